@@ -1,0 +1,53 @@
+//! Reports as CSV.
+
+use std::io::Write;
+
+use super::columns::Column;
+use super::sums::{Counts, Report, Row};
+use crate::ids::Xpid;
+
+/// Writes a report: a header line, a line for each XPID, and a line of totals.
+///
+/// # Errors
+/// When `out` cannot be written.
+pub fn write_csv(report: &Report, out: impl Write) -> csv::Result<()> {
+    let mut writer = csv::Writer::from_writer(out);
+    writer.write_record(header())?;
+    for row in &report.rows {
+        let name = Xpid::from_value(row.xpid).map_or_else(|| row.xpid.to_string(), |xpid| xpid.to_string());
+        writer.write_record(fields(name, row))?;
+    }
+    writer.write_record(fields("total".into(), &report.totals()))?;
+    writer.flush()?;
+    Ok(())
+}
+
+fn header() -> Vec<String> {
+    let mut header = vec!["xpid".to_owned()];
+    for prefix in ["", "exercise_"] {
+        header.push(format!("{prefix}opening"));
+        header.push(format!("{prefix}accepted"));
+        header.extend(Column::ALL.map(|column| format!("{prefix}{}", column.name())));
+        header.push(format!("{prefix}closing"));
+        header.push(format!("{prefix}segments"));
+    }
+    header.extend(["rejected", "replayed", "suppressed"].map(str::to_owned));
+    header
+}
+
+fn fields(name: String, row: &Row) -> Vec<String> {
+    let mut fields = vec![name];
+    for counts in [&row.billed, &row.exercise] {
+        push_counts(&mut fields, counts);
+    }
+    fields.extend([row.rejected, row.replayed, row.suppressed].map(|count| count.to_string()));
+    fields
+}
+
+fn push_counts(fields: &mut Vec<String>, counts: &Counts) {
+    fields.push(counts.opening.to_string());
+    fields.push(counts.accepted.to_string());
+    fields.extend(counts.ended.iter().map(u64::to_string));
+    fields.push(counts.closing().to_string());
+    fields.push(counts.segments.to_string());
+}

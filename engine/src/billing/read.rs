@@ -1,0 +1,117 @@
+//! Reading event files: of a stopped engine, or of one that is writing them this very moment.
+
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use super::event::{Event, Slot, foreign_version};
+use super::limits::{READ_OCTETS, SLOT_OCTETS};
+use crate::calendar::Day;
+
+/// One event file.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct EventFile {
+    pub(super) day: Day,
+    pub(super) shard: u16,
+    pub(super) path: PathBuf,
+}
+
+/// What a file holds beside events.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct FileState {
+    /// The slot behind the last one that holds anything readable.
+    pub(super) end: u64,
+    /// Slots before the end that hold something unreadable.
+    pub(super) damaged: u64,
+    /// Slots before the end that hold nothing: pages that never reached the device before a loss of power.
+    pub(super) empty: u64,
+}
+
+/// The name of a day's file.
+pub(super) fn file_name(day: Day) -> String {
+    format!("events-{day}.bin")
+}
+
+/// The event files of one shard's `directory`, oldest first.
+pub(super) fn files_of_shard(directory: &Path, shard: u16) -> io::Result<Vec<EventFile>> {
+    let mut files = Vec::new();
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(files),
+        Err(error) => return Err(error),
+    };
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let digits = name.strip_prefix("events-").and_then(|rest| rest.strip_suffix(".bin"));
+        if let Some(day) = digits.and_then(Day::parse) {
+            files.push(EventFile { day, shard, path });
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The event files of all shards of a data directory, oldest first.
+pub(super) fn files_of_engine(data_directory: &Path) -> io::Result<Vec<EventFile>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(data_directory)? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        if let Some(shard) = name.strip_prefix("shard-").and_then(|digits| digits.parse().ok()) {
+            files.extend(files_of_shard(&path.join("billing"), shard)?);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// Hands every event of a file to `view`, in order. A half-written last slot is not there yet; unreadable slots before
+/// it are counted.
+pub(super) fn read_events(path: &Path, view: &mut dyn FnMut(&Event)) -> io::Result<FileState> {
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; READ_OCTETS];
+    let mut state = FileState::default();
+    // Unreadable and empty slots count only once something readable follows.
+    let (mut damaged, mut empty) = (0, 0);
+    let mut slot = 0u64;
+    loop {
+        let octets = read_full(&mut file, &mut buffer)?;
+        let (slots, _) = buffer[..octets].as_chunks::<SLOT_OCTETS>();
+        for place in slots {
+            if slot == 0
+                && let Some(version) = foreign_version(place)
+            {
+                let message = format!("format version {version} is not one that this engine reads");
+                return Err(io::Error::new(io::ErrorKind::Unsupported, message));
+            }
+            match Event::decode(place, slot as u32) {
+                Slot::Empty => empty += 1,
+                Slot::Damaged => damaged += 1,
+                sight @ (Slot::Head | Slot::Event(_)) => {
+                    if let Slot::Event(event) = sight {
+                        view(&event);
+                    }
+                    state = FileState { end: slot + 1, damaged, empty };
+                }
+            }
+            slot += 1;
+        }
+        if octets < buffer.len() {
+            return Ok(state);
+        }
+    }
+}
+
+fn read_full(file: &mut File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(octets) => filled += octets,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

@@ -1,0 +1,208 @@
+//! Days and months, added up per XPID.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::columns::{Column, column_of};
+use super::event::{Event, EventKind};
+use super::read::{EventFile, files_of_engine, read_events};
+use crate::calendar::Day;
+use crate::ids::Class;
+use crate::push::code::Code;
+
+/// Why nothing could be added up.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the billing events in {}: {source}; is that the engine's --data-dir?", path.display())]
+pub struct ReportError {
+    /// The file or directory.
+    pub path: PathBuf,
+    /// What the system said.
+    pub source: io::Error,
+}
+
+/// Pushes counted over a span of time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counts {
+    /// Accepted before the span and not ended before it. Below zero only where events are missing.
+    pub opening: i64,
+    /// Accepted in the span.
+    pub accepted: u64,
+    /// Ended in the span, by column, in the order of [`Column::ALL`].
+    pub ended: [u64; Column::ALL.len()],
+    /// Segments delivered, of the pushes that ended in the span.
+    pub segments: u64,
+}
+
+impl Counts {
+    /// Pushes that ended in the span in this column.
+    pub fn ended(&self, column: Column) -> u64 {
+        self.ended[column as usize]
+    }
+
+    /// Open at the end of the span.
+    pub fn closing(&self) -> i64 {
+        self.opening + self.accepted as i64 - self.ended.iter().sum::<u64>() as i64
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.opening += other.opening;
+        self.accepted += other.accepted;
+        for (sum, part) in self.ended.iter_mut().zip(other.ended) {
+            *sum += part;
+        }
+        self.segments += other.segments;
+    }
+
+    fn is_zero(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// One XPID's line of a report. XPID 0 stands for requests whose `svcid` could not be read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Row {
+    /// The contract's number.
+    pub xpid: u64,
+    /// What is billed.
+    pub billed: Counts,
+    /// Exercises: recorded, never billed.
+    pub exercise: Counts,
+    /// Requests refused.
+    pub rejected: u64,
+    /// Identical repeats answered 0001.
+    pub replayed: u64,
+    /// Repeats of an alert's sequence answered 0002.
+    pub suppressed: u64,
+}
+
+/// A day or a month: rows in ascending order of the XPID, and what was wrong with the files.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Report {
+    /// One for each XPID that had anything in the span or open before it.
+    pub rows: Vec<Row>,
+    /// Slots that could not be read, with their file: the report lacks what they held.
+    pub damaged: Vec<(PathBuf, u64)>,
+}
+
+impl Report {
+    /// The sum of all rows; its `xpid` is 0.
+    pub fn totals(&self) -> Row {
+        let mut totals = Row::default();
+        for row in &self.rows {
+            totals.add(row);
+        }
+        totals.xpid = 0;
+        totals
+    }
+}
+
+impl Row {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.billed.add(&other.billed);
+        self.exercise.add(&other.exercise);
+        self.rejected += other.rejected;
+        self.replayed += other.replayed;
+        self.suppressed += other.suppressed;
+    }
+
+    fn is_zero(&self) -> bool {
+        *self == Self { xpid: self.xpid, ..Self::default() }
+    }
+
+    /// Counts an event of the span.
+    pub(super) fn count(&mut self, event: &Event) {
+        let counts =
+            if event.class == Class::Exercise.number() { &mut self.exercise } else { &mut self.billed };
+        match event.event {
+            EventKind::Accepted => counts.accepted += 1,
+            EventKind::Final => {
+                counts.ended[column_of(event.code, event.withdrawn) as usize] += 1;
+                counts.segments += u64::from(event.delivered);
+            }
+            EventKind::Rejected => self.rejected += 1,
+            EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => self.suppressed += 1,
+            EventKind::Replayed => self.replayed += 1,
+        }
+    }
+
+    /// The row of the time behind the span: what is open is carried over.
+    pub(super) fn carried(&self) -> Self {
+        let carry = |counts: &Counts| Counts { opening: counts.closing(), ..Counts::default() };
+        Self {
+            xpid: self.xpid,
+            billed: carry(&self.billed),
+            exercise: carry(&self.exercise),
+            ..Self::default()
+        }
+    }
+}
+
+/// The report of one JST day, from the files of a stopped or a running engine.
+///
+/// # Errors
+/// When the directory or a file cannot be read.
+pub fn day(data_directory: &Path, day: Day) -> Result<Report, ReportError> {
+    span(data_directory, day, day)
+}
+
+/// The report of one month: the sum of its days.
+///
+/// # Errors
+/// When the directory or a file cannot be read, or there is no such month.
+pub fn month(data_directory: &Path, year: u16, month: u8) -> Result<Report, ReportError> {
+    let no_such = || ReportError {
+        path: data_directory.to_path_buf(),
+        source: io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("there is no month {year:04}-{month:02}"),
+        ),
+    };
+    let first = Day::parse(&format!("{year:04}{month:02}01")).ok_or_else(no_such)?;
+    let last = (28..=31).rev().find_map(|last| Day::parse(&format!("{year:04}{month:02}{last:02}")));
+    span(data_directory, first, last.ok_or_else(no_such)?)
+}
+
+/// The report of the days from `first` to `last`.
+pub(super) fn span(data_directory: &Path, first: Day, last: Day) -> Result<Report, ReportError> {
+    let failed = |source| ReportError { path: data_directory.to_path_buf(), source };
+    let files = files_of_engine(data_directory).map_err(failed)?;
+    let mut rows = BTreeMap::new();
+    let mut damaged = Vec::new();
+    let mut carried = false;
+    for file in files.iter().filter(|file| file.day <= last) {
+        if file.day >= first && !carried {
+            carry_over(&mut rows);
+            carried = true;
+        }
+        count_file(file, &mut rows, &mut damaged)?;
+    }
+    if !carried {
+        carry_over(&mut rows);
+    }
+    let rows = rows.into_values().filter(|row: &Row| !row.is_zero()).collect();
+    Ok(Report { rows, damaged })
+}
+
+pub(super) fn count_file(
+    file: &EventFile,
+    rows: &mut BTreeMap<u64, Row>,
+    damaged: &mut Vec<(PathBuf, u64)>,
+) -> Result<(), ReportError> {
+    let state = read_events(&file.path, &mut |event| {
+        rows.entry(event.xpid).or_insert_with(|| Row { xpid: event.xpid, ..Row::default() }).count(event);
+    })
+    .map_err(|source| ReportError { path: file.path.clone(), source })?;
+    if state.damaged > 0 {
+        tracing::warn!(file = %file.path.display(), slots = state.damaged, "billing events cannot be read");
+        damaged.push((file.path.clone(), state.damaged));
+    }
+    Ok(())
+}
+
+fn carry_over(rows: &mut BTreeMap<u64, Row>) {
+    for row in rows.values_mut() {
+        *row = row.carried();
+    }
+    rows.retain(|_, row| !row.billed.is_zero() || !row.exercise.is_zero());
+}

@@ -1,0 +1,3 @@
+//! Tests of billing as a whole.
+
+mod books;

@@ -1,0 +1,323 @@
+//! The civil calendar: Unix milliseconds to and from Japan Standard Time digits, HTTP dates and days.
+//!
+//! Pure: reads no clock. JST is UTC+9 without daylight saving, so nothing here needs a time-zone table.
+//! Covers 1970 to 9999; a later instant renders as the last second of 9999.
+
+const JST_OFFSET_SECONDS: u64 = 9 * 3600;
+const DAY_SECONDS: u64 = 86_400;
+const DAY_MS: u64 = DAY_SECONDS * 1000;
+/// Days from 1970-01-01 to 9999-12-31, the last day with a four-digit year.
+const DAYS_MAX: u64 = 2_932_896;
+
+const _: () = assert!(days_from_civil(9999, 12, 31) == DAYS_MAX);
+const _: () = assert!(days_from_civil(1970, 1, 1) == 0);
+
+/// A date and time of day, in whatever zone the function that made it says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Civil {
+    /// 1970 to 9999.
+    pub year: u16,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59.
+    pub second: u8,
+}
+
+/// The date and time in Japan at `unix_ms`.
+pub fn jst(unix_ms: u64) -> Civil {
+    civil(unix_ms / 1000 + JST_OFFSET_SECONDS)
+}
+
+/// `YYYYMMDDhhmmss` in Japan at `unix_ms`: the interface's N14 times.
+pub fn jst_digits(unix_ms: u64) -> [u8; 14] {
+    let at = jst(unix_ms);
+    let mut digits = [b'0'; 14];
+    write_four(&mut digits[0..4], at.year);
+    write_two(&mut digits[4..6], at.month);
+    write_two(&mut digits[6..8], at.day);
+    write_two(&mut digits[8..10], at.hour);
+    write_two(&mut digits[10..12], at.minute);
+    write_two(&mut digits[12..14], at.second);
+    digits
+}
+
+/// Reads exactly 14 digits `YYYYMMDDhhmmss`, Japan time, as Unix milliseconds. `None` for anything else:
+/// another length, no digits, a date that no calendar has, a leap second, or an instant before 1970 UTC.
+pub fn parse_jst_digits(text: &[u8]) -> Option<u64> {
+    if text.len() != 14 {
+        return None;
+    }
+    let days = days_of_valid_date(number(&text[0..4])?, number(&text[4..6])?, number(&text[6..8])?)?;
+    let (hour, minute, second) = (number(&text[8..10])?, number(&text[10..12])?, number(&text[12..14])?);
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let local = days * DAY_SECONDS + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second);
+    Some(local.checked_sub(JST_OFFSET_SECONDS)? * 1000)
+}
+
+/// The IMF-fixdate of RFC 9110 section 5.6.7: `Sun, 22 Nov 2026 13:34:30 GMT`.
+pub fn http_date(unix_ms: u64) -> [u8; 29] {
+    let seconds = unix_ms / 1000;
+    let at = civil(seconds);
+    // 1970-01-01 was a Thursday, number 4 of a week that begins on Sunday.
+    let weekday = ((seconds / DAY_SECONDS).min(DAYS_MAX) + 4) % 7;
+    let mut date = *b"Sun, 00 Jan 0000 00:00:00 GMT";
+    date[0..3].copy_from_slice(WEEKDAYS[weekday as usize]);
+    write_two(&mut date[5..7], at.day);
+    date[8..11].copy_from_slice(MONTHS[usize::from(at.month) - 1]);
+    write_four(&mut date[12..16], at.year);
+    write_two(&mut date[17..19], at.hour);
+    write_two(&mut date[20..22], at.minute);
+    write_two(&mut date[23..25], at.second);
+    date
+}
+
+/// Reads an IMF-fixdate as Unix milliseconds; the name of the weekday is not checked. `None` for the
+/// obsolete HTTP date forms and for anything else.
+pub fn parse_http_date(text: &[u8]) -> Option<u64> {
+    if text.len() != 29 || &text[3..5] != b", " || &text[25..] != b" GMT" {
+        return None;
+    }
+    if text[7] != b' ' || text[11] != b' ' || text[16] != b' ' || text[19] != b':' || text[22] != b':' {
+        return None;
+    }
+    let month = MONTHS.iter().position(|name| name.as_slice() == &text[8..11])? as u32 + 1;
+    let days = days_of_valid_date(number(&text[12..16])?, month, number(&text[5..7])?)?;
+    let (hour, minute, second) = (number(&text[17..19])?, number(&text[20..22])?, number(&text[23..25])?);
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    Some((days * DAY_SECONDS + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second)) * 1000)
+}
+
+/// One day in Japan, midnight to midnight JST: the day of billing and of volume limits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Day(u32);
+
+impl Day {
+    /// The day in Japan at `unix_ms`.
+    pub fn of(unix_ms: u64) -> Self {
+        let at = jst(unix_ms);
+        Self(u32::from(at.year) * 10_000 + u32::from(at.month) * 100 + u32::from(at.day))
+    }
+
+    /// Reads `20261122` or `2026-11-22`; `None` for anything else or a date that no calendar has.
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.as_bytes();
+        let (year, month, day) = match text.len() {
+            8 => (&text[0..4], &text[4..6], &text[6..8]),
+            10 if text[4] == b'-' && text[7] == b'-' => (&text[0..4], &text[5..7], &text[8..10]),
+            _ => return None,
+        };
+        Self::from_number(number(year)? * 10_000 + number(month)? * 100 + number(day)?)
+    }
+
+    /// The day with this number YYYYMMDD; `None` if no calendar has it or it lies before 1970.
+    pub fn from_number(number: u32) -> Option<Self> {
+        days_of_valid_date(number / 10_000, number / 100 % 100, number % 100)?;
+        Some(Self(number))
+    }
+
+    /// YYYYMMDD as a number.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+
+    /// Unix milliseconds of the day's first instant; 0 for 1970-01-01, which began before the epoch.
+    pub fn start_ms(self) -> u64 {
+        (self.days() * DAY_MS).saturating_sub(JST_OFFSET_SECONDS * 1000)
+    }
+
+    /// The day after this one; the last day of 9999 has none and answers itself.
+    pub fn next(self) -> Self {
+        let days = (self.days() + 1).min(DAYS_MAX);
+        let (year, month, day) = civil_from_days(days);
+        Self(year * 10_000 + month * 100 + day)
+    }
+
+    fn days(self) -> u64 {
+        days_from_civil(self.0 / 10_000, self.0 / 100 % 100, self.0 % 100)
+    }
+}
+
+impl std::fmt::Display for Day {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{:08}", self.0)
+    }
+}
+
+/// Days since 1970-01-01 of the day in Japan at `unix_ms`: a small number for packed counters.
+pub fn jst_day_index(unix_ms: u64) -> u64 {
+    (unix_ms / 1000 + JST_OFFSET_SECONDS) / DAY_SECONDS
+}
+
+const WEEKDAYS: [&[u8; 3]; 7] = [b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat"];
+const MONTHS: [&[u8; 3]; 12] =
+    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+
+fn civil(seconds: u64) -> Civil {
+    if seconds / DAY_SECONDS > DAYS_MAX {
+        return Civil { year: 9999, month: 12, day: 31, hour: 23, minute: 59, second: 59 };
+    }
+    let (year, month, day) = civil_from_days(seconds / DAY_SECONDS);
+    let rest = seconds % DAY_SECONDS;
+    Civil {
+        year: year as u16,
+        month: month as u8,
+        day: day as u8,
+        hour: (rest / 3600) as u8,
+        minute: (rest / 60 % 60) as u8,
+        second: (rest % 60) as u8,
+    }
+}
+
+/// Year, month and day of the day that lies `days` after 1970-01-01, in the Gregorian calendar.
+///
+/// Counts in years that begin in March, so that the leap day ends a year: day of year and month are then
+/// plain divisions within a 400-year era of 146,097 days.
+fn civil_from_days(days: u64) -> (u32, u32, u32) {
+    let shifted = days + 719_468;
+    let era = shifted / 146_097;
+    let day_of_era = shifted % 146_097;
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let march_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * march_month + 2) / 5 + 1;
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year as u32, month as u32, day as u32)
+}
+
+/// The inverse of [`civil_from_days`] for valid dates from 1970 on.
+const fn days_from_civil(year: u32, month: u32, day: u32) -> u64 {
+    let march_year = if month <= 2 { year - 1 } else { year } as u64;
+    let march_month = if month > 2 { month - 3 } else { month + 9 } as u64;
+    let year_of_era = march_year % 400;
+    let day_of_year = (153 * march_month + 2) / 5 + day as u64 - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    march_year / 400 * 146_097 + day_of_era - 719_468
+}
+
+fn days_of_valid_date(year: u32, month: u32, day: u32) -> Option<u64> {
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let month_days = match month {
+        1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        _ => return None,
+    };
+    let valid = (1970..=9999).contains(&year) && (1..=month_days).contains(&day);
+    valid.then(|| days_from_civil(year, month, day))
+}
+
+fn number(digits: &[u8]) -> Option<u32> {
+    let mut value = 0;
+    for &digit in digits {
+        if !digit.is_ascii_digit() {
+            return None;
+        }
+        value = value * 10 + u32::from(digit - b'0');
+    }
+    Some(value)
+}
+
+fn write_two(target: &mut [u8], value: u8) {
+    target[0] = b'0' + value / 10;
+    target[1] = b'0' + value % 10;
+}
+
+fn write_four(target: &mut [u8], value: u16) {
+    write_two(&mut target[0..2], (value / 100) as u8);
+    write_two(&mut target[2..4], (value % 100) as u8);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-22 22:34:30 JST, a Sunday.
+    const SUNDAY_MS: u64 = 1_795_354_470_000;
+
+    #[test]
+    fn jst_is_nine_hours_ahead_and_digits_parse_back() {
+        assert_eq!(&http_date(SUNDAY_MS), b"Sun, 22 Nov 2026 13:34:30 GMT");
+        assert_eq!(&jst_digits(SUNDAY_MS), b"20261122223430");
+        assert_eq!(parse_jst_digits(b"20261122223430"), Some(SUNDAY_MS));
+        assert_eq!(parse_http_date(&http_date(SUNDAY_MS)), Some(SUNDAY_MS));
+        assert_eq!(&http_date(0), b"Thu, 01 Jan 1970 00:00:00 GMT");
+        assert_eq!(&jst_digits(0), b"19700101090000");
+        assert_eq!(parse_jst_digits(b"19700101090000"), Some(0));
+    }
+
+    #[test]
+    fn dates_that_no_calendar_has_are_refused() {
+        for wrong in [
+            &b"20260229000000"[..],
+            b"21000229000000",
+            b"20261301000000",
+            b"20260001000000",
+            b"20260100000000",
+            b"20260431000000",
+            b"20260101240000",
+            b"20260101006000",
+            b"20260101000060",
+            b"2026010100000",
+            b"202601010000000",
+            b"2026010100000a",
+            b"19691231235959",
+            b"19700101085959",
+            b"",
+        ] {
+            assert_eq!(parse_jst_digits(wrong), None, "{}", String::from_utf8_lossy(wrong));
+        }
+        assert!(parse_jst_digits(b"20240229000000").is_some());
+        assert!(parse_jst_digits(b"20000229000000").is_some());
+        assert_eq!(parse_http_date(b"Sunday, 22-Nov-26 13:34:30 GMT"), None);
+        assert_eq!(parse_http_date(b"Sun, 22 Nov 2026 13:34:30 JST"), None);
+    }
+
+    #[test]
+    fn every_day_to_9999_follows_the_one_before() {
+        let mut previous = 0;
+        for days in 0..=DAYS_MAX {
+            let (year, month, day) = civil_from_days(days);
+            assert_eq!(days_of_valid_date(year, month, day), Some(days));
+            let number = year * 10_000 + month * 100 + day;
+            assert!(number > previous);
+            previous = number;
+        }
+        assert_eq!(previous, 99_991_231);
+    }
+
+    #[test]
+    fn a_day_begins_at_midnight_in_japan() {
+        let day = Day::of(SUNDAY_MS);
+        assert_eq!(day.number(), 20_261_122);
+        assert_eq!(day.to_string(), "20261122");
+        assert_eq!(Day::parse("2026-11-22"), Some(day));
+        assert_eq!(Day::parse("20261122"), Some(day));
+        assert_eq!(Day::of(day.start_ms()), day);
+        assert!(Day::of(day.start_ms() - 1) < day);
+        assert_eq!(Day::of(day.next().start_ms()), day.next());
+        assert_eq!(day.next().start_ms() - day.start_ms(), DAY_MS);
+        assert_eq!(Day::parse("20261231").expect("valid").next(), Day::parse("20270101").expect("valid"));
+        for wrong in ["20260230", "2026-1-22", "2026/11/22", "", "2026-11-2x", "あああ-"] {
+            assert_eq!(Day::parse(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_instant_beyond_the_calendar_is_its_last_second() {
+        assert_eq!(&jst_digits(u64::MAX), b"99991231235959");
+        assert_eq!(&http_date(u64::MAX)[5..16], b"31 Dec 9999");
+        assert_eq!(Day::of(u64::MAX).next(), Day::of(u64::MAX));
+    }
+}

@@ -1,0 +1,318 @@
+//! `hayauma client`: registrations by XPID.
+
+use clap::{Args, Subcommand};
+
+use super::place::{Place, Registry};
+use super::table::{self, grouped};
+use super::{CliError, print, print_json};
+use crate::ids::Xpid;
+use crate::ops::admin::ClientRemoval;
+use crate::ops::document::{ClientChange, ClientDocument};
+
+/// Register push clients; a running engine works by the change at once.
+#[derive(Subcommand, Debug)]
+pub(super) enum ClientCommand {
+    /// Register an XPID
+    Add(ChangeCommand),
+    /// Change the fields that are named and keep the rest
+    Set(ChangeCommand),
+    /// Show one registration
+    Show(ShowCommand),
+    /// List all registrations
+    List(ListCommand),
+    /// Remove a registration
+    Remove(RemoveCommand),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ChangeCommand {
+    /// The XPID: 11 digits
+    #[arg(value_parser = parse_xpid)]
+    xpid: Xpid,
+    #[command(flatten)]
+    fields: Fields,
+    /// Print the registration as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ShowCommand {
+    /// The XPID: 11 digits
+    #[arg(value_parser = parse_xpid)]
+    xpid: Xpid,
+    /// Print the registration as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ListCommand {
+    /// Print the registrations as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RemoveCommand {
+    /// The XPID: 11 digits
+    #[arg(value_parser = parse_xpid)]
+    xpid: Xpid,
+    /// Remove its contracts too
+    #[arg(long)]
+    with_contracts: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+/// What can be said about a registration. Each pair of flags that undo each other excludes the other.
+#[derive(Args, Debug, Default)]
+struct Fields {
+    /// Name of the push client; the XPIDs of one name share its tokens
+    #[arg(long, value_name = "NAME")]
+    client: Option<String>,
+    /// Bearer token that requests must bring; only its digest is kept
+    #[arg(long, value_name = "TOKEN")]
+    token: Option<String>,
+    /// Ask for no token
+    #[arg(long, conflicts_with = "token")]
+    no_token: bool,
+    /// Class allowed beside standard: urgent, emergency, exercise; may be repeated
+    #[arg(long = "class", value_name = "CLASS")]
+    classes: Option<Vec<String>>,
+    /// Kind allowed: control, text; may be repeated [default: both]
+    #[arg(long = "kind", value_name = "KIND")]
+    kinds: Option<Vec<String>>,
+    /// Originating address allowed; may be repeated, the first is the default
+    #[arg(long = "sender", value_name = "ADDRESS")]
+    senders: Option<Vec<String>>,
+    /// Service instruction values: five digits for suspended, spam, limit, CS and roaming [default: 00011]
+    #[arg(long, value_name = "DIGITS")]
+    svcinst: Option<String>,
+    /// Send a long push in segments [default]
+    #[arg(long, conflicts_with = "no_segmentation")]
+    segmentation: bool,
+    /// Refuse a push that needs segments
+    #[arg(long)]
+    no_segmentation: bool,
+    /// Where notifications go, http://HOST:PORT/PATH
+    #[arg(long, value_name = "URL")]
+    notify_url: Option<String>,
+    /// Send no notifications anywhere
+    #[arg(long, conflicts_with = "notify_url")]
+    no_notify_url: bool,
+    /// Notify pushes that do not say whether they want it [default]
+    #[arg(long, conflicts_with = "no_notify")]
+    notify: bool,
+    /// Notify only pushes that ask for it
+    #[arg(long)]
+    no_notify: bool,
+    /// Connections per shard for notifications
+    #[arg(long, value_name = "N")]
+    notify_connections: Option<u16>,
+    /// Notifications sent ahead on one connection without waiting for the answer
+    #[arg(long, value_name = "N")]
+    notify_depth: Option<u16>,
+    /// Pushes per second, 0 for no limit
+    #[arg(long, value_name = "N")]
+    rate: Option<u32>,
+    /// Pushes per day (JST), 0 for no limit
+    #[arg(long, value_name = "N")]
+    volume: Option<u64>,
+    /// First day of the term, YYYY-MM-DD (JST)
+    #[arg(long, value_name = "DATE")]
+    from: Option<String>,
+    /// Last day of the term, or `open`
+    #[arg(long, value_name = "DATE")]
+    until: Option<String>,
+    /// Refuse all pushes of this XPID
+    #[arg(long, conflicts_with = "resumed")]
+    suspended: bool,
+    /// Take pushes again
+    #[arg(long)]
+    resumed: bool,
+    /// Let text use the national language tables
+    #[arg(long, conflicts_with = "no_national")]
+    national: bool,
+    /// Keep text to the default alphabet and UCS-2 [default]
+    #[arg(long)]
+    no_national: bool,
+}
+
+impl ClientCommand {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Add(command) => command.add(),
+            Self::Set(command) => command.set(),
+            Self::Show(command) => command.run(),
+            Self::List(command) => command.run(),
+            Self::Remove(command) => command.run(),
+        }
+    }
+}
+
+impl ChangeCommand {
+    fn add(self) -> Result<(), CliError> {
+        let change = ClientChange { xpid: Some(self.xpid.to_string()), ..self.fields.change() };
+        // Refused here as it would be there, before anything is opened or asked.
+        let registration = change.create(self.xpid)?;
+        let document = match self.place.registry_to_change()? {
+            Registry::Running(engine) => engine.post("/clients", &change)?,
+            Registry::Stopped(mut store) => {
+                store.add_registration(&registration)?;
+                ClientDocument::of(&registration)
+            }
+        };
+        show(&document, self.json)
+    }
+
+    fn set(self) -> Result<(), CliError> {
+        let change = self.fields.change();
+        if change == ClientChange::default() {
+            return Err(CliError::new("nothing to change was named: see `hayauma client set --help`"));
+        }
+        let document = match self.place.registry_to_read()? {
+            Registry::Running(engine) => engine.patch(&format!("/clients/{}", self.xpid), &change)?,
+            Registry::Stopped(mut store) => {
+                let mut registration = store.registration(self.xpid)?;
+                change.apply(&mut registration)?;
+                store.put_registration(&registration)?;
+                ClientDocument::of(&registration)
+            }
+        };
+        show(&document, self.json)
+    }
+}
+
+impl ShowCommand {
+    fn run(self) -> Result<(), CliError> {
+        let document = match self.place.registry_to_read()? {
+            Registry::Running(engine) => engine.get(&format!("/clients/{}", self.xpid))?,
+            Registry::Stopped(store) => ClientDocument::of(&store.registration(self.xpid)?),
+        };
+        show(&document, self.json)
+    }
+}
+
+impl ListCommand {
+    fn run(self) -> Result<(), CliError> {
+        let documents: Vec<ClientDocument> = match self.place.registry_to_read()? {
+            Registry::Running(engine) => engine.get("/clients")?,
+            Registry::Stopped(store) => store.registrations()?.iter().map(ClientDocument::of).collect(),
+        };
+        if self.json { print_json(&documents) } else { print(&render_list(&documents)) }
+    }
+}
+
+impl RemoveCommand {
+    fn run(self) -> Result<(), CliError> {
+        let contracts = match self.place.registry_to_read()? {
+            Registry::Running(engine) => {
+                let path = format!("/clients/{}?contracts={}", self.xpid, self.with_contracts);
+                engine.delete::<ClientRemoval>(&path)?.contracts
+            }
+            Registry::Stopped(mut store) => store.remove_registration(self.xpid, self.with_contracts)?.len(),
+        };
+        print(&format!("removed XPID {} and {} contracts\n", self.xpid, grouped(contracts as u64)))
+    }
+}
+
+impl Fields {
+    fn change(&self) -> ClientChange {
+        let cleared =
+            |flag: bool, value: &Option<String>| if flag { Some(String::new()) } else { value.clone() };
+        ClientChange {
+            xpid: None,
+            client: self.client.clone(),
+            token: cleared(self.no_token, &self.token),
+            suspended: switched(self.suspended, self.resumed),
+            from: self.from.clone(),
+            until: cleared(self.until.as_deref() == Some("open"), &self.until),
+            classes: self.classes.clone(),
+            kinds: self.kinds.clone(),
+            senders: self.senders.clone(),
+            segmentation: switched(self.segmentation, self.no_segmentation),
+            svcinst: self.svcinst.clone(),
+            notify: switched(self.notify, self.no_notify),
+            notify_url: cleared(self.no_notify_url, &self.notify_url),
+            notify_connections: self.notify_connections,
+            notify_depth: self.notify_depth,
+            rate_per_second: self.rate,
+            volume_per_day: self.volume,
+            national_tables: switched(self.national, self.no_national),
+        }
+    }
+}
+
+/// A pair of flags, of which at most one is there.
+fn switched(on: bool, off: bool) -> Option<bool> {
+    (on || off).then_some(on)
+}
+
+pub(super) fn parse_xpid(text: &str) -> Result<Xpid, String> {
+    Xpid::parse(text.as_bytes()).ok_or_else(|| "an XPID has 11 digits".to_owned())
+}
+
+fn show(document: &ClientDocument, json: bool) -> Result<(), CliError> {
+    if json { print_json(document) } else { print(&render_one(document)) }
+}
+
+fn render_one(document: &ClientDocument) -> String {
+    let yes_no = |value: bool| if value { "yes" } else { "no" }.to_owned();
+    let limit = |value: u64| if value == 0 { "no limit".to_owned() } else { grouped(value) };
+    let term = match (&document.from, &document.until) {
+        (None, None) => "open".to_owned(),
+        (from, until) => {
+            format!("{} to {}", from.as_deref().unwrap_or("any day"), until.as_deref().unwrap_or("any day"))
+        }
+    };
+    let notifications = match &document.notify_url {
+        None => "nowhere".to_owned(),
+        Some(url) => format!(
+            "{url}, {} connections per shard, depth {}",
+            document.notify_connections, document.notify_depth
+        ),
+    };
+    let rows = [
+        ("xpid", document.xpid.clone()),
+        ("client", document.client.clone()),
+        ("token", if document.has_token { "required" } else { "none" }.to_owned()),
+        ("suspended", yes_no(document.suspended)),
+        ("term", term),
+        ("classes", document.classes.join(", ")),
+        ("kinds", document.kinds.join(", ")),
+        ("senders", document.senders.join(", ")),
+        ("segmentation", yes_no(document.segmentation)),
+        ("svcinst", document.svcinst.clone()),
+        ("notifications to", notifications),
+        ("notified by default", yes_no(document.notify)),
+        ("pushes per second", limit(u64::from(document.rate_per_second))),
+        ("pushes per day", limit(document.volume_per_day)),
+        ("national tables", yes_no(document.national_tables)),
+    ];
+    table::render(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[])
+}
+
+fn render_list(documents: &[ClientDocument]) -> String {
+    let heads = ["XPID", "CLIENT", "STATE", "CLASSES", "KINDS", "SENDERS", "SVCINST", "NOTIFICATIONS TO"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    for document in documents {
+        rows.push(vec![
+            document.xpid.clone(),
+            document.client.clone(),
+            if document.suspended { "suspended" } else { "active" }.to_owned(),
+            document.classes.join(","),
+            document.kinds.join(","),
+            document.senders.join(","),
+            document.svcinst.clone(),
+            document.notify_url.clone().unwrap_or_else(|| "-".to_owned()),
+        ]);
+    }
+    table::render(&rows, &[])
+}

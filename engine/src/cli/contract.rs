@@ -1,0 +1,240 @@
+//! `hayauma contract`: which msns may be pushed to under which XPID.
+
+use clap::{Args, Subcommand};
+
+use super::client::parse_xpid;
+use super::contract_import::ImportCommand;
+use super::place::{Place, Registry};
+use super::table::{self, grouped};
+use super::{CliError, print, print_json};
+use crate::ids::{Msn, Xpid};
+use crate::ops::admin::{ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow};
+use crate::ops::limits::{CONTRACT_PAGE_ROWS_MAX, XPIDS_PER_MSN_MAX};
+use crate::ops::msn_range::parse_msns;
+use crate::ops::store::{Contract, ContractFilter, Store};
+
+/// Tie phone numbers to push clients; a running engine works by the change at once.
+#[derive(Subcommand, Debug)]
+pub(super) enum ContractCommand {
+    /// Add contracts of one XPID
+    Add(AddCommand),
+    /// Import contracts from a CSV file of msn,xpid lines
+    Import(ImportCommand),
+    /// List contracts, in the order of phone numbers
+    List(ListCommand),
+    /// Count the contracts of each XPID
+    Count(CountCommand),
+    /// Remove contracts of one XPID
+    Remove(RemoveCommand),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct AddCommand {
+    /// The XPID: 11 digits
+    #[arg(value_parser = parse_xpid)]
+    xpid: Xpid,
+    /// Phone numbers, 11 digits each, or ranges such as 09000000000-09000099999
+    #[arg(required = true, value_name = "MSN")]
+    msns: Vec<String>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct RemoveCommand {
+    /// The XPID: 11 digits
+    #[arg(value_parser = parse_xpid)]
+    xpid: Xpid,
+    /// Phone numbers, 11 digits each, or ranges such as 09000000000-09000099999
+    #[arg(required_unless_present = "all", conflicts_with = "all", value_name = "MSN")]
+    msns: Vec<String>,
+    /// Remove every contract of the XPID
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ListCommand {
+    /// Only contracts of this phone number
+    #[arg(long, value_name = "MSN", value_parser = parse_msn)]
+    msn: Option<Msn>,
+    /// Only contracts of this XPID
+    #[arg(long, value_name = "XPID", value_parser = parse_xpid)]
+    xpid: Option<Xpid>,
+    /// At most this many; 0 for all
+    #[arg(long, value_name = "N", default_value_t = 1_000)]
+    limit: u64,
+    /// Print the contracts as JSON instead of the CSV that `contract import` takes
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct CountCommand {
+    /// Print the counts as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+impl ContractCommand {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Add(command) => command.run(),
+            Self::Import(command) => command.run(),
+            Self::List(command) => command.run(),
+            Self::Count(command) => command.run(),
+            Self::Remove(command) => command.run(),
+        }
+    }
+}
+
+impl AddCommand {
+    fn run(self) -> Result<(), CliError> {
+        let rows = rows(&self.msns, self.xpid)?;
+        let changed = match self.place.registry_to_read()? {
+            Registry::Running(engine) => {
+                let change = ContractChange { xpid: self.xpid.to_string(), msns: self.msns, all: false };
+                engine.post("/contracts", &change)?
+            }
+            Registry::Stopped(mut store) => {
+                store.registration(self.xpid)?;
+                let mut changed = ContractChanged::default();
+                changed.count(&rows, &store.add_contracts(&rows)?);
+                changed
+            }
+        };
+        print(&format!(
+            "added {}, already there {}\n",
+            grouped(changed.changed),
+            grouped(changed.unchanged)
+        ))?;
+        refused_as_error(&changed)
+    }
+}
+
+impl RemoveCommand {
+    fn run(self) -> Result<(), CliError> {
+        let rows = rows(&self.msns, self.xpid)?;
+        let changed = match self.place.registry_to_read()? {
+            Registry::Running(engine) => {
+                let change = ContractChange { xpid: self.xpid.to_string(), msns: self.msns, all: self.all };
+                engine.delete_named("/contracts", &change)?
+            }
+            Registry::Stopped(mut store) => remove_from_store(&mut store, self.xpid, &rows, self.all)?,
+        };
+        print(&format!("removed {}, not there {}\n", grouped(changed.changed), grouped(changed.unchanged)))
+    }
+}
+
+impl ListCommand {
+    fn run(self) -> Result<(), CliError> {
+        let mut filter = ContractFilter { msn: self.msn, xpid: self.xpid, after: None };
+        let mut left = if self.limit == 0 { u64::MAX } else { self.limit };
+        let mut registry = self.place.registry_to_read()?;
+        let mut listed = Vec::new();
+        while left > 0 {
+            let page_rows = left.min(CONTRACT_PAGE_ROWS_MAX as u64) as usize;
+            let page = read_page(&mut registry, &filter, page_rows)?;
+            left -= page.len() as u64;
+            filter.after = page.last().copied();
+            let is_last = page.len() < page_rows;
+            if self.json {
+                listed.extend(
+                    page.iter()
+                        .map(|(msn, xpid)| ContractRow { msn: msn.to_string(), xpid: xpid.to_string() }),
+                );
+            } else {
+                print(&page.iter().map(|(msn, xpid)| format!("{msn},{xpid}\n")).collect::<String>())?;
+            }
+            if is_last {
+                break;
+            }
+        }
+        if self.json { print_json(&listed) } else { Ok(()) }
+    }
+}
+
+impl CountCommand {
+    fn run(self) -> Result<(), CliError> {
+        let counts: Vec<CountRow> = match self.place.registry_to_read()? {
+            Registry::Running(engine) => engine.get("/contracts/count")?,
+            Registry::Stopped(store) => store
+                .contract_counts()?
+                .into_iter()
+                .map(|(xpid, contracts)| CountRow { xpid: xpid.to_string(), contracts })
+                .collect(),
+        };
+        if self.json {
+            return print_json(&counts);
+        }
+        let mut rows = vec![vec!["XPID".to_owned(), "CONTRACTS".to_owned()]];
+        rows.extend(counts.iter().map(|count| vec![count.xpid.clone(), grouped(count.contracts)]));
+        rows.push(vec!["all".to_owned(), grouped(counts.iter().map(|count| count.contracts).sum())]);
+        print(&table::render(&rows, &[1]))
+    }
+}
+
+fn remove_from_store(
+    store: &mut Store,
+    xpid: Xpid,
+    rows: &[Contract],
+    all: bool,
+) -> Result<ContractChanged, CliError> {
+    store.registration(xpid)?;
+    let removed = if all { store.remove_contracts_of(xpid)? } else { store.remove_contracts(rows)? };
+    let unchanged = if all { 0 } else { rows.len() - removed.len() };
+    Ok(ContractChanged {
+        changed: removed.len() as u64,
+        unchanged: unchanged as u64,
+        ..ContractChanged::default()
+    })
+}
+
+fn read_page(
+    registry: &mut Registry,
+    filter: &ContractFilter,
+    rows: usize,
+) -> Result<Vec<Contract>, CliError> {
+    let engine = match registry {
+        Registry::Stopped(store) => return Ok(store.contracts(filter, rows)?),
+        Registry::Running(engine) => engine,
+    };
+    let mut path = format!("/contracts?limit={rows}");
+    if let Some(msn) = filter.msn {
+        path += &format!("&msn={msn}");
+    }
+    if let Some(xpid) = filter.xpid {
+        path += &format!("&xpid={xpid}");
+    }
+    if let Some((msn, xpid)) = filter.after {
+        path += &format!("&after={msn}-{xpid}");
+    }
+    let page: ContractsPage = engine.get(&path)?;
+    let read = |row: &ContractRow| Some((Msn::parse(row.msn.as_bytes())?, Xpid::parse(row.xpid.as_bytes())?));
+    page.contracts
+        .iter()
+        .map(|row| read(row).ok_or_else(|| CliError::new("the engine's answer holds what is no contract")))
+        .collect()
+}
+
+fn rows(msns: &[String], xpid: Xpid) -> Result<Vec<Contract>, CliError> {
+    Ok(parse_msns(msns)?.into_iter().map(|msn| (msn, xpid)).collect())
+}
+
+fn refused_as_error(changed: &ContractChanged) -> Result<(), CliError> {
+    let Some(first) = changed.refused.first() else { return Ok(()) };
+    Err(CliError::new(format!(
+        "{} msns, the first of them {first}, have {XPIDS_PER_MSN_MAX} XPIDs already: remove one of those contracts first",
+        grouped(changed.refused_count)
+    )))
+}
+
+fn parse_msn(text: &str) -> Result<Msn, String> {
+    Msn::parse(text.as_bytes()).ok_or_else(|| "an msn has 11 digits, the first 0".to_owned())
+}

@@ -1,0 +1,233 @@
+//! `hayauma contract import`: a CSV file of any length, through the running engine or straight into the store.
+
+use std::fs::File;
+use std::io::{BufWriter, IsTerminal as _, Read, Write as _};
+use std::path::PathBuf;
+
+use super::place::{AdminClient, Place, Registry};
+use super::table::grouped;
+use super::{CliError, print, print_json};
+use crate::clock;
+use crate::ops::admin::ImportReply;
+use crate::ops::import::{ContractImport, ImportTotals};
+use crate::ops::limits::{
+    IMPORT_BLOCK_OCTETS, IMPORT_LINE_OCTETS_MAX, REFUSED_LINES_SHOWN_DEFAULT, REFUSED_LINES_SHOWN_MAX,
+};
+use crate::ops::store::Store;
+
+/// Import contracts from a CSV file of `msn,xpid` lines, with or without a header.
+///
+/// Each line is checked: the forms of msn and XPID, that the XPID is registered, that the msn has no more than ten. Contracts that
+/// are there already are passed over. Refused lines are named with number and reason, the others are imported; the exit status is 1
+/// if there were any.
+#[derive(clap::Args, Debug)]
+pub(super) struct ImportCommand {
+    /// The CSV file, or - for stdin
+    file: PathBuf,
+    /// File to write every refused line to, as CSV of line,reason
+    #[arg(long, value_name = "FILE")]
+    errors: Option<PathBuf>,
+    /// Print the totals as JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(serde::Serialize)]
+struct Summary {
+    imported: u64,
+    already_there: u64,
+    refused: u64,
+    seconds: f64,
+}
+
+impl ImportCommand {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let mut file = self.open()?;
+        let mut refused = RefusedLines::new(self.errors.as_deref())?;
+        let registry = self.place.registry_to_read()?;
+        let begun_ns = clock::monotonic_ns();
+        let totals = match registry {
+            Registry::Running(engine) => import_through(&engine, &mut file, &mut refused)?,
+            Registry::Stopped(mut store) => import_into(&mut store, &mut file, &mut refused)?,
+        };
+        refused.finish()?;
+        let seconds = (clock::monotonic_ns() - begun_ns) as f64 / 1e9;
+        self.report(totals, seconds)
+    }
+
+    fn open(&self) -> Result<Box<dyn Read>, CliError> {
+        if self.file.as_os_str() == "-" {
+            return Ok(Box::new(std::io::stdin()));
+        }
+        let file = File::open(&self.file).map_err(|error| {
+            CliError::new(format!("{} cannot be read ({error}): correct the path", self.file.display()))
+        })?;
+        Ok(Box::new(file))
+    }
+
+    fn report(&self, totals: ImportTotals, seconds: f64) -> Result<(), CliError> {
+        let ImportTotals { imported, already_there, refused } = totals;
+        if self.json {
+            print_json(&Summary { imported, already_there, refused, seconds })?;
+        } else {
+            let lines = imported + already_there + refused;
+            print(&format!(
+                "imported {}, already there {}, refused {} of {} lines in {seconds:.1} s ({} lines/s)\n",
+                grouped(imported),
+                grouped(already_there),
+                grouped(refused),
+                grouped(lines),
+                grouped((lines as f64 / seconds.max(1e-9)) as u64),
+            ))?;
+        }
+        match refused {
+            0 => Ok(()),
+            _ => Err(CliError::new(format!(
+                "{} lines were refused: correct them and import the file again, what is there is passed over",
+                grouped(refused)
+            ))),
+        }
+    }
+}
+
+fn import_into(
+    store: &mut Store,
+    file: &mut dyn Read,
+    refused: &mut RefusedLines,
+) -> Result<ImportTotals, CliError> {
+    let mut import = ContractImport::new(1);
+    let mut block = vec![0; IMPORT_BLOCK_OCTETS];
+    loop {
+        let octets = read_block(file, &mut block)?;
+        import.feed(&block[..octets]);
+        if octets == 0 {
+            import.finish();
+        }
+        if octets == 0 || import.has_full_batch() {
+            let batch = import.take_batch();
+            let outcomes = store.add_contracts(&batch.rows())?;
+            let mut failure = Ok(());
+            import.record(batch, &outcomes, |line| {
+                if failure.is_ok() {
+                    failure = refused.take(line.line, &line.refusal.to_string());
+                }
+            });
+            failure?;
+            show_progress(import.next_line() - 1);
+        }
+        if octets == 0 {
+            return Ok(import.totals());
+        }
+    }
+}
+
+/// Sends the file in pieces of whole lines, so that every refused line can be named in an answer of bounded length.
+fn import_through(
+    engine: &AdminClient,
+    file: &mut dyn Read,
+    refused: &mut RefusedLines,
+) -> Result<ImportTotals, CliError> {
+    let mut totals = ImportTotals::default();
+    let mut first_line = 1;
+    let mut piece: Vec<u8> = Vec::with_capacity(2 * IMPORT_BLOCK_OCTETS);
+    let mut block = vec![0; IMPORT_BLOCK_OCTETS];
+    loop {
+        let octets = read_block(file, &mut block)?;
+        piece.extend_from_slice(&block[..octets]);
+        let is_last = octets == 0;
+        let whole = match piece.iter().rposition(|octet| *octet == b'\n') {
+            _ if is_last => piece.len(),
+            Some(end) => end + 1,
+            None if piece.len() <= IMPORT_BLOCK_OCTETS + IMPORT_LINE_OCTETS_MAX => 0,
+            None => {
+                return Err(CliError::new(format!(
+                    "line {first_line} has no end within {IMPORT_BLOCK_OCTETS} octets: is this a CSV file?"
+                )));
+            }
+        };
+        if whole > 0 {
+            let path = format!("/contracts/import?first_line={first_line}&lines={REFUSED_LINES_SHOWN_MAX}");
+            let reply: ImportReply = engine.post_csv(&path, &piece[..whole])?;
+            totals.imported += reply.imported;
+            totals.already_there += reply.already_there;
+            totals.refused += reply.refused;
+            for line in &reply.lines {
+                refused.take(line.line, &line.reason)?;
+            }
+            first_line += piece[..whole].iter().filter(|octet| **octet == b'\n').count() as u64;
+            piece.drain(..whole);
+            show_progress(first_line - 1);
+        }
+        if is_last {
+            return Ok(totals);
+        }
+    }
+}
+
+fn read_block(file: &mut dyn Read, block: &mut [u8]) -> Result<usize, CliError> {
+    loop {
+        match file.read(block) {
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            other => {
+                return other
+                    .map_err(|error| CliError::new(format!("the file cannot be read further ({error})")));
+            }
+        }
+    }
+}
+
+/// A line that rewrites itself, for a person who watches.
+fn show_progress(lines: u64) {
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        let _ = write!(stderr, "\r{} lines ", grouped(lines));
+    }
+}
+
+/// Names the first refused lines on stderr and writes all of them to the file that was asked for.
+struct RefusedLines {
+    shown: usize,
+    all: u64,
+    file: Option<(BufWriter<File>, PathBuf)>,
+}
+
+impl RefusedLines {
+    fn new(path: Option<&std::path::Path>) -> Result<Self, CliError> {
+        let Some(path) = path else { return Ok(Self { shown: 0, all: 0, file: None }) };
+        let file = File::create(path).map_err(|error| unwritable(path, &error))?;
+        let mut file = BufWriter::new(file);
+        file.write_all(b"line,reason\n").map_err(|error| unwritable(path, &error))?;
+        Ok(Self { shown: 0, all: 0, file: Some((file, path.to_owned())) })
+    }
+
+    fn take(&mut self, line: u64, reason: &str) -> Result<(), CliError> {
+        self.all += 1;
+        if self.shown < REFUSED_LINES_SHOWN_DEFAULT {
+            self.shown += 1;
+            let start = if std::io::stderr().is_terminal() { "\r" } else { "" };
+            let _ = writeln!(std::io::stderr(), "{start}line {line}: {reason}");
+        }
+        let Some((file, path)) = &mut self.file else { return Ok(()) };
+        let quoted = reason.replace('"', "\"\"");
+        writeln!(file, "{line},\"{quoted}\"").map_err(|error| unwritable(path, &error))
+    }
+
+    fn finish(&mut self) -> Result<(), CliError> {
+        let more = self.all - self.shown as u64;
+        if more > 0 {
+            let hint = if self.file.is_some() { "" } else { "; --errors FILE names them all" };
+            let _ = writeln!(std::io::stderr(), "and {} more{hint}", grouped(more));
+        }
+        let Some((file, path)) = &mut self.file else { return Ok(()) };
+        file.flush().map_err(|error| unwritable(path, &error))
+    }
+}
+
+fn unwritable(path: &std::path::Path, error: &std::io::Error) -> CliError {
+    CliError::new(format!(
+        "{} cannot be written ({error}): choose another file with --errors",
+        path.display()
+    ))
+}

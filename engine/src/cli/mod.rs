@@ -1,0 +1,168 @@
+//! The command line: reads the arguments, does what they say, and turns every failure into one sentence on stderr
+//! and an exit status.
+//!
+//! Commands about registrations and contracts go through the admin port when an engine holds the data directory, and
+//! into the store when none does. Output is plain text, or JSON where a script would want it.
+
+pub mod billing;
+mod client;
+mod contract;
+mod contract_import;
+mod doctor;
+mod place;
+pub mod queue;
+mod serve;
+pub mod sms;
+mod table;
+
+use std::ffi::OsString;
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::ConfigError;
+use crate::fatal::{self, Fatal};
+use crate::ops::store::StoreError;
+
+pub(crate) use place::Place;
+
+/// An SMS push gateway and message center: pushes come in over HTTP, SMS go out, the push client is told.
+#[derive(Parser, Debug)]
+#[command(
+    name = "hayauma",
+    bin_name = "hayauma",
+    version,
+    arg_required_else_help = true,
+    max_term_width = 110
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Run the engine until it is told to stop
+    Serve(Box<serve::ServeCommand>),
+    /// Register push clients: who may push, as what and where notifications go
+    #[command(subcommand)]
+    Client(client::ClientCommand),
+    /// Tie phone numbers to push clients
+    #[command(subcommand)]
+    Contract(contract::ContractCommand),
+    /// Total what was delivered, per day and month
+    Billing {
+        #[command(flatten)]
+        place: Place,
+        #[command(subcommand)]
+        command: billing::BillingCommand,
+    },
+    /// Look at the queue of pushes
+    Queue(queue::QueueCommand),
+    /// Try the SMS encodings
+    Sms(sms::SmsCommand),
+    /// Check whether this host can run the engine, and say how to mend what is amiss
+    Doctor(doctor::DoctorCommand),
+}
+
+/// Why a command failed: one sentence with cause and remedy, and the exit status.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{sentence}")]
+pub struct CliError {
+    /// Cause and remedy.
+    pub sentence: String,
+    /// Exit status; 1 unless the cause has its own.
+    pub status: u8,
+}
+
+impl CliError {
+    /// A failure with exit status 1.
+    pub fn new(sentence: impl Into<String>) -> Self {
+        Self { sentence: sentence.into(), status: 1 }
+    }
+}
+
+impl From<String> for CliError {
+    fn from(sentence: String) -> Self {
+        Self::new(sentence)
+    }
+}
+
+impl From<StoreError> for CliError {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+impl From<ConfigError> for CliError {
+    fn from(error: ConfigError) -> Self {
+        Self { sentence: error.to_string(), status: fatal::FatalReason::Configuration.exit_status() }
+    }
+}
+
+impl From<Fatal> for CliError {
+    fn from(fatal: Fatal) -> Self {
+        Self { sentence: fatal.to_string(), status: fatal.exit_status() }
+    }
+}
+
+/// Runs the program with these arguments, the program's own name first, and gives the exit status.
+///
+/// Sets the process's panic hook: a bug prints one line and ends the process.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    fatal::install_panic_hook();
+    let arguments = match Arguments::try_parse_from(arguments) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version come this way too; a closed terminal is no reason to fail again.
+            let _ = error.print();
+            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        }
+    };
+    match arguments.command.run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "hayauma: {}", error.sentence.trim_end());
+            ExitCode::from(error.status)
+        }
+    }
+}
+
+impl Command {
+    fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::Serve(command) => command.run(),
+            Self::Client(command) => command.run(),
+            Self::Contract(command) => command.run(),
+            Self::Billing { place, command } => {
+                billing::run(&command, &place.data_dir()?, &mut std::io::stdout().lock())
+                    .map_err(|error| CliError::new(error.to_string()))
+            }
+            Self::Queue(command) => command.run(),
+            Self::Sms(command) => command.run(),
+            Self::Doctor(command) => command.run(),
+        }
+    }
+}
+
+/// Writes to stdout; a reader that has gone away, such as `head`, is no failure.
+pub(crate) fn print(text: &str) -> Result<(), CliError> {
+    let mut stdout = std::io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(CliError::new(format!("the output cannot be written ({error}): check where it goes")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a document as JSON on stdout.
+pub(crate) fn print_json(document: &impl serde::Serialize) -> Result<(), CliError> {
+    let text = simd_json::to_string_pretty(document)
+        .map_err(|error| CliError::new(format!("the output cannot be written as JSON ({error})")))?;
+    print(&(text + "\n"))
+}
+
+#[cfg(test)]
+mod tests;

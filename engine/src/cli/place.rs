@@ -1,0 +1,193 @@
+//! Where a command works: on the data directory itself, or through the admin port of the engine that holds it.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::CliError;
+use crate::config::{Config, Settings};
+use crate::hostcheck;
+use crate::journal::read_holder;
+use crate::ops::store::{STORE_FILE_NAME, Store};
+
+/// How long a change may take in a running engine; a large import is sent in pieces.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest answer that is read, in octets: a page of a hundred thousand contracts, a million refused lines.
+const ANSWER_OCTETS_MAX: u64 = 256 << 20;
+
+/// The data directory that a command is about.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// Directory of the journal, the registry and the billing files [default: ./hayauma-data]
+    #[arg(long, value_name = "DIR", global = true)]
+    data_dir: Option<PathBuf>,
+    /// Configuration file that may name the data directory
+    #[arg(long, value_name = "FILE", global = true)]
+    config: Option<PathBuf>,
+}
+
+/// What a command works on.
+pub(crate) enum Registry {
+    /// An engine holds the directory: it makes the change.
+    Running(AdminClient),
+    /// None does: the store is changed directly.
+    Stopped(Store),
+}
+
+impl Place {
+    /// The directory, from the flag, the environment or the configuration file.
+    pub(crate) fn data_dir(&self) -> Result<PathBuf, CliError> {
+        let settings = Settings { data_dir: self.data_dir.clone(), ..Settings::default() };
+        let cpus = hostcheck::cpus_allowed();
+        Ok(Config::resolve(settings, self.config.as_deref(), std::env::vars_os(), &cpus)?.data_dir)
+    }
+
+    /// The engine that holds the directory, if one does.
+    pub(crate) fn running_engine(&self) -> Result<Option<AdminClient>, CliError> {
+        let data_dir = self.data_dir()?;
+        let holder = read_holder(&data_dir).map_err(|error| {
+            CliError::new(format!("the lock of {} cannot be read ({error}): check its permissions", data_dir.display()))
+        })?;
+        let Some(holder) = holder else { return Ok(None) };
+        let Some(admin) = holder.admin else {
+            return Err(CliError::new(format!("the engine (process {}) is still starting: try again", holder.pid)));
+        };
+        Ok(Some(AdminClient::new(&admin.to_string(), holder.pid)))
+    }
+
+    /// The registry for a change; it is made if there is none.
+    pub(crate) fn registry_to_change(&self) -> Result<Registry, CliError> {
+        match self.running_engine()? {
+            Some(engine) => Ok(Registry::Running(engine)),
+            None => Ok(Registry::Stopped(Store::open(&self.data_dir()?)?)),
+        }
+    }
+
+    /// The registry for a look; where there is none, a sentence says so and nothing is made.
+    pub(crate) fn registry_to_read(&self) -> Result<Registry, CliError> {
+        let data_dir = self.data_dir()?;
+        if !data_dir.join(STORE_FILE_NAME).exists() {
+            return Err(CliError::new(format!(
+                "there is no registry in {}: name the data directory with --data-dir, or add a client first",
+                data_dir.display()
+            )));
+        }
+        self.registry_to_change()
+    }
+}
+
+/// Speaks to the admin port of a running engine.
+pub(crate) struct AdminClient {
+    agent: ureq::Agent,
+    base: String,
+    pid: u32,
+}
+
+#[derive(serde::Deserialize)]
+struct ErrorDocument {
+    error: String,
+}
+
+impl AdminClient {
+    /// A client of the admin port at `address` of the engine with this process id.
+    pub(crate) fn new(address: &str, pid: u32) -> Self {
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(REQUEST_TIMEOUT))
+            // The engine is on this host: a proxy from the environment has no part in it.
+            .proxy(None)
+            .max_redirects(0)
+            .build()
+            .new_agent();
+        Self { agent, base: format!("http://{address}"), pid }
+    }
+
+    /// GETs a document.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.document(self.agent.get(self.url(path)).call())
+    }
+
+    /// POSTs a document and reads the answer's.
+    pub(crate) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = to_json(document)?;
+        self.document(self.agent.post(self.url(path)).content_type("application/json").send(&body[..]))
+    }
+
+    /// PATCHes a document and reads the answer's.
+    pub(crate) fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = to_json(document)?;
+        self.document(self.agent.patch(self.url(path)).content_type("application/json").send(&body[..]))
+    }
+
+    /// DELETEs, telling what by path alone.
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.document(self.agent.delete(self.url(path)).call())
+    }
+
+    /// DELETEs what the document names.
+    pub(crate) fn delete_named<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = to_json(document)?;
+        let request = self.agent.delete(self.url(path)).force_send_body().content_type("application/json");
+        self.document(request.send(&body[..]))
+    }
+
+    /// POSTs CSV lines.
+    pub(crate) fn post_csv<T: DeserializeOwned>(&self, path: &str, lines: &[u8]) -> Result<T, CliError> {
+        self.document(self.agent.post(self.url(path)).content_type("text/csv").send(lines))
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base)
+    }
+
+    fn document<T: DeserializeOwned>(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<T, CliError> {
+        let unreachable = |error: ureq::Error| {
+            CliError::new(format!(
+                "the engine with process id {} holds the data directory but its admin port {} does not answer ({error}): \
+                 wait until it has started or stopped, then try again",
+                self.pid, self.base
+            ))
+        };
+        let mut answer = answer.map_err(unreachable)?;
+        let refused = !answer.status().is_success();
+        let mut octets =
+            answer.body_mut().with_config().limit(ANSWER_OCTETS_MAX).read_to_vec().map_err(unreachable)?;
+        if refused {
+            let status = answer.status();
+            return Err(match simd_json::from_slice::<ErrorDocument>(&mut octets) {
+                Ok(document) => CliError::new(document.error),
+                Err(_) => CliError::new(format!(
+                    "the engine answered with status {status}: is {} its admin port?",
+                    self.base
+                )),
+            });
+        }
+        simd_json::from_slice(&mut octets).map_err(|error| {
+            CliError::new(format!(
+                "the engine's answer is not what this program expects ({error}): use the same version for both"
+            ))
+        })
+    }
+}
+
+fn to_json(document: &impl Serialize) -> Result<Vec<u8>, CliError> {
+    simd_json::to_vec(document)
+        .map_err(|error| CliError::new(format!("the request cannot be written as JSON ({error})")))
+}

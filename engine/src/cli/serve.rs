@@ -1,0 +1,49 @@
+//! `hayauma serve`: resolves the configuration, starts logging, checks the host and hands over to the engine.
+
+use std::path::PathBuf;
+
+use super::CliError;
+use crate::config::{Config, Settings};
+use crate::{fatal, hostcheck};
+
+/// Run the engine until SIGTERM, Ctrl-C or `POST /stop` on the admin port; it then finishes what has begun and exits 0.
+///
+/// Every setting can also stand in a TOML file (--config, with underscores: request_timeout_ms = 5000) or in the
+/// environment (HAYAUMA_REQUEST_TIMEOUT_MS=5000). A flag wins over the environment, the environment over the file.
+#[derive(clap::Args, Debug)]
+pub(super) struct ServeCommand {
+    /// Configuration file in TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    #[command(flatten)]
+    settings: Settings,
+}
+
+impl ServeCommand {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let cpus = hostcheck::cpus_allowed();
+        let config = Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
+        start_logging(&config)?;
+        fatal::install_mapping_guard()
+            .map_err(|error| CliError::new(format!("the guard for mapped files cannot be set ({error})")))?;
+        let findings = hostcheck::check_for_start(&config);
+        if let Some(fatal) = hostcheck::first_fatal(&findings) {
+            return Err(fatal.into());
+        }
+        for finding in findings.iter().filter(|finding| finding.severity == hostcheck::Severity::Warning) {
+            tracing::warn!(subject = finding.subject, remedy = finding.remedy, "{}", finding.message);
+        }
+        Ok(crate::serve::run(config)?)
+    }
+}
+
+/// Logs go to stderr, so that stdout stays for what a person or a script asked for.
+fn start_logging(config: &Config) -> Result<(), CliError> {
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
+        .map_err(|error| CliError::new(format!("log = {} is not a filter ({error})", config.log)))?;
+    let subscriber =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // A program that runs the engine in its own process may have its own subscriber.
+    let _ = subscriber.try_init();
+    Ok(())
+}

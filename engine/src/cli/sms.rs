@@ -1,0 +1,7 @@
+#[derive(clap::Args, Debug)]
+pub struct SmsCommand {}
+impl SmsCommand {
+    pub fn run(self) -> Result<(), super::CliError> {
+        Ok(())
+    }
+}

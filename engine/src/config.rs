@@ -1,0 +1,330 @@
+//! The engine's typed configuration: defaults, then the file, then the environment, then the flags.
+//!
+//! One name everywhere: the flag `--request-timeout-ms`, the file's key `request_timeout_ms` and the variable
+//! `HAYAUMA_REQUEST_TIMEOUT_MS` are the same setting. It is resolved once, before anything starts; a [`Config`]
+//! in hand is valid ever after. Nothing here opens a port or a file other than the configuration file.
+
+mod settings;
+mod values;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+pub use settings::{ENVIRONMENT_PREFIX, Settings};
+pub use values::{CpuList, Durability, Injection, InjectionKind, Octets, OutcomeRates};
+
+/// Most shards in one engine.
+pub const SHARDS_MAX: usize = 64;
+/// Smallest journal segment, in octets.
+pub const SEGMENT_OCTETS_MIN: u64 = 1 << 20;
+/// Largest journal segment, in octets.
+pub const SEGMENT_OCTETS_MAX: u64 = 1 << 30;
+/// A segment is a whole number of these, in octets.
+pub const SEGMENT_OCTETS_STEP: u64 = 4096;
+/// Fewest journal segments that each shard must have room for: one to append to, one to clean into.
+pub const SEGMENTS_PER_SHARD_MIN: u64 = 2;
+/// Default room for the whole queue on the device, in octets.
+pub const QUEUE_OCTETS_DEFAULT: u64 = 8 << 30;
+/// Default journal segment, in octets.
+pub const SEGMENT_OCTETS_DEFAULT: u64 = 64 << 20;
+/// Default bound of pushes kept at once in one engine.
+pub const PUSHES_MAX_DEFAULT: u64 = 2_000_000;
+/// The largest bound of pushes that may be asked for.
+pub const PUSHES_MAX_LIMIT: u64 = 200_000_000;
+/// Default bound of pushes waiting for one msn.
+pub const WAITING_PER_MSN_MAX_DEFAULT: u32 = 100;
+/// The largest bound of pushes waiting for one msn that may be asked for.
+pub const WAITING_PER_MSN_MAX_LIMIT: u32 = 65_535;
+/// Default of the longest wait for company before a group commit, in microseconds.
+pub const COMMIT_DELAY_US_MAX_DEFAULT: u32 = 1_000;
+/// The longest such wait that may be asked for, in microseconds.
+pub const COMMIT_DELAY_US_MAX_LIMIT: u32 = 1_000_000;
+/// Default bound of connections per shard.
+pub const CONNECTIONS_MAX_DEFAULT: u32 = 4_096;
+/// The largest bound of connections per shard that may be asked for.
+pub const CONNECTIONS_MAX_LIMIT: u32 = 1_000_000;
+/// Default time for a request to arrive whole, in milliseconds.
+pub const REQUEST_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// Default time that a connection may be idle, in milliseconds.
+pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 600_000;
+/// Default time for draining at a stop, in milliseconds.
+pub const DRAIN_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// The longest of any of these times, in milliseconds.
+pub const TIMEOUT_MS_LIMIT: u64 = 24 * 3_600_000;
+/// Default latency of the simulated network, in milliseconds.
+pub const NETWORK_LATENCY_MS_DEFAULT: u32 = 20;
+/// Default spread of that latency to either side, in milliseconds.
+pub const NETWORK_JITTER_MS_DEFAULT: u32 = 10;
+/// The largest latency that may be asked for, in milliseconds.
+pub const NETWORK_LATENCY_MS_LIMIT: u32 = 600_000;
+/// The fastest that simulated time may run against real time.
+pub const NETWORK_TIME_SCALE_LIMIT: f64 = 100_000.0;
+
+const _: () = assert!(SEGMENT_OCTETS_MIN % SEGMENT_OCTETS_STEP == 0);
+const _: () = assert!(SEGMENT_OCTETS_DEFAULT % SEGMENT_OCTETS_STEP == 0);
+const _: () =
+    assert!(SEGMENT_OCTETS_MIN <= SEGMENT_OCTETS_DEFAULT && SEGMENT_OCTETS_DEFAULT <= SEGMENT_OCTETS_MAX);
+// The defaults hold together on every host, the largest too.
+const _: () =
+    assert!(QUEUE_OCTETS_DEFAULT >= SHARDS_MAX as u64 * SEGMENTS_PER_SHARD_MIN * SEGMENT_OCTETS_DEFAULT);
+const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
+
+/// All that `serve` needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where push clients connect.
+    pub listen: SocketAddr,
+    /// Where the admin port listens; loopback unless `admin_open`.
+    pub admin: SocketAddr,
+    /// Whether the admin port may listen on an address that other hosts reach.
+    pub admin_open: bool,
+    /// The directory of journal, registry and billing files.
+    pub data_dir: PathBuf,
+    /// How many shards, 1 to [`SHARDS_MAX`].
+    pub shards: usize,
+    /// The CPUs that shards are pinned to, in turn; never empty, all of them in the process's affinity mask.
+    pub cpus: Vec<usize>,
+    /// What `0000` promises.
+    pub durability: Durability,
+    /// Whether the demo client and its contracts are put into the store.
+    pub demo: bool,
+    /// Room for the queue on the device, all shards together, in octets.
+    pub queue_octets: u64,
+    /// Size of one journal segment, in octets.
+    pub segment_octets: u64,
+    /// Most pushes kept at once, all shards together.
+    pub pushes_max: u64,
+    /// Most pushes waiting for one msn.
+    pub waiting_per_msn_max: u32,
+    /// Longest wait for company before a group commit, in microseconds.
+    pub commit_delay_us_max: u32,
+    /// Most connections per shard.
+    pub connections_max: u32,
+    /// Time for a request to arrive whole, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Time that a connection may be idle, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// Time for draining at a stop, in milliseconds.
+    pub drain_timeout_ms: u64,
+    /// The simulated core network.
+    pub network: NetworkConfig,
+    /// What is logged, as a tracing filter.
+    pub log: String,
+    /// Faults to rehearse.
+    pub inject: Vec<Injection>,
+}
+
+/// The simulated core network: HLR, terminals and their habits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkConfig {
+    /// File of line states by msn, if any.
+    pub line_states: Option<PathBuf>,
+    /// State of every msn that the file does not name, in the file's own notation.
+    pub default_line_state: String,
+    /// Mean time of one delivery attempt, in milliseconds.
+    pub latency_ms: u32,
+    /// Spread to either side, in milliseconds; never more than `latency_ms`.
+    pub latency_jitter_ms: u32,
+    /// How often an attempt ends otherwise than delivered.
+    pub outcome_rates: OutcomeRates,
+    /// Seed of the network's chance.
+    pub seed: u64,
+    /// How many simulated seconds pass in a real one.
+    pub time_scale: f64,
+}
+
+/// Why a configuration is refused; each message is one sentence with its remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("the configuration file {path} cannot be read ({source}): correct --config or the file's permissions", path = .path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What reading it said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML or has an unknown key or a wrong value.
+    #[error("the configuration file {path} is not valid ({detail}): correct it", path = .path.display())]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// Line and cause.
+        detail: String,
+    },
+    /// A variable of the environment is unknown or has a wrong value.
+    #[error("the environment variable {name} {detail}: correct or unset it")]
+    BadVariable {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A value is out of range or does not fit another one.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl Config {
+    /// Lays the flags over the environment over the file over the defaults, and checks the whole.
+    ///
+    /// `environment` is what `std::env::vars_os` gives; `cpus_allowed` is the process's affinity mask, never empty.
+    pub fn resolve(
+        flags: Settings,
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        cpus_allowed: &[usize],
+    ) -> Result<Self, ConfigError> {
+        let settings = Settings::gather(flags, file, environment)?;
+        let config = Self::with_defaults(settings, cpus_allowed);
+        config.check(cpus_allowed)?;
+        Ok(config)
+    }
+
+    /// The defaults alone, on this data directory, with one shard per CPU of `cpus_allowed`: for tests and tools.
+    pub fn defaults(data_dir: &Path, cpus_allowed: &[usize]) -> Self {
+        let settings = Settings { data_dir: Some(data_dir.to_owned()), ..Settings::default() };
+        Self::with_defaults(settings, cpus_allowed)
+    }
+
+    fn with_defaults(settings: Settings, cpus_allowed: &[usize]) -> Self {
+        let cpus = settings.cpus.map_or_else(|| cpus_allowed.to_vec(), |list| list.0);
+        let latency_ms = settings.network_latency_ms.unwrap_or(NETWORK_LATENCY_MS_DEFAULT);
+        Self {
+            listen: settings.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+            admin: settings.admin.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)),
+            admin_open: settings.admin_open.unwrap_or(false),
+            data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
+            shards: settings.shards.unwrap_or(cpus.len().clamp(1, SHARDS_MAX)),
+            cpus,
+            durability: settings.durability.unwrap_or(Durability::Power),
+            demo: settings.demo.unwrap_or(false),
+            queue_octets: settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0),
+            segment_octets: settings.segment_bytes.map_or(SEGMENT_OCTETS_DEFAULT, |octets| octets.0),
+            pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
+            waiting_per_msn_max: settings.waiting_per_msn_max.unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
+            commit_delay_us_max: settings.commit_delay_us_max.unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
+            connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+            request_timeout_ms: settings.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS_DEFAULT),
+            idle_timeout_ms: settings.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS_DEFAULT),
+            drain_timeout_ms: settings.drain_timeout_ms.unwrap_or(DRAIN_TIMEOUT_MS_DEFAULT),
+            network: NetworkConfig {
+                line_states: settings.network_line_states,
+                default_line_state: settings.network_default_line_state.unwrap_or_else(|| "home".to_owned()),
+                latency_ms,
+                latency_jitter_ms: settings
+                    .network_latency_jitter_ms
+                    .unwrap_or(NETWORK_JITTER_MS_DEFAULT.min(latency_ms)),
+                outcome_rates: settings.network_outcomes.unwrap_or_default(),
+                seed: settings.network_seed.unwrap_or(1),
+                time_scale: settings.network_time_scale.unwrap_or(1.0),
+            },
+            log: settings.log.unwrap_or_else(|| "info".to_owned()),
+            inject: settings.inject.unwrap_or_default(),
+        }
+    }
+
+    fn check(&self, cpus_allowed: &[usize]) -> Result<(), ConfigError> {
+        self.check_shards(cpus_allowed)?;
+        self.check_queue()?;
+        self.check_ports()?;
+        self.check_network()?;
+        within("waiting-per-msn-max", self.waiting_per_msn_max, 1, WAITING_PER_MSN_MAX_LIMIT)?;
+        within("commit-delay-us-max", self.commit_delay_us_max, 0, COMMIT_DELAY_US_MAX_LIMIT)?;
+        within("connections-max", self.connections_max, 1, CONNECTIONS_MAX_LIMIT)?;
+        within("request-timeout-ms", self.request_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
+        within("idle-timeout-ms", self.idle_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
+        within("drain-timeout-ms", self.drain_timeout_ms, 0, TIMEOUT_MS_LIMIT)?;
+        if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
+            return unfit(format!(
+                "log = {} is not a filter: use error, warn, info, debug or trace, or directives such as info,hayauma::ops=debug",
+                self.log
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_shards(&self, cpus_allowed: &[usize]) -> Result<(), ConfigError> {
+        within("shards", self.shards, 1, SHARDS_MAX)?;
+        if self.cpus.is_empty() {
+            return unfit("cpus is empty: name at least one CPU, such as cpus = 0".to_owned());
+        }
+        match self.cpus.iter().find(|cpu| !cpus_allowed.contains(cpu)) {
+            None => Ok(()),
+            Some(cpu) => {
+                let allowed = CpuList(cpus_allowed.to_vec());
+                unfit(format!("cpus names CPU {cpu}, which this process may not use: choose from {allowed}"))
+            }
+        }
+    }
+
+    fn check_queue(&self) -> Result<(), ConfigError> {
+        within("pushes-max", self.pushes_max, 1, PUSHES_MAX_LIMIT)?;
+        within("segment-bytes", self.segment_octets, SEGMENT_OCTETS_MIN, SEGMENT_OCTETS_MAX)?;
+        if self.segment_octets % SEGMENT_OCTETS_STEP != 0 {
+            return unfit(format!(
+                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of MiB, such as 64MiB",
+                self.segment_octets
+            ));
+        }
+        let needed = self.shards as u64 * SEGMENTS_PER_SHARD_MIN * self.segment_octets;
+        if self.queue_octets < needed {
+            return unfit(format!(
+                "queue-bytes = {} is too small for {} shards with segments of {}: use at least {needed}, or smaller segments",
+                self.queue_octets, self.shards, self.segment_octets
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_ports(&self) -> Result<(), ConfigError> {
+        if !self.admin_open && !self.admin.ip().is_loopback() {
+            return unfit(format!(
+                "admin = {} would let other hosts change registrations: use a loopback address, or say --admin-open if that network is trusted",
+                self.admin
+            ));
+        }
+        if self.listen == self.admin && self.listen.port() != 0 {
+            return unfit(format!("listen and admin are both {}: give them different ports", self.listen));
+        }
+        Ok(())
+    }
+
+    fn check_network(&self) -> Result<(), ConfigError> {
+        let network = &self.network;
+        within("network-latency-ms", network.latency_ms, 0, NETWORK_LATENCY_MS_LIMIT)?;
+        within("network-latency-jitter-ms", network.latency_jitter_ms, 0, network.latency_ms)?;
+        if !(network.time_scale > 0.0 && network.time_scale <= NETWORK_TIME_SCALE_LIMIT) {
+            return unfit(format!(
+                "network-time-scale = {} is out of range: use a number above 0 and up to {NETWORK_TIME_SCALE_LIMIT}",
+                network.time_scale
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// The data directory when nothing names another one.
+pub fn default_data_dir() -> PathBuf {
+    PathBuf::from("./hayauma-data")
+}
+
+fn within<N: PartialOrd + std::fmt::Display>(
+    name: &str,
+    value: N,
+    least: N,
+    most: N,
+) -> Result<(), ConfigError> {
+    if value < least || value > most {
+        return unfit(format!("{name} = {value} is out of range: use {least} to {most}"));
+    }
+    Ok(())
+}
+
+fn unfit(sentence: String) -> Result<(), ConfigError> {
+    Err(ConfigError::Unfit(sentence))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,268 @@
+//! The kinds of value a setting can have, each read the same way from a flag, a variable and the file.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::Deserialize;
+
+/// What the answer `0000` promises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Durability {
+    /// Synced to the device: survives the loss of power.
+    Power,
+    /// In the mapping: survives the death of the process, not the loss of power.
+    Process,
+}
+
+/// A number in a file: as such, or as text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum NumberOrText {
+    Number(u64),
+    Text(String),
+}
+
+/// A size: `1048576`, `64MiB`, `8GiB`, or with KB, MB, GB for powers of ten.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "NumberOrText")]
+pub struct Octets(pub u64);
+
+const SIZE_UNITS: [(&str, u64); 8] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("B", 1),
+];
+
+impl FromStr for Octets {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (digits, factor) = SIZE_UNITS
+            .iter()
+            .find_map(|(unit, factor)| text.strip_suffix(unit).map(|digits| (digits.trim_end(), *factor)))
+            .unwrap_or((text, 1));
+        let number: Option<u64> = digits.parse().ok();
+        number.and_then(|number| number.checked_mul(factor)).map(Self).ok_or_else(|| {
+            format!("{text} is not a size: use a number of octets, or one with KiB, MiB or GiB")
+        })
+    }
+}
+
+impl TryFrom<NumberOrText> for Octets {
+    type Error = String;
+
+    fn try_from(value: NumberOrText) -> Result<Self, String> {
+        match value {
+            NumberOrText::Number(number) => Ok(Self(number)),
+            NumberOrText::Text(text) => text.parse(),
+        }
+    }
+}
+
+/// CPU numbers in ascending order, each once: `0-3,8`.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "ListOrText")]
+pub struct CpuList(pub Vec<usize>);
+
+/// The highest CPU number that a list may name.
+const CPU_NUMBER_MAX: usize = 4_095;
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ListOrText {
+    List(Vec<usize>),
+    Text(String),
+}
+
+impl TryFrom<ListOrText> for CpuList {
+    type Error = String;
+
+    fn try_from(value: ListOrText) -> Result<Self, String> {
+        match value {
+            ListOrText::List(cpus) => Self::from_numbers(cpus),
+            ListOrText::Text(text) => text.parse(),
+        }
+    }
+}
+
+impl CpuList {
+    fn from_numbers(mut cpus: Vec<usize>) -> Result<Self, String> {
+        cpus.sort_unstable();
+        cpus.dedup();
+        match cpus.last() {
+            Some(&last) if last > CPU_NUMBER_MAX => Err(format!("there is no CPU {last}")),
+            _ => Ok(Self(cpus)),
+        }
+    }
+}
+
+impl FromStr for CpuList {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text} is not a list of CPUs: use numbers and ranges, such as 0-3,8");
+        let mut cpus = Vec::new();
+        for part in text.split(',').map(str::trim) {
+            let (first, last) = part.split_once('-').unwrap_or((part, part));
+            let first: usize = first.parse().map_err(|_| wrong())?;
+            let last: usize = last.parse().map_err(|_| wrong())?;
+            if first > last || last > CPU_NUMBER_MAX {
+                return Err(wrong());
+            }
+            cpus.extend(first..=last);
+        }
+        Self::from_numbers(cpus)
+    }
+}
+
+impl fmt::Display for CpuList {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = &self.0[..];
+        let mut separator = "";
+        while let Some(&first) = rest.first() {
+            let run = rest.iter().enumerate().take_while(|(at, cpu)| **cpu == first + at).count();
+            match run {
+                1 => write!(formatter, "{separator}{first}")?,
+                _ => write!(formatter, "{separator}{first}-{}", first + run - 1)?,
+            }
+            separator = ",";
+            rest = &rest[run..];
+        }
+        Ok(())
+    }
+}
+
+/// How often a delivery attempt of the simulated network ends otherwise than delivered: each from 0 to 1, together at most 1.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
+pub struct OutcomeRates {
+    /// Absent subscriber.
+    pub absent: f64,
+    /// Memory capacity exceeded.
+    pub memory_full: f64,
+    /// Subscriber busy.
+    pub busy: f64,
+    /// System failure, timeout or congestion.
+    pub failing: f64,
+    /// Protocol error.
+    pub protocol_error: f64,
+    /// Unknown subscriber, a final refusal.
+    pub unknown: f64,
+}
+
+impl OutcomeRates {
+    /// The rates with their names, in the order in which one draw is compared against their running sum.
+    pub fn named(&self) -> [(&'static str, f64); 6] {
+        [
+            ("absent", self.absent),
+            ("memory-full", self.memory_full),
+            ("busy", self.busy),
+            ("failing", self.failing),
+            ("protocol-error", self.protocol_error),
+            ("unknown", self.unknown),
+        ]
+    }
+
+    fn rate_mut(&mut self, name: &str) -> Option<&mut f64> {
+        match name {
+            "absent" => Some(&mut self.absent),
+            "memory-full" => Some(&mut self.memory_full),
+            "busy" => Some(&mut self.busy),
+            "failing" => Some(&mut self.failing),
+            "protocol-error" => Some(&mut self.protocol_error),
+            "unknown" => Some(&mut self.unknown),
+            _ => None,
+        }
+    }
+
+    /// Whether each is a probability and all together are one.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let mut sum = 0.0;
+        for (name, rate) in self.named() {
+            if !(0.0..=1.0).contains(&rate) {
+                return Err(format!("the rate of {name} is {rate}, which is not from 0 to 1"));
+            }
+            sum += rate;
+        }
+        if sum > 1.0 {
+            return Err(format!("the rates add up to {sum}, which is over 1"));
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for OutcomeRates {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut rates = Self::default();
+        for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
+            let (name, rate) = part.split_once('=').ok_or_else(|| format!("{part} is not NAME=RATE"))?;
+            let known = rates.named().map(|(name, _)| name).join(", ");
+            let slot = rates
+                .rate_mut(name.trim())
+                .ok_or_else(|| format!("{name} is not an outcome: use {known}"))?;
+            *slot = rate.trim().parse().map_err(|_| format!("{rate} is not a number from 0 to 1"))?;
+        }
+        rates.check()?;
+        Ok(rates)
+    }
+}
+
+/// A fault to rehearse: `KIND=N`, the N-th time that it could happen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Injection {
+    /// What happens.
+    pub kind: InjectionKind,
+    /// At which occurrence, counted from 1 in each shard.
+    pub at: u64,
+}
+
+/// The faults that can be rehearsed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
+pub enum InjectionKind {
+    /// The N-th sync to the device fails.
+    SyncFailure,
+    /// The N-th push is answered 9001.
+    InternalError,
+    /// The N-th push cannot be made durable and is answered 9002.
+    NotDurable,
+    /// The N-th push meets a full hand-over ring and is answered 8002.
+    Overload,
+    /// The N-th push meets a full journal and is answered 8003.
+    StorageFull,
+    /// The shard stops turning at the N-th push.
+    Stall,
+    /// The shard panics at the N-th push.
+    Panic,
+}
+
+impl FromStr for Injection {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (kind, at) = text.split_once('=').ok_or_else(|| format!("{text} is not KIND=N"))?;
+        let kind = <InjectionKind as clap::ValueEnum>::from_str(kind.trim(), false)
+            .map_err(|_| format!("{kind} is not a fault that can be rehearsed"))?;
+        match at.trim().parse() {
+            Ok(at) if at > 0 => Ok(Self { kind, at }),
+            _ => Err(format!("{at} is not a count from 1 up")),
+        }
+    }
+}
+
+impl TryFrom<String> for Injection {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
+    }
+}

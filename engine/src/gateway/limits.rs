@@ -1,0 +1,36 @@
+//! Every bound of the gateway, units last.
+
+use crate::push::limits::{BODY_OCTETS_MAX, SENDER_OCTETS_MAX, UDH_DIGITS_MAX};
+
+/// Most XPIDs that one msn has contracts with.
+pub const XPIDS_PER_MSN_MAX: usize = 10;
+/// Most different XPIDs in one shard's contract table: what its entries have bits for.
+pub const XPIDS_PER_TABLE_MAX: usize = (1 << 30) - 1;
+/// Most senders of one registration; an accepted push keeps the sender's position in one octet.
+pub const SENDERS_MAX: usize = 16;
+/// Longest sender, in characters.
+pub const SENDER_CHARACTERS_MAX: usize = SENDER_OCTETS_MAX;
+/// Longest notification URL, in octets.
+pub const NOTIFY_URL_OCTETS_MAX: usize = 512;
+/// Longest value of `Authorization` that is looked at; a longer one authenticates nobody.
+pub const AUTHORIZATION_OCTETS_MAX: usize = 1024;
+/// Highest rate that can be set for an XPID, pushes a second.
+pub const RATE_PER_SECOND_MAX: u32 = 1_000_000;
+/// Highest volume that can be set for an XPID, pushes a day.
+pub const VOLUME_PER_DAY_MAX: u64 = (1 << 44) - 1;
+/// Longest name of a push client, in octets.
+pub const CLIENT_NAME_OCTETS_MAX: usize = 64;
+
+/// Octets of text or control data that a body can hold, decoded.
+pub const CONTENT_OCTETS_MAX: usize = BODY_OCTETS_MAX;
+/// Octets of a client's user data header, the length octet included.
+pub const UDH_OCTETS_MAX: usize = UDH_DIGITS_MAX / 2;
+/// How long a push of lifetime 00 may wait for its single attempt: an hour, the shortest other lifetime.
+pub const SINGLE_ATTEMPT_MS_MAX: u64 = HOUR_MS;
+/// One hour.
+pub const HOUR_MS: u64 = 3_600_000;
+
+const _: () = assert!(SENDERS_MAX <= u8::MAX as usize + 1, "a sender's position fits one octet");
+const _: () = assert!(CONTENT_OCTETS_MAX >= BODY_OCTETS_MAX, "decoding never lengthens the data");
+const _: () =
+    assert!(1_000_000_000 / RATE_PER_SECOND_MAX as u64 > 0, "the interval between pushes is not zero");

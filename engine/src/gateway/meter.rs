@@ -1,0 +1,171 @@
+//! One XPID's rate and volume, shared by every shard.
+//!
+//! Atomics without locks, touched only when a limit is set. The rate is a generic cell rate algorithm: one number, the
+//! time at which the next push would be due if pushes came evenly, with a burst of one second. The volume counts
+//! accepted pushes per day in Japan.
+
+use super::limits::{RATE_PER_SECOND_MAX, VOLUME_PER_DAY_MAX};
+use crate::calendar;
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+
+const SECOND_NS: u64 = 1_000_000_000;
+/// The volume's number holds the day in the upper bits and the pushes of that day below.
+const COUNT_BITS: u32 = 44;
+const COUNT_MASK: u64 = (1 << COUNT_BITS) - 1;
+
+const _: () = assert!(VOLUME_PER_DAY_MAX == COUNT_MASK);
+
+/// Counts one XPID's pushes against its limits. Survives a change of the registration.
+#[derive(Debug, Default)]
+pub struct Meter {
+    /// 0 is unlimited.
+    rate_per_second: AtomicU32,
+    /// 0 is unlimited.
+    volume_per_day: AtomicU64,
+    /// Nanoseconds since the epoch.
+    due_ns: AtomicU64,
+    /// Day and count.
+    volume: AtomicU64,
+}
+
+impl Meter {
+    /// A meter that has counted nothing. 0 is unlimited; higher limits than the highest count as the highest.
+    pub fn new(rate_per_second: u32, volume_per_day: u64) -> Self {
+        let meter = Self::default();
+        meter.set_limits(rate_per_second, volume_per_day);
+        meter
+    }
+
+    /// Changes the limits and keeps the counts.
+    pub fn set_limits(&self, rate_per_second: u32, volume_per_day: u64) {
+        self.rate_per_second.store(rate_per_second.min(RATE_PER_SECOND_MAX), Ordering::Relaxed);
+        self.volume_per_day.store(volume_per_day.min(VOLUME_PER_DAY_MAX), Ordering::Relaxed);
+    }
+
+    /// Counts one push against the rate; `false` (8001) when it comes too soon, and then nothing is counted. After a
+    /// refusal there is room again within a second.
+    pub fn rate(&self, now_ms: u64) -> bool {
+        let rate = self.rate_per_second.load(Ordering::Relaxed);
+        if rate == 0 {
+            return true;
+        }
+        // Rounded down: the rate may be exceeded by a thousandth, never fallen short of.
+        let interval_ns = SECOND_NS / u64::from(rate);
+        let burst_ns = interval_ns * u64::from(rate);
+        let now_ns = now_ms.saturating_mul(1_000_000);
+        let next = |due_ns: u64| {
+            let next_ns = due_ns.max(now_ns).saturating_add(interval_ns);
+            (next_ns - now_ns <= burst_ns).then_some(next_ns)
+        };
+        self.due_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
+    }
+
+    /// Whether the day's volume has room (otherwise 2007). Two shards may both see the last place: the day can end
+    /// above its volume by the pushes that were between this look and [`Self::charge`], one per shard.
+    pub fn has_volume(&self, now_ms: u64) -> bool {
+        let limit = self.volume_per_day.load(Ordering::Relaxed);
+        limit == 0 || count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms)) < limit
+    }
+
+    /// Counts one accepted push.
+    pub fn charge(&self, now_ms: u64) {
+        if self.volume_per_day.load(Ordering::Relaxed) == 0 {
+            return;
+        }
+        let day = calendar::jst_day_index(now_ms);
+        let next = |volume| Some(day << COUNT_BITS | (count_of(volume, day) + 1).min(COUNT_MASK));
+        // The closure always has a next value, so the update cannot fail.
+        let _ = self.volume.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+    }
+
+    /// The pushes counted on the day of `now_ms`; 0 when no volume is set.
+    pub fn volume(&self, now_ms: u64) -> u64 {
+        count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms))
+    }
+
+    /// Sets the count of the day of `now_ms`: after a restart, from the journal.
+    pub fn restore_volume(&self, now_ms: u64, pushes: u64) {
+        let day = calendar::jst_day_index(now_ms);
+        self.volume.store(day << COUNT_BITS | pushes.min(COUNT_MASK), Ordering::Relaxed);
+    }
+}
+
+fn count_of(volume: u64, day: u64) -> u64 {
+    if volume >> COUNT_BITS == day { volume & COUNT_MASK } else { 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::Day;
+
+    const NOW_MS: u64 = 1_795_354_470_000;
+
+    fn passed(meter: &Meter, attempts: u32, now_ms: u64) -> u32 {
+        (0..attempts).map(|_| u32::from(meter.rate(now_ms))).sum()
+    }
+
+    #[test]
+    fn a_second_of_pushes_may_come_at_once_and_then_one_an_interval() {
+        for rate in [1, 3, 7, 10, 1000, 999_999, 1_000_000] {
+            let meter = Meter::new(rate, 0);
+            assert_eq!(passed(&meter, rate + 5, NOW_MS), rate, "rate {rate}");
+            assert_eq!(passed(&meter, rate + 5, NOW_MS + 1000), rate, "rate {rate}, a second later");
+        }
+        let meter = Meter::new(10, 0);
+        assert_eq!(passed(&meter, 20, NOW_MS), 10);
+        assert_eq!(passed(&meter, 5, NOW_MS + 99), 0);
+        assert_eq!(passed(&meter, 5, NOW_MS + 100), 1);
+        assert_eq!(passed(&meter, 5, NOW_MS + 550), 4);
+    }
+
+    #[test]
+    fn without_limits_nothing_is_refused_or_counted() {
+        let meter = Meter::new(0, 0);
+        assert_eq!(passed(&meter, 10_000, NOW_MS), 10_000);
+        assert!(meter.has_volume(NOW_MS));
+        meter.charge(NOW_MS);
+        assert_eq!(meter.volume(NOW_MS), 0);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_refuses_until_it_has_caught_up() {
+        let meter = Meter::new(2, 0);
+        assert_eq!(passed(&meter, 5, NOW_MS), 2);
+        assert_eq!(passed(&meter, 5, NOW_MS - 500), 0);
+        assert_eq!(passed(&meter, 5, NOW_MS + 1000), 2);
+    }
+
+    #[test]
+    fn the_volume_ends_with_the_day_in_japan() {
+        let meter = Meter::new(0, 3);
+        let midnight_ms = Day::of(NOW_MS).next().start_ms();
+        for _ in 0..3 {
+            assert!(meter.has_volume(NOW_MS));
+            meter.charge(NOW_MS);
+        }
+        assert!(!meter.has_volume(NOW_MS) && !meter.has_volume(midnight_ms - 1));
+        assert!(meter.has_volume(midnight_ms));
+        assert_eq!((meter.volume(midnight_ms - 1), meter.volume(midnight_ms)), (3, 0));
+        meter.restore_volume(midnight_ms, 3);
+        assert!(!meter.has_volume(midnight_ms));
+        meter.set_limits(0, 4);
+        assert!(meter.has_volume(midnight_ms));
+    }
+
+    #[test]
+    fn shards_that_ask_at_once_share_one_rate() {
+        let meter = Meter::new(5000, 1_000_000);
+        let passed: u32 = std::thread::scope(|scope| {
+            let ask = || {
+                (0..5000).fold(0, |passed, _| {
+                    meter.charge(NOW_MS);
+                    passed + u32::from(meter.rate(NOW_MS))
+                })
+            };
+            let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
+        });
+        assert_eq!((passed, meter.volume(NOW_MS)), (5000, 20_000));
+    }
+}

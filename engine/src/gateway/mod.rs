@@ -1,0 +1,20 @@
+//! The SMS gateway's judgement: who the push client is, what its registration allows, which msns are contracted,
+//! and whether a push can become SMS-SUBMITs.
+//!
+//! **Never here:** sockets, files, clocks, threads; the store of registrations (that is the control plane, which
+//! hands over snapshots) or a push's life after it was accepted.
+//! **Invariants:** a [`registration::Registry`] never changes once built and is shared between the shards; a
+//! [`contracts::ContractTable`] belongs to one shard; nothing allocates per push.
+
+pub mod admit;
+pub mod contracts;
+pub mod limits;
+pub mod meter;
+mod mixing;
+mod notify_url;
+mod permissions;
+pub mod registration;
+mod registry;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+//! The registrations as the data path sees them: an immutable snapshot, replaced as a whole when one changes.
+
+use super::limits::AUTHORIZATION_OCTETS_MAX;
+use super::meter::Meter;
+use super::mixing::NumberState;
+use super::registration::{Registration, RegistrationError};
+use crate::ids::Xpid;
+use crate::push::code::Code;
+use crate::sms::relay::OriginatingAddress;
+use sha2::{Digest, Sha256};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// SHA-256 of a bearer token: what [`Registration::token_sha256`] holds.
+pub fn token_sha256(token: &[u8]) -> [u8; 32] {
+    Sha256::digest(token).into()
+}
+
+/// One registration inside a snapshot, with what the data path needs made ready.
+#[derive(Clone, Debug)]
+pub struct Registered {
+    /// As registered.
+    pub registration: Registration,
+    /// The registration's senders in their order, and each as TP-Originating-Address.
+    pub senders: Vec<(String, OriginatingAddress)>,
+    /// Position in the snapshot.
+    pub index: u32,
+    /// Rate and volume, carried on from snapshot to snapshot.
+    pub meter: Arc<Meter>,
+    client: u32,
+}
+
+/// A snapshot of every usable registration.
+#[derive(Debug)]
+pub struct Registry {
+    registered: Vec<Registered>,
+    by_xpid: HashMap<Xpid, u32, NumberState>,
+    clients: Vec<String>,
+    client_by_token: HashMap<[u8; 32], u32>,
+    refused: Vec<(Xpid, RegistrationError)>,
+    /// Tells snapshots apart: no two of a process have the same.
+    snapshot: u64,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
+impl Registry {
+    /// A snapshot with fresh meters. A registration that cannot be used, or whose XPID or token another one before
+    /// it has, is left out and listed by [`Self::refused`]: one bad row does not stop the others.
+    pub fn new(registrations: Vec<Registration>) -> Self {
+        Self::build(registrations, |_| None)
+    }
+
+    /// The next snapshot: XPIDs that this one has keep their meters, with the new limits.
+    pub fn succeed(&self, registrations: Vec<Registration>) -> Self {
+        Self::build(registrations, |xpid| self.find(xpid).map(|earlier| Arc::clone(&earlier.meter)))
+    }
+
+    /// The registration of `xpid`.
+    #[inline]
+    pub fn find(&self, xpid: Xpid) -> Option<&Registered> {
+        self.by_xpid.get(&xpid).map(|&index| &self.registered[index as usize])
+    }
+
+    /// The name of the client that has this bearer token. Hashes the token: for once per connection.
+    pub fn client_of_token(&self, token: &[u8]) -> Option<&str> {
+        self.client_number(token).map(|client| self.clients[client as usize].as_str())
+    }
+
+    /// Every usable registration, in the order they were given.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Registered> {
+        self.registered.iter()
+    }
+
+    /// The number of usable registrations.
+    pub fn len(&self) -> usize {
+        self.registered.len()
+    }
+
+    /// Whether there is no usable registration.
+    pub fn is_empty(&self) -> bool {
+        self.registered.is_empty()
+    }
+
+    /// The registrations that were left out, and why: for the operator.
+    pub fn refused(&self) -> &[(Xpid, RegistrationError)] {
+        &self.refused
+    }
+
+    fn build(registrations: Vec<Registration>, meter_of: impl Fn(Xpid) -> Option<Arc<Meter>>) -> Self {
+        static SNAPSHOTS: AtomicU64 = AtomicU64::new(1);
+        let mut registry = Self {
+            registered: Vec::with_capacity(registrations.len()),
+            by_xpid: HashMap::with_capacity_and_hasher(registrations.len(), NumberState::default()),
+            clients: Vec::new(),
+            client_by_token: HashMap::new(),
+            refused: Vec::new(),
+            snapshot: SNAPSHOTS.fetch_add(1, Ordering::Relaxed),
+        };
+        let mut client_by_name = HashMap::new();
+        for registration in registrations {
+            let xpid = registration.xpid;
+            if let Err(error) = registry.add(registration, &meter_of, &mut client_by_name) {
+                registry.refused.push((xpid, error));
+            }
+        }
+        registry
+    }
+
+    fn add(
+        &mut self,
+        registration: Registration,
+        meter_of: impl Fn(Xpid) -> Option<Arc<Meter>>,
+        client_by_name: &mut HashMap<String, u32>,
+    ) -> Result<(), RegistrationError> {
+        registration.check()?;
+        if self.by_xpid.contains_key(&registration.xpid) {
+            return Err(RegistrationError::XpidTwice);
+        }
+        let mut senders = Vec::with_capacity(registration.senders.len());
+        for sender in &registration.senders {
+            let address = OriginatingAddress::parse(sender)
+                .map_err(|_| RegistrationError::Sender { sender: sender.clone() })?;
+            senders.push((sender.clone(), address));
+        }
+        let known = client_by_name.get(&registration.client).copied();
+        let client = known.unwrap_or(self.clients.len() as u32);
+        if let Some(token) = registration.token_sha256 {
+            let owner = *self.client_by_token.entry(token).or_insert(client);
+            if owner != client {
+                return Err(RegistrationError::TokenOfAnother {
+                    client: self.clients[owner as usize].clone(),
+                });
+            }
+        }
+        if known.is_none() {
+            self.clients.push(registration.client.clone());
+            client_by_name.insert(registration.client.clone(), client);
+        }
+        let (rate, volume) = (registration.rate_per_second, registration.volume_per_day);
+        let meter = meter_of(registration.xpid).unwrap_or_default();
+        meter.set_limits(rate, volume);
+        let index = self.registered.len() as u32;
+        self.by_xpid.insert(registration.xpid, index);
+        self.registered.push(Registered { registration, senders, index, meter, client });
+        Ok(())
+    }
+
+    fn client_number(&self, token: &[u8]) -> Option<u32> {
+        self.client_by_token.get(&token_sha256(token)).copied()
+    }
+}
+
+/// What a connection has proved: the last value of `Authorization` and whose it is. One per connection, so that a
+/// token is hashed once and every further push costs a comparison of the raw header.
+#[derive(Clone, Debug, Default)]
+pub struct Credential {
+    value: Vec<u8>,
+    snapshot: u64,
+    client: Option<u32>,
+}
+
+impl Credential {
+    /// A connection that has proved nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The client that `value` proves to be, in `registry`.
+    #[inline]
+    fn client(&mut self, registry: &Registry, value: &[u8]) -> Option<u32> {
+        if self.snapshot != registry.snapshot || self.value != value {
+            self.prove(registry, value);
+        }
+        self.client
+    }
+
+    #[cold]
+    fn prove(&mut self, registry: &Registry, value: &[u8]) {
+        self.value.clear();
+        self.client = None;
+        // Snapshots count from 1: 0 is proof of nothing.
+        self.snapshot = 0;
+        if value.len() <= AUTHORIZATION_OCTETS_MAX {
+            self.client = bearer_token(value).and_then(|token| registry.client_number(token));
+            self.value.extend_from_slice(value);
+            self.snapshot = registry.snapshot;
+        }
+    }
+}
+
+/// Who pushes, and whether it may at `now_ms`.
+///
+/// # Errors
+/// 2001: the header names no client, or the XPID has a token and no header came; 2002: the XPID is not registered;
+/// 2003: it is another client's; 2004: it is suspended or outside its term.
+#[inline]
+pub fn identify<'r>(
+    registry: &'r Registry,
+    authorization: Option<&[u8]>,
+    credential: &mut Credential,
+    xpid: Xpid,
+    now_ms: u64,
+) -> Result<&'r Registered, Code> {
+    let client = match authorization {
+        None => None,
+        Some(value) => Some(credential.client(registry, value).ok_or(Code::NOT_AUTHENTICATED)?),
+    };
+    let registered = registry.find(xpid).ok_or(Code::NOT_REGISTERED)?;
+    let registration = &registered.registration;
+    match client {
+        None if registration.token_sha256.is_some() => return Err(Code::NOT_AUTHENTICATED),
+        Some(client) if client != registered.client => return Err(Code::NOT_THIS_CLIENTS),
+        _ => {}
+    }
+    let in_term = (registration.valid_from_ms..registration.valid_until_ms).contains(&now_ms);
+    if registration.suspended || !in_term {
+        return Err(Code::SUSPENDED_CLIENT);
+    }
+    Ok(registered)
+}
+
+/// The token of `Bearer TOKEN` (RFC 6750 section 2.1).
+fn bearer_token(value: &[u8]) -> Option<&[u8]> {
+    const SCHEME: &[u8] = b"bearer";
+    let (scheme, rest) = value.split_at_checked(SCHEME.len())?;
+    if !scheme.eq_ignore_ascii_case(SCHEME) || rest.first() != Some(&b' ') {
+        return None;
+    }
+    let token = rest.trim_ascii();
+    let legal = !token.is_empty() && token.iter().all(u8::is_ascii_graphic);
+    legal.then_some(token)
+}

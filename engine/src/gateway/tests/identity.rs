@@ -1,0 +1,147 @@
+//! Codes 2001 to 2004, and the life of a snapshot.
+
+use super::{NOW_MS, registration, xpid};
+use crate::gateway::registration::{
+    Credential, Registration, RegistrationError, Registry, identify, token_sha256,
+};
+use crate::ids::Xpid;
+use crate::push::code::Code;
+use std::sync::Arc;
+
+fn with_token(number: u64, client: &str, token: &str) -> Registration {
+    Registration {
+        token_sha256: Some(token_sha256(token.as_bytes())),
+        ..Registration::new(xpid(number), client)
+    }
+}
+
+fn code_of(registry: &Registry, authorization: Option<&str>, xpid: Xpid, now_ms: u64) -> Code {
+    let authorization = authorization.map(str::as_bytes);
+    identify(registry, authorization, &mut Credential::new(), xpid, now_ms).err().unwrap_or(Code::ACCEPTED)
+}
+
+#[test]
+fn each_way_to_be_someone_else_has_its_code() {
+    let suspended = Registration { suspended: true, ..with_token(4, "water", "w") };
+    let term =
+        Registration { valid_from_ms: NOW_MS, valid_until_ms: NOW_MS + 10, ..with_token(5, "water", "w5") };
+    let registry = Registry::new(vec![
+        with_token(1, "water", "w"),
+        with_token(2, "fire", "f"),
+        Registration::new(xpid(3), "open"),
+        suspended,
+        term,
+    ]);
+    assert_eq!(registry.refused(), []);
+    for (authorization, number, code) in [
+        (Some("Bearer w"), 1, Code::ACCEPTED),
+        (Some("bearer  w "), 1, Code::ACCEPTED),
+        (Some("Bearer w5"), 1, Code::ACCEPTED),
+        (None, 1, Code::NOT_AUTHENTICATED),
+        (Some("Bearer x"), 1, Code::NOT_AUTHENTICATED),
+        (Some("Bearer"), 1, Code::NOT_AUTHENTICATED),
+        (Some("Bearer w w"), 1, Code::NOT_AUTHENTICATED),
+        (Some("Bearerw"), 1, Code::NOT_AUTHENTICATED),
+        (Some("Basic dzp3"), 1, Code::NOT_AUTHENTICATED),
+        (Some(""), 1, Code::NOT_AUTHENTICATED),
+        (Some("Bearer x"), 9, Code::NOT_AUTHENTICATED),
+        (Some("Bearer x"), 3, Code::NOT_AUTHENTICATED),
+        (Some("Bearer w"), 9, Code::NOT_REGISTERED),
+        (None, 9, Code::NOT_REGISTERED),
+        (Some("Bearer f"), 1, Code::NOT_THIS_CLIENTS),
+        (Some("Bearer w"), 3, Code::NOT_THIS_CLIENTS),
+        (Some("Bearer f"), 4, Code::NOT_THIS_CLIENTS),
+        (None, 3, Code::ACCEPTED),
+        (Some("Bearer w"), 4, Code::SUSPENDED_CLIENT),
+    ] {
+        assert_eq!(
+            code_of(&registry, authorization, xpid(number), NOW_MS),
+            code,
+            "{authorization:?} for {number}"
+        );
+    }
+    for (now_ms, code) in [
+        (NOW_MS - 1, Code::SUSPENDED_CLIENT),
+        (NOW_MS, Code::ACCEPTED),
+        (NOW_MS + 9, Code::ACCEPTED),
+        (NOW_MS + 10, Code::SUSPENDED_CLIENT),
+    ] {
+        assert_eq!(code_of(&registry, Some("Bearer w"), xpid(5), now_ms), code);
+    }
+}
+
+#[test]
+fn a_credential_follows_its_header_and_its_snapshot() {
+    let registry = Registry::new(vec![with_token(1, "water", "w"), with_token(2, "fire", "f")]);
+    let mut credential = Credential::new();
+    let mut code = |registry: &Registry, authorization: Option<&str>, number| {
+        let authorization = authorization.map(str::as_bytes);
+        identify(registry, authorization, &mut credential, xpid(number), NOW_MS).err()
+    };
+    for _ in 0..2 {
+        assert_eq!(code(&registry, Some("Bearer w"), 1), None);
+        assert_eq!(code(&registry, Some("Bearer w"), 2), Some(Code::NOT_THIS_CLIENTS));
+    }
+    assert_eq!(code(&registry, Some("Bearer f"), 2), None);
+    assert_eq!(code(&registry, Some("Bearer x"), 2), Some(Code::NOT_AUTHENTICATED));
+    assert_eq!(code(&registry, None, 2), Some(Code::NOT_AUTHENTICATED));
+    assert_eq!(code(&registry, Some("Bearer f"), 2), None);
+    // The token changes hands: what the connection proved is proof no more.
+    let next = registry.succeed(vec![with_token(2, "fire", "g"), with_token(1, "water", "f")]);
+    assert_eq!(code(&next, Some("Bearer f"), 2), Some(Code::NOT_THIS_CLIENTS));
+    assert_eq!(code(&next, Some("Bearer f"), 1), None);
+    let long = format!("Bearer {}", "x".repeat(2000));
+    assert_eq!(code(&next, Some(&long), 1), Some(Code::NOT_AUTHENTICATED));
+    assert_eq!(code(&next, Some("Bearer f"), 1), None);
+}
+
+#[test]
+fn a_snapshot_finds_its_registrations_and_tokens() {
+    let registrations: Vec<_> =
+        (0..1000).map(|n| with_token(n * 7, &format!("c{n}"), &format!("t{n}"))).collect();
+    let registry = Registry::new(registrations.clone());
+    assert_eq!((registry.len(), registry.is_empty(), registry.refused()), (1000, false, &[][..]));
+    for (position, registration) in registrations.iter().enumerate() {
+        let found = registry.find(registration.xpid).expect("registered");
+        assert_eq!((found.index as usize, &found.registration), (position, registration));
+        assert_eq!(
+            registry.client_of_token(format!("t{position}").as_bytes()),
+            Some(registration.client.as_str())
+        );
+    }
+    assert!(registry.find(xpid(1)).is_none() && registry.client_of_token(b"t1000").is_none());
+    assert!(Registry::default().find(xpid(0)).is_none());
+}
+
+#[test]
+fn a_bad_registration_is_left_out_and_named() {
+    let bad = Registration { senders: vec!["no blank".into()], ..Registration::new(xpid(2), "b") };
+    let registry = Registry::new(vec![
+        with_token(1, "a", "t"),
+        bad,
+        with_token(3, "c", "t"),
+        with_token(4, "a", "t"),
+        Registration::new(xpid(1), "d"),
+    ]);
+    let refused = [
+        (xpid(2), RegistrationError::Sender { sender: "no blank".into() }),
+        (xpid(3), RegistrationError::TokenOfAnother { client: "a".into() }),
+        (xpid(1), RegistrationError::XpidTwice),
+    ];
+    assert_eq!(registry.refused(), refused);
+    assert_eq!(registry.iter().map(|one| one.registration.xpid.value()).collect::<Vec<_>>(), [1, 4]);
+}
+
+#[test]
+fn a_meter_outlives_its_snapshot_and_takes_the_new_limits() {
+    let limited = |rate| Registration { rate_per_second: rate, ..registration() };
+    let first = Registry::new(vec![limited(2)]);
+    let meter = Arc::clone(&first.iter().next().expect("one").meter);
+    assert!(meter.rate(NOW_MS) && meter.rate(NOW_MS) && !meter.rate(NOW_MS));
+    let next = first.succeed(vec![limited(2), Registration::new(xpid(7), "new")]);
+    let carried = &next.find(registration().xpid).expect("still there").meter;
+    assert!(Arc::ptr_eq(carried, &meter) && !carried.rate(NOW_MS));
+    let last = next.succeed(vec![limited(0)]);
+    assert!(last.find(registration().xpid).expect("still there").meter.rate(NOW_MS));
+    assert!(last.find(xpid(7)).is_none());
+}

@@ -1,0 +1,287 @@
+//! Appending and committing.
+
+use std::os::fd::{AsRawFd, RawFd};
+use std::time::Duration;
+
+use super::frame::{Kind, frame_octets, lag_of};
+use super::limits::{BODY_OCTETS_MAX, COMMIT_FILES_MAX, SPARE_WAIT_MS};
+use super::log::{DamagedRecord, Journal, Position};
+use super::record::{Accepted, Body, CancelAccepted, Ended, Key, Notified, Progress};
+use super::segment::{Segment, SegmentHeader};
+
+/// Why a record was not appended. Nothing was written then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum AppendError {
+    /// What is free is reserved for finishing what was accepted (code 8003), or, for a record that draws on the
+    /// reserve, nothing is free at all.
+    #[error("the journal is full; raise --queue-bytes or let the waiting pushes drain")]
+    Full,
+    /// No spare segment is ready: the device is slower than the records come (code 8002).
+    #[error("no journal segment is ready; the device of the data directory is too slow or too busy")]
+    NoSpare,
+}
+
+/// A commit that has begun: which files to sync, and what is durable once they are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Commit {
+    /// Every sequence below this is durable once all files are synced.
+    pub covers: u64,
+    /// The files to sync (fdatasync is enough), first to last, `None` behind the last.
+    pub files: [Option<RawFd>; COMMIT_FILES_MAX],
+    /// The numbers of the segments, in the same places.
+    pub(super) segments: [Option<u32>; COMMIT_FILES_MAX],
+}
+
+impl Journal {
+    /// Appends an Accepted record and holds it: its segment stays until [`Self::release`]. `accepted.push_id` must be
+    /// [`Self::next_sequence`]. Never waits. Returns where it lies and its sequence.
+    ///
+    /// # Errors
+    /// [`AppendError::Full`] when only the reserve is left, [`AppendError::NoSpare`] when the factory is behind.
+    pub fn append_accepted(&mut self, accepted: &Accepted<'_>) -> Result<(Position, u64), AppendError> {
+        assert_eq!(
+            accepted.push_id, self.next_sequence,
+            "a push is named by the sequence of its Accepted record"
+        );
+        let frame = frame_octets(accepted.body_octets_max()) as u64;
+        if self.free_octets() < self.reserved_octets() + super::limits::RESERVE_OCTETS_PER_PUSH + frame {
+            return Err(AppendError::Full);
+        }
+        let (position, sequence, octets) = self.append(accepted, Duration::ZERO)?;
+        self.note_held(octets);
+        Ok((position, sequence))
+    }
+
+    /// Appends a Progress record.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    pub fn append_progress(&mut self, progress: &Progress) -> Result<(Position, u64), AppendError> {
+        self.append_reserved(progress)
+    }
+
+    /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare is ready, it waits
+    /// for the factory, up to five seconds.
+    ///
+    /// # Errors
+    /// Only when even the reserve is used up or the factory made nothing in that time: the engine cannot go on then.
+    pub fn append_ended(&mut self, ended: &Ended) -> Result<(Position, u64), AppendError> {
+        let outcome = self.append_reserved(ended)?;
+        self.note_key(ended.ended_ms);
+        Ok(outcome)
+    }
+
+    /// Appends a CancelAccepted record.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    pub fn append_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
+        self.append_reserved(cancel)
+    }
+
+    /// Appends a Notified record.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    pub fn append_notified(&mut self, notified: &Notified) -> Result<(Position, u64), AppendError> {
+        self.append_reserved(notified)
+    }
+
+    /// Appends the key of a finished push while its segment is being cleaned.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    pub fn append_key(&mut self, key: &Key) -> Result<(Position, u64), AppendError> {
+        let outcome = self.append_reserved(key)?;
+        self.note_key(key.ended_ms);
+        Ok(outcome)
+    }
+
+    /// Appends the Accepted record at `position` again, octet for octet, releases the old place and holds the new one.
+    /// The push's state (Progress, CancelAccepted, Ended, Notified) must be appended behind it by the caller.
+    ///
+    /// # Errors
+    /// `Ok(Err(_))` when the record cannot be read; `Err(_)` as [`Self::append_ended`].
+    pub fn move_forward(
+        &mut self,
+        position: Position,
+    ) -> Result<Result<(Position, u64), DamagedRecord>, AppendError> {
+        let Some(index) = self.segment_index(position.segment) else {
+            return Ok(Err(self.damaged(position)));
+        };
+        let mut body = std::mem::take(&mut self.scratch);
+        body.clear();
+        let found = self.segments[index].frame(position.offset as usize);
+        let is_accepted = found.is_some_and(|(header, octets)| {
+            body.extend_from_slice(octets);
+            header.kind == Kind::Accepted.number()
+        });
+        let outcome = if is_accepted { Some(self.append(&Copied(&body), spare_wait())) } else { None };
+        self.scratch = body;
+        let Some(outcome) = outcome else {
+            return Ok(Err(self.damaged(position)));
+        };
+        let (moved, sequence, octets) = outcome?;
+        self.note_held(octets);
+        self.release(position);
+        Ok(Ok((moved, sequence)))
+    }
+
+    /// Begins a commit of everything appended so far; `None` while one is under way or when nothing is new. The caller
+    /// syncs the files, each of them, and then calls [`Self::finish_commit`]; the files stay open meanwhile. If a sync
+    /// fails the caller must end the process: the state of the device is unknown, and a second try proves nothing.
+    pub fn begin_commit(&mut self) -> Option<Commit> {
+        if self.committing || self.begun == self.next_sequence {
+            return None;
+        }
+        let first = self.segment_index(self.dirty_from).unwrap_or(0);
+        let mut commit = Commit {
+            covers: self.next_sequence,
+            files: [None; COMMIT_FILES_MAX],
+            segments: [None; COMMIT_FILES_MAX],
+        };
+        for (place, segment) in self.segments.range(first..).take(COMMIT_FILES_MAX).enumerate() {
+            commit.files[place] = segment.file.as_ref().map(AsRawFd::as_raw_fd);
+            commit.segments[place] = Some(segment.header.id);
+            self.dirty_from = segment.header.id;
+        }
+        if let Some(beyond) = self.segments.get(first + COMMIT_FILES_MAX) {
+            commit.covers = beyond.header.previous_end;
+            self.dirty_from = beyond.header.id;
+        }
+        self.begun = commit.covers;
+        self.committing = true;
+        Some(commit)
+    }
+
+    /// Takes note that every file of `commit` was synced.
+    pub fn finish_commit(&mut self, commit: &Commit) {
+        assert!(
+            self.committing && commit.covers == self.begun,
+            "a commit is finished once, after it was begun"
+        );
+        self.committing = false;
+        self.durable = commit.covers;
+    }
+
+    /// Waits up to `wait` for a spare segment: for tests and tools that append faster than a device takes files.
+    pub fn wait_for_spare(&mut self, wait: Duration) {
+        self.order_spares(true);
+        if self.spares.is_empty() && self.ordered > 0 {
+            self.take_spares(wait);
+        }
+    }
+
+    /// Begins, syncs and finishes commits until everything appended is durable. Waits for the device: for tests and
+    /// tools, never for a shard.
+    ///
+    /// # Errors
+    /// When a sync fails; the journal must not be used any more then.
+    pub fn commit_blocking(&mut self) -> std::io::Result<()> {
+        while let Some(commit) = self.begin_commit() {
+            for id in commit.segments.into_iter().flatten() {
+                let segment = self.segment_index(id).map(|index| &self.segments[index]);
+                if let Some(file) = segment.and_then(|segment| segment.file.as_ref()) {
+                    file.sync_data()?;
+                }
+            }
+            self.finish_commit(&commit);
+        }
+        Ok(())
+    }
+
+    fn append_reserved<B: Body>(&mut self, record: &B) -> Result<(Position, u64), AppendError> {
+        let (position, sequence, _) = self.append(record, spare_wait())?;
+        Ok((position, sequence))
+    }
+
+    /// Appends one record: where it lies, its sequence, and the octets of its frame.
+    pub(super) fn append<B: Body>(
+        &mut self,
+        record: &B,
+        wait: Duration,
+    ) -> Result<(Position, u64, usize), AppendError> {
+        let body_octets_max = record.body_octets_max();
+        assert!(
+            body_octets_max <= BODY_OCTETS_MAX,
+            "a record of {body_octets_max} octets is more than a push can be"
+        );
+        if !self.active().has_room_for(body_octets_max) {
+            self.switch(wait)?;
+        }
+        let (sequence, durable) = (self.next_sequence, self.durable);
+        let active = self.active();
+        let (offset, octets) = active.append(record, lag_of(sequence, durable), sequence);
+        let position = Position { segment: active.header.id, offset: offset as u32 };
+        self.next_sequence = sequence + 1;
+        Ok((position, sequence, octets))
+    }
+
+    /// Makes the next spare the active segment.
+    pub(super) fn switch(&mut self, wait: Duration) -> Result<(), AppendError> {
+        if self.spares.is_empty() {
+            self.take_spares(Duration::ZERO);
+            self.order_spares(!wait.is_zero());
+        }
+        if self.spares.is_empty() && self.ordered > 0 {
+            self.take_spares(wait);
+        }
+        let Some(spare) = self.spares.pop_front() else {
+            let possible = self.ordered > 0 || self.trouble.is_some();
+            return Err(if possible { AppendError::NoSpare } else { AppendError::Full });
+        };
+        self.begin_segment(spare, self.next_sequence);
+        self.order_spares(false);
+        Ok(())
+    }
+
+    pub(super) fn begin_segment(&mut self, spare: super::factory::Prepared, previous_end: u64) {
+        let header = SegmentHeader {
+            shard: self.config.shard,
+            id: spare.id,
+            octets: spare.memory.octets().len() as u32,
+            epoch: random_epoch(),
+            first_sequence: self.next_sequence,
+            previous_end,
+        };
+        self.segments.push_back(Segment::begin(header, spare.memory, spare.file));
+    }
+
+    pub(super) fn note_held(&mut self, octets: usize) {
+        self.active().live_octets += octets as u64;
+        self.live_octets += octets as u64;
+        self.live_pushes += 1;
+    }
+
+    fn note_key(&mut self, ended_ms: u64) {
+        let active = self.active();
+        active.keys += 1;
+        active.keys_ended_ms_max = active.keys_ended_ms_max.max(ended_ms);
+    }
+}
+
+fn spare_wait() -> Duration {
+    Duration::from_millis(SPARE_WAIT_MS)
+}
+
+/// A number that nobody outside can guess, from the keys that the system gives to every process.
+fn random_epoch() -> u32 {
+    use std::hash::{BuildHasher, Hasher};
+    std::hash::RandomState::new().build_hasher().finish() as u32
+}
+
+/// An Accepted body that lies in the journal already.
+struct Copied<'a>(&'a [u8]);
+
+impl Body for Copied<'_> {
+    const KIND: Kind = Kind::Accepted;
+
+    fn body_octets_max(&self) -> usize {
+        self.0.len()
+    }
+
+    fn write(&self, target: &mut [u8]) -> usize {
+        target.copy_from_slice(self.0);
+        self.0.len()
+    }
+}

@@ -1,0 +1,162 @@
+//! Giving space back: which segment to clean, walking its records, retiring it.
+//!
+//! The order for the caller, in as many steps as it likes, appending in between:
+//! 1. [`Journal::cleaning_candidate`] names the oldest segment when cleaning it is worth it.
+//! 2. With [`Journal::cursor`] and [`Journal::step`] it walks the segment's records. An Accepted record whose push
+//!    lives *at this position* is moved forward ([`Journal::move_forward`]) and the push's state appended behind it;
+//!    an Ended or Key record whose 24 hours are not over is appended again as a Key. All else is dead.
+//! 3. [`Journal::cleaned`] says that the walk is done. Everything in the segment that was to be kept elsewhere (the
+//!    billing events of its records) must be durable by then.
+//! 4. [`Journal::retire_cleaned`], called after each commit, gives the segment back once what was moved is durable.
+//!
+//! Only the oldest segment is ever cleaned. That keeps every reader right: a push's Accepted record never outlives,
+//! on disk, the record of its end.
+
+use super::frame::{Kind, frame_octets};
+use super::limits::{HEADER_PAGE_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS};
+use super::log::{Journal, Position, SegmentId};
+use super::record::{ArchivedKey, Record};
+use super::recovery::{Owner, find_frame};
+
+/// A place in the walk through a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Cursor {
+    segment: u32,
+    offset: usize,
+}
+
+impl Journal {
+    /// The push at `position` is finished and its client told: its record is needed no more.
+    ///
+    /// # Panics
+    /// When nothing is held in that segment: a push was released twice.
+    pub fn release(&mut self, position: Position) {
+        let octets = self.frame_octets_at(position);
+        let Some(index) = self.segment_index(position.segment) else {
+            panic!("released a record of segment {}, which is retired", position.segment);
+        };
+        let segment = &mut self.segments[index];
+        assert!(segment.live_octets >= octets, "a push was released twice in segment {}", position.segment);
+        segment.live_octets -= octets;
+        self.live_octets -= octets;
+        self.live_pushes -= 1;
+    }
+
+    /// After opening: the push at `position` lives. (Appending holds by itself.)
+    pub fn hold(&mut self, position: Position) {
+        let octets = self.frame_octets_at(position);
+        if let Some(index) = self.segment_index(position.segment) {
+            self.segments[index].live_octets += octets;
+            self.live_octets += octets;
+            self.live_pushes += 1;
+        }
+    }
+
+    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or the journal takes more than
+    /// twice what is needed plus two segments; or space is short and there is dead matter to gain.
+    pub fn cleaning_candidate(&self, now_ms: u64) -> Option<SegmentId> {
+        let oldest =
+            self.segments.front().filter(|oldest| self.segments.len() > 1 && oldest.cleaned.is_none())?;
+        let id = SegmentId(oldest.header.id);
+        if self.needed_octets(0, now_ms) == 0 {
+            return Some(id);
+        }
+        let needed: u64 = (0..self.segments.len()).map(|index| self.needed_octets(index, now_ms)).sum();
+        let used = self.used_octets();
+        let slack = RESERVE_SEGMENTS * u64::from(self.config.segment_octets);
+        let short = self.free_octets() < self.reserved_octets() + slack;
+        let wasteful = used > 2 * needed + slack;
+        (wasteful || short && used > needed + slack).then_some(id)
+    }
+
+    /// The beginning of a segment's records.
+    pub fn cursor(&self, segment: SegmentId) -> Cursor {
+        Cursor { segment: segment.0, offset: HEADER_PAGE_OCTETS }
+    }
+
+    /// The next intact record behind `cursor`: where it lies and what it is; `None` at the segment's end. Damaged
+    /// places are stepped over.
+    pub fn step(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
+        let segment = &self.segments[self.segment_index(cursor.segment)?];
+        while cursor.offset < segment.tail {
+            if let Some((header, body)) = segment.frame(cursor.offset) {
+                let position = Position { segment: cursor.segment, offset: cursor.offset as u32 };
+                cursor.offset += frame_octets(body.len());
+                match Kind::from_number(header.kind) {
+                    Some(kind) => return Some((position, kind)),
+                    None => continue,
+                }
+            }
+            let owner = Owner {
+                shard: segment.header.shard,
+                segment: segment.header.id,
+                epoch: Some(segment.header.epoch),
+            };
+            let written = &segment.memory.octets()[..segment.tail];
+            cursor.offset =
+                find_frame(written, cursor.offset + 16, &owner, 0).map_or(segment.tail, |(at, _)| at);
+        }
+        None
+    }
+
+    /// Hands every intact record of `segment` to `view`: its place, its sequence, and itself.
+    pub fn visit(&self, segment: SegmentId, view: &mut dyn FnMut(Position, u64, Record<'_>)) {
+        let mut cursor = self.cursor(segment);
+        while let Some((position, _)) = self.step(&mut cursor) {
+            if let Ok((sequence, record)) = self.read(position) {
+                view(position, sequence, record);
+            }
+        }
+    }
+
+    /// Everything in the oldest segment that is still needed has been appended again.
+    ///
+    /// # Panics
+    /// When it is not the oldest one, or a push is still held in it: retiring it would lose that push.
+    pub fn cleaned(&mut self, segment: SegmentId) {
+        let next_sequence = self.next_sequence;
+        let is_oldest = self.segments.len() > 1;
+        let Some(oldest) =
+            self.segments.front_mut().filter(|oldest| is_oldest && oldest.header.id == segment.0)
+        else {
+            panic!("segment {} is not the oldest one", segment.0);
+        };
+        assert_eq!(oldest.live_octets, 0, "segment {} still holds records of live pushes", segment.0);
+        oldest.cleaned = Some(next_sequence);
+    }
+
+    /// Gives the oldest segment back if it was cleaned, what was moved forward is durable, and no commit under way
+    /// syncs its file. Never waits.
+    pub fn retire_cleaned(&mut self) -> Option<SegmentId> {
+        let oldest = self.segments.front()?;
+        let moved_until = oldest.cleaned?;
+        if self.committing || self.durable < moved_until || self.segments.len() < 2 {
+            return None;
+        }
+        let retired = self.segments.pop_front()?;
+        let id = SegmentId(retired.header.id);
+        self.supply.retire(retired);
+        self.order_spares(true);
+        Some(id)
+    }
+
+    /// Octets in the segment at `index` that cleaning it would have to append again.
+    fn needed_octets(&self, index: usize, now_ms: u64) -> u64 {
+        let segment = &self.segments[index];
+        let keys_count = segment.keys > 0 && now_ms < segment.keys_ended_ms_max.saturating_add(KEY_KEEP_MS);
+        let keys = if keys_count { u64::from(segment.keys) * KEY_FRAME_OCTETS } else { 0 };
+        segment.live_octets + keys
+    }
+
+    fn frame_octets_at(&self, position: Position) -> u64 {
+        let frame = self
+            .segment_index(position.segment)
+            .and_then(|index| self.segments[index].frame_octets_at(position.offset as usize));
+        match frame {
+            Some(octets) => octets as u64,
+            None => panic!("{}", self.damaged(position)),
+        }
+    }
+}
+
+const KEY_FRAME_OCTETS: u64 = frame_octets(size_of::<ArchivedKey>()) as u64;

@@ -1,0 +1,292 @@
+//! The segment factory: one thread that makes segments ahead of need, so that no shard ever waits for a disk to take
+//! a fresh file. It creates, zero-fills by writing (extents that were only allocated commit ten times slower), syncs
+//! file and directory, maps, and hands over. Retired files are taken back, renamed and used again.
+//!
+//! A file's way through its names, each step synced before the next begins:
+//! `fresh-N.tmp` (being zero-filled) or `free-N.tmp` (retired, old content) → `segment-N.log` (header page zero) →
+//! in use → `free-N.tmp` → … What has a `.tmp` name after a crash holds nothing that is needed.
+//!
+//! Never does: touching a segment in use, deciding when one is retired.
+//! Invariant: of one directory, files are retired in the order given, each synced before the next is touched: a crash
+//! never leaves a record on disk whose end, in a later segment, is gone already.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+
+use super::limits::{
+    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, RECYCLED_FILES_MAX, SPARES_READY, ZERO_FILL_OCTETS,
+};
+use super::memory::Memory;
+use super::segment::Segment;
+
+/// Why no spare segment could be made; the journal goes on with what it has and asks again later.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("no new journal segment in {}: {reason}; free some disk space or lower --queue-bytes", directory.display())]
+pub struct FactoryError {
+    /// The journal's directory.
+    pub directory: PathBuf,
+    /// What the system said.
+    pub reason: String,
+    /// Whether the device is full.
+    pub full: bool,
+}
+
+/// Makes segments for every journal of an engine, on one thread of its own. Dropping it ends the thread; journals
+/// must not outlive it by more than their spares last.
+#[derive(Debug)]
+pub struct SegmentFactory {
+    orders: Option<Sender<Order>>,
+    worker: Option<JoinHandle<()>>,
+}
+
+impl SegmentFactory {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start() -> io::Result<Self> {
+        let (orders, inbox) = bounded(FACTORY_ORDERS_MAX);
+        let worker = std::thread::Builder::new()
+            .name("segment-factory".into())
+            .spawn(move || Worker { pools: BTreeMap::new() }.run(&inbox))?;
+        Ok(Self { orders: Some(orders), worker: Some(worker) })
+    }
+
+    /// A line to the factory for the journal in `directory`.
+    pub(super) fn supply(&self, directory: &Path) -> FileSupply {
+        let Some(orders) = self.orders.clone() else {
+            unreachable!("the line is cut only by dropping the factory")
+        };
+        let (reply, replies) = bounded(SPARES_READY + 2);
+        FileSupply { directory: Arc::from(directory), orders, backlog: VecDeque::new(), reply, replies }
+    }
+}
+
+impl Drop for SegmentFactory {
+    fn drop(&mut self) {
+        if let (Some(orders), Some(worker)) = (self.orders.take(), self.worker.take()) {
+            // Journals may still hold lines of their own: the stop order ends the thread all the same.
+            let _ = orders.send(Order::Stop);
+            drop(orders);
+            let _ = worker.join();
+        }
+    }
+}
+
+/// A segment ready for use: zero header page, mapped, its name durable.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub(super) id: u32,
+    pub(super) memory: Memory,
+    pub(super) file: Option<File>,
+}
+
+/// Where a journal gets its segments from and gives them back to.
+pub(super) trait Supply: Send {
+    /// Asks for a segment of this number and size. Never waits.
+    fn order(&mut self, id: u32, octets: u32);
+    /// The next segment that is ready, waiting up to `wait` for it.
+    fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>>;
+    /// Takes back a segment that is needed no more. Never waits.
+    fn retire(&mut self, segment: Segment);
+    /// Takes back a file of this name that recovery found unused. Never waits.
+    fn adopt(&mut self, path: PathBuf);
+}
+
+/// A supply of files from a [`SegmentFactory`].
+pub(super) struct FileSupply {
+    directory: Arc<Path>,
+    orders: Sender<Order>,
+    /// Orders that found the line full, in order.
+    backlog: VecDeque<Order>,
+    reply: Sender<Result<Prepared, FactoryError>>,
+    replies: Receiver<Result<Prepared, FactoryError>>,
+}
+
+enum Order {
+    Make { directory: Arc<Path>, id: u32, octets: u32, reply: Sender<Result<Prepared, FactoryError>> },
+    Retire { directory: Arc<Path>, path: PathBuf, memory: Option<Memory> },
+    Stop,
+}
+
+impl FileSupply {
+    fn send(&mut self, order: Order) {
+        self.backlog.push_back(order);
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while let Some(order) = self.backlog.pop_front() {
+            match self.orders.try_send(order) {
+                Ok(()) => {}
+                Err(TrySendError::Full(order)) => {
+                    self.backlog.push_front(order);
+                    return;
+                }
+                Err(TrySendError::Disconnected(_)) => return,
+            }
+        }
+    }
+}
+
+/// How often a waiting journal looks whether orders that found the line full can go out now.
+const WAIT_SLICE: Duration = Duration::from_millis(5);
+
+impl Supply for FileSupply {
+    fn order(&mut self, id: u32, octets: u32) {
+        let (directory, reply) = (self.directory.clone(), self.reply.clone());
+        self.send(Order::Make { directory, id, octets, reply });
+    }
+
+    fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>> {
+        self.flush();
+        if let Ok(reply) = self.replies.try_recv() {
+            return Some(reply);
+        }
+        let mut left = wait;
+        while !left.is_zero() {
+            let slice = left.min(WAIT_SLICE);
+            match self.replies.recv_timeout(slice) {
+                Ok(reply) => return Some(reply),
+                Err(RecvTimeoutError::Timeout) => left -= slice,
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+            self.flush();
+        }
+        None
+    }
+
+    fn retire(&mut self, segment: Segment) {
+        let path = self.directory.join(segment_name(segment.header.id));
+        let directory = self.directory.clone();
+        self.send(Order::Retire { directory, path, memory: Some(segment.memory) });
+    }
+
+    fn adopt(&mut self, path: PathBuf) {
+        let directory = self.directory.clone();
+        self.send(Order::Retire { directory, path, memory: None });
+    }
+}
+
+/// The thread's state: the free files of each directory.
+struct Worker {
+    pools: BTreeMap<Arc<Path>, VecDeque<PathBuf>>,
+}
+
+impl Worker {
+    fn run(mut self, inbox: &Receiver<Order>) {
+        while let Ok(order) = inbox.recv() {
+            match order {
+                Order::Make { directory, id, octets, reply } => {
+                    let outcome = self.make(&directory, id, octets).map_err(|error| FactoryError {
+                        directory: directory.to_path_buf(),
+                        reason: error.to_string(),
+                        full: error.kind() == io::ErrorKind::StorageFull
+                            || error.kind() == io::ErrorKind::QuotaExceeded,
+                    });
+                    // A journal that is gone leaves its segment on disk as a spare for the next start.
+                    let _ = reply.try_send(outcome);
+                }
+                Order::Retire { directory, path, memory } => {
+                    drop(memory);
+                    if let Err(error) = self.take_back(&directory, &path) {
+                        tracing::warn!(file = %path.display(), %error, "a retired journal segment could not be put aside");
+                    }
+                }
+                Order::Stop => return,
+            }
+        }
+    }
+
+    fn make(&mut self, directory: &Arc<Path>, id: u32, octets: u32) -> io::Result<Prepared> {
+        let name = directory.join(segment_name(id));
+        let file = match self.recycle(directory, octets)? {
+            Some((file, path)) => {
+                fs::rename(path, &name)?;
+                file
+            }
+            None => {
+                let path = directory.join(format!("fresh-{id:08}.tmp"));
+                let file = create_zero_filled(&path, octets).inspect_err(|_| {
+                    let _ = fs::remove_file(&path);
+                })?;
+                fs::rename(path, &name)?;
+                file
+            }
+        };
+        sync_directory(directory)?;
+        let memory = Memory::map(&file)?;
+        Ok(Prepared { id, memory, file: Some(file) })
+    }
+
+    /// A free file of the right size with its header page cleared, if there is one.
+    fn recycle(&mut self, directory: &Arc<Path>, octets: u32) -> io::Result<Option<(File, PathBuf)>> {
+        while let Some(path) = self.pools.get_mut(directory).and_then(VecDeque::pop_front) {
+            let file = OpenOptions::new().read(true).write(true).open(&path)?;
+            if file.metadata()?.len() == u64::from(octets) {
+                use std::os::unix::fs::FileExt;
+                file.write_all_at(&[0; 2 * HEADER_PAGE_OCTETS], 0)?;
+                file.sync_data()?;
+                return Ok(Some((file, path)));
+            }
+            fs::remove_file(&path)?;
+        }
+        Ok(None)
+    }
+
+    /// Renames a retired file out of the way, durably, and keeps it for reuse if there are not enough already.
+    fn take_back(&mut self, directory: &Arc<Path>, path: &Path) -> io::Result<()> {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let free = match parse_segment_name(name) {
+            Some(id) => {
+                let free = directory.join(format!("free-{id:08}.tmp"));
+                fs::rename(path, &free)?;
+                free
+            }
+            None => path.to_path_buf(),
+        };
+        let pool = self.pools.entry(directory.clone()).or_default();
+        if name.starts_with("fresh-") || pool.len() >= RECYCLED_FILES_MAX {
+            fs::remove_file(&free)?;
+        } else {
+            pool.push_back(free);
+        }
+        sync_directory(directory)
+    }
+}
+
+/// The name of the segment with this number.
+pub(super) fn segment_name(id: u32) -> String {
+    format!("segment-{id:08}.log")
+}
+
+/// The number in a segment's file name.
+pub(super) fn parse_segment_name(name: &str) -> Option<u32> {
+    let digits = name.strip_prefix("segment-")?.strip_suffix(".log")?;
+    (digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
+}
+
+/// Makes the names in `directory` durable.
+pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+fn create_zero_filled(path: &Path, octets: u32) -> io::Result<File> {
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    let zeros = vec![0; ZERO_FILL_OCTETS];
+    let mut left = octets as usize;
+    while left > 0 {
+        let part = left.min(zeros.len());
+        file.write_all(&zeros[..part])?;
+        left -= part;
+    }
+    file.sync_all()?;
+    Ok(file)
+}

@@ -1,0 +1,243 @@
+//! The frame: 32 octets in front of every record. Says how long the body is, what it is, whose it is, and carries
+//! the checksums. Pure: octets in, octets out.
+//!
+//! ```text
+//! offset size  field             meaning
+//!      0    4  length            octets of the body, without the padding to the next multiple of 16
+//!      4    1  kind              see `Kind`
+//!      5    1  lag               how far durability lagged when the record was written, as a power of two
+//!      6    2  shard             the shard that owns the journal
+//!      8    4  segment           the segment's number: tells fresh frames from those a recycled file held before
+//!     12    4  epoch             the segment's random number: nobody outside can forge a frame into a message
+//!     16    8  sequence          this record's number, ascending by one, from the first start of the shard on
+//!     24    4  body checksum     CRC32C of the body
+//!     28    4  header checksum   CRC32C of octets 0 to 27
+//! ```
+//! All integers are little-endian.
+
+use super::limits::{BODY_OCTETS_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS};
+
+/// What a record is. The numbers are part of the format.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum Kind {
+    /// A push was accepted.
+    Accepted = 1,
+    /// An attempt was made and the push goes on.
+    Progress = 2,
+    /// A push reached its final state.
+    Ended = 3,
+    /// A cancellation was accepted.
+    CancelAccepted = 4,
+    /// A notification was acknowledged or parked.
+    Notified = 5,
+    /// The key of a finished push, moved forward by cleaning.
+    Key = 6,
+    /// The engine opened the journal: from here on the sequence continues behind a jump.
+    Opened = 7,
+}
+
+impl Kind {
+    /// Every kind, in ascending order of its number.
+    pub const ALL: [Self; 7] = [
+        Self::Accepted,
+        Self::Progress,
+        Self::Ended,
+        Self::CancelAccepted,
+        Self::Notified,
+        Self::Key,
+        Self::Opened,
+    ];
+
+    /// The kind with this number, if there is one.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number).wrapping_sub(1)).copied()
+    }
+
+    /// The number in the frame.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The kind's name as the operator reads it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Progress => "progress",
+            Self::Ended => "ended",
+            Self::CancelAccepted => "cancel accepted",
+            Self::Notified => "notified",
+            Self::Key => "key",
+            Self::Opened => "opened",
+        }
+    }
+}
+
+/// The fields of a frame's header, checksum aside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct FrameHeader {
+    pub(super) length: u32,
+    pub(super) kind: u8,
+    pub(super) lag: u8,
+    pub(super) shard: u16,
+    pub(super) segment: u32,
+    pub(super) epoch: u32,
+    pub(super) sequence: u64,
+    pub(super) body_checksum: u32,
+}
+
+/// What stands where a frame's header may stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum HeaderSight {
+    /// Thirty-two zero octets: nothing was written here.
+    Zero,
+    /// Octets whose checksum does not fit them.
+    Unreadable,
+    /// A header that somebody wrote; whether it belongs here is another question.
+    Readable(FrameHeader),
+}
+
+/// `lag` of a record written while nothing was known to be durable.
+pub(super) const LAG_UNKNOWN: u8 = 64;
+
+impl FrameHeader {
+    /// The 32 octets of this header.
+    pub(super) fn encode(&self) -> [u8; FRAME_HEADER_OCTETS] {
+        let mut octets = [0; FRAME_HEADER_OCTETS];
+        octets[0..4].copy_from_slice(&self.length.to_le_bytes());
+        octets[4] = self.kind;
+        octets[5] = self.lag;
+        octets[6..8].copy_from_slice(&self.shard.to_le_bytes());
+        octets[8..12].copy_from_slice(&self.segment.to_le_bytes());
+        octets[12..16].copy_from_slice(&self.epoch.to_le_bytes());
+        octets[16..24].copy_from_slice(&self.sequence.to_le_bytes());
+        octets[24..28].copy_from_slice(&self.body_checksum.to_le_bytes());
+        let checksum = crc32c::crc32c(&octets[..28]);
+        octets[28..32].copy_from_slice(&checksum.to_le_bytes());
+        octets
+    }
+
+    /// Reads what stands in the first 32 of `octets`; fewer octets are `Unreadable`.
+    pub(super) fn sight(octets: &[u8]) -> HeaderSight {
+        let Some(octets) = octets.first_chunk::<FRAME_HEADER_OCTETS>() else {
+            return HeaderSight::Unreadable;
+        };
+        if *octets == [0; FRAME_HEADER_OCTETS] {
+            return HeaderSight::Zero;
+        }
+        if read_u32(octets, 28) != crc32c::crc32c(&octets[..28]) {
+            return HeaderSight::Unreadable;
+        }
+        HeaderSight::Readable(Self {
+            length: read_u32(octets, 0),
+            kind: octets[4],
+            lag: octets[5],
+            shard: u16::from_le_bytes([octets[6], octets[7]]),
+            segment: read_u32(octets, 8),
+            epoch: read_u32(octets, 12),
+            sequence: read_u64(octets, 16),
+            body_checksum: read_u32(octets, 24),
+        })
+    }
+
+    /// Whether kind and length are such as this version writes, and the frame ends within `room` octets.
+    pub(super) fn fits(&self, room: usize) -> bool {
+        let length = self.length as usize;
+        Kind::from_number(self.kind).is_some()
+            && length > 0
+            && length <= BODY_OCTETS_MAX
+            && frame_octets(length) <= room
+    }
+
+    /// Every sequence below this was durable when the record was written.
+    pub(super) fn durable_below(&self) -> u64 {
+        match 1u64.checked_shl(u32::from(self.lag)) {
+            Some(lag) => self.sequence.saturating_sub(lag),
+            None => 0,
+        }
+    }
+}
+
+/// Octets that a frame with a body of `length` octets takes, header and padding included.
+pub(super) const fn frame_octets(length: usize) -> usize {
+    FRAME_HEADER_OCTETS + length.next_multiple_of(FRAME_ALIGNMENT_OCTETS)
+}
+
+/// The `lag` of a record with this sequence while every sequence below `durable` is durable: the smallest power of
+/// two that is not below their distance.
+pub(super) fn lag_of(sequence: u64, durable: u64) -> u8 {
+    if durable == 0 {
+        return LAG_UNKNOWN;
+    }
+    let distance = sequence.saturating_sub(durable).max(1);
+    (64 - (distance - 1).leading_zeros()) as u8
+}
+
+pub(super) fn read_u32(octets: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes([octets[at], octets[at + 1], octets[at + 2], octets[at + 3]])
+}
+
+pub(super) fn read_u64(octets: &[u8], at: usize) -> u64 {
+    u64::from(read_u32(octets, at)) | u64::from(read_u32(octets, at + 4)) << 32
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn header() -> FrameHeader {
+        FrameHeader {
+            length: 300,
+            kind: Kind::Ended.number(),
+            lag: 7,
+            shard: 3,
+            segment: 0x0102_0304,
+            epoch: 0xDEAD_BEEF,
+            sequence: 0x1122_3344_5566_7788,
+            body_checksum: 0xCAFE_F00D,
+        }
+    }
+
+    #[test]
+    fn a_header_reads_back_and_its_octets_stand_where_the_format_says() {
+        let octets = header().encode();
+        assert_eq!(FrameHeader::sight(&octets), HeaderSight::Readable(header()));
+        assert_eq!(&octets[0..8], &[0x2c, 0x01, 0, 0, 3, 7, 3, 0]);
+        assert_eq!(&octets[8..16], &[4, 3, 2, 1, 0xef, 0xbe, 0xad, 0xde]);
+        assert_eq!(&octets[16..24], &[0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11]);
+    }
+
+    #[test]
+    fn one_flipped_bit_makes_a_header_unreadable() {
+        let octets = header().encode();
+        for bit in 0..FRAME_HEADER_OCTETS * 8 {
+            let mut flipped = octets;
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(FrameHeader::sight(&flipped), HeaderSight::Unreadable, "bit {bit}");
+        }
+        assert_eq!(FrameHeader::sight(&octets[..31]), HeaderSight::Unreadable);
+        assert_eq!(FrameHeader::sight(&[0; 32]), HeaderSight::Zero);
+    }
+
+    #[test]
+    fn the_lag_never_claims_more_than_was_durable() {
+        for (sequence, durable) in
+            [(1, 0), (2, 1), (10, 10), (10, 9), (1000, 1), (1 << 40, 77), (5, 3), (9, 1)]
+        {
+            let record = FrameHeader { sequence, lag: lag_of(sequence, durable), ..header() };
+            assert!(record.durable_below() <= durable, "sequence {sequence} durable {durable}");
+        }
+        let close = FrameHeader { sequence: 1000, lag: lag_of(1000, 996), ..header() };
+        assert_eq!(close.durable_below(), 996);
+    }
+
+    #[test]
+    fn kinds_read_back_by_their_number() {
+        for kind in Kind::ALL {
+            assert_eq!(Kind::from_number(kind.number()), Some(kind));
+        }
+        assert_eq!(Kind::from_number(0), None);
+        assert_eq!(Kind::from_number(8), None);
+        assert_eq!(Kind::from_number(255), None);
+    }
+}

@@ -1,0 +1,68 @@
+//! Every bound of the journal, units last, checked against its neighbours at compile time.
+
+/// Octets of the header page at the start of a segment; frames begin behind it.
+pub(super) const HEADER_PAGE_OCTETS: usize = 4096;
+/// Octets of a segment's header, which lies twice in the header page.
+pub(super) const SEGMENT_HEADER_OCTETS: usize = 64;
+/// Where the second copy of the segment header lies: another sector than the first, so that one torn sector
+/// never takes both.
+pub(super) const SEGMENT_HEADER_COPY_OFFSET: usize = 2048;
+/// Octets of a frame's header.
+pub(super) const FRAME_HEADER_OCTETS: usize = 32;
+/// Frames begin at multiples of this; it satisfies the alignment of every record body.
+pub(super) const FRAME_ALIGNMENT_OCTETS: usize = 16;
+/// The longest record body: ten SMS-SUBMITs with their length octets, a sender, an alert id and the fixed part.
+pub(super) const BODY_OCTETS_MAX: usize = 4096;
+
+/// The smallest segment: what tests use.
+pub const SEGMENT_OCTETS_MIN: u32 = 64 * 1024;
+/// The largest segment: offsets stay well below 2^31, which rkyv's relative pointers need.
+pub const SEGMENT_OCTETS_MAX: u32 = 1024 * 1024 * 1024;
+/// The segment size used when the configuration says nothing.
+pub const SEGMENT_OCTETS_DEFAULT: u32 = 64 * 1024 * 1024;
+/// Segment size must be a multiple of this, the page of the mapping.
+pub(super) const SEGMENT_GRANULE_OCTETS: u32 = 4096;
+
+/// Octets reserved for each accepted push, to write its end, its cancellation and its notification.
+pub const RESERVE_OCTETS_PER_PUSH: u64 = 256;
+/// Segments reserved beside that, so that cleaning can always move records before it frees any.
+pub const RESERVE_SEGMENTS: u64 = 2;
+/// The fewest segments a budget must hold: the active one, the reserve, and one to accept into.
+pub const BUDGET_SEGMENTS_MIN: u64 = RESERVE_SEGMENTS + 2;
+/// Spare segments kept ready, mapped and zero-filled: as many as the reserve, so that it exists on the device.
+pub(super) const SPARES_READY: usize = RESERVE_SEGMENTS as usize;
+/// Retired files kept for reuse by one directory; further ones are removed.
+pub(super) const RECYCLED_FILES_MAX: usize = 2;
+/// Octets that the factory zero-fills with one write.
+pub(super) const ZERO_FILL_OCTETS: usize = 1024 * 1024;
+/// How long an append that draws on the reserve waits for a spare segment, in milliseconds.
+pub const SPARE_WAIT_MS: u64 = 5_000;
+/// How long opening a journal waits for its first segment, in milliseconds.
+pub(super) const FIRST_SEGMENT_WAIT_MS: u64 = 120_000;
+/// After a failed attempt to make a spare segment the next one is made this much later, in milliseconds.
+pub(super) const SPARE_RETRY_MS: u64 = 1_000;
+/// Orders that wait for the factory's thread.
+pub(super) const FACTORY_ORDERS_MAX: usize = 256;
+
+/// Files that one commit syncs. More unsynced segments than this are covered by the commits after it.
+pub const COMMIT_FILES_MAX: usize = 4;
+/// By how much the sequence jumps when a journal is opened: more than could have been appended and lost unsynced
+/// before, so that no number which may be known outside is ever given twice.
+pub(super) const SEQUENCE_JUMP_AT_OPEN: u64 = 1 << 24;
+/// How long the key of a finished push is remembered after its end, in milliseconds.
+pub const KEY_KEEP_MS: u64 = 24 * 60 * 60 * 1000;
+/// Damaged ranges that a recovery report lists one by one; further ones are only counted.
+pub const DAMAGES_LISTED_MAX: usize = 1024;
+
+const _: () = assert!(SEGMENT_HEADER_COPY_OFFSET + SEGMENT_HEADER_OCTETS <= HEADER_PAGE_OCTETS);
+const _: () = assert!(SEGMENT_HEADER_COPY_OFFSET >= 512, "the copy must lie in another sector");
+const _: () = assert!(FRAME_HEADER_OCTETS.is_multiple_of(FRAME_ALIGNMENT_OCTETS));
+const _: () = assert!(HEADER_PAGE_OCTETS.is_multiple_of(FRAME_ALIGNMENT_OCTETS));
+const _: () = assert!(
+    HEADER_PAGE_OCTETS + 2 * FRAME_HEADER_OCTETS + BODY_OCTETS_MAX <= SEGMENT_OCTETS_MIN as usize,
+    "an empty segment must take the longest record and the end mark behind it"
+);
+const _: () = assert!(SEGMENT_OCTETS_MIN.is_multiple_of(SEGMENT_GRANULE_OCTETS));
+const _: () =
+    assert!(SEGMENT_OCTETS_DEFAULT >= SEGMENT_OCTETS_MIN && SEGMENT_OCTETS_DEFAULT <= SEGMENT_OCTETS_MAX);
+const _: () = assert!(SPARES_READY >= 1 && SPARES_READY < FACTORY_ORDERS_MAX);

@@ -1,0 +1,314 @@
+//! The journal's state, reading by position, and its figures.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::factory::{FactoryError, Prepared, Supply, segment_name};
+use super::frame::Kind;
+use super::limits::{
+    HEADER_PAGE_OCTETS, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS,
+    SPARES_READY,
+};
+use super::record::{ArchivedAccepted, Record};
+use super::segment::Segment;
+
+/// What a journal is to be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct JournalConfig {
+    /// Octets of a segment, a multiple of 4096 between [`super::SEGMENT_OCTETS_MIN`] and
+    /// [`super::SEGMENT_OCTETS_MAX`].
+    pub segment_octets: u32,
+    /// Octets that this shard's segments may take in all, spares included; at least
+    /// [`super::BUDGET_SEGMENTS_MIN`] segments.
+    pub budget_octets: u64,
+    /// The shard.
+    pub shard: u16,
+}
+
+impl JournalConfig {
+    /// Segments of the default size within `budget_octets`.
+    pub fn new(shard: u16, budget_octets: u64) -> Self {
+        Self { segment_octets: SEGMENT_OCTETS_DEFAULT, budget_octets, shard }
+    }
+
+    pub(super) fn segments_max(&self) -> u64 {
+        self.budget_octets / u64::from(self.segment_octets)
+    }
+
+    /// Octets that frames can take in one segment.
+    pub(super) fn frames_octets(&self) -> u64 {
+        u64::from(self.segment_octets) - HEADER_PAGE_OCTETS as u64
+    }
+}
+
+/// A segment's number: ascending, never used twice in one directory.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct SegmentId(pub(super) u32);
+
+impl SegmentId {
+    /// The number in the file's name.
+    pub fn number(self) -> u32 {
+        self.0
+    }
+}
+
+/// Where a record lies.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Position {
+    pub(super) segment: u32,
+    pub(super) offset: u32,
+}
+
+impl Position {
+    /// The segment.
+    pub fn segment(self) -> SegmentId {
+        SegmentId(self.segment)
+    }
+
+    /// The offset of the record's frame in the segment's file, octets.
+    pub fn offset(self) -> u32 {
+        self.offset
+    }
+
+    /// In one number, for an index that counts its octets.
+    pub fn to_bits(self) -> u64 {
+        u64::from(self.segment) << 32 | u64::from(self.offset)
+    }
+
+    /// Back from [`Self::to_bits`].
+    pub fn from_bits(bits: u64) -> Self {
+        Self { segment: (bits >> 32) as u32, offset: bits as u32 }
+    }
+}
+
+/// A record that cannot be read any more although it was written: the medium, or something else on this machine,
+/// changed the file.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the record at offset {offset} of {} is damaged; stop the engine and run `hayauma queue verify`", file.display())]
+pub struct DamagedRecord {
+    /// The segment's file.
+    pub file: PathBuf,
+    /// The offset of the frame.
+    pub offset: u32,
+}
+
+/// One shard's journal. See the room's head for the rules.
+pub struct Journal {
+    pub(super) config: JournalConfig,
+    pub(super) directory: PathBuf,
+    pub(super) supply: Box<dyn Supply>,
+    /// In use, oldest first; the last one is the active one. Never empty.
+    pub(super) segments: VecDeque<Segment>,
+    /// Ready for use, in the order of their numbers.
+    pub(super) spares: VecDeque<Prepared>,
+    /// Spares ordered and not yet here.
+    pub(super) ordered: usize,
+    pub(super) next_segment: u32,
+    pub(super) trouble: Option<FactoryError>,
+    pub(super) retry_at_ms: u64,
+
+    pub(super) next_sequence: u64,
+    /// Every sequence below is durable.
+    pub(super) durable: u64,
+    /// Every sequence below was covered by a commit that has begun.
+    pub(super) begun: u64,
+    pub(super) committing: bool,
+    /// The oldest segment that may hold records which no begun commit covers.
+    pub(super) dirty_from: u32,
+
+    pub(super) live_pushes: u64,
+    pub(super) live_octets: u64,
+    pub(super) scratch: Vec<u8>,
+}
+
+/// How full a journal is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Figures {
+    /// Segments in use, the active one included.
+    pub segments: u64,
+    /// Segments ready for use.
+    pub spares: u64,
+    /// Octets of the files in use.
+    pub used_octets: u64,
+    /// Octets of the records of pushes that live.
+    pub live_octets: u64,
+    /// Pushes that live: accepted or held, and not released.
+    pub live_pushes: u64,
+    /// Octets that can still be appended within the budget and the device.
+    pub free_octets: u64,
+    /// Octets of those that are reserved for finishing what was accepted.
+    pub reserved_octets: u64,
+    /// The sequence that the next record gets.
+    pub next_sequence: u64,
+    /// Every sequence below is durable.
+    pub durable: u64,
+    /// Why no spare segment could be made lately.
+    pub trouble: Option<FactoryError>,
+}
+
+impl Journal {
+    /// The sequence that the next record gets; a push's id is the sequence of its Accepted record.
+    pub fn next_sequence(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Every sequence below this has been appended: it survives the death of the process.
+    pub fn appended(&self) -> u64 {
+        self.next_sequence
+    }
+
+    /// Every sequence below this is on the device: it survives the loss of power.
+    pub fn durable(&self) -> u64 {
+        self.durable
+    }
+
+    /// The Accepted record at `position`, its checksums checked again.
+    ///
+    /// # Panics
+    /// When the record is damaged or no Accepted record begins there: then memory or disk are not to be trusted, and
+    /// the message names file and offset. [`Self::try_accepted`] returns that instead.
+    pub fn accepted(&self, position: Position) -> &ArchivedAccepted<'_> {
+        match self.try_accepted(position) {
+            Ok(accepted) => accepted,
+            Err(damage) => panic!("{damage}"),
+        }
+    }
+
+    /// The Accepted record at `position`.
+    ///
+    /// # Errors
+    /// [`DamagedRecord`] when no intact Accepted record begins there.
+    pub fn try_accepted(&self, position: Position) -> Result<&ArchivedAccepted<'_>, DamagedRecord> {
+        match self.read(position)? {
+            (_, Record::Accepted(accepted)) => Ok(accepted),
+            _ => Err(self.damaged(position)),
+        }
+    }
+
+    /// The record at `position` and its sequence.
+    ///
+    /// # Errors
+    /// [`DamagedRecord`] when no intact record begins there.
+    pub fn read(&self, position: Position) -> Result<(u64, Record<'_>), DamagedRecord> {
+        self.segment_index(position.segment)
+            .and_then(|index| self.segments[index].frame(position.offset as usize))
+            .and_then(|(header, body)| {
+                Some((header.sequence, Record::read(Kind::from_number(header.kind)?, body)?))
+            })
+            .ok_or_else(|| self.damaged(position))
+    }
+
+    /// To be called about every millisecond: takes spares from the factory and orders new ones. Never waits.
+    pub fn poll(&mut self, now_ms: u64) {
+        self.take_spares(Duration::ZERO);
+        if let Some(trouble) = &self.trouble
+            && self.retry_at_ms == 0
+        {
+            tracing::warn!(%trouble, "the journal cannot grow; new pushes are refused until it can");
+            self.retry_at_ms = now_ms + SPARE_RETRY_MS;
+        }
+        if self.trouble.is_some() && now_ms >= self.retry_at_ms {
+            self.retry_at_ms = now_ms + SPARE_RETRY_MS;
+            self.order_spares(true);
+        } else {
+            self.order_spares(false);
+        }
+    }
+
+    /// How full the journal is.
+    pub fn figures(&self) -> Figures {
+        Figures {
+            segments: self.segments.len() as u64,
+            spares: self.spares.len() as u64,
+            used_octets: self.used_octets(),
+            live_octets: self.live_octets,
+            live_pushes: self.live_pushes,
+            free_octets: self.free_octets(),
+            reserved_octets: self.reserved_octets(),
+            next_sequence: self.next_sequence,
+            durable: self.durable,
+            trouble: self.trouble.clone(),
+        }
+    }
+
+    pub(super) fn used_octets(&self) -> u64 {
+        self.segments.iter().map(|segment| u64::from(segment.header.octets)).sum()
+    }
+
+    /// Octets that can still be appended: the rest of the active segment, the spares, and the segments that budget
+    /// and device still allow.
+    pub(super) fn free_octets(&self) -> u64 {
+        let present = (self.segments.len() + self.spares.len()) as u64;
+        let possible =
+            if self.trouble.is_some() { 0 } else { self.config.segments_max().saturating_sub(present) };
+        let active = self.segments.back().map_or(0, Segment::room) as u64;
+        active + (self.spares.len() as u64 + possible) * self.config.frames_octets()
+    }
+
+    pub(super) fn reserved_octets(&self) -> u64 {
+        RESERVE_SEGMENTS * self.config.frames_octets() + RESERVE_OCTETS_PER_PUSH * self.live_pushes
+    }
+
+    /// Takes what the factory has ready, waiting up to `wait` for the first.
+    pub(super) fn take_spares(&mut self, mut wait: Duration) {
+        while let Some(reply) = self.supply.collect(wait) {
+            wait = Duration::ZERO;
+            self.ordered = self.ordered.saturating_sub(1);
+            match reply {
+                Ok(spare) => {
+                    self.spares.push_back(spare);
+                    self.trouble = None;
+                    self.retry_at_ms = 0;
+                }
+                Err(trouble) => self.trouble = Some(trouble),
+            }
+        }
+    }
+
+    /// Orders spares up to the wanted number within the budget; after a failure only when `again`.
+    pub(super) fn order_spares(&mut self, again: bool) {
+        if self.trouble.is_some() && !again {
+            return;
+        }
+        let present = (self.segments.len() + self.spares.len() + self.ordered) as u64;
+        let allowed = self.config.segments_max().saturating_sub(present) as usize;
+        let wanted = SPARES_READY.saturating_sub(self.spares.len() + self.ordered);
+        for _ in 0..wanted.min(allowed) {
+            self.supply.order(self.next_segment, self.config.segment_octets);
+            self.next_segment += 1;
+            self.ordered += 1;
+        }
+    }
+
+    pub(super) fn segment_index(&self, id: u32) -> Option<usize> {
+        let first = self.segments.front()?.header.id;
+        let guess = id.checked_sub(first)? as usize;
+        match self.segments.get(guess) {
+            Some(segment) if segment.header.id == id => Some(guess),
+            // A number was skipped: by a spare that was dropped at a restart.
+            _ => self.segments.binary_search_by_key(&id, |segment| segment.header.id).ok(),
+        }
+    }
+
+    pub(super) fn damaged(&self, position: Position) -> DamagedRecord {
+        DamagedRecord { file: self.directory.join(segment_name(position.segment)), offset: position.offset }
+    }
+
+    pub(super) fn active(&mut self) -> &mut Segment {
+        match self.segments.back_mut() {
+            Some(active) => active,
+            None => unreachable!("a journal always has an active segment"),
+        }
+    }
+}
+
+impl std::fmt::Debug for Journal {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Journal")
+            .field("directory", &self.directory)
+            .field("figures", &self.figures())
+            .finish()
+    }
+}

@@ -1,0 +1,67 @@
+//! Files as memory. The only `unsafe` code of journal and billing stands here, and all of it is turning a mapping into
+//! octets.
+
+use std::fs::File;
+use std::io;
+
+use memmap2::{MmapOptions, MmapRaw};
+
+/// Octets that a shared mapping of a file holds, or plain memory.
+#[derive(Debug)]
+pub(crate) enum Memory {
+    /// A shared, writable mapping.
+    Mapped(MmapRaw),
+    /// Memory of the process: a copy of a file that is only looked at, or a simulated disk.
+    Heap(Box<[Block]>),
+}
+
+/// Sixteen octets that begin at a multiple of sixteen.
+#[derive(Clone, Copy, Default, Debug)]
+#[repr(C, align(16))]
+pub(crate) struct Block([u8; 16]);
+
+impl Memory {
+    /// Maps a whole file for reading and writing, its pages read ahead.
+    pub(crate) fn map(file: &File) -> io::Result<Self> {
+        MmapOptions::new().populate().map_raw(file).map(Self::Mapped)
+    }
+
+    /// Maps `length` octets of a file from `offset`, a multiple of the page, for reading and writing. The file must
+    /// hold them already.
+    pub(crate) fn map_range(file: &File, offset: u64, length: usize) -> io::Result<Self> {
+        MmapOptions::new().offset(offset).len(length).populate().map_raw(file).map(Self::Mapped)
+    }
+
+    /// A copy of `octets`, filled up with zeros to `length`, a multiple of 16.
+    pub(super) fn copied_from(octets: &[u8], length: usize) -> Self {
+        assert!(octets.len() <= length && length.is_multiple_of(16));
+        let mut memory = Self::Heap(vec![Block::default(); length / 16].into_boxed_slice());
+        memory.octets_mut()[..octets.len()].copy_from_slice(octets);
+        memory
+    }
+
+    pub(crate) fn octets(&self) -> &[u8] {
+        match self {
+            // SAFETY: the mapping is live as long as `self`, readable over its whole length, and its file is never
+            // shortened while the data directory's lock is held. Inside this process it is written through
+            // `octets_mut` alone, which borrows `self` exclusively; no other process writes it, the lock forbids it.
+            Self::Mapped(map) => unsafe { std::slice::from_raw_parts(map.as_ptr(), map.len()) },
+            // SAFETY: a slice of `Block` is as many times 16 initialised octets without padding.
+            Self::Heap(blocks) => unsafe {
+                std::slice::from_raw_parts(blocks.as_ptr().cast(), blocks.len() * 16)
+            },
+        }
+    }
+
+    pub(crate) fn octets_mut(&mut self) -> &mut [u8] {
+        match self {
+            // SAFETY: as in `octets`; the mapping was made writable, and `&mut self` makes this the only reference.
+            Self::Mapped(map) => unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) },
+            // SAFETY: as in `octets`, every octet pattern is a valid `Block`, and `&mut self` makes this the only
+            // reference.
+            Self::Heap(blocks) => unsafe {
+                std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len() * 16)
+            },
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! The journal: memory-mapped, append-only segments that hold what a shard has accepted and what became of it.
+//!
+//! One [`Journal`] per shard, owned and driven by the shard's thread alone, in `DATA/shard-NNN/journal/`. Appending
+//! serializes a record straight into the mapping: after that it survives the death of the process. It survives the
+//! loss of power once a commit that covers it has been synced: [`Journal::begin_commit`] names the files,
+//! the shard syncs them on its ring, [`Journal::finish_commit`] takes note. A sync that fails is never retried: what
+//! the device holds is unknown then, and the engine must end.
+//!
+//! Space comes back in one order only, oldest segment first: what still matters in the oldest segment is appended
+//! again ("moved forward"), and when that is durable the file is retired and recycled. So a reader that starts at the
+//! oldest segment always sees a push's end after the push itself, and never a push whose end is gone.
+//!
+//! What it never does: syncing, reading a clock, waiting (but for the bounded case that [`Journal::append_ended`] and
+//! its kind name), interpreting a push. FORMAT.md beside this file describes every octet.
+//!
+//! Invariants:
+//! - sequences ascend by one within a run of the engine, and no sequence is ever given twice, not even after a crash
+//!   that lost unsynced records;
+//! - every record before a segment's tail was checked by recovery or written by this process;
+//! - accepting never uses what is reserved for finishing what was accepted;
+//! - `unsafe` code stands in `memory.rs` only.
+
+mod append;
+mod cleaning;
+mod factory;
+mod frame;
+mod limits;
+mod lock;
+mod log;
+mod memory;
+mod open;
+mod record;
+mod recovery;
+mod segment;
+#[cfg(test)]
+mod tests;
+
+pub use append::{AppendError, Commit};
+pub use cleaning::Cursor;
+pub(crate) use factory::sync_directory;
+pub use factory::{FactoryError, SegmentFactory};
+pub use frame::Kind;
+pub use limits::{
+    BUDGET_SEGMENTS_MIN, COMMIT_FILES_MAX, DAMAGES_LISTED_MAX, KEY_KEEP_MS, RESERVE_OCTETS_PER_PUSH,
+    RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SPARE_WAIT_MS,
+};
+pub use lock::{DataDirLock, Holder, LockError, read_holder};
+pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};
+pub(crate) use memory::Memory;
+pub use open::{Damage, JournalError, RecoveryReport, TornTail};
+pub use record::{
+    Accepted, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded, ArchivedKey, ArchivedNotified,
+    ArchivedOpened, ArchivedProgress, CancelAccepted, Ended, Key, Notified, Opened, Progress, Record,
+};

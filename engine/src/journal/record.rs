@@ -1,0 +1,322 @@
+//! The records: what the message center writes down of a push, from acceptance to the last acknowledgement.
+//!
+//! Bodies are rkyv archives, little-endian, 32-bit relative pointers, fields in the order of declaration
+//! (`repr(C)`), padding zero. Borrowed octets are archived in place, in front of the fixed part, so that appending
+//! allocates nothing; reading borrows from the mapping.
+
+use rkyv::api::low;
+use rkyv::rancor::Failure;
+use rkyv::ser::allocator::SubAllocator;
+use rkyv::ser::writer::Buffer;
+use rkyv::with::InlineAsBox;
+use rkyv::{Archive, Serialize};
+
+use super::frame::Kind;
+
+/// A push was accepted: all that delivering it and telling its client needs.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Accepted<'a> {
+    /// The push's number: the sequence of the first frame that carried this record.
+    pub push_id: u64,
+    /// Fingerprint of (XPID, msn, reqid).
+    pub key_fingerprint: u64,
+    /// Digest of every element that makes the content.
+    pub content_digest: u64,
+    /// The destination, without the leading 0.
+    pub msn: u64,
+    /// The contract.
+    pub xpid: u64,
+    /// When it was accepted, Unix milliseconds.
+    pub accepted_ms: u64,
+    /// When it expires, Unix milliseconds.
+    pub expires_ms: u64,
+    /// Fingerprint of (XPID, msn, alertid); 0 where there is no alert.
+    pub alert_key_fingerprint: u64,
+    /// Fingerprint of (XPID, alertid); 0 where there is no alert.
+    pub alert_fingerprint: u64,
+    /// The client's reqid, `reqid_length` octets of it.
+    pub reqid: [u8; 23],
+    /// 1 to 23.
+    pub reqid_length: u8,
+    /// The class's number.
+    pub class: u8,
+    /// The kind's number: 0 control, 1 text.
+    pub kind: u8,
+    /// Whether the client wants the push delivery complete notification.
+    pub wants_notification: bool,
+    /// Lifetime 00: one attempt.
+    pub single_attempt: bool,
+    /// Segments, 1 to 10.
+    pub segments: u8,
+    /// TP-MR of the first segment.
+    pub message_reference: u8,
+    /// Reference of the concatenation header.
+    pub concatenation_reference: u8,
+    /// The XPID's service instruction values at acceptance.
+    pub svcinst: u8,
+    /// Which of the XPID's senders.
+    pub sender_index: u8,
+    /// `alertseq`; 0 where there is no alert.
+    pub alert_sequence: u8,
+    /// The originating address as digits or letters.
+    #[rkyv(with = InlineAsBox)]
+    pub sender: &'a [u8],
+    /// `alertid`; empty where there is no alert.
+    #[rkyv(with = InlineAsBox)]
+    pub alert_id: &'a [u8],
+    /// The SMS-SUBMIT TPDUs, each behind one octet that says its length.
+    #[rkyv(with = InlineAsBox)]
+    pub submits: &'a [u8],
+}
+
+/// An attempt was made and the push goes on.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Progress {
+    /// The push.
+    pub push_id: u64,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// Bit n: segment n has arrived.
+    pub delivered_mask: u16,
+    /// Attempts made so far.
+    pub attempts: u16,
+    /// The code that expiry would carry now.
+    pub code: u16,
+}
+
+/// A push reached its final state.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ended {
+    /// The push.
+    pub push_id: u64,
+    /// As in [`Accepted`].
+    pub key_fingerprint: u64,
+    /// As in [`Accepted`].
+    pub content_digest: u64,
+    /// As in [`Accepted`]: a key outlives the Accepted record, and with it the memory of the alert's sequence.
+    pub alert_key_fingerprint: u64,
+    /// As in [`Accepted`].
+    pub msn: u64,
+    /// As in [`Accepted`].
+    pub xpid: u64,
+    /// As in [`Accepted`].
+    pub accepted_ms: u64,
+    /// When it ended, Unix milliseconds.
+    pub ended_ms: u64,
+    /// The result code.
+    pub code: u16,
+    /// The message center's number of the final state.
+    pub state: u8,
+    /// The class's number.
+    pub class: u8,
+    /// The kind's number.
+    pub kind: u8,
+    /// Segments in all.
+    pub segments: u8,
+    /// Segments that arrived.
+    pub delivered: u8,
+    /// Segments withdrawn by a cancellation.
+    pub withdrawn: u8,
+    /// The domain of the last delivery: 0 none, 1 circuit-switched, 2 packet-switched.
+    pub domain: u8,
+    /// TP-Status of the report.
+    pub tp_status: u8,
+    /// `alertseq`; 0 where there is no alert.
+    pub alert_sequence: u8,
+    /// Whether a notification is to go out.
+    pub notification_due: bool,
+}
+
+/// A cancellation was accepted.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CancelAccepted {
+    /// The push it withdraws.
+    pub push_id: u64,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// Fingerprint of the cancellation.
+    pub fingerprint: u64,
+}
+
+/// A notification was acknowledged by the client, or parked.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Notified {
+    /// The push.
+    pub push_id: u64,
+    /// When, Unix milliseconds.
+    pub at_ms: u64,
+    /// Tries made.
+    pub tries: u16,
+    /// 0 acknowledged, 1 parked.
+    pub outcome: u8,
+    /// Whether it was the cancellation's notification (E7) and not the delivery's (E5).
+    pub cancellation: bool,
+}
+
+/// The key of a finished push, moved forward by cleaning until its 24 hours are over.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Key {
+    /// Fingerprint of (XPID, msn, reqid).
+    pub fingerprint: u64,
+    /// As in [`Accepted`].
+    pub content_digest: u64,
+    /// As in [`Accepted`]; 0 where there is no alert.
+    pub alert_key_fingerprint: u64,
+    /// The push.
+    pub push_id: u64,
+    /// When it ended, Unix milliseconds.
+    pub ended_ms: u64,
+    /// The result code.
+    pub code: u16,
+    /// The message center's number of the final state.
+    pub state: u8,
+    /// Segments in all.
+    pub segments: u8,
+    /// `alertseq`; 0 where there is no alert.
+    pub alert_sequence: u8,
+}
+
+/// The engine opened the journal.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Opened {
+    /// The sequence at which the previous run ended: the first one that it never used or that was lost unsynced.
+    pub previous_end: u64,
+}
+
+/// A record as it lies in the journal.
+#[derive(Clone, Copy)]
+pub enum Record<'a> {
+    /// See [`Accepted`].
+    Accepted(&'a ArchivedAccepted<'a>),
+    /// See [`Progress`].
+    Progress(&'a ArchivedProgress),
+    /// See [`Ended`].
+    Ended(&'a ArchivedEnded),
+    /// See [`CancelAccepted`].
+    CancelAccepted(&'a ArchivedCancelAccepted),
+    /// See [`Notified`].
+    Notified(&'a ArchivedNotified),
+    /// See [`Key`].
+    Key(&'a ArchivedKey),
+    /// See [`Opened`].
+    Opened(&'a ArchivedOpened),
+}
+
+impl<'a> Record<'a> {
+    /// Validates `body` as a record of this kind; `None` if it is none. `body` must begin at a multiple of 16.
+    pub(super) fn read(kind: Kind, body: &'a [u8]) -> Option<Self> {
+        match kind {
+            Kind::Accepted => low::access::<ArchivedAccepted<'a>, Failure>(body)
+                .ok()
+                .filter(|accepted| (1..=23).contains(&accepted.reqid_length))
+                .map(Self::Accepted),
+            Kind::Progress => low::access::<_, Failure>(body).ok().map(Self::Progress),
+            Kind::Ended => low::access::<_, Failure>(body).ok().map(Self::Ended),
+            Kind::CancelAccepted => low::access::<_, Failure>(body).ok().map(Self::CancelAccepted),
+            Kind::Notified => low::access::<_, Failure>(body).ok().map(Self::Notified),
+            Kind::Key => low::access::<_, Failure>(body).ok().map(Self::Key),
+            Kind::Opened => low::access::<_, Failure>(body).ok().map(Self::Opened),
+        }
+    }
+
+    /// What the record is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Accepted(_) => Kind::Accepted,
+            Self::Progress(_) => Kind::Progress,
+            Self::Ended(_) => Kind::Ended,
+            Self::CancelAccepted(_) => Kind::CancelAccepted,
+            Self::Notified(_) => Kind::Notified,
+            Self::Key(_) => Kind::Key,
+            Self::Opened(_) => Kind::Opened,
+        }
+    }
+
+    /// The push that the record speaks of; `None` for records about the journal itself.
+    pub fn push_id(&self) -> Option<u64> {
+        Some(match self {
+            Self::Accepted(record) => record.push_id.to_native(),
+            Self::Progress(record) => record.push_id.to_native(),
+            Self::Ended(record) => record.push_id.to_native(),
+            Self::CancelAccepted(record) => record.push_id.to_native(),
+            Self::Notified(record) => record.push_id.to_native(),
+            Self::Key(record) => record.push_id.to_native(),
+            Self::Opened(_) => return None,
+        })
+    }
+}
+
+impl ArchivedAccepted<'_> {
+    /// The client's reqid.
+    pub fn reqid(&self) -> &[u8] {
+        &self.reqid[..usize::from(self.reqid_length)]
+    }
+}
+
+/// A record that can be written: its kind and an upper bound of its body's octets.
+pub(super) trait Body {
+    const KIND: Kind;
+    fn body_octets_max(&self) -> usize;
+    /// Writes the body at the start of `target`, which has room for `body_octets_max`; returns its octets.
+    fn write(&self, target: &mut [u8]) -> usize;
+}
+
+macro_rules! fixed_bodies {
+    ($($record:ty, $archived:ty, $kind:ident;)*) => {$(
+        impl Body for $record {
+            const KIND: Kind = Kind::$kind;
+            fn body_octets_max(&self) -> usize {
+                size_of::<$archived>()
+            }
+            fn write(&self, target: &mut [u8]) -> usize {
+                written(low::to_bytes_in_with_alloc::<_, _, Failure>(self, Buffer::from(target), SubAllocator::empty()))
+            }
+        }
+    )*};
+}
+
+fixed_bodies! {
+    Progress, ArchivedProgress, Progress;
+    Ended, ArchivedEnded, Ended;
+    CancelAccepted, ArchivedCancelAccepted, CancelAccepted;
+    Notified, ArchivedNotified, Notified;
+    Key, ArchivedKey, Key;
+    Opened, ArchivedOpened, Opened;
+}
+
+impl Body for Accepted<'_> {
+    const KIND: Kind = Kind::Accepted;
+
+    fn body_octets_max(&self) -> usize {
+        // The fixed part follows the borrowed octets at the next multiple of 8.
+        size_of::<ArchivedAccepted<'_>>() + self.sender.len() + self.alert_id.len() + self.submits.len() + 7
+    }
+
+    fn write(&self, target: &mut [u8]) -> usize {
+        written(low::to_bytes_in_with_alloc::<_, _, Failure>(
+            self,
+            Buffer::from(target),
+            SubAllocator::empty(),
+        ))
+    }
+}
+
+fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
+    match outcome {
+        Ok(buffer) => buffer.len(),
+        Err(Failure) => unreachable!("the caller gave room for the largest body this record can have"),
+    }
+}
+
+const _: () = assert!(align_of::<ArchivedAccepted<'static>>() <= super::limits::FRAME_ALIGNMENT_OCTETS);
+const _: () = {
+    use super::frame::frame_octets;
+    let end = frame_octets(size_of::<ArchivedEnded>());
+    let cancel = frame_octets(size_of::<ArchivedCancelAccepted>());
+    let notified = frame_octets(size_of::<ArchivedNotified>());
+    assert!(
+        end + notified <= super::limits::RESERVE_OCTETS_PER_PUSH as usize,
+        "the reserve must take a push's end"
+    );
+    assert!(cancel + notified <= super::limits::RESERVE_OCTETS_PER_PUSH as usize);
+};

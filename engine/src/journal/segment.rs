@@ -1,0 +1,226 @@
+//! One segment: a fixed-size file in memory, a header page and then frames.
+//!
+//! Never does: waiting, syncing, deciding what a record means.
+//! Invariants: `tail` is where the next frame goes, a multiple of 16; everything before it was verified by recovery
+//! or written by us; behind the last frame stand 32 zero octets, if there is room for them.
+
+use std::fs::File;
+
+use super::frame::{FrameHeader, HeaderSight, frame_octets, read_u32, read_u64};
+use super::limits::{
+    FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_HEADER_COPY_OFFSET, SEGMENT_HEADER_OCTETS,
+};
+use super::memory::Memory;
+use super::record::Body;
+
+/// The fields of a segment's header.
+///
+/// ```text
+/// offset size  field
+///      0    8  "HAYAUMAJ"
+///      8    2  version, 1
+///     10    2  shard
+///     12    4  segment number
+///     16    4  octets of the segment
+///     20    4  epoch: a random number drawn when the segment was taken into use
+///     24    8  sequence of the first frame
+///     32    8  previous end: the sequence behind the last record of the segments before; below the first
+///              sequence where the engine was opened anew in between
+///     40   20  zero
+///     60    4  CRC32C of octets 0 to 59
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct SegmentHeader {
+    pub(super) shard: u16,
+    pub(super) id: u32,
+    pub(super) octets: u32,
+    pub(super) epoch: u32,
+    pub(super) first_sequence: u64,
+    pub(super) previous_end: u64,
+}
+
+/// The version of the format that this engine writes.
+pub(super) const VERSION: u16 = 1;
+const MAGIC: [u8; 8] = *b"HAYAUMAJ";
+
+/// What a header page says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum PageSight {
+    /// Both places are zero: the segment was prepared and never taken into use.
+    Zero,
+    /// Neither copy can be read.
+    Unreadable,
+    /// Written by a version that this engine does not know.
+    OtherVersion(u16),
+    /// One copy at least is good.
+    Readable(SegmentHeader),
+}
+
+impl SegmentHeader {
+    pub(super) fn encode(&self) -> [u8; SEGMENT_HEADER_OCTETS] {
+        let mut octets = [0; SEGMENT_HEADER_OCTETS];
+        octets[0..8].copy_from_slice(&MAGIC);
+        octets[8..10].copy_from_slice(&VERSION.to_le_bytes());
+        octets[10..12].copy_from_slice(&self.shard.to_le_bytes());
+        octets[12..16].copy_from_slice(&self.id.to_le_bytes());
+        octets[16..20].copy_from_slice(&self.octets.to_le_bytes());
+        octets[20..24].copy_from_slice(&self.epoch.to_le_bytes());
+        octets[24..32].copy_from_slice(&self.first_sequence.to_le_bytes());
+        octets[32..40].copy_from_slice(&self.previous_end.to_le_bytes());
+        let checksum = crc32c::crc32c(&octets[..60]);
+        octets[60..64].copy_from_slice(&checksum.to_le_bytes());
+        octets
+    }
+
+    /// Reads a segment's header page, the better copy of the two.
+    pub(super) fn sight(page: &[u8]) -> PageSight {
+        let copies = [0, SEGMENT_HEADER_COPY_OFFSET].map(|at| page.get(at..at + SEGMENT_HEADER_OCTETS));
+        let mut sight = PageSight::Zero;
+        for copy in copies {
+            match copy.map_or(PageSight::Unreadable, Self::sight_copy) {
+                PageSight::Zero => {}
+                PageSight::Unreadable => sight = PageSight::Unreadable,
+                readable => return readable,
+            }
+        }
+        sight
+    }
+
+    fn sight_copy(octets: &[u8]) -> PageSight {
+        if octets.iter().all(|&octet| octet == 0) {
+            return PageSight::Zero;
+        }
+        if octets[0..8] != MAGIC || read_u32(octets, 60) != crc32c::crc32c(&octets[..60]) {
+            return PageSight::Unreadable;
+        }
+        let version = u16::from_le_bytes([octets[8], octets[9]]);
+        if version != VERSION {
+            return PageSight::OtherVersion(version);
+        }
+        PageSight::Readable(Self {
+            shard: u16::from_le_bytes([octets[10], octets[11]]),
+            id: read_u32(octets, 12),
+            octets: read_u32(octets, 16),
+            epoch: read_u32(octets, 20),
+            first_sequence: read_u64(octets, 24),
+            previous_end: read_u64(octets, 32),
+        })
+    }
+}
+
+/// A segment in use.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) header: SegmentHeader,
+    /// Where the next frame goes.
+    pub(super) tail: usize,
+    /// Octets of Accepted frames whose pushes live.
+    pub(super) live_octets: u64,
+    /// Ended and Key frames, and until when the last of them counts.
+    pub(super) keys: u32,
+    pub(super) keys_ended_ms_max: u64,
+    /// Set when everything worth keeping was moved forward: the sequence that must be durable before retiring.
+    pub(super) cleaned: Option<u64>,
+    pub(super) memory: Memory,
+    /// `None` for simulated segments.
+    pub(super) file: Option<File>,
+}
+
+impl Segment {
+    /// A segment over `memory`, whose frames end at `tail`.
+    pub(super) fn new(header: SegmentHeader, tail: usize, memory: Memory, file: Option<File>) -> Self {
+        Self { header, tail, live_octets: 0, keys: 0, keys_ended_ms_max: 0, cleaned: None, memory, file }
+    }
+
+    /// Takes prepared memory into use: writes the header page and the end mark.
+    pub(super) fn begin(header: SegmentHeader, mut memory: Memory, file: Option<File>) -> Self {
+        let octets = memory.octets_mut();
+        assert_eq!(octets.len(), header.octets as usize, "the factory makes segments of the ordered size");
+        let page = header.encode();
+        octets[HEADER_PAGE_OCTETS..HEADER_PAGE_OCTETS + FRAME_HEADER_OCTETS].fill(0);
+        for at in [0, SEGMENT_HEADER_COPY_OFFSET] {
+            octets[at..at + SEGMENT_HEADER_OCTETS].copy_from_slice(&page);
+        }
+        Self::new(header, HEADER_PAGE_OCTETS, memory, file)
+    }
+
+    /// Octets behind the last frame.
+    pub(super) fn room(&self) -> usize {
+        self.memory.octets().len() - self.tail
+    }
+
+    /// Whether a frame with a body of up to `body_octets_max` fits, with the end mark behind it.
+    pub(super) fn has_room_for(&self, body_octets_max: usize) -> bool {
+        frame_octets(body_octets_max) + FRAME_HEADER_OCTETS <= self.room()
+    }
+
+    /// Writes one frame at the tail, which must have room, and returns (offset, octets of the frame).
+    ///
+    /// The order of the stores lets a kill between any two of them leave either no frame or a whole one: first the
+    /// body, then the end mark behind it, the header last.
+    pub(super) fn append<B: Body>(&mut self, record: &B, lag: u8, sequence: u64) -> (usize, usize) {
+        self.append_with(B::KIND.number(), lag, sequence, record.body_octets_max(), |body| record.write(body))
+    }
+
+    /// As [`Self::append`], with the body written by `write`, which returns its octets.
+    pub(super) fn append_with(
+        &mut self,
+        kind: u8,
+        lag: u8,
+        sequence: u64,
+        body_octets_max: usize,
+        write: impl FnOnce(&mut [u8]) -> usize,
+    ) -> (usize, usize) {
+        debug_assert!(self.has_room_for(body_octets_max));
+        let offset = self.tail;
+        let frame = &mut self.memory.octets_mut()[offset..];
+        let (header_octets, rest) = frame.split_at_mut(FRAME_HEADER_OCTETS);
+        let length = write(&mut rest[..body_octets_max]);
+        let octets = frame_octets(length);
+        rest[octets - FRAME_HEADER_OCTETS..octets].fill(0);
+        let header = FrameHeader {
+            length: length as u32,
+            kind,
+            lag,
+            shard: self.header.shard,
+            segment: self.header.id,
+            epoch: self.header.epoch,
+            sequence,
+            body_checksum: crc32c::crc32c(&rest[..length]),
+        };
+        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::Release);
+        header_octets.copy_from_slice(&header.encode());
+        self.tail = offset + octets;
+        (offset, octets)
+    }
+
+    /// The frame at `offset`, if an intact one of this segment stands there: its header and body.
+    pub(super) fn frame(&self, offset: usize) -> Option<(FrameHeader, &[u8])> {
+        if offset < HEADER_PAGE_OCTETS || offset >= self.tail || !offset.is_multiple_of(16) {
+            return None;
+        }
+        let octets = &self.memory.octets()[offset..self.tail];
+        let HeaderSight::Readable(header) = FrameHeader::sight(octets) else {
+            return None;
+        };
+        let ours = header.segment == self.header.id && header.epoch == self.header.epoch;
+        if !ours || !header.fits(octets.len()) {
+            return None;
+        }
+        let body = &octets[FRAME_HEADER_OCTETS..FRAME_HEADER_OCTETS + header.length as usize];
+        (crc32c::crc32c(body) == header.body_checksum).then_some((header, body))
+    }
+
+    /// Octets of the frame whose header stands at `offset`; the body is not looked at.
+    pub(super) fn frame_octets_at(&self, offset: usize) -> Option<usize> {
+        let octets = self.memory.octets().get(offset..self.tail).filter(|_| offset >= HEADER_PAGE_OCTETS)?;
+        match FrameHeader::sight(octets) {
+            HeaderSight::Readable(header)
+                if header.segment == self.header.id && header.fits(octets.len()) =>
+            {
+                Some(frame_octets(header.length as usize))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the journal as a whole.
+
+mod roundtrip;

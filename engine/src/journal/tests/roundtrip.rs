@@ -1,0 +1,101 @@
+use super::super::*;
+use std::path::Path;
+use std::time::Duration;
+
+const WAIT: Duration = Duration::from_secs(30);
+
+pub(super) fn config() -> JournalConfig {
+    JournalConfig {
+        segment_octets: SEGMENT_OCTETS_MIN,
+        budget_octets: 16 * u64::from(SEGMENT_OCTETS_MIN),
+        shard: 3,
+    }
+}
+
+pub(super) fn accepted(push_id: u64, submits: &[u8]) -> Accepted<'_> {
+    let mut reqid = [0; 23];
+    reqid[..3].copy_from_slice(b"abc");
+    Accepted {
+        push_id,
+        key_fingerprint: push_id * 31,
+        content_digest: push_id * 37,
+        msn: 9_012_345_678,
+        xpid: 100_000_001,
+        accepted_ms: 1_800_000_000_000,
+        expires_ms: 1_800_003_600_000,
+        alert_key_fingerprint: 5,
+        alert_fingerprint: 6,
+        reqid,
+        reqid_length: 3,
+        class: 3,
+        kind: 1,
+        wants_notification: true,
+        single_attempt: false,
+        segments: 2,
+        message_reference: 17,
+        concatenation_reference: 18,
+        svcinst: 0b11,
+        sender_index: 1,
+        alert_sequence: 4,
+        sender: b"CITY",
+        alert_id: b"quake-1",
+        submits,
+    }
+}
+
+fn open(directory: &Path, factory: &SegmentFactory) -> (Journal, RecoveryReport, Vec<(Position, u64, Kind)>) {
+    let mut seen = Vec::new();
+    let (journal, report) = Journal::open(directory, config(), factory, &mut |position, sequence, record| {
+        seen.push((position, sequence, record.kind()));
+    })
+    .expect("it opens");
+    (journal, report, seen)
+}
+
+#[test]
+fn what_was_appended_is_read_back_and_recovered() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let factory = SegmentFactory::start().expect("a thread");
+    let path = directory.path().join("shard-003").join("journal");
+    let (mut journal, report, seen) = open(&path, &factory);
+    assert_eq!((report.records, seen.len()), (0, 0));
+    let submits = [7; 290];
+    let mut appended = Vec::new();
+    for _ in 0..300 {
+        journal.wait_for_spare(WAIT);
+        let (position, sequence) =
+            journal.append_accepted(&accepted(journal.next_sequence(), &submits)).expect("there is room");
+        let record = journal.accepted(position);
+        assert_eq!(record.push_id.to_native(), sequence);
+        assert_eq!(
+            (&*record.submits, &*record.sender, record.reqid()),
+            (&submits[..], &b"CITY"[..], &b"abc"[..])
+        );
+        appended.push((position, sequence, Kind::Accepted));
+        let (position, after) = journal
+            .append_progress(&Progress {
+                push_id: sequence,
+                at_ms: 1,
+                delivered_mask: 1,
+                attempts: 2,
+                code: 6006,
+            })
+            .expect("the reserve holds it");
+        appended.push((position, after, Kind::Progress));
+    }
+    assert!(journal.figures().segments > 1, "the run spans segments");
+    journal.commit_blocking().expect("synced");
+    assert_eq!(journal.durable(), journal.appended());
+    drop(journal);
+
+    let (journal, report, seen) = open(&path, &factory);
+    let of_pushes: Vec<_> = seen.iter().copied().filter(|(_, _, kind)| *kind != Kind::Opened).collect();
+    assert_eq!(of_pushes, appended);
+    assert_eq!(report.damages, []);
+    assert_eq!(report.torn, None);
+    assert_eq!(report.count(Kind::Accepted), 300);
+    assert!(
+        journal.next_sequence() > appended.last().expect("some").1 + (1 << 20),
+        "numbers are never given twice"
+    );
+}

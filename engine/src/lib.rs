@@ -1,0 +1,20 @@
+//! Hayauma: an SMS push gateway and message center, one shard per core, loss-free. ARCHITECTURE.md is the map.
+
+pub mod billing;
+pub mod calendar;
+pub mod cli;
+pub mod clock;
+pub mod config;
+pub mod fatal;
+pub mod gateway;
+pub mod hostcheck;
+pub mod ids;
+pub mod journal;
+pub mod network;
+pub mod ops;
+pub mod push;
+pub mod rt;
+pub mod serve;
+pub mod shard;
+pub mod sms;
+pub mod smsc;

@@ -1,0 +1,39 @@
+//! Every bound of the core-network room.
+
+use crate::sms::limits as sms;
+
+/// Most segments one push has.
+pub const SEGMENTS_MAX: usize = sms::SEGMENTS_MAX as usize;
+
+/// Room for one SMS-DELIVER in a slot.
+pub const DELIVER_TPDU_OCTETS_MAX: usize = sms::TPDU_OCTETS_MAX;
+
+/// Room for one SMS-DELIVER-REPORT without user data: first octet, TP-FCS, TP-PI, TP-PID, TP-DCS.
+pub const DELIVER_REPORT_OCTETS_MAX: usize = 16;
+
+/// Most attempts in flight in one simulated network.
+pub const IN_FLIGHT_MAX: usize = 65_536;
+
+/// Attempts in flight of a simulated network unless configured otherwise.
+pub const IN_FLIGHT_DEFAULT: usize = 4_096;
+
+/// Subscribers whose alert one simulated HLR remembers unless configured otherwise.
+pub const ALERTS_WAITING_DEFAULT: usize = 131_072;
+
+/// Lines that may be changed while the simulated network runs.
+pub const CHANGED_LINES_MAX: usize = 1_048_576;
+
+/// Longest latency, jitter or absence the simulation accepts: ten days.
+pub const SIMULATED_DELAY_MS_MAX: u64 = 864_000_000;
+
+/// Bad lines of a line-state file that are named one by one; the rest is only counted.
+pub const BAD_LINES_NAMED_MAX: usize = 20;
+
+/// Longest line of a line-state file.
+pub const LINE_OCTETS_MAX: usize = 512;
+
+const _: () = assert!(SEGMENTS_MAX <= u16::BITS as usize, "a push's segments are a mask of 16 bits");
+const _: () = assert!(DELIVER_TPDU_OCTETS_MAX <= u8::MAX as usize, "a slot keeps TPDU lengths in one octet");
+const _: () = assert!(DELIVER_TPDU_OCTETS_MAX >= sms::DELIVER_OCTETS_MAX, "the longest SMS-DELIVER fits");
+const _: () = assert!(IN_FLIGHT_DEFAULT <= IN_FLIGHT_MAX, "the default is a legal value");
+const _: () = assert!(IN_FLIGHT_MAX <= u32::MAX as usize, "slots are numbered in 32 bits");

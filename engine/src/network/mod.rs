@@ -1,0 +1,30 @@
+//! The core network: the port the message center delivers through, and the network that stands behind it.
+//!
+//! `gmsc` is the decision whether and how a push goes to the terminal; `port` is what the message center
+//! names; `simulated` is the embedded network of HLR and terminals that answers it. Other adapters implement
+//! the same port.
+//!
+//! Never here: a socket, a file, a clock, a thread. The caller brings the time in Unix milliseconds.
+//!
+//! Invariants:
+//! - one verdict an attempt, taken for the whole push, never per segment;
+//! - a failing HLR is never permission;
+//! - nothing allocates per attempt: slots, delays, alerts and reports are sized at construction.
+
+pub mod gmsc;
+pub mod limits;
+pub mod line_states;
+mod line_words;
+mod pending;
+pub mod port;
+mod random;
+pub mod simulated;
+pub mod simulation_config;
+pub mod subscriber;
+mod terminal;
+
+pub use gmsc::HoldReason;
+pub use port::{AttemptResult, CoreNetwork, Failure};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,127 @@
+//! What waits in the simulated network for its time: attempts for their latency, lines for their alert.
+//!
+//! Both have room for all that may wait, taken at construction.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashSet, VecDeque};
+use std::hash::BuildHasherDefault;
+
+use crate::ids::Msn;
+use crate::network::line_states::MsnHasher;
+
+/// Attempts in flight, by the time they are due.
+pub(crate) enum Delays {
+    /// All wait equally long, so the order of submission is the order of time.
+    Constant(VecDeque<(u64, u32)>),
+    /// Due time, submission number (the tie-break), slot.
+    Jittered(BinaryHeap<Reverse<(u64, u64, u32)>>, u64),
+}
+
+impl Delays {
+    /// Room for `count_max` attempts.
+    pub(crate) fn new(count_max: usize, has_jitter: bool) -> Self {
+        if has_jitter {
+            Self::Jittered(BinaryHeap::with_capacity(count_max), 0)
+        } else {
+            Self::Constant(VecDeque::with_capacity(count_max))
+        }
+    }
+
+    /// The attempt in `slot` is due at `due_ms`; among equally long delays never before an earlier one.
+    pub(crate) fn push(&mut self, due_ms: u64, slot: u32) {
+        match self {
+            Self::Constant(queue) => {
+                let earliest_ms = queue.back().map_or(0, |&(last_ms, _)| last_ms);
+                queue.push_back((due_ms.max(earliest_ms), slot));
+            }
+            Self::Jittered(heap, sequence) => {
+                heap.push(Reverse((due_ms, *sequence, slot)));
+                *sequence += 1;
+            }
+        }
+    }
+
+    /// The slot of the next attempt that is due by `now_ms`.
+    pub(crate) fn pop(&mut self, now_ms: u64) -> Option<u32> {
+        if self.next_due_ms()? > now_ms {
+            return None;
+        }
+        match self {
+            Self::Constant(queue) => queue.pop_front().map(|(_, slot)| slot),
+            Self::Jittered(heap, _) => heap.pop().map(|Reverse((_, _, slot))| slot),
+        }
+    }
+
+    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+        match self {
+            Self::Constant(queue) => queue.front().map(|&(due_ms, _)| due_ms),
+            Self::Jittered(heap, _) => heap.peek().map(|&Reverse((due_ms, _, _))| due_ms),
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Constant(queue) => queue.len(),
+            Self::Jittered(heap, _) => heap.len(),
+        }
+    }
+}
+
+/// The HLR's message waiting data: the lines that an alert is owed to. Beyond its room no alert is raised, and
+/// the message center's retry timers do alone.
+pub(crate) struct Alerts {
+    count_max: usize,
+    waiting: HashSet<u64, BuildHasherDefault<MsnHasher>>,
+    /// Due time, order of raising, msn.
+    raised: BinaryHeap<Reverse<(u64, u64, u64)>>,
+    sequence: u64,
+}
+
+impl Alerts {
+    /// Room for `count_max` lines.
+    pub(crate) fn new(count_max: usize) -> Self {
+        // A hash table that is at most half full cleans itself up in place and never grows.
+        let waiting = HashSet::with_capacity_and_hasher(2 * count_max, BuildHasherDefault::default());
+        Self { count_max, waiting, raised: BinaryHeap::with_capacity(2 * count_max), sequence: 0 }
+    }
+
+    /// An attempt at `msn` ended absent or full. With `due_ms` the line is ready again by itself then.
+    pub(crate) fn await_line(&mut self, msn: Msn, due_ms: Option<u64>) {
+        if self.waiting.len() >= self.count_max || !self.waiting.insert(msn.value()) {
+            return;
+        }
+        if let Some(due_ms) = due_ms {
+            self.push(msn, due_ms);
+        }
+    }
+
+    /// `msn` is ready again: alerts if somebody waits for it.
+    pub(crate) fn raise(&mut self, msn: Msn, now_ms: u64) {
+        if self.waiting.contains(&msn.value()) {
+            self.push(msn, now_ms);
+        }
+    }
+
+    fn push(&mut self, msn: Msn, due_ms: u64) {
+        // A line raised by hand before its own time stands here twice; the second is dropped when popped.
+        if self.raised.len() < 2 * self.count_max {
+            self.raised.push(Reverse((due_ms, self.sequence, msn.value())));
+            self.sequence += 1;
+        }
+    }
+
+    /// The next alert that is due by `now_ms`.
+    pub(crate) fn pop(&mut self, now_ms: u64) -> Option<Msn> {
+        while self.next_due_ms()? <= now_ms {
+            let Reverse((_, _, msn)) = self.raised.pop()?;
+            if self.waiting.remove(&msn) {
+                return Msn::from_value(msn);
+            }
+        }
+        None
+    }
+
+    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+        self.raised.peek().map(|&Reverse((due_ms, _, _))| due_ms)
+    }
+}

@@ -1,0 +1,372 @@
+//! The core-network port: all that the message center knows of whatever delivers its pushes.
+//!
+//! Order of calls, for one attempt:
+//! 1. [`CoreNetwork::reserve`] a slot; none means the network is full and the push waits (backpressure);
+//! 2. fill it through [`CoreNetwork::slot`]: what the push is, and an SMS-DELIVER for each segment to send;
+//! 3. [`CoreNetwork::submit`] it, or [`CoreNetwork::release`] it unused;
+//! 4. [`CoreNetwork::poll`] until it yields nothing: each attempt submitted comes back once, as an [`Outcome`];
+//! 5. [`CoreNetwork::alerts`] until it yields nothing: lines whose waiting pushes may be tried again.
+//!
+//! `next_due_ms` tells when polling is worth while again. Time is Unix milliseconds and comes from the caller.
+//!
+//! Never here: a queue per msn, a retry, the order of pushes. One attempt at a time per msn is the caller's care.
+
+use crate::gateway::registration::Svcinst;
+use crate::ids::{Class, Msn};
+use crate::network::gmsc::{HoldReason, Terms};
+use crate::network::limits::{DELIVER_REPORT_OCTETS_MAX, DELIVER_TPDU_OCTETS_MAX, SEGMENTS_MAX};
+use crate::push::code::Code;
+use crate::push::notify::Domain;
+
+/// A core network that delivers.
+pub trait CoreNetwork {
+    /// Takes a free slot, emptied; `None` when as many attempts are in flight as the network carries.
+    fn reserve(&mut self) -> Option<AttemptHandle>;
+
+    /// The slot behind `handle`, to be filled.
+    fn slot(&mut self, handle: &AttemptHandle) -> &mut AttemptSlot;
+
+    /// Starts the attempt that the slot describes. The slot must hold at least one segment.
+    fn submit(&mut self, handle: AttemptHandle, now_ms: u64);
+
+    /// Gives a slot back unused.
+    fn release(&mut self, handle: AttemptHandle);
+
+    /// The next attempt that has come to its end by `now_ms`.
+    fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>>;
+
+    /// The next line that the HLR reports as reachable again, or as having memory free.
+    fn alerts(&mut self, now_ms: u64) -> Option<Msn>;
+
+    /// The earliest time at which `poll` or `alerts` may yield something; `None` while nothing is under way.
+    fn next_due_ms(&self) -> Option<u64>;
+
+    /// Attempts submitted and not yet polled.
+    fn in_flight(&self) -> usize;
+}
+
+/// A reserved slot. It goes back by `submit` or `release`; a handle that is dropped instead costs the network
+/// that slot for good.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "a slot goes back by submit or release"]
+pub struct AttemptHandle(pub(crate) u32);
+
+/// One attempt: what the push is and the SMS-DELIVER of each segment to send.
+pub struct AttemptSlot {
+    /// The message center's own name for the push; comes back in the outcome.
+    pub token: u64,
+    /// Where to.
+    pub msn: Msn,
+    /// The XPID's service instruction values.
+    pub svcinst: Svcinst,
+    /// The push's class.
+    pub class: Class,
+    /// Attempts made before this one.
+    pub attempts_before: u16,
+    mask: u16,
+    lengths: [u8; SEGMENTS_MAX],
+    tpdus: [[u8; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
+}
+
+impl AttemptSlot {
+    /// An empty slot.
+    pub fn new() -> Self {
+        Self {
+            token: 0,
+            msn: Msn::ALL,
+            svcinst: Svcinst::EMERGENCY,
+            class: Class::Standard,
+            attempts_before: 0,
+            mask: 0,
+            lengths: [0; SEGMENTS_MAX],
+            tpdus: [[0; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
+        }
+    }
+
+    /// Forgets every segment.
+    pub fn clear(&mut self) {
+        self.mask = 0;
+    }
+
+    /// Lets `encode` write the SMS-DELIVER of segment `index` (from 0) and return its octets. The segment is
+    /// to be sent once this succeeds; on an error the slot is as before.
+    pub fn encode<E>(
+        &mut self,
+        index: usize,
+        encode: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<(), E> {
+        let octets = encode(&mut self.tpdus[index])?;
+        assert!(octets <= DELIVER_TPDU_OCTETS_MAX, "an encoder wrote past its buffer");
+        self.lengths[index] = octets as u8;
+        self.mask |= 1 << index;
+        Ok(())
+    }
+
+    /// The segments to send: bit 0 is the first.
+    pub fn mask(&self) -> u16 {
+        self.mask
+    }
+
+    /// The SMS-DELIVER of segment `index`.
+    pub fn tpdu(&self, index: usize) -> &[u8] {
+        &self.tpdus[index][..usize::from(self.lengths[index])]
+    }
+
+    /// What the GMSC's decision needs.
+    pub fn terms(&self) -> Terms {
+        Terms { svcinst: self.svcinst, class: self.class, attempts_before: self.attempts_before }
+    }
+}
+
+impl Default for AttemptSlot {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Why an attempt that was made did not deliver.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[repr(u8)]
+pub enum Failure {
+    /// The serving network does not know the subscriber.
+    Unknown = 1,
+    /// Barred or not provisioned.
+    Barred = 2,
+    /// Illegal subscriber or equipment.
+    Illegal = 3,
+    /// The terminal is not equipped for SMS.
+    NotEquipped = 4,
+    /// Absent: no answer to the page.
+    Absent = 5,
+    /// The terminal's memory capacity is exceeded.
+    MemoryFull = 6,
+    /// The subscriber is busy.
+    Busy = 7,
+    /// System failure, timeout or congestion.
+    SystemFailure = 8,
+    /// The terminal or the network refused the TPDU as such.
+    ProtocolError = 9,
+}
+
+impl Failure {
+    /// Every failure.
+    pub const ALL: [Self; 9] = [
+        Self::Unknown,
+        Self::Barred,
+        Self::Illegal,
+        Self::NotEquipped,
+        Self::Absent,
+        Self::MemoryFull,
+        Self::Busy,
+        Self::SystemFailure,
+        Self::ProtocolError,
+    ];
+
+    /// The number that records carry; never reused for another failure.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The failure with this number, if there is one.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|failure| failure.number() == number)
+    }
+
+    /// One word for the operator.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Barred => "barred",
+            Self::Illegal => "illegal",
+            Self::NotEquipped => "not-equipped",
+            Self::Absent => "absent",
+            Self::MemoryFull => "memory-full",
+            Self::Busy => "busy",
+            Self::SystemFailure => "system-failure",
+            Self::ProtocolError => "protocol-error",
+        }
+    }
+
+    /// The failure that the TP-FCS of an SMS-DELIVER-REPORT tells (TS 23.040 9.2.3.22). `None`: the terminal
+    /// has this very message already (C5), which is as good as delivered.
+    pub fn from_cause(cause: u8) -> Option<Self> {
+        Some(match cause {
+            0xc5 => return None,
+            0xd0 | 0xd3 => Self::MemoryFull,
+            0xd1 => Self::NotEquipped,
+            0xd4 => Self::Busy,
+            0x80..=0xbf => Self::ProtocolError,
+            _ => Self::SystemFailure,
+        })
+    }
+
+    /// Whether the other domain may succeed where this failed. What the terminal itself refused it refuses in
+    /// every domain.
+    pub fn is_of_the_domain(self) -> bool {
+        matches!(self, Self::Absent | Self::Busy | Self::SystemFailure)
+    }
+}
+
+/// How an attempt ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AttemptResult {
+    /// Every segment that was sent has been acknowledged.
+    Delivered,
+    /// The decision refused: final, with this code. Nothing was sent.
+    Refused(Code),
+    /// The push waits, and ends with this code if its lifetime does.
+    Held(HoldReason, Code),
+    /// It was tried and failed.
+    Failed(Failure),
+}
+
+/// One attempt's end.
+#[derive(Debug)]
+pub struct Outcome<'a> {
+    /// The token of the slot.
+    pub token: u64,
+    /// Where to.
+    pub msn: Msn,
+    /// How it ended.
+    pub result: AttemptResult,
+    /// The domain last tried; `None` when nothing was sent.
+    pub domain: Option<Domain>,
+    /// The row of the decision table, 1 to 15.
+    pub row: u8,
+    /// The segments acknowledged in this attempt: bit 0 is the first.
+    pub delivered_mask: u16,
+    /// The SMS-DELIVER-REPORT of each segment that was answered.
+    pub reports: &'a Reports,
+}
+
+/// The SMS-DELIVER-REPORTs of one attempt.
+#[derive(Debug)]
+pub struct Reports {
+    answered_mask: u16,
+    error_mask: u16,
+    lengths: [u8; SEGMENTS_MAX],
+    octets: [[u8; DELIVER_REPORT_OCTETS_MAX]; SEGMENTS_MAX],
+}
+
+/// The answer to one segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SegmentReport<'a> {
+    /// The segment, from 0.
+    pub segment: usize,
+    /// The report came in an RP-ERROR and so carries a TP-FCS.
+    pub in_rp_error: bool,
+    /// The SMS-DELIVER-REPORT.
+    pub tpdu: &'a [u8],
+}
+
+impl Reports {
+    /// No reports.
+    pub fn new() -> Self {
+        Self {
+            answered_mask: 0,
+            error_mask: 0,
+            lengths: [0; SEGMENTS_MAX],
+            octets: [[0; DELIVER_REPORT_OCTETS_MAX]; SEGMENTS_MAX],
+        }
+    }
+
+    /// Forgets every report.
+    pub fn clear(&mut self) {
+        self.answered_mask = 0;
+        self.error_mask = 0;
+    }
+
+    /// Keeps the report that `encode` writes for `segment`; a later one for the same segment replaces it.
+    pub fn put(&mut self, segment: usize, in_rp_error: bool, encode: impl FnOnce(&mut [u8]) -> usize) {
+        let octets = encode(&mut self.octets[segment]);
+        assert!(octets <= DELIVER_REPORT_OCTETS_MAX, "a report was written past its buffer");
+        self.lengths[segment] = octets as u8;
+        self.answered_mask |= 1 << segment;
+        self.error_mask = self.error_mask & !(1 << segment) | u16::from(in_rp_error) << segment;
+    }
+
+    /// The reports in the order of their segments.
+    pub fn iter(&self) -> impl Iterator<Item = SegmentReport<'_>> {
+        (0..SEGMENTS_MAX).filter(|segment| self.answered_mask >> segment & 1 == 1).map(|segment| {
+            SegmentReport {
+                segment,
+                in_rp_error: self.error_mask >> segment & 1 == 1,
+                tpdu: &self.octets[segment][..usize::from(self.lengths[segment])],
+            }
+        })
+    }
+}
+
+impl Default for Reports {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_segment_whose_encoder_fails_is_not_sent() {
+        let mut slot = AttemptSlot::new();
+        assert_eq!(slot.encode(0, |_| Err("no")), Err("no"));
+        assert_eq!(slot.mask(), 0);
+        slot.encode(3, |out| {
+            out[..2].copy_from_slice(&[7, 8]);
+            Ok::<_, ()>(2)
+        })
+        .expect("it fits");
+        assert_eq!(slot.mask(), 0b1000);
+        assert_eq!(slot.tpdu(3), &[7, 8]);
+        slot.clear();
+        assert_eq!(slot.mask(), 0);
+    }
+
+    #[test]
+    fn numbers_name_failures_and_reasons_both_ways() {
+        for failure in Failure::ALL {
+            assert_eq!(Failure::from_number(failure.number()), Some(failure));
+        }
+        for reason in HoldReason::ALL {
+            assert_eq!(HoldReason::from_number(reason.number()), Some(reason));
+        }
+        assert_eq!(Failure::from_number(0), None);
+        assert_eq!(HoldReason::from_number(0), None);
+    }
+
+    #[test]
+    fn every_failure_cause_says_what_becomes_of_the_push() {
+        assert_eq!(Failure::from_cause(0xc5), None);
+        for (cause, failure) in [
+            (0x80, Failure::ProtocolError),
+            (0x90, Failure::ProtocolError),
+            (0xb0, Failure::ProtocolError),
+            (0xc0, Failure::SystemFailure),
+            (0xd0, Failure::MemoryFull),
+            (0xd1, Failure::NotEquipped),
+            (0xd2, Failure::SystemFailure),
+            (0xd3, Failure::MemoryFull),
+            (0xd4, Failure::Busy),
+            (0xff, Failure::SystemFailure),
+        ] {
+            assert_eq!(Failure::from_cause(cause), Some(failure), "{cause:02x}");
+        }
+    }
+
+    #[test]
+    fn a_second_report_for_a_segment_replaces_the_first() {
+        let mut reports = Reports::new();
+        let write = |octet: u8| {
+            move |out: &mut [u8]| {
+                out[0] = octet;
+                1
+            }
+        };
+        reports.put(1, true, write(1));
+        reports.put(1, false, write(2));
+        reports.put(0, true, write(3));
+        let seen: Vec<_> = reports.iter().map(|r| (r.segment, r.in_rp_error, r.tpdu[0])).collect();
+        assert_eq!(seen, [(0, true, 3), (1, false, 2)]);
+    }
+}

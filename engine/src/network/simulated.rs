@@ -1,0 +1,300 @@
+//! The embedded simulated core network: an HLR and terminals behind the port, one for each shard.
+//!
+//! An attempt rests in its slot for the configured latency. When it is due, the GMSC asks the simulated HLR for
+//! the line's state at that moment, decides, and walks the segments through the domains of the route; the
+//! terminal reads each SMS-DELIVER and answers it with an SMS-DELIVER-REPORT. Lines that ended an attempt absent
+//! or full are remembered, and `alerts` names them when they are ready again.
+//!
+//! Never here: a socket, a clock, a thread, an allocation per attempt. The same seed, calls and times yield the
+//! same outcomes.
+//!
+//! Invariants:
+//! - every attempt submitted yields exactly one outcome;
+//! - an attempt without a latency is due at once; attempts due at the same time end in the order of submission;
+//! - whatever waits (slots, delays, alerts) has room that was taken at construction.
+
+use std::sync::Arc;
+
+use crate::ids::Msn;
+use crate::network::gmsc::{self, Decision, HoldReason, ROWS, Route};
+use crate::network::limits::CHANGED_LINES_MAX;
+use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
+use crate::network::pending::{Alerts, Delays};
+use crate::network::port::{
+    AttemptHandle, AttemptResult, AttemptSlot, CoreNetwork, Failure, Outcome, Reports,
+};
+use crate::network::random::Random;
+use crate::network::simulation_config::{ConfigurationError, SimulationConfig, Strike};
+use crate::network::subscriber::{HlrAnswer, LineState};
+use crate::network::terminal::{self, Answer};
+use crate::push::code::Code;
+use crate::push::notify::Domain;
+use crate::sms::relay;
+
+/// The simulated core network of one shard.
+pub struct SimulatedNetwork {
+    configuration: SimulationConfig,
+    line_states: Arc<LineStates>,
+    changed_lines: LineMap,
+    slots: Box<[AttemptSlot]>,
+    free: Vec<u32>,
+    delays: Delays,
+    alerts: Alerts,
+    random: Random,
+    /// The reports of the attempt polled last.
+    reports: Reports,
+    decisions_by_row: [u64; ROWS as usize + 1],
+}
+
+impl SimulatedNetwork {
+    /// A network with room for `configuration.in_flight_max` attempts.
+    ///
+    /// # Errors
+    /// A configured value out of its range.
+    pub fn new(
+        configuration: SimulationConfig,
+        line_states: Arc<LineStates>,
+    ) -> Result<Self, ConfigurationError> {
+        configuration.check()?;
+        let in_flight_max = configuration.in_flight_max;
+        Ok(Self {
+            line_states,
+            changed_lines: LineMap::default(),
+            slots: (0..in_flight_max).map(|_| AttemptSlot::new()).collect(),
+            free: (0..in_flight_max as u32).rev().collect(),
+            delays: Delays::new(in_flight_max, configuration.latency_jitter_ms > 0),
+            alerts: Alerts::new(configuration.alerts_waiting_max),
+            random: Random::new(configuration.seed),
+            reports: Reports::new(),
+            decisions_by_row: [0; ROWS as usize + 1],
+            configuration,
+        })
+    }
+
+    /// Changes a line from now on. When that makes it ready and an attempt at it has failed for absence or
+    /// memory since its last alert, the HLR raises the alert.
+    ///
+    /// # Errors
+    /// [`TooManyChangedLines`]: the line stays as it was.
+    pub fn set_line_state(&mut self, msn: Msn, line: Line, now_ms: u64) -> Result<(), TooManyChangedLines> {
+        if self.changed_lines.len() >= CHANGED_LINES_MAX && self.changed_lines.find(msn).is_none() {
+            return Err(TooManyChangedLines);
+        }
+        self.changed_lines.insert(msn, line);
+        if line.is_ready() {
+            self.alerts.raise(msn, now_ms);
+        }
+        Ok(())
+    }
+
+    /// The state of a line at present.
+    pub fn line_state(&self, msn: Msn) -> Line {
+        self.changed_lines.find(msn).unwrap_or_else(|| self.line_states.find(msn))
+    }
+
+    /// Attempts decided so far by each row of the decision table; index 0 is never used.
+    pub fn decisions_by_row(&self) -> &[u64; ROWS as usize + 1] {
+        &self.decisions_by_row
+    }
+
+    fn carry_out(&mut self, index: u32, now_ms: u64) -> Attempted {
+        let slot = &self.slots[index as usize];
+        let msn = slot.msn;
+        let line = self.line_state(msn);
+        let answer = match self.configuration.rates.draw_hlr_failure(&mut self.random) {
+            true => HlrAnswer::Failure,
+            false => line.answer,
+        };
+        let decision = gmsc::decide(answer, &slot.terms(), &self.configuration.operators);
+        let row = decision.row();
+        self.decisions_by_row[usize::from(row)] += 1;
+        let mut attempted = match decision {
+            Decision::Reject { code, .. } => Attempted::without_delivery(AttemptResult::Refused(code), row),
+            Decision::Hold { reason, code_at_expiry, .. } => {
+                Attempted::without_delivery(AttemptResult::Held(reason, code_at_expiry), row)
+            }
+            Decision::Deliver { route, row } => self.deliver(index, line, route, row),
+        };
+        if matches!(row, 12 | 13) {
+            attempted.result = hold_for_packet_roaming(attempted.result);
+        }
+        self.remember_alert(msn, &attempted, now_ms);
+        attempted
+    }
+
+    /// Sends the segments by the route's first domain and, where that domain fails, what is left by its second.
+    fn deliver(&mut self, index: u32, line: Line, route: Route, row: u8) -> Attempted {
+        let HlrAnswer::Known(state) = line.answer else { unreachable!("only a known line is delivered to") };
+        let drawn = self.configuration.rates.draw(&mut self.random, self.slots[index as usize].mask());
+        let mut attempted = Attempted::without_delivery(AttemptResult::Delivered, row);
+        let mut next = Some(route.first());
+        while let Some(domain) = next {
+            attempted.domain = Some(domain);
+            let strike = match behaviour_in_domain(&state, line.terminal, domain) {
+                Terminal::Accepts => drawn,
+                behaviour => Some(Strike { mask: u16::MAX, behaviour, is_passing: false }),
+            };
+            let failure = self.send(index, strike, domain, &mut attempted);
+            attempted.result = failure.map_or(AttemptResult::Delivered, AttemptResult::Failed);
+            let falls_back = failure.is_some_and(Failure::is_of_the_domain);
+            next = route.fallback().filter(|&fallback| falls_back && fallback != domain);
+        }
+        attempted
+    }
+
+    /// Sends what is not yet delivered by one domain, up to the first failure.
+    fn send(
+        &mut self,
+        index: u32,
+        strike: Option<Strike>,
+        domain: Domain,
+        attempted: &mut Attempted,
+    ) -> Option<Failure> {
+        let slot = &self.slots[index as usize];
+        let mut pending = slot.mask() & !attempted.delivered_mask;
+        while pending != 0 {
+            let segment = pending.trailing_zeros() as usize;
+            let behaviour = match strike {
+                Some(strike) if strike.mask >> segment & 1 == 1 => strike.behaviour,
+                _ => Terminal::Accepts,
+            };
+            let failure = match terminal::answer(behaviour, domain, slot.tpdu(segment)) {
+                Answer::Acknowledged => {
+                    self.reports.put(segment, false, relay::deliver_report_ack);
+                    None
+                }
+                Answer::Error(cause) => {
+                    self.reports.put(segment, true, |out| relay::deliver_report_error(cause, out));
+                    Failure::from_cause(cause)
+                }
+                Answer::None(failure) => Some(failure),
+            };
+            if failure.is_some() {
+                attempted.is_passing = strike.is_some_and(|strike| strike.is_passing);
+                return failure;
+            }
+            attempted.delivered_mask |= 1 << segment;
+            pending &= pending - 1;
+        }
+        None
+    }
+
+    /// What fails for absence or memory waits for the HLR's alert, as does what roams out.
+    fn remember_alert(&mut self, msn: Msn, attempted: &Attempted, now_ms: u64) {
+        let waits = match attempted.result {
+            AttemptResult::Held(reason, _) => {
+                matches!(reason, HoldReason::Absent | HoldReason::MemoryFull | HoldReason::PacketRoamingOut)
+            }
+            AttemptResult::Failed(failure) => matches!(failure, Failure::Absent | Failure::MemoryFull),
+            AttemptResult::Delivered | AttemptResult::Refused(_) => false,
+        };
+        if waits {
+            let returns_after_ms = self.configuration.scaled(self.configuration.returns_after_ms);
+            let due_ms = (attempted.is_passing && returns_after_ms > 0).then(|| now_ms + returns_after_ms);
+            self.alerts.await_line(msn, due_ms);
+        }
+    }
+}
+
+impl CoreNetwork for SimulatedNetwork {
+    fn reserve(&mut self) -> Option<AttemptHandle> {
+        let index = self.free.pop()?;
+        self.slots[index as usize].clear();
+        Some(AttemptHandle(index))
+    }
+
+    fn slot(&mut self, handle: &AttemptHandle) -> &mut AttemptSlot {
+        &mut self.slots[handle.0 as usize]
+    }
+
+    fn submit(&mut self, handle: AttemptHandle, now_ms: u64) {
+        assert!(self.slots[handle.0 as usize].mask() != 0, "an attempt sends at least one segment");
+        let jitter_ms = match self.configuration.latency_jitter_ms {
+            0 => 0,
+            jitter_ms => self.random.below(jitter_ms + 1),
+        };
+        let latency_ms = self.configuration.scaled(self.configuration.latency_ms + jitter_ms);
+        self.delays.push(now_ms + latency_ms, handle.0);
+    }
+
+    fn release(&mut self, handle: AttemptHandle) {
+        self.free.push(handle.0);
+    }
+
+    fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>> {
+        let index = self.delays.pop(now_ms)?;
+        self.reports.clear();
+        let attempted = self.carry_out(index, now_ms);
+        // The outcome borrows the network, so nobody can reserve the slot while the outcome is read.
+        self.free.push(index);
+        let slot = &self.slots[index as usize];
+        Some(Outcome {
+            token: slot.token,
+            msn: slot.msn,
+            result: attempted.result,
+            domain: attempted.domain,
+            row: attempted.row,
+            delivered_mask: attempted.delivered_mask,
+            reports: &self.reports,
+        })
+    }
+
+    fn alerts(&mut self, now_ms: u64) -> Option<Msn> {
+        self.alerts.pop(now_ms)
+    }
+
+    fn next_due_ms(&self) -> Option<u64> {
+        match (self.delays.next_due_ms(), self.alerts.next_due_ms()) {
+            (Some(attempt_ms), Some(alert_ms)) => Some(attempt_ms.min(alert_ms)),
+            (attempt_ms, alert_ms) => attempt_ms.or(alert_ms),
+        }
+    }
+
+    fn in_flight(&self) -> usize {
+        self.delays.len()
+    }
+}
+
+/// More lines are to be changed than one simulated network keeps.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{CHANGED_LINES_MAX} lines have been changed already; put further states into the line-state file")]
+pub struct TooManyChangedLines;
+
+/// What one attempt came to.
+#[derive(Clone, Copy)]
+struct Attempted {
+    result: AttemptResult,
+    domain: Option<Domain>,
+    row: u8,
+    delivered_mask: u16,
+    /// The failure was drawn for this attempt only and is not the line's state.
+    is_passing: bool,
+}
+
+impl Attempted {
+    fn without_delivery(result: AttemptResult, row: u8) -> Self {
+        Self { result, domain: None, row, delivered_mask: 0, is_passing: false }
+    }
+}
+
+/// The terminal's behaviour as seen through one domain.
+fn behaviour_in_domain(line: &LineState, terminal: Terminal, domain: Domain) -> Terminal {
+    let available = match domain {
+        Domain::Cs => line.cs_available(),
+        Domain::Ps => line.ps_available(),
+    };
+    if !available {
+        return Terminal::Absent;
+    }
+    if line.memory_full { Terminal::MemoryFull } else { terminal }
+}
+
+/// Rows 12 and 13 leave the packet network only: what fails there for now is held, and at expiry it is 5004.
+fn hold_for_packet_roaming(result: AttemptResult) -> AttemptResult {
+    match result {
+        AttemptResult::Failed(
+            Failure::Absent | Failure::MemoryFull | Failure::Busy | Failure::SystemFailure,
+        ) => AttemptResult::Held(HoldReason::PacketRoamingOut, Code::PACKET_ROAMING_OUT),
+        other => other,
+    }
+}

@@ -1,0 +1,146 @@
+//! Registrations: `/clients` and `/clients/XPID`.
+//!
+//! POST adds (409 when the XPID is there), PUT writes the whole (fields that are absent get their defaults), PATCH changes
+//! the fields that are there, DELETE removes. Each answers when every shard works by the change.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::AdminState;
+use super::contracts::remove_from_shards;
+use super::reply::{AdminError, parse_xpid, read_json, reply_json};
+use crate::gateway::registration::Registration;
+use crate::ids::Xpid;
+use crate::ops::control::EngineControl;
+use crate::ops::document::{ClientChange, ClientDocument};
+use crate::ops::store::Store;
+
+/// What DELETE may be told.
+#[derive(Deserialize)]
+pub(super) struct RemovalQuery {
+    /// Whether the contracts go too.
+    #[serde(default)]
+    contracts: bool,
+}
+
+/// What DELETE answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientRemoval {
+    /// The XPID that was registered.
+    pub removed: String,
+    /// How many contracts went with it.
+    pub contracts: usize,
+}
+
+pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Result<Response, AdminError> {
+    let registrations = state.store.run(|store, _| store.registrations()).await??;
+    let documents: Vec<ClientDocument> = registrations.iter().map(ClientDocument::of).collect();
+    Ok(reply_json(StatusCode::OK, &documents))
+}
+
+pub(super) async fn show(
+    State(state): State<Arc<AdminState>>,
+    Path(xpid): Path<String>,
+) -> Result<Response, AdminError> {
+    let xpid = parse_xpid(&xpid)?;
+    let registration = state.store.run(move |store, _| store.registration(xpid)).await??;
+    Ok(reply_json(StatusCode::OK, &ClientDocument::of(&registration)))
+}
+
+pub(super) async fn add(State(state): State<Arc<AdminState>>, body: Bytes) -> Result<Response, AdminError> {
+    let change: ClientChange = read_json(&body)?;
+    let text = change.xpid.as_deref().ok_or_else(|| AdminError::bad_request("the document names no xpid"))?;
+    let registration = change.create(parse_xpid(text)?).map_err(AdminError::bad_request)?;
+    write(&state, StatusCode::CREATED, move |store| {
+        store.add_registration(&registration)?;
+        Ok(registration)
+    })
+    .await
+}
+
+pub(super) async fn put(
+    State(state): State<Arc<AdminState>>,
+    Path(xpid): Path<String>,
+    body: Bytes,
+) -> Result<Response, AdminError> {
+    let xpid = parse_xpid(&xpid)?;
+    let change = read_change(&body, xpid)?;
+    let registration = change.create(xpid).map_err(AdminError::bad_request)?;
+    write(&state, StatusCode::OK, move |store| {
+        store.put_registration(&registration)?;
+        Ok(registration)
+    })
+    .await
+}
+
+pub(super) async fn change(
+    State(state): State<Arc<AdminState>>,
+    Path(xpid): Path<String>,
+    body: Bytes,
+) -> Result<Response, AdminError> {
+    let xpid = parse_xpid(&xpid)?;
+    let change = read_change(&body, xpid)?;
+    write(&state, StatusCode::OK, move |store| {
+        let mut registration = store.registration(xpid)?;
+        change.apply(&mut registration).map_err(AdminError::bad_request)?;
+        store.put_registration(&registration)?;
+        Ok(registration)
+    })
+    .await
+}
+
+pub(super) async fn remove(
+    State(state): State<Arc<AdminState>>,
+    Path(xpid): Path<String>,
+    Query(query): Query<RemovalQuery>,
+) -> Result<Response, AdminError> {
+    let xpid = parse_xpid(&xpid)?;
+    let contracts = state
+        .store
+        .run(move |store, control| -> Result<usize, AdminError> {
+            let removed = store.remove_registration(xpid, query.contracts)?;
+            publish(store, control)?;
+            remove_from_shards(control, &removed)?;
+            Ok(removed.len())
+        })
+        .await??;
+    tracing::info!(%xpid, contracts, "registration removed");
+    Ok(reply_json(StatusCode::OK, &ClientRemoval { removed: xpid.to_string(), contracts }))
+}
+
+/// Does the change in the store, then gives the shards the whole set, then shows what is registered now.
+async fn write(
+    state: &AdminState,
+    status: StatusCode,
+    change: impl FnOnce(&mut Store) -> Result<Registration, AdminError> + Send + 'static,
+) -> Result<Response, AdminError> {
+    let registration = state
+        .store
+        .run(move |store, control| -> Result<Registration, AdminError> {
+            let registration = change(store)?;
+            publish(store, control)?;
+            Ok(registration)
+        })
+        .await??;
+    tracing::info!(xpid = %registration.xpid, "registration changed");
+    Ok(reply_json(status, &ClientDocument::of(&registration)))
+}
+
+fn publish(store: &Store, control: &dyn EngineControl) -> Result<(), AdminError> {
+    Ok(control.publish_registrations(store.registrations()?)?)
+}
+
+fn read_change(body: &Bytes, xpid: Xpid) -> Result<ClientChange, AdminError> {
+    let change: ClientChange = read_json(body)?;
+    match change.xpid.as_deref() {
+        Some(named) if parse_xpid(named)? != xpid => {
+            Err(AdminError::bad_request(format!("the document is about XPID {named}, the path about {xpid}")))
+        }
+        _ => Ok(change),
+    }
+}

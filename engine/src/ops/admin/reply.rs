@@ -1,0 +1,102 @@
+//! JSON in and out, and refusals as `{"error": "one sentence"}`.
+
+use axum::body::Bytes;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::ids::{Msn, Xpid};
+use crate::ops::control::ControlError;
+use crate::ops::store::StoreError;
+use crate::ops::store_thread::StoreGone;
+
+/// A refusal of the admin port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AdminError {
+    /// Its HTTP status.
+    pub status: StatusCode,
+    /// Cause and remedy.
+    pub sentence: String,
+}
+
+#[derive(Serialize)]
+struct ErrorDocument<'a> {
+    error: &'a str,
+}
+
+impl AdminError {
+    /// A refusal with this status.
+    pub fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        Self { status, sentence: sentence.into() }
+    }
+
+    /// 400: what was sent is wrong.
+    pub fn bad_request(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, sentence)
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        reply_json(self.status, &ErrorDocument { error: &self.sentence })
+    }
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        let status = match error {
+            StoreError::Exists(_) | StoreError::HasContracts { .. } | StoreError::TooManyRegistrations => {
+                StatusCode::CONFLICT
+            }
+            StoreError::NotRegistered(_) => StatusCode::NOT_FOUND,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<ControlError> for AdminError {
+    fn from(error: ControlError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<StoreGone> for AdminError {
+    fn from(error: StoreGone) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+/// A response with this document.
+pub fn reply_json(status: StatusCode, document: &impl Serialize) -> Response {
+    match simd_json::to_vec(document) {
+        Ok(mut body) => {
+            body.push(b'\n');
+            let media_type = HeaderValue::from_static("application/json");
+            (status, [(header::CONTENT_TYPE, media_type)], body).into_response()
+        }
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the answer cannot be written ({error})\n"))
+                .into_response()
+        }
+    }
+}
+
+/// Reads a request's document.
+pub fn read_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, AdminError> {
+    // simd-json unescapes strings in place.
+    let mut octets = body.to_vec();
+    simd_json::from_slice(&mut octets)
+        .map_err(|error| AdminError::bad_request(format!("the body is not the JSON wanted here ({error})")))
+}
+
+pub(super) fn parse_xpid(text: &str) -> Result<Xpid, AdminError> {
+    Xpid::parse(text.as_bytes())
+        .ok_or_else(|| AdminError::bad_request(format!("{text} is not an XPID: use 11 digits")))
+}
+
+pub(super) fn parse_msn(text: &str) -> Result<Msn, AdminError> {
+    Msn::parse(text.as_bytes())
+        .ok_or_else(|| AdminError::bad_request(format!("{text} is not an msn: use 11 digits, the first 0")))
+}

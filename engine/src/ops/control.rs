@@ -1,0 +1,65 @@
+//! What the control plane asks of the running shards.
+
+use crate::gateway::registration::Registration;
+use crate::ids::{Msn, Xpid};
+
+/// The running engine as the control plane sees it.
+///
+/// The calls block until every shard concerned has the change, so they are made on the store thread, in the
+/// order in which the store took the changes.
+pub trait EngineControl: Send + Sync + 'static {
+    /// Gives every shard this set of registrations in place of the last one.
+    fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError>;
+    /// Adds contracts to the shards that own their msns; one that is there already is left as it is.
+    fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
+    /// Removes contracts from the shards that own their msns; one that is not there is passed over.
+    fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
+    /// While paused, pushes are answered 8004; what was accepted before goes on.
+    fn pause(&self, paused: bool);
+    /// Asks the engine to drain and end; returns at once.
+    fn stop(&self);
+    /// The shards' counters and gauges as they stand.
+    fn figures(&self) -> Vec<ShardFigures>;
+}
+
+/// Why the shards did not take a change.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum ControlError {
+    /// The engine is draining; the store has the change, the next start will find it.
+    #[error("the engine is stopping: the change is in the store and counts from the next start on")]
+    Stopping,
+    /// A shard has no room for the change.
+    #[error("a shard has no room for it ({0}): the change is in the store and counts from the next start on")]
+    NoRoom(String),
+}
+
+/// One shard's counters and gauges.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ShardFigures {
+    /// The shard's number.
+    pub shard: usize,
+    /// Its figures; every shard gives the same names in the same order.
+    pub figures: Vec<Figure>,
+}
+
+/// A counter or gauge at one moment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Figure {
+    /// Its name in the metrics, without the prefix `hayauma_` and without `_total`.
+    pub name: &'static str,
+    /// What it says, one clause.
+    pub help: &'static str,
+    /// Whether it only grows.
+    pub kind: FigureKind,
+    /// Its value.
+    pub value: u64,
+}
+
+/// Whether a figure only grows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FigureKind {
+    /// Only grows while the process lives.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+}

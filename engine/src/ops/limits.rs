@@ -1,0 +1,50 @@
+//! Every bound of the control plane, units last.
+
+/// Most XPIDs that one msn may be contracted to.
+pub const XPIDS_PER_MSN_MAX: u32 = 10;
+/// Rows that one transaction of an import takes; also what one change of the running shards carries.
+pub const IMPORT_BATCH_ROWS_MAX: usize = 50_000;
+/// Octets that one step of an import reads and cuts into lines.
+pub const IMPORT_BLOCK_OCTETS: usize = 1 << 20;
+/// Longest line of an import, in octets; a longer one is no CSV of two numbers.
+pub const IMPORT_LINE_OCTETS_MAX: usize = 4_096;
+/// Refused lines that an import names unless asked for more.
+pub const REFUSED_LINES_SHOWN_DEFAULT: usize = 100;
+/// Refused lines that one answer of the admin port can name.
+pub const REFUSED_LINES_SHOWN_MAX: usize = 1_000_000;
+/// Rows of one page of `GET /contracts` unless asked for fewer.
+pub const CONTRACT_PAGE_ROWS_DEFAULT: usize = 1_000;
+/// Most rows of one page of `GET /contracts`.
+pub const CONTRACT_PAGE_ROWS_MAX: usize = 100_000;
+/// Most msns that one `contract add` or `contract remove` names, ranges counted out.
+pub const CONTRACT_CHANGE_MSNS_MAX: u64 = 1_000_000;
+/// Longest body of an admin request other than an import, in octets.
+pub const ADMIN_BODY_OCTETS_MAX: usize = 32 << 20;
+/// Jobs that wait for the store thread; more make their askers wait.
+pub const STORE_JOBS_WAITING_MAX: usize = 64;
+/// How long a statement waits for another process that writes the store, in milliseconds.
+pub const STORE_BUSY_MS_MAX: u64 = 10_000;
+/// SQLite's page cache for the store, in KiB.
+pub const STORE_CACHE_KIB: i64 = 64 << 10;
+/// Longest client name, in characters.
+pub const CLIENT_NAME_CHARACTERS_MAX: usize = 100;
+/// Most originating addresses of one registration.
+pub const SENDERS_MAX: usize = 64;
+/// Longest originating address (`oadr`), in characters.
+pub const SENDER_CHARACTERS_MAX: usize = 11;
+/// Longest bearer token, in octets.
+pub const TOKEN_OCTETS_MAX: usize = 512;
+/// Most connections to one notification URL per shard that a registration may ask for.
+pub const NOTIFY_CONNECTIONS_MAX: u16 = 64;
+/// Most notifications pipelined on one connection that a registration may ask for.
+pub const NOTIFY_DEPTH_MAX: u16 = 256;
+/// Most registrations in one store.
+pub const REGISTRATIONS_MAX: usize = 10_000;
+
+const _: () = assert!(IMPORT_LINE_OCTETS_MAX < IMPORT_BLOCK_OCTETS);
+const _: () = assert!(REFUSED_LINES_SHOWN_DEFAULT <= REFUSED_LINES_SHOWN_MAX);
+const _: () = assert!(CONTRACT_PAGE_ROWS_DEFAULT <= CONTRACT_PAGE_ROWS_MAX);
+// A change that names every msn it may still fits an admin body: 14 octets a row with quotes and comma.
+const _: () = assert!(CONTRACT_CHANGE_MSNS_MAX as usize * 14 <= ADMIN_BODY_OCTETS_MAX);
+// An answer can name every line of one batch.
+const _: () = assert!(IMPORT_BATCH_ROWS_MAX <= REFUSED_LINES_SHOWN_MAX);

@@ -1,0 +1,53 @@
+//! The store's form and the steps from each form to the next.
+
+use std::path::Path;
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::StoreError;
+
+/// One step per form; `user_version` counts the steps taken. A step, once released, is never edited.
+const STEPS: [&str; 1] = ["
+CREATE TABLE client (
+    xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
+    client TEXT NOT NULL,
+    token_sha256 BLOB CHECK (length(token_sha256) = 32),
+    suspended INTEGER NOT NULL CHECK (suspended IN (0, 1)),
+    valid_from_ms INTEGER,
+    valid_until_ms INTEGER,
+    classes TEXT NOT NULL,
+    kinds TEXT NOT NULL,
+    senders TEXT NOT NULL,
+    segmentation INTEGER NOT NULL CHECK (segmentation IN (0, 1)),
+    svcinst TEXT NOT NULL,
+    notify INTEGER NOT NULL CHECK (notify IN (0, 1)),
+    notify_url TEXT,
+    notify_connections INTEGER NOT NULL,
+    notify_depth INTEGER NOT NULL,
+    rate_per_second INTEGER NOT NULL,
+    volume_per_day INTEGER NOT NULL,
+    national_tables INTEGER NOT NULL CHECK (national_tables IN (0, 1))
+) STRICT;
+CREATE TABLE contract (
+    msn INTEGER NOT NULL CHECK (msn BETWEEN 0 AND 9999999999),
+    xpid INTEGER NOT NULL CHECK (xpid BETWEEN 0 AND 99999999999),
+    PRIMARY KEY (msn, xpid)
+) STRICT, WITHOUT ROWID;
+"];
+
+/// Takes the steps that the file has not seen, all or none.
+pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let form: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let known = STEPS.len() as i64;
+    if form < 0 || form > known {
+        return Err(StoreError::NewerForm { path: path.to_owned(), found: form, known });
+    }
+    for step in &STEPS[form as usize..] {
+        transaction.execute_batch(step)?;
+    }
+    if form < known {
+        transaction.pragma_update(None, "user_version", known)?;
+    }
+    Ok(transaction.commit()?)
+}

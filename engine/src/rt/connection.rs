@@ -1,0 +1,273 @@
+//! A push client's connection: requests in, answers out in the order of the requests.
+//!
+//! Every request gets its place in the queue of answers at once; the place is filled now, when the journal is
+//! durable, or when another shard has answered. Only filled places at the front leave. Requests are parsed
+//! where the kernel put them; only an incomplete one is copied.
+
+use crate::gateway::registration::Credential;
+use crate::push::code::Code;
+use crate::push::http::{HeadOutcome, HttpRefusal, read_head};
+use crate::push::response::{Answer, AnswerHead, write_answer};
+use crate::rt::limits::{ANSWERS_OUTSTANDING_MAX, INPUT_PENDING_OCTETS_MAX, OUTPUT_PENDING_OCTETS_MAX};
+use crate::rt::stream::Stream;
+use crate::shard::retry_after_seconds;
+use std::collections::VecDeque;
+
+/// When an answer may leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Gate {
+    Open,
+    /// When the durable mark has reached this sequence.
+    Durable(u64),
+    /// When another shard has answered.
+    Elsewhere,
+}
+
+struct PendingAnswer {
+    answer: Answer,
+    head: AnswerHead,
+    gate: Gate,
+}
+
+/// What the connection asks of its shard for one request.
+pub(super) trait Desk {
+    /// Takes a request; `number` is the answer's number on the connection.
+    fn request(
+        &mut self,
+        body: &[u8],
+        authorization: Option<&[u8]>,
+        credential: &mut Credential,
+        number: u64,
+    ) -> (Answer, Gate);
+}
+
+pub(super) struct Connection {
+    pub(super) stream: Stream,
+    input: Vec<u8>,
+    answers: VecDeque<PendingAnswer>,
+    first_number: u64,
+    credential: Credential,
+    skip_octets: usize,
+    continue_sent: bool,
+    ends_after_answers: bool,
+    /// Parsing stopped at a bound, not for want of octets.
+    blocked: bool,
+    half_since_ms: u64,
+    last_octet_ms: u64,
+    /// Stands in the shard's list of connections that wait for the durable mark.
+    pub(super) listed: bool,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Stream, now_ms: u64) -> Self {
+        Self {
+            stream,
+            input: Vec::new(),
+            answers: VecDeque::new(),
+            first_number: 0,
+            credential: Credential::default(),
+            skip_octets: 0,
+            continue_sent: false,
+            ends_after_answers: false,
+            blocked: false,
+            half_since_ms: 0,
+            last_octet_ms: now_ms,
+            listed: false,
+        }
+    }
+
+    /// Takes octets as they came; `false`: reading must stop until answers have left.
+    pub(super) fn take_octets(&mut self, octets: &[u8], desk: &mut impl Desk, now_ms: u64) -> bool {
+        self.last_octet_ms = now_ms;
+        let consumed = if self.input.is_empty() && !self.blocked {
+            let consumed = self.take_requests(octets, desk);
+            self.input.extend_from_slice(&octets[consumed..]);
+            consumed
+        } else {
+            self.input.extend_from_slice(octets);
+            self.parse_input(desk)
+        };
+        self.note_half(consumed > 0, now_ms);
+        self.input.len() <= INPUT_PENDING_OCTETS_MAX
+    }
+
+    /// Goes on with input that waited for answers to leave; whether reading may go on.
+    pub(super) fn resume(&mut self, desk: &mut impl Desk, now_ms: u64) -> bool {
+        if self.blocked && self.answers.len() <= ANSWERS_OUTSTANDING_MAX / 2 {
+            let consumed = self.parse_input(desk);
+            self.note_half(consumed > 0, now_ms);
+        }
+        self.input.len() <= INPUT_PENDING_OCTETS_MAX
+    }
+
+    /// Fills the place of an answer that another shard gave.
+    pub(super) fn fill(&mut self, number: u64, answer: Answer) {
+        let Some(at) = number.checked_sub(self.first_number) else { return };
+        if let Some(pending) = self.answers.get_mut(at as usize) {
+            pending.head.retry_after_seconds = retry_after_seconds(answer.code);
+            pending.answer = answer;
+            pending.gate = Gate::Open;
+        }
+    }
+
+    /// Writes every answer at the front that may leave into the stream's output.
+    pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29]) {
+        while let Some(front) = self.answers.front() {
+            match front.gate {
+                Gate::Open => {}
+                Gate::Durable(sequence) if sequence <= durable => {}
+                _ => break,
+            }
+            write_answer(&mut self.stream.output, date, &front.answer, &front.head);
+            self.answers.pop_front();
+            self.first_number += 1;
+        }
+    }
+
+    /// Turns every answer that waits for the device into 9002: the sync failed.
+    pub(super) fn fail_durable(&mut self) {
+        for pending in &mut self.answers {
+            if matches!(pending.gate, Gate::Durable(_)) {
+                pending.answer.code = Code::NOT_DURABLE;
+                pending.gate = Gate::Open;
+            }
+        }
+    }
+
+    /// Whether the front answer waits for the durable mark.
+    pub(super) fn waits_for_durable(&self) -> bool {
+        matches!(self.answers.front(), Some(PendingAnswer { gate: Gate::Durable(_), .. }))
+    }
+
+    /// Whether the connection has nothing more to say and is to be closed.
+    pub(super) fn is_over(&self) -> bool {
+        self.ends_after_answers && self.answers.is_empty() && self.stream.unsent() == 0
+    }
+
+    /// The peer sends no more: what was asked is still answered.
+    pub(super) fn end_after_answers(&mut self) {
+        self.ends_after_answers = true;
+    }
+
+    /// Whether no further request will be read.
+    pub(super) fn ends(&self) -> bool {
+        self.ends_after_answers
+    }
+
+    /// Whether no answer is outstanding or unsent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.answers.is_empty() && self.stream.unsent() == 0
+    }
+
+    /// Whether the peer is too slow: a half-sent request, or nothing at all, for too long.
+    pub(super) fn is_overdue(&self, now_ms: u64, request_timeout_ms: u64, idle_timeout_ms: u64) -> bool {
+        let half = self.half_since_ms != 0 && now_ms >= self.half_since_ms + request_timeout_ms;
+        let idle = self.answers.is_empty() && now_ms >= self.last_octet_ms + idle_timeout_ms;
+        let deaf = self.stream.unsent() > 0 && now_ms >= self.last_octet_ms + idle_timeout_ms;
+        half || idle || deaf
+    }
+
+    /// Says 408 to a peer that left a request half sent, if nothing else is being said.
+    pub(super) fn write_request_timeout(&mut self) {
+        if self.half_since_ms != 0 && self.answers.is_empty() {
+            const TIMEOUT: &[u8] =
+                b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            self.stream.output.extend_from_slice(TIMEOUT);
+        }
+        self.half_since_ms = 0;
+        self.input.clear();
+        self.ends_after_answers = true;
+    }
+
+    fn parse_input(&mut self, desk: &mut impl Desk) -> usize {
+        let input = std::mem::take(&mut self.input);
+        let consumed = self.take_requests(&input, desk);
+        self.input = input;
+        let left = self.input.len() - consumed;
+        self.input.copy_within(consumed.., 0);
+        self.input.truncate(left);
+        consumed
+    }
+
+    /// Parses as many requests as are complete and allowed; returns the octets done with.
+    fn take_requests(&mut self, octets: &[u8], desk: &mut impl Desk) -> usize {
+        let mut at = 0;
+        self.blocked = false;
+        while at < octets.len() {
+            if self.ends_after_answers {
+                return octets.len();
+            }
+            if self.answers.len() >= ANSWERS_OUTSTANDING_MAX
+                || self.stream.unsent() >= OUTPUT_PENDING_OCTETS_MAX
+            {
+                self.blocked = true;
+                return at;
+            }
+            if self.skip_octets > 0 {
+                let skipped = self.skip_octets.min(octets.len() - at);
+                self.skip_octets -= skipped;
+                at += skipped;
+                continue;
+            }
+            match read_head(&octets[at..]) {
+                HeadOutcome::Partial => return at,
+                HeadOutcome::Refused(refusal) => self.refuse(&refusal),
+                HeadOutcome::Complete(head) => {
+                    let end = at + head.head_octets + head.body_octets;
+                    let Some(body) = octets.get(at + head.head_octets..end) else {
+                        self.invite(head.expect_continue);
+                        return at;
+                    };
+                    let number = self.first_number + self.answers.len() as u64;
+                    let (answer, gate) =
+                        desk.request(body, head.authorization, &mut self.credential, number);
+                    let answer_head = AnswerHead {
+                        retry_after_seconds: retry_after_seconds(answer.code),
+                        close: !head.keep_alive,
+                        announce_keep_alive: head.announce_keep_alive,
+                        ..AnswerHead::default()
+                    };
+                    self.answers.push_back(PendingAnswer { answer, head: answer_head, gate });
+                    self.ends_after_answers = !head.keep_alive;
+                    self.continue_sent = false;
+                    at = end;
+                }
+            }
+        }
+        at
+    }
+
+    fn refuse(&mut self, refusal: &HttpRefusal) {
+        let answer = Answer { code: refusal.code, msn: None, reqid: None, xpid: None, segments: 0 };
+        let head = AnswerHead {
+            status_override: Some(refusal.status),
+            retry_after_seconds: None,
+            close: refusal.close,
+            allow_post: refusal.allow_post,
+            announce_keep_alive: refusal.announce_keep_alive,
+        };
+        self.answers.push_back(PendingAnswer { answer, head, gate: Gate::Open });
+        match refusal.skip_octets {
+            Some(octets) if !refusal.close => self.skip_octets = octets,
+            _ => self.ends_after_answers = true,
+        }
+    }
+
+    /// Tells a client that waits for it to send the body. Only when nothing else is due before it.
+    fn invite(&mut self, expected: bool) {
+        if expected && !self.continue_sent && self.answers.is_empty() {
+            self.continue_sent = true;
+            self.stream.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+        }
+    }
+
+    /// Notes since when a request is half there. Progress starts the time anew: what is half now is another one.
+    fn note_half(&mut self, progressed: bool, now_ms: u64) {
+        let half = !self.blocked && (!self.input.is_empty() || self.skip_octets > 0);
+        if !half {
+            self.half_since_ms = 0;
+        } else if progressed || self.half_since_ms == 0 {
+            self.half_since_ms = now_ms;
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! How the control plane reaches the shards: bounded message queues in, published figures out.
+
+use crate::gateway::registration::{Registration, Registry};
+use crate::ids::{Msn, Xpid};
+use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures};
+use crate::rt::limits::CONTROL_MESSAGES_MAX;
+use crate::rt::notifier::EndpointPlan;
+use crate::rt::ring::Waker;
+use crate::shard::figures::{NAMES, Rises};
+use crate::shard::shard_of;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+/// How long the control plane waits for a shard to take a change.
+const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Contracts sent to a shard in one message.
+const CONTRACTS_PER_MESSAGE: usize = 8192;
+
+/// Tells the control plane that a shard has taken a change.
+#[derive(Clone)]
+pub(super) struct Done(Sender<()>);
+
+impl Done {
+    pub(super) fn signal(&self) {
+        // A control plane that gave up waiting is no concern of the shard.
+        let _ = self.0.try_send(());
+    }
+}
+
+/// What a shard can be told.
+pub(super) enum ShardMessage {
+    Registrations { registry: Arc<Registry>, endpoints: Arc<Vec<EndpointPlan>>, done: Done },
+    AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
+    RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
+    Pause(bool),
+    Drain,
+}
+
+/// What a shard shows of itself.
+pub(super) struct ShardStatus {
+    turns: AtomicU64,
+    figures: Vec<AtomicU64>,
+    connections: AtomicU64,
+    syncs: AtomicU64,
+    wakes: AtomicU64,
+}
+
+impl ShardStatus {
+    pub(super) const PUBLISH_INTERVAL_MS: u64 = 50;
+
+    fn new() -> Self {
+        Self {
+            turns: AtomicU64::new(0),
+            figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
+            connections: AtomicU64::new(0),
+            syncs: AtomicU64::new(0),
+            wakes: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn note_turn(&self) {
+        // Only this shard writes: a plain add, not a locked one.
+        self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+    }
+
+    pub(super) fn turns(&self) -> u64 {
+        self.turns.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn note_watchdog_wake(&self) {
+        self.wakes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn publish(&self, values: &[u64], connections: u64, syncs: u64) {
+        for (shown, value) in self.figures.iter().zip(values) {
+            shown.store(*value, Ordering::Relaxed);
+        }
+        self.connections.store(connections, Ordering::Relaxed);
+        self.syncs.store(syncs, Ordering::Relaxed);
+    }
+}
+
+/// One shard's mailbox and status.
+pub(super) struct ShardPort {
+    sender: Sender<ShardMessage>,
+    receiver: Receiver<ShardMessage>,
+    pub(super) status: ShardStatus,
+    waker: OnceLock<Waker>,
+}
+
+impl ShardPort {
+    pub(super) fn new() -> Arc<Self> {
+        let (sender, receiver) = bounded(CONTROL_MESSAGES_MAX);
+        Arc::new(Self { sender, receiver, status: ShardStatus::new(), waker: OnceLock::new() })
+    }
+
+    /// The shard runs: it can be woken.
+    pub(super) fn set_waker(&self, waker: Waker) {
+        let _ = self.waker.set(waker);
+    }
+
+    pub(super) fn next_message(&self) -> Option<ShardMessage> {
+        self.receiver.try_recv().ok()
+    }
+
+    pub(super) fn has_messages(&self) -> bool {
+        !self.receiver.is_empty()
+    }
+
+    pub(super) fn wake(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.wake();
+        }
+    }
+
+    fn send(&self, message: ShardMessage) -> Result<(), ControlError> {
+        self.sender.send_timeout(message, TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
+        self.wake();
+        Ok(())
+    }
+}
+
+/// The running engine, as the control plane holds it.
+pub struct EngineHandle {
+    ports: Vec<Arc<ShardPort>>,
+    registry: Mutex<Arc<Registry>>,
+    stopping: AtomicBool,
+}
+
+impl EngineHandle {
+    pub(super) fn new(ports: Vec<Arc<ShardPort>>, registry: Arc<Registry>) -> Arc<Self> {
+        Arc::new(Self { ports, registry: Mutex::new(registry), stopping: AtomicBool::new(false) })
+    }
+
+    /// Whether the engine was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn wait(done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {
+        for _ in 0..shards {
+            done.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
+        }
+        Ok(())
+    }
+
+    fn send_contracts(
+        &self,
+        rows: &[(Msn, Xpid)],
+        message: impl Fn(Vec<(Msn, Xpid)>, Done) -> ShardMessage,
+    ) -> Result<(), ControlError> {
+        let mut slices: Vec<Vec<(Msn, Xpid)>> = self.ports.iter().map(|_| Vec::new()).collect();
+        for &row in rows {
+            slices[shard_of(row.0, self.ports.len())].push(row);
+        }
+        for (port, slice) in self.ports.iter().zip(slices) {
+            for rows in slice.chunks(CONTRACTS_PER_MESSAGE) {
+                let (done, taken) = bounded(1);
+                port.send(message(rows.to_vec(), Done(done)))?;
+                Self::wait(&taken, 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The endpoints of these registrations, with their host names resolved now.
+pub(super) fn endpoint_plans(registrations: &[Registration]) -> Vec<EndpointPlan> {
+    registrations
+        .iter()
+        .filter_map(|registration| {
+            let url = registration.notify_url.as_ref()?;
+            let addresses: Vec<SocketAddr> =
+                (url.host(), url.port()).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
+            if addresses.is_empty() {
+                tracing::warn!(xpid = %registration.xpid, host = url.host(), "notification host cannot be resolved");
+            }
+            EndpointPlan::of(registration, addresses)
+        })
+        .collect()
+}
+
+impl EngineControl for EngineHandle {
+    fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
+        let endpoints = Arc::new(endpoint_plans(&registrations));
+        let mut current = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let registry = Arc::new(current.succeed(registrations));
+        *current = Arc::clone(&registry);
+        let (done, taken) = bounded(self.ports.len());
+        for port in &self.ports {
+            port.send(ShardMessage::Registrations {
+                registry: Arc::clone(&registry),
+                endpoints: Arc::clone(&endpoints),
+                done: Done(done.clone()),
+            })?;
+        }
+        Self::wait(&taken, self.ports.len())
+    }
+
+    fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.send_contracts(rows, |rows, done| ShardMessage::AddContracts { rows, done })
+    }
+
+    fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.send_contracts(rows, |rows, done| ShardMessage::RemoveContracts { rows, done })
+    }
+
+    fn pause(&self, paused: bool) {
+        for port in &self.ports {
+            let _ = port.send(ShardMessage::Pause(paused));
+        }
+    }
+
+    fn stop(&self) {
+        if !self.stopping.swap(true, Ordering::Relaxed) {
+            for port in &self.ports {
+                let _ = port.send(ShardMessage::Drain);
+            }
+        }
+    }
+
+    fn figures(&self) -> Vec<ShardFigures> {
+        let counter = |name, help, value| Figure { name, help, kind: FigureKind::Counter, value };
+        self.ports
+            .iter()
+            .enumerate()
+            .map(|(shard, port)| {
+                let status = &port.status;
+                let mut figures: Vec<Figure> = NAMES
+                    .iter()
+                    .zip(&status.figures)
+                    .map(|(&(name, help, rises), value)| Figure {
+                        name,
+                        help,
+                        kind: if rises == Rises::Always { FigureKind::Counter } else { FigureKind::Gauge },
+                        value: value.load(Ordering::Relaxed),
+                    })
+                    .collect();
+                figures.push(Figure {
+                    name: "connections",
+                    help: "Push clients' connections",
+                    kind: FigureKind::Gauge,
+                    value: status.connections.load(Ordering::Relaxed),
+                });
+                figures.push(counter("syncs", "Journal syncs", status.syncs.load(Ordering::Relaxed)));
+                figures.push(counter("turns", "Turns of the shard's loop", status.turns()));
+                let wakes = status.wakes.load(Ordering::Relaxed);
+                figures.push(counter("watchdog_wakes", "Times the watchdog woke the shard", wakes));
+                ShardFigures { shard, figures }
+            })
+            .collect()
+    }
+}

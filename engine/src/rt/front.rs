@@ -1,0 +1,425 @@
+//! The push clients' side of a shard: its connections, requests to peers and their answers, gatherings.
+
+use crate::gateway::registration::Credential;
+use crate::push::code::Code;
+use crate::push::response::Answer;
+use crate::rt::connection::{Connection, Desk, Gate};
+use crate::rt::mesh::{self, Mesh, Parcel};
+use crate::rt::ring::{Completion, Ring};
+use crate::rt::slots::Slots;
+use crate::rt::stream::{INBOUND, Stream};
+use crate::shard::{Origin, Reply, Shard};
+use std::collections::VecDeque;
+use std::os::fd::OwnedFd;
+
+/// A whole alert's cancel, answered when every shard has.
+struct Gathering {
+    connection: u32,
+    generation: u32,
+    answer_number: u64,
+    remaining: u32,
+    withdrawn: u32,
+    answer: Answer,
+}
+
+/// What waits for the durable mark besides the connections' own answers.
+enum Gated {
+    Parcel(Box<Parcel>),
+    Gathering(u32),
+}
+
+/// Time limits of the connections.
+#[derive(Clone, Copy)]
+pub(super) struct FrontLimits {
+    pub(super) connections_max: usize,
+    pub(super) request_timeout_ms: u64,
+    pub(super) idle_timeout_ms: u64,
+}
+
+pub(super) struct Front {
+    limits: FrontLimits,
+    connections: Slots<Connection>,
+    gatherings: Slots<Gathering>,
+    gated: VecDeque<(u64, Gated)>,
+    /// Connections whose front answer waits for the durable mark.
+    waiting: Vec<u32>,
+    /// Connections with answers or output to look at in this turn.
+    touched: Vec<u32>,
+    sweep_at: usize,
+    pub(super) connections_refused: u64,
+}
+
+/// What a request needs of the shard while its connection is borrowed.
+struct ShardDesk<'a> {
+    shard: &'a mut Shard,
+    mesh: &'a mut Mesh,
+    gatherings: &'a mut Slots<Gathering>,
+    gated: &'a mut VecDeque<(u64, Gated)>,
+    connection: u32,
+    generation: u32,
+    now_ms: u64,
+}
+
+impl Front {
+    pub(super) fn new(limits: FrontLimits) -> Self {
+        Self {
+            limits,
+            connections: Slots::with_capacity(limits.connections_max),
+            gatherings: Slots::with_capacity(limits.connections_max),
+            gated: VecDeque::with_capacity(1024),
+            waiting: Vec::with_capacity(1024),
+            touched: Vec::with_capacity(1024),
+            sweep_at: 0,
+            connections_refused: 0,
+        }
+    }
+
+    pub(super) fn connections(&self) -> usize {
+        self.connections.len()
+    }
+
+    /// Whether nothing is owed to any push client.
+    pub(super) fn is_quiet(&mut self) -> bool {
+        let indices = self.connections.indices();
+        self.gated.is_empty()
+            && indices.iter().all(|&index| self.connections.get_mut(index).is_none_or(|c| c.is_idle()))
+    }
+
+    /// Takes an accepted socket.
+    pub(super) fn accepted(&mut self, socket: OwnedFd, ring: &mut Ring, now_ms: u64) {
+        let make = |index, generation| {
+            Connection::new(Stream::new(socket, index, generation, INBOUND), now_ms)
+        };
+        match self.connections.insert(make) {
+            Some(index) => {
+                if let Some(connection) = self.connections.get_mut(index) {
+                    connection.stream.receive(ring);
+                }
+            }
+            // The socket closes as it is dropped.
+            None => self.connections_refused += 1,
+        }
+    }
+
+    /// Octets arrived on a connection, or it ended.
+    pub(super) fn received(
+        &mut self,
+        completion: &Completion,
+        ring: &mut Ring,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        now_ms: u64,
+    ) {
+        let index = completion.token.index;
+        let connection = self.connections.of_generation(index, completion.token.generation);
+        let Some(connection) = connection else {
+            completion.buffer.inspect(|&buffer| ring.recycle(buffer));
+            return;
+        };
+        if !completion.more {
+            connection.stream.receive_ended();
+        }
+        let mut keep_reading = true;
+        match (completion.result, completion.buffer) {
+            (octets @ 1.., Some(buffer)) => {
+                let mut desk = ShardDesk {
+                    shard,
+                    mesh,
+                    gatherings: &mut self.gatherings,
+                    gated: &mut self.gated,
+                    connection: index,
+                    generation: completion.token.generation,
+                    now_ms,
+                };
+                let octets = ring.received(buffer, octets as usize);
+                keep_reading = connection.take_octets(octets, &mut desk, now_ms);
+            }
+            (0, _) => {
+                connection.end_after_answers();
+                keep_reading = false;
+            }
+            (error, _) if error == -libc::ENOBUFS || error == -libc::ECANCELED => {}
+            _ => {
+                connection.stream.close();
+                keep_reading = false;
+            }
+        }
+        if let Some(buffer) = completion.buffer {
+            ring.recycle(buffer);
+        }
+        if !keep_reading {
+            connection.stream.stop_receiving(ring);
+        } else if !completion.more {
+            connection.stream.receive(ring);
+        }
+        self.touched.push(index);
+    }
+
+    /// A send completed.
+    pub(super) fn sent(&mut self, completion: &Completion) {
+        let index = completion.token.index;
+        if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
+            if !connection.stream.send_ended(completion.result) {
+                connection.stream.close();
+            }
+            self.touched.push(index);
+        }
+    }
+
+    /// Requests that peers sent to this shard, and answers to those it sent.
+    pub(super) fn take_parcels(&mut self, shard: &mut Shard, mesh: &mut Mesh, now_ms: u64) -> bool {
+        let mut busy = false;
+        while let Some(mut parcel) = mesh.next_request() {
+            busy = true;
+            match shard.handle_request(&parcel.body, Origin::Peer, now_ms) {
+                Reply::Now(answer) => {
+                    parcel.answer = Some(answer);
+                    mesh.send_answer(parcel);
+                }
+                Reply::WhenDurable(answer, sequence) => {
+                    parcel.answer = Some(answer);
+                    self.gated.push_back((sequence, Gated::Parcel(parcel)));
+                }
+                Reply::EveryShard { answer, withdrawn, sequence } => {
+                    parcel.answer = Some(answer);
+                    parcel.count = withdrawn;
+                    self.gated.push_back((sequence, Gated::Parcel(parcel)));
+                }
+                Reply::Owner(_) => unreachable!("a peer hands over only what this shard owns"),
+            }
+        }
+        while let Some((peer, parcel)) = mesh.next_answer() {
+            busy = true;
+            self.take_answer(&parcel);
+            mesh.keep(peer, parcel);
+        }
+        busy
+    }
+
+    fn take_answer(&mut self, parcel: &Parcel) {
+        let Some(answer) = parcel.answer else { return };
+        let origin = parcel.origin;
+        if let Some(gathering) = origin.gathering {
+            return self.gather(gathering, parcel.count, answer);
+        }
+        self.fill(origin.connection, origin.generation, origin.answer, answer);
+    }
+
+    fn fill(&mut self, index: u32, generation: u32, number: u64, answer: Answer) {
+        if let Some(connection) = self.connections.of_generation(index, generation) {
+            connection.fill(number, answer);
+            self.touched.push(index);
+        }
+    }
+
+    /// One shard's part of a whole alert's cancel.
+    fn gather(&mut self, index: u32, withdrawn: u32, answer: Answer) {
+        let Some(gathering) = self.gatherings.get_mut(index) else { return };
+        gathering.remaining -= 1;
+        gathering.withdrawn += withdrawn;
+        if answer.code != Code::ACCEPTED && answer.code != Code::PUSH_NOT_FOUND {
+            gathering.answer.code = answer.code;
+        }
+        if gathering.remaining > 0 {
+            return;
+        }
+        if let Some(mut done) = self.gatherings.remove(index) {
+            if done.withdrawn > 0 {
+                done.answer.code = Code::ACCEPTED;
+            }
+            self.fill(done.connection, done.generation, done.answer_number, done.answer);
+        }
+    }
+
+    /// Lets go what the durable mark has passed, writes answers and starts sends.
+    pub(super) fn flush(
+        &mut self,
+        ring: &mut Ring,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        date: &[u8; 29],
+        now_ms: u64,
+    ) -> bool {
+        let durable = shard.durable();
+        while let Some((sequence, _)) = self.gated.front()
+            && *sequence <= durable
+        {
+            match self.gated.pop_front() {
+                Some((_, Gated::Parcel(parcel))) => mesh.send_answer(parcel),
+                Some((_, Gated::Gathering(index))) => {
+                    if let Some(answer) = self.gatherings.get_mut(index).map(|gathering| gathering.answer) {
+                        self.gather(index, 0, answer);
+                    }
+                }
+                None => break,
+            }
+        }
+        let mut waiting = std::mem::take(&mut self.waiting);
+        for index in waiting.drain(..) {
+            if let Some(connection) = self.connections.get_mut(index) {
+                connection.listed = false;
+                self.touched.push(index);
+            }
+        }
+        self.waiting = waiting;
+        let mut touched = std::mem::take(&mut self.touched);
+        let busy = !touched.is_empty();
+        for index in touched.drain(..) {
+            self.flush_connection(index, durable, ring, shard, mesh, date, now_ms);
+        }
+        // Requests that were resumed may have touched again.
+        std::mem::swap(&mut self.touched, &mut touched);
+        self.touched.append(&mut touched);
+        busy && !self.touched.is_empty()
+    }
+
+    #[allow(clippy::too_many_arguments, reason = "the parts of a shard that a connection meets")]
+    fn flush_connection(
+        &mut self,
+        index: u32,
+        durable: u64,
+        ring: &mut Ring,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        date: &[u8; 29],
+        now_ms: u64,
+    ) {
+        let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.write_answers(durable, date);
+        let generation = connection.stream.generation();
+        let (gatherings, gated) = (&mut self.gatherings, &mut self.gated);
+        let mut desk = ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now_ms };
+        if connection.resume(&mut desk, now_ms) && !connection.ends() {
+            connection.stream.receive(ring);
+        }
+        connection.stream.flush(ring);
+        if connection.is_over() {
+            connection.stream.close();
+        }
+        if connection.stream.is_closing() && connection.stream.is_quiet() {
+            self.connections.remove(index);
+            return;
+        }
+        if connection.waits_for_durable() && !connection.listed {
+            connection.listed = true;
+            self.waiting.push(index);
+        }
+    }
+
+    /// Looks at some connections for peers that are too slow.
+    pub(super) fn sweep(&mut self, now_ms: u64, budget: usize) {
+        let (indices, next) = self.connections.sweep(self.sweep_at, budget);
+        self.sweep_at = next;
+        let limits = self.limits;
+        for index in indices {
+            let Some(connection) = self.connections.get_mut(index) else { continue };
+            if connection.is_overdue(now_ms, limits.request_timeout_ms, limits.idle_timeout_ms) {
+                if connection.stream.unsent() > 0 {
+                    connection.stream.close();
+                } else {
+                    connection.write_request_timeout();
+                }
+                self.touched.push(index);
+            }
+        }
+    }
+
+    /// The device failed: everybody who waits for it is told, as far as the sockets take it at once.
+    pub(super) fn fail_durable(&mut self, date: &[u8; 29]) {
+        for index in self.connections.indices() {
+            if let Some(connection) = self.connections.get_mut(index) {
+                connection.fail_durable();
+                connection.write_answers(0, date);
+                connection.stream.send_now();
+            }
+        }
+    }
+
+    /// Ends every connection that has been answered.
+    pub(super) fn close_idle(&mut self) {
+        for index in self.connections.indices() {
+            if let Some(connection) = self.connections.get_mut(index) {
+                connection.end_after_answers();
+                self.touched.push(index);
+            }
+        }
+    }
+}
+
+impl Desk for ShardDesk<'_> {
+    fn request(
+        &mut self,
+        body: &[u8],
+        authorization: Option<&[u8]>,
+        credential: &mut Credential,
+        number: u64,
+    ) -> (Answer, Gate) {
+        let origin = Origin::Client { authorization, credential };
+        match self.shard.handle_request(body, origin, self.now_ms) {
+            Reply::Now(answer) => (answer, Gate::Open),
+            Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence)),
+            Reply::Owner(owner) => {
+                let origin = self.origin(number, None);
+                if self.mesh.send_request(owner, origin, body) {
+                    return (PLACEHOLDER, Gate::Elsewhere);
+                }
+                (self.shard.refuse_for_overload(body, self.now_ms), Gate::Open)
+            }
+            Reply::EveryShard { answer, withdrawn, sequence } => {
+                self.gather_from_all(body, number, answer, withdrawn, sequence)
+            }
+        }
+    }
+}
+
+/// Stands in an answer's place until another shard fills it.
+const PLACEHOLDER: Answer = Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
+
+impl ShardDesk<'_> {
+    fn origin(&self, answer: u64, gathering: Option<u32>) -> mesh::Origin {
+        mesh::Origin {
+            shard: self.shard.number() as u16,
+            connection: self.connection,
+            generation: self.generation,
+            answer,
+            gathering,
+        }
+    }
+
+    fn gather_from_all(
+        &mut self,
+        body: &[u8],
+        number: u64,
+        answer: Answer,
+        withdrawn: u32,
+        sequence: u64,
+    ) -> (Answer, Gate) {
+        let (connection, generation) = (self.connection, self.generation);
+        let gathering = self.gatherings.insert(|_, _| Gathering {
+            connection,
+            generation,
+            answer_number: number,
+            remaining: 1,
+            withdrawn,
+            answer,
+        });
+        let Some(gathering) = gathering else {
+            return (self.shard.refuse_for_overload(body, self.now_ms), Gate::Open);
+        };
+        for peer in (0..self.mesh.shards()).filter(|&peer| peer != self.shard.number()) {
+            let origin = self.origin(number, Some(gathering));
+            let sent = self.mesh.send_request(peer, origin, body);
+            if let Some(gathering) = self.gatherings.get_mut(gathering) {
+                if sent {
+                    gathering.remaining += 1;
+                } else {
+                    // The client asks again; what was withdrawn stays withdrawn.
+                    gathering.answer.code = Code::OVERLOAD;
+                    gathering.withdrawn = 0;
+                }
+            }
+        }
+        self.gated.push_back((sequence, Gated::Gathering(gathering)));
+        (PLACEHOLDER, Gate::Elsewhere)
+    }
+}

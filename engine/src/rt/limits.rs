@@ -1,0 +1,44 @@
+//! Every bound of the runtime room.
+
+/// Entries of the shard's submission queue.
+pub(super) const RING_ENTRIES: u32 = 1024;
+/// Entries of its completion queue: a turn's worth of receives, sends and syncs.
+pub(super) const RING_COMPLETIONS: u32 = 8192;
+/// Registered receive buffers of a shard; a power of two.
+pub(super) const RECEIVE_BUFFERS: u16 = 512;
+/// Octets of one receive buffer: holds a whole request of the largest size.
+pub(super) const RECEIVE_BUFFER_OCTETS: usize = 32 * 1024;
+/// Answers that a connection may have outstanding; reading stops there until they are sent.
+pub(super) const ANSWERS_OUTSTANDING_MAX: usize = 2048;
+/// Octets of unparsed input kept for a connection before reading stops.
+pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of unsent answers at which a connection's requests wait.
+pub(super) const OUTPUT_PENDING_OCTETS_MAX: usize = 1024 * 1024;
+/// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.
+pub(super) const ATTEMPTS_PER_TURN_MAX: usize = 512;
+/// Timers expired in one turn.
+pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
+/// Parcels that may be under way from one shard to one other.
+pub(super) const PARCELS_PER_PEER_MAX: usize = 1024;
+/// Control messages that may wait for a shard.
+pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
+/// How long a notification may wait for its answer.
+pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
+/// How long a connection to a push client may take to come up.
+pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;
+/// Longest pause after failed connections to an endpoint.
+pub(super) const ENDPOINT_PAUSE_MS_MAX: u64 = 10_000;
+/// Octets of an acknowledgement's body; longer ones that came in chunks are not acknowledgements.
+pub(super) const ACKNOWLEDGEMENT_OCTETS_MAX: usize = 2048;
+/// Octets of an unparsed notification response kept before the connection is given up.
+pub(super) const RESPONSE_OCTETS_MAX: usize = 64 * 1024;
+
+const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());
+const _: () = assert!(
+    RECEIVE_BUFFER_OCTETS >= crate::push::limits::HEAD_OCTETS_MAX + crate::push::limits::BODY_OCTETS_MAX,
+    "a request that came in one piece is parsed where it lies"
+);
+const _: () = assert!(
+    INPUT_PENDING_OCTETS_MAX >= 2 * RECEIVE_BUFFER_OCTETS,
+    "reading never stops before a whole request is there"
+);

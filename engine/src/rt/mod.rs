@@ -1,0 +1,158 @@
+//! The runtime room: what carries octets between the world and the shards.
+//!
+//! One glommio executor per CPU runs a shard's turns; the shard's own io_uring carries its sockets and its
+//! journal's syncs. Nothing outside this room names a socket or the executor, nothing inside decides about a
+//! push.
+
+mod connection;
+pub mod control;
+mod executor;
+mod front;
+mod limits;
+mod mesh;
+pub mod notifier;
+mod ring;
+mod slots;
+mod stream;
+mod turn;
+
+use crate::config::{Config, InjectionKind};
+use crate::fatal::{Fatal, FatalReason};
+use crate::gateway::registration::{Registration, Registry};
+use crate::rt::control::{EngineHandle, ShardPort, endpoint_plans};
+use crate::rt::front::FrontLimits;
+use crate::rt::mesh::{Lanes, Mesh};
+use crate::rt::notifier::EndpointPlan;
+use crate::rt::ring::{Ring, Waker};
+use crate::rt::turn::{ShardTurn, TurnLimits};
+use crate::shard::Shard;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The shards' threads.
+pub struct Runtime {
+    handle: Arc<EngineHandle>,
+    shards: Vec<glommio::ExecutorJoinHandle<()>>,
+    watchdog: std::thread::JoinHandle<()>,
+    stop_watching: Arc<AtomicBool>,
+}
+
+/// What every shard's thread starts from.
+struct Start {
+    lanes: Arc<Lanes>,
+    listener: Arc<TcpListener>,
+    limits: TurnLimits,
+    endpoints: Vec<EndpointPlan>,
+    ready: Sender<(usize, Waker)>,
+    wakers: Receiver<Vec<Waker>>,
+}
+
+impl Runtime {
+    /// Starts the shards on their CPUs; they take requests from `listener` at once.
+    ///
+    /// # Errors
+    /// When the executor or the shards' rings cannot be set up.
+    pub fn start(
+        config: &Config,
+        shards: Vec<Shard>,
+        registry: Arc<Registry>,
+        registrations: &[Registration],
+        listener: TcpListener,
+    ) -> Result<Self, Fatal> {
+        let count = shards.len();
+        let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
+        let (ready_sender, ready) = bounded(count);
+        let (lanes, listener) = (Lanes::new(count), Arc::new(listener));
+        let endpoints = endpoint_plans(registrations);
+        let mut threads = Vec::with_capacity(count);
+        let mut waker_senders = Vec::with_capacity(count);
+        for (number, shard) in shards.into_iter().enumerate() {
+            let (waker_sender, wakers) = bounded(1);
+            waker_senders.push(waker_sender);
+            let start = Start {
+                lanes: Arc::clone(&lanes),
+                listener: Arc::clone(&listener),
+                limits: turn_limits(config),
+                endpoints: endpoints.clone(),
+                ready: ready_sender.clone(),
+                wakers,
+            };
+            let port = Arc::clone(&ports[number]);
+            let cpu = config.cpus[number % config.cpus.len()];
+            let thread = executor::start(number, cpu, move || prepare(number, shard, port, start));
+            threads.push(thread.map_err(|error| {
+                Fatal::new(FatalReason::HostUnfit, format!("the executor of shard {number} cannot start ({error})"))
+            })?);
+        }
+        let mut wakers: Vec<Option<Waker>> = vec![None; count];
+        for _ in 0..count {
+            let Ok((number, waker)) = ready.recv() else {
+                return Err(Fatal::new(FatalReason::HostUnfit, "a shard's thread ended while it was starting"));
+            };
+            wakers[number] = Some(waker);
+        }
+        let wakers: Vec<Waker> = wakers.into_iter().flatten().collect();
+        for sender in waker_senders {
+            let _ = sender.send(wakers.clone());
+        }
+        let stop_watching = Arc::new(AtomicBool::new(false));
+        let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;
+        Ok(Self { handle: EngineHandle::new(ports, registry), shards: threads, watchdog, stop_watching })
+    }
+
+    /// The control plane's handle.
+    pub fn handle(&self) -> Arc<EngineHandle> {
+        Arc::clone(&self.handle)
+    }
+
+    /// Waits until every shard has drained.
+    pub fn join(self) {
+        for shard in self.shards {
+            if let Err(error) = shard.join() {
+                Fatal::new(FatalReason::Bug, format!("a shard's thread ended badly ({error})")).end_process();
+            }
+        }
+        self.stop_watching.store(true, Ordering::Relaxed);
+        self.watchdog.thread().unpark();
+        let _ = self.watchdog.join();
+    }
+}
+
+/// On the shard's thread: its ring, its end of the mesh, its sockets.
+fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> ShardTurn {
+    let ring = Ring::new().unwrap_or_else(|error| {
+        let cause = format!("io_uring could not be set up for shard {number} ({error})");
+        Fatal::new(FatalReason::HostUnfit, cause).end_process()
+    });
+    port.set_waker(ring.waker());
+    let _ = start.ready.send((number, ring.waker()));
+    let wakers = start.wakers.recv().unwrap_or_default();
+    let mesh = Mesh::new(number, start.lanes, wakers);
+    ShardTurn::new(ring, shard, mesh, port, start.listener, start.limits, &start.endpoints)
+}
+
+fn start_watchdog(ports: Vec<Arc<ShardPort>>, stop: Arc<AtomicBool>) -> Result<std::thread::JoinHandle<()>, Fatal> {
+    let thread = std::thread::Builder::new().name("watchdog".to_owned());
+    thread.spawn(move || executor::watch(&ports, &stop)).map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("the watchdog thread cannot start ({error})"))
+    })
+}
+
+fn turn_limits(config: &Config) -> TurnLimits {
+    TurnLimits {
+        front: FrontLimits {
+            connections_max: config.connections_max as usize,
+            request_timeout_ms: config.request_timeout_ms,
+            idle_timeout_ms: config.idle_timeout_ms,
+        },
+        drain_timeout_ms: config.drain_timeout_ms,
+        commit_delay_us: u64::from(config.commit_delay_us_max),
+        inject_sync_failure: config
+            .inject
+            .iter()
+            .find(|injection| injection.kind == InjectionKind::SyncFailure)
+            .map(|injection| injection.at),
+    }
+}

@@ -1,0 +1,479 @@
+//! The notifier's sockets: kept-alive connections to the push clients' notification URLs.
+//!
+//! Each endpoint (an XPID's URL) has its own bounded set of connections and its own queue, so a slow or dead push
+//! client fills only its own. A connection carries up to `depth` requests at a time, answered in order. When an
+//! endpoint cannot be reached its orders stay in the queue and the endpoint rests; an order that was sent and
+//! not acknowledged goes back to the message center, which resends by the schedule.
+
+use crate::gateway::registration::{NotifyUrl, Registration};
+use crate::ids::Xpid;
+use crate::push::notify::{Body, ResponseOutcome, read_acknowledgement, read_response};
+use crate::rt::limits::{
+    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, RESPONSE_OCTETS_MAX,
+};
+use crate::rt::ring::{Completion, Purpose, Ring};
+use crate::rt::slots::Slots;
+use crate::rt::stream::{OUTBOUND, Stream};
+use crate::shard::{NotificationOrder, NotificationResult, Shard};
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::os::fd::{FromRawFd, OwnedFd};
+
+/// Where an XPID's notifications go, with its name resolved by the control plane.
+#[derive(Clone, Debug)]
+pub struct EndpointPlan {
+    /// The XPID.
+    pub xpid: Xpid,
+    /// The URL.
+    pub url: NotifyUrl,
+    /// The addresses of its host; empty while it cannot be resolved.
+    pub addresses: Vec<SocketAddr>,
+    /// Connections per shard.
+    pub connections: u16,
+    /// Requests under way on one connection.
+    pub depth: u16,
+}
+
+impl EndpointPlan {
+    /// The plan of a registration; `None` without a URL.
+    pub fn of(registration: &Registration, addresses: Vec<SocketAddr>) -> Option<Self> {
+        Some(Self {
+            xpid: registration.xpid,
+            url: registration.notify_url.clone()?,
+            addresses,
+            connections: registration.notify_connections.max(1),
+            depth: registration.notify_depth.max(1),
+        })
+    }
+}
+
+struct Endpoint {
+    plan: EndpointPlan,
+    queue: VecDeque<NotificationOrder>,
+    connections: Vec<u32>,
+    resting_until_ms: u64,
+    failures: u32,
+    next_address: usize,
+}
+
+struct Outgoing {
+    stream: Stream,
+    endpoint: u64,
+    connected: bool,
+    opened_ms: u64,
+    /// Boxed: the kernel reads it while the connect is under way.
+    address: Box<RawAddress>,
+    under_way: VecDeque<(NotificationOrder, u64)>,
+    input: Vec<u8>,
+    /// The peer announced that it closes: nothing more is sent on it.
+    last: bool,
+}
+
+struct RawAddress {
+    storage: libc::sockaddr_storage,
+    octets: u32,
+}
+
+pub(super) struct Notifier {
+    endpoints: HashMap<u64, Endpoint>,
+    outgoing: Slots<Outgoing>,
+    /// Orders of XPIDs without an endpoint: failed at once, so that the schedule counts their time.
+    sweep_at: usize,
+    ready: Vec<u64>,
+}
+
+impl Notifier {
+    pub(super) fn new(connections_max: usize) -> Self {
+        Self {
+            endpoints: HashMap::new(),
+            outgoing: Slots::with_capacity(connections_max),
+            sweep_at: 0,
+            ready: Vec::with_capacity(64),
+        }
+    }
+
+    /// Takes the endpoints in force; what waits for one that goes away fails and is resent by the schedule.
+    pub(super) fn set_plans(&mut self, plans: &[EndpointPlan], shard: &mut Shard, now_ms: u64) {
+        let mut old = std::mem::take(&mut self.endpoints);
+        for plan in plans {
+            let key = plan.xpid.value();
+            let endpoint = match old.remove(&key) {
+                Some(known) => {
+                    if known.plan.url != plan.url || known.plan.addresses != plan.addresses {
+                        self.retire(&known.connections);
+                    }
+                    Endpoint { plan: plan.clone(), resting_until_ms: 0, ..known }
+                }
+                None => Endpoint {
+                    plan: plan.clone(),
+                    queue: VecDeque::new(),
+                    connections: Vec::new(),
+                    resting_until_ms: 0,
+                    failures: 0,
+                    next_address: 0,
+                },
+            };
+            self.endpoints.insert(key, endpoint);
+            self.ready.push(key);
+        }
+        for endpoint in old.into_values() {
+            self.retire(&endpoint.connections);
+            for order in endpoint.queue {
+                shard.settle_notification(order, FAILED, now_ms);
+            }
+        }
+    }
+
+    /// Requests under way.
+    pub(super) fn under_way(&mut self) -> usize {
+        let indices = self.outgoing.indices();
+        let mut count = 0;
+        for index in indices {
+            count += self.outgoing.get_mut(index).map_or(0, |outgoing| outgoing.under_way.len());
+        }
+        count
+    }
+
+    /// Takes the shard's orders and puts as many on the wire as the endpoints' connections carry.
+    pub(super) fn send_orders(&mut self, shard: &mut Shard, ring: &mut Ring, now_ms: u64) -> bool {
+        let mut busy = false;
+        while let Some(order) = shard.take_notification() {
+            busy = true;
+            let key = shard.notification_xpid(order).value();
+            match self.endpoints.get_mut(&key) {
+                Some(endpoint) => {
+                    if endpoint.queue.is_empty() {
+                        self.ready.push(key);
+                    }
+                    endpoint.queue.push_back(order);
+                }
+                None => shard.settle_notification(order, FAILED, now_ms),
+            }
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        for key in ready.drain(..) {
+            self.serve(key, shard, ring, now_ms);
+        }
+        ready.append(&mut self.ready);
+        self.ready = ready;
+        busy
+    }
+
+    fn serve(&mut self, key: u64, shard: &mut Shard, ring: &mut Ring, now_ms: u64) {
+        let Some(endpoint) = self.endpoints.get_mut(&key) else { return };
+        let depth = usize::from(endpoint.plan.depth);
+        let mut at = 0;
+        while !endpoint.queue.is_empty() && at < endpoint.connections.len() {
+            let index = endpoint.connections[at];
+            at += 1;
+            let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
+            if !outgoing.connected || outgoing.last || outgoing.stream.is_closing() {
+                continue;
+            }
+            while outgoing.under_way.len() < depth
+                && let Some(order) = endpoint.queue.pop_front()
+            {
+                shard.write_notification(order, &endpoint.plan.url, &mut outgoing.stream.output);
+                outgoing.under_way.push_back((order, now_ms + NOTIFICATION_TIMEOUT_MS));
+            }
+            outgoing.stream.flush(ring);
+        }
+        let connections_max = usize::from(endpoint.plan.connections);
+        if !endpoint.queue.is_empty() && endpoint.connections.len() < connections_max {
+            let wanted = endpoint.queue.len().div_ceil(depth).min(connections_max - endpoint.connections.len());
+            for _ in 0..wanted {
+                if !self.open(key, ring, now_ms) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, key: u64, ring: &mut Ring, now_ms: u64) -> bool {
+        let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
+        if now_ms < endpoint.resting_until_ms {
+            return false;
+        }
+        let addresses = &endpoint.plan.addresses;
+        if addresses.is_empty() {
+            endpoint.rest(now_ms);
+            return false;
+        }
+        let address = addresses[endpoint.next_address % addresses.len()];
+        let Some(socket) = new_socket(&address) else {
+            endpoint.rest(now_ms);
+            return false;
+        };
+        let raw = Box::new(raw_address(&address));
+        let index = self.outgoing.insert(|index, generation| Outgoing {
+            stream: Stream::new(socket, index, generation, OUTBOUND),
+            endpoint: key,
+            connected: false,
+            opened_ms: now_ms,
+            address: raw,
+            under_way: VecDeque::new(),
+            input: Vec::new(),
+            last: false,
+        });
+        let Some(index) = index else {
+            endpoint.rest(now_ms);
+            return false;
+        };
+        endpoint.connections.push(index);
+        if let Some(outgoing) = self.outgoing.get_mut(index) {
+            outgoing.stream.set_other_under_way(true);
+            let token = outgoing.stream.token(Purpose::NotifierConnect);
+            let address = &raw const outgoing.address.storage;
+            // SAFETY: the address is boxed and its owner is freed only when the stream is quiet, that is, after the
+            // connect has completed.
+            unsafe {
+                ring.connect(outgoing.stream.descriptor(), address.cast(), outgoing.address.octets, token);
+            }
+        }
+        true
+    }
+
+    /// A connect, send or receive of the notifier completed.
+    pub(super) fn completed(
+        &mut self,
+        completion: &Completion,
+        ring: &mut Ring,
+        shard: &mut Shard,
+        now_ms: u64,
+    ) {
+        let index = completion.token.index;
+        let outgoing = self.outgoing.of_generation(index, completion.token.generation);
+        let Some(outgoing) = outgoing else {
+            completion.buffer.inspect(|&buffer| ring.recycle(buffer));
+            return;
+        };
+        let alive = match completion.token.purpose {
+            Purpose::NotifierConnect => outgoing.connect_ended(completion.result, ring),
+            Purpose::NotifierSend => {
+                let alive = outgoing.stream.send_ended(completion.result);
+                if alive {
+                    outgoing.stream.flush(ring);
+                }
+                alive
+            }
+            _ => outgoing.receive_ended(completion, ring, shard, now_ms),
+        };
+        let key = outgoing.endpoint;
+        if alive && outgoing.connected {
+            if let Some(endpoint) = self.endpoints.get_mut(&key) {
+                endpoint.failures = 0;
+                endpoint.resting_until_ms = 0;
+                if !endpoint.queue.is_empty() {
+                    self.ready.push(key);
+                }
+            }
+        }
+        if !alive {
+            self.give_up(index, shard, now_ms);
+        }
+        self.remove_if_quiet(index);
+    }
+
+    /// The connection is no good: what was under way on it goes back to the message center.
+    fn give_up(&mut self, index: u32, shard: &mut Shard, now_ms: u64) {
+        let Some(outgoing) = self.outgoing.get_mut(index) else { return };
+        let key = outgoing.endpoint;
+        let orderly = outgoing.last && outgoing.under_way.is_empty();
+        let was_connected = outgoing.connected;
+        outgoing.stream.close();
+        let lost = std::mem::take(&mut outgoing.under_way);
+        for (order, _) in lost {
+            shard.settle_notification(order, FAILED, now_ms);
+        }
+        if let Some(endpoint) = self.endpoints.get_mut(&key) {
+            endpoint.connections.retain(|&other| other != index);
+            if !orderly && !was_connected {
+                endpoint.next_address = endpoint.next_address.wrapping_add(1);
+                endpoint.rest(now_ms);
+            }
+            if !endpoint.queue.is_empty() {
+                self.ready.push(key);
+            }
+        }
+    }
+
+    fn remove_if_quiet(&mut self, index: u32) {
+        let quiet = self.outgoing.get_mut(index).is_some_and(|o| o.stream.is_closing() && o.stream.is_quiet());
+        if quiet {
+            self.outgoing.remove(index);
+        }
+    }
+
+    /// Looks at some connections for answers that are overdue, and at endpoints whose rest is over.
+    pub(super) fn sweep(&mut self, shard: &mut Shard, now_ms: u64, budget: usize) {
+        let (indices, next) = self.outgoing.sweep(self.sweep_at, budget);
+        self.sweep_at = next;
+        for index in indices {
+            let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
+            let overdue = outgoing.under_way.front().is_some_and(|&(_, deadline_ms)| now_ms >= deadline_ms);
+            let stuck = !outgoing.connected && now_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            if (overdue || stuck) && !outgoing.stream.is_closing() {
+                self.give_up(index, shard, now_ms);
+            }
+        }
+        for (&key, endpoint) in &self.endpoints {
+            if !endpoint.queue.is_empty() && now_ms >= endpoint.resting_until_ms {
+                self.ready.push(key);
+            }
+        }
+    }
+
+    fn retire(&mut self, connections: &[u32]) {
+        for &index in connections {
+            if let Some(outgoing) = self.outgoing.get_mut(index) {
+                outgoing.last = true;
+            }
+        }
+    }
+}
+
+const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
+
+impl Endpoint {
+    /// Pauses connecting: 250 ms, doubling.
+    fn rest(&mut self, now_ms: u64) {
+        let pause_ms = 250u64 << self.failures.min(6);
+        self.failures = self.failures.saturating_add(1);
+        self.resting_until_ms = now_ms + pause_ms.min(ENDPOINT_PAUSE_MS_MAX);
+    }
+}
+
+impl Outgoing {
+    fn connect_ended(&mut self, result: i32, ring: &mut Ring) -> bool {
+        self.stream.set_other_under_way(false);
+        if result < 0 || self.stream.is_closing() {
+            return false;
+        }
+        self.connected = true;
+        self.stream.receive(ring);
+        true
+    }
+
+    fn receive_ended(
+        &mut self,
+        completion: &Completion,
+        ring: &mut Ring,
+        shard: &mut Shard,
+        now_ms: u64,
+    ) -> bool {
+        if !completion.more {
+            self.stream.receive_ended();
+        }
+        let alive = match (completion.result, completion.buffer) {
+            (octets @ 1.., Some(buffer)) => {
+                let octets = ring.received(buffer, octets as usize);
+                self.take_octets(octets, shard, now_ms)
+            }
+            (0, _) => {
+                self.take_end_of_stream(shard, now_ms);
+                false
+            }
+            (error, _) => error == -libc::ENOBUFS,
+        };
+        if let Some(buffer) = completion.buffer {
+            ring.recycle(buffer);
+        }
+        if alive && !completion.more {
+            self.stream.receive(ring);
+        }
+        alive
+    }
+
+    fn take_octets(&mut self, octets: &[u8], shard: &mut Shard, now_ms: u64) -> bool {
+        if self.input.is_empty() {
+            let Some(consumed) = self.take_responses(octets, false, shard, now_ms) else { return false };
+            self.input.extend_from_slice(&octets[consumed..]);
+        } else {
+            self.input.extend_from_slice(octets);
+            let input = std::mem::take(&mut self.input);
+            let consumed = self.take_responses(&input, false, shard, now_ms);
+            self.input = input;
+            let Some(consumed) = consumed else { return false };
+            self.input.drain(..consumed);
+        }
+        // A peer that announced its close is done once everything asked was answered.
+        self.input.len() <= RESPONSE_OCTETS_MAX && !(self.last && self.under_way.is_empty())
+    }
+
+    fn take_end_of_stream(&mut self, shard: &mut Shard, now_ms: u64) {
+        let input = std::mem::take(&mut self.input);
+        if !input.is_empty() {
+            let _ = self.take_responses(&input, true, shard, now_ms);
+        }
+    }
+
+    /// Reads whole responses; returns the octets done with, or `None` when the peer speaks something else.
+    fn take_responses(&mut self, octets: &[u8], at_end: bool, shard: &mut Shard, now_ms: u64) -> Option<usize> {
+        let mut at = 0;
+        while at < octets.len() {
+            match read_response(&octets[at..], at_end) {
+                ResponseOutcome::Partial => return Some(at),
+                ResponseOutcome::Malformed => return None,
+                ResponseOutcome::Complete(response) => {
+                    let (order, _) = self.under_way.pop_front()?;
+                    let acknowledged = (200..300).contains(&response.status) && says_done(&response.body);
+                    let result = if acknowledged {
+                        NotificationResult::Acknowledged
+                    } else {
+                        NotificationResult::Failed { retry_after_seconds: response.retry_after_seconds }
+                    };
+                    shard.settle_notification(order, result, now_ms);
+                    self.last |= !response.keep_alive;
+                    at += response.octets;
+                }
+            }
+        }
+        Some(at)
+    }
+}
+
+/// Whether the body is an E6 or E8 with code 0000.
+fn says_done(body: &Body<'_>) -> bool {
+    let mut scratch = [0; ACKNOWLEDGEMENT_OCTETS_MAX];
+    let body = body.joined(&mut scratch);
+    body.and_then(|body| read_acknowledgement(body).ok()).is_some_and(|said| said.code_number == 0)
+}
+
+fn new_socket(address: &SocketAddr) -> Option<OwnedFd> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: socket takes integers and returns a new descriptor or -1.
+    let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+    // SAFETY: the descriptor was just created and nobody else owns it.
+    (socket >= 0).then(|| unsafe { OwnedFd::from_raw_fd(socket) })
+}
+
+fn raw_address(address: &SocketAddr) -> RawAddress {
+    // SAFETY: sockaddr_storage is plain data for which all zeroes is a value.
+    let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let octets = match address {
+        SocketAddr::V4(address) => {
+            let raw = libc::sockaddr_in {
+                sin_family: libc::AF_INET as u16,
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: sockaddr_storage is larger than and aligned for every socket address.
+            unsafe { (&raw mut storage).cast::<libc::sockaddr_in>().write(raw) };
+            size_of::<libc::sockaddr_in>()
+        }
+        SocketAddr::V6(address) => {
+            let raw = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as u16,
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: address.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
+                sin6_scope_id: address.scope_id(),
+            };
+            // SAFETY: as above.
+            unsafe { (&raw mut storage).cast::<libc::sockaddr_in6>().write(raw) };
+            size_of::<libc::sockaddr_in6>()
+        }
+    };
+    RawAddress { storage, octets: octets as u32 }
+}

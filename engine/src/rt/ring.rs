@@ -1,0 +1,350 @@
+//! The shard's own io_uring: sockets and journal syncs, with received bytes in registered buffers.
+//!
+//! Single issuer and deferred task work: the kernel posts completions only when the shard asks, so a busy shard
+//! pays one system call a turn however many sockets it serves. The ring's eventfd tells a parked shard that
+//! there is something to reap, and doubles as the wake-up for other threads.
+//!
+//! Invariant: a received buffer belongs to the caller from [`Completion`] until [`Ring::recycle`].
+
+use crate::rt::limits::{RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS, RING_COMPLETIONS, RING_ENTRIES};
+use io_uring::types::BufRingEntry;
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicU16, Ordering};
+
+const BUFFER_GROUP: u16 = 1;
+
+/// What an operation was for; travels through the kernel as `user_data`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Purpose {
+    Accept = 1,
+    Receive,
+    Send,
+    NotifierConnect,
+    NotifierReceive,
+    NotifierSend,
+    Sync,
+    BillingSync,
+    Cancel,
+}
+
+/// Which operation of which connection: the generation tells a reused slot from its predecessor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Token {
+    pub(super) purpose: Purpose,
+    pub(super) generation: u32,
+    pub(super) index: u32,
+}
+
+/// Generations count in 24 bits.
+pub(super) const GENERATION_MASK: u32 = 0x00FF_FFFF;
+
+impl Token {
+    pub(super) fn new(purpose: Purpose, index: u32, generation: u32) -> Self {
+        Self { purpose, generation: generation & GENERATION_MASK, index }
+    }
+
+    fn pack(self) -> u64 {
+        (self.purpose as u64) << 56 | u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    fn unpack(user_data: u64) -> Option<Self> {
+        let purpose = match (user_data >> 56) as u8 {
+            1 => Purpose::Accept,
+            2 => Purpose::Receive,
+            3 => Purpose::Send,
+            4 => Purpose::NotifierConnect,
+            5 => Purpose::NotifierReceive,
+            6 => Purpose::NotifierSend,
+            7 => Purpose::Sync,
+            8 => Purpose::BillingSync,
+            9 => Purpose::Cancel,
+            _ => return None,
+        };
+        Some(Self { purpose, generation: (user_data >> 32) as u32 & GENERATION_MASK, index: user_data as u32 })
+    }
+}
+
+/// A completed operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Completion {
+    pub(super) token: Token,
+    /// What the system call would have returned; negative: an errno.
+    pub(super) result: i32,
+    /// The buffer that a receive filled.
+    pub(super) buffer: Option<u16>,
+    /// Whether a multishot operation goes on.
+    pub(super) more: bool,
+}
+
+/// A wake-up handle for other threads.
+#[derive(Clone, Debug)]
+pub struct Waker {
+    event: std::sync::Arc<OwnedFd>,
+}
+
+impl Waker {
+    /// Wakes the shard if it is parked; harmless otherwise.
+    pub fn wake(&self) {
+        let one = 1u64.to_ne_bytes_for_eventfd();
+        // SAFETY: the descriptor is an eventfd that this handle keeps open; eight octets are read from `one`.
+        // The only possible failure is a counter at its limit, which means that a wake-up is pending anyway.
+        let _ = unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+    }
+}
+
+/// An eventfd counts in the host's byte order.
+trait EventfdOctets {
+    fn to_ne_bytes_for_eventfd(self) -> [u8; 8];
+}
+
+impl EventfdOctets for u64 {
+    #[allow(clippy::host_endian_bytes, reason = "the kernel reads an eventfd's count in host order")]
+    fn to_ne_bytes_for_eventfd(self) -> [u8; 8] {
+        self.to_ne_bytes()
+    }
+}
+
+/// The ring.
+pub(super) struct Ring {
+    ring: IoUring,
+    backlog: VecDeque<squeue::Entry>,
+    buffers: Vec<u8>,
+    buffer_ring: *mut BufRingEntry,
+    buffer_tail: u16,
+    event: std::sync::Arc<OwnedFd>,
+}
+
+impl Ring {
+    /// Sets up the ring, its receive buffers and its eventfd on the calling thread, which must be the one
+    /// that uses it.
+    ///
+    /// # Errors
+    /// What the kernel answered; `hostcheck` words it for the operator.
+    pub(super) fn new() -> io::Result<Self> {
+        let ring: IoUring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_coop_taskrun()
+            .setup_cqsize(RING_COMPLETIONS)
+            .build(RING_ENTRIES)?;
+        // SAFETY: eventfd takes two integers and returns a new descriptor or -1.
+        let event = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+        if event < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor was just created and nobody else owns it.
+        let event = std::sync::Arc::new(unsafe { OwnedFd::from_raw_fd(event) });
+        ring.submitter().register_eventfd(event.as_raw_fd())?;
+        let mut ring = Self {
+            ring,
+            backlog: VecDeque::with_capacity(RING_ENTRIES as usize),
+            buffers: vec![0; usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER_OCTETS],
+            buffer_ring: std::ptr::null_mut(),
+            buffer_tail: 0,
+            event,
+        };
+        ring.register_buffers()?;
+        Ok(ring)
+    }
+
+    fn register_buffers(&mut self) -> io::Result<()> {
+        let octets = usize::from(RECEIVE_BUFFERS) * size_of::<BufRingEntry>();
+        // SAFETY: an anonymous private mapping of a fixed length; page-aligned as the kernel wants it.
+        let memory = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                octets,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        self.buffer_ring = memory.cast();
+        // SAFETY: the mapping holds RECEIVE_BUFFERS entries and lives as long as the ring (unmapped in drop,
+        // after the ring is gone from use).
+        unsafe {
+            self.ring.submitter().register_buf_ring_with_flags(
+                memory as u64,
+                RECEIVE_BUFFERS,
+                BUFFER_GROUP,
+                0,
+            )?;
+        }
+        for buffer in 0..RECEIVE_BUFFERS {
+            self.recycle(buffer);
+        }
+        Ok(())
+    }
+
+    /// A handle by which other threads wake the shard.
+    pub(super) fn waker(&self) -> Waker {
+        Waker { event: self.event.clone() }
+    }
+
+    /// The eventfd, for the executor to await.
+    pub(super) fn event_descriptor(&self) -> RawFd {
+        self.event.as_raw_fd()
+    }
+
+    /// From now on completions raise the eventfd. Reap once more before parking.
+    pub(super) fn raise_events(&mut self) {
+        self.ring.completion().enable_eventfd();
+    }
+
+    /// The shard is awake: completions need not raise the eventfd.
+    pub(super) fn silence_events(&mut self) {
+        self.ring.completion().disable_eventfd();
+    }
+
+    /// The octets that a receive put into `buffer`.
+    pub(super) fn received(&self, buffer: u16, octets: usize) -> &[u8] {
+        let start = usize::from(buffer) * RECEIVE_BUFFER_OCTETS;
+        &self.buffers[start..start + octets]
+    }
+
+    /// Gives a buffer back to the kernel.
+    pub(super) fn recycle(&mut self, buffer: u16) {
+        let start = usize::from(buffer) * RECEIVE_BUFFER_OCTETS;
+        let address = self.buffers[start..].as_ptr() as u64;
+        // SAFETY: the slot index is masked into the registered ring; the entry describes a buffer inside
+        // `self.buffers`, which is never reallocated; the tail is published with release order after the entry.
+        unsafe {
+            let entry = &mut *self.buffer_ring.add(usize::from(self.buffer_tail & (RECEIVE_BUFFERS - 1)));
+            entry.set_addr(address);
+            entry.set_len(RECEIVE_BUFFER_OCTETS as u32);
+            entry.set_bid(buffer);
+            self.buffer_tail = self.buffer_tail.wrapping_add(1);
+            let tail = BufRingEntry::tail(self.buffer_ring).cast_mut();
+            AtomicU16::from_ptr(tail).store(self.buffer_tail, Ordering::Release);
+        }
+    }
+
+    /// Accepts connections from `listener` until cancelled.
+    pub(super) fn accept(&mut self, listener: RawFd) {
+        let token = Token::new(Purpose::Accept, 0, 0);
+        let entry = opcode::AcceptMulti::new(types::Fd(listener)).flags(libc::SOCK_CLOEXEC).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Receives from `socket` into the ring's buffers until it ends, fails or is cancelled.
+    pub(super) fn receive(&mut self, socket: RawFd, token: Token) {
+        let entry = opcode::RecvMulti::new(types::Fd(socket), BUFFER_GROUP).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Sends all of `octets`.
+    ///
+    /// # Safety
+    /// `octets` must stay where it is, unchanged, until the operation's completion was reaped.
+    pub(super) unsafe fn send(&mut self, socket: RawFd, octets: &[u8], token: Token) {
+        let length = octets.len().min(u32::MAX as usize) as u32;
+        let entry = opcode::Send::new(types::Fd(socket), octets.as_ptr(), length)
+            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Connects `socket`.
+    ///
+    /// # Safety
+    /// `address` must stay where it is, unchanged, until the operation's completion was reaped.
+    pub(super) unsafe fn connect(
+        &mut self,
+        socket: RawFd,
+        address: *const libc::sockaddr,
+        octets: u32,
+        token: Token,
+    ) {
+        let entry = opcode::Connect::new(types::Fd(socket), address, octets).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Makes everything written to `file` so far durable (data and what is needed to find it).
+    pub(super) fn sync(&mut self, file: RawFd, token: Token) {
+        let entry = opcode::Fsync::new(types::Fd(file)).flags(types::FsyncFlags::DATASYNC).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Cancels the operation with `token`.
+    pub(super) fn cancel(&mut self, token: Token) {
+        let done = Token::new(Purpose::Cancel, token.index, token.generation);
+        let entry = opcode::AsyncCancel::new(token.pack()).build();
+        self.queue(entry.user_data(done.pack()));
+    }
+
+    /// Submits what is queued and collects what has completed; never waits. One system call.
+    ///
+    /// # Errors
+    /// What the kernel answered, interruptions excepted.
+    pub(super) fn turn(&mut self, completions: &mut Vec<Completion>) -> io::Result<()> {
+        loop {
+            self.fill_from_backlog();
+            let pending = self.ring.submission().len() as u32;
+            const GET_EVENTS: u32 = 1;
+            // SAFETY: no argument structure is passed; the entries' memory is guaranteed by those who queued
+            // them.
+            match unsafe { self.ring.submitter().enter::<()>(pending, 0, GET_EVENTS, None) } {
+                Ok(_) => {}
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return Err(error),
+            }
+            completions.extend(self.ring.completion().filter_map(|entry| completion(&entry)));
+            if self.backlog.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn queue(&mut self, entry: squeue::Entry) {
+        if !self.backlog.is_empty() || !self.try_queue(&entry) {
+            self.backlog.push_back(entry);
+        }
+    }
+
+    fn fill_from_backlog(&mut self) {
+        while let Some(entry) = self.backlog.pop_front() {
+            if !self.try_queue(&entry) {
+                self.backlog.push_front(entry);
+                return;
+            }
+        }
+    }
+
+    fn try_queue(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: the callers of the unsafe methods guarantee that the memory named in the entry outlives the
+        // operation; the others name none.
+        unsafe { self.ring.submission().push(entry).is_ok() }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let octets = usize::from(RECEIVE_BUFFERS) * size_of::<BufRingEntry>();
+        let _ = self.ring.submitter().unregister_buf_ring(BUFFER_GROUP);
+        if !self.buffer_ring.is_null() {
+            // SAFETY: the mapping made in register_buffers, unmapped once, after the kernel let go of it.
+            unsafe { libc::munmap(self.buffer_ring.cast(), octets) };
+        }
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
+}
+
+fn completion(entry: &cqueue::Entry) -> Option<Completion> {
+    Some(Completion {
+        token: Token::unpack(entry.user_data())?,
+        result: entry.result(),
+        buffer: cqueue::buffer_select(entry.flags()),
+        more: cqueue::more(entry.flags()),
+    })
+}

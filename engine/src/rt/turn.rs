@@ -1,0 +1,346 @@
+//! One turn of a shard: reap, serve, decide, commit, send. Nothing in a turn waits.
+
+use crate::billing::BillingSync;
+use crate::calendar;
+use crate::clock;
+use crate::fatal::{Fatal, FatalReason};
+use crate::journal::Commit;
+use crate::push::code::Code;
+use crate::rt::control::{ShardMessage, ShardPort, ShardStatus};
+use crate::rt::front::{Front, FrontLimits};
+use crate::rt::limits::{ATTEMPTS_PER_TURN_MAX, TIMERS_PER_TURN_MAX};
+use crate::rt::mesh::Mesh;
+use crate::rt::notifier::{EndpointPlan, Notifier};
+use crate::rt::ring::{Completion, Purpose, Ring, Token, Waker};
+use crate::shard::{Shard, TurnBudget};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
+
+const BUDGET: TurnBudget = TurnBudget {
+    timers: TIMERS_PER_TURN_MAX,
+    attempts: ATTEMPTS_PER_TURN_MAX,
+    outcomes: ATTEMPTS_PER_TURN_MAX,
+};
+/// Connections looked at for time-outs in one sweep.
+const SWEEP_CONNECTIONS: usize = 256;
+const SWEEP_INTERVAL_MS: u64 = 100;
+
+/// How long a drain waits for what is under way.
+#[derive(Clone, Copy)]
+pub(super) struct TurnLimits {
+    pub(super) front: FrontLimits,
+    pub(super) drain_timeout_ms: u64,
+    /// Shortest time between the starts of two commits, in microseconds: lets a commit gather records.
+    pub(super) commit_delay_us: u64,
+    /// For rehearsals: the n-th sync fails.
+    pub(super) inject_sync_failure: Option<u64>,
+}
+
+struct CommitUnderWay {
+    commit: Commit,
+    syncs_left: u32,
+}
+
+/// A shard with its sockets.
+pub(super) struct ShardTurn {
+    ring: Ring,
+    shard: Shard,
+    mesh: Mesh,
+    front: Front,
+    notifier: Notifier,
+    port: Arc<ShardPort>,
+    listener: Arc<std::net::TcpListener>,
+    limits: TurnLimits,
+    completions: Vec<Completion>,
+    commit: Option<CommitUnderWay>,
+    billing_sync: Option<(BillingSync, u32)>,
+    commit_started_ns: u64,
+    syncs: u64,
+    date: [u8; 29],
+    date_second: u64,
+    swept_ms: u64,
+    published_ms: u64,
+    draining_since_ms: Option<u64>,
+    stopped: bool,
+}
+
+impl ShardTurn {
+    pub(super) fn new(
+        ring: Ring,
+        shard: Shard,
+        mesh: Mesh,
+        port: Arc<ShardPort>,
+        listener: Arc<std::net::TcpListener>,
+        limits: TurnLimits,
+        endpoints: &[EndpointPlan],
+    ) -> Self {
+        let mut turn = Self {
+            ring,
+            shard,
+            mesh,
+            front: Front::new(limits.front),
+            notifier: Notifier::new(limits.front.connections_max),
+            port,
+            listener,
+            limits,
+            completions: Vec::with_capacity(8192),
+            commit: None,
+            billing_sync: None,
+            commit_started_ns: 0,
+            syncs: 0,
+            date: [b' '; 29],
+            date_second: 0,
+            swept_ms: 0,
+            published_ms: 0,
+            draining_since_ms: None,
+            stopped: false,
+        };
+        turn.notifier.set_plans(endpoints, &mut turn.shard, clock::unix_ms());
+        turn.ring.accept(turn.listener.as_raw_fd());
+        turn
+    }
+
+    /// Whether the shard has drained and may end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    pub(super) fn event_descriptor(&self) -> std::os::fd::RawFd {
+        self.ring.event_descriptor()
+    }
+
+    pub(super) fn waker(&self) -> Waker {
+        self.ring.waker()
+    }
+
+    /// Milliseconds until something is due by itself; at most `most`.
+    pub(super) fn idle_ms(&self, most: u64) -> u64 {
+        if self.draining_since_ms.is_some() {
+            return 1;
+        }
+        self.shard.next_due_ms().map_or(most, |due_ms| due_ms.saturating_sub(clock::unix_ms()).clamp(1, most))
+    }
+
+    /// One turn; whether it found work.
+    pub(super) fn turn(&mut self) -> bool {
+        self.port.status.note_turn();
+        let now_ms = clock::unix_ms();
+        self.refresh_date(now_ms);
+        let mut busy = self.reap(now_ms);
+        busy |= self.take_messages(now_ms);
+        busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now_ms);
+        busy |= self.shard.turn(now_ms, &BUDGET);
+        busy |= self.notifier.send_orders(&mut self.shard, &mut self.ring, now_ms);
+        busy |= self.start_commit();
+        self.start_billing_sync();
+        if now_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
+            self.swept_ms = now_ms;
+            self.front.sweep(now_ms, SWEEP_CONNECTIONS);
+            self.notifier.sweep(&mut self.shard, now_ms, SWEEP_CONNECTIONS);
+        }
+        busy |= self.front.flush(&mut self.ring, &mut self.shard, &mut self.mesh, &self.date, now_ms);
+        self.mesh.wake_peers();
+        self.publish(now_ms);
+        self.drain(now_ms);
+        busy
+    }
+
+    /// Gets ready to sleep on the eventfd; `false`: something came up meanwhile.
+    pub(super) fn prepare_to_park(&mut self) -> bool {
+        self.ring.raise_events();
+        let now_ms = clock::unix_ms();
+        let busy = self.reap(now_ms) || self.mesh.has_arrivals() || self.port.has_messages();
+        if busy {
+            self.ring.silence_events();
+        }
+        !busy
+    }
+
+    /// Awake again.
+    pub(super) fn unpark(&mut self) {
+        self.ring.silence_events();
+    }
+
+    fn reap(&mut self, now_ms: u64) -> bool {
+        let mut completions = std::mem::take(&mut self.completions);
+        if let Err(error) = self.ring.turn(&mut completions) {
+            Fatal::new(FatalReason::Bug, format!("io_uring refused a turn of the shard ({error})")).end_process();
+        }
+        let busy = !completions.is_empty();
+        for completion in completions.drain(..) {
+            self.complete(&completion, now_ms);
+        }
+        self.completions = completions;
+        busy
+    }
+
+    fn complete(&mut self, completion: &Completion, now_ms: u64) {
+        match completion.token.purpose {
+            Purpose::Accept => self.accepted(completion, now_ms),
+            Purpose::Receive => self.front.received(
+                completion,
+                &mut self.ring,
+                &mut self.shard,
+                &mut self.mesh,
+                now_ms,
+            ),
+            Purpose::Send => self.front.sent(completion),
+            Purpose::NotifierConnect | Purpose::NotifierReceive | Purpose::NotifierSend => {
+                self.notifier.completed(completion, &mut self.ring, &mut self.shard, now_ms);
+            }
+            Purpose::Sync => self.synced(completion.result),
+            Purpose::BillingSync => self.billing_synced(completion.result),
+            Purpose::Cancel => {}
+        }
+    }
+
+    fn accepted(&mut self, completion: &Completion, now_ms: u64) {
+        if completion.result >= 0 {
+            // SAFETY: a successful accept hands over a new descriptor that nobody else owns.
+            let socket = unsafe { OwnedFd::from_raw_fd(completion.result) };
+            self.front.accepted(socket, &mut self.ring, now_ms);
+        }
+        if !completion.more && self.draining_since_ms.is_none() {
+            self.ring.accept(self.listener.as_raw_fd());
+        }
+    }
+
+    fn start_commit(&mut self) -> bool {
+        if self.commit.is_some() {
+            return false;
+        }
+        let now_ns = clock::monotonic_ns();
+        if now_ns < self.commit_started_ns + self.limits.commit_delay_us * 1000 {
+            // Records gather; the turn counts as busy so that the shard does not sleep on them.
+            return !self.shard.is_settled();
+        }
+        let Some(commit) = self.shard.begin_commit() else { return false };
+        self.commit_started_ns = now_ns;
+        let token = Token::new(Purpose::Sync, 0, 0);
+        let mut syncs_left = 0;
+        for file in commit.files.into_iter().flatten() {
+            self.ring.sync(file, token);
+            syncs_left += 1;
+        }
+        self.commit = Some(CommitUnderWay { commit, syncs_left });
+        true
+    }
+
+    fn synced(&mut self, result: i32) {
+        self.syncs += 1;
+        let injected = self.limits.inject_sync_failure.is_some_and(|nth| self.syncs >= nth);
+        if result < 0 || injected {
+            let error = std::io::Error::from_raw_os_error(if injected { libc::EIO } else { -result });
+            self.fail_durable(&error);
+        }
+        let Some(under_way) = &mut self.commit else { return };
+        under_way.syncs_left -= 1;
+        if under_way.syncs_left == 0
+            && let Some(done) = self.commit.take()
+        {
+            self.shard.finish_commit(&done.commit);
+        }
+    }
+
+    /// The billing log is synced only when a journal segment is about to go.
+    fn start_billing_sync(&mut self) {
+        if self.billing_sync.is_some() {
+            return;
+        }
+        let Some(sync) = self.shard.begin_billing_sync() else { return };
+        let mut left = 0;
+        for file in sync.files.into_iter().flatten() {
+            self.ring.sync(file, Token::new(Purpose::BillingSync, 0, 0));
+            left += 1;
+        }
+        self.billing_sync = Some((sync, left));
+    }
+
+    fn billing_synced(&mut self, result: i32) {
+        if result < 0 {
+            self.fail_durable(&std::io::Error::from_raw_os_error(-result));
+        }
+        let Some((_, left)) = &mut self.billing_sync else { return };
+        *left -= 1;
+        if *left == 0
+            && let Some((sync, _)) = self.billing_sync.take()
+        {
+            self.shard.finish_billing_sync(&sync);
+        }
+    }
+
+    /// What was written since the last good sync may be lost: say so to everybody who waits, and end.
+    fn fail_durable(&mut self, error: &std::io::Error) -> ! {
+        self.front.fail_durable(&self.date);
+        let cause = format!("the device could not make journal records durable ({error}, code {})", Code::NOT_DURABLE);
+        Fatal::new(FatalReason::SyncFailed, cause).end_process()
+    }
+
+    fn take_messages(&mut self, now_ms: u64) -> bool {
+        let mut busy = false;
+        while let Some(message) = self.port.next_message() {
+            busy = true;
+            match message {
+                ShardMessage::Registrations { registry, endpoints, done } => {
+                    self.shard.set_registry(registry);
+                    self.notifier.set_plans(&endpoints, &mut self.shard, now_ms);
+                    done.signal();
+                }
+                ShardMessage::AddContracts { rows, done } => {
+                    for &(msn, xpid) in &rows {
+                        // The store holds the bound of ten XPIDs per msn; the table refuses what it would refuse.
+                        let _ = self.shard.contracts_mut().insert(msn, xpid);
+                    }
+                    done.signal();
+                }
+                ShardMessage::RemoveContracts { rows, done } => {
+                    for &(msn, xpid) in &rows {
+                        self.shard.contracts_mut().remove(msn, xpid);
+                    }
+                    done.signal();
+                }
+                ShardMessage::Pause(paused) => self.shard.pause(paused || self.draining_since_ms.is_some()),
+                ShardMessage::Drain => self.begin_drain(now_ms),
+            }
+        }
+        busy
+    }
+
+    fn begin_drain(&mut self, now_ms: u64) {
+        if self.draining_since_ms.is_none() {
+            self.draining_since_ms = Some(now_ms);
+            self.shard.pause(true);
+            self.ring.cancel(Token::new(Purpose::Accept, 0, 0));
+            self.front.close_idle();
+        }
+    }
+
+    /// Ends when nothing is owed to anybody at this moment; what waits stays in the journal for the next start.
+    fn drain(&mut self, now_ms: u64) {
+        let Some(since_ms) = self.draining_since_ms else { return };
+        if self.commit.is_some() || self.billing_sync.is_some() {
+            return;
+        }
+        let over = now_ms >= since_ms + self.limits.drain_timeout_ms;
+        let quiet = self.shard.is_settled()
+            && self.shard.in_flight() == 0
+            && self.front.is_quiet()
+            && self.notifier.under_way() == 0;
+        self.stopped = quiet || (over && self.shard.is_settled());
+    }
+
+    fn refresh_date(&mut self, now_ms: u64) {
+        if now_ms / 1000 != self.date_second {
+            self.date_second = now_ms / 1000;
+            self.date = calendar::http_date(now_ms);
+        }
+    }
+
+    fn publish(&mut self, now_ms: u64) {
+        if now_ms >= self.published_ms + ShardStatus::PUBLISH_INTERVAL_MS {
+            self.published_ms = now_ms;
+            let figures = self.shard.figures().values();
+            self.port.status.publish(&figures, self.front.connections() as u64, self.syncs);
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
+
+use crate::config::{Config, Durability as ConfiguredDurability};
+use crate::fatal::{Fatal, FatalReason};
+use crate::gateway::registration::Registry;
+use crate::journal::{DataDirLock, JournalConfig, LockError, SegmentFactory};
+use crate::network::line_states::{Line, LineStates};
+use crate::network::simulated::SimulatedNetwork;
+use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
+use crate::ops::admin::{self, AdminServer};
+use crate::ops::control::EngineControl;
+use crate::ops::demo;
+use crate::ops::store::Store;
+use crate::rt::Runtime;
+use crate::rt::control::EngineHandle;
+use crate::shard::{Durability, OpenError, Shard, ShardConfig, ShardReport, shard_of};
+use crate::smsc::core::CoreLimits;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Attempts that one shard may have in the core network at a time.
+const ATTEMPTS_IN_FLIGHT_MAX: usize = 8192;
+/// Ended keys remembered for each push that may be kept.
+const ENDED_KEYS_PER_PUSH: u64 = 8;
+/// The file that says for how many shards a data directory was laid out.
+const SHARDS_FILE: &str = "shards";
+
+/// Runs the engine until it is told to stop, and drains it.
+///
+/// # Errors
+/// Why it could not start; nothing is running then.
+pub fn run(config: Config) -> Result<(), Fatal> {
+    let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
+    check_layout(&config)?;
+    let mut store = Store::open(&config.data_dir).map_err(|error| store_fatal(&error))?;
+    if config.demo {
+        demo::ensure_demo(&mut store).map_err(|error| store_fatal(&error))?;
+    }
+    let listener = bind(config.listen)?;
+    let admin_listener = admin::bind(&config)?;
+    let admin_address = admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
+    lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
+    let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
+    let registrations = store.registrations().map_err(|error| store_fatal(&error))?;
+    let registry = Arc::new(Registry::new(registrations.clone()));
+    let factory = SegmentFactory::start().map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
+    })?;
+    let mut shards = open_shards(&config, &factory, &registry)?;
+    load_contracts(&store, &mut shards)?;
+    let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
+    let handle = runtime.handle();
+    let control: Arc<dyn EngineControl> = handle.clone();
+    let admin = AdminServer::start(admin_listener, store, control, config.admin_open, axum::Router::new());
+    let admin = admin.map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
+    })?;
+    stop_on_signal(&handle)?;
+    announce(&config, push_address, admin_address);
+    runtime.join();
+    admin.shut_down();
+    drop(lock);
+    tracing::info!("drained; everything accepted is in the journal");
+    Ok(())
+}
+
+fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr) {
+    let mut out = std::io::stdout().lock();
+    // A closed stdout is no reason to stop serving.
+    let _ = writeln!(
+        out,
+        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
+         durability {}, data in {})",
+        env!("CARGO_PKG_VERSION"),
+        config.shards,
+        durability_name(config.durability),
+        config.data_dir.display()
+    );
+    if config.demo {
+        let _ = writeln!(out, "\n{}", demo::demo_invitation(push_address, admin_address));
+    }
+    let _ = out.flush();
+}
+
+fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
+    TcpListener::bind(address).map_err(|error| port_fatal(address, &error))
+}
+
+fn port_fatal(address: SocketAddr, error: &std::io::Error) -> Fatal {
+    let cause = match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!("the push port {address} is in use by another program"),
+        _ => format!("the push port {address} cannot be bound ({error})"),
+    };
+    let remedy = "stop that program or choose another with --listen";
+    Fatal::with_remedy(FatalReason::PortUnavailable, cause, remedy)
+}
+
+fn lock_fatal(error: &LockError) -> Fatal {
+    let reason = match error {
+        LockError::HeldBy { .. } => FatalReason::DataDirInUse,
+        _ => FatalReason::DataDirUnusable,
+    };
+    Fatal::new(reason, error.to_string())
+}
+
+fn store_fatal(error: &crate::ops::store::StoreError) -> Fatal {
+    Fatal::new(FatalReason::StoreUnusable, error.to_string())
+}
+
+/// A data directory belongs to a number of shards: the slices of msn space follow from it.
+fn check_layout(config: &Config) -> Result<(), Fatal> {
+    let path = config.data_dir.join(SHARDS_FILE);
+    let unusable = |error: std::io::Error| {
+        Fatal::new(FatalReason::DataDirUnusable, format!("{} cannot be used ({error})", path.display()))
+    };
+    match std::fs::read_to_string(&path) {
+        Ok(text) if text.trim().parse() == Ok(config.shards) => Ok(()),
+        Ok(text) => {
+            let cause = format!(
+                "the data directory {} is laid out for {} shards, not {}",
+                config.data_dir.display(),
+                text.trim(),
+                config.shards
+            );
+            let remedy = format!("start with --shards {} or choose another --data-dir", text.trim());
+            Err(Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            std::fs::write(&path, format!("{}\n", config.shards)).map_err(unusable)
+        }
+        Err(error) => Err(unusable(error)),
+    }
+}
+
+/// Opens every shard, each on a thread of its own: recovery reads whole journals.
+fn open_shards(
+    config: &Config,
+    factory: &SegmentFactory,
+    registry: &Arc<Registry>,
+) -> Result<Vec<Shard>, Fatal> {
+    let line_states = Arc::new(line_states(config)?);
+    let opened: Vec<Result<(Shard, ShardReport), Fatal>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..config.shards)
+            .map(|number| {
+                let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
+                scope.spawn(move || open_shard(config, number, factory, line_states, registry))
+            })
+            .collect();
+        threads
+            .into_iter()
+            .map(|thread| {
+                thread.join().unwrap_or_else(|_| Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly")))
+            })
+            .collect()
+    });
+    let mut shards = Vec::with_capacity(config.shards);
+    for (number, result) in opened.into_iter().enumerate() {
+        let (shard, report) = result?;
+        tell(number, &report);
+        shards.push(shard);
+    }
+    Ok(shards)
+}
+
+fn open_shard(
+    config: &Config,
+    number: usize,
+    factory: &SegmentFactory,
+    line_states: Arc<LineStates>,
+    registry: Arc<Registry>,
+) -> Result<(Shard, ShardReport), Fatal> {
+    let shards = config.shards as u64;
+    let pushes_max = (config.pushes_max / shards).max(1);
+    let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards);
+    journal.segment_octets = config.segment_octets as u32;
+    let shard_config = ShardConfig {
+        number,
+        shards: config.shards,
+        durability: match config.durability {
+            ConfiguredDurability::Power => Durability::Power,
+            ConfiguredDurability::Process => Durability::Process,
+        },
+        limits: CoreLimits {
+            pushes_max: pushes_max as usize,
+            waiting_per_msn_max: config.waiting_per_msn_max,
+            ended_keys_max: (pushes_max * ENDED_KEYS_PER_PUSH) as usize,
+        },
+        journal,
+        seed: config.network.seed.wrapping_add(number as u64),
+        injections: config.inject.clone(),
+    };
+    let network = SimulatedNetwork::new(simulation(config, number), line_states)
+        .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
+    let directory = shard_directory(&config.data_dir, number);
+    let now_ms = crate::clock::unix_ms();
+    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(|error| {
+        let reason = match &error {
+            OpenError::TooManyPushes(_) => FatalReason::Configuration,
+            _ => FatalReason::JournalUnusable,
+        };
+        Fatal::new(reason, error.to_string())
+    })
+}
+
+/// Where a shard keeps its files.
+pub fn shard_directory(data_dir: &Path, number: usize) -> PathBuf {
+    data_dir.join(format!("shard-{number:03}"))
+}
+
+fn tell(number: usize, report: &ShardReport) {
+    let journal = &report.journal;
+    tracing::info!(
+        shard = number,
+        records = journal.records,
+        unfinished = report.live,
+        billing_events_added = report.billed,
+        "journal recovered"
+    );
+    if let Some(torn) = &journal.torn {
+        tracing::info!(shard = number, file = %torn.file.display(), offset = torn.offset, "torn end, as a crash leaves it");
+    }
+    for damage in &journal.damages {
+        tracing::error!(
+            shard = number,
+            file = %damage.file.display(),
+            offset = damage.offset,
+            octets = damage.octets,
+            records_missing = damage.records_missing,
+            "damaged journal segment; every intact record is kept"
+        );
+    }
+}
+
+fn line_states(config: &Config) -> Result<LineStates, Fatal> {
+    let wrong = |cause: String| Fatal::new(FatalReason::Configuration, cause);
+    let default = Line::parse(&config.network.default_line_state)
+        .map_err(|error| wrong(format!("default_line_state: {error}")))?;
+    let Some(path) = &config.network.line_states else { return Ok(LineStates::uniform(default)) };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| wrong(format!("the line states {} cannot be read ({error})", path.display())))?;
+    LineStates::parse(&text, default).map_err(|error| wrong(format!("{}: {error}", path.display())))
+}
+
+fn simulation(config: &Config, number: usize) -> SimulationConfig {
+    let network = &config.network;
+    let parts = |rate: f64| (rate * 1e6).round() as u32;
+    let rates = &network.outcome_rates;
+    SimulationConfig {
+        latency_ms: u64::from(network.latency_ms - network.latency_jitter_ms),
+        latency_jitter_ms: 2 * u64::from(network.latency_jitter_ms),
+        rates: OutcomeRates {
+            absent: parts(rates.absent),
+            memory_full: parts(rates.memory_full),
+            busy: parts(rates.busy),
+            system_failure: parts(rates.failing),
+            protocol_error: parts(rates.protocol_error),
+            ..OutcomeRates::default()
+        },
+        seed: network.seed.wrapping_add(number as u64),
+        in_flight_max: ATTEMPTS_IN_FLIGHT_MAX,
+        time_scale: network.time_scale.max(1.0) as u64,
+        ..SimulationConfig::default()
+    }
+}
+
+fn load_contracts(store: &Store, shards: &mut [Shard]) -> Result<(), Fatal> {
+    let count = shards.len();
+    let loaded = store.for_each_contract(|msn, xpid| {
+        // The store keeps the bound of ten XPIDs per msn, so the table takes every row.
+        let _ = shards[shard_of(msn, count)].contracts_mut().insert(msn, xpid);
+    });
+    let rows = loaded.map_err(|error| store_fatal(&error))?;
+    tracing::info!(rows, "contracts loaded");
+    Ok(())
+}
+
+fn stop_on_signal(handle: &Arc<EngineHandle>) -> Result<(), Fatal> {
+    let cannot = |error: std::io::Error| {
+        Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
+    };
+    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(cannot)?;
+    let handle = Arc::clone(handle);
+    let thread = std::thread::Builder::new().name("signals".to_owned());
+    thread
+        .spawn(move || {
+            for _ in signals.forever() {
+                tracing::info!("draining");
+                handle.stop();
+            }
+        })
+        .map_err(cannot)?;
+    Ok(())
+}
+
+
+fn durability_name(durability: ConfiguredDurability) -> &'static str {
+    match durability {
+        ConfiguredDurability::Power => "power",
+        ConfiguredDurability::Process => "process",
+    }
+}

@@ -1,0 +1,189 @@
+//! Moving what still matters out of the oldest journal segment, a few records a turn, so that accepting hardly
+//! notices.
+
+use super::Shard;
+use super::endings::progress_record;
+use super::fatal_if_full;
+use crate::billing::BillingSync;
+use crate::journal::{CancelAccepted, Cursor, Key, Kind, Position, Record, SegmentId};
+use crate::smsc::keys::KEY_RETENTION_MS;
+use crate::smsc::pushes::{PushIndex, flag};
+
+/// Records looked at in one turn.
+const RECORDS_PER_TURN: usize = 64;
+/// How often a candidate is looked for.
+const LOOK_INTERVAL_MS: u64 = 20;
+
+/// A segment on its way out.
+pub(super) struct Cleaning {
+    segment: SegmentId,
+    stage: Stage,
+}
+
+/// How far it is.
+enum Stage {
+    /// Its records are looked at.
+    Walking(Cursor),
+    /// Everything appended before this sequence must be durable and billed.
+    Settling(u64),
+    /// The billing log, which has the events of the segment's records, waits to be synced.
+    SyncWanted,
+    /// It is being synced.
+    Syncing,
+}
+
+/// What is to be done about a record of the segment.
+enum Keep {
+    Dead,
+    Push(PushIndex),
+    Key(Key),
+}
+
+impl Shard {
+    /// Goes on with cleaning; whether there was anything to do.
+    pub(super) fn clean(&mut self, now_ms: u64) -> bool {
+        if now_ms > self.journal_polled_ms {
+            self.journal_polled_ms = now_ms;
+            self.journal.poll(now_ms);
+            self.journal.retire_cleaned();
+        }
+        match &mut self.cleaning {
+            None => self.look_for_candidate(now_ms),
+            Some(Cleaning { stage: Stage::Walking(_), .. }) => {
+                self.walk(now_ms);
+                return true;
+            }
+            Some(Cleaning { stage: stage @ Stage::Settling(_), .. }) => {
+                let Stage::Settling(until) = *stage else { return false };
+                let billed = self.ended.front().is_none_or(|&(sequence, _)| sequence >= until);
+                if self.journal.durable() >= until && billed {
+                    *stage = Stage::SyncWanted;
+                }
+            }
+            Some(_) => {}
+        }
+        false
+    }
+
+    /// The files of the billing log that must be synced before the walked segment may go.
+    pub fn begin_billing_sync(&mut self) -> Option<BillingSync> {
+        let Some(Cleaning { segment, stage: stage @ Stage::SyncWanted }) = &mut self.cleaning else {
+            return None;
+        };
+        match self.billing.begin_sync() {
+            Some(sync) => {
+                *stage = Stage::Syncing;
+                Some(sync)
+            }
+            None => {
+                if self.billing.is_clean() {
+                    self.journal.cleaned(*segment);
+                    self.cleaning = None;
+                }
+                None
+            }
+        }
+    }
+
+    /// The files of `sync` are synced.
+    pub fn finish_billing_sync(&mut self, sync: &BillingSync) {
+        self.billing.finish_sync(sync);
+        if let Some(Cleaning { segment, stage: Stage::Syncing }) = self.cleaning.take() {
+            self.journal.cleaned(segment);
+        }
+    }
+
+    fn look_for_candidate(&mut self, now_ms: u64) {
+        if now_ms < self.cleaning_looked_ms + LOOK_INTERVAL_MS {
+            return;
+        }
+        self.cleaning_looked_ms = now_ms;
+        self.cleaning = self.journal.cleaning_candidate(now_ms).map(|segment| Cleaning {
+            segment,
+            stage: Stage::Walking(self.journal.cursor(segment)),
+        });
+    }
+
+    fn walk(&mut self, now_ms: u64) {
+        let Some(Cleaning { segment, stage: Stage::Walking(mut cursor) }) = self.cleaning.take() else {
+            return;
+        };
+        for _ in 0..RECORDS_PER_TURN {
+            let Some((position, kind)) = self.journal.step(&mut cursor) else {
+                let stage = Stage::Settling(self.journal.appended());
+                self.cleaning = Some(Cleaning { segment, stage });
+                return;
+            };
+            match self.keep(position, kind, now_ms) {
+                Keep::Dead => {}
+                Keep::Push(index) => self.move_forward(index, position, now_ms),
+                Keep::Key(key) => {
+                    fatal_if_full(self.journal.append_key(&key));
+                }
+            }
+        }
+        self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
+    }
+
+    fn keep(&self, position: Position, kind: Kind, now_ms: u64) -> Keep {
+        let Ok((_, record)) = self.journal.read(position) else { return Keep::Dead };
+        let key = match record {
+            Record::Accepted(accepted) => {
+                let (key, push_id) = (accepted.key_fingerprint.to_native(), accepted.push_id.to_native());
+                return match self.core.find_live(key, push_id) {
+                    Some(index) if self.core.push(index).position == position.to_bits() => Keep::Push(index),
+                    _ => Keep::Dead,
+                };
+            }
+            Record::Ended(ended) => Key {
+                fingerprint: ended.key_fingerprint.to_native(),
+                content_digest: ended.content_digest.to_native(),
+                alert_key_fingerprint: ended.alert_key_fingerprint.to_native(),
+                push_id: ended.push_id.to_native(),
+                ended_ms: ended.ended_ms.to_native(),
+                code: ended.code.to_native(),
+                state: ended.state,
+                segments: ended.segments,
+                alert_sequence: ended.alert_sequence,
+            },
+            Record::Key(key) => Key {
+                fingerprint: key.fingerprint.to_native(),
+                content_digest: key.content_digest.to_native(),
+                alert_key_fingerprint: key.alert_key_fingerprint.to_native(),
+                push_id: key.push_id.to_native(),
+                ended_ms: key.ended_ms.to_native(),
+                code: key.code.to_native(),
+                state: key.state,
+                segments: key.segments,
+                alert_sequence: key.alert_sequence,
+            },
+            _ => {
+                debug_assert!(kind != Kind::Accepted);
+                return Keep::Dead;
+            }
+        };
+        let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
+        if remembered && now_ms < key.ended_ms + KEY_RETENTION_MS { Keep::Key(key) } else { Keep::Dead }
+    }
+
+    /// Appends a live push again, and behind it all that has become of it.
+    fn move_forward(&mut self, index: PushIndex, position: Position, now_ms: u64) {
+        let Ok((moved, _)) = fatal_if_full(self.journal.move_forward(position)) else {
+            // It was intact a moment ago: the medium, or somebody else, changed the file.
+            panic!("a live push's record could not be read while cleaning its segment");
+        };
+        self.core.set_position(index, moved.to_bits());
+        let push = *self.core.push(index);
+        if push.has(flag::CANCEL_ACCEPTED) {
+            let record = CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
+            fatal_if_full(self.journal.append_cancel(&record));
+        }
+        if push.state.is_final() {
+            let record = self.ended_record(index);
+            fatal_if_full(self.journal.append_ended(&record));
+        } else if push.attempts > 0 {
+            fatal_if_full(self.journal.append_progress(&progress_record(&push, now_ms)));
+        }
+    }
+}
+

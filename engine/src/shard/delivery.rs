@@ -1,0 +1,130 @@
+//! Attempts out to the core network and outcomes back: SMS-DELIVER, SMS-DELIVER-REPORT, SMS-STATUS-REPORT.
+
+use super::Shard;
+use super::records;
+use crate::ids::Xpid;
+use crate::journal::Position;
+use crate::network::port::AttemptResult;
+use crate::push::notify::Domain;
+use crate::sms::limits::TPDU_OCTETS_MAX;
+use crate::sms::relay::{self, OriginatingAddress};
+use crate::smsc::pushes::PushIndex;
+use crate::smsc::retry;
+
+impl Shard {
+    /// Hands pushes whose turn it is to the core network, as many as it has room for.
+    pub(super) fn start_attempts(&mut self, now_ms: u64, budget: usize) -> bool {
+        let mut busy = false;
+        for _ in 0..budget {
+            let Some(handle) = self.network.reserve() else { break };
+            let Some(index) = self.core.poll_attempt(now_ms) else {
+                self.network.release(handle);
+                break;
+            };
+            busy = true;
+            let push = self.core.push(index);
+            let accepted = self.journal.accepted(Position::from_bits(push.position));
+            let registered = Xpid::from_value(accepted.xpid.to_native()).and_then(|x| self.registry.find(x));
+            let originating = originating_address(registered, accepted.sender_index, &accepted.sender);
+            let scts = records::scts(accepted.accepted_ms.to_native());
+            let slot = self.network.slot(&handle);
+            slot.token = u64::from(index);
+            slot.msn = push.msn;
+            slot.class = push.class;
+            slot.attempts_before = u16::from(push.attempts);
+            slot.svcinst = registered
+                .map_or_else(|| records::svcinst(accepted.svcinst), |registered| registered.registration.svcinst);
+            let last = usize::from(push.segments) - 1;
+            for (segment, submit) in relay::submits(&accepted.submits).enumerate() {
+                if push.delivered_mask >> segment & 1 == 1 {
+                    continue;
+                }
+                let encoded = slot.encode(segment, |out| {
+                    relay::deliver_from_submit(submit, &originating, &scts, segment < last, out)
+                });
+                assert!(encoded.is_ok(), "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}");
+            }
+            self.network.submit(handle, now_ms);
+        }
+        busy
+    }
+
+    /// Takes what the core network has settled.
+    pub(super) fn take_outcomes(&mut self, now_ms: u64, budget: usize) -> bool {
+        let mut busy = false;
+        for _ in 0..budget {
+            let random = self.next_random();
+            let Some(outcome) = self.network.poll(now_ms) else { break };
+            busy = true;
+            let index = outcome.token as PushIndex;
+            let domain = match outcome.domain {
+                None => 0,
+                Some(Domain::Cs) => 1,
+                Some(Domain::Ps) => 2,
+            };
+            let result = outcome.result;
+            let push = self.core.push(index);
+            let accepted = self.journal.accepted(Position::from_bits(push.position));
+            // What the terminal acknowledged goes back to the gateway as a status report for each segment, and
+            // what the gateway reads there is what counts.
+            let delivered_mask = report_delivered(accepted, outcome.delivered_mask, now_ms);
+            self.core.handle_outcome(index, result, delivered_mask, domain, now_ms, random);
+            if result == AttemptResult::Delivered {
+                self.counted.segments_delivered += u64::from(delivered_mask.count_ones());
+            }
+            self.carry_out_effects(now_ms);
+        }
+        while let Some(msn) = self.network.alerts(now_ms) {
+            let random = self.next_random();
+            self.core.handle_alert(msn, now_ms, random);
+            busy = true;
+        }
+        busy
+    }
+}
+
+/// The registration's address of this sender, prepared; built anew if the registration changed since.
+fn originating_address(
+    registered: Option<&crate::gateway::registration::Registered>,
+    sender_index: u8,
+    sender: &[u8],
+) -> OriginatingAddress {
+    if let Some(registered) = registered
+        && let Some((text, address)) = registered.senders.get(usize::from(sender_index))
+        && text.as_bytes() == sender
+    {
+        return *address;
+    }
+    records::originating_address(sender)
+}
+
+/// Builds the SMS-STATUS-REPORT of every segment that arrived, reads each as the gateway does, and returns the
+/// mask of those whose TP-Status says delivered and whose TP-MR and TP-SCTS are the segment's own.
+fn report_delivered(accepted: &crate::journal::ArchivedAccepted<'_>, arrived_mask: u16, now_ms: u64) -> u16 {
+    let scts = records::scts(accepted.accepted_ms.to_native());
+    let discharge = records::scts(now_ms);
+    let mut report = [0u8; TPDU_OCTETS_MAX];
+    let mut mask = 0;
+    for (segment, submit) in relay::submits(&accepted.submits).enumerate() {
+        if arrived_mask >> segment & 1 == 0 {
+            continue;
+        }
+        let Ok(octets) =
+            relay::status_report(submit, &scts, &discharge, retry::TP_STATUS_DELIVERED, &mut report)
+        else {
+            unreachable!("a SUBMIT checked on acceptance has what a status report repeats");
+        };
+        let reference = accepted.message_reference.wrapping_add(segment as u8);
+        match relay::read_status_report(&report[..octets]) {
+            Ok(view)
+                if view.message_reference == reference
+                    && view.scts == scts
+                    && view.status == retry::TP_STATUS_DELIVERED =>
+            {
+                mask |= 1 << segment;
+            }
+            other => unreachable!("the message center's own status report reads otherwise: {other:?}"),
+        }
+    }
+    mask
+}

@@ -1,0 +1,273 @@
+//! What follows when a push ends: its journal record, its billing event, its notifications.
+
+use super::{NotificationOrder, Shard, fatal_if_full};
+use crate::billing::{BillingLog, Event, EventKind};
+use crate::gateway::registration::NotifyUrl;
+use crate::ids::{Class, Msn, Xpid};
+use crate::journal::{ArchivedAccepted, Ended, Notified, Position, Progress};
+use crate::push::notify::{self, Domain, Notification};
+use crate::smsc::core::{Effect, NotificationKind};
+use crate::smsc::pushes::{Push, PushIndex, flag};
+
+/// How a notification went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum NotificationResult {
+    /// HTTP 2xx and code 0000.
+    Acknowledged,
+    /// Anything else; the push client may have said when to come again.
+    Failed { retry_after_seconds: Option<u32> },
+}
+
+impl Shard {
+    /// Carries out what the message center asks for.
+    pub(super) fn carry_out_effects(&mut self, now_ms: u64) -> bool {
+        let mut busy = false;
+        while let Some(effect) = self.core.take_effect() {
+            busy = true;
+            match effect {
+                Effect::Progress(index) => self.journal_progress(index, now_ms),
+                Effect::Ended(index) => self.journal_end(index),
+                Effect::Notify(push, kind) => {
+                    self.notifications.push_back(NotificationOrder { push, kind });
+                }
+                Effect::Parked(index, kind) => self.journal_parked(index, kind, now_ms),
+                Effect::Finished { push_id, position, notified, tries } => {
+                    if notified {
+                        let tries = u16::from(tries) + 1;
+                        let record =
+                            Notified { push_id, cancellation: false, at_ms: now_ms, outcome: 0, tries };
+                        fatal_if_full(self.journal.append_notified(&record));
+                    }
+                    self.journal.release(Position::from_bits(position));
+                }
+            }
+        }
+        busy
+    }
+
+    /// Everything below the durable mark: pushes may be attempted, endings are billed and notified.
+    pub(super) fn settle_durable(&mut self, now_ms: u64) -> bool {
+        let durable = self.durable();
+        let (journal, billing, shard) = (&self.journal, &mut self.billing, self.number as u16);
+        let mut busy = false;
+        self.core.handle_durable(durable, |push| {
+            busy = true;
+            let accepted = journal.accepted(Position::from_bits(push.position));
+            bill(billing, &accepted_event(accepted, shard));
+        });
+        while let Some(&(sequence, index)) = self.ended.front() {
+            if sequence >= durable {
+                break;
+            }
+            busy = true;
+            self.ended.pop_front();
+            let push = self.core.push(index);
+            let accepted = self.journal.accepted(Position::from_bits(push.position));
+            bill(&mut self.billing, &final_event(push, accepted, shard));
+            self.core.handle_end_durable(index);
+            self.carry_out_effects(now_ms);
+        }
+        busy
+    }
+
+    /// Writes the request that carries `order` to `url`. Also says which notification it is, for logs.
+    pub fn write_notification(&self, order: NotificationOrder, url: &NotifyUrl, out: &mut Vec<u8>) {
+        let push = self.core.push(order.push);
+        let accepted = self.journal.accepted(Position::from_bits(push.position));
+        let cancellation = order.kind == NotificationKind::Cancellation;
+        let mut id = [0u8; 20];
+        notification_id(self.number as u8, push.push_id, cancellation, &mut id);
+        let withdrawn = if cancellation && push.state == crate::smsc::state::State::Cancelled {
+            push.segments - push.delivered()
+        } else {
+            0
+        };
+        let alert_id = &accepted.alert_id[..];
+        notify::write_notification(
+            out,
+            url,
+            &Notification {
+                cancellation,
+                class: push.class,
+                msn: push.msn,
+                reqid: &accepted.reqid[..usize::from(accepted.reqid_length)],
+                xpid: xpid_of(accepted),
+                segments: push.segments,
+                code: if cancellation { push.cancel_code } else { push.code },
+                delivered: push.delivered(),
+                withdrawn,
+                completed_ms: push.ended_ms,
+                notification_id: &id,
+                try_number: u16::from(push.notify_tries) + 1,
+                domain: domain(push.domain),
+                tp_status: Some(push.tp_status),
+                alert_id: (!alert_id.is_empty()).then_some(alert_id),
+            },
+        );
+    }
+
+    /// Where the notifications of this push go: its XPID.
+    pub fn notification_xpid(&self, order: NotificationOrder) -> Xpid {
+        xpid_of(self.journal.accepted(Position::from_bits(self.core.push(order.push).position)))
+    }
+
+    /// Settles a notification that was sent, or could not be.
+    pub fn settle_notification(&mut self, order: NotificationOrder, result: NotificationResult, now_ms: u64) {
+        match result {
+            NotificationResult::Acknowledged => {
+                self.counted.notifications_acknowledged += 1;
+                self.core.handle_acknowledged(order.push, order.kind);
+            }
+            NotificationResult::Failed { retry_after_seconds } => {
+                self.counted.notifications_failed += 1;
+                let random = self.next_random();
+                self.core.handle_notification_failed(
+                    order.push,
+                    order.kind,
+                    retry_after_seconds,
+                    now_ms,
+                    random,
+                );
+            }
+        }
+        self.carry_out_effects(now_ms);
+    }
+
+    fn journal_progress(&mut self, index: PushIndex, now_ms: u64) {
+        let push = self.core.push(index);
+        fatal_if_full(self.journal.append_progress(&progress_record(push, now_ms)));
+    }
+
+    fn journal_end(&mut self, index: PushIndex) {
+        let record = self.ended_record(index);
+        let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
+        self.ended.push_back((sequence, index));
+    }
+
+    fn journal_parked(&mut self, index: PushIndex, kind: NotificationKind, now_ms: u64) {
+        let push = self.core.push(index);
+        let cancellation = kind == NotificationKind::Cancellation;
+        tracing::warn!(
+            shard = self.number,
+            push = push.push_id,
+            msn = %push.msn,
+            "notification parked (6101): the push client took none for 24 hours"
+        );
+        let tries = u16::from(push.notify_tries);
+        let record = Notified { push_id: push.push_id, cancellation, at_ms: now_ms, outcome: 1, tries };
+        fatal_if_full(self.journal.append_notified(&record));
+    }
+
+    /// The Ended record of an ended push.
+    pub(super) fn ended_record(&self, index: PushIndex) -> Ended {
+        let push = self.core.push(index);
+        let accepted = self.journal.accepted(Position::from_bits(push.position));
+        Ended {
+            push_id: push.push_id,
+            key_fingerprint: push.key,
+            content_digest: accepted.content_digest.to_native(),
+            alert_key_fingerprint: accepted.alert_key_fingerprint.to_native(),
+            msn: push.msn.value(),
+            xpid: accepted.xpid.to_native(),
+            accepted_ms: accepted.accepted_ms.to_native(),
+            ended_ms: push.ended_ms,
+            code: push.code.number(),
+            state: push.state.number(),
+            class: push.class.number(),
+            kind: accepted.kind,
+            segments: push.segments,
+            delivered: push.delivered(),
+            withdrawn: withdrawn(push),
+            domain: push.domain,
+            tp_status: push.tp_status,
+            alert_sequence: accepted.alert_sequence,
+            notification_due: push.has(flag::WANTS_NOTIFICATION) || push.has(flag::CANCEL_ACCEPTED),
+        }
+    }
+}
+
+/// Writes an event. When the device is full the log keeps events in memory and, beyond its bound, leaves them to the
+/// next start, which finds them in the journal; it counts and reports that itself.
+pub(super) fn bill(billing: &mut BillingLog, event: &Event) {
+    if let Err(error) = billing.append(event) {
+        tracing::debug!(%error, "a billing event waits for the next start");
+    }
+}
+
+pub(super) fn progress_record(push: &Push, now_ms: u64) -> Progress {
+    Progress {
+        push_id: push.push_id,
+        delivered_mask: push.delivered_mask,
+        attempts: u16::from(push.attempts),
+        code: push.code.number(),
+        at_ms: now_ms,
+    }
+}
+
+/// The billing event of an acceptance.
+pub(super) fn accepted_event(accepted: &ArchivedAccepted<'_>, shard: u16) -> Event {
+    Event {
+        event: EventKind::Accepted,
+        sequence: accepted.push_id.to_native(),
+        at_ms: accepted.accepted_ms.to_native(),
+        accepted_ms: accepted.accepted_ms.to_native(),
+        msn: accepted.msn.to_native(),
+        xpid: accepted.xpid.to_native(),
+        code: 0,
+        class: accepted.class,
+        kind: accepted.kind,
+        segments: accepted.segments,
+        delivered: 0,
+        withdrawn: 0,
+        domain: 0,
+        shard,
+    }
+}
+
+/// The billing event of a final state.
+fn final_event(push: &Push, accepted: &ArchivedAccepted<'_>, shard: u16) -> Event {
+    Event {
+        event: EventKind::Final,
+        at_ms: push.ended_ms,
+        code: push.code.number(),
+        delivered: push.delivered(),
+        withdrawn: withdrawn(push),
+        domain: push.domain,
+        ..accepted_event(accepted, shard)
+    }
+}
+
+fn withdrawn(push: &Push) -> u8 {
+    if push.state == crate::smsc::state::State::Cancelled { push.segments - push.delivered() } else { 0 }
+}
+
+fn xpid_of(accepted: &ArchivedAccepted<'_>) -> Xpid {
+    let xpid = Xpid::from_value(accepted.xpid.to_native());
+    xpid.expect("an accepted push carries an XPID that was parsed")
+}
+
+fn domain(number: u8) -> Option<Domain> {
+    match number {
+        1 => Some(Domain::Cs),
+        2 => Some(Domain::Ps),
+        _ => None,
+    }
+}
+
+/// `ntfid`: shard, push number and which of the two notifications; the same on every resend and after a restart.
+fn notification_id(shard: u8, push_id: u64, cancellation: bool, id: &mut [u8; 20]) {
+    const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    id[0] = HEX[usize::from(shard >> 4)];
+    id[1] = HEX[usize::from(shard & 15)];
+    for (at, octet) in id[2..18].iter_mut().enumerate() {
+        *octet = HEX[(push_id >> (60 - 4 * at) & 15) as usize];
+    }
+    id[18] = b'-';
+    id[19] = if cancellation { b'7' } else { b'5' };
+}
+
+/// What the two parts of a record's class and msn are after a journal was read: asserted, since it was written
+/// from parsed values and its checksum held.
+pub(super) fn identity(accepted: &ArchivedAccepted<'_>) -> Option<(Msn, Class)> {
+    Some((Msn::from_value(accepted.msn.to_native())?, Class::from_number(accepted.class)?))
+}

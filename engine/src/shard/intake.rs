@@ -1,0 +1,341 @@
+//! Requests: scanned, identified, handed to the owner of the msn, admitted, journalled.
+//!
+//! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
+
+use super::endings::bill;
+use super::{Shard, fatal_if_full, shard_of, submission};
+use crate::billing::{Event, EventKind};
+use crate::gateway::admit::{self, Admission, References};
+use crate::gateway::registration::{Credential, Registered, identify};
+use crate::ids::Class;
+use crate::journal::{Accepted, AppendError, CancelAccepted};
+use crate::push::code::Code;
+use crate::push::response::Answer;
+use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request};
+use crate::smsc::alerts::AlertIdentity;
+use crate::smsc::core::{KeyVerdict, NewPush};
+use std::sync::Arc;
+
+/// Who asks, as far as authentication goes.
+pub enum Origin<'a> {
+    /// A push client's connection.
+    Client {
+        /// The value of its Authorization header.
+        authorization: Option<&'a [u8]>,
+        /// What the connection has proved so far.
+        credential: &'a mut Credential,
+    },
+    /// Another shard, which has checked 1xxx to 2004 already.
+    Peer,
+}
+
+/// What becomes of a request.
+#[derive(Clone, Copy, Debug)]
+pub enum Reply {
+    /// The answer may leave at once.
+    Now(Answer),
+    /// The answer may leave when the durable mark has passed this sequence.
+    WhenDurable(Answer, u64),
+    /// Another shard owns the msn.
+    Owner(usize),
+    /// Every shard has to answer: the cancel of a whole alert. This shard's part, the number of pushes it has
+    /// withdrawn, and the sequence that must be durable.
+    EveryShard { answer: Answer, withdrawn: u32, sequence: u64 },
+}
+
+impl Shard {
+    /// Takes one request's body.
+    pub fn handle_request(&mut self, body: &[u8], origin: Origin<'_>, now_ms: u64) -> Reply {
+        self.counted.requests += 1;
+        let request = match scan::scan(body) {
+            Ok(request) => request,
+            Err(refusal) => {
+                self.counted.refuse(refusal.code);
+                return Reply::Now(refusal.answer());
+            }
+        };
+        let from_peer = matches!(origin, Origin::Peer);
+        let registry = Arc::clone(&self.registry);
+        let (xpid, msn) = match &request {
+            Request::Push(push) => (push.xpid, Some(push.msn)),
+            Request::Cancel(cancel) => (cancel.xpid, cancel.msn()),
+        };
+        let identified = match origin {
+            Origin::Client { authorization, credential } => {
+                identify(&registry, authorization, credential, xpid, now_ms)
+            }
+            Origin::Peer => registry.find(xpid).ok_or(Code::NOT_REGISTERED),
+        };
+        let registered = match identified {
+            Ok(registered) => registered,
+            Err(code) => return self.refuse(&request, code, now_ms),
+        };
+        if !from_peer
+            && let Some(owner) = msn.map(|msn| shard_of(msn, self.shards)).filter(|&owner| owner != self.number)
+        {
+            return Reply::Owner(owner);
+        }
+        match &request {
+            Request::Push(push) => match self.take_push(registered, push, now_ms) {
+                Ok(reply) => reply,
+                Err(code) => self.refuse(&request, code, now_ms),
+            },
+            Request::Cancel(cancel) => self.take_cancel(cancel, from_peer, now_ms),
+        }
+    }
+
+    /// The answer to a request that its owner could not be handed.
+    pub fn refuse_for_overload(&mut self, body: &[u8], now_ms: u64) -> Answer {
+        match scan::scan(body) {
+            Ok(request) => match self.refuse(&request, Code::OVERLOAD, now_ms) {
+                Reply::Now(answer) => answer,
+                _ => unreachable!("a refusal leaves at once"),
+            },
+            Err(refusal) => refusal.answer(),
+        }
+    }
+
+    fn take_push(
+        &mut self,
+        registered: &Registered,
+        push: &PushRequest<'_>,
+        now_ms: u64,
+    ) -> Result<Reply, Code> {
+        let key = admit::push_key_fingerprint(push.xpid, push.msn, push.reqid);
+        let content_digest = admit::content_digest(push);
+        let verdict = self.core.key_verdict(key, content_digest);
+        let repeat = matches!(verdict, KeyVerdict::Repeat { .. });
+        if self.intake_paused {
+            return Err(Code::PAUSED);
+        }
+        if verdict == KeyVerdict::New {
+            self.core.room_for(push.msn)?;
+        }
+        if !repeat && !registered.meter.rate(now_ms) {
+            return Err(Code::RATE);
+        }
+        let references = References {
+            message_reference: self.message_reference,
+            concatenation_reference: self.concatenation_reference,
+        };
+        let contracted = self.contracts.contains(push.msn, push.xpid);
+        let admitted = admit::admit(
+            registered,
+            contracted,
+            push,
+            references,
+            now_ms,
+            &mut self.scratch,
+            &mut self.submits[..],
+        );
+        let admission = match admitted {
+            Ok(admission) => Some(admission),
+            // The volume is not charged again for what it was charged for already.
+            Err(Code::VOLUME_USED_UP) if repeat => None,
+            Err(code) => return Err(code),
+        };
+        match (verdict, admission) {
+            (KeyVerdict::Reused, _) => Err(Code::REQID_REUSED),
+            (KeyVerdict::Repeat { segments }, _) => {
+                self.counted.repeats += 1;
+                self.bill_request(EventKind::Replayed, push, Code::REPEATED, segments, now_ms);
+                let answer = answer_to(push, Code::REPEATED, segments);
+                // The first may not be durable yet: its repeat is worth no more.
+                Ok(Reply::WhenDurable(answer, self.journal.appended()))
+            }
+            (KeyVerdict::New, Some(admission)) => {
+                self.store_push(registered, push, key, content_digest, &admission, now_ms)
+            }
+            (KeyVerdict::New, None) => Err(Code::VOLUME_USED_UP),
+        }
+    }
+
+    fn store_push(
+        &mut self,
+        registered: &Registered,
+        push: &PushRequest<'_>,
+        key: u64,
+        content_digest: u64,
+        admission: &Admission,
+        now_ms: u64,
+    ) -> Result<Reply, Code> {
+        let segments = admission.plan.segments();
+        let alert = push.alert.map(|alert| AlertIdentity {
+            key: admit::alert_key_fingerprint(push.xpid, push.msn, alert.id),
+            alert: admit::alert_fingerprint(push.xpid, alert.id),
+            sequence: alert.sequence,
+        });
+        if alert.is_some_and(|alert| self.core.knows_alert(&alert)) {
+            let answer = answer_to(push, Code::ALERT_KNOWN, segments);
+            self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, segments, now_ms);
+            return Ok(Reply::WhenDurable(answer, self.journal.appended()));
+        }
+        if !self.injections.is_empty() {
+            self.rehearse()?;
+        }
+        let submits = &self.submits[..admission.submits_octets];
+        submission::submit(submits, segments, now_ms)?;
+        let (reqid, reqid_length) = super::records::reqid_octets(push.reqid);
+        let record = Accepted {
+            push_id: self.journal.next_sequence(),
+            key_fingerprint: key,
+            content_digest,
+            msn: push.msn.value(),
+            xpid: push.xpid.value(),
+            accepted_ms: now_ms,
+            expires_ms: admission.expires_ms,
+            reqid,
+            reqid_length,
+            class: push.class.number(),
+            kind: push.kind.number(),
+            wants_notification: admission.wants_notification,
+            single_attempt: admission.single_attempt,
+            segments,
+            message_reference: self.message_reference,
+            concatenation_reference: self.concatenation_reference,
+            svcinst: registered.registration.svcinst.bits(),
+            sender_index: admission.sender_index,
+            alert_sequence: alert.map_or(0, |alert| alert.sequence),
+            alert_key_fingerprint: alert.map_or(0, |alert| alert.key),
+            alert_fingerprint: alert.map_or(0, |alert| alert.alert),
+            sender: registered.senders[usize::from(admission.sender_index)].0.as_bytes(),
+            alert_id: push.alert.map_or(&[][..], |alert| alert.id),
+            submits,
+        };
+        let (position, push_id) = self.journal.append_accepted(&record).map_err(|error| match error {
+            AppendError::Full => Code::STORAGE_FULL,
+            AppendError::NoSpare => Code::OVERLOAD,
+        })?;
+        assert_eq!(push_id, record.push_id, "the journal numbers records as it said it would");
+        self.message_reference = self.message_reference.wrapping_add(segments);
+        self.concatenation_reference = self.concatenation_reference.wrapping_add(u8::from(segments > 1));
+        let new = NewPush {
+            push_id,
+            position: position.to_bits(),
+            key,
+            content_digest,
+            msn: push.msn,
+            class: push.class,
+            segments,
+            expires_ms: admission.expires_ms,
+            wants_notification: admission.wants_notification,
+            single_attempt: admission.single_attempt,
+            alert,
+        };
+        self.core.accept(new, now_ms);
+        registered.meter.charge(now_ms);
+        self.counted.accepted += 1;
+        self.counted.segments_accepted += u64::from(segments);
+        Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))
+    }
+
+    fn take_cancel(&mut self, cancel: &CancelRequest<'_>, from_peer: bool, now_ms: u64) -> Reply {
+        self.counted.cancels += 1;
+        match cancel.target {
+            CancelTarget::Push { msn, reqid } => {
+                let key = admit::push_key_fingerprint(cancel.xpid, msn, reqid);
+                let answer = |code, segments| Answer {
+                    code,
+                    msn: Some(msn),
+                    reqid: Some(reqid),
+                    xpid: Some(cancel.xpid),
+                    segments,
+                };
+                let live = self.core.live_push_id(key);
+                match self.core.cancel(key, now_ms) {
+                    Ok((_, segments)) => {
+                        let push_id = live.unwrap_or_default();
+                        fatal_if_full(self.journal.append_cancel(&CancelAccepted { push_id, at_ms: now_ms, fingerprint: key }));
+                        self.carry_out_effects(now_ms);
+                        Reply::WhenDurable(answer(Code::ACCEPTED, segments), self.journal.appended())
+                    }
+                    Err((code, segments)) => {
+                        self.counted.refuse(code);
+                        Reply::Now(answer(code, segments))
+                    }
+                }
+            }
+            CancelTarget::Alert { reqid, alert_id } => {
+                let fingerprint = admit::alert_fingerprint(cancel.xpid, alert_id);
+                let journal = &mut self.journal;
+                let withdrawn = self.core.cancel_alert(fingerprint, now_ms, |push| {
+                    let record =
+                        CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
+                    fatal_if_full(journal.append_cancel(&record));
+                });
+                self.carry_out_effects(now_ms);
+                let code = if withdrawn > 0 { Code::ACCEPTED } else { Code::PUSH_NOT_FOUND };
+                let answer = Answer {
+                    code,
+                    msn: Some(crate::ids::Msn::ALL),
+                    reqid: Some(reqid),
+                    xpid: Some(cancel.xpid),
+                    segments: 0,
+                };
+                let sequence = self.journal.appended();
+                if from_peer || self.shards > 1 {
+                    return Reply::EveryShard { answer, withdrawn, sequence };
+                }
+                Reply::WhenDurable(answer, sequence)
+            }
+        }
+    }
+
+    fn refuse(&mut self, request: &Request<'_>, code: Code, now_ms: u64) -> Reply {
+        self.counted.refuse(code);
+        match request {
+            Request::Push(push) => {
+                if self.registry.find(push.xpid).is_some() {
+                    self.bill_request(EventKind::Rejected, push, code, 0, now_ms);
+                }
+                Reply::Now(answer_to(push, code, 0))
+            }
+            Request::Cancel(cancel) => Reply::Now(cancel.answer(code)),
+        }
+    }
+
+    fn bill_request(&mut self, kind: EventKind, push: &PushRequest<'_>, code: Code, segments: u8, now_ms: u64) {
+        let event = Event {
+            event: kind,
+            sequence: 0,
+            at_ms: now_ms,
+            accepted_ms: 0,
+            msn: push.msn.value(),
+            xpid: push.xpid.value(),
+            code: code.number(),
+            class: push.class.number(),
+            kind: push.kind.number(),
+            segments,
+            delivered: 0,
+            withdrawn: 0,
+            domain: 0,
+            shard: self.number as u16,
+        };
+        bill(&mut self.billing, &event);
+    }
+}
+
+fn answer_to(push: &PushRequest<'_>, code: Code, segments: u8) -> Answer {
+    Answer { code, msn: Some(push.msn), reqid: Some(push.reqid), xpid: Some(push.xpid), segments }
+}
+
+impl CancelRequest<'_> {
+    /// The msn of the push to cancel; `None` for a whole alert.
+    fn msn(&self) -> Option<crate::ids::Msn> {
+        match self.target {
+            CancelTarget::Push { msn, .. } => Some(msn),
+            CancelTarget::Alert { .. } => None,
+        }
+    }
+
+    fn answer(&self, code: Code) -> Answer {
+        let (msn, reqid) = match self.target {
+            CancelTarget::Push { msn, reqid } => (msn, reqid),
+            CancelTarget::Alert { reqid, .. } => (crate::ids::Msn::ALL, reqid),
+        };
+        Answer { code, msn: Some(msn), reqid: Some(reqid), xpid: Some(self.xpid), segments: 0 }
+    }
+}
+
+/// Classes other than these are asked for in the registration.
+const _: () = assert!(Class::Standard as u8 == 1);

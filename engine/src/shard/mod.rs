@@ -1,0 +1,251 @@
+//! One shard's engine: gateway, message center, core network, journal and billing put together.
+//!
+//! It owns everything about its slice of msn space and knows no socket and no clock: requests come in as octets
+//! with the time, answers go out as values that say from when on they may be sent. `rt` carries the octets;
+//! tests drive the same type directly.
+//!
+//! Invariants:
+//! * an answer 0000 is released only when the journal's durable mark has passed its record;
+//! * a billing event is written only for a record that is durable, once;
+//! * an attempt starts only for a durable push.
+
+mod cleaning;
+mod delivery;
+mod endings;
+pub mod figures;
+mod intake;
+mod open;
+mod records;
+mod submission;
+
+pub use endings::NotificationResult;
+pub use intake::{Origin, Reply};
+pub use open::{OpenError, ShardConfig, ShardReport};
+
+use crate::billing::BillingLog;
+use crate::config::{Injection, InjectionKind};
+use crate::gateway::admit::Scratch;
+use crate::gateway::contracts::ContractTable;
+use crate::gateway::registration::Registry;
+use crate::ids::Msn;
+use crate::fatal::{Fatal, FatalReason};
+use crate::journal::{AppendError, Commit, Journal};
+use crate::network::port::CoreNetwork;
+use crate::push::code::Code;
+use crate::sms::segment::SUBMITS_OCTETS_MAX;
+use crate::smsc::core::{Core, NotificationKind};
+use crate::smsc::msn_queues::mix;
+use crate::smsc::pushes::PushIndex;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// When an answer may leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// After a sync to the device that covers the record: survives a power cut.
+    Power,
+    /// As soon as the record is in the mapping: survives the death of the process.
+    Process,
+}
+
+/// The shard that owns `msn`, of `shards`.
+pub fn shard_of(msn: Msn, shards: usize) -> usize {
+    ((u128::from(mix(msn.value())) * shards as u128) >> 64) as usize
+}
+
+/// A notification that wants to be sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NotificationOrder {
+    /// The push.
+    pub push: PushIndex,
+    /// E5 or E7.
+    pub kind: NotificationKind,
+}
+
+/// One shard's engine.
+pub struct Shard {
+    number: usize,
+    shards: usize,
+    durability: Durability,
+    registry: Arc<Registry>,
+    contracts: ContractTable,
+    core: Core,
+    journal: Journal,
+    billing: BillingLog,
+    network: Box<dyn CoreNetwork + Send>,
+    intake_paused: bool,
+    message_reference: u8,
+    concatenation_reference: u8,
+    scratch: Box<Scratch>,
+    submits: Box<[u8; SUBMITS_OCTETS_MAX]>,
+    /// Ended records that are not durable yet, in the order of their sequences.
+    ended: VecDeque<(u64, PushIndex)>,
+    notifications: VecDeque<NotificationOrder>,
+    cleaning: Option<cleaning::Cleaning>,
+    cleaning_looked_ms: u64,
+    journal_polled_ms: u64,
+    random: u64,
+    /// Faults to rehearse.
+    injections: Vec<Injection>,
+    /// New pushes seen, for the rehearsals.
+    pushes_seen: u64,
+    counted: figures::Counted,
+}
+
+impl Shard {
+    /// This shard's number, from 0.
+    pub fn number(&self) -> usize {
+        self.number
+    }
+
+    /// The journal's durable mark: answers gated by a lower sequence may leave.
+    pub fn durable(&self) -> u64 {
+        match self.durability {
+            Durability::Power => self.journal.durable(),
+            Durability::Process => self.journal.appended(),
+        }
+    }
+
+    /// Takes new registrations.
+    pub fn set_registry(&mut self, registry: Arc<Registry>) {
+        self.registry = registry;
+    }
+
+    /// The registrations in force.
+    pub fn registry(&self) -> &Arc<Registry> {
+        &self.registry
+    }
+
+    /// The contracts of this shard's slice.
+    pub fn contracts_mut(&mut self) -> &mut ContractTable {
+        &mut self.contracts
+    }
+
+    /// While paused, new pushes are answered 8004.
+    pub fn pause(&mut self, paused: bool) {
+        self.intake_paused = paused;
+    }
+
+    /// What must be synced next; `None` when nothing new was appended or durability does not ask for it.
+    pub fn begin_commit(&mut self) -> Option<Commit> {
+        match self.durability {
+            Durability::Power => self.journal.begin_commit(),
+            Durability::Process => None,
+        }
+    }
+
+    /// The files of `commit` are synced.
+    pub fn finish_commit(&mut self, commit: &Commit) {
+        self.journal.finish_commit(commit);
+    }
+
+    /// One turn of work that is due by `now_ms`, bounded; whether there was any.
+    pub fn turn(&mut self, now_ms: u64, budget: &TurnBudget) -> bool {
+        let mut busy = self.settle_durable(now_ms);
+        self.core.handle_time(now_ms, budget.timers);
+        busy |= self.take_outcomes(now_ms, budget.outcomes);
+        busy |= self.start_attempts(now_ms, budget.attempts);
+        busy |= self.carry_out_effects(now_ms);
+        busy |= self.clean(now_ms);
+        busy
+    }
+
+    /// The next notification to send.
+    pub fn take_notification(&mut self) -> Option<NotificationOrder> {
+        self.notifications.pop_front()
+    }
+
+    /// When [`Shard::turn`] has work again if nothing else happens.
+    pub fn next_due_ms(&self) -> Option<u64> {
+        [self.core.next_due_ms(), self.network.next_due_ms()].into_iter().flatten().min()
+    }
+
+    /// Attempts in the core network.
+    pub fn in_flight(&self) -> usize {
+        self.network.in_flight()
+    }
+
+    /// Whether everything appended is durable and every durable ending is settled.
+    pub fn is_settled(&self) -> bool {
+        self.durable() >= self.journal.appended() && self.ended.is_empty()
+    }
+
+    /// The counters and gauges of this shard.
+    pub fn figures(&self) -> figures::Figures<'_> {
+        figures::Figures { shard: self }
+    }
+
+    /// The fault that is to be rehearsed on this new push.
+    fn rehearse(&mut self) -> Result<(), Code> {
+        self.pushes_seen += 1;
+        let due = self.injections.iter().find(|injection| {
+            injection.at == self.pushes_seen && injection.kind != InjectionKind::SyncFailure
+        });
+        match due.map(|injection| injection.kind) {
+            None | Some(InjectionKind::SyncFailure) => Ok(()),
+            Some(InjectionKind::InternalError) => Err(Code::INTERNAL),
+            Some(InjectionKind::NotDurable) => Err(Code::NOT_DURABLE),
+            Some(InjectionKind::Overload) => Err(Code::OVERLOAD),
+            Some(InjectionKind::StorageFull) => Err(Code::STORAGE_FULL),
+            Some(InjectionKind::Panic) => panic!("a rehearsed panic (--inject panic)"),
+            Some(InjectionKind::Stall) => loop {
+                std::thread::park();
+            },
+        }
+    }
+
+    /// A step of a small generator (xorshift64*): jitter needs no more.
+    fn next_random(&mut self) -> u64 {
+        self.random ^= self.random >> 12;
+        self.random ^= self.random << 25;
+        self.random ^= self.random >> 27;
+        self.random.wrapping_mul(0x2545_F491_4F6C_DD1D)
+    }
+}
+
+/// The journal keeps a reserve for everything that follows from what it accepted; if even that is gone, going on
+/// would mean forgetting.
+fn fatal_if_full<T>(appended: Result<T, AppendError>) -> T {
+    appended.unwrap_or_else(|error| {
+        Fatal::new(FatalReason::StorageFull, format!("the journal has no room to finish what was accepted ({error})"))
+            .end_process()
+    })
+}
+
+/// How much one turn may do.
+#[derive(Clone, Copy, Debug)]
+pub struct TurnBudget {
+    /// Timers expired.
+    pub timers: usize,
+    /// Attempts begun.
+    pub attempts: usize,
+    /// Outcomes taken.
+    pub outcomes: usize,
+}
+
+/// Seconds that a refused push client is asked to wait; `None` for codes without Retry-After.
+pub fn retry_after_seconds(code: Code) -> Option<u16> {
+    match code {
+        Code::RATE | Code::OVERLOAD => Some(1),
+        Code::TOO_MANY_WAITING => Some(5),
+        Code::PAUSED => Some(10),
+        Code::STORAGE_FULL => Some(30),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_msn_has_one_owner_and_the_slices_are_even() {
+        let mut owned = [0u32; 3];
+        for number in 0..30_000 {
+            let msn = Msn::from_value(9_000_000_000 + number).expect("a legal msn");
+            owned[shard_of(msn, 3)] += 1;
+        }
+        assert!(owned.iter().all(|&count| (9_500..10_500).contains(&count)), "{owned:?}");
+        assert_eq!(shard_of(Msn::ALL, 1), 0);
+    }
+}

@@ -1,0 +1,268 @@
+//! Opening a shard: its journal is replayed into an empty message center, and what was unfinished goes on.
+
+use super::endings::{accepted_event, identity};
+use super::figures::Counted;
+use super::{Durability, Shard};
+use crate::config::Injection;
+use crate::billing::{BillingError, BillingLog, Event, EventKind};
+use crate::gateway::contracts::ContractTable;
+use crate::gateway::registration::Registry;
+use crate::journal::{
+    ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError, Position, Record, RecoveryReport,
+    SegmentFactory,
+};
+use crate::network::port::CoreNetwork;
+use crate::push::code::Code;
+use crate::sms::segment::SUBMITS_OCTETS_MAX;
+use crate::smsc::alerts::AlertIdentity;
+use crate::smsc::core::{Core, CoreLimits, NewPush};
+use crate::smsc::recovery::{RecoveredEnd, Recovery};
+use crate::smsc::state::State;
+use std::collections::VecDeque;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What a shard is made of.
+pub struct ShardConfig {
+    /// This shard, from 0.
+    pub number: usize,
+    /// All shards.
+    pub shards: usize,
+    /// When answers may leave.
+    pub durability: Durability,
+    /// Bounds of the message center.
+    pub limits: CoreLimits,
+    /// The journal's sizes.
+    pub journal: JournalConfig,
+    /// Seed of the jitter.
+    pub seed: u64,
+    /// Faults to rehearse.
+    pub injections: Vec<Injection>,
+}
+
+/// What recovery found.
+#[derive(Debug)]
+pub struct ShardReport {
+    /// The journal's own report.
+    pub journal: RecoveryReport,
+    /// Pushes that go on.
+    pub live: usize,
+    /// Billing events that were missing and have been added.
+    pub billed: u64,
+}
+
+/// Why a shard could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The billing log.
+    #[error(transparent)]
+    Billing(#[from] BillingError),
+    /// More unfinished pushes than the configuration allows.
+    #[error("the journal holds {0} more unfinished pushes than --pushes-max allows; start with a larger one")]
+    TooManyPushes(u64),
+    /// A record whose checksum holds says something impossible.
+    #[error("journal record {sequence} has an impossible {what}; keep the directory and report it")]
+    Impossible {
+        /// The record's sequence.
+        sequence: u64,
+        /// The field.
+        what: &'static str,
+    },
+}
+
+impl Shard {
+    /// Opens the shard in `directory` (its own folder of the data directory).
+    pub fn open(
+        directory: &Path,
+        config: &ShardConfig,
+        factory: &SegmentFactory,
+        network: Box<dyn CoreNetwork + Send>,
+        registry: Arc<Registry>,
+        now_ms: u64,
+    ) -> Result<(Self, ShardReport), OpenError> {
+        let mut recovery = Recovery::new(Core::new(config.limits, now_ms));
+        let mut billable = Billable { first_push_id: u64::MAX, positions: Vec::new() };
+        let mut impossible = None;
+        let (journal, report) = Journal::open(
+            &directory.join("journal"),
+            config.journal.clone(),
+            factory,
+            &mut |position, sequence, record| {
+                billable.note(position, sequence, &record);
+                if let Err(what) = replay(&mut recovery, position, &record) {
+                    impossible.get_or_insert((sequence, what));
+                }
+            },
+        )?;
+        if let Some((sequence, what)) = impossible {
+            return Err(OpenError::Impossible { sequence, what });
+        }
+        let (billing, billed) = billable.settle(&directory.join("billing"), config.number as u16, &journal)?;
+        let mut journal = journal;
+        for position in recovery.live_positions() {
+            journal.hold(Position::from_bits(position));
+        }
+        let core = recovery.finish(now_ms).map_err(OpenError::TooManyPushes)?;
+        let mut shard = Self {
+            number: config.number,
+            shards: config.shards,
+            durability: config.durability,
+            registry,
+            contracts: ContractTable::with_capacity(0),
+            core,
+            journal,
+            billing,
+            network,
+            intake_paused: false,
+            message_reference: 0,
+            concatenation_reference: 0,
+            scratch: Box::default(),
+            submits: Box::new([0; SUBMITS_OCTETS_MAX]),
+            ended: VecDeque::with_capacity(1024),
+            notifications: VecDeque::with_capacity(1024),
+            cleaning: None,
+            cleaning_looked_ms: 0,
+            journal_polled_ms: 0,
+            random: config.seed | 1,
+            injections: config.injections.clone(),
+            pushes_seen: 0,
+            counted: Counted::default(),
+        };
+        shard.carry_out_effects(now_ms);
+        let live = shard.core.live();
+        Ok((shard, ShardReport { journal: report, live, billed }))
+    }
+}
+
+/// The journal records that must have a billing event.
+struct Billable {
+    first_push_id: u64,
+    positions: Vec<Position>,
+}
+
+impl Billable {
+    fn note(&mut self, position: Position, sequence: u64, record: &Record<'_>) {
+        let push_id = match record {
+            // A record that cleaning copied forward keeps its push's number, and its event is there.
+            Record::Accepted(accepted) if accepted.push_id.to_native() == sequence => sequence,
+            Record::Ended(ended) => ended.push_id.to_native(),
+            _ => return,
+        };
+        self.first_push_id = self.first_push_id.min(push_id);
+        self.positions.push(position);
+    }
+
+    /// Opens the billing log and adds the events that it lacks: the crash came between the record and the event.
+    fn settle(
+        self,
+        directory: &Path,
+        shard: u16,
+        journal: &Journal,
+    ) -> Result<(BillingLog, u64), OpenError> {
+        let mut billing = BillingLog::open(directory, shard, self.first_push_id)?;
+        let mut billed = 0;
+        for position in self.positions {
+            let event = match journal.read(position) {
+                Ok((_, Record::Accepted(accepted))) => accepted_event(accepted, shard),
+                Ok((_, Record::Ended(ended))) => ended_event(ended, shard),
+                _ => continue,
+            };
+            billed += u64::from(billing.ensure(&event)?);
+        }
+        billing.end_recovery();
+        Ok((billing, billed))
+    }
+}
+
+fn replay(recovery: &mut Recovery, position: Position, record: &Record<'_>) -> Result<(), &'static str> {
+    match record {
+        Record::Accepted(accepted) => recovery.restore_accepted(new_push(accepted, position)?),
+        Record::Progress(progress) => recovery.restore_progress(
+            progress.push_id.to_native(),
+            progress.delivered_mask.to_native(),
+            progress.attempts.to_native(),
+        ),
+        Record::CancelAccepted(cancel) => recovery.restore_cancel(cancel.push_id.to_native()),
+        Record::Ended(ended) => recovery.restore_ended(end_of(ended)?, ended.delivered),
+        Record::Notified(notified) => recovery.restore_notified(notified.push_id.to_native()),
+        Record::Key(key) => recovery.restore_ended(
+            RecoveredEnd {
+                push_id: key.push_id.to_native(),
+                key: key.fingerprint.to_native(),
+                content_digest: key.content_digest.to_native(),
+                state: State::from_number(key.state).filter(|state| state.is_final()).ok_or("state")?,
+                code: Code::from_number(key.code.to_native()).ok_or("code")?,
+                ended_ms: key.ended_ms.to_native(),
+                segments: key.segments,
+                domain: 0,
+                tp_status: 0,
+            },
+            0,
+        ),
+        Record::Opened(_) => {}
+    }
+    Ok(())
+}
+
+fn new_push(accepted: &ArchivedAccepted<'_>, position: Position) -> Result<NewPush, &'static str> {
+    let (msn, class) = identity(accepted).ok_or("msn or class")?;
+    if !(1..=10).contains(&accepted.segments) {
+        return Err("number of segments");
+    }
+    let alert_key = accepted.alert_key_fingerprint.to_native();
+    let alert = (alert_key != 0).then(|| AlertIdentity {
+        key: alert_key,
+        alert: accepted.alert_fingerprint.to_native(),
+        sequence: accepted.alert_sequence,
+    });
+    Ok(NewPush {
+        push_id: accepted.push_id.to_native(),
+        position: position.to_bits(),
+        key: accepted.key_fingerprint.to_native(),
+        content_digest: accepted.content_digest.to_native(),
+        msn,
+        class,
+        segments: accepted.segments,
+        expires_ms: accepted.expires_ms.to_native(),
+        wants_notification: accepted.wants_notification,
+        single_attempt: accepted.single_attempt,
+        alert,
+    })
+}
+
+fn end_of(ended: &ArchivedEnded) -> Result<RecoveredEnd, &'static str> {
+    Ok(RecoveredEnd {
+        push_id: ended.push_id.to_native(),
+        key: ended.key_fingerprint.to_native(),
+        content_digest: ended.content_digest.to_native(),
+        state: State::from_number(ended.state).filter(|state| state.is_final()).ok_or("state")?,
+        code: Code::from_number(ended.code.to_native()).ok_or("code")?,
+        ended_ms: ended.ended_ms.to_native(),
+        segments: ended.segments,
+        domain: ended.domain,
+        tp_status: ended.tp_status,
+    })
+}
+
+/// The billing event of a final state, as the journal keeps it.
+fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
+    Event {
+        event: EventKind::Final,
+        sequence: ended.push_id.to_native(),
+        at_ms: ended.ended_ms.to_native(),
+        accepted_ms: ended.accepted_ms.to_native(),
+        msn: ended.msn.to_native(),
+        xpid: ended.xpid.to_native(),
+        code: ended.code.to_native(),
+        class: ended.class,
+        kind: ended.kind,
+        segments: ended.segments,
+        delivered: ended.delivered,
+        withdrawn: ended.withdrawn,
+        domain: ended.domain,
+        shard,
+    }
+}

@@ -1,0 +1,38 @@
+//! Small conversions between what the journal keeps and what the rooms speak.
+
+use crate::calendar;
+use crate::gateway::registration::Svcinst;
+use crate::ids::{REQID_OCTETS_MAX, Reqid};
+use crate::sms::relay::{self, OriginatingAddress};
+
+/// A reqid as the journal keeps it.
+pub(super) fn reqid_octets(reqid: Reqid) -> ([u8; REQID_OCTETS_MAX], u8) {
+    let mut octets = [0; REQID_OCTETS_MAX];
+    let bytes = reqid.as_bytes();
+    octets[..bytes.len()].copy_from_slice(bytes);
+    (octets, bytes.len() as u8)
+}
+
+/// TP-Service-Centre-Time-Stamp of a moment: local time, zone +9 h.
+pub(super) fn scts(unix_ms: u64) -> [u8; 7] {
+    let civil = calendar::jst(unix_ms);
+    relay::scts_jst(civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second)
+}
+
+/// Service instruction values from the journal's octet.
+pub(super) fn svcinst(bits: u8) -> Svcinst {
+    Svcinst::from_bits(bits)
+}
+
+/// The originating address of a sender that the registration no longer has.
+pub(super) fn originating_address(sender: &[u8]) -> OriginatingAddress {
+    std::str::from_utf8(sender)
+        .ok()
+        .and_then(|text| OriginatingAddress::parse(text).ok())
+        .unwrap_or_else(unknown_sender)
+}
+
+/// What a terminal shows when the sender's text, checked at registration, cannot be read back.
+fn unknown_sender() -> OriginatingAddress {
+    OriginatingAddress::from_digits(b"0").expect("one digit is an address")
+}

@@ -1,0 +1,109 @@
+//! UCS-2 as terminals use it: UTF-16 code units, big-endian, surrogate pairs included.
+
+/// Code units that `text` takes.
+pub fn ucs2_units(text: &str) -> usize {
+    let mut units = 0;
+    // Sums over 64 octets stay within one octet, which lets the compiler add sixteen at a time.
+    for chunk in text.as_bytes().chunks(64) {
+        let starts = chunk.iter().map(|&octet| u8::from(octet as i8 >= -0x40)).sum::<u8>();
+        let pairs = chunk.iter().map(|&octet| u8::from(octet >= 0xf0)).sum::<u8>();
+        units += usize::from(starts) + usize::from(pairs);
+    }
+    units
+}
+
+/// Writes as many whole characters of `text` as fit into `out` and returns the octets of text read and the
+/// octets written. A surrogate pair is never split.
+pub(crate) fn encode_ucs2(text: &str, out: &mut [u8]) -> (usize, usize) {
+    let source = text.as_bytes();
+    let (mut read, mut written) = (0, 0);
+    // Runs of three-octet characters, as in Japanese text, four at a time.
+    while let (Some(twelve), Some(target)) =
+        (source[read..].first_chunk::<12>(), out[written..].first_chunk_mut::<8>())
+    {
+        if let Some(units) = four_three_octet_characters(twelve) {
+            *target = units;
+            read += 12;
+            written += 8;
+            continue;
+        }
+        let Some((character_read, character_written)) = encode_one(&text[read..], &mut out[written..]) else {
+            return (read, written);
+        };
+        read += character_read;
+        written += character_written;
+    }
+    while let Some((character_read, character_written)) = encode_one(&text[read..], &mut out[written..]) {
+        read += character_read;
+        written += character_written;
+    }
+    (read, written)
+}
+
+/// Appends the text of big-endian code units to `text`: U+FFFD for each lone surrogate and for an odd octet at
+/// the end.
+pub fn decode_ucs2(octets: &[u8], text: &mut String) {
+    let (units, rest) = octets.as_chunks::<2>();
+    let units = units.iter().map(|&unit| u16::from_be_bytes(unit));
+    text.extend(char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)));
+    if !rest.is_empty() {
+        text.push(char::REPLACEMENT_CHARACTER);
+    }
+}
+
+/// The code unit of a three-octet sequence.
+const fn widen(lead: u8, middle: u8, last: u8) -> u16 {
+    (lead as u16) << 12 | (middle as u16 & 0x3f) << 6 | (last as u16 & 0x3f)
+}
+
+fn four_three_octet_characters(octets: &[u8; 12]) -> Option<[u8; 8]> {
+    let leads = u32::from_le_bytes([octets[0], octets[3], octets[6], octets[9]]);
+    if leads & 0xf0f0_f0f0 != 0xe0e0_e0e0 {
+        return None;
+    }
+    let unit = |at: usize| widen(octets[at], octets[at + 1], octets[at + 2]).to_be_bytes();
+    let [a, b, c, d] = [unit(0), unit(3), unit(6), unit(9)];
+    Some([a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]])
+}
+
+fn encode_one(text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
+    let character = text.chars().next()?;
+    let mut units = [0; 2];
+    let units = character.encode_utf16(&mut units);
+    let written = units.len() * 2;
+    let target = out.get_mut(..written)?;
+    for (unit, octets) in units.iter().zip(target.as_chunks_mut::<2>().0) {
+        *octets = unit.to_be_bytes();
+    }
+    Some((character.len_utf8(), written))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_every_width_reads_back() {
+        let text = "aé漢字かな交じり文😀\u{10ffff}z漢字漢字漢字漢字a";
+        let mut out = [0; 140];
+        let (read, written) = encode_ucs2(text, &mut out);
+        assert_eq!((read, written), (text.len(), ucs2_units(text) * 2));
+        let mut back = String::new();
+        decode_ucs2(&out[..written], &mut back);
+        assert_eq!(back, text);
+    }
+
+    #[test]
+    fn a_surrogate_pair_that_does_not_fit_stays_out() {
+        let mut out = [0; 6];
+        assert_eq!(encode_ucs2("ab😀", &mut out), (2, 4));
+        assert_eq!(encode_ucs2("a😀b", &mut out), (5, 6));
+    }
+
+    #[test]
+    fn lone_surrogates_and_odd_octets_become_replacement_characters() {
+        let mut text = String::new();
+        decode_ucs2(&[0xd8, 0x3d, 0x00, 0x41, 0x00], &mut text);
+        assert_eq!(text, "\u{fffd}A\u{fffd}");
+    }
+}

@@ -1,0 +1,1 @@
+//! Where a segment had better end: between grapheme clusters.

@@ -1,0 +1,15 @@
+//! The message center: it stores, retries, expires, cancels and replaces pushes, and says when to notify.
+//!
+//! Pure: no I/O, no clock, no threads. [`core::Core`] is the state machine; the other files are its parts.
+
+pub mod alerts;
+pub mod core;
+pub mod keys;
+pub mod lanes;
+pub mod msn_queues;
+pub mod notification_schedule;
+pub mod pushes;
+pub mod recovery;
+pub mod retry;
+pub mod state;
+pub mod timer_wheel;

@@ -1,0 +1,179 @@
+//! The engine of a drill: this very executable, started a second time as `hayauma`, and its other commands.
+
+use super::DrillError;
+use crate::os::{self, Memory};
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// First argument that turns this executable into the engine.
+pub const ENGINE_ARGUMENT: &str = "__engine";
+
+/// How long an engine may take to become healthy: on a new directory it fills its journal with zeros.
+const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
+/// How long it may take to drain and end.
+const STOPPED_WITHIN: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_millis(5);
+/// Lines of the engine's log that an error shows.
+const LOG_LINES: usize = 5;
+
+/// A running engine; dropping it kills it.
+pub(super) struct Engine {
+    child: Child,
+    pub(super) listen: SocketAddr,
+    pub(super) started_within: Duration,
+    log: PathBuf,
+}
+
+/// How the engine is started.
+pub(super) struct Start<'a> {
+    pub(super) data_dir: &'a Path,
+    pub(super) log: &'a Path,
+    pub(super) durability: &'a str,
+    pub(super) shards: usize,
+    pub(super) cpus: &'a [usize],
+    pub(super) more: &'a [String],
+}
+
+impl Engine {
+    /// Starts an engine on free ports and waits until it is healthy.
+    pub(super) fn start(start: &Start<'_>) -> Result<Self, DrillError> {
+        let begun = Instant::now();
+        let (listen, admin) =
+            free_addresses().map_err(|source| DrillError::System { doing: "find free ports", source })?;
+        let shards = start.shards.to_string();
+        let mut command = command();
+        command.args(["serve", "--listen", &listen.to_string(), "--admin", &admin.to_string()]);
+        command.arg("--data-dir").arg(start.data_dir);
+        command.args(["--durability", start.durability, "--shards", &shards, "--log", "warn"]);
+        if !start.cpus.is_empty() {
+            command.args(["--cpus", &os::format_cpus(start.cpus)]);
+        }
+        command.args(start.more);
+        let child = log_into(start.log)
+            .and_then(|(stdout, stderr)| {
+                // A process group of its own: Ctrl-C is for the load generator, which then stops the engine in order.
+                command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0).spawn()
+            })
+            .map_err(|source| DrillError::System { doing: "start the engine's process", source })?;
+        let mut engine = Self { child, listen, started_within: Duration::ZERO, log: start.log.to_owned() };
+        engine.await_health(admin)?;
+        engine.started_within = begun.elapsed();
+        Ok(engine)
+    }
+
+    /// CPU time used so far.
+    pub(super) fn cpu_time(&self) -> Duration {
+        os::cpu_time_of(self.child.id()).unwrap_or_default()
+    }
+
+    /// Memory now and at its peak.
+    pub(super) fn memory(&self) -> Memory {
+        os::memory_of(self.child.id()).unwrap_or_default()
+    }
+
+    /// An error if the engine has ended by itself.
+    pub(super) fn check(&mut self) -> Result<(), DrillError> {
+        match self.child.try_wait() {
+            Ok(Some(status)) => {
+                Err(DrillError::EngineEnded { status: status.to_string(), log: last_lines(&self.log) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Asks it to end by SIGTERM and waits; exit status 0 is the only good one.
+    pub(super) fn stop(mut self) -> Result<Duration, DrillError> {
+        self.check()?;
+        let begun = Instant::now();
+        // SAFETY: no memory is involved, and the process is our child and not yet waited for, so the id is its.
+        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        while begun.elapsed() < STOPPED_WITHIN {
+            match self.child.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(begun.elapsed()),
+                Ok(Some(_)) => self.check()?,
+                _ => std::thread::park_timeout(LOOK),
+            }
+        }
+        Err(DrillError::EngineHangs { seconds: STOPPED_WITHIN.as_secs(), log: last_lines(&self.log) })
+    }
+
+    fn await_health(&mut self, admin: SocketAddr) -> Result<(), DrillError> {
+        let deadline = Instant::now() + HEALTHY_WITHIN;
+        while Instant::now() < deadline {
+            self.check()?;
+            if is_healthy(admin) {
+                return Ok(());
+            }
+            std::thread::park_timeout(LOOK);
+        }
+        Err(DrillError::EngineUnhealthy { seconds: HEALTHY_WITHIN.as_secs(), log: last_lines(&self.log) })
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // An engine that was stopped has been waited for, and both calls do nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs another command of the engine to its end and returns what it printed.
+pub(super) fn run_command<A: AsRef<OsStr>>(arguments: &[A]) -> Result<String, DrillError> {
+    let output = command()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|source| DrillError::System { doing: "start an engine command", source })?;
+    if output.status.success() {
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
+    }
+    let words: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect();
+    let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+    Err(DrillError::Command { command: words.join(" "), status: output.status.to_string(), said })
+}
+
+/// This executable as the engine.
+fn command() -> Command {
+    // The link in /proc leads to this executable even if its file was replaced meanwhile.
+    let mut command = Command::new("/proc/self/exe");
+    command.arg0("hayauma").arg(ENGINE_ARGUMENT);
+    command
+}
+
+fn log_into(path: &Path) -> std::io::Result<(File, File)> {
+    let log = OpenOptions::new().create(true).append(true).open(path)?;
+    Ok((log.try_clone()?, log))
+}
+
+/// Two addresses of loopback that were free just now.
+fn free_addresses() -> std::io::Result<(SocketAddr, SocketAddr)> {
+    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok((first.local_addr()?, second.local_addr()?))
+}
+
+fn is_healthy(admin: SocketAddr) -> bool {
+    let ask = || -> std::io::Result<bool> {
+        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.take(4_096).read_to_end(&mut answer)?;
+        Ok(answer.starts_with(b"HTTP/1.1 200"))
+    };
+    ask().unwrap_or(false)
+}
+
+fn last_lines(log: &Path) -> String {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ");
+    if tail.is_empty() { "its log is empty".to_owned() } else { format!("its log ends with\n  {tail}") }
+}

@@ -1,0 +1,36 @@
+//! The load generator of Hayauma: push clients on plain threads, a notification sink, and a ledger that matches every
+//! accepted push with its one notification.
+//!
+//! It uses the engine's identifiers and nothing of its runtime: the measuring instrument is not the scheduler under
+//! test. A [`plan::Plan`] says what to send, [`run::run`] sends it, a [`sink::Sink`] takes the notifications, and
+//! the [`run::Outcome`] holds the ledger's balance and the latencies.
+
+pub mod bare;
+pub mod cli;
+pub mod clock;
+pub mod console;
+pub mod drill;
+pub mod latency;
+pub mod ledger;
+pub mod limits;
+pub mod machine;
+pub mod mix;
+pub mod msns;
+pub mod os;
+pub mod plan;
+pub mod random;
+pub mod reqid;
+pub mod run;
+pub mod schedule;
+pub mod sender;
+pub mod sink;
+pub mod summary;
+pub mod text;
+
+mod answer;
+mod flat;
+mod format;
+mod http;
+mod notification;
+mod template;
+mod texts;

@@ -1,0 +1,140 @@
+//! The destination numbers of a run.
+
+use crate::random::splitmix;
+use hayauma::ids::Msn;
+use std::sync::Arc;
+
+/// Which msns the pushes go to.
+#[derive(Clone, Debug)]
+pub enum Msns {
+    /// `count` consecutive numbers from `first` on.
+    Range {
+        /// The lowest number.
+        first: Msn,
+        /// How many; at least one, and `first` + `count` stays within the eleven digits.
+        count: u64,
+    },
+    /// Exactly these, at least one.
+    List(Arc<[Msn]>),
+}
+
+impl Msns {
+    /// A range given as `FIRST`, `FIRST:COUNT` or `FIRST-LAST`, e.g. `09000000000:100000`; else a sentence.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let refuse = || {
+            format!(
+                "\"{text}\" is not a range of msns: write FIRST:COUNT or FIRST-LAST, e.g. 09000000000:100000."
+            )
+        };
+        let msn = |digits: &str| Msn::parse(digits.as_bytes()).ok_or_else(refuse);
+        let (first, count) = if let Some((first, count)) = text.split_once(':') {
+            (msn(first)?, count.parse().map_err(|_| refuse())?)
+        } else if let Some((first, last)) = text.split_once('-') {
+            let (first, last) = (msn(first)?, msn(last)?);
+            (first, (last.value() + 1).saturating_sub(first.value()))
+        } else {
+            (msn(text)?, 1)
+        };
+        let fits = first
+            .value()
+            .checked_add(count)
+            .is_some_and(|end| Msn::from_value(end.wrapping_sub(1)).is_some());
+        if count == 0 || !fits {
+            return Err(refuse());
+        }
+        Ok(Self::Range { first, count })
+    }
+
+    /// How many different numbers there are.
+    pub fn count(&self) -> u64 {
+        match self {
+            Self::Range { count, .. } => *count,
+            Self::List(list) => list.len() as u64,
+        }
+    }
+
+    /// The number at `position`, which is below `count`.
+    pub fn at(&self, position: u64) -> Msn {
+        match self {
+            Self::Range { first, .. } => Msn::from_value(first.value() + position).unwrap_or(*first),
+            Self::List(list) => list[position as usize],
+        }
+    }
+}
+
+/// The msn of every push of a run: each number comes up once before any comes up again, in an order that jumps
+/// about the range, so that neighbours in time are strangers in the table.
+#[derive(Clone, Debug)]
+pub struct Destinations {
+    msns: Msns,
+    count: u64,
+    stride: u64,
+    offset: u64,
+}
+
+impl Destinations {
+    /// The order of `msns` under `seed`. There must be at least one msn.
+    pub fn new(msns: Msns, seed: u64) -> Self {
+        let count = msns.count();
+        assert!(count > 0, "a run needs an msn");
+        let mut stride = splitmix(seed) % count;
+        // A stride without a common divisor visits every position before it returns to the first.
+        while greatest_common_divisor(stride, count) != 1 {
+            stride = (stride + 1) % count.max(2);
+        }
+        Self { msns, count, stride, offset: splitmix(seed.wrapping_add(1)) % count }
+    }
+
+    /// The msn of push `index`.
+    pub fn of(&self, index: u64) -> Msn {
+        let position = (u128::from(index % self.count) * u128::from(self.stride) + u128::from(self.offset))
+            % u128::from(self.count);
+        self.msns.at(position as u64)
+    }
+}
+
+fn greatest_common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges_are_read_and_senseless_ones_are_refused_in_one_sentence() {
+        assert_eq!(Msns::parse("09000000000:100000").expect("legal").count(), 100_000);
+        assert_eq!(Msns::parse("09000000000-09000000009").expect("legal").count(), 10);
+        assert_eq!(Msns::parse("09012345678").expect("legal").at(0).to_string(), "09012345678");
+        for wrong in [
+            "",
+            "19000000000:5",
+            "09000000000:0",
+            "09000000009-09000000000",
+            "09999999999:2",
+            "090:x",
+            "09000000000:18446744073709551615",
+        ] {
+            let sentence = Msns::parse(wrong).expect_err(wrong);
+            assert!(sentence.ends_with('.') && sentence.contains(wrong), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn every_msn_comes_up_once_before_any_comes_up_again() {
+        for count in [1, 2, 3, 10, 97, 1_000] {
+            for seed in 0..5 {
+                let range = Msns::Range { first: Msn::from_value(9_000_000_000).expect("legal"), count };
+                let order = Destinations::new(range, seed);
+                let mut seen: Vec<u64> = (0..count).map(|index| order.of(index).value()).collect();
+                seen.sort_unstable();
+                seen.dedup();
+                assert_eq!(seen.len() as u64, count, "count {count} seed {seed}");
+                assert_eq!(order.of(count), order.of(0));
+            }
+        }
+    }
+}

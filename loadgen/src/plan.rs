@@ -1,0 +1,215 @@
+//! What a run is to do: everything that is fixed before its first push.
+
+use crate::limits::{
+    ANSWER_WITHIN, CONNECTIONS_MAX, LINGER, PIPELINE_REQUESTS_MAX, PUSHES_MAX, RATE_PER_SECOND_MAX,
+    RECONNECT_FOR, STALL_AFTER, THREADS_MAX,
+};
+use crate::mix::Mix;
+use crate::msns::Msns;
+use crate::reqid::RunId;
+use hayauma::ids::{Class, Msn, Xpid};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A run. Build one with `Plan::new` and change what differs.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Where the engine takes pushes.
+    pub target: SocketAddr,
+    /// The registration the pushes are sent under.
+    pub xpid: Xpid,
+    /// The registration's bearer token, if it has one.
+    pub token: Option<String>,
+    /// The class of all pushes.
+    pub class: Class,
+    /// Hours the message center may keep a push, 0 to 72.
+    pub lifetime_hours: u8,
+    /// Where the pushes go.
+    pub msns: Msns,
+    /// How many pushes.
+    pub pushes: u64,
+    /// What they carry.
+    pub mix: Mix,
+    /// When they are sent.
+    pub load: Load,
+    /// TCP connections, over all threads.
+    pub connections: usize,
+    /// Requests in flight on one connection, at most.
+    pub pipeline: usize,
+    /// Pushes sent and not yet notified (or, without notifications, not yet answered), at most; `None`: no bound.
+    pub window: Option<u64>,
+    /// Whether the pushes ask for a delivery complete notification.
+    pub notify: bool,
+    /// Sending threads.
+    pub threads: usize,
+    /// The CPUs the threads are bound to, one each in turn; empty: not bound.
+    pub cpus: Vec<usize>,
+    /// Chooses shapes and the order of msns; the same seed sends the same pushes.
+    pub seed: u64,
+    /// Goes into every reqid. Two runs with the same id against one engine repeat each other's pushes.
+    pub run: RunId,
+    /// How long to wait for what does not come.
+    pub patience: Patience,
+}
+
+/// When pushes are sent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Load {
+    /// The next push goes out when an earlier one is answered.
+    Closed,
+    /// Push i goes out i / `rate_per_second` after the start, whatever the target does.
+    Open {
+        /// Pushes per second, over all threads.
+        rate_per_second: u64,
+    },
+}
+
+/// Time-outs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Patience {
+    /// How long the target may be away before the run gives up.
+    pub reconnect_for: Duration,
+    /// How long an answer may take before its connection counts as lost.
+    pub answer_within: Duration,
+    /// How long notifications may make no progress before what is missing counts as lost.
+    pub stall_after: Duration,
+    /// How long to listen for surplus notifications once all are there.
+    pub linger: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            reconnect_for: RECONNECT_FOR,
+            answer_within: ANSWER_WITHIN,
+            stall_after: STALL_AFTER,
+            linger: LINGER,
+        }
+    }
+}
+
+/// Why a plan cannot be carried out; each message names the remedy.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum PlanError {
+    /// No pushes, or more than a reqid can number.
+    #[error("{0} pushes cannot be sent: choose 1 to {PUSHES_MAX}.")]
+    Pushes(u64),
+    /// No connection, too many, or fewer than threads.
+    #[error(
+        "{connections} connections for {threads} threads will not do: choose {threads} to {CONNECTIONS_MAX} connections."
+    )]
+    Connections {
+        /// Connections asked for.
+        connections: usize,
+        /// Threads asked for.
+        threads: usize,
+    },
+    /// Pipeline depth out of range.
+    #[error("{0} requests in flight on a connection will not do: choose 1 to {PIPELINE_REQUESTS_MAX}.")]
+    Pipeline(usize),
+    /// Threads out of range.
+    #[error("{0} sending threads will not do: choose 1 to {THREADS_MAX}.")]
+    Threads(usize),
+    /// Rate out of range.
+    #[error("a rate of {0} pushes per second will not do: choose 1 to {RATE_PER_SECOND_MAX}.")]
+    Rate(u64),
+    /// A window without room.
+    #[error("a window of 0 pushes would let nothing out: choose 1 or more.")]
+    Window,
+    /// No destination.
+    #[error("there is no msn to send to: give a range of at least one.")]
+    Msns,
+    /// Lifetime out of range.
+    #[error("a lifetime of {0} hours will not do: choose 0 to 72.")]
+    Lifetime(u8),
+    /// Notifications without a sink.
+    #[error(
+        "the pushes ask for notifications, but the run has no sink to take them: give it one or turn them off."
+    )]
+    NoSink,
+}
+
+impl Plan {
+    /// 1,000 single-segment control and text pushes to the demo's msns, closed loop, one thread.
+    pub fn new(target: SocketAddr) -> Self {
+        Self {
+            target,
+            xpid: Xpid::from_value(100_000_001)
+                .unwrap_or_else(|| unreachable!("an XPID of nine digits is legal")),
+            token: None,
+            class: Class::Standard,
+            lifetime_hours: 24,
+            msns: Msns::Range { first: Msn::from_value(9_000_000_000).unwrap_or(Msn::ALL), count: 100_000 },
+            pushes: 1_000,
+            mix: Mix::emergency(),
+            load: Load::Closed,
+            connections: 4,
+            pipeline: 16,
+            window: None,
+            notify: true,
+            threads: 1,
+            cpus: Vec::new(),
+            seed: 20_261_122,
+            run: RunId::from_time(),
+            patience: Patience::default(),
+        }
+    }
+
+    /// Whether the plan can be carried out.
+    pub fn check(&self) -> Result<(), PlanError> {
+        if self.pushes == 0 || self.pushes > PUSHES_MAX {
+            return Err(PlanError::Pushes(self.pushes));
+        }
+        if self.threads == 0 || self.threads > THREADS_MAX {
+            return Err(PlanError::Threads(self.threads));
+        }
+        if self.connections < self.threads || self.connections > CONNECTIONS_MAX {
+            return Err(PlanError::Connections { connections: self.connections, threads: self.threads });
+        }
+        if self.pipeline == 0 || self.pipeline > PIPELINE_REQUESTS_MAX {
+            return Err(PlanError::Pipeline(self.pipeline));
+        }
+        if let Load::Open { rate_per_second } = self.load
+            && (rate_per_second == 0 || rate_per_second > RATE_PER_SECOND_MAX)
+        {
+            return Err(PlanError::Rate(rate_per_second));
+        }
+        if self.window == Some(0) {
+            return Err(PlanError::Window);
+        }
+        if self.msns.count() == 0 {
+            return Err(PlanError::Msns);
+        }
+        if self.lifetime_hours > 72 {
+            return Err(PlanError::Lifetime(self.lifetime_hours));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_that_cannot_be_carried_out_is_refused_in_one_sentence() {
+        let sound = Plan::new(SocketAddr::from(([127, 0, 0, 1], 1)));
+        assert_eq!(sound.check(), Ok(()));
+        let faults: [fn(&mut Plan); 8] = [
+            |plan| plan.pushes = 0,
+            |plan| plan.threads = 5,
+            |plan| plan.threads = 0,
+            |plan| plan.pipeline = 0,
+            |plan| plan.load = Load::Open { rate_per_second: 0 },
+            |plan| plan.window = Some(0),
+            |plan| plan.msns = Msns::List([].into()),
+            |plan| plan.lifetime_hours = 73,
+        ];
+        for fault in faults {
+            let mut plan = sound.clone();
+            fault(&mut plan);
+            let sentence = plan.check().expect_err("a fault").to_string();
+            assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! One run: senders, the sink's ledger, the wait for the last notification, the outcome.
+
+use crate::clock::Clock;
+use crate::latency::Latencies;
+use crate::ledger::{Ledger, Progress, Tally};
+use crate::limits::{CONNECT_WITHIN, RECONNECT_PAUSE_NS_MAX};
+use crate::msns::Destinations;
+use crate::os;
+use crate::plan::{Plan, PlanError};
+use crate::sender::{Sender, Sent, Shared};
+use crate::sink::Sink;
+use crate::template::{Common, Templates};
+use std::io;
+use std::net::{SocketAddr, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Barrier};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+/// How often a waiting run looks at its progress.
+const LOOK: Duration = Duration::from_millis(10);
+
+/// Why a run could not begin.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The plan cannot be carried out.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The target takes no connections.
+    #[error("{target} takes no connection ({source}): is the engine running and listening there?")]
+    Connect {
+        /// Where it should be.
+        target: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A thread, poll or socket could not be had.
+    #[error("the load generator could not set itself up: {0}.")]
+    Setup(#[from] io::Error),
+}
+
+/// A run under way.
+pub struct Run<'sink> {
+    shared: Arc<Shared>,
+    sink: Option<&'sink Sink>,
+    threads: Vec<JoinHandle<Sent>>,
+    cpu_before: Duration,
+}
+
+/// Ends the sending of a run early.
+#[derive(Clone)]
+pub struct Stopper {
+    shared: Arc<Shared>,
+}
+
+impl Stopper {
+    /// Begins no further push; what is sent is brought to its end.
+    pub fn stop(&self) {
+        self.shared.stop.store(true, Relaxed);
+    }
+}
+
+/// What came of a run.
+#[derive(Clone)]
+pub struct Outcome {
+    /// The book; later notifications still go into it while the sink lives.
+    pub ledger: Arc<Ledger>,
+    /// Its balance when the run ended.
+    pub tally: Tally,
+    /// What the senders measured, over all threads.
+    pub sent: Sent,
+    /// From the intended (open loop) or actual (closed loop) send to the first notification.
+    pub notification_times: Latencies,
+    /// From the first send to the last final answer.
+    pub answered_within: Duration,
+    /// From the first send to the last first notification, or the last answer where none were asked for.
+    pub settled_within: Duration,
+    /// CPU time of this process from the start of the load to the end of the run.
+    pub generator_cpu: Duration,
+}
+
+impl Outcome {
+    /// Whether the ledger is clean, every answer came in its turn and could be read, and no thread gave up.
+    pub fn is_clean(&self) -> bool {
+        self.tally.is_clean() && self.sent.misordered == 0 && self.sent.failure.is_none()
+    }
+}
+
+/// Carries out `plan`, from the first connection to the last notification.
+pub fn run(plan: Plan, sink: Option<&Sink>) -> Result<Outcome, RunError> {
+    Ok(Run::start(plan, sink)?.wait())
+}
+
+impl<'sink> Run<'sink> {
+    /// Makes all connections and starts sending.
+    pub fn start(plan: Plan, sink: Option<&'sink Sink>) -> Result<Self, RunError> {
+        plan.check()?;
+        if plan.notify && sink.is_none() {
+            return Err(PlanError::NoSink.into());
+        }
+        let shared = share(plan);
+        let senders = connect(&shared)?;
+        if let Some(sink) = sink {
+            sink.attach(Arc::clone(&shared.ledger));
+        }
+        let cpu_before = os::own_cpu_time();
+        // All threads exist before the clock starts.
+        let barrier = Arc::new(Barrier::new(senders.len() + 1));
+        let mut threads = Vec::with_capacity(senders.len());
+        for (number, sender) in senders.into_iter().enumerate() {
+            let cpu: Vec<usize> = shared.plan.cpus.iter().copied().cycle().skip(number).take(1).collect();
+            let barrier = Arc::clone(&barrier);
+            threads.push(std::thread::Builder::new().name(format!("sender-{number}")).spawn(move || {
+                // A sender that may run anywhere is only slower.
+                let _ = os::pin_thread(&cpu);
+                barrier.wait();
+                barrier.wait();
+                sender.run()
+            })?);
+        }
+        barrier.wait();
+        shared.ledger.start(shared.ledger.clock().now_ns());
+        barrier.wait();
+        Ok(Self { shared, sink, threads, cpu_before })
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.shared.ledger.progress()
+    }
+
+    /// Its book.
+    pub fn ledger(&self) -> Arc<Ledger> {
+        Arc::clone(&self.shared.ledger)
+    }
+
+    /// A handle that can end the sending early.
+    pub fn stopper(&self) -> Stopper {
+        Stopper { shared: Arc::clone(&self.shared) }
+    }
+
+    /// Waits until all pushes are answered and notified, or notifications make no progress any more.
+    pub fn wait(self) -> Outcome {
+        self.wait_and_watch(|_| ())
+    }
+
+    /// As `wait`, calling `watch` with the progress every few milliseconds.
+    pub fn wait_and_watch(mut self, mut watch: impl FnMut(Progress)) -> Outcome {
+        let mut sent = Sent::default();
+        while !self.threads.iter().all(JoinHandle::is_finished) {
+            watch(self.progress());
+            std::thread::park_timeout(LOOK);
+        }
+        for thread in self.threads.drain(..) {
+            match thread.join() {
+                Ok(measured) => sent.add(&measured),
+                Err(panic) => std::panic::resume_unwind(panic),
+            }
+        }
+        if self.shared.plan.notify {
+            self.await_notifications(&mut watch);
+        }
+        watch(self.progress());
+        self.outcome(sent)
+    }
+
+    fn await_notifications(&self, watch: &mut impl FnMut(Progress)) {
+        let patience = self.shared.plan.patience;
+        let mut seen = self.progress();
+        let mut seen_at = Instant::now();
+        loop {
+            let progress = self.progress();
+            watch(progress);
+            if progress.notified != seen.notified {
+                (seen, seen_at) = (progress, Instant::now());
+            }
+            let complete = progress.notified >= progress.accepted && self.shared.ledger.tally().lost == 0;
+            let limit = if complete { patience.linger } else { patience.stall_after };
+            if seen_at.elapsed() >= limit {
+                return;
+            }
+            std::thread::park_timeout(LOOK);
+        }
+    }
+
+    fn outcome(self, sent: Sent) -> Outcome {
+        let ledger = Arc::clone(&self.shared.ledger);
+        let (start_ns, answer_ns, notification_ns) = ledger.milestones_ns();
+        let within = |end_ns: u64| Duration::from_nanos(end_ns.saturating_sub(start_ns));
+        Outcome {
+            tally: ledger.tally(),
+            sent,
+            notification_times: self.sink.map(Sink::times).unwrap_or_default(),
+            answered_within: within(answer_ns),
+            settled_within: within(answer_ns.max(notification_ns)),
+            generator_cpu: os::own_cpu_time().saturating_sub(self.cpu_before),
+            ledger,
+        }
+    }
+}
+
+fn share(plan: Plan) -> Arc<Shared> {
+    let common = Common {
+        target: plan.target,
+        token: plan.token.as_deref(),
+        xpid: plan.xpid,
+        class: plan.class,
+        lifetime_hours: plan.lifetime_hours,
+        notify: plan.notify,
+    };
+    let destinations = Destinations::new(plan.msns.clone(), plan.seed);
+    let templates = Templates::new(&common, plan.mix.clone(), plan.seed, destinations, plan.run);
+    let ledger = Arc::new(Ledger::new(&plan, Clock::start()));
+    Arc::new(Shared { ledger, templates, stop: AtomicBool::new(false), plan })
+}
+
+/// Makes every connection before anything is sent: a run with fewer than it asked for would measure something else.
+fn connect(shared: &Arc<Shared>) -> Result<Vec<Sender>, RunError> {
+    let plan = &shared.plan;
+    let deadline = Instant::now() + CONNECT_WITHIN;
+    let mut streams: Vec<Vec<TcpStream>> = (0..plan.threads).map(|_| Vec::new()).collect();
+    for number in 0..plan.connections {
+        streams[number % plan.threads].push(connect_one(plan.target, deadline)?);
+    }
+    let senders = streams.into_iter().enumerate();
+    senders.map(|(number, streams)| Ok(Sender::new(Arc::clone(shared), number, streams)?)).collect()
+}
+
+fn connect_one(target: SocketAddr, deadline: Instant) -> Result<TcpStream, RunError> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now()).max(LOOK);
+        match TcpStream::connect_timeout(&target, left) {
+            Ok(stream) => return Ok(stream),
+            Err(_) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_nanos(RECONNECT_PAUSE_NS_MAX));
+            }
+            Err(source) => return Err(RunError::Connect { target, source }),
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! A sending thread: a set of connections, one poll, and the pushes that are its share.
+//!
+//! It renders what is due into the connections that have room, writes, waits, reads answers and enters them into
+//! the ledger. Nothing is allocated per push. A lost connection is made again and what it owed is sent again,
+//! octet by octet the same.
+
+mod connection;
+mod work;
+
+use crate::answer::{Answer, Echo};
+use crate::latency::Latencies;
+use crate::ledger::Ledger;
+use crate::limits::{ALARM_NS_MAX, HOUSEKEEPING_NS, PACING_QUANTUM_NS, WINDOW_RECHECK_NS};
+use crate::os::Alarm;
+use crate::plan::Plan;
+use crate::template::Templates;
+use connection::{Connection, InFlight, Received, State};
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
+use work::Work;
+
+const ALARM: Token = Token(usize::MAX);
+const EVENTS_MAX: usize = 1_024;
+/// A send this long after its intended time counts as late.
+const LATE_NS: u64 = 1_000_000;
+
+/// What all threads of a run share.
+pub(crate) struct Shared {
+    pub(crate) plan: Plan,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) templates: Templates,
+    pub(crate) stop: AtomicBool,
+}
+
+/// What one thread measured.
+#[derive(Clone, Debug, Default)]
+pub struct Sent {
+    /// From the intended (open loop) or first actual (closed loop) send to the final answer.
+    pub answer_times: Latencies,
+    /// From the actual send of a request to its answer.
+    pub service_times: Latencies,
+    /// Open loop: from the intended to the actual send.
+    pub lateness: Latencies,
+    /// Open loop: sends later than a millisecond.
+    pub late: u64,
+    /// Requests sent again after their connection was lost.
+    pub resent: u64,
+    /// Requests sent again because the answer said "come again later".
+    pub retried: u64,
+    /// Connections lost.
+    pub connections_lost: u64,
+    /// Answers out of their turn on a connection.
+    pub misordered: u64,
+    /// Answers that could not be read or belong to no request.
+    pub malformed: u64,
+    /// Why the last connection was lost, if one was.
+    pub last_fault: Option<String>,
+    /// Why the thread gave up, if it did.
+    pub failure: Option<String>,
+}
+
+impl Sent {
+    /// Adds what another thread measured.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.answer_times.add(&other.answer_times);
+        self.service_times.add(&other.service_times);
+        self.lateness.add(&other.lateness);
+        self.late += other.late;
+        self.resent += other.resent;
+        self.retried += other.retried;
+        self.connections_lost += other.connections_lost;
+        self.misordered += other.misordered;
+        self.malformed += other.malformed;
+        self.last_fault = self.last_fault.take().or_else(|| other.last_fault.clone());
+        self.failure = self.failure.take().or_else(|| other.failure.clone());
+    }
+}
+
+/// A thread ready to send: its connections are made.
+pub(crate) struct Sender {
+    shared: Arc<Shared>,
+    number: usize,
+    poll: Poll,
+    alarm: Alarm,
+    connections: Vec<Connection>,
+    /// Connections with room, the longest waiting first.
+    line: VecDeque<usize>,
+    work: Work,
+    in_flight: usize,
+    up: usize,
+    last_up_ns: u64,
+    housekeeping_ns: u64,
+    window_shut: bool,
+    sent: Sent,
+}
+
+impl Sender {
+    /// Takes over connected sockets.
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        number: usize,
+        streams: Vec<std::net::TcpStream>,
+    ) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let alarm = Alarm::new()?;
+        poll.registry().register(&mut SourceFd(&alarm.as_raw_fd()), ALARM, Interest::READABLE)?;
+        let request_octets = shared.templates.octets_max();
+        let mut connections = Vec::with_capacity(streams.len());
+        for (at, stream) in streams.into_iter().enumerate() {
+            stream.set_nonblocking(true)?;
+            stream.set_nodelay(true)?;
+            let mut stream = TcpStream::from_std(stream);
+            poll.registry().register(&mut stream, Token(at), Interest::READABLE | Interest::WRITABLE)?;
+            connections.push(Connection::new(stream, shared.plan.pipeline, request_octets));
+        }
+        let up = connections.len();
+        Ok(Self {
+            work: Work::new(0, 1, 0, None, 0),
+            line: (0..up).collect(),
+            in_flight: 0,
+            last_up_ns: 0,
+            housekeeping_ns: 0,
+            window_shut: false,
+            sent: Sent::default(),
+            shared,
+            number,
+            poll,
+            alarm,
+            connections,
+            up,
+        })
+    }
+
+    /// Sends this thread's share; returns when each push is answered for good, or the target stays away.
+    pub(crate) fn run(mut self) -> Sent {
+        let plan = &self.shared.plan;
+        let ledger = &self.shared.ledger;
+        let (number, stride) = (self.number as u64, plan.threads as u64);
+        self.work = Work::new(number, stride, plan.pushes, ledger.schedule(), ledger.start_ns());
+        self.last_up_ns = ledger.start_ns();
+        if let Err(error) = self.serve() {
+            self.sent.failure = Some(error);
+        }
+        self.sent
+    }
+
+    fn serve(&mut self) -> Result<(), String> {
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            self.dispatch();
+            if self.work.is_done() && self.in_flight == 0 {
+                return Ok(());
+            }
+            let now_ns = self.now_ns();
+            let timeout =
+                self.timeout(now_ns).map_err(|error| format!("the sender's alarm failed: {error}."))?;
+            match self.poll.poll(&mut events, timeout) {
+                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                    return Err(format!("the sender's poll failed: {error}."));
+                }
+                _ => {}
+            }
+            for event in &events {
+                if event.token() != ALARM {
+                    self.handle(event);
+                }
+            }
+            self.keep_house()?;
+        }
+    }
+
+    fn now_ns(&self) -> u64 {
+        self.shared.ledger.clock().now_ns()
+    }
+
+    /// Renders and writes what may go out now.
+    fn dispatch(&mut self) {
+        let now_ns = self.now_ns();
+        let outstanding = self.shared.ledger.outstanding();
+        let window = self.shared.plan.window.map_or(u64::MAX, |window| window.saturating_sub(outstanding));
+        // Several threads share the window; each takes its part of what is left.
+        let mut window = if window == 0 { 0 } else { window.div_ceil(self.shared.plan.threads as u64) };
+        // An open loop spreads what is due over the connections; a closed loop fills each as it comes.
+        let share = match self.work.due(now_ns) {
+            _ if self.shared.ledger.schedule().is_none() => usize::MAX,
+            due => (due.min(window) as usize).div_ceil(self.line.len().max(1)).max(1),
+        };
+        while let Some(&at) = self.line.front() {
+            let room = self.connections[at].room(self.shared.plan.pipeline);
+            let rendered = self.render(at, room.min(share), &mut window);
+            if rendered > 0
+                && let Err(error) = self.connections[at].flush()
+            {
+                self.lose(at, &error.to_string());
+            }
+            // Behind the others if it still has room, out of the line if it has none.
+            if rendered > 0 || room == 0 {
+                self.line.pop_front();
+                self.connections[at].in_line = false;
+                self.line_up(at);
+            }
+            if rendered < room.min(share) {
+                break;
+            }
+        }
+        self.window_shut = window == 0;
+    }
+
+    /// Renders up to `count` requests into connection `at`; returns how many there were.
+    fn render(&mut self, at: usize, count: usize, window: &mut u64) -> usize {
+        let now_ns = self.now_ns();
+        let connection = &mut self.connections[at];
+        for rendered in 0..count {
+            let Some(mut job) = self.work.take(now_ns, *window > 0) else {
+                return rendered;
+            };
+            if job.attempts == 0 {
+                *window -= 1;
+                job.first_sent_ns = now_ns;
+                self.shared.ledger.note_sent(job.index, now_ns);
+                if self.shared.ledger.schedule().is_some() {
+                    let late_ns = now_ns.saturating_sub(self.work.intended_ns(job.index));
+                    self.sent.lateness.record(late_ns);
+                    self.sent.late += u64::from(late_ns > LATE_NS);
+                }
+            }
+            self.shared.templates.render(job.index, &mut connection.output);
+            connection.in_flight.push_back(InFlight { job, sent_ns: now_ns });
+            self.in_flight += 1;
+        }
+        count
+    }
+
+    /// Puts connection `at` into the line if it has room and is not there.
+    fn line_up(&mut self, at: usize) {
+        let connection = &mut self.connections[at];
+        if !connection.in_line && connection.room(self.shared.plan.pipeline) > 0 {
+            connection.in_line = true;
+            self.line.push_back(at);
+        }
+    }
+
+    /// How long to wait for events; sets the alarm where milliseconds are too coarse.
+    fn timeout(&mut self, now_ns: u64) -> io::Result<Option<Duration>> {
+        let mut wait_ns = HOUSEKEEPING_NS;
+        if self.window_shut && self.work.has_new() {
+            wait_ns = wait_ns.min(WINDOW_RECHECK_NS);
+        } else if !self.line.is_empty()
+            && let Some(due_ns) = self.work.next_due_ns()
+        {
+            wait_ns = wait_ns.min(due_ns.saturating_sub(now_ns).max(PACING_QUANTUM_NS));
+        }
+        for connection in
+            self.connections.iter().take(if self.up < self.connections.len() { usize::MAX } else { 0 })
+        {
+            if let State::Down { retry_at_ns } = connection.state {
+                wait_ns = wait_ns.min(retry_at_ns.saturating_sub(now_ns));
+            }
+        }
+        if wait_ns < ALARM_NS_MAX {
+            self.alarm.set(wait_ns)?;
+        }
+        Ok(Some(Duration::from_nanos(wait_ns.max(ALARM_NS_MAX))))
+    }
+
+    fn handle(&mut self, event: &Event) {
+        let at = event.token().0;
+        if matches!(self.connections[at].state, State::Connecting(_)) {
+            self.finish_connecting(at);
+        }
+        if event.is_writable()
+            && let Err(error) = self.connections[at].flush()
+        {
+            return self.lose(at, &error.to_string());
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            self.read(at);
+        }
+        self.line_up(at);
+    }
+
+    fn read(&mut self, at: usize) {
+        loop {
+            let received = match self.connections[at].receive() {
+                Ok(received) => received,
+                Err(error) => return self.lose(at, &error.to_string()),
+            };
+            let now_ns = self.now_ns();
+            loop {
+                match self.connections[at].next_answer(self.shared.templates.run()) {
+                    Ok(Some(answer)) => {
+                        if !self.settle(at, answer, now_ns) {
+                            self.sent.malformed += 1;
+                            return self.lose(at, "an answer that belongs to no request");
+                        }
+                    }
+                    Ok(None) => break,
+                    Err(fault) => {
+                        self.sent.malformed += 1;
+                        return self.lose(at, &fault.to_string());
+                    }
+                }
+            }
+            match received {
+                Received::More => {}
+                Received::Drained => return,
+                Received::Closed => return self.lose(at, "the target closed the connection"),
+            }
+        }
+    }
+
+    /// Enters an answer; false if no request waits for it.
+    fn settle(&mut self, at: usize, answer: Answer, now_ns: u64) -> bool {
+        let named = match answer.echo {
+            Echo::Push(index) => Some(index),
+            Echo::Absent => None,
+            Echo::Foreign => return false,
+        };
+        let Some((request, in_turn)) = self.connections[at].take_request(named) else {
+            return false;
+        };
+        self.in_flight -= 1;
+        self.sent.misordered += u64::from(!in_turn);
+        self.sent.service_times.record(now_ns.saturating_sub(request.sent_ns));
+        let ledger = &self.shared.ledger;
+        ledger.count_answer_code(answer.code);
+        if (8_000..9_000).contains(&answer.code) {
+            if self.work.again_later(request.job, answer.retry_after_seconds, now_ns) {
+                self.sent.retried += 1;
+            } else {
+                ledger.note_answer(request.job.index, answer.code, now_ns);
+            }
+            return true;
+        }
+        let since_ns = match ledger.schedule() {
+            Some(_) => self.work.intended_ns(request.job.index),
+            None => request.job.first_sent_ns,
+        };
+        self.sent.answer_times.record(now_ns.saturating_sub(since_ns));
+        ledger.note_answer(request.job.index, answer.code, now_ns);
+        true
+    }
+
+    /// Connection `at` is gone: what it owed is sent again on whichever comes first.
+    fn lose(&mut self, at: usize, why: &str) {
+        let now_ns = self.now_ns();
+        self.sent.last_fault = Some(why.to_owned());
+        let connection = &mut self.connections[at];
+        if matches!(connection.state, State::Up(_)) {
+            self.up -= 1;
+            self.sent.connections_lost += 1;
+            self.last_up_ns = now_ns;
+        }
+        connection.close(now_ns);
+        while let Some(request) = connection.in_flight.pop_front() {
+            self.in_flight -= 1;
+            if self.work.again_now(request.job) {
+                self.sent.resent += 1;
+            } else {
+                self.shared.ledger.note_abandoned();
+            }
+        }
+    }
+
+    /// What must happen without an event: connections made again, time-outs, the caller's stop.
+    fn keep_house(&mut self) -> Result<(), String> {
+        let now_ns = self.now_ns();
+        if self.up < self.connections.len() {
+            self.reconnect(now_ns)?;
+        }
+        if now_ns < self.housekeeping_ns {
+            return Ok(());
+        }
+        self.housekeeping_ns = now_ns + HOUSEKEEPING_NS;
+        if self.shared.stop.load(Relaxed) {
+            self.work.stop();
+        }
+        let within_ns = self.shared.plan.patience.answer_within.as_nanos() as u64;
+        for at in 0..self.connections.len() {
+            let oldest = self.connections[at].in_flight.front();
+            if oldest.is_some_and(|request| request.sent_ns + within_ns < now_ns) {
+                self.lose(at, "no answer in time");
+            }
+        }
+        Ok(())
+    }
+
+    fn reconnect(&mut self, now_ns: u64) -> Result<(), String> {
+        let plan = &self.shared.plan;
+        if self.up == 0
+            && now_ns.saturating_sub(self.last_up_ns) > plan.patience.reconnect_for.as_nanos() as u64
+        {
+            let (target, seconds) = (plan.target, plan.patience.reconnect_for.as_secs_f64());
+            return Err(format!(
+                "{target} has taken no connection for {seconds} s: is the engine still running?"
+            ));
+        }
+        for at in 0..self.connections.len() {
+            if !matches!(self.connections[at].state, State::Down { retry_at_ns } if retry_at_ns <= now_ns) {
+                continue;
+            }
+            let made = TcpStream::connect(plan.target).and_then(|mut stream| {
+                let interest = Interest::READABLE | Interest::WRITABLE;
+                self.poll.registry().register(&mut stream, Token(at), interest).map(|()| stream)
+            });
+            match made {
+                Ok(stream) => self.connections[at].state = State::Connecting(stream),
+                Err(_) => self.connections[at].close(now_ns),
+            }
+        }
+        Ok(())
+    }
+
+    fn finish_connecting(&mut self, at: usize) {
+        let now_ns = self.now_ns();
+        let connection = &mut self.connections[at];
+        let state = std::mem::replace(&mut connection.state, State::Down { retry_at_ns: now_ns });
+        let State::Connecting(stream) = state else {
+            connection.state = state;
+            return;
+        };
+        if !matches!(stream.take_error(), Ok(None)) {
+            return connection.close(now_ns);
+        }
+        match stream.peer_addr() {
+            Ok(_) => {
+                // Without it requests would only be slower.
+                let _ = stream.set_nodelay(true);
+                connection.state = State::Up(stream);
+                self.up += 1;
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                connection.state = State::Connecting(stream)
+            }
+            Err(_) => connection.close(now_ns),
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! A run's figures in the form that is written as JSON and printed as text.
+
+use crate::format::per_second;
+use crate::latency::Latencies;
+use crate::ledger::Tally;
+use crate::machine::Machine;
+use crate::mix::Composition;
+use crate::os::Memory;
+use crate::plan::{Load, Plan};
+use crate::run::Outcome;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// Everything a run reports. Times are in the units that the fields' names end in.
+#[derive(Clone, Debug, Serialize)]
+pub struct Summary {
+    /// `drill` or `push`.
+    pub command: &'static str,
+    /// Version of the load generator.
+    pub version: &'static str,
+    /// Unix time of the report.
+    pub reported_at_unix_ms: u64,
+    /// What was to be done.
+    pub plan: PlanFigures,
+    /// Where.
+    pub machine: Machine,
+    /// From the first send to the last final answer.
+    pub answered_within_s: f64,
+    /// From the first send to the last first notification.
+    pub settled_within_s: f64,
+    /// Accepted pushes per second until the last answer.
+    pub answered_per_s: f64,
+    /// Accepted pushes per second end to end.
+    pub accepted_per_s: f64,
+    /// Delivered pushes per second end to end.
+    pub delivered_per_s: f64,
+    /// Notified pushes per second end to end.
+    pub notified_per_s: f64,
+    /// From the intended (open loop) or actual (closed loop) send to the final answer.
+    pub answer_times: Percentiles,
+    /// From the actual send to the answer.
+    pub service_times: Percentiles,
+    /// From the intended or actual send to the first notification.
+    pub notification_times: Percentiles,
+    /// From the intended to the actual send: how late the generator was. Open loop only.
+    pub lateness: Option<Percentiles>,
+    /// Sends more than a millisecond late. Open loop only.
+    pub late_sends: u64,
+    /// Answers by result code, those to be repeated later included.
+    pub answer_codes: BTreeMap<String, u64>,
+    /// First notifications by result code.
+    pub notification_codes: BTreeMap<String, u64>,
+    /// SMS segments that the first notifications reported delivered.
+    pub segments_delivered: u64,
+    /// Requests sent again after a lost connection.
+    pub resent_requests: u64,
+    /// Requests sent again because the answer said so (8xxx).
+    pub retried_requests: u64,
+    /// Connections lost.
+    pub connections_lost: u64,
+    /// Answers out of their turn.
+    pub misordered_answers: u64,
+    /// Answers that could not be read.
+    pub malformed_answers: u64,
+    /// The generator's own cost.
+    pub generator: GeneratorFigures,
+    /// The engine's cost; only where the run started it.
+    pub engine: Option<EngineFigures>,
+    /// What the engine billed; only where the run could ask.
+    pub billing: Option<BillingFigures>,
+    /// The ledger's balance.
+    pub ledger: Tally,
+    /// What is wrong, one sentence each; empty in a clean run.
+    pub faults: Vec<String>,
+    /// Whether nothing is wrong.
+    pub clean: bool,
+    /// The ledger's balance in one line.
+    pub verdict: String,
+}
+
+/// The plan's figures.
+#[derive(Clone, Debug, Serialize)]
+pub struct PlanFigures {
+    /// Where the pushes went.
+    pub target: String,
+    /// Pushes to send.
+    pub pushes: u64,
+    /// `closed` or `open`.
+    pub load: &'static str,
+    /// Open loop: pushes per second.
+    pub rate_per_s: Option<u64>,
+    /// TCP connections.
+    pub connections: usize,
+    /// Requests in flight on each, at most.
+    pub pipeline: usize,
+    /// Pushes not yet notified, at most.
+    pub window: Option<u64>,
+    /// Sending threads.
+    pub threads: usize,
+    /// The generator's CPUs; empty: any.
+    pub cpus: Vec<usize>,
+    /// Different msns.
+    pub msns: u64,
+    /// Push class.
+    pub class: String,
+    /// Name of the mix.
+    pub mix: &'static str,
+    /// What the pushes are made of.
+    pub composition: Composition,
+    /// Chooses shapes and the order of msns.
+    pub seed: u64,
+    /// The run's part of every reqid.
+    pub run: String,
+}
+
+/// Percentiles of a latency, in milliseconds.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct Percentiles {
+    /// How many were counted.
+    pub count: u64,
+    /// Median.
+    pub p50_ms: f64,
+    /// Nine in ten.
+    pub p90_ms: f64,
+    /// 99 in 100.
+    pub p99_ms: f64,
+    /// 999 in 1,000.
+    pub p999_ms: f64,
+    /// The longest.
+    pub max_ms: f64,
+}
+
+/// What the generator itself used.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize)]
+pub struct GeneratorFigures {
+    /// CPU seconds from the start of the load to its end, sink included.
+    pub cpu_s: f64,
+    /// CPU microseconds per push.
+    pub cpu_us_per_push: f64,
+    /// Peak resident memory, in octets.
+    pub peak_octets: u64,
+}
+
+/// What the engine used.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct EngineFigures {
+    /// What an accepted push survives: `power` or `process`.
+    pub durability: String,
+    /// Shards.
+    pub shards: usize,
+    /// The engine's CPUs.
+    pub cpus: Vec<usize>,
+    /// From its start until it was healthy.
+    pub started_within_s: f64,
+    /// Contracts imported.
+    pub contracts: u64,
+    /// How long the import took.
+    pub imported_within_s: f64,
+    /// CPU seconds from the start of the load to its end.
+    pub cpu_s: f64,
+    /// CPU microseconds per accepted push.
+    pub cpu_us_per_push: f64,
+    /// CPU seconds of its whole life.
+    pub cpu_total_s: f64,
+    /// Memory at the end of the load.
+    pub memory: Memory,
+    /// Octets of the data directory on the device at the end.
+    pub data_octets: u64,
+    /// From SIGTERM to its end.
+    pub stopped_within_s: f64,
+}
+
+/// What the engine's billing says about the run's XPID.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct BillingFigures {
+    /// Pushes accepted.
+    pub accepted: u64,
+    /// Pushes delivered.
+    pub delivered: u64,
+    /// Segments, where the bill has them.
+    pub segments: Option<u64>,
+}
+
+impl Percentiles {
+    /// Of what was counted.
+    pub fn of(latencies: &Latencies) -> Self {
+        let at = |percent| latencies.percentile_ns(percent) as f64 / 1e6;
+        Self {
+            count: latencies.count(),
+            p50_ms: at(50.0),
+            p90_ms: at(90.0),
+            p99_ms: at(99.0),
+            p999_ms: at(99.9),
+            max_ms: at(100.0),
+        }
+    }
+}
+
+impl Summary {
+    /// The figures of a run that has ended.
+    pub fn new(command: &'static str, plan: &Plan, outcome: &Outcome, machine: Machine) -> Self {
+        let tally = outcome.ledger.tally();
+        let settled = |count| per_second(count, outcome.settled_within);
+        let open = matches!(plan.load, Load::Open { .. });
+        let since_1970 =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let mut summary = Self {
+            command,
+            version: env!("CARGO_PKG_VERSION"),
+            reported_at_unix_ms: since_1970.as_millis() as u64,
+            plan: PlanFigures::of(plan),
+            machine,
+            answered_within_s: outcome.answered_within.as_secs_f64(),
+            settled_within_s: outcome.settled_within.as_secs_f64(),
+            answered_per_s: per_second(tally.accepted, outcome.answered_within),
+            accepted_per_s: settled(tally.accepted),
+            delivered_per_s: settled(tally.delivered),
+            notified_per_s: settled(tally.notified),
+            answer_times: Percentiles::of(&outcome.sent.answer_times),
+            service_times: Percentiles::of(&outcome.sent.service_times),
+            notification_times: Percentiles::of(&outcome.notification_times),
+            lateness: open.then(|| Percentiles::of(&outcome.sent.lateness)),
+            late_sends: outcome.sent.late,
+            answer_codes: by_code(&outcome.ledger.answer_codes()),
+            notification_codes: by_code(&outcome.ledger.notification_codes()),
+            segments_delivered: outcome.ledger.segments_delivered(),
+            resent_requests: outcome.sent.resent,
+            retried_requests: outcome.sent.retried,
+            connections_lost: outcome.sent.connections_lost,
+            misordered_answers: outcome.sent.misordered,
+            malformed_answers: outcome.sent.malformed,
+            generator: GeneratorFigures {
+                cpu_s: outcome.generator_cpu.as_secs_f64(),
+                cpu_us_per_push: us_per_push(outcome.generator_cpu, tally.attempted),
+                peak_octets: crate::os::memory_of(std::process::id()).unwrap_or_default().peak_octets,
+            },
+            engine: None,
+            billing: None,
+            ledger: tally,
+            faults: faults(&tally, outcome),
+            clean: true,
+            verdict: tally.to_string(),
+        };
+        summary.clean = summary.faults.is_empty();
+        summary
+    }
+
+    /// Adds something that is wrong.
+    pub fn fault(&mut self, sentence: String) {
+        self.faults.push(sentence);
+        self.clean = false;
+    }
+
+    /// As one JSON document.
+    pub fn to_json(&self) -> String {
+        match simd_json::to_string_pretty(self) {
+            Ok(text) => text,
+            Err(fault) => unreachable!("a summary holds nothing that JSON cannot: {fault}"),
+        }
+    }
+}
+
+impl PlanFigures {
+    fn of(plan: &Plan) -> Self {
+        let (load, rate_per_s) = match plan.load {
+            Load::Closed => ("closed", None),
+            Load::Open { rate_per_second } => ("open", Some(rate_per_second)),
+        };
+        Self {
+            target: plan.target.to_string(),
+            pushes: plan.pushes,
+            load,
+            rate_per_s,
+            connections: plan.connections,
+            pipeline: plan.pipeline,
+            window: plan.window,
+            threads: plan.threads,
+            cpus: plan.cpus.clone(),
+            msns: plan.msns.count(),
+            class: format!("{:?}", plan.class).to_lowercase(),
+            mix: plan.mix.name(),
+            composition: plan.mix.composition(plan.seed, plan.pushes),
+            seed: plan.seed,
+            run: plan.run.characters().to_owned(),
+        }
+    }
+}
+
+/// Microseconds of CPU time per push.
+pub(crate) fn us_per_push(cpu: Duration, pushes: u64) -> f64 {
+    cpu.as_secs_f64() * 1e6 / pushes.max(1) as f64
+}
+
+fn by_code(counts: &[(u16, u64)]) -> BTreeMap<String, u64> {
+    counts.iter().map(|(code, count)| (format!("{code:04}"), *count)).collect()
+}
+
+fn faults(tally: &Tally, outcome: &Outcome) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut count = |number: u64, sentence: &str| {
+        if number > 0 {
+            faults.push(format!("{} {sentence}", crate::format::grouped(number)));
+        }
+    };
+    count(tally.lost, "accepted pushes were never notified.");
+    count(tally.duplicated, "notifications came for pushes that had another one already.");
+    count(
+        tally.unexpected,
+        "notifications came for pushes that were refused, never sent or not of this run.",
+    );
+    count(tally.unanswered, "pushes have no final answer.");
+    count(outcome.sent.misordered, "answers came out of their turn.");
+    if let Some(first) = outcome.ledger.lost(1).first()
+        && tally.lost > 0
+    {
+        faults.push(format!("The first lost push is number {first} of the run."));
+    }
+    faults.extend(outcome.sent.failure.clone());
+    faults
+}

@@ -1,0 +1,247 @@
+//! The summary that a person reads: aligned, with units, the verdict last.
+
+use crate::format::{grouped, octets, per_second, percent, three_digits, time};
+use crate::os::format_cpus;
+use crate::summary::{EngineFigures, Percentiles, Summary};
+use hayauma::push::code::Code;
+use std::fmt::Write;
+use std::time::Duration;
+
+const LABEL: usize = 15;
+
+/// Renders `summary`; ends with the verdict line.
+pub fn render(summary: &Summary) -> String {
+    let mut page = Page { text: String::new() };
+    page.header(summary);
+    page.rates(summary);
+    page.latencies(summary);
+    page.costs(summary);
+    page.accounts(summary);
+    for fault in &summary.faults {
+        page.line("not clean", fault);
+    }
+    page.text.push_str(&summary.verdict);
+    page.text.push('\n');
+    page.text
+}
+
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn line(&mut self, label: &str, value: &str) {
+        // Writing to a String cannot fail.
+        let _ = writeln!(self.text, "  {label:<LABEL$}{value}");
+    }
+
+    fn blank(&mut self) {
+        self.text.push('\n');
+    }
+
+    fn header(&mut self, summary: &Summary) {
+        let plan = &summary.plan;
+        let durability = summary.engine.as_ref().map(|engine| format!(" · durability {}", engine.durability));
+        let _ = writeln!(
+            self.text,
+            "\nHayauma {} · {} pushes{} · seed {} · run {}\n",
+            summary.command,
+            grouped(plan.pushes),
+            durability.unwrap_or_default(),
+            plan.seed,
+            plan.run,
+        );
+        let machine = &summary.machine;
+        let disk = machine.file_system.as_ref().map(|kind| format!(" · data on {kind}")).unwrap_or_default();
+        let cpus = if machine.cpus == 1 { "1 CPU".to_owned() } else { format!("{} CPUs", machine.cpus) };
+        let memory = octets(machine.memory_octets);
+        self.line(
+            "machine",
+            &format!("{} · {cpus} · {memory} · {}{disk}", machine.cpu_model, machine.kernel),
+        );
+        if let Some(engine) = &summary.engine {
+            self.line("engine", &engine_place(engine));
+        }
+        let place =
+            if plan.cpus.is_empty() { String::new() } else { format!(" on {}", cpus_named(&plan.cpus)) };
+        self.line(
+            "generator",
+            &format!("{}{place} and the sink", counted(plan.threads as u64, "sending thread")),
+        );
+        let load = plan
+            .rate_per_s
+            .map_or_else(|| "closed loop".to_owned(), |rate| format!("open loop at {} /s", grouped(rate)));
+        let window = plan.window.map(|window| format!(" · window {}", grouped(window))).unwrap_or_default();
+        let connections = counted(plan.connections as u64, "connection");
+        self.line("load", &format!("{load} · {connections} × {} in flight{window}", plan.pipeline));
+        let parts = &plan.composition;
+        let text = percent(parts.texts, parts.pushes);
+        let control = percent(parts.pushes - parts.texts, parts.pushes);
+        let several = percent(parts.segmented, parts.pushes);
+        self.line(
+            "mix",
+            &format!("{} · text {text} · control {control} · of several segments {several}", plan.mix),
+        );
+        self.blank();
+    }
+
+    fn rates(&mut self, summary: &Summary) {
+        let within = |seconds: f64| time(Duration::from_secs_f64(seconds));
+        let rate = |rate: f64| format!("{:>11} /s", grouped(rate.round() as u64));
+        let settled = within(summary.settled_within_s);
+        let ledger = &summary.ledger;
+        let answered = format!(
+            "the last answer came after {}: {}",
+            within(summary.answered_within_s),
+            rate(summary.answered_per_s).trim()
+        );
+        self.line("end to end", &format!("{:>11}    from the first send to the last notification", settled));
+        self.line(
+            "accepted",
+            &format!(
+                "{}    {:>12} pushes; {answered}",
+                rate(summary.accepted_per_s),
+                grouped(ledger.accepted)
+            ),
+        );
+        let segments = counted(summary.segments_delivered, "segment");
+        self.line(
+            "delivered",
+            &format!(
+                "{}    {:>12} pushes, {segments}",
+                rate(summary.delivered_per_s),
+                grouped(ledger.delivered)
+            ),
+        );
+        self.line(
+            "notified",
+            &format!("{}    {:>12} pushes", rate(summary.notified_per_s), grouped(ledger.notified)),
+        );
+        self.blank();
+    }
+
+    fn latencies(&mut self, summary: &Summary) {
+        let names = ["median", "90 %", "99 %", "99.9 %", "longest"];
+        let heads: String = names.iter().map(|name| format!("{name:>11}")).collect();
+        self.line("", &heads);
+        let open = summary.lateness.is_some();
+        self.latency("answer", &summary.answer_times);
+        if open {
+            self.latency("  service", &summary.service_times);
+        }
+        self.latency("notification", &summary.notification_times);
+        if let Some(lateness) = &summary.lateness {
+            self.latency("sent late by", lateness);
+        }
+        let since = if open { "from the intended send time" } else { "from the send" };
+        self.line("", &format!("    {since}"));
+        self.blank();
+    }
+
+    fn latency(&mut self, label: &str, percentiles: &Percentiles) {
+        if percentiles.count == 0 {
+            return;
+        }
+        let values = [
+            percentiles.p50_ms,
+            percentiles.p90_ms,
+            percentiles.p99_ms,
+            percentiles.p999_ms,
+            percentiles.max_ms,
+        ];
+        let cells: String =
+            values.iter().map(|ms| format!("{:>11}", time(Duration::from_secs_f64(ms / 1e3)))).collect();
+        self.line(label, &cells);
+    }
+
+    fn costs(&mut self, summary: &Summary) {
+        if let Some(engine) = &summary.engine {
+            let memory = &engine.memory;
+            self.line(
+                "engine",
+                &format!(
+                    "{:>8} µs CPU per push · peak memory {} (own {}, mapped files {})",
+                    three_digits(engine.cpu_us_per_push),
+                    octets(memory.peak_octets),
+                    octets(memory.anonymous_octets),
+                    octets(memory.file_octets),
+                ),
+            );
+        }
+        let generator = &summary.generator;
+        let cost = three_digits(generator.cpu_us_per_push);
+        self.line(
+            "generator",
+            &format!("{cost:>8} µs CPU per push · peak memory {}", octets(generator.peak_octets)),
+        );
+        if let Some(engine) = &summary.engine {
+            let seconds = |seconds: f64| time(Duration::from_secs_f64(seconds));
+            let imports = per_second(engine.contracts, Duration::from_secs_f64(engine.imported_within_s));
+            self.line(
+                "around it",
+                &format!(
+                    "start {} · {} contracts imported in {} ({} /s) · stop {} · {} on the device",
+                    seconds(engine.started_within_s),
+                    grouped(engine.contracts),
+                    seconds(engine.imported_within_s),
+                    grouped(imports.round() as u64),
+                    seconds(engine.stopped_within_s),
+                    octets(engine.data_octets),
+                ),
+            );
+        }
+        self.blank();
+    }
+
+    fn accounts(&mut self, summary: &Summary) {
+        self.codes("answers", &summary.answer_codes);
+        self.codes("notifications", &summary.notification_codes);
+        let troubles = [
+            (summary.connections_lost, "lost connection"),
+            (summary.resent_requests, "request sent again after that"),
+            (summary.retried_requests, "request sent again later as told (8xxx)"),
+            (summary.ledger.repeated, "push accepted before its answer was lost (0001)"),
+            (summary.ledger.resent, "notification received again (same ntfid)"),
+            (summary.malformed_answers, "unreadable answer"),
+            (summary.late_sends, "send over 1 ms late"),
+        ];
+        for (count, what) in troubles.into_iter().filter(|(count, _)| *count > 0) {
+            self.line("besides", &format!("{:>12} × {what}", grouped(count)));
+        }
+        if let Some(billing) = &summary.billing {
+            let segments =
+                billing.segments.map(|count| format!(" · segments {}", grouped(count))).unwrap_or_default();
+            let (accepted, delivered) = (grouped(billing.accepted), grouped(billing.delivered));
+            self.line("billed", &format!("accepted {accepted} · delivered {delivered}{segments}"));
+        }
+        self.blank();
+    }
+
+    fn codes(&mut self, label: &str, codes: &std::collections::BTreeMap<String, u64>) {
+        let mut label = label;
+        for (digits, count) in codes {
+            let meaning = match (label, Code::parse(digits.as_bytes())) {
+                ("notifications", Some(Code::ACCEPTED)) => "delivered",
+                ("answers", Some(Code::ACCEPTED)) => "accepted",
+                (_, Some(code)) => code.meaning(),
+                (_, None) => "unknown code",
+            };
+            self.line(label, &format!("{:>12} × {digits} {meaning}", grouped(*count)));
+            label = "";
+        }
+    }
+}
+
+fn engine_place(engine: &EngineFigures) -> String {
+    let shards = counted(engine.shards as u64, "shard");
+    if engine.cpus.is_empty() { shards } else { format!("{shards} on {}", cpus_named(&engine.cpus)) }
+}
+
+fn cpus_named(cpus: &[usize]) -> String {
+    format!("CPU{} {}", if cpus.len() == 1 { "" } else { "s" }, format_cpus(cpus))
+}
+
+/// `1 shard`, `2 shards`.
+fn counted(count: u64, thing: &str) -> String {
+    format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
+}
