@@ -33,6 +33,10 @@ const SHARDS_FILE: &str = "shards";
 /// # Errors
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config) -> Result<(), Fatal> {
+    std::fs::create_dir_all(&config.data_dir).map_err(|error| {
+        let directory = config.data_dir.display();
+        Fatal::new(FatalReason::DataDirUnusable, format!("the data directory {directory} cannot be made ({error})"))
+    })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
     check_layout(&config)?;
     let mut store = Store::open(&config.data_dir).map_err(|error| store_fatal(&error))?;

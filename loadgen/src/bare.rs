@@ -107,7 +107,7 @@ fn serve(mut poll: Poll, listener: &TcpListener, stop: &AtomicBool, answered: &A
                 }
                 Token(at) => {
                     if let Some(connection) = &mut connections[at]
-                        && !connection.exchange(answered).unwrap_or(false)
+                        && (!connection.exchange(answered).unwrap_or(false) || event.is_read_closed())
                     {
                         connections[at] = None;
                     }

@@ -282,12 +282,13 @@ impl Sender {
             return self.lose(at, &error.to_string());
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
-            self.read(at);
+            self.read(at, event.is_read_closed());
         }
         self.line_up(at);
     }
 
-    fn read(&mut self, at: usize) {
+    /// Reads and settles all that has arrived. `ended`: the peer has closed its side, which no further event will tell.
+    fn read(&mut self, at: usize, ended: bool) {
         loop {
             let received = match self.connections[at].receive() {
                 Ok(received) => received,
@@ -311,7 +312,8 @@ impl Sender {
             }
             match received {
                 Received::More => {}
-                Received::Drained => return,
+                Received::Rest if ended => {}
+                Received::Rest | Received::Nothing => return,
                 Received::Closed => return self.lose(at, "the target closed the connection"),
             }
         }

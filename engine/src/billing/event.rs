@@ -2,18 +2,18 @@
 //!
 //! ```text
 //! offset size  field         meaning
-//!      0    1  event         1 accepted, 2 final, 3 rejected, 4 replayed; 0 an empty slot; 0x48 the file's head
+//!      0    1  event kind    1 accepted, 2 final, 3 rejected, 4 replayed; 0 an empty slot; 0x48 the file's head
 //!      1    1  class         1 standard, 2 urgent, 3 emergency, 9 exercise
-//!      2    1  kind          0 control, 1 text
+//!      2    1  push kind     0 control, 1 text
 //!      3    1  segments      1 to 10
 //!      4    1  delivered     segments that arrived
 //!      5    1  withdrawn     segments withdrawn
 //!      6    1  domain        0 none, 1 circuit-switched, 2 packet-switched
-//!      7    1  zero
+//!      7    1  state         the message center's number of the final state, 0 where there is none
 //!      8    2  code          the result code
 //!     10    2  shard
 //!     12    4  zero
-//!     16    8  sequence      the push's id; for rejected and replayed the slot's number
+//!     16    8  push id       the push's id; for rejected and replayed the slot's number
 //!     24    8  at            when it happened, Unix milliseconds
 //!     32    8  accepted      when the push was accepted, Unix milliseconds; 0 where none was
 //!     40    8  msn           without the leading 0; 0 where the request had none that could be read
@@ -57,9 +57,10 @@ impl EventKind {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Event {
     /// What it says.
-    pub event: EventKind,
-    /// The push's id, for Accepted and Final. For the others the log sets the number of their slot.
-    pub sequence: u64,
+    pub kind: EventKind,
+    /// The push's id for Accepted and Final: never the sequence of some later copy of the record, or the same push
+    /// would be billed twice after a restart. For the others the log sets the number of their slot.
+    pub push_id: u64,
     /// When it happened, Unix milliseconds: `accepted_ms` for Accepted, `ended_ms` for Final.
     pub at_ms: u64,
     /// When the push was accepted, Unix milliseconds; 0 for Rejected and Replayed.
@@ -72,8 +73,10 @@ pub struct Event {
     pub code: u16,
     /// The class's number; 0 where it could not be read.
     pub class: u8,
-    /// 0 control, 1 text.
-    pub kind: u8,
+    /// What was pushed: 0 control, 1 text.
+    pub push_kind: u8,
+    /// The message center's number of the final state; 0 where there is none.
+    pub state: u8,
     /// Segments in all.
     pub segments: u8,
     /// Segments that arrived.
@@ -106,16 +109,17 @@ impl Event {
     /// The slot with this number that holds the event.
     pub(super) fn encode(&self, slot: u32) -> [u8; SLOT_OCTETS] {
         let mut octets = [0; SLOT_OCTETS];
-        octets[0] = self.event as u8;
+        octets[0] = self.kind as u8;
         octets[1] = self.class;
-        octets[2] = self.kind;
+        octets[2] = self.push_kind;
         octets[3] = self.segments;
         octets[4] = self.delivered;
         octets[5] = self.withdrawn;
         octets[6] = self.domain;
+        octets[7] = self.state;
         octets[8..10].copy_from_slice(&self.code.to_le_bytes());
         octets[10..12].copy_from_slice(&self.shard.to_le_bytes());
-        octets[16..24].copy_from_slice(&self.sequence.to_le_bytes());
+        octets[16..24].copy_from_slice(&self.push_id.to_le_bytes());
         octets[24..32].copy_from_slice(&self.at_ms.to_le_bytes());
         octets[32..40].copy_from_slice(&self.accepted_ms.to_le_bytes());
         octets[40..48].copy_from_slice(&self.msn.to_le_bytes());
@@ -135,20 +139,21 @@ impl Event {
         if slot == 0 && octets[0..8] == HEAD_MAGIC {
             return Slot::Head;
         }
-        let Some(event) = EventKind::from_number(octets[0]).filter(|_| read_u32(octets, 56) == slot) else {
+        let Some(kind) = EventKind::from_number(octets[0]).filter(|_| read_u32(octets, 56) == slot) else {
             return Slot::Damaged;
         };
         Slot::Event(Self {
-            event,
+            kind,
             class: octets[1],
-            kind: octets[2],
+            push_kind: octets[2],
             segments: octets[3],
             delivered: octets[4],
             withdrawn: octets[5],
             domain: octets[6],
+            state: octets[7],
             code: u16::from_le_bytes([octets[8], octets[9]]),
             shard: u16::from_le_bytes([octets[10], octets[11]]),
-            sequence: read_u64(octets, 16),
+            push_id: read_u64(octets, 16),
             at_ms: read_u64(octets, 24),
             accepted_ms: read_u64(octets, 32),
             msn: read_u64(octets, 40),
@@ -193,15 +198,16 @@ mod tests {
 
     fn event() -> Event {
         Event {
-            event: EventKind::Final,
-            sequence: 0x0102_0304_0506_0708,
+            kind: EventKind::Final,
+            push_id: 0x0102_0304_0506_0708,
             at_ms: 1_800_000_000_123,
             accepted_ms: 1_799_999_999_000,
             msn: 9_012_345_678,
             xpid: 100_000_001,
             code: 6011,
             class: 3,
-            kind: 1,
+            push_kind: 1,
+            state: 5,
             segments: 4,
             delivered: 2,
             withdrawn: 1,

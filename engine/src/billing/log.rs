@@ -11,7 +11,7 @@ use super::event::{Event, EventKind, encode_head};
 use super::limits::{
     CHUNK_OCTETS, CHUNK_SLOTS, DAYS_OPEN_MAX, RETRY_EVENTS, SLOT_OCTETS, WAITING_EVENTS_MAX,
 };
-use super::read::{file_name, files_of_shard, read_events};
+use super::read::{file_name, read_events};
 use crate::calendar::Day;
 use crate::journal::{Memory, sync_directory};
 
@@ -52,16 +52,16 @@ pub struct BillingLog {
     lost: u64,
     appends_until_retry: u32,
     syncing: bool,
-    known: Known,
+    /// By day, of the days that recovery asked for.
+    known: BTreeMap<Day, Known>,
 }
 
 impl BillingLog {
-    /// Opens the log in `directory` (`DATA/shard-NNN/billing`), which is made if it is missing, and learns which
-    /// pushes from `first_push_id` on have their events already. Reads the files of the days since then.
+    /// Opens the log in `directory` (`DATA/shard-NNN/billing`), which is made if it is missing.
     ///
     /// # Errors
-    /// When a file or the directory cannot be read or made.
-    pub fn open(directory: &Path, shard: u16, first_push_id: u64) -> Result<Self, BillingError> {
+    /// When the directory cannot be made or read.
+    pub fn open(directory: &Path, shard: u16) -> Result<Self, BillingError> {
         let failed = |source| BillingError { path: directory.to_path_buf(), source };
         if !directory.is_dir() {
             fs::create_dir_all(directory).map_err(failed)?;
@@ -69,25 +69,9 @@ impl BillingLog {
                 sync_directory(parent).map_err(failed)?;
             }
         }
-        let mut known = Known::default();
-        for file in files_of_shard(directory, shard).map_err(failed)?.iter().rev() {
-            let mut reaches_back = false;
-            let read = read_events(&file.path, &mut |event| {
-                reaches_back |= event.event == EventKind::Accepted && event.sequence < first_push_id;
-                if event.sequence >= first_push_id {
-                    known.note(event);
-                }
-            });
-            read.map_err(|source| BillingError { path: file.path.clone(), source })?;
-            if reaches_back {
-                // Pushes are accepted in the order of their ids: earlier days hold none that is asked for.
-                break;
-            }
-        }
-        let directory_file = File::open(directory).map_err(failed)?;
         Ok(Self {
             directory: directory.to_path_buf(),
-            directory_file,
+            directory_file: File::open(directory).map_err(failed)?,
             directory_is_new: false,
             shard,
             days: VecDeque::with_capacity(DAYS_OPEN_MAX),
@@ -95,40 +79,55 @@ impl BillingLog {
             lost: 0,
             appends_until_retry: 0,
             syncing: false,
-            known,
+            known: BTreeMap::new(),
         })
     }
 
-    /// Appends an event. Never waits for a sync.
-    ///
-    /// # Errors
-    /// When the device is full and the events kept in memory have reached their bound: this event is then written by
-    /// the next start of the engine, from the journal, which is not cleaned until then.
-    pub fn append(&mut self, event: &Event) -> Result<(), BillingError> {
-        if !self.waiting.is_empty() {
-            return self.append_behind_waiting(event);
+    /// Appends an event. Never waits for a sync. On a full device the event is kept in memory; beyond
+    /// 65,536 such events it is dropped, to be entered by the next start from the journal, which is not cleaned
+    /// until then ([`Self::is_clean`]).
+    pub fn append(&mut self, event: &Event) {
+        match self.write_waiting().and_then(|none_waits| Ok(none_waits && self.write(event)?)) {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(%error, waiting = self.waiting.len(), "billing events wait in memory");
+                self.appends_until_retry = RETRY_EVENTS;
+            }
         }
-        match self.write(event) {
-            Ok(()) => Ok(()),
-            Err(error) => self.wait(event, error),
+        if self.waiting.len() < WAITING_EVENTS_MAX {
+            self.waiting.push_back(*event);
+        } else {
+            self.lost += 1;
         }
     }
 
-    /// For recovery: appends the event of a journal record unless the files had it when the log was opened, or it
-    /// was ensured since. Says whether it was written. Only Accepted and Final events can be ensured.
-    ///
-    /// # Errors
-    /// As [`Self::append`].
-    pub fn ensure(&mut self, event: &Event) -> Result<bool, BillingError> {
-        if !self.known.note(event) {
-            return Ok(false);
+    /// For recovery: appends the event of a journal record unless its day's file has it, or it was ensured since.
+    /// Says whether it was appended. Only Accepted and Final events can be ensured.
+    pub fn ensure(&mut self, event: &Event) -> bool {
+        let day = Day::of(event.at_ms);
+        if !self.known.contains_key(&day) {
+            let mut known = Known::default();
+            let path = self.directory.join(file_name(day));
+            match read_events(&path, &mut |event| {
+                known.note(event);
+            }) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => tracing::warn!(file = %path.display(), %error, "billing events cannot be read"),
+            }
+            self.known.insert(day, known);
         }
-        self.append(event).map(|()| true)
+        let is_new = self.known.get_mut(&day).is_some_and(|known| known.note(event));
+        if is_new {
+            self.append(event);
+        }
+        is_new
     }
 
     /// Recovery is over: forgets which events were there.
-    pub fn end_recovery(&mut self) {
-        self.known = Known::default();
+    pub fn finish_recovery(&mut self) {
+        self.known = BTreeMap::new();
     }
 
     /// Whether every event appended is on the device: journal segments may be retired only then.
@@ -167,17 +166,28 @@ impl BillingLog {
         self.syncing = false;
     }
 
-    /// Syncs everything. Waits for the device: for start, stop, tests and tools.
+    /// Syncs everything that was appended. Waits for the device.
     ///
     /// # Errors
-    /// When a sync fails.
-    pub fn sync_blocking(&mut self) -> io::Result<()> {
-        for day in &mut self.days {
-            day.file.sync_data()?;
+    /// When a sync fails, or events wait in memory because the device is full: the journal must keep its records. A
+    /// failed sync must end the engine; it proves nothing to try again.
+    pub fn sync(&mut self) -> Result<(), BillingError> {
+        let failed = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| BillingError { path, source }
+        };
+        if !self.waiting.is_empty() || self.lost > 0 {
+            return Err(failed(&self.directory)(io::ErrorKind::StorageFull.into()));
+        }
+        for day in self.days.iter_mut().filter(|day| day.dirty) {
+            day.file.sync_data().map_err(failed(&day.path))?;
             day.dirty = false;
         }
-        self.directory_is_new = false;
-        self.directory_file.sync_all()
+        if self.directory_is_new {
+            self.directory_file.sync_all().map_err(failed(&self.directory))?;
+            self.directory_is_new = false;
+        }
+        Ok(())
     }
 
     /// Events that could not be kept at all; the next start writes them from the journal.
@@ -185,13 +195,31 @@ impl BillingLog {
         self.lost
     }
 
-    fn write(&mut self, event: &Event) -> Result<(), BillingError> {
+    /// Writes an event: `Ok(true)`.
+    fn write(&mut self, event: &Event) -> Result<bool, BillingError> {
         let at_front = self.days.front().is_some_and(|day| day.covers(event.at_ms));
         if !at_front {
             self.bring_to_front(event.at_ms)?;
         }
         let Some(day) = self.days.front_mut() else { unreachable!("the event's day was opened") };
-        day.append(event).map_err(|source| BillingError { path: day.path.clone(), source })
+        day.append(event).map_err(|source| BillingError { path: day.path.clone(), source })?;
+        Ok(true)
+    }
+
+    /// Writes what waits, every so many events; whether nothing waits any more.
+    fn write_waiting(&mut self) -> Result<bool, BillingError> {
+        if self.waiting.is_empty() {
+            return Ok(true);
+        }
+        if self.appends_until_retry > 0 {
+            self.appends_until_retry -= 1;
+            return Ok(false);
+        }
+        while let Some(first) = self.waiting.front().copied() {
+            self.write(&first)?;
+            self.waiting.pop_front();
+        }
+        Ok(true)
     }
 
     fn bring_to_front(&mut self, at_ms: u64) -> Result<(), BillingError> {
@@ -218,39 +246,6 @@ impl BillingLog {
         self.directory_is_new |= !path.exists();
         let file = DayFile::open(path.clone(), self.shard, day).map_err(failed)?;
         self.days.push_front(file);
-        Ok(())
-    }
-
-    fn append_behind_waiting(&mut self, event: &Event) -> Result<(), BillingError> {
-        if self.appends_until_retry > 0 {
-            self.appends_until_retry -= 1;
-        } else {
-            while let Some(first) = self.waiting.front().copied() {
-                if let Err(error) = self.write(&first) {
-                    return self.wait(event, error);
-                }
-                self.waiting.pop_front();
-            }
-            return self.write(event).or_else(|error| self.wait(event, error));
-        }
-        let full =
-            || BillingError { path: self.directory.clone(), source: io::ErrorKind::StorageFull.into() };
-        let error = full();
-        self.wait_quietly(event, error)
-    }
-
-    fn wait(&mut self, event: &Event, error: BillingError) -> Result<(), BillingError> {
-        tracing::warn!(%error, waiting = self.waiting.len(), "billing events wait in memory");
-        self.appends_until_retry = RETRY_EVENTS;
-        self.wait_quietly(event, error)
-    }
-
-    fn wait_quietly(&mut self, event: &Event, error: BillingError) -> Result<(), BillingError> {
-        if self.waiting.len() >= WAITING_EVENTS_MAX {
-            self.lost += 1;
-            return Err(error);
-        }
-        self.waiting.push_back(*event);
         Ok(())
     }
 }
@@ -293,10 +288,10 @@ impl DayFile {
             self.chunk = map_chunk(&self.file, number)?;
             self.chunk_number = number;
         }
-        let octets = match event.event {
+        let octets = match event.kind {
             EventKind::Accepted | EventKind::Final => event.encode(self.next_slot as u32),
             EventKind::Rejected | EventKind::Replayed => {
-                Event { sequence: self.next_slot, ..*event }.encode(self.next_slot as u32)
+                Event { push_id: self.next_slot, ..*event }.encode(self.next_slot as u32)
             }
         };
         self.put(&octets);
@@ -338,14 +333,14 @@ const BLOCK_PUSHES: u64 = WORDS as u64 * 64;
 impl Known {
     /// Notes an event; whether it is new. Rejected and Replayed events are not kept and never new.
     fn note(&mut self, event: &Event) -> bool {
-        let table = match event.event {
+        let table = match event.kind {
             EventKind::Accepted => 0,
             EventKind::Final => 1,
             EventKind::Rejected | EventKind::Replayed => return false,
         };
         let block =
-            self.blocks.entry(event.sequence / BLOCK_PUSHES).or_insert_with(|| Box::new([[0; WORDS]; 2]));
-        let place = event.sequence % BLOCK_PUSHES;
+            self.blocks.entry(event.push_id / BLOCK_PUSHES).or_insert_with(|| Box::new([[0; WORDS]; 2]));
+        let place = event.push_id % BLOCK_PUSHES;
         let word = &mut block[table][(place / 64) as usize];
         let bit = 1 << (place % 64);
         let new = *word & bit == 0;

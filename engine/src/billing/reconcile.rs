@@ -128,19 +128,18 @@ fn follow_event(
     ends: &mut Vec<u64>,
     report: &mut ReconcileReport,
 ) {
-    let key = (file.shard, event.sequence);
-    match event.event {
+    let key = (file.shard, event.push_id);
+    match event.kind {
         EventKind::Accepted => {
             report.accepted += 1;
             let push = Open { xpid: event.xpid, exercise: event.class == Class::Exercise.number() };
             if open.insert(key, push).is_some() {
-                report
-                    .find(|| format!("{}: push {} was accepted twice", file.path.display(), event.sequence));
+                report.find(|| format!("{}: push {} was accepted twice", file.path.display(), event.push_id));
             }
         }
         EventKind::Final => {
             if open.remove(&key).is_none() {
-                ends.push(event.sequence);
+                ends.push(event.push_id);
             }
         }
         EventKind::Rejected => *report.rejected.entry(event.code).or_default() += 1,

@@ -114,7 +114,7 @@ impl Row {
     pub(super) fn count(&mut self, event: &Event) {
         let counts =
             if event.class == Class::Exercise.number() { &mut self.exercise } else { &mut self.billed };
-        match event.event {
+        match event.kind {
             EventKind::Accepted => counts.accepted += 1,
             EventKind::Final => {
                 counts.ended[column_of(event.code, event.withdrawn) as usize] += 1;

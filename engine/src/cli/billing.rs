@@ -1,16 +1,24 @@
 //! `hayauma billing`: days and months as CSV, and the proof that the books are right.
 
-use std::io::{self, Write};
 use std::path::Path;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 
+use super::{CliError, Place, print};
 use crate::billing::{ReconcileReport, Report, ReportError, day, month, reconcile, write_csv};
 use crate::calendar::Day;
 
-/// What to add up.
+/// Total what was delivered, per JST day and month and XPID, as CSV; of a running engine too.
+#[derive(Args, Debug)]
+pub struct BillingCommand {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    place: Place,
+}
+
 #[derive(Clone, Debug, Subcommand)]
-pub enum BillingCommand {
+enum What {
     /// One JST day per XPID, as CSV
     Day {
         /// The day: 2026-11-22 or 20261122
@@ -27,6 +35,14 @@ pub enum BillingCommand {
     Reconcile,
 }
 
+impl BillingCommand {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let (text, outcome) = perform(&self.what, &self.place.data_dir()?)?;
+        print(&text)?;
+        outcome
+    }
+}
+
 /// A month of a year.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Month {
@@ -36,64 +52,61 @@ pub struct Month {
     pub number: u8,
 }
 
-/// Why the command failed.
-#[derive(Debug, thiserror::Error)]
-pub enum BillingCommandError {
-    /// The events cannot be read.
-    #[error(transparent)]
-    Read(#[from] ReportError),
-    /// The output cannot be written.
-    #[error("cannot write the report: {0}")]
-    Write(#[from] io::Error),
-    /// The books are not right.
-    #[error(
-        "the books do not add up: {0} findings, listed above; keep the data directory as it is and ask for help"
-    )]
-    NotClean(u64),
-}
-
-/// Runs the command on a data directory, of a stopped or a running engine, and writes to `out`.
-///
-/// # Errors
-/// See [`BillingCommandError`].
-pub fn run(
-    command: &BillingCommand,
-    data_directory: &Path,
-    out: &mut dyn Write,
-) -> Result<(), BillingCommandError> {
-    match command {
-        BillingCommand::Day { date } => write_report(&day(data_directory, *date)?, out),
-        BillingCommand::Month { month: Month { year, number } } => {
-            write_report(&month(data_directory, *year, *number)?, out)
+/// What to print, and whether that is good.
+fn perform(what: &What, data_directory: &Path) -> Result<(String, Result<(), CliError>), CliError> {
+    let unreadable = |error: ReportError| CliError::new(error.to_string());
+    match what {
+        What::Day { date } => sums_text(&day(data_directory, *date).map_err(unreadable)?),
+        What::Month { month: Month { year, number } } => {
+            sums_text(&month(data_directory, *year, *number).map_err(unreadable)?)
         }
-        BillingCommand::Reconcile => write_findings(&reconcile(data_directory)?, out),
+        What::Reconcile => Ok(findings_text(&reconcile(data_directory).map_err(unreadable)?)),
     }
 }
 
-fn write_report(report: &Report, out: &mut dyn Write) -> Result<(), BillingCommandError> {
-    write_csv(report, out).map_err(|error| io::Error::other(error).into())
+fn sums_text(report: &Report) -> Result<(String, Result<(), CliError>), CliError> {
+    let mut text = Vec::new();
+    write_csv(report, &mut text)
+        .map_err(|error| CliError::new(format!("the CSV cannot be written: {error}")))?;
+    let damaged: u64 = report.damaged.iter().map(|(_, slots)| slots).sum();
+    let outcome = match report.damaged.first() {
+        None => Ok(()),
+        Some((file, _)) => Err(CliError::new(format!(
+            "{damaged} billing events cannot be read and are missing in the sums, the first in {}: restore that file \
+             from a backup",
+            file.display()
+        ))),
+    };
+    Ok((String::from_utf8_lossy(&text).into_owned(), outcome))
 }
 
-fn write_findings(report: &ReconcileReport, out: &mut dyn Write) -> Result<(), BillingCommandError> {
+fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
+    use std::fmt::Write as _;
+    let mut text = String::new();
     for finding in &report.findings {
-        writeln!(out, "{finding}")?;
+        let _ = writeln!(text, "{finding}");
     }
     let rejected: u64 = report.rejected.values().sum();
-    let requests = report.accepted + report.replayed + report.suppressed + rejected;
-    writeln!(
-        out,
-        "{} events, {} days, {} XPIDs: requests {requests} = accepted {} + replayed {} + suppressed {} + rejected {rejected}",
-        report.events, report.days, report.xpids, report.accepted, report.replayed, report.suppressed,
-    )?;
+    let (accepted, replayed, suppressed) = (report.accepted, report.replayed, report.suppressed);
+    let _ = writeln!(text, "{} events, {} days, {} XPIDs", report.events, report.days, report.xpids);
+    let _ = writeln!(
+        text,
+        "requests {} = accepted {accepted} + replayed {replayed} + suppressed {suppressed} + rejected {rejected}",
+        accepted + replayed + suppressed + rejected,
+    );
     for (code, count) in &report.rejected {
-        writeln!(out, "  rejected {code:04}: {count}")?;
+        let _ = writeln!(text, "  rejected {code:04}: {count}");
     }
-    writeln!(out, "open pushes: {}", report.open)?;
-    if !report.is_clean() {
-        return Err(BillingCommandError::NotClean(report.findings_in_all));
+    let _ = writeln!(text, "open pushes: {}", report.open);
+    if report.is_clean() {
+        text += "the books add up\n";
+        return (text, Ok(()));
     }
-    writeln!(out, "the books add up")?;
-    Ok(())
+    let sentence = format!(
+        "the books do not add up, {} findings stand above: keep the data directory as it is and run `hayauma queue verify`",
+        report.findings_in_all
+    );
+    (text, Err(CliError::new(sentence)))
 }
 
 fn parse_day(text: &str) -> Result<Day, String> {
@@ -129,17 +142,19 @@ mod tests {
     #[test]
     fn an_empty_data_directory_has_an_empty_report_and_clean_books() {
         let data = tempfile::tempdir().expect("a temporary directory");
-        let mut out = Vec::new();
-        run(&BillingCommand::Reconcile, data.path(), &mut out).expect("clean");
+        let (text, outcome) = perform(&What::Reconcile, data.path()).expect("readable");
+        assert!(text.contains("the books add up"), "{text}");
+        assert_eq!(outcome, Ok(()));
         let date = parse_day("20261122").expect("a day");
-        run(&BillingCommand::Day { date }, data.path(), &mut out).expect("readable");
-        let text = String::from_utf8(out).expect("text");
-        assert!(text.contains("the books add up") && text.contains("\ntotal,0,0"), "{text}");
+        let (text, outcome) = perform(&What::Day { date }, data.path()).expect("readable");
+        assert!(text.contains("\ntotal,0,0"), "{text}");
+        assert_eq!(outcome, Ok(()));
     }
 
     #[test]
     fn a_wrong_directory_is_named() {
-        let error = run(&BillingCommand::Reconcile, Path::new("/nonexistent/hayauma"), &mut Vec::new());
-        assert!(error.expect_err("no such directory").to_string().contains("/nonexistent/hayauma"));
+        let error =
+            perform(&What::Reconcile, Path::new("/nonexistent/hayauma")).expect_err("no such directory");
+        assert!(error.sentence.contains("/nonexistent/hayauma"), "{error}");
     }
 }

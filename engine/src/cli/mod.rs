@@ -52,12 +52,7 @@ enum Command {
     #[command(subcommand)]
     Contract(contract::ContractCommand),
     /// Total what was delivered, per day and month
-    Billing {
-        #[command(flatten)]
-        place: Place,
-        #[command(subcommand)]
-        command: billing::BillingCommand,
-    },
+    Billing(billing::BillingCommand),
     /// Look at the queue of pushes
     Queue(queue::QueueCommand),
     /// Try the SMS encodings
@@ -135,10 +130,7 @@ impl Command {
             Self::Serve(command) => command.run(),
             Self::Client(command) => command.run(),
             Self::Contract(command) => command.run(),
-            Self::Billing { place, command } => {
-                billing::run(&command, &place.data_dir()?, &mut std::io::stdout().lock())
-                    .map_err(|error| CliError::new(error.to_string()))
-            }
+            Self::Billing(command) => command.run(),
             Self::Queue(command) => command.run(),
             Self::Sms(command) => command.run(),
             Self::Doctor(command) => command.run(),

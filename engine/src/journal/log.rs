@@ -24,12 +24,15 @@ pub struct JournalConfig {
     pub budget_octets: u64,
     /// The shard.
     pub shard: u16,
+    /// For an engine that runs without syncs: cleaned segments are retired as soon as what was moved forward is
+    /// appended, and the loss of power may lose pushes.
+    pub without_syncs: bool,
 }
 
 impl JournalConfig {
     /// Segments of the default size within `budget_octets`.
     pub fn new(shard: u16, budget_octets: u64) -> Self {
-        Self { segment_octets: SEGMENT_OCTETS_DEFAULT, budget_octets, shard }
+        Self { segment_octets: SEGMENT_OCTETS_DEFAULT, budget_octets, shard, without_syncs: false }
     }
 
     pub(super) fn segments_max(&self) -> u64 {

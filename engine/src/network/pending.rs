@@ -30,10 +30,7 @@ impl Delays {
     /// The attempt in `slot` is due at `due_ms`; among equally long delays never before an earlier one.
     pub(crate) fn push(&mut self, due_ms: u64, slot: u32) {
         match self {
-            Self::Constant(queue) => {
-                let earliest_ms = queue.back().map_or(0, |&(last_ms, _)| last_ms);
-                queue.push_back((due_ms.max(earliest_ms), slot));
-            }
+            Self::Constant(queue) => queue.push_back((due_ms, slot)),
             Self::Jittered(heap, sequence) => {
                 heap.push(Reverse((due_ms, *sequence, slot)));
                 *sequence += 1;

@@ -44,6 +44,7 @@ pub struct SimulatedNetwork {
     /// The reports of the attempt polled last.
     reports: Reports,
     decisions_by_row: [u64; ROWS as usize + 1],
+    delivers_sent: u64,
 }
 
 impl SimulatedNetwork {
@@ -67,6 +68,7 @@ impl SimulatedNetwork {
             random: Random::new(configuration.seed),
             reports: Reports::new(),
             decisions_by_row: [0; ROWS as usize + 1],
+            delivers_sent: 0,
             configuration,
         })
     }
@@ -95,6 +97,11 @@ impl SimulatedNetwork {
     /// Attempts decided so far by each row of the decision table; index 0 is never used.
     pub fn decisions_by_row(&self) -> &[u64; ROWS as usize + 1] {
         &self.decisions_by_row
+    }
+
+    /// SMS-DELIVERs sent to terminals so far.
+    pub fn delivers_sent(&self) -> u64 {
+        self.delivers_sent
     }
 
     fn carry_out(&mut self, index: u32, now_ms: u64) -> Attempted {
@@ -158,6 +165,7 @@ impl SimulatedNetwork {
                 Some(strike) if strike.mask >> segment & 1 == 1 => strike.behaviour,
                 _ => Terminal::Accepts,
             };
+            self.delivers_sent += 1;
             let failure = match terminal::answer(behaviour, domain, slot.tpdu(segment)) {
                 Answer::Acknowledged => {
                     self.reports.put(segment, false, relay::deliver_report_ack);

@@ -1,7 +1,7 @@
 //! What follows when a push ends: its journal record, its billing event, its notifications.
 
 use super::{NotificationOrder, Shard, fatal_if_full};
-use crate::billing::{BillingLog, Event, EventKind};
+use crate::billing::{Event, EventKind};
 use crate::gateway::registration::NotifyUrl;
 use crate::ids::{Class, Msn, Xpid};
 use crate::journal::{ArchivedAccepted, Ended, Notified, Position, Progress};
@@ -53,7 +53,7 @@ impl Shard {
         self.core.handle_durable(durable, |push| {
             busy = true;
             let accepted = journal.accepted(Position::from_bits(push.position));
-            bill(billing, &accepted_event(accepted, shard));
+            billing.append(&accepted_event(accepted, shard));
         });
         while let Some(&(sequence, index)) = self.ended.front() {
             if sequence >= durable {
@@ -63,7 +63,7 @@ impl Shard {
             self.ended.pop_front();
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
-            bill(&mut self.billing, &final_event(push, accepted, shard));
+            self.billing.append(&final_event(push, accepted, shard));
             self.core.handle_end_durable(index);
             self.carry_out_effects(now_ms);
         }
@@ -186,14 +186,6 @@ impl Shard {
     }
 }
 
-/// Writes an event. When the device is full the log keeps events in memory and, beyond its bound, leaves them to the
-/// next start, which finds them in the journal; it counts and reports that itself.
-pub(super) fn bill(billing: &mut BillingLog, event: &Event) {
-    if let Err(error) = billing.append(event) {
-        tracing::debug!(%error, "a billing event waits for the next start");
-    }
-}
-
 pub(super) fn progress_record(push: &Push, now_ms: u64) -> Progress {
     Progress {
         push_id: push.push_id,
@@ -207,15 +199,16 @@ pub(super) fn progress_record(push: &Push, now_ms: u64) -> Progress {
 /// The billing event of an acceptance.
 pub(super) fn accepted_event(accepted: &ArchivedAccepted<'_>, shard: u16) -> Event {
     Event {
-        event: EventKind::Accepted,
-        sequence: accepted.push_id.to_native(),
+        kind: EventKind::Accepted,
+        push_id: accepted.push_id.to_native(),
         at_ms: accepted.accepted_ms.to_native(),
         accepted_ms: accepted.accepted_ms.to_native(),
         msn: accepted.msn.to_native(),
         xpid: accepted.xpid.to_native(),
         code: 0,
         class: accepted.class,
-        kind: accepted.kind,
+        push_kind: accepted.kind,
+        state: 0,
         segments: accepted.segments,
         delivered: 0,
         withdrawn: 0,
@@ -227,7 +220,8 @@ pub(super) fn accepted_event(accepted: &ArchivedAccepted<'_>, shard: u16) -> Eve
 /// The billing event of a final state.
 fn final_event(push: &Push, accepted: &ArchivedAccepted<'_>, shard: u16) -> Event {
     Event {
-        event: EventKind::Final,
+        kind: EventKind::Final,
+        state: push.state.number(),
         at_ms: push.ended_ms,
         code: push.code.number(),
         delivered: push.delivered(),

@@ -2,7 +2,6 @@
 //!
 //! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
 
-use super::endings::bill;
 use super::{Shard, fatal_if_full, shard_of, submission};
 use crate::billing::{Event, EventKind};
 use crate::gateway::admit::{self, Admission, References};
@@ -295,23 +294,23 @@ impl Shard {
     }
 
     fn bill_request(&mut self, kind: EventKind, push: &PushRequest<'_>, code: Code, segments: u8, now_ms: u64) {
-        let event = Event {
-            event: kind,
-            sequence: 0,
+        self.billing.append(&Event {
+            kind,
+            push_id: 0,
             at_ms: now_ms,
             accepted_ms: 0,
             msn: push.msn.value(),
             xpid: push.xpid.value(),
             code: code.number(),
             class: push.class.number(),
-            kind: push.kind.number(),
+            push_kind: push.kind.number(),
+            state: 0,
             segments,
             delivered: 0,
             withdrawn: 0,
             domain: 0,
             shard: self.number as u16,
-        };
-        bill(&mut self.billing, &event);
+        });
     }
 }
 

@@ -84,14 +84,19 @@ impl Shard {
         now_ms: u64,
     ) -> Result<(Self, ShardReport), OpenError> {
         let mut recovery = Recovery::new(Core::new(config.limits, now_ms));
-        let mut billable = Billable { first_push_id: u64::MAX, positions: Vec::new() };
+        let shard = config.number as u16;
+        let mut billing = BillingLog::open(&directory.join("billing"), shard)?;
+        let mut billed = 0;
         let mut impossible = None;
         let (journal, report) = Journal::open(
             &directory.join("journal"),
             config.journal.clone(),
             factory,
             &mut |position, sequence, record| {
-                billable.note(position, sequence, &record);
+                // The crash may have come between the record and its event.
+                if let Some(event) = billing_event(&record, shard) {
+                    billed += u64::from(billing.ensure(&event));
+                }
                 if let Err(what) = replay(&mut recovery, position, &record) {
                     impossible.get_or_insert((sequence, what));
                 }
@@ -100,7 +105,7 @@ impl Shard {
         if let Some((sequence, what)) = impossible {
             return Err(OpenError::Impossible { sequence, what });
         }
-        let (billing, billed) = billable.settle(&directory.join("billing"), config.number as u16, &journal)?;
+        billing.finish_recovery();
         let mut journal = journal;
         for position in recovery.live_positions() {
             journal.hold(Position::from_bits(position));
@@ -134,46 +139,6 @@ impl Shard {
         shard.carry_out_effects(now_ms);
         let live = shard.core.live();
         Ok((shard, ShardReport { journal: report, live, billed }))
-    }
-}
-
-/// The journal records that must have a billing event.
-struct Billable {
-    first_push_id: u64,
-    positions: Vec<Position>,
-}
-
-impl Billable {
-    fn note(&mut self, position: Position, sequence: u64, record: &Record<'_>) {
-        let push_id = match record {
-            // A record that cleaning copied forward keeps its push's number, and its event is there.
-            Record::Accepted(accepted) if accepted.push_id.to_native() == sequence => sequence,
-            Record::Ended(ended) => ended.push_id.to_native(),
-            _ => return,
-        };
-        self.first_push_id = self.first_push_id.min(push_id);
-        self.positions.push(position);
-    }
-
-    /// Opens the billing log and adds the events that it lacks: the crash came between the record and the event.
-    fn settle(
-        self,
-        directory: &Path,
-        shard: u16,
-        journal: &Journal,
-    ) -> Result<(BillingLog, u64), OpenError> {
-        let mut billing = BillingLog::open(directory, shard, self.first_push_id)?;
-        let mut billed = 0;
-        for position in self.positions {
-            let event = match journal.read(position) {
-                Ok((_, Record::Accepted(accepted))) => accepted_event(accepted, shard),
-                Ok((_, Record::Ended(ended))) => ended_event(ended, shard),
-                _ => continue,
-            };
-            billed += u64::from(billing.ensure(&event)?);
-        }
-        billing.end_recovery();
-        Ok((billing, billed))
     }
 }
 
@@ -247,18 +212,27 @@ fn end_of(ended: &ArchivedEnded) -> Result<RecoveredEnd, &'static str> {
     })
 }
 
-/// The billing event of a final state, as the journal keeps it.
+/// The billing event that goes with a record, if one does.
+fn billing_event(record: &Record<'_>, shard: u16) -> Option<Event> {
+    match record {
+        Record::Accepted(accepted) => Some(accepted_event(accepted, shard)),
+        Record::Ended(ended) => Some(ended_event(ended, shard)),
+        _ => None,
+    }
+}
+
 fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
     Event {
-        event: EventKind::Final,
-        sequence: ended.push_id.to_native(),
+        kind: EventKind::Final,
+        push_id: ended.push_id.to_native(),
         at_ms: ended.ended_ms.to_native(),
         accepted_ms: ended.accepted_ms.to_native(),
         msn: ended.msn.to_native(),
         xpid: ended.xpid.to_native(),
         code: ended.code.to_native(),
         class: ended.class,
-        kind: ended.kind,
+        push_kind: ended.kind,
+        state: ended.state,
         segments: ended.segments,
         delivered: ended.delivered,
         withdrawn: ended.withdrawn,

@@ -4,7 +4,7 @@
 //! high nibble; an alphanumeric address is packed 7-bit text.
 
 use super::alphabet::{Coded, ESCAPE, Shift};
-use super::error::{Field, Reader, TpduError};
+use super::error::{Fault, Field, Reader, TpduError, clamp};
 use super::limits::{ADDRESS_DIGITS_MAX, ADDRESS_OCTETS_MAX, ALPHANUMERIC_CHARACTERS_MAX};
 use super::septets;
 
@@ -153,6 +153,28 @@ impl Address {
         Ok(address)
     }
 
+    /// A service centre's address as RP- and AT-command layers carry it: its length counts octets, the type of
+    /// address included (TS 24.011, 8.2.5.1). Nothing may follow it. A length of 0 is an address without digits.
+    pub fn decode_service_centre(octets: &[u8]) -> Result<Self, TpduError> {
+        let mut reader = Reader::new(octets);
+        let length = usize::from(reader.octet(Field::Address)?);
+        if length > ADDRESS_OCTETS_MAX - 1 {
+            let fault = Fault::TooLarge { value: clamp(length), max: clamp(ADDRESS_OCTETS_MAX - 1) };
+            return Err(TpduError::new(Field::Address, 0, fault));
+        }
+        let field = reader.take(Field::Address, length)?;
+        reader.finish()?;
+        let Some((&type_of_address, value)) = field.split_first() else {
+            return Ok(Self::of_field(&[0, TYPE_UNKNOWN_ISDN]));
+        };
+        let filled = value.last().is_some_and(|octet| octet >> 4 == 0xf);
+        let mut octets = [0; ADDRESS_OCTETS_MAX];
+        octets[0] = (value.len() * 2) as u8 - u8::from(filled);
+        octets[1] = type_of_address;
+        octets[2..2 + value.len()].copy_from_slice(value);
+        Ok(Self { octets, length: 2 + value.len() as u8 })
+    }
+
     /// A field that [`Reader::address`] has measured.
     pub(crate) fn of_field(field: &[u8]) -> Self {
         let mut octets = [0; ADDRESS_OCTETS_MAX];
@@ -295,7 +317,6 @@ pub(crate) fn write_decimal(digits: &[u8], out: &mut [u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sms::error::Fault;
 
     #[test]
     fn digits_swap_their_semi_octets_and_an_odd_one_is_filled() {

@@ -11,7 +11,7 @@ mod ucs2;
 pub(crate) use tables::{
     DEFAULT_CODES, DEFAULT_CODES_LENGTH, ESCAPE, ESCAPED, EURO, EURO_CODE, NO_CODE, membership_of,
 };
-pub(crate) use ucs2::encode_ucs2;
+pub(crate) use ucs2::{count_characters_and_pairs, encode_ucs2};
 pub use ucs2::{decode_ucs2, ucs2_units};
 
 use std::fmt;

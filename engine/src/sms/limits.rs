@@ -20,8 +20,13 @@ pub const TIME_OCTETS: usize = 7;
 pub const SUBMIT_OCTETS_MAX: usize = 2 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS + 1 + USER_DATA_OCTETS_MAX;
 /// Octets of an SMS-DELIVER at most (9.2.2.1).
 pub const DELIVER_OCTETS_MAX: usize = 1 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS + 1 + USER_DATA_OCTETS_MAX;
-/// Octets of any TPDU at most: an SMS-COMMAND with 157 octets of command data is no longer (9.2.2.4).
-pub const TPDU_OCTETS_MAX: usize = 176;
+/// Octets of any TPDU at most: what the longest SMS-SUBMIT takes, and what the reports and SMS-COMMAND are cut to
+/// (9.2.2.1a, 9.2.2.2a, 9.2.2.3: 159 octets of user data behind the shortest report).
+pub const TPDU_OCTETS_MAX: usize = 164;
+/// Octets of TP-User-Data in a report at most: SMS-DELIVER-REPORT in an RP-ACK (9.2.2.1a).
+pub const REPORT_USER_DATA_OCTETS_MAX: usize = 159;
+/// Septets that those octets hold.
+pub const REPORT_USER_DATA_SEPTETS_MAX: usize = REPORT_USER_DATA_OCTETS_MAX * 8 / 7;
 /// Segments a push may need at most; what the push-client interface promises.
 pub const SEGMENTS_MAX: u8 = 10;
 /// Segments a concatenated short message can have at all: the element counts them in one octet (9.2.3.24.1).
@@ -39,6 +44,10 @@ const _: () = assert!(
 );
 const _: () = assert!(SUBMIT_OCTETS_MAX <= u8::MAX as usize, "one octet holds a SUBMIT's length");
 const _: () = assert!(SUBMIT_OCTETS_MAX <= TPDU_OCTETS_MAX && DELIVER_OCTETS_MAX <= TPDU_OCTETS_MAX);
+const _: () = assert!(
+    REPORT_USER_DATA_SEPTETS_MAX <= u8::MAX as usize,
+    "TP-UDL counts the septets of the longest report in one octet"
+);
 const _: () = assert!(
     ALPHANUMERIC_CHARACTERS_MAX * 7 <= (ADDRESS_OCTETS_MAX - 2) * 8,
     "an alphanumeric address fits the address field"

@@ -19,7 +19,7 @@ pub use submit::{EncodeError, SubmitTemplate, encode_submits};
 
 pub use super::limits::{SEGMENTS_MAX, SUBMITS_OCTETS_MAX};
 
-use super::alphabet::{Alphabet, Shift, ucs2_units};
+use super::alphabet::{Alphabet, Shift, count_characters_and_pairs};
 use super::coding_scheme::{CharacterSet, CodingGroup, CodingScheme};
 use super::header::{self, Header, HeaderFault, identifier};
 use super::limits::{CLIENT_HEADER_OCTETS_MAX, USER_DATA_OCTETS_MAX, USER_DATA_SEPTETS_MAX};
@@ -291,8 +291,13 @@ fn plan_text(text: &str, options: &PlanOptions<'_>, frame: &Frame<'_>) -> Result
             planned => return planned,
         }
     }
-    let units = ucs2_units(text);
-    let fit = frame.fit(Alphabet::Ucs2, 0, units, |capacity| profile::count_ucs2(text, units, capacity))?;
+    let (characters, pairs) = count_characters_and_pairs(text);
+    let units = characters + pairs;
+    let count = |capacity: usize| match pairs {
+        0 => units.div_ceil(capacity) as u32,
+        _ => profile::count_by_walking(text, capacity, |character| character.len_utf16() as u32),
+    };
+    let fit = frame.fit(Alphabet::Ucs2, 0, units, count)?;
     finish(Alphabet::Ucs2, chosen.unwrap_or(CodingScheme::UCS2), units, fit, frame, false)
 }
 

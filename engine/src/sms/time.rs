@@ -1,9 +1,280 @@
 //! Times on the wire: TP-SCTS and TP-DT (3GPP TS 23.040, 9.2.3.11, 9.2.3.13) and TP-VP (9.2.3.12).
+//!
+//! A time stamp is local time: decimal digits with their semi-octets swapped, and the zone that says how far
+//! it lies from GMT. Octets that are no time are kept; they read as `None`.
+
+use std::fmt;
+
+use super::limits::TIME_OCTETS;
 
 /// The zone octet of Japan Standard Time: 36 quarters of an hour east.
-pub const JST_ZONE: u8 = 0x63;
+pub const JST_ZONE: u8 = zone_octet(36);
+/// Quarters of an hour that a zone may lie from GMT: the largest number that its semi-octets hold in decimal.
+pub const ZONE_QUARTERS_MAX: i8 = 79;
+/// Two-digit years from here on belong to the 1900s: the first short message is of 1992.
+const YEAR_OF_1900S_MIN: u8 = 90;
 
 /// Two decimal digits as two semi-octets, the first in the low one.
 pub const fn swapped_digits(number: u8) -> u8 {
     ((number % 10) << 4) | (number / 10)
+}
+
+/// A service centre time stamp or discharge time, as it stands on the wire.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct TimeStamp(pub [u8; TIME_OCTETS]);
+
+/// What a wall clock and a calendar show where a time stamp was made.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct LocalTime {
+    /// 1990 to 2089: the wire carries two digits.
+    pub year: u16,
+    /// 1 to 12.
+    pub month: u8,
+    /// 1 to 31.
+    pub day: u8,
+    /// 0 to 23.
+    pub hour: u8,
+    /// 0 to 59.
+    pub minute: u8,
+    /// 0 to 59.
+    pub second: u8,
+    /// Quarters of an hour east of GMT, -79 to 79; west is negative.
+    pub zone_quarters: i8,
+}
+
+impl TimeStamp {
+    /// The octets for a local time; `None` when a field is out of its range. The day is checked against
+    /// the month only to 31.
+    pub fn new(time: LocalTime) -> Option<Self> {
+        let legal = (1990..2090).contains(&time.year) && time.is_plausible();
+        let pair = swapped_digits;
+        let year = (time.year % 100) as u8;
+        legal.then(|| {
+            Self([
+                pair(year),
+                pair(time.month),
+                pair(time.day),
+                pair(time.hour),
+                pair(time.minute),
+                pair(time.second),
+                zone_octet(time.zone_quarters),
+            ])
+        })
+    }
+
+    /// The local time, or `None` when a semi-octet is no digit or a field out of its range.
+    pub fn local_time(self) -> Option<LocalTime> {
+        let [year, month, day, hour, minute, second, zone] = self.0;
+        let year = u16::from(unswapped_digits(year)?);
+        let time = LocalTime {
+            year: if year < u16::from(YEAR_OF_1900S_MIN) { 2000 + year } else { 1900 + year },
+            month: unswapped_digits(month)?,
+            day: unswapped_digits(day)?,
+            hour: unswapped_digits(hour)?,
+            minute: unswapped_digits(minute)?,
+            second: unswapped_digits(second)?,
+            zone_quarters: zone_quarters(zone)?,
+        };
+        time.is_plausible().then_some(time)
+    }
+}
+
+impl LocalTime {
+    fn is_plausible(self) -> bool {
+        (1..=12).contains(&self.month)
+            && (1..=31).contains(&self.day)
+            && self.hour < 24
+            && self.minute < 60
+            && self.second < 60
+            && self.zone_quarters.unsigned_abs() <= ZONE_QUARTERS_MAX.unsigned_abs()
+    }
+}
+
+impl fmt::Display for LocalTime {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { year, month, day, hour, minute, second, zone_quarters } = *self;
+        let sign = if zone_quarters < 0 { '-' } else { '+' };
+        let quarters = zone_quarters.unsigned_abs();
+        write!(formatter, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        write!(formatter, "{sign}{:02}:{:02}", quarters / 4, quarters % 4 * 15)
+    }
+}
+
+/// TP-Validity-Period in one of its four forms (9.2.3.12). It counts from when the service centre receives the
+/// message.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub enum ValidityPeriod {
+    /// TP-VPF 00: not present.
+    #[default]
+    Absent,
+    /// TP-VPF 10: relative (9.2.3.12.1), see [`relative_minutes`].
+    Relative(u8),
+    /// TP-VPF 11: absolute (9.2.3.12.2).
+    Absolute(TimeStamp),
+    /// TP-VPF 01: enhanced (9.2.3.12.3).
+    Enhanced(EnhancedValidity),
+}
+
+/// The seven octets of an enhanced validity period, reserved ones and all.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct EnhancedValidity(pub [u8; TIME_OCTETS]);
+
+/// What an enhanced validity period says.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum EnhancedPeriod {
+    /// 000: no period.
+    Absent,
+    /// 001: as in the relative form.
+    Relative(u8),
+    /// 010: 0 to 255 seconds.
+    Seconds(u8),
+    /// 011: hours 0 to 99, minutes and seconds 0 to 59.
+    HoursMinutesSeconds(u8, u8, u8),
+    /// A reserved format, digits that are none, or extension octets that leave no room.
+    Reserved,
+}
+
+impl EnhancedValidity {
+    /// Bit 6 of the functionality indicator: the service centre tries once.
+    pub const SINGLE_SHOT: u8 = 0x40;
+    /// Bit 7: another functionality octet follows.
+    pub const EXTENSION: u8 = 0x80;
+
+    /// The octets for a period, unused ones zero; `None` for [`EnhancedPeriod::Reserved`] and numbers out of range.
+    pub fn new(period: EnhancedPeriod, single_shot: bool) -> Option<Self> {
+        let first = if single_shot { Self::SINGLE_SHOT } else { 0 };
+        let mut octets = [0; TIME_OCTETS];
+        match period {
+            EnhancedPeriod::Absent => octets[0] = first,
+            EnhancedPeriod::Relative(value) => octets[..2].copy_from_slice(&[first | 1, value]),
+            EnhancedPeriod::Seconds(seconds) => octets[..2].copy_from_slice(&[first | 2, seconds]),
+            EnhancedPeriod::HoursMinutesSeconds(hours, minutes, seconds) => {
+                if hours > 99 || minutes > 59 || seconds > 59 {
+                    return None;
+                }
+                let digits = [hours, minutes, seconds].map(swapped_digits);
+                octets[..4].copy_from_slice(&[first | 3, digits[0], digits[1], digits[2]]);
+            }
+            EnhancedPeriod::Reserved => return None,
+        }
+        Some(Self(octets))
+    }
+
+    /// Whether the message is to be tried once only.
+    pub fn is_single_shot(self) -> bool {
+        self.0[0] & Self::SINGLE_SHOT != 0
+    }
+
+    /// The period. Extension octets of the functionality indicator are stepped over.
+    pub fn period(self) -> EnhancedPeriod {
+        let extensions = self.0.iter().take_while(|&&octet| octet & Self::EXTENSION != 0).count();
+        let value = self.0.get(extensions + 1..).unwrap_or_default();
+        match (self.0[0] & 7, value) {
+            (0, _) => EnhancedPeriod::Absent,
+            (1, &[value, ..]) => EnhancedPeriod::Relative(value),
+            (2, &[seconds, ..]) => EnhancedPeriod::Seconds(seconds),
+            (3, &[hours, minutes, seconds, ..]) => {
+                let read = |octet, max| unswapped_digits(octet).filter(|&number| number <= max);
+                match (read(hours, 99), read(minutes, 59), read(seconds, 59)) {
+                    (Some(hours), Some(minutes), Some(seconds)) => {
+                        EnhancedPeriod::HoursMinutesSeconds(hours, minutes, seconds)
+                    }
+                    _ => EnhancedPeriod::Reserved,
+                }
+            }
+            _ => EnhancedPeriod::Reserved,
+        }
+    }
+}
+
+/// The minutes that a relative validity period stands for (9.2.3.12.1): 5 minutes to 63 weeks.
+pub const fn relative_minutes(value: u8) -> u32 {
+    const HOUR: u32 = 60;
+    const DAY: u32 = 24 * HOUR;
+    let value = value as u32;
+    match value {
+        0..=143 => (value + 1) * 5,
+        144..=167 => 12 * HOUR + (value - 143) * 30,
+        168..=196 => (value - 166) * DAY,
+        _ => (value - 192) * 7 * DAY,
+    }
+}
+
+/// The two digits of an octet, the first from the low semi-octet; `None` when one is above nine.
+fn unswapped_digits(octet: u8) -> Option<u8> {
+    let (tens, units) = (octet & 0xf, octet >> 4);
+    (tens <= 9 && units <= 9).then_some(tens * 10 + units)
+}
+
+/// Quarters of an hour as semi-octets, bit 3 of the octet the sign.
+const fn zone_octet(quarters: i8) -> u8 {
+    let sign = if quarters < 0 { 8 } else { 0 };
+    swapped_digits(quarters.unsigned_abs()) | sign
+}
+
+fn zone_quarters(octet: u8) -> Option<i8> {
+    let magnitude = unswapped_digits(octet & !8)? as i8;
+    Some(if octet & 8 == 0 { magnitude } else { -magnitude })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_zone_is_signed_and_in_quarters() {
+        for (octet, quarters) in [(0x00, 0), (0x63, 36), (0x0a, -20), (0x61, 16), (0x23, 32), (0x69, -16)] {
+            assert_eq!(zone_quarters(octet), Some(quarters), "{octet:02X}");
+            assert_eq!(zone_octet(quarters), octet);
+        }
+        assert_eq!(zone_quarters(0xa1), None);
+        assert_eq!(zone_octet(-79), 0x9f);
+    }
+
+    #[test]
+    fn a_time_stamp_reads_back_and_shows_its_zone() {
+        let stamp = TimeStamp([0x11, 0x20, 0x82, 0x11, 0x05, 0x05, 0x0a]);
+        let time = stamp.local_time().expect("a time");
+        assert_eq!(time.to_string(), "2011-02-28T11:50:50-05:00");
+        assert_eq!(TimeStamp::new(time), Some(stamp));
+        let last = TimeStamp([0x99, 0x21, 0x13, 0x32, 0x95, 0x95, 0x18]).local_time().expect("a time");
+        assert_eq!(last.to_string(), "1999-12-31T23:59:59-00:15");
+        assert_eq!(TimeStamp([0x80, 0x06, 0x18, 0, 0, 0, 0x63]).local_time(), None);
+        assert_eq!(TimeStamp([0xff; 7]).local_time(), None);
+    }
+
+    #[test]
+    fn relative_periods_change_their_steps_where_the_standard_says() {
+        for (value, minutes) in [
+            (0, 5),
+            (143, 720),
+            (144, 750),
+            (167, 1440),
+            (168, 2880),
+            (169, 4320),
+            (196, 43_200),
+            (197, 50_400),
+            (255, 635_040),
+        ] {
+            assert_eq!(relative_minutes(value), minutes, "{value}");
+        }
+    }
+
+    #[test]
+    fn enhanced_periods_read_back_and_step_over_extensions() {
+        for period in [
+            EnhancedPeriod::Absent,
+            EnhancedPeriod::Relative(167),
+            EnhancedPeriod::Seconds(90),
+            EnhancedPeriod::HoursMinutesSeconds(99, 59, 8),
+        ] {
+            let octets = EnhancedValidity::new(period, true).expect("legal");
+            assert_eq!((octets.period(), octets.is_single_shot()), (period, true));
+        }
+        assert_eq!(EnhancedValidity::new(EnhancedPeriod::HoursMinutesSeconds(1, 60, 0), false), None);
+        let extended = EnhancedValidity([0x82, 0x00, 30, 0, 0, 0, 0]);
+        assert_eq!(extended.period(), EnhancedPeriod::Seconds(30));
+        assert_eq!(EnhancedValidity([0x83; 7]).period(), EnhancedPeriod::Reserved);
+        assert_eq!(EnhancedValidity([0x07, 0, 0, 0, 0, 0, 0]).period(), EnhancedPeriod::Reserved);
+    }
 }

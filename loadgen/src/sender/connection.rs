@@ -45,10 +45,12 @@ pub(super) struct Connection {
 /// What one read brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Received {
-    /// Octets, and there may be more.
+    /// Octets, and there are more.
     More,
-    /// Octets or none, and there is no more for now.
-    Drained,
+    /// All octets there were; only the peer's end may still be behind them.
+    Rest,
+    /// Nothing.
+    Nothing,
     /// The peer has closed.
     Closed,
 }
@@ -99,7 +101,7 @@ impl Connection {
     /// Reads once.
     pub(super) fn receive(&mut self) -> io::Result<Received> {
         let State::Up(stream) = &mut self.state else {
-            return Ok(Received::Drained);
+            return Ok(Received::Nothing);
         };
         if self.read > 0 {
             self.input.copy_within(self.read..self.filled, 0);
@@ -114,9 +116,9 @@ impl Connection {
                 Ok(octets) => {
                     self.filled += octets;
                     // A read that does not fill the space has emptied the socket (epoll(7), question 9).
-                    return Ok(if octets < space.len() { Received::Drained } else { Received::More });
+                    return Ok(if octets < space.len() { Received::Rest } else { Received::More });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Drained),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

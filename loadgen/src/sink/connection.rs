@@ -20,6 +20,8 @@ pub(super) struct Connection {
     held: VecDeque<(u64, usize)>,
     /// Whether the socket may hold more than was read.
     pub(super) unread: bool,
+    /// Whether the peer has closed its side, which no further event will tell.
+    pub(super) ended: bool,
 }
 
 impl Connection {
@@ -33,6 +35,7 @@ impl Connection {
             written: 0,
             held: VecDeque::new(),
             unread: false,
+            ended: false,
         }
     }
 
@@ -48,7 +51,7 @@ impl Connection {
                 Ok(0) => return Ok(space.is_empty()),
                 Ok(octets) => {
                     self.filled += octets;
-                    self.unread = octets == space.len();
+                    self.unread = self.ended || octets == space.len();
                     return Ok(true);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),

@@ -90,7 +90,7 @@ impl Server {
                 match event.token() {
                     LISTENER => self.accept(),
                     WAKER => {}
-                    Token(at) => self.serve(at),
+                    Token(at) => self.serve(at, event.is_read_closed()),
                 }
             }
             self.flush_held();
@@ -162,11 +162,12 @@ impl Server {
         }
     }
 
-    /// Reads, answers and writes on connection `at`.
-    fn serve(&mut self, at: usize) {
+    /// Reads, answers and writes on connection `at`. `ended`: the peer has closed its side.
+    fn serve(&mut self, at: usize, ended: bool) {
         let Some(mut connection) = self.connections.get_mut(at).and_then(Option::take) else {
             return;
         };
+        connection.ended |= ended;
         if self.exchange(&mut connection).is_ok_and(|fate| fate == Fate::Keep) {
             self.connections[at] = Some(connection);
         } else {
@@ -260,7 +261,7 @@ impl Server {
         for at in 0..self.connections.len() {
             let due = self.connections[at].as_ref().and_then(Connection::next_due_ns);
             if due.is_some_and(|due_ns| due_ns <= now_ns) {
-                self.serve(at);
+                self.serve(at, false);
             }
         }
         self.holding = self.connections.iter().flatten().any(|connection| connection.next_due_ns().is_some());

@@ -5,11 +5,8 @@ use std::time::Duration;
 const WAIT: Duration = Duration::from_secs(30);
 
 pub(super) fn config() -> JournalConfig {
-    JournalConfig {
-        segment_octets: SEGMENT_OCTETS_MIN,
-        budget_octets: 16 * u64::from(SEGMENT_OCTETS_MIN),
-        shard: 3,
-    }
+    let budget_octets = 16 * u64::from(SEGMENT_OCTETS_MIN);
+    JournalConfig { segment_octets: SEGMENT_OCTETS_MIN, ..JournalConfig::new(3, budget_octets) }
 }
 
 pub(super) fn accepted(push_id: u64, submits: &[u8]) -> Accepted<'_> {

@@ -120,6 +120,21 @@ fn row_8_holds_a_line_that_is_absent_in_every_domain() {
 }
 
 #[test]
+fn an_emergency_push_to_an_absent_line_goes_where_the_line_was_last_registered() {
+    let unreachable = LineState { not_reachable_cs: true, not_reachable_ps: true, ..HOME };
+    for (cs, ps, decision) in [
+        (Registered::Home, Registered::Home, deliver(Route::PsThenCs, 8)),
+        (Registered::Home, Registered::None, deliver(Route::Cs, 8)),
+        (Registered::None, Registered::Home, deliver(Route::PsOnly, 8)),
+        (Registered::None, Registered::None, deliver(Route::Cs, 8)),
+        (Registered::Visited, Registered::Visited, deliver(Route::PsOnly, 12)),
+    ] {
+        let line = LineState { cs, ps, ..unreachable };
+        assert_eq!(decide_for(line, "11111", Class::Emergency), decision, "{cs:?} {ps:?}");
+    }
+}
+
+#[test]
 fn row_9_holds_a_line_whose_memory_is_full() {
     let line = LineState { memory_full: true, ..HOME };
     let held = hold(HoldReason::MemoryFull, Code::EXPIRED_MEMORY_FULL, 9);

@@ -366,6 +366,30 @@ fn a_drawn_absence_ends_by_itself_with_an_alert() {
 }
 
 #[test]
+fn a_line_made_ready_before_its_own_time_alerts_once() {
+    let rates = OutcomeRates { memory_full: 1_000_000, ..OutcomeRates::default() };
+    let configuration = SimulationConfig { rates, returns_after_ms: 60_000, ..SimulationConfig::default() };
+    let mut network = network_with(configuration, "");
+    assert_eq!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Failed(Failure::MemoryFull));
+    network.set_line_state(msn(NUMBER), Line::HOME, NOW + 10).expect("room");
+    assert_eq!(network.alerts(NOW + 10), Some(msn(NUMBER)));
+    assert_eq!(network.alerts(NOW + 60_000), None);
+    assert_eq!(network.next_due_ms(), None);
+}
+
+#[test]
+fn what_ps_delivered_is_not_sent_again_by_cs() {
+    let rates = OutcomeRates { ps_failure: 1_000_000, ..OutcomeRates::default() };
+    let mut network = network_with(SimulationConfig { rates, ..SimulationConfig::default() }, "");
+    for attempt in 1..=100 {
+        let end = try_once(&mut network, &Attempt { segments: 10, ..ATTEMPT });
+        assert_eq!((end.result, end.domain), (AttemptResult::Delivered, Some(Domain::Cs)));
+        assert_eq!(end.delivered_mask, 0b11_1111_1111);
+        assert_eq!(network.delivers_sent(), 11 * attempt, "ten and the one that failed by PS");
+    }
+}
+
+#[test]
 fn alerts_beyond_their_room_are_not_raised() {
     let configuration = SimulationConfig { alerts_waiting_max: 1, ..SimulationConfig::default() };
     let mut network = network_with(configuration, "09000000000-09000000009,absent\n");

@@ -2,14 +2,21 @@
 
 /// Code units that `text` takes.
 pub fn ucs2_units(text: &str) -> usize {
-    let mut units = 0;
+    let (characters, pairs) = count_characters_and_pairs(text);
+    characters + pairs
+}
+
+/// Characters of `text`, and how many of them take a second code unit.
+pub(crate) fn count_characters_and_pairs(text: &str) -> (usize, usize) {
+    let (mut characters, mut surrogates) = (0, 0);
     // Sums over 64 octets stay within one octet, which lets the compiler add sixteen at a time.
     for chunk in text.as_bytes().chunks(64) {
         let starts = chunk.iter().map(|&octet| u8::from(octet as i8 >= -0x40)).sum::<u8>();
         let pairs = chunk.iter().map(|&octet| u8::from(octet >= 0xf0)).sum::<u8>();
-        units += usize::from(starts) + usize::from(pairs);
+        characters += usize::from(starts);
+        surrogates += usize::from(pairs);
     }
-    units
+    (characters, surrogates)
 }
 
 /// Writes as many whole characters of `text` as fit into `out` and returns the octets of text read and the

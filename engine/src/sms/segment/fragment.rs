@@ -1,6 +1,6 @@
 //! Content cut into segments, each with its user data header, as TP-User-Data.
 
-use super::{Content, Plan, PlanOptions};
+use super::{Content, Plan, PlanOptions, cluster, profile};
 use crate::sms::alphabet::{Alphabet, Coded, ESCAPE, Shift, encode_ucs2};
 use crate::sms::header::identifier;
 use crate::sms::limits::{USER_DATA_OCTETS_MAX, USER_DATA_SEPTETS_MAX};
@@ -34,6 +34,12 @@ pub struct Fragments<'a> {
     sequence: u8,
 }
 
+/// How far a segment reaches and what it holds.
+struct Cut {
+    end: usize,
+    units: usize,
+}
+
 impl<'a> Fragments<'a> {
     /// `content` and `options` must be those that `plan` was made from. `reference` is the concatenation
     /// reference, of which an 8-bit element takes the low octet.
@@ -50,45 +56,46 @@ impl<'a> Fragments<'a> {
         self.sequence += 1;
         let start = self.position;
         let header = usize::from(self.plan.header_octets);
-        let (end, units, user_data_length, octets) = match self.content {
-            Content::Octets(content) => self.write_octets(content, header, out),
-            Content::Text(text) => match self.plan.alphabet {
-                Alphabet::Gsm7(shift) => self.write_septets(text, shift, header, out),
-                Alphabet::EightBit | Alphabet::Ucs2 => self.write_units(text, header, out),
-            },
+        let (cut, user_data_length, octets) = match (self.content, self.plan.alphabet) {
+            (Content::Octets(content), _) => {
+                let cut = self.write_octets(content, &mut out[header..]);
+                let octets = header + cut.units;
+                (cut, octets, octets)
+            }
+            (Content::Text(text), Alphabet::Gsm7(shift)) => self.write_septets(text, shift, header, out),
+            (Content::Text(text), Alphabet::EightBit | Alphabet::Ucs2) => {
+                let cut = self.write_units(text, &mut out[header..]);
+                let octets = header + 2 * cut.units;
+                (cut, octets, octets)
+            }
         };
         // Septets before the text were packed as zeros; the header takes their place.
         if header > 0 {
             self.write_header(&mut out[..header]);
         }
-        self.position = end;
-        let (user_data_length, octets, units) = (user_data_length as u8, octets as u8, units as u8);
-        Some(Fragment { user_data_length, octets, sequence: self.sequence, start, end, units })
+        self.position = cut.end;
+        Some(Fragment {
+            user_data_length: user_data_length as u8,
+            octets: octets as u8,
+            sequence: self.sequence,
+            start,
+            end: cut.end,
+            units: cut.units as u8,
+        })
     }
 
-    fn write_octets(
-        &self,
-        content: &[u8],
-        header: usize,
-        out: &mut [u8; USER_DATA_OCTETS_MAX],
-    ) -> (usize, usize, usize, usize) {
+    fn write_octets(&self, content: &[u8], out: &mut [u8]) -> Cut {
         let rest = &content[self.position..];
         let units = rest.len().min(usize::from(self.plan.capacity));
-        let octets = header + units;
-        out[header..octets].copy_from_slice(&rest[..units]);
-        (self.position + units, units, octets, octets)
+        out[..units].copy_from_slice(&rest[..units]);
+        Cut { end: self.position + units, units }
     }
 
-    fn write_units(
-        &self,
-        text: &str,
-        header: usize,
-        out: &mut [u8; USER_DATA_OCTETS_MAX],
-    ) -> (usize, usize, usize, usize) {
+    fn write_units(&self, text: &str, out: &mut [u8]) -> Cut {
         let room = 2 * usize::from(self.plan.capacity);
-        let (read, written) = encode_ucs2(&text[self.position..], &mut out[header..header + room]);
-        let octets = header + written;
-        (self.position + read, written / 2, octets, octets)
+        let (read, written) = encode_ucs2(&text[self.position..], &mut out[..room]);
+        let cut = Cut { end: self.position + read, units: written / 2 };
+        self.keep_cluster_whole(text, cut, |character| character.len_utf16())
     }
 
     fn write_septets(
@@ -97,25 +104,46 @@ impl<'a> Fragments<'a> {
         shift: Shift,
         header: usize,
         out: &mut [u8; USER_DATA_OCTETS_MAX],
-    ) -> (usize, usize, usize, usize) {
+    ) -> (Cut, usize, usize) {
         let capacity = usize::from(self.plan.capacity);
         let rest = &text[self.position..];
         if self.plan.identity && header == 0 {
-            let units = rest.len();
             let octets = septets::pack(rest.as_bytes(), out);
-            return (text.len(), units, units, octets);
+            return (Cut { end: text.len(), units: rest.len() }, rest.len(), octets);
         }
         let mut buffer = [0; USER_DATA_SEPTETS_MAX];
         let before = septets::septets_covering(header);
-        let (read, units) = if self.plan.identity {
+        let cut = if self.plan.identity {
             let units = rest.len().min(capacity);
             buffer[before..before + units].copy_from_slice(&rest.as_bytes()[..units]);
-            (units, units)
+            let cut = Cut { end: self.position + units, units };
+            self.keep_cluster_whole(text, cut, |_| 1)
         } else {
-            fill(rest, shift, &mut buffer[before..before + capacity])
+            let (read, units) = fill(rest, shift, &mut buffer[before..before + capacity]);
+            let cut = Cut { end: self.position + read, units };
+            self.keep_cluster_whole(text, cut, |character| septets_of(shift, character))
         };
-        let octets = septets::pack(&buffer[..before + units], out);
-        (self.position + read, units, before + units, octets)
+        let length = before + cut.units;
+        let octets = septets::pack(&buffer[..length], out);
+        (cut, length, octets)
+    }
+
+    /// Moves the end of a segment back to where it splits no grapheme cluster, if what is left then still fits
+    /// into the segments that are left.
+    fn keep_cluster_whole(&self, text: &str, cut: Cut, cost: impl Fn(char) -> usize) -> Cut {
+        if cluster::is_boundary(text, cut.end) {
+            return cut;
+        }
+        let Some(end) = cluster::last_boundary(text, self.position, cut.end) else {
+            return cut;
+        };
+        let segments_left = u32::from(self.plan.segments - self.sequence);
+        let capacity = usize::from(self.plan.capacity);
+        if profile::count_by_walking(&text[end..], capacity, |c| cost(c) as u32) > segments_left {
+            return cut;
+        }
+        let moved: usize = text[end..cut.end].chars().map(cost).sum();
+        Cut { end, units: cut.units - moved }
     }
 
     fn write_header(&self, out: &mut [u8]) {
@@ -162,6 +190,10 @@ fn fill(text: &str, shift: Shift, out: &mut [u8]) -> (usize, usize) {
         read += character.len_utf8();
     }
     (read, written)
+}
+
+fn septets_of(shift: Shift, character: char) -> usize {
+    shift.encode(character).map_or(1, Coded::septets) as usize
 }
 
 fn put<const N: usize>(out: &mut [u8], octets: [u8; N]) -> &mut [u8] {

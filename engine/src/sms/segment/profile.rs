@@ -54,15 +54,6 @@ impl TextProfile {
     }
 }
 
-/// Segments of `capacity` code units that `text`, which has `units` of them, takes.
-pub(super) fn count_ucs2(text: &str, units: usize, capacity: usize) -> u32 {
-    let pairs = text.as_bytes().iter().any(|&octet| octet >= 0xf0);
-    if !pairs {
-        return units.div_ceil(capacity) as u32;
-    }
-    count_by_walking(text, capacity, |character| character.len_utf16() as u32)
-}
-
 /// Fills segment after segment with whole characters and counts them. No other way takes fewer.
 pub(super) fn count_by_walking(text: &str, capacity: usize, cost: impl Fn(char) -> u32) -> u32 {
     let capacity = capacity as u32;

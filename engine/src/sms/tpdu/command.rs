@@ -1,0 +1,81 @@
+//! SMS-COMMAND (3GPP TS 23.040, 9.2.2.4).
+
+use super::first_octet as bits;
+use super::read_first_octet;
+use super::writer::{Writer, flag};
+use crate::sms::address::Address;
+use crate::sms::error::{Fault, Field, Reader, TpduError, clamp};
+use crate::sms::protocol_identifier::ProtocolIdentifier;
+use crate::sms::status::CommandType;
+
+/// SMS-COMMAND: asks the service centre to do something, mostly with an earlier message.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Command<'a> {
+    /// TP-UDHI: the command data starts with a user data header.
+    pub header_indicated: bool,
+    /// TP-SRR.
+    pub status_report_requested: bool,
+    /// TP-MR.
+    pub message_reference: u8,
+    /// TP-PID.
+    pub protocol_identifier: ProtocolIdentifier,
+    /// TP-CT.
+    pub command_type: CommandType,
+    /// TP-MN: TP-MR of the message that the command is about.
+    pub message_number: u8,
+    /// TP-DA.
+    pub destination_address: Address,
+    /// TP-CD, whose length TP-CDL counts in octets; as much as the TPDU holds.
+    pub command_data: &'a [u8],
+}
+
+impl<'a> Command<'a> {
+    /// Reads the TPDU.
+    pub fn decode(octets: &'a [u8]) -> Result<Self, TpduError> {
+        let mut reader = Reader::new(octets);
+        let first = read_first_octet(&mut reader, bits::STATUS_REPORT_TYPE)?;
+        let message_reference = reader.octet(Field::MessageReference)?;
+        let protocol_identifier = ProtocolIdentifier(reader.octet(Field::ProtocolIdentifier)?);
+        let command_type = CommandType(reader.octet(Field::CommandType)?);
+        let message_number = reader.octet(Field::MessageNumber)?;
+        let destination_address = Address::of_field(reader.address(Field::DestinationAddress)?);
+        let length = reader.octet(Field::CommandDataLength)?;
+        let command_data = reader.take(Field::CommandData, usize::from(length))?;
+        reader.finish()?;
+        Ok(Self {
+            header_indicated: first & bits::HEADER != 0,
+            status_report_requested: first & bits::STATUS_REPORT != 0,
+            message_reference,
+            protocol_identifier,
+            command_type,
+            message_number,
+            destination_address,
+            command_data,
+        })
+    }
+
+    /// Writes the TPDU and returns its octets.
+    pub fn encode(&self, out: &mut [u8]) -> Result<usize, TpduError> {
+        let mut writer = Writer::new(out);
+        writer.octet(
+            bits::STATUS_REPORT_TYPE
+                | flag(self.status_report_requested, bits::STATUS_REPORT)
+                | flag(self.header_indicated, bits::HEADER),
+        );
+        writer.octets(&[
+            self.message_reference,
+            self.protocol_identifier.0,
+            self.command_type.0,
+            self.message_number,
+        ]);
+        writer.octets(self.destination_address.as_octets());
+        let Ok(length) = u8::try_from(self.command_data.len()) else {
+            let (value, max) = (clamp(self.command_data.len()), u16::from(u8::MAX));
+            let fault = Fault::TooLarge { value, max };
+            return Err(TpduError::new(Field::CommandDataLength, writer.position(), fault));
+        };
+        writer.octet(length);
+        writer.octets(self.command_data);
+        writer.finish()
+    }
+}
