@@ -11,23 +11,21 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
+use crate::network::line_states::Line;
+
 pub use settings::{ENVIRONMENT_PREFIX, Settings};
 pub use values::{CpuList, Durability, Injection, InjectionKind, Octets, OutcomeRates};
 
 /// Most shards in one engine.
 pub const SHARDS_MAX: usize = 64;
-/// Smallest journal segment, in octets.
-pub const SEGMENT_OCTETS_MIN: u64 = 1 << 20;
-/// Largest journal segment, in octets.
-pub const SEGMENT_OCTETS_MAX: u64 = 1 << 30;
 /// A segment is a whole number of these, in octets.
 pub const SEGMENT_OCTETS_STEP: u64 = 4096;
-/// Fewest journal segments that each shard must have room for: one to append to, one to clean into.
-pub const SEGMENTS_PER_SHARD_MIN: u64 = 2;
 /// Default room for the whole queue on the device, in octets.
 pub const QUEUE_OCTETS_DEFAULT: u64 = 8 << 30;
-/// Default journal segment, in octets.
-pub const SEGMENT_OCTETS_DEFAULT: u64 = 64 << 20;
+/// Unless told otherwise segments are so small that a shard's room holds at least this many: whole segments are
+/// given back to the device, so the fewer there are, the more of the room is held by what has ended.
+pub const SEGMENTS_PER_SHARD_DEFAULT_MIN: u64 = 16;
 /// Default bound of pushes kept at once in one engine.
 pub const PUSHES_MAX_DEFAULT: u64 = 2_000_000;
 /// The largest bound of pushes that may be asked for.
@@ -61,13 +59,13 @@ pub const NETWORK_LATENCY_MS_LIMIT: u32 = 600_000;
 /// The fastest that simulated time may run against real time.
 pub const NETWORK_TIME_SCALE_LIMIT: f64 = 100_000.0;
 
-const _: () = assert!(SEGMENT_OCTETS_MIN % SEGMENT_OCTETS_STEP == 0);
-const _: () = assert!(SEGMENT_OCTETS_DEFAULT % SEGMENT_OCTETS_STEP == 0);
-const _: () =
-    assert!(SEGMENT_OCTETS_MIN <= SEGMENT_OCTETS_DEFAULT && SEGMENT_OCTETS_DEFAULT <= SEGMENT_OCTETS_MAX);
+const _: () = assert!((SEGMENT_OCTETS_MIN as u64).is_multiple_of(SEGMENT_OCTETS_STEP));
+const _: () = assert!(SEGMENT_OCTETS_DEFAULT.is_power_of_two() && SEGMENT_OCTETS_MIN.is_power_of_two());
+const _: () = assert!(SEGMENTS_PER_SHARD_DEFAULT_MIN >= BUDGET_SEGMENTS_MIN);
 // The defaults hold together on every host, the largest too.
-const _: () =
-    assert!(QUEUE_OCTETS_DEFAULT >= SHARDS_MAX as u64 * SEGMENTS_PER_SHARD_MIN * SEGMENT_OCTETS_DEFAULT);
+const _: () = assert!(
+    QUEUE_OCTETS_DEFAULT >= SHARDS_MAX as u64 * SEGMENTS_PER_SHARD_DEFAULT_MIN * SEGMENT_OCTETS_MIN as u64
+);
 const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
 
 /// All that `serve` needs to know.
@@ -130,7 +128,7 @@ pub struct NetworkConfig {
     pub outcome_rates: OutcomeRates,
     /// Seed of the network's chance.
     pub seed: u64,
-    /// How many simulated seconds pass in a real one.
+    /// How many simulated seconds pass in a real one; a whole number from 1 up.
     pub time_scale: f64,
 }
 
@@ -191,17 +189,21 @@ impl Config {
     fn with_defaults(settings: Settings, cpus_allowed: &[usize]) -> Self {
         let cpus = settings.cpus.map_or_else(|| cpus_allowed.to_vec(), |list| list.0);
         let latency_ms = settings.network_latency_ms.unwrap_or(NETWORK_LATENCY_MS_DEFAULT);
+        let shards = settings.shards.unwrap_or(cpus.len().clamp(1, SHARDS_MAX));
+        let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         Self {
             listen: settings.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
             admin: settings.admin.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)),
             admin_open: settings.admin_open.unwrap_or(false),
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
-            shards: settings.shards.unwrap_or(cpus.len().clamp(1, SHARDS_MAX)),
+            shards,
             cpus,
             durability: settings.durability.unwrap_or(Durability::Power),
             demo: settings.demo.unwrap_or(false),
-            queue_octets: settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0),
-            segment_octets: settings.segment_bytes.map_or(SEGMENT_OCTETS_DEFAULT, |octets| octets.0),
+            queue_octets,
+            segment_octets: settings
+                .segment_bytes
+                .map_or_else(|| default_segment_octets(queue_octets, shards), |octets| octets.0),
             pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
             waiting_per_msn_max: settings.waiting_per_msn_max.unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
             commit_delay_us_max: settings.commit_delay_us_max.unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
@@ -261,14 +263,14 @@ impl Config {
 
     fn check_queue(&self) -> Result<(), ConfigError> {
         within("pushes-max", self.pushes_max, 1, PUSHES_MAX_LIMIT)?;
-        within("segment-bytes", self.segment_octets, SEGMENT_OCTETS_MIN, SEGMENT_OCTETS_MAX)?;
+        within("segment-bytes", self.segment_octets, SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_MAX.into())?;
         if self.segment_octets % SEGMENT_OCTETS_STEP != 0 {
             return unfit(format!(
                 "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of MiB, such as 64MiB",
                 self.segment_octets
             ));
         }
-        let needed = self.shards as u64 * SEGMENTS_PER_SHARD_MIN * self.segment_octets;
+        let needed = self.shards as u64 * BUDGET_SEGMENTS_MIN * self.segment_octets;
         if self.queue_octets < needed {
             return unfit(format!(
                 "queue-bytes = {} is too small for {} shards with segments of {}: use at least {needed}, or smaller segments",
@@ -295,14 +297,22 @@ impl Config {
         let network = &self.network;
         within("network-latency-ms", network.latency_ms, 0, NETWORK_LATENCY_MS_LIMIT)?;
         within("network-latency-jitter-ms", network.latency_jitter_ms, 0, network.latency_ms)?;
-        if !(network.time_scale > 0.0 && network.time_scale <= NETWORK_TIME_SCALE_LIMIT) {
-            return unfit(format!(
-                "network-time-scale = {} is out of range: use a number above 0 and up to {NETWORK_TIME_SCALE_LIMIT}",
-                network.time_scale
-            ));
+        within("network-time-scale", network.time_scale, 1.0, NETWORK_TIME_SCALE_LIMIT)?;
+        if network.time_scale.fract() != 0.0 {
+            return unfit(format!("network-time-scale = {} is no whole number: use one", network.time_scale));
         }
-        Ok(())
+        match Line::parse(&network.default_line_state) {
+            Ok(_) => Ok(()),
+            Err(error) => unfit(format!("network-default-line-state: {error}")),
+        }
     }
+}
+
+/// The largest usual segment, a power of two, of which a shard's room holds enough.
+fn default_segment_octets(queue_octets: u64, shards: usize) -> u64 {
+    let enough = queue_octets / shards.max(1) as u64 / SEGMENTS_PER_SHARD_DEFAULT_MIN;
+    let power = enough.checked_ilog2().map_or(0, |exponent| 1u64 << exponent);
+    power.clamp(SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_DEFAULT.into())
 }
 
 /// The data directory when nothing names another one.

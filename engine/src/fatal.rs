@@ -112,7 +112,7 @@ pub struct Fatal {
     pub reason: FatalReason,
     /// What happened and where, as a clause without a full stop.
     pub cause: String,
-    /// What to do, when it is known more exactly than [`FatalReason::repair`] says.
+    /// What to do, when it is known more exactly than [`FatalReason::repair`] says; empty when the cause says it.
     pub remedy: Option<String>,
 }
 
@@ -125,6 +125,11 @@ impl Fatal {
     /// A fatal whose remedy is known more exactly than the reason says.
     pub fn with_remedy(reason: FatalReason, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self { reason, cause: cause.into(), remedy: Some(remedy.into()) }
+    }
+
+    /// A fatal whose cause is a whole sentence that names the remedy too.
+    pub fn told(reason: FatalReason, sentence: impl Into<String>) -> Self {
+        Self { reason, cause: sentence.into(), remedy: Some(String::new()) }
     }
 
     /// The reason's exit status.
@@ -143,6 +148,9 @@ impl Fatal {
 impl fmt::Display for Fatal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let remedy = self.remedy.as_deref().unwrap_or(self.reason.repair());
+        if remedy.is_empty() {
+            return write!(formatter, "{}.", self.cause.trim_end_matches('.'));
+        }
         match self.reason {
             FatalReason::SyncFailed
             | FatalReason::ShardStalled
@@ -226,5 +234,7 @@ mod tests {
         }
         let exact = Fatal::with_remedy(FatalReason::PortUnavailable, "port 1 is taken", "use port 2");
         assert_eq!(exact.to_string(), "port 1 is taken: use port 2.");
+        let told = Fatal::told(FatalReason::StoreUnusable, "the file is damaged: restore it");
+        assert_eq!(told.to_string(), "the file is damaged: restore it.");
     }
 }

@@ -6,6 +6,7 @@
 mod disk;
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 
 use crate::config::Config;
 use crate::fatal::{Fatal, FatalReason};
@@ -104,6 +105,15 @@ pub fn first_fatal(findings: &[Finding]) -> Option<Fatal> {
     let finding = findings.iter().find(|finding| finding.severity == Severity::Fatal)?;
     let remedy = finding.remedy.clone().unwrap_or_else(|| finding.reason.repair().to_owned());
     Some(Fatal::with_remedy(finding.reason, finding.message.clone(), remedy))
+}
+
+/// Makes the data directory if absent, open to this user only; one that exists keeps its permissions.
+///
+/// # Errors
+/// What the system said.
+pub fn make_data_dir(data_dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir)
 }
 
 /// The CPUs in the process's affinity mask, in ascending order; CPU 0 where procfs does not say.
@@ -255,7 +265,6 @@ fn limit_of(resource: libc::__rlimit_resource_t) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::path::Path;
 
     fn config(directory: &Path) -> Config {
         let mut config = Config::defaults(directory, &[0]);

@@ -162,7 +162,7 @@ impl ChangeCommand {
         let change = ClientChange { xpid: Some(self.xpid.to_string()), ..self.fields.change() };
         // Refused here as it would be there, before anything is opened or asked.
         let registration = change.create(self.xpid)?;
-        let document = match self.place.registry_to_change()? {
+        let document = match self.place.registry_to_make()? {
             Registry::Running(engine) => engine.post("/clients", &change)?,
             Registry::Stopped(mut store) => {
                 store.add_registration(&registration)?;
@@ -177,7 +177,7 @@ impl ChangeCommand {
         if change == ClientChange::default() {
             return Err(CliError::new("nothing to change was named: see `hayauma client set --help`"));
         }
-        let document = match self.place.registry_to_read()? {
+        let document = match self.place.registry_to_change()? {
             Registry::Running(engine) => engine.patch(&format!("/clients/{}", self.xpid), &change)?,
             Registry::Stopped(mut store) => {
                 let mut registration = store.registration(self.xpid)?;
@@ -212,7 +212,7 @@ impl ListCommand {
 
 impl RemoveCommand {
     fn run(self) -> Result<(), CliError> {
-        let contracts = match self.place.registry_to_read()? {
+        let contracts = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
                 let path = format!("/clients/{}?contracts={}", self.xpid, self.with_contracts);
                 engine.delete::<ClientRemoval>(&path)?.contracts

@@ -7,9 +7,10 @@ use super::contract_import::ImportCommand;
 use super::place::{Place, Registry};
 use super::table::{self, grouped};
 use super::{CliError, print, print_json};
+use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use crate::ids::{Msn, Xpid};
 use crate::ops::admin::{ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow};
-use crate::ops::limits::{CONTRACT_PAGE_ROWS_MAX, XPIDS_PER_MSN_MAX};
+use crate::ops::limits::CONTRACT_PAGE_ROWS_MAX;
 use crate::ops::msn_range::parse_msns;
 use crate::ops::store::{Contract, ContractFilter, Store};
 
@@ -97,7 +98,7 @@ impl ContractCommand {
 impl AddCommand {
     fn run(self) -> Result<(), CliError> {
         let rows = rows(&self.msns, self.xpid)?;
-        let changed = match self.place.registry_to_read()? {
+        let changed = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
                 let change = ContractChange { xpid: self.xpid.to_string(), msns: self.msns, all: false };
                 engine.post("/contracts", &change)?
@@ -121,7 +122,7 @@ impl AddCommand {
 impl RemoveCommand {
     fn run(self) -> Result<(), CliError> {
         let rows = rows(&self.msns, self.xpid)?;
-        let changed = match self.place.registry_to_read()? {
+        let changed = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
                 let change = ContractChange { xpid: self.xpid.to_string(), msns: self.msns, all: self.all };
                 engine.delete_named("/contracts", &change)?

@@ -46,7 +46,7 @@ impl ImportCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
         let mut file = self.open()?;
         let mut refused = RefusedLines::new(self.errors.as_deref())?;
-        let registry = self.place.registry_to_read()?;
+        let registry = self.place.registry_to_change()?;
         let begun_ns = clock::monotonic_ns();
         let totals = match registry {
             Registry::Running(engine) => import_through(&engine, &mut file, &mut refused)?,

@@ -1,19 +1,25 @@
 //! Where a command works: on the data directory itself, or through the admin port of the engine that holds it.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::CliError;
+use crate::clock;
 use crate::config::{Config, Settings};
 use crate::hostcheck;
-use crate::journal::read_holder;
+use crate::journal::{DataDirLock, LockError, read_holder};
 use crate::ops::store::{STORE_FILE_NAME, Store};
 
 /// How long a change may take in a running engine; a large import is sent in pieces.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// How long a command waits for an engine that is starting or another command, in nanoseconds.
+const LOCK_WAIT_NS: u64 = 10_000_000_000;
+/// Between two looks.
+const LOCK_RETRY: Duration = Duration::from_millis(50);
 /// Longest answer that is read, in octets: a page of a hundred thousand contracts, a million refused lines.
 const ANSWER_OCTETS_MAX: u64 = 256 << 20;
 
@@ -32,8 +38,28 @@ pub(crate) struct Place {
 pub(crate) enum Registry {
     /// An engine holds the directory: it makes the change.
     Running(AdminClient),
-    /// None does: the store is changed directly.
-    Stopped(Store),
+    /// None does: the store is used directly.
+    Stopped(HeldStore),
+}
+
+/// The store, and while it is changed the lock that keeps an engine from starting on what it has not seen.
+pub(crate) struct HeldStore {
+    store: Store,
+    _lock: Option<DataDirLock>,
+}
+
+impl std::ops::Deref for HeldStore {
+    type Target = Store;
+
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl std::ops::DerefMut for HeldStore {
+    fn deref_mut(&mut self) -> &mut Store {
+        &mut self.store
+    }
 }
 
 impl Place {
@@ -44,38 +70,79 @@ impl Place {
         Ok(Config::resolve(settings, self.config.as_deref(), std::env::vars_os(), &cpus)?.data_dir)
     }
 
-    /// The engine that holds the directory, if one does.
-    pub(crate) fn running_engine(&self) -> Result<Option<AdminClient>, CliError> {
-        let data_dir = self.data_dir()?;
-        let holder = read_holder(&data_dir).map_err(|error| {
-            CliError::new(format!("the lock of {} cannot be read ({error}): check its permissions", data_dir.display()))
-        })?;
-        let Some(holder) = holder else { return Ok(None) };
-        let Some(admin) = holder.admin else {
-            return Err(CliError::new(format!("the engine (process {}) is still starting: try again", holder.pid)));
-        };
-        Ok(Some(AdminClient::new(&admin.to_string(), holder.pid)))
+    /// The registry for a look; where there is none, a sentence says so and nothing is made.
+    pub(crate) fn registry_to_read(&self) -> Result<Registry, CliError> {
+        let data_dir = self.existing_data_dir()?;
+        match engine_that_holds(&data_dir)? {
+            Some(engine) => Ok(Registry::Running(engine)),
+            None => Ok(Registry::Stopped(HeldStore { store: Store::open(&data_dir)?, _lock: None })),
+        }
+    }
+
+    /// The registry for a change; where there is none, a sentence says so and nothing is made.
+    pub(crate) fn registry_to_change(&self) -> Result<Registry, CliError> {
+        open_for_change(&self.existing_data_dir()?)
     }
 
     /// The registry for a change; it is made if there is none.
-    pub(crate) fn registry_to_change(&self) -> Result<Registry, CliError> {
-        match self.running_engine()? {
-            Some(engine) => Ok(Registry::Running(engine)),
-            None => Ok(Registry::Stopped(Store::open(&self.data_dir()?)?)),
-        }
+    pub(crate) fn registry_to_make(&self) -> Result<Registry, CliError> {
+        let data_dir = self.data_dir()?;
+        hostcheck::make_data_dir(&data_dir).map_err(|error| {
+            CliError::new(format!(
+                "the data directory {} cannot be made ({error}): choose another with --data-dir",
+                data_dir.display()
+            ))
+        })?;
+        open_for_change(&data_dir)
     }
 
-    /// The registry for a look; where there is none, a sentence says so and nothing is made.
-    pub(crate) fn registry_to_read(&self) -> Result<Registry, CliError> {
+    fn existing_data_dir(&self) -> Result<PathBuf, CliError> {
         let data_dir = self.data_dir()?;
-        if !data_dir.join(STORE_FILE_NAME).exists() {
-            return Err(CliError::new(format!(
-                "there is no registry in {}: name the data directory with --data-dir, or add a client first",
-                data_dir.display()
-            )));
+        if data_dir.join(STORE_FILE_NAME).exists() {
+            return Ok(data_dir);
         }
-        self.registry_to_change()
+        Err(CliError::new(format!(
+            "there is no registry in {}: name the data directory with --data-dir, or add a client first",
+            data_dir.display()
+        )))
     }
+}
+
+/// Waits a while for an engine that is starting or another command that is at work.
+fn open_for_change(data_dir: &Path) -> Result<Registry, CliError> {
+    let begun_ns = clock::monotonic_ns();
+    loop {
+        if let Some(engine) = engine_that_holds(data_dir)? {
+            return Ok(Registry::Running(engine));
+        }
+        match DataDirLock::take(data_dir) {
+            Ok(lock) => {
+                let store = Store::open(data_dir)?;
+                return Ok(Registry::Stopped(HeldStore { store, _lock: Some(lock) }));
+            }
+            Err(LockError::HeldBy { .. }) if clock::monotonic_ns() - begun_ns < LOCK_WAIT_NS => {
+                std::thread::sleep(LOCK_RETRY);
+            }
+            Err(LockError::HeldBy { pid, .. }) => {
+                return Err(CliError::new(format!(
+                    "process {pid} holds the data directory {} and has not opened an admin port: wait until it has \
+                     started or finished, then try again",
+                    data_dir.display()
+                )));
+            }
+            Err(error) => return Err(CliError::new(error.to_string())),
+        }
+    }
+}
+
+fn engine_that_holds(data_dir: &Path) -> Result<Option<AdminClient>, CliError> {
+    let holder = read_holder(data_dir).map_err(|error| {
+        CliError::new(format!(
+            "the lock of the data directory {} cannot be read ({error}): correct its permissions",
+            data_dir.display()
+        ))
+    })?;
+    Ok(holder.and_then(|holder| Some(AdminClient::new(holder.admin?, holder.pid))))
 }
 
 /// Speaks to the admin port of a running engine.
@@ -92,7 +159,7 @@ struct ErrorDocument {
 
 impl AdminClient {
     /// A client of the admin port at `address` of the engine with this process id.
-    pub(crate) fn new(address: &str, pid: u32) -> Self {
+    pub(crate) fn new(address: SocketAddr, pid: u32) -> Self {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(REQUEST_TIMEOUT))

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::CliError;
 use crate::config::{Config, Settings};
-use crate::{fatal, hostcheck};
+use crate::fatal::{self, Fatal, FatalReason};
+use crate::hostcheck;
 
 /// Run the engine until SIGTERM, Ctrl-C or `POST /stop` on the admin port; it then finishes what has begun and exits 0.
 ///
@@ -33,6 +34,10 @@ impl ServeCommand {
         for finding in findings.iter().filter(|finding| finding.severity == hostcheck::Severity::Warning) {
             tracing::warn!(subject = finding.subject, remedy = finding.remedy, "{}", finding.message);
         }
+        hostcheck::make_data_dir(&config.data_dir).map_err(|error| {
+            let cause = format!("the data directory {} cannot be made ({error})", config.data_dir.display());
+            Fatal::new(FatalReason::DataDirUnusable, cause)
+        })?;
         Ok(crate::serve::run(config)?)
     }
 }

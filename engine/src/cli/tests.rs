@@ -47,7 +47,7 @@ fn every_setting_of_serve_is_a_flag() {
         "--inject",
         "overload=1",
         "--network-outcomes",
-        "absent=0.5",
+        "absent=0.5,hlr-failing=1",
         "--admin-open",
         "--config",
         "c.toml",

@@ -52,7 +52,7 @@ pub struct Settings {
     /// Room for the queue on the device, all shards together [default: 8GiB]
     #[arg(long, value_name = "SIZE")]
     pub queue_bytes: Option<Octets>,
-    /// Size of one journal segment [default: 64MiB]
+    /// Size of one journal segment [default: up to 64MiB, so that each shard's room holds 16]
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<Octets>,
     /// Most pushes kept at once, all shards together [default: 2000000]
@@ -88,7 +88,7 @@ pub struct Settings {
     /// Spread of that time to either side, in milliseconds [default: 10]
     #[arg(long, value_name = "MS", help_heading = "Simulated network")]
     pub network_latency_jitter_ms: Option<u32>,
-    /// How often an attempt fails, such as absent=0.05,memory-full=0.01 (also busy, failing, protocol-error, unknown)
+    /// How often an attempt fails, such as absent=0.05,memory-full=0.01 (also busy, failing, protocol-error, ps-failing, hlr-failing)
     #[arg(long, value_name = "RATES", help_heading = "Simulated network")]
     pub network_outcomes: Option<OutcomeRates>,
     /// Seed of the network's chance [default: 1]

@@ -127,11 +127,14 @@ fn values_out_of_range_or_at_odds_are_refused() {
         ("cpus = []", "cpus is empty"),
         ("segment_bytes = 1000", "segment-bytes"),
         ("segment_bytes = 1048577", "multiple"),
-        ("queue_bytes = '64MiB'", "queue-bytes"),
+        ("queue_bytes = '64MiB'\nsegment_bytes = '64MiB'", "queue-bytes"),
+        ("queue_bytes = '100KiB'", "queue-bytes"),
         ("queue_bytes = 'lots'", "size"),
         ("admin = '0.0.0.0:8081'", "--admin-open"),
         ("admin = '127.0.0.1:8080'", "different ports"),
-        ("network_time_scale = 0.0", "network-time-scale"),
+        ("network_time_scale = 0.5", "network-time-scale"),
+        ("network_time_scale = 1.5", "whole number"),
+        ("network_default_line_state = 'elsewhere'", "elsewhere"),
         ("network_latency_ms = 1\nnetwork_latency_jitter_ms = 2", "network-latency-jitter-ms"),
         ("network_outcomes = { absent = 0.7, busy = 0.7 }", "over 1"),
         ("network_outcomes = { absent = 2.0 }", "absent"),
@@ -148,6 +151,20 @@ fn values_out_of_range_or_at_odds_are_refused() {
     }
     assert!(resolve_file("admin = '0.0.0.0:8081'\nadmin_open = true").is_ok());
     assert!(resolve_file("listen = '127.0.0.1:0'\nadmin = '127.0.0.1:0'").is_ok());
+}
+
+#[test]
+fn segments_are_as_small_as_the_room_wants_them() {
+    for (queue, shards, segment) in [
+        ("8GiB", 2, 64 << 20),
+        ("8GiB", 64, 8 << 20),
+        ("64MiB", 1, 4 << 20),
+        ("100MiB", 3, 2 << 20),
+        ("1MiB", 1, 64 << 10),
+    ] {
+        let config = resolve_file(&format!("queue_bytes = '{queue}'\nshards = {shards}")).expect("valid");
+        assert_eq!(config.segment_octets, segment, "{queue} for {shards}");
+    }
 }
 
 #[test]

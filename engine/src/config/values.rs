@@ -15,6 +15,15 @@ pub enum Durability {
     Process,
 }
 
+impl fmt::Display for Durability {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Power => "power",
+            Self::Process => "process",
+        })
+    }
+}
+
 /// A number in a file: as such, or as text.
 #[derive(Deserialize)]
 #[serde(untagged)]
@@ -139,7 +148,8 @@ impl fmt::Display for CpuList {
     }
 }
 
-/// How often a delivery attempt of the simulated network ends otherwise than delivered: each from 0 to 1, together at most 1.
+/// How often a delivery attempt of the simulated network ends otherwise than delivered: each from 0 to 1; together,
+/// but for `hlr_failing`, which is drawn by itself, at most 1.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct OutcomeRates {
@@ -153,20 +163,25 @@ pub struct OutcomeRates {
     pub failing: f64,
     /// Protocol error.
     pub protocol_error: f64,
-    /// Unknown subscriber, a final refusal.
-    pub unknown: f64,
+    /// Failure of the packet network alone: the circuit-switched one delivers where the route falls back on it.
+    pub ps_failing: f64,
+    /// The HLR does not answer.
+    pub hlr_failing: f64,
 }
 
+/// The one rate that is not part of the sum.
+const HLR_FAILING: &str = "hlr-failing";
+
 impl OutcomeRates {
-    /// The rates with their names, in the order in which one draw is compared against their running sum.
-    pub fn named(&self) -> [(&'static str, f64); 6] {
+    fn named(&self) -> [(&'static str, f64); 7] {
         [
             ("absent", self.absent),
             ("memory-full", self.memory_full),
             ("busy", self.busy),
             ("failing", self.failing),
             ("protocol-error", self.protocol_error),
-            ("unknown", self.unknown),
+            ("ps-failing", self.ps_failing),
+            (HLR_FAILING, self.hlr_failing),
         ]
     }
 
@@ -177,7 +192,8 @@ impl OutcomeRates {
             "busy" => Some(&mut self.busy),
             "failing" => Some(&mut self.failing),
             "protocol-error" => Some(&mut self.protocol_error),
-            "unknown" => Some(&mut self.unknown),
+            "ps-failing" => Some(&mut self.ps_failing),
+            HLR_FAILING => Some(&mut self.hlr_failing),
             _ => None,
         }
     }
@@ -189,7 +205,9 @@ impl OutcomeRates {
             if !(0.0..=1.0).contains(&rate) {
                 return Err(format!("the rate of {name} is {rate}, which is not from 0 to 1"));
             }
-            sum += rate;
+            if name != HLR_FAILING {
+                sum += rate;
+            }
         }
         if sum > 1.0 {
             return Err(format!("the rates add up to {sum}, which is over 1"));

@@ -4,24 +4,11 @@
 //! [`ClientDocument`] is what they show; it never holds the token, only whether there is one.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 
-use super::limits::{
-    CLIENT_NAME_CHARACTERS_MAX, NOTIFY_CONNECTIONS_MAX, NOTIFY_DEPTH_MAX, SENDER_CHARACTERS_MAX, SENDERS_MAX,
-    TOKEN_OCTETS_MAX,
-};
+use super::limits::{NOTIFY_CONNECTIONS_MAX, NOTIFY_DEPTH_MAX, TOKEN_OCTETS_MAX};
 use crate::calendar::Day;
-use crate::gateway::registration::{ClassSet, KindSet, NotifyUrl, Registration, Svcinst};
-use crate::ids::{Class, Kind, Xpid, is_a_type};
-
-const CLASS_NAMES: [(Class, &str); 4] = [
-    (Class::Standard, "standard"),
-    (Class::Urgent, "urgent"),
-    (Class::Emergency, "emergency"),
-    (Class::Exercise, "exercise"),
-];
-const KIND_NAMES: [(Kind, &str); 2] = [(Kind::Control, "control"), (Kind::Text, "text")];
-const DAY_MS: u64 = 24 * 3_600_000;
+use crate::gateway::registration::{ClassSet, KindSet, NotifyUrl, Registration, Svcinst, token_sha256};
+use crate::ids::Xpid;
 
 /// Fields to set on a registration; an absent one keeps its value, or its default on a new registration.
 /// An empty `token`, `notify_url`, `from` or `until` takes the value away.
@@ -143,17 +130,17 @@ impl ClientChange {
         self.apply_permissions(registration)?;
         self.apply_notification(registration)?;
         if let Some(client) = &self.client {
-            registration.client = checked_client_name(client)?;
+            registration.client = checked_name(client)?;
         }
         if let Some(token) = &self.token {
-            registration.token_sha256 = if token.is_empty() { None } else { Some(token_sha256(token)?) };
+            registration.token_sha256 = if token.is_empty() { None } else { Some(checked_digest(token)?) };
         }
         set(&mut registration.suspended, self.suspended);
         set(&mut registration.segmentation, self.segmentation);
         set(&mut registration.rate_per_second, self.rate_per_second);
         set(&mut registration.volume_per_day, self.volume_per_day);
         set(&mut registration.national_tables, self.national_tables);
-        Ok(())
+        registration.check().map_err(|error| error.to_string())
     }
 
     fn apply_term(&self, registration: &mut Registration) -> Result<(), String> {
@@ -164,11 +151,8 @@ impl ClientChange {
         }
         match self.until.as_deref() {
             Some("") => registration.valid_until_ms = u64::MAX,
-            Some(text) => registration.valid_until_ms = parse_day(text)?.start_ms() + DAY_MS,
+            Some(text) => registration.valid_until_ms = parse_day(text)?.next().start_ms(),
             None => {}
-        }
-        if registration.valid_from_ms >= registration.valid_until_ms {
-            return Err("the term ends before it begins: let --until be --from or a later day".to_owned());
         }
         Ok(())
     }
@@ -181,7 +165,7 @@ impl ClientChange {
             registration.kinds = parse_kinds(names)?;
         }
         if let Some(senders) = &self.senders {
-            registration.senders = checked_senders(senders)?;
+            registration.senders.clone_from(senders);
         }
         if let Some(text) = &self.svcinst {
             registration.svcinst = parse_svcinst(text)?;
@@ -225,13 +209,13 @@ impl ClientDocument {
             suspended: registration.suspended,
             from: (from > 0).then(|| render_day(Day::of(from))),
             until: (until < u64::MAX).then(|| render_day(Day::of(until.saturating_sub(1)))),
-            classes: class_names(registration.classes).into_iter().map(str::to_owned).collect(),
-            kinds: kind_names(registration.kinds).into_iter().map(str::to_owned).collect(),
+            classes: words(&registration.classes.to_string()),
+            kinds: words(&registration.kinds.to_string()),
             senders: registration.senders.clone(),
             segmentation: registration.segmentation,
-            svcinst: render_svcinst(registration.svcinst),
+            svcinst: registration.svcinst.to_string(),
             notify: registration.notify,
-            notify_url: registration.notify_url.as_ref().map(render_url),
+            notify_url: registration.notify_url.as_ref().map(ToString::to_string),
             notify_connections: registration.notify_connections,
             notify_depth: registration.notify_depth,
             rate_per_second: registration.rate_per_second,
@@ -241,38 +225,23 @@ impl ClientDocument {
     }
 }
 
-/// The names of the classes in the set, in the order of their numbers.
-pub fn class_names(set: ClassSet) -> Vec<&'static str> {
-    CLASS_NAMES.iter().filter(|(class, _)| set.contains(*class)).map(|(_, name)| *name).collect()
-}
-
-/// The names of the kinds in the set, in the order of their numbers.
-pub fn kind_names(set: KindSet) -> Vec<&'static str> {
-    KIND_NAMES.iter().filter(|(kind, _)| set.contains(*kind)).map(|(_, name)| *name).collect()
-}
-
 /// Reads class names; standard is always in the set.
-pub fn parse_classes(names: &[impl AsRef<str>]) -> Result<ClassSet, String> {
-    names.iter().try_fold(ClassSet::STANDARD, |set, name| {
-        let found = CLASS_NAMES.iter().find(|(_, known)| *known == name.as_ref());
-        let (class, _) = found.ok_or_else(|| {
-            format!("{} is not a class: use standard, urgent, emergency or exercise", name.as_ref())
-        })?;
-        Ok(set.with(*class))
-    })
+pub fn parse_classes(names: &[String]) -> Result<ClassSet, String> {
+    match names.iter().find(|name| name.contains(',') || name.is_empty() || ClassSet::parse(name).is_none()) {
+        Some(name) => Err(format!("{name:?} is not a class: use standard, urgent, emergency or exercise")),
+        None => Ok(ClassSet::parse(&names.join(",")).unwrap_or_default()),
+    }
 }
 
 /// Reads kind names, at least one.
-pub fn parse_kinds(names: &[impl AsRef<str>]) -> Result<KindSet, String> {
+pub fn parse_kinds(names: &[String]) -> Result<KindSet, String> {
     if names.is_empty() {
         return Err("a registration allows at least one kind: use control, text or both".to_owned());
     }
-    names.iter().try_fold(KindSet::NONE, |set, name| {
-        let found = KIND_NAMES.iter().find(|(_, known)| *known == name.as_ref());
-        let (kind, _) =
-            found.ok_or_else(|| format!("{} is not a kind: use control or text", name.as_ref()))?;
-        Ok(set.with(*kind))
-    })
+    match names.iter().find(|name| name.contains(',') || name.is_empty() || KindSet::parse(name).is_none()) {
+        Some(name) => Err(format!("{name:?} is not a kind: use control or text")),
+        None => Ok(KindSet::parse(&names.join(",")).unwrap_or_default()),
+    }
 }
 
 /// Reads five digits 0 or 1.
@@ -282,55 +251,25 @@ pub fn parse_svcinst(text: &str) -> Result<Svcinst, String> {
     })
 }
 
-/// The five digits.
-pub fn render_svcinst(svcinst: Svcinst) -> String {
-    svcinst.digits().iter().map(|digit| char::from(*digit)).collect()
+/// The words of a list with commas between them.
+pub fn words(list: &str) -> Vec<String> {
+    list.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
 }
 
-/// The URL as it can be read back.
-pub fn render_url(url: &NotifyUrl) -> String {
-    format!("http://{}{}", url.authority(), url.path())
-}
-
-/// Checks that a client's name is printable and of fair length.
-pub fn checked_client_name(name: &str) -> Result<String, String> {
-    let name = name.trim();
-    if name.is_empty()
-        || name.chars().count() > CLIENT_NAME_CHARACTERS_MAX
-        || name.chars().any(char::is_control)
-    {
-        return Err(format!("a client's name has 1 to {CLIENT_NAME_CHARACTERS_MAX} printable characters"));
+/// The name as it is kept; how long it may be, the registration's own check says.
+fn checked_name(name: &str) -> Result<String, String> {
+    if name.chars().any(char::is_control) {
+        return Err("a client's name holds printable characters only: leave the others out".to_owned());
     }
-    Ok(name.to_owned())
+    Ok(name.trim().to_owned())
 }
 
-/// The digest that the store keeps of a token.
-fn token_sha256(token: &str) -> Result<[u8; 32], String> {
+/// What the store keeps of a token.
+fn checked_digest(token: &str) -> Result<[u8; 32], String> {
     if token.len() > TOKEN_OCTETS_MAX || !token.bytes().all(|octet| octet.is_ascii_graphic()) {
         return Err(format!("a token has 1 to {TOKEN_OCTETS_MAX} printable ASCII characters without blanks"));
     }
-    Ok(Sha256::digest(token.as_bytes()).into())
-}
-
-/// Checks originating addresses: at least one, each `[0-9A-Za-z._-]`, each once.
-pub fn checked_senders(senders: &[impl AsRef<str>]) -> Result<Vec<String>, String> {
-    if senders.is_empty() || senders.len() > SENDERS_MAX {
-        return Err(format!("a registration has 1 to {SENDERS_MAX} senders, this one has {}", senders.len()));
-    }
-    let mut checked: Vec<String> = Vec::with_capacity(senders.len());
-    for sender in senders.iter().map(AsRef::as_ref) {
-        let right_length = (1..=SENDER_CHARACTERS_MAX).contains(&sender.len());
-        if !right_length || !sender.bytes().all(is_a_type) {
-            return Err(format!(
-                "the sender {sender:?} is not usable: use 1 to {SENDER_CHARACTERS_MAX} of digits, letters, '.', '_' and '-'"
-            ));
-        }
-        if checked.iter().any(|known| known == sender) {
-            return Err(format!("the sender {sender} is named twice"));
-        }
-        checked.push(sender.to_owned());
-    }
-    Ok(checked)
+    Ok(token_sha256(token.as_bytes()))
 }
 
 fn parse_day(text: &str) -> Result<Day, String> {
@@ -368,9 +307,9 @@ mod tests {
         )
         .create(xpid())
         .expect("valid");
-        assert_eq!(registration.token_sha256, Some(Sha256::digest(b"secret").into()));
-        assert_eq!(class_names(registration.classes), ["standard", "urgent"]);
-        assert_eq!(kind_names(registration.kinds), ["text"]);
+        assert_eq!(registration.token_sha256, Some(token_sha256(b"secret")));
+        assert_eq!(registration.classes.to_string(), "standard,urgent");
+        assert_eq!(registration.kinds.to_string(), "text");
         let document = ClientDocument::of(&registration);
         assert_eq!(document.senders, ["110", "City"]);
         assert_eq!(document.svcinst, "11111");
@@ -407,6 +346,8 @@ mod tests {
             (r#"{}"#, "--client"),
             (r#"{"client":" "}"#, "name"),
             (r#"{"client":"A","classes":["high"]}"#, "high"),
+            (r#"{"client":"A","classes":["urgent,emergency"]}"#, "urgent,emergency"),
+            (r#"{"client":"A","volume_per_day":99999999999999}"#, "volume"),
             (r#"{"client":"A","kinds":[]}"#, "kind"),
             (r#"{"client":"A","kinds":["voice"]}"#, "voice"),
             (r#"{"client":"A","senders":[]}"#, "senders"),

@@ -8,8 +8,9 @@
 
 use std::fmt;
 
-use super::limits::{IMPORT_BATCH_ROWS_MAX, IMPORT_LINE_OCTETS_MAX, XPIDS_PER_MSN_MAX};
+use super::limits::{IMPORT_BATCH_ROWS_MAX, IMPORT_LINE_OCTETS_MAX};
 use super::store::{Contract, ContractOutcome};
+use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use crate::ids::{Msn, Xpid};
 
 /// What an import has done so far; every line that is not blank and not the header is in exactly one of the three.

@@ -1,7 +1,7 @@
-//! Every bound of the control plane, units last.
+//! Every bound of the control plane, units last. What a registration may hold at most is the gateway's to say.
 
-/// Most XPIDs that one msn may be contracted to.
-pub const XPIDS_PER_MSN_MAX: u32 = 10;
+use crate::gateway::limits::AUTHORIZATION_OCTETS_MAX;
+
 /// Rows that one transaction of an import takes; also what one change of the running shards carries.
 pub const IMPORT_BATCH_ROWS_MAX: usize = 50_000;
 /// Octets that one step of an import reads and cuts into lines.
@@ -26,12 +26,6 @@ pub const STORE_JOBS_WAITING_MAX: usize = 64;
 pub const STORE_BUSY_MS_MAX: u64 = 10_000;
 /// SQLite's page cache for the store, in KiB.
 pub const STORE_CACHE_KIB: i64 = 64 << 10;
-/// Longest client name, in characters.
-pub const CLIENT_NAME_CHARACTERS_MAX: usize = 100;
-/// Most originating addresses of one registration.
-pub const SENDERS_MAX: usize = 64;
-/// Longest originating address (`oadr`), in characters.
-pub const SENDER_CHARACTERS_MAX: usize = 11;
 /// Longest bearer token, in octets.
 pub const TOKEN_OCTETS_MAX: usize = 512;
 /// Most connections to one notification URL per shard that a registration may ask for.
@@ -48,3 +42,5 @@ const _: () = assert!(CONTRACT_PAGE_ROWS_DEFAULT <= CONTRACT_PAGE_ROWS_MAX);
 const _: () = assert!(CONTRACT_CHANGE_MSNS_MAX as usize * 14 <= ADMIN_BODY_OCTETS_MAX);
 // An answer can name every line of one batch.
 const _: () = assert!(IMPORT_BATCH_ROWS_MAX <= REFUSED_LINES_SHOWN_MAX);
+// A token fits the header that brings it, with the scheme's name before it.
+const _: () = assert!(TOKEN_OCTETS_MAX + "Bearer ".len() <= AUTHORIZATION_OCTETS_MAX);

@@ -13,8 +13,11 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, XPIDS_PER_MSN_MAX};
+use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
+use crate::fatal::{Fatal, FatalReason};
+use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use crate::gateway::registration::Registration;
+use crate::hostcheck;
 use crate::ids::{Msn, Xpid};
 
 /// The store's file in the data directory.
@@ -77,6 +80,12 @@ pub enum StoreError {
         /// How many.
         contracts: u64,
     },
+    /// The token belongs to another client.
+    #[error("the token already belongs to the client {client:?}: give each client a token of its own")]
+    TokenOfAnother {
+        /// Whose it is.
+        client: String,
+    },
     /// No room for another registration.
     #[error("there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one first")]
     TooManyRegistrations,
@@ -111,7 +120,7 @@ impl Store {
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(STORE_FILE_NAME);
         let unopenable = |detail: String| StoreError::Unopenable { path: path.clone(), detail };
-        make_directory(data_dir).map_err(|error| unopenable(error.to_string()))?;
+        hostcheck::make_data_dir(data_dir).map_err(|error| unopenable(error.to_string()))?;
         let mut connection = Connection::open(&path).map_err(|error| unopenable(error.to_string()))?;
         connection.busy_timeout(Duration::from_millis(STORE_BUSY_MS_MAX))?;
         // The first statement that reads the file tells whether it is a database at all.
@@ -157,6 +166,7 @@ impl Store {
             return Err(StoreError::Exists(registration.xpid));
         }
         check_room(&transaction)?;
+        check_token(&transaction, registration)?;
         rows::write(&transaction, registration)?;
         Ok(transaction.commit()?)
     }
@@ -167,6 +177,7 @@ impl Store {
         if !is_registered(&transaction, registration.xpid)? {
             check_room(&transaction)?;
         }
+        check_token(&transaction, registration)?;
         rows::write(&transaction, registration)?;
         Ok(transaction.commit()?)
     }
@@ -209,7 +220,7 @@ impl Store {
             let mut select = transaction.prepare_cached("SELECT xpid FROM contract WHERE msn = ?1")?;
             let mut insert =
                 transaction.prepare_cached("INSERT INTO contract (msn, xpid) VALUES (?1, ?2)")?;
-            let mut of_msn: Vec<i64> = Vec::with_capacity(XPIDS_PER_MSN_MAX as usize);
+            let mut of_msn: Vec<i64> = Vec::with_capacity(XPIDS_PER_MSN_MAX);
             let mut current = None;
             for &at in &order {
                 let (msn, xpid) = rows[at];
@@ -226,7 +237,7 @@ impl Store {
                     ContractOutcome::NotRegistered
                 } else if of_msn.contains(&number) {
                     ContractOutcome::AlreadyThere
-                } else if of_msn.len() >= XPIDS_PER_MSN_MAX as usize {
+                } else if of_msn.len() >= XPIDS_PER_MSN_MAX {
                     ContractOutcome::TooManyXpids
                 } else {
                     insert.execute([integer(msn.value()), number])?;
@@ -349,6 +360,19 @@ fn check_room(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     Ok(())
 }
 
+/// A token says which client a request comes from, so no two clients have the same.
+fn check_token(transaction: &Transaction<'_>, registration: &Registration) -> Result<(), StoreError> {
+    let Some(token_sha256) = registration.token_sha256 else { return Ok(()) };
+    let other: Option<String> = transaction
+        .query_row(
+            "SELECT client FROM client WHERE token_sha256 = ?1 AND client <> ?2 AND xpid <> ?3 LIMIT 1",
+            params![token_sha256, registration.client, integer(registration.xpid.value())],
+            |row| row.get(0),
+        )
+        .optional()?;
+    other.map_or(Ok(()), |client| Err(StoreError::TokenOfAnother { client }))
+}
+
 fn registered_xpids(transaction: &Transaction<'_>) -> Result<HashSet<i64>, StoreError> {
     let mut statement = transaction.prepare_cached("SELECT xpid FROM client")?;
     let found = statement.query_map([], |row| row.get(0))?;
@@ -379,10 +403,10 @@ fn contract_of(msn: i64, xpid: i64) -> Option<Contract> {
     Some((u64::try_from(msn).ok().and_then(Msn::from_value)?, xpid_of(xpid)?))
 }
 
-/// Makes the data directory, open to this user only; one that exists keeps its permissions.
-fn make_directory(data_dir: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir)
+impl From<StoreError> for Fatal {
+    fn from(error: StoreError) -> Self {
+        Self::told(FatalReason::StoreUnusable, error.to_string())
+    }
 }
 
 #[cfg(test)]

@@ -17,7 +17,8 @@
 //!
 //! An octet outside ASCII is a bad value (1003) in every element but `data`. In control data it is admission that
 //! answers "not even hex" (4004), as for any other wrong digit; so is an empty `data` (4003). The msn
-//! 00000000000 stands for "all" in a cancellation and is a bad value in a push.
+//! 00000000000 stands for "all" in a cancellation, which then and only then has an `alertid`; in a push it is a bad
+//! value.
 
 mod canonical;
 mod fields;

@@ -9,13 +9,17 @@
 //! take a further segment.
 
 mod cluster;
+mod deliver;
 mod fragment;
 mod national;
 mod profile;
 mod submit;
+mod write;
 
+pub use deliver::{DeliverTemplate, encode_delivers};
 pub use fragment::{Fragment, Fragments};
-pub use submit::{EncodeError, SubmitTemplate, encode_submits};
+pub use submit::{SubmitTemplate, encode_submits};
+pub use write::EncodeError;
 
 pub use super::limits::{SEGMENTS_MAX, SUBMITS_OCTETS_MAX};
 

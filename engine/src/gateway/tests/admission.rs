@@ -70,7 +70,7 @@ fn segments_count_their_references_on() {
 }
 
 #[test]
-fn r2005_no_contract() {
+fn code_2005_no_contract() {
     let registry = registry_of(registration());
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let request = PushRequest { data: b"", ..control() };
@@ -80,7 +80,7 @@ fn r2005_no_contract() {
 }
 
 #[test]
-fn r2006_class_kind_or_sender() {
+fn code_2006_class_kind_or_sender() {
     for class in [Class::Urgent, Class::Emergency, Class::Exercise] {
         let request = PushRequest { class, ..control() };
         assert_eq!(refused(&request), Code::NOT_ALLOWED);
@@ -98,7 +98,7 @@ fn r2006_class_kind_or_sender() {
 }
 
 #[test]
-fn r2007_the_volume_comes_before_the_content() {
+fn code_2007_the_volume_comes_before_the_content() {
     let registry = registry_of(Registration { volume_per_day: 1, ..registration() });
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut ask = |data: &'static [u8], now_ms| {
@@ -113,7 +113,7 @@ fn r2007_the_volume_comes_before_the_content() {
 }
 
 #[test]
-fn r4001_over_ten_segments() {
+fn code_4001_over_ten_segments() {
     let hex = |octets: usize| "5A".repeat(octets);
     for (request, segments) in [
         (PushRequest { data: hex(140).as_bytes(), ..control() }, 1),
@@ -140,7 +140,7 @@ fn r4001_over_ten_segments() {
 }
 
 #[test]
-fn r4002_segmentation_is_off() {
+fn code_4002_segmentation_is_off() {
     let off = || Registration { segmentation: false, ..registration() };
     let long = "a".repeat(161);
     assert_eq!(admit_under(off(), &text(&long)).err(), Some(Code::SEGMENTATION_OFF));
@@ -150,13 +150,13 @@ fn r4002_segmentation_is_off() {
 }
 
 #[test]
-fn r4003_no_data() {
+fn code_4003_no_data() {
     assert_eq!(refused(&PushRequest { data: b"", ..control() }), Code::DATA_EMPTY);
     assert_eq!(refused(&text("")), Code::DATA_EMPTY);
 }
 
 #[test]
-fn r4004_not_even_hex() {
+fn code_4004_not_even_hex() {
     for data in
         [&b"F"[..], b"FFF", b"GG", b"F ", b" FF", b"0xFF", b"FF\xff\xff", "ＦＦ".as_bytes(), b"&#70;F"]
     {
@@ -169,7 +169,7 @@ fn r4004_not_even_hex() {
 }
 
 #[test]
-fn r4005_a_character_that_the_coding_does_not_carry() {
+fn code_4005_a_character_that_the_coding_does_not_carry() {
     assert_eq!(refused(&PushRequest { coding_scheme: Some(0x00), ..text("震") }), Code::NO_ALPHABET);
     assert_eq!(admitted(&PushRequest { coding_scheme: Some(0x08), ..text("震") }).0.plan.dcs(), 0x08);
     assert_eq!(admitted(&text("震")).0.plan.dcs(), 0x08);
@@ -178,7 +178,7 @@ fn r4005_a_character_that_the_coding_does_not_carry() {
 }
 
 #[test]
-fn r4006_the_client_header() {
+fn code_4006_the_client_header() {
     for udh in [
         &b"05"[..],
         b"0505040B8423F0",
@@ -198,7 +198,7 @@ fn r4006_the_client_header() {
 }
 
 #[test]
-fn r4007_the_coding_scheme() {
+fn code_4007_the_coding_scheme() {
     let with = |coding_scheme, request| PushRequest { coding_scheme: Some(coding_scheme), ..request };
     for scheme in [0x0c, 0x20, 0x24, 0x1f, 0x80, 0xbf, 0xcc, 0xdc, 0xec, 0xf8, 0xfd] {
         assert_eq!(refused(&with(scheme, control())), Code::BAD_DCS, "{scheme:02X}");
@@ -215,7 +215,7 @@ fn r4007_the_coding_scheme() {
 }
 
 #[test]
-fn r4008_already_expired() {
+fn code_4008_already_expired() {
     for (expiry_ms, code) in
         [(NOW_MS - 1, Some(Code::ALREADY_EXPIRED)), (NOW_MS, Some(Code::ALREADY_EXPIRED)), (NOW_MS + 1, None)]
     {

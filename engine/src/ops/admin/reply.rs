@@ -46,9 +46,10 @@ impl IntoResponse for AdminError {
 impl From<StoreError> for AdminError {
     fn from(error: StoreError) -> Self {
         let status = match error {
-            StoreError::Exists(_) | StoreError::HasContracts { .. } | StoreError::TooManyRegistrations => {
-                StatusCode::CONFLICT
-            }
+            StoreError::Exists(_)
+            | StoreError::HasContracts { .. }
+            | StoreError::TokenOfAnother { .. }
+            | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
             StoreError::NotRegistered(_) => StatusCode::NOT_FOUND,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

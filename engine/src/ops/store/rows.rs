@@ -1,13 +1,10 @@
-//! A registration as a row of the table `client`: sets and lists as readable words with blanks between them.
+//! A registration as a row of the table `client`: sets and lists as readable words with commas between them.
 
 use rusqlite::{Row, Transaction, named_params};
 
 use super::{StoreError, integer, xpid_of};
 use crate::gateway::registration::{NotifyUrl, Registration};
-use crate::ops::document::{
-    checked_senders, class_names, kind_names, parse_classes, parse_kinds, parse_svcinst, render_svcinst,
-    render_url,
-};
+use crate::ops::document::{parse_classes, parse_kinds, parse_svcinst, words};
 
 /// Every row, in the order of XPIDs.
 pub(super) const SELECT_ALL: &str = "SELECT * FROM client ORDER BY xpid";
@@ -31,13 +28,13 @@ pub(super) fn write(transaction: &Transaction<'_>, registration: &Registration) 
         ":suspended": registration.suspended,
         ":valid_from_ms": (registration.valid_from_ms > 0).then(|| integer(registration.valid_from_ms)),
         ":valid_until_ms": (registration.valid_until_ms < u64::MAX).then(|| integer(registration.valid_until_ms)),
-        ":classes": class_names(registration.classes).join(" "),
-        ":kinds": kind_names(registration.kinds).join(" "),
-        ":senders": registration.senders.join(" "),
+        ":classes": registration.classes.to_string(),
+        ":kinds": registration.kinds.to_string(),
+        ":senders": registration.senders.join(","),
         ":segmentation": registration.segmentation,
-        ":svcinst": render_svcinst(registration.svcinst),
+        ":svcinst": registration.svcinst.to_string(),
         ":notify": registration.notify,
-        ":notify_url": registration.notify_url.as_ref().map(render_url),
+        ":notify_url": registration.notify_url.as_ref().map(ToString::to_string),
         ":notify_connections": registration.notify_connections,
         ":notify_depth": registration.notify_depth,
         ":rate_per_second": registration.rate_per_second,
@@ -53,9 +50,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     let key: i64 = row.get("xpid")?;
     let damaged = |detail: String| StoreError::DamagedRow { xpid: key, detail };
     let xpid = xpid_of(key).ok_or_else(|| damaged("the XPID is out of range".to_owned()))?;
-    let words = |column: &str| -> Result<Vec<String>, StoreError> {
+    let list = |column: &str| -> Result<Vec<String>, StoreError> {
         let text: String = row.get(column)?;
-        Ok(text.split(' ').filter(|word| !word.is_empty()).map(str::to_owned).collect())
+        Ok(words(&text))
     };
     let milliseconds = |column: &str, absent: u64| -> Result<u64, StoreError> {
         let value: Option<i64> = row.get(column)?;
@@ -64,14 +61,14 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     let client: String = row.get("client")?;
     let svcinst: String = row.get("svcinst")?;
     let notify_url: Option<String> = row.get("notify_url")?;
-    let mut registration = Registration::new(xpid, &client);
+    let mut registration = Registration::new(xpid, client);
     registration.token_sha256 = row.get("token_sha256")?;
     registration.suspended = row.get("suspended")?;
     registration.valid_from_ms = milliseconds("valid_from_ms", 0)?;
     registration.valid_until_ms = milliseconds("valid_until_ms", u64::MAX)?;
-    registration.classes = parse_classes(&words("classes")?).map_err(damaged)?;
-    registration.kinds = parse_kinds(&words("kinds")?).map_err(damaged)?;
-    registration.senders = checked_senders(&words("senders")?).map_err(damaged)?;
+    registration.classes = parse_classes(&list("classes")?).map_err(damaged)?;
+    registration.kinds = parse_kinds(&list("kinds")?).map_err(damaged)?;
+    registration.senders = list("senders")?;
     registration.segmentation = row.get("segmentation")?;
     registration.svcinst = parse_svcinst(&svcinst).map_err(damaged)?;
     registration.notify = row.get("notify")?;
@@ -81,5 +78,6 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.rate_per_second = row.get("rate_per_second")?;
     registration.volume_per_day = milliseconds("volume_per_day", 0)?;
     registration.national_tables = row.get("national_tables")?;
+    registration.check().map_err(|error| damaged(error.to_string()))?;
     Ok(registration)
 }

@@ -106,7 +106,7 @@ fn optional_elements_are_read() {
 }
 
 #[test]
-fn r1001_anything_but_the_flat_form() {
+fn code_1001_anything_but_the_flat_form() {
     for body in [
         b"".to_vec(),
         b"{\"fncid\":\"0101\"}".to_vec(),
@@ -129,7 +129,7 @@ fn r1001_anything_but_the_flat_form() {
 }
 
 #[test]
-fn r1002_each_required_element() {
+fn code_1002_each_required_element() {
     for element in ["fncid", "comway", "msn", "reqid", "svcid", "lifetime", "ctrlflg", "data"] {
         let sample = str::from_utf8(CANONICAL).expect("ASCII");
         let from = sample.find(&format!("<{element}>")).expect("in the sample");
@@ -144,7 +144,7 @@ fn r1002_each_required_element() {
 }
 
 #[test]
-fn r1003_each_value_outside_its_type() {
+fn code_1003_each_value_outside_its_type() {
     let long_id = "a".repeat(33);
     let mut wrong = vec![
         with("<msn>09012345678", "<msn>19012345678"),
@@ -212,14 +212,14 @@ fn values_at_the_edge_of_their_type_are_good() {
 }
 
 #[test]
-fn r1004_an_unknown_fncid() {
+fn code_1004_an_unknown_fncid() {
     for fncid in ["0301", "0102", "9999", "", "101"] {
         assert_eq!(code_of(&with("<fncid>0101", &format!("<fncid>{fncid}"))), Code::UNKNOWN_FNCID, "{fncid}");
     }
 }
 
 #[test]
-fn r1005_an_unknown_comway() {
+fn code_1005_an_unknown_comway() {
     for comway in ["2101", "1201", "1100", "1104", "1108", "", "11010"] {
         let body = with("<comway>1101", &format!("<comway>{comway}"));
         assert_eq!(code_of(&body), Code::UNKNOWN_COMWAY, "{comway}");
@@ -235,7 +235,7 @@ fn r1005_an_unknown_comway() {
 }
 
 #[test]
-fn r1006_a_repeated_or_unknown_element() {
+fn code_1006_a_repeated_or_unknown_element() {
     for body in [
         with_extra("<msn>09012345678</msn>"),
         with_extra("<pid>00</pid><pid>00</pid>"),
@@ -251,7 +251,7 @@ fn r1006_a_repeated_or_unknown_element() {
 }
 
 #[test]
-fn r1007_text_that_is_not_utf8() {
+fn code_1007_text_that_is_not_utf8() {
     for data in [&b"\xff"[..], b"\xe5\x9c", b"\xc0\x80", b"\xed\xa0\x80", "\u{5730}".as_bytes().split_at(2).0]
     {
         assert_eq!(code_of(&text_push(data)), Code::NOT_UTF8);

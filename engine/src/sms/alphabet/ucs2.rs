@@ -1,5 +1,8 @@
 //! UCS-2 as terminals use it: UTF-16 code units, big-endian, surrogate pairs included.
 
+// The groups are the fields of 24-bit lanes.
+#![allow(clippy::unusual_byte_groupings)]
+
 /// Code units that `text` takes.
 pub fn ucs2_units(text: &str) -> usize {
     let (characters, pairs) = count_characters_and_pairs(text);
@@ -58,19 +61,25 @@ pub fn decode_ucs2(octets: &[u8], text: &mut String) {
     }
 }
 
-/// The code unit of a three-octet sequence.
-const fn widen(lead: u8, middle: u8, last: u8) -> u16 {
-    (lead as u16) << 12 | (middle as u16 & 0x3f) << 6 | (last as u16 & 0x3f)
-}
-
+/// Four three-octet sequences as four big-endian code units; `None` if the octets are anything else.
+///
+/// Two sequences at a time stand in 24-bit lanes of one word, `1110aaaa 10bbbbbb 10cccccc` each.
 fn four_three_octet_characters(octets: &[u8; 12]) -> Option<[u8; 8]> {
-    let leads = u32::from_le_bytes([octets[0], octets[3], octets[6], octets[9]]);
-    if leads & 0xf0f0_f0f0 != 0xe0e0_e0e0 {
+    const LEADS: u64 = 0xf0_0000_f0_0000;
+    const THREE_OCTETS: u64 = 0xe0_0000_e0_0000;
+    let (front, back) = (octets.first_chunk::<8>()?, octets.last_chunk::<8>()?);
+    let front = u64::from_be_bytes(*front) >> 16;
+    let back = u64::from_be_bytes(*back) & 0xffff_ffff_ffff;
+    if front & LEADS != THREE_OCTETS || back & LEADS != THREE_OCTETS {
         return None;
     }
-    let unit = |at: usize| widen(octets[at], octets[at + 1], octets[at + 2]).to_be_bytes();
-    let [a, b, c, d] = [unit(0), unit(3), unit(6), unit(9)];
-    Some([a[0], a[1], b[0], b[1], c[0], c[1], d[0], d[1]])
+    let units = |lanes: u64| {
+        lanes >> 4 & 0x00_f000_00_f000 | lanes >> 2 & 0x00_0fc0_00_0fc0 | lanes & 0x00_003f_00_003f
+    };
+    let (front, back) = (units(front), units(back));
+    let front = front << 24 & 0xffff_0000_0000_0000 | front << 32 & 0xffff_0000_0000;
+    let back = back >> 8 & 0xffff_0000 | back & 0xffff;
+    Some((front | back).to_be_bytes())
 }
 
 fn encode_one(text: &str, out: &mut [u8]) -> Option<(usize, usize)> {

@@ -1,8 +1,8 @@
 //! The segments of a plan as SMS-SUBMITs (3GPP TS 23.040, 9.2.2.2).
 
-use super::{Content, Fragments, Plan, PlanOptions};
+use super::write::{EncodeError, Prefix, write_segments};
+use super::{Content, Plan, PlanOptions};
 use crate::sms::address;
-use crate::sms::limits::{ADDRESS_OCTETS_MAX, USER_DATA_OCTETS_MAX};
 use crate::sms::tpdu::first_octet;
 
 /// What the SMS-SUBMITs of one push have in common.
@@ -24,23 +24,6 @@ pub struct SubmitTemplate<'a> {
     pub reject_duplicates: bool,
 }
 
-/// Why segments could not be written.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-pub enum EncodeError {
-    /// The destination is not 1 to 20 decimal digits.
-    #[error("the destination is not 1 to 20 decimal digits")]
-    BadDestination,
-    /// The buffer is too small.
-    #[error("the output buffer of {available} octets is too small")]
-    NoRoom {
-        /// Octets that the buffer holds.
-        available: usize,
-    },
-}
-
-/// TP-MTI, TP-MR, TP-DA, TP-PID, TP-DCS, TP-VP in relative form.
-const PREFIX_OCTETS_MAX: usize = 2 + ADDRESS_OCTETS_MAX + 3;
-
 /// Writes, for every segment, one length octet and the SMS-SUBMIT, and returns the octets written.
 ///
 /// `content` and `options` must be those that `plan` was made from. A buffer of
@@ -52,43 +35,14 @@ pub fn encode_submits(
     template: &SubmitTemplate<'_>,
     out: &mut [u8],
 ) -> Result<usize, EncodeError> {
-    let (mut prefix, prefix_octets) = prefix_of(plan, template)?;
-    let mut fragments = Fragments::new(plan, content, options, template.concatenation_reference.into());
-    let mut written = 0;
-    for number in 0..plan.segments() {
-        prefix[1] = template.first_message_reference.wrapping_add(number);
-        let available = out.len();
-        let space = &mut out[written..];
-        let user_data_at = 1 + prefix_octets + 1;
-        let Some((front, user_data)) = space.split_at_mut_checked(user_data_at) else {
-            return Err(EncodeError::NoRoom { available });
-        };
-        let fragment = match user_data.first_chunk_mut::<USER_DATA_OCTETS_MAX>() {
-            Some(whole) => fragments.write_next(whole),
-            // Near the end of a tight buffer the segment may be shorter than the largest one.
-            None => {
-                let mut whole = [0; USER_DATA_OCTETS_MAX];
-                let fragment = fragments.write_next(&mut whole);
-                let octets = fragment.map_or(0, |fragment| usize::from(fragment.octets));
-                let target = user_data.get_mut(..octets).ok_or(EncodeError::NoRoom { available })?;
-                target.copy_from_slice(&whole[..octets]);
-                fragment
-            }
-        };
-        let fragment = fragment.unwrap_or_else(|| unreachable!("a plan has as many fragments as segments"));
-        front[0] = (prefix_octets + 1) as u8 + fragment.octets;
-        front[1..1 + prefix_octets].copy_from_slice(&prefix[..prefix_octets]);
-        front[1 + prefix_octets] = fragment.user_data_length;
-        written += user_data_at + usize::from(fragment.octets);
-    }
-    Ok(written)
+    let mut prefix = prefix_of(plan, template)?;
+    let adapt = |prefix: &mut Prefix, number: u8| {
+        prefix.set(1, template.first_message_reference.wrapping_add(number));
+    };
+    write_segments(plan, content, options, template.concatenation_reference, &mut prefix, adapt, out)
 }
 
-fn prefix_of(
-    plan: &Plan,
-    template: &SubmitTemplate<'_>,
-) -> Result<([u8; PREFIX_OCTETS_MAX], usize), EncodeError> {
-    let mut prefix = [0; PREFIX_OCTETS_MAX];
+fn prefix_of(plan: &Plan, template: &SubmitTemplate<'_>) -> Result<Prefix, EncodeError> {
     let mut first = first_octet::SUBMIT;
     if template.reject_duplicates {
         first |= first_octet::REJECT_DUPLICATES;
@@ -102,18 +56,18 @@ fn prefix_of(
     if plan.header_octets() > 0 {
         first |= first_octet::HEADER;
     }
-    prefix[0] = first;
-    let digits = template.destination;
-    let address = (!digits.is_empty()).then(|| address::write_decimal(digits, &mut prefix[2..])).flatten();
-    let mut at = 2 + address.ok_or(EncodeError::BadDestination)?;
-    prefix[at] = template.protocol_identifier;
-    prefix[at + 1] = plan.dcs();
-    at += 2;
-    if let Some(validity) = template.validity_relative {
-        prefix[at] = validity;
-        at += 1;
+    let mut prefix = Prefix::new();
+    prefix.push(&[first, template.first_message_reference]);
+    if template.destination.is_empty() {
+        return Err(EncodeError::BadDestination);
     }
-    Ok((prefix, at))
+    let address = address::write_decimal(template.destination, prefix.rest());
+    prefix.advance(address.ok_or(EncodeError::BadDestination)?);
+    prefix.push(&[template.protocol_identifier, plan.dcs()]);
+    if let Some(validity) = template.validity_relative {
+        prefix.push(&[validity]);
+    }
+    Ok(prefix)
 }
 
 #[cfg(test)]
