@@ -189,7 +189,7 @@ impl Config {
     fn with_defaults(settings: Settings, cpus_allowed: &[usize]) -> Self {
         let cpus = settings.cpus.map_or_else(|| cpus_allowed.to_vec(), |list| list.0);
         let latency_ms = settings.network_latency_ms.unwrap_or(NETWORK_LATENCY_MS_DEFAULT);
-        let shards = settings.shards.unwrap_or(cpus.len().clamp(1, SHARDS_MAX));
+        let shards = settings.shards.unwrap_or_else(|| cpus.len().clamp(1, SHARDS_MAX));
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         Self {
             listen: settings.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
@@ -217,7 +217,7 @@ impl Config {
                 latency_ms,
                 latency_jitter_ms: settings
                     .network_latency_jitter_ms
-                    .unwrap_or(NETWORK_JITTER_MS_DEFAULT.min(latency_ms)),
+                    .unwrap_or_else(|| NETWORK_JITTER_MS_DEFAULT.min(latency_ms)),
                 outcome_rates: settings.network_outcomes.unwrap_or_default(),
                 seed: settings.network_seed.unwrap_or(1),
                 time_scale: settings.network_time_scale.unwrap_or(1.0),
@@ -264,7 +264,7 @@ impl Config {
     fn check_queue(&self) -> Result<(), ConfigError> {
         within("pushes-max", self.pushes_max, 1, PUSHES_MAX_LIMIT)?;
         within("segment-bytes", self.segment_octets, SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_MAX.into())?;
-        if self.segment_octets % SEGMENT_OCTETS_STEP != 0 {
+        if !self.segment_octets.is_multiple_of(SEGMENT_OCTETS_STEP) {
             return unfit(format!(
                 "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of MiB, such as 64MiB",
                 self.segment_octets

@@ -147,7 +147,7 @@ impl Fatal {
 
 impl fmt::Display for Fatal {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let remedy = self.remedy.as_deref().unwrap_or(self.reason.repair());
+        let remedy = self.remedy.as_deref().unwrap_or_else(|| self.reason.repair());
         if remedy.is_empty() {
             return write!(formatter, "{}.", self.cause.trim_end_matches('.'));
         }

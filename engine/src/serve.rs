@@ -1,8 +1,11 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
+use crate::billing;
+use crate::calendar::Day;
 use crate::config::{Config, Durability as ConfiguredDurability};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::Registry;
+use crate::ids::Xpid;
 use crate::journal::{DataDirLock, JournalConfig, LockError, SegmentFactory};
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
@@ -55,6 +58,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     })?;
     let mut shards = open_shards(&config, &factory, &registry)?;
     load_contracts(&store, &mut shards)?;
+    restore_volumes(&config, &registry)?;
     let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
     let handle = runtime.handle();
     let control: Arc<dyn EngineControl> = handle.clone();
@@ -268,6 +272,26 @@ fn simulation(config: &Config, number: usize) -> SimulationConfig {
         time_scale: network.time_scale.max(1.0) as u64,
         ..SimulationConfig::default()
     }
+}
+
+/// The day's volume (2007) goes on counting where the last run left it.
+fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
+    for (xpid, error) in registry.refused() {
+        tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
+    }
+    if registry.iter().all(|registered| registered.registration.volume_per_day == 0) {
+        return Ok(());
+    }
+    let now_ms = crate::clock::unix_ms();
+    let report = billing::day(&config.data_dir, Day::of(now_ms)).map_err(|error| {
+        Fatal::new(FatalReason::DataDirUnusable, format!("today's billing events cannot be read ({error})"))
+    })?;
+    for row in &report.rows {
+        if let Some(registered) = Xpid::from_value(row.xpid).and_then(|xpid| registry.find(xpid)) {
+            registered.meter.restore_volume(now_ms, row.billed.accepted + row.exercise.accepted);
+        }
+    }
+    Ok(())
 }
 
 fn load_contracts(store: &Store, shards: &mut [Shard]) -> Result<(), Fatal> {

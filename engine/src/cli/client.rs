@@ -4,12 +4,14 @@ use clap::{Args, Subcommand};
 
 use super::place::{Place, Registry};
 use super::table::{self, grouped};
-use super::{CliError, print, print_json};
+use super::{CliError, Output};
 use crate::ids::Xpid;
 use crate::ops::admin::ClientRemoval;
 use crate::ops::document::{ClientChange, ClientDocument};
 
-/// Register push clients; a running engine works by the change at once.
+/// Register push clients: who may push, as what, and where notifications go
+///
+/// A running engine works by a change at once.
 #[derive(Subcommand, Debug)]
 pub(super) enum ClientCommand {
     /// Register an XPID
@@ -146,19 +148,19 @@ struct Fields {
 }
 
 impl ClientCommand {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         match self {
-            Self::Add(command) => command.add(),
-            Self::Set(command) => command.set(),
-            Self::Show(command) => command.run(),
-            Self::List(command) => command.run(),
-            Self::Remove(command) => command.run(),
+            Self::Add(command) => command.add(output),
+            Self::Set(command) => command.set(output),
+            Self::Show(command) => command.run(output),
+            Self::List(command) => command.run(output),
+            Self::Remove(command) => command.run(output),
         }
     }
 }
 
 impl ChangeCommand {
-    fn add(self) -> Result<(), CliError> {
+    fn add(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let change = ClientChange { xpid: Some(self.xpid.to_string()), ..self.fields.change() };
         // Refused here as it would be there, before anything is opened or asked.
         let registration = change.create(self.xpid)?;
@@ -169,10 +171,10 @@ impl ChangeCommand {
                 ClientDocument::of(&registration)
             }
         };
-        show(&document, self.json)
+        show(&document, self.json, output)
     }
 
-    fn set(self) -> Result<(), CliError> {
+    fn set(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let change = self.fields.change();
         if change == ClientChange::default() {
             return Err(CliError::new("nothing to change was named: see `hayauma client set --help`"));
@@ -186,32 +188,32 @@ impl ChangeCommand {
                 ClientDocument::of(&registration)
             }
         };
-        show(&document, self.json)
+        show(&document, self.json, output)
     }
 }
 
 impl ShowCommand {
-    fn run(self) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let document = match self.place.registry_to_read()? {
             Registry::Running(engine) => engine.get(&format!("/clients/{}", self.xpid))?,
             Registry::Stopped(store) => ClientDocument::of(&store.registration(self.xpid)?),
         };
-        show(&document, self.json)
+        show(&document, self.json, output)
     }
 }
 
 impl ListCommand {
-    fn run(self) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let documents: Vec<ClientDocument> = match self.place.registry_to_read()? {
             Registry::Running(engine) => engine.get("/clients")?,
             Registry::Stopped(store) => store.registrations()?.iter().map(ClientDocument::of).collect(),
         };
-        if self.json { print_json(&documents) } else { print(&render_list(&documents)) }
+        if self.json { output.print_json(&documents) } else { output.print(&render_list(&documents)) }
     }
 }
 
 impl RemoveCommand {
-    fn run(self) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let contracts = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
                 let path = format!("/clients/{}?contracts={}", self.xpid, self.with_contracts);
@@ -219,7 +221,7 @@ impl RemoveCommand {
             }
             Registry::Stopped(mut store) => store.remove_registration(self.xpid, self.with_contracts)?.len(),
         };
-        print(&format!("removed XPID {} and {} contracts\n", self.xpid, grouped(contracts as u64)))
+        output.print(&format!("removed XPID {} and {} contracts\n", self.xpid, grouped(contracts as u64)))
     }
 }
 
@@ -259,8 +261,8 @@ pub(super) fn parse_xpid(text: &str) -> Result<Xpid, String> {
     Xpid::parse(text.as_bytes()).ok_or_else(|| "an XPID has 11 digits".to_owned())
 }
 
-fn show(document: &ClientDocument, json: bool) -> Result<(), CliError> {
-    if json { print_json(document) } else { print(&render_one(document)) }
+fn show(document: &ClientDocument, json: bool, output: &mut Output<'_>) -> Result<(), CliError> {
+    if json { output.print_json(document) } else { output.print(&render_one(document)) }
 }
 
 fn render_one(document: &ClientDocument) -> String {

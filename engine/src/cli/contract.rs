@@ -6,7 +6,7 @@ use super::client::parse_xpid;
 use super::contract_import::ImportCommand;
 use super::place::{Place, Registry};
 use super::table::{self, grouped};
-use super::{CliError, print, print_json};
+use super::{CliError, Output};
 use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use crate::ids::{Msn, Xpid};
 use crate::ops::admin::{ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow};
@@ -14,12 +14,13 @@ use crate::ops::limits::CONTRACT_PAGE_ROWS_MAX;
 use crate::ops::msn_range::parse_msns;
 use crate::ops::store::{Contract, ContractFilter, Store};
 
-/// Tie phone numbers to push clients; a running engine works by the change at once.
+/// Tie phone numbers to push clients: who may push to whom
+///
+/// A running engine works by a change at once.
 #[derive(Subcommand, Debug)]
 pub(super) enum ContractCommand {
     /// Add contracts of one XPID
     Add(AddCommand),
-    /// Import contracts from a CSV file of msn,xpid lines
     Import(ImportCommand),
     /// List contracts, in the order of phone numbers
     List(ListCommand),
@@ -84,19 +85,19 @@ pub(super) struct CountCommand {
 }
 
 impl ContractCommand {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         match self {
-            Self::Add(command) => command.run(),
-            Self::Import(command) => command.run(),
-            Self::List(command) => command.run(),
-            Self::Count(command) => command.run(),
-            Self::Remove(command) => command.run(),
+            Self::Add(command) => command.run(output),
+            Self::Import(command) => command.run(output),
+            Self::List(command) => command.run(output),
+            Self::Count(command) => command.run(output),
+            Self::Remove(command) => command.run(output),
         }
     }
 }
 
 impl AddCommand {
-    fn run(self) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let rows = rows(&self.msns, self.xpid)?;
         let changed = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
@@ -110,7 +111,7 @@ impl AddCommand {
                 changed
             }
         };
-        print(&format!(
+        output.print(&format!(
             "added {}, already there {}\n",
             grouped(changed.changed),
             grouped(changed.unchanged)
@@ -120,7 +121,7 @@ impl AddCommand {
 }
 
 impl RemoveCommand {
-    fn run(self) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let rows = rows(&self.msns, self.xpid)?;
         let changed = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
@@ -129,12 +130,16 @@ impl RemoveCommand {
             }
             Registry::Stopped(mut store) => remove_from_store(&mut store, self.xpid, &rows, self.all)?,
         };
-        print(&format!("removed {}, not there {}\n", grouped(changed.changed), grouped(changed.unchanged)))
+        output.print(&format!(
+            "removed {}, not there {}\n",
+            grouped(changed.changed),
+            grouped(changed.unchanged)
+        ))
     }
 }
 
 impl ListCommand {
-    fn run(self) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let mut filter = ContractFilter { msn: self.msn, xpid: self.xpid, after: None };
         let mut left = if self.limit == 0 { u64::MAX } else { self.limit };
         let mut registry = self.place.registry_to_read()?;
@@ -151,18 +156,19 @@ impl ListCommand {
                         .map(|(msn, xpid)| ContractRow { msn: msn.to_string(), xpid: xpid.to_string() }),
                 );
             } else {
-                print(&page.iter().map(|(msn, xpid)| format!("{msn},{xpid}\n")).collect::<String>())?;
+                output
+                    .print(&page.iter().map(|(msn, xpid)| format!("{msn},{xpid}\n")).collect::<String>())?;
             }
             if is_last {
                 break;
             }
         }
-        if self.json { print_json(&listed) } else { Ok(()) }
+        if self.json { output.print_json(&listed) } else { Ok(()) }
     }
 }
 
 impl CountCommand {
-    fn run(self) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let counts: Vec<CountRow> = match self.place.registry_to_read()? {
             Registry::Running(engine) => engine.get("/contracts/count")?,
             Registry::Stopped(store) => store
@@ -172,12 +178,12 @@ impl CountCommand {
                 .collect(),
         };
         if self.json {
-            return print_json(&counts);
+            return output.print_json(&counts);
         }
         let mut rows = vec![vec!["XPID".to_owned(), "CONTRACTS".to_owned()]];
         rows.extend(counts.iter().map(|count| vec![count.xpid.clone(), grouped(count.contracts)]));
         rows.push(vec!["all".to_owned(), grouped(counts.iter().map(|count| count.contracts).sum())]);
-        print(&table::render(&rows, &[1]))
+        output.print(&table::render(&rows, &[1]))
     }
 }
 

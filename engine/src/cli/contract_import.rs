@@ -1,12 +1,12 @@
 //! `hayauma contract import`: a CSV file of any length, through the running engine or straight into the store.
 
 use std::fs::File;
-use std::io::{BufWriter, IsTerminal as _, Read, Write as _};
-use std::path::PathBuf;
+use std::io::{BufWriter, Read, Write as _};
+use std::path::{Path, PathBuf};
 
 use super::place::{AdminClient, Place, Registry};
 use super::table::grouped;
-use super::{CliError, print, print_json};
+use super::{CliError, Output};
 use crate::clock;
 use crate::ops::admin::ImportReply;
 use crate::ops::import::{ContractImport, ImportTotals};
@@ -43,9 +43,9 @@ struct Summary {
 }
 
 impl ImportCommand {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let mut file = self.open()?;
-        let mut refused = RefusedLines::new(self.errors.as_deref())?;
+        let mut refused = RefusedLines::new(self.errors.as_deref(), output)?;
         let registry = self.place.registry_to_change()?;
         let begun_ns = clock::monotonic_ns();
         let totals = match registry {
@@ -54,7 +54,7 @@ impl ImportCommand {
         };
         refused.finish()?;
         let seconds = (clock::monotonic_ns() - begun_ns) as f64 / 1e9;
-        self.report(totals, seconds)
+        self.report(totals, seconds, output)
     }
 
     fn open(&self) -> Result<Box<dyn Read>, CliError> {
@@ -67,13 +67,13 @@ impl ImportCommand {
         Ok(Box::new(file))
     }
 
-    fn report(&self, totals: ImportTotals, seconds: f64) -> Result<(), CliError> {
+    fn report(&self, totals: ImportTotals, seconds: f64, output: &mut Output<'_>) -> Result<(), CliError> {
         let ImportTotals { imported, already_there, refused } = totals;
         if self.json {
-            print_json(&Summary { imported, already_there, refused, seconds })?;
+            output.print_json(&Summary { imported, already_there, refused, seconds })?;
         } else {
             let lines = imported + already_there + refused;
-            print(&format!(
+            output.print(&format!(
                 "imported {}, already there {}, refused {} of {} lines in {seconds:.1} s ({} lines/s)\n",
                 grouped(imported),
                 grouped(already_there),
@@ -95,7 +95,7 @@ impl ImportCommand {
 fn import_into(
     store: &mut Store,
     file: &mut dyn Read,
-    refused: &mut RefusedLines,
+    refused: &mut RefusedLines<'_, '_>,
 ) -> Result<ImportTotals, CliError> {
     let mut import = ContractImport::new(1);
     let mut block = vec![0; IMPORT_BLOCK_OCTETS];
@@ -115,7 +115,7 @@ fn import_into(
                 }
             });
             failure?;
-            show_progress(import.next_line() - 1);
+            refused.output.progress(&format!("{} lines", grouped(import.next_line() - 1)));
         }
         if octets == 0 {
             return Ok(import.totals());
@@ -127,7 +127,7 @@ fn import_into(
 fn import_through(
     engine: &AdminClient,
     file: &mut dyn Read,
-    refused: &mut RefusedLines,
+    refused: &mut RefusedLines<'_, '_>,
 ) -> Result<ImportTotals, CliError> {
     let mut totals = ImportTotals::default();
     let mut first_line = 1;
@@ -158,7 +158,7 @@ fn import_through(
             }
             first_line += piece[..whole].iter().filter(|octet| **octet == b'\n').count() as u64;
             piece.drain(..whole);
-            show_progress(first_line - 1);
+            refused.output.progress(&format!("{} lines", grouped(first_line - 1)));
         }
         if is_last {
             return Ok(totals);
@@ -178,36 +178,28 @@ fn read_block(file: &mut dyn Read, block: &mut [u8]) -> Result<usize, CliError> 
     }
 }
 
-/// A line that rewrites itself, for a person who watches.
-fn show_progress(lines: u64) {
-    let mut stderr = std::io::stderr();
-    if stderr.is_terminal() {
-        let _ = write!(stderr, "\r{} lines ", grouped(lines));
-    }
-}
-
-/// Names the first refused lines on stderr and writes all of them to the file that was asked for.
-struct RefusedLines {
+/// Names the first refused lines in notes and writes all of them to the file that was asked for.
+struct RefusedLines<'o, 'w> {
+    output: &'o mut Output<'w>,
     shown: usize,
     all: u64,
     file: Option<(BufWriter<File>, PathBuf)>,
 }
 
-impl RefusedLines {
-    fn new(path: Option<&std::path::Path>) -> Result<Self, CliError> {
-        let Some(path) = path else { return Ok(Self { shown: 0, all: 0, file: None }) };
+impl<'o, 'w> RefusedLines<'o, 'w> {
+    fn new(path: Option<&Path>, output: &'o mut Output<'w>) -> Result<Self, CliError> {
+        let Some(path) = path else { return Ok(Self { output, shown: 0, all: 0, file: None }) };
         let file = File::create(path).map_err(|error| unwritable(path, &error))?;
         let mut file = BufWriter::new(file);
         file.write_all(b"line,reason\n").map_err(|error| unwritable(path, &error))?;
-        Ok(Self { shown: 0, all: 0, file: Some((file, path.to_owned())) })
+        Ok(Self { output, shown: 0, all: 0, file: Some((file, path.to_owned())) })
     }
 
     fn take(&mut self, line: u64, reason: &str) -> Result<(), CliError> {
         self.all += 1;
         if self.shown < REFUSED_LINES_SHOWN_DEFAULT {
             self.shown += 1;
-            let start = if std::io::stderr().is_terminal() { "\r" } else { "" };
-            let _ = writeln!(std::io::stderr(), "{start}line {line}: {reason}");
+            self.output.note(&format!("line {line}: {reason}"));
         }
         let Some((file, path)) = &mut self.file else { return Ok(()) };
         let quoted = reason.replace('"', "\"\"");
@@ -218,14 +210,14 @@ impl RefusedLines {
         let more = self.all - self.shown as u64;
         if more > 0 {
             let hint = if self.file.is_some() { "" } else { "; --errors FILE names them all" };
-            let _ = writeln!(std::io::stderr(), "and {} more{hint}", grouped(more));
+            self.output.note(&format!("and {} more{hint}", grouped(more)));
         }
         let Some((file, path)) = &mut self.file else { return Ok(()) };
         file.flush().map_err(|error| unwritable(path, &error))
     }
 }
 
-fn unwritable(path: &std::path::Path, error: &std::io::Error) -> CliError {
+fn unwritable(path: &Path, error: &std::io::Error) -> CliError {
     CliError::new(format!(
         "{} cannot be written ({error}): choose another file with --errors",
         path.display()

@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::{CliError, print, print_json, table};
+use super::{CliError, Output, table};
 use crate::config::{Config, Settings};
 use crate::hostcheck::{self, Finding, Severity};
 
-/// Check kernel, io_uring, limits, ports, data directory and sync latency; exits 1 if the engine could not run.
+/// Check whether this host can run the engine, and say how to mend what is amiss
 ///
-/// Takes the settings of `serve`, so that what is checked is what would be run.
+/// Looks at kernel, io_uring, limits, ports, data directory and sync latency; exits 1 if the engine could not run. Takes the settings of `serve`, so that what is checked is what would be run.
 #[derive(clap::Args, Debug)]
 pub(super) struct DoctorCommand {
     /// Configuration file in TOML
@@ -30,15 +30,15 @@ struct FindingDocument<'a> {
 }
 
 impl DoctorCommand {
-    pub(super) fn run(self) -> Result<(), CliError> {
+    pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let cpus = hostcheck::cpus_allowed();
         let config = Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
         let findings = hostcheck::examine(&config);
         if self.json {
             let documents: Vec<FindingDocument<'_>> = findings.iter().map(document).collect();
-            print_json(&documents)?;
+            output.print_json(&documents)?;
         } else {
-            print(&render(&findings))?;
+            output.print(&render(&findings))?;
         }
         match findings.iter().filter(|finding| finding.severity == Severity::Fatal).count() {
             0 => Ok(()),

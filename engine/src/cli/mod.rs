@@ -9,6 +9,7 @@ mod client;
 mod contract;
 mod contract_import;
 mod doctor;
+mod output;
 mod place;
 pub mod queue;
 mod serve;
@@ -25,6 +26,7 @@ use crate::config::ConfigError;
 use crate::fatal::{self, Fatal};
 use crate::ops::store::StoreError;
 
+pub(crate) use output::{Output, print};
 pub(crate) use place::Place;
 
 /// An SMS push gateway and message center: pushes come in over HTTP, SMS go out, the push client is told.
@@ -43,21 +45,16 @@ struct Arguments {
 
 #[derive(Subcommand, Debug)]
 enum Command {
-    /// Run the engine until it is told to stop
     Serve(Box<serve::ServeCommand>),
-    /// Register push clients: who may push, as what and where notifications go
     #[command(subcommand)]
     Client(client::ClientCommand),
-    /// Tie phone numbers to push clients
     #[command(subcommand)]
     Contract(contract::ContractCommand),
-    /// Total what was delivered, per day and month
     Billing(billing::BillingCommand),
     /// Look at the queue of pushes
     Queue(queue::QueueCommand),
     /// Try the SMS encodings
     Sms(sms::SmsCommand),
-    /// Check whether this host can run the engine, and say how to mend what is amiss
     Doctor(doctor::DoctorCommand),
 }
 
@@ -115,7 +112,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
-    match arguments.command.run() {
+    match output::with_standard_output(|output| arguments.command.run(output)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "hayauma: {}", error.sentence.trim_end());
@@ -125,35 +122,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 impl Command {
-    fn run(self) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         match self {
             Self::Serve(command) => command.run(),
-            Self::Client(command) => command.run(),
-            Self::Contract(command) => command.run(),
+            Self::Client(command) => command.run(output),
+            Self::Contract(command) => command.run(output),
             Self::Billing(command) => command.run(),
             Self::Queue(command) => command.run(),
             Self::Sms(command) => command.run(),
-            Self::Doctor(command) => command.run(),
+            Self::Doctor(command) => command.run(output),
         }
     }
-}
-
-/// Writes to stdout; a reader that has gone away, such as `head`, is no failure.
-pub(crate) fn print(text: &str) -> Result<(), CliError> {
-    let mut stdout = std::io::stdout().lock();
-    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(CliError::new(format!("the output cannot be written ({error}): check where it goes")))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Writes a document as JSON on stdout.
-pub(crate) fn print_json(document: &impl serde::Serialize) -> Result<(), CliError> {
-    let text = simd_json::to_string_pretty(document)
-        .map_err(|error| CliError::new(format!("the output cannot be written as JSON ({error})")))?;
-    print(&(text + "\n"))
 }
 
 #[cfg(test)]

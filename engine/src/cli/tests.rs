@@ -1,21 +1,80 @@
-use super::*;
+//! Commands from their words to what they print, on a stopped engine's registry and through a running engine.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::sync::Arc;
+
 use clap::CommandFactory as _;
+
+use super::*;
+use crate::journal::DataDirLock;
+use crate::ops::admin::AdminServer;
+use crate::ops::control::EngineControl;
+use crate::ops::fake_engine::FakeEngine;
+use crate::ops::store::Store;
 
 fn parse(words: &[&str]) -> Result<Command, clap::Error> {
     Arguments::try_parse_from(["hayauma"].iter().chain(words)).map(|arguments| arguments.command)
 }
 
-fn run_in(directory: &std::path::Path, words: &[&str]) -> Result<(), CliError> {
-    let directory = directory.to_str().expect("a plain path");
-    let words: Vec<&str> = words.iter().copied().chain(["--data-dir", directory]).collect();
-    parse(&words).expect("legal arguments").run()
+/// What a command printed, and its notes.
+struct Printed {
+    wanted: String,
+    notes: String,
 }
 
-fn refusal(directory: &std::path::Path, words: &[&str]) -> String {
-    let error = run_in(directory, words).expect_err("must be refused");
+fn try_in(directory: &Path, words: &[&str]) -> (Result<(), CliError>, Printed) {
+    let directory = directory.to_str().expect("a plain path");
+    let words: Vec<&str> = words.iter().copied().chain(["--data-dir", directory]).collect();
+    let (mut wanted, mut notes) = (Vec::new(), Vec::new());
+    let result =
+        parse(&words).expect("legal arguments").run(&mut Output::new(&mut wanted, &mut notes, false));
+    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
+    (result, Printed { wanted: text(wanted), notes: text(notes) })
+}
+
+fn run_in(directory: &Path, words: &[&str]) -> String {
+    let (result, printed) = try_in(directory, words);
+    result.unwrap_or_else(|error| panic!("{words:?}: {error}"));
+    printed.wanted
+}
+
+fn refusal(directory: &Path, words: &[&str]) -> String {
+    let error = try_in(directory, words).0.expect_err("must be refused");
     assert_ne!(error.status, 0);
     assert!(!error.sentence.contains('\n'), "one sentence: {}", error.sentence);
     error.sentence
+}
+
+/// A data directory that an engine holds, with its admin port open.
+struct RunningEngine {
+    directory: tempfile::TempDir,
+    engine: Arc<FakeEngine>,
+    server: Option<AdminServer>,
+    _lock: DataDirLock,
+}
+
+impl RunningEngine {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a directory");
+        let store = Store::open(directory.path()).expect("a store");
+        let mut lock = DataDirLock::take(directory.path()).expect("nobody has it");
+        let engine = Arc::new(FakeEngine::default());
+        let control: Arc<dyn EngineControl> = engine.clone();
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let server =
+            AdminServer::start(listener, store, control, false, axum::Router::new()).expect("started");
+        lock.set_admin_address(server.address()).expect("written");
+        Self { directory, engine, server: Some(server), _lock: lock }
+    }
+}
+
+impl Drop for RunningEngine {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            server.shut_down();
+        }
+    }
 }
 
 #[test]
@@ -25,33 +84,10 @@ fn the_commands_hold_together() {
 
 #[test]
 fn every_setting_of_serve_is_a_flag() {
-    let words = [
-        "serve",
-        "--demo",
-        "--listen",
-        "127.0.0.1:1",
-        "--admin",
-        "127.0.0.1:2",
-        "--data-dir",
-        "d",
-        "--shards",
-        "2",
-        "--cpus",
-        "0",
-        "--durability",
-        "process",
-        "--queue-bytes",
-        "1GiB",
-        "--inject",
-        "sync-failure=3",
-        "--inject",
-        "overload=1",
-        "--network-outcomes",
-        "absent=0.5,hlr-failing=1",
-        "--admin-open",
-        "--config",
-        "c.toml",
-    ];
+    let line = "serve --demo --listen 127.0.0.1:1 --admin 127.0.0.1:2 --data-dir d --shards 2 --cpus 0 \
+                --durability process --queue-bytes 1GiB --segment-bytes 1MiB --inject sync-failure=3 --inject overload=1 \
+                --network-outcomes absent=0.5,hlr-failing=1 --admin-open --config c.toml --log debug";
+    let words: Vec<&str> = line.split_whitespace().collect();
     assert!(matches!(parse(&words), Ok(Command::Serve(_))));
     for words in [["serve", "--shards", "x"], ["serve", "--durability", "none"], ["serve", "--inject", "x=1"]]
     {
@@ -72,26 +108,61 @@ fn flags_that_undo_each_other_are_refused_together() {
     assert!(parse(&["contract", "remove", "00100000001", "--all", "09000000001"]).is_err());
 }
 
+/// Every command of `client` and `contract` in a row, and what each prints: the same with and without an engine.
+fn go_through_the_registry(path: &Path) {
+    let add = ["client", "add", "00100000001", "--client", "City", "--class", "urgent", "--kind", "text"];
+    assert!(run_in(path, &add).contains("classes              standard, urgent\n"));
+    let set =
+        ["client", "set", "00100000001", "--suspended", "--until", "2030-01-01", "--rate", "5", "--json"];
+    let document = run_in(path, &set);
+    assert!(document.contains(r#""suspended":true,"from":null,"until":"2030-01-01""#), "{document}");
+    assert_eq!(run_in(path, &["client", "show", "00100000001", "--json"]), document);
+    assert_eq!(run_in(path, &["client", "list"]).lines().count(), 2);
+
+    let add = ["contract", "add", "00100000001", "09012345678", "09000000000-09000000009"];
+    assert_eq!(run_in(path, &add), "added 11, already there 0\n");
+    assert_eq!(
+        run_in(path, &["contract", "add", "00100000001", "09012345678"]),
+        "added 0, already there 1\n"
+    );
+    let remove = ["contract", "remove", "00100000001", "09000000000", "09000000099"];
+    assert_eq!(run_in(path, &remove), "removed 1, not there 1\n");
+    let list = run_in(path, &["contract", "list", "--xpid", "00100000001", "--limit", "2"]);
+    assert_eq!(list, "09000000001,00100000001\n09000000002,00100000001\n");
+    let list = run_in(path, &["contract", "list", "--msn", "09012345678", "--json"]);
+    assert_eq!(list, "[{\"msn\":\"09012345678\",\"xpid\":\"00100000001\"}]\n");
+    assert_eq!(
+        run_in(path, &["contract", "count"]),
+        "XPID         CONTRACTS\n00100000001         10\nall                 10\n"
+    );
+
+    assert!(refusal(path, &["client", "remove", "00100000001"]).contains("--with-contracts"));
+    assert!(refusal(path, &["client", "show", "00100000002"]).contains("client add"));
+    assert!(refusal(path, &["contract", "add", "00100000002", "09012345678"]).contains("not registered"));
+    assert!(refusal(path, &["client", "add", "00100000001", "--client", "City"]).contains("client set"));
+    assert_eq!(run_in(path, &["contract", "remove", "00100000001", "--all"]), "removed 10, not there 0\n");
+    assert_eq!(
+        run_in(path, &["client", "remove", "00100000001"]),
+        "removed XPID 00100000001 and 0 contracts\n"
+    );
+}
+
 #[test]
 fn a_stopped_engines_registry_is_changed_directly() {
     let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path();
-    run_in(
-        path,
-        &["client", "add", "00100000001", "--client", "City", "--class", "urgent", "--kind", "text"],
-    )
-    .expect("added");
-    run_in(path, &["client", "set", "00100000001", "--suspended", "--until", "2030-01-01"]).expect("changed");
-    run_in(path, &["client", "show", "00100000001", "--json"]).expect("shown");
-    run_in(path, &["contract", "add", "00100000001", "09012345678", "09000000000-09000000009"])
-        .expect("added");
-    run_in(path, &["contract", "remove", "00100000001", "09000000000"]).expect("removed");
-    run_in(path, &["contract", "list", "--xpid", "00100000001", "--limit", "3"]).expect("listed");
-    run_in(path, &["contract", "count"]).expect("counted");
-    let store = crate::ops::store::Store::open(path).expect("a store");
-    let registrations = store.registrations().expect("read");
-    assert!(registrations[0].suspended && registrations[0].valid_until_ms < u64::MAX);
-    assert_eq!(store.contract_counts().expect("counted")[0].1, 10);
+    go_through_the_registry(directory.path());
+}
+
+#[test]
+fn a_running_engine_makes_the_change_and_works_by_it() {
+    let running = RunningEngine::start();
+    let path = running.directory.path();
+    go_through_the_registry(path);
+    assert!(running.engine.published.lock().expect("no panic").is_empty());
+    run_in(path, &["client", "add", "00100000001", "--client", "City"]);
+    run_in(path, &["contract", "add", "00100000001", "09012345678"]);
+    assert_eq!(running.engine.published.lock().expect("no panic").len(), 1);
+    assert_eq!(running.engine.contracts(), ["09012345678,00100000001"]);
 }
 
 #[test]
@@ -101,33 +172,72 @@ fn failures_name_cause_and_remedy() {
     assert!(refusal(path, &["client", "list"]).contains("--data-dir"));
     assert!(!path.join("registry.sqlite").exists(), "a look makes nothing");
     assert!(refusal(path, &["client", "add", "00100000001"]).contains("--client"));
-    run_in(path, &["client", "add", "00100000001", "--client", "City"]).expect("added");
-    assert!(refusal(path, &["client", "add", "00100000001", "--client", "City"]).contains("client set"));
+    run_in(path, &["client", "add", "00100000001", "--client", "City"]);
     assert!(refusal(path, &["client", "set", "00100000001"]).contains("--help"));
-    assert!(refusal(path, &["client", "show", "00100000002"]).contains("client add"));
-    assert!(refusal(path, &["contract", "add", "00100000002", "09012345678"]).contains("not registered"));
     assert!(refusal(path, &["contract", "import", "/nonexistent.csv"]).contains("/nonexistent.csv"));
+    let (mut lock, closed) = {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        (DataDirLock::take(path).expect("free"), listener.local_addr().expect("its address"))
+    };
+    lock.set_admin_address(closed).expect("written");
+    let sentence = refusal(path, &["client", "list"]);
+    assert!(sentence.contains("does not answer") && sentence.contains(&closed.to_string()), "{sentence}");
 }
 
-#[test]
-fn an_import_writes_every_refused_line_to_the_errors_file() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let path = directory.path();
-    run_in(path, &["client", "add", "00100000001", "--client", "City"]).expect("added");
-    let (csv, errors) = (path.join("contracts.csv"), path.join("errors.csv"));
+/// 120,000 good lines, so that there is more than one batch, between them and after them bad ones.
+fn import_file(directory: &Path) -> std::path::PathBuf {
     let good: String =
         (0..120_000).map(|at| format!("{:011},00100000001\n", 9_000_000_000u64 + at)).collect();
     let bad: String = (0..150).map(|at| format!("bad{at},00100000001\n")).collect();
-    std::fs::write(&csv, format!("msn,xpid\n{good}{bad}")).expect("written");
+    let file = directory.join("contracts.csv");
+    std::fs::write(&file, format!("msn,xpid\nx,y\n{good}{bad}09012345678,00100000001")).expect("written");
+    file
+}
+
+fn import_names_every_refused_line(path: &Path) {
+    run_in(path, &["client", "add", "00100000001", "--client", "City"]);
+    let scratch = tempfile::tempdir().expect("a directory");
+    let (csv, errors) = (import_file(scratch.path()), scratch.path().join("errors.csv"));
     let (csv, errors_word) = (csv.to_str().expect("plain"), errors.to_str().expect("plain"));
-    let sentence = refusal(path, &["contract", "import", csv, "--errors", errors_word]);
-    assert!(sentence.contains("150 lines"), "{sentence}");
+    let (result, printed) = try_in(path, &["contract", "import", csv, "--errors", errors_word]);
+    let sentence = result.expect_err("lines were refused").sentence;
+    assert!(sentence.contains("151 lines"), "{sentence}");
+    let totals = "imported 120,001, already there 0, refused 151 of 120,152 lines in ";
+    assert!(printed.wanted.starts_with(totals), "{}", printed.wanted);
+    assert_eq!(printed.notes.lines().count(), 101);
+    assert!(printed.notes.starts_with("line 2: \"x\" is not an msn"), "{}", printed.notes);
+    assert!(printed.notes.ends_with("and 51 more\n"), "{}", printed.notes);
     let text = std::fs::read_to_string(&errors).expect("written");
-    assert_eq!(text.lines().count(), 151);
+    assert_eq!(text.lines().count(), 152);
     assert!(
-        text.lines().nth(1).expect("a line").starts_with("120002,\"\"\"bad0\"\" is not an msn"),
+        text.lines().nth(2).expect("a line").starts_with("120003,\"\"\"bad0\"\" is not an msn"),
         "{text}"
     );
-    let store = crate::ops::store::Store::open(path).expect("a store");
-    assert_eq!(store.contract_counts().expect("counted")[0].1, 120_000);
+
+    let again = try_in(path, &["contract", "import", csv, "--json"]).1.wanted;
+    assert!(again.starts_with(r#"{"imported":0,"already_there":120001,"refused":151,"#), "{again}");
+}
+
+#[test]
+fn an_import_into_the_store_names_every_refused_line() {
+    let directory = tempfile::tempdir().expect("a directory");
+    import_names_every_refused_line(directory.path());
+}
+
+#[test]
+fn an_import_through_a_running_engine_names_every_refused_line() {
+    let running = RunningEngine::start();
+    import_names_every_refused_line(running.directory.path());
+    assert_eq!(running.engine.contracts().len(), 120_001);
+}
+
+#[test]
+fn the_doctor_prints_a_line_per_finding_and_json_for_scripts() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let ports = ["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let text = try_in(directory.path(), &[&["doctor"][..], &ports].concat()).1.wanted;
+    assert!(text.lines().count() >= 11, "{text}");
+    assert!(text.contains("io_uring") && text.contains("sync latency"), "{text}");
+    let json = try_in(directory.path(), &[&["doctor", "--json"][..], &ports].concat()).1.wanted;
+    assert!(json.starts_with(r#"[{"subject":"kernel","severity":"good""#), "{json}");
 }

@@ -1,16 +1,17 @@
 //! Admission: whether an identified push may go, and its SMS-SUBMITs.
 //!
-//! The checks come after the scanner's (1xxx), [`identify`](super::registration::identify)'s (2001 to 2004) and the
-//! shard's own (800x), and before the look at earlier pushes (3001, 0001, 0002); first failure wins:
+//! The checks come after the scanner's (1xxx), [`identify`](super::registration::identify)'s (2001 to 2004)
+//! and the shard's own (800x), and before the look at earlier pushes (3001, 0001, 0002); first failure
+//! wins:
 //!
 //! 1. 2005: the msn is not contracted with the XPID.
 //! 2. 2006: class, kind or sender is not the registration's.
-//! 3. 2007: the day's volume is used up. Only looked at here; [`Meter::charge`](super::meter::Meter::charge) counts the
-//!    push once it is accepted.
+//! 3. 2007: the day's volume is used up. Only looked at here;
+//!    [`Meter::charge`](super::meter::Meter::charge) counts the push once it is accepted.
 //! 4. 4003: `data` is empty; 4004: control data is not an even number of hex digits; 4008: already expired.
-//! 5. What segmentation says: 4006 `udh` (a wrong length octet, an element that overruns, a concatenation element, no
-//!    room left), 4007 `dcs` (reserved, compressed, 8-bit for text, anything else for control), 4005 a character that the
-//!    chosen coding does not carry, 4001 over ten segments.
+//! 5. What segmentation says: 4006 `udh` (a wrong length octet, an element that overruns, a concatenation
+//!    element, no room left), 4007 `dcs` (reserved, compressed, 8-bit for text, anything else for control),
+//!    4005 a character that the chosen coding does not carry, 4001 over ten segments.
 //! 6. 4002: over one segment where the XPID has segmentation off.
 //!
 //! Without `dcs` control is 04, and text 00 or 08 by its characters.
@@ -34,8 +35,8 @@ pub struct Admission {
     pub submits_octets: usize,
     /// Position of the originating address in the registration's senders.
     pub sender_index: u8,
-    /// When the message center gives up: the earlier of lifetime and `expiry`, Unix milliseconds. A lifetime of 00 leaves
-    /// an hour for the single attempt to come about.
+    /// When the message center gives up: the earlier of lifetime and `expiry`, Unix milliseconds. A
+    /// lifetime of 00 leaves an hour for the single attempt to come about.
     pub expires_ms: u64,
     /// Lifetime 00: one attempt, no retry.
     pub single_attempt: bool,
@@ -235,8 +236,8 @@ fn expiry(request: &PushRequest<'_>, now_ms: u64) -> Result<(u64, Option<u8>), C
     Ok((expires_ms, validity))
 }
 
-/// TP-Validity-Period in the relative format (3GPP TS 23.040, 9.2.3.12.1): the shortest period that holds `period_ms`, in
-/// steps of 5 minutes to 12 hours, of 30 minutes to 24 hours, and of days above.
+/// TP-Validity-Period in the relative format (3GPP TS 23.040, 9.2.3.12.1): the shortest period that holds
+/// `period_ms`, in steps of 5 minutes to 12 hours, of 30 minutes to 24 hours, and of days above.
 fn relative_validity(period_ms: u64) -> u8 {
     const FIVE_MINUTES_MS: u64 = HOUR_MS / 12;
     let value = if period_ms <= 12 * HOUR_MS {
@@ -280,9 +281,9 @@ pub fn alert_fingerprint(xpid: Xpid, alert_id: &[u8]) -> u64 {
     fingerprint(ALERT_SEED, &[&xpid.value().to_le_bytes(), alert_id])
 }
 
-/// Everything that makes a push's content, in 64 bits: all elements but the key and `fncid`, as they were written. The
-/// same meaning in other words (`pid` 00 or none, hex digits in the other case, another reference for the same
-/// character) is other content: a repeat is the same request again.
+/// Everything that makes a push's content, in 64 bits: all elements but the key and `fncid`, as they were
+/// written. The same meaning in other words (`pid` 00 or none, hex digits in the other case, another
+/// reference for the same character) is other content: a repeat is the same request again.
 pub fn content_digest(request: &PushRequest<'_>) -> u64 {
     let option = |value: Option<u8>| value.map_or([0, 0], |value| [1, value]);
     let (alert_id, alert_sequence) =

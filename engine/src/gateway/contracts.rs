@@ -1,9 +1,9 @@
 //! Which msns are contracted with which XPIDs: one shard's slice of the contract table.
 //!
-//! Open addressing with linear probing over 8-octet entries: 34 bits of msn and 30 bits of an XPID's number, which is
-//! looked up once. An msn with several contracts has several entries in the same run. Removal moves the rest of
-//! the run back instead of leaving tombstones, so a table's speed does not depend on its past. The table
-//! doubles when three quarters are full and never shrinks.
+//! Open addressing with linear probing over 8-octet entries: 34 bits of msn and 30 bits of an XPID's
+//! number, which is looked up once. An msn with several contracts has several entries in the same run.
+//! Removal moves the rest of the run back instead of leaving tombstones, so a table's speed does not depend
+//! on its past. The table doubles when three quarters are full and never shrinks.
 
 use super::limits::{XPIDS_PER_MSN_MAX, XPIDS_PER_TABLE_MAX};
 use super::mixing::{NumberState, mix};
@@ -43,8 +43,8 @@ pub struct ContractTable {
 }
 
 impl ContractTable {
-    /// An empty table that takes `contracts` of them without growing; 8 octets each, rounded up to the next power
-    /// of two above four thirds.
+    /// An empty table that takes `contracts` of them without growing; 8 octets each, rounded up to the next
+    /// power of two above four thirds.
     pub fn with_capacity(contracts: usize) -> Self {
         let mut table = Self::default();
         if contracts > 0 {

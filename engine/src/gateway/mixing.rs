@@ -10,8 +10,8 @@ pub(super) fn mix(value: u64) -> u64 {
     value ^ (value >> 31)
 }
 
-/// A hasher for keys that are one number, such as an XPID. The numbers come from the operator, not from the network:
-/// no protection against chosen collisions is needed.
+/// A hasher for keys that are one number, such as an XPID. The numbers come from the operator, not from the
+/// network: no protection against chosen collisions is needed.
 #[derive(Default)]
 pub(super) struct NumberHasher(u64);
 

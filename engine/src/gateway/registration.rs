@@ -30,8 +30,8 @@ pub struct Registration {
     pub classes: ClassSet,
     /// The kinds it may push.
     pub kinds: KindSet,
-    /// Originating addresses it may use, 1 to 16, each 1 to 11 characters of type A; the first is the default. Digits
-    /// alone make a number, anything else a name.
+    /// Originating addresses it may use, 1 to 16, each 1 to 11 characters of type A; the first is the
+    /// default. Digits alone make a number, anything else a name.
     pub senders: Vec<String>,
     /// Whether a push may be cut into several SMS.
     pub segmentation: bool,
@@ -54,8 +54,8 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// A registration with the defaults: no token, open term, standard class, both kinds, the XPID's own digits as its
-    /// sender, segmentation on, notifications on but without a URL, no limits.
+    /// A registration with the defaults: no token, open term, standard class, both kinds, the XPID's own
+    /// digits as its sender, segmentation on, notifications on but without a URL, no limits.
     pub fn new(xpid: Xpid, client: impl Into<String>) -> Self {
         Self {
             xpid,
@@ -79,8 +79,8 @@ impl Registration {
         }
     }
 
-    /// Whether the registration can be used on its own; whether it goes together with the others, [`Registry::new`]
-    /// says.
+    /// Whether the registration can be used on its own; whether it goes together with the others,
+    /// [`Registry::new`] says.
     ///
     /// # Errors
     /// The first thing that is wrong, as a sentence for the operator.

@@ -50,8 +50,8 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// A snapshot with fresh meters. A registration that cannot be used, or whose XPID or token another one before
-    /// it has, is left out and listed by [`Self::refused`]: one bad row does not stop the others.
+    /// A snapshot with fresh meters. A registration that cannot be used, or whose XPID or token another one
+    /// before it has, is left out and listed by [`Self::refused`]: one bad row does not stop the others.
     pub fn new(registrations: Vec<Registration>) -> Self {
         Self::build(registrations, |_| None)
     }
@@ -156,8 +156,8 @@ impl Registry {
     }
 }
 
-/// What a connection has proved: the last value of `Authorization` and whose it is. One per connection, so that a
-/// token is hashed once and every further push costs a comparison of the raw header.
+/// What a connection has proved: the last value of `Authorization` and whose it is. One per connection, so
+/// that a token is hashed once and every further push costs a comparison of the raw header.
 #[derive(Clone, Debug, Default)]
 pub struct Credential {
     value: Vec<u8>,
@@ -197,8 +197,8 @@ impl Credential {
 /// Who pushes, and whether it may at `now_ms`.
 ///
 /// # Errors
-/// 2001: the header names no client, or the XPID has a token and no header came; 2002: the XPID is not registered;
-/// 2003: it is another client's; 2004: it is suspended or outside its term.
+/// 2001: the header names no client, or the XPID has a token and no header came; 2002: the XPID is not
+/// registered; 2003: it is another client's; 2004: it is suspended or outside its term.
 #[inline]
 pub fn identify<'r>(
     registry: &'r Registry,

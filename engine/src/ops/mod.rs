@@ -9,6 +9,8 @@ pub mod admin;
 pub mod control;
 pub mod demo;
 pub mod document;
+#[cfg(test)]
+pub(crate) mod fake_engine;
 pub mod import;
 pub mod limits;
 pub mod metrics;

@@ -1,5 +1,6 @@
-//! The push client's side of the interface: renders what a push client sends (E1, E3, E6, E8) and reads what it
-//! receives (E2, E4, E5, E7). Used by the load generator, the tests and the examples, never by the gateway itself.
+//! The push client's side of the interface: renders what a push client sends (E1, E3, E6, E8) and reads
+//! what it receives (E2, E4, E5, E7). Used by the load generator, the tests and the examples, never by the
+//! gateway itself.
 //!
 //! HTTP responses are read with [`super::notify::read_response`], whichever side they come from.
 

@@ -9,8 +9,8 @@ use memchr::memchr;
 /// Longest reference looked at, `&` and `;` included: `&#x0010FFFF;`.
 const REFERENCE_OCTETS_MAX: usize = 12;
 
-/// The text that `data` stands for. Borrows `data` when it holds no reference; otherwise writes into `scratch`,
-/// which must be as long as `data` (a decoded reference is never longer than its source).
+/// The text that `data` stands for. Borrows `data` when it holds no reference; otherwise writes into
+/// `scratch`, which must be as long as `data` (a decoded reference is never longer than its source).
 ///
 /// # Errors
 /// 1007 when `data` is not UTF-8, 1003 when a reference is bad, 9001 when `scratch` is too small.

@@ -1,7 +1,7 @@
 //! The flat form: a declaration and then `<name>text</name>` siblings without a root.
 //!
-//! Strict: no DOCTYPE, comment, CDATA section, processing instruction, attribute, nesting, self-closing tag or
-//! blank inside a tag. Between elements, before the first and after the last stands LF, CRLF or nothing;
+//! Strict: no DOCTYPE, comment, CDATA section, processing instruction, attribute, nesting, self-closing tag
+//! or blank inside a tag. Between elements, before the first and after the last stands LF, CRLF or nothing;
 //! a blank line or any other white space there is not the flat form. Nothing may precede the declaration, a
 //! byte order mark included. The text of an element is everything up to the next `<`, taken as it is.
 

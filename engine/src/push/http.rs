@@ -1,17 +1,19 @@
 //! The HTTP/1.1 server side: from received octets to the few facts about a request that the gateway needs.
 //!
-//! One resource, one method: `POST /smsgw/` with `Content-Type: text/xml` (optionally `charset=UTF-8`) and exactly one
-//! `Content-Length`. The head is parsed by httparse; framing is decided here and is strict, so that no two
-//! readers of one stream can disagree about where a request ends:
+//! One resource, one method: `POST /smsgw/` with `Content-Type: text/xml` (optionally `charset=UTF-8`) and
+//! exactly one `Content-Length`. The head is parsed by httparse; framing is decided here and is strict, so
+//! that no two readers of one stream can disagree about where a request ends:
 //!
-//! - `Transfer-Encoding` in any form is refused (411, 1009) and the connection closes, `Content-Length` or not;
+//! - `Transfer-Encoding` in any form is refused (411, 1009) and the connection closes, `Content-Length` or
+//!   not;
 //! - a repeated `Content-Length`, even of equal values, and one that is not plain digits are malformed (400);
-//! - a target in absolute form (`http://host/smsgw/`) counts as its path; a query makes it another path (404);
+//! - a target in absolute form (`http://host/smsgw/`) counts as its path; a query makes it another path
+//!   (404);
 //! - a head longer than [`HEAD_OCTETS_MAX`] or of more than [`HEADERS_MAX`] lines is malformed.
 //!
-//! A missing `Host` is let pass: nothing here routes by host. Empty lines before a request are skipped, as RFC 9112
-//! section 2.2 asks. A connection persists by default in HTTP/1.1, and in HTTP/1.0 only when the client says
-//! `Connection: keep-alive`.
+//! A missing `Host` is let pass: nothing here routes by host. Empty lines before a request are skipped, as
+//! RFC 9112 section 2.2 asks. A connection persists by default in HTTP/1.1, and in HTTP/1.0 only when the
+//! client says `Connection: keep-alive`.
 //!
 //! **Never here:** the body, or the meaning of `Authorization` (see [`crate::gateway::registration`]).
 
@@ -63,7 +65,8 @@ pub struct HttpRefusal {
     pub code: Code,
     /// The HTTP status of the answer.
     pub status: u16,
-    /// Whether the connection closes after the answer: where the request ends is not known, or not worth reading.
+    /// Whether the connection closes after the answer: where the request ends is not known, or not worth
+    /// reading.
     pub close: bool,
     /// Whether the answer must say `Allow: POST`.
     pub allow_post: bool,

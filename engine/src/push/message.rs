@@ -20,8 +20,8 @@ pub enum MessageError {
     BadValue(&'static str),
 }
 
-/// The texts of the elements that a message must or may have; others are passed over, so that a newer peer can
-/// say more than this side knows.
+/// The texts of the elements that a message must or may have; others are passed over, so that a newer peer
+/// can say more than this side knows.
 pub(super) struct Message<'a, const N: usize> {
     names: &'static [&'static str; N],
     texts: [Option<&'a [u8]>; N],

@@ -1,7 +1,8 @@
-//! The way back: the notifications E5 and E7 that the gateway sends, and the responses E6 and E8 that it reads.
+//! The way back: the notifications E5 and E7 that the gateway sends, and the responses E6 and E8 that it
+//! reads.
 //!
-//! A notification ends its resends when the push client answers HTTP 2xx *and* the body says 0000; both are read
-//! here, from any octets that the other side may send.
+//! A notification ends its resends when the push client answers HTTP 2xx *and* the body says 0000; both are
+//! read here, from any octets that the other side may send.
 
 mod reader;
 

@@ -1,9 +1,9 @@
 //! The answers E2 and E4: exact bytes, one write per answer.
 //!
-//! The body is the declaration and five elements, `msn`, `reqid`, `svcid`, `sepmaxnum`, `code`, always all five and in
-//! this order, every line ended by CRLF. An element that could not be read from the request is there
-//! and empty; `sepmaxnum` is 0 when nothing was segmented. For the published sample (11-digit msn, 23-octet
-//! reqid, 11-digit svcid, one segment) the body is 163 octets.
+//! The body is the declaration and five elements, `msn`, `reqid`, `svcid`, `sepmaxnum`, `code`, always all
+//! five and in this order, every line ended by CRLF. An element that could not be read from the request is
+//! there and empty; `sepmaxnum` is 0 when nothing was segmented. For the published sample (11-digit msn,
+//! 23-octet reqid, 11-digit svcid, one segment) the body is 163 octets.
 
 use super::code::Code;
 use super::http::{HttpRefusal, RequestHead};

@@ -1,4 +1,5 @@
-//! The request scanner: one pass over a flat body, zero copies, a typed request or the first code that applies.
+//! The request scanner: one pass over a flat body, zero copies, a typed request or the first code that
+//! applies.
 //!
 //! The general path (`fields`) takes elements in any order; the canonical path (`canonical`) takes the order
 //! of the published sample with CRLF line ends at fixed offsets and must answer the same: it either
@@ -15,10 +16,10 @@
 //! 6. 1003: a value outside its type; in document order of the interface's table.
 //! 7. Text data: 1007 when not UTF-8, then 1003 for a bad character reference.
 //!
-//! An octet outside ASCII is a bad value (1003) in every element but `data`. In control data it is admission that
-//! answers "not even hex" (4004), as for any other wrong digit; so is an empty `data` (4003). The msn
-//! 00000000000 stands for "all" in a cancellation, which then and only then has an `alertid`; in a push it is a bad
-//! value.
+//! An octet outside ASCII is a bad value (1003) in every element but `data`. In control data it is
+//! admission that answers "not even hex" (4004), as for any other wrong digit; so is an empty `data`
+//! (4003). The msn 00000000000 stands for "all" in a cancellation, which then and only then has an
+//! `alertid`; in a push it is a bad value.
 
 mod canonical;
 mod fields;
@@ -67,8 +68,8 @@ pub struct PushRequest<'a> {
     pub expiry_ms: Option<u64>,
     /// `alertid` and `alertseq`, if given.
     pub alert: Option<Alert<'a>>,
-    /// The text of `data` as it came: entities not yet decoded, hex not yet checked, possibly empty. For text it
-    /// is UTF-8 and its references are good.
+    /// The text of `data` as it came: entities not yet decoded, hex not yet checked, possibly empty. For
+    /// text it is UTF-8 and its references are good.
     pub data: &'a [u8],
 }
 
@@ -127,8 +128,8 @@ impl ScanRefusal<'_> {
     }
 }
 
-/// The first `msn`, `reqid` and `svcid` of a refused body, as far as the body could be walked and as far as each
-/// is a legal value; an empty slice otherwise.
+/// The first `msn`, `reqid` and `svcid` of a refused body, as far as the body could be walked and as far as
+/// each is a legal value; an empty slice otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Echo<'a> {
     /// 11 digits or empty.

@@ -6,7 +6,7 @@
 
 use crate::gateway::registration::Credential;
 use crate::push::code::Code;
-use crate::push::http::{HeadOutcome, HttpRefusal, read_head};
+use crate::push::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal};
 use crate::push::response::{Answer, AnswerHead, write_answer};
 use crate::rt::limits::{ANSWERS_OUTSTANDING_MAX, INPUT_PENDING_OCTETS_MAX, OUTPUT_PENDING_OCTETS_MAX};
 use crate::rt::stream::Stream;
@@ -47,6 +47,7 @@ pub(super) struct Connection {
     answers: VecDeque<PendingAnswer>,
     first_number: u64,
     credential: Credential,
+    head_memory: HeadMemory,
     skip_octets: usize,
     continue_sent: bool,
     ends_after_answers: bool,
@@ -66,6 +67,7 @@ impl Connection {
             answers: VecDeque::new(),
             first_number: 0,
             credential: Credential::default(),
+            head_memory: HeadMemory::new(),
             skip_octets: 0,
             continue_sent: false,
             ends_after_answers: false,
@@ -209,7 +211,7 @@ impl Connection {
                 at += skipped;
                 continue;
             }
-            match read_head(&octets[at..]) {
+            match self.head_memory.read(&octets[at..]) {
                 HeadOutcome::Partial => return at,
                 HeadOutcome::Refused(refusal) => self.refuse(&refusal),
                 HeadOutcome::Complete(head) => {
@@ -223,9 +225,7 @@ impl Connection {
                         desk.request(body, head.authorization, &mut self.credential, number);
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
-                        close: !head.keep_alive,
-                        announce_keep_alive: head.announce_keep_alive,
-                        ..AnswerHead::default()
+                        ..AnswerHead::of_request(&head, answer.code)
                     };
                     self.answers.push_back(PendingAnswer { answer, head: answer_head, gate });
                     self.ends_after_answers = !head.keep_alive;
@@ -238,14 +238,7 @@ impl Connection {
     }
 
     fn refuse(&mut self, refusal: &HttpRefusal) {
-        let answer = Answer { code: refusal.code, msn: None, reqid: None, xpid: None, segments: 0 };
-        let head = AnswerHead {
-            status_override: Some(refusal.status),
-            retry_after_seconds: None,
-            close: refusal.close,
-            allow_post: refusal.allow_post,
-            announce_keep_alive: refusal.announce_keep_alive,
-        };
+        let (answer, head) = (Answer::bare(refusal.code), AnswerHead::of_refusal(refusal));
         self.answers.push_back(PendingAnswer { answer, head, gate: Gate::Open });
         match refusal.skip_octets {
             Some(octets) if !refusal.close => self.skip_octets = octets,
@@ -257,7 +250,7 @@ impl Connection {
     fn invite(&mut self, expected: bool) {
         if expected && !self.continue_sent && self.answers.is_empty() {
             self.continue_sent = true;
-            self.stream.output.extend_from_slice(b"HTTP/1.1 100 Continue\r\n\r\n");
+            self.stream.output.extend_from_slice(CONTINUE);
         }
     }
 

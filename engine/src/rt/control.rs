@@ -188,6 +188,9 @@ impl EngineControl for EngineHandle {
         let endpoints = Arc::new(endpoint_plans(&registrations));
         let mut current = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let registry = Arc::new(current.succeed(registrations));
+        for (xpid, error) in registry.refused() {
+            tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
+        }
         *current = Arc::clone(&registry);
         let (done, taken) = bounded(self.ports.len());
         for port in &self.ports {

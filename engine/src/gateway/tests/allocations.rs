@@ -164,7 +164,8 @@ fn a_notification_allocates_nothing() {
     let registration = registration();
     let url = registration.notify_url.as_ref().expect("the registration has one");
     let response = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n\
-        89\r\n<?xml version = \"1.0\" ?>\r\n<msn>09012345678</msn>\r\n<reqid>20261122223430-00000001</reqid>\r\n\
+        89\r\n<?xml version = \"1.0\" ?>\r\n<msn>09012345678</msn>\r\n\
+        <reqid>20261122223430-00000001</reqid>\r\n\
         <svcid>00100000001</svcid>\r\n<code>0000</code>\r\n\r\n0\r\n\r\n";
     let mut out = Vec::with_capacity(4096);
     let mut scratch = [0; 1024];

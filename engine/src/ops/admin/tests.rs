@@ -1,68 +1,12 @@
 //! The admin port through a real socket, with an engine that only writes down what it is told.
 
-use std::sync::Mutex;
 use std::sync::atomic::Ordering;
 
 use super::*;
-use crate::gateway::registration::Registration;
-use crate::ids::{Msn, Xpid};
-use crate::ops::control::{ControlError, Figure, FigureKind, ShardFigures};
 use crate::ops::document::ClientDocument;
+use crate::ops::fake_engine::FakeEngine;
 
 const CLIENT: &str = r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
-
-#[derive(Default)]
-struct FakeEngine {
-    published: Mutex<Vec<Registration>>,
-    contracts: Mutex<std::collections::BTreeSet<(Msn, Xpid)>>,
-    paused: AtomicBool,
-    stopped: AtomicBool,
-    refusing: AtomicBool,
-}
-
-impl EngineControl for FakeEngine {
-    fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
-        if self.refusing.load(Ordering::Relaxed) {
-            return Err(ControlError::Stopping);
-        }
-        *self.published.lock().expect("no panic") = registrations;
-        Ok(())
-    }
-
-    fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
-        self.contracts.lock().expect("no panic").extend(rows);
-        Ok(())
-    }
-
-    fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
-        self.contracts.lock().expect("no panic").retain(|row| !rows.contains(row));
-        Ok(())
-    }
-
-    fn pause(&self, paused: bool) {
-        self.paused.store(paused, Ordering::Relaxed);
-    }
-
-    fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    fn figures(&self) -> Vec<ShardFigures> {
-        let of_shard = |shard: usize| ShardFigures {
-            shard,
-            figures: vec![
-                Figure {
-                    name: "accepted",
-                    help: "Pushes accepted",
-                    kind: FigureKind::Counter,
-                    value: 10 + shard as u64,
-                },
-                Figure { name: "queue_pushes", help: "Pushes kept now", kind: FigureKind::Gauge, value: 5 },
-            ],
-        };
-        vec![of_shard(0), of_shard(1)]
-    }
-}
 
 struct Port {
     server: Option<AdminServer>,
@@ -108,8 +52,7 @@ impl Port {
     }
 
     fn contracts(&self) -> Vec<String> {
-        let contracts = self.engine.contracts.lock().expect("no panic");
-        contracts.iter().map(|(msn, xpid)| format!("{msn},{xpid}")).collect()
+        self.engine.contracts()
     }
 }
 

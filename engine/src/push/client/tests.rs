@@ -44,7 +44,8 @@ fn the_answer_that_the_gateway_writes_is_read() {
 
 #[test]
 fn a_bad_answer_or_notification_is_named() {
-    let answer = "<?xml version=\"1.0\"?><msn></msn><reqid></reqid><svcid></svcid><sepmaxnum>0</sepmaxnum><code>1001</code>";
+    let answer = "<?xml version=\"1.0\"?><msn></msn><reqid></reqid><svcid></svcid>\
+        <sepmaxnum>0</sepmaxnum><code>1001</code>";
     assert_eq!(read_answer(answer.as_bytes()), Ok(Answer::bare(Code::NOT_FLAT_FORM)));
     let read = |from, to| read_answer(answer.replace(from, to).as_bytes());
     assert_eq!(read("<code>1001</code>", ""), Err(MessageError::Missing("code")));

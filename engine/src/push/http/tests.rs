@@ -2,7 +2,8 @@ use super::*;
 use crate::push::limits::REQUEST_OCTETS_MAX;
 use proptest::prelude::*;
 
-const HEAD: &str = "POST /smsgw/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-Length: 5\r\n\r\n";
+const HEAD: &str = "POST /smsgw/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\
+    Content-Type: text/xml; charset=UTF-8\r\nContent-Length: 5\r\n\r\n";
 
 fn complete(head: &str) -> RequestHead<'_> {
     match read_head(head.as_bytes()) {
@@ -231,7 +232,8 @@ fn a_client_that_waits_to_be_told_is_told() {
 fn a_remembered_head_is_recognised_with_another_length() {
     let head = |length: &str| {
         format!(
-            "POST /smsgw/ HTTP/1.1\r\nContent-Type: text/xml\r\nContent-Length: {length}\r\nAuthorization: Bearer abc\r\n\r\n"
+            "POST /smsgw/ HTTP/1.1\r\nContent-Type: text/xml\r\n\
+             Content-Length: {length}\r\nAuthorization: Bearer abc\r\n\r\n"
         )
     };
     let mut memory = HeadMemory::new();

@@ -40,7 +40,8 @@ fn complete(buffer: &[u8], at_end: bool) -> ClientResponse<'_> {
 fn a_delivery_notification_has_its_elements_in_order() {
     let expected_body = "<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n<comway>2101</comway>\r\n\
         <msn>09012345678</msn>\r\n<reqid>20261122223430-00000001</reqid>\r\n<svcid>00100000001</svcid>\r\n\
-        <sepmaxnum>1</sepmaxnum>\r\n<code>0000</code>\r\n<dlvnum>1</dlvnum>\r\n<cmptime>20261122223430</cmptime>\r\n\
+        <sepmaxnum>1</sepmaxnum>\r\n<code>0000</code>\r\n<dlvnum>1</dlvnum>\r\n\
+        <cmptime>20261122223430</cmptime>\r\n\
         <ntfid>0000000000000001</ntfid>\r\n<trynum>1</trynum>\r\n<domain>PS</domain>\r\n<tpst>00</tpst>\r\n";
     let expected = format!(
         "POST /notify?a=b HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nContent-Type: text/xml; charset=UTF-8\r\n\
@@ -66,7 +67,8 @@ fn a_cancellation_notification_counts_what_was_withdrawn() {
     });
     assert!(text.contains("<fncid>0401</fncid>\r\n<comway>2109</comway>\r\n"));
     assert!(text.contains(
-        "<sepmaxnum>10</sepmaxnum>\r\n<code>0012</code>\r\n<dlvnum>3</dlvnum>\r\n<cnclnum>7</cnclnum>\r\n<cmptime>"
+        "<sepmaxnum>10</sepmaxnum>\r\n<code>0012</code>\r\n\
+         <dlvnum>3</dlvnum>\r\n<cnclnum>7</cnclnum>\r\n<cmptime>"
     ));
     assert!(text.ends_with("<trynum>1</trynum>\r\n<alertid>quake-1</alertid>\r\n"));
 }

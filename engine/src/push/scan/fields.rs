@@ -200,8 +200,8 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// The optional elements and `data` of a push whose front was read elsewhere; `None` if anything about them
-    /// calls for the general path.
+    /// The optional elements and `data` of a push whose front was read elsewhere; `None` if anything about
+    /// them calls for the general path.
     pub(super) fn read_tail(tail: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let mut fields = Fields::default();
         fields.fill(&mut FlatReader::resume(tail)).ok()?;

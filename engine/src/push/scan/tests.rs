@@ -28,7 +28,8 @@ fn text_push(data: &[u8]) -> Vec<u8> {
     [&front[..at], data, &front[at + 10..]].concat()
 }
 
-const CANCEL: &str = "<?xml version=\"1.0\"?>\n<fncid>0201</fncid>\n<comway>1101</comway>\n<msn>09012345678</msn>\n\
+const CANCEL: &str = "<?xml version=\"1.0\"?>\n<fncid>0201</fncid>\n<comway>1101</comway>\n\
+    <msn>09012345678</msn>\n\
     <reqid>r-1</reqid>\n<svcid>00100000001</svcid>\n";
 
 #[test]
@@ -83,7 +84,8 @@ fn line_ends_and_declarations_may_differ() {
 
 #[test]
 fn elements_may_come_in_any_order_but_data_last() {
-    let shuffled = "<?xml version=\"1.0\"?><ctrlflg>0</ctrlflg><svcid>00100000001</svcid><dcs>f5</dcs><lifetime>05</lifetime>\
+    let shuffled = "<?xml version=\"1.0\"?><ctrlflg>0</ctrlflg><svcid>00100000001</svcid>\
+        <dcs>f5</dcs><lifetime>05</lifetime>\
         <msn>09012345678</msn><comway>1101</comway><reqid>20261122223430-00000001</reqid><fncid>0101</fncid>\
         <data>FFFFFFFFFF</data>";
     let expected = PushRequest { coding_scheme: Some(0xf5), ..push_of(CANONICAL) };

@@ -1,0 +1,71 @@
+//! An engine for tests, which only writes down what it is told.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures};
+use crate::gateway::registration::Registration;
+use crate::ids::{Msn, Xpid};
+
+#[derive(Default)]
+pub(crate) struct FakeEngine {
+    pub(crate) published: Mutex<Vec<Registration>>,
+    contracts: Mutex<BTreeSet<(Msn, Xpid)>>,
+    pub(crate) paused: AtomicBool,
+    pub(crate) stopped: AtomicBool,
+    /// Whether a change is answered as by an engine that is stopping.
+    pub(crate) refusing: AtomicBool,
+}
+
+impl EngineControl for FakeEngine {
+    fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
+        if self.refusing.load(Ordering::Relaxed) {
+            return Err(ControlError::Stopping);
+        }
+        *self.published.lock().expect("no panic") = registrations;
+        Ok(())
+    }
+
+    fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.contracts.lock().expect("no panic").extend(rows);
+        Ok(())
+    }
+
+    fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.contracts.lock().expect("no panic").retain(|row| !rows.contains(row));
+        Ok(())
+    }
+
+    fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn figures(&self) -> Vec<ShardFigures> {
+        let of_shard = |shard: usize| ShardFigures {
+            shard,
+            figures: vec![
+                Figure {
+                    name: "accepted",
+                    help: "Pushes accepted",
+                    kind: FigureKind::Counter,
+                    value: 10 + shard as u64,
+                },
+                Figure { name: "queue_pushes", help: "Pushes kept now", kind: FigureKind::Gauge, value: 5 },
+            ],
+        };
+        vec![of_shard(0), of_shard(1)]
+    }
+}
+
+impl FakeEngine {
+    /// The contracts that the shards would have, as lines `msn,xpid`.
+    pub(crate) fn contracts(&self) -> Vec<String> {
+        let contracts = self.contracts.lock().expect("no panic");
+        contracts.iter().map(|(msn, xpid)| format!("{msn},{xpid}")).collect()
+    }
+}
