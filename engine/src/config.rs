@@ -1,8 +1,9 @@
 //! The engine's typed configuration: defaults, then the file, then the environment, then the flags.
 //!
 //! One name everywhere: the flag `--request-timeout-ms`, the file's key `request_timeout_ms` and the variable
-//! `HAYAUMA_REQUEST_TIMEOUT_MS` are the same setting. It is resolved once, before anything starts; a [`Config`]
-//! in hand is valid ever after. Nothing here opens a port or a file other than the configuration file.
+//! `HAYAUMA_REQUEST_TIMEOUT_MS` are the same setting. It is resolved once, before anything starts; a
+//! [`Config`] in hand is valid ever after. Nothing here opens a port or a file other than the configuration
+//! file.
 
 mod settings;
 mod values;
@@ -23,8 +24,8 @@ pub const SHARDS_MAX: usize = 64;
 pub const SEGMENT_OCTETS_STEP: u64 = 4096;
 /// Default room for the whole queue on the device, in octets.
 pub const QUEUE_OCTETS_DEFAULT: u64 = 8 << 30;
-/// Unless told otherwise segments are so small that a shard's room holds at least this many: whole segments are
-/// given back to the device, so the fewer there are, the more of the room is held by what has ended.
+/// Unless told otherwise segments are so small that a shard's room holds at least this many: whole segments
+/// are given back to the device, so the fewer there are, the more of the room is held by what has ended.
 pub const SEGMENTS_PER_SHARD_DEFAULT_MIN: u64 = 16;
 /// Default bound of pushes kept at once in one engine.
 pub const PUSHES_MAX_DEFAULT: u64 = 2_000_000;
@@ -136,7 +137,10 @@ pub struct NetworkConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
-    #[error("the configuration file {path} cannot be read ({source}): correct --config or the file's permissions", path = .path.display())]
+    #[error(
+        "the configuration file {} cannot be read ({source}): correct --config or the file's permissions",
+        path.display()
+    )]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -144,7 +148,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The file is not TOML or has an unknown key or a wrong value.
-    #[error("the configuration file {path} is not valid ({detail}): correct it", path = .path.display())]
+    #[error("the configuration file {} is not valid ({detail}): correct it", path.display())]
     BadFile {
         /// The file.
         path: PathBuf,
@@ -167,7 +171,8 @@ pub enum ConfigError {
 impl Config {
     /// Lays the flags over the environment over the file over the defaults, and checks the whole.
     ///
-    /// `environment` is what `std::env::vars_os` gives; `cpus_allowed` is the process's affinity mask, never empty.
+    /// `environment` is what `std::env::vars_os` gives; `cpus_allowed` is the process's affinity mask, never
+    /// empty.
     pub fn resolve(
         flags: Settings,
         file: Option<&Path>,
@@ -180,7 +185,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The defaults alone, on this data directory, with one shard per CPU of `cpus_allowed`: for tests and tools.
+    /// The defaults alone, on this data directory, with one shard per CPU of `cpus_allowed`: for tests and
+    /// tools.
     pub fn defaults(data_dir: &Path, cpus_allowed: &[usize]) -> Self {
         let settings = Settings { data_dir: Some(data_dir.to_owned()), ..Settings::default() };
         Self::with_defaults(settings, cpus_allowed)
@@ -240,7 +246,8 @@ impl Config {
         within("drain-timeout-ms", self.drain_timeout_ms, 0, TIMEOUT_MS_LIMIT)?;
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
             return unfit(format!(
-                "log = {} is not a filter: use error, warn, info, debug or trace, or directives such as info,hayauma::ops=debug",
+                "log = {} is not a filter: use error, warn, info, debug or trace, or directives such as \
+                 info,hayauma::ops=debug",
                 self.log
             ));
         }
@@ -266,14 +273,16 @@ impl Config {
         within("segment-bytes", self.segment_octets, SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_MAX.into())?;
         if !self.segment_octets.is_multiple_of(SEGMENT_OCTETS_STEP) {
             return unfit(format!(
-                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of MiB, such as 64MiB",
+                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of \
+                 MiB, such as 64MiB",
                 self.segment_octets
             ));
         }
         let needed = self.shards as u64 * BUDGET_SEGMENTS_MIN * self.segment_octets;
         if self.queue_octets < needed {
             return unfit(format!(
-                "queue-bytes = {} is too small for {} shards with segments of {}: use at least {needed}, or smaller segments",
+                "queue-bytes = {} is too small for {} shards with segments of {}: use at least {needed}, or \
+                 smaller segments",
                 self.queue_octets, self.shards, self.segment_octets
             ));
         }
@@ -283,7 +292,8 @@ impl Config {
     fn check_ports(&self) -> Result<(), ConfigError> {
         if !self.admin_open && !self.admin.ip().is_loopback() {
             return unfit(format!(
-                "admin = {} would let other hosts change registrations: use a loopback address, or say --admin-open if that network is trusted",
+                "admin = {} would let other hosts change registrations: use a loopback address, or say \
+                 --admin-open if that network is trusted",
                 self.admin
             ));
         }

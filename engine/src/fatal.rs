@@ -29,7 +29,8 @@ pub enum FatalReason {
     JournalUnusable = 16,
     /// No room on the device for what must be there at start.
     StorageFull = 17,
-    /// A sync to the device failed: what was written since the last good one may be lost, so it is never retried.
+    /// A sync to the device failed: what was written since the last good one may be lost, so it is never
+    /// retried.
     SyncFailed = 20,
     /// A shard did not turn for too long and could not be woken.
     ShardStalled = 21,
@@ -112,7 +113,8 @@ pub struct Fatal {
     pub reason: FatalReason,
     /// What happened and where, as a clause without a full stop.
     pub cause: String,
-    /// What to do, when it is known more exactly than [`FatalReason::repair`] says; empty when the cause says it.
+    /// What to do, when it is known more exactly than [`FatalReason::repair`] says; empty when the cause says
+    /// it.
     pub remedy: Option<String>,
 }
 
@@ -203,8 +205,9 @@ pub fn install_mapping_guard() -> std::io::Result<()> {
     installed.map(|_| ())
 }
 
-const MAPPING_LOST_LINE: &str = "hayauma: a mapped journal file lost a page, because the device failed or the file \
-was truncated; every push answered 0000 under durability power is on the device: check the device, then start again.\n";
+const MAPPING_LOST_LINE: &str = "hayauma: a mapped journal file lost a page, because the device failed or the \
+    file was truncated; every push answered 0000 under durability power is on the device: check the device, then \
+    start again.\n";
 
 /// One line on stderr; a closed stderr is no reason to fail again.
 fn print_line(sentence: &str) {

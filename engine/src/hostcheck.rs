@@ -1,7 +1,8 @@
 //! Whether this host can run the engine: kernel, io_uring, limits, CPUs, ports, data directory, sync latency.
 //!
-//! Each check gives a [`Finding`]: one sentence with, where something is amiss, the remedy. `serve` runs the quick ones
-//! and refuses to start on a fatal one; `doctor` runs all and prints each. Nothing here stays open or behind.
+//! Each check gives a [`Finding`]: one sentence with, where something is amiss, the remedy. `serve` runs the
+//! quick ones and refuses to start on a fatal one; `doctor` runs all and prints each. Nothing here stays open
+//! or behind.
 
 mod disk;
 
@@ -78,7 +79,8 @@ impl Finding {
     }
 }
 
-/// The checks that `serve` runs before it starts anything; takes milliseconds. Also raises the process's limit of open files.
+/// The checks that `serve` runs before it starts anything; takes milliseconds. Also raises the process's
+/// limit of open files.
 pub fn check_for_start(config: &Config) -> Vec<Finding> {
     vec![check_ring(), check_open_files(config), disk::check_directory(config), disk::check_room(config)]
 }
@@ -129,8 +131,8 @@ fn check_kernel() -> Finding {
     Finding::good("kernel", format!("Linux {}", release.trim()))
 }
 
-/// Builds a ring of the very kind that a shard's sockets use; no kernel that lacks a part of it (multishot receive
-/// since 6.0, deferred task run since 6.1) builds it.
+/// Builds a ring of the very kind that a shard's sockets use; no kernel that lacks a part of it (multishot
+/// receive since 6.0, deferred task run since 6.1) builds it.
 fn check_ring() -> Finding {
     const SUBJECT: &str = "io_uring";
     let built = io_uring::IoUring::<io_uring::squeue::Entry, io_uring::cqueue::Entry>::builder()
@@ -160,7 +162,8 @@ fn ring_refusal(errno: Option<i32>, error: &str, disabled: Option<&str>) -> (Str
         ),
         (Some(libc::EPERM | libc::EACCES), _) => (
             "io_uring is forbidden here, most likely by a container's seccomp profile".to_owned(),
-            "run outside the container or with a profile that allows io_uring_setup, io_uring_enter and io_uring_register",
+            "run outside the container or with a profile that allows io_uring_setup, io_uring_enter and \
+             io_uring_register",
         ),
         (Some(libc::ENOSYS), _) => (
             "this kernel has no io_uring, or the container's seccomp profile hides it".to_owned(),
@@ -297,7 +300,7 @@ mod tests {
         let messages: std::collections::HashSet<&str> =
             refusals.iter().map(|(message, _)| message.as_str()).collect();
         assert_eq!(messages.len(), refusals.len());
-        assert!(refusals[0].1.contains("sysctl") && refusals[1].1.contains("seccomp") == false);
+        assert!(refusals[0].1.contains("sysctl") && !refusals[1].1.contains("sysctl"));
     }
 
     #[test]

@@ -1,23 +1,22 @@
 //! The command line of `hayauma-load`.
 
+mod arguments;
+
 use crate::bare::Bare;
 use crate::console::Console;
 use crate::drill::Drill;
 use crate::format::grouped;
 use crate::machine::Machine;
-use crate::mix::Mix;
-use crate::msns::Msns;
 use crate::os;
 use crate::plan::{Load, Plan};
 use crate::run::Run;
 use crate::sink::{Misbehaviour, Sink};
 use crate::summary::Summary;
 use crate::text;
-use clap::{Args, Parser, Subcommand};
-use hayauma::ids::{Class, Xpid};
+use arguments::{Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, SinkArguments};
+use clap::Parser;
 use std::ffi::OsString;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -27,178 +26,6 @@ use std::time::{Duration, Instant};
 const FAILED: u8 = 1;
 /// Exit status for arguments that cannot be understood.
 const USAGE: u8 = 2;
-
-/// Push clients, a notification sink and a ledger for the Hayauma SMS push gateway.
-#[derive(Parser, Debug)]
-#[command(
-    name = "hayauma-load",
-    bin_name = "hayauma-load",
-    version,
-    arg_required_else_help = true,
-    max_term_width = 110
-)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand, Debug)]
-enum Command {
-    /// Start an engine, send it a million pushes, wait for every notification, check the books
-    Drill(Box<DrillArguments>),
-    /// Send pushes to a running engine
-    #[command(alias = "run")]
-    Push(Box<PushArguments>),
-    /// Take notifications and count them
-    Sink(SinkArguments),
-    /// Answer every push request without looking at it: the wall to measure against
-    Bare(BareArguments),
-}
-
-/// What drill and push have in common.
-#[derive(Args, Debug)]
-struct Common {
-    /// Open loop: send at this rate, in pushes per second, whatever the engine does [default: closed loop]
-    #[arg(long, value_name = "R")]
-    rate: Option<u64>,
-    /// TCP connections
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    connections: usize,
-    /// Requests in flight on each connection
-    #[arg(long, value_name = "N", default_value_t = 64)]
-    pipeline: usize,
-    /// Sending threads [default: one for every two of the generator's CPUs]
-    #[arg(long, value_name = "N")]
-    threads: Option<usize>,
-    /// CPUs of the generator, such as 0-3,8
-    #[arg(long, value_name = "LIST", value_parser = cpu_list)]
-    cpu: Option<Cpus>,
-    /// Class of the pushes: standard, urgent, emergency or exercise
-    #[arg(long, value_name = "CLASS", default_value = "standard", value_parser = class)]
-    class: Class,
-    /// What the pushes carry: emergency, text, control or sample
-    #[arg(long, value_name = "MIX", default_value = "emergency", value_parser = Mix::named)]
-    mix: Mix,
-    /// Chooses texts and the order of phone numbers; the same seed sends the same pushes
-    #[arg(long, value_name = "N", default_value_t = 20_261_122)]
-    seed: u64,
-    /// Seconds without a further notification after which missing ones count as lost
-    #[arg(long, value_name = "S", default_value_t = 60)]
-    stall: u64,
-    /// Write all figures to this file as JSON
-    #[arg(long, value_name = "FILE")]
-    json: Option<PathBuf>,
-}
-
-/// Start an engine as a process of its own in a fresh directory, register a client, import the contracts, send the
-/// pushes, wait for the last notification, stop the engine, compare ledger and bill, print the figures.
-#[derive(Args, Debug)]
-struct DrillArguments {
-    /// Pushes to send
-    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
-    pushes: u64,
-    /// Contracts to import, each for one phone number [default: as many as pushes, at most 1000000]
-    #[arg(long, value_name = "N")]
-    contracts: Option<u64>,
-    /// What the answer 0000 survives: power or process
-    #[arg(long, value_name = "WHAT", default_value = "power", value_parser = ["power", "process"])]
-    durability: String,
-    /// Shards of the engine [default: one for each of its CPUs]
-    #[arg(long, value_name = "N")]
-    shards: Option<usize>,
-    /// CPUs of the engine, such as 0-3 [default: the first half]
-    #[arg(long, value_name = "LIST", value_parser = cpu_list)]
-    engine_cpus: Option<Cpus>,
-    /// Pushes sent and not yet notified, at most
-    #[arg(long, value_name = "N", default_value_t = 16_384)]
-    window: u64,
-    /// Connections per shard on which the engine sends notifications
-    #[arg(long, value_name = "N", default_value_t = 4)]
-    notify_connections: usize,
-    /// Notifications in flight on each of those
-    #[arg(long, value_name = "N", default_value_t = 16)]
-    notify_depth: usize,
-    /// Work in this new directory and keep it [default: a temporary one]
-    #[arg(long, value_name = "DIR")]
-    data_dir: Option<PathBuf>,
-    /// Keep the temporary directory
-    #[arg(long)]
-    keep: bool,
-    #[command(flatten)]
-    common: Common,
-    /// More arguments for the engine, after --
-    #[arg(last = true, value_name = "ENGINE ARGUMENTS")]
-    engine_arguments: Vec<String>,
-}
-
-/// Send pushes to a running engine and account for them. With --sink the pushes ask for notifications, and the
-/// registration's notification URL must lead to that address.
-#[derive(Args, Debug)]
-struct PushArguments {
-    /// The engine's address for push clients
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
-    target: SocketAddr,
-    /// The registration to push under
-    #[arg(long, value_name = "XPID", default_value = "00100000001", value_parser = xpid)]
-    xpid: Xpid,
-    /// The registration's bearer token
-    #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
-    /// Phone numbers: FIRST:COUNT or FIRST-LAST
-    #[arg(long, value_name = "RANGE", default_value = "09000000000:100000", value_parser = Msns::parse)]
-    msns: Msns,
-    /// Pushes to send
-    #[arg(long, value_name = "N", default_value_t = 10_000)]
-    pushes: u64,
-    /// Hours the message center may keep a push, 0 to 72
-    #[arg(long, value_name = "H", default_value_t = 24)]
-    lifetime: u8,
-    /// Listen here for the notifications, e.g. 127.0.0.1:9000; without it none are asked for
-    #[arg(long, value_name = "ADDRESS", value_parser = address)]
-    sink: Option<SocketAddr>,
-    /// Pushes sent and not yet notified (without --sink: answered), at most [default: no bound]
-    #[arg(long, value_name = "N")]
-    window: Option<u64>,
-    #[command(flatten)]
-    common: Common,
-}
-
-/// Listen for notifications, answer them, and print a line a second while any come.
-#[derive(Args, Debug)]
-struct SinkArguments {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = address)]
-    listen: SocketAddr,
-    /// CPUs to run on
-    #[arg(long, value_name = "LIST", value_parser = cpu_list)]
-    cpu: Option<Cpus>,
-    /// Answer this much later
-    #[arg(long, value_name = "MS", default_value_t = 0)]
-    delay_ms: u64,
-    /// Answer every N-th notification with status 500
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    fail_every: u64,
-    /// Close the connection on every N-th notification
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    close_every: u64,
-    /// Be down for this long from the start
-    #[arg(long, value_name = "S", default_value_t = 0)]
-    down: u64,
-}
-
-#[derive(Args, Debug)]
-struct BareArguments {
-    /// Where to listen
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
-    listen: SocketAddr,
-    /// CPUs to run on
-    #[arg(long, value_name = "LIST", value_parser = cpu_list)]
-    cpu: Option<Cpus>,
-}
-
-/// A list of CPUs; a type of its own because a `Vec` would mean an argument that may be repeated.
-#[derive(Clone, Debug)]
-struct Cpus(Vec<usize>);
 
 /// Runs the program with these arguments, the program's own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -295,9 +122,11 @@ impl PushArguments {
         let run = Run::start(plan.clone(), sink.as_ref()).map_err(|error| error.to_string())?;
         let stopper = run.stopper();
         let mut console = Console::new(plan.pushes, plan.notify);
+        let mut stopping = false;
         let outcome = run.wait_and_watch(|progress| {
             console.show(progress);
-            if stop.load(Relaxed) {
+            if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
+                console.note("stopping: what was sent is brought to its end");
                 stopper.stop();
             }
         });
@@ -322,8 +151,7 @@ impl SinkArguments {
         let stop = interrupted()?;
         let began = Instant::now();
         let mut before = sink.received();
-        while !stop.load(Relaxed) {
-            std::thread::park_timeout(Duration::from_secs(1));
+        while wait_a_second(&stop) {
             if misbehaviour.down && began.elapsed().as_secs() >= self.down {
                 sink.misbehave(Misbehaviour { down: false, ..misbehaviour });
             }
@@ -354,9 +182,7 @@ impl BareArguments {
         })?;
         Console::step(&format!("answering at {} (Ctrl-C ends)", bare.address()));
         let stop = interrupted()?;
-        while !stop.load(Relaxed) {
-            std::thread::park_timeout(Duration::from_secs(1));
-        }
+        while wait_a_second(&stop) {}
         println!("answered {} · CPU {:.3} s", bare.answered(), os::own_cpu_time().as_secs_f64());
         Ok(ExitCode::SUCCESS)
     }
@@ -383,6 +209,15 @@ fn interrupted() -> Result<Arc<AtomicBool>, String> {
     Ok(flag)
 }
 
+/// Lets a second pass; false as soon as `stop` is raised.
+fn wait_a_second(stop: &AtomicBool) -> bool {
+    let deadline = Instant::now() + Duration::from_secs(1);
+    while !stop.load(Relaxed) && Instant::now() < deadline {
+        std::thread::park_timeout(Duration::from_millis(50));
+    }
+    !stop.load(Relaxed)
+}
+
 /// What clap says, without its hints: one sentence.
 fn sentence(error: &clap::Error) -> String {
     let text = error.to_string();
@@ -400,28 +235,6 @@ fn load(rate: Option<u64>) -> Load {
 
 fn cpus(cpus: Option<Cpus>) -> Vec<usize> {
     cpus.map(|cpus| cpus.0).unwrap_or_default()
-}
-
-fn cpu_list(text: &str) -> Result<Cpus, String> {
-    os::parse_cpus(text).map(Cpus)
-}
-
-fn xpid(text: &str) -> Result<Xpid, String> {
-    Xpid::parse(text.as_bytes()).ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits."))
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080."))
-}
-
-fn class(text: &str) -> Result<Class, String> {
-    match text {
-        "standard" => Ok(Class::Standard),
-        "urgent" => Ok(Class::Urgent),
-        "emergency" => Ok(Class::Emergency),
-        "exercise" => Ok(Class::Exercise),
-        _ => Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise.")),
-    }
 }
 
 #[cfg(test)]

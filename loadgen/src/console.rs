@@ -25,7 +25,7 @@ impl Console {
     /// For a run of `pushes`, which ends with the last notification, or without `notify` with the last answer.
     pub fn new(pushes: u64, notify: bool) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("  {bar:32.cyan/blue} {percent:>3} %  {msg}");
+            let style = ProgressStyle::with_template("  {bar:20.cyan/blue} {percent:>3} %  {msg}");
             ProgressBar::new(pushes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         let now = Instant::now();
@@ -46,12 +46,12 @@ impl Console {
         } else {
             String::new()
         };
+        // Short enough for a terminal of eighty columns, the bar included.
+        let done_named = format!("{} {}", if self.notify { "notified" } else { "accepted" }, grouped(done));
         let line = format!(
-            "{:>9} /s · sent {} · accepted {} · notified {}{refused}",
+            "{:>9} /s · sent {} · {done_named}{refused}",
             grouped(rate as u64),
-            grouped(progress.attempted),
-            grouped(progress.accepted),
-            grouped(progress.notified),
+            grouped(progress.attempted)
         );
         match &self.bar {
             Some(bar) => {
@@ -71,6 +71,14 @@ impl Console {
     /// Says what is being done now.
     pub fn step(text: &str) {
         eprintln!("  {text}");
+    }
+
+    /// Says something without disturbing the bar.
+    pub fn note(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.println(format!("  {text}")),
+            None => Self::step(text),
+        }
     }
 
     /// Takes the bar away.

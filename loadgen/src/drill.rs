@@ -348,13 +348,17 @@ fn send(
     let run = Run::start(plan.clone(), Some(sink))?;
     let stopper = run.stopper();
     let mut ended = Ok(());
+    let mut stopping = false;
     let outcome = run.wait_and_watch(|progress| {
         console.show(progress);
-        if stop.load(Relaxed) {
+        if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
+            console.note("stopping: what was sent is brought to its end");
             stopper.stop();
         }
         if ended.is_ok() {
             ended = engine.check();
+        } else {
+            stopper.give_up();
         }
     });
     console.finish();

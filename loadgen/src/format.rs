@@ -58,6 +58,51 @@ pub(crate) fn per_second(count: u64, within: Duration) -> f64 {
     if within.is_zero() { 0.0 } else { count as f64 / within.as_secs_f64() }
 }
 
+/// Compact JSON on lines of its own, two blanks a level.
+pub(crate) fn indented(json: &str) -> String {
+    let mut text = String::with_capacity(json.len() * 2);
+    let mut level = 0;
+    let (mut quoted, mut escaped) = (false, false);
+    let new_line = |text: &mut String, level: usize| {
+        text.push('\n');
+        text.extend(std::iter::repeat_n("  ", level));
+    };
+    let mut characters = json.chars().peekable();
+    while let Some(character) = characters.next() {
+        if quoted {
+            text.push(character);
+            quoted = escaped || character != '"';
+            escaped = !escaped && character == '\\';
+            continue;
+        }
+        match character {
+            '{' | '[' if characters.next_if(|next| matches!(next, '}' | ']')).is_some() => {
+                text.push_str(if character == '{' { "{}" } else { "[]" });
+            }
+            '{' | '[' => {
+                text.push(character);
+                level += 1;
+                new_line(&mut text, level);
+            }
+            '}' | ']' => {
+                level -= 1;
+                new_line(&mut text, level);
+                text.push(character);
+            }
+            ',' => {
+                text.push(character);
+                new_line(&mut text, level);
+            }
+            ':' => text.push_str(": "),
+            other => {
+                quoted = other == '"';
+                text.push(other);
+            }
+        }
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,5 +122,22 @@ mod tests {
         assert_eq!([0, 1023, 432_013_312].map(octets), ["0 B", "1.00 KiB", "412 MiB"]);
         assert_eq!((percent(1, 3), percent(0, 0)), ("33.3 %".to_owned(), "0.0 %".to_owned()));
         assert_eq!((per_second(10, Duration::from_millis(500)), per_second(1, Duration::ZERO)), (20.0, 0.0));
+    }
+
+    #[test]
+    fn json_is_indented_and_strings_are_left_alone() {
+        let json = r#"{"a":[1,2],"b":{},"c":"x,{\"y:\\","d":[]}"#;
+        let lines = [
+            "{",
+            "  \"a\": [",
+            "    1,",
+            "    2",
+            "  ],",
+            "  \"b\": {},",
+            r#"  "c": "x,{\"y:\\","#,
+            "  \"d\": []",
+            "}",
+        ];
+        assert_eq!(indented(json), lines.join("\n"));
     }
 }

@@ -5,12 +5,18 @@
 //! counts as notified once, by its first notification; a notification may come before the answer, so whether one
 //! was unexpected is only told by the tally.
 
+mod codes;
+mod tally;
+
+pub use tally::Tally;
+
 use crate::clock::Clock;
 use crate::msns::Destinations;
 use crate::notification::Notification;
 use crate::plan::{Load, Plan};
 use crate::reqid::RunId;
 use crate::schedule::Schedule;
+use codes::Codes;
 use hayauma::ids::XPID_DIGITS;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -20,9 +26,6 @@ const REFUSED: u8 = 4;
 const NOTIFIED: u8 = 8;
 const DELIVERED: u8 = 16;
 const DUPLICATED: u8 = 32;
-
-/// Result codes have four digits.
-const CODES: usize = 10_000;
 
 /// The book.
 pub struct Ledger {
@@ -69,9 +72,6 @@ struct Sinking {
     last_notification_ns: AtomicU64,
 }
 
-/// How often each result code came.
-struct Codes(Box<[AtomicU64]>);
-
 /// What a notification was to the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Noted {
@@ -83,58 +83,6 @@ pub(crate) enum Noted {
     Duplicated,
     /// For no push of this run.
     Foreign,
-}
-
-/// The balance of a ledger. Its text is the verdict line.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
-pub struct Tally {
-    /// Pushes sent at least once.
-    pub attempted: u64,
-    /// Pushes answered 0000 or 0001.
-    pub accepted: u64,
-    /// Pushes whose final answer was another code.
-    pub refused: u64,
-    /// Pushes sent without a final answer.
-    pub unanswered: u64,
-    /// Pushes notified with 0000.
-    pub delivered: u64,
-    /// Pushes with at least one notification.
-    pub notified: u64,
-    /// Pushes accepted and never notified, where notifications were asked for.
-    pub lost: u64,
-    /// Surplus notifications: of another ntfid or code than the push's first.
-    pub duplicated: u64,
-    /// Notifications for pushes refused, never sent or not of this run.
-    pub unexpected: u64,
-    /// Notifications that came again with the same ntfid and code: allowed.
-    pub resent: u64,
-    /// Answers 0001: pushes that were accepted before a lost connection.
-    pub repeated: u64,
-    /// Pushes notified although their answer was lost.
-    pub recovered: u64,
-}
-
-impl Tally {
-    /// Whether every push sent was answered and every one accepted was notified once, and nothing else was.
-    pub fn is_clean(&self) -> bool {
-        self.lost == 0 && self.duplicated == 0 && self.unexpected == 0 && self.unanswered == 0
-    }
-}
-
-impl std::fmt::Display for Tally {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "attempted {} · accepted {} · delivered {} · notified {} · lost {} · duplicated {} · unexpected {}",
-            self.attempted,
-            self.accepted,
-            self.delivered,
-            self.notified,
-            self.lost,
-            self.duplicated,
-            self.unexpected
-        )
-    }
 }
 
 /// How far a run is.
@@ -359,23 +307,6 @@ impl Ledger {
                 u64::from(((now_ns / 1_000) as u32).wrapping_sub(sent)) * 1_000
             }
         }
-    }
-}
-
-impl Codes {
-    fn new() -> Self {
-        Self((0..CODES).map(|_| AtomicU64::new(0)).collect())
-    }
-
-    fn count(&self, code: u16) {
-        if let Some(count) = self.0.get(usize::from(code)) {
-            count.fetch_add(1, Relaxed);
-        }
-    }
-
-    fn counts(&self) -> Vec<(u16, u64)> {
-        let counts = self.0.iter().map(|count| count.load(Relaxed));
-        (0u16..).zip(counts).filter(|&(_, count)| count > 0).collect()
     }
 }
 

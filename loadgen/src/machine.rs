@@ -79,12 +79,12 @@ mod tests {
 
     #[test]
     fn a_directory_belongs_to_the_mount_nearest_above_it() {
-        let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /tmp tmpfs rw 0 0\n/dev/b /tmp/x xfs rw 0 0\n/dev/c /tm btrfs rw 0 0\n";
+        let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /mnt tmpfs rw 0 0\n/dev/b /mnt/x xfs rw 0 0\n/dev/c /mn btrfs rw 0 0\n";
         let kind = |path: &str| mount_of(Path::new(path), mounts).map(|(kind, _)| kind);
         assert_eq!(kind("/home"), Some("ext4".to_owned()));
-        assert_eq!(kind("/tmp/y"), Some("tmpfs".to_owned()));
-        assert_eq!(kind("/tmp/x/y"), Some("xfs".to_owned()));
-        assert_eq!(kind("/tmpx"), Some("ext4".to_owned()));
+        assert_eq!(kind("/mnt/y"), Some("tmpfs".to_owned()));
+        assert_eq!(kind("/mnt/x/y"), Some("xfs".to_owned()));
+        assert_eq!(kind("/mntx"), Some("ext4".to_owned()));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use hayauma::ids::Kind;
 pub struct Shape {
     /// Control or text.
     pub kind: Kind,
-    /// The `data` element: even hex digits, or text that needs no escaping.
+    /// What goes into the `data` element: even hex digits, or text.
     pub data: String,
     /// SMS segments the data takes.
     pub segments: u8,

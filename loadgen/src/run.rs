@@ -58,6 +58,11 @@ impl Stopper {
     pub fn stop(&self) {
         self.shared.stop.store(true, Relaxed);
     }
+
+    /// Waits for nothing any more: what is not answered and notified by now stays so.
+    pub fn give_up(&self) {
+        self.shared.give_up.store(true, Relaxed);
+    }
 }
 
 /// What came of a run.
@@ -176,7 +181,7 @@ impl<'sink> Run<'sink> {
             }
             let complete = progress.notified >= progress.accepted && self.shared.ledger.tally().lost == 0;
             let limit = if complete { patience.linger } else { patience.stall_after };
-            if seen_at.elapsed() >= limit {
+            if seen_at.elapsed() >= limit || self.shared.give_up.load(Relaxed) {
                 return;
             }
             std::thread::park_timeout(LOOK);
@@ -211,7 +216,13 @@ fn share(plan: Plan) -> Arc<Shared> {
     let destinations = Destinations::new(plan.msns.clone(), plan.seed);
     let templates = Templates::new(&common, plan.mix.clone(), plan.seed, destinations, plan.run);
     let ledger = Arc::new(Ledger::new(&plan, Clock::start()));
-    Arc::new(Shared { ledger, templates, stop: AtomicBool::new(false), plan })
+    Arc::new(Shared {
+        ledger,
+        templates,
+        stop: AtomicBool::new(false),
+        give_up: AtomicBool::new(false),
+        plan,
+    })
 }
 
 /// Makes every connection before anything is sent: a run with fewer than it asked for would measure something else.

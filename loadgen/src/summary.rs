@@ -96,6 +96,8 @@ pub struct PlanFigures {
     pub pipeline: usize,
     /// Pushes not yet notified, at most.
     pub window: Option<u64>,
+    /// Whether notifications were asked for.
+    pub notify: bool,
     /// Sending threads.
     pub threads: usize,
     /// The generator's CPUs; empty: any.
@@ -254,8 +256,8 @@ impl Summary {
 
     /// As one JSON document.
     pub fn to_json(&self) -> String {
-        match simd_json::to_string_pretty(self) {
-            Ok(text) => text,
+        match simd_json::to_string(self) {
+            Ok(text) => crate::format::indented(&text),
             Err(fault) => unreachable!("a summary holds nothing that JSON cannot: {fault}"),
         }
     }
@@ -275,6 +277,7 @@ impl PlanFigures {
             connections: plan.connections,
             pipeline: plan.pipeline,
             window: plan.window,
+            notify: plan.notify,
             threads: plan.threads,
             cpus: plan.cpus.clone(),
             msns: plan.msns.count(),

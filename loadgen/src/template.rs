@@ -1,10 +1,11 @@
 //! Push requests (E1) rendered from templates: one copy and two patches a push.
 
-use crate::flat::DECLARATION;
-use crate::mix::Mix;
+use crate::mix::{Mix, Shape};
 use crate::msns::Destinations;
 use crate::reqid::{REQID_OCTETS, RunId};
-use hayauma::ids::{Class, MSN_DIGITS, Msn, Xpid};
+use hayauma::ids::{Class, Kind, Msn, Xpid};
+use hayauma::push::client::{PushContent, PushFields, write_push, write_request};
+use memchr::memmem;
 use std::net::SocketAddr;
 
 /// Everything a request is a function of, beside the push's index.
@@ -41,11 +42,7 @@ impl Templates {
         destinations: Destinations,
         run: RunId,
     ) -> Self {
-        let requests = mix
-            .shapes()
-            .iter()
-            .map(|shape| Template::new(common, shape.kind.number(), &shape.data))
-            .collect();
+        let requests = mix.shapes().iter().map(|shape| Template::new(common, shape)).collect();
         Self { requests, mix, seed, destinations, run }
     }
 
@@ -65,40 +62,29 @@ impl Templates {
         let start = target.len();
         target.extend_from_slice(&template.octets);
         let request = &mut target[start..];
-        write_msn(self.destinations.of(index), chunk(request, template.msn_at));
+        *chunk(request, template.msn_at) = self.destinations.of(index).digits();
         self.run.write(index, chunk(request, template.reqid_at));
     }
 }
 
 impl Template {
-    fn new(common: &Common<'_>, kind: u8, data: &str) -> Self {
-        let msn = "0".repeat(MSN_DIGITS);
-        let reqid = "0".repeat(REQID_OCTETS);
-        let body = format!(
-            "{DECLARATION}<fncid>0101</fncid>\r\n<comway>11{:02}</comway>\r\n<msn>{msn}</msn>\r\n<reqid>{reqid}</reqid>\r\n\
-             <svcid>{}</svcid>\r\n<lifetime>{:02}</lifetime>\r\n<ctrlflg>{kind}</ctrlflg>\r\n<dlvntf>{}</dlvntf>\r\n\
-             <data>{data}</data>\r\n",
-            common.class.number(),
-            common.xpid,
-            common.lifetime_hours,
-            u8::from(common.notify),
-        );
-        let authorization =
-            common.token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
-        let head = format!(
-            "POST /smsgw/ HTTP/1.1\r\nHost: {}\r\n{authorization}Content-Type: text/xml; charset=UTF-8\r\n\
-             Content-Length: {}\r\n\r\n",
-            common.target,
-            body.len(),
-        );
-        let at = |name: &str| head.len() + body.find(name).unwrap_or_default() + name.len();
-        let (msn_at, reqid_at) = (at("<msn>"), at("<reqid>"));
-        Self { octets: format!("{head}{body}").into_bytes().into_boxed_slice(), msn_at, reqid_at }
+    fn new(common: &Common<'_>, shape: &Shape) -> Self {
+        let content = match shape.kind {
+            Kind::Control => PushContent::Hex(shape.data.as_bytes()),
+            Kind::Text => PushContent::Text(&shape.data),
+        };
+        let mut fields = PushFields::new(common.xpid, Msn::ALL, &[b'0'; REQID_OCTETS], content);
+        fields.class = common.class;
+        fields.lifetime_hours = common.lifetime_hours;
+        fields.wants_notification = Some(common.notify);
+        let (mut body, mut request) = (Vec::new(), Vec::new());
+        write_push(&mut body, &fields);
+        write_request(&mut request, &common.target.to_string(), common.token, &body);
+        let body_at = request.len() - body.len();
+        let at = |name: &[u8]| body_at + memmem::find(&body, name).unwrap_or_default() + name.len();
+        let (msn_at, reqid_at) = (at(b"<msn>"), at(b"<reqid>"));
+        Self { octets: request.into_boxed_slice(), msn_at, reqid_at }
     }
-}
-
-fn write_msn(msn: Msn, target: &mut [u8; MSN_DIGITS]) {
-    *target = msn.digits();
 }
 
 fn chunk<const N: usize>(request: &mut [u8], at: usize) -> &mut [u8; N] {

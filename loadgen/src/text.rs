@@ -64,10 +64,8 @@ impl Page {
         }
         let place =
             if plan.cpus.is_empty() { String::new() } else { format!(" on {}", cpus_named(&plan.cpus)) };
-        self.line(
-            "generator",
-            &format!("{}{place} and the sink", counted(plan.threads as u64, "sending thread")),
-        );
+        let sink = if plan.notify { " and the sink" } else { "" };
+        self.line("generator", &format!("{}{place}{sink}", counted(plan.threads as u64, "sending thread")));
         let load = plan
             .rate_per_s
             .map_or_else(|| "closed loop".to_owned(), |rate| format!("open loop at {} /s", grouped(rate)));
@@ -86,38 +84,30 @@ impl Page {
     }
 
     fn rates(&mut self, summary: &Summary) {
-        let within = |seconds: f64| time(Duration::from_secs_f64(seconds));
-        let rate = |rate: f64| format!("{:>11} /s", grouped(rate.round() as u64));
-        let settled = within(summary.settled_within_s);
         let ledger = &summary.ledger;
-        let answered = format!(
-            "the last answer came after {}: {}",
-            within(summary.answered_within_s),
-            rate(summary.answered_per_s).trim()
-        );
-        self.line("end to end", &format!("{:>11}    from the first send to the last notification", settled));
+        let within = |seconds: f64| time(Duration::from_secs_f64(seconds));
+        let (answered, settled) = (within(summary.answered_within_s), within(summary.settled_within_s));
+        let last = if summary.plan.notify { "notification" } else { "answer" };
         self.line(
-            "accepted",
-            &format!(
-                "{}    {:>12} pushes; {answered}",
-                rate(summary.accepted_per_s),
-                grouped(ledger.accepted)
-            ),
-        );
-        let segments = counted(summary.segments_delivered, "segment");
-        self.line(
-            "delivered",
-            &format!(
-                "{}    {:>12} pushes, {segments}",
-                rate(summary.delivered_per_s),
-                grouped(ledger.delivered)
-            ),
-        );
-        self.line(
-            "notified",
-            &format!("{}    {:>12} pushes", rate(summary.notified_per_s), grouped(ledger.notified)),
+            "end to end",
+            &format!("{settled} from the first send to the last {last}; the rates are over this time"),
         );
         self.blank();
+        self.line("", &format!("{:>11} {:>14}", "pushes", "per second"));
+        let answered = format!("the last answer came after {answered}");
+        self.rate("accepted", ledger.accepted, summary.accepted_per_s, &answered);
+        if summary.plan.notify {
+            let segments = counted(summary.segments_delivered, "SMS segment");
+            self.rate("delivered", ledger.delivered, summary.delivered_per_s, &segments);
+            let settled = format!("the last notification came after {settled}");
+            self.rate("notified", ledger.notified, summary.notified_per_s, &settled);
+        }
+        self.blank();
+    }
+
+    fn rate(&mut self, label: &str, count: u64, per_second: f64, note: &str) {
+        let per_second = grouped(per_second.round() as u64);
+        self.line(label, &format!("{:>11} {per_second:>14}    {note}", grouped(count)));
     }
 
     fn latencies(&mut self, summary: &Summary) {
@@ -125,20 +115,17 @@ impl Page {
         let heads: String = names.iter().map(|name| format!("{name:>11}")).collect();
         self.line("", &heads);
         let open = summary.lateness.is_some();
-        self.latency("answer", &summary.answer_times);
-        if open {
-            self.latency("  service", &summary.service_times);
-        }
-        self.latency("notification", &summary.notification_times);
+        let since = if open { "  from the intended send time" } else { "  from the send" };
+        self.latency("answer", &summary.answer_times, since);
+        self.latency("notification", &summary.notification_times, since);
         if let Some(lateness) = &summary.lateness {
-            self.latency("sent late by", lateness);
+            self.latency("service", &summary.service_times, "  answer, from the actual send");
+            self.latency("lateness", lateness, "  actual send, from the intended one");
         }
-        let since = if open { "from the intended send time" } else { "from the send" };
-        self.line("", &format!("    {since}"));
         self.blank();
     }
 
-    fn latency(&mut self, label: &str, percentiles: &Percentiles) {
+    fn latency(&mut self, label: &str, percentiles: &Percentiles, note: &str) {
         if percentiles.count == 0 {
             return;
         }
@@ -151,7 +138,7 @@ impl Page {
         ];
         let cells: String =
             values.iter().map(|ms| format!("{:>11}", time(Duration::from_secs_f64(ms / 1e3)))).collect();
-        self.line(label, &cells);
+        self.line(label, &format!("{cells}  {note}"));
     }
 
     fn costs(&mut self, summary: &Summary) {
@@ -160,7 +147,7 @@ impl Page {
             self.line(
                 "engine",
                 &format!(
-                    "{:>8} µs CPU per push · peak memory {} (own {}, mapped files {})",
+                    "{:>8} µs of CPU per push · peak memory {} ({} own, {} of mapped files)",
                     three_digits(engine.cpu_us_per_push),
                     octets(memory.peak_octets),
                     octets(memory.anonymous_octets),
@@ -172,7 +159,7 @@ impl Page {
         let cost = three_digits(generator.cpu_us_per_push);
         self.line(
             "generator",
-            &format!("{cost:>8} µs CPU per push · peak memory {}", octets(generator.peak_octets)),
+            &format!("{cost:>8} µs of CPU per push · peak memory {}", octets(generator.peak_octets)),
         );
         if let Some(engine) = &summary.engine {
             let seconds = |seconds: f64| time(Duration::from_secs_f64(seconds));
@@ -180,7 +167,7 @@ impl Page {
             self.line(
                 "around it",
                 &format!(
-                    "start {} · {} contracts imported in {} ({} /s) · stop {} · {} on the device",
+                    "started in {} · {} contracts imported in {} ({} /s) · stopped in {} · {} on the device",
                     seconds(engine.started_within_s),
                     grouped(engine.contracts),
                     seconds(engine.imported_within_s),

@@ -127,7 +127,7 @@ struct Fields {
     /// Pushes per day (JST), 0 for no limit
     #[arg(long, value_name = "N")]
     volume: Option<u64>,
-    /// First day of the term, YYYY-MM-DD (JST)
+    /// First day of the term, YYYY-MM-DD (JST), or `open`
     #[arg(long, value_name = "DATE")]
     from: Option<String>,
     /// Last day of the term, or `open`
@@ -234,7 +234,7 @@ impl Fields {
             client: self.client.clone(),
             token: cleared(self.no_token, &self.token),
             suspended: switched(self.suspended, self.resumed),
-            from: self.from.clone(),
+            from: cleared(self.from.as_deref() == Some("open"), &self.from),
             until: cleared(self.until.as_deref() == Some("open"), &self.until),
             classes: self.classes.clone(),
             kinds: self.kinds.clone(),

@@ -163,6 +163,9 @@ impl ListCommand {
                 break;
             }
         }
+        if left == 0 && !read_page(&mut registry, &filter, 1)?.is_empty() {
+            output.note("there are more: see them with --limit 0");
+        }
         if self.json { output.print_json(&listed) } else { Ok(()) }
     }
 }
@@ -237,7 +240,8 @@ fn rows(msns: &[String], xpid: Xpid) -> Result<Vec<Contract>, CliError> {
 fn refused_as_error(changed: &ContractChanged) -> Result<(), CliError> {
     let Some(first) = changed.refused.first() else { return Ok(()) };
     Err(CliError::new(format!(
-        "{} msns, the first of them {first}, have {XPIDS_PER_MSN_MAX} XPIDs already: remove one of those contracts first",
+        "{} msns, the first of them {first}, have {XPIDS_PER_MSN_MAX} XPIDs already: remove one of those \
+         contracts first",
         grouped(changed.refused_count)
     )))
 }

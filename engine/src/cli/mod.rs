@@ -1,8 +1,8 @@
-//! The command line: reads the arguments, does what they say, and turns every failure into one sentence on stderr
-//! and an exit status.
+//! The command line: reads the arguments, does what they say, and turns every failure into one sentence on
+//! stderr and an exit status.
 //!
-//! Commands about registrations and contracts go through the admin port when an engine holds the data directory, and
-//! into the store when none does. Output is plain text, or JSON where a script would want it.
+//! Commands about registrations and contracts go through the admin port when an engine holds the data
+//! directory, and into the store when none does. Output is plain text, or JSON where a script would want it.
 
 pub mod billing;
 mod client;
@@ -53,7 +53,8 @@ enum Command {
     Billing(billing::BillingCommand),
     /// Look at the queue of pushes
     Queue(queue::QueueCommand),
-    /// Try the SMS encodings
+    /// Look into SMS TPDUs, make them, see how many segments a text takes
+    #[command(subcommand)]
     Sms(sms::SmsCommand),
     Doctor(doctor::DoctorCommand),
 }
@@ -113,7 +114,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     match output::with_standard_output(|output| arguments.command.run(output)) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "hayauma: {}", error.sentence.trim_end());
             ExitCode::from(error.status)
@@ -122,16 +123,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 }
 
 impl Command {
-    fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
+    fn run(self, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
         match self {
             Self::Serve(command) => command.run(),
             Self::Client(command) => command.run(output),
             Self::Contract(command) => command.run(output),
             Self::Billing(command) => command.run(),
             Self::Queue(command) => command.run(),
-            Self::Sms(command) => command.run(),
+            Self::Sms(command) => return Ok(sms::run(command)),
             Self::Doctor(command) => command.run(output),
-        }
+        }?;
+        Ok(ExitCode::SUCCESS)
     }
 }
 

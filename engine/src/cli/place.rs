@@ -1,4 +1,5 @@
-//! Where a command works: on the data directory itself, or through the admin port of the engine that holds it.
+//! Where a command works: on the data directory itself, or through the admin port of the engine that holds
+//! it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -125,8 +126,8 @@ fn open_for_change(data_dir: &Path) -> Result<Registry, CliError> {
             }
             Err(LockError::HeldBy { pid, .. }) => {
                 return Err(CliError::new(format!(
-                    "process {pid} holds the data directory {} and has not opened an admin port: wait until it has \
-                     started or finished, then try again",
+                    "process {pid} holds the data directory {} and has not opened an admin port: wait until \
+                     it has started or finished, then try again",
                     data_dir.display()
                 )));
             }
@@ -227,8 +228,8 @@ impl AdminClient {
     ) -> Result<T, CliError> {
         let unreachable = |error: ureq::Error| {
             CliError::new(format!(
-                "the engine with process id {} holds the data directory but its admin port {} does not answer ({error}): \
-                 wait until it has started or stopped, then try again",
+                "the engine with process id {} holds the data directory but its admin port {} does not \
+                 answer ({error}): wait until it has started or stopped, then try again",
                 self.pid, self.base
             ))
         };
@@ -248,7 +249,8 @@ impl AdminClient {
         }
         simd_json::from_slice(&mut octets).map_err(|error| {
             CliError::new(format!(
-                "the engine's answer is not what this program expects ({error}): use the same version for both"
+                "the engine's answer is not what this program expects ({error}): use the same version for \
+                 both"
             ))
         })
     }

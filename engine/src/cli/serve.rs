@@ -11,8 +11,9 @@ use crate::hostcheck;
 ///
 /// It runs until SIGTERM, Ctrl-C or `POST /stop` on the admin port, then finishes what has begun and exits 0.
 ///
-/// Every setting can also stand in a TOML file (--config, with underscores: request_timeout_ms = 5000) or in the
-/// environment (HAYAUMA_REQUEST_TIMEOUT_MS=5000). A flag wins over the environment, the environment over the file.
+/// Every setting can also stand in a TOML file (--config, with underscores: request_timeout_ms = 5000) or in
+/// the environment (HAYAUMA_REQUEST_TIMEOUT_MS=5000). A flag wins over the environment, the environment over
+/// the file.
 #[derive(clap::Args, Debug)]
 pub(super) struct ServeCommand {
     /// Configuration file in TOML

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use super::ConfigError;
 use super::values::{CpuList, Durability, Injection, Octets, OutcomeRates};
 
-/// Every variable of the environment that begins so is a setting, `HAYAUMA_CONFIG` names the file, and those that begin
-/// with one of [`ENVIRONMENT_FOREIGN`] belong to other programs of the house.
+/// Every variable of the environment that begins so is a setting, `HAYAUMA_CONFIG` names the file, and those
+/// that begin with one of [`ENVIRONMENT_FOREIGN`] belong to other programs of the house.
 pub const ENVIRONMENT_PREFIX: &str = "HAYAUMA_";
 
 /// Prefixes of variables that are not the engine's.
@@ -88,7 +88,8 @@ pub struct Settings {
     /// Spread of that time to either side, in milliseconds [default: 10]
     #[arg(long, value_name = "MS", help_heading = "Simulated network")]
     pub network_latency_jitter_ms: Option<u32>,
-    /// How often an attempt fails, such as absent=0.05,memory-full=0.01 (also busy, failing, protocol-error, ps-failing, hlr-failing)
+    /// How often an attempt fails, such as absent=0.05,memory-full=0.01 (also busy, failing, protocol-error,
+    /// ps-failing, hlr-failing)
     #[arg(long, value_name = "RATES", help_heading = "Simulated network")]
     pub network_outcomes: Option<OutcomeRates>,
     /// Seed of the network's chance [default: 1]

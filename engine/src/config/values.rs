@@ -148,8 +148,8 @@ impl fmt::Display for CpuList {
     }
 }
 
-/// How often a delivery attempt of the simulated network ends otherwise than delivered: each from 0 to 1; together,
-/// but for `hlr_failing`, which is drawn by itself, at most 1.
+/// How often a delivery attempt of the simulated network ends otherwise than delivered: each from 0 to 1;
+/// together, but for `hlr_failing`, which is drawn by itself, at most 1.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct OutcomeRates {
@@ -163,7 +163,8 @@ pub struct OutcomeRates {
     pub failing: f64,
     /// Protocol error.
     pub protocol_error: f64,
-    /// Failure of the packet network alone: the circuit-switched one delivers where the route falls back on it.
+    /// Failure of the packet network alone: the circuit-switched one delivers where the route falls back on
+    /// it.
     pub ps_failing: f64,
     /// The HLR does not answer.
     pub hlr_failing: f64,

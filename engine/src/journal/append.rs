@@ -44,8 +44,10 @@ impl Journal {
             "a push is named by the sequence of its Accepted record"
         );
         let frame = frame_octets(accepted.body_octets_max()) as u64;
-        if self.free_octets() < self.reserved_octets() + super::limits::RESERVE_OCTETS_PER_PUSH + frame {
-            return Err(AppendError::Full);
+        let needed = self.reserved_octets() + super::limits::RESERVE_OCTETS_PER_PUSH + frame;
+        if self.present_octets() < needed {
+            self.order_spares(false);
+            return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
         }
         let (position, sequence, octets) = self.append(accepted, Duration::ZERO)?;
         self.note_held(octets);
@@ -164,11 +166,19 @@ impl Journal {
         self.durable = commit.covers;
     }
 
-    /// Waits up to `wait` for a spare segment: for tests and tools that append faster than a device takes files.
-    pub fn wait_for_spare(&mut self, wait: Duration) {
-        self.order_spares(true);
-        if self.spares.is_empty() && self.ordered > 0 {
+    /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests and tools that
+    /// append faster than a device takes files.
+    pub fn wait_for_spares(&mut self, wait: Duration) {
+        loop {
+            self.order_spares(true);
+            if self.ordered == 0 {
+                return;
+            }
+            let ordered = self.ordered;
             self.take_spares(wait);
+            if self.ordered == ordered || self.trouble.is_some() {
+                return;
+            }
         }
     }
 

@@ -12,7 +12,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,7 +21,7 @@ use std::time::Duration;
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
 use super::limits::{
-    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, RECYCLED_FILES_MAX, SPARES_READY, ZERO_FILL_OCTETS,
+    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX, ZERO_FILL_OCTETS,
 };
 use super::memory::Memory;
 use super::segment::Segment;
@@ -64,7 +64,7 @@ impl SegmentFactory {
         let Some(orders) = self.orders.clone() else {
             unreachable!("the line is cut only by dropping the factory")
         };
-        let (reply, replies) = bounded(SPARES_READY + 2);
+        let (reply, replies) = bounded(ORDERED_MAX);
         FileSupply { directory: Arc::from(directory), orders, backlog: VecDeque::new(), reply, replies }
     }
 }
@@ -234,6 +234,7 @@ impl Worker {
                 use std::os::unix::fs::FileExt;
                 file.write_all_at(&[0; 2 * HEADER_PAGE_OCTETS], 0)?;
                 file.sync_data()?;
+                read_through(&file)?;
                 return Ok(Some((file, path)));
             }
             fs::remove_file(&path)?;
@@ -276,6 +277,13 @@ pub(super) fn parse_segment_name(name: &str) -> Option<u32> {
 /// Makes the names in `directory` durable.
 pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
+}
+
+/// Brings a file's pages back into memory, so that no store into the mapping waits for the device.
+fn read_through(mut file: &File) -> io::Result<()> {
+    let mut buffer = [0; ZERO_FILL_OCTETS];
+    while file.read(&mut buffer)? > 0 {}
+    Ok(())
 }
 
 fn create_zero_filled(path: &Path, octets: u32) -> io::Result<File> {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::factory::{FactoryError, Prepared, Supply, segment_name};
 use super::frame::Kind;
 use super::limits::{
-    HEADER_PAGE_OCTETS, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS,
-    SPARES_READY,
+    HEADER_PAGE_OCTETS, ORDERED_MAX, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT,
+    SPARE_RETRY_MS,
 };
 use super::record::{ArchivedAccepted, Record};
 use super::segment::Segment;
@@ -249,6 +249,13 @@ impl Journal {
         active + (self.spares.len() as u64 + possible) * self.config.frames_octets()
     }
 
+    /// Octets that can be appended whatever the device says from now on: the rest of the active segment, and the
+    /// spares.
+    pub(super) fn present_octets(&self) -> u64 {
+        let active = self.segments.back().map_or(0, Segment::room) as u64;
+        active + self.spares.len() as u64 * self.config.frames_octets()
+    }
+
     pub(super) fn reserved_octets(&self) -> u64 {
         RESERVE_SEGMENTS * self.config.frames_octets() + RESERVE_OCTETS_PER_PUSH * self.live_pushes
     }
@@ -269,15 +276,17 @@ impl Journal {
         }
     }
 
-    /// Orders spares up to the wanted number within the budget; after a failure only when `again`.
+    /// Orders spares up to the wanted number within the budget; after a failure only when `again`. Wanted is what makes
+    /// the whole reserve exist on the device.
     pub(super) fn order_spares(&mut self, again: bool) {
         if self.trouble.is_some() && !again {
             return;
         }
         let present = (self.segments.len() + self.spares.len() + self.ordered) as u64;
         let allowed = self.config.segments_max().saturating_sub(present) as usize;
-        let wanted = SPARES_READY.saturating_sub(self.spares.len() + self.ordered);
-        for _ in 0..wanted.min(allowed) {
+        let reserve = self.reserved_octets().div_ceil(self.config.frames_octets()) as usize;
+        let wanted = reserve.saturating_sub(self.spares.len() + self.ordered);
+        for _ in 0..wanted.min(allowed).min(ORDERED_MAX - self.ordered) {
             self.supply.order(self.next_segment, self.config.segment_octets);
             self.next_segment += 1;
             self.ordered += 1;

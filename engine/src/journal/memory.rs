@@ -21,15 +21,16 @@ pub(crate) enum Memory {
 pub(crate) struct Block([u8; 16]);
 
 impl Memory {
-    /// Maps a whole file for reading and writing, its pages read ahead.
+    /// Maps a whole file for reading and writing. Its pages are not entered ahead: a page that is mapped for reading
+    /// first costs more at its first store than one that is not mapped at all.
     pub(crate) fn map(file: &File) -> io::Result<Self> {
-        MmapOptions::new().populate().map_raw(file).map(Self::Mapped)
+        MmapOptions::new().map_raw(file).map(Self::Mapped)
     }
 
     /// Maps `length` octets of a file from `offset`, a multiple of the page, for reading and writing. The file must
     /// hold them already.
     pub(crate) fn map_range(file: &File, offset: u64, length: usize) -> io::Result<Self> {
-        MmapOptions::new().offset(offset).len(length).populate().map_raw(file).map(Self::Mapped)
+        MmapOptions::new().offset(offset).len(length).map_raw(file).map(Self::Mapped)
     }
 
     /// A copy of `octets`, filled up with zeros to `length`, a multiple of 16.

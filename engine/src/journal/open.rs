@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::append::AppendError;
-use super::factory::{SegmentFactory, Supply, parse_segment_name, segment_name, sync_directory};
+use super::factory::{Prepared, SegmentFactory, Supply, parse_segment_name, segment_name, sync_directory};
 use super::frame::Kind;
 use super::limits::{
     BUDGET_SEGMENTS_MIN, DAMAGES_LISTED_MAX, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS,
@@ -209,6 +209,7 @@ impl Journal {
         };
         let mut faults = Vec::new();
         let begun = journal.sort_out(found, &mut faults)?;
+        journal.put_aside_low_spares(begun.last().map_or(0, |last| last.header.id));
         let (report, torn) = journal.replay(begun, faults, replay);
         journal.go_on(torn)?;
         Ok((journal, report))
@@ -246,6 +247,11 @@ impl Journal {
                         }
                         begun.push(Segment::new(header, HEADER_PAGE_OCTETS, memory, file));
                     }
+                    None if sight == PageSight::Zero
+                        && memory.octets().len() == self.config.segment_octets as usize =>
+                    {
+                        self.spares.push_back(Prepared { id, memory, file });
+                    }
                     None => {
                         drop((memory, file));
                         self.supply.adopt(path);
@@ -254,6 +260,17 @@ impl Journal {
             }
         }
         Ok(begun)
+    }
+
+    /// Segments are read in the order of their numbers: a spare below the last one in use can never be used under its
+    /// name.
+    fn put_aside_low_spares(&mut self, last_in_use: u32) {
+        while self.spares.front().is_some_and(|spare| spare.id < last_in_use) {
+            let low = self.spares.pop_front().map(|spare| self.directory.join(segment_name(spare.id)));
+            if let Some(path) = low {
+                self.supply.adopt(path);
+            }
+        }
     }
 
     /// A segment's header as its first intact frame tells it, if it has one.
@@ -350,8 +367,7 @@ impl Journal {
         }
         let wait = Duration::from_millis(FIRST_SEGMENT_WAIT_MS);
         if fresh || torn || !self.active().has_room_for(size_of::<super::record::ArchivedOpened>()) {
-            self.order_spares(true);
-            self.take_spares(wait);
+            self.wait_for_spares(wait);
             let Some(spare) = self.spares.pop_front() else {
                 let directory = self.directory.clone();
                 let reason = match &self.trouble {
@@ -364,7 +380,7 @@ impl Journal {
             self.begin_segment(spare, previous_end);
         }
         self.dirty_from = self.segments.front().map_or(0, |first| first.header.id);
-        self.order_spares(true);
+        self.wait_for_spares(wait);
         match self.append(&Opened { previous_end }, wait) {
             Ok(_) => Ok(()),
             Err(AppendError::Full | AppendError::NoSpare) => {

@@ -1,9 +1,27 @@
 //! The admin port: registrations, contracts, state and orders over HTTP and JSON, for the command line, for scripts
 //! and for a metrics scraper.
 //!
-//! It runs on one ordinary thread of its own with the store thread beside it; the shards do not know of it. It is meant for the
-//! operator on this host: it asks for no password, listens on a loopback address unless told otherwise, and refuses
-//! requests that a web page of somebody else could make a browser send. It never shows a token, a text or data.
+//! | request | does |
+//! |---|---|
+//! | `GET /healthz` | says `ok` |
+//! | `GET /metrics` | every figure of every shard, for Prometheus |
+//! | `GET /status` | [`Status`] |
+//! | `POST /pause`, `POST /resume` | answers pushes with 8004, or takes them again |
+//! | `POST /stop` | drains the engine and ends it |
+//! | `GET /clients`, `POST /clients` | every registration; a new one |
+//! | `GET`, `PUT`, `PATCH`, `DELETE /clients/XPID` | one registration: see, write whole, change in part, remove (`?contracts=true`: its contracts too) |
+//! | `GET /contracts?msn=&xpid=&after=&limit=` | a [`ContractsPage`] |
+//! | `GET /contracts/count` | a [`CountRow`] for each XPID |
+//! | `POST`, `DELETE /contracts` | adds, removes what a [`ContractChange`] names |
+//! | `POST /contracts/import?first_line=&lines=` | takes a CSV of `msn,xpid`, answers an [`ImportReply`] |
+//!
+//! A change is answered when it is in the store and every shard works by it. A refusal is `{"error": "one sentence"}` with
+//! the fitting status.
+//!
+//! It runs on one ordinary thread of its own with the store thread beside it; the shards do not know of it. It is
+//! meant for the operator on this host: it asks for no password, listens on a loopback address unless told
+//! otherwise, and refuses requests that a web page of somebody else could make a browser send. It never shows a
+//! token, a text or data.
 
 mod clients;
 mod contracts;
@@ -132,7 +150,8 @@ impl AdminServer {
     }
 }
 
-/// Serves until the sender of `stopped` speaks or is dropped, and then a while longer for requests in progress.
+/// Serves until the sender of `stopped` speaks or is dropped, and then a while longer for requests in
+/// progress.
 async fn serve(listener: tokio::net::TcpListener, router: Router, stopped: oneshot::Receiver<()>) {
     let (draining, drained) = oneshot::channel::<()>();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {

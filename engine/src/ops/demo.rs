@@ -14,8 +14,8 @@ const DEMO_MSN_FIRST: u64 = 9_000_000_000;
 /// How many msns the demo range has.
 const DEMO_MSN_COUNT: u64 = 100_000;
 
-/// Puts the demo registration and its contracts into the store if absent; a demo registration that was changed
-/// stays as it is.
+/// Puts the demo registration and its contracts into the store if absent; a demo registration that was
+/// changed stays as it is.
 pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
     let Some(registration) = demo_registration() else { return Ok(()) };
     match store.add_registration(&registration) {
@@ -33,7 +33,8 @@ pub fn demo_invitation(push_address: std::net::SocketAddr, admin_address: std::n
     format!(
         "Demo client {DEMO_XPID} may push to 09012345678 and to 09000000000-09000099999.\n\
          Send the sample push from another terminal:\n\n    \
-         curl -i -H 'Content-Type: text/xml; charset=UTF-8' --data-binary @examples/push.xml http://{push_address}/smsgw/\n\n\
+         curl -i -H 'Content-Type: text/xml; charset=UTF-8' --data-binary @examples/push.xml \
+         http://{push_address}/smsgw/\n\n\
          Watch it: curl http://{admin_address}/status   Stop the engine: Ctrl-C\n"
     )
 }

@@ -1,4 +1,5 @@
-//! Every bound of the control plane, units last. What a registration may hold at most is the gateway's to say.
+//! Every bound of the control plane, units last. What a registration may hold at most is the gateway's to
+//! say.
 
 use crate::gateway::limits::AUTHORIZATION_OCTETS_MAX;
 

@@ -1,4 +1,5 @@
-//! The metrics page: every figure of every shard in the Prometheus text form, read at the moment of the scrape.
+//! The metrics page: every figure of every shard in the Prometheus text form, read at the moment of the
+//! scrape.
 
 use std::fmt;
 use std::sync::Arc;

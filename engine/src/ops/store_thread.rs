@@ -1,7 +1,8 @@
 //! The thread that owns the store while the engine runs.
 //!
-//! Every change goes through here, one after the other: first into SQLite, then to the shards. So the shards see
-//! changes in the order in which the store took them, and the admin port's runtime never waits for a disk.
+//! Every change goes through here, one after the other: first into SQLite, then to the shards. So the shards
+//! see changes in the order in which the store took them, and the admin port's runtime never waits for a
+//! disk.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;

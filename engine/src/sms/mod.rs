@@ -7,10 +7,12 @@
 pub mod address;
 pub mod alphabet;
 pub mod coding_scheme;
+pub mod describe;
 pub mod error;
 pub mod header;
 pub mod limits;
 pub mod protocol_identifier;
+pub mod reassemble;
 pub mod relay;
 pub mod segment;
 pub mod septets;

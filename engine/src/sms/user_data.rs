@@ -32,7 +32,7 @@ pub enum Payload<'a> {
         octets: &'a [u8],
         /// Septets that the header and its fill bits cover.
         first: u8,
-        /// Septets of text.
+        /// Septets of text, at most 181; `octets` holds them.
         count: u8,
         /// The tables that the header names.
         shift: Shift,
@@ -122,8 +122,12 @@ impl<'a> UserData<'a> {
         }
         match self.alphabet() {
             Alphabet::Gsm7(shift) => {
-                let first = text_starts_at_septet(header).min(usize::from(self.length)) as u8;
-                Payload::Septets { octets: self.octets, first, count: self.length - first, shift }
+                // A value that was not read from a TPDU may promise more than it holds.
+                let held = (self.octets.len() * 8 / 7).min(REPORT_USER_DATA_SEPTETS_MAX);
+                let end = usize::from(self.length).min(held);
+                let first = text_starts_at_septet(header).min(end);
+                let (first, count) = (first as u8, (end - first) as u8);
+                Payload::Septets { octets: self.octets, first, count, shift }
             }
             Alphabet::EightBit => Payload::Octets(behind),
             Alphabet::Ucs2 => Payload::Ucs2(behind),
@@ -136,10 +140,7 @@ impl<'a> UserData<'a> {
         match self.payload() {
             Payload::Septets { octets, first, count, shift } => {
                 let mut buffer = [0; REPORT_USER_DATA_SEPTETS_MAX];
-                // Values that were not read from a TPDU may be longer than any TPDU can be, or inconsistent.
-                let held = (octets.len() * 8 / 7).saturating_sub(usize::from(first));
-                let count = usize::from(count).min(held).min(buffer.len());
-                let septets = &mut buffer[..count];
+                let septets = &mut buffer[..usize::from(count)];
                 septets::unpack(octets, usize::from(first), septets);
                 shift.decode(septets, &mut text);
             }

@@ -20,7 +20,7 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(5);
 /// Lines of the engine's log that an error shows.
-const LOG_LINES: usize = 5;
+const LOG_LINES: usize = 8;
 
 /// A running engine; dropping it kills it.
 pub(super) struct Engine {
@@ -173,7 +173,7 @@ fn is_healthy(admin: SocketAddr) -> bool {
 
 fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
-    let lines: Vec<&str> = text.lines().collect();
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ");
     if tail.is_empty() { "its log is empty".to_owned() } else { format!("its log ends with\n  {tail}") }
 }

@@ -59,7 +59,7 @@ fn what_was_appended_is_read_back_and_recovered() {
     let submits = [7; 290];
     let mut appended = Vec::new();
     for _ in 0..300 {
-        journal.wait_for_spare(WAIT);
+        journal.wait_for_spares(WAIT);
         let (position, sequence) =
             journal.append_accepted(&accepted(journal.next_sequence(), &submits)).expect("there is room");
         let record = journal.accepted(position);

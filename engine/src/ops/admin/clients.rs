@@ -1,7 +1,8 @@
 //! Registrations: `/clients` and `/clients/XPID`.
 //!
-//! POST adds (409 when the XPID is there), PUT writes the whole (fields that are absent get their defaults), PATCH changes
-//! the fields that are there, DELETE removes. Each answers when every shard works by the change.
+//! POST adds (409 when the XPID is there), PUT writes the whole (fields that are absent get their defaults),
+//! PATCH changes the fields that are there, DELETE removes. Each answers when every shard works by the
+//! change.
 
 use std::sync::Arc;
 

@@ -1,0 +1,53 @@
+//! The balance of a ledger and its verdict line.
+
+/// The balance of a ledger. Its text is the verdict line.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
+pub struct Tally {
+    /// Pushes sent at least once.
+    pub attempted: u64,
+    /// Pushes answered 0000 or 0001.
+    pub accepted: u64,
+    /// Pushes whose final answer was another code.
+    pub refused: u64,
+    /// Pushes sent without a final answer.
+    pub unanswered: u64,
+    /// Pushes notified with 0000.
+    pub delivered: u64,
+    /// Pushes with at least one notification.
+    pub notified: u64,
+    /// Pushes accepted and never notified, where notifications were asked for.
+    pub lost: u64,
+    /// Surplus notifications: of another ntfid or code than the push's first.
+    pub duplicated: u64,
+    /// Notifications for pushes refused, never sent or not of this run.
+    pub unexpected: u64,
+    /// Notifications that came again with the same ntfid and code: allowed.
+    pub resent: u64,
+    /// Answers 0001: pushes that were accepted before a lost connection.
+    pub repeated: u64,
+    /// Pushes notified although their answer was lost.
+    pub recovered: u64,
+}
+
+impl Tally {
+    /// Whether every push sent was answered and every one accepted was notified once, and nothing else was.
+    pub fn is_clean(&self) -> bool {
+        self.lost == 0 && self.duplicated == 0 && self.unexpected == 0 && self.unanswered == 0
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(
+            formatter,
+            "attempted {} · accepted {} · delivered {} · notified {} · lost {} · duplicated {} · unexpected {}",
+            self.attempted,
+            self.accepted,
+            self.delivered,
+            self.notified,
+            self.lost,
+            self.duplicated,
+            self.unexpected
+        )
+    }
+}
