@@ -1,1 +1,1 @@
-//! Placeholder.
+//! Measurements of Hayauma; see `benches/`.

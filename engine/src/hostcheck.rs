@@ -82,7 +82,13 @@ impl Finding {
 /// The checks that `serve` runs before it starts anything; takes milliseconds. Also raises the process's
 /// limit of open files.
 pub fn check_for_start(config: &Config) -> Vec<Finding> {
-    vec![check_ring(), check_open_files(config), disk::check_directory(config), disk::check_room(config)]
+    vec![
+        check_ring(),
+        check_open_files(config),
+        disk::check_directory(config),
+        disk::check_file_system(config),
+        disk::check_room(config),
+    ]
 }
 
 /// All checks, for `doctor`; syncs some pages to the device, which takes up to some seconds.

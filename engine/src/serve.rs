@@ -38,7 +38,10 @@ const SHARDS_FILE: &str = "shards";
 pub fn run(config: Config) -> Result<(), Fatal> {
     std::fs::create_dir_all(&config.data_dir).map_err(|error| {
         let directory = config.data_dir.display();
-        Fatal::new(FatalReason::DataDirUnusable, format!("the data directory {directory} cannot be made ({error})"))
+        Fatal::new(
+            FatalReason::DataDirUnusable,
+            format!("the data directory {directory} cannot be made ({error})"),
+        )
     })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
     check_layout(&config)?;
@@ -160,7 +163,9 @@ fn open_shards(
         threads
             .into_iter()
             .map(|thread| {
-                thread.join().unwrap_or_else(|_| Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly")))
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly")))
             })
             .collect()
     });
@@ -322,7 +327,6 @@ fn stop_on_signal(handle: &Arc<EngineHandle>) -> Result<(), Fatal> {
         .map_err(cannot)?;
     Ok(())
 }
-
 
 fn durability_name(durability: ConfiguredDurability) -> &'static str {
     match durability {

@@ -258,6 +258,7 @@ mod tests {
             (&["drill", "--rate", "x"][..], "--rate"),
             (&["drill", "--durability", "hope"], "power, process"),
             (&["drill", "--cpu", "a"], "is not a list of CPUs"),
+            (&["drill", "--engine-cpus", "0-1023"], "choose from"),
             (&["push", "--target", "nowhere"], "is not an address"),
             (&["push", "--msns", "0"], "is not a range of msns"),
             (&["push", "--class", "vip"], "is no class"),

@@ -11,7 +11,7 @@ pub use engine::ENGINE_ARGUMENT;
 
 use crate::console::Console;
 use crate::format::{grouped, time};
-use crate::limits::{LINGER, PUSHES_MAX};
+use crate::limits::LINGER;
 use crate::machine::Machine;
 use crate::mix::Mix;
 use crate::msns::Msns;
@@ -180,11 +180,14 @@ impl Drill {
     pub fn carry_out(&self, stop: &Arc<AtomicBool>) -> Result<Summary, DrillError> {
         let contracts = self.contracts()?;
         let (engine_cpus, generator_cpus) = self.cpus();
+        // What cannot be carried out is refused before anything is started.
+        let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        self.plan(any_port, contracts, &generator_cpus).check().map_err(RunError::from)?;
         let place = Place::open(self.directory.as_deref(), self.keep)?;
         let data_dir = place.path().join("data");
         let log = place.path().join("engine.log");
         let sink_cpus: Vec<usize> = generator_cpus.last().copied().into_iter().collect();
-        let sink = Sink::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &sink_cpus)
+        let sink = Sink::start(any_port, &sink_cpus)
             .map_err(|source| DrillError::System { doing: "open the notification sink", source })?;
         let shards = self.shards.unwrap_or(engine_cpus.len()).max(1);
         let start = Start {
@@ -205,7 +208,7 @@ impl Drill {
         let began_ms = unix_ms();
         let outcome = send(&plan, &sink, &mut engine, stop)?;
         let (cpu_after, memory) = (engine.cpu_time(), engine.memory());
-        let (listen_cpu, started_within) = (cpu_after.saturating_sub(cpu_before), engine.started_within);
+        let (engine_cpu, started_within) = (cpu_after.saturating_sub(cpu_before), engine.started_within);
         let stopped_within = engine.stop()?;
         // What the engine sent while it drained still goes into the ledger.
         std::thread::sleep(LINGER);
@@ -217,8 +220,8 @@ impl Drill {
             started_within_s: started_within.as_secs_f64(),
             contracts,
             imported_within_s: imported_within.as_secs_f64(),
-            cpu_s: listen_cpu.as_secs_f64(),
-            cpu_us_per_push: us_per_push(listen_cpu, outcome.tally.accepted),
+            cpu_s: engine_cpu.as_secs_f64(),
+            cpu_us_per_push: us_per_push(engine_cpu, outcome.tally.accepted),
             cpu_total_s: cpu_after.as_secs_f64(),
             memory,
             data_octets: place::octets_of(&data_dir),
@@ -274,7 +277,7 @@ impl Drill {
         plan.xpid = Xpid::from_value(XPID).unwrap_or(plan.xpid);
         plan.class = self.class;
         plan.msns = Msns::Range { first: Msn::from_value(FIRST_MSN).unwrap_or(Msn::ALL), count: contracts };
-        plan.pushes = self.pushes.min(PUSHES_MAX);
+        plan.pushes = self.pushes;
         plan.mix = self.mix.clone();
         plan.load = self.load;
         plan.connections = self.connections.max(threads);

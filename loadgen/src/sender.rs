@@ -30,6 +30,8 @@ use work::Work;
 
 const ALARM: Token = Token(usize::MAX);
 const EVENTS_MAX: usize = 1_024;
+/// Requests of an open loop that share a write where so many are due.
+const WRITE_REQUESTS_MIN: usize = 4;
 /// A send this long after its intended time counts as late.
 const LATE_NS: u64 = 1_000_000;
 
@@ -190,10 +192,11 @@ impl Sender {
         let window = self.shared.plan.window.map_or(u64::MAX, |window| window.saturating_sub(outstanding));
         // Several threads share the window; each takes its part of what is left.
         let mut window = if window == 0 { 0 } else { window.div_ceil(self.shared.plan.threads as u64) };
-        // An open loop spreads what is due over the connections; a closed loop fills each as it comes.
+        // An open loop spreads what is due over the connections, a few requests a write; a closed loop fills each
+        // connection as it comes.
         let share = match self.work.due(now_ns) {
             _ if self.shared.ledger.schedule().is_none() => usize::MAX,
-            due => (due.min(window) as usize).div_ceil(self.line.len().max(1)).max(1),
+            due => (due.min(window) as usize).div_ceil(self.line.len().max(1)).max(WRITE_REQUESTS_MIN),
         };
         while let Some(&at) = self.line.front() {
             let room = self.connections[at].room(self.shared.plan.pipeline);

@@ -121,6 +121,8 @@ impl Page {
         if let Some(lateness) = &summary.lateness {
             self.latency("service", &summary.service_times, "  answer, from the actual send");
             self.latency("lateness", lateness, "  actual send, from the intended one");
+        } else {
+            self.line("", "  (a closed loop keeps the engine busy: these are times of waiting; --rate R shows those at a rate)");
         }
         self.blank();
     }

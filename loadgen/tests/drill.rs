@@ -76,6 +76,9 @@ fn bad_arguments_and_used_directories_get_one_sentence() {
     let output = hayauma_load(&["drill", "--pushes", "many"]);
     assert_eq!(output.status.code(), Some(2));
     assert_eq!(String::from_utf8_lossy(&output.stderr).lines().count(), 1);
+    let output = hayauma_load(&["drill", "--rate", "0"]);
+    let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), sentence.lines().count()), (Some(1), 1), "{sentence}");
     let directory = tempfile::tempdir().expect("a temporary directory");
     std::fs::write(directory.path().join("mine"), "").expect("a writable directory");
     let output = hayauma_load(&["drill", "--data-dir", directory.path().to_str().expect("UTF-8")]);

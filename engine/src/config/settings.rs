@@ -11,7 +11,7 @@ use super::ConfigError;
 use super::values::{CpuList, Durability, Injection, Octets, OutcomeRates};
 
 /// Every variable of the environment that begins so is a setting, `HAYAUMA_CONFIG` names the file, and those
-/// that begin with one of [`ENVIRONMENT_FOREIGN`] belong to other programs of the house.
+/// that begin with `HAYAUMA_LOAD_` or `HAYAUMA_TEST_` belong to other programs of the house.
 pub const ENVIRONMENT_PREFIX: &str = "HAYAUMA_";
 
 /// Prefixes of variables that are not the engine's.

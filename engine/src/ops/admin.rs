@@ -1,5 +1,5 @@
-//! The admin port: registrations, contracts, state and orders over HTTP and JSON, for the command line, for scripts
-//! and for a metrics scraper.
+//! The admin port: registrations, contracts, state and orders over HTTP and JSON, for the command line, for
+//! scripts and for a metrics scraper.
 //!
 //! | request | does |
 //! |---|---|
@@ -15,8 +15,8 @@
 //! | `POST`, `DELETE /contracts` | adds, removes what a [`ContractChange`] names |
 //! | `POST /contracts/import?first_line=&lines=` | takes a CSV of `msn,xpid`, answers an [`ImportReply`] |
 //!
-//! A change is answered when it is in the store and every shard works by it. A refusal is `{"error": "one sentence"}` with
-//! the fitting status.
+//! A change is answered when it is in the store and every shard works by it. A refusal is
+//! `{"error": "one sentence"}` with the fitting status.
 //!
 //! It runs on one ordinary thread of its own with the store thread beside it; the shards do not know of it. It is
 //! meant for the operator on this host: it asks for no password, listens on a loopback address unless told

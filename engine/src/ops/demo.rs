@@ -17,7 +17,7 @@ const DEMO_MSN_COUNT: u64 = 100_000;
 /// Puts the demo registration and its contracts into the store if absent; a demo registration that was
 /// changed stays as it is.
 pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
-    let Some(registration) = demo_registration() else { return Ok(()) };
+    let registration = demo_registration();
     match store.add_registration(&registration) {
         Ok(()) | Err(StoreError::Exists(_)) => {}
         Err(error) => return Err(error),
@@ -40,14 +40,16 @@ pub fn demo_invitation(push_address: std::net::SocketAddr, admin_address: std::n
 }
 
 /// Every class and both kinds, so that whatever a newcomer tries is allowed; no token, no notifications.
-fn demo_registration() -> Option<Registration> {
+fn demo_registration() -> Registration {
     let change = ClientChange {
         client: Some("Demo".to_owned()),
         classes: Some(["urgent", "emergency", "exercise"].map(str::to_owned).to_vec()),
         senders: Some(vec!["Hayauma".to_owned()]),
         ..ClientChange::default()
     };
-    change.create(Xpid::parse(DEMO_XPID.as_bytes())?).ok()
+    let registration = Xpid::parse(DEMO_XPID.as_bytes()).map(|xpid| change.create(xpid));
+    let Some(Ok(registration)) = registration else { unreachable!("the demo registration is usable") };
+    registration
 }
 
 #[cfg(test)]

@@ -221,8 +221,7 @@ impl Connection {
                         return at;
                     };
                     let number = self.first_number + self.answers.len() as u64;
-                    let (answer, gate) =
-                        desk.request(body, head.authorization, &mut self.credential, number);
+                    let (answer, gate) = desk.request(body, head.authorization, &mut self.credential, number);
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
                         ..AnswerHead::of_request(&head, answer.code)

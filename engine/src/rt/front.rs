@@ -87,9 +87,8 @@ impl Front {
 
     /// Takes an accepted socket.
     pub(super) fn accepted(&mut self, socket: OwnedFd, ring: &mut Ring, now_ms: u64) {
-        let make = |index, generation| {
-            Connection::new(Stream::new(socket, index, generation, INBOUND), now_ms)
-        };
+        let make =
+            |index, generation| Connection::new(Stream::new(socket, index, generation, INBOUND), now_ms);
         match self.connections.insert(make) {
             Some(index) => {
                 if let Some(connection) = self.connections.get_mut(index) {

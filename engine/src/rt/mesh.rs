@@ -64,6 +64,7 @@ pub(super) struct Mesh {
     shard: usize,
     lanes: Arc<Lanes>,
     wakers: Vec<Waker>,
+    #[allow(clippy::vec_box, reason = "the boxes travel: their addresses are what the rings carry")]
     free: Vec<Vec<Box<Parcel>>>,
     woken: Vec<bool>,
 }

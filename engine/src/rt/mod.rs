@@ -83,13 +83,19 @@ impl Runtime {
             let cpu = config.cpus[number % config.cpus.len()];
             let thread = executor::start(number, cpu, move || prepare(number, shard, port, start));
             threads.push(thread.map_err(|error| {
-                Fatal::new(FatalReason::HostUnfit, format!("the executor of shard {number} cannot start ({error})"))
+                Fatal::new(
+                    FatalReason::HostUnfit,
+                    format!("the executor of shard {number} cannot start ({error})"),
+                )
             })?);
         }
         let mut wakers: Vec<Option<Waker>> = vec![None; count];
         for _ in 0..count {
             let Ok((number, waker)) = ready.recv() else {
-                return Err(Fatal::new(FatalReason::HostUnfit, "a shard's thread ended while it was starting"));
+                return Err(Fatal::new(
+                    FatalReason::HostUnfit,
+                    "a shard's thread ended while it was starting",
+                ));
             };
             wakers[number] = Some(waker);
         }
@@ -133,7 +139,10 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
     ShardTurn::new(ring, shard, mesh, port, start.listener, start.limits, &start.endpoints)
 }
 
-fn start_watchdog(ports: Vec<Arc<ShardPort>>, stop: Arc<AtomicBool>) -> Result<std::thread::JoinHandle<()>, Fatal> {
+fn start_watchdog(
+    ports: Vec<Arc<ShardPort>>,
+    stop: Arc<AtomicBool>,
+) -> Result<std::thread::JoinHandle<()>, Fatal> {
     let thread = std::thread::Builder::new().name("watchdog".to_owned());
     thread.spawn(move || executor::watch(&ports, &stop)).map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the watchdog thread cannot start ({error})"))

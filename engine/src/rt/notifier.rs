@@ -9,7 +9,8 @@ use crate::gateway::registration::{NotifyUrl, Registration};
 use crate::ids::Xpid;
 use crate::push::notify::{Body, ResponseOutcome, read_acknowledgement, read_response};
 use crate::rt::limits::{
-    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, RESPONSE_OCTETS_MAX,
+    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS,
+    RESPONSE_OCTETS_MAX,
 };
 use crate::rt::ring::{Completion, Purpose, Ring};
 use crate::rt::slots::Slots;
@@ -180,7 +181,8 @@ impl Notifier {
         }
         let connections_max = usize::from(endpoint.plan.connections);
         if !endpoint.queue.is_empty() && endpoint.connections.len() < connections_max {
-            let wanted = endpoint.queue.len().div_ceil(depth).min(connections_max - endpoint.connections.len());
+            let wanted =
+                endpoint.queue.len().div_ceil(depth).min(connections_max - endpoint.connections.len());
             for _ in 0..wanted {
                 if !self.open(key, ring, now_ms) {
                     break;
@@ -259,13 +261,14 @@ impl Notifier {
             _ => outgoing.receive_ended(completion, ring, shard, now_ms),
         };
         let key = outgoing.endpoint;
-        if alive && outgoing.connected {
-            if let Some(endpoint) = self.endpoints.get_mut(&key) {
-                endpoint.failures = 0;
-                endpoint.resting_until_ms = 0;
-                if !endpoint.queue.is_empty() {
-                    self.ready.push(key);
-                }
+        if alive
+            && outgoing.connected
+            && let Some(endpoint) = self.endpoints.get_mut(&key)
+        {
+            endpoint.failures = 0;
+            endpoint.resting_until_ms = 0;
+            if !endpoint.queue.is_empty() {
+                self.ready.push(key);
             }
         }
         if !alive {
@@ -298,7 +301,8 @@ impl Notifier {
     }
 
     fn remove_if_quiet(&mut self, index: u32) {
-        let quiet = self.outgoing.get_mut(index).is_some_and(|o| o.stream.is_closing() && o.stream.is_quiet());
+        let quiet =
+            self.outgoing.get_mut(index).is_some_and(|o| o.stream.is_closing() && o.stream.is_quiet());
         if quiet {
             self.outgoing.remove(index);
         }
@@ -408,7 +412,13 @@ impl Outgoing {
     }
 
     /// Reads whole responses; returns the octets done with, or `None` when the peer speaks something else.
-    fn take_responses(&mut self, octets: &[u8], at_end: bool, shard: &mut Shard, now_ms: u64) -> Option<usize> {
+    fn take_responses(
+        &mut self,
+        octets: &[u8],
+        at_end: bool,
+        shard: &mut Shard,
+        now_ms: u64,
+    ) -> Option<usize> {
         let mut at = 0;
         while at < octets.len() {
             match read_response(&octets[at..], at_end) {

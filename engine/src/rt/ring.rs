@@ -64,7 +64,11 @@ impl Token {
             9 => Purpose::Cancel,
             _ => return None,
         };
-        Some(Self { purpose, generation: (user_data >> 32) as u32 & GENERATION_MASK, index: user_data as u32 })
+        Some(Self {
+            purpose,
+            generation: (user_data >> 32) as u32 & GENERATION_MASK,
+            index: user_data as u32,
+        })
     }
 }
 
@@ -82,13 +86,13 @@ pub(super) struct Completion {
 
 /// A wake-up handle for other threads.
 #[derive(Clone, Debug)]
-pub struct Waker {
+pub(super) struct Waker {
     event: std::sync::Arc<OwnedFd>,
 }
 
 impl Waker {
     /// Wakes the shard if it is parked; harmless otherwise.
-    pub fn wake(&self) {
+    pub(super) fn wake(&self) {
         let one = 1u64.to_ne_bytes_for_eventfd();
         // SAFETY: the descriptor is an eventfd that this handle keeps open; eight octets are read from `one`.
         // The only possible failure is a counter at its limit, which means that a wake-up is pending anyway.

@@ -76,7 +76,9 @@ impl Stream {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
             // SAFETY: the buffer lives through the call and the descriptor is ours; what is not taken is lost with
             // the process, which is about to end.
-            unsafe { libc::send(self.socket.as_raw_fd(), self.output.as_ptr().cast(), self.output.len(), flags) };
+            unsafe {
+                libc::send(self.socket.as_raw_fd(), self.output.as_ptr().cast(), self.output.len(), flags)
+            };
             self.output.clear();
         }
     }

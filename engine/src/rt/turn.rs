@@ -164,7 +164,8 @@ impl ShardTurn {
     fn reap(&mut self, now_ms: u64) -> bool {
         let mut completions = std::mem::take(&mut self.completions);
         if let Err(error) = self.ring.turn(&mut completions) {
-            Fatal::new(FatalReason::Bug, format!("io_uring refused a turn of the shard ({error})")).end_process();
+            Fatal::new(FatalReason::Bug, format!("io_uring refused a turn of the shard ({error})"))
+                .end_process();
         }
         let busy = !completions.is_empty();
         for completion in completions.drain(..) {
@@ -177,13 +178,9 @@ impl ShardTurn {
     fn complete(&mut self, completion: &Completion, now_ms: u64) {
         match completion.token.purpose {
             Purpose::Accept => self.accepted(completion, now_ms),
-            Purpose::Receive => self.front.received(
-                completion,
-                &mut self.ring,
-                &mut self.shard,
-                &mut self.mesh,
-                now_ms,
-            ),
+            Purpose::Receive => {
+                self.front.received(completion, &mut self.ring, &mut self.shard, &mut self.mesh, now_ms)
+            }
             Purpose::Send => self.front.sent(completion),
             Purpose::NotifierConnect | Purpose::NotifierReceive | Purpose::NotifierSend => {
                 self.notifier.completed(completion, &mut self.ring, &mut self.shard, now_ms);
@@ -272,7 +269,10 @@ impl ShardTurn {
     /// What was written since the last good sync may be lost: say so to everybody who waits, and end.
     fn fail_durable(&mut self, error: &std::io::Error) -> ! {
         self.front.fail_durable(&self.date);
-        let cause = format!("the device could not make journal records durable ({error}, code {})", Code::NOT_DURABLE);
+        let cause = format!(
+            "the device could not make journal records durable ({error}, code {})",
+            Code::NOT_DURABLE
+        );
         Fatal::new(FatalReason::SyncFailed, cause).end_process()
     }
 

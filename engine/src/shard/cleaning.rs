@@ -98,10 +98,10 @@ impl Shard {
             return;
         }
         self.cleaning_looked_ms = now_ms;
-        self.cleaning = self.journal.cleaning_candidate(now_ms).map(|segment| Cleaning {
-            segment,
-            stage: Stage::Walking(self.journal.cursor(segment)),
-        });
+        self.cleaning = self
+            .journal
+            .cleaning_candidate(now_ms)
+            .map(|segment| Cleaning { segment, stage: Stage::Walking(self.journal.cursor(segment)) });
     }
 
     fn walk(&mut self, now_ms: u64) {
@@ -186,4 +186,3 @@ impl Shard {
         }
     }
 }
-

@@ -32,8 +32,10 @@ impl Shard {
             slot.msn = push.msn;
             slot.class = push.class;
             slot.attempts_before = u16::from(push.attempts);
-            slot.svcinst = registered
-                .map_or_else(|| records::svcinst(accepted.svcinst), |registered| registered.registration.svcinst);
+            slot.svcinst = registered.map_or_else(
+                || records::svcinst(accepted.svcinst),
+                |registered| registered.registration.svcinst,
+            );
             let last = usize::from(push.segments) - 1;
             for (segment, submit) in relay::submits(&accepted.submits).enumerate() {
                 if push.delivered_mask >> segment & 1 == 1 {

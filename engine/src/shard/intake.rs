@@ -70,7 +70,8 @@ impl Shard {
             Err(code) => return self.refuse(&request, code, now_ms),
         };
         if !from_peer
-            && let Some(owner) = msn.map(|msn| shard_of(msn, self.shards)).filter(|&owner| owner != self.number)
+            && let Some(owner) =
+                msn.map(|msn| shard_of(msn, self.shards)).filter(|&owner| owner != self.number)
         {
             return Reply::Owner(owner);
         }
@@ -244,7 +245,11 @@ impl Shard {
                 match self.core.cancel(key, now_ms) {
                     Ok((_, segments)) => {
                         let push_id = live.unwrap_or_default();
-                        fatal_if_full(self.journal.append_cancel(&CancelAccepted { push_id, at_ms: now_ms, fingerprint: key }));
+                        fatal_if_full(self.journal.append_cancel(&CancelAccepted {
+                            push_id,
+                            at_ms: now_ms,
+                            fingerprint: key,
+                        }));
                         self.carry_out_effects(now_ms);
                         Reply::WhenDurable(answer(Code::ACCEPTED, segments), self.journal.appended())
                     }
@@ -293,7 +298,14 @@ impl Shard {
         }
     }
 
-    fn bill_request(&mut self, kind: EventKind, push: &PushRequest<'_>, code: Code, segments: u8, now_ms: u64) {
+    fn bill_request(
+        &mut self,
+        kind: EventKind,
+        push: &PushRequest<'_>,
+        code: Code,
+        segments: u8,
+        now_ms: u64,
+    ) {
         self.billing.append(&Event {
             kind,
             push_id: 0,

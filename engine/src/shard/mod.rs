@@ -24,11 +24,11 @@ pub use open::{OpenError, ShardConfig, ShardReport};
 
 use crate::billing::BillingLog;
 use crate::config::{Injection, InjectionKind};
+use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::admit::Scratch;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::ids::Msn;
-use crate::fatal::{Fatal, FatalReason};
 use crate::journal::{AppendError, Commit, Journal};
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
@@ -207,8 +207,11 @@ impl Shard {
 /// would mean forgetting.
 fn fatal_if_full<T>(appended: Result<T, AppendError>) -> T {
     appended.unwrap_or_else(|error| {
-        Fatal::new(FatalReason::StorageFull, format!("the journal has no room to finish what was accepted ({error})"))
-            .end_process()
+        Fatal::new(
+            FatalReason::StorageFull,
+            format!("the journal has no room to finish what was accepted ({error})"),
+        )
+        .end_process()
     })
 }
 

@@ -3,8 +3,8 @@
 use super::endings::{accepted_event, identity};
 use super::figures::Counted;
 use super::{Durability, Shard};
-use crate::config::Injection;
 use crate::billing::{BillingError, BillingLog, Event, EventKind};
+use crate::config::Injection;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::journal::{
@@ -90,7 +90,7 @@ impl Shard {
         let mut impossible = None;
         let (journal, report) = Journal::open(
             &directory.join("journal"),
-            config.journal.clone(),
+            config.journal,
             factory,
             &mut |position, sequence, record| {
                 // The crash may have come between the record and its event.

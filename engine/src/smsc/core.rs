@@ -322,7 +322,11 @@ impl Core {
     ) {
         let push = &mut self.pushes[index];
         assert_eq!(push.state, State::InFlight, "an outcome for a push that has no attempt under way");
-        assert_eq!(delivered_mask & !push.full_mask(), 0, "an outcome for segments that the push does not have");
+        assert_eq!(
+            delivered_mask & !push.full_mask(),
+            0,
+            "an outcome for segments that the push does not have"
+        );
         push.delivered_mask |= delivered_mask;
         push.domain = domain;
         push.attempts = push.attempts.saturating_add(1);

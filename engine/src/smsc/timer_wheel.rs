@@ -332,7 +332,7 @@ mod tests {
             let mut wheel = TimerWheel::new(10, 1_000);
             wheel.start(3, 1_000 + delay_ms);
             if delay_ms > 0 {
-                assert_eq!(advance_all(&mut wheel, 1_000 + delay_ms - 1), []);
+                assert!(advance_all(&mut wheel, 1_000 + delay_ms - 1).is_empty());
             }
             assert_eq!(advance_all(&mut wheel, 1_000 + delay_ms.next_multiple_of(16)), [3], "{delay_ms} ms");
             assert!(wheel.is_empty());
@@ -344,7 +344,7 @@ mod tests {
     fn a_time_beyond_the_range_is_cut_to_it() {
         let mut wheel = TimerWheel::with_resolution(1, 1, 0);
         wheel.start(0, u64::MAX);
-        assert_eq!(advance_all(&mut wheel, RANGE_TICKS - 1), []);
+        assert!(advance_all(&mut wheel, RANGE_TICKS - 1).is_empty());
         assert_eq!(advance_all(&mut wheel, RANGE_TICKS), [0]);
     }
 
@@ -368,15 +368,15 @@ mod tests {
         wheel.start(0, 10);
         wheel.start(0, 5_000);
         assert_eq!(wheel.len(), 1);
-        assert_eq!(advance_all(&mut wheel, 4_999), []);
+        assert!(advance_all(&mut wheel, 4_999).is_empty());
         assert_eq!(advance_all(&mut wheel, 5_000), [0]);
     }
 
     #[test]
     fn a_clock_that_steps_back_stands_still() {
         let mut wheel = TimerWheel::with_resolution(2, 1, 10_000);
-        assert_eq!(advance_all(&mut wheel, 20_000), []);
-        assert_eq!(advance_all(&mut wheel, 5_000), []);
+        assert!(advance_all(&mut wheel, 20_000).is_empty());
+        assert!(advance_all(&mut wheel, 5_000).is_empty());
         wheel.start(0, 6_000);
         assert_eq!(advance_all(&mut wheel, 5_000), [0]);
     }
@@ -428,7 +428,7 @@ mod tests {
         let mut random = Random(seed | 1);
         let mut wheel = TimerWheel::with_resolution(INDICES as usize, resolution_ms, 7);
         let mut now_ms = 7 + first_tick * resolution_ms;
-        assert_eq!(advance_all(&mut wheel, now_ms), []);
+        assert!(advance_all(&mut wheel, now_ms).is_empty());
         let mut due_ms_of: BTreeMap<u32, u64> = BTreeMap::new();
         for step in 0..steps {
             let index = random.below(INDICES) as u32;

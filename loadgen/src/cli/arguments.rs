@@ -181,7 +181,15 @@ pub(super) struct BareArguments {
 pub(super) struct Cpus(pub(super) Vec<usize>);
 
 fn cpu_list(text: &str) -> Result<Cpus, String> {
-    os::parse_cpus(text).map(Cpus)
+    let cpus = os::parse_cpus(text)?;
+    let available = os::available_cpus();
+    match cpus.iter().find(|cpu| !available.contains(cpu)) {
+        Some(cpu) => Err(format!(
+            "CPU {cpu} is not this process's to use: choose from {}.",
+            os::format_cpus(&available)
+        )),
+        None => Ok(Cpus(cpus)),
+    }
 }
 
 fn xpid(text: &str) -> Result<Xpid, String> {
