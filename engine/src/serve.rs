@@ -5,8 +5,9 @@ use crate::calendar::Day;
 use crate::config::{Config, Durability as ConfiguredDurability};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::Registry;
+use crate::hostcheck;
 use crate::ids::Xpid;
-use crate::journal::{DataDirLock, JournalConfig, LockError, SegmentFactory};
+use crate::journal::{DataDirLock, JournalConfig, JournalError, LockError, SegmentFactory};
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
@@ -36,7 +37,7 @@ const SHARDS_FILE: &str = "shards";
 /// # Errors
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config) -> Result<(), Fatal> {
-    std::fs::create_dir_all(&config.data_dir).map_err(|error| {
+    hostcheck::make_data_dir(&config.data_dir).map_err(|error| {
         let directory = config.data_dir.display();
         Fatal::new(
             FatalReason::DataDirUnusable,
@@ -45,16 +46,16 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
     check_layout(&config)?;
-    let mut store = Store::open(&config.data_dir).map_err(|error| store_fatal(&error))?;
+    let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
     if config.demo {
-        demo::ensure_demo(&mut store).map_err(|error| store_fatal(&error))?;
+        demo::ensure_demo(&mut store).map_err(Fatal::from)?;
     }
     let listener = bind(config.listen)?;
     let admin_listener = admin::bind(&config)?;
     let admin_address = admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
     lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
     let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
-    let registrations = store.registrations().map_err(|error| store_fatal(&error))?;
+    let registrations = store.registrations().map_err(Fatal::from)?;
     let registry = Arc::new(Registry::new(registrations.clone()));
     let factory = SegmentFactory::start().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
@@ -87,7 +88,7 @@ fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr
          durability {}, data in {})",
         env!("CARGO_PKG_VERSION"),
         config.shards,
-        durability_name(config.durability),
+        config.durability,
         config.data_dir.display()
     );
     if config.demo {
@@ -114,11 +115,7 @@ fn lock_fatal(error: &LockError) -> Fatal {
         LockError::HeldBy { .. } => FatalReason::DataDirInUse,
         _ => FatalReason::DataDirUnusable,
     };
-    Fatal::new(reason, error.to_string())
-}
-
-fn store_fatal(error: &crate::ops::store::StoreError) -> Fatal {
-    Fatal::new(FatalReason::StoreUnusable, error.to_string())
+    Fatal::told(reason, error.to_string())
 }
 
 /// A data directory belongs to a number of shards: the slices of msn space follow from it.
@@ -210,11 +207,13 @@ fn open_shard(
     let directory = shard_directory(&config.data_dir, number);
     let now_ms = crate::clock::unix_ms();
     Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(|error| {
-        let reason = match &error {
-            OpenError::TooManyPushes(_) => FatalReason::Configuration,
-            _ => FatalReason::JournalUnusable,
-        };
-        Fatal::new(reason, error.to_string())
+        match &error {
+            OpenError::TooManyPushes(_) => Fatal::told(FatalReason::Configuration, error.to_string()),
+            OpenError::Journal(JournalError::NoSegment { .. }) => {
+                Fatal::new(FatalReason::StorageFull, error.to_string())
+            }
+            _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
+        }
     })
 }
 
@@ -270,7 +269,8 @@ fn simulation(config: &Config, number: usize) -> SimulationConfig {
             busy: parts(rates.busy),
             system_failure: parts(rates.failing),
             protocol_error: parts(rates.protocol_error),
-            ..OutcomeRates::default()
+            ps_failure: parts(rates.ps_failing),
+            hlr_failure: parts(rates.hlr_failing),
         },
         seed: network.seed.wrapping_add(number as u64),
         in_flight_max: ATTEMPTS_IN_FLIGHT_MAX,
@@ -305,7 +305,7 @@ fn load_contracts(store: &Store, shards: &mut [Shard]) -> Result<(), Fatal> {
         // The store keeps the bound of ten XPIDs per msn, so the table takes every row.
         let _ = shards[shard_of(msn, count)].contracts_mut().insert(msn, xpid);
     });
-    let rows = loaded.map_err(|error| store_fatal(&error))?;
+    let rows = loaded.map_err(Fatal::from)?;
     tracing::info!(rows, "contracts loaded");
     Ok(())
 }
@@ -326,11 +326,4 @@ fn stop_on_signal(handle: &Arc<EngineHandle>) -> Result<(), Fatal> {
         })
         .map_err(cannot)?;
     Ok(())
-}
-
-fn durability_name(durability: ConfiguredDurability) -> &'static str {
-    match durability {
-        ConfiguredDurability::Power => "power",
-        ConfiguredDurability::Process => "process",
-    }
 }
