@@ -29,10 +29,10 @@ pub fn run(command: SmsCommand) -> ExitCode {
         SmsCommand::Encode(command) => encode::run(&command),
     };
     match output {
-        Ok(text) => match super::print(&format!("{}\n", text.trim_end())) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => ExitCode::from(error.status),
-        },
+        Ok(text) => {
+            println!("{}", text.trim_end());
+            ExitCode::SUCCESS
+        }
         Err(sentence) => {
             eprintln!("hayauma sms: {sentence}");
             ExitCode::FAILURE

@@ -404,6 +404,10 @@ impl Core {
     /// The next push to attempt; it is in flight from now on and must be handed to the core network.
     pub fn poll_attempt(&mut self, now_ms: u64) -> Option<PushIndex> {
         while let Some(index) = self.lanes.pop(&mut self.pushes) {
+            if self.pushes[index].has(flag::GONE) {
+                self.pushes.remove(index);
+                continue;
+            }
             let push = &mut self.pushes[index];
             if push.state != State::Queued || self.queues.head(push.msn) != Some(index) {
                 continue;
@@ -613,9 +617,9 @@ impl Core {
             push.cancel_code =
                 if state == State::Delivered { Code::ALREADY_DELIVERED } else { Code::ALREADY_ENDED };
         }
-        let (key, msn) = (push.key, push.msn);
+        let (key, push_id, msn) = (push.key, push.push_id, push.msn);
         self.figures.ended[usize::from(state.number())] += 1;
-        self.keys.note_end(key, state, code);
+        self.keys.note_end(key, push_id, state, code);
         self.queues.move_to_notifying(&mut self.pushes, index);
         self.effects.push_back(Effect::Ended(index));
         self.wake_head(msn);
@@ -674,8 +678,13 @@ impl Core {
         if push.has(flag::ALERT) {
             self.alerts.leave(index);
         }
-        self.keys.retire(push.key, push.ended_ms);
-        self.pushes.remove(index);
+        self.keys.retire(push.key, push.push_id, push.ended_ms);
+        if push.has(flag::IN_LANE) {
+            // The lane's links run through this slot: handing it out again now would cut the lane.
+            self.pushes[index].set(flag::GONE, true);
+        } else {
+            self.pushes.remove(index);
+        }
         self.effects.push_back(Effect::Finished {
             push_id: push.push_id,
             position: push.position,

@@ -79,16 +79,16 @@ impl Keys {
     }
 
     /// Notes that the push of this key has its final state; it still lives in the slab.
-    pub fn note_end(&mut self, fingerprint: u64, state: State, code: Code) {
-        if let Some(entry) = self.entries.get_mut(&fingerprint) {
+    pub fn note_end(&mut self, fingerprint: u64, push_id: u64, state: State, code: Code) {
+        if let Some(entry) = self.entry_of(fingerprint, push_id) {
             entry.state = state;
             entry.code = code;
         }
     }
 
     /// The push has left the slab: its key goes on for 24 hours from `ended_ms`.
-    pub fn retire(&mut self, fingerprint: u64, ended_ms: u64) {
-        if let Some(entry) = self.entries.get_mut(&fingerprint) {
+    pub fn retire(&mut self, fingerprint: u64, push_id: u64, ended_ms: u64) {
+        if let Some(entry) = self.entry_of(fingerprint, push_id) {
             entry.index = NONE;
             self.ended.push_back((fingerprint, ended_ms));
         }
@@ -100,6 +100,9 @@ impl Keys {
 
     /// Puts an ended push's key back, at recovery.
     pub fn restore_ended(&mut self, fingerprint: u64, entry: KeyEntry, ended_ms: u64) {
+        if self.entries.get(&fingerprint).is_some_and(|known| known.push_id > entry.push_id) {
+            return;
+        }
         let known = self.entries.insert(fingerprint, KeyEntry { index: NONE, ..entry });
         if known.is_none_or(|known| known.index != NONE) {
             self.ended.push_back((fingerprint, ended_ms));
@@ -124,6 +127,11 @@ impl Keys {
     /// Whether no key is held.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The entry, if it is still this push's: after 24 hours a client may use a reqid again.
+    fn entry_of(&mut self, fingerprint: u64, push_id: u64) -> Option<&mut KeyEntry> {
+        self.entries.get_mut(&fingerprint).filter(|entry| entry.push_id == push_id)
     }
 
     fn forget_oldest(&mut self) {
@@ -154,7 +162,7 @@ mod tests {
     fn a_key_is_remembered_for_a_day_after_the_end() {
         let mut keys = Keys::new(10);
         keys.insert(1, entry(1));
-        keys.retire(1, 1000);
+        keys.retire(1, 1, 1000);
         keys.forget_expired(1000 + KEY_RETENTION_MS - 1, 10);
         assert!(keys.find(1).is_some());
         keys.forget_expired(1000 + KEY_RETENTION_MS, 10);
@@ -167,7 +175,7 @@ mod tests {
         keys.insert(9, entry(9));
         for key in 1..=3 {
             keys.insert(key, entry(key));
-            keys.retire(key, key);
+            keys.retire(key, key, key);
         }
         assert!(keys.find(1).is_none());
         assert!(keys.find(2).is_some() && keys.find(3).is_some() && keys.find(9).is_some());

@@ -12,4 +12,6 @@ pub mod pushes;
 pub mod recovery;
 pub mod retry;
 pub mod state;
+#[cfg(test)]
+mod tests;
 pub mod timer_wheel;

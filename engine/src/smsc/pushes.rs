@@ -32,6 +32,8 @@ pub mod flag {
     pub const PARKED: u16 = 1 << 7;
     /// A push of a higher alertseq waits to take this one's place.
     pub const REPLACE_REQUESTED: u16 = 1 << 8;
+    /// Finished while it still stood in a lane: the slot is freed when the lane lets go of it.
+    pub const GONE: u16 = 1 << 10;
     /// A notification has been handed to the notifier and is not settled yet.
     pub const NOTIFYING: u16 = 1 << 9;
 }

@@ -6,7 +6,7 @@
 use crate::push::code::Code;
 use crate::smsc::core::{Core, NewPush};
 use crate::smsc::keys::KeyEntry;
-use crate::smsc::pushes::{NONE, PushIndex, flag};
+use crate::smsc::pushes::{NONE, Push, PushIndex, flag};
 use crate::smsc::state::State;
 use std::collections::HashMap;
 
@@ -110,7 +110,10 @@ impl Recovery {
                 _ => Code::ALREADY_ENDED,
             };
         }
-        self.core.keys.note_end(end.key, end.state, end.code);
+        self.core.keys.note_end(end.key, end.push_id, end.state, end.code);
+        if !push_is_owed(&self.core.pushes[index]) {
+            self.leave(end.push_id, index);
+        }
     }
 
     /// A Notified record: nothing is due for the push any more.
@@ -119,7 +122,19 @@ impl Recovery {
             let push = &mut self.core.pushes[index];
             push.set(flag::CANCEL_ACCEPTED, false);
             push.set(flag::COMPLETE_DONE, true);
+            self.leave(push_id, index);
         }
+    }
+
+    /// The journal shows the push as finished: only its key stays. So the slab needs room for the unfinished alone.
+    fn leave(&mut self, push_id: u64, index: PushIndex) {
+        let push = self.core.pushes[index];
+        if push.has(flag::ALERT) {
+            self.core.alerts.leave(index);
+        }
+        self.core.keys.retire(push.key, push_id, push.ended_ms);
+        self.core.pushes.remove(index);
+        self.live.remove(&push_id);
     }
 
     /// Packed positions of the Accepted records of every push in the slab: the journal has to keep them until each
@@ -147,6 +162,12 @@ impl Recovery {
         }
         Ok(self.core)
     }
+}
+
+/// Whether a notification is still due for an ended push.
+fn push_is_owed(push: &Push) -> bool {
+    let complete = push.has(flag::WANTS_NOTIFICATION) && push.state != State::Cancelled;
+    complete || push.has(flag::CANCEL_ACCEPTED)
 }
 
 impl Core {
