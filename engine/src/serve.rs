@@ -186,6 +186,7 @@ fn open_shard(
     let pushes_max = (config.pushes_max / shards).max(1);
     let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards);
     journal.segment_octets = config.segment_octets as u32;
+    journal.without_syncs = config.durability == ConfiguredDurability::Process;
     let shard_config = ShardConfig {
         number,
         shards: config.shards,

@@ -51,12 +51,16 @@ pub(super) struct Connection {
     skip_octets: usize,
     continue_sent: bool,
     ends_after_answers: bool,
+    /// The peer has sent its last octet; what it asked is still answered.
+    peer_done: bool,
     /// Parsing stopped at a bound, not for want of octets.
     blocked: bool,
     half_since_ms: u64,
     last_octet_ms: u64,
     /// Stands in the shard's list of connections that wait for the durable mark.
     pub(super) listed: bool,
+    /// Stands in the shard's list of connections to look at in this turn.
+    pub(super) touched: bool,
 }
 
 impl Connection {
@@ -71,10 +75,12 @@ impl Connection {
             skip_octets: 0,
             continue_sent: false,
             ends_after_answers: false,
+            peer_done: false,
             blocked: false,
             half_since_ms: 0,
             last_octet_ms: now_ms,
             listed: false,
+            touched: false,
         }
     }
 
@@ -90,7 +96,12 @@ impl Connection {
             self.parse_input(desk)
         };
         self.note_half(consumed > 0, now_ms);
-        self.input.len() <= INPUT_PENDING_OCTETS_MAX
+        self.may_read()
+    }
+
+    /// Whether more octets may be received now.
+    pub(super) fn may_read(&self) -> bool {
+        self.input.len() <= INPUT_PENDING_OCTETS_MAX && !self.ends_after_answers && !self.peer_done
     }
 
     /// Goes on with input that waited for answers to leave; whether reading may go on.
@@ -99,7 +110,7 @@ impl Connection {
             let consumed = self.parse_input(desk);
             self.note_half(consumed > 0, now_ms);
         }
-        self.input.len() <= INPUT_PENDING_OCTETS_MAX
+        self.may_read()
     }
 
     /// Fills the place of an answer that another shard gave.
@@ -143,17 +154,18 @@ impl Connection {
 
     /// Whether the connection has nothing more to say and is to be closed.
     pub(super) fn is_over(&self) -> bool {
-        self.ends_after_answers && self.answers.is_empty() && self.stream.unsent() == 0
+        let ends = self.ends_after_answers || self.peer_done && !self.blocked;
+        ends && self.answers.is_empty() && self.stream.unsent() == 0
     }
 
-    /// The peer sends no more: what was asked is still answered.
+    /// The engine takes no further request on this connection: what was asked is still answered.
     pub(super) fn end_after_answers(&mut self) {
         self.ends_after_answers = true;
     }
 
-    /// Whether no further request will be read.
-    pub(super) fn ends(&self) -> bool {
-        self.ends_after_answers
+    /// The peer sends no more: what it asked, read or not yet read, is still answered.
+    pub(super) fn peer_is_done(&mut self) {
+        self.peer_done = true;
     }
 
     /// Whether no answer is outstanding or unsent.
@@ -255,7 +267,7 @@ impl Connection {
 
     /// Notes since when a request is half there. Progress starts the time anew: what is half now is another one.
     fn note_half(&mut self, progressed: bool, now_ms: u64) {
-        let half = !self.blocked && (!self.input.is_empty() || self.skip_octets > 0);
+        let half = !self.blocked && !self.peer_done && (!self.input.is_empty() || self.skip_octets > 0);
         if !half {
             self.half_since_ms = 0;
         } else if progressed || self.half_since_ms == 0 {

@@ -46,6 +46,7 @@ pub(super) struct ShardStatus {
     connections: AtomicU64,
     syncs: AtomicU64,
     wakes: AtomicU64,
+    ended: AtomicBool,
 }
 
 impl ShardStatus {
@@ -58,6 +59,7 @@ impl ShardStatus {
             connections: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
+            ended: AtomicBool::new(false),
         }
     }
 
@@ -68,6 +70,15 @@ impl ShardStatus {
 
     pub(super) fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
+    }
+
+    /// The shard has drained: it makes no more turns.
+    pub(super) fn note_ended(&self) {
+        self.ended.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended.load(Ordering::Relaxed)
     }
 
     pub(super) fn note_watchdog_wake(&self) {

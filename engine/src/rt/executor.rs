@@ -23,7 +23,7 @@ const PREEMPT_TIMER: Duration = Duration::from_millis(20);
 const EXECUTOR_IO_OCTETS: usize = 128 * 1024;
 const EXECUTOR_RING_DEPTH: usize = 64;
 /// How often a parked shard looks up of itself.
-const IDLE_TICK_MS: u64 = 10;
+const IDLE_TICK: Duration = Duration::from_millis(10);
 /// A shard without a turn for so long is woken from outside.
 const STALL: Duration = Duration::from_millis(100);
 /// Looks of the watchdog at a standing shard after which the process ends.
@@ -49,16 +49,14 @@ pub(super) fn start(
 async fn run(mut turn: ShardTurn) {
     // SAFETY: the descriptor is a duplicate that only this file object owns.
     let event = unsafe { glommio::io::BufferedFile::from_raw_fd(libc::dup(turn.event_descriptor())) };
-    let due_ms = Rc::new(Cell::new(IDLE_TICK_MS));
     let parked = Rc::new(Cell::new(false));
-    let ticker = glommio::spawn_local(tick(Rc::clone(&due_ms), Rc::clone(&parked), turn.waker()));
+    let ticker = glommio::spawn_local(tick(Rc::clone(&parked), turn.waker()));
     turn.unpark();
     while !turn.is_stopped() {
         if turn.turn() {
             glommio::yield_if_needed().await;
             continue;
         }
-        due_ms.set(turn.idle_ms(IDLE_TICK_MS));
         if turn.prepare_to_park() {
             parked.set(true);
             // A failed read only means that the shard looks for work at once.
@@ -67,13 +65,14 @@ async fn run(mut turn: ShardTurn) {
             turn.unpark();
         }
     }
+    turn.end();
     ticker.cancel().await;
 }
 
-/// Wakes the parked shard when something is due.
-async fn tick(due_ms: Rc<Cell<u64>>, parked: Rc<Cell<bool>>, waker: crate::rt::ring::Waker) {
+/// Has the parked shard look up now and then, and the executor never park for longer.
+async fn tick(parked: Rc<Cell<bool>>, waker: crate::rt::ring::Waker) {
     loop {
-        glommio::timer::sleep(Duration::from_millis(due_ms.get())).await;
+        glommio::timer::sleep(IDLE_TICK).await;
         if parked.get() {
             waker.wake();
         }
@@ -87,7 +86,7 @@ pub(super) fn watch(ports: &[Arc<ShardPort>], stop: &AtomicBool) {
         std::thread::park_timeout(STALL);
         for (shard, (port, (turns, looks))) in ports.iter().zip(&mut seen).enumerate() {
             let now = port.status.turns();
-            if now != *turns || now == 0 {
+            if now != *turns || now == 0 || port.status.has_ended() {
                 (*turns, *looks) = (now, 0);
                 continue;
             }

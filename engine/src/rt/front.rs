@@ -4,7 +4,9 @@ use crate::gateway::registration::Credential;
 use crate::push::code::Code;
 use crate::push::response::Answer;
 use crate::rt::connection::{Connection, Desk, Gate};
+use crate::rt::limits::PARCELS_PER_TURN_MAX;
 use crate::rt::mesh::{self, Mesh, Parcel};
+use crate::rt::now::Now;
 use crate::rt::ring::{Completion, Ring};
 use crate::rt::slots::Slots;
 use crate::rt::stream::{INBOUND, Stream};
@@ -19,6 +21,8 @@ struct Gathering {
     answer_number: u64,
     remaining: u32,
     withdrawn: u32,
+    /// A shard could not be asked or refused: the client must ask again.
+    failed: Option<Code>,
     answer: Answer,
 }
 
@@ -46,6 +50,7 @@ pub(super) struct Front {
     /// Connections with answers or output to look at in this turn.
     touched: Vec<u32>,
     sweep_at: usize,
+    flushed_durable: u64,
     pub(super) connections_refused: u64,
 }
 
@@ -57,7 +62,7 @@ struct ShardDesk<'a> {
     gated: &'a mut VecDeque<(u64, Gated)>,
     connection: u32,
     generation: u32,
-    now_ms: u64,
+    now: Now,
 }
 
 impl Front {
@@ -70,6 +75,7 @@ impl Front {
             waiting: Vec::with_capacity(1024),
             touched: Vec::with_capacity(1024),
             sweep_at: 0,
+            flushed_durable: 0,
             connections_refused: 0,
         }
     }
@@ -86,9 +92,10 @@ impl Front {
     }
 
     /// Takes an accepted socket.
-    pub(super) fn accepted(&mut self, socket: OwnedFd, ring: &mut Ring, now_ms: u64) {
-        let make =
-            |index, generation| Connection::new(Stream::new(socket, index, generation, INBOUND), now_ms);
+    pub(super) fn accepted(&mut self, socket: OwnedFd, ring: &mut Ring, now: Now) {
+        let make = |index, generation| {
+            Connection::new(Stream::new(socket, index, generation, INBOUND), now.steady_ms)
+        };
         match self.connections.insert(make) {
             Some(index) => {
                 if let Some(connection) = self.connections.get_mut(index) {
@@ -107,7 +114,7 @@ impl Front {
         ring: &mut Ring,
         shard: &mut Shard,
         mesh: &mut Mesh,
-        now_ms: u64,
+        now: Now,
     ) {
         let index = completion.token.index;
         let connection = self.connections.of_generation(index, completion.token.generation);
@@ -118,7 +125,7 @@ impl Front {
         if !completion.more {
             connection.stream.receive_ended();
         }
-        let mut keep_reading = true;
+        let keep_reading;
         match (completion.result, completion.buffer) {
             (octets @ 1.., Some(buffer)) => {
                 let mut desk = ShardDesk {
@@ -128,16 +135,18 @@ impl Front {
                     gated: &mut self.gated,
                     connection: index,
                     generation: completion.token.generation,
-                    now_ms,
+                    now,
                 };
                 let octets = ring.received(buffer, octets as usize);
-                keep_reading = connection.take_octets(octets, &mut desk, now_ms);
+                keep_reading = connection.take_octets(octets, &mut desk, now.steady_ms);
             }
             (0, _) => {
-                connection.end_after_answers();
+                connection.peer_is_done();
                 keep_reading = false;
             }
-            (error, _) if error == -libc::ENOBUFS || error == -libc::ECANCELED => {}
+            (error, _) if error == -libc::ENOBUFS || error == -libc::ECANCELED => {
+                keep_reading = connection.may_read();
+            }
             _ => {
                 connection.stream.close();
                 keep_reading = false;
@@ -151,7 +160,16 @@ impl Front {
         } else if !completion.more {
             connection.stream.receive(ring);
         }
-        self.touched.push(index);
+        self.touch(index);
+    }
+
+    /// Has the connection looked at when the turn flushes, once.
+    fn touch(&mut self, index: u32) {
+        if let Some(connection) = self.connections.get_mut(index)
+            && !std::mem::replace(&mut connection.touched, true)
+        {
+            self.touched.push(index);
+        }
     }
 
     /// A send completed.
@@ -161,16 +179,17 @@ impl Front {
             if !connection.stream.send_ended(completion.result) {
                 connection.stream.close();
             }
-            self.touched.push(index);
+            self.touch(index);
         }
     }
 
     /// Requests that peers sent to this shard, and answers to those it sent.
-    pub(super) fn take_parcels(&mut self, shard: &mut Shard, mesh: &mut Mesh, now_ms: u64) -> bool {
+    pub(super) fn take_parcels(&mut self, shard: &mut Shard, mesh: &mut Mesh, now: Now) -> bool {
         let mut busy = false;
-        while let Some(mut parcel) = mesh.next_request() {
+        for _ in 0..PARCELS_PER_TURN_MAX {
+            let Some(mut parcel) = mesh.next_request() else { break };
             busy = true;
-            match shard.handle_request(&parcel.body, Origin::Peer, now_ms) {
+            match shard.handle_request(&parcel.body, Origin::Peer, now.wall_ms) {
                 Reply::Now(answer) => {
                     parcel.answer = Some(answer);
                     mesh.send_answer(parcel);
@@ -207,7 +226,7 @@ impl Front {
     fn fill(&mut self, index: u32, generation: u32, number: u64, answer: Answer) {
         if let Some(connection) = self.connections.of_generation(index, generation) {
             connection.fill(number, answer);
-            self.touched.push(index);
+            self.touch(index);
         }
     }
 
@@ -217,15 +236,17 @@ impl Front {
         gathering.remaining -= 1;
         gathering.withdrawn += withdrawn;
         if answer.code != Code::ACCEPTED && answer.code != Code::PUSH_NOT_FOUND {
-            gathering.answer.code = answer.code;
+            gathering.failed = Some(answer.code);
         }
         if gathering.remaining > 0 {
             return;
         }
         if let Some(mut done) = self.gatherings.remove(index) {
-            if done.withdrawn > 0 {
-                done.answer.code = Code::ACCEPTED;
-            }
+            done.answer.code = match done.failed {
+                Some(code) => code,
+                None if done.withdrawn > 0 => Code::ACCEPTED,
+                None => Code::PUSH_NOT_FOUND,
+            };
             self.fill(done.connection, done.generation, done.answer_number, done.answer);
         }
     }
@@ -237,7 +258,7 @@ impl Front {
         shard: &mut Shard,
         mesh: &mut Mesh,
         date: &[u8; 29],
-        now_ms: u64,
+        now: Now,
     ) -> bool {
         let durable = shard.durable();
         while let Some((sequence, _)) = self.gated.front()
@@ -253,18 +274,21 @@ impl Front {
                 None => break,
             }
         }
-        let mut waiting = std::mem::take(&mut self.waiting);
-        for index in waiting.drain(..) {
-            if let Some(connection) = self.connections.get_mut(index) {
-                connection.listed = false;
-                self.touched.push(index);
+        if durable > self.flushed_durable {
+            self.flushed_durable = durable;
+            let mut waiting = std::mem::take(&mut self.waiting);
+            for index in waiting.drain(..) {
+                if let Some(connection) = self.connections.get_mut(index) {
+                    connection.listed = false;
+                    self.touch(index);
+                }
             }
+            self.waiting = waiting;
         }
-        self.waiting = waiting;
         let mut touched = std::mem::take(&mut self.touched);
         let busy = !touched.is_empty();
         for index in touched.drain(..) {
-            self.flush_connection(index, durable, ring, shard, mesh, date, now_ms);
+            self.flush_connection(index, durable, ring, shard, mesh, date, now);
         }
         // Requests that were resumed may have touched again.
         std::mem::swap(&mut self.touched, &mut touched);
@@ -281,16 +305,19 @@ impl Front {
         shard: &mut Shard,
         mesh: &mut Mesh,
         date: &[u8; 29],
-        now_ms: u64,
+        now: Now,
     ) {
         let Some(connection) = self.connections.get_mut(index) else { return };
+        connection.touched = false;
         connection.write_answers(durable, date);
         let generation = connection.stream.generation();
         let (gatherings, gated) = (&mut self.gatherings, &mut self.gated);
-        let mut desk = ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now_ms };
-        if connection.resume(&mut desk, now_ms) && !connection.ends() {
+        let mut desk = ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now };
+        if connection.resume(&mut desk, now.steady_ms) {
             connection.stream.receive(ring);
         }
+        // What was resumed may have been answered at once, and nothing else would send it.
+        connection.write_answers(durable, date);
         connection.stream.flush(ring);
         if connection.is_over() {
             connection.stream.close();
@@ -306,19 +333,19 @@ impl Front {
     }
 
     /// Looks at some connections for peers that are too slow.
-    pub(super) fn sweep(&mut self, now_ms: u64, budget: usize) {
+    pub(super) fn sweep(&mut self, now: Now, budget: usize) {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         let limits = self.limits;
         for index in indices {
             let Some(connection) = self.connections.get_mut(index) else { continue };
-            if connection.is_overdue(now_ms, limits.request_timeout_ms, limits.idle_timeout_ms) {
+            if connection.is_overdue(now.steady_ms, limits.request_timeout_ms, limits.idle_timeout_ms) {
                 if connection.stream.unsent() > 0 {
                     connection.stream.close();
                 } else {
                     connection.write_request_timeout();
                 }
-                self.touched.push(index);
+                self.touch(index);
             }
         }
     }
@@ -339,7 +366,7 @@ impl Front {
         for index in self.connections.indices() {
             if let Some(connection) = self.connections.get_mut(index) {
                 connection.end_after_answers();
-                self.touched.push(index);
+                self.touch(index);
             }
         }
     }
@@ -354,7 +381,7 @@ impl Desk for ShardDesk<'_> {
         number: u64,
     ) -> (Answer, Gate) {
         let origin = Origin::Client { authorization, credential };
-        match self.shard.handle_request(body, origin, self.now_ms) {
+        match self.shard.handle_request(body, origin, self.now.wall_ms) {
             Reply::Now(answer) => (answer, Gate::Open),
             Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence)),
             Reply::Owner(owner) => {
@@ -362,7 +389,7 @@ impl Desk for ShardDesk<'_> {
                 if self.mesh.send_request(owner, origin, body) {
                     return (PLACEHOLDER, Gate::Elsewhere);
                 }
-                (self.shard.refuse_for_overload(body, self.now_ms), Gate::Open)
+                (self.shard.refuse_for_overload(body, self.now.wall_ms), Gate::Open)
             }
             Reply::EveryShard { answer, withdrawn, sequence } => {
                 self.gather_from_all(body, number, answer, withdrawn, sequence)
@@ -400,10 +427,11 @@ impl ShardDesk<'_> {
             answer_number: number,
             remaining: 1,
             withdrawn,
+            failed: None,
             answer,
         });
         let Some(gathering) = gathering else {
-            return (self.shard.refuse_for_overload(body, self.now_ms), Gate::Open);
+            return (self.shard.refuse_for_overload(body, self.now.wall_ms), Gate::Open);
         };
         for peer in (0..self.mesh.shards()).filter(|&peer| peer != self.shard.number()) {
             let origin = self.origin(number, Some(gathering));
@@ -413,8 +441,7 @@ impl ShardDesk<'_> {
                     gathering.remaining += 1;
                 } else {
                     // The client asks again; what was withdrawn stays withdrawn.
-                    gathering.answer.code = Code::OVERLOAD;
-                    gathering.withdrawn = 0;
+                    gathering.failed = Some(Code::OVERLOAD);
                 }
             }
         }

@@ -16,6 +16,16 @@ pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
 pub(super) const OUTPUT_PENDING_OCTETS_MAX: usize = 1024 * 1024;
 /// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.
 pub(super) const ATTEMPTS_PER_TURN_MAX: usize = 512;
+/// Octets of requests taken in one turn; the rest stays for the next one.
+pub(super) const RECEIVED_PER_TURN_OCTETS_MAX: usize = 1024 * 1024;
+/// Requests of other shards taken in one turn.
+pub(super) const PARCELS_PER_TURN_MAX: usize = 2048;
+/// Task-work items that one `enter` of this kernel runs; after as many completions there may be more.
+pub(super) const COMPLETIONS_PER_ENTER: usize = 20;
+/// Completions gathered in one turn before they are served.
+pub(super) const COMPLETIONS_PER_TURN_MAX: usize = 256;
+/// Pause of accepting after the process ran out of descriptors.
+pub(super) const ACCEPT_PAUSE_MS: u64 = 100;
 /// Timers expired in one turn.
 pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
 /// Parcels that may be under way from one shard to one other.

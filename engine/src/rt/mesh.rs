@@ -10,6 +10,7 @@ use crate::rt::limits::PARCELS_PER_PEER_MAX;
 use crate::rt::ring::Waker;
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Whose request it is: which answer of which connection of which shard.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -43,6 +44,8 @@ struct Lane {
 pub(super) struct Lanes {
     lanes: Vec<Lane>,
     shards: usize,
+    /// Which shards owe nobody anything while the engine drains.
+    quiet: Vec<AtomicBool>,
 }
 
 impl Lanes {
@@ -51,7 +54,11 @@ impl Lanes {
             requests: ArrayQueue::new(PARCELS_PER_PEER_MAX),
             answers: ArrayQueue::new(PARCELS_PER_PEER_MAX),
         };
-        Arc::new(Self { lanes: (0..shards * shards).map(|_| lane()).collect(), shards })
+        Arc::new(Self {
+            lanes: (0..shards * shards).map(|_| lane()).collect(),
+            shards,
+            quiet: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+        })
     }
 
     fn lane(&self, from: usize, to: usize) -> &Lane {
@@ -124,6 +131,12 @@ impl Mesh {
     /// Takes a box back for the next request to `peer`.
     pub(super) fn keep(&mut self, peer: usize, parcel: Box<Parcel>) {
         self.free[peer].push(parcel);
+    }
+
+    /// Says whether this shard owes nobody anything; returns whether that is so of every shard.
+    pub(super) fn all_quiet(&self, quiet: bool) -> bool {
+        self.lanes.quiet[self.shard].store(quiet, Ordering::SeqCst);
+        self.lanes.quiet.iter().all(|quiet| quiet.load(Ordering::SeqCst))
     }
 
     /// Whether anything waits for this shard.

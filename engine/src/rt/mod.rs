@@ -11,6 +11,7 @@ mod front;
 mod limits;
 mod mesh;
 pub mod notifier;
+mod now;
 mod ring;
 mod slots;
 mod stream;

@@ -12,6 +12,7 @@ use crate::rt::limits::{
     ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS,
     RESPONSE_OCTETS_MAX,
 };
+use crate::rt::now::Now;
 use crate::rt::ring::{Completion, Purpose, Ring};
 use crate::rt::slots::Slots;
 use crate::rt::stream::{OUTBOUND, Stream};
@@ -36,6 +37,16 @@ pub struct EndpointPlan {
 }
 
 impl EndpointPlan {
+    /// Whether both name the same addresses, in whatever order the name service gave them.
+    fn has_addresses_of(&self, other: &Self) -> bool {
+        let sorted = |plan: &Self| {
+            let mut addresses = plan.addresses.clone();
+            addresses.sort_unstable();
+            addresses
+        };
+        sorted(self) == sorted(other)
+    }
+
     /// The plan of a registration; `None` without a URL.
     pub fn of(registration: &Registration, addresses: Vec<SocketAddr>) -> Option<Self> {
         Some(Self {
@@ -55,6 +66,8 @@ struct Endpoint {
     resting_until_ms: u64,
     failures: u32,
     next_address: usize,
+    /// The server closes after every response: one request a connection.
+    closes: bool,
 }
 
 struct Outgoing {
@@ -68,6 +81,8 @@ struct Outgoing {
     input: Vec<u8>,
     /// The peer announced that it closes: nothing more is sent on it.
     last: bool,
+    /// Whether the peer has answered anything.
+    answered: bool,
 }
 
 struct RawAddress {
@@ -94,16 +109,18 @@ impl Notifier {
     }
 
     /// Takes the endpoints in force; what waits for one that goes away fails and is resent by the schedule.
-    pub(super) fn set_plans(&mut self, plans: &[EndpointPlan], shard: &mut Shard, now_ms: u64) {
+    pub(super) fn set_plans(&mut self, plans: &[EndpointPlan], shard: &mut Shard, now: Now) {
         let mut old = std::mem::take(&mut self.endpoints);
         for plan in plans {
             let key = plan.xpid.value();
             let endpoint = match old.remove(&key) {
                 Some(known) => {
-                    if known.plan.url != plan.url || known.plan.addresses != plan.addresses {
+                    let moved = known.plan.url != plan.url || !known.plan.has_addresses_of(plan);
+                    let connections = if moved { Vec::new() } else { known.connections.clone() };
+                    if moved {
                         self.retire(&known.connections);
                     }
-                    Endpoint { plan: plan.clone(), resting_until_ms: 0, ..known }
+                    Endpoint { plan: plan.clone(), resting_until_ms: 0, closes: false, connections, ..known }
                 }
                 None => Endpoint {
                     plan: plan.clone(),
@@ -112,6 +129,7 @@ impl Notifier {
                     resting_until_ms: 0,
                     failures: 0,
                     next_address: 0,
+                    closes: false,
                 },
             };
             self.endpoints.insert(key, endpoint);
@@ -120,7 +138,7 @@ impl Notifier {
         for endpoint in old.into_values() {
             self.retire(&endpoint.connections);
             for order in endpoint.queue {
-                shard.settle_notification(order, FAILED, now_ms);
+                shard.settle_notification(order, FAILED, now.wall_ms);
             }
         }
     }
@@ -136,7 +154,7 @@ impl Notifier {
     }
 
     /// Takes the shard's orders and puts as many on the wire as the endpoints' connections carry.
-    pub(super) fn send_orders(&mut self, shard: &mut Shard, ring: &mut Ring, now_ms: u64) -> bool {
+    pub(super) fn send_orders(&mut self, shard: &mut Shard, ring: &mut Ring, now: Now) -> bool {
         let mut busy = false;
         while let Some(order) = shard.take_notification() {
             busy = true;
@@ -148,21 +166,21 @@ impl Notifier {
                     }
                     endpoint.queue.push_back(order);
                 }
-                None => shard.settle_notification(order, FAILED, now_ms),
+                None => shard.settle_notification(order, FAILED, now.wall_ms),
             }
         }
         let mut ready = std::mem::take(&mut self.ready);
         for key in ready.drain(..) {
-            self.serve(key, shard, ring, now_ms);
+            self.serve(key, shard, ring, now);
         }
         ready.append(&mut self.ready);
         self.ready = ready;
         busy
     }
 
-    fn serve(&mut self, key: u64, shard: &mut Shard, ring: &mut Ring, now_ms: u64) {
+    fn serve(&mut self, key: u64, shard: &mut Shard, ring: &mut Ring, now: Now) {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return };
-        let depth = usize::from(endpoint.plan.depth);
+        let depth = if endpoint.closes { 1 } else { usize::from(endpoint.plan.depth) };
         let mut at = 0;
         while !endpoint.queue.is_empty() && at < endpoint.connections.len() {
             let index = endpoint.connections[at];
@@ -175,7 +193,7 @@ impl Notifier {
                 && let Some(order) = endpoint.queue.pop_front()
             {
                 shard.write_notification(order, &endpoint.plan.url, &mut outgoing.stream.output);
-                outgoing.under_way.push_back((order, now_ms + NOTIFICATION_TIMEOUT_MS));
+                outgoing.under_way.push_back((order, now.steady_ms + NOTIFICATION_TIMEOUT_MS));
             }
             outgoing.stream.flush(ring);
         }
@@ -184,26 +202,27 @@ impl Notifier {
             let wanted =
                 endpoint.queue.len().div_ceil(depth).min(connections_max - endpoint.connections.len());
             for _ in 0..wanted {
-                if !self.open(key, ring, now_ms) {
+                if !self.open(key, ring, now) {
                     break;
                 }
             }
         }
     }
 
-    fn open(&mut self, key: u64, ring: &mut Ring, now_ms: u64) -> bool {
+    fn open(&mut self, key: u64, ring: &mut Ring, now: Now) -> bool {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
-        if now_ms < endpoint.resting_until_ms {
+        if now.steady_ms < endpoint.resting_until_ms {
             return false;
         }
         let addresses = &endpoint.plan.addresses;
         if addresses.is_empty() {
-            endpoint.rest(now_ms);
+            endpoint.rest(now);
             return false;
         }
         let address = addresses[endpoint.next_address % addresses.len()];
+        endpoint.next_address = endpoint.next_address.wrapping_add(1);
         let Some(socket) = new_socket(&address) else {
-            endpoint.rest(now_ms);
+            endpoint.rest(now);
             return false;
         };
         let raw = Box::new(raw_address(&address));
@@ -211,14 +230,15 @@ impl Notifier {
             stream: Stream::new(socket, index, generation, OUTBOUND),
             endpoint: key,
             connected: false,
-            opened_ms: now_ms,
+            opened_ms: now.steady_ms,
             address: raw,
             under_way: VecDeque::new(),
             input: Vec::new(),
             last: false,
+            answered: false,
         });
         let Some(index) = index else {
-            endpoint.rest(now_ms);
+            endpoint.rest(now);
             return false;
         };
         endpoint.connections.push(index);
@@ -241,7 +261,7 @@ impl Notifier {
         completion: &Completion,
         ring: &mut Ring,
         shard: &mut Shard,
-        now_ms: u64,
+        now: Now,
     ) {
         let index = completion.token.index;
         let outgoing = self.outgoing.of_generation(index, completion.token.generation);
@@ -258,7 +278,7 @@ impl Notifier {
                 }
                 alive
             }
-            _ => outgoing.receive_ended(completion, ring, shard, now_ms),
+            _ => outgoing.receive_ended(completion, ring, shard, now),
         };
         let key = outgoing.endpoint;
         if alive
@@ -272,27 +292,36 @@ impl Notifier {
             }
         }
         if !alive {
-            self.give_up(index, shard, now_ms);
+            self.give_up(index, shard, now);
         }
         self.remove_if_quiet(index);
     }
 
     /// The connection is no good: what was under way on it goes back to the message center.
-    fn give_up(&mut self, index: u32, shard: &mut Shard, now_ms: u64) {
+    fn give_up(&mut self, index: u32, shard: &mut Shard, now: Now) {
         let Some(outgoing) = self.outgoing.get_mut(index) else { return };
+        if outgoing.stream.is_closing() {
+            return;
+        }
         let key = outgoing.endpoint;
-        let orderly = outgoing.last && outgoing.under_way.is_empty();
-        let was_connected = outgoing.connected;
+        let (closes, answered) = (outgoing.last && outgoing.answered, outgoing.answered);
         outgoing.stream.close();
-        let lost = std::mem::take(&mut outgoing.under_way);
-        for (order, _) in lost {
-            shard.settle_notification(order, FAILED, now_ms);
+        let mut unanswered = std::mem::take(&mut outgoing.under_way);
+        let endpoint = self.endpoints.get_mut(&key);
+        if closes && let Some(endpoint) = endpoint {
+            // The server said that it takes no more on this connection: what was behind was never its to answer.
+            endpoint.closes = true;
+            while let Some((order, _)) = unanswered.pop_back() {
+                endpoint.queue.push_front(order);
+            }
+        }
+        for (order, _) in unanswered {
+            shard.settle_notification(order, FAILED, now.wall_ms);
         }
         if let Some(endpoint) = self.endpoints.get_mut(&key) {
             endpoint.connections.retain(|&other| other != index);
-            if !orderly && !was_connected {
-                endpoint.next_address = endpoint.next_address.wrapping_add(1);
-                endpoint.rest(now_ms);
+            if !answered {
+                endpoint.rest(now);
             }
             if !endpoint.queue.is_empty() {
                 self.ready.push(key);
@@ -309,19 +338,20 @@ impl Notifier {
     }
 
     /// Looks at some connections for answers that are overdue, and at endpoints whose rest is over.
-    pub(super) fn sweep(&mut self, shard: &mut Shard, now_ms: u64, budget: usize) {
+    pub(super) fn sweep(&mut self, shard: &mut Shard, now: Now, budget: usize) {
         let (indices, next) = self.outgoing.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         for index in indices {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
-            let overdue = outgoing.under_way.front().is_some_and(|&(_, deadline_ms)| now_ms >= deadline_ms);
-            let stuck = !outgoing.connected && now_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            let overdue =
+                outgoing.under_way.front().is_some_and(|&(_, deadline_ms)| now.steady_ms >= deadline_ms);
+            let stuck = !outgoing.connected && now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
             if (overdue || stuck) && !outgoing.stream.is_closing() {
-                self.give_up(index, shard, now_ms);
+                self.give_up(index, shard, now);
             }
         }
         for (&key, endpoint) in &self.endpoints {
-            if !endpoint.queue.is_empty() && now_ms >= endpoint.resting_until_ms {
+            if !endpoint.queue.is_empty() && now.steady_ms >= endpoint.resting_until_ms {
                 self.ready.push(key);
             }
         }
@@ -331,6 +361,9 @@ impl Notifier {
         for &index in connections {
             if let Some(outgoing) = self.outgoing.get_mut(index) {
                 outgoing.last = true;
+                if outgoing.under_way.is_empty() {
+                    outgoing.stream.close();
+                }
             }
         }
     }
@@ -340,10 +373,10 @@ const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seco
 
 impl Endpoint {
     /// Pauses connecting: 250 ms, doubling.
-    fn rest(&mut self, now_ms: u64) {
+    fn rest(&mut self, now: Now) {
         let pause_ms = 250u64 << self.failures.min(6);
         self.failures = self.failures.saturating_add(1);
-        self.resting_until_ms = now_ms + pause_ms.min(ENDPOINT_PAUSE_MS_MAX);
+        self.resting_until_ms = now.steady_ms + pause_ms.min(ENDPOINT_PAUSE_MS_MAX);
     }
 }
 
@@ -363,7 +396,7 @@ impl Outgoing {
         completion: &Completion,
         ring: &mut Ring,
         shard: &mut Shard,
-        now_ms: u64,
+        now: Now,
     ) -> bool {
         if !completion.more {
             self.stream.receive_ended();
@@ -371,10 +404,10 @@ impl Outgoing {
         let alive = match (completion.result, completion.buffer) {
             (octets @ 1.., Some(buffer)) => {
                 let octets = ring.received(buffer, octets as usize);
-                self.take_octets(octets, shard, now_ms)
+                self.take_octets(octets, shard, now)
             }
             (0, _) => {
-                self.take_end_of_stream(shard, now_ms);
+                self.take_end_of_stream(shard, now);
                 false
             }
             (error, _) => error == -libc::ENOBUFS,
@@ -388,14 +421,14 @@ impl Outgoing {
         alive
     }
 
-    fn take_octets(&mut self, octets: &[u8], shard: &mut Shard, now_ms: u64) -> bool {
+    fn take_octets(&mut self, octets: &[u8], shard: &mut Shard, now: Now) -> bool {
         if self.input.is_empty() {
-            let Some(consumed) = self.take_responses(octets, false, shard, now_ms) else { return false };
+            let Some(consumed) = self.take_responses(octets, false, shard, now) else { return false };
             self.input.extend_from_slice(&octets[consumed..]);
         } else {
             self.input.extend_from_slice(octets);
             let input = std::mem::take(&mut self.input);
-            let consumed = self.take_responses(&input, false, shard, now_ms);
+            let consumed = self.take_responses(&input, false, shard, now);
             self.input = input;
             let Some(consumed) = consumed else { return false };
             self.input.drain(..consumed);
@@ -404,21 +437,15 @@ impl Outgoing {
         self.input.len() <= RESPONSE_OCTETS_MAX && !(self.last && self.under_way.is_empty())
     }
 
-    fn take_end_of_stream(&mut self, shard: &mut Shard, now_ms: u64) {
+    fn take_end_of_stream(&mut self, shard: &mut Shard, now: Now) {
         let input = std::mem::take(&mut self.input);
         if !input.is_empty() {
-            let _ = self.take_responses(&input, true, shard, now_ms);
+            let _ = self.take_responses(&input, true, shard, now);
         }
     }
 
     /// Reads whole responses; returns the octets done with, or `None` when the peer speaks something else.
-    fn take_responses(
-        &mut self,
-        octets: &[u8],
-        at_end: bool,
-        shard: &mut Shard,
-        now_ms: u64,
-    ) -> Option<usize> {
+    fn take_responses(&mut self, octets: &[u8], at_end: bool, shard: &mut Shard, now: Now) -> Option<usize> {
         let mut at = 0;
         while at < octets.len() {
             match read_response(&octets[at..], at_end) {
@@ -426,13 +453,14 @@ impl Outgoing {
                 ResponseOutcome::Malformed => return None,
                 ResponseOutcome::Complete(response) => {
                     let (order, _) = self.under_way.pop_front()?;
+                    self.answered = true;
                     let acknowledged = (200..300).contains(&response.status) && says_done(&response.body);
                     let result = if acknowledged {
                         NotificationResult::Acknowledged
                     } else {
                         NotificationResult::Failed { retry_after_seconds: response.retry_after_seconds }
                     };
-                    shard.settle_notification(order, result, now_ms);
+                    shard.settle_notification(order, result, now.wall_ms);
                     self.last |= !response.keep_alive;
                     at += response.octets;
                 }

@@ -6,7 +6,10 @@
 //!
 //! Invariant: a received buffer belongs to the caller from [`Completion`] until [`Ring::recycle`].
 
-use crate::rt::limits::{RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS, RING_COMPLETIONS, RING_ENTRIES};
+use crate::rt::limits::{
+    COMPLETIONS_PER_ENTER, COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS,
+    RING_COMPLETIONS, RING_ENTRIES,
+};
 use io_uring::types::BufRingEntry;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::collections::VecDeque;
@@ -28,6 +31,7 @@ pub(super) enum Purpose {
     NotifierSend,
     Sync,
     BillingSync,
+    Timer,
     Cancel,
 }
 
@@ -61,7 +65,8 @@ impl Token {
             6 => Purpose::NotifierSend,
             7 => Purpose::Sync,
             8 => Purpose::BillingSync,
-            9 => Purpose::Cancel,
+            9 => Purpose::Timer,
+            10 => Purpose::Cancel,
             _ => return None,
         };
         Some(Self {
@@ -120,6 +125,9 @@ pub(super) struct Ring {
     buffer_ring: *mut BufRingEntry,
     buffer_tail: u16,
     event: std::sync::Arc<OwnedFd>,
+    /// Boxed: the kernel reads it when it takes a timer's entry.
+    timer: Box<types::Timespec>,
+    timer_due_ns: Option<u64>,
 }
 
 impl Ring {
@@ -150,6 +158,8 @@ impl Ring {
             buffer_ring: std::ptr::null_mut(),
             buffer_tail: 0,
             event,
+            timer: Box::default(),
+            timer_due_ns: None,
         };
         ring.register_buffers()?;
         Ok(ring)
@@ -284,12 +294,29 @@ impl Ring {
         self.queue(entry.user_data(done.pack()));
     }
 
-    /// Submits what is queued and collects what has completed; never waits. One system call.
+    /// Has a completion with [`Purpose::Timer`] come at `due_ns` of the monotonic clock, or before.
+    pub(super) fn wake_at(&mut self, due_ns: u64, now_ns: u64) {
+        if self.timer_due_ns.is_some_and(|armed_ns| armed_ns <= due_ns && armed_ns > now_ns) {
+            return;
+        }
+        self.timer_due_ns = Some(due_ns);
+        let after_ns = due_ns.saturating_sub(now_ns).max(1);
+        *self.timer = types::Timespec::from(std::time::Duration::from_nanos(after_ns));
+        let entry = opcode::Timeout::new(&raw const *self.timer).build();
+        self.queue(entry.user_data(Token::new(Purpose::Timer, 0, 0).pack()));
+        // The kernel copies the time when it takes the entry: it must do so before the time is set anew.
+        self.fill_from_backlog();
+        let _ = self.ring.submit();
+    }
+
+    /// Submits what is queued and collects what has completed; never waits. The kernel runs a bounded number of
+    /// completions for each call, so this calls again while there may be more.
     ///
     /// # Errors
     /// What the kernel answered, interruptions excepted.
-    pub(super) fn turn(&mut self, completions: &mut Vec<Completion>) -> io::Result<()> {
+    pub(super) fn turn(&mut self, completions: &mut VecDeque<Completion>) -> io::Result<()> {
         loop {
+            let before = completions.len();
             self.fill_from_backlog();
             let pending = self.ring.submission().len() as u32;
             const GET_EVENTS: u32 = 1;
@@ -301,7 +328,9 @@ impl Ring {
                 Err(error) => return Err(error),
             }
             completions.extend(self.ring.completion().filter_map(|entry| completion(&entry)));
-            if self.backlog.is_empty() {
+            let more = completions.len() - before >= COMPLETIONS_PER_ENTER
+                && completions.len() < COMPLETIONS_PER_TURN_MAX;
+            if self.backlog.is_empty() && !more {
                 return Ok(());
             }
         }

@@ -8,11 +8,15 @@ use crate::journal::Commit;
 use crate::push::code::Code;
 use crate::rt::control::{ShardMessage, ShardPort, ShardStatus};
 use crate::rt::front::{Front, FrontLimits};
-use crate::rt::limits::{ATTEMPTS_PER_TURN_MAX, TIMERS_PER_TURN_MAX};
+use crate::rt::limits::{
+    ACCEPT_PAUSE_MS, ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX,
+};
 use crate::rt::mesh::Mesh;
 use crate::rt::notifier::{EndpointPlan, Notifier};
+use crate::rt::now::Now;
 use crate::rt::ring::{Completion, Purpose, Ring, Token, Waker};
 use crate::shard::{Shard, TurnBudget};
+use std::collections::VecDeque;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
@@ -24,6 +28,8 @@ const BUDGET: TurnBudget = TurnBudget {
 /// Connections looked at for time-outs in one sweep.
 const SWEEP_CONNECTIONS: usize = 256;
 const SWEEP_INTERVAL_MS: u64 = 100;
+/// Longest wait for which the ring's timer is set.
+const TIMER_WAIT_MS_MAX: u64 = 100;
 
 /// How long a drain waits for what is under way.
 #[derive(Clone, Copy)]
@@ -51,7 +57,7 @@ pub(super) struct ShardTurn {
     port: Arc<ShardPort>,
     listener: Arc<std::net::TcpListener>,
     limits: TurnLimits,
-    completions: Vec<Completion>,
+    completions: VecDeque<Completion>,
     commit: Option<CommitUnderWay>,
     billing_sync: Option<(BillingSync, u32)>,
     commit_started_ns: u64,
@@ -61,6 +67,7 @@ pub(super) struct ShardTurn {
     swept_ms: u64,
     published_ms: u64,
     draining_since_ms: Option<u64>,
+    accept_again_ms: Option<u64>,
     stopped: bool,
 }
 
@@ -83,7 +90,7 @@ impl ShardTurn {
             port,
             listener,
             limits,
-            completions: Vec::with_capacity(8192),
+            completions: VecDeque::with_capacity(8192),
             commit: None,
             billing_sync: None,
             commit_started_ns: 0,
@@ -93,9 +100,10 @@ impl ShardTurn {
             swept_ms: 0,
             published_ms: 0,
             draining_since_ms: None,
+            accept_again_ms: None,
             stopped: false,
         };
-        turn.notifier.set_plans(endpoints, &mut turn.shard, clock::unix_ms());
+        turn.notifier.set_plans(endpoints, &mut turn.shard, Now::read());
         turn.ring.accept(turn.listener.as_raw_fd());
         turn
     }
@@ -113,43 +121,56 @@ impl ShardTurn {
         self.ring.waker()
     }
 
-    /// Milliseconds until something is due by itself; at most `most`.
-    pub(super) fn idle_ms(&self, most: u64) -> u64 {
-        if self.draining_since_ms.is_some() {
-            return 1;
+    /// Has the ring wake the shard when something is due by itself.
+    fn arm_timer(&mut self) {
+        let wall_ms = clock::unix_ms();
+        let due_ms = match self.draining_since_ms {
+            Some(_) => Some(wall_ms + 1),
+            None => self.shard.next_due_ms(),
+        };
+        let wait_ms = due_ms.map_or(u64::MAX, |due_ms| due_ms.saturating_sub(wall_ms).max(1));
+        // Beyond this the executor's ticker looks anyway.
+        if wait_ms < TIMER_WAIT_MS_MAX {
+            let now_ns = clock::monotonic_ns();
+            self.ring.wake_at(now_ns + wait_ms * 1_000_000, now_ns);
         }
-        self.shard.next_due_ms().map_or(most, |due_ms| due_ms.saturating_sub(clock::unix_ms()).clamp(1, most))
     }
 
     /// One turn; whether it found work.
     pub(super) fn turn(&mut self) -> bool {
         self.port.status.note_turn();
-        let now_ms = clock::unix_ms();
-        self.refresh_date(now_ms);
-        let mut busy = self.reap(now_ms);
-        busy |= self.take_messages(now_ms);
-        busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now_ms);
-        busy |= self.shard.turn(now_ms, &BUDGET);
-        busy |= self.notifier.send_orders(&mut self.shard, &mut self.ring, now_ms);
+        let now = Now::read();
+        self.refresh_date(now);
+        let mut busy = self.reap(now);
+        busy |= self.take_messages(now);
+        busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
+        if self.draining_since_ms.is_none() {
+            busy |= self.shard.turn(now.wall_ms, &BUDGET);
+            busy |= self.notifier.send_orders(&mut self.shard, &mut self.ring, now);
+        } else {
+            // What is under way ends; nothing new begins.
+            busy |= self.shard.turn(now.wall_ms, &TurnBudget { attempts: 0, ..BUDGET });
+        }
         busy |= self.start_commit();
         self.start_billing_sync();
-        if now_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
-            self.swept_ms = now_ms;
-            self.front.sweep(now_ms, SWEEP_CONNECTIONS);
-            self.notifier.sweep(&mut self.shard, now_ms, SWEEP_CONNECTIONS);
+        if now.steady_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
+            self.swept_ms = now.steady_ms;
+            self.front.sweep(now, SWEEP_CONNECTIONS);
+            self.notifier.sweep(&mut self.shard, now, SWEEP_CONNECTIONS);
         }
-        busy |= self.front.flush(&mut self.ring, &mut self.shard, &mut self.mesh, &self.date, now_ms);
+        busy |= self.front.flush(&mut self.ring, &mut self.shard, &mut self.mesh, &self.date, now);
         self.mesh.wake_peers();
-        self.publish(now_ms);
-        self.drain(now_ms);
+        self.accept_again(now);
+        self.publish(now);
+        self.drain(now);
         busy
     }
 
     /// Gets ready to sleep on the eventfd; `false`: something came up meanwhile.
     pub(super) fn prepare_to_park(&mut self) -> bool {
+        self.arm_timer();
         self.ring.raise_events();
-        let now_ms = clock::unix_ms();
-        let busy = self.reap(now_ms) || self.mesh.has_arrivals() || self.port.has_messages();
+        let busy = self.reap(Now::read()) || self.mesh.has_arrivals() || self.port.has_messages();
         if busy {
             self.ring.silence_events();
         }
@@ -161,43 +182,75 @@ impl ShardTurn {
         self.ring.silence_events();
     }
 
-    fn reap(&mut self, now_ms: u64) -> bool {
-        let mut completions = std::mem::take(&mut self.completions);
-        if let Err(error) = self.ring.turn(&mut completions) {
-            Fatal::new(FatalReason::Bug, format!("io_uring refused a turn of the shard ({error})"))
-                .end_process();
+    fn reap(&mut self, now: Now) -> bool {
+        if self.completions.is_empty() {
+            self.enter();
         }
-        let busy = !completions.is_empty();
-        for completion in completions.drain(..) {
-            self.complete(&completion, now_ms);
+        let busy = !self.completions.is_empty();
+        let mut received = 0;
+        while let Some(completion) = self.completions.pop_front() {
+            if completion.buffer.is_some() {
+                received += completion.result.max(0) as usize;
+            }
+            self.complete(&completion, now);
+            if received >= RECEIVED_PER_TURN_OCTETS_MAX {
+                break;
+            }
         }
-        self.completions = completions;
         busy
     }
 
-    fn complete(&mut self, completion: &Completion, now_ms: u64) {
-        match completion.token.purpose {
-            Purpose::Accept => self.accepted(completion, now_ms),
-            Purpose::Receive => {
-                self.front.received(completion, &mut self.ring, &mut self.shard, &mut self.mesh, now_ms)
-            }
-            Purpose::Send => self.front.sent(completion),
-            Purpose::NotifierConnect | Purpose::NotifierReceive | Purpose::NotifierSend => {
-                self.notifier.completed(completion, &mut self.ring, &mut self.shard, now_ms);
-            }
-            Purpose::Sync => self.synced(completion.result),
-            Purpose::BillingSync => self.billing_synced(completion.result),
-            Purpose::Cancel => {}
+    fn enter(&mut self) {
+        if let Err(error) = self.ring.turn(&mut self.completions) {
+            Fatal::new(FatalReason::Bug, format!("io_uring refused a turn of the shard ({error})"))
+                .end_process();
         }
     }
 
-    fn accepted(&mut self, completion: &Completion, now_ms: u64) {
+    /// The last words: sends that were queued in the turn that ended the shard.
+    pub(super) fn end(&mut self) {
+        self.enter();
+        self.port.status.note_ended();
+    }
+
+    fn complete(&mut self, completion: &Completion, now: Now) {
+        match completion.token.purpose {
+            Purpose::Accept => self.accepted(completion, now),
+            Purpose::Receive => {
+                self.front.received(completion, &mut self.ring, &mut self.shard, &mut self.mesh, now)
+            }
+            Purpose::Send => self.front.sent(completion),
+            Purpose::NotifierConnect | Purpose::NotifierReceive | Purpose::NotifierSend => {
+                self.notifier.completed(completion, &mut self.ring, &mut self.shard, now);
+            }
+            Purpose::Sync => self.synced(completion.result),
+            Purpose::BillingSync => self.billing_synced(completion.result),
+            Purpose::Timer | Purpose::Cancel => {}
+        }
+    }
+
+    fn accepted(&mut self, completion: &Completion, now: Now) {
         if completion.result >= 0 {
             // SAFETY: a successful accept hands over a new descriptor that nobody else owns.
             let socket = unsafe { OwnedFd::from_raw_fd(completion.result) };
-            self.front.accepted(socket, &mut self.ring, now_ms);
+            self.front.accepted(socket, &mut self.ring, now);
         }
-        if !completion.more && self.draining_since_ms.is_none() {
+        if completion.more || self.draining_since_ms.is_some() {
+            return;
+        }
+        if completion.result < 0 {
+            // Out of descriptors, most likely: the waiting peers are taken when some are free again.
+            self.accept_again_ms = Some(now.steady_ms + ACCEPT_PAUSE_MS);
+        } else {
+            self.ring.accept(self.listener.as_raw_fd());
+        }
+    }
+
+    fn accept_again(&mut self, now: Now) {
+        if self.accept_again_ms.is_some_and(|due_ms| now.steady_ms >= due_ms)
+            && self.draining_since_ms.is_none()
+        {
+            self.accept_again_ms = None;
             self.ring.accept(self.listener.as_raw_fd());
         }
     }
@@ -208,8 +261,12 @@ impl ShardTurn {
         }
         let now_ns = clock::monotonic_ns();
         if now_ns < self.commit_started_ns + self.limits.commit_delay_us * 1000 {
-            // Records gather; the turn counts as busy so that the shard does not sleep on them.
-            return !self.shard.is_settled();
+            // Records gather. The ring's timer wakes the shard in time if it goes to sleep on them.
+            if !self.shard.is_settled() {
+                let due_ns = self.commit_started_ns + self.limits.commit_delay_us * 1000;
+                self.ring.wake_at(due_ns, now_ns);
+            }
+            return false;
         }
         let Some(commit) = self.shard.begin_commit() else { return false };
         self.commit_started_ns = now_ns;
@@ -276,14 +333,14 @@ impl ShardTurn {
         Fatal::new(FatalReason::SyncFailed, cause).end_process()
     }
 
-    fn take_messages(&mut self, now_ms: u64) -> bool {
+    fn take_messages(&mut self, now: Now) -> bool {
         let mut busy = false;
         while let Some(message) = self.port.next_message() {
             busy = true;
             match message {
                 ShardMessage::Registrations { registry, endpoints, done } => {
                     self.shard.set_registry(registry);
-                    self.notifier.set_plans(&endpoints, &mut self.shard, now_ms);
+                    self.notifier.set_plans(&endpoints, &mut self.shard, now);
                     done.signal();
                 }
                 ShardMessage::AddContracts { rows, done } => {
@@ -300,15 +357,15 @@ impl ShardTurn {
                     done.signal();
                 }
                 ShardMessage::Pause(paused) => self.shard.pause(paused || self.draining_since_ms.is_some()),
-                ShardMessage::Drain => self.begin_drain(now_ms),
+                ShardMessage::Drain => self.begin_drain(now),
             }
         }
         busy
     }
 
-    fn begin_drain(&mut self, now_ms: u64) {
+    fn begin_drain(&mut self, now: Now) {
         if self.draining_since_ms.is_none() {
-            self.draining_since_ms = Some(now_ms);
+            self.draining_since_ms = Some(now.steady_ms);
             self.shard.pause(true);
             self.ring.cancel(Token::new(Purpose::Accept, 0, 0));
             self.front.close_idle();
@@ -316,29 +373,30 @@ impl ShardTurn {
     }
 
     /// Ends when nothing is owed to anybody at this moment; what waits stays in the journal for the next start.
-    fn drain(&mut self, now_ms: u64) {
+    fn drain(&mut self, now: Now) {
         let Some(since_ms) = self.draining_since_ms else { return };
-        if self.commit.is_some() || self.billing_sync.is_some() {
-            return;
-        }
-        let over = now_ms >= since_ms + self.limits.drain_timeout_ms;
-        let quiet = self.shard.is_settled()
+        let settled = self.commit.is_none() && self.billing_sync.is_none() && self.shard.is_settled();
+        let quiet = settled
             && self.shard.in_flight() == 0
             && self.front.is_quiet()
-            && self.notifier.under_way() == 0;
-        self.stopped = quiet || (over && self.shard.is_settled());
+            && self.notifier.under_way() == 0
+            && !self.mesh.has_arrivals();
+        // A shard that has nothing left to do may still be asked by one that has.
+        let all_quiet = self.mesh.all_quiet(quiet);
+        let over = now.steady_ms >= since_ms + self.limits.drain_timeout_ms;
+        self.stopped = all_quiet || (over && settled);
     }
 
-    fn refresh_date(&mut self, now_ms: u64) {
-        if now_ms / 1000 != self.date_second {
-            self.date_second = now_ms / 1000;
-            self.date = calendar::http_date(now_ms);
+    fn refresh_date(&mut self, now: Now) {
+        if now.wall_ms / 1000 != self.date_second {
+            self.date_second = now.wall_ms / 1000;
+            self.date = calendar::http_date(now.wall_ms);
         }
     }
 
-    fn publish(&mut self, now_ms: u64) {
-        if now_ms >= self.published_ms + ShardStatus::PUBLISH_INTERVAL_MS {
-            self.published_ms = now_ms;
+    fn publish(&mut self, now: Now) {
+        if now.steady_ms >= self.published_ms + ShardStatus::PUBLISH_INTERVAL_MS {
+            self.published_ms = now.steady_ms;
             let figures = self.shard.figures().values();
             self.port.status.publish(&figures, self.front.connections() as u64, self.syncs);
         }

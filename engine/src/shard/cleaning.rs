@@ -9,8 +9,10 @@ use crate::journal::{CancelAccepted, Cursor, Key, Kind, Position, Record, Segmen
 use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
 
-/// Records looked at in one turn.
-const RECORDS_PER_TURN: usize = 64;
+/// Fewest records looked at in one turn.
+const RECORDS_PER_TURN_MIN: usize = 64;
+/// Most records looked at in one turn.
+const RECORDS_PER_TURN_MAX: usize = 4096;
 /// How often a candidate is looked for.
 const LOOK_INTERVAL_MS: u64 = 20;
 
@@ -42,11 +44,12 @@ enum Keep {
 impl Shard {
     /// Goes on with cleaning; whether there was anything to do.
     pub(super) fn clean(&mut self, now_ms: u64) -> bool {
-        if now_ms > self.journal_polled_ms {
+        if now_ms != self.journal_polled_ms {
             self.journal_polled_ms = now_ms;
             self.journal.poll(now_ms);
             self.journal.retire_cleaned();
         }
+        let durable = self.durable();
         match &mut self.cleaning {
             None => self.look_for_candidate(now_ms),
             Some(Cleaning { stage: Stage::Walking(_), .. }) => {
@@ -56,7 +59,7 @@ impl Shard {
             Some(Cleaning { stage: stage @ Stage::Settling(_), .. }) => {
                 let Stage::Settling(until) = *stage else { return false };
                 let billed = self.ended.front().is_none_or(|&(sequence, _)| sequence >= until);
-                if self.journal.durable() >= until && billed {
+                if durable >= until && billed {
                     *stage = Stage::SyncWanted;
                 }
             }
@@ -94,7 +97,8 @@ impl Shard {
     }
 
     fn look_for_candidate(&mut self, now_ms: u64) {
-        if now_ms < self.cleaning_looked_ms + LOOK_INTERVAL_MS {
+        // A clock that was set back must not stop the looking.
+        if now_ms.abs_diff(self.cleaning_looked_ms) < LOOK_INTERVAL_MS {
             return;
         }
         self.cleaning_looked_ms = now_ms;
@@ -108,7 +112,10 @@ impl Shard {
         let Some(Cleaning { segment, stage: Stage::Walking(mut cursor) }) = self.cleaning.take() else {
             return;
         };
-        for _ in 0..RECORDS_PER_TURN {
+        // Twice the pace of appending: cleaning must win against accepting in the long run.
+        let appended = self.journal.appended() - self.appended_at_last_turn;
+        let budget = (2 * appended as usize).clamp(RECORDS_PER_TURN_MIN, RECORDS_PER_TURN_MAX);
+        for _ in 0..budget {
             let Some((position, kind)) = self.journal.step(&mut cursor) else {
                 let stage = Stage::Settling(self.journal.appended());
                 self.cleaning = Some(Cleaning { segment, stage });

@@ -83,6 +83,7 @@ pub struct Shard {
     notifications: VecDeque<NotificationOrder>,
     cleaning: Option<cleaning::Cleaning>,
     cleaning_looked_ms: u64,
+    appended_at_last_turn: u64,
     journal_polled_ms: u64,
     random: u64,
     /// Faults to rehearse.
@@ -147,6 +148,7 @@ impl Shard {
         busy |= self.start_attempts(now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
         busy |= self.clean(now_ms);
+        self.appended_at_last_turn = self.journal.appended();
         busy
     }
 

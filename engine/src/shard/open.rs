@@ -130,6 +130,7 @@ impl Shard {
             notifications: VecDeque::with_capacity(1024),
             cleaning: None,
             cleaning_looked_ms: 0,
+            appended_at_last_turn: 0,
             journal_polled_ms: 0,
             random: config.seed | 1,
             injections: config.injections.clone(),
