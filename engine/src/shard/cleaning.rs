@@ -2,10 +2,11 @@
 //! notices.
 
 use super::Shard;
-use super::endings::progress_record;
+use super::endings::{parked_record, progress_record};
 use super::fatal_if_full;
 use crate::billing::BillingSync;
 use crate::journal::{CancelAccepted, Cursor, Key, Kind, Position, Record, SegmentId};
+use crate::smsc::core::NotificationKind;
 use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
 
@@ -188,6 +189,14 @@ impl Shard {
         if push.state.is_final() {
             let record = self.ended_record(index);
             fatal_if_full(self.journal.append_ended(&record));
+            for (parked, kind) in [
+                (flag::COMPLETE_PARKED, NotificationKind::Complete),
+                (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),
+            ] {
+                if push.has(parked) {
+                    fatal_if_full(self.journal.append_notified(&parked_record(&push, kind, now_ms)));
+                }
+            }
         } else if push.attempts > 0 {
             fatal_if_full(self.journal.append_progress(&progress_record(&push, now_ms)));
         }

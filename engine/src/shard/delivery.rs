@@ -76,7 +76,9 @@ impl Shard {
             }
             self.carry_out_effects(now_ms);
         }
-        while let Some(msn) = self.network.alerts(now_ms) {
+        // A hundred thousand lines may come back in one second: each turn takes its share of them.
+        for _ in 0..budget {
+            let Some(msn) = self.network.alerts(now_ms) else { break };
             let random = self.next_random();
             self.core.handle_alert(msn, now_ms, random);
             busy = true;

@@ -4,10 +4,17 @@ use super::{NotificationOrder, Shard, fatal_if_full};
 use crate::billing::{Event, EventKind};
 use crate::gateway::registration::NotifyUrl;
 use crate::ids::{Class, Msn, Xpid};
-use crate::journal::{ArchivedAccepted, Ended, Notified, Position, Progress};
+use crate::journal::{ArchivedAccepted, ArchivedNotified, Ended, Notified, Position, Progress};
 use crate::push::notify::{self, Domain, Notification};
-use crate::smsc::core::{Effect, NotificationKind};
+use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::pushes::{Push, PushIndex, flag};
+use crate::smsc::recovery::RecoveredNotice;
+
+/// Outcomes of a Notified record: everything due was acknowledged; one is parked, and the push stays; what was
+/// parked was let go.
+const NOTICE_ACKNOWLEDGED: u8 = 0;
+const NOTICE_PARKED: u8 = 1;
+const NOTICE_LET_GO: u8 = 2;
 
 /// How a notification went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,11 +38,15 @@ impl Shard {
                     self.notifications.push_back(NotificationOrder { push, kind });
                 }
                 Effect::Parked(index, kind) => self.journal_parked(index, kind, now_ms),
-                Effect::Finished { push_id, position, notified, tries } => {
-                    if notified {
-                        let tries = u16::from(tries) + 1;
-                        let record =
-                            Notified { push_id, cancellation: false, at_ms: now_ms, outcome: 0, tries };
+                Effect::Finished { push_id, position, outcome, tries } => {
+                    let outcome = match outcome {
+                        FinishOutcome::NothingDue => None,
+                        FinishOutcome::Acknowledged => Some(NOTICE_ACKNOWLEDGED),
+                        FinishOutcome::LetGo => Some(NOTICE_LET_GO),
+                    };
+                    if let Some(outcome) = outcome {
+                        let tries = u16::from(tries).saturating_add(1);
+                        let record = Notified { push_id, cancellation: false, at_ms: now_ms, outcome, tries };
                         fatal_if_full(self.journal.append_notified(&record));
                     }
                     self.journal.release(Position::from_bits(position));
@@ -77,11 +88,6 @@ impl Shard {
         let cancellation = order.kind == NotificationKind::Cancellation;
         let mut id = [0u8; 20];
         notification_id(self.number as u8, push.push_id, cancellation, &mut id);
-        let withdrawn = if cancellation && push.state == crate::smsc::state::State::Cancelled {
-            push.segments - push.delivered()
-        } else {
-            0
-        };
         let alert_id = &accepted.alert_id[..];
         notify::write_notification(
             out,
@@ -95,7 +101,7 @@ impl Shard {
                 segments: push.segments,
                 code: if cancellation { push.cancel_code } else { push.code },
                 delivered: push.delivered(),
-                withdrawn,
+                withdrawn: if cancellation { push.withdrawn() } else { 0 },
                 completed_ms: push.ended_ms,
                 notification_id: &id,
                 try_number: u16::from(push.notify_tries) + 1,
@@ -146,15 +152,13 @@ impl Shard {
 
     fn journal_parked(&mut self, index: PushIndex, kind: NotificationKind, now_ms: u64) {
         let push = self.core.push(index);
-        let cancellation = kind == NotificationKind::Cancellation;
         tracing::warn!(
             shard = self.number,
             push = push.push_id,
             msn = %push.msn,
             "notification parked (6101): the push client took none for 24 hours"
         );
-        let tries = u16::from(push.notify_tries);
-        let record = Notified { push_id: push.push_id, cancellation, at_ms: now_ms, outcome: 1, tries };
+        let record = parked_record(push, kind, now_ms);
         fatal_if_full(self.journal.append_notified(&record));
     }
 
@@ -177,7 +181,7 @@ impl Shard {
             kind: accepted.kind,
             segments: push.segments,
             delivered: push.delivered(),
-            withdrawn: withdrawn(push),
+            withdrawn: push.withdrawn(),
             domain: push.domain,
             tp_status: push.tp_status,
             alert_sequence: accepted.alert_sequence,
@@ -193,6 +197,26 @@ pub(super) fn progress_record(push: &Push, now_ms: u64) -> Progress {
         attempts: u16::from(push.attempts),
         code: push.code.number(),
         at_ms: now_ms,
+    }
+}
+
+/// That a notification of this push is parked.
+pub(super) fn parked_record(push: &Push, kind: NotificationKind, now_ms: u64) -> Notified {
+    Notified {
+        push_id: push.push_id,
+        cancellation: kind == NotificationKind::Cancellation,
+        at_ms: now_ms,
+        outcome: NOTICE_PARKED,
+        tries: u16::from(push.notify_tries),
+    }
+}
+
+/// What a Notified record says.
+pub(super) fn notice(record: &ArchivedNotified) -> RecoveredNotice {
+    match (record.outcome, record.cancellation) {
+        (NOTICE_PARKED, false) => RecoveredNotice::Parked(NotificationKind::Complete),
+        (NOTICE_PARKED, true) => RecoveredNotice::Parked(NotificationKind::Cancellation),
+        _ => RecoveredNotice::Finished,
     }
 }
 
@@ -225,14 +249,10 @@ fn final_event(push: &Push, accepted: &ArchivedAccepted<'_>, shard: u16) -> Even
         at_ms: push.ended_ms,
         code: push.code.number(),
         delivered: push.delivered(),
-        withdrawn: withdrawn(push),
+        withdrawn: push.withdrawn(),
         domain: push.domain,
         ..accepted_event(accepted, shard)
     }
-}
-
-fn withdrawn(push: &Push) -> u8 {
-    if push.state == crate::smsc::state::State::Cancelled { push.segments - push.delivered() } else { 0 }
 }
 
 fn xpid_of(accepted: &ArchivedAccepted<'_>) -> Xpid {

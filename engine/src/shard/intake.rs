@@ -2,11 +2,11 @@
 //!
 //! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
 
-use super::{Shard, fatal_if_full, shard_of, submission};
+use super::{Shard, fatal_if_full, records, shard_of, submission};
 use crate::billing::{Event, EventKind};
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registration::{Credential, Registered, identify};
-use crate::ids::Class;
+use crate::ids::{Class, Kind};
 use crate::journal::{Accepted, AppendError, CancelAccepted};
 use crate::push::code::Code;
 use crate::push::response::Answer;
@@ -109,7 +109,7 @@ impl Shard {
             return Err(Code::PAUSED);
         }
         if verdict == KeyVerdict::New {
-            self.core.room_for(push.msn)?;
+            self.core.room_for(push.msn, push.class)?;
         }
         if !repeat && !registered.meter.rate(now_ms) {
             return Err(Code::RATE);
@@ -175,7 +175,7 @@ impl Shard {
         }
         let submits = &self.submits[..admission.submits_octets];
         submission::submit(submits, segments, now_ms)?;
-        let (reqid, reqid_length) = super::records::reqid_octets(push.reqid);
+        let (reqid, reqid_length) = records::reqid_octets(push.reqid);
         let record = Accepted {
             push_id: self.journal.next_sequence(),
             key_fingerprint: key,
@@ -218,6 +218,8 @@ impl Shard {
             class: push.class,
             segments,
             expires_ms: admission.expires_ms,
+            control: push.kind == Kind::Control,
+            client: records::client(push.xpid),
             wants_notification: admission.wants_notification,
             single_attempt: admission.single_attempt,
             alert,
@@ -255,7 +257,8 @@ impl Shard {
                     }
                     Err((code, segments)) => {
                         self.counted.refuse(code);
-                        Reply::Now(answer(code, segments))
+                        // What it says of the push's end must not be undone by a crash.
+                        Reply::WhenDurable(answer(code, segments), self.journal.appended())
                     }
                 }
             }

@@ -1,12 +1,13 @@
 //! Opening a shard: its journal is replayed into an empty message center, and what was unfinished goes on.
 
-use super::endings::{accepted_event, identity};
+use super::endings::{accepted_event, identity, notice};
 use super::figures::Counted;
-use super::{Durability, Shard};
+use super::{Durability, Shard, records};
 use crate::billing::{BillingError, BillingLog, Event, EventKind};
 use crate::config::Injection;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
+use crate::ids::{Kind, Xpid};
 use crate::journal::{
     ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError, Position, Record, RecoveryReport,
     SegmentFactory,
@@ -153,7 +154,9 @@ fn replay(recovery: &mut Recovery, position: Position, record: &Record<'_>) -> R
         ),
         Record::CancelAccepted(cancel) => recovery.restore_cancel(cancel.push_id.to_native()),
         Record::Ended(ended) => recovery.restore_ended(end_of(ended)?, ended.delivered),
-        Record::Notified(notified) => recovery.restore_notified(notified.push_id.to_native()),
+        Record::Notified(notified) => {
+            recovery.restore_notified(notified.push_id.to_native(), notice(notified));
+        }
         Record::Key(key) => recovery.restore_ended(
             RecoveredEnd {
                 push_id: key.push_id.to_native(),
@@ -165,6 +168,7 @@ fn replay(recovery: &mut Recovery, position: Position, record: &Record<'_>) -> R
                 segments: key.segments,
                 domain: 0,
                 tp_status: 0,
+                alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
             },
             0,
         ),
@@ -178,6 +182,7 @@ fn new_push(accepted: &ArchivedAccepted<'_>, position: Position) -> Result<NewPu
     if !(1..=10).contains(&accepted.segments) {
         return Err("number of segments");
     }
+    let xpid = Xpid::from_value(accepted.xpid.to_native()).ok_or("XPID")?;
     let alert_key = accepted.alert_key_fingerprint.to_native();
     let alert = (alert_key != 0).then(|| AlertIdentity {
         key: alert_key,
@@ -193,6 +198,8 @@ fn new_push(accepted: &ArchivedAccepted<'_>, position: Position) -> Result<NewPu
         class,
         segments: accepted.segments,
         expires_ms: accepted.expires_ms.to_native(),
+        control: accepted.kind == Kind::Control.number(),
+        client: records::client(xpid),
         wants_notification: accepted.wants_notification,
         single_attempt: accepted.single_attempt,
         alert,
@@ -210,7 +217,12 @@ fn end_of(ended: &ArchivedEnded) -> Result<RecoveredEnd, &'static str> {
         segments: ended.segments,
         domain: ended.domain,
         tp_status: ended.tp_status,
+        alert: remembered_alert(ended.alert_key_fingerprint.to_native(), ended.alert_sequence),
     })
+}
+
+fn remembered_alert(key: u64, sequence: u8) -> Option<(u64, u8)> {
+    (key != 0).then_some((key, sequence))
 }
 
 /// The billing event that goes with a record, if one does.

@@ -2,8 +2,9 @@
 
 use crate::calendar;
 use crate::gateway::registration::Svcinst;
-use crate::ids::{REQID_OCTETS_MAX, Reqid};
+use crate::ids::{REQID_OCTETS_MAX, Reqid, Xpid};
 use crate::sms::relay::{self, OriginatingAddress};
+use crate::smsc::msn_queues::mix;
 
 /// A reqid as the journal keeps it.
 pub(super) fn reqid_octets(reqid: Reqid) -> ([u8; REQID_OCTETS_MAX], u8) {
@@ -11,6 +12,12 @@ pub(super) fn reqid_octets(reqid: Reqid) -> ([u8; REQID_OCTETS_MAX], u8) {
     let bytes = reqid.as_bytes();
     octets[..bytes.len()].copy_from_slice(bytes);
     (octets, bytes.len() as u8)
+}
+
+/// Whose notifications keep their order among themselves. Two XPIDs that fold to the same value wait for each other,
+/// which costs time and nothing else.
+pub(super) fn client(xpid: Xpid) -> u32 {
+    mix(xpid.value()) as u32
 }
 
 /// TP-Service-Centre-Time-Stamp of a moment: local time, zone +9 h.

@@ -4,6 +4,7 @@ use super::records;
 use crate::push::code::Code;
 use crate::sms::limits::TPDU_OCTETS_MAX;
 use crate::sms::relay;
+use crate::sms::tpdu::{ReportContext, Submit, SubmitReport};
 
 /// The message center takes every SMS-SUBMIT and answers it with an SMS-SUBMIT-REPORT whose TP-SCTS names the push's
 /// acceptance; the gateway reads each answer.
@@ -15,9 +16,13 @@ pub(super) fn submit(submits: &[u8], segments: u8, now_ms: u64) -> Result<(), Co
     let mut report = [0u8; TPDU_OCTETS_MAX];
     let mut answered = 0;
     for submit in relay::submits(submits) {
-        relay::status_report(submit, &scts, &scts, 0, &mut report).map_err(|_| Code::INTERNAL)?;
+        Submit::decode(submit).map_err(|_| Code::INTERNAL)?;
         let octets = relay::submit_report_ack(&scts, &mut report);
-        assert!(octets <= TPDU_OCTETS_MAX);
+        let answer = SubmitReport::decode(&report[..octets], ReportContext::Acknowledgement)
+            .map_err(|_| Code::INTERNAL)?;
+        if answer.service_centre_time_stamp.0 != scts {
+            return Err(Code::INTERNAL);
+        }
         answered += 1;
     }
     if answered == segments { Ok(()) } else { Err(Code::INTERNAL) }

@@ -48,26 +48,35 @@ impl Alerts {
         let members = self.members.entry(alert.alert).or_default();
         self.of_push.insert(index, (alert, members.len()));
         members.push(index);
-        self.remember(alert, Some(index))
+        self.remember(alert.key, alert.sequence, Some(index))
     }
 
-    /// Remembers a sequence without a live push, at recovery.
-    pub fn remember(&mut self, alert: AlertIdentity, index: Option<PushIndex>) -> Option<PushIndex> {
-        let latest = Latest { sequence: alert.sequence, index };
-        if let Some(known) = self.latest.get_mut(&alert.key) {
-            if known.sequence > alert.sequence {
+    /// Remembers that this sequence was accepted for the (svcid, msn, alertid) behind `key`; at recovery there may
+    /// be no live push of it any more. Returns the live push of a lower one.
+    pub fn remember(&mut self, key: u64, sequence: u8, index: Option<PushIndex>) -> Option<PushIndex> {
+        let latest = Latest { sequence, index };
+        if let Some(known) = self.latest.get_mut(&key) {
+            if known.sequence > sequence || (known.sequence == sequence && known.index.is_some()) {
                 return None;
             }
-            return std::mem::replace(known, latest).index;
+            let lower = known.sequence < sequence;
+            return std::mem::replace(known, latest).index.filter(|_| lower);
         }
-        self.latest.insert(alert.key, latest);
-        self.order.push_back(alert.key);
+        self.latest.insert(key, latest);
+        self.order.push_back(key);
         if self.order.len() > ALERT_KEYS_MAX
             && let Some(oldest) = self.order.pop_front()
         {
             self.latest.remove(&oldest);
         }
         None
+    }
+
+    /// Whether a higher sequence than this push's was accepted for its msn.
+    pub fn is_outdated(&self, index: PushIndex) -> bool {
+        self.of_push.get(&index).is_some_and(|(alert, _)| {
+            self.latest.get(&alert.key).is_some_and(|latest| latest.sequence > alert.sequence)
+        })
     }
 
     /// The push leaves the slab.

@@ -11,7 +11,8 @@
 //! * at most one attempt per msn is under way, and it is that of the msn's queue head;
 //! * no attempt starts before the push is durable, nor from its expiry on;
 //! * every push reaches exactly one final state, reported by exactly one [`Effect::Ended`];
-//! * notifications of an msn go out one at a time, in the order in which its pushes ended.
+//! * notifications of an msn to a push client go out one at a time, in the order in which its pushes ended;
+//! * a wall clock that is set back neither stops a timer nor lets it run out again and again.
 
 use crate::ids::{Class, Msn};
 use crate::network::port::{AttemptResult, Failure};
@@ -20,12 +21,13 @@ use crate::smsc::alerts::{AlertIdentity, Alerts};
 use crate::smsc::keys::{KeyEntry, Keys};
 use crate::smsc::lanes::Lanes;
 use crate::smsc::msn_queues::MsnQueues;
-use crate::smsc::notification_schedule;
+use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
+use crate::smsc::steady::SteadyTime;
 use crate::smsc::timer_wheel::TimerWheel;
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 /// Bounds of one message center.
 #[derive(Clone, Copy, Debug)]
@@ -57,11 +59,32 @@ pub enum Effect {
     Ended(PushIndex),
     /// Send this notification now.
     Notify(PushIndex, NotificationKind),
-    /// Resends were given up after 24 hours: journal it as parked.
+    /// Resends were given up after 24 hours: journal it as parked. The push stays, listed by [`Core::parked`], until
+    /// [`Core::replay`] sends what is parked again.
     Parked(PushIndex, NotificationKind),
-    /// Nothing is due for this push any more: journal a Notified record and release its Accepted record.
+    /// The push has left: journal a Notified record unless nothing was ever due, and release its Accepted record.
     /// The entry is gone: what the owner needs is here.
-    Finished { push_id: u64, position: u64, notified: bool, tries: u8 },
+    Finished {
+        /// The push.
+        push_id: u64,
+        /// Where its Accepted record stands.
+        position: u64,
+        /// What has become of its notifications.
+        outcome: FinishOutcome,
+        /// Tries of the last one.
+        tries: u8,
+    },
+}
+
+/// What has become of the notifications of a push that leaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FinishOutcome {
+    /// None was due.
+    NothingDue,
+    /// All were acknowledged.
+    Acknowledged,
+    /// Something parked was let go because too much is parked.
+    LetGo,
 }
 
 /// What a push's key says.
@@ -94,6 +117,10 @@ pub struct NewPush {
     pub segments: u8,
     /// Unix milliseconds.
     pub expires_ms: u64,
+    /// A control SMS, not a text.
+    pub control: bool,
+    /// Whose notifications keep their order among themselves: any fold of the svcid.
+    pub client: u32,
     /// Whether an E5 is wanted and can be sent.
     pub wants_notification: bool,
     /// lifetime 00.
@@ -113,7 +140,16 @@ pub struct CoreFigures {
     pub notification_resends: u64,
     /// Notifications parked.
     pub parked: u64,
+    /// Pushes with parked notifications that were let go because too much was parked.
+    pub parked_let_go: u64,
+    /// Reports that came after the push's end.
+    pub reports_too_late: u64,
 }
+
+/// The share of the slab from which on the exercise class is refused with 8002, in per cent.
+pub const EXERCISE_SHED_PERCENT: usize = 90;
+/// Parked notifications may hold this share of the slab, in per cent; beyond it the oldest push goes.
+pub const PARKED_PERCENT_MAX: usize = 25;
 
 /// The message center of one shard.
 pub struct Core {
@@ -122,11 +158,15 @@ pub struct Core {
     pub(super) queues: MsnQueues,
     pub(super) keys: Keys,
     pub(super) alerts: Alerts,
-    lanes: Lanes,
-    timers: TimerWheel,
+    pub(super) lanes: Lanes,
+    pub(super) timers: TimerWheel,
+    pub(super) time: SteadyTime,
+    pub(super) parked: BTreeMap<u64, PushIndex>,
+    pub(super) parked_max: usize,
     fresh: VecDeque<PushIndex>,
-    effects: VecDeque<Effect>,
-    figures: CoreFigures,
+    pub(super) effects: VecDeque<Effect>,
+    pub(super) figures: CoreFigures,
+    pub(super) mutation: Mutation,
 }
 
 impl Core {
@@ -140,10 +180,20 @@ impl Core {
             alerts: Alerts::default(),
             lanes: Lanes::default(),
             timers: TimerWheel::new(limits.pushes_max, now_ms),
+            time: SteadyTime::new(now_ms),
+            parked: BTreeMap::new(),
+            parked_max: (limits.pushes_max * PARKED_PERCENT_MAX / 100).max(1),
             fresh: VecDeque::new(),
             effects: VecDeque::new(),
             figures: CoreFigures::default(),
+            mutation: Mutation::None,
         }
+    }
+
+    /// Breaks the message center on purpose, for the test that proves that the simulator would notice.
+    #[doc(hidden)]
+    pub fn mutate(&mut self, mutation: Mutation) {
+        self.mutation = mutation;
     }
 
     // ---- getters ----
@@ -194,10 +244,14 @@ impl Core {
         self.keys.find(key).is_some_and(|entry| entry.push_id == push_id && entry.index == NONE)
     }
 
-    /// Whether a push for `msn` can be taken: 8003 when the slab is full, 8005 when too many wait.
-    pub fn room_for(&self, msn: Msn) -> Result<(), Code> {
+    /// Whether a push for `msn` can be taken: 8003 when the slab is full, 8002 for the exercise class when it is
+    /// nearly so, 8005 when too many wait.
+    pub fn room_for(&self, msn: Msn, class: Class) -> Result<(), Code> {
         if self.pushes.is_full() {
             return Err(Code::STORAGE_FULL);
+        }
+        if class == Class::Exercise && self.pushes.filled_percent() >= EXERCISE_SHED_PERCENT {
+            return Err(Code::OVERLOAD);
         }
         if self.queues.waiting(msn) >= self.limits.waiting_per_msn_max {
             return Err(Code::TOO_MANY_WAITING);
@@ -212,7 +266,7 @@ impl Core {
 
     /// Unix milliseconds at which a timer may be due; `None` without timers.
     pub fn next_due_ms(&self) -> Option<u64> {
-        self.timers.next_due_ms()
+        self.timers.next_due_ms().map(|due_ms| self.time.wall_of(due_ms))
     }
 
     /// The push's Accepted record was copied forward to here.
@@ -224,10 +278,11 @@ impl Core {
 
     /// Takes a push whose key is new and for which there is room.
     pub fn accept(&mut self, new: NewPush, now_ms: u64) -> PushIndex {
+        self.time.see(now_ms);
         let index = self.enter(&new);
         self.fresh.push_back(index);
         self.place_in_queue(index);
-        self.timers.start(index, new.expires_ms.max(now_ms));
+        self.start_timer(index, new.expires_ms.max(now_ms));
         if let Some(alert) = new.alert {
             self.pushes[index].set(flag::ALERT, true);
             if let Some(lower) = self.alerts.enter(index, alert) {
@@ -240,6 +295,7 @@ impl Core {
     /// Withdraws the push with this key. `Ok`: the cancel is accepted (an E7 will follow) for a push of so many
     /// segments; `Err`: 3002–3005.
     pub fn cancel(&mut self, key: u64, now_ms: u64) -> Result<(PushIndex, u8), (Code, u8)> {
+        self.time.see(now_ms);
         let Some(entry) = self.keys.find(key).copied() else {
             return Err((Code::PUSH_NOT_FOUND, 0));
         };
@@ -267,6 +323,7 @@ impl Core {
         now_ms: u64,
         mut accepted: impl FnMut(&Push),
     ) -> u32 {
+        self.time.see(now_ms);
         let mut count = 0;
         for index in self.alerts.members(alert_fingerprint) {
             let push = &self.pushes[index];
@@ -299,18 +356,10 @@ impl Core {
         }
     }
 
-    /// The Ended record of this push is durable: its notifications may go out, in the msn's order.
-    pub fn handle_end_durable(&mut self, index: PushIndex) {
-        self.pushes[index].set(flag::ANNOUNCED, true);
-        if self.queues.notifying_head(self.pushes[index].msn) == Some(index) {
-            self.announce_head(self.pushes[index].msn);
-        }
-    }
-
     /// The core network settled an attempt.
     ///
-    /// `delivered_mask`: the segments that arrived in it; `domain`: 0 unknown, 1 CS, 2 PS; `tp_status` of the last
-    /// status report; `random` is uniform and jitters the next retry.
+    /// `delivered_mask`: the segments that arrived in it; `domain`: 0 nothing was sent, 1 CS, 2 PS; `random` is
+    /// uniform and jitters the next retry.
     pub fn handle_outcome(
         &mut self,
         index: PushIndex,
@@ -320,6 +369,7 @@ impl Core {
         now_ms: u64,
         random: u64,
     ) {
+        self.time.see(now_ms);
         let push = &mut self.pushes[index];
         assert_eq!(push.state, State::InFlight, "an outcome for a push that has no attempt under way");
         assert_eq!(
@@ -328,11 +378,16 @@ impl Core {
             "an outcome for segments that the push does not have"
         );
         push.delivered_mask |= delivered_mask;
-        push.domain = domain;
-        push.attempts = push.attempts.saturating_add(1);
-        let complete = push.delivered_mask == push.full_mask();
+        if domain != 0 {
+            // What never left for the terminal uses up nobody's one try.
+            push.domain = domain;
+            push.attempts = push.attempts.saturating_add(1);
+        }
+        if push.is_complete() {
+            // Be it by reports of an earlier attempt that came while this one failed.
+            return self.end_delivered(index, now_ms);
+        }
         match result {
-            AttemptResult::Delivered if complete => self.end(index, State::Delivered, Code::ACCEPTED, now_ms),
             AttemptResult::Delivered => self.hold(index, Failure::SystemFailure.into(), now_ms, random),
             AttemptResult::Refused(code) => self.end_short(index, State::Refused, code, now_ms),
             AttemptResult::Failed(failure) if failure.is_final() => {
@@ -343,55 +398,63 @@ impl Core {
         }
     }
 
+    /// A report says that segments arrived in an attempt that was settled without it: they are not sent again, and
+    /// the push has ended if they were the last. `push_id` guards against an index handed out again.
+    pub fn handle_late_report(
+        &mut self,
+        index: PushIndex,
+        push_id: u64,
+        delivered_mask: u16,
+        domain: u8,
+        now_ms: u64,
+    ) {
+        self.time.see(now_ms);
+        let known = self.pushes.find(index);
+        if known.is_none_or(|push| push.push_id != push_id || push.state.is_final()) {
+            self.figures.reports_too_late += 1;
+            return;
+        }
+        if self.mutation == Mutation::DropLateReport {
+            return;
+        }
+        let push = &mut self.pushes[index];
+        let news = delivered_mask & push.full_mask() & !push.delivered_mask;
+        if news == 0 {
+            return;
+        }
+        push.delivered_mask |= news;
+        push.domain = domain;
+        match push.state {
+            // The outcome of the attempt under way decides, with these segments counted in.
+            State::InFlight => {}
+            _ if push.is_complete() => self.end_delivered(index, now_ms),
+            _ => self.effects.push_back(Effect::Progress(index)),
+        }
+    }
+
     /// The HLR says that `msn` is reachable, or has memory, again: its queue is released with jitter.
     pub fn handle_alert(&mut self, msn: Msn, now_ms: u64, random: u64) {
-        if let Some(head) = self.queues.head(msn)
-            && self.pushes[head].state == State::Held
-        {
-            self.timers.start(head, now_ms + retry::alert_jitter_ms(random));
+        self.time.see(now_ms);
+        let Some(head) = self.queues.head(msn) else { return };
+        match self.pushes[head].state {
+            State::Held => {
+                let due_ms = now_ms + retry::alert_jitter_ms(random);
+                self.start_timer(head, due_ms.min(self.pushes[head].expires_ms.max(now_ms)));
+            }
+            // The subscriber came back while an attempt was finding it absent.
+            State::InFlight => self.pushes[head].set(flag::ALERTED, true),
+            _ => {}
         }
     }
 
     /// Lets timers expire, at most `budget` of them.
     pub fn handle_time(&mut self, now_ms: u64, budget: usize) {
+        let steady_ms = self.time.see(now_ms);
         for _ in 0..budget {
-            let Some(index) = self.timers.expire_one(now_ms) else { break };
+            let Some(index) = self.timers.expire_one(steady_ms) else { break };
             self.timer_expired(index, now_ms);
         }
         self.keys.forget_expired(now_ms, budget);
-    }
-
-    /// The push client acknowledged the notification.
-    pub fn handle_acknowledged(&mut self, index: PushIndex, kind: NotificationKind) {
-        self.settle_notification(index, kind);
-    }
-
-    /// The notification failed: it is resent by the schedule, `retry_after_seconds` honoured, or parked.
-    pub fn handle_notification_failed(
-        &mut self,
-        index: PushIndex,
-        kind: NotificationKind,
-        retry_after_seconds: Option<u32>,
-        now_ms: u64,
-        random: u64,
-    ) {
-        let push = &mut self.pushes[index];
-        push.set(flag::NOTIFYING, false);
-        push.notify_tries = push.notify_tries.saturating_add(1);
-        let since_end_ms = now_ms.saturating_sub(push.ended_ms);
-        let tries = u32::from(push.notify_tries);
-        match notification_schedule::next_resend_ms(tries, since_end_ms, retry_after_seconds, random) {
-            Some(delay_ms) => {
-                self.figures.notification_resends += 1;
-                self.timers.start(index, now_ms + delay_ms);
-            }
-            None => {
-                self.figures.parked += 1;
-                self.pushes[index].set(flag::PARKED, true);
-                self.effects.push_back(Effect::Parked(index, kind));
-                self.settle_notification(index, kind);
-            }
-        }
     }
 
     // ---- poll_* ----
@@ -412,7 +475,8 @@ impl Core {
             if push.state != State::Queued || self.queues.head(push.msn) != Some(index) {
                 continue;
             }
-            if now_ms >= push.expires_ms {
+            if now_ms >= push.expires_ms && self.mutation != Mutation::SkipExpiry {
+                self.time.see(now_ms);
                 self.expire(index, now_ms);
                 continue;
             }
@@ -423,44 +487,23 @@ impl Core {
         None
     }
 
-    /// Puts an attempt back that the core network had no room for after all.
-    pub fn return_attempt(&mut self, index: PushIndex) {
-        let push = &mut self.pushes[index];
-        push.state = push.state.moved_to(State::Queued);
-        self.make_ready(index);
-    }
-
     // ---- inside ----
 
     pub(super) fn enter(&mut self, new: &NewPush) -> PushIndex {
-        let mut flags = 0;
-        if new.wants_notification {
-            flags |= flag::WANTS_NOTIFICATION;
-        }
-        if new.single_attempt {
-            flags |= flag::SINGLE_ATTEMPT;
-        }
-        let push = Push {
+        let mut push = Push {
             push_id: new.push_id,
             position: new.position,
             key: new.key,
             expires_ms: new.expires_ms,
-            ended_ms: 0,
             msn: new.msn,
-            next_in_msn: NONE,
-            next_in_lane: NONE,
-            code: Code::EXPIRED,
-            cancel_code: Code::ACCEPTED,
-            delivered_mask: 0,
-            flags,
-            state: State::Received,
+            client: new.client,
             class: new.class,
-            attempts: 0,
             segments: new.segments,
-            domain: 0,
-            tp_status: 0,
-            notify_tries: 0,
+            ..Push::EMPTY
         };
+        push.set(flag::WANTS_NOTIFICATION, new.wants_notification);
+        push.set(flag::SINGLE_ATTEMPT, new.single_attempt);
+        push.set(flag::CONTROL, new.control);
         let index = self.pushes.insert(push);
         let index = index.expect("room_for was asked before accepting");
         let entry = KeyEntry {
@@ -476,20 +519,17 @@ impl Core {
     }
 
     pub(super) fn place_in_queue(&mut self, index: PushIndex) {
-        let (class, msn) = (self.pushes[index].class, self.pushes[index].msn);
-        if class != Class::Emergency {
+        let front = self.pushes[index].class == Class::Emergency || self.mutation == Mutation::ReorderMsn;
+        if front {
+            self.queues.push_front(&mut self.pushes, index);
+        } else {
             self.queues.push_back(&mut self.pushes, index);
-            return;
         }
-        let busy = self.queues.head(msn).is_some_and(|head| {
-            let head = &self.pushes[head];
-            head.state == State::InFlight || head.class == Class::Emergency
-        });
-        self.queues.push_front(&mut self.pushes, index, busy);
     }
 
+    /// Starts the push's timer for a time of the wall clock.
     pub(super) fn start_timer(&mut self, index: PushIndex, due_ms: u64) {
-        self.timers.start(index, due_ms);
+        self.timers.start(index, self.time.steady_of(due_ms));
     }
 
     pub(super) fn make_ready(&mut self, index: PushIndex) {
@@ -497,205 +537,5 @@ impl Core {
         if push.state == State::Queued && self.queues.head(push.msn) == Some(index) {
             self.lanes.push(&mut self.pushes, index);
         }
-    }
-
-    fn wake_head(&mut self, msn: Msn) {
-        if let Some(head) = self.queues.head(msn) {
-            self.make_ready(head);
-        }
-    }
-
-    pub(super) fn request_cancel(&mut self, index: PushIndex, now_ms: u64) {
-        self.pushes[index].set(flag::CANCEL_ACCEPTED, true);
-        if self.pushes[index].state != State::InFlight {
-            self.end_cancelled(index, now_ms);
-        }
-    }
-
-    fn end_cancelled(&mut self, index: PushIndex, now_ms: u64) {
-        let partly = self.pushes[index].delivered_mask != 0;
-        let code = if partly { Code::CANCELLED_IN_PART } else { Code::ACCEPTED };
-        self.pushes[index].cancel_code = code;
-        self.pushes[index].tp_status = retry::TP_STATUS_DELETED_BY_ORIGINATOR;
-        self.end(index, State::Cancelled, code, now_ms);
-    }
-
-    /// A higher alertseq arrived: `lower` ends as replaced, at once or when its attempt settles.
-    fn replace(&mut self, lower: PushIndex, now_ms: u64) {
-        match self.pushes[lower].state {
-            state if state.is_final() => {}
-            State::InFlight => self.pushes[lower].set(flag::REPLACE_REQUESTED, true),
-            _ => self.end(lower, State::Replaced, Code::REPLACED, now_ms),
-        }
-    }
-
-    /// A final verdict that is not complete delivery: partial if any segment arrived.
-    fn end_short(&mut self, index: PushIndex, state: State, code: Code, now_ms: u64) {
-        let cancel = self.pushes[index].has(flag::CANCEL_ACCEPTED);
-        if cancel {
-            return self.end_cancelled(index, now_ms);
-        }
-        self.pushes[index].tp_status = retry::tp_status_of(code);
-        if self.pushes[index].delivered_mask != 0 {
-            self.end(index, State::Partial, Code::PARTIAL, now_ms);
-        } else {
-            self.end(index, state, code, now_ms);
-        }
-    }
-
-    /// The attempt failed for now: wait for the retry time or an alert, within the lifetime.
-    fn hold(&mut self, index: PushIndex, cause: retry::Cause, now_ms: u64, random: u64) {
-        let push = &mut self.pushes[index];
-        if push.has(flag::CANCEL_ACCEPTED) {
-            return self.end_cancelled(index, now_ms);
-        }
-        if push.has(flag::REPLACE_REQUESTED) {
-            return self.end_short(index, State::Replaced, Code::REPLACED, now_ms);
-        }
-        if push.single_attempt() {
-            return self.end_short(index, State::Failed, Code::SINGLE_TRY_FAILED, now_ms);
-        }
-        push.code = cause.code_at_expiry();
-        if now_ms >= push.expires_ms {
-            return self.expire(index, now_ms);
-        }
-        let attempts = u32::from(push.attempts);
-        match retry::next_retry_ms(cause, attempts, push.class, random) {
-            Some(delay_ms) => {
-                push.state = push.state.moved_to(State::Held);
-                let due_ms = (now_ms + delay_ms).min(push.expires_ms);
-                let partly = push.delivered_mask != 0;
-                self.timers.start(index, due_ms);
-                if partly {
-                    self.effects.push_back(Effect::Progress(index));
-                }
-            }
-            None => {
-                let code = push.code;
-                self.end_short(index, State::Failed, code, now_ms);
-            }
-        }
-    }
-
-    fn timer_expired(&mut self, index: PushIndex, now_ms: u64) {
-        let push = &mut self.pushes[index];
-        match push.state {
-            // The outcome, which the network always gives, decides.
-            State::InFlight => {}
-            state if state.is_final() => self.announce_again(index),
-            _ if now_ms >= push.expires_ms => self.expire(index, now_ms),
-            State::Held => {
-                push.state = push.state.moved_to(State::Queued);
-                let expires_ms = push.expires_ms;
-                self.timers.start(index, expires_ms);
-                self.make_ready(index);
-            }
-            _ => {
-                let expires_ms = push.expires_ms;
-                self.timers.start(index, expires_ms);
-            }
-        }
-    }
-
-    fn expire(&mut self, index: PushIndex, now_ms: u64) {
-        let code = self.pushes[index].code;
-        self.pushes[index].tp_status = retry::TP_STATUS_EXPIRED;
-        if self.pushes[index].delivered_mask != 0 {
-            self.end(index, State::Partial, Code::PARTIAL, now_ms);
-        } else {
-            self.end(index, State::Expired, code, now_ms);
-        }
-    }
-
-    fn end(&mut self, index: PushIndex, state: State, code: Code, now_ms: u64) {
-        self.timers.stop(index);
-        let push = &mut self.pushes[index];
-        push.state = push.state.moved_to(state);
-        push.code = code;
-        push.ended_ms = now_ms;
-        if push.has(flag::CANCEL_ACCEPTED) && state != State::Cancelled {
-            push.cancel_code =
-                if state == State::Delivered { Code::ALREADY_DELIVERED } else { Code::ALREADY_ENDED };
-        }
-        let (key, push_id, msn) = (push.key, push.push_id, push.msn);
-        self.figures.ended[usize::from(state.number())] += 1;
-        self.keys.note_end(key, push_id, state, code);
-        self.queues.move_to_notifying(&mut self.pushes, index);
-        self.effects.push_back(Effect::Ended(index));
-        self.wake_head(msn);
-    }
-
-    /// The notification that comes next for an ended push, if one is due.
-    fn notification_due(&self, index: PushIndex) -> Option<NotificationKind> {
-        let push = &self.pushes[index];
-        let complete = push.has(flag::WANTS_NOTIFICATION) && push.state != State::Cancelled;
-        if complete && !push.has(flag::COMPLETE_DONE) {
-            return Some(NotificationKind::Complete);
-        }
-        push.has(flag::CANCEL_ACCEPTED).then_some(NotificationKind::Cancellation)
-    }
-
-    fn announce_again(&mut self, index: PushIndex) {
-        if let Some(kind) = self.notification_due(index)
-            && !self.pushes[index].has(flag::NOTIFYING)
-        {
-            self.pushes[index].set(flag::NOTIFYING, true);
-            self.effects.push_back(Effect::Notify(index, kind));
-        }
-    }
-
-    /// Sends what is due for the head of the msn's notification list; passes those for which nothing is.
-    fn announce_head(&mut self, msn: Msn) {
-        while let Some(index) = self.queues.notifying_head(msn) {
-            if !self.pushes[index].has(flag::ANNOUNCED) {
-                return;
-            }
-            if self.notification_due(index).is_some() {
-                return self.announce_again(index);
-            }
-            self.finish(index);
-        }
-    }
-
-    fn settle_notification(&mut self, index: PushIndex, kind: NotificationKind) {
-        let push = &mut self.pushes[index];
-        let msn = push.msn;
-        push.set(flag::NOTIFYING, false);
-        match kind {
-            NotificationKind::Complete => push.set(flag::COMPLETE_DONE, true),
-            NotificationKind::Cancellation => {
-                push.set(flag::CANCEL_ACCEPTED, false);
-                push.set(flag::COMPLETE_DONE, true);
-            }
-        }
-        self.announce_head(msn);
-    }
-
-    fn finish(&mut self, index: PushIndex) {
-        self.timers.stop(index);
-        self.queues.remove_notifying(&mut self.pushes, index);
-        let push = self.pushes[index];
-        if push.has(flag::ALERT) {
-            self.alerts.leave(index);
-        }
-        self.keys.retire(push.key, push.push_id, push.ended_ms);
-        if push.has(flag::IN_LANE) {
-            // The lane's links run through this slot: handing it out again now would cut the lane.
-            self.pushes[index].set(flag::GONE, true);
-        } else {
-            self.pushes.remove(index);
-        }
-        self.effects.push_back(Effect::Finished {
-            push_id: push.push_id,
-            position: push.position,
-            notified: push.has(flag::COMPLETE_DONE),
-            tries: push.notify_tries,
-        });
-    }
-}
-
-impl Push {
-    fn single_attempt(&self) -> bool {
-        self.has(flag::SINGLE_ATTEMPT)
     }
 }

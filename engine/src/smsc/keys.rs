@@ -48,10 +48,19 @@ pub struct KeyEntry {
     pub segments: u8,
 }
 
+/// A key whose push has left the slab, in the order in which they did.
+#[derive(Clone, Copy)]
+struct EndedKey {
+    fingerprint: u64,
+    /// The key may be another push's by the time it is forgotten here.
+    push_id: u64,
+    ended_ms: u64,
+}
+
 /// The table of keys.
 pub struct Keys {
     entries: FingerprintMap<KeyEntry>,
-    ended: VecDeque<(u64, u64)>,
+    ended: VecDeque<EndedKey>,
     ended_max: usize,
     /// Ended keys forgotten before their 24 hours because the table was at its bound.
     pub forgotten_early: u64,
@@ -90,7 +99,7 @@ impl Keys {
     pub fn retire(&mut self, fingerprint: u64, push_id: u64, ended_ms: u64) {
         if let Some(entry) = self.entry_of(fingerprint, push_id) {
             entry.index = NONE;
-            self.ended.push_back((fingerprint, ended_ms));
+            self.ended.push_back(EndedKey { fingerprint, push_id, ended_ms });
         }
         if self.ended.len() > self.ended_max {
             self.forgotten_early += 1;
@@ -98,25 +107,28 @@ impl Keys {
         }
     }
 
-    /// Puts an ended push's key back, at recovery.
+    /// Puts an ended push's key back, at recovery; a later push's use of the key stays.
     pub fn restore_ended(&mut self, fingerprint: u64, entry: KeyEntry, ended_ms: u64) {
-        if self.entries.get(&fingerprint).is_some_and(|known| known.push_id > entry.push_id) {
+        if self.entries.get(&fingerprint).is_some_and(|known| known.push_id >= entry.push_id) {
             return;
         }
-        let known = self.entries.insert(fingerprint, KeyEntry { index: NONE, ..entry });
-        if known.is_none_or(|known| known.index != NONE) {
-            self.ended.push_back((fingerprint, ended_ms));
-        }
+        self.entries.insert(fingerprint, KeyEntry { index: NONE, ..entry });
+        self.ended.push_back(EndedKey { fingerprint, push_id: entry.push_id, ended_ms });
     }
 
     /// Forgets at most `budget` keys whose time is over.
     pub fn forget_expired(&mut self, now_ms: u64, budget: usize) {
         for _ in 0..budget {
             match self.ended.front() {
-                Some((_, ended_ms)) if ended_ms + KEY_RETENTION_MS <= now_ms => self.forget_oldest(),
+                Some(ended) if ended.ended_ms + KEY_RETENTION_MS <= now_ms => self.forget_oldest(),
                 _ => return,
             }
         }
+    }
+
+    /// Forgets a key as if its time were over.
+    pub(super) fn forget(&mut self, fingerprint: u64) {
+        self.entries.remove(&fingerprint);
     }
 
     /// Keys held, live and ended.
@@ -135,10 +147,10 @@ impl Keys {
     }
 
     fn forget_oldest(&mut self) {
-        if let Some((fingerprint, _)) = self.ended.pop_front()
-            && self.entries.get(&fingerprint).is_some_and(|entry| entry.index == NONE)
-        {
-            self.entries.remove(&fingerprint);
+        let Some(ended) = self.ended.pop_front() else { return };
+        let same = |entry: &KeyEntry| entry.push_id == ended.push_id && entry.index == NONE;
+        if self.entries.get(&ended.fingerprint).is_some_and(same) {
+            self.entries.remove(&ended.fingerprint);
         }
     }
 }
@@ -167,6 +179,19 @@ mod tests {
         assert!(keys.find(1).is_some());
         keys.forget_expired(1000 + KEY_RETENTION_MS, 10);
         assert!(keys.find(1).is_none());
+    }
+
+    #[test]
+    fn a_key_used_again_is_remembered_for_a_day_after_its_second_end() {
+        let mut keys = Keys::new(10);
+        keys.restore_ended(1, entry(1), 1000);
+        keys.insert(1, entry(2));
+        keys.retire(1, 2, 5000);
+        keys.restore_ended(1, entry(1), 1000);
+        keys.forget_expired(1000 + KEY_RETENTION_MS, 10);
+        assert_eq!(keys.find(1).map(|entry| entry.push_id), Some(2));
+        keys.forget_expired(5000 + KEY_RETENTION_MS, 10);
+        assert!(keys.is_empty());
     }
 
     #[test]

@@ -4,14 +4,18 @@
 
 pub mod alerts;
 pub mod core;
+mod endings;
 pub mod keys;
 pub mod lanes;
 pub mod msn_queues;
+pub mod mutation;
 pub mod notification_schedule;
+mod notifications;
 pub mod pushes;
 pub mod recovery;
 pub mod retry;
 pub mod state;
+pub mod steady;
 #[cfg(test)]
 mod tests;
 pub mod timer_wheel;

@@ -3,8 +3,9 @@
 //! Both are intrusive lists over the slab; a push is in exactly one of them. The waiting list's head is the
 //! only push of its msn that may have an attempt under way.
 
-use crate::ids::Msn;
-use crate::smsc::pushes::{NONE, PushIndex, Pushes};
+use crate::ids::{Class, Msn};
+use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes};
+use crate::smsc::state::State;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -70,25 +71,28 @@ impl MsnQueues {
         append(pushes, &mut queue.waiting, index);
     }
 
-    /// Puts `index` at the front, behind the head if `behind_head` (an attempt of the head is under way).
-    pub fn push_front(&mut self, pushes: &mut Pushes, index: PushIndex, behind_head: bool) {
+    /// Puts an emergency push in front of its msn's other pushes: behind a head whose attempt is under way and
+    /// behind the emergency pushes that came before. O(emergency pushes that wait for the msn).
+    pub fn push_front(&mut self, pushes: &mut Pushes, index: PushIndex) {
         let queue = self.queue(pushes[index].msn);
         queue.waiting_count += 1;
-        let list = &mut queue.waiting;
-        if behind_head && list.head != NONE {
-            let head = list.head;
-            pushes[index].next_in_msn = pushes[head].next_in_msn;
-            pushes[head].next_in_msn = index;
-            if list.tail == head {
-                list.tail = index;
-            }
-        } else {
-            pushes[index].next_in_msn = list.head;
-            list.head = index;
-            if list.tail == NONE {
-                list.tail = index;
-            }
+        insert_behind(pushes, &mut queue.waiting, index, |push, is_head| {
+            push.class == Class::Emergency || (is_head && push.state == State::InFlight)
+        });
+    }
+
+    /// A head whose attempt has failed steps behind the emergency pushes that came meanwhile; `false` when there is
+    /// none.
+    pub fn let_emergencies_pass(&mut self, pushes: &mut Pushes, head: PushIndex) -> bool {
+        let next = pushes[head].next_in_msn;
+        if next == NONE || pushes[head].class == Class::Emergency || pushes[next].class != Class::Emergency {
+            return false;
         }
+        let list = &mut self.queue(pushes[head].msn).waiting;
+        assert_eq!(list.head, head, "only the head of a queue is ever attempted");
+        list.head = next;
+        insert_behind(pushes, list, head, |push, _| push.class == Class::Emergency);
+        true
     }
 
     /// Takes `index` out of the waiting list and puts it at the end of the notification list.
@@ -99,9 +103,20 @@ impl MsnQueues {
         append(pushes, &mut queue.notifying, index);
     }
 
-    /// The ended push of `msn` whose notification comes first.
-    pub fn notifying_head(&self, msn: Msn) -> Option<PushIndex> {
-        self.queues.get(&msn.value()).map(|queue| queue.notifying.head).filter(|&head| head != NONE)
+    /// Puts an ended push that is in no list at the end of its msn's notification list.
+    pub fn push_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
+        let queue = self.queue(pushes[index].msn);
+        append(pushes, &mut queue.notifying, index);
+    }
+
+    /// The ended push of `msn` whose notification comes first among the client's: a push client that takes none
+    /// does not hold up another client's for the same phone.
+    pub fn first_notifying(&self, pushes: &Pushes, msn: Msn, client: u32) -> Option<PushIndex> {
+        let mut index = self.queues.get(&msn.value())?.notifying.head;
+        while index != NONE && pushes[index].client != client {
+            index = pushes[index].next_in_msn;
+        }
+        (index != NONE).then_some(index)
     }
 
     /// Takes `index` out of the notification list; the msn's entry goes when nothing is left of it.
@@ -141,6 +156,31 @@ fn append(pushes: &mut Pushes, list: &mut List, index: PushIndex) {
         pushes[list.tail].next_in_msn = index;
     }
     list.tail = index;
+}
+
+/// Puts `index` behind the first pushes of the list for which `stays_in_front` holds; it is told of each whether it
+/// is the head.
+fn insert_behind(
+    pushes: &mut Pushes,
+    list: &mut List,
+    index: PushIndex,
+    stays_in_front: impl Fn(&Push, bool) -> bool,
+) {
+    let mut before = NONE;
+    let mut next = list.head;
+    while next != NONE && stays_in_front(&pushes[next], before == NONE) {
+        before = next;
+        next = pushes[next].next_in_msn;
+    }
+    pushes[index].next_in_msn = next;
+    if before == NONE {
+        list.head = index;
+    } else {
+        pushes[before].next_in_msn = index;
+    }
+    if next == NONE {
+        list.tail = index;
+    }
 }
 
 /// O(position in the list); a list is bounded by `waiting_per_msn_max`.

@@ -5,6 +5,7 @@
 
 use crate::ids::{Class, Msn};
 use crate::push::code::Code;
+use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 
 /// Index of a live push in the slab.
@@ -28,14 +29,25 @@ pub mod flag {
     pub const COMPLETE_DONE: u16 = 1 << 5;
     /// The push belongs to an alert.
     pub const ALERT: u16 = 1 << 6;
-    /// Parked: resends were given up, the operator may replay.
-    pub const PARKED: u16 = 1 << 7;
+    /// E5 is parked: resends were given up, the operator may replay.
+    pub const COMPLETE_PARKED: u16 = 1 << 7;
     /// A push of a higher alertseq waits to take this one's place.
     pub const REPLACE_REQUESTED: u16 = 1 << 8;
     /// Finished while it still stood in a lane: the slot is freed when the lane lets go of it.
-    pub const GONE: u16 = 1 << 10;
+    pub const GONE: u16 = 1 << 14;
     /// A notification has been handed to the notifier and is not settled yet.
     pub const NOTIFYING: u16 = 1 << 9;
+    /// E7 is done (acknowledged or parked).
+    pub const CANCELLATION_DONE: u16 = 1 << 10;
+    /// E7 is parked.
+    pub const CANCELLATION_PARKED: u16 = 1 << 11;
+    /// An alert for the msn came while this push was in flight.
+    pub const ALERTED: u16 = 1 << 12;
+    /// A control SMS.
+    pub const CONTROL: u16 = 1 << 13;
+
+    /// E5 or E7 is parked.
+    pub const PARKED: u16 = COMPLETE_PARKED | CANCELLATION_PARKED;
 }
 
 /// What the message center knows of a live push.
@@ -57,6 +69,10 @@ pub struct Push {
     pub(super) next_in_msn: PushIndex,
     /// Next push in the lane.
     pub(super) next_in_lane: PushIndex,
+    /// Whose notifications keep their order among themselves: a fold of the svcid.
+    pub client: u32,
+    /// How often it was held for each cause: four bits each, saturating.
+    pub(super) holds: u32,
     /// While held: the code it would expire with. Once ended: the final code.
     pub code: Code,
     /// What E7 will say.
@@ -69,7 +85,7 @@ pub struct Push {
     pub state: State,
     /// Its class.
     pub class: Class,
-    /// Attempts made so far; saturates.
+    /// Attempts in which something was sent to the terminal; saturates.
     pub attempts: u8,
     /// 1 to 10.
     pub segments: u8,
@@ -81,10 +97,41 @@ pub struct Push {
     pub notify_tries: u8,
 }
 
+/// Bits of a cause's count of holds.
+const HOLD_BITS: u32 = 4;
+/// Where the count stops: no schedule changes after so many tries.
+const HOLDS_MAX: u32 = (1 << HOLD_BITS) - 1;
+
+const _: () = assert!(Cause::ALL.len() as u32 * HOLD_BITS <= u32::BITS);
 // The index of a waiting push is what bounds how many can wait.
 const _: () = assert!(size_of::<Push>() <= 80);
 
 impl Push {
+    /// A push of which nothing is known yet: what the fields are before they are filled in.
+    pub(super) const EMPTY: Self = Self {
+        push_id: 0,
+        position: 0,
+        key: 0,
+        expires_ms: 0,
+        ended_ms: 0,
+        msn: Msn::ALL,
+        next_in_msn: NONE,
+        next_in_lane: NONE,
+        client: 0,
+        holds: 0,
+        code: Code::EXPIRED,
+        cancel_code: Code::ACCEPTED,
+        delivered_mask: 0,
+        flags: 0,
+        state: State::Received,
+        class: Class::Standard,
+        attempts: 0,
+        segments: 1,
+        domain: 0,
+        tp_status: 0,
+        notify_tries: 0,
+    };
+
     /// Whether `flag` is set.
     pub fn has(&self, flag: u16) -> bool {
         self.flags & flag != 0
@@ -102,6 +149,28 @@ impl Push {
     /// Segments that arrived.
     pub fn delivered(&self) -> u8 {
         self.delivered_mask.count_ones() as u8
+    }
+
+    /// Whether every segment arrived.
+    pub fn is_complete(&self) -> bool {
+        self.delivered_mask == self.full_mask()
+    }
+
+    /// Segments that a cancel withdrew. None where the engine died with an attempt under way: what has become of
+    /// its segments nobody knows, and the code, cancelled in part, says so.
+    pub fn withdrawn(&self) -> u8 {
+        let in_doubt = self.code == Code::CANCELLED_IN_PART && self.delivered_mask == 0;
+        if self.state == State::Cancelled && !in_doubt { self.segments - self.delivered() } else { 0 }
+    }
+
+    /// Counts a hold for this cause; how many there were, this one included.
+    pub(super) fn count_hold(&mut self, cause: Cause) -> u32 {
+        let shift = cause as u32 * HOLD_BITS;
+        let count = (self.holds >> shift & HOLDS_MAX) + 1;
+        if count <= HOLDS_MAX {
+            self.holds += 1 << shift;
+        }
+        count
     }
 
     /// The mask with one bit for every segment.
@@ -150,6 +219,16 @@ impl Pushes {
         }
         self.entries.push(push);
         Some((self.entries.len() - 1) as PushIndex)
+    }
+
+    /// The share of the slab that is taken, in per cent.
+    pub fn filled_percent(&self) -> usize {
+        self.len() * 100 / self.capacity.max(1)
+    }
+
+    /// The entry at `index`, live or not; `None` beyond what was ever used.
+    pub fn find(&self, index: PushIndex) -> Option<&Push> {
+        self.entries.get(index as usize)
     }
 
     /// Takes the push out; its index may be handed out again.

@@ -1,12 +1,14 @@
 //! Rebuilding the message center from the journal, record by record, in the order in which they stand.
 //!
 //! Every `restore_*` is idempotent: cleaning copies records forward, so a push's records may be seen twice, and
-//! its Ended record before the copy of its Accepted record.
+//! its Ended record before the copy of its Accepted record. A push of which nothing is due any more leaves the slab
+//! as soon as the journal says so: the journal holds many more of them than the slab has room for.
 
 use crate::push::code::Code;
-use crate::smsc::core::{Core, NewPush};
+use crate::smsc::core::{Core, NewPush, NotificationKind};
 use crate::smsc::keys::KeyEntry;
-use crate::smsc::pushes::{NONE, Push, PushIndex, flag};
+use crate::smsc::mutation::Mutation;
+use crate::smsc::pushes::{NONE, PushIndex, flag};
 use crate::smsc::state::State;
 use std::collections::HashMap;
 
@@ -31,6 +33,17 @@ pub struct RecoveredEnd {
     pub domain: u8,
     /// TP-Status.
     pub tp_status: u8,
+    /// Fingerprint of (svcid, msn, alertid) and the alertseq: what was accepted for the msn outlives the push.
+    pub alert: Option<(u64, u8)>,
+}
+
+/// What a Notified record says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RecoveredNotice {
+    /// Nothing is due for the push any more.
+    Finished,
+    /// This notification is parked.
+    Parked(NotificationKind),
 }
 
 /// The replay of one shard's journal into an empty message center.
@@ -82,6 +95,9 @@ impl Recovery {
 
     /// An Ended record, or a Key record that cleaning left of one.
     pub fn restore_ended(&mut self, end: RecoveredEnd, delivered: u8) {
+        if let Some((key, sequence)) = end.alert {
+            self.core.alerts.remember(key, sequence, None);
+        }
         let Some(&index) = self.live.get(&end.push_id) else {
             let entry = KeyEntry {
                 content_digest: end.content_digest,
@@ -110,30 +126,31 @@ impl Recovery {
                 _ => Code::ALREADY_ENDED,
             };
         }
+        let nothing_due = !push.has(flag::WANTS_NOTIFICATION) && !push.has(flag::CANCEL_ACCEPTED);
         self.core.keys.note_end(end.key, end.push_id, end.state, end.code);
-        if !push_is_owed(&self.core.pushes[index]) {
-            self.leave(end.push_id, index);
+        if nothing_due {
+            self.retire(end.push_id, index);
         }
     }
 
-    /// A Notified record: nothing is due for the push any more.
-    pub fn restore_notified(&mut self, push_id: u64) {
-        if let Some(&index) = self.live.get(&push_id) {
-            let push = &mut self.core.pushes[index];
-            push.set(flag::CANCEL_ACCEPTED, false);
-            push.set(flag::COMPLETE_DONE, true);
-            self.leave(push_id, index);
+    /// A Notified record.
+    pub fn restore_notified(&mut self, push_id: u64, notice: RecoveredNotice) {
+        let Some(&index) = self.live.get(&push_id) else { return };
+        let push = &mut self.core.pushes[index];
+        match notice {
+            RecoveredNotice::Finished if push.state.is_final() => self.retire(push_id, index),
+            RecoveredNotice::Finished => {}
+            RecoveredNotice::Parked(NotificationKind::Complete) => {
+                push.set(flag::COMPLETE_DONE | flag::COMPLETE_PARKED, true);
+            }
+            RecoveredNotice::Parked(NotificationKind::Cancellation) => {
+                push.set(flag::CANCELLATION_DONE | flag::CANCELLATION_PARKED, true);
+            }
         }
     }
 
-    /// The journal shows the push as finished: only its key stays. So the slab needs room for the unfinished alone.
-    fn leave(&mut self, push_id: u64, index: PushIndex) {
-        let push = self.core.pushes[index];
-        if push.has(flag::ALERT) {
-            self.core.alerts.leave(index);
-        }
-        self.core.keys.retire(push.key, push_id, push.ended_ms);
-        self.core.pushes.remove(index);
+    fn retire(&mut self, push_id: u64, index: PushIndex) {
+        self.core.forget(index);
         self.live.remove(&push_id);
     }
 
@@ -154,6 +171,11 @@ impl Recovery {
         let core = &mut self.core;
         let mut indices: Vec<PushIndex> = self.live.into_values().collect();
         indices.sort_unstable_by_key(|&index| (core.pushes[index].ended_ms, core.pushes[index].push_id));
+        if core.mutation == Mutation::LoseTimerAtRecovery {
+            indices
+                .retain(|&index| core.pushes[index].state.is_final() || core.pushes[index].push_id % 2 == 0);
+        }
+        indices.retain(|&index| !core.set_aside_if_parked(index));
         for &index in &indices {
             core.restore_place(index);
         }
@@ -162,12 +184,6 @@ impl Recovery {
         }
         Ok(self.core)
     }
-}
-
-/// Whether a notification is still due for an ended push.
-fn push_is_owed(push: &Push) -> bool {
-    let complete = push.has(flag::WANTS_NOTIFICATION) && push.state != State::Cancelled;
-    complete || push.has(flag::CANCEL_ACCEPTED)
 }
 
 impl Core {
@@ -184,8 +200,13 @@ impl Core {
         let push = self.pushes[index];
         if push.state.is_final() {
             self.handle_end_durable(index);
+        } else if push.is_complete() {
+            self.end_delivered(index, now_ms);
         } else if push.has(flag::CANCEL_ACCEPTED) {
-            self.request_cancel(index, now_ms);
+            // A push cancelled while nothing was under way ended in the same breath.
+            self.end_cancelled_in_doubt(index, now_ms);
+        } else if self.alerts.is_outdated(index) {
+            self.replace(index, now_ms);
         } else {
             self.start_timer(index, push.expires_ms.max(now_ms));
             self.make_ready(index);

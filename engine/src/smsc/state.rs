@@ -35,11 +35,12 @@ use State::{
 };
 
 /// The legal moves. `Received` may end at once: by a cancel, by expiry, by a replacement.
+/// `Queued` and `Held` are left for `Delivered` when a report comes after its attempt was given up.
 const MOVES: &[(State, &[State])] = &[
     (Received, &[Queued, Cancelled, Expired, Replaced]),
-    (Queued, &[InFlight, Cancelled, Expired, Partial, Replaced]),
-    (InFlight, &[Held, Queued, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced]),
-    (Held, &[Queued, Cancelled, Expired, Partial, Replaced]),
+    (Queued, &[InFlight, Delivered, Cancelled, Expired, Partial, Replaced]),
+    (InFlight, &[Held, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced]),
+    (Held, &[Queued, Delivered, Cancelled, Expired, Partial, Replaced]),
     (Delivered, &[]),
     (Partial, &[]),
     (Refused, &[]),

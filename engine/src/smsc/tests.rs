@@ -22,6 +22,8 @@ fn new_push(push_id: u64, msn: u64) -> NewPush {
         wants_notification: false,
         single_attempt: false,
         alert: None,
+        client: 1,
+        control: false,
     }
 }
 
@@ -36,6 +38,7 @@ fn end_of(push_id: u64) -> RecoveredEnd {
         segments: 1,
         domain: 0,
         tp_status: 0,
+        alert: None,
     }
 }
 

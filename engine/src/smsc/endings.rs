@@ -1,0 +1,183 @@
+//! How a push's time in the queue goes on and ends: held, expired, cancelled, replaced, delivered.
+
+use crate::ids::Msn;
+use crate::push::code::Code;
+use crate::smsc::core::{Core, Effect};
+use crate::smsc::mutation::Mutation;
+use crate::smsc::pushes::{PushIndex, flag};
+use crate::smsc::retry;
+use crate::smsc::state::State;
+
+impl Core {
+    pub(super) fn request_cancel(&mut self, index: PushIndex, now_ms: u64) {
+        self.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+        if self.pushes[index].state != State::InFlight && self.mutation != Mutation::DeliverAfterCancel {
+            self.end_cancelled(index, now_ms);
+        }
+    }
+
+    /// A push whose cancel was accepted while an attempt was under way, and the engine died before it was settled:
+    /// it is not tried again, but nobody can say that it was withdrawn.
+    pub(super) fn end_cancelled_in_doubt(&mut self, index: PushIndex, now_ms: u64) {
+        self.end_as_cancelled(index, Code::CANCELLED_IN_PART, now_ms);
+    }
+
+    fn end_cancelled(&mut self, index: PushIndex, now_ms: u64) {
+        let partly = self.pushes[index].delivered_mask != 0;
+        let code = if partly { Code::CANCELLED_IN_PART } else { Code::ACCEPTED };
+        self.end_as_cancelled(index, code, now_ms);
+    }
+
+    fn end_as_cancelled(&mut self, index: PushIndex, code: Code, now_ms: u64) {
+        self.pushes[index].cancel_code = code;
+        self.pushes[index].tp_status = retry::TP_STATUS_DELETED_BY_ORIGINATOR;
+        self.end(index, State::Cancelled, code, now_ms);
+    }
+
+    /// A higher alertseq arrived: `lower` ends as replaced, at once or when its attempt settles.
+    pub(super) fn replace(&mut self, lower: PushIndex, now_ms: u64) {
+        if self.mutation == Mutation::SkipReplacement {
+            return;
+        }
+        match self.pushes[lower].state {
+            state if state.is_final() => {}
+            State::InFlight => self.pushes[lower].set(flag::REPLACE_REQUESTED, true),
+            _ => self.end_short(lower, State::Replaced, Code::REPLACED, now_ms),
+        }
+    }
+
+    /// Every segment arrived. What else waits for the msn as absent or full need not wait any longer.
+    pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: u64) {
+        let msn = self.pushes[index].msn;
+        self.pushes[index].tp_status = retry::TP_STATUS_DELIVERED;
+        self.end(index, State::Delivered, Code::ACCEPTED, now_ms);
+        self.release_held_head(msn);
+    }
+
+    /// A final verdict that is not complete delivery: partial if any segment arrived.
+    pub(super) fn end_short(&mut self, index: PushIndex, state: State, code: Code, now_ms: u64) {
+        if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
+            return self.end_cancelled(index, now_ms);
+        }
+        self.pushes[index].tp_status = retry::tp_status_of(code);
+        if self.pushes[index].delivered_mask != 0 {
+            self.end(index, State::Partial, Code::PARTIAL, now_ms);
+        } else {
+            self.end(index, state, code, now_ms);
+        }
+    }
+
+    /// The attempt failed for now: wait for the retry time or an alert, within the lifetime.
+    pub(super) fn hold(&mut self, index: PushIndex, cause: retry::Cause, now_ms: u64, random: u64) {
+        let push = &mut self.pushes[index];
+        if push.has(flag::CANCEL_ACCEPTED) {
+            return self.end_cancelled(index, now_ms);
+        }
+        if push.has(flag::REPLACE_REQUESTED) {
+            return self.end_short(index, State::Replaced, Code::REPLACED, now_ms);
+        }
+        if push.has(flag::SINGLE_ATTEMPT) {
+            return self.end_short(index, State::Failed, Code::SINGLE_TRY_FAILED, now_ms);
+        }
+        push.code = cause.code_at_expiry();
+        if now_ms >= push.expires_ms {
+            return self.expire(index, now_ms);
+        }
+        let holds = push.count_hold(cause);
+        let alerted = push.has(flag::ALERTED) && cause.awaits_alert();
+        push.set(flag::ALERTED, false);
+        let delay_ms = match retry::next_retry_ms(cause, holds, push.class, random) {
+            Some(_) if alerted => retry::alert_jitter_ms(random),
+            Some(delay_ms) => delay_ms,
+            None => {
+                let code = push.code;
+                return self.end_short(index, State::Failed, code, now_ms);
+            }
+        };
+        push.state = push.state.moved_to(State::Held);
+        let due_ms = (now_ms + delay_ms).min(push.expires_ms);
+        let (partly, msn) = (push.delivered_mask != 0, push.msn);
+        self.start_timer(index, due_ms);
+        if self.queues.let_emergencies_pass(&mut self.pushes, index)
+            && let Some(head) = self.queues.head(msn)
+        {
+            self.make_ready(head);
+        }
+        if partly {
+            self.effects.push_back(Effect::Progress(index));
+        }
+    }
+
+    pub(super) fn timer_expired(&mut self, index: PushIndex, now_ms: u64) {
+        let push = &self.pushes[index];
+        match push.state {
+            // The outcome, which the network always gives, decides.
+            State::InFlight => {}
+            state if state.is_final() => self.announce_again(index),
+            _ if now_ms >= push.expires_ms && self.mutation != Mutation::SkipExpiry => {
+                self.expire(index, now_ms)
+            }
+            State::Held => self.release(index),
+            // The clock was set back: its expiry is further away than it was.
+            _ => {
+                let expires_ms = push.expires_ms;
+                self.start_timer(index, expires_ms);
+            }
+        }
+    }
+
+    /// A held push goes back into its queue; from now on its timer is that of its expiry.
+    fn release(&mut self, index: PushIndex) {
+        let push = &mut self.pushes[index];
+        push.state = push.state.moved_to(State::Queued);
+        let expires_ms = push.expires_ms;
+        self.start_timer(index, expires_ms);
+        self.make_ready(index);
+    }
+
+    /// Something was delivered to `msn`: whoever is next there and was held as absent, full or roaming is tried.
+    fn release_held_head(&mut self, msn: Msn) {
+        if let Some(head) = self.queues.head(msn)
+            && self.pushes[head].state == State::Held
+            && retry::Cause::ALL
+                .iter()
+                .any(|c| c.awaits_alert() && c.code_at_expiry() == self.pushes[head].code)
+        {
+            self.release(head);
+        }
+    }
+
+    pub(super) fn expire(&mut self, index: PushIndex, now_ms: u64) {
+        let code = self.pushes[index].code;
+        self.end_short(index, State::Expired, code, now_ms);
+    }
+
+    fn end(&mut self, index: PushIndex, state: State, code: Code, now_ms: u64) {
+        self.timers.stop(index);
+        let push = &mut self.pushes[index];
+        push.state = push.state.moved_to(state);
+        push.code = code;
+        push.ended_ms = now_ms;
+        if push.has(flag::CANCEL_ACCEPTED) && state != State::Cancelled {
+            push.cancel_code =
+                if state == State::Delivered { Code::ALREADY_DELIVERED } else { Code::ALREADY_ENDED };
+        }
+        let (key, push_id, msn) = (push.key, push.push_id, push.msn);
+        self.figures.ended[usize::from(state.number())] += 1;
+        self.keys.note_end(key, push_id, state, code);
+        if self.mutation == Mutation::ForgetKey {
+            self.keys.forget(key);
+        }
+        self.queues.move_to_notifying(&mut self.pushes, index);
+        self.effects.push_back(Effect::Ended(index));
+        if self.mutation == Mutation::DoubleFinalState && self.figures.attempts % 16 == 0 {
+            self.effects.push_back(Effect::Ended(index));
+        }
+        if self.mutation == Mutation::AnnounceEarly {
+            self.handle_end_durable(index);
+        }
+        if let Some(head) = self.queues.head(msn) {
+            self.make_ready(head);
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Deliberate faults of the message center, so that a test can prove that the simulator would notice them.
+//!
+//! Nothing but a test ever sets one; without one each switch is a comparison off the hot path.
+
+/// One way to break the message center.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Mutation {
+    /// As it should be.
+    #[default]
+    None,
+    /// An expired push is attempted all the same.
+    SkipExpiry,
+    /// A recovered push is neither queued nor timed.
+    LoseTimerAtRecovery,
+    /// A cancel is accepted and the push delivered.
+    DeliverAfterCancel,
+    /// The latest push of an msn goes first.
+    ReorderMsn,
+    /// A push ends twice.
+    DoubleFinalState,
+    /// A report that comes after its attempt's end is thrown away.
+    DropLateReport,
+    /// A push of a higher alertseq leaves the lower ones alone.
+    SkipReplacement,
+    /// An acknowledged notification is forgotten to be followed by the next of its msn.
+    StallNotifications,
+    /// An ended push's key is forgotten at once.
+    ForgetKey,
+    /// A notification goes out before the push's end is durable.
+    AnnounceEarly,
+}
+
+impl Mutation {
+    /// Every way.
+    pub const ALL: [Self; 10] = [
+        Self::SkipExpiry,
+        Self::LoseTimerAtRecovery,
+        Self::DeliverAfterCancel,
+        Self::ReorderMsn,
+        Self::DoubleFinalState,
+        Self::DropLateReport,
+        Self::SkipReplacement,
+        Self::StallNotifications,
+        Self::ForgetKey,
+        Self::AnnounceEarly,
+    ];
+}
