@@ -16,7 +16,7 @@ pub struct Connection {
 }
 
 /// A whole HTTP response.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Answer {
     /// The status line, without its CRLF.
     pub status_line: String,
@@ -143,6 +143,12 @@ impl Connection {
         let octets = self.stream.read(&mut buffer)?;
         self.input.extend_from_slice(&buffer[..octets]);
         Ok(octets)
+    }
+}
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} {:?} {:?}", self.status_line, self.headers, self.text())
     }
 }
 

@@ -67,10 +67,12 @@ impl Body {
         self
     }
 
-    /// Adds an element at the end, whether or not there is one of its name.
+    /// Adds an element whether or not there is one of its name: before `data`, a second `data` behind it.
     #[must_use]
     pub fn and(mut self, name: &str, text: &str) -> Self {
-        self.elements.push((name.to_owned(), text.as_bytes().to_vec()));
+        let data = self.elements.iter().position(|(known, _)| known == "data" && name != "data");
+        let at = data.unwrap_or(self.elements.len());
+        self.elements.insert(at, (name.to_owned(), text.as_bytes().to_vec()));
         self
     }
 
