@@ -131,6 +131,11 @@ impl Recorder {
         lock(&self.shared.notices).clone()
     }
 
+    /// How many connections were made to it.
+    pub fn connections(&self) -> usize {
+        lock(&self.shared.streams).len()
+    }
+
     /// Those about the push with this reqid.
     #[track_caller]
     pub fn about(&self, reqid: &str) -> Vec<Notice> {
