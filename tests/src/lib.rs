@@ -1,1 +1,33 @@
-//! Placeholder.
+//! What the tests of the whole engine are made of: an engine as a separate process on ports and in a directory of its
+//! own, a push client down to the octets, a notification server that keeps what it got, and waiting with a deadline.
+//!
+//! The requests, answers and notifications are written and read here a second time, from the interface's description
+//! and not with the engine's own code: a mistake in one of the two does not hide in the other.
+//!
+//! **Never here:** an assertion about the engine. Those stand in `tests/`, one file for each kind of behaviour.
+
+pub mod admin;
+pub mod cpus;
+pub mod engine;
+pub mod flat;
+pub mod http;
+pub mod lines;
+pub mod ports;
+pub mod push;
+pub mod recorder;
+pub mod seeded;
+pub mod site;
+pub mod wait;
+
+/// The executables that the calling test file was built with.
+///
+/// A macro because only an integration test is told where they are.
+#[macro_export]
+macro_rules! programs {
+    () => {
+        $crate::engine::Programs {
+            engine: env!("CARGO_BIN_EXE_engine_under_test"),
+            load: env!("CARGO_BIN_EXE_load_under_test"),
+        }
+    };
+}

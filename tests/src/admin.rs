@@ -1,0 +1,70 @@
+//! The admin port as an operator's script uses it.
+
+use crate::http::{Answer, Connection};
+use hayauma::ops::admin::Status;
+use std::net::SocketAddr;
+
+/// Speaks to the admin port of an engine, one connection for each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Admin {
+    /// Where it listens.
+    pub address: SocketAddr,
+}
+
+impl Admin {
+    /// Whether the engine says that it is healthy.
+    pub fn is_healthy(&self) -> bool {
+        self.try_request("GET", "/healthz", "").is_some_and(|answer| answer.status() == 200)
+    }
+
+    /// Sends a request and reads the answer; `None` when nobody answers.
+    pub fn try_request(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
+        let mut connection = Connection::try_open(self.address).ok()?;
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
+             Content-Length: {}\r\n\r\n{body}",
+            self.address,
+            body.len()
+        );
+        connection.try_send(request.as_bytes()).ok()?;
+        connection.try_answer().ok().flatten()
+    }
+
+    /// Sends a request that must succeed.
+    ///
+    /// # Panics
+    /// When it does not.
+    #[track_caller]
+    pub fn request(&self, method: &str, path: &str, body: &str) -> Answer {
+        let answer = self.try_request(method, path, body);
+        let answer = answer.unwrap_or_else(|| panic!("the admin port does not answer {method} {path}"));
+        assert!(
+            (200..300).contains(&answer.status()),
+            "{method} {path}: {} {}",
+            answer.status_line,
+            answer.text()
+        );
+        answer
+    }
+
+    /// The engine's state.
+    ///
+    /// # Panics
+    /// When the admin port does not tell it.
+    #[track_caller]
+    pub fn status(&self) -> Status {
+        let answer = self.request("GET", "/status", "");
+        simd_json::from_slice(&mut answer.body.clone()).unwrap_or_else(|error| panic!("/status: {error}"))
+    }
+
+    /// One figure, all shards added up.
+    ///
+    /// # Panics
+    /// When there is no such figure.
+    #[track_caller]
+    pub fn figure(&self, name: &str) -> u64 {
+        let status = self.status();
+        let value = status.totals.get(name);
+        *value.unwrap_or_else(|| panic!("no figure {name} in {:?}", status.totals.keys()))
+    }
+}

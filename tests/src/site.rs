@@ -1,0 +1,193 @@
+//! A place for one engine after another: a directory, ports and serve options that outlive each of them.
+
+use crate::admin::Admin;
+use crate::engine::{Engine, Finished, Programs};
+use crate::{cpus, ports};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The place.
+#[derive(Debug)]
+pub struct Site {
+    programs: Programs,
+    directory: tempfile::TempDir,
+    push: SocketAddr,
+    admin: SocketAddr,
+    options: BTreeMap<String, String>,
+    repeated: Vec<(String, String)>,
+}
+
+impl Site {
+    /// A fresh directory and free ports; one shard, a small queue and a fast network until told otherwise.
+    ///
+    /// # Panics
+    /// When the system has no directory or port to give.
+    pub fn new(programs: Programs) -> Self {
+        let directory =
+            tempfile::Builder::new().prefix("hayauma-test-").tempdir().expect("a temporary directory");
+        let (push, admin) = (ports::free_address(), ports::free_address());
+        let mut site =
+            Self { programs, directory, push, admin, options: BTreeMap::new(), repeated: Vec::new() };
+        let cpu = cpus::spread().to_string();
+        for (name, value) in [
+            ("--listen", push.to_string().as_str()),
+            ("--admin", &admin.to_string()),
+            ("--shards", "1"),
+            ("--cpus", &cpu),
+            ("--queue-bytes", "64MiB"),
+            ("--segment-bytes", "1MiB"),
+            ("--pushes-max", "100000"),
+            ("--network-latency-ms", "2"),
+            ("--network-latency-jitter-ms", "1"),
+        ] {
+            site.set(name, value);
+        }
+        site.set("--data-dir", &site.data_dir().display().to_string());
+        site
+    }
+
+    /// Sets an option of `serve` for the starts that follow.
+    pub fn set(&mut self, name: &str, value: &str) -> &mut Self {
+        self.options.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Takes an option away.
+    pub fn unset(&mut self, name: &str) -> &mut Self {
+        self.options.remove(name);
+        self
+    }
+
+    /// Several shards over all CPUs there are.
+    pub fn shards(&mut self, count: usize) -> &mut Self {
+        self.set("--shards", &count.to_string()).set("--cpus", &cpus::all())
+    }
+
+    /// Rehearses a fault at the next starts; may be said several times.
+    pub fn inject(&mut self, fault: &str) -> &mut Self {
+        self.repeated.push(("--inject".to_owned(), fault.to_owned()));
+        self
+    }
+
+    /// Rehearses none any more.
+    pub fn inject_nothing(&mut self) -> &mut Self {
+        self.repeated.clear();
+        self
+    }
+
+    /// The directory of everything.
+    pub fn directory(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// The engine's data directory.
+    pub fn data_dir(&self) -> PathBuf {
+        self.directory.path().join("data")
+    }
+
+    /// Where push clients connect.
+    pub fn push_address(&self) -> SocketAddr {
+        self.push
+    }
+
+    /// The admin port.
+    pub fn admin(&self) -> Admin {
+        Admin { address: self.admin }
+    }
+
+    /// A path inside the place.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Uses a line-state file with these lines from the next start on.
+    pub fn set_lines<M: std::fmt::Display>(&mut self, lines: &[(M, &str)]) -> &mut Self {
+        let path = self.path("lines.csv");
+        crate::lines::write(&path, lines);
+        self.set("--network-line-states", &path.display().to_string())
+    }
+
+    /// The arguments of `serve`.
+    pub fn serve_arguments(&self) -> Vec<String> {
+        let options = self.options.iter().chain(self.repeated.iter().map(|(name, value)| (name, value)));
+        let mut arguments = vec!["serve".to_owned()];
+        arguments.extend(options.map(|(name, value)| format!("{name}={value}")));
+        arguments
+    }
+
+    /// Starts an engine and waits until it serves.
+    ///
+    /// # Panics
+    /// When it does not come up; what it said is told.
+    #[track_caller]
+    pub fn start(&self) -> Engine {
+        Engine::start(self.command(&self.serve_arguments()), self.push, self.admin(), self.path("engine"))
+    }
+
+    /// Runs `serve` where it is expected to end by itself, with `more` arguments behind the usual ones.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn serve_and_fail(&self, more: &[&str]) -> Finished {
+        let mut arguments = self.serve_arguments();
+        arguments.extend(more.iter().map(|argument| (*argument).to_owned()));
+        Finished::of(self.command(&arguments), "serve")
+    }
+
+    /// Runs another command of the engine on the data directory.
+    ///
+    /// # Panics
+    /// When it does not end in time.
+    #[track_caller]
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        let mut command = self.command(arguments);
+        command.arg("--data-dir").arg(self.data_dir());
+        Finished::of(command, &arguments.join(" "))
+    }
+
+    /// Runs another command of the engine, which must succeed, and gives its output.
+    ///
+    /// # Panics
+    /// When it fails.
+    #[track_caller]
+    pub fn must(&self, arguments: &[&str]) -> String {
+        let finished = self.run(arguments);
+        assert_eq!(finished.status, Some(0), "{}: {}", arguments.join(" "), finished.stderr);
+        finished.stdout
+    }
+
+    /// Registers the XPID with these further arguments of `client add`.
+    ///
+    /// # Panics
+    /// When it is refused.
+    #[track_caller]
+    pub fn add_client(&self, xpid: &str, more: &[&str]) {
+        let arguments = [&["client", "add", xpid, "--client", "tests", "--sender", "Hayauma"], more].concat();
+        self.must(&arguments);
+    }
+
+    /// Contracts the XPID with msns and ranges of msns.
+    ///
+    /// # Panics
+    /// When they are refused.
+    #[track_caller]
+    pub fn add_contracts(&self, xpid: &str, msns: &[&str]) {
+        self.must(&[&["contract", "add", xpid], msns].concat());
+    }
+
+    /// The engine's executable with these arguments, its environment free of settings.
+    pub fn command<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new(self.programs.engine);
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("HAYAUMA_") {
+                command.env_remove(name);
+            }
+        }
+        command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
+        command
+    }
+}
