@@ -125,8 +125,7 @@ impl Front {
         if !completion.more {
             connection.stream.receive_ended();
         }
-        let keep_reading;
-        match (completion.result, completion.buffer) {
+        let keep_reading = match (completion.result, completion.buffer) {
             (octets @ 1.., Some(buffer)) => {
                 let mut desk = ShardDesk {
                     shard,
@@ -138,20 +137,18 @@ impl Front {
                     now,
                 };
                 let octets = ring.received(buffer, octets as usize);
-                keep_reading = connection.take_octets(octets, &mut desk, now.steady_ms);
+                connection.take_octets(octets, &mut desk, now.steady_ms)
             }
             (0, _) => {
                 connection.peer_is_done();
-                keep_reading = false;
+                false
             }
-            (error, _) if error == -libc::ENOBUFS || error == -libc::ECANCELED => {
-                keep_reading = connection.may_read();
-            }
+            (error, _) if error == -libc::ENOBUFS || error == -libc::ECANCELED => connection.may_read(),
             _ => {
                 connection.stream.close();
-                keep_reading = false;
+                false
             }
-        }
+        };
         if let Some(buffer) = completion.buffer {
             ring.recycle(buffer);
         }

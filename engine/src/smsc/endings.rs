@@ -170,7 +170,7 @@ impl Core {
         }
         self.queues.move_to_notifying(&mut self.pushes, index);
         self.effects.push_back(Effect::Ended(index));
-        if self.mutation == Mutation::DoubleFinalState && self.figures.attempts % 16 == 0 {
+        if self.mutation == Mutation::DoubleFinalState && self.figures.attempts.is_multiple_of(16) {
             self.effects.push_back(Effect::Ended(index));
         }
         if self.mutation == Mutation::AnnounceEarly {

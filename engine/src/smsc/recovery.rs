@@ -172,8 +172,9 @@ impl Recovery {
         let mut indices: Vec<PushIndex> = self.live.into_values().collect();
         indices.sort_unstable_by_key(|&index| (core.pushes[index].ended_ms, core.pushes[index].push_id));
         if core.mutation == Mutation::LoseTimerAtRecovery {
-            indices
-                .retain(|&index| core.pushes[index].state.is_final() || core.pushes[index].push_id % 2 == 0);
+            indices.retain(|&index| {
+                core.pushes[index].state.is_final() || core.pushes[index].push_id.is_multiple_of(2)
+            });
         }
         indices.retain(|&index| !core.set_aside_if_parked(index));
         for &index in &indices {

@@ -138,11 +138,13 @@ fn a_push_of_which_some_segments_arrived_is_partial() {
     for notice in recorder.await_count(40) {
         let delivered: u32 = notice.get("dlvnum").parse().expect("a number");
         let expected = if delivered == 0 { "6009" } else { "6011" };
-        assert!(delivered < 10, "{notice:?}");eprintln!("{delivered}");
+        assert!(delivered < 10, "{notice:?}");
+        eprintln!("{delivered}");
         assert_eq!((notice.get("code"), notice.get("sepmaxnum")), (expected, "10"), "{notice:?}");
         *codes.entry(expected).or_insert(0) += 1;
     }
-    dbg!(&codes);    assert!(codes.len() == 2 && codes["6011"] > codes["6009"], "{codes:?}");
+    dbg!(&codes);
+    assert!(codes.len() == 2 && codes["6011"] > codes["6009"], "{codes:?}");
     let bill = site.must(&["billing", "day", &tests::push::day_in(0)]);
     engine.stop();
     assert!(bill.lines().any(|line| line.starts_with(XPID)), "{bill}");
