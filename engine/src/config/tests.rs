@@ -185,3 +185,11 @@ fn sizes_read_their_units() {
     assert!("99999999999999GiB".parse::<Octets>().is_err());
     assert!("-1".parse::<Octets>().is_err());
 }
+
+#[test]
+fn the_example_file_shows_the_defaults() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hayauma.toml");
+    let shown = Config::resolve(Settings::default(), Some(&path), [], &CPUS).expect("the example is valid");
+    let defaults = Config::resolve(Settings::default(), None, [], &CPUS).expect("the defaults");
+    assert_eq!(shown, defaults);
+}
