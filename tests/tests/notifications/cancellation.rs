@@ -46,7 +46,10 @@ fn a_cancel_that_loses_the_race_is_told_after_the_delivery() {
     assert_eq!((again.status(), again.code().as_str()), (409, "3004"));
     let notices = recorder.await_about("race", 2);
     notices.iter().for_each(|notice| check_form(notice, &push));
-    assert_eq!(notices.iter().map(|notice| notice.gist()).collect::<Vec<_>>(), [("0301", "0000"), ("0401", "3003")]);
+    assert_eq!(
+        notices.iter().map(|notice| notice.gist()).collect::<Vec<_>>(),
+        [("0301", "0000"), ("0401", "3003")]
+    );
     let counts = ["dlvnum", "cnclnum"].map(|name| notices[1].get(name));
     assert_eq!(counts, ["1", "0"]);
     assert_ne!(notices[0].get("ntfid"), notices[1].get("ntfid"));
@@ -72,9 +75,14 @@ fn a_whole_alert_is_cancelled_over_all_shards() {
     let answer = connection.ask(&Body::cancel_alert("quake", "all").request());
     accepted(&answer);
     let elements = answer.elements();
-    assert_eq!((elements.get("msn"), elements.get("reqid"), elements.get("svcid")), ("00000000000", "all", XPID));
+    assert_eq!(
+        (elements.get("msn"), elements.get("reqid"), elements.get("svcid")),
+        ("00000000000", "all", XPID)
+    );
     let notices = recorder.await_count(30);
-    assert!(notices.iter().all(|notice| notice.gist() == ("0401", "0000") && notice.get("alertid") == "quake"));
+    assert!(
+        notices.iter().all(|notice| notice.gist() == ("0401", "0000") && notice.get("alertid") == "quake")
+    );
     let again = connection.ask(&Body::cancel_alert("quake", "all-again").request());
     assert_eq!((again.status(), again.code().as_str()), (404, "3002"));
     std::thread::park_timeout(QUIET);
@@ -112,7 +120,8 @@ fn a_higher_sequence_of_an_alert_takes_the_place_of_a_lower_one() {
 /// Each shard's figure, once they add up to `sum`.
 fn shares_of(engine: &tests::engine::Engine, figure: &str, sum: u64) -> Vec<u64> {
     tests::wait::until(figure, || {
-        let shares: Vec<u64> = engine.admin().status().shards.iter().map(|shard| shard.figures[figure]).collect();
+        let shares: Vec<u64> =
+            engine.admin().status().shards.iter().map(|shard| shard.figures[figure]).collect();
         (shares.iter().sum::<u64>() == sum).then_some(shares)
     })
 }

@@ -12,7 +12,8 @@ fn the_class_the_segments_and_the_alert_come_back() {
     let engine = site.start();
     let mut connection = engine.connect();
     let long = "\u{5730}\u{9707}".repeat(100);
-    for (number, comway, segments) in [(0, "1101", "3"), (1, "1102", "3"), (2, "1103", "3"), (3, "1109", "3")] {
+    for (number, comway, segments) in [(0, "1101", "3"), (1, "1102", "3"), (2, "1103", "3"), (3, "1109", "3")]
+    {
         let reqid = format!("class-{comway}");
         let push = Body::text(&msn(number), &reqid, &long).with("comway", comway);
         let push = push.with("alertid", "quake.2026").with("alertseq", "01");

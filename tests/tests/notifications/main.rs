@@ -28,7 +28,8 @@ fn site(recorder: &Recorder) -> Site {
 
 fn add_client(site: &Site, xpid: &str, recorder: &Recorder, more: &[&str]) {
     let url = recorder.url();
-    let arguments = ["--notify-url", &url, "--class", "urgent", "--class", "emergency", "--class", "exercise"];
+    let arguments =
+        ["--notify-url", &url, "--class", "urgent", "--class", "emergency", "--class", "exercise"];
     site.add_client(xpid, &[&arguments, more].concat());
     site.add_contracts(xpid, &[&format!("{}-{}", msn(0), msn(999))]);
 }
@@ -44,7 +45,8 @@ fn accepted(answer: &Answer) {
 fn check_form(notice: &Notice, push: &Body) {
     let elements = &notice.elements;
     assert_eq!(notice.request_line, "POST /notify HTTP/1.1");
-    let header = |name: &str| notice.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let header =
+        |name: &str| notice.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     assert_eq!(header("content-type"), Some("text/xml; charset=UTF-8"));
     assert!(header("host").is_some_and(|host| host.starts_with("127.0.0.1:")));
     let is_cancellation = elements.get("fncid") == "0401";
@@ -65,7 +67,10 @@ fn check_form(notice: &Notice, push: &Body) {
     assert_eq!(elements.find("alertid").is_some(), sent.contains("<alertid>"), "{elements:?}");
     assert!(elements.find("alertid").is_none_or(|id| was_sent("alertid", id)));
     let id = elements.get("ntfid");
-    assert!((1..=20).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)), "{id}");
+    assert!(
+        (1..=20).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)),
+        "{id}"
+    );
     check_time(elements.get("cmptime"));
     assert!(elements.find("domain").is_none_or(|domain| ["CS", "PS"].contains(&domain)), "{elements:?}");
     let status = elements.get("tpst");
@@ -81,7 +86,8 @@ fn check_time(digits: &str) {
 /// A time `seconds` ahead for `expiry`, so late that a busy machine still gets the push in before it.
 fn soon() -> String {
     // Whole seconds are carried: what begins late in a second would otherwise have almost a second less.
-    let into_second = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    let into_second =
+        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_millis();
     expiry_in(if into_second > 500 { 3 } else { 2 })
 }
 

@@ -35,7 +35,10 @@ fn a_notification_is_sent_again_until_it_is_acknowledged() {
             assert_eq!(notices[0].get(name), notices[1].get(name), "{name} of {reqid}");
         }
         let pause = notices[1].at - notices[0].at;
-        assert!(pause >= Duration::from_millis(500), "{reqid} after {pause:?}, the schedule says 1 s with jitter");
+        assert!(
+            pause >= Duration::from_millis(500),
+            "{reqid} after {pause:?}, the schedule says 1 s with jitter"
+        );
     }
     tests::wait::until_true("nothing left", || engine.admin().figure("pushes_live") == 0);
     engine.stop();
@@ -71,9 +74,16 @@ fn notifications_of_one_msn_come_in_the_order_of_the_ends_even_when_one_is_refus
     accepted(&connection.ask(&Body::push(&msn(1), "another-msn").request()));
     let notices = recorder.await_count(7);
     let of_first = notices.iter().filter(|notice| notice.get("msn") == msn(0));
-    let order: Vec<(&str, &str)> = of_first.map(|notice| (notice.get("reqid"), notice.get("trynum"))).collect();
-    let expected =
-        [("order-0", "1"), ("order-0", "2"), ("order-1", "1"), ("order-2", "1"), ("order-3", "1"), ("order-4", "1")];
+    let order: Vec<(&str, &str)> =
+        of_first.map(|notice| (notice.get("reqid"), notice.get("trynum"))).collect();
+    let expected = [
+        ("order-0", "1"),
+        ("order-0", "2"),
+        ("order-1", "1"),
+        ("order-2", "1"),
+        ("order-3", "1"),
+        ("order-4", "1"),
+    ];
     assert_eq!(order, expected);
     let place = |reqid: &str| notices.iter().position(|notice| notice.get("reqid") == reqid);
     assert!(place("another-msn") < place("order-1"), "another msn does not wait");
