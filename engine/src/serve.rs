@@ -2,6 +2,7 @@
 
 use crate::billing;
 use crate::calendar::Day;
+use crate::clock;
 use crate::config::{Config, Durability as ConfiguredDurability};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::Registry;
@@ -24,11 +25,16 @@ use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Attempts that one shard may have in the core network at a time.
 const ATTEMPTS_IN_FLIGHT_MAX: usize = 8192;
 /// Ended keys remembered for each push that may be kept.
 const ENDED_KEYS_PER_PUSH: u64 = 8;
+/// How long a push port in use is tried again, in nanoseconds.
+const PORT_WAIT_NS: u64 = 3_000_000_000;
+/// Between two tries.
+const PORT_RETRY: Duration = Duration::from_millis(10);
 /// The file that says for how many shards a data directory was laid out.
 const SHARDS_FILE: &str = "shards";
 
@@ -97,8 +103,21 @@ fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr
     let _ = out.flush();
 }
 
+/// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and until it is done
+/// they hold its port: an engine that is started again at once waits for that.
 fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
-    TcpListener::bind(address).map_err(|error| port_fatal(address, &error))
+    let begun_ns = clock::monotonic_ns();
+    loop {
+        match TcpListener::bind(address) {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::AddrInUse
+                    && clock::monotonic_ns() - begun_ns < PORT_WAIT_NS =>
+            {
+                std::thread::sleep(PORT_RETRY);
+            }
+            other => return other.map_err(|error| port_fatal(address, &error)),
+        }
+    }
 }
 
 fn port_fatal(address: SocketAddr, error: &std::io::Error) -> Fatal {
@@ -206,7 +225,7 @@ fn open_shard(
     let network = SimulatedNetwork::new(simulation(config, number), line_states)
         .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
     let directory = shard_directory(&config.data_dir, number);
-    let now_ms = crate::clock::unix_ms();
+    let now_ms = clock::unix_ms();
     Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(|error| {
         match &error {
             OpenError::TooManyPushes(_) => Fatal::told(FatalReason::Configuration, error.to_string()),
@@ -288,7 +307,7 @@ fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
     if registry.iter().all(|registered| registered.registration.volume_per_day == 0) {
         return Ok(());
     }
-    let now_ms = crate::clock::unix_ms();
+    let now_ms = clock::unix_ms();
     let report = billing::day(&config.data_dir, Day::of(now_ms)).map_err(|error| {
         Fatal::new(FatalReason::DataDirUnusable, format!("today's billing events cannot be read ({error})"))
     })?;

@@ -7,6 +7,7 @@
 //! **Never here:** an assertion about the engine. Those stand in `tests/`, one file for each kind of behaviour.
 
 pub mod admin;
+pub mod bill;
 pub mod cpus;
 pub mod engine;
 pub mod flat;

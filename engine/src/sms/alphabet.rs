@@ -179,6 +179,21 @@ pub(crate) fn default_code(character: char) -> u8 {
     }
 }
 
+/// The code of the character that starts at `at` in the octets of a string, and how many octets it takes; `None`
+/// at the end.
+pub(crate) fn default_code_at(text: &[u8], at: usize) -> Option<(u8, usize)> {
+    Some(match *text.get(at..)? {
+        [] => return None,
+        [one, ..] if one < 0x80 => (DEFAULT_CODES[usize::from(one)], 1),
+        [lead, last, ..] if lead < 0xe0 => {
+            let code = usize::from(lead & 0x1f) << 6 | usize::from(last & 0x3f);
+            (DEFAULT_CODES.get(code).copied().unwrap_or(NO_CODE), 2)
+        }
+        [0xe2, 0x82, 0xac, ..] => (EURO_CODE, 3),
+        _ => (NO_CODE, 3),
+    })
+}
+
 fn encode_default(character: char) -> Option<Coded> {
     match default_code(character) {
         NO_CODE => None,
@@ -243,6 +258,18 @@ mod tests {
                     }
                 }
             }
+        }
+    }
+
+    #[test]
+    fn codes_by_octets_are_the_codes_by_character() {
+        for character in '\0'..='\u{10ffff}' {
+            let mut buffer = [0; 4];
+            let octets = character.encode_utf8(&mut buffer).as_bytes();
+            let (code, width) = default_code_at(octets, 0).expect("a character");
+            assert_eq!(code, default_code(character), "{character:?}");
+            assert!(code == NO_CODE || width == octets.len(), "{character:?}");
+            assert_eq!(default_code_at(octets, octets.len()), None);
         }
     }
 

@@ -14,6 +14,8 @@ mod fragment;
 mod national;
 mod profile;
 mod submit;
+#[cfg(test)]
+mod tests;
 mod write;
 
 pub use deliver::{DeliverTemplate, encode_delivers};
@@ -23,7 +25,7 @@ pub use write::EncodeError;
 
 pub use super::limits::{SEGMENTS_MAX, SUBMITS_OCTETS_MAX};
 
-use super::alphabet::{Alphabet, Shift, count_characters_and_pairs};
+use super::alphabet::{Alphabet, Coded, Shift, count_characters_and_pairs};
 use super::coding_scheme::{CharacterSet, CodingGroup, CodingScheme};
 use super::header::{self, Header, HeaderFault, identifier};
 use super::limits::{CLIENT_HEADER_OCTETS_MAX, USER_DATA_OCTETS_MAX, USER_DATA_SEPTETS_MAX};
@@ -262,6 +264,34 @@ struct Fit {
     segments: u32,
 }
 
+/// One way of coding the content.
+#[derive(Clone, Copy)]
+struct Candidate {
+    alphabet: Alphabet,
+    units: usize,
+    fit: Fit,
+    identity: bool,
+}
+
+impl Candidate {
+    fn plan(self, scheme: CodingScheme, frame: &Frame<'_>) -> Result<Plan, PlanError> {
+        if self.fit.segments > u32::from(frame.rules.segments_max) {
+            return Err(PlanError::TooManySegments { needed: self.fit.segments });
+        }
+        Ok(Plan {
+            alphabet: self.alphabet,
+            dcs: scheme.0,
+            segments: self.fit.segments as u8,
+            header_octets: self.fit.header_octets as u8,
+            capacity: self.fit.capacity as u8,
+            units: self.units as u32,
+            identity: self.identity,
+            client_shift: frame.client_shift.is_some(),
+            wide_reference: frame.rules.wide_reference,
+        })
+    }
+}
+
 fn plan_octets(octets: &[u8], options: &PlanOptions<'_>, frame: &Frame<'_>) -> Result<Plan, PlanError> {
     let scheme = options.dcs.map_or(CodingScheme::EIGHT_BIT, CodingScheme);
     if !is_usable(scheme) || scheme.character_set() != CharacterSet::EightBit {
@@ -270,51 +300,66 @@ fn plan_octets(octets: &[u8], options: &PlanOptions<'_>, frame: &Frame<'_>) -> R
     if octets.is_empty() {
         return Err(PlanError::Empty);
     }
-    let units = octets.len();
-    let fit = frame.fit(Alphabet::EightBit, 0, units, |capacity| units.div_ceil(capacity) as u32)?;
-    finish(Alphabet::EightBit, scheme, units, fit, frame, false)
+    let (alphabet, units) = (Alphabet::EightBit, octets.len());
+    let fit = frame.fit(alphabet, 0, units, |capacity| units.div_ceil(capacity) as u32)?;
+    Candidate { alphabet, units, fit, identity: false }.plan(scheme, frame)
 }
 
 fn plan_text(text: &str, options: &PlanOptions<'_>, frame: &Frame<'_>) -> Result<Plan, PlanError> {
-    let chosen = options.dcs.map(CodingScheme);
-    let chosen_set = match chosen {
-        Some(scheme) if !is_usable(scheme) || scheme.character_set() == CharacterSet::EightBit => {
-            return Err(PlanError::BadCodingScheme { dcs: scheme.0 });
-        }
-        Some(scheme) => Some(scheme.character_set()),
-        None => None,
-    };
+    let scheme = options.dcs.map(CodingScheme);
+    if let Some(scheme) = scheme
+        && (!is_usable(scheme) || scheme.character_set() == CharacterSet::EightBit)
+    {
+        return Err(PlanError::BadCodingScheme { dcs: scheme.0 });
+    }
     if text.is_empty() {
         return Err(PlanError::Empty);
     }
-    if chosen_set != Some(CharacterSet::Ucs2) {
-        let scheme = chosen.unwrap_or(CodingScheme::GSM7);
-        match plan_septets(text, scheme, frame) {
-            // Without a chosen scheme, text that no septet alphabet holds goes as UCS-2.
-            Err(PlanError::UnknownCharacter { .. }) if chosen.is_none() => {}
-            planned => return planned,
+    match scheme {
+        Some(scheme) if scheme.character_set() == CharacterSet::Ucs2 => {
+            ucs2_candidate(text, frame)?.plan(scheme, frame)
         }
+        Some(scheme) => septet_candidate(text, frame)?.plan(scheme, frame),
+        None => match septet_candidate(text, frame) {
+            Ok(septets) if frame.client_shift.is_some() || !is_national(septets.alphabet) => {
+                septets.plan(CodingScheme::GSM7, frame)
+            }
+            // Behind a long header of the client's the shift elements may cost more than they save.
+            Ok(national) => match ucs2_candidate(text, frame) {
+                Ok(ucs2) if ucs2.fit.segments < national.fit.segments => ucs2.plan(CodingScheme::UCS2, frame),
+                _ => national.plan(CodingScheme::GSM7, frame),
+            },
+            Err(PlanError::UnknownCharacter { .. }) => {
+                ucs2_candidate(text, frame)?.plan(CodingScheme::UCS2, frame)
+            }
+            Err(error) => Err(error),
+        },
     }
+}
+
+fn ucs2_candidate(text: &str, frame: &Frame<'_>) -> Result<Candidate, PlanError> {
     let (characters, pairs) = count_characters_and_pairs(text);
-    let units = characters + pairs;
+    let (alphabet, units) = (Alphabet::Ucs2, characters + pairs);
     let count = |capacity: usize| match pairs {
         0 => units.div_ceil(capacity) as u32,
         _ => profile::count_by_walking(text, capacity, |character| character.len_utf16() as u32),
     };
-    let fit = frame.fit(Alphabet::Ucs2, 0, units, count)?;
-    finish(Alphabet::Ucs2, chosen.unwrap_or(CodingScheme::UCS2), units, fit, frame, false)
+    let fit = frame.fit(alphabet, 0, units, count)?;
+    Ok(Candidate { alphabet, units, fit, identity: false })
 }
 
-fn plan_septets(text: &str, scheme: CodingScheme, frame: &Frame<'_>) -> Result<Plan, PlanError> {
+/// The cheapest way that takes septets.
+fn septet_candidate(text: &str, frame: &Frame<'_>) -> Result<Candidate, PlanError> {
     if let Some(shift) = frame.client_shift {
         let septets = profile::count_septets(text, shift)?;
-        return plan_shifted(text, scheme, frame, shift, septets, 0);
+        return shifted_candidate(text, frame, shift, septets, 0);
     }
     let profile = TextProfile::of(text);
+    let alphabet = Alphabet::Gsm7(Shift::DEFAULT);
     let plain = match profile.foreign {
         None => {
             let count = |capacity| profile.segments(text, capacity);
-            Some(frame.fit(Alphabet::Gsm7(Shift::DEFAULT), 0, profile.septets, count)?)
+            Some(frame.fit(alphabet, 0, profile.septets, count)?)
         }
         Some(_) => None,
     };
@@ -325,14 +370,11 @@ fn plan_septets(text: &str, scheme: CodingScheme, frame: &Frame<'_>) -> Result<P
     if worth_a_search && languages.any() {
         let cheaper_than = plain.map_or(u32::MAX, |fit| fit.segments);
         if let Some(choice) = national::choose(text, languages, frame, cheaper_than) {
-            return plan_shifted(text, scheme, frame, choice.shift, choice.septets, choice.shift_octets);
+            return shifted_candidate(text, frame, choice.shift, choice.septets, choice.shift_octets);
         }
     }
     match (plain, profile.foreign) {
-        (Some(fit), _) => {
-            let alphabet = Alphabet::Gsm7(Shift::DEFAULT);
-            finish(alphabet, scheme, profile.septets, fit, frame, profile.identity)
-        }
+        (Some(fit), _) => Ok(Candidate { alphabet, units: profile.septets, fit, identity: profile.identity }),
         (None, foreign) => {
             let (offset, character) = foreign.unwrap_or((0, char::REPLACEMENT_CHARACTER));
             Err(PlanError::UnknownCharacter { character, offset })
@@ -340,43 +382,25 @@ fn plan_septets(text: &str, scheme: CodingScheme, frame: &Frame<'_>) -> Result<P
     }
 }
 
-fn plan_shifted(
+fn shifted_candidate(
     text: &str,
-    scheme: CodingScheme,
     frame: &Frame<'_>,
     shift: Shift,
-    septets: usize,
+    units: usize,
     shift_octets: usize,
-) -> Result<Plan, PlanError> {
+) -> Result<Candidate, PlanError> {
     let alphabet = Alphabet::Gsm7(shift);
-    let count =
-        |capacity| profile::count_by_walking(text, capacity, |c| shift.encode(c).map_or(1, |c| c.septets()));
-    let fit = frame.fit(alphabet, shift_octets, septets, count)?;
-    finish(alphabet, scheme, septets, fit, frame, false)
+    let count = |capacity| {
+        profile::count_by_walking(text, capacity, |character| {
+            shift.encode(character).map_or(1, Coded::septets)
+        })
+    };
+    let fit = frame.fit(alphabet, shift_octets, units, count)?;
+    Ok(Candidate { alphabet, units, fit, identity: false })
 }
 
-fn finish(
-    alphabet: Alphabet,
-    scheme: CodingScheme,
-    units: usize,
-    fit: Fit,
-    frame: &Frame<'_>,
-    identity: bool,
-) -> Result<Plan, PlanError> {
-    if fit.segments > u32::from(frame.rules.segments_max) {
-        return Err(PlanError::TooManySegments { needed: fit.segments });
-    }
-    Ok(Plan {
-        alphabet,
-        dcs: scheme.0,
-        segments: fit.segments as u8,
-        header_octets: fit.header_octets as u8,
-        capacity: fit.capacity as u8,
-        units: units as u32,
-        identity,
-        client_shift: frame.client_shift.is_some(),
-        wide_reference: frame.rules.wide_reference,
-    })
+fn is_national(alphabet: Alphabet) -> bool {
+    alphabet != Alphabet::Gsm7(Shift::DEFAULT)
 }
 
 /// Whether a client may choose the scheme: not reserved, and not compressed, which this room does not write.

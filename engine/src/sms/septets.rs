@@ -24,8 +24,13 @@ pub const fn septets_covering(octets: usize) -> usize {
 /// When `out` is shorter than what is written.
 pub fn pack(septets: &[u8], out: &mut [u8]) -> usize {
     let octets = octets_for(septets.len());
-    let (words, rest) = septets.as_chunks::<8>();
-    let (whole, tail) = out[..octets].split_at_mut(words.len() * 7);
+    let (groups, rest) = septets.as_chunks::<64>();
+    let (whole, tail) = out[..octets].split_at_mut(groups.len() * 56);
+    for (group, target) in groups.iter().zip(whole.as_chunks_mut::<56>().0) {
+        pack_group(group, target);
+    }
+    let (words, rest) = rest.as_chunks::<8>();
+    let (whole, tail) = tail.split_at_mut(words.len() * 7);
     for (word, target) in words.iter().zip(whole.as_chunks_mut::<7>().0) {
         let packed = pack_word(u64::from_le_bytes(*word)).to_le_bytes();
         *target = [packed[0], packed[1], packed[2], packed[3], packed[4], packed[5], packed[6]];
@@ -56,6 +61,17 @@ pub fn unpack(octets: &[u8], skipped: usize, out: &mut [u8]) {
         let septets = unpack_word(u64::from_le_bytes(word) >> shift).to_le_bytes();
         target.copy_from_slice(&septets[..target.len()]);
         at += 7;
+    }
+}
+
+/// Packs 64 septets: eight words of 56 bits each are seven words of 64.
+fn pack_group(septets: &[u8; 64], out: &mut [u8; 56]) {
+    let mut packed = [0; 8];
+    for (word, octets) in packed.iter_mut().zip(septets.as_chunks::<8>().0) {
+        *word = pack_word(u64::from_le_bytes(*octets));
+    }
+    for (at, target) in out.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        *target = (packed[at] >> (8 * at) | packed[at + 1] << (56 - 8 * at)).to_le_bytes();
     }
 }
 

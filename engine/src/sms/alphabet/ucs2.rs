@@ -25,29 +25,25 @@ pub(crate) fn count_characters_and_pairs(text: &str) -> (usize, usize) {
 /// Writes as many whole characters of `text` as fit into `out` and returns the octets of text read and the
 /// octets written. A surrogate pair is never split.
 pub(crate) fn encode_ucs2(text: &str, out: &mut [u8]) -> (usize, usize) {
-    let source = text.as_bytes();
     let (mut read, mut written) = (0, 0);
-    // Runs of three-octet characters, as in Japanese text, four at a time.
-    while let (Some(twelve), Some(target)) =
-        (source[read..].first_chunk::<12>(), out[written..].first_chunk_mut::<8>())
-    {
-        if let Some(units) = four_three_octet_characters(twelve) {
+    loop {
+        // Runs of three-octet characters, as in Japanese text, four at a time.
+        let blocks = text.as_bytes()[read..].as_chunks::<12>().0;
+        let targets = out[written..].as_chunks_mut::<8>().0;
+        let mut whole = 0;
+        for (block, target) in blocks.iter().zip(targets) {
+            let Some(units) = four_three_octet_characters(block) else { break };
             *target = units;
-            read += 12;
-            written += 8;
-            continue;
+            whole += 1;
         }
+        read += 12 * whole;
+        written += 8 * whole;
         let Some((character_read, character_written)) = encode_one(&text[read..], &mut out[written..]) else {
             return (read, written);
         };
         read += character_read;
         written += character_written;
     }
-    while let Some((character_read, character_written)) = encode_one(&text[read..], &mut out[written..]) {
-        read += character_read;
-        written += character_written;
-    }
-    (read, written)
 }
 
 /// Appends the text of big-endian code units to `text`: U+FFFD for each lone surrogate and for an odd octet at
@@ -83,15 +79,27 @@ fn four_three_octet_characters(octets: &[u8; 12]) -> Option<[u8; 8]> {
 }
 
 fn encode_one(text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
-    let character = text.chars().next()?;
-    let mut units = [0; 2];
-    let units = character.encode_utf16(&mut units);
-    let written = units.len() * 2;
-    let target = out.get_mut(..written)?;
-    for (unit, octets) in units.iter().zip(target.as_chunks_mut::<2>().0) {
-        *octets = unit.to_be_bytes();
-    }
-    Some((character.len_utf8(), written))
+    // The octets are those of a string, so the lead octet tells how many follow it.
+    let (unit, read) = match *text.as_bytes() {
+        [] => return None,
+        [one, ..] if one < 0x80 => (u16::from(one), 1),
+        [lead, last, ..] if lead < 0xe0 => (u16::from(lead & 0x1f) << 6 | u16::from(last & 0x3f), 2),
+        [lead, middle, last, ..] if lead < 0xf0 => {
+            (u16::from(lead) << 12 | u16::from(middle & 0x3f) << 6 | u16::from(last & 0x3f), 3)
+        }
+        _ => return encode_pair(text, out),
+    };
+    *out.first_chunk_mut::<2>()? = unit.to_be_bytes();
+    Some((read, 2))
+}
+
+fn encode_pair(text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
+    let above = u32::from(text.chars().next()?) - 0x1_0000;
+    let [high, low] = [0xd800 | (above >> 10) as u16, 0xdc00 | (above & 0x3ff) as u16];
+    let target = out.first_chunk_mut::<4>()?;
+    let ([high_first, high_last], [low_first, low_last]) = (high.to_be_bytes(), low.to_be_bytes());
+    *target = [high_first, high_last, low_first, low_last];
+    Some((4, 4))
 }
 
 #[cfg(test)]

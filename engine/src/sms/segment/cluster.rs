@@ -39,12 +39,12 @@ pub(super) fn is_boundary(text: &str, at: usize) -> bool {
     if CONTROL.contains(previous) || CONTROL.contains(next) {
         return true; // GB4, GB5
     }
-    let joined = is_hangul_syllable(previous, next) // GB6 to GB8
+    let joined = is_hangul_syllable(previous, next)
         || JOINING.contains(next) // GB9, GB9a
         || PREPEND.contains(previous) // GB9b
-        || CONSONANT.contains(next) && ends_with_linked_consonant(before) // GB9c
-        || previous == ZERO_WIDTH_JOINER && PICTOGRAPHIC.contains(next) && ends_with_joined_picture(before) // GB11
-        || is_regional(next) && before.chars().rev().take_while(|&c| is_regional(c)).count() % 2 == 1; // GB12, GB13
+        || is_conjunct(before, next)
+        || is_joined_picture(before, next)
+        || is_flag(before, next);
     !joined
 }
 
@@ -64,6 +64,7 @@ fn is_plain(character: char) -> bool {
     )
 }
 
+/// GB6 to GB8: leading consonants, vowels and trailing consonants of one syllable.
 fn is_hangul_syllable(previous: char, next: char) -> bool {
     let leading = |c| matches!(c, '\u{1100}'..='\u{115f}' | '\u{a960}'..='\u{a97c}');
     let vowel = |c| matches!(c, '\u{1160}'..='\u{11a7}' | '\u{d7b0}'..='\u{d7c6}' | '\u{16d63}' | '\u{16d67}'..='\u{16d6a}');
@@ -76,10 +77,13 @@ fn is_hangul_syllable(previous: char, next: char) -> bool {
         || (trailing(previous) || syllable(previous)) && trailing(next)
 }
 
-/// A consonant, then marks among which at least one links it to what follows.
-fn ends_with_linked_consonant(text: &str) -> bool {
+/// GB9c: a consonant, marks among which at least one links it to what follows, and another consonant.
+fn is_conjunct(before: &str, next: char) -> bool {
+    if !CONSONANT.contains(next) {
+        return false;
+    }
     let mut linked = false;
-    for character in text.chars().rev() {
+    for character in before.chars().rev() {
         if LINKER.contains(character) {
             linked = true;
         } else if character == ZERO_WIDTH_NON_JOINER || !JOINING.contains(character) {
@@ -89,10 +93,18 @@ fn ends_with_linked_consonant(text: &str) -> bool {
     false
 }
 
-/// A picture, then marks and a joiner.
-fn ends_with_joined_picture(text: &str) -> bool {
-    let base = text.chars().rev().find(|&character| !JOINING.contains(character));
+/// GB11: a picture, marks, a joiner, and another picture.
+fn is_joined_picture(before: &str, next: char) -> bool {
+    if !before.ends_with(ZERO_WIDTH_JOINER) || !PICTOGRAPHIC.contains(next) {
+        return false;
+    }
+    let base = before.chars().rev().find(|&character| !JOINING.contains(character));
     base.is_some_and(|base| PICTOGRAPHIC.contains(base))
+}
+
+/// GB12 and GB13: the second of two regional indicators.
+fn is_flag(before: &str, next: char) -> bool {
+    is_regional(next) && before.chars().rev().take_while(|&character| is_regional(character)).count() % 2 == 1
 }
 
 fn is_regional(character: char) -> bool {

@@ -1,7 +1,7 @@
 //! Content cut into segments, each with its user data header, as TP-User-Data.
 
 use super::{Content, Plan, PlanOptions, cluster, profile};
-use crate::sms::alphabet::{Alphabet, Coded, ESCAPE, Shift, encode_ucs2};
+use crate::sms::alphabet::{Alphabet, Coded, ESCAPE, ESCAPED, NO_CODE, Shift, default_code_at, encode_ucs2};
 use crate::sms::header::identifier;
 use crate::sms::limits::{USER_DATA_OCTETS_MAX, USER_DATA_SEPTETS_MAX};
 use crate::sms::septets;
@@ -172,6 +172,9 @@ impl<'a> Fragments<'a> {
 
 /// Codes as many whole characters of `text` as fit into `out`; returns octets read and septets written.
 fn fill(text: &str, shift: Shift, out: &mut [u8]) -> (usize, usize) {
+    if shift == Shift::DEFAULT {
+        return fill_default(text, out);
+    }
     let (mut read, mut written) = (0, 0);
     for character in text.chars() {
         // The plan has seen every character; one that it could not code never gets here.
@@ -188,6 +191,29 @@ fn fill(text: &str, shift: Shift, out: &mut [u8]) -> (usize, usize) {
             _ => break,
         }
         read += character.len_utf8();
+    }
+    (read, written)
+}
+
+/// The same for the default alphabet, by table.
+fn fill_default(text: &str, out: &mut [u8]) -> (usize, usize) {
+    let source = text.as_bytes();
+    let (mut read, mut written) = (0, 0);
+    while let Some((code, width)) = default_code_at(source, read) {
+        let septet = code & !ESCAPED;
+        match &mut out[written..] {
+            _ if code == NO_CODE => break,
+            [first, ..] if code & ESCAPED == 0 => {
+                *first = septet;
+                written += 1;
+            }
+            [first, second, ..] if code & ESCAPED != 0 => {
+                [*first, *second] = [ESCAPE, septet];
+                written += 2;
+            }
+            _ => break,
+        }
+        read += width;
     }
     (read, written)
 }

@@ -1,7 +1,7 @@
 //! What there is to know about a text before it is coded: whether the default alphabet holds it, and what it takes.
 
 use super::PlanError;
-use crate::sms::alphabet::{ESCAPED, NO_CODE, Shift, default_code};
+use crate::sms::alphabet::{ESCAPED, NO_CODE, Shift, default_code, default_code_at};
 
 /// Octets that are classified at a time; the compiler keeps them in vector registers.
 const CHUNK_OCTETS: usize = 32;
@@ -29,18 +29,16 @@ impl TextProfile {
         profile.identity = false;
         profile.septets = plain;
         // `plain` counts ASCII octets only, so it lies between two characters.
-        for (offset, character) in text[plain..].char_indices() {
-            match default_code(character) {
-                NO_CODE => {
-                    profile.foreign = Some((plain + offset, character));
-                    return profile;
-                }
-                code => {
-                    let escaped = code & ESCAPED != 0;
-                    profile.septets += 1 + usize::from(escaped);
-                    profile.escapes |= escaped;
-                }
+        let mut at = plain;
+        while let Some((code, width)) = default_code_at(octets, at) {
+            if code == NO_CODE {
+                profile.foreign = text[at..].chars().next().map(|character| (at, character));
+                return profile;
             }
+            let escaped = code & ESCAPED != 0;
+            profile.septets += 1 + usize::from(escaped);
+            profile.escapes |= escaped;
+            at += width;
         }
         profile
     }

@@ -1,0 +1,128 @@
+//! What must hold of the SMS codec for any octets whatever. Each function panics when it does not.
+
+use hayauma::sms::address::Address;
+use hayauma::sms::alphabet::{Language, Shift, decode_ucs2};
+use hayauma::sms::coding_scheme::CodingScheme;
+use hayauma::sms::describe::describe;
+use hayauma::sms::header::Header;
+use hayauma::sms::limits::TPDU_OCTETS_MAX;
+use hayauma::sms::reassemble::{Arrival, Reassembler};
+use hayauma::sms::relay::{self, OriginatingAddress};
+use hayauma::sms::segment::{Content, Fragments, PlanOptions, Rules, plan_by_rules};
+use hayauma::sms::tpdu::{Direction, ReportContext, Tpdu};
+use hayauma::sms::user_data::UserData;
+
+/// A TPDU decodes or errs in both directions and every context; what decodes is written as it was read, but for
+/// unused bits of the first octet.
+pub fn check_tpdu(octets: &[u8]) {
+    for direction in [Direction::FromTerminal, Direction::ToTerminal] {
+        for context in [ReportContext::Acknowledgement, ReportContext::Error, ReportContext::Unknown] {
+            let Ok(tpdu) = Tpdu::decode(octets, direction, context) else { continue };
+            assert!(!describe(&tpdu).is_empty());
+            let mut out = [0; TPDU_OCTETS_MAX];
+            let length = tpdu.encode(&mut out).expect("what was read can be written");
+            assert_eq!(out[1..length], octets[1..]);
+            assert_eq!(Tpdu::decode(&out[..length], direction, context), Ok(tpdu));
+        }
+    }
+    let originating = OriginatingAddress::from_digits(b"0312345678").expect("digits");
+    let mut out = [0; TPDU_OCTETS_MAX];
+    let relayed = relay::deliver_from_submit(octets, &originating, &[0; 7], false, &mut out);
+    let submitted = Tpdu::decode(octets, Direction::FromTerminal, ReportContext::Unknown);
+    assert_eq!(relayed.is_ok(), matches!(submitted, Ok(Tpdu::Submit(_))), "both ways of reading agree");
+    if let (Ok(length), Ok(Tpdu::Submit(submit))) = (relayed, submitted) {
+        let delivered = Tpdu::decode(&out[..length], Direction::ToTerminal, ReportContext::Unknown);
+        let Ok(Tpdu::Deliver(deliver)) = delivered else { panic!("{delivered:?}") };
+        assert_eq!(deliver.user_data, submit.user_data);
+    }
+    let _ = relay::read_deliver_report(octets, true);
+    let _ = relay::read_status_report(octets);
+    let _ = relay::submits(octets).map(<[u8]>::len).sum::<usize>();
+}
+
+/// A header is read without going beyond it, and text behind it is found whether it is sound or not.
+/// The first two octets choose the coding scheme and TP-UDL.
+pub fn check_header(octets: &[u8]) {
+    let [scheme, length, user_data @ ..] = octets else { return };
+    let (header, taken) = Header::read(user_data);
+    assert!(taken <= user_data.len());
+    if let Ok(header) = header {
+        assert_eq!(header.octets(), taken);
+        assert_eq!(header.elements().map(|element| 2 + element.data.len()).sum::<usize>() + 1, taken);
+        assert_eq!(Header::parse(&user_data[..taken]), Ok(header));
+        let _ = (header.concatenation(), header.ports(), header.shift());
+    }
+    let coding_scheme = CodingScheme(*scheme);
+    let user_data = UserData { coding_scheme, header_indicated: true, length: *length, octets: user_data };
+    let text = user_data.text();
+    let mut reassembler = Reassembler::new(1, 0);
+    let originator = Address::alphanumeric("fuzz").expect("four characters");
+    match reassembler.handle_part(originator, &user_data, 0) {
+        Arrival::Complete(message) => assert_eq!(message.text(), text),
+        Arrival::Waiting { missing } => {
+            assert_eq!(reassembler.handle_part(originator, &user_data, 0), Arrival::Repeated { missing });
+            assert_eq!(reassembler.poll_lost(1).and_then(|message| message.text()), text);
+        }
+        Arrival::Repeated { .. } => panic!("nothing came before"),
+    }
+}
+
+/// Septets and code units decode; text that is sent arrives, in as many segments as were counted.
+/// The first two octets choose the languages.
+pub fn check_alphabet(octets: &[u8]) {
+    let [locking, single, rest @ ..] = octets else { return };
+    let shift =
+        Shift { locking: Language::from_number(locking % 14), single: Language::from_number(single % 14) };
+    let mut text = String::new();
+    shift.decode(rest, &mut text);
+    assert!(text.chars().count() <= rest.len());
+    decode_ucs2(rest, &mut text);
+    check_segments(&text);
+    check_segments(&String::from_utf8_lossy(rest));
+}
+
+fn check_segments(text: &str) {
+    let content = Content::Text(text);
+    for national in [false, true] {
+        let options = PlanOptions { national, ..PlanOptions::default() };
+        let rules = Rules { segments_max: 255, ..Rules::gateway(national) };
+        let Ok(plan) = plan_by_rules(content, &options, &rules) else { continue };
+        let mut fragments = Fragments::new(&plan, content, &options, 1);
+        let mut reassembler = Reassembler::new(1, 0);
+        let originator = Address::alphanumeric("fuzz").expect("four characters");
+        let (mut count, mut arrived) = (0, None);
+        let mut out = [0; 140];
+        while let Some(fragment) = fragments.write_next(&mut out) {
+            count += 1;
+            let user_data = UserData {
+                coding_scheme: CodingScheme(plan.dcs()),
+                header_indicated: plan.header_octets() > 0,
+                length: fragment.user_data_length,
+                octets: &out[..usize::from(fragment.octets)],
+            };
+            assert_eq!(user_data.text().as_deref(), Some(&text[fragment.start..fragment.end]));
+            if let Arrival::Complete(message) = reassembler.handle_part(originator, &user_data, 0) {
+                arrived = message.text();
+            }
+        }
+        assert_eq!(count, plan.segments());
+        assert_eq!(arrived.as_deref(), Some(text));
+    }
+}
+
+/// An address field decodes or errs and keeps its octets; an address that is parsed from text reads back.
+pub fn check_address(octets: &[u8]) {
+    if let Ok(address) = Address::decode(octets) {
+        assert_eq!(address.as_octets(), octets);
+        assert!(address.digits().as_str().len() <= 20);
+        let _ = address.text();
+    }
+    if let Ok(address) = Address::decode_service_centre(octets) {
+        let _ = address.text();
+    }
+    let Ok(text) = std::str::from_utf8(octets) else { return };
+    if let Ok(address) = Address::parse(text) {
+        assert_eq!(address.text(), text);
+        assert_eq!(Address::decode(address.as_octets()), Ok(address));
+    }
+}
