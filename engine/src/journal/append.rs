@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{BODY_OCTETS_MAX, COMMIT_FILES_MAX, SPARE_WAIT_MS};
 use super::log::{DamagedRecord, Journal, Position};
-use super::record::{Accepted, Body, CancelAccepted, Ended, Key, Notified, Progress};
+use super::record::{Accepted, Body, CancelAccepted, Ended, Key, Notified, Progress, Standing};
 use super::segment::{Segment, SegmentHeader};
 
 /// Why a record was not appended. Nothing was written then.
@@ -43,13 +43,14 @@ impl Journal {
             accepted.push_id, self.next_sequence,
             "a push is named by the sequence of its Accepted record"
         );
-        let frame = frame_octets(accepted.body_octets_max()) as u64;
+        let body = accepted.body();
+        let frame = frame_octets(body.body_octets_max()) as u64;
         let needed = self.reserved_octets() + super::limits::RESERVE_OCTETS_PER_PUSH + frame;
         if self.present_octets() < needed {
             self.order_spares(false);
             return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
         }
-        let (position, sequence, octets) = self.append(accepted, Duration::ZERO)?;
+        let (position, sequence, octets) = self.append(&body, Duration::ZERO)?;
         self.note_held(octets);
         Ok((position, sequence))
     }
@@ -99,34 +100,52 @@ impl Journal {
         Ok(outcome)
     }
 
-    /// Appends the Accepted record at `position` again, octet for octet, releases the old place and holds the new one.
-    /// The push's state (Progress, CancelAccepted, Ended, Notified) must be appended behind it by the caller.
+    /// Appends the Accepted record at `position` again with the push's present `standing`, releases the old place and
+    /// holds the new one. Everything that earlier records said of the push is in `standing`: they are needed no more.
     ///
     /// # Errors
     /// `Ok(Err(_))` when the record cannot be read; `Err(_)` as [`Self::append_ended`].
+    pub fn carry_forward(
+        &mut self,
+        position: Position,
+        standing: &Standing,
+    ) -> Result<Result<(Position, u64), DamagedRecord>, AppendError> {
+        let mut copy = std::mem::take(&mut self.scratch);
+        let octets = match self.try_accepted(position) {
+            Ok(accepted) => {
+                let moved = accepted.with_standing(*standing);
+                copy.octets_mut()[..moved.body_octets_max()].fill(0);
+                moved.write(copy.octets_mut())
+            }
+            Err(damaged) => {
+                self.scratch = copy;
+                return Ok(Err(damaged));
+            }
+        };
+        let outcome = self.append(&Copied(&copy.octets()[..octets]), spare_wait());
+        self.scratch = copy;
+        let (moved, sequence, octets) = outcome?;
+        self.note_held(octets);
+        if standing.state != 0 {
+            self.note_key(standing.ended_ms);
+        }
+        self.release(position);
+        Ok(Ok((moved, sequence)))
+    }
+
+    /// As [`Self::carry_forward`], with the standing that the record has; the push's state must be appended behind it.
+    /// A crash in between parts them: [`Self::carry_forward`] is the one to use.
+    ///
+    /// # Errors
+    /// As [`Self::carry_forward`].
     pub fn move_forward(
         &mut self,
         position: Position,
     ) -> Result<Result<(Position, u64), DamagedRecord>, AppendError> {
-        let Some(index) = self.segment_index(position.segment) else {
-            return Ok(Err(self.damaged(position)));
-        };
-        let mut body = std::mem::take(&mut self.scratch);
-        body.clear();
-        let found = self.segments[index].frame(position.offset as usize);
-        let is_accepted = found.is_some_and(|(header, octets)| {
-            body.extend_from_slice(octets);
-            header.kind == Kind::Accepted.number()
-        });
-        let outcome = if is_accepted { Some(self.append(&Copied(&body), spare_wait())) } else { None };
-        self.scratch = body;
-        let Some(outcome) = outcome else {
-            return Ok(Err(self.damaged(position)));
-        };
-        let (moved, sequence, octets) = outcome?;
-        self.note_held(octets);
-        self.release(position);
-        Ok(Ok((moved, sequence)))
+        match self.try_accepted(position).map(|accepted| accepted.standing.to_native()) {
+            Ok(standing) => self.carry_forward(position, &standing),
+            Err(damaged) => Ok(Err(damaged)),
+        }
     }
 
     /// Begins a commit of everything appended so far; `None` while one is under way or when nothing is new. The caller
@@ -174,9 +193,11 @@ impl Journal {
             if self.ordered == 0 {
                 return;
             }
-            let ordered = self.ordered;
-            self.take_spares(wait);
-            if self.ordered == ordered || self.trouble.is_some() {
+            match self.supply.collect(wait) {
+                Some(reply) => self.take_reply(reply),
+                None => return,
+            }
+            if self.trouble.is_some() {
                 return;
             }
         }
@@ -190,9 +211,8 @@ impl Journal {
     pub fn commit_blocking(&mut self) -> std::io::Result<()> {
         while let Some(commit) = self.begin_commit() {
             for id in commit.segments.into_iter().flatten() {
-                let segment = self.segment_index(id).map(|index| &self.segments[index]);
-                if let Some(file) = segment.and_then(|segment| segment.file.as_ref()) {
-                    file.sync_data()?;
+                if let Some(index) = self.segment_index(id) {
+                    self.supply.sync(&self.segments[index])?;
                 }
             }
             self.finish_commit(&commit);
@@ -280,7 +300,7 @@ fn random_epoch() -> u32 {
     std::hash::RandomState::new().build_hasher().finish() as u32
 }
 
-/// An Accepted body that lies in the journal already.
+/// An Accepted body that is written already.
 struct Copied<'a>(&'a [u8]);
 
 impl Body for Copied<'_> {

@@ -2,9 +2,11 @@
 //!
 //! The order for the caller, in as many steps as it likes, appending in between:
 //! 1. [`Journal::cleaning_candidate`] names the oldest segment when cleaning it is worth it.
-//! 2. With [`Journal::cursor`] and [`Journal::step`] it walks the segment's records. An Accepted record whose push
-//!    lives *at this position* is moved forward ([`Journal::move_forward`]) and the push's state appended behind it;
-//!    an Ended or Key record whose 24 hours are not over is appended again as a Key. All else is dead.
+//! 2. With [`Journal::cursor`] and [`Journal::step`] it walks the segment's records. An Accepted record whose push is
+//!    held *at this position* is moved forward with its standing ([`Journal::carry_forward`]). Of a push that is not
+//!    held any more, a record that says that it ended ([`Record::key`]) is appended again as a Key until its 24 hours
+//!    are over. All else is dead: of a push that is held, each copy of the Accepted record says what the records
+//!    before it said.
 //! 3. [`Journal::cleaned`] says that the walk is done. Everything in the segment that was to be kept elsewhere (the
 //!    billing events of its records) must be durable by then.
 //! 4. [`Journal::retire_cleaned`], called after each commit, gives the segment back once what was moved is durable.
@@ -12,11 +14,13 @@
 //! Only the oldest segment is ever cleaned. That keeps every reader right: a push's Accepted record never outlives,
 //! on disk, the record of its end.
 
+use std::time::Duration;
+
 use super::frame::{Kind, frame_octets};
 use super::limits::{HEADER_PAGE_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS};
 use super::log::{Journal, Position, SegmentId};
-use super::record::{ArchivedKey, Record};
-use super::recovery::{Owner, find_frame};
+use super::record::{ArchivedKey, ArchivedProgress, Cleaned, Record};
+use super::recovery::find_frame;
 
 /// A place in the walk through a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -46,7 +50,10 @@ impl Journal {
     pub fn hold(&mut self, position: Position) {
         let octets = self.frame_octets_at(position);
         if let Some(index) = self.segment_index(position.segment) {
-            self.segments[index].live_octets += octets;
+            let segment = &mut self.segments[index];
+            segment.live_octets += octets;
+            // It was to be given back, yet the copy that was moved forward is lost: it must be walked again.
+            segment.cleaned = None;
             self.live_octets += octets;
             self.live_pushes += 1;
         }
@@ -61,7 +68,13 @@ impl Journal {
         if self.needed_octets(0, now_ms) == 0 {
             return Some(id);
         }
-        let needed: u64 = (0..self.segments.len()).map(|index| self.needed_octets(index, now_ms)).sum();
+        if self.spares.is_empty() && self.ordered > 0 {
+            // What was retired before is not back yet: cleaning must not use up what a crash now would leave.
+            return None;
+        }
+        let in_segments: u64 = (0..self.segments.len()).map(|index| self.needed_octets(index, now_ms)).sum();
+        // What a push's progress takes is needed too, though no segment counts it.
+        let needed = in_segments + self.live_pushes * PROGRESS_FRAME_OCTETS;
         let used = self.used_octets();
         let slack = RESERVE_SEGMENTS * u64::from(self.config.segment_octets);
         let short = self.free_octets() < self.reserved_octets() + slack;
@@ -74,8 +87,8 @@ impl Journal {
         Cursor { segment: segment.0, offset: HEADER_PAGE_OCTETS }
     }
 
-    /// The next intact record behind `cursor`: where it lies and what it is; `None` at the segment's end. Damaged
-    /// places are stepped over.
+    /// The next intact record of a push behind `cursor`: where it lies and what it is; `None` at the segment's end.
+    /// Damaged places, and records about the journal itself, are stepped over.
     pub fn step(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
         let segment = &self.segments[self.segment_index(cursor.segment)?];
         while cursor.offset < segment.tail {
@@ -83,23 +96,18 @@ impl Journal {
                 let position = Position { segment: cursor.segment, offset: cursor.offset as u32 };
                 cursor.offset += frame_octets(body.len());
                 match Kind::from_number(header.kind) {
+                    None | Some(Kind::Opened | Kind::Cleaned) => continue,
                     Some(kind) => return Some((position, kind)),
-                    None => continue,
                 }
             }
-            let owner = Owner {
-                shard: segment.header.shard,
-                segment: segment.header.id,
-                epoch: Some(segment.header.epoch),
-            };
             let written = &segment.memory.octets()[..segment.tail];
-            cursor.offset =
-                find_frame(written, cursor.offset + 16, &owner, 0).map_or(segment.tail, |(at, _)| at);
+            cursor.offset = find_frame(written, cursor.offset + 16, &segment.owner(), 0)
+                .map_or(segment.tail, |(at, _)| at);
         }
         None
     }
 
-    /// Hands every intact record of `segment` to `view`: its place, its sequence, and itself.
+    /// Hands every intact record of a push in `segment` to `view`: its place, its sequence, and itself.
     pub fn visit(&self, segment: SegmentId, view: &mut dyn FnMut(Position, u64, Record<'_>)) {
         let mut cursor = self.cursor(segment);
         while let Some((position, _)) = self.step(&mut cursor) {
@@ -109,20 +117,22 @@ impl Journal {
         }
     }
 
-    /// Everything in the oldest segment that is still needed has been appended again.
+    /// Everything in the oldest segment that is still needed has been appended again. Says so in the journal, too:
+    /// should a crash leave the file where it is, the next start gives it back without walking it again.
     ///
     /// # Panics
     /// When it is not the oldest one, or a push is still held in it: retiring it would lose that push.
     pub fn cleaned(&mut self, segment: SegmentId) {
-        let next_sequence = self.next_sequence;
         let is_oldest = self.segments.len() > 1;
-        let Some(oldest) =
-            self.segments.front_mut().filter(|oldest| is_oldest && oldest.header.id == segment.0)
-        else {
-            panic!("segment {} is not the oldest one", segment.0);
-        };
+        let oldest = self.segments.front().filter(|oldest| is_oldest && oldest.header.id == segment.0);
+        let Some(oldest) = oldest else { panic!("segment {} is not the oldest one", segment.0) };
         assert_eq!(oldest.live_octets, 0, "segment {} still holds records of live pushes", segment.0);
-        oldest.cleaned = Some(next_sequence);
+        // Where there is no room for it the next start walks the segment again.
+        let _ = self.append(&Cleaned { segment: segment.0 }, Duration::ZERO);
+        let next_sequence = self.next_sequence;
+        if let Some(oldest) = self.segments.front_mut() {
+            oldest.cleaned = Some(next_sequence);
+        }
     }
 
     /// Gives the oldest segment back if it was cleaned, what was moved forward is durable, and no commit under way
@@ -161,3 +171,4 @@ impl Journal {
 }
 
 const KEY_FRAME_OCTETS: u64 = frame_octets(size_of::<ArchivedKey>()) as u64;
+const PROGRESS_FRAME_OCTETS: u64 = frame_octets(size_of::<ArchivedProgress>()) as u64;

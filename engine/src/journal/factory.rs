@@ -96,6 +96,12 @@ pub(super) trait Supply: Send {
     fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>>;
     /// Takes back a segment that is needed no more. Never waits.
     fn retire(&mut self, segment: Segment);
+    /// Keeps a copy of damaged octets of a segment for whoever looks into it. Waits for the device.
+    fn quarantine(&mut self, id: u32, offset: usize, octets: &[u8]) -> io::Result<()>;
+    /// Makes what a segment holds durable. Waits for the device.
+    fn sync(&mut self, segment: &Segment) -> io::Result<()>;
+    /// Puts a segment's file aside at once, so that no later start finds it. Waits for the device.
+    fn discard(&mut self, segment: Segment) -> io::Result<()>;
     /// Takes back a file of this name that recovery found unused. Never waits.
     fn adopt(&mut self, path: PathBuf);
 }
@@ -167,6 +173,25 @@ impl Supply for FileSupply {
         let path = self.directory.join(segment_name(segment.header.id));
         let directory = self.directory.clone();
         self.send(Order::Retire { directory, path, memory: Some(segment.memory) });
+    }
+
+    fn quarantine(&mut self, id: u32, offset: usize, octets: &[u8]) -> io::Result<()> {
+        fs::write(self.directory.join(format!("damaged-{id:08}-{offset:08x}.bin")), octets)?;
+        sync_directory(&self.directory)
+    }
+
+    fn discard(&mut self, segment: Segment) -> io::Result<()> {
+        let id = segment.header.id;
+        drop(segment);
+        let free = self.directory.join(free_name(id));
+        fs::rename(self.directory.join(segment_name(id)), &free)?;
+        sync_directory(&self.directory)?;
+        self.adopt(free);
+        Ok(())
+    }
+
+    fn sync(&mut self, segment: &Segment) -> io::Result<()> {
+        segment.file.as_ref().map_or(Ok(()), File::sync_data)
     }
 
     fn adopt(&mut self, path: PathBuf) {
@@ -247,7 +272,7 @@ impl Worker {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let free = match parse_segment_name(name) {
             Some(id) => {
-                let free = directory.join(format!("free-{id:08}.tmp"));
+                let free = directory.join(free_name(id));
                 fs::rename(path, &free)?;
                 free
             }
@@ -266,6 +291,10 @@ impl Worker {
 /// The name of the segment with this number.
 pub(super) fn segment_name(id: u32) -> String {
     format!("segment-{id:08}.log")
+}
+
+fn free_name(id: u32) -> String {
+    format!("free-{id:08}.tmp")
 }
 
 /// The number in a segment's file name.

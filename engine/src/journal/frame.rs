@@ -5,7 +5,8 @@
 //! offset size  field             meaning
 //!      0    4  length            octets of the body, without the padding to the next multiple of 16
 //!      4    1  kind              see `Kind`
-//!      5    1  lag               how far durability lagged when the record was written, as a power of two
+//!      5    1  lag               how many sequences durability lagged when the record was written: 0 to 127 as such,
+//!                               above that 128 + 4 (e - 7) + m for (4 + m) 2^(e - 2) of them, rounded up; 255 unknown
 //!      6    2  shard             the shard that owns the journal
 //!      8    4  segment           the segment's number: tells fresh frames from those a recycled file held before
 //!     12    4  epoch             the segment's random number: nobody outside can forge a frame into a message
@@ -35,11 +36,13 @@ pub enum Kind {
     Key = 6,
     /// The engine opened the journal: from here on the sequence continues behind a jump.
     Opened = 7,
+    /// Everything still needed of a segment has been moved forward: it and all before it can go.
+    Cleaned = 8,
 }
 
 impl Kind {
     /// Every kind, in ascending order of its number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Accepted,
         Self::Progress,
         Self::Ended,
@@ -47,6 +50,7 @@ impl Kind {
         Self::Notified,
         Self::Key,
         Self::Opened,
+        Self::Cleaned,
     ];
 
     /// The kind with this number, if there is one.
@@ -69,9 +73,17 @@ impl Kind {
             Self::Notified => "notified",
             Self::Key => "key",
             Self::Opened => "opened",
+            Self::Cleaned => "cleaned",
         }
     }
 }
+
+/// The kind of a frame that recovery laid over a damaged range, so that it is reported once and walked over ever
+/// after. Its body is the range; the first 8 octets say how many sequences are missing, and only they are covered by
+/// the body's checksum. Its own sequence is the first missing one.
+pub(super) const SEALED: u8 = 0xF0;
+/// The part of a sealed range that means something.
+pub(super) const SEALED_BODY_OCTETS: usize = 8;
 
 /// The fields of a frame's header, checksum aside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -98,7 +110,9 @@ pub(super) enum HeaderSight {
 }
 
 /// `lag` of a record written while nothing was known to be durable.
-pub(super) const LAG_UNKNOWN: u8 = 64;
+pub(super) const LAG_UNKNOWN: u8 = 255;
+/// Lags below this are exact.
+const LAG_EXACT_BELOW: u64 = 128;
 
 impl FrameHeader {
     /// The 32 octets of this header.
@@ -143,17 +157,25 @@ impl FrameHeader {
     /// Whether kind and length are such as this version writes, and the frame ends within `room` octets.
     pub(super) fn fits(&self, room: usize) -> bool {
         let length = self.length as usize;
+        if self.kind == SEALED {
+            return length >= SEALED_BODY_OCTETS && frame_octets(length) <= room;
+        }
         Kind::from_number(self.kind).is_some()
             && length > 0
             && length <= BODY_OCTETS_MAX
             && frame_octets(length) <= room
     }
 
+    /// The octets that the body's checksum covers, of those behind the header.
+    pub(super) fn checked_octets(&self) -> usize {
+        if self.kind == SEALED { SEALED_BODY_OCTETS } else { self.length as usize }
+    }
+
     /// Every sequence below this was durable when the record was written.
     pub(super) fn durable_below(&self) -> u64 {
-        match 1u64.checked_shl(u32::from(self.lag)) {
-            Some(lag) => self.sequence.saturating_sub(lag),
-            None => 0,
+        match self.lag {
+            LAG_UNKNOWN => 0,
+            lag => self.sequence.saturating_sub(decode_lag(lag)),
         }
     }
 }
@@ -163,14 +185,24 @@ pub(super) const fn frame_octets(length: usize) -> usize {
     FRAME_HEADER_OCTETS + length.next_multiple_of(FRAME_ALIGNMENT_OCTETS)
 }
 
-/// The `lag` of a record with this sequence while every sequence below `durable` is durable: the smallest power of
-/// two that is not below their distance.
+/// The `lag` of a record with this sequence while every sequence below `durable` is durable.
 pub(super) fn lag_of(sequence: u64, durable: u64) -> u8 {
-    if durable == 0 {
-        return LAG_UNKNOWN;
+    let distance = sequence.saturating_sub(durable);
+    if distance < LAG_EXACT_BELOW {
+        return distance as u8;
     }
-    let distance = sequence.saturating_sub(durable).max(1);
-    (64 - (distance - 1).leading_zeros()) as u8
+    let exponent = u64::from(distance.ilog2());
+    let mantissa = distance >> (exponent - 2) & 3;
+    let is_rounded = distance & ((1 << (exponent - 2)) - 1) != 0;
+    let code = LAG_EXACT_BELOW + 4 * (exponent - 7) + mantissa + u64::from(is_rounded);
+    code.min(u64::from(LAG_UNKNOWN)) as u8
+}
+
+fn decode_lag(lag: u8) -> u64 {
+    match u64::from(lag).checked_sub(LAG_EXACT_BELOW) {
+        None => u64::from(lag),
+        Some(code) => (4 + code % 4) << (code / 4 + 5),
+    }
 }
 
 pub(super) fn read_u32(octets: &[u8], at: usize) -> u32 {
@@ -220,15 +252,25 @@ mod tests {
     }
 
     #[test]
-    fn the_lag_never_claims_more_than_was_durable() {
-        for (sequence, durable) in
-            [(1, 0), (2, 1), (10, 10), (10, 9), (1000, 1), (1 << 40, 77), (5, 3), (9, 1)]
-        {
-            let record = FrameHeader { sequence, lag: lag_of(sequence, durable), ..header() };
-            assert!(record.durable_below() <= durable, "sequence {sequence} durable {durable}");
+    fn the_lag_never_claims_more_than_was_durable_and_little_less() {
+        for shift in 0..63 {
+            for distance in
+                [1u64 << shift, (1 << shift) + 1, (1 << shift) + (1 << shift >> 2), (2 << shift) - 1]
+            {
+                let durable = 1u64 << 62;
+                let Some(sequence) = durable.checked_add(distance) else { continue };
+                let record = FrameHeader { sequence, lag: lag_of(sequence, durable), ..header() };
+                let claimed = record.durable_below();
+                assert!(claimed <= durable, "distance {distance}");
+                if record.lag != LAG_UNKNOWN {
+                    assert!(durable - claimed <= distance / 4, "distance {distance} claimed {claimed}");
+                }
+            }
         }
-        let close = FrameHeader { sequence: 1000, lag: lag_of(1000, 996), ..header() };
-        assert_eq!(close.durable_below(), 996);
+        for distance in 0..128 {
+            let record = FrameHeader { sequence: 500, lag: lag_of(500, 500 - distance), ..header() };
+            assert_eq!(record.durable_below(), 500 - distance);
+        }
     }
 
     #[test]
@@ -237,7 +279,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(8), None);
+        assert_eq!(Kind::from_number(9), None);
         assert_eq!(Kind::from_number(255), None);
     }
 }

@@ -23,8 +23,8 @@ pub const SEGMENT_OCTETS_DEFAULT: u32 = 64 * 1024 * 1024;
 /// Segment size must be a multiple of this, the page of the mapping.
 pub(super) const SEGMENT_GRANULE_OCTETS: u32 = 4096;
 
-/// Octets reserved for each accepted push, to write its end, its cancellation and both notifications.
-pub const RESERVE_OCTETS_PER_PUSH: u64 = 320;
+/// Octets reserved for each accepted push: to write its progress, a cancellation, the end and both notifications.
+pub const RESERVE_OCTETS_PER_PUSH: u64 = 384;
 /// Segments reserved beside that, so that cleaning can always move records before it frees any.
 pub const RESERVE_SEGMENTS: u64 = 2;
 /// The fewest segments a budget must hold: the active one, the reserve, and one to accept into.

@@ -10,6 +10,7 @@ use super::limits::{
     HEADER_PAGE_OCTETS, ORDERED_MAX, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT,
     SPARE_RETRY_MS,
 };
+use super::memory::Memory;
 use super::record::{ArchivedAccepted, Record};
 use super::segment::Segment;
 
@@ -112,6 +113,8 @@ pub struct Journal {
     pub(super) retry_at_ms: u64,
 
     pub(super) next_sequence: u64,
+    /// Where the records of earlier runs end.
+    pub(super) previous_end: u64,
     /// Every sequence below is durable.
     pub(super) durable: u64,
     /// Every sequence below was covered by a commit that has begun.
@@ -122,7 +125,8 @@ pub struct Journal {
 
     pub(super) live_pushes: u64,
     pub(super) live_octets: u64,
-    pub(super) scratch: Vec<u8>,
+    /// Room for one body, aligned as a segment is.
+    pub(super) scratch: Memory,
 }
 
 /// How full a journal is.
@@ -260,24 +264,31 @@ impl Journal {
         RESERVE_SEGMENTS * self.config.frames_octets() + RESERVE_OCTETS_PER_PUSH * self.live_pushes
     }
 
-    /// Takes what the factory has ready, waiting up to `wait` for the first.
-    pub(super) fn take_spares(&mut self, mut wait: Duration) {
-        while let Some(reply) = self.supply.collect(wait) {
-            wait = Duration::ZERO;
-            self.ordered = self.ordered.saturating_sub(1);
-            match reply {
-                Ok(spare) => {
-                    self.spares.push_back(spare);
-                    self.trouble = None;
-                    self.retry_at_ms = 0;
-                }
-                Err(trouble) => self.trouble = Some(trouble),
+    /// Takes what the factory has ready, waiting up to `wait` for each answer until there is a spare.
+    pub(super) fn take_spares(&mut self, wait: Duration) {
+        loop {
+            let is_waiting = self.spares.is_empty() && self.ordered > 0;
+            let Some(reply) = self.supply.collect(if is_waiting { wait } else { Duration::ZERO }) else {
+                return;
+            };
+            self.take_reply(reply);
+        }
+    }
+
+    pub(super) fn take_reply(&mut self, reply: Result<Prepared, FactoryError>) {
+        self.ordered = self.ordered.saturating_sub(1);
+        match reply {
+            Ok(spare) => {
+                self.spares.push_back(spare);
+                self.trouble = None;
+                self.retry_at_ms = 0;
             }
+            Err(trouble) => self.trouble = Some(trouble),
         }
     }
 
     /// Orders spares up to the wanted number within the budget; after a failure only when `again`. Wanted is what makes
-    /// the whole reserve exist on the device.
+    /// the whole reserve exist on the device, and one to accept into.
     pub(super) fn order_spares(&mut self, again: bool) {
         if self.trouble.is_some() && !again {
             return;
@@ -285,7 +296,7 @@ impl Journal {
         let present = (self.segments.len() + self.spares.len() + self.ordered) as u64;
         let allowed = self.config.segments_max().saturating_sub(present) as usize;
         let reserve = self.reserved_octets().div_ceil(self.config.frames_octets()) as usize;
-        let wanted = reserve.saturating_sub(self.spares.len() + self.ordered);
+        let wanted = (reserve + 1).saturating_sub(self.spares.len() + self.ordered);
         for _ in 0..wanted.min(allowed).min(ORDERED_MAX - self.ordered) {
             self.supply.order(self.next_segment, self.config.segment_octets);
             self.next_segment += 1;

@@ -20,6 +20,13 @@ pub(crate) enum Memory {
 #[repr(C, align(16))]
 pub(crate) struct Block([u8; 16]);
 
+impl Default for Memory {
+    /// No octets.
+    fn default() -> Self {
+        Self::Heap(Box::default())
+    }
+}
+
 impl Memory {
     /// Maps a whole file for reading and writing. Its pages are not entered ahead: a page that is mapped for reading
     /// first costs more at its first store than one that is not mapped at all.

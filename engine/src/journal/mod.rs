@@ -31,6 +31,7 @@ mod memory;
 mod open;
 mod record;
 mod recovery;
+mod replay;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -47,8 +48,10 @@ pub use limits::{
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};
 pub(crate) use memory::Memory;
-pub use open::{Damage, JournalError, RecoveryReport, TornTail};
+pub use open::JournalError;
 pub use record::{
-    Accepted, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded, ArchivedKey, ArchivedNotified,
-    ArchivedOpened, ArchivedProgress, CancelAccepted, Ended, Key, Notified, Opened, Progress, Record,
+    Accepted, AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded, ArchivedKey,
+    ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress, ArchivedStanding,
+    CancelAccepted, Ended, Key, NoticeStanding, Notified, Opened, Progress, Record, Standing,
 };
+pub use replay::{Damage, RecoveryReport, TornTail};

@@ -7,15 +7,15 @@ use std::time::Duration;
 
 use super::append::AppendError;
 use super::factory::{Prepared, SegmentFactory, Supply, parse_segment_name, segment_name, sync_directory};
-use super::frame::Kind;
 use super::limits::{
-    BUDGET_SEGMENTS_MIN, DAMAGES_LISTED_MAX, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS,
-    SEGMENT_GRANULE_OCTETS, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_JUMP_AT_OPEN,
+    BUDGET_SEGMENTS_MIN, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS, SEGMENT_GRANULE_OCTETS,
+    SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_JUMP_AT_OPEN,
 };
 use super::log::{Journal, JournalConfig, Position};
 use super::memory::Memory;
 use super::record::{Opened, Record};
-use super::recovery::{Fault, Owner, find_frame, walk};
+use super::recovery::{Fault, Owner, find_frame};
+use super::replay::RecoveryReport;
 use super::segment::{PageSight, Segment, SegmentHeader, VERSION};
 
 /// Why a journal could not be opened.
@@ -60,66 +60,9 @@ pub enum JournalError {
     },
 }
 
-/// What opening found.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct RecoveryReport {
-    /// Segments with records.
-    pub segments: u64,
-    /// Records recovered.
-    pub records: u64,
-    /// Octets of their frames.
-    pub octets: u64,
-    /// How many of each kind, in the order of [`Kind::ALL`].
-    pub kinds: [u64; Kind::ALL.len()],
-    /// The write that a crash cut short, if one did: normal.
-    pub torn: Option<TornTail>,
-    /// Damaged ranges in the order of the files, the first [`DAMAGES_LISTED_MAX`] of them.
-    pub damages: Vec<Damage>,
-    /// How many damaged ranges there are in all.
-    pub damages_in_all: u64,
-    /// Records missing in them.
-    pub records_missing: u64,
-}
-
-impl RecoveryReport {
-    /// Whether something that was durable is missing; what was lost unsynced in a crash does not count.
-    pub fn lost_durable_records(&self) -> bool {
-        self.damages.iter().any(|damage| damage.was_durable)
-    }
-
-    /// How many records of `kind` were recovered.
-    pub fn count(&self, kind: Kind) -> u64 {
-        self.kinds[usize::from(kind.number()) - 1]
-    }
-}
-
-/// Where the last write was cut short.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct TornTail {
-    /// The segment's file.
-    pub file: PathBuf,
-    /// Where the unfinished frame begins.
-    pub offset: u64,
-}
-
-/// A damaged range of a segment.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Damage {
-    /// The segment's file.
-    pub file: PathBuf,
-    /// Where the range begins.
-    pub offset: u64,
-    /// Its octets; 0 where records are missing between two intact ones.
-    pub octets: u64,
-    /// The first missing sequence.
-    pub sequence: u64,
-    /// How many records are missing.
-    pub records_missing: u64,
-    /// Whether the first of them is known to have been durable, so that more than an unsynced write was lost.
-    pub was_durable: bool,
-    /// The row of the recovery table (FORMAT.md) that it met.
-    pub case: &'static str,
-}
+/// Both copies of a segment's header cannot be read.
+const LOST_HEADER_PAGE: Fault =
+    Fault { offset: 0, octets: HEADER_PAGE_OCTETS, sequence: 0, missing: 0, case: "header page" };
 
 /// A segment as it lies on disk, before its frames are read.
 pub(super) struct Found {
@@ -199,19 +142,20 @@ impl Journal {
             trouble: None,
             retry_at_ms: 0,
             next_sequence: 1,
+            previous_end: 1,
             durable: 1,
             begun: 1,
             committing: false,
             dirty_from: 0,
             live_pushes: 0,
             live_octets: 0,
-            scratch: Vec::with_capacity(super::limits::BODY_OCTETS_MAX),
+            scratch: Memory::copied_from(&[], super::limits::BODY_OCTETS_MAX),
         };
         let mut faults = Vec::new();
         let begun = journal.sort_out(found, &mut faults)?;
         journal.put_aside_low_spares(begun.last().map_or(0, |last| last.header.id));
-        let (report, torn) = journal.replay(begun, faults, replay);
-        journal.go_on(torn)?;
+        let report = journal.replay(begun, faults, replay)?;
+        journal.go_on()?;
         Ok((journal, report))
     }
 
@@ -236,16 +180,15 @@ impl Journal {
                 sight => match self.header_from_frames(id, &memory) {
                     Some(header) => {
                         if sight != PageSight::Zero {
-                            let page = Fault {
-                                offset: 0,
-                                octets: HEADER_PAGE_OCTETS,
-                                sequence: 0,
-                                missing: 0,
-                                case: "header page",
-                            };
-                            faults.push((id, page));
+                            let page = &memory.octets()[..HEADER_PAGE_OCTETS];
+                            self.supply
+                                .quarantine(id, 0, page)
+                                .map_err(|source| JournalError::Io { path, source })?;
+                            faults.push((id, LOST_HEADER_PAGE));
                         }
-                        begun.push(Segment::new(header, HEADER_PAGE_OCTETS, memory, file));
+                        let mut segment = Segment::new(header, HEADER_PAGE_OCTETS, memory, file);
+                        segment.rewrite_header_page();
+                        begun.push(segment);
                     }
                     None if sight == PageSight::Zero
                         && memory.octets().len() == self.config.segment_octets as usize =>
@@ -283,90 +226,16 @@ impl Journal {
         Some(SegmentHeader { shard, id, octets, epoch, first_sequence: due, previous_end: due })
     }
 
-    /// Hands out the records of all segments and takes the segments into use. Returns the report and whether the end
-    /// is torn.
-    fn replay(
-        &mut self,
-        begun: Vec<Segment>,
-        mut faults: Vec<(u32, Fault)>,
-        replay: &mut dyn FnMut(Position, u64, Record<'_>),
-    ) -> (RecoveryReport, bool) {
-        let mut report = RecoveryReport::default();
-        let mut durable_below = 0;
-        let mut torn = false;
-        let mut expected = begun.first().map_or(1, |first| first.header.first_sequence);
-        let continued: Vec<Option<u64>> =
-            begun.iter().skip(1).map(|next| Some(next.header.previous_end)).chain([None]).collect();
-        for (mut segment, continued_at) in begun.into_iter().zip(continued) {
-            let id = segment.header.id;
-            if segment.header.previous_end == expected {
-                expected = segment.header.first_sequence;
-            }
-            let owner = Owner { shard: self.config.shard, segment: id, epoch: Some(segment.header.epoch) };
-            let (mut keys, mut keys_ended_ms_max) = (0, 0);
-            let end = walk(
-                segment.memory.octets(),
-                owner,
-                &mut expected,
-                continued_at,
-                &mut |taken| {
-                    report.records += 1;
-                    report.octets += super::frame::frame_octets(taken.header.length as usize) as u64;
-                    report.kinds[usize::from(taken.header.kind) - 1] += 1;
-                    durable_below = durable_below.max(taken.header.durable_below());
-                    if let Some(ended_ms) = ended_ms(&taken.record) {
-                        keys += 1;
-                        keys_ended_ms_max = ended_ms.max(keys_ended_ms_max);
-                    }
-                    let position = Position { segment: id, offset: taken.offset as u32 };
-                    replay(position, taken.header.sequence, taken.record);
-                },
-                &mut |fault| faults.push((id, fault)),
-            );
-            segment.tail = end.tail;
-            (segment.keys, segment.keys_ended_ms_max) = (keys, keys_ended_ms_max);
-            torn = end.torn;
-            report.segments += 1;
-            self.segments.push_back(segment);
-        }
-        self.next_sequence = expected;
-        self.note_faults(&mut report, faults, durable_below);
-        if let Some(last) = self.segments.back().filter(|_| torn) {
-            let file = self.directory.join(segment_name(last.header.id));
-            report.torn = Some(TornTail { file, offset: last.tail as u64 });
-        }
-        (report, torn)
-    }
-
-    fn note_faults(&self, report: &mut RecoveryReport, mut faults: Vec<(u32, Fault)>, durable_below: u64) {
-        faults.sort_by_key(|(id, fault)| (*id, fault.offset));
-        report.damages_in_all = faults.len() as u64;
-        for (id, fault) in faults {
-            report.records_missing += fault.missing;
-            if report.damages.len() < DAMAGES_LISTED_MAX {
-                report.damages.push(Damage {
-                    file: self.directory.join(segment_name(id)),
-                    offset: fault.offset as u64,
-                    octets: fault.octets as u64,
-                    sequence: fault.sequence,
-                    records_missing: fault.missing,
-                    was_durable: fault.missing > 0 && fault.sequence < durable_below,
-                    case: fault.case,
-                });
-            }
-        }
-    }
-
-    /// Goes on behind the last record: in its segment when that ended cleanly, in a fresh one otherwise. The first
-    /// record of the new run says where the one before ended.
-    fn go_on(&mut self, torn: bool) -> Result<(), JournalError> {
-        let previous_end = self.next_sequence;
+    /// Goes on behind the last record. What a torn end left there needs no clearing: none of it reads as a record of
+    /// ours, and the end mark goes in front of it. The first record of the new run says where the one before ended.
+    fn go_on(&mut self) -> Result<(), JournalError> {
+        let previous_end = self.previous_end;
         let fresh = self.segments.is_empty();
         if !fresh {
             self.next_sequence += SEQUENCE_JUMP_AT_OPEN;
         }
         let wait = Duration::from_millis(FIRST_SEGMENT_WAIT_MS);
-        if fresh || torn || !self.active().has_room_for(size_of::<super::record::ArchivedOpened>()) {
+        if fresh || !self.active().has_room_for(size_of::<super::record::ArchivedOpened>()) {
             self.wait_for_spares(wait);
             let Some(spare) = self.spares.pop_front() else {
                 let directory = self.directory.clone();
@@ -381,20 +250,19 @@ impl Journal {
         }
         self.dirty_from = self.segments.front().map_or(0, |first| first.header.id);
         self.wait_for_spares(wait);
-        match self.append(&Opened { previous_end }, wait) {
-            Ok(_) => Ok(()),
+        let opened = Opened { previous_end, without_syncs: self.config.without_syncs };
+        match self.append(&opened, wait) {
+            Ok(_) => {}
             Err(AppendError::Full | AppendError::NoSpare) => {
                 unreachable!("room for the record was made above")
             }
         }
-    }
-}
-
-fn ended_ms(record: &Record<'_>) -> Option<u64> {
-    match record {
-        Record::Ended(ended) => Some(ended.ended_ms.to_native()),
-        Record::Key(key) => Some(key.ended_ms.to_native()),
-        _ => None,
+        // Before any number of this run is known outside: a later run that finds nothing else of it jumps again.
+        let Some(active) = self.segments.back() else {
+            unreachable!("a journal always has an active segment")
+        };
+        let path = self.directory.join(segment_name(active.header.id));
+        self.supply.sync(active).map_err(|source| JournalError::Io { path, source })
     }
 }
 

@@ -14,7 +14,7 @@ use rkyv::{Archive, Serialize};
 use super::frame::Kind;
 
 /// A push was accepted: all that delivering it and telling its client needs.
-#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Accepted<'a> {
     /// The push's number: the sequence of the first frame that carried this record.
     pub push_id: u64,
@@ -59,12 +59,113 @@ pub struct Accepted<'a> {
     /// `alertseq`; 0 where there is no alert.
     pub alert_sequence: u8,
     /// The originating address as digits or letters.
-    #[rkyv(with = InlineAsBox)]
     pub sender: &'a [u8],
     /// `alertid`; empty where there is no alert.
-    #[rkyv(with = InlineAsBox)]
     pub alert_id: &'a [u8],
     /// The SMS-SUBMIT TPDUs, each behind one octet that says its length.
+    pub submits: &'a [u8],
+}
+
+/// How far a push had come when its Accepted record was carried forward; all zero in the first one. A copy of the
+/// record says everything that the records before it said of the push, in one frame: no crash can part them.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Standing {
+    /// When it ended, Unix milliseconds; 0 while it has not.
+    pub ended_ms: u64,
+    /// Bit n: segment n has arrived.
+    pub delivered_mask: u16,
+    /// Attempts made so far.
+    pub attempts: u16,
+    /// The result code, or the code that expiry would carry.
+    pub code: u16,
+    /// The message center's number of the final state; 0 while it has not ended.
+    pub state: u8,
+    /// Segments that arrived.
+    pub delivered: u8,
+    /// Segments withdrawn.
+    pub withdrawn: u8,
+    /// The domain of the last delivery: 0 none, 1 circuit-switched, 2 packet-switched.
+    pub domain: u8,
+    /// TP-Status of the report.
+    pub tp_status: u8,
+    /// A cancellation was accepted.
+    pub cancel_accepted: bool,
+    /// The push delivery complete notification (E5).
+    pub completion: NoticeStanding,
+    /// The cancellation delivery notification (E7).
+    pub cancellation: NoticeStanding,
+}
+
+/// How far one of a push's two notifications has come.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[repr(u8)]
+pub enum NoticeStanding {
+    /// None is due, or not yet.
+    #[default]
+    NotDue = 0,
+    /// It is to go out.
+    Due = 1,
+    /// It was acknowledged.
+    Acknowledged = 2,
+    /// It waits for the operator.
+    Parked = 3,
+}
+
+/// The body of an Accepted record: what [`Accepted`] says, and the push's [`Standing`].
+#[derive(Archive, Serialize)]
+#[rkyv(archived = ArchivedAccepted, resolver = AcceptedResolver)]
+pub struct AcceptedBody<'a> {
+    /// See [`Accepted`].
+    pub push_id: u64,
+    /// See [`Accepted`].
+    pub key_fingerprint: u64,
+    /// See [`Accepted`].
+    pub content_digest: u64,
+    /// See [`Accepted`].
+    pub msn: u64,
+    /// See [`Accepted`].
+    pub xpid: u64,
+    /// See [`Accepted`].
+    pub accepted_ms: u64,
+    /// See [`Accepted`].
+    pub expires_ms: u64,
+    /// See [`Accepted`].
+    pub alert_key_fingerprint: u64,
+    /// See [`Accepted`].
+    pub alert_fingerprint: u64,
+    /// How far the push has come.
+    pub standing: Standing,
+    /// See [`Accepted`].
+    pub reqid: [u8; 23],
+    /// See [`Accepted`].
+    pub reqid_length: u8,
+    /// See [`Accepted`].
+    pub class: u8,
+    /// See [`Accepted`].
+    pub kind: u8,
+    /// See [`Accepted`].
+    pub wants_notification: bool,
+    /// See [`Accepted`].
+    pub single_attempt: bool,
+    /// See [`Accepted`].
+    pub segments: u8,
+    /// See [`Accepted`].
+    pub message_reference: u8,
+    /// See [`Accepted`].
+    pub concatenation_reference: u8,
+    /// See [`Accepted`].
+    pub svcinst: u8,
+    /// See [`Accepted`].
+    pub sender_index: u8,
+    /// See [`Accepted`].
+    pub alert_sequence: u8,
+    /// See [`Accepted`].
+    #[rkyv(with = InlineAsBox)]
+    pub sender: &'a [u8],
+    /// See [`Accepted`].
+    #[rkyv(with = InlineAsBox)]
+    pub alert_id: &'a [u8],
+    /// See [`Accepted`].
     #[rkyv(with = InlineAsBox)]
     pub submits: &'a [u8],
 }
@@ -181,6 +282,15 @@ pub struct Key {
 pub struct Opened {
     /// The sequence at which the previous run ended: the first one that it never used or that was lost unsynced.
     pub previous_end: u64,
+    /// Whether the run syncs nothing, so that its records say nothing about what was durable.
+    pub without_syncs: bool,
+}
+
+/// Everything that is still needed of a segment has been moved forward.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Cleaned {
+    /// The segment's number; the ones before it are cleaned too.
+    pub(super) segment: u32,
 }
 
 /// A record as it lies in the journal.
@@ -203,7 +313,7 @@ pub enum Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Validates `body` as a record of this kind; `None` if it is none. `body` must begin at a multiple of 16.
+    /// Validates `body` as a record of this kind; `None` if it is none, or one that only the journal itself reads. `body` must begin at a multiple of 16.
     pub(super) fn read(kind: Kind, body: &'a [u8]) -> Option<Self> {
         match kind {
             Kind::Accepted => low::access::<ArchivedAccepted<'a>, Failure>(body)
@@ -216,6 +326,7 @@ impl<'a> Record<'a> {
             Kind::Notified => low::access::<_, Failure>(body).ok().map(Self::Notified),
             Kind::Key => low::access::<_, Failure>(body).ok().map(Self::Key),
             Kind::Opened => low::access::<_, Failure>(body).ok().map(Self::Opened),
+            Kind::Cleaned => None,
         }
     }
 
@@ -232,6 +343,47 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// The key that cleaning has to append, for a record that says that a push ended; `None` for all others. It is to be
+    /// appended while the key counts and unless the push is still held.
+    pub fn key(&self) -> Option<Key> {
+        Some(match self {
+            Self::Accepted(accepted) if accepted.standing.state != 0 => Key {
+                fingerprint: accepted.key_fingerprint.to_native(),
+                content_digest: accepted.content_digest.to_native(),
+                alert_key_fingerprint: accepted.alert_key_fingerprint.to_native(),
+                push_id: accepted.push_id.to_native(),
+                ended_ms: accepted.standing.ended_ms.to_native(),
+                code: accepted.standing.code.to_native(),
+                state: accepted.standing.state,
+                segments: accepted.segments,
+                alert_sequence: accepted.alert_sequence,
+            },
+            Self::Ended(ended) => Key {
+                fingerprint: ended.key_fingerprint.to_native(),
+                content_digest: ended.content_digest.to_native(),
+                alert_key_fingerprint: ended.alert_key_fingerprint.to_native(),
+                push_id: ended.push_id.to_native(),
+                ended_ms: ended.ended_ms.to_native(),
+                code: ended.code.to_native(),
+                state: ended.state,
+                segments: ended.segments,
+                alert_sequence: ended.alert_sequence,
+            },
+            Self::Key(key) => Key {
+                fingerprint: key.fingerprint.to_native(),
+                content_digest: key.content_digest.to_native(),
+                alert_key_fingerprint: key.alert_key_fingerprint.to_native(),
+                push_id: key.push_id.to_native(),
+                ended_ms: key.ended_ms.to_native(),
+                code: key.code.to_native(),
+                state: key.state,
+                segments: key.segments,
+                alert_sequence: key.alert_sequence,
+            },
+            _ => return None,
+        })
+    }
+
     /// The push that the record speaks of; `None` for records about the journal itself.
     pub fn push_id(&self) -> Option<u64> {
         Some(match self {
@@ -246,10 +398,113 @@ impl<'a> Record<'a> {
     }
 }
 
+impl ArchivedCleaned {
+    /// Validates `body` as a Cleaned record and returns the segment it names.
+    pub(super) fn read(body: &[u8]) -> Option<u32> {
+        low::access::<Self, Failure>(body).ok().map(|cleaned| cleaned.segment.to_native())
+    }
+}
+
 impl ArchivedAccepted<'_> {
     /// The client's reqid.
     pub fn reqid(&self) -> &[u8] {
         &self.reqid[..usize::from(self.reqid_length)]
+    }
+
+    /// The record with another standing, to be written anew.
+    pub(super) fn with_standing(&self, standing: Standing) -> AcceptedBody<'_> {
+        AcceptedBody {
+            push_id: self.push_id.to_native(),
+            key_fingerprint: self.key_fingerprint.to_native(),
+            content_digest: self.content_digest.to_native(),
+            msn: self.msn.to_native(),
+            xpid: self.xpid.to_native(),
+            accepted_ms: self.accepted_ms.to_native(),
+            expires_ms: self.expires_ms.to_native(),
+            alert_key_fingerprint: self.alert_key_fingerprint.to_native(),
+            alert_fingerprint: self.alert_fingerprint.to_native(),
+            standing,
+            reqid: self.reqid,
+            reqid_length: self.reqid_length,
+            class: self.class,
+            kind: self.kind,
+            wants_notification: self.wants_notification,
+            single_attempt: self.single_attempt,
+            segments: self.segments,
+            message_reference: self.message_reference,
+            concatenation_reference: self.concatenation_reference,
+            svcinst: self.svcinst,
+            sender_index: self.sender_index,
+            alert_sequence: self.alert_sequence,
+            sender: &self.sender,
+            alert_id: &self.alert_id,
+            submits: &self.submits,
+        }
+    }
+}
+
+impl ArchivedStanding {
+    /// The values.
+    pub fn to_native(&self) -> Standing {
+        Standing {
+            ended_ms: self.ended_ms.to_native(),
+            delivered_mask: self.delivered_mask.to_native(),
+            attempts: self.attempts.to_native(),
+            code: self.code.to_native(),
+            state: self.state,
+            delivered: self.delivered,
+            withdrawn: self.withdrawn,
+            domain: self.domain,
+            tp_status: self.tp_status,
+            cancel_accepted: self.cancel_accepted,
+            completion: self.completion.to_native(),
+            cancellation: self.cancellation.to_native(),
+        }
+    }
+}
+
+impl ArchivedNoticeStanding {
+    /// The value.
+    pub fn to_native(&self) -> NoticeStanding {
+        match self {
+            Self::NotDue => NoticeStanding::NotDue,
+            Self::Due => NoticeStanding::Due,
+            Self::Acknowledged => NoticeStanding::Acknowledged,
+            Self::Parked => NoticeStanding::Parked,
+        }
+    }
+}
+
+impl<'a> Accepted<'a> {
+    /// The body of the push's first record.
+    pub(super) fn body(&self) -> AcceptedBody<'a> {
+        AcceptedBody {
+            standing: Standing::default(),
+            push_id: self.push_id,
+            key_fingerprint: self.key_fingerprint,
+            content_digest: self.content_digest,
+            msn: self.msn,
+            xpid: self.xpid,
+            accepted_ms: self.accepted_ms,
+            expires_ms: self.expires_ms,
+            alert_key_fingerprint: self.alert_key_fingerprint,
+            alert_fingerprint: self.alert_fingerprint,
+            reqid: self.reqid,
+            reqid_length: self.reqid_length,
+            class: self.class,
+            kind: self.kind,
+            wants_notification: self.wants_notification,
+            single_attempt: self.single_attempt,
+            segments: self.segments,
+            message_reference: self.message_reference,
+            concatenation_reference: self.concatenation_reference,
+            svcinst: self.svcinst,
+            sender_index: self.sender_index,
+            alert_sequence: self.alert_sequence,
+            sender: self.sender,
+            alert_id: self.alert_id,
+            submits: self.submits,
+        }
     }
 }
 
@@ -282,9 +537,10 @@ fixed_bodies! {
     Notified, ArchivedNotified, Notified;
     Key, ArchivedKey, Key;
     Opened, ArchivedOpened, Opened;
+    Cleaned, ArchivedCleaned, Cleaned;
 }
 
-impl Body for Accepted<'_> {
+impl Body for AcceptedBody<'_> {
     const KIND: Kind = Kind::Accepted;
 
     fn body_octets_max(&self) -> usize {

@@ -3,9 +3,11 @@
 //! Pure: octets in, verdicts and records out. A torn end is normal. Damage in the middle is reported with its place,
 //! and what is intact behind it is still recovered.
 
-use super::frame::{FrameHeader, HeaderSight, Kind, frame_octets, read_u32};
+use std::ops::ControlFlow;
+
+use super::frame::{FrameHeader, HeaderSight, Kind, SEALED, frame_octets, read_u32, read_u64};
 use super::limits::{FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS};
-use super::record::Record;
+use super::record::{ArchivedCleaned, Record};
 
 /// A frame's sequence against the one that is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -170,6 +172,14 @@ pub(super) struct Fault {
     pub(super) case: &'static str,
 }
 
+/// What a walk comes upon, in the order of the file.
+pub(super) enum Sighting<'a> {
+    /// A sound frame.
+    Frame(Taken<'a>),
+    /// A damaged range.
+    Fault(Fault),
+}
+
 /// How a segment's frames end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct End {
@@ -177,23 +187,33 @@ pub(super) struct End {
     pub(super) torn: bool,
 }
 
-/// A frame that was taken: where it stands, its header and its record.
+/// A frame that was taken: where it stands, its header and what it holds.
 pub(super) struct Taken<'a> {
     pub(super) offset: usize,
     pub(super) header: FrameHeader,
-    pub(super) record: Record<'a>,
+    pub(super) content: Content<'a>,
 }
 
-/// Walks a segment's `octets` from its first frame on and hands every intact record to `take`, every damaged range
-/// to `fault`. `expected` is the sequence that is due and is moved along; `continued_at` is the sequence at which the
-/// segments behind go on, if there are any.
+/// What a sound frame holds.
+#[derive(Clone, Copy)]
+pub(super) enum Content<'a> {
+    /// A record.
+    Record(Record<'a>),
+    /// A range that an earlier recovery found damaged, and how many sequences are missing in it.
+    Sealed(u64),
+    /// The number of a segment that was cleaned.
+    Cleaned(u32),
+}
+
+/// Walks a segment's `octets` from its first frame on and hands every intact frame and every damaged range to `see`.
+/// `expected` is the sequence that is due and is moved along; `continued_at` is the sequence at which the segments
+/// behind go on, if there are any. A fault that `see` breaks off at is where the segment ends.
 pub(super) fn walk<'a>(
     octets: &'a [u8],
     mut owner: Owner,
     expected: &mut u64,
     continued_at: Option<u64>,
-    take: &mut dyn FnMut(Taken<'a>),
-    fault: &mut dyn FnMut(Fault),
+    see: &mut dyn FnMut(Sighting<'a>) -> ControlFlow<()>,
 ) -> End {
     let mut offset = HEADER_PAGE_OCTETS;
     loop {
@@ -213,12 +233,16 @@ pub(super) fn walk<'a>(
                 let Some(taken) = frame else { unreachable!("an intact frame was seen") };
                 let due = due_before(&taken, *expected);
                 if due > *expected {
-                    fault(Fault { offset, octets: 0, sequence: *expected, missing: due - *expected, case });
+                    let fault =
+                        Fault { offset, octets: 0, sequence: *expected, missing: due - *expected, case };
+                    if see(Sighting::Fault(fault)).is_break() {
+                        return End { tail: offset, torn: true };
+                    }
                 }
                 owner.epoch = Some(taken.header.epoch);
-                *expected = taken.header.sequence + 1;
+                *expected = taken.header.sequence + taken.sequences();
                 offset += frame_octets(taken.header.length as usize);
-                take(taken);
+                let _ = see(Sighting::Frame(taken));
             }
             Verdict::CleanEnd => return End { tail: offset, torn: false },
             Verdict::TornEnd => return End { tail: offset, torn: true },
@@ -228,7 +252,10 @@ pub(super) fn walk<'a>(
                     None => (octets.len(), continued_at.unwrap_or(*expected)),
                 };
                 let missing = due.saturating_sub(*expected);
-                fault(Fault { offset, octets: end - offset, sequence: *expected, missing, case });
+                let fault = Fault { offset, octets: end - offset, sequence: *expected, missing, case };
+                if see(Sighting::Fault(fault)).is_break() {
+                    return End { tail: offset, torn: true };
+                }
                 *expected = due.max(*expected);
                 if follower.is_none() {
                     return End { tail: offset, torn: true };
@@ -279,10 +306,10 @@ fn examine<'a>(
     if !seen.length {
         return (seen, None);
     }
-    let Some(record) = read_record(place, &header) else {
+    let Some(content) = read_content(place, &header) else {
         return (seen, None);
     };
-    let taken = Taken { offset, header, record };
+    let taken = Taken { offset, header, content };
     seen.body = true;
     seen.order = match due_before(&taken, expected) {
         due if due == expected => Order::Next,
@@ -292,22 +319,63 @@ fn examine<'a>(
     (seen, Some(taken))
 }
 
+impl Taken<'_> {
+    /// How many sequences the frame accounts for.
+    fn sequences(&self) -> u64 {
+        match self.content {
+            Content::Record(_) | Content::Cleaned(_) => 1,
+            Content::Sealed(missing) => missing,
+        }
+    }
+}
+
 /// The sequence that was due when this frame was written: its own, or, where a run of the engine begins, the one at
 /// which the run before it ended.
 fn due_before(taken: &Taken<'_>, expected: u64) -> u64 {
     let sequence = taken.header.sequence;
-    match taken.record {
-        Record::Opened(opened) if sequence != expected => opened.previous_end.to_native().min(sequence),
+    match taken.content {
+        Content::Record(Record::Opened(opened)) if sequence != expected => {
+            opened.previous_end.to_native().min(sequence)
+        }
         _ => sequence,
     }
 }
 
-fn read_record<'a>(place: &'a [u8], header: &FrameHeader) -> Option<Record<'a>> {
-    let body = place.get(FRAME_HEADER_OCTETS..FRAME_HEADER_OCTETS + header.length as usize)?;
+fn read_content<'a>(place: &'a [u8], header: &FrameHeader) -> Option<Content<'a>> {
+    let body = place.get(FRAME_HEADER_OCTETS..FRAME_HEADER_OCTETS + header.checked_octets())?;
     if crc32c::crc32c(body) != header.body_checksum {
         return None;
     }
-    Record::read(Kind::from_number(header.kind)?, body)
+    if header.kind == SEALED {
+        return Some(Content::Sealed(read_u64(body, 0)));
+    }
+    match Kind::from_number(header.kind)? {
+        Kind::Cleaned => ArchivedCleaned::read(body).map(Content::Cleaned),
+        kind => Record::read(kind, body).map(Content::Record),
+    }
+}
+
+/// Whether an intact frame of ours from `from` on says that `sequence` was durable when it was written.
+pub(super) fn durability_claimed(octets: &[u8], mut from: usize, owner: &Owner, sequence: u64) -> bool {
+    while let Some((offset, _)) = find_frame(octets, from, owner, sequence) {
+        let HeaderSight::Readable(header) = FrameHeader::sight(&octets[offset..]) else { return false };
+        if header.durable_below() > sequence {
+            return true;
+        }
+        from = offset + frame_octets(header.length as usize);
+    }
+    false
+}
+
+/// The highest sequence, `at_least` or above, of any intact frame of ours.
+pub(super) fn highest_sequence(octets: &[u8], owner: &Owner, at_least: u64) -> u64 {
+    let (mut highest, mut from) = (at_least, HEADER_PAGE_OCTETS);
+    while let Some((offset, _)) = find_frame(octets, from, owner, at_least) {
+        let HeaderSight::Readable(header) = FrameHeader::sight(&octets[offset..]) else { break };
+        highest = highest.max(header.sequence);
+        from = offset + frame_octets(header.length as usize);
+    }
+    highest
 }
 
 /// The first intact frame of ours from `from` on that is due at `expected` or later: its offset and the sequence that

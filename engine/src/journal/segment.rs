@@ -6,12 +6,15 @@
 
 use std::fs::File;
 
-use super::frame::{FrameHeader, HeaderSight, frame_octets, read_u32, read_u64};
+use super::frame::{
+    FrameHeader, HeaderSight, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
+};
 use super::limits::{
     FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_HEADER_COPY_OFFSET, SEGMENT_HEADER_OCTETS,
 };
 use super::memory::Memory;
 use super::record::Body;
+use super::recovery::Owner;
 
 /// The fields of a segment's header.
 ///
@@ -136,12 +139,15 @@ impl Segment {
     pub(super) fn begin(header: SegmentHeader, mut memory: Memory, file: Option<File>) -> Self {
         let octets = memory.octets_mut();
         assert_eq!(octets.len(), header.octets as usize, "the factory makes segments of the ordered size");
-        let page = header.encode();
         octets[HEADER_PAGE_OCTETS..HEADER_PAGE_OCTETS + FRAME_HEADER_OCTETS].fill(0);
-        for at in [0, SEGMENT_HEADER_COPY_OFFSET] {
-            octets[at..at + SEGMENT_HEADER_OCTETS].copy_from_slice(&page);
-        }
-        Self::new(header, HEADER_PAGE_OCTETS, memory, file)
+        let mut segment = Self::new(header, HEADER_PAGE_OCTETS, memory, file);
+        segment.rewrite_header_page();
+        segment
+    }
+
+    /// Whose frames are this segment's.
+    pub(super) fn owner(&self) -> Owner {
+        Owner { shard: self.header.shard, segment: self.header.id, epoch: Some(self.header.epoch) }
     }
 
     /// Octets behind the last frame.
@@ -208,7 +214,8 @@ impl Segment {
             return None;
         }
         let body = &octets[FRAME_HEADER_OCTETS..FRAME_HEADER_OCTETS + header.length as usize];
-        (crc32c::crc32c(body) == header.body_checksum).then_some((header, body))
+        let is_intact = crc32c::crc32c(&body[..header.checked_octets()]) == header.body_checksum;
+        is_intact.then_some((header, body))
     }
 
     /// Octets of the frame whose header stands at `offset`; the body is not looked at.
@@ -221,6 +228,34 @@ impl Segment {
                 Some(frame_octets(header.length as usize))
             }
             _ => None,
+        }
+    }
+
+    /// Lays a frame over a damaged range of at least 48 octets in which `missing` sequences from `sequence` on are lost.
+    pub(super) fn seal(&mut self, offset: usize, octets: usize, sequence: u64, missing: u64) {
+        let range = &mut self.memory.octets_mut()[offset..offset + octets];
+        let (header_octets, body) = range.split_at_mut(FRAME_HEADER_OCTETS);
+        body[..SEALED_BODY_OCTETS].copy_from_slice(&missing.to_le_bytes());
+        let header = FrameHeader {
+            length: body.len() as u32,
+            kind: SEALED,
+            lag: LAG_UNKNOWN,
+            shard: self.header.shard,
+            segment: self.header.id,
+            epoch: self.header.epoch,
+            sequence,
+            body_checksum: crc32c::crc32c(&body[..SEALED_BODY_OCTETS]),
+        };
+        header_octets.copy_from_slice(&header.encode());
+    }
+
+    /// Writes the header page anew.
+    pub(super) fn rewrite_header_page(&mut self) {
+        let page = self.header.encode();
+        let octets = self.memory.octets_mut();
+        octets[..HEADER_PAGE_OCTETS].fill(0);
+        for at in [0, SEGMENT_HEADER_COPY_OFFSET] {
+            octets[at..at + SEGMENT_HEADER_OCTETS].copy_from_slice(&page);
         }
     }
 }

@@ -58,7 +58,7 @@ fn table() -> Vec<Outcome> {
         outcome("not-provisioned", "6003", "45", as_it_is),
         by("PS", outcome("illegal", "6004", "41", as_it_is)),
         by("PS", outcome("not-equipped", "6004", "41", as_it_is)),
-        by("PS", outcome("protocol-error", "6005", "46", expiring)),
+        by("PS", outcome("protocol-error", "6005", "40", expiring)),
         outcome("absent", "6006", "46", expiring),
         by("CS", outcome("absent-after-accept", "6006", "46", expiring)),
         outcome("memory-full", "6007", "46", expiring),

@@ -1,3 +1,9 @@
-//! Tests of the journal as a whole.
+//! Tests of the journal as a whole: on files, and on a simulated disk that loses, tears and refuses.
 
+mod damage;
+mod disk;
+mod exhaustive;
+mod full;
+mod histories;
+mod model;
 mod roundtrip;

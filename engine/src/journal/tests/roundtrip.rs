@@ -40,7 +40,10 @@ pub(super) fn accepted(push_id: u64, submits: &[u8]) -> Accepted<'_> {
     }
 }
 
-fn open(directory: &Path, factory: &SegmentFactory) -> (Journal, RecoveryReport, Vec<(Position, u64, Kind)>) {
+pub(super) fn open(
+    directory: &Path,
+    factory: &SegmentFactory,
+) -> (Journal, RecoveryReport, Vec<(Position, u64, Kind)>) {
     let mut seen = Vec::new();
     let (journal, report) = Journal::open(directory, config(), factory, &mut |position, sequence, record| {
         seen.push((position, sequence, record.kind()));

@@ -1,0 +1,275 @@
+//! A disk that exists in memory twice: as the process sees it and as the device holds it. The loss of power keeps any
+//! subset of the pages that were not synced, and tears some of them at sectors; the death of the process keeps
+//! all. Files come and go in the steps of the real factory, each of which a crash may come before.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use super::super::append::Commit;
+use super::super::factory::{FactoryError, Prepared, Supply, parse_segment_name};
+use super::super::limits::{HEADER_PAGE_OCTETS, RECYCLED_FILES_MAX};
+use super::super::log::Journal;
+use super::super::memory::Memory;
+use super::super::open::Found;
+use super::super::segment::Segment;
+
+pub(super) const PAGE_OCTETS: usize = 4096;
+const SECTOR_OCTETS: usize = 512;
+
+/// A small generator (splitmix64): every history follows from its seed.
+#[derive(Clone, Debug)]
+pub(super) struct Random(u64);
+
+impl Random {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ mixed >> 31
+    }
+
+    /// A number below `bound`.
+    pub(super) fn below(&mut self, bound: u64) -> u64 {
+        self.next() % bound
+    }
+
+    /// True once in `times`.
+    pub(super) fn once_in(&mut self, times: u64) -> bool {
+        self.below(times) == 0
+    }
+}
+
+/// How a run ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Crash {
+    /// The process dies: what it stored is there.
+    Kill,
+    /// Power goes: what was synced is there, and some of the rest.
+    Power,
+}
+
+/// The disk. Clones are the same disk.
+#[derive(Clone)]
+pub(super) struct Disk(Arc<Mutex<State>>);
+
+struct State {
+    random: Random,
+    /// Files that fit on the device.
+    files_max: usize,
+    /// Whether the factory may be late; it never is where a test counts on it.
+    lazy: bool,
+    /// What the device holds under each segment's name.
+    names: BTreeMap<u32, Vec<u8>>,
+    /// Files put aside.
+    free: Vec<Vec<u8>>,
+    orders: VecDeque<Order>,
+}
+
+enum Order {
+    Retire { id: u32, memory: Option<Memory> },
+    Make { id: u32, octets: u32 },
+}
+
+impl Disk {
+    pub(super) fn new(seed: u64, files_max: usize, lazy: bool) -> Self {
+        let random = Random::new(seed);
+        let (names, free, orders) = Default::default();
+        Self(Arc::new(Mutex::new(State { random, files_max, lazy, names, free, orders })))
+    }
+
+    pub(super) fn supply(&self) -> Box<dyn Supply> {
+        Box::new(self.clone())
+    }
+
+    pub(super) fn set_files_max(&self, files_max: usize) {
+        self.state().files_max = files_max;
+    }
+
+    /// Files on the device, whatever their names.
+    pub(super) fn files(&self) -> usize {
+        let state = self.state();
+        state.names.len() + state.free.len()
+    }
+
+    /// The device takes what the commit names.
+    pub(super) fn sync(&self, journal: &Journal, commit: &Commit) {
+        let mut state = self.state();
+        for id in commit.segments.into_iter().flatten() {
+            let index = journal.segment_index(id).expect("a segment under commit is in use");
+            state.names.insert(id, journal.segments[index].memory.octets().to_vec());
+        }
+    }
+
+    /// The kernel writes back a page nobody asked it to.
+    pub(super) fn write_back_something(&self, journal: &Journal) {
+        let mut state = self.state();
+        let index = state.random.below(journal.segments.len() as u64) as usize;
+        let segment = &journal.segments[index];
+        let live = segment.memory.octets();
+        let page = state.random.below((live.len() / PAGE_OCTETS) as u64) as usize * PAGE_OCTETS;
+        let device = state.names.get_mut(&segment.header.id).expect("a segment in use has a name");
+        device[page..page + PAGE_OCTETS].copy_from_slice(&live[page..page + PAGE_OCTETS]);
+    }
+
+    /// Ends the run: what the next one finds. Orders that the factory had not carried out are forgotten.
+    pub(super) fn crash(&self, journal: Journal, crash: Crash) -> Vec<Found> {
+        let mut state = self.state();
+        let mut keep = state.random.clone();
+        let found = self.crash_keeping(&mut state, journal, crash, &mut |_, _| keep.below(3) as u8);
+        state.random.next();
+        found
+    }
+
+    /// As [`Self::crash`], with `choose` deciding for each dirty page (segment, offset) of a loss of power: 0 it is
+    /// lost, 1 it is kept, 2 its odd sectors are kept.
+    pub(super) fn crash_choosing(
+        &self,
+        journal: Journal,
+        choose: &mut dyn FnMut(u32, usize) -> u8,
+    ) -> Vec<Found> {
+        self.crash_keeping(&mut self.state(), journal, Crash::Power, choose)
+    }
+
+    fn crash_keeping(
+        &self,
+        state: &mut State,
+        journal: Journal,
+        crash: Crash,
+        choose: &mut dyn FnMut(u32, usize) -> u8,
+    ) -> Vec<Found> {
+        let mut live: BTreeMap<u32, Memory> = BTreeMap::new();
+        live.extend(journal.segments.into_iter().map(|segment| (segment.header.id, segment.memory)));
+        live.extend(journal.spares.into_iter().map(|spare| (spare.id, spare.memory)));
+        for order in state.orders.drain(..) {
+            if let Order::Retire { id, memory: Some(memory) } = order {
+                live.insert(id, memory);
+            }
+        }
+        let mut found = Vec::new();
+        for (id, device) in &mut state.names {
+            if crash == Crash::Power
+                && let Some(memory) = live.remove(id)
+            {
+                lose(*id, memory.octets(), device, choose);
+            }
+            let memory = live.remove(id).unwrap_or_else(|| Memory::copied_from(device, device.len()));
+            found.push(Found { id: *id, memory, file: None });
+        }
+        found
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().expect("no test panics while it holds the disk")
+    }
+}
+
+/// Brings to the device what it keeps of the pages that differ.
+fn lose(id: u32, live: &[u8], device: &mut [u8], choose: &mut dyn FnMut(u32, usize) -> u8) {
+    for at in (0..live.len()).step_by(PAGE_OCTETS) {
+        let (page, held) = (&live[at..at + PAGE_OCTETS], &mut device[at..at + PAGE_OCTETS]);
+        if page == &*held {
+            continue;
+        }
+        match choose(id, at) {
+            0 => {}
+            1 => held.copy_from_slice(page),
+            _ => {
+                for sector in (0..PAGE_OCTETS).step_by(2 * SECTOR_OCTETS) {
+                    held[sector..sector + SECTOR_OCTETS]
+                        .copy_from_slice(&page[sector..sector + SECTOR_OCTETS]);
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    /// Carries out the oldest order; what a journal is to be told of it.
+    fn step(&mut self) -> Option<Result<Prepared, FactoryError>> {
+        match self.orders.pop_front()? {
+            Order::Retire { id, memory } => {
+                let device = self.names.remove(&id).expect("only what has a name is retired");
+                if self.free.len() < RECYCLED_FILES_MAX {
+                    self.free.push(memory.map_or(device, |memory| memory.octets().to_vec()));
+                }
+                None
+            }
+            Order::Make { id, octets } => Some(self.make(id, octets)),
+        }
+    }
+
+    fn make(&mut self, id: u32, octets: u32) -> Result<Prepared, FactoryError> {
+        let mut content = match self.free.pop() {
+            Some(content) => content,
+            None if self.names.len() >= self.files_max => {
+                let directory = PathBuf::from("simulated");
+                return Err(FactoryError { directory, reason: "no space left".into(), full: true });
+            }
+            None => vec![0; octets as usize],
+        };
+        content[..2 * HEADER_PAGE_OCTETS].fill(0);
+        let memory = Memory::copied_from(&content, content.len());
+        self.names.insert(id, content);
+        Ok(Prepared { id, memory, file: None })
+    }
+}
+
+impl Supply for Disk {
+    fn order(&mut self, id: u32, octets: u32) {
+        self.state().orders.push_back(Order::Make { id, octets });
+    }
+
+    fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>> {
+        let mut state = self.state();
+        if wait.is_zero() && state.lazy && state.random.once_in(2) {
+            return None;
+        }
+        while !state.orders.is_empty() {
+            if let Some(made) = state.step() {
+                return Some(made);
+            }
+        }
+        None
+    }
+
+    fn retire(&mut self, segment: Segment) {
+        let (id, memory) = (segment.header.id, Some(segment.memory));
+        self.state().orders.push_back(Order::Retire { id, memory });
+    }
+
+    fn quarantine(&mut self, _: u32, _: usize, _: &[u8]) -> std::io::Result<()> {
+        panic!("power does not damage what is durable");
+    }
+
+    fn discard(&mut self, segment: Segment) -> std::io::Result<()> {
+        let mut state = self.state();
+        state.names.remove(&segment.header.id).expect("only what has a name is put aside");
+        if state.free.len() < RECYCLED_FILES_MAX {
+            state.free.push(segment.memory.octets().to_vec());
+        }
+        Ok(())
+    }
+
+    fn sync(&mut self, segment: &Segment) -> std::io::Result<()> {
+        self.state().names.insert(segment.header.id, segment.memory.octets().to_vec());
+        Ok(())
+    }
+
+    fn adopt(&mut self, path: PathBuf) {
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let id = parse_segment_name(name).expect("a segment's name");
+        self.state().orders.push_back(Order::Retire { id, memory: None });
+    }
+}
+
+/// Where simulated journals say they are.
+pub(super) fn nowhere() -> &'static Path {
+    Path::new("simulated")
+}

@@ -1,0 +1,99 @@
+//! Full budgets and full devices.
+
+use super::super::*;
+use super::disk::{Crash, Disk};
+use super::model::Model;
+
+fn accept_until_refused(model: &mut Model) -> (Vec<u64>, AppendError) {
+    let mut taken = Vec::new();
+    loop {
+        match model.accept(300) {
+            Ok(push_id) => taken.push(push_id),
+            Err(AppendError::NoSpare) if model.journal.figures().trouble.is_none() => {
+                model.journal.wait_for_spares(std::time::Duration::from_secs(1));
+            }
+            Err(error) => return (taken, error),
+        }
+    }
+}
+
+fn everything_ends_and_space_comes_back(mut model: Model, taken: Vec<u64>) {
+    assert!(taken.len() > 20, "only {} pushes fit", taken.len());
+    for &push_id in &taken {
+        for _ in 0..3 {
+            model.progress(push_id);
+            model.clean(64);
+            model.commit_all();
+        }
+        model.end(push_id);
+    }
+    let mut model = model.crash(Crash::Power);
+    for push_id in model.unnotified().to_vec() {
+        model.notify(push_id);
+        model.clean(64);
+        model.commit_all();
+    }
+    model.now_ms += KEY_KEEP_MS + 1;
+    model.clean_everything();
+    let (again, _) = accept_until_refused(&mut model);
+    assert!(again.len() >= taken.len() - 30, "{} pushes fit at first, {} now", taken.len(), again.len());
+}
+
+#[test]
+fn a_full_budget_refuses_new_pushes_and_finishes_the_accepted_ones() {
+    let mut model = Model::new(Disk::new(1, usize::MAX, false), 16);
+    let (taken, refusal) = accept_until_refused(&mut model);
+    assert_eq!(refusal, AppendError::Full);
+    assert!(model.disk.files() <= 16 + 2);
+    everything_ends_and_space_comes_back(model, taken);
+}
+
+#[test]
+fn a_full_device_refuses_new_pushes_and_finishes_the_accepted_ones() {
+    let mut model = Model::new(Disk::new(2, 12, false), 1000);
+    let (taken, refusal) = accept_until_refused(&mut model);
+    assert_eq!(refusal, AppendError::Full);
+    assert!(model.journal.figures().trouble.is_some());
+    everything_ends_and_space_comes_back(model, taken);
+}
+
+#[test]
+fn space_freed_by_others_is_used_without_a_restart() {
+    let mut model = Model::new(Disk::new(3, 8, false), 1000);
+    let (taken, _) = accept_until_refused(&mut model);
+    model.disk.set_files_max(20);
+    for _ in 0..3 {
+        model.journal.poll(model.now_ms);
+        model.now_ms += 5_000;
+    }
+    let (more, _) = accept_until_refused(&mut model);
+    assert!(more.len() > taken.len() / 2, "{} at first, then {}", taken.len(), more.len());
+}
+
+#[test]
+fn long_held_pushes_do_not_pin_old_segments() {
+    let mut model = Model::new(Disk::new(4, usize::MAX, false), 60);
+    let mut held = Vec::new();
+    let mut most = 0;
+    for round in 0..4000 {
+        model.journal.wait_for_spares(std::time::Duration::from_secs(1));
+        let push_id = model.accept(300).expect("there is room");
+        if round % 100 == 0 {
+            held.push(push_id);
+        } else {
+            model.end(push_id);
+            model.notify(push_id);
+        }
+        // Half a day goes by in the whole run's third: keys count and then do not.
+        model.now_ms += KEY_KEEP_MS / 1000;
+        while model.clean(64) {
+            model.commit_all();
+        }
+        most = most.max(model.journal.figures().segments);
+    }
+    assert_eq!(model.live().len(), held.len());
+    // 40 held pushes and a day's 1,000 keys are about 120 kB: eight segments. Twice that, and two.
+    assert!(most <= 18, "{most} segments were in use at once");
+    let model = model.crash(Crash::Kill);
+    assert_eq!(model.live().len(), held.len());
+}

@@ -1,0 +1,414 @@
+//! What an engine does with its journal, and what must be true of it afterwards, whatever happened in between:
+//! nothing that was durable is lost, nothing that ended comes back to life, nothing is invented.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::super::*;
+use super::disk::{Crash, Disk, Random, nowhere};
+use super::roundtrip::accepted;
+use crate::journal::open::Found;
+
+pub(super) const SEGMENT_OCTETS: u32 = 16 * 1024;
+/// More attempts than this do not happen to one push.
+const ATTEMPTS_MAX: u16 = 3;
+/// More steps than cleaning everything ever takes.
+const CLEANING_STEPS_MAX: usize = 100_000;
+
+/// A push as the engine knows it.
+#[derive(Clone, Debug)]
+struct Push {
+    /// Where its Accepted record is; `None` once it is released.
+    position: Option<Position>,
+    submits: Vec<u8>,
+    attempts: u16,
+    /// Sequences of the first records that said so, and whether that is durable.
+    accepted: Mark,
+    ended: Option<Mark>,
+    notified: Option<Mark>,
+    ended_ms: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    sequence: u64,
+    durable: bool,
+}
+
+/// An engine and its journal on a simulated disk.
+pub(super) struct Model {
+    pub(super) disk: Disk,
+    pub(super) journal: Journal,
+    pub(super) now_ms: u64,
+    config: JournalConfig,
+    pushes: BTreeMap<u64, Push>,
+    /// Everything ever appended, by sequence.
+    written: HashMap<u64, (Kind, u64)>,
+    commit: Option<Commit>,
+    cleaning: Option<(SegmentId, Cursor)>,
+    /// Pushes accepted and not ended, in no order.
+    live: Vec<u64>,
+    /// Pushes ended and not released, in no order.
+    unnotified: Vec<u64>,
+}
+
+impl Model {
+    pub(super) fn new(disk: Disk, segments_max: u64) -> Self {
+        let budget_octets = segments_max * u64::from(SEGMENT_OCTETS);
+        let config = JournalConfig { segment_octets: SEGMENT_OCTETS, ..JournalConfig::new(3, budget_octets) };
+        let (journal, _) = Journal::recover(nowhere(), config, disk.supply(), Vec::new(), &mut |_, _, _| {})
+            .expect("an empty journal opens");
+        let mut model = Self {
+            disk,
+            journal,
+            now_ms: 1_800_000_000_000,
+            config,
+            pushes: BTreeMap::new(),
+            written: HashMap::new(),
+            commit: None,
+            cleaning: None,
+            live: Vec::new(),
+            unnotified: Vec::new(),
+        };
+        model.note_opened();
+        model
+    }
+
+    pub(super) fn live(&self) -> &[u64] {
+        &self.live
+    }
+
+    pub(super) fn unnotified(&self) -> &[u64] {
+        &self.unnotified
+    }
+
+    /// Accepts a push whose SMS-SUBMITs take so many octets; whether the journal took it.
+    pub(super) fn accept(&mut self, octets: usize) -> Result<u64, AppendError> {
+        let push_id = self.journal.next_sequence();
+        let submits = content(push_id, octets);
+        let (position, sequence) = self.journal.append_accepted(&accepted(push_id, &submits))?;
+        self.written.insert(sequence, (Kind::Accepted, push_id));
+        let push = Push {
+            position: Some(position),
+            submits,
+            attempts: 0,
+            accepted: Mark { sequence, durable: false },
+            ended: None,
+            notified: None,
+            ended_ms: 0,
+        };
+        self.pushes.insert(push_id, push);
+        self.live.push(push_id);
+        Ok(push_id)
+    }
+
+    pub(super) fn progress(&mut self, push_id: u64) {
+        let push = self.pushes.get_mut(&push_id).expect("a known push");
+        if push.attempts < ATTEMPTS_MAX {
+            push.attempts += 1;
+            self.write_progress(push_id);
+        }
+    }
+
+    pub(super) fn end(&mut self, push_id: u64) {
+        self.pushes.get_mut(&push_id).expect("a known push").ended_ms = self.now_ms;
+        let (_, sequence) =
+            self.journal.append_ended(&ended(push_id, self.now_ms)).expect("the reserve takes it");
+        self.written.insert(sequence, (Kind::Ended, push_id));
+        self.pushes.get_mut(&push_id).expect("a known push").ended = Some(Mark { sequence, durable: false });
+        self.live.retain(|&live| live != push_id);
+        self.unnotified.push(push_id);
+    }
+
+    pub(super) fn notify(&mut self, push_id: u64) {
+        let notified = Notified { push_id, at_ms: self.now_ms, tries: 1, outcome: 0, cancellation: false };
+        let (_, sequence) = self.journal.append_notified(&notified).expect("the reserve takes it");
+        self.written.insert(sequence, (Kind::Notified, push_id));
+        let push = self.pushes.get_mut(&push_id).expect("a known push");
+        push.notified = Some(Mark { sequence, durable: false });
+        let position = push.position.take().expect("held until now");
+        self.journal.release(position);
+        self.unnotified.retain(|&ended| ended != push_id);
+    }
+
+    pub(super) fn begin_commit(&mut self, sync_at_once: bool) {
+        if self.commit.is_none() {
+            self.commit = self.journal.begin_commit();
+            if let Some(commit) = self.commit.filter(|_| sync_at_once) {
+                self.disk.sync(&self.journal, &commit);
+            }
+        }
+    }
+
+    pub(super) fn finish_commit(&mut self) {
+        let Some(commit) = self.commit.take() else { return };
+        self.disk.sync(&self.journal, &commit);
+        self.journal.finish_commit(&commit);
+        let durable = self.journal.durable();
+        for push in self.pushes.values_mut() {
+            for mark in
+                [Some(&mut push.accepted), push.ended.as_mut(), push.notified.as_mut()].into_iter().flatten()
+            {
+                mark.durable |= mark.sequence < durable;
+            }
+        }
+        while self.journal.retire_cleaned().is_some() {}
+    }
+
+    pub(super) fn commit_all(&mut self) {
+        while self.journal.durable() < self.journal.appended() {
+            self.begin_commit(false);
+            self.finish_commit();
+        }
+    }
+
+    /// Cleans up to `steps` records; whether there was anything to do.
+    pub(super) fn clean(&mut self, steps: usize) -> bool {
+        while self.journal.retire_cleaned().is_some() {}
+        let Some((segment, mut cursor)) = self.cleaning.take() else {
+            let Some(segment) = self.journal.cleaning_candidate(self.now_ms) else { return false };
+            self.cleaning = Some((segment, self.journal.cursor(segment)));
+            return true;
+        };
+        for _ in 0..steps {
+            let Some((position, _)) = self.journal.step(&mut cursor) else {
+                let sequence = self.journal.next_sequence();
+                self.journal.cleaned(segment);
+                self.written.insert(sequence, (Kind::Cleaned, 0));
+                return true;
+            };
+            self.keep_if_needed(position);
+        }
+        self.cleaning = Some((segment, cursor));
+        true
+    }
+
+    pub(super) fn clean_everything(&mut self) {
+        for _ in 0..CLEANING_STEPS_MAX {
+            if !self.clean(64) {
+                self.commit_all();
+                self.journal.poll(self.now_ms);
+                if !self.clean(64) {
+                    return;
+                }
+            }
+        }
+        panic!("cleaning does not come to an end: {:?}", self.journal);
+    }
+
+    fn keep_if_needed(&mut self, position: Position) {
+        let (_, record) = self.journal.read(position).expect("it was stepped to");
+        let Some(push_id) = record.push_id() else { return };
+        let held = self.pushes.get(&push_id).and_then(|push| push.position);
+        match record.key() {
+            _ if held == Some(position) => self.move_forward(push_id, position),
+            Some(key) if held.is_none() && self.now_ms < key.ended_ms + KEY_KEEP_MS => {
+                let (_, sequence) = self.journal.append_key(&key).expect("the reserve takes it");
+                self.written.insert(sequence, (Kind::Key, push_id));
+            }
+            _ => {}
+        }
+    }
+
+    fn move_forward(&mut self, push_id: u64, position: Position) {
+        let push = self.pushes.get_mut(&push_id).expect("a known push");
+        let standing = Standing {
+            attempts: push.attempts,
+            state: if push.ended.is_some() { 4 } else { 0 },
+            ended_ms: push.ended_ms,
+            ..Standing::default()
+        };
+        let moved = self.journal.carry_forward(position, &standing).expect("the reserve takes it");
+        let (position, sequence) = moved.expect("it was stepped to");
+        push.position = Some(position);
+        self.written.insert(sequence, (Kind::Accepted, push_id));
+    }
+
+    fn write_progress(&mut self, push_id: u64) {
+        let attempts = self.pushes[&push_id].attempts;
+        let progress = Progress { push_id, at_ms: self.now_ms, delivered_mask: 0, attempts, code: 6006 };
+        let (_, sequence) = self.journal.append_progress(&progress).expect("the reserve takes it");
+        self.written.insert(sequence, (Kind::Progress, push_id));
+    }
+
+    fn note_opened(&mut self) {
+        self.written.insert(self.journal.next_sequence() - 1, (Kind::Opened, 0));
+    }
+
+    /// Crashes, opens the journal again, and checks what was recovered.
+    pub(super) fn crash(self, crash: Crash) -> Self {
+        let Self { disk, journal, now_ms, config, pushes, written, .. } = self;
+        let highest = journal.next_sequence();
+        let found = disk.crash(journal, crash);
+        Self::reopen(disk, found, now_ms, config, pushes, written, highest, crash)
+    }
+
+    /// As [`Self::crash`], by loss of power, with `choose` deciding over each dirty page.
+    pub(super) fn crash_choosing(self, choose: &mut dyn FnMut(u32, usize) -> u8) -> Self {
+        let Self { disk, journal, now_ms, config, pushes, written, .. } = self;
+        let highest = journal.next_sequence();
+        let found = disk.crash_choosing(journal, choose);
+        Self::reopen(disk, found, now_ms, config, pushes, written, highest, Crash::Power)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the remains of a model, taken apart")]
+    fn reopen(
+        disk: Disk,
+        found: Vec<Found>,
+        now_ms: u64,
+        config: JournalConfig,
+        mut pushes: BTreeMap<u64, Push>,
+        written: HashMap<u64, (Kind, u64)>,
+        highest: u64,
+        crash: Crash,
+    ) -> Self {
+        let mut replayed = Replayed::default();
+        let (mut journal, report) =
+            Journal::recover(nowhere(), config, disk.supply(), found, &mut |position, sequence, record| {
+                replayed.take(position, sequence, record, &written, &pushes);
+            })
+            .expect("a crash is no reason not to open");
+        assert_eq!(report.damages, [], "power takes nothing that was durable");
+        if crash == Crash::Kill {
+            assert_eq!((report.damages_in_all, report.torn.is_some()), (0, false), "{report:?}");
+        }
+        assert!(journal.next_sequence() > highest, "a sequence would be given twice");
+        let (mut live, mut unnotified) = (Vec::new(), Vec::new());
+        pushes.retain(|push_id, push| {
+            replayed.check(*push_id, push, crash, now_ms);
+            let (is_accepted, is_ended) = replayed.resume(*push_id, push, crash);
+            match push.position {
+                Some(_) if is_ended => unnotified.push(*push_id),
+                Some(_) => live.push(*push_id),
+                None => {}
+            }
+            is_accepted || is_ended
+        });
+        for position in pushes.values().filter_map(|push| push.position) {
+            journal.hold(position);
+        }
+        let (commit, cleaning) = (None, None);
+        let mut model =
+            Self { disk, journal, now_ms, config, pushes, written, commit, cleaning, live, unnotified };
+        model.note_opened();
+        model
+    }
+}
+
+/// What recovery handed out.
+#[derive(Default)]
+struct Replayed {
+    accepted: HashMap<u64, Position>,
+    ended: HashSet<u64>,
+    notified: HashSet<u64>,
+    attempts: HashMap<u64, u16>,
+    last_sequence: u64,
+}
+
+impl Replayed {
+    fn take(
+        &mut self,
+        position: Position,
+        sequence: u64,
+        record: Record<'_>,
+        written: &HashMap<u64, (Kind, u64)>,
+        pushes: &BTreeMap<u64, Push>,
+    ) {
+        assert!(sequence > self.last_sequence, "sequences ascend");
+        self.last_sequence = sequence;
+        let is = (record.kind(), record.push_id().unwrap_or(0));
+        assert_eq!(written.get(&sequence), Some(&is), "record {sequence} was never written like this");
+        let push_id = is.1;
+        match record {
+            Record::Accepted(accepted) => {
+                if let Some(push) = pushes.get(&push_id) {
+                    assert!(*accepted.submits == *push.submits, "the content of push {push_id} changed");
+                }
+                self.accepted.insert(push_id, position);
+                self.attempts.insert(push_id, accepted.standing.attempts.to_native());
+                if accepted.standing.state != 0 {
+                    self.ended.insert(push_id);
+                }
+            }
+            Record::Progress(progress) => {
+                self.attempts.insert(push_id, progress.attempts.to_native());
+            }
+            Record::Ended(_) | Record::Key(_) => {
+                self.ended.insert(push_id);
+            }
+            Record::Notified(_) => {
+                self.notified.insert(push_id);
+            }
+            Record::CancelAccepted(_) | Record::Opened(_) => {}
+        }
+    }
+
+    /// What had to survive did.
+    fn check(&self, push_id: u64, push: &Push, crash: Crash, now_ms: u64) {
+        let survives = |mark: &Mark| crash == Crash::Kill || mark.durable;
+        let (is_accepted, is_ended) = (self.accepted.contains_key(&push_id), self.ended.contains(&push_id));
+        let key_counts = now_ms < push.ended_ms + KEY_KEEP_MS;
+        let must_end = push.ended.as_ref().is_some_and(survives);
+        if must_end {
+            assert!(is_ended || !is_accepted, "push {push_id} ended and came back to life: {push:?}");
+            assert!(is_ended || !key_counts, "the key of push {push_id} was forgotten: {push:?}");
+        } else if survives(&push.accepted) {
+            assert!(is_accepted, "push {push_id} was accepted and is lost: {push:?}");
+        }
+        if survives(&push.accepted) && push.notified.is_none() {
+            assert!(is_accepted, "push {push_id} has yet to be notified and its content is lost: {push:?}");
+        }
+    }
+
+    /// Goes on with what was recovered of a push; whether its acceptance and its end were.
+    fn resume(&self, push_id: u64, push: &mut Push, crash: Crash) -> (bool, bool) {
+        let position = self.accepted.get(&push_id).copied();
+        let (is_ended, is_notified) = (self.ended.contains(&push_id), self.notified.contains(&push_id));
+        // What a loss of power left is on the device; what a kill left is where it was.
+        let on_device = crash == Crash::Power;
+        push.accepted.durable |= on_device;
+        let resumed = |mark: Option<Mark>, is: bool| {
+            let sequence = mark.map_or(0, |mark| mark.sequence);
+            is.then(|| Mark { sequence, durable: on_device || mark.is_some_and(|mark| mark.durable) })
+        };
+        push.ended = resumed(push.ended, is_ended);
+        push.notified = resumed(push.notified, is_ended && (is_notified || position.is_none()));
+        push.position = if push.notified.is_some() { None } else { position };
+        push.attempts = self.attempts.get(&push_id).copied().unwrap_or(0);
+        (position.is_some(), is_ended)
+    }
+}
+
+pub(super) fn ended(push_id: u64, ended_ms: u64) -> Ended {
+    Ended {
+        push_id,
+        key_fingerprint: push_id,
+        content_digest: 0,
+        alert_key_fingerprint: 0,
+        msn: 1,
+        xpid: 1,
+        accepted_ms: 1,
+        ended_ms,
+        code: 0,
+        state: 4,
+        class: 1,
+        kind: 1,
+        segments: 1,
+        delivered: 1,
+        withdrawn: 0,
+        domain: 2,
+        tp_status: 0,
+        alert_sequence: 0,
+        notification_due: true,
+    }
+}
+
+/// Octets that nobody else would have written.
+fn content(push_id: u64, octets: usize) -> Vec<u8> {
+    let mut random = Random::new(push_id);
+    let mut submits = Vec::with_capacity(octets + 8);
+    while submits.len() < octets {
+        submits.extend_from_slice(&random.next().to_le_bytes());
+    }
+    submits.truncate(octets);
+    submits
+}
