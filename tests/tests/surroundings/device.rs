@@ -1,0 +1,90 @@
+//! A device that fails or is full.
+
+use super::{MSN, check_refusal, site, site_with_client};
+use std::process::Command;
+use tests::engine::Finished;
+use tests::push::Body;
+
+#[test]
+fn a_sync_that_fails_answers_9002_and_ends_the_engine_with_its_own_status() {
+    let mut site = site_with_client();
+    site.set("--durability", "power").inject("sync-failure=6");
+    let engine = site.start();
+    let mut connection = engine.connect();
+    let mut accepted = 0;
+    let last = loop {
+        let answer = connection.ask(&Body::push(MSN, &format!("sync-{accepted}")).request());
+        if answer.code() != "0000" {
+            break answer;
+        }
+        accepted += 1;
+        assert!(accepted < 100, "the sync does not fail");
+    };
+    assert_eq!((last.status(), last.code().as_str()), (500, "9002"), "{last:?}");
+    let log = engine.log();
+    let status = engine.wait();
+    assert_eq!(status.code(), Some(20), "{log}");
+    let log = std::fs::read_to_string(site.path("engine.log")).expect("a log");
+    assert_eq!(log.lines().count(), 1, "{log}");
+    assert!(log.starts_with("hayauma: ") && log.contains("durable") && log.contains("0000"), "{log}");
+    site.inject_nothing();
+    let engine = site.start();
+    for number in 0..accepted {
+        let answer = engine.connect().ask(&Body::push(MSN, &format!("sync-{number}")).request());
+        assert_eq!(answer.code(), "0001", "what was answered 0000 is there");
+    }
+    engine.stop();
+}
+
+#[test]
+fn a_bug_ends_the_engine_with_one_line_and_costs_nothing_accepted() {
+    let mut site = site_with_client();
+    site.inject("panic=3");
+    let engine = site.start();
+    let push = |number: u32| Body::push(MSN, &format!("bug-{number}")).request();
+    for number in 0..2 {
+        assert_eq!(engine.connect().ask(&push(number)).code(), "0000");
+    }
+    let mut connection = engine.connect();
+    connection.send(&push(2));
+    assert!(connection.is_closed_by_peer());
+    assert_eq!(engine.wait().code(), Some(23));
+    let log = std::fs::read_to_string(site.path("engine.log")).expect("a log");
+    assert!(
+        log.lines().count() == 1 && log.contains("a rehearsed panic") && !log.contains("panicked"),
+        "{log}"
+    );
+    site.inject_nothing();
+    let engine = site.start();
+    for (number, code) in [(0, "0001"), (1, "0001"), (2, "0000")] {
+        assert_eq!(engine.connect().ask(&push(number)).code(), code);
+    }
+    engine.stop();
+}
+
+/// On a file system of a few MiB in a mount namespace of its own, which every user may have on most hosts.
+#[test]
+fn a_full_device_is_told_at_the_start() {
+    let site = site();
+    let mounted = site.path("small");
+    std::fs::create_dir(&mounted).expect("a writable directory");
+    let allowed =
+        Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none"]).arg(&mounted).output();
+    if !allowed.is_ok_and(|output| output.status.success()) {
+        eprintln!("this host lets no user mount a small file system: not tested here");
+        return;
+    }
+    let engine = site.command::<&str>(&[]);
+    let mut arguments = site.serve_arguments();
+    arguments.retain(|argument| !argument.starts_with("--data-dir"));
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", "mount -t tmpfs -o size=8m none \"$0\" && exec \"$@\""]);
+    command
+        .arg(&mounted)
+        .arg(engine.get_program())
+        .args(arguments)
+        .arg("--data-dir")
+        .arg(mounted.join("data"));
+    let finished = Finished::of(command, "serve on a small device");
+    check_refusal("a full device", &finished, 17, &["MiB free", "--data-dir"]);
+}

@@ -1,0 +1,39 @@
+//! Bad surroundings: a start that cannot be says why in one sentence and leaves everything as it was; damage on the
+//! device is told with its place and costs no more than it must.
+
+mod damage;
+mod device;
+mod start;
+
+use tests::engine::Finished;
+use tests::push::XPID;
+use tests::site::Site;
+
+const MSN: &str = "09012345678";
+
+/// A place whose engines say nothing on stderr but what ends them.
+fn site() -> Site {
+    let mut site = Site::new(tests::programs!());
+    site.set("--log", "error");
+    site
+}
+
+fn site_with_client() -> Site {
+    let site = site();
+    site.add_client(XPID, &[]);
+    site.add_contracts(XPID, &[MSN, "09000000000-09000000999"]);
+    site
+}
+
+/// One sentence on stderr that names all of `parts`, this exit status, nothing on stdout.
+#[track_caller]
+fn check_refusal(name: &str, finished: &Finished, status: i32, parts: &[&str]) {
+    let refusal = finished.refusal();
+    assert_eq!(finished.status, Some(status), "{name}: {}", finished.stderr);
+    assert_eq!(finished.stderr.lines().count(), 1, "{name}: {}", finished.stderr);
+    assert!(refusal.starts_with("hayauma: "), "{name}: {refusal}");
+    for part in parts {
+        assert!(refusal.contains(part), "{name}: {part:?} in {refusal}");
+    }
+    assert_eq!(finished.stdout, "", "{name}");
+}
