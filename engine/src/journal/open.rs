@@ -214,7 +214,8 @@ impl Journal {
     fn put_aside(&self, path: &Path, octets: usize) -> Result<Fault, JournalError> {
         if path.exists() {
             let aside = path.with_extension("damaged");
-            fs::rename(path, &aside).map_err(|source| JournalError::Io { path: path.to_path_buf(), source })?;
+            fs::rename(path, &aside)
+                .map_err(|source| JournalError::Io { path: path.to_path_buf(), source })?;
         }
         Ok(Fault { offset: 0, octets, sequence: 0, missing: 0, case: "whole segment" })
     }
