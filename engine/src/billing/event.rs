@@ -58,8 +58,8 @@ impl EventKind {
 pub struct Event {
     /// What it says.
     pub kind: EventKind,
-    /// The push's id for Accepted and Final: never the sequence of some later copy of the record, or the same push
-    /// would be billed twice after a restart. For the others the log sets the number of their slot.
+    /// The push's id for Accepted and Final: never the sequence of some later copy of the record, or the same
+    /// push would be billed twice after a restart. For the others the log sets the number of their slot.
     pub push_id: u64,
     /// When it happened, Unix milliseconds: `accepted_ms` for Accepted, `ended_ms` for Final.
     pub at_ms: u64,

@@ -35,10 +35,10 @@ pub struct BillingSync {
     pub files: [Option<RawFd>; SYNC_FILES_MAX],
 }
 
-/// One shard's billing event log, driven by the shard's thread alone. Appending writes 64 octets of memory; every
-/// 4,096 events it also grows the file, which takes some ten microseconds. A full device makes it keep events in
-/// memory, up to a bound, and try again; [`Self::is_clean`] is false meanwhile, so that the journal keeps
-/// the records they come from.
+/// One shard's billing event log, driven by the shard's thread alone. Appending writes 64 octets of memory;
+/// every 4,096 events it also grows the file, which takes some ten microseconds. A full device makes it keep
+/// events in memory, up to a bound, and try again; [`Self::is_clean`] is false meanwhile, so that the journal
+/// keeps the records they come from.
 #[derive(Debug)]
 pub struct BillingLog {
     directory: PathBuf,
@@ -83,8 +83,8 @@ impl BillingLog {
         })
     }
 
-    /// Appends an event. Never waits for a sync. On a full device the event is kept in memory; beyond
-    /// 65,536 such events it is dropped, to be entered by the next start from the journal, which is not cleaned
+    /// Appends an event. Never waits for a sync. On a full device the event is kept in memory; beyond 65,536
+    /// such events it is dropped, to be entered by the next start from the journal, which is not cleaned
     /// until then ([`Self::is_clean`]).
     pub fn append(&mut self, event: &Event) {
         match self.write_waiting().and_then(|none_waits| Ok(none_waits && self.write(event)?)) {
@@ -102,8 +102,8 @@ impl BillingLog {
         }
     }
 
-    /// For recovery: appends the event of a journal record unless its day's file has it, or it was ensured since.
-    /// Says whether it was appended. Only Accepted and Final events can be ensured.
+    /// For recovery: appends the event of a journal record unless its day's file has it, or it was ensured
+    /// since. Says whether it was appended. Only Accepted and Final events can be ensured.
     pub fn ensure(&mut self, event: &Event) -> bool {
         let day = Day::of(event.at_ms);
         if !self.known.contains_key(&day) {
@@ -136,8 +136,8 @@ impl BillingLog {
         !waits && !self.syncing && !self.directory_is_new && self.days.iter().all(|day| !day.dirty)
     }
 
-    /// Names the files that hold events not synced yet; `None` while a sync is under way or when there are none. The
-    /// caller syncs them all and calls [`Self::finish_sync`].
+    /// Names the files that hold events not synced yet; `None` while a sync is under way or when there are
+    /// none. The caller syncs them all and calls [`Self::finish_sync`].
     pub fn begin_sync(&mut self) -> Option<BillingSync> {
         if self.syncing || (!self.directory_is_new && self.days.iter().all(|day| !day.dirty)) {
             return None;
@@ -169,8 +169,8 @@ impl BillingLog {
     /// Syncs everything that was appended. Waits for the device.
     ///
     /// # Errors
-    /// When a sync fails, or events wait in memory because the device is full: the journal must keep its records. A
-    /// failed sync must end the engine; it proves nothing to try again.
+    /// When a sync fails, or events wait in memory because the device is full: the journal must keep its
+    /// records. A failed sync must end the engine; it proves nothing to try again.
     pub fn sync(&mut self) -> Result<(), BillingError> {
         let failed = |path: &Path| {
             let path = path.to_path_buf();
@@ -237,8 +237,8 @@ impl BillingLog {
                 oldest.file.sync_data().map_err(failed)?;
             }
             if self.syncing {
-                // Its descriptor is named by the sync under way: it must stay open. Two days at once beside a third
-                // happen only when the clock was set; wait for the next append.
+                // Its descriptor is named by the sync under way: it must stay open. Two days at once beside a
+                // third happen only when the clock was set; wait for the next append.
                 return Err(failed(io::Error::from(io::ErrorKind::WouldBlock)));
             }
             self.days.pop_back();
@@ -306,8 +306,8 @@ impl DayFile {
     }
 }
 
-/// Maps a chunk of the file, which is zero-filled by writing first if the file ends before it: so a full device is an
-/// error here and never a signal at the first store.
+/// Maps a chunk of the file, which is zero-filled by writing first if the file ends before it: so a full
+/// device is an error here and never a signal at the first store.
 fn map_chunk(file: &File, number: u64) -> io::Result<Memory> {
     let start = number * CHUNK_OCTETS as u64;
     let end = start + CHUNK_OCTETS as u64;

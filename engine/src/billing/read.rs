@@ -66,8 +66,8 @@ pub(super) fn files_of_engine(data_directory: &Path) -> io::Result<Vec<EventFile
     Ok(files)
 }
 
-/// Hands every event of a file to `view`, in order. A half-written last slot is not there yet; unreadable slots before
-/// it are counted.
+/// Hands every event of a file to `view`, in order. A half-written last slot is not there yet; unreadable
+/// slots before it are counted.
 pub(super) fn read_events(path: &Path, view: &mut dyn FnMut(&Event)) -> io::Result<FileState> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; READ_OCTETS];

@@ -1,4 +1,5 @@
-//! The proof that the books are right: what went in is what came out and what is still there, per XPID and in all.
+//! The proof that the books are right: what went in is what came out and what is still there, per XPID and in
+//! all.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
@@ -187,7 +188,8 @@ fn check_closing(
     Ok(())
 }
 
-/// Every month's report must be the sum of its days', and each day must begin with what the one before left open.
+/// Every month's report must be the sum of its days', and each day must begin with what the one before left
+/// open.
 fn check_months(
     data_directory: &Path,
     files: &[EventFile],

@@ -1,7 +1,436 @@
-#[derive(clap::Args, Debug)]
-pub struct QueueCommand {}
+//! `hayauma queue`: looks into the journals of a data directory, of a stopped engine or of one that is
+//! running. Changes nothing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use super::table::{self, grouped};
+use super::{CliError, Place, print};
+use crate::ids::{Msn, Reqid};
+use crate::journal::{Damage, Kind, Position, Record, Survey, read_holder, survey};
+
+/// Look at the queue of pushes
+#[derive(Args, Debug)]
+pub struct QueueCommand {
+    #[command(subcommand)]
+    what: What,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Print the journal's segments and how many pushes wait, or all that is recorded of some pushes
+    Inspect(Inspect),
+    /// Read every record, check every checksum, and name what is damaged; exits 1 if anything is
+    Verify {
+        /// The data directory, instead of --data-dir
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+#[derive(Args, Debug)]
+struct Inspect {
+    /// The data directory, instead of --data-dir
+    #[arg(value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// All records of the pushes to this phone number
+    #[arg(long, value_parser = parse_msn)]
+    msn: Option<Msn>,
+    /// Only those with this request id
+    #[arg(long, requires = "msn", value_parser = parse_reqid)]
+    reqid: Option<Reqid>,
+}
+
 impl QueueCommand {
-    pub fn run(self) -> Result<(), super::CliError> {
-        Ok(())
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let (What::Inspect(Inspect { directory, .. }) | What::Verify { directory }) = &self.what;
+        let data_directory = match directory {
+            Some(directory) => directory.clone(),
+            None => self.place.data_dir()?,
+        };
+        let shards = journals(&data_directory)?;
+        let (text, outcome) = match &self.what {
+            What::Inspect(Inspect { msn: Some(msn), reqid, .. }) => {
+                (history(&shards, *msn, reqid.as_ref())?, Ok(()))
+            }
+            What::Inspect(_) => (overview(&shards)?, Ok(())),
+            What::Verify { .. } => verify(&shards, &data_directory)?,
+        };
+        print(&text)?;
+        outcome
+    }
+}
+
+/// The shards of a data directory and their journals.
+fn journals(data_directory: &Path) -> Result<BTreeMap<u16, PathBuf>, CliError> {
+    let unreadable = |error: std::io::Error| {
+        CliError::new(format!("the data directory {} cannot be read ({error})", data_directory.display()))
+    };
+    let mut shards = BTreeMap::new();
+    for entry in std::fs::read_dir(data_directory).map_err(unreadable)? {
+        let path = entry.map_err(unreadable)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let journal = path.join("journal");
+        if let Some(shard) = name.strip_prefix("shard-").and_then(|digits| digits.parse().ok())
+            && journal.is_dir()
+        {
+            shards.insert(shard, journal);
+        }
+    }
+    if shards.is_empty() {
+        return Err(CliError::new(format!(
+            "there is no journal in {}: name the engine's data directory",
+            data_directory.display()
+        )));
+    }
+    Ok(shards)
+}
+
+fn look(directory: &Path, view: &mut dyn FnMut(Position, u64, Record<'_>)) -> Result<Survey, CliError> {
+    survey(directory, view).map_err(|error| CliError::new(error.to_string()))
+}
+
+fn overview(shards: &BTreeMap<u16, PathBuf>) -> Result<String, CliError> {
+    let heads = ["SHARD", "SEGMENT", "RECORDS", "ACCEPTED", "ENDED", "NOTIFIED", "KEYS", "USED", "OCTETS"];
+    let mut rows = vec![heads.map(str::to_owned).to_vec()];
+    let mut lines = String::new();
+    for (shard, directory) in shards {
+        let mut pushes = Pushes::default();
+        let found = look(directory, &mut |_, _, record| pushes.note(&record))?;
+        for segment in &found.segments {
+            let count = |kind: Kind| grouped(segment.kinds[usize::from(kind.number()) - 1]);
+            rows.push(vec![
+                shard.to_string(),
+                segment.id.to_string(),
+                grouped(segment.kinds.iter().sum()),
+                count(Kind::Accepted),
+                count(Kind::Ended),
+                count(Kind::Notified),
+                count(Kind::Key),
+                grouped(segment.used_octets),
+                grouped(segment.octets),
+            ]);
+        }
+        let _ = writeln!(
+            lines,
+            "shard {shard}: {} records in {} segments and {} spares; {} pushes unfinished, {} ended and still held",
+            grouped(found.records()),
+            found.segments.len(),
+            found.spares,
+            grouped(pushes.unfinished()),
+            grouped(pushes.held()),
+        );
+    }
+    Ok(table::render(&rows, &[0, 1, 2, 3, 4, 5, 6, 7, 8]) + &lines)
+}
+
+fn verify(
+    shards: &BTreeMap<u16, PathBuf>,
+    data_directory: &Path,
+) -> Result<(String, Result<(), CliError>), CliError> {
+    let mut text = String::new();
+    if let Ok(Some(holder)) = read_holder(data_directory) {
+        let _ = writeln!(text, "process {} is writing: the ends of the journals may look torn", holder.pid);
+    }
+    let (mut records, mut segments, mut damaged) = (0, 0, 0);
+    for (shard, directory) in shards {
+        let found = look(directory, &mut |_, _, _| {})?;
+        records += found.records();
+        segments += found.segments.len();
+        damaged += found.damages.len();
+        for damage in &found.damages {
+            let _ = writeln!(text, "shard {shard}: damaged: {}", place(damage));
+        }
+        for gap in &found.gaps {
+            let _ = writeln!(text, "shard {shard}: never synced, so never acknowledged: {}", place(gap));
+        }
+        let sealed: u64 = found.segments.iter().map(|segment| segment.sealed).sum();
+        if sealed > 0 {
+            let _ =
+                writeln!(text, "shard {shard}: {sealed} ranges were damaged, reported and sealed earlier");
+        }
+        if let Some(torn) = &found.torn {
+            let _ = writeln!(
+                text,
+                "shard {shard}: torn end at offset {} of {}",
+                torn.offset,
+                torn.file.display()
+            );
+        }
+    }
+    let _ = writeln!(text, "{} records in {segments} segments read and checked", grouped(records));
+    if damaged == 0 {
+        return Ok((text + "no damage\n", Ok(())));
+    }
+    let sentence = format!(
+        "{damaged} damaged ranges are listed above: every other record is intact and will be kept; look after the device, \
+         and restore a backup if the missing pushes matter"
+    );
+    Ok((text, Err(CliError::new(sentence))))
+}
+
+fn place(damage: &Damage) -> String {
+    format!(
+        "{} octets at offset {} of {}, {} records from number {} on (case {})",
+        damage.octets,
+        damage.offset,
+        damage.file.display(),
+        damage.records_missing,
+        damage.sequence,
+        damage.case
+    )
+}
+
+fn history(shards: &BTreeMap<u16, PathBuf>, msn: Msn, reqid: Option<&Reqid>) -> Result<String, CliError> {
+    let mut text = String::new();
+    for (shard, directory) in shards {
+        let mut wanted = BTreeSet::new();
+        look(directory, &mut |position, sequence, record| {
+            let is_wanted = match &record {
+                Record::Accepted(accepted) => {
+                    accepted.msn.to_native() == msn.value()
+                        && reqid.is_none_or(|reqid| reqid.as_bytes() == accepted.reqid())
+                }
+                // The end of a push whose acceptance is cleaned away; its request id is gone with it.
+                Record::Ended(ended) => ended.msn.to_native() == msn.value() && reqid.is_none(),
+                _ => false,
+            };
+            let Some(push_id) = record.push_id() else { return };
+            if is_wanted {
+                wanted.insert(push_id);
+            }
+            if wanted.contains(&push_id) {
+                let (segment, offset) = (position.segment().number(), position.offset());
+                let _ =
+                    write!(text, "shard {shard} push {push_id} record {sequence} at {segment}:{offset}: ");
+                describe(&record, &mut text);
+            }
+        })?;
+    }
+    if text.is_empty() {
+        text = format!("nothing is recorded of pushes to {msn}\n");
+    }
+    Ok(text)
+}
+
+/// One line about a record. Never the text of a message.
+fn describe(record: &Record<'_>, text: &mut String) {
+    let name = record.kind().name();
+    let _ = match record {
+        Record::Accepted(accepted) => writeln!(
+            text,
+            "{name} reqid {} xpid {:011} class {} segments {} accepted {} expires {} attempts {}{}",
+            String::from_utf8_lossy(accepted.reqid()),
+            accepted.xpid.to_native(),
+            accepted.class,
+            accepted.segments,
+            time(accepted.accepted_ms.to_native()),
+            time(accepted.expires_ms.to_native()),
+            accepted.standing.attempts.to_native(),
+            if accepted.standing.state == 0 { "" } else { ", carried forward after its end" },
+        ),
+        Record::Progress(progress) => writeln!(
+            text,
+            "{name} {} attempts {} arrived {:010b} code {:04}",
+            time(progress.at_ms.to_native()),
+            progress.attempts.to_native(),
+            progress.delivered_mask.to_native(),
+            progress.code.to_native(),
+        ),
+        Record::Ended(ended) => writeln!(
+            text,
+            "{name} {} code {:04} delivered {} of {} withdrawn {}",
+            time(ended.ended_ms.to_native()),
+            ended.code.to_native(),
+            ended.delivered,
+            ended.segments,
+            ended.withdrawn,
+        ),
+        Record::CancelAccepted(cancel) => writeln!(text, "{name} {}", time(cancel.at_ms.to_native())),
+        Record::Notified(notified) => writeln!(
+            text,
+            "{name} {} {} after {} tries",
+            time(notified.at_ms.to_native()),
+            if notified.outcome == 0 { "acknowledged" } else { "parked" },
+            notified.tries.to_native(),
+        ),
+        Record::Key(key) => {
+            writeln!(text, "{name} ended {} code {:04}", time(key.ended_ms.to_native()), key.code.to_native())
+        }
+        Record::Opened(_) => writeln!(text, "{name}"),
+    };
+}
+
+/// `YYYY-MM-DD hh:mm:ss` in Japan.
+fn time(unix_ms: u64) -> String {
+    let at = crate::calendar::jst(unix_ms);
+    format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", at.year, at.month, at.day, at.hour, at.minute, at.second)
+}
+
+/// Which pushes were accepted, ended and finished: bits, in blocks where there are any.
+#[derive(Default)]
+struct Pushes {
+    blocks: BTreeMap<u64, [u64; 3]>,
+}
+
+impl Pushes {
+    fn note(&mut self, record: &Record<'_>) {
+        let Some(push_id) = record.push_id() else { return };
+        let block = self.blocks.entry(push_id / 64).or_default();
+        let bit = 1 << (push_id % 64);
+        match record {
+            Record::Accepted(_) => block[0] |= bit,
+            Record::Notified(_) => block[2] |= bit,
+            _ => {}
+        }
+        if record.key().is_some() {
+            block[1] |= bit;
+        }
+    }
+
+    /// Accepted and not ended.
+    fn unfinished(&self) -> u64 {
+        self.blocks.values().map(|[accepted, ended, _]| u64::from((accepted & !ended).count_ones())).sum()
+    }
+
+    /// Ended, their acceptance still there, and nobody told.
+    fn held(&self) -> u64 {
+        let of_block = |[accepted, ended, notified]: &[u64; 3]| accepted & ended & !notified;
+        self.blocks.values().map(|block| u64::from(of_block(block).count_ones())).sum()
+    }
+}
+
+fn parse_msn(text: &str) -> Result<Msn, String> {
+    Msn::parse(text.as_bytes()).ok_or_else(|| "not a phone number: 11 digits, the first a 0".to_owned())
+}
+
+fn parse_reqid(text: &str) -> Result<Reqid, String> {
+    Reqid::parse(text.as_bytes()).ok_or_else(|| "not a request id: 1 to 23 of 0-9 A-Z a-z . _ -".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{Accepted, Ended, Journal, JournalConfig, SEGMENT_OCTETS_MIN, SegmentFactory};
+
+    /// A data directory with one push that ended and one that waits, to the msns 09000000001 and 09000000002.
+    fn data() -> tempfile::TempDir {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let factory = SegmentFactory::start().expect("a thread");
+        let budget_octets = 8 * u64::from(SEGMENT_OCTETS_MIN);
+        let config =
+            JournalConfig { segment_octets: SEGMENT_OCTETS_MIN, ..JournalConfig::new(0, budget_octets) };
+        let journal = directory.path().join("shard-000").join("journal");
+        let (mut journal, _) =
+            Journal::open(&journal, config, &factory, &mut |_, _, _| {}).expect("it opens");
+        let mut ids = Vec::new();
+        for number in 1..=2 {
+            let mut reqid = [0; 23];
+            reqid[..2].copy_from_slice(b"r1");
+            let accepted = Accepted {
+                push_id: journal.next_sequence(),
+                key_fingerprint: number,
+                content_digest: 0,
+                msn: 9_000_000_000 + number,
+                xpid: 100_000_001,
+                accepted_ms: 1_800_000_000_000,
+                expires_ms: 1_800_003_600_000,
+                alert_key_fingerprint: 0,
+                alert_fingerprint: 0,
+                reqid,
+                reqid_length: 2,
+                class: 1,
+                kind: 1,
+                wants_notification: true,
+                single_attempt: false,
+                segments: 1,
+                message_reference: 0,
+                concatenation_reference: 0,
+                svcinst: 3,
+                sender_index: 0,
+                alert_sequence: 0,
+                sender: b"CITY",
+                alert_id: b"",
+                submits: b"secret text",
+            };
+            ids.push(journal.append_accepted(&accepted).expect("there is room").1);
+            journal.commit_blocking().expect("synced");
+        }
+        let ended = Ended {
+            push_id: ids[0],
+            key_fingerprint: 1,
+            content_digest: 0,
+            alert_key_fingerprint: 0,
+            msn: 9_000_000_001,
+            xpid: 100_000_001,
+            accepted_ms: 1_800_000_000_000,
+            ended_ms: 1_800_000_001_000,
+            code: 6002,
+            state: 7,
+            class: 1,
+            kind: 1,
+            segments: 1,
+            delivered: 0,
+            withdrawn: 0,
+            domain: 0,
+            tp_status: 0,
+            alert_sequence: 0,
+            notification_due: true,
+        };
+        journal.append_ended(&ended).expect("there is room");
+        journal.commit_blocking().expect("synced");
+        directory
+    }
+
+    #[test]
+    fn the_overview_counts_what_waits_and_what_ended() {
+        let data = data();
+        let text = overview(&journals(data.path()).expect("one shard")).expect("readable");
+        assert!(text.contains("1 pushes unfinished, 1 ended and still held"), "{text}");
+        assert!(text.starts_with("SHARD"), "{text}");
+    }
+
+    #[test]
+    fn the_history_of_a_push_names_its_records_and_never_its_text() {
+        let data = data();
+        let shards = journals(data.path()).expect("one shard");
+        let msn = parse_msn("09000000001").expect("a number");
+        let text = history(&shards, msn, None).expect("readable");
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 2, "{text}");
+        assert!(lines[0].contains("accepted reqid r1 xpid 00100000001"), "{text}");
+        assert!(lines[1].contains("ended 2027-01-15 17:00:01 code 6002"), "{text}");
+        assert!(!text.contains("secret"));
+        let other = parse_reqid("r2").expect("a request id");
+        assert!(history(&shards, msn, Some(&other)).expect("readable").starts_with("nothing is recorded"));
+    }
+
+    #[test]
+    fn verify_is_content_with_an_intact_directory_and_names_damage() {
+        use std::os::unix::fs::FileExt;
+        let data = data();
+        let shards = journals(data.path()).expect("one shard");
+        let (text, outcome) = verify(&shards, data.path()).expect("readable");
+        assert_eq!(outcome, Ok(()));
+        assert!(text.ends_with("no damage\n"), "{text}");
+        let segment = data.path().join("shard-000/journal/segment-00000001.log");
+        let file = std::fs::OpenOptions::new().write(true).open(segment).expect("it is there");
+        // The first push's record stands behind the header page and the record of the opening.
+        file.write_all_at(b"XXXX", 4096 + 48 + 60).expect("written");
+        let (text, outcome) = verify(&shards, data.path()).expect("readable");
+        assert!(text.contains("damaged:") && text.contains("offset 4144"), "{text}");
+        assert!(outcome.expect_err("damaged").sentence.contains("1 damaged ranges"));
+    }
+
+    #[test]
+    fn a_directory_without_journals_is_refused_with_its_name() {
+        let empty = tempfile::tempdir().expect("a temporary directory");
+        let error = journals(empty.path()).expect_err("nothing there");
+        assert!(error.sentence.contains(&empty.path().display().to_string()), "{error}");
     }
 }

@@ -3,17 +3,18 @@
 use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
+use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{BODY_OCTETS_MAX, COMMIT_FILES_MAX, SPARE_WAIT_MS};
 use super::log::{DamagedRecord, Journal, Position};
-use super::record::{Accepted, Body, CancelAccepted, Ended, Key, Notified, Progress, Standing};
+use super::record::{Accepted, CancelAccepted, Ended, Key, Notified, Progress, Standing};
 use super::segment::{Segment, SegmentHeader};
 
 /// Why a record was not appended. Nothing was written then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AppendError {
-    /// What is free is reserved for finishing what was accepted (code 8003), or, for a record that draws on the
-    /// reserve, nothing is free at all.
+    /// What is free is reserved for finishing what was accepted (code 8003), or, for a record that draws on
+    /// the reserve, nothing is free at all.
     #[error("the journal is full; raise --queue-bytes or let the waiting pushes drain")]
     Full,
     /// No spare segment is ready: the device is slower than the records come (code 8002).
@@ -33,11 +34,12 @@ pub struct Commit {
 }
 
 impl Journal {
-    /// Appends an Accepted record and holds it: its segment stays until [`Self::release`]. `accepted.push_id` must be
-    /// [`Self::next_sequence`]. Never waits. Returns where it lies and its sequence.
+    /// Appends an Accepted record and holds it: its segment stays until [`Self::release`]. `accepted.push_id`
+    /// must be [`Self::next_sequence`]. Never waits. Returns where it lies and its sequence.
     ///
     /// # Errors
-    /// [`AppendError::Full`] when only the reserve is left, [`AppendError::NoSpare`] when the factory is behind.
+    /// [`AppendError::Full`] when only the reserve is left, [`AppendError::NoSpare`] when the factory is
+    /// behind.
     pub fn append_accepted(&mut self, accepted: &Accepted<'_>) -> Result<(Position, u64), AppendError> {
         assert_eq!(
             accepted.push_id, self.next_sequence,
@@ -63,11 +65,12 @@ impl Journal {
         self.append_reserved(progress)
     }
 
-    /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare is ready, it waits
-    /// for the factory, up to five seconds.
+    /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare is ready,
+    /// it waits for the factory, up to five seconds.
     ///
     /// # Errors
-    /// Only when even the reserve is used up or the factory made nothing in that time: the engine cannot go on then.
+    /// Only when even the reserve is used up or the factory made nothing in that time: the engine cannot go
+    /// on then.
     pub fn append_ended(&mut self, ended: &Ended) -> Result<(Position, u64), AppendError> {
         let outcome = self.append_reserved(ended)?;
         self.note_key(ended.ended_ms);
@@ -100,8 +103,9 @@ impl Journal {
         Ok(outcome)
     }
 
-    /// Appends the Accepted record at `position` again with the push's present `standing`, releases the old place and
-    /// holds the new one. Everything that earlier records said of the push is in `standing`: they are needed no more.
+    /// Appends the Accepted record at `position` again with the push's present `standing`, releases the old
+    /// place and holds the new one. Everything that earlier records said of the push is in `standing`: they
+    /// are needed no more.
     ///
     /// # Errors
     /// `Ok(Err(_))` when the record cannot be read; `Err(_)` as [`Self::append_ended`].
@@ -133,8 +137,8 @@ impl Journal {
         Ok(Ok((moved, sequence)))
     }
 
-    /// As [`Self::carry_forward`], with the standing that the record has; the push's state must be appended behind it.
-    /// A crash in between parts them: [`Self::carry_forward`] is the one to use.
+    /// As [`Self::carry_forward`], with the standing that the record has; the push's state must be appended
+    /// behind it. A crash in between parts them: [`Self::carry_forward`] is the one to use.
     ///
     /// # Errors
     /// As [`Self::carry_forward`].
@@ -148,9 +152,10 @@ impl Journal {
         }
     }
 
-    /// Begins a commit of everything appended so far; `None` while one is under way or when nothing is new. The caller
-    /// syncs the files, each of them, and then calls [`Self::finish_commit`]; the files stay open meanwhile. If a sync
-    /// fails the caller must end the process: the state of the device is unknown, and a second try proves nothing.
+    /// Begins a commit of everything appended so far; `None` while one is under way or when nothing is new.
+    /// The caller syncs the files, each of them, and then calls [`Self::finish_commit`]; the files stay open
+    /// meanwhile. If a sync fails the caller must end the process: the state of the device is unknown, and a
+    /// second try proves nothing.
     pub fn begin_commit(&mut self) -> Option<Commit> {
         if self.committing || self.begun == self.next_sequence {
             return None;
@@ -185,8 +190,8 @@ impl Journal {
         self.durable = commit.covers;
     }
 
-    /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests and tools that
-    /// append faster than a device takes files.
+    /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests and tools
+    /// that append faster than a device takes files.
     pub fn wait_for_spares(&mut self, wait: Duration) {
         loop {
             self.order_spares(true);
@@ -203,8 +208,8 @@ impl Journal {
         }
     }
 
-    /// Begins, syncs and finishes commits until everything appended is durable. Waits for the device: for tests and
-    /// tools, never for a shard.
+    /// Begins, syncs and finishes commits until everything appended is durable. Waits for the device: for
+    /// tests and tools, never for a shard.
     ///
     /// # Errors
     /// When a sync fails; the journal must not be used any more then.

@@ -2,17 +2,18 @@
 //!
 //! The order for the caller, in as many steps as it likes, appending in between:
 //! 1. [`Journal::cleaning_candidate`] names the oldest segment when cleaning it is worth it.
-//! 2. With [`Journal::cursor`] and [`Journal::step`] it walks the segment's records. An Accepted record whose push is
-//!    held *at this position* is moved forward with its standing ([`Journal::carry_forward`]). Of a push that is not
-//!    held any more, a record that says that it ended ([`Record::key`]) is appended again as a Key until its 24 hours
-//!    are over. All else is dead: of a push that is held, each copy of the Accepted record says what the records
-//!    before it said.
-//! 3. [`Journal::cleaned`] says that the walk is done. Everything in the segment that was to be kept elsewhere (the
-//!    billing events of its records) must be durable by then.
-//! 4. [`Journal::retire_cleaned`], called after each commit, gives the segment back once what was moved is durable.
+//! 2. With [`Journal::cursor`] and [`Journal::step`] it walks the segment's records. An Accepted record whose
+//!    push is held *at this position* is moved forward with its standing ([`Journal::carry_forward`]). Of a
+//!    push that is not held any more, a record that says that it ended ([`Record::key`]) is appended again as
+//!    a Key until its 24 hours are over. All else is dead: of a push that is held, each copy of the Accepted
+//!    record says what the records before it said.
+//! 3. [`Journal::cleaned`] says that the walk is done. Everything in the segment that was to be kept
+//!    elsewhere (the billing events of its records) must be durable by then.
+//! 4. [`Journal::retire_cleaned`], called after each commit, gives the segment back once what was moved is
+//!    durable.
 //!
-//! Only the oldest segment is ever cleaned. That keeps every reader right: a push's Accepted record never outlives,
-//! on disk, the record of its end.
+//! Only the oldest segment is ever cleaned. That keeps every reader right: a push's Accepted record never
+//! outlives, on disk, the record of its end.
 
 use std::time::Duration;
 
@@ -59,8 +60,8 @@ impl Journal {
         }
     }
 
-    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or the journal takes more than
-    /// twice what is needed plus two segments; or space is short and there is dead matter to gain.
+    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or the journal takes
+    /// more than twice what is needed plus two segments; or space is short and there is dead matter to gain.
     pub fn cleaning_candidate(&self, now_ms: u64) -> Option<SegmentId> {
         let oldest =
             self.segments.front().filter(|oldest| self.segments.len() > 1 && oldest.cleaned.is_none())?;
@@ -87,8 +88,8 @@ impl Journal {
         Cursor { segment: segment.0, offset: HEADER_PAGE_OCTETS }
     }
 
-    /// The next intact record of a push behind `cursor`: where it lies and what it is; `None` at the segment's end.
-    /// Damaged places, and records about the journal itself, are stepped over.
+    /// The next intact record of a push behind `cursor`: where it lies and what it is; `None` at the
+    /// segment's end. Damaged places, and records about the journal itself, are stepped over.
     pub fn step(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
         let segment = &self.segments[self.segment_index(cursor.segment)?];
         while cursor.offset < segment.tail {
@@ -117,8 +118,8 @@ impl Journal {
         }
     }
 
-    /// Everything in the oldest segment that is still needed has been appended again. Says so in the journal, too:
-    /// should a crash leave the file where it is, the next start gives it back without walking it again.
+    /// Everything in the oldest segment that is still needed has been appended again. Says so in the journal,
+    /// too: should a crash leave the file where it is, the next start gives it back without walking it again.
     ///
     /// # Panics
     /// When it is not the oldest one, or a push is still held in it: retiring it would lose that push.
@@ -135,8 +136,8 @@ impl Journal {
         }
     }
 
-    /// Gives the oldest segment back if it was cleaned, what was moved forward is durable, and no commit under way
-    /// syncs its file. Never waits.
+    /// Gives the oldest segment back if it was cleaned, what was moved forward is durable, and no commit
+    /// under way syncs its file. Never waits.
     pub fn retire_cleaned(&mut self) -> Option<SegmentId> {
         let oldest = self.segments.front()?;
         let moved_until = oldest.cleaned?;

@@ -1,14 +1,15 @@
-//! The segment factory: one thread that makes segments ahead of need, so that no shard ever waits for a disk to take
-//! a fresh file. It creates, zero-fills by writing (extents that were only allocated commit ten times slower), syncs
-//! file and directory, maps, and hands over. Retired files are taken back, renamed and used again.
+//! The segment factory: one thread that makes segments ahead of need, so that no shard ever waits for a disk
+//! to take a fresh file. It creates, zero-fills by writing (extents that were only allocated commit ten times
+//! slower), syncs file and directory, maps, and hands over. Retired files are taken back, renamed and used
+//! again.
 //!
-//! A file's way through its names, each step synced before the next begins:
-//! `fresh-N.tmp` (being zero-filled) or `free-N.tmp` (retired, old content) → `segment-N.log` (header page zero) →
-//! in use → `free-N.tmp` → … What has a `.tmp` name after a crash holds nothing that is needed.
+//! A file's way through its names, each step synced before the next begins: `fresh-N.tmp` (being zero-filled)
+//! or `free-N.tmp` (retired, old content) → `segment-N.log` (header page zero) → in use → `free-N.tmp` → …
+//! What has a `.tmp` name after a crash holds nothing that is needed.
 //!
-//! Never does: touching a segment in use, deciding when one is retired.
-//! Invariant: of one directory, files are retired in the order given, each synced before the next is touched: a crash
-//! never leaves a record on disk whose end, in a later segment, is gone already.
+//! Never does: touching a segment in use, deciding when one is retired. Invariant: of one directory, files
+//! are retired in the order given, each synced before the next is touched: a crash never leaves a record on
+//! disk whose end, in a later segment, is gone already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
@@ -38,8 +39,8 @@ pub struct FactoryError {
     pub full: bool,
 }
 
-/// Makes segments for every journal of an engine, on one thread of its own. Dropping it ends the thread; journals
-/// must not outlive it by more than their spares last.
+/// Makes segments for every journal of an engine, on one thread of its own. Dropping it ends the thread;
+/// journals must not outlive it by more than their spares last.
 #[derive(Debug)]
 pub struct SegmentFactory {
     orders: Option<Sender<Order>>,
@@ -267,7 +268,8 @@ impl Worker {
         Ok(None)
     }
 
-    /// Renames a retired file out of the way, durably, and keeps it for reuse if there are not enough already.
+    /// Renames a retired file out of the way, durably, and keeps it for reuse if there are not enough
+    /// already.
     fn take_back(&mut self, directory: &Arc<Path>, path: &Path) -> io::Result<()> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let free = match parse_segment_name(name) {

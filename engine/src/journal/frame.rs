@@ -1,5 +1,5 @@
-//! The frame: 32 octets in front of every record. Says how long the body is, what it is, whose it is, and carries
-//! the checksums. Pure: octets in, octets out.
+//! The frame: 32 octets in front of every record. Says how long the body is, what it is, whose it is, and
+//! carries the checksums. Pure: octets in, octets out.
 //!
 //! ```text
 //! offset size  field             meaning
@@ -78,9 +78,9 @@ impl Kind {
     }
 }
 
-/// The kind of a frame that recovery laid over a damaged range, so that it is reported once and walked over ever
-/// after. Its body is the range; the first 8 octets say how many sequences are missing, and only they are covered by
-/// the body's checksum. Its own sequence is the first missing one.
+/// The kind of a frame that recovery laid over a damaged range, so that it is reported once and walked over
+/// ever after. Its body is the range; the first 8 octets say how many sequences are missing, and only they
+/// are covered by the body's checksum. Its own sequence is the first missing one.
 pub(super) const SEALED: u8 = 0xF0;
 /// The part of a sealed range that means something.
 pub(super) const SEALED_BODY_OCTETS: usize = 8;

@@ -11,7 +11,8 @@ pub(super) const SEGMENT_HEADER_COPY_OFFSET: usize = 2048;
 pub(super) const FRAME_HEADER_OCTETS: usize = 32;
 /// Frames begin at multiples of this; it satisfies the alignment of every record body.
 pub(super) const FRAME_ALIGNMENT_OCTETS: usize = 16;
-/// The longest record body: ten SMS-SUBMITs with their length octets, a sender, an alert id and the fixed part.
+/// The longest record body: ten SMS-SUBMITs with their length octets, a sender, an alert id and the fixed
+/// part.
 pub(super) const BODY_OCTETS_MAX: usize = 4096;
 
 /// The smallest segment: what tests use.
@@ -23,7 +24,8 @@ pub const SEGMENT_OCTETS_DEFAULT: u32 = 64 * 1024 * 1024;
 /// Segment size must be a multiple of this, the page of the mapping.
 pub(super) const SEGMENT_GRANULE_OCTETS: u32 = 4096;
 
-/// Octets reserved for each accepted push: to write its progress, a cancellation, the end and both notifications.
+/// Octets reserved for each accepted push: to write its progress, a cancellation, the end and both
+/// notifications.
 pub const RESERVE_OCTETS_PER_PUSH: u64 = 384;
 /// Segments reserved beside that, so that cleaning can always move records before it frees any.
 pub const RESERVE_SEGMENTS: u64 = 2;
@@ -33,9 +35,10 @@ pub const BUDGET_SEGMENTS_MIN: u64 = RESERVE_SEGMENTS + 2;
 pub(super) const ORDERED_MAX: usize = 4;
 /// Retired files kept for reuse by one directory; further ones are removed.
 pub(super) const RECYCLED_FILES_MAX: usize = 2;
-/// Octets that the factory zero-fills with one write. The page cache keeps what one write brought as one unit, dirties
-/// it as one and writes it back as one: filled by the mebibyte, a commit of one record writes a mebibyte (measured on
-/// ext4, Linux 6.18). This is the size of a small group commit, and four pages share the price of their first touch.
+/// Octets that the factory zero-fills with one write. The page cache keeps what one write brought as one
+/// unit, dirties it as one and writes it back as one: filled by the mebibyte, a commit of one record writes a
+/// mebibyte (measured on ext4, Linux 6.18). This is the size of a small group commit, and four pages share
+/// the price of their first touch.
 pub(super) const ZERO_FILL_OCTETS: usize = 16 * 1024;
 /// How long an append that draws on the reserve waits for a spare segment, in milliseconds.
 pub const SPARE_WAIT_MS: u64 = 5_000;
@@ -48,8 +51,8 @@ pub(super) const FACTORY_ORDERS_MAX: usize = 256;
 
 /// Files that one commit syncs. More unsynced segments than this are covered by the commits after it.
 pub const COMMIT_FILES_MAX: usize = 4;
-/// By how much the sequence jumps when a journal is opened: more than could have been appended and lost unsynced
-/// before, so that no number which may be known outside is ever given twice.
+/// By how much the sequence jumps when a journal is opened: more than could have been appended and lost
+/// unsynced before, so that no number which may be known outside is ever given twice.
 pub(super) const SEQUENCE_JUMP_AT_OPEN: u64 = 1 << 24;
 /// How long the key of a finished push is remembered after its end, in milliseconds.
 pub const KEY_KEEP_MS: u64 = 24 * 60 * 60 * 1000;

@@ -1,5 +1,5 @@
-//! The lock of a data directory: one engine at a time. `DATA/lock` is held with flock(2), so it ends with the process
-//! that holds it, however that ends; its text says who holds it and where its admin port listens.
+//! The lock of a data directory: one engine at a time. `DATA/lock` is held with flock(2), so it ends with the
+//! process that holds it, however that ends; its text says who holds it and where its admin port listens.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};

@@ -25,8 +25,8 @@ pub struct JournalConfig {
     pub budget_octets: u64,
     /// The shard.
     pub shard: u16,
-    /// For an engine that runs without syncs: cleaned segments are retired as soon as what was moved forward is
-    /// appended, and the loss of power may lose pushes.
+    /// For an engine that runs without syncs: cleaned segments are retired as soon as what was moved forward
+    /// is appended, and the loss of power may lose pushes.
     pub without_syncs: bool,
 }
 
@@ -86,8 +86,8 @@ impl Position {
     }
 }
 
-/// A record that cannot be read any more although it was written: the medium, or something else on this machine,
-/// changed the file.
+/// A record that cannot be read any more although it was written: the medium, or something else on this
+/// machine, changed the file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the record at offset {offset} of {} is damaged; stop the engine and run `hayauma queue verify`", file.display())]
 pub struct DamagedRecord {
@@ -173,8 +173,8 @@ impl Journal {
     /// The Accepted record at `position`, its checksums checked again.
     ///
     /// # Panics
-    /// When the record is damaged or no Accepted record begins there: then memory or disk are not to be trusted, and
-    /// the message names file and offset. [`Self::try_accepted`] returns that instead.
+    /// When the record is damaged or no Accepted record begins there: then memory or disk are not to be
+    /// trusted, and the message names file and offset. [`Self::try_accepted`] returns that instead.
     pub fn accepted(&self, position: Position) -> &ArchivedAccepted<'_> {
         match self.try_accepted(position) {
             Ok(accepted) => accepted,
@@ -243,8 +243,8 @@ impl Journal {
         self.segments.iter().map(|segment| u64::from(segment.header.octets)).sum()
     }
 
-    /// Octets that can still be appended: the rest of the active segment, the spares, and the segments that budget
-    /// and device still allow.
+    /// Octets that can still be appended: the rest of the active segment, the spares, and the segments that
+    /// budget and device still allow.
     pub(super) fn free_octets(&self) -> u64 {
         let present = (self.segments.len() + self.spares.len()) as u64;
         let possible =
@@ -253,8 +253,8 @@ impl Journal {
         active + (self.spares.len() as u64 + possible) * self.config.frames_octets()
     }
 
-    /// Octets that can be appended whatever the device says from now on: the rest of the active segment, and the
-    /// spares.
+    /// Octets that can be appended whatever the device says from now on: the rest of the active segment, and
+    /// the spares.
     pub(super) fn present_octets(&self) -> u64 {
         let active = self.segments.back().map_or(0, Segment::room) as u64;
         active + self.spares.len() as u64 * self.config.frames_octets()
@@ -287,8 +287,8 @@ impl Journal {
         }
     }
 
-    /// Orders spares up to the wanted number within the budget; after a failure only when `again`. Wanted is what makes
-    /// the whole reserve exist on the device, and one to accept into.
+    /// Orders spares up to the wanted number within the budget; after a failure only when `again`. Wanted is
+    /// what makes the whole reserve exist on the device, and one to accept into.
     pub(super) fn order_spares(&mut self, again: bool) {
         if self.trouble.is_some() && !again {
             return;

@@ -1,5 +1,5 @@
-//! Files as memory. The only `unsafe` code of journal and billing stands here, and all of it is turning a mapping into
-//! octets.
+//! Files as memory. The only `unsafe` code of journal and billing stands here, and all of it is turning a
+//! mapping into octets.
 
 use std::fs::File;
 use std::io;
@@ -28,14 +28,14 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Maps a whole file for reading and writing. Its pages are not entered ahead: a page that is mapped for reading
-    /// first costs more at its first store than one that is not mapped at all.
+    /// Maps a whole file for reading and writing. Its pages are not entered ahead: a page that is mapped for
+    /// reading first costs more at its first store than one that is not mapped at all.
     pub(crate) fn map(file: &File) -> io::Result<Self> {
         MmapOptions::new().map_raw(file).map(Self::Mapped)
     }
 
-    /// Maps `length` octets of a file from `offset`, a multiple of the page, for reading and writing. The file must
-    /// hold them already.
+    /// Maps `length` octets of a file from `offset`, a multiple of the page, for reading and writing. The
+    /// file must hold them already.
     pub(crate) fn map_range(file: &File, offset: u64, length: usize) -> io::Result<Self> {
         MmapOptions::new().offset(offset).len(length).map_raw(file).map(Self::Mapped)
     }
@@ -50,9 +50,10 @@ impl Memory {
 
     pub(crate) fn octets(&self) -> &[u8] {
         match self {
-            // SAFETY: the mapping is live as long as `self`, readable over its whole length, and its file is never
-            // shortened while the data directory's lock is held. Inside this process it is written through
-            // `octets_mut` alone, which borrows `self` exclusively; no other process writes it, the lock forbids it.
+            // SAFETY: the mapping is live as long as `self`, readable over its whole length, and its file is
+            // never shortened while the data directory's lock is held. Inside this process it is written
+            // through `octets_mut` alone, which borrows `self` exclusively; no other process writes it, the
+            // lock forbids it.
             Self::Mapped(map) => unsafe { std::slice::from_raw_parts(map.as_ptr(), map.len()) },
             // SAFETY: a slice of `Block` is as many times 16 initialised octets without padding.
             Self::Heap(blocks) => unsafe {
@@ -63,10 +64,11 @@ impl Memory {
 
     pub(crate) fn octets_mut(&mut self) -> &mut [u8] {
         match self {
-            // SAFETY: as in `octets`; the mapping was made writable, and `&mut self` makes this the only reference.
-            Self::Mapped(map) => unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) },
-            // SAFETY: as in `octets`, every octet pattern is a valid `Block`, and `&mut self` makes this the only
+            // SAFETY: as in `octets`; the mapping was made writable, and `&mut self` makes this the only
             // reference.
+            Self::Mapped(map) => unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) },
+            // SAFETY: as in `octets`, every octet pattern is a valid `Block`, and `&mut self` makes this the
+            // only reference.
             Self::Heap(blocks) => unsafe {
                 std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len() * 16)
             },

@@ -1,26 +1,30 @@
-//! The journal: memory-mapped, append-only segments that hold what a shard has accepted and what became of it.
+//! The journal: memory-mapped, append-only segments that hold what a shard has accepted and what became of
+//! it.
 //!
-//! One [`Journal`] per shard, owned and driven by the shard's thread alone, in `DATA/shard-NNN/journal/`. Appending
-//! serializes a record straight into the mapping: after that it survives the death of the process. It survives the
-//! loss of power once a commit that covers it has been synced: [`Journal::begin_commit`] names the files,
-//! the shard syncs them on its ring, [`Journal::finish_commit`] takes note. A sync that fails is never retried: what
-//! the device holds is unknown then, and the engine must end.
+//! One [`Journal`] per shard, owned and driven by the shard's thread alone, in `DATA/shard-NNN/journal/`.
+//! Appending serializes a record straight into the mapping: after that it survives the death of the process.
+//! It survives the loss of power once a commit that covers it has been synced: [`Journal::begin_commit`]
+//! names the files, the shard syncs them on its ring, [`Journal::finish_commit`] takes note. A sync that
+//! fails is never retried: what the device holds is unknown then, and the engine must end.
 //!
-//! Space comes back in one order only, oldest segment first: what still matters in the oldest segment is appended
-//! again ("moved forward"), and when that is durable the file is retired and recycled. So a reader that starts at the
-//! oldest segment always sees a push's end after the push itself, and never a push whose end is gone.
+//! Space comes back in one order only, oldest segment first: what still matters in the oldest segment is
+//! appended again ("moved forward"), and when that is durable the file is retired and recycled. So a reader
+//! that starts at the oldest segment always sees a push's end after the push itself, and never a push whose
+//! end is gone.
 //!
-//! What it never does: syncing, reading a clock, waiting (but for the bounded case that [`Journal::append_ended`] and
-//! its kind name), interpreting a push. FORMAT.md beside this file describes every octet.
+//! What it never does: syncing, reading a clock, waiting (but for the bounded case that
+//! [`Journal::append_ended`] and its kind name), interpreting a push. FORMAT.md beside this file describes
+//! every octet.
 //!
 //! Invariants:
-//! - sequences ascend by one within a run of the engine, and no sequence is ever given twice, not even after a crash
-//!   that lost unsynced records;
+//! - sequences ascend by one within a run of the engine, and no sequence is ever given twice, not even after
+//!   a crash that lost unsynced records;
 //! - every record before a segment's tail was checked by recovery or written by this process;
 //! - accepting never uses what is reserved for finishing what was accepted;
 //! - `unsafe` code stands in `memory.rs` only.
 
 mod append;
+mod body;
 mod cleaning;
 mod factory;
 mod frame;
@@ -33,6 +37,7 @@ mod record;
 mod recovery;
 mod replay;
 mod segment;
+mod survey;
 #[cfg(test)]
 mod tests;
 
@@ -55,3 +60,4 @@ pub use record::{
     CancelAccepted, Ended, Key, NoticeStanding, Notified, Opened, Progress, Record, Standing,
 };
 pub use replay::{Damage, RecoveryReport, TornTail};
+pub use survey::{SegmentSurvey, Survey, survey};

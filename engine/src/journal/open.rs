@@ -72,9 +72,10 @@ pub(super) struct Found {
 }
 
 impl Journal {
-    /// Opens the journal in `directory`, which is made if it is missing, and hands every intact record to `replay` in
-    /// the order of appending. Afterwards nothing is held: the caller holds ([`Journal::hold`]) each push that lives.
-    /// Reads the whole journal, and waits for the factory where a fresh segment is needed.
+    /// Opens the journal in `directory`, which is made if it is missing, and hands every intact record to
+    /// `replay` in the order of appending. Afterwards nothing is held: the caller holds ([`Journal::hold`])
+    /// each push that lives. Reads the whole journal, and waits for the factory where a fresh segment is
+    /// needed.
     ///
     /// # Errors
     /// See [`JournalError`]. Damaged records are no error: the report tells them.
@@ -195,14 +196,9 @@ impl Journal {
                     {
                         self.spares.push_back(Prepared { id, memory, file });
                     }
-                    None if sight == PageSight::Zero => {
+                    None => {
                         drop((memory, file));
                         self.supply.adopt(path);
-                    }
-                    None => {
-                        let octets = memory.octets().len();
-                        drop((memory, file));
-                        faults.push((id, self.put_aside(&path, octets)?));
                     }
                 },
             }
@@ -210,18 +206,8 @@ impl Journal {
         Ok(begun)
     }
 
-    /// Something was written here and nothing of it can be read: it is kept under another name, never written over.
-    fn put_aside(&self, path: &Path, octets: usize) -> Result<Fault, JournalError> {
-        if path.exists() {
-            let aside = path.with_extension("damaged");
-            fs::rename(path, &aside)
-                .map_err(|source| JournalError::Io { path: path.to_path_buf(), source })?;
-        }
-        Ok(Fault { offset: 0, octets, sequence: 0, missing: 0, case: "whole segment" })
-    }
-
-    /// Segments are read in the order of their numbers: a spare below the last one in use can never be used under its
-    /// name.
+    /// Segments are read in the order of their numbers: a spare below the last one in use can never be used
+    /// under its name.
     fn put_aside_low_spares(&mut self, last_in_use: u32) {
         while self.spares.front().is_some_and(|spare| spare.id < last_in_use) {
             let low = self.spares.pop_front().map(|spare| self.directory.join(segment_name(spare.id)));
@@ -241,8 +227,9 @@ impl Journal {
         Some(SegmentHeader { shard, id, octets, epoch, first_sequence: due, previous_end: due })
     }
 
-    /// Goes on behind the last record. What a torn end left there needs no clearing: none of it reads as a record of
-    /// ours, and the end mark goes in front of it. The first record of the new run says where the one before ended.
+    /// Goes on behind the last record. What a torn end left there needs no clearing: none of it reads as a
+    /// record of ours, and the end mark goes in front of it. The first record of the new run says where the
+    /// one before ended.
     fn go_on(&mut self) -> Result<(), JournalError> {
         let previous_end = self.previous_end;
         let fresh = self.segments.is_empty();
@@ -272,7 +259,8 @@ impl Journal {
                 unreachable!("room for the record was made above")
             }
         }
-        // Before any number of this run is known outside: a later run that finds nothing else of it jumps again.
+        // Before any number of this run is known outside: a later run that finds nothing else of it jumps
+        // again.
         let Some(active) = self.segments.back() else {
             unreachable!("a journal always has an active segment")
         };

@@ -1,13 +1,11 @@
 //! The records: what the message center writes down of a push, from acceptance to the last acknowledgement.
 //!
 //! Bodies are rkyv archives, little-endian, 32-bit relative pointers, fields in the order of declaration
-//! (`repr(C)`), padding zero. Borrowed octets are archived in place, in front of the fixed part, so that appending
-//! allocates nothing; reading borrows from the mapping.
+//! (`repr(C)`), padding zero. Borrowed octets are archived in place, in front of the fixed part, so that
+//! appending allocates nothing; reading borrows from the mapping.
 
 use rkyv::api::low;
 use rkyv::rancor::Failure;
-use rkyv::ser::allocator::SubAllocator;
-use rkyv::ser::writer::Buffer;
 use rkyv::with::InlineAsBox;
 use rkyv::{Archive, Serialize};
 
@@ -66,8 +64,9 @@ pub struct Accepted<'a> {
     pub submits: &'a [u8],
 }
 
-/// How far a push had come when its Accepted record was carried forward; all zero in the first one. A copy of the
-/// record says everything that the records before it said of the push, in one frame: no crash can part them.
+/// How far a push had come when its Accepted record was carried forward; all zero in the first one. A copy of
+/// the record says everything that the records before it said of the push, in one frame: no crash can part
+/// them.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Standing {
     /// When it ended, Unix milliseconds; 0 while it has not.
@@ -194,7 +193,8 @@ pub struct Ended {
     pub key_fingerprint: u64,
     /// As in [`Accepted`].
     pub content_digest: u64,
-    /// As in [`Accepted`]: a key outlives the Accepted record, and with it the memory of the alert's sequence.
+    /// As in [`Accepted`]: a key outlives the Accepted record, and with it the memory of the alert's
+    /// sequence.
     pub alert_key_fingerprint: u64,
     /// As in [`Accepted`].
     pub msn: u64,
@@ -280,7 +280,8 @@ pub struct Key {
 /// The engine opened the journal.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Opened {
-    /// The sequence at which the previous run ended: the first one that it never used or that was lost unsynced.
+    /// The sequence at which the previous run ended: the first one that it never used or that was lost
+    /// unsynced.
     pub previous_end: u64,
     /// Whether the run syncs nothing, so that its records say nothing about what was durable.
     pub without_syncs: bool,
@@ -313,7 +314,8 @@ pub enum Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Validates `body` as a record of this kind; `None` if it is none, or one that only the journal itself reads. `body` must begin at a multiple of 16.
+    /// Validates `body` as a record of this kind; `None` if it is none, or one that only the journal itself
+    /// reads. `body` must begin at a multiple of 16.
     pub(super) fn read(kind: Kind, body: &'a [u8]) -> Option<Self> {
         match kind {
             Kind::Accepted => low::access::<ArchivedAccepted<'a>, Failure>(body)
@@ -343,8 +345,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The key that cleaning has to append, for a record that says that a push ended; `None` for all others. It is to be
-    /// appended while the key counts and unless the push is still held.
+    /// The key that cleaning has to append, for a record that says that a push ended; `None` for all others.
+    /// It is to be appended while the key counts and unless the push is still held.
     pub fn key(&self) -> Option<Key> {
         Some(match self {
             Self::Accepted(accepted) if accepted.standing.state != 0 => Key {
@@ -507,72 +509,3 @@ impl<'a> Accepted<'a> {
         }
     }
 }
-
-/// A record that can be written: its kind and an upper bound of its body's octets.
-pub(super) trait Body {
-    const KIND: Kind;
-    fn body_octets_max(&self) -> usize;
-    /// Writes the body at the start of `target`, which has room for `body_octets_max`; returns its octets.
-    fn write(&self, target: &mut [u8]) -> usize;
-}
-
-macro_rules! fixed_bodies {
-    ($($record:ty, $archived:ty, $kind:ident;)*) => {$(
-        impl Body for $record {
-            const KIND: Kind = Kind::$kind;
-            fn body_octets_max(&self) -> usize {
-                size_of::<$archived>()
-            }
-            fn write(&self, target: &mut [u8]) -> usize {
-                written(low::to_bytes_in_with_alloc::<_, _, Failure>(self, Buffer::from(target), SubAllocator::empty()))
-            }
-        }
-    )*};
-}
-
-fixed_bodies! {
-    Progress, ArchivedProgress, Progress;
-    Ended, ArchivedEnded, Ended;
-    CancelAccepted, ArchivedCancelAccepted, CancelAccepted;
-    Notified, ArchivedNotified, Notified;
-    Key, ArchivedKey, Key;
-    Opened, ArchivedOpened, Opened;
-    Cleaned, ArchivedCleaned, Cleaned;
-}
-
-impl Body for AcceptedBody<'_> {
-    const KIND: Kind = Kind::Accepted;
-
-    fn body_octets_max(&self) -> usize {
-        // The fixed part follows the borrowed octets at the next multiple of 8.
-        size_of::<ArchivedAccepted<'_>>() + self.sender.len() + self.alert_id.len() + self.submits.len() + 7
-    }
-
-    fn write(&self, target: &mut [u8]) -> usize {
-        written(low::to_bytes_in_with_alloc::<_, _, Failure>(
-            self,
-            Buffer::from(target),
-            SubAllocator::empty(),
-        ))
-    }
-}
-
-fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
-    match outcome {
-        Ok(buffer) => buffer.len(),
-        Err(Failure) => unreachable!("the caller gave room for the largest body this record can have"),
-    }
-}
-
-const _: () = assert!(align_of::<ArchivedAccepted<'static>>() <= super::limits::FRAME_ALIGNMENT_OCTETS);
-const _: () = {
-    use super::frame::frame_octets;
-    let end = frame_octets(size_of::<ArchivedEnded>());
-    let cancel = frame_octets(size_of::<ArchivedCancelAccepted>());
-    let notified = frame_octets(size_of::<ArchivedNotified>());
-    assert!(
-        end + notified <= super::limits::RESERVE_OCTETS_PER_PUSH as usize,
-        "the reserve must take a push's end"
-    );
-    assert!(cancel + notified <= super::limits::RESERVE_OCTETS_PER_PUSH as usize);
-};

@@ -1,11 +1,12 @@
 //! One segment: a fixed-size file in memory, a header page and then frames.
 //!
-//! Never does: waiting, syncing, deciding what a record means.
-//! Invariants: `tail` is where the next frame goes, a multiple of 16; everything before it was verified by recovery
-//! or written by us; behind the last frame stand 32 zero octets, if there is room for them.
+//! Never does: waiting, syncing, deciding what a record means. Invariants: `tail` is where the next frame
+//! goes, a multiple of 16; everything before it was verified by recovery or written by us; behind the last
+//! frame stand 32 zero octets, if there is room for them.
 
 use std::fs::File;
 
+use super::body::Body;
 use super::frame::{
     FrameHeader, HeaderSight, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
 };
@@ -13,7 +14,6 @@ use super::limits::{
     FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_HEADER_COPY_OFFSET, SEGMENT_HEADER_OCTETS,
 };
 use super::memory::Memory;
-use super::record::Body;
 use super::recovery::Owner;
 
 /// The fields of a segment's header.
@@ -122,7 +122,8 @@ pub(super) struct Segment {
     /// Ended and Key frames, and until when the last of them counts.
     pub(super) keys: u32,
     pub(super) keys_ended_ms_max: u64,
-    /// Set when everything worth keeping was moved forward: the sequence that must be durable before retiring.
+    /// Set when everything worth keeping was moved forward: the sequence that must be durable before
+    /// retiring.
     pub(super) cleaned: Option<u64>,
     pub(super) memory: Memory,
     /// `None` for simulated segments.
@@ -162,8 +163,8 @@ impl Segment {
 
     /// Writes one frame at the tail, which must have room, and returns (offset, octets of the frame).
     ///
-    /// The order of the stores lets a kill between any two of them leave either no frame or a whole one: first the
-    /// body, then the end mark behind it, the header last.
+    /// The order of the stores lets a kill between any two of them leave either no frame or a whole one:
+    /// first the body, then the end mark behind it, the header last.
     pub(super) fn append<B: Body>(&mut self, record: &B, lag: u8, sequence: u64) -> (usize, usize) {
         self.append_with(B::KIND.number(), lag, sequence, record.body_octets_max(), |body| record.write(body))
     }
@@ -231,7 +232,8 @@ impl Segment {
         }
     }
 
-    /// Lays a frame over a damaged range of at least 48 octets in which `missing` sequences from `sequence` on are lost.
+    /// Lays a frame over a damaged range of at least 48 octets in which `missing` sequences from `sequence`
+    /// on are lost.
     pub(super) fn seal(&mut self, offset: usize, octets: usize, sequence: u64, missing: u64) {
         let range = &mut self.memory.octets_mut()[offset..offset + octets];
         let (header_octets, body) = range.split_at_mut(FRAME_HEADER_OCTETS);

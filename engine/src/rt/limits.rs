@@ -28,8 +28,18 @@ pub(super) const COMPLETIONS_PER_TURN_MAX: usize = 256;
 pub(super) const ACCEPT_PAUSE_MS: u64 = 100;
 /// Timers expired in one turn.
 pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
-/// Parcels that may be under way from one shard to one other.
-pub(super) const PARCELS_PER_PEER_MAX: usize = 1024;
+/// Parcels that one shard may have under way to all others together.
+const PARCELS_PER_SHARD: usize = 8192;
+/// Fewest parcels to one other shard, however many there are.
+const PARCELS_PER_PEER_MIN: usize = 256;
+/// Most parcels to one other shard.
+const PARCELS_PER_PEER_MAX: usize = 4096;
+
+/// Parcels that may be under way from one shard to one other, in an engine of `shards`.
+pub(super) fn parcels_per_peer(shards: usize) -> usize {
+    (PARCELS_PER_SHARD / shards.saturating_sub(1).max(1)).clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
+}
+
 /// Control messages that may wait for a shard.
 pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
 /// How long a notification may wait for its answer.

@@ -6,7 +6,7 @@
 //! costs one wake-up.
 
 use crate::push::response::Answer;
-use crate::rt::limits::PARCELS_PER_PEER_MAX;
+use crate::rt::limits::parcels_per_peer;
 use crate::rt::ring::Waker;
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
@@ -51,8 +51,8 @@ pub(super) struct Lanes {
 impl Lanes {
     pub(super) fn new(shards: usize) -> Arc<Self> {
         let lane = || Lane {
-            requests: ArrayQueue::new(PARCELS_PER_PEER_MAX),
-            answers: ArrayQueue::new(PARCELS_PER_PEER_MAX),
+            requests: ArrayQueue::new(parcels_per_peer(shards)),
+            answers: ArrayQueue::new(parcels_per_peer(shards)),
         };
         Arc::new(Self {
             lanes: (0..shards * shards).map(|_| lane()).collect(),
@@ -82,10 +82,10 @@ impl Mesh {
         let parcel = || {
             let origin =
                 Origin { shard: shard as u16, connection: 0, generation: 0, answer: 0, gathering: None };
-            Box::new(Parcel { origin, body: Vec::with_capacity(512), answer: None, count: 0 })
+            Box::new(Parcel { origin, body: Vec::new(), answer: None, count: 0 })
         };
         let boxes = |peer: usize| {
-            let count = if peer == shard { 0 } else { PARCELS_PER_PEER_MAX };
+            let count = if peer == shard { 0 } else { parcels_per_peer(shards) };
             (0..count).map(|_| parcel()).collect()
         };
         Self { shard, lanes, wakers, free: (0..shards).map(boxes).collect(), woken: vec![false; shards] }

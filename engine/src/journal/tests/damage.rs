@@ -102,6 +102,42 @@ fn what_stands_behind_an_unsynced_gap_was_never_acknowledged_and_is_dropped() {
 }
 
 #[test]
+fn a_survey_finds_what_opening_would_and_changes_nothing() {
+    let factory = SegmentFactory::start().expect("a thread");
+    let (directory, places) = written(&factory);
+    let look = || {
+        let mut seen = Vec::new();
+        let survey = survey(directory.path(), &mut |position, sequence, record| {
+            if record.kind() == Kind::Accepted {
+                seen.push((position, sequence));
+            }
+        })
+        .expect("readable");
+        (survey, seen)
+    };
+    let (survey, seen) = look();
+    assert_eq!(seen, places);
+    assert_eq!((survey.damages.len(), survey.gaps.len(), &survey.torn), (0, 0, &None));
+    assert_eq!(survey.count(Kind::Accepted), 400);
+
+    let (position, sequence) = places[57];
+    flip(&file_of(directory.path(), position), u64::from(position.offset()) + 100);
+    let (position_of_gap, _) = places[390];
+    flip(&file_of(directory.path(), position_of_gap), u64::from(position_of_gap.offset()) + 100);
+    for _ in 0..2 {
+        let (survey, seen) = look();
+        let [damage] = &survey.damages[..] else { panic!("one damage, not {:?}", survey.damages) };
+        assert_eq!((damage.offset, damage.sequence), (u64::from(position.offset()), sequence));
+        let [gap] = &survey.gaps[..] else { panic!("one gap, not {:?}", survey.gaps) };
+        assert_eq!(gap.offset, u64::from(position_of_gap.offset()));
+        assert_eq!(seen.len(), 398);
+    }
+    overwrite(&file_of(directory.path(), places[200].0), 0, &[0xAA; 4096]);
+    let (survey, _) = look();
+    assert!(survey.damages.iter().any(|damage| damage.case == "header page"), "{:?}", survey.damages);
+}
+
+#[test]
 fn a_zeroed_page_costs_the_records_in_it_and_no_other() {
     let factory = SegmentFactory::start().expect("a thread");
     let (directory, places) = written(&factory);

@@ -1,6 +1,7 @@
-//! A disk that exists in memory twice: as the process sees it and as the device holds it. The loss of power keeps any
-//! subset of the pages that were not synced, and tears some of them at sectors; the death of the process keeps
-//! all. Files come and go in the steps of the real factory, each of which a crash may come before.
+//! A disk that exists in memory twice: as the process sees it and as the device holds it. The loss of power
+//! keeps any subset of the pages that were not synced, and tears some of them at sectors; the death of the
+//! process keeps all. Files come and go in the steps of the real factory, each of which a crash may come
+//! before.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -127,8 +128,8 @@ impl Disk {
         found
     }
 
-    /// As [`Self::crash`], with `choose` deciding for each dirty page (segment, offset) of a loss of power: 0 it is
-    /// lost, 1 it is kept, 2 its odd sectors are kept.
+    /// As [`Self::crash`], with `choose` deciding for each dirty page (segment, offset) of a loss of power: 0
+    /// it is lost, 1 it is kept, 2 its odd sectors are kept.
     pub(super) fn crash_choosing(
         &self,
         journal: Journal,

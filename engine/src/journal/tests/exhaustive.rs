@@ -1,5 +1,5 @@
-//! Every short history there is: all sequences of a few steps, and for each the loss of power with every subset of the
-//! unsynced pages kept, lost or torn.
+//! Every short history there is: all sequences of a few steps, and for each the loss of power with every
+//! subset of the unsynced pages kept, lost or torn.
 
 use super::disk::Disk;
 use super::model::Model;

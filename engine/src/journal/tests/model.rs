@@ -1,5 +1,5 @@
-//! What an engine does with its journal, and what must be true of it afterwards, whatever happened in between:
-//! nothing that was durable is lost, nothing that ended comes back to life, nothing is invented.
+//! What an engine does with its journal, and what must be true of it afterwards, whatever happened in
+//! between: nothing that was durable is lost, nothing that ended comes back to life, nothing is invented.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 

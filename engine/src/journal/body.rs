@@ -1,0 +1,82 @@
+//! Writing records: straight into the place where they are to lie, without allocating.
+
+use rkyv::api::low;
+use rkyv::rancor::Failure;
+use rkyv::ser::allocator::SubAllocator;
+use rkyv::ser::writer::Buffer;
+
+use super::frame::Kind;
+use super::record::{
+    AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded, ArchivedKey,
+    ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted, Cleaned, Ended, Key, Notified,
+    Opened, Progress,
+};
+
+/// A record that can be written: its kind and an upper bound of its body's octets.
+pub(super) trait Body {
+    const KIND: Kind;
+    fn body_octets_max(&self) -> usize;
+    /// Writes the body at the start of `target`, which has room for `body_octets_max`; returns its octets.
+    fn write(&self, target: &mut [u8]) -> usize;
+}
+
+macro_rules! fixed_bodies {
+    ($($record:ty, $archived:ty, $kind:ident;)*) => {$(
+        impl Body for $record {
+            const KIND: Kind = Kind::$kind;
+            fn body_octets_max(&self) -> usize {
+                size_of::<$archived>()
+            }
+            fn write(&self, target: &mut [u8]) -> usize {
+                written(low::to_bytes_in_with_alloc::<_, _, Failure>(self, Buffer::from(target), SubAllocator::empty()))
+            }
+        }
+    )*};
+}
+
+fixed_bodies! {
+    Progress, ArchivedProgress, Progress;
+    Ended, ArchivedEnded, Ended;
+    CancelAccepted, ArchivedCancelAccepted, CancelAccepted;
+    Notified, ArchivedNotified, Notified;
+    Key, ArchivedKey, Key;
+    Opened, ArchivedOpened, Opened;
+    Cleaned, ArchivedCleaned, Cleaned;
+}
+
+impl Body for AcceptedBody<'_> {
+    const KIND: Kind = Kind::Accepted;
+
+    fn body_octets_max(&self) -> usize {
+        // The fixed part follows the borrowed octets at the next multiple of 8.
+        size_of::<ArchivedAccepted<'_>>() + self.sender.len() + self.alert_id.len() + self.submits.len() + 7
+    }
+
+    fn write(&self, target: &mut [u8]) -> usize {
+        written(low::to_bytes_in_with_alloc::<_, _, Failure>(
+            self,
+            Buffer::from(target),
+            SubAllocator::empty(),
+        ))
+    }
+}
+
+fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
+    match outcome {
+        Ok(buffer) => buffer.len(),
+        Err(Failure) => unreachable!("the caller gave room for the largest body this record can have"),
+    }
+}
+
+const _: () = assert!(align_of::<ArchivedAccepted<'static>>() <= super::limits::FRAME_ALIGNMENT_OCTETS);
+const _: () = {
+    use super::frame::frame_octets;
+    let end = frame_octets(size_of::<ArchivedEnded>());
+    let cancel = frame_octets(size_of::<ArchivedCancelAccepted>());
+    let notified = frame_octets(size_of::<ArchivedNotified>());
+    assert!(
+        end + notified <= super::limits::RESERVE_OCTETS_PER_PUSH as usize,
+        "the reserve must take a push's end"
+    );
+    assert!(cancel + notified <= super::limits::RESERVE_OCTETS_PER_PUSH as usize);
+};
