@@ -108,6 +108,14 @@ impl Connection {
         }
     }
 
+    /// The next answer if it is there within a few milliseconds.
+    pub fn try_answer_if_due(&mut self) -> Option<Answer> {
+        self.set_patience(Duration::from_millis(5));
+        let answer = self.try_answer().ok().flatten();
+        self.set_patience(ANSWER_WITHIN);
+        answer
+    }
+
     /// Whether the peer has closed; waits for it, and finds out at once that another answer comes instead.
     pub fn is_closed_by_peer(&mut self) -> bool {
         if !self.input.is_empty() {
@@ -119,7 +127,10 @@ impl Connection {
         }
     }
 
-    /// How long the next read may take.
+    /// How long the reads that follow may take.
+    ///
+    /// # Panics
+    /// When it is no time at all.
     pub fn set_patience(&mut self, patience: Duration) {
         self.stream.set_read_timeout(Some(patience)).expect("a time above zero");
     }

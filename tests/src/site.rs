@@ -124,7 +124,16 @@ impl Site {
     /// When it does not come up; what it said is told.
     #[track_caller]
     pub fn start(&self) -> Engine {
-        Engine::start(self.command(&self.serve_arguments()), self.push, self.admin(), self.path("engine"))
+        self.start_command(self.command(&self.serve_arguments()))
+    }
+
+    /// Starts an engine by a command that ends in this place's `serve` and waits until it serves.
+    ///
+    /// # Panics
+    /// As [`Site::start`].
+    #[track_caller]
+    pub fn start_command(&self, command: Command) -> Engine {
+        Engine::start(command, self.push, self.admin(), self.path("engine"))
     }
 
     /// Runs `serve` where it is expected to end by itself, with `more` arguments behind the usual ones.

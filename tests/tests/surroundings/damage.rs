@@ -111,10 +111,12 @@ fn a_journal_of_nothing_but_noise_is_told_and_the_engine_serves() {
     let (file, octets) = segment(&site);
     let mut chance = tests::seeded::Seeded::new(7);
     let noise: Vec<u8> = (0..octets.len()).map(|_| chance.next_number() as u8).collect();
-    std::fs::write(&file, noise).expect("a writable directory");
+    std::fs::write(&file, &noise).expect("a writable directory");
     let engine = site.start();
     let log = engine.log();
     assert!(log.contains("damaged") && log.contains(&file.display().to_string()), "not a word of it: {log}");
+    let aside = std::fs::read(file.with_extension("damaged")).expect("the file under another name");
+    assert!(aside == noise, "what cannot be read is not written over");
     assert_eq!(engine.connect().ask(&Body::push(MSN, "after-noise").request()).code(), "0000");
     engine.stop();
 }

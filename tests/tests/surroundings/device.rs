@@ -4,6 +4,7 @@ use super::{MSN, check_refusal, site, site_with_client};
 use std::process::Command;
 use tests::engine::Finished;
 use tests::push::Body;
+use tests::site::Site;
 
 #[test]
 fn a_sync_that_fails_answers_9002_and_ends_the_engine_with_its_own_status() {
@@ -62,29 +63,69 @@ fn a_bug_ends_the_engine_with_one_line_and_costs_nothing_accepted() {
     engine.stop();
 }
 
-/// On a file system of a few MiB in a mount namespace of its own, which every user may have on most hosts.
 #[test]
 fn a_full_device_is_told_at_the_start() {
     let site = site();
+    let Some(command) = on_small_device(&site, 8) else { return };
+    let finished = Finished::of(command, "serve on a small device");
+    check_refusal("a full device", &finished, 17, &["MiB free", "--data-dir"]);
+}
+
+#[test]
+fn a_device_that_fills_up_refuses_pushes_and_goes_on_with_what_it_has() {
+    let mut site = site();
+    // Room for the queue is asked for that the device does not have.
+    site.set("--queue-bytes", "1GiB").set("--segment-bytes", "4MiB").set("--demo", "true");
+    site.set("--network-default-line-state", "absent").set("--durability", "process");
+    let Some(command) = on_small_device(&site, 48) else { return };
+    let engine = site.start_command(command);
+    let mut connection = engine.connect();
+    let text = "a".repeat(1_500);
+    let push = |number: u64| {
+        Body::text(&format!("{:011}", 9_000_000_000 + number), &format!("fill-{number}"), &text)
+    };
+    let mut accepted = 0;
+    let refused = loop {
+        let answer = connection.ask(&push(accepted).request());
+        match answer.code().as_str() {
+            "0000" => accepted += 1,
+            // The next segment is being made, or cannot be made: the same push again says which.
+            "8002" => {}
+            _ => break answer,
+        }
+        assert!(accepted < 60_000, "48 MiB hold no {accepted} pushes of ten segments");
+    };
+    assert_eq!((refused.status(), refused.code().as_str()), (503, "8003"), "{refused:?}");
+    assert!(accepted > 1_000, "{accepted}");
+    assert!(refused.header("Retry-After").is_some());
+    for number in [0, accepted / 2, accepted - 1] {
+        assert_eq!(connection.ask(&push(number).request()).code(), "0001");
+        let cancel = Body::cancel(&format!("{:011}", 9_000_000_000 + number), &format!("fill-{number}"));
+        assert_eq!(
+            connection.ask(&cancel.request()).code(),
+            "0000",
+            "what follows from an accepted push has room"
+        );
+    }
+    engine.stop();
+}
+
+/// `serve` of this place with its data on a file system of so many MiB, in a mount namespace of its own, which most
+/// hosts let every user have; `None`, and a word about it, where this one does not.
+fn on_small_device(site: &Site, mebibytes: u32) -> Option<Command> {
     let mounted = site.path("small");
     std::fs::create_dir(&mounted).expect("a writable directory");
     let allowed =
         Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none"]).arg(&mounted).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
         eprintln!("this host lets no user mount a small file system: not tested here");
-        return;
+        return None;
     }
-    let engine = site.command::<&str>(&[]);
     let mut arguments = site.serve_arguments();
     arguments.retain(|argument| !argument.starts_with("--data-dir"));
+    let script = format!("mount -t tmpfs -o size={mebibytes}m none \"$0\" && exec \"$@\"");
     let mut command = Command::new("unshare");
-    command.args(["-rm", "sh", "-c", "mount -t tmpfs -o size=8m none \"$0\" && exec \"$@\""]);
-    command
-        .arg(&mounted)
-        .arg(engine.get_program())
-        .args(arguments)
-        .arg("--data-dir")
-        .arg(mounted.join("data"));
-    let finished = Finished::of(command, "serve on a small device");
-    check_refusal("a full device", &finished, 17, &["MiB free", "--data-dir"]);
+    command.args(["-rm", "sh", "-c", &script]).arg(&mounted).arg(site.command::<&str>(&[]).get_program());
+    command.args(arguments).arg("--data-dir").arg(mounted.join("data"));
+    Some(command)
 }
