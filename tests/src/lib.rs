@@ -17,6 +17,7 @@ pub mod ports;
 pub mod push;
 pub mod recorder;
 pub mod seeded;
+pub mod simulation;
 pub mod site;
 pub mod wait;
 

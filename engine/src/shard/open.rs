@@ -157,21 +157,18 @@ fn replay(recovery: &mut Recovery, position: Position, record: &Record<'_>) -> R
         Record::Notified(notified) => {
             recovery.restore_notified(notified.push_id.to_native(), notice(notified));
         }
-        Record::Key(key) => recovery.restore_ended(
-            RecoveredEnd {
-                push_id: key.push_id.to_native(),
-                key: key.fingerprint.to_native(),
-                content_digest: key.content_digest.to_native(),
-                state: State::from_number(key.state).filter(|state| state.is_final()).ok_or("state")?,
-                code: Code::from_number(key.code.to_native()).ok_or("code")?,
-                ended_ms: key.ended_ms.to_native(),
-                segments: key.segments,
-                domain: 0,
-                tp_status: 0,
-                alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
-            },
-            0,
-        ),
+        Record::Key(key) => recovery.restore_key(RecoveredEnd {
+            push_id: key.push_id.to_native(),
+            key: key.fingerprint.to_native(),
+            content_digest: key.content_digest.to_native(),
+            state: State::from_number(key.state).filter(|state| state.is_final()).ok_or("state")?,
+            code: Code::from_number(key.code.to_native()).ok_or("code")?,
+            ended_ms: key.ended_ms.to_native(),
+            segments: key.segments,
+            domain: 0,
+            tp_status: 0,
+            alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
+        }),
         Record::Opened(_) => {}
     }
     Ok(())

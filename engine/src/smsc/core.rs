@@ -148,6 +148,8 @@ pub struct CoreFigures {
 
 /// The share of the slab from which on the exercise class is refused with 8002, in per cent.
 pub const EXERCISE_SHED_PERCENT: usize = 90;
+/// Places of the slab that only recovery uses: a crash in the middle of cleaning may leave a copy too many of a push.
+pub const RECOVERED_SPARE: usize = 256;
 /// Parked notifications may hold this share of the slab, in per cent; beyond it the oldest push goes.
 pub const PARKED_PERCENT_MAX: usize = 25;
 
@@ -174,12 +176,12 @@ impl Core {
     pub fn new(limits: CoreLimits, now_ms: u64) -> Self {
         Self {
             limits,
-            pushes: Pushes::with_capacity(limits.pushes_max),
+            pushes: Pushes::with_capacity(limits.pushes_max + RECOVERED_SPARE),
             queues: MsnQueues::default(),
             keys: Keys::new(limits.ended_keys_max),
             alerts: Alerts::default(),
             lanes: Lanes::default(),
-            timers: TimerWheel::new(limits.pushes_max, now_ms),
+            timers: TimerWheel::new(limits.pushes_max + RECOVERED_SPARE, now_ms),
             time: SteadyTime::new(now_ms),
             parked: BTreeMap::new(),
             parked_max: (limits.pushes_max * PARKED_PERCENT_MAX / 100).max(1),
@@ -247,10 +249,12 @@ impl Core {
     /// Whether a push for `msn` can be taken: 8003 when the slab is full, 8002 for the exercise class when it is
     /// nearly so, 8005 when too many wait.
     pub fn room_for(&self, msn: Msn, class: Class) -> Result<(), Code> {
-        if self.pushes.is_full() {
+        if self.pushes.len() >= self.limits.pushes_max {
             return Err(Code::STORAGE_FULL);
         }
-        if class == Class::Exercise && self.pushes.filled_percent() >= EXERCISE_SHED_PERCENT {
+        if class == Class::Exercise
+            && self.pushes.len() * 100 >= self.limits.pushes_max * EXERCISE_SHED_PERCENT
+        {
             return Err(Code::OVERLOAD);
         }
         if self.queues.waiting(msn) >= self.limits.waiting_per_msn_max {

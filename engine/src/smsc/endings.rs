@@ -16,8 +16,8 @@ impl Core {
         }
     }
 
-    /// A push whose cancel was accepted while an attempt was under way, and the engine died before it was settled:
-    /// it is not tried again, but nobody can say that it was withdrawn.
+    /// A push whose cancel was accepted while an attempt was under way that was never settled, because the engine died
+    /// or the network's answer did not come: it is not tried again, but nobody can say that it was withdrawn.
     pub(super) fn end_cancelled_in_doubt(&mut self, index: PushIndex, now_ms: u64) {
         self.end_as_cancelled(index, Code::CANCELLED_IN_PART, now_ms);
     }
@@ -71,7 +71,12 @@ impl Core {
     pub(super) fn hold(&mut self, index: PushIndex, cause: retry::Cause, now_ms: u64, random: u64) {
         let push = &mut self.pushes[index];
         if push.has(flag::CANCEL_ACCEPTED) {
-            return self.end_cancelled(index, now_ms);
+            // What a time-out hides may have reached the terminal after the cancel's answer.
+            return if cause == retry::Cause::SystemFailure {
+                self.end_cancelled_in_doubt(index, now_ms)
+            } else {
+                self.end_cancelled(index, now_ms)
+            };
         }
         if push.has(flag::REPLACE_REQUESTED) {
             return self.end_short(index, State::Replaced, Code::REPLACED, now_ms);

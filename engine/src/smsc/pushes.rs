@@ -13,6 +13,9 @@ pub type PushIndex = u32;
 /// "No push": the end of every intrusive list.
 pub const NONE: PushIndex = PushIndex::MAX;
 
+/// The number that a free slot carries, so that nobody takes it for the push that was there.
+const NO_PUSH: u64 = u64::MAX;
+
 /// One-bit facts about a push.
 pub mod flag {
     /// The push client wants a delivery complete notification (E5).
@@ -221,11 +224,6 @@ impl Pushes {
         Some((self.entries.len() - 1) as PushIndex)
     }
 
-    /// The share of the slab that is taken, in per cent.
-    pub fn filled_percent(&self) -> usize {
-        self.len() * 100 / self.capacity.max(1)
-    }
-
     /// The entry at `index`, live or not; `None` beyond what was ever used.
     pub fn find(&self, index: PushIndex) -> Option<&Push> {
         self.entries.get(index as usize)
@@ -233,6 +231,7 @@ impl Pushes {
 
     /// Takes the push out; its index may be handed out again.
     pub fn remove(&mut self, index: PushIndex) {
+        self.entries[index as usize].push_id = NO_PUSH;
         self.free.push(index);
     }
 }

@@ -1,8 +1,14 @@
 //! Rebuilding the message center from the journal, record by record, in the order in which they stand.
 //!
-//! Every `restore_*` is idempotent: cleaning copies records forward, so a push's records may be seen twice, and
-//! its Ended record before the copy of its Accepted record. A push of which nothing is due any more leaves the slab
-//! as soon as the journal says so: the journal holds many more of them than the slab has room for.
+//! Every `restore_*` is idempotent: cleaning copies a push's Accepted record forward and behind it all that has become
+//! of the push, so its records may be seen twice, and its Ended record before the copy of its Accepted record. A crash
+//! may leave such a copy without what belongs behind it. So:
+//! * while an earlier Accepted record of a push stands, its copies count for nothing: the next cleaning copies all of it
+//!   again;
+//! * a copy that comes after the push's Ended record, and is followed by no other, is of a push that has ended.
+//!
+//! A push of which nothing is due any more leaves the slab as soon as the journal says so: the journal holds many more
+//! of them than the slab has room for.
 
 use crate::push::code::Code;
 use crate::smsc::core::{Core, NewPush, NotificationKind};
@@ -50,21 +56,32 @@ pub enum RecoveredNotice {
 pub struct Recovery {
     core: Core,
     live: HashMap<u64, PushIndex>,
+    /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them: each comes in when
+    /// the Ended record that belongs behind the copy does.
+    copies: HashMap<u64, (NewPush, bool)>,
     refused: u64,
 }
 
 impl Recovery {
     /// Starts with an empty `core`.
     pub fn new(core: Core) -> Self {
-        Self { core, live: HashMap::new(), refused: 0 }
+        Self { core, live: HashMap::new(), copies: HashMap::new(), refused: 0 }
     }
 
     /// An Accepted record.
     pub fn restore_accepted(&mut self, new: NewPush) {
-        if let Some(&index) = self.live.get(&new.push_id) {
-            self.core.pushes[index].position = new.position;
+        if self.live.contains_key(&new.push_id) {
             return;
         }
+        let ended = |entry: &&KeyEntry| entry.push_id == new.push_id && entry.state.is_final();
+        if self.core.keys.find(new.key).is_some_and(|entry| ended(&entry)) {
+            self.copies.insert(new.push_id, (new, false));
+            return;
+        }
+        self.enter(new);
+    }
+
+    fn enter(&mut self, new: NewPush) {
         if self.core.pushes.is_full() {
             self.refused += 1;
             return;
@@ -90,13 +107,31 @@ impl Recovery {
     pub fn restore_cancel(&mut self, push_id: u64) {
         if let Some(&index) = self.live.get(&push_id) {
             self.core.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+        } else if let Some((_, cancelled)) = self.copies.get_mut(&push_id) {
+            *cancelled = true;
         }
     }
 
-    /// An Ended record, or a Key record that cleaning left of one.
+    /// A Key record: what cleaning left of an Ended record whose push was done with. Copies of that push that a crash
+    /// left behind are as dead.
+    pub fn restore_key(&mut self, end: RecoveredEnd) {
+        self.copies.remove(&end.push_id);
+        if let Some(&index) = self.live.get(&end.push_id) {
+            self.drop_copy(end.push_id, index);
+        }
+        self.restore_ended(end, 0);
+    }
+
+    /// An Ended record.
     pub fn restore_ended(&mut self, end: RecoveredEnd, delivered: u8) {
         if let Some((key, sequence)) = end.alert {
             self.core.alerts.remember(key, sequence, None);
+        }
+        if let Some((copy, cancelled)) = self.copies.remove(&end.push_id) {
+            self.enter(copy);
+            if cancelled {
+                self.restore_cancel(end.push_id);
+            }
         }
         let Some(&index) = self.live.get(&end.push_id) else {
             let entry = KeyEntry {
@@ -135,11 +170,15 @@ impl Recovery {
 
     /// A Notified record.
     pub fn restore_notified(&mut self, push_id: u64, notice: RecoveredNotice) {
+        if notice == RecoveredNotice::Finished {
+            self.copies.remove(&push_id);
+        }
         let Some(&index) = self.live.get(&push_id) else { return };
         let push = &mut self.core.pushes[index];
         match notice {
             RecoveredNotice::Finished if push.state.is_final() => self.retire(push_id, index),
-            RecoveredNotice::Finished => {}
+            // Its end stood before this copy, and may follow once more as a Key record.
+            RecoveredNotice::Finished => self.drop_copy(push_id, index),
             RecoveredNotice::Parked(NotificationKind::Complete) => {
                 push.set(flag::COMPLETE_DONE | flag::COMPLETE_PARKED, true);
             }
@@ -152,6 +191,15 @@ impl Recovery {
     fn retire(&mut self, push_id: u64, index: PushIndex) {
         self.core.forget(index);
         self.live.remove(&push_id);
+    }
+
+    /// The push had ended and was done with before the copy that brought it in here.
+    fn drop_copy(&mut self, push_id: u64, index: PushIndex) {
+        let key = self.core.pushes[index].key;
+        self.core.alerts.leave(index);
+        self.core.pushes.remove(index);
+        self.live.remove(&push_id);
+        self.core.keys.forget(key);
     }
 
     /// Packed positions of the Accepted records of every push in the slab: the journal has to keep them until each

@@ -1,0 +1,180 @@
+//! One shard of the simulated engine: the real message center over a model of its journal.
+
+use super::journal::{Framed, Journal, Record};
+use super::ledger::EntryIndex;
+use hayauma::push::code::Code;
+use hayauma::smsc::core::{Core, CoreLimits, FinishOutcome, NotificationKind};
+use hayauma::smsc::keys::KEY_RETENTION_MS;
+use hayauma::smsc::mutation::Mutation;
+use hayauma::smsc::pushes::{Push, PushIndex, flag};
+use hayauma::smsc::recovery::{RecoveredEnd, RecoveredNotice, Recovery};
+use std::collections::VecDeque;
+
+/// Records looked at in one round of cleaning.
+const CLEANED_AT_ONCE: usize = 48;
+/// The share of the journal that a round goes through when there is much of it.
+const CLEANED_SHARE: u64 = 16;
+
+/// An answer that waits for its record to be durable.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Answer {
+    pub(super) entry: EntryIndex,
+    pub(super) code: Code,
+    pub(super) cancel: bool,
+    pub(super) until: u64,
+}
+
+/// One shard.
+pub(super) struct Shard {
+    pub(super) core: Core,
+    pub(super) journal: Journal,
+    pub(super) answers: VecDeque<Answer>,
+    /// Ended records that are not durable yet.
+    pub(super) ended: VecDeque<(u64, PushIndex)>,
+    pub(super) in_flight: usize,
+    pub(super) commit_under_way: bool,
+    pub(super) wake_at_ms: u64,
+    limits: CoreLimits,
+    mutation: Mutation,
+}
+
+impl Shard {
+    pub(super) fn new(limits: CoreLimits, mutation: Mutation, wall_ms: u64) -> Self {
+        Self {
+            core: empty_core(limits, mutation, wall_ms),
+            journal: Journal::default(),
+            answers: VecDeque::new(),
+            ended: VecDeque::new(),
+            in_flight: 0,
+            commit_under_way: false,
+            wake_at_ms: u64::MAX,
+            limits,
+            mutation,
+        }
+    }
+
+    /// The process dies; of what is not durable, `survivors` records stay.
+    pub(super) fn crash(&mut self, survivors: u64) -> Vec<Framed> {
+        self.answers.clear();
+        self.ended.clear();
+        self.in_flight = 0;
+        self.commit_under_way = false;
+        self.wake_at_ms = u64::MAX;
+        self.journal.crash(survivors)
+    }
+
+    /// The process starts again and reads its journal.
+    pub(super) fn recover(&mut self, wall_ms: u64) -> Result<(), String> {
+        let mut recovery = Recovery::new(empty_core(self.limits, self.mutation, wall_ms));
+        for framed in self.journal.iter() {
+            match framed.record {
+                Record::Accepted(new) => recovery.restore_accepted(new),
+                Record::Progress { push_id, delivered_mask, attempts } => {
+                    recovery.restore_progress(push_id, delivered_mask, attempts);
+                }
+                Record::Cancel { push_id } => recovery.restore_cancel(push_id),
+                Record::Ended { end, delivered } => recovery.restore_ended(end, delivered),
+                Record::Notified { push_id, notice } => recovery.restore_notified(push_id, notice),
+                Record::Key(end) => recovery.restore_key(end),
+            }
+        }
+        self.core =
+            recovery.finish(wall_ms).map_err(|more| format!("{more} recovered pushes found no room"))?;
+        Ok(())
+    }
+
+    /// The Ended record of an ended push.
+    pub(super) fn end_record(push: &Push, alert: Option<(u64, u8)>, content_digest: u64) -> Record {
+        let end = RecoveredEnd {
+            push_id: push.push_id,
+            key: push.key,
+            content_digest,
+            state: push.state,
+            code: push.code,
+            ended_ms: push.ended_ms,
+            segments: push.segments,
+            domain: push.domain,
+            tp_status: push.tp_status,
+            alert,
+        };
+        Record::Ended { end, delivered: push.delivered() }
+    }
+
+    /// What the engine reads from the push's Accepted record.
+    pub(super) fn accepted_alert_and_digest(&self, push: &Push) -> (Option<(u64, u8)>, u64) {
+        let accepted = self.journal.accepted(push.position >> 32);
+        (accepted.alert.map(|alert| (alert.key, alert.sequence)), accepted.content_digest)
+    }
+
+    pub(super) fn finished_record(push_id: u64, outcome: FinishOutcome) -> Option<Record> {
+        let notified = outcome != FinishOutcome::NothingDue;
+        notified.then_some(Record::Notified { push_id, notice: RecoveredNotice::Finished })
+    }
+
+    /// Moves what still matters out of the oldest records, as the engine's cleaning does.
+    pub(super) fn clean(&mut self, wall_ms: u64) {
+        let records_max = CLEANED_AT_ONCE.max((self.journal.next_sequence() / CLEANED_SHARE) as usize);
+        let Some(candidates) = self.journal.cleaning_candidates(records_max) else { return };
+        for framed in &candidates {
+            match framed.record {
+                Record::Accepted(new) => {
+                    let live = self.core.find_live(new.key, new.push_id);
+                    let here = |index: &PushIndex| self.core.push(*index).position == new.position;
+                    if let Some(index) = live.filter(here) {
+                        self.move_forward(index, framed.entry, new);
+                    }
+                }
+                Record::Ended { end, .. } | Record::Key(end) => {
+                    let remembered = self.core.remembers_ended(end.key, end.push_id);
+                    if remembered && wall_ms < end.ended_ms + KEY_RETENTION_MS {
+                        self.journal.append_copy(framed.entry, Record::Key(end));
+                    }
+                }
+                Record::Progress { .. } | Record::Cancel { .. } | Record::Notified { .. } => {}
+            }
+        }
+        if !candidates.is_empty() {
+            self.journal.moved(candidates.len());
+        }
+    }
+
+    fn move_forward(&mut self, index: PushIndex, entry: EntryIndex, mut new: hayauma::smsc::core::NewPush) {
+        new.position = self.journal.next_sequence() << 32 | u64::from(entry);
+        self.core.set_position(index, new.position);
+        self.journal.append_copy(entry, Record::Accepted(new));
+        let push = *self.core.push(index);
+        let push_id = push.push_id;
+        if push.has(flag::CANCEL_ACCEPTED) {
+            self.journal.append_copy(entry, Record::Cancel { push_id });
+        }
+        if push.state.is_final() {
+            let alert = new.alert.map(|alert| (alert.key, alert.sequence));
+            self.journal.append_copy(entry, Self::end_record(&push, alert, new.content_digest));
+            for (parked, kind) in [
+                (flag::COMPLETE_PARKED, NotificationKind::Complete),
+                (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),
+            ] {
+                if push.has(parked) {
+                    let notice = RecoveredNotice::Parked(kind);
+                    self.journal.append_copy(entry, Record::Notified { push_id, notice });
+                }
+            }
+        } else if push.attempts > 0 || push.delivered_mask != 0 {
+            self.journal.append_copy(entry, progress_record(&push));
+        }
+    }
+}
+
+pub(super) fn progress_record(push: &Push) -> Record {
+    Record::Progress {
+        push_id: push.push_id,
+        delivered_mask: push.delivered_mask,
+        attempts: u16::from(push.attempts),
+    }
+}
+
+fn empty_core(limits: CoreLimits, mutation: Mutation, wall_ms: u64) -> Core {
+    let mut core = Core::new(limits, wall_ms);
+    core.mutate(mutation);
+    core
+}

@@ -1,0 +1,118 @@
+//! What happens in the simulated world, and when.
+
+use super::ledger::EntryIndex;
+use hayauma::network::gmsc::Route;
+use hayauma::network::port::AttemptResult;
+use hayauma::push::code::Code;
+use hayauma::smsc::core::NotificationKind;
+use hayauma::smsc::pushes::PushIndex;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+/// An attempt in the simulated core network.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Attempt {
+    pub(super) shard: u8,
+    /// Crashes before it: what an engine of another life started is nobody's business.
+    pub(super) life: u32,
+    pub(super) index: PushIndex,
+    pub(super) push_id: u64,
+    pub(super) entry: EntryIndex,
+    pub(super) sent: u16,
+}
+
+/// Something that happens.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Event {
+    /// A client makes up a push.
+    NextPush,
+    /// A push request arrives; `altered`: with other content than the first.
+    Request { entry: EntryIndex, altered: bool },
+    /// The client has waited long enough for its answer.
+    Overdue { entry: EntryIndex },
+    /// A cancellation request arrives.
+    Cancel { entry: EntryIndex, tries: u8 },
+    /// The cancellation request of a whole alert arrives.
+    CancelAlert { alert: u32 },
+    /// The device has the journal up to here.
+    Synced { shard: u8, life: u32, until: u64 },
+    /// A timer may be due.
+    Wake { shard: u8, life: u32 },
+    /// The terminal is reached, or not.
+    Reach { attempt: Attempt, route: Route, row: u8 },
+    /// The network tells the message center how an attempt went.
+    Outcome { attempt: Attempt, result: AttemptResult, mask: u16, domain: u8 },
+    /// A report comes after all.
+    LateReport { attempt: Attempt, mask: u16, domain: u8 },
+    /// A line changes its state.
+    LineChange { line: u32 },
+    /// The HLR says that a line is ready again.
+    Alert { line: u32 },
+    /// A notification arrives at its sink or fails.
+    Notification {
+        shard: u8,
+        life: u32,
+        index: PushIndex,
+        entry: EntryIndex,
+        kind: NotificationKind,
+        code: Code,
+    },
+    /// A sink changes its mood.
+    SinkChange { client: u16 },
+    /// The wall clock is set.
+    ClockStep,
+    /// The engine dies.
+    Crash,
+    /// The engine starts again.
+    Restart,
+    /// Rounds of cleaning.
+    Clean,
+    /// From now on everything works.
+    FaultsEnd,
+}
+
+#[derive(Debug)]
+struct Due {
+    at_ms: u64,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Due {}
+
+impl PartialOrd for Due {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Due {
+    /// The earliest is the greatest; among equals the first that was scheduled.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at_ms, other.number).cmp(&(self.at_ms, self.number))
+    }
+}
+
+/// The events to come, in the order of their times.
+#[derive(Default, Debug)]
+pub(super) struct Events {
+    heap: BinaryHeap<Due>,
+    scheduled: u64,
+}
+
+impl Events {
+    pub(super) fn schedule(&mut self, at_ms: u64, event: Event) {
+        self.scheduled += 1;
+        self.heap.push(Due { at_ms, number: self.scheduled, event });
+    }
+
+    pub(super) fn next(&mut self) -> Option<(u64, Event)> {
+        self.heap.pop().map(|due| (due.at_ms, due.event))
+    }
+}

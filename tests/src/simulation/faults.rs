@@ -1,0 +1,116 @@
+//! What goes wrong with the engine and its clock, and the end of all that.
+
+use super::Simulation;
+use super::events::Event;
+use super::ledger::{Checked, Violation, rule};
+use super::network::REACH_MS_MAX;
+use super::sinks::Mood;
+use hayauma::smsc::msn_queues::mix;
+
+impl Simulation {
+    pub(super) fn shard_of(&self, line: u32) -> usize {
+        (mix(u64::from(line)) % self.scenario.shards as u64) as usize
+    }
+
+    /// The process dies, all shards at once.
+    pub(super) fn crash(&mut self) -> Checked {
+        if self.is_down || !self.faults {
+            return Ok(());
+        }
+        self.is_down = true;
+        self.life += 1;
+        let mut lost = Vec::new();
+        for number in 0..self.shards.len() {
+            let not_durable = self.shards[number].journal.not_durable();
+            let survivors =
+                if self.scenario.power { self.random.below(not_durable + 1) } else { not_durable };
+            lost.append(&mut self.shards[number].crash(survivors));
+        }
+        self.ledger.crashed(&lost)?;
+        self.note(lost.len() as u64);
+        let down_ms = self.random.between(REACH_MS_MAX + 1, 20_000);
+        self.after(down_ms, Event::Restart);
+        Ok(())
+    }
+
+    pub(super) fn restart(&mut self) -> Checked {
+        self.is_down = false;
+        let wall_ms = self.wall_ms();
+        for number in 0..self.shards.len() {
+            self.shards[number].recover(wall_ms).map_err(Violation)?;
+        }
+        for number in 0..self.shards.len() {
+            self.carry_out(number)?;
+            self.turn(number)?;
+        }
+        Ok(())
+    }
+
+    /// Somebody sets the clock, forward or back.
+    pub(super) fn step_clock(&mut self) -> Checked {
+        if !self.faults {
+            return Ok(());
+        }
+        let most_ms = if self.random.chance(500) { 5_000 } else { 3_600_000 };
+        let step_ms = self.random.between(1, most_ms);
+        if self.random.chance(500) {
+            self.wall_offset_ms += step_ms;
+        } else {
+            self.wall_offset_ms -= step_ms;
+        }
+        self.ledger.release_all();
+        self.turn_all()
+    }
+
+    pub(super) fn clean(&mut self) -> Checked {
+        if !self.faults {
+            return Ok(());
+        }
+        let wall_ms = self.wall_ms();
+        for number in 0..self.shards.len() {
+            if !self.is_down {
+                self.shards[number].clean(wall_ms);
+                self.turn(number)?;
+            }
+        }
+        let delay_ms = self.random.between(1, self.scenario.horizon_ms / 8 + 2);
+        self.after(delay_ms, Event::Clean);
+        Ok(())
+    }
+
+    /// From now on nothing fails, and the operator replays what is parked.
+    pub(super) fn end_faults(&mut self) -> Checked {
+        if self.is_down {
+            self.after(1_000, Event::FaultsEnd);
+            return Ok(());
+        }
+        self.faults = false;
+        self.faults_ended_ms = self.now_ms;
+        self.heal_lines();
+        self.sinks.fill(Mood::Quick);
+        self.replay_parked()?;
+        self.turn_all()
+    }
+
+    /// The operator replays what is parked; whether there was anything.
+    pub(super) fn replay_parked(&mut self) -> Result<bool, Violation> {
+        let mut any = false;
+        for number in 0..self.shards.len() {
+            let core = &mut self.shards[number].core;
+            let parked: Vec<u64> = core.parked(0).map(|index| core.push(index).push_id).collect();
+            for push_id in parked {
+                rule!(core.replay(push_id), "what is listed as parked cannot be replayed");
+                any = true;
+            }
+            self.turn(number)?;
+        }
+        Ok(any)
+    }
+
+    fn turn_all(&mut self) -> Checked {
+        for number in 0..self.shards.len() {
+            self.turn(number)?;
+        }
+        Ok(())
+    }
+}

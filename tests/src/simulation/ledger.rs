@@ -1,0 +1,651 @@
+//! What is true of every push, kept beside the message center and never read by it, with the rules that must hold.
+
+use super::journal::{Framed, Record};
+use hayauma::ids::Class;
+use hayauma::network::port::{AttemptResult, Failure};
+use hayauma::push::code::Code;
+use hayauma::smsc::core::NotificationKind;
+use hayauma::smsc::pushes::Push;
+use hayauma::smsc::recovery::RecoveredNotice;
+use hayauma::smsc::retry::{self, Cause};
+use hayauma::smsc::state::State;
+
+/// A push of the simulation, in the order in which the clients made them up.
+pub(super) type EntryIndex = u32;
+
+/// A rule that was broken.
+#[derive(Debug)]
+pub struct Violation(pub String);
+
+/// A rule's verdict.
+pub(super) type Checked = Result<(), Violation>;
+
+macro_rules! rule {
+    ($holds:expr, $($what:tt)*) => {
+        if !$holds {
+            return Err($crate::simulation::ledger::Violation(format!($($what)*)));
+        }
+    };
+}
+pub(super) use rule;
+
+/// A key and an alert are remembered for at least this long after their push's end, should the clock have been set by
+/// hours meanwhile.
+pub(super) const REMEMBERED_MS: u64 = 12 * 3_600_000;
+
+/// How a push ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct End {
+    pub(super) state: State,
+    pub(super) code: Code,
+    pub(super) delivered_mask: u16,
+    pub(super) ended_ms: u64,
+    /// The how-manieth end of the simulation.
+    pub(super) order: u64,
+    /// Crashes before it.
+    pub(super) incarnation: u32,
+}
+
+/// All that is true of one push.
+#[derive(Clone, Debug)]
+pub(super) struct Entry {
+    // What the client wants.
+    pub(super) client: u16,
+    pub(super) line: u32,
+    pub(super) shard: u8,
+    pub(super) class: Class,
+    pub(super) segments: u8,
+    pub(super) control: bool,
+    pub(super) wants_notification: bool,
+    pub(super) single_attempt: bool,
+    pub(super) lifetime_ms: u64,
+    pub(super) alert: Option<(u32, u8)>,
+    // What the client knows.
+    pub(super) answered: bool,
+    pub(super) given_up: bool,
+    pub(super) requests: u8,
+    pub(super) cancel_answered: bool,
+    pub(super) complete_received: u16,
+    pub(super) complete_code: Option<Code>,
+    pub(super) cancellation_received: u16,
+    pub(super) cancellation_code: Option<Code>,
+    // What the message center has taken.
+    pub(super) push_id: Option<u64>,
+    pub(super) expires_ms: u64,
+    pub(super) cancel_accepted: bool,
+    pub(super) in_flight: bool,
+    pub(super) end: Option<End>,
+    /// Where its Ended record stands.
+    pub(super) end_sequence: u64,
+    /// A notification is due and neither acknowledged nor parked.
+    pub(super) owed: bool,
+    pub(super) parked: bool,
+    pub(super) ever_parked: bool,
+    /// What was parked was let go for want of room.
+    pub(super) let_go: bool,
+    // What the message center was told since it last recovered.
+    pub(super) reported_mask: u16,
+    pub(super) last_result: Option<AttemptResult>,
+    pub(super) holds: [u32; 6],
+    pub(super) not_before_ms: u64,
+    /// An alert came while an attempt was under way.
+    pub(super) alerted: bool,
+    pub(super) settled_attempts: u32,
+    /// A crash came while an attempt was under way, or a report was lost: a terminal may have what nobody was told of.
+    pub(super) in_doubt: bool,
+    // What the terminal has.
+    pub(super) received_mask: u16,
+    pub(super) received_after_cancel: bool,
+}
+
+impl Entry {
+    /// A push of which nothing is known.
+    pub(super) fn unknown() -> Self {
+        Self {
+            client: 0,
+            line: 0,
+            shard: 0,
+            class: Class::Standard,
+            segments: 1,
+            control: false,
+            wants_notification: false,
+            single_attempt: false,
+            lifetime_ms: 0,
+            alert: None,
+            answered: false,
+            given_up: false,
+            requests: 0,
+            cancel_answered: false,
+            complete_received: 0,
+            complete_code: None,
+            cancellation_received: 0,
+            cancellation_code: None,
+            push_id: None,
+            expires_ms: 0,
+            cancel_accepted: false,
+            in_flight: false,
+            end: None,
+            end_sequence: 0,
+            owed: false,
+            parked: false,
+            ever_parked: false,
+            let_go: false,
+            reported_mask: 0,
+            last_result: None,
+            holds: [0; 6],
+            not_before_ms: 0,
+            alerted: false,
+            settled_attempts: 0,
+            in_doubt: false,
+            received_mask: 0,
+            received_after_cancel: false,
+        }
+    }
+
+    pub(super) fn full_mask(&self) -> u16 {
+        ((1u32 << self.segments) - 1) as u16
+    }
+
+    /// Whether the message center holds it and it has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.push_id.is_some() && self.end.is_none()
+    }
+
+    /// Its place in its msn's queue: emergency first, then in the order of acceptance.
+    fn rank(&self) -> (bool, Option<u64>) {
+        (self.class != Class::Emergency, self.push_id)
+    }
+
+    fn is_notification_due(&self) -> bool {
+        self.cancel_accepted
+            || (self.wants_notification && self.end.is_some_and(|end| end.state != State::Cancelled))
+    }
+
+    fn forget_what_was_told(&mut self) {
+        self.in_doubt |= self.in_flight || self.cancel_accepted || self.received_mask != 0;
+        self.in_flight = false;
+        self.reported_mask = 0;
+        self.last_result = None;
+        self.holds = [0; 6];
+        self.not_before_ms = 0;
+        self.alerted = false;
+        self.settled_attempts = 0;
+    }
+}
+
+/// Counts for the report.
+#[derive(Clone, Copy, Default, Debug)]
+pub struct Counts {
+    /// Pushes that the clients made up.
+    pub pushes: u64,
+    /// Accepted by the message center.
+    pub accepted: u64,
+    /// Ended, by the number of the final state.
+    pub ended: [u64; 11],
+    /// Delivery attempts.
+    pub attempts: u64,
+    /// Segments that a terminal took.
+    pub segments_received: u64,
+    /// Segments that a terminal took although it had them.
+    pub segments_repeated: u64,
+    /// Notifications that a push client took.
+    pub notifications: u64,
+    /// Notifications parked.
+    pub parked: u64,
+    /// Identical repeats.
+    pub repeats: u64,
+    /// Requests refused.
+    pub refused: u64,
+    /// Crashes.
+    pub crashes: u64,
+    /// Records lost in crashes.
+    pub records_lost: u64,
+    /// Events.
+    pub events: u64,
+}
+
+impl Counts {
+    /// Adds another run's counts.
+    pub fn add(&mut self, other: &Self) {
+        self.pushes += other.pushes;
+        self.accepted += other.accepted;
+        for (sum, count) in self.ended.iter_mut().zip(other.ended) {
+            *sum += count;
+        }
+        self.attempts += other.attempts;
+        self.segments_received += other.segments_received;
+        self.segments_repeated += other.segments_repeated;
+        self.notifications += other.notifications;
+        self.parked += other.parked;
+        self.repeats += other.repeats;
+        self.refused += other.refused;
+        self.crashes += other.crashes;
+        self.records_lost += other.records_lost;
+        self.events += other.events;
+    }
+}
+
+/// Every push and the rules.
+#[derive(Default, Debug)]
+pub(super) struct Ledger {
+    pub(super) entries: Vec<Entry>,
+    /// Open pushes of each line.
+    pub(super) open: Vec<Vec<EntryIndex>>,
+    /// Ended pushes of each line whose notifications are owed.
+    pub(super) owing: Vec<Vec<EntryIndex>>,
+    /// Pushes of each alert, by the alert's number.
+    pub(super) of_alert: Vec<Vec<EntryIndex>>,
+    pub(super) counts: Counts,
+    ends: u64,
+    incarnation: u32,
+}
+
+fn remove(list: &mut Vec<EntryIndex>, index: EntryIndex) {
+    list.retain(|&other| other != index);
+}
+
+impl Ledger {
+    pub(super) fn entry(&mut self, index: EntryIndex) -> &mut Entry {
+        &mut self.entries[index as usize]
+    }
+
+    pub(super) fn at(&self, index: EntryIndex) -> &Entry {
+        &self.entries[index as usize]
+    }
+
+    /// The message center takes the push.
+    pub(super) fn accepted(&mut self, index: EntryIndex, push_id: u64, expires_ms: u64) -> Checked {
+        let alert = self.at(index).alert;
+        let entry = self.entry(index);
+        rule!(entry.push_id.is_none(), "push {index} was accepted twice");
+        rule!(
+            !entry.answered,
+            "push {index} was accepted again after it had been answered 0000: it was lost"
+        );
+        entry.push_id = Some(push_id);
+        entry.expires_ms = expires_ms;
+        let wall_ms = expires_ms - entry.lifetime_ms;
+        let line = entry.line as usize;
+        self.open[line].push(index);
+        self.counts.accepted += 1;
+        if let Some((alert, sequence)) = alert {
+            let higher = self.of_alert[alert as usize].iter().find(|&&other| {
+                let other = self.at(other);
+                other.push_id.is_some_and(|id| id != push_id)
+                    && other.line as usize == line
+                    && other.end.is_none_or(|end| wall_ms < end.ended_ms + REMEMBERED_MS)
+                    && other.alert.is_some_and(|(_, other)| other >= sequence)
+            });
+            rule!(
+                higher.is_none(),
+                "push {index} was accepted although its alert had gone as far: {higher:?}"
+            );
+        }
+        Ok(())
+    }
+
+    /// An attempt starts; `sent` are the segments to go out.
+    pub(super) fn attempted(
+        &mut self,
+        index: EntryIndex,
+        durable: u64,
+        sent: u16,
+        wall_ms: u64,
+        now_ms: u64,
+    ) -> Checked {
+        self.counts.attempts += 1;
+        let entry = self.at(index);
+        let rank = entry.rank();
+        rule!(
+            entry.push_id.is_some_and(|id| id < durable),
+            "push {index} was attempted before it was durable"
+        );
+        rule!(entry.end.is_none(), "push {index} was attempted after its end {:?}", entry.end);
+        rule!(!entry.in_flight, "push {index} was attempted while an attempt was under way");
+        rule!(wall_ms < entry.expires_ms, "push {index} was attempted after its expiry");
+        rule!(!entry.cancel_accepted, "push {index} was attempted after its cancel was accepted");
+        rule!(sent != 0 && sent & entry.reported_mask == 0, "push {index}: reported segments are sent again");
+        rule!(
+            now_ms >= entry.not_before_ms,
+            "push {index} was attempted before its retry time, {now_ms}: {entry:?}"
+        );
+        rule!(
+            !(entry.single_attempt && entry.settled_attempts > 0),
+            "push {index} has a lifetime of one attempt"
+        );
+        for &other in &self.open[entry.line as usize] {
+            let before = self.at(other);
+            rule!(
+                other == index || before.rank() > rank,
+                "push {index} was attempted before push {other}: {before:?}"
+            );
+            rule!(!before.in_flight, "push {index} was attempted beside push {other} of its msn");
+        }
+        if let Some((alert, sequence)) = entry.alert {
+            for &other in &self.of_alert[alert as usize] {
+                let other = self.at(other);
+                let higher = other.alert.is_some_and(|(_, other)| other > sequence);
+                let taken = other.push_id > entry.push_id && other.line == entry.line;
+                rule!(!(higher && taken), "push {index} was attempted after a higher alertseq was accepted");
+            }
+        }
+        self.entry(index).in_flight = true;
+        Ok(())
+    }
+
+    /// A terminal takes segments.
+    pub(super) fn received(&mut self, index: EntryIndex, mask: u16) -> Checked {
+        let entry = self.entry(index);
+        let repeated = (entry.received_mask & mask).count_ones();
+        entry.received_mask |= mask;
+        if entry.cancel_answered && mask != 0 {
+            entry.received_after_cancel = true;
+            let withdrawn = entry.cancellation_code == Some(Code::ACCEPTED);
+            rule!(!withdrawn, "push {index} was delivered after E7 called it withdrawn");
+        }
+        self.counts.segments_received += u64::from(mask.count_ones());
+        self.counts.segments_repeated += u64::from(repeated);
+        Ok(())
+    }
+
+    /// The message center is told how an attempt went, at a true time of `now_ms`.
+    pub(super) fn settled(&mut self, index: EntryIndex, result: AttemptResult, mask: u16, now_ms: u64) {
+        let class = self.at(index).class;
+        let entry = self.entry(index);
+        entry.in_flight = false;
+        entry.reported_mask |= mask;
+        entry.last_result = Some(result);
+        entry.settled_attempts += 1;
+        let cause = match result {
+            AttemptResult::Held(reason, _) => Cause::from(reason),
+            AttemptResult::Failed(failure) if !failure.is_final() => Cause::from(failure),
+            AttemptResult::Delivered if entry.reported_mask != entry.full_mask() => Cause::SystemFailure,
+            _ => return,
+        };
+        entry.holds[cause as usize] += 1;
+        if std::mem::take(&mut entry.alerted) && cause.awaits_alert() {
+            return;
+        }
+        // The earliest that the schedule's jitter allows.
+        let delay_ms = retry::next_retry_ms(cause, entry.holds[cause as usize], class, 0).unwrap_or(0);
+        entry.not_before_ms = now_ms + delay_ms;
+    }
+
+    /// The line came back, or something was delivered to it: its pushes may be tried at once.
+    pub(super) fn released(&mut self, line: u32) {
+        for at in 0..self.open[line as usize].len() {
+            let index = self.open[line as usize][at];
+            let entry = self.entry(index);
+            entry.not_before_ms = 0;
+            entry.alerted = entry.in_flight;
+        }
+    }
+
+    /// The clock was set: no retry time can be told any more.
+    pub(super) fn release_all(&mut self) {
+        for entry in &mut self.entries {
+            entry.not_before_ms = 0;
+        }
+    }
+
+    /// The push ends.
+    pub(super) fn ended(&mut self, index: EntryIndex, push: &Push, wall_ms: u64) -> Checked {
+        self.ends += 1;
+        let end = End {
+            state: push.state,
+            code: push.code,
+            delivered_mask: push.delivered_mask,
+            ended_ms: push.ended_ms,
+            order: self.ends,
+            incarnation: self.incarnation,
+        };
+        self.check_end(index, &end, wall_ms)?;
+        let entry = self.entry(index);
+        entry.end = Some(end);
+        entry.owed = entry.is_notification_due();
+        let (line, owed) = (entry.line as usize, entry.owed);
+        remove(&mut self.open[line], index);
+        if owed {
+            self.owing[line].push(index);
+        }
+        Ok(())
+    }
+
+    /// The verdict must follow from what the message center was told.
+    fn check_end(&self, index: EntryIndex, end: &End, wall_ms: u64) -> Checked {
+        let entry = self.at(index);
+        let full = entry.full_mask();
+        rule!(entry.end.is_none(), "push {index} ended twice: {:?} and {end:?}", entry.end);
+        rule!(!entry.in_flight, "push {index} ended as {:?} with an attempt under way", end.state);
+        rule!(
+            end.delivered_mask & !entry.received_mask == 0,
+            "push {index} counts segments that no terminal has"
+        );
+        let told = entry.reported_mask & !end.delivered_mask;
+        rule!(told == 0, "push {index} ended as {end:?} although segments {told:b} were reported delivered");
+        let complete = end.delivered_mask == full;
+        rule!(complete == (end.state == State::Delivered), "push {index}: {end:?} does not fit its segments");
+        let right = match end.state {
+            State::Delivered => end.code == Code::ACCEPTED,
+            State::Partial => end.code == Code::PARTIAL && end.delivered_mask != 0,
+            State::Refused => entry.last_result == Some(AttemptResult::Refused(end.code)),
+            State::Failed => self.failure_is_right(entry, end.code),
+            State::Expired => wall_ms >= entry.expires_ms && end.code == code_at_expiry(entry.last_result),
+            State::Cancelled => {
+                let held = code_at_expiry(entry.last_result) == Code::EXPIRED_BUSY;
+                let in_part =
+                    end.delivered_mask != 0 || ((entry.in_doubt || held) && end.code != Code::ACCEPTED);
+                entry.cancel_accepted
+                    && end.code == if in_part { Code::CANCELLED_IN_PART } else { Code::ACCEPTED }
+            }
+            State::Replaced => end.code == Code::REPLACED && self.is_outdated(entry),
+            _ => false,
+        };
+        rule!(right, "push {index} ended as {end:?}, which does not follow from {entry:?}");
+        let undelivered = !matches!(end.state, State::Delivered | State::Cancelled);
+        rule!(!(undelivered && entry.cancel_accepted), "push {index}: its accepted cancel was passed over");
+        Ok(())
+    }
+
+    fn failure_is_right(&self, entry: &Entry, code: Code) -> bool {
+        if code == Code::SINGLE_TRY_FAILED {
+            return entry.single_attempt && entry.settled_attempts == 1;
+        }
+        match entry.last_result {
+            Some(AttemptResult::Failed(Failure::ProtocolError)) => {
+                code == Code::PROTOCOL_ERROR && entry.holds[Cause::ProtocolError as usize] == 4
+            }
+            Some(AttemptResult::Failed(failure)) => failure.is_final() && failure.final_code() == code,
+            _ => false,
+        }
+    }
+
+    fn is_outdated(&self, entry: &Entry) -> bool {
+        entry.alert.is_some_and(|(alert, sequence)| {
+            self.of_alert[alert as usize].iter().map(|&other| self.at(other)).any(|other| {
+                other.line == entry.line
+                    && other.push_id.is_some()
+                    && other.alert.is_some_and(|(_, other)| other > sequence)
+            })
+        })
+    }
+
+    /// A notification is to be sent.
+    pub(super) fn notifies(&self, index: EntryIndex, kind: NotificationKind, durable_end: bool) -> Checked {
+        let entry = self.at(index);
+        let Some(end) = entry.end else {
+            return Err(Violation(format!("push {index} is notified before its end")));
+        };
+        rule!(durable_end, "push {index} is notified before its end is durable");
+        rule!(entry.owed || entry.parked, "push {index} is notified of although nothing is owed");
+        match kind {
+            NotificationKind::Complete => {
+                rule!(
+                    end.state != State::Cancelled && entry.wants_notification,
+                    "push {index}: an E5 not due"
+                );
+            }
+            NotificationKind::Cancellation => {
+                rule!(entry.cancel_accepted, "push {index}: an E7 without a cancel");
+            }
+        }
+        for &other in &self.owing[entry.line as usize] {
+            let before = self.at(other);
+            let Some(earlier) = before.end else { continue };
+            let first = other != index
+                && before.client == entry.client
+                && before.owed
+                && !before.ever_parked
+                && earlier.order < end.order
+                && (earlier.incarnation == self.incarnation || earlier.ended_ms < end.ended_ms);
+            rule!(!first || entry.ever_parked, "push {index} is notified of before push {other} of its msn");
+        }
+        Ok(())
+    }
+
+    /// A push client takes a notification.
+    pub(super) fn notified(&mut self, index: EntryIndex, kind: NotificationKind, code: Code) -> Checked {
+        self.counts.notifications += 1;
+        let entry = self.entry(index);
+        let Some(end) = entry.end else {
+            return Err(Violation(format!("push {index} was notified before its end")));
+        };
+        match kind {
+            NotificationKind::Complete => {
+                let known = entry.complete_code.get_or_insert(code);
+                rule!(
+                    *known == code && code == end.code,
+                    "push {index}: E5 says {code}, then {known}: {end:?}"
+                );
+                entry.complete_received = entry.complete_received.saturating_add(1);
+            }
+            NotificationKind::Cancellation => {
+                let known = entry.cancellation_code.get_or_insert(code);
+                let right = match end.state {
+                    State::Cancelled => code == end.code,
+                    State::Delivered => code == Code::ALREADY_DELIVERED,
+                    _ => code == Code::ALREADY_ENDED,
+                };
+                rule!(*known == code && right, "push {index}: E7 says {code}, then {known}: {end:?}");
+                entry.cancellation_received = entry.cancellation_received.saturating_add(1);
+                let withdrawn = code == Code::ACCEPTED;
+                let late = withdrawn && entry.received_after_cancel;
+                rule!(
+                    !late,
+                    "push {index}: E7 calls it withdrawn, and it was delivered after the cancel's answer"
+                );
+                let arrived = withdrawn && entry.received_mask != 0 && !entry.in_doubt;
+                rule!(!arrived, "push {index}: E7 calls it withdrawn, and a terminal has it");
+                let told = entry.complete_received > 0 || !entry.wants_notification || entry.ever_parked;
+                rule!(end.state == State::Cancelled || told, "push {index}: E7 came before E5");
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing is owed for the push any more, or what is owed is parked.
+    pub(super) fn settled_notifications(&mut self, index: EntryIndex, notice: RecoveredNotice) {
+        let entry = self.entry(index);
+        entry.parked = matches!(notice, RecoveredNotice::Parked(_));
+        entry.ever_parked |= entry.parked;
+        if !entry.parked {
+            entry.owed = false;
+            let line = entry.line as usize;
+            remove(&mut self.owing[line], index);
+        }
+    }
+
+    /// The engine died: what it was told and had not made durable is gone.
+    pub(super) fn crashed(&mut self, lost: &[Framed]) -> Checked {
+        self.counts.crashes += 1;
+        self.counts.records_lost += lost.len() as u64;
+        self.incarnation += 1;
+        for framed in lost.iter().filter(|framed| !framed.copy) {
+            self.undo(framed)?;
+        }
+        for line in 0..self.open.len() {
+            for at in 0..self.open[line].len() {
+                let index = self.open[line][at];
+                self.entry(index).forget_what_was_told();
+            }
+        }
+        Ok(())
+    }
+
+    fn undo(&mut self, framed: &Framed) -> Checked {
+        let index = framed.entry;
+        let entry = self.entry(index);
+        let line = entry.line as usize;
+        match framed.record {
+            Record::Accepted(_) => {
+                rule!(!entry.answered, "push {index} was answered 0000 and is lost in a crash");
+                entry.push_id = None;
+                remove(&mut self.open[line], index);
+                self.counts.accepted -= 1;
+            }
+            Record::Cancel { .. } => {
+                rule!(
+                    !entry.cancel_answered,
+                    "the cancel of push {index} was answered and is lost in a crash"
+                );
+                entry.cancel_accepted = false;
+            }
+            Record::Ended { .. } => {
+                let told = entry.complete_received + entry.cancellation_received;
+                rule!(told == 0, "push {index} was notified of and its end is lost in a crash");
+                entry.end = None;
+                entry.owed = false;
+                remove(&mut self.owing[line], index);
+                self.open[line].push(index);
+            }
+            Record::Notified { .. } => {
+                entry.owed = true;
+                entry.parked = false;
+                remove(&mut self.owing[line], index);
+                self.owing[line].push(index);
+            }
+            Record::Progress { .. } | Record::Key(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Everything must have come to its end.
+    pub(super) fn check_finished(&mut self) -> Checked {
+        for (index, entry) in self.entries.iter().enumerate() {
+            rule!(
+                entry.push_id.is_some() || !entry.answered,
+                "push {index} was answered 0000 and is unknown"
+            );
+            if entry.push_id.is_none() {
+                continue;
+            }
+            let Some(end) = entry.end else {
+                return Err(Violation(format!("push {index} never ended: {entry:?}")));
+            };
+            rule!(!entry.in_flight, "push {index} is still in flight");
+            if entry.let_go {
+                self.counts.ended[usize::from(end.state.number())] += 1;
+                continue;
+            }
+            let due = entry.wants_notification && end.state != State::Cancelled;
+            rule!(!due || entry.complete_received > 0, "push {index} has had no E5: {entry:?}");
+            rule!(
+                !entry.cancel_accepted || entry.cancellation_received > 0,
+                "push {index} has had no E7: {entry:?}"
+            );
+            self.counts.ended[usize::from(end.state.number())] += 1;
+        }
+        let ended: u64 = self.counts.ended.iter().sum();
+        rule!(ended == self.counts.accepted, "{} accepted and {ended} ended", self.counts.accepted);
+        Ok(())
+    }
+}
+
+fn code_at_expiry(last: Option<AttemptResult>) -> Code {
+    match last {
+        None => Code::EXPIRED,
+        Some(AttemptResult::Held(reason, _)) => Cause::from(reason).code_at_expiry(),
+        Some(AttemptResult::Failed(failure)) => Cause::from(failure).code_at_expiry(),
+        Some(_) => Cause::SystemFailure.code_at_expiry(),
+    }
+}

@@ -1,0 +1,232 @@
+//! The deterministic simulator: clients, shards, core network, HLR, terminals, sinks and journals in virtual time.
+//!
+//! Everything follows from one seed. The message center is the engine's own state machine, the decision the engine's
+//! own table; the world round them is made up here, with its faults: lines that go and come, an HLR that fails,
+//! reports that come late, twice or never, lost answers, dead sinks, a clock that is set, an engine that dies at any
+//! effect and recovers from what its journal kept. After every event the rules of [`ledger`] must hold. Then the
+//! faults end, and everything must come to its end in bounded time.
+
+mod clients;
+mod engine;
+mod events;
+mod faults;
+mod journal;
+pub mod ledger;
+mod network;
+mod random;
+mod scenario;
+mod sinks;
+mod turn;
+
+use engine::Shard;
+use events::{Event, Events};
+use hayauma::smsc::mutation::Mutation;
+use ledger::{Checked, Counts, Ledger, Violation, rule};
+use network::SimulatedLine;
+use random::Random;
+use scenario::Scenario;
+
+/// What to simulate.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Everything follows from it.
+    pub seed: u64,
+    /// Pushes that the clients make up.
+    pub pushes: u64,
+    /// A deliberate fault of the message center.
+    pub mutation: Mutation,
+    /// Whether every event is told on stderr.
+    pub is_told: bool,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Report {
+    /// The same for the same seed.
+    pub trace_hash: u64,
+    /// Virtual time that passed.
+    pub virtual_ms: u64,
+    /// What happened, in numbers.
+    pub counts: Counts,
+}
+
+/// The one line that replays a run.
+pub fn replay_command(options: &Options) -> String {
+    let Options { seed, pushes, mutation, .. } = options;
+    let mutation = match mutation {
+        Mutation::None => String::new(),
+        mutation => format!(" --mutation {mutation:?}"),
+    };
+    format!("cargo run --release -p tests --bin simulate -- --seed {seed} --pushes {pushes}{mutation}")
+}
+
+/// Wall time at the beginning: 2026-01-01 in Japan, give or take.
+const WALL_START_MS: u64 = 1_767_193_200_000;
+/// The longest that anything may take once all faults have ended: a lifetime and a day of resends.
+const LIVENESS_MS_MAX: u64 = (72 + 26) * 3_600_000;
+
+/// Runs one simulation to its end.
+///
+/// # Errors
+/// The first rule that was broken.
+pub fn run(options: &Options) -> Result<Report, Violation> {
+    let mut simulation = Simulation::new(options);
+    simulation.begin();
+    simulation.go()?;
+    simulation.check_end()?;
+    Ok(Report {
+        trace_hash: simulation.trace,
+        virtual_ms: simulation.now_ms,
+        counts: simulation.ledger.counts,
+    })
+}
+
+/// The simulated world.
+struct Simulation {
+    options: Options,
+    scenario: Scenario,
+    random: Random,
+    events: Events,
+    now_ms: u64,
+    /// What the wall clock shows at the virtual time 0; it is set now and then.
+    wall_offset_ms: u64,
+    shards: Vec<Shard>,
+    lines: Vec<SimulatedLine>,
+    sinks: Vec<sinks::Mood>,
+    ledger: Ledger,
+    /// Crashes so far.
+    life: u32,
+    is_down: bool,
+    faults: bool,
+    faults_ended_ms: u64,
+    trace: u64,
+}
+
+impl Simulation {
+    fn new(options: &Options) -> Self {
+        let mut random = Random::new(options.seed);
+        let scenario = Scenario::draw(&mut random, options.pushes);
+        let shards =
+            (0..scenario.shards).map(|_| Shard::new(scenario.limits, options.mutation, WALL_START_MS));
+        let mut ledger = Ledger::default();
+        ledger.open.resize(scenario.lines as usize, Vec::new());
+        ledger.owing.resize(scenario.lines as usize, Vec::new());
+        Self {
+            options: *options,
+            shards: shards.collect(),
+            lines: (0..scenario.lines).map(|line| SimulatedLine::new(line, &mut random)).collect(),
+            sinks: vec![sinks::Mood::Quick; usize::from(scenario.clients)],
+            scenario,
+            random,
+            events: Events::default(),
+            now_ms: 0,
+            wall_offset_ms: WALL_START_MS,
+            ledger,
+            life: 0,
+            is_down: false,
+            faults: true,
+            faults_ended_ms: 0,
+            trace: 0xCBF2_9CE4_8422_2325,
+        }
+    }
+
+    fn wall_ms(&self) -> u64 {
+        self.wall_offset_ms + self.now_ms
+    }
+
+    fn after(&mut self, delay_ms: u64, event: Event) {
+        self.events.schedule(self.now_ms + delay_ms, event);
+    }
+
+    fn note(&mut self, what: u64) {
+        self.trace = (self.trace ^ what).wrapping_mul(0x0000_0100_0000_01B3).rotate_left(29);
+    }
+
+    fn begin(&mut self) {
+        let horizon_ms = self.scenario.horizon_ms;
+        self.after(0, Event::NextPush);
+        for _ in 0..self.scenario.crashes {
+            let at_ms = self.random.below(horizon_ms);
+            self.after(at_ms, Event::Crash);
+        }
+        for _ in 0..self.scenario.clock_steps {
+            let at_ms = self.random.below(horizon_ms);
+            self.after(at_ms, Event::ClockStep);
+        }
+        for line in 0..self.scenario.lines {
+            let at_ms = self.random.below(self.scenario.line_change_ms * 2);
+            self.after(at_ms, Event::LineChange { line });
+        }
+        for client in 0..self.scenario.clients {
+            let at_ms = self.random.below(self.scenario.sink_change_ms * 2);
+            self.after(at_ms, Event::SinkChange { client });
+        }
+        self.after(horizon_ms / 16 + 1, Event::Clean);
+        let faults_ms = horizon_ms + self.random.below(horizon_ms / 4 + 1);
+        self.after(faults_ms, Event::FaultsEnd);
+    }
+
+    fn go(&mut self) -> Checked {
+        self.go_until_quiet()?;
+        // What was parked while its push had another notification to send waits for the operator once more.
+        while self.replay_parked()? {
+            self.go_until_quiet()?;
+        }
+        Ok(())
+    }
+
+    fn go_until_quiet(&mut self) -> Checked {
+        while let Some((at_ms, event)) = self.events.next() {
+            self.now_ms = at_ms;
+            self.ledger.counts.events += 1;
+            if !self.faults && at_ms > self.faults_ended_ms + LIVENESS_MS_MAX {
+                return Err(Violation(
+                    "not everything ends within bounded time once all faults have ended".to_owned(),
+                ));
+            }
+            if self.options.is_told {
+                eprintln!("{at_ms} ms, {} on the wall: {event:?}", self.wall_ms());
+            }
+            self.happen(event)?;
+        }
+        Ok(())
+    }
+
+    fn happen(&mut self, event: Event) -> Checked {
+        self.note(self.now_ms);
+        match event {
+            Event::NextPush => self.make_up_push(),
+            Event::Request { entry, altered } => self.take_request(entry, altered),
+            Event::Overdue { entry } => self.ask_again(entry),
+            Event::Cancel { entry, tries } => self.take_cancel(entry, tries),
+            Event::CancelAlert { alert } => self.take_alert_cancel(alert),
+            Event::Synced { shard, life, until } => self.synced(shard, life, until),
+            Event::Wake { shard, life } => self.wake(shard, life),
+            Event::Reach { attempt, route, row } => self.reach(attempt, route, row),
+            Event::Outcome { attempt, result, mask, domain } => self.settle(attempt, result, mask, domain),
+            Event::LateReport { attempt, mask, domain } => self.late_report(attempt, mask, domain),
+            Event::LineChange { line } => self.change_line(line),
+            Event::Alert { line } => self.alert(line),
+            Event::Notification { shard, life, index, entry, kind, code } => {
+                self.notification_arrives(shard, life, index, entry, kind, code)
+            }
+            Event::SinkChange { client } => self.change_sink(client),
+            Event::ClockStep => self.step_clock(),
+            Event::Crash => self.crash(),
+            Event::Restart => self.restart(),
+            Event::Clean => self.clean(),
+            Event::FaultsEnd => self.end_faults(),
+        }
+    }
+
+    fn check_end(&mut self) -> Checked {
+        self.ledger.check_finished()?;
+        for (number, shard) in self.shards.iter().enumerate() {
+            let live = shard.core.live();
+            rule!(live == 0, "shard {number} still holds {live} pushes when nothing happens any more");
+        }
+        self.note(self.ledger.counts.segments_received);
+        self.note(self.ledger.counts.notifications);
+        Ok(())
+    }
+}
