@@ -1,1 +1,4 @@
-//! Measurements of Hayauma; see `benches/`.
+//! Measurements of Hayauma that set it beside something: the physical limit, its peers, its own past.
+
+pub mod limit;
+pub mod spread;

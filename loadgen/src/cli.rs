@@ -9,13 +9,18 @@ use crate::format::grouped;
 use crate::machine::Machine;
 use crate::os;
 use crate::plan::{Load, Plan};
+use crate::report::Report;
 use crate::run::Run;
+use crate::scenario::Scenario;
 use crate::sink::{Misbehaviour, Sink};
 use crate::summary::Summary;
 use crate::text;
-use arguments::{Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, SinkArguments};
+use arguments::{
+    Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, RunArguments, SinkArguments,
+};
 use clap::Parser;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -48,6 +53,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match arguments.command {
         Command::Drill(arguments) => arguments.run(),
         Command::Push(arguments) => arguments.run(),
+        Command::Run(arguments) => arguments.run(),
+        Command::Report { directory } => draw(&directory),
         Command::Sink(arguments) => arguments.run(),
         Command::Bare(arguments) => arguments.run(),
     };
@@ -80,6 +87,8 @@ impl DrillArguments {
             notify_depth: self.notify_depth,
             directory: self.data_dir,
             keep: self.keep,
+            notify: true,
+            report: common.report,
             engine_arguments: self.engine_arguments,
         };
         let summary = drill.carry_out(&interrupted()?).map_err(|error| error.to_string())?;
@@ -106,33 +115,65 @@ impl PushArguments {
             window: self.window,
             notify: self.sink.is_some(),
             threads,
-            cpus: cpus.clone(),
+            cpus,
             seed: common.seed,
             ..Plan::new(self.target)
         };
         let mut plan = plan;
         plan.patience.stall_after = Duration::from_secs(common.stall);
-        let listen = |address| {
-            Sink::start(address, &cpus).map_err(|error| {
-                format!("the sink cannot listen on {address} ({error}): name a free address with --sink.")
-            })
-        };
-        let sink = self.sink.map(listen).transpose()?;
-        let stop = interrupted()?;
-        let run = Run::start(plan.clone(), sink.as_ref()).map_err(|error| error.to_string())?;
-        let stopper = run.stopper();
-        let mut console = Console::new(plan.pushes, plan.notify);
-        let mut stopping = false;
-        let outcome = run.wait_and_watch(|progress| {
-            console.show(progress);
-            if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
-                console.note("stopping: what was sent is brought to its end");
-                stopper.stop();
-            }
-        });
-        console.finish();
-        report(&Summary::new("push", &plan, &outcome, Machine::here(None)), common.json.as_deref())
+        carry_out("push", &plan, self.sink, common.report.as_deref(), common.json.as_deref())
     }
+}
+
+impl RunArguments {
+    fn run(self) -> Result<ExitCode, String> {
+        let text = std::fs::read_to_string(&self.plan)
+            .map_err(|error| format!("{} cannot be read ({error}): name a plan.", self.plan.display()))?;
+        let scenario = Scenario::parse(&text).map_err(|error| format!("{}: {error}", self.plan.display()))?;
+        carry_out("run", &scenario.plan, scenario.sink, self.report.as_deref(), self.json.as_deref())
+    }
+}
+
+/// Sends the pushes of `plan` and reports.
+fn carry_out(
+    command: &'static str,
+    plan: &Plan,
+    sink: Option<SocketAddr>,
+    directory: Option<&Path>,
+    json: Option<&Path>,
+) -> Result<ExitCode, String> {
+    let listen = |address| {
+        Sink::start(address, &plan.cpus).map_err(|error| {
+            format!("the sink cannot listen on {address} ({error}): name a free address for it.")
+        })
+    };
+    let sink = sink.map(listen).transpose()?;
+    let stop = interrupted()?;
+    let run = Run::start(plan.clone(), sink.as_ref()).map_err(|error| error.to_string())?;
+    let stopper = run.stopper();
+    let mut console = Console::new(plan.pushes, plan.notify);
+    let mut stopping = false;
+    let outcome = run.wait_and_watch(|progress| {
+        console.show(progress);
+        if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
+            console.note("stopping: what was sent is brought to its end");
+            stopper.stop();
+        }
+    });
+    console.finish();
+    let summary = Summary::new(command, plan, &outcome, Machine::here(None));
+    if let Some(directory) = directory {
+        let page =
+            Report::write(directory, &summary, &outcome.sent.phases).map_err(|error| error.to_string())?;
+        Console::step(&format!("the report is in {}", page.display()));
+    }
+    report(&summary, json)
+}
+
+fn draw(directory: &Path) -> Result<ExitCode, String> {
+    let page = Report::read(directory).and_then(|report| report.draw(directory));
+    println!("{}", page.map_err(|error| error.to_string())?.display());
+    Ok(ExitCode::SUCCESS)
 }
 
 impl SinkArguments {

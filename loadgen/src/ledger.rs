@@ -36,6 +36,7 @@ pub struct Ledger {
     schedule: Option<Schedule>,
     clock: Clock,
     start_ns: AtomicU64,
+    warm_up: u64,
     flags: Box<[AtomicU8]>,
     /// Low 32 bits of the first send's time in microseconds; empty where the schedule tells it.
     sent_us: Box<[AtomicU32]>,
@@ -75,8 +76,8 @@ struct Sinking {
 /// What a notification was to the ledger.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Noted {
-    /// The push's first: so long after its (intended) send time.
-    First { latency_ns: u64 },
+    /// The push's first: so long after its (intended) send time, and whether the push is of the warm-up.
+    First { latency_ns: u64, warm_up: bool },
     /// The same notification again.
     Resent,
     /// Another notification for a push that had one.
@@ -105,20 +106,22 @@ pub struct Progress {
 impl Ledger {
     /// An empty book for `plan`. Takes nine octets a push in a closed loop, five in an open one.
     pub(crate) fn new(plan: &Plan, clock: Clock) -> Self {
-        let schedule = match plan.load {
+        let schedule = match &plan.load {
             Load::Closed => None,
-            Load::Open { rate_per_second } => Some(Schedule::constant(rate_per_second)),
+            Load::Open { rate_per_second } => Some(Schedule::constant(*rate_per_second)),
+            Load::Planned(schedule) => Some(schedule.clone()),
         };
         let timed = if schedule.is_none() && plan.notify { plan.pushes } else { 0 };
         let marked = if plan.notify { plan.pushes } else { 0 };
         Self {
             run: plan.run,
             xpid: plan.xpid.digits(),
-            destinations: Destinations::new(plan.msns.clone(), plan.seed),
+            destinations: Destinations::new(plan.msns.clone(), plan.order, plan.seed),
             notify: plan.notify,
             schedule,
             clock,
             start_ns: AtomicU64::new(0),
+            warm_up: plan.warm_up,
             flags: (0..plan.pushes).map(|_| AtomicU8::new(0)).collect(),
             sent_us: (0..timed).map(|_| AtomicU32::new(0)).collect(),
             marks: (0..marked).map(|_| AtomicU32::new(0)).collect(),
@@ -199,8 +202,8 @@ impl Ledger {
     }
 
     /// The schedule of an open loop.
-    pub(crate) fn schedule(&self) -> Option<Schedule> {
-        self.schedule
+    pub(crate) fn schedule(&self) -> Option<&Schedule> {
+        self.schedule.as_ref()
     }
 
     pub(crate) fn start_ns(&self) -> u64 {
@@ -266,7 +269,8 @@ impl Ledger {
             self.sinking.delivered.fetch_add(u64::from(delivered), Relaxed);
             self.sinking.segments.fetch_add(u64::from(notification.delivered_segments), Relaxed);
             self.sinking.last_notification_ns.store(now_ns, Relaxed);
-            return Noted::First { latency_ns: self.latency_ns(index, now_ns) };
+            let latency_ns = self.latency_ns(index, now_ns);
+            return Noted::First { latency_ns, warm_up: index < self.warm_up };
         }
         if self.marks[index as usize].load(Relaxed) == mark {
             self.sinking.resent.fetch_add(1, Relaxed);
@@ -299,7 +303,7 @@ impl Ledger {
     }
 
     fn latency_ns(&self, index: u64, now_ns: u64) -> u64 {
-        match self.schedule {
+        match &self.schedule {
             Some(schedule) => now_ns.saturating_sub(self.start_ns() + schedule.intended_ns(index)),
             // 32 bits of microseconds wrap after 71 minutes; no latency that is told apart is so long.
             None => {
@@ -354,9 +358,9 @@ mod tests {
             ledger.note_answer(index, u16::from(index == 1), 2_000_000);
         }
         ledger.note_answer(6, 2005, 2_000_000);
-        assert_eq!(notify(&ledger, 0, 0, b"a"), Noted::First { latency_ns: 4_000_000 });
+        assert_eq!(notify(&ledger, 0, 0, b"a"), Noted::First { latency_ns: 4_000_000, warm_up: false });
         assert_eq!(notify(&ledger, 0, 0, b"a"), Noted::Resent);
-        assert_eq!(notify(&ledger, 1, 0, b"b"), Noted::First { latency_ns: 4_000_000 });
+        assert_eq!(notify(&ledger, 1, 0, b"b"), Noted::First { latency_ns: 4_000_000, warm_up: false });
         assert_eq!(notify(&ledger, 1, 0, b"other"), Noted::Duplicated);
         assert_eq!(notify(&ledger, 1, 6001, b"b"), Noted::Duplicated);
         notify(&ledger, 2, 6001, b"c");
@@ -424,7 +428,7 @@ mod tests {
         let ledger = Ledger::new(&plan, Clock::start());
         ledger.start(1_000_000);
         ledger.note_sent(3, 4_900_000);
-        assert_eq!(notify(&ledger, 3, 0, b"a"), Noted::First { latency_ns: 1_000_000 });
+        assert_eq!(notify(&ledger, 3, 0, b"a"), Noted::First { latency_ns: 1_000_000, warm_up: false });
         assert_eq!(ledger.outstanding(), 0);
         ledger.note_answer(3, 0, 6_000_000);
         assert!(ledger.tally().is_clean());

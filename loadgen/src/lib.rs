@@ -8,8 +8,11 @@
 pub mod bare;
 pub mod cli;
 pub mod clock;
+pub mod conditions;
 pub mod console;
 pub mod drill;
+pub mod environment;
+pub mod hdr;
 pub mod latency;
 pub mod ledger;
 pub mod limits;
@@ -19,13 +22,18 @@ pub mod msns;
 pub mod os;
 pub mod plan;
 pub mod random;
+pub mod report;
+
 pub mod reqid;
 pub mod run;
+pub mod scenario;
 pub mod schedule;
+
 pub mod sender;
 pub mod sink;
 pub mod summary;
 pub mod text;
+pub mod trust;
 
 mod answer;
 mod flat;

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Most pushes of one run: the index must fit the thirteen digits of a reqid.
 pub const PUSHES_MAX: u64 = 4_000_000_000;
+/// Most pushes of a plan whose intended times are kept in a table.
+pub const PUSHES_PLANNED_MAX: u64 = 100_000_000;
 /// Most connections of one run.
 pub const CONNECTIONS_MAX: usize = 50_000;
 /// Most requests in flight on one connection.
@@ -21,11 +23,14 @@ pub const MESSAGE_OCTETS_MAX: usize = 64 * 1024;
 pub const SEND_BACKLOG_OCTETS_MAX: usize = 256 * 1024;
 
 /// Shortest latency the histograms tell apart.
-pub const LATENCY_NS_MIN: u64 = 1_000;
+pub const LATENCY_NS_MIN: u64 = 100;
 /// Longest latency the histograms hold; longer ones count as this.
 pub const LATENCY_NS_MAX: u64 = 600_000_000_000;
 /// Significant decimal digits of the histograms.
 pub const LATENCY_DIGITS: u8 = 3;
+
+/// Length of one interval of a run's latencies over time.
+pub const INTERVAL_NS: u64 = 250_000_000;
 
 /// An open loop wakes at most this often; what fell due meanwhile goes out together.
 pub const PACING_QUANTUM_NS: u64 = 50_000;

@@ -4,7 +4,7 @@ use crate::os;
 use std::path::Path;
 
 /// What every report says about the machine.
-#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Machine {
     /// The processor's name.
     pub cpu_model: String,

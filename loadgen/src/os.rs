@@ -77,6 +77,26 @@ pub fn own_cpu_time() -> Duration {
     Duration::new(time.tv_sec as u64, time.tv_nsec as u32)
 }
 
+/// CPU time that the calling thread has used.
+pub fn own_thread_cpu_time() -> Duration {
+    cpu_clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or_default()
+}
+
+/// CPU time that another process has used, all its threads, to the nanosecond; `None` where there is no such process.
+pub fn fine_cpu_time_of(process: u32) -> Option<Duration> {
+    let mut clock = 0;
+    // SAFETY: the call writes one clockid_t.
+    let outcome = unsafe { libc::clock_getcpuclockid(process as libc::pid_t, &mut clock) };
+    if outcome == 0 { cpu_clock(clock) } else { None }
+}
+
+fn cpu_clock(clock: libc::clockid_t) -> Option<Duration> {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec.
+    let outcome = unsafe { libc::clock_gettime(clock, &mut time) };
+    (outcome == 0).then(|| Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
 /// CPU time that another process has used, user and system together, to the kernel's tick.
 pub fn cpu_time_of(process: u32) -> io::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
@@ -194,6 +214,7 @@ mod tests {
         let own = std::process::id();
         assert!(memory_of(own).expect("a Linux /proc").peak_octets > 1 << 20);
         assert!(cpu_time_of(own).is_ok() && own_cpu_time() > Duration::ZERO);
+        assert!(fine_cpu_time_of(own).is_some_and(|time| time >= own_thread_cpu_time()));
         let cpus = available_cpus();
         assert!(!cpus.is_empty());
         std::thread::spawn(move || pin_thread(&cpus[..1])).join().expect("no panic").expect("an allowed CPU");

@@ -5,8 +5,9 @@ use crate::limits::{
     RECONNECT_FOR, STALL_AFTER, THREADS_MAX,
 };
 use crate::mix::Mix;
-use crate::msns::Msns;
+use crate::msns::{Msns, Order};
 use crate::reqid::RunId;
+use crate::schedule::Schedule;
 use hayauma::ids::{Class, Msn, Xpid};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -26,6 +27,8 @@ pub struct Plan {
     pub lifetime_hours: u8,
     /// Where the pushes go.
     pub msns: Msns,
+    /// In which order.
+    pub order: Order,
     /// How many pushes.
     pub pushes: u64,
     /// What they carry.
@@ -50,10 +53,14 @@ pub struct Plan {
     pub run: RunId,
     /// How long to wait for what does not come.
     pub patience: Patience,
+    /// The first so many pushes are warm-up: their latencies are kept apart.
+    pub warm_up: u64,
+    /// A process whose CPU time and memory are watched during the run: the engine's, where it is here.
+    pub watched: Option<u32>,
 }
 
 /// When pushes are sent.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Load {
     /// The next push goes out when an earlier one is answered.
     Closed,
@@ -62,6 +69,8 @@ pub enum Load {
         /// Pushes per second, over all threads.
         rate_per_second: u64,
     },
+    /// Each push has its own time, at least one for every push of the plan.
+    Planned(Schedule),
 }
 
 /// Time-outs.
@@ -140,6 +149,7 @@ impl Plan {
             class: Class::Standard,
             lifetime_hours: 24,
             msns: Msns::Range { first: Msn::from_value(9_000_000_000).unwrap_or(Msn::ALL), count: 100_000 },
+            order: Order::Scattered,
             pushes: 1_000,
             mix: Mix::emergency(),
             load: Load::Closed,
@@ -152,6 +162,8 @@ impl Plan {
             seed: 20_261_122,
             run: RunId::from_time(),
             patience: Patience::default(),
+            warm_up: 0,
+            watched: None,
         }
     }
 
@@ -173,6 +185,11 @@ impl Plan {
             && (rate_per_second == 0 || rate_per_second > RATE_PER_SECOND_MAX)
         {
             return Err(PlanError::Rate(rate_per_second));
+        }
+        if let Load::Planned(schedule) = &self.load
+            && schedule.pushes().is_some_and(|times| times < self.pushes)
+        {
+            return Err(PlanError::Pushes(self.pushes));
         }
         if self.window == Some(0) {
             return Err(PlanError::Window);

@@ -1,6 +1,7 @@
 //! One run: senders, the sink's ledger, the wait for the last notification, the outcome.
 
 use crate::clock::Clock;
+use crate::conditions::{Conditions, Observer};
 use crate::latency::Latencies;
 use crate::ledger::{Ledger, Progress, Tally};
 use crate::limits::{CONNECT_WITHIN, RECONNECT_PAUSE_NS_MAX};
@@ -45,6 +46,7 @@ pub struct Run<'sink> {
     sink: Option<&'sink Sink>,
     threads: Vec<JoinHandle<Sent>>,
     cpu_before: Duration,
+    observer: Observer,
 }
 
 /// Ends the sending of a run early.
@@ -82,6 +84,8 @@ pub struct Outcome {
     pub settled_within: Duration,
     /// CPU time of this process from the start of the load to the end of the run.
     pub generator_cpu: Duration,
+    /// What the machine did to the run.
+    pub conditions: Conditions,
 }
 
 impl Outcome {
@@ -108,6 +112,7 @@ impl<'sink> Run<'sink> {
         if let Some(sink) = sink {
             sink.attach(Arc::clone(&shared.ledger));
         }
+        let observer = Observer::prepare(Arc::clone(&shared.ledger), shared.plan.watched)?;
         let cpu_before = os::own_cpu_time();
         // All threads exist before the clock starts.
         let barrier = Arc::new(Barrier::new(senders.len() + 1));
@@ -126,7 +131,8 @@ impl<'sink> Run<'sink> {
         barrier.wait();
         shared.ledger.start(shared.ledger.clock().now_ns());
         barrier.wait();
-        Ok(Self { shared, sink, threads, cpu_before })
+        observer.begin();
+        Ok(Self { shared, sink, threads, cpu_before, observer })
     }
 
     /// How far it is.
@@ -188,18 +194,22 @@ impl<'sink> Run<'sink> {
         }
     }
 
-    fn outcome(self, sent: Sent) -> Outcome {
+    fn outcome(self, mut sent: Sent) -> Outcome {
+        let generator_cpu = os::own_cpu_time().saturating_sub(self.cpu_before);
+        let conditions = self.observer.end();
         let ledger = Arc::clone(&self.shared.ledger);
         let (start_ns, answer_ns, notification_ns) = ledger.milestones_ns();
         let within = |end_ns: u64| Duration::from_nanos(end_ns.saturating_sub(start_ns));
+        sent.phases.add(&self.sink.map(Sink::times).unwrap_or_default());
         Outcome {
             tally: ledger.tally(),
-            sent,
-            notification_times: self.sink.map(Sink::times).unwrap_or_default(),
+            notification_times: sent.phases.load.notification.total(),
+            conditions,
             answered_within: within(answer_ns),
             settled_within: within(answer_ns.max(notification_ns)),
-            generator_cpu: os::own_cpu_time().saturating_sub(self.cpu_before),
+            generator_cpu,
             ledger,
+            sent,
         }
     }
 }
@@ -213,7 +223,7 @@ fn share(plan: Plan) -> Arc<Shared> {
         lifetime_hours: plan.lifetime_hours,
         notify: plan.notify,
     };
-    let destinations = Destinations::new(plan.msns.clone(), plan.seed);
+    let destinations = Destinations::new(plan.msns.clone(), plan.order, plan.seed);
     let templates = Templates::new(&common, plan.mix.clone(), plan.seed, destinations, plan.run);
     let ledger = Arc::new(Ledger::new(&plan, Clock::start()));
     Arc::new(Shared {

@@ -9,7 +9,7 @@ mod upkeep;
 mod work;
 
 use crate::answer::{Answer, Echo};
-use crate::latency::Latencies;
+use crate::latency::{Latencies, Phases};
 use crate::ledger::Ledger;
 use crate::limits::{ALARM_NS_MAX, HOUSEKEEPING_NS, PACING_QUANTUM_NS, WINDOW_RECHECK_NS};
 use crate::os::Alarm;
@@ -53,6 +53,15 @@ pub struct Sent {
     pub service_times: Latencies,
     /// Open loop: from the intended to the actual send.
     pub lateness: Latencies,
+    /// Open loop: the part of the lateness that is the generator's own; what the window and full connections held back
+    /// does not count.
+    pub own_lateness: Latencies,
+    /// Open loop: sends that fell due while the window was shut or no connection had room.
+    pub held_back: u64,
+    /// The latencies over time, the warm-up's apart from the load's; notifications are the sink's to enter.
+    pub phases: Phases,
+    /// Share of its time, 0 to 1, that each sending thread spent on a CPU.
+    pub busy: Vec<f64>,
     /// Open loop: sends later than a millisecond.
     pub late: u64,
     /// Requests sent again after their connection was lost.
@@ -77,6 +86,10 @@ impl Sent {
         self.answer_times.add(&other.answer_times);
         self.service_times.add(&other.service_times);
         self.lateness.add(&other.lateness);
+        self.own_lateness.add(&other.own_lateness);
+        self.held_back += other.held_back;
+        self.phases.add(&other.phases);
+        self.busy.extend_from_slice(&other.busy);
         self.late += other.late;
         self.resent += other.resent;
         self.retried += other.retried;
@@ -103,6 +116,10 @@ pub(crate) struct Sender {
     last_up_ns: u64,
     housekeeping_ns: u64,
     window_shut: bool,
+    /// Whether the last turn left no room for what falls due, and when that ended.
+    blocked: bool,
+    unblocked_ns: u64,
+    start_ns: u64,
     sent: Sent,
 }
 
@@ -133,6 +150,9 @@ impl Sender {
             last_up_ns: 0,
             housekeeping_ns: 0,
             window_shut: false,
+            blocked: false,
+            unblocked_ns: 0,
+            start_ns: 0,
             sent: Sent::default(),
             shared,
             number,
@@ -148,11 +168,19 @@ impl Sender {
         let plan = &self.shared.plan;
         let ledger = &self.shared.ledger;
         let (number, stride) = (self.number as u64, plan.threads as u64);
-        self.work = Work::new(number, stride, plan.pushes, ledger.schedule(), ledger.start_ns());
+        self.work = Work::new(number, stride, plan.pushes, ledger.schedule().cloned(), ledger.start_ns());
+        self.start_ns = ledger.start_ns();
+        let cpu_before = crate::os::own_thread_cpu_time();
         self.last_up_ns = ledger.start_ns();
         if let Err(error) = self.serve() {
             self.sent.failure = Some(error);
         }
+        let cpu = crate::os::own_thread_cpu_time().saturating_sub(cpu_before);
+        let passed_ns = self.now_ns().saturating_sub(self.start_ns).max(1);
+        self.sent.busy = vec![cpu.as_nanos() as f64 / passed_ns as f64];
+        self.sent.answer_times = self.sent.phases.load.answer.total();
+        self.sent.service_times = self.sent.phases.load.service.total();
+        self.sent.lateness = self.sent.phases.load.lateness.total();
         self.sent
     }
 
@@ -192,6 +220,9 @@ impl Sender {
         let window = self.shared.plan.window.map_or(u64::MAX, |window| window.saturating_sub(outstanding));
         // Several threads share the window; each takes its part of what is left.
         let mut window = if window == 0 { 0 } else { window.div_ceil(self.shared.plan.threads as u64) };
+        if self.blocked && window > 0 && !self.line.is_empty() {
+            self.unblocked_ns = now_ns;
+        }
         // An open loop spreads what is due over the connections, a few requests a write; a closed loop fills each
         // connection as it comes.
         let share = match self.work.due(now_ns) {
@@ -217,6 +248,7 @@ impl Sender {
             }
         }
         self.window_shut = window == 0;
+        self.blocked = self.window_shut || self.line.is_empty();
     }
 
     /// Renders up to `count` requests into connection `at`; returns how many there were.
@@ -232,9 +264,17 @@ impl Sender {
                 job.first_sent_ns = now_ns;
                 self.shared.ledger.note_sent(job.index, now_ns);
                 if self.shared.ledger.schedule().is_some() {
-                    let late_ns = now_ns.saturating_sub(self.work.intended_ns(job.index));
-                    self.sent.lateness.record(late_ns);
-                    self.sent.late += u64::from(late_ns > LATE_NS);
+                    let intended_ns = self.work.intended_ns(job.index);
+                    let late_ns = now_ns.saturating_sub(intended_ns);
+                    let warm_up = job.index < self.shared.plan.warm_up;
+                    let stages = self.sent.phases.of(warm_up);
+                    stages.lateness.record(now_ns.saturating_sub(self.start_ns), late_ns);
+                    if !warm_up {
+                        self.sent.late += u64::from(late_ns > LATE_NS);
+                        self.sent.held_back += u64::from(intended_ns < self.unblocked_ns);
+                        let own_ns = now_ns.saturating_sub(intended_ns.max(self.unblocked_ns));
+                        self.sent.own_lateness.record(own_ns);
+                    }
                 }
             }
             self.shared.templates.render(job.index, &mut connection.output);
@@ -336,7 +376,9 @@ impl Sender {
         };
         self.in_flight -= 1;
         self.sent.misordered += u64::from(!in_turn);
-        self.sent.service_times.record(now_ns.saturating_sub(request.sent_ns));
+        let since_start_ns = now_ns.saturating_sub(self.start_ns);
+        let stages = self.sent.phases.of(request.job.index < self.shared.plan.warm_up);
+        stages.service.record(since_start_ns, now_ns.saturating_sub(request.sent_ns));
         let ledger = &self.shared.ledger;
         ledger.count_answer_code(answer.code);
         if (8_000..9_000).contains(&answer.code) {
@@ -351,7 +393,7 @@ impl Sender {
             Some(_) => self.work.intended_ns(request.job.index),
             None => request.job.first_sent_ns,
         };
-        self.sent.answer_times.record(now_ns.saturating_sub(since_ns));
+        stages.answer.record(since_start_ns, now_ns.saturating_sub(since_ns));
         ledger.note_answer(request.job.index, answer.code, now_ns);
         true
     }

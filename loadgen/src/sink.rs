@@ -4,7 +4,7 @@
 mod connection;
 mod server;
 
-use crate::latency::Latencies;
+use crate::latency::Phases;
 use crate::ledger::Ledger;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -64,7 +64,7 @@ pub(crate) struct Shared {
 struct Book {
     ledger: Option<Arc<Ledger>>,
     misbehaviour: Misbehaviour,
-    times: Latencies,
+    times: Phases,
 }
 
 impl Sink {
@@ -121,12 +121,12 @@ impl Sink {
     pub(crate) fn attach(&self, ledger: Arc<Ledger>) {
         self.change(|book| {
             book.ledger = Some(ledger);
-            book.times = Latencies::default();
+            book.times = Phases::default();
         });
     }
 
     /// The times to notification of the attached run, so far.
-    pub(crate) fn times(&self) -> Latencies {
+    pub(crate) fn times(&self) -> Phases {
         self.shared.book().times.clone()
     }
 

@@ -1,5 +1,7 @@
 //! A run's figures in the form that is written as JSON and printed as text.
 
+use crate::conditions::Sample;
+use crate::environment::Environment;
 use crate::format::per_second;
 use crate::latency::Latencies;
 use crate::ledger::Tally;
@@ -8,6 +10,7 @@ use crate::mix::Composition;
 use crate::os::Memory;
 use crate::plan::{Load, Plan};
 use crate::run::Outcome;
+use crate::trust::Trust;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -45,6 +48,10 @@ pub struct Summary {
     pub notification_times: Percentiles,
     /// From the intended to the actual send: how late the generator was. Open loop only.
     pub lateness: Option<Percentiles>,
+    /// The part of the lateness that is the generator's own. Open loop only.
+    pub own_lateness: Option<Percentiles>,
+    /// Sends that the window or full connections held back. Open loop only.
+    pub held_back: u64,
     /// Sends more than a millisecond late. Open loop only.
     pub late_sends: u64,
     /// Answers by result code, those to be repeated later included.
@@ -71,6 +78,12 @@ pub struct Summary {
     pub billing: Option<BillingFigures>,
     /// The ledger's balance.
     pub ledger: Tally,
+    /// Whether the figures can be trusted, and why not.
+    pub trust: Trust,
+    /// Where and how the run was carried out.
+    pub environment: Environment,
+    /// The course of the run.
+    pub timeline: Vec<Sample>,
     /// What is wrong, one sentence each; empty in a clean run.
     pub faults: Vec<String>,
     /// Whether nothing is wrong.
@@ -108,6 +121,8 @@ pub struct PlanFigures {
     pub class: String,
     /// Name of the mix.
     pub mix: &'static str,
+    /// The first pushes, whose latencies are not counted.
+    pub warm_up: u64,
     /// What the pushes are made of.
     pub composition: Composition,
     /// Chooses shapes and the order of msns.
@@ -204,7 +219,7 @@ impl Summary {
     pub fn new(command: &'static str, plan: &Plan, outcome: &Outcome, machine: Machine) -> Self {
         let tally = outcome.ledger.tally();
         let settled = |count| per_second(count, outcome.settled_within);
-        let open = matches!(plan.load, Load::Open { .. });
+        let open = plan.load != Load::Closed;
         let since_1970 =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let mut summary = Self {
@@ -223,6 +238,8 @@ impl Summary {
             service_times: Percentiles::of(&outcome.sent.service_times),
             notification_times: Percentiles::of(&outcome.notification_times),
             lateness: open.then(|| Percentiles::of(&outcome.sent.lateness)),
+            own_lateness: open.then(|| Percentiles::of(&outcome.sent.own_lateness)),
+            held_back: outcome.sent.held_back,
             late_sends: outcome.sent.late,
             answer_codes: by_code(&outcome.ledger.answer_codes()),
             notification_codes: by_code(&outcome.ledger.notification_codes()),
@@ -240,6 +257,9 @@ impl Summary {
             engine: None,
             billing: None,
             ledger: tally,
+            trust: Trust::of(outcome, open),
+            environment: Environment::here(),
+            timeline: outcome.conditions.samples.clone(),
             faults: faults(&tally, outcome),
             clean: true,
             verdict: tally.to_string(),
@@ -265,9 +285,10 @@ impl Summary {
 
 impl PlanFigures {
     fn of(plan: &Plan) -> Self {
-        let (load, rate_per_s) = match plan.load {
+        let (load, rate_per_s) = match &plan.load {
             Load::Closed => ("closed", None),
-            Load::Open { rate_per_second } => ("open", Some(rate_per_second)),
+            Load::Open { rate_per_second } => ("open", Some(*rate_per_second)),
+            Load::Planned(_) => ("planned", None),
         };
         Self {
             target: plan.target.to_string(),
@@ -283,6 +304,7 @@ impl PlanFigures {
             msns: plan.msns.count(),
             class: format!("{:?}", plan.class).to_lowercase(),
             mix: plan.mix.name(),
+            warm_up: plan.warm_up,
             composition: plan.mix.composition(plan.seed, plan.pushes),
             seed: plan.seed,
             run: plan.run.characters().to_owned(),

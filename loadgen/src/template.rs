@@ -99,7 +99,7 @@ fn chunk<const N: usize>(request: &mut [u8], at: usize) -> &mut [u8; N] {
 mod tests {
     use super::*;
     use crate::flat::Elements;
-    use crate::msns::Msns;
+    use crate::msns::{Msns, Order};
 
     fn templates(token: Option<&str>) -> Templates {
         let common = Common {
@@ -111,7 +111,13 @@ mod tests {
             notify: true,
         };
         let range = Msns::Range { first: Msn::from_value(9_000_000_000).expect("legal"), count: 1_000 };
-        Templates::new(&common, Mix::emergency(), 1, Destinations::new(range, 1), RunId::from_number(5))
+        Templates::new(
+            &common,
+            Mix::emergency(),
+            1,
+            Destinations::new(range, Order::Scattered, 1),
+            RunId::from_number(5),
+        )
     }
 
     #[test]

@@ -20,6 +20,7 @@ pub fn render(summary: &Summary) -> String {
     for fault in &summary.faults {
         page.line("not clean", fault);
     }
+    page.trust(summary);
     page.text.push_str(&summary.verdict);
     page.text.push('\n');
     page.text
@@ -121,6 +122,9 @@ impl Page {
         if let Some(lateness) = &summary.lateness {
             self.latency("service", &summary.service_times, "  answer, from the actual send");
             self.latency("lateness", lateness, "  actual send, from the intended one");
+            if let Some(own) = summary.own_lateness.as_ref().filter(|_| summary.held_back > 0) {
+                self.latency("own lateness", own, "  without what the target held back");
+            }
         } else {
             self.line("", "  (a closed loop keeps the engine busy: these are times of waiting; --rate R shows those at a rate)");
         }
@@ -193,6 +197,7 @@ impl Page {
             (summary.ledger.resent, "notification received again (same ntfid)"),
             (summary.malformed_answers, "unreadable answer"),
             (summary.late_sends, "send over 1 ms late"),
+            (summary.held_back, "send held back by the window or full connections"),
         ];
         for (count, what) in troubles.into_iter().filter(|(count, _)| *count > 0) {
             self.line("besides", &format!("{:>12} × {what}", grouped(count)));
@@ -202,6 +207,14 @@ impl Page {
                 billing.segments.map(|count| format!(" · segments {}", grouped(count))).unwrap_or_default();
             let (accepted, delivered) = (grouped(billing.accepted), grouped(billing.delivered));
             self.line("billed", &format!("accepted {accepted} · delivered {delivered}{segments}"));
+        }
+        self.blank();
+    }
+
+    fn trust(&mut self, summary: &Summary) {
+        self.line("figures", summary.trust.verdict.name());
+        for reason in &summary.trust.reasons {
+            self.line("", reason);
         }
         self.blank();
     }

@@ -27,8 +27,14 @@ pub(super) enum Command {
     /// Start an engine, send it a million pushes, wait for every notification, check the books
     Drill(Box<DrillArguments>),
     /// Send pushes to a running engine
-    #[command(alias = "run")]
     Push(Box<PushArguments>),
+    /// Carry out a plan written in TOML against a running engine: phases, arrivals, mixes
+    Run(RunArguments),
+    /// Draw the page of a report again
+    Report {
+        /// The report's directory
+        directory: PathBuf,
+    },
     /// Take notifications and count them
     Sink(SinkArguments),
     /// Answer every push request without looking at it: the wall to measure against
@@ -68,6 +74,9 @@ pub(super) struct Common {
     /// Write all figures to this file as JSON
     #[arg(long, value_name = "FILE")]
     pub(super) json: Option<PathBuf>,
+    /// Write a report into this directory: a page, histograms (.hlog, .hgrm), JSON
+    #[arg(long, value_name = "DIR")]
+    pub(super) report: Option<PathBuf>,
 }
 
 /// Start an engine as a process of its own in a fresh directory, register a client, import the contracts, send the
@@ -141,6 +150,20 @@ pub(super) struct PushArguments {
     pub(super) window: Option<u64>,
     #[command(flatten)]
     pub(super) common: Common,
+}
+
+/// Carry out a plan: its phases say when pushes are sent, its mix what they carry.
+#[derive(Args, Debug)]
+pub(super) struct RunArguments {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Write a report into this directory: a page, histograms (.hlog, .hgrm), JSON
+    #[arg(long, value_name = "DIR")]
+    pub(super) report: Option<PathBuf>,
+    /// Write all figures to this file as JSON
+    #[arg(long, value_name = "FILE")]
+    pub(super) json: Option<PathBuf>,
 }
 
 /// Listen for notifications, answer them, and print a line a second while any come.

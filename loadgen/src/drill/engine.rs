@@ -67,9 +67,14 @@ impl Engine {
         Ok(engine)
     }
 
+    /// Its process.
+    pub(super) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// CPU time used so far.
     pub(super) fn cpu_time(&self) -> Duration {
-        os::cpu_time_of(self.child.id()).unwrap_or_default()
+        os::fine_cpu_time_of(self.child.id()).unwrap_or_default()
     }
 
     /// Memory now and at its peak.

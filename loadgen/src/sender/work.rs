@@ -57,7 +57,7 @@ impl Work {
 
     /// How many new pushes are due: those of a closed loop are all due at once.
     pub(super) fn due(&self, now_ns: u64) -> u64 {
-        let due = match self.schedule {
+        let due = match &self.schedule {
             Some(schedule) => schedule.due(now_ns.saturating_sub(self.start_ns)).min(self.end),
             None => self.end,
         };
@@ -66,7 +66,7 @@ impl Work {
 
     /// The push's intended send time; in a closed loop there is none, and any time will do.
     pub(super) fn intended_ns(&self, index: u64) -> u64 {
-        self.schedule.map_or(0, |schedule| self.start_ns + schedule.intended_ns(index))
+        self.schedule.as_ref().map_or(0, |schedule| self.start_ns + schedule.intended_ns(index))
     }
 
     /// Takes back a push whose connection was lost; false if it was sent as often as a push may be.

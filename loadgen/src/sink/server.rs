@@ -234,9 +234,10 @@ impl Server {
         self.seen += 1;
         self.shared.notifications.fetch_add(1, Relaxed);
         if let Some(ledger) = &self.ledger
-            && let Noted::First { latency_ns } = ledger.note_notification(notification, now_ns)
+            && let Noted::First { latency_ns, warm_up } = ledger.note_notification(notification, now_ns)
         {
-            self.shared.book().times.record(latency_ns);
+            let since_start_ns = now_ns.saturating_sub(ledger.start_ns());
+            self.shared.book().times.of(warm_up).notification.record(since_start_ns, latency_ns);
         }
         let every = |count: u64| count > 0 && self.seen.is_multiple_of(count);
         if every(self.misbehaviour.close_every) {

@@ -1,0 +1,44 @@
+//! `cargo run --release -p bench -- limit`. Behind hidden first arguments this executable is also the engine and the
+//! bare responder that are measured, each in a process of its own.
+
+use bench::limit::{Limit, RESPONDER_ARGUMENT};
+use clap::{Parser, Subcommand};
+use loadgen::drill::ENGINE_ARGUMENT;
+use std::process::ExitCode;
+
+#[derive(Parser)]
+#[command(name = "bench", about = "Sets the engine beside the physical limit", arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// The engine and a responder that only answers, in turn: CPU time per request of each, and their ratio
+    Limit(Limit),
+}
+
+fn main() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let program = arguments.next();
+    let mut rest = arguments.peekable();
+    if rest.next_if(|first| first == ENGINE_ARGUMENT).is_some() {
+        loadgen::os::end_with_parent();
+        return hayauma::cli::run(program.into_iter().chain(rest));
+    }
+    if rest.next_if(|first| first == RESPONDER_ARGUMENT).is_some() {
+        return bench::limit::respond(rest);
+    }
+    loadgen::os::raise_file_limit();
+    let outcome = match Arguments::parse_from(program.into_iter().chain(rest)).command {
+        Command::Limit(limit) => limit.run(),
+    };
+    outcome.map_or_else(
+        |sentence| {
+            eprintln!("bench: {sentence}");
+            ExitCode::FAILURE
+        },
+        |()| ExitCode::SUCCESS,
+    )
+}

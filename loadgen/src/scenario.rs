@@ -1,0 +1,267 @@
+//! A plan as a file: TOML with phases, arrivals, a mix and destinations.
+//!
+//! ```toml
+//! target = "127.0.0.1:8080"
+//! sink = "127.0.0.1:9000"
+//! seed = 7
+//! [msns]
+//! range = "09000000000:100000"
+//! order = "zipf"
+//! [[phase]]
+//! kind = "warm-up"
+//! arrivals = "constant"
+//! rate_per_s = 500
+//! seconds = 2
+//! [[phase]]
+//! kind = "load"
+//! arrivals = "poisson"
+//! rate_per_s = 5000
+//! seconds = 10
+//! ```
+
+use crate::mix::Mix;
+use crate::msns::{Msns, Order};
+use crate::plan::{Load, Plan};
+use crate::schedule::{Schedule, Stretch};
+use hayauma::ids::{Class, Xpid};
+use serde::Deserialize;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// A plan that was read and the sink it asks for.
+#[derive(Clone, Debug)]
+pub struct Scenario {
+    /// What to do.
+    pub plan: Plan,
+    /// Where to take notifications; without it none are asked for.
+    pub sink: Option<SocketAddr>,
+}
+
+/// Why a plan cannot be used: one sentence with the remedy.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct ScenarioError(String);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    target: Option<SocketAddr>,
+    sink: Option<SocketAddr>,
+    xpid: Option<String>,
+    token: Option<String>,
+    class: Option<String>,
+    lifetime_hours: Option<u8>,
+    mix: Option<String>,
+    seed: Option<u64>,
+    connections: Option<usize>,
+    pipeline: Option<usize>,
+    window: Option<u64>,
+    threads: Option<usize>,
+    cpus: Option<String>,
+    msns: Option<Numbers>,
+    phase: Vec<Phase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Numbers {
+    range: Option<String>,
+    order: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+enum PhaseKind {
+    WarmUp,
+    Load,
+    Drain,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Phase {
+    kind: PhaseKind,
+    arrivals: Option<String>,
+    rate_per_s: Option<f64>,
+    from_per_s: Option<f64>,
+    to_per_s: Option<f64>,
+    steps_per_s: Option<Vec<f64>>,
+    burst_pushes: Option<u64>,
+    burst_every_s: Option<f64>,
+    seconds: f64,
+}
+
+impl Scenario {
+    /// Reads a plan.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let file: File = toml::from_str(text).map_err(|fault| {
+            let detail = fault.message().replace('\n', " ");
+            let line = fault.span().map_or(0, |span| text[..span.start].lines().count().max(1));
+            ScenarioError(format!("line {line} is not understood ({detail}): correct it."))
+        })?;
+        file.scenario().map_err(ScenarioError)
+    }
+}
+
+impl File {
+    fn scenario(self) -> Result<Scenario, String> {
+        let mut plan = Plan::new(self.target.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))));
+        let seed = self.seed.unwrap_or(plan.seed);
+        let (mut warm_up, mut load) = (Vec::new(), Vec::new());
+        for phase in &self.phase {
+            if !(phase.seconds > 0.0 && phase.seconds <= 86_400.0) {
+                return Err("a phase needs between 0 and 86400 seconds.".to_owned());
+            }
+            match phase.kind {
+                PhaseKind::WarmUp if !load.is_empty() => {
+                    return Err("a warm-up comes before the load: put its phase first.".to_owned());
+                }
+                PhaseKind::WarmUp => warm_up.extend(phase.stretches()?),
+                PhaseKind::Load => load.extend(phase.stretches()?),
+                PhaseKind::Drain => plan.patience.stall_after = Duration::from_secs_f64(phase.seconds),
+            }
+        }
+        if load.is_empty() {
+            return Err("the plan sends nothing: give it a phase of kind \"load\".".to_owned());
+        }
+        let pushes: f64 = warm_up.iter().chain(&load).map(Stretch::pushes).sum();
+        if !(pushes >= 1.0 && pushes <= crate::limits::PUSHES_PLANNED_MAX as f64) {
+            let most = crate::limits::PUSHES_PLANNED_MAX;
+            return Err(format!(
+                "the phases make {pushes:.0} pushes: choose rates and times for 1 to {most}."
+            ));
+        }
+        plan.warm_up = Schedule::of(&warm_up, seed).pushes().unwrap_or_default();
+        let all: Vec<Stretch> = warm_up.into_iter().chain(load).collect();
+        let schedule = Schedule::of(&all, seed);
+        plan.pushes = schedule.pushes().unwrap_or_default();
+        plan.load = Load::Planned(schedule);
+        plan.seed = seed;
+        plan.notify = self.sink.is_some();
+        plan.token = self.token;
+        plan.window = self.window;
+        plan.lifetime_hours = self.lifetime_hours.unwrap_or(plan.lifetime_hours);
+        plan.connections = self.connections.unwrap_or(plan.connections);
+        plan.pipeline = self.pipeline.unwrap_or(plan.pipeline);
+        plan.threads = self.threads.unwrap_or(plan.threads);
+        if let Some(xpid) = self.xpid {
+            plan.xpid = Xpid::parse(xpid.as_bytes())
+                .ok_or_else(|| format!("\"{xpid}\" is not an XPID: write eleven digits in quotes."))?;
+        }
+        if let Some(class) = self.class {
+            plan.class = match class.as_str() {
+                "standard" => Class::Standard,
+                "urgent" => Class::Urgent,
+                "emergency" => Class::Emergency,
+                "exercise" => Class::Exercise,
+                _ => {
+                    return Err(format!(
+                        "\"{class}\" is no class: choose standard, urgent, emergency or exercise."
+                    ));
+                }
+            };
+        }
+        if let Some(mix) = self.mix {
+            plan.mix = Mix::named(&mix)?;
+        }
+        if let Some(cpus) = self.cpus {
+            plan.cpus = crate::os::parse_cpus(&cpus)?;
+        }
+        if let Some(numbers) = self.msns {
+            if let Some(range) = numbers.range {
+                plan.msns = Msns::parse(&range)?;
+            }
+            plan.order = numbers.order.map_or(Ok(plan.order), |order| Order::named(&order))?;
+        }
+        plan.check().map_err(|fault| fault.to_string())?;
+        Ok(Scenario { plan, sink: self.sink })
+    }
+}
+
+impl Phase {
+    fn stretches(&self) -> Result<Vec<Stretch>, String> {
+        let seconds = self.seconds;
+        let positive = |value: Option<f64>, name: &str| {
+            value
+                .filter(|value| *value > 0.0 && value.is_finite())
+                .ok_or_else(|| format!("a phase of these arrivals needs {name} above 0."))
+        };
+        let rate = || positive(self.rate_per_s, "rate_per_s");
+        Ok(match self.arrivals.as_deref().unwrap_or("constant") {
+            "constant" => vec![Stretch::Constant { rate_per_s: rate()?, seconds }],
+            "poisson" => vec![Stretch::Poisson { rate_per_s: rate()?, seconds }],
+            "ramp" => {
+                let from_per_s = self.from_per_s.unwrap_or_default().max(0.0);
+                vec![Stretch::Ramp { from_per_s, to_per_s: positive(self.to_per_s, "to_per_s")?, seconds }]
+            }
+            "steps" => {
+                let rates = self.steps_per_s.as_deref().unwrap_or_default();
+                if rates.is_empty() {
+                    return Err("a phase of steps needs steps_per_s, a list of rates.".to_owned());
+                }
+                let seconds = seconds / rates.len() as f64;
+                let step = |rate: &f64| positive(Some(*rate), "steps_per_s");
+                let steps =
+                    rates.iter().map(|rate| Ok(Stretch::Constant { rate_per_s: step(rate)?, seconds }));
+                steps.collect::<Result<_, String>>()?
+            }
+            "burst" => vec![Stretch::Burst {
+                rate_per_s: rate()?,
+                pushes: self.burst_pushes.unwrap_or_default(),
+                every_s: positive(self.burst_every_s, "burst_every_s")?,
+                seconds,
+            }],
+            other => {
+                return Err(format!(
+                    "\"{other}\" are no arrivals: choose constant, poisson, ramp, steps or burst."
+                ));
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PLAN: &str = "target = \"127.0.0.1:1\"\nseed = 7\nconnections = 8\n[msns]\nrange = \"09000000000:500\"\norder = \"zipf\"\n\
+        [[phase]]\nkind = \"warm-up\"\nrate_per_s = 100\nseconds = 1\n\
+        [[phase]]\nkind = \"load\"\narrivals = \"steps\"\nsteps_per_s = [200, 400]\nseconds = 2\n\
+        [[phase]]\nkind = \"load\"\narrivals = \"poisson\"\nrate_per_s = 1000\nseconds = 1\n\
+        [[phase]]\nkind = \"drain\"\nseconds = 5\n";
+
+    #[test]
+    fn a_plan_is_read_into_phases_and_the_same_seed_gives_the_same_pushes() {
+        let (first, second) =
+            (Scenario::parse(PLAN).expect("legal").plan, Scenario::parse(PLAN).expect("legal").plan);
+        assert_eq!((first.warm_up, first.connections, first.seed), (100, 8, 7));
+        assert_eq!(first.load, second.load);
+        let Load::Planned(schedule) = &first.load else { unreachable!("a file's load is planned") };
+        // Steps of a second each follow the warm-up's second.
+        assert_eq!((schedule.due(1_999_999_999), schedule.due(2_999_999_999)), (300, 700));
+        assert!((1_600..1_800).contains(&first.pushes), "{}", first.pushes);
+        assert_eq!(first.patience.stall_after, Duration::from_secs(5));
+        assert!(!first.notify && first.order == Order::Zipf);
+    }
+
+    #[test]
+    fn a_plan_that_cannot_be_used_gets_one_sentence() {
+        for (from, to, part) in [
+            ("seed = 7", "sead = 7", "sead"),
+            ("seconds = 2", "seconds = 0", "seconds"),
+            ("\"poisson\"", "\"fish\"", "no arrivals"),
+            ("\"zipf\"", "\"zap\"", "no order"),
+            ("steps_per_s = [200, 400]\n", "", "steps_per_s"),
+            ("rate_per_s = 1000\n", "", "rate_per_s"),
+            ("rate_per_s = 1000", "rate_per_s = 1e12", "pushes"),
+            ("connections = 8", "connections = 0", "connections"),
+            ("\"load\"", "\"warm-up\"", "load"),
+        ] {
+            let sentence = Scenario::parse(&PLAN.replace(from, to)).expect_err(from).to_string();
+            assert!(
+                sentence.contains(part) && sentence.ends_with('.') && !sentence.contains('\n'),
+                "{sentence}"
+            );
+        }
+    }
+}
