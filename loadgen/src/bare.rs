@@ -224,8 +224,8 @@ impl Pace {
         if behaviour.slow_every > 0 && number.is_multiple_of(behaviour.slow_every) {
             due_ns += behaviour.slow.as_nanos() as u64;
         }
-        if behaviour.rate_per_second > 0 {
-            self.free_ns = self.free_ns.max(now_ns) + 1_000_000_000 / behaviour.rate_per_second;
+        if let Some(gap_ns) = 1_000_000_000u64.checked_div(behaviour.rate_per_second) {
+            self.free_ns = self.free_ns.max(now_ns) + gap_ns;
             due_ns = due_ns.max(self.free_ns);
         }
         Some(due_ns)

@@ -196,14 +196,29 @@ impl Journal {
                     {
                         self.spares.push_back(Prepared { id, memory, file });
                     }
-                    None => {
+                    None if sight == PageSight::Zero => {
                         drop((memory, file));
                         self.supply.adopt(path);
+                    }
+                    None => {
+                        let octets = memory.octets().len();
+                        drop((memory, file));
+                        faults.push((id, self.put_aside(&path, octets)?));
                     }
                 },
             }
         }
         Ok(begun)
+    }
+
+    /// Something was written here and nothing of it can be read: it is kept under another name, never written over.
+    fn put_aside(&self, path: &Path, octets: usize) -> Result<Fault, JournalError> {
+        if path.exists() {
+            let aside = path.with_extension("damaged");
+            fs::rename(path, &aside)
+                .map_err(|source| JournalError::Io { path: path.to_path_buf(), source })?;
+        }
+        Ok(Fault { offset: 0, octets, sequence: 0, missing: 0, case: "whole segment" })
     }
 
     /// Segments are read in the order of their numbers: a spare below the last one in use can never be used

@@ -173,6 +173,19 @@ fn a_lost_header_page_is_rebuilt_from_the_frames() {
 }
 
 #[test]
+fn a_segment_of_which_nothing_can_be_read_is_told_and_kept() {
+    let factory = SegmentFactory::start().expect("a thread");
+    let (directory, places) = written(&factory);
+    let file = file_of(directory.path(), places[200].0);
+    overwrite(&file, 0, &vec![0xA5; SEGMENT_OCTETS_MIN as usize]);
+    let (_, report, _) = open(directory.path(), &factory);
+    assert!(report.damages.iter().any(|damage| damage.case == "whole segment"), "{:?}", report.damages);
+    assert!(report.lost_durable_records());
+    let aside = std::fs::read(file.with_extension("damaged")).expect("kept under another name");
+    assert!(aside.iter().all(|&octet| octet == 0xA5));
+}
+
+#[test]
 fn one_torn_sector_of_the_header_page_is_no_damage() {
     let factory = SegmentFactory::start().expect("a thread");
     let (directory, places) = written(&factory);
