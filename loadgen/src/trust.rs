@@ -170,7 +170,8 @@ mod tests {
     fn a_quiet_run_is_valid_and_each_disturbance_alone_makes_it_suspect() {
         let quiet = outcome();
         assert_eq!(Trust::of(&quiet, true).reasons, Vec::<String>::new());
-        let disturbances: [(fn(&mut Outcome), &str); 8] = [
+        type Disturb = fn(&mut Outcome);
+        let disturbances: [(Disturb, &str); 8] = [
             (|run| run.sent.own_lateness.record_n(900_000, 100), "generator itself was late by 900 µs"),
             (|run| run.conditions.hiccups.record_n(2_000_000, 100), "woke too late by 2.0"),
             (|run| run.conditions.hiccups.record(200_000_000), "paused for 200 ms"),
