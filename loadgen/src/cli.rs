@@ -1,6 +1,7 @@
 //! The command line of `hayauma-load`.
 
 mod arguments;
+mod instruments;
 
 use crate::bare::Bare;
 use crate::console::Console;
@@ -11,7 +12,6 @@ use crate::os;
 use crate::plan::{Load, Plan};
 use crate::report::Report;
 use crate::run::Run;
-use crate::scenario::Scenario;
 use crate::sink::{Misbehaviour, Sink};
 use crate::summary::Summary;
 use crate::text;
@@ -19,6 +19,7 @@ use arguments::{
     Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, RunArguments, SinkArguments,
 };
 use clap::Parser;
+use instruments::read_scenario;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -54,7 +55,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Drill(arguments) => arguments.run(),
         Command::Push(arguments) => arguments.run(),
         Command::Run(arguments) => arguments.run(),
-        Command::Report { directory } => draw(&directory),
+        Command::Search(arguments) => arguments.run(),
+        Command::Compare { directories, json } => instruments::compare(&directories, json),
+        Command::Report { directory } => instruments::draw(&directory),
         Command::Sink(arguments) => arguments.run(),
         Command::Bare(arguments) => arguments.run(),
     };
@@ -127,9 +130,7 @@ impl PushArguments {
 
 impl RunArguments {
     fn run(self) -> Result<ExitCode, String> {
-        let text = std::fs::read_to_string(&self.plan)
-            .map_err(|error| format!("{} cannot be read ({error}): name a plan.", self.plan.display()))?;
-        let scenario = Scenario::parse(&text).map_err(|error| format!("{}: {error}", self.plan.display()))?;
+        let scenario = read_scenario(&self.plan)?;
         carry_out("run", &scenario.plan, scenario.sink, self.report.as_deref(), self.json.as_deref())
     }
 }
@@ -168,12 +169,6 @@ fn carry_out(
         Console::step(&format!("the report is in {}", page.display()));
     }
     report(&summary, json)
-}
-
-fn draw(directory: &Path) -> Result<ExitCode, String> {
-    let page = Report::read(directory).and_then(|report| report.draw(directory));
-    println!("{}", page.map_err(|error| error.to_string())?.display());
-    Ok(ExitCode::SUCCESS)
 }
 
 impl SinkArguments {

@@ -8,6 +8,7 @@
 pub mod bare;
 pub mod cli;
 pub mod clock;
+pub mod compare;
 pub mod conditions;
 pub mod console;
 pub mod drill;
@@ -29,6 +30,7 @@ pub mod run;
 pub mod scenario;
 pub mod schedule;
 
+pub mod search;
 pub mod sender;
 pub mod sink;
 pub mod summary;

@@ -22,6 +22,7 @@
 use crate::mix::Mix;
 use crate::msns::{Msns, Order};
 use crate::plan::{Load, Plan};
+use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
 use hayauma::ids::{Class, Xpid};
 use serde::Deserialize;
@@ -35,6 +36,8 @@ pub struct Scenario {
     pub plan: Plan,
     /// Where to take notifications; without it none are asked for.
     pub sink: Option<SocketAddr>,
+    warm_up: Vec<Stretch>,
+    load: Vec<Stretch>,
 }
 
 /// Why a plan cannot be used: one sentence with the remedy.
@@ -101,6 +104,32 @@ impl Scenario {
         })?;
         file.scenario().map_err(ScenarioError)
     }
+
+    /// The mean rate of the load's phases, per second.
+    pub fn rate_per_s(&self) -> f64 {
+        let pushes: f64 = self.load.iter().map(Stretch::pushes).sum();
+        pushes / self.load.iter().map(Stretch::seconds).sum::<f64>()
+    }
+
+    /// The plan with every rate changed alike, so that the load's mean rate is `rate_per_s`; a run of its own.
+    pub fn at_rate(&self, rate_per_s: f64) -> Plan {
+        let factor = rate_per_s / self.rate_per_s();
+        let scaled = |stretches: &[Stretch]| -> Vec<Stretch> {
+            stretches.iter().map(|stretch| stretch.scaled(factor)).collect()
+        };
+        let mut plan = self.plan.clone();
+        plan.run = RunId::from_time();
+        arrive(&mut plan, &scaled(&self.warm_up), &scaled(&self.load));
+        plan
+    }
+}
+
+/// Gives the plan its pushes and their times.
+fn arrive(plan: &mut Plan, warm_up: &[Stretch], load: &[Stretch]) {
+    plan.warm_up = Schedule::of(warm_up, plan.seed).pushes().unwrap_or_default();
+    let schedule = Schedule::of(&[warm_up, load].concat(), plan.seed);
+    plan.pushes = schedule.pushes().unwrap_or_default();
+    plan.load = Load::Planned(schedule);
 }
 
 impl File {
@@ -131,12 +160,8 @@ impl File {
                 "the phases make {pushes:.0} pushes: choose rates and times for 1 to {most}."
             ));
         }
-        plan.warm_up = Schedule::of(&warm_up, seed).pushes().unwrap_or_default();
-        let all: Vec<Stretch> = warm_up.into_iter().chain(load).collect();
-        let schedule = Schedule::of(&all, seed);
-        plan.pushes = schedule.pushes().unwrap_or_default();
-        plan.load = Load::Planned(schedule);
         plan.seed = seed;
+        arrive(&mut plan, &warm_up, &load);
         plan.notify = self.sink.is_some();
         plan.token = self.token;
         plan.window = self.window;
@@ -174,7 +199,7 @@ impl File {
             plan.order = numbers.order.map_or(Ok(plan.order), |order| Order::named(&order))?;
         }
         plan.check().map_err(|fault| fault.to_string())?;
-        Ok(Scenario { plan, sink: self.sink })
+        Ok(Scenario { plan, sink: self.sink, warm_up, load })
     }
 }
 

@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 use hayauma::ids::{Class, Xpid};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Push clients, a notification sink and a ledger for the Hayauma SMS push gateway.
 #[derive(Parser, Debug)]
@@ -30,6 +31,17 @@ pub(super) enum Command {
     Push(Box<PushArguments>),
     /// Carry out a plan written in TOML against a running engine: phases, arrivals, mixes
     Run(RunArguments),
+    /// Find the highest rate at which a plan's answers stay below a limit
+    Search(SearchArguments),
+    /// Say whether runs differ by more than their noise: every report beside the first
+    Compare {
+        /// The reports' directories, two at least
+        #[arg(required = true, num_args = 2..)]
+        directories: Vec<PathBuf>,
+        /// Print JSON instead of lines
+        #[arg(long)]
+        json: bool,
+    },
     /// Draw the page of a report again
     Report {
         /// The report's directory
@@ -152,6 +164,21 @@ pub(super) struct PushArguments {
     pub(super) common: Common,
 }
 
+/// Scale a plan's rates, step by step, until its answers' 99 % value exceeds the limit; halve the gap; confirm by
+/// repeating.
+#[derive(Args, Debug)]
+pub(super) struct SearchArguments {
+    /// The plan
+    #[arg(value_name = "PLAN")]
+    pub(super) plan: PathBuf,
+    /// Longest 99 % answer time, such as 5ms
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) p99: Duration,
+    /// Print JSON instead of lines
+    #[arg(long)]
+    pub(super) json: bool,
+}
+
 /// Carry out a plan: its phases say when pushes are sent, its mix what they carry.
 #[derive(Args, Debug)]
 pub(super) struct RunArguments {
@@ -221,6 +248,19 @@ fn xpid(text: &str) -> Result<Xpid, String> {
 
 fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080."))
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    let refuse = || format!("\"{text}\" is not a time: write a number and us, ms or s, e.g. 5ms.");
+    let digits = text.find(|character: char| character.is_ascii_alphabetic()).ok_or_else(refuse)?;
+    let value: f64 = text[..digits].parse().map_err(|_| refuse())?;
+    let seconds = match &text[digits..] {
+        "us" => value / 1e6,
+        "ms" => value / 1e3,
+        "s" => value,
+        _ => return Err(refuse()),
+    };
+    if seconds > 0.0 && seconds <= 600.0 { Ok(Duration::from_secs_f64(seconds)) } else { Err(refuse()) }
 }
 
 fn class(text: &str) -> Result<Class, String> {

@@ -1,0 +1,125 @@
+//! The commands that read plans and reports: search, compare, report.
+
+use super::arguments::SearchArguments;
+use super::{FAILED, interrupted};
+use crate::compare::{Difference, compare as differences};
+use crate::console::Console;
+use crate::format::{grouped, three_digits};
+use crate::report::Report;
+use crate::run::Run;
+use crate::scenario::Scenario;
+use crate::search::{Found, Search, Trial};
+use crate::sink::Sink;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// Reads a plan's file.
+pub(super) fn read_scenario(path: &Path) -> Result<Scenario, String> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| format!("{} cannot be read ({error}): name a plan.", path.display()))?;
+    Scenario::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+impl SearchArguments {
+    pub(super) fn run(self) -> Result<ExitCode, String> {
+        let scenario = read_scenario(&self.plan)?;
+        let listen = |address| {
+            Sink::start(address, &scenario.plan.cpus).map_err(|error| {
+                format!("the sink cannot listen on {address} ({error}): name a free address.")
+            })
+        };
+        let sink = scenario.sink.map(listen).transpose()?;
+        let stop = interrupted()?;
+        let search = Search { first_per_s: scenario.rate_per_s(), ..Search::default() };
+        let found = search.find(|rate_per_s| {
+            if stop.load(Relaxed) {
+                return Err("stopped before the limit was found.".to_owned());
+            }
+            let trial = attempt(&scenario, sink.as_ref(), rate_per_s, self.p99)?;
+            let word = if trial.held { "held" } else { "not held" };
+            let p99 = three_digits(trial.p99_ms);
+            Console::step(&format!("{:>12} /s  99 % {p99:>8} ms  {word}", grouped(rate_per_s as u64)));
+            Ok(trial)
+        })?;
+        print_found(&found, self.json)?;
+        Ok(if found.held_per_s > 0.0 { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    }
+}
+
+/// One run at one rate: held if its answers are fast enough, all pushes are accepted and the books are clean.
+fn attempt(
+    scenario: &Scenario,
+    sink: Option<&Sink>,
+    rate_per_s: f64,
+    p99: Duration,
+) -> Result<Trial, String> {
+    let plan = scenario.at_rate(rate_per_s);
+    let outcome = Run::start(plan, sink).map_err(|error| error.to_string())?.wait();
+    let p99_ms = outcome.sent.answer_times.percentile_ns(99.0) as f64 / 1e6;
+    let fast = p99_ms <= p99.as_secs_f64() * 1e3;
+    let held = fast && outcome.is_clean() && outcome.tally.refused == 0 && outcome.tally.accepted > 0;
+    Ok(Trial { rate_per_s, p99_ms, held })
+}
+
+fn print_found(found: &Found, json: bool) -> Result<(), String> {
+    if json {
+        println!("{}", simd_json::to_string(found).map_err(|fault| fault.to_string())?);
+        return Ok(());
+    }
+    let above = found.not_held_per_s.map_or("no rate was too high".to_owned(), |rate| {
+        format!("{} was not held", grouped(rate.round() as u64))
+    });
+    println!(
+        "held {} per second · {above} · {} trials",
+        grouped(found.held_per_s as u64),
+        found.trials.len()
+    );
+    Ok(())
+}
+
+/// Compares every report with the first; the exit status says nothing about the outcome.
+pub(super) fn compare(directories: &[PathBuf], json: bool) -> Result<ExitCode, String> {
+    let read = |path: &PathBuf| Report::read(path).map_err(|error| error.to_string());
+    let reports = directories.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let Some((first, others)) = reports.split_first() else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    let mut all: Vec<Vec<Difference>> = Vec::new();
+    for (directory, other) in directories.iter().skip(1).zip(others) {
+        let found = differences(first, other);
+        if !json {
+            print_differences(&directories[0], directory, &found);
+        }
+        all.push(found);
+    }
+    if json {
+        println!("{}", simd_json::to_string(&all).map_err(|fault| fault.to_string())?);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_differences(first: &Path, other: &Path, differences: &[Difference]) {
+    println!("{} and {}", first.display(), other.display());
+    for difference in differences {
+        let change = (difference.other / difference.first - 1.0) * 100.0;
+        println!(
+            "  {:<26}{:>12}{:>12}  {change:>+7.1} %  noise ± {:<8} {}",
+            difference.figure,
+            three_digits(difference.first),
+            three_digits(difference.other),
+            three_digits(difference.noise),
+            if difference.differs { "differs" } else { "within the noise" }
+        );
+    }
+    let differ = differences.iter().any(|difference| difference.differs);
+    println!("  the difference exceeds run-to-run noise: {}", if differ { "yes" } else { "no" });
+}
+
+/// Draws the page of a report again.
+pub(super) fn draw(directory: &Path) -> Result<ExitCode, String> {
+    let page = Report::read(directory).and_then(|report| report.draw(directory));
+    println!("{}", page.map_err(|error| error.to_string())?.display());
+    Ok(ExitCode::SUCCESS)
+}
