@@ -68,9 +68,10 @@ fn print_found(found: &Found, json: bool) -> Result<(), String> {
         println!("{}", simd_json::to_string(found).map_err(|fault| fault.to_string())?);
         return Ok(());
     }
-    let above = found.not_held_per_s.map_or("no rate was too high".to_owned(), |rate| {
-        format!("{} was not held", grouped(rate.round() as u64))
-    });
+    let above = found.not_held_per_s.map_or_else(
+        || "no rate was too high".to_owned(),
+        |rate| format!("{} was not held", grouped(rate.round() as u64)),
+    );
     println!(
         "held {} per second · {above} · {} trials",
         grouped(found.held_per_s as u64),
