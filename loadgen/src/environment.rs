@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 /// What every report says about the run's surroundings.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
 pub struct Environment {
-    /// The program's arguments, without tokens.
+    /// The program's arguments, without its own name and without tokens.
     pub arguments: Vec<String>,
     /// The revision of the checkout that the run was started in, with `+` where it had changes; `None` outside one.
     pub revision: Option<String>,
@@ -26,7 +26,7 @@ impl Environment {
         let read = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
         let load = read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
         Self {
-            arguments: without_tokens(std::env::args()),
+            arguments: without_tokens(std::env::args().skip(1)),
             revision: revision(),
             host: read("/proc/sys/kernel/hostname").unwrap_or_default(),
             governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
