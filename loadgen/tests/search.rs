@@ -1,5 +1,7 @@
 //! The search through the executable, against a responder of known capacity.
 
+mod quiet;
+
 use loadgen::bare::{Bare, Behaviour};
 use std::net::SocketAddr;
 use std::process::{Command, Output};
@@ -21,6 +23,11 @@ fn plan(target: SocketAddr, rate_per_s: u64, seconds: f64) -> String {
 
 #[test]
 fn the_search_finds_the_capacity_of_a_throttled_responder_within_five_per_cent_three_times() {
+    if !quiet::is_asked_for(
+        "the_search_finds_the_capacity_of_a_throttled_responder_within_five_per_cent_three_times",
+    ) {
+        return;
+    }
     let bare = responder(Behaviour { rate_per_second: 4_000, ..Behaviour::default() });
     let directory = tempfile::tempdir().expect("a temporary directory");
     let path = directory.path().join("plan.toml");
