@@ -5,6 +5,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Why the data directory could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +49,9 @@ pub struct DataDirLock {
 
 /// The name of the lock file in a data directory.
 const LOCK_FILE: &str = "lock";
+/// How often a lock that somebody has is tried again, and after how long.
+const LOCK_TRIES_MAX: u32 = 10;
+const LOCK_TRY_INTERVAL: Duration = Duration::from_millis(10);
 /// More than a lock file ever holds.
 const LOCK_TEXT_OCTETS_MAX: u64 = 256;
 
@@ -65,13 +69,21 @@ impl DataDirLock {
             .truncate(false)
             .open(directory.join(LOCK_FILE))
             .map_err(io_error)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                let pid = read_text(&file).map_or(0, |holder| holder.pid);
-                return Err(LockError::HeldBy { directory: directory.to_path_buf(), pid });
+        let mut tries = LOCK_TRIES_MAX;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                // A command that asks for the holder has the lock for an instant.
+                Err(TryLockError::WouldBlock) if tries > 0 => {
+                    tries -= 1;
+                    std::thread::sleep(LOCK_TRY_INTERVAL);
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let pid = read_text(&file).map_or(0, |holder| holder.pid);
+                    return Err(LockError::HeldBy { directory: directory.to_path_buf(), pid });
+                }
+                Err(TryLockError::Error(source)) => return Err(io_error(source)),
             }
-            Err(TryLockError::Error(source)) => return Err(io_error(source)),
         }
         let mut lock = Self { file, directory: directory.to_path_buf() };
         lock.write_text(None).map_err(io_error)?;

@@ -202,3 +202,26 @@ fn syncing_names_the_files_that_hold_unsynced_events() {
     log.finish_sync(&sync);
     assert!(log.is_clean());
 }
+
+#[test]
+fn events_wait_in_memory_while_the_file_cannot_grow_and_are_written_when_it_can() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    // A directory in the file's place refuses to be written, as a full device does.
+    let path = data.path().join("shard-000/billing/events-20261122.bin");
+    std::fs::create_dir(&path).expect("made");
+    for push_id in 1..=10 {
+        log.append(&accepted(push_id, 7, noon()));
+    }
+    assert!(!log.is_clean(), "the journal must keep the records of these");
+    assert!(log.sync().is_err());
+    std::fs::remove_dir(&path).expect("removed");
+    for push_id in 11..=3000 {
+        log.append(&accepted(push_id, 7, noon()));
+    }
+    log.sync().expect("synced");
+    assert!(log.is_clean());
+    let report = day(data.path(), day_of("20261122")).expect("readable");
+    assert_eq!(row(&report, 7).billed.accepted, 3000);
+    assert!(reconcile(data.path()).expect("readable").is_clean());
+}

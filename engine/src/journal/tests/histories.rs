@@ -4,7 +4,8 @@ use super::disk::{Crash, Disk, Random};
 use super::model::{Model, SEGMENT_OCTETS};
 use crate::journal::limits::KEY_KEEP_MS;
 
-/// Histories in one run of the tests; `JOURNAL_HISTORIES` sets another number, `JOURNAL_SEED` a single one.
+/// Histories in one run of the tests. `JOURNAL_HISTORIES` sets another number, `JOURNAL_FIRST_SEED` where they begin,
+/// `JOURNAL_SEED` a single one.
 const HISTORIES: u64 = 1500;
 const STEPS: u64 = 300;
 
@@ -14,7 +15,8 @@ fn random_histories_lose_nothing_and_invent_nothing() {
     if let Some(seed) = number("JOURNAL_SEED") {
         return history(seed);
     }
-    for seed in 0..number("JOURNAL_HISTORIES").unwrap_or(HISTORIES) {
+    let first = number("JOURNAL_FIRST_SEED").unwrap_or(0);
+    for seed in first..first + number("JOURNAL_HISTORIES").unwrap_or(HISTORIES) {
         if std::panic::catch_unwind(|| history(seed)).is_err() {
             panic!("history {seed} failed: JOURNAL_SEED={seed} cargo test -p hayauma random_histories");
         }
