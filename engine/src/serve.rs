@@ -15,6 +15,7 @@ use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
 use crate::ops::admin::{self, AdminServer};
 use crate::ops::control::EngineControl;
 use crate::ops::demo;
+use crate::ops::parked;
 use crate::ops::store::Store;
 use crate::rt::Runtime;
 use crate::rt::control::EngineHandle;
@@ -72,7 +73,8 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
     let handle = runtime.handle();
     let control: Arc<dyn EngineControl> = handle.clone();
-    let admin = AdminServer::start(admin_listener, store, control, config.admin_open, axum::Router::new());
+    let admin =
+        AdminServer::start(admin_listener, store, control, config.admin_open, parked::router(handle.clone()));
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;

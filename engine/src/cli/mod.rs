@@ -9,6 +9,7 @@ mod client;
 mod contract;
 mod contract_import;
 mod doctor;
+mod notify;
 mod output;
 mod place;
 pub mod queue;
@@ -53,6 +54,8 @@ enum Command {
     Billing(billing::BillingCommand),
     /// Look at the queue of pushes
     Queue(queue::QueueCommand),
+    /// List and replay parked notifications
+    Notify(notify::NotifyCommand),
     /// Look into SMS TPDUs, make them, see how many segments a text takes
     #[command(subcommand)]
     Sms(sms::SmsCommand),
@@ -130,6 +133,7 @@ impl Command {
             Self::Contract(command) => command.run(output),
             Self::Billing(command) => command.run(),
             Self::Queue(command) => command.run(),
+            Self::Notify(command) => command.run(),
             Self::Sms(command) => return Ok(sms::run(command)),
             Self::Doctor(command) => command.run(output),
         }?;

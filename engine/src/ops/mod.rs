@@ -15,5 +15,6 @@ pub mod import;
 pub mod limits;
 pub mod metrics;
 pub mod msn_range;
+pub mod parked;
 pub mod store;
 pub mod store_thread;

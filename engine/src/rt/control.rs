@@ -3,11 +3,12 @@
 use crate::gateway::registration::{Registration, Registry};
 use crate::ids::{Msn, Xpid};
 use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures};
+use crate::ops::parked::ParkedControl;
 use crate::rt::limits::CONTROL_MESSAGES_MAX;
 use crate::rt::notifier::EndpointPlan;
 use crate::rt::ring::Waker;
 use crate::shard::figures::{NAMES, Rises};
-use crate::shard::shard_of;
+use crate::shard::{ParkedNotification, shard_of};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -35,6 +36,7 @@ pub(super) enum ShardMessage {
     Registrations { registry: Arc<Registry>, endpoints: Arc<Vec<EndpointPlan>>, done: Done },
     AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
+    Parked { xpid: Option<Xpid>, replay: bool, reply: Sender<Vec<ParkedNotification>> },
     Pause(bool),
     Drain,
 }
@@ -192,6 +194,18 @@ pub(super) fn endpoint_plans(registrations: &[Registration]) -> Vec<EndpointPlan
             EndpointPlan::of(registration, addresses)
         })
         .collect()
+}
+
+impl ParkedControl for EngineHandle {
+    fn parked(&self, xpid: Option<Xpid>, replay: bool) -> Result<Vec<ParkedNotification>, ControlError> {
+        let mut all = Vec::new();
+        for port in &self.ports {
+            let (reply, taken) = bounded(1);
+            port.send(ShardMessage::Parked { xpid, replay, reply })?;
+            all.extend(taken.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?);
+        }
+        Ok(all)
+    }
 }
 
 impl EngineControl for EngineHandle {

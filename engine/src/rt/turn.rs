@@ -5,6 +5,7 @@ use crate::calendar;
 use crate::clock;
 use crate::fatal::{Fatal, FatalReason};
 use crate::journal::Commit;
+use crate::ops::parked::PARKED_LISTED_MAX;
 use crate::push::code::Code;
 use crate::rt::control::{ShardMessage, ShardPort, ShardStatus};
 use crate::rt::front::{Front, FrontLimits};
@@ -355,6 +356,15 @@ impl ShardTurn {
                         self.shard.contracts_mut().remove(msn, xpid);
                     }
                     done.signal();
+                }
+                ShardMessage::Parked { xpid, replay, reply } => {
+                    let parked = if replay {
+                        self.shard.replay_parked(xpid, PARKED_LISTED_MAX, now.wall_ms)
+                    } else {
+                        self.shard.parked(xpid, PARKED_LISTED_MAX)
+                    };
+                    // A control plane that gave up waiting is no concern of the shard.
+                    let _ = reply.try_send(parked);
                 }
                 ShardMessage::Pause(paused) => self.shard.pause(paused || self.draining_since_ms.is_some()),
                 ShardMessage::Drain => self.begin_drain(now),

@@ -255,7 +255,7 @@ fn final_event(push: &Push, accepted: &ArchivedAccepted<'_>, shard: u16) -> Even
     }
 }
 
-fn xpid_of(accepted: &ArchivedAccepted<'_>) -> Xpid {
+pub(super) fn xpid_of(accepted: &ArchivedAccepted<'_>) -> Xpid {
     let xpid = Xpid::from_value(accepted.xpid.to_native());
     xpid.expect("an accepted push carries an XPID that was parsed")
 }

@@ -15,12 +15,14 @@ mod endings;
 pub mod figures;
 mod intake;
 mod open;
+mod parked;
 mod records;
 mod submission;
 
 pub use endings::NotificationResult;
 pub use intake::{Origin, Reply};
 pub use open::{OpenError, ShardConfig, ShardReport};
+pub use parked::ParkedNotification;
 
 use crate::billing::BillingLog;
 use crate::config::{Injection, InjectionKind};

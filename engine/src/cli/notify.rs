@@ -1,0 +1,58 @@
+//! `hayauma notify`: the notifications that no push client took for 24 hours (6101), listed and sent again. They are
+//! the running engine's: without one there is nobody who could send them.
+
+use clap::{Args, Subcommand};
+
+use super::place::Registry;
+use super::{CliError, Place, print};
+use crate::ids::Xpid;
+use crate::ops::parked::ParkedDocument;
+
+/// List and replay parked notifications
+#[derive(Args, Debug)]
+pub(super) struct NotifyCommand {
+    #[command(subcommand)]
+    what: What,
+    /// Only those of this XPID
+    #[arg(long, global = true, value_parser = parse_xpid)]
+    xpid: Option<Xpid>,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Print what is parked, oldest push of each shard first
+    List,
+    /// Send what is parked again; what fails once more is parked again
+    Replay,
+}
+
+impl NotifyCommand {
+    pub(super) fn run(self) -> Result<(), CliError> {
+        let Registry::Running(engine) = self.place.registry_to_read()? else {
+            return Err(CliError::new(
+                "no engine holds the data directory: start it with serve, then ask again".to_owned(),
+            ));
+        };
+        let query = self.xpid.map_or_else(String::new, |xpid| format!("?xpid={xpid}"));
+        let parked: Vec<ParkedDocument> = match self.what {
+            What::List => engine.get(&format!("/notifications{query}"))?,
+            What::Replay => engine.post(&format!("/notifications/replay{query}"), &())?,
+        };
+        let mut text = String::new();
+        for one in &parked {
+            text.push_str(&format!(
+                "{} {} {} {} {} {} ended {}\n",
+                one.msn, one.reqid, one.xpid, one.code, one.notifications, one.push, one.ended
+            ));
+        }
+        let verb = if matches!(self.what, What::List) { "parked" } else { "sent again" };
+        text.push_str(&format!("{} {verb}\n", parked.len()));
+        print(&text)
+    }
+}
+
+fn parse_xpid(text: &str) -> Result<Xpid, String> {
+    Xpid::parse(text.as_bytes()).ok_or_else(|| "an XPID is eleven digits".to_owned())
+}
