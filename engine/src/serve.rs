@@ -73,12 +73,13 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
     let handle = runtime.handle();
     let control: Arc<dyn EngineControl> = handle.clone();
+    // Before anybody can see that the engine is there: whoever does may tell it to stop.
+    stop_on_signal(&handle)?;
     let admin =
         AdminServer::start(admin_listener, store, control, config.admin_open, parked::router(handle.clone()));
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;
-    stop_on_signal(&handle)?;
     announce(&config, push_address, admin_address);
     runtime.join();
     admin.shut_down();
