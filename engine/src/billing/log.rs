@@ -130,10 +130,15 @@ impl BillingLog {
         self.known = BTreeMap::new();
     }
 
+    /// Whether events wait in memory for a full device, or are left to the next start: a sync would not cover them, and
+    /// the journal must keep their records.
+    pub fn owes(&self) -> bool {
+        !self.waiting.is_empty() || self.lost > 0
+    }
+
     /// Whether every event appended is on the device: journal segments may be retired only then.
     pub fn is_clean(&self) -> bool {
-        let waits = !self.waiting.is_empty() || self.lost > 0;
-        !waits && !self.syncing && !self.directory_is_new && self.days.iter().all(|day| !day.dirty)
+        !self.owes() && !self.syncing && !self.directory_is_new && self.days.iter().all(|day| !day.dirty)
     }
 
     /// Names the files that hold events not synced yet; `None` while a sync is under way or when there are

@@ -74,6 +74,9 @@ impl Shard {
         let Some(Cleaning { segment, stage: stage @ Stage::SyncWanted }) = &mut self.cleaning else {
             return None;
         };
+        if self.billing.owes() {
+            return None;
+        }
         match self.billing.begin_sync() {
             Some(sync) => {
                 *stage = Stage::Syncing;
