@@ -1,29 +1,36 @@
-//! The engine beside a responder that does nothing but answer, over the same requests, on the same CPUs, in turn.
+//! The engine beside a responder that does nothing but answer, over the same requests from the same generator, on the
+//! same CPUs, in turn.
 //!
 //! What is compared is CPU time per request of the server's whole process, which a busy host disturbs least. The
-//! responder's process answers at once and never notifies; beside it stands what the engine does for a push: parsing,
-//! admission, the durable journal, delivery over the simulated network, and in the whole life cycle the notification.
+//! responder parses nothing, keeps nothing and answers at once. Beside it stand, each on a fresh engine:
+//!
+//! - `accept`: a push becomes durable and is answered. Head and body are read, the registration and the contract
+//!   checked, the SMS-SUBMIT made, the record appended and synced (group commit). Nothing is delivered: the simulated
+//!   network keeps the attempts it has room for (8,192) unanswered for ten minutes, so no other attempt begins, and no
+//!   notification is asked for. Every push stays in memory, so the case has the first touch of that memory in it.
+//! - `accept-process`: the same under `--durability process`, where the answer does not wait for the device. The
+//!   difference is what syncing costs the engine's own CPU.
+//! - `lifecycle`: each push is accepted, delivered over the simulated network at its default latency, its status report
+//!   read, its end journaled and billed, and the push client notified, which acknowledges.
+//!
+//! The kernel's work for the file system outside the process (journal threads, block layer) is in no figure.
 
+mod responder;
+
+pub use responder::{RESPONDER_ARGUMENT, respond};
+
+use crate::cpus::Sides;
+use crate::results::{Beginning, Recording};
 use crate::spread::Rounds;
-use clap::Args;
-use loadgen::bare::Bare;
+use clap::{Args, ValueEnum};
 use loadgen::drill::Drill;
-use loadgen::environment::{Environment, revision};
-use loadgen::machine::Machine;
 use loadgen::mix::Mix;
-use loadgen::os;
 use loadgen::plan::Plan;
+use responder::Responder;
 use serde::Serialize;
-use std::ffi::OsString;
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-
-/// First argument that turns this executable into the bare responder.
-pub const RESPONDER_ARGUMENT: &str = "__responder";
+use std::time::Duration;
 
 /// What to measure.
 #[derive(Args, Clone, Debug)]
@@ -34,70 +41,54 @@ pub struct Limit {
     /// Pushes of an unpipelined round; a pipelined one has three times as many
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub pushes: u64,
-    /// What the engine's answer 0000 survives: power or process
-    #[arg(long, value_name = "WHAT", default_value = "power", value_parser = ["power", "process"])]
-    pub durability: String,
-    /// Print one JSON document instead of lines
-    #[arg(long)]
-    pub json: bool,
-    /// Append the figures to this file, one JSON line a run
-    #[arg(long, value_name = "FILE", default_value = "bench/results/limit.jsonl")]
-    pub results: PathBuf,
+    /// Only this case; may be repeated
+    #[arg(long, value_name = "CASE")]
+    pub only: Vec<Case>,
+    #[command(flatten)]
+    sides: Sides,
+    #[command(flatten)]
+    recording: Recording,
 }
 
-/// One way to load both.
-#[derive(Clone, Copy)]
-struct Case {
+/// What the engine does for each push.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Case {
+    /// Accepted durably (power) and answered; nothing is delivered
+    Accept,
+    /// The same, safe from the death of the process only
+    AcceptProcess,
+    /// Accepted durably (power), delivered and notified
+    Lifecycle,
+}
+
+/// How requests come.
+#[derive(Clone, Copy, Debug)]
+struct Load {
     name: &'static str,
-    load: &'static str,
     connections: usize,
     pipeline: usize,
-    notify: bool,
     pushes_factor: u64,
 }
 
-const CASES: [Case; 4] = [
-    Case {
-        name: "accept",
-        load: "unpipelined",
-        connections: 64,
-        pipeline: 1,
-        notify: false,
-        pushes_factor: 1,
-    },
-    Case {
-        name: "accept",
-        load: "pipelined",
-        connections: 16,
-        pipeline: 16,
-        notify: false,
-        pushes_factor: 3,
-    },
-    Case {
-        name: "lifecycle",
-        load: "unpipelined",
-        connections: 64,
-        pipeline: 1,
-        notify: true,
-        pushes_factor: 1,
-    },
-    Case {
-        name: "lifecycle",
-        load: "pipelined",
-        connections: 16,
-        pipeline: 16,
-        notify: true,
-        pushes_factor: 3,
-    },
+const LOADS: [Load; 2] = [
+    Load { name: "unpipelined", connections: 64, pipeline: 1, pushes_factor: 1 },
+    Load { name: "pipelined", connections: 16, pipeline: 16, pushes_factor: 3 },
 ];
 
-/// The figures of one case.
+/// Keeps an attempt on its way for longer than any run, and lets the engine end with it.
+const HELD: [&str; 6] =
+    ["--network-latency-ms", "600000", "--network-latency-jitter-ms", "0", "--drain-timeout-ms", "0"];
+
+/// The figures of one case under one load.
 #[derive(Clone, Debug, Serialize)]
 pub struct CaseFigures {
-    /// `accept` (no notification asked for) or `lifecycle`.
-    pub case: &'static str,
+    /// What the engine did.
+    pub case: Case,
     /// `unpipelined` or `pipelined`.
     pub load: &'static str,
+    /// What the engine's answers survived.
+    pub durability: &'static str,
     /// Connections.
     pub connections: usize,
     /// Requests in flight on each.
@@ -110,7 +101,7 @@ pub struct CaseFigures {
     pub bare_us: Rounds,
     /// The engine's over the responder's, round by round.
     pub ratio: Rounds,
-    /// Pushes per second end to end with the engine.
+    /// Pushes per second with the engine: answered, or in the whole life cycle notified.
     pub engine_per_s: Rounds,
     /// Requests per second with the responder.
     pub bare_per_s: Rounds,
@@ -118,25 +109,15 @@ pub struct CaseFigures {
     pub generator_us: Rounds,
 }
 
-/// A run of the bench.
+/// What a run of the bench found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// Which bench.
-    pub bench: &'static str,
-    /// When, in Unix milliseconds.
-    pub at_unix_ms: u64,
-    /// Of the checkout.
-    pub revision: Option<String>,
-    /// What the engine's answers survive.
-    pub durability: String,
+    /// Rounds of each case.
+    pub rounds: usize,
     /// The server's CPUs.
     pub server_cpus: Vec<usize>,
-    /// The generator's CPUs.
-    pub generator_cpus: Vec<usize>,
-    /// Where.
-    pub machine: Machine,
-    /// How.
-    pub environment: Environment,
+    /// The generator's CPUs; it sends from one thread.
+    pub client_cpus: Vec<usize>,
     /// What came out.
     pub cases: Vec<CaseFigures>,
 }
@@ -148,198 +129,154 @@ struct Round {
     generator_us: f64,
 }
 
+impl Case {
+    const ALL: [Self; 3] = [Self::Accept, Self::AcceptProcess, Self::Lifecycle];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Accept => "accept",
+            Self::AcceptProcess => "accept-process",
+            Self::Lifecycle => "lifecycle",
+        }
+    }
+
+    fn durability(self) -> &'static str {
+        if self == Self::AcceptProcess { "process" } else { "power" }
+    }
+}
+
 impl Limit {
     /// Measures, prints a line a case, and appends to the results.
+    ///
+    /// # Errors
+    /// One sentence: what did not start, or what was wrong with the engine's books.
     pub fn run(&self) -> Result<(), String> {
-        let all = os::available_cpus();
-        let half = (all.len() / 2).max(1);
-        let server_cpus = all[..half].to_vec();
-        let generator_cpus = if all.len() > 1 { all[half..].to_vec() } else { all };
+        let beginning = Beginning::of("limit");
+        let (server_cpus, client_cpus) = self.sides.cpus();
         let mut cases = Vec::new();
-        for case in CASES {
-            let figures = self.case(case, &server_cpus, &generator_cpus)?;
-            if !self.json {
-                println!("{}", line(&figures));
+        for load in LOADS {
+            let figures = self.load(load, &server_cpus, &client_cpus)?;
+            if !self.recording.json {
+                figures.iter().for_each(|figures| println!("{}", line(figures)));
             }
-            cases.push(figures);
+            cases.extend(figures);
         }
-        let environment = Environment::here();
-        let figures = Figures {
-            bench: "limit",
-            at_unix_ms: unix_ms(),
-            revision: revision(),
-            durability: self.durability.clone(),
-            server_cpus,
-            generator_cpus,
-            machine: Machine::here(Some(Path::new("."))),
-            environment,
-            cases,
-        };
-        let json = simd_json::to_string(&figures)
-            .map_err(|fault| format!("the figures cannot be written ({fault})."))?;
-        if self.json {
-            println!("{json}");
-        }
-        append(&self.results, &json).map_err(|error| {
-            format!("{} cannot be written ({error}): name another with --results.", self.results.display())
-        })
+        let figures = Figures { rounds: self.rounds, server_cpus, client_cpus, cases };
+        self.recording.keep(&beginning.into_record(figures))
     }
 
-    fn case(&self, case: Case, server: &[usize], generator: &[usize]) -> Result<CaseFigures, String> {
-        let pushes = self.pushes * case.pushes_factor;
-        let (mut engine, mut bare) = (Vec::new(), Vec::new());
+    /// All cases under one load. The servers take turns within each round, and the order moves on from round to round,
+    /// so that what one leaves behind (dirty pages, a warm clock) meets every other.
+    fn load(&self, load: Load, server: &[usize], client: &[usize]) -> Result<Vec<CaseFigures>, String> {
+        let cases: Vec<Case> =
+            Case::ALL.into_iter().filter(|case| self.only.is_empty() || self.only.contains(case)).collect();
+        let pushes = self.pushes * load.pushes_factor;
+        let mut engine: Vec<Vec<Round>> = cases.iter().map(|_| Vec::new()).collect();
+        let mut bare = Vec::new();
         for round in 0..self.rounds.max(1) {
-            // Neither is always the first: what the round before left behind meets both.
-            if round % 2 == 0 {
-                engine.push(self.engine(case, pushes, server, generator)?);
-                bare.push(responder(case, pushes, server, generator)?);
-            } else {
-                bare.push(responder(case, pushes, server, generator)?);
-                engine.push(self.engine(case, pushes, server, generator)?);
+            for turn in 0..=cases.len() {
+                let at = (turn + round) % (cases.len() + 1);
+                if let Some(&case) = cases.get(at) {
+                    eprintln!("limit: {} {}, round {} of {}", case.name(), load.name, round + 1, self.rounds);
+                    engine[at].push(engine_round(case, load, pushes, server, client)?);
+                } else {
+                    bare.push(bare_round(load, pushes, server, client)?);
+                }
             }
         }
-        let rounds =
-            |rounds: &[Round], figure: fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
-        let ratios = engine.iter().zip(&bare).map(|(engine, bare)| engine.cpu_us / bare.cpu_us).collect();
-        Ok(CaseFigures {
-            case: case.name,
-            load: case.load,
-            connections: case.connections,
-            pipeline: case.pipeline,
-            pushes,
-            engine_us: rounds(&engine, |round| round.cpu_us),
-            bare_us: rounds(&bare, |round| round.cpu_us),
-            ratio: Rounds::of(ratios),
-            engine_per_s: rounds(&engine, |round| round.per_s),
-            bare_per_s: rounds(&bare, |round| round.per_s),
-            generator_us: rounds(&bare, |round| round.generator_us),
-        })
+        let figures = cases.into_iter().zip(engine);
+        Ok(figures.map(|(case, engine)| figures_of(case, load, pushes, &engine, &bare)).collect())
     }
+}
 
-    fn engine(
-        &self,
-        case: Case,
-        pushes: u64,
-        server: &[usize],
-        generator: &[usize],
-    ) -> Result<Round, String> {
-        let drill = Drill {
-            pushes,
-            durability: self.durability.clone(),
-            engine_cpus: server.to_vec(),
-            generator_cpus: generator.to_vec(),
-            connections: case.connections,
-            pipeline: case.pipeline,
-            threads: Some(1),
-            mix: Mix::sample(),
-            notify: case.notify,
-            ..Drill::default()
-        };
-        let summary =
-            drill.carry_out(&Arc::new(AtomicBool::new(false))).map_err(|error| error.to_string())?;
-        if !summary.clean {
-            return Err(format!("the engine's books are not clean: {}", summary.faults.join(" ")));
-        }
-        let cpu_us = summary.engine.as_ref().map_or(0.0, |engine| engine.cpu_us_per_push);
-        Ok(Round { cpu_us, per_s: summary.accepted_per_s, generator_us: summary.generator.cpu_us_per_push })
+fn figures_of(case: Case, load: Load, pushes: u64, engine: &[Round], bare: &[Round]) -> CaseFigures {
+    let rounds =
+        |rounds: &[Round], figure: fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
+    let ratios = engine.iter().zip(bare).map(|(engine, bare)| engine.cpu_us / bare.cpu_us).collect();
+    CaseFigures {
+        case,
+        load: load.name,
+        durability: case.durability(),
+        connections: load.connections,
+        pipeline: load.pipeline,
+        pushes,
+        engine_us: rounds(engine, |round| round.cpu_us),
+        bare_us: rounds(bare, |round| round.cpu_us),
+        ratio: Rounds::of(ratios),
+        engine_per_s: rounds(engine, |round| round.per_s),
+        bare_per_s: rounds(bare, |round| round.per_s),
+        generator_us: rounds(bare, |round| round.generator_us),
     }
+}
+
+fn engine_round(
+    case: Case,
+    load: Load,
+    pushes: u64,
+    server: &[usize],
+    client: &[usize],
+) -> Result<Round, String> {
+    let lifecycle = case == Case::Lifecycle;
+    let held = if lifecycle { &[][..] } else { &HELD[..] };
+    let drill = Drill {
+        pushes,
+        durability: case.durability().to_owned(),
+        engine_cpus: server.to_vec(),
+        generator_cpus: client.to_vec(),
+        connections: load.connections,
+        pipeline: load.pipeline,
+        threads: Some(1),
+        mix: Mix::sample(),
+        notify: lifecycle,
+        engine_arguments: held.iter().map(|&argument| argument.to_owned()).collect(),
+        ..Drill::default()
+    };
+    let summary = drill.carry_out(&Arc::new(AtomicBool::new(false))).map_err(|error| error.to_string())?;
+    if !summary.clean {
+        return Err(format!("the engine's books are not clean: {}", summary.faults.join(" ")));
+    }
+    let cpu_us = summary.engine.as_ref().map_or(0.0, |engine| engine.cpu_us_per_push);
+    let per_s = if lifecycle { summary.notified_per_s } else { summary.answered_per_s };
+    Ok(Round { cpu_us, per_s, generator_us: summary.generator.cpu_us_per_push })
+}
+
+fn bare_round(load: Load, pushes: u64, server: &[usize], client: &[usize]) -> Result<Round, String> {
+    let responder =
+        Responder::start(server).map_err(|error| format!("the responder did not start ({error})."))?;
+    let mut plan = Plan::new(responder.address());
+    plan.pushes = pushes;
+    plan.mix = Mix::sample();
+    plan.notify = false;
+    (plan.connections, plan.pipeline) = (load.connections, load.pipeline);
+    plan.cpus = client.to_vec();
+    let before = responder.cpu_time();
+    let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
+    let used = responder.cpu_time().saturating_sub(before);
+    if outcome.tally.accepted != pushes {
+        return Err(format!("the responder answered {} of {pushes} requests.", outcome.tally.accepted));
+    }
+    let each_us = |time: Duration| time.as_secs_f64() * 1e6 / pushes as f64;
+    Ok(Round {
+        cpu_us: each_us(used),
+        per_s: pushes as f64 / outcome.answered_within.as_secs_f64(),
+        generator_us: each_us(outcome.generator_cpu),
+    })
 }
 
 /// The line that a script reads.
 fn line(figures: &CaseFigures) -> String {
     format!(
-        "{} {} engine_us {:.2} bare_us {:.2} ratio {:.2} spread {:.2} engine_per_s {:.0} bare_per_s {:.0}",
-        figures.case,
+        "{} {} engine_us {:.2} bare_us {:.2} ratio {:.2} spread {:.2} engine_per_s {:.0} bare_per_s {:.0} durability {}",
+        figures.case.name(),
         figures.load,
         figures.engine_us.median,
         figures.bare_us.median,
         figures.ratio.median,
         figures.ratio.spread,
         figures.engine_per_s.median,
-        figures.bare_per_s.median
+        figures.bare_per_s.median,
+        figures.durability
     )
-}
-
-fn responder(case: Case, pushes: u64, server: &[usize], generator: &[usize]) -> Result<Round, String> {
-    let responder =
-        Responder::start(server).map_err(|error| format!("the responder did not start ({error})."))?;
-    let mut plan = Plan::new(responder.address);
-    plan.pushes = pushes;
-    plan.mix = Mix::sample();
-    plan.notify = false;
-    (plan.connections, plan.pipeline) = (case.connections, case.pipeline);
-    plan.cpus = generator.to_vec();
-    let before = responder.cpu_us();
-    let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
-    let cpu_us = (responder.cpu_us() - before) / pushes as f64;
-    if outcome.tally.accepted != pushes {
-        return Err(format!("the responder answered {} of {pushes} requests.", outcome.tally.accepted));
-    }
-    Ok(Round {
-        cpu_us,
-        per_s: pushes as f64 / outcome.answered_within.as_secs_f64(),
-        generator_us: outcome.generator_cpu.as_secs_f64() * 1e6 / pushes as f64,
-    })
-}
-
-/// A responder in a process of its own; dropping it ends it.
-struct Responder {
-    child: Child,
-    address: SocketAddr,
-}
-
-impl Responder {
-    fn start(cpus: &[usize]) -> std::io::Result<Self> {
-        let mut child = Command::new("/proc/self/exe")
-            .arg(RESPONDER_ARGUMENT)
-            .arg(os::format_cpus(&cpus[..1]))
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut text = String::new();
-        if let Some(output) = child.stdout.take() {
-            BufReader::new(output).read_line(&mut text)?;
-        }
-        let address = text.trim().parse().map_err(std::io::Error::other)?;
-        Ok(Self { child, address })
-    }
-
-    fn cpu_us(&self) -> f64 {
-        os::fine_cpu_time_of(self.child.id()).unwrap_or_default().as_secs_f64() * 1e6
-    }
-}
-
-impl Drop for Responder {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// The responder's process: says where it listens and answers until its input ends.
-pub fn respond(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    os::end_with_parent();
-    let cpus = arguments.next().and_then(|list| os::parse_cpus(list.to_str()?).ok()).unwrap_or_default();
-    let Ok(bare) = Bare::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &cpus) else {
-        return ExitCode::FAILURE;
-    };
-    println!("{}", bare.address());
-    let mut rest = String::new();
-    let _ = std::io::stdin().read_line(&mut rest);
-    ExitCode::SUCCESS
-}
-
-fn unix_ms() -> u64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    since.unwrap_or_default().as_millis() as u64
-}
-
-fn append(path: &Path, json: &str) -> std::io::Result<()> {
-    if let Some(directory) = path.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path)?;
-    writeln!(file, "{json}")
 }
 
 #[cfg(test)]
@@ -348,23 +285,14 @@ mod tests {
 
     #[test]
     fn a_case_is_one_line_of_names_and_numbers() {
-        let one = |value: f64| Rounds::of(vec![value]);
-        let figures = CaseFigures {
-            case: "accept",
-            load: "unpipelined",
-            connections: 64,
-            pipeline: 1,
-            pushes: 10,
-            engine_us: one(12.1),
-            bare_us: one(6.4),
-            ratio: Rounds::of(vec![1.89, 1.85, 1.95]),
-            engine_per_s: one(50_000.0),
-            bare_per_s: one(100_000.0),
-            generator_us: one(3.0),
-        };
+        let round = |cpu_us, per_s| Round { cpu_us, per_s, generator_us: 3.0 };
+        let engine = [round(12.1, 50_000.0), round(11.1, 51_000.0), round(12.9, 49_000.0)];
+        let bare = [round(6.4, 100_000.0), round(6.0, 100_000.0), round(6.6, 100_000.0)];
+        let figures = figures_of(Case::Accept, LOADS[0], 10, &engine, &bare);
         assert_eq!(
             line(&figures),
-            "accept unpipelined engine_us 12.10 bare_us 6.40 ratio 1.89 spread 0.05 engine_per_s 50000 bare_per_s 100000"
+            "accept unpipelined engine_us 12.10 bare_us 6.40 ratio 1.89 spread 0.06 \
+             engine_per_s 50000 bare_per_s 100000 durability power"
         );
     }
 }

@@ -4,7 +4,7 @@
 //! the generator's process.
 
 mod bill;
-mod engine;
+pub mod engine;
 mod place;
 
 pub use engine::ENGINE_ARGUMENT;

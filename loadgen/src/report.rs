@@ -3,7 +3,7 @@
 //! `summary.json`, `latencies.hlog` (all stages, every interval), `STAGE.hgrm` (the percentile curve of a stage) and
 //! `report.html`, a page without scripts that needs no other file. The page is drawn from the other two alone.
 
-mod chart;
+pub mod chart;
 mod page;
 
 use crate::hdr;

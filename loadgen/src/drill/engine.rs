@@ -23,26 +23,26 @@ const LOOK: Duration = Duration::from_millis(5);
 const LOG_LINES: usize = 8;
 
 /// A running engine; dropping it kills it.
-pub(super) struct Engine {
+pub struct Engine {
     child: Child,
-    pub(super) listen: SocketAddr,
-    pub(super) started_within: Duration,
+    pub listen: SocketAddr,
+    pub started_within: Duration,
     log: PathBuf,
 }
 
 /// How the engine is started.
-pub(super) struct Start<'a> {
-    pub(super) data_dir: &'a Path,
-    pub(super) log: &'a Path,
-    pub(super) durability: &'a str,
-    pub(super) shards: usize,
-    pub(super) cpus: &'a [usize],
-    pub(super) more: &'a [String],
+pub struct Start<'a> {
+    pub data_dir: &'a Path,
+    pub log: &'a Path,
+    pub durability: &'a str,
+    pub shards: usize,
+    pub cpus: &'a [usize],
+    pub more: &'a [String],
 }
 
 impl Engine {
     /// Starts an engine on free ports and waits until it is healthy.
-    pub(super) fn start(start: &Start<'_>) -> Result<Self, DrillError> {
+    pub fn start(start: &Start<'_>) -> Result<Self, DrillError> {
         let begun = Instant::now();
         let (listen, admin) =
             free_addresses().map_err(|source| DrillError::System { doing: "find free ports", source })?;
@@ -68,22 +68,22 @@ impl Engine {
     }
 
     /// Its process.
-    pub(super) fn process(&self) -> u32 {
+    pub fn process(&self) -> u32 {
         self.child.id()
     }
 
     /// CPU time used so far.
-    pub(super) fn cpu_time(&self) -> Duration {
+    pub fn cpu_time(&self) -> Duration {
         os::fine_cpu_time_of(self.child.id()).unwrap_or_default()
     }
 
     /// Memory now and at its peak.
-    pub(super) fn memory(&self) -> Memory {
+    pub fn memory(&self) -> Memory {
         os::memory_of(self.child.id()).unwrap_or_default()
     }
 
     /// An error if the engine has ended by itself.
-    pub(super) fn check(&mut self) -> Result<(), DrillError> {
+    pub fn check(&mut self) -> Result<(), DrillError> {
         match self.child.try_wait() {
             Ok(Some(status)) => {
                 Err(DrillError::EngineEnded { status: status.to_string(), log: last_lines(&self.log) })
@@ -93,7 +93,7 @@ impl Engine {
     }
 
     /// Asks it to end by SIGTERM and waits; exit status 0 is the only good one.
-    pub(super) fn stop(mut self) -> Result<Duration, DrillError> {
+    pub fn stop(mut self) -> Result<Duration, DrillError> {
         self.check()?;
         let begun = Instant::now();
         // SAFETY: no memory is involved, and the process is our child and not yet waited for, so the id is its.
@@ -130,7 +130,7 @@ impl Drop for Engine {
 }
 
 /// Runs another command of the engine to its end and returns what it printed.
-pub(super) fn run_command<A: AsRef<OsStr>>(arguments: &[A]) -> Result<String, DrillError> {
+pub fn run_command<A: AsRef<OsStr>>(arguments: &[A]) -> Result<String, DrillError> {
     let output = command()
         .args(arguments)
         .stdin(Stdio::null())

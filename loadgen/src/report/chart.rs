@@ -15,7 +15,7 @@ const DASHES: [&str; 4] = ["", "6 3", "2 3", "8 3 2 3"];
 
 /// A scale of one axis.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Scale {
+pub enum Scale {
     /// From 0 on.
     Linear,
     /// Tenfold steps; values of 0 and less are left out.
@@ -25,20 +25,20 @@ pub(super) enum Scale {
 }
 
 /// One line.
-pub(super) struct Line {
-    pub(super) name: String,
-    pub(super) points: Vec<(f64, f64)>,
+pub struct Line {
+    pub name: String,
+    pub points: Vec<(f64, f64)>,
 }
 
 /// One chart.
-pub(super) struct Chart {
-    pub(super) title: &'static str,
-    pub(super) x_name: &'static str,
-    pub(super) x: Scale,
-    pub(super) y: Scale,
+pub struct Chart {
+    pub title: &'static str,
+    pub x_name: &'static str,
+    pub x: Scale,
+    pub y: Scale,
     /// Writes a value of the y axis with its unit.
-    pub(super) y_text: fn(f64) -> String,
-    pub(super) lines: Vec<Line>,
+    pub y_text: fn(f64) -> String,
+    pub lines: Vec<Line>,
 }
 
 struct Axis {
@@ -49,7 +49,7 @@ struct Axis {
 
 impl Chart {
     /// The SVG element; empty if no line has two points.
-    pub(super) fn render(&self) -> String {
+    pub fn render(&self) -> String {
         let lines: Vec<&Line> = self.lines.iter().filter(|line| line.points.len() > 1).collect();
         if lines.is_empty() {
             return String::new();
@@ -193,7 +193,7 @@ fn nines(share: f64) -> String {
 }
 
 /// A number without needless digits.
-pub(super) fn plain(value: f64) -> String {
+pub fn plain(value: f64) -> String {
     if value == 0.0 {
         return "0".to_owned();
     }
