@@ -25,8 +25,14 @@ impl Rounds {
             _ => (sorted[middle - 1] + sorted[middle]) / 2.0,
         };
         let width = sorted.last().zip(sorted.first()).map_or(0.0, |(last, first)| last - first);
-        Self { median, spread: if median > 0.0 { width / median } else { 0.0 }, all }
+        let spread = if median > 0.0 { width / median } else { 0.0 };
+        Self { median: short(median), spread: short(spread), all: all.into_iter().map(short).collect() }
     }
+}
+
+/// To four decimals: results are kept for years, their noise is not.
+fn short(value: f64) -> f64 {
+    (value * 1e4).round() / 1e4
 }
 
 #[cfg(test)]
