@@ -89,7 +89,8 @@ pub struct Settings {
     #[arg(long, value_name = "MS", help_heading = "Simulated network")]
     pub network_latency_jitter_ms: Option<u32>,
     /// How often an attempt fails, such as absent=0.05,memory-full=0.01 (also busy, failing, protocol-error,
-    /// ps-failing, hlr-failing)
+    /// ps-failing, hlr-failing), and how often the reports of what arrived go astray (report-late, report-lost,
+    /// report-twice, report-early)
     #[arg(long, value_name = "RATES", help_heading = "Simulated network")]
     pub network_outcomes: Option<OutcomeRates>,
     /// Seed of the network's chance [default: 1]

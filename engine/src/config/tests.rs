@@ -138,6 +138,7 @@ fn values_out_of_range_or_at_odds_are_refused() {
         ("network_latency_ms = 1\nnetwork_latency_jitter_ms = 2", "network-latency-jitter-ms"),
         ("network_outcomes = { absent = 0.7, busy = 0.7 }", "over 1"),
         ("network_outcomes = { absent = 2.0 }", "absent"),
+        ("network_outcomes = { report-late = 0.7, report-lost = 0.7 }", "over 1"),
         ("network_outcomes = { missing = 0.1 }", "missing"),
         ("inject = ['sync-failure=0']", "count"),
         ("inject = ['nonsense=1']", "nonsense"),

@@ -149,7 +149,8 @@ impl fmt::Display for CpuList {
 }
 
 /// How often a delivery attempt of the simulated network ends otherwise than delivered: each from 0 to 1;
-/// together, but for `hlr_failing`, which is drawn by itself, at most 1.
+/// together at most 1, but for `hlr_failing`, which is drawn by itself, and the four of the reports, which are drawn
+/// together of the attempts in which something arrived.
 #[derive(Clone, Copy, PartialEq, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default, rename_all = "kebab-case")]
 pub struct OutcomeRates {
@@ -168,13 +169,23 @@ pub struct OutcomeRates {
     pub ps_failing: f64,
     /// The HLR does not answer.
     pub hlr_failing: f64,
+    /// The reports of some segments come by themselves; the attempt may have timed out by then.
+    pub report_late: f64,
+    /// The reports of some segments never come.
+    pub report_lost: f64,
+    /// The reports come twice.
+    pub report_twice: f64,
+    /// The reports come before the attempt's outcome.
+    pub report_early: f64,
 }
 
-/// The one rate that is not part of the sum.
+/// The rate that is drawn by itself.
 const HLR_FAILING: &str = "hlr-failing";
+/// How the rates begin that are drawn together with each other and nothing else.
+const REPORT: &str = "report-";
 
 impl OutcomeRates {
-    fn named(&self) -> [(&'static str, f64); 7] {
+    fn named(&self) -> [(&'static str, f64); 11] {
         [
             ("absent", self.absent),
             ("memory-full", self.memory_full),
@@ -183,6 +194,10 @@ impl OutcomeRates {
             ("protocol-error", self.protocol_error),
             ("ps-failing", self.ps_failing),
             (HLR_FAILING, self.hlr_failing),
+            ("report-late", self.report_late),
+            ("report-lost", self.report_lost),
+            ("report-twice", self.report_twice),
+            ("report-early", self.report_early),
         ]
     }
 
@@ -195,23 +210,29 @@ impl OutcomeRates {
             "protocol-error" => Some(&mut self.protocol_error),
             "ps-failing" => Some(&mut self.ps_failing),
             HLR_FAILING => Some(&mut self.hlr_failing),
+            "report-late" => Some(&mut self.report_late),
+            "report-lost" => Some(&mut self.report_lost),
+            "report-twice" => Some(&mut self.report_twice),
+            "report-early" => Some(&mut self.report_early),
             _ => None,
         }
     }
 
     /// Whether each is a probability and all together are one.
     pub(super) fn check(&self) -> Result<(), String> {
-        let mut sum = 0.0;
+        let (mut sum, mut reports) = (0.0, 0.0);
         for (name, rate) in self.named() {
             if !(0.0..=1.0).contains(&rate) {
                 return Err(format!("the rate of {name} is {rate}, which is not from 0 to 1"));
             }
-            if name != HLR_FAILING {
+            if name.starts_with(REPORT) {
+                reports += rate;
+            } else if name != HLR_FAILING {
                 sum += rate;
             }
         }
-        if sum > 1.0 {
-            return Err(format!("the rates add up to {sum}, which is over 1"));
+        if let Some(over) = [sum, reports].into_iter().find(|&sum| sum > 1.0) {
+            return Err(format!("the rates add up to {over}, which is over 1"));
         }
         Ok(())
     }

@@ -11,6 +11,18 @@ pub const DELIVER_TPDU_OCTETS_MAX: usize = sms::TPDU_OCTETS_MAX;
 /// Room for one SMS-DELIVER-REPORT without user data: first octet, TP-FCS, TP-PI, TP-PID, TP-DCS.
 pub const DELIVER_REPORT_OCTETS_MAX: usize = 16;
 
+/// Room for one SMS-STATUS-REPORT without optional parameters.
+pub const STATUS_REPORT_OCTETS_MAX: usize = 2 + sms::ADDRESS_OCTETS_MAX + 2 * sms::TIME_OCTETS + 1;
+
+/// SMS-STATUS-REPORTs that wait in one simulated network for their time; beyond it they are lost.
+pub const STATUS_REPORTS_WAITING_MAX: usize = 65_536;
+
+/// How long the simulated network waits for a terminal's answer, in milliseconds.
+pub const ANSWER_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+
+/// The longest that a report which comes by itself is on its way, in milliseconds.
+pub const REPORT_DELAY_MS_DEFAULT: u64 = 60_000;
+
 /// Most attempts in flight in one simulated network.
 pub const IN_FLIGHT_MAX: usize = 65_536;
 

@@ -18,6 +18,7 @@ mod line_words;
 mod pending;
 pub mod port;
 mod random;
+mod reports;
 pub mod simulated;
 pub mod simulation_config;
 pub mod subscriber;

@@ -5,7 +5,9 @@
 //! 2. fill it through [`CoreNetwork::slot`]: what the push is, and an SMS-DELIVER for each segment to send;
 //! 3. [`CoreNetwork::submit`] it, or [`CoreNetwork::release`] it unused;
 //! 4. [`CoreNetwork::poll`] until it yields nothing: each attempt submitted comes back once, as an [`Outcome`];
-//! 5. [`CoreNetwork::alerts`] until it yields nothing: lines whose waiting pushes may be tried again.
+//! 5. [`CoreNetwork::status_reports`] until it yields nothing: SMS-STATUS-REPORTs that did not come with an outcome,
+//!    be it before it, after it, once more, or in another life of the engine;
+//! 6. [`CoreNetwork::alerts`] until it yields nothing: lines whose waiting pushes may be tried again.
 //!
 //! `next_due_ms` tells when polling is worth while again. Time is Unix milliseconds and comes from the caller.
 //!
@@ -17,6 +19,7 @@ use crate::network::gmsc::{HoldReason, Terms};
 use crate::network::limits::{DELIVER_REPORT_OCTETS_MAX, DELIVER_TPDU_OCTETS_MAX, SEGMENTS_MAX};
 use crate::push::code::Code;
 use crate::push::notify::Domain;
+use crate::sms::limits::TIME_OCTETS;
 
 /// A core network that delivers.
 pub trait CoreNetwork {
@@ -35,10 +38,13 @@ pub trait CoreNetwork {
     /// The next attempt that has come to its end by `now_ms`.
     fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>>;
 
+    /// The next SMS-STATUS-REPORT that comes by itself. Whose it is only its TPDU says: TP-MR, TP-RA and TP-SCTS.
+    fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>>;
+
     /// The next line that the HLR reports as reachable again, or as having memory free.
     fn alerts(&mut self, now_ms: u64) -> Option<Msn>;
 
-    /// The earliest time at which `poll` or `alerts` may yield something; `None` while nothing is under way.
+    /// The earliest time at which `poll`, `status_reports` or `alerts` may yield something; `None` while nothing is under way.
     fn next_due_ms(&self) -> Option<u64>;
 
     /// Attempts submitted and not yet polled.
@@ -63,6 +69,10 @@ pub struct AttemptSlot {
     pub class: Class,
     /// Attempts made before this one.
     pub attempts_before: u16,
+    /// TP-MR of the first segment's SMS-SUBMIT; each following segment has the next number.
+    pub message_reference: u8,
+    /// TP-SCTS that the SMS-SUBMITs were answered with.
+    pub scts: [u8; TIME_OCTETS],
     mask: u16,
     lengths: [u8; SEGMENTS_MAX],
     tpdus: [[u8; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
@@ -77,6 +87,8 @@ impl AttemptSlot {
             svcinst: Svcinst::EMERGENCY,
             class: Class::Standard,
             attempts_before: 0,
+            message_reference: 0,
+            scts: [0; TIME_OCTETS],
             mask: 0,
             lengths: [0; SEGMENTS_MAX],
             tpdus: [[0; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
@@ -235,8 +247,19 @@ pub struct Outcome<'a> {
     pub row: u8,
     /// The segments acknowledged in this attempt: bit 0 is the first.
     pub delivered_mask: u16,
+    /// The segments sent for which no answer came in time. They may have arrived; their reports may still come.
+    pub unanswered_mask: u16,
     /// The SMS-DELIVER-REPORT of each segment that was answered.
     pub reports: &'a Reports,
+}
+
+/// An SMS-STATUS-REPORT that came by itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StatusReport<'a> {
+    /// The SMS-STATUS-REPORT.
+    pub tpdu: &'a [u8],
+    /// The domain that delivered, which no TPDU says.
+    pub domain: Domain,
 }
 
 /// The SMS-DELIVER-REPORTs of one attempt.

@@ -3,9 +3,10 @@
 //! An attempt rests in its slot for the configured latency. When it is due, the GMSC asks the simulated HLR for
 //! the line's state at that moment, decides, and walks the segments through the domains of the route; the
 //! terminal reads each SMS-DELIVER and answers it with an SMS-DELIVER-REPORT. Lines that ended an attempt absent
-//! or full are remembered, and `alerts` names them when they are ready again.
+//! or full are remembered, and `alerts` names them when they are ready again. Reports may be made to come late, early,
+//! twice or never; an attempt that misses one times out.
 //!
-//! Never here: a socket, a clock, a thread, an allocation per attempt. The same seed, calls and times yield the
+//! Never here: a socket, a clock, a thread, an allocation per attempt but for those whose reports go astray. The same seed, calls and times yield the
 //! same outcomes.
 //!
 //! Invariants:
@@ -21,10 +22,11 @@ use crate::network::limits::CHANGED_LINES_MAX;
 use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
 use crate::network::pending::{Alerts, Delays};
 use crate::network::port::{
-    AttemptHandle, AttemptResult, AttemptSlot, CoreNetwork, Failure, Outcome, Reports,
+    AttemptHandle, AttemptResult, AttemptSlot, CoreNetwork, Failure, Outcome, Reports, StatusReport,
 };
 use crate::network::random::Random;
-use crate::network::simulation_config::{ConfigurationError, SimulationConfig, Strike};
+use crate::network::reports::{DeferredOutcomes, PendingReport, PendingReports};
+use crate::network::simulation_config::{ConfigurationError, ReportFate, SimulationConfig, Strike};
 use crate::network::subscriber::{HlrAnswer, LineState};
 use crate::network::terminal::{self, Answer};
 use crate::push::code::Code;
@@ -40,6 +42,8 @@ pub struct SimulatedNetwork {
     free: Vec<u32>,
     delays: Delays,
     alerts: Alerts,
+    status_reports: PendingReports,
+    deferred: DeferredOutcomes<Attempted>,
     random: Random,
     /// The reports of the attempt polled last.
     reports: Reports,
@@ -65,6 +69,8 @@ impl SimulatedNetwork {
             free: (0..in_flight_max as u32).rev().collect(),
             delays: Delays::new(in_flight_max, configuration.latency_jitter_ms > 0),
             alerts: Alerts::new(configuration.alerts_waiting_max),
+            status_reports: PendingReports::new(),
+            deferred: DeferredOutcomes::new(),
             random: Random::new(configuration.seed),
             reports: Reports::new(),
             decisions_by_row: [0; ROWS as usize + 1],
@@ -187,6 +193,49 @@ impl SimulatedNetwork {
         None
     }
 
+    /// Lets the reports of an attempt go astray; when its outcome is due, should it have to wait.
+    fn lead_reports_astray(&mut self, index: u32, attempted: &mut Attempted, now_ms: u64) -> Option<u64> {
+        let fate = self.configuration.rates.draw_reports(&mut self.random, attempted.delivered_mask);
+        let timeout_ms = self.configuration.scaled(self.configuration.answer_timeout_ms);
+        match fate {
+            ReportFate::Prompt => None,
+            ReportFate::Late(mask) | ReportFate::Lost(mask) => {
+                attempted.delivered_mask &= !mask;
+                attempted.unanswered_mask = mask;
+                attempted.result = AttemptResult::Failed(Failure::SystemFailure);
+                if matches!(fate, ReportFate::Late(_)) {
+                    let delay_ms = self.configuration.scaled(self.configuration.report_delay_ms);
+                    let delay_ms = self.random.below(delay_ms + 1);
+                    self.send_reports(index, mask, attempted.domain, now_ms + delay_ms);
+                }
+                Some(now_ms + timeout_ms)
+            }
+            ReportFate::Twice => {
+                let delay_ms = self.configuration.scaled(self.configuration.report_delay_ms);
+                let delay_ms = self.random.below(delay_ms + 1);
+                self.send_reports(index, attempted.delivered_mask, attempted.domain, now_ms + delay_ms);
+                None
+            }
+            ReportFate::Early => {
+                self.send_reports(index, attempted.delivered_mask, attempted.domain, now_ms);
+                Some(now_ms + self.random.below(timeout_ms + 1))
+            }
+        }
+    }
+
+    fn send_reports(&mut self, index: u32, mask: u16, domain: Option<Domain>, due_ms: u64) {
+        let slot = &self.slots[index as usize];
+        for segment in (0..u16::BITS).filter(|segment| mask >> segment & 1 == 1) {
+            let report = PendingReport {
+                msn: slot.msn.value(),
+                reference: slot.message_reference.wrapping_add(segment as u8),
+                scts: slot.scts,
+                is_cs: domain == Some(Domain::Cs),
+            };
+            self.status_reports.push(due_ms, report);
+        }
+    }
+
     /// What fails for absence or memory waits for the HLR's alert, as does what roams out.
     fn remember_alert(&mut self, msn: Msn, attempted: &Attempted, now_ms: u64) {
         let waits = match attempted.result {
@@ -230,9 +279,22 @@ impl CoreNetwork for SimulatedNetwork {
     }
 
     fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>> {
-        let index = self.delays.pop(now_ms)?;
-        self.reports.clear();
-        let attempted = self.carry_out(index, now_ms);
+        let (index, attempted) = loop {
+            if let Some((index, attempted, reports)) = self.deferred.pop(now_ms) {
+                self.reports = *reports;
+                break (index, attempted);
+            }
+            let index = self.delays.pop(now_ms)?;
+            self.reports.clear();
+            let mut attempted = self.carry_out(index, now_ms);
+            match self.lead_reports_astray(index, &mut attempted, now_ms) {
+                None => break (index, attempted),
+                Some(due_ms) => {
+                    let reports = std::mem::take(&mut self.reports);
+                    self.deferred.push(due_ms, index, attempted, reports);
+                }
+            }
+        };
         // The outcome borrows the network, so nobody can reserve the slot while the outcome is read.
         self.free.push(index);
         let slot = &self.slots[index as usize];
@@ -243,8 +305,13 @@ impl CoreNetwork for SimulatedNetwork {
             domain: attempted.domain,
             row: attempted.row,
             delivered_mask: attempted.delivered_mask,
+            unanswered_mask: attempted.unanswered_mask,
             reports: &self.reports,
         })
+    }
+
+    fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>> {
+        self.status_reports.pop(now_ms)
     }
 
     fn alerts(&mut self, now_ms: u64) -> Option<Msn> {
@@ -252,14 +319,19 @@ impl CoreNetwork for SimulatedNetwork {
     }
 
     fn next_due_ms(&self) -> Option<u64> {
-        match (self.delays.next_due_ms(), self.alerts.next_due_ms()) {
-            (Some(attempt_ms), Some(alert_ms)) => Some(attempt_ms.min(alert_ms)),
-            (attempt_ms, alert_ms) => attempt_ms.or(alert_ms),
-        }
+        [
+            self.delays.next_due_ms(),
+            self.alerts.next_due_ms(),
+            self.deferred.next_due_ms(),
+            self.status_reports.next_due_ms(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     fn in_flight(&self) -> usize {
-        self.delays.len()
+        self.delays.len() + self.deferred.len()
     }
 }
 
@@ -275,13 +347,14 @@ struct Attempted {
     domain: Option<Domain>,
     row: u8,
     delivered_mask: u16,
+    unanswered_mask: u16,
     /// The failure was drawn for this attempt only and is not the line's state.
     is_passing: bool,
 }
 
 impl Attempted {
     fn without_delivery(result: AttemptResult, row: u8) -> Self {
-        Self { result, domain: None, row, delivered_mask: 0, is_passing: false }
+        Self { result, domain: None, row, delivered_mask: 0, unanswered_mask: 0, is_passing: false }
     }
 }
 

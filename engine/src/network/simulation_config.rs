@@ -1,7 +1,8 @@
 //! What the simulated network is told: how long it takes and how often it fails.
 
 use crate::network::limits::{
-    ALERTS_WAITING_DEFAULT, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX, SIMULATED_DELAY_MS_MAX,
+    ALERTS_WAITING_DEFAULT, ANSWER_TIMEOUT_MS_DEFAULT, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX,
+    REPORT_DELAY_MS_DEFAULT, SIMULATED_DELAY_MS_MAX,
 };
 use crate::network::line_states::Terminal;
 use crate::network::random::Random;
@@ -18,6 +19,10 @@ pub struct SimulationConfig {
     pub rates: OutcomeRates,
     /// How long after a drawn absence or full memory the alert comes, in milliseconds; 0 = never.
     pub returns_after_ms: u64,
+    /// How long an answer is waited for that does not come, in milliseconds: the attempt has timed out then.
+    pub answer_timeout_ms: u64,
+    /// The longest that a report which comes by itself is on its way, in milliseconds.
+    pub report_delay_ms: u64,
     /// Seed of all that is drawn.
     pub seed: u64,
     /// Attempts in flight at once, 1 to 65,536.
@@ -38,6 +43,8 @@ impl Default for SimulationConfig {
             latency_jitter_ms: 0,
             rates: OutcomeRates::default(),
             returns_after_ms: 0,
+            answer_timeout_ms: ANSWER_TIMEOUT_MS_DEFAULT,
+            report_delay_ms: REPORT_DELAY_MS_DEFAULT,
             seed: 1,
             in_flight_max: IN_FLIGHT_DEFAULT,
             alerts_waiting_max: ALERTS_WAITING_DEFAULT,
@@ -56,13 +63,21 @@ impl SimulationConfig {
         if !(1..=IN_FLIGHT_MAX).contains(&self.in_flight_max) {
             return Err(ConfigurationError::InFlight(self.in_flight_max));
         }
-        if self.rates.sum() > PARTS || u64::from(self.rates.hlr_failure) > PARTS {
-            return Err(ConfigurationError::Rates(self.rates.sum().max(self.rates.hlr_failure.into())));
+        let rates = &self.rates;
+        let most = rates.sum().max(rates.reports_sum()).max(rates.hlr_failure.into());
+        if most > PARTS {
+            return Err(ConfigurationError::Rates(most));
         }
         if self.time_scale == 0 {
             return Err(ConfigurationError::TimeScale);
         }
-        let times = [self.latency_ms, self.latency_jitter_ms, self.returns_after_ms];
+        let times = [
+            self.latency_ms,
+            self.latency_jitter_ms,
+            self.returns_after_ms,
+            self.answer_timeout_ms,
+            self.report_delay_ms,
+        ];
         if let Some(&long) = times.iter().find(|&&time| time > SIMULATED_DELAY_MS_MAX) {
             return Err(ConfigurationError::TooLong(long));
         }
@@ -94,6 +109,30 @@ pub struct OutcomeRates {
     pub ps_failure: u32,
     /// The HLR does not answer. Drawn by itself, of all attempts.
     pub hlr_failure: u32,
+    /// The reports of some segments come by themselves, before the attempt has timed out for want of them or after.
+    /// This and the three that follow are drawn by themselves, of all attempts in which something arrived.
+    pub report_late: u32,
+    /// The reports of some segments never come.
+    pub report_lost: u32,
+    /// The reports come once more.
+    pub report_twice: u32,
+    /// The reports come before the attempt's outcome.
+    pub report_early: u32,
+}
+
+/// What becomes of the reports of an attempt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum ReportFate {
+    /// They come with its outcome.
+    Prompt,
+    /// Those of these segments come by themselves.
+    Late(u16),
+    /// Those of these segments never come.
+    Lost(u16),
+    /// They come with its outcome and once more.
+    Twice,
+    /// They come before its outcome.
+    Early,
 }
 
 /// A drawn failure and the segments it strikes.
@@ -124,6 +163,31 @@ impl OutcomeRates {
     /// Whether the HLR fails to answer this attempt.
     pub(crate) fn draw_hlr_failure(&self, random: &mut Random) -> bool {
         self.hlr_failure > 0 && random.below(PARTS) < u64::from(self.hlr_failure)
+    }
+
+    fn reports_sum(&self) -> u64 {
+        [self.report_late, self.report_lost, self.report_twice, self.report_early].map(u64::from).iter().sum()
+    }
+
+    /// Draws what becomes of the reports of the segments that arrived.
+    pub(crate) fn draw_reports(&self, random: &mut Random, arrived: u16) -> ReportFate {
+        if self.reports_sum() == 0 || arrived == 0 {
+            return ReportFate::Prompt;
+        }
+        let mut drawn = random.below(PARTS);
+        for (rate, fate) in [
+            (self.report_late, ReportFate::Late as fn(u16) -> ReportFate),
+            (self.report_lost, ReportFate::Lost),
+            (self.report_twice, |_| ReportFate::Twice),
+            (self.report_early, |_| ReportFate::Early),
+        ] {
+            if drawn < u64::from(rate) {
+                let some = arrived & random.next() as u16;
+                return fate(if some == 0 { arrived } else { some });
+            }
+            drawn -= u64::from(rate);
+        }
+        ReportFate::Prompt
     }
 
     /// Draws one attempt's fate: mostly none; else a failure from one of its `segments` on.

@@ -2,14 +2,15 @@
 
 use super::Shard;
 use super::records;
-use crate::ids::Xpid;
+use crate::ids::{Msn, Xpid};
 use crate::journal::Position;
-use crate::network::port::AttemptResult;
 use crate::push::notify::Domain;
 use crate::sms::limits::TPDU_OCTETS_MAX;
-use crate::sms::relay::{self, OriginatingAddress};
+use crate::sms::relay::{self, OriginatingAddress, StatusReportView};
+use crate::smsc::core::Settlement;
 use crate::smsc::pushes::PushIndex;
 use crate::smsc::retry;
+use crate::smsc::state::State;
 
 impl Shard {
     /// Hands pushes whose turn it is to the core network, as many as it has room for.
@@ -32,6 +33,8 @@ impl Shard {
             slot.msn = push.msn;
             slot.class = push.class;
             slot.attempts_before = u16::from(push.attempts);
+            slot.message_reference = accepted.message_reference;
+            slot.scts = scts;
             slot.svcinst = registered.map_or_else(
                 || records::svcinst(accepted.svcinst),
                 |registered| registered.registration.svcinst,
@@ -59,23 +62,20 @@ impl Shard {
             let Some(outcome) = self.network.poll(now_ms) else { break };
             busy = true;
             let index = outcome.token as PushIndex;
-            let domain = match outcome.domain {
-                None => 0,
-                Some(Domain::Cs) => 1,
-                Some(Domain::Ps) => 2,
-            };
-            let result = outcome.result;
+            let (result, unanswered_mask) = (outcome.result, outcome.unanswered_mask);
+            let domain = outcome.domain.map_or(0, domain_number);
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             // What the terminal acknowledged goes back to the gateway as a status report for each segment, and
             // what the gateway reads there is what counts.
             let delivered_mask = report_delivered(accepted, outcome.delivered_mask, now_ms);
-            self.core.handle_outcome(index, result, delivered_mask, domain, now_ms, random);
-            if result == AttemptResult::Delivered {
-                self.counted.segments_delivered += u64::from(delivered_mask.count_ones());
-            }
+            let news = delivered_mask & !push.delivered_mask;
+            self.counted.segments_delivered += u64::from(news.count_ones());
+            let settlement = Settlement { result, delivered_mask, unanswered_mask, domain };
+            self.core.handle_outcome(index, settlement, now_ms, random);
             self.carry_out_effects(now_ms);
         }
+        busy |= self.take_status_reports(now_ms, budget);
         // A hundred thousand lines may come back in one second: each turn takes its share of them.
         for _ in 0..budget {
             let Some(msn) = self.network.alerts(now_ms) else { break };
@@ -84,6 +84,65 @@ impl Shard {
             busy = true;
         }
         busy
+    }
+
+    /// Takes the SMS-STATUS-REPORTs that came by themselves: late, early, or once more.
+    fn take_status_reports(&mut self, now_ms: u64, budget: usize) -> bool {
+        let mut busy = false;
+        for _ in 0..budget {
+            let Some(report) = self.network.status_reports(now_ms) else { break };
+            busy = true;
+            self.counted.status_reports += 1;
+            let domain = domain_number(report.domain);
+            let view = relay::read_status_report(report.tpdu).ok();
+            let whose = view.and_then(|view| self.match_report(&view).map(|whose| (view, whose)));
+            let Some((view, (index, segment))) = whose else {
+                self.counted.status_reports_unmatched += 1;
+                continue;
+            };
+            if view.status != retry::TP_STATUS_DELIVERED {
+                // What did not arrive is the outcome's and the schedule's business.
+                continue;
+            }
+            let push = self.core.push(index);
+            let news = 1u16 << segment & !push.delivered_mask;
+            self.counted.segments_delivered += u64::from(news.count_ones());
+            self.core.handle_late_report(index, push.push_id, 1 << segment, domain, now_ms);
+            self.carry_out_effects(now_ms);
+        }
+        busy
+    }
+
+    /// The waiting push and the segment whose SMS-SUBMIT had this recipient, reference and time stamp. A reference
+    /// comes round again after 256 segments: if several pushes of the second match, the one that was attempted it is,
+    /// and if that does not tell them apart, none. O(pushes that wait for the msn).
+    fn match_report(&self, view: &StatusReportView) -> Option<(PushIndex, u8)> {
+        let msn = Msn::parse(view.recipient_digits().as_bytes())?;
+        let matching = |index: &PushIndex| {
+            let push = self.core.push(*index);
+            let accepted = self.journal.accepted(Position::from_bits(push.position));
+            let segment = view.message_reference.wrapping_sub(accepted.message_reference);
+            let same_time = records::scts(accepted.accepted_ms.to_native()) == view.scts;
+            (same_time && segment < push.segments).then_some((*index, segment))
+        };
+        let mut any = self.core.waiting(msn).filter_map(|index| matching(&index));
+        let first = any.next()?;
+        if any.next().is_none() {
+            return Some(first);
+        }
+        let attempted = |index: &PushIndex| {
+            let push = self.core.push(*index);
+            push.attempts > 0 || push.state == State::InFlight
+        };
+        let mut tried = self.core.waiting(msn).filter(attempted).filter_map(|index| matching(&index));
+        tried.next().filter(|_| tried.next().is_none())
+    }
+}
+
+fn domain_number(domain: Domain) -> u8 {
+    match domain {
+        Domain::Cs => 1,
+        Domain::Ps => 2,
     }
 }
 

@@ -128,14 +128,38 @@ pub fn status_report(
     out: &mut [u8],
 ) -> Result<usize, TpduError> {
     let submit = SubmitView::read(submit)?;
-    let length = 2 + submit.destination.len() + 2 * TIME_OCTETS + 1;
+    write_status_report(submit.message_reference, submit.destination, scts, discharge, status, out)
+}
+
+/// Writes the SMS-STATUS-REPORT for an SMS-SUBMIT of which only TP-MR and recipient are known, and returns its
+/// octets.
+pub fn status_report_for(
+    message_reference: u8,
+    recipient: &Address,
+    scts: &[u8; TIME_OCTETS],
+    discharge: &[u8; TIME_OCTETS],
+    status: u8,
+    out: &mut [u8],
+) -> Result<usize, TpduError> {
+    write_status_report(message_reference, recipient.as_octets(), scts, discharge, status, out)
+}
+
+fn write_status_report(
+    message_reference: u8,
+    recipient: &[u8],
+    scts: &[u8; TIME_OCTETS],
+    discharge: &[u8; TIME_OCTETS],
+    status: u8,
+    out: &mut [u8],
+) -> Result<usize, TpduError> {
+    let length = 2 + recipient.len() + 2 * TIME_OCTETS + 1;
     let available = out.len();
     let Some(out) = out.get_mut(..length) else {
         return Err(TpduError::no_room(length, available));
     };
     let first = first_octet::STATUS_REPORT_TYPE | first_octet::NO_MORE_MESSAGES;
-    let rest = put(out, &[first, submit.message_reference]);
-    let rest = put(rest, submit.destination);
+    let rest = put(out, &[first, message_reference]);
+    let rest = put(rest, recipient);
     let rest = put(rest, scts);
     let rest = put(rest, discharge);
     rest[0] = status;
@@ -302,6 +326,11 @@ mod tests {
         assert_eq!((view.message_reference, view.status), (0x42, 0x46));
         assert_eq!(view.recipient_digits().as_str(), "09012345678");
         assert_eq!((view.scts, view.discharge), (scts, discharge));
+        let recipient = Address::parse("09012345678").expect("legal");
+        let mut same = [0; 64];
+        let written =
+            status_report_for(0x42, &recipient, &scts, &discharge, 0x46, &mut same).expect("writes");
+        assert_eq!(same[..written], out[..length], "without the SUBMIT at hand");
     }
 
     #[test]

@@ -129,6 +129,20 @@ pub struct NewPush {
     pub alert: Option<AlertIdentity>,
 }
 
+/// How an attempt went, as far as the message center acts on it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Settlement {
+    /// How it ended.
+    pub result: AttemptResult,
+    /// The segments that arrived in it: bit 0 is the first.
+    pub delivered_mask: u16,
+    /// The segments that were sent and that nobody answered for in time: they may have arrived, and their reports may
+    /// still come.
+    pub unanswered_mask: u16,
+    /// 0 nothing was sent, 1 CS, 2 PS.
+    pub domain: u8,
+}
+
 /// Counters since start; the owner publishes them.
 #[derive(Clone, Copy, Default, Debug)]
 pub struct CoreFigures {
@@ -234,6 +248,13 @@ impl Core {
     /// The live push with this key and number, for cleaning and display.
     pub fn find_live(&self, key: u64, push_id: u64) -> Option<PushIndex> {
         self.keys.find(key).filter(|entry| entry.push_id == push_id && entry.index != NONE).map(|e| e.index)
+    }
+
+    /// The pushes of `msn` that have not ended, in the order of its queue.
+    pub fn waiting(&self, msn: Msn) -> impl Iterator<Item = PushIndex> + '_ {
+        std::iter::successors(self.queues.head(msn), |&index| {
+            Some(self.pushes[index].next_in_msn).filter(|&next| next != NONE)
+        })
     }
 
     /// The number of the live push with this key.
@@ -354,34 +375,27 @@ impl Core {
             accepted(&self.pushes[index]);
             let push = &mut self.pushes[index];
             if push.state == State::Received {
-                push.state = push.state.moved_to(State::Queued);
+                push.state = push.state.moved_to(State::Accepted);
                 self.make_ready(index);
             }
         }
     }
 
-    /// The core network settled an attempt.
-    ///
-    /// `delivered_mask`: the segments that arrived in it; `domain`: 0 nothing was sent, 1 CS, 2 PS; `random` is
-    /// uniform and jitters the next retry.
-    pub fn handle_outcome(
-        &mut self,
-        index: PushIndex,
-        result: AttemptResult,
-        delivered_mask: u16,
-        domain: u8,
-        now_ms: u64,
-        random: u64,
-    ) {
+    /// The core network settled an attempt. `random` is uniform and jitters the next retry.
+    pub fn handle_outcome(&mut self, index: PushIndex, settlement: Settlement, now_ms: u64, random: u64) {
+        let Settlement { result, delivered_mask, unanswered_mask, domain } = settlement;
         self.time.see(now_ms);
         let push = &mut self.pushes[index];
         assert_eq!(push.state, State::InFlight, "an outcome for a push that has no attempt under way");
         assert_eq!(
-            delivered_mask & !push.full_mask(),
+            (delivered_mask | unanswered_mask) & !push.full_mask(),
             0,
             "an outcome for segments that the push does not have"
         );
         push.delivered_mask |= delivered_mask;
+        if unanswered_mask & !push.delivered_mask != 0 {
+            push.set(flag::IN_DOUBT, true);
+        }
         if domain != 0 {
             // What never left for the terminal uses up nobody's one try.
             push.domain = domain;
@@ -436,18 +450,28 @@ impl Core {
         }
     }
 
-    /// The HLR says that `msn` is reachable, or has memory, again: its queue is released with jitter.
+    /// The HLR says that `msn` is reachable, or has memory, again: its queue is released with jitter. Alerts that
+    /// follow change nothing: a line that comes and goes does not put its own release off.
     pub fn handle_alert(&mut self, msn: Msn, now_ms: u64, random: u64) {
         self.time.see(now_ms);
-        let Some(head) = self.queues.head(msn) else { return };
-        match self.pushes[head].state {
-            State::Held => {
-                let due_ms = now_ms + retry::alert_jitter_ms(random);
-                self.start_timer(head, due_ms.min(self.pushes[head].expires_ms.max(now_ms)));
+        let due_ms = now_ms + retry::alert_jitter_ms(random);
+        let mut next = self.queues.head(msn).unwrap_or(NONE);
+        while next != NONE {
+            let index = next;
+            let push = &mut self.pushes[index];
+            match push.state {
+                State::Held if !push.has(flag::ALERTED) => {
+                    push.set(flag::ALERTED, true);
+                    let due_ms = due_ms.min(push.expires_ms.max(now_ms));
+                    self.start_timer(index, due_ms);
+                }
+                // The subscriber came back while an attempt was finding it absent.
+                State::InFlight => push.set(flag::ALERTED, true),
+                _ => {}
             }
-            // The subscriber came back while an attempt was finding it absent.
-            State::InFlight => self.pushes[head].set(flag::ALERTED, true),
-            _ => {}
+            // Behind emergency pushes that went ahead, the push that was tried before them may be held.
+            let push = &self.pushes[index];
+            next = if push.class == Class::Emergency { push.next_in_msn } else { NONE };
         }
     }
 
@@ -476,7 +500,12 @@ impl Core {
                 continue;
             }
             let push = &mut self.pushes[index];
-            if push.state != State::Queued || self.queues.head(push.msn) != Some(index) {
+            if push.state != State::Queued {
+                continue;
+            }
+            if self.queues.head(push.msn) != Some(index) {
+                // An emergency push has gone ahead of it.
+                push.state = push.state.moved_to(State::Accepted);
                 continue;
             }
             if now_ms >= push.expires_ms && self.mutation != Mutation::SkipExpiry {
@@ -536,9 +565,11 @@ impl Core {
         self.timers.start(index, self.time.steady_of(due_ms));
     }
 
+    /// Puts the push into its lane if its turn has come.
     pub(super) fn make_ready(&mut self, index: PushIndex) {
-        let push = &self.pushes[index];
-        if push.state == State::Queued && self.queues.head(push.msn) == Some(index) {
+        let push = &mut self.pushes[index];
+        if push.state == State::Accepted && self.queues.head(push.msn) == Some(index) {
+            push.state = push.state.moved_to(State::Queued);
             self.lanes.push(&mut self.pushes, index);
         }
     }

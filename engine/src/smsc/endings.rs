@@ -16,21 +16,19 @@ impl Core {
         }
     }
 
-    /// A push whose cancel was accepted while an attempt was under way that was never settled, because the engine died
-    /// or the network's answer did not come: it is not tried again, but nobody can say that it was withdrawn.
+    /// A push whose cancel was accepted while an attempt was under way that was never settled, because the engine died:
+    /// it is not tried again, but nobody can say that it was withdrawn.
     pub(super) fn end_cancelled_in_doubt(&mut self, index: PushIndex, now_ms: u64) {
-        self.end_as_cancelled(index, Code::CANCELLED_IN_PART, now_ms);
+        self.pushes[index].set(flag::IN_DOUBT, true);
+        self.end_cancelled(index, now_ms);
     }
 
     fn end_cancelled(&mut self, index: PushIndex, now_ms: u64) {
-        let partly = self.pushes[index].delivered_mask != 0;
+        let push = &mut self.pushes[index];
+        let partly = push.delivered_mask != 0 || push.has(flag::IN_DOUBT);
         let code = if partly { Code::CANCELLED_IN_PART } else { Code::ACCEPTED };
-        self.end_as_cancelled(index, code, now_ms);
-    }
-
-    fn end_as_cancelled(&mut self, index: PushIndex, code: Code, now_ms: u64) {
-        self.pushes[index].cancel_code = code;
-        self.pushes[index].tp_status = retry::TP_STATUS_DELETED_BY_ORIGINATOR;
+        push.cancel_code = code;
+        push.tp_status = retry::TP_STATUS_DELETED_BY_ORIGINATOR;
         self.end(index, State::Cancelled, code, now_ms);
     }
 
@@ -71,12 +69,7 @@ impl Core {
     pub(super) fn hold(&mut self, index: PushIndex, cause: retry::Cause, now_ms: u64, random: u64) {
         let push = &mut self.pushes[index];
         if push.has(flag::CANCEL_ACCEPTED) {
-            // What a time-out hides may have reached the terminal after the cancel's answer.
-            return if cause == retry::Cause::SystemFailure {
-                self.end_cancelled_in_doubt(index, now_ms)
-            } else {
-                self.end_cancelled(index, now_ms)
-            };
+            return self.end_cancelled(index, now_ms);
         }
         if push.has(flag::REPLACE_REQUESTED) {
             return self.end_short(index, State::Replaced, Code::REPLACED, now_ms);
@@ -90,7 +83,7 @@ impl Core {
         }
         let holds = push.count_hold(cause);
         let alerted = push.has(flag::ALERTED) && cause.awaits_alert();
-        push.set(flag::ALERTED, false);
+        push.set(flag::ALERTED, alerted);
         let delay_ms = match retry::next_retry_ms(cause, holds, push.class, random) {
             Some(_) if alerted => retry::alert_jitter_ms(random),
             Some(delay_ms) => delay_ms,
@@ -134,7 +127,8 @@ impl Core {
     /// A held push goes back into its queue; from now on its timer is that of its expiry.
     fn release(&mut self, index: PushIndex) {
         let push = &mut self.pushes[index];
-        push.state = push.state.moved_to(State::Queued);
+        push.state = push.state.moved_to(State::Accepted);
+        push.set(flag::ALERTED, false);
         let expires_ms = push.expires_ms;
         self.start_timer(index, expires_ms);
         self.make_ready(index);

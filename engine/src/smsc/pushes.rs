@@ -44,10 +44,12 @@ pub mod flag {
     pub const CANCELLATION_DONE: u16 = 1 << 10;
     /// E7 is parked.
     pub const CANCELLATION_PARKED: u16 = 1 << 11;
-    /// An alert for the msn came while this push was in flight.
+    /// An alert for the msn came while this push was in flight, or releases it already.
     pub const ALERTED: u16 = 1 << 12;
     /// A control SMS.
     pub const CONTROL: u16 = 1 << 13;
+    /// A segment was sent and nobody answered for it: the terminal may have it, and a report may still come.
+    pub const IN_DOUBT: u16 = 1 << 15;
 
     /// E5 or E7 is parked.
     pub const PARKED: u16 = COMPLETE_PARKED | CANCELLATION_PARKED;
@@ -159,10 +161,10 @@ impl Push {
         self.delivered_mask == self.full_mask()
     }
 
-    /// Segments that a cancel withdrew. None where the engine died with an attempt under way: what has become of
-    /// its segments nobody knows, and the code, cancelled in part, says so.
+    /// Segments that a cancel withdrew. None where a segment was sent and nobody answered for it, be it because the
+    /// engine died: what has become of it nobody knows, and the code, cancelled in part, says so.
     pub fn withdrawn(&self) -> u8 {
-        let in_doubt = self.code == Code::CANCELLED_IN_PART && self.delivered_mask == 0;
+        let in_doubt = self.has(flag::IN_DOUBT);
         if self.state == State::Cancelled && !in_doubt { self.segments - self.delivered() } else { 0 }
     }
 

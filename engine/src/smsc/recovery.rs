@@ -35,6 +35,8 @@ pub struct RecoveredEnd {
     pub ended_ms: u64,
     /// Segments.
     pub segments: u8,
+    /// Segments that a cancel withdrew.
+    pub withdrawn: u8,
     /// 0 unknown, 1 CS, 2 PS.
     pub domain: u8,
     /// TP-Status.
@@ -154,6 +156,9 @@ impl Recovery {
         if push.delivered() != delivered {
             push.delivered_mask = ((1u32 << delivered.min(push.segments)) - 1) as u16;
         }
+        if end.state == State::Cancelled && end.withdrawn != push.segments - push.delivered() {
+            push.set(flag::IN_DOUBT, true);
+        }
         if push.has(flag::CANCEL_ACCEPTED) {
             push.cancel_code = match end.state {
                 State::Cancelled => end.code,
@@ -241,7 +246,7 @@ impl Core {
         if self.pushes[index].state.is_final() {
             self.queues.move_to_notifying(&mut self.pushes, index);
         } else {
-            self.pushes[index].state = State::Queued;
+            self.pushes[index].state = self.pushes[index].state.moved_to(State::Accepted);
         }
     }
 

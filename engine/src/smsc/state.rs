@@ -2,13 +2,13 @@
 //!
 //! Anything else is a bug, and [`State::moved_to`] asserts it. The final states are final: nothing leaves them.
 
-/// Where a push stands.
+/// Where a push stands. The numbers of the final states stand in journals and bills and never change.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum State {
     /// In the journal but not yet durable: no attempt may start.
     Received = 0,
-    /// Durable, waiting for its turn in its msn's queue.
+    /// Its turn has come: the head of its msn's queue, in a lane for an attempt.
     Queued = 1,
     /// An attempt is under way in the core network.
     InFlight = 2,
@@ -28,19 +28,23 @@ pub enum State {
     Cancelled = 9,
     /// A higher alertseq took its place.
     Replaced = 10,
+    /// Durable, behind others in its msn's queue.
+    Accepted = 11,
 }
 
 use State::{
-    Cancelled, Delivered, Expired, Failed, Held, InFlight, Partial, Queued, Received, Refused, Replaced,
+    Accepted, Cancelled, Delivered, Expired, Failed, Held, InFlight, Partial, Queued, Received, Refused,
+    Replaced,
 };
 
 /// The legal moves. `Received` may end at once: by a cancel, by expiry, by a replacement.
-/// `Queued` and `Held` are left for `Delivered` when a report comes after its attempt was given up.
+/// `Queued` goes back to `Accepted` when an emergency push has gone ahead of it. What waits is left for
+/// `Delivered` when a report comes after its attempt was given up.
 const MOVES: &[(State, &[State])] = &[
-    (Received, &[Queued, Cancelled, Expired, Replaced]),
-    (Queued, &[InFlight, Delivered, Cancelled, Expired, Partial, Replaced]),
+    (Received, &[Accepted, Cancelled, Expired, Replaced]),
+    (Queued, &[InFlight, Accepted, Delivered, Cancelled, Expired, Partial, Replaced]),
     (InFlight, &[Held, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced]),
-    (Held, &[Queued, Delivered, Cancelled, Expired, Partial, Replaced]),
+    (Held, &[Accepted, Delivered, Cancelled, Expired, Partial, Replaced]),
     (Delivered, &[]),
     (Partial, &[]),
     (Refused, &[]),
@@ -48,12 +52,15 @@ const MOVES: &[(State, &[State])] = &[
     (Expired, &[]),
     (Cancelled, &[]),
     (Replaced, &[]),
+    (Accepted, &[Queued, Delivered, Cancelled, Expired, Partial, Replaced]),
 ];
 
 impl State {
     /// Every state, in the order of their numbers.
-    pub const ALL: [Self; 11] =
-        [Received, Queued, InFlight, Held, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced];
+    pub const ALL: [Self; 12] = [
+        Received, Queued, InFlight, Held, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced,
+        Accepted,
+    ];
 
     /// The state with this number, as the journal keeps it.
     pub fn from_number(number: u8) -> Option<Self> {
@@ -67,7 +74,7 @@ impl State {
 
     /// Whether the push has ended.
     pub fn is_final(self) -> bool {
-        self as u8 >= Delivered as u8
+        (Delivered as u8..=Replaced as u8).contains(&(self as u8))
     }
 
     /// Whether the table allows the move.
@@ -96,7 +103,7 @@ mod tests {
             assert_eq!(usize::from(state.number()), row);
             assert_eq!(State::from_number(state.number()), Some(*state));
         }
-        assert_eq!(State::from_number(11), None);
+        assert_eq!(State::from_number(12), None);
     }
 
     #[test]
@@ -108,5 +115,24 @@ mod tests {
                 assert!(moves.contains(&Cancelled) && moves.contains(&Expired), "{state:?}");
             }
         }
+    }
+
+    #[test]
+    fn a_push_passes_every_state_of_its_way_and_skips_none() {
+        let way = [Received, Accepted, Queued, InFlight, Held];
+        for (place, state) in way.into_iter().enumerate() {
+            let onward = way.get(place + 1).copied().unwrap_or(Accepted);
+            assert!(state.may_move_to(onward), "{state:?} to {onward:?}");
+            for skipped in way.into_iter().filter(|&next| next != onward) {
+                let overtaken = state == Queued && skipped == Accepted;
+                assert_eq!(state.may_move_to(skipped), overtaken, "{state:?} to {skipped:?}");
+            }
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "a push cannot move from Delivered to Held")]
+    fn an_illegal_move_is_a_bug_that_stops_the_engine() {
+        let _ = Delivered.moved_to(Held);
     }
 }

@@ -36,6 +36,7 @@ fn end_of(push_id: u64) -> RecoveredEnd {
         code: Code::ACCEPTED,
         ended_ms: NOW_MS,
         segments: 1,
+        withdrawn: 0,
         domain: 0,
         tp_status: 0,
         alert: None,

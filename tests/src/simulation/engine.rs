@@ -93,6 +93,7 @@ impl Shard {
             code: push.code,
             ended_ms: push.ended_ms,
             segments: push.segments,
+            withdrawn: push.withdrawn(),
             domain: push.domain,
             tp_status: push.tp_status,
             alert,

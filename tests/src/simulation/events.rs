@@ -41,7 +41,7 @@ pub(super) enum Event {
     /// The terminal is reached, or not.
     Reach { attempt: Attempt, route: Route, row: u8 },
     /// The network tells the message center how an attempt went.
-    Outcome { attempt: Attempt, result: AttemptResult, mask: u16, domain: u8 },
+    Outcome { attempt: Attempt, result: AttemptResult, mask: u16, unanswered: u16, domain: u8 },
     /// A report comes after all.
     LateReport { attempt: Attempt, mask: u16, domain: u8 },
     /// A line changes its state.

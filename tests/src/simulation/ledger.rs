@@ -91,8 +91,10 @@ pub(super) struct Entry {
     /// An alert came while an attempt was under way.
     pub(super) alerted: bool,
     pub(super) settled_attempts: u32,
-    /// A crash came while an attempt was under way, or a report was lost: a terminal may have what nobody was told of.
+    /// A crash came while an attempt was under way: a terminal may have what nobody was told of.
     pub(super) in_doubt: bool,
+    /// The message center knows of segments that nobody answered for.
+    pub(super) unanswered: bool,
     // What the terminal has.
     pub(super) received_mask: u16,
     pub(super) received_after_cancel: bool,
@@ -137,6 +139,7 @@ impl Entry {
             alerted: false,
             settled_attempts: 0,
             in_doubt: false,
+            unanswered: false,
             received_mask: 0,
             received_after_cancel: false,
         }
@@ -169,6 +172,7 @@ impl Entry {
         self.holds = [0; 6];
         self.not_before_ms = 0;
         self.alerted = false;
+        self.unanswered = false;
         self.settled_attempts = 0;
     }
 }
@@ -349,11 +353,19 @@ impl Ledger {
     }
 
     /// The message center is told how an attempt went, at a true time of `now_ms`.
-    pub(super) fn settled(&mut self, index: EntryIndex, result: AttemptResult, mask: u16, now_ms: u64) {
+    pub(super) fn settled(
+        &mut self,
+        index: EntryIndex,
+        result: AttemptResult,
+        mask: u16,
+        unanswered: u16,
+        now_ms: u64,
+    ) {
         let class = self.at(index).class;
         let entry = self.entry(index);
         entry.in_flight = false;
         entry.reported_mask |= mask;
+        entry.unanswered |= unanswered & !entry.reported_mask != 0;
         entry.last_result = Some(result);
         entry.settled_attempts += 1;
         let cause = match result {
@@ -432,9 +444,9 @@ impl Ledger {
             State::Failed => self.failure_is_right(entry, end.code),
             State::Expired => wall_ms >= entry.expires_ms && end.code == code_at_expiry(entry.last_result),
             State::Cancelled => {
-                let held = code_at_expiry(entry.last_result) == Code::EXPIRED_BUSY;
-                let in_part =
-                    end.delivered_mask != 0 || ((entry.in_doubt || held) && end.code != Code::ACCEPTED);
+                let in_part = end.delivered_mask != 0
+                    || entry.unanswered
+                    || (entry.in_doubt && end.code != Code::ACCEPTED);
                 entry.cancel_accepted
                     && end.code == if in_part { Code::CANCELLED_IN_PART } else { Code::ACCEPTED }
             }

@@ -203,7 +203,9 @@ impl Simulation {
             Event::Synced { shard, life, until } => self.synced(shard, life, until),
             Event::Wake { shard, life } => self.wake(shard, life),
             Event::Reach { attempt, route, row } => self.reach(attempt, route, row),
-            Event::Outcome { attempt, result, mask, domain } => self.settle(attempt, result, mask, domain),
+            Event::Outcome { attempt, result, mask, unanswered, domain } => {
+                self.settle(attempt, result, mask, unanswered, domain)
+            }
             Event::LateReport { attempt, mask, domain } => self.late_report(attempt, mask, domain),
             Event::LineChange { line } => self.change_line(line),
             Event::Alert { line } => self.alert(line),

@@ -13,6 +13,7 @@ use hayauma::network::port::{AttemptResult, Failure};
 use hayauma::network::subscriber::{HlrAnswer, LineState, OperatorTable, Registered};
 use hayauma::push::code::Code;
 use hayauma::push::notify::Domain;
+use hayauma::smsc::core::Settlement;
 
 /// The longest that a terminal takes to answer; an engine that died is not back before.
 pub(super) const REACH_MS_MAX: u64 = 800;
@@ -103,11 +104,12 @@ impl Simulation {
             let event = match decision {
                 Decision::Deliver { route, row } => Event::Reach { attempt, route, row },
                 Decision::Reject { code, .. } => {
-                    Event::Outcome { attempt, result: AttemptResult::Refused(code), mask: 0, domain: 0 }
+                    let result = AttemptResult::Refused(code);
+                    Event::Outcome { attempt, result, mask: 0, unanswered: 0, domain: 0 }
                 }
                 Decision::Hold { reason, code_at_expiry, .. } => {
                     let result = AttemptResult::Held(reason, code_at_expiry);
-                    Event::Outcome { attempt, result, mask: 0, domain: 0 }
+                    Event::Outcome { attempt, result, mask: 0, unanswered: 0, domain: 0 }
                 }
             };
             self.after(delay_ms, event);
@@ -136,12 +138,12 @@ impl Simulation {
             0
         };
         if lost == 0 {
-            return self.settle(attempt, result, mask, domain);
+            return self.settle(attempt, result, mask, 0, domain);
         }
-        self.ledger.entry(attempt.entry).in_doubt = true;
         let timeout_ms = self.random.between(10_000, 60_000);
         let result = AttemptResult::Failed(Failure::SystemFailure);
-        self.after(timeout_ms, Event::Outcome { attempt, result, mask: mask & !lost, domain });
+        let (mask, unanswered) = (mask & !lost, lost);
+        self.after(timeout_ms, Event::Outcome { attempt, result, mask, unanswered, domain });
         for _ in 0..self.random.below(3) {
             let delay_ms = self.random.below(300_000);
             self.after(delay_ms, Event::LateReport { attempt, mask: lost, domain });
@@ -191,6 +193,7 @@ impl Simulation {
         attempt: Attempt,
         result: AttemptResult,
         mask: u16,
+        unanswered: u16,
         domain: u8,
     ) -> Checked {
         if attempt.life != self.life || self.is_down {
@@ -198,14 +201,15 @@ impl Simulation {
         }
         let number = usize::from(attempt.shard);
         let (wall_ms, random) = (self.wall_ms(), self.random.bits());
-        self.ledger.settled(attempt.entry, result, mask, self.now_ms);
+        self.ledger.settled(attempt.entry, result, mask, unanswered, self.now_ms);
         let shard = &mut self.shards[number];
         shard.in_flight -= 1;
         let push = shard.core.push(attempt.index);
         if push.push_id != attempt.push_id {
             return Err(Violation(format!("push {} was given up while in flight", attempt.entry)));
         }
-        shard.core.handle_outcome(attempt.index, result, mask, domain, wall_ms, random);
+        let settlement = Settlement { result, delivered_mask: mask, unanswered_mask: unanswered, domain };
+        shard.core.handle_outcome(attempt.index, settlement, wall_ms, random);
         self.after_delivery(&attempt);
         self.carry_out(number)?;
         self.turn(number)

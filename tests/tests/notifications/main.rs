@@ -4,6 +4,7 @@
 mod cancellation;
 mod delivery;
 mod outcomes;
+mod reports;
 mod resending;
 
 use std::time::{Duration, SystemTime};

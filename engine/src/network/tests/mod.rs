@@ -2,6 +2,7 @@
 
 mod gmsc;
 mod line_states;
+mod reports;
 mod simulated;
 
 /// An SMS-DELIVER from 09012345678's short code, stamped 2026-11-22 13:34:30 +9 h.

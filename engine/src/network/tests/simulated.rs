@@ -411,6 +411,7 @@ fn run_with_rates(seed: u64) -> Vec<End> {
         protocol_error: 20_000,
         ps_failure: 100_000,
         hlr_failure: 100_000,
+        ..OutcomeRates::default()
     };
     let configuration = SimulationConfig { rates, seed, latency_jitter_ms: 5, ..SimulationConfig::default() };
     let mut network = network_with(configuration, "");
