@@ -252,9 +252,7 @@ impl Core {
 
     /// The pushes of `msn` that have not ended, in the order of its queue.
     pub fn waiting(&self, msn: Msn) -> impl Iterator<Item = PushIndex> + '_ {
-        std::iter::successors(self.queues.head(msn), |&index| {
-            Some(self.pushes[index].next_in_msn).filter(|&next| next != NONE)
-        })
+        std::iter::successors(self.queues.head(msn), |&index| self.queues.behind(&self.pushes, index))
     }
 
     /// The number of the live push with this key.
@@ -455,9 +453,8 @@ impl Core {
     pub fn handle_alert(&mut self, msn: Msn, now_ms: u64, random: u64) {
         self.time.see(now_ms);
         let due_ms = now_ms + retry::alert_jitter_ms(random);
-        let mut next = self.queues.head(msn).unwrap_or(NONE);
-        while next != NONE {
-            let index = next;
+        let mut next = self.queues.head(msn);
+        while let Some(index) = next {
             let push = &mut self.pushes[index];
             match push.state {
                 State::Held if !push.has(flag::ALERTED) => {
@@ -470,8 +467,8 @@ impl Core {
                 _ => {}
             }
             // Behind emergency pushes that went ahead, the push that was tried before them may be held.
-            let push = &self.pushes[index];
-            next = if push.class == Class::Emergency { push.next_in_msn } else { NONE };
+            let overtakes = self.pushes[index].class == Class::Emergency;
+            next = self.queues.behind(&self.pushes, index).filter(|_| overtakes);
         }
     }
 

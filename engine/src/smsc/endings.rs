@@ -155,6 +155,8 @@ impl Core {
         self.timers.stop(index);
         let push = &mut self.pushes[index];
         push.state = push.state.moved_to(state);
+        // From now on its bit says something else.
+        push.set(flag::ALERTED, false);
         push.code = code;
         push.ended_ms = now_ms;
         if push.has(flag::CANCEL_ACCEPTED) && state != State::Cancelled {

@@ -64,6 +64,11 @@ impl MsnQueues {
         self.queues.get(&msn.value()).map(|queue| queue.waiting.head).filter(|&head| head != NONE)
     }
 
+    /// The push behind `index` in its msn's waiting list.
+    pub fn behind(&self, pushes: &Pushes, index: PushIndex) -> Option<PushIndex> {
+        Some(pushes[index].next_in_msn).filter(|&next| next != NONE)
+    }
+
     /// Puts `index` at the end of its msn's waiting list.
     pub fn push_back(&mut self, pushes: &mut Pushes, index: PushIndex) {
         let queue = self.queue(pushes[index].msn);

@@ -38,18 +38,19 @@ pub mod flag {
     pub const REPLACE_REQUESTED: u16 = 1 << 8;
     /// Finished while it still stood in a lane: the slot is freed when the lane lets go of it.
     pub const GONE: u16 = 1 << 14;
-    /// A notification has been handed to the notifier and is not settled yet.
+    /// Of an ended push: a notification has been handed to the notifier and is not settled yet.
     pub const NOTIFYING: u16 = 1 << 9;
+    /// Of a waiting push: an alert for the msn came while it was in flight, or releases it already. It shares its bit
+    /// with [`NOTIFYING`].
+    pub const ALERTED: u16 = 1 << 9;
     /// E7 is done (acknowledged or parked).
     pub const CANCELLATION_DONE: u16 = 1 << 10;
     /// E7 is parked.
     pub const CANCELLATION_PARKED: u16 = 1 << 11;
-    /// An alert for the msn came while this push was in flight, or releases it already.
-    pub const ALERTED: u16 = 1 << 12;
+    /// A segment was sent and nobody answered for it: the terminal may have it, and a report may still come.
+    pub const IN_DOUBT: u16 = 1 << 12;
     /// A control SMS.
     pub const CONTROL: u16 = 1 << 13;
-    /// A segment was sent and nobody answered for it: the terminal may have it, and a report may still come.
-    pub const IN_DOUBT: u16 = 1 << 15;
 
     /// E5 or E7 is parked.
     pub const PARKED: u16 = COMPLETE_PARKED | CANCELLATION_PARKED;
