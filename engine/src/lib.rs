@@ -13,6 +13,7 @@ pub mod journal;
 pub mod network;
 pub mod ops;
 pub mod push;
+pub mod rehearsal;
 pub mod rt;
 pub mod serve;
 pub mod shard;

@@ -37,11 +37,8 @@ impl Engine {
     /// # Panics
     /// When it ends or does not come up in time.
     #[track_caller]
-    pub(crate) fn start(mut command: Command, push: SocketAddr, admin: Admin, files: PathBuf) -> Self {
-        let (out, log) = (files.with_extension("out"), files.with_extension("log"));
-        let child = command.stdout(append_to(&out)).stderr(append_to(&log)).spawn();
-        let child = child.expect("the engine's executable");
-        let mut engine = Self { child, push, admin, log };
+    pub(crate) fn start(command: Command, push: SocketAddr, admin: Admin, files: PathBuf) -> Self {
+        let mut engine = Self::spawn(command, push, admin, files);
         wait::until_within(ENDS_WITHIN, "a healthy engine", || {
             if let Some(status) = engine.child.try_wait().expect("a child of this process") {
                 panic!("the engine ended while it started ({status}): {}", engine.log());
@@ -49,6 +46,21 @@ impl Engine {
             engine.admin.is_healthy().then_some(())
         });
         engine
+    }
+
+    /// As [`Engine::start`], without waiting: it may be meant to end before it serves.
+    pub(crate) fn spawn(mut command: Command, push: SocketAddr, admin: Admin, files: PathBuf) -> Self {
+        let (out, log) = (files.with_extension("out"), files.with_extension("log"));
+        let child = command.stdout(append_to(&out)).stderr(append_to(&log)).spawn();
+        Self { child: child.expect("the engine's executable"), push, admin, log }
+    }
+
+    /// How it ended, if it has.
+    ///
+    /// # Panics
+    /// When the system does not know.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child of this process")
     }
 
     /// Connects as a push client.

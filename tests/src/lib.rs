@@ -19,6 +19,7 @@ pub mod recorder;
 pub mod seeded;
 pub mod simulation;
 pub mod site;
+pub mod terminals;
 pub mod wait;
 
 /// The executables that the calling test file was built with.

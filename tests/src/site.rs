@@ -136,6 +136,17 @@ impl Site {
         Engine::start(command, self.push, self.admin(), self.path("engine"))
     }
 
+    /// Starts an engine with these variables in its environment and does not wait until it serves: it may be meant
+    /// to die before.
+    ///
+    /// # Panics
+    /// When there is no executable.
+    pub fn spawn(&self, environment: &[(&str, &OsStr)]) -> Engine {
+        let mut command = self.command(&self.serve_arguments());
+        command.envs(environment.iter().copied());
+        Engine::spawn(command, self.push, self.admin(), self.path("engine"))
+    }
+
     /// Runs `serve` where it is expected to end by itself, with `more` arguments behind the usual ones.
     ///
     /// # Panics

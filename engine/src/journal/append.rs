@@ -9,6 +9,7 @@ use super::limits::{BODY_OCTETS_MAX, COMMIT_FILES_MAX, SPARE_WAIT_MS};
 use super::log::{DamagedRecord, Journal, Position};
 use super::record::{Accepted, CancelAccepted, Ended, Key, Notified, Progress, Standing};
 use super::segment::{Segment, SegmentHeader};
+use crate::rehearsal::{KillPoint, kill_point};
 
 /// Why a record was not appended. Nothing was written then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
@@ -177,6 +178,7 @@ impl Journal {
         }
         self.begun = commit.covers;
         self.committing = true;
+        kill_point(KillPoint::CommitBegun);
         Some(commit)
     }
 
@@ -186,6 +188,7 @@ impl Journal {
             self.committing && commit.covers == self.begun,
             "a commit is finished once, after it was begun"
         );
+        kill_point(KillPoint::CommitSynced);
         self.committing = false;
         self.durable = commit.covers;
     }
@@ -265,7 +268,9 @@ impl Journal {
             let possible = self.ordered > 0 || self.trouble.is_some();
             return Err(if possible { AppendError::NoSpare } else { AppendError::Full });
         };
+        kill_point(KillPoint::SwitchBefore);
         self.begin_segment(spare, self.next_sequence);
+        kill_point(KillPoint::SwitchAfter);
         self.order_spares(false);
         Ok(())
     }

@@ -22,6 +22,7 @@ use super::limits::{HEADER_PAGE_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS};
 use super::log::{Journal, Position, SegmentId};
 use super::record::{ArchivedKey, ArchivedProgress, Cleaned, Record};
 use super::recovery::find_frame;
+use crate::rehearsal::{KillPoint, kill_point};
 
 /// A place in the walk through a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -128,8 +129,10 @@ impl Journal {
         let oldest = self.segments.front().filter(|oldest| is_oldest && oldest.header.id == segment.0);
         let Some(oldest) = oldest else { panic!("segment {} is not the oldest one", segment.0) };
         assert_eq!(oldest.live_octets, 0, "segment {} still holds records of live pushes", segment.0);
+        kill_point(KillPoint::CleanWalked);
         // Where there is no room for it the next start walks the segment again.
         let _ = self.append(&Cleaned { segment: segment.0 }, Duration::ZERO);
+        kill_point(KillPoint::CleanDone);
         let next_sequence = self.next_sequence;
         if let Some(oldest) = self.segments.front_mut() {
             oldest.cleaned = Some(next_sequence);
@@ -148,6 +151,7 @@ impl Journal {
         let retired = self.segments.pop_front()?;
         let id = SegmentId(retired.header.id);
         self.supply.retire(retired);
+        kill_point(KillPoint::CleanRetired);
         self.order_spares(true);
         Some(id)
     }

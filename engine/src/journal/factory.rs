@@ -26,6 +26,7 @@ use super::limits::{
 };
 use super::memory::Memory;
 use super::segment::Segment;
+use crate::rehearsal::{KillPoint, kill_point};
 
 /// Why no spare segment could be made; the journal goes on with what it has and asks again later.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -236,6 +237,7 @@ impl Worker {
         let file = match self.recycle(directory, octets)? {
             Some((file, path)) => {
                 fs::rename(path, &name)?;
+                kill_point(KillPoint::RecycleRenamed);
                 file
             }
             None => {
@@ -243,6 +245,7 @@ impl Worker {
                 let file = create_zero_filled(&path, octets).inspect_err(|_| {
                     let _ = fs::remove_file(&path);
                 })?;
+                kill_point(KillPoint::FreshFilled);
                 fs::rename(path, &name)?;
                 file
             }
@@ -259,7 +262,9 @@ impl Worker {
             if file.metadata()?.len() == u64::from(octets) {
                 use std::os::unix::fs::FileExt;
                 file.write_all_at(&[0; 2 * HEADER_PAGE_OCTETS], 0)?;
+                kill_point(KillPoint::RecycleCleared);
                 file.sync_data()?;
+                kill_point(KillPoint::RecycleSynced);
                 read_through(&file)?;
                 return Ok(Some((file, path)));
             }
@@ -276,6 +281,7 @@ impl Worker {
             Some(id) => {
                 let free = directory.join(free_name(id));
                 fs::rename(path, &free)?;
+                kill_point(KillPoint::Retired);
                 free
             }
             None => path.to_path_buf(),

@@ -17,6 +17,7 @@ use super::record::{Opened, Record};
 use super::recovery::{Fault, Owner, find_frame};
 use super::replay::RecoveryReport;
 use super::segment::{PageSight, Segment, SegmentHeader, VERSION};
+use crate::rehearsal::{KillPoint, kill_point};
 
 /// Why a journal could not be opened.
 #[derive(Debug, thiserror::Error)]
@@ -131,6 +132,7 @@ impl Journal {
         mut found: Vec<Found>,
         replay: &mut dyn FnMut(Position, u64, Record<'_>),
     ) -> Result<(Self, RecoveryReport), JournalError> {
+        kill_point(KillPoint::RecoverMapped);
         found.sort_by_key(|segment| segment.id);
         let mut journal = Self {
             config,
@@ -156,6 +158,7 @@ impl Journal {
         let begun = journal.sort_out(found, &mut faults)?;
         journal.put_aside_low_spares(begun.last().map_or(0, |last| last.header.id));
         let report = journal.replay(begun, faults, replay)?;
+        kill_point(KillPoint::RecoverMended);
         journal.go_on()?;
         Ok((journal, report))
     }
@@ -274,6 +277,7 @@ impl Journal {
                 unreachable!("room for the record was made above")
             }
         }
+        kill_point(KillPoint::RecoverGone);
         // Before any number of this run is known outside: a later run that finds nothing else of it jumps
         // again.
         let Some(active) = self.segments.back() else {

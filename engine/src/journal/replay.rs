@@ -11,6 +11,7 @@ use super::open::JournalError;
 use super::record::Record;
 use super::recovery::{Content, End, Fault, Sighting, Taken, durability_claimed, highest_sequence, walk};
 use super::segment::Segment;
+use crate::rehearsal::{KillPoint, kill_point};
 
 /// What opening found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -260,6 +261,7 @@ impl Gathered<'_> {
                     self.without_syncs = opened.without_syncs;
                 }
                 let position = Position { segment: id, offset: taken.offset as u32 };
+                kill_point(KillPoint::RecoverRecord);
                 (self.replay)(position, header.sequence, record);
             }
             Content::Cleaned(segment) => self.cleaned = Some((segment, header.sequence)),

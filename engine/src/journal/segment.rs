@@ -15,6 +15,7 @@ use super::limits::{
 };
 use super::memory::Memory;
 use super::recovery::Owner;
+use crate::rehearsal::{KillPoint, kill_point};
 
 /// The fields of a segment's header.
 ///
@@ -196,7 +197,9 @@ impl Segment {
             body_checksum: crc32c::crc32c(&rest[..length]),
         };
         std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::Release);
+        kill_point(KillPoint::AppendBody);
         header_octets.copy_from_slice(&header.encode());
+        kill_point(KillPoint::AppendWhole);
         self.tail = offset + octets;
         (offset, octets)
     }

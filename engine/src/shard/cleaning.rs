@@ -6,6 +6,7 @@ use super::endings::{parked_record, progress_record};
 use super::fatal_if_full;
 use crate::billing::BillingSync;
 use crate::journal::{CancelAccepted, Cursor, Key, Kind, Position, Record, SegmentId};
+use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::NotificationKind;
 use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
@@ -183,6 +184,7 @@ impl Shard {
             // It was intact a moment ago: the medium, or somebody else, changed the file.
             panic!("a live push's record could not be read while cleaning its segment");
         };
+        kill_point(KillPoint::CleanMoved);
         self.core.set_position(index, moved.to_bits());
         let push = *self.core.push(index);
         if push.has(flag::CANCEL_ACCEPTED) {

@@ -5,6 +5,7 @@ use super::records;
 use crate::ids::{Msn, Xpid};
 use crate::journal::Position;
 use crate::push::notify::Domain;
+use crate::rehearsal::{self, KillPoint, kill_point};
 use crate::sms::limits::TPDU_OCTETS_MAX;
 use crate::sms::relay::{self, OriginatingAddress, StatusReportView};
 use crate::smsc::core::Settlement;
@@ -65,6 +66,9 @@ impl Shard {
             let (result, unanswered_mask) = (outcome.result, outcome.unanswered_mask);
             let domain = outcome.domain.map_or(0, domain_number);
             let push = self.core.push(index);
+            let push_id = push.push_id;
+            rehearsal::arrived(self.number, push_id, outcome.delivered_mask);
+            kill_point(KillPoint::Outcome);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             // What the terminal acknowledged goes back to the gateway as a status report for each segment, and
             // what the gateway reads there is what counts.
@@ -74,6 +78,7 @@ impl Shard {
             let settlement = Settlement { result, delivered_mask, unanswered_mask, domain };
             self.core.handle_outcome(index, settlement, now_ms, random);
             self.carry_out_effects(now_ms);
+            rehearsal::recorded(self.number, push_id, delivered_mask);
         }
         busy |= self.take_status_reports(now_ms, budget);
         // A hundred thousand lines may come back in one second: each turn takes its share of them.

@@ -6,6 +6,7 @@ use crate::gateway::registration::NotifyUrl;
 use crate::ids::{Class, Msn, Xpid};
 use crate::journal::{ArchivedAccepted, ArchivedNotified, Ended, Notified, Position, Progress};
 use crate::push::notify::{self, Domain, Notification};
+use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::recovery::RecoveredNotice;
@@ -74,7 +75,9 @@ impl Shard {
             self.ended.pop_front();
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
+            kill_point(KillPoint::EndedUnbilled);
             self.billing.append(&final_event(push, accepted, shard));
+            kill_point(KillPoint::EndedBilled);
             self.core.handle_end_durable(index);
             self.carry_out_effects(now_ms);
         }
@@ -121,6 +124,7 @@ impl Shard {
     pub fn settle_notification(&mut self, order: NotificationOrder, result: NotificationResult, now_ms: u64) {
         match result {
             NotificationResult::Acknowledged => {
+                kill_point(KillPoint::Acknowledged);
                 self.counted.notifications_acknowledged += 1;
                 self.core.handle_acknowledged(order.push, order.kind);
             }

@@ -14,6 +14,7 @@ use crate::journal::{
 };
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
+use crate::rehearsal::{KillPoint, kill_point};
 use crate::sms::segment::SUBMITS_OCTETS_MAX;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::{Core, CoreLimits, NewPush};
@@ -139,6 +140,7 @@ impl Shard {
             counted: Counted::default(),
         };
         shard.carry_out_effects(now_ms);
+        kill_point(KillPoint::RecoverOpened);
         let live = shard.core.live();
         Ok((shard, ShardReport { journal: report, live, billed }))
     }

@@ -1,0 +1,195 @@
+//! What tests do to a running engine that no configuration can: end it by SIGKILL at a named place of its code, and
+//! keep the book of what reached the simulated terminals outside of it.
+//!
+//! Only builds with debug assertions have any of this: in a release build every function here is empty and costs
+//! nothing. Two variables of the environment, read once, say what is wanted:
+//! * `HAYAUMA_TEST_KILL_AT=NAME:N` ends the process when it passes the kill point of that name for the N-th time;
+//! * `HAYAUMA_TEST_TERMINALS=FILE` appends what each attempt came to, by writes that outlive the process.
+
+/// A place at which a test can have the process die. Each stands between two steps that must both survive, or both be
+/// done again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum KillPoint {
+    /// A record's body stands in the mapping, its header does not.
+    AppendBody,
+    /// A record is whole, and nobody knows of it yet.
+    AppendWhole,
+    /// A segment is full, the next one not begun.
+    SwitchBefore,
+    /// The next segment's header page is written, no record of it.
+    SwitchAfter,
+    /// A commit's syncs are about to be asked for.
+    CommitBegun,
+    /// They are done, the durable mark has not moved.
+    CommitSynced,
+    /// An attempt came back, nothing of it is written.
+    Outcome,
+    /// An Ended record is durable, its billing event not written.
+    EndedUnbilled,
+    /// The billing event is written, nobody is told.
+    EndedBilled,
+    /// A push client acknowledged a notification, nothing of it is written.
+    Acknowledged,
+    /// A retired file's header page is cleared, not synced.
+    RecycleCleared,
+    /// It is synced, and has its old name.
+    RecycleSynced,
+    /// It has its new name, the directory is not synced.
+    RecycleRenamed,
+    /// A fresh file is zero-filled and has a temporary name.
+    FreshFilled,
+    /// A retired file has its new name, the directory is not synced.
+    Retired,
+    /// A record of the oldest segment was appended again.
+    CleanMoved,
+    /// Everything of it was.
+    CleanWalked,
+    /// The Cleaned record is written.
+    CleanDone,
+    /// The cleaned segment is given back.
+    CleanRetired,
+    /// Recovery has mapped the segments.
+    RecoverMapped,
+    /// Recovery hands out a record.
+    RecoverRecord,
+    /// Recovery has mended and dropped what it had to.
+    RecoverMended,
+    /// The run's first record is written, not synced.
+    RecoverGone,
+    /// The shard is open, the engine does not serve yet.
+    RecoverOpened,
+    /// Re-sharding has begun: the plan is written.
+    ReshardBegun,
+    /// Re-sharding has written a record to its new shard.
+    ReshardRecord,
+    /// Re-sharding has written everything, and the old directories stand under their names.
+    ReshardWritten,
+    /// One of the directories is exchanged.
+    ReshardExchanged,
+}
+
+impl KillPoint {
+    /// All of them with their names.
+    pub const ALL: &'static [(Self, &'static str)] = &[
+        (Self::AppendBody, "append-body"),
+        (Self::AppendWhole, "append-whole"),
+        (Self::SwitchBefore, "switch-before"),
+        (Self::SwitchAfter, "switch-after"),
+        (Self::CommitBegun, "commit-begun"),
+        (Self::CommitSynced, "commit-synced"),
+        (Self::Outcome, "outcome"),
+        (Self::EndedUnbilled, "ended-unbilled"),
+        (Self::EndedBilled, "ended-billed"),
+        (Self::Acknowledged, "acknowledged"),
+        (Self::RecycleCleared, "recycle-cleared"),
+        (Self::RecycleSynced, "recycle-synced"),
+        (Self::RecycleRenamed, "recycle-renamed"),
+        (Self::FreshFilled, "fresh-filled"),
+        (Self::Retired, "retired"),
+        (Self::CleanMoved, "clean-moved"),
+        (Self::CleanWalked, "clean-walked"),
+        (Self::CleanDone, "clean-done"),
+        (Self::CleanRetired, "clean-retired"),
+        (Self::RecoverMapped, "recover-mapped"),
+        (Self::RecoverRecord, "recover-record"),
+        (Self::RecoverMended, "recover-mended"),
+        (Self::RecoverGone, "recover-gone"),
+        (Self::RecoverOpened, "recover-opened"),
+        (Self::ReshardBegun, "reshard-begun"),
+        (Self::ReshardRecord, "reshard-record"),
+        (Self::ReshardWritten, "reshard-written"),
+        (Self::ReshardExchanged, "reshard-exchanged"),
+    ];
+}
+
+/// Passes a kill point.
+#[inline(always)]
+pub fn kill_point(point: KillPoint) {
+    #[cfg(debug_assertions)]
+    armed::pass(point);
+    #[cfg(not(debug_assertions))]
+    let _ = point;
+}
+
+/// An attempt came back from the terminal with these segments delivered; nothing of it is recorded yet.
+#[inline(always)]
+pub fn arrived(shard: usize, push_id: u64, delivered_mask: u16) {
+    #[cfg(debug_assertions)]
+    armed::note('A', shard, push_id, delivered_mask);
+    #[cfg(not(debug_assertions))]
+    let _ = (shard, push_id, delivered_mask);
+}
+
+/// What [`arrived`] said stands in the journal's mapping.
+#[inline(always)]
+pub fn recorded(shard: usize, push_id: u64, delivered_mask: u16) {
+    #[cfg(debug_assertions)]
+    armed::note('R', shard, push_id, delivered_mask);
+    #[cfg(not(debug_assertions))]
+    let _ = (shard, push_id, delivered_mask);
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use super::KillPoint;
+    use std::fs::File;
+    use std::io::Write as _;
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    struct Armed {
+        point: KillPoint,
+        passes_left: AtomicU64,
+    }
+
+    static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
+    static TERMINALS: OnceLock<Option<File>> = OnceLock::new();
+
+    pub(super) fn pass(point: KillPoint) {
+        let Some(armed) = ARMED.get_or_init(read) else { return };
+        if armed.point == point && armed.passes_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            let _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
+            unreachable!("nobody outlives SIGKILL");
+        }
+    }
+
+    fn read() -> Option<Armed> {
+        let text = std::env::var("HAYAUMA_TEST_KILL_AT").ok()?;
+        let parsed = text.split_once(':').and_then(|(name, passes)| {
+            let (point, _) = KillPoint::ALL.iter().find(|(_, known)| *known == name)?;
+            Some((*point, passes.parse().ok().filter(|&passes| passes > 0)?))
+        });
+        let Some((point, passes)) = parsed else { panic!("HAYAUMA_TEST_KILL_AT={text} is no NAME:N") };
+        Some(Armed { point, passes_left: AtomicU64::new(passes) })
+    }
+
+    pub(super) fn note(what: char, shard: usize, push_id: u64, delivered_mask: u16) {
+        if delivered_mask == 0 {
+            return;
+        }
+        let book = TERMINALS.get_or_init(|| {
+            let path = std::env::var_os("HAYAUMA_TEST_TERMINALS")?;
+            let file = File::options().create(true).append(true).open(&path);
+            Some(file.unwrap_or_else(|error| panic!("{} cannot be written: {error}", path.display())))
+        });
+        if let Some(mut file) = book.as_ref() {
+            // One write of one line: it is there whole or not at all, whenever the process dies.
+            let line = format!("{what} {shard} {push_id} {delivered_mask}\n");
+            file.write_all(line.as_bytes()).unwrap_or_else(|error| panic!("the terminals' book: {error}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kill_point_has_a_name_of_its_own() {
+        let mut names: Vec<&str> = KillPoint::ALL.iter().map(|(_, name)| *name).collect();
+        assert!((0..names.len()).all(|place| KillPoint::ALL[place].0 as usize == place));
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), KillPoint::ALL.len());
+    }
+}

@@ -1,0 +1,77 @@
+//! The terminals' book: which segments arrived at the simulated terminals, kept outside of the engine, so that an SMS
+//! that a phone got twice is seen however often the engine died.
+//!
+//! The engine writes it in builds with debug assertions (`hayauma::rehearsal`): a line `A shard push mask` when an
+//! attempt comes back with segments that the terminal took, a line `R shard push mask` when its journal says so. A push
+//! whose `A` has no `R` had its report in flight when the engine died: only such a push may be delivered again.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+/// What the book says.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Terminals {
+    /// Pushes of which something arrived.
+    pub pushes: u64,
+    /// Segments that arrived, repeats not counted.
+    pub segments: u64,
+    /// Segments that arrived again, of pushes whose report was in flight at a death of the engine.
+    pub repeated_in_flight: u64,
+    /// Shard and number of each push that was delivered again although its report had been recorded.
+    pub repeated: Vec<(u16, u64)>,
+}
+
+#[derive(Default)]
+struct Seen {
+    arrived: u16,
+    recorded: u16,
+}
+
+impl Terminals {
+    /// Reads the book; one that was never begun is empty.
+    ///
+    /// # Panics
+    /// When it holds anything but whole lines of its own.
+    pub fn read(path: &Path) -> Self {
+        let mut pushes: HashMap<(u16, u64), Seen> = HashMap::new();
+        let mut book = Self::default();
+        for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
+            let (what, key, mask) = parse(line).unwrap_or_else(|| panic!("{line:?} in the terminals' book"));
+            let seen = pushes.entry(key).or_default();
+            if what == "R" {
+                seen.recorded |= mask;
+                continue;
+            }
+            if mask & seen.recorded != 0 {
+                book.repeated.push(key);
+            }
+            book.repeated_in_flight += u64::from((mask & seen.arrived & !seen.recorded).count_ones());
+            seen.arrived |= mask;
+        }
+        book.pushes = pushes.len() as u64;
+        book.segments = pushes.values().map(|seen| u64::from(seen.arrived.count_ones())).sum();
+        book
+    }
+}
+
+fn parse(line: &str) -> Option<(&str, (u16, u64), u16)> {
+    let mut fields = line.split(' ');
+    let what = fields.next().filter(|what| ["A", "R"].contains(what))?;
+    let key = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let mask = fields.next()?.parse().ok()?;
+    fields.next().is_none().then_some((what, key, mask))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repeat_is_told_apart_by_whether_its_report_was_recorded() {
+        let file = tempfile::NamedTempFile::new().expect("a temporary file");
+        std::fs::write(&file, "A 0 7 3\nR 0 7 3\nA 1 7 1\nA 1 7 3\nR 1 7 3\nA 0 7 2\n").expect("writable");
+        let book = Terminals::read(file.path());
+        assert_eq!((book.pushes, book.segments, book.repeated_in_flight), (2, 4, 1));
+        assert_eq!(book.repeated, [(0, 7)]);
+    }
+}

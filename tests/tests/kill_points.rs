@@ -1,0 +1,263 @@
+//! The engine dies by SIGKILL at named places inside append, commit, recycle, clean and recover, again and again under
+//! load: nothing accepted is lost, and a phone gets an SMS twice only where its report was in flight.
+//!
+//! `HAYAUMA_KILLS=N` sets another number of kills, `HAYAUMA_KILL_SEED=S` the seed, which is printed.
+
+use hayauma::rehearsal::KillPoint;
+use loadgen::msns::Msns;
+use loadgen::plan::{Load, Plan};
+use loadgen::run::Run;
+use loadgen::sink::{Misbehaviour, Sink};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+use tests::bill::Bill;
+use tests::engine::Engine;
+use tests::push::{Body, XPID};
+use tests::seeded::Seeded;
+use tests::site::Site;
+use tests::terminals::Terminals;
+use tests::wait;
+
+/// Kills in one run of the tests, over all scenes.
+const KILLS: u64 = 200;
+/// An engine that does not come by its kill point in this time is killed wherever it is.
+const PASSES_WITHIN: Duration = Duration::from_secs(3);
+/// Pushes per second while the engine dies and comes back.
+const RATE: u64 = 1_200;
+/// More than are sent before the kills are done: the run is stopped then.
+const PUSHES_MAX: u64 = 2_000_000;
+/// Pushes to lines that are absent until the kills are over: cleaning has to move them forward.
+const HELD: u64 = 200;
+/// The contract of those, whose client wants no notifications.
+const HELD_XPID: &str = "00100000002";
+
+/// One engine's life and deaths.
+struct Scene {
+    name: &'static str,
+    durability: &'static str,
+    shards: usize,
+    misbehaviour: Misbehaviour,
+}
+
+#[test]
+fn kills_at_named_points_under_load_lose_nothing() {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let (seed, kills) =
+        (number("HAYAUMA_KILL_SEED").unwrap_or(20_261_122), number("HAYAUMA_KILLS").unwrap_or(KILLS));
+    let failing = Misbehaviour { fail_every: 29, close_every: 211, ..Misbehaviour::default() };
+    let well = Misbehaviour::default();
+    let scenes = [
+        Scene { name: "power, two shards", durability: "power", shards: 2, misbehaviour: well },
+        Scene { name: "process, two shards", durability: "process", shards: 2, misbehaviour: failing },
+        Scene { name: "power, one shard", durability: "power", shards: 1, misbehaviour: failing },
+        Scene { name: "process, one shard", durability: "process", shards: 1, misbehaviour: well },
+    ];
+    let mut chance = Seeded::new(seed);
+    let mut deaths: BTreeMap<&str, u64> = BTreeMap::new();
+    for (place, scene) in (0..).zip(&scenes) {
+        let share = kills * (place + 1) / scenes.len() as u64 - kills * place / scenes.len() as u64;
+        scene.play(share, &mut chance, &mut deaths, seed);
+    }
+    let at_points: u64 = deaths.iter().filter(|(name, _)| **name != OUTSIDE).map(|(_, count)| count).sum();
+    println!("seed {seed}: {kills} kills, {at_points} of them at named points: {deaths:?}");
+    assert_eq!(deaths.values().sum::<u64>(), kills);
+    assert!(at_points * 10 >= kills * 8, "most kills miss their points: {deaths:?}");
+    let points = KillPoint::ALL.iter().filter(|(_, name)| !name.starts_with("reshard")).count();
+    assert!(kills < KILLS || deaths.len() + 3 > points, "points that nothing dies at: {deaths:?}");
+}
+
+/// The name under which kills at no named point are counted.
+const OUTSIDE: &str = "anywhere";
+
+/// A kill point and by which pass of it the engine dies.
+struct Order {
+    name: &'static str,
+    passes: u64,
+}
+
+impl Order {
+    fn draw(durability: &str, chance: &mut Seeded) -> Self {
+        loop {
+            let (point, name) = *chance.choose(KillPoint::ALL);
+            let rarely = match point {
+                KillPoint::ReshardBegun
+                | KillPoint::ReshardRecord
+                | KillPoint::ReshardWritten
+                | KillPoint::ReshardExchanged => continue,
+                // Without syncs there is nothing to commit.
+                KillPoint::CommitBegun | KillPoint::CommitSynced if durability == "process" => continue,
+                KillPoint::AppendBody
+                | KillPoint::AppendWhole
+                | KillPoint::Outcome
+                | KillPoint::EndedUnbilled
+                | KillPoint::EndedBilled
+                | KillPoint::Acknowledged
+                | KillPoint::RecoverRecord => 10,
+                KillPoint::CommitBegun | KillPoint::CommitSynced | KillPoint::CleanMoved => 5,
+                KillPoint::FreshFilled | KillPoint::SwitchBefore | KillPoint::SwitchAfter => 2,
+                KillPoint::RecoverMapped
+                | KillPoint::RecoverMended
+                | KillPoint::RecoverGone
+                | KillPoint::RecoverOpened => 0,
+                _ => 1,
+            };
+            // As many kills among the first passes as among the last thousand.
+            let magnitude = 1 << chance.below(rarely + 1);
+            return Self { name, passes: 1 + chance.below(magnitude) };
+        }
+    }
+
+    fn text(&self) -> String {
+        format!("{}:{}", self.name, self.passes)
+    }
+}
+
+impl Scene {
+    fn play(&self, kills: u64, chance: &mut Seeded, deaths: &mut BTreeMap<&str, u64>, seed: u64) {
+        if kills == 0 {
+            return;
+        }
+        let sink = Sink::start(SocketAddr::from(([127, 0, 0, 1], 0)), &[]).expect("a free port");
+        sink.misbehave(self.misbehaviour);
+        let mut site = self.site(&sink);
+        let book = site.path("terminals.txt");
+        let environment = |order: &str| [("HAYAUMA_TEST_KILL_AT", order.to_owned())];
+        let spawn = |site: &Site, order: Option<&Order>| {
+            let armed = order.map(|order| environment(&order.text()));
+            let mut variables = vec![("HAYAUMA_TEST_TERMINALS", book.as_os_str())];
+            variables.extend(armed.iter().flatten().map(|(name, value)| (*name, OsStr::new(value))));
+            (site.spawn(&variables), Instant::now())
+        };
+        let (mut engine, mut since) = spawn(&site, None);
+        wait::until_true("a healthy engine", || engine.admin().is_healthy());
+        hold_pushes(&engine);
+        let run = Run::start(plan(&site), Some(&sink)).expect("a running engine");
+        let (stopper, begun) = (run.stopper(), Instant::now());
+        let (mut killed, mut order, mut under_way) = (0, None, 0);
+        let outcome = run.wait_and_watch(|progress| {
+            if killed == kills {
+                return;
+            }
+            let late = since.elapsed() > PASSES_WITHIN;
+            match engine.ended() {
+                None if order.is_some() && !late => return,
+                // The first one serves for a moment before it has to die.
+                None if order.is_none() && progress.notified < 500 => return,
+                Some(status) => {
+                    let was = order.as_ref().map_or("none", |order: &Order| order.name);
+                    let signal = std::os::unix::process::ExitStatusExt::signal(&status);
+                    assert_eq!(signal, Some(9), "ended by itself at {was}: {}", engine.log());
+                    *deaths.entry(point_name(was)).or_default() += 1;
+                }
+                None => {
+                    std::mem::replace(&mut engine, spawn(&site, None).0).kill();
+                    *deaths.entry(OUTSIDE).or_default() += 1;
+                }
+            }
+            killed += 1;
+            under_way += u64::from(progress.attempted > progress.notified);
+            order = (killed < kills).then(|| Order::draw(self.durability, chance));
+            (engine, since) = spawn(&site, order.as_ref());
+            if killed == kills {
+                stopper.stop();
+            }
+        });
+        let (tally, took) = (outcome.tally, begun.elapsed());
+        assert_eq!(killed, kills, "{tally}");
+        assert!(outcome.is_clean(), "{}: seed {seed}: {tally}; {:?}", self.name, outcome.sent.failure);
+        assert_eq!([tally.accepted, tally.notified, tally.delivered], [tally.attempted; 3], "{tally}");
+        assert!(under_way * 2 > kills, "{under_way} of {kills} kills hit a load");
+        wait::until_true("a healthy engine", || engine.admin().is_healthy());
+        let repeats = release_pushes(&mut site, engine, &book);
+        let terminals = Terminals::read(&book);
+        println!(
+            "{}: attempted {} · acked {} · delivered {} · receipts {} · lost {} · duplicated {} (their reports were in flight) · resent \
+             {} · unexpected {} · {kills} kills in {:.1} s · seed {seed}",
+            self.name,
+            tally.attempted,
+            tally.accepted,
+            tally.delivered,
+            tally.notified,
+            tally.lost,
+            terminals.repeated_in_flight,
+            tally.resent,
+            tally.unexpected,
+            took.as_secs_f32(),
+        );
+        assert_eq!(terminals.repeated, [], "delivered again though the report was recorded");
+        assert_eq!(terminals.pushes, tally.accepted + HELD, "what the phones got");
+        assert!(terminals.repeated_in_flight <= 200 * kills, "{terminals:?}");
+        assert_eq!(repeats, HELD, "held pushes that are known after all kills");
+        self.check_books(&site, tally.accepted, outcome.ledger.segments_delivered());
+    }
+
+    fn site(&self, sink: &Sink) -> Site {
+        let mut site = Site::new(tests::programs!());
+        site.shards(self.shards).set("--durability", self.durability);
+        // Small segments: many are begun, cleaned and given back between two kills.
+        site.set("--segment-bytes", "128KiB").set("--queue-bytes", "64MiB").set("--log", "warn");
+        site.add_client(XPID, &["--notify-url", &sink.url(), "--notify-depth", "8"]);
+        site.add_contracts(XPID, &["09000000000-09000004999"]);
+        site.add_client(HELD_XPID, &[]);
+        site.add_contracts(HELD_XPID, &["09100000000-09100000999"]);
+        site.set_lines(&[("09100000000-09100000999", "absent")]);
+        site
+    }
+
+    /// The bill says what the ledger says, proves itself, and the journal is intact.
+    fn check_books(&self, site: &Site, accepted: u64, segments: u64) {
+        let bill = Bill::of_these_days(site);
+        let billed = ["accepted", "delivered", "segments"].map(|column| bill.sum(XPID, column));
+        assert_eq!(billed, [accepted, accepted, segments], "{}", self.name);
+        let held = ["accepted", "delivered"].map(|column| bill.sum(HELD_XPID, column));
+        assert_eq!(held, [HELD; 2], "{}", self.name);
+        let proof = site.must(&["billing", "reconcile"]);
+        assert!(proof.contains("open pushes: 0") && proof.contains("the books add up"), "{proof}");
+        let verified = site.must(&["queue", "verify"]);
+        assert!(verified.contains("no damage"), "{verified}");
+    }
+}
+
+fn point_name(name: &str) -> &'static str {
+    KillPoint::ALL.iter().find(|(_, known)| *known == name).map_or("none", |(_, known)| known)
+}
+
+fn plan(site: &Site) -> Plan {
+    let mut plan = Plan::new(site.push_address());
+    plan.pushes = PUSHES_MAX;
+    plan.load = Load::Open { rate_per_second: RATE };
+    plan.msns = Msns::parse("09000000000:5000").expect("a range");
+    plan.window = Some(2_000);
+    plan.patience.stall_after = Duration::from_secs(60);
+    // Longer than the first resends: what would be told twice is told within it.
+    plan.patience.linger = Duration::from_millis(1_500);
+    plan
+}
+
+fn held(number: u64) -> Body {
+    Body::push(&format!("{:011}", 9_100_000_000 + number), &format!("held-{number}"))
+        .with("svcid", HELD_XPID)
+        .with("lifetime", "72")
+}
+
+fn hold_pushes(engine: &Engine) {
+    let mut connection = engine.connect();
+    for number in 0..HELD {
+        assert_eq!(connection.ask(&held(number).request()).code(), "0000");
+    }
+}
+
+/// The absent lines come home: how many of the held pushes the engine knew before. Stops the engine.
+fn release_pushes(site: &mut Site, engine: Engine, book: &std::path::Path) -> u64 {
+    let mut connection = engine.connect();
+    let known = (0..HELD).filter(|&number| connection.ask(&held(number).request()).code() == "0001").count();
+    engine.stop();
+    site.set_lines(&[("09100000000-09100000999", "home")]);
+    let engine = site.spawn(&[("HAYAUMA_TEST_TERMINALS", book.as_os_str())]);
+    wait::until_true("a healthy engine", || engine.admin().is_healthy());
+    wait::until_true("all held pushes delivered", || engine.admin().figure("pushes_live") == 0);
+    engine.stop();
+    known as u64
+}
