@@ -10,6 +10,7 @@ pub mod gateway;
 pub mod hostcheck;
 pub mod ids;
 pub mod journal;
+pub mod layout;
 pub mod network;
 pub mod ops;
 pub mod push;

@@ -9,6 +9,7 @@ use crate::gateway::registration::Registry;
 use crate::hostcheck;
 use crate::ids::Xpid;
 use crate::journal::{DataDirLock, JournalConfig, JournalError, LockError, SegmentFactory};
+use crate::layout::{self, shard_directory};
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
@@ -24,7 +25,6 @@ use crate::smsc::core::CoreLimits;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,8 +36,6 @@ const ENDED_KEYS_PER_PUSH: u64 = 8;
 const PORT_WAIT_NS: u64 = 3_000_000_000;
 /// Between two tries.
 const PORT_RETRY: Duration = Duration::from_millis(10);
-/// The file that says for how many shards a data directory was laid out.
-const SHARDS_FILE: &str = "shards";
 
 /// Runs the engine until it is told to stop, and drains it.
 ///
@@ -52,7 +50,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
         )
     })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
-    check_layout(&config)?;
+    layout::prepare(&config.data_dir, config.shards)?;
     let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
@@ -140,31 +138,6 @@ fn lock_fatal(error: &LockError) -> Fatal {
     Fatal::told(reason, error.to_string())
 }
 
-/// A data directory belongs to a number of shards: the slices of msn space follow from it.
-fn check_layout(config: &Config) -> Result<(), Fatal> {
-    let path = config.data_dir.join(SHARDS_FILE);
-    let unusable = |error: std::io::Error| {
-        Fatal::new(FatalReason::DataDirUnusable, format!("{} cannot be used ({error})", path.display()))
-    };
-    match std::fs::read_to_string(&path) {
-        Ok(text) if text.trim().parse() == Ok(config.shards) => Ok(()),
-        Ok(text) => {
-            let cause = format!(
-                "the data directory {} is laid out for {} shards, not {}",
-                config.data_dir.display(),
-                text.trim(),
-                config.shards
-            );
-            let remedy = format!("start with --shards {} or choose another --data-dir", text.trim());
-            Err(Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy))
-        }
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::write(&path, format!("{}\n", config.shards)).map_err(unusable)
-        }
-        Err(error) => Err(unusable(error)),
-    }
-}
-
 /// Opens every shard, each on a thread of its own: recovery reads whole journals.
 fn open_shards(
     config: &Config,
@@ -238,11 +211,6 @@ fn open_shard(
             _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
         }
     })
-}
-
-/// Where a shard keeps its files.
-pub fn shard_directory(data_dir: &Path, number: usize) -> PathBuf {
-    data_dir.join(format!("shard-{number:03}"))
 }
 
 fn tell(number: usize, report: &ShardReport) {

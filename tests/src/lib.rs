@@ -16,6 +16,7 @@ pub mod lines;
 pub mod ports;
 pub mod push;
 pub mod recorder;
+pub mod rig;
 pub mod seeded;
 pub mod simulation;
 pub mod site;
