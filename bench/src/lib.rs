@@ -5,5 +5,6 @@
 
 pub mod cpus;
 pub mod limit;
+pub mod peers;
 pub mod results;
 pub mod spread;

@@ -1,13 +1,18 @@
-//! `cargo run --release -p bench -- limit`. Behind hidden first arguments this executable is also the engine and the
-//! bare responder that are measured, each in a process of its own.
+//! `cargo run --release -p bench -- limit|peers`. Behind hidden first arguments this executable is also the engine and
+//! the bare responder that are measured, each in a process of its own.
 
 use bench::limit::{Limit, RESPONDER_ARGUMENT};
+use bench::peers::{CHILD_ARGUMENT, Peers};
 use clap::{Parser, Subcommand};
 use loadgen::drill::ENGINE_ARGUMENT;
 use std::process::ExitCode;
 
 #[derive(Parser)]
-#[command(name = "bench", about = "Sets the engine beside the physical limit", arg_required_else_help = true)]
+#[command(
+    name = "bench",
+    about = "Sets the engine beside the physical limit and beside its peers",
+    arg_required_else_help = true
+)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -17,6 +22,8 @@ struct Arguments {
 enum Command {
     /// The engine and a responder that only answers, in turn: CPU time per request of each, and their ratio
     Limit(Limit),
+    /// Kannel and the engine in turn at the same job: rates, latencies and CPU time per message of each
+    Peers(Peers),
 }
 
 fn main() -> ExitCode {
@@ -30,9 +37,13 @@ fn main() -> ExitCode {
     if rest.next_if(|first| first == RESPONDER_ARGUMENT).is_some() {
         return bench::limit::respond(rest);
     }
+    if rest.next_if(|first| first == CHILD_ARGUMENT).is_some() {
+        return bench::peers::become_child(rest);
+    }
     loadgen::os::raise_file_limit();
     let outcome = match Arguments::parse_from(program.into_iter().chain(rest)).command {
         Command::Limit(limit) => limit.run(),
+        Command::Peers(peers) => peers.run(),
     };
     outcome.map_or_else(
         |sentence| {
