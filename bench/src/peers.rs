@@ -3,14 +3,16 @@
 //!
 //! The job: take a one-segment text over HTTP, keep it on the device, deliver it, and tell the client by a callback
 //! that it was delivered. Kept-alive connections, one request in flight on each, and callbacks one at a time on each of
-//! their connections: neither side may pipeline. Kannel keeps messages in its spool store, its safest; it never syncs,
-//! so the engine under `--durability process` gives the same promise and under `power` a stronger one.
+//! their connections: neither side may pipeline. Kannel keeps messages in its spool store (a file a message) and, another
+//! row, in its file store (one log); it syncs neither, so the engine under `--durability process` gives the same promise
+//! and under `power` a stronger one.
 //!
 //! CPU time is that of all processes of a side over the whole job. Kannel's network is outside its processes and free
 //! of charge; the engine's is inside and counted.
 
 mod book;
 mod client;
+mod figures;
 mod gateway;
 mod kannel;
 mod server;
@@ -20,17 +22,18 @@ pub use kannel::{CHILD_ARGUMENT, become_child};
 
 use crate::cpus::Sides;
 use crate::results::{Beginning, Recording};
-use crate::spread::Rounds;
 use book::Book;
 use clap::Args;
 use client::Sent;
+use figures::Round;
+pub use figures::{Figures, Ratios, ServerFigures};
 use gateway::Gateway;
-use kannel::{Kannel, Programs};
+use kannel::{Kannel, Programs, Store};
+use loadgen::machine::Machine;
 use loadgen::os;
-use serde::Serialize;
 use server::Server;
 use sink::Sink;
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,88 +61,28 @@ pub struct Peers {
     /// Connections of the client, and at most of the callbacks
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_000))]
     pub connections: u64,
-    /// Where Kannel keeps messages; with none a kill loses them all
-    #[arg(long, value_name = "STORE", default_value = "spool", value_parser = ["spool", "file", "none"])]
-    pub kannel_store: String,
+    /// How Kannel keeps messages; may be repeated [default: spool and file]
+    #[arg(long, value_name = "STORE", value_parser = ["spool", "file", "none"])]
+    pub kannel_store: Vec<String>,
+    /// Directory for Kannel's store [default: /dev/shm where there is one]
+    #[arg(long, value_name = "DIR")]
+    pub kannel_place: Option<PathBuf>,
     #[command(flatten)]
     sides: Sides,
     #[command(flatten)]
     recording: Recording,
 }
 
-/// The servers, in the order of the first round.
-const SERVERS: [(&str, &str); 3] = [("kannel", ""), ("hayauma", "process"), ("hayauma", "power")];
+/// The engine's durabilities.
+const DURABILITIES: [&str; 2] = ["process", "power"];
 
-/// The figures of one server.
-#[derive(Clone, Debug, Serialize)]
-pub struct ServerFigures {
-    /// `kannel` or `hayauma`.
-    pub server: &'static str,
-    /// Kannel's store, or what the engine's answer survives.
-    pub keeps: String,
-    /// Messages accepted per second, until the last answer.
-    pub accepted_per_s: Rounds,
-    /// Messages delivered per second, until the last one.
-    pub delivered_per_s: Rounds,
-    /// Messages receipted per second, until the last receipt.
-    pub notified_per_s: Rounds,
-    /// CPU microseconds per message of all its processes.
-    pub cpu_us: Rounds,
-    /// The same, process by process.
-    pub cpu_us_by_process: BTreeMap<&'static str, Rounds>,
-    /// From send to answer, in milliseconds.
-    pub answer_p50_ms: Rounds,
-    /// The same.
-    pub answer_p99_ms: Rounds,
-    /// From send to receipt, in milliseconds.
-    pub receipt_p50_ms: Rounds,
-    /// The same.
-    pub receipt_p99_ms: Rounds,
-    /// Peak memory of all its processes, in octets.
-    pub peak_octets: Rounds,
-}
-
-/// The engine over Kannel, round by round.
-#[derive(Clone, Debug, Serialize)]
-pub struct Ratios {
-    /// What the engine's answer survived.
-    pub durability: &'static str,
-    /// How many times as many messages per second were accepted.
-    pub accepted: Rounds,
-    /// How many times as many were receipted.
-    pub notified: Rounds,
-    /// Into how many parts Kannel's CPU time per message would have to be cut.
-    pub cpu: Rounds,
-}
-
-/// What a run of the bench found.
-#[derive(Clone, Debug, Serialize)]
-pub struct Figures {
-    /// Kannel's version.
-    pub kannel: String,
-    /// Messages of a round.
-    pub messages: u64,
-    /// Connections of the client.
-    pub connections: u64,
-    /// The servers' CPUs.
-    pub server_cpus: Vec<usize>,
-    /// The client's and the sink's CPUs.
-    pub client_cpus: Vec<usize>,
-    /// What came out.
-    pub servers: Vec<ServerFigures>,
-    /// Side by side.
-    pub ratios: Vec<Ratios>,
-}
-
-/// One server in one round.
-struct Round {
-    accepted_per_s: f64,
-    delivered_per_s: f64,
-    notified_per_s: f64,
-    cpu_us: Vec<(&'static str, f64)>,
-    answer_ms: [f64; 2],
-    receipt_ms: [f64; 2],
-    peak_octets: f64,
+/// One of the servers that take turns.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Contender {
+    /// With this store.
+    Kannel(String),
+    /// Under this durability.
+    Hayauma(&'static str),
 }
 
 impl Peers {
@@ -158,31 +101,35 @@ impl Peers {
         };
         let beginning = Beginning::of("peers");
         let (server_cpus, client_cpus) = self.sides.cpus();
-        let mut rounds: [Vec<Round>; SERVERS.len()] = Default::default();
+        let contenders = self.contenders();
+        let mut rounds: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
         for round in 0..self.rounds as usize {
-            for turn in 0..SERVERS.len() {
-                let at = (turn + round) % SERVERS.len();
-                eprintln!(
-                    "peers: {} {}, round {} of {}",
-                    SERVERS[at].0,
-                    SERVERS[at].1,
-                    round + 1,
-                    self.rounds
-                );
-                rounds[at].push(self.round(at, &programs, &server_cpus, &client_cpus)?);
+            // The order moves on, so that what one leaves behind meets every other.
+            for turn in 0..contenders.len() {
+                let at = (turn + round) % contenders.len();
+                let (server, keeps) = contenders[at].names();
+                eprintln!("peers: {server} {keeps}, round {} of {}", round + 1, self.rounds);
+                rounds[at].push(self.round(&contenders[at], &programs, &server_cpus, &client_cpus)?);
             }
         }
-        let keeps = |at: usize| if at == 0 { &self.kannel_store } else { SERVERS[at].1 };
+        let all = || contenders.iter().zip(&rounds);
         let servers: Vec<_> =
-            (0..SERVERS.len()).map(|at| ServerFigures::of(SERVERS[at].0, keeps(at), &rounds[at])).collect();
-        let ratios: Vec<_> =
-            (1..SERVERS.len()).map(|at| Ratios::of(SERVERS[at].1, &rounds[at], &rounds[0])).collect();
+            all().map(|(contender, rounds)| ServerFigures::of(contender.names(), rounds)).collect();
+        let mut ratios = Vec::new();
+        for (engine, engine_rounds) in all() {
+            for (kannel, kannel_rounds) in all() {
+                if let (Contender::Hayauma(durability), Contender::Kannel(store)) = (engine, kannel) {
+                    ratios.push(Ratios::of(durability, store, engine_rounds, kannel_rounds));
+                }
+            }
+        }
         if !self.recording.json {
             servers.iter().for_each(|figures| println!("{}", figures.line()));
             ratios.iter().for_each(|ratios| println!("{}", ratios.line()));
         }
         let figures = Figures {
             kannel: programs.version,
+            kannel_file_system: Machine::here(Some(&self.kannel_place())).file_system,
             messages: self.messages,
             connections: self.connections,
             server_cpus,
@@ -193,9 +140,18 @@ impl Peers {
         self.recording.keep(&beginning.into_record(figures))
     }
 
+    fn contenders(&self) -> Vec<Contender> {
+        let stores = match &self.kannel_store[..] {
+            [] => vec!["spool".to_owned(), "file".to_owned()],
+            chosen => chosen.to_vec(),
+        };
+        let kannels = stores.into_iter().map(Contender::Kannel);
+        kannels.chain(DURABILITIES.map(Contender::Hayauma)).collect()
+    }
+
     fn round(
         &self,
-        at: usize,
+        contender: &Contender,
         programs: &Programs,
         server_cpus: &[usize],
         client_cpus: &[usize],
@@ -205,20 +161,32 @@ impl Peers {
         let sink = Sink::start(client_cpus, Arc::clone(&book))
             .map_err(|error| format!("the sink did not start ({error})."))?;
         let connections = self.connections as usize;
-        let server: Box<dyn Server> = if at == 0 {
-            let store = &self.kannel_store;
-            Box::new(Kannel::start(programs, store, server_cpus, sink.address(), TEXT, book.clock())?)
-        } else {
-            let messages = warm_up + self.messages;
-            let durability = SERVERS[at].1;
-            Box::new(Gateway::start(durability, server_cpus, sink.address(), connections, messages, TEXT)?)
+        let server: Box<dyn Server> = match contender {
+            Contender::Kannel(kind) => {
+                let store = Store { kind, place: &self.kannel_place() };
+                Box::new(Kannel::start(programs, store, server_cpus, sink.address(), TEXT, book.clock())?)
+            }
+            Contender::Hayauma(durability) => {
+                let messages = warm_up + self.messages;
+                let address = sink.address();
+                Box::new(Gateway::start(durability, server_cpus, address, connections, messages, TEXT)?)
+            }
         };
         let measured = self.measure(&*server, warm_up, &book, client_cpus);
         let round = measured.map_err(|sentence| {
-            format!("{} {}: {sentence} Its log ends: {}", SERVERS[at].0, SERVERS[at].1, server.log_end())
+            let (server_name, keeps) = contender.names();
+            format!("{server_name} {keeps}: {sentence} Its log ends: {}", server.log_end())
         })?;
         server.stop()?;
         Ok(round)
+    }
+
+    /// In memory where that is possible. Kannel never syncs, so memory keeps as much as a device would when only the
+    /// process dies, and a store of one file a message suffers from file systems that are slow to use the place of a
+    /// deleted file again (ext4 without a journal avoids it for minutes): it gets the best there is.
+    fn kannel_place(&self) -> PathBuf {
+        let memory = || Some(PathBuf::from("/dev/shm")).filter(|place| place.is_dir());
+        self.kannel_place.clone().or_else(memory).unwrap_or_else(std::env::temp_dir)
     }
 
     fn measure(
@@ -273,74 +241,12 @@ impl Peers {
     }
 }
 
-impl ServerFigures {
-    fn of(server: &'static str, keeps: &str, rounds: &[Round]) -> Self {
-        let figure = |figure: &dyn Fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
-        let names =
-            rounds.first().map(|round| round.cpu_us.iter().map(|(name, _)| *name)).into_iter().flatten();
-        Self {
-            server,
-            keeps: keeps.to_owned(),
-            accepted_per_s: figure(&|round| round.accepted_per_s),
-            delivered_per_s: figure(&|round| round.delivered_per_s),
-            notified_per_s: figure(&|round| round.notified_per_s),
-            cpu_us: figure(&Round::cpu_us),
-            cpu_us_by_process: names
-                .enumerate()
-                .map(|(at, name)| (name, figure(&|round| round.cpu_us[at].1)))
-                .collect(),
-            answer_p50_ms: figure(&|round| round.answer_ms[0]),
-            answer_p99_ms: figure(&|round| round.answer_ms[1]),
-            receipt_p50_ms: figure(&|round| round.receipt_ms[0]),
-            receipt_p99_ms: figure(&|round| round.receipt_ms[1]),
-            peak_octets: figure(&|round| round.peak_octets),
+impl Contender {
+    fn names(&self) -> (&'static str, &str) {
+        match self {
+            Self::Kannel(store) => ("kannel", store),
+            Self::Hayauma(durability) => ("hayauma", durability),
         }
-    }
-
-    fn line(&self) -> String {
-        format!(
-            "{} {} accepted_per_s {:.0} delivered_per_s {:.0} notified_per_s {:.0} cpu_us {:.1} spread {:.2} \
-             answer_p50_ms {:.2} answer_p99_ms {:.2} receipt_p50_ms {:.2} receipt_p99_ms {:.2} peak_mib {:.0}",
-            self.server,
-            self.keeps,
-            self.accepted_per_s.median,
-            self.delivered_per_s.median,
-            self.notified_per_s.median,
-            self.cpu_us.median,
-            self.cpu_us.spread,
-            self.answer_p50_ms.median,
-            self.answer_p99_ms.median,
-            self.receipt_p50_ms.median,
-            self.receipt_p99_ms.median,
-            self.peak_octets.median / f64::from(1 << 20),
-        )
-    }
-}
-
-impl Ratios {
-    fn of(durability: &'static str, engine: &[Round], kannel: &[Round]) -> Self {
-        let ratio = |ratio: &dyn Fn(&Round, &Round) -> f64| {
-            Rounds::of(engine.iter().zip(kannel).map(|(engine, kannel)| ratio(engine, kannel)).collect())
-        };
-        Self {
-            durability,
-            accepted: ratio(&|engine, kannel| engine.accepted_per_s / kannel.accepted_per_s),
-            notified: ratio(&|engine, kannel| engine.notified_per_s / kannel.notified_per_s),
-            cpu: ratio(&|engine, kannel| kannel.cpu_us() / engine.cpu_us()),
-        }
-    }
-
-    fn line(&self) -> String {
-        format!(
-            "ratio {} accepted {:.1} notified {:.1} cpu {:.1} spread {:.2}",
-            self.durability, self.accepted.median, self.notified.median, self.cpu.median, self.cpu.spread
-        )
-    }
-}
-
-impl Round {
-    fn cpu_us(&self) -> f64 {
-        self.cpu_us.iter().map(|(_, used)| used).sum()
     }
 }
 
@@ -394,34 +300,4 @@ fn await_receipts(book: &Book, wanted: u64) -> Result<(), String> {
 fn cpu_times(server: &dyn Server) -> Vec<(&'static str, Duration)> {
     let time = |process| os::fine_cpu_time_of(process).unwrap_or_default();
     server.processes().into_iter().map(|(name, process)| (name, time(process))).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn round(per_s: f64, cpu_us: f64) -> Round {
-        Round {
-            accepted_per_s: per_s,
-            delivered_per_s: per_s,
-            notified_per_s: per_s,
-            cpu_us: vec![("a", cpu_us / 4.0), ("b", cpu_us * 0.75)],
-            answer_ms: [1.0, 2.0],
-            receipt_ms: [3.0, 4.0],
-            peak_octets: 1024.0 * 1024.0,
-        }
-    }
-
-    #[test]
-    fn a_server_and_a_ratio_are_one_line_each() {
-        let figures = ServerFigures::of("kannel", "spool", &[round(4_000.0, 400.0), round(4_400.0, 360.0)]);
-        assert_eq!(
-            figures.line(),
-            "kannel spool accepted_per_s 4200 delivered_per_s 4200 notified_per_s 4200 cpu_us 380.0 spread 0.11 \
-             answer_p50_ms 1.00 answer_p99_ms 2.00 receipt_p50_ms 3.00 receipt_p99_ms 4.00 peak_mib 1"
-        );
-        assert_eq!(figures.cpu_us_by_process["b"].median, 285.0);
-        let ratios = Ratios::of("power", &[round(40_000.0, 20.0)], &[round(4_000.0, 400.0)]);
-        assert_eq!(ratios.line(), "ratio power accepted 10.0 notified 10.0 cpu 20.0 spread 0.00");
-    }
 }

@@ -41,6 +41,15 @@ pub(super) struct Programs {
     pub(super) version: String,
 }
 
+/// Where Kannel keeps messages.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Store<'a> {
+    /// `spool`, `file` or `none`.
+    pub(super) kind: &'a str,
+    /// Its directory is made in here, with configuration and logs.
+    pub(super) place: &'a Path,
+}
+
 /// A running Kannel; dropping it ends it.
 pub(super) struct Kannel {
     directory: tempfile::TempDir,
@@ -94,24 +103,25 @@ impl Programs {
 }
 
 impl Kannel {
-    /// Starts both boxes on `cpus` with `store` (`spool`, `file` or `none`); receipts go to `sink`.
+    /// Starts both boxes on `cpus` with this store; receipts go to `sink`.
     ///
     /// # Errors
     /// One sentence, with the end of the box's log.
     pub(super) fn start(
         programs: &Programs,
-        store: &str,
+        store: Store<'_>,
         cpus: &[usize],
         sink: SocketAddr,
         text: &str,
         clock: Clock,
     ) -> Result<Self, String> {
         let fault = |error: io::Error| format!("Kannel did not start ({error}).");
-        let directory = tempfile::Builder::new().prefix("hayauma-kannel-").tempdir().map_err(fault)?;
+        let directory =
+            tempfile::Builder::new().prefix("hayauma-kannel-").tempdir_in(store.place).map_err(fault)?;
         let ports = Ports::free().map_err(fault)?;
         let config = directory.path().join("kannel.conf");
         std::fs::create_dir(directory.path().join("store")).map_err(fault)?;
-        std::fs::write(&config, configuration(&ports, store, directory.path())).map_err(fault)?;
+        std::fs::write(&config, configuration(&ports, store.kind, directory.path())).map_err(fault)?;
         let mut boxes = Vec::new();
         let mut start = |name: &'static str, program: &Path, port: u16| -> Result<(), String> {
             let log = directory.path().join(name).with_extension("log");
