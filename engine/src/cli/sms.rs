@@ -3,6 +3,7 @@
 
 mod decode;
 mod encode;
+mod input;
 mod segments;
 
 use std::process::ExitCode;
@@ -21,49 +22,70 @@ pub enum SmsCommand {
     Encode(encode::EncodeCommand),
 }
 
-/// Does it. Exit status 0: done; 1: what was given is wrong, and one sentence on standard error says how.
+/// Does it. Exit status 0: done; 1: something that was given is wrong, and one sentence on standard error says how.
 pub fn run(command: SmsCommand) -> ExitCode {
-    let output = match command {
-        SmsCommand::Decode(arguments) => decode::run(&arguments),
-        SmsCommand::Segments(arguments) => segments::run(&arguments),
-        SmsCommand::Encode(command) => encode::run(&command),
-    };
-    match output {
-        Ok(text) => {
-            println!("{}", text.trim_end());
-            ExitCode::SUCCESS
-        }
+    let mut well = true;
+    let mut report = |result: Result<String, String>| match result {
+        Ok(text) => println!("{}", text.trim_end_matches('\n')),
         Err(sentence) => {
+            well = false;
             eprintln!("hayauma sms: {sentence}");
-            ExitCode::FAILURE
         }
+    };
+    let stdin = &mut std::io::stdin().lock();
+    match command {
+        SmsCommand::Decode(arguments) => decode::run(&arguments, stdin, &mut report),
+        SmsCommand::Segments(arguments) => report(segments::run(&arguments, stdin)),
+        SmsCommand::Encode(command) => report(encode::run(&command, stdin)),
     }
+    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Octets from hexadecimal digits; blanks between them do not matter.
+/// Octets from hexadecimal digits; blanks and colons between them do not matter, nor does a leading `0x`.
 fn octets_of(hex: &str) -> Result<Vec<u8>, String> {
-    let digits: Vec<u8> = hex.bytes().filter(|octet| !octet.is_ascii_whitespace()).collect();
+    let hex = hex.trim();
+    let hex = without_prefix(hex);
+    let digits = hex.chars().filter(|character| !character.is_whitespace() && *character != ':');
+    let digits: Vec<u8> = digits
+        .map(|digit| {
+            let value = digit.to_digit(16).map(|value| value as u8);
+            value.ok_or_else(|| format!("{digit:?} is not a hexadecimal digit"))
+        })
+        .collect::<Result<_, _>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {
         return Err(format!("{} hexadecimal digits are no whole octets; give an even number", digits.len()));
     }
-    let value = |digit: u8| char::from(digit).to_digit(16).map(|value| value as u8);
-    pairs
-        .iter()
-        .map(|&[high, low]| match (value(high), value(low)) {
-            (Some(high), Some(low)) => Ok(high << 4 | low),
-            _ => Err(format!("'{}{}' is not hexadecimal", char::from(high), char::from(low))),
-        })
-        .collect()
+    Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
 
-/// One octet, written as two hexadecimal digits.
+fn without_prefix(hex: &str) -> &str {
+    hex.strip_prefix("0x").or_else(|| hex.strip_prefix("0X")).unwrap_or(hex)
+}
+
+/// One octet, written as one or two hexadecimal digits, with or without `0x`.
 fn octet_of(hex: &str) -> Result<u8, String> {
-    u8::from_str_radix(hex, 16).map_err(|_| format!("'{hex}' is not an octet in hexadecimal, 00 to FF"))
+    let digits = without_prefix(hex);
+    let legal = (1..=2).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    u8::from_str_radix(digits, 16)
+        .ok()
+        .filter(|_| legal)
+        .ok_or_else(|| format!("'{hex}' is not an octet in hexadecimal, 00 to FF"))
 }
 
 fn hex_of(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02X}")).collect()
+}
+
+/// Text on one line: control characters, line ends and the backslash escaped, quotation marks as they are.
+fn shown(text: &str) -> String {
+    let mut shown = String::new();
+    for piece in text.split_inclusive(['"', '\'']) {
+        let body = piece.trim_end_matches(['"', '\'']);
+        shown.extend(body.escape_debug());
+        shown.push_str(&piece[body.len()..]);
+    }
+    shown
 }
 
 fn json_of(value: &impl Serialize) -> Result<String, String> {
@@ -76,12 +98,25 @@ mod tests {
     use super::*;
 
     #[test]
+    fn text_is_shown_on_one_line_and_as_it_reads() {
+        assert_eq!(shown("it's \"so\"\n\\ e\u{301}\u{7}"), "it's \"so\"\\n\\\\ e\u{301}\\u{7}");
+        assert_eq!(shown("\"\"'"), "\"\"'");
+        assert_eq!(shown(""), "");
+    }
+
+    #[test]
     fn hexadecimal_reads_with_blanks_and_refuses_the_rest() {
         assert_eq!(octets_of("00 fF\n1a"), Ok(vec![0x00, 0xff, 0x1a]));
+        assert_eq!(octets_of("0x00:ff:1A"), Ok(vec![0x00, 0xff, 0x1a]));
+        assert_eq!(octets_of(""), Ok(vec![]));
         assert!(octets_of("0").is_err());
-        assert!(octets_of("0g").is_err());
+        assert!(octets_of("0g").expect_err("refused").contains("'g'"));
+        assert!(octets_of("00 x1").is_err());
+        assert!(octets_of("００").expect_err("refused").contains('０'));
         assert_eq!(hex_of(&[0, 255]), "00FF");
-        assert_eq!(octet_of("4"), Ok(4));
-        assert!(octet_of("100").is_err());
+        assert_eq!((octet_of("4"), octet_of("0xD3")), (Ok(4), Ok(0xd3)));
+        for wrong in ["100", "", "0x", "+4", "g"] {
+            assert!(octet_of(wrong).is_err(), "{wrong}");
+        }
     }
 }

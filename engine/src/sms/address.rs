@@ -129,6 +129,12 @@ impl Address {
         Ok(Self { octets, length: 2 + value as u8 })
     }
 
+    /// The same value with another type of address octet.
+    pub fn with_type(mut self, type_of_address: u8) -> Self {
+        self.octets[1] = type_of_address;
+        self
+    }
+
     /// What a person writes: `+` and digits is international, digits alone are of unknown type, anything else
     /// is text.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
@@ -222,7 +228,8 @@ impl Address {
         Digits { characters, length: length as u8 }
     }
 
-    /// What a person reads: `+` before an international number, text for an alphanumeric address, else digits.
+    /// What a person reads: `+` before an international number, text for an alphanumeric address, else digits; of an
+    /// address without digits, nothing.
     pub fn text(&self) -> String {
         match self.type_of_number() {
             TypeOfNumber::Alphanumeric => {
@@ -234,7 +241,7 @@ impl Address {
                 Shift::DEFAULT.decode(septets, &mut text);
                 text
             }
-            TypeOfNumber::International => format!("+{}", self.digits().as_str()),
+            TypeOfNumber::International if self.semi_octets() > 0 => format!("+{}", self.digits().as_str()),
             _ => self.digits().as_str().to_owned(),
         }
     }

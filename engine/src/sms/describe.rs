@@ -1,16 +1,17 @@
-//! A TPDU in words: every field by its name in the standard, its value, and what the value means.
+//! A TPDU in words: every field by its name in the standard, its value, what the value means, and what it is made of.
 //!
 //! A pure function for people and for JSON; it allocates and is not for the data path.
 
+mod fields;
 mod user_data;
 
 pub use user_data::alphabet_name;
 
-use super::address::{Address, TypeOfNumber};
-use super::coding_scheme::{CharacterSet, CodingGroup, CodingScheme, MessageClass, WaitingKind};
-use super::protocol_identifier::ProtocolIdentifier;
-use super::time::{EnhancedPeriod, TimeStamp, ValidityPeriod, relative_minutes};
+use super::time::ValidityPeriod;
 use super::tpdu::{Command, Deliver, DeliverReport, Parameters, StatusReport, Submit, SubmitReport, Tpdu};
+use fields::{
+    address, coding_scheme, failure_cause, protocol_identifier, status, time_stamp, validity_period,
+};
 
 /// One field.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,6 +22,33 @@ pub struct DescribedField {
     pub value: FieldValue,
     /// What the value means, in a few words; empty where it speaks for itself.
     pub meaning: String,
+    /// What the field is made of, by names of lower case letters: for programs, which shall not have to read the
+    /// meaning.
+    pub details: Vec<(&'static str, FieldValue)>,
+}
+
+impl DescribedField {
+    /// Adds a detail.
+    fn with(&mut self, name: &'static str, value: FieldValue) -> &mut Self {
+        self.details.push((name, value));
+        self
+    }
+
+    fn with_number(&mut self, name: &'static str, number: impl Into<u32>) -> &mut Self {
+        self.with(name, FieldValue::Number(number.into()))
+    }
+
+    fn with_text(&mut self, name: &'static str, text: impl Into<String>) -> &mut Self {
+        self.with(name, FieldValue::Text(text.into()))
+    }
+
+    fn with_flag(&mut self, name: &'static str, flag: bool) -> &mut Self {
+        self.with(name, FieldValue::Flag(flag))
+    }
+
+    fn with_octets(&mut self, name: &'static str, octets: &[u8]) -> &mut Self {
+        self.with(name, FieldValue::Octets(octets.to_vec()))
+    }
 }
 
 /// The value of a field.
@@ -32,6 +60,8 @@ pub enum FieldValue {
     Text(String),
     /// Octets, shown in hexadecimal.
     Octets(Vec<u8>),
+    /// Yes or no; only among the details.
+    Flag(bool),
 }
 
 impl std::fmt::Display for FieldValue {
@@ -40,6 +70,7 @@ impl std::fmt::Display for FieldValue {
             Self::Number(number) => write!(formatter, "{number}"),
             Self::Text(text) => formatter.write_str(text),
             Self::Octets(octets) => octets.iter().try_for_each(|octet| write!(formatter, "{octet:02X}")),
+            Self::Flag(flag) => write!(formatter, "{flag}"),
         }
     }
 }
@@ -64,12 +95,20 @@ struct List {
 }
 
 impl List {
-    fn push(&mut self, name: impl Into<String>, value: FieldValue, meaning: impl Into<String>) {
-        self.fields.push(DescribedField { name: name.into(), value, meaning: meaning.into() });
+    fn push(
+        &mut self,
+        name: impl Into<String>,
+        value: FieldValue,
+        meaning: impl Into<String>,
+    ) -> &mut DescribedField {
+        let at = self.fields.len();
+        let details = Vec::new();
+        self.fields.push(DescribedField { name: name.into(), value, meaning: meaning.into(), details });
+        &mut self.fields[at]
     }
 
-    fn number(&mut self, name: &str, number: u8, meaning: impl Into<String>) {
-        self.push(name, FieldValue::Number(number.into()), meaning);
+    fn number(&mut self, name: &str, number: u8, meaning: impl Into<String>) -> &mut DescribedField {
+        self.push(name, FieldValue::Number(number.into()), meaning)
     }
 
     /// A flag by its bit on the wire.
@@ -128,7 +167,7 @@ fn describe_deliver_report(list: &mut List, report: &DeliverReport<'_>) {
     list.number("TP-MTI", 0, "SMS-DELIVER-REPORT");
     header_indicator(list, has_header(&report.parameters));
     if let Some(cause) = report.failure_cause {
-        list.number("TP-FCS", cause.0, cause.meaning());
+        failure_cause(list, cause);
     }
     indicator(list, &report.parameters);
     parameters(list, &report.parameters);
@@ -138,7 +177,7 @@ fn describe_submit_report(list: &mut List, report: &SubmitReport<'_>) {
     list.number("TP-MTI", 1, "SMS-SUBMIT-REPORT");
     header_indicator(list, has_header(&report.parameters));
     if let Some(cause) = report.failure_cause {
-        list.number("TP-FCS", cause.0, cause.meaning());
+        failure_cause(list, cause);
     }
     indicator(list, &report.parameters);
     time_stamp(list, "TP-SCTS", report.service_centre_time_stamp);
@@ -155,7 +194,7 @@ fn describe_status_report(list: &mut List, report: &StatusReport<'_>) {
     address(list, "TP-RA", &report.recipient_address);
     time_stamp(list, "TP-SCTS", report.service_centre_time_stamp);
     time_stamp(list, "TP-DT", report.discharge_time);
-    list.number("TP-ST", report.status.0, report.status.meaning());
+    status(list, report.status);
     if let Some(optional) = &report.parameters {
         indicator(list, optional);
         parameters(list, optional);
@@ -172,7 +211,9 @@ fn describe_command(list: &mut List, command: &Command<'_>) {
     list.number("TP-MN", command.message_number, "the TP-MR of the message that the command is about");
     address(list, "TP-DA", &command.destination_address);
     list.number("TP-CDL", command.command_data.len() as u8, "octets of command data");
-    list.push("TP-CD", FieldValue::Octets(command.command_data.to_vec()), "");
+    let (header, data) = command.split_data();
+    user_data::describe_header(list, header, command.command_data);
+    list.push("TP-CD", FieldValue::Octets(data.to_vec()), "");
 }
 
 fn indicator(list: &mut List, parameters: &Parameters<'_>) {
@@ -231,119 +272,4 @@ fn header_indicator(list: &mut List, set: bool) {
 
 fn reply_path(list: &mut List, set: bool) {
     list.flag("TP-RP", set, "a reply path is set", "no reply path");
-}
-
-fn address(list: &mut List, name: &str, address: &Address) {
-    let number = match address.type_of_number() {
-        TypeOfNumber::Unknown => "unknown",
-        TypeOfNumber::International => "international",
-        TypeOfNumber::National => "national",
-        TypeOfNumber::NetworkSpecific => "network specific",
-        TypeOfNumber::Subscriber => "subscriber",
-        TypeOfNumber::Alphanumeric => "alphanumeric",
-        TypeOfNumber::Abbreviated => "abbreviated",
-        TypeOfNumber::Reserved => "reserved",
-    };
-    let plan = match address.numbering_plan() {
-        0 => "unknown",
-        1 => "ISDN (E.164)",
-        3 => "data (X.121)",
-        4 => "telex",
-        5 | 6 => "service centre specific",
-        8 => "national",
-        9 => "private",
-        10 => "ERMES",
-        _ => "reserved",
-    };
-    let meaning = format!(
-        "{} semi-octets, type of number {} {number}, numbering plan {} {plan}",
-        address.semi_octets(),
-        address.type_of_number() as u8,
-        address.numbering_plan()
-    );
-    list.push(name, FieldValue::Text(address.text()), meaning);
-}
-
-fn protocol_identifier(list: &mut List, identifier: ProtocolIdentifier) {
-    list.number("TP-PID", identifier.0, identifier.meaning());
-}
-
-fn coding_scheme(list: &mut List, scheme: CodingScheme) {
-    let mut meaning = vec![match scheme.character_set() {
-        CharacterSet::Gsm7 => "GSM 7-bit default alphabet".to_owned(),
-        CharacterSet::EightBit => "8-bit data".to_owned(),
-        CharacterSet::Ucs2 => "UCS-2".to_owned(),
-    }];
-    if scheme.is_compressed() {
-        meaning.push("compressed".to_owned());
-    }
-    if let Some(class) = scheme.class() {
-        let means = match class {
-            MessageClass::Zero => "shown at once",
-            MessageClass::One => "ME specific",
-            MessageClass::Two => "(U)SIM specific",
-            MessageClass::Three => "TE specific",
-        };
-        meaning.push(format!("class {} ({means})", class.number()));
-    }
-    if scheme.group() == CodingGroup::AutomaticDeletion {
-        meaning.push("marked for automatic deletion".to_owned());
-    }
-    if let Some((active, kind)) = scheme.waiting() {
-        let kind = match kind {
-            WaitingKind::Voicemail => "voicemail",
-            WaitingKind::Fax => "fax",
-            WaitingKind::ElectronicMail => "electronic mail",
-            WaitingKind::Other => "other",
-        };
-        let keep = if scheme.group() == CodingGroup::WaitingDiscard { "discard" } else { "store" };
-        let set = if active { "active" } else { "inactive" };
-        meaning.push(format!("{kind} message waiting indication {set}, {keep} message"));
-    }
-    if scheme.is_reserved() {
-        meaning.push("reserved coding".to_owned());
-    }
-    list.number("TP-DCS", scheme.0, meaning.join(", "));
-}
-
-fn time_stamp(list: &mut List, name: &str, stamp: TimeStamp) {
-    match stamp.local_time() {
-        Some(time) => list.push(name, FieldValue::Text(time.to_string()), ""),
-        None => list.push(name, FieldValue::Octets(stamp.0.to_vec()), "not a time"),
-    }
-}
-
-fn validity_period(list: &mut List, validity: ValidityPeriod) {
-    match validity {
-        ValidityPeriod::Absent => {}
-        ValidityPeriod::Relative(value) => list.number("TP-VP", value, duration(relative_minutes(value))),
-        ValidityPeriod::Absolute(stamp) => time_stamp(list, "TP-VP", stamp),
-        ValidityPeriod::Enhanced(enhanced) => {
-            let mut meaning = match enhanced.period() {
-                EnhancedPeriod::Absent => "no period".to_owned(),
-                EnhancedPeriod::Relative(value) => duration(relative_minutes(value)),
-                EnhancedPeriod::Seconds(seconds) => format!("{seconds} s"),
-                EnhancedPeriod::HoursMinutesSeconds(hours, minutes, seconds) => {
-                    format!("{hours} h {minutes} min {seconds} s")
-                }
-                EnhancedPeriod::Reserved => "reserved format".to_owned(),
-            };
-            if enhanced.is_single_shot() {
-                meaning.push_str(", tried once");
-            }
-            list.push("TP-VP", FieldValue::Octets(enhanced.0.to_vec()), meaning);
-        }
-    }
-}
-
-fn duration(minutes: u32) -> String {
-    const HOUR: u32 = 60;
-    const DAY: u32 = 24 * HOUR;
-    match minutes {
-        minutes if minutes % (7 * DAY) == 0 => format!("{} weeks", minutes / (7 * DAY)),
-        minutes if minutes % DAY == 0 => format!("{} days", minutes / DAY),
-        minutes if minutes % HOUR == 0 => format!("{} h", minutes / HOUR),
-        minutes if minutes < HOUR => format!("{minutes} min"),
-        minutes => format!("{} h {} min", minutes / HOUR, minutes % HOUR),
-    }
 }

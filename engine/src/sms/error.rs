@@ -93,7 +93,7 @@ impl fmt::Display for Field {
 #[non_exhaustive]
 pub enum Fault {
     /// The octets end before the field does.
-    #[error("needs {needed} octets, only {available} are there")]
+    #[error("needs {}, {}", counted(*needed), only(*available))]
     Truncated {
         /// Octets the field asks for.
         needed: u16,
@@ -115,7 +115,7 @@ pub enum Fault {
         value: u8,
     },
     /// Octets follow the last field and nothing in the TPDU announces them.
-    #[error("{octets} octets follow the last field")]
+    #[error("{} beyond the last field", counted(*octets))]
     Trailing {
         /// How many.
         octets: u16,
@@ -136,6 +136,18 @@ pub enum Fault {
         /// Octets that the buffer holds.
         available: u16,
     },
+}
+
+fn counted(count: u16) -> String {
+    if count == 1 { "1 octet".to_owned() } else { format!("{count} octets") }
+}
+
+fn only(available: u16) -> String {
+    match available {
+        0 => "none is there".to_owned(),
+        1 => "only 1 is there".to_owned(),
+        _ => format!("only {available} are there"),
+    }
 }
 
 /// A TPDU or a part of one that cannot be read or written.

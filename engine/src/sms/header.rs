@@ -4,6 +4,10 @@
 //! may stand only once the last wins, an element whose content makes no sense is passed over, and a header
 //! whose elements do not fill it exactly is ignored as a whole.
 
+mod names;
+
+pub(crate) use names::well_known_port;
+
 use super::alphabet::{Language, Shift};
 use super::septets;
 
@@ -121,6 +125,15 @@ pub struct Ports {
     pub source: u16,
     /// Whether they came in 16 bits.
     pub wide: bool,
+}
+
+impl Ports {
+    /// Whether one of them is a number that 9.2.3.24.3 and 9.2.3.24.4 reserve: 0 to 239 in 8 bits, 49152 and above in
+    /// 16. A terminal passes such an element over.
+    pub const fn is_reserved(self) -> bool {
+        let Self { destination, source, wide } = self;
+        if wide { destination >= 49_152 || source >= 49_152 } else { destination < 240 || source < 240 }
+    }
 }
 
 /// A well-formed user data header.
@@ -290,7 +303,7 @@ impl<'a> Element<'a> {
 
     /// The name that TS 23.040, 9.2.3.24, gives the identifier.
     pub fn name(self) -> &'static str {
-        name_of(self.identifier)
+        names::name_of(self.identifier)
     }
 }
 
@@ -306,46 +319,6 @@ impl Concatenation {
 /// fill bits put it on a septet boundary.
 pub const fn text_starts_at_septet(octets: usize) -> usize {
     septets::septets_covering(octets)
-}
-
-fn name_of(identifier: u8) -> &'static str {
-    match identifier {
-        0x00 => "Concatenated short messages, 8-bit reference number",
-        0x01 => "Special SMS Message Indication",
-        0x04 => "Application port addressing scheme, 8 bit address",
-        0x05 => "Application port addressing scheme, 16 bit address",
-        0x06 => "SMSC Control Parameters",
-        0x07 => "UDH Source Indicator",
-        0x08 => "Concatenated short message, 16-bit reference number",
-        0x09 => "Wireless Control Message Protocol",
-        0x0a => "Text Formatting",
-        0x0b => "Predefined Sound",
-        0x0c => "User Defined Sound (iMelody max 128 bytes)",
-        0x0d => "Predefined Animation",
-        0x0e => "Large Animation (16*16 times 4 = 32*4 =128 bytes)",
-        0x0f => "Small Animation (8*8 times 4 = 8*4 =32 bytes)",
-        0x10 => "Large Picture (32*32 = 128 bytes)",
-        0x11 => "Small Picture (16*16 = 32 bytes)",
-        0x12 => "Variable Picture",
-        0x13 => "User prompt indicator",
-        0x14 => "Extended Object",
-        0x15 => "Reused Extended Object",
-        0x16 => "Compression Control",
-        0x17 => "Object Distribution Indicator",
-        0x18 => "Standard WVG object",
-        0x19 => "Character Size WVG object",
-        0x1a => "Extended Object Data Request Command",
-        0x20 => "RFC 5322 E-Mail Header",
-        0x21 => "Hyperlink format element",
-        0x22 => "Reply Address Element",
-        0x23 => "Enhanced Voice Mail Information",
-        0x24 => "National Language Single Shift",
-        0x25 => "National Language Locking Shift",
-        0x70..=0x7f => "(U)SIM Toolkit Security Headers",
-        0x80..=0x9f => "SME to SME specific use",
-        0xc0..=0xdf => "SC specific use",
-        _ => "Reserved",
-    }
 }
 
 #[cfg(test)]
@@ -378,6 +351,9 @@ mod tests {
     fn ports_name_the_destination_first() {
         let header = Header::parse(&[6, 0x05, 4, 0x0b, 0x84, 0x23, 0xf0]).expect("well-formed");
         assert_eq!(header.ports(), Some(Ports { destination: 2948, source: 9200, wide: true }));
+        let reserved = |destination, source, wide| Ports { destination, source, wide }.is_reserved();
+        assert!(!reserved(2948, 49_151, true) && reserved(49_152, 0, true) && reserved(0, 65_535, true));
+        assert!(!reserved(240, 255, false) && reserved(239, 255, false) && reserved(255, 0, false));
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub struct Rules {
     pub wide_reference: bool,
     /// More segments than this are refused; 1 to 255.
     pub segments_max: u8,
+    /// Whether a message without content may be sent: an indication of waiting messages needs none.
+    pub empty: bool,
 }
 
 impl Rules {
@@ -73,18 +75,13 @@ impl Rules {
 
     /// 8-bit references, no national tables, up to `segments_max` segments.
     pub const fn plain(segments_max: u8) -> Self {
-        Self { locking_languages: 0, single_languages: 0, wide_reference: false, segments_max }
+        Self { locking_languages: 0, single_languages: 0, wide_reference: false, segments_max, empty: false }
     }
 
     /// The push gateway's rules: 8-bit references and at most [`SEGMENTS_MAX`] segments.
     pub const fn gateway(national: bool) -> Self {
         let languages = if national { Self::ALL_LANGUAGES } else { 0 };
-        Self {
-            locking_languages: languages,
-            single_languages: languages,
-            wide_reference: false,
-            segments_max: SEGMENTS_MAX,
-        }
+        Self { locking_languages: languages, single_languages: languages, ..Self::plain(SEGMENTS_MAX) }
     }
 }
 
@@ -297,7 +294,7 @@ fn plan_octets(octets: &[u8], options: &PlanOptions<'_>, frame: &Frame<'_>) -> R
     if !is_usable(scheme) || scheme.character_set() != CharacterSet::EightBit {
         return Err(PlanError::BadCodingScheme { dcs: scheme.0 });
     }
-    if octets.is_empty() {
+    if octets.is_empty() && !frame.rules.empty {
         return Err(PlanError::Empty);
     }
     let (alphabet, units) = (Alphabet::EightBit, octets.len());
@@ -312,7 +309,7 @@ fn plan_text(text: &str, options: &PlanOptions<'_>, frame: &Frame<'_>) -> Result
     {
         return Err(PlanError::BadCodingScheme { dcs: scheme.0 });
     }
-    if text.is_empty() {
+    if text.is_empty() && !frame.rules.empty {
         return Err(PlanError::Empty);
     }
     match scheme {

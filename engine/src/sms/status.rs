@@ -104,6 +104,25 @@ impl FailureCause {
     /// No reason that the standard names.
     pub const UNSPECIFIED: Self = Self(0xff);
 
+    /// Whether the standard leaves the value open.
+    pub const fn is_reserved(self) -> bool {
+        matches!(
+            self.0,
+            0x00..=0x7f
+                | 0x83..=0x8e
+                | 0x92..=0x9e
+                | 0xa2..=0xae
+                | 0xb1..=0xbf
+                | 0xc8..=0xcf
+                | 0xd6..=0xdf
+        )
+    }
+
+    /// The value to act on: reserved ones count as an unspecified error cause (9.2.3.22).
+    pub const fn interpreted(self) -> Self {
+        if self.is_reserved() { Self::UNSPECIFIED } else { self }
+    }
+
     /// One phrase for people.
     pub const fn meaning(self) -> &'static str {
         match self.0 {
@@ -134,7 +153,7 @@ impl FailureCause {
             0xd5 => "(U)SIM data download error",
             0xe0..=0xfe => "value specific to an application",
             0xff => "unspecified error cause",
-            _ => "reserved",
+            _ => "reserved, read as unspecified error cause",
         }
     }
 }
@@ -176,6 +195,16 @@ mod tests {
         assert_eq!(Status(0x45).class(), StatusClass::Permanent);
         assert_eq!(Status(0x60).class(), StatusClass::GaveUp);
         assert_eq!(Status(0x1f).class(), StatusClass::Completed);
+    }
+
+    #[test]
+    fn reserved_failure_causes_are_kept_and_read_as_unspecified() {
+        for octet in 0..=255 {
+            let cause = FailureCause(octet);
+            assert_eq!(cause.is_reserved(), cause.meaning().starts_with("reserved"), "{octet:02X}");
+            assert_eq!(cause.interpreted() == cause, !cause.is_reserved(), "{octet:02X}");
+        }
+        assert_eq!(FailureCause(0xc9).interpreted(), FailureCause::UNSPECIFIED);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Times on the wire: TP-SCTS and TP-DT (3GPP TS 23.040, 9.2.3.11, 9.2.3.13) and TP-VP (9.2.3.12).
 //!
 //! A time stamp is local time: decimal digits with their semi-octets swapped, and the zone that says how far
-//! it lies from GMT. Octets that are no time are kept; they read as `None`.
+//! it lies from GMT. All octets are kept as they came; a semi-octet that is no digit reads as 0 (9.2.3.11), and what
+//! is no time even so reads as `None`.
 
 use std::fmt;
 
@@ -11,6 +12,8 @@ use super::limits::TIME_OCTETS;
 pub const JST_ZONE: u8 = zone_octet(36);
 /// Quarters of an hour that a zone may lie from GMT: the largest number that its semi-octets hold in decimal.
 pub const ZONE_QUARTERS_MAX: i8 = 79;
+/// Bit 3 of the zone octet: west of GMT.
+const ZONE_SIGN: u8 = 8;
 /// Two-digit years from here on belong to the 1900s: the first short message is of 1992.
 const YEAR_OF_1900S_MIN: u8 = 90;
 
@@ -62,20 +65,27 @@ impl TimeStamp {
         })
     }
 
-    /// The local time, or `None` when a semi-octet is no digit or a field out of its range.
+    /// The local time, or `None` when a field is out of its range. A semi-octet that is no digit counts as 0, as
+    /// 9.2.3.11 orders.
     pub fn local_time(self) -> Option<LocalTime> {
         let [year, month, day, hour, minute, second, zone] = self.0;
-        let year = u16::from(unswapped_digits(year)?);
+        let year = u16::from(lenient_digits(year));
         let time = LocalTime {
             year: if year < u16::from(YEAR_OF_1900S_MIN) { 2000 + year } else { 1900 + year },
-            month: unswapped_digits(month)?,
-            day: unswapped_digits(day)?,
-            hour: unswapped_digits(hour)?,
-            minute: unswapped_digits(minute)?,
-            second: unswapped_digits(second)?,
-            zone_quarters: zone_quarters(zone)?,
+            month: lenient_digits(month),
+            day: lenient_digits(day),
+            hour: lenient_digits(hour),
+            minute: lenient_digits(minute),
+            second: lenient_digits(second),
+            zone_quarters: zone_quarters(zone),
         };
         time.is_plausible().then_some(time)
+    }
+
+    /// Whether every semi-octet is a decimal digit, but for the sign of the zone.
+    pub fn is_decimal(self) -> bool {
+        let [moment @ .., zone] = self.0;
+        moment.into_iter().chain([zone & !ZONE_SIGN]).all(|octet| unswapped_digits(octet).is_some())
     }
 }
 
@@ -126,11 +136,11 @@ pub enum EnhancedPeriod {
     Absent,
     /// 001: as in the relative form.
     Relative(u8),
-    /// 010: 0 to 255 seconds.
+    /// 010: 1 to 255 seconds.
     Seconds(u8),
     /// 011: hours 0 to 99, minutes and seconds 0 to 59.
     HoursMinutesSeconds(u8, u8, u8),
-    /// A reserved format, digits that are none, or extension octets that leave no room.
+    /// A reserved format, 0 seconds, digits that are none, or extension octets that leave no room.
     Reserved,
 }
 
@@ -147,6 +157,7 @@ impl EnhancedValidity {
         match period {
             EnhancedPeriod::Absent => octets[0] = first,
             EnhancedPeriod::Relative(value) => octets[..2].copy_from_slice(&[first | 1, value]),
+            EnhancedPeriod::Seconds(0) | EnhancedPeriod::Reserved => return None,
             EnhancedPeriod::Seconds(seconds) => octets[..2].copy_from_slice(&[first | 2, seconds]),
             EnhancedPeriod::HoursMinutesSeconds(hours, minutes, seconds) => {
                 if hours > 99 || minutes > 59 || seconds > 59 {
@@ -155,7 +166,6 @@ impl EnhancedValidity {
                 let digits = [hours, minutes, seconds].map(swapped_digits);
                 octets[..4].copy_from_slice(&[first | 3, digits[0], digits[1], digits[2]]);
             }
-            EnhancedPeriod::Reserved => return None,
         }
         Some(Self(octets))
     }
@@ -172,7 +182,7 @@ impl EnhancedValidity {
         match (self.0[0] & 7, value) {
             (0, _) => EnhancedPeriod::Absent,
             (1, &[value, ..]) => EnhancedPeriod::Relative(value),
-            (2, &[seconds, ..]) => EnhancedPeriod::Seconds(seconds),
+            (2, &[seconds, ..]) if seconds > 0 => EnhancedPeriod::Seconds(seconds),
             (3, &[hours, minutes, seconds, ..]) => {
                 let read = |octet, max| unswapped_digits(octet).filter(|&number| number <= max);
                 match (read(hours, 99), read(minutes, 59), read(seconds, 59)) {
@@ -206,15 +216,23 @@ fn unswapped_digits(octet: u8) -> Option<u8> {
     (tens <= 9 && units <= 9).then_some(tens * 10 + units)
 }
 
+/// The same, but a semi-octet above nine counts as 0.
+const fn lenient_digits(octet: u8) -> u8 {
+    const fn digit(nibble: u8) -> u8 {
+        if nibble > 9 { 0 } else { nibble }
+    }
+    digit(octet & 0xf) * 10 + digit(octet >> 4)
+}
+
 /// Quarters of an hour as semi-octets, bit 3 of the octet the sign.
 const fn zone_octet(quarters: i8) -> u8 {
-    let sign = if quarters < 0 { 8 } else { 0 };
+    let sign = if quarters < 0 { ZONE_SIGN } else { 0 };
     swapped_digits(quarters.unsigned_abs()) | sign
 }
 
-fn zone_quarters(octet: u8) -> Option<i8> {
-    let magnitude = unswapped_digits(octet & !8)? as i8;
-    Some(if octet & 8 == 0 { magnitude } else { -magnitude })
+fn zone_quarters(octet: u8) -> i8 {
+    let magnitude = lenient_digits(octet & !ZONE_SIGN) as i8;
+    if octet & ZONE_SIGN == 0 { magnitude } else { -magnitude }
 }
 
 #[cfg(test)]
@@ -224,10 +242,9 @@ mod tests {
     #[test]
     fn the_zone_is_signed_and_in_quarters() {
         for (octet, quarters) in [(0x00, 0), (0x63, 36), (0x0a, -20), (0x61, 16), (0x23, 32), (0x69, -16)] {
-            assert_eq!(zone_quarters(octet), Some(quarters), "{octet:02X}");
+            assert_eq!(zone_quarters(octet), quarters, "{octet:02X}");
             assert_eq!(zone_octet(quarters), octet);
         }
-        assert_eq!(zone_quarters(0xa1), None);
         assert_eq!(zone_octet(-79), 0x9f);
     }
 
@@ -239,8 +256,24 @@ mod tests {
         assert_eq!(TimeStamp::new(time), Some(stamp));
         let last = TimeStamp([0x99, 0x21, 0x13, 0x32, 0x95, 0x95, 0x18]).local_time().expect("a time");
         assert_eq!(last.to_string(), "1999-12-31T23:59:59-00:15");
-        assert_eq!(TimeStamp([0x80, 0x06, 0x18, 0, 0, 0, 0x63]).local_time(), None);
-        assert_eq!(TimeStamp([0xff; 7]).local_time(), None);
+        assert!(stamp.is_decimal());
+    }
+
+    #[test]
+    fn semi_octets_that_are_no_digits_count_as_nought_and_are_kept() {
+        let stamp = TimeStamp([0x62, 0xb1, 0x2f, 0xe1, 0x43, 0xcd, 0xf9]);
+        assert!(!stamp.is_decimal());
+        assert_eq!(
+            stamp.local_time().map(|time| time.to_string()).as_deref(),
+            Some("2026-10-02T10:34:00-02:30")
+        );
+        // The sign is no digit; a zone of 79 quarters is the largest.
+        assert!(TimeStamp([0x62, 0x11, 0x22, 0x31, 0x43, 0x03, 0x9f]).is_decimal());
+        assert!(!TimeStamp([0x62, 0x11, 0x22, 0x31, 0x43, 0x03, 0xa3]).is_decimal());
+        // No month, a day 81, and nothing but noughts are no times.
+        for octets in [[0xff; 7], [0; 7], [0x80, 0x60, 0x18, 0, 0, 0, 0x63], [0x62, 0x31, 0x22, 0, 0, 0, 0]] {
+            assert_eq!(TimeStamp(octets).local_time(), None, "{octets:02X?}");
+        }
     }
 
     #[test]
@@ -275,6 +308,11 @@ mod tests {
         let extended = EnhancedValidity([0x82, 0x00, 30, 0, 0, 0, 0]);
         assert_eq!(extended.period(), EnhancedPeriod::Seconds(30));
         assert_eq!(EnhancedValidity([0x83; 7]).period(), EnhancedPeriod::Reserved);
-        assert_eq!(EnhancedValidity([0x07, 0, 0, 0, 0, 0, 0]).period(), EnhancedPeriod::Reserved);
+        for reserved in [[0x07, 0, 0], [0x02, 0, 0], [0x03, 0xa0, 0], [0x03, 0, 0x06]] {
+            let [first, second, third] = reserved;
+            let octets = EnhancedValidity([first, second, third, 0, 0, 0, 0]);
+            assert_eq!(octets.period(), EnhancedPeriod::Reserved, "{reserved:02X?}");
+        }
+        assert_eq!(EnhancedValidity::new(EnhancedPeriod::Seconds(0), false), None);
     }
 }

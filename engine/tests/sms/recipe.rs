@@ -264,7 +264,7 @@ pub(crate) fn validity() -> impl Strategy<Value = ValidityPeriod> {
     let enhanced = prop_oneof![
         Just(EnhancedPeriod::Absent),
         any::<u8>().prop_map(EnhancedPeriod::Relative),
-        any::<u8>().prop_map(EnhancedPeriod::Seconds),
+        (1..=255u8).prop_map(EnhancedPeriod::Seconds),
         (0..100u8, 0..60u8, 0..60u8).prop_map(|(hours, minutes, seconds)| {
             EnhancedPeriod::HoursMinutesSeconds(hours, minutes, seconds)
         }),

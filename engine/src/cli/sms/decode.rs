@@ -1,19 +1,22 @@
-//! `hayauma sms decode`: a TPDU field by field.
+//! `hayauma sms decode`: TPDUs field by field.
 
-use serde::Serialize;
+mod output;
 
+use std::io::BufRead;
+
+use super::input::{STANDARD_INPUT, for_each_line};
 use super::{json_of, octets_of};
 use crate::sms::address::Address;
-use crate::sms::describe::{DescribedField, FieldValue, describe};
-use crate::sms::error::TpduError;
+use crate::sms::error::{Fault, TpduError};
 use crate::sms::limits::TPDU_OCTETS_MAX;
 use crate::sms::tpdu::{Direction, ReportContext, Tpdu, first_octet};
+use output::Output;
 
 /// Arguments of `hayauma sms decode`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DecodeArguments {
-    /// The TPDU in hexadecimal; blanks do not matter.
-    #[arg(required = true, num_args = 1..)]
+    /// The TPDU in hexadecimal; blanks and colons do not matter. `-`, or none at all: TPDUs from standard input, one a
+    /// line.
     hex: Vec<String>,
     /// Who sent it: `mo`, the terminal, or `mt`, the service centre. Without it, what fits is shown, and of two
     /// that fit SMS-DELIVER, SMS-SUBMIT or SMS-STATUS-REPORT.
@@ -25,10 +28,11 @@ pub struct DecodeArguments {
     /// The report came in an RP-ACK, so there is no failure cause.
     #[arg(long)]
     rp_ack: bool,
-    /// A service centre's address with its length stands before the TPDU, as modems print it.
+    /// A service centre's address with its length stands before the TPDU, as modems print it. Without it, such an
+    /// address is found where the octets make no TPDU otherwise.
     #[arg(long)]
     smsc: bool,
-    /// Print JSON.
+    /// Print JSON, one line for each TPDU.
     #[arg(long)]
     json: bool,
 }
@@ -42,33 +46,127 @@ enum DirectionArgument {
     Mt,
 }
 
-pub(super) fn run(arguments: &DecodeArguments) -> Result<String, String> {
-    let octets = octets_of(&arguments.hex.concat())?;
-    let (service_centre, tpdu_octets) = if arguments.smsc {
-        let length = octets.first().map_or(0, |&length| 1 + usize::from(length));
-        let (address, tpdu) =
-            octets.split_at_checked(length).ok_or("the service centre's address is cut short")?;
-        let address = Address::decode_service_centre(address).map_err(|error| error.to_string())?;
-        (Some(address), tpdu)
-    } else {
-        (None, &octets[..])
+/// Decodes what the arguments or the lines of `input` hold. A TPDU that octets follow is shown, and then complained of.
+pub(super) fn run(
+    arguments: &DecodeArguments,
+    input: impl BufRead,
+    report: &mut impl FnMut(Result<String, String>),
+) {
+    let given = arguments.hex.concat();
+    if !arguments.hex.is_empty() && given != STANDARD_INPUT {
+        return decode_one(arguments, &given, report);
+    }
+    let mut lines = 0;
+    for_each_line(input, |number, line| {
+        if lines > 0 && !arguments.json {
+            report(Ok(String::new()));
+        }
+        lines += 1;
+        match line {
+            Ok(hex) => decode_one(arguments, hex, &mut |result| {
+                report(result.map_err(|sentence| format!("line {number}: {sentence}")));
+            }),
+            Err(sentence) => report(Err(format!("line {number}: {sentence}"))),
+        }
+    });
+    if lines == 0 {
+        report(Err("there is no TPDU on standard input; give one in hexadecimal".to_owned()));
+    }
+}
+
+fn decode_one(arguments: &DecodeArguments, hex: &str, report: &mut impl FnMut(Result<String, String>)) {
+    let octets = match octets_of(hex) {
+        Ok(octets) => octets,
+        Err(sentence) => return report(Err(sentence)),
     };
-    let context = match (arguments.rp_error, arguments.rp_ack) {
-        (true, _) => ReportContext::Error,
-        (false, true) => ReportContext::Acknowledgement,
-        (false, false) => ReportContext::Unknown,
-    };
-    let tpdu = decode(tpdu_octets, arguments.direction, context)?;
-    let output = Output::new(&tpdu, tpdu_octets, service_centre);
-    if arguments.json { json_of(&output) } else { Ok(output.text()) }
+    match Reading::of(arguments, &octets) {
+        Ok(reading) => {
+            let output = Output::new(&reading);
+            report(if arguments.json { json_of(&output) } else { Ok(output.text()) });
+            if !reading.trailing.is_empty() {
+                let count = reading.trailing.len();
+                let octets = if count == 1 { "1 octet follows" } else { &format!("{count} octets follow") };
+                report(Err(format!("{octets} the last field, and nothing announces more")));
+            }
+        }
+        Err(sentence) => report(Err(sentence)),
+    }
+}
+
+/// A TPDU and what stood around it.
+struct Reading<'a> {
+    service_centre: Option<Address>,
+    tpdu: Tpdu<'a>,
+    /// The octets that the TPDU was read from.
+    octets: &'a [u8],
+    /// What follows them.
+    trailing: &'a [u8],
+}
+
+impl<'a> Reading<'a> {
+    fn of(arguments: &DecodeArguments, octets: &'a [u8]) -> Result<Self, String> {
+        let context = match (arguments.rp_error, arguments.rp_ack) {
+            (true, _) => ReportContext::Error,
+            (false, true) => ReportContext::Acknowledgement,
+            (false, false) => ReportContext::Unknown,
+        };
+        let decode = |octets| decode(octets, arguments.direction, context);
+        let whole = |service_centre, tpdu, octets| Self { service_centre, tpdu, octets, trailing: &[] };
+        if arguments.smsc {
+            let (address, tpdu_octets) = split_service_centre(octets)?;
+            return match decode(tpdu_octets) {
+                Ok(tpdu) => Ok(whole(Some(address), tpdu, tpdu_octets)),
+                Err(error) => Self::without_trailing(Some(address), tpdu_octets, error, decode),
+            };
+        }
+        let plain = decode(octets);
+        if let Ok(tpdu) = plain
+            && has_proper_address(&tpdu)
+        {
+            return Ok(whole(None, tpdu, octets));
+        }
+        let prefixed = split_service_centre(octets).ok().and_then(|(address, tpdu_octets)| {
+            let tpdu = decode(tpdu_octets).ok()?;
+            let likely = is_proper(&address) && has_address(&tpdu) && has_proper_address(&tpdu);
+            likely.then(|| whole(Some(address), tpdu, tpdu_octets))
+        });
+        match (plain, prefixed) {
+            (_, Some(reading)) => Ok(reading),
+            (Ok(tpdu), None) => Ok(whole(None, tpdu, octets)),
+            (Err(error), None) => Self::without_trailing(None, octets, error, decode),
+        }
+    }
+
+    /// What remains when the octets that nothing announces are left out.
+    fn without_trailing(
+        service_centre: Option<Address>,
+        octets: &'a [u8],
+        error: TpduError,
+        decode: impl Fn(&'a [u8]) -> Result<Tpdu<'a>, TpduError>,
+    ) -> Result<Self, String> {
+        let sentence = format!("this is no TPDU: {error}");
+        let Fault::Trailing { octets: count } = error.fault else { return Err(sentence) };
+        let (octets, trailing) = octets.split_at(octets.len() - usize::from(count));
+        let tpdu = decode(octets).map_err(|_| sentence)?;
+        Ok(Self { service_centre, tpdu, octets, trailing })
+    }
+}
+
+/// A service centre's address and what stands behind it.
+fn split_service_centre(octets: &[u8]) -> Result<(Address, &[u8]), String> {
+    let length = octets.first().map_or(0, |&length| 1 + usize::from(length));
+    let (address, tpdu) =
+        octets.split_at_checked(length).ok_or("the service centre's address is cut short")?;
+    let address = Address::decode_service_centre(address)
+        .map_err(|error| format!("the service centre's address cannot be read: {error}"))?;
+    Ok((address, tpdu))
 }
 
 fn decode(
     octets: &[u8],
     direction: Option<DirectionArgument>,
     context: ReportContext,
-) -> Result<Tpdu<'_>, String> {
-    let sentence = |error: TpduError| format!("this is no TPDU: {error}");
+) -> Result<Tpdu<'_>, TpduError> {
     let (likely, other) = match direction {
         Some(DirectionArgument::Mo) => (Direction::FromTerminal, None),
         Some(DirectionArgument::Mt) => (Direction::ToTerminal, None),
@@ -77,13 +175,12 @@ fn decode(
             _ => (Direction::ToTerminal, Some(Direction::FromTerminal)),
         },
     };
-    let error = match (Tpdu::decode(octets, likely, context), other) {
-        (Ok(tpdu), _) => return Ok(tpdu),
-        (Err(error), None) => return Err(sentence(error)),
-        (Err(error), Some(_)) => error,
+    let error = match Tpdu::decode(octets, likely, context) {
+        Ok(tpdu) => return Ok(tpdu),
+        Err(error) => error,
     };
-    let second = Tpdu::decode(octets, other.unwrap_or(likely), context);
-    second.ok().filter(|tpdu| is_plain(tpdu, octets)).ok_or_else(|| sentence(error))
+    let second = other.and_then(|other| Tpdu::decode(octets, other, context).ok());
+    second.filter(|tpdu| is_plain(tpdu, octets)).ok_or(error)
 }
 
 /// Whether the TPDU has no unused or reserved bit set: a report is so short that almost any octets can be read
@@ -100,135 +197,28 @@ fn is_plain(tpdu: &Tpdu<'_>, octets: &[u8]) -> bool {
     same && optional.is_none_or(|optional| optional.reserved_bits == 0 && optional.extension.is_empty())
 }
 
-/// What is printed.
-#[derive(Serialize)]
-struct Output<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    direction: &'a str,
-    octets: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    service_centre: Option<String>,
-    fields: Vec<OutputField>,
-}
-
-#[derive(Serialize)]
-struct OutputField {
-    name: String,
-    value: OutputValue,
-    #[serde(skip_serializing_if = "String::is_empty")]
-    meaning: String,
-}
-
-#[derive(Serialize)]
-#[serde(untagged)]
-enum OutputValue {
-    Number(u32),
-    Text(String),
-}
-
-impl Output<'_> {
-    fn new(tpdu: &Tpdu<'_>, octets: &[u8], service_centre: Option<Address>) -> Self {
-        let direction = match tpdu.direction() {
-            Direction::FromTerminal => "mo",
-            Direction::ToTerminal => "mt",
-        };
-        Self {
-            kind: tpdu.name(),
-            direction,
-            octets: octets.len(),
-            service_centre: service_centre.map(|address| address.text()),
-            fields: describe(tpdu).into_iter().map(OutputField::from).collect(),
-        }
-    }
-
-    fn text(&self) -> String {
-        let direction = if self.direction == "mo" { "from" } else { "to" };
-        let mut text = format!("{} {direction} the terminal, {} octets\n", self.kind, self.octets);
-        if let Some(address) = &self.service_centre {
-            text.push_str(&format!("service centre {address}\n"));
-        }
-        let rendered: Vec<(&str, String, &str)> = self
-            .fields
-            .iter()
-            .map(|field| {
-                let value = match &field.value {
-                    OutputValue::Number(number) => format!("{number} ({number:02X})"),
-                    OutputValue::Text(text) => text.escape_debug().to_string(),
-                };
-                (field.name.as_str(), value, field.meaning.as_str())
-            })
-            .collect();
-        let name_width = rendered.iter().map(|(name, ..)| name.len()).max().unwrap_or_default();
-        for (name, value, meaning) in rendered {
-            let line = format!("  {name:name_width$}  {value:<28}  {meaning}");
-            text.push_str(line.trim_end());
-            text.push('\n');
-        }
-        text
+fn address_of(tpdu: &Tpdu<'_>) -> Option<Address> {
+    match tpdu {
+        Tpdu::Deliver(deliver) => Some(deliver.originating_address),
+        Tpdu::Submit(submit) => Some(submit.destination_address),
+        Tpdu::StatusReport(report) => Some(report.recipient_address),
+        Tpdu::Command(command) => Some(command.destination_address),
+        Tpdu::DeliverReport(_) | Tpdu::SubmitReport(_) => None,
     }
 }
 
-impl From<DescribedField> for OutputField {
-    fn from(field: DescribedField) -> Self {
-        let value = match field.value {
-            FieldValue::Number(number) => OutputValue::Number(number),
-            value => OutputValue::Text(value.to_string()),
-        };
-        Self { name: field.name, value, meaning: field.meaning }
-    }
+fn has_address(tpdu: &Tpdu<'_>) -> bool {
+    address_of(tpdu).is_some()
+}
+
+fn has_proper_address(tpdu: &Tpdu<'_>) -> bool {
+    address_of(tpdu).is_none_or(|address| is_proper(&address))
+}
+
+/// Bit 7 of the type of address is always set (9.1.2.5); octets that are something else may have it clear.
+fn is_proper(address: &Address) -> bool {
+    address.type_of_address() & 0x80 != 0
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn arguments(hex: &str) -> DecodeArguments {
-        DecodeArguments {
-            hex: vec![hex.to_owned()],
-            direction: None,
-            rp_error: false,
-            rp_ack: false,
-            smsc: false,
-            json: false,
-        }
-    }
-
-    #[test]
-    fn a_deliver_is_printed_field_by_field() {
-        let hex = "040B818100551512F20000621122314303630AE8329BFD4697D9EC37";
-        let text = run(&arguments(hex)).expect("decodes");
-        assert!(text.starts_with("SMS-DELIVER to the terminal, 28 octets\n"), "{text}");
-        for line in [
-            "TP-MMS   1 (01)                        no more messages wait",
-            "TP-OA    18005551212",
-            "TP-SCTS  2026-11-22T13:34:30+09:00",
-            "TP-UD    hellohello                    GSM 7-bit",
-        ] {
-            assert!(text.contains(line), "{line:?} in\n{text}");
-        }
-        let json = run(&DecodeArguments { json: true, ..arguments(hex) }).expect("decodes");
-        assert!(json.contains("\"name\":\"TP-UD\"") && json.contains("\"value\":\"hellohello\""), "{json}");
-    }
-
-    #[test]
-    fn the_direction_is_found_or_taken_as_told() {
-        let report = "0000";
-        assert!(run(&arguments(report)).expect("decodes").starts_with("SMS-DELIVER-REPORT from"));
-        let told = DecodeArguments { direction: Some(DirectionArgument::Mt), ..arguments(report) };
-        assert!(run(&told).expect_err("refused").contains("TP-OA"));
-        assert!(run(&arguments("")).is_err());
-        let cut_short = "440B916105224431F700007060217175830AA0050003000201";
-        assert!(
-            run(&arguments(cut_short)).expect_err("refused").contains("TP-UD at octet 19: needs 140 octets")
-        );
-    }
-
-    #[test]
-    fn a_service_centres_address_is_taken_off_when_told() {
-        let hex = "07919130079229F0010000";
-        let error = run(&DecodeArguments { smsc: true, ..arguments(hex) }).expect_err("too short");
-        assert!(error.contains("TP-DA"), "{error}");
-        assert!(run(&DecodeArguments { smsc: true, ..arguments("09912143") }).is_err());
-    }
-}
+mod tests;

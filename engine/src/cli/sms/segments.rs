@@ -1,9 +1,12 @@
 //! `hayauma sms segments`: what a text costs, and why.
 
+use std::io::Read;
+
 use serde::Serialize;
 
-use super::{json_of, octet_of, octets_of};
-use crate::sms::alphabet::{Alphabet, Coded, Shift};
+use super::input::text_of;
+use super::{json_of, octet_of, octets_of, shown};
+use crate::sms::alphabet::{Alphabet, Coded, Language, Shift};
 use crate::sms::describe::alphabet_name;
 use crate::sms::limits::{CONCATENATED_SEGMENTS_MAX, USER_DATA_OCTETS_MAX};
 use crate::sms::segment::{Content, Fragments, Plan, PlanOptions, Rules, SEGMENTS_MAX, plan_by_rules};
@@ -12,13 +15,19 @@ use crate::sms::segment::{Content, Fragments, Plan, PlanOptions, Rules, SEGMENTS
 const LISTED_MAX: usize = 20;
 
 /// Arguments of `hayauma sms segments`.
-#[derive(Clone, Debug, clap::Args)]
+#[derive(Clone, Debug, Default, clap::Args)]
 pub struct SegmentsArguments {
-    /// The text.
+    /// The text, or `-` for standard input.
     text: String,
-    /// Allow national language tables.
-    #[arg(long)]
+    /// Allow all national language tables.
+    #[arg(long, conflicts_with_all = ["locking_shift", "single_shift"])]
     national: bool,
+    /// Allow the locking shift tables of these languages only, by number from 1 to 13, as 1,3.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=13))]
+    locking_shift: Vec<u8>,
+    /// Allow the single shift tables of these languages only, by number from 1 to 13, as 1,3.
+    #[arg(long, value_delimiter = ',', value_parser = clap::value_parser!(u8).range(1..=13))]
+    single_shift: Vec<u8>,
     /// TP-DCS in hexadecimal, instead of the cheapest alphabet.
     #[arg(long, value_parser = octet_of)]
     dcs: Option<u8>,
@@ -58,18 +67,27 @@ struct OutputPart {
     text: String,
 }
 
-pub(super) fn run(arguments: &SegmentsArguments) -> Result<String, String> {
+pub(super) fn run(arguments: &SegmentsArguments, input: impl Read) -> Result<String, String> {
+    let text = text_of(&arguments.text, input)?;
     let client_udh = octets_of(&arguments.udh)?;
     let options = PlanOptions { client_udh: &client_udh, dcs: arguments.dcs, national: arguments.national };
+    let all = Rules::gateway(arguments.national);
     let rules = Rules {
+        locking_languages: all.locking_languages | mask_of(&arguments.locking_shift),
+        single_languages: all.single_languages | mask_of(&arguments.single_shift),
         wide_reference: arguments.wide_reference,
         segments_max: CONCATENATED_SEGMENTS_MAX,
-        ..Rules::gateway(arguments.national)
+        empty: true,
     };
-    let content = Content::Text(&arguments.text);
-    let plan = plan_by_rules(content, &options, &rules).map_err(|error| error.to_string())?;
-    let output = Output::new(&plan, &arguments.text, &options);
+    let plan = plan_by_rules(Content::Text(&text), &options, &rules).map_err(|error| error.to_string())?;
+    let output = Output::new(&plan, &text, &options);
     if arguments.json { json_of(&output) } else { Ok(output.text()) }
+}
+
+/// Bit `n` for language `n`; those without the table in question are never chosen.
+fn mask_of(languages: &[u8]) -> u16 {
+    let known = languages.iter().filter_map(|&number| Language::from_number(number));
+    known.fold(0, |mask, language| mask | 1 << language.number())
 }
 
 impl Output {
@@ -129,11 +147,7 @@ impl Output {
         }
         for part in &self.parts {
             let number = format!("{}/{segments}", part.number);
-            text.push_str(&format!(
-                "{number:<9}  {:>3} {unit}  \"{}\"\n",
-                part.units,
-                part.text.escape_debug()
-            ));
+            text.push_str(&format!("{number:<9}  {:>3} {unit}  \"{}\"\n", part.units, shown(&part.text)));
         }
         text
     }
@@ -164,14 +178,11 @@ mod tests {
     use super::*;
 
     fn arguments(text: &str) -> SegmentsArguments {
-        SegmentsArguments {
-            text: text.to_owned(),
-            national: false,
-            dcs: None,
-            udh: String::new(),
-            wide_reference: false,
-            json: false,
-        }
+        SegmentsArguments { text: text.to_owned(), ..SegmentsArguments::default() }
+    }
+
+    fn run(arguments: &SegmentsArguments) -> Result<String, String> {
+        super::run(arguments, std::io::empty())
     }
 
     #[test]
@@ -190,10 +201,27 @@ mod tests {
     }
 
     #[test]
+    fn standard_input_and_a_text_without_characters_count_too() {
+        let text = super::run(&arguments("-"), &b"it's\ntwo\n"[..]).expect("plans");
+        assert!(text.ends_with("1/1          8 septets  \"it's\\ntwo\"\n"), "{text}");
+        let text = run(&arguments("")).expect("plans");
+        assert!(
+            text.contains("segments   1, each holds 160 septets\n1/1          0 septets  \"\"\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
     fn options_change_the_plan() {
         let turkish = SegmentsArguments { national: true, json: true, ..arguments(&"ş".repeat(100)) };
         let json = run(&turkish).expect("plans");
         assert!(json.contains("\"alphabet\":\"GSM 7-bit, Turkish locking shift\""), "{json}");
+        let single = SegmentsArguments { single_shift: vec![1], ..arguments(&"ş".repeat(77)) };
+        assert!(
+            run(&single).expect("plans").contains("segments   1, each holds 155 septets behind 4 octets")
+        );
+        let other = SegmentsArguments { single_shift: vec![2, 3], ..arguments(&"ş".repeat(77)) };
+        assert!(run(&other).expect("plans").starts_with("alphabet   UCS-2"));
         let forced = SegmentsArguments { dcs: Some(0), ..arguments("ş") };
         assert!(run(&forced).expect_err("refused").contains("'ş'"));
         let ported = SegmentsArguments { udh: "06050400010002".to_owned(), ..arguments("hello") };

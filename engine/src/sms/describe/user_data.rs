@@ -2,35 +2,91 @@
 
 use super::{FieldValue, List};
 use crate::sms::alphabet::{Alphabet, Language};
-use crate::sms::header::{Concatenation, Element, Information, Ports};
+use crate::sms::header::{Concatenation, Element, Header, HeaderFault, Information, Ports, well_known_port};
 use crate::sms::user_data::{Payload, UserData};
 
 pub(super) fn describe(list: &mut List, user_data: &UserData<'_>) {
     let unit = if user_data.coding_scheme.counts_septets() { "septets" } else { "octets" };
     list.number("TP-UDL", user_data.length, unit);
-    match user_data.header() {
-        None => {}
-        Some(Ok(header)) => {
-            let octets = header.element_octets();
-            list.number("TP-UDHL", octets.len() as u8, "octets of header behind this one");
-            for element in header.elements() {
-                let name = format!("IE {:02X}", element.identifier);
-                list.push(name, FieldValue::Octets(element.data.to_vec()), meaning_of(element));
-            }
-        }
-        Some(Err(fault)) => {
-            let octets = user_data.octets[..user_data.header_octets()].to_vec();
-            list.push("TP-UDH", FieldValue::Octets(octets), format!("ignored: {fault}"));
-        }
-    }
-    let (value, meaning) = match (user_data.text(), user_data.payload()) {
+    describe_header(list, user_data.header(), user_data.octets);
+    let payload = user_data.payload();
+    let (value, meaning) = match (user_data.text(), payload) {
         (Some(text), _) => (FieldValue::Text(text), alphabet_name(user_data.alphabet())),
         (None, Payload::Compressed(octets)) => (FieldValue::Octets(octets.to_vec()), "compressed".to_owned()),
         (None, Payload::Octets(octets) | Payload::Ucs2(octets) | Payload::Septets { octets, .. }) => {
             (FieldValue::Octets(octets.to_vec()), "8-bit data".to_owned())
         }
     };
-    list.push("TP-UD", value, meaning);
+    let field = list.push("TP-UD", value, meaning);
+    match payload {
+        Payload::Septets { count, .. } => field.with_number("septets", count),
+        Payload::Ucs2(octets) | Payload::Octets(octets) | Payload::Compressed(octets) => {
+            field.with_octets("content", octets)
+        }
+    };
+    field.with_octets("octets", user_data.octets);
+}
+
+/// The header at the front of `octets`, if one was promised.
+pub(super) fn describe_header(
+    list: &mut List,
+    header: Option<Result<Header<'_>, HeaderFault>>,
+    octets: &[u8],
+) {
+    match header {
+        None => {}
+        Some(Ok(header)) => {
+            let octets = header.element_octets();
+            list.number("TP-UDHL", octets.len() as u8, "octets of header behind this one");
+            for element in header.elements() {
+                describe_element(list, element);
+            }
+        }
+        Some(Err(fault)) => {
+            let octets = &octets[..Header::read(octets).1];
+            list.push("TP-UDH", FieldValue::Octets(octets.to_vec()), format!("ignored: {fault}"));
+        }
+    }
+}
+
+fn describe_element(list: &mut List, element: Element<'_>) {
+    let name = format!("IE {:02X}", element.identifier);
+    let field = list.push(name, FieldValue::Octets(element.data.to_vec()), meaning_of(element));
+    field.with_number("identifier", element.identifier);
+    match element.information() {
+        Information::Concatenation(Concatenation { reference, wide, total, sequence }) => {
+            field
+                .with_number("reference", reference)
+                .with_number("reference_bits", if wide { 16_u8 } else { 8 })
+                .with_number("total", total)
+                .with_number("sequence", sequence);
+        }
+        Information::SpecialMessage { indication, count } => {
+            field
+                .with_text("waiting", waiting_name(indication))
+                .with_number("count", count)
+                .with_flag("store", indication & 0x80 != 0)
+                .with_number("profile", (indication >> 5 & 3) + 1);
+        }
+        Information::Ports(Ports { destination, source, wide }) => {
+            field
+                .with_number("destination_port", destination)
+                .with_number("source_port", source)
+                .with_number("port_bits", if wide { 16_u8 } else { 8 });
+        }
+        Information::SmscControl(selected) => {
+            field.with_number("selected", selected);
+        }
+        Information::UdhSource(source) => {
+            field.with_number("source", source);
+        }
+        Information::SingleShift(language) | Information::LockingShift(language) => {
+            field
+                .with_text("language", language.to_string())
+                .with_number("language_number", language.number());
+        }
+        Information::Other(_) => {}
+    }
 }
 
 /// The alphabet by its name, with the national tables if there are any.
@@ -55,20 +111,22 @@ fn meaning_of(element: Element<'_>) -> String {
             format!("{name}: reference {reference}, part {sequence} of {total}")
         }
         Information::SpecialMessage { indication, count } => {
-            let kind = match indication & 0x1f {
-                0 => "voice",
-                1 => "fax",
-                2 => "electronic mail",
-                3 => "other",
-                7 => "videomessage",
-                _ => "reserved",
-            };
+            let kind = waiting_name(indication);
             let keep = if indication & 0x80 != 0 { "store" } else { "discard" };
             let profile = (indication >> 5 & 3) + 1;
             format!("{name}: {count} {kind} messages waiting, profile {profile}, {keep} message")
         }
-        Information::Ports(Ports { destination, source, .. }) => {
-            format!("{name}: destination {destination}, source {source}")
+        Information::Ports(ports) => {
+            let reserved = if ports.is_reserved() { " (reserved, a terminal ignores them)" } else { "" };
+            let told = |port: u16| match well_known_port(port).filter(|_| ports.wide) {
+                Some(service) => format!("{port} ({service})"),
+                None => port.to_string(),
+            };
+            format!(
+                "{name}: destination {}, source {}{reserved}",
+                told(ports.destination),
+                told(ports.source)
+            )
         }
         Information::SmscControl(selected) => format!("{name}: {}", smsc_control(selected)),
         Information::UdhSource(source) => {
@@ -88,6 +146,18 @@ fn meaning_of(element: Element<'_>) -> String {
             0x00 | 0x01 | 0x04..=0x08 | 0x24 | 0x25 => format!("{name}: ignored, its content makes no sense"),
             _ => name.to_owned(),
         },
+    }
+}
+
+/// 9.2.3.24.2: basic and extended indication type, bits 4 to 0.
+fn waiting_name(indication: u8) -> &'static str {
+    match indication & 0x1f {
+        0 => "voice",
+        1 => "fax",
+        2 => "electronic mail",
+        3 => "other",
+        7 => "videomessage",
+        _ => "reserved",
     }
 }
 

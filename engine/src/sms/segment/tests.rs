@@ -67,6 +67,27 @@ fn an_empty_or_wrongly_coded_content_is_refused() {
 }
 
 #[test]
+fn a_message_without_content_is_one_segment_where_the_rules_allow_it() {
+    let rules = Rules { empty: true, ..Rules::plain(1) };
+    let waiting = PlanOptions { client_udh: &[4, 1, 2, 0x80, 3], dcs: Some(0xc8), national: false };
+    for (content, options, octets) in [
+        (Content::Text(""), PlanOptions::default(), &[][..]),
+        (Content::Octets(&[]), PlanOptions::default(), &[]),
+        // 40 bits of header take six septets, so two fill bits follow and an octet for them.
+        (Content::Text(""), waiting, &[4, 1, 2, 0x80, 3, 0]),
+    ] {
+        assert_eq!(plan(content, &options), Err(PlanError::Empty));
+        let plan = plan_by_rules(content, &options, &rules).expect("a plan");
+        assert_eq!((plan.segments(), plan.units()), (1, 0));
+        let mut out = [0xee; 140];
+        let mut fragments = Fragments::new(&plan, content, &options, 0);
+        let fragment = fragments.write_next(&mut out).expect("a segment");
+        assert_eq!(&out[..usize::from(fragment.octets)], octets);
+        assert!(fragments.write_next(&mut out).is_none());
+    }
+}
+
+#[test]
 fn more_than_ten_segments_are_refused_with_their_number() {
     let none = PlanOptions::default();
     assert_eq!(plan(Content::Text(&"x".repeat(1530)), &none).map(|plan| plan.segments()), Ok(10));

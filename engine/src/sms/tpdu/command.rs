@@ -5,6 +5,7 @@ use super::read_first_octet;
 use super::writer::{Writer, flag};
 use crate::sms::address::Address;
 use crate::sms::error::{Fault, Field, Reader, TpduError, clamp};
+use crate::sms::header::{Header, HeaderFault};
 use crate::sms::protocol_identifier::ProtocolIdentifier;
 use crate::sms::status::CommandType;
 
@@ -30,6 +31,16 @@ pub struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
+    /// The header at the front of TP-CD, if TP-UDHI promises one: as it reads, or why it is to be ignored; and the
+    /// octets behind it.
+    pub fn split_data(&self) -> (Option<Result<Header<'a>, HeaderFault>>, &'a [u8]) {
+        if !self.header_indicated {
+            return (None, self.command_data);
+        }
+        let (header, taken) = Header::read(self.command_data);
+        (Some(header), &self.command_data[taken..])
+    }
+
     /// Reads the TPDU.
     pub fn decode(octets: &'a [u8]) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);

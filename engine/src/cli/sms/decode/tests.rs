@@ -1,0 +1,159 @@
+//! What `hayauma sms decode` prints, and what it makes of input that is not quite a TPDU.
+
+use super::*;
+
+fn arguments(hex: &str) -> DecodeArguments {
+    DecodeArguments {
+        hex: vec![hex.to_owned()],
+        direction: None,
+        rp_error: false,
+        rp_ack: false,
+        smsc: false,
+        json: false,
+    }
+}
+
+/// What is printed, and what is complained of.
+fn outcome(arguments: &DecodeArguments, input: &str) -> (Vec<String>, Vec<String>) {
+    let (mut printed, mut complaints) = (Vec::new(), Vec::new());
+    run(arguments, input.as_bytes(), &mut |result| match result {
+        Ok(text) => printed.push(text),
+        Err(sentence) => complaints.push(sentence),
+    });
+    (printed, complaints)
+}
+
+fn printed(arguments: &DecodeArguments) -> String {
+    let (printed, complaints) = outcome(arguments, "");
+    assert_eq!(complaints, Vec::<String>::new());
+    printed.concat()
+}
+
+fn refused(arguments: &DecodeArguments) -> String {
+    let (printed, complaints) = outcome(arguments, "");
+    assert_eq!(printed, Vec::<String>::new());
+    complaints.concat()
+}
+
+const DELIVER: &str = "040B818100551512F20000621122314303630AE8329BFD4697D9EC37";
+const SUBMIT: &str = "11000B819010325476F80000AA0AE8329BFD4697D9EC37";
+
+#[test]
+fn a_deliver_is_printed_field_by_field() {
+    let text = printed(&arguments(DELIVER));
+    assert!(text.starts_with("SMS-DELIVER to the terminal, 28 octets\n"), "{text}");
+    for line in [
+        "TP-MMS   1 (01)                        no more messages wait",
+        "TP-OA    18005551212",
+        "TP-SCTS  2026-11-22T13:34:30+09:00",
+        "TP-UD    hellohello                    GSM 7-bit",
+    ] {
+        assert!(text.contains(line), "{line:?} in\n{text}");
+    }
+}
+
+#[test]
+fn json_holds_every_field_and_what_it_is_made_of() {
+    let json = printed(&DecodeArguments { json: true, ..arguments(DELIVER) });
+    for part in [
+        r#""type":"SMS-DELIVER","direction":"mt","octets":28,"fields":[{"name":"TP-MTI","value":0,"#,
+        r#""details":{"semi_octets":11,"type_of_number":0,"numbering_plan":1,"octets":"0B818100551512F2"}"#,
+        r#"{"name":"TP-DCS","value":0,"meaning":"GSM 7-bit default alphabet","details":{"character_set":"gsm7","#,
+        r#"{"name":"TP-SCTS","value":"2026-11-22T13:34:30+09:00","details":{"octets":"62112231430363"}}"#,
+        r#"{"name":"TP-UD","value":"hellohello","meaning":"GSM 7-bit","details":{"septets":10,"octets":"E8329BFD4697D9EC37"}}"#,
+    ] {
+        assert!(json.contains(part), "{part}\n{json}");
+    }
+    assert!(!json.contains('\n'));
+    // Two elements, a message class, 8-bit data and a relative validity.
+    let hex = "51010B819010325476F800F6AA0F0B0003070201050423F40000C0FFEE";
+    let json = printed(&DecodeArguments { json: true, ..arguments(hex) });
+    for part in [
+        r#"{"name":"IE 00","value":"070201","#,
+        r#""details":{"identifier":0,"reference":7,"reference_bits":8,"total":2,"sequence":1}}"#,
+        r#"destination 9204 (vCard), source 0","details":{"identifier":5,"destination_port":9204,"source_port":0,"port_bits":16}}"#,
+        r#""details":{"character_set":"8bit","compressed":false,"class":2,"reserved":false}"#,
+        r#"{"name":"TP-VP","value":170,"meaning":"4 days","details":{"seconds":345600}}"#,
+        r#""value":"C0FFEE","meaning":"8-bit data","details":{"content":"C0FFEE","octets":"0B0003070201050423F40000C0FFEE"}}"#,
+    ] {
+        assert!(json.contains(part), "{part}\n{json}");
+    }
+}
+
+#[test]
+fn the_direction_is_found_or_taken_as_told() {
+    let report = "0000";
+    assert!(printed(&arguments(report)).starts_with("SMS-DELIVER-REPORT from"));
+    let told = DecodeArguments { direction: Some(DirectionArgument::Mt), ..arguments(report) };
+    assert!(refused(&told).contains("TP-OA"));
+    let cut_short = "440B916105224431F700007060217175830AA0050003000201";
+    assert!(refused(&arguments(cut_short)).contains("TP-UD at octet 19: needs 140 octets"));
+    assert!(refused(&arguments("")).contains("TP-MTI at octet 0: needs 1 octet, none is there"));
+    // Each kind by itself: SMS-SUBMIT-REPORT, SMS-COMMAND, SMS-STATUS-REPORT.
+    for (hex, kind) in [
+        ("010062112231430363", "SMS-SUBMIT-REPORT to"),
+        ("01C50062112231430363", "SMS-SUBMIT-REPORT to"),
+        ("0201000234048121430100", "SMS-COMMAND from"),
+        ("060104812143621122314303636211223143036300", "SMS-STATUS-REPORT to"),
+        (SUBMIT, "SMS-SUBMIT from"),
+    ] {
+        assert!(printed(&arguments(hex)).starts_with(kind), "{hex}");
+    }
+}
+
+#[test]
+fn a_service_centres_address_is_taken_off_when_told_and_found_when_not() {
+    let hex = "07919130079229F0010000";
+    let error = refused(&DecodeArguments { smsc: true, ..arguments(hex) });
+    assert!(error.contains("TP-DA"), "{error}");
+    assert!(refused(&DecodeArguments { smsc: true, ..arguments("09912143") }).contains("cut short"));
+    for smsc in [false, true] {
+        for (prefix, line) in
+            [("07911891000000F1", "service centre +81190000001\n"), ("00", "service centre: none is named\n")]
+        {
+            for (tpdu, kind) in [(DELIVER, "SMS-DELIVER to"), (SUBMIT, "SMS-SUBMIT from")] {
+                let text = printed(&DecodeArguments { smsc, ..arguments(&format!("{prefix}{tpdu}")) });
+                assert!(text.starts_with(kind) && text.contains(line), "{text}");
+            }
+        }
+    }
+    // A broken TPDU is told of as it stands, not as what might be behind an address.
+    assert!(refused(&arguments(&SUBMIT[..20])).contains("TP-PID at octet 10"));
+}
+
+#[test]
+fn octets_that_nothing_announces_are_shown_and_complained_of() {
+    for (smsc, prefix) in [(false, ""), (true, "00")] {
+        let hex = format!("{prefix}{DELIVER}FFFF");
+        let (printed, complaints) = outcome(&DecodeArguments { smsc, ..arguments(&hex) }, "");
+        assert!(printed[0].contains("TP-UD    hellohello") && printed[0].ends_with("trailing octets FFFF\n"));
+        assert_eq!(complaints, ["2 octets follow the last field, and nothing announces more"]);
+    }
+    let json = outcome(&DecodeArguments { json: true, ..arguments(&format!("{DELIVER}00")) }, "").0.concat();
+    assert!(json.ends_with(r#","trailing":"00"}"#), "{json}");
+}
+
+#[test]
+fn hexadecimal_may_come_in_pieces_in_either_case_and_from_standard_input() {
+    let pieces =
+        DecodeArguments { hex: vec!["04 0b 81".to_owned(), DELIVER[6..].to_lowercase()], ..arguments("") };
+    assert_eq!(printed(&pieces), printed(&arguments(DELIVER)));
+    for hex in [vec![], vec!["-".to_owned()]] {
+        let from_input = DecodeArguments { hex, json: true, ..arguments("") };
+        let (lines, complaints) = outcome(&from_input, &format!("{DELIVER}\n\nxyz\n{SUBMIT}\n"));
+        assert_eq!((lines.len(), complaints.len()), (2, 1));
+        assert!(lines[1].contains("SMS-SUBMIT"));
+        assert!(complaints[0].starts_with("line 3: 'x' is not"), "{complaints:?}");
+        assert_eq!(outcome(&from_input, "\n").1.len(), 1);
+    }
+}
+
+#[test]
+fn a_service_centres_digits_may_be_nonsense_without_a_panic() {
+    for hex in ["00", "0100", "FF", "07", "0C91000000000000000000000000", "0B9100000000000000000000", "0200"]
+    {
+        for smsc in [false, true] {
+            let _ = outcome(&DecodeArguments { smsc, ..arguments(hex) }, "");
+        }
+    }
+}
