@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
 use crate::network::line_states::Line;
+use crate::shard::TIME_SCALE_MAX;
 
 pub use settings::{ENVIRONMENT_PREFIX, Settings};
 pub use values::{CpuList, Durability, Injection, InjectionKind, Octets, OutcomeRates};
@@ -108,6 +109,8 @@ pub struct Config {
     pub drain_timeout_ms: u64,
     /// The simulated core network.
     pub network: NetworkConfig,
+    /// How many seconds of the message center's schedules pass in a real one; 1 but for rehearsals.
+    pub rehearsal_time_scale: u64,
     /// What is logged, as a tracing filter.
     pub log: String,
     /// Faults to rehearse.
@@ -228,6 +231,7 @@ impl Config {
                 seed: settings.network_seed.unwrap_or(1),
                 time_scale: settings.network_time_scale.unwrap_or(1.0),
             },
+            rehearsal_time_scale: settings.rehearsal_time_scale.unwrap_or(1),
             log: settings.log.unwrap_or_else(|| "info".to_owned()),
             inject: settings.inject.unwrap_or_default(),
         }
@@ -244,6 +248,7 @@ impl Config {
         within("request-timeout-ms", self.request_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
         within("idle-timeout-ms", self.idle_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
         within("drain-timeout-ms", self.drain_timeout_ms, 0, TIMEOUT_MS_LIMIT)?;
+        within("rehearsal-time-scale", self.rehearsal_time_scale, 1, TIME_SCALE_MAX)?;
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
             return unfit(format!(
                 "log = {} is not a filter: use error, warn, info, debug or trace, or directives such as \

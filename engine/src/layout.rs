@@ -17,6 +17,11 @@ pub fn shard_directory(data_dir: &Path, number: usize) -> PathBuf {
     data_dir.join(format!("shard-{number:03}"))
 }
 
+/// Whether no engine ever served in the directory.
+pub fn is_fresh(data_dir: &Path) -> bool {
+    !data_dir.join(SHARDS_FILE).exists()
+}
+
 /// Lays the directory out for `shards` shards if it is fresh.
 ///
 /// # Errors

@@ -20,3 +20,4 @@ pub mod serve;
 pub mod shard;
 pub mod sms;
 pub mod smsc;
+pub mod time_scale;

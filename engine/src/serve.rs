@@ -16,12 +16,14 @@ use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
 use crate::ops::admin::{self, AdminServer};
 use crate::ops::control::EngineControl;
 use crate::ops::demo;
+use crate::ops::lines;
 use crate::ops::parked;
 use crate::ops::store::Store;
 use crate::rt::Runtime;
 use crate::rt::control::EngineHandle;
 use crate::shard::{Durability, OpenError, Shard, ShardConfig, ShardReport, shard_of};
 use crate::smsc::core::CoreLimits;
+use crate::time_scale;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
@@ -50,6 +52,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
         )
     })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
+    time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
     layout::prepare(&config.data_dir, config.shards)?;
     let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
     if config.demo {
@@ -73,8 +76,8 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let control: Arc<dyn EngineControl> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     stop_on_signal(&handle)?;
-    let admin =
-        AdminServer::start(admin_listener, store, control, config.admin_open, parked::router(handle.clone()));
+    let more = parked::router(handle.clone()).merge(lines::router(handle.clone()));
+    let admin = AdminServer::start(admin_listener, store, control, config.admin_open, more);
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;
@@ -98,6 +101,13 @@ fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr
         config.durability,
         config.data_dir.display()
     );
+    if config.rehearsal_time_scale > 1 {
+        let _ = writeln!(
+            out,
+            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic",
+            config.rehearsal_time_scale
+        );
+    }
     if config.demo {
         let _ = writeln!(out, "\n{}", demo::demo_invitation(push_address, admin_address));
     }
@@ -196,6 +206,7 @@ fn open_shard(
         },
         journal,
         seed: config.network.seed.wrapping_add(number as u64),
+        time_scale: config.rehearsal_time_scale,
         injections: config.inject.clone(),
     };
     let network = SimulatedNetwork::new(simulation(config, number), line_states)

@@ -9,6 +9,7 @@ mod client;
 mod contract;
 mod contract_import;
 mod doctor;
+mod network;
 mod notify;
 mod output;
 mod place;
@@ -48,7 +49,7 @@ struct Arguments {
 enum Command {
     Serve(Box<serve::ServeCommand>),
     #[command(subcommand)]
-    Client(client::ClientCommand),
+    Client(Box<client::ClientCommand>),
     #[command(subcommand)]
     Contract(contract::ContractCommand),
     Billing(billing::BillingCommand),
@@ -56,10 +57,11 @@ enum Command {
     Queue(queue::QueueCommand),
     /// List and replay parked notifications
     Notify(notify::NotifyCommand),
+    Network(network::NetworkCommand),
     /// Look into SMS TPDUs, make them, see how many segments a text takes
     #[command(subcommand)]
     Sms(sms::SmsCommand),
-    Doctor(doctor::DoctorCommand),
+    Doctor(Box<doctor::DoctorCommand>),
 }
 
 /// Why a command failed: one sentence with cause and remedy, and the exit status.
@@ -134,6 +136,7 @@ impl Command {
             Self::Billing(command) => command.run(),
             Self::Queue(command) => command.run(),
             Self::Notify(command) => command.run(),
+            Self::Network(command) => command.run(),
             Self::Sms(command) => return Ok(sms::run(command)),
             Self::Doctor(command) => command.run(output),
         }?;

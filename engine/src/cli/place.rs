@@ -187,6 +187,16 @@ impl AdminClient {
         self.document(self.agent.post(self.url(path)).content_type("application/json").send(&body[..]))
     }
 
+    /// PUTs a document and reads the answer's.
+    pub(crate) fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = to_json(document)?;
+        self.document(self.agent.put(self.url(path)).content_type("application/json").send(&body[..]))
+    }
+
     /// PATCHes a document and reads the answer's.
     pub(crate) fn patch<T: DeserializeOwned>(
         &self,

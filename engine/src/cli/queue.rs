@@ -11,6 +11,7 @@ use super::table::{self, grouped};
 use super::{CliError, Place, print};
 use crate::ids::{Msn, Reqid};
 use crate::journal::{Damage, Kind, Position, Record, Survey, read_holder, survey};
+use crate::shard::WaitReason;
 
 /// Look at the queue of pushes
 #[derive(Args, Debug)]
@@ -262,6 +263,16 @@ fn describe(record: &Record<'_>, text: &mut String) {
         Record::Key(key) => {
             writeln!(text, "{name} ended {} code {:04}", time(key.ended_ms.to_native()), key.code.to_native())
         }
+        Record::Held(held) => writeln!(
+            text,
+            "{name} {} {} attempts {} arrived {:010b} code {:04} next {}",
+            time(held.at_ms.to_native()),
+            WaitReason::from_number(held.reason).map_or("for an unknown reason", WaitReason::name),
+            held.attempts.to_native(),
+            held.delivered_mask.to_native(),
+            held.code.to_native(),
+            time(held.next_ms.to_native()),
+        ),
         Record::Opened(_) => writeln!(text, "{name}"),
     };
 }

@@ -99,6 +99,10 @@ pub struct Settings {
     /// How many simulated seconds pass in a real one [default: 1]
     #[arg(long, value_name = "FACTOR", help_heading = "Simulated network")]
     pub network_time_scale: Option<f64>,
+    /// Run the message center's schedules (retries, lifetimes, resends, parking, memory of keys) this many times as
+    /// fast, in a data directory that never saw real traffic [default: 1]
+    #[arg(long, value_name = "FACTOR", help_heading = "Rehearsal")]
+    pub rehearsal_time_scale: Option<u64>,
     /// What is logged on stderr: error, warn, info, debug, trace, or a tracing filter [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
@@ -201,6 +205,7 @@ impl Settings {
             network_outcomes: self.network_outcomes.or(below.network_outcomes),
             network_seed: self.network_seed.or(below.network_seed),
             network_time_scale: self.network_time_scale.or(below.network_time_scale),
+            rehearsal_time_scale: self.rehearsal_time_scale.or(below.rehearsal_time_scale),
             log: self.log.or(below.log),
             inject: self.inject.or(below.inject),
         }

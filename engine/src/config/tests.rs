@@ -134,6 +134,8 @@ fn values_out_of_range_or_at_odds_are_refused() {
         ("admin = '127.0.0.1:8080'", "different ports"),
         ("network_time_scale = 0.5", "network-time-scale"),
         ("network_time_scale = 1.5", "whole number"),
+        ("rehearsal_time_scale = 0", "rehearsal-time-scale"),
+        ("rehearsal_time_scale = 86401", "rehearsal-time-scale"),
         ("network_default_line_state = 'elsewhere'", "elsewhere"),
         ("network_latency_ms = 1\nnetwork_latency_jitter_ms = 2", "network-latency-jitter-ms"),
         ("network_outcomes = { absent = 0.7, busy = 0.7 }", "over 1"),

@@ -7,7 +7,7 @@ use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{BODY_OCTETS_MAX, COMMIT_FILES_MAX, SPARE_WAIT_MS};
 use super::log::{DamagedRecord, Journal, Position};
-use super::record::{Accepted, CancelAccepted, Ended, Key, Notified, Progress, Standing};
+use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing};
 use super::segment::{Segment, SegmentHeader};
 use crate::rehearsal::{KillPoint, kill_point};
 
@@ -64,6 +64,13 @@ impl Journal {
     /// As [`Self::append_ended`].
     pub fn append_progress(&mut self, progress: &Progress) -> Result<(Position, u64), AppendError> {
         self.append_reserved(progress)
+    }
+
+    /// Appends a Held record where there is room for it beside all that is reserved; `false` where there is none.
+    /// Never waits: a push that waits is as safe without it.
+    pub fn append_held(&mut self, held: &Held) -> bool {
+        let frame = frame_octets(held.body_octets_max()) as u64;
+        self.present_octets() >= self.reserved_octets() + frame && self.append(held, Duration::ZERO).is_ok()
     }
 
     /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare is ready,

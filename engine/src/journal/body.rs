@@ -7,9 +7,9 @@ use rkyv::ser::writer::Buffer;
 
 use super::frame::Kind;
 use super::record::{
-    AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded, ArchivedKey,
-    ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted, Cleaned, Ended, Key, Notified,
-    Opened, Progress,
+    AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded, ArchivedHeld,
+    ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted, Cleaned, Ended, Held,
+    Key, Notified, Opened, Progress,
 };
 
 /// A record that can be written: its kind and an upper bound of its body's octets.
@@ -42,6 +42,7 @@ fixed_bodies! {
     Key, ArchivedKey, Key;
     Opened, ArchivedOpened, Opened;
     Cleaned, ArchivedCleaned, Cleaned;
+    Held, ArchivedHeld, Held;
 }
 
 impl Body for AcceptedBody<'_> {

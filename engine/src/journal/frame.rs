@@ -38,11 +38,13 @@ pub enum Kind {
     Opened = 7,
     /// Everything still needed of a segment has been moved forward: it and all before it can go.
     Cleaned = 8,
+    /// An attempt did not deliver and the push waits.
+    Held = 9,
 }
 
 impl Kind {
     /// Every kind, in ascending order of its number.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Accepted,
         Self::Progress,
         Self::Ended,
@@ -51,6 +53,7 @@ impl Kind {
         Self::Key,
         Self::Opened,
         Self::Cleaned,
+        Self::Held,
     ];
 
     /// The kind with this number, if there is one.
@@ -74,6 +77,7 @@ impl Kind {
             Self::Key => "key",
             Self::Opened => "opened",
             Self::Cleaned => "cleaned",
+            Self::Held => "held",
         }
     }
 }
@@ -279,7 +283,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(9), None);
+        assert_eq!(Kind::from_number(10), None);
         assert_eq!(Kind::from_number(255), None);
     }
 }

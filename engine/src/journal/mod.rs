@@ -55,9 +55,10 @@ pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentI
 pub(crate) use memory::Memory;
 pub use open::JournalError;
 pub use record::{
-    Accepted, AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded, ArchivedKey,
-    ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress, ArchivedStanding,
-    CancelAccepted, Ended, Key, NoticeStanding, Notified, Opened, Progress, Record, Standing,
+    Accepted, AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded, ArchivedHeld,
+    ArchivedKey, ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress,
+    ArchivedStanding, CancelAccepted, Ended, Held, Key, NoticeStanding, Notified, Opened, Progress, Record,
+    Standing,
 };
 pub use replay::{Damage, RecoveryReport, TornTail};
 pub use survey::{SegmentSurvey, Survey, survey};

@@ -184,6 +184,28 @@ pub struct Progress {
     pub code: u16,
 }
 
+/// An attempt did not deliver, and the push waits for its next one. The record is the push's history and decides
+/// nothing: where the journal has no room for it beside what is reserved, it is left out.
+#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Held {
+    /// The push.
+    pub push_id: u64,
+    /// When the attempt ended, Unix milliseconds.
+    pub at_ms: u64,
+    /// When the next one is due unless an alert comes first, Unix milliseconds.
+    pub next_ms: u64,
+    /// Bit n: segment n has arrived.
+    pub delivered_mask: u16,
+    /// Attempts made so far in which something was sent.
+    pub attempts: u16,
+    /// The code that expiry would carry now.
+    pub code: u16,
+    /// The number of what holds it.
+    pub reason: u8,
+    /// The domain that the attempt went through last: 0 none, 1 circuit-switched, 2 packet-switched.
+    pub domain: u8,
+}
+
 /// A push reached its final state.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Ended {
@@ -311,6 +333,8 @@ pub enum Record<'a> {
     Key(&'a ArchivedKey),
     /// See [`Opened`].
     Opened(&'a ArchivedOpened),
+    /// See [`Held`].
+    Held(&'a ArchivedHeld),
 }
 
 impl<'a> Record<'a> {
@@ -328,6 +352,7 @@ impl<'a> Record<'a> {
             Kind::Notified => low::access::<_, Failure>(body).ok().map(Self::Notified),
             Kind::Key => low::access::<_, Failure>(body).ok().map(Self::Key),
             Kind::Opened => low::access::<_, Failure>(body).ok().map(Self::Opened),
+            Kind::Held => low::access::<_, Failure>(body).ok().map(Self::Held),
             Kind::Cleaned => None,
         }
     }
@@ -342,6 +367,7 @@ impl<'a> Record<'a> {
             Self::Notified(_) => Kind::Notified,
             Self::Key(_) => Kind::Key,
             Self::Opened(_) => Kind::Opened,
+            Self::Held(_) => Kind::Held,
         }
     }
 
@@ -395,6 +421,7 @@ impl<'a> Record<'a> {
             Self::CancelAccepted(record) => record.push_id.to_native(),
             Self::Notified(record) => record.push_id.to_native(),
             Self::Key(record) => record.push_id.to_native(),
+            Self::Held(record) => record.push_id.to_native(),
             Self::Opened(_) => return None,
         })
     }

@@ -17,6 +17,7 @@ use crate::gateway::registration::Svcinst;
 use crate::ids::{Class, Msn};
 use crate::network::gmsc::{HoldReason, Terms};
 use crate::network::limits::{DELIVER_REPORT_OCTETS_MAX, DELIVER_TPDU_OCTETS_MAX, SEGMENTS_MAX};
+use crate::network::line_states::Line;
 use crate::push::code::Code;
 use crate::push::notify::Domain;
 use crate::sms::limits::TIME_OCTETS;
@@ -49,6 +50,14 @@ pub trait CoreNetwork {
 
     /// Attempts submitted and not yet polled.
     fn in_flight(&self) -> usize;
+
+    /// Puts a line into another state, where the network is a simulated one.
+    ///
+    /// # Errors
+    /// One sentence: this network is none that can be told, or has no room for the change.
+    fn set_line(&mut self, _msn: Msn, _line: Line, _now_ms: u64) -> Result<(), String> {
+        Err("this core network is not simulated: its lines cannot be changed from here".to_owned())
+    }
 }
 
 /// A reserved slot. It goes back by `submit` or `release`; a handle that is dropped instead costs the network

@@ -333,6 +333,10 @@ impl CoreNetwork for SimulatedNetwork {
     fn in_flight(&self) -> usize {
         self.delays.len() + self.deferred.len()
     }
+
+    fn set_line(&mut self, msn: Msn, line: Line, now_ms: u64) -> Result<(), String> {
+        self.set_line_state(msn, line, now_ms).map_err(|error| error.to_string())
+    }
 }
 
 /// More lines are to be changed than one simulated network keeps.

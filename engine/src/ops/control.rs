@@ -28,6 +28,9 @@ pub enum ControlError {
     /// The engine is draining; the store has the change, the next start will find it.
     #[error("the engine is stopping: the change is in the store and counts from the next start on")]
     Stopping,
+    /// The core network cannot be told.
+    #[error("{0}")]
+    NotTold(String),
     /// A shard has no room for the change.
     #[error("a shard has no room for it ({0}): the change is in the store and counts from the next start on")]
     NoRoom(String),

@@ -13,6 +13,7 @@ pub mod document;
 pub(crate) mod fake_engine;
 pub mod import;
 pub mod limits;
+pub mod lines;
 pub mod metrics;
 pub mod msn_range;
 pub mod parked;

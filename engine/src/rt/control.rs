@@ -2,7 +2,9 @@
 
 use crate::gateway::registration::{Registration, Registry};
 use crate::ids::{Msn, Xpid};
+use crate::network::line_states::Line;
 use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures};
+use crate::ops::lines::LineControl;
 use crate::ops::parked::ParkedControl;
 use crate::rt::limits::CONTROL_MESSAGES_MAX;
 use crate::rt::notifier::EndpointPlan;
@@ -19,6 +21,8 @@ use std::time::Duration;
 const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Contracts sent to a shard in one message.
 const CONTRACTS_PER_MESSAGE: usize = 8192;
+/// Lines of the simulated network sent to a shard in one message.
+const LINES_PER_MESSAGE: usize = 1024;
 
 /// Tells the control plane that a shard has taken a change.
 #[derive(Clone)]
@@ -37,6 +41,7 @@ pub(super) enum ShardMessage {
     AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     Parked { xpid: Option<Xpid>, replay: bool, reply: Sender<Vec<ParkedNotification>> },
+    Lines { msns: Vec<Msn>, line: Line, reply: Sender<Result<(), String>> },
     Pause(bool),
     Drain,
 }
@@ -205,6 +210,24 @@ impl ParkedControl for EngineHandle {
             all.extend(taken.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?);
         }
         Ok(all)
+    }
+}
+
+impl LineControl for EngineHandle {
+    fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError> {
+        let mut slices: Vec<Vec<Msn>> = self.ports.iter().map(|_| Vec::new()).collect();
+        for &msn in msns {
+            slices[shard_of(msn, self.ports.len())].push(msn);
+        }
+        for (port, slice) in self.ports.iter().zip(slices) {
+            for msns in slice.chunks(LINES_PER_MESSAGE) {
+                let (reply, taken) = bounded(1);
+                port.send(ShardMessage::Lines { msns: msns.to_vec(), line, reply })?;
+                let told = taken.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
+                told.map_err(ControlError::NotTold)?;
+            }
+        }
+        Ok(msns.len() as u64)
     }
 }
 

@@ -44,6 +44,8 @@ pub(super) fn parcels_per_peer(shards: usize) -> usize {
 pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
 /// How long a notification may wait for its answer.
 pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
+/// Notifications that waited in vain for a push client and are given back to the schedule in one sweep.
+pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;
 /// How long a connection to a push client may take to come up.
 pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// Longest pause after failed connections to an endpoint.

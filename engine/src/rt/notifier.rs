@@ -2,15 +2,16 @@
 //!
 //! Each endpoint (an XPID's URL) has its own bounded set of connections and its own queue, so a slow or dead push
 //! client fills only its own. A connection carries up to `depth` requests at a time, answered in order. When an
-//! endpoint cannot be reached its orders stay in the queue and the endpoint rests; an order that was sent and
-//! not acknowledged goes back to the message center, which resends by the schedule.
+//! endpoint cannot be reached its orders stay in the queue for a while and the endpoint rests; an order that waited
+//! too long for a client that answers nothing, or that was sent and not acknowledged, goes back to the message
+//! center, which resends by the schedule and parks it in the end.
 
 use crate::gateway::registration::{NotifyUrl, Registration};
 use crate::ids::Xpid;
 use crate::push::notify::{Body, ResponseOutcome, read_acknowledgement, read_response};
 use crate::rt::limits::{
     ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS,
-    RESPONSE_OCTETS_MAX,
+    QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::rt::now::Now;
 use crate::rt::ring::{Completion, Purpose, Ring};
@@ -61,7 +62,10 @@ impl EndpointPlan {
 
 struct Endpoint {
     plan: EndpointPlan,
-    queue: VecDeque<NotificationOrder>,
+    /// With the time since which each waits, steady milliseconds.
+    queue: VecDeque<(NotificationOrder, u64)>,
+    /// When it last answered, steady milliseconds.
+    heard_ms: u64,
     connections: Vec<u32>,
     resting_until_ms: u64,
     failures: u32,
@@ -125,6 +129,7 @@ impl Notifier {
                 None => Endpoint {
                     plan: plan.clone(),
                     queue: VecDeque::new(),
+                    heard_ms: 0,
                     connections: Vec::new(),
                     resting_until_ms: 0,
                     failures: 0,
@@ -137,7 +142,7 @@ impl Notifier {
         }
         for endpoint in old.into_values() {
             self.retire(&endpoint.connections);
-            for order in endpoint.queue {
+            for (order, _) in endpoint.queue {
                 shard.settle_notification(order, FAILED, now.wall_ms);
             }
         }
@@ -164,7 +169,7 @@ impl Notifier {
                     if endpoint.queue.is_empty() {
                         self.ready.push(key);
                     }
-                    endpoint.queue.push_back(order);
+                    endpoint.queue.push_back((order, now.steady_ms));
                 }
                 None => shard.settle_notification(order, FAILED, now.wall_ms),
             }
@@ -190,7 +195,7 @@ impl Notifier {
                 continue;
             }
             while outgoing.under_way.len() < depth
-                && let Some(order) = endpoint.queue.pop_front()
+                && let Some((order, _)) = endpoint.queue.pop_front()
             {
                 shard.write_notification(order, &endpoint.plan.url, &mut outgoing.stream.output);
                 outgoing.under_way.push_back((order, now.steady_ms + NOTIFICATION_TIMEOUT_MS));
@@ -287,6 +292,9 @@ impl Notifier {
         {
             endpoint.failures = 0;
             endpoint.resting_until_ms = 0;
+            if completion.token.purpose == Purpose::NotifierReceive {
+                endpoint.heard_ms = now.steady_ms;
+            }
             if !endpoint.queue.is_empty() {
                 self.ready.push(key);
             }
@@ -312,7 +320,7 @@ impl Notifier {
             // The server said that it takes no more on this connection: what was behind was never its to answer.
             endpoint.closes = true;
             while let Some((order, _)) = unanswered.pop_back() {
-                endpoint.queue.push_front(order);
+                endpoint.queue.push_front((order, now.steady_ms));
             }
         }
         for (order, _) in unanswered {
@@ -350,7 +358,9 @@ impl Notifier {
                 self.give_up(index, shard, now);
             }
         }
-        for (&key, endpoint) in &self.endpoints {
+        let mut budget = QUEUED_FAILED_PER_SWEEP_MAX;
+        for (&key, endpoint) in &mut self.endpoints {
+            endpoint.fail_what_waited_too_long(shard, now, &mut budget);
             if !endpoint.queue.is_empty() && now.steady_ms >= endpoint.resting_until_ms {
                 self.ready.push(key);
             }
@@ -372,6 +382,20 @@ impl Notifier {
 const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
 
 impl Endpoint {
+    /// A client that cannot be reached, or takes connections and answers nothing, has failed the orders that wait for
+    /// it as much as those that were sent: their resends and their parking go by the schedule.
+    fn fail_what_waited_too_long(&mut self, shard: &mut Shard, now: Now, budget: &mut usize) {
+        let patience_ms = if self.failures > 0 { CONNECT_TIMEOUT_MS } else { NOTIFICATION_TIMEOUT_MS };
+        while *budget > 0
+            && let Some(&(order, queued_ms)) = self.queue.front()
+            && now.steady_ms >= queued_ms.max(self.heard_ms) + patience_ms
+        {
+            *budget -= 1;
+            self.queue.pop_front();
+            shard.settle_notification(order, FAILED, now.wall_ms);
+        }
+    }
+
     /// Pauses connecting: 250 ms, doubling.
     fn rest(&mut self, now: Now) {
         let pause_ms = 250u64 << self.failures.min(6);

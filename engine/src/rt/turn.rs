@@ -366,6 +366,9 @@ impl ShardTurn {
                     // A control plane that gave up waiting is no concern of the shard.
                     let _ = reply.try_send(parked);
                 }
+                ShardMessage::Lines { msns, line, reply } => {
+                    let _ = reply.try_send(self.shard.set_lines(&msns, line, now.wall_ms));
+                }
                 ShardMessage::Pause(paused) => self.shard.pause(paused || self.draining_since_ms.is_some()),
                 ShardMessage::Drain => self.begin_drain(now),
             }

@@ -10,6 +10,7 @@ use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::NotificationKind;
 use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
+use crate::smsc::state::State;
 
 /// Fewest records looked at in one turn.
 const RECORDS_PER_TURN_MIN: usize = 64;
@@ -175,7 +176,11 @@ impl Shard {
             }
         };
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
-        if remembered && now_ms < key.ended_ms + KEY_RETENTION_MS { Keep::Key(key) } else { Keep::Dead }
+        if remembered && now_ms < key.ended_ms + self.pace.real_span(KEY_RETENTION_MS) {
+            Keep::Key(key)
+        } else {
+            Keep::Dead
+        }
     }
 
     /// Appends a live push again, and behind it all that has become of it.
@@ -202,7 +207,7 @@ impl Shard {
                     fatal_if_full(self.journal.append_notified(&parked_record(&push, kind, now_ms)));
                 }
             }
-        } else if push.attempts > 0 {
+        } else if push.attempts > 0 || push.state == State::Held {
             fatal_if_full(self.journal.append_progress(&progress_record(&push, now_ms)));
         }
     }

@@ -1,9 +1,10 @@
 //! Attempts out to the core network and outcomes back: SMS-DELIVER, SMS-DELIVER-REPORT, SMS-STATUS-REPORT.
 
-use super::Shard;
 use super::records;
+use super::{Shard, WaitReason};
 use crate::ids::{Msn, Xpid};
-use crate::journal::Position;
+use crate::journal::{Held, Position};
+use crate::network::port::AttemptResult;
 use crate::push::notify::Domain;
 use crate::rehearsal::{self, KillPoint, kill_point};
 use crate::sms::limits::TPDU_OCTETS_MAX;
@@ -19,7 +20,7 @@ impl Shard {
         let mut busy = false;
         for _ in 0..budget {
             let Some(handle) = self.network.reserve() else { break };
-            let Some(index) = self.core.poll_attempt(now_ms) else {
+            let Some(index) = self.core.poll_attempt(self.pace.center(now_ms)) else {
                 self.network.release(handle);
                 break;
             };
@@ -76,7 +77,8 @@ impl Shard {
             let news = delivered_mask & !push.delivered_mask;
             self.counted.segments_delivered += u64::from(news.count_ones());
             let settlement = Settlement { result, delivered_mask, unanswered_mask, domain };
-            self.core.handle_outcome(index, settlement, now_ms, random);
+            self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
+            self.note_if_held(index, result, domain, now_ms);
             self.carry_out_effects(now_ms);
             rehearsal::recorded(self.number, push_id, delivered_mask);
         }
@@ -85,10 +87,34 @@ impl Shard {
         for _ in 0..budget {
             let Some(msn) = self.network.alerts(now_ms) else { break };
             let random = self.next_random();
-            self.core.handle_alert(msn, now_ms, random);
+            self.core.handle_alert(msn, self.pace.center(now_ms), random);
             busy = true;
         }
         busy
+    }
+
+    /// The attempt that just ended holds the push, unless it ended it: the journal and whoever looks are told why and
+    /// until when.
+    fn note_if_held(&mut self, index: PushIndex, result: AttemptResult, domain: u8, now_ms: u64) {
+        if self.core.push(index).state != State::Held {
+            return;
+        }
+        // Sent and acknowledged, but not all of it: something is missing as if the network had failed.
+        let reason = WaitReason::of(result).unwrap_or(WaitReason::SystemFailure);
+        self.core.note_hold_reason(index, reason.number());
+        let push = self.core.push(index);
+        let held = Held {
+            push_id: push.push_id,
+            at_ms: now_ms,
+            next_ms: self.core.due_ms(index).map_or(now_ms, |due_ms| self.pace.real(due_ms)),
+            delivered_mask: push.delivered_mask,
+            attempts: u16::from(push.attempts),
+            code: push.code.number(),
+            reason: reason.number(),
+            domain,
+        };
+        self.counted.holds += 1;
+        self.counted.holds_unrecorded += u64::from(!self.journal.append_held(&held));
     }
 
     /// Takes the SMS-STATUS-REPORTs that came by themselves: late, early, or once more.
@@ -112,7 +138,8 @@ impl Shard {
             let push = self.core.push(index);
             let news = 1u16 << segment & !push.delivered_mask;
             self.counted.segments_delivered += u64::from(news.count_ones());
-            self.core.handle_late_report(index, push.push_id, 1 << segment, domain, now_ms);
+            let push_id = push.push_id;
+            self.core.handle_late_report(index, push_id, 1 << segment, domain, self.pace.center(now_ms));
             self.carry_out_effects(now_ms);
         }
         busy

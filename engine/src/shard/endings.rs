@@ -76,7 +76,7 @@ impl Shard {
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             kill_point(KillPoint::EndedUnbilled);
-            self.billing.append(&final_event(push, accepted, shard));
+            self.billing.append(&final_event(push, accepted, self.pace.real(push.ended_ms), shard));
             kill_point(KillPoint::EndedBilled);
             self.core.handle_end_durable(index);
             self.carry_out_effects(now_ms);
@@ -105,7 +105,7 @@ impl Shard {
                 code: if cancellation { push.cancel_code } else { push.code },
                 delivered: push.delivered(),
                 withdrawn: if cancellation { push.withdrawn() } else { 0 },
-                completed_ms: push.ended_ms,
+                completed_ms: self.pace.real(push.ended_ms),
                 notification_id: &id,
                 try_number: u16::from(push.notify_tries) + 1,
                 domain: domain(push.domain),
@@ -134,8 +134,8 @@ impl Shard {
                 self.core.handle_notification_failed(
                     order.push,
                     order.kind,
-                    retry_after_seconds,
-                    now_ms,
+                    retry_after_seconds.map(|seconds| self.pace.center_seconds(seconds)),
+                    self.pace.center(now_ms),
                     random,
                 );
             }
@@ -178,7 +178,7 @@ impl Shard {
             msn: push.msn.value(),
             xpid: accepted.xpid.to_native(),
             accepted_ms: accepted.accepted_ms.to_native(),
-            ended_ms: push.ended_ms,
+            ended_ms: self.pace.real(push.ended_ms),
             code: push.code.number(),
             state: push.state.number(),
             class: push.class.number(),
@@ -246,11 +246,11 @@ pub(super) fn accepted_event(accepted: &ArchivedAccepted<'_>, shard: u16) -> Eve
 }
 
 /// The billing event of a final state.
-fn final_event(push: &Push, accepted: &ArchivedAccepted<'_>, shard: u16) -> Event {
+fn final_event(push: &Push, accepted: &ArchivedAccepted<'_>, ended_ms: u64, shard: u16) -> Event {
     Event {
         kind: EventKind::Final,
         state: push.state.number(),
-        at_ms: push.ended_ms,
+        at_ms: ended_ms,
         code: push.code.number(),
         delivered: push.delivered(),
         withdrawn: push.withdrawn(),

@@ -17,6 +17,8 @@ pub struct Counted {
     pub(super) status_reports_unmatched: u64,
     pub(super) notifications_acknowledged: u64,
     pub(super) notifications_failed: u64,
+    pub(super) holds: u64,
+    pub(super) holds_unrecorded: u64,
     refused: [u64; 10],
 }
 
@@ -57,6 +59,8 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ("refused_later", "Requests refused with 8xxx", Rises::Always),
     ("refused_fault", "Requests refused with 9xxx", Rises::Always),
     ("attempts", "Delivery attempts begun", Rises::Always),
+    ("holds", "Attempts after which the push waits", Rises::Always),
+    ("holds_unrecorded", "Holds for whose record the journal had no room", Rises::Always),
     ("pushes_delivered", "Pushes ended as delivered", Rises::Always),
     ("pushes_partial", "Pushes ended as partly delivered", Rises::Always),
     ("pushes_refused", "Pushes refused by delivery control", Rises::Always),
@@ -99,6 +103,8 @@ impl Figures<'_> {
             counted.refused[8],
             counted.refused[9],
             core.attempts,
+            counted.holds,
+            counted.holds_unrecorded,
             ended(State::Delivered),
             ended(State::Partial),
             ended(State::Refused),

@@ -175,6 +175,8 @@ impl Shard {
         }
         let submits = &self.submits[..admission.submits_octets];
         submission::submit(submits, segments, now_ms)?;
+        let expires_ms =
+            self.pace.expires_ms(now_ms, admission.expires_ms, push.lifetime_hours, push.expiry_ms);
         let (reqid, reqid_length) = records::reqid_octets(push.reqid);
         let record = Accepted {
             push_id: self.journal.next_sequence(),
@@ -183,7 +185,7 @@ impl Shard {
             msn: push.msn.value(),
             xpid: push.xpid.value(),
             accepted_ms: now_ms,
-            expires_ms: admission.expires_ms,
+            expires_ms,
             reqid,
             reqid_length,
             class: push.class.number(),
@@ -217,14 +219,14 @@ impl Shard {
             msn: push.msn,
             class: push.class,
             segments,
-            expires_ms: admission.expires_ms,
+            expires_ms: self.pace.center(expires_ms),
             control: push.kind == Kind::Control,
             client: records::client(push.xpid),
             wants_notification: admission.wants_notification,
             single_attempt: admission.single_attempt,
             alert,
         };
-        self.core.accept(new, now_ms);
+        self.core.accept(new, self.pace.center(now_ms));
         registered.meter.charge(now_ms);
         self.counted.accepted += 1;
         self.counted.segments_accepted += u64::from(segments);
@@ -244,7 +246,7 @@ impl Shard {
                     segments,
                 };
                 let live = self.core.live_push_id(key);
-                match self.core.cancel(key, now_ms) {
+                match self.core.cancel(key, self.pace.center(now_ms)) {
                     Ok((_, segments)) => {
                         let push_id = live.unwrap_or_default();
                         fatal_if_full(self.journal.append_cancel(&CancelAccepted {
@@ -265,7 +267,8 @@ impl Shard {
             CancelTarget::Alert { reqid, alert_id } => {
                 let fingerprint = admit::alert_fingerprint(cancel.xpid, alert_id);
                 let journal = &mut self.journal;
-                let withdrawn = self.core.cancel_alert(fingerprint, now_ms, |push| {
+                let center_ms = self.pace.center(now_ms);
+                let withdrawn = self.core.cancel_alert(fingerprint, center_ms, |push| {
                     let record =
                         CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
                     fatal_if_full(journal.append_cancel(&record));

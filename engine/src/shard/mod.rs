@@ -15,14 +15,18 @@ mod endings;
 pub mod figures;
 mod intake;
 mod open;
+mod pace;
 mod parked;
 mod records;
 mod submission;
+mod wait_reason;
 
 pub use endings::NotificationResult;
 pub use intake::{Origin, Reply};
 pub use open::{OpenError, ShardConfig, ShardReport};
+pub use pace::{Pace, TIME_SCALE_MAX};
 pub use parked::ParkedNotification;
+pub use wait_reason::WaitReason;
 
 use crate::billing::BillingLog;
 use crate::config::{Injection, InjectionKind};
@@ -32,6 +36,7 @@ use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::ids::Msn;
 use crate::journal::{AppendError, Commit, Journal};
+use crate::network::line_states::Line;
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
 use crate::sms::segment::SUBMITS_OCTETS_MAX;
@@ -69,6 +74,7 @@ pub struct Shard {
     number: usize,
     shards: usize,
     durability: Durability,
+    pace: Pace,
     registry: Arc<Registry>,
     contracts: ContractTable,
     core: Core,
@@ -129,6 +135,14 @@ impl Shard {
         self.intake_paused = paused;
     }
 
+    /// Puts these lines of a simulated network into another state.
+    ///
+    /// # Errors
+    /// One sentence; the lines before the one that failed are changed.
+    pub fn set_lines(&mut self, msns: &[Msn], line: Line, now_ms: u64) -> Result<(), String> {
+        msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, now_ms))
+    }
+
     /// What must be synced next; `None` when nothing new was appended or durability does not ask for it.
     pub fn begin_commit(&mut self) -> Option<Commit> {
         match self.durability {
@@ -145,7 +159,7 @@ impl Shard {
     /// One turn of work that is due by `now_ms`, bounded; whether there was any.
     pub fn turn(&mut self, now_ms: u64, budget: &TurnBudget) -> bool {
         let mut busy = self.settle_durable(now_ms);
-        self.core.handle_time(now_ms, budget.timers);
+        self.core.handle_time(self.pace.center(now_ms), budget.timers);
         busy |= self.take_outcomes(now_ms, budget.outcomes);
         busy |= self.start_attempts(now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
@@ -161,7 +175,8 @@ impl Shard {
 
     /// When [`Shard::turn`] has work again if nothing else happens.
     pub fn next_due_ms(&self) -> Option<u64> {
-        [self.core.next_due_ms(), self.network.next_due_ms()].into_iter().flatten().min()
+        let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
+        [center_ms, self.network.next_due_ms()].into_iter().flatten().min()
     }
 
     /// Attempts in the core network.

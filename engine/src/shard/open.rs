@@ -2,7 +2,7 @@
 
 use super::endings::{accepted_event, identity, notice};
 use super::figures::Counted;
-use super::{Durability, Shard, records};
+use super::{Durability, Pace, Shard, records};
 use crate::billing::{BillingError, BillingLog, Event, EventKind};
 use crate::config::Injection;
 use crate::gateway::contracts::ContractTable;
@@ -38,6 +38,8 @@ pub struct ShardConfig {
     pub journal: JournalConfig,
     /// Seed of the jitter.
     pub seed: u64,
+    /// How many seconds of the message center's schedules pass in a real one; 1 but for rehearsals.
+    pub time_scale: u64,
     /// Faults to rehearse.
     pub injections: Vec<Injection>,
 }
@@ -85,7 +87,9 @@ impl Shard {
         registry: Arc<Registry>,
         now_ms: u64,
     ) -> Result<(Self, ShardReport), OpenError> {
-        let mut recovery = Recovery::new(Core::new(config.limits, now_ms));
+        let pace = Pace::new(config.time_scale, now_ms);
+        let center_ms = pace.center(now_ms);
+        let mut recovery = Recovery::new(Core::new(config.limits, center_ms));
         let shard = config.number as u16;
         let mut billing = BillingLog::open(&directory.join("billing"), shard)?;
         let mut billed = 0;
@@ -99,7 +103,7 @@ impl Shard {
                 if let Some(event) = billing_event(&record, shard) {
                     billed += u64::from(billing.ensure(&event));
                 }
-                if let Err(what) = replay(&mut recovery, position, &record) {
+                if let Err(what) = replay(&mut recovery, pace, position, &record) {
                     impossible.get_or_insert((sequence, what));
                 }
             },
@@ -112,11 +116,12 @@ impl Shard {
         for position in recovery.live_positions() {
             journal.hold(Position::from_bits(position));
         }
-        let core = recovery.finish(now_ms).map_err(OpenError::TooManyPushes)?;
+        let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
             shards: config.shards,
             durability: config.durability,
+            pace,
             registry,
             contracts: ContractTable::with_capacity(0),
             core,
@@ -146,16 +151,27 @@ impl Shard {
     }
 }
 
-fn replay(recovery: &mut Recovery, position: Position, record: &Record<'_>) -> Result<(), &'static str> {
+fn replay(
+    recovery: &mut Recovery,
+    pace: Pace,
+    position: Position,
+    record: &Record<'_>,
+) -> Result<(), &'static str> {
     match record {
-        Record::Accepted(accepted) => recovery.restore_accepted(new_push(accepted, position)?),
+        Record::Accepted(accepted) => recovery.restore_accepted(new_push(accepted, pace, position)?),
         Record::Progress(progress) => recovery.restore_progress(
             progress.push_id.to_native(),
             progress.delivered_mask.to_native(),
             progress.attempts.to_native(),
         ),
+        // What holds it now the first attempt will tell.
+        Record::Held(held) => recovery.restore_progress(
+            held.push_id.to_native(),
+            held.delivered_mask.to_native(),
+            held.attempts.to_native(),
+        ),
         Record::CancelAccepted(cancel) => recovery.restore_cancel(cancel.push_id.to_native()),
-        Record::Ended(ended) => recovery.restore_ended(end_of(ended)?, ended.delivered),
+        Record::Ended(ended) => recovery.restore_ended(end_of(ended, pace)?, ended.delivered),
         Record::Notified(notified) => {
             recovery.restore_notified(notified.push_id.to_native(), notice(notified));
         }
@@ -165,7 +181,7 @@ fn replay(recovery: &mut Recovery, position: Position, record: &Record<'_>) -> R
             content_digest: key.content_digest.to_native(),
             state: State::from_number(key.state).filter(|state| state.is_final()).ok_or("state")?,
             code: Code::from_number(key.code.to_native()).ok_or("code")?,
-            ended_ms: key.ended_ms.to_native(),
+            ended_ms: pace.center(key.ended_ms.to_native()),
             segments: key.segments,
             withdrawn: 0,
             domain: 0,
@@ -177,7 +193,11 @@ fn replay(recovery: &mut Recovery, position: Position, record: &Record<'_>) -> R
     Ok(())
 }
 
-fn new_push(accepted: &ArchivedAccepted<'_>, position: Position) -> Result<NewPush, &'static str> {
+fn new_push(
+    accepted: &ArchivedAccepted<'_>,
+    pace: Pace,
+    position: Position,
+) -> Result<NewPush, &'static str> {
     let (msn, class) = identity(accepted).ok_or("msn or class")?;
     if !(1..=10).contains(&accepted.segments) {
         return Err("number of segments");
@@ -197,7 +217,7 @@ fn new_push(accepted: &ArchivedAccepted<'_>, position: Position) -> Result<NewPu
         msn,
         class,
         segments: accepted.segments,
-        expires_ms: accepted.expires_ms.to_native(),
+        expires_ms: pace.center(accepted.expires_ms.to_native()),
         control: accepted.kind == Kind::Control.number(),
         client: records::client(xpid),
         wants_notification: accepted.wants_notification,
@@ -206,14 +226,14 @@ fn new_push(accepted: &ArchivedAccepted<'_>, position: Position) -> Result<NewPu
     })
 }
 
-fn end_of(ended: &ArchivedEnded) -> Result<RecoveredEnd, &'static str> {
+fn end_of(ended: &ArchivedEnded, pace: Pace) -> Result<RecoveredEnd, &'static str> {
     Ok(RecoveredEnd {
         push_id: ended.push_id.to_native(),
         key: ended.key_fingerprint.to_native(),
         content_digest: ended.content_digest.to_native(),
         state: State::from_number(ended.state).filter(|state| state.is_final()).ok_or("state")?,
         code: Code::from_number(ended.code.to_native()).ok_or("code")?,
-        ended_ms: ended.ended_ms.to_native(),
+        ended_ms: pace.center(ended.ended_ms.to_native()),
         segments: ended.segments,
         withdrawn: ended.withdrawn,
         domain: ended.domain,

@@ -43,7 +43,7 @@ impl Shard {
                 xpid: xpid_of(accepted),
                 reqid: Reqid::parse(accepted.reqid()),
                 code: push.code,
-                ended_ms: push.ended_ms,
+                ended_ms: self.pace.real(push.ended_ms),
                 complete: push.has(flag::COMPLETE_PARKED),
                 cancellation: push.has(flag::CANCELLATION_PARKED),
             }

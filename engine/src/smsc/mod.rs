@@ -19,3 +19,4 @@ pub mod steady;
 #[cfg(test)]
 mod tests;
 pub mod timer_wheel;
+mod views;

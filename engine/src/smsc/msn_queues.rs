@@ -124,6 +124,19 @@ impl MsnQueues {
         (index != NONE).then_some(index)
     }
 
+    /// At most `most` pushes of `msn`: those that wait, in their order, then those whose notifications are due.
+    pub fn pushes_of(&self, pushes: &Pushes, msn: Msn, most: usize) -> Vec<PushIndex> {
+        let Some(queue) = self.queues.get(&msn.value()) else { return Vec::new() };
+        let mut found = Vec::new();
+        for mut index in [queue.waiting.head, queue.notifying.head] {
+            while index != NONE && found.len() < most {
+                found.push(index);
+                index = pushes[index].next_in_msn;
+            }
+        }
+        found
+    }
+
     /// Takes `index` out of the notification list; the msn's entry goes when nothing is left of it.
     pub fn remove_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
         let msn = pushes[index].msn;

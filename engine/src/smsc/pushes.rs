@@ -101,6 +101,8 @@ pub struct Push {
     pub tp_status: u8,
     /// Notifications tried since the last acknowledged one; saturates.
     pub notify_tries: u8,
+    /// The owner's number for what held it last; 0 while nothing did. The message center does not read it.
+    pub hold_reason: u8,
 }
 
 /// Bits of a cause's count of holds.
@@ -136,6 +138,7 @@ impl Push {
         domain: 0,
         tp_status: 0,
         notify_tries: 0,
+        hold_reason: 0,
     };
 
     /// Whether `flag` is set.
@@ -225,6 +228,16 @@ impl Pushes {
         }
         self.entries.push(push);
         Some((self.entries.len() - 1) as PushIndex)
+    }
+
+    /// How many indices were ever used: every live push's is below.
+    pub fn high_water(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// The live push at `index`, if there is one.
+    pub fn live_at(&self, index: PushIndex) -> Option<&Push> {
+        self.find(index).filter(|push| push.push_id != NO_PUSH && !push.has(flag::GONE))
     }
 
     /// The entry at `index`, live or not; `None` beyond what was ever used.

@@ -109,6 +109,14 @@ impl TimerWheel {
         self.timers.get(index as usize).is_some_and(|timer| timer.bucket != NO_BUCKET)
     }
 
+    /// The time at which the timer of `index` is due; `None` when it does not run.
+    pub fn due_ms(&self, index: u32) -> Option<u64> {
+        let timer = self.timers.get(index as usize).filter(|timer| timer.bucket != NO_BUCKET)?;
+        // Running timers are due at or after the current tick, and within 32 bits of it.
+        let ahead = timer.due_tick.wrapping_sub(self.current_tick as u32);
+        Some(self.base_ms + (self.current_tick + u64::from(ahead)) * self.resolution_ms)
+    }
+
     /// Starts the timer of `index`, or moves it when it runs. It expires at the first `advance` to `due_ms` or
     /// later; a time in the past is due at once, one beyond the range is cut to it.
     pub fn start(&mut self, index: u32, due_ms: u64) {
@@ -331,6 +339,8 @@ mod tests {
         {
             let mut wheel = TimerWheel::new(10, 1_000);
             wheel.start(3, 1_000 + delay_ms);
+            assert_eq!(wheel.due_ms(3), Some(1_000 + delay_ms.next_multiple_of(16)));
+            assert_eq!(wheel.due_ms(2), None);
             if delay_ms > 0 {
                 assert!(advance_all(&mut wheel, 1_000 + delay_ms - 1).is_empty());
             }

@@ -49,6 +49,19 @@ fn a_full_budget_refuses_new_pushes_and_finishes_the_accepted_ones() {
 }
 
 #[test]
+fn holds_are_recorded_while_there_is_room_and_never_take_what_is_reserved() {
+    let mut model = Model::new(Disk::new(5, usize::MAX, false), 16);
+    let first = model.accept(300).expect("there is room");
+    assert!(model.hold(first));
+    let (taken, refusal) = accept_until_refused(&mut model);
+    assert_eq!(refusal, AppendError::Full);
+    // What is left is less than a push needs: a few records of holds fit in, and then none.
+    let recorded = (0..100_000).take_while(|_| model.hold(first)).count();
+    assert!(recorded < 20, "{recorded} holds were recorded in a full journal");
+    everything_ends_and_space_comes_back(model, taken);
+}
+
+#[test]
 fn a_full_device_refuses_new_pushes_and_finishes_the_accepted_ones() {
     let mut model = Model::new(Disk::new(2, 12, false), 1000);
     let (taken, refusal) = accept_until_refused(&mut model);

@@ -230,6 +230,27 @@ impl Model {
         self.written.insert(sequence, (Kind::Progress, push_id));
     }
 
+    /// Records a hold where there is room; whether there was.
+    pub(super) fn hold(&mut self, push_id: u64) -> bool {
+        let sequence = self.journal.next_sequence();
+        let attempts = self.pushes[&push_id].attempts;
+        let (at_ms, next_ms) = (self.now_ms, self.now_ms + 300_000);
+        let recorded = self.journal.append_held(&Held {
+            push_id,
+            at_ms,
+            next_ms,
+            delivered_mask: 0,
+            attempts,
+            code: 6006,
+            reason: 1,
+            domain: 0,
+        });
+        if recorded {
+            self.written.insert(sequence, (Kind::Held, push_id));
+        }
+        recorded
+    }
+
     fn note_opened(&mut self) {
         self.written.insert(self.journal.next_sequence() - 1, (Kind::Opened, 0));
     }
@@ -338,7 +359,7 @@ impl Replayed {
             Record::Notified(_) => {
                 self.notified.insert(push_id);
             }
-            Record::CancelAccepted(_) | Record::Opened(_) => {}
+            Record::CancelAccepted(_) | Record::Opened(_) | Record::Held(_) => {}
         }
     }
 

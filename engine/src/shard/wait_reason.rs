@@ -1,0 +1,90 @@
+//! What holds a push, in the operator's words, finer than the code that its expiry would carry.
+
+use crate::network::gmsc::HoldReason;
+use crate::network::port::{AttemptResult, Failure};
+
+/// What holds a push. The numbers stand in Held records and are never used for something else.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[repr(u8)]
+pub enum WaitReason {
+    /// The subscriber is absent.
+    Absent = 1,
+    /// The terminal's memory is full.
+    MemoryFull = 2,
+    /// The subscriber is busy.
+    Busy = 3,
+    /// System failure, timeout or congestion of the serving network.
+    SystemFailure = 4,
+    /// The HLR did not answer.
+    Network = 5,
+    /// The network or the terminal refused the TPDU as such.
+    ProtocolError = 6,
+    /// The subscriber roams out of the packet network.
+    PacketRoamingOut = 7,
+}
+
+impl WaitReason {
+    /// Every reason, in the order of its number.
+    pub const ALL: [Self; 7] = [
+        Self::Absent,
+        Self::MemoryFull,
+        Self::Busy,
+        Self::SystemFailure,
+        Self::Network,
+        Self::ProtocolError,
+        Self::PacketRoamingOut,
+    ];
+
+    /// What an attempt's end holds a push for, if the push is held; `None` where it was delivered or refused.
+    pub fn of(result: AttemptResult) -> Option<Self> {
+        Some(match result {
+            AttemptResult::Delivered | AttemptResult::Refused(_) => return None,
+            AttemptResult::Held(HoldReason::Absent, _) => Self::Absent,
+            AttemptResult::Held(HoldReason::MemoryFull, _) => Self::MemoryFull,
+            AttemptResult::Held(HoldReason::NetworkFailure, _) => Self::Network,
+            AttemptResult::Held(HoldReason::PacketRoamingOut, _) => Self::PacketRoamingOut,
+            AttemptResult::Failed(Failure::Absent) => Self::Absent,
+            AttemptResult::Failed(Failure::MemoryFull) => Self::MemoryFull,
+            AttemptResult::Failed(Failure::Busy) => Self::Busy,
+            AttemptResult::Failed(Failure::ProtocolError) => Self::ProtocolError,
+            AttemptResult::Failed(_) => Self::SystemFailure,
+        })
+    }
+
+    /// The number in the journal.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The reason with this number, if there is one.
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number).wrapping_sub(1)).copied()
+    }
+
+    /// Its name as the operator reads it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Absent => "absent",
+            Self::MemoryFull => "memory full",
+            Self::Busy => "busy",
+            Self::SystemFailure => "system failure",
+            Self::Network => "HLR failure",
+            Self::ProtocolError => "protocol error",
+            Self::PacketRoamingOut => "packet roaming-out",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_name_reasons_both_ways() {
+        for reason in WaitReason::ALL {
+            assert_eq!(WaitReason::from_number(reason.number()), Some(reason));
+        }
+        assert_eq!(WaitReason::from_number(0), None);
+        assert_eq!(WaitReason::from_number(8), None);
+    }
+}

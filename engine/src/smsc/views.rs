@@ -1,0 +1,32 @@
+//! What the message center shows of itself to whoever looks: nothing here changes what it does.
+
+use crate::ids::Msn;
+use crate::smsc::core::Core;
+use crate::smsc::pushes::{Push, PushIndex};
+
+impl Core {
+    /// Every live push's index is below this.
+    pub fn indices_used(&self) -> usize {
+        self.pushes.high_water()
+    }
+
+    /// The live push at `index`, if there is one.
+    pub fn live_at(&self, index: PushIndex) -> Option<&Push> {
+        self.pushes.live_at(index)
+    }
+
+    /// At most `most` live pushes of `msn`: those that wait, in their order, then those whose notifications are due.
+    pub fn pushes_of(&self, msn: Msn, most: usize) -> Vec<PushIndex> {
+        self.queues.pushes_of(&self.pushes, msn, most)
+    }
+
+    /// When the push's timer is due: its next attempt or resend, or its expiry. Milliseconds of the caller's clock.
+    pub fn due_ms(&self, index: PushIndex) -> Option<u64> {
+        self.timers.due_ms(index).map(|due_ms| self.time.wall_of(due_ms))
+    }
+
+    /// Keeps the owner's number for what holds this push.
+    pub fn note_hold_reason(&mut self, index: PushIndex, reason: u8) {
+        self.pushes[index].hold_reason = reason;
+    }
+}
