@@ -290,6 +290,7 @@ impl Journal {
             epoch: random_epoch(),
             first_sequence: self.next_sequence,
             previous_end,
+            sequence_floor: 0,
         };
         self.segments.push_back(Segment::begin(header, spare.memory, spare.file));
     }

@@ -242,7 +242,15 @@ impl Journal {
         let (at, due) = find_frame(octets, HEADER_PAGE_OCTETS, &owner, 0)?;
         let epoch = super::frame::read_u32(octets, at + 12);
         let (shard, octets) = (self.config.shard, octets.len() as u32);
-        Some(SegmentHeader { shard, id, octets, epoch, first_sequence: due, previous_end: due })
+        Some(SegmentHeader {
+            shard,
+            id,
+            octets,
+            epoch,
+            first_sequence: due,
+            previous_end: due,
+            sequence_floor: 0,
+        })
     }
 
     /// Goes on behind the last record. What a torn end left there needs no clearing: none of it reads as a

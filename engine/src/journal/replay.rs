@@ -124,7 +124,17 @@ impl Journal {
             .iter()
             .skip(used.saturating_sub(1))
             .map(|segment| highest_sequence(segment.memory.octets(), &segment.owner(), expected) + 1)
+            .chain(begun.iter().map(|segment| segment.header.sequence_floor))
             .fold(expected, u64::max);
+        if begun.len() > used
+            && let Some(last) = used.checked_sub(1).and_then(|last| begun.get_mut(last))
+        {
+            // The numbers in what is dropped were given: a start that dies in here must leave that written.
+            last.header.sequence_floor = self.next_sequence;
+            last.rewrite_header_page();
+            let path = self.directory.join(segment_name(last.header.id));
+            self.supply.sync(last).map_err(|source| JournalError::Io { path, source })?;
+        }
         // The newest first: a crash in between leaves less of what follows the gap, never something else.
         while begun.len() > used {
             if let Some(dropped) = begun.pop() {

@@ -30,7 +30,8 @@ use crate::rehearsal::{KillPoint, kill_point};
 ///     24    8  sequence of the first frame
 ///     32    8  previous end: the sequence behind the last record of the segments before; below the first
 ///              sequence where the engine was opened anew in between
-///     40   20  zero
+///     40    8  sequence floor: no sequence below this is given again; 0 where the frames say it all
+///     48   12  zero
 ///     60    4  CRC32C of octets 0 to 59
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -41,6 +42,7 @@ pub(super) struct SegmentHeader {
     pub(super) epoch: u32,
     pub(super) first_sequence: u64,
     pub(super) previous_end: u64,
+    pub(super) sequence_floor: u64,
 }
 
 /// The version of the format that this engine writes.
@@ -71,6 +73,7 @@ impl SegmentHeader {
         octets[20..24].copy_from_slice(&self.epoch.to_le_bytes());
         octets[24..32].copy_from_slice(&self.first_sequence.to_le_bytes());
         octets[32..40].copy_from_slice(&self.previous_end.to_le_bytes());
+        octets[40..48].copy_from_slice(&self.sequence_floor.to_le_bytes());
         let checksum = crc32c::crc32c(&octets[..60]);
         octets[60..64].copy_from_slice(&checksum.to_le_bytes());
         octets
@@ -108,6 +111,7 @@ impl SegmentHeader {
             epoch: read_u32(octets, 20),
             first_sequence: read_u64(octets, 24),
             previous_end: read_u64(octets, 32),
+            sequence_floor: read_u64(octets, 40),
         })
     }
 }

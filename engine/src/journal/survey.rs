@@ -152,6 +152,7 @@ impl Surveyor<'_> {
                 epoch: read_u32(octets, at + 12),
                 first_sequence: due,
                 previous_end: due,
+                sequence_floor: 0,
             }
         }))
     }

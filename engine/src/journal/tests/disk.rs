@@ -1,7 +1,7 @@
 //! A disk that exists in memory twice: as the process sees it and as the device holds it. The loss of power
 //! keeps any subset of the pages that were not synced, and tears some of them at sectors; the death of the
 //! process keeps all. Files come and go in the steps of the real factory, each of which a crash may come
-//! before.
+//! before; syncs and renames may fail, and room runs out and comes back.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -66,6 +66,8 @@ struct State {
     files_max: usize,
     /// Whether the factory may be late; it never is where a test counts on it.
     lazy: bool,
+    /// How many more syncs and renames of recovery succeed; the next one fails.
+    fails_after: Option<u32>,
     /// What the device holds under each segment's name.
     names: BTreeMap<u32, Vec<u8>>,
     /// Files put aside.
@@ -82,7 +84,8 @@ impl Disk {
     pub(super) fn new(seed: u64, files_max: usize, lazy: bool) -> Self {
         let random = Random::new(seed);
         let (names, free, orders) = Default::default();
-        Self(Arc::new(Mutex::new(State { random, files_max, lazy, names, free, orders })))
+        let fails_after = None;
+        Self(Arc::new(Mutex::new(State { random, files_max, lazy, fails_after, names, free, orders })))
     }
 
     pub(super) fn supply(&self) -> Box<dyn Supply> {
@@ -91,6 +94,20 @@ impl Disk {
 
     pub(super) fn set_files_max(&self, files_max: usize) {
         self.state().files_max = files_max;
+    }
+
+    /// The device takes so many more syncs and renames that somebody waits for, and fails the one behind them.
+    pub(super) fn fail_after(&self, operations: Option<u32>) {
+        self.state().fails_after = operations;
+    }
+
+    /// As [`Self::sync`] that fails: the device got the first of the files, and of the others nobody knows what.
+    pub(super) fn fail_sync(&self, journal: &Journal, commit: &Commit) {
+        let files = commit.segments.into_iter().flatten().count() as u64;
+        let whole = self.state().random.below(files.max(1)) as usize;
+        let mut part = *commit;
+        part.segments[whole..].fill(None);
+        self.sync(journal, &part);
     }
 
     /// Files on the device, whatever their names.
@@ -123,13 +140,30 @@ impl Disk {
     pub(super) fn crash(&self, journal: Journal, crash: Crash) -> Vec<Found> {
         let mut state = self.state();
         let mut keep = state.random.clone();
-        let found = self.crash_keeping(&mut state, journal, crash, &mut |_, _| keep.below(3) as u8);
+        let found = self.crash_keeping(&mut state, journal, crash, &mut |_, _| match keep.below(3) {
+            0 => 0,
+            1 => u8::MAX,
+            _ => keep.next() as u8,
+        });
         state.random.next();
         found
     }
 
-    /// As [`Self::crash`], with `choose` deciding for each dirty page (segment, offset) of a loss of power: 0
-    /// it is lost, 1 it is kept, 2 its odd sectors are kept.
+    /// What the next run finds when this one ended while it was recovering: nothing of that had reached the device
+    /// but what was waited for.
+    pub(super) fn found(&self) -> Vec<Found> {
+        let mut state = self.state();
+        state.orders.clear();
+        let copies = state.names.iter().map(|(id, device)| Found {
+            id: *id,
+            memory: Memory::copied_from(device, device.len()),
+            file: None,
+        });
+        copies.collect()
+    }
+
+    /// As [`Self::crash`], with `choose` deciding for each dirty page (segment, offset) of a loss of power: bit n says
+    /// whether its sector n is kept.
     pub(super) fn crash_choosing(
         &self,
         journal: Journal,
@@ -178,20 +212,27 @@ fn lose(id: u32, live: &[u8], device: &mut [u8], choose: &mut dyn FnMut(u32, usi
         if page == &*held {
             continue;
         }
-        match choose(id, at) {
-            0 => {}
-            1 => held.copy_from_slice(page),
-            _ => {
-                for sector in (0..PAGE_OCTETS).step_by(2 * SECTOR_OCTETS) {
-                    held[sector..sector + SECTOR_OCTETS]
-                        .copy_from_slice(&page[sector..sector + SECTOR_OCTETS]);
-                }
-            }
+        let kept = choose(id, at);
+        for sector in (0..PAGE_OCTETS / SECTOR_OCTETS).filter(|sector| kept >> sector & 1 == 1) {
+            let octets = sector * SECTOR_OCTETS..(sector + 1) * SECTOR_OCTETS;
+            held[octets.clone()].copy_from_slice(&page[octets]);
         }
     }
 }
 
 impl State {
+    /// An operation that somebody waits for.
+    fn operate(&mut self) -> std::io::Result<()> {
+        match &mut self.fails_after {
+            Some(0) => Err(std::io::Error::from_raw_os_error(libc::EIO)),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Carries out the oldest order; what a journal is to be told of it.
     fn step(&mut self) -> Option<Result<Prepared, FactoryError>> {
         match self.orders.pop_front()? {
@@ -251,6 +292,7 @@ impl Supply for Disk {
 
     fn discard(&mut self, segment: Segment) -> std::io::Result<()> {
         let mut state = self.state();
+        state.operate()?;
         state.names.remove(&segment.header.id).expect("only what has a name is put aside");
         if state.free.len() < RECYCLED_FILES_MAX {
             state.free.push(segment.memory.octets().to_vec());
@@ -259,7 +301,9 @@ impl Supply for Disk {
     }
 
     fn sync(&mut self, segment: &Segment) -> std::io::Result<()> {
-        self.state().names.insert(segment.header.id, segment.memory.octets().to_vec());
+        let mut state = self.state();
+        state.operate()?;
+        state.names.insert(segment.header.id, segment.memory.octets().to_vec());
         Ok(())
     }
 

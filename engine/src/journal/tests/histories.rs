@@ -3,10 +3,11 @@
 use super::disk::{Crash, Disk, Random};
 use super::model::{Model, SEGMENT_OCTETS};
 use crate::journal::limits::KEY_KEEP_MS;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Histories in one run of the tests. `JOURNAL_HISTORIES` sets another number, `JOURNAL_FIRST_SEED` where they begin,
 /// `JOURNAL_SEED` a single one.
-const HISTORIES: u64 = 1500;
+const HISTORIES: u64 = 100_000;
 const STEPS: u64 = 300;
 
 #[test]
@@ -16,11 +17,27 @@ fn random_histories_lose_nothing_and_invent_nothing() {
         return history(seed);
     }
     let first = number("JOURNAL_FIRST_SEED").unwrap_or(0);
-    for seed in first..first + number("JOURNAL_HISTORIES").unwrap_or(HISTORIES) {
-        if std::panic::catch_unwind(|| history(seed)).is_err() {
-            panic!("history {seed} failed: JOURNAL_SEED={seed} cargo test -p hayauma random_histories");
+    let behind = first + number("JOURNAL_HISTORIES").unwrap_or(HISTORIES);
+    println!("histories {first} to {}: JOURNAL_SEED=n replays the one of that number", behind - 1);
+    let next = AtomicU64::new(first);
+    std::thread::scope(|scope| {
+        for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if seed >= behind {
+                        return;
+                    }
+                    if std::panic::catch_unwind(|| history(seed)).is_err() {
+                        next.store(behind, Ordering::Relaxed);
+                        panic!(
+                            "history {seed} failed: JOURNAL_SEED={seed} cargo test -p hayauma random_histories"
+                        );
+                    }
+                }
+            });
         }
-    }
+    });
 }
 
 fn history(seed: u64) {
@@ -66,8 +83,21 @@ fn step(mut model: Model, random: &mut Random, largest: u64) -> Model {
             model.clean(1 + random.below(40) as usize);
         }
         95..97 => model.journal.poll(model.now_ms),
-        97 => model.now_ms += random.below(2 * KEY_KEEP_MS / 10),
-        98 => return model.crash(Crash::Power),
+        97 => match random.below(4) {
+            // Room runs out, or comes back.
+            0 => model.disk.set_files_max(3 + random.below(20) as usize),
+            _ => model.now_ms += random.below(2 * KEY_KEEP_MS / 10),
+        },
+        98 => match random.below(4) {
+            0 => return model.fail_commit(),
+            1 => {
+                model.disk.fail_after(Some(random.below(4) as u32));
+                let model = model.crash(Crash::Power);
+                model.disk.fail_after(None);
+                return model;
+            }
+            _ => return model.crash(Crash::Power),
+        },
         _ => return model.crash(if random.once_in(2) { Crash::Power } else { Crash::Kill }),
     }
     // Short of space, the engine commits and cleans on every turn.

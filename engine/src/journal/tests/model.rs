@@ -154,6 +154,17 @@ impl Model {
         while self.journal.retire_cleaned().is_some() {}
     }
 
+    /// A commit whose sync fails: the engine ends, and so does power.
+    pub(super) fn fail_commit(mut self) -> Self {
+        if self.commit.is_none() {
+            self.begin_commit(false);
+        }
+        if let Some(commit) = self.commit.take() {
+            self.disk.fail_sync(&self.journal, &commit);
+        }
+        self.crash(Crash::Power)
+    }
+
     pub(super) fn commit_all(&mut self) {
         while self.journal.durable() < self.journal.appended() {
             self.begin_commit(false);
@@ -282,12 +293,30 @@ impl Model {
         highest: u64,
         crash: Crash,
     ) -> Self {
-        let mut replayed = Replayed::default();
-        let (mut journal, report) =
-            Journal::recover(nowhere(), config, disk.supply(), found, &mut |position, sequence, record| {
-                replayed.take(position, sequence, record, &written, &pushes);
-            })
-            .expect("a crash is no reason not to open");
+        let mut found = Some(found);
+        // Where the device fails while the journal is recovered, the process ends and the next one tries again.
+        let (journal, report, replayed) = loop {
+            let mut replayed = Replayed::default();
+            let segments = found.take().unwrap_or_else(|| disk.found());
+            let recovered = Journal::recover(
+                nowhere(),
+                config,
+                disk.supply(),
+                segments,
+                &mut |position, sequence, record| {
+                    replayed.take(position, sequence, record, &written, &pushes);
+                },
+            );
+            match recovered {
+                Ok((journal, report)) => break (journal, report, replayed),
+                Err(JournalError::Io { .. }) => {
+                    assert_eq!(crash, Crash::Power, "the device fails where the tests make it fail");
+                    disk.fail_after(None);
+                }
+                Err(error) => panic!("a crash is no reason not to open: {error}"),
+            }
+        };
+        let mut journal = journal;
         assert_eq!(report.damages, [], "power takes nothing that was durable");
         if crash == Crash::Kill {
             assert_eq!((report.damages_in_all, report.torn.is_some()), (0, false), "{report:?}");
