@@ -18,4 +18,4 @@ pub mod registration;
 mod registry;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -207,7 +207,7 @@ impl Shard {
                     fatal_if_full(self.journal.append_notified(&parked_record(&push, kind, now_ms)));
                 }
             }
-        } else if push.attempts > 0 || push.state == State::Held {
+        } else if push.attempts() > 0 || push.state == State::Held {
             fatal_if_full(self.journal.append_progress(&progress_record(&push, now_ms)));
         }
     }

@@ -32,9 +32,9 @@ impl Shard {
             let scts = records::scts(accepted.accepted_ms.to_native());
             let slot = self.network.slot(&handle);
             slot.token = u64::from(index);
-            slot.msn = push.msn;
+            slot.msn = push.msn();
             slot.class = push.class;
-            slot.attempts_before = u16::from(push.attempts);
+            slot.attempts_before = u16::from(push.attempts());
             slot.message_reference = accepted.message_reference;
             slot.scts = scts;
             slot.svcinst = registered.map_or_else(
@@ -164,7 +164,7 @@ impl Shard {
         }
         let attempted = |index: &PushIndex| {
             let push = self.core.push(*index);
-            push.attempts > 0 || push.state == State::InFlight
+            push.attempts() > 0 || push.state == State::InFlight
         };
         let mut tried = self.core.waiting(msn).filter(attempted).filter_map(|index| matching(&index));
         tried.next().filter(|_| tried.next().is_none())

@@ -76,9 +76,10 @@ impl Shard {
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             kill_point(KillPoint::EndedUnbilled);
-            self.billing.append(&final_event(push, accepted, self.pace.real(push.ended_ms), shard));
+            self.billing.append(&final_event(push, accepted, self.pace.real(push.ended_ms()), shard));
             kill_point(KillPoint::EndedBilled);
-            self.core.handle_end_durable(index);
+            let content_digest = accepted.content_digest.to_native();
+            self.core.handle_end_durable(index, content_digest);
             self.carry_out_effects(now_ms);
         }
         busy
@@ -98,18 +99,18 @@ impl Shard {
             &Notification {
                 cancellation,
                 class: push.class,
-                msn: push.msn,
+                msn: push.msn(),
                 reqid: &accepted.reqid[..usize::from(accepted.reqid_length)],
                 xpid: xpid_of(accepted),
                 segments: push.segments,
-                code: if cancellation { push.cancel_code } else { push.code },
+                code: if cancellation { push.cancel_code() } else { push.code },
                 delivered: push.delivered(),
                 withdrawn: if cancellation { push.withdrawn() } else { 0 },
-                completed_ms: self.pace.real(push.ended_ms),
+                completed_ms: self.pace.real(push.ended_ms()),
                 notification_id: &id,
-                try_number: u16::from(push.notify_tries) + 1,
-                domain: domain(push.domain),
-                tp_status: Some(push.tp_status),
+                try_number: u16::from(push.notify_tries()) + 1,
+                domain: domain(push.domain()),
+                tp_status: Some(push.tp_status()),
                 alert_id: (!alert_id.is_empty()).then_some(alert_id),
             },
         );
@@ -159,7 +160,7 @@ impl Shard {
         tracing::warn!(
             shard = self.number,
             push = push.push_id,
-            msn = %push.msn,
+            msn = %push.msn(),
             "notification parked (6101): the push client took none for 24 hours"
         );
         let record = parked_record(push, kind, now_ms);
@@ -175,10 +176,10 @@ impl Shard {
             key_fingerprint: push.key,
             content_digest: accepted.content_digest.to_native(),
             alert_key_fingerprint: accepted.alert_key_fingerprint.to_native(),
-            msn: push.msn.value(),
+            msn: push.msn().value(),
             xpid: accepted.xpid.to_native(),
             accepted_ms: accepted.accepted_ms.to_native(),
-            ended_ms: self.pace.real(push.ended_ms),
+            ended_ms: self.pace.real(push.ended_ms()),
             code: push.code.number(),
             state: push.state.number(),
             class: push.class.number(),
@@ -186,8 +187,8 @@ impl Shard {
             segments: push.segments,
             delivered: push.delivered(),
             withdrawn: push.withdrawn(),
-            domain: push.domain,
-            tp_status: push.tp_status,
+            domain: push.domain(),
+            tp_status: push.tp_status(),
             alert_sequence: accepted.alert_sequence,
             notification_due: push.has(flag::WANTS_NOTIFICATION) || push.has(flag::CANCEL_ACCEPTED),
         }
@@ -198,7 +199,7 @@ pub(super) fn progress_record(push: &Push, now_ms: u64) -> Progress {
     Progress {
         push_id: push.push_id,
         delivered_mask: push.delivered_mask,
-        attempts: u16::from(push.attempts),
+        attempts: u16::from(push.attempts()),
         code: push.code.number(),
         at_ms: now_ms,
     }
@@ -211,7 +212,7 @@ pub(super) fn parked_record(push: &Push, kind: NotificationKind, now_ms: u64) ->
         cancellation: kind == NotificationKind::Cancellation,
         at_ms: now_ms,
         outcome: NOTICE_PARKED,
-        tries: u16::from(push.notify_tries),
+        tries: u16::from(push.notify_tries()),
     }
 }
 
@@ -254,7 +255,7 @@ fn final_event(push: &Push, accepted: &ArchivedAccepted<'_>, ended_ms: u64, shar
         code: push.code.number(),
         delivered: push.delivered(),
         withdrawn: push.withdrawn(),
-        domain: push.domain,
+        domain: push.domain(),
         ..accepted_event(accepted, shard)
     }
 }

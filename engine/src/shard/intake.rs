@@ -7,7 +7,7 @@ use crate::billing::{Event, EventKind};
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registration::{Credential, Registered, identify};
 use crate::ids::{Class, Kind};
-use crate::journal::{Accepted, AppendError, CancelAccepted};
+use crate::journal::{Accepted, AppendError, CancelAccepted, Position};
 use crate::push::code::Code;
 use crate::push::response::Answer;
 use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request};
@@ -103,7 +103,10 @@ impl Shard {
     ) -> Result<Reply, Code> {
         let key = admit::push_key_fingerprint(push.xpid, push.msn, push.reqid);
         let content_digest = admit::content_digest(push);
-        let verdict = self.core.key_verdict(key, content_digest);
+        let journal = &self.journal;
+        let verdict = self.core.key_verdict(key, content_digest, |push| {
+            journal.accepted(Position::from_bits(push.position)).content_digest.to_native()
+        });
         let repeat = matches!(verdict, KeyVerdict::Repeat { .. });
         if self.intake_paused {
             return Err(Code::PAUSED);

@@ -39,11 +39,11 @@ impl Shard {
             ParkedNotification {
                 shard: self.number,
                 push_id: push.push_id,
-                msn: push.msn,
+                msn: push.msn(),
                 xpid: xpid_of(accepted),
                 reqid: Reqid::parse(accepted.reqid()),
                 code: push.code,
-                ended_ms: self.pace.real(push.ended_ms),
+                ended_ms: self.pace.real(push.ended_ms()),
                 complete: push.has(flag::COMPLETE_PARKED),
                 cancellation: push.has(flag::CANCELLATION_PARKED),
             }

@@ -16,8 +16,8 @@ pub(super) fn reqid_octets(reqid: Reqid) -> ([u8; REQID_OCTETS_MAX], u8) {
 
 /// Whose notifications keep their order among themselves. Two XPIDs that fold to the same value wait for each other,
 /// which costs time and nothing else.
-pub(super) fn client(xpid: Xpid) -> u32 {
-    mix(xpid.value()) as u32
+pub(super) fn client(xpid: Xpid) -> u16 {
+    mix(xpid.value()) as u16
 }
 
 /// TP-Service-Centre-Time-Stamp of a moment: local time, zone +9 h.

@@ -18,11 +18,11 @@ use crate::ids::{Class, Msn};
 use crate::network::port::{AttemptResult, Failure};
 use crate::push::code::Code;
 use crate::smsc::alerts::{AlertIdentity, Alerts};
-use crate::smsc::keys::{KeyEntry, Keys};
+use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
 use crate::smsc::msn_queues::MsnQueues;
 use crate::smsc::mutation::Mutation;
-use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
+use crate::smsc::pushes::{Push, PushIndex, Pushes, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use crate::smsc::steady::SteadyTime;
@@ -120,7 +120,7 @@ pub struct NewPush {
     /// A control SMS, not a text.
     pub control: bool,
     /// Whose notifications keep their order among themselves: any fold of the svcid.
-    pub client: u32,
+    pub client: u16,
     /// Whether an E5 is wanted and can be sent.
     pub wants_notification: bool,
     /// lifetime 00.
@@ -188,14 +188,15 @@ pub struct Core {
 impl Core {
     /// An empty message center; `now_ms` starts its timers.
     pub fn new(limits: CoreLimits, now_ms: u64) -> Self {
+        let slots = limits.pushes_max + RECOVERED_SPARE;
         Self {
             limits,
-            pushes: Pushes::with_capacity(limits.pushes_max + RECOVERED_SPARE),
-            queues: MsnQueues::default(),
-            keys: Keys::new(limits.ended_keys_max),
-            alerts: Alerts::default(),
+            pushes: Pushes::with_capacity(slots),
+            queues: MsnQueues::new(slots),
+            keys: Keys::new(slots, limits.ended_keys_max),
+            alerts: Alerts::new(slots),
             lanes: Lanes::default(),
-            timers: TimerWheel::new(limits.pushes_max + RECOVERED_SPARE, now_ms),
+            timers: TimerWheel::new(slots, now_ms),
             time: SteadyTime::new(now_ms),
             parked: BTreeMap::new(),
             parked_max: (limits.pushes_max * PARKED_PERCENT_MAX / 100).max(1),
@@ -234,35 +235,45 @@ impl Core {
         &self.figures
     }
 
-    /// What is known of `key`: the owner answers repeats from it.
-    pub fn key_verdict(&self, key: u64, content_digest: u64) -> KeyVerdict {
-        match self.keys.find(key) {
-            None => KeyVerdict::New,
-            Some(entry) if entry.content_digest == content_digest => {
-                KeyVerdict::Repeat { segments: entry.segments }
-            }
-            Some(_) => KeyVerdict::Reused,
-        }
+    /// What is known of `key`: the owner answers repeats from it. `digest_of` reads a live push's content digest from
+    /// its Accepted record; it is asked only when the key is a live push's.
+    pub fn key_verdict(
+        &self,
+        key: u64,
+        content_digest: u64,
+        digest_of: impl FnOnce(&Push) -> u64,
+    ) -> KeyVerdict {
+        let (is_same, segments) = if let Some(index) = self.keys.find_live(&self.pushes, key) {
+            let push = &self.pushes[index];
+            (digest_of(push) == content_digest, push.segments)
+        } else if let Some(ended) = self.keys.find_ended(key) {
+            (ended.has_content(content_digest), ended.segments())
+        } else {
+            return KeyVerdict::New;
+        };
+        if is_same { KeyVerdict::Repeat { segments } } else { KeyVerdict::Reused }
     }
 
     /// The live push with this key and number, for cleaning and display.
     pub fn find_live(&self, key: u64, push_id: u64) -> Option<PushIndex> {
-        self.keys.find(key).filter(|entry| entry.push_id == push_id && entry.index != NONE).map(|e| e.index)
+        self.keys.find_live(&self.pushes, key).filter(|&index| self.pushes[index].push_id == push_id)
     }
 
     /// The pushes of `msn` that have not ended, in the order of its queue.
     pub fn waiting(&self, msn: Msn) -> impl Iterator<Item = PushIndex> + '_ {
-        std::iter::successors(self.queues.head(msn), |&index| self.queues.behind(&self.pushes, index))
+        let head = self.queues.head(&self.pushes, msn);
+        std::iter::successors(head, |&index| self.queues.behind(&self.pushes, index))
     }
 
     /// The number of the live push with this key.
     pub fn live_push_id(&self, key: u64) -> Option<u64> {
-        self.keys.find(key).filter(|entry| entry.index != NONE).map(|entry| entry.push_id)
+        self.keys.find_live(&self.pushes, key).map(|index| self.pushes[index].push_id)
     }
 
     /// Whether an ended push's key is still remembered under this number.
     pub fn remembers_ended(&self, key: u64, push_id: u64) -> bool {
-        self.keys.find(key).is_some_and(|entry| entry.push_id == push_id && entry.index == NONE)
+        self.keys.find_ended(key).is_some_and(|ended| ended.is_of(push_id))
+            && self.keys.find_live(&self.pushes, key).is_none()
     }
 
     /// Whether a push for `msn` can be taken: 8003 when the slab is full, 8002 for the exercise class when it is
@@ -276,7 +287,7 @@ impl Core {
         {
             return Err(Code::OVERLOAD);
         }
-        if self.queues.waiting(msn) >= self.limits.waiting_per_msn_max {
+        if self.queues.waiting(&self.pushes, msn) >= self.limits.waiting_per_msn_max {
             return Err(Code::TOO_MANY_WAITING);
         }
         Ok(())
@@ -308,7 +319,7 @@ impl Core {
         self.start_timer(index, new.expires_ms.max(now_ms));
         if let Some(alert) = new.alert {
             self.pushes[index].set(flag::ALERT, true);
-            if let Some(lower) = self.alerts.enter(index, alert) {
+            if let Some(lower) = self.alerts.enter(&mut self.pushes, index, alert) {
                 self.replace(lower, now_ms);
             }
         }
@@ -319,23 +330,27 @@ impl Core {
     /// segments; `Err`: 3002–3005.
     pub fn cancel(&mut self, key: u64, now_ms: u64) -> Result<(PushIndex, u8), (Code, u8)> {
         self.time.see(now_ms);
-        let Some(entry) = self.keys.find(key).copied() else {
-            return Err((Code::PUSH_NOT_FOUND, 0));
+        let live = self.keys.find_live(&self.pushes, key);
+        let (state, segments) = match (live, self.keys.find_ended(key)) {
+            (Some(index), _) => (self.pushes[index].state, self.pushes[index].segments),
+            (None, Some(ended)) => (ended.state(), ended.segments()),
+            (None, None) => return Err((Code::PUSH_NOT_FOUND, 0)),
         };
-        let refusal = match entry.state {
+        let refusal = match state {
             State::Delivered => Some(Code::ALREADY_DELIVERED),
             State::Cancelled => Some(Code::ALREADY_CANCELLED),
             state if state.is_final() => Some(Code::ALREADY_ENDED),
             _ => None,
         };
         if let Some(code) = refusal {
-            return Err((code, entry.segments));
+            return Err((code, segments));
         }
-        if self.pushes[entry.index].has(flag::CANCEL_ACCEPTED) {
-            return Err((Code::ALREADY_CANCELLED, entry.segments));
+        let Some(index) = live else { unreachable!("what is not final lives") };
+        if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
+            return Err((Code::ALREADY_CANCELLED, segments));
         }
-        self.request_cancel(entry.index, now_ms);
-        Ok((entry.index, entry.segments))
+        self.request_cancel(index, now_ms);
+        Ok((index, segments))
     }
 
     /// Withdraws every live push of an alert; calls `accepted` for each before it changes.
@@ -396,8 +411,9 @@ impl Core {
         }
         if domain != 0 {
             // What never left for the terminal uses up nobody's one try.
-            push.domain = domain;
-            push.attempts = push.attempts.saturating_add(1);
+            push.set_domain(domain);
+            let attempts = push.attempts().saturating_add(1);
+            push.set_attempts(attempts);
         }
         if push.is_complete() {
             // Be it by reports of an earlier attempt that came while this one failed.
@@ -439,7 +455,7 @@ impl Core {
             return;
         }
         push.delivered_mask |= news;
-        push.domain = domain;
+        push.set_domain(domain);
         match push.state {
             // The outcome of the attempt under way decides, with these segments counted in.
             State::InFlight => {}
@@ -453,13 +469,13 @@ impl Core {
     pub fn handle_alert(&mut self, msn: Msn, now_ms: u64, random: u64) {
         self.time.see(now_ms);
         let due_ms = now_ms + retry::alert_jitter_ms(random);
-        let mut next = self.queues.head(msn);
+        let mut next = self.queues.head(&self.pushes, msn);
         while let Some(index) = next {
             let push = &mut self.pushes[index];
             match push.state {
                 State::Held if !push.has(flag::ALERTED) => {
                     push.set(flag::ALERTED, true);
-                    let due_ms = due_ms.min(push.expires_ms.max(now_ms));
+                    let due_ms = due_ms.min(push.expires_ms().max(now_ms));
                     self.start_timer(index, due_ms);
                 }
                 // The subscriber came back while an attempt was finding it absent.
@@ -496,16 +512,17 @@ impl Core {
                 self.pushes.remove(index);
                 continue;
             }
-            let push = &mut self.pushes[index];
-            if push.state != State::Queued {
+            if self.pushes[index].state != State::Queued {
                 continue;
             }
-            if self.queues.head(push.msn) != Some(index) {
+            if !self.queues.is_head(&self.pushes, index) {
                 // An emergency push has gone ahead of it.
+                let push = &mut self.pushes[index];
                 push.state = push.state.moved_to(State::Accepted);
                 continue;
             }
-            if now_ms >= push.expires_ms && self.mutation != Mutation::SkipExpiry {
+            let push = &mut self.pushes[index];
+            if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry {
                 self.time.see(now_ms);
                 self.expire(index, now_ms);
                 continue;
@@ -524,27 +541,19 @@ impl Core {
             push_id: new.push_id,
             position: new.position,
             key: new.key,
-            expires_ms: new.expires_ms,
-            msn: new.msn,
             client: new.client,
             class: new.class,
             segments: new.segments,
             ..Push::EMPTY
         };
+        push.set_msn(new.msn);
+        push.set_expires_ms(new.expires_ms);
         push.set(flag::WANTS_NOTIFICATION, new.wants_notification);
         push.set(flag::SINGLE_ATTEMPT, new.single_attempt);
         push.set(flag::CONTROL, new.control);
         let index = self.pushes.insert(push);
         let index = index.expect("room_for was asked before accepting");
-        let entry = KeyEntry {
-            content_digest: new.content_digest,
-            push_id: new.push_id,
-            index,
-            code: Code::ACCEPTED,
-            state: State::Received,
-            segments: new.segments,
-        };
-        self.keys.insert(new.key, entry);
+        self.keys.insert_live(&self.pushes, index);
         index
     }
 
@@ -564,8 +573,8 @@ impl Core {
 
     /// Puts the push into its lane if its turn has come.
     pub(super) fn make_ready(&mut self, index: PushIndex) {
-        let push = &mut self.pushes[index];
-        if push.state == State::Accepted && self.queues.head(push.msn) == Some(index) {
+        if self.pushes[index].state == State::Accepted && self.queues.is_head(&self.pushes, index) {
+            let push = &mut self.pushes[index];
             push.state = push.state.moved_to(State::Queued);
             self.lanes.push(&mut self.pushes, index);
         }

@@ -24,12 +24,10 @@ impl Core {
     }
 
     fn end_cancelled(&mut self, index: PushIndex, now_ms: u64) {
-        let push = &mut self.pushes[index];
+        let push = &self.pushes[index];
         let partly = push.delivered_mask != 0 || push.has(flag::IN_DOUBT);
         let code = if partly { Code::CANCELLED_IN_PART } else { Code::ACCEPTED };
-        push.cancel_code = code;
-        push.tp_status = retry::TP_STATUS_DELETED_BY_ORIGINATOR;
-        self.end(index, State::Cancelled, code, now_ms);
+        self.end(index, State::Cancelled, code, retry::TP_STATUS_DELETED_BY_ORIGINATOR, now_ms);
     }
 
     /// A higher alertseq arrived: `lower` ends as replaced, at once or when its attempt settles.
@@ -46,9 +44,8 @@ impl Core {
 
     /// Every segment arrived. What else waits for the msn as absent or full need not wait any longer.
     pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: u64) {
-        let msn = self.pushes[index].msn;
-        self.pushes[index].tp_status = retry::TP_STATUS_DELIVERED;
-        self.end(index, State::Delivered, Code::ACCEPTED, now_ms);
+        let msn = self.pushes[index].msn();
+        self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
         self.release_held_head(msn);
     }
 
@@ -57,11 +54,11 @@ impl Core {
         if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
             return self.end_cancelled(index, now_ms);
         }
-        self.pushes[index].tp_status = retry::tp_status_of(code);
+        let tp_status = retry::tp_status_of(code);
         if self.pushes[index].delivered_mask != 0 {
-            self.end(index, State::Partial, Code::PARTIAL, now_ms);
+            self.end(index, State::Partial, Code::PARTIAL, tp_status, now_ms);
         } else {
-            self.end(index, state, code, now_ms);
+            self.end(index, state, code, tp_status, now_ms);
         }
     }
 
@@ -78,7 +75,7 @@ impl Core {
             return self.end_short(index, State::Failed, Code::SINGLE_TRY_FAILED, now_ms);
         }
         push.code = cause.code_at_expiry();
-        if now_ms >= push.expires_ms {
+        if now_ms >= push.expires_ms() {
             return self.expire(index, now_ms);
         }
         let holds = push.count_hold(cause);
@@ -93,11 +90,11 @@ impl Core {
             }
         };
         push.state = push.state.moved_to(State::Held);
-        let due_ms = (now_ms + delay_ms).min(push.expires_ms);
-        let (partly, msn) = (push.delivered_mask != 0, push.msn);
+        let due_ms = (now_ms + delay_ms).min(push.expires_ms());
+        let (partly, msn) = (push.delivered_mask != 0, push.msn());
         self.start_timer(index, due_ms);
         if self.queues.let_emergencies_pass(&mut self.pushes, index)
-            && let Some(head) = self.queues.head(msn)
+            && let Some(head) = self.queues.head(&self.pushes, msn)
         {
             self.make_ready(head);
         }
@@ -112,13 +109,13 @@ impl Core {
             // The outcome, which the network always gives, decides.
             State::InFlight => {}
             state if state.is_final() => self.announce_again(index),
-            _ if now_ms >= push.expires_ms && self.mutation != Mutation::SkipExpiry => {
+            _ if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry => {
                 self.expire(index, now_ms)
             }
             State::Held => self.release(index),
             // The clock was set back: its expiry is further away than it was.
             _ => {
-                let expires_ms = push.expires_ms;
+                let expires_ms = push.expires_ms();
                 self.start_timer(index, expires_ms);
             }
         }
@@ -129,14 +126,14 @@ impl Core {
         let push = &mut self.pushes[index];
         push.state = push.state.moved_to(State::Accepted);
         push.set(flag::ALERTED, false);
-        let expires_ms = push.expires_ms;
+        let expires_ms = push.expires_ms();
         self.start_timer(index, expires_ms);
         self.make_ready(index);
     }
 
     /// Something was delivered to `msn`: whoever is next there and was held as absent, full or roaming is tried.
     fn release_held_head(&mut self, msn: Msn) {
-        if let Some(head) = self.queues.head(msn)
+        if let Some(head) = self.queues.head(&self.pushes, msn)
             && self.pushes[head].state == State::Held
             && retry::Cause::ALL
                 .iter()
@@ -151,23 +148,16 @@ impl Core {
         self.end_short(index, State::Expired, code, now_ms);
     }
 
-    fn end(&mut self, index: PushIndex, state: State, code: Code, now_ms: u64) {
+    fn end(&mut self, index: PushIndex, state: State, code: Code, tp_status: u8, now_ms: u64) {
         self.timers.stop(index);
         let push = &mut self.pushes[index];
-        push.state = push.state.moved_to(state);
         // From now on its bit says something else.
         push.set(flag::ALERTED, false);
-        push.code = code;
-        push.ended_ms = now_ms;
-        if push.has(flag::CANCEL_ACCEPTED) && state != State::Cancelled {
-            push.cancel_code =
-                if state == State::Delivered { Code::ALREADY_DELIVERED } else { Code::ALREADY_ENDED };
-        }
-        let (key, push_id, msn) = (push.key, push.push_id, push.msn);
+        push.set_ended(push.state.moved_to(state), code, now_ms, tp_status);
+        let msn = push.msn();
         self.figures.ended[usize::from(state.number())] += 1;
-        self.keys.note_end(key, push_id, state, code);
         if self.mutation == Mutation::ForgetKey {
-            self.keys.forget(key);
+            self.keys.forget_live(&self.pushes, index);
         }
         self.queues.move_to_notifying(&mut self.pushes, index);
         self.effects.push_back(Effect::Ended(index));
@@ -175,9 +165,9 @@ impl Core {
             self.effects.push_back(Effect::Ended(index));
         }
         if self.mutation == Mutation::AnnounceEarly {
-            self.handle_end_durable(index);
+            self.announce(index);
         }
-        if let Some(head) = self.queues.head(msn) {
+        if let Some(head) = self.queues.head(&self.pushes, msn) {
             self.make_ready(head);
         }
     }

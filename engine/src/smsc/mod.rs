@@ -5,6 +5,7 @@
 pub mod alerts;
 pub mod core;
 mod endings;
+pub mod index_table;
 pub mod keys;
 pub mod lanes;
 pub mod msn_queues;

@@ -1,29 +1,15 @@
 //! One queue per msn, in order: the pushes that wait, and the ended ones whose notifications are due.
 //!
-//! Both are intrusive lists over the slab; a push is in exactly one of them. The waiting list's head is the
+//! Both are intrusive lists over the slab; a push is in at most one of them. The waiting list's head is the
 //! only push of its msn that may have an attempt under way.
+//!
+//! A list is a ring: the last push points to the first. One table of indices has each list's last push, so an msn costs
+//! five octets and its name stands in the slab alone.
 
 use crate::ids::{Class, Msn};
-use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes};
+use crate::smsc::index_table::{IndexTable, Place};
+use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
 use crate::smsc::state::State;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
-/// Spreads msns, which are dense and sequential, over 64 bits.
-#[derive(Default, Clone, Copy)]
-pub struct MsnHasher(u64);
-
-impl Hasher for MsnHasher {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("only msns are hashed here");
-    }
-    fn write_u64(&mut self, value: u64) {
-        self.0 = mix(value);
-    }
-}
 
 /// A 64-bit finaliser (two multiply-xorshift rounds): every input bit reaches every output bit.
 pub fn mix(value: u64) -> u64 {
@@ -32,56 +18,72 @@ pub fn mix(value: u64) -> u64 {
     value ^ (value >> 32)
 }
 
-#[derive(Clone, Copy)]
-struct List {
-    head: PushIndex,
-    tail: PushIndex,
+/// The two lists of an msn.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Waiting = 0,
+    Notifying = 1,
 }
 
-const EMPTY: List = List { head: NONE, tail: NONE };
-
+/// A list that has pushes: where the table has it, and its last push.
 #[derive(Clone, Copy)]
-struct MsnQueue {
-    waiting: List,
-    notifying: List,
-    waiting_count: u32,
+struct Found {
+    place: Place,
+    last: PushIndex,
 }
 
 /// The queues of one shard's slice of msn space.
-#[derive(Default)]
 pub struct MsnQueues {
-    queues: HashMap<u64, MsnQueue, BuildHasherDefault<MsnHasher>>,
+    lists: IndexTable,
+}
+
+fn hash_of(msn: Msn, kind: Kind) -> u64 {
+    // Not the hash that chose the shard: that one's high bits are alike here.
+    mix(msn.value() << 1 | kind as u64)
 }
 
 impl MsnQueues {
+    /// Queues for a slab of `pushes_max`.
+    pub fn new(pushes_max: usize) -> Self {
+        Self { lists: IndexTable::new(pushes_max, pushes_max) }
+    }
+
     /// Pushes of `msn` that have not ended.
-    pub fn waiting(&self, msn: Msn) -> u32 {
-        self.queues.get(&msn.value()).map_or(0, |queue| queue.waiting_count)
+    pub fn waiting(&self, pushes: &Pushes, msn: Msn) -> u32 {
+        self.find(pushes, msn, Kind::Waiting).map_or(0, |list| u32::from(pushes[list.last].waiting_count()))
     }
 
     /// The push of `msn` whose turn it is.
-    pub fn head(&self, msn: Msn) -> Option<PushIndex> {
-        self.queues.get(&msn.value()).map(|queue| queue.waiting.head).filter(|&head| head != NONE)
+    pub fn head(&self, pushes: &Pushes, msn: Msn) -> Option<PushIndex> {
+        self.find(pushes, msn, Kind::Waiting).map(|list| pushes[list.last].next_in_msn)
+    }
+
+    /// Whether it is the turn of `index` among its msn's waiting pushes.
+    pub fn is_head(&self, pushes: &Pushes, index: PushIndex) -> bool {
+        let push = &pushes[index];
+        if push.has(flag::IN_NOTIFYING) {
+            return false;
+        }
+        // Alone in its ring: nothing to be looked up.
+        push.next_in_msn == index || self.head(pushes, push.msn()) == Some(index)
     }
 
     /// The push behind `index` in its msn's waiting list.
     pub fn behind(&self, pushes: &Pushes, index: PushIndex) -> Option<PushIndex> {
-        Some(pushes[index].next_in_msn).filter(|&next| next != NONE)
+        let next = pushes[index].next_in_msn;
+        // Behind the last one the ring begins again.
+        (next != index && self.head(pushes, pushes[index].msn()) != Some(next)).then_some(next)
     }
 
     /// Puts `index` at the end of its msn's waiting list.
     pub fn push_back(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        let queue = self.queue(pushes[index].msn);
-        queue.waiting_count += 1;
-        append(pushes, &mut queue.waiting, index);
+        self.append(pushes, Kind::Waiting, index);
     }
 
     /// Puts an emergency push in front of its msn's other pushes: behind a head whose attempt is under way and
     /// behind the emergency pushes that came before. O(emergency pushes that wait for the msn).
     pub fn push_front(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        let queue = self.queue(pushes[index].msn);
-        queue.waiting_count += 1;
-        insert_behind(pushes, &mut queue.waiting, index, |push, is_head| {
+        self.insert_behind(pushes, index, |push, is_head| {
             push.class == Class::Emergency || (is_head && push.state == State::InFlight)
         });
     }
@@ -90,134 +92,254 @@ impl MsnQueues {
     /// none.
     pub fn let_emergencies_pass(&mut self, pushes: &mut Pushes, head: PushIndex) -> bool {
         let next = pushes[head].next_in_msn;
-        if next == NONE || pushes[head].class == Class::Emergency || pushes[next].class != Class::Emergency {
+        if next == head || pushes[head].class == Class::Emergency || pushes[next].class != Class::Emergency {
             return false;
         }
-        let list = &mut self.queue(pushes[head].msn).waiting;
-        assert_eq!(list.head, head, "only the head of a queue is ever attempted");
-        list.head = next;
-        insert_behind(pushes, list, head, |push, _| push.class == Class::Emergency);
+        assert!(self.is_head(pushes, head), "only the head of a queue is ever attempted");
+        self.unlink(pushes, Kind::Waiting, head);
+        self.insert_behind(pushes, head, |push, _| push.class == Class::Emergency);
         true
     }
 
     /// Takes `index` out of the waiting list and puts it at the end of the notification list.
     pub fn move_to_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        let queue = self.queue(pushes[index].msn);
-        unlink(pushes, &mut queue.waiting, index);
-        queue.waiting_count -= 1;
-        append(pushes, &mut queue.notifying, index);
+        self.unlink(pushes, Kind::Waiting, index);
+        self.append(pushes, Kind::Notifying, index);
     }
 
     /// Puts an ended push that is in no list at the end of its msn's notification list.
     pub fn push_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        let queue = self.queue(pushes[index].msn);
-        append(pushes, &mut queue.notifying, index);
+        self.append(pushes, Kind::Notifying, index);
     }
 
-    /// The ended push of `msn` whose notification comes first among the client's: a push client that takes none
-    /// does not hold up another client's for the same phone.
-    pub fn first_notifying(&self, pushes: &Pushes, msn: Msn, client: u32) -> Option<PushIndex> {
-        let mut index = self.queues.get(&msn.value())?.notifying.head;
-        while index != NONE && pushes[index].client != client {
+    /// The ended push that comes first among those of `like`'s msn and push client: a client that takes none does not
+    /// hold up another client's for the same phone.
+    pub fn first_notifying(&self, pushes: &Pushes, like: PushIndex) -> Option<PushIndex> {
+        let (msn, client) = (pushes[like].msn(), pushes[like].client);
+        if pushes[like].has(flag::IN_NOTIFYING) && pushes[like].next_in_msn == like {
+            return Some(like);
+        }
+        self.first_notifying_of(pushes, msn, client)
+    }
+
+    /// As [`Self::first_notifying`], of a push that has left.
+    pub(super) fn first_notifying_of(&self, pushes: &Pushes, msn: Msn, client: u16) -> Option<PushIndex> {
+        let last = self.find(pushes, msn, Kind::Notifying)?.last;
+        let mut index = pushes[last].next_in_msn;
+        while pushes[index].client != client {
+            if index == last {
+                return None;
+            }
             index = pushes[index].next_in_msn;
         }
-        (index != NONE).then_some(index)
+        Some(index)
     }
 
     /// At most `most` pushes of `msn`: those that wait, in their order, then those whose notifications are due.
     pub fn pushes_of(&self, pushes: &Pushes, msn: Msn, most: usize) -> Vec<PushIndex> {
-        let Some(queue) = self.queues.get(&msn.value()) else { return Vec::new() };
         let mut found = Vec::new();
-        for mut index in [queue.waiting.head, queue.notifying.head] {
-            while index != NONE && found.len() < most {
-                found.push(index);
+        for kind in [Kind::Waiting, Kind::Notifying] {
+            let Some(Found { last, .. }) = self.find(pushes, msn, kind) else { continue };
+            let mut index = last;
+            while found.len() < most {
                 index = pushes[index].next_in_msn;
+                found.push(index);
+                if index == last {
+                    break;
+                }
             }
         }
         found
     }
 
-    /// Takes `index` out of the notification list; the msn's entry goes when nothing is left of it.
+    /// Takes `index` out of the notification list; the list's entry goes when nothing is left of it.
     pub fn remove_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        let msn = pushes[index].msn;
-        let queue = self.queue(msn);
-        unlink(pushes, &mut queue.notifying, index);
-        if queue.waiting.head == NONE && queue.notifying.head == NONE {
-            self.queues.remove(&msn.value());
+        self.unlink(pushes, Kind::Notifying, index);
+        pushes[index].set(flag::IN_NOTIFYING, false);
+    }
+
+    fn find(&self, pushes: &Pushes, msn: Msn, kind: Kind) -> Option<Found> {
+        let notifying = kind == Kind::Notifying;
+        let is = |index| {
+            let push: &Push = &pushes[index];
+            push.msn() == msn && push.has(flag::IN_NOTIFYING) == notifying
+        };
+        let place = self.lists.find(hash_of(msn, kind), is)?;
+        Some(Found { place, last: self.lists.index_at(place) })
+    }
+
+    fn append(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) {
+        let msn = pushes[index].msn();
+        let found = self.find(pushes, msn, kind);
+        pushes[index].set(flag::IN_NOTIFYING, kind == Kind::Notifying);
+        let Some(Found { place, last }) = found else { return self.begin(pushes, kind, index) };
+        pushes[index].next_in_msn = pushes[last].next_in_msn;
+        pushes[last].next_in_msn = index;
+        if kind == Kind::Waiting {
+            let count = pushes[last].waiting_count() + 1;
+            pushes[index].set_waiting_count(count);
         }
+        self.lists.replace(place, index);
     }
 
-    /// Msns with anything waiting or to be notified.
-    pub fn len(&self) -> usize {
-        self.queues.len()
+    /// `index` is alone.
+    fn begin(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) {
+        pushes[index].next_in_msn = index;
+        if kind == Kind::Waiting {
+            pushes[index].set_waiting_count(1);
+        }
+        self.lists.insert(hash_of(pushes[index].msn(), kind), index);
     }
 
-    /// Whether no msn has anything.
-    pub fn is_empty(&self) -> bool {
-        self.queues.is_empty()
-    }
-
-    fn queue(&mut self, msn: Msn) -> &mut MsnQueue {
-        self.queues.entry(msn.value()).or_insert(MsnQueue {
-            waiting: EMPTY,
-            notifying: EMPTY,
-            waiting_count: 0,
-        })
-    }
-}
-
-fn append(pushes: &mut Pushes, list: &mut List, index: PushIndex) {
-    pushes[index].next_in_msn = NONE;
-    if list.tail == NONE {
-        list.head = index;
-    } else {
-        pushes[list.tail].next_in_msn = index;
-    }
-    list.tail = index;
-}
-
-/// Puts `index` behind the first pushes of the list for which `stays_in_front` holds; it is told of each whether it
-/// is the head.
-fn insert_behind(
-    pushes: &mut Pushes,
-    list: &mut List,
-    index: PushIndex,
-    stays_in_front: impl Fn(&Push, bool) -> bool,
-) {
-    let mut before = NONE;
-    let mut next = list.head;
-    while next != NONE && stays_in_front(&pushes[next], before == NONE) {
-        before = next;
-        next = pushes[next].next_in_msn;
-    }
-    pushes[index].next_in_msn = next;
-    if before == NONE {
-        list.head = index;
-    } else {
+    /// Puts `index` into the waiting list behind the first pushes for which `stays_in_front` holds; it is told of each
+    /// whether it is the head.
+    fn insert_behind(
+        &mut self,
+        pushes: &mut Pushes,
+        index: PushIndex,
+        stays_in_front: impl Fn(&Push, bool) -> bool,
+    ) {
+        let Some(Found { place, last }) = self.find(pushes, pushes[index].msn(), Kind::Waiting) else {
+            return self.begin(pushes, Kind::Waiting, index);
+        };
+        let head = pushes[last].next_in_msn;
+        let mut before = last;
+        let mut next = head;
+        while stays_in_front(&pushes[next], next == head) {
+            before = next;
+            next = pushes[next].next_in_msn;
+            if next == head {
+                break;
+            }
+        }
+        pushes[index].next_in_msn = next;
         pushes[before].next_in_msn = index;
+        let count = pushes[last].waiting_count() + 1;
+        // Behind the last one, and not in front of the first: the ring looks the same.
+        let is_last = before == last && stays_in_front(&pushes[last], last == head);
+        let last = if is_last { index } else { last };
+        pushes[last].set_waiting_count(count);
+        self.lists.replace(place, last);
     }
-    if next == NONE {
-        list.tail = index;
+
+    /// O(position in the list); a list is bounded by `waiting_per_msn_max`.
+    fn unlink(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) {
+        let msn = pushes[index].msn();
+        let Some(Found { place, last }) = self.find(pushes, msn, kind) else {
+            unreachable!("a push that is taken out of its msn's list stands in it");
+        };
+        if pushes[index].next_in_msn == index {
+            assert_eq!(last, index, "a push alone in its ring is the list");
+            self.lists.remove(hash_of(msn, kind), place);
+            pushes[index].next_in_msn = NONE;
+            return;
+        }
+        let mut before = last;
+        while pushes[before].next_in_msn != index {
+            before = pushes[before].next_in_msn;
+            assert!(before != last, "the push is not in its msn's list");
+        }
+        pushes[before].next_in_msn = pushes[index].next_in_msn;
+        pushes[index].next_in_msn = NONE;
+        let count = pushes[last].waiting_count();
+        let last = if last == index { before } else { last };
+        if kind == Kind::Waiting {
+            pushes[last].set_waiting_count(count - 1);
+        }
+        self.lists.replace(place, last);
     }
 }
 
-/// O(position in the list); a list is bounded by `waiting_per_msn_max`.
-fn unlink(pushes: &mut Pushes, list: &mut List, index: PushIndex) {
-    let next = pushes[index].next_in_msn;
-    if list.head == index {
-        list.head = next;
-        if next == NONE {
-            list.tail = NONE;
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::{BTreeMap, VecDeque};
+
+    #[derive(Default)]
+    struct Model {
+        waiting: VecDeque<PushIndex>,
+        notifying: VecDeque<PushIndex>,
+    }
+
+    /// The queues beside lists of the obvious kind, one pair for each msn.
+    #[test]
+    fn the_queues_do_what_lists_do() {
+        const PUSHES: usize = 64;
+        let mut pushes = Pushes::with_capacity(PUSHES);
+        let mut queues = MsnQueues::new(PUSHES);
+        let mut models: BTreeMap<u64, Model> = BTreeMap::new();
+        let mut random = 11u64;
+        for step in 0..40_000 {
+            random = mix(random.wrapping_add(1));
+            let msn = Msn::from_value(9_000_000_000 + random % 5).expect("legal");
+            let model = models.entry(msn.value()).or_default();
+            let any =
+                |list: &VecDeque<PushIndex>| list.get((random >> 40) as usize % list.len().max(1)).copied();
+            match random >> 8 & 7 {
+                0..=3 if !pushes.is_full() => {
+                    let class = if random >> 16 & 3 == 0 { Class::Emergency } else { Class::Standard };
+                    let mut push = Push { class, client: (random >> 20 & 1) as u16, ..Push::EMPTY };
+                    push.set_msn(msn);
+                    let index = pushes.insert(push).expect("room");
+                    if class == Class::Emergency {
+                        let in_front = |(at, index): &(usize, &PushIndex)| {
+                            pushes[**index].class == Class::Emergency
+                                || *at == 0 && pushes[**index].state == State::InFlight
+                        };
+                        let at = model.waiting.iter().enumerate().take_while(in_front).count();
+                        model.waiting.insert(at, index);
+                        queues.push_front(&mut pushes, index);
+                    } else {
+                        model.waiting.push_back(index);
+                        queues.push_back(&mut pushes, index);
+                    }
+                }
+                4 => {
+                    if let Some(&head) = model.waiting.front() {
+                        pushes[head].state = State::InFlight;
+                        let passed = queues.let_emergencies_pass(&mut pushes, head);
+                        let standard = pushes[head].class != Class::Emergency;
+                        let emergencies = model.waiting.iter().skip(1);
+                        let count =
+                            emergencies.take_while(|&&next| pushes[next].class == Class::Emergency).count();
+                        assert_eq!(passed, standard && count > 0, "step {step}");
+                        if passed {
+                            model.waiting.pop_front();
+                            model.waiting.insert(count, head);
+                            pushes[head].state = State::Queued;
+                        }
+                    }
+                }
+                5 | 6 => {
+                    if let Some(index) = any(&model.waiting) {
+                        model.waiting.retain(|&other| other != index);
+                        model.notifying.push_back(index);
+                        pushes[index].set_ended(State::Expired, crate::push::code::Code::EXPIRED, 1, 0);
+                        queues.move_to_notifying(&mut pushes, index);
+                        pushes[index].set_content_digest(u64::MAX);
+                    }
+                }
+                _ => {
+                    if let Some(index) = any(&model.notifying) {
+                        model.notifying.retain(|&other| other != index);
+                        queues.remove_notifying(&mut pushes, index);
+                        assert_eq!(pushes[index].content_digest(), u32::MAX);
+                        pushes.remove(index);
+                    }
+                }
+            }
+            assert_eq!(queues.waiting(&pushes, msn) as usize, model.waiting.len(), "step {step}");
+            assert_eq!(queues.head(&pushes, msn), model.waiting.front().copied(), "step {step}");
+            for (at, &index) in model.waiting.iter().enumerate() {
+                assert_eq!(queues.is_head(&pushes, index), at == 0, "step {step}");
+                assert_eq!(queues.behind(&pushes, index), model.waiting.get(at + 1).copied(), "step {step}");
+            }
+            for &index in &model.notifying {
+                assert!(!queues.is_head(&pushes, index));
+                let client = pushes[index].client;
+                let first = model.notifying.iter().find(|&&other| pushes[other].client == client);
+                assert_eq!(queues.first_notifying(&pushes, index), first.copied(), "step {step}");
+            }
         }
-        return;
-    }
-    let mut before = list.head;
-    while pushes[before].next_in_msn != index {
-        before = pushes[before].next_in_msn;
-        assert!(before != NONE, "the push is not in its msn's list");
-    }
-    pushes[before].next_in_msn = next;
-    if list.tail == index {
-        list.tail = before;
     }
 }

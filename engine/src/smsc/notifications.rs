@@ -8,12 +8,16 @@ use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::state::State;
 
 impl Core {
-    /// The Ended record of this push is durable: its notifications may go out, in the msn's order.
-    pub fn handle_end_durable(&mut self, index: PushIndex) {
-        let push = &mut self.pushes[index];
-        push.set(flag::ANNOUNCED, true);
-        let (msn, client) = (push.msn, push.client);
-        if self.queues.first_notifying(&self.pushes, msn, client) == Some(index) {
+    /// The Ended record of this push is durable: its notifications may go out, in the msn's order. The digest of its
+    /// content, which its Accepted record has, is remembered with its key.
+    pub fn handle_end_durable(&mut self, index: PushIndex, content_digest: u64) {
+        self.pushes[index].set_content_digest(content_digest);
+        self.announce(index);
+    }
+
+    pub(super) fn announce(&mut self, index: PushIndex) {
+        self.pushes[index].set(flag::ANNOUNCED, true);
+        if self.queues.first_notifying(&self.pushes, index) == Some(index) {
             self.announce_first(index);
         }
     }
@@ -35,9 +39,10 @@ impl Core {
         self.time.see(now_ms);
         let push = &mut self.pushes[index];
         push.set(flag::NOTIFYING, false);
-        push.notify_tries = push.notify_tries.saturating_add(1);
-        let since_end_ms = now_ms.saturating_sub(push.ended_ms);
-        let tries = u32::from(push.notify_tries);
+        let tries = push.notify_tries().saturating_add(1);
+        push.set_notify_tries(tries);
+        let since_end_ms = now_ms.saturating_sub(push.ended_ms());
+        let tries = u32::from(tries);
         match notification_schedule::next_resend_ms(tries, since_end_ms, retry_after_seconds, random) {
             Some(delay_ms) => {
                 self.figures.notification_resends += 1;
@@ -64,9 +69,9 @@ impl Core {
             push.set(flag::CANCELLATION_DONE, false);
         }
         push.set(flag::PARKED, false);
-        push.notify_tries = 0;
+        push.set_notify_tries(0);
         self.queues.push_notifying(&mut self.pushes, index);
-        self.handle_end_durable(index);
+        self.announce(index);
         true
     }
 
@@ -92,7 +97,7 @@ impl Core {
 
     /// Sends what is due for the first of its msn and client; passes those for which nothing is.
     fn announce_first(&mut self, first: PushIndex) {
-        let (msn, client) = (self.pushes[first].msn, self.pushes[first].client);
+        let (msn, client) = (self.pushes[first].msn(), self.pushes[first].client);
         let mut next = Some(first);
         while let Some(index) = next {
             let push = &self.pushes[index];
@@ -106,7 +111,7 @@ impl Core {
             if self.mutation == Mutation::StallNotifications {
                 return;
             }
-            next = self.queues.first_notifying(&self.pushes, msn, client);
+            next = self.queues.first_notifying_of(&self.pushes, msn, client);
         }
     }
 
@@ -131,7 +136,7 @@ impl Core {
             NotificationKind::Cancellation => push.set(flag::CANCELLATION_DONE, true),
         }
         if Self::notification_due(push).is_some() {
-            push.notify_tries = 0;
+            push.set_notify_tries(0);
         }
         self.announce_first(index);
     }
@@ -162,7 +167,7 @@ impl Core {
             FinishOutcome::NothingDue
         };
         self.forget(index);
-        let Push { push_id, position, notify_tries: tries, .. } = push;
+        let (Push { push_id, position, .. }, tries) = (push, push.notify_tries());
         self.effects.push_back(Effect::Finished { push_id, position, outcome, tries });
     }
 
@@ -170,9 +175,9 @@ impl Core {
     pub(super) fn forget(&mut self, index: PushIndex) {
         let push = self.pushes[index];
         if push.has(flag::ALERT) {
-            self.alerts.leave(index);
+            self.alerts.leave(&mut self.pushes, index);
         }
-        self.keys.retire(push.key, push.push_id, push.ended_ms);
+        self.keys.retire(&self.pushes, index);
         if push.has(flag::IN_LANE) {
             // The lane's links run through this slot: handing it out again now would cut the lane.
             self.pushes[index].set(flag::GONE, true);

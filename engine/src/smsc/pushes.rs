@@ -51,13 +51,19 @@ pub mod flag {
     pub const IN_DOUBT: u16 = 1 << 12;
     /// A control SMS.
     pub const CONTROL: u16 = 1 << 13;
+    /// The push stands in its msn's notification list and not in the waiting one.
+    pub(crate) const IN_NOTIFYING: u16 = 1 << 15;
 
     /// E5 or E7 is parked.
     pub const PARKED: u16 = COMPLETE_PARKED | CANCELLATION_PARKED;
 }
 
-/// What the message center knows of a live push.
-#[derive(Clone, Copy, Debug)]
+/// What the message center knows of a live push: one cache line.
+///
+/// Facts that are never true at once share their place: the expiry and the moment of the end, the counts of holds and
+/// what is known only once it ended.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
 pub struct Push {
     /// The journal sequence of its Accepted record: unique within the shard for ever.
     pub push_id: u64,
@@ -65,54 +71,52 @@ pub struct Push {
     pub position: u64,
     /// Fingerprint of (svcid, msn, reqid).
     pub key: u64,
-    /// Unix milliseconds; no delivery from then on.
-    pub expires_ms: u64,
-    /// Unix milliseconds of the final state; 0 while it lives.
-    pub ended_ms: u64,
-    /// The destination.
-    pub msn: Msn,
-    /// Next push of the same msn, in the waiting or in the notification list.
+    /// Next push of the same msn, in the waiting or in the notification list; the last one's is the first.
     pub(super) next_in_msn: PushIndex,
-    /// Next push in the lane.
+    /// Next push in the lane; of a free slot, the next free one.
     pub(super) next_in_lane: PushIndex,
-    /// Whose notifications keep their order among themselves: a fold of the svcid.
-    pub client: u32,
-    /// How often it was held for each cause: four bits each, saturating.
-    pub(super) holds: u32,
+    /// What is remembered of its alert and msn; see [`crate::smsc::alerts`].
+    pub(super) remembered_alert: u32,
     /// While held: the code it would expire with. Once ended: the final code.
     pub code: Code,
-    /// What E7 will say.
-    pub cancel_code: Code,
     /// One bit per delivered segment.
     pub delivered_mask: u16,
     /// See [`flag`].
     pub flags: u16,
+    /// Whose notifications keep their order among themselves: a fold of the svcid.
+    pub(super) client: u16,
+    /// Of the last push in its msn's waiting list: how many there are. Of an ended push, which stands in no such list:
+    /// the high half of the digest.
+    pub(super) waiting_count: u16,
+    /// The msn in the low 34 bits; above it two bits of domain and four of hold reason.
+    pub(super) packed_msn: [u8; 5],
+    /// Unix milliseconds, 48 bits: the expiry, and from the final state on when that was reached.
+    pub(super) moment_ms: [u8; 6],
+    /// Until the final state: how often it was held for each cause, four bits each, saturating. From then on: the
+    /// TP-Status, how often the notification was tried, and eight bits of the digest.
+    pub(super) counts: [u8; 3],
     /// Where it stands.
     pub state: State,
     /// Its class.
     pub class: Class,
-    /// Attempts in which something was sent to the terminal; saturates.
-    pub attempts: u8,
+    /// Until the final state: attempts in which something was sent to the terminal; saturates. From then on: the low
+    /// bits of the digest.
+    pub(super) attempts: u8,
     /// 1 to 10.
     pub segments: u8,
-    /// 0 unknown, 1 CS, 2 PS.
-    pub domain: u8,
-    /// TP-Status of the last status report.
-    pub tp_status: u8,
-    /// Notifications tried since the last acknowledged one; saturates.
-    pub notify_tries: u8,
-    /// The owner's number for what held it last; 0 while nothing did. The message center does not read it.
-    pub hold_reason: u8,
 }
 
 /// Bits of a cause's count of holds.
 const HOLD_BITS: u32 = 4;
 /// Where the count stops: no schedule changes after so many tries.
 const HOLDS_MAX: u32 = (1 << HOLD_BITS) - 1;
+/// Bits of `packed_msn` that are the msn.
+const MSN_BITS: u32 = 34;
 
-const _: () = assert!(Cause::ALL.len() as u32 * HOLD_BITS <= u32::BITS);
+const _: () = assert!(Cause::ALL.len() as u32 * HOLD_BITS <= 24, "the counts of holds are three octets");
+const _: () = assert!(10_000_000_000 < 1u64 << MSN_BITS, "every msn fits");
 // The index of a waiting push is what bounds how many can wait.
-const _: () = assert!(size_of::<Push>() <= 80);
+const _: () = assert!(size_of::<Push>() == 64);
 
 impl Push {
     /// A push of which nothing is known yet: what the fields are before they are filled in.
@@ -120,26 +124,161 @@ impl Push {
         push_id: 0,
         position: 0,
         key: 0,
-        expires_ms: 0,
-        ended_ms: 0,
-        msn: Msn::ALL,
         next_in_msn: NONE,
         next_in_lane: NONE,
-        client: 0,
-        holds: 0,
+        remembered_alert: NONE,
         code: Code::EXPIRED,
-        cancel_code: Code::ACCEPTED,
         delivered_mask: 0,
         flags: 0,
+        client: 0,
+        waiting_count: 0,
+        packed_msn: [0; 5],
+        moment_ms: [0; 6],
+        counts: [0; 3],
         state: State::Received,
         class: Class::Standard,
         attempts: 0,
         segments: 1,
-        domain: 0,
-        tp_status: 0,
-        notify_tries: 0,
-        hold_reason: 0,
     };
+
+    /// The destination.
+    #[inline]
+    pub fn msn(&self) -> Msn {
+        match Msn::from_value(self.packed_msn() & ((1 << MSN_BITS) - 1)) {
+            Some(msn) => msn,
+            None => unreachable!("only msns are stored"),
+        }
+    }
+
+    pub(super) fn set_msn(&mut self, msn: Msn) {
+        self.pack(0, MSN_BITS, msn.value());
+    }
+
+    /// The domain of the last attempt: 0 unknown, 1 CS, 2 PS.
+    pub fn domain(&self) -> u8 {
+        (self.packed_msn() >> MSN_BITS) as u8 & 3
+    }
+
+    pub(super) fn set_domain(&mut self, domain: u8) {
+        self.pack(MSN_BITS, 2, u64::from(domain));
+    }
+
+    /// The owner's number for what held it last, up to 15; 0 while nothing did. The message center does not read it.
+    pub fn hold_reason(&self) -> u8 {
+        (self.packed_msn() >> (MSN_BITS + 2)) as u8
+    }
+
+    pub(super) fn set_hold_reason(&mut self, reason: u8) {
+        self.pack(MSN_BITS + 2, 4, u64::from(reason));
+    }
+
+    #[inline]
+    fn packed_msn(&self) -> u64 {
+        let [a, b, c, d, e] = self.packed_msn;
+        u64::from_le_bytes([a, b, c, d, e, 0, 0, 0])
+    }
+
+    fn pack(&mut self, shift: u32, bits: u32, value: u64) {
+        assert!(value < 1 << bits, "{value} does not fit {bits} bits");
+        let others = self.packed_msn() & !(((1 << bits) - 1) << shift);
+        let [a, b, c, d, e, ..] = (others | value << shift).to_le_bytes();
+        self.packed_msn = [a, b, c, d, e];
+    }
+
+    /// Unix milliseconds; no delivery from then on. Known until the push has ended.
+    #[inline]
+    pub fn expires_ms(&self) -> u64 {
+        debug_assert!(!self.state.is_final(), "an ended push does not expire");
+        self.moment()
+    }
+
+    pub(super) fn set_expires_ms(&mut self, expires_ms: u64) {
+        self.set_moment(expires_ms);
+    }
+
+    /// Unix milliseconds of the final state; 0 while it lives.
+    #[inline]
+    pub fn ended_ms(&self) -> u64 {
+        if self.state.is_final() { self.moment() } else { 0 }
+    }
+
+    #[inline]
+    fn moment(&self) -> u64 {
+        let [a, b, c, d, e, f] = self.moment_ms;
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
+    fn set_moment(&mut self, at_ms: u64) {
+        let [a, b, c, d, e, f, ..] = at_ms.min((1 << 48) - 1).to_le_bytes();
+        self.moment_ms = [a, b, c, d, e, f];
+    }
+
+    /// The push has come to a final state at this time, with this code and TP-Status.
+    pub(super) fn set_ended(&mut self, state: State, code: Code, ended_ms: u64, tp_status: u8) {
+        assert!(state.is_final(), "a push ends in a final state");
+        self.state = state;
+        self.code = code;
+        self.set_moment(ended_ms);
+        self.counts = [tp_status, 0, 0];
+    }
+
+    /// Attempts in which something was sent to the terminal; saturates. Known until the push has ended.
+    pub fn attempts(&self) -> u8 {
+        if self.state.is_final() { 0 } else { self.attempts }
+    }
+
+    pub(super) fn set_attempts(&mut self, attempts: u8) {
+        assert!(!self.state.is_final(), "an ended push is not attempted");
+        self.attempts = attempts;
+    }
+
+    /// Of the last push in its msn's waiting list: how many there are.
+    pub(super) fn waiting_count(&self) -> u16 {
+        self.waiting_count
+    }
+
+    pub(super) fn set_waiting_count(&mut self, count: u16) {
+        self.waiting_count = count;
+    }
+
+    /// The low 32 bits of the content's digest, once the push has ended and left the waiting list: it outlives the
+    /// Accepted record, which has all of them.
+    pub(super) fn content_digest(&self) -> u32 {
+        let [high, low] = self.waiting_count.to_le_bytes();
+        u32::from_le_bytes([self.attempts, self.counts[2], low, high])
+    }
+
+    pub(super) fn set_content_digest(&mut self, content_digest: u64) {
+        assert!(self.state.is_final(), "the place is free only then");
+        let [a, b, c, d, ..] = content_digest.to_le_bytes();
+        self.attempts = a;
+        self.counts[2] = b;
+        self.waiting_count = u16::from_le_bytes([d, c]);
+    }
+
+    /// TP-Status of the last status report; 0 while the push lives.
+    pub fn tp_status(&self) -> u8 {
+        if self.state.is_final() { self.counts[0] } else { 0 }
+    }
+
+    /// Notifications tried since the last acknowledged one; saturates. 0 while the push lives.
+    pub fn notify_tries(&self) -> u8 {
+        if self.state.is_final() { self.counts[1] } else { 0 }
+    }
+
+    pub(super) fn set_notify_tries(&mut self, tries: u8) {
+        assert!(self.state.is_final(), "only an ended push is notified");
+        self.counts[1] = tries;
+    }
+
+    /// What E7 says, once the push has ended: the code of a cancelled one; of another, why it was too late.
+    pub fn cancel_code(&self) -> Code {
+        match self.state {
+            State::Cancelled => self.code,
+            State::Delivered => Code::ALREADY_DELIVERED,
+            _ => Code::ALREADY_ENDED,
+        }
+    }
 
     /// Whether `flag` is set.
     pub fn has(&self, flag: u16) -> bool {
@@ -174,10 +313,14 @@ impl Push {
 
     /// Counts a hold for this cause; how many there were, this one included.
     pub(super) fn count_hold(&mut self, cause: Cause) -> u32 {
+        assert!(!self.state.is_final(), "an ended push is not held");
+        let [a, b, c] = self.counts;
+        let holds = u32::from_le_bytes([a, b, c, 0]);
         let shift = cause as u32 * HOLD_BITS;
-        let count = (self.holds >> shift & HOLDS_MAX) + 1;
+        let count = (holds >> shift & HOLDS_MAX) + 1;
         if count <= HOLDS_MAX {
-            self.holds += 1 << shift;
+            let [a, b, c, _] = (holds + (1 << shift)).to_le_bytes();
+            self.counts = [a, b, c];
         }
         count
     }
@@ -188,10 +331,27 @@ impl Push {
     }
 }
 
-/// The slab.
+impl std::fmt::Debug for Push {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Push")
+            .field("push_id", &self.push_id)
+            .field("msn", &self.msn())
+            .field("state", &self.state)
+            .field("code", &self.code)
+            .field("segments", &self.segments)
+            .field("delivered_mask", &self.delivered_mask)
+            .field("flags", &self.flags)
+            .field("attempts", &self.attempts)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The slab. What is free is a list through the free slots.
 pub struct Pushes {
     entries: Vec<Push>,
-    free: Vec<PushIndex>,
+    first_free: PushIndex,
+    free: usize,
     capacity: usize,
 }
 
@@ -199,12 +359,17 @@ impl Pushes {
     /// A slab for at most `capacity` pushes. Address space is reserved now, memory is touched as it is used.
     pub fn with_capacity(capacity: usize) -> Self {
         assert!(capacity < NONE as usize, "the last index means none");
-        Self { entries: Vec::with_capacity(capacity), free: Vec::with_capacity(capacity), capacity }
+        Self { entries: Vec::with_capacity(capacity), first_free: NONE, free: 0, capacity }
     }
 
     /// Live pushes.
     pub fn len(&self) -> usize {
-        self.entries.len() - self.free.len()
+        self.entries.len() - self.free
+    }
+
+    /// Pushes that there is room for.
+    pub fn capacity(&self) -> usize {
+        self.capacity
     }
 
     /// Whether none lives.
@@ -219,7 +384,10 @@ impl Pushes {
 
     /// Puts `push` in; `None` when full.
     pub fn insert(&mut self, push: Push) -> Option<PushIndex> {
-        if let Some(index) = self.free.pop() {
+        if self.first_free != NONE {
+            let index = self.first_free;
+            self.first_free = self.entries[index as usize].next_in_lane;
+            self.free -= 1;
             self.entries[index as usize] = push;
             return Some(index);
         }
@@ -245,10 +413,21 @@ impl Pushes {
         self.entries.get(index as usize)
     }
 
+    /// The live pushes, in the order of their indices.
+    pub fn iter(&self) -> impl Iterator<Item = (PushIndex, &Push)> + '_ {
+        let indexed = self.entries.iter().enumerate().map(|(index, push)| (index as PushIndex, push));
+        indexed.filter(|(_, push)| push.push_id != NO_PUSH)
+    }
+
     /// Takes the push out; its index may be handed out again.
     pub fn remove(&mut self, index: PushIndex) {
-        self.entries[index as usize].push_id = NO_PUSH;
-        self.free.push(index);
+        let first_free = self.first_free;
+        let entry = &mut self.entries[index as usize];
+        assert_ne!(entry.push_id, NO_PUSH, "a push is taken out once");
+        entry.push_id = NO_PUSH;
+        entry.next_in_lane = first_free;
+        self.first_free = index;
+        self.free += 1;
     }
 }
 

@@ -12,9 +12,11 @@
 
 use crate::push::code::Code;
 use crate::smsc::core::{Core, NewPush, NotificationKind};
-use crate::smsc::keys::KeyEntry;
+use crate::smsc::index_table::IndexTable;
+use crate::smsc::keys::EndedKey;
+use crate::smsc::msn_queues::mix;
 use crate::smsc::mutation::Mutation;
-use crate::smsc::pushes::{NONE, PushIndex, flag};
+use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
 use std::collections::HashMap;
 
@@ -57,7 +59,8 @@ pub enum RecoveredNotice {
 /// The replay of one shard's journal into an empty message center.
 pub struct Recovery {
     core: Core,
-    live: HashMap<u64, PushIndex>,
+    /// The slab's pushes by their numbers.
+    live: IndexTable,
     /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them: each comes in when
     /// the Ended record that belongs behind the copy does.
     copies: HashMap<u64, (NewPush, bool)>,
@@ -67,16 +70,21 @@ pub struct Recovery {
 impl Recovery {
     /// Starts with an empty `core`.
     pub fn new(core: Core) -> Self {
-        Self { core, live: HashMap::new(), copies: HashMap::new(), refused: 0 }
+        let slots = core.pushes.capacity();
+        Self { core, live: IndexTable::new(slots, slots), copies: HashMap::new(), refused: 0 }
+    }
+
+    fn find(&self, push_id: u64) -> Option<PushIndex> {
+        let place = self.live.find(mix(push_id), |index| self.core.pushes[index].push_id == push_id)?;
+        Some(self.live.index_at(place))
     }
 
     /// An Accepted record.
     pub fn restore_accepted(&mut self, new: NewPush) {
-        if self.live.contains_key(&new.push_id) {
+        if self.find(new.push_id).is_some() {
             return;
         }
-        let ended = |entry: &&KeyEntry| entry.push_id == new.push_id && entry.state.is_final();
-        if self.core.keys.find(new.key).is_some_and(|entry| ended(&entry)) {
+        if self.core.remembers_ended(new.key, new.push_id) {
             self.copies.insert(new.push_id, (new, false));
             return;
         }
@@ -89,25 +97,27 @@ impl Recovery {
             return;
         }
         let index = self.core.enter(&new);
-        self.live.insert(new.push_id, index);
+        self.live.insert(mix(new.push_id), index);
         if let Some(alert) = new.alert {
             self.core.pushes[index].set(flag::ALERT, true);
-            self.core.alerts.enter(index, alert);
+            self.core.alerts.enter(&mut self.core.pushes, index, alert);
         }
     }
 
     /// A Progress record.
     pub fn restore_progress(&mut self, push_id: u64, delivered_mask: u16, attempts: u16) {
-        if let Some(&index) = self.live.get(&push_id) {
+        if let Some(index) = self.find(push_id)
+            && !self.core.pushes[index].state.is_final()
+        {
             let push = &mut self.core.pushes[index];
             push.delivered_mask |= delivered_mask & push.full_mask();
-            push.attempts = attempts.min(255) as u8;
+            push.set_attempts(attempts.min(255) as u8);
         }
     }
 
     /// A CancelAccepted record.
     pub fn restore_cancel(&mut self, push_id: u64) {
-        if let Some(&index) = self.live.get(&push_id) {
+        if let Some(index) = self.find(push_id) {
             self.core.pushes[index].set(flag::CANCEL_ACCEPTED, true);
         } else if let Some((_, cancelled)) = self.copies.get_mut(&push_id) {
             *cancelled = true;
@@ -118,7 +128,7 @@ impl Recovery {
     /// left behind are as dead.
     pub fn restore_key(&mut self, end: RecoveredEnd) {
         self.copies.remove(&end.push_id);
-        if let Some(&index) = self.live.get(&end.push_id) {
+        if let Some(index) = self.find(end.push_id) {
             self.drop_copy(end.push_id, index);
         }
         self.restore_ended(end, 0);
@@ -135,39 +145,22 @@ impl Recovery {
                 self.restore_cancel(end.push_id);
             }
         }
-        let Some(&index) = self.live.get(&end.push_id) else {
-            let entry = KeyEntry {
-                content_digest: end.content_digest,
-                push_id: end.push_id,
-                index: NONE,
-                code: end.code,
-                state: end.state,
-                segments: end.segments,
-            };
-            self.core.keys.restore_ended(end.key, entry, end.ended_ms);
-            return;
+        let Some(index) = self.find(end.push_id) else {
+            let digest = end.content_digest as u32;
+            let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, end.ended_ms);
+            return self.core.keys.restore_ended(&self.core.pushes, key, end.push_id);
         };
         let push = &mut self.core.pushes[index];
-        push.state = end.state;
-        push.code = end.code;
-        push.ended_ms = end.ended_ms;
-        push.domain = end.domain;
-        push.tp_status = end.tp_status;
+        push.set_ended(end.state, end.code, end.ended_ms, end.tp_status);
+        push.set_content_digest(end.content_digest);
+        push.set_domain(end.domain);
         if push.delivered() != delivered {
             push.delivered_mask = ((1u32 << delivered.min(push.segments)) - 1) as u16;
         }
         if end.state == State::Cancelled && end.withdrawn != push.segments - push.delivered() {
             push.set(flag::IN_DOUBT, true);
         }
-        if push.has(flag::CANCEL_ACCEPTED) {
-            push.cancel_code = match end.state {
-                State::Cancelled => end.code,
-                State::Delivered => Code::ALREADY_DELIVERED,
-                _ => Code::ALREADY_ENDED,
-            };
-        }
         let nothing_due = !push.has(flag::WANTS_NOTIFICATION) && !push.has(flag::CANCEL_ACCEPTED);
-        self.core.keys.note_end(end.key, end.push_id, end.state, end.code);
         if nothing_due {
             self.retire(end.push_id, index);
         }
@@ -178,7 +171,7 @@ impl Recovery {
         if notice == RecoveredNotice::Finished {
             self.copies.remove(&push_id);
         }
-        let Some(&index) = self.live.get(&push_id) else { return };
+        let Some(index) = self.find(push_id) else { return };
         let push = &mut self.core.pushes[index];
         match notice {
             RecoveredNotice::Finished if push.state.is_final() => self.retire(push_id, index),
@@ -194,23 +187,28 @@ impl Recovery {
     }
 
     fn retire(&mut self, push_id: u64, index: PushIndex) {
+        self.part(push_id, index);
         self.core.forget(index);
-        self.live.remove(&push_id);
+    }
+
+    fn part(&mut self, push_id: u64, index: PushIndex) {
+        let place = self.live.find(mix(push_id), |found| found == index);
+        let place = place.expect("a push in the slab is found by its number");
+        self.live.remove(mix(push_id), place);
     }
 
     /// The push had ended and was done with before the copy that brought it in here.
     fn drop_copy(&mut self, push_id: u64, index: PushIndex) {
-        let key = self.core.pushes[index].key;
-        self.core.alerts.leave(index);
+        self.part(push_id, index);
+        self.core.alerts.leave(&mut self.core.pushes, index);
+        self.core.keys.forget_live(&self.core.pushes, index);
         self.core.pushes.remove(index);
-        self.live.remove(&push_id);
-        self.core.keys.forget(key);
     }
 
     /// Packed positions of the Accepted records of every push in the slab: the journal has to keep them until each
     /// push is finished.
     pub fn live_positions(&self) -> impl Iterator<Item = u64> + '_ {
-        self.live.values().map(|&index| self.core.pushes[index].position)
+        self.core.pushes.iter().map(|(_, push)| push.position)
     }
 
     /// Puts what was unfinished back to work. Effects are waiting in the core afterwards.
@@ -221,9 +219,10 @@ impl Recovery {
         if self.refused > 0 {
             return Err(self.refused);
         }
+        drop(self.live);
         let core = &mut self.core;
-        let mut indices: Vec<PushIndex> = self.live.into_values().collect();
-        indices.sort_unstable_by_key(|&index| (core.pushes[index].ended_ms, core.pushes[index].push_id));
+        let mut indices: Vec<PushIndex> = core.pushes.iter().map(|(index, _)| index).collect();
+        indices.sort_unstable_by_key(|&index| (core.pushes[index].ended_ms(), core.pushes[index].push_id));
         if core.mutation == Mutation::LoseTimerAtRecovery {
             indices.retain(|&index| {
                 core.pushes[index].state.is_final() || core.pushes[index].push_id.is_multiple_of(2)
@@ -242,10 +241,10 @@ impl Recovery {
 
 impl Core {
     fn restore_place(&mut self, index: PushIndex) {
-        self.place_in_queue(index);
         if self.pushes[index].state.is_final() {
-            self.queues.move_to_notifying(&mut self.pushes, index);
+            self.queues.push_notifying(&mut self.pushes, index);
         } else {
+            self.place_in_queue(index);
             self.pushes[index].state = self.pushes[index].state.moved_to(State::Accepted);
         }
     }
@@ -253,16 +252,16 @@ impl Core {
     fn restore_start(&mut self, index: PushIndex, now_ms: u64) {
         let push = self.pushes[index];
         if push.state.is_final() {
-            self.handle_end_durable(index);
+            self.announce(index);
         } else if push.is_complete() {
             self.end_delivered(index, now_ms);
         } else if push.has(flag::CANCEL_ACCEPTED) {
             // A push cancelled while nothing was under way ended in the same breath.
             self.end_cancelled_in_doubt(index, now_ms);
-        } else if self.alerts.is_outdated(index) {
+        } else if self.alerts.is_outdated(&self.pushes, index) {
             self.replace(index, now_ms);
         } else {
-            self.start_timer(index, push.expires_ms.max(now_ms));
+            self.start_timer(index, push.expires_ms().max(now_ms));
             self.make_ready(index);
         }
     }

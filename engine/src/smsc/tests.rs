@@ -1,8 +1,13 @@
 //! The message center as a whole, where its parts meet.
 
+use crate::gateway::tests::allocations::octets_held;
 use crate::ids::{Class, Msn};
+use crate::network::port::{AttemptResult, Failure};
 use crate::push::code::Code;
-use crate::smsc::core::{Core, CoreLimits, Effect, KeyVerdict, NewPush};
+use crate::smsc::alerts::{AlertIdentity, REMEMBERED_OCTETS};
+use crate::smsc::core::{Core, CoreLimits, Effect, KeyVerdict, NewPush, Settlement};
+use crate::smsc::index_table::IndexTable;
+use crate::smsc::msn_queues::mix;
 use crate::smsc::recovery::{RecoveredEnd, Recovery};
 use crate::smsc::state::State;
 
@@ -47,7 +52,7 @@ fn end_of(push_id: u64) -> RecoveredEnd {
 fn settle(core: &mut Core) {
     while let Some(effect) = core.take_effect() {
         if let Effect::Ended(index) = effect {
-            core.handle_end_durable(index);
+            core.handle_end_durable(index, 1);
         }
     }
 }
@@ -82,7 +87,7 @@ fn recovery_needs_room_for_the_unfinished_alone() {
     recovery.restore_accepted(new_push(21, 21));
     let core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     assert_eq!(core.live(), 1);
-    assert_eq!(core.key_verdict(7, 1), KeyVerdict::Repeat { segments: 1 });
+    assert_eq!(core.key_verdict(7, 1, |_| 1), KeyVerdict::Repeat { segments: 1 });
 }
 
 #[test]
@@ -95,4 +100,39 @@ fn a_key_used_again_after_its_day_belongs_to_the_later_push() {
     let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     assert_eq!(core.find_live(1, 2).map(|index| core.push(index).push_id), Some(2));
     core.cancel(1, NOW_MS).expect("the later push waits");
+}
+
+/// Fills a message center with pushes to as many msns, each attempted once and held for an absent subscriber; the
+/// octets of memory that it takes for each.
+fn octets_per_waiting_push(pushes: usize, alert: bool) -> f64 {
+    let before = octets_held();
+    let limits = CoreLimits { pushes_max: pushes, waiting_per_msn_max: 100, ended_keys_max: 1 };
+    let mut core = Core::new(limits, NOW_MS);
+    let identity = |number: u64| AlertIdentity { key: mix(number), alert: mix(7), sequence: 1 };
+    for push_id in 1..=pushes as u64 {
+        let alert = alert.then(|| identity(push_id));
+        core.accept(NewPush { key: mix(push_id), alert, ..new_push(push_id, push_id) }, NOW_MS);
+        core.handle_durable(push_id + 1, |_| {});
+        let index = core.poll_attempt(NOW_MS).expect("it is its turn");
+        let result = AttemptResult::Failed(Failure::Absent);
+        let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 1 };
+        core.handle_outcome(index, absent, NOW_MS, push_id);
+    }
+    assert_eq!((core.live(), core.room_for(Msn::ALL, Class::Standard)), (pushes, Err(Code::STORAGE_FULL)));
+    (octets_held() - before) as f64 / pushes as f64
+}
+
+#[test]
+fn a_waiting_push_takes_at_most_96_octets_of_index() {
+    let octets = octets_per_waiting_push(1 << 17, false);
+    assert!(octets <= 96.0, "{octets:.1} octets");
+}
+
+#[test]
+fn a_waiting_push_of_an_alert_takes_no_more_beside_what_outlives_it() {
+    const PUSHES: usize = 1 << 17;
+    let octets = octets_per_waiting_push(PUSHES, true);
+    // The memory of the msn's highest sequence stays when the push is long gone, like a key: it has a bound of its own.
+    let outlives = REMEMBERED_OCTETS as f64 + 2.0 * IndexTable::octets_for(PUSHES) as f64 / PUSHES as f64;
+    assert!(octets - outlives <= 96.0, "{octets:.1} octets, of which {outlives:.1} outlive it");
 }

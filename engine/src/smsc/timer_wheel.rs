@@ -8,7 +8,8 @@
 //!
 //! How it works: time is counted in ticks. A timer lives at the level of the highest group of six bits in which
 //! its tick differs from the current one, in the bucket that those six bits name. Buckets are doubly linked
-//! lists whose links are the slab's own indices, sixteen octets a timer.
+//! lists whose links are the slab's own indices, twelve octets a timer: at a list's ends, and only there, a link
+//! names the bucket.
 //!
 //! Invariants:
 //! - a timer never expires before its time, and at latest one tick after it when `advance` is called in time;
@@ -32,24 +33,35 @@ const TOP_LEVEL: u32 = LEVELS - 1;
 /// Buckets of the top level that ticks of 32 bits can name.
 const TOP_BUCKETS: u32 = 1 << (u32::BITS - TOP_LEVEL * LEVEL_BITS);
 const NONE: u32 = u32::MAX;
-const NO_BUCKET: u16 = u16::MAX;
+/// A link that names a bucket, in the bits below, and not a timer.
+const BUCKET: u32 = 1 << 31;
 
 const _: () = assert!(TOP_BUCKETS == 4, "the top level holds the two highest bits of a tick");
 const _: () = assert!(RANGE_TICKS < 1 << (TOP_LEVEL * LEVEL_BITS), "a timer never laps the top level");
 const _: () = assert!(RANGE_TICKS * RESOLUTION_MS_DEFAULT >= 80 * 3_600_000, "the longest lifetime fits");
-const _: () = assert!(size_of::<Timer>() <= 16, "sixteen octets a timer");
+const _: () = assert!(size_of::<Timer>() == TIMER_OCTETS);
+const _: () = assert!(LEVELS * BUCKETS_PER_LEVEL < !BUCKET, "a bucket's number fits a link");
+
+/// Octets of a timer.
+pub const TIMER_OCTETS: usize = 12;
 
 #[derive(Clone, Copy)]
 struct Timer {
+    /// The timer behind it in its bucket; of the last one, `BUCKET` and the bucket's number.
     next: u32,
+    /// As `next`, to the front; `NONE` while it does not run.
     previous: u32,
     /// The low 32 bits of the tick at which it expires.
     due_tick: u32,
-    bucket: u16,
 }
 
 impl Timer {
-    const STOPPED: Self = Self { next: NONE, previous: NONE, due_tick: 0, bucket: NO_BUCKET };
+    const STOPPED: Self = Self { next: NONE, previous: NONE, due_tick: 0 };
+}
+
+/// The bucket that a link names.
+fn bucket_of(link: u32) -> Option<usize> {
+    (link & BUCKET != 0).then_some((link & !BUCKET) as usize)
 }
 
 #[derive(Clone, Copy)]
@@ -80,7 +92,7 @@ impl TimerWheel {
 
     /// A wheel whose ticks last `resolution_ms`, at least 1; its range is [`RANGE_TICKS`] times that.
     pub fn with_resolution(capacity: usize, resolution_ms: u64, now_ms: u64) -> Self {
-        assert!(capacity < NONE as usize, "indices are 32 bits");
+        assert!(capacity < BUCKET as usize, "indices are 31 bits");
         assert!(resolution_ms >= 1, "a tick lasts");
         Self {
             resolution_ms,
@@ -106,12 +118,12 @@ impl TimerWheel {
 
     /// Whether the timer of `index` runs.
     pub fn is_running(&self, index: u32) -> bool {
-        self.timers.get(index as usize).is_some_and(|timer| timer.bucket != NO_BUCKET)
+        self.timers.get(index as usize).is_some_and(|timer| timer.previous != NONE)
     }
 
     /// The time at which the timer of `index` is due; `None` when it does not run.
     pub fn due_ms(&self, index: u32) -> Option<u64> {
-        let timer = self.timers.get(index as usize).filter(|timer| timer.bucket != NO_BUCKET)?;
+        let timer = self.timers.get(index as usize).filter(|timer| timer.previous != NONE)?;
         // Running timers are due at or after the current tick, and within 32 bits of it.
         let ahead = timer.due_tick.wrapping_sub(self.current_tick as u32);
         Some(self.base_ms + (self.current_tick + u64::from(ahead)) * self.resolution_ms)
@@ -277,35 +289,41 @@ impl TimerWheel {
         let position = due_tick >> (level * LEVEL_BITS) & (BUCKETS_PER_LEVEL - 1);
         let number = level * BUCKETS_PER_LEVEL + position;
         let bucket = &mut self.buckets[number as usize];
-        let previous = bucket.last;
+        let mut previous = bucket.last;
         bucket.last = index;
         if previous == NONE {
+            previous = BUCKET | number;
             bucket.first = index;
             self.occupied[level as usize] |= 1 << position;
         } else {
             self.timers[previous as usize].next = index;
         }
-        self.timers[index as usize] = Timer { next: NONE, previous, due_tick, bucket: number as u16 };
+        self.timers[index as usize] = Timer { next: BUCKET | number, previous, due_tick };
     }
 
     fn unlink(&mut self, index: u32) {
         let timer = &mut self.timers[index as usize];
-        let Timer { next, previous, bucket: number, .. } = *timer;
-        timer.bucket = NO_BUCKET;
-        let bucket = &mut self.buckets[usize::from(number)];
-        if previous == NONE {
-            bucket.first = next;
-        } else {
-            self.timers[previous as usize].next = next;
-        }
-        if next == NONE {
-            bucket.last = previous;
-        } else {
-            self.timers[next as usize].previous = previous;
-        }
-        if bucket.first == NONE {
-            let level = u32::from(number) / BUCKETS_PER_LEVEL;
-            self.occupied[level as usize] &= !(1 << (u32::from(number) % BUCKETS_PER_LEVEL));
+        let Timer { next, previous, .. } = *timer;
+        timer.previous = NONE;
+        match (bucket_of(previous), bucket_of(next)) {
+            (None, None) => {
+                self.timers[previous as usize].next = next;
+                self.timers[next as usize].previous = previous;
+            }
+            (Some(number), None) => {
+                self.buckets[number].first = next;
+                self.timers[next as usize].previous = previous;
+            }
+            (None, Some(number)) => {
+                self.buckets[number].last = previous;
+                self.timers[previous as usize].next = next;
+            }
+            (Some(number), Some(_)) => {
+                self.buckets[number] = Bucket { first: NONE, last: NONE };
+                let (level, position) =
+                    (number as u32 / BUCKETS_PER_LEVEL, number as u32 % BUCKETS_PER_LEVEL);
+                self.occupied[level as usize] &= !(1 << position);
+            }
         }
     }
 }

@@ -27,6 +27,6 @@ impl Core {
 
     /// Keeps the owner's number for what holds this push.
     pub fn note_hold_reason(&mut self, index: PushIndex, reason: u8) {
-        self.pushes[index].hold_reason = reason;
+        self.pushes[index].set_hold_reason(reason);
     }
 }

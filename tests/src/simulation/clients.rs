@@ -11,6 +11,7 @@ use hayauma::push::code::Code;
 use hayauma::smsc::alerts::AlertIdentity;
 use hayauma::smsc::core::{KeyVerdict, NewPush};
 use hayauma::smsc::msn_queues::mix;
+use hayauma::smsc::pushes::Push;
 use hayauma::smsc::state::State;
 
 const HOUR_MS: u64 = 3_600_000;
@@ -137,7 +138,8 @@ impl Simulation {
         let shard = &mut self.shards[number];
         let until = shard.journal.next_sequence();
         let answer = |code| Answer { entry: index, code, cancel: false, until };
-        match shard.core.key_verdict(key_of(index), digest_of(index, altered)) {
+        let digest = |push: &Push| shard.accepted_alert_and_digest(push).1;
+        match shard.core.key_verdict(key_of(index), digest_of(index, altered), digest) {
             KeyVerdict::Reused => {
                 rule!(altered, "push {index} was answered 3001 although its content is the same");
             }
@@ -181,7 +183,7 @@ impl Simulation {
             segments: entry.segments,
             expires_ms: wall_ms + entry.lifetime_ms,
             control: entry.control,
-            client: u32::from(entry.client),
+            client: entry.client,
             wants_notification: entry.wants_notification,
             single_attempt: entry.single_attempt,
             alert,

@@ -91,11 +91,11 @@ impl Shard {
             content_digest,
             state: push.state,
             code: push.code,
-            ended_ms: push.ended_ms,
+            ended_ms: push.ended_ms(),
             segments: push.segments,
             withdrawn: push.withdrawn(),
-            domain: push.domain,
-            tp_status: push.tp_status,
+            domain: push.domain(),
+            tp_status: push.tp_status(),
             alert,
         };
         Record::Ended { end, delivered: push.delivered() }
@@ -160,7 +160,7 @@ impl Shard {
                     self.journal.append_copy(entry, Record::Notified { push_id, notice });
                 }
             }
-        } else if push.attempts > 0 || push.delivered_mask != 0 {
+        } else if push.attempts() > 0 || push.delivered_mask != 0 {
             self.journal.append_copy(entry, progress_record(&push));
         }
     }
@@ -170,7 +170,7 @@ pub(super) fn progress_record(push: &Push) -> Record {
     Record::Progress {
         push_id: push.push_id,
         delivered_mask: push.delivered_mask,
-        attempts: u16::from(push.attempts),
+        attempts: u16::from(push.attempts()),
     }
 }
 

@@ -407,7 +407,7 @@ impl Ledger {
             state: push.state,
             code: push.code,
             delivered_mask: push.delivered_mask,
-            ended_ms: push.ended_ms,
+            ended_ms: push.ended_ms(),
             order: self.ends,
             incarnation: self.incarnation,
         };

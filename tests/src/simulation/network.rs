@@ -90,8 +90,11 @@ impl Simulation {
             let attempt =
                 Attempt { shard: number as u8, life: self.life, index, push_id: push.push_id, entry, sent };
             let line = &self.lines[self.ledger.at(entry).line as usize];
-            let terms =
-                Terms { svcinst: line.svcinst, class: push.class, attempts_before: u16::from(push.attempts) };
+            let terms = Terms {
+                svcinst: line.svcinst,
+                class: push.class,
+                attempts_before: u16::from(push.attempts()),
+            };
             let fails = self.faults && self.random.chance(self.scenario.hlr_failure);
             let answer = match (fails, line.unknown) {
                 (true, _) => HlrAnswer::Failure,

@@ -44,7 +44,7 @@ impl Simulation {
         let push = self.shards[number].core.push(index);
         let code = match kind {
             NotificationKind::Complete => push.code,
-            NotificationKind::Cancellation => push.cancel_code,
+            NotificationKind::Cancellation => push.cancel_code(),
         };
         let most_ms = match self.sinks[usize::from(self.ledger.at(entry).client)] {
             Mood::Quick | Mood::Flaky => 50,

@@ -93,7 +93,9 @@ impl Simulation {
                 break;
             }
             self.shards[number].ended.pop_front();
-            self.shards[number].core.handle_end_durable(index);
+            let shard = &mut self.shards[number];
+            let digest = shard.accepted_alert_and_digest(shard.core.push(index)).1;
+            shard.core.handle_end_durable(index, digest);
             self.carry_out(number)?;
             if self.is_down {
                 break;

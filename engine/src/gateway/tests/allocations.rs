@@ -21,6 +21,16 @@ struct Counting;
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+    static OCTETS: Cell<i64> = const { Cell::new(0) };
+}
+
+/// Octets that this thread has asked for and not given back.
+pub(crate) fn octets_held() -> i64 {
+    OCTETS.get()
+}
+
+fn note_octets(octets: i64) {
+    let _ = OCTETS.try_with(|held| held.set(held.get() + octets));
 }
 
 #[global_allocator]
@@ -30,17 +40,27 @@ static COUNTING: Counting = Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        note_octets(layout.size() as i64);
         // SAFETY: the caller keeps the contract, which is the same.
         unsafe { System.alloc(layout) }
     }
 
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        note_octets(layout.size() as i64);
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.alloc_zeroed(layout) }
+    }
+
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        note_octets(-(layout.size() as i64));
         // SAFETY: the caller keeps the contract, which is the same.
         unsafe { System.dealloc(pointer, layout) }
     }
 
     unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, octets: usize) -> *mut u8 {
         let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        note_octets(octets as i64 - layout.size() as i64);
         // SAFETY: the caller keeps the contract, which is the same.
         unsafe { System.realloc(pointer, layout, octets) }
     }

@@ -1,7 +1,7 @@
 //! The gateway's judgement, code by code.
 
 mod admission;
-mod allocations;
+pub(crate) mod allocations;
 mod identity;
 
 use super::registration::{NotifyUrl, Registered, Registration, Registry};
