@@ -5,6 +5,7 @@ use crate::calendar::Day;
 use crate::clock;
 use crate::config::{Config, Durability as ConfiguredDurability};
 use crate::fatal::{Fatal, FatalReason};
+use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::hostcheck;
 use crate::ids::Xpid;
@@ -21,7 +22,9 @@ use crate::ops::parked;
 use crate::ops::store::Store;
 use crate::rt::Runtime;
 use crate::rt::control::EngineHandle;
-use crate::shard::{Durability, OpenError, Shard, ShardConfig, ShardReport, shard_of};
+use crate::shard::{
+    Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport, shard_of,
+};
 use crate::smsc::core::CoreLimits;
 use crate::time_scale;
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -34,6 +37,11 @@ use std::time::Duration;
 const ATTEMPTS_IN_FLIGHT_MAX: usize = 8192;
 /// Ended keys remembered for each push that may be kept.
 const ENDED_KEYS_PER_PUSH: u64 = 8;
+/// How often the opening is looked at, and told of.
+const OPENING_LOOK: Duration = Duration::from_millis(5);
+const OPENING_TOLD_EVERY_NS: u64 = 1_000_000_000;
+/// Contracts read between two looks.
+const CONTRACTS_PER_LOOK: u64 = 1 << 14;
 /// How long a push port in use is tried again, in nanoseconds.
 const PORT_WAIT_NS: u64 = 3_000_000_000;
 /// Between two tries.
@@ -68,8 +76,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let factory = SegmentFactory::start().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
     })?;
-    let mut shards = open_shards(&config, &factory, &registry)?;
-    load_contracts(&store, &mut shards)?;
+    let shards = open_shards(&config, &factory, &registry, &store)?;
     restore_volumes(&config, &registry)?;
     let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
     let handle = runtime.handle();
@@ -148,36 +155,88 @@ fn lock_fatal(error: &LockError) -> Fatal {
     Fatal::told(reason, error.to_string())
 }
 
-/// Opens every shard, each on a thread of its own: recovery reads whole journals.
+/// Opens every shard, each on a thread of its own: recovery reads whole journals. Meanwhile this thread reads the
+/// contracts and says how far all is.
 fn open_shards(
     config: &Config,
     factory: &SegmentFactory,
     registry: &Arc<Registry>,
+    store: &Store,
 ) -> Result<Vec<Shard>, Fatal> {
     let line_states = Arc::new(line_states(config)?);
-    let opened: Vec<Result<(Shard, ShardReport), Fatal>> = std::thread::scope(|scope| {
+    let progress: Vec<Arc<OpenProgress>> = (0..config.shards).map(|_| Arc::default()).collect();
+    let (contracts, opened) = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..config.shards)
             .map(|number| {
                 let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
-                scope.spawn(move || open_shard(config, number, factory, line_states, registry))
+                let progress = Arc::clone(&progress[number]);
+                scope.spawn(move || open_shard(config, number, factory, line_states, registry, progress))
             })
             .collect();
-        threads
+        let mut teller = Teller::new(&progress);
+        let contracts = load_contracts(store, config.shards, &mut teller);
+        while !threads.iter().all(|thread| thread.is_finished()) {
+            std::thread::park_timeout(OPENING_LOOK);
+            teller.tell(None);
+        }
+        let opened: Vec<Result<(Shard, ShardReport), Fatal>> = threads
             .into_iter()
             .map(|thread| {
                 thread
                     .join()
                     .unwrap_or_else(|_| Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly")))
             })
-            .collect()
+            .collect();
+        (contracts, opened)
     });
     let mut shards = Vec::with_capacity(config.shards);
-    for (number, result) in opened.into_iter().enumerate() {
-        let (shard, report) = result?;
+    for (number, (result, contracts)) in opened.into_iter().zip(contracts?).enumerate() {
+        let (mut shard, report) = result?;
         tell(number, &report);
+        shard.set_contracts(contracts);
         shards.push(shard);
     }
     Ok(shards)
+}
+
+/// Says once a second how far the opening is.
+struct Teller<'a> {
+    progress: &'a [Arc<OpenProgress>],
+    begun_ns: u64,
+    told_ns: u64,
+}
+
+impl<'a> Teller<'a> {
+    fn new(progress: &'a [Arc<OpenProgress>]) -> Self {
+        let now_ns = clock::monotonic_ns();
+        Self { progress, begun_ns: now_ns, told_ns: now_ns }
+    }
+
+    /// `contracts`: how many are read, as long as they are being read.
+    fn tell(&mut self, contracts: Option<u64>) {
+        let now_ns = clock::monotonic_ns();
+        if now_ns - self.told_ns < OPENING_TOLD_EVERY_NS {
+            return;
+        }
+        self.told_ns = now_ns;
+        let seconds = (now_ns - self.begun_ns) / 1_000_000_000;
+        if let Some(contracts) = contracts {
+            tracing::info!(seconds, contracts, "opening: reading the contracts");
+        }
+        for (shard, progress) in self.progress.iter().enumerate() {
+            let records = progress.records();
+            match progress.stage() {
+                OpenStage::Reading => {
+                    let percent = progress.percent();
+                    tracing::info!(seconds, shard, records, percent, "opening: reading the journal");
+                }
+                OpenStage::Restoring => {
+                    tracing::info!(seconds, shard, records, "opening: putting pushes to work")
+                }
+                OpenStage::Done => {}
+            }
+        }
+    }
 }
 
 fn open_shard(
@@ -186,6 +245,7 @@ fn open_shard(
     factory: &SegmentFactory,
     line_states: Arc<LineStates>,
     registry: Arc<Registry>,
+    progress: Arc<OpenProgress>,
 ) -> Result<(Shard, ShardReport), Fatal> {
     let shards = config.shards as u64;
     let pushes_max = (config.pushes_max / shards).max(1);
@@ -208,6 +268,7 @@ fn open_shard(
         seed: config.network.seed.wrapping_add(number as u64),
         time_scale: config.rehearsal_time_scale,
         injections: config.inject.clone(),
+        progress,
     };
     let network = SimulatedNetwork::new(simulation(config, number), line_states)
         .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
@@ -305,15 +366,27 @@ fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
     Ok(())
 }
 
-fn load_contracts(store: &Store, shards: &mut [Shard]) -> Result<(), Fatal> {
-    let count = shards.len();
+/// The contract table of each shard.
+fn load_contracts(
+    store: &Store,
+    shards: usize,
+    teller: &mut Teller<'_>,
+) -> Result<Vec<ContractTable>, Fatal> {
+    let each = (store.contracts_in_all().map_err(Fatal::from)? as usize).div_ceil(shards);
+    // The slices are even up to a few in a thousand.
+    let mut tables: Vec<_> = (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
+    let mut read = 0u64;
     let loaded = store.for_each_contract(|msn, xpid| {
         // The store keeps the bound of ten XPIDs per msn, so the table takes every row.
-        let _ = shards[shard_of(msn, count)].contracts_mut().insert(msn, xpid);
+        let _ = tables[shard_of(msn, shards)].insert(msn, xpid);
+        read += 1;
+        if read.is_multiple_of(CONTRACTS_PER_LOOK) {
+            teller.tell(Some(read));
+        }
     });
     let rows = loaded.map_err(Fatal::from)?;
     tracing::info!(rows, "contracts loaded");
-    Ok(())
+    Ok(tables)
 }
 
 fn stop_on_signal(handle: &Arc<EngineHandle>) -> Result<(), Fatal> {

@@ -108,7 +108,7 @@ impl Shard {
             at_ms: now_ms,
             next_ms: self.core.due_ms(index).map_or(now_ms, |due_ms| self.pace.real(due_ms)),
             delivered_mask: push.delivered_mask,
-            attempts: u16::from(push.attempts),
+            attempts: u16::from(push.attempts()),
             code: push.code.number(),
             reason: reason.number(),
             domain,

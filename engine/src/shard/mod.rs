@@ -17,6 +17,7 @@ mod intake;
 mod open;
 mod pace;
 mod parked;
+mod progress;
 mod records;
 mod submission;
 mod wait_reason;
@@ -26,6 +27,7 @@ pub use intake::{Origin, Reply};
 pub use open::{OpenError, ShardConfig, ShardReport};
 pub use pace::{Pace, TIME_SCALE_MAX};
 pub use parked::ParkedNotification;
+pub use progress::{OpenProgress, OpenStage};
 pub use wait_reason::WaitReason;
 
 use crate::billing::BillingLog;
@@ -128,6 +130,11 @@ impl Shard {
     /// The contracts of this shard's slice.
     pub fn contracts_mut(&mut self) -> &mut ContractTable {
         &mut self.contracts
+    }
+
+    /// Puts a whole table of contracts in the place of the present one.
+    pub fn set_contracts(&mut self, contracts: ContractTable) {
+        self.contracts = contracts;
     }
 
     /// While paused, new pushes are answered 8004.

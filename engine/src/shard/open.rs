@@ -2,6 +2,7 @@
 
 use super::endings::{accepted_event, identity, notice};
 use super::figures::Counted;
+use super::progress::{OpenProgress, OpenStage};
 use super::{Durability, Pace, Shard, records};
 use crate::billing::{BillingError, BillingLog, Event, EventKind};
 use crate::config::Injection;
@@ -42,6 +43,8 @@ pub struct ShardConfig {
     pub time_scale: u64,
     /// Faults to rehearse.
     pub injections: Vec<Injection>,
+    /// Where the opening says how far it is.
+    pub progress: Arc<OpenProgress>,
 }
 
 /// What recovery found.
@@ -94,6 +97,9 @@ impl Shard {
         let mut billing = BillingLog::open(&directory.join("billing"), shard)?;
         let mut billed = 0;
         let mut impossible = None;
+        let progress = &*config.progress;
+        progress.set_octets_in_all(octets_of_files(&directory.join("journal")));
+        let (mut records, mut segments_before, mut last) = (0, 0, None::<Position>);
         let (journal, report) = Journal::open(
             &directory.join("journal"),
             config.journal,
@@ -106,12 +112,19 @@ impl Shard {
                 if let Err(what) = replay(&mut recovery, pace, position, &record) {
                     impossible.get_or_insert((sequence, what));
                 }
+                records += 1;
+                if last.is_some_and(|last| last.segment() != position.segment()) {
+                    segments_before += u64::from(config.journal.segment_octets);
+                }
+                last = Some(position);
+                progress.note_record(records, segments_before + u64::from(position.offset()));
             },
         )?;
         if let Some((sequence, what)) = impossible {
             return Err(OpenError::Impossible { sequence, what });
         }
         billing.finish_recovery();
+        progress.enter(OpenStage::Restoring);
         let mut journal = journal;
         for position in recovery.live_positions() {
             journal.hold(Position::from_bits(position));
@@ -147,8 +160,15 @@ impl Shard {
         shard.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
         let live = shard.core.live();
+        progress.enter(OpenStage::Done);
         Ok((shard, ShardReport { journal: report, live, billed }))
     }
+}
+
+/// Octets of the files in a directory; 0 where it is not there yet.
+fn octets_of_files(directory: &Path) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
 fn replay(

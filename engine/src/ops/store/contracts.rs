@@ -130,6 +130,12 @@ impl Store {
         Ok(counts)
     }
 
+    /// How many contracts there are.
+    pub fn contracts_in_all(&self) -> Result<u64, StoreError> {
+        let count: i64 = self.connection.query_row("SELECT count(*) FROM contract", [], |row| row.get(0))?;
+        Ok(count.unsigned_abs())
+    }
+
     /// Calls `each` for every contract, in the order of msn, then XPID; returns how many there were.
     pub fn for_each_contract(&self, mut each: impl FnMut(Msn, Xpid)) -> Result<u64, StoreError> {
         let mut statement = self.connection.prepare("SELECT msn, xpid FROM contract")?;
