@@ -1,8 +1,10 @@
-//! `cargo run --release -p bench -- limit|peers`. Behind hidden first arguments this executable is also the engine and
-//! the bare responder that are measured, each in a process of its own.
+//! `cargo run --release -p bench -- limit|peers|append|waiting`. Behind hidden first arguments this executable is also
+//! the engine and the bare responder that are measured, each in a process of its own.
 
+use bench::append::Append;
 use bench::limit::{Limit, RESPONDER_ARGUMENT};
 use bench::peers::{CHILD_ARGUMENT, Peers};
+use bench::waiting::Waiting;
 use clap::{Parser, Subcommand};
 use loadgen::drill::ENGINE_ARGUMENT;
 use std::process::ExitCode;
@@ -24,6 +26,10 @@ enum Command {
     Limit(Limit),
     /// Kannel and the engine in turn at the same job: rates, latencies and CPU time per message of each
     Peers(Peers),
+    /// The journal's append and commit beside the device's write and sync of the same octets; the answer beside one sync
+    Append(Append),
+    /// An engine with ten million waiting pushes: its rate beside one with few, its memory, its start after kill -9
+    Waiting(Waiting),
 }
 
 fn main() -> ExitCode {
@@ -44,6 +50,8 @@ fn main() -> ExitCode {
     let outcome = match Arguments::parse_from(program.into_iter().chain(rest)).command {
         Command::Limit(limit) => limit.run(),
         Command::Peers(peers) => peers.run(),
+        Command::Append(append) => append.run(),
+        Command::Waiting(waiting) => waiting.run(),
     };
     outcome.map_or_else(
         |sentence| {

@@ -6,6 +6,7 @@
 mod bill;
 pub mod engine;
 mod place;
+pub mod waiting;
 
 pub use engine::ENGINE_ARGUMENT;
 
@@ -170,6 +171,14 @@ pub enum DrillError {
         status: String,
         /// What it wrote to stderr.
         said: String,
+    },
+    /// Pushes were refused that should not be.
+    #[error("of {sent} pushes {accepted} were accepted: look into the engine's log.")]
+    NotAccepted {
+        /// Pushes sent.
+        sent: u64,
+        /// Pushes accepted.
+        accepted: u64,
     },
     /// The bill cannot be read.
     #[error("the engine's daily bill cannot be read: {detail}.")]

@@ -19,6 +19,8 @@ const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 /// How long it may take to drain and end.
 const STOPPED_WITHIN: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_millis(5);
+/// Octets of an admin port's answer that are read.
+const ANSWER_OCTETS_MAX: u64 = 1 << 20;
 /// Lines of the engine's log that an error shows.
 const LOG_LINES: usize = 8;
 
@@ -26,6 +28,7 @@ const LOG_LINES: usize = 8;
 pub struct Engine {
     child: Child,
     pub listen: SocketAddr,
+    admin: SocketAddr,
     pub started_within: Duration,
     log: PathBuf,
 }
@@ -50,7 +53,10 @@ impl Engine {
         let mut command = command();
         command.args(["serve", "--listen", &listen.to_string(), "--admin", &admin.to_string()]);
         command.arg("--data-dir").arg(start.data_dir);
-        command.args(["--durability", start.durability, "--shards", &shards, "--log", "warn"]);
+        command.args(["--durability", start.durability, "--shards", &shards]);
+        if !start.more.iter().any(|argument| argument == "--log") {
+            command.args(["--log", "warn"]);
+        }
         if !start.cpus.is_empty() {
             command.args(["--cpus", &os::format_cpus(start.cpus)]);
         }
@@ -61,7 +67,8 @@ impl Engine {
                 command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0).spawn()
             })
             .map_err(|source| DrillError::System { doing: "start the engine's process", source })?;
-        let mut engine = Self { child, listen, started_within: Duration::ZERO, log: start.log.to_owned() };
+        let mut engine =
+            Self { child, listen, admin, started_within: Duration::ZERO, log: start.log.to_owned() };
         engine.await_health(admin)?;
         engine.started_within = begun.elapsed();
         Ok(engine)
@@ -106,6 +113,25 @@ impl Engine {
             }
         }
         Err(DrillError::EngineHangs { seconds: STOPPED_WITHIN.as_secs(), log: last_lines(&self.log) })
+    }
+
+    /// Kills it without a word, as `kill -9` does, and waits until it is gone.
+    pub fn kill(mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
+    /// The sum over all shards of the gauge or counter with this name (as `/metrics` has it); `None` where the engine
+    /// does not tell it.
+    pub fn metric(&self, name: &str) -> Option<u64> {
+        let answer = ask(self.admin, "/metrics").ok()?;
+        let text = String::from_utf8_lossy(&answer);
+        let values = text.lines().filter_map(|line| {
+            let (series, value) = line.rsplit_once(' ')?;
+            let is_it = series == name || series.strip_prefix(name).is_some_and(|rest| rest.starts_with('{'));
+            is_it.then(|| value.parse::<f64>().ok()).flatten()
+        });
+        values.map(|value| value as u64).reduce(|sum, value| sum + value)
     }
 
     fn await_health(&mut self, admin: SocketAddr) -> Result<(), DrillError> {
@@ -165,15 +191,17 @@ fn free_addresses() -> std::io::Result<(SocketAddr, SocketAddr)> {
 }
 
 fn is_healthy(admin: SocketAddr) -> bool {
-    let ask = || -> std::io::Result<bool> {
-        let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
-        stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-        write!(stream, "GET /healthz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.take(4_096).read_to_end(&mut answer)?;
-        Ok(answer.starts_with(b"HTTP/1.1 200"))
-    };
-    ask().unwrap_or(false)
+    ask(admin, "/healthz").is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
+}
+
+/// Asks the admin port, head and body of the answer.
+fn ask(admin: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
+    let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+    stream.set_read_timeout(Some(Duration::from_secs(1)))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer)?;
+    Ok(answer)
 }
 
 fn last_lines(log: &Path) -> String {
