@@ -133,15 +133,23 @@ impl Series {
     }
 }
 
-/// The latencies of one phase of a run, stage by stage.
+/// The latencies of one phase of a run, stage by stage. Those counted from the intended send are what a push client
+/// sees; those from the actual send, the service times, are what the target did.
 #[derive(Clone, Debug, Default)]
 pub struct Stages {
     /// From the intended (open loop) or first actual (closed loop) send to the final answer.
     pub answer: Series,
     /// From the actual send of a request to its answer.
     pub service: Series,
+    /// From the intended or first actual send to the last moment at which the push can have been delivered: the end of
+    /// the second that its notification names, or the notification's arrival if that is earlier.
+    pub delivery: Series,
+    /// Open loop: the same from the first actual send.
+    pub delivery_service: Series,
     /// From the intended or first actual send to the first notification.
     pub notification: Series,
+    /// Open loop: the same from the first actual send.
+    pub notification_service: Series,
     /// From the intended to the actual send.
     pub lateness: Series,
 }
@@ -155,31 +163,39 @@ pub struct Phases {
     pub load: Stages,
 }
 
+/// The stages' names.
+const STAGES: [&str; 7] =
+    ["answer", "service", "delivery", "delivery-service", "notification", "notification-service", "lateness"];
+
 impl Stages {
     /// Every stage under its name.
-    pub fn named(&self) -> [(&'static str, &Series); 4] {
-        let [answer, service, notification, lateness] = STAGES;
-        [
-            (answer, &self.answer),
-            (service, &self.service),
-            (notification, &self.notification),
-            (lateness, &self.lateness),
-        ]
+    pub fn named(&self) -> [(&'static str, &Series); 7] {
+        let series = [
+            &self.answer,
+            &self.service,
+            &self.delivery,
+            &self.delivery_service,
+            &self.notification,
+            &self.notification_service,
+            &self.lateness,
+        ];
+        std::array::from_fn(|at| (STAGES[at], series[at]))
     }
 
     /// The stage with this name.
     pub fn stage(&mut self, name: &str) -> Option<&mut Series> {
-        match STAGES.iter().position(|stage| *stage == name)? {
-            0 => Some(&mut self.answer),
-            1 => Some(&mut self.service),
-            2 => Some(&mut self.notification),
-            _ => Some(&mut self.lateness),
-        }
+        let series = [
+            &mut self.answer,
+            &mut self.service,
+            &mut self.delivery,
+            &mut self.delivery_service,
+            &mut self.notification,
+            &mut self.notification_service,
+            &mut self.lateness,
+        ];
+        STAGES.iter().zip(series).find(|(known, _)| **known == name).map(|(_, series)| series)
     }
 }
-
-/// The stages' names.
-const STAGES: [&str; 4] = ["answer", "service", "notification", "lateness"];
 
 impl Phases {
     /// The warm-up's stages or the load's.

@@ -5,6 +5,7 @@
 //! test. A [`plan::Plan`] says what to send, [`run::run`] sends it, a [`sink::Sink`] takes the notifications, and
 //! the [`run::Outcome`] holds the ledger's balance and the latencies.
 
+pub mod acts;
 pub mod bare;
 pub mod cli;
 pub mod clock;

@@ -1,8 +1,13 @@
-//! What the pushes of a run carry: shapes with weights, chosen for each push by its index.
+//! What the requests of a run are: pushes of several shapes, and where a plan asks for them repeats, cancels and bad
+//! requests, chosen for each request by its index.
+//!
+//! Invariant: what request `i` is depends on the seed and `i` alone, so that ledger, senders and sink agree without
+//! telling each other.
 
+use crate::acts::{Act, Deed, SUBJECT_STEPS_MAX};
 use crate::random::below;
 use crate::texts;
-use hayauma::ids::Kind;
+use hayauma::ids::{Class, Kind};
 
 /// One kind of push: what goes into `ctrlflg` and `data`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,16 +18,22 @@ pub struct Shape {
     pub data: String,
     /// SMS segments the data takes.
     pub segments: u8,
-    /// Its share of the pushes, relative to the other shapes' weights.
+    /// Its share of the requests, relative to the other weights.
     pub weight: u32,
+    /// Its class; `None`: the plan's.
+    pub class: Option<Class>,
+    /// Which of the plan's clients sends it: 0 is the plan's own XPID, 1 the first of the others.
+    pub client: usize,
 }
 
-/// The shapes of a run and their shares.
+/// The requests of a run and their shares.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Mix {
     name: &'static str,
     shapes: Vec<Shape>,
-    /// The upper bound of each shape's share of `0..total`.
+    /// What is not a plain push.
+    acts: Vec<Act>,
+    /// The upper bound of each shape's and then each act's share of `0..total`.
     bounds: Vec<u32>,
 }
 
@@ -57,21 +68,27 @@ impl Mix {
 
     /// The one push of the interface's sample: control, `FFFFFFFFFF`.
     pub fn sample() -> Self {
-        let shape = Shape { kind: Kind::Control, data: "FFFFFFFFFF".to_owned(), segments: 1, weight: 1 };
+        let data = "FFFFFFFFFF".to_owned();
+        let shape = Shape { kind: Kind::Control, data, segments: 1, weight: 1, class: None, client: 0 };
         Self::of("sample", vec![shape])
     }
 
     /// A mix of the caller's own shapes; at least one, with weights above zero.
     pub fn of(name: &'static str, shapes: Vec<Shape>) -> Self {
-        let bounds: Vec<u32> = shapes
-            .iter()
-            .scan(0u32, |sum, shape| {
-                *sum += shape.weight;
+        Self::with(name, shapes, &[])
+    }
+
+    /// As `of`, with acts beside the plain pushes, each with its weight.
+    pub fn with(name: &'static str, shapes: Vec<Shape>, acts: &[(Act, u32)]) -> Self {
+        assert!(shapes.iter().any(|shape| shape.weight > 0), "a mix needs a shape with a weight");
+        let weights = shapes.iter().map(|shape| shape.weight).chain(acts.iter().map(|(_, weight)| *weight));
+        let bounds = weights
+            .scan(0u32, |sum, weight| {
+                *sum += weight;
                 Some(*sum)
             })
             .collect();
-        assert!(bounds.last().is_some_and(|&total| total > 0), "a mix needs a shape with a weight");
-        Self { name, shapes, bounds }
+        Self { name, shapes, acts: acts.iter().map(|(act, _)| *act).collect(), bounds }
     }
 
     /// The mix with this name; else a sentence.
@@ -95,30 +112,72 @@ impl Mix {
         &self.shapes
     }
 
-    /// The position in `shapes` of the shape of push `index` under `seed`.
-    pub fn choose(&self, seed: u64, index: u64) -> usize {
+    /// Whether every request is a push of its own.
+    pub fn is_plain(&self) -> bool {
+        self.acts.is_empty()
+    }
+
+    /// What request `index` is under `seed`.
+    pub fn deed(&self, seed: u64, index: u64) -> Deed {
+        let position = self.choose(seed, index);
+        let Some(act) = position.checked_sub(self.shapes.len()).map(|act| self.acts[act]) else {
+            return Deed::Push { shape: position };
+        };
+        let (after, cancels) = match act {
+            Act::Bad(fault) => return Deed::Bad(fault),
+            Act::Repeat { after } => (after, false),
+            Act::Cancel { after } => (after, true),
+        };
+        // The push that it is about: the nearest one at least `after` requests earlier.
+        let candidates = (0..SUBJECT_STEPS_MAX).map_while(|step| index.checked_sub(after.max(1) + step));
+        let subject = candidates
+            .map(|of| (of, self.choose(seed, of)))
+            .find(|(_, position)| *position < self.shapes.len());
+        match subject {
+            Some((of, shape)) if cancels => Deed::Cancel { of, shape },
+            Some((of, shape)) => Deed::Repeat { of, shape },
+            // At the beginning there is nothing yet to repeat or cancel.
+            None => Deed::Push { shape: below(seed, index, self.shapes.len() as u64) as usize },
+        }
+    }
+
+    /// The position of request `index` under `seed` among the shapes and then the acts.
+    fn choose(&self, seed: u64, index: u64) -> usize {
         let total = self.bounds.last().copied().unwrap_or(1);
         let ticket = below(seed, index, u64::from(total)) as u32;
         self.bounds.partition_point(|&bound| bound <= ticket)
     }
 
-    /// What the first `pushes` pushes are made of.
-    pub fn composition(&self, seed: u64, pushes: u64) -> Composition {
+    /// What the first `requests` requests are made of.
+    pub fn composition(&self, seed: u64, requests: u64) -> Composition {
         let mut composition = Composition::default();
-        for index in 0..pushes {
-            let shape = &self.shapes[self.choose(seed, index)];
-            composition.segments += u64::from(shape.segments);
-            composition.texts += u64::from(shape.kind == Kind::Text);
-            composition.segmented += u64::from(shape.segments > 1);
+        for index in 0..requests {
+            match self.deed(seed, index) {
+                Deed::Push { shape } => {
+                    let shape = &self.shapes[shape];
+                    composition.pushes += 1;
+                    composition.segments += u64::from(shape.segments);
+                    composition.texts += u64::from(shape.kind == Kind::Text);
+                    composition.segmented += u64::from(shape.segments > 1);
+                }
+                Deed::Repeat { .. } => composition.repeats += 1,
+                Deed::Cancel { .. } => composition.cancels += 1,
+                Deed::Bad(_) => composition.bad += 1,
+            }
         }
-        composition.pushes = pushes;
         composition
     }
 }
 
-/// Counts over a run's pushes.
+/// Counts over a run's requests.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Composition {
+    /// Repeats of earlier pushes.
+    pub repeats: u64,
+    /// Cancels of earlier pushes.
+    pub cancels: u64,
+    /// Bad requests.
+    pub bad: u64,
     /// All pushes.
     pub pushes: u64,
     /// Text pushes; the others are control pushes.
@@ -136,17 +195,26 @@ fn push_texts(shapes: &mut Vec<Shape>, texts: &[&str], segments: u8, share: u32)
         data: text.to_owned(),
         segments,
         weight,
+        class: None,
+        client: 0,
     }));
+}
+
+/// Hex digits of so many octets.
+pub(crate) fn control_data(octets: usize) -> String {
+    (0..octets).map(|at| format!("{:02X}", 0xff_u8.wrapping_sub((at * 7) as u8))).collect()
 }
 
 fn push_controls(shapes: &mut Vec<Shape>, share: u32) {
     for octets in CONTROL_OCTETS {
-        let data = (0..octets).map(|at| format!("{:02X}", 0xff_u8.wrapping_sub((at * 7) as u8))).collect();
+        let data = control_data(octets);
         shapes.push(Shape {
             kind: Kind::Control,
             data,
             segments: 1,
             weight: share / CONTROL_OCTETS.len() as u32,
+            class: None,
+            client: 0,
         });
     }
 }

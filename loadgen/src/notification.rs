@@ -1,6 +1,7 @@
 //! Reading delivery complete notifications (E5, E7) and answering them (E6, E8).
 
 use crate::flat::{DECLARATION, Elements, number};
+use hayauma::calendar::parse_jst_digits;
 use std::io::Write;
 
 /// What the ledger needs of a notification. Texts are as they came.
@@ -14,6 +15,8 @@ pub(crate) struct Notification<'a> {
     pub(crate) code: u16,
     /// `dlvnum`: segments delivered.
     pub(crate) delivered_segments: u32,
+    /// `cmptime`: the second, in Unix time, in which the push ended.
+    pub(crate) completed_unix_s: Option<u64>,
     /// `ntfid`, the same on each resend; empty where none came.
     pub(crate) notification_id: &'a [u8],
 }
@@ -29,6 +32,7 @@ pub(crate) fn read(body: &[u8]) -> Option<Notification<'_>> {
         xpid: b"",
         code: 0,
         delivered_segments: 0,
+        completed_unix_s: None,
         notification_id: b"",
     };
     for (name, text) in Elements::of(body) {
@@ -39,6 +43,9 @@ pub(crate) fn read(body: &[u8]) -> Option<Notification<'_>> {
             b"svcid" => notification.xpid = text,
             b"code" if text.len() == 4 => code = number(text),
             b"dlvnum" => notification.delivered_segments = number(text)?,
+            b"cmptime" => {
+                notification.completed_unix_s = parse_jst_digits(text).map(|unix_ms| unix_ms / 1_000);
+            }
             b"ntfid" => notification.notification_id = text,
             _ => {}
         }
@@ -90,6 +97,7 @@ mod tests {
     fn a_notification_is_read_and_its_acknowledgement_has_the_length_it_states() {
         let notification = read(BODY).expect("legal");
         assert_eq!((notification.reqid, notification.code), (&b"r-1"[..], 0));
+        assert_eq!(notification.completed_unix_s, Some(1_795_354_470));
         assert_eq!((notification.delivered_segments, notification.notification_id), (2, &b"n7"[..]));
         let mut response = Vec::new();
         write_acknowledgement(&mut response, &notification);

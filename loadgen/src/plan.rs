@@ -21,6 +21,8 @@ pub struct Plan {
     pub xpid: Xpid,
     /// The registration's bearer token, if it has one.
     pub token: Option<String>,
+    /// Further registrations, which shapes of the mix may name: XPID and token.
+    pub other_clients: Vec<(Xpid, Option<String>)>,
     /// The class of all pushes.
     pub class: Class,
     /// Hours the message center may keep a push, 0 to 72.
@@ -57,6 +59,13 @@ pub struct Plan {
     pub warm_up: u64,
     /// A process whose CPU time and memory are watched during the run: the engine's, where it is here.
     pub watched: Option<u32>,
+}
+
+/// A registration that sends pushes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Client<'a> {
+    pub(crate) xpid: Xpid,
+    pub(crate) token: Option<&'a str>,
 }
 
 /// When pushes are sent.
@@ -128,6 +137,9 @@ pub enum PlanError {
     /// No destination.
     #[error("there is no msn to send to: give a range of at least one.")]
     Msns,
+    /// A shape of a client that the plan does not have.
+    #[error("the mix names client {0}, which the plan does not have: add it or change the mix.")]
+    Client(usize),
     /// Lifetime out of range.
     #[error("a lifetime of {0} hours will not do: choose 0 to 72.")]
     Lifetime(u8),
@@ -146,6 +158,7 @@ impl Plan {
             xpid: Xpid::from_value(100_000_001)
                 .unwrap_or_else(|| unreachable!("an XPID of nine digits is legal")),
             token: None,
+            other_clients: Vec::new(),
             class: Class::Standard,
             lifetime_hours: 24,
             msns: Msns::Range { first: Msn::from_value(9_000_000_000).unwrap_or(Msn::ALL), count: 100_000 },
@@ -165,6 +178,14 @@ impl Plan {
             warm_up: 0,
             watched: None,
         }
+    }
+
+    /// All registrations, the plan's own first.
+    pub(crate) fn clients(&self) -> impl Iterator<Item = Client<'_>> {
+        let own = Client { xpid: self.xpid, token: self.token.as_deref() };
+        let others = self.other_clients.iter();
+        std::iter::once(own)
+            .chain(others.map(|(xpid, token)| Client { xpid: *xpid, token: token.as_deref() }))
     }
 
     /// Whether the plan can be carried out.
@@ -197,6 +218,9 @@ impl Plan {
         if self.msns.count() == 0 {
             return Err(PlanError::Msns);
         }
+        if let Some(shape) = self.mix.shapes().iter().find(|shape| shape.client > self.other_clients.len()) {
+            return Err(PlanError::Client(shape.client));
+        }
         if self.lifetime_hours > 72 {
             return Err(PlanError::Lifetime(self.lifetime_hours));
         }
@@ -212,7 +236,7 @@ mod tests {
     fn a_plan_that_cannot_be_carried_out_is_refused_in_one_sentence() {
         let sound = Plan::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert_eq!(sound.check(), Ok(()));
-        let faults: [fn(&mut Plan); 8] = [
+        let faults: [fn(&mut Plan); 9] = [
             |plan| plan.pushes = 0,
             |plan| plan.threads = 5,
             |plan| plan.threads = 0,
@@ -221,6 +245,11 @@ mod tests {
             |plan| plan.window = Some(0),
             |plan| plan.msns = Msns::List([].into()),
             |plan| plan.lifetime_hours = 73,
+            |plan| {
+                let mut shapes = Mix::sample().shapes().to_vec();
+                shapes[0].client = 1;
+                plan.mix = Mix::of("own", shapes);
+            },
         ];
         for fault in faults {
             let mut plan = sound.clone();

@@ -5,12 +5,11 @@ use crate::conditions::{Conditions, Observer};
 use crate::latency::Latencies;
 use crate::ledger::{Ledger, Progress, Tally};
 use crate::limits::{CONNECT_WITHIN, RECONNECT_PAUSE_NS_MAX};
-use crate::msns::Destinations;
 use crate::os;
 use crate::plan::{Plan, PlanError};
 use crate::sender::{Sender, Sent, Shared};
 use crate::sink::Sink;
-use crate::template::{Common, Templates};
+use crate::template::Templates;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -215,16 +214,7 @@ impl<'sink> Run<'sink> {
 }
 
 fn share(plan: Plan) -> Arc<Shared> {
-    let common = Common {
-        target: plan.target,
-        token: plan.token.as_deref(),
-        xpid: plan.xpid,
-        class: plan.class,
-        lifetime_hours: plan.lifetime_hours,
-        notify: plan.notify,
-    };
-    let destinations = Destinations::new(plan.msns.clone(), plan.order, plan.seed);
-    let templates = Templates::new(&common, plan.mix.clone(), plan.seed, destinations, plan.run);
+    let templates = Templates::new(&plan);
     let ledger = Arc::new(Ledger::new(&plan, Clock::start()));
     Arc::new(Shared {
         ledger,

@@ -18,13 +18,19 @@
 //! rate_per_s = 5000
 //! seconds = 10
 //! ```
+//!
+//! `[[request]]` tables say what is sent, in shares by `weight`: pushes of `kind = "text"` or `"control"`, a `"repeat"` or
+//! `"cancel"` of an earlier one, or a `"bad"` request with the `fault` it has. `[[client]]` adds registrations that pushes
+//! may name by `xpid`. `examples/plan.toml` shows every key.
+
+mod requests;
 
 use crate::mix::Mix;
 use crate::msns::{Msns, Order};
 use crate::plan::{Load, Plan};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
-use hayauma::ids::{Class, Xpid};
+use hayauma::ids::Xpid;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -62,7 +68,16 @@ struct File {
     threads: Option<usize>,
     cpus: Option<String>,
     msns: Option<Numbers>,
+    client: Option<Vec<OtherClient>>,
+    request: Option<Vec<requests::Request>>,
     phase: Vec<Phase>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OtherClient {
+    xpid: String,
+    token: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -169,25 +184,25 @@ impl File {
         plan.connections = self.connections.unwrap_or(plan.connections);
         plan.pipeline = self.pipeline.unwrap_or(plan.pipeline);
         plan.threads = self.threads.unwrap_or(plan.threads);
-        if let Some(xpid) = self.xpid {
-            plan.xpid = Xpid::parse(xpid.as_bytes())
-                .ok_or_else(|| format!("\"{xpid}\" is not an XPID: write eleven digits in quotes."))?;
+        if let Some(text) = self.xpid {
+            plan.xpid = xpid(&text)?;
         }
         if let Some(class) = self.class {
-            plan.class = match class.as_str() {
-                "standard" => Class::Standard,
-                "urgent" => Class::Urgent,
-                "emergency" => Class::Emergency,
-                "exercise" => Class::Exercise,
-                _ => {
-                    return Err(format!(
-                        "\"{class}\" is no class: choose standard, urgent, emergency or exercise."
-                    ));
-                }
-            };
+            plan.class = requests::class(&class)?;
         }
-        if let Some(mix) = self.mix {
-            plan.mix = Mix::named(&mix)?;
+        for client in self.client.unwrap_or_default() {
+            plan.other_clients.push((xpid(&client.xpid)?, client.token));
+        }
+        match (self.mix, self.request) {
+            (Some(_), Some(_)) => {
+                return Err("mix and request tables say the same: leave one of them away.".to_owned());
+            }
+            (Some(mix), None) => plan.mix = Mix::named(&mix)?,
+            (None, Some(tables)) => {
+                let client_of = |text: Option<&str>| client_of(&plan, text);
+                plan.mix = requests::mix(&tables, client_of)?;
+            }
+            (None, None) => {}
         }
         if let Some(cpus) = self.cpus {
             plan.cpus = crate::os::parse_cpus(&cpus)?;
@@ -201,6 +216,20 @@ impl File {
         plan.check().map_err(|fault| fault.to_string())?;
         Ok(Scenario { plan, sink: self.sink, warm_up, load })
     }
+}
+
+fn xpid(text: &str) -> Result<Xpid, String> {
+    Xpid::parse(text.as_bytes())
+        .ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits in quotes."))
+}
+
+/// Which of the plan's clients has this XPID; the plan's own where none is named.
+fn client_of(plan: &Plan, text: Option<&str>) -> Result<usize, String> {
+    let Some(text) = text else { return Ok(0) };
+    let wanted = xpid(text)?;
+    plan.clients()
+        .position(|client| client.xpid == wanted)
+        .ok_or_else(|| format!("no client has the XPID \"{text}\": add it in a [[client]] table."))
 }
 
 impl Phase {
@@ -270,6 +299,14 @@ mod tests {
     }
 
     #[test]
+    fn the_plan_of_the_examples_is_read_and_holds_every_kind_of_request() {
+        let plan = Scenario::parse(include_str!("../../examples/plan.toml")).expect("legal").plan;
+        let made = plan.mix.composition(plan.seed, plan.pushes);
+        assert!(made.repeats > 0 && made.cancels > 0 && made.bad > 0 && made.texts > 0, "{made:?}");
+        assert!(plan.warm_up > 0 && plan.clients().count() == 2);
+    }
+
+    #[test]
     fn a_plan_that_cannot_be_used_gets_one_sentence() {
         for (from, to, part) in [
             ("seed = 7", "sead = 7", "sead"),
@@ -281,6 +318,11 @@ mod tests {
             ("rate_per_s = 1000", "rate_per_s = 1e12", "pushes"),
             ("connections = 8", "connections = 0", "connections"),
             ("\"load\"", "\"warm-up\"", "load"),
+            ("[msns]", "[[request]]\nkind = \"text\"\noctets = 5\n[msns]", "no octets"),
+            ("[msns]", "[[request]]\nkind = \"bad\"\nfault = \"odd\"\n[msns]", "no fault"),
+            ("[msns]", "[[request]]\nkind = \"text\"\ncharacters = [1, 671]\n[msns]", "too long"),
+            ("[msns]", "[[request]]\nkind = \"text\"\nxpid = \"00000000005\"\n[msns]", "[[client]]"),
+            ("[msns]", "[[request]]\nkind = \"cancel\"\n[msns]", "no push"),
         ] {
             let sentence = Scenario::parse(&PLAN.replace(from, to)).expect_err(from).to_string();
             assert!(

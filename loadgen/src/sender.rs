@@ -277,7 +277,10 @@ impl Sender {
                     }
                 }
             }
-            self.shared.templates.render(job.index, &mut connection.output);
+            job.subject = self.shared.templates.render(job.index, &mut connection.output);
+            if job.attempts == 0 && job.subject != job.index {
+                job.early = !self.shared.ledger.is_settled(job.subject);
+            }
             connection.in_flight.push_back(InFlight { job, sent_ns: now_ns });
             self.in_flight += 1;
         }
@@ -385,7 +388,7 @@ impl Sender {
             if self.work.again_later(request.job, answer.retry_after_seconds, now_ns) {
                 self.sent.retried += 1;
             } else {
-                ledger.note_answer(request.job.index, answer.code, now_ns);
+                ledger.note_answer(request.job.index, answer.code, request.job.early, now_ns);
             }
             return true;
         }
@@ -394,7 +397,7 @@ impl Sender {
             None => request.job.first_sent_ns,
         };
         stages.answer.record(since_start_ns, now_ns.saturating_sub(since_ns));
-        ledger.note_answer(request.job.index, answer.code, now_ns);
+        ledger.note_answer(request.job.index, answer.code, request.job.early, now_ns);
         true
     }
 }

@@ -3,10 +3,11 @@
 use crate::conditions::Sample;
 use crate::environment::Environment;
 use crate::format::per_second;
-use crate::latency::Latencies;
-use crate::ledger::Tally;
+use crate::latency::{Latencies, Series};
+use crate::ledger::{Answers, Tally};
 use crate::machine::Machine;
 use crate::mix::Composition;
+use crate::msns::Order;
 use crate::os::Memory;
 use crate::plan::{Load, Plan};
 use crate::run::Outcome;
@@ -44,8 +45,15 @@ pub struct Summary {
     pub answer_times: Percentiles,
     /// From the actual send to the answer.
     pub service_times: Percentiles,
+    /// From the intended or actual send to the last moment at which a push can have been delivered: notifications name
+    /// whole seconds.
+    pub delivery_times: Percentiles,
+    /// The same from the actual send. Open loop only.
+    pub delivery_service_times: Option<Percentiles>,
     /// From the intended or actual send to the first notification.
     pub notification_times: Percentiles,
+    /// The same from the actual send. Open loop only.
+    pub notification_service_times: Option<Percentiles>,
     /// From the intended to the actual send: how late the generator was. Open loop only.
     pub lateness: Option<Percentiles>,
     /// The part of the lateness that is the generator's own. Open loop only.
@@ -58,6 +66,8 @@ pub struct Summary {
     pub answer_codes: BTreeMap<String, u64>,
     /// First notifications by result code.
     pub notification_codes: BTreeMap<String, u64>,
+    /// Answers to repeats, cancels and bad requests, held against what they must be.
+    pub answers: Vec<Answers>,
     /// SMS segments that the first notifications reported delivered.
     pub segments_delivered: u64,
     /// Requests sent again after a lost connection.
@@ -97,7 +107,7 @@ pub struct Summary {
 pub struct PlanFigures {
     /// Where the pushes went.
     pub target: String,
-    /// Pushes to send.
+    /// Requests to send.
     pub pushes: u64,
     /// `closed` or `open`.
     pub load: &'static str,
@@ -117,7 +127,11 @@ pub struct PlanFigures {
     pub cpus: Vec<usize>,
     /// Different msns.
     pub msns: u64,
-    /// Push class.
+    /// In which order they come.
+    pub order: Order,
+    /// The registrations that send.
+    pub xpids: Vec<String>,
+    /// Push class, where a request names none.
     pub class: String,
     /// Name of the mix.
     pub mix: &'static str,
@@ -220,6 +234,8 @@ impl Summary {
         let tally = outcome.ledger.tally();
         let settled = |count| per_second(count, outcome.settled_within);
         let open = plan.load != Load::Closed;
+        let stages = &outcome.sent.phases.load;
+        let stage = |series: &Series| Percentiles::of(&series.total());
         let since_1970 =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         let mut summary = Self {
@@ -236,13 +252,17 @@ impl Summary {
             notified_per_s: settled(tally.notified),
             answer_times: Percentiles::of(&outcome.sent.answer_times),
             service_times: Percentiles::of(&outcome.sent.service_times),
+            delivery_times: stage(&stages.delivery),
+            delivery_service_times: open.then(|| stage(&stages.delivery_service)),
             notification_times: Percentiles::of(&outcome.notification_times),
+            notification_service_times: open.then(|| stage(&stages.notification_service)),
             lateness: open.then(|| Percentiles::of(&outcome.sent.lateness)),
             own_lateness: open.then(|| Percentiles::of(&outcome.sent.own_lateness)),
             held_back: outcome.sent.held_back,
             late_sends: outcome.sent.late,
             answer_codes: by_code(&outcome.ledger.answer_codes()),
             notification_codes: by_code(&outcome.ledger.notification_codes()),
+            answers: outcome.ledger.answers(),
             segments_delivered: outcome.ledger.segments_delivered(),
             resent_requests: outcome.sent.resent,
             retried_requests: outcome.sent.retried,
@@ -306,6 +326,11 @@ impl PlanFigures {
             mix: plan.mix.name(),
             warm_up: plan.warm_up,
             composition: plan.mix.composition(plan.seed, plan.pushes),
+            order: plan.order,
+            xpids: plan
+                .clients()
+                .map(|client| String::from_utf8_lossy(&client.xpid.digits()).into_owned())
+                .collect(),
             seed: plan.seed,
             run: plan.run.characters().to_owned(),
         }
@@ -334,7 +359,12 @@ fn faults(tally: &Tally, outcome: &Outcome) -> Vec<String> {
         tally.unexpected,
         "notifications came for pushes that were refused, never sent or not of this run.",
     );
-    count(tally.unanswered, "pushes have no final answer.");
+    count(tally.unanswered, "requests have no final answer.");
+    count(
+        tally.wrongly_answered,
+        "repeats, cancels or bad requests were answered otherwise than they must be.",
+    );
+    count(tally.accepted_twice, "pushes were answered 0000 twice.");
     count(outcome.sent.misordered, "answers came out of their turn.");
     if let Some(first) = outcome.ledger.lost(1).first()
         && tally.lost > 0

@@ -118,9 +118,17 @@ impl Page {
         let open = summary.lateness.is_some();
         let since = if open { "  from the intended send time" } else { "  from the send" };
         self.latency("answer", &summary.answer_times, since);
+        self.latency(
+            "delivery",
+            &summary.delivery_times,
+            "  the last moment it can have been: E5 names seconds",
+        );
         self.latency("notification", &summary.notification_times, since);
         if let Some(lateness) = &summary.lateness {
             self.latency("service", &summary.service_times, "  answer, from the actual send");
+            if let Some(service) = &summary.notification_service_times {
+                self.latency("", service, "  notification, from the actual send");
+            }
             self.latency("lateness", lateness, "  actual send, from the intended one");
             if let Some(own) = summary.own_lateness.as_ref().filter(|_| summary.held_back > 0) {
                 self.latency("own lateness", own, "  without what the target held back");
@@ -189,12 +197,32 @@ impl Page {
     fn accounts(&mut self, summary: &Summary) {
         self.codes("answers", &summary.answer_codes);
         self.codes("notifications", &summary.notification_codes);
+        for answers in &summary.answers {
+            let must = answers.expected.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+            let codes: Vec<String> =
+                answers.codes.iter().map(|(code, count)| format!("{code} × {}", grouped(*count))).collect();
+            let wrong = if answers.wrong > 0 {
+                format!(" · {} WRONG", grouped(answers.wrong))
+            } else {
+                String::new()
+            };
+            self.line(
+                "asked",
+                &format!(
+                    "{:>12} × {}{must}: {}{wrong}",
+                    grouped(answers.right + answers.wrong),
+                    answers.request,
+                    codes.join(" · ")
+                ),
+            );
+        }
         let troubles = [
             (summary.connections_lost, "lost connection"),
             (summary.resent_requests, "request sent again after that"),
             (summary.retried_requests, "request sent again later as told (8xxx)"),
             (summary.ledger.repeated, "push accepted before its answer was lost (0001)"),
             (summary.ledger.resent, "notification received again (same ntfid)"),
+            (summary.ledger.withdrawn, "push withdrawn by its cancel (E7)"),
             (summary.malformed_answers, "unreadable answer"),
             (summary.late_sends, "send over 1 ms late"),
             (summary.held_back, "send held back by the window or full connections"),

@@ -27,12 +27,25 @@ pub struct Tally {
     pub repeated: u64,
     /// Pushes notified although their answer was lost.
     pub recovered: u64,
+    /// Pushes that a cancel withdrew before they were delivered.
+    pub withdrawn: u64,
+    /// Repeats, cancels and bad requests sent.
+    pub other_requests: u64,
+    /// Of those, the ones whose answer was another than the one they must get.
+    pub wrongly_answered: u64,
+    /// Pushes answered 0000 more than once.
+    pub accepted_twice: u64,
 }
 
 impl Tally {
-    /// Whether every push sent was answered and every one accepted was notified once, and nothing else was.
+    /// Whether every request was answered as it must be, every push accepted was notified once, and nothing else was.
     pub fn is_clean(&self) -> bool {
-        self.lost == 0 && self.duplicated == 0 && self.unexpected == 0 && self.unanswered == 0
+        self.lost == 0
+            && self.duplicated == 0
+            && self.unexpected == 0
+            && self.unanswered == 0
+            && self.wrongly_answered == 0
+            && self.accepted_twice == 0
     }
 }
 
@@ -48,6 +61,14 @@ impl std::fmt::Display for Tally {
             self.lost,
             self.duplicated,
             self.unexpected
-        )
+        )?;
+        if self.other_requests > 0 {
+            let (others, wrong, twice) = (self.other_requests, self.wrongly_answered, self.accepted_twice);
+            write!(
+                formatter,
+                " · other requests {others} · wrongly answered {wrong} · accepted twice {twice}"
+            )?;
+        }
+        Ok(())
     }
 }

@@ -140,8 +140,8 @@ impl Connection {
     pub(super) fn take_request(&mut self, named: Option<u64>) -> Option<(InFlight, bool)> {
         let oldest = *self.in_flight.front()?;
         match named {
-            Some(index) if index != oldest.job.index => {
-                let at = self.in_flight.iter().position(|request| request.job.index == index)?;
+            Some(index) if index != oldest.job.subject => {
+                let at = self.in_flight.iter().position(|request| request.job.subject == index)?;
                 self.in_flight.remove(at).map(|request| (request, false))
             }
             _ => {

@@ -13,6 +13,10 @@ pub(super) struct Job {
     pub(super) attempts: u32,
     /// When it was first sent; meaningless before.
     pub(super) first_sent_ns: u64,
+    /// The push that its answer names; itself, unless it repeats or cancels another.
+    pub(super) subject: u64,
+    /// Whether that push had no answer yet when this was first sent.
+    pub(super) early: bool,
 }
 
 /// The pushes of one sender: every `stride`-th from its number on. Times are on the run's clock.
@@ -50,7 +54,7 @@ impl Work {
         if !window_open || self.next >= self.end || self.intended_ns(self.next) > now_ns {
             return None;
         }
-        let job = Job { index: self.next, attempts: 0, first_sent_ns: 0 };
+        let job = Job { index: self.next, attempts: 0, first_sent_ns: 0, subject: self.next, early: false };
         self.next += self.stride;
         Some(job)
     }

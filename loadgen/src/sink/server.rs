@@ -234,10 +234,23 @@ impl Server {
         self.seen += 1;
         self.shared.notifications.fetch_add(1, Relaxed);
         if let Some(ledger) = &self.ledger
-            && let Noted::First { latency_ns, warm_up } = ledger.note_notification(notification, now_ns)
+            && let Noted::First(times) = ledger.note_notification(notification, now_ns)
         {
             let since_start_ns = now_ns.saturating_sub(ledger.start_ns());
-            self.shared.book().times.of(warm_up).notification.record(since_start_ns, latency_ns);
+            let open = ledger.schedule().is_some();
+            let mut book = self.shared.book();
+            let stages = book.times.of(times.warm_up);
+            stages.notification.record(since_start_ns, times.notification_ns);
+            if let Some(delivery_ns) = times.delivery_ns {
+                stages.delivery.record(since_start_ns, delivery_ns);
+                if open {
+                    stages.delivery_service.record(since_start_ns, delivery_ns.saturating_sub(times.late_ns));
+                }
+            }
+            if open {
+                let service_ns = times.notification_ns.saturating_sub(times.late_ns);
+                stages.notification_service.record(since_start_ns, service_ns);
+            }
         }
         let every = |count: u64| count > 0 && self.seen.is_multiple_of(count);
         if every(self.misbehaviour.close_every) {
