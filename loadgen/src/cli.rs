@@ -154,8 +154,8 @@ fn carry_out(
     let stopper = run.stopper();
     let mut console = Console::new(plan.pushes, plan.notify);
     let mut stopping = false;
-    let outcome = run.wait_and_watch(|progress| {
-        console.show(progress);
+    let outcome = run.wait_and_look(|run| {
+        console.show(run);
         if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
             console.note("stopping: what was sent is brought to its end");
             stopper.stop();

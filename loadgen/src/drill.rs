@@ -379,8 +379,8 @@ fn send(
     let stopper = run.stopper();
     let mut ended = Ok(());
     let mut stopping = false;
-    let outcome = run.wait_and_watch(|progress| {
-        console.show(progress);
+    let outcome = run.wait_and_look(|run| {
+        console.show(run);
         if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
             console.note("stopping: what was sent is brought to its end");
             stopper.stop();

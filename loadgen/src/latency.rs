@@ -47,6 +47,11 @@ impl Latencies {
         self.histogram.value_at_percentile(percent)
     }
 
+    /// Adds counts.
+    pub(crate) fn add_counts(&mut self, counts: &[Counted]) {
+        counts.iter().for_each(|counted| self.record_n(counted.latency_ns, counted.count));
+    }
+
     /// The counts themselves.
     pub fn histogram(&self) -> &Histogram<u64> {
         &self.histogram
@@ -65,7 +70,7 @@ pub struct Series {
 
 /// So many latencies of about this length.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Counted {
+pub(crate) struct Counted {
     latency_ns: u64,
     count: u64,
 }
@@ -110,6 +115,11 @@ impl Series {
             }
             (number, latencies)
         })
+    }
+
+    /// The last `count` intervals that have ended, the latest first.
+    pub(crate) fn ended(&self, count: usize) -> impl Iterator<Item = (u64, &[Counted])> {
+        self.intervals.iter().rev().take(count).map(|(number, counts)| (*number, &counts[..]))
     }
 
     /// Puts a whole histogram into the interval `number`.

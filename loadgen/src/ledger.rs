@@ -81,6 +81,8 @@ struct Sending {
     refused: AtomicU64,
     abandoned: AtomicU64,
     accepted_twice: AtomicU64,
+    others_sent: AtomicU64,
+    others_answered: AtomicU64,
     last_answer_ns: AtomicU64,
 }
 
@@ -236,6 +238,11 @@ impl Ledger {
         self.answer_codes.counts()
     }
 
+    /// How many answers came by the first digit of their code.
+    pub(crate) fn answer_classes(&self) -> [u64; 10] {
+        self.answer_codes.by_class()
+    }
+
     /// How often each code came in a push's first notification, ascending.
     pub fn notification_codes(&self) -> Vec<(u16, u64)> {
         self.notification_codes.counts()
@@ -266,6 +273,13 @@ impl Ledger {
         self.start_ns.load(Relaxed)
     }
 
+    /// Requests sent and not answered.
+    pub(crate) fn in_flight(&self) -> u64 {
+        let progress = self.progress();
+        let others = self.sending.others_sent.load(Relaxed) - self.sending.others_answered.load(Relaxed);
+        others + progress.attempted.saturating_sub(progress.accepted + progress.refused + progress.abandoned)
+    }
+
     /// Pushes sent and not yet settled: notified, or without notifications answered; refused; given up.
     pub(crate) fn outstanding(&self) -> u64 {
         let progress = self.progress();
@@ -291,7 +305,10 @@ impl Ledger {
         debug_assert_eq!(earlier & SENT, 0, "request {index} was sent for the first time twice");
         if self.is_push(index) {
             self.sending.attempted.fetch_add(1, Relaxed);
-        } else if let Deed::Cancel { of, .. } = self.deed(index) {
+            return;
+        }
+        self.sending.others_sent.fetch_add(1, Relaxed);
+        if let Deed::Cancel { of, .. } = self.deed(index) {
             self.flags[of as usize].fetch_or(CANCEL_SENT, Relaxed);
         }
     }
@@ -315,6 +332,8 @@ impl Ledger {
             if code == 1 {
                 self.sending.repeated.fetch_add(1, Relaxed);
             }
+        } else {
+            self.sending.others_answered.fetch_add(1, Relaxed);
         }
         if !plain {
             self.judge(deed, index, code, early);

@@ -18,6 +18,7 @@ pub mod hdr;
 pub mod latency;
 pub mod ledger;
 pub mod limits;
+pub mod live;
 pub mod machine;
 pub mod mix;
 pub mod msns;
@@ -25,12 +26,10 @@ pub mod os;
 pub mod plan;
 pub mod random;
 pub mod report;
-
 pub mod reqid;
 pub mod run;
 pub mod scenario;
 pub mod schedule;
-
 pub mod search;
 pub mod sender;
 pub mod sink;

@@ -7,7 +7,7 @@ use crate::limits::{
 use crate::mix::Mix;
 use crate::msns::{Msns, Order};
 use crate::reqid::RunId;
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Stretch};
 use hayauma::ids::{Class, Msn, Xpid};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -57,6 +57,8 @@ pub struct Plan {
     pub patience: Patience,
     /// The first so many pushes are warm-up: their latencies are kept apart.
     pub warm_up: u64,
+    /// What a planned load's schedule was made of, for the report.
+    pub arrivals: Vec<Arrivals>,
     /// A process whose CPU time and memory are watched during the run: the engine's, where it is here.
     pub watched: Option<u32>,
 }
@@ -80,6 +82,16 @@ pub enum Load {
     },
     /// Each push has its own time, at least one for every push of the plan.
     Planned(Schedule),
+}
+
+/// A stretch of a planned load.
+#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
+pub struct Arrivals {
+    /// Whether it only warms up.
+    pub warm_up: bool,
+    /// When its pushes come.
+    #[serde(flatten)]
+    pub stretch: Stretch,
 }
 
 /// Time-outs.
@@ -176,6 +188,7 @@ impl Plan {
             run: RunId::from_time(),
             patience: Patience::default(),
             warm_up: 0,
+            arrivals: Vec::new(),
             watched: None,
         }
     }

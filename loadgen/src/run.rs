@@ -5,6 +5,7 @@ use crate::conditions::{Conditions, Observer};
 use crate::latency::Latencies;
 use crate::ledger::{Ledger, Progress, Tally};
 use crate::limits::{CONNECT_WITHIN, RECONNECT_PAUSE_NS_MAX};
+use crate::live::{Board, View};
 use crate::os;
 use crate::plan::{Plan, PlanError};
 use crate::sender::{Sender, Sent, Shared};
@@ -12,7 +13,7 @@ use crate::sink::Sink;
 use crate::template::Templates;
 use std::io;
 use std::net::{SocketAddr, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Barrier};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -45,6 +46,7 @@ pub struct Run<'sink> {
     sink: Option<&'sink Sink>,
     threads: Vec<JoinHandle<Sent>>,
     cpu_before: Duration,
+    connections_missing: u64,
     observer: Observer,
 }
 
@@ -107,7 +109,7 @@ impl<'sink> Run<'sink> {
             return Err(PlanError::NoSink.into());
         }
         let shared = share(plan);
-        let senders = connect(&shared)?;
+        let (senders, connections_missing) = connect(&shared)?;
         if let Some(sink) = sink {
             sink.attach(Arc::clone(&shared.ledger));
         }
@@ -131,12 +133,34 @@ impl<'sink> Run<'sink> {
         shared.ledger.start(shared.ledger.clock().now_ns());
         barrier.wait();
         observer.begin();
-        Ok(Self { shared, sink, threads, cpu_before, observer })
+        Ok(Self { shared, sink, threads, cpu_before, connections_missing, observer })
     }
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
         self.shared.ledger.progress()
+    }
+
+    /// What is to be seen of it now.
+    pub fn view(&self) -> View {
+        let ledger = &self.shared.ledger;
+        let since_start_ns = ledger.clock().now_ns().saturating_sub(ledger.start_ns());
+        let target = ledger.schedule().map(|schedule| {
+            let due = |at_ns| schedule.due(at_ns).min(self.shared.plan.pushes);
+            let second_ns = since_start_ns.clamp(1, 1_000_000_000);
+            let fell_due = due(since_start_ns) - due(since_start_ns - second_ns.min(since_start_ns));
+            fell_due as f64 * 1e9 / second_ns as f64
+        });
+        View {
+            at_s: since_start_ns as f64 / 1e9,
+            target_per_s: target,
+            in_flight: ledger.in_flight(),
+            outstanding: if self.shared.plan.notify { ledger.outstanding() } else { 0 },
+            answers: self.shared.board.last_second(),
+            notifications: self.sink.map(Sink::last_second).unwrap_or_default(),
+            classes: ledger.answer_classes(),
+            connections_lost: self.shared.connections_lost.load(Relaxed),
+        }
     }
 
     /// Its book.
@@ -155,10 +179,15 @@ impl<'sink> Run<'sink> {
     }
 
     /// As `wait`, calling `watch` with the progress every few milliseconds.
-    pub fn wait_and_watch(mut self, mut watch: impl FnMut(Progress)) -> Outcome {
-        let mut sent = Sent::default();
+    pub fn wait_and_watch(self, mut watch: impl FnMut(Progress)) -> Outcome {
+        self.wait_and_look(|run| watch(run.progress()))
+    }
+
+    /// As `wait`, calling `look` with the run every few milliseconds.
+    pub fn wait_and_look(mut self, mut look: impl FnMut(&Self)) -> Outcome {
+        let mut sent = Sent { connections_missing: self.connections_missing, ..Sent::default() };
         while !self.threads.iter().all(JoinHandle::is_finished) {
-            watch(self.progress());
+            look(&self);
             std::thread::park_timeout(LOOK);
         }
         for thread in self.threads.drain(..) {
@@ -168,19 +197,19 @@ impl<'sink> Run<'sink> {
             }
         }
         if self.shared.plan.notify {
-            self.await_notifications(&mut watch);
+            self.await_notifications(&mut look);
         }
-        watch(self.progress());
+        look(&self);
         self.outcome(sent)
     }
 
-    fn await_notifications(&self, watch: &mut impl FnMut(Progress)) {
+    fn await_notifications(&self, look: &mut impl FnMut(&Self)) {
         let patience = self.shared.plan.patience;
         let mut seen = self.progress();
         let mut seen_at = Instant::now();
         loop {
             let progress = self.progress();
-            watch(progress);
+            look(self);
             if progress.notified != seen.notified {
                 (seen, seen_at) = (progress, Instant::now());
             }
@@ -219,22 +248,32 @@ fn share(plan: Plan) -> Arc<Shared> {
     Arc::new(Shared {
         ledger,
         templates,
+        board: Board::default(),
+        connections_lost: AtomicU64::new(0),
         stop: AtomicBool::new(false),
         give_up: AtomicBool::new(false),
         plan,
     })
 }
 
-/// Makes every connection before anything is sent: a run with fewer than it asked for would measure something else.
-fn connect(shared: &Arc<Shared>) -> Result<Vec<Sender>, RunError> {
+/// Makes every connection before anything is sent. The first must come about; how many others did not is returned, for a
+/// run with fewer than it asked for measures something else.
+fn connect(shared: &Arc<Shared>) -> Result<(Vec<Sender>, u64), RunError> {
     let plan = &shared.plan;
     let deadline = Instant::now() + CONNECT_WITHIN;
     let mut streams: Vec<Vec<TcpStream>> = (0..plan.threads).map(|_| Vec::new()).collect();
+    let mut missing = 0;
     for number in 0..plan.connections {
-        streams[number % plan.threads].push(connect_one(plan.target, deadline)?);
+        match connect_one(plan.target, deadline) {
+            Ok(stream) => streams[number % plan.threads].push(stream),
+            Err(error) if number < plan.threads => return Err(error),
+            Err(_) => missing += 1,
+        }
     }
     let senders = streams.into_iter().enumerate();
-    senders.map(|(number, streams)| Ok(Sender::new(Arc::clone(shared), number, streams)?)).collect()
+    let senders: Result<Vec<_>, RunError> =
+        senders.map(|(number, streams)| Ok(Sender::new(Arc::clone(shared), number, streams)?)).collect();
+    Ok((senders?, missing))
 }
 
 fn connect_one(target: SocketAddr, deadline: Instant) -> Result<TcpStream, RunError> {

@@ -27,7 +27,7 @@ mod requests;
 
 use crate::mix::Mix;
 use crate::msns::{Msns, Order};
-use crate::plan::{Load, Plan};
+use crate::plan::{Arrivals, Load, Plan};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
 use hayauma::ids::Xpid;
@@ -67,6 +67,7 @@ struct File {
     window: Option<u64>,
     threads: Option<usize>,
     cpus: Option<String>,
+    engine_process: Option<u32>,
     msns: Option<Numbers>,
     client: Option<Vec<OtherClient>>,
     request: Option<Vec<requests::Request>>,
@@ -145,6 +146,8 @@ fn arrive(plan: &mut Plan, warm_up: &[Stretch], load: &[Stretch]) {
     let schedule = Schedule::of(&[warm_up, load].concat(), plan.seed);
     plan.pushes = schedule.pushes().unwrap_or_default();
     plan.load = Load::Planned(schedule);
+    let of = |warm_up| move |stretch: &Stretch| Arrivals { warm_up, stretch: *stretch };
+    plan.arrivals = warm_up.iter().map(of(true)).chain(load.iter().map(of(false))).collect();
 }
 
 impl File {
@@ -180,6 +183,7 @@ impl File {
         plan.notify = self.sink.is_some();
         plan.token = self.token;
         plan.window = self.window;
+        plan.watched = self.engine_process;
         plan.lifetime_hours = self.lifetime_hours.unwrap_or(plan.lifetime_hours);
         plan.connections = self.connections.unwrap_or(plan.connections);
         plan.pipeline = self.pipeline.unwrap_or(plan.pipeline);

@@ -3,8 +3,11 @@
 //! Invariant: the intended time of push `i` is computed from `i` alone, never from the push before it, so that
 //! nothing the target does can move it and no rounding adds up.
 
+mod table;
+
 use crate::random::splitmix;
 use std::sync::Arc;
+use table::Table;
 
 const NS_PER_SECOND: u128 = 1_000_000_000;
 
@@ -19,8 +22,8 @@ enum Kind {
     Constant {
         rate_per_second: u64,
     },
-    /// Ascending intended times in nanoseconds, one a push.
-    Table(Arc<[u64]>),
+    /// Ascending intended times, one a push.
+    Table(Arc<Table>),
 }
 
 /// One stretch of a load.
@@ -70,22 +73,22 @@ impl Schedule {
         Self { kind: Kind::Constant { rate_per_second } }
     }
 
-    /// The stretches one after the other; the same `seed` gives the same times. Eight octets a push.
+    /// The stretches one after the other; the same `seed` gives the same times. Four octets a push.
     pub fn of(stretches: &[Stretch], seed: u64) -> Self {
-        let mut times = Vec::new();
+        let mut times = Table::default();
         let mut begin_s = 0.0;
         for stretch in stretches {
             stretch.append(begin_s, seed, &mut times);
             begin_s += stretch.seconds();
         }
-        Self { kind: Kind::Table(times.into()) }
+        Self { kind: Kind::Table(Arc::new(times)) }
     }
 
     /// How many pushes there are; a constant rate goes on without end.
     pub fn pushes(&self) -> Option<u64> {
         match &self.kind {
             Kind::Constant { .. } => None,
-            Kind::Table(times) => Some(times.len() as u64),
+            Kind::Table(times) => Some(times.len()),
         }
     }
 
@@ -96,7 +99,7 @@ impl Schedule {
                 let intended = u128::from(index) * NS_PER_SECOND / u128::from(*rate_per_second);
                 u64::try_from(intended).unwrap_or(u64::MAX)
             }
-            Kind::Table(times) => times.get(index as usize).copied().unwrap_or(u64::MAX),
+            Kind::Table(times) => times.at(index).unwrap_or(u64::MAX),
         }
     }
 
@@ -108,7 +111,7 @@ impl Schedule {
                 let passed = (u128::from(elapsed_ns) + 1) * u128::from(*rate_per_second);
                 u64::try_from(passed.div_ceil(NS_PER_SECOND)).unwrap_or(u64::MAX)
             }
-            Kind::Table(times) => times.partition_point(|&time_ns| time_ns <= elapsed_ns) as u64,
+            Kind::Table(times) => times.due(elapsed_ns),
         }
     }
 }
@@ -154,16 +157,18 @@ impl Stretch {
         scaled
     }
 
-    fn append(&self, begin_s: f64, seed: u64, times: &mut Vec<u64>) {
+    fn append(&self, begin_s: f64, seed: u64, times: &mut Table) {
         let at = |second: f64| ((begin_s + second) * 1e9) as u64;
         let whole = |pushes: f64| (pushes + 1e-6).floor() as u64;
         let even = |rate_per_s: f64, seconds: f64| {
             (0..whole(rate_per_s * seconds)).map(move |number| at(number as f64 / rate_per_s))
         };
         match *self {
-            Self::Constant { rate_per_s, seconds } => times.extend(even(rate_per_s, seconds)),
+            Self::Constant { rate_per_s, seconds } => {
+                even(rate_per_s, seconds).for_each(|time| times.push(time))
+            }
             Self::Poisson { rate_per_s, seconds } => {
-                let seed = splitmix(seed ^ times.len() as u64);
+                let seed = splitmix(seed ^ times.len());
                 let mut second = 0.0;
                 for number in 0.. {
                     second += exponential(seed, number) / rate_per_s;
@@ -176,19 +181,23 @@ impl Stretch {
             Self::Ramp { from_per_s, to_per_s, seconds } => {
                 // The count after t seconds is from·t + slope·t²/2; solved for t in the form that no slope of 0 breaks.
                 let slope = (to_per_s - from_per_s) / seconds;
-                times.extend((0..whole(self.pushes())).map(|number| {
+                for number in 0..whole(self.pushes()) {
                     let number = number as f64;
                     let root = (from_per_s * from_per_s + 2.0 * slope * number).max(0.0).sqrt();
-                    at(if number == 0.0 { 0.0 } else { 2.0 * number / (from_per_s + root) })
-                }));
+                    times.push(at(if number == 0.0 { 0.0 } else { 2.0 * number / (from_per_s + root) }));
+                }
             }
             Self::Burst { rate_per_s, pushes, every_s, seconds } => {
+                let mut between = even(rate_per_s, seconds).peekable();
                 let bursts =
                     (0..).map(|number| number as f64 * every_s).take_while(|&second| second < seconds);
-                let first = times.len();
-                times.extend(bursts.flat_map(|second| std::iter::repeat_n(at(second), pushes as usize)));
-                times.extend(even(rate_per_s, seconds));
-                times[first..].sort_unstable();
+                for burst in bursts.map(at) {
+                    while let Some(time) = between.next_if(|&time| time < burst) {
+                        times.push(time);
+                    }
+                    (0..pushes).for_each(|_| times.push(burst));
+                }
+                between.for_each(|time| times.push(time));
             }
         }
     }

@@ -12,6 +12,7 @@ use crate::answer::{Answer, Echo};
 use crate::latency::{Latencies, Phases};
 use crate::ledger::Ledger;
 use crate::limits::{ALARM_NS_MAX, HOUSEKEEPING_NS, PACING_QUANTUM_NS, WINDOW_RECHECK_NS};
+use crate::live::Board;
 use crate::os::Alarm;
 use crate::plan::Plan;
 use crate::template::Templates;
@@ -24,7 +25,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 use work::Work;
 
@@ -40,6 +41,8 @@ pub(crate) struct Shared {
     pub(crate) plan: Plan,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) templates: Templates,
+    pub(crate) board: Board,
+    pub(crate) connections_lost: AtomicU64,
     pub(crate) stop: AtomicBool,
     pub(crate) give_up: AtomicBool,
 }
@@ -70,6 +73,10 @@ pub struct Sent {
     pub retried: u64,
     /// Connections lost.
     pub connections_lost: u64,
+    /// Connections that could not be made before the load began.
+    pub connections_missing: u64,
+    /// Connections that never carried an answer.
+    pub connections_silent: u64,
     /// Answers out of their turn on a connection.
     pub misordered: u64,
     /// Answers that could not be read or belong to no request.
@@ -94,6 +101,8 @@ impl Sent {
         self.resent += other.resent;
         self.retried += other.retried;
         self.connections_lost += other.connections_lost;
+        self.connections_missing += other.connections_missing;
+        self.connections_silent += other.connections_silent;
         self.misordered += other.misordered;
         self.malformed += other.malformed;
         self.last_fault = self.last_fault.take().or_else(|| other.last_fault.clone());
@@ -120,6 +129,8 @@ pub(crate) struct Sender {
     blocked: bool,
     unblocked_ns: u64,
     start_ns: u64,
+    /// The last interval that was shown on the board.
+    shown: Option<u64>,
     sent: Sent,
 }
 
@@ -153,6 +164,7 @@ impl Sender {
             blocked: false,
             unblocked_ns: 0,
             start_ns: 0,
+            shown: None,
             sent: Sent::default(),
             shared,
             number,
@@ -177,6 +189,8 @@ impl Sender {
         }
         let cpu = crate::os::own_thread_cpu_time().saturating_sub(cpu_before);
         let passed_ns = self.now_ns().saturating_sub(self.start_ns).max(1);
+        let silent = self.connections.iter().filter(|connection| connection.answered == 0).count();
+        self.sent.connections_silent = silent as u64;
         self.sent.busy = vec![cpu.as_nanos() as f64 / passed_ns as f64];
         self.sent.answer_times = self.sent.phases.load.answer.total();
         self.sent.service_times = self.sent.phases.load.service.total();

@@ -4,8 +4,9 @@
 mod connection;
 mod server;
 
-use crate::latency::Phases;
+use crate::latency::{Latencies, Phases};
 use crate::ledger::Ledger;
+use crate::live::INTERVALS_SHOWN;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -128,6 +129,15 @@ impl Sink {
     /// The times to notification of the attached run, so far.
     pub(crate) fn times(&self) -> Phases {
         self.shared.book().times.clone()
+    }
+
+    /// The times to notification of the last second.
+    pub(crate) fn last_second(&self) -> Latencies {
+        let book = self.shared.book();
+        let mut sum = Latencies::default();
+        let stages = &book.times.load.notification;
+        stages.ended(INTERVALS_SHOWN).for_each(|(_, counts)| sum.add_counts(counts));
+        sum
     }
 
     fn change(&self, change: impl FnOnce(&mut Book)) {

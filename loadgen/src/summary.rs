@@ -9,7 +9,7 @@ use crate::machine::Machine;
 use crate::mix::Composition;
 use crate::msns::Order;
 use crate::os::Memory;
-use crate::plan::{Load, Plan};
+use crate::plan::{Arrivals, Load, Plan};
 use crate::run::Outcome;
 use crate::trust::Trust;
 use serde::Serialize;
@@ -109,10 +109,12 @@ pub struct PlanFigures {
     pub target: String,
     /// Requests to send.
     pub pushes: u64,
-    /// `closed` or `open`.
+    /// `closed`, `open` or `planned`.
     pub load: &'static str,
     /// Open loop: pushes per second.
     pub rate_per_s: Option<u64>,
+    /// Planned load: what its schedule was made of.
+    pub arrivals: Vec<Arrivals>,
     /// TCP connections.
     pub connections: usize,
     /// Requests in flight on each, at most.
@@ -315,6 +317,7 @@ impl PlanFigures {
             pushes: plan.pushes,
             load,
             rate_per_s,
+            arrivals: plan.arrivals.clone(),
             connections: plan.connections,
             pipeline: plan.pipeline,
             window: plan.window,

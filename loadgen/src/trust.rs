@@ -21,6 +21,8 @@ const BASELINE_PAUSE_NS_MAX: u64 = 5_000_000;
 const STEAL_MAX: f64 = 0.01;
 /// A sending thread that computes more than this share of its time is a limit of its own.
 const BUSY_MAX: f64 = 0.9;
+/// A connection without an answer is odd where the others had so many each.
+const SILENCE_ANSWERS_PER_CONNECTION: u64 = 10;
 /// A percentile rests on at least so many measurements above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
 
@@ -106,6 +108,14 @@ impl Trust {
         if sent.connections_lost > 0 {
             trust.suspect(format!("{} connections were lost on the way.", grouped(sent.connections_lost)));
         }
+        if sent.connections_missing > 0 {
+            let missing = grouped(sent.connections_missing);
+            trust.suspect(format!("{missing} of the connections asked for could not be made."));
+        }
+        let (silent, answers) = (sent.connections_silent, outcome.ledger.progress().accepted);
+        if silent > 0 && answers > SILENCE_ANSWERS_PER_CONNECTION * silent {
+            trust.suspect(format!("{} connections never carried an answer.", grouped(silent)));
+        }
         trust.samples("answers", sent.answer_times.count());
         trust.samples("notifications", outcome.notification_times.count());
         trust
@@ -155,7 +165,7 @@ mod tests {
     /// A run of nothing wrong: its measurements are set by hand.
     fn outcome() -> Outcome {
         let bare = Bare::start(SocketAddr::from(([127, 0, 0, 1], 0)), &[]).expect("a loopback port");
-        let plan = Plan { notify: false, pushes: 1, ..Plan::new(bare.address()) };
+        let plan = Plan { notify: false, pushes: 50, connections: 1, ..Plan::new(bare.address()) };
         let mut outcome = run(plan, None).expect("the responder is up");
         outcome.sent.answer_times = Latencies::default();
         outcome.sent.answer_times.record_n(5_000_000, 100_000);
@@ -171,7 +181,7 @@ mod tests {
         let quiet = outcome();
         assert_eq!(Trust::of(&quiet, true).reasons, Vec::<String>::new());
         type Disturb = fn(&mut Outcome);
-        let disturbances: [(Disturb, &str); 8] = [
+        let disturbances: [(Disturb, &str); 10] = [
             (|run| run.sent.own_lateness.record_n(900_000, 100), "generator itself was late by 900 µs"),
             (|run| run.conditions.hiccups.record_n(2_000_000, 100), "woke too late by 2.0"),
             (|run| run.conditions.hiccups.record(200_000_000), "paused for 200 ms"),
@@ -179,6 +189,8 @@ mod tests {
             (|run| run.conditions.steal = 0.034, "3.4 % of the CPU time"),
             (|run| run.sent.busy.push(0.97), "busy for 97.0 %"),
             (|run| run.sent.connections_lost = 2, "2 connections were lost"),
+            (|run| run.sent.connections_missing = 3, "3 of the connections asked for could not be made"),
+            (|run| run.sent.connections_silent = 4, "4 connections never carried an answer"),
             (
                 |run| run.notification_times.record_n(9, 5_000),
                 "5,000 notifications are too few for the 99.9 %",

@@ -21,6 +21,13 @@ impl Codes {
         }
     }
 
+    /// How many came with each first digit; 0000 to 0999 count as 0.
+    pub(super) fn by_class(&self) -> [u64; 10] {
+        std::array::from_fn(|class| {
+            self.0[class * 1_000..][..1_000].iter().map(|count| count.load(Relaxed)).sum()
+        })
+    }
+
     /// The codes that came and how often, ascending.
     pub(super) fn counts(&self) -> Vec<(u16, u64)> {
         let counts = self.0.iter().map(|count| count.load(Relaxed));

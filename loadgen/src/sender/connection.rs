@@ -39,6 +39,8 @@ pub(super) struct Connection {
     pub(super) in_flight: VecDeque<InFlight>,
     /// Whether it stands in the sender's line of connections with room.
     pub(super) in_line: bool,
+    /// Answers that came on it.
+    pub(super) answered: u64,
     pause_ns: u64,
 }
 
@@ -68,6 +70,7 @@ impl Connection {
             filled: 0,
             in_flight: VecDeque::with_capacity(pipeline),
             in_line: true,
+            answered: 0,
             pause_ns: RECONNECT_PAUSE_NS_MIN,
         }
     }
@@ -130,6 +133,7 @@ impl Connection {
         let answer = answer::read(&self.input[self.read..self.filled], run)?;
         if let Some(answer) = &answer {
             self.read += answer.octets;
+            self.answered += 1;
             self.pause_ns = RECONNECT_PAUSE_NS_MIN;
         }
         Ok(answer)

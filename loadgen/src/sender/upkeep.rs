@@ -17,6 +17,7 @@ impl Sender {
         if matches!(connection.state, State::Up(_)) {
             self.up -= 1;
             self.sent.connections_lost += 1;
+            self.shared.connections_lost.fetch_add(1, Relaxed);
             self.last_up_ns = now_ns;
         }
         connection.close(now_ns);
@@ -40,6 +41,13 @@ impl Sender {
             return Ok(());
         }
         self.housekeeping_ns = now_ns + HOUSEKEEPING_NS;
+        let answers = &self.sent.phases.of(self.work.next() <= self.shared.plan.warm_up).answer;
+        if let Some((number, counts)) = answers.ended(1).next()
+            && self.shown != Some(number)
+        {
+            self.shared.board.add(number, counts);
+            self.shown = Some(number);
+        }
         if self.shared.give_up.load(Relaxed) {
             return Err("The run was given up.".to_owned());
         }

@@ -105,6 +105,11 @@ impl Work {
         }
     }
 
+    /// The first push that was not taken yet.
+    pub(super) fn next(&self) -> u64 {
+        self.next
+    }
+
     /// Whether new pushes are left.
     pub(super) fn has_new(&self) -> bool {
         self.next < self.end
