@@ -24,6 +24,7 @@ use std::time::Duration;
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);
 const ALARM: Token = Token(usize::MAX - 2);
+const EVENTS_MAX: usize = 1_024;
 const INPUT_OCTETS: usize = 64 * 1024;
 const MSN_AT: usize = 75;
 const REQID_AT: usize = 101;
@@ -64,6 +65,15 @@ pub struct Behaviour {
     pub rate_per_second: u64,
 }
 
+/// The responder's thread.
+pub(crate) struct Server {
+    poll: Poll,
+    listener: TcpListener,
+    alarm: Alarm,
+    connections: Vec<Option<Connection>>,
+    pace: Pace,
+}
+
 /// What the responder's thread keeps beside its connections.
 struct Pace {
     behaviour: Behaviour,
@@ -71,6 +81,8 @@ struct Pace {
     answered: Arc<AtomicU64>,
     /// When the rate allows the next answer.
     free_ns: u64,
+    /// Until when everything stops.
+    stalled_until_ns: u64,
     kept_back: Arc<Mutex<Latencies>>,
 }
 
@@ -98,28 +110,18 @@ impl Bare {
 
     /// As `start`, answering late.
     pub fn behaving(listen: SocketAddr, cpus: &[usize], behaviour: Behaviour) -> io::Result<Self> {
-        let mut listener = TcpListener::bind(listen)?;
-        let address = listener.local_addr()?;
-        let poll = Poll::new()?;
-        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
-        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let alarm = Alarm::new()?;
-        poll.registry().register(&mut SourceFd(&alarm.as_raw_fd()), ALARM, Interest::READABLE)?;
-        let kept_back = Arc::new(Mutex::new(Latencies::default()));
-        let pace = Pace {
-            behaviour,
-            clock: Clock::start(),
-            answered: Arc::clone(&answered),
-            free_ns: 0,
-            kept_back: Arc::clone(&kept_back),
-        };
+        let mut server = Server::new(listen, behaviour, Clock::start())?;
+        let address = server.address()?;
+        let waker = Waker::new(server.poll.registry(), WAKER)?;
+        let stop = Arc::new(AtomicBool::new(false));
+        let (answered, kept_back) = (Arc::clone(&server.pace.answered), Arc::clone(&server.pace.kept_back));
         let (stop_here, cpus) = (Arc::clone(&stop), cpus.to_vec());
         let thread = std::thread::Builder::new().name("bare".to_owned()).spawn(move || {
             // A responder that may run anywhere is only slower.
             let _ = crate::os::pin_thread(&cpus);
+            let mut events = Events::with_capacity(EVENTS_MAX);
             // A poll that fails ends the responder, and its clients see it gone.
-            let _ = serve(poll, &alarm, &listener, &stop_here, pace);
+            while !stop_here.load(Relaxed) && server.turn(&mut events, None).is_ok() {}
         })?;
         Ok(Self { address, stop, answered, kept_back, waker, thread: Some(thread) })
     }
@@ -150,63 +152,110 @@ impl Drop for Bare {
     }
 }
 
-fn serve(
-    mut poll: Poll,
-    alarm: &Alarm,
-    listener: &TcpListener,
-    stop: &AtomicBool,
-    mut pace: Pace,
-) -> io::Result<()> {
-    let mut events = Events::with_capacity(1_024);
-    let mut connections: Vec<Option<Connection>> = Vec::new();
-    while !stop.load(Relaxed) {
-        if let Err(error) = poll.poll(&mut events, None)
+impl Server {
+    /// Listens on `listen`.
+    pub(crate) fn new(listen: SocketAddr, behaviour: Behaviour, clock: Clock) -> io::Result<Self> {
+        let mut listener = TcpListener::bind(listen)?;
+        let poll = Poll::new()?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+        let alarm = Alarm::new()?;
+        poll.registry().register(&mut SourceFd(&alarm.as_raw_fd()), ALARM, Interest::READABLE)?;
+        let pace = Pace {
+            behaviour,
+            clock,
+            answered: Arc::default(),
+            free_ns: 0,
+            stalled_until_ns: 0,
+            kept_back: Arc::default(),
+        };
+        Ok(Self { poll, listener, alarm, connections: Vec::new(), pace })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Waits for requests or what is due, at most for `timeout`, and answers.
+    pub(crate) fn turn(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+        if let Err(error) = self.poll.poll(events, timeout)
             && error.kind() != io::ErrorKind::Interrupted
         {
             return Err(error);
         }
-        for event in &events {
+        for event in &*events {
             match event.token() {
                 WAKER | ALARM => {}
-                LISTENER => {
-                    while let Ok((mut stream, _)) = listener.accept() {
-                        stream.set_nodelay(true)?;
-                        let interest = Interest::READABLE | Interest::WRITABLE;
-                        poll.registry().register(&mut stream, Token(connections.len()), interest)?;
-                        connections.push(Some(Connection::new(stream)));
-                    }
-                }
+                LISTENER => self.accept()?,
                 Token(at) => {
-                    if let Some(connection) = &mut connections[at]
-                        && (!connection.exchange(&mut pace).unwrap_or(false) || event.is_read_closed())
+                    if let Some(connection) = &mut self.connections[at]
+                        && (!connection.exchange(&mut self.pace).unwrap_or(false) || event.is_read_closed())
                     {
-                        connections[at] = None;
+                        self.connections[at] = None;
                     }
                 }
             }
         }
-        if pace.behaviour != Behaviour::default() {
-            release(&mut connections, &mut pace, alarm)?;
-        }
+        if self.pace.behaviour == Behaviour::default() { Ok(()) } else { self.release() }
     }
-    Ok(())
-}
 
-/// Sends what is due and sets the alarm for what is due next.
-fn release(connections: &mut [Option<Connection>], pace: &mut Pace, alarm: &Alarm) -> io::Result<()> {
-    let now_ns = pace.clock.now_ns();
-    let mut next_ns = u64::MAX;
-    for slot in connections {
-        let Some(connection) = slot else { continue };
-        if connection.held.front().is_some_and(|held| held.due_ns <= now_ns)
-            && !connection.exchange(pace).unwrap_or(false)
-        {
-            *slot = None;
-            continue;
+    fn accept(&mut self) -> io::Result<()> {
+        while let Ok((mut stream, _)) = self.listener.accept() {
+            stream.set_nodelay(true)?;
+            let (token, interest) = (Token(self.connections.len()), Interest::READABLE | Interest::WRITABLE);
+            self.poll.registry().register(&mut stream, token, interest)?;
+            self.connections.push(Some(Connection::new(stream)));
         }
-        next_ns = next_ns.min(connection.held.front().map_or(u64::MAX, |held| held.due_ns));
+        Ok(())
     }
-    if next_ns < u64::MAX { alarm.set(next_ns.saturating_sub(pace.clock.now_ns())) } else { Ok(()) }
+
+    /// Sends what is due and sets the alarm for what is due next.
+    fn release(&mut self) -> io::Result<()> {
+        let now_ns = self.pace.clock.now_ns();
+        // What a stall left unread no event will tell again.
+        let over = self.pace.stalled_until_ns > 0 && self.pace.stalled_until_ns <= now_ns;
+        if over {
+            self.pace.stalled_until_ns = 0;
+        }
+        for slot in &mut self.connections {
+            let Some(connection) = slot else { continue };
+            let due = connection.held.front().is_some_and(|held| held.due_ns <= now_ns);
+            if (over || due) && !connection.exchange(&mut self.pace).unwrap_or(false) {
+                *slot = None;
+            }
+        }
+        match self.next_due_ns() {
+            Some(next_ns) => self.alarm.set(next_ns.saturating_sub(self.pace.clock.now_ns())),
+            None => Ok(()),
+        }
+    }
+
+    /// Requests read so far.
+    #[cfg(test)]
+    pub(crate) fn read(&self) -> u64 {
+        self.pace.answered.load(Relaxed)
+    }
+
+    /// Answers that had to wait and were sent.
+    #[cfg(test)]
+    pub(crate) fn released(&self) -> u64 {
+        self.pace.kept_back.lock().unwrap_or_else(PoisonError::into_inner).count()
+    }
+
+    /// Whether it stands still at present.
+    #[cfg(test)]
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.pace.is_stalled()
+    }
+
+    /// When something is due without a request; `None` if nothing is.
+    pub(crate) fn next_due_ns(&self) -> Option<u64> {
+        if self.pace.stalled_until_ns > 0 {
+            return Some(self.pace.stalled_until_ns);
+        }
+        let held = self.connections.iter().flatten().filter_map(|connection| connection.held.front());
+        held.map(|held| held.due_ns).min()
+    }
 }
 
 impl Pace {
@@ -218,9 +267,9 @@ impl Pace {
         }
         let behaviour = self.behaviour;
         if number == behaviour.stall_at {
-            std::thread::sleep(behaviour.stall);
+            self.stalled_until_ns = now_ns + behaviour.stall.as_nanos() as u64;
         }
-        let mut due_ns = now_ns + behaviour.delay.as_nanos() as u64;
+        let mut due_ns = (now_ns + behaviour.delay.as_nanos() as u64).max(self.stalled_until_ns);
         if behaviour.slow_every > 0 && number.is_multiple_of(behaviour.slow_every) {
             due_ns += behaviour.slow.as_nanos() as u64;
         }
@@ -229,6 +278,11 @@ impl Pace {
             due_ns = due_ns.max(self.free_ns);
         }
         Some(due_ns)
+    }
+
+    /// Whether everything stands still at present.
+    fn is_stalled(&self) -> bool {
+        self.stalled_until_ns > 0 && self.clock.now_ns() < self.stalled_until_ns
     }
 }
 
@@ -248,6 +302,9 @@ impl Connection {
     /// Answers all that has arrived; false when the client has gone or sends what is no request.
     fn exchange(&mut self, pace: &mut Pace) -> io::Result<bool> {
         loop {
+            if pace.is_stalled() {
+                return Ok(true);
+            }
             if !self.flush(pace)? {
                 return Ok(true);
             }
@@ -280,7 +337,8 @@ impl Connection {
             self.input.copy_within(at..self.filled, 0);
             self.filled -= at;
             if emptied {
-                return self.flush(pace).map(|_| true);
+                // A stall may have begun with what was just read.
+                return if pace.is_stalled() { Ok(true) } else { self.flush(pace).map(|_| true) };
             }
         }
     }

@@ -108,7 +108,7 @@ impl<'sink> Run<'sink> {
         if plan.notify && sink.is_none() {
             return Err(PlanError::NoSink.into());
         }
-        let shared = share(plan);
+        let shared = share(plan, Clock::start());
         let (senders, connections_missing) = connect(&shared)?;
         if let Some(sink) = sink {
             sink.attach(Arc::clone(&shared.ledger));
@@ -242,9 +242,10 @@ impl<'sink> Run<'sink> {
     }
 }
 
-fn share(plan: Plan) -> Arc<Shared> {
+/// What the threads of a run of `plan` share.
+pub(crate) fn share(plan: Plan, clock: Clock) -> Arc<Shared> {
     let templates = Templates::new(&plan);
-    let ledger = Arc::new(Ledger::new(&plan, Clock::start()));
+    let ledger = Arc::new(Ledger::new(&plan, clock));
     Arc::new(Shared {
         ledger,
         templates,

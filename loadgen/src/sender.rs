@@ -5,6 +5,8 @@
 //! octet by octet the same.
 
 mod connection;
+#[cfg(test)]
+mod tests;
 mod upkeep;
 mod work;
 
@@ -177,50 +179,69 @@ impl Sender {
 
     /// Sends this thread's share; returns when each push is answered for good, or the target stays away.
     pub(crate) fn run(mut self) -> Sent {
+        let cpu_before = crate::os::own_thread_cpu_time();
+        self.begin();
+        let mut events = Events::with_capacity(EVENTS_MAX);
+        loop {
+            match self.turn(&mut events, true) {
+                Ok(false) => {}
+                Ok(true) => break,
+                Err(error) => {
+                    self.sent.failure = Some(error);
+                    break;
+                }
+            }
+        }
+        let cpu = crate::os::own_thread_cpu_time().saturating_sub(cpu_before);
+        let passed_ns = self.now_ns().saturating_sub(self.start_ns).max(1);
+        self.sent.busy = vec![cpu.as_nanos() as f64 / passed_ns as f64];
+        self.end()
+    }
+
+    /// The load starts now.
+    fn begin(&mut self) {
         let plan = &self.shared.plan;
         let ledger = &self.shared.ledger;
         let (number, stride) = (self.number as u64, plan.threads as u64);
         self.work = Work::new(number, stride, plan.pushes, ledger.schedule().cloned(), ledger.start_ns());
         self.start_ns = ledger.start_ns();
-        let cpu_before = crate::os::own_thread_cpu_time();
         self.last_up_ns = ledger.start_ns();
-        if let Err(error) = self.serve() {
-            self.sent.failure = Some(error);
+    }
+
+    /// Sends what is due, waits (or, without `wait`, only looks) and takes what has come; true when all is done.
+    fn turn(&mut self, events: &mut Events, wait: bool) -> Result<bool, String> {
+        self.dispatch();
+        if self.work.is_done() && self.in_flight == 0 {
+            return Ok(true);
         }
-        let cpu = crate::os::own_thread_cpu_time().saturating_sub(cpu_before);
-        let passed_ns = self.now_ns().saturating_sub(self.start_ns).max(1);
+        let timeout = if wait {
+            let now_ns = self.now_ns();
+            self.timeout(now_ns).map_err(|error| format!("the sender's alarm failed: {error}."))?
+        } else {
+            Some(Duration::ZERO)
+        };
+        match self.poll.poll(events, timeout) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => {
+                return Err(format!("the sender's poll failed: {error}."));
+            }
+            _ => {}
+        }
+        for event in &*events {
+            if event.token() != ALARM {
+                self.handle(event);
+            }
+        }
+        self.keep_house().map(|()| false)
+    }
+
+    /// What was measured.
+    fn end(mut self) -> Sent {
         let silent = self.connections.iter().filter(|connection| connection.answered == 0).count();
         self.sent.connections_silent = silent as u64;
-        self.sent.busy = vec![cpu.as_nanos() as f64 / passed_ns as f64];
         self.sent.answer_times = self.sent.phases.load.answer.total();
         self.sent.service_times = self.sent.phases.load.service.total();
         self.sent.lateness = self.sent.phases.load.lateness.total();
         self.sent
-    }
-
-    fn serve(&mut self) -> Result<(), String> {
-        let mut events = Events::with_capacity(EVENTS_MAX);
-        loop {
-            self.dispatch();
-            if self.work.is_done() && self.in_flight == 0 {
-                return Ok(());
-            }
-            let now_ns = self.now_ns();
-            let timeout =
-                self.timeout(now_ns).map_err(|error| format!("the sender's alarm failed: {error}."))?;
-            match self.poll.poll(&mut events, timeout) {
-                Err(error) if error.kind() != io::ErrorKind::Interrupted => {
-                    return Err(format!("the sender's poll failed: {error}."));
-                }
-                _ => {}
-            }
-            for event in &events {
-                if event.token() != ALARM {
-                    self.handle(event);
-                }
-            }
-            self.keep_house()?;
-        }
     }
 
     fn now_ns(&self) -> u64 {
