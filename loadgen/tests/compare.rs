@@ -1,9 +1,11 @@
 //! The comparison of reports through the executable, against responders of known delay.
 
-mod quiet;
+mod judged;
 
+use judged::judge;
 use loadgen::bare::{Bare, Behaviour};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Command, Output};
 use std::time::Duration;
 
@@ -11,36 +13,57 @@ fn hayauma_load(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hayauma-load")).args(arguments).output().expect("the executable starts")
 }
 
-fn responder(behaviour: Behaviour) -> Bare {
-    Bare::behaving(SocketAddr::from(([127, 0, 0, 1], 0)), &[], behaviour).expect("a loopback port")
-}
-
-fn plan(target: SocketAddr, rate_per_s: u64, seconds: f64) -> String {
-    format!(
-        "target = \"{target}\"\nmix = \"sample\"\nconnections = 32\npipeline = 64\n\
-         [[phase]]\nkind = \"load\"\nrate_per_s = {rate_per_s}\nseconds = {seconds}\n"
-    )
+/// A report of a run against a responder with this delay.
+fn report(directory: &Path, name: &str, delay_ms: u64) -> String {
+    let behaviour = Behaviour { delay: Duration::from_millis(delay_ms), ..Behaviour::default() };
+    let any = SocketAddr::from(([127, 0, 0, 1], 0));
+    let bare = Bare::behaving(any, &[], behaviour).expect("a loopback port");
+    let plan = directory.join("plan.toml");
+    let text = format!(
+        "target = \"{}\"\nmix = \"sample\"\nconnections = 32\npipeline = 64\n\
+         [[phase]]\nkind = \"load\"\nrate_per_s = 1000\nseconds = 2\n",
+        bare.address()
+    );
+    std::fs::write(&plan, text).expect("a writable directory");
+    let report = directory.join(name).to_str().expect("UTF-8").to_owned();
+    let output = hayauma_load(&["run", plan.to_str().expect("UTF-8"), "--report", &report]);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    report
 }
 
 #[test]
 fn two_runs_against_the_same_responder_do_not_differ_and_a_slower_one_does() {
-    if !quiet::is_asked_for("two_runs_against_the_same_responder_do_not_differ_and_a_slower_one_does") {
-        return;
-    }
+    judge("a comparison", || {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let at = |name: &str, delay_ms: u64| report(directory.path(), name, delay_ms);
+        let (first, second, slower) = (at("first", 100), at("second", 100), at("slower", 160));
+        let says =
+            |other: &str| String::from_utf8(hayauma_load(&["compare", &first, other]).stdout).expect("UTF-8");
+        let (same, different) = (says(&second), says(&slower));
+        if !same.ends_with("the difference exceeds run-to-run noise: no\n") {
+            return Err(same);
+        }
+        if !different.ends_with("the difference exceeds run-to-run noise: yes\n") {
+            return Err(different);
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn the_page_of_a_comparison_lays_all_runs_over_each_other_and_needs_no_other_file() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    let run = |name: &str, delay_ms: u64| {
-        let bare = responder(Behaviour { delay: Duration::from_millis(delay_ms), ..Behaviour::default() });
-        let (path, report) = (directory.path().join("plan.toml"), directory.path().join(name));
-        std::fs::write(&path, plan(bare.address(), 1_000, 2.0)).expect("a writable directory");
-        let report = report.to_str().expect("UTF-8").to_owned();
-        let output = hayauma_load(&["run", path.to_str().expect("UTF-8"), "--report", &report]);
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        report
-    };
-    let (first, second, slower) = (run("first", 100), run("second", 100), run("slower", 160));
-    let says =
-        |other: &str| String::from_utf8(hayauma_load(&["compare", &first, other]).stdout).expect("UTF-8");
-    let (same, different) = (says(&second), says(&slower));
-    assert!(same.ends_with("the difference exceeds run-to-run noise: no\n"), "{same}");
-    assert!(different.ends_with("the difference exceeds run-to-run noise: yes\n"), "{different}");
+    let reports = ["a", "b", "c"].map(|name| report(directory.path(), name, 2));
+    let page = directory.path().join("compare.html");
+    let mut arguments = vec!["compare", "--page", page.to_str().expect("UTF-8")];
+    arguments.extend(reports.iter().map(String::as_str));
+    let output = hayauma_load(&arguments);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let page = std::fs::read_to_string(page).expect("a page");
+    for part in ["Answer by percentile", "Answer over time, 99 %", "run-to-run noise", ">a<", ">b<", ">c<"] {
+        assert!(page.contains(part), "{part}");
+    }
+    for forbidden in ["<script", "http://", "https://", "src=", "@import", "url("] {
+        assert!(!page.contains(forbidden), "{forbidden}");
+    }
 }

@@ -1,7 +1,9 @@
-//! The instrument against a responder whose delays are known.
+//! The instrument over real sockets and the real clock, against a responder that says how long it kept each answer back.
+//! (The same claims are proved exactly, in virtual time, in `src/sender/tests.rs`.)
 
-mod quiet;
+mod judged;
 
+use judged::{disturbance_ns, judge};
 use loadgen::bare::{Bare, Behaviour};
 use loadgen::latency::Latencies;
 use loadgen::mix::Mix;
@@ -30,91 +32,106 @@ fn at_rate(rate_per_second: u64, pushes: u64) -> impl FnOnce(&mut Plan) {
     move |plan| (plan.load, plan.pushes) = (Load::Open { rate_per_second }, pushes)
 }
 
-fn assert_same(what: &str, measured: &Latencies, truth: &Latencies, percent: f64) {
+/// Whether both percentiles are the same to two per cent of the truth and what the machine added.
+fn same(outcome: &Outcome, measured: &Latencies, truth: &Latencies, percent: f64) -> Result<(), String> {
     let (measured, truth) = (measured.percentile_ns(percent), truth.percentile_ns(percent));
-    let deviation = measured as f64 / truth as f64 - 1.0;
-    assert!((-0.002..0.02).contains(&deviation), "{what} at {percent} %: {measured} ns for {truth} ns");
+    let allowed = truth / 50 + disturbance_ns(&outcome.conditions);
+    // The responder's part of an answer's time cannot be longer than the whole, but for rounding.
+    let right = measured + truth / 500 >= truth && measured <= truth + allowed;
+    if right {
+        Ok(())
+    } else {
+        Err(format!("{percent} %: {measured} ns for {truth} ns, {allowed} ns allowed"))
+    }
 }
 
 fn longer_than(latencies: &Latencies, nanoseconds: u64) -> u64 {
     latencies.histogram().count_between(nanoseconds, u64::MAX)
 }
 
+/// An error unless `right`.
+fn expect(right: bool, otherwise: String) -> Result<(), String> {
+    if right { Ok(()) } else { Err(otherwise) }
+}
+
 #[test]
 fn a_constant_delay_comes_out_right_to_two_per_cent() {
-    if !quiet::is_asked_for("a_constant_delay_comes_out_right_to_two_per_cent") {
-        return;
-    }
-    let behaviour = Behaviour { delay: Duration::from_millis(100), ..Behaviour::default() };
-    let (outcome, truth) = measure(behaviour, at_rate(500, 1_000));
-    for percent in [10.0, 50.0, 90.0] {
-        assert_same("service", &outcome.sent.service_times, &truth, percent);
-        assert_same("answer", &outcome.sent.answer_times, &truth, percent);
-    }
-    assert!(outcome.sent.answer_times.percentile_ns(0.0) >= 99 * MS);
+    judge("a constant delay", || {
+        let behaviour = Behaviour { delay: Duration::from_millis(100), ..Behaviour::default() };
+        let (outcome, truth) = measure(behaviour, at_rate(500, 1_000));
+        for percent in [10.0, 50.0, 90.0] {
+            same(&outcome, &outcome.sent.service_times, &truth, percent)?;
+            same(&outcome, &outcome.sent.answer_times, &truth, percent)?;
+        }
+        let shortest = outcome.sent.answer_times.percentile_ns(0.0);
+        expect(shortest >= 99 * MS, format!("an answer after {shortest} ns"))
+    });
 }
 
 #[test]
 fn one_answer_in_a_hundred_that_takes_fifty_milliseconds_is_told_from_the_others() {
-    if !quiet::is_asked_for("one_answer_in_a_hundred_that_takes_fifty_milliseconds_is_told_from_the_others") {
-        return;
-    }
-    let behaviour = Behaviour { slow_every: 100, slow: Duration::from_millis(50), ..Behaviour::default() };
-    let (outcome, truth) = measure(behaviour, at_rate(1_000, 3_000));
-    for times in [&outcome.sent.service_times, &outcome.sent.answer_times] {
-        assert_same("slow answers", times, &truth, 99.5);
-        assert!(times.percentile_ns(50.0) < 5 * MS && times.percentile_ns(99.5) >= 50 * MS);
-        let slow = longer_than(times, 49 * MS);
-        assert!((30..=36).contains(&slow), "{slow} slow answers of 30");
-    }
+    judge("slow answers", || {
+        let behaviour =
+            Behaviour { slow_every: 100, slow: Duration::from_millis(50), ..Behaviour::default() };
+        let (outcome, truth) = measure(behaviour, at_rate(1_000, 3_000));
+        for times in [&outcome.sent.service_times, &outcome.sent.answer_times] {
+            same(&outcome, times, &truth, 99.5)?;
+            let median = times.percentile_ns(50.0);
+            expect(median < 5 * MS, format!("a median of {median} ns"))?;
+            let slow = longer_than(times, 49 * MS);
+            expect((30..=36).contains(&slow), format!("{slow} slow answers of 30"))?;
+        }
+        Ok(())
+    });
 }
 
 #[test]
 fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
-    if !quiet::is_asked_for("a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it") {
-        return;
-    }
-    let behaviour = Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
-    let (outcome, _) = measure(behaviour, |plan| {
-        at_rate(2_000, 4_000)(plan);
-        plan.pipeline = 64;
+    judge("a stall", || {
+        let behaviour =
+            Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
+        let (outcome, _) = measure(behaviour, |plan| {
+            at_rate(2_000, 4_000)(plan);
+            plan.pipeline = 64;
+        });
+        let answers = &outcome.sent.answer_times;
+        let longest_ms = answers.percentile_ns(100.0) / MS;
+        expect((499..520).contains(&longest_ms), format!("the longest answer took {longest_ms} ms"))?;
+        // A push meant for t milliseconds after the stall's begin waits for the rest of it: 2 pushes a millisecond.
+        for waited_ms in [100, 200, 300, 400] {
+            let (expected, counted) = ((longest_ms - waited_ms) * 2, longer_than(answers, waited_ms * MS));
+            let right = counted.abs_diff(expected) <= expected / 50 + 20;
+            expect(right, format!("{counted} of {expected} waited {waited_ms} ms"))?;
+        }
+        Ok(())
     });
-    let answers = &outcome.sent.answer_times;
-    let longest_ms = answers.percentile_ns(100.0) / MS;
-    assert!((499..520).contains(&longest_ms), "{longest_ms} ms");
-    // A push meant for t milliseconds after the stall's begin waits for the rest of it: 2 pushes a millisecond.
-    for waited_ms in [100, 200, 300, 400] {
-        let expected = (longest_ms - waited_ms) * 2;
-        let counted = longer_than(answers, waited_ms * MS);
-        assert!(counted.abs_diff(expected) <= 20, "{counted} of {expected} waited {waited_ms} ms");
-    }
 }
 
 #[test]
 fn pushes_that_full_connections_hold_back_are_counted_and_are_not_the_generators_lateness() {
-    if !quiet::is_asked_for(
-        "pushes_that_full_connections_hold_back_are_counted_and_are_not_the_generators_lateness",
-    ) {
-        return;
-    }
-    let behaviour = Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
-    let (outcome, _) = measure(behaviour, at_rate(2_000, 4_000));
-    assert!(outcome.sent.held_back > 800, "{}", outcome.sent.held_back);
-    assert!(longer_than(&outcome.sent.answer_times, 100 * MS) >= 780);
-    assert!(longer_than(&outcome.sent.service_times, 100 * MS) <= 64);
-    let (own, all) = (&outcome.sent.own_lateness, &outcome.sent.lateness);
-    assert!(longer_than(own, 100 * MS) == 0 && longer_than(all, 100 * MS) > 700);
+    judge("pushes held back", || {
+        let behaviour =
+            Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
+        let (outcome, _) = measure(behaviour, at_rate(2_000, 4_000));
+        let sent = &outcome.sent;
+        expect(sent.held_back > 800, format!("{} held back", sent.held_back))?;
+        let (answers, services) =
+            (longer_than(&sent.answer_times, 100 * MS), longer_than(&sent.service_times, 100 * MS));
+        expect(answers >= 780 && services <= 64, format!("{answers} answers, {services} services"))?;
+        let (own, all) = (longer_than(&sent.own_lateness, 100 * MS), longer_than(&sent.lateness, 100 * MS));
+        expect(own == 0 && all > 700, format!("{own} late by themselves of {all}"))
+    });
 }
 
 #[test]
 fn a_closed_loop_hides_the_stall_that_an_open_loop_shows() {
-    if !quiet::is_asked_for("a_closed_loop_hides_the_stall_that_an_open_loop_shows") {
-        return;
-    }
-    let behaviour = Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
-    let (outcome, _) = measure(behaviour, |plan| plan.pushes = 4_000);
-    let stalled = longer_than(&outcome.sent.answer_times, 100 * MS);
-    assert!((1..=64).contains(&stalled), "{stalled} pushes of 64 in flight");
+    judge("a closed loop", || {
+        let behaviour =
+            Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
+        let (outcome, _) = measure(behaviour, |plan| plan.pushes = 4_000);
+        let stalled = longer_than(&outcome.sent.answer_times, 100 * MS);
+        expect((1..=64).contains(&stalled), format!("{stalled} pushes of 64 in flight"))
+    });
 }
 
 #[test]

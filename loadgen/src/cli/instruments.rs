@@ -8,7 +8,7 @@ use crate::format::{grouped, three_digits};
 use crate::report::Report;
 use crate::run::Run;
 use crate::scenario::Scenario;
-use crate::search::{Found, Search, Trial};
+use crate::search::{Found, Search, Trial, Verdict};
 use crate::sink::Sink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -38,7 +38,13 @@ impl SearchArguments {
                 return Err("stopped before the limit was found.".to_owned());
             }
             let trial = attempt(&scenario, sink.as_ref(), rate_per_s, self.p99)?;
-            let word = if trial.held { "held" } else { "not held" };
+            let word = match trial.verdict {
+                Verdict::Held => "held",
+                Verdict::TooSlow => "not held: too slow",
+                Verdict::FallsBehind => "not held: answers come later and later",
+                Verdict::Errors => "not held: refusals or losses",
+                Verdict::Disturbed => "disturbed by a pause of the machine: does not count",
+            };
             let p99 = three_digits(trial.p99_ms);
             Console::step(&format!("{:>12} /s  99 % {p99:>8} ms  {word}", grouped(rate_per_s as u64)));
             Ok(trial)
@@ -57,10 +63,7 @@ fn attempt(
 ) -> Result<Trial, String> {
     let plan = scenario.at_rate(rate_per_s);
     let outcome = Run::start(plan, sink).map_err(|error| error.to_string())?.wait();
-    let p99_ms = outcome.sent.answer_times.percentile_ns(99.0) as f64 / 1e6;
-    let fast = p99_ms <= p99.as_secs_f64() * 1e3;
-    let held = fast && outcome.is_clean() && outcome.tally.refused == 0 && outcome.tally.accepted > 0;
-    Ok(Trial { rate_per_s, p99_ms, held })
+    Ok(Trial::of(&outcome, rate_per_s, p99))
 }
 
 fn print_found(found: &Found, json: bool) -> Result<(), String> {
@@ -73,8 +76,9 @@ fn print_found(found: &Found, json: bool) -> Result<(), String> {
         |rate| format!("{} was not held", grouped(rate.round() as u64)),
     );
     println!(
-        "held {} per second · {above} · {} trials",
+        "held {} per second, {} times in a row · {above} · {} trials",
         grouped(found.held_per_s as u64),
+        found.confirmed,
         found.trials.len()
     );
     Ok(())
