@@ -56,7 +56,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Push(arguments) => arguments.run(),
         Command::Run(arguments) => arguments.run(),
         Command::Search(arguments) => arguments.run(),
-        Command::Compare { directories, json } => instruments::compare(&directories, json),
+        Command::Compare { directories, json, page } => {
+            instruments::compare(&directories, json, page.as_deref())
+        }
         Command::Report { directory } => instruments::draw(&directory),
         Command::Sink(arguments) => arguments.run(),
         Command::Bare(arguments) => arguments.run(),

@@ -69,21 +69,33 @@ fn figures(report: &Report) -> Vec<(&'static str, f64, Figure)> {
 
 fn rate(report: &Report) -> Figure {
     let samples = report.at(&["timeline"]).and_then(|value| value.as_array());
-    let points: Vec<(f64, f64)> = samples
+    let points: Vec<Point> = samples
         .into_iter()
         .flatten()
-        .filter_map(|sample| Some((sample.get("at_s")?.cast_f64()?, sample.get("accepted")?.cast_f64()?)))
+        .filter_map(|sample| {
+            let figure = |name: &str| sample.get(name)?.cast_f64();
+            Some(Point { at_s: figure("at_s")?, sent: figure("sent")?, accepted: figure("accepted")? })
+        })
         .collect();
-    let grown = |pair: &[(f64, f64)]| (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0);
-    let rates: Vec<f64> = points
-        .windows(2)
-        .filter(|pair| pair[1].0 - pair[0].0 > 0.1 && pair[1].1 > pair[0].1)
-        .map(grown)
-        .collect();
+    Figure { value: report.number(&["answered_per_s"]), error: standard_error(&steady_rates(&points)) }
+}
+
+/// How far a run was at one moment.
+#[derive(Clone, Copy)]
+struct Point {
+    at_s: f64,
+    sent: f64,
+    accepted: f64,
+}
+
+/// The rates of stretches in which the load was under way from beginning to end: starting and running out are no scatter.
+fn steady_rates(points: &[Point]) -> Vec<f64> {
+    let all = points.last().map_or(0.0, |last| last.sent);
+    let steady = |pair: &&[Point]| pair[1].at_s - pair[0].at_s > 0.1 && pair[1].sent < all;
+    let grown = |pair: &[Point]| (pair[1].accepted - pair[0].accepted) / (pair[1].at_s - pair[0].at_s);
+    let rates: Vec<f64> = points.windows(2).skip(1).filter(steady).map(grown).collect();
     let chunk = rates.len().div_ceil(STRETCHES).max(1);
-    let stretches: Vec<f64> =
-        rates.chunks(chunk).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect();
-    Figure { value: report.number(&["answered_per_s"]), error: standard_error(&stretches) }
+    rates.chunks(chunk).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
 }
 
 fn latency(series: &Series, percent: f64) -> Figure {
@@ -120,5 +132,19 @@ mod tests {
         assert_eq!(standard_error(&[5.0]), 0.0);
         assert!((standard_error(&[1.0, 3.0]) - 1.0).abs() < 1e-12);
         assert!(standard_error(&[1.0, 3.0, 1.0, 3.0, 1.0, 3.0]) < 0.5);
+    }
+
+    #[test]
+    fn the_start_and_the_end_of_a_run_are_no_scatter_of_its_rate() {
+        let point = |at_s, sent, accepted| Point { at_s, sent, accepted };
+        let points = [
+            point(0.0, 0.0, 0.0),
+            point(0.25, 150.0, 90.0),
+            point(0.5, 250.0, 190.0),
+            point(0.75, 350.0, 290.0),
+            point(1.0, 400.0, 390.0),
+            point(1.25, 400.0, 400.0),
+        ];
+        assert_eq!(steady_rates(&points), [400.0, 400.0]);
     }
 }

@@ -41,8 +41,12 @@ pub struct Conditions {
 pub struct Sample {
     /// Since the start of the load.
     pub at_s: f64,
+    /// Open loop: requests that have fallen due.
+    pub due: Option<u64>,
     /// Pushes sent.
     pub sent: u64,
+    /// Answers that refuse, by the first digit of their code: position 0 counts 1xxx.
+    pub refusals: [u64; 9],
     /// Pushes accepted.
     pub accepted: u64,
     /// Pushes refused.
@@ -139,7 +143,9 @@ fn observe(
         let Progress { attempted, accepted, refused, notified, .. } = ledger.progress();
         conditions.samples.push(Sample {
             at_s: since_start_ns as f64 / 1e9,
+            due: ledger.schedule().map(|schedule| schedule.due(since_start_ns).min(ledger.requests())),
             sent: attempted,
+            refusals: std::array::from_fn(|class| ledger.answer_classes()[class + 1]),
             accepted,
             refused,
             notified,

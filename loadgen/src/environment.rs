@@ -16,6 +16,8 @@ pub struct Environment {
     pub governor: Option<String>,
     /// What the kernel's clock reads.
     pub clock_source: Option<String>,
+    /// How much memory this process may lock, as the kernel puts it.
+    pub locked_memory_limit: Option<String>,
     /// The load average of the last minute, of 100ths of a running thread.
     pub load_average_percent: u64,
 }
@@ -31,9 +33,18 @@ impl Environment {
             host: read("/proc/sys/kernel/hostname").unwrap_or_default(),
             governor: read("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             clock_source: read("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            locked_memory_limit: read("/proc/self/limits").and_then(|text| locked_memory_in(&text)),
             load_average_percent: (load.unwrap_or_default() * 100.0) as u64,
         }
     }
+}
+
+/// The soft limit in the line of /proc/self/limits.
+fn locked_memory_in(limits: &str) -> Option<String> {
+    let rest = limits.lines().find_map(|line| line.strip_prefix("Max locked memory"))?;
+    let mut words = rest.split_ascii_whitespace();
+    let soft = words.next()?;
+    Some(soft.parse().map_or_else(|_| soft.to_owned(), crate::format::octets))
 }
 
 /// The revision of the checkout that holds the working directory.
@@ -67,6 +78,17 @@ fn without_tokens(arguments: impl Iterator<Item = String>) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_limit_of_locked_memory_is_read() {
+        let limits =
+            "Limit  Soft Limit  Hard Limit  Units\nMax locked memory         8388608   8388608   bytes\n";
+        assert_eq!(locked_memory_in(limits), Some("8.00 MiB".to_owned()));
+        assert_eq!(
+            locked_memory_in("Max locked memory unlimited unlimited bytes"),
+            Some("unlimited".to_owned())
+        );
+    }
 
     #[test]
     fn a_token_is_in_no_report() {

@@ -228,6 +228,11 @@ impl Ledger {
         tally
     }
 
+    /// How many requests it has room for.
+    pub(crate) fn requests(&self) -> u64 {
+        self.flags.len() as u64
+    }
+
     /// What was answered to the requests that are no plain pushes.
     pub fn answers(&self) -> Vec<Answers> {
         self.asked.answers()

@@ -3,9 +3,14 @@
 //! `summary.json`, `latencies.hlog` (all stages, every interval), `STAGE.hgrm` (the percentile curve of a stage) and
 //! `report.html`, a page without scripts that needs no other file. The page is drawn from the other two alone.
 
+pub mod axis;
 pub mod chart;
+mod figures;
+mod overlay;
 mod page;
+mod place;
 
+use crate::compare::Difference;
 use crate::hdr;
 use crate::latency::Phases;
 use crate::summary::Summary;
@@ -18,6 +23,11 @@ use std::path::{Path, PathBuf};
 const SUMMARY: &str = "summary.json";
 const LOG: &str = "latencies.hlog";
 const PAGE: &str = "report.html";
+
+/// A page of our style without scripts that needs no other file; `body` is HTML, `title` too.
+pub fn framed(title: &str, body: &str) -> String {
+    page::frame(title, body)
+}
 
 /// Why a report cannot be written or read; each message says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +96,16 @@ impl Report {
         let path = directory.join(PAGE);
         save(&path, |file| file.write_all(page::render(self).as_bytes()))?;
         Ok(path)
+    }
+
+    /// Writes the page that lays runs over each other, each under its name; `differences` are those of each run but the
+    /// first.
+    pub fn draw_together(
+        runs: &[(String, Self)],
+        differences: &[Vec<Difference>],
+        path: &Path,
+    ) -> Result<(), ReportError> {
+        save(path, |file| file.write_all(overlay::render(runs, differences).as_bytes()))
     }
 
     /// The figure at the end of `path`; 0 where there is none.

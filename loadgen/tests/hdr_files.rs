@@ -82,8 +82,14 @@ fn a_report_has_all_its_files_and_a_page_that_needs_no_other() {
     for forbidden in ["<script", "http://", "https://", "src=", "@import", "url("] {
         assert!(!page.contains(forbidden), "{forbidden}");
     }
-    for part in ["Latency by percentile", "Pushes per second", "Answer over time", "Where and how", "99.9 %"]
-    {
+    for part in [
+        "How long it took, by percentile",
+        "Pushes per second",
+        "Answer over time",
+        "Where and how",
+        "99.9 %",
+        "早",
+    ] {
         assert!(page.contains(part), "{part}");
     }
     let redrawn = report.draw(directory.path()).expect("a writable directory");

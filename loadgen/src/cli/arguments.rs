@@ -41,6 +41,9 @@ pub(super) enum Command {
         /// Print JSON instead of lines
         #[arg(long)]
         json: bool,
+        /// Write a page on which the runs' curves lie over each other
+        #[arg(long, value_name = "FILE")]
+        page: Option<PathBuf>,
     },
     /// Draw the page of a report again
     Report {

@@ -85,7 +85,7 @@ fn print_found(found: &Found, json: bool) -> Result<(), String> {
 }
 
 /// Compares every report with the first; the exit status says nothing about the outcome.
-pub(super) fn compare(directories: &[PathBuf], json: bool) -> Result<ExitCode, String> {
+pub(super) fn compare(directories: &[PathBuf], json: bool, page: Option<&Path>) -> Result<ExitCode, String> {
     let read = |path: &PathBuf| Report::read(path).map_err(|error| error.to_string());
     let reports = directories.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let Some((first, others)) = reports.split_first() else {
@@ -102,7 +102,18 @@ pub(super) fn compare(directories: &[PathBuf], json: bool) -> Result<ExitCode, S
     if json {
         println!("{}", simd_json::to_string(&all).map_err(|fault| fault.to_string())?);
     }
+    if let Some(page) = page {
+        let names = directories.iter().map(|directory| name_of(directory));
+        let runs: Vec<(String, Report)> = names.zip(reports).collect();
+        Report::draw_together(&runs, &all, page).map_err(|error| error.to_string())?;
+        Console::step(&format!("the page is {}", page.display()));
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+/// What a run is called on a page: its directory's own name.
+fn name_of(directory: &Path) -> String {
+    directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy().into_owned()
 }
 
 fn print_differences(first: &Path, other: &Path, differences: &[Difference]) {

@@ -1,239 +1,241 @@
 //! Charts as inline SVG: lines over time or over the percentiles, axes with round numbers, a legend.
+//!
+//! A chart belongs into a page of [`super::framed`]: colours are classes of that page's style, so that they follow light, dark and paper; lines differ by their strokes as
+//! well, for who sees or prints no colour.
 
+use super::axis::{Axis, Scale, nines};
 use std::fmt::Write;
 
-const WIDTH: f64 = 520.0;
-const HEIGHT: f64 = 250.0;
-const LEFT: f64 = 76.0;
+const WIDTH: f64 = 560.0;
+const LEFT: f64 = 70.0;
 const RIGHT: f64 = 14.0;
-const TOP: f64 = 30.0;
-const BOTTOM: f64 = 40.0;
-/// Colours that all kinds of colour vision tell apart (Okabe and Ito), dark enough for paper.
-const COLOURS: [&str; 4] = ["#0072b2", "#d55e00", "#007a5a", "#a8487f"];
-/// Dashes tell the lines apart on paper without colour.
-const DASHES: [&str; 4] = ["", "6 3", "2 3", "8 3 2 3"];
+const TOP: f64 = 12.0;
+const BOTTOM: f64 = 54.0;
 
-/// A scale of one axis.
+/// How a line is drawn.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Scale {
-    /// From 0 on.
-    Linear,
-    /// Tenfold steps; values of 0 and less are left out.
-    Logarithmic,
-    /// Shares of a whole below 1, spread by their nines.
-    Nines,
+pub enum Stroke {
+    /// The main lines.
+    Solid,
+    /// What belongs to a main line of the same colour.
+    Dashed,
+    /// A third kind beside them.
+    Dotted,
+    /// Extremes, which must not drown the others.
+    Thin,
 }
 
 /// One line.
 pub struct Line {
+    /// What the legend calls it.
     pub name: String,
+    /// Its points, from left to right.
     pub points: Vec<(f64, f64)>,
+    /// Which of the style's colours.
+    pub colour: usize,
+    /// How it is drawn.
+    pub stroke: Stroke,
 }
 
 /// One chart.
 pub struct Chart {
-    pub title: &'static str,
+    /// What stands above it.
+    pub title: String,
+    /// One line below the title: what is to be seen.
+    pub says: &'static str,
+    /// What stands below the x axis.
     pub x_name: &'static str,
+    /// The x axis.
     pub x: Scale,
+    /// The y axis.
     pub y: Scale,
     /// Writes a value of the y axis with its unit.
     pub y_text: fn(f64) -> String,
+    /// The lines; those of fewer than two points are left out.
     pub lines: Vec<Line>,
+    /// The area between the lines at these two positions is tinted.
+    pub band: Option<(usize, usize)>,
+    /// Over the whole width of the page.
+    pub wide: bool,
 }
 
-struct Axis {
-    scale: Scale,
-    low: f64,
-    high: f64,
+/// Colours of the style; lines beyond them take the same ones again.
+pub const COLOURS: usize = 6;
+
+/// Turns a point into a place on the paper; `None` outside the axes.
+struct Frame {
+    x: Axis,
+    y: Axis,
+    width: f64,
+    height: f64,
+}
+
+impl Frame {
+    fn across(&self, value: f64) -> f64 {
+        LEFT + self.x.place(value) * (self.width - LEFT - RIGHT)
+    }
+
+    fn up(&self, value: f64) -> f64 {
+        self.height - BOTTOM - self.y.place(value) * (self.height - TOP - BOTTOM)
+    }
+
+    fn path(&self, points: impl Iterator<Item = (f64, f64)>) -> String {
+        let mut path = String::new();
+        for (across, up) in points.filter(|point| self.x.has(point.0) && self.y.has(point.1)) {
+            let command = if path.is_empty() { 'M' } else { 'L' };
+            // Writing to a String cannot fail.
+            let _ = write!(path, "{command}{:.1} {:.1}", self.across(across), self.up(up));
+        }
+        path
+    }
 }
 
 impl Chart {
-    /// The SVG element; empty if no line has two points.
+    /// The figure; empty if no line has two points.
     pub fn render(&self) -> String {
         let lines: Vec<&Line> = self.lines.iter().filter(|line| line.points.len() > 1).collect();
         if lines.is_empty() {
             return String::new();
         }
-        let x = Axis::over(self.x, lines.iter().flat_map(|line| line.points.iter().map(|point| point.0)));
-        let y = Axis::over(self.y, lines.iter().flat_map(|line| line.points.iter().map(|point| point.1)));
+        let values =
+            |pick: fn(&(f64, f64)) -> f64| lines.iter().flat_map(move |line| line.points.iter().map(pick));
+        let x = Axis::over(self.x, values(|point| point.0));
+        let y = Axis::over(self.y, values(|point| point.1));
+        let class = if self.wide { " class=\"whole\"" } else { "" };
+        let mut figure =
+            format!("<figure{class}><h3>{}</h3><p>{}</p>", super::page::escaped(&self.title), self.says);
+        if self.wide {
+            // A phone gets a drawing of its own: this one's letters would be too small there.
+            figure.push_str(&self.draw(
+                &lines,
+                &Frame { x, y, width: WIDTH * 1.9, height: 370.0 },
+                " class=\"broad\"",
+            ));
+            figure.push_str(&self.draw(
+                &lines,
+                &Frame { x, y, width: WIDTH, height: 380.0 },
+                " class=\"narrow\"",
+            ));
+        } else {
+            figure.push_str(&self.draw(&lines, &Frame { x, y, width: WIDTH, height: 270.0 }, ""));
+        }
+        if lines.len() > 1 {
+            figure.push_str(&legend(&lines));
+        }
+        figure.push_str("</figure>\n");
+        figure
+    }
+
+    fn draw(&self, lines: &[&Line], frame: &Frame, class: &str) -> String {
         let mut svg = format!(
-            "<figure><svg viewBox=\"0 0 {WIDTH} {HEIGHT}\" role=\"img\" aria-label=\"{}\">\n\
-             <text class=\"title\" x=\"0\" y=\"14\">{}</text>\n",
-            self.title, self.title
+            "<svg{class} viewBox=\"0 0 {} {}\" role=\"img\" aria-label=\"{}\">\n",
+            frame.width,
+            frame.height,
+            super::page::escaped(&self.title)
         );
-        // Writing to a String cannot fail.
-        for value in y.ticks() {
-            let at = HEIGHT - BOTTOM - y.place(value) * (HEIGHT - TOP - BOTTOM);
+        self.draw_axes(frame, &mut svg);
+        if let Some((low, high)) = self.band
+            && let (Some(low), Some(high)) = (self.lines.get(low), self.lines.get(high))
+        {
+            let around = low.points.iter().copied().chain(high.points.iter().rev().copied());
+            let _ = writeln!(svg, "<path class=\"band f{}\" d=\"{}Z\"/>", high.colour, frame.path(around));
+        }
+        for line in lines {
+            let path = frame.path(line.points.iter().copied());
+            let _ = writeln!(svg, "<path class=\"{}\" d=\"{path}\"/>", line.class());
+        }
+        svg.push_str("</svg>");
+        svg
+    }
+
+    fn draw_axes(&self, frame: &Frame, svg: &mut String) {
+        let (right, base) = (frame.width - RIGHT, frame.height - BOTTOM);
+        for value in frame.y.ticks() {
+            let at = frame.up(value);
             let _ = writeln!(
                 svg,
-                "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{}\"/><text class=\"y\" x=\"{}\" y=\"{:.1}\">{}</text>",
-                WIDTH - RIGHT,
-                LEFT - 6.0,
+                "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{right}\"/><text class=\"y\" x=\"{}\" y=\"{:.1}\">{}</text>",
+                LEFT - 8.0,
                 at + 4.0,
                 (self.y_text)(value)
             );
         }
-        for value in x.ticks() {
-            let at = LEFT + x.place(value) * (WIDTH - LEFT - RIGHT);
-            let text = if self.x == Scale::Nines { nines(value) } else { plain(value) };
-            let base = HEIGHT - BOTTOM;
+        for value in frame.x.ticks() {
+            let at = frame.across(value);
+            let text = if self.x == Scale::Nines { nines(value) } else { super::axis::plain(value) };
             let _ = writeln!(
                 svg,
                 "<path class=\"grid\" d=\"M{at:.1} {TOP}V{base}\"/><text class=\"x\" x=\"{at:.1}\" y=\"{}\">{text}</text>",
-                base + 15.0
+                base + 19.0
             );
         }
         let _ = writeln!(
             svg,
-            "<text class=\"x\" x=\"{}\" y=\"{}\">{}</text>",
-            (LEFT + WIDTH - RIGHT) / 2.0,
-            HEIGHT - 6.0,
+            "<path class=\"base\" d=\"M{LEFT} {base}H{right}\"/><text class=\"x name\" x=\"{}\" y=\"{}\">{}</text>",
+            (LEFT + right) / 2.0,
+            frame.height - 5.0,
             self.x_name
         );
-        for (number, line) in lines.iter().enumerate() {
-            let mut path = String::new();
-            for &(across, up) in line.points.iter().filter(|point| x.has(point.0) && y.has(point.1)) {
-                let command = if path.is_empty() { 'M' } else { 'L' };
-                let _ = write!(
-                    path,
-                    "{command}{:.1} {:.1}",
-                    LEFT + x.place(across) * (WIDTH - LEFT - RIGHT),
-                    HEIGHT - BOTTOM - y.place(up) * (HEIGHT - TOP - BOTTOM)
-                );
-            }
-            let (colour, dash) = (COLOURS[number % COLOURS.len()], DASHES[number % DASHES.len()]);
-            let _ = writeln!(
-                svg,
-                "<path class=\"line\" stroke=\"{colour}\" stroke-dasharray=\"{dash}\" d=\"{path}\"/>"
-            );
-        }
-        svg.push_str("</svg>");
-        if lines.len() > 1 {
-            svg.push_str("<figcaption>");
-            for (number, line) in lines.iter().enumerate() {
-                let (colour, dash) = (COLOURS[number % COLOURS.len()], DASHES[number % DASHES.len()]);
-                let _ = write!(
-                    svg,
-                    "<span><svg class=\"key\" viewBox=\"0 0 26 8\"><path class=\"line\" stroke=\"{colour}\" \
-                     stroke-dasharray=\"{dash}\" d=\"M1 4H25\"/></svg>{}</span> ",
-                    super::page::escaped(&line.name)
-                );
-            }
-            svg.push_str("</figcaption>");
-        }
-        svg.push_str("</figure>\n");
-        svg
     }
 }
 
-impl Axis {
-    fn over(scale: Scale, values: impl Iterator<Item = f64>) -> Self {
-        let usable =
-            values.filter(|value| value.is_finite() && (scale != Scale::Logarithmic || *value > 0.0));
-        let (low, high) =
-            usable.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
-        if low > high {
-            return Self { scale, low: 0.1, high: 1.0 };
-        }
-        match scale {
-            Scale::Linear => {
-                Self { scale, low: low.min(0.0), high: if high > 0.0 { high * 1.05 } else { 1.0 } }
-            }
-            Scale::Logarithmic => {
-                let (low, high) = (10f64.powf(low.log10().floor()), 10f64.powf(high.log10().ceil()));
-                Self { scale, low, high: high.max(low * 10.0) }
-            }
-            Scale::Nines => Self { scale, low: 0.0, high: high.max(0.9) },
-        }
-    }
-
-    fn has(&self, value: f64) -> bool {
-        value >= self.low && value <= self.high
-    }
-
-    /// Where the value lies, 0 to 1.
-    fn place(&self, value: f64) -> f64 {
-        let bent = |value: f64| match self.scale {
-            Scale::Linear => value,
-            Scale::Logarithmic => value.log10(),
-            Scale::Nines => -(1.0 - value).log10(),
+impl Line {
+    fn class(&self) -> String {
+        let stroke = match self.stroke {
+            Stroke::Solid => "",
+            Stroke::Dashed => " dashed",
+            Stroke::Dotted => " dotted",
+            Stroke::Thin => " thin",
         };
-        (bent(value) - bent(self.low)) / (bent(self.high) - bent(self.low))
-    }
-
-    fn ticks(&self) -> Vec<f64> {
-        match self.scale {
-            Scale::Logarithmic => {
-                let first = self.low.log10().round() as i32;
-                let last = self.high.log10().round() as i32;
-                (first..=last).map(|power| 10f64.powi(power)).collect()
-            }
-            Scale::Nines => {
-                let more = (1..=7).map(|nines| 1.0 - 10f64.powi(-nines));
-                std::iter::once(0.5).chain(more).filter(|&value| value <= self.high + 1e-12).collect()
-            }
-            Scale::Linear => {
-                let rough = (self.high - self.low) / 5.0;
-                let power = 10f64.powf(rough.log10().floor());
-                let step = [1.0, 2.0, 2.5, 5.0, 10.0]
-                    .into_iter()
-                    .map(|factor| factor * power)
-                    .find(|&step| step >= rough)
-                    .unwrap_or(power);
-                (0..).map(|number| number as f64 * step).take_while(|&value| value <= self.high).collect()
-            }
-        }
+        format!("line c{}{stroke}", self.colour % COLOURS)
     }
 }
 
-/// `0.999` as `99.9 %`.
-fn nines(share: f64) -> String {
-    let percent = (share * 1e9).round() / 1e7;
-    format!("{percent} %")
-}
-
-/// A number without needless digits.
-pub fn plain(value: f64) -> String {
-    if value == 0.0 {
-        return "0".to_owned();
+fn legend(lines: &[&Line]) -> String {
+    let mut text = String::from("<figcaption>");
+    for line in lines {
+        let _ = write!(
+            text,
+            "<span><svg class=\"key\" viewBox=\"0 0 30 8\" aria-hidden=\"true\"><path class=\"{}\" d=\"M1 4H29\"/></svg><b>{}</b></span> ",
+            line.class(),
+            super::page::escaped(&line.name)
+        );
     }
-    if value >= 1_000.0 {
-        return crate::format::grouped(value.round() as u64);
-    }
-    format!("{}", (value * 1e6).round() / 1e6)
+    text.push_str("</figcaption>");
+    text
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::axis::plain;
 
-    #[test]
-    fn every_nine_takes_the_same_width_and_is_named() {
-        let axis = Axis::over(Scale::Nines, [0.0, 0.9999].into_iter());
-        let places: Vec<f64> = [0.0, 0.9, 0.99, 0.999].map(|share| axis.place(share)).to_vec();
-        for pair in places.windows(2) {
-            assert!((pair[1] - pair[0] - 0.25).abs() < 1e-9, "{places:?}");
+    fn chart(points: Vec<Vec<(f64, f64)>>) -> Chart {
+        let line =
+            |(colour, points)| Line { name: format!("<{colour}>"), points, colour, stroke: Stroke::Solid };
+        Chart {
+            title: "t".to_owned(),
+            says: "s",
+            x_name: "x",
+            x: Scale::Linear,
+            y: Scale::Linear,
+            y_text: plain,
+            lines: points.into_iter().enumerate().map(line).collect(),
+            band: Some((0, 1)),
+            wide: false,
         }
-        assert_eq!(
-            axis.ticks().into_iter().map(nines).collect::<Vec<_>>(),
-            ["50 %", "90 %", "99 %", "99.9 %", "99.99 %"]
-        );
-    }
-
-    #[test]
-    fn axes_have_round_numbers_and_hold_all_values() {
-        let linear = Axis::over(Scale::Linear, [3.0, 47.0].into_iter());
-        assert_eq!(linear.ticks(), [0.0, 10.0, 20.0, 30.0, 40.0]);
-        let logarithmic = Axis::over(Scale::Logarithmic, [0.0, 0.3, 47.0].into_iter());
-        assert_eq!(logarithmic.ticks(), [0.1, 1.0, 10.0, 100.0]);
-        assert!(logarithmic.has(0.3) && !logarithmic.has(0.0));
     }
 
     #[test]
     fn a_chart_without_points_is_left_out() {
-        let lines = vec![Line { name: "a".to_owned(), points: vec![(1.0, 1.0)] }];
-        let chart =
-            Chart { title: "t", x_name: "x", x: Scale::Linear, y: Scale::Linear, y_text: plain, lines };
-        assert_eq!(chart.render(), "");
+        assert_eq!(chart(vec![vec![(1.0, 1.0)]]).render(), "");
+    }
+
+    #[test]
+    fn lines_have_their_colours_and_escaped_names_and_a_band_between_them() {
+        let svg = chart(vec![vec![(0.0, 1.0), (1.0, 1.0)], vec![(0.0, 2.0), (1.0, 3.0)]]).render();
+        for part in ["line c0", "line c1", "&lt;1&gt;", "band f1", "<title", "aria-label"] {
+            assert_eq!(svg.contains(part), part != "<title", "{part} in {svg}");
+        }
     }
 }
