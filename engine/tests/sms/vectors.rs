@@ -8,7 +8,7 @@ use hayauma::sms::alphabet::{Alphabet, Coded, Language, Shift};
 use hayauma::sms::header::{Header, Ports};
 use hayauma::sms::segment::{Content, Fragments, PlanError, PlanOptions, Rules, plan_by_rules};
 use hayauma::sms::septets;
-use hayauma::sms::time::{TimeStamp, ValidityPeriod, relative_minutes};
+use hayauma::sms::time::{EnhancedPeriod, TimeStamp, ValidityPeriod, relative_minutes};
 use hayauma::sms::tpdu::{Direction, Parameters, ReportContext, Tpdu};
 use hayauma::sms::user_data::{Payload, UserData};
 use simd_json::OwnedValue;
@@ -46,7 +46,7 @@ fn whole_tpdus_read_as_their_sources_say() {
         assert_eq!(kind, text_of(vector, "type"), "{id}");
         let expected = vector.get_object("expect").expect("an expectation");
         for (field, value) in expected.iter() {
-            assert_eq!(&observed(&tpdu, field, value), value, "{id}: {field}");
+            assert_eq!(observed(&tpdu, field, value), canonical(value), "{id}: {field}");
         }
         let mut out = [0; 164];
         let written = tpdu.encode(&mut out).unwrap_or_else(|error| panic!("{id}: {error}"));
@@ -63,7 +63,7 @@ fn broken_tpdus_are_refused() {
         let id = text_of(vector, "id");
         let mut octets = hex(text_of(vector, "pdu"));
         if vector.get_bool("has_smsc") == Some(true) {
-            let service_centre = 1 + usize::from(octets[0]);
+            let service_centre = octets.first().map_or(0, |&length| 1 + usize::from(length));
             octets.drain(..service_centre.min(octets.len()));
         }
         let error = decode(vector, &octets).expect_err(id);
@@ -77,6 +77,11 @@ fn decode<'a>(vector: &OwnedValue, octets: &'a [u8]) -> Result<Tpdu<'a>, hayauma
         _ => Direction::ToTerminal,
     };
     Tpdu::decode(octets, direction, ReportContext::Unknown)
+}
+
+/// Flags are written as bits, and as yes or no.
+fn canonical(value: &OwnedValue) -> OwnedValue {
+    value.as_bool().map_or_else(|| value.clone(), |flag| u8::from(flag).into())
 }
 
 /// What the TPDU says about `field`, in the form in which the vectors write it.
@@ -127,15 +132,20 @@ fn observed(tpdu: &Tpdu<'_>, field: &str, expected: &OwnedValue) -> OwnedValue {
             .collect::<Vec<_>>()
             .into(),
         "concat" => {
-            let part = user_data().sound_header().and_then(Header::concatenation).expect("a part");
+            let Some(part) = user_data().sound_header().and_then(Header::concatenation) else {
+                return OwnedValue::null();
+            };
             simd_json::json!({
                 "ref": part.reference, "total": part.total, "seq": part.sequence,
                 "bits": if part.wide { 16 } else { 8 },
             })
         }
         "ports" => {
-            let Ports { destination, source, wide } =
-                user_data().sound_header().and_then(Header::ports).expect("ports");
+            let Some(Ports { destination, source, wide }) =
+                user_data().sound_header().and_then(Header::ports)
+            else {
+                return OwnedValue::null();
+            };
             simd_json::json!({ "dst": destination, "src": source, "bits": if wide { 16 } else { 8 } })
         }
         _ => observed_elsewhere(tpdu, field),
@@ -144,6 +154,24 @@ fn observed(tpdu: &Tpdu<'_>, field: &str, expected: &OwnedValue) -> OwnedValue {
 
 fn observed_elsewhere(tpdu: &Tpdu<'_>, field: &str) -> OwnedValue {
     match (field, tpdu) {
+        ("mti", _) => match tpdu {
+            Tpdu::Deliver(_) | Tpdu::DeliverReport(_) => 0,
+            Tpdu::Submit(_) | Tpdu::SubmitReport(_) => 1,
+            Tpdu::StatusReport(_) | Tpdu::Command(_) => 2,
+        }
+        .into(),
+        ("udhi", Tpdu::Command(command)) => u8::from(command.header_indicated).into(),
+        ("udhi", _) => {
+            u8::from(user_data_of(tpdu).is_some_and(|user_data| user_data.header_indicated)).into()
+        }
+        ("rp", Tpdu::Deliver(deliver)) => u8::from(deliver.reply_path).into(),
+        ("rp", Tpdu::Submit(submit)) => u8::from(submit.reply_path).into(),
+        ("rd", Tpdu::Submit(submit)) => u8::from(submit.reject_duplicates).into(),
+        ("lp", Tpdu::Deliver(deliver)) => u8::from(deliver.loop_prevention).into(),
+        ("lp", Tpdu::StatusReport(report)) => u8::from(report.loop_prevention).into(),
+        ("sri", Tpdu::Deliver(deliver)) => u8::from(deliver.status_report_indication).into(),
+        ("srq", Tpdu::StatusReport(report)) => u8::from(report.answers_command).into(),
+        ("cdl", Tpdu::Command(command)) => command.command_data.len().into(),
         ("srr", Tpdu::Submit(submit)) => u8::from(submit.status_report_requested).into(),
         ("srr", Tpdu::Command(command)) => u8::from(command.status_report_requested).into(),
         ("mms", Tpdu::Deliver(deliver)) => u8::from(!deliver.more_messages).into(),
@@ -157,6 +185,15 @@ fn observed_elsewhere(tpdu: &Tpdu<'_>, field: &str) -> OwnedValue {
         .into(),
         ("vp_rel", Tpdu::Submit(submit)) => relative(submit.validity_period).into(),
         ("vp_minutes", Tpdu::Submit(submit)) => relative_minutes(relative(submit.validity_period)).into(),
+        ("vp_abs", Tpdu::Submit(submit)) => match submit.validity_period {
+            ValidityPeriod::Absolute(stamp) => stamp_text(stamp).into(),
+            other => panic!("absolute validity expected, not {other:?}"),
+        },
+        ("vp_seconds", Tpdu::Submit(submit)) => seconds_of(submit.validity_period).into(),
+        ("single_shot", Tpdu::Submit(submit)) => match submit.validity_period {
+            ValidityPeriod::Enhanced(enhanced) => u8::from(enhanced.is_single_shot()).into(),
+            _ => 0.into(),
+        },
         ("ct", Tpdu::Command(command)) => command.command_type.0.into(),
         ("mn", Tpdu::Command(command)) => command.message_number.into(),
         ("cd_hex", Tpdu::Command(command)) => {
@@ -168,6 +205,7 @@ fn observed_elsewhere(tpdu: &Tpdu<'_>, field: &str) -> OwnedValue {
         ("scts", _) => stamp_text(time_stamp_of(tpdu)).into(),
         ("scts_local", _) => stamp_text(time_stamp_of(tpdu))[..19].into(),
         ("scts_utc", _) => utc_text(time_stamp_of(tpdu)).into(),
+        ("dt_utc", Tpdu::StatusReport(report)) => utc_text(report.discharge_time).into(),
         ("fcs", Tpdu::DeliverReport(report)) => report.failure_cause.expect("TP-FCS").0.into(),
         ("fcs", Tpdu::SubmitReport(report)) => report.failure_cause.expect("TP-FCS").0.into(),
         ("pi", _) => parameters_of(tpdu).indicator().into(),
@@ -176,8 +214,28 @@ fn observed_elsewhere(tpdu: &Tpdu<'_>, field: &str) -> OwnedValue {
 }
 
 fn relative(validity: ValidityPeriod) -> u8 {
-    let ValidityPeriod::Relative(value) = validity else { panic!("relative validity expected") };
-    value
+    match validity {
+        ValidityPeriod::Relative(value) => value,
+        ValidityPeriod::Enhanced(enhanced) => match enhanced.period() {
+            EnhancedPeriod::Relative(value) => value,
+            other => panic!("relative validity expected, not {other:?}"),
+        },
+        other => panic!("relative validity expected, not {other:?}"),
+    }
+}
+
+fn seconds_of(validity: ValidityPeriod) -> u32 {
+    let ValidityPeriod::Enhanced(enhanced) = validity else {
+        return relative_minutes(relative(validity)) * 60;
+    };
+    match enhanced.period() {
+        EnhancedPeriod::Relative(value) => relative_minutes(value) * 60,
+        EnhancedPeriod::Seconds(seconds) => seconds.into(),
+        EnhancedPeriod::HoursMinutesSeconds(hours, minutes, seconds) => {
+            (u32::from(hours) * 60 + u32::from(minutes)) * 60 + u32::from(seconds)
+        }
+        other => panic!("a period expected, not {other:?}"),
+    }
 }
 
 fn user_data_of<'a>(tpdu: &Tpdu<'a>) -> Option<UserData<'a>> {
@@ -185,6 +243,7 @@ fn user_data_of<'a>(tpdu: &Tpdu<'a>) -> Option<UserData<'a>> {
         Tpdu::Deliver(deliver) => Some(deliver.user_data),
         Tpdu::Submit(submit) => Some(submit.user_data),
         Tpdu::Command(_) => None,
+        Tpdu::StatusReport(report) => report.parameters.and_then(|parameters| parameters.user_data),
         _ => parameters_of(tpdu).user_data,
     }
 }
@@ -228,13 +287,31 @@ fn stamp_text(stamp: TimeStamp) -> String {
     stamp.local_time().expect("a time").to_string()
 }
 
-/// Works for times whose zone does not change the day.
+/// The same moment at Greenwich.
 fn utc_text(stamp: TimeStamp) -> String {
     let time = stamp.local_time().expect("a time");
     let minutes = i32::from(time.hour) * 60 + i32::from(time.minute) - i32::from(time.zone_quarters) * 15;
-    assert!((0..24 * 60).contains(&minutes), "the zone changes the day");
-    let (hour, minute) = (minutes / 60, minutes % 60);
-    format!("{:04}-{:02}-{:02}T{hour:02}:{minute:02}:{:02}", time.year, time.month, time.day, time.second)
+    let (hour, minute) = (minutes.rem_euclid(24 * 60) / 60, minutes.rem_euclid(60));
+    let (year, month, day) =
+        another_day((time.year.into(), time.month.into(), time.day.into()), minutes.div_euclid(24 * 60));
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}", time.second)
+}
+
+/// The day before, the same day, or the day after.
+fn another_day((year, month, day): (i32, i32, i32), step: i32) -> (i32, i32, i32) {
+    let days_in = |year: i32, month: i32| match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    match (month, day + step) {
+        (1, 0) => (year - 1, 12, 31),
+        (_, 0) => (year, month - 1, days_in(year, month - 1)),
+        (12, 32) => (year + 1, 1, 1),
+        (_, next) if next > days_in(year, month) => (year, month + 1, 1),
+        (_, next) => (year, month, next),
+    }
 }
 
 #[test]
@@ -288,7 +365,9 @@ fn lone_fields_read_as_their_sources_say() {
             "scts" => {
                 let stamp = TimeStamp(octets.try_into().expect("seven octets"));
                 assert_eq!(stamp_text(stamp), text_of(expected, "scts"), "{id}");
-                assert_eq!(TimeStamp::new(stamp.local_time().expect("a time")), Some(stamp), "{id}");
+                if stamp.is_decimal() {
+                    assert_eq!(TimeStamp::new(stamp.local_time().expect("a time")), Some(stamp), "{id}");
+                }
             }
             "address" => {
                 let address = Address::decode(&octets).unwrap_or_else(|error| panic!("{id}: {error}"));
@@ -339,6 +418,9 @@ fn texts_take_as_many_segments_as_their_sources_say() {
             |name: &str| alphabet.split_once(name).and_then(|(_, number)| number.trim().parse::<u32>().ok());
         if let Some(single) = language("+single") {
             rules.single_languages = 1 << single;
+        }
+        if let Some(locking) = language("+locking") {
+            rules.locking_languages = 1 << locking;
         }
         let options = PlanOptions::default();
         let content = Content::Text(&text);

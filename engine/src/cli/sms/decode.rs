@@ -9,6 +9,7 @@ use super::{json_of, octets_of};
 use crate::sms::address::Address;
 use crate::sms::error::{Fault, TpduError};
 use crate::sms::limits::TPDU_OCTETS_MAX;
+use crate::sms::time::TimeStamp;
 use crate::sms::tpdu::{Direction, ReportContext, Tpdu, first_octet};
 use output::Output;
 
@@ -121,13 +122,13 @@ impl<'a> Reading<'a> {
         }
         let plain = decode(octets);
         if let Ok(tpdu) = plain
-            && has_proper_address(&tpdu)
+            && is_likely(&tpdu)
         {
             return Ok(whole(None, tpdu, octets));
         }
         let prefixed = split_service_centre(octets).ok().and_then(|(address, tpdu_octets)| {
             let tpdu = decode(tpdu_octets).ok()?;
-            let likely = is_proper(&address) && has_address(&tpdu) && has_proper_address(&tpdu);
+            let likely = is_proper(&address) && address_of(&tpdu).is_some() && is_likely(&tpdu);
             likely.then(|| whole(Some(address), tpdu, tpdu_octets))
         });
         match (plain, prefixed) {
@@ -207,12 +208,15 @@ fn address_of(tpdu: &Tpdu<'_>) -> Option<Address> {
     }
 }
 
-fn has_address(tpdu: &Tpdu<'_>) -> bool {
-    address_of(tpdu).is_some()
-}
-
-fn has_proper_address(tpdu: &Tpdu<'_>) -> bool {
-    address_of(tpdu).is_none_or(|address| is_proper(&address))
+/// Whether the addresses and times in the TPDU are any: octets that are something else can seldom be read as such.
+fn is_likely(tpdu: &Tpdu<'_>) -> bool {
+    let is_time = |stamp: TimeStamp| stamp.is_decimal() && stamp.local_time().is_some();
+    let times = match tpdu {
+        Tpdu::Deliver(deliver) => is_time(deliver.service_centre_time_stamp),
+        Tpdu::StatusReport(report) => is_time(report.service_centre_time_stamp),
+        _ => true,
+    };
+    times && address_of(tpdu).is_none_or(|address| is_proper(&address))
 }
 
 /// Bit 7 of the type of address is always set (9.1.2.5); octets that are something else may have it clear.
