@@ -7,7 +7,7 @@ use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{BODY_OCTETS_MAX, COMMIT_FILES_MAX, SPARE_WAIT_MS};
 use super::log::{DamagedRecord, Journal, Position};
-use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing};
+use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing, WHOLE_ALERT};
 use super::segment::{Segment, SegmentHeader};
 use crate::rehearsal::{KillPoint, kill_point};
 
@@ -90,7 +90,27 @@ impl Journal {
     /// # Errors
     /// As [`Self::append_ended`].
     pub fn append_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
-        self.append_reserved(cancel)
+        let outcome = self.append_reserved(cancel)?;
+        if cancel.push_id & WHOLE_ALERT != 0 {
+            // Like a key it matters for a day.
+            self.note_key(cancel.at_ms);
+        }
+        Ok(outcome)
+    }
+
+    /// Appends the CancelAccepted record of a whole alert, for which nothing is reserved. Never waits.
+    ///
+    /// # Errors
+    /// As [`Self::append_accepted`].
+    pub fn append_alert_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
+        let needed = self.reserved_octets() + frame_octets(cancel.body_octets_max()) as u64;
+        if self.present_octets() < needed {
+            self.order_spares(false);
+            return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
+        }
+        let (position, sequence, _) = self.append(cancel, Duration::ZERO)?;
+        self.note_key(cancel.at_ms);
+        Ok((position, sequence))
     }
 
     /// Appends a Notified record.

@@ -253,12 +253,31 @@ pub struct Ended {
 /// A cancellation was accepted.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CancelAccepted {
-    /// The push it withdraws.
+    /// The push it withdraws; or, of a whole alert's, [`WHOLE_ALERT`] and the sequence of its first record: the alert's
+    /// pushes of lower numbers are withdrawn.
     pub push_id: u64,
     /// When, Unix milliseconds.
     pub at_ms: u64,
-    /// Fingerprint of the cancellation.
+    /// Fingerprint of (XPID, msn, reqid); of a whole alert's, that of (XPID, alertid).
     pub fingerprint: u64,
+}
+
+/// The bit that tells the cancellation of a whole alert from that of a push.
+pub(super) const WHOLE_ALERT: u64 = 1 << 63;
+
+impl CancelAccepted {
+    /// The cancellation of a whole alert, whose first record has this sequence.
+    pub fn of_alert(sequence: u64, at_ms: u64, fingerprint: u64) -> Self {
+        Self { push_id: WHOLE_ALERT | sequence, at_ms, fingerprint }
+    }
+}
+
+impl ArchivedCancelAccepted {
+    /// The sequence of its first record, of a whole alert's cancellation.
+    pub fn whole_alert(&self) -> Option<u64> {
+        let push_id = self.push_id.to_native();
+        (push_id & WHOLE_ALERT != 0).then_some(push_id & !WHOLE_ALERT)
+    }
 }
 
 /// A notification was acknowledged by the client, or parked.

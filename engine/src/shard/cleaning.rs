@@ -5,7 +5,9 @@ use super::Shard;
 use super::endings::{parked_record, progress_record};
 use super::fatal_if_full;
 use crate::billing::BillingSync;
-use crate::journal::{CancelAccepted, Cursor, Key, Kind, Position, Record, SegmentId};
+use crate::journal::{
+    ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Record, SegmentId,
+};
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::NotificationKind;
 use crate::smsc::keys::KEY_RETENTION_MS;
@@ -42,6 +44,7 @@ enum Keep {
     Dead,
     Push(PushIndex),
     Key(Key),
+    AlertCancel(CancelAccepted),
 }
 
 impl Shard {
@@ -133,6 +136,9 @@ impl Shard {
                 Keep::Key(key) => {
                     fatal_if_full(self.journal.append_key(&key));
                 }
+                Keep::AlertCancel(cancel) => {
+                    fatal_if_full(self.journal.append_cancel(&cancel));
+                }
             }
         }
         self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
@@ -170,6 +176,7 @@ impl Shard {
                 segments: key.segments,
                 alert_sequence: key.alert_sequence,
             },
+            Record::CancelAccepted(cancel) => return self.keep_cancel(cancel),
             _ => {
                 debug_assert!(kind != Kind::Accepted);
                 return Keep::Dead;
@@ -180,6 +187,17 @@ impl Shard {
             Keep::Key(key)
         } else {
             Keep::Dead
+        }
+    }
+
+    /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands in its copy.
+    fn keep_cancel(&self, cancel: &ArchivedCancelAccepted) -> Keep {
+        let fingerprint = cancel.fingerprint.to_native();
+        match (cancel.whole_alert(), self.core.closed_alert(fingerprint)) {
+            (Some(sequence), Some(closed)) if closed.sequence == sequence => {
+                Keep::AlertCancel(CancelAccepted::of_alert(sequence, cancel.at_ms.to_native(), fingerprint))
+            }
+            _ => Keep::Dead,
         }
     }
 

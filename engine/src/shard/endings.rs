@@ -4,7 +4,9 @@ use super::{NotificationOrder, Shard, fatal_if_full};
 use crate::billing::{Event, EventKind};
 use crate::gateway::registration::NotifyUrl;
 use crate::ids::{Class, Msn, Xpid};
-use crate::journal::{ArchivedAccepted, ArchivedNotified, Ended, Notified, Position, Progress};
+use crate::journal::{
+    ArchivedAccepted, ArchivedNotified, CancelAccepted, Ended, Notified, Position, Progress,
+};
 use crate::push::notify::{self, Domain, Notification};
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
@@ -34,6 +36,7 @@ impl Shard {
             busy = true;
             match effect {
                 Effect::Progress(index) => self.journal_progress(index, now_ms),
+                Effect::CancelAccepted(index) => self.journal_cancel(index, now_ms),
                 Effect::Ended(index) => self.journal_end(index),
                 Effect::Notify(push, kind) => {
                     self.notifications.push_back(NotificationOrder { push, kind });
@@ -147,6 +150,12 @@ impl Shard {
     fn journal_progress(&mut self, index: PushIndex, now_ms: u64) {
         let push = self.core.push(index);
         fatal_if_full(self.journal.append_progress(&progress_record(push, now_ms)));
+    }
+
+    fn journal_cancel(&mut self, index: PushIndex, now_ms: u64) {
+        let push = self.core.push(index);
+        let record = CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
+        fatal_if_full(self.journal.append_cancel(&record));
     }
 
     fn journal_end(&mut self, index: PushIndex) {

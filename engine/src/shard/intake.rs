@@ -15,6 +15,9 @@ use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::{KeyVerdict, NewPush};
 use std::sync::Arc;
 
+/// A repeated cancel of a whole alert closes it for another day when the last one is older than this.
+const ALERT_CANCEL_FRESH_MS: u64 = 3_600_000;
+
 /// Who asks, as far as authentication goes.
 pub enum Origin<'a> {
     /// A push client's connection.
@@ -173,6 +176,9 @@ impl Shard {
             self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, segments, now_ms);
             return Ok(Reply::WhenDurable(answer, self.journal.appended()));
         }
+        if alert.is_some_and(|alert| self.core.closed_alert(alert.alert).is_some()) {
+            return Err(Code::ALREADY_CANCELLED);
+        }
         if !self.injections.is_empty() {
             self.rehearse()?;
         }
@@ -207,10 +213,7 @@ impl Shard {
             alert_id: push.alert.map_or(&[][..], |alert| alert.id),
             submits,
         };
-        let (position, push_id) = self.journal.append_accepted(&record).map_err(|error| match error {
-            AppendError::Full => Code::STORAGE_FULL,
-            AppendError::NoSpare => Code::OVERLOAD,
-        })?;
+        let (position, push_id) = self.journal.append_accepted(&record).map_err(code_of)?;
         assert_eq!(push_id, record.push_id, "the journal numbers records as it said it would");
         self.message_reference = self.message_reference.wrapping_add(segments);
         self.concatenation_reference = self.concatenation_reference.wrapping_add(u8::from(segments > 1));
@@ -269,14 +272,10 @@ impl Shard {
             }
             CancelTarget::Alert { reqid, alert_id } => {
                 let fingerprint = admit::alert_fingerprint(cancel.xpid, alert_id);
-                let journal = &mut self.journal;
-                let center_ms = self.pace.center(now_ms);
-                let withdrawn = self.core.cancel_alert(fingerprint, center_ms, |push| {
-                    let record =
-                        CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
-                    fatal_if_full(journal.append_cancel(&record));
-                });
-                self.carry_out_effects(now_ms);
+                let withdrawn = match self.close_alert(fingerprint, now_ms) {
+                    Ok(withdrawn) => withdrawn,
+                    Err(code) => return self.refuse(&Request::Cancel(*cancel), code, now_ms),
+                };
                 let code = if withdrawn > 0 { Code::ACCEPTED } else { Code::PUSH_NOT_FOUND };
                 let answer = Answer {
                     code,
@@ -292,6 +291,21 @@ impl Shard {
                 Reply::WhenDurable(answer, sequence)
             }
         }
+    }
+
+    /// Withdraws an alert's pushes and lets no further one in; how many there were. One record says so for all of them.
+    fn close_alert(&mut self, fingerprint: u64, now_ms: u64) -> Result<u32, Code> {
+        let (known, center_ms) = (self.core.closed_alert(fingerprint), self.pace.center(now_ms));
+        if known.is_some_and(|cancel| center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS) {
+            return Ok(self.core.alert_members(fingerprint));
+        }
+        if !self.core.has_room_for_alert_cancel() {
+            return Err(Code::STORAGE_FULL);
+        }
+        let sequence = self.journal.next_sequence();
+        let record = CancelAccepted::of_alert(sequence, now_ms, fingerprint);
+        self.journal.append_alert_cancel(&record).map_err(code_of)?;
+        Ok(self.core.cancel_alert(fingerprint, sequence, center_ms))
     }
 
     fn refuse(&mut self, request: &Request<'_>, code: Code, now_ms: u64) -> Reply {
@@ -332,6 +346,14 @@ impl Shard {
             domain: 0,
             shard: self.number as u16,
         });
+    }
+}
+
+/// What a request is answered whose record finds no room.
+fn code_of(error: AppendError) -> Code {
+    match error {
+        AppendError::Full => Code::STORAGE_FULL,
+        AppendError::NoSpare => Code::OVERLOAD,
     }
 }
 

@@ -18,6 +18,7 @@ use crate::push::code::Code;
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::sms::segment::SUBMITS_OCTETS_MAX;
 use crate::smsc::alerts::AlertIdentity;
+use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, CoreLimits, NewPush};
 use crate::smsc::recovery::{RecoveredEnd, Recovery};
 use crate::smsc::state::State;
@@ -190,7 +191,13 @@ fn replay(
             held.delivered_mask.to_native(),
             held.attempts.to_native(),
         ),
-        Record::CancelAccepted(cancel) => recovery.restore_cancel(cancel.push_id.to_native()),
+        Record::CancelAccepted(cancel) => match cancel.whole_alert() {
+            Some(sequence) => {
+                let closed = ClosedAlert { sequence, at_ms: pace.center(cancel.at_ms.to_native()) };
+                recovery.restore_alert_cancel(cancel.fingerprint.to_native(), closed);
+            }
+            None => recovery.restore_cancel(cancel.push_id.to_native()),
+        },
         Record::Ended(ended) => recovery.restore_ended(end_of(ended, pace)?, ended.delivered),
         Record::Notified(notified) => {
             recovery.restore_notified(notified.push_id.to_native(), notice(notified));

@@ -142,7 +142,7 @@ impl Alerts {
         number != NONE && self.remembered.at(number).push != index
     }
 
-    /// The push leaves the slab.
+    /// The push has ended.
     pub fn leave(&mut self, pushes: &mut Pushes, index: PushIndex) {
         let number = std::mem::replace(&mut pushes[index].remembered_alert, NONE);
         if number == NONE {
@@ -157,9 +157,25 @@ impl Alerts {
         self.part(index, group);
     }
 
-    /// The live pushes of an alert.
-    pub fn members(&self, alert: u64) -> Vec<PushIndex> {
-        self.group_of.get(&alert).map_or_else(Vec::new, |&group| self.groups[group as usize].members.clone())
+    /// The alert that the push belongs to; `None` from its end on.
+    pub fn alert_of(&self, pushes: &Pushes, index: PushIndex) -> Option<u64> {
+        let number = pushes[index].remembered_alert;
+        (number != NONE).then(|| self.groups[self.remembered.at(number).group as usize].alert)
+    }
+
+    /// How many pushes of an alert have not ended.
+    pub fn member_count(&self, alert: u64) -> usize {
+        self.members(alert).len()
+    }
+
+    /// One of them. When a push leaves, the last one takes its place.
+    pub fn member(&self, alert: u64, at: usize) -> Option<PushIndex> {
+        self.members(alert).get(at).copied()
+    }
+
+    /// The pushes of an alert that have not ended.
+    fn members(&self, alert: u64) -> &[PushIndex] {
+        self.group_of.get(&alert).map_or(&[], |&group| &self.groups[group as usize].members)
     }
 
     fn find(&self, key: u64) -> Option<u32> {

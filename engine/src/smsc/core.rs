@@ -18,6 +18,7 @@ use crate::ids::{Class, Msn};
 use crate::network::port::{AttemptResult, Failure};
 use crate::push::code::Code;
 use crate::smsc::alerts::{AlertIdentity, Alerts};
+use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
 use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
 use crate::smsc::msn_queues::MsnQueues;
@@ -54,6 +55,8 @@ pub enum NotificationKind {
 pub enum Effect {
     /// Journal a Progress record: an attempt delivered some segments and more will be tried.
     Progress(PushIndex),
+    /// Journal a CancelAccepted record: the cancel of its whole alert has reached this push.
+    CancelAccepted(PushIndex),
     /// Journal an Ended record; once it is durable write the billing event and call
     /// [`Core::handle_end_durable`].
     Ended(PushIndex),
@@ -164,6 +167,8 @@ pub struct CoreFigures {
 pub const EXERCISE_SHED_PERCENT: usize = 90;
 /// Places of the slab that only recovery uses: a crash in the middle of cleaning may leave a copy too many of a push.
 pub const RECOVERED_SPARE: usize = 256;
+/// Pushes that one [`Core::poll_attempt`] ends on its way to the next attempt.
+pub const ENDED_PER_POLL_MAX: usize = 16;
 /// Parked notifications may hold this share of the slab, in per cent; beyond it the oldest push goes.
 pub const PARKED_PERCENT_MAX: usize = 25;
 
@@ -174,12 +179,15 @@ pub struct Core {
     pub(super) queues: MsnQueues,
     pub(super) keys: Keys,
     pub(super) alerts: Alerts,
+    pub(super) closed_alerts: ClosedAlerts,
     pub(super) lanes: Lanes,
     pub(super) timers: TimerWheel,
     pub(super) time: SteadyTime,
     pub(super) parked: BTreeMap<u64, PushIndex>,
     pub(super) parked_max: usize,
     fresh: VecDeque<PushIndex>,
+    /// [`Core::poll_attempt`] left something in the lanes.
+    poll_cut_short: bool,
     pub(super) effects: VecDeque<Effect>,
     pub(super) figures: CoreFigures,
     pub(super) mutation: Mutation,
@@ -195,12 +203,14 @@ impl Core {
             queues: MsnQueues::new(slots),
             keys: Keys::new(slots, limits.ended_keys_max),
             alerts: Alerts::new(slots),
+            closed_alerts: ClosedAlerts::default(),
             lanes: Lanes::default(),
             timers: TimerWheel::new(slots, now_ms),
             time: SteadyTime::new(now_ms),
             parked: BTreeMap::new(),
             parked_max: (limits.pushes_max * PARKED_PERCENT_MAX / 100).max(1),
             fresh: VecDeque::new(),
+            poll_cut_short: false,
             effects: VecDeque::new(),
             figures: CoreFigures::default(),
             mutation: Mutation::None,
@@ -298,8 +308,27 @@ impl Core {
         self.alerts.knows(alert)
     }
 
-    /// Unix milliseconds at which a timer may be due; `None` without timers.
+    /// The cancel of this whole alert, while it stands: no push of it is accepted or attempted.
+    pub fn closed_alert(&self, alert_fingerprint: u64) -> Option<ClosedAlert> {
+        self.closed_alerts.find(alert_fingerprint)
+    }
+
+    /// How many pushes of this alert have not ended.
+    pub fn alert_members(&self, alert_fingerprint: u64) -> u32 {
+        self.alerts.member_count(alert_fingerprint) as u32
+    }
+
+    /// Whether the cancel of one more whole alert can be taken.
+    pub fn has_room_for_alert_cancel(&self) -> bool {
+        self.closed_alerts.has_room()
+    }
+
+    /// Unix milliseconds at which [`Core::handle_time`] or [`Core::poll_attempt`] may have something to do by
+    /// themselves; `None` while nothing waits for them.
     pub fn next_due_ms(&self) -> Option<u64> {
+        if self.poll_cut_short || !self.closed_alerts.withdrawing.is_empty() {
+            return Some(self.time.wall());
+        }
         self.timers.next_due_ms().map(|due_ms| self.time.wall_of(due_ms))
     }
 
@@ -313,6 +342,8 @@ impl Core {
     /// Takes a push whose key is new and for which there is room.
     pub fn accept(&mut self, new: NewPush, now_ms: u64) -> PushIndex {
         self.time.see(now_ms);
+        let closed = new.alert.and_then(|alert| self.closed_alert(alert.alert));
+        assert_eq!(closed, None, "closed_alert was asked before accepting");
         let index = self.enter(&new);
         self.fresh.push_back(index);
         self.place_in_queue(index);
@@ -353,26 +384,17 @@ impl Core {
         Ok((index, segments))
     }
 
-    /// Withdraws every live push of an alert; calls `accepted` for each before it changes.
-    /// Returns how many there were.
-    pub fn cancel_alert(
-        &mut self,
-        alert_fingerprint: u64,
-        now_ms: u64,
-        mut accepted: impl FnMut(&Push),
-    ) -> u32 {
+    /// Cancels a whole alert: from now on no push of it is accepted or attempted, and those that wait are withdrawn by
+    /// [`Core::handle_time`]. `sequence` is that of the cancel's record, which must be durable before it is answered.
+    /// Returns how many pushes of the alert have not ended. Costs the same however many there are.
+    pub fn cancel_alert(&mut self, alert_fingerprint: u64, sequence: u64, now_ms: u64) -> u32 {
         self.time.see(now_ms);
-        let mut count = 0;
-        for index in self.alerts.members(alert_fingerprint) {
-            let push = &self.pushes[index];
-            if push.state.is_final() || push.has(flag::CANCEL_ACCEPTED) {
-                continue;
-            }
-            accepted(push);
-            self.request_cancel(index, now_ms);
-            count += 1;
+        let members = self.alerts.member_count(alert_fingerprint);
+        self.closed_alerts.close(alert_fingerprint, ClosedAlert { sequence, at_ms: now_ms });
+        if members > 0 {
+            self.closed_alerts.withdrawing.push_back((alert_fingerprint, members));
         }
-        count
+        members as u32
     }
 
     // ---- handle_* ----
@@ -488,14 +510,16 @@ impl Core {
         }
     }
 
-    /// Lets timers expire, at most `budget` of them.
+    /// Lets timers expire and withdraws pushes of cancelled alerts, at most `budget` of each.
     pub fn handle_time(&mut self, now_ms: u64, budget: usize) {
         let steady_ms = self.time.see(now_ms);
         for _ in 0..budget {
             let Some(index) = self.timers.expire_one(steady_ms) else { break };
             self.timer_expired(index, now_ms);
         }
+        self.withdraw_closed(now_ms, budget);
         self.keys.forget_expired(now_ms, budget);
+        self.closed_alerts.forget_expired(now_ms, budget);
     }
 
     // ---- poll_* ----
@@ -505,8 +529,11 @@ impl Core {
         self.effects.pop_front()
     }
 
-    /// The next push to attempt; it is in flight from now on and must be handed to the core network.
+    /// The next push to attempt; it is in flight from now on and must be handed to the core network. A call that ends
+    /// [`ENDED_PER_POLL_MAX`] pushes instead yields none and leaves the rest to the next turn.
     pub fn poll_attempt(&mut self, now_ms: u64) -> Option<PushIndex> {
+        let mut ended = 0;
+        self.poll_cut_short = false;
         while let Some(index) = self.lanes.pop(&mut self.pushes) {
             if self.pushes[index].has(flag::GONE) {
                 self.pushes.remove(index);
@@ -521,12 +548,24 @@ impl Core {
                 push.state = push.state.moved_to(State::Accepted);
                 continue;
             }
-            let push = &mut self.pushes[index];
-            if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry {
+            let is_expired =
+                now_ms >= self.pushes[index].expires_ms() && self.mutation != Mutation::SkipExpiry;
+            let is_withdrawn = self.is_of_closed_alert(index);
+            if is_expired || is_withdrawn {
                 self.time.see(now_ms);
-                self.expire(index, now_ms);
+                if is_withdrawn {
+                    self.withdraw(index, now_ms);
+                } else {
+                    self.expire(index, now_ms);
+                }
+                ended += 1;
+                if ended == ENDED_PER_POLL_MAX {
+                    self.poll_cut_short = true;
+                    return None;
+                }
                 continue;
             }
+            let push = &mut self.pushes[index];
             push.state = push.state.moved_to(State::InFlight);
             self.figures.attempts += 1;
             return Some(index);

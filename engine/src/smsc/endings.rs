@@ -16,6 +16,54 @@ impl Core {
         }
     }
 
+    /// Whether the push belongs to an alert that was cancelled as a whole and this has not reached it yet.
+    pub(super) fn is_of_closed_alert(&self, index: PushIndex) -> bool {
+        let push = &self.pushes[index];
+        if self.closed_alerts.is_empty() || !push.has(flag::ALERT) || push.has(flag::CANCEL_ACCEPTED) {
+            return false;
+        }
+        let closed =
+            self.alerts.alert_of(&self.pushes, index).and_then(|alert| self.closed_alerts.find(alert));
+        closed.is_some_and(|cancel| push.push_id < cancel.sequence)
+            && self.mutation != Mutation::AttemptAfterAlertCancel
+    }
+
+    /// The cancel of its whole alert reaches the push, if there was one.
+    pub(super) fn heed_alert_cancel(&mut self, index: PushIndex) {
+        if self.is_of_closed_alert(index) {
+            self.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+            self.effects.push_back(Effect::CancelAccepted(index));
+        }
+    }
+
+    /// Withdraws a push of a cancelled alert.
+    pub(super) fn withdraw(&mut self, index: PushIndex, now_ms: u64) {
+        self.heed_alert_cancel(index);
+        if self.pushes[index].state != State::InFlight {
+            self.end_cancelled(index, now_ms);
+        }
+    }
+
+    /// Goes on withdrawing the pushes of cancelled alerts, at most `budget` of them.
+    pub(super) fn withdraw_closed(&mut self, now_ms: u64, budget: usize) {
+        for _ in 0..budget {
+            let Some((alert, left)) = self.closed_alerts.withdrawing.front_mut() else { return };
+            // From the last one down: whatever takes the place of one that leaves has been looked at.
+            *left = (*left).min(self.alerts.member_count(*alert));
+            if *left == 0 {
+                self.closed_alerts.withdrawing.pop_front();
+                continue;
+            }
+            *left -= 1;
+            let member = self.alerts.member(*alert, *left);
+            if let Some(index) = member
+                && self.is_of_closed_alert(index)
+            {
+                self.withdraw(index, now_ms);
+            }
+        }
+    }
+
     /// A push whose cancel was accepted while an attempt was under way that was never settled, because the engine died:
     /// it is not tried again, but nobody can say that it was withdrawn.
     pub(super) fn end_cancelled_in_doubt(&mut self, index: PushIndex, now_ms: u64) {
@@ -44,6 +92,7 @@ impl Core {
 
     /// Every segment arrived. What else waits for the msn as absent or full need not wait any longer.
     pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: u64) {
+        self.heed_alert_cancel(index);
         let msn = self.pushes[index].msn();
         self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
         self.release_held_head(msn);
@@ -51,6 +100,7 @@ impl Core {
 
     /// A final verdict that is not complete delivery: partial if any segment arrived.
     pub(super) fn end_short(&mut self, index: PushIndex, state: State, code: Code, now_ms: u64) {
+        self.heed_alert_cancel(index);
         if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
             return self.end_cancelled(index, now_ms);
         }
@@ -64,6 +114,7 @@ impl Core {
 
     /// The attempt failed for now: wait for the retry time or an alert, within the lifetime.
     pub(super) fn hold(&mut self, index: PushIndex, cause: retry::Cause, now_ms: u64, random: u64) {
+        self.heed_alert_cancel(index);
         let push = &mut self.pushes[index];
         if push.has(flag::CANCEL_ACCEPTED) {
             return self.end_cancelled(index, now_ms);
@@ -158,6 +209,9 @@ impl Core {
         self.figures.ended[usize::from(state.number())] += 1;
         if self.mutation == Mutation::ForgetKey {
             self.keys.forget_live(&self.pushes, index);
+        }
+        if self.pushes[index].has(flag::ALERT) {
+            self.alerts.leave(&mut self.pushes, index);
         }
         self.queues.move_to_notifying(&mut self.pushes, index);
         self.effects.push_back(Effect::Ended(index));

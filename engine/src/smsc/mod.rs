@@ -3,6 +3,7 @@
 //! Pure: no I/O, no clock, no threads. [`core::Core`] is the state machine; the other files are its parts.
 
 pub mod alerts;
+pub mod closed_alerts;
 pub mod core;
 mod endings;
 pub mod index_table;

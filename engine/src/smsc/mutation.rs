@@ -28,11 +28,13 @@ pub enum Mutation {
     ForgetKey,
     /// A notification goes out before the push's end is durable.
     AnnounceEarly,
+    /// Pushes of a cancelled alert that the cancel has not reached yet are attempted.
+    AttemptAfterAlertCancel,
 }
 
 impl Mutation {
     /// Every way.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::SkipExpiry,
         Self::LoseTimerAtRecovery,
         Self::DeliverAfterCancel,
@@ -43,5 +45,6 @@ impl Mutation {
         Self::StallNotifications,
         Self::ForgetKey,
         Self::AnnounceEarly,
+        Self::AttemptAfterAlertCancel,
     ];
 }

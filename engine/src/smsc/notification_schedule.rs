@@ -3,18 +3,21 @@
 //! Resends follow after 1, 5 and 30 seconds, 2 and 10 minutes, then every 30 minutes, jittered, until 24 hours
 //! after the push's end; then the notification is parked (6101) for the operator to replay.
 //!
-//! A client that answers with Retry-After is not asked again before that time. Should it reach beyond the 24
-//! hours, one last resend is made when they end.
+//! A client that answers with Retry-After is not asked again before that time, nor all at once when it has come: what
+//! waits is spread over a fifth of it. Should it reach beyond the 24 hours, one last resend is made when they end.
 //!
 //! Never here: a timer, a connection, the order of an msn's notifications.
 
-use crate::smsc::retry::with_jitter;
+use crate::smsc::retry::{JITTER_PERCENT, below, with_jitter};
 
 /// From the push's end to the parking of its notification, in milliseconds.
 pub const RESEND_MS_MAX: u64 = 24 * 3_600_000;
 
 /// Before the second, third … try, in milliseconds; the last delay repeats.
 const DELAYS_MS: [u64; 6] = [1_000, 5_000, 30_000, 120_000, 600_000, 1_800_000];
+
+/// Beside the time that a client asks for: the engine's clock may be a turn old when it reads the answer.
+const ASKED_MARGIN_MS: u64 = 50;
 
 /// Milliseconds from now to the next resend; `None` when the notification is to be parked.
 ///
@@ -32,7 +35,10 @@ pub fn next_resend_ms(
     }
     let index = (tries.saturating_sub(1) as usize).min(DELAYS_MS.len() - 1);
     let scheduled_ms = with_jitter(DELAYS_MS[index], random);
-    let asked_ms = retry_after_seconds.map_or(0, |seconds| u64::from(seconds) * 1_000);
+    let asked_ms = retry_after_seconds.map_or(0, |seconds| {
+        let asked_ms = u64::from(seconds) * 1_000;
+        asked_ms + ASKED_MARGIN_MS + below(random, asked_ms * JITTER_PERCENT / 100 + 1)
+    });
     if asked_ms > scheduled_ms {
         return Some(asked_ms.min(left_ms));
     }
@@ -85,7 +91,8 @@ mod tests {
 
     #[test]
     fn retry_after_is_waited_for_but_never_shortens_the_schedule() {
-        assert_eq!(next_resend_ms(1, 0, Some(60), MIDDLE), Some(60_000));
+        assert_eq!(next_resend_ms(1, 0, Some(60), 0), Some(60_050));
+        assert_eq!(next_resend_ms(1, 0, Some(60), u64::MAX), Some(72_050), "not all at once");
         assert_eq!(next_resend_ms(6, 0, Some(1), 0), Some(1_440_000));
         assert_eq!(next_resend_ms(1, 0, Some(0), 0), Some(800));
     }

@@ -10,7 +10,9 @@
 //! A push of which nothing is due any more leaves the slab as soon as the journal says so: the journal holds many more
 //! of them than the slab has room for.
 
+use crate::ids::Class;
 use crate::push::code::Code;
+use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, NewPush, NotificationKind};
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
@@ -124,6 +126,11 @@ impl Recovery {
         }
     }
 
+    /// The cancel of a whole alert. It counts as long as it would have without the crash.
+    pub fn restore_alert_cancel(&mut self, alert_fingerprint: u64, cancel: ClosedAlert) {
+        self.core.closed_alerts.close(alert_fingerprint, cancel);
+    }
+
     /// A Key record: what cleaning left of an Ended record whose push was done with. Copies of that push that a crash
     /// left behind are as dead.
     pub fn restore_key(&mut self, end: RecoveredEnd) {
@@ -150,6 +157,7 @@ impl Recovery {
             let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, end.ended_ms);
             return self.core.keys.restore_ended(&self.core.pushes, key, end.push_id);
         };
+        self.core.alerts.leave(&mut self.core.pushes, index);
         let push = &mut self.core.pushes[index];
         push.set_ended(end.state, end.code, end.ended_ms, end.tp_status);
         push.set_content_digest(end.content_digest);
@@ -232,6 +240,10 @@ impl Recovery {
         for &index in &indices {
             core.restore_place(index);
         }
+        core.closed_alerts.forget_expired(now_ms, usize::MAX);
+        for &index in &indices {
+            core.doubt_if_closed(index);
+        }
         for &index in &indices {
             core.restore_start(index, now_ms);
         }
@@ -249,6 +261,20 @@ impl Core {
         }
     }
 
+    /// A push whose alert was cancelled, and which may have been under way when the engine died before the cancel
+    /// reached it: nobody can say that it was withdrawn.
+    fn doubt_if_closed(&mut self, index: PushIndex) {
+        if self.is_of_closed_alert(index) && self.may_have_been_in_flight(index) {
+            self.pushes[index].set(flag::IN_DOUBT, true);
+        }
+    }
+
+    /// Whether it was the head of its msn's queue before later emergency pushes, if any, went ahead.
+    fn may_have_been_in_flight(&self, index: PushIndex) -> bool {
+        let ahead = |other: &PushIndex| *other != index && self.pushes[*other].class == Class::Emergency;
+        self.waiting(self.pushes[index].msn()).find(|other| !ahead(other)) == Some(index)
+    }
+
     fn restore_start(&mut self, index: PushIndex, now_ms: u64) {
         let push = self.pushes[index];
         if push.state.is_final() {
@@ -258,6 +284,8 @@ impl Core {
         } else if push.has(flag::CANCEL_ACCEPTED) {
             // A push cancelled while nothing was under way ended in the same breath.
             self.end_cancelled_in_doubt(index, now_ms);
+        } else if self.is_of_closed_alert(index) {
+            self.withdraw(index, now_ms);
         } else if self.alerts.is_outdated(&self.pushes, index) {
             self.replace(index, now_ms);
         } else {

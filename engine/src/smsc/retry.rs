@@ -183,7 +183,8 @@ pub fn alert_jitter_ms(random: u64) -> u64 {
     below(random, ALERT_JITTER_MS_MAX)
 }
 
-fn below(random: u64, bound: u64) -> u64 {
+/// A number below `bound` of 64 uniform bits.
+pub(super) fn below(random: u64, bound: u64) -> u64 {
     ((u128::from(random) * u128::from(bound)) >> 64) as u64
 }
 

@@ -27,6 +27,11 @@ impl SteadyTime {
         self.steady_of(wall_ms)
     }
 
+    /// The wall time that was seen last.
+    pub fn wall(&self) -> u64 {
+        self.wall_ms
+    }
+
     /// The steady time at which the wall clock will show `wall_ms` if nobody sets it.
     pub fn steady_of(&self, wall_ms: u64) -> u64 {
         wall_ms.saturating_add(self.ahead_ms)

@@ -5,9 +5,10 @@ use crate::ids::{Class, Msn};
 use crate::network::port::{AttemptResult, Failure};
 use crate::push::code::Code;
 use crate::smsc::alerts::{AlertIdentity, REMEMBERED_OCTETS};
-use crate::smsc::core::{Core, CoreLimits, Effect, KeyVerdict, NewPush, Settlement};
+use crate::smsc::core::{Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, KeyVerdict, NewPush, Settlement};
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::msn_queues::mix;
+use crate::smsc::pushes::flag;
 use crate::smsc::recovery::{RecoveredEnd, Recovery};
 use crate::smsc::state::State;
 
@@ -135,4 +136,68 @@ fn a_waiting_push_of_an_alert_takes_no_more_beside_what_outlives_it() {
     // The memory of the msn's highest sequence stays when the push is long gone, like a key: it has a bound of its own.
     let outlives = REMEMBERED_OCTETS as f64 + 2.0 * IndexTable::octets_for(PUSHES) as f64 / PUSHES as f64;
     assert!(octets - outlives <= 96.0, "{octets:.1} octets, of which {outlives:.1} outlive it");
+}
+
+/// A message center with `count` pushes of one alert, each to a phone of its own, the first of them in flight.
+fn alerted(count: u64) -> (Core, u64) {
+    const ALERT: u64 = 77;
+    let limits = CoreLimits { pushes_max: count as usize, ..LIMITS };
+    let mut core = Core::new(limits, NOW_MS);
+    for push_id in 1..=count {
+        let alert = AlertIdentity { key: push_id, alert: ALERT, sequence: 1 };
+        core.accept(NewPush { alert: Some(alert), ..new_push(push_id, push_id) }, NOW_MS);
+    }
+    core.handle_durable(count + 1, |_| {});
+    (core, ALERT)
+}
+
+#[test]
+fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_more() {
+    const COUNT: u64 = 100_000;
+    const BUDGET: usize = 1_024;
+    let (mut core, alert) = alerted(COUNT);
+    let in_flight = core.poll_attempt(NOW_MS).expect("the first");
+    assert_eq!(core.cancel_alert(alert, COUNT + 1, NOW_MS), COUNT as u32);
+    assert_eq!(core.take_effect(), None, "the cancel itself touches none of them");
+    assert_eq!(core.poll_attempt(NOW_MS), None, "what was about to be attempted is withdrawn instead");
+    let count = |core: &mut Core| {
+        let (mut cancels, mut ends) = (0, 0);
+        while let Some(effect) = core.take_effect() {
+            match effect {
+                Effect::CancelAccepted(_) => cancels += 1,
+                Effect::Ended(index) => {
+                    assert_eq!(core.push(index).state, State::Cancelled);
+                    ends += 1;
+                }
+                other => unreachable!("{other:?}"),
+            }
+        }
+        (cancels, ends)
+    };
+    let (_, mut ended) = count(&mut core);
+    assert_eq!(ended, ENDED_PER_POLL_MAX, "a few at a time");
+    while core.next_due_ms() == Some(NOW_MS) {
+        core.handle_time(NOW_MS, BUDGET);
+        assert_eq!(core.poll_attempt(NOW_MS), None);
+        let (cancels, ends) = count(&mut core);
+        assert!(cancels <= BUDGET + ENDED_PER_POLL_MAX, "{cancels} in one turn");
+        ended += ends;
+    }
+    assert_eq!(ended, COUNT as usize - 1, "all but the one in flight");
+    assert!(core.push(in_flight).has(flag::CANCEL_ACCEPTED), "which has been told");
+    assert_eq!(core.alert_members(alert), 1);
+}
+
+#[test]
+fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_cancel_came_too_late() {
+    let (mut core, alert) = alerted(3);
+    let in_flight = core.poll_attempt(NOW_MS).expect("the first");
+    core.cancel_alert(alert, 4, NOW_MS);
+    let settlement =
+        Settlement { result: AttemptResult::Delivered, delivered_mask: 1, unanswered_mask: 0, domain: 2 };
+    core.handle_outcome(in_flight, settlement, NOW_MS, 0);
+    assert_eq!(core.take_effect(), Some(Effect::CancelAccepted(in_flight)));
+    assert_eq!(core.take_effect(), Some(Effect::Ended(in_flight)));
+    let push = core.push(in_flight);
+    assert_eq!((push.state, push.cancel_code()), (State::Delivered, Code::ALREADY_DELIVERED));
 }

@@ -1,7 +1,7 @@
 //! The push clients: they make up pushes, ask again when no answer comes, repeat themselves and change their minds.
 
 use super::Simulation;
-use super::engine::Answer;
+use super::engine::{About, Answer};
 use super::events::Event;
 use super::journal::Record;
 use super::ledger::{Checked, Entry, EntryIndex, REMEMBERED_MS, Violation, rule};
@@ -28,7 +28,7 @@ fn digest_of(entry: EntryIndex, altered: bool) -> u64 {
     mix(u64::from(entry) + 1_000_000_007) ^ u64::from(altered)
 }
 
-fn alert_identity(alert: u32, line: u32, sequence: u8) -> AlertIdentity {
+pub(super) fn alert_identity(alert: u32, line: u32, sequence: u8) -> AlertIdentity {
     let number = u64::from(alert) << 32;
     AlertIdentity { key: mix(number | u64::from(line) | 1 << 63), alert: mix(number), sequence }
 }
@@ -48,7 +48,7 @@ impl Simulation {
             alerts[alert as usize].push(index);
             if self.random.chance(10) {
                 let delay_ms = self.random.below(self.scenario.horizon_ms / 4 + 1);
-                self.after(delay_ms, Event::CancelAlert { alert });
+                self.after(delay_ms, Event::CancelAlert { alert, tries: 0 });
             }
         }
         self.ledger.entries.push(entry);
@@ -137,7 +137,7 @@ impl Simulation {
         let number = usize::from(entry.shard);
         let shard = &mut self.shards[number];
         let until = shard.journal.next_sequence();
-        let answer = |code| Answer { entry: index, code, cancel: false, until };
+        let answer = |code| Answer { about: About::Push(index), code, until };
         let digest = |push: &Push| shard.accepted_alert_and_digest(push).1;
         match shard.core.key_verdict(key_of(index), digest_of(index, altered), digest) {
             KeyVerdict::Reused => {
@@ -167,9 +167,13 @@ impl Simulation {
             return Ok(());
         }
         let alert = entry.alert.map(|(alert, sequence)| alert_identity(alert, entry.line, sequence));
-        if alert.is_some_and(|alert| shard.core.knows_alert(&alert)) {
+        let refusal = alert.and_then(|alert| {
+            let known = shard.core.knows_alert(&alert).then_some(Code::ALERT_KNOWN);
+            known.or(shard.core.closed_alert(alert.alert).map(|_| Code::ALREADY_CANCELLED))
+        });
+        if let Some(code) = refusal {
             let until = shard.journal.next_sequence();
-            shard.answers.push_back(Answer { entry: index, code: Code::ALERT_KNOWN, cancel: false, until });
+            shard.answers.push_back(Answer { about: About::Push(index), code, until });
             return self.turn(number);
         }
         let push_id = shard.journal.next_sequence();
@@ -192,9 +196,8 @@ impl Simulation {
         self.ledger.accepted(index, push_id, new.expires_ms)?;
         shard.core.accept(new, wall_ms);
         shard.answers.push_back(Answer {
-            entry: index,
+            about: About::Push(index),
             code: Code::ACCEPTED,
-            cancel: false,
             until: push_id + 1,
         });
         self.note(push_id);
@@ -233,46 +236,22 @@ impl Simulation {
         }
         let shard = &mut self.shards[number];
         let until = shard.journal.next_sequence();
-        shard.answers.push_back(Answer { entry: index, code, cancel: true, until });
+        shard.answers.push_back(Answer { about: About::Cancel(index), code, until });
         self.turn(number)
-    }
-
-    pub(super) fn take_alert_cancel(&mut self, alert: u32) -> Checked {
-        for number in 0..self.shards.len() {
-            if self.is_down {
-                return Ok(());
-            }
-            let wall_ms = self.wall_ms();
-            let shard = &mut self.shards[number];
-            let (journal, ledger) = (&mut shard.journal, &mut self.ledger);
-            let mut withdrawn = Vec::new();
-            shard.core.cancel_alert(alert_identity(alert, 0, 0).alert, wall_ms, |push| {
-                let index = push.position as EntryIndex;
-                ledger.entry(index).cancel_accepted = true;
-                journal.append(index, Record::Cancel { push_id: push.push_id });
-                withdrawn.push(index);
-            });
-            self.carry_out(number)?;
-            if self.is_down {
-                return Ok(());
-            }
-            let shard = &mut self.shards[number];
-            let until = shard.journal.next_sequence();
-            for entry in withdrawn {
-                shard.answers.push_back(Answer { entry, code: Code::ACCEPTED, cancel: true, until });
-            }
-            self.turn(number)?;
-        }
-        Ok(())
     }
 
     /// An answer has left; it may get lost.
     pub(super) fn answered(&mut self, answer: &Answer) -> Checked {
         let lost = self.faults && self.random.chance(self.scenario.answer_lost);
-        let index = answer.entry;
+        let (index, of_cancel) = match answer.about {
+            About::Push(index) => (index, false),
+            About::Cancel(index) => (index, true),
+            About::AlertCancel(number) => return self.alert_cancel_answered(number),
+        };
         let (alert_known, wall_ms) = (self.knows_better(index), self.wall_ms());
+        let alert_cancelled = self.ledger.is_alert_cancelled(index);
         let entry = self.ledger.entry(index);
-        if answer.cancel {
+        if of_cancel {
             let state = entry.end.map(|end| end.state);
             let right = match answer.code {
                 Code::ACCEPTED => entry.cancel_accepted,
@@ -295,6 +274,10 @@ impl Simulation {
             }
             Code::ALERT_KNOWN => {
                 rule!(alert_known, "push {index} is answered 0002 and its alert has not gone as far");
+                entry.given_up = true;
+            }
+            Code::ALREADY_CANCELLED => {
+                rule!(alert_cancelled, "push {index} is answered 3004 and its alert was never cancelled");
                 entry.given_up = true;
             }
             code => return Err(Violation(format!("push {index} is answered {code}"))),

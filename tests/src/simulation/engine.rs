@@ -1,6 +1,6 @@
 //! One shard of the simulated engine: the real message center over a model of its journal.
 
-use super::journal::{Framed, Journal, Record};
+use super::journal::{Framed, Journal, NO_ENTRY, Record};
 use super::ledger::EntryIndex;
 use hayauma::push::code::Code;
 use hayauma::smsc::core::{Core, CoreLimits, FinishOutcome, NotificationKind};
@@ -15,12 +15,20 @@ const CLEANED_AT_ONCE: usize = 48;
 /// The share of the journal that a round goes through when there is much of it.
 const CLEANED_SHARE: u64 = 16;
 
+/// What an answer is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum About {
+    Push(EntryIndex),
+    Cancel(EntryIndex),
+    /// This shard's part of a whole alert's cancel, by its number.
+    AlertCancel(u32),
+}
+
 /// An answer that waits for its record to be durable.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Answer {
-    pub(super) entry: EntryIndex,
+    pub(super) about: About,
     pub(super) code: Code,
-    pub(super) cancel: bool,
     pub(super) until: u64,
 }
 
@@ -76,6 +84,9 @@ impl Shard {
                 Record::Ended { end, delivered } => recovery.restore_ended(end, delivered),
                 Record::Notified { push_id, notice } => recovery.restore_notified(push_id, notice),
                 Record::Key(end) => recovery.restore_key(end),
+                Record::AlertCancel { fingerprint, cancel, .. } => {
+                    recovery.restore_alert_cancel(fingerprint, cancel);
+                }
             }
         }
         self.core =
@@ -129,6 +140,11 @@ impl Shard {
                     let remembered = self.core.remembers_ended(end.key, end.push_id);
                     if remembered && wall_ms < end.ended_ms + KEY_RETENTION_MS {
                         self.journal.append_copy(framed.entry, Record::Key(end));
+                    }
+                }
+                Record::AlertCancel { fingerprint, cancel, .. } => {
+                    if self.core.closed_alert(fingerprint) == Some(cancel) {
+                        self.journal.append_copy(NO_ENTRY, framed.record);
                     }
                 }
                 Record::Progress { .. } | Record::Cancel { .. } | Record::Notified { .. } => {}

@@ -33,7 +33,9 @@ pub(super) enum Event {
     /// A cancellation request arrives.
     Cancel { entry: EntryIndex, tries: u8 },
     /// The cancellation request of a whole alert arrives.
-    CancelAlert { alert: u32 },
+    CancelAlert { alert: u32, tries: u8 },
+    /// It reaches one shard.
+    CancelAlertPart { number: u32, shard: u8, life: u32 },
     /// The device has the journal up to here.
     Synced { shard: u8, life: u32, until: u64 },
     /// A timer may be due.

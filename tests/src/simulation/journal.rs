@@ -1,6 +1,7 @@
 //! A model of one shard's journal: records in order, a durable mark, and what a crash leaves of them.
 
 use super::ledger::EntryIndex;
+use hayauma::smsc::closed_alerts::ClosedAlert;
 use hayauma::smsc::core::NewPush;
 use hayauma::smsc::recovery::{RecoveredEnd, RecoveredNotice};
 use std::collections::VecDeque;
@@ -9,12 +10,32 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Record {
     Accepted(NewPush),
-    Progress { push_id: u64, delivered_mask: u16, attempts: u16 },
-    Cancel { push_id: u64 },
-    Ended { end: RecoveredEnd, delivered: u8 },
-    Notified { push_id: u64, notice: RecoveredNotice },
+    Progress {
+        push_id: u64,
+        delivered_mask: u16,
+        attempts: u16,
+    },
+    Cancel {
+        push_id: u64,
+    },
+    Ended {
+        end: RecoveredEnd,
+        delivered: u8,
+    },
+    Notified {
+        push_id: u64,
+        notice: RecoveredNotice,
+    },
     Key(RecoveredEnd),
+    /// The cancel of a whole alert; its frame's entry means nothing.
+    AlertCancel {
+        fingerprint: u64,
+        cancel: ClosedAlert,
+    },
 }
+
+/// The entry of a record that is about no push.
+pub(super) const NO_ENTRY: EntryIndex = EntryIndex::MAX;
 
 /// A record with its place.
 #[derive(Clone, Copy, Debug)]

@@ -9,6 +9,7 @@ use hayauma::smsc::pushes::Push;
 use hayauma::smsc::recovery::RecoveredNotice;
 use hayauma::smsc::retry::{self, Cause};
 use hayauma::smsc::state::State;
+use std::collections::{HashMap, HashSet};
 
 /// A push of the simulation, in the order in which the clients made them up.
 pub(super) type EntryIndex = u32;
@@ -73,6 +74,8 @@ pub(super) struct Entry {
     pub(super) push_id: Option<u64>,
     pub(super) expires_ms: u64,
     pub(super) cancel_accepted: bool,
+    /// It was open when the cancel of its whole alert was answered.
+    pub(super) alert_cancel_answered: bool,
     pub(super) in_flight: bool,
     pub(super) end: Option<End>,
     /// Where its Ended record stands.
@@ -125,6 +128,7 @@ impl Entry {
             push_id: None,
             expires_ms: 0,
             cancel_accepted: false,
+            alert_cancel_answered: false,
             in_flight: false,
             end: None,
             end_sequence: 0,
@@ -239,6 +243,10 @@ pub(super) struct Ledger {
     pub(super) owing: Vec<Vec<EntryIndex>>,
     /// Pushes of each alert, by the alert's number.
     pub(super) of_alert: Vec<Vec<EntryIndex>>,
+    /// Alerts whose cancel some shard has taken.
+    cancelled_alerts: HashSet<u32>,
+    /// When the cancel of an alert was answered last, in virtual time.
+    answered_alerts: HashMap<u32, u64>,
     pub(super) counts: Counts,
     ends: u64,
     incarnation: u32,
@@ -255,6 +263,29 @@ impl Ledger {
 
     pub(super) fn at(&self, index: EntryIndex) -> &Entry {
         &self.entries[index as usize]
+    }
+
+    /// A shard takes the cancel of a whole alert.
+    pub(super) fn alert_cancel_requested(&mut self, alert: u32) {
+        self.cancelled_alerts.insert(alert);
+    }
+
+    /// Every shard has made the cancel of the alert durable: from now on no push of it is attempted.
+    pub(super) fn alert_cancel_answered(&mut self, alert: u32, now_ms: u64) {
+        self.answered_alerts.insert(alert, now_ms);
+        for at in 0..self.of_alert[alert as usize].len() {
+            let index = self.of_alert[alert as usize][at];
+            let entry = self.entry(index);
+            if entry.is_open() {
+                entry.cancel_answered = true;
+                entry.alert_cancel_answered = true;
+            }
+        }
+    }
+
+    /// Whether some shard has taken the cancel of the push's whole alert.
+    pub(super) fn is_alert_cancelled(&self, index: EntryIndex) -> bool {
+        self.at(index).alert.is_some_and(|(alert, _)| self.cancelled_alerts.contains(&alert))
     }
 
     /// The message center takes the push.
@@ -308,6 +339,12 @@ impl Ledger {
         rule!(!entry.in_flight, "push {index} was attempted while an attempt was under way");
         rule!(wall_ms < entry.expires_ms, "push {index} was attempted after its expiry");
         rule!(!entry.cancel_accepted, "push {index} was attempted after its cancel was accepted");
+        let answered = entry.alert.and_then(|(alert, _)| self.answered_alerts.get(&alert));
+        let closed = answered.is_some_and(|&at_ms| now_ms < at_ms + REMEMBERED_MS);
+        rule!(
+            !closed && !entry.alert_cancel_answered,
+            "push {index} was attempted after the cancel of its whole alert was answered"
+        );
         rule!(sent != 0 && sent & entry.reported_mask == 0, "push {index}: reported segments are sent again");
         rule!(
             now_ms >= entry.not_before_ms,
@@ -454,6 +491,10 @@ impl Ledger {
             _ => false,
         };
         rule!(right, "push {index} ended as {end:?}, which does not follow from {entry:?}");
+        rule!(
+            entry.cancel_accepted || !entry.alert_cancel_answered,
+            "push {index} ended as {end:?}: the cancel of its alert was answered and passed over"
+        );
         let undelivered = !matches!(end.state, State::Delivered | State::Cancelled);
         rule!(!(undelivered && entry.cancel_accepted), "push {index}: its accepted cancel was passed over");
         Ok(())
@@ -578,7 +619,11 @@ impl Ledger {
         for line in 0..self.open.len() {
             for at in 0..self.open[line].len() {
                 let index = self.open[line][at];
-                self.entry(index).forget_what_was_told();
+                let cancelled = self.is_alert_cancelled(index);
+                let entry = self.entry(index);
+                entry.forget_what_was_told();
+                // Whether an attempt was under way when the cancel came nobody remembers.
+                entry.in_doubt |= cancelled;
             }
         }
         Ok(())
@@ -586,6 +631,9 @@ impl Ledger {
 
     fn undo(&mut self, framed: &Framed) -> Checked {
         let index = framed.entry;
+        if let Record::AlertCancel { .. } = framed.record {
+            return Ok(());
+        }
         let entry = self.entry(index);
         let line = entry.line as usize;
         match framed.record {
@@ -597,7 +645,7 @@ impl Ledger {
             }
             Record::Cancel { .. } => {
                 rule!(
-                    !entry.cancel_answered,
+                    !entry.cancel_answered || entry.alert_cancel_answered,
                     "the cancel of push {index} was answered and is lost in a crash"
                 );
                 entry.cancel_accepted = false;
@@ -616,7 +664,7 @@ impl Ledger {
                 remove(&mut self.owing[line], index);
                 self.owing[line].push(index);
             }
-            Record::Progress { .. } | Record::Key(_) => {}
+            Record::Progress { .. } | Record::Key(_) | Record::AlertCancel { .. } => {}
         }
         Ok(())
     }

@@ -6,6 +6,7 @@
 //! effect and recovers from what its journal kept. After every event the rules of [`ledger`] must hold. Then the
 //! faults end, and everything must come to its end in bounded time.
 
+mod alert_cancels;
 mod clients;
 mod engine;
 mod events;
@@ -18,6 +19,7 @@ mod scenario;
 mod sinks;
 mod turn;
 
+use alert_cancels::AlertCancel;
 use engine::Shard;
 use events::{Event, Events};
 use hayauma::smsc::mutation::Mutation;
@@ -94,6 +96,7 @@ struct Simulation {
     lines: Vec<SimulatedLine>,
     sinks: Vec<sinks::Mood>,
     ledger: Ledger,
+    alert_cancels: Vec<AlertCancel>,
     /// Crashes so far.
     life: u32,
     is_down: bool,
@@ -122,6 +125,7 @@ impl Simulation {
             now_ms: 0,
             wall_offset_ms: WALL_START_MS,
             ledger,
+            alert_cancels: Vec::new(),
             life: 0,
             is_down: false,
             faults: true,
@@ -199,7 +203,10 @@ impl Simulation {
             Event::Request { entry, altered } => self.take_request(entry, altered),
             Event::Overdue { entry } => self.ask_again(entry),
             Event::Cancel { entry, tries } => self.take_cancel(entry, tries),
-            Event::CancelAlert { alert } => self.take_alert_cancel(alert),
+            Event::CancelAlert { alert, tries } => self.take_alert_cancel(alert, tries),
+            Event::CancelAlertPart { number, shard, life } => {
+                self.take_alert_cancel_part(number, shard, life)
+            }
             Event::Synced { shard, life, until } => self.synced(shard, life, until),
             Event::Wake { shard, life } => self.wake(shard, life),
             Event::Reach { attempt, route, row } => self.reach(attempt, route, row),

@@ -92,6 +92,37 @@ fn a_whole_alert_is_cancelled_over_all_shards() {
 }
 
 #[test]
+fn a_cancelled_alert_takes_no_further_push_in_any_shard_not_even_after_a_crash() {
+    let recorder = Recorder::start();
+    let mut site = site(&recorder);
+    site.shards(2);
+    let push = |number: u64, reqid: &str| {
+        Body::push(&msn(number), &format!("{reqid}-{number}")).with("alertid", "quake").with("alertseq", "02")
+    };
+    let refused = |connection: &mut tests::http::Connection, reqid: &str| {
+        for number in 0..40 {
+            let answer = connection.ask(&push(number, reqid).request());
+            assert_eq!((answer.status(), answer.code().as_str()), (409, "3004"), "{number}");
+        }
+    };
+    let engine = site.start();
+    let mut connection = engine.connect();
+    let answer = connection.ask(&Body::cancel_alert("quake", "before-any-push").request());
+    assert_eq!((answer.status(), answer.code().as_str()), (404, "3002"));
+    refused(&mut connection, "early");
+    engine.kill();
+    let engine = site.start();
+    let mut connection = engine.connect();
+    refused(&mut connection, "late");
+    let other = push(0, "other").with("alertid", "flood");
+    accepted(&connection.ask(&other.request()));
+    assert_eq!(recorder.await_count(1)[0].gist(), ("0301", "0000"), "another alert is its own");
+    tests::wait::until_true("the one attempt", || engine.admin().figure("pushes_delivered") == 1);
+    assert_eq!(engine.admin().figure("attempts"), 1);
+    engine.stop();
+}
+
+#[test]
 fn a_higher_sequence_of_an_alert_takes_the_place_of_a_lower_one() {
     let recorder = Recorder::start();
     let mut site = site(&recorder);
