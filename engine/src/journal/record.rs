@@ -431,12 +431,13 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// The push that the record speaks of; `None` for records about the journal itself.
+    /// The push that the record speaks of; `None` for records about the journal itself or a whole alert.
     pub fn push_id(&self) -> Option<u64> {
         Some(match self {
             Self::Accepted(record) => record.push_id.to_native(),
             Self::Progress(record) => record.push_id.to_native(),
             Self::Ended(record) => record.push_id.to_native(),
+            Self::CancelAccepted(record) if record.whole_alert().is_some() => return None,
             Self::CancelAccepted(record) => record.push_id.to_native(),
             Self::Notified(record) => record.push_id.to_native(),
             Self::Key(record) => record.push_id.to_native(),
