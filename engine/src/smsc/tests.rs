@@ -140,12 +140,12 @@ fn a_waiting_push_of_an_alert_takes_no_more_beside_what_outlives_it() {
 
 /// A message center with `count` pushes of one alert, each to a phone of its own, the first of them in flight.
 fn alerted(count: u64) -> (Core, u64) {
-    const ALERT: u64 = 77;
+    const ALERT: u64 = 0x9E37_79B9_7F4A_7C15;
     let limits = CoreLimits { pushes_max: count as usize, ..LIMITS };
     let mut core = Core::new(limits, NOW_MS);
     for push_id in 1..=count {
-        let alert = AlertIdentity { key: push_id, alert: ALERT, sequence: 1 };
-        core.accept(NewPush { alert: Some(alert), ..new_push(push_id, push_id) }, NOW_MS);
+        let alert = AlertIdentity { key: mix(push_id), alert: ALERT, sequence: 1 };
+        core.accept(NewPush { key: mix(push_id), alert: Some(alert), ..new_push(push_id, push_id) }, NOW_MS);
     }
     core.handle_durable(count + 1, |_| {});
     (core, ALERT)
