@@ -169,7 +169,7 @@ impl Simulation {
         let alert = entry.alert.map(|(alert, sequence)| alert_identity(alert, entry.line, sequence));
         let refusal = alert.and_then(|alert| {
             let known = shard.core.knows_alert(&alert).then_some(Code::ALERT_KNOWN);
-            known.or(shard.core.closed_alert(alert.alert).map(|_| Code::ALREADY_CANCELLED))
+            known.or_else(|| shard.core.closed_alert(alert.alert).map(|_| Code::ALREADY_CANCELLED))
         });
         if let Some(code) = refusal {
             let until = shard.journal.next_sequence();
