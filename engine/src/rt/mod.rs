@@ -17,6 +17,8 @@ mod slots;
 mod stream;
 mod turn;
 
+pub use mesh::HandOver;
+
 use crate::config::{Config, InjectionKind};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::{Registration, Registry};

@@ -96,10 +96,16 @@ pub(super) struct Waker {
 }
 
 impl Waker {
+    /// A handle that wakes nobody.
+    pub(super) fn into_the_void() -> io::Result<Self> {
+        let void = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
+        Ok(Self { event: std::sync::Arc::new(OwnedFd::from(void)) })
+    }
+
     /// Wakes the shard if it is parked; harmless otherwise.
     pub(super) fn wake(&self) {
         let one = 1u64.to_ne_bytes_for_eventfd();
-        // SAFETY: the descriptor is an eventfd that this handle keeps open; eight octets are read from `one`.
+        // SAFETY: the descriptor is an eventfd (or /dev/null) that this handle keeps open; eight octets are read from `one`.
         // The only possible failure is a counter at its limit, which means that a wake-up is pending anyway.
         let _ = unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
     }
