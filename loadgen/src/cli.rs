@@ -15,6 +15,7 @@ use crate::run::Run;
 use crate::sink::{Misbehaviour, Sink};
 use crate::summary::Summary;
 use crate::text;
+use crate::watched::{WatchedFigures, data_dir_of};
 use arguments::{
     Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, RunArguments, SinkArguments,
 };
@@ -164,7 +165,9 @@ fn carry_out(
         }
     });
     console.finish();
-    let summary = Summary::new(command, plan, &outcome, Machine::here(None));
+    let data_dir = plan.watched.and_then(data_dir_of);
+    let mut summary = Summary::new(command, plan, &outcome, Machine::here(data_dir.as_deref()));
+    summary.engine_process = plan.watched.map(|process| WatchedFigures::of(process, &outcome));
     if let Some(directory) = directory {
         let page =
             Report::write(directory, &summary, &outcome.sent.phases).map_err(|error| error.to_string())?;

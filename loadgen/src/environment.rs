@@ -59,7 +59,7 @@ pub fn revision() -> Option<String> {
     Some(if changed { revision + "+" } else { revision })
 }
 
-fn without_tokens(arguments: impl Iterator<Item = String>) -> Vec<String> {
+pub(crate) fn without_tokens(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut hide_next = false;
     let hidden = || "***".to_owned();
     arguments

@@ -36,6 +36,7 @@ pub mod sink;
 pub mod summary;
 pub mod text;
 pub mod trust;
+pub mod watched;
 
 mod answer;
 mod flat;

@@ -40,11 +40,19 @@ pub fn format_cpus(cpus: &[usize]) -> String {
 
 /// The CPUs this process may run on.
 pub fn available_cpus() -> Vec<usize> {
+    match cpus_of(0) {
+        none if none.is_empty() => vec![0],
+        cpus => cpus,
+    }
+}
+
+/// The CPUs that `process` may run on; 0 is this one; none where there is no such process.
+pub fn cpus_of(process: u32) -> Vec<usize> {
     // SAFETY: an all-zero cpu_set_t is a valid, empty set, and the kernel writes no more than its size.
     let set = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        if libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
-            return vec![0];
+        if libc::sched_getaffinity(process as libc::pid_t, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+            return Vec::new();
         }
         set
     };

@@ -12,6 +12,7 @@ use crate::os::Memory;
 use crate::plan::{Arrivals, Load, Plan};
 use crate::run::Outcome;
 use crate::trust::Trust;
+use crate::watched::WatchedFigures;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -84,6 +85,8 @@ pub struct Summary {
     pub generator: GeneratorFigures,
     /// The engine's cost; only where the run started it.
     pub engine: Option<EngineFigures>,
+    /// A watched engine that the run did not start.
+    pub engine_process: Option<WatchedFigures>,
     /// What the engine billed; only where the run could ask.
     pub billing: Option<BillingFigures>,
     /// The ledger's balance.
@@ -277,6 +280,7 @@ impl Summary {
                 peak_octets: crate::os::memory_of(std::process::id()).unwrap_or_default().peak_octets,
             },
             engine: None,
+            engine_process: None,
             billing: None,
             ledger: tally,
             trust: Trust::of(outcome, open),

@@ -67,9 +67,11 @@ impl Page {
             if plan.cpus.is_empty() { String::new() } else { format!(" on {}", cpus_named(&plan.cpus)) };
         let sink = if plan.notify { " and the sink" } else { "" };
         self.line("generator", &format!("{}{place}{sink}", counted(plan.threads as u64, "sending thread")));
-        let load = plan
-            .rate_per_s
-            .map_or_else(|| "closed loop".to_owned(), |rate| format!("open loop at {} /s", grouped(rate)));
+        let load = match plan.rate_per_s {
+            Some(rate) => format!("open loop at {} /s", grouped(rate)),
+            None if plan.arrivals.is_empty() => "closed loop".to_owned(),
+            None => format!("open loop · {}", counted(plan.arrivals.len() as u64, "stretch")),
+        };
         let window = plan.window.map(|window| format!(" · window {}", grouped(window))).unwrap_or_default();
         let connections = counted(plan.connections as u64, "connection");
         self.line("load", &format!("{load} · {connections} × {} in flight{window}", plan.pipeline));
@@ -167,6 +169,14 @@ impl Page {
                     octets(memory.anonymous_octets),
                     octets(memory.file_octets),
                 ),
+            );
+        }
+        if let Some(engine) = &summary.engine_process {
+            let (cost, own) = (three_digits(engine.cpu_us_per_push), octets(engine.memory.anonymous_octets));
+            let (process, peak) = (engine.process, octets(engine.memory.peak_octets));
+            self.line(
+                "engine",
+                &format!("{cost:>8} µs of CPU per push · peak memory {peak} ({own} own) · process {process}"),
             );
         }
         let generator = &summary.generator;
@@ -271,7 +281,12 @@ fn cpus_named(cpus: &[usize]) -> String {
     format!("CPU{} {}", if cpus.len() == 1 { "" } else { "s" }, format_cpus(cpus))
 }
 
-/// `1 shard`, `2 shards`.
+/// `1 shard`, `2 shards`, `3 stretches`.
 fn counted(count: u64, thing: &str) -> String {
-    format!("{} {thing}{}", grouped(count), if count == 1 { "" } else { "s" })
+    let ending = match count {
+        1 => "",
+        _ if thing.ends_with("ch") => "es",
+        _ => "s",
+    };
+    format!("{} {thing}{ending}", grouped(count))
 }

@@ -10,9 +10,10 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// Prints, for the answers, the count and the percentiles that an independent reader finds by adding all intervals.
+/// Reads the log by adding all intervals of the answers. Prints their count and percentiles; then every line of the
+/// percentile file whose value or count is another than this reader computes from the log, and how many lines it read.
 const READER: &str = "
-import sys
+import bisect, sys
 from hdrh.histogram import HdrHistogram
 from hdrh.log import HistogramLogReader
 total = HdrHistogram(100, 600 * 10**9, 3)
@@ -23,7 +24,27 @@ while True:
         break
     if interval.get_tag() == 'answer':
         total.add(interval)
-print(total.get_total_count(), *[total.get_value_at_percentile(float(p)) for p in sys.argv[2:]])
+print(total.get_total_count(), *[total.get_value_at_percentile(float(p)) for p in sys.argv[3:]])
+values, sums, sum = [], [], 0
+for item in total.get_recorded_iterator():
+    sum += item.count_added_in_this_iter_step
+    values.append(item.value_iterated_to)
+    sums.append(sum)
+def up_to(value):
+    at = bisect.bisect_right(values, value)
+    return sums[at - 1] if at else 0
+lines = 0
+for line in open(sys.argv[2]):
+    fields = line.split()
+    if not fields or fields[0] == 'Value' or fields[0].startswith('#'):
+        continue
+    value, quantile, count = float(fields[0]) * 1e6, float(fields[1]), int(fields[2])
+    # Both name a bucket by one of its ends: a bucket is a thousandth wide.
+    low, high = up_to(value * 0.9985), up_to(value * 1.0015)
+    if not low <= count <= high or count < quantile * sum - 1:
+        print('differs:', line.strip(), low, high)
+    lines += 1
+print(lines)
 ";
 
 fn report(directory: &Path) -> (Report, String) {
@@ -54,12 +75,17 @@ fn an_independent_reader_finds_the_same_percentiles() {
         .arg("-c")
         .arg(READER)
         .arg(&log)
+        .arg(directory.path().join("answer.hgrm"))
         .args(percentiles)
         .output()
         .expect("python starts");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let numbers: Vec<u64> = said.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    let (first, rest) = said.split_once('\n').expect("two lines");
+    let numbers: Vec<u64> =
+        first.split_whitespace().map(|number| number.parse().expect("a number")).collect();
+    // The percentile file says nothing else than the log.
+    assert!(rest.trim().parse::<u32>().is_ok_and(|lines| lines > 20), "{rest}");
     let total = report.phases.load.answer.total();
     assert_eq!((numbers[0], total.count()), (7_000, 7_000));
     for (percent, read) in percentiles.iter().zip(&numbers[1..]) {

@@ -117,8 +117,8 @@ fn cards(report: &Report) -> String {
     }
     cards.push(("answer, median", answer("p50_ms")));
     cards.push(("answer, 99 %", answer("p99_ms")));
-    if report.at(&["engine"]).is_some() {
-        let cost = three_digits(report.number(&["engine", "cpu_us_per_push"]));
+    if let Some(engine) = ["engine", "engine_process"].into_iter().find(|name| report.at(&[name]).is_some()) {
+        let cost = three_digits(report.number(&[engine, "cpu_us_per_push"]));
         cards.push(("engine CPU per push", format!("{cost} <small>µs</small>")));
     }
     let wrong = ledger("lost") + ledger("duplicated") + ledger("unexpected");

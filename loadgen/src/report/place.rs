@@ -29,6 +29,7 @@ fn table(title: &str, rows: &Rows) -> String {
 
 fn machine(report: &Report) -> Rows {
     let text = |path: &[&str]| report.text(path).to_owned();
+    let engine = if report.at(&["engine_process"]).is_some() { "engine_process" } else { "engine" };
     let disk = [report.text(&["machine", "file_system"]), report.text(&["machine", "device"])];
     vec![
         ("processor", text(&["machine", "cpu_model"])),
@@ -37,7 +38,7 @@ fn machine(report: &Report) -> Rows {
             format!(
                 "{} · engine on {} · generator on {}",
                 whole(report, &["machine", "cpus"]),
-                cpus(report, &["engine", "cpus"]),
+                cpus(report, &[engine, "cpus"]),
                 cpus(report, &["plan", "cpus"])
             ),
         ),
@@ -53,7 +54,7 @@ fn machine(report: &Report) -> Rows {
 
 fn run(report: &Report) -> Rows {
     let plan = |name: &str| report.text(&["plan", name]).to_owned();
-    let durability = report.text(&["engine", "durability"]);
+    let durability = ["engine", "engine_process"].map(|name| report.text(&[name, "durability"])).concat();
     vec![
         ("arguments", words(report, &["environment", "arguments"])),
         (
@@ -61,7 +62,7 @@ fn run(report: &Report) -> Rows {
             format!("{} (version {})", report.text(&["environment", "revision"]), report.text(&["version"])),
         ),
         ("seed", format!("{}", report.number(&["plan", "seed"]))),
-        ("durability", durability.to_owned()),
+        ("durability", durability),
         ("engine", words(report, &["engine_process", "arguments"])),
         ("arrivals", arrivals(report)),
         (
