@@ -67,3 +67,31 @@ fn the_page_of_a_comparison_lays_all_runs_over_each_other_and_needs_no_other_fil
         assert!(!page.contains(forbidden), "{forbidden}");
     }
 }
+
+/// Takes a minute or two and a quiet machine: only when it is asked for.
+#[test]
+fn runs_of_the_same_build_do_not_differ_in_nine_of_ten_pairs() {
+    if std::env::var_os("HAYAUMA_TEST_TIMING").is_none() {
+        println!("skipped: eleven drills in a row; set HAYAUMA_TEST_TIMING=1 on a quiet machine");
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let drill = |number: u32, more: &[&str]| {
+        let report = directory.path().join(number.to_string()).to_str().expect("UTF-8").to_owned();
+        let arguments = ["drill", "--pushes", "300000", "--report", &report];
+        let output = hayauma_load(&[&arguments[..], more].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        report
+    };
+    let reports: Vec<String> = (0..11).map(|number| drill(number, &[])).collect();
+    let same = |first: &str, other: &str| {
+        let said = String::from_utf8(hayauma_load(&["compare", first, other]).stdout).expect("UTF-8");
+        println!("{said}");
+        said.ends_with("the difference exceeds run-to-run noise: no\n")
+    };
+    let alike = reports.windows(2).filter(|pair| same(&pair[0], &pair[1])).count();
+    assert!(alike >= 9, "{alike} of 10 pairs are alike");
+    // And a build that costs more is told from them: here one that gathers no commits.
+    let other = drill(11, &["--", "--commit-delay-us-max", "0"]);
+    assert!(!same(&reports[0], &other), "a slower engine is not told from the others");
+}
