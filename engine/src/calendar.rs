@@ -47,6 +47,21 @@ pub fn jst_digits(unix_ms: u64) -> [u8; 14] {
     digits
 }
 
+/// `YYYY-MM-DD hh:mm:ss.mmm +09:00` in Japan at `unix_ms`, for the operator.
+pub fn jst_text(unix_ms: u64) -> String {
+    let at = jst(unix_ms);
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}.{:03} +09:00",
+        at.year,
+        at.month,
+        at.day,
+        at.hour,
+        at.minute,
+        at.second,
+        unix_ms % 1000
+    )
+}
+
 /// Reads exactly 14 digits `YYYYMMDDhhmmss`, Japan time, as Unix milliseconds. `None` for anything else:
 /// another length, no digits, a date that no calendar has, a leap second, or an instant before 1970 UTC.
 pub fn parse_jst_digits(text: &[u8]) -> Option<u64> {

@@ -20,6 +20,7 @@ use crate::ops::demo;
 use crate::ops::lines;
 use crate::ops::parked;
 use crate::ops::store::Store;
+use crate::ops::{pushes, queue};
 use crate::rt::Runtime;
 use crate::rt::control::EngineHandle;
 use crate::shard::{
@@ -83,7 +84,10 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let control: Arc<dyn EngineControl> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     stop_on_signal(&handle)?;
-    let more = parked::router(handle.clone()).merge(lines::router(handle.clone()));
+    let more = parked::router(handle.clone())
+        .merge(lines::router(handle.clone()))
+        .merge(queue::router(handle.clone()))
+        .merge(pushes::router(handle.clone()));
     let admin = AdminServer::start(admin_listener, store, control, config.admin_open, more);
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))

@@ -13,7 +13,9 @@ mod network;
 mod notify;
 mod output;
 mod place;
+mod push;
 pub mod queue;
+mod queue_waiting;
 mod serve;
 pub mod sms;
 mod table;
@@ -53,6 +55,7 @@ enum Command {
     #[command(subcommand)]
     Contract(contract::ContractCommand),
     Billing(billing::BillingCommand),
+    Push(push::PushCommand),
     /// Look at the queue of pushes
     Queue(queue::QueueCommand),
     /// List and replay parked notifications
@@ -134,6 +137,7 @@ impl Command {
             Self::Client(command) => command.run(output),
             Self::Contract(command) => command.run(output),
             Self::Billing(command) => command.run(),
+            Self::Push(command) => command.run(),
             Self::Queue(command) => command.run(),
             Self::Notify(command) => command.run(),
             Self::Network(command) => command.run(),

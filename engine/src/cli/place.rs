@@ -97,6 +97,11 @@ impl Place {
         open_for_change(&data_dir)
     }
 
+    /// The engine that holds the data directory, if one does.
+    pub(crate) fn running_engine(&self) -> Result<Option<AdminClient>, CliError> {
+        engine_that_holds(&self.data_dir()?)
+    }
+
     fn existing_data_dir(&self) -> Result<PathBuf, CliError> {
         let data_dir = self.data_dir()?;
         if data_dir.join(STORE_FILE_NAME).exists() {

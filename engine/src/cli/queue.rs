@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
+use super::queue_waiting;
 use super::table::{self, grouped};
 use super::{CliError, Place, print};
 use crate::ids::{Msn, Reqid};
@@ -17,13 +18,22 @@ use crate::shard::WaitReason;
 #[derive(Args, Debug)]
 pub struct QueueCommand {
     #[command(subcommand)]
-    what: What,
+    what: Option<What>,
+    /// Print what waits as JSON
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     place: Place,
 }
 
 #[derive(Subcommand, Debug)]
 enum What {
+    /// Print what waits, by reason, class and age, of a running engine or a stopped one; what no subcommand does too
+    Show {
+        /// Print it as JSON
+        #[arg(long)]
+        json: bool,
+    },
     /// Print the journal's segments and how many pushes wait, or all that is recorded of some pushes
     Inspect(Inspect),
     /// Read every record, check every checksum, and name what is damaged; exits 1 if anything is
@@ -49,18 +59,23 @@ struct Inspect {
 
 impl QueueCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let (What::Inspect(Inspect { directory, .. }) | What::Verify { directory }) = &self.what;
+        let what = self.what.unwrap_or(What::Show { json: self.json });
+        let directory = match &what {
+            What::Inspect(Inspect { directory, .. }) | What::Verify { directory } => directory.clone(),
+            What::Show { .. } => None,
+        };
         let data_directory = match directory {
-            Some(directory) => directory.clone(),
+            Some(directory) => directory,
             None => self.place.data_dir()?,
         };
-        let shards = journals(&data_directory)?;
-        let (text, outcome) = match &self.what {
+        let shards = || journals(&data_directory);
+        let (text, outcome) = match &what {
+            What::Show { json } => return queue_waiting::show(&self.place, shards, *json || self.json),
             What::Inspect(Inspect { msn: Some(msn), reqid, .. }) => {
-                (history(&shards, *msn, reqid.as_ref())?, Ok(()))
+                (history(&shards()?, *msn, reqid.as_ref())?, Ok(()))
             }
-            What::Inspect(_) => (overview(&shards)?, Ok(())),
-            What::Verify { .. } => verify(&shards, &data_directory)?,
+            What::Inspect(_) => (overview(&shards()?)?, Ok(())),
+            What::Verify { .. } => verify(&shards()?, &data_directory)?,
         };
         print(&text)?;
         outcome
@@ -68,7 +83,7 @@ impl QueueCommand {
 }
 
 /// The shards of a data directory and their journals.
-fn journals(data_directory: &Path) -> Result<BTreeMap<u16, PathBuf>, CliError> {
+pub(super) fn journals(data_directory: &Path) -> Result<BTreeMap<u16, PathBuf>, CliError> {
     let unreadable = |error: std::io::Error| {
         CliError::new(format!("the data directory {} cannot be read ({error})", data_directory.display()))
     };
@@ -316,11 +331,11 @@ impl Pushes {
     }
 }
 
-fn parse_msn(text: &str) -> Result<Msn, String> {
+pub(super) fn parse_msn(text: &str) -> Result<Msn, String> {
     Msn::parse(text.as_bytes()).ok_or_else(|| "not a phone number: 11 digits, the first a 0".to_owned())
 }
 
-fn parse_reqid(text: &str) -> Result<Reqid, String> {
+pub(super) fn parse_reqid(text: &str) -> Result<Reqid, String> {
     Reqid::parse(text.as_bytes()).ok_or_else(|| "not a request id: 1 to 23 of 0-9 A-Z a-z . _ -".to_owned())
 }
 

@@ -2,6 +2,7 @@
 
 use crate::gateway::registration::Registration;
 use crate::ids::{Msn, Xpid};
+use crate::shard::WaitingTally;
 
 /// The running engine as the control plane sees it.
 ///
@@ -20,6 +21,8 @@ pub trait EngineControl: Send + Sync + 'static {
     fn stop(&self);
     /// The shards' counters and gauges as they stand.
     fn figures(&self) -> Vec<ShardFigures>;
+    /// What waits in each shard, as its last whole count has it.
+    fn waiting(&self) -> Vec<WaitingTally>;
 }
 
 /// Why the shards did not take a change.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures};
 use crate::gateway::registration::Registration;
 use crate::ids::{Msn, Xpid};
+use crate::shard::WaitingTally;
 
 #[derive(Default)]
 pub(crate) struct FakeEngine {
@@ -43,6 +44,14 @@ impl EngineControl for FakeEngine {
 
     fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn waiting(&self) -> Vec<WaitingTally> {
+        let mut tally = WaitingTally { at_ms: 1_800_000_000_000, ..WaitingTally::default() };
+        // Seven standard pushes of less than an hour are held as absent.
+        tally.counts[4][2][2] = 7;
+        tally.oldest_ms[4] = 1_799_999_000_000;
+        vec![tally, WaitingTally::default()]
     }
 
     fn figures(&self) -> Vec<ShardFigures> {

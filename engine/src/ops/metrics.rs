@@ -12,6 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::control::{EngineControl, FigureKind};
+use super::queue::QueueDocument;
 
 /// The media type of [`Metrics::render`]'s text.
 pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -25,6 +26,7 @@ impl Metrics {
     /// Metrics that ask `control` at every scrape.
     pub fn new(control: Arc<dyn EngineControl>) -> Self {
         let mut registry = Registry::with_prefix("hayauma");
+        registry.register_collector(Box::new(QueueCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(ShardCollector { control }));
         registry.register_collector(Box::new(ProcessCollector));
         Self { registry }
@@ -76,6 +78,65 @@ impl Collector for ShardCollector {
                     }
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+/// What waits in each shard, as its last whole count has it: by what it waits for and class, by age, and the age of
+/// the oldest. Nothing is asked of a shard at a scrape.
+struct QueueCollector {
+    control: Arc<dyn EngineControl>,
+}
+
+impl fmt::Debug for QueueCollector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("QueueCollector")
+    }
+}
+
+const CLASS_WORDS: [&str; 4] = ["emergency", "urgent", "standard", "exercise"];
+const AGE_WORDS: [&str; 6] = ["below_1m", "below_10m", "below_1h", "below_6h", "below_1d", "older"];
+
+impl Collector for QueueCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let document = QueueDocument::of(&self.control.waiting().into_iter().enumerate().collect::<Vec<_>>());
+        let gauge = |count: u64| ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
+        let help = "Live pushes by what they wait for and class";
+        let mut family = encoder.encode_descriptor("waiting_pushes", help, None, MetricType::Gauge)?;
+        for shard in &document.shards {
+            for row in &shard.rows {
+                let reason = row.reason.as_deref().unwrap_or_default();
+                for (class, count) in CLASS_WORDS.into_iter().zip(row.by_class) {
+                    let number = shard.shard.unwrap_or_default().to_string();
+                    let labels = [
+                        ("shard", number.as_str()),
+                        ("state", &row.state),
+                        ("reason", reason),
+                        ("class", class),
+                    ];
+                    gauge(count).encode(family.encode_family(&labels)?)?;
+                }
+            }
+        }
+        let help = "Live pushes by the time since they were accepted";
+        let mut family = encoder.encode_descriptor("waiting_pushes_by_age", help, None, MetricType::Gauge)?;
+        for shard in &document.shards {
+            for (at, age) in AGE_WORDS.into_iter().enumerate() {
+                let number = shard.shard.unwrap_or_default().to_string();
+                let count = shard.rows.iter().map(|row| row.by_age[at]).sum();
+                let labels = [("shard", number.as_str()), ("age", age)];
+                gauge(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        let help = "Seconds since the oldest live push was accepted, 0 where none waits";
+        let mut family =
+            encoder.encode_descriptor("waiting_oldest_seconds", help, None, MetricType::Gauge)?;
+        for shard in &document.shards {
+            let oldest_ms = shard.rows.iter().filter_map(|row| row.oldest_ms).min();
+            let age_ms = oldest_ms.map_or(0, |oldest_ms| shard.counted_ms.saturating_sub(oldest_ms));
+            let labels = [("shard", shard.shard.unwrap_or_default())];
+            gauge(age_ms / 1000).encode(family.encode_family(&labels)?)?;
         }
         Ok(())
     }

@@ -17,5 +17,7 @@ pub mod lines;
 pub mod metrics;
 pub mod msn_range;
 pub mod parked;
+pub mod pushes;
+pub mod queue;
 pub mod store;
 pub mod store_thread;

@@ -6,11 +6,12 @@ use crate::network::line_states::Line;
 use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures};
 use crate::ops::lines::LineControl;
 use crate::ops::parked::ParkedControl;
+use crate::ops::pushes::PushControl;
 use crate::rt::limits::CONTROL_MESSAGES_MAX;
 use crate::rt::notifier::EndpointPlan;
 use crate::rt::ring::Waker;
 use crate::shard::figures::{NAMES, Rises};
-use crate::shard::{ParkedNotification, shard_of};
+use crate::shard::{LivePush, ParkedNotification, WaitingTally, shard_of};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -41,6 +42,7 @@ pub(super) enum ShardMessage {
     AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     Parked { xpid: Option<Xpid>, replay: bool, reply: Sender<Vec<ParkedNotification>> },
+    Live { msn: Msn, reply: Sender<Vec<LivePush>> },
     Lines { msns: Vec<Msn>, line: Line, reply: Sender<Result<(), String>> },
     Pause(bool),
     Drain,
@@ -54,6 +56,7 @@ pub(super) struct ShardStatus {
     syncs: AtomicU64,
     wakes: AtomicU64,
     ended: AtomicBool,
+    waiting: Mutex<WaitingTally>,
 }
 
 impl ShardStatus {
@@ -67,6 +70,7 @@ impl ShardStatus {
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            waiting: Mutex::default(),
         }
     }
 
@@ -98,6 +102,11 @@ impl ShardStatus {
         }
         self.connections.store(connections, Ordering::Relaxed);
         self.syncs.store(syncs, Ordering::Relaxed);
+    }
+
+    /// Shows a count of what waits; whether it could: somebody may be looking at the last one.
+    pub(super) fn publish_waiting(&self, tally: &WaitingTally) -> bool {
+        self.waiting.try_lock().map(|mut shown| shown.clone_from(tally)).is_ok()
     }
 }
 
@@ -213,6 +222,14 @@ impl ParkedControl for EngineHandle {
     }
 }
 
+impl PushControl for EngineHandle {
+    fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError> {
+        let (reply, taken) = bounded(1);
+        self.ports[shard_of(msn, self.ports.len())].send(ShardMessage::Live { msn, reply })?;
+        taken.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)
+    }
+}
+
 impl LineControl for EngineHandle {
     fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError> {
         let mut slices: Vec<Vec<Msn>> = self.ports.iter().map(|_| Vec::new()).collect();
@@ -271,6 +288,11 @@ impl EngineControl for EngineHandle {
                 let _ = port.send(ShardMessage::Drain);
             }
         }
+    }
+
+    fn waiting(&self) -> Vec<WaitingTally> {
+        let tallies = self.ports.iter().map(|port| port.status.waiting.lock());
+        tallies.map(|tally| tally.unwrap_or_else(PoisonError::into_inner).clone()).collect()
     }
 
     fn figures(&self) -> Vec<ShardFigures> {

@@ -6,6 +6,7 @@ use crate::clock;
 use crate::fatal::{Fatal, FatalReason};
 use crate::journal::Commit;
 use crate::ops::parked::PARKED_LISTED_MAX;
+use crate::ops::pushes::LIVE_LISTED_MAX;
 use crate::push::code::Code;
 use crate::rt::control::{ShardMessage, ShardPort, ShardStatus};
 use crate::rt::front::{Front, FrontLimits};
@@ -67,6 +68,7 @@ pub(super) struct ShardTurn {
     date_second: u64,
     swept_ms: u64,
     published_ms: u64,
+    waiting_shown_ms: u64,
     draining_since_ms: Option<u64>,
     accept_again_ms: Option<u64>,
     stopped: bool,
@@ -100,6 +102,7 @@ impl ShardTurn {
             date_second: 0,
             swept_ms: 0,
             published_ms: 0,
+            waiting_shown_ms: 0,
             draining_since_ms: None,
             accept_again_ms: None,
             stopped: false,
@@ -366,6 +369,9 @@ impl ShardTurn {
                     // A control plane that gave up waiting is no concern of the shard.
                     let _ = reply.try_send(parked);
                 }
+                ShardMessage::Live { msn, reply } => {
+                    let _ = reply.try_send(self.shard.live_pushes(msn, LIVE_LISTED_MAX));
+                }
                 ShardMessage::Lines { msns, line, reply } => {
                     let _ = reply.try_send(self.shard.set_lines(&msns, line, now.wall_ms));
                 }
@@ -412,6 +418,10 @@ impl ShardTurn {
             self.published_ms = now.steady_ms;
             let figures = self.shard.figures().values();
             self.port.status.publish(&figures, self.front.connections() as u64, self.syncs);
+            let waiting = self.shard.waiting();
+            if waiting.at_ms != self.waiting_shown_ms && self.port.status.publish_waiting(waiting) {
+                self.waiting_shown_ms = waiting.at_ms;
+            }
         }
     }
 }

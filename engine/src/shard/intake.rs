@@ -233,6 +233,7 @@ impl Shard {
             alert,
         };
         self.core.accept(new, self.pace.center(now_ms));
+        self.waiting.marks.note(push_id, now_ms);
         registered.meter.charge(now_ms);
         self.counted.accepted += 1;
         self.counted.segments_accepted += u64::from(segments);

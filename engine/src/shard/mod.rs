@@ -14,6 +14,7 @@ mod delivery;
 mod endings;
 pub mod figures;
 mod intake;
+mod live;
 mod open;
 mod pace;
 mod parked;
@@ -21,14 +22,19 @@ mod progress;
 mod records;
 mod submission;
 mod wait_reason;
+mod waiting;
+mod waiting_stopped;
 
 pub use endings::NotificationResult;
 pub use intake::{Origin, Reply};
+pub use live::LivePush;
 pub use open::{OpenError, ShardConfig, ShardReport};
 pub use pace::{Pace, TIME_SCALE_MAX};
 pub use parked::ParkedNotification;
 pub use progress::{OpenProgress, OpenStage};
 pub use wait_reason::WaitReason;
+pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
+pub use waiting_stopped::{CountError, count_stopped};
 
 use crate::billing::BillingLog;
 use crate::config::{Injection, InjectionKind};
@@ -101,6 +107,7 @@ pub struct Shard {
     /// New pushes seen, for the rehearsals.
     pushes_seen: u64,
     counted: figures::Counted,
+    waiting: waiting::WaitingScan,
 }
 
 impl Shard {
@@ -171,6 +178,7 @@ impl Shard {
         busy |= self.start_attempts(now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
         busy |= self.clean(now_ms);
+        self.count_waiting(now_ms);
         self.appended_at_last_turn = self.journal.appended();
         busy
     }
@@ -183,7 +191,7 @@ impl Shard {
     /// When [`Shard::turn`] has work again if nothing else happens.
     pub fn next_due_ms(&self) -> Option<u64> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
-        [center_ms, self.network.next_due_ms()].into_iter().flatten().min()
+        [center_ms, self.network.next_due_ms(), self.waiting.next_due_ms()].into_iter().flatten().min()
     }
 
     /// Attempts in the core network.

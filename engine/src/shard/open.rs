@@ -3,6 +3,7 @@
 use super::endings::{accepted_event, identity, notice};
 use super::figures::Counted;
 use super::progress::{OpenProgress, OpenStage};
+use super::waiting::WaitingScan;
 use super::{Durability, Pace, Shard, records};
 use crate::billing::{BillingError, BillingLog, Event, EventKind};
 use crate::config::Injection;
@@ -101,11 +102,15 @@ impl Shard {
         let progress = &*config.progress;
         progress.set_octets_in_all(octets_of_files(&directory.join("journal")));
         let (mut records, mut segments_before, mut last) = (0, 0, None::<Position>);
+        let mut waiting = WaitingScan::default();
         let (journal, report) = Journal::open(
             &directory.join("journal"),
             config.journal,
             factory,
             &mut |position, sequence, record| {
+                if let Record::Accepted(accepted) = &record {
+                    waiting.marks.note(accepted.push_id.to_native(), accepted.accepted_ms.to_native());
+                }
                 // The crash may have come between the record and its event.
                 if let Some(event) = billing_event(&record, shard) {
                     billed += u64::from(billing.ensure(&event));
@@ -157,6 +162,7 @@ impl Shard {
             injections: config.injections.clone(),
             pushes_seen: 0,
             counted: Counted::default(),
+            waiting,
         };
         shard.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
@@ -167,12 +173,12 @@ impl Shard {
 }
 
 /// Octets of the files in a directory; 0 where it is not there yet.
-fn octets_of_files(directory: &Path) -> u64 {
+pub(super) fn octets_of_files(directory: &Path) -> u64 {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
-fn replay(
+pub(super) fn replay(
     recovery: &mut Recovery,
     pace: Pace,
     position: Position,

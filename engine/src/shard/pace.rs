@@ -10,8 +10,11 @@
 
 /// The fastest that a rehearsal may run: nearly a day in a second.
 pub const TIME_SCALE_MAX: u64 = 86_400;
-/// The message center's time at the moment when the engine started: as far from both ends as it gets.
-const CENTER_START_MS: u64 = 1 << 60;
+/// The latest that the message center's time can be: it keeps 48 bits.
+const CENTER_END_MS: u64 = (1 << 48) - 1;
+/// The message center's time at the moment when the engine started: as far from both ends as it gets. At the fastest
+/// pace it lasts for 18 days, at 3,600 for more than a year; then the message center's time stands still.
+const CENTER_START_MS: u64 = 1 << 47;
 const HOUR_MS: u64 = 3_600_000;
 
 /// The relation between real time and the message center's.
@@ -39,7 +42,7 @@ impl Pace {
         }
         let since_start = i128::from(real_ms) - i128::from(self.started_ms);
         let center = i128::from(CENTER_START_MS) + since_start * i128::from(self.scale);
-        u64::try_from(center.max(0)).unwrap_or(u64::MAX)
+        center.clamp(0, i128::from(CENTER_END_MS)) as u64
     }
 
     /// The first real millisecond at which the message center's time is `center_ms` or later.
@@ -101,7 +104,7 @@ mod tests {
         for scale in [2, 60, 3_600, TIME_SCALE_MAX] {
             let pace = Pace::new(scale, NOW_MS);
             assert_eq!(pace.center(NOW_MS + 10) - pace.center(NOW_MS), 10 * scale);
-            for time in [NOW_MS - 40 * 86_400_000, NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS + 72 * HOUR_MS] {
+            for time in [NOW_MS - 15 * 86_400_000, NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS + 72 * HOUR_MS] {
                 assert_eq!(pace.real(pace.center(time)), time, "scale {scale}");
             }
         }

@@ -2,6 +2,7 @@
 
 use crate::network::gmsc::HoldReason;
 use crate::network::port::{AttemptResult, Failure};
+use crate::push::code::Code;
 
 /// What holds a push. The numbers stand in Held records and are never used for something else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -48,6 +49,18 @@ impl WaitReason {
             AttemptResult::Failed(Failure::Busy) => Self::Busy,
             AttemptResult::Failed(Failure::ProtocolError) => Self::ProtocolError,
             AttemptResult::Failed(_) => Self::SystemFailure,
+        })
+    }
+
+    /// What holds a push that would expire with this code, where the code alone says it.
+    pub fn from_code(code: u16) -> Option<Self> {
+        let code = Code::from_number(code)?;
+        Some(match code {
+            Code::EXPIRED_ABSENT => Self::Absent,
+            Code::EXPIRED_MEMORY_FULL => Self::MemoryFull,
+            Code::PROTOCOL_ERROR => Self::ProtocolError,
+            Code::PACKET_ROAMING_OUT => Self::PacketRoamingOut,
+            _ => return None,
         })
     }
 

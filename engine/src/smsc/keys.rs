@@ -43,7 +43,7 @@ pub type FingerprintMap<V> = HashMap<u64, V, BuildHasherDefault<PassThrough>>;
 #[derive(Clone, Copy, Debug)]
 pub struct EndedKey {
     fingerprint: u64,
-    /// Unix seconds, rounded up.
+    /// The low 32 bits of the seconds of its end, rounded up: only differences count, and none is near 68 years.
     ended_s: u32,
     /// The low bits of the content's digest.
     digest: u32,
@@ -61,6 +61,11 @@ const PUSH_ID_BITS: u32 = 48;
 impl EndedKey {
     const NONE: Self = Self { fingerprint: 0, ended_s: 0, digest: 0, push_id: [0; 6], state_and_segments: 0 };
 
+    /// Whole seconds since the end; negative where the clock was set back behind it.
+    fn age_s(&self, now_ms: u64) -> i32 {
+        ((now_ms / 1000) as u32).wrapping_sub(self.ended_s) as i32
+    }
+
     /// What is to be remembered of an ended push; `digest` are the low bits of its content's.
     pub fn new(
         fingerprint: u64,
@@ -73,7 +78,7 @@ impl EndedKey {
         let [a, b, c, d, e, f, ..] = push_id.to_le_bytes();
         Self {
             fingerprint,
-            ended_s: u32::try_from(ended_ms.div_ceil(1000)).unwrap_or(u32::MAX),
+            ended_s: ended_ms.div_ceil(1000) as u32,
             digest,
             push_id: [a, b, c, d, e, f],
             state_and_segments: state.number() | segments << 4,
@@ -197,7 +202,7 @@ impl Keys {
     pub fn forget_expired(&mut self, now_ms: u64, budget: usize) {
         for _ in 0..budget {
             match self.ended.oldest() {
-                Some(ended) if u64::from(ended.ended_s) * 1000 + KEY_RETENTION_MS <= now_ms => {
+                Some(ended) if ended.age_s(now_ms) >= (KEY_RETENTION_MS / 1000) as i32 => {
                     self.ended.forget_oldest();
                 }
                 _ => return,
@@ -376,7 +381,7 @@ mod tests {
                 assert!(keys.find_ended(crate::smsc::msn_queues::mix(key - KEYS)).is_none(), "at {key}");
             }
         }
-        keys.forget_expired(u64::MAX / 2, usize::MAX);
+        keys.forget_expired(4 * KEYS + 2 * KEY_RETENTION_MS, usize::MAX);
         assert!(keys.is_empty());
         assert!(keys.ended.chunks.iter().flatten().count() <= 1);
     }

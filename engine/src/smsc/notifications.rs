@@ -76,7 +76,7 @@ impl Core {
     }
 
     /// The notification that comes next for an ended push, if one is due.
-    fn notification_due(push: &Push) -> Option<NotificationKind> {
+    pub(super) fn notification_due(push: &Push) -> Option<NotificationKind> {
         let complete = push.has(flag::WANTS_NOTIFICATION) && push.state != State::Cancelled;
         if complete && !push.has(flag::COMPLETE_DONE) {
             return Some(NotificationKind::Complete);

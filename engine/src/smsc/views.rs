@@ -1,7 +1,7 @@
 //! What the message center shows of itself to whoever looks: nothing here changes what it does.
 
 use crate::ids::Msn;
-use crate::smsc::core::Core;
+use crate::smsc::core::{Core, NotificationKind};
 use crate::smsc::pushes::{Push, PushIndex};
 
 impl Core {
@@ -23,6 +23,12 @@ impl Core {
     /// When the push's timer is due: its next attempt or resend, or its expiry. Milliseconds of the caller's clock.
     pub fn due_ms(&self, index: PushIndex) -> Option<u64> {
         self.timers.due_ms(index).map(|due_ms| self.time.wall_of(due_ms))
+    }
+
+    /// The notification that is due for an ended push.
+    pub fn notification_of(&self, index: PushIndex) -> Option<NotificationKind> {
+        let push = &self.pushes[index];
+        if push.state.is_final() { Self::notification_due(push) } else { None }
     }
 
     /// Keeps the owner's number for what holds this push.

@@ -4,10 +4,12 @@
 
 mod alerts;
 mod cancelling;
+mod lives;
 mod parking;
 mod replacing;
 mod resending;
 mod schedules;
+mod waiting;
 
 use std::time::{Duration, Instant};
 use tests::engine::Engine;

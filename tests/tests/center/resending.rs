@@ -48,7 +48,8 @@ fn a_push_client_that_says_when_to_come_again_means_real_seconds() {
     accepted(&engine.connect().ask(&Body::push(&msn(0), "later").request()));
     let notices = recorder.await_about("later", 2);
     let pause = notices[1].at - notices[0].at;
-    assert!(pause >= Duration::from_secs(2), "sent again after {pause:?}");
+    // The engine counts in whole milliseconds, and one may have begun before the answer came.
+    assert!(pause >= Duration::from_millis(1_999), "sent again after {pause:?}");
     engine.stop();
 }
 

@@ -229,6 +229,11 @@ fn the_metrics_page_has_a_line_per_figure_and_shard() {
         "hayauma_accepted_total{shard=\"1\"} 11",
         "# TYPE hayauma_queue_pushes gauge",
         "hayauma_queue_pushes{shard=\"1\"} 5",
+        "# TYPE hayauma_waiting_pushes gauge",
+        "hayauma_waiting_pushes{shard=\"0\",state=\"held\",reason=\"absent\",class=\"standard\"} 7",
+        "hayauma_waiting_pushes_by_age{shard=\"0\",age=\"below_1h\"} 7",
+        "hayauma_waiting_oldest_seconds{shard=\"0\"} 1000",
+        "hayauma_waiting_oldest_seconds{shard=\"1\"} 0",
         "# EOF",
     ] {
         assert!(page.lines().any(|found| found == line), "{line} is not in\n{page}");

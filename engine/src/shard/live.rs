@@ -1,0 +1,66 @@
+//! What a running shard knows of the pushes to one phone beside what its journal says: where each stands at this
+//! moment, and when it will be tried or told again.
+
+use super::Shard;
+use super::waiting::Standing;
+use crate::ids::Msn;
+use crate::smsc::core::NotificationKind;
+use crate::smsc::pushes::flag;
+
+/// A live push at one moment.
+#[derive(Clone, Copy, Debug)]
+pub struct LivePush {
+    /// The shard that keeps it.
+    pub shard: usize,
+    /// The push's number, unique within the shard.
+    pub push_id: u64,
+    /// Where it stands.
+    pub standing: Standing,
+    /// Pushes to the same phone that come before it.
+    pub ahead: usize,
+    /// Attempts in which something was sent.
+    pub attempts: u8,
+    /// One bit per segment that arrived.
+    pub delivered_mask: u16,
+    /// When it expires, Unix milliseconds; `None` once it has ended.
+    pub expires_ms: Option<u64>,
+    /// When it is attempted again, or its notification sent again, unless something else comes first.
+    pub next_ms: Option<u64>,
+    /// A cancel was accepted.
+    pub cancel_accepted: bool,
+    /// The notification that is due.
+    pub notification: Option<NotificationKind>,
+    /// Tries of that notification that failed.
+    pub tries: u8,
+    /// Whether it has been handed to the push client and not been answered yet.
+    pub under_way: bool,
+}
+
+impl Shard {
+    /// At most `most` live pushes to `msn`: those that wait, in their order, then those whose notifications are due.
+    pub fn live_pushes(&self, msn: Msn, most: usize) -> Vec<LivePush> {
+        let mut ahead = 0;
+        let of = |index| {
+            let push = self.core.push(index);
+            let standing = Standing::of(push);
+            let has_timer = standing.is_held() || standing == Standing::NotificationDue;
+            let live = LivePush {
+                shard: self.number,
+                push_id: push.push_id,
+                standing,
+                ahead: if standing.has_ended() { 0 } else { ahead },
+                attempts: push.attempts(),
+                delivered_mask: push.delivered_mask,
+                expires_ms: (!push.state.is_final()).then(|| self.pace.real(push.expires_ms())),
+                next_ms: self.core.due_ms(index).filter(|_| has_timer).map(|due_ms| self.pace.real(due_ms)),
+                cancel_accepted: push.has(flag::CANCEL_ACCEPTED),
+                notification: self.core.notification_of(index),
+                tries: push.notify_tries(),
+                under_way: push.has(flag::NOTIFYING),
+            };
+            ahead += 1;
+            live
+        };
+        self.core.pushes_of(msn, most).into_iter().map(of).collect()
+    }
+}
