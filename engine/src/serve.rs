@@ -1,5 +1,7 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
+mod resharding;
+
 use crate::billing;
 use crate::calendar::Day;
 use crate::clock;
@@ -10,7 +12,7 @@ use crate::gateway::registration::Registry;
 use crate::hostcheck;
 use crate::ids::Xpid;
 use crate::journal::{DataDirLock, JournalConfig, JournalError, LockError, SegmentFactory};
-use crate::layout::{self, shard_directory};
+use crate::layout::{self, Layout, shard_directory};
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
@@ -62,7 +64,6 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
     time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
-    layout::prepare(&config.data_dir, config.shards)?;
     let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
@@ -77,7 +78,8 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let factory = SegmentFactory::start().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
     })?;
-    let shards = open_shards(&config, &factory, &registry, &store)?;
+    let layout = resharding::lay_out(&config, &factory)?;
+    let shards = open_shards(&config, layout, &factory, &registry, &store)?;
     restore_volumes(&config, &registry)?;
     let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
     let handle = runtime.handle();
@@ -163,6 +165,7 @@ fn lock_fatal(error: &LockError) -> Fatal {
 /// contracts and says how far all is.
 fn open_shards(
     config: &Config,
+    layout: Layout,
     factory: &SegmentFactory,
     registry: &Arc<Registry>,
     store: &Store,
@@ -174,7 +177,9 @@ fn open_shards(
             .map(|number| {
                 let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
                 let progress = Arc::clone(&progress[number]);
-                scope.spawn(move || open_shard(config, number, factory, line_states, registry, progress))
+                scope.spawn(move || {
+                    open_shard(config, layout, number, factory, line_states, registry, progress)
+                })
             })
             .collect();
         let mut teller = Teller::new(&progress);
@@ -245,17 +250,13 @@ impl<'a> Teller<'a> {
 
 fn open_shard(
     config: &Config,
+    layout: Layout,
     number: usize,
     factory: &SegmentFactory,
     line_states: Arc<LineStates>,
     registry: Arc<Registry>,
     progress: Arc<OpenProgress>,
 ) -> Result<(Shard, ShardReport), Fatal> {
-    let shards = config.shards as u64;
-    let pushes_max = (config.pushes_max / shards).max(1);
-    let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards);
-    journal.segment_octets = config.segment_octets as u32;
-    journal.without_syncs = config.durability == ConfiguredDurability::Process;
     let shard_config = ShardConfig {
         number,
         shards: config.shards,
@@ -263,12 +264,8 @@ fn open_shard(
             ConfiguredDurability::Power => Durability::Power,
             ConfiguredDurability::Process => Durability::Process,
         },
-        limits: CoreLimits {
-            pushes_max: pushes_max as usize,
-            waiting_per_msn_max: config.waiting_per_msn_max,
-            ended_keys_max: (pushes_max * ENDED_KEYS_PER_PUSH) as usize,
-        },
-        journal,
+        limits: limits_of(config, config.pushes_max / config.shards as u64),
+        journal: journal_config(config, number, layout.shards, layout.first_sequence(number)),
         seed: config.network.seed.wrapping_add(number as u64),
         time_scale: config.rehearsal_time_scale,
         injections: config.inject.clone(),
@@ -287,6 +284,25 @@ fn open_shard(
             _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
         }
     })
+}
+
+/// A shard's bounds when it may keep so many pushes.
+fn limits_of(config: &Config, pushes_max: u64) -> CoreLimits {
+    let pushes_max = pushes_max.max(1);
+    CoreLimits {
+        pushes_max: pushes_max as usize,
+        waiting_per_msn_max: config.waiting_per_msn_max,
+        ended_keys_max: (pushes_max * ENDED_KEYS_PER_PUSH) as usize,
+    }
+}
+
+/// The journal of shard `number` of so many.
+fn journal_config(config: &Config, number: usize, shards: usize, first_sequence: u64) -> JournalConfig {
+    let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards as u64);
+    journal.segment_octets = config.segment_octets as u32;
+    journal.without_syncs = config.durability == ConfiguredDurability::Process;
+    journal.first_sequence = first_sequence;
+    journal
 }
 
 fn tell(number: usize, report: &ShardReport) {

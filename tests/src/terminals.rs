@@ -2,7 +2,8 @@
 //! that a phone got twice is seen however often the engine died.
 //!
 //! The engine writes it in builds with debug assertions (`hayauma::rehearsal`): a line `A shard push mask` when an
-//! attempt comes back with segments that the terminal took, a line `R shard push mask` when its journal says so. A push
+//! attempt comes back with segments that the terminal took, a line `R shard push mask` when its journal says so. A push's
+//! number is its own in a whole data directory. A push
 //! whose `A` has no `R` had its report in flight when the engine died: only such a push may be delivered again.
 
 use std::collections::HashMap;
@@ -17,8 +18,8 @@ pub struct Terminals {
     pub segments: u64,
     /// Segments that arrived again, of pushes whose report was in flight at a death of the engine.
     pub repeated_in_flight: u64,
-    /// Shard and number of each push that was delivered again although its report had been recorded.
-    pub repeated: Vec<(u16, u64)>,
+    /// The number of each push that was delivered again although its report had been recorded.
+    pub repeated: Vec<u64>,
 }
 
 #[derive(Default)]
@@ -33,17 +34,17 @@ impl Terminals {
     /// # Panics
     /// When it holds anything but whole lines of its own.
     pub fn read(path: &Path) -> Self {
-        let mut pushes: HashMap<(u16, u64), Seen> = HashMap::new();
+        let mut pushes: HashMap<u64, Seen> = HashMap::new();
         let mut book = Self::default();
         for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
-            let (what, key, mask) = parse(line).unwrap_or_else(|| panic!("{line:?} in the terminals' book"));
-            let seen = pushes.entry(key).or_default();
+            let (what, push, mask) = parse(line).unwrap_or_else(|| panic!("{line:?} in the terminals' book"));
+            let seen = pushes.entry(push).or_default();
             if what == "R" {
                 seen.recorded |= mask;
                 continue;
             }
             if mask & seen.recorded != 0 {
-                book.repeated.push(key);
+                book.repeated.push(push);
             }
             book.repeated_in_flight += u64::from((mask & seen.arrived & !seen.recorded).count_ones());
             seen.arrived |= mask;
@@ -54,12 +55,13 @@ impl Terminals {
     }
 }
 
-fn parse(line: &str) -> Option<(&str, (u16, u64), u16)> {
+fn parse(line: &str) -> Option<(&str, u64, u16)> {
     let mut fields = line.split(' ');
     let what = fields.next().filter(|what| ["A", "R"].contains(what))?;
-    let key = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    let _shard: u16 = fields.next()?.parse().ok()?;
+    let push = fields.next()?.parse().ok()?;
     let mask = fields.next()?.parse().ok()?;
-    fields.next().is_none().then_some((what, key, mask))
+    fields.next().is_none().then_some((what, push, mask))
 }
 
 #[cfg(test)]
@@ -69,9 +71,9 @@ mod tests {
     #[test]
     fn a_repeat_is_told_apart_by_whether_its_report_was_recorded() {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(&file, "A 0 7 3\nR 0 7 3\nA 1 7 1\nA 1 7 3\nR 1 7 3\nA 0 7 2\n").expect("writable");
+        std::fs::write(&file, "A 0 7 3\nR 0 7 3\nA 1 8 1\nA 1 8 3\nR 1 8 3\nA 1 7 2\n").expect("writable");
         let book = Terminals::read(file.path());
         assert_eq!((book.pushes, book.segments, book.repeated_in_flight), (2, 4, 1));
-        assert_eq!(book.repeated, [(0, 7)]);
+        assert_eq!(book.repeated, [7]);
     }
 }

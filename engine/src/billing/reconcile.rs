@@ -56,7 +56,8 @@ impl ReconcileReport {
 /// - every push accepted once has at most one end, and every end a push;
 /// - per XPID: opening + accepted = delivered + partial + refused + expired + failed + cancelled + replaced +
 ///   closing, where closing is counted push by push and not by subtraction;
-/// - per shard and day: no gap and no unreadable slot among the events;
+/// - per shard and day: no gap and no unreadable slot among the events (a push's number is its own in the whole
+///   directory, so that its end is found in whichever shard it came, should it have moved);
 /// - every month is the sum of its days, and every day begins with what the one before left open.
 ///
 /// Keeps one entry in memory for each push that is open at the end, and for each push of the day being read.
@@ -84,20 +85,21 @@ struct Open {
 fn follow_pushes(
     files: &[EventFile],
     report: &mut ReconcileReport,
-) -> Result<HashMap<(u16, u64), Open>, ReportError> {
+) -> Result<HashMap<u64, Open>, ReportError> {
     let mut open = HashMap::new();
     let mut xpids = BTreeSet::new();
     let mut days = BTreeSet::new();
-    for file in files {
+    let mut ends: Vec<(u64, usize)> = Vec::new();
+    for (place, file) in files.iter().enumerate() {
         days.insert(file.day);
-        let mut ends = Vec::new();
+        let mut ends_of_file = Vec::new();
         let state = read_events(&file.path, &mut |event| {
             report.events += 1;
             xpids.insert(event.xpid);
             if Day::of(event.at_ms) != file.day {
                 report.find(|| format!("{}: an event of {}", file.path.display(), Day::of(event.at_ms)));
             }
-            follow_event(event, file, &mut open, &mut ends, report);
+            follow_event(event, file, &mut open, &mut ends_of_file, report);
         })
         .map_err(|source| ReportError { path: file.path.clone(), source })?;
         for (what, slots) in [("unreadable", state.damaged), ("empty", state.empty)] {
@@ -105,15 +107,17 @@ fn follow_pushes(
                 report.find(|| format!("{}: {slots} {what} slots among the events", file.path.display()));
             }
         }
-        // An end may stand in front of its acceptance where recovery entered the acceptance later.
-        for push_id in ends {
-            if open.remove(&(file.shard, push_id)).is_none() {
-                report.find(|| {
-                    format!(
-                        "{}: push {push_id} ended and was never accepted, or ended twice",
-                        file.path.display()
-                    )
-                });
+        ends.extend(ends_of_file.into_iter().map(|push_id| (push_id, place)));
+        // An end may stand in front of its acceptance where recovery entered the acceptance later, or where the push
+        // moved to a shard whose file is read before: at the end of the day both are there.
+        if files.get(place + 1).is_none_or(|next| next.day != file.day) {
+            for (push_id, place) in ends.drain(..) {
+                if open.remove(&push_id).is_none() {
+                    let path = files[place].path.display();
+                    report.find(|| {
+                        format!("{path}: push {push_id} ended and was never accepted, or ended twice")
+                    });
+                }
             }
         }
     }
@@ -125,11 +129,11 @@ fn follow_pushes(
 fn follow_event(
     event: &Event,
     file: &EventFile,
-    open: &mut HashMap<(u16, u64), Open>,
+    open: &mut HashMap<u64, Open>,
     ends: &mut Vec<u64>,
     report: &mut ReconcileReport,
 ) {
-    let key = (file.shard, event.push_id);
+    let key = event.push_id;
     match event.kind {
         EventKind::Accepted => {
             report.accepted += 1;
@@ -155,7 +159,7 @@ fn follow_event(
 fn check_closing(
     data_directory: &Path,
     files: &[EventFile],
-    open: &HashMap<(u16, u64), Open>,
+    open: &HashMap<u64, Open>,
     report: &mut ReconcileReport,
 ) -> Result<(), ReportError> {
     let (Some(first), Some(last)) = (files.first(), files.last()) else {

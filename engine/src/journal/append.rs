@@ -338,6 +338,46 @@ fn random_epoch() -> u32 {
     std::hash::RandomState::new().build_hasher().finish() as u32
 }
 
+/// The record at a place of another journal, as it stands there.
+struct Transplanted<'a> {
+    kind: Kind,
+    body: &'a [u8],
+}
+
+impl Journal {
+    /// Appends the record at `position` to `target` as it is, under a sequence of its own there: how a directory is laid
+    /// out for another number of shards. `target` does not hold it.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    ///
+    /// # Panics
+    /// When no intact record begins there.
+    pub fn copy_to(&self, position: Position, target: &mut Self) -> Result<(), AppendError> {
+        let frame = self
+            .segment_index(position.segment)
+            .and_then(|index| self.segments[index].frame(position.offset as usize))
+            .and_then(|(header, body)| Some(Transplanted { kind: Kind::from_number(header.kind)?, body }));
+        let Some(Transplanted { kind, body }) = frame else { panic!("{}", self.damaged(position)) };
+        if !target.active().has_room_for(body.len()) {
+            target.switch(spare_wait())?;
+        }
+        let (sequence, durable) = (target.next_sequence, target.durable);
+        target.active().append_with(
+            kind.number(),
+            lag_of(sequence, durable),
+            sequence,
+            body.len(),
+            |place| {
+                place.copy_from_slice(body);
+                body.len()
+            },
+        );
+        target.next_sequence = sequence + 1;
+        Ok(())
+    }
+}
+
 /// An Accepted body that is written already.
 struct Copied<'a>(&'a [u8]);
 

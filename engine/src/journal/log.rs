@@ -28,12 +28,20 @@ pub struct JournalConfig {
     /// For an engine that runs without syncs: cleaned segments are retired as soon as what was moved forward
     /// is appended, and the loss of power may lose pushes.
     pub without_syncs: bool,
+    /// No sequence below this is given from now on: those of other shards' journals lie elsewhere.
+    pub first_sequence: u64,
 }
 
 impl JournalConfig {
     /// Segments of the default size within `budget_octets`.
     pub fn new(shard: u16, budget_octets: u64) -> Self {
-        Self { segment_octets: SEGMENT_OCTETS_DEFAULT, budget_octets, shard, without_syncs: false }
+        Self {
+            segment_octets: SEGMENT_OCTETS_DEFAULT,
+            budget_octets,
+            shard,
+            without_syncs: false,
+            first_sequence: 1,
+        }
     }
 
     pub(super) fn segments_max(&self) -> u64 {

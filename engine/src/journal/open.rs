@@ -260,7 +260,7 @@ impl Journal {
         let previous_end = self.previous_end;
         let fresh = self.segments.is_empty();
         if !fresh {
-            self.next_sequence += SEQUENCE_JUMP_AT_OPEN;
+            self.next_sequence = (self.next_sequence + SEQUENCE_JUMP_AT_OPEN).max(self.config.first_sequence);
         }
         let wait = Duration::from_millis(FIRST_SEGMENT_WAIT_MS);
         if fresh || !self.active().has_room_for(size_of::<super::record::ArchivedOpened>()) {

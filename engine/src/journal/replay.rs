@@ -109,7 +109,8 @@ impl Journal {
         let report = RecoveryReport::default();
         let mut gathered =
             Gathered { report, faults, cleaned: None, without_syncs: false, is_cut: false, replay };
-        let mut expected = begun.first().map_or(1, |first| first.header.first_sequence);
+        let mut expected =
+            begun.first().map_or(self.config.first_sequence, |first| first.header.first_sequence);
         let mut torn = false;
         let mut used = 0;
         while used < begun.len() && !gathered.is_cut {

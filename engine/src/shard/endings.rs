@@ -7,6 +7,7 @@ use crate::ids::{Class, Msn, Xpid};
 use crate::journal::{
     ArchivedAccepted, ArchivedNotified, CancelAccepted, Ended, Notified, Position, Progress,
 };
+use crate::layout;
 use crate::push::notify::{self, Domain, Notification};
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
@@ -94,7 +95,7 @@ impl Shard {
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         let cancellation = order.kind == NotificationKind::Cancellation;
         let mut id = [0u8; 20];
-        notification_id(self.number as u8, push.push_id, cancellation, &mut id);
+        notification_id(push.push_id, cancellation, &mut id);
         let alert_id = &accepted.alert_id[..];
         notify::write_notification(
             out,
@@ -282,9 +283,11 @@ fn domain(number: u8) -> Option<Domain> {
     }
 }
 
-/// `ntfid`: shard, push number and which of the two notifications; the same on every resend and after a restart.
-fn notification_id(shard: u8, push_id: u64, cancellation: bool, id: &mut [u8; 20]) {
+/// `ntfid`: the shard that accepted the push, its number and which of the two notifications; the same on every resend,
+/// after a restart, and with another number of shards.
+fn notification_id(push_id: u64, cancellation: bool, id: &mut [u8; 20]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
+    let shard = layout::origin(push_id);
     id[0] = HEX[usize::from(shard >> 4)];
     id[1] = HEX[usize::from(shard & 15)];
     for (at, octet) in id[2..18].iter_mut().enumerate() {

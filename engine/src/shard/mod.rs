@@ -20,6 +20,7 @@ mod pace;
 mod parked;
 mod progress;
 mod records;
+pub mod reshard;
 mod submission;
 mod wait_reason;
 mod waiting;

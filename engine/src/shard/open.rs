@@ -11,9 +11,10 @@ use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::ids::{Kind, Xpid};
 use crate::journal::{
-    ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError, Position, Record, RecoveryReport,
-    SegmentFactory,
+    AppendError, ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError, Position, Record,
+    RecoveryReport, SegmentFactory,
 };
+use crate::layout;
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
 use crate::rehearsal::{KillPoint, kill_point};
@@ -72,6 +73,12 @@ pub enum OpenError {
     /// More unfinished pushes than the configuration allows.
     #[error("the journal holds {0} more unfinished pushes than --pushes-max allows; start with a larger one")]
     TooManyPushes(u64),
+    /// What was copied to another shard's journal cannot be made durable.
+    #[error("the billing log or a journal cannot be made durable ({0}); check the device and start again")]
+    Copy(std::io::Error),
+    /// What still matters does not fit into the new shards' journals.
+    #[error("the queue does not fit into as many shards ({0})")]
+    NoRoomToReshard(AppendError),
     /// A record whose checksum holds says something impossible.
     #[error("journal record {sequence} has an impossible {what}; keep the directory and report it")]
     Impossible {
@@ -112,7 +119,7 @@ impl Shard {
                     waiting.marks.note(accepted.push_id.to_native(), accepted.accepted_ms.to_native());
                 }
                 // The crash may have come between the record and its event.
-                if let Some(event) = billing_event(&record, shard) {
+                if let Some(event) = billing_event(&record, sequence, shard) {
                     billed += u64::from(billing.ensure(&event));
                 }
                 if let Err(what) = replay(&mut recovery, pace, position, &record) {
@@ -279,9 +286,10 @@ fn remembered_alert(key: u64, sequence: u8) -> Option<(u64, u8)> {
     (key != 0).then_some((key, sequence))
 }
 
-/// The billing event that goes with a record, if one does.
-fn billing_event(record: &Record<'_>, shard: u16) -> Option<Event> {
+/// The billing event that goes with a record, if one does and this shard's log is its place.
+pub(super) fn billing_event(record: &Record<'_>, sequence: u64, shard: u16) -> Option<Event> {
     match record {
+        _ if layout::is_copied(sequence) => None,
         Record::Accepted(accepted) => Some(accepted_event(accepted, shard)),
         Record::Ended(ended) => Some(ended_event(ended, shard)),
         _ => None,

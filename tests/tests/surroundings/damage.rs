@@ -1,6 +1,7 @@
 //! Journal files that something has damaged.
 
 use super::{MSN, site, site_with_client};
+use hayauma::journal::{Record, survey};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use tests::engine::Engine;
@@ -76,8 +77,15 @@ fn a_record_cut_short_as_by_a_crash_is_no_damage() {
     let mut site = filled();
     let (file, octets) = segment(&site);
     let end = octets.iter().rposition(|&octet| octet != 0).expect("records");
-    // The last octets of the last record never reached the device.
-    write_at(&file, end - 8, &[0; 9]);
+    // The last octets of the last push's record never reached the device, nor what came behind.
+    let mut last_push = 0;
+    survey(file.parent().expect("a directory"), &mut |position, _, record| {
+        if let Record::Accepted(_) = record {
+            last_push = position.offset() as usize;
+        }
+    })
+    .expect("a readable journal");
+    write_at(&file, last_push + 100, &vec![0; end + 1 - last_push - 100]);
     site.set("--log", "info");
     let engine = site.start();
     let log = engine.log();

@@ -3,6 +3,7 @@
 use super::{check_refusal, site, site_with_client};
 use std::net::TcpListener;
 use std::path::Path;
+use tests::push::Body;
 
 #[test]
 fn a_data_directory_in_use_is_not_shared() {
@@ -56,14 +57,44 @@ fn a_data_directory_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_directory_laid_out_for_other_shards_is_refused_with_the_right_number() {
+fn a_layout_that_says_nothing_sensible_is_named_and_left_alone() {
+    let site = site_with_client();
+    site.start().stop();
+    let path = site.data_dir().join("shards");
+    for text in ["", "many\n", "0\n", "1 0 0\n"] {
+        std::fs::write(&path, text).expect("a writable directory");
+        let finished = site.serve_and_fail(&[]);
+        let directory = site.data_dir().display().to_string();
+        check_refusal("no layout", &finished, 13, &[&directory, "no number of shards"]);
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), text);
+    }
+    std::fs::write(&path, "1\n").expect("a writable directory");
+    site.start().stop();
+}
+
+#[test]
+fn a_queue_that_does_not_fit_into_as_many_shards_is_told_and_the_old_layout_still_serves() {
     let mut site = site_with_client();
-    site.start().stop();
-    site.shards(2);
-    let finished = site.serve_and_fail(&[]);
-    check_refusal("other shards", &finished, 13, &["laid out for 1 shards, not 2", "--shards 1"]);
-    site.shards(1);
-    site.start().stop();
+    site.set("--network-default-line-state", "absent").set("--durability", "process");
+    site.shards(2).set("--segment-bytes", "256KiB").set("--queue-bytes", "16MiB");
+    let engine = site.start();
+    let text = "a".repeat(1_500);
+    let push =
+        |number: u64| Body::text(&format!("{:011}", 9_000_000_000 + number), &format!("fit-{number}"), &text);
+    let mut connection = engine.connect();
+    for number in 0..600 {
+        tests::wait::until_true("room", || connection.ask(&push(number).request()).code() != "8002");
+    }
+    engine.stop();
+    site.shards(1).set("--queue-bytes", "1MiB");
+    check_refusal("no room", &site.serve_and_fail(&[]), 17, &["does not fit", "--queue-bytes"]);
+    site.shards(2).set("--queue-bytes", "16MiB");
+    let engine = site.start();
+    let mut connection = engine.connect();
+    for number in 0..600 {
+        assert_eq!(connection.ask(&push(number).request()).code(), "0001");
+    }
+    engine.stop();
 }
 
 #[test]

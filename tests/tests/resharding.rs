@@ -1,0 +1,208 @@
+//! A data directory starts with another number of shards: its queue moves, nothing is lost and nothing happens twice,
+//! though the engine is killed at every step of it and comes back with the old number or the new one.
+
+use hayauma::rehearsal::KillPoint;
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::os::unix::process::ExitStatusExt as _;
+use tests::bill::Bill;
+use tests::engine::Engine;
+use tests::push::{Body, XPID};
+use tests::recorder::{Recorder, Reply};
+use tests::seeded::Seeded;
+use tests::site::Site;
+use tests::terminals::Terminals;
+use tests::wait;
+
+/// Pushes that are delivered and told before anything moves: their keys are remembered.
+const DONE: u64 = 60;
+/// Pushes to lines that are absent: they wait.
+const WAITING: u64 = 90;
+/// Pushes delivered whose client takes no notification yet.
+const UNTOLD: u64 = 30;
+/// Pushes of an alert, which wait too.
+const ALERTED: u64 = 20;
+/// The client of the pushes that are not told yet.
+const DEAF_XPID: &str = "00100000002";
+
+fn msn(number: u64) -> String {
+    format!("{:011}", 9_000_000_000 + number)
+}
+
+fn done(number: u64) -> Body {
+    Body::push(&msn(number), &format!("done-{number}"))
+}
+
+fn waiting(number: u64) -> Body {
+    Body::text(
+        &msn(200 + number),
+        &format!("waits-{number}"),
+        &"\u{5730}\u{9707}".repeat(10 * (1 + number as usize % 9)),
+    )
+    .with("lifetime", "72")
+}
+
+fn untold(number: u64) -> Body {
+    Body::push(&msn(400 + number), &format!("untold-{number}")).with("svcid", DEAF_XPID)
+}
+
+fn alerted(number: u64) -> Body {
+    Body::push(&msn(300 + number), &format!("alert-{number}"))
+        .with("alertid", "quake-1")
+        .with("alertseq", "05")
+        .with("lifetime", "72")
+}
+
+/// A push of the same alert with a lower sequence: not sent, because the higher one is remembered.
+fn outdated(number: u64) -> Body {
+    alerted(number).with("reqid", &format!("late-{number}")).with("alertseq", "04")
+}
+
+fn code(engine: &Engine, body: &Body) -> String {
+    engine.connect().ask(&body.request()).code()
+}
+
+/// Everything that was accepted is known, and waits where it has to.
+#[track_caller]
+fn check(engine: &Engine, untold_left: u64) {
+    for body in (0..DONE).map(done).chain((0..WAITING).map(waiting)).chain((0..ALERTED).map(alerted)) {
+        assert_eq!(code(engine, &body), "0001", "{body:?}");
+    }
+    for number in 0..ALERTED {
+        assert_eq!(code(engine, &outdated(number)), "0002", "the alert's sequence is remembered");
+    }
+    assert_eq!(code(engine, &done(3).with("data", "00")), "3001");
+    let live = WAITING + ALERTED + untold_left;
+    wait::until_true("what waits", || engine.admin().figure("pushes_live") == live);
+}
+
+#[test]
+fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
+    let recorder = Recorder::start();
+    // Takes nothing until the very end.
+    let address = tests::ports::free_address();
+    let deaf = Recorder::start_at(address, |_| Reply::Status(503, Some(1)));
+    let mut site = Site::new(tests::programs!());
+    site.set("--segment-bytes", "256KiB").set("--queue-bytes", "64MiB").set("--log", "warn");
+    site.add_client(XPID, &["--notify-url", &recorder.url()]);
+    site.add_client(DEAF_XPID, &["--notify-url", &deaf.url()]);
+    site.add_contracts(XPID, &["09000000000-09000000399"]);
+    site.add_contracts(DEAF_XPID, &["09000000400-09000000499"]);
+    site.set_lines(&[("09000000200-09000000399", "absent")]);
+    let book = site.path("terminals.txt");
+    let terminals = [("HAYAUMA_TEST_TERMINALS", book.as_os_str())];
+
+    let engine = site.spawn(&terminals);
+    wait::until_true("a healthy engine", || engine.admin().is_healthy());
+    let all = (0..DONE).map(done).chain((0..WAITING).map(waiting)).chain((0..UNTOLD).map(untold));
+    for body in all.chain((0..ALERTED).map(alerted)) {
+        assert_eq!(code(&engine, &body), "0000", "{body:?}");
+    }
+    recorder.await_count(DONE as usize);
+    let ids_before = ids(&deaf.await_count(UNTOLD as usize));
+    assert_eq!(ids_before.len() as u64, UNTOLD);
+    check(&engine, UNTOLD);
+    engine.kill();
+
+    let (mut shards, mut deaths) = (1, BTreeMap::new());
+    let mut chance = Seeded::new(7);
+    for (step, target) in [2, 1, 3, 2].into_iter().enumerate() {
+        for (place, order) in orders().enumerate() {
+            // Now with the number that is wanted, now with the one that was.
+            site.shards(if place > 0 && chance.below(3) == 0 { shards } else { target });
+            let armed = [terminals[0], ("HAYAUMA_TEST_KILL_AT", OsStr::new(&order))];
+            let mut engine = site.spawn(&armed);
+            let status = wait::until("a death or a healthy engine", || match engine.ended() {
+                Some(status) => Some(Some(status)),
+                None => engine.admin().is_healthy().then_some(None),
+            });
+            match status {
+                Some(status) => {
+                    assert_eq!(status.signal(), Some(9), "{order}: {}", engine.log());
+                    *deaths.entry(order).or_insert(0) += 1;
+                }
+                None => engine.kill(),
+            }
+        }
+        site.shards(target);
+        let engine = site.spawn(&terminals);
+        wait::until_true("a healthy engine", || engine.admin().is_healthy());
+        assert_eq!(engine.admin().status().shards.len(), target);
+        check(&engine, UNTOLD + step as u64);
+        // One accepted in each layout has to get through the later ones.
+        assert_eq!(code(&engine, &untold(50 + step as u64)), "0000");
+        wait::until_true("one more to tell", || {
+            deaf.notices().iter().any(|notice| notice.get("reqid") == format!("untold-{}", 50 + step))
+        });
+        engine.kill();
+        shards = target;
+        break_even(&mut site, &terminals, shards);
+    }
+    println!("killed at {deaths:?}");
+    assert!(deaths.values().sum::<u64>() > 20, "{deaths:?}");
+
+    drop(deaf);
+    let hearing = Recorder::start_at(address, |_| Reply::Acknowledge);
+    site.set_lines(&[("09000000200-09000000399", "home")]);
+    let engine = site.spawn(&terminals);
+    wait::until_true("a healthy engine", || engine.admin().is_healthy());
+    // Figures are all zero until the shards have published some.
+    wait::until_true("nothing left", || {
+        engine.admin().figure("contracts") > 0 && engine.admin().figure("pushes_live") == 0
+    });
+    engine.stop();
+    let told = ids(&hearing.notices());
+    for (reqid, id) in &ids_before {
+        assert_eq!(told.get(reqid), Some(id), "the notification about {reqid} keeps its ntfid");
+    }
+    let notices = recorder.notices();
+    for reqid in (0..WAITING).map(|number| format!("waits-{number}")) {
+        let about: Vec<_> = notices.iter().filter(|notice| notice.get("reqid") == reqid).collect();
+        assert!(
+            !about.is_empty() && about.iter().all(|notice| notice.gist() == ("0301", "0000")),
+            "{about:?}"
+        );
+    }
+    let book = Terminals::read(&book);
+    let accepted = DONE + WAITING + ALERTED + UNTOLD + 4;
+    assert_eq!((book.pushes, book.repeated), (accepted, vec![]), "each arrived, and none twice");
+    let bill = Bill::of_these_days(&site);
+    for column in ["accepted", "delivered"] {
+        assert_eq!(bill.sum(XPID, column) + bill.sum(DEAF_XPID, column), accepted, "{column}");
+    }
+    let proof = site.must(&["billing", "reconcile"]);
+    assert!(proof.contains("open pushes: 0") && proof.contains("the books add up"), "{proof}");
+    assert!(site.must(&["queue", "verify"]).contains("no damage"));
+}
+
+/// Kill points of the move, early and late passes of each.
+fn orders() -> impl Iterator<Item = String> {
+    let names = KillPoint::ALL.iter().map(|(_, name)| *name).filter(|name| name.starts_with("reshard"));
+    names.flat_map(|name| {
+        let passes: &[u64] = match name {
+            "reshard-record" => &[1, 77, 240],
+            "reshard-exchanged" => &[1, 2, 3, 4],
+            _ => &[1],
+        };
+        passes.iter().map(move |passes| format!("{name}:{passes}"))
+    })
+}
+
+/// A start and a stop in between change nothing.
+fn break_even(site: &mut Site, terminals: &[(&str, &OsStr)], shards: usize) {
+    site.shards(shards);
+    let engine = site.spawn(terminals);
+    wait::until_true("a healthy engine", || engine.admin().is_healthy());
+    engine.stop();
+}
+
+/// The `ntfid` by request id.
+fn ids(notices: &[tests::recorder::Notice]) -> BTreeMap<String, String> {
+    let mut ids = BTreeMap::new();
+    for notice in notices {
+        let (reqid, id) = (notice.get("reqid").to_owned(), notice.get("ntfid").to_owned());
+        let earlier = ids.insert(reqid.clone(), id.clone());
+        assert!(earlier.is_none_or(|earlier| earlier == id), "another ntfid for {reqid}");
+    }
+    ids
+}
