@@ -160,7 +160,7 @@ fn copy_record(
             // About the old journal itself.
             Record::Opened(_) => Ok(0),
             // What concerns no single push concerns every shard.
-            _ => to_each(&mut targets[..], |target| journal.copy_to(position, target)),
+            _ => to_each(targets, |target| journal.copy_to(position, target)),
         };
     };
     if let Some(&owner) = kept.get(&push_id) {
@@ -180,7 +180,7 @@ fn copy_record(
             to_each(&mut targets[owners], |target| target.append_key(&key).map(drop))
         }
         // A key is a fingerprint and does not say whose it is: each shard remembers it.
-        _ => to_each(&mut targets[every.clone()], |target| journal.copy_to(position, target)),
+        _ => to_each(targets, |target| journal.copy_to(position, target)),
     }
 }
 
