@@ -8,6 +8,8 @@
 mod answers;
 mod codes;
 mod tally;
+#[cfg(test)]
+mod tests;
 
 pub use answers::Answers;
 pub use tally::Tally;
@@ -485,125 +487,4 @@ fn mark_of(notification: &Notification<'_>) -> u32 {
     let code = notification.code.to_le_bytes();
     let octets = notification.notification_id.iter().chain(&code);
     octets.fold(0x811c_9dc5, |mark: u32, &octet| (mark ^ u32::from(octet)).wrapping_mul(0x0100_0193))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reqid::REQID_OCTETS;
-    use std::net::SocketAddr;
-
-    fn plan(pushes: u64) -> Plan {
-        let mut plan = Plan::new(SocketAddr::from(([127, 0, 0, 1], 1)));
-        plan.pushes = pushes;
-        plan
-    }
-
-    fn notify(ledger: &Ledger, index: u64, code: u16, id: &[u8]) -> Noted {
-        let mut reqid = [0; REQID_OCTETS];
-        ledger.run.write(index, &mut reqid);
-        let notification = Notification {
-            cancellation: false,
-            msn: &ledger.destinations.of(index).digits(),
-            reqid: &reqid,
-            xpid: b"00100000001",
-            code,
-            delivered_segments: 1,
-            notification_id: id,
-            completed_unix_s: None,
-        };
-        ledger.note_notification(&notification, 5_000_000)
-    }
-
-    fn first(notification_ns: u64, late_ns: u64) -> Noted {
-        Noted::First(Times { notification_ns, late_ns, ..Times::default() })
-    }
-
-    #[test]
-    fn every_class_of_the_ledger_is_told_apart() {
-        let ledger = Ledger::new(&plan(10), Clock::start());
-        for index in 0..8 {
-            ledger.note_sent(index, 1_000_000);
-        }
-        for index in 0..6 {
-            ledger.note_answer(index, u16::from(index == 1), false, 2_000_000);
-        }
-        ledger.note_answer(6, 2005, false, 2_000_000);
-        assert_eq!(notify(&ledger, 0, 0, b"a"), first(4_000_000, 0));
-        assert_eq!(notify(&ledger, 0, 0, b"a"), Noted::Resent);
-        assert_eq!(notify(&ledger, 1, 0, b"b"), first(4_000_000, 0));
-        assert_eq!(notify(&ledger, 1, 0, b"other"), Noted::Duplicated);
-        assert_eq!(notify(&ledger, 1, 6001, b"b"), Noted::Duplicated);
-        notify(&ledger, 2, 6001, b"c");
-        notify(&ledger, 6, 0, b"refused");
-        notify(&ledger, 7, 0, b"unanswered");
-        notify(&ledger, 9, 0, b"never sent");
-        assert_eq!(notify(&ledger, 10, 0, b"beyond"), Noted::Foreign);
-        let tally = ledger.tally();
-        let expected = Tally {
-            attempted: 8,
-            accepted: 6,
-            refused: 1,
-            unanswered: 1,
-            delivered: 5,
-            notified: 6,
-            lost: 3,
-            duplicated: 2,
-            unexpected: 3,
-            resent: 1,
-            repeated: 1,
-            recovered: 1,
-            ..Tally::default()
-        };
-        assert_eq!(tally, expected);
-        assert!(!tally.is_clean());
-        assert_eq!(
-            tally.to_string(),
-            "attempted 8 · accepted 6 · delivered 5 · notified 6 · lost 3 · duplicated 2 · unexpected 3"
-        );
-        assert_eq!(
-            (ledger.lost(2), ledger.is_duplicated(1), ledger.is_duplicated(0)),
-            (vec![3, 4], true, false)
-        );
-        assert_eq!(ledger.notification_codes(), [(0, 5), (6001, 1)]);
-    }
-
-    #[test]
-    fn a_notification_that_names_another_msn_xpid_or_event_is_nobodys() {
-        let ledger = Ledger::new(&plan(1), Clock::start());
-        let mut reqid = [0; REQID_OCTETS];
-        ledger.run.write(0, &mut reqid);
-        let digits = ledger.destinations.of(0).digits();
-        let right = Notification {
-            cancellation: false,
-            msn: &digits,
-            reqid: &reqid,
-            xpid: b"00100000001",
-            code: 0,
-            delivered_segments: 1,
-            notification_id: b"",
-            completed_unix_s: None,
-        };
-        for wrong in [
-            Notification { msn: b"09999999999", ..right },
-            Notification { xpid: b"00100000002", ..right },
-            Notification { cancellation: true, ..right },
-        ] {
-            assert_eq!(ledger.note_notification(&wrong, 0), Noted::Foreign, "{wrong:?}");
-        }
-        assert!(matches!(ledger.note_notification(&right, 0), Noted::First(_)));
-    }
-
-    #[test]
-    fn a_notification_may_come_before_the_answer_and_an_open_loop_counts_from_the_schedule() {
-        let mut plan = plan(4);
-        plan.load = Load::Open { rate_per_second: 1_000 };
-        let ledger = Ledger::new(&plan, Clock::start());
-        ledger.start(1_000_000);
-        ledger.note_sent(3, 4_900_000);
-        assert_eq!(notify(&ledger, 3, 0, b"a"), first(1_000_000, 900_000));
-        assert_eq!(ledger.outstanding(), 0);
-        ledger.note_answer(3, 0, false, 6_000_000);
-        assert!(ledger.tally().is_clean());
-    }
 }
