@@ -9,4 +9,5 @@ pub mod limit;
 pub mod peers;
 pub mod results;
 pub mod spread;
+pub mod trend;
 pub mod waiting;

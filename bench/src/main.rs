@@ -1,9 +1,10 @@
-//! `cargo run --release -p bench -- limit|peers|append|waiting`. Behind hidden first arguments this executable is also
+//! `cargo run --release -p bench -- limit|peers|append|waiting|trend`. Behind hidden first arguments this executable is also
 //! the engine and the bare responder that are measured, each in a process of its own.
 
 use bench::append::Append;
 use bench::limit::{Limit, RESPONDER_ARGUMENT};
 use bench::peers::{CHILD_ARGUMENT, Peers};
+use bench::trend::Trend;
 use bench::waiting::Waiting;
 use clap::{Parser, Subcommand};
 use loadgen::drill::ENGINE_ARGUMENT;
@@ -30,6 +31,8 @@ enum Command {
     Append(Append),
     /// An engine with ten million waiting pushes: its rate beside one with few, its memory, its start after kill -9
     Waiting(Waiting),
+    /// Draw all results so far as one page
+    Trend(Trend),
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,7 @@ fn main() -> ExitCode {
         Command::Peers(peers) => peers.run(),
         Command::Append(append) => append.run(),
         Command::Waiting(waiting) => waiting.run(),
+        Command::Trend(trend) => trend.run(),
     };
     outcome.map_or_else(
         |sentence| {

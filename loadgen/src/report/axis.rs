@@ -5,6 +5,8 @@
 pub enum Scale {
     /// From 0 on.
     Linear,
+    /// Numbers of things, from the first to the last.
+    Whole,
     /// From 0 on, in steps that are round in binary units.
     Octets,
     /// Tenfold steps; values of 0 and less are left out.
@@ -42,6 +44,7 @@ impl Axis {
             Scale::Linear | Scale::Octets => {
                 Self { scale, low: low.min(0.0), high: if high > 0.0 { high * 1.05 } else { 1.0 } }
             }
+            Scale::Whole => Self { scale, low, high: high.max(low + 1.0) },
             Scale::Logarithmic => {
                 let (low, high) = (round_below(low), round_above(high));
                 Self { scale, low, high: high.max(low * 2.0) }
@@ -58,7 +61,7 @@ impl Axis {
     /// Where the value lies, 0 to 1.
     pub(super) fn place(&self, value: f64) -> f64 {
         let bent = |value: f64| match self.scale {
-            Scale::Linear | Scale::Octets => value,
+            Scale::Linear | Scale::Whole | Scale::Octets => value,
             Scale::Logarithmic => value.log10(),
             Scale::Nines => -(1.0 - value).log10(),
         };
@@ -85,6 +88,13 @@ impl Axis {
                 let factors = [1.0, 2.0, 2.5, 5.0, 10.0];
                 let step = factors.map(|factor| factor * power).into_iter().find(|&step| step >= rough);
                 self.multiples(step.unwrap_or(power))
+            }
+            Scale::Whole => {
+                let step = ((self.high - self.low) / MARKS).ceil().max(1.0);
+                (0..)
+                    .map(|number| self.low + f64::from(number) * step)
+                    .take_while(|&value| value <= self.high)
+                    .collect()
             }
             Scale::Octets => self.multiples(((self.high - self.low) / MARKS).log2().ceil().exp2()),
         }
