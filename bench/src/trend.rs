@@ -164,7 +164,11 @@ fn section(name: &str, latest: &Run, runs: &[&Run]) -> String {
     let known = BENCHES.iter().find(|(bench, ..)| *bench == name);
     let (title, says) = known.map_or((name, ""), |(_, title, says)| (*title, *says));
     let here: Vec<&Run> = runs.iter().copied().filter(|run| run.machine == latest.machine).collect();
-    let mut text = format!("<section><h2>{}</h2><p class=\"summary\">{}</p>", escaped(title), escaped(says));
+    let mut text = format!(
+        "<section class=\"places latencies\"><h2>{}</h2><p class=\"summary\">{}</p>",
+        escaped(title),
+        escaped(says)
+    );
     let charts: String = SHOWN
         .iter()
         .filter(|shown| shown.bench == name)
@@ -229,15 +233,20 @@ fn latest_table(bench: &str, latest: &Run) -> String {
         if cells.iter().any(Option::is_some) {
             let _ = write!(rows, "<tr><th>{}</th>", escaped(label));
             for cell in cells {
-                let text =
-                    cell.map(|f| format!("{} <small>± {:.0} %</small>", short(f.median), f.spread * 50.0));
+                let text = cell.map(|f| {
+                    format!("{} <small class=\"spare\">± {:.0} %</small>", short(f.median), f.spread * 50.0)
+                });
                 let _ = write!(rows, "<td>{}</td>", text.unwrap_or_default());
             }
             rows.push_str("</tr>");
         }
     }
     format!(
-        "<h3>The latest run</h3><div class=\"wide\"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        "<h3>The latest run</h3><p>{} JST · {} · {} · {}</p><div class=\"wide\"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
+        escaped(&latest.at),
+        escaped(&latest.revision),
+        escaped(&latest.machine),
+        escaped(&latest.kernel)
     )
 }
 
@@ -246,14 +255,14 @@ fn runs_table(runs: &[&Run]) -> String {
     for run in runs.iter().rev() {
         let _ = write!(
             rows,
-            "<tr><th>{}</th><td>{}</td><td class=\"note\">{}</td></tr>",
+            "<tr><th>{} JST</th><td>{}</td><td class=\"note\">{}</td></tr>",
             escaped(&run.at),
             escaped(&run.revision),
             escaped(&format!("{} · {}", run.machine, run.kernel))
         );
     }
     format!(
-        "<h3>All runs</h3><div class=\"wide\"><table><thead><tr><th>JST</th><th>revision</th><th class=\"note\">machine</th></tr></thead>\
+        "<h3>All runs</h3><div class=\"wide\"><table><thead><tr><th></th><th>revision</th><th class=\"note\">machine</th></tr></thead>\
          <tbody>{rows}</tbody></table></div>"
     )
 }

@@ -111,7 +111,10 @@ fn collect(name: &str, value: &OwnedValue, label: &str, figures: &mut Vec<Figure
 }
 
 fn descend(value: &OwnedValue, label: &str, figures: &mut Vec<Figure>) {
-    let words: Vec<String> = WORDS.iter().filter_map(|word| word_of(value.get(*word)?, word)).collect();
+    // A case's name says its durability.
+    let has_case = value.get("case").is_some();
+    let words = WORDS.iter().filter(|word| !(has_case && **word == "durability"));
+    let words: Vec<String> = words.filter_map(|word| word_of(value.get(*word)?, word)).collect();
     let label = if words.is_empty() { label.to_owned() } else { words.join(" ") };
     for (name, part) in sorted(value) {
         collect(name, part, &label, figures);
