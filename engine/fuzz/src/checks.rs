@@ -1,5 +1,6 @@
-//! What must hold of the SMS codec for any octets whatever. Each function panics when it does not.
+//! What must hold of the SMS codec, and of a journal segment, for any octets whatever. Each function panics when it does not.
 
+use hayauma::journal::{Record, examine, segment_of};
 use hayauma::sms::address::Address;
 use hayauma::sms::alphabet::{Language, Shift, decode_ucs2};
 use hayauma::sms::coding_scheme::CodingScheme;
@@ -125,4 +126,40 @@ pub fn check_address(octets: &[u8]) {
         assert_eq!(address.text(), text);
         assert_eq!(Address::decode(address.as_octets()), Ok(address));
     }
+}
+
+/// Any octets open as a journal segment without a panic, the same way twice; so do frames around any bodies whose
+/// checksums are right. The first octet says which of the two: octets as they are, or a list of frames, each a kind, a
+/// length in two octets, and the body.
+pub fn check_segment(octets: &[u8]) {
+    let [mode, rest @ ..] = octets else { return };
+    let built;
+    let segment = if mode & 1 == 0 {
+        rest
+    } else {
+        let mut rest = rest;
+        let frames = std::iter::from_fn(move || {
+            let [kind, low, high, behind @ ..] = rest else { return None };
+            let length = usize::from(u16::from_le_bytes([*low, *high])).min(behind.len());
+            let (body, next) = behind.split_at(length);
+            rest = next;
+            Some((*kind, body))
+        });
+        built = segment_of(frames);
+        &built[..]
+    };
+    let mut last = 0;
+    let mut look = |sequence: u64, record: &Record<'_>| {
+        assert!(sequence >= last, "sequences ascend");
+        last = sequence;
+        let _ = (record.kind(), record.push_id(), record.key());
+        if let Record::Accepted(accepted) = record {
+            assert!((1..=23).contains(&accepted.reqid().len()));
+            let _ = accepted.standing.to_native();
+            let _ = relay::submits(&accepted.submits).map(<[u8]>::len).sum::<usize>();
+        }
+    };
+    let examined = examine(segment, &mut look);
+    assert!(examined.tail >= 4096 && examined.tail <= segment.len().next_multiple_of(16).max(4096));
+    assert_eq!(examine(segment, &mut |_, _| ()), examined);
 }

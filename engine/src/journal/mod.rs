@@ -24,8 +24,10 @@
 //! - `unsafe` code stands in `memory.rs` only.
 
 mod append;
+mod backup;
 mod body;
 mod cleaning;
+mod examine;
 mod factory;
 mod frame;
 mod limits;
@@ -42,7 +44,9 @@ mod survey;
 mod tests;
 
 pub use append::{AppendError, Commit};
+pub use backup::{BackupError, JournalCopy};
 pub use cleaning::Cursor;
+pub use examine::{Examined, examine, segment_of};
 pub(crate) use factory::sync_directory;
 pub use factory::{FactoryError, SegmentFactory};
 pub use frame::Kind;

@@ -159,6 +159,12 @@ fn copy_record(
         return match record {
             // About the old journal itself.
             Record::Opened(_) => Ok(0),
+            // An alert that is open again: its pushes may be newer than the cancel.
+            Record::CancelAccepted(cancel)
+                if now_ms >= cancel.at_ms.to_native().saturating_add(KEY_KEEP_MS) =>
+            {
+                Ok(0)
+            }
             // What concerns no single push concerns every shard.
             _ => to_each(targets, |target| journal.copy_to(position, target)),
         };

@@ -39,3 +39,8 @@ fn texts_of_the_corpus_still_pass() {
 fn addresses_of_the_corpus_still_pass() {
     replay("address", checks::check_address);
 }
+
+#[test]
+fn segments_of_the_corpus_still_open() {
+    replay("segment_open", checks::check_segment);
+}

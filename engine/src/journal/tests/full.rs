@@ -83,11 +83,25 @@ fn space_freed_by_others_is_used_without_a_restart() {
     assert!(more.len() > taken.len() / 2, "{} at first, then {}", taken.len(), more.len());
 }
 
+/// A Key record's frame.
+const KEY_OCTETS: u64 = 80;
+
+/// The frame of a push of this test.
+fn held_octets(model: &mut Model) -> u64 {
+    let before = model.journal.figures().live_octets;
+    let push_id = model.accept(300).expect("there is room");
+    let octets = model.journal.figures().live_octets - before;
+    model.end(push_id);
+    model.notify(push_id);
+    octets
+}
+
 #[test]
 fn long_held_pushes_do_not_pin_old_segments() {
     let mut model = Model::new(Disk::new(4, usize::MAX, false), 60);
     let mut held = Vec::new();
-    let mut most = 0;
+    let frame = held_octets(&mut model) + 64;
+    let mut ends = Vec::new();
     for round in 0..4000 {
         model.journal.wait_for_spares(std::time::Duration::from_secs(1));
         let push_id = model.accept(300).expect("there is room");
@@ -96,17 +110,21 @@ fn long_held_pushes_do_not_pin_old_segments() {
         } else {
             model.end(push_id);
             model.notify(push_id);
+            ends.push(model.now_ms);
         }
         // Half a day goes by in the whole run's third: keys count and then do not.
         model.now_ms += KEY_KEEP_MS / 1000;
         while model.clean(64) {
             model.commit_all();
         }
-        most = most.max(model.journal.figures().segments);
+        // All along: twice what is needed, and two segments beside the one that is being filled.
+        let keys = ends.iter().filter(|&&ended_ms| model.now_ms < ended_ms + KEY_KEEP_MS).count() as u64;
+        let needed = held.len() as u64 * frame + keys * KEY_OCTETS;
+        let used = model.journal.figures().used_octets;
+        let bound = 2 * needed + 3 * u64::from(super::model::SEGMENT_OCTETS);
+        assert!(used <= bound, "round {round}: {used} octets used, {needed} needed");
     }
     assert_eq!(model.live().len(), held.len());
-    // 40 held pushes and a day's 1,000 keys are about 120 kB: eight segments. Twice that, and two.
-    assert!(most <= 18, "{most} segments were in use at once");
     let model = model.crash(Crash::Kill);
     assert_eq!(model.live().len(), held.len());
 }

@@ -5,5 +5,6 @@ mod disk;
 mod exhaustive;
 mod full;
 mod histories;
+mod interpreted;
 mod model;
 mod roundtrip;
