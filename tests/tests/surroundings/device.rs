@@ -3,7 +3,8 @@
 use super::{MSN, check_refusal, site, site_with_client};
 use std::process::Command;
 use tests::engine::Finished;
-use tests::push::Body;
+use tests::push::{Body, XPID};
+use tests::recorder::Recorder;
 use tests::site::Site;
 
 #[test]
@@ -79,7 +80,7 @@ fn a_device_that_fills_up_refuses_pushes_and_goes_on_with_what_it_has() {
     // Room for the queue is asked for that the device does not have.
     site.set("--queue-bytes", "1GiB").set("--segment-bytes", "4MiB").set("--demo", "true");
     site.set("--network-default-line-state", "absent").set("--durability", "process");
-    let Some(command) = on_small_device(&site, 48) else { return };
+    let Some(command) = on_small_device(&site, 80) else { return };
     let engine = site.start_command(command);
     let mut connection = engine.connect();
     let text = "a".repeat(1_500);
@@ -95,7 +96,7 @@ fn a_device_that_fills_up_refuses_pushes_and_goes_on_with_what_it_has() {
             "8002" => {}
             _ => break answer,
         }
-        assert!(accepted < 60_000, "48 MiB hold no {accepted} pushes of ten segments");
+        assert!(accepted < 60_000, "so little room holds no {accepted} pushes of ten segments");
     };
     assert_eq!((refused.status(), refused.code().as_str()), (503, "8003"), "{refused:?}");
     assert!(accepted > 1_000, "{accepted}");
@@ -109,6 +110,72 @@ fn a_device_that_fills_up_refuses_pushes_and_goes_on_with_what_it_has() {
             "what follows from an accepted push has room"
         );
     }
+    // Somebody makes room on the device: it is used without a restart.
+    let ballast = format!("/proc/{}/root{}", engine.pid(), site.path("small").join("ballast").display());
+    std::fs::remove_file(&ballast).expect("the ballast in the engine's own mount namespace");
+    let before = accepted;
+    tests::wait::until_true("pushes accepted again", || {
+        match connection.ask(&push(accepted).request()).code().as_str() {
+            "0000" => accepted += 1,
+            "8002" | "8003" => {}
+            other => panic!("{other}"),
+        }
+        accepted > before + 2_000
+    });
+    engine.stop();
+}
+
+#[test]
+fn a_full_budget_refuses_pushes_finishes_what_it_has_and_uses_again_what_that_frees() {
+    let recorder = Recorder::start();
+    let mut site = site();
+    site.add_client(XPID, &["--notify-url", &recorder.url(), "--notify-depth", "16"]);
+    site.add_contracts(XPID, &["09000000000-09000000999"]);
+    site.set("--queue-bytes", "6MiB").set("--segment-bytes", "256KiB").set("--durability", "process");
+    site.set("--network-default-line-state", "absent");
+    let engine = site.start();
+    let mut connection = engine.connect();
+    let text = "a".repeat(1_500);
+    let msn = |number: u64| format!("{:011}", 9_000_000_000 + number % 1_000);
+    let push = |number: u64| Body::text(&msn(number), &format!("budget-{number}"), &text);
+    let fill = |connection: &mut tests::http::Connection, next: &mut u64| {
+        let first = *next;
+        loop {
+            let answer = connection.ask(&push(*next).request());
+            match answer.code().as_str() {
+                "0000" => *next += 1,
+                "8002" => {}
+                "8003" => {
+                    assert_eq!((answer.status(), answer.header("Retry-After").is_some()), (503, true));
+                    return *next - first;
+                }
+                other => panic!("{other}"),
+            }
+        }
+    };
+    let mut next = 0;
+    let taken = fill(&mut connection, &mut next);
+    assert!(taken > 500, "{taken} pushes fit into 6 MiB");
+    let journal = site.data_dir().join("shard-000").join("journal");
+    let octets = || -> u64 {
+        let files = std::fs::read_dir(&journal).expect("a journal");
+        files.filter_map(|file| file.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum()
+    };
+    assert!(octets() <= (6 << 20) + (512 << 10), "{} octets on the device", octets());
+    // What was accepted goes on: repeats are known, and each push can be withdrawn, which takes records of its own.
+    for number in 0..taken {
+        assert_eq!(connection.ask(&push(number).request()).code(), "0001");
+        let cancel = Body::cancel(&msn(number), &format!("budget-{number}"));
+        assert_eq!(connection.ask(&cancel.request()).code(), "0000", "push {number}");
+    }
+    tests::wait::until_true("an empty queue", || engine.admin().figure("pushes_live") == 0);
+    // Their keys stay for a day; all the rest of the room comes back, without a restart.
+    let mut again = 0;
+    tests::wait::until_true("room", || {
+        again += fill(&mut connection, &mut next);
+        again > taken / 2
+    });
+    assert!(octets() <= (6 << 20) + (512 << 10), "{} octets on the device", octets());
     engine.stop();
 }
 
@@ -125,7 +192,11 @@ fn on_small_device(site: &Site, mebibytes: u32) -> Option<Command> {
     }
     let mut arguments = site.serve_arguments();
     arguments.retain(|argument| !argument.starts_with("--data-dir"));
-    let script = format!("mount -t tmpfs -o size={mebibytes}m none \"$0\" && exec \"$@\"");
+    // Two fifths of it are somebody else's.
+    let ballast = mebibytes * 2 / 5;
+    let script = format!(
+        "mount -t tmpfs -o size={mebibytes}m none \"$0\" && head -c {ballast}M /dev/zero > \"$0/ballast\" && exec \"$@\""
+    );
     let mut command = Command::new("unshare");
     command.args(["-rm", "sh", "-c", &script]).arg(&mounted).arg(site.command::<&str>(&[]).get_program());
     command.args(arguments).arg("--data-dir").arg(mounted.join("data"));
