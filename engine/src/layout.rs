@@ -98,6 +98,11 @@ pub fn is_fresh(data_dir: &Path) -> bool {
     !data_dir.join(SHARDS_FILE).exists()
 }
 
+/// Whether one layout is taking the place of another, or a crash interrupted that.
+pub fn is_on_its_way(data_dir: &Path) -> bool {
+    [BUILDING, DECIDED].iter().any(|name| data_dir.join(name).exists())
+}
+
 /// The layout as it stands, after a change that a crash interrupted was carried to its end or thrown away; `None` where
 /// the directory is fresh.
 ///
@@ -183,7 +188,7 @@ fn finish_exchange(data_dir: &Path) -> io::Result<()> {
 }
 
 /// The shards that have a directory.
-fn shard_numbers(data_dir: &Path) -> io::Result<Vec<usize>> {
+pub(crate) fn shard_numbers(data_dir: &Path) -> io::Result<Vec<usize>> {
     let mut numbers = Vec::new();
     for entry in fs::read_dir(data_dir)? {
         let name = entry?.file_name();
@@ -193,7 +198,8 @@ fn shard_numbers(data_dir: &Path) -> io::Result<Vec<usize>> {
     Ok(numbers)
 }
 
-fn read(directory: &Path) -> io::Result<Option<Layout>> {
+/// What the directory says of its layout.
+pub(crate) fn read(directory: &Path) -> io::Result<Option<Layout>> {
     let text = match fs::read_to_string(directory.join(SHARDS_FILE)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -214,7 +220,7 @@ fn read(directory: &Path) -> io::Result<Option<Layout>> {
 }
 
 /// What was said before stands until the new word is durable.
-fn write(directory: &Path, layout: Layout) -> io::Result<()> {
+pub(crate) fn write(directory: &Path, layout: Layout) -> io::Result<()> {
     let fresh = directory.join("shards.tmp");
     let mut file = File::create(&fresh)?;
     writeln!(file, "{} {}", layout.shards, layout.generation)?;

@@ -13,6 +13,7 @@ pub mod engine;
 pub mod flat;
 pub mod http;
 pub mod lines;
+pub mod load;
 pub mod ports;
 pub mod push;
 pub mod recorder;

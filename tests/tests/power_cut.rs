@@ -7,15 +7,12 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 use tests::engine::Engine;
-use tests::http::Connection;
+use tests::load::Load;
 use tests::push::{Body, XPID};
 use tests::rig::{Photo, Rig};
 use tests::seeded::Seeded;
 use tests::site::Site;
-use tests::wait;
 
 /// Cuts of each kind in the short run: as the disk was, and with its unwritten sectors arriving in part.
 const CUTS: u64 = 2;
@@ -25,8 +22,6 @@ const SENDERS: usize = 4;
 const ACKED_PER_CUT: u64 = 400;
 /// Most pushes of one run.
 const PUSHES_MAX: usize = 200_000;
-/// Requests in flight.
-const DEPTH: usize = 64;
 /// Phone numbers.
 const LINES: u64 = 5_000;
 
@@ -95,14 +90,14 @@ fn play(rig: &mut Rig, durability: &str, cuts: u64, chance: &mut Seeded) -> Kept
     site.add_client(XPID, &[]);
     site.add_contracts(XPID, &["09000000000-09000004999"]);
     let engine = site.start();
-    let load = Load::default();
+    let load = Load::new(PUSHES_MAX, push);
     let mut kept = Kept::default();
     std::thread::scope(|scope| {
         for _ in 0..SENDERS {
-            scope.spawn(|| load.send(&engine));
+            scope.spawn(|| load.send(engine.push_address()));
         }
         // However this ends, the load does not go on for ever.
-        let _ended = EndsWith(&load.is_over);
+        let _ended = load.ends_with_this();
         for _ in 0..cuts {
             load.await_more(ACKED_PER_CUT + chance.below(ACKED_PER_CUT));
             for torn in [false, true] {
@@ -110,11 +105,11 @@ fn play(rig: &mut Rig, durability: &str, cuts: u64, chance: &mut Seeded) -> Kept
                 let acked = load.acked();
                 let photo =
                     if torn { kept.cut_and_tear(rig, durability, &engine, chance) } else { rig.cut() };
-                load.is_paused.store(true, Ordering::Relaxed);
+                load.pause(true);
                 kept.cuts += 1;
                 kept.acked += acked.len() as u64;
-                kept.lost += check(&photo.path().join(durability).join("data"), durability, &acked);
-                load.is_paused.store(false, Ordering::Relaxed);
+                kept.lost += check(&photo.path().join(durability).join("data"), durability, &load, &acked);
+                load.pause(false);
                 load.await_more(ACKED_PER_CUT);
             }
         }
@@ -131,24 +126,11 @@ fn site(durability: &str) -> Site {
 }
 
 /// Starts an engine on what the cut left, and counts the acknowledged pushes that it does not know.
-fn check(data: &Path, durability: &str, acked: &[u64]) -> u64 {
+fn check(data: &Path, durability: &str, load: &Load, acked: &[u64]) -> u64 {
     let site = site(durability);
     symlink(data, site.data_dir()).expect("a writable directory");
     let engine = site.start();
-    let mut connection = engine.connect();
-    let mut lost = 0;
-    for numbers in acked.chunks(DEPTH) {
-        let requests: Vec<u8> = numbers.iter().flat_map(|&number| push(number).request()).collect();
-        connection.send(&requests);
-        for number in numbers {
-            match connection.answer().code().as_str() {
-                "0001" => {}
-                // It is taken as new, or would be if a segment were ready: it was forgotten.
-                "0000" | "8002" => lost += 1,
-                other => panic!("push {number} after the cut: {other}"),
-            }
-        }
-    }
+    let lost = load.count_unknown(engine.push_address(), acked);
     let log = engine.log();
     if durability == "power" {
         assert!(!log.contains("damaged"), "what power took is no damage: {log}");
@@ -167,75 +149,4 @@ fn pause_engine(engine: &Engine, paused: bool) {
     let signal = if paused { libc::SIGSTOP } else { libc::SIGCONT };
     // SAFETY: no memory is involved; the process is our child and not waited for, so the id is its.
     unsafe { libc::kill(engine.pid() as libc::pid_t, signal) };
-}
-
-/// One push client at work, and its ledger, which lies outside of the rig.
-struct Load {
-    acked: Box<[AtomicBool]>,
-    next: AtomicU64,
-    count: AtomicU64,
-    is_paused: AtomicBool,
-    is_over: AtomicBool,
-}
-
-impl Default for Load {
-    fn default() -> Self {
-        Self {
-            acked: (0..PUSHES_MAX).map(|_| AtomicBool::new(false)).collect(),
-            next: AtomicU64::new(0),
-            count: AtomicU64::new(0),
-            is_paused: AtomicBool::new(false),
-            is_over: AtomicBool::new(false),
-        }
-    }
-}
-
-impl Load {
-    fn send(&self, engine: &Engine) {
-        let mut connection = engine.connect();
-        while !self.is_over.load(Ordering::Relaxed) {
-            if self.is_paused.load(Ordering::Relaxed) {
-                std::thread::park_timeout(Duration::from_millis(1));
-                continue;
-            }
-            let first = self.next.fetch_add(DEPTH as u64, Ordering::Relaxed);
-            let last = first + DEPTH as u64;
-            if last > PUSHES_MAX as u64 {
-                return;
-            }
-            self.batch(&mut connection, first..last);
-        }
-    }
-
-    fn batch(&self, connection: &mut Connection, numbers: std::ops::Range<u64>) {
-        let requests: Vec<u8> = numbers.clone().flat_map(|number| push(number).request()).collect();
-        connection.send(&requests);
-        for number in numbers {
-            let code = connection.answer().code();
-            if code == "0000" {
-                self.acked[number as usize].store(true, Ordering::Release);
-                self.count.fetch_add(1, Ordering::Relaxed);
-            } else {
-                assert!(code == "8002" || code == "8003", "{code}");
-            }
-        }
-    }
-
-    fn await_more(&self, more: u64) {
-        let wanted = self.count.load(Ordering::Relaxed) + more;
-        wait::until_true("acknowledgements", || self.count.load(Ordering::Relaxed) >= wanted);
-    }
-
-    fn acked(&self) -> Vec<u64> {
-        let is_acked = |(_, acked): &(u64, &AtomicBool)| acked.load(Ordering::Acquire);
-        (0..).zip(&self.acked).filter(is_acked).map(|(number, _)| number).collect()
-    }
-}
-
-struct EndsWith<'a>(&'a AtomicBool);
-
-impl Drop for EndsWith<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
 }

@@ -16,6 +16,7 @@
 //! - exercises are counted in columns of their own and never billed.
 
 mod columns;
+mod copy;
 mod csv_out;
 mod event;
 mod limits;
@@ -27,6 +28,7 @@ mod sums;
 mod tests;
 
 pub use columns::{Column, column_of};
+pub use copy::copy_log;
 pub use csv_out::write_csv;
 pub use event::{Event, EventKind};
 pub use log::{BillingError, BillingLog, BillingSync, SYNC_FILES_MAX};

@@ -56,7 +56,7 @@ enum Command {
     Contract(contract::ContractCommand),
     Billing(billing::BillingCommand),
     Push(push::PushCommand),
-    /// Look at the queue of pushes
+    /// Look at the queue of pushes, and back it up
     Queue(queue::QueueCommand),
     /// List and replay parked notifications
     Notify(notify::NotifyCommand),

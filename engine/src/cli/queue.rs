@@ -1,5 +1,7 @@
 //! `hayauma queue`: looks into the journals of a data directory, of a stopped engine or of one that is
-//! running. Changes nothing.
+//! running, and copies the whole. Changes nothing in it.
+
+mod backup;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -14,7 +16,7 @@ use crate::ids::{Msn, Reqid};
 use crate::journal::{Damage, Kind, Position, Record, Survey, read_holder, survey};
 use crate::shard::WaitReason;
 
-/// Look at the queue of pushes
+/// Look at the queue of pushes, and back it up
 #[derive(Args, Debug)]
 pub struct QueueCommand {
     #[command(subcommand)]
@@ -42,6 +44,15 @@ enum What {
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
+    /// Copy a data directory, queue, bill and registry, while an engine runs in it; the copy is read again and checked
+    Backup {
+        /// The data directory
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// Where the copy is to be; it must not exist
+        #[arg(value_name = "TARGET")]
+        target: PathBuf,
+    },
 }
 
 #[derive(Args, Debug)]
@@ -62,6 +73,7 @@ impl QueueCommand {
         let what = self.what.unwrap_or(What::Show { json: self.json });
         let directory = match &what {
             What::Inspect(Inspect { directory, .. }) | What::Verify { directory } => directory.clone(),
+            What::Backup { directory, .. } => Some(directory.clone()),
             What::Show { .. } => None,
         };
         let data_directory = match directory {
@@ -76,6 +88,10 @@ impl QueueCommand {
             }
             What::Inspect(_) => (overview(&shards()?)?, Ok(())),
             What::Verify { .. } => verify(&shards()?, &data_directory)?,
+            What::Backup { target, .. } => {
+                shards()?;
+                (backup::run(&data_directory, target)?, Ok(()))
+            }
         };
         print(&text)?;
         outcome

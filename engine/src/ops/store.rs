@@ -31,6 +31,27 @@ pub struct Store {
     path: PathBuf,
 }
 
+impl Store {
+    /// Copies the registry of one data directory, of a running engine too, as it stands at one moment, to another that
+    /// has none yet. Nothing is copied where there is none.
+    ///
+    /// # Errors
+    /// The registry cannot be read, or the copy not be written.
+    pub fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+        if !from.join(STORE_FILE_NAME).exists() {
+            return Ok(());
+        }
+        let store = Self::open(from)?;
+        let target = to.join(STORE_FILE_NAME);
+        store.connection.execute("VACUUM INTO ?1", params![target.to_string_lossy()])?;
+        let unopenable = |error: std::io::Error| StoreError::Unopenable {
+            path: target.clone(),
+            detail: error.to_string(),
+        };
+        std::fs::File::open(&target).and_then(|file| file.sync_all()).map_err(unopenable)
+    }
+}
+
 /// Why the store did not do what was asked; each message is one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {

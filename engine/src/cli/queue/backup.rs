@@ -1,0 +1,146 @@
+//! `hayauma queue backup`: a copy of a data directory as it stood at one moment, while an engine may be at work in it.
+//! The engine is not asked and not disturbed.
+//!
+//! Order matters: the full segments of each journal, then the billing logs, then the rest of the journals. So every
+//! event in the copy has its record there, and every record whose event came later enters it when the copy is opened.
+//! The copy is made under another name, synced, read again and checked, and only then given its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::CliError;
+use super::table::grouped;
+use crate::billing;
+use crate::journal::{BackupError, JournalCopy, JournalError, survey, sync_directory};
+use crate::layout;
+use crate::ops::store::Store;
+use crate::time_scale::REHEARSAL_FILE;
+
+/// How often a journal that changes faster than it is copied is tried again.
+const TRIES_MAX: u32 = 20;
+
+/// Copies `data_dir` to `target`; what to tell the operator.
+pub(super) fn run(data_dir: &Path, target: &Path) -> Result<String, CliError> {
+    let is_taken = match fs::read_dir(target) {
+        Ok(mut entries) => entries.next().is_some(),
+        Err(_) => target.exists(),
+    };
+    if is_taken {
+        return Err(CliError::new(format!("{} is there already: name a new directory", target.display())));
+    }
+    if layout::is_on_its_way(data_dir) {
+        return Err(CliError::new(format!(
+            "{} is being laid out for another number of shards: wait until its engine serves",
+            data_dir.display()
+        )));
+    }
+    let mut partial = target.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = PathBuf::from(partial);
+    let outcome = copy(data_dir, &partial).and_then(|octets| {
+        let records = check(&partial)?;
+        fs::rename(&partial, target).map_err(|error| cannot(target, &error))?;
+        if let Some(parent) = target.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            sync_directory(parent).map_err(|error| cannot(parent, &error))?;
+        }
+        Ok(format!(
+            "{} records, {} octets in all, copied to {}, read again and found intact\n",
+            grouped(records),
+            grouped(octets),
+            target.display()
+        ))
+    });
+    if outcome.is_err() {
+        // Half a copy is of no use to anybody.
+        let _ = fs::remove_dir_all(&partial);
+    }
+    outcome
+}
+
+fn copy(data_dir: &Path, partial: &Path) -> Result<u64, CliError> {
+    for attempt in 1.. {
+        if partial.exists() {
+            fs::remove_dir_all(partial).map_err(|error| cannot(partial, &error))?;
+        }
+        crate::hostcheck::make_data_dir(partial).map_err(|error| cannot(partial, &error))?;
+        match copy_once(data_dir, partial) {
+            Ok(octets) => return Ok(octets),
+            Err(CopyError::Journal(BackupError::TooFast { .. })) if attempt < TRIES_MAX => {}
+            Err(CopyError::Journal(error)) => return Err(CliError::new(error.to_string())),
+            Err(CopyError::Other(error)) => return Err(error),
+        }
+    }
+    unreachable!("the last attempt returned")
+}
+
+enum CopyError {
+    Journal(BackupError),
+    Other(CliError),
+}
+
+fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
+    let other = |path: &Path, error: &std::io::Error| CopyError::Other(cannot(path, error));
+    let numbers = layout::shard_numbers(data_dir).map_err(|error| other(data_dir, &error))?;
+    let mut journals = Vec::new();
+    for &number in &numbers {
+        let [from, to] =
+            [data_dir, partial].map(|place| layout::shard_directory(place, number).join("journal"));
+        if from.is_dir() {
+            journals.push(JournalCopy::begin(&from, &to).map_err(CopyError::Journal)?);
+        }
+    }
+    let mut octets = 0;
+    for &number in &numbers {
+        let [from, to] =
+            [data_dir, partial].map(|place| layout::shard_directory(place, number).join("billing"));
+        octets += billing::copy_log(&from, &to).map_err(|error| other(&from, &error))?;
+    }
+    for journal in journals {
+        octets += journal.finish().map_err(CopyError::Journal)?;
+    }
+    Store::copy(data_dir, partial).map_err(|error| CopyError::Other(error.into()))?;
+    if let Some(standing) = layout::read(data_dir).map_err(|error| other(data_dir, &error))? {
+        layout::write(partial, standing).map_err(|error| other(partial, &error))?;
+    }
+    let mark = data_dir.join(REHEARSAL_FILE);
+    if mark.exists() {
+        fs::copy(&mark, partial.join(REHEARSAL_FILE)).map_err(|error| other(&mark, &error))?;
+    }
+    for number in numbers {
+        let directory = layout::shard_directory(partial, number);
+        fs::create_dir_all(&directory)
+            .and_then(|()| sync_directory(&directory))
+            .map_err(|e| other(&directory, &e))?;
+    }
+    sync_directory(partial).map_err(|error| other(partial, &error))?;
+    Ok(octets)
+}
+
+/// Reads the copy; how many records its journals hold.
+fn check(partial: &Path) -> Result<u64, CliError> {
+    let unreadable = |error: JournalError| CliError::new(error.to_string());
+    let mut records = 0;
+    for number in layout::shard_numbers(partial).map_err(|error| cannot(partial, &error))? {
+        let journal = layout::shard_directory(partial, number).join("journal");
+        if !journal.is_dir() {
+            continue;
+        }
+        let found = survey(&journal, &mut |_, _, _| {}).map_err(unreadable)?;
+        records += found.records();
+        if let Some(damage) = found.damages.iter().chain(&found.gaps).next() {
+            return Err(CliError::new(format!(
+                "the copy is not intact at offset {} of {}: run `hayauma queue verify` on the original",
+                damage.offset,
+                damage.file.display()
+            )));
+        }
+    }
+    Ok(records)
+}
+
+fn cannot(path: &Path, error: &std::io::Error) -> CliError {
+    CliError::new(format!(
+        "{} cannot be copied or written ({error}): check permissions and free space",
+        path.display()
+    ))
+}

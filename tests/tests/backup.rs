@@ -1,0 +1,103 @@
+//! `queue backup` while the engine is at work: everything acknowledged before it began is in the copy, and the copy is a
+//! data directory like any other.
+
+use std::os::unix::fs::symlink;
+use tests::load::Load;
+use tests::push::{Body, XPID};
+use tests::site::Site;
+use tests::wait;
+
+/// Backups in one run.
+const BACKUPS: u64 = 4;
+/// Push clients.
+const SENDERS: usize = 2;
+
+fn push(number: u64) -> Body {
+    Body::push(&format!("{:011}", 9_000_000_000 + number % 5_000), &format!("kept-{number}"))
+}
+
+fn site() -> Site {
+    let mut site = Site::new(tests::programs!());
+    // Small segments: some are begun, cleaned and given back while the copy is made.
+    site.shards(2).set("--segment-bytes", "128KiB").set("--queue-bytes", "64MiB").set("--log", "warn");
+    site
+}
+
+#[test]
+fn a_backup_under_load_holds_everything_acknowledged_before_it_began_and_serves() {
+    let site = site();
+    site.add_client(XPID, &[]);
+    site.add_contracts(XPID, &["09000000000-09000004999"]);
+    let engine = site.start();
+    let load = Load::new(400_000, push);
+    std::thread::scope(|scope| {
+        for _ in 0..SENDERS {
+            scope.spawn(|| load.send(engine.push_address()));
+        }
+        let _ended = load.ends_with_this();
+        for number in 0..BACKUPS {
+            load.await_more(1_500);
+            let (acked, target) = (load.acked(), site.path(&format!("copy-{number}")));
+            let arguments =
+                ["queue", "backup", &site.data_dir().display().to_string(), &target.display().to_string()];
+            let finished = tests::engine::Finished::of(site.command(&arguments), "queue backup");
+            assert_eq!(finished.status, Some(0), "{}", finished.stderr);
+            assert!(finished.stdout.contains("found intact"), "{}", finished.stdout);
+            load.pause(true);
+            check(&target, &load, &acked);
+            load.pause(false);
+        }
+    });
+    let again = site.run(&[
+        "queue",
+        "backup",
+        &site.data_dir().display().to_string(),
+        &site.path("copy-0").display().to_string(),
+    ]);
+    assert_eq!(again.status, Some(1));
+    assert!(again.refusal().contains("is there already"), "{}", again.stderr);
+    engine.stop();
+}
+
+/// An engine serves from the copy, knows every push, finishes what was not, and its books add up.
+fn check(target: &std::path::Path, load: &Load, acked: &[u64]) {
+    let copy = site();
+    symlink(target, copy.data_dir()).expect("a writable directory");
+    assert!(copy.must(&["queue", "verify"]).contains("no damage"));
+    let engine = copy.start();
+    assert_eq!(
+        load.count_unknown(engine.push_address(), acked),
+        0,
+        "acknowledged before and not in the copy"
+    );
+    wait::until_true("an empty queue", || {
+        engine.admin().figure("contracts") > 0 && engine.admin().figure("pushes_live") == 0
+    });
+    assert!(!engine.log().contains("damaged") && !engine.log().contains("torn"), "{}", engine.log());
+    engine.stop();
+    let proof = copy.must(&["billing", "reconcile"]);
+    assert!(proof.contains("open pushes: 0") && proof.contains("the books add up"), "{proof}");
+}
+
+#[test]
+fn a_stopped_directory_is_copied_too_and_what_is_none_is_named() {
+    let mut site = Site::new(tests::programs!());
+    site.add_client(XPID, &["--token", "secret"]);
+    let empty = site.path("empty");
+    std::fs::create_dir(&empty).expect("a writable directory");
+    let [empty, copy, data] =
+        [empty, site.path("copy"), site.data_dir()].map(|path| path.display().to_string());
+    let finished = site.run(&["queue", "backup", &empty, &copy]);
+    assert_eq!(finished.status, Some(1));
+    assert!(finished.refusal().contains(&empty), "{}", finished.stderr);
+    site.start().stop();
+    site.must(&["queue", "backup", &data, &copy]);
+    let clients = site.must(&["client", "list", "--json"]);
+    site.set("--data-dir", &copy);
+    let finished = tests::engine::Finished::of(
+        site.command(&["client", "list", "--json", "--data-dir", &copy]),
+        "client list",
+    );
+    assert_eq!(finished.stdout, clients, "registrations are in the copy");
+    site.start().stop();
+}
