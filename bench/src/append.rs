@@ -54,7 +54,7 @@ pub struct Append {
     /// Pushes per second of the answer's open loop; 0 leaves it out
     #[arg(long, value_name = "N", default_value_t = 2_000)]
     pub rate: u64,
-    /// Pushes of a round of the answer's open loop
+    /// Pushes of a round of the answer's open loop, behind a second's worth of warm-up
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pub pushes: u64,
     /// Directory on the device [default: the system's for temporary files]
@@ -181,7 +181,8 @@ impl Append {
         let mut syncs = Vec::new();
         for round in 0..self.rounds.max(1) {
             let drill = Drill {
-                pushes: self.pushes,
+                pushes: self.pushes + self.rate,
+                warm_up: self.rate,
                 engine_cpus: server.clone(),
                 generator_cpus: client.clone(),
                 load: Load::Open { rate_per_second: self.rate },
@@ -355,7 +356,7 @@ impl Bench {
 }
 
 /// Octets of the frame of [`accepted`]'s record.
-const RECORD_OCTETS: u64 = 32 + 304;
+const RECORD_OCTETS: u64 = 32 + 272;
 
 fn accepted(push_id: u64) -> Accepted<'static> {
     Accepted {

@@ -1,7 +1,7 @@
 //! An engine in which pushes wait, ten million of them: what they take of its pace, its memory and its start.
 //!
-//! Every push is sent over HTTP to a phone of its own that is absent, is accepted durably, attempted, and held. Bursts of
-//! the same size then go to the full engine and, in turn, to a fresh one that holds a few thousand; the full one is killed
+//! Every push is sent over HTTP to a phone of its own that is absent, is accepted durably, attempted, and held. When all
+//! are held, bursts of the same size go to the full engine and, in turn, to a fresh one that holds a few thousand; the full one is killed
 //! with SIGKILL, started again, and has to have every push.
 
 use crate::cpus::Sides;
@@ -106,10 +106,13 @@ impl Waiting {
         let room = self.waiting + self.rounds * self.burst + SPARE;
         let mut full = Engine::start(setting(room, self.data_dir.clone())).map_err(sentence)?;
         let (fill_per_s, fill_us) = self.fill(&mut full)?;
+        full.await_attempts().map_err(sentence)?;
         let (mut full_bursts, mut few_bursts) = (Vec::new(), Vec::new());
         for round in 0..self.rounds {
             let mut few = Engine::start(setting(self.few + self.burst + SPARE, None)).map_err(sentence)?;
             few.send(self.few).map_err(sentence)?;
+            few.await_attempts().map_err(sentence)?;
+            full.await_attempts().map_err(sentence)?;
             // Neither is always the first.
             if round % 2 == 0 {
                 few_bursts.push(few.send(self.burst).map_err(sentence)?);
@@ -119,6 +122,7 @@ impl Waiting {
                 few_bursts.push(few.send(self.burst).map_err(sentence)?);
             }
         }
+        full.await_attempts().map_err(sentence)?;
         let (memory, data_octets) = (full.memory(), full.data_octets());
         let restart = full.kill_and_start().map_err(sentence)?;
         let ratios =

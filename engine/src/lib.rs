@@ -8,6 +8,7 @@ pub mod config;
 pub mod fatal;
 pub mod gateway;
 pub mod hostcheck;
+mod huge_pages;
 pub mod ids;
 pub mod journal;
 pub mod layout;

@@ -66,6 +66,8 @@ pub struct Drill {
     pub window: u64,
     /// Closed loop, or open at a rate.
     pub load: Load,
+    /// The first so many pushes, whose times are kept apart.
+    pub warm_up: u64,
     /// Sending threads; `None`: half the generator's CPUs.
     pub threads: Option<usize>,
     /// Push class.
@@ -105,6 +107,7 @@ impl Default for Drill {
             pipeline: 64,
             window: 16_384,
             load: Load::Closed,
+            warm_up: 0,
             threads: None,
             class: Class::Standard,
             mix: Mix::emergency(),
@@ -179,6 +182,14 @@ pub enum DrillError {
         sent: u64,
         /// Pushes accepted.
         accepted: u64,
+    },
+    /// Attempts make no progress.
+    #[error("the engine has made {attempts} of {expected} attempts and goes no further: look into its log.")]
+    AttemptsStall {
+        /// Attempts that there should be.
+        expected: u64,
+        /// Attempts that there are.
+        attempts: u64,
     },
     /// The bill cannot be read.
     #[error("the engine's daily bill cannot be read: {detail}.")]
@@ -304,6 +315,7 @@ impl Drill {
         plan.pushes = self.pushes;
         plan.mix = self.mix.clone();
         plan.load = self.load.clone();
+        plan.warm_up = self.warm_up;
         plan.connections = self.connections.max(threads);
         plan.pipeline = self.pipeline;
         plan.window = Some(self.window);

@@ -7,6 +7,7 @@
 
 use super::limits::{XPIDS_PER_MSN_MAX, XPIDS_PER_TABLE_MAX};
 use super::mixing::{NumberState, mix};
+use crate::huge_pages;
 use crate::ids::{Msn, Xpid};
 use std::collections::HashMap;
 use thiserror::Error;
@@ -49,6 +50,7 @@ impl ContractTable {
         let mut table = Self::default();
         if contracts > 0 {
             table.slots = vec![0; slots_for(contracts)];
+            huge_pages::advise(&mut table.slots);
         }
         table
     }
@@ -101,6 +103,13 @@ impl ContractTable {
         self.slots[gap] = 0;
         self.contracts -= 1;
         true
+    }
+
+    /// A word of the line in which the contracts of `msn` begin: reading it early fetches the line while other work
+    /// goes on.
+    #[inline]
+    pub fn touch(&self, msn: Msn) -> u64 {
+        if self.slots.is_empty() { 0 } else { self.slots[self.home(msn)] }
     }
 
     /// Whether `msn` is contracted with `xpid`.
@@ -172,7 +181,9 @@ impl ContractTable {
 
     fn grow(&mut self) {
         let slots = (self.slots.len() * 2).max(SLOTS_MIN);
-        let old = std::mem::replace(&mut self.slots, vec![0; slots]);
+        let mut larger = vec![0; slots];
+        huge_pages::advise(&mut larger);
+        let old = std::mem::replace(&mut self.slots, larger);
         for entry in old.into_iter().filter(|&entry| entry != 0) {
             let mut at = self.home_of_value(msn_value(entry));
             while self.slots[at] != 0 {

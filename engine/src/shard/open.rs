@@ -25,6 +25,7 @@ use crate::smsc::core::{Core, CoreLimits, NewPush};
 use crate::smsc::recovery::{RecoveredEnd, Recovery};
 use crate::smsc::state::State;
 use std::collections::VecDeque;
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -179,9 +180,15 @@ impl Shard {
     }
 }
 
-/// Octets of the files in a directory; 0 where it is not there yet.
+/// Octets of the files in a directory that were ever written to: a spare begins with zeros. 0 where there is no directory
+/// yet.
 pub(super) fn octets_of_files(directory: &Path) -> u64 {
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    let written = |entry: &std::fs::DirEntry| {
+        let mut first = [0];
+        let read = std::fs::File::open(entry.path()).and_then(|mut file| file.read(&mut first));
+        read.is_ok() && first[0] != 0
+    };
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().filter(written);
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 

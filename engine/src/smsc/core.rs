@@ -245,6 +245,13 @@ impl Core {
         &self.figures
     }
 
+    /// Has the processor fetch what a push with this key for this msn will ask for, all at once. The number means
+    /// nothing.
+    #[inline]
+    pub fn touch(&self, key: u64, msn: Msn) -> u32 {
+        self.keys.touch(key) ^ self.queues.touch(msn)
+    }
+
     /// What is known of `key`: the owner answers repeats from it. `digest_of` reads a live push's content digest from
     /// its Accepted record; it is asked only when the key is a live push's.
     pub fn key_verdict(

@@ -11,6 +11,8 @@
 //!
 //! Invariant: a bucket's count is the number of entries whose home lies at or before it and who stand behind it.
 
+use crate::huge_pages;
+
 /// Cells of a bucket.
 const SLOTS: usize = 15;
 /// Words of a bucket: the cells, and the count of the entries that passed it.
@@ -47,7 +49,8 @@ impl IndexTable {
     pub fn new(capacity: usize, indices: usize) -> Self {
         assert!(indices <= INDEX_MAX, "an index has 31 bits");
         let buckets = buckets_for(capacity);
-        let words = vec![0u32; (buckets + 1) * WORDS];
+        let mut words = vec![0u32; (buckets + 1) * WORDS];
+        huge_pages::advise(&mut words);
         let base = words.as_ptr().align_offset(LINE_OCTETS).min(WORDS);
         let index_bits = u32::BITS - (indices as u32).leading_zeros();
         Self { words, base, buckets, capacity, len: 0, index_mask: (1 << index_bits) - 1 }
@@ -71,6 +74,13 @@ impl IndexTable {
     /// Whether there is no room for another.
     pub fn is_full(&self) -> bool {
         self.len >= self.capacity
+    }
+
+    /// A word of the line in which an entry with this hash stands, if there is one: reading it early fetches the line
+    /// while other work goes on.
+    #[inline]
+    pub fn touch(&self, hash: u64) -> u32 {
+        self.words[self.base + self.home(hash) * WORDS]
     }
 
     /// The first entry with this hash for which `is` holds.
@@ -210,6 +220,12 @@ impl GrowingTable {
     /// Entries.
     pub(super) fn len(&self) -> usize {
         self.current.len() + self.old.as_ref().map_or(0, |(old, _)| old.len())
+    }
+
+    /// See [`IndexTable::touch`].
+    #[inline]
+    pub fn touch(&self, hash: u64) -> u32 {
+        self.current.touch(hash)
     }
 
     /// The index with this hash for which `is` holds.

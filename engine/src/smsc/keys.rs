@@ -136,6 +136,12 @@ impl Keys {
         }
     }
 
+    /// See [`IndexTable::touch`].
+    #[inline]
+    pub fn touch(&self, fingerprint: u64) -> u32 {
+        self.live.touch(fingerprint) ^ self.ended.table.touch(fingerprint)
+    }
+
     /// The live push with this key.
     #[inline]
     pub fn find_live(&self, pushes: &Pushes, fingerprint: u64) -> Option<PushIndex> {

@@ -48,6 +48,12 @@ impl MsnQueues {
         Self { lists: IndexTable::new(pushes_max, pushes_max) }
     }
 
+    /// See [`IndexTable::touch`].
+    #[inline]
+    pub fn touch(&self, msn: Msn) -> u32 {
+        self.lists.touch(hash_of(msn, Kind::Waiting))
+    }
+
     /// Pushes of `msn` that have not ended.
     pub fn waiting(&self, pushes: &Pushes, msn: Msn) -> u32 {
         self.find(pushes, msn, Kind::Waiting).map_or(0, |list| u32::from(pushes[list.last].waiting_count()))

@@ -3,6 +3,7 @@
 //! An entry holds what the message center decides by; the push's content stays in the journal's mapping. An
 //! index is handed out again only after [`Pushes::remove`].
 
+use crate::huge_pages;
 use crate::ids::{Class, Msn};
 use crate::push::code::Code;
 use crate::smsc::retry::Cause;
@@ -359,7 +360,9 @@ impl Pushes {
     /// A slab for at most `capacity` pushes. Address space is reserved now, memory is touched as it is used.
     pub fn with_capacity(capacity: usize) -> Self {
         assert!(capacity < NONE as usize, "the last index means none");
-        Self { entries: Vec::with_capacity(capacity), first_free: NONE, free: 0, capacity }
+        let mut entries = Vec::with_capacity(capacity);
+        huge_pages::advise(&mut entries);
+        Self { entries, first_free: NONE, free: 0, capacity }
     }
 
     /// Live pushes.

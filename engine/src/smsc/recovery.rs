@@ -18,7 +18,7 @@ use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
 use crate::smsc::msn_queues::mix;
 use crate::smsc::mutation::Mutation;
-use crate::smsc::pushes::{PushIndex, flag};
+use crate::smsc::pushes::{NONE, PushIndex, flag};
 use crate::smsc::state::State;
 use std::collections::HashMap;
 
@@ -63,6 +63,10 @@ pub struct Recovery {
     core: Core,
     /// The slab's pushes by their numbers.
     live: IndexTable,
+    /// No push with this number or a higher one has been seen.
+    unseen_from: u64,
+    /// The slab index of the push that was found last: its neighbour is often the next one.
+    found: PushIndex,
     /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them: each comes in when
     /// the Ended record that belongs behind the copy does.
     copies: HashMap<u64, (NewPush, bool)>,
@@ -73,12 +77,30 @@ impl Recovery {
     /// Starts with an empty `core`.
     pub fn new(core: Core) -> Self {
         let slots = core.pushes.capacity();
-        Self { core, live: IndexTable::new(slots, slots), copies: HashMap::new(), refused: 0 }
+        Self {
+            core,
+            live: IndexTable::new(slots, slots),
+            unseen_from: 0,
+            found: NONE,
+            copies: HashMap::new(),
+            refused: 0,
+        }
     }
 
-    fn find(&self, push_id: u64) -> Option<PushIndex> {
+    /// The push in the slab with this number.
+    fn find(&mut self, push_id: u64) -> Option<PushIndex> {
+        if push_id >= self.unseen_from {
+            return None;
+        }
+        // A journal mostly speaks of pushes in the order in which it accepted them.
+        let next = self.found.wrapping_add(1);
+        if self.core.pushes.find(next).is_some_and(|push| push.push_id == push_id) {
+            self.found = next;
+            return Some(next);
+        }
         let place = self.live.find(mix(push_id), |index| self.core.pushes[index].push_id == push_id)?;
-        Some(self.live.index_at(place))
+        self.found = self.live.index_at(place);
+        Some(self.found)
     }
 
     /// An Accepted record.
@@ -100,6 +122,7 @@ impl Recovery {
         }
         let index = self.core.enter(&new);
         self.live.insert(mix(new.push_id), index);
+        self.unseen_from = self.unseen_from.max(new.push_id + 1);
         if let Some(alert) = new.alert {
             self.core.pushes[index].set(flag::ALERT, true);
             self.core.alerts.enter(&mut self.core.pushes, index, alert);

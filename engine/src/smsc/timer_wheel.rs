@@ -94,13 +94,15 @@ impl TimerWheel {
     pub fn with_resolution(capacity: usize, resolution_ms: u64, now_ms: u64) -> Self {
         assert!(capacity < BUCKET as usize, "indices are 31 bits");
         assert!(resolution_ms >= 1, "a tick lasts");
+        let mut timers = Vec::with_capacity(capacity);
+        crate::huge_pages::advise(&mut timers);
         Self {
             resolution_ms,
             base_ms: now_ms,
             current_tick: 0,
             count: 0,
             capacity,
-            timers: Vec::with_capacity(capacity),
+            timers,
             buckets: [Bucket { first: NONE, last: NONE }; (LEVELS * BUCKETS_PER_LEVEL) as usize],
             occupied: [0; LEVELS as usize],
         }

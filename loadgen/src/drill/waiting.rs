@@ -23,6 +23,9 @@ const LIFETIME_HOURS: u8 = 72;
 const QUEUE_OCTETS_PER_PUSH: u64 = 1024;
 /// Octets of journal beside that.
 const QUEUE_OCTETS_MIN: u64 = 1 << 30;
+/// How long the attempts may make no progress.
+const ATTEMPTS_STALL: Duration = Duration::from_secs(20);
+const LOOK: Duration = Duration::from_millis(20);
 /// What the engine's log says of an opening that is under way.
 const PROGRESS_WORD: &str = "opening:";
 
@@ -73,6 +76,8 @@ pub struct Waiting {
     place: Place,
     setting: Setting,
     sent: u64,
+    /// Attempts of this process once every push has had its first one.
+    attempts_expected: u64,
     runs: u64,
 }
 
@@ -83,7 +88,7 @@ impl Waiting {
     /// See [`DrillError`].
     pub fn start(setting: Setting) -> Result<Self, DrillError> {
         let place = Place::open(setting.directory.as_deref(), false)?;
-        let mut waiting = Self { engine: None, place, setting, sent: 0, runs: 0 };
+        let mut waiting = Self { engine: None, place, setting, sent: 0, attempts_expected: 0, runs: 0 };
         waiting.engine = Some(waiting.start_engine()?);
         let data_dir = waiting.data_dir();
         let xpid = format!("{XPID:011}");
@@ -123,6 +128,7 @@ impl Waiting {
             return Err(DrillError::NotAccepted { sent: pushes, accepted: outcome.tally.accepted });
         }
         self.sent += pushes;
+        self.attempts_expected += pushes;
         Ok(Burst {
             accepted_per_s: pushes as f64 / outcome.answered_within.as_secs_f64(),
             engine_us: cpu.as_secs_f64() * 1e6 / pushes as f64,
@@ -140,9 +146,27 @@ impl Waiting {
         self.engine.as_ref()?.metric("hayauma_pushes_live")
     }
 
-    /// Attempts that the engine has begun.
-    pub fn attempts(&self) -> Option<u64> {
-        self.engine.as_ref()?.metric("hayauma_attempts_total")
+    /// Waits until every push has been attempted, so that all are held.
+    ///
+    /// # Errors
+    /// [`DrillError::AttemptsStall`] when their number does not rise any more.
+    pub fn await_attempts(&mut self) -> Result<(), DrillError> {
+        let mut seen = (0, Instant::now());
+        loop {
+            let figure =
+                |name| self.engine.as_ref().and_then(|engine| engine.metric(name)).unwrap_or_default();
+            let attempts = figure("hayauma_attempts_total");
+            if attempts >= self.attempts_expected && figure("hayauma_attempts_in_flight") == 0 {
+                return Ok(());
+            }
+            if attempts != seen.0 {
+                seen = (attempts, Instant::now());
+            }
+            if seen.1.elapsed() > ATTEMPTS_STALL {
+                return Err(DrillError::AttemptsStall { expected: self.attempts_expected, attempts });
+            }
+            std::thread::park_timeout(LOOK);
+        }
     }
 
     /// The engine's memory.
@@ -166,6 +190,8 @@ impl Waiting {
         }
         let begun = Instant::now();
         self.engine = Some(self.start_engine()?);
+        // Every push that waits is attempted anew.
+        self.attempts_expected = self.sent;
         self.send(1)?;
         let first_accepted_s = begun.elapsed().as_secs_f64();
         let progress_lines = self.progress_lines() - progress_before;
@@ -182,7 +208,7 @@ impl Waiting {
             if waiting == expected || Instant::now() > deadline {
                 return waiting;
             }
-            std::thread::park_timeout(Duration::from_millis(20));
+            std::thread::park_timeout(LOOK);
         }
     }
 
