@@ -63,6 +63,8 @@ async fn run(mut turn: ShardTurn) {
             let _ = event.read_at(0, 8).await;
             parked.set(false);
             turn.unpark();
+        } else {
+            glommio::yield_if_needed().await;
         }
     }
     turn.end();

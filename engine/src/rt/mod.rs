@@ -12,6 +12,7 @@ mod limits;
 mod mesh;
 pub mod notifier;
 mod now;
+mod pace;
 mod ring;
 mod slots;
 mod stream;
@@ -160,7 +161,7 @@ fn turn_limits(config: &Config) -> TurnLimits {
             idle_timeout_ms: config.idle_timeout_ms,
         },
         drain_timeout_ms: config.drain_timeout_ms,
-        commit_delay_us: u64::from(config.commit_delay_us_max),
+        commit_delay_us_max: u64::from(config.commit_delay_us_max),
         inject_sync_failure: config
             .inject
             .iter()

@@ -342,6 +342,22 @@ impl Ring {
         }
     }
 
+    /// Submits what is queued and sleeps until so many operations have completed or `wait_ns` have passed, whichever comes
+    /// first.
+    ///
+    /// # Errors
+    /// What the kernel answered; interruptions and the end of the time are none.
+    pub(super) fn wait(&mut self, completions: usize, wait_ns: u64) -> io::Result<()> {
+        self.fill_from_backlog();
+        let time = types::Timespec::from(std::time::Duration::from_nanos(wait_ns));
+        let arguments = types::SubmitArgs::new().timespec(&time);
+        match self.ring.submitter().submit_with_args(completions, &arguments) {
+            Ok(_) => Ok(()),
+            Err(error) if is_transient(&error) || error.raw_os_error() == Some(libc::ETIME) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     fn queue(&mut self, entry: squeue::Entry) {
         if !self.backlog.is_empty() || !self.try_queue(&entry) {
             self.backlog.push_back(entry);

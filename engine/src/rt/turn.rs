@@ -16,6 +16,7 @@ use crate::rt::limits::{
 use crate::rt::mesh::Mesh;
 use crate::rt::notifier::{EndpointPlan, Notifier};
 use crate::rt::now::Now;
+use crate::rt::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::rt::ring::{Completion, Purpose, Ring, Token, Waker};
 use crate::shard::{Shard, TurnBudget};
 use std::collections::VecDeque;
@@ -38,8 +39,8 @@ const TIMER_WAIT_MS_MAX: u64 = 100;
 pub(super) struct TurnLimits {
     pub(super) front: FrontLimits,
     pub(super) drain_timeout_ms: u64,
-    /// Shortest time between the starts of two commits, in microseconds: lets a commit gather records.
-    pub(super) commit_delay_us: u64,
+    /// The longest that records gather for a commit, in microseconds.
+    pub(super) commit_delay_us_max: u64,
     /// For rehearsals: the n-th sync fails.
     pub(super) inject_sync_failure: Option<u64>,
 }
@@ -63,6 +64,7 @@ pub(super) struct ShardTurn {
     commit: Option<CommitUnderWay>,
     billing_sync: Option<(BillingSync, u32)>,
     commit_started_ns: u64,
+    pace: Pace,
     syncs: u64,
     date: [u8; 29],
     date_second: u64,
@@ -97,6 +99,7 @@ impl ShardTurn {
             commit: None,
             billing_sync: None,
             commit_started_ns: 0,
+            pace: Pace::new(limits.commit_delay_us_max),
             syncs: 0,
             date: [b' '; 29],
             date_second: 0,
@@ -142,6 +145,13 @@ impl ShardTurn {
 
     /// One turn; whether it found work.
     pub(super) fn turn(&mut self) -> bool {
+        let began_ns = clock::monotonic_ns();
+        let busy = self.work();
+        self.pace.note_turn(began_ns, clock::monotonic_ns(), busy);
+        busy
+    }
+
+    fn work(&mut self) -> bool {
         self.port.status.note_turn();
         let now = Now::read();
         self.refresh_date(now);
@@ -172,6 +182,15 @@ impl ShardTurn {
 
     /// Gets ready to sleep on the eventfd; `false`: something came up meanwhile.
     pub(super) fn prepare_to_park(&mut self) -> bool {
+        if self.pace.is_paced() && (self.commit.is_some() || !self.shard.is_settled()) {
+            // No answer can leave before a sync is done, and more is on its way: what comes within a moment is taken
+            // together, and without the way through the executor.
+            if let Err(error) = self.ring.wait(PACED_COMPLETIONS, PACED_WAIT_NS) {
+                Fatal::new(FatalReason::Bug, format!("io_uring refused a wait of the shard ({error})"))
+                    .end_process();
+            }
+            return false;
+        }
         self.arm_timer();
         self.ring.raise_events();
         let busy = self.reap(Now::read()) || self.mesh.has_arrivals() || self.port.has_messages();
@@ -264,12 +283,9 @@ impl ShardTurn {
             return false;
         }
         let now_ns = clock::monotonic_ns();
-        if now_ns < self.commit_started_ns + self.limits.commit_delay_us * 1000 {
-            // Records gather. The ring's timer wakes the shard in time if it goes to sleep on them.
-            if !self.shard.is_settled() {
-                let due_ns = self.commit_started_ns + self.limits.commit_delay_us * 1000;
-                self.ring.wake_at(due_ns, now_ns);
-            }
+        let due_ns = self.commit_started_ns + self.pace.gather_ns();
+        if now_ns < due_ns {
+            // Records gather. A shard on which they do is paced, and looks again within a moment.
             return false;
         }
         let Some(commit) = self.shard.begin_commit() else { return false };

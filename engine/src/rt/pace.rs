@@ -1,0 +1,119 @@
+//! How a shard trades answer time for company, by how busy it is: when the next commit begins, and whether the shard looks
+//! up for each completion or for several at once.
+//!
+//! A shard with time on its hands commits as soon as the device is free and wakes at once: an answer waits for nothing but
+//! its sync. The busier it is, the longer records gather for one sync, up to the configured bound, and the more completions
+//! it takes in one turn: what it saves there is what it needs to keep up.
+//!
+//! Pure: times come in as arguments.
+
+/// Over how long the busy share is measured, in nanoseconds.
+const WINDOW_NS: u64 = 2_000_000;
+/// Of so many parts a new window counts for one.
+const SMOOTHING: u64 = 4;
+/// The whole, in which shares are expressed.
+const WHOLE: u64 = 1024;
+/// From this busy share on records gather...
+const GATHER_FROM: u64 = WHOLE / 4;
+/// ...and from this one on for as long as is allowed.
+const GATHER_FULLY_FROM: u64 = WHOLE * 3 / 4;
+/// From this busy share on the shard waits for several completions before it looks up.
+const PACED_FROM: u64 = WHOLE / 4;
+/// The longest such wait, in nanoseconds.
+pub(super) const PACED_WAIT_NS: u64 = 50_000;
+/// The completions that end it.
+pub(super) const PACED_COMPLETIONS: usize = 16;
+
+const _: () = assert!(GATHER_FROM < GATHER_FULLY_FROM && PACED_FROM <= GATHER_FROM);
+
+/// The pace of one shard.
+#[derive(Debug)]
+pub(super) struct Pace {
+    gather_ns_max: u64,
+    window_began_ns: u64,
+    busy_ns: u64,
+    busy_share: u64,
+}
+
+impl Pace {
+    /// A shard that does nothing yet; records gather for at most `gather_us_max` microseconds.
+    pub(super) fn new(gather_us_max: u64) -> Self {
+        Self { gather_ns_max: gather_us_max * 1000, window_began_ns: 0, busy_ns: 0, busy_share: 0 }
+    }
+
+    /// A turn took from `began_ns` to `ended_ns` of the monotonic clock; whether it found anything to do.
+    pub(super) fn note_turn(&mut self, began_ns: u64, ended_ns: u64, busy: bool) {
+        if busy {
+            self.busy_ns += ended_ns.saturating_sub(began_ns);
+        }
+        let window_ns = ended_ns.saturating_sub(self.window_began_ns);
+        if window_ns >= WINDOW_NS {
+            let share = (self.busy_ns.min(window_ns) * WHOLE) / window_ns;
+            // A shard that slept through several windows was idle in all of them.
+            let windows = (window_ns / WINDOW_NS).min(SMOOTHING);
+            self.busy_share = (self.busy_share * (SMOOTHING - windows) + share * windows) / SMOOTHING;
+            (self.window_began_ns, self.busy_ns) = (ended_ns, 0);
+        }
+    }
+
+    /// Shortest time between the beginnings of two commits, in nanoseconds.
+    pub(super) fn gather_ns(&self) -> u64 {
+        let above = self.busy_share.clamp(GATHER_FROM, GATHER_FULLY_FROM) - GATHER_FROM;
+        self.gather_ns_max * above / (GATHER_FULLY_FROM - GATHER_FROM)
+    }
+
+    /// Whether the shard is busy enough to wait for several completions.
+    pub(super) fn is_paced(&self) -> bool {
+        self.busy_share >= PACED_FROM
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A shard that is busy for `percent` of each tenth of a millisecond, for so long.
+    fn after(pace: &mut Pace, from_ns: u64, length_ns: u64, percent: u64) -> u64 {
+        let mut now_ns = from_ns;
+        while now_ns < from_ns + length_ns {
+            pace.note_turn(now_ns, now_ns + 1_000 * percent, true);
+            now_ns += 100_000;
+            pace.note_turn(now_ns - 1, now_ns - 1, false);
+        }
+        now_ns
+    }
+
+    #[test]
+    fn an_idle_shard_lets_no_record_wait_and_a_full_one_lets_them_gather() {
+        let mut pace = Pace::new(1_000);
+        let now_ns = after(&mut pace, 0, 20_000_000, 10);
+        assert_eq!((pace.gather_ns(), pace.is_paced()), (0, false));
+        let now_ns = after(&mut pace, now_ns, 40_000_000, 100);
+        assert_eq!((pace.gather_ns(), pace.is_paced()), (1_000_000, true));
+        after(&mut pace, now_ns, 40_000_000, 10);
+        assert_eq!((pace.gather_ns(), pace.is_paced()), (0, false));
+    }
+
+    #[test]
+    fn between_them_the_wait_grows_with_the_load_and_keeps_its_bound() {
+        let mut before = 0;
+        for percent in [20, 35, 45, 55, 65, 80] {
+            let mut pace = Pace::new(1_000);
+            after(&mut pace, 0, 40_000_000, percent);
+            assert!(pace.gather_ns() >= before && pace.gather_ns() <= 1_000_000, "{percent} %");
+            before = pace.gather_ns();
+        }
+        assert_eq!(before, 1_000_000);
+        let mut never = Pace::new(0);
+        after(&mut never, 0, 40_000_000, 100);
+        assert_eq!(never.gather_ns(), 0);
+    }
+
+    #[test]
+    fn a_long_sleep_is_idleness() {
+        let mut pace = Pace::new(1_000);
+        let now_ns = after(&mut pace, 0, 40_000_000, 100);
+        pace.note_turn(now_ns + 50_000_000, now_ns + 50_010_000, true);
+        assert_eq!((pace.gather_ns(), pace.is_paced()), (0, false));
+    }
+}
