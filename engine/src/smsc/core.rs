@@ -240,6 +240,11 @@ impl Core {
         self.keys.len()
     }
 
+    /// Keys of ended pushes that were forgotten at the bound before their day was over.
+    pub fn keys_forgotten_early(&self) -> u64 {
+        self.keys.forgotten_early
+    }
+
     /// Counters since start.
     pub fn figures(&self) -> &CoreFigures {
         &self.figures
