@@ -62,6 +62,8 @@ fn a_real_expiry_stays_real_however_fast_the_schedules_run() {
         let took = notices[0].at - begun;
         assert!(took >= Duration::from_millis(least_ms), "{reqid} expired after {took:?}");
     }
+    let told = |reqid| recorder.about(reqid)[0].at;
+    assert!(told("expiry") < told("lifetime"), "the real expiry of two seconds came first");
     engine.stop();
 }
 
