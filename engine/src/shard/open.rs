@@ -108,7 +108,7 @@ impl Shard {
         let mut billed = 0;
         let mut impossible = None;
         let progress = &*config.progress;
-        progress.set_octets_in_all(octets_of_files(&directory.join("journal")));
+        progress.set_octets_in_all(octets_in_use(&directory.join("journal")));
         let (mut records, mut segments_before, mut last) = (0, 0, None::<Position>);
         let mut waiting = WaitingScan::default();
         let (journal, report) = Journal::open(
@@ -180,15 +180,22 @@ impl Shard {
     }
 }
 
-/// Octets of the files in a directory that were ever written to: a spare begins with zeros. 0 where there is no directory
-/// yet.
+/// Octets of the files in a directory; 0 where it is not there yet.
 pub(super) fn octets_of_files(directory: &Path) -> u64 {
-    let written = |entry: &std::fs::DirEntry| {
+    octets_of(directory, |_| true)
+}
+
+/// As [`octets_of_files`], without the spares of a journal, which begin with zeros.
+fn octets_in_use(directory: &Path) -> u64 {
+    octets_of(directory, |entry| {
         let mut first = [0];
         let read = std::fs::File::open(entry.path()).and_then(|mut file| file.read(&mut first));
         read.is_ok() && first[0] != 0
-    };
-    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().filter(written);
+    })
+}
+
+fn octets_of(directory: &Path, counts: impl Fn(&std::fs::DirEntry) -> bool) -> u64 {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().filter(counts);
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
