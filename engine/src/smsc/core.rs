@@ -502,6 +502,9 @@ impl Core {
     /// follow change nothing: a line that comes and goes does not put its own release off.
     pub fn handle_alert(&mut self, msn: Msn, now_ms: u64, random: u64) {
         self.time.see(now_ms);
+        if self.mutation == Mutation::IgnoreAlert {
+            return;
+        }
         let due_ms = now_ms + retry::alert_jitter_ms(random);
         let mut next = self.queues.head(&self.pushes, msn);
         while let Some(index) = next {
@@ -510,7 +513,11 @@ impl Core {
                 State::Held if !push.has(flag::ALERTED) => {
                     push.set(flag::ALERTED, true);
                     let due_ms = due_ms.min(push.expires_ms().max(now_ms));
-                    self.start_timer(index, due_ms);
+                    // A retry that comes sooner by itself is not put off.
+                    let scheduled_ms = self.timers.due_ms(index).unwrap_or(u64::MAX);
+                    if self.time.steady_of(due_ms) < scheduled_ms {
+                        self.start_timer(index, due_ms);
+                    }
                 }
                 // The subscriber came back while an attempt was finding it absent.
                 State::InFlight => push.set(flag::ALERTED, true),

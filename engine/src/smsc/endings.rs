@@ -141,6 +141,7 @@ impl Core {
             }
         };
         push.state = push.state.moved_to(State::Held);
+        let delay_ms = if self.mutation == Mutation::NeverRetry { u64::MAX / 2 } else { delay_ms };
         let due_ms = (now_ms + delay_ms).min(push.expires_ms());
         let (partly, msn) = (push.delivered_mask != 0, push.msn());
         self.start_timer(index, due_ms);

@@ -30,11 +30,23 @@ pub enum Mutation {
     AnnounceEarly,
     /// Pushes of a cancelled alert that the cancel has not reached yet are attempted.
     AttemptAfterAlertCancel,
+    /// The HLR's alert releases nothing.
+    IgnoreAlert,
+    /// A push client's Retry-After is not listened to.
+    IgnoreRetryAfter,
+    /// A notification is parked after a few tries.
+    ParkEarly,
+    /// A cancel that was accepted is forgotten in a crash.
+    LoseCancelAtRecovery,
+    /// Notifications of an msn do not wait for each other.
+    NotifyOutOfOrder,
+    /// A push whose first attempt was held waits for its lifetime.
+    NeverRetry,
 }
 
 impl Mutation {
     /// Every way.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 17] = [
         Self::SkipExpiry,
         Self::LoseTimerAtRecovery,
         Self::DeliverAfterCancel,
@@ -46,5 +58,11 @@ impl Mutation {
         Self::ForgetKey,
         Self::AnnounceEarly,
         Self::AttemptAfterAlertCancel,
+        Self::IgnoreAlert,
+        Self::IgnoreRetryAfter,
+        Self::ParkEarly,
+        Self::LoseCancelAtRecovery,
+        Self::NotifyOutOfOrder,
+        Self::NeverRetry,
     ];
 }

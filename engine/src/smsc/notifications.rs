@@ -19,6 +19,8 @@ impl Core {
         self.pushes[index].set(flag::ANNOUNCED, true);
         if self.queues.first_notifying(&self.pushes, index) == Some(index) {
             self.announce_first(index);
+        } else if self.mutation == Mutation::NotifyOutOfOrder {
+            self.announce_again(index);
         }
     }
 
@@ -43,6 +45,9 @@ impl Core {
         push.set_notify_tries(tries);
         let since_end_ms = now_ms.saturating_sub(push.ended_ms());
         let tries = u32::from(tries);
+        let since_end_ms =
+            if self.mutation == Mutation::ParkEarly && tries > 3 { u64::MAX } else { since_end_ms };
+        let retry_after_seconds = retry_after_seconds.filter(|_| self.mutation != Mutation::IgnoreRetryAfter);
         match notification_schedule::next_resend_ms(tries, since_end_ms, retry_after_seconds, random) {
             Some(delay_ms) => {
                 self.figures.notification_resends += 1;

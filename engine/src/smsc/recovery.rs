@@ -142,6 +142,9 @@ impl Recovery {
 
     /// A CancelAccepted record.
     pub fn restore_cancel(&mut self, push_id: u64) {
+        if self.core.mutation == Mutation::LoseCancelAtRecovery {
+            return;
+        }
         if let Some(index) = self.find(push_id) {
             self.core.pushes[index].set(flag::CANCEL_ACCEPTED, true);
         } else if let Some((_, cancelled)) = self.copies.get_mut(&push_id) {

@@ -201,3 +201,20 @@ fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_can
     let push = core.push(in_flight);
     assert_eq!((push.state, push.cancel_code()), (State::Delivered, Code::ALREADY_DELIVERED));
 }
+
+#[test]
+fn an_alert_puts_off_no_retry_that_comes_sooner() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    core.accept(NewPush { class: Class::Emergency, ..new_push(1, 1) }, NOW_MS);
+    core.handle_durable(2, |_| {});
+    let index = core.poll_attempt(NOW_MS).expect("its turn");
+    let result = AttemptResult::Failed(Failure::SystemFailure);
+    let failed = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
+    // Five seconds, less a fifth.
+    core.handle_outcome(index, failed, NOW_MS, 0);
+    let msn = core.push(index).msn();
+    core.handle_alert(msn, NOW_MS + 3_900, u64::MAX);
+    core.handle_alert(msn, NOW_MS + 3_950, u64::MAX);
+    core.handle_time(NOW_MS + 4_016, 10);
+    assert_eq!(core.poll_attempt(NOW_MS + 4_016), Some(index));
+}

@@ -69,6 +69,8 @@ pub(super) enum Event {
     Restart,
     /// Rounds of cleaning.
     Clean,
+    /// The operator has what is parked sent again.
+    Replay,
     /// From now on everything works.
     FaultsEnd,
 }

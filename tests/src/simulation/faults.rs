@@ -38,6 +38,7 @@ impl Simulation {
         let wall_ms = self.wall_ms();
         for number in 0..self.shards.len() {
             self.shards[number].recover(wall_ms).map_err(Violation)?;
+            self.ledger.recovered(number, self.shards[number].journal.iter().copied());
         }
         for number in 0..self.shards.len() {
             self.carry_out(number)?;
@@ -51,6 +52,8 @@ impl Simulation {
         if !self.faults {
             return Ok(());
         }
+        // An idle shard looks at the clock many times a second; here nothing happens between two events.
+        self.turn_all()?;
         let most_ms = if self.random.chance(500) { 5_000 } else { 3_600_000 };
         let step_ms = self.random.between(1, most_ms);
         if self.random.chance(500) {
@@ -59,6 +62,7 @@ impl Simulation {
             self.wall_offset_ms -= step_ms;
         }
         self.ledger.release_all();
+        self.ledger.wall_ms = self.wall_ms();
         self.turn_all()
     }
 
@@ -92,6 +96,18 @@ impl Simulation {
         self.turn_all()
     }
 
+    pub(super) fn replay_now_and_then(&mut self) -> Checked {
+        if !self.faults {
+            return Ok(());
+        }
+        if !self.is_down {
+            self.replay_parked()?;
+        }
+        let delay_ms = self.random.between(1, self.scenario.horizon_ms / 2 + 2);
+        self.after(delay_ms, Event::Replay);
+        Ok(())
+    }
+
     /// The operator replays what is parked; whether there was anything.
     pub(super) fn replay_parked(&mut self) -> Result<bool, Violation> {
         let mut any = false;
@@ -99,6 +115,11 @@ impl Simulation {
             let core = &mut self.shards[number].core;
             let parked: Vec<u64> = core.parked(0).map(|index| core.push(index).push_id).collect();
             for push_id in parked {
+                if let Some(index) = core.parked(push_id).next() {
+                    let entry = core.push(index).position as u32;
+                    self.ledger.entry(entry).replayed = true;
+                    self.ledger.may_notify(entry);
+                }
                 rule!(core.replay(push_id), "what is listed as parked cannot be replayed");
                 any = true;
             }

@@ -5,6 +5,7 @@ use hayauma::ids::Class;
 use hayauma::network::port::{AttemptResult, Failure};
 use hayauma::push::code::Code;
 use hayauma::smsc::core::NotificationKind;
+use hayauma::smsc::notification_schedule::RESEND_MS_MAX;
 use hayauma::smsc::pushes::Push;
 use hayauma::smsc::recovery::RecoveredNotice;
 use hayauma::smsc::retry::{self, Cause};
@@ -29,6 +30,13 @@ macro_rules! rule {
     };
 }
 pub(super) use rule;
+
+/// The resolution of the timers.
+const TICK_MS: u64 = 16;
+/// An attempt that was due for longer than this, with room for it, is late.
+const LATE_MS_MIN: u64 = 1_000;
+/// Half an hour and its jitter.
+const RESEND_DELAY_MS_MAX: u64 = 36 * 60_000;
 
 /// A key and an alert are remembered for at least this long after their push's end, should the clock have been set by
 /// hours meanwhile.
@@ -91,8 +99,21 @@ pub(super) struct Entry {
     pub(super) last_result: Option<AttemptResult>,
     pub(super) holds: [u32; 6],
     pub(super) not_before_ms: u64,
-    /// An alert came while an attempt was under way.
+    /// By when it is to be tried again.
+    pub(super) due_by_ms: u64,
+    /// Since when it may be attempted: it was durable then, or the engine was back.
+    pub(super) ready_ms: u64,
+    /// An alert, or a delivery to the line, came while an attempt was under way.
     pub(super) alerted: bool,
+    /// It was the HLR's.
+    pub(super) alerted_by_hlr: bool,
+    /// No notification may go out before.
+    pub(super) notify_not_before_ms: u64,
+    /// The operator had it sent again after it had been parked.
+    pub(super) replayed: bool,
+    /// Crashes before its acceptance was billed, and before its end was.
+    pub(super) billed_accepted: Option<u32>,
+    pub(super) billed_end: Option<u32>,
     pub(super) settled_attempts: u32,
     /// A crash came while an attempt was under way: a terminal may have what nobody was told of.
     pub(super) in_doubt: bool,
@@ -140,7 +161,14 @@ impl Entry {
             last_result: None,
             holds: [0; 6],
             not_before_ms: 0,
+            due_by_ms: 0,
+            ready_ms: u64::MAX,
             alerted: false,
+            alerted_by_hlr: false,
+            notify_not_before_ms: 0,
+            replayed: false,
+            billed_accepted: None,
+            billed_end: None,
             settled_attempts: 0,
             in_doubt: false,
             unanswered: false,
@@ -175,7 +203,10 @@ impl Entry {
         self.last_result = None;
         self.holds = [0; 6];
         self.not_before_ms = 0;
+        self.due_by_ms = 0;
+        self.ready_ms = u64::MAX;
         self.alerted = false;
+        self.alerted_by_hlr = false;
         self.unanswered = false;
         self.settled_attempts = 0;
     }
@@ -248,6 +279,14 @@ pub(super) struct Ledger {
     /// When the cancel of an alert was answered last, in virtual time.
     answered_alerts: HashMap<u32, u64>,
     pub(super) counts: Counts,
+    /// True time.
+    pub(super) now_ms: u64,
+    /// What the wall clock shows.
+    pub(super) wall_ms: u64,
+    /// Since when each line's first push has been its first.
+    pub(super) head_since_ms: Vec<u64>,
+    /// Shards that have as many attempts under way as they may.
+    pub(super) full: Vec<bool>,
     ends: u64,
     incarnation: u32,
 }
@@ -319,6 +358,66 @@ impl Ledger {
         Ok(())
     }
 
+    /// From when on the push's attempt is late.
+    fn late_from_ms(&self, entry: &Entry) -> u64 {
+        let ready_ms = entry.ready_ms.max(self.head_since_ms[entry.line as usize]).max(entry.due_by_ms);
+        // Where many timers come at once, a turn takes only some of them.
+        ready_ms.saturating_add(LATE_MS_MIN + self.entries.len() as u64 / 2)
+    }
+
+    /// Whether no other push of its line comes before it or is under way.
+    fn is_first(&self, entry: &Entry) -> bool {
+        let mut open = self.open[entry.line as usize].iter().map(|&other| self.at(other));
+        open.all(|other| other.rank() >= entry.rank() && !other.in_flight)
+    }
+
+    /// The push's Accepted record is durable, and its acceptance is billed.
+    pub(super) fn durable(&mut self, index: EntryIndex) -> Checked {
+        let (now_ms, incarnation) = (self.now_ms, self.incarnation);
+        let entry = self.entry(index);
+        entry.ready_ms = now_ms;
+        let before = entry.billed_accepted.replace(incarnation);
+        rule!(before != Some(incarnation), "the acceptance of push {index} is billed twice");
+        Ok(())
+    }
+
+    /// The push's end is durable and is billed.
+    pub(super) fn end_durable(&mut self, index: EntryIndex) -> Checked {
+        let incarnation = self.incarnation;
+        let entry = self.entry(index);
+        rule!(entry.billed_accepted.is_some(), "the end of push {index} is billed before its acceptance");
+        let before = entry.billed_end.replace(incarnation);
+        rule!(before != Some(incarnation), "the end of push {index} is billed twice");
+        Ok(())
+    }
+
+    /// The engine is back; what its journal says has been billed.
+    pub(super) fn recovered(&mut self, number: usize, records: impl Iterator<Item = Framed>) {
+        let (now_ms, incarnation) = (self.now_ms, self.incarnation);
+        for framed in records {
+            match framed.record {
+                Record::Accepted(_) => {
+                    self.entry(framed.entry).billed_accepted.get_or_insert(incarnation);
+                }
+                Record::Ended { .. } => {
+                    self.entry(framed.entry).billed_end.get_or_insert(incarnation);
+                }
+                _ => {}
+            }
+        }
+        for line in 0..self.open.len() {
+            self.head_since_ms[line] = now_ms;
+            for at in 0..self.open[line].len() {
+                let index = self.open[line][at];
+                let entry = self.entry(index);
+                if usize::from(entry.shard) == number {
+                    entry.ready_ms = now_ms;
+                }
+            }
+        }
+        self.full[number] = false;
+    }
+
     /// An attempt starts; `sent` are the segments to go out.
     pub(super) fn attempted(
         &mut self,
@@ -349,6 +448,11 @@ impl Ledger {
         rule!(
             now_ms >= entry.not_before_ms,
             "push {index} was attempted before its retry time, {now_ms}: {entry:?}"
+        );
+        let late_from_ms = self.late_from_ms(entry);
+        rule!(
+            self.full[usize::from(entry.shard)] || now_ms <= late_from_ms,
+            "push {index} was attempted at {now_ms}, late since {late_from_ms}: {entry:?}"
         );
         rule!(
             !(entry.single_attempt && entry.settled_attempts > 0),
@@ -399,6 +503,8 @@ impl Ledger {
         now_ms: u64,
     ) {
         let class = self.at(index).class;
+        let line = self.at(index).line as usize;
+        self.head_since_ms[line] = now_ms;
         let entry = self.entry(index);
         entry.in_flight = false;
         entry.reported_mask |= mask;
@@ -412,12 +518,35 @@ impl Ledger {
             _ => return,
         };
         entry.holds[cause as usize] += 1;
-        if std::mem::take(&mut entry.alerted) && cause.awaits_alert() {
+        let by_hlr = std::mem::take(&mut entry.alerted_by_hlr) && cause.awaits_alert();
+        let released = std::mem::take(&mut entry.alerted) && cause.awaits_alert();
+        let most_ms = retry::next_retry_ms(cause, entry.holds[cause as usize], class, u64::MAX).unwrap_or(0);
+        let most_ms = if by_hlr { retry::ALERT_JITTER_MS_MAX } else { most_ms };
+        entry.due_by_ms = now_ms + most_ms + TICK_MS;
+        if released {
             return;
         }
         // The earliest that the schedule's jitter allows.
         let delay_ms = retry::next_retry_ms(cause, entry.holds[cause as usize], class, 0).unwrap_or(0);
         entry.not_before_ms = now_ms + delay_ms;
+    }
+
+    /// The HLR says that the line is back: what is held of it is tried within two seconds.
+    pub(super) fn alerted(&mut self, line: u32) {
+        self.released(line);
+        let due_by_ms = self.now_ms + retry::ALERT_JITTER_MS_MAX + TICK_MS;
+        let mut open = self.open[line as usize].clone();
+        open.sort_unstable_by_key(|&index| self.at(index).rank());
+        for index in open {
+            let entry = self.entry(index);
+            entry.alerted_by_hlr = entry.in_flight;
+            if !entry.in_flight {
+                entry.due_by_ms = entry.due_by_ms.min(due_by_ms);
+            }
+            if entry.class != Class::Emergency {
+                return;
+            }
+        }
     }
 
     /// The line came back, or something was delivered to it: its pushes may be tried at once.
@@ -434,6 +563,7 @@ impl Ledger {
     pub(super) fn release_all(&mut self) {
         for entry in &mut self.entries {
             entry.not_before_ms = 0;
+            entry.notify_not_before_ms = 0;
         }
     }
 
@@ -452,8 +582,10 @@ impl Ledger {
         let entry = self.entry(index);
         entry.end = Some(end);
         entry.owed = entry.is_notification_due();
+        entry.notify_not_before_ms = 0;
         let (line, owed) = (entry.line as usize, entry.owed);
         remove(&mut self.open[line], index);
+        self.head_since_ms[line] = self.now_ms;
         if owed {
             self.owing[line].push(index);
         }
@@ -479,7 +611,15 @@ impl Ledger {
             State::Partial => end.code == Code::PARTIAL && end.delivered_mask != 0,
             State::Refused => entry.last_result == Some(AttemptResult::Refused(end.code)),
             State::Failed => self.failure_is_right(entry, end.code),
-            State::Expired => wall_ms >= entry.expires_ms && end.code == code_at_expiry(entry.last_result),
+            State::Expired => {
+                let late_from_ms = self.late_from_ms(entry);
+                let is_late = self.is_first(entry) && self.now_ms > late_from_ms;
+                rule!(
+                    !is_late || self.full[usize::from(entry.shard)],
+                    "push {index} expired unattempted, late since {late_from_ms}: {entry:?}"
+                );
+                wall_ms >= entry.expires_ms && end.code == code_at_expiry(entry.last_result)
+            }
             State::Cancelled => {
                 let in_part = end.delivered_mask != 0
                     || entry.unanswered
@@ -531,6 +671,11 @@ impl Ledger {
         };
         rule!(durable_end, "push {index} is notified before its end is durable");
         rule!(entry.owed || entry.parked, "push {index} is notified of although nothing is owed");
+        rule!(
+            self.now_ms >= entry.notify_not_before_ms,
+            "push {index} is notified of before {}: {entry:?}",
+            entry.notify_not_before_ms
+        );
         match kind {
             NotificationKind::Complete => {
                 rule!(
@@ -596,6 +741,35 @@ impl Ledger {
         Ok(())
     }
 
+    /// A notification was not acknowledged.
+    pub(super) fn notification_failed(&mut self, index: EntryIndex, retry_after_seconds: Option<u32>) {
+        let now_ms = self.now_ms;
+        let entry = self.entry(index);
+        let asked_ms = retry_after_seconds.map_or(0, |seconds| u64::from(seconds) * 1_000);
+        // The first delay is a second less its jitter; one last try is made when the day ends.
+        let ends_ms = entry.end.map_or(0, |end| end.ended_ms + RESEND_MS_MAX);
+        let left_ms = ends_ms.saturating_sub(self.wall_ms);
+        let entry = self.entry(index);
+        entry.notify_not_before_ms = now_ms + asked_ms.max(800).min(left_ms);
+    }
+
+    /// A notification was acknowledged, or its push is sent again by the operator.
+    pub(super) fn may_notify(&mut self, index: EntryIndex) {
+        self.entry(index).notify_not_before_ms = 0;
+    }
+
+    /// A notification is parked: not before a day has passed, less the longest delay between two tries.
+    pub(super) fn parks(&mut self, index: EntryIndex, wall_ms: u64) -> Checked {
+        let entry = self.at(index);
+        let since_ms = entry.end.map_or(0, |end| wall_ms.saturating_sub(end.ended_ms));
+        rule!(
+            entry.replayed || since_ms + RESEND_DELAY_MS_MAX >= RESEND_MS_MAX,
+            "a notification of push {index} is parked {since_ms} ms after its end"
+        );
+        self.may_notify(index);
+        Ok(())
+    }
+
     /// Nothing is owed for the push any more, or what is owed is parked.
     pub(super) fn settled_notifications(&mut self, index: EntryIndex, notice: RecoveredNotice) {
         let entry = self.entry(index);
@@ -615,6 +789,9 @@ impl Ledger {
         self.incarnation += 1;
         for framed in lost.iter().filter(|framed| !framed.copy) {
             self.undo(framed)?;
+        }
+        for entry in &mut self.entries {
+            entry.notify_not_before_ms = 0;
         }
         for line in 0..self.open.len() {
             for at in 0..self.open[line].len() {
@@ -639,6 +816,7 @@ impl Ledger {
         match framed.record {
             Record::Accepted(_) => {
                 rule!(!entry.answered, "push {index} was answered 0000 and is lost in a crash");
+                rule!(entry.billed_accepted.is_none(), "push {index} was billed and is lost in a crash");
                 entry.push_id = None;
                 remove(&mut self.open[line], index);
                 self.counts.accepted -= 1;
@@ -653,6 +831,10 @@ impl Ledger {
             Record::Ended { .. } => {
                 let told = entry.complete_received + entry.cancellation_received;
                 rule!(told == 0, "push {index} was notified of and its end is lost in a crash");
+                rule!(
+                    entry.billed_end.is_none(),
+                    "the end of push {index} was billed and is lost in a crash"
+                );
                 entry.end = None;
                 entry.owed = false;
                 remove(&mut self.owing[line], index);
@@ -683,6 +865,8 @@ impl Ledger {
                 return Err(Violation(format!("push {index} never ended: {entry:?}")));
             };
             rule!(!entry.in_flight, "push {index} is still in flight");
+            let is_billed = entry.billed_accepted.is_some() && entry.billed_end.is_some();
+            rule!(is_billed, "push {index} is not billed: {entry:?}");
             if entry.let_go {
                 self.counts.ended[usize::from(end.state.number())] += 1;
                 continue;

@@ -114,6 +114,8 @@ impl Simulation {
         let mut ledger = Ledger::default();
         ledger.open.resize(scenario.lines as usize, Vec::new());
         ledger.owing.resize(scenario.lines as usize, Vec::new());
+        ledger.head_since_ms.resize(scenario.lines as usize, 0);
+        ledger.full.resize(scenario.shards, false);
         Self {
             options: *options,
             shards: shards.collect(),
@@ -166,6 +168,7 @@ impl Simulation {
             self.after(at_ms, Event::SinkChange { client });
         }
         self.after(horizon_ms / 16 + 1, Event::Clean);
+        self.after(horizon_ms / 8 + 1, Event::Replay);
         let faults_ms = horizon_ms + self.random.below(horizon_ms / 4 + 1);
         self.after(faults_ms, Event::FaultsEnd);
     }
@@ -182,6 +185,8 @@ impl Simulation {
     fn go_until_quiet(&mut self) -> Checked {
         while let Some((at_ms, event)) = self.events.next() {
             self.now_ms = at_ms;
+            self.ledger.now_ms = at_ms;
+            self.ledger.wall_ms = self.wall_ms();
             self.ledger.counts.events += 1;
             if !self.faults && at_ms > self.faults_ended_ms + LIVENESS_MS_MAX {
                 return Err(Violation(
@@ -224,6 +229,7 @@ impl Simulation {
             Event::Crash => self.crash(),
             Event::Restart => self.restart(),
             Event::Clean => self.clean(),
+            Event::Replay => self.replay_now_and_then(),
             Event::FaultsEnd => self.end_faults(),
         }
     }

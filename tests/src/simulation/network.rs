@@ -102,7 +102,9 @@ impl Simulation {
                 _ => HlrAnswer::Known(line.state),
             };
             let decision = gmsc::decide(answer, &terms, &OperatorTable::default());
-            let delay_ms = self.random.between(1, REACH_MS_MAX);
+            let times_out = fails && self.random.chance(500);
+            let (least_ms, most_ms) = if times_out { (10_000, 60_000) } else { (1, REACH_MS_MAX) };
+            let delay_ms = self.random.between(least_ms, most_ms);
             self.note(u64::from(entry) << 8 | u64::from(decision.row()));
             let event = match decision {
                 Decision::Deliver { route, row } => Event::Reach { attempt, route, row },
@@ -117,6 +119,8 @@ impl Simulation {
             };
             self.after(delay_ms, event);
         }
+        // With as many under way as there may be, nothing is late.
+        self.ledger.full[number] = self.shards[number].in_flight >= self.scenario.attempts_max;
         Ok(())
     }
 
@@ -269,7 +273,7 @@ impl Simulation {
         if self.is_down {
             return Ok(());
         }
-        self.ledger.released(line);
+        self.ledger.alerted(line);
         let (wall_ms, random) = (self.wall_ms(), self.random.bits());
         let number = self.shard_of(line);
         self.shards[number].core.handle_alert(msn_of(line), wall_ms, random);

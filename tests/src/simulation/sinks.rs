@@ -87,8 +87,10 @@ impl Simulation {
         let retry_after = (mood == Mood::Flaky && self.random.chance(200)).then_some(random as u32 % 4_000);
         let core = &mut self.shards[number].core;
         if acknowledged {
+            self.ledger.may_notify(entry);
             core.handle_acknowledged(index, kind);
         } else {
+            self.ledger.notification_failed(entry, retry_after);
             core.handle_notification_failed(index, kind, retry_after, wall_ms, random);
         }
         self.carry_out(number)?;

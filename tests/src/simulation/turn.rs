@@ -81,7 +81,11 @@ impl Simulation {
             shard.journal.sync_to(appended);
         }
         let durable = shard.journal.durable();
-        shard.core.handle_durable(durable, |_| {});
+        let mut billed = Vec::new();
+        shard.core.handle_durable(durable, |push| billed.push(push.position as EntryIndex));
+        for entry in billed {
+            self.ledger.durable(entry)?;
+        }
         while let Some(&answer) = self.shards[number].answers.front() {
             if answer.until > durable {
                 break;
@@ -94,6 +98,8 @@ impl Simulation {
                 break;
             }
             self.shards[number].ended.pop_front();
+            let entry = self.shards[number].core.push(index).position as EntryIndex;
+            self.ledger.end_durable(entry)?;
             let shard = &mut self.shards[number];
             let digest = shard.accepted_alert_and_digest(shard.core.push(index)).1;
             shard.core.handle_end_durable(index, digest);
@@ -173,6 +179,7 @@ impl Simulation {
                 let push = shard.core.push(index);
                 let (push_id, entry) = (push.push_id, push.position as EntryIndex);
                 let notice = RecoveredNotice::Parked(kind);
+                self.ledger.parks(entry, wall_ms)?;
                 shard.journal.append(entry, Record::Notified { push_id, notice });
                 self.ledger.settled_notifications(entry, notice);
                 self.ledger.counts.parked += 1;
