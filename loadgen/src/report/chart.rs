@@ -68,7 +68,13 @@ struct Frame {
     y: Axis,
     width: f64,
     height: f64,
+    /// What a digit takes at most, on whichever screen this drawing is for.
+    letter: f64,
 }
+
+/// A digit's width on a page that is wide enough for two charts side by side, and on a phone.
+const LETTER: f64 = 7.5;
+const LETTER_NARROW: f64 = 11.5;
 
 impl Frame {
     fn across(&self, value: f64) -> f64 {
@@ -108,16 +114,20 @@ impl Chart {
             // A phone gets a drawing of its own: this one's letters would be too small there.
             figure.push_str(&self.draw(
                 &lines,
-                &Frame { x, y, width: WIDTH * 1.9, height: 370.0 },
+                &Frame { x, y, width: WIDTH * 1.9, height: 370.0, letter: LETTER },
                 " class=\"broad\"",
             ));
             figure.push_str(&self.draw(
                 &lines,
-                &Frame { x, y, width: WIDTH, height: 380.0 },
+                &Frame { x, y, width: WIDTH, height: 380.0, letter: LETTER_NARROW },
                 " class=\"narrow\"",
             ));
         } else {
-            figure.push_str(&self.draw(&lines, &Frame { x, y, width: WIDTH, height: 270.0 }, ""));
+            figure.push_str(&self.draw(
+                &lines,
+                &Frame { x, y, width: WIDTH, height: 270.0, letter: LETTER_NARROW },
+                "",
+            ));
         }
         if lines.len() > 1 {
             figure.push_str(&legend(&lines));
@@ -160,14 +170,17 @@ impl Chart {
                 (self.y_text)(value)
             );
         }
+        let mut free_from = 0.0;
         for value in frame.x.ticks() {
             let at = frame.across(value);
             let text = if self.x == Scale::Nines { nines(value) } else { super::axis::plain(value) };
-            let _ = writeln!(
-                svg,
-                "<path class=\"grid\" d=\"M{at:.1} {TOP}V{base}\"/><text class=\"x\" x=\"{at:.1}\" y=\"{}\">{text}</text>",
-                base + 19.0
-            );
+            let _ = writeln!(svg, "<path class=\"grid\" d=\"M{at:.1} {TOP}V{base}\"/>");
+            // A number that would run into the one before it, or off the paper, is left out.
+            let half = text.len() as f64 * frame.letter / 2.0;
+            if at - half >= free_from && at + half <= frame.width {
+                let _ = writeln!(svg, "<text class=\"x\" x=\"{at:.1}\" y=\"{}\">{text}</text>", base + 19.0);
+                free_from = at + half + frame.letter;
+            }
         }
         let _ = writeln!(
             svg,

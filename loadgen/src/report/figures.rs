@@ -71,6 +71,7 @@ pub(super) fn of(report: &Report) -> Vec<Chart> {
 
 fn percentiles(report: &Report) -> Chart {
     let stages = &report.phases.load;
+    let open = report.text(&["plan", "load"]) != "closed";
     let lines = [
         ("answer", &stages.answer, ANSWER, Stroke::Solid),
         ("answer, from the actual send", &stages.service, ANSWER, Stroke::Dashed),
@@ -88,6 +89,8 @@ fn percentiles(report: &Report) -> Chart {
         y_text: milliseconds,
         lines: lines
             .into_iter()
+            // A closed loop has only one time.
+            .filter(|(_, _, colour, stroke)| open || (*colour, *stroke) != (ANSWER, Stroke::Dashed))
             .map(|(name, series, colour, stroke)| Line {
                 name: name.to_owned(),
                 points: curve(&series.total()),

@@ -178,12 +178,15 @@ fn list(report: &Report, path: &[&str]) -> String {
 }
 
 fn latencies(report: &Report) -> String {
+    let open = report.text(&["plan", "load"]) != "closed";
+    let since = if open { "from the intended send" } else { "from the send" };
+    let service = if open { "service_times" } else { "none: a closed loop has one time" };
     let rows = [
-        ("answer", "answer_times", "from the intended send"),
-        ("answer, service", "service_times", "from the actual send"),
-        ("delivery", "delivery_times", "from the intended send, at the latest: E5 names seconds"),
+        ("answer", "answer_times", since),
+        ("answer, service", service, "from the actual send"),
+        ("delivery", "delivery_times", "at the latest: E5 names seconds"),
         ("delivery, service", "delivery_service_times", "from the actual send, at the latest"),
-        ("notification", "notification_times", "from the intended send"),
+        ("notification", "notification_times", since),
         ("notification, service", "notification_service_times", "from the actual send"),
         ("lateness", "lateness", "from the intended to the actual send"),
         ("own lateness", "own_lateness", "without what the target held back"),
