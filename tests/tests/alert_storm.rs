@@ -1,0 +1,247 @@
+//! A hundred thousand subscribers come back within one second: no turn of the shard does more than its share of the work
+//! that this makes, and every push that comes in the middle of it is accepted in the turn in which it comes.
+//!
+//! The shard is the engine's own, with its journal and the simulated network, driven in virtual time.
+//! `HAYAUMA_TEST_TIMING=1` also holds the turns to a length in real time, for a quiet machine.
+
+use hayauma::gateway::registration::{Credential, Registration, Registry};
+use hayauma::ids::{Msn, Xpid};
+use hayauma::journal::{JournalConfig, SegmentFactory};
+use hayauma::network::line_states::{Line, LineStates};
+use hayauma::network::port::{AttemptHandle, AttemptSlot, CoreNetwork, Outcome, StatusReport};
+use hayauma::network::simulated::SimulatedNetwork;
+use hayauma::network::simulation_config::SimulationConfig;
+use hayauma::push::code::Code;
+use hayauma::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::smsc::core::CoreLimits;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+use tests::push::{Body, XPID};
+
+const SUBSCRIBERS: u64 = 100_000;
+/// Phones that were never away.
+const PRESENT: u64 = 10_000;
+const FIRST_MSN: u64 = 9_000_000_000;
+const START_MS: u64 = 1_795_000_000_000;
+const ACCEPTED_PER_TURN: u64 = 5;
+/// All come back within this time, and each queue is released with up to two seconds of jitter.
+const STORM_MS: u64 = 1_000;
+const JITTER_MS: u64 = 2_000;
+const BUDGET: TurnBudget = TurnBudget { timers: 1_024, attempts: 512, outcomes: 512 };
+/// What a turn may take on a quiet machine.
+const TURN_MAX: Duration = Duration::from_millis(20);
+
+/// What the network was asked for.
+#[derive(Default)]
+struct Seen {
+    /// When the first subscriber is back; 0 before it is known.
+    storm_ms: AtomicU64,
+    alerts: AtomicU64,
+    attempts: AtomicU64,
+    outcomes: AtomicU64,
+}
+
+/// The simulated network, whose subscribers come back all at once.
+struct StormNetwork {
+    inner: SimulatedNetwork,
+    seen: Arc<Seen>,
+    back: u64,
+}
+
+impl StormNetwork {
+    fn new(seen: Arc<Seen>) -> Self {
+        let absent = format!("{}-{},absent\n", msn(0), msn(SUBSCRIBERS - 1));
+        let lines = LineStates::parse(&absent, Line::HOME).expect("a good file");
+        let inner = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
+        Self { inner, seen, back: 0 }
+    }
+
+    /// When the next subscriber is back.
+    fn next_back_ms(&self) -> Option<u64> {
+        let storm_ms = self.seen.storm_ms.load(Relaxed);
+        (storm_ms != 0 && self.back < SUBSCRIBERS).then(|| storm_ms + self.back * STORM_MS / SUBSCRIBERS)
+    }
+}
+
+impl CoreNetwork for StormNetwork {
+    fn reserve(&mut self) -> Option<AttemptHandle> {
+        self.inner.reserve()
+    }
+
+    fn slot(&mut self, handle: &AttemptHandle) -> &mut AttemptSlot {
+        self.inner.slot(handle)
+    }
+
+    fn submit(&mut self, handle: AttemptHandle, now_ms: u64) {
+        self.seen.attempts.fetch_add(1, Relaxed);
+        self.inner.submit(handle, now_ms);
+    }
+
+    fn release(&mut self, handle: AttemptHandle) {
+        self.inner.release(handle);
+    }
+
+    fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>> {
+        let outcome = self.inner.poll(now_ms);
+        self.seen.outcomes.fetch_add(u64::from(outcome.is_some()), Relaxed);
+        outcome
+    }
+
+    fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>> {
+        self.inner.status_reports(now_ms)
+    }
+
+    fn alerts(&mut self, now_ms: u64) -> Option<Msn> {
+        while self.next_back_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            let back = Msn::parse(msn(self.back).as_bytes()).expect("an msn");
+            self.inner.set_line_state(back, Line::HOME, now_ms).expect("room");
+            self.back += 1;
+        }
+        let alert = self.inner.alerts(now_ms);
+        self.seen.alerts.fetch_add(u64::from(alert.is_some()), Relaxed);
+        alert
+    }
+
+    fn next_due_ms(&self) -> Option<u64> {
+        [self.inner.next_due_ms(), self.next_back_ms()].into_iter().flatten().min()
+    }
+
+    fn in_flight(&self) -> usize {
+        self.inner.in_flight()
+    }
+}
+
+fn msn(number: u64) -> String {
+    format!("{:011}", FIRST_MSN + number)
+}
+
+/// The shard, and what makes its journal's segments.
+fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Shard, SegmentFactory) {
+    let xpid = Xpid::parse(XPID.as_bytes()).expect("an XPID");
+    let registry = Registry::new(vec![Registration::new(xpid, "client")]);
+    let mut journal = JournalConfig::new(0, 1 << 30);
+    journal.without_syncs = true;
+    let config = ShardConfig {
+        number: 0,
+        shards: 1,
+        durability: Durability::Process,
+        limits: CoreLimits {
+            pushes_max: 2 * SUBSCRIBERS as usize,
+            waiting_per_msn_max: 100,
+            ended_keys_max: 4 * SUBSCRIBERS as usize,
+        },
+        journal,
+        seed: 7,
+        time_scale: 1,
+        injections: Vec::new(),
+        progress: Arc::default(),
+    };
+    let factory = SegmentFactory::start().expect("a thread");
+    let network = Box::new(StormNetwork::new(Arc::clone(seen)));
+    let opened = Shard::open(directory, &config, &factory, network, Arc::new(registry), START_MS);
+    let mut shard = opened.expect("an empty directory opens").0;
+    for number in 0..SUBSCRIBERS + PRESENT {
+        let msn = Msn::parse(msn(number).as_bytes()).expect("an msn");
+        shard.contracts_mut().insert(msn, xpid).expect("a contract more");
+    }
+    (shard, factory)
+}
+
+/// The code that a push is answered with, and whether the answer may leave at once.
+fn push(shard: &mut Shard, to: u64, reqid: &str, now_ms: u64) -> (Code, bool) {
+    let body = Body::push(&msn(to), reqid).octets();
+    let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
+    match shard.handle_request(&body, origin, now_ms) {
+        Reply::Now(answer) => (answer.code, true),
+        Reply::WhenDurable(answer, sequence) => (answer.code, sequence <= shard.durable()),
+        other => unreachable!("{other:?}"),
+    }
+}
+
+/// One turn with pushes in it; how long it took.
+fn turn(shard: &mut Shard, seen: &Seen, turns: &mut u64, now_ms: u64) -> Duration {
+    let counts = || [&seen.alerts, &seen.attempts, &seen.outcomes].map(|count| count.load(Relaxed));
+    let before = counts();
+    let started = Instant::now();
+    for _ in 0..ACCEPTED_PER_TURN {
+        *turns += 1;
+        let answer = push(shard, SUBSCRIBERS + *turns % PRESENT, &format!("meanwhile-{turns}"), now_ms);
+        assert_eq!(answer, (Code::ACCEPTED, true), "a push is accepted in the turn in which it comes");
+    }
+    shard.turn(now_ms, &BUDGET);
+    let took = started.elapsed();
+    for ((what, before), after) in ["alerts", "attempts", "outcomes"].iter().zip(before).zip(counts()) {
+        assert!(after - before <= 512, "{} {what} in one turn", after - before);
+    }
+    took
+}
+
+#[test]
+fn an_alert_storm_delays_no_acceptance() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let seen = Arc::new(Seen::default());
+    let (mut shard, _factory) = shard(directory.path(), &seen);
+    let mut now_ms = START_MS;
+    for number in 0..SUBSCRIBERS {
+        // Faster than the device makes segments: the journal asks for patience.
+        tests::wait::until("a segment", || {
+            match push(&mut shard, number, &format!("waits-{number}"), now_ms).0 {
+                Code::OVERLOAD => {
+                    shard.turn(now_ms, &BUDGET);
+                    None
+                }
+                code => {
+                    assert_eq!(code, Code::ACCEPTED);
+                    Some(())
+                }
+            }
+        });
+        if number % 256 == 0 {
+            now_ms += 1;
+            shard.turn(now_ms, &BUDGET);
+        }
+    }
+    while seen.outcomes.load(Relaxed) < SUBSCRIBERS {
+        now_ms += 1;
+        shard.turn(now_ms, &BUDGET);
+    }
+    let delivered = |seen: &Seen, pushes: u64| seen.outcomes.load(Relaxed) - SUBSCRIBERS == pushes;
+
+    let mut pushes = 0;
+    let mut calm: Vec<Duration> = Vec::new();
+    for _ in 0..1_000 {
+        now_ms += 1;
+        calm.push(turn(&mut shard, &seen, &mut pushes, now_ms));
+    }
+    seen.storm_ms.store(now_ms + 1, Relaxed);
+    let end_ms = now_ms + STORM_MS + JITTER_MS + 200;
+    let mut storm: Vec<Duration> = Vec::new();
+    while now_ms < end_ms {
+        now_ms += 1;
+        storm.push(turn(&mut shard, &seen, &mut pushes, now_ms));
+    }
+    assert_eq!(seen.alerts.load(Relaxed), SUBSCRIBERS);
+    // The last turn's own pushes are still under way.
+    shard.turn(now_ms + 1, &BUDGET);
+    shard.turn(now_ms + 2, &BUDGET);
+    assert!(
+        delivered(&seen, SUBSCRIBERS + pushes),
+        "everybody has been reached {} ms after the alerts",
+        JITTER_MS
+    );
+
+    for (name, turns) in [("calm", &mut calm), ("storm", &mut storm)] {
+        turns.sort_unstable();
+        let (median, most) = (turns[turns.len() / 2], turns[turns.len() - 1]);
+        println!(
+            "{name}: {} turns, median {median:?}, 99 % {:?}, longest {most:?}",
+            turns.len(),
+            turns[turns.len() * 99 / 100]
+        );
+    }
+    if std::env::var_os("HAYAUMA_TEST_TIMING").is_some() {
+        let most = storm[storm.len() - 1];
+        assert!(most <= TURN_MAX, "the longest turn of the storm took {most:?}");
+    }
+}
