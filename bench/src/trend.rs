@@ -2,7 +2,7 @@
 //! the latest run in numbers, and the list of all runs.
 //!
 //! The page is drawn from the lines in `bench/results/` alone and knows no bench in particular: every figure of several
-//! rounds (an object with `median`) is a line, named by the words that stand beside it. [`SHOWN`] only says which of
+//! rounds (an object with `median`) is a line, named by the words that stand beside it. `SHOWN` only says which of
 //! them deserve a chart, and what to say about it.
 
 mod figures;

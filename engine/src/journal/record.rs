@@ -253,7 +253,7 @@ pub struct Ended {
 /// A cancellation was accepted.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CancelAccepted {
-    /// The push it withdraws; or, of a whole alert's, [`WHOLE_ALERT`] and the sequence of its first record: the alert's
+    /// The push it withdraws; or, of a whole alert's, the highest bit and the sequence of its first record: the alert's
     /// pushes of lower numbers are withdrawn.
     pub push_id: u64,
     /// When, Unix milliseconds.
