@@ -17,6 +17,7 @@ mod gateway;
 mod kannel;
 mod server;
 mod sink;
+mod wire;
 
 pub use kannel::{CHILD_ARGUMENT, become_child};
 

@@ -2,11 +2,12 @@
 //! request in flight on each; what a request looks like and which answer is a yes, the server's own [`Dialect`] says.
 
 use super::book::Book;
+use super::wire::write_out;
 use hayauma::push::client::{ResponseOutcome, read_response};
 use loadgen::latency::Latencies;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -167,14 +168,6 @@ impl Connection {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..]) {
-                Ok(octets) => self.written += octets,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
+        write_out(&mut self.stream, &self.output, &mut self.written)
     }
 }

@@ -2,6 +2,7 @@
 //! engine's delivery complete notification (E5). One thread, kept-alive connections.
 
 use super::book::Book;
+use super::wire::write_out;
 use hayauma::push::client::{
     NotificationHead, read_notification, read_notification_head, write_acknowledgement,
     write_acknowledgement_response,
@@ -10,7 +11,7 @@ use hayauma::push::code::Code;
 use loadgen::os;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -140,16 +141,11 @@ impl Connection {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        while self.written < self.output.len() {
-            match self.stream.write(&self.output[self.written..]) {
-                Ok(octets) => self.written += octets,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
+        write_out(&mut self.stream, &self.output, &mut self.written)?;
+        if self.written == self.output.len() {
+            self.output.clear();
+            self.written = 0;
         }
-        self.output.clear();
-        self.written = 0;
         Ok(())
     }
 }

@@ -8,7 +8,9 @@
 
 mod alert_cancels;
 mod clients;
+mod counts;
 mod engine;
+mod entry;
 mod events;
 mod faults;
 mod journal;
