@@ -1,7 +1,7 @@
 //! The journal beside the device: append and commit against writing and syncing the same octets one after the other; and
 //! the engine's answer beside the time that one sync takes.
 //!
-//! The journal works as in the engine: it appends while the commit before is synced, and recycles its segments. The device
+//! The journal works as in the engine: it appends while the commit before is written and synced, and recycles its segments. The device
 //! is a file that was filled with zeros before, written at ascending offsets, each write followed by fdatasync: what the
 //! file system and the device allow a program that does nothing else. Both have the same octets for each sync, and take
 //! turns.
@@ -13,11 +13,11 @@ use clap::Args;
 use hayauma::journal::{Accepted, Commit, Journal, JournalConfig, SegmentFactory};
 use loadgen::drill::Drill;
 use loadgen::mix::Mix;
+use loadgen::os;
 use loadgen::plan::Load;
 use serde::Serialize;
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -35,7 +35,7 @@ const SEGMENT_OCTETS: u32 = 16 << 20;
 /// Octets of the file that is written for comparison.
 const DEVICE_OCTETS: u64 = SEGMENTS * SEGMENT_OCTETS as u64;
 /// Octets of one write while it is filled with zeros, as the journal's own segments are.
-const FILL_OCTETS: usize = 16 << 10;
+const FILL_OCTETS: usize = 256 << 10;
 /// How long the journal waits for a segment to come back from recycling.
 const SPARE_WAIT: Duration = Duration::from_secs(30);
 /// Syncs of the smallest kind that tell the device's median.
@@ -128,9 +128,13 @@ impl Append {
         let place = place.map_err(|error| format!("a directory cannot be made ({error})."))?;
         let mut commits = Vec::new();
         for records in COMMIT_RECORDS {
-            let figures = self.commit_case(place.path(), records).map_err(|error| {
-                format!("the journal or the file beside it could not be written ({error}).")
-            })?;
+            let case = || self.commit_case(place.path(), records);
+            // A thread of its own: it is pinned.
+            let figures = std::thread::scope(|scope| scope.spawn(case).join());
+            let figures =
+                figures.unwrap_or_else(|panic| std::panic::resume_unwind(panic)).map_err(|error| {
+                    format!("the journal or the file beside it could not be written ({error}).")
+                })?;
             if !self.recording.json {
                 println!("{}", commit_line(&figures));
             }
@@ -145,7 +149,9 @@ impl Append {
 
     fn commit_case(&self, place: &Path, records: u64) -> Result<CommitFigures, std::io::Error> {
         let length = Duration::from_millis(self.round_ms);
-        let mut journal = Bench::open(&place.join(format!("journal-{records}")))?;
+        let (server, client) = self.sides.cpus();
+        os::pin_thread(&server)?;
+        let mut journal = Bench::open(&place.join(format!("journal-{records}")), client)?;
         // Once round, so that every segment is one that was used before.
         while journal.octets < DEVICE_OCTETS * 5 / 4 {
             journal.append_for(records.max(1024), Duration::from_millis(50))?;
@@ -249,7 +255,7 @@ fn answer_line(figures: &AnswerFigures) -> String {
     )
 }
 
-/// The journal, driven as a shard drives it: while a commit is synced the next one fills.
+/// The journal, driven as a shard drives it: while a commit is written and synced the next one fills.
 struct Bench {
     journal: Journal,
     /// Ends with its channel.
@@ -262,7 +268,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn open(directory: &Path) -> std::io::Result<Self> {
+    fn open(directory: &Path, committer_cpus: Vec<usize>) -> std::io::Result<Self> {
         let factory = SegmentFactory::start()?;
         let mut config = JournalConfig::new(0, SEGMENTS * u64::from(SEGMENT_OCTETS));
         config.segment_octets = SEGMENT_OCTETS;
@@ -271,8 +277,10 @@ impl Bench {
         let (commits, inbox) = sync_channel::<Commit>(1);
         let (outbox, synced) = sync_channel(1);
         std::thread::spawn(move || {
-            while let Ok(commit) = inbox.recv() {
-                let outcome = sync(&commit);
+            // Where it cannot be pinned it runs where it likes: slower, if anything.
+            let _ = os::pin_thread(&committer_cpus);
+            while let Ok(mut commit) = inbox.recv() {
+                let outcome = commit.carry_out();
                 if outbox.send((commit, outcome)).is_err() {
                     return;
                 }
@@ -387,15 +395,6 @@ fn accepted(push_id: u64) -> Accepted<'static> {
     }
 }
 
-fn sync(commit: &Commit) -> std::io::Result<()> {
-    for file in commit.files.into_iter().flatten() {
-        // SAFETY: the journal keeps the files of a commit open until it is finished, which comes after this.
-        let file = unsafe { BorrowedFd::borrow_raw(file) };
-        File::from(file.try_clone_to_owned()?).sync_data()?;
-    }
-    Ok(())
-}
-
 /// The file that is written for comparison.
 struct Device {
     file: File,
@@ -450,7 +449,7 @@ mod tests {
     #[test]
     fn the_journal_goes_round_in_its_segments_and_both_sides_sync_the_same_octets() {
         let place = tempfile::tempdir().expect("a place for temporary files");
-        let mut bench = Bench::open(&place.path().join("journal")).expect("a journal");
+        let mut bench = Bench::open(&place.path().join("journal"), os::available_cpus()).expect("a journal");
         let before = bench.journal.figures();
         let octets = bench.octets_of(100).expect("it takes records");
         bench.settle().expect("a device that syncs");

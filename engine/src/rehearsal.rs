@@ -10,17 +10,19 @@
 /// done again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KillPoint {
-    /// A record's body stands in the mapping, its header does not.
+    /// A record's body is staged, its header is not.
     AppendBody,
-    /// A record is whole, and nobody knows of it yet.
+    /// A record is staged whole, and nobody knows of it yet.
     AppendWhole,
     /// A segment is full, the next one not begun.
     SwitchBefore,
-    /// The next segment's header page is written, no record of it.
+    /// The next segment's header page is staged, no record of it.
     SwitchAfter,
-    /// A commit's syncs are about to be asked for.
+    /// A commit's writes are about to be asked for.
     CommitBegun,
-    /// They are done, the durable mark has not moved.
+    /// Half of the first one has reached its file.
+    CommitTorn,
+    /// They are done and synced, the durable mark has not moved.
     CommitSynced,
     /// An attempt came back, nothing of it is written.
     Outcome,
@@ -76,6 +78,7 @@ impl KillPoint {
         (Self::SwitchBefore, "switch-before"),
         (Self::SwitchAfter, "switch-after"),
         (Self::CommitBegun, "commit-begun"),
+        (Self::CommitTorn, "commit-torn"),
         (Self::CommitSynced, "commit-synced"),
         (Self::Outcome, "outcome"),
         (Self::EndedUnbilled, "ended-unbilled"),
@@ -111,6 +114,15 @@ pub fn kill_point(point: KillPoint) {
     let _ = point;
 }
 
+/// Passes a kill point at which the process does something before it dies.
+#[inline(always)]
+pub fn kill_after(point: KillPoint, last_act: impl FnOnce()) {
+    #[cfg(debug_assertions)]
+    armed::pass_after(point, last_act);
+    #[cfg(not(debug_assertions))]
+    let _ = (point, last_act);
+}
+
 /// An attempt came back from the terminal with these segments delivered; nothing of it is recorded yet.
 #[inline(always)]
 pub fn arrived(shard: usize, push_id: u64, delivered_mask: u16) {
@@ -120,34 +132,60 @@ pub fn arrived(shard: usize, push_id: u64, delivered_mask: u16) {
     let _ = (shard, push_id, delivered_mask);
 }
 
-/// What [`arrived`] said stands in the journal's mapping.
+/// What [`arrived`] said is appended to the journal, below this sequence.
 #[inline(always)]
-pub fn recorded(shard: usize, push_id: u64, delivered_mask: u16) {
+pub fn appended(shard: usize, sequence: u64, push_id: u64, delivered_mask: u16) {
     #[cfg(debug_assertions)]
-    armed::note('R', shard, push_id, delivered_mask);
+    armed::keep_note(shard, sequence, push_id, delivered_mask);
     #[cfg(not(debug_assertions))]
-    let _ = (shard, push_id, delivered_mask);
+    let _ = (shard, sequence, push_id, delivered_mask);
+}
+
+/// What was appended below this sequence stands in the journal's files: no death of the process takes it back.
+#[inline(always)]
+pub fn recorded(shard: usize, below: u64) {
+    #[cfg(debug_assertions)]
+    armed::note_kept(shard, below);
+    #[cfg(not(debug_assertions))]
+    let _ = (shard, below);
 }
 
 #[cfg(debug_assertions)]
 mod armed {
     use super::KillPoint;
+    use std::collections::VecDeque;
     use std::fs::File;
     use std::io::Write as _;
-    use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Mutex, OnceLock, PoisonError};
+
+    const BOOK: &str = "HAYAUMA_TEST_TERMINALS";
 
     struct Armed {
         point: KillPoint,
         passes_left: AtomicU64,
     }
 
+    /// What is to be noted once it is written.
+    struct Kept {
+        shard: usize,
+        sequence: u64,
+        push_id: u64,
+        delivered_mask: u16,
+    }
+
+    static KEPT: Mutex<VecDeque<Kept>> = Mutex::new(VecDeque::new());
     static ARMED: OnceLock<Option<Armed>> = OnceLock::new();
     static TERMINALS: OnceLock<Option<File>> = OnceLock::new();
 
     pub(super) fn pass(point: KillPoint) {
+        pass_after(point, || {});
+    }
+
+    pub(super) fn pass_after(point: KillPoint, last_act: impl FnOnce()) {
         let Some(armed) = ARMED.get_or_init(read) else { return };
         if armed.point == point && armed.passes_left.fetch_sub(1, Ordering::Relaxed) == 1 {
+            last_act();
             let _ = signal_hook::low_level::raise(signal_hook::consts::SIGKILL);
             unreachable!("nobody outlives SIGKILL");
         }
@@ -163,12 +201,29 @@ mod armed {
         Some(Armed { point, passes_left: AtomicU64::new(passes) })
     }
 
+    pub(super) fn keep_note(shard: usize, sequence: u64, push_id: u64, delivered_mask: u16) {
+        if std::env::var_os(BOOK).is_some() {
+            let kept = Kept { shard, sequence, push_id, delivered_mask };
+            KEPT.lock().unwrap_or_else(PoisonError::into_inner).push_back(kept);
+        }
+    }
+
+    pub(super) fn note_kept(shard: usize, below: u64) {
+        KEPT.lock().unwrap_or_else(PoisonError::into_inner).retain(|kept| {
+            let is_written = kept.shard == shard && kept.sequence <= below;
+            if is_written {
+                note('R', shard, kept.push_id, kept.delivered_mask);
+            }
+            !is_written
+        });
+    }
+
     pub(super) fn note(what: char, shard: usize, push_id: u64, delivered_mask: u16) {
         if delivered_mask == 0 {
             return;
         }
         let book = TERMINALS.get_or_init(|| {
-            let path = std::env::var_os("HAYAUMA_TEST_TERMINALS")?;
+            let path = std::env::var_os(BOOK)?;
             let file = File::options().create(true).append(true).open(&path);
             Some(file.unwrap_or_else(|error| panic!("{} cannot be written: {error}", path.display())))
         });

@@ -1,6 +1,7 @@
 //! The admin port as an operator's script uses it.
 
 use crate::http::{Answer, Connection};
+use crate::wait;
 use hayauma::ops::admin::Status;
 use std::net::SocketAddr;
 
@@ -55,6 +56,20 @@ impl Admin {
     pub fn status(&self) -> Status {
         let answer = self.request("GET", "/status", "");
         simd_json::from_slice(&mut answer.body.clone()).unwrap_or_else(|error| panic!("/status: {error}"))
+    }
+
+    /// Waits until everything that the engine has appended to its journal outlives its death.
+    ///
+    /// # Panics
+    /// When that does not come.
+    #[track_caller]
+    pub fn await_durable(&self) {
+        wait::until_true("a durable journal", || {
+            let totals = self.status().totals;
+            totals
+                .get("journal_appended")
+                .is_some_and(|appended| totals.get("journal_durable") == Some(appended))
+        });
     }
 
     /// One figure, all shards added up.

@@ -8,9 +8,10 @@
 //! test ends. It takes the superuser, loop devices, and `mkfs.xfs`.
 
 use std::fs::{self, File};
+use std::io::Read;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 
 use crate::seeded::Seeded;
 
@@ -18,6 +19,8 @@ use crate::seeded::Seeded;
 const OUTER_OCTETS: u64 = 4 << 30;
 /// Room of the engine's disk.
 const DISK_OCTETS: u64 = 512 << 20;
+/// The longest that the device stands still.
+const FROZEN_SECONDS_MAX: u32 = 20;
 /// What a device writes whole or not at all.
 const SECTOR_OCTETS: usize = 512;
 
@@ -41,7 +44,7 @@ impl Rig {
     /// # Errors
     /// The sentence to print when the tests are skipped.
     pub fn set_up() -> Result<Self, String> {
-        for tool in ["mkfs.xfs", "mkfs.ext4", "losetup"] {
+        for tool in ["mkfs.xfs", "mkfs.ext4", "losetup", "fsfreeze"] {
             let found = Command::new(tool).arg("-V").output();
             found.map_err(|error| format!("{tool} cannot be run ({error})"))?;
         }
@@ -82,42 +85,55 @@ impl Rig {
     }
 
     /// As [`Rig::cut`], of a disk on which the device had got any sectors of `directories`' files onto the medium that
-    /// the file system would have written next, in any order. The engine must stand still meanwhile, so that none of
-    /// that was ever acknowledged. Also returns how many sectors were torn out of how many.
+    /// were on their way to it, in any order: first the device stops where it is, so that what is written from then on
+    /// stands in the file system's memory alone, and no sync of it comes back. Also returns how many sectors were torn out
+    /// of how many.
     ///
     /// # Panics
     /// When the rig breaks down.
     pub fn cut_and_tear(&mut self, directories: &[&str], chance: &mut Seeded) -> (Photo, u64, u64) {
-        let before = self.photograph();
-        run("sync", &["-f", &text(&self.disk())]).expect("a sync of the rig's disk");
-        let behind = self.photograph();
-        let (photo, later) = (self.develop(before), self.develop(behind));
+        self.photos += 1;
+        let image = self.path(&format!("photo-{}.img", self.photos));
+        // Opened before: while the device stands still, whoever changes a directory keeps it locked.
+        let open: Vec<(PathBuf, File)> = directories.iter().flat_map(|name| self.files(name)).collect();
+        let frozen = Frozen::new(self.path("outer"));
+        let disk = text(&self.path("outer/disk.img"));
+        run("cp", &["--sparse=always", &disk, &text(&image)]).expect("room for a copy of the disk");
+        let written: Vec<(PathBuf, Vec<u8>)> =
+            open.into_iter().map(|(name, file)| (name, content(file))).collect();
+        drop(frozen);
+        let photo = self.develop(image);
         let (mut torn, mut dirty) = (0, 0);
-        for directory in directories {
-            let names = fs::read_dir(photo.path().join(directory)).expect("a directory of the disk");
-            for name in names.map(|entry| entry.expect("an entry").file_name()) {
-                let paths = [&photo, &later].map(|photo| photo.path().join(directory).join(&name));
-                let [Ok(mut held), Ok(next)] = paths.each_ref().map(fs::read) else { continue };
-                if held.len() != next.len() {
-                    continue;
-                }
-                // Every third file's sectors nearly all arrive, every third's hardly any.
-                let odds = [1, 8, 15][chance.below(3) as usize];
-                for (at, sector) in (0..).step_by(SECTOR_OCTETS).zip(next.chunks(SECTOR_OCTETS)) {
-                    if held[at..at + sector.len()] != *sector {
-                        dirty += 1;
-                        if chance.below(16) < odds {
-                            held[at..at + sector.len()].copy_from_slice(sector);
-                        } else {
-                            torn += 1;
-                        }
+        for (name, next) in written {
+            let path = photo.path().join(name);
+            let Ok(mut held) = fs::read(&path) else { continue };
+            if held.len() != next.len() {
+                continue;
+            }
+            // Every third file's sectors nearly all arrive, every third's hardly any.
+            let odds = [1, 8, 15][chance.below(3) as usize];
+            for (at, sector) in (0..).step_by(SECTOR_OCTETS).zip(next.chunks(SECTOR_OCTETS)) {
+                if held[at..at + sector.len()] != *sector {
+                    dirty += 1;
+                    if chance.below(16) < odds {
+                        held[at..at + sector.len()].copy_from_slice(sector);
+                    } else {
+                        torn += 1;
                     }
                 }
-                let file = File::options().write(true).open(&paths[0]).expect("a writable file");
-                file.write_all_at(&held, 0).expect("room for what is there already");
             }
+            let file = File::options().write(true).open(&path).expect("a writable file");
+            file.write_all_at(&held, 0).expect("room for what is there already");
         }
         (photo, torn, dirty)
+    }
+
+    /// The files in a directory of the disk, opened, each with its path on the disk.
+    fn files(&self, directory: &str) -> Vec<(PathBuf, File)> {
+        let names = fs::read_dir(self.disk().join(directory)).expect("a directory of the disk");
+        let paths = names.map(|entry| Path::new(directory).join(entry.expect("an entry").file_name()));
+        // One that is gone by now is no loss.
+        paths.filter_map(|path| Some((path.clone(), File::open(self.disk().join(path)).ok()?))).collect()
     }
 
     fn photograph(&mut self) -> PathBuf {
@@ -137,6 +153,35 @@ impl Rig {
     fn path(&self, name: &str) -> PathBuf {
         self.root.path().join(name)
     }
+}
+
+/// A file system that takes nothing until this goes, or until its time is over: nothing hangs on it for ever.
+struct Frozen {
+    mounted: PathBuf,
+    guard: Child,
+}
+
+impl Frozen {
+    fn new(mounted: PathBuf) -> Self {
+        let thaw = format!("sleep {FROZEN_SECONDS_MAX}; exec fsfreeze -u '{}'", mounted.display());
+        let guard = Command::new("sh").args(["-c", &thaw]).spawn().expect("a shell");
+        run("fsfreeze", &["-f", &text(&mounted)]).expect("a file system that can be frozen");
+        Self { mounted, guard }
+    }
+}
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        let _ = run("fsfreeze", &["-u", &text(&self.mounted)]);
+        let _ = self.guard.kill();
+        let _ = self.guard.wait();
+    }
+}
+
+fn content(mut file: File) -> Vec<u8> {
+    let mut octets = Vec::new();
+    file.read_to_end(&mut octets).expect("a readable file");
+    octets
 }
 
 impl Drop for Rig {
@@ -170,7 +215,8 @@ fn make_file(path: &Path, octets: u64) -> Result<(), String> {
 
 fn mount(image: &Path, directory: &Path) -> Result<(), String> {
     fs::create_dir_all(directory).map_err(|error| format!("{}: {error}", directory.display()))?;
-    run("mount", &["-o", "loop", &text(image), &text(directory)])
+    // Without access times: a file is read while the device stands still.
+    run("mount", &["-o", "loop,noatime", &text(image), &text(directory)])
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<(), String> {

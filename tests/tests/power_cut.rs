@@ -7,7 +7,6 @@
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use tests::engine::Engine;
 use tests::load::Load;
 use tests::push::{Body, XPID};
 use tests::rig::{Photo, Rig};
@@ -16,6 +15,8 @@ use tests::site::Site;
 
 /// Cuts of each kind in the short run: as the disk was, and with its unwritten sectors arriving in part.
 const CUTS: u64 = 2;
+/// So many times as many rounds at most, until some sector was torn.
+const MORE_ROUNDS: u64 = 5;
 /// Push clients.
 const SENDERS: usize = 4;
 /// Acknowledgements between two cuts, at least.
@@ -65,18 +66,9 @@ impl std::fmt::Display for Kept {
 }
 
 impl Kept {
-    /// A cut while the engine stands still: nothing that the device gets meanwhile was ever acknowledged.
-    fn cut_and_tear(
-        &mut self,
-        rig: &mut Rig,
-        durability: &str,
-        engine: &Engine,
-        chance: &mut Seeded,
-    ) -> Photo {
-        pause_engine(engine, true);
+    fn cut_and_tear(&mut self, rig: &mut Rig, durability: &str, chance: &mut Seeded) -> Photo {
         let directories = ["0", "1"].map(|shard| format!("{durability}/data/shard-00{shard}/journal"));
         let (photo, torn, dirty) = rig.cut_and_tear(&directories.each_ref().map(String::as_str), chance);
-        pause_engine(engine, false);
         (self.torn, self.dirty) = (self.torn + torn, self.dirty + dirty);
         photo
     }
@@ -98,13 +90,16 @@ fn play(rig: &mut Rig, durability: &str, cuts: u64, chance: &mut Seeded) -> Kept
         }
         // However this ends, the load does not go on for ever.
         let _ended = load.ends_with_this();
-        for _ in 0..cuts {
+        // A cut that finds nothing on its way to the device tears nothing: then there are more of them.
+        for round in 0..cuts * MORE_ROUNDS {
+            if round >= cuts && kept.torn > 0 {
+                break;
+            }
             load.await_more(ACKED_PER_CUT + chance.below(ACKED_PER_CUT));
             for torn in [false, true] {
                 // Read before the power goes: whatever is acknowledged later may be lost.
                 let acked = load.acked();
-                let photo =
-                    if torn { kept.cut_and_tear(rig, durability, &engine, chance) } else { rig.cut() };
+                let photo = if torn { kept.cut_and_tear(rig, durability, chance) } else { rig.cut() };
                 load.pause(true);
                 kept.cuts += 1;
                 kept.acked += acked.len() as u64;
@@ -143,10 +138,4 @@ fn check(data: &Path, durability: &str, load: &Load, acked: &[u64]) -> u64 {
 
 fn push(number: u64) -> Body {
     Body::push(&format!("{:011}", 9_000_000_000 + number % LINES), &format!("cut-{number}"))
-}
-
-fn pause_engine(engine: &Engine, paused: bool) {
-    let signal = if paused { libc::SIGSTOP } else { libc::SIGCONT };
-    // SAFETY: no memory is involved; the process is our child and not waited for, so the id is its.
-    unsafe { libc::kill(engine.pid() as libc::pid_t, signal) };
 }

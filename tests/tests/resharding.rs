@@ -102,6 +102,7 @@ fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
     let ids_before = ids(&deaf.await_count(UNTOLD as usize));
     assert_eq!(ids_before.len() as u64, UNTOLD);
     check(&engine, UNTOLD);
+    engine.admin().await_durable();
     engine.kill();
 
     let (mut shards, mut deaths) = (1, BTreeMap::new());
@@ -134,6 +135,7 @@ fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
         wait::until_true("one more to tell", || {
             deaf.notices().iter().any(|notice| notice.get("reqid") == format!("untold-{}", 50 + step))
         });
+        engine.admin().await_durable();
         engine.kill();
         shards = target;
         break_even(&mut site, &terminals, shards);

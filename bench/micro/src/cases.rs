@@ -182,7 +182,7 @@ fn journal_append(count: u64) {
     let mut journal = opened.expect("a fresh journal").0;
     let mut reqid = [0; 23];
     reqid.copy_from_slice(request.reqid.as_bytes());
-    for _ in 0..count {
+    for number in 1..=count {
         let accepted = Accepted {
             push_id: journal.next_sequence(),
             key_fingerprint: admission.key_fingerprint,
@@ -211,6 +211,9 @@ fn journal_append(count: u64) {
         };
         let (position, _) = journal.append_accepted(black_box(&accepted)).expect("room");
         journal.release(position);
+        if number % 128 == 0 {
+            journal.commit_blocking().expect("a device that writes");
+        }
     }
 }
 

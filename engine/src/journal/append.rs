@@ -1,11 +1,10 @@
-//! Appending and committing.
+//! Appending records to the active segment, and beginning the next one.
 
-use std::os::fd::{AsRawFd, RawFd};
 use std::time::Duration;
 
 use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
-use super::limits::{BODY_OCTETS_MAX, COMMIT_FILES_MAX, SPARE_WAIT_MS};
+use super::limits::{BODY_OCTETS_MAX, SPARE_WAIT_MS, STAGED_OCTETS_MAX};
 use super::log::{DamagedRecord, Journal, Position};
 use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing, WHOLE_ALERT};
 use super::segment::{Segment, SegmentHeader};
@@ -23,17 +22,6 @@ pub enum AppendError {
     NoSpare,
 }
 
-/// A commit that has begun: which files to sync, and what is durable once they are.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Commit {
-    /// Every sequence below this is durable once all files are synced.
-    pub covers: u64,
-    /// The files to sync (fdatasync is enough), first to last, `None` behind the last.
-    pub files: [Option<RawFd>; COMMIT_FILES_MAX],
-    /// The numbers of the segments, in the same places.
-    pub(super) segments: [Option<u32>; COMMIT_FILES_MAX],
-}
-
 impl Journal {
     /// Appends an Accepted record and holds it: its segment stays until [`Self::release`]. `accepted.push_id`
     /// must be [`Self::next_sequence`]. Never waits. Returns where it lies and its sequence.
@@ -49,6 +37,9 @@ impl Journal {
         let body = accepted.body();
         let frame = frame_octets(body.body_octets_max()) as u64;
         let needed = self.reserved_octets() + super::limits::RESERVE_OCTETS_PER_PUSH + frame;
+        if self.pool.octets_in_use() >= STAGED_OCTETS_MAX {
+            return Err(AppendError::NoSpare);
+        }
         if self.present_octets() < needed {
             self.order_spares(false);
             return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
@@ -180,46 +171,6 @@ impl Journal {
         }
     }
 
-    /// Begins a commit of everything appended so far; `None` while one is under way or when nothing is new.
-    /// The caller syncs the files, each of them, and then calls [`Self::finish_commit`]; the files stay open
-    /// meanwhile. If a sync fails the caller must end the process: the state of the device is unknown, and a
-    /// second try proves nothing.
-    pub fn begin_commit(&mut self) -> Option<Commit> {
-        if self.committing || self.begun == self.next_sequence {
-            return None;
-        }
-        let first = self.segment_index(self.dirty_from).unwrap_or(0);
-        let mut commit = Commit {
-            covers: self.next_sequence,
-            files: [None; COMMIT_FILES_MAX],
-            segments: [None; COMMIT_FILES_MAX],
-        };
-        for (place, segment) in self.segments.range(first..).take(COMMIT_FILES_MAX).enumerate() {
-            commit.files[place] = segment.file.as_ref().map(AsRawFd::as_raw_fd);
-            commit.segments[place] = Some(segment.header.id);
-            self.dirty_from = segment.header.id;
-        }
-        if let Some(beyond) = self.segments.get(first + COMMIT_FILES_MAX) {
-            commit.covers = beyond.header.previous_end;
-            self.dirty_from = beyond.header.id;
-        }
-        self.begun = commit.covers;
-        self.committing = true;
-        kill_point(KillPoint::CommitBegun);
-        Some(commit)
-    }
-
-    /// Takes note that every file of `commit` was synced.
-    pub fn finish_commit(&mut self, commit: &Commit) {
-        assert!(
-            self.committing && commit.covers == self.begun,
-            "a commit is finished once, after it was begun"
-        );
-        kill_point(KillPoint::CommitSynced);
-        self.committing = false;
-        self.durable = commit.covers;
-    }
-
     /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests and tools
     /// that append faster than a device takes files.
     pub fn wait_for_spares(&mut self, wait: Duration) {
@@ -238,23 +189,6 @@ impl Journal {
         }
     }
 
-    /// Begins, syncs and finishes commits until everything appended is durable. Waits for the device: for
-    /// tests and tools, never for a shard.
-    ///
-    /// # Errors
-    /// When a sync fails; the journal must not be used any more then.
-    pub fn commit_blocking(&mut self) -> std::io::Result<()> {
-        while let Some(commit) = self.begin_commit() {
-            for id in commit.segments.into_iter().flatten() {
-                if let Some(index) = self.segment_index(id) {
-                    self.supply.sync(&self.segments[index])?;
-                }
-            }
-            self.finish_commit(&commit);
-        }
-        Ok(())
-    }
-
     fn append_reserved<B: Body>(&mut self, record: &B) -> Result<(Position, u64), AppendError> {
         let (position, sequence, _) = self.append(record, spare_wait())?;
         Ok((position, sequence))
@@ -266,7 +200,17 @@ impl Journal {
         record: &B,
         wait: Duration,
     ) -> Result<(Position, u64, usize), AppendError> {
-        let body_octets_max = record.body_octets_max();
+        self.append_with(B::KIND, record.body_octets_max(), wait, |body| record.write(body))
+    }
+
+    /// As [`Self::append`], with the body written by `write`, which returns its octets.
+    fn append_with(
+        &mut self,
+        kind: Kind,
+        body_octets_max: usize,
+        wait: Duration,
+        write: impl FnOnce(&mut [u8]) -> usize,
+    ) -> Result<(Position, u64, usize), AppendError> {
         assert!(
             body_octets_max <= BODY_OCTETS_MAX,
             "a record of {body_octets_max} octets is more than a push can be"
@@ -275,8 +219,12 @@ impl Journal {
             self.switch(wait)?;
         }
         let (sequence, durable) = (self.next_sequence, self.durable);
-        let active = self.active();
-        let (offset, octets) = active.append(record, lag_of(sequence, durable), sequence);
+        let Some(active) = self.segments.back_mut() else {
+            unreachable!("a journal always has an active segment")
+        };
+        let lag = lag_of(sequence, durable);
+        let (offset, octets) =
+            active.append_with(kind.number(), lag, sequence, body_octets_max, &mut self.pool, write);
         let position = Position { segment: active.header.id, offset: offset as u32 };
         self.next_sequence = sequence + 1;
         Ok((position, sequence, octets))
@@ -303,16 +251,19 @@ impl Journal {
     }
 
     pub(super) fn begin_segment(&mut self, spare: super::factory::Prepared, previous_end: u64) {
+        if let Some(full) = self.segments.back_mut() {
+            full.stage.note_written(0, false, &mut self.pool);
+        }
         let header = SegmentHeader {
             shard: self.config.shard,
             id: spare.id,
-            octets: spare.memory.octets().len() as u32,
+            octets: spare.memory.length() as u32,
             epoch: random_epoch(),
             first_sequence: self.next_sequence,
             previous_end,
             sequence_floor: 0,
         };
-        self.segments.push_back(Segment::begin(header, spare.memory, spare.file));
+        self.segments.push_back(Segment::begin(header, spare.memory, spare.file, &mut self.pool));
     }
 
     pub(super) fn note_held(&mut self, octets: usize) {
@@ -359,22 +310,12 @@ impl Journal {
             .and_then(|index| self.segments[index].frame(position.offset as usize))
             .and_then(|(header, body)| Some(Transplanted { kind: Kind::from_number(header.kind)?, body }));
         let Some(Transplanted { kind, body }) = frame else { panic!("{}", self.damaged(position)) };
-        if !target.active().has_room_for(body.len()) {
-            target.switch(spare_wait())?;
-        }
-        let (sequence, durable) = (target.next_sequence, target.durable);
-        target.active().append_with(
-            kind.number(),
-            lag_of(sequence, durable),
-            sequence,
-            body.len(),
-            |place| {
+        target
+            .append_with(kind, body.len(), spare_wait(), |place| {
                 place.copy_from_slice(body);
                 body.len()
-            },
-        );
-        target.next_sequence = sequence + 1;
-        Ok(())
+            })
+            .map(drop)
     }
 }
 

@@ -102,9 +102,10 @@ impl Journal {
                     Some(kind) => return Some((position, kind)),
                 }
             }
-            let written = &segment.memory.octets()[..segment.tail];
-            cursor.offset = find_frame(written, cursor.offset + 16, &segment.owner(), 0)
-                .map_or(segment.tail, |(at, _)| at);
+            let written = segment.octets_in_file();
+            let from = cursor.offset + 16;
+            let found = (from < written.len()).then(|| find_frame(written, from, &segment.owner(), 0));
+            cursor.offset = found.flatten().map_or_else(|| written.len().max(from), |(at, _)| at);
         }
         None
     }
@@ -140,11 +141,11 @@ impl Journal {
     }
 
     /// Gives the oldest segment back if it was cleaned, what was moved forward is durable, and no commit
-    /// under way syncs its file. Never waits.
+    /// under way writes to its file. Never waits.
     pub fn retire_cleaned(&mut self) -> Option<SegmentId> {
         let oldest = self.segments.front()?;
         let moved_until = oldest.cleaned?;
-        let reached = if self.config.without_syncs { self.next_sequence } else { self.durable };
+        let reached = if self.config.without_syncs { self.written } else { self.durable };
         if self.committing || reached < moved_until || self.segments.len() < 2 {
             return None;
         }

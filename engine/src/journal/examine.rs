@@ -8,6 +8,7 @@ use super::memory::Memory;
 use super::record::Record;
 use super::recovery::{Content, Owner, Sighting, find_frame, highest_sequence, walk};
 use super::segment::{PageSight, Segment, SegmentHeader};
+use super::stage::ChunkPool;
 
 /// What opening a segment came to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -72,16 +73,18 @@ pub fn segment_of<'a>(frames: impl Iterator<Item = (u8, &'a [u8])>) -> Vec<u8> {
         sequence_floor: 0,
     };
     let memory = Memory::copied_from(&[], octets as usize);
-    let mut segment = Segment::begin(header, memory, None);
+    let mut pool = ChunkPool::default();
+    let mut segment = Segment::begin(header, memory, None, &mut pool);
     for (sequence, (kind, body)) in (1..).zip(frames) {
         let body = &body[..body.len().min(BODY_OCTETS_MAX)];
         if !segment.has_room_for(body.len()) {
             break;
         }
-        segment.append_with(kind, LAG_UNKNOWN, sequence, body.len(), |place| {
+        segment.append_with(kind, LAG_UNKNOWN, sequence, body.len(), &mut pool, |place| {
             place.copy_from_slice(body);
             body.len()
         });
     }
+    segment.settle(0, segment.tail, true);
     segment.memory.octets().to_vec()
 }

@@ -13,7 +13,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,8 +21,10 @@ use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
 
+use super::commit::Write;
 use super::limits::{
     FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX, ZERO_FILL_OCTETS,
+    ZERO_FILL_PIECE_OCTETS,
 };
 use super::memory::Memory;
 use super::segment::Segment;
@@ -100,7 +102,9 @@ pub(super) trait Supply: Send {
     fn retire(&mut self, segment: Segment);
     /// Keeps a copy of damaged octets of a segment for whoever looks into it. Waits for the device.
     fn quarantine(&mut self, id: u32, offset: usize, octets: &[u8]) -> io::Result<()>;
-    /// Makes what a segment holds durable. Waits for the device.
+    /// Carries out one write of a commit, with a sync of what it writes or without. Waits for the device.
+    fn write(&mut self, segment: &mut Segment, write: &mut Write, with_sync: bool) -> io::Result<()>;
+    /// Makes what a segment's file holds durable. Waits for the device.
     fn sync(&mut self, segment: &Segment) -> io::Result<()>;
     /// Puts a segment's file aside at once, so that no later start finds it. Waits for the device.
     fn discard(&mut self, segment: Segment) -> io::Result<()>;
@@ -190,6 +194,10 @@ impl Supply for FileSupply {
         sync_directory(&self.directory)?;
         self.adopt(free);
         Ok(())
+    }
+
+    fn write(&mut self, _: &mut Segment, write: &mut Write, with_sync: bool) -> io::Result<()> {
+        write.carry_out(with_sync)
     }
 
     fn sync(&mut self, segment: &Segment) -> io::Result<()> {
@@ -323,6 +331,8 @@ fn read_through(mut file: &File) -> io::Result<()> {
     Ok(())
 }
 
+/// Piece by piece, each on the device before the next is written: a commit that comes in between waits for one piece, not
+/// for the segment.
 fn create_zero_filled(path: &Path, octets: u32) -> io::Result<File> {
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
     let zeros = vec![0; ZERO_FILL_OCTETS];
@@ -331,6 +341,9 @@ fn create_zero_filled(path: &Path, octets: u32) -> io::Result<File> {
         let part = left.min(zeros.len());
         file.write_all(&zeros[..part])?;
         left -= part;
+        if left.is_multiple_of(ZERO_FILL_PIECE_OCTETS) {
+            file.sync_data()?;
+        }
     }
     file.sync_all()?;
     Ok(file)

@@ -16,6 +16,7 @@
 //! ```
 //! All integers are little-endian.
 
+use super::checksum::crc32c;
 use super::limits::{BODY_OCTETS_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS};
 
 /// What a record is. The numbers are part of the format.
@@ -130,7 +131,7 @@ impl FrameHeader {
         octets[12..16].copy_from_slice(&self.epoch.to_le_bytes());
         octets[16..24].copy_from_slice(&self.sequence.to_le_bytes());
         octets[24..28].copy_from_slice(&self.body_checksum.to_le_bytes());
-        let checksum = crc32c::crc32c(&octets[..28]);
+        let checksum = crc32c(&octets[..28]);
         octets[28..32].copy_from_slice(&checksum.to_le_bytes());
         octets
     }
@@ -143,7 +144,7 @@ impl FrameHeader {
         if *octets == [0; FRAME_HEADER_OCTETS] {
             return HeaderSight::Zero;
         }
-        if read_u32(octets, 28) != crc32c::crc32c(&octets[..28]) {
+        if read_u32(octets, 28) != crc32c(&octets[..28]) {
             return HeaderSight::Unreadable;
         }
         HeaderSight::Readable(Self {

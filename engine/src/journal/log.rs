@@ -13,6 +13,7 @@ use super::limits::{
 use super::memory::Memory;
 use super::record::{ArchivedAccepted, Record};
 use super::segment::Segment;
+use super::stage::ChunkPool;
 
 /// What a journal is to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -123,18 +124,22 @@ pub struct Journal {
     pub(super) next_sequence: u64,
     /// Where the records of earlier runs end.
     pub(super) previous_end: u64,
+    /// Every sequence below is written to the files.
+    pub(super) written: u64,
     /// Every sequence below is durable.
     pub(super) durable: u64,
     /// Every sequence below was covered by a commit that has begun.
     pub(super) begun: u64,
     pub(super) committing: bool,
-    /// The oldest segment that may hold records which no begun commit covers.
+    /// The oldest segment that may have records which no begun commit covers.
     pub(super) dirty_from: u32,
 
     pub(super) live_pushes: u64,
     pub(super) live_octets: u64,
     /// Room for one body, aligned as a segment is.
     pub(super) scratch: Memory,
+    /// Where the segments' stages get their memory from.
+    pub(super) pool: ChunkPool,
 }
 
 /// How full a journal is.
@@ -168,9 +173,14 @@ impl Journal {
         self.next_sequence
     }
 
-    /// Every sequence below this has been appended: it survives the death of the process.
+    /// Every sequence below this has been appended.
     pub fn appended(&self) -> u64 {
         self.next_sequence
+    }
+
+    /// Every sequence below this is written to its file: it survives the death of the process.
+    pub fn written(&self) -> u64 {
+        self.written
     }
 
     /// Every sequence below this is on the device: it survives the loss of power.

@@ -1,5 +1,4 @@
-//! Files as memory. The only `unsafe` code of journal and billing stands here, and all of it is turning a
-//! mapping into octets.
+//! Files as memory. All `unsafe` code here is turning a mapping into octets.
 
 use std::fs::File;
 use std::io;
@@ -48,6 +47,27 @@ impl Memory {
         memory
     }
 
+    /// How many octets there are.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Self::Mapped(map) => map.len(),
+            Self::Heap(blocks) => blocks.len() * 16,
+        }
+    }
+
+    /// The octets before `end`: what lies behind may be changing, by writes to the mapped file.
+    pub(crate) fn octets_until(&self, end: usize) -> &[u8] {
+        match self {
+            Self::Mapped(map) => {
+                assert!(end <= map.len());
+                // SAFETY: as in `octets`, for a part of the mapping; nobody writes to this part of the file.
+                unsafe { std::slice::from_raw_parts(map.as_ptr(), end) }
+            }
+            Self::Heap(_) => &self.octets()[..end],
+        }
+    }
+
+    /// All octets. Of a mapping: while nobody writes to the file.
     pub(crate) fn octets(&self) -> &[u8] {
         match self {
             // SAFETY: the mapping is live as long as `self`, readable over its whole length, and its file is

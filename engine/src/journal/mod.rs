@@ -2,31 +2,33 @@
 //! it.
 //!
 //! One [`Journal`] per shard, owned and driven by the shard's thread alone, in `DATA/shard-NNN/journal/`.
-//! Appending serializes a record straight into the mapping: after that it survives the death of the process.
-//! It survives the loss of power once a commit that covers it has been synced: [`Journal::begin_commit`]
-//! names the files, the shard syncs them on its ring, [`Journal::finish_commit`] takes note. A sync that
-//! fails is never retried: what the device holds is unknown then, and the engine must end.
+//! Appending serializes a record into memory, at the staged end of the active segment. [`Journal::begin_commit`] names what
+//! is to be written to which file, the shard writes it on its ring, with a sync of the written range, and
+//! [`Journal::finish_commit`] takes note: then a record survives the death of the process (written) and the loss of power
+//! (synced). A write or sync that fails is never retried: what the device holds is unknown then, and the engine must end.
 //!
 //! Space comes back in one order only, oldest segment first: what still matters in the oldest segment is
 //! appended again ("moved forward"), and when that is durable the file is retired and recycled. So a reader
 //! that starts at the oldest segment always sees a push's end after the push itself, and never a push whose
 //! end is gone.
 //!
-//! What it never does: syncing, reading a clock, waiting (but for the bounded case that
+//! What it never does: writing by itself while a shard runs, reading a clock, waiting (but for the bounded case that
 //! [`Journal::append_ended`] and its kind name), interpreting a push. FORMAT.md beside this file describes
 //! every octet.
 //!
 //! Invariants:
 //! - sequences ascend by one within a run of the engine, and no sequence is ever given twice, not even after
 //!   a crash that lost unsynced records;
-//! - every record before a segment's tail was checked by recovery or written by this process;
+//! - every record before a segment's tail was checked by recovery or appended by this process;
 //! - accepting never uses what is reserved for finishing what was accepted;
-//! - `unsafe` code stands in `memory.rs` only.
+//! - `unsafe` code stands in `memory.rs`, `commit.rs` and `checksum.rs` only.
 
 mod append;
 mod backup;
 mod body;
+mod checksum;
 mod cleaning;
+mod commit;
 mod examine;
 mod factory;
 mod frame;
@@ -39,13 +41,15 @@ mod record;
 mod recovery;
 mod replay;
 mod segment;
+mod stage;
 mod survey;
 #[cfg(test)]
 mod tests;
 
-pub use append::{AppendError, Commit};
+pub use append::AppendError;
 pub use backup::{BackupError, JournalCopy};
 pub use cleaning::Cursor;
+pub use commit::{Commit, Part, Write};
 pub use examine::{Examined, examine, segment_of};
 pub(crate) use factory::sync_directory;
 pub use factory::{FactoryError, SegmentFactory};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::append::AppendError;
 use super::factory::{Prepared, SegmentFactory, Supply, parse_segment_name, segment_name, sync_directory};
 use super::limits::{
-    BUDGET_SEGMENTS_MIN, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS, SEGMENT_GRANULE_OCTETS,
+    BUDGET_SEGMENTS_MIN, CHUNKS_READY, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS, SEGMENT_GRANULE_OCTETS,
     SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_JUMP_AT_OPEN,
 };
 use super::log::{Journal, JournalConfig, Position};
@@ -17,6 +17,7 @@ use super::record::{Opened, Record};
 use super::recovery::{Fault, Owner, find_frame};
 use super::replay::RecoveryReport;
 use super::segment::{PageSight, Segment, SegmentHeader, VERSION};
+use super::stage::ChunkPool;
 use crate::rehearsal::{KillPoint, kill_point};
 
 /// Why a journal could not be opened.
@@ -146,6 +147,7 @@ impl Journal {
             retry_at_ms: 0,
             next_sequence: 1,
             previous_end: 1,
+            written: 1,
             durable: 1,
             begun: 1,
             committing: false,
@@ -153,6 +155,7 @@ impl Journal {
             live_pushes: 0,
             live_octets: 0,
             scratch: Memory::copied_from(&[], super::limits::BODY_OCTETS_MAX),
+            pool: ChunkPool::with_ready(CHUNKS_READY),
         };
         let mut faults = Vec::new();
         let begun = journal.sort_out(found, &mut faults)?;
@@ -179,7 +182,7 @@ impl Journal {
                         let (found, expected) = (header.shard, self.config.shard);
                         return Err(JournalError::OtherShard { path, found, expected });
                     }
-                    begun.push(Segment::new(header, HEADER_PAGE_OCTETS, memory, file));
+                    begun.push(Segment::new(header, memory, file));
                 }
                 sight => match self.header_from_frames(id, &memory) {
                     Some(header) => {
@@ -190,7 +193,7 @@ impl Journal {
                                 .map_err(|source| JournalError::Io { path, source })?;
                             faults.push((id, LOST_HEADER_PAGE));
                         }
-                        let mut segment = Segment::new(header, HEADER_PAGE_OCTETS, memory, file);
+                        let mut segment = Segment::new(header, memory, file);
                         segment.rewrite_header_page();
                         begun.push(segment);
                     }
@@ -276,8 +279,12 @@ impl Journal {
             };
             self.begin_segment(spare, previous_end);
         }
-        self.dirty_from = self.segments.front().map_or(0, |first| first.header.id);
         self.wait_for_spares(wait);
+        if !self.config.without_syncs {
+            // What the run before had written and not synced counts as durable from here on.
+            self.sync_all()?;
+        }
+        self.begun = self.next_sequence;
         let opened = Opened { previous_end, without_syncs: self.config.without_syncs };
         match self.append(&opened, wait) {
             Ok(_) => {}
@@ -291,8 +298,17 @@ impl Journal {
         let Some(active) = self.segments.back() else {
             unreachable!("a journal always has an active segment")
         };
+        self.dirty_from = active.header.id;
         let path = self.directory.join(segment_name(active.header.id));
-        self.supply.sync(active).map_err(|source| JournalError::Io { path, source })
+        self.commit_blocking().map_err(|source| JournalError::Io { path, source })
+    }
+
+    fn sync_all(&mut self) -> Result<(), JournalError> {
+        for segment in &self.segments {
+            let path = self.directory.join(segment_name(segment.header.id));
+            self.supply.sync(segment).map_err(|source| JournalError::Io { path, source })?;
+        }
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@
 
 use std::ops::ControlFlow;
 
+use super::checksum::crc32c;
 use super::frame::{FrameHeader, HeaderSight, Kind, SEALED, frame_octets, read_u32, read_u64};
 use super::limits::{FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS};
 use super::record::{ArchivedCleaned, Record};
@@ -343,7 +344,7 @@ fn due_before(taken: &Taken<'_>, expected: u64) -> u64 {
 
 fn read_content<'a>(place: &'a [u8], header: &FrameHeader) -> Option<Content<'a>> {
     let body = place.get(FRAME_HEADER_OCTETS..FRAME_HEADER_OCTETS + header.checked_octets())?;
-    if crc32c::crc32c(body) != header.body_checksum {
+    if crc32c(body) != header.body_checksum {
         return None;
     }
     if header.kind == SEALED {

@@ -116,7 +116,8 @@ impl Journal {
         while used < begun.len() && !gathered.is_cut {
             let walked = gathered.walk_segment(&begun[used..], &mut expected);
             let segment = &mut begun[used];
-            (segment.tail, torn) = (walked.end.tail, walked.end.torn);
+            torn = walked.end.torn;
+            segment.set_tail(walked.end.tail);
             (segment.keys, segment.keys_ended_ms_max) = (walked.keys, walked.keys_ended_ms_max);
             used += 1;
         }
@@ -209,7 +210,7 @@ impl Journal {
         } else if fault.octets >= FRAME_HEADER_OCTETS + FRAME_ALIGNMENT_OCTETS {
             let segment = &mut self.segments[index];
             segment.seal(fault.offset, fault.octets, fault.sequence, fault.missing);
-            segment.tail = segment.tail.max(range.end);
+            segment.set_tail(segment.tail.max(range.end));
         }
         Ok(())
     }

@@ -1,12 +1,11 @@
-//! One segment: a fixed-size file in memory, a header page and then frames.
+//! One segment: a fixed-size file, mapped, with a header page and then frames. What was appended lately is staged.
 //!
-//! Never does: waiting, syncing, deciding what a record means. Invariants: `tail` is where the next frame
-//! goes, a multiple of 16; everything before it was verified by recovery or written by us; behind the last
-//! frame stand 32 zero octets, if there is room for them.
+//! Never does: waiting, writing, syncing, deciding what a record means. Invariants: `tail` is where the next frame
+//! goes, a multiple of 16; everything before it was verified by recovery or appended by us.
 
 use std::fs::File;
 
-use super::body::Body;
+use super::checksum::crc32c;
 use super::frame::{
     FrameHeader, HeaderSight, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
 };
@@ -15,6 +14,7 @@ use super::limits::{
 };
 use super::memory::Memory;
 use super::recovery::Owner;
+use super::stage::{ChunkPool, Stage};
 use crate::rehearsal::{KillPoint, kill_point};
 
 /// The fields of a segment's header.
@@ -74,7 +74,7 @@ impl SegmentHeader {
         octets[24..32].copy_from_slice(&self.first_sequence.to_le_bytes());
         octets[32..40].copy_from_slice(&self.previous_end.to_le_bytes());
         octets[40..48].copy_from_slice(&self.sequence_floor.to_le_bytes());
-        let checksum = crc32c::crc32c(&octets[..60]);
+        let checksum = crc32c(&octets[..60]);
         octets[60..64].copy_from_slice(&checksum.to_le_bytes());
         octets
     }
@@ -97,7 +97,7 @@ impl SegmentHeader {
         if octets.iter().all(|&octet| octet == 0) {
             return PageSight::Zero;
         }
-        if octets[0..8] != MAGIC || read_u32(octets, 60) != crc32c::crc32c(&octets[..60]) {
+        if octets[0..8] != MAGIC || read_u32(octets, 60) != crc32c(&octets[..60]) {
             return PageSight::Unreadable;
         }
         let version = u16::from_le_bytes([octets[8], octets[9]]);
@@ -130,25 +130,50 @@ pub(super) struct Segment {
     /// Set when everything worth keeping was moved forward: the sequence that must be durable before
     /// retiring.
     pub(super) cleaned: Option<u64>,
+    /// What is not in the file yet, or only since a moment ago.
+    pub(super) stage: Stage,
+    /// The file, as it is read: nothing is stored into it once records are appended.
     pub(super) memory: Memory,
     /// `None` for simulated segments.
     pub(super) file: Option<File>,
 }
 
 impl Segment {
-    /// A segment over `memory`, whose frames end at `tail`.
-    pub(super) fn new(header: SegmentHeader, tail: usize, memory: Memory, file: Option<File>) -> Self {
-        Self { header, tail, live_octets: 0, keys: 0, keys_ended_ms_max: 0, cleaned: None, memory, file }
+    /// A segment over `memory`, whose frames are to be found.
+    pub(super) fn new(header: SegmentHeader, memory: Memory, file: Option<File>) -> Self {
+        Self {
+            header,
+            tail: HEADER_PAGE_OCTETS,
+            live_octets: 0,
+            keys: 0,
+            keys_ended_ms_max: 0,
+            cleaned: None,
+            stage: Stage::new(HEADER_PAGE_OCTETS),
+            memory,
+            file,
+        }
     }
 
-    /// Takes prepared memory into use: writes the header page and the end mark.
-    pub(super) fn begin(header: SegmentHeader, mut memory: Memory, file: Option<File>) -> Self {
-        let octets = memory.octets_mut();
-        assert_eq!(octets.len(), header.octets as usize, "the factory makes segments of the ordered size");
-        octets[HEADER_PAGE_OCTETS..HEADER_PAGE_OCTETS + FRAME_HEADER_OCTETS].fill(0);
-        let mut segment = Self::new(header, HEADER_PAGE_OCTETS, memory, file);
-        segment.rewrite_header_page();
+    /// Takes prepared memory into use: stages the header page.
+    pub(super) fn begin(
+        header: SegmentHeader,
+        memory: Memory,
+        file: Option<File>,
+        pool: &mut ChunkPool,
+    ) -> Self {
+        assert_eq!(memory.length(), header.octets as usize, "the factory makes segments of the ordered size");
+        let mut segment = Self::new(header, memory, file);
+        segment.stage = Stage::new(0);
+        segment.stage.make_room(HEADER_PAGE_OCTETS, 0, pool);
+        write_header_page(&header, &mut segment.stage.room()[..HEADER_PAGE_OCTETS]);
+        segment.stage.fill(HEADER_PAGE_OCTETS, header.first_sequence);
         segment
+    }
+
+    /// Recovery found the end of the frames: all of them stand in the file.
+    pub(super) fn set_tail(&mut self, tail: usize) {
+        self.tail = tail;
+        self.stage = Stage::new(tail);
     }
 
     /// Whose frames are this segment's.
@@ -158,7 +183,7 @@ impl Segment {
 
     /// Octets behind the last frame.
     pub(super) fn room(&self) -> usize {
-        self.memory.octets().len() - self.tail
+        self.memory.length() - self.tail
     }
 
     /// Whether a frame with a body of up to `body_octets_max` fits, with the end mark behind it.
@@ -166,30 +191,24 @@ impl Segment {
         frame_octets(body_octets_max) + FRAME_HEADER_OCTETS <= self.room()
     }
 
-    /// Writes one frame at the tail, which must have room, and returns (offset, octets of the frame).
-    ///
-    /// The order of the stores lets a kill between any two of them leave either no frame or a whole one:
-    /// first the body, then the end mark behind it, the header last.
-    pub(super) fn append<B: Body>(&mut self, record: &B, lag: u8, sequence: u64) -> (usize, usize) {
-        self.append_with(B::KIND.number(), lag, sequence, record.body_octets_max(), |body| record.write(body))
-    }
-
-    /// As [`Self::append`], with the body written by `write`, which returns its octets.
+    /// Stages one frame at the tail, which must have room, with the body written by `write`, which returns its octets.
+    /// Returns (offset, octets of the frame).
     pub(super) fn append_with(
         &mut self,
         kind: u8,
         lag: u8,
         sequence: u64,
         body_octets_max: usize,
+        pool: &mut ChunkPool,
         write: impl FnOnce(&mut [u8]) -> usize,
     ) -> (usize, usize) {
         debug_assert!(self.has_room_for(body_octets_max));
         let offset = self.tail;
-        let frame = &mut self.memory.octets_mut()[offset..];
-        let (header_octets, rest) = frame.split_at_mut(FRAME_HEADER_OCTETS);
+        self.stage.make_room(frame_octets(body_octets_max), offset, pool);
+        let (header_octets, rest) = self.stage.room().split_at_mut(FRAME_HEADER_OCTETS);
         let length = write(&mut rest[..body_octets_max]);
         let octets = frame_octets(length);
-        rest[octets - FRAME_HEADER_OCTETS..octets].fill(0);
+        rest[length..octets - FRAME_HEADER_OCTETS].fill(0);
         let header = FrameHeader {
             length: length as u32,
             kind,
@@ -198,22 +217,48 @@ impl Segment {
             segment: self.header.id,
             epoch: self.header.epoch,
             sequence,
-            body_checksum: crc32c::crc32c(&rest[..length]),
+            body_checksum: crc32c(&rest[..length]),
         };
-        std::sync::atomic::compiler_fence(std::sync::atomic::Ordering::Release);
         kill_point(KillPoint::AppendBody);
         header_octets.copy_from_slice(&header.encode());
         kill_point(KillPoint::AppendWhole);
+        self.stage.fill(octets, sequence + 1);
         self.tail = offset + octets;
         (offset, octets)
     }
 
-    /// The frame at `offset`, if an intact one of this segment stands there: its header and body.
-    pub(super) fn frame(&self, offset: usize) -> Option<(FrameHeader, &[u8])> {
-        if offset < HEADER_PAGE_OCTETS || offset >= self.tail || !offset.is_multiple_of(16) {
+    /// What stands from `offset` to the tail, or to the end of the chunk in which it is staged.
+    fn octets_at(&self, offset: usize) -> Option<&[u8]> {
+        if offset < HEADER_PAGE_OCTETS || offset >= self.tail {
             return None;
         }
-        let octets = &self.memory.octets()[offset..self.tail];
+        let start = self.stage.start(self.tail);
+        if offset >= start {
+            self.stage.octets_at(offset)
+        } else {
+            self.memory.octets_until(start).get(offset..)
+        }
+    }
+
+    /// The octets in which frames are looked for where one is damaged: what is read from the file.
+    pub(super) fn octets_in_file(&self) -> &[u8] {
+        self.memory.octets_until(self.stage.start(self.tail))
+    }
+
+    /// Of a segment without a file: what is staged from one offset to another stands in its memory now, with the end mark
+    /// behind it where `is_whole`.
+    pub(super) fn settle(&mut self, from: usize, until: usize, is_whole: bool) {
+        let target = self.memory.octets_mut();
+        self.stage.view(from, until, &mut |at, octets| target[at..at + octets.len()].copy_from_slice(octets));
+        if is_whole {
+            let mark_end = (until + FRAME_HEADER_OCTETS).min(target.len());
+            target[until..mark_end].fill(0);
+        }
+    }
+
+    /// The frame at `offset`, if an intact one of this segment stands there: its header and body.
+    pub(super) fn frame(&self, offset: usize) -> Option<(FrameHeader, &[u8])> {
+        let octets = self.octets_at(offset).filter(|_| offset.is_multiple_of(16))?;
         let HeaderSight::Readable(header) = FrameHeader::sight(octets) else {
             return None;
         };
@@ -222,13 +267,13 @@ impl Segment {
             return None;
         }
         let body = &octets[FRAME_HEADER_OCTETS..FRAME_HEADER_OCTETS + header.length as usize];
-        let is_intact = crc32c::crc32c(&body[..header.checked_octets()]) == header.body_checksum;
+        let is_intact = crc32c(&body[..header.checked_octets()]) == header.body_checksum;
         is_intact.then_some((header, body))
     }
 
     /// Octets of the frame whose header stands at `offset`; the body is not looked at.
     pub(super) fn frame_octets_at(&self, offset: usize) -> Option<usize> {
-        let octets = self.memory.octets().get(offset..self.tail).filter(|_| offset >= HEADER_PAGE_OCTETS)?;
+        let octets = self.octets_at(offset)?;
         match FrameHeader::sight(octets) {
             HeaderSight::Readable(header)
                 if header.segment == self.header.id && header.fits(octets.len()) =>
@@ -253,18 +298,22 @@ impl Segment {
             segment: self.header.id,
             epoch: self.header.epoch,
             sequence,
-            body_checksum: crc32c::crc32c(&body[..SEALED_BODY_OCTETS]),
+            body_checksum: crc32c(&body[..SEALED_BODY_OCTETS]),
         };
         header_octets.copy_from_slice(&header.encode());
     }
 
-    /// Writes the header page anew.
+    /// Writes the header page anew, straight into the file: for recovery.
     pub(super) fn rewrite_header_page(&mut self) {
-        let page = self.header.encode();
-        let octets = self.memory.octets_mut();
-        octets[..HEADER_PAGE_OCTETS].fill(0);
-        for at in [0, SEGMENT_HEADER_COPY_OFFSET] {
-            octets[at..at + SEGMENT_HEADER_OCTETS].copy_from_slice(&page);
-        }
+        let header = self.header;
+        write_header_page(&header, &mut self.memory.octets_mut()[..HEADER_PAGE_OCTETS]);
+    }
+}
+
+fn write_header_page(header: &SegmentHeader, page: &mut [u8]) {
+    let octets = header.encode();
+    page.fill(0);
+    for at in [0, SEGMENT_HEADER_COPY_OFFSET] {
+        page[at..at + SEGMENT_HEADER_OCTETS].copy_from_slice(&octets);
     }
 }

@@ -1,4 +1,4 @@
-//! The shard's own io_uring: sockets and journal syncs, with received bytes in registered buffers.
+//! The shard's own io_uring: sockets and journal commits, with received bytes in registered buffers.
 //!
 //! Single issuer and deferred task work: the kernel posts completions only when the shard asks, so a busy shard
 //! pays one system call a turn however many sockets it serves. The ring's eventfd tells a parked shard that
@@ -6,6 +6,7 @@
 //!
 //! Invariant: a received buffer belongs to the caller from [`Completion`] until [`Ring::recycle`].
 
+use crate::journal::Write;
 use crate::rt::limits::{
     COMPLETIONS_PER_ENTER, COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS,
     RING_COMPLETIONS, RING_ENTRIES,
@@ -29,7 +30,7 @@ pub(super) enum Purpose {
     NotifierConnect,
     NotifierReceive,
     NotifierSend,
-    Sync,
+    Commit,
     BillingSync,
     Timer,
     Cancel,
@@ -63,7 +64,7 @@ impl Token {
             4 => Purpose::NotifierConnect,
             5 => Purpose::NotifierReceive,
             6 => Purpose::NotifierSend,
-            7 => Purpose::Sync,
+            7 => Purpose::Commit,
             8 => Purpose::BillingSync,
             9 => Purpose::Timer,
             10 => Purpose::Cancel,
@@ -285,6 +286,20 @@ impl Ring {
     ) {
         let entry = opcode::Connect::new(types::Fd(socket), address, octets).build();
         self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Writes what is left of `write`, durably where `with_sync`. It may come out shorter, as `pwritev` may.
+    ///
+    /// # Safety
+    /// The octets and the list of parts must stay where they are, unchanged, until the operation's completion was reaped.
+    pub(super) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
+        let parts = write.parts();
+        let entry = opcode::Writev::new(types::Fd(write.file()), parts.as_ptr().cast(), parts.len() as u32)
+            .offset(write.offset())
+            .rw_flags(if with_sync { libc::RWF_DSYNC } else { 0 })
+            .build();
+        // A file that is written through the page cache always takes a worker of the kernel: it is handed to one at once.
+        self.queue(entry.flags(squeue::Flags::ASYNC).user_data(token.pack()));
     }
 
     /// Makes everything written to `file` so far durable (data and what is needed to find it).

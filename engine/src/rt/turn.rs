@@ -47,7 +47,7 @@ pub(super) struct TurnLimits {
 
 struct CommitUnderWay {
     commit: Commit,
-    syncs_left: u32,
+    writes_left: usize,
 }
 
 /// A shard with its sockets.
@@ -246,7 +246,7 @@ impl ShardTurn {
             Purpose::NotifierConnect | Purpose::NotifierReceive | Purpose::NotifierSend => {
                 self.notifier.completed(completion, &mut self.ring, &mut self.shard, now);
             }
-            Purpose::Sync => self.synced(completion.result),
+            Purpose::Commit => self.written(completion.token.index as usize, completion.result),
             Purpose::BillingSync => self.billing_synced(completion.result),
             Purpose::Timer | Purpose::Cancel => {}
         }
@@ -290,26 +290,35 @@ impl ShardTurn {
         }
         let Some(commit) = self.shard.begin_commit() else { return false };
         self.commit_started_ns = now_ns;
-        let token = Token::new(Purpose::Sync, 0, 0);
-        let mut syncs_left = 0;
-        for file in commit.files.into_iter().flatten() {
-            self.ring.sync(file, token);
-            syncs_left += 1;
-        }
-        self.commit = Some(CommitUnderWay { commit, syncs_left });
+        let writes_left = commit.writes.len();
+        self.commit = Some(CommitUnderWay { commit, writes_left });
+        (0..writes_left).for_each(|place| self.write_to_journal(place));
         true
     }
 
-    fn synced(&mut self, result: i32) {
-        self.syncs += 1;
-        let injected = self.limits.inject_sync_failure.is_some_and(|nth| self.syncs >= nth);
-        if result < 0 || injected {
-            let error = std::io::Error::from_raw_os_error(if injected { libc::EIO } else { -result });
-            self.fail_durable(&error);
-        }
+    /// Asks for what is left of a write of the commit under way.
+    fn write_to_journal(&mut self, place: usize) {
+        let Some(CommitUnderWay { commit, .. }) = &self.commit else { return };
+        let token = Token::new(Purpose::Commit, place as u32, 0);
+        // SAFETY: the journal keeps the octets as they are until the commit is finished, and the commit keeps the list of
+        // parts as it is until the completion changes it; both come after the completion was reaped, and a shard that
+        // ends before that ends the process.
+        unsafe { self.ring.write(&commit.writes[place], commit.with_sync, token) };
+    }
+
+    fn written(&mut self, place: usize, result: i32) {
+        let injected = self.limits.inject_sync_failure.is_some_and(|nth| self.syncs + 1 >= nth);
+        let Some(octets) = usize::try_from(result).ok().filter(|&octets| octets > 0 && !injected) else {
+            let number = if injected || result == 0 { libc::EIO } else { -result };
+            self.fail_durable(&std::io::Error::from_raw_os_error(number));
+        };
         let Some(under_way) = &mut self.commit else { return };
-        under_way.syncs_left -= 1;
-        if under_way.syncs_left == 0
+        if !under_way.commit.writes[place].advance(octets) {
+            return self.write_to_journal(place);
+        }
+        self.syncs += 1;
+        under_way.writes_left -= 1;
+        if under_way.writes_left == 0
             && let Some(done) = self.commit.take()
         {
             self.shard.finish_commit(&done.commit);

@@ -80,7 +80,7 @@ impl Shard {
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
             self.note_if_held(index, result, domain, now_ms);
             self.carry_out_effects(now_ms);
-            rehearsal::recorded(self.number, push_id, delivered_mask);
+            rehearsal::appended(self.number, self.journal.appended(), push_id, delivered_mask);
         }
         busy |= self.take_status_reports(now_ms, budget);
         // A hundred thousand lines may come back in one second: each turn takes its share of them.

@@ -81,7 +81,7 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ),
     ("contracts", "Contracts of this shard", Rises::AndFalls),
     ("journal_appended", "Journal records appended", Rises::Always),
-    ("journal_durable", "Journal records durable", Rises::Always),
+    ("journal_durable", "Journal records that outlive what --durability names", Rises::Always),
     ("journal_segments", "Journal segments in use", Rises::AndFalls),
     ("journal_free_octets", "Octets left in the journal's budget", Rises::AndFalls),
 ];
@@ -126,7 +126,7 @@ impl Figures<'_> {
             shard.core.keys_forgotten_early(),
             shard.contracts.len() as u64,
             shard.journal.appended(),
-            shard.journal.durable(),
+            shard.durable(),
             journal.segments,
             journal.free_octets,
         ]

@@ -48,6 +48,7 @@ use crate::journal::{AppendError, Commit, Journal};
 use crate::network::line_states::Line;
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
+use crate::rehearsal;
 use crate::sms::segment::SUBMITS_OCTETS_MAX;
 use crate::smsc::core::{Core, NotificationKind};
 use crate::smsc::msn_queues::mix;
@@ -60,7 +61,7 @@ use std::sync::Arc;
 pub enum Durability {
     /// After a sync to the device that covers the record: survives a power cut.
     Power,
-    /// As soon as the record is in the mapping: survives the death of the process.
+    /// As soon as the record is written to its file: survives the death of the process.
     Process,
 }
 
@@ -121,7 +122,7 @@ impl Shard {
     pub fn durable(&self) -> u64 {
         match self.durability {
             Durability::Power => self.journal.durable(),
-            Durability::Process => self.journal.appended(),
+            Durability::Process => self.journal.written(),
         }
     }
 
@@ -158,17 +159,26 @@ impl Shard {
         msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, now_ms))
     }
 
-    /// What must be synced next; `None` when nothing new was appended or durability does not ask for it.
+    /// What must be written next; `None` when nothing new was appended, or a commit is under way.
     pub fn begin_commit(&mut self) -> Option<Commit> {
-        match self.durability {
-            Durability::Power => self.journal.begin_commit(),
-            Durability::Process => None,
-        }
+        self.journal.begin_commit()
     }
 
-    /// The files of `commit` are synced.
+    /// Everything that `commit` names is written.
     pub fn finish_commit(&mut self, commit: &Commit) {
         self.journal.finish_commit(commit);
+        rehearsal::recorded(self.number, self.journal.written());
+    }
+
+    /// Writes everything appended, as [`Self::durable`] needs it, and waits until that is done: for tests and measurements
+    /// that drive a shard without a ring.
+    ///
+    /// # Errors
+    /// When a write or sync fails; the shard must not be used any more then.
+    pub fn commit_blocking(&mut self) -> std::io::Result<()> {
+        self.journal.commit_blocking()?;
+        rehearsal::recorded(self.number, self.journal.written());
+        Ok(())
     }
 
     /// One turn of work that is due by `now_ms`, bounded; whether there was any.

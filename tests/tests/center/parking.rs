@@ -28,6 +28,7 @@ fn what_a_dead_sink_never_took_is_parked_listed_and_replayed() {
         accepted(&connection.ask(&Body::push(&msn(number), reqid).request()));
     }
     tests::wait::until_true("both parked", || engine.admin().figure("notifications_parked") == 2);
+    engine.admin().await_durable();
     // What is parked outlives the engine, however it ends.
     engine.kill();
     let engine = site.start();

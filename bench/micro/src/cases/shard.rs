@@ -67,7 +67,7 @@ impl Bench {
     fn finish(&mut self, url: &NotifyUrl, out: &mut Vec<u8>, pushes: u64) {
         let mut acknowledged = 0;
         while acknowledged < pushes {
-            self.shard.turn(NOW_MS, &BUDGET);
+            self.turn();
             while let Some(order) = self.shard.take_notification() {
                 out.clear();
                 self.shard.write_notification(order, url, out);
@@ -76,7 +76,17 @@ impl Bench {
                 acknowledged += 1;
             }
         }
+        self.turn();
+    }
+
+    /// One turn, and the commit of what it appended.
+    fn turn(&mut self) {
         self.shard.turn(NOW_MS, &BUDGET);
+        self.commit();
+    }
+
+    fn commit(&mut self) {
+        self.shard.commit_blocking().expect("a device that writes");
     }
 }
 
@@ -95,6 +105,9 @@ fn put_digits(target: &mut [u8], mut value: u64) {
     }
 }
 
+/// Pushes of one commit.
+const BATCH: u64 = 16;
+
 /// Pushes only come in; nothing is delivered.
 pub(super) fn intake(count: u64) {
     let mut bench = Bench::new();
@@ -102,6 +115,9 @@ pub(super) fn intake(count: u64) {
     for number in 0..count {
         address(&mut body, number);
         bench.accept(&body);
+        if number % BATCH == BATCH - 1 {
+            bench.commit();
+        }
     }
 }
 
@@ -115,7 +131,6 @@ pub(super) fn lifecycle_text(count: u64) {
 
 /// Pushes come in by the batch, as they do under load.
 fn run(mut body: Vec<u8>, count: u64) {
-    const BATCH: u64 = 16;
     let mut bench = Bench::new();
     let url = NotifyUrl::parse("http://127.0.0.1:9000/notify").expect("a legal URL");
     let mut out = Vec::with_capacity(4096);

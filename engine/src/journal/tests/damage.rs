@@ -30,6 +30,11 @@ fn written_with(
             journal.commit_blocking().expect("synced");
         }
     }
+    // The last ones are written and not synced.
+    if let Some(mut commit) = journal.begin_commit() {
+        commit.with_sync = false;
+        commit.carry_out().expect("written");
+    }
     (directory, places)
 }
 

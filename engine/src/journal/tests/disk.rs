@@ -1,6 +1,6 @@
-//! A disk that exists in memory twice: as the process sees it and as the device holds it. The loss of power
+//! A disk that exists in memory twice: as the file system shows it and as the device holds it. The loss of power
 //! keeps any subset of the pages that were not synced, and tears some of them at sectors; the death of the
-//! process keeps all. Files come and go in the steps of the real factory, each of which a crash may come
+//! process keeps all that was written, and the beginning of each write that was under way. Files come and go in the steps of the real factory, each of which a crash may come
 //! before; syncs and renames may fail, and room runs out and comes back.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::super::append::Commit;
+use super::super::commit::{Commit, Write};
 use super::super::factory::{FactoryError, Prepared, Supply, parse_segment_name};
 use super::super::limits::{HEADER_PAGE_OCTETS, RECYCLED_FILES_MAX};
 use super::super::log::Journal;
@@ -101,13 +101,10 @@ impl Disk {
         self.state().fails_after = operations;
     }
 
-    /// As [`Self::sync`] that fails: the device got the first of the files, and of the others nobody knows what.
-    pub(super) fn fail_sync(&self, journal: &Journal, commit: &Commit) {
-        let files = commit.segments.into_iter().flatten().count() as u64;
-        let whole = self.state().random.below(files.max(1)) as usize;
-        let mut part = *commit;
-        part.segments[whole..].fill(None);
-        self.sync(journal, &part);
+    /// As [`Self::sync`] that fails: the device got the first of the writes, and of the others nobody knows what.
+    pub(super) fn fail_sync(&self, journal: &mut Journal, commit: &Commit) {
+        let whole = self.state().random.below(commit.writes.len().max(1) as u64) as usize;
+        self.sync_writes(journal, &commit.writes[..whole]);
     }
 
     /// Files on the device, whatever their names.
@@ -116,12 +113,26 @@ impl Disk {
         state.names.len() + state.free.len()
     }
 
-    /// The device takes what the commit names.
-    pub(super) fn sync(&self, journal: &Journal, commit: &Commit) {
-        let mut state = self.state();
-        for id in commit.segments.into_iter().flatten() {
-            let index = journal.segment_index(id).expect("a segment under commit is in use");
-            state.names.insert(id, journal.segments[index].memory.octets().to_vec());
+    /// The file system takes what the commit names, and the device too.
+    pub(super) fn sync(&self, journal: &mut Journal, commit: &Commit) {
+        self.sync_writes(journal, &commit.writes);
+    }
+
+    fn sync_writes(&self, journal: &mut Journal, writes: &[Write]) {
+        for write in writes {
+            let segment = segment_of(journal, write);
+            segment.settle(write.from, write.until, true);
+            self.state().names.insert(write.segment, segment.memory.octets().to_vec());
+        }
+    }
+
+    /// Some of a commit under way reaches the file system.
+    pub(super) fn write_something(&self, journal: &mut Journal, commit: &Commit) {
+        for write in &commit.writes {
+            let octets = (write.until - write.from) as u64;
+            let until = write.from + self.state().random.below(octets + 1) as usize;
+            let until = until / SECTOR_OCTETS * SECTOR_OCTETS;
+            segment_of(journal, write).settle(write.from, until.max(write.from), false);
         }
     }
 
@@ -136,9 +147,23 @@ impl Disk {
         device[page..page + PAGE_OCTETS].copy_from_slice(&live[page..page + PAGE_OCTETS]);
     }
 
-    /// Ends the run: what the next one finds. Orders that the factory had not carried out are forgotten.
-    pub(super) fn crash(&self, journal: Journal, crash: Crash) -> Vec<Found> {
+    /// Ends the run, with this commit under way: what the next one finds. Orders that the factory had not carried out are
+    /// forgotten.
+    pub(super) fn crash(&self, mut journal: Journal, commit: Option<Commit>, crash: Crash) -> Vec<Found> {
         let mut state = self.state();
+        for write in commit.iter().flat_map(|commit| &commit.writes) {
+            let (from, until) = (write.from, write.until);
+            let reached = match (crash, state.random.below(3)) {
+                // Which of its pages reach the device is chosen below.
+                (Crash::Power, _) | (Crash::Kill, 0) => until,
+                (Crash::Kill, 1) => from,
+                (Crash::Kill, _) => {
+                    let reached = from + state.random.below((until - from) as u64) as usize;
+                    from.max(reached / SECTOR_OCTETS * SECTOR_OCTETS)
+                }
+            };
+            segment_of(&mut journal, write).settle(from, reached, reached == until);
+        }
         let mut keep = state.random.clone();
         let found = self.crash_keeping(&mut state, journal, crash, &mut |_, _| match keep.below(3) {
             0 => 0,
@@ -166,9 +191,13 @@ impl Disk {
     /// whether its sector n is kept.
     pub(super) fn crash_choosing(
         &self,
-        journal: Journal,
+        mut journal: Journal,
+        commit: Option<Commit>,
         choose: &mut dyn FnMut(u32, usize) -> u8,
     ) -> Vec<Found> {
+        for write in commit.iter().flat_map(|commit| &commit.writes) {
+            segment_of(&mut journal, write).settle(write.from, write.until, true);
+        }
         self.crash_keeping(&mut self.state(), journal, Crash::Power, choose)
     }
 
@@ -203,6 +232,11 @@ impl Disk {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test panics while it holds the disk")
     }
+}
+
+fn segment_of<'a>(journal: &'a mut Journal, write: &Write) -> &'a mut Segment {
+    let index = journal.segment_index(write.segment).expect("a segment under commit is in use");
+    &mut journal.segments[index]
 }
 
 /// Brings to the device what it keeps of the pages that differ.
@@ -296,6 +330,16 @@ impl Supply for Disk {
         state.names.remove(&segment.header.id).expect("only what has a name is put aside");
         if state.free.len() < RECYCLED_FILES_MAX {
             state.free.push(segment.memory.octets().to_vec());
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, segment: &mut Segment, write: &mut Write, with_sync: bool) -> std::io::Result<()> {
+        let mut state = self.state();
+        state.operate()?;
+        segment.settle(write.from, write.until, true);
+        if with_sync {
+            state.names.insert(segment.header.id, segment.memory.octets().to_vec());
         }
         Ok(())
     }

@@ -78,7 +78,7 @@ fn step(mut model: Model, random: &mut Random, largest: u64) -> Model {
         }
         74..80 => model.begin_commit(random.once_in(2)),
         80..85 => model.finish_commit(),
-        85..90 => model.disk.write_back_something(&model.journal),
+        85..90 => model.write_something(),
         90..95 => {
             model.clean(1 + random.below(40) as usize);
         }
@@ -88,6 +88,10 @@ fn step(mut model: Model, random: &mut Random, largest: u64) -> Model {
             0 => model.disk.set_files_max(3 + random.below(20) as usize),
             _ => model.now_ms += random.below(2 * KEY_KEEP_MS / 10),
         },
+        98 | 99 if random.once_in(2) => {
+            model.begin_commit(false);
+            model.write_something();
+        }
         98 => match random.below(4) {
             0 => return model.fail_commit(),
             1 => {

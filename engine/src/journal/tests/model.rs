@@ -133,15 +133,23 @@ impl Model {
     pub(super) fn begin_commit(&mut self, sync_at_once: bool) {
         if self.commit.is_none() {
             self.commit = self.journal.begin_commit();
-            if let Some(commit) = self.commit.filter(|_| sync_at_once) {
-                self.disk.sync(&self.journal, &commit);
+            if let Some(commit) = self.commit.as_ref().filter(|_| sync_at_once) {
+                self.disk.sync(&mut self.journal, commit);
             }
         }
     }
 
+    /// Some of the commit under way reaches the file system, and the kernel writes back some page or other.
+    pub(super) fn write_something(&mut self) {
+        if let Some(commit) = &self.commit {
+            self.disk.write_something(&mut self.journal, commit);
+        }
+        self.disk.write_back_something(&self.journal);
+    }
+
     pub(super) fn finish_commit(&mut self) {
         let Some(commit) = self.commit.take() else { return };
-        self.disk.sync(&self.journal, &commit);
+        self.disk.sync(&mut self.journal, &commit);
         self.journal.finish_commit(&commit);
         let durable = self.journal.durable();
         for push in self.pushes.values_mut() {
@@ -159,8 +167,8 @@ impl Model {
         if self.commit.is_none() {
             self.begin_commit(false);
         }
-        if let Some(commit) = self.commit.take() {
-            self.disk.fail_sync(&self.journal, &commit);
+        if let Some(commit) = &self.commit {
+            self.disk.fail_sync(&mut self.journal, commit);
         }
         self.crash(Crash::Power)
     }
@@ -268,17 +276,18 @@ impl Model {
 
     /// Crashes, opens the journal again, and checks what was recovered.
     pub(super) fn crash(self, crash: Crash) -> Self {
-        let Self { disk, journal, now_ms, config, pushes, written, .. } = self;
+        let Self { disk, journal, now_ms, config, pushes, written, commit, .. } = self;
         let highest = journal.next_sequence();
-        let found = disk.crash(journal, crash);
+        let found = disk.crash(journal, commit, crash);
         Self::reopen(disk, found, now_ms, config, pushes, written, highest, crash)
     }
 
-    /// As [`Self::crash`], by loss of power, with `choose` deciding over each dirty page.
-    pub(super) fn crash_choosing(self, choose: &mut dyn FnMut(u32, usize) -> u8) -> Self {
-        let Self { disk, journal, now_ms, config, pushes, written, .. } = self;
+    /// As [`Self::crash`], by loss of power, with everything under commit, and `choose` deciding over each dirty page.
+    pub(super) fn crash_choosing(mut self, choose: &mut dyn FnMut(u32, usize) -> u8) -> Self {
+        self.begin_commit(false);
+        let Self { disk, journal, now_ms, config, pushes, written, commit, .. } = self;
         let highest = journal.next_sequence();
-        let found = disk.crash_choosing(journal, choose);
+        let found = disk.crash_choosing(journal, commit, choose);
         Self::reopen(disk, found, now_ms, config, pushes, written, highest, Crash::Power)
     }
 
@@ -318,14 +327,11 @@ impl Model {
         };
         let mut journal = journal;
         assert_eq!(report.damages, [], "power takes nothing that was durable");
-        if crash == Crash::Kill {
-            assert_eq!((report.damages_in_all, report.torn.is_some()), (0, false), "{report:?}");
-        }
         assert!(journal.next_sequence() > highest, "a sequence would be given twice");
         let (mut live, mut unnotified) = (Vec::new(), Vec::new());
         pushes.retain(|push_id, push| {
-            replayed.check(*push_id, push, crash, now_ms);
-            let (is_accepted, is_ended) = replayed.resume(*push_id, push, crash);
+            replayed.check(*push_id, push, now_ms);
+            let (is_accepted, is_ended) = replayed.resume(*push_id, push);
             match push.position {
                 Some(_) if is_ended => unnotified.push(*push_id),
                 Some(_) => live.push(*push_id),
@@ -393,8 +399,8 @@ impl Replayed {
     }
 
     /// What had to survive did.
-    fn check(&self, push_id: u64, push: &Push, crash: Crash, now_ms: u64) {
-        let survives = |mark: &Mark| crash == Crash::Kill || mark.durable;
+    fn check(&self, push_id: u64, push: &Push, now_ms: u64) {
+        let survives = |mark: &Mark| mark.durable;
         let (is_accepted, is_ended) = (self.accepted.contains_key(&push_id), self.ended.contains(&push_id));
         let key_counts = now_ms < push.ended_ms + KEY_KEEP_MS;
         let must_end = push.ended.as_ref().is_some_and(survives);
@@ -410,15 +416,13 @@ impl Replayed {
     }
 
     /// Goes on with what was recovered of a push; whether its acceptance and its end were.
-    fn resume(&self, push_id: u64, push: &mut Push, crash: Crash) -> (bool, bool) {
+    fn resume(&self, push_id: u64, push: &mut Push) -> (bool, bool) {
         let position = self.accepted.get(&push_id).copied();
         let (is_ended, is_notified) = (self.ended.contains(&push_id), self.notified.contains(&push_id));
-        // What a loss of power left is on the device; what a kill left is where it was.
-        let on_device = crash == Crash::Power;
-        push.accepted.durable |= on_device;
+        // Whatever a start finds it makes durable before it goes on.
+        push.accepted.durable = true;
         let resumed = |mark: Option<Mark>, is: bool| {
-            let sequence = mark.map_or(0, |mark| mark.sequence);
-            is.then(|| Mark { sequence, durable: on_device || mark.is_some_and(|mark| mark.durable) })
+            is.then(|| Mark { sequence: mark.map_or(0, |mark| mark.sequence), durable: true })
         };
         push.ended = resumed(push.ended, is_ended);
         push.notified = resumed(push.notified, is_ended && (is_notified || position.is_none()));

@@ -1,0 +1,255 @@
+//! Commits: carrying what was appended into the files, and on to the device.
+//!
+//! One commit is under way at a time. [`Journal::begin_commit`] names what is to be written where; whoever drives the
+//! journal writes it, with a sync of the written range where the journal runs with syncs, and calls
+//! [`Journal::finish_commit`]. A write or sync that fails is never tried again.
+//!
+//! Behind every write go the octets of the end mark, which the next write overwrites with its first frame: the end of a
+//! segment's records is marked whenever a write is whole.
+
+use std::io;
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::limits::{COMMIT_FILES_MAX, FRAME_HEADER_OCTETS};
+use super::log::Journal;
+use crate::rehearsal::{KillPoint, kill_after, kill_point};
+
+static END_MARK: [u8; FRAME_HEADER_OCTETS] = [0; FRAME_HEADER_OCTETS];
+
+/// Octets in memory that are to be written, as the kernel takes them.
+#[repr(transparent)]
+#[derive(Clone, Copy)]
+pub struct Part(libc::iovec);
+
+// SAFETY: a part names octets that stay where they are, unchanged, until the commit is finished; reading them from another
+// thread, which is all that anybody does by it, needs no more.
+unsafe impl Send for Part {}
+// SAFETY: as above; a shared part gives nobody more than to read the same octets.
+unsafe impl Sync for Part {}
+
+impl Part {
+    pub(super) fn of(octets: &[u8]) -> Self {
+        Self(libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() })
+    }
+
+    fn octets(&self) -> usize {
+        self.0.iov_len
+    }
+
+    /// Leaves the first `octets` of it out.
+    fn advance(&mut self, octets: usize) {
+        self.0.iov_base = self.0.iov_base.cast::<u8>().wrapping_add(octets).cast();
+        self.0.iov_len -= octets;
+    }
+}
+
+impl std::fmt::Debug for Part {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} octets", self.octets())
+    }
+}
+
+/// What a commit writes to one file, at consecutive offsets.
+#[derive(Debug)]
+pub struct Write {
+    /// The segment's number.
+    pub(super) segment: u32,
+    /// The offsets of the file between which its records are written; the end mark goes behind them.
+    pub(super) from: usize,
+    pub(super) until: usize,
+    file: Option<RawFd>,
+    offset: u64,
+    parts: Vec<Part>,
+    /// Parts that are written whole.
+    parts_done: usize,
+}
+
+impl Write {
+    /// The file.
+    ///
+    /// # Panics
+    /// When the journal's segments are simulated and have no files.
+    pub fn file(&self) -> RawFd {
+        match self.file {
+            Some(file) => file,
+            None => unreachable!("simulated segments are written by who simulates them"),
+        }
+    }
+
+    /// Where in the file the rest of it goes.
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// What of it is still to be written. The octets stay where they are, unchanged, until the commit is finished.
+    pub fn parts(&self) -> &[Part] {
+        &self.parts[self.parts_done..]
+    }
+
+    /// So many octets of the rest were written; whether that was all of it.
+    pub fn advance(&mut self, mut octets: usize) -> bool {
+        self.offset += octets as u64;
+        while let Some(part) = self.parts.get_mut(self.parts_done) {
+            if octets < part.octets() {
+                part.advance(octets);
+                return false;
+            }
+            octets -= part.octets();
+            self.parts_done += 1;
+        }
+        assert_eq!(octets, 0, "more was written than was asked for");
+        true
+    }
+
+    /// Writes it, and waits until it is done.
+    pub(super) fn carry_out(&mut self, with_sync: bool) -> io::Result<()> {
+        let flags = if with_sync { libc::RWF_DSYNC } else { 0 };
+        loop {
+            let parts = self.parts();
+            // SAFETY: a part is laid out as the iovec that it is, and `Part` promises that its octets can be read; the
+            // journal keeps the file open.
+            let written = unsafe {
+                libc::pwritev2(
+                    self.file(),
+                    parts.as_ptr().cast(),
+                    parts.len() as libc::c_int,
+                    self.offset as libc::off_t,
+                    flags,
+                )
+            };
+            match usize::try_from(written) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) if self.advance(written) => return Ok(()),
+                Ok(_) => {}
+                Err(_) => {
+                    let error = io::Error::last_os_error();
+                    if error.kind() != io::ErrorKind::Interrupted {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A commit that has begun: what to write, and what has been made to last once that is done.
+#[derive(Debug)]
+pub struct Commit {
+    /// Every sequence below this is written, or durable, once all is written.
+    pub covers: u64,
+    /// Whether each write is to be followed by a sync of what it wrote (`RWF_DSYNC`).
+    pub with_sync: bool,
+    /// The writes, one for each file, in the order of the segments, at most [`COMMIT_FILES_MAX`]. Any order will do.
+    pub writes: Vec<Write>,
+}
+
+impl Commit {
+    /// Writes everything, and waits until it is done: for tests and tools, never for a shard.
+    ///
+    /// # Errors
+    /// When a write or sync fails; the journal must not be used any more then.
+    pub fn carry_out(&mut self) -> io::Result<()> {
+        let with_sync = self.with_sync;
+        self.writes.iter_mut().try_for_each(|write| write.carry_out(with_sync))
+    }
+}
+
+impl Journal {
+    /// Begins a commit of everything appended so far; `None` while one is under way or when nothing is new. The caller
+    /// carries out every write and then calls [`Self::finish_commit`]; files and octets stay as they are meanwhile. If a
+    /// write or sync fails the caller must end the process: the state of the device is unknown, and a second try proves
+    /// nothing.
+    pub fn begin_commit(&mut self) -> Option<Commit> {
+        if self.committing || self.begun == self.next_sequence {
+            return None;
+        }
+        let first = self.segment_index(self.dirty_from).unwrap_or(0);
+        let with_sync = !self.config.without_syncs;
+        let mut commit = Commit { covers: self.begun, with_sync, writes: Vec::with_capacity(2) };
+        for segment in self.segments.range(first..) {
+            self.dirty_from = segment.header.id;
+            if commit.writes.len() == COMMIT_FILES_MAX {
+                break;
+            }
+            let unwritten = segment.stage.unwritten();
+            if unwritten.parts.is_empty() {
+                continue;
+            }
+            commit.covers = unwritten.next_sequence;
+            let mut parts = unwritten.parts;
+            let mark = segment.memory.length() - unwritten.until;
+            parts.push(Part::of(&END_MARK[..mark.min(FRAME_HEADER_OCTETS)]));
+            commit.writes.push(Write {
+                segment: segment.header.id,
+                from: unwritten.from,
+                until: unwritten.until,
+                file: segment.file.as_ref().map(AsRawFd::as_raw_fd),
+                offset: unwritten.from as u64,
+                parts,
+                parts_done: 0,
+            });
+            if !unwritten.is_all {
+                break;
+            }
+        }
+        self.begun = commit.covers;
+        self.committing = true;
+        kill_point(KillPoint::CommitBegun);
+        kill_after(KillPoint::CommitTorn, || commit.tear());
+        Some(commit)
+    }
+
+    /// Takes note that every write of `commit` was carried out.
+    pub fn finish_commit(&mut self, commit: &Commit) {
+        assert!(
+            self.committing && commit.covers == self.begun,
+            "a commit is finished once, after it was begun"
+        );
+        kill_point(KillPoint::CommitSynced);
+        self.committing = false;
+        self.written = commit.covers;
+        if commit.with_sync {
+            self.durable = commit.covers;
+        }
+        let active = self.segments.back().map_or(0, |active| active.header.id);
+        for write in &commit.writes {
+            let Some(index) = self.segment_index(write.segment) else { continue };
+            let stage = &mut self.segments[index].stage;
+            stage.note_written(write.until, write.segment == active, &mut self.pool);
+        }
+    }
+
+    /// Begins, carries out and finishes commits until everything appended is written, and durable where the journal runs
+    /// with syncs. Waits for the device: for tests and tools, never for a shard.
+    ///
+    /// # Errors
+    /// When a write or sync fails; the journal must not be used any more then.
+    pub fn commit_blocking(&mut self) -> io::Result<()> {
+        while let Some(mut commit) = self.begin_commit() {
+            let with_sync = commit.with_sync;
+            for write in &mut commit.writes {
+                if let Some(index) = self.segment_index(write.segment) {
+                    self.supply.write(&mut self.segments[index], write, with_sync)?;
+                }
+            }
+            self.finish_commit(&commit);
+        }
+        Ok(())
+    }
+}
+
+impl Commit {
+    /// What the death of the process may leave of it: the first half of the first write, whatever record that cuts.
+    fn tear(&mut self) {
+        let Some(write) = self.writes.first_mut() else { return };
+        let half = (write.until - write.from) / 2;
+        let mut left = half;
+        write.parts.retain_mut(|part| {
+            let kept = left.min(part.octets());
+            left -= kept;
+            part.0.iov_len = kept;
+            kept > 0
+        });
+        let _ = write.carry_out(false);
+    }
+}
