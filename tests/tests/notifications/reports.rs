@@ -35,14 +35,16 @@ fn late_and_early_and_repeated_reports_find_their_segments_and_nothing_is_sent_t
             assert_eq!((notice.get("dlvnum"), notice.get("tpst")), ("3", "00"), "{rate}");
         }
         let figure = |name| engine.admin().figure(name);
-        tests::wait::until_true("the figures are published", || figure("pushes_delivered") == PUSHES);
+        // A report that comes a second time may come after everybody was told.
+        tests::wait::until_true("the figures are published", || {
+            figure("pushes_delivered") == PUSHES && figure("status_reports") > 0
+        });
         assert_eq!(
             figure("segments_delivered"),
             PUSHES * SEGMENTS as u64,
             "{rate}: each segment counts once"
         );
         assert_eq!(figure("attempts"), PUSHES, "{rate}: each push was sent once");
-        assert!(figure("status_reports") > 0, "{rate}");
         engine.stop();
     }
 }
