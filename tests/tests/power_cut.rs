@@ -22,7 +22,7 @@ const SENDERS: usize = 4;
 /// Acknowledgements between two cuts, at least.
 const ACKED_PER_CUT: u64 = 400;
 /// Most pushes of one run.
-const PUSHES_MAX: usize = 200_000;
+const PUSHES_MAX: usize = 2_000_000;
 /// Phone numbers.
 const LINES: u64 = 5_000;
 
