@@ -1,8 +1,8 @@
 //! The journal beside the device: append and commit against writing and syncing the same octets one after the other; and
 //! the engine's answer beside the time that one sync takes.
 //!
-//! The journal works as in the engine: it appends while the commit before is written and synced, and recycles its segments. The device
-//! is a file that was filled with zeros before, written at ascending offsets, each write followed by fdatasync: what the
+//! The journal works as in the engine: it appends while the commit before is written and synced, and recycles its
+//! segments. The device is a file that was filled with zeros before, written at ascending offsets, each write followed by fdatasync: what the
 //! file system and the device allow a program that does nothing else. Both have the same octets for each sync, and take
 //! turns.
 

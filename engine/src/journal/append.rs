@@ -17,7 +17,7 @@ pub enum AppendError {
     /// the reserve, nothing is free at all.
     #[error("the journal is full; raise --queue-bytes or let the waiting pushes drain")]
     Full,
-    /// No spare segment is ready: the device is slower than the records come (code 8002).
+    /// No spare segment is ready, or too much is staged: the device is slower than the records come (code 8002).
     #[error("no journal segment is ready; the device of the data directory is too slow or too busy")]
     NoSpare,
 }

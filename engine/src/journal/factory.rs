@@ -324,7 +324,7 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Brings a file's pages back into memory, so that no store into the mapping waits for the device.
+/// Brings a file's pages back into memory, so that no write of a part of one waits for the device to read the rest.
 fn read_through(mut file: &File) -> io::Result<()> {
     let mut buffer = [0; ZERO_FILL_OCTETS];
     while file.read(&mut buffer)? > 0 {}

@@ -53,6 +53,49 @@ pub(super) fn open(
 }
 
 #[test]
+fn more_than_one_commit_takes_is_written_by_the_next_and_read_all_the_while() {
+    const PUSHES: usize = 4_500;
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let factory = SegmentFactory::start().expect("a thread");
+    let octets = 32 << 20;
+    let config = JournalConfig { segment_octets: octets, ..JournalConfig::new(3, 8 * u64::from(octets)) };
+    let open = |replay: &mut dyn FnMut(Position, u64, Record<'_>)| {
+        Journal::open(directory.path(), config, &factory, replay).expect("it opens").0
+    };
+    let mut journal = open(&mut |_, _, _| {});
+    let submits = [7; 3_900];
+    let mut places = Vec::new();
+    for _ in 0..PUSHES {
+        places.push(
+            journal.append_accepted(&accepted(journal.next_sequence(), &submits)).expect("there is room"),
+        );
+    }
+    let all_there = |journal: &Journal| {
+        assert!(places.iter().all(|(position, sequence)| {
+            let record = journal.accepted(*position);
+            record.push_id.to_native() == *sequence && *record.submits == submits[..]
+        }));
+    };
+    all_there(&journal);
+    let mut commit = journal.begin_commit().expect("something to write");
+    assert!(commit.covers < journal.appended(), "one commit is bounded");
+    commit.carry_out().expect("written");
+    journal.finish_commit(&commit);
+    all_there(&journal);
+    journal.commit_blocking().expect("written");
+    assert_eq!(journal.durable(), journal.appended());
+    all_there(&journal);
+    drop(journal);
+    let mut found = Vec::new();
+    open(&mut |position, sequence, record| {
+        if record.kind() == Kind::Accepted {
+            found.push((position, sequence));
+        }
+    });
+    assert_eq!(found, places);
+}
+
+#[test]
 fn what_was_appended_is_read_back_and_recovered() {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let factory = SegmentFactory::start().expect("a thread");
