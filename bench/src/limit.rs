@@ -15,18 +15,14 @@
 //!
 //! The kernel's work for the file system outside the process (journal threads, block layer) is in no figure.
 
-mod responder;
-
-pub use responder::{RESPONDER_ARGUMENT, respond};
-
 use crate::cpus::Sides;
+use crate::responder::Responder;
 use crate::results::{Beginning, Recording};
 use crate::spread::Rounds;
 use clap::{Args, ValueEnum};
 use loadgen::drill::Drill;
 use loadgen::mix::Mix;
 use loadgen::plan::Plan;
-use responder::Responder;
 use serde::Serialize;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -2,8 +2,9 @@
 //! the engine and the bare responder that are measured, each in a process of its own.
 
 use bench::append::Append;
-use bench::limit::{Limit, RESPONDER_ARGUMENT};
+use bench::limit::Limit;
 use bench::peers::{CHILD_ARGUMENT, Peers};
+use bench::responder::{RESPONDER_ARGUMENT, respond};
 use bench::trend::Trend;
 use bench::waiting::Waiting;
 use clap::{Parser, Subcommand};
@@ -44,7 +45,7 @@ fn main() -> ExitCode {
         return hayauma::cli::run(program.into_iter().chain(rest));
     }
     if rest.next_if(|first| first == RESPONDER_ARGUMENT).is_some() {
-        return bench::limit::respond(rest);
+        return respond(rest);
     }
     if rest.next_if(|first| first == CHILD_ARGUMENT).is_some() {
         return bench::peers::become_child(rest);

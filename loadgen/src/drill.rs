@@ -208,6 +208,11 @@ pub enum DrillError {
 impl Drill {
     /// Does it all. `stop`, once set, ends the sending early; what was sent is still brought to its end.
     pub fn carry_out(&self, stop: &Arc<AtomicBool>) -> Result<Summary, DrillError> {
+        self.carry_out_in_full(stop).map(|(summary, _)| summary)
+    }
+
+    /// The same, with all that was counted beside the summary of it.
+    pub fn carry_out_in_full(&self, stop: &Arc<AtomicBool>) -> Result<(Summary, Outcome), DrillError> {
         let contracts = self.contracts()?;
         let (engine_cpus, generator_cpus) = self.cpus();
         // What cannot be carried out is refused before anything is started.
@@ -266,7 +271,7 @@ impl Drill {
         if self.keep || self.directory.is_some() {
             Console::step(&format!("the engine's data and log stay in {}", place.path().display()));
         }
-        Ok(summary)
+        Ok((summary, outcome))
     }
 
     fn contracts(&self) -> Result<u64, DrillError> {

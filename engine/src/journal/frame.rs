@@ -17,7 +17,7 @@
 //! All integers are little-endian.
 
 use super::checksum::crc32c;
-use super::limits::{BODY_OCTETS_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS};
+use super::limits::{BODY_OCTETS_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, SEQUENCE_END};
 
 /// What a record is. The numbers are part of the format.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -159,9 +159,12 @@ impl FrameHeader {
         })
     }
 
-    /// Whether kind and length are such as this version writes, and the frame ends within `room` octets.
+    /// Whether kind, sequence and length are such as this version writes, and the frame ends within `room` octets.
     pub(super) fn fits(&self, room: usize) -> bool {
         let length = self.length as usize;
+        if self.sequence >= SEQUENCE_END {
+            return false;
+        }
         if self.kind == SEALED {
             return length >= SEALED_BODY_OCTETS && frame_octets(length) <= room;
         }
@@ -275,6 +278,16 @@ mod tests {
         for distance in 0..128 {
             let record = FrameHeader { sequence: 500, lag: lag_of(500, 500 - distance), ..header() };
             assert_eq!(record.durable_below(), 500 - distance);
+        }
+    }
+
+    #[test]
+    fn a_sequence_that_no_journal_reaches_does_not_fit() {
+        let room = frame_octets(300);
+        assert!(FrameHeader { sequence: SEQUENCE_END - 1, ..header() }.fits(room));
+        for sequence in [SEQUENCE_END, u64::MAX] {
+            assert!(!FrameHeader { sequence, ..header() }.fits(room));
+            assert!(!FrameHeader { sequence, kind: SEALED, ..header() }.fits(room));
         }
     }
 

@@ -7,7 +7,7 @@ use std::ops::ControlFlow;
 
 use super::checksum::crc32c;
 use super::frame::{FrameHeader, HeaderSight, Kind, SEALED, frame_octets, read_u32, read_u64};
-use super::limits::{FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS};
+use super::limits::{FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEQUENCE_END};
 use super::record::{ArchivedCleaned, Record};
 
 /// A frame's sequence against the one that is due.
@@ -348,7 +348,9 @@ fn read_content<'a>(place: &'a [u8], header: &FrameHeader) -> Option<Content<'a>
         return None;
     }
     if header.kind == SEALED {
-        return Some(Content::Sealed(read_u64(body, 0)));
+        let missing = read_u64(body, 0);
+        let ends = header.sequence.checked_add(missing).is_some_and(|end| end <= SEQUENCE_END);
+        return ends.then_some(Content::Sealed(missing));
     }
     match Kind::from_number(header.kind)? {
         Kind::Cleaned => ArchivedCleaned::read(body).map(Content::Cleaned),

@@ -10,7 +10,7 @@ use super::frame::{
     FrameHeader, HeaderSight, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
 };
 use super::limits::{
-    FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_HEADER_COPY_OFFSET, SEGMENT_HEADER_OCTETS,
+    FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_HEADER_COPY_OFFSET, SEGMENT_HEADER_OCTETS, SEQUENCE_END,
 };
 use super::memory::Memory;
 use super::recovery::Owner;
@@ -104,14 +104,20 @@ impl SegmentHeader {
         if version != VERSION {
             return PageSight::OtherVersion(version);
         }
+        let sequence = |at| Some(read_u64(octets, at)).filter(|&sequence| sequence < SEQUENCE_END);
+        let (Some(first_sequence), Some(previous_end), Some(sequence_floor)) =
+            (sequence(24), sequence(32), sequence(40))
+        else {
+            return PageSight::Unreadable;
+        };
         PageSight::Readable(Self {
             shard: u16::from_le_bytes([octets[10], octets[11]]),
             id: read_u32(octets, 12),
             octets: read_u32(octets, 16),
             epoch: read_u32(octets, 20),
-            first_sequence: read_u64(octets, 24),
-            previous_end: read_u64(octets, 32),
-            sequence_floor: read_u64(octets, 40),
+            first_sequence,
+            previous_end,
+            sequence_floor,
         })
     }
 }

@@ -12,14 +12,14 @@ use std::time::Duration;
 pub const RESPONDER_ARGUMENT: &str = "__responder";
 
 /// A responder; dropping it ends it.
-pub(super) struct Responder {
+pub(crate) struct Responder {
     child: Child,
     address: SocketAddr,
 }
 
 impl Responder {
     /// On any free port of loopback, its one thread on the first of `cpus`.
-    pub(super) fn start(cpus: &[usize]) -> io::Result<Self> {
+    pub(crate) fn start(cpus: &[usize]) -> io::Result<Self> {
         let mut child = Command::new("/proc/self/exe")
             .arg(RESPONDER_ARGUMENT)
             .arg(os::format_cpus(&cpus[..1]))
@@ -35,12 +35,12 @@ impl Responder {
     }
 
     /// Where it listens.
-    pub(super) fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }
 
     /// CPU time used so far.
-    pub(super) fn cpu_time(&self) -> Duration {
+    pub(crate) fn cpu_time(&self) -> Duration {
         os::fine_cpu_time_of(self.child.id()).unwrap_or_default()
     }
 }

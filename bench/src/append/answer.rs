@@ -1,0 +1,255 @@
+//! The engine's answer under `power` beside one sync, in an open loop.
+//!
+//! Two more stand beside it, at the same rate on the same CPUs, because a machine has a tail of its own: the responder that
+//! keeps nothing (what the network, the generator and the sleep of two CPUs take), and a thread that does nothing but wake,
+//! write a page and sync it (what the sleep of one CPU and the device take). All take turns within a round, and the order
+//! moves on from round to round.
+
+use super::device::{Device, SyncTimes};
+use super::{Append, DEVICE_OCTETS};
+use crate::responder::Responder;
+use crate::spread::Rounds;
+use loadgen::drill::Drill;
+use loadgen::latency::Latencies;
+use loadgen::mix::Mix;
+use loadgen::os;
+use loadgen::plan::{Load, Plan};
+use serde::Serialize;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+/// An answer is late that takes longer than so many syncs.
+const LATE_SYNCS: f64 = 5.0;
+/// Connections, and requests in flight on each.
+const CONNECTIONS: usize = 16;
+const PIPELINE: usize = 64;
+
+/// The answer beside one sync.
+#[derive(Clone, Debug, Serialize)]
+pub struct AnswerFigures {
+    /// Pushes per second, open loop.
+    pub rate_per_s: u64,
+    /// Pushes of a round.
+    pub pushes: u64,
+    /// The engine's, under `power`.
+    pub engine: Tail,
+    /// The responder's, which keeps nothing.
+    pub bare: Tail,
+    /// The device's median: one page written and synced after the other, milliseconds.
+    pub sync_p50_ms: Rounds,
+    /// Their 99.9th percentile.
+    pub sync_p999_ms: Rounds,
+    /// The same at the rate of the pushes, from the moment it was due, milliseconds.
+    pub paced_sync_p50_ms: Rounds,
+    /// Their 99.9th percentile.
+    pub paced_sync_p999_ms: Rounds,
+    /// CPU microseconds of the engine per push.
+    pub engine_us: Rounds,
+}
+
+/// A server's answer times, from the intended send to the answer.
+#[derive(Clone, Debug, Serialize)]
+pub struct Tail {
+    /// Whose: `engine` or `bare`.
+    pub server: &'static str,
+    /// Half of them, milliseconds.
+    pub p50_ms: Rounds,
+    /// 99 in 100.
+    pub p99_ms: Rounds,
+    /// 999 in 1,000.
+    pub p999_ms: Rounds,
+    /// 999 in 1,000 over the device's median sync, round by round.
+    pub p999_syncs: Rounds,
+    /// Share of the answers that took longer than five of the device's median syncs.
+    pub late: Rounds,
+}
+
+/// What one round found.
+struct Round {
+    sync: SyncTimes,
+    paced: SyncTimes,
+    engine: Latencies,
+    engine_us: f64,
+    bare: Latencies,
+}
+
+impl AnswerFigures {
+    /// Measures all rounds.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub(super) fn measure(append: &Append, place: &Path) -> Result<Self, String> {
+        let device = Device::open(&place.join("device"), DEVICE_OCTETS).map_err(unwritten)?;
+        let mut rounds = Vec::new();
+        for number in 0..append.rounds.max(1) {
+            rounds.push(append.answer_round(&device, number)?);
+        }
+        Ok(Self::of(append, &rounds))
+    }
+
+    fn of(append: &Append, rounds: &[Round]) -> Self {
+        let of = |figure: fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
+        Self {
+            rate_per_s: append.rate,
+            pushes: append.pushes,
+            engine: Tail::of("engine", rounds, |round| &round.engine),
+            bare: Tail::of("bare", rounds, |round| &round.bare),
+            sync_p50_ms: of(|round| round.sync.p50_ms),
+            sync_p999_ms: of(|round| round.sync.p999_ms),
+            paced_sync_p50_ms: of(|round| round.paced.p50_ms),
+            paced_sync_p999_ms: of(|round| round.paced.p999_ms),
+            engine_us: of(|round| round.engine_us),
+        }
+    }
+
+    /// The lines that a script reads.
+    pub(super) fn lines(&self) -> [String; 3] {
+        [
+            format!(
+                "answer rate_per_s {} {} engine_us {:.2}",
+                self.rate_per_s,
+                self.engine.pairs(),
+                self.engine_us.median
+            ),
+            format!("bare rate_per_s {} {}", self.rate_per_s, self.bare.pairs()),
+            format!(
+                "sync p50_ms {:.3} p999_ms {:.3} paced_p50_ms {:.3} paced_p999_ms {:.3}",
+                self.sync_p50_ms.median,
+                self.sync_p999_ms.median,
+                self.paced_sync_p50_ms.median,
+                self.paced_sync_p999_ms.median
+            ),
+        ]
+    }
+}
+
+impl Tail {
+    fn of(server: &'static str, rounds: &[Round], times: fn(&Round) -> &Latencies) -> Self {
+        let at = |round: &Round, percent| times(round).percentile_ns(percent) as f64 / 1e6;
+        let of = |figure: &dyn Fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
+        Self {
+            server,
+            p50_ms: of(&|round| at(round, 50.0)),
+            p99_ms: of(&|round| at(round, 99.0)),
+            p999_ms: of(&|round| at(round, 99.9)),
+            p999_syncs: of(&|round| at(round, 99.9) / round.sync.p50_ms),
+            late: of(&|round| late_share(times(round), LATE_SYNCS * round.sync.p50_ms)),
+        }
+    }
+
+    fn pairs(&self) -> String {
+        format!(
+            "p50_ms {:.3} p99_ms {:.3} p999_ms {:.3} p999_syncs {:.2} spread {:.2} late {:.4}",
+            self.p50_ms.median,
+            self.p99_ms.median,
+            self.p999_ms.median,
+            self.p999_syncs.median,
+            self.p999_syncs.spread,
+            self.late.median
+        )
+    }
+}
+
+/// The share of them that took longer than `limit_ms`.
+fn late_share(times: &Latencies, limit_ms: f64) -> f64 {
+    let limit_ns = (limit_ms * 1e6) as u64;
+    let within = times.histogram().count_between(0, limit_ns);
+    times.count().saturating_sub(within) as f64 / times.count().max(1) as f64
+}
+
+impl Append {
+    fn answer_round(&self, device: &Device, number: usize) -> Result<Round, String> {
+        let (mut syncs, mut engine, mut bare) = (None, None, None);
+        for turn in 0..3 {
+            match (turn + number) % 3 {
+                0 => syncs = Some(self.syncs(device).map_err(unwritten)?),
+                1 => engine = Some(self.engine()?),
+                _ => bare = Some(self.bare()?),
+            }
+        }
+        match (syncs, engine, bare) {
+            (Some((sync, paced)), Some((engine, engine_us)), Some(bare)) => {
+                Ok(Round { sync, paced, engine, engine_us, bare })
+            }
+            _ => unreachable!("three turns are all three of them"),
+        }
+    }
+
+    /// On the engine's CPU, on a thread of its own, because it is pinned.
+    fn syncs(&self, device: &Device) -> std::io::Result<(SyncTimes, SyncTimes)> {
+        let (server, _) = self.sides.cpus();
+        std::thread::scope(|scope| {
+            let syncs = scope.spawn(|| {
+                os::pin_thread(&server)?;
+                Ok((device.single_syncs()?, device.paced_syncs(self.rate, self.pushes)?))
+            });
+            syncs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        })
+    }
+
+    /// Answer times, and CPU microseconds of the engine per push.
+    fn engine(&self) -> Result<(Latencies, f64), String> {
+        let (server, client) = self.sides.cpus();
+        let drill = Drill {
+            pushes: self.pushes + self.rate,
+            warm_up: self.rate,
+            engine_cpus: server,
+            generator_cpus: client,
+            load: self.open_loop(),
+            connections: CONNECTIONS,
+            pipeline: PIPELINE,
+            threads: Some(1),
+            mix: Mix::sample(),
+            ..Drill::default()
+        };
+        let measured = drill.carry_out_in_full(&Arc::new(AtomicBool::new(false)));
+        let (summary, outcome) = measured.map_err(|error| error.to_string())?;
+        if !summary.clean {
+            return Err(format!("the engine's books are not clean: {}", summary.faults.join(" ")));
+        }
+        let engine_us = summary.engine.as_ref().map_or(0.0, |engine| engine.cpu_us_per_push);
+        Ok((outcome.sent.answer_times, engine_us))
+    }
+
+    fn bare(&self) -> Result<Latencies, String> {
+        let (server, client) = self.sides.cpus();
+        let responder =
+            Responder::start(&server).map_err(|error| format!("the responder did not start ({error})."))?;
+        let mut plan = Plan::new(responder.address());
+        (plan.pushes, plan.warm_up) = (self.pushes + self.rate, self.rate);
+        (plan.connections, plan.pipeline) = (CONNECTIONS, PIPELINE);
+        plan.load = self.open_loop();
+        plan.mix = Mix::sample();
+        plan.notify = false;
+        plan.cpus = client;
+        let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
+        if outcome.tally.accepted != self.pushes + self.rate {
+            return Err(format!("the responder answered {} requests.", outcome.tally.accepted));
+        }
+        Ok(outcome.sent.answer_times)
+    }
+
+    fn open_loop(&self) -> Load {
+        Load::Open { rate_per_second: self.rate }
+    }
+}
+
+fn unwritten(error: std::io::Error) -> String {
+    format!("the file beside the journal could not be written ({error}).")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn late_is_what_took_longer_than_the_limit() {
+        let mut times = Latencies::default();
+        times.record_n(100_000, 998);
+        times.record_n(2_000_000, 2);
+        assert!((late_share(&times, 0.5) - 0.002).abs() < 1e-9);
+        assert_eq!(late_share(&times, 5.0), 0.0);
+        assert_eq!(late_share(&Latencies::default(), 0.5), 0.0);
+    }
+}
