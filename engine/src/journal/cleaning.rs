@@ -22,7 +22,12 @@ use super::limits::{HEADER_PAGE_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS};
 use super::log::{Journal, Position, SegmentId};
 use super::record::{ArchivedKey, ArchivedProgress, Cleaned, Record};
 use super::recovery::find_frame;
+use super::segment::Segment;
 use crate::rehearsal::{KillPoint, kill_point};
+
+/// How far a journal reached at some moment, in octets since its first segment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]
+pub struct Reach(u64);
 
 /// A place in the walk through a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,27 +66,47 @@ impl Journal {
         }
     }
 
-    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or the journal takes
-    /// more than twice what is needed plus two segments; or space is short and there is dead matter to gain.
+    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or more than twice of what is needed
+    /// has been filled; or space is short and there is dead matter to gain.
+    ///
+    /// The files of the segments in use are to take no more than twice what is needed plus two segments. That leaves room
+    /// for the part of the active one that is not filled, and for what is appended while the oldest is being cleaned.
     pub fn cleaning_candidate(&self, now_ms: u64) -> Option<SegmentId> {
         let oldest =
             self.segments.front().filter(|oldest| self.segments.len() > 1 && oldest.cleaned.is_none())?;
         let id = SegmentId(oldest.header.id);
-        if self.needed_octets(0, now_ms) == 0 {
+        if self.needed_octets_in(0, now_ms) == 0 {
             return Some(id);
         }
         if self.spares.is_empty() && self.ordered > 0 {
             // What was retired before is not back yet: cleaning must not use up what a crash now would leave.
             return None;
         }
-        let in_segments: u64 = (0..self.segments.len()).map(|index| self.needed_octets(index, now_ms)).sum();
-        // What a push's progress takes is needed too, though no segment counts it.
-        let needed = in_segments + self.live_pushes * PROGRESS_FRAME_OCTETS;
-        let used = self.used_octets();
+        let needed = self.needed_octets(now_ms);
         let slack = RESERVE_SEGMENTS * u64::from(self.config.segment_octets);
         let short = self.free_octets() < self.reserved_octets() + slack;
-        let wasteful = used > 2 * needed + slack;
-        (wasteful || short && used > needed + slack).then_some(id)
+        let wasteful = self.filled_octets() > 2 * needed;
+        (wasteful || short && self.used_octets() > needed + slack).then_some(id)
+    }
+
+    /// Octets of the segments in use up to where the next record goes.
+    fn filled_octets(&self) -> u64 {
+        let beyond = self.segments.back().map_or(0, |active| active.header.octets as usize - active.tail);
+        self.used_octets() - beyond as u64
+    }
+
+    /// Whether an eighth of a segment or more was appended since the journal reached as far as `reach`.
+    pub fn has_grown_since(&self, reach: Reach) -> bool {
+        self.reach().0.saturating_sub(reach.0) >= u64::from(self.config.segment_octets) / 8
+    }
+
+    /// How far the journal reaches.
+    pub fn reach(&self) -> Reach {
+        let active = self.segments.back();
+        let filled = |active: &Segment| {
+            u64::from(active.header.id) * u64::from(self.config.segment_octets) + active.tail as u64
+        };
+        Reach(active.map_or(0, filled))
     }
 
     /// The beginning of a segment's records.
@@ -157,8 +182,16 @@ impl Journal {
         Some(id)
     }
 
+    /// Octets that would be left if all segments were cleaned now: records of live pushes, keys that are not forgotten yet.
+    pub fn needed_octets(&self, now_ms: u64) -> u64 {
+        let in_segments: u64 =
+            (0..self.segments.len()).map(|index| self.needed_octets_in(index, now_ms)).sum();
+        // What a push's progress takes is needed too, though no segment counts it.
+        in_segments + self.live_pushes * PROGRESS_FRAME_OCTETS
+    }
+
     /// Octets in the segment at `index` that cleaning it would have to append again.
-    fn needed_octets(&self, index: usize, now_ms: u64) -> u64 {
+    fn needed_octets_in(&self, index: usize, now_ms: u64) -> u64 {
         let segment = &self.segments[index];
         let keys_count = segment.keys > 0 && now_ms < segment.keys_ended_ms_max.saturating_add(KEY_KEEP_MS);
         let keys = if keys_count { u64::from(segment.keys) * KEY_FRAME_OCTETS } else { 0 };

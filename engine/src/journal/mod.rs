@@ -48,7 +48,7 @@ mod tests;
 
 pub use append::AppendError;
 pub use backup::{BackupError, JournalCopy};
-pub use cleaning::Cursor;
+pub use cleaning::{Cursor, Reach};
 pub use commit::{Commit, Part, Write};
 pub use examine::{Examined, examine, segment_of};
 pub(crate) use factory::sync_directory;

@@ -18,7 +18,7 @@ use crate::smsc::state::State;
 const RECORDS_PER_TURN_MIN: usize = 64;
 /// Most records looked at in one turn.
 const RECORDS_PER_TURN_MAX: usize = 4096;
-/// How often a candidate is looked for.
+/// How often a candidate is looked for, beside whenever the journal has grown.
 const LOOK_INTERVAL_MS: u64 = 20;
 
 /// A segment on its way out.
@@ -106,11 +106,13 @@ impl Shard {
     }
 
     fn look_for_candidate(&mut self, now_ms: u64) {
+        let (looked_ms, reach) = self.cleaning_looked;
         // A clock that was set back must not stop the looking.
-        if now_ms.abs_diff(self.cleaning_looked_ms) < LOOK_INTERVAL_MS {
+        let looked_lately = now_ms.abs_diff(looked_ms) < LOOK_INTERVAL_MS;
+        if looked_lately && !self.journal.has_grown_since(reach) {
             return;
         }
-        self.cleaning_looked_ms = now_ms;
+        self.cleaning_looked = (now_ms, self.journal.reach());
         self.cleaning = self
             .journal
             .cleaning_candidate(now_ms)
@@ -121,9 +123,10 @@ impl Shard {
         let Some(Cleaning { segment, stage: Stage::Walking(mut cursor) }) = self.cleaning.take() else {
             return;
         };
-        // Twice the pace of appending: cleaning must win against accepting in the long run.
+        // Four times the pace of appending: cleaning must win against accepting, and a segment be walked before much of the
+        // next is filled.
         let appended = self.journal.appended() - self.appended_at_last_turn;
-        let budget = (2 * appended as usize).clamp(RECORDS_PER_TURN_MIN, RECORDS_PER_TURN_MAX);
+        let budget = (4 * appended as usize).clamp(RECORDS_PER_TURN_MIN, RECORDS_PER_TURN_MAX);
         for _ in 0..budget {
             let Some((position, kind)) = self.journal.step(&mut cursor) else {
                 let stage = Stage::Settling(self.journal.appended());

@@ -83,6 +83,8 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ("journal_appended", "Journal records appended", Rises::Always),
     ("journal_durable", "Journal records that outlive what --durability names", Rises::Always),
     ("journal_segments", "Journal segments in use", Rises::AndFalls),
+    ("journal_used_octets", "Octets of the journal's segments in use", Rises::AndFalls),
+    ("journal_needed_octets", "Octets of those that live pushes and remembered keys need", Rises::AndFalls),
     ("journal_free_octets", "Octets left in the journal's budget", Rises::AndFalls),
 ];
 
@@ -128,6 +130,8 @@ impl Figures<'_> {
             shard.journal.appended(),
             shard.durable(),
             journal.segments,
+            journal.used_octets,
+            shard.journal.needed_octets(shard.journal_polled_ms),
             journal.free_octets,
         ]
     }

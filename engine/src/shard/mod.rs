@@ -44,7 +44,7 @@ use crate::gateway::admit::Scratch;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::ids::Msn;
-use crate::journal::{AppendError, Commit, Journal};
+use crate::journal::{AppendError, Commit, Journal, Reach};
 use crate::network::line_states::Line;
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
@@ -100,7 +100,8 @@ pub struct Shard {
     ended: VecDeque<(u64, PushIndex)>,
     notifications: VecDeque<NotificationOrder>,
     cleaning: Option<cleaning::Cleaning>,
-    cleaning_looked_ms: u64,
+    /// When a candidate was looked for, and how far the journal reached then.
+    cleaning_looked: (u64, Reach),
     appended_at_last_turn: u64,
     journal_polled_ms: u64,
     random: u64,

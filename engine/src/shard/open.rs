@@ -163,7 +163,7 @@ impl Shard {
             ended: VecDeque::with_capacity(1024),
             notifications: VecDeque::with_capacity(1024),
             cleaning: None,
-            cleaning_looked_ms: 0,
+            cleaning_looked: Default::default(),
             appended_at_last_turn: 0,
             journal_polled_ms: 0,
             random: config.seed | 1,
