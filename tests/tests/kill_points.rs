@@ -78,7 +78,7 @@ struct Order {
 }
 
 impl Order {
-    fn draw(durability: &str, chance: &mut Seeded) -> Self {
+    fn draw(chance: &mut Seeded) -> Self {
         loop {
             let (point, name) = *chance.choose(KillPoint::ALL);
             let rarely = match point {
@@ -86,8 +86,6 @@ impl Order {
                 | KillPoint::ReshardRecord
                 | KillPoint::ReshardWritten
                 | KillPoint::ReshardExchanged => continue,
-                // Without syncs there is nothing to commit.
-                KillPoint::CommitBegun | KillPoint::CommitSynced if durability == "process" => continue,
                 KillPoint::AppendBody
                 | KillPoint::AppendWhole
                 | KillPoint::Outcome
@@ -158,7 +156,7 @@ impl Scene {
             }
             killed += 1;
             under_way += u64::from(progress.attempted > progress.notified);
-            order = (killed < kills).then(|| Order::draw(self.durability, chance));
+            order = (killed < kills).then(|| Order::draw(chance));
             (engine, since) = spawn(&site, order.as_ref());
             if killed == kills {
                 stopper.stop();
