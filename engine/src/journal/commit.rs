@@ -253,3 +253,36 @@ impl Commit {
         let _ = write.carry_out(false);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Writes as a device that takes at most so many octets at a time.
+    fn write_by(octets_max: usize, write: &mut Write, target: &mut [u8]) {
+        loop {
+            let part = write.parts()[0];
+            let octets = part.octets().min(octets_max);
+            // SAFETY: the test's parts lie in a vector that outlives them.
+            let from = unsafe { std::slice::from_raw_parts(part.0.iov_base.cast::<u8>(), octets) };
+            target[write.offset() as usize..][..octets].copy_from_slice(from);
+            if write.advance(octets) {
+                return;
+            }
+        }
+    }
+
+    #[test]
+    fn a_write_that_the_kernel_cuts_short_goes_on_where_it_was_cut() {
+        let octets: Vec<u8> = (0..=255).cycle().take(1_000).collect();
+        for octets_max in [1, 7, 64, 300, 999, 1_000] {
+            let parts = [&octets[..300], &octets[300..301], &octets[301..]].map(Part::of).to_vec();
+            let mut write =
+                Write { segment: 1, from: 40, until: 1_040, file: None, offset: 40, parts, parts_done: 0 };
+            let mut target = vec![0; 1_040];
+            write_by(octets_max, &mut write, &mut target);
+            assert_eq!(target[40..], octets[..], "{octets_max} octets at a time");
+            assert_eq!(write.offset(), 1_040);
+        }
+    }
+}

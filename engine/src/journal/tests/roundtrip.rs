@@ -57,42 +57,56 @@ fn more_than_one_commit_takes_is_written_by_the_next_and_read_all_the_while() {
     const PUSHES: usize = 4_500;
     let directory = tempfile::tempdir().expect("a temporary directory");
     let factory = SegmentFactory::start().expect("a thread");
-    let octets = 32 << 20;
+    // A commit takes a little less than one segment here: the second one has records that must wait for the rest of the first.
+    let octets = 17 << 20;
     let config = JournalConfig { segment_octets: octets, ..JournalConfig::new(3, 8 * u64::from(octets)) };
-    let open = |replay: &mut dyn FnMut(Position, u64, Record<'_>)| {
-        Journal::open(directory.path(), config, &factory, replay).expect("it opens").0
+    let open = || {
+        let mut found = Vec::new();
+        let opened = Journal::open(directory.path(), config, &factory, &mut |position, sequence, record| {
+            if record.kind() == Kind::Accepted {
+                found.push((position, sequence));
+            }
+        });
+        (opened.expect("it opens").0, found)
     };
-    let mut journal = open(&mut |_, _, _| {});
     let submits = [7; 3_900];
-    let mut places = Vec::new();
-    for _ in 0..PUSHES {
-        places.push(
-            journal.append_accepted(&accepted(journal.next_sequence(), &submits)).expect("there is room"),
-        );
-    }
-    let all_there = |journal: &Journal| {
+    let fill = |journal: &mut Journal| {
+        let append = |_| {
+            journal.wait_for_spares(WAIT);
+            let push_id = journal.next_sequence();
+            journal.append_accepted(&accepted(push_id, &submits)).expect("there is room")
+        };
+        (0..PUSHES).map(append).collect::<Vec<_>>()
+    };
+    let all_there = |journal: &Journal, places: &[(Position, u64)]| {
         assert!(places.iter().all(|(position, sequence)| {
             let record = journal.accepted(*position);
             record.push_id.to_native() == *sequence && *record.submits == submits[..]
         }));
     };
-    all_there(&journal);
+
+    let (mut journal, _) = open();
+    let mut places = fill(&mut journal);
+    assert!(journal.figures().segments > 1, "the run spans segments");
+    all_there(&journal, &places);
     let mut commit = journal.begin_commit().expect("something to write");
     assert!(commit.covers < journal.appended(), "one commit is bounded");
+    let covers = commit.covers;
     commit.carry_out().expect("written");
     journal.finish_commit(&commit);
-    all_there(&journal);
+    all_there(&journal, &places);
+    drop(journal);
+
+    // What that one commit covers is what is found.
+    let (mut journal, found) = open();
+    places.retain(|&(_, sequence)| sequence < covers);
+    assert_eq!(found, places);
+    places.extend(fill(&mut journal));
     journal.commit_blocking().expect("written");
     assert_eq!(journal.durable(), journal.appended());
-    all_there(&journal);
+    all_there(&journal, &places);
     drop(journal);
-    let mut found = Vec::new();
-    open(&mut |position, sequence, record| {
-        if record.kind() == Kind::Accepted {
-            found.push((position, sequence));
-        }
-    });
-    assert_eq!(found, places);
+    assert_eq!(open().1, places);
 }
 
 #[test]
