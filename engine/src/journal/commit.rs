@@ -192,6 +192,10 @@ impl Journal {
                 break;
             }
         }
+        assert!(
+            commit.covers > self.begun && commit.covers <= self.next_sequence,
+            "a commit covers something new, and nothing that was not appended"
+        );
         self.begun = commit.covers;
         self.committing = true;
         kill_point(KillPoint::CommitBegun);
