@@ -11,6 +11,7 @@ pub use commit::CommitFigures;
 use crate::cpus::Sides;
 use crate::results::{Beginning, Recording};
 use clap::Args;
+use loadgen::os;
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -54,6 +55,8 @@ pub struct Append {
 pub struct Figures {
     /// Rounds of each case.
     pub rounds: usize,
+    /// Whether all of it ran under a real-time policy of the kernel.
+    pub real_time: bool,
     /// Append and commit.
     pub commits: Vec<CommitFigures>,
     /// The answer.
@@ -81,7 +84,8 @@ impl Append {
         if let Some(answer) = &answer {
             self.say(&answer.lines());
         }
-        self.recording.keep(&beginning.into_record(Figures { rounds: self.rounds, commits, answer }))
+        let (rounds, real_time) = (self.rounds, os::is_real_time());
+        self.recording.keep(&beginning.into_record(Figures { rounds, real_time, commits, answer }))
     }
 
     fn commit_records(&self) -> impl Iterator<Item = u64> {

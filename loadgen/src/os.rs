@@ -116,6 +116,13 @@ pub fn cpu_time_of(process: u32) -> io::Result<Duration> {
     Ok(Duration::from_nanos(ticks * 1_000_000_000 / ticks_per_second))
 }
 
+/// Whether the calling thread runs under one of the kernel's real-time policies, as below `chrt -f 1`.
+pub fn is_real_time() -> bool {
+    // SAFETY: the call takes and gives integers.
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    policy == libc::SCHED_FIFO || policy == libc::SCHED_RR
+}
+
 /// A process's memory, in octets.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Memory {
