@@ -87,20 +87,27 @@ impl Rig {
     /// As [`Rig::cut`], of a disk on which the device had got any sectors of `directories`' files onto the medium that
     /// were on their way to it, in any order: first the device stops where it is, so that what is written from then on
     /// stands in the file system's memory alone, and no sync of it comes back. Also returns how many sectors were torn out
-    /// of how many.
+    /// of how many. `look` is called last while it stands: what is acknowledged by then must be in the picture.
     ///
     /// # Panics
     /// When the rig breaks down.
-    pub fn cut_and_tear(&mut self, directories: &[&str], chance: &mut Seeded) -> (Photo, u64, u64) {
+    pub fn cut_and_tear(
+        &mut self,
+        directories: &[&str],
+        chance: &mut Seeded,
+        look: &mut dyn FnMut(),
+    ) -> (Photo, u64, u64) {
         self.photos += 1;
         let image = self.path(&format!("photo-{}.img", self.photos));
         // Opened before: while the device stands still, whoever changes a directory keeps it locked.
         let open: Vec<(PathBuf, File)> = directories.iter().flat_map(|name| self.files(name)).collect();
-        let frozen = Frozen::new(self.path("outer"));
+        let mut frozen = Frozen::new(self.path("outer"));
         let disk = text(&self.path("outer/disk.img"));
         run("cp", &["--sparse=always", &disk, &text(&image)]).expect("room for a copy of the disk");
         let written: Vec<(PathBuf, Vec<u8>)> =
             open.into_iter().map(|(name, file)| (name, content(file))).collect();
+        look();
+        assert!(frozen.still_stands(), "the picture took so long that the device went on by itself");
         drop(frozen);
         let photo = self.develop(image);
         let (mut torn, mut dirty) = (0, 0);
@@ -167,6 +174,11 @@ impl Frozen {
         let guard = Command::new("sh").args(["-c", &thaw]).spawn().expect("a shell");
         run("fsfreeze", &["-f", &text(&mounted)]).expect("a file system that can be frozen");
         Self { mounted, guard }
+    }
+
+    /// Whether its time is not over yet.
+    fn still_stands(&mut self) -> bool {
+        matches!(self.guard.try_wait(), Ok(None))
     }
 }
 

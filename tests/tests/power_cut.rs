@@ -66,11 +66,22 @@ impl std::fmt::Display for Kept {
 }
 
 impl Kept {
-    fn cut_and_tear(&mut self, rig: &mut Rig, durability: &str, chance: &mut Seeded) -> Photo {
+    /// The cut, and what was acknowledged by then.
+    fn cut_and_tear(
+        &mut self,
+        rig: &mut Rig,
+        durability: &str,
+        chance: &mut Seeded,
+        load: &Load,
+    ) -> (Photo, Vec<u64>) {
         let directories = ["0", "1"].map(|shard| format!("{durability}/data/shard-00{shard}/journal"));
-        let (photo, torn, dirty) = rig.cut_and_tear(&directories.each_ref().map(String::as_str), chance);
+        let mut acked = Vec::new();
+        // An engine that answered before the device has it goes on answering while the device stands still.
+        let mut look = || acked = load.acked();
+        let directories = directories.each_ref().map(String::as_str);
+        let (photo, torn, dirty) = rig.cut_and_tear(&directories, chance, &mut look);
         (self.torn, self.dirty) = (self.torn + torn, self.dirty + dirty);
-        photo
+        (photo, acked)
     }
 }
 
@@ -97,9 +108,13 @@ fn play(rig: &mut Rig, durability: &str, cuts: u64, chance: &mut Seeded) -> Kept
             }
             load.await_more(ACKED_PER_CUT + chance.below(ACKED_PER_CUT));
             for torn in [false, true] {
-                // Read before the power goes: whatever is acknowledged later may be lost.
-                let acked = load.acked();
-                let photo = if torn { kept.cut_and_tear(rig, durability, chance) } else { rig.cut() };
+                let (photo, acked) = if torn {
+                    kept.cut_and_tear(rig, durability, chance, &load)
+                } else {
+                    // Read before the power goes: whatever is acknowledged later may be lost.
+                    let acked = load.acked();
+                    (rig.cut(), acked)
+                };
                 load.pause(true);
                 kept.cuts += 1;
                 kept.acked += acked.len() as u64;
