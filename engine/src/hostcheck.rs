@@ -132,6 +132,22 @@ pub fn cpus_allowed() -> Vec<usize> {
         .map_or_else(|| vec![0], |list| list.0)
 }
 
+/// Has the calling thread run on the CPUs of its affinity mask without `cpus`; on all of them where none would be left, or
+/// the kernel refuses.
+pub fn leave_cpus(cpus: &[usize]) {
+    let mut others = cpus_allowed();
+    others.retain(|cpu| !cpus.contains(cpu) && *cpu < libc::CPU_SETSIZE as usize);
+    if cpus.is_empty() || others.is_empty() {
+        return;
+    }
+    // SAFETY: an all-zero set is a valid one; CPU_SET stays below CPU_SETSIZE; the kernel only reads the set.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        others.iter().for_each(|&cpu| libc::CPU_SET(cpu, &mut set));
+        let _ = libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
+    }
+}
+
 fn check_kernel() -> Finding {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     Finding::good("kernel", format!("Linux {}", release.trim()))
@@ -322,6 +338,18 @@ mod tests {
 
     #[test]
     fn this_process_may_use_a_cpu() {
-        assert!(!cpus_allowed().is_empty());
+        let allowed = cpus_allowed();
+        assert!(!allowed.is_empty());
+        let now = || std::fs::read_to_string("/proc/thread-self/status").expect("procfs");
+        let before = now();
+        let mask =
+            |status: &str| status.lines().find(|line| line.starts_with("Cpus_allowed:")).map(str::to_owned);
+        // Nothing is left when it leaves all: then it stays.
+        leave_cpus(&allowed);
+        assert_eq!(mask(&now()), mask(&before));
+        if allowed.len() > 1 {
+            leave_cpus(&allowed[..1]);
+            assert_ne!(mask(&now()), mask(&before));
+        }
     }
 }

@@ -75,7 +75,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     let registry = Arc::new(Registry::new(registrations.clone()));
-    let factory = SegmentFactory::start().map_err(|error| {
+    let factory = SegmentFactory::start_off(config.cpus.clone()).map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
     })?;
     let layout = resharding::lay_out(&config, &factory)?;

@@ -28,6 +28,7 @@ use super::limits::{
 };
 use super::memory::Memory;
 use super::segment::Segment;
+use crate::hostcheck;
 use crate::rehearsal::{KillPoint, kill_point};
 
 /// Why no spare segment could be made; the journal goes on with what it has and asks again later.
@@ -56,10 +57,20 @@ impl SegmentFactory {
     /// # Errors
     /// When the system gives no thread.
     pub fn start() -> io::Result<Self> {
+        Self::start_off(Vec::new())
+    }
+
+    /// As [`Self::start`], on other CPUs than `shard_cpus` where this process may use others: filling a segment with zeros
+    /// is a third of the work of accepting into it, and no shard's business.
+    ///
+    /// # Errors
+    /// When the system gives no thread.
+    pub fn start_off(shard_cpus: Vec<usize>) -> io::Result<Self> {
         let (orders, inbox) = bounded(FACTORY_ORDERS_MAX);
-        let worker = std::thread::Builder::new()
-            .name("segment-factory".into())
-            .spawn(move || Worker { pools: BTreeMap::new() }.run(&inbox))?;
+        let worker = std::thread::Builder::new().name("segment-factory".into()).spawn(move || {
+            hostcheck::leave_cpus(&shard_cpus);
+            Worker { pools: BTreeMap::new() }.run(&inbox);
+        })?;
         Ok(Self { orders: Some(orders), worker: Some(worker) })
     }
 
