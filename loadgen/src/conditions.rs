@@ -79,16 +79,12 @@ struct Jiffies {
 }
 
 impl Observer {
-    /// Spins for the baseline, then waits for `begin`. Looks from one of `cpus`, the generator's, so as not to be a hiccup of
-    /// the target itself; empty: from any.
-    pub(crate) fn prepare(ledger: Arc<Ledger>, watched: Option<u32>, cpus: &[usize]) -> io::Result<Self> {
+    /// Spins for the baseline, then waits for `begin`.
+    pub(crate) fn prepare(ledger: Arc<Ledger>, watched: Option<u32>) -> io::Result<Self> {
         let (stop, started) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (stop_here, started_here) = (Arc::clone(&stop), Arc::clone(&started));
         let baseline_pause_ns = spin();
-        let cpus = cpus.to_vec();
         let thread = std::thread::Builder::new().name("observer".to_owned()).spawn(move || {
-            // One that may look from anywhere only disturbs more.
-            let _ = os::pin_thread(&cpus);
             while !started_here.load(Relaxed) && !stop_here.load(Relaxed) {
                 std::thread::park_timeout(NAP);
             }
