@@ -338,18 +338,30 @@ mod tests {
 
     #[test]
     fn this_process_may_use_a_cpu() {
+        assert!(!cpus_allowed().is_empty());
+    }
+
+    #[test]
+    fn a_thread_leaves_cpus_unless_none_would_be_left() {
         let allowed = cpus_allowed();
-        assert!(!allowed.is_empty());
-        let now = || std::fs::read_to_string("/proc/thread-self/status").expect("procfs");
-        let before = now();
-        let mask =
-            |status: &str| status.lines().find(|line| line.starts_with("Cpus_allowed:")).map(str::to_owned);
-        // Nothing is left when it leaves all: then it stays.
-        leave_cpus(&allowed);
-        assert_eq!(mask(&now()), mask(&before));
-        if allowed.len() > 1 {
-            leave_cpus(&allowed[..1]);
-            assert_ne!(mask(&now()), mask(&before));
+        let mask = || {
+            let status = std::fs::read_to_string("/proc/thread-self/status").expect("procfs");
+            status.lines().find(|line| line.starts_with("Cpus_allowed_list:")).map(str::to_owned)
+        };
+        // On a thread of its own: whatever else the tests' thread runs keeps its CPUs.
+        let seen = |cpus: &[usize]| {
+            std::thread::scope(|scope| {
+                let thread = scope.spawn(|| {
+                    leave_cpus(cpus);
+                    mask()
+                });
+                thread.join().expect("a thread that ends")
+            })
+        };
+        assert_eq!(seen(&[]), mask());
+        assert_eq!(seen(&allowed), mask());
+        if let [first, second] = allowed[..] {
+            assert_eq!(seen(&[first]), Some(format!("Cpus_allowed_list:\t{second}")));
         }
     }
 }
