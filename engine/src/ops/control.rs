@@ -19,7 +19,8 @@ pub trait EngineControl: Send + Sync + 'static {
     fn pause(&self, paused: bool);
     /// Asks the engine to drain and end; returns at once.
     fn stop(&self);
-    /// The shards' counters and gauges as they stand.
+    /// The shards' counters and gauges: all that happened before the question is in them. A shard that stands still is
+    /// shown as it last was, after half a second.
     fn figures(&self) -> Vec<ShardFigures>;
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;

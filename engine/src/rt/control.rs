@@ -16,10 +16,13 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long the control plane waits for a shard to take a change.
 const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long whoever asks for figures waits for a shard to give those of this moment; one that stands still is shown as it
+/// last was.
+const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
 /// Contracts sent to a shard in one message.
 const CONTRACTS_PER_MESSAGE: usize = 8192;
 /// Lines of the simulated network sent to a shard in one message.
@@ -44,6 +47,7 @@ pub(super) enum ShardMessage {
     Parked { xpid: Option<Xpid>, replay: bool, reply: Sender<Vec<ParkedNotification>> },
     Live { msn: Msn, reply: Sender<Vec<LivePush>> },
     Lines { msns: Vec<Msn>, line: Line, reply: Sender<Result<(), String>> },
+    Figures(Done),
     Pause(bool),
     Drain,
 }
@@ -174,6 +178,21 @@ impl EngineHandle {
         Ok(())
     }
 
+    /// Has every shard publish its figures now: what happened before the question is counted in the answer.
+    fn refresh_figures(&self) {
+        let (done, published) = bounded(self.ports.len());
+        let running = self.ports.iter().filter(|port| !port.status.has_ended());
+        let asked =
+            running.filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
+        let asked = asked.inspect(|port| port.wake()).count();
+        let deadline = Instant::now() + FIGURES_TIMEOUT;
+        for _ in 0..asked {
+            if published.recv_deadline(deadline).is_err() {
+                break;
+            }
+        }
+    }
+
     fn send_contracts(
         &self,
         rows: &[(Msn, Xpid)],
@@ -296,6 +315,7 @@ impl EngineControl for EngineHandle {
     }
 
     fn figures(&self) -> Vec<ShardFigures> {
+        self.refresh_figures();
         let counter = |name, help, value| Figure { name, help, kind: FigureKind::Counter, value };
         self.ports
             .iter()

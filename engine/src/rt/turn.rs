@@ -400,6 +400,10 @@ impl ShardTurn {
                 ShardMessage::Lines { msns, line, reply } => {
                     let _ = reply.try_send(self.shard.set_lines(&msns, line, now.wall_ms));
                 }
+                ShardMessage::Figures(done) => {
+                    self.publish_figures();
+                    done.signal();
+                }
                 ShardMessage::Pause(paused) => self.shard.pause(paused || self.draining_since_ms.is_some()),
                 ShardMessage::Drain => self.begin_drain(now),
             }
@@ -441,12 +445,16 @@ impl ShardTurn {
     fn publish(&mut self, now: Now) {
         if now.steady_ms >= self.published_ms + ShardStatus::PUBLISH_INTERVAL_MS {
             self.published_ms = now.steady_ms;
-            let figures = self.shard.figures().values();
-            self.port.status.publish(&figures, self.front.connections() as u64, self.syncs);
+            self.publish_figures();
             let waiting = self.shard.waiting();
             if waiting.at_ms != self.waiting_shown_ms && self.port.status.publish_waiting(waiting) {
                 self.waiting_shown_ms = waiting.at_ms;
             }
         }
+    }
+
+    fn publish_figures(&self) {
+        let figures = self.shard.figures().values();
+        self.port.status.publish(&figures, self.front.connections() as u64, self.syncs);
     }
 }

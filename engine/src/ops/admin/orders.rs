@@ -45,31 +45,32 @@ pub(super) async fn healthz() -> &'static str {
 }
 
 pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Response {
-    match state.metrics.render() {
-        Ok(page) => {
+    // The shards answer between two turns: waiting for them must not hold up the admin port.
+    match tokio::task::spawn_blocking(move || state.metrics.render()).await {
+        Ok(Ok(page)) => {
             ([(header::CONTENT_TYPE, HeaderValue::from_static(METRICS_MEDIA_TYPE))], page).into_response()
         }
-        Err(_) => AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be rendered")
+        _ => AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be rendered")
             .into_response(),
     }
 }
 
 pub(super) async fn status(State(state): State<Arc<AdminState>>) -> Response {
-    reply_json(StatusCode::OK, &state.status())
+    tell_status(state, StatusCode::OK).await
 }
 
 pub(super) async fn pause(State(state): State<Arc<AdminState>>) -> Response {
-    state.set_paused(true)
+    set_paused(state, true).await
 }
 
 pub(super) async fn resume(State(state): State<Arc<AdminState>>) -> Response {
-    state.set_paused(false)
+    set_paused(state, false).await
 }
 
 pub(super) async fn stop(State(state): State<Arc<AdminState>>) -> Response {
     tracing::info!("told to stop by the admin port");
     state.control.stop();
-    reply_json(StatusCode::ACCEPTED, &state.status())
+    tell_status(state, StatusCode::ACCEPTED).await
 }
 
 pub(super) async fn unknown_path(uri: Uri) -> AdminError {
@@ -80,14 +81,24 @@ pub(super) async fn unknown_method(uri: Uri) -> AdminError {
     AdminError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take this method", uri.path()))
 }
 
-impl AdminState {
-    fn set_paused(&self, paused: bool) -> Response {
-        self.control.pause(paused);
-        self.paused.store(paused, Ordering::Relaxed);
-        tracing::info!(paused, "pause changed by the admin port");
-        reply_json(StatusCode::OK, &self.status())
-    }
+async fn set_paused(state: Arc<AdminState>, paused: bool) -> Response {
+    state.control.pause(paused);
+    state.paused.store(paused, Ordering::Relaxed);
+    tracing::info!(paused, "pause changed by the admin port");
+    tell_status(state, StatusCode::OK).await
+}
 
+/// The shards give their figures between two turns: waiting for them must not hold up the admin port.
+async fn tell_status(state: Arc<AdminState>, code: StatusCode) -> Response {
+    match tokio::task::spawn_blocking(move || state.status()).await {
+        Ok(status) => reply_json(code, &status),
+        Err(_) => {
+            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the status cannot be told").into_response()
+        }
+    }
+}
+
+impl AdminState {
     fn status(&self) -> Status {
         let mut totals: BTreeMap<String, u64> = BTreeMap::new();
         let mut shards = Vec::new();
