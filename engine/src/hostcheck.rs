@@ -132,19 +132,28 @@ pub fn cpus_allowed() -> Vec<usize> {
         .map_or_else(|| vec![0], |list| list.0)
 }
 
-/// Has the calling thread run on the CPUs of its affinity mask without `cpus`; on all of them where none would be left, or
-/// the kernel refuses.
-pub fn leave_cpus(cpus: &[usize]) {
+/// The CPUs of the process's affinity mask without `cpus`, as the kernel takes them; `None` where none is to be left out, or
+/// none would be left.
+pub fn mask_without(cpus: &[usize]) -> Option<libc::cpu_set_t> {
     let mut others = cpus_allowed();
     others.retain(|cpu| !cpus.contains(cpu) && *cpu < libc::CPU_SETSIZE as usize);
     if cpus.is_empty() || others.is_empty() {
-        return;
+        return None;
     }
-    // SAFETY: an all-zero set is a valid one; CPU_SET stays below CPU_SETSIZE; the kernel only reads the set.
-    unsafe {
+    // SAFETY: an all-zero set is a valid one, and CPU_SET stays below CPU_SETSIZE.
+    Some(unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         others.iter().for_each(|&cpu| libc::CPU_SET(cpu, &mut set));
-        let _ = libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set);
+        set
+    })
+}
+
+/// Has the calling thread run on [`mask_without`] `cpus`; where there is no such mask, or the kernel refuses, it stays where
+/// it may run already.
+pub fn leave_cpus(cpus: &[usize]) {
+    if let Some(set) = mask_without(cpus) {
+        // SAFETY: the kernel only reads the set, which outlives the call.
+        let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
     }
 }
 

@@ -23,6 +23,7 @@ pub use mesh::HandOver;
 use crate::config::{Config, InjectionKind};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::{Registration, Registry};
+use crate::hostcheck;
 use crate::rt::control::{EngineHandle, ShardPort, endpoint_plans};
 use crate::rt::front::FrontLimits;
 use crate::rt::mesh::{Lanes, Mesh};
@@ -48,6 +49,8 @@ struct Start {
     lanes: Arc<Lanes>,
     listener: Arc<TcpListener>,
     limits: TurnLimits,
+    /// CPUs without a shard, where there are any.
+    worker_cpus: Option<libc::cpu_set_t>,
     endpoints: Vec<EndpointPlan>,
     ready: Sender<(usize, Waker)>,
     wakers: Receiver<Vec<Waker>>,
@@ -79,6 +82,7 @@ impl Runtime {
                 lanes: Arc::clone(&lanes),
                 listener: Arc::clone(&listener),
                 limits: turn_limits(config),
+                worker_cpus: hostcheck::mask_without(&config.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
                 wakers,
@@ -136,6 +140,9 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
         let cause = format!("io_uring could not be set up for shard {number} ({error})");
         Fatal::new(FatalReason::HostUnfit, cause).end_process()
     });
+    if let Some(cpus) = &start.worker_cpus {
+        ring.set_worker_cpus(cpus);
+    }
     port.set_waker(ring.waker());
     let _ = start.ready.send((number, ring.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();

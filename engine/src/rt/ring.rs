@@ -172,6 +172,12 @@ impl Ring {
         Ok(ring)
     }
 
+    /// Has the kernel's workers, which write the commits, run on these CPUs, and not on the one of the thread that uses the
+    /// ring. A kernel that refuses has them run there.
+    pub(super) fn set_worker_cpus(&self, cpus: &libc::cpu_set_t) {
+        let _ = self.ring.submitter().register_iowq_aff(cpus);
+    }
+
     fn register_buffers(&mut self) -> io::Result<()> {
         let octets = usize::from(RECEIVE_BUFFERS) * size_of::<BufRingEntry>();
         // SAFETY: an anonymous private mapping of a fixed length; page-aligned as the kernel wants it.
