@@ -4,17 +4,24 @@
 //! journal writes it, with a sync of the written range where the journal runs with syncs, and calls
 //! [`Journal::finish_commit`]. A write or sync that fails is never tried again.
 //!
-//! Behind every write go the octets of the end mark, which the next write overwrites with its first frame: the end of a
-//! segment's records is marked whenever a write is whole.
+//! Behind every write goes the end mark, which the next write overwrites with its first frame: the end of a segment's
+//! records is marked whenever a write is whole. The mark goes on to the end of its page: a page that is written whole need
+//! not be read from the device first, and no page of a segment is in memory before something is written to it.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
 
-use super::limits::{COMMIT_FILES_MAX, FRAME_HEADER_OCTETS};
+use super::limits::{COMMIT_FILES_MAX, FRAME_HEADER_OCTETS, PAGE_OCTETS};
 use super::log::Journal;
 use crate::rehearsal::{KillPoint, kill_after, kill_point};
 
-static END_MARK: [u8; FRAME_HEADER_OCTETS] = [0; FRAME_HEADER_OCTETS];
+static END_MARK: [u8; FRAME_HEADER_OCTETS + PAGE_OCTETS] = [0; FRAME_HEADER_OCTETS + PAGE_OCTETS];
+
+/// Where the end mark behind `until` ends, in a file of `length` octets: at least a frame's header behind it, if there is
+/// room, and at the end of a page.
+pub(super) fn mark_end(until: usize, length: usize) -> usize {
+    (until + FRAME_HEADER_OCTETS).next_multiple_of(PAGE_OCTETS).min(length)
+}
 
 /// Octets in memory that are to be written, as the kernel takes them.
 #[repr(transparent)]
@@ -177,8 +184,8 @@ impl Journal {
             }
             commit.covers = unwritten.next_sequence;
             let mut parts = unwritten.parts;
-            let mark = segment.memory.length() - unwritten.until;
-            parts.push(Part::of(&END_MARK[..mark.min(FRAME_HEADER_OCTETS)]));
+            let mark = mark_end(unwritten.until, segment.memory.length()) - unwritten.until;
+            parts.push(Part::of(&END_MARK[..mark]));
             commit.writes.push(Write {
                 segment: segment.header.id,
                 from: unwritten.from,
@@ -273,6 +280,17 @@ mod tests {
             if write.advance(octets) {
                 return;
             }
+        }
+    }
+
+    #[test]
+    fn the_end_mark_covers_a_frame_header_and_ends_with_a_page_or_the_file() {
+        let length = 4 * PAGE_OCTETS;
+        for until in (PAGE_OCTETS..=length).step_by(16) {
+            let end = mark_end(until, length);
+            assert!(end - until <= END_MARK.len());
+            assert!(end == length || end.is_multiple_of(PAGE_OCTETS) && end - until >= FRAME_HEADER_OCTETS);
+            assert!(end - until < FRAME_HEADER_OCTETS + PAGE_OCTETS, "no page is written without need");
         }
     }
 

@@ -13,18 +13,21 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bounded};
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 
 use super::commit::Write;
 use super::limits::{
-    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX, ZERO_FILL_OCTETS,
-    ZERO_FILL_PIECE_OCTETS,
+    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, READ_PIECE_OCTETS, RECYCLED_FILES_MAX,
+    ZERO_FILL_OCTETS,
 };
 use super::memory::Memory;
 use super::segment::Segment;
@@ -109,6 +112,8 @@ pub(super) trait Supply: Send {
     fn order(&mut self, id: u32, octets: u32);
     /// The next segment that is ready, waiting up to `wait` for it.
     fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>>;
+    /// Has the pages of a spare brought into memory ahead of its use. Never waits.
+    fn warm(&mut self, id: u32);
     /// Takes back a segment that is needed no more. Never waits.
     fn retire(&mut self, segment: Segment);
     /// Keeps a copy of damaged octets of a segment for whoever looks into it. Waits for the device.
@@ -135,6 +140,7 @@ pub(super) struct FileSupply {
 
 enum Order {
     Make { directory: Arc<Path>, id: u32, octets: u32, reply: Sender<Result<Prepared, FactoryError>> },
+    Warm { path: PathBuf },
     Retire { directory: Arc<Path>, path: PathBuf, memory: Option<Memory> },
     Stop,
 }
@@ -184,6 +190,11 @@ impl Supply for FileSupply {
             self.flush();
         }
         None
+    }
+
+    fn warm(&mut self, id: u32) {
+        let path = self.directory.join(segment_name(id));
+        self.send(Order::Warm { path });
     }
 
     fn retire(&mut self, segment: Segment) {
@@ -240,6 +251,7 @@ impl Worker {
                     // A journal that is gone leaves its segment on disk as a spare for the next start.
                     let _ = reply.try_send(outcome);
                 }
+                Order::Warm { path } => warm(&path),
                 Order::Retire { directory, path, memory } => {
                     drop(memory);
                     if let Err(error) = self.take_back(&directory, &path) {
@@ -279,12 +291,10 @@ impl Worker {
         while let Some(path) = self.pools.get_mut(directory).and_then(VecDeque::pop_front) {
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
             if file.metadata()?.len() == u64::from(octets) {
-                use std::os::unix::fs::FileExt;
                 file.write_all_at(&[0; 2 * HEADER_PAGE_OCTETS], 0)?;
                 kill_point(KillPoint::RecycleCleared);
                 file.sync_data()?;
                 kill_point(KillPoint::RecycleSynced);
-                read_through(&file)?;
                 return Ok(Some((file, path)));
             }
             fs::remove_file(&path)?;
@@ -335,27 +345,62 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Brings a file's pages back into memory, so that no write of a part of one waits for the device to read the rest.
-fn read_through(mut file: &File) -> io::Result<()> {
-    let mut buffer = [0; ZERO_FILL_OCTETS];
-    while file.read(&mut buffer)? > 0 {}
-    Ok(())
+/// Brings a file's pages into memory. Without them a commit goes on as well, and takes longer.
+fn warm(path: &Path) {
+    // By reading, and not by asking the system to read ahead: a commit that comes in between waits for one piece of what is
+    // asked of the device, not for all of it.
+    let read_through = |mut file: File| {
+        let mut buffer = vec![0; READ_PIECE_OCTETS];
+        while file.read(&mut buffer)? > 0 {}
+        Ok(())
+    };
+    if let Err(error) = File::open(path).and_then(read_through) {
+        tracing::debug!(file = %path.display(), %error, "a spare journal segment was not read ahead of its use");
+    }
 }
 
-/// Piece by piece, each on the device before the next is written: a commit that comes in between waits for one piece, not
-/// for the segment.
+/// A file of zeros on the device. They go there past the page cache where the file system can do that: pages full of zeros
+/// that nobody reads would take as much memory as all the records, and ten times the processor time (10 µs a page instead
+/// of 0.4 on a virtual machine whose memory is touched for the first time; ext4, Linux 6.18).
 fn create_zero_filled(path: &Path, octets: u32) -> io::Result<File> {
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    let zeros = vec![0; ZERO_FILL_OCTETS];
-    let mut left = octets as usize;
-    while left > 0 {
-        let part = left.min(zeros.len());
-        file.write_all(&zeros[..part])?;
-        left -= part;
-        if left.is_multiple_of(ZERO_FILL_PIECE_OCTETS) {
-            file.sync_data()?;
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    allocate(&file, octets)?;
+    if let Err(error) = fill_directly(path, octets) {
+        if error.kind() != io::ErrorKind::InvalidInput {
+            return Err(error);
         }
+        fill_with_zeros(&file, octets, true)?;
     }
     file.sync_all()?;
     Ok(file)
+}
+
+/// Takes the room all at once, so that it lies together and a device that is full says so at once. A file system that
+/// cannot do it takes the room as it is written.
+fn allocate(file: &File, octets: u32) -> io::Result<()> {
+    match fallocate(file, FallocateFlags::empty(), 0, u64::from(octets)) {
+        Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// # Errors
+/// `InvalidInput` where the file system has no way past the page cache.
+fn fill_directly(path: &Path, octets: u32) -> io::Result<()> {
+    let file = OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path)?;
+    fill_with_zeros(&file, octets, false)
+}
+
+fn fill_with_zeros(file: &File, octets: u32, with_syncs: bool) -> io::Result<()> {
+    let zeros = Memory::zeros_in_pages(ZERO_FILL_OCTETS)?;
+    let mut done = 0;
+    while done < octets as usize {
+        let part = ZERO_FILL_OCTETS.min(octets as usize - done);
+        file.write_all_at(&zeros.octets()[..part], done as u64)?;
+        done += part;
+        if with_syncs {
+            file.sync_data()?;
+        }
+    }
+    Ok(())
 }

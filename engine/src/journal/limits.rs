@@ -21,8 +21,10 @@ pub const SEGMENT_OCTETS_MIN: u32 = 64 * 1024;
 pub const SEGMENT_OCTETS_MAX: u32 = 1024 * 1024 * 1024;
 /// The segment size used when the configuration says nothing.
 pub const SEGMENT_OCTETS_DEFAULT: u32 = 64 * 1024 * 1024;
-/// Segment size must be a multiple of this, the page of the mapping.
-pub(super) const SEGMENT_GRANULE_OCTETS: u32 = 4096;
+/// The page of memory, of the page cache and of the mapping.
+pub(super) const PAGE_OCTETS: usize = 4096;
+/// Segment size must be a multiple of this.
+pub(super) const SEGMENT_GRANULE_OCTETS: u32 = PAGE_OCTETS as u32;
 
 /// Octets reserved for each accepted push: to write its progress, a cancellation, the end and both
 /// notifications.
@@ -33,14 +35,15 @@ pub const RESERVE_SEGMENTS: u64 = 2;
 pub const BUDGET_SEGMENTS_MIN: u64 = RESERVE_SEGMENTS + 2;
 /// Segments on order at a time.
 pub(super) const ORDERED_MAX: usize = 4;
+/// Spares, of those that are used next, whose pages are in memory before they are used. The others take none.
+pub(super) const WARM_SPARES: usize = 2;
+/// Octets of a spare that are read at a time.
+pub(super) const READ_PIECE_OCTETS: usize = 256 * 1024;
 /// Retired files kept for reuse by one directory; further ones are removed.
 pub(super) const RECYCLED_FILES_MAX: usize = 2;
-/// Octets that the factory zero-fills with one write. The page cache keeps what one write brought as one unit, and writing
-/// and writing back take fewer steps the larger the units are (2.0 → 2.8 GB/s of commits from 16 to 64 KiB, little more
-/// beyond; ext4, Linux 6.18).
-pub(super) const ZERO_FILL_OCTETS: usize = 256 * 1024;
-/// Octets after which the factory waits for the device.
-pub(super) const ZERO_FILL_PIECE_OCTETS: usize = 1 << 20;
+/// Octets that the factory zero-fills with one write, which is on the device when it returns: a commit that comes in
+/// between waits for one of them, not for the segment.
+pub(super) const ZERO_FILL_OCTETS: usize = 1 << 20;
 /// How long an append that draws on the reserve waits for a spare segment, in milliseconds.
 pub const SPARE_WAIT_MS: u64 = 5_000;
 /// How long opening a journal waits for its first segment, in milliseconds.

@@ -8,7 +8,7 @@ use super::factory::{FactoryError, Prepared, Supply, segment_name};
 use super::frame::Kind;
 use super::limits::{
     HEADER_PAGE_OCTETS, ORDERED_MAX, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT,
-    SPARE_RETRY_MS,
+    SPARE_RETRY_MS, WARM_SPARES,
 };
 use super::memory::Memory;
 use super::record::{ArchivedAccepted, Record};
@@ -115,6 +115,8 @@ pub struct Journal {
     pub(super) segments: VecDeque<Segment>,
     /// Ready for use, in the order of their numbers.
     pub(super) spares: VecDeque<Prepared>,
+    /// Spares below this number were brought into memory.
+    pub(super) warm_below: u32,
     /// Spares ordered and not yet here.
     pub(super) ordered: usize,
     pub(super) next_segment: u32,
@@ -239,6 +241,7 @@ impl Journal {
         } else {
             self.order_spares(false);
         }
+        self.warm_spares();
     }
 
     /// How full the journal is.
@@ -319,6 +322,16 @@ impl Journal {
             self.supply.order(self.next_segment, self.config.segment_octets);
             self.next_segment += 1;
             self.ordered += 1;
+        }
+    }
+
+    /// Has the spares that come next brought into memory, so that no commit waits while the system looks for pages.
+    pub(super) fn warm_spares(&mut self) {
+        for spare in self.spares.iter().take(WARM_SPARES) {
+            if spare.id >= self.warm_below {
+                self.warm_below = spare.id + 1;
+                self.supply.warm(spare.id);
+            }
         }
     }
 

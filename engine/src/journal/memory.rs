@@ -39,6 +39,12 @@ impl Memory {
         MmapOptions::new().offset(offset).len(length).map_raw(file).map(Self::Mapped)
     }
 
+    /// Zeros that begin with a page: memory of nobody's but the process.
+    pub(super) fn zeros_in_pages(length: usize) -> io::Result<Self> {
+        let map = MmapOptions::new().len(length).map_anon()?;
+        Ok(Self::Mapped(MmapRaw::from(map)))
+    }
+
     /// A copy of `octets`, filled up with zeros to `length`, a multiple of 16.
     pub(super) fn copied_from(octets: &[u8], length: usize) -> Self {
         assert!(octets.len() <= length && length.is_multiple_of(16));

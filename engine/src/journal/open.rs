@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::append::AppendError;
 use super::factory::{Prepared, SegmentFactory, Supply, parse_segment_name, segment_name, sync_directory};
 use super::limits::{
-    BUDGET_SEGMENTS_MIN, CHUNKS_READY, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS, SEGMENT_GRANULE_OCTETS,
-    SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_JUMP_AT_OPEN,
+    BUDGET_SEGMENTS_MIN, CHUNKS_READY, COMMIT_FILES_MAX, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS,
+    SEGMENT_GRANULE_OCTETS, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_JUMP_AT_OPEN,
 };
 use super::log::{Journal, JournalConfig, Position};
 use super::memory::Memory;
@@ -141,6 +141,7 @@ impl Journal {
             supply,
             segments: Default::default(),
             spares: Default::default(),
+            warm_below: 0,
             ordered: 0,
             next_segment: found.last().map_or(1, |last| last.id + 1),
             trouble: None,
@@ -166,13 +167,14 @@ impl Journal {
         Ok((journal, report))
     }
 
-    /// Reads the header pages; what was never taken into use goes back to the factory.
+    /// Reads the header pages; what was never taken into use stays a spare, or goes back to the factory.
     fn sort_out(
         &mut self,
         found: Vec<Found>,
         faults: &mut Vec<(u32, Fault)>,
     ) -> Result<Vec<Segment>, JournalError> {
         let mut begun = Vec::with_capacity(found.len());
+        let mut unused = 0;
         for Found { id, memory, file } in found {
             let path = self.directory.join(segment_name(id));
             match SegmentHeader::sight(memory.octets()) {
@@ -182,8 +184,12 @@ impl Journal {
                         let (found, expected) = (header.shard, self.config.shard);
                         return Err(JournalError::OtherShard { path, found, expected });
                     }
+                    unused = 0;
                     begun.push(Segment::new(header, memory, file));
                 }
+                // Frames without a header page are what the loss of power leaves of the commit that was under way, and
+                // one commit writes to so many files: behind as many unused ones no file needs to be read.
+                PageSight::Zero if unused >= COMMIT_FILES_MAX => self.keep_spare(Found { id, memory, file }),
                 sight => match self.header_from_frames(id, &memory) {
                     Some(header) => {
                         if sight != PageSight::Zero {
@@ -195,16 +201,12 @@ impl Journal {
                         }
                         let mut segment = Segment::new(header, memory, file);
                         segment.rewrite_header_page();
+                        unused = 0;
                         begun.push(segment);
                     }
-                    None if sight == PageSight::Zero
-                        && memory.octets().len() == self.config.segment_octets as usize =>
-                    {
-                        self.spares.push_back(Prepared { id, memory, file });
-                    }
                     None if sight == PageSight::Zero => {
-                        drop((memory, file));
-                        self.supply.adopt(path);
+                        unused += 1;
+                        self.keep_spare(Found { id, memory, file });
                     }
                     None => {
                         let octets = memory.octets().len();
@@ -215,6 +217,16 @@ impl Journal {
             }
         }
         Ok(begun)
+    }
+
+    /// Nothing was written here: it is ready for use, or, where segments have another size now, goes back to the factory.
+    fn keep_spare(&mut self, Found { id, memory, file }: Found) {
+        if memory.length() == self.config.segment_octets as usize {
+            self.spares.push_back(Prepared { id, memory, file });
+        } else {
+            drop((memory, file));
+            self.supply.adopt(self.directory.join(segment_name(id)));
+        }
     }
 
     /// Something was written here and nothing of it can be read: it is kept under another name, never written over.

@@ -6,6 +6,7 @@
 use std::fs::File;
 
 use super::checksum::crc32c;
+use super::commit::mark_end;
 use super::frame::{
     FrameHeader, HeaderSight, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
 };
@@ -257,8 +258,8 @@ impl Segment {
         let target = self.memory.octets_mut();
         self.stage.view(from, until, &mut |at, octets| target[at..at + octets.len()].copy_from_slice(octets));
         if is_whole {
-            let mark_end = (until + FRAME_HEADER_OCTETS).min(target.len());
-            target[until..mark_end].fill(0);
+            let end = mark_end(until, target.len());
+            target[until..end].fill(0);
         }
     }
 

@@ -315,6 +315,8 @@ impl Supply for Disk {
         None
     }
 
+    fn warm(&mut self, _: u32) {}
+
     fn retire(&mut self, segment: Segment) {
         let (id, memory) = (segment.header.id, Some(segment.memory));
         self.state().orders.push_back(Order::Retire { id, memory });
