@@ -132,26 +132,31 @@ pub fn cpus_allowed() -> Vec<usize> {
         .map_or_else(|| vec![0], |list| list.0)
 }
 
-/// The CPUs of the process's affinity mask without `cpus`, as the kernel takes them; `None` where none is to be left out, or
-/// none would be left.
-pub fn mask_without(cpus: &[usize]) -> Option<libc::cpu_set_t> {
+/// The CPUs of the process's affinity mask that are none of `shard_cpus`, in ascending order.
+pub fn cpus_beside(shard_cpus: &[usize]) -> Vec<usize> {
     let mut others = cpus_allowed();
-    others.retain(|cpu| !cpus.contains(cpu) && *cpu < libc::CPU_SETSIZE as usize);
-    if cpus.is_empty() || others.is_empty() {
-        return None;
-    }
-    // SAFETY: an all-zero set is a valid one, and CPU_SET stays below CPU_SETSIZE.
-    Some(unsafe {
-        let mut set: libc::cpu_set_t = std::mem::zeroed();
-        others.iter().for_each(|&cpu| libc::CPU_SET(cpu, &mut set));
-        set
-    })
+    others.retain(|cpu| !shard_cpus.contains(cpu));
+    others
 }
 
-/// Has the calling thread run on [`mask_without`] `cpus`; where there is no such mask, or the kernel refuses, it stays where
-/// it may run already.
-pub fn leave_cpus(cpus: &[usize]) {
-    if let Some(set) = mask_without(cpus) {
+/// CPUs as the kernel takes them; numbers beyond its range are left out.
+pub fn cpu_set(cpus: &[usize]) -> libc::cpu_set_t {
+    // SAFETY: an all-zero set is a valid one, and CPU_SET stays below CPU_SETSIZE.
+    unsafe {
+        let mut set: libc::cpu_set_t = std::mem::zeroed();
+        cpus.iter()
+            .filter(|&&cpu| cpu < libc::CPU_SETSIZE as usize)
+            .for_each(|&cpu| libc::CPU_SET(cpu, &mut set));
+        set
+    }
+}
+
+/// Has the calling thread run on [`cpus_beside`] `shard_cpus`; where there are none, or the kernel refuses, it stays where it
+/// may run already.
+pub fn leave_cpus(shard_cpus: &[usize]) {
+    let others = cpus_beside(shard_cpus);
+    if !shard_cpus.is_empty() && !others.is_empty() {
+        let set = cpu_set(&others);
         // SAFETY: the kernel only reads the set, which outlives the call.
         let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
     }

@@ -14,6 +14,7 @@ pub mod journal;
 pub mod layout;
 pub mod network;
 pub mod ops;
+mod prefetch;
 pub mod push;
 pub mod rehearsal;
 pub mod rt;

@@ -9,6 +9,7 @@ use super::limits::{XPIDS_PER_MSN_MAX, XPIDS_PER_TABLE_MAX};
 use super::mixing::{NumberState, mix};
 use crate::huge_pages;
 use crate::ids::{Msn, Xpid};
+use crate::prefetch::prefetch;
 use std::collections::HashMap;
 use thiserror::Error;
 
@@ -105,11 +106,12 @@ impl ContractTable {
         true
     }
 
-    /// A word of the line in which the contracts of `msn` begin: reading it early fetches the line while other work
-    /// goes on.
+    /// Fetches the line in which the contracts of `msn` begin.
     #[inline]
-    pub fn touch(&self, msn: Msn) -> u64 {
-        if self.slots.is_empty() { 0 } else { self.slots[self.home(msn)] }
+    pub fn prefetch(&self, msn: Msn) {
+        if !self.slots.is_empty() {
+            prefetch(&self.slots[self.home(msn)]);
+        }
     }
 
     /// Whether `msn` is contracted with `xpid`.

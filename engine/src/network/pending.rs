@@ -56,6 +56,14 @@ impl Delays {
         }
     }
 
+    /// The slot of the attempt that is due next.
+    pub(crate) fn next_slot(&self) -> Option<u32> {
+        match self {
+            Self::Constant(queue) => queue.front().map(|&(_, slot)| slot),
+            Self::Jittered(heap, _) => heap.peek().map(|&Reverse((_, _, slot))| slot),
+        }
+    }
+
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Constant(queue) => queue.len(),

@@ -39,6 +39,12 @@ pub trait CoreNetwork {
     /// The next attempt that has come to its end by `now_ms`.
     fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>>;
 
+    /// The token of the attempt that probably comes to its end next: whoever is told fetches early what it will need.
+    /// `None` where nobody can tell.
+    fn next_token(&self) -> Option<u64> {
+        None
+    }
+
     /// The next SMS-STATUS-REPORT that comes by itself. Whose it is only its TPDU says: TP-MR, TP-RA and TP-SCTS.
     fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>>;
 

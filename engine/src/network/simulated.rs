@@ -29,6 +29,7 @@ use crate::network::reports::{DeferredOutcomes, PendingReport, PendingReports};
 use crate::network::simulation_config::{ConfigurationError, ReportFate, SimulationConfig, Strike};
 use crate::network::subscriber::{HlrAnswer, LineState};
 use crate::network::terminal::{self, Answer};
+use crate::prefetch::prefetch;
 use crate::push::code::Code;
 use crate::push::notify::Domain;
 use crate::sms::relay;
@@ -285,6 +286,9 @@ impl CoreNetwork for SimulatedNetwork {
                 break (index, attempted);
             }
             let index = self.delays.pop(now_ms)?;
+            if let Some(next) = self.delays.next_slot() {
+                prefetch(&self.slots[next as usize]);
+            }
             self.reports.clear();
             let mut attempted = self.carry_out(index, now_ms);
             match self.lead_reports_astray(index, &mut attempted, now_ms) {
@@ -308,6 +312,10 @@ impl CoreNetwork for SimulatedNetwork {
             unanswered_mask: attempted.unanswered_mask,
             reports: &self.reports,
         })
+    }
+
+    fn next_token(&self) -> Option<u64> {
+        self.delays.next_slot().map(|slot| self.slots[slot as usize].token)
     }
 
     fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>> {

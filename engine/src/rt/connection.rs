@@ -6,7 +6,7 @@
 
 use crate::gateway::registration::Credential;
 use crate::push::code::Code;
-use crate::push::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal};
+use crate::push::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal, RequestHead};
 use crate::push::response::{Answer, AnswerHead, write_answer};
 use crate::rt::limits::{ANSWERS_OUTSTANDING_MAX, INPUT_PENDING_OCTETS_MAX, OUTPUT_PENDING_OCTETS_MAX};
 use crate::rt::stream::Stream;
@@ -31,14 +31,34 @@ struct PendingAnswer {
 
 /// What the connection asks of its shard for one request.
 pub(super) trait Desk {
-    /// Takes a request; `number` is the answer's number on the connection.
+    /// A request that was read.
+    type Foreseen<'body>;
+
+    /// Reads a request, some time before it is taken.
+    fn foresee<'body>(&self, body: &'body [u8]) -> Self::Foreseen<'body>;
+
+    /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the connection.
     fn request(
         &mut self,
+        foreseen: &Self::Foreseen<'_>,
         body: &[u8],
         authorization: Option<&[u8]>,
         credential: &mut Credential,
         number: u64,
     ) -> (Answer, Gate);
+}
+
+/// What stands at the beginning of some octets.
+enum Sight<'a, F> {
+    Partial,
+    Refused(HttpRefusal),
+    /// A head without all of its body; whether the client waits to be told to send it.
+    Headed(bool),
+    Whole {
+        head: RequestHead<'a>,
+        body: &'a [u8],
+        foreseen: F,
+    },
 }
 
 pub(super) struct Connection {
@@ -206,6 +226,7 @@ impl Connection {
     /// Parses as many requests as are complete and allowed; returns the octets done with.
     fn take_requests(&mut self, octets: &[u8], desk: &mut impl Desk) -> usize {
         let mut at = 0;
+        let mut ahead = None;
         self.blocked = false;
         while at < octets.len() {
             if self.ends_after_answers {
@@ -223,17 +244,21 @@ impl Connection {
                 at += skipped;
                 continue;
             }
-            match self.head_memory.read(&octets[at..]) {
-                HeadOutcome::Partial => return at,
-                HeadOutcome::Refused(refusal) => self.refuse(&refusal),
-                HeadOutcome::Complete(head) => {
+            let sight = ahead.take();
+            match sight.unwrap_or_else(|| self.sight(&octets[at..], desk)) {
+                Sight::Partial => return at,
+                Sight::Refused(refusal) => self.refuse(&refusal),
+                Sight::Headed(expect_continue) => {
+                    self.invite(expect_continue);
+                    return at;
+                }
+                Sight::Whole { head, body, foreseen } => {
                     let end = at + head.head_octets + head.body_octets;
-                    let Some(body) = octets.get(at + head.head_octets..end) else {
-                        self.invite(head.expect_continue);
-                        return at;
-                    };
+                    // While this request is taken, memory brings what the next one will ask for.
+                    ahead = (end < octets.len()).then(|| self.sight(&octets[end..], desk));
                     let number = self.first_number + self.answers.len() as u64;
-                    let (answer, gate) = desk.request(body, head.authorization, &mut self.credential, number);
+                    let (answer, gate) =
+                        desk.request(&foreseen, body, head.authorization, &mut self.credential, number);
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
                         ..AnswerHead::of_request(&head, answer.code)
@@ -246,6 +271,19 @@ impl Connection {
             }
         }
         at
+    }
+
+    fn sight<'a, D: Desk>(&mut self, octets: &'a [u8], desk: &D) -> Sight<'a, D::Foreseen<'a>> {
+        match self.head_memory.read(octets) {
+            HeadOutcome::Partial => Sight::Partial,
+            HeadOutcome::Refused(refusal) => Sight::Refused(refusal),
+            HeadOutcome::Complete(head) => {
+                match octets.get(head.head_octets..head.head_octets + head.body_octets) {
+                    Some(body) => Sight::Whole { head, body, foreseen: desk.foresee(body) },
+                    None => Sight::Headed(head.expect_continue),
+                }
+            }
+        }
     }
 
     fn refuse(&mut self, refusal: &HttpRefusal) {

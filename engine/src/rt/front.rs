@@ -10,7 +10,7 @@ use crate::rt::now::Now;
 use crate::rt::ring::{Completion, Ring};
 use crate::rt::slots::Slots;
 use crate::rt::stream::{INBOUND, Stream};
-use crate::shard::{Origin, Reply, Shard};
+use crate::shard::{Foreseen, Origin, Reply, Shard};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 
@@ -370,15 +370,22 @@ impl Front {
 }
 
 impl Desk for ShardDesk<'_> {
+    type Foreseen<'body> = Foreseen<'body>;
+
+    fn foresee<'body>(&self, body: &'body [u8]) -> Foreseen<'body> {
+        self.shard.foresee(body)
+    }
+
     fn request(
         &mut self,
+        foreseen: &Foreseen<'_>,
         body: &[u8],
         authorization: Option<&[u8]>,
         credential: &mut Credential,
         number: u64,
     ) -> (Answer, Gate) {
         let origin = Origin::Client { authorization, credential };
-        match self.shard.handle_request(body, origin, self.now.wall_ms) {
+        match self.shard.handle_foreseen(foreseen, origin, self.now.wall_ms) {
             Reply::Now(answer) => (answer, Gate::Open),
             Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence)),
             Reply::Owner(owner) => {

@@ -49,7 +49,7 @@ struct Start {
     lanes: Arc<Lanes>,
     listener: Arc<TcpListener>,
     limits: TurnLimits,
-    /// CPUs without a shard, where there are any.
+    /// Where the kernel may write this shard's commits, if not on the shard's own CPU alone.
     worker_cpus: Option<libc::cpu_set_t>,
     endpoints: Vec<EndpointPlan>,
     ready: Sender<(usize, Waker)>,
@@ -76,19 +76,19 @@ impl Runtime {
         let mut threads = Vec::with_capacity(count);
         let mut waker_senders = Vec::with_capacity(count);
         for (number, shard) in shards.into_iter().enumerate() {
+            let cpu = config.cpus[number % config.cpus.len()];
             let (waker_sender, wakers) = bounded(1);
             waker_senders.push(waker_sender);
             let start = Start {
                 lanes: Arc::clone(&lanes),
                 listener: Arc::clone(&listener),
                 limits: turn_limits(config),
-                worker_cpus: hostcheck::mask_without(&config.cpus),
+                worker_cpus: worker_cpus(cpu, &config.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
                 wakers,
             };
             let port = Arc::clone(&ports[number]);
-            let cpu = config.cpus[number % config.cpus.len()];
             let thread = executor::start(number, cpu, move || prepare(number, shard, port, start));
             threads.push(thread.map_err(|error| {
                 Fatal::new(
@@ -148,6 +148,18 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
     let wakers = start.wakers.recv().unwrap_or_default();
     let mesh = Mesh::new(number, start.lanes, wakers);
     ShardTurn::new(ring, shard, mesh, port, start.listener, start.limits, &start.endpoints)
+}
+
+/// A commit is written by a worker of the kernel, which runs on the CPU of its shard unless it is told otherwise: there it
+/// takes a quarter of a busy shard's time. Where CPUs are left that no shard runs on it may take one of those; that it must
+/// would make a commit of few records wait for another CPU to wake up.
+fn worker_cpus(cpu: usize, shard_cpus: &[usize]) -> Option<libc::cpu_set_t> {
+    let mut cpus = hostcheck::cpus_beside(shard_cpus);
+    if cpus.is_empty() {
+        return None;
+    }
+    cpus.push(cpu);
+    Some(hostcheck::cpu_set(&cpus))
 }
 
 fn start_watchdog(

@@ -172,8 +172,8 @@ impl Ring {
         Ok(ring)
     }
 
-    /// Has the kernel's workers, which write the commits, run on these CPUs, and not on the one of the thread that uses the
-    /// ring. A kernel that refuses has them run there.
+    /// Lets the kernel's workers, which write the commits, run on these CPUs. Where the kernel refuses they run on the one of
+    /// the thread that uses the ring.
     pub(super) fn set_worker_cpus(&self, cpus: &libc::cpu_set_t) {
         let _ = self.ring.submitter().register_iowq_aff(cpus);
     }

@@ -76,6 +76,9 @@ impl Shard {
             let delivered_mask = report_delivered(accepted, outcome.delivered_mask, now_ms);
             let news = delivered_mask & !push.delivered_mask;
             self.counted.segments_delivered += u64::from(news.count_ones());
+            if let Some(token) = self.network.next_token() {
+                self.core.prefetch_push(token as PushIndex);
+            }
             let settlement = Settlement { result, delivered_mask, unanswered_mask, domain };
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
             self.note_if_held(index, result, domain, now_ms);

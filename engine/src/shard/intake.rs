@@ -10,7 +10,7 @@ use crate::ids::{Class, Kind};
 use crate::journal::{Accepted, AppendError, CancelAccepted, Position};
 use crate::push::code::Code;
 use crate::push::response::Answer;
-use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request};
+use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::{KeyVerdict, NewPush};
 use std::sync::Arc;
@@ -31,6 +31,13 @@ pub enum Origin<'a> {
     Peer,
 }
 
+/// A request as a shard has read it.
+pub struct Foreseen<'a> {
+    request: Result<Request<'a>, ScanRefusal<'a>>,
+    /// The fingerprint of the push's key, where it is a push of this shard's.
+    key: u64,
+}
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug)]
 pub enum Reply {
@@ -46,10 +53,31 @@ pub enum Reply {
 }
 
 impl Shard {
+    /// Reads a request's body, and has the processor fetch what the push in it will ask for: looks into four tables that
+    /// are larger than any cache. Whoever has several requests foresees the next one before it handles this one.
+    pub fn foresee<'a>(&self, body: &'a [u8]) -> Foreseen<'a> {
+        let request = scan::scan(body);
+        let mut key = 0;
+        if let Ok(Request::Push(push)) = &request
+            && shard_of(push.msn, self.shards) == self.number
+        {
+            key = admit::push_key_fingerprint(push.xpid, push.msn, push.reqid);
+            self.core.prefetch(key, push.msn);
+            self.contracts.prefetch(push.msn);
+        }
+        Foreseen { request, key }
+    }
+
     /// Takes one request's body.
     pub fn handle_request(&mut self, body: &[u8], origin: Origin<'_>, now_ms: u64) -> Reply {
+        let foreseen = self.foresee(body);
+        self.handle_foreseen(&foreseen, origin, now_ms)
+    }
+
+    /// Takes one request that this shard has read.
+    pub fn handle_foreseen(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: u64) -> Reply {
         self.counted.requests += 1;
-        let request = match scan::scan(body) {
+        let request = match &foreseen.request {
             Ok(request) => request,
             Err(refusal) => {
                 self.counted.refuse(refusal.code);
@@ -58,7 +86,7 @@ impl Shard {
         };
         let from_peer = matches!(origin, Origin::Peer);
         let registry = Arc::clone(&self.registry);
-        let (xpid, msn) = match &request {
+        let (xpid, msn) = match request {
             Request::Push(push) => (push.xpid, Some(push.msn)),
             Request::Cancel(cancel) => (cancel.xpid, cancel.msn()),
         };
@@ -70,7 +98,7 @@ impl Shard {
         };
         let registered = match identified {
             Ok(registered) => registered,
-            Err(code) => return self.refuse(&request, code, now_ms),
+            Err(code) => return self.refuse(request, code, now_ms),
         };
         if !from_peer
             && let Some(owner) =
@@ -78,10 +106,10 @@ impl Shard {
         {
             return Reply::Owner(owner);
         }
-        match &request {
-            Request::Push(push) => match self.take_push(registered, push, now_ms) {
+        match request {
+            Request::Push(push) => match self.take_push(registered, push, foreseen.key, now_ms) {
                 Ok(reply) => reply,
-                Err(code) => self.refuse(&request, code, now_ms),
+                Err(code) => self.refuse(request, code, now_ms),
             },
             Request::Cancel(cancel) => self.take_cancel(cancel, from_peer, now_ms),
         }
@@ -102,11 +130,9 @@ impl Shard {
         &mut self,
         registered: &Registered,
         push: &PushRequest<'_>,
+        key: u64,
         now_ms: u64,
     ) -> Result<Reply, Code> {
-        let key = admit::push_key_fingerprint(push.xpid, push.msn, push.reqid);
-        // Four looks into tables that are larger than any cache follow: one wait for memory instead of four.
-        std::hint::black_box(u64::from(self.core.touch(key, push.msn)) ^ self.contracts.touch(push.msn));
         let content_digest = admit::content_digest(push);
         let journal = &self.journal;
         let verdict = self.core.key_verdict(key, content_digest, |push| {

@@ -27,7 +27,7 @@ mod waiting;
 mod waiting_stopped;
 
 pub use endings::NotificationResult;
-pub use intake::{Origin, Reply};
+pub use intake::{Foreseen, Origin, Reply};
 pub use live::LivePush;
 pub use open::{OpenError, ShardConfig, ShardReport};
 pub use pace::{Pace, TIME_SCALE_MAX};

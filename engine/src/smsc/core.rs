@@ -16,6 +16,7 @@
 
 use crate::ids::{Class, Msn};
 use crate::network::port::{AttemptResult, Failure};
+use crate::prefetch::prefetch;
 use crate::push::code::Code;
 use crate::smsc::alerts::{AlertIdentity, Alerts};
 use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
@@ -250,11 +251,19 @@ impl Core {
         &self.figures
     }
 
-    /// Has the processor fetch what a push with this key for this msn will ask for, all at once. The number means
-    /// nothing.
+    /// Fetches what a push with this key for this msn will ask for.
     #[inline]
-    pub fn touch(&self, key: u64, msn: Msn) -> u32 {
-        self.keys.touch(key) ^ self.queues.touch(msn)
+    pub fn prefetch(&self, key: u64, msn: Msn) {
+        self.keys.prefetch(key);
+        self.queues.prefetch(msn);
+    }
+
+    /// Fetches the push at `index`, if there ever was one.
+    #[inline]
+    pub fn prefetch_push(&self, index: PushIndex) {
+        if let Some(push) = self.pushes.find(index) {
+            prefetch(push);
+        }
     }
 
     /// What is known of `key`: the owner answers repeats from it. `digest_of` reads a live push's content digest from

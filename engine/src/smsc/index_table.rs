@@ -12,6 +12,7 @@
 //! Invariant: a bucket's count is the number of entries whose home lies at or before it and who stand behind it.
 
 use crate::huge_pages;
+use crate::prefetch::prefetch;
 
 /// Cells of a bucket.
 const SLOTS: usize = 15;
@@ -76,11 +77,10 @@ impl IndexTable {
         self.len >= self.capacity
     }
 
-    /// A word of the line in which an entry with this hash stands, if there is one: reading it early fetches the line
-    /// while other work goes on.
+    /// Fetches the line in which an entry with this hash stands, if there is one.
     #[inline]
-    pub fn touch(&self, hash: u64) -> u32 {
-        self.words[self.base + self.home(hash) * WORDS]
+    pub fn prefetch(&self, hash: u64) {
+        prefetch(&self.words[self.base + self.home(hash) * WORDS]);
     }
 
     /// The first entry with this hash for which `is` holds.
@@ -222,10 +222,10 @@ impl GrowingTable {
         self.current.len() + self.old.as_ref().map_or(0, |(old, _)| old.len())
     }
 
-    /// See [`IndexTable::touch`].
+    /// See [`IndexTable::prefetch`].
     #[inline]
-    pub fn touch(&self, hash: u64) -> u32 {
-        self.current.touch(hash)
+    pub fn prefetch(&self, hash: u64) {
+        self.current.prefetch(hash);
     }
 
     /// The index with this hash for which `is` holds.

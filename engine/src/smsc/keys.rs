@@ -136,10 +136,11 @@ impl Keys {
         }
     }
 
-    /// See [`IndexTable::touch`].
+    /// See [`IndexTable::prefetch`].
     #[inline]
-    pub fn touch(&self, fingerprint: u64) -> u32 {
-        self.live.touch(fingerprint) ^ self.ended.table.touch(fingerprint)
+    pub fn prefetch(&self, fingerprint: u64) {
+        self.live.prefetch(fingerprint);
+        self.ended.table.prefetch(fingerprint);
     }
 
     /// The live push with this key.

@@ -48,10 +48,10 @@ impl MsnQueues {
         Self { lists: IndexTable::new(pushes_max, pushes_max) }
     }
 
-    /// See [`IndexTable::touch`].
+    /// See [`IndexTable::prefetch`].
     #[inline]
-    pub fn touch(&self, msn: Msn) -> u32 {
-        self.lists.touch(hash_of(msn, Kind::Waiting))
+    pub fn prefetch(&self, msn: Msn) {
+        self.lists.prefetch(hash_of(msn, Kind::Waiting));
     }
 
     /// Pushes of `msn` that have not ended.
