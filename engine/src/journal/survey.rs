@@ -4,6 +4,7 @@
 //! Segments are read into memory of the process one by one, never mapped, so that nothing which a running
 //! engine does to its files can disturb the reader. What was being written meanwhile looks like a torn end.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -11,7 +12,9 @@ use std::path::{Path, PathBuf};
 
 use super::factory::parse_segment_name;
 use super::frame::{Kind, read_u32};
-use super::limits::{FRAME_ALIGNMENT_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_OCTETS_MAX};
+use super::limits::{
+    COMMIT_FILES_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_OCTETS_MAX,
+};
 use super::log::Position;
 use super::memory::Memory;
 use super::open::JournalError;
@@ -88,10 +91,17 @@ pub fn survey(
     files.sort();
     let mut surveyor = Surveyor { survey: Survey::default(), faults: Vec::new(), expected: None, view };
     let mut headers = Vec::new();
+    let mut unused = 0;
     for (id, path) in files {
-        match surveyor.sight(id, &path)? {
-            Some(header) => headers.push((path, header)),
-            None => surveyor.survey.spares += 1,
+        match surveyor.sight(id, &path, unused < COMMIT_FILES_MAX)? {
+            Some(header) => {
+                unused = 0;
+                headers.push((path, header));
+            }
+            None => {
+                unused += 1;
+                surveyor.survey.spares += 1;
+            }
         }
     }
     for (place, (path, header)) in headers.iter().enumerate() {
@@ -120,21 +130,23 @@ struct Surveyor<'a> {
 
 impl Surveyor<'_> {
     /// The header of a segment in use, made up from its frames where it is lost; `None` for a spare, and for
-    /// a file that the running engine has put aside meanwhile.
-    fn sight(&mut self, id: u32, path: &Path) -> Result<Option<SegmentHeader>, JournalError> {
+    /// a file that the running engine has put aside meanwhile. Where the header page is zero, frames are looked for only if
+    /// they `may_be` there.
+    fn sight(&mut self, id: u32, path: &Path, may_be: bool) -> Result<Option<SegmentHeader>, JournalError> {
         let Some(page) = read(path, HEADER_PAGE_OCTETS as u64)? else { return Ok(None) };
         match SegmentHeader::sight(page.octets()) {
             PageSight::Readable(header) if header.id == id => return Ok(Some(header)),
             PageSight::OtherVersion(version) => {
                 return Err(JournalError::Version { path: path.to_path_buf(), version });
             }
+            PageSight::Zero if !may_be => return Ok(None),
             PageSight::Zero | PageSight::Readable(_) | PageSight::Unreadable => {}
         }
         let Some(memory) = read(path, u64::from(SEGMENT_OCTETS_MAX))? else { return Ok(None) };
         let octets = memory.octets();
-        let shards = (0..=u16::from(u8::MAX)).map(|shard| Owner { shard, segment: id, epoch: None });
-        let found = shards
+        let found = shards_named(octets, id)
             .into_iter()
+            .map(|shard| Owner { shard, segment: id, epoch: None })
             .find_map(|owner| find_frame(octets, HEADER_PAGE_OCTETS, &owner, 0).map(|found| (owner, found)));
         Ok(found.map(|(owner, (at, due))| {
             let fault = Fault {
@@ -209,6 +221,15 @@ impl Surveyor<'_> {
         self.expected = Some(expected);
         Ok(())
     }
+}
+
+/// The shards that frames of this segment's number name, if they are frames.
+fn shards_named(octets: &[u8], id: u32) -> BTreeSet<u16> {
+    (HEADER_PAGE_OCTETS..octets.len().saturating_sub(FRAME_HEADER_OCTETS - 1))
+        .step_by(FRAME_ALIGNMENT_OCTETS)
+        .filter(|&at| read_u32(octets, at + 8) == id)
+        .map(|at| u16::from_le_bytes([octets[at + 6], octets[at + 7]]))
+        .collect()
 }
 
 fn describe(path: &Path, fault: &Fault) -> Damage {

@@ -178,6 +178,23 @@ fn a_lost_header_page_is_rebuilt_from_the_frames() {
 }
 
 #[test]
+fn without_any_header_page_everything_is_found_by_its_frames() {
+    let factory = SegmentFactory::start().expect("a thread");
+    let (directory, places) = written(&factory);
+    let files: BTreeSet<PathBuf> =
+        places.iter().map(|(position, _)| file_of(directory.path(), *position)).collect();
+    assert!(files.len() > 2);
+    for file in &files {
+        overwrite(file, 0, &[0; 4096]);
+    }
+    let surveyed = survey(directory.path(), &mut |_, _, _| {}).expect("readable");
+    assert_eq!(surveyed.count(Kind::Accepted), places.len() as u64);
+    let (_, report, seen) = open(directory.path(), &factory);
+    let kept: BTreeSet<u64> = seen.iter().map(|(_, sequence, _)| *sequence).collect();
+    assert!(places.iter().all(|(_, sequence)| kept.contains(sequence)), "{report:?}");
+}
+
+#[test]
 fn a_segment_of_which_nothing_can_be_read_is_told_and_kept() {
     let factory = SegmentFactory::start().expect("a thread");
     let (directory, places) = written(&factory);
