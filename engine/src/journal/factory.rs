@@ -104,12 +104,14 @@ pub(super) struct Prepared {
     pub(super) id: u32,
     pub(super) memory: Memory,
     pub(super) file: Option<File>,
+    /// Its pages are in memory, or are being brought there.
+    pub(super) warm: bool,
 }
 
 /// Where a journal gets its segments from and gives them back to.
 pub(super) trait Supply: Send {
-    /// Asks for a segment of this number and size. Never waits.
-    fn order(&mut self, id: u32, octets: u32);
+    /// Asks for a segment of this number and size, with its pages in memory where it is to be `warm`. Never waits.
+    fn order(&mut self, id: u32, octets: u32, warm: bool);
     /// The next segment that is ready, waiting up to `wait` for it.
     fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>>;
     /// Has the pages of a spare brought into memory ahead of its use. Never waits.
@@ -139,9 +141,21 @@ pub(super) struct FileSupply {
 }
 
 enum Order {
-    Make { directory: Arc<Path>, id: u32, octets: u32, reply: Sender<Result<Prepared, FactoryError>> },
-    Warm { path: PathBuf },
-    Retire { directory: Arc<Path>, path: PathBuf, memory: Option<Memory> },
+    Make {
+        directory: Arc<Path>,
+        id: u32,
+        octets: u32,
+        warm: bool,
+        reply: Sender<Result<Prepared, FactoryError>>,
+    },
+    Warm {
+        path: PathBuf,
+    },
+    Retire {
+        directory: Arc<Path>,
+        path: PathBuf,
+        memory: Option<Memory>,
+    },
     Stop,
 }
 
@@ -169,9 +183,9 @@ impl FileSupply {
 const WAIT_SLICE: Duration = Duration::from_millis(5);
 
 impl Supply for FileSupply {
-    fn order(&mut self, id: u32, octets: u32) {
+    fn order(&mut self, id: u32, octets: u32, warm: bool) {
         let (directory, reply) = (self.directory.clone(), self.reply.clone());
-        self.send(Order::Make { directory, id, octets, reply });
+        self.send(Order::Make { directory, id, octets, warm, reply });
     }
 
     fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>> {
@@ -241,8 +255,8 @@ impl Worker {
     fn run(mut self, inbox: &Receiver<Order>) {
         while let Ok(order) = inbox.recv() {
             match order {
-                Order::Make { directory, id, octets, reply } => {
-                    let outcome = self.make(&directory, id, octets).map_err(|error| FactoryError {
+                Order::Make { directory, id, octets, warm, reply } => {
+                    let outcome = self.make(&directory, id, octets, warm).map_err(|error| FactoryError {
                         directory: directory.to_path_buf(),
                         reason: error.to_string(),
                         full: error.kind() == io::ErrorKind::StorageFull
@@ -251,7 +265,7 @@ impl Worker {
                     // A journal that is gone leaves its segment on disk as a spare for the next start.
                     let _ = reply.try_send(outcome);
                 }
-                Order::Warm { path } => warm(&path),
+                Order::Warm { path } => read_through(&path),
                 Order::Retire { directory, path, memory } => {
                     drop(memory);
                     if let Err(error) = self.take_back(&directory, &path) {
@@ -263,7 +277,7 @@ impl Worker {
         }
     }
 
-    fn make(&mut self, directory: &Arc<Path>, id: u32, octets: u32) -> io::Result<Prepared> {
+    fn make(&mut self, directory: &Arc<Path>, id: u32, octets: u32, warm: bool) -> io::Result<Prepared> {
         let name = directory.join(segment_name(id));
         let file = match self.recycle(directory, octets)? {
             Some((file, path)) => {
@@ -282,8 +296,11 @@ impl Worker {
             }
         };
         sync_directory(directory)?;
+        if warm {
+            read_through(&name);
+        }
         let memory = Memory::map(&file)?;
-        Ok(Prepared { id, memory, file: Some(file) })
+        Ok(Prepared { id, memory, file: Some(file), warm })
     }
 
     /// A free file of the right size with its header page cleared, if there is one.
@@ -346,15 +363,15 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
 }
 
 /// Brings a file's pages into memory. Without them a commit goes on as well, and takes longer.
-fn warm(path: &Path) {
+fn read_through(path: &Path) {
     // By reading, and not by asking the system to read ahead: a commit that comes in between waits for one piece of what is
     // asked of the device, not for all of it.
-    let read_through = |mut file: File| {
+    let read_all = |mut file: File| {
         let mut buffer = vec![0; READ_PIECE_OCTETS];
         while file.read(&mut buffer)? > 0 {}
         Ok(())
     };
-    if let Err(error) = File::open(path).and_then(read_through) {
+    if let Err(error) = File::open(path).and_then(read_all) {
         tracing::debug!(file = %path.display(), %error, "a spare journal segment was not read ahead of its use");
     }
 }

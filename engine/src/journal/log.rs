@@ -115,8 +115,6 @@ pub struct Journal {
     pub(super) segments: VecDeque<Segment>,
     /// Ready for use, in the order of their numbers.
     pub(super) spares: VecDeque<Prepared>,
-    /// Spares below this number were brought into memory.
-    pub(super) warm_below: u32,
     /// Spares ordered and not yet here.
     pub(super) ordered: usize,
     pub(super) next_segment: u32,
@@ -319,7 +317,8 @@ impl Journal {
         let reserve = self.reserved_octets().div_ceil(self.config.frames_octets()) as usize;
         let wanted = (reserve + 1).saturating_sub(self.spares.len() + self.ordered);
         for _ in 0..wanted.min(allowed).min(ORDERED_MAX - self.ordered) {
-            self.supply.order(self.next_segment, self.config.segment_octets);
+            let warm = self.spares.len() + self.ordered < WARM_SPARES;
+            self.supply.order(self.next_segment, self.config.segment_octets, warm);
             self.next_segment += 1;
             self.ordered += 1;
         }
@@ -327,9 +326,9 @@ impl Journal {
 
     /// Has the spares that come next brought into memory, so that no commit waits while the system looks for pages.
     pub(super) fn warm_spares(&mut self) {
-        for spare in self.spares.iter().take(WARM_SPARES) {
-            if spare.id >= self.warm_below {
-                self.warm_below = spare.id + 1;
+        for spare in self.spares.iter_mut().take(WARM_SPARES) {
+            if !spare.warm {
+                spare.warm = true;
                 self.supply.warm(spare.id);
             }
         }

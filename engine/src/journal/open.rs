@@ -141,7 +141,6 @@ impl Journal {
             supply,
             segments: Default::default(),
             spares: Default::default(),
-            warm_below: 0,
             ordered: 0,
             next_segment: found.last().map_or(1, |last| last.id + 1),
             trouble: None,
@@ -222,7 +221,7 @@ impl Journal {
     /// Nothing was written here: it is ready for use, or, where segments have another size now, goes back to the factory.
     fn keep_spare(&mut self, Found { id, memory, file }: Found) {
         if memory.length() == self.config.segment_octets as usize {
-            self.spares.push_back(Prepared { id, memory, file });
+            self.spares.push_back(Prepared { id, memory, file, warm: false });
         } else {
             drop((memory, file));
             self.supply.adopt(self.directory.join(segment_name(id)));

@@ -293,12 +293,12 @@ impl State {
         content[..2 * HEADER_PAGE_OCTETS].fill(0);
         let memory = Memory::copied_from(&content, content.len());
         self.names.insert(id, content);
-        Ok(Prepared { id, memory, file: None })
+        Ok(Prepared { id, memory, file: None, warm: true })
     }
 }
 
 impl Supply for Disk {
-    fn order(&mut self, id: u32, octets: u32) {
+    fn order(&mut self, id: u32, octets: u32, _: bool) {
         self.state().orders.push_back(Order::Make { id, octets });
     }
 
