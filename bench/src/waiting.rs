@@ -31,7 +31,7 @@ pub struct Waiting {
     #[arg(long, value_name = "N", default_value_t = 100_000)]
     pub burst: u64,
     /// Bursts to each
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    #[arg(long, value_name = "N", default_value_t = 11)]
     pub rounds: u64,
     /// What the answer 0000 survives
     #[arg(long, value_name = "WHAT", default_value = "power", value_parser = ["power", "process"])]
