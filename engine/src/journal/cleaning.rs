@@ -66,11 +66,13 @@ impl Journal {
         }
     }
 
-    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or more than twice of what is needed
-    /// has been filled; or space is short and there is dead matter to gain.
+    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or twice of what is needed is about to
+    /// have been filled; or space is short and there is dead matter to gain.
     ///
-    /// The files of the segments in use are to take no more than twice what is needed plus two segments. That leaves room
-    /// for the part of the active one that is not filled, and for what is appended while the oldest is being cleaned.
+    /// The files of the segments in use are to take no more than twice what is needed plus two segments. On top of what is
+    /// filled come the rest of the active one, a copy of the oldest where all of it is needed, and what is appended until
+    /// that copy is durable and the oldest may go: cleaning begins two segments early. Where little is needed it begins at
+    /// one and a half times that: cleaning, which leaves what is needed, must not be a reason to clean again.
     pub fn cleaning_candidate(&self, now_ms: u64) -> Option<SegmentId> {
         let oldest =
             self.segments.front().filter(|oldest| self.segments.len() > 1 && oldest.cleaned.is_none())?;
@@ -85,7 +87,8 @@ impl Journal {
         let needed = self.needed_octets(now_ms);
         let slack = RESERVE_SEGMENTS * u64::from(self.config.segment_octets);
         let short = self.free_octets() < self.reserved_octets() + slack;
-        let wasteful = self.filled_octets() > 2 * needed;
+        let early = slack.min(needed / 2);
+        let wasteful = self.filled_octets() + early > 2 * needed;
         (wasteful || short && self.used_octets() > needed + slack).then_some(id)
     }
 
