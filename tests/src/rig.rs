@@ -8,7 +8,7 @@
 //! test ends. It takes the superuser, loop devices, and `mkfs.xfs`.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{Read, Seek};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -101,11 +101,15 @@ impl Rig {
         let image = self.path(&format!("photo-{}.img", self.photos));
         // Opened before: while the device stands still, whoever changes a directory keeps it locked.
         let open: Vec<(PathBuf, File)> = directories.iter().flat_map(|name| self.files(name)).collect();
+        // Read before, too: what is not in memory yet no device that stands still would bring.
+        for (_, file) in &open {
+            content(file);
+        }
         let mut frozen = Frozen::new(self.path("outer"));
         let disk = text(&self.path("outer/disk.img"));
         run("cp", &["--sparse=always", &disk, &text(&image)]).expect("room for a copy of the disk");
         let written: Vec<(PathBuf, Vec<u8>)> =
-            open.into_iter().map(|(name, file)| (name, content(file))).collect();
+            open.into_iter().map(|(name, file)| (name, content(&file))).collect();
         look();
         assert!(frozen.still_stands(), "the picture took so long that the device went on by itself");
         drop(frozen);
@@ -135,10 +139,12 @@ impl Rig {
         (photo, torn, dirty)
     }
 
-    /// The files in a directory of the disk, opened, each with its path on the disk.
+    /// The files in a directory of the disk, opened, each with its path on the disk. Those with temporary names are left out:
+    /// what they hold is of no value, and is written past the memory that the others are read from.
     fn files(&self, directory: &str) -> Vec<(PathBuf, File)> {
         let names = fs::read_dir(self.disk().join(directory)).expect("a directory of the disk");
         let paths = names.map(|entry| Path::new(directory).join(entry.expect("an entry").file_name()));
+        let paths = paths.filter(|path| path.extension().is_none_or(|extension| extension != "tmp"));
         // One that is gone by now is no loss.
         paths.filter_map(|path| Some((path.clone(), File::open(self.disk().join(path)).ok()?))).collect()
     }
@@ -190,8 +196,9 @@ impl Drop for Frozen {
     }
 }
 
-fn content(mut file: File) -> Vec<u8> {
+fn content(mut file: &File) -> Vec<u8> {
     let mut octets = Vec::new();
+    file.rewind().expect("a file that can be read again");
     file.read_to_end(&mut octets).expect("a readable file");
     octets
 }
