@@ -9,7 +9,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Seek};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 
@@ -146,7 +146,7 @@ impl Rig {
         let paths = names.map(|entry| Path::new(directory).join(entry.expect("an entry").file_name()));
         let paths = paths.filter(|path| path.extension().is_none_or(|extension| extension != "tmp"));
         // One that is gone by now is no loss.
-        paths.filter_map(|path| Some((path.clone(), File::open(self.disk().join(path)).ok()?))).collect()
+        paths.filter_map(|path| Some((path.clone(), open_quietly(&self.disk().join(path)).ok()?))).collect()
     }
 
     fn photograph(&mut self) -> PathBuf {
@@ -194,6 +194,11 @@ impl Drop for Frozen {
         let _ = self.guard.kill();
         let _ = self.guard.wait();
     }
+}
+
+/// Opens a file so that reading it changes nothing, not even the time of the last access: that would wait for the device.
+fn open_quietly(path: &Path) -> std::io::Result<File> {
+    File::options().read(true).custom_flags(libc::O_NOATIME).open(path)
 }
 
 fn content(mut file: &File) -> Vec<u8> {
