@@ -6,7 +6,7 @@
 //!
 //! Behind every write goes the end mark, which the next write overwrites with its first frame: the end of a segment's
 //! records is marked whenever a write is whole. The mark goes on to the end of its page: a page that is written whole need
-//! not be read from the device first, and no page of a segment is in memory before something is written to it.
+//! not be read from the device first, whether or not the factory brought it into memory before.
 
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};

@@ -8,7 +8,7 @@ use memmap2::{MmapOptions, MmapRaw};
 /// Octets that a shared mapping of a file holds, or plain memory.
 #[derive(Debug)]
 pub(crate) enum Memory {
-    /// A shared, writable mapping.
+    /// A shared, writable mapping of a file, or pages of zeros that are the process's alone.
     Mapped(MmapRaw),
     /// Memory of the process: a copy of a file that is only looked at, or a simulated disk.
     Heap(Box<[Block]>),

@@ -151,7 +151,7 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
 }
 
 /// A commit is written by a worker of the kernel, which runs on the CPU of its shard unless it is told otherwise: there it
-/// takes a quarter of a busy shard's time. Where CPUs are left that no shard runs on it may take one of those; that it must
+/// takes up to a quarter of a busy CPU. Where CPUs are left that no shard runs on it may take one of those; that it must
 /// would make a commit of few records wait for another CPU to wake up.
 fn worker_cpus(cpu: usize, shard_cpus: &[usize]) -> Option<libc::cpu_set_t> {
     let mut cpus = hostcheck::cpus_beside(shard_cpus);
