@@ -147,6 +147,13 @@ impl ShardPort {
         }
     }
 
+    /// Calls the shard whether it sleeps or not.
+    pub(super) fn rouse(&self) {
+        if let Some(waker) = self.waker.get() {
+            waker.rouse();
+        }
+    }
+
     fn send(&self, message: ShardMessage) -> Result<(), ControlError> {
         self.sender.send_timeout(message, TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
         self.wake();

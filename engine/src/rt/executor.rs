@@ -76,7 +76,7 @@ async fn tick(parked: Rc<Cell<bool>>, waker: crate::rt::ring::Waker) {
     loop {
         glommio::timer::sleep(IDLE_TICK).await;
         if parked.get() {
-            waker.wake();
+            waker.rouse();
         }
     }
 }
@@ -94,7 +94,7 @@ pub(super) fn watch(ports: &[Arc<ShardPort>], stop: &AtomicBool) {
             }
             *looks += 1;
             port.status.note_watchdog_wake();
-            port.wake();
+            port.rouse();
             if *looks >= STALLED_LOOKS_MAX {
                 let seconds = STALL.as_secs_f64() * f64::from(STALLED_LOOKS_MAX);
                 let cause = format!("shard {shard} made no turn for {seconds:.0} s and could not be woken");

@@ -1,8 +1,10 @@
 //! The shard's own io_uring: sockets and journal commits, with received bytes in registered buffers.
 //!
 //! Single issuer and deferred task work: the kernel posts completions only when the shard asks, so a busy shard
-//! pays one system call a turn however many sockets it serves. The ring's eventfd tells a parked shard that
-//! there is something to reap, and doubles as the wake-up for other threads.
+//! pays one system call a turn however many sockets it serves. A shard with nothing to do rests in the ring, or parks in the
+//! executor on the ring's eventfd, which rises with a completion. Other threads wake a parked shard by that eventfd, and one
+//! that rests by another, which the ring reads: such a call is a completion like any other. (The kernel puts off the rise
+//! of one eventfd by another until a grace period is over, so one eventfd cannot serve both.)
 //!
 //! Invariant: a received buffer belongs to the caller from [`Completion`] until [`Ring::recycle`].
 
@@ -16,7 +18,8 @@ use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
 
 const BUFFER_GROUP: u16 = 1;
 
@@ -34,6 +37,7 @@ pub(super) enum Purpose {
     BillingSync,
     Timer,
     Cancel,
+    Call,
 }
 
 /// Which operation of which connection: the generation tells a reused slot from its predecessor.
@@ -68,6 +72,7 @@ impl Token {
             8 => Purpose::BillingSync,
             9 => Purpose::Timer,
             10 => Purpose::Cancel,
+            11 => Purpose::Call,
             _ => return None,
         };
         Some(Self {
@@ -93,23 +98,68 @@ pub(super) struct Completion {
 /// A wake-up handle for other threads.
 #[derive(Clone, Debug)]
 pub(super) struct Waker {
-    event: std::sync::Arc<OwnedFd>,
+    bed: Arc<Bed>,
 }
+
+/// Where a shard sleeps and others find it.
+#[derive(Debug)]
+struct Bed {
+    /// One of [`AWAKE`], [`RESTING`] and [`PARKED`].
+    sleep: AtomicU8,
+    /// Rises with a completion while the shard is parked.
+    event: OwnedFd,
+    /// Its rise is a completion.
+    call: OwnedFd,
+}
+
+const AWAKE: u8 = 0;
+const RESTING: u8 = 1;
+const PARKED: u8 = 2;
 
 impl Waker {
     /// A handle that wakes nobody.
     pub(super) fn into_the_void() -> io::Result<Self> {
-        let void = std::fs::OpenOptions::new().write(true).open("/dev/null")?;
-        Ok(Self { event: std::sync::Arc::new(OwnedFd::from(void)) })
+        Ok(Self { bed: Arc::new(Bed::new()?) })
     }
 
-    /// Wakes the shard if it is parked; harmless otherwise.
+    /// Has the shard look at what was put before it, if it sleeps; one that is awake looks of itself before it sleeps.
     pub(super) fn wake(&self) {
-        let one = 1u64.to_ne_bytes_for_eventfd();
-        // SAFETY: the descriptor is an eventfd (or /dev/null) that this handle keeps open; eight octets are read from `one`.
-        // The only possible failure is a counter at its limit, which means that a wake-up is pending anyway.
-        let _ = unsafe { libc::write(self.event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+        // The first to find it asleep calls. What was put before the shard was put before this, and the shard says that it
+        // sleeps before it looks once more, all in one order: either this sees that it sleeps, or it sees what was put.
+        match self.bed.sleep.swap(AWAKE, Ordering::SeqCst) {
+            AWAKE => {}
+            RESTING => raise(&self.bed.call),
+            _ => self.rouse(),
+        }
     }
+
+    /// Wakes the shard if it is parked, whatever it says of itself.
+    pub(super) fn rouse(&self) {
+        raise(&self.bed.event);
+    }
+}
+
+impl Bed {
+    fn new() -> io::Result<Self> {
+        Ok(Self { sleep: AtomicU8::new(AWAKE), event: eventfd()?, call: eventfd()? })
+    }
+}
+
+fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes two integers and returns a new descriptor or -1.
+    let event = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if event < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just created and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(event) })
+}
+
+fn raise(event: &OwnedFd) {
+    let one = 1u64.to_ne_bytes_for_eventfd();
+    // SAFETY: the descriptor is an open eventfd; eight octets are read from `one`. The only possible failure is a counter at
+    // its limit, which means that a wake-up is pending anyway.
+    let _ = unsafe { libc::write(event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
 }
 
 /// An eventfd counts in the host's byte order.
@@ -131,7 +181,9 @@ pub(super) struct Ring {
     buffers: Vec<u8>,
     buffer_ring: *mut BufRingEntry,
     buffer_tail: u16,
-    event: std::sync::Arc<OwnedFd>,
+    bed: Arc<Bed>,
+    /// Boxed: the kernel writes the count of calls there.
+    call_count: Box<[u8; 8]>,
     /// Boxed: the kernel reads it when it takes a timer's entry.
     timer: Box<types::Timespec>,
     timer_due_ns: Option<u64>,
@@ -150,25 +202,21 @@ impl Ring {
             .setup_coop_taskrun()
             .setup_cqsize(RING_COMPLETIONS)
             .build(RING_ENTRIES)?;
-        // SAFETY: eventfd takes two integers and returns a new descriptor or -1.
-        let event = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-        if event < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // SAFETY: the descriptor was just created and nobody else owns it.
-        let event = std::sync::Arc::new(unsafe { OwnedFd::from_raw_fd(event) });
-        ring.submitter().register_eventfd(event.as_raw_fd())?;
+        let bed = Arc::new(Bed::new()?);
+        ring.submitter().register_eventfd(bed.event.as_raw_fd())?;
         let mut ring = Self {
             ring,
             backlog: VecDeque::with_capacity(RING_ENTRIES as usize),
             buffers: vec![0; usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER_OCTETS],
             buffer_ring: std::ptr::null_mut(),
             buffer_tail: 0,
-            event,
+            bed,
+            call_count: Box::default(),
             timer: Box::default(),
             timer_due_ns: None,
         };
         ring.register_buffers()?;
+        ring.listen();
         Ok(ring)
     }
 
@@ -213,22 +261,37 @@ impl Ring {
 
     /// A handle by which other threads wake the shard.
     pub(super) fn waker(&self) -> Waker {
-        Waker { event: self.event.clone() }
+        Waker { bed: Arc::clone(&self.bed) }
+    }
+
+    /// Has the next call of another thread complete, with [`Purpose::Call`].
+    pub(super) fn listen(&mut self) {
+        let octets = self.call_count.len() as u32;
+        let entry = opcode::Read::new(types::Fd(self.bed.call.as_raw_fd()), self.call_count.as_mut_ptr(), octets);
+        self.queue(entry.build().user_data(Token::new(Purpose::Call, 0, 0).pack()));
+    }
+
+    /// The shard is about to wait in the ring: others call it from now on. Look once more at all that they may have put
+    /// before it.
+    pub(super) fn begin_rest(&self) {
+        self.bed.sleep.store(RESTING, Ordering::SeqCst);
+    }
+
+    /// The shard is about to park: others wake it from now on, and so do completions. Look once more at both.
+    pub(super) fn begin_park(&mut self) {
+        self.bed.sleep.store(PARKED, Ordering::SeqCst);
+        self.ring.completion().enable_eventfd();
+    }
+
+    /// The shard is awake: it looks of itself, and need not be woken.
+    pub(super) fn wake_up(&mut self) {
+        self.ring.completion().disable_eventfd();
+        self.bed.sleep.store(AWAKE, Ordering::Relaxed);
     }
 
     /// The eventfd, for the executor to await.
     pub(super) fn event_descriptor(&self) -> RawFd {
-        self.event.as_raw_fd()
-    }
-
-    /// From now on completions raise the eventfd. Reap once more before parking.
-    pub(super) fn raise_events(&mut self) {
-        self.ring.completion().enable_eventfd();
-    }
-
-    /// The shard is awake: completions need not raise the eventfd.
-    pub(super) fn silence_events(&mut self) {
-        self.ring.completion().disable_eventfd();
+        self.bed.event.as_raw_fd()
     }
 
     /// The octets that a receive put into `buffer`.

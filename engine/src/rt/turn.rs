@@ -34,6 +34,12 @@ const SWEEP_INTERVAL_MS: u64 = 100;
 /// Longest wait for which the ring's timer is set.
 const TIMER_WAIT_MS_MAX: u64 = 100;
 
+/// How long an idle shard waits in its ring at a time: no longer than until something can be due by itself, which is known
+/// to the millisecond.
+const REST_NS: u64 = 1_000_000;
+/// After so many of these without anything to do it parks in the executor.
+const RESTS_MAX: u32 = 8;
+
 /// How long a drain waits for what is under way.
 #[derive(Clone, Copy)]
 pub(super) struct TurnLimits {
@@ -65,6 +71,8 @@ pub(super) struct ShardTurn {
     billing_sync: Option<(BillingSync, u32)>,
     commit_started_ns: u64,
     pace: Pace,
+    /// Waits in the ring since there was last anything to do.
+    rests: u32,
     syncs: u64,
     date: [u8; 29],
     date_second: u64,
@@ -100,6 +108,7 @@ impl ShardTurn {
             billing_sync: None,
             commit_started_ns: 0,
             pace: Pace::new(limits.commit_delay_us_max),
+            rests: 0,
             syncs: 0,
             date: [b' '; 29],
             date_second: 0,
@@ -148,6 +157,9 @@ impl ShardTurn {
         let began_ns = clock::monotonic_ns();
         let busy = self.work();
         self.pace.note_turn(began_ns, clock::monotonic_ns(), busy);
+        if busy {
+            self.rests = 0;
+        }
         busy
     }
 
@@ -180,29 +192,48 @@ impl ShardTurn {
         busy
     }
 
-    /// Gets ready to sleep on the eventfd; `false`: something came up meanwhile.
+    /// Nothing to do at this moment: waits in the ring for a moment, or gets ready to sleep on the eventfd. `false`: look
+    /// again at once.
     pub(super) fn prepare_to_park(&mut self) -> bool {
         if self.pace.is_paced() && (self.commit.is_some() || !self.shard.is_settled()) {
             // No answer can leave before a sync is done, and more is on its way: what comes within a moment is taken
             // together, and without the way through the executor.
-            if let Err(error) = self.ring.wait(PACED_COMPLETIONS, PACED_WAIT_NS) {
-                Fatal::new(FatalReason::Bug, format!("io_uring refused a wait of the shard ({error})"))
-                    .end_process();
+            self.wait(PACED_COMPLETIONS, PACED_WAIT_NS);
+            return false;
+        }
+        if self.rests < RESTS_MAX {
+            // The way through the executor takes several system calls more: it is for a shard that stays idle.
+            self.rests += 1;
+            self.ring.begin_rest();
+            if !self.has_arrivals() {
+                self.wait(1, REST_NS);
             }
+            self.ring.wake_up();
             return false;
         }
         self.arm_timer();
-        self.ring.raise_events();
-        let busy = self.reap(Now::read()) || self.mesh.has_arrivals() || self.port.has_messages();
+        self.ring.begin_park();
+        let busy = self.reap(Now::read()) || self.has_arrivals();
         if busy {
-            self.ring.silence_events();
+            self.ring.wake_up();
         }
         !busy
     }
 
     /// Awake again.
     pub(super) fn unpark(&mut self) {
-        self.ring.silence_events();
+        self.ring.wake_up();
+    }
+
+    /// Whether another shard or the control plane has put anything before this one.
+    fn has_arrivals(&self) -> bool {
+        self.mesh.has_arrivals() || self.port.has_messages()
+    }
+
+    fn wait(&mut self, completions: usize, wait_ns: u64) {
+        if let Err(error) = self.ring.wait(completions, wait_ns) {
+            Fatal::new(FatalReason::Bug, format!("io_uring refused a wait of the shard ({error})")).end_process();
+        }
     }
 
     fn reap(&mut self, now: Now) -> bool {
@@ -248,6 +279,7 @@ impl ShardTurn {
             }
             Purpose::Commit => self.written(completion.token.index as usize, completion.result),
             Purpose::BillingSync => self.billing_synced(completion.result),
+            Purpose::Call => self.ring.listen(),
             Purpose::Timer | Purpose::Cancel => {}
         }
     }
