@@ -79,12 +79,14 @@ struct Jiffies {
 }
 
 impl Observer {
-    /// Spins for the baseline, then waits for `begin`.
-    pub(crate) fn prepare(ledger: Arc<Ledger>, watched: Option<u32>) -> io::Result<Self> {
+    /// Spins for the baseline, then waits for `begin`; looks from `cpus`, or from any where there are none.
+    pub(crate) fn prepare(ledger: Arc<Ledger>, watched: Option<u32>, cpus: &[usize]) -> io::Result<Self> {
         let (stop, started) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (stop_here, started_here) = (Arc::clone(&stop), Arc::clone(&started));
-        let baseline_pause_ns = spin();
+        let (baseline_pause_ns, cpus) = (spin(), cpus.to_vec());
         let thread = std::thread::Builder::new().name("observer".to_owned()).spawn(move || {
+            // Elsewhere it would wake a CPU of the engine a thousand times a second.
+            let _ = os::pin_thread(&cpus);
             while !started_here.load(Relaxed) && !stop_here.load(Relaxed) {
                 std::thread::park_timeout(NAP);
             }

@@ -51,7 +51,6 @@ async fn run(mut turn: ShardTurn) {
     let event = unsafe { glommio::io::BufferedFile::from_raw_fd(libc::dup(turn.event_descriptor())) };
     let parked = Rc::new(Cell::new(false));
     let ticker = glommio::spawn_local(tick(Rc::clone(&parked), turn.waker()));
-    turn.unpark();
     while !turn.is_stopped() {
         if turn.turn() {
             glommio::yield_if_needed().await;

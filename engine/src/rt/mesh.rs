@@ -167,7 +167,7 @@ impl HandOver {
     /// Two ends whose wake-ups go nowhere.
     ///
     /// # Errors
-    /// When there is no /dev/null to write wake-ups to.
+    /// When the kernel gives no eventfds.
     pub fn new() -> std::io::Result<Self> {
         let lanes = Lanes::new(2);
         let wakers = vec![Waker::into_the_void()?, Waker::into_the_void()?];
@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn a_box_serves_as_often_as_it_comes_home() {
-        let mut hand_over = HandOver::new().expect("a /dev/null");
+        let mut hand_over = HandOver::new().expect("eventfds");
         for length in 0..3 * parcels_per_peer(2) {
             let body = vec![b'x'; length % 700];
             assert_eq!(hand_over.round_trip(&body, Answer::bare(Code::OVERLOAD)), Some(Code::OVERLOAD));

@@ -217,6 +217,7 @@ impl Ring {
         };
         ring.register_buffers()?;
         ring.listen();
+        ring.wake_up();
         Ok(ring)
     }
 
@@ -267,7 +268,8 @@ impl Ring {
     /// Has the next call of another thread complete, with [`Purpose::Call`].
     pub(super) fn listen(&mut self) {
         let octets = self.call_count.len() as u32;
-        let entry = opcode::Read::new(types::Fd(self.bed.call.as_raw_fd()), self.call_count.as_mut_ptr(), octets);
+        let entry =
+            opcode::Read::new(types::Fd(self.bed.call.as_raw_fd()), self.call_count.as_mut_ptr(), octets);
         self.queue(entry.build().user_data(Token::new(Purpose::Call, 0, 0).pack()));
     }
 
@@ -486,4 +488,74 @@ fn completion(entry: &cqueue::Entry) -> Option<Completion> {
         buffer: cqueue::buffer_select(entry.flags()),
         more: cqueue::more(entry.flags()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam::queue::ArrayQueue;
+
+    const LONG_NS: u64 = 20_000_000_000;
+
+    fn is_raised(event: &OwnedFd) -> bool {
+        let mut poll = libc::pollfd { fd: event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd on the stack, and no waiting.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+        ready == 1
+    }
+
+    /// Takes one thing after the other that another thread puts before it, and sleeps for long whenever there is none. The
+    /// other puts nothing more while one is left: a single wake-up that got lost is slept through.
+    #[test]
+    fn no_wake_up_gets_lost_between_the_last_look_and_the_rest() {
+        const THINGS: u32 = 20_000;
+        let queue = Arc::new(ArrayQueue::new(1));
+        let began = std::time::Instant::now();
+        let mut ring = Ring::new().expect("a ring");
+        let (waker, things) = (ring.waker(), Arc::clone(&queue));
+        let putter = std::thread::spawn(move || {
+            for thing in 0..THINGS {
+                while things.push(thing).is_err() {
+                    std::thread::yield_now();
+                }
+                waker.wake();
+            }
+        });
+        let (mut taken, mut completions) = (0, VecDeque::new());
+        while taken < THINGS {
+            while let Some(thing) = queue.pop() {
+                assert_eq!(thing, taken);
+                taken += 1;
+            }
+            ring.begin_rest();
+            if queue.is_empty() && taken < THINGS {
+                ring.wait(1, LONG_NS).expect("a wait");
+            }
+            assert!(began.elapsed().as_nanos() < u128::from(LONG_NS), "a wake-up got lost");
+            ring.wake_up();
+            ring.turn(&mut completions).expect("a turn");
+            if completions.drain(..).any(|completion| completion.token.purpose == Purpose::Call) {
+                ring.listen();
+            }
+        }
+        putter.join().expect("the other thread ends");
+    }
+
+    #[test]
+    fn others_call_a_shard_only_while_it_sleeps_and_only_once() {
+        let mut ring = Ring::new().expect("a ring");
+        let waker = ring.waker();
+        waker.wake();
+        assert!(!is_raised(&ring.bed.call) && !is_raised(&ring.bed.event), "it is awake");
+        ring.begin_rest();
+        waker.wake();
+        assert!(is_raised(&ring.bed.call) && !is_raised(&ring.bed.event), "it rests in the ring");
+        ring.wait(1, LONG_NS).expect("a wait");
+        assert!(!is_raised(&ring.bed.call), "the ring has taken the call");
+        waker.wake();
+        assert!(!is_raised(&ring.bed.call) && !is_raised(&ring.bed.event), "it has been called");
+        ring.begin_park();
+        waker.wake();
+        assert!(is_raised(&ring.bed.event), "it is parked");
+    }
 }

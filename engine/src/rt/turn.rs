@@ -232,7 +232,8 @@ impl ShardTurn {
 
     fn wait(&mut self, completions: usize, wait_ns: u64) {
         if let Err(error) = self.ring.wait(completions, wait_ns) {
-            Fatal::new(FatalReason::Bug, format!("io_uring refused a wait of the shard ({error})")).end_process();
+            Fatal::new(FatalReason::Bug, format!("io_uring refused a wait of the shard ({error})"))
+                .end_process();
         }
     }
 
