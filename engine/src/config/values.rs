@@ -11,7 +11,7 @@ use serde::Deserialize;
 pub enum Durability {
     /// Synced to the device: survives the loss of power.
     Power,
-    /// In the mapping: survives the death of the process, not the loss of power.
+    /// Written to the journal's file: survives the death of the process, not the loss of power.
     Process,
 }
 

@@ -108,11 +108,20 @@ impl Write {
         true
     }
 
-    /// Writes it, and waits until it is done.
-    pub(super) fn carry_out(&mut self, with_sync: bool) -> io::Result<()> {
+    /// Octets that are still to be written.
+    pub fn octets_left(&self) -> usize {
+        self.parts().iter().map(Part::octets).sum()
+    }
+
+    /// Writes what is left, and waits until that is done; how many octets were taken, which may be fewer. Only until the commit
+    /// is finished: the octets are the journal's again then.
+    ///
+    /// # Errors
+    /// When the write or sync fails; the journal must not be used any more then.
+    pub fn write(&self, with_sync: bool) -> io::Result<usize> {
         let flags = if with_sync { libc::RWF_DSYNC } else { 0 };
+        let parts = self.parts();
         loop {
-            let parts = self.parts();
             // SAFETY: a part is laid out as the iovec that it is, and `Part` promises that its octets can be read; the
             // journal keeps the file open.
             let written = unsafe {
@@ -126,8 +135,7 @@ impl Write {
             };
             match usize::try_from(written) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(written) if self.advance(written) => return Ok(()),
-                Ok(_) => {}
+                Ok(written) => return Ok(written),
                 Err(_) => {
                     let error = io::Error::last_os_error();
                     if error.kind() != io::ErrorKind::Interrupted {
@@ -136,6 +144,12 @@ impl Write {
                 }
             }
         }
+    }
+
+    /// Writes it, and waits until it is done.
+    pub(super) fn carry_out(&mut self, with_sync: bool) -> io::Result<()> {
+        while !self.advance(self.write(with_sync)?) {}
+        Ok(())
     }
 }
 

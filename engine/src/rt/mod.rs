@@ -20,7 +20,7 @@ mod turn;
 
 pub use mesh::HandOver;
 
-use crate::config::{Config, InjectionKind};
+use crate::config::{Config, Durability, InjectionKind};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::{Registration, Registry};
 use crate::hostcheck;
@@ -180,7 +180,11 @@ fn turn_limits(config: &Config) -> TurnLimits {
             idle_timeout_ms: config.idle_timeout_ms,
         },
         drain_timeout_ms: config.drain_timeout_ms,
-        commit_delay_us_max: u64::from(config.commit_delay_us_max),
+        // Where nothing is synced there is nothing to gather for.
+        commit_delay_us_max: match config.durability {
+            Durability::Power => u64::from(config.commit_delay_us_max),
+            Durability::Process => 0,
+        },
         inject_sync_failure: config
             .inject
             .iter()

@@ -95,6 +95,13 @@ pub(super) struct Completion {
     pub(super) more: bool,
 }
 
+impl Completion {
+    /// The result as the standard library would give it.
+    pub(super) fn outcome(&self) -> io::Result<usize> {
+        usize::try_from(self.result).map_err(|_| io::Error::from_raw_os_error(-self.result))
+    }
+}
+
 /// A wake-up handle for other threads.
 #[derive(Clone, Debug)]
 pub(super) struct Waker {

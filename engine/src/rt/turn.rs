@@ -34,6 +34,8 @@ const SWEEP_INTERVAL_MS: u64 = 100;
 /// Longest wait for which the ring's timer is set.
 const TIMER_WAIT_MS_MAX: u64 = 100;
 
+/// A write without a sync that is no longer than this is carried out by the shard itself.
+const WRITE_AT_ONCE_OCTETS_MAX: usize = 64 * 1024;
 /// How long an idle shard waits in its ring at a time: no longer than until something can be due by itself, which is known
 /// to the millisecond.
 const REST_NS: u64 = 1_000_000;
@@ -278,7 +280,7 @@ impl ShardTurn {
             Purpose::NotifierConnect | Purpose::NotifierReceive | Purpose::NotifierSend => {
                 self.notifier.completed(completion, &mut self.ring, &mut self.shard, now);
             }
-            Purpose::Commit => self.written(completion.token.index as usize, completion.result),
+            Purpose::Commit => self.written(completion.token.index as usize, completion.outcome()),
             Purpose::BillingSync => self.billing_synced(completion.result),
             Purpose::Call => self.ring.listen(),
             Purpose::Timer | Purpose::Cancel => {}
@@ -329,21 +331,28 @@ impl ShardTurn {
         true
     }
 
-    /// Asks for what is left of a write of the commit under way.
+    /// Carries out, or asks for, what is left of a write of the commit under way.
     fn write_to_journal(&mut self, place: usize) {
         let Some(CommitUnderWay { commit, .. }) = &self.commit else { return };
+        let write = &commit.writes[place];
+        if !commit.with_sync && write.octets_left() <= WRITE_AT_ONCE_OCTETS_MAX {
+            // Into the page cache: that takes no longer than to hand it to a worker of the kernel.
+            let written = write.write(false);
+            return self.written(place, written);
+        }
         let token = Token::new(Purpose::Commit, place as u32, 0);
         // SAFETY: the journal keeps the octets as they are until the commit is finished, and the commit keeps the list of
         // parts as it is until the completion changes it; both come after the completion was reaped, and a shard that
         // ends before that ends the process.
-        unsafe { self.ring.write(&commit.writes[place], commit.with_sync, token) };
+        unsafe { self.ring.write(write, commit.with_sync, token) };
     }
 
-    fn written(&mut self, place: usize, result: i32) {
+    fn written(&mut self, place: usize, written: std::io::Result<usize>) {
         let injected = self.limits.inject_sync_failure.is_some_and(|nth| self.syncs + 1 >= nth);
-        let Some(octets) = usize::try_from(result).ok().filter(|&octets| octets > 0 && !injected) else {
-            let number = if injected || result == 0 { libc::EIO } else { -result };
-            self.fail_durable(&std::io::Error::from_raw_os_error(number));
+        let octets = match written {
+            Ok(octets) if octets > 0 && !injected => octets,
+            Ok(_) => self.fail_durable(&std::io::Error::from_raw_os_error(libc::EIO)),
+            Err(error) => self.fail_durable(&error),
         };
         let Some(under_way) = &mut self.commit else { return };
         if !under_way.commit.writes[place].advance(octets) {
