@@ -11,6 +11,7 @@
 //! - a failing HLR is never permission;
 //! - nothing allocates per attempt: slots, delays, alerts and reports are sized at construction.
 
+mod due_ring;
 pub mod gmsc;
 pub mod limits;
 pub mod line_states;

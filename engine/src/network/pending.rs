@@ -7,21 +7,21 @@ use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::hash::BuildHasherDefault;
 
 use crate::ids::Msn;
+use crate::network::due_ring::DueRing;
 use crate::network::line_states::MsnHasher;
 
 /// Attempts in flight, by the time they are due.
 pub(crate) enum Delays {
     /// All wait equally long, so the order of submission is the order of time.
     Constant(VecDeque<(u64, u32)>),
-    /// Due time, submission number (the tie-break), slot.
-    Jittered(BinaryHeap<Reverse<(u64, u64, u32)>>, u64),
+    Jittered(DueRing),
 }
 
 impl Delays {
     /// Room for `count_max` attempts.
     pub(crate) fn new(count_max: usize, has_jitter: bool) -> Self {
         if has_jitter {
-            Self::Jittered(BinaryHeap::with_capacity(count_max), 0)
+            Self::Jittered(DueRing::new(count_max))
         } else {
             Self::Constant(VecDeque::with_capacity(count_max))
         }
@@ -31,28 +31,25 @@ impl Delays {
     pub(crate) fn push(&mut self, due_ms: u64, slot: u32) {
         match self {
             Self::Constant(queue) => queue.push_back((due_ms, slot)),
-            Self::Jittered(heap, sequence) => {
-                heap.push(Reverse((due_ms, *sequence, slot)));
-                *sequence += 1;
-            }
+            Self::Jittered(ring) => ring.push(due_ms, slot),
         }
     }
 
     /// The slot of the next attempt that is due by `now_ms`.
     pub(crate) fn pop(&mut self, now_ms: u64) -> Option<u32> {
-        if self.next_due_ms()? > now_ms {
-            return None;
-        }
         match self {
-            Self::Constant(queue) => queue.pop_front().map(|(_, slot)| slot),
-            Self::Jittered(heap, _) => heap.pop().map(|Reverse((_, _, slot))| slot),
+            Self::Constant(queue) => {
+                queue.front().filter(|&&(due_ms, _)| due_ms <= now_ms)?;
+                queue.pop_front().map(|(_, slot)| slot)
+            }
+            Self::Jittered(ring) => ring.pop(now_ms),
         }
     }
 
     pub(crate) fn next_due_ms(&self) -> Option<u64> {
         match self {
             Self::Constant(queue) => queue.front().map(|&(due_ms, _)| due_ms),
-            Self::Jittered(heap, _) => heap.peek().map(|&Reverse((due_ms, _, _))| due_ms),
+            Self::Jittered(ring) => ring.first().map(|(due_ms, _)| due_ms),
         }
     }
 
@@ -60,14 +57,14 @@ impl Delays {
     pub(crate) fn next_slot(&self) -> Option<u32> {
         match self {
             Self::Constant(queue) => queue.front().map(|&(_, slot)| slot),
-            Self::Jittered(heap, _) => heap.peek().map(|&Reverse((_, _, slot))| slot),
+            Self::Jittered(ring) => ring.first().map(|(_, slot)| slot),
         }
     }
 
     pub(crate) fn len(&self) -> usize {
         match self {
             Self::Constant(queue) => queue.len(),
-            Self::Jittered(heap, _) => heap.len(),
+            Self::Jittered(ring) => ring.len(),
         }
     }
 }
