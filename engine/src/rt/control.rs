@@ -147,7 +147,7 @@ impl ShardPort {
         }
     }
 
-    /// Calls the shard whether it sleeps or not.
+    /// Wakes the shard if it is parked, whatever it says of itself; one that rests looks up within a moment anyway.
     pub(super) fn rouse(&self) {
         if let Some(waker) = self.waker.get() {
             waker.rouse();

@@ -113,9 +113,9 @@ pub(super) struct Waker {
 struct Bed {
     /// One of [`AWAKE`], [`RESTING`] and [`PARKED`].
     sleep: AtomicU8,
-    /// Rises with a completion while the shard is parked.
+    /// Wakes the parked shard: raised by others, and by completions while it is parked.
     event: OwnedFd,
-    /// Its rise is a completion.
+    /// Wakes the resting shard: its rise is a completion.
     call: OwnedFd,
 }
 

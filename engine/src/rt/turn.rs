@@ -47,7 +47,7 @@ const RESTS_MAX: u32 = 8;
 pub(super) struct TurnLimits {
     pub(super) front: FrontLimits,
     pub(super) drain_timeout_ms: u64,
-    /// The longest that records gather for a commit, in microseconds.
+    /// The longest that records gather for a commit, in microseconds; 0 where nothing is synced.
     pub(super) commit_delay_us_max: u64,
     /// For rehearsals: the n-th sync fails.
     pub(super) inject_sync_failure: Option<u64>,
