@@ -8,7 +8,7 @@ use crate::cpus::Sides;
 use crate::results::{Beginning, Recording};
 use crate::spread::Rounds;
 use clap::Args;
-use loadgen::drill::waiting::{Setting, Waiting as Engine};
+use loadgen::drill::waiting::{Burst, Setting, Waiting as Engine};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
@@ -113,16 +113,15 @@ impl Waiting {
             few.send(self.few).map_err(sentence)?;
             few.await_attempts().map_err(sentence)?;
             full.await_attempts().map_err(sentence)?;
-            // Neither is always the first.
+            // Neither is always the first; and both have the same CPUs, so the second waits for the first one's attempts.
             if round % 2 == 0 {
-                few_bursts.push(few.send(self.burst).map_err(sentence)?);
-                full_bursts.push(full.send(self.burst).map_err(sentence)?);
+                few_bursts.push(self.burst(&mut few)?);
+                full_bursts.push(self.burst(&mut full)?);
             } else {
-                full_bursts.push(full.send(self.burst).map_err(sentence)?);
-                few_bursts.push(few.send(self.burst).map_err(sentence)?);
+                full_bursts.push(self.burst(&mut full)?);
+                few_bursts.push(self.burst(&mut few)?);
             }
         }
-        full.await_attempts().map_err(sentence)?;
         let (memory, data_octets) = (full.memory(), full.data_octets());
         let restart = full.kill_and_start().map_err(sentence)?;
         let ratios =
@@ -154,6 +153,13 @@ impl Waiting {
         let lost = figures.lost;
         self.recording.keep(&beginning.into_record(figures))?;
         if lost > 0 { Err(format!("{lost} accepted pushes are gone.")) } else { Ok(()) }
+    }
+
+    /// Sends a burst, and returns when the engine has attempted all of it and stands still again.
+    fn burst(&self, engine: &mut Engine) -> Result<Burst, String> {
+        let burst = engine.send(self.burst).map_err(sentence)?;
+        engine.await_attempts().map_err(sentence)?;
+        Ok(burst)
     }
 
     /// Fills the engine; pushes per second, and CPU microseconds of the engine per push.

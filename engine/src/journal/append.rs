@@ -247,7 +247,7 @@ impl Journal {
         self.begin_segment(spare, self.next_sequence);
         kill_point(KillPoint::SwitchAfter);
         self.order_spares(false);
-        self.warm_spares();
+        self.warm_spares(1);
         Ok(())
     }
 

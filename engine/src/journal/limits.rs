@@ -35,6 +35,11 @@ pub const RESERVE_SEGMENTS: u64 = 2;
 pub const BUDGET_SEGMENTS_MIN: u64 = RESERVE_SEGMENTS + 2;
 /// Segments on order at a time.
 pub(super) const ORDERED_MAX: usize = 4;
+/// Spares beside the reserve that a quiet journal has ready, so that a burst after it is not held up by the making of
+/// more. A journal under load orders one, as the last of them comes into use.
+pub(super) const SPARES_AHEAD: usize = 3;
+/// A journal to which nothing was appended for so long is quiet, in milliseconds.
+pub(super) const QUIET_MS: u64 = 20;
 /// Spares, of those that are used next, whose pages are in memory before they are used. The others take none.
 pub(super) const WARM_SPARES: usize = 2;
 /// Octets of a spare that are read at a time.

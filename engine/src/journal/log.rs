@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::factory::{FactoryError, Prepared, Supply, segment_name};
 use super::frame::Kind;
 use super::limits::{
-    HEADER_PAGE_OCTETS, ORDERED_MAX, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT,
-    SPARE_RETRY_MS, WARM_SPARES,
+    HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS,
+    SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS, SPARES_AHEAD, WARM_SPARES,
 };
 use super::memory::Memory;
 use super::record::{ArchivedAccepted, Record};
@@ -121,6 +121,9 @@ pub struct Journal {
     pub(super) trouble: Option<FactoryError>,
     pub(super) retry_at_ms: u64,
 
+    /// What was appended when it was last looked, and since when nothing was, in milliseconds.
+    pub(super) quiet_since: (u64, u64),
+
     pub(super) next_sequence: u64,
     /// Where the records of earlier runs end.
     pub(super) previous_end: u64,
@@ -224,9 +227,13 @@ impl Journal {
             .ok_or_else(|| self.damaged(position))
     }
 
-    /// To be called about every millisecond: takes spares from the factory and orders new ones. Never waits.
+    /// To be called about every millisecond: takes spares from the factory and orders new ones. Never waits. What can wait
+    /// for a moment in which nothing is appended does: a device that fills files keeps commits waiting.
     pub fn poll(&mut self, now_ms: u64) {
         self.take_spares(Duration::ZERO);
+        if self.quiet_since.0 != self.next_sequence {
+            self.quiet_since = (self.next_sequence, now_ms);
+        }
         if let Some(trouble) = &self.trouble
             && self.retry_at_ms == 0
         {
@@ -239,7 +246,11 @@ impl Journal {
         } else {
             self.order_spares(false);
         }
-        self.warm_spares();
+        self.warm_spares(1);
+        if self.trouble.is_none() && now_ms.saturating_sub(self.quiet_since.1) >= QUIET_MS {
+            self.order_up_to(SPARES_AHEAD);
+            self.warm_spares(WARM_SPARES);
+        }
     }
 
     /// How full the journal is.
@@ -309,13 +320,17 @@ impl Journal {
     /// Orders spares up to the wanted number within the budget; after a failure only when `again`. Wanted is
     /// what makes the whole reserve exist on the device, and one to accept into.
     pub(super) fn order_spares(&mut self, again: bool) {
-        if self.trouble.is_some() && !again {
-            return;
+        if self.trouble.is_none() || again {
+            self.order_up_to(1);
         }
+    }
+
+    /// Orders spares until there are so many beside the reserve, within the budget.
+    fn order_up_to(&mut self, ahead: usize) {
         let present = (self.segments.len() + self.spares.len() + self.ordered) as u64;
         let allowed = self.config.segments_max().saturating_sub(present) as usize;
         let reserve = self.reserved_octets().div_ceil(self.config.frames_octets()) as usize;
-        let wanted = (reserve + 1).saturating_sub(self.spares.len() + self.ordered);
+        let wanted = (reserve + ahead).saturating_sub(self.spares.len() + self.ordered);
         for _ in 0..wanted.min(allowed).min(ORDERED_MAX - self.ordered) {
             let warm = self.spares.len() + self.ordered < WARM_SPARES;
             self.supply.order(self.next_segment, self.config.segment_octets, warm);
@@ -324,9 +339,10 @@ impl Journal {
         }
     }
 
-    /// Has the spares that come next brought into memory, so that no commit waits while the system looks for pages.
-    pub(super) fn warm_spares(&mut self) {
-        for spare in self.spares.iter_mut().take(WARM_SPARES) {
+    /// Has as many of the spares that come next brought into memory, so that no commit waits while the system looks for
+    /// pages.
+    pub(super) fn warm_spares(&mut self, number: usize) {
+        for spare in self.spares.iter_mut().take(number) {
             if !spare.warm {
                 spare.warm = true;
                 self.supply.warm(spare.id);

@@ -140,6 +140,7 @@ impl Journal {
             directory: directory.to_path_buf(),
             supply,
             segments: Default::default(),
+            quiet_since: (0, 0),
             spares: Default::default(),
             ordered: 0,
             next_segment: found.last().map_or(1, |last| last.id + 1),
