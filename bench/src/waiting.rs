@@ -111,9 +111,9 @@ impl Waiting {
         for round in 0..self.rounds {
             let mut few = Engine::start(setting(self.few + self.burst + SPARE, None)).map_err(sentence)?;
             few.send(self.few).map_err(sentence)?;
-            few.await_attempts().map_err(sentence)?;
-            full.await_attempts().map_err(sentence)?;
-            // Neither is always the first; and both have the same CPUs, so the second waits for the first one's attempts.
+            few.await_rest().map_err(sentence)?;
+            full.await_rest().map_err(sentence)?;
+            // Neither is always the first; and both have the same CPUs, so the second waits until the first one rests.
             if round % 2 == 0 {
                 few_bursts.push(self.burst(&mut few)?);
                 full_bursts.push(self.burst(&mut full)?);
@@ -155,10 +155,10 @@ impl Waiting {
         if lost > 0 { Err(format!("{lost} accepted pushes are gone.")) } else { Ok(()) }
     }
 
-    /// Sends a burst, and returns when the engine has attempted all of it and stands still again.
+    /// Sends a burst, and returns when the engine has attempted all of it and rests again.
     fn burst(&self, engine: &mut Engine) -> Result<Burst, String> {
         let burst = engine.send(self.burst).map_err(sentence)?;
-        engine.await_attempts().map_err(sentence)?;
+        engine.await_rest().map_err(sentence)?;
         Ok(burst)
     }
 

@@ -191,6 +191,12 @@ pub enum DrillError {
         /// Attempts that there are.
         attempts: u64,
     },
+    /// The engine has nothing to do and does not come to rest.
+    #[error("the engine has no work and still is at it after {seconds} s: look into its log.")]
+    NoRest {
+        /// How long was waited.
+        seconds: u64,
+    },
     /// The bill cannot be read.
     #[error("the engine's daily bill cannot be read: {detail}.")]
     Bill {

@@ -247,10 +247,15 @@ impl Journal {
             self.order_spares(false);
         }
         self.warm_spares(1);
-        if self.trouble.is_none() && now_ms.saturating_sub(self.quiet_since.1) >= QUIET_MS {
+        if self.trouble.is_none() && self.is_quiet(now_ms) {
             self.order_up_to(SPARES_AHEAD);
             self.warm_spares(WARM_SPARES);
         }
+    }
+
+    /// Whether nothing was appended for some time: a moment for what can wait.
+    pub fn is_quiet(&self, now_ms: u64) -> bool {
+        self.quiet_since.0 == self.next_sequence && now_ms.saturating_sub(self.quiet_since.1) >= QUIET_MS
     }
 
     /// How full the journal is.

@@ -54,6 +54,9 @@ impl Shard {
             self.journal_polled_ms = now_ms;
             self.journal.poll(now_ms);
             self.journal.retire_cleaned();
+            if self.journal.is_quiet(now_ms) {
+                self.core.touch_ahead();
+            }
         }
         let durable = self.durable();
         match &mut self.cleaning {

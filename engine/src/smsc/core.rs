@@ -251,6 +251,12 @@ impl Core {
         &self.figures
     }
 
+    /// Touches memory for pushes to come, about a huge page, which may take two milliseconds: for a moment in which none
+    /// comes. Whether there was any to touch.
+    pub fn touch_ahead(&mut self) -> bool {
+        self.pushes.touch_ahead() || self.timers.touch_ahead()
+    }
+
     /// Fetches what a push with this key for this msn will ask for.
     #[inline]
     pub fn prefetch(&self, key: u64, msn: Msn) {

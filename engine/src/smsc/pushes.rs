@@ -3,7 +3,7 @@
 //! An entry holds what the message center decides by; the push's content stays in the journal's mapping. An
 //! index is handed out again only after [`Pushes::remove`].
 
-use crate::huge_pages;
+use crate::huge_pages::{self, TouchedAhead};
 use crate::ids::{Class, Msn};
 use crate::push::code::Code;
 use crate::smsc::retry::Cause;
@@ -351,6 +351,7 @@ impl std::fmt::Debug for Push {
 /// The slab. What is free is a list through the free slots.
 pub struct Pushes {
     entries: Vec<Push>,
+    touched: TouchedAhead,
     first_free: PushIndex,
     free: usize,
     capacity: usize,
@@ -362,7 +363,12 @@ impl Pushes {
         assert!(capacity < NONE as usize, "the last index means none");
         let mut entries = Vec::with_capacity(capacity);
         huge_pages::advise(&mut entries);
-        Self { entries, first_free: NONE, free: 0, capacity }
+        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity }
+    }
+
+    /// Touches memory for pushes to come, about a huge page; whether there was any to touch.
+    pub(super) fn touch_ahead(&mut self) -> bool {
+        self.touched.extend(&mut self.entries)
     }
 
     /// Live pushes.

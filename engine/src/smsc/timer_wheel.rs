@@ -16,6 +16,8 @@
 //! - while no `advance` is half done, the current tick's bucket is empty at every level above the lowest;
 //! - at each level but the highest, the occupied buckets lie at or above the current one.
 
+use crate::huge_pages::{self, TouchedAhead};
+
 /// The resolution that the message center uses, in milliseconds.
 pub const RESOLUTION_MS_DEFAULT: u64 = 16;
 
@@ -80,6 +82,7 @@ pub struct TimerWheel {
     capacity: usize,
     /// As long as the highest index started so far, so that memory is touched only as the slab fills.
     timers: Vec<Timer>,
+    touched: TouchedAhead,
     buckets: [Bucket; (LEVELS * BUCKETS_PER_LEVEL) as usize],
     occupied: [u64; LEVELS as usize],
 }
@@ -95,7 +98,7 @@ impl TimerWheel {
         assert!(capacity < BUCKET as usize, "indices are 31 bits");
         assert!(resolution_ms >= 1, "a tick lasts");
         let mut timers = Vec::with_capacity(capacity);
-        crate::huge_pages::advise(&mut timers);
+        huge_pages::advise(&mut timers);
         Self {
             resolution_ms,
             base_ms: now_ms,
@@ -103,9 +106,15 @@ impl TimerWheel {
             count: 0,
             capacity,
             timers,
+            touched: TouchedAhead::default(),
             buckets: [Bucket { first: NONE, last: NONE }; (LEVELS * BUCKETS_PER_LEVEL) as usize],
             occupied: [0; LEVELS as usize],
         }
+    }
+
+    /// Touches memory for timers to come, about a huge page; whether there was any to touch.
+    pub(super) fn touch_ahead(&mut self) -> bool {
+        self.touched.extend(&mut self.timers)
     }
 
     /// Timers running.

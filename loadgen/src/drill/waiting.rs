@@ -26,6 +26,10 @@ const QUEUE_OCTETS_MIN: u64 = 1 << 30;
 /// How long the attempts may make no progress.
 const ATTEMPTS_STALL: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
+/// An engine rests that takes less processor time than this between two looks, so often in a row.
+const REST: (Duration, u32) = (Duration::from_millis(2), 5);
+/// How long an engine without work may take to come to rest.
+const REST_MAX: Duration = Duration::from_secs(20);
 /// What the engine's log says of an opening that is under way.
 const PROGRESS_WORD: &str = "opening:";
 
@@ -167,6 +171,26 @@ impl Waiting {
             }
             std::thread::park_timeout(LOOK);
         }
+    }
+
+    /// Waits until every push has been attempted and what the engine does afterwards is done too: spare segments, memory.
+    ///
+    /// # Errors
+    /// As [`Self::await_attempts`], and [`DrillError::NoRest`].
+    pub fn await_rest(&mut self) -> Result<(), DrillError> {
+        self.await_attempts()?;
+        let Some(engine) = &self.engine else { unreachable!("an engine runs between two calls") };
+        let (begun, mut before, mut rests) = (Instant::now(), engine.cpu_time(), 0);
+        while rests < REST.1 {
+            if begun.elapsed() > REST_MAX {
+                return Err(DrillError::NoRest { seconds: REST_MAX.as_secs() });
+            }
+            std::thread::park_timeout(LOOK);
+            let now = engine.cpu_time();
+            rests = if now.saturating_sub(before) < REST.0 { rests + 1 } else { 0 };
+            before = now;
+        }
+        Ok(())
     }
 
     /// The engine's memory.
