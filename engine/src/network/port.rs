@@ -72,7 +72,9 @@ pub trait CoreNetwork {
 #[must_use = "a slot goes back by submit or release"]
 pub struct AttemptHandle(pub(crate) u32);
 
-/// One attempt: what the push is and the SMS-DELIVER of each segment to send.
+/// One attempt: what the push is and the SMS-DELIVER of each segment to send. What every attempt is asked for stands in its
+/// first cache line.
+#[repr(C, align(64))]
 pub struct AttemptSlot {
     /// The message center's own name for the push; comes back in the outcome.
     pub token: u64,

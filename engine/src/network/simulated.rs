@@ -16,6 +16,7 @@
 
 use std::sync::Arc;
 
+use crate::huge_pages;
 use crate::ids::Msn;
 use crate::network::gmsc::{self, Decision, HoldReason, ROWS, Route};
 use crate::network::limits::CHANGED_LINES_MAX;
@@ -63,10 +64,13 @@ impl SimulatedNetwork {
     ) -> Result<Self, ConfigurationError> {
         configuration.check()?;
         let in_flight_max = configuration.in_flight_max;
+        let mut slots = Vec::with_capacity(in_flight_max);
+        huge_pages::advise(&mut slots);
+        slots.extend((0..in_flight_max).map(|_| AttemptSlot::new()));
         Ok(Self {
             line_states,
             changed_lines: LineMap::default(),
-            slots: (0..in_flight_max).map(|_| AttemptSlot::new()).collect(),
+            slots: slots.into_boxed_slice(),
             free: (0..in_flight_max as u32).rev().collect(),
             delays: Delays::new(in_flight_max, configuration.latency_jitter_ms > 0),
             alerts: Alerts::new(configuration.alerts_waiting_max),

@@ -8,7 +8,9 @@ use crate::gateway::registration::Credential;
 use crate::push::code::Code;
 use crate::push::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal, RequestHead};
 use crate::push::response::{Answer, AnswerHead, write_answer};
-use crate::rt::limits::{ANSWERS_OUTSTANDING_MAX, INPUT_PENDING_OCTETS_MAX, OUTPUT_PENDING_OCTETS_MAX};
+use crate::rt::limits::{
+    ANSWERS_OUTSTANDING_MAX, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX, OUTPUT_PENDING_OCTETS_MAX,
+};
 use crate::rt::stream::Stream;
 use crate::shard::retry_after_seconds;
 use std::collections::VecDeque;
@@ -37,6 +39,9 @@ pub(super) trait Desk {
     /// Reads a request, some time before it is taken.
     fn foresee<'body>(&self, body: &'body [u8]) -> Self::Foreseen<'body>;
 
+    /// Has memory bring what a request will ask for.
+    fn fetch(&self, foreseen: &Self::Foreseen<'_>);
+
     /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the connection.
     fn request(
         &mut self,
@@ -59,6 +64,43 @@ enum Sight<'a, F> {
         body: &'a [u8],
         foreseen: F,
     },
+}
+
+/// What was read ahead, in order.
+struct Ahead<'a, F> {
+    sights: [Option<Sight<'a, F>>; FORESEEN_MAX],
+    taken: usize,
+    filled: usize,
+}
+
+impl<F> Default for Ahead<'_, F> {
+    fn default() -> Self {
+        Self { sights: [const { None }; FORESEEN_MAX], taken: 0, filled: 0 }
+    }
+}
+
+impl<'a, F> Ahead<'a, F> {
+    /// The next one; `fill` reads on when there is none.
+    fn next(&mut self, fill: impl FnOnce(&mut Self)) -> Sight<'a, F> {
+        if self.taken == self.filled {
+            (self.taken, self.filled) = (0, 0);
+            fill(self);
+        }
+        self.taken += 1;
+        self.sights[self.taken - 1].take().unwrap_or(Sight::Partial)
+    }
+
+    fn push(&mut self, sight: Sight<'a, F>) {
+        self.sights[self.filled] = Some(sight);
+        self.filled += 1;
+    }
+
+    fn foreseen(&self) -> impl Iterator<Item = &F> {
+        self.sights[..self.filled].iter().filter_map(|sight| match sight {
+            Some(Sight::Whole { foreseen, .. }) => Some(foreseen),
+            _ => None,
+        })
+    }
 }
 
 pub(super) struct Connection {
@@ -226,7 +268,7 @@ impl Connection {
     /// Parses as many requests as are complete and allowed; returns the octets done with.
     fn take_requests(&mut self, octets: &[u8], desk: &mut impl Desk) -> usize {
         let mut at = 0;
-        let mut ahead = None;
+        let mut ahead = Ahead::default();
         self.blocked = false;
         while at < octets.len() {
             if self.ends_after_answers {
@@ -244,8 +286,7 @@ impl Connection {
                 at += skipped;
                 continue;
             }
-            let sight = ahead.take();
-            match sight.unwrap_or_else(|| self.sight(&octets[at..], desk)) {
+            match ahead.next(|ahead| self.look_ahead(ahead, &octets[at..], desk)) {
                 Sight::Partial => return at,
                 Sight::Refused(refusal) => self.refuse(&refusal),
                 Sight::Headed(expect_continue) => {
@@ -253,9 +294,6 @@ impl Connection {
                     return at;
                 }
                 Sight::Whole { head, body, foreseen } => {
-                    let end = at + head.head_octets + head.body_octets;
-                    // While this request is taken, memory brings what the next one will ask for.
-                    ahead = (end < octets.len()).then(|| self.sight(&octets[end..], desk));
                     let number = self.first_number + self.answers.len() as u64;
                     let (answer, gate) =
                         desk.request(&foreseen, body, head.authorization, &mut self.credential, number);
@@ -266,11 +304,29 @@ impl Connection {
                     self.answers.push_back(PendingAnswer { answer, head: answer_head, gate });
                     self.ends_after_answers = !head.keep_alive;
                     self.continue_sent = false;
-                    at = end;
+                    at += head.head_octets + head.body_octets;
                 }
             }
         }
         at
+    }
+
+    /// Reads the requests that stand at the beginning of these octets, at least one of them or what it lacks.
+    fn look_ahead<'a, D: Desk>(&mut self, ahead: &mut Ahead<'a, D::Foreseen<'a>>, octets: &'a [u8], desk: &D) {
+        let mut at = 0;
+        while ahead.filled < FORESEEN_MAX && (at < octets.len() || ahead.filled == 0) {
+            let sight = self.sight(&octets[at..], desk);
+            let whole = match &sight {
+                Sight::Whole { head, .. } => head.head_octets + head.body_octets,
+                _ => 0,
+            };
+            ahead.push(sight);
+            if whole == 0 {
+                break;
+            }
+            at += whole;
+        }
+        ahead.foreseen().for_each(|foreseen| desk.fetch(foreseen));
     }
 
     fn sight<'a, D: Desk>(&mut self, octets: &'a [u8], desk: &D) -> Sight<'a, D::Foreseen<'a>> {

@@ -376,6 +376,10 @@ impl Desk for ShardDesk<'_> {
         self.shard.foresee(body)
     }
 
+    fn fetch(&self, foreseen: &Foreseen<'_>) {
+        self.shard.fetch(foreseen);
+    }
+
     fn request(
         &mut self,
         foreseen: &Foreseen<'_>,

@@ -8,6 +8,8 @@ pub(super) const RING_COMPLETIONS: u32 = 8192;
 pub(super) const RECEIVE_BUFFERS: u16 = 512;
 /// Octets of one receive buffer: holds a whole request of the largest size.
 pub(super) const RECEIVE_BUFFER_OCTETS: usize = 32 * 1024;
+/// Requests of a connection that are read before the first of them is taken, so that memory brings what they ask for.
+pub(super) const FORESEEN_MAX: usize = 8;
 /// Answers that a connection may have outstanding; reading stops there until they are sent.
 pub(super) const ANSWERS_OUTSTANDING_MAX: usize = 2048;
 /// Octets of unparsed input kept for a connection before reading stops.

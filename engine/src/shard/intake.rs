@@ -53,24 +53,34 @@ pub enum Reply {
 }
 
 impl Shard {
-    /// Reads a request's body, and has the processor fetch what the push in it will ask for: looks into four tables that
-    /// are larger than any cache. Whoever has several requests foresees the next one before it handles this one.
+    /// Reads a request's body. Whoever has several requests reads some, fetches for all of them, and handles them then.
     pub fn foresee<'a>(&self, body: &'a [u8]) -> Foreseen<'a> {
         let request = scan::scan(body);
-        let mut key = 0;
-        if let Ok(Request::Push(push)) = &request
-            && shard_of(push.msn, self.shards) == self.number
+        let key = match &request {
+            Ok(Request::Push(push)) if shard_of(push.msn, self.shards) == self.number => {
+                admit::push_key_fingerprint(push.xpid, push.msn, push.reqid)
+            }
+            _ => 0,
+        };
+        Foreseen { request, key }
+    }
+
+    /// Has the processor fetch what the push in a request will ask for: looks into four tables that are larger than any
+    /// cache. The processor waits until it knows where the lines lie, for that is in tables of pages, as large; so it is
+    /// worth to do this for several requests one after the other, and nothing in between: it looks for several at a time.
+    pub fn fetch(&self, foreseen: &Foreseen<'_>) {
+        if let Ok(Request::Push(push)) = &foreseen.request
+            && foreseen.key != 0
         {
-            key = admit::push_key_fingerprint(push.xpid, push.msn, push.reqid);
-            self.core.prefetch(key, push.msn);
+            self.core.prefetch(foreseen.key, push.msn);
             self.contracts.prefetch(push.msn);
         }
-        Foreseen { request, key }
     }
 
     /// Takes one request's body.
     pub fn handle_request(&mut self, body: &[u8], origin: Origin<'_>, now_ms: u64) -> Reply {
         let foreseen = self.foresee(body);
+        self.fetch(&foreseen);
         self.handle_foreseen(&foreseen, origin, now_ms)
     }
 
