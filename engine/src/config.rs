@@ -56,6 +56,10 @@ pub const TIMEOUT_MS_LIMIT: u64 = 24 * 3_600_000;
 pub const NETWORK_LATENCY_MS_DEFAULT: u32 = 20;
 /// Default spread of that latency to either side, in milliseconds.
 pub const NETWORK_JITTER_MS_DEFAULT: u32 = 10;
+/// Absent msns that the HLR of one shard remembers unless configured otherwise.
+pub const NETWORK_ALERTS_MAX_DEFAULT: u32 = crate::network::limits::ALERTS_WAITING_DEFAULT as u32;
+/// The most that may be asked for.
+pub const NETWORK_ALERTS_MAX_LIMIT: u32 = 16_777_216;
 /// The largest latency that may be asked for, in milliseconds.
 pub const NETWORK_LATENCY_MS_LIMIT: u32 = 600_000;
 /// The fastest that simulated time may run against real time.
@@ -130,6 +134,8 @@ pub struct NetworkConfig {
     pub latency_jitter_ms: u32,
     /// How often an attempt ends otherwise than delivered.
     pub outcome_rates: OutcomeRates,
+    /// Absent msns that the HLR of one shard raises an alert for when they are back.
+    pub alerts_max: u32,
     /// Seed of the network's chance.
     pub seed: u64,
     /// How many simulated seconds pass in a real one; a whole number from 1 up.
@@ -228,6 +234,7 @@ impl Config {
                     .network_latency_jitter_ms
                     .unwrap_or_else(|| NETWORK_JITTER_MS_DEFAULT.min(latency_ms)),
                 outcome_rates: settings.network_outcomes.unwrap_or_default(),
+                alerts_max: settings.network_alerts_max.unwrap_or(NETWORK_ALERTS_MAX_DEFAULT),
                 seed: settings.network_seed.unwrap_or(1),
                 time_scale: settings.network_time_scale.unwrap_or(1.0),
             },
@@ -312,6 +319,7 @@ impl Config {
         let network = &self.network;
         within("network-latency-ms", network.latency_ms, 0, NETWORK_LATENCY_MS_LIMIT)?;
         within("network-latency-jitter-ms", network.latency_jitter_ms, 0, network.latency_ms)?;
+        within("network-alerts-max", network.alerts_max, 0, NETWORK_ALERTS_MAX_LIMIT)?;
         within("network-time-scale", network.time_scale, 1.0, NETWORK_TIME_SCALE_LIMIT)?;
         if network.time_scale.fract() != 0.0 {
             return unfit(format!("network-time-scale = {} is no whole number: use one", network.time_scale));

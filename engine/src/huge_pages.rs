@@ -93,6 +93,9 @@ mod tests {
             memory.extend(std::iter::repeat_n(7, 1 << 18));
         }
         assert!(memory.len() + (1 << 18) <= memory.capacity(), "it ends before the room does");
-        assert!(!super::TouchedAhead::default().extend(&mut Vec::<u64>::with_capacity(64)), "too little to matter");
+        assert!(
+            !super::TouchedAhead::default().extend(&mut Vec::<u64>::with_capacity(64)),
+            "too little to matter"
+        );
     }
 }

@@ -361,6 +361,7 @@ fn simulation(config: &Config, number: usize) -> SimulationConfig {
         },
         seed: network.seed.wrapping_add(number as u64),
         in_flight_max: ATTEMPTS_IN_FLIGHT_MAX,
+        alerts_waiting_max: network.alerts_max as usize,
         time_scale: network.time_scale.max(1.0) as u64,
         ..SimulationConfig::default()
     }

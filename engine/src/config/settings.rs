@@ -93,6 +93,9 @@ pub struct Settings {
     /// report-twice, report-early)
     #[arg(long, value_name = "RATES", help_heading = "Simulated network")]
     pub network_outcomes: Option<OutcomeRates>,
+    /// Absent phone numbers that each shard's HLR raises an alert for when they are back; 0: none [default: 131072]
+    #[arg(long, value_name = "N", help_heading = "Simulated network")]
+    pub network_alerts_max: Option<u32>,
     /// Seed of the network's chance [default: 1]
     #[arg(long, value_name = "N", help_heading = "Simulated network")]
     pub network_seed: Option<u64>,
@@ -203,6 +206,7 @@ impl Settings {
             network_latency_ms: self.network_latency_ms.or(below.network_latency_ms),
             network_latency_jitter_ms: self.network_latency_jitter_ms.or(below.network_latency_jitter_ms),
             network_outcomes: self.network_outcomes.or(below.network_outcomes),
+            network_alerts_max: self.network_alerts_max.or(below.network_alerts_max),
             network_seed: self.network_seed.or(below.network_seed),
             network_time_scale: self.network_time_scale.or(below.network_time_scale),
             rehearsal_time_scale: self.rehearsal_time_scale.or(below.rehearsal_time_scale),

@@ -50,6 +50,7 @@ fn every_kind_of_value_is_read_from_the_file() {
     let config = resolve_file(
         "listen = '127.0.0.1:9000'\ndurability = 'process'\ndemo = true\nqueue_bytes = '1GiB'\nsegment_bytes = 1048576\n\
          cpus = [1, 0, 1]\nlog = 'warn'\ninject = ['sync-failure=3']\nnetwork_time_scale = 60.0\nnetwork_latency_ms = 4\n\
+         network_alerts_max = 0\n\
          [network_outcomes]\nabsent = 0.25\nmemory-full = 0.5\n",
     )
     .expect("valid");
@@ -60,6 +61,7 @@ fn every_kind_of_value_is_read_from_the_file() {
     assert_eq!(config.cpus, CPUS);
     assert_eq!(config.inject, [Injection { kind: InjectionKind::SyncFailure, at: 3 }]);
     assert_eq!(config.network.outcome_rates.memory_full, 0.5);
+    assert_eq!(config.network.alerts_max, 0);
     assert_eq!((config.network.latency_ms, config.network.latency_jitter_ms), (4, 4));
 }
 
@@ -138,6 +140,7 @@ fn values_out_of_range_or_at_odds_are_refused() {
         ("rehearsal_time_scale = 86401", "rehearsal-time-scale"),
         ("network_default_line_state = 'elsewhere'", "elsewhere"),
         ("network_latency_ms = 1\nnetwork_latency_jitter_ms = 2", "network-latency-jitter-ms"),
+        ("network_alerts_max = 16777217", "network-alerts-max"),
         ("network_outcomes = { absent = 0.7, busy = 0.7 }", "over 1"),
         ("network_outcomes = { absent = 2.0 }", "absent"),
         ("network_outcomes = { report-late = 0.7, report-lost = 0.7 }", "over 1"),

@@ -237,7 +237,7 @@ impl Journal {
         if let Some(trouble) = &self.trouble
             && self.retry_at_ms == 0
         {
-            tracing::warn!(%trouble, "the journal cannot grow; new pushes are refused until it can");
+            tracing::warn!(%trouble, "the journal cannot grow; once what it has is used, new pushes are refused until it can");
             self.retry_at_ms = now_ms + SPARE_RETRY_MS;
         }
         if self.trouble.is_some() && now_ms >= self.retry_at_ms {

@@ -312,7 +312,12 @@ impl Connection {
     }
 
     /// Reads the requests that stand at the beginning of these octets, at least one of them or what it lacks.
-    fn look_ahead<'a, D: Desk>(&mut self, ahead: &mut Ahead<'a, D::Foreseen<'a>>, octets: &'a [u8], desk: &D) {
+    fn look_ahead<'a, D: Desk>(
+        &mut self,
+        ahead: &mut Ahead<'a, D::Foreseen<'a>>,
+        octets: &'a [u8],
+        desk: &D,
+    ) {
         let mut at = 0;
         while ahead.filled < FORESEEN_MAX && (at < octets.len() || ahead.filled == 0) {
             let sight = self.sight(&octets[at..], desk);

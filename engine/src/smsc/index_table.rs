@@ -77,10 +77,15 @@ impl IndexTable {
         self.len >= self.capacity
     }
 
-    /// Fetches the line in which an entry with this hash stands, if there is one.
+    /// Fetches the line in which an entry with this hash stands, if there is one, and the next: a fifth of the buckets of
+    /// a full table are passed by some.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        prefetch(&self.words[self.base + self.home(hash) * WORDS]);
+        let home = self.base + self.home(hash) * WORDS;
+        prefetch(&self.words[home]);
+        if let Some(next) = self.words.get(home + WORDS) {
+            prefetch(next);
+        }
     }
 
     /// The first entry with this hash for which `is` holds.

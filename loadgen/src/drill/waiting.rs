@@ -246,6 +246,9 @@ impl Waiting {
             queue_octets.to_string(),
             "--network-default-line-state".to_owned(),
             "absent".to_owned(),
+            // Nobody comes back, and no engine is to enter more of them than another before its HLR's memory is full.
+            "--network-alerts-max".to_owned(),
+            "0".to_owned(),
             "--log".to_owned(),
             "info".to_owned(),
         ];

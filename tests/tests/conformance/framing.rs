@@ -74,6 +74,41 @@ fn what_follows_a_request_that_closes_is_not_answered() {
 }
 
 #[test]
+fn each_of_many_requests_in_one_piece_is_answered_in_its_place_whatever_stands_between() {
+    let site = site();
+    let engine = site.start();
+    let push = |number: usize| Body::push(MSN, &format!("many-{number}")).request();
+    // A request that is read ahead is refused where it stands, and those behind it are taken: at every place of a look ahead.
+    let refused = Request::post(b"nonsense").octets();
+    for place in 0..20 {
+        let mut stream = Vec::new();
+        (0..20)
+            .for_each(|number| stream.extend(if number == place { refused.clone() } else { push(number) }));
+        let half = push(20);
+        let mut connection = engine.connect();
+        connection.send(&[stream.as_slice(), &half[..half.len() / 2]].concat());
+        for number in 0..20 {
+            let answer = connection.answer();
+            let expected = if number == place { String::new() } else { format!("many-{number}") };
+            assert_eq!(answer.elements().get("reqid"), expected, "{place}");
+            assert_ne!(answer.code(), if number == place { "0000" } else { "1001" }, "{place}");
+        }
+        connection.send(&half[half.len() / 2..]);
+        assert_eq!(connection.answer().elements().get("reqid"), "many-20");
+    }
+    // One that closes in the middle of a look ahead: what was read behind it is forgotten.
+    let closing = Request::post(&Body::push(MSN, "closing").octets()).header("Connection", "close").octets();
+    let mut connection = engine.connect();
+    connection.send(&[push(0), push(1), closing, Body::push(MSN, "never").request(), push(2)].concat());
+    for reqid in ["many-0", "many-1", "closing"] {
+        assert_eq!(connection.answer().elements().get("reqid"), reqid);
+    }
+    assert!(connection.is_closed_by_peer());
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "never").request()).code(), "0000");
+    engine.stop();
+}
+
+#[test]
 fn a_client_that_ends_its_sending_still_gets_every_answer() {
     let site = site();
     let engine = site.start();

@@ -77,7 +77,7 @@ struct State {
 
 enum Order {
     Retire { id: u32, memory: Option<Memory> },
-    Make { id: u32, octets: u32 },
+    Make { id: u32, octets: u32, warm: bool },
 }
 
 impl Disk {
@@ -277,11 +277,11 @@ impl State {
                 }
                 None
             }
-            Order::Make { id, octets } => Some(self.make(id, octets)),
+            Order::Make { id, octets, warm } => Some(self.make(id, octets, warm)),
         }
     }
 
-    fn make(&mut self, id: u32, octets: u32) -> Result<Prepared, FactoryError> {
+    fn make(&mut self, id: u32, octets: u32, warm: bool) -> Result<Prepared, FactoryError> {
         let mut content = match self.free.pop() {
             Some(content) => content,
             None if self.names.len() >= self.files_max => {
@@ -293,13 +293,13 @@ impl State {
         content[..2 * HEADER_PAGE_OCTETS].fill(0);
         let memory = Memory::copied_from(&content, content.len());
         self.names.insert(id, content);
-        Ok(Prepared { id, memory, file: None, warm: true })
+        Ok(Prepared { id, memory, file: None, warm })
     }
 }
 
 impl Supply for Disk {
-    fn order(&mut self, id: u32, octets: u32, _: bool) {
-        self.state().orders.push_back(Order::Make { id, octets });
+    fn order(&mut self, id: u32, octets: u32, warm: bool) {
+        self.state().orders.push_back(Order::Make { id, octets, warm });
     }
 
     fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>> {

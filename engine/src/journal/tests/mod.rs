@@ -8,3 +8,4 @@ mod histories;
 mod interpreted;
 mod model;
 mod roundtrip;
+mod spares;

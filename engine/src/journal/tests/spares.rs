@@ -1,0 +1,71 @@
+//! When spare segments are made, and which of them are in memory.
+
+use super::super::limits::{QUIET_MS, SPARES_AHEAD, WARM_SPARES};
+use super::disk::Disk;
+use super::model::Model;
+
+impl Model {
+    /// Spares beside those that the reserve takes.
+    fn spares_ahead(&self) -> usize {
+        let reserve = self.journal.reserved_octets().div_ceil(self.journal.config.frames_octets());
+        self.journal.spares.len() - reserve as usize
+    }
+
+    fn warm_spares(&self) -> usize {
+        self.journal.spares.iter().take_while(|spare| spare.warm).count()
+    }
+
+    fn pass(&mut self, milliseconds: u64) {
+        for _ in 0..milliseconds {
+            self.now_ms += 1;
+            self.journal.poll(self.now_ms);
+        }
+    }
+
+    fn accept_some(&mut self, pushes: usize) {
+        for _ in 0..pushes {
+            self.accept(300).expect("there is room");
+            self.pass(1);
+            self.commit_all();
+        }
+    }
+}
+
+#[test]
+fn a_busy_journal_orders_the_next_spare_and_a_quiet_one_more() {
+    let mut model = Model::new(Disk::new(11, usize::MAX, false), 1_000);
+    model.accept_some(200);
+    model.pass(1);
+    assert_eq!(model.spares_ahead(), 1, "under load");
+    model.pass(QUIET_MS - 2);
+    assert_eq!(model.spares_ahead(), 1, "not quiet yet");
+    model.pass(3);
+    assert_eq!(model.spares_ahead(), SPARES_AHEAD, "quiet");
+    assert_eq!(model.warm_spares(), WARM_SPARES);
+    let made = model.journal.next_segment;
+    model.accept_some(30);
+    assert_eq!(model.journal.next_segment, made, "the first of a burst make do with what is there");
+    model.accept_some(200);
+    assert!(model.journal.next_segment > made, "the others do not");
+    assert!(model.warm_spares() >= 1, "the next one is in memory all the same");
+}
+
+#[test]
+fn spares_ahead_stay_within_the_budget() {
+    let mut model = Model::new(Disk::new(12, usize::MAX, false), 6);
+    model.accept_some(5);
+    model.pass(2 * QUIET_MS);
+    let figures = model.journal.figures();
+    assert_eq!(figures.segments + figures.spares, 6);
+    assert!(figures.trouble.is_none(), "{figures:?}");
+}
+
+#[test]
+fn a_device_without_room_for_spares_ahead_takes_pushes_while_one_is_left() {
+    let mut model = Model::new(Disk::new(13, 5, false), 1_000);
+    model.accept_some(2);
+    model.pass(2 * QUIET_MS);
+    assert!(model.journal.figures().trouble.is_some_and(|trouble| trouble.full));
+    assert!((1..SPARES_AHEAD).contains(&model.spares_ahead()));
+    model.accept_some(2);
+}
