@@ -8,7 +8,7 @@ mod device;
 pub use answer::{AnswerFigures, Tail};
 pub use commit::CommitFigures;
 
-use crate::cpus::Sides;
+use crate::cpus::{List, Sides};
 use crate::results::{Beginning, Recording};
 use clap::Args;
 use loadgen::os;
@@ -44,6 +44,10 @@ pub struct Append {
     /// Directory on the device [default: the system's for temporary files]
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
+    /// CPUs of engine, generator and syncs alike while the answer is measured [default: the last one, so that the others
+    /// are there for whatever else the machine does]
+    #[arg(long, value_name = "LIST", value_parser = crate::cpus::parse)]
+    answer_cpus: Option<List>,
     #[command(flatten)]
     sides: Sides,
     #[command(flatten)]
@@ -90,6 +94,11 @@ impl Append {
 
     fn commit_records(&self) -> impl Iterator<Item = u64> {
         COMMIT_RECORDS.into_iter().take(if self.round_ms > 0 { COMMIT_RECORDS.len() } else { 0 })
+    }
+
+    fn answer_cpus(&self) -> Vec<usize> {
+        let last = || os::available_cpus().last().copied().into_iter().collect();
+        self.answer_cpus.as_ref().map_or_else(last, |list| list.0.clone())
     }
 
     fn say(&self, lines: &[String]) {

@@ -16,9 +16,13 @@ pub struct Sides {
 
 /// A list of CPUs; a type of its own, because clap takes a `Vec` for a repeated flag.
 #[derive(Clone, Debug)]
-struct List(Vec<usize>);
+pub struct List(pub Vec<usize>);
 
-fn parse(text: &str) -> Result<List, String> {
+/// A list of CPUs as a flag has it.
+///
+/// # Errors
+/// One sentence.
+pub fn parse(text: &str) -> Result<List, String> {
     os::parse_cpus(text).map(List)
 }
 

@@ -84,6 +84,7 @@ impl DrillArguments {
             pipeline: common.pipeline,
             window: self.window,
             load: load(common.rate),
+            settle: Duration::ZERO,
             warm_up: 0,
             threads: common.threads,
             class: common.class,

@@ -66,6 +66,8 @@ pub struct Drill {
     pub window: u64,
     /// Closed loop, or open at a rate.
     pub load: Load,
+    /// How long the generator's CPUs are kept busy before the load begins, so that others leave them.
+    pub settle: Duration,
     /// The first so many pushes, whose times are kept apart.
     pub warm_up: u64,
     /// Sending threads; `None`: half the generator's CPUs.
@@ -107,6 +109,7 @@ impl Default for Drill {
             pipeline: 64,
             window: 16_384,
             load: Load::Closed,
+            settle: Duration::ZERO,
             warm_up: 0,
             threads: None,
             class: Class::Standard,
@@ -246,6 +249,7 @@ impl Drill {
         Console::step(&format!("{} contracts imported in {}", grouped(contracts), time(imported_within)));
         let mut plan = self.plan(engine.listen, contracts, &generator_cpus);
         plan.watched = Some(engine.process());
+        os::keep_busy(&generator_cpus, self.settle);
         let cpu_before = engine.cpu_time();
         let began_ms = unix_ms();
         let outcome = send(&plan, &sink, &mut engine, stop)?;

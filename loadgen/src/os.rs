@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Reads a CPU list such as `0-3,8`; else a sentence.
 pub fn parse_cpus(text: &str) -> Result<Vec<usize>, String> {
@@ -75,6 +75,29 @@ pub fn pin_thread(cpus: &[usize]) -> io::Result<()> {
         libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &set)
     };
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// Keeps these CPUs busy for so long. What else runs on this machine, and may run on other CPUs, moves there and, as long
+/// as they have time for it, stays.
+pub fn keep_busy(cpus: &[usize], time: Duration) {
+    std::thread::scope(|scope| {
+        for cpu in cpus {
+            scope.spawn(move || {
+                let begun = Instant::now();
+                if pin_thread(std::slice::from_ref(cpu)).is_ok() {
+                    while begun.elapsed() < time {
+                        std::hint::spin_loop();
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// Has everything that was written to files written back, by whomever it was written.
+pub fn sync() {
+    // SAFETY: the call takes nothing and touches no memory of this process.
+    unsafe { libc::sync() }
 }
 
 /// CPU time that all threads of this process have used.

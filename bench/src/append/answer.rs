@@ -1,9 +1,14 @@
 //! The engine's answer under `power` beside one sync, in an open loop.
 //!
 //! Two more stand beside it, at the same rate on the same CPUs, because a machine has a tail of its own: the responder that
-//! keeps nothing (what the network, the generator and the sleep of two CPUs take), and a thread that does nothing but wake,
-//! write a page and sync it (what the sleep of one CPU and the device take). All take turns within a round, and the order
-//! moves on from round to round.
+//! keeps nothing (what the network, the generator and the CPU's sleep take), and a thread that does nothing but wake, write a
+//! page and sync it (what the CPU's sleep and the device take). All take turns within a round, and the order moves on from
+//! round to round.
+//!
+//! All of them, and the generator, share the same CPUs, one if nothing else is said, and the others are left to whatever
+//! else the machine does: that takes milliseconds at a time, and a tenth of a percent of it on a CPU in use is all that one
+//! sees in the last thousandth. The generator costs the engine more there than on a CPU of its own, and is not held up
+//! itself.
 
 use super::device::{Device, SyncTimes};
 use super::{Append, DEVICE_OCTETS};
@@ -18,9 +23,12 @@ use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 /// An answer is late that takes longer than so many syncs.
 const LATE_SYNCS: f64 = 5.0;
+/// How long the CPUs are kept busy before each turn: what wakes up once a second has found another one then.
+const SETTLE: Duration = Duration::from_millis(2_500);
 /// Connections, and requests in flight on each.
 const CONNECTIONS: usize = 16;
 const PIPELINE: usize = 64;
@@ -28,6 +36,8 @@ const PIPELINE: usize = 64;
 /// The answer beside one sync.
 #[derive(Clone, Debug, Serialize)]
 pub struct AnswerFigures {
+    /// The CPUs of all of them.
+    pub cpus: Vec<usize>,
     /// Pushes per second, open loop.
     pub rate_per_s: u64,
     /// Pushes of a round.
@@ -82,6 +92,8 @@ impl AnswerFigures {
     pub(super) fn measure(append: &Append, place: &Path) -> Result<Self, String> {
         let device = Device::open(&place.join("device"), DEVICE_OCTETS).map_err(unwritten)?;
         let mut rounds = Vec::new();
+        // What was written before, by whomever, is not written back meanwhile.
+        os::sync();
         for number in 0..append.rounds.max(1) {
             rounds.push(append.answer_round(&device, number)?);
         }
@@ -91,6 +103,7 @@ impl AnswerFigures {
     fn of(append: &Append, rounds: &[Round]) -> Self {
         let of = |figure: fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
         Self {
+            cpus: append.answer_cpus(),
             rate_per_s: append.rate,
             pushes: append.pushes,
             engine: Tail::of("engine", rounds, |round| &round.engine),
@@ -176,12 +189,13 @@ impl Append {
         }
     }
 
-    /// On the engine's CPU, on a thread of its own, because it is pinned.
+    /// On a thread of its own, because it is pinned.
     fn syncs(&self, device: &Device) -> std::io::Result<(SyncTimes, SyncTimes)> {
-        let (server, _) = self.sides.cpus();
+        let cpus = self.answer_cpus();
+        os::keep_busy(&cpus, SETTLE);
         std::thread::scope(|scope| {
             let syncs = scope.spawn(|| {
-                os::pin_thread(&server)?;
+                os::pin_thread(&cpus)?;
                 Ok((device.single_syncs()?, device.paced_syncs(self.rate, self.pushes)?))
             });
             syncs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
@@ -190,12 +204,13 @@ impl Append {
 
     /// Answer times, and CPU microseconds of the engine per push.
     fn engine(&self) -> Result<(Latencies, f64), String> {
-        let (server, client) = self.sides.cpus();
         let drill = Drill {
             pushes: self.pushes + self.rate,
             warm_up: self.rate,
-            engine_cpus: server,
-            generator_cpus: client,
+            engine_cpus: self.answer_cpus(),
+            generator_cpus: self.answer_cpus(),
+            shards: Some(1),
+            settle: SETTLE,
             load: self.open_loop(),
             connections: CONNECTIONS,
             pipeline: PIPELINE,
@@ -213,16 +228,17 @@ impl Append {
     }
 
     fn bare(&self) -> Result<Latencies, String> {
-        let (server, client) = self.sides.cpus();
+        let cpus = self.answer_cpus();
         let responder =
-            Responder::start(&server).map_err(|error| format!("the responder did not start ({error})."))?;
+            Responder::start(&cpus).map_err(|error| format!("the responder did not start ({error})."))?;
         let mut plan = Plan::new(responder.address());
         (plan.pushes, plan.warm_up) = (self.pushes + self.rate, self.rate);
         (plan.connections, plan.pipeline) = (CONNECTIONS, PIPELINE);
         plan.load = self.open_loop();
         plan.mix = Mix::sample();
         plan.notify = false;
-        plan.cpus = client;
+        plan.cpus.clone_from(&cpus);
+        os::keep_busy(&cpus, SETTLE);
         let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
         if outcome.tally.accepted != self.pushes + self.rate {
             return Err(format!("the responder answered {} requests.", outcome.tally.accepted));

@@ -386,7 +386,7 @@ fn create_zero_filled(path: &Path, octets: u32) -> io::Result<File> {
         if error.kind() != io::ErrorKind::InvalidInput {
             return Err(error);
         }
-        fill_with_zeros(&file, octets, true)?;
+        fill_with_zeros(&file, octets)?;
     }
     file.sync_all()?;
     Ok(file)
@@ -405,19 +405,19 @@ fn allocate(file: &File, octets: u32) -> io::Result<()> {
 /// `InvalidInput` where the file system has no way past the page cache.
 fn fill_directly(path: &Path, octets: u32) -> io::Result<()> {
     let file = OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path)?;
-    fill_with_zeros(&file, octets, false)
+    fill_with_zeros(&file, octets)
 }
 
-fn fill_with_zeros(file: &File, octets: u32, with_syncs: bool) -> io::Result<()> {
+/// Synced piece by piece, past the page cache too: the device, or a virtual machine's host, has a cache of its own, and one
+/// flush of a whole segment held commits up for 10 to 27 ms instead of one or two.
+fn fill_with_zeros(file: &File, octets: u32) -> io::Result<()> {
     let zeros = Memory::zeros_in_pages(ZERO_FILL_OCTETS)?;
     let mut done = 0;
     while done < octets as usize {
         let part = ZERO_FILL_OCTETS.min(octets as usize - done);
         file.write_all_at(&zeros.octets()[..part], done as u64)?;
         done += part;
-        if with_syncs {
-            file.sync_data()?;
-        }
+        file.sync_data()?;
     }
     Ok(())
 }
