@@ -9,6 +9,7 @@ use crate::latency::Latencies;
 use crate::ledger::{Ledger, Progress};
 use crate::limits::INTERVAL_NS;
 use crate::os;
+use crate::plan::Plan;
 use serde::{Deserialize, Serialize};
 use std::io;
 use std::sync::Arc;
@@ -79,11 +80,12 @@ struct Jiffies {
 }
 
 impl Observer {
-    /// Spins for the baseline, then waits for `begin`; looks from `cpus`, or from any where there are none.
-    pub(crate) fn prepare(ledger: Arc<Ledger>, watched: Option<u32>, cpus: &[usize]) -> io::Result<Self> {
+    /// Spins for the baseline, then waits for `begin`; looks from the plan's CPUs, or from any where it has none.
+    pub(crate) fn prepare(ledger: Arc<Ledger>, plan: &Plan) -> io::Result<Self> {
         let (stop, started) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (stop_here, started_here) = (Arc::clone(&stop), Arc::clone(&started));
-        let (baseline_pause_ns, cpus) = (spin(), cpus.to_vec());
+        let (baseline_pause_ns, watched) = (spin(), plan.watched);
+        let (cpus, spare_cpus) = (plan.cpus.clone(), plan.spare_cpus.clone());
         let thread = std::thread::Builder::new().name("observer".to_owned()).spawn(move || {
             // Elsewhere it would wake a CPU of the engine a thousand times a second.
             let _ = os::pin_thread(&cpus);
@@ -91,7 +93,7 @@ impl Observer {
                 std::thread::park_timeout(NAP);
             }
             let conditions = Conditions { baseline_pause_ns, ..Conditions::default() };
-            observe(conditions, &ledger, watched, &stop_here)
+            observe(conditions, &ledger, watched, (&cpus, &spare_cpus), &stop_here)
         })?;
         Ok(Self { stop, started, thread: Some(thread) })
     }
@@ -132,12 +134,15 @@ fn observe(
     mut conditions: Conditions,
     ledger: &Ledger,
     watched: Option<u32>,
+    (cpus, spare_cpus): (&[usize], &[usize]),
     stop: &AtomicBool,
 ) -> Conditions {
     let generator_before = os::own_cpu_time();
     let engine_before = watched.and_then(os::fine_cpu_time_of);
     let jiffies_before = jiffies();
     let sample = |conditions: &mut Conditions| {
+        // This takes half a millisecond, which those on the generator's CPUs need not wait for.
+        let _ = os::pin_thread(spare_cpus);
         let since_start_ns = ledger.clock().now_ns().saturating_sub(ledger.start_ns());
         let memory = watched.and_then(|process| os::memory_of(process).ok());
         let engine_cpu =
@@ -156,6 +161,9 @@ fn observe(
             engine_own_octets: memory.map(|memory| memory.anonymous_octets),
             engine_resident_octets: memory.map(|memory| memory.anonymous_octets + memory.file_octets),
         });
+        if !spare_cpus.is_empty() {
+            let _ = os::pin_thread(cpus);
+        }
         since_start_ns
     };
     sample(&mut conditions);

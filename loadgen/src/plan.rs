@@ -49,6 +49,8 @@ pub struct Plan {
     pub threads: usize,
     /// The CPUs the threads are bound to, one each in turn; empty: not bound.
     pub cpus: Vec<usize>,
+    /// CPUs of nobody, from which the engine's memory and time are read; empty: the threads' own.
+    pub spare_cpus: Vec<usize>,
     /// Chooses shapes and the order of msns; the same seed sends the same pushes.
     pub seed: u64,
     /// Goes into every reqid. Two runs with the same id against one engine repeat each other's pushes.
@@ -184,6 +186,7 @@ impl Plan {
             notify: true,
             threads: 1,
             cpus: Vec::new(),
+            spare_cpus: Vec::new(),
             seed: 20_261_122,
             run: RunId::from_time(),
             patience: Patience::default(),

@@ -113,7 +113,7 @@ impl<'sink> Run<'sink> {
         if let Some(sink) = sink {
             sink.attach(Arc::clone(&shared.ledger));
         }
-        let observer = Observer::prepare(Arc::clone(&shared.ledger), shared.plan.watched, &shared.plan.cpus)?;
+        let observer = Observer::prepare(Arc::clone(&shared.ledger), &shared.plan)?;
         let cpu_before = os::own_cpu_time();
         // All threads exist before the clock starts.
         let barrier = Arc::new(Barrier::new(senders.len() + 1));
