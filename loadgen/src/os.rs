@@ -171,6 +171,14 @@ pub fn memory_of(process: u32) -> io::Result<Memory> {
     })
 }
 
+/// Octets that `process` has read from devices and written to them.
+pub fn device_octets_of(process: u32) -> io::Result<u64> {
+    let counts = std::fs::read_to_string(format!("/proc/{process}/io"))?;
+    let devices =
+        counts.lines().filter(|line| line.starts_with("read_bytes") || line.starts_with("write_bytes"));
+    Ok(devices.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
+}
+
 /// Raises this process's limit of open files as far as it may.
 pub fn raise_file_limit() {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

@@ -7,7 +7,7 @@ use super::place::{Place, octets_of};
 use super::{DrillError, FIRST_MSN, XPID, import};
 use crate::mix::Mix;
 use crate::msns::Msns;
-use crate::os::Memory;
+use crate::os::{self, Memory};
 use crate::plan::Plan;
 use crate::reqid::RunId;
 use crate::run;
@@ -26,7 +26,7 @@ const QUEUE_OCTETS_MIN: u64 = 1 << 30;
 /// How long the attempts may make no progress.
 const ATTEMPTS_STALL: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
-/// An engine rests that takes less processor time than this between two looks, so often in a row.
+/// An engine rests that takes less processor time than this between two looks, and nothing of the device, so often in a row.
 const REST: (Duration, u32) = (Duration::from_millis(2), 5);
 /// How long an engine without work may take to come to rest.
 const REST_MAX: Duration = Duration::from_secs(20);
@@ -180,14 +180,17 @@ impl Waiting {
     pub fn await_rest(&mut self) -> Result<(), DrillError> {
         self.await_attempts()?;
         let Some(engine) = &self.engine else { unreachable!("an engine runs between two calls") };
-        let (begun, mut before, mut rests) = (Instant::now(), engine.cpu_time(), 0);
+        let device_octets = || os::device_octets_of(engine.process()).unwrap_or_default();
+        let (begun, mut rests) = (Instant::now(), 0);
+        let mut before = (engine.cpu_time(), device_octets());
         while rests < REST.1 {
             if begun.elapsed() > REST_MAX {
                 return Err(DrillError::NoRest { seconds: REST_MAX.as_secs() });
             }
             std::thread::park_timeout(LOOK);
-            let now = engine.cpu_time();
-            rests = if now.saturating_sub(before) < REST.0 { rests + 1 } else { 0 };
+            let now = (engine.cpu_time(), device_octets());
+            let is_at_rest = now.0.saturating_sub(before.0) < REST.0 && now.1 == before.1;
+            rests = if is_at_rest { rests + 1 } else { 0 };
             before = now;
         }
         Ok(())
