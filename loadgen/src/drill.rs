@@ -337,8 +337,7 @@ impl Drill {
         plan.notify = self.notify;
         plan.threads = threads;
         plan.cpus = generator_cpus.to_vec();
-        plan.spare_cpus = os::available_cpus();
-        plan.spare_cpus.retain(|cpu| !generator_cpus.contains(cpu) && !self.cpus().0.contains(cpu));
+        plan.spare_cpus = os::cpus_beside(&[&self.cpus().0, generator_cpus].concat());
         plan.seed = self.seed;
         plan.patience.stall_after = self.stall_after;
         // The engine is a child that is watched: when it dies there is nothing to wait for.

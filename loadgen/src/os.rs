@@ -77,6 +77,11 @@ pub fn pin_thread(cpus: &[usize]) -> io::Result<()> {
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The CPUs that this process may use beside these.
+pub fn cpus_beside(taken: &[usize]) -> Vec<usize> {
+    available_cpus().into_iter().filter(|cpu| !taken.contains(cpu)).collect()
+}
+
 /// Keeps these CPUs busy for so long. What else runs on this machine, and may run on other CPUs, moves there and, as long
 /// as they have time for it, stays.
 pub fn keep_busy(cpus: &[usize], time: Duration) {

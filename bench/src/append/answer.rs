@@ -238,8 +238,7 @@ impl Append {
         plan.mix = Mix::sample();
         plan.notify = false;
         plan.cpus.clone_from(&cpus);
-        plan.spare_cpus = os::available_cpus();
-        plan.spare_cpus.retain(|cpu| !cpus.contains(cpu));
+        plan.spare_cpus = os::cpus_beside(&cpus);
         os::keep_busy(&cpus, SETTLE);
         let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
         if outcome.tally.accepted != self.pushes + self.rate {

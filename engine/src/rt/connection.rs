@@ -311,7 +311,7 @@ impl Connection {
         at
     }
 
-    /// Reads the requests that stand at the beginning of these octets, at least one of them or what it lacks.
+    /// Reads the requests that stand at the beginning of these octets, of which there is at least one.
     fn look_ahead<'a, D: Desk>(
         &mut self,
         ahead: &mut Ahead<'a, D::Foreseen<'a>>,
@@ -319,7 +319,7 @@ impl Connection {
         desk: &D,
     ) {
         let mut at = 0;
-        while ahead.filled < FORESEEN_MAX && (at < octets.len() || ahead.filled == 0) {
+        while ahead.filled < FORESEEN_MAX && at < octets.len() {
             let sight = self.sight(&octets[at..], desk);
             let whole = match &sight {
                 Sight::Whole { head, .. } => head.head_octets + head.body_octets,
