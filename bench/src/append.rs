@@ -48,6 +48,13 @@ pub struct Append {
     /// are there for whatever else the machine does]
     #[arg(long, value_name = "LIST", value_parser = crate::cpus::parse)]
     answer_cpus: Option<List>,
+    /// CPUs of the generator alone while the answer is measured [default: the same]
+    #[arg(long, value_name = "LIST", value_parser = crate::cpus::parse)]
+    answer_load_cpus: Option<List>,
+    /// Leave the kernel's own threads where they are while the answer is measured; else those that can be moved are kept
+    /// off its CPUs, which takes root
+    #[arg(long)]
+    no_shield: bool,
     #[command(flatten)]
     sides: Sides,
     #[command(flatten)]
@@ -99,6 +106,10 @@ impl Append {
     fn answer_cpus(&self) -> Vec<usize> {
         let last = || os::available_cpus().last().copied().into_iter().collect();
         self.answer_cpus.as_ref().map_or_else(last, |list| list.0.clone())
+    }
+
+    fn answer_load_cpus(&self) -> Vec<usize> {
+        self.answer_load_cpus.as_ref().map_or_else(|| self.answer_cpus(), |list| list.0.clone())
     }
 
     fn say(&self, lines: &[String]) {

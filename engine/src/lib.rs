@@ -20,6 +20,7 @@ pub mod rehearsal;
 pub mod rt;
 pub mod serve;
 pub mod shard;
+pub mod shield;
 pub mod sms;
 pub mod smsc;
 pub mod time_scale;

@@ -249,7 +249,7 @@ impl Drill {
         Console::step(&format!("{} contracts imported in {}", grouped(contracts), time(imported_within)));
         let mut plan = self.plan(engine.listen, contracts, &generator_cpus);
         plan.watched = Some(engine.process());
-        os::keep_busy(&generator_cpus, self.settle);
+        os::keep_busy(&os::joined(&engine_cpus, &generator_cpus), self.settle);
         let cpu_before = engine.cpu_time();
         let began_ms = unix_ms();
         let outcome = send(&plan, &sink, &mut engine, stop)?;
@@ -337,7 +337,7 @@ impl Drill {
         plan.notify = self.notify;
         plan.threads = threads;
         plan.cpus = generator_cpus.to_vec();
-        plan.spare_cpus = os::cpus_beside(&[&self.cpus().0, generator_cpus].concat());
+        plan.spare_cpus = os::cpus_beside(&os::joined(&self.cpus().0, generator_cpus));
         plan.seed = self.seed;
         plan.patience.stall_after = self.stall_after;
         // The engine is a child that is watched: when it dies there is nothing to wait for.

@@ -77,6 +77,14 @@ pub fn pin_thread(cpus: &[usize]) -> io::Result<()> {
     if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// The CPUs of either list, ascending, each once.
+pub fn joined(some: &[usize], others: &[usize]) -> Vec<usize> {
+    let mut all = [some, others].concat();
+    all.sort_unstable();
+    all.dedup();
+    all
+}
+
 /// The CPUs that this process may use beside these.
 pub fn cpus_beside(taken: &[usize]) -> Vec<usize> {
     available_cpus().into_iter().filter(|cpu| !taken.contains(cpu)).collect()

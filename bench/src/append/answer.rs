@@ -8,11 +8,13 @@
 //! All of them, and the generator, share the same CPUs, one if nothing else is said, and the others are left to whatever
 //! else the machine does: that takes milliseconds at a time, and a tenth of a percent of it on a CPU in use is all that one
 //! sees in the last thousandth. The generator costs the engine more there than on a CPU of its own, and is not held up
-//! itself.
+//! itself. Programs that find these CPUs busy go elsewhere by themselves; the kernel's threads are moved
+//! ([`crate::shield`]), where that is permitted.
 
 use super::device::{Device, SyncTimes};
 use super::{Append, DEVICE_OCTETS};
 use crate::responder::Responder;
+use crate::shield::{Shield, Shielded};
 use crate::spread::Rounds;
 use loadgen::drill::Drill;
 use loadgen::latency::Latencies;
@@ -38,6 +40,10 @@ const PIPELINE: usize = 64;
 pub struct AnswerFigures {
     /// The CPUs of all of them.
     pub cpus: Vec<usize>,
+    /// The generator's.
+    pub load_cpus: Vec<usize>,
+    /// What was kept off these CPUs.
+    pub shielded: Option<Shielded>,
     /// Pushes per second, open loop.
     pub rate_per_s: u64,
     /// Pushes of a round.
@@ -92,18 +98,21 @@ impl AnswerFigures {
     pub(super) fn measure(append: &Append, place: &Path) -> Result<Self, String> {
         let device = Device::open(&place.join("device"), DEVICE_OCTETS).map_err(unwritten)?;
         let mut rounds = Vec::new();
+        let shield = append.shield()?;
         // What was written before, by whomever, is not written back meanwhile.
         os::sync();
         for number in 0..append.rounds.max(1) {
             rounds.push(append.answer_round(&device, number)?);
         }
-        Ok(Self::of(append, &rounds))
+        Ok(Self::of(append, shield.as_ref().map(Shield::told), &rounds))
     }
 
-    fn of(append: &Append, rounds: &[Round]) -> Self {
+    fn of(append: &Append, shielded: Option<&Shielded>, rounds: &[Round]) -> Self {
         let of = |figure: fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
         Self {
             cpus: append.answer_cpus(),
+            load_cpus: append.answer_load_cpus(),
+            shielded: shielded.cloned(),
             rate_per_s: append.rate,
             pushes: append.pushes,
             engine: Tail::of("engine", rounds, |round| &round.engine),
@@ -117,8 +126,9 @@ impl AnswerFigures {
     }
 
     /// The lines that a script reads.
-    pub(super) fn lines(&self) -> [String; 3] {
+    pub(super) fn lines(&self) -> [String; 4] {
         [
+            Shielded::line(self.shielded.as_ref()),
             format!(
                 "answer rate_per_s {} {} engine_us {:.2}",
                 self.rate_per_s,
@@ -172,6 +182,14 @@ fn late_share(times: &Latencies, limit_ms: f64) -> f64 {
 }
 
 impl Append {
+    /// Clears the CPUs of what is measured; refused, the machine is measured as it stands.
+    fn shield(&self) -> Result<Option<Shield>, String> {
+        if self.no_shield {
+            return Ok(None);
+        }
+        Shield::raise(&os::joined(&self.answer_cpus(), &self.answer_load_cpus())).map_err(|error| format!("the shield's process did not start ({error})."))
+    }
+
     fn answer_round(&self, device: &Device, number: usize) -> Result<Round, String> {
         let (mut syncs, mut engine, mut bare) = (None, None, None);
         for turn in 0..3 {
@@ -208,7 +226,7 @@ impl Append {
             pushes: self.pushes + self.rate,
             warm_up: self.rate,
             engine_cpus: self.answer_cpus(),
-            generator_cpus: self.answer_cpus(),
+            generator_cpus: self.answer_load_cpus(),
             shards: Some(1),
             settle: SETTLE,
             load: self.open_loop(),
@@ -228,9 +246,9 @@ impl Append {
     }
 
     fn bare(&self) -> Result<Latencies, String> {
-        let cpus = self.answer_cpus();
+        let (server_cpus, cpus) = (self.answer_cpus(), self.answer_load_cpus());
         let responder =
-            Responder::start(&cpus).map_err(|error| format!("the responder did not start ({error})."))?;
+            Responder::start(&server_cpus).map_err(|error| format!("the responder did not start ({error})."))?;
         let mut plan = Plan::new(responder.address());
         (plan.pushes, plan.warm_up) = (self.pushes + self.rate, self.rate);
         (plan.connections, plan.pipeline) = (CONNECTIONS, PIPELINE);
@@ -238,8 +256,8 @@ impl Append {
         plan.mix = Mix::sample();
         plan.notify = false;
         plan.cpus.clone_from(&cpus);
-        plan.spare_cpus = os::cpus_beside(&cpus);
-        os::keep_busy(&cpus, SETTLE);
+        plan.spare_cpus = os::cpus_beside(&os::joined(&server_cpus, &cpus));
+        os::keep_busy(&os::joined(&server_cpus, &cpus), SETTLE);
         let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
         if outcome.tally.accepted != self.pushes + self.rate {
             return Err(format!("the responder answered {} requests.", outcome.tally.accepted));

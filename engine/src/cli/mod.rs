@@ -17,6 +17,7 @@ mod push;
 pub mod queue;
 mod queue_waiting;
 mod serve;
+mod shield;
 pub mod sms;
 mod table;
 
@@ -65,6 +66,7 @@ enum Command {
     #[command(subcommand)]
     Sms(sms::SmsCommand),
     Doctor(Box<doctor::DoctorCommand>),
+    Shield(shield::ShieldCommand),
 }
 
 /// Why a command failed: one sentence with cause and remedy, and the exit status.
@@ -143,6 +145,7 @@ impl Command {
             Self::Network(command) => command.run(),
             Self::Sms(command) => return Ok(sms::run(command)),
             Self::Doctor(command) => command.run(output),
+            Self::Shield(command) => command.run(output),
         }?;
         Ok(ExitCode::SUCCESS)
     }
