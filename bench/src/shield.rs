@@ -61,7 +61,9 @@ impl Shielded {
     pub(crate) fn line(shielded: Option<&Self>) -> String {
         shielded.map_or_else(
             || "shield none".to_owned(),
-            |told| format!("shield cpus {} moved {} staying {}", told.cpus, told.moved.len(), told.staying.len()),
+            |told| {
+                format!("shield cpus {} moved {} staying {}", told.cpus, told.moved.len(), told.staying.len())
+            },
         )
     }
 }

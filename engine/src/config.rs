@@ -101,7 +101,7 @@ pub struct Config {
     pub pushes_max: u64,
     /// Most pushes waiting for one msn.
     pub waiting_per_msn_max: u32,
-    /// Longest wait for company before a group commit, in microseconds.
+    /// Longest wait for company before a group commit, in microseconds; of records that no answer waits for, a millisecond.
     pub commit_delay_us_max: u32,
     /// Most connections per shard.
     pub connections_max: u32,

@@ -220,7 +220,7 @@ fn commands_say_what_they_need() {
     let site = Site::new(tests::programs!());
     let help = Finished::of(site.command(&["--help"]), "help");
     assert_eq!(help.status, Some(0));
-    for command in ["serve", "client", "contract", "billing", "doctor"] {
+    for command in ["serve", "client", "contract", "billing", "doctor", "shield"] {
         assert!(help.stdout.contains(command), "{command} in {}", help.stdout);
     }
     assert_eq!(Finished::of(site.command(&["--version"]), "version").status, Some(0));

@@ -187,7 +187,8 @@ impl Append {
         if self.no_shield {
             return Ok(None);
         }
-        Shield::raise(&os::joined(&self.answer_cpus(), &self.answer_load_cpus())).map_err(|error| format!("the shield's process did not start ({error})."))
+        Shield::raise(&os::joined(&self.answer_cpus(), &self.answer_load_cpus()))
+            .map_err(|error| format!("the shield's process did not start ({error})."))
     }
 
     fn answer_round(&self, device: &Device, number: usize) -> Result<Round, String> {
@@ -247,8 +248,8 @@ impl Append {
 
     fn bare(&self) -> Result<Latencies, String> {
         let (server_cpus, cpus) = (self.answer_cpus(), self.answer_load_cpus());
-        let responder =
-            Responder::start(&server_cpus).map_err(|error| format!("the responder did not start ({error})."))?;
+        let responder = Responder::start(&server_cpus)
+            .map_err(|error| format!("the responder did not start ({error})."))?;
         let mut plan = Plan::new(responder.address());
         (plan.pushes, plan.warm_up) = (self.pushes + self.rate, self.rate);
         (plan.connections, plan.pipeline) = (CONNECTIONS, PIPELINE);

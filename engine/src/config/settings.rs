@@ -61,7 +61,8 @@ pub struct Settings {
     /// Most pushes waiting for one phone number [default: 100]
     #[arg(long, value_name = "N")]
     pub waiting_per_msn_max: Option<u32>,
-    /// Longest that a busy shard lets records gather for one sync, in microseconds; an idle one syncs at once [default: 1000]
+    /// Longest that a busy shard lets records gather for one sync, in microseconds; an idle one syncs at once what an answer
+    /// waits for, and the rest within a millisecond or this, the shorter of both [default: 1000]
     #[arg(long, value_name = "US")]
     pub commit_delay_us_max: Option<u32>,
     /// Most connections per shard [default: 4096]

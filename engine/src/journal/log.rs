@@ -181,6 +181,11 @@ impl Journal {
         self.next_sequence
     }
 
+    /// Every sequence below this is covered by a commit that has begun.
+    pub fn begun(&self) -> u64 {
+        self.begun
+    }
+
     /// Every sequence below this is written to its file: it survives the death of the process.
     pub fn written(&self) -> u64 {
         self.written

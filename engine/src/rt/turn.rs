@@ -71,7 +71,8 @@ pub(super) struct ShardTurn {
     completions: VecDeque<Completion>,
     commit: Option<CommitUnderWay>,
     billing_sync: Option<(BillingSync, u32)>,
-    commit_started_ns: u64,
+    /// When a commit is to begin for which records gather.
+    commit_due_ns: Option<u64>,
     pace: Pace,
     /// Waits in the ring since there was last anything to do.
     rests: u32,
@@ -108,7 +109,7 @@ impl ShardTurn {
             completions: VecDeque::with_capacity(8192),
             commit: None,
             billing_sync: None,
-            commit_started_ns: 0,
+            commit_due_ns: None,
             pace: Pace::new(limits.commit_delay_us_max),
             rests: 0,
             syncs: 0,
@@ -203,12 +204,12 @@ impl ShardTurn {
             self.wait(PACED_COMPLETIONS, PACED_WAIT_NS);
             return false;
         }
-        if self.rests < RESTS_MAX {
+        if self.rests < RESTS_MAX || self.commit_due_ns.is_some() {
             // The way through the executor takes several system calls more: it is for a shard that stays idle.
             self.rests += 1;
             self.ring.begin_rest();
             if !self.has_arrivals() {
-                self.wait(1, REST_NS);
+                self.wait(1, self.rest_ns());
             }
             self.ring.wake_up();
             return false;
@@ -220,6 +221,12 @@ impl ShardTurn {
             self.ring.wake_up();
         }
         !busy
+    }
+
+    /// How long the shard may wait without looking whether a commit is due.
+    fn rest_ns(&self) -> u64 {
+        let commit_ns = self.commit_due_ns.map(|due_ns| due_ns.saturating_sub(clock::monotonic_ns()));
+        commit_ns.map_or(REST_NS, |commit_ns| commit_ns.clamp(1, REST_NS))
     }
 
     /// Awake again.
@@ -318,13 +325,14 @@ impl ShardTurn {
             return false;
         }
         let now_ns = clock::monotonic_ns();
-        let due_ns = self.commit_started_ns + self.pace.gather_ns();
-        if now_ns < due_ns {
-            // Records gather. A shard on which they do is paced, and looks again within a moment.
+        self.commit_due_ns = self.pace.commit_due_ns(self.shard.uncommitted(), now_ns);
+        // Records may gather, but not in a drain.
+        if self.commit_due_ns.is_none_or(|due_ns| now_ns < due_ns && self.draining_since_ms.is_none()) {
             return false;
         }
         let Some(commit) = self.shard.begin_commit() else { return false };
-        self.commit_started_ns = now_ns;
+        self.commit_due_ns = None;
+        self.pace.note_commit(now_ns);
         let writes_left = commit.writes.len();
         self.commit = Some(CommitUnderWay { commit, writes_left });
         (0..writes_left).for_each(|place| self.write_to_journal(place));

@@ -86,6 +86,14 @@ impl Shard {
 
     /// Takes one request that this shard has read.
     pub fn handle_foreseen(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: u64) -> Reply {
+        let reply = self.reply_to(foreseen, origin, now_ms);
+        if let Reply::WhenDurable(_, sequence) | Reply::EveryShard { sequence, .. } = reply {
+            self.awaited = self.awaited.max(sequence);
+        }
+        reply
+    }
+
+    fn reply_to(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: u64) -> Reply {
         self.counted.requests += 1;
         let request = match &foreseen.request {
             Ok(request) => request,

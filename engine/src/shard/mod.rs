@@ -65,6 +65,17 @@ pub enum Durability {
     Process,
 }
 
+/// What was appended to the journal and is covered by no commit yet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Uncommitted {
+    /// There is no such record.
+    Nothing,
+    /// No push client's answer waits for any of it: endings, holds, notifications that were taken.
+    Unawaited,
+    /// An answer waits for some of it.
+    Awaited,
+}
+
 /// The shard that owns `msn`, of `shards`.
 pub fn shard_of(msn: Msn, shards: usize) -> usize {
     ((u128::from(mix(msn.value())) * shards as u128) >> 64) as usize
@@ -103,6 +114,8 @@ pub struct Shard {
     /// When a candidate was looked for, and how far the journal reached then.
     cleaning_looked: (u64, Reach),
     appended_at_last_turn: u64,
+    /// Answers wait for sequences up to this one.
+    awaited: u64,
     journal_polled_ms: u64,
     random: u64,
     /// Faults to rehearse.
@@ -158,6 +171,18 @@ impl Shard {
     /// One sentence; the lines before the one that failed are changed.
     pub fn set_lines(&mut self, msns: &[Msn], line: Line, now_ms: u64) -> Result<(), String> {
         msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, now_ms))
+    }
+
+    /// What a commit that begins now would cover.
+    pub fn uncommitted(&self) -> Uncommitted {
+        let begun = self.journal.begun();
+        if self.journal.appended() == begun {
+            Uncommitted::Nothing
+        } else if self.awaited > begun {
+            Uncommitted::Awaited
+        } else {
+            Uncommitted::Unawaited
+        }
     }
 
     /// What must be written next; `None` when nothing new was appended, or a commit is under way.

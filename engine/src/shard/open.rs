@@ -165,6 +165,7 @@ impl Shard {
             cleaning: None,
             cleaning_looked: Default::default(),
             appended_at_last_turn: 0,
+            awaited: 0,
             journal_polled_ms: 0,
             random: config.seed | 1,
             injections: config.injections.clone(),
