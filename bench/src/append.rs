@@ -29,9 +29,12 @@ const PAGE_OCTETS: usize = 4096;
 /// What to measure.
 #[derive(Args, Clone, Debug)]
 pub struct Append {
-    /// Rounds of each case
+    /// Rounds of each case of append and commit
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub rounds: usize,
+    /// Rounds of the answer, whose last thousandth a machine's single bad moment spoils
+    #[arg(long, value_name = "N", default_value_t = 11)]
+    pub answer_rounds: usize,
     /// How long each side appends or writes in a round, milliseconds; 0 leaves append and commit out
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     pub round_ms: u64,
@@ -64,7 +67,7 @@ pub struct Append {
 /// What a run found.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
-    /// Rounds of each case.
+    /// Rounds of each case of append and commit.
     pub rounds: usize,
     /// Whether all of it ran under a real-time policy of the kernel.
     pub real_time: bool,

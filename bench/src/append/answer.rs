@@ -101,7 +101,7 @@ impl AnswerFigures {
         let shield = append.shield()?;
         // What was written before, by whomever, is not written back meanwhile.
         os::sync();
-        for number in 0..append.rounds.max(1) {
+        for number in 0..append.answer_rounds.max(1) {
             rounds.push(append.answer_round(&device, number)?);
         }
         Ok(Self::of(append, shield.as_ref().map(Shield::told), &rounds))
