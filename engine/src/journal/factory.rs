@@ -362,16 +362,25 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Brings a file's pages into memory. Without them a commit goes on as well, and takes longer.
+/// Brings a file's pages into memory, where they are not there already as those of a recycled one mostly are. Without them
+/// a commit goes on as well, and takes longer.
 fn read_through(path: &Path) {
     // By reading, and not by asking the system to read ahead: a commit that comes in between waits for one piece of what is
     // asked of the device, not for all of it.
     let read_all = |mut file: File| {
+        if Memory::map(&file)?.is_present()? {
+            return Ok(());
+        }
+        // The system reads ahead four times what is asked for at a file's beginning, in single pages, and from there on twice as
+        // far each time, in blocks four times as large. A commit copies into few large blocks a quarter faster.
         let mut buffer = vec![0; READ_PIECE_OCTETS];
-        while file.read(&mut buffer)? > 0 {}
+        let mut piece = HEADER_PAGE_OCTETS;
+        while file.read(&mut buffer[..piece])? > 0 {
+            piece = (piece * 2).min(READ_PIECE_OCTETS);
+        }
         Ok(())
     };
-    if let Err(error) = File::open(path).and_then(read_all) {
+    if let Err(error) = OpenOptions::new().read(true).write(true).open(path).and_then(read_all) {
         tracing::debug!(file = %path.display(), %error, "a spare journal segment was not read ahead of its use");
     }
 }
@@ -420,4 +429,28 @@ fn fill_with_zeros(file: &File, octets: u32) -> io::Result<()> {
         file.sync_data()?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OCTETS: u32 = 4 << 20;
+    /// What `statfs(2)` calls the file system that is nothing but memory.
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+
+    #[test]
+    fn a_new_file_takes_no_memory_until_it_is_read_through() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("segment");
+        let file = create_zero_filled(&path, OCTETS).expect("room");
+        let is_present = || Memory::map(&file).and_then(|memory| memory.is_present()).expect("a mapping");
+        let kind = rustix::fs::fstatfs(&file).expect("a file system").f_type as u64;
+        if kind == TMPFS_MAGIC || fill_directly(&path, OCTETS).is_err() {
+            return eprintln!("no way past the page cache here");
+        }
+        assert!(!is_present());
+        read_through(&path);
+        assert!(is_present());
+    }
 }

@@ -1,9 +1,14 @@
-//! Files as memory. All `unsafe` code here is turning a mapping into octets.
+//! Files as memory. All `unsafe` code here is turning a mapping into octets, and asking which of its pages are there.
 
 use std::fs::File;
 use std::io;
 
 use memmap2::{MmapOptions, MmapRaw};
+
+use super::limits::PAGE_OCTETS;
+
+/// Pages of one question to the system.
+const PAGES_ASKED: usize = 4096;
 
 /// Octets that a shared mapping of a file holds, or plain memory.
 #[derive(Debug)]
@@ -51,6 +56,30 @@ impl Memory {
         let mut memory = Self::Heap(vec![Block::default(); length / 16].into_boxed_slice());
         memory.octets_mut()[..octets.len()].copy_from_slice(octets);
         memory
+    }
+
+    /// Whether all of it is in memory; of a mapped file, whether the system has all its pages. Where these are larger than
+    /// [`PAGE_OCTETS`] it says no.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub(super) fn is_present(&self) -> io::Result<bool> {
+        let Self::Mapped(map) = self else { return Ok(true) };
+        let mut present = [0_u8; PAGES_ASKED];
+        for from in (0..map.len()).step_by(PAGES_ASKED * PAGE_OCTETS) {
+            let length = (map.len() - from).min(PAGES_ASKED * PAGE_OCTETS);
+            let pages = &mut present[..length.div_ceil(PAGE_OCTETS)];
+            // SAFETY: the range lies within the mapping, which outlives the call, and begins with a page, as the mapping does
+            // and as every multiple of 16 MiB from there does; the kernel writes an octet a page of that range, of which
+            // there are no more than `pages` has.
+            if unsafe { libc::mincore(map.as_mut_ptr().add(from).cast(), length, pages.as_mut_ptr()) } != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            if pages.iter().any(|page| page & 1 == 0) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// How many octets there are.
