@@ -58,7 +58,7 @@ fn the_kernels_threads_keep_off_the_cpus_and_come_back_however_the_shield_is_end
     }
     let site = Site::new(tests::programs!());
     let cpu = cpus.last().expect("a CPU").to_string();
-    for signal in [Signal::TERM, Signal::INT] {
+    for signal in [Signal::TERM, Signal::INT, Signal::HUP] {
         let before = kernel_threads();
         let (child, line) = raised(&site, &cpu);
         let during = kernel_threads();
