@@ -40,6 +40,8 @@ pub const WAITING_PER_MSN_MAX_LIMIT: u32 = 65_535;
 pub const COMMIT_DELAY_US_MAX_DEFAULT: u32 = 1_000;
 /// The longest such wait that may be asked for, in microseconds.
 pub const COMMIT_DELAY_US_MAX_LIMIT: u32 = 1_000_000;
+/// The longest that an idle shard may be asked to look for work without sleeping, in microseconds.
+pub const IDLE_POLL_US_LIMIT: u32 = 1_000_000;
 /// Default bound of connections per shard.
 pub const CONNECTIONS_MAX_DEFAULT: u32 = 4_096;
 /// The largest bound of connections per shard that may be asked for.
@@ -103,6 +105,8 @@ pub struct Config {
     pub waiting_per_msn_max: u32,
     /// Longest wait for company before a group commit, in microseconds; of records that no answer waits for, a millisecond.
     pub commit_delay_us_max: u32,
+    /// How long a shard looks for work without sleeping after it last had some, in microseconds.
+    pub idle_poll_us: u32,
     /// Most connections per shard.
     pub connections_max: u32,
     /// Time for a request to arrive whole, in milliseconds.
@@ -222,6 +226,7 @@ impl Config {
             pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
             waiting_per_msn_max: settings.waiting_per_msn_max.unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
             commit_delay_us_max: settings.commit_delay_us_max.unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
+            idle_poll_us: settings.idle_poll_us.unwrap_or(0),
             connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
             request_timeout_ms: settings.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS_DEFAULT),
             idle_timeout_ms: settings.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS_DEFAULT),
@@ -251,6 +256,7 @@ impl Config {
         self.check_network()?;
         within("waiting-per-msn-max", self.waiting_per_msn_max, 1, WAITING_PER_MSN_MAX_LIMIT)?;
         within("commit-delay-us-max", self.commit_delay_us_max, 0, COMMIT_DELAY_US_MAX_LIMIT)?;
+        within("idle-poll-us", self.idle_poll_us, 0, IDLE_POLL_US_LIMIT)?;
         within("connections-max", self.connections_max, 1, CONNECTIONS_MAX_LIMIT)?;
         within("request-timeout-ms", self.request_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
         within("idle-timeout-ms", self.idle_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;

@@ -65,6 +65,10 @@ pub struct Settings {
     /// waits for, and the rest within a millisecond or this, the shorter of both [default: 1000]
     #[arg(long, value_name = "US")]
     pub commit_delay_us_max: Option<u32>,
+    /// How long a shard without work looks for more before it sleeps, in microseconds: an answer does not wait for its CPU to
+    /// wake up then, and the CPU is busy meanwhile [default: 0]
+    #[arg(long, value_name = "US")]
+    pub idle_poll_us: Option<u32>,
     /// Most connections per shard [default: 4096]
     #[arg(long, value_name = "N")]
     pub connections_max: Option<u32>,
@@ -198,6 +202,7 @@ impl Settings {
             pushes_max: self.pushes_max.or(below.pushes_max),
             waiting_per_msn_max: self.waiting_per_msn_max.or(below.waiting_per_msn_max),
             commit_delay_us_max: self.commit_delay_us_max.or(below.commit_delay_us_max),
+            idle_poll_us: self.idle_poll_us.or(below.idle_poll_us),
             connections_max: self.connections_max.or(below.connections_max),
             request_timeout_ms: self.request_timeout_ms.or(below.request_timeout_ms),
             idle_timeout_ms: self.idle_timeout_ms.or(below.idle_timeout_ms),

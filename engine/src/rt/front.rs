@@ -248,6 +248,12 @@ impl Front {
         }
     }
 
+    /// Whether somebody waits here for what has become durable since the last flush.
+    pub(super) fn holds_answers_for(&self, durable: u64) -> bool {
+        let gated = self.gated.front().is_some_and(|(sequence, _)| *sequence <= durable);
+        durable > self.flushed_durable && !self.waiting.is_empty() || gated
+    }
+
     /// Lets go what the durable mark has passed, writes answers and starts sends.
     pub(super) fn flush(
         &mut self,

@@ -185,6 +185,7 @@ fn turn_limits(config: &Config) -> TurnLimits {
             Durability::Power => u64::from(config.commit_delay_us_max),
             Durability::Process => 0,
         },
+        idle_poll_us: u64::from(config.idle_poll_us),
         inject_sync_failure: config
             .inject
             .iter()

@@ -404,8 +404,19 @@ impl Ring {
         let entry = opcode::Timeout::new(&raw const *self.timer).build();
         self.queue(entry.user_data(Token::new(Purpose::Timer, 0, 0).pack()));
         // The kernel copies the time when it takes the entry: it must do so before the time is set anew.
+        let _ = self.submit();
+    }
+
+    /// Submits what is queued: a send that the socket takes at once has left when this returns.
+    ///
+    /// # Errors
+    /// What the kernel answered, interruptions excepted.
+    pub(super) fn submit(&mut self) -> io::Result<()> {
         self.fill_from_backlog();
-        let _ = self.ring.submit();
+        match self.ring.submit() {
+            Err(error) if !is_transient(&error) => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Submits what is queued and collects what has completed; never waits. The kernel runs a bounded number of

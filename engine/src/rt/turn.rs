@@ -49,6 +49,8 @@ pub(super) struct TurnLimits {
     pub(super) drain_timeout_ms: u64,
     /// The longest that records gather for a commit, in microseconds; 0 where nothing is synced.
     pub(super) commit_delay_us_max: u64,
+    /// How long a shard looks for work without sleeping after it last had some, in microseconds.
+    pub(super) idle_poll_us: u64,
     /// For rehearsals: the n-th sync fails.
     pub(super) inject_sync_failure: Option<u64>,
 }
@@ -110,7 +112,7 @@ impl ShardTurn {
             commit: None,
             billing_sync: None,
             commit_due_ns: None,
-            pace: Pace::new(limits.commit_delay_us_max),
+            pace: Pace::new(limits.commit_delay_us_max, limits.idle_poll_us),
             rests: 0,
             syncs: 0,
             date: [b' '; 29],
@@ -171,6 +173,7 @@ impl ShardTurn {
         let now = Now::read();
         self.refresh_date(now);
         let mut busy = self.reap(now);
+        busy |= self.answer(now);
         busy |= self.take_messages(now);
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
         if self.draining_since_ms.is_none() {
@@ -187,12 +190,30 @@ impl ShardTurn {
             self.front.sweep(now, SWEEP_CONNECTIONS);
             self.notifier.sweep(&mut self.shard, now, SWEEP_CONNECTIONS);
         }
-        busy |= self.front.flush(&mut self.ring, &mut self.shard, &mut self.mesh, &self.date, now);
+        busy |= self.flush(now);
         self.mesh.wake_peers();
         self.accept_again(now);
         self.publish(now);
         self.drain(now);
         busy
+    }
+
+    /// Answers that a commit has just let go leave before anything else is done: nobody waits for an attempt or a
+    /// notification as a push client does for its answer.
+    fn answer(&mut self, now: Now) -> bool {
+        if !self.front.holds_answers_for(self.shard.durable()) {
+            return false;
+        }
+        self.flush(now);
+        self.mesh.wake_peers();
+        if let Err(error) = self.ring.submit() {
+            refused("submission", &error);
+        }
+        true
+    }
+
+    fn flush(&mut self, now: Now) -> bool {
+        self.front.flush(&mut self.ring, &mut self.shard, &mut self.mesh, &self.date, now)
     }
 
     /// Nothing to do at this moment: waits in the ring for a moment, or gets ready to sleep on the eventfd. `false`: look
@@ -202,6 +223,11 @@ impl ShardTurn {
             // No answer can leave before a sync is done, and more is on its way: what comes within a moment is taken
             // together, and without the way through the executor.
             self.wait(PACED_COMPLETIONS, PACED_WAIT_NS);
+            return false;
+        }
+        let poll_until_ns = self.pace.poll_until_ns();
+        if clock::monotonic_ns() < poll_until_ns {
+            self.poll(poll_until_ns);
             return false;
         }
         if self.rests < RESTS_MAX || self.commit_due_ns.is_some() {
@@ -223,6 +249,19 @@ impl ShardTurn {
         !busy
     }
 
+    /// Looks for arrivals again and again without sleeping, until then or as long as an idle shard may rest.
+    fn poll(&mut self, until_ns: u64) {
+        let until_ns = until_ns.min(clock::monotonic_ns() + self.rest_ns());
+        loop {
+            self.enter();
+            if !self.completions.is_empty() || self.has_arrivals() || clock::monotonic_ns() >= until_ns {
+                return;
+            }
+            // Whoever shares this CPU gets on, the kernel's workers that carry out the commit among them.
+            std::thread::yield_now();
+        }
+    }
+
     /// How long the shard may wait without looking whether a commit is due.
     fn rest_ns(&self) -> u64 {
         let commit_ns = self.commit_due_ns.map(|due_ns| due_ns.saturating_sub(clock::monotonic_ns()));
@@ -241,8 +280,7 @@ impl ShardTurn {
 
     fn wait(&mut self, completions: usize, wait_ns: u64) {
         if let Err(error) = self.ring.wait(completions, wait_ns) {
-            Fatal::new(FatalReason::Bug, format!("io_uring refused a wait of the shard ({error})"))
-                .end_process();
+            refused("wait", &error);
         }
     }
 
@@ -266,8 +304,7 @@ impl ShardTurn {
 
     fn enter(&mut self) {
         if let Err(error) = self.ring.turn(&mut self.completions) {
-            Fatal::new(FatalReason::Bug, format!("io_uring refused a turn of the shard ({error})"))
-                .end_process();
+            refused("turn", &error);
         }
     }
 
@@ -507,4 +544,9 @@ impl ShardTurn {
         let figures = self.shard.figures().values();
         self.port.status.publish(&figures, self.front.connections() as u64, self.syncs);
     }
+}
+
+/// The kernel does not do what it promised when the ring was set up.
+fn refused(what: &str, error: &std::io::Error) -> ! {
+    Fatal::new(FatalReason::Bug, format!("io_uring refused a {what} of the shard ({error})")).end_process()
 }
