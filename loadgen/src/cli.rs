@@ -87,6 +87,7 @@ impl DrillArguments {
             settle: Duration::ZERO,
             warm_up: 0,
             threads: common.threads,
+            spin: Duration::from_micros(common.spin_us),
             class: common.class,
             mix: common.mix,
             seed: common.seed,
@@ -123,6 +124,7 @@ impl PushArguments {
             window: self.window,
             notify: self.sink.is_some(),
             threads,
+            spin: Duration::from_micros(common.spin_us),
             cpus,
             seed: common.seed,
             ..Plan::new(self.target)

@@ -72,6 +72,8 @@ pub struct Drill {
     pub warm_up: u64,
     /// Sending threads; `None`: half the generator's CPUs.
     pub threads: Option<usize>,
+    /// How long before a send is due its thread looks at the clock instead of sleeping.
+    pub spin: Duration,
     /// Push class.
     pub class: Class,
     /// What the pushes carry.
@@ -112,6 +114,7 @@ impl Default for Drill {
             settle: Duration::ZERO,
             warm_up: 0,
             threads: None,
+            spin: Duration::ZERO,
             class: Class::Standard,
             mix: Mix::emergency(),
             seed: 20_261_122,
@@ -336,6 +339,7 @@ impl Drill {
         plan.window = Some(self.window);
         plan.notify = self.notify;
         plan.threads = threads;
+        plan.spin = self.spin;
         plan.cpus = generator_cpus.to_vec();
         plan.spare_cpus = os::cpus_beside(&os::joined(&self.cpus().0, generator_cpus));
         plan.seed = self.seed;

@@ -34,6 +34,8 @@ pub const INTERVAL_NS: u64 = 250_000_000;
 
 /// An open loop wakes at most this often; what fell due meanwhile goes out together.
 pub const PACING_QUANTUM_NS: u64 = 50_000;
+/// The longest that a sender may be asked to look for the moment of a send instead of sleeping until it.
+pub const SPIN_MAX: Duration = Duration::from_millis(100);
 /// A sender that waits for the window looks again after this time.
 pub const WINDOW_RECHECK_NS: u64 = 200_000;
 /// Time-outs and stop requests are looked for at least this often.

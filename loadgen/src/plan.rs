@@ -2,7 +2,7 @@
 
 use crate::limits::{
     ANSWER_WITHIN, CONNECTIONS_MAX, LINGER, PIPELINE_REQUESTS_MAX, PUSHES_MAX, RATE_PER_SECOND_MAX,
-    RECONNECT_FOR, STALL_AFTER, THREADS_MAX,
+    RECONNECT_FOR, SPIN_MAX, STALL_AFTER, THREADS_MAX,
 };
 use crate::mix::Mix;
 use crate::msns::{Msns, Order};
@@ -49,6 +49,9 @@ pub struct Plan {
     pub threads: usize,
     /// The CPUs the threads are bound to, one each in turn; empty: not bound.
     pub cpus: Vec<usize>,
+    /// For so long before a send is due its thread looks at the clock instead of sleeping until then: a thread that sleeps
+    /// wakes up late, by tens of microseconds that would count as the target's. Zero: it sleeps.
+    pub spin: Duration,
     /// CPUs of nobody, from which the engine's memory and time are read; empty: the threads' own.
     pub spare_cpus: Vec<usize>,
     /// Chooses shapes and the order of msns; the same seed sends the same pushes.
@@ -142,6 +145,9 @@ pub enum PlanError {
     /// Threads out of range.
     #[error("{0} sending threads will not do: choose 1 to {THREADS_MAX}.")]
     Threads(usize),
+    /// Spinning before a send for too long.
+    #[error("{} microseconds of looking before a send will not do: choose 0 to {}.", .0.as_micros(), SPIN_MAX.as_micros())]
+    Spin(Duration),
     /// Rate out of range.
     #[error("a rate of {0} pushes per second will not do: choose 1 to {RATE_PER_SECOND_MAX}.")]
     Rate(u64),
@@ -186,6 +192,7 @@ impl Plan {
             notify: true,
             threads: 1,
             cpus: Vec::new(),
+            spin: Duration::ZERO,
             spare_cpus: Vec::new(),
             seed: 20_261_122,
             run: RunId::from_time(),
@@ -223,6 +230,9 @@ impl Plan {
         {
             return Err(PlanError::Rate(rate_per_second));
         }
+        if self.spin > SPIN_MAX {
+            return Err(PlanError::Spin(self.spin));
+        }
         if let Load::Planned(schedule) = &self.load
             && schedule.pushes().is_some_and(|times| times < self.pushes)
         {
@@ -252,8 +262,9 @@ mod tests {
     fn a_plan_that_cannot_be_carried_out_is_refused_in_one_sentence() {
         let sound = Plan::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert_eq!(sound.check(), Ok(()));
-        let faults: [fn(&mut Plan); 9] = [
+        let faults: [fn(&mut Plan); 10] = [
             |plan| plan.pushes = 0,
+            |plan| plan.spin = Duration::from_secs(1),
             |plan| plan.threads = 5,
             |plan| plan.threads = 0,
             |plan| plan.pipeline = 0,

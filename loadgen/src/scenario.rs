@@ -66,6 +66,7 @@ struct File {
     pipeline: Option<usize>,
     window: Option<u64>,
     threads: Option<usize>,
+    spin_us: Option<u64>,
     cpus: Option<String>,
     engine_process: Option<u32>,
     msns: Option<Numbers>,
@@ -188,6 +189,7 @@ impl File {
         plan.connections = self.connections.unwrap_or(plan.connections);
         plan.pipeline = self.pipeline.unwrap_or(plan.pipeline);
         plan.threads = self.threads.unwrap_or(plan.threads);
+        plan.spin = self.spin_us.map_or(plan.spin, Duration::from_micros);
         if let Some(text) = self.xpid {
             plan.xpid = xpid(&text)?;
         }

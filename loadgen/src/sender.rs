@@ -339,7 +339,14 @@ impl Sender {
         } else if !self.line.is_empty()
             && let Some(due_ns) = self.work.next_due_ns()
         {
-            wait_ns = wait_ns.min(due_ns.saturating_sub(now_ns).max(PACING_QUANTUM_NS));
+            match pause_ns(due_ns.saturating_sub(now_ns), self.shared.plan.spin) {
+                Some(pause_ns) => wait_ns = wait_ns.min(pause_ns),
+                None => {
+                    // Whoever shares this CPU gets on meanwhile.
+                    std::thread::yield_now();
+                    return Ok(Some(Duration::ZERO));
+                }
+            }
         }
         for connection in
             self.connections.iter().take(if self.up < self.connections.len() { usize::MAX } else { 0 })
@@ -434,5 +441,14 @@ impl Sender {
         stages.answer.record(since_start_ns, now_ns.saturating_sub(since_ns));
         ledger.note_answer(request.job.index, answer.code, request.job.early, now_ns);
         true
+    }
+}
+
+/// How long to sleep before a send that is due in `left_ns`; `None`: not at all, it is looked for.
+fn pause_ns(left_ns: u64, spin: Duration) -> Option<u64> {
+    let spin_ns = spin.as_nanos() as u64;
+    match spin_ns {
+        0 => Some(left_ns.max(PACING_QUANTUM_NS)),
+        _ => left_ns.checked_sub(spin_ns).filter(|&pause_ns| pause_ns > 0),
     }
 }

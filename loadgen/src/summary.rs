@@ -128,6 +128,8 @@ pub struct PlanFigures {
     pub notify: bool,
     /// Sending threads.
     pub threads: usize,
+    /// For so many microseconds before a send the thread did not sleep.
+    pub spin_us: u64,
     /// The generator's CPUs; empty: any.
     pub cpus: Vec<usize>,
     /// Different msns.
@@ -327,6 +329,7 @@ impl PlanFigures {
             window: plan.window,
             notify: plan.notify,
             threads: plan.threads,
+            spin_us: plan.spin.as_micros() as u64,
             cpus: plan.cpus.clone(),
             msns: plan.msns.count(),
             class: format!("{:?}", plan.class).to_lowercase(),

@@ -1,9 +1,11 @@
-//! The engine's answer under `power` beside one sync, in an open loop.
+//! The engine's answer under `power` beside one sync, in an open loop: of an engine that sleeps when it has nothing to do, and
+//! of one that looks for work instead (`--idle-poll-us`).
 //!
-//! Two more stand beside it, at the same rate on the same CPUs, because a machine has a tail of its own: the responder that
-//! keeps nothing (what the network, the generator and the CPU's sleep take), and a thread that does nothing but wake, write a
-//! page and sync it (what the CPU's sleep and the device take). All take turns within a round, and the order moves on from
-//! round to round.
+//! Two more stand beside them, at the same rate on the same CPUs, because a machine has a tail of its own: the responder that
+//! keeps nothing (what the network, the generator and the CPU's sleep take), and a thread that does nothing but write a page
+//! and sync it (what the CPU's sleep and the device take). All take turns within a round, and the order moves on from round
+//! to round. What falls due is looked for by whoever sends or writes it, for a moment before ([`SPIN`]): a thread that sleeps
+//! until then wakes up late, and that would be the engine's.
 //!
 //! All of them, and the generator, share the same CPUs, one if nothing else is said, and the others are left to whatever
 //! else the machine does: that takes milliseconds at a time, and a tenth of a percent of it on a CPU in use is all that one
@@ -31,6 +33,10 @@ use std::time::Duration;
 const LATE_SYNCS: f64 = 5.0;
 /// How long the CPUs are kept busy before each turn: what wakes up once a second has found another one then.
 const SETTLE: Duration = Duration::from_millis(2_500);
+/// How long before a send or a write is due it is looked for.
+const SPIN: Duration = Duration::from_micros(80);
+/// The polling engine's `--idle-poll-us`: longer than from one push to the next.
+const IDLE_POLL_US: &str = "1000";
 /// Connections, and requests in flight on each.
 const CONNECTIONS: usize = 16;
 const PIPELINE: usize = 64;
@@ -50,6 +56,8 @@ pub struct AnswerFigures {
     pub pushes: u64,
     /// The engine's, under `power`.
     pub engine: Tail,
+    /// The same of an engine that polls.
+    pub polling: Tail,
     /// The responder's, which keeps nothing.
     pub bare: Tail,
     /// The device's median: one page written and synced after the other, milliseconds.
@@ -62,12 +70,14 @@ pub struct AnswerFigures {
     pub paced_sync_p999_ms: Rounds,
     /// CPU microseconds of the engine per push.
     pub engine_us: Rounds,
+    /// The same of the engine that polls, polling included.
+    pub polling_us: Rounds,
 }
 
 /// A server's answer times, from the intended send to the answer.
 #[derive(Clone, Debug, Serialize)]
 pub struct Tail {
-    /// Whose: `engine` or `bare`.
+    /// Whose: `engine`, `polling` or `bare`.
     pub server: &'static str,
     /// Half of them, milliseconds.
     pub p50_ms: Rounds,
@@ -85,8 +95,8 @@ pub struct Tail {
 struct Round {
     sync: SyncTimes,
     paced: SyncTimes,
-    engine: Latencies,
-    engine_us: f64,
+    engine: (Latencies, f64),
+    polling: (Latencies, f64),
     bare: Latencies,
 }
 
@@ -115,18 +125,20 @@ impl AnswerFigures {
             shielded: shielded.cloned(),
             rate_per_s: append.rate,
             pushes: append.pushes,
-            engine: Tail::of("engine", rounds, |round| &round.engine),
+            engine: Tail::of("engine", rounds, |round| &round.engine.0),
+            polling: Tail::of("polling", rounds, |round| &round.polling.0),
             bare: Tail::of("bare", rounds, |round| &round.bare),
             sync_p50_ms: of(|round| round.sync.p50_ms),
             sync_p999_ms: of(|round| round.sync.p999_ms),
             paced_sync_p50_ms: of(|round| round.paced.p50_ms),
             paced_sync_p999_ms: of(|round| round.paced.p999_ms),
-            engine_us: of(|round| round.engine_us),
+            engine_us: of(|round| round.engine.1),
+            polling_us: of(|round| round.polling.1),
         }
     }
 
     /// The lines that a script reads.
-    pub(super) fn lines(&self) -> [String; 4] {
+    pub(super) fn lines(&self) -> [String; 5] {
         [
             Shielded::line(self.shielded.as_ref()),
             format!(
@@ -134,6 +146,12 @@ impl AnswerFigures {
                 self.rate_per_s,
                 self.engine.pairs(),
                 self.engine_us.median
+            ),
+            format!(
+                "polling rate_per_s {} {} engine_us {:.2}",
+                self.rate_per_s,
+                self.polling.pairs(),
+                self.polling_us.median
             ),
             format!("bare rate_per_s {} {}", self.rate_per_s, self.bare.pairs()),
             format!(
@@ -192,19 +210,20 @@ impl Append {
     }
 
     fn answer_round(&self, device: &Device, number: usize) -> Result<Round, String> {
-        let (mut syncs, mut engine, mut bare) = (None, None, None);
-        for turn in 0..3 {
-            match (turn + number) % 3 {
+        let (mut syncs, mut engine, mut polling, mut bare) = (None, None, None, None);
+        for turn in 0..4 {
+            match (turn + number) % 4 {
                 0 => syncs = Some(self.syncs(device).map_err(unwritten)?),
-                1 => engine = Some(self.engine()?),
+                1 => engine = Some(self.engine(&[])?),
+                2 => polling = Some(self.engine(&["--idle-poll-us", IDLE_POLL_US])?),
                 _ => bare = Some(self.bare()?),
             }
         }
-        match (syncs, engine, bare) {
-            (Some((sync, paced)), Some((engine, engine_us)), Some(bare)) => {
-                Ok(Round { sync, paced, engine, engine_us, bare })
+        match (syncs, engine, polling, bare) {
+            (Some((sync, paced)), Some(engine), Some(polling), Some(bare)) => {
+                Ok(Round { sync, paced, engine, polling, bare })
             }
-            _ => unreachable!("three turns are all three of them"),
+            _ => unreachable!("four turns are all four of them"),
         }
     }
 
@@ -215,14 +234,14 @@ impl Append {
         std::thread::scope(|scope| {
             let syncs = scope.spawn(|| {
                 os::pin_thread(&cpus)?;
-                Ok((device.single_syncs()?, device.paced_syncs(self.rate, self.pushes)?))
+                Ok((device.single_syncs()?, device.paced_syncs(self.rate, self.pushes, SPIN)?))
             });
             syncs.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         })
     }
 
-    /// Answer times, and CPU microseconds of the engine per push.
-    fn engine(&self) -> Result<(Latencies, f64), String> {
+    /// Answer times, and CPU microseconds per push, of an engine with these arguments.
+    fn engine(&self, arguments: &[&str]) -> Result<(Latencies, f64), String> {
         let drill = Drill {
             pushes: self.pushes + self.rate,
             warm_up: self.rate,
@@ -234,7 +253,9 @@ impl Append {
             connections: CONNECTIONS,
             pipeline: PIPELINE,
             threads: Some(1),
+            spin: SPIN,
             mix: Mix::sample(),
+            engine_arguments: arguments.iter().copied().map(str::to_owned).collect(),
             ..Drill::default()
         };
         let measured = drill.carry_out_in_full(&Arc::new(AtomicBool::new(false)));
@@ -254,7 +275,7 @@ impl Append {
         (plan.pushes, plan.warm_up) = (self.pushes + self.rate, self.rate);
         (plan.connections, plan.pipeline) = (CONNECTIONS, PIPELINE);
         plan.load = self.open_loop();
-        plan.mix = Mix::sample();
+        (plan.mix, plan.spin) = (Mix::sample(), SPIN);
         plan.notify = false;
         plan.cpus.clone_from(&cpus);
         plan.spare_cpus = os::cpus_beside(&os::joined(&server_cpus, &cpus));

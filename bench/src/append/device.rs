@@ -70,13 +70,16 @@ impl Device {
         times.collect::<Result<_>>().map(SyncTimes::of)
     }
 
-    /// One page at each tick of `rate_per_s`, timed from the tick: the thread sleeps between them, and what comes late for
-    /// whatever reason counts as late.
-    pub(super) fn paced_syncs(&self, rate_per_s: u64, syncs: u64) -> Result<SyncTimes> {
+    /// One page at each tick of `rate_per_s`, timed from the tick: the thread sleeps between them, but for `spin` before the
+    /// tick, and what comes late for whatever reason counts as late.
+    pub(super) fn paced_syncs(&self, rate_per_s: u64, syncs: u64, spin: Duration) -> Result<SyncTimes> {
         let begun = Instant::now();
         let times = (0..syncs).map(|number| {
             let due = Duration::from_nanos(number * 1_000_000_000 / rate_per_s.max(1));
-            std::thread::sleep(due.saturating_sub(begun.elapsed()));
+            std::thread::sleep(due.saturating_sub(begun.elapsed() + spin));
+            while begun.elapsed() < due {
+                std::thread::yield_now();
+            }
             self.sync_page(number)?;
             Ok(begun.elapsed().saturating_sub(due).as_secs_f64() * 1e3)
         });

@@ -71,6 +71,10 @@ pub(super) struct Common {
     /// Sending threads [default: one for every two of the generator's CPUs]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<usize>,
+    /// Look at the clock for so many microseconds before a send is due, instead of sleeping until then: sends leave on time,
+    /// and the CPU is busy meanwhile
+    #[arg(long, value_name = "US", default_value_t = 0)]
+    pub(super) spin_us: u64,
     /// CPUs of the generator, such as 0-3,8
     #[arg(long, value_name = "LIST", value_parser = cpu_list)]
     pub(super) cpu: Option<Cpus>,

@@ -164,3 +164,14 @@ fn every_arrival_of_a_plan_is_sent_at_its_time() {
     assert_about(&sent.answer_times, 100.0, 0.3);
     assert!(sent.answer_times.count() > 2_000);
 }
+
+#[test]
+fn a_thread_that_spins_sleeps_until_the_spin_begins_and_not_at_all_within_it() {
+    let spin = Duration::from_micros(80);
+    assert_eq!(pause_ns(500_000, spin), Some(420_000));
+    assert_eq!(pause_ns(80_001, spin), Some(1));
+    assert_eq!(pause_ns(80_000, spin), None);
+    assert_eq!(pause_ns(0, spin), None);
+    assert_eq!(pause_ns(500_000, Duration::ZERO), Some(500_000));
+    assert_eq!(pause_ns(0, Duration::ZERO), Some(PACING_QUANTUM_NS));
+}
