@@ -226,7 +226,9 @@ impl ShardTurn {
             return false;
         }
         let poll_until_ns = self.pace.poll_until_ns();
-        if clock::monotonic_ns() < poll_until_ns {
+        // While a commit is under way the kernel's worker that carries it out needs the CPU, and yielding does not always
+        // give it to it.
+        if self.commit.is_none() && clock::monotonic_ns() < poll_until_ns {
             self.poll(poll_until_ns);
             return false;
         }
@@ -257,7 +259,7 @@ impl ShardTurn {
             if !self.completions.is_empty() || self.has_arrivals() || clock::monotonic_ns() >= until_ns {
                 return;
             }
-            // Whoever shares this CPU gets on, the kernel's workers that carry out the commit among them.
+            // Whoever shares this CPU gets on.
             std::thread::yield_now();
         }
     }
