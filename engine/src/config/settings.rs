@@ -65,8 +65,8 @@ pub struct Settings {
     /// waits for, and the rest within a millisecond or this, the shorter of both [default: 1000]
     #[arg(long, value_name = "US")]
     pub commit_delay_us_max: Option<u32>,
-    /// How long a shard without work looks for more before it sleeps, in microseconds: an answer does not wait for its CPU to
-    /// wake up then, and the CPU is busy meanwhile [default: 0]
+    /// How long a shard without work, or a commit under way, looks for more before it sleeps, in microseconds: a push does not
+    /// wait for its CPU to wake up then, and the CPU is busy meanwhile [default: 0]
     #[arg(long, value_name = "US")]
     pub idle_poll_us: Option<u32>,
     /// Most connections per shard [default: 4096]

@@ -10,7 +10,8 @@
 //! commits and a sixth of the engine's CPU time.
 //!
 //! A CPU that sleeps takes tens of microseconds to wake up, several times in an answer. A shard that may (`--idle-poll-us`)
-//! keeps it awake while pushes come: it looks for work without sleeping for so long after it last had some.
+//! keeps it awake while pushes come: it looks for work without sleeping for so long after it last had some, but not while a
+//! commit is under way.
 //!
 //! Pure: times come in as arguments.
 

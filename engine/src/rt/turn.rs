@@ -226,8 +226,7 @@ impl ShardTurn {
             return false;
         }
         let poll_until_ns = self.pace.poll_until_ns();
-        // While a commit is under way the kernel's worker that carries it out needs the CPU, and yielding does not always
-        // give it to it.
+        // Not while a commit is under way: the kernel's worker that carries it out runs here too, as a rule.
         if self.commit.is_none() && clock::monotonic_ns() < poll_until_ns {
             self.poll(poll_until_ns);
             return false;
