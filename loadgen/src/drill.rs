@@ -5,6 +5,7 @@
 
 mod bill;
 pub mod engine;
+mod histogram;
 mod place;
 pub mod waiting;
 
@@ -25,6 +26,7 @@ use crate::summary::{EngineFigures, Summary, us_per_push};
 use engine::{Engine, Start, run_command};
 use hayauma::calendar::Day;
 use hayauma::ids::{Class, Msn, Xpid};
+use histogram::Histogram;
 use place::Place;
 use std::ffi::OsStr;
 use std::io::{BufWriter, Write};
@@ -253,10 +255,13 @@ impl Drill {
         let mut plan = self.plan(engine.listen, contracts, &generator_cpus);
         plan.watched = Some(engine.process());
         os::keep_busy(&os::joined(&engine_cpus, &generator_cpus), self.settle);
-        let cpu_before = engine.cpu_time();
+        let (cpu_before, page_before) = (engine.cpu_time(), engine.metrics());
         let began_ms = unix_ms();
         let outcome = send(&plan, &sink, &mut engine, stop)?;
-        let (cpu_after, memory) = (engine.cpu_time(), engine.memory());
+        let (cpu_after, memory, page) = (engine.cpu_time(), engine.memory(), engine.metrics());
+        let times = |name: &str| {
+            Histogram::read(&page, name).since(&Histogram::read(&page_before, name)).percentiles()
+        };
         let (engine_cpu, started_within) = (cpu_after.saturating_sub(cpu_before), engine.started_within);
         let stopped_within = engine.stop()?;
         // What the engine sent while it drained still goes into the ledger.
@@ -275,6 +280,8 @@ impl Drill {
             memory,
             data_octets: place::octets_of(&data_dir),
             stopped_within_s: stopped_within.as_secs_f64(),
+            commit_times: times("hayauma_commit_seconds"),
+            own_times: times("hayauma_answer_own_seconds"),
         });
         self.compare(&mut summary, &data_dir, began_ms)?;
         if let Some(directory) = &self.report {

@@ -207,6 +207,10 @@ pub struct EngineFigures {
     pub data_octets: u64,
     /// From SIGTERM to its end.
     pub stopped_within_s: f64,
+    /// How long its commits took, by its own metrics, warm-up included.
+    pub commit_times: Percentiles,
+    /// Its own part of the answers that waited for the device: without the time in which a commit was under way.
+    pub own_times: Percentiles,
 }
 
 /// What the engine's billing says about the run's XPID.

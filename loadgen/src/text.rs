@@ -135,7 +135,12 @@ impl Page {
             if let Some(own) = summary.own_lateness.as_ref().filter(|_| summary.held_back > 0) {
                 self.latency("own lateness", own, "  without what the target held back");
             }
-        } else {
+        }
+        if let Some(engine) = &summary.engine {
+            self.latency("commit", &engine.commit_times, "  at the device, as the engine's metrics have it");
+            self.latency("own part", &engine.own_times, "  the engine's, of an answer: no commit under way");
+        }
+        if summary.lateness.is_none() {
             self.line("", "  (a closed loop keeps the engine busy: these are times of waiting; --rate R shows those at a rate)");
         }
         self.blank();

@@ -40,6 +40,24 @@ fn a_drill_of_20000_pushes_is_clean() {
 }
 
 #[test]
+fn the_engine_tells_of_every_answer_what_its_own_part_was_whichever_shard_has_the_connection() {
+    let site = Site::new(tests::programs!());
+    let drill = ["drill", "--pushes", "5000", "--shards", "3", "--json", "drill.json"];
+    let finished = load(&site, &[&drill[..], &["--", "--queue-bytes", "256MiB"]].concat());
+    assert_eq!(finished.status, Some(0), "{finished:?}");
+    let json = std::fs::read_to_string(site.path("drill.json")).expect("the figures");
+    let times = |of: &str, name: &str| -> f64 {
+        let behind = json.split_once(&format!("\"{of}\":")).unwrap_or_else(|| panic!("no {of} in {json}")).1;
+        figure(behind, name).parse().expect("a number")
+    };
+    assert_eq!(times("own_times", "count"), 5_000.0, "{json}");
+    assert!(times("commit_times", "count") > 0.0, "{json}");
+    // An answer waits for at least one commit, of which the shard's own part has nothing in it.
+    let (answer_ms, own_ms) = (times("answer_times", "p50_ms"), times("own_times", "p50_ms"));
+    assert!(own_ms < answer_ms, "own {own_ms} of {answer_ms}");
+}
+
+#[test]
 fn an_open_loop_keeps_its_rate_and_is_clean() {
     let (site, sink) = site_with_sink();
     let engine = site.start();

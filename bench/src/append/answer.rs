@@ -7,6 +7,9 @@
 //! to round. What falls due is looked for by whoever sends or writes it, for a moment before ([`SPIN`]): a thread that sleeps
 //! until then wakes up late, and that would be the engine's.
 //!
+//! What of an engine's answer is the device's and what its own, the engine says itself: how long its commits took, and the
+//! rest of the answers, in which no commit was under way ([`Served`]). The device is a neighbour's too.
+//!
 //! All of them, and the generator, share the same CPUs, one if nothing else is said, and the others are left to whatever
 //! else the machine does: that takes milliseconds at a time, and a tenth of a percent of it on a CPU in use is all that one
 //! sees in the last thousandth. The generator costs the engine more there than on a CPU of its own, and is not held up
@@ -23,6 +26,7 @@ use loadgen::latency::Latencies;
 use loadgen::mix::Mix;
 use loadgen::os;
 use loadgen::plan::{Load, Plan};
+use loadgen::summary::EngineFigures;
 use serde::Serialize;
 use std::path::Path;
 use std::sync::Arc;
@@ -68,10 +72,25 @@ pub struct AnswerFigures {
     pub paced_sync_p50_ms: Rounds,
     /// Their 99.9th percentile.
     pub paced_sync_p999_ms: Rounds,
-    /// CPU microseconds of the engine per push.
-    pub engine_us: Rounds,
+    /// What the engine says of itself.
+    pub engine_served: Served,
     /// The same of the engine that polls, polling included.
-    pub polling_us: Rounds,
+    pub polling_served: Served,
+}
+
+/// An engine's answers from within.
+#[derive(Clone, Debug, Serialize)]
+pub struct Served {
+    /// CPU microseconds per push.
+    pub engine_us: Rounds,
+    /// Half of its commits, milliseconds, from the begin until the shard knew that they were done.
+    pub commit_p50_ms: Rounds,
+    /// 999 of 1,000 commits.
+    pub commit_p999_ms: Rounds,
+    /// 999 in 1,000 of the answers' own parts, in which no commit was under way, milliseconds.
+    pub own_p999_ms: Rounds,
+    /// The same over the device's median sync, round by round.
+    pub own_p999_syncs: Rounds,
 }
 
 /// A server's answer times, from the intended send to the answer.
@@ -91,12 +110,18 @@ pub struct Tail {
     pub late: Rounds,
 }
 
+/// What an engine did in a round.
+struct Turn {
+    answers: Latencies,
+    figures: EngineFigures,
+}
+
 /// What one round found.
 struct Round {
     sync: SyncTimes,
     paced: SyncTimes,
-    engine: (Latencies, f64),
-    polling: (Latencies, f64),
+    engine: Turn,
+    polling: Turn,
     bare: Latencies,
 }
 
@@ -125,15 +150,15 @@ impl AnswerFigures {
             shielded: shielded.cloned(),
             rate_per_s: append.rate,
             pushes: append.pushes,
-            engine: Tail::of("engine", rounds, |round| &round.engine.0),
-            polling: Tail::of("polling", rounds, |round| &round.polling.0),
+            engine: Tail::of("engine", rounds, |round| &round.engine.answers),
+            polling: Tail::of("polling", rounds, |round| &round.polling.answers),
             bare: Tail::of("bare", rounds, |round| &round.bare),
             sync_p50_ms: of(|round| round.sync.p50_ms),
             sync_p999_ms: of(|round| round.sync.p999_ms),
             paced_sync_p50_ms: of(|round| round.paced.p50_ms),
             paced_sync_p999_ms: of(|round| round.paced.p999_ms),
-            engine_us: of(|round| round.engine.1),
-            polling_us: of(|round| round.polling.1),
+            engine_served: Served::of(rounds, |round| &round.engine.figures),
+            polling_served: Served::of(rounds, |round| &round.polling.figures),
         }
     }
 
@@ -142,16 +167,16 @@ impl AnswerFigures {
         [
             Shielded::line(self.shielded.as_ref()),
             format!(
-                "answer rate_per_s {} {} engine_us {:.2}",
+                "answer rate_per_s {} {} {}",
                 self.rate_per_s,
                 self.engine.pairs(),
-                self.engine_us.median
+                self.engine_served.pairs()
             ),
             format!(
-                "polling rate_per_s {} {} engine_us {:.2}",
+                "polling rate_per_s {} {} {}",
                 self.rate_per_s,
                 self.polling.pairs(),
-                self.polling_us.median
+                self.polling_served.pairs()
             ),
             format!("bare rate_per_s {} {}", self.rate_per_s, self.bare.pairs()),
             format!(
@@ -188,6 +213,30 @@ impl Tail {
             self.p999_syncs.median,
             self.p999_syncs.spread,
             self.late.median
+        )
+    }
+}
+
+impl Served {
+    fn of(rounds: &[Round], figures: fn(&Round) -> &EngineFigures) -> Self {
+        let of = |figure: &dyn Fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
+        Self {
+            engine_us: of(&|round| figures(round).cpu_us_per_push),
+            commit_p50_ms: of(&|round| figures(round).commit_times.p50_ms),
+            commit_p999_ms: of(&|round| figures(round).commit_times.p999_ms),
+            own_p999_ms: of(&|round| figures(round).own_times.p999_ms),
+            own_p999_syncs: of(&|round| figures(round).own_times.p999_ms / round.sync.p50_ms),
+        }
+    }
+
+    fn pairs(&self) -> String {
+        format!(
+            "engine_us {:.2} commit_p50_ms {:.3} commit_p999_ms {:.3} own_p999_ms {:.3} own_p999_syncs {:.2}",
+            self.engine_us.median,
+            self.commit_p50_ms.median,
+            self.commit_p999_ms.median,
+            self.own_p999_ms.median,
+            self.own_p999_syncs.median
         )
     }
 }
@@ -240,8 +289,8 @@ impl Append {
         })
     }
 
-    /// Answer times, and CPU microseconds per push, of an engine with these arguments.
-    fn engine(&self, arguments: &[&str]) -> Result<(Latencies, f64), String> {
+    /// What an engine with these arguments did.
+    fn engine(&self, arguments: &[&str]) -> Result<Turn, String> {
         let drill = Drill {
             pushes: self.pushes + self.rate,
             warm_up: self.rate,
@@ -263,8 +312,8 @@ impl Append {
         if !summary.clean {
             return Err(format!("the engine's books are not clean: {}", summary.faults.join(" ")));
         }
-        let engine_us = summary.engine.as_ref().map_or(0.0, |engine| engine.cpu_us_per_push);
-        Ok((outcome.sent.answer_times, engine_us))
+        let figures = summary.engine.ok_or("the drill says nothing of its engine.")?;
+        Ok(Turn { answers: outcome.sent.answer_times, figures })
     }
 
     fn bare(&self) -> Result<Latencies, String> {

@@ -19,7 +19,7 @@ pub trait EngineControl: Send + Sync + 'static {
     fn pause(&self, paused: bool);
     /// Asks the engine to drain and end; returns at once.
     fn stop(&self);
-    /// The shards' counters and gauges: all that happened before the question is in them. A shard that stands still is
+    /// The shards' counters, gauges and durations: all that happened before the question is in them. A shard that stands still is
     /// shown as it last was, after half a second.
     fn figures(&self) -> Vec<ShardFigures>;
     /// What waits in each shard, as its last whole count has it.
@@ -40,13 +40,30 @@ pub enum ControlError {
     NoRoom(String),
 }
 
-/// One shard's counters and gauges.
-#[derive(Clone, PartialEq, Eq, Debug)]
+/// One shard's counters, gauges and durations.
+#[derive(Clone, PartialEq, Debug)]
 pub struct ShardFigures {
     /// The shard's number.
     pub shard: usize,
     /// Its figures; every shard gives the same names in the same order.
     pub figures: Vec<Figure>,
+    /// Its durations; every shard gives the same names and bounds in the same order.
+    pub times: Vec<Times>,
+}
+
+/// How long something took, each time, counted in buckets.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Times {
+    /// Its name in the metrics, without the prefix `hayauma_`.
+    pub name: &'static str,
+    /// What it says, one clause.
+    pub help: &'static str,
+    /// Bounds in seconds, ascending, and how many took no longer than that and longer than the bound before.
+    pub buckets: Vec<(f64, u64)>,
+    /// How many took longer than all bounds.
+    pub above: u64,
+    /// The sum of all, in seconds.
+    pub sum_s: f64,
 }
 
 /// A counter or gauge at one moment.

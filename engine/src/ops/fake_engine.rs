@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures};
+use super::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures, Times};
 use crate::gateway::registration::Registration;
 use crate::ids::{Msn, Xpid};
 use crate::shard::WaitingTally;
@@ -66,6 +66,13 @@ impl EngineControl for FakeEngine {
                 },
                 Figure { name: "queue_pushes", help: "Pushes kept now", kind: FigureKind::Gauge, value: 5 },
             ],
+            times: vec![Times {
+                name: "commit_seconds",
+                help: "Commits",
+                buckets: vec![(0.000_5, 3), (0.001, 2)],
+                above: 1 + shard as u64,
+                sum_s: 2.5,
+            }],
         };
         vec![of_shard(0), of_shard(1)]
     }

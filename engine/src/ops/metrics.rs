@@ -5,13 +5,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use prometheus_client::collector::Collector;
-use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, text};
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric as _, NoLabelSet, text};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::control::{EngineControl, FigureKind};
+use super::control::{EngineControl, FigureKind, ShardFigures};
 use super::queue::QueueDocument;
 
 /// The media type of [`Metrics::render`]'s text.
@@ -79,8 +79,29 @@ impl Collector for ShardCollector {
                 }
             }
         }
-        Ok(())
+        encode_times(&mut encoder, &shards)
     }
+}
+
+/// One histogram a family, of every shard.
+fn encode_times(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardFigures]) -> Result<(), fmt::Error> {
+    let Some(first) = shards.first() else { return Ok(()) };
+    for (at, times) in first.times.iter().enumerate() {
+        let mut family = encoder.encode_descriptor(times.name, times.help, None, MetricType::Histogram)?;
+        for shard in shards {
+            let Some(of_shard) = shard.times.get(at).filter(|other| other.name == times.name) else {
+                continue;
+            };
+            // The encoder writes the greatest number as infinity.
+            let buckets: Vec<_> =
+                of_shard.buckets.iter().copied().chain([(f64::MAX, of_shard.above)]).collect();
+            let count = buckets.iter().map(|(_, count)| count).sum();
+            let labels = [("shard", shard.shard)];
+            let mut line = family.encode_family(&labels)?;
+            line.encode_histogram::<NoLabelSet>(of_shard.sum_s, count, &buckets, None)?;
+        }
+    }
+    Ok(())
 }
 
 /// What waits in each shard, as its last whole count has it: by what it waits for and class, by age, and the age of

@@ -12,6 +12,7 @@ use crate::rt::limits::{
     ANSWERS_OUTSTANDING_MAX, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX, OUTPUT_PENDING_OCTETS_MAX,
 };
 use crate::rt::stream::Stream;
+use crate::rt::waits::{Moment, Waits};
 use crate::shard::retry_after_seconds;
 use std::collections::VecDeque;
 
@@ -19,8 +20,8 @@ use std::collections::VecDeque;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Gate {
     Open,
-    /// When the durable mark has reached this sequence.
-    Durable(u64),
+    /// When the durable mark has reached this sequence; when the request arrived.
+    Durable(u64, Moment),
     /// When another shard has answered.
     Elsewhere,
 }
@@ -185,12 +186,12 @@ impl Connection {
         }
     }
 
-    /// Writes every answer at the front that may leave into the stream's output.
-    pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29]) {
+    /// Writes every answer at the front that may leave into the stream's output, which is at the moment `leaves`.
+    pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29], waits: &mut Waits, leaves: Moment) {
         while let Some(front) = self.answers.front() {
             match front.gate {
                 Gate::Open => {}
-                Gate::Durable(sequence) if sequence <= durable => {}
+                Gate::Durable(sequence, arrived) if sequence <= durable => waits.answered(arrived, leaves),
                 _ => break,
             }
             write_answer(&mut self.stream.output, date, &front.answer, &front.head);
@@ -202,7 +203,7 @@ impl Connection {
     /// Turns every answer that waits for the device into 9002: the sync failed.
     pub(super) fn fail_durable(&mut self) {
         for pending in &mut self.answers {
-            if matches!(pending.gate, Gate::Durable(_)) {
+            if matches!(pending.gate, Gate::Durable(..)) {
                 pending.answer.code = Code::NOT_DURABLE;
                 pending.gate = Gate::Open;
             }
@@ -211,7 +212,7 @@ impl Connection {
 
     /// Whether the front answer waits for the durable mark.
     pub(super) fn waits_for_durable(&self) -> bool {
-        matches!(self.answers.front(), Some(PendingAnswer { gate: Gate::Durable(_), .. }))
+        matches!(self.answers.front(), Some(PendingAnswer { gate: Gate::Durable(..), .. }))
     }
 
     /// Whether the connection has nothing more to say and is to be closed.

@@ -3,13 +3,15 @@
 use crate::gateway::registration::{Registration, Registry};
 use crate::ids::{Msn, Xpid};
 use crate::network::line_states::Line;
-use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures};
+use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures, Times};
 use crate::ops::lines::LineControl;
 use crate::ops::parked::ParkedControl;
 use crate::ops::pushes::PushControl;
+use crate::rt::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::rt::limits::CONTROL_MESSAGES_MAX;
 use crate::rt::notifier::EndpointPlan;
 use crate::rt::ring::Waker;
+use crate::rt::waits::Waits;
 use crate::shard::figures::{NAMES, Rises};
 use crate::shard::{LivePush, ParkedNotification, WaitingTally, shard_of};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -52,6 +54,33 @@ pub(super) enum ShardMessage {
     Drain,
 }
 
+/// Durations as a shard shows them.
+struct ShownDurations {
+    counts: [AtomicU64; BUCKETS],
+    sum_ns: AtomicU64,
+}
+
+impl ShownDurations {
+    fn new() -> Self {
+        Self { counts: [const { AtomicU64::new(0) }; BUCKETS], sum_ns: AtomicU64::new(0) }
+    }
+
+    fn show(&self, durations: &Durations) {
+        for (shown, count) in self.counts.iter().zip(durations.counts()) {
+            shown.store(*count, Ordering::Relaxed);
+        }
+        self.sum_ns.store(durations.sum_ns(), Ordering::Relaxed);
+    }
+
+    fn times(&self, name: &'static str, help: &'static str) -> Times {
+        let counts: Vec<u64> = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let bounded = counts.iter().enumerate().take(BOUNDED);
+        let buckets = bounded.map(|(bucket, &count)| (bound_us(bucket) as f64 / 1e6, count)).collect();
+        let sum_s = self.sum_ns.load(Ordering::Relaxed) as f64 / 1e9;
+        Times { name, help, buckets, above: counts[BOUNDED], sum_s }
+    }
+}
+
 /// What a shard shows of itself.
 pub(super) struct ShardStatus {
     turns: AtomicU64,
@@ -61,6 +90,9 @@ pub(super) struct ShardStatus {
     wakes: AtomicU64,
     ended: AtomicBool,
     waiting: Mutex<WaitingTally>,
+    answers: ShownDurations,
+    own: ShownDurations,
+    commits: ShownDurations,
 }
 
 impl ShardStatus {
@@ -75,6 +107,9 @@ impl ShardStatus {
             wakes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             waiting: Mutex::default(),
+            answers: ShownDurations::new(),
+            own: ShownDurations::new(),
+            commits: ShownDurations::new(),
         }
     }
 
@@ -106,6 +141,25 @@ impl ShardStatus {
         }
         self.connections.store(connections, Ordering::Relaxed);
         self.syncs.store(syncs, Ordering::Relaxed);
+    }
+
+    pub(super) fn publish_waits(&self, waits: &Waits) {
+        self.answers.show(&waits.answers);
+        self.own.show(&waits.own);
+        self.commits.show(&waits.commits);
+    }
+
+    fn times(&self) -> Vec<Times> {
+        vec![
+            self.answers.times(
+                "answer_seconds",
+                "From a request's arrival to its answer, which waited for the device",
+            ),
+            self.own
+                .times("answer_own_seconds", "Of these answers the part in which no commit was under way"),
+            self.commits
+                .times("commit_seconds", "From a commit's begin until the shard knew that it was done"),
+        ]
     }
 
     /// Shows a count of what waits; whether it could: somebody may be looking at the last one.
@@ -349,7 +403,7 @@ impl EngineControl for EngineHandle {
                 figures.push(counter("turns", "Turns of the shard's loop", status.turns()));
                 let wakes = status.wakes.load(Ordering::Relaxed);
                 figures.push(counter("watchdog_wakes", "Times the watchdog woke the shard", wakes));
-                ShardFigures { shard, figures }
+                ShardFigures { shard, figures, times: status.times() }
             })
             .collect()
     }

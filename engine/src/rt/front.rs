@@ -1,5 +1,6 @@
 //! The push clients' side of a shard: its connections, requests to peers and their answers, gatherings.
 
+use crate::clock;
 use crate::gateway::registration::Credential;
 use crate::push::code::Code;
 use crate::push::response::Answer;
@@ -10,6 +11,7 @@ use crate::rt::now::Now;
 use crate::rt::ring::{Completion, Ring};
 use crate::rt::slots::Slots;
 use crate::rt::stream::{INBOUND, Stream};
+use crate::rt::waits::{Moment, Waits};
 use crate::shard::{Foreseen, Origin, Reply, Shard};
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -28,7 +30,8 @@ struct Gathering {
 
 /// What waits for the durable mark besides the connections' own answers.
 enum Gated {
-    Parcel(Box<Parcel>),
+    /// A peer's request, and when it arrived here.
+    Parcel(Box<Parcel>, Moment),
     Gathering(u32),
 }
 
@@ -52,6 +55,8 @@ pub(super) struct Front {
     sweep_at: usize,
     flushed_durable: u64,
     pub(super) connections_refused: u64,
+    /// How long answers wait here, of pushes that this shard owns.
+    pub(super) waits: Waits,
 }
 
 /// What a request needs of the shard while its connection is borrowed.
@@ -63,6 +68,7 @@ struct ShardDesk<'a> {
     connection: u32,
     generation: u32,
     now: Now,
+    arrived: Moment,
 }
 
 impl Front {
@@ -77,6 +83,7 @@ impl Front {
             sweep_at: 0,
             flushed_durable: 0,
             connections_refused: 0,
+            waits: Waits::default(),
         }
     }
 
@@ -135,6 +142,7 @@ impl Front {
                     connection: index,
                     generation: completion.token.generation,
                     now,
+                    arrived: self.waits.moment(now.steady_ns),
                 };
                 let octets = ring.received(buffer, octets as usize);
                 connection.take_octets(octets, &mut desk, now.steady_ms)
@@ -183,6 +191,7 @@ impl Front {
     /// Requests that peers sent to this shard, and answers to those it sent.
     pub(super) fn take_parcels(&mut self, shard: &mut Shard, mesh: &mut Mesh, now: Now) -> bool {
         let mut busy = false;
+        let arrived = self.waits.moment(now.steady_ns);
         for _ in 0..PARCELS_PER_TURN_MAX {
             let Some(mut parcel) = mesh.next_request() else { break };
             busy = true;
@@ -193,12 +202,12 @@ impl Front {
                 }
                 Reply::WhenDurable(answer, sequence) => {
                     parcel.answer = Some(answer);
-                    self.gated.push_back((sequence, Gated::Parcel(parcel)));
+                    self.gated.push_back((sequence, Gated::Parcel(parcel, arrived)));
                 }
                 Reply::EveryShard { answer, withdrawn, sequence } => {
                     parcel.answer = Some(answer);
                     parcel.count = withdrawn;
-                    self.gated.push_back((sequence, Gated::Parcel(parcel)));
+                    self.gated.push_back((sequence, Gated::Parcel(parcel, arrived)));
                 }
                 Reply::Owner(_) => unreachable!("a peer hands over only what this shard owns"),
             }
@@ -264,11 +273,15 @@ impl Front {
         now: Now,
     ) -> bool {
         let durable = shard.durable();
+        let leaves = self.waits.moment(clock::monotonic_ns());
         while let Some((sequence, _)) = self.gated.front()
             && *sequence <= durable
         {
             match self.gated.pop_front() {
-                Some((_, Gated::Parcel(parcel))) => mesh.send_answer(parcel),
+                Some((_, Gated::Parcel(parcel, arrived))) => {
+                    self.waits.answered(arrived, leaves);
+                    mesh.send_answer(parcel);
+                }
                 Some((_, Gated::Gathering(index))) => {
                     if let Some(answer) = self.gatherings.get_mut(index).map(|gathering| gathering.answer) {
                         self.gather(index, 0, answer);
@@ -291,7 +304,7 @@ impl Front {
         let mut touched = std::mem::take(&mut self.touched);
         let busy = !touched.is_empty();
         for index in touched.drain(..) {
-            self.flush_connection(index, durable, ring, shard, mesh, date, now);
+            self.flush_connection(index, (durable, leaves), ring, shard, mesh, date, now);
         }
         // Requests that were resumed may have touched again.
         std::mem::swap(&mut self.touched, &mut touched);
@@ -303,7 +316,7 @@ impl Front {
     fn flush_connection(
         &mut self,
         index: u32,
-        durable: u64,
+        (durable, leaves): (u64, Moment),
         ring: &mut Ring,
         shard: &mut Shard,
         mesh: &mut Mesh,
@@ -312,15 +325,17 @@ impl Front {
     ) {
         let Some(connection) = self.connections.get_mut(index) else { return };
         connection.touched = false;
-        connection.write_answers(durable, date);
+        connection.write_answers(durable, date, &mut self.waits, leaves);
         let generation = connection.stream.generation();
         let (gatherings, gated) = (&mut self.gatherings, &mut self.gated);
-        let mut desk = ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now };
+        let arrived = self.waits.moment(now.steady_ns);
+        let mut desk =
+            ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now, arrived };
         if connection.resume(&mut desk, now.steady_ms) {
             connection.stream.receive(ring);
         }
         // What was resumed may have been answered at once, and nothing else would send it.
-        connection.write_answers(durable, date);
+        connection.write_answers(durable, date, &mut self.waits, leaves);
         connection.stream.flush(ring);
         if connection.is_over() {
             connection.stream.close();
@@ -358,7 +373,7 @@ impl Front {
         for index in self.connections.indices() {
             if let Some(connection) = self.connections.get_mut(index) {
                 connection.fail_durable();
-                connection.write_answers(0, date);
+                connection.write_answers(0, date, &mut self.waits, Moment::default());
                 connection.stream.send_now();
             }
         }
@@ -397,7 +412,7 @@ impl Desk for ShardDesk<'_> {
         let origin = Origin::Client { authorization, credential };
         match self.shard.handle_foreseen(foreseen, origin, self.now.wall_ms) {
             Reply::Now(answer) => (answer, Gate::Open),
-            Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence)),
+            Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence, self.arrived)),
             Reply::Owner(owner) => {
                 let origin = self.origin(number, None);
                 if self.mesh.send_request(owner, origin, body) {

@@ -6,6 +6,7 @@
 
 mod connection;
 pub mod control;
+mod durations;
 mod executor;
 mod front;
 mod limits;
@@ -17,6 +18,7 @@ mod ring;
 mod slots;
 mod stream;
 mod turn;
+mod waits;
 
 pub use mesh::HandOver;
 

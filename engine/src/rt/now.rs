@@ -9,10 +9,13 @@ pub(super) struct Now {
     pub(super) wall_ms: u64,
     /// Milliseconds that only ever grow, never 0: time-outs and intervals.
     pub(super) steady_ms: u64,
+    /// The monotonic clock, in nanoseconds.
+    pub(super) steady_ns: u64,
 }
 
 impl Now {
     pub(super) fn read() -> Self {
-        Self { wall_ms: clock::unix_ms(), steady_ms: clock::monotonic_ns() / 1_000_000 + 1 }
+        let steady_ns = clock::monotonic_ns();
+        Self { wall_ms: clock::unix_ms(), steady_ms: steady_ns / 1_000_000 + 1, steady_ns }
     }
 }

@@ -226,7 +226,8 @@ impl ShardTurn {
             return false;
         }
         let poll_until_ns = self.pace.poll_until_ns();
-        // Not while a commit is under way: the kernel's worker that carries it out runs here too, as a rule.
+        // Not while a commit is under way: the kernel's worker that issues its flush would wait, and yielding lets only
+        // threads of the engine's own scheduling group go first.
         if self.commit.is_none() && clock::monotonic_ns() < poll_until_ns {
             self.poll(poll_until_ns);
             return false;
@@ -371,6 +372,7 @@ impl ShardTurn {
         let Some(commit) = self.shard.begin_commit() else { return false };
         self.commit_due_ns = None;
         self.pace.note_commit(now_ns);
+        self.front.waits.commit_begins(now_ns);
         let writes_left = commit.writes.len();
         self.commit = Some(CommitUnderWay { commit, writes_left });
         (0..writes_left).for_each(|place| self.write_to_journal(place));
@@ -409,6 +411,7 @@ impl ShardTurn {
         if under_way.writes_left == 0
             && let Some(done) = self.commit.take()
         {
+            self.front.waits.commit_done(clock::monotonic_ns());
             self.shard.finish_commit(&done.commit);
         }
     }
@@ -544,6 +547,7 @@ impl ShardTurn {
     fn publish_figures(&self) {
         let figures = self.shard.figures().values();
         self.port.status.publish(&figures, self.front.connections() as u64, self.syncs);
+        self.port.status.publish_waits(&self.front.waits);
     }
 }
 

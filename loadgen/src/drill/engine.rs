@@ -124,14 +124,19 @@ impl Engine {
     /// The sum over all shards of the gauge or counter with this name (as `/metrics` has it); `None` where the engine
     /// does not tell it.
     pub fn metric(&self, name: &str) -> Option<u64> {
-        let answer = ask(self.admin, "/metrics").ok()?;
-        let text = String::from_utf8_lossy(&answer);
-        let values = text.lines().filter_map(|line| {
+        let page = self.metrics();
+        let values = page.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
             let is_it = series == name || series.strip_prefix(name).is_some_and(|rest| rest.starts_with('{'));
             is_it.then(|| value.parse::<f64>().ok()).flatten()
         });
         values.map(|value| value as u64).reduce(|sum, value| sum + value)
+    }
+
+    /// The page of metrics; empty where the engine does not answer.
+    pub(super) fn metrics(&self) -> String {
+        ask(self.admin, "/metrics")
+            .map_or_else(|_| String::new(), |page| String::from_utf8_lossy(&page).into_owned())
     }
 
     fn await_health(&mut self, admin: SocketAddr) -> Result<(), DrillError> {

@@ -1,0 +1,108 @@
+//! How long answers wait, and for whom: for the device, while a commit is under way, or for the shard itself.
+//!
+//! Both are told apart by a second clock, which goes on only while a commit is under way ([`Moment::device_ns`]): what it went
+//! on by from a push's arrival to its answer is the device's part, the rest is the shard's own. A commit is under way from
+//! its begin until the shard knows that it is done: the kernel's worker that carries it out, and its way back, count as the
+//! device's.
+//!
+//! Pure: times come in as arguments.
+
+use super::durations::Durations;
+
+/// A moment, on both clocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) struct Moment {
+    /// Of the monotonic clock, nanoseconds.
+    ns: u64,
+    /// For how long a commit was under way until then, nanoseconds.
+    device_ns: u64,
+}
+
+/// The waits of one shard's answers, and its commits.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Waits {
+    commit_began_ns: Option<u64>,
+    device_ns: u64,
+    /// From a push's arrival in the shard to the answer that waited for the device.
+    pub(super) answers: Durations,
+    /// Of these the shard's own part.
+    pub(super) own: Durations,
+    /// From a commit's begin until it is known to be done.
+    pub(super) commits: Durations,
+}
+
+impl Waits {
+    /// `ns` of the monotonic clock, on both.
+    pub(super) fn moment(&self, ns: u64) -> Moment {
+        let under_way_ns = self.commit_began_ns.map_or(0, |began_ns| ns.saturating_sub(began_ns));
+        Moment { ns, device_ns: self.device_ns + under_way_ns }
+    }
+
+    /// A commit begins; none is under way.
+    pub(super) fn commit_begins(&mut self, ns: u64) {
+        debug_assert!(self.commit_began_ns.is_none(), "one commit at a time");
+        self.commit_began_ns = Some(ns);
+    }
+
+    /// The commit under way is done.
+    pub(super) fn commit_done(&mut self, ns: u64) {
+        if let Some(began_ns) = self.commit_began_ns.take() {
+            let took_ns = ns.saturating_sub(began_ns);
+            self.device_ns += took_ns;
+            self.commits.record(took_ns);
+        }
+    }
+
+    /// The answer to a push that had arrived at the first moment leaves at the second.
+    pub(super) fn answered(&mut self, arrived: Moment, leaves: Moment) {
+        let in_all_ns = leaves.ns.saturating_sub(arrived.ns);
+        let device_ns = leaves.device_ns.saturating_sub(arrived.device_ns);
+        self.answers.record(in_all_ns);
+        self.own.record(in_all_ns.saturating_sub(device_ns));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The sum of what was recorded, and how many.
+    fn told(durations: &Durations) -> (u64, u64) {
+        (durations.sum_ns(), durations.counts().iter().sum())
+    }
+
+    #[test]
+    fn what_a_commit_takes_is_the_devices_and_the_rest_the_shards_own() {
+        let mut waits = Waits::default();
+        let arrived = waits.moment(1_000);
+        waits.commit_begins(1_500);
+        waits.commit_done(9_500);
+        waits.answered(arrived, waits.moment(9_700));
+        assert_eq!(told(&waits.commits), (8_000, 1));
+        assert_eq!(told(&waits.answers), (8_700, 1));
+        assert_eq!(told(&waits.own), (700, 1));
+    }
+
+    #[test]
+    fn a_push_that_arrives_during_a_commit_waits_for_the_rest_of_it_and_the_next() {
+        let mut waits = Waits::default();
+        waits.commit_begins(1_000);
+        let arrived = waits.moment(4_000);
+        waits.commit_done(5_000);
+        waits.commit_begins(5_100);
+        waits.commit_done(7_100);
+        waits.answered(arrived, waits.moment(7_150));
+        assert_eq!(told(&waits.answers), (3_150, 1));
+        assert_eq!(told(&waits.own), (150, 1));
+    }
+
+    #[test]
+    fn a_clock_read_a_little_earlier_counts_as_no_wait() {
+        let mut waits = Waits::default();
+        let arrived = waits.moment(2_000);
+        waits.answered(arrived, waits.moment(1_900));
+        waits.commit_done(3_000);
+        assert_eq!(told(&waits.answers), (0, 1));
+        assert_eq!(told(&waits.commits), (0, 0));
+    }
+}
