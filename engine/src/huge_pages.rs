@@ -24,6 +24,20 @@ pub(crate) fn advise<T>(memory: &mut Vec<T>) {
     let _ = unsafe { libc::madvise(start.cast(), length, libc::MADV_HUGEPAGE) };
 }
 
+/// Touches all of `memory`, which is used anywhere from the first entry on: a table that is filled at random touches a new
+/// huge page with almost each of its first entries, one after the other, and whoever waits for these waits for all of it.
+pub(crate) fn touch<T>(memory: &mut [T]) {
+    let octets = size_of_val(memory);
+    if octets < WORTH_OCTETS || cfg!(miri) {
+        return;
+    }
+    let in_page = memory.as_ptr().addr() % PAGE_OCTETS;
+    let start = memory.as_mut_ptr().cast::<u8>().wrapping_sub(in_page);
+    // SAFETY: the range begins in the page of the first octet of `memory` and ends with its last one, and the kernel touches
+    // its pages without changing what they hold. Kernels before 5.14 decline.
+    let _ = unsafe { libc::madvise(start.cast(), in_page + octets, libc::MADV_POPULATE_WRITE) };
+}
+
 /// How far a vector that grows within its capacity has memory behind it. A huge page is cleared where it is first touched,
 /// which takes a tenth of a millisecond, and two on a virtual machine whose host has to find the memory first: better while
 /// nobody waits than in the middle of a burst.
@@ -75,6 +89,21 @@ mod tests {
         };
         assert_eq!(code, 0);
         seen.iter().filter(|&&page| page & 1 == 1).count()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "the kernel is asked")]
+    fn memory_that_is_touched_is_there_and_holds_what_it_held() {
+        let mut memory = vec![0_u64; 1 << 20];
+        let pages = |memory: &mut Vec<u64>| {
+            memory.clear();
+            resident_pages(memory.spare_capacity_mut())
+        };
+        memory[77] = 5;
+        super::touch(&mut memory);
+        assert_eq!((memory[77], memory.iter().sum::<u64>()), (5, 5));
+        assert_eq!(pages(&mut memory), (8 << 20) / super::PAGE_OCTETS - 1);
+        assert!(pages(&mut vec![0; 1 << 20]) < 16, "memory that is not");
     }
 
     #[test]

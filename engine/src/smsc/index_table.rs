@@ -45,13 +45,14 @@ pub struct IndexTable {
 }
 
 impl IndexTable {
-    /// A table for `capacity` entries whose indices are below `indices`. Memory is touched as it is used, anywhere in
-    /// the table: [`IndexTable::octets_for`] says how much it is.
+    /// A table for `capacity` entries whose indices are below `indices`. All of its memory is touched at once, so that no
+    /// entry waits for that: [`IndexTable::octets_for`] says how much it is.
     pub fn new(capacity: usize, indices: usize) -> Self {
         assert!(indices <= INDEX_MAX, "an index has 31 bits");
         let buckets = buckets_for(capacity);
         let mut words = vec![0u32; (buckets + 1) * WORDS];
         huge_pages::advise(&mut words);
+        huge_pages::touch(&mut words);
         let base = words.as_ptr().align_offset(LINE_OCTETS).min(WORDS);
         let index_bits = u32::BITS - (indices as u32).leading_zeros();
         Self { words, base, buckets, capacity, len: 0, index_mask: (1 << index_bits) - 1 }
