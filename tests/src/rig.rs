@@ -23,6 +23,11 @@ const DISK_OCTETS: u64 = 512 << 20;
 const FROZEN_SECONDS_MAX: u32 = 20;
 /// What a device writes whole or not at all.
 const SECTOR_OCTETS: usize = 512;
+/// Tries for a picture of a device that stands still.
+const PICTURES_MAX: u32 = 3;
+
+/// Files by their paths on the disk, and what they hold.
+type Contents = Vec<(PathBuf, Vec<u8>)>;
 
 /// The rig.
 #[derive(Debug)]
@@ -87,7 +92,8 @@ impl Rig {
     /// As [`Rig::cut`], of a disk on which the device had got any sectors of `directories`' files onto the medium that
     /// were on their way to it, in any order: first the device stops where it is, so that what is written from then on
     /// stands in the file system's memory alone, and no sync of it comes back. Also returns how many sectors were torn out
-    /// of how many. `look` is called last while it stands: what is acknowledged by then must be in the picture.
+    /// of how many. `look` is called last while it stands, again if the picture has to be: what is acknowledged by then must
+    /// be in it.
     ///
     /// # Panics
     /// When the rig breaks down.
@@ -97,22 +103,8 @@ impl Rig {
         chance: &mut Seeded,
         look: &mut dyn FnMut(),
     ) -> (Photo, u64, u64) {
-        self.photos += 1;
-        let image = self.path(&format!("photo-{}.img", self.photos));
-        // Opened before: while the device stands still, whoever changes a directory keeps it locked.
-        let open: Vec<(PathBuf, File)> = directories.iter().flat_map(|name| self.files(name)).collect();
-        // Read before, too: what is not in memory yet no device that stands still would bring.
-        for (_, file) in &open {
-            content(file);
-        }
-        let mut frozen = Frozen::new(self.path("outer"));
-        let disk = text(&self.path("outer/disk.img"));
-        run("cp", &["--sparse=always", &disk, &text(&image)]).expect("room for a copy of the disk");
-        let written: Vec<(PathBuf, Vec<u8>)> =
-            open.into_iter().map(|(name, file)| (name, content(&file))).collect();
-        look();
-        assert!(frozen.still_stands(), "the picture took so long that the device went on by itself");
-        drop(frozen);
+        let taken = (0..PICTURES_MAX).find_map(|_| self.standing_still(directories, look));
+        let (image, written) = taken.expect("a picture while the device stands still");
         let photo = self.develop(image);
         let (mut torn, mut dirty) = (0, 0);
         for (name, next) in written {
@@ -137,6 +129,35 @@ impl Rig {
             file.write_all_at(&held, 0).expect("room for what is there already");
         }
         (photo, torn, dirty)
+    }
+
+    /// The disk's image while the device stands still, and what the file system's memory then holds of the directories'
+    /// files. `None`, and nothing kept: it took so long that the device went on by itself, for a file whose page was not in
+    /// memory after all has to be waited for until then.
+    fn standing_still(
+        &mut self,
+        directories: &[&str],
+        look: &mut dyn FnMut(),
+    ) -> Option<(PathBuf, Contents)> {
+        self.photos += 1;
+        let image = self.path(&format!("photo-{}.img", self.photos));
+        // Opened before: while the device stands still, whoever changes a directory keeps it locked.
+        let open: Vec<(PathBuf, File)> = directories.iter().flat_map(|name| self.files(name)).collect();
+        // Read before, too: what is not in memory yet no device that stands still would bring.
+        for (_, file) in &open {
+            content(file);
+        }
+        let mut frozen = Frozen::new(self.path("outer"));
+        let disk = text(&self.path("outer/disk.img"));
+        run("cp", &["--sparse=always", &disk, &text(&image)]).expect("room for a copy of the disk");
+        let written = open.into_iter().map(|(name, file)| (name, content(&file))).collect();
+        look();
+        if frozen.still_stands() {
+            return Some((image, written));
+        }
+        eprintln!("a picture took so long that the device went on by itself; it is taken again");
+        fs::remove_file(&image).expect("the picture's file");
+        None
     }
 
     /// The files in a directory of the disk, opened, each with its path on the disk. Those with temporary names are left out:

@@ -3,7 +3,7 @@
 //! Both are told apart by a second clock, which goes on only while a commit is under way ([`Moment::device_ns`]): what it went
 //! on by from a push's arrival to its answer is the device's part, the rest is the shard's own. A commit is under way from
 //! its begin until the shard knows that it is done: the kernel's worker that carries it out, and its way back, count as the
-//! device's.
+//! device's. An answer that stands behind another on its connection leaves after it: that wait is in both.
 //!
 //! Pure: times come in as arguments.
 
