@@ -31,10 +31,19 @@ pub(crate) fn touch<T>(memory: &mut [T]) {
     if octets < WORTH_OCTETS || cfg!(miri) {
         return;
     }
-    let in_page = memory.as_ptr().addr() % PAGE_OCTETS;
-    let start = memory.as_mut_ptr().cast::<u8>().wrapping_sub(in_page);
-    // SAFETY: the range begins in the page of the first octet of `memory` and ends with its last one, and the kernel touches
-    // its pages without changing what they hold. Kernels before 5.14 decline.
+    // SAFETY: the octets are those of `memory`.
+    unsafe { populate(memory.as_mut_ptr().cast(), octets) };
+}
+
+/// Has the kernel touch the pages of so many octets from `address` on. Kernels before 5.14 decline.
+///
+/// # Safety
+/// The octets lie within one allocation that the caller may write to.
+unsafe fn populate(address: *mut u8, octets: usize) {
+    let in_page = address.addr() % PAGE_OCTETS;
+    let start = address.wrapping_sub(in_page);
+    // SAFETY: the range begins in the page of the first of these octets and ends with the last one, and the kernel touches
+    // its pages without changing what they hold.
     let _ = unsafe { libc::madvise(start.cast(), in_page + octets, libc::MADV_POPULATE_WRITE) };
 }
 
@@ -59,11 +68,8 @@ impl TouchedAhead {
         // Up to the end of the huge page, so that the next one begins with the next call.
         let octets = (STRETCH_OCTETS - address.addr() % STRETCH_OCTETS).min(room - begin);
         self.octets = begin + octets;
-        let in_page = address.addr() % PAGE_OCTETS;
-        let start = address.wrapping_sub(in_page);
-        // SAFETY: the range begins in the page of an octet that `memory` has room for and ends within that room, and the
-        // kernel touches its pages without changing what they hold. Kernels before 5.14 decline.
-        let _ = unsafe { libc::madvise(start.cast(), in_page + octets, libc::MADV_POPULATE_WRITE) };
+        // SAFETY: `memory` has room for these octets.
+        unsafe { populate(address, octets) };
         true
     }
 }
