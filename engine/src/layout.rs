@@ -10,7 +10,7 @@
 //! records that were copied when the layout was made. So a push's number is its own in the whole data directory, for
 //! ever, and a record's number says whether it was copied.
 
-use crate::journal::sync_directory;
+use crate::journal::{SEQUENCE_END, sync_directory};
 use crate::rehearsal::{KillPoint, kill_point};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -28,10 +28,13 @@ const LAYOUT_BITS: u32 = 54;
 const SHARD_BITS: u32 = 46;
 /// Sequences of the records that were copied when the layout was made: 2 to the power of this.
 const COPIED_BITS: u32 = 40;
-/// Layouts that one data directory can have had.
-const GENERATIONS_MAX: u64 = 1 << (63 - LAYOUT_BITS);
+/// Layouts that one data directory can have had: the journal reads no sequence from [`SEQUENCE_END`] on.
+const GENERATIONS_MAX: u64 = SEQUENCE_END >> LAYOUT_BITS;
+/// How often a data directory can be laid out for another number of shards.
+pub const RESHARDINGS_MAX: u64 = GENERATIONS_MAX - 1;
 
 const _: () = assert!(crate::config::SHARDS_MAX as u64 <= 1 << (LAYOUT_BITS - SHARD_BITS));
+const _: () = assert!(RESHARDINGS_MAX == 255, "FORMAT.md says so");
 
 /// The layout of a data directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +51,7 @@ impl Layout {
         Self { shards, generation: 0 }
     }
 
-    /// The one behind this, for another number of shards.
+    /// The one behind this, for another number of shards; `None` when there were as many as can be numbered.
     pub fn next(self, shards: usize) -> Option<Self> {
         let generation = self.generation + 1;
         (generation < GENERATIONS_MAX).then_some(Self { shards, generation })
@@ -76,6 +79,11 @@ impl Layout {
 /// the shard that it came from.
 pub fn is_copied(sequence: u64) -> bool {
     sequence >> LAYOUT_BITS > 0 && sequence & ((1 << SHARD_BITS) - 1) < 1 << COPIED_BITS
+}
+
+/// The layout in which a record was numbered, or a push accepted.
+pub fn generation(sequence: u64) -> u64 {
+    sequence >> LAYOUT_BITS
 }
 
 /// The shard that gave a push its number, among those of its layout.
@@ -213,7 +221,11 @@ pub(crate) fn read(directory: &Path) -> io::Result<Option<Layout>> {
             Ok(Some(Layout { shards, generation }))
         }
         _ => {
-            let message = format!("it says {:?} and no number of shards", text.trim());
+            let message = format!(
+                "its file {SHARDS_FILE} says {:?} and not a number of shards with the number of layouts before, at most \
+                 {RESHARDINGS_MAX}",
+                text.trim()
+            );
             Err(io::Error::new(io::ErrorKind::InvalidData, message))
         }
     }
@@ -249,7 +261,16 @@ mod tests {
             }
             layout = layout.next(crate::config::SHARDS_MAX).expect("far from the last one");
         }
-        assert_eq!(Layout { shards: 1, generation: GENERATIONS_MAX - 1 }.next(2), None);
+    }
+
+    #[test]
+    fn every_sequence_of_the_last_layout_is_one_that_the_journal_reads() {
+        let last = Layout { shards: 1, generation: 254 }.next(crate::config::SHARDS_MAX).expect("the 255th");
+        assert_eq!(last.next(2), None);
+        let beyond = last.start(last.shards - 1) + (1 << SHARD_BITS);
+        assert!(beyond <= SEQUENCE_END && generation(beyond - 1) == RESHARDINGS_MAX);
+        // One more would reach beyond what can be read.
+        assert!(Layout { generation: 256, ..last }.start(0) >= SEQUENCE_END);
     }
 
     #[test]
@@ -262,7 +283,7 @@ mod tests {
         assert_eq!(settle(directory.path()).expect("readable"), Some(Layout::fresh(2)));
         fs::write(directory.path().join(SHARDS_FILE), "").expect("writable");
         let error = settle(directory.path()).expect_err("nothing sensible");
-        assert!(error.to_string().contains("no number of shards"), "{error}");
+        assert!(error.to_string().contains("not a number of shards"), "{error}");
     }
 
     /// A directory of `old` shards, with a new layout for `new` built beside it and decided.

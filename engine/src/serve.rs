@@ -98,8 +98,21 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     runtime.join();
     admin.shut_down();
     drop(lock);
+    check_books_closed(handle.unbilled())?;
     tracing::info!("drained; everything accepted is in the journal");
     Ok(())
+}
+
+/// A stop that leaves the books unfinished says so.
+fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
+    if events == 0 && requests == 0 {
+        return Ok(());
+    }
+    let sentence = format!(
+        "drained, but the device took no more billing events: {events} wait in the journal, and the next start enters \
+         them; {requests} refused or repeated requests are not counted in the books; free some disk space and start again"
+    );
+    Err(Fatal::told(FatalReason::StorageFull, sentence))
 }
 
 fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr) {

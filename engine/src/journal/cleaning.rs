@@ -138,6 +138,25 @@ impl Journal {
         None
     }
 
+    /// A place from which [`Self::step_on`] meets every record of `sequence` and those behind it, and maybe some before.
+    pub fn cursor_before(&self, sequence: u64) -> Cursor {
+        let begun = self.segments.partition_point(|segment| segment.header.first_sequence <= sequence);
+        let id = self.segments.get(begun.saturating_sub(1)).map_or(0, |segment| segment.header.id);
+        self.cursor(SegmentId(id))
+    }
+
+    /// As [`Self::step`], on into the segments that follow; `None` behind the last record of all, from where it goes on
+    /// when more was appended.
+    pub fn step_on(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
+        loop {
+            if let Some(found) = self.step(cursor) {
+                return Some(found);
+            }
+            let behind = self.segments.partition_point(|segment| segment.header.id <= cursor.segment);
+            *cursor = self.cursor(SegmentId(self.segments.get(behind)?.header.id));
+        }
+    }
+
     /// Hands every intact record of a push in `segment` to `view`: its place, its sequence, and itself.
     pub fn visit(&self, segment: SegmentId, view: &mut dyn FnMut(Position, u64, Record<'_>)) {
         let mut cursor = self.cursor(segment);

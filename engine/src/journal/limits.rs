@@ -76,7 +76,7 @@ pub(super) const STAGED_OCTETS_MAX: u64 = 64 << 20;
 pub(super) const SEQUENCE_JUMP_AT_OPEN: u64 = 1 << 24;
 /// No sequence reaches this: ten million records a second take 14,000 years. What names a higher one, or says that as many
 /// are missing, was not written by us, whatever its checksum says.
-pub(super) const SEQUENCE_END: u64 = 1 << 62;
+pub const SEQUENCE_END: u64 = 1 << 62;
 /// How long the key of a finished push is remembered after its end, in milliseconds.
 pub const KEY_KEEP_MS: u64 = 24 * 60 * 60 * 1000;
 /// Damaged ranges that a recovery report lists one by one; further ones are only counted.

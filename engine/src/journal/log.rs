@@ -176,6 +176,11 @@ impl Journal {
         self.next_sequence
     }
 
+    /// The first sequence that this layout's journal gives.
+    pub fn first_sequence(&self) -> u64 {
+        self.config.first_sequence
+    }
+
     /// Every sequence below this has been appended.
     pub fn appended(&self) -> u64 {
         self.next_sequence

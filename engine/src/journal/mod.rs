@@ -56,7 +56,8 @@ pub use factory::{FactoryError, SegmentFactory};
 pub use frame::Kind;
 pub use limits::{
     BUDGET_SEGMENTS_MIN, COMMIT_FILES_MAX, DAMAGES_LISTED_MAX, KEY_KEEP_MS, RESERVE_OCTETS_PER_PUSH,
-    RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SPARE_WAIT_MS,
+    RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_END,
+    SPARE_WAIT_MS,
 };
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};

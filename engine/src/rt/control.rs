@@ -89,6 +89,8 @@ pub(super) struct ShardStatus {
     syncs: AtomicU64,
     wakes: AtomicU64,
     ended: AtomicBool,
+    /// At the end: events that wait in the journal for room in the books, and requests whose counts are lost.
+    unbilled: [AtomicU64; 2],
     waiting: Mutex<WaitingTally>,
     answers: ShownDurations,
     own: ShownDurations,
@@ -106,6 +108,7 @@ impl ShardStatus {
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
+            unbilled: Default::default(),
             waiting: Mutex::default(),
             answers: ShownDurations::new(),
             own: ShownDurations::new(),
@@ -120,6 +123,12 @@ impl ShardStatus {
 
     pub(super) fn turns(&self) -> u64 {
         self.turns.load(Ordering::Relaxed)
+    }
+
+    /// What of the books could not be written before the end.
+    pub(super) fn note_unbilled(&self, (events, requests): (u64, u64)) {
+        self.unbilled[0].store(events, Ordering::Relaxed);
+        self.unbilled[1].store(requests, Ordering::Relaxed);
     }
 
     /// The shard has drained: it makes no more turns.
@@ -225,6 +234,15 @@ pub struct EngineHandle {
 impl EngineHandle {
     pub(super) fn new(ports: Vec<Arc<ShardPort>>, registry: Arc<Registry>) -> Arc<Self> {
         Arc::new(Self { ports, registry: Mutex::new(registry), stopping: AtomicBool::new(false) })
+    }
+
+    /// Of an engine that has drained: events that wait in the journal for room in the books, and requests whose counts
+    /// found no room in them.
+    pub fn unbilled(&self) -> (u64, u64) {
+        let sum = |which: usize| {
+            self.ports.iter().map(|port| port.status.unbilled[which].load(Ordering::Relaxed)).sum()
+        };
+        (sum(0), sum(1))
     }
 
     /// Whether the engine was asked to stop.

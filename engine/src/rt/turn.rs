@@ -313,6 +313,7 @@ impl ShardTurn {
     /// The last words: sends that were queued in the turn that ended the shard.
     pub(super) fn end(&mut self) {
         self.enter();
+        self.port.status.note_unbilled(self.shard.unbilled());
         self.port.status.note_ended();
     }
 
@@ -506,6 +507,7 @@ impl ShardTurn {
         if self.draining_since_ms.is_none() {
             self.draining_since_ms = Some(now.steady_ms);
             self.shard.pause(true);
+            self.shard.begin_to_close_books();
             self.ring.cancel(Token::new(Purpose::Accept, 0, 0));
             self.front.close_idle();
         }
@@ -519,7 +521,8 @@ impl ShardTurn {
             && self.shard.in_flight() == 0
             && self.front.is_quiet()
             && self.notifier.under_way() == 0
-            && !self.mesh.has_arrivals();
+            && !self.mesh.has_arrivals()
+            && self.shard.close_books(now.wall_ms);
         // A shard that has nothing left to do may still be asked by one that has.
         let all_quiet = self.mesh.all_quiet(quiet);
         let over = now.steady_ms >= since_ms + self.limits.drain_timeout_ms;

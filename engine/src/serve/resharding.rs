@@ -6,7 +6,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::fatal::{Fatal, FatalReason};
 use crate::journal::{BUDGET_SEGMENTS_MIN, JournalError, SegmentFactory};
-use crate::layout::{self, Layout};
+use crate::layout::{self, Layout, RESHARDINGS_MAX};
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::shard::OpenError;
 use crate::shard::reshard::{self, Copied, Source, Target};
@@ -33,10 +33,11 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
         Some(standing) => {
             let Some(layout) = standing.next(config.shards) else {
                 let cause = format!(
-                    "the data directory {} was laid out anew as often as can be",
+                    "the data directory {} was laid out for another number of shards {RESHARDINGS_MAX} times, which is as \
+                     often as its records can be numbered",
                     config.data_dir.display()
                 );
-                let remedy = format!("start with --shards {}", standing.shards);
+                let remedy = format!("start with --shards {}, as it is laid out", standing.shards);
                 return Err(Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy));
             };
             tracing::info!(

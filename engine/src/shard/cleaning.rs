@@ -61,6 +61,8 @@ impl Shard {
         let durable = self.durable();
         match &mut self.cleaning {
             None => self.look_for_candidate(now_ms),
+            // The segment could not go before the books have the events of its records.
+            Some(_) if self.owed.is_some() => {}
             Some(Cleaning { stage: Stage::Walking(_), .. }) => {
                 self.walk(now_ms);
                 return true;
@@ -82,7 +84,7 @@ impl Shard {
         let Some(Cleaning { segment, stage: stage @ Stage::SyncWanted }) = &mut self.cleaning else {
             return None;
         };
-        if self.billing.owes() {
+        if self.owed.is_some() {
             return None;
         }
         match self.billing.begin_sync() {
@@ -222,7 +224,8 @@ impl Shard {
         }
         if push.state.is_final() {
             let record = self.ended_record(index);
-            fatal_if_full(self.journal.append_ended(&record));
+            let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
+            self.moved_ends.push_back(sequence);
             for (parked, kind) in [
                 (flag::COMPLETE_PARKED, NotificationKind::Complete),
                 (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),

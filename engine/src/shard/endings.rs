@@ -1,5 +1,6 @@
 //! What follows when a push ends: its journal record, its billing event, its notifications.
 
+use super::books::Owed;
 use super::{NotificationOrder, Shard, fatal_if_full};
 use crate::billing::{Event, EventKind};
 use crate::gateway::registration::NotifyUrl;
@@ -65,11 +66,17 @@ impl Shard {
     pub(super) fn settle_durable(&mut self, now_ms: u64) -> bool {
         let durable = self.durable();
         let (journal, billing, shard) = (&self.journal, &mut self.billing, self.number as u16);
-        let mut busy = false;
+        let ended_from = self.ended.front().map_or(durable, |&(sequence, _)| sequence);
+        let (owed, mut busy) = (&mut self.owed, false);
         self.core.handle_durable(durable, |push| {
             busy = true;
+            if let Some(owed) = owed {
+                return owed.note();
+            }
             let accepted = journal.accepted(Position::from_bits(push.position));
-            billing.append(&accepted_event(accepted, shard));
+            if !billing.append(&accepted_event(accepted, shard), now_ms) {
+                *owed = Some(Owed::from(push.push_id, ended_from));
+            }
         });
         while let Some(&(sequence, index)) = self.ended.front() {
             if sequence >= durable {
@@ -80,13 +87,18 @@ impl Shard {
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             kill_point(KillPoint::EndedUnbilled);
-            self.billing.append(&final_event(push, accepted, self.pace.real(push.ended_ms()), shard));
+            let event = final_event(push, accepted, self.pace.real(push.ended_ms()), shard);
+            match &mut self.owed {
+                Some(owed) => owed.note(),
+                None if self.billing.append(&event, now_ms) => {}
+                owed => *owed = Some(Owed::from(durable, sequence)),
+            }
             kill_point(KillPoint::EndedBilled);
             let content_digest = accepted.content_digest.to_native();
             self.core.handle_end_durable(index, content_digest);
             self.carry_out_effects(now_ms);
         }
-        busy
+        busy | self.keep_books(durable, now_ms)
     }
 
     /// Writes the request that carries `order` to `url`. Also says which notification it is, for logs.
@@ -253,6 +265,7 @@ pub(super) fn accepted_event(accepted: &ArchivedAccepted<'_>, shard: u16) -> Eve
         withdrawn: 0,
         domain: 0,
         shard,
+        count: 0,
     }
 }
 

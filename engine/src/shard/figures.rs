@@ -86,6 +86,12 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ("journal_used_octets", "Octets of the journal's segments in use", Rises::AndFalls),
     ("journal_needed_octets", "Octets of those that live pushes and remembered keys need", Rises::AndFalls),
     ("journal_free_octets", "Octets left in the journal's budget", Rises::AndFalls),
+    ("billing_events_owed", "Events that wait in the journal for room in the billing log", Rises::AndFalls),
+    (
+        "billing_requests_unwritten",
+        "Refused and repeated requests counted and not in the books yet",
+        Rises::AndFalls,
+    ),
 ];
 
 impl Figures<'_> {
@@ -133,6 +139,8 @@ impl Figures<'_> {
             journal.used_octets,
             shard.journal.needed_octets(shard.journal_polled_ms),
             journal.free_octets,
+            shard.unbilled().0,
+            shard.unbilled().1,
         ]
     }
 }

@@ -3,7 +3,7 @@
 //! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
 
 use super::{Shard, fatal_if_full, records, shard_of, submission};
-use crate::billing::{Event, EventKind};
+use crate::billing::EventKind;
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registration::{Credential, Registered, identify};
 use crate::ids::{Class, Kind};
@@ -190,7 +190,7 @@ impl Shard {
             (KeyVerdict::Reused, _) => Err(Code::REQID_REUSED),
             (KeyVerdict::Repeat { segments }, _) => {
                 self.counted.repeats += 1;
-                self.bill_request(EventKind::Replayed, push, Code::REPEATED, segments, now_ms);
+                self.bill_request(EventKind::Replayed, push, Code::REPEATED, now_ms);
                 let answer = answer_to(push, Code::REPEATED, segments);
                 // The first may not be durable yet: its repeat is worth no more.
                 Ok(Reply::WhenDurable(answer, self.journal.appended()))
@@ -219,7 +219,7 @@ impl Shard {
         });
         if alert.is_some_and(|alert| self.core.knows_alert(&alert)) {
             let answer = answer_to(push, Code::ALERT_KNOWN, segments);
-            self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, segments, now_ms);
+            self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, now_ms);
             return Ok(Reply::WhenDurable(answer, self.journal.appended()));
         }
         if alert.is_some_and(|alert| self.core.closed_alert(alert.alert).is_some()) {
@@ -360,7 +360,7 @@ impl Shard {
         match request {
             Request::Push(push) => {
                 if self.registry.find(push.xpid).is_some() {
-                    self.bill_request(EventKind::Rejected, push, code, 0, now_ms);
+                    self.bill_request(EventKind::Rejected, push, code, now_ms);
                 }
                 Reply::Now(answer_to(push, code, 0))
             }
@@ -368,31 +368,8 @@ impl Shard {
         }
     }
 
-    fn bill_request(
-        &mut self,
-        kind: EventKind,
-        push: &PushRequest<'_>,
-        code: Code,
-        segments: u8,
-        now_ms: u64,
-    ) {
-        self.billing.append(&Event {
-            kind,
-            push_id: 0,
-            at_ms: now_ms,
-            accepted_ms: 0,
-            msn: push.msn.value(),
-            xpid: push.xpid.value(),
-            code: code.number(),
-            class: push.class.number(),
-            push_kind: push.kind.number(),
-            state: 0,
-            segments,
-            delivered: 0,
-            withdrawn: 0,
-            domain: 0,
-            shard: self.number as u16,
-        });
+    fn bill_request(&mut self, kind: EventKind, push: &PushRequest<'_>, code: Code, now_ms: u64) {
+        self.count_request(kind, push.xpid.value(), code.number(), now_ms);
     }
 }
 

@@ -6,9 +6,10 @@
 //!
 //! Invariants:
 //! * an answer 0000 is released only when the journal's durable mark has passed its record;
-//! * a billing event is written only for a record that is durable, once;
+//! * a billing event is written only for a record that is durable, once (`books`);
 //! * an attempt starts only for a durable push.
 
+mod books;
 mod cleaning;
 mod delivery;
 mod endings;
@@ -101,6 +102,10 @@ pub struct Shard {
     core: Core,
     journal: Journal,
     billing: BillingLog,
+    /// Events that the billing log did not take.
+    owed: Option<books::Owed>,
+    /// Ended records that cleaning appended again and that may not be durable yet.
+    moved_ends: VecDeque<u64>,
     network: Box<dyn CoreNetwork + Send>,
     intake_paused: bool,
     message_reference: u8,
@@ -228,7 +233,11 @@ impl Shard {
     /// When [`Shard::turn`] has work again if nothing else happens.
     pub fn next_due_ms(&self) -> Option<u64> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
-        [center_ms, self.network.next_due_ms(), self.waiting.next_due_ms()].into_iter().flatten().min()
+        let billing_ms = self.billing.next_due_ms(self.owed.is_some());
+        [center_ms, self.network.next_due_ms(), self.waiting.next_due_ms(), billing_ms]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Attempts in the core network.

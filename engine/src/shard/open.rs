@@ -1,11 +1,12 @@
 //! Opening a shard: its journal is replayed into an empty message center, and what was unfinished goes on.
 
-use super::endings::{accepted_event, identity, notice};
+use super::books::{Home, Owed};
+use super::endings::{identity, notice};
 use super::figures::Counted;
 use super::progress::{OpenProgress, OpenStage};
 use super::waiting::WaitingScan;
 use super::{Durability, Pace, Shard, records};
-use crate::billing::{BillingError, BillingLog, Event, EventKind};
+use crate::billing::{BillingError, BillingLog, Event, EventKind, Lacking};
 use crate::config::Injection;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
@@ -14,7 +15,6 @@ use crate::journal::{
     AppendError, ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError, Position, Record,
     RecoveryReport, SegmentFactory,
 };
-use crate::layout;
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
 use crate::rehearsal::{KillPoint, kill_point};
@@ -77,6 +77,11 @@ pub enum OpenError {
     /// What was copied to another shard's journal cannot be made durable.
     #[error("the billing log or a journal cannot be made durable ({0}); check the device and start again")]
     Copy(std::io::Error),
+    /// The device takes no billing events, and what is copied must have its own before.
+    #[error(
+        "{0} billing events cannot be written before the queue moves; free some disk space and start again"
+    )]
+    Unbilled(u64),
     /// What still matters does not fit into the new shards' journals.
     #[error("the queue does not fit into as many shards ({0})")]
     NoRoomToReshard(AppendError),
@@ -104,8 +109,9 @@ impl Shard {
         let center_ms = pace.center(now_ms);
         let mut recovery = Recovery::new(Core::new(config.limits, center_ms));
         let shard = config.number as u16;
-        let mut billing = BillingLog::open(&directory.join("billing"), shard)?;
-        let mut billed = 0;
+        let mut billing = BillingLog::open(directory, shard, now_ms)?;
+        let home = Home::new(config.journal.first_sequence, shard);
+        let (mut lacking, mut unread) = (Lacking::default(), None);
         let mut impossible = None;
         let progress = &*config.progress;
         progress.set_octets_in_all(octets_in_use(&directory.join("journal")));
@@ -120,8 +126,10 @@ impl Shard {
                     waiting.marks.note(accepted.push_id.to_native(), accepted.accepted_ms.to_native());
                 }
                 // The crash may have come between the record and its event.
-                if let Some(event) = billing_event(&record, sequence, shard) {
-                    billed += u64::from(billing.ensure(&event));
+                if let Some((event, is_foreign)) = home.event(&record, sequence)
+                    && let Err(error) = lacking.check(&mut billing, &event, is_foreign, now_ms)
+                {
+                    unread.get_or_insert(error);
                 }
                 if let Err(what) = replay(&mut recovery, pace, position, &record) {
                     impossible.get_or_insert((sequence, what));
@@ -137,7 +145,11 @@ impl Shard {
         if let Some((sequence, what)) = impossible {
             return Err(OpenError::Impossible { sequence, what });
         }
-        billing.finish_recovery();
+        if let Some(error) = unread {
+            return Err(error.into());
+        }
+        let entered = lacking.finish(&mut billing, now_ms)?;
+        let billed = entered.events;
         progress.enter(OpenStage::Restoring);
         let mut journal = journal;
         for position in recovery.live_positions() {
@@ -154,6 +166,8 @@ impl Shard {
             core,
             journal,
             billing,
+            owed: (entered.left > 0).then(|| Owed::at_start(entered.left, entered.known)),
+            moved_ends: VecDeque::new(),
             network,
             intake_paused: false,
             message_reference: 0,
@@ -301,17 +315,8 @@ fn remembered_alert(key: u64, sequence: u8) -> Option<(u64, u8)> {
     (key != 0).then_some((key, sequence))
 }
 
-/// The billing event that goes with a record, if one does and this shard's log is its place.
-pub(super) fn billing_event(record: &Record<'_>, sequence: u64, shard: u16) -> Option<Event> {
-    match record {
-        _ if layout::is_copied(sequence) => None,
-        Record::Accepted(accepted) => Some(accepted_event(accepted, shard)),
-        Record::Ended(ended) => Some(ended_event(ended, shard)),
-        _ => None,
-    }
-}
-
-fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
+/// The billing event of a final state that the journal tells.
+pub(super) fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
     Event {
         kind: EventKind::Final,
         push_id: ended.push_id.to_native(),
@@ -328,5 +333,6 @@ fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
         withdrawn: ended.withdrawn,
         domain: ended.domain,
         shard,
+        count: 0,
     }
 }

@@ -12,9 +12,10 @@
 //! * before a record is copied its billing event is durable where it belongs, in the old shard's log, which stays where
 //!   it is. So what was copied is never billed again.
 
-use super::open::{OpenError, billing_event, replay};
+use super::books::Home;
+use super::open::{OpenError, replay};
 use super::{Pace, shard_of};
-use crate::billing::BillingLog;
+use crate::billing::{BillingLog, Lacking};
 use crate::ids::Msn;
 use crate::journal::{
     AppendError, Journal, JournalConfig, KEY_KEEP_MS, Position, Record, SegmentFactory, SegmentId,
@@ -92,15 +93,19 @@ pub fn copy(
 ) -> Result<Copied, OpenError> {
     let pace = Pace::new(source.time_scale, now_ms);
     let mut recovery = Recovery::new(Core::new(source.limits, pace.center(now_ms)));
-    let mut billing = BillingLog::open(&source.directory.join("billing"), source.number)?;
+    let mut billing = BillingLog::open(source.directory, source.number, now_ms)?;
+    let home = Home::new(source.journal.first_sequence, source.number);
+    let (mut lacking, mut unread) = (Lacking::default(), None);
     let mut owners: HashMap<u64, usize> = HashMap::new();
     let mut segments: Vec<SegmentId> = Vec::new();
     let mut impossible = None;
     let directory = source.directory.join("journal");
     let (journal, _) =
         Journal::open(&directory, source.journal, factory, &mut |position, sequence, record| {
-            if let Some(event) = billing_event(&record, sequence, source.number) {
-                billing.ensure(&event);
+            if let Some((event, is_foreign)) = home.event(&record, sequence)
+                && let Err(error) = lacking.check(&mut billing, &event, is_foreign, now_ms)
+            {
+                unread.get_or_insert(error);
             }
             if segments.last() != Some(&position.segment()) {
                 segments.push(position.segment());
@@ -117,7 +122,13 @@ pub fn copy(
     if let Some((sequence, what)) = impossible {
         return Err(OpenError::Impossible { sequence, what });
     }
-    billing.finish_recovery();
+    if let Some(error) = unread {
+        return Err(error.into());
+    }
+    let left = lacking.finish(&mut billing, now_ms)?.left;
+    if left > 0 {
+        return Err(OpenError::Unbilled(left));
+    }
     billing.sync()?;
     let live: Vec<Position> = recovery.live_positions().map(Position::from_bits).collect();
     drop(recovery);
