@@ -157,7 +157,7 @@ impl Ledger {
         let entry = self.entry(index);
         entry.ready_ms = now_ms;
         let before = entry.billed_accepted.replace(incarnation);
-        rule!(before != Some(incarnation), "the acceptance of push {index} is billed twice");
+        rule!(before.is_none(), "the acceptance of push {index} is billed twice, first in life {before:?}");
         Ok(())
     }
 
@@ -167,7 +167,7 @@ impl Ledger {
         let entry = self.entry(index);
         rule!(entry.billed_accepted.is_some(), "the end of push {index} is billed before its acceptance");
         let before = entry.billed_end.replace(incarnation);
-        rule!(before != Some(incarnation), "the end of push {index} is billed twice");
+        rule!(before.is_none(), "the end of push {index} is billed twice, first in life {before:?}");
         Ok(())
     }
 
