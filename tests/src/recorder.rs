@@ -42,6 +42,8 @@ pub enum Reply {
     Code(&'static str),
     /// This status and no body; Retry-After in seconds where given.
     Status(u16, Option<u32>),
+    /// This status and these header lines, each with its line end, and no body.
+    Headed(u16, &'static str),
     /// The connection is closed.
     Close,
 }
@@ -211,6 +213,9 @@ impl Reply {
                 let retry =
                     retry_after.map_or_else(String::new, |seconds| format!("Retry-After: {seconds}\r\n"));
                 return format!("HTTP/1.1 {status} As told\r\n{retry}Content-Length: 0\r\n\r\n").into_bytes();
+            }
+            Self::Headed(status, lines) => {
+                return format!("HTTP/1.1 {status} As told\r\n{lines}Content-Length: 0\r\n\r\n").into_bytes();
             }
             Self::Close => return Vec::new(),
         };

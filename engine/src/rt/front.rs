@@ -337,9 +337,7 @@ impl Front {
         // What was resumed may have been answered at once, and nothing else would send it.
         connection.write_answers(durable, date, &mut self.waits, leaves);
         connection.stream.flush(ring);
-        if connection.is_over() {
-            connection.stream.close();
-        }
+        connection.end_if_over(now.steady_ms);
         if connection.stream.is_closing() && connection.stream.is_quiet() {
             self.connections.remove(index);
             return;
@@ -357,7 +355,11 @@ impl Front {
         let limits = self.limits;
         for index in indices {
             let Some(connection) = self.connections.get_mut(index) else { continue };
-            if connection.is_overdue(now.steady_ms, limits.request_timeout_ms, limits.idle_timeout_ms) {
+            if connection.lingers_too_long(now.steady_ms) {
+                connection.stream.close();
+                self.touch(index);
+            } else if connection.is_overdue(now.steady_ms, limits.request_timeout_ms, limits.idle_timeout_ms)
+            {
                 if connection.stream.unsent() > 0 {
                     connection.stream.close();
                 } else {

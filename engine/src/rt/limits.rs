@@ -18,6 +18,10 @@ pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
 pub(super) const OUTPUT_PENDING_OCTETS_MAX: usize = 1024 * 1024;
 /// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.
 pub(super) const ATTEMPTS_PER_TURN_MAX: usize = 512;
+/// Octets of a client that is being left which are read and dropped, so that it comes to read its last answer.
+pub(super) const LINGER_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// How long a client may take to close after its last answer was sent.
+pub(super) const LINGER_MS_MAX: u64 = 3_000;
 /// Octets of requests taken in one turn; the rest stays for the next one.
 pub(super) const RECEIVED_PER_TURN_OCTETS_MAX: usize = 1024 * 1024;
 /// Requests of other shards taken in one turn.

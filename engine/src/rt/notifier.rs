@@ -482,7 +482,8 @@ impl Outgoing {
                     let result = if acknowledged {
                         NotificationResult::Acknowledged
                     } else {
-                        NotificationResult::Failed { retry_after_seconds: response.retry_after_seconds }
+                        let retry_after_seconds = response.retry_after_seconds(now.wall_ms);
+                        NotificationResult::Failed { retry_after_seconds }
                     };
                     shard.settle_notification(order, result, now.wall_ms);
                     self.last |= !response.keep_alive;

@@ -146,13 +146,22 @@ impl Stream {
         true
     }
 
+    /// Sends no more: the peer reads an end behind what was sent, and may still be read from.
+    pub(super) fn finish(&mut self) {
+        self.shut_down(libc::SHUT_WR);
+    }
+
     /// Begins to close: every operation under way will complete soon.
     pub(super) fn close(&mut self) {
         if !self.closing {
             self.closing = true;
-            // SAFETY: shuts down a socket that we own; a failure means that it is not connected any more.
-            unsafe { libc::shutdown(self.socket.as_raw_fd(), libc::SHUT_RDWR) };
+            self.shut_down(libc::SHUT_RDWR);
         }
+    }
+
+    fn shut_down(&mut self, how: libc::c_int) {
+        // SAFETY: shuts down a socket that we own; a failure means that it is not connected any more.
+        unsafe { libc::shutdown(self.socket.as_raw_fd(), how) };
     }
 
     /// Whether no operation is under way: a closing stream may be dropped.
