@@ -5,7 +5,7 @@ mod resharding;
 use crate::billing;
 use crate::calendar::Day;
 use crate::clock;
-use crate::config::{Config, Durability as ConfiguredDurability};
+use crate::config::{Config, Durability as ConfiguredDurability, read_bounded};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
@@ -13,6 +13,7 @@ use crate::hostcheck;
 use crate::ids::Xpid;
 use crate::journal::{DataDirLock, JournalConfig, JournalError, LockError, SegmentFactory};
 use crate::layout::{self, Layout, shard_directory};
+use crate::network::limits::LINE_STATES_OCTETS_MAX;
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
@@ -347,7 +348,7 @@ fn line_states(config: &Config) -> Result<LineStates, Fatal> {
     let default = Line::parse(&config.network.default_line_state)
         .map_err(|error| wrong(format!("default_line_state: {error}")))?;
     let Some(path) = &config.network.line_states else { return Ok(LineStates::uniform(default)) };
-    let text = std::fs::read_to_string(path)
+    let text = read_bounded(path, LINE_STATES_OCTETS_MAX)
         .map_err(|error| wrong(format!("the line states {} cannot be read ({error})", path.display())))?;
     LineStates::parse(&text, default).map_err(|error| wrong(format!("{}: {error}", path.display())))
 }

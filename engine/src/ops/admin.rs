@@ -19,7 +19,8 @@
 //! | `PUT /network/lines` | lines of the simulated network (`ops::lines`) |
 //!
 //! A change is answered when it is in the store and every shard works by it. A refusal is
-//! `{"error": "one sentence"}` with the fitting status.
+//! `{"error": "one sentence"}` with the fitting status. A document has at most 1 MiB and 16 levels and no field but
+//! those wanted, and so has a query (`reading`); an import is read as it comes and may have any length.
 //!
 //! It runs on one ordinary thread of its own with the store thread beside it; the shards do not know of it. It is
 //! meant for the operator on this host: it asks for no password, listens on a loopback address unless told
@@ -30,6 +31,7 @@ mod clients;
 mod contracts;
 mod guard;
 mod orders;
+mod reading;
 mod reply;
 
 use std::net::{SocketAddr, TcpListener};
@@ -39,12 +41,10 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio::sync::oneshot;
 
 use super::control::EngineControl;
-use super::limits::ADMIN_BODY_OCTETS_MAX;
 use super::metrics::Metrics;
 use super::store::Store;
 use super::store_thread::StoreHandle;
@@ -56,7 +56,8 @@ pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
 };
 pub use orders::{ShardStatus, Status};
-pub use reply::{AdminError, read_json, reply_json};
+pub use reading::{Document, Parameters, XpidInPath};
+pub use reply::{AdminError, reply_json};
 
 /// How long a stopping admin port waits for the requests in progress.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
@@ -187,13 +188,11 @@ fn router(state: Arc<AdminState>, more: Router) -> Router {
         .route("/clients/{xpid}", client)
         .route("/contracts", contract)
         .route("/contracts/count", get(contracts::count))
-        // An import is read as it comes and has no length limit of its own.
-        .route("/contracts/import", post(contracts::import).layer(DefaultBodyLimit::disable()))
+        .route("/contracts/import", post(contracts::import))
         .fallback(orders::unknown_path)
         .method_not_allowed_fallback(orders::unknown_method)
         .with_state(Arc::clone(&state))
         .merge(more)
-        .layer(DefaultBodyLimit::max(ADMIN_BODY_OCTETS_MAX))
         .layer(axum::middleware::from_fn_with_state(state, guard::refuse_foreign))
 }
 

@@ -4,15 +4,15 @@
 
 use crate::calendar;
 use crate::ids::Xpid;
+use crate::ops::admin::{AdminError, Parameters, reply_json};
 use crate::ops::control::ControlError;
 use crate::shard::ParkedNotification;
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a listing or a replay takes at most from each shard; the next one takes the rest.
@@ -35,32 +35,42 @@ pub fn router(control: Arc<dyn ParkedControl>) -> Router {
         .with_state(control)
 }
 
+/// Whose notifications.
+#[derive(Deserialize)]
+struct ParkedQuery {
+    xpid: Option<String>,
+}
+
 async fn list(
     State(control): State<Arc<dyn ParkedControl>>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
+    Parameters(query): Parameters<ParkedQuery>,
+) -> Result<Response, AdminError> {
     answer(control, &query, false).await
 }
 
 async fn replay(
     State(control): State<Arc<dyn ParkedControl>>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
+    Parameters(query): Parameters<ParkedQuery>,
+) -> Result<Response, AdminError> {
     answer(control, &query, true).await
 }
 
-async fn answer(control: Arc<dyn ParkedControl>, query: &HashMap<String, String>, replay: bool) -> Response {
-    let xpid = match query.get("xpid").map(|text| Xpid::parse(text.as_bytes())) {
+async fn answer(
+    control: Arc<dyn ParkedControl>,
+    query: &ParkedQuery,
+    replay: bool,
+) -> Result<Response, AdminError> {
+    let xpid = match query.xpid.as_deref().map(|text| Xpid::parse(text.as_bytes())) {
         None => None,
         Some(Some(xpid)) => Some(xpid),
-        Some(None) => return refusal(StatusCode::BAD_REQUEST, "xpid is eleven digits"),
+        Some(None) => return Err(AdminError::bad_request("xpid is eleven digits")),
     };
     // The shards answer between two turns: waiting for them must not hold up the admin port.
-    match tokio::task::spawn_blocking(move || control.parked(xpid, replay)).await {
-        Ok(Ok(parked)) => json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>()),
-        Ok(Err(error)) => refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
-        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the listing ended badly"),
-    }
+    let parked =
+        tokio::task::spawn_blocking(move || control.parked(xpid, replay)).await.map_err(|_| {
+            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the listing ended badly: look into the log")
+        })??;
+    Ok(reply_json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>()))
 }
 
 /// A parked notification as the admin port shows it.
@@ -102,16 +112,5 @@ impl ParkedDocument {
             ended: String::from_utf8_lossy(&calendar::jst_digits(parked.ended_ms)).into_owned(),
             notifications: kinds.to_owned(),
         }
-    }
-}
-
-fn refusal(status: StatusCode, sentence: &str) -> Response {
-    json(status, &HashMap::from([("error", sentence)]))
-}
-
-fn json(status: StatusCode, document: &impl Serialize) -> Response {
-    match simd_json::to_vec(document) {
-        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 /// Reads a plan's file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, String> {
-    let text = std::fs::read_to_string(path)
+    let text = hayauma::config::read_settings_file(path)
         .map_err(|error| format!("{} cannot be read ({error}): name a plan.", path.display()))?;
     Scenario::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

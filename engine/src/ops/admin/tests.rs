@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use super::*;
 use crate::ops::document::ClientDocument;
 use crate::ops::fake_engine::FakeEngine;
+use crate::ops::limits::ADMIN_BODY_OCTETS_MAX;
 
 const CLIENT: &str = r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
 
