@@ -4,6 +4,7 @@
 //! quick ones and refuses to start on a fatal one; `doctor` runs all and prints each. Nothing here stays open
 //! or behind.
 
+mod descriptors;
 mod disk;
 
 use std::net::{SocketAddr, TcpListener};
@@ -12,12 +13,11 @@ use std::path::Path;
 use crate::config::Config;
 use crate::fatal::{Fatal, FatalReason};
 
+pub use descriptors::DescriptorShares;
 pub use disk::SyncLatency;
 
 /// Locked memory that the shards' rings may need, in octets, on kernels that count it.
 const MEMLOCK_OCTETS_MIN: u64 = 512 << 10;
-/// Open files beside connections: segments, rings, timers, the store, logs.
-const OPEN_FILES_SPARE: u64 = 256;
 /// Free room under which nothing is started, in octets.
 const FREE_OCTETS_MIN: u64 = 32 << 20;
 /// Sync latency above which group commit is felt by push clients, in microseconds.
@@ -236,11 +236,15 @@ fn check_memlock() -> Finding {
 /// Raises the soft limit to the hard one, then compares it with what the connections may take.
 fn check_open_files(config: &Config) -> Finding {
     const SUBJECT: &str = "open files";
-    let needed = config.shards as u64 * u64::from(config.connections_max) + OPEN_FILES_SPARE;
+    let needed = descriptors::wanted(config);
     match raise_open_files() {
         Some(limit) if limit < needed => Finding::warning(
             SUBJECT,
-            format!("the limit is {limit}, all connections together may need {needed}"),
+            format!(
+                "the limit is {limit}, files and all connections together may need {needed}: each shard takes at most {} \
+                 push connections",
+                DescriptorShares::of(config).push_per_shard
+            ),
             format!(
                 "raise it with `ulimit -Hn {needed}` or LimitNOFILE={needed}, or lower --connections-max"
             ),

@@ -91,7 +91,14 @@ pub fn run(config: Config) -> Result<(), Fatal> {
         .merge(lines::router(handle.clone()))
         .merge(queue::router(handle.clone()))
         .merge(pushes::router(handle.clone()));
-    let admin = AdminServer::start(admin_listener, store, control, config.admin_open, more);
+    let admin = AdminServer::start(
+        admin_listener,
+        store,
+        control,
+        config.admin_open,
+        hostcheck::DescriptorShares::of(&config).admin as usize,
+        more,
+    );
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;

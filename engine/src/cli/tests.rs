@@ -63,7 +63,7 @@ impl RunningEngine {
         let control: Arc<dyn EngineControl> = engine.clone();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let server =
-            AdminServer::start(listener, store, control, false, axum::Router::new()).expect("started");
+            AdminServer::start(listener, store, control, false, 8, axum::Router::new()).expect("started");
         lock.set_admin_address(server.address()).expect("written");
         Self { directory, engine, server: Some(server), _lock: lock }
     }

@@ -22,6 +22,9 @@ pub enum AppendError {
     NoSpare,
 }
 
+/// Octets of the Accepted record of a push of usual length.
+const USUAL_PUSH_OCTETS: u64 = 512;
+
 impl Journal {
     /// Appends an Accepted record and holds it: its segment stays until [`Self::release`]. `accepted.push_id`
     /// must be [`Self::next_sequence`]. Never waits. Returns where it lies and its sequence.
@@ -47,6 +50,12 @@ impl Journal {
         let (position, sequence, octets) = self.append(&body, Duration::ZERO)?;
         self.note_held(octets);
         Ok((position, sequence))
+    }
+
+    /// Whether budget and device leave room for one more push of usual length.
+    pub fn has_room_for_a_push(&self) -> bool {
+        let needed = super::limits::RESERVE_OCTETS_PER_PUSH + USUAL_PUSH_OCTETS;
+        self.free_octets() >= self.reserved_octets() + needed
     }
 
     /// Appends a Progress record.

@@ -3,7 +3,8 @@
 //!
 //! | request | does |
 //! |---|---|
-//! | `GET /healthz` | says `ok` |
+//! | `GET /healthz` | says `ok`, or 503 when a shard made no turn within the last second |
+//! | `GET /readyz` | says `ready`, or 503 with the reasons for which no new push is taken |
 //! | `GET /metrics` | every figure of every shard, for Prometheus |
 //! | `GET /status` | [`Status`] |
 //! | `POST /pause`, `POST /resume` | answers pushes with 8004, or takes them again |
@@ -29,7 +30,9 @@
 
 mod clients;
 mod contracts;
+mod door;
 mod guard;
+mod health;
 mod orders;
 mod reading;
 mod reply;
@@ -43,6 +46,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::routing::{get, post};
 use tokio::sync::oneshot;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::control::EngineControl;
 use super::metrics::Metrics;
@@ -58,9 +62,6 @@ pub use contracts::{
 pub use orders::{ShardStatus, Status};
 pub use reading::{Document, Parameters, XpidInPath};
 pub use reply::{AdminError, reply_json};
-
-/// How long a stopping admin port waits for the requests in progress.
-const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
 
 /// What the handlers share.
 pub(crate) struct AdminState {
@@ -101,7 +102,7 @@ pub fn bind(config: &Config) -> Result<TcpListener, Fatal> {
 }
 
 impl AdminServer {
-    /// Serves on `listener`. `open` lets requests name any host; `more` are routes of other rooms.
+    /// Serves on `listener`, so many connections at a time. `open` lets requests name any host; `more` are routes of other rooms.
     ///
     /// # Errors
     ///
@@ -111,6 +112,7 @@ impl AdminServer {
         store: Store,
         control: Arc<dyn EngineControl>,
         open: bool,
+        connections_max: usize,
         more: Router,
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
@@ -132,7 +134,7 @@ impl AdminServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let router = router(state, more);
         let thread = std::thread::Builder::new().name("hayauma-admin".to_owned()).spawn(move || {
-            runtime.block_on(serve(listener, router, stopped));
+            runtime.block_on(door::serve(listener, router, connections_max, stopped));
             runtime.shutdown_timeout(Duration::ZERO);
         })?;
         tracing::info!(%address, "the admin port is open");
@@ -154,31 +156,12 @@ impl AdminServer {
     }
 }
 
-/// Serves until the sender of `stopped` speaks or is dropped, and then a while longer for requests in
-/// progress.
-async fn serve(listener: tokio::net::TcpListener, router: Router, stopped: oneshot::Receiver<()>) {
-    let (draining, drained) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = stopped.await;
-        let _ = draining.send(());
-    });
-    tokio::select! {
-        result = async { server.await } => {
-            if let Err(error) = result {
-                tracing::error!(%error, "the admin port ended");
-            }
-        }
-        () = async { let _ = drained.await; tokio::time::sleep(SHUTDOWN_WAIT).await } => {
-            tracing::warn!("requests to the admin port were cut off at the stop");
-        }
-    }
-}
-
 fn router(state: Arc<AdminState>, more: Router) -> Router {
     let client = get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
     let contract = get(contracts::list).post(contracts::add).delete(contracts::remove);
     Router::new()
-        .route("/healthz", get(orders::healthz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/metrics", get(orders::metrics))
         .route("/status", get(orders::status))
         .route("/pause", post(orders::pause))
@@ -194,6 +177,7 @@ fn router(state: Arc<AdminState>, more: Router) -> Router {
         .with_state(Arc::clone(&state))
         .merge(more)
         .layer(axum::middleware::from_fn_with_state(state, guard::refuse_foreign))
+        .layer(RequestBodyTimeoutLayer::new(door::BODY_WAIT))
 }
 
 #[cfg(test)]

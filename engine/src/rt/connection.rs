@@ -131,6 +131,7 @@ pub(super) struct Connection {
     blocked: bool,
     half_since_ms: u64,
     last_octet_ms: u64,
+    opened_ms: u64,
     /// Stands in the shard's list of connections that wait for the durable mark.
     pub(super) listed: bool,
     /// Stands in the shard's list of connections to look at in this turn.
@@ -156,6 +157,7 @@ impl Connection {
             blocked: false,
             half_since_ms: 0,
             last_octet_ms: now_ms,
+            opened_ms: now_ms,
             listed: false,
             touched: false,
         }
@@ -272,6 +274,16 @@ impl Connection {
     /// Whether no answer is outstanding or unsent.
     pub(super) fn is_idle(&self) -> bool {
         self.answers.is_empty() && self.stream.unsent() == 0
+    }
+
+    /// Whether the peer has not asked anything yet.
+    pub(super) fn is_silent(&self) -> bool {
+        self.first_number == 0 && self.answers.is_empty() && !self.stream.is_closing()
+    }
+
+    /// When the connection was taken, steady milliseconds.
+    pub(super) fn opened_ms(&self) -> u64 {
+        self.opened_ms
     }
 
     /// Whether the peer is too slow: a half-sent request, or nothing at all, for too long.

@@ -3,17 +3,19 @@
 use crate::gateway::registration::{Registration, Registry};
 use crate::ids::{Msn, Xpid};
 use crate::network::line_states::Line;
-use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures, Times};
+use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::ops::lines::LineControl;
 use crate::ops::parked::ParkedControl;
 use crate::ops::pushes::PushControl;
 use crate::rt::durations::{BOUNDED, BUCKETS, Durations, bound_us};
+use crate::rt::front::Visits;
 use crate::rt::limits::CONTROL_MESSAGES_MAX;
 use crate::rt::notifier::EndpointPlan;
+use crate::rt::now::Now;
 use crate::rt::ring::Waker;
 use crate::rt::waits::Waits;
 use crate::shard::figures::{NAMES, Rises};
-use crate::shard::{LivePush, ParkedNotification, WaitingTally, shard_of};
+use crate::shard::{LivePush, Obstacles, ParkedNotification, WaitingTally, shard_of};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -25,10 +27,20 @@ const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long whoever asks for figures waits for a shard to give those of this moment; one that stands still is shown as it
 /// last was.
 const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
+/// A shard that rests makes a turn far more often.
+const HEALTHY_TURN_MS_MAX: u64 = 1_000;
 /// Contracts sent to a shard in one message.
 const CONTRACTS_PER_MESSAGE: usize = 8192;
 /// Lines of the simulated network sent to a shard in one message.
 const LINES_PER_MESSAGE: usize = 1024;
+
+/// What became of push clients' connections, in the order in which a shard shows it.
+const VISITS: [(&str, &str); 4] = [
+    ("connections_accepted", "Push clients' connections taken"),
+    ("connections_refused", "Push clients' connections closed unserved in a drain"),
+    ("connections_evicted", "Connections closed before their first request to make room for others"),
+    ("connections_silent", "Connections closed because their first request did not come in time"),
+];
 
 /// Tells the control plane that a shard has taken a change.
 #[derive(Clone)]
@@ -84,8 +96,13 @@ impl ShownDurations {
 /// What a shard shows of itself.
 pub(super) struct ShardStatus {
     turns: AtomicU64,
+    /// When the last turn began, steady milliseconds.
+    turned_ms: AtomicU64,
+    paused: AtomicBool,
+    full: AtomicBool,
     figures: Vec<AtomicU64>,
     connections: AtomicU64,
+    visits: [AtomicU64; 4],
     syncs: AtomicU64,
     wakes: AtomicU64,
     ended: AtomicBool,
@@ -103,8 +120,12 @@ impl ShardStatus {
     fn new() -> Self {
         Self {
             turns: AtomicU64::new(0),
+            turned_ms: AtomicU64::new(0),
+            paused: AtomicBool::new(false),
+            full: AtomicBool::new(false),
             figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: AtomicU64::new(0),
+            visits: [const { AtomicU64::new(0) }; 4],
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -116,7 +137,8 @@ impl ShardStatus {
         }
     }
 
-    pub(super) fn note_turn(&self) {
+    pub(super) fn note_turn(&self, now_ms: u64) {
+        self.turned_ms.store(now_ms, Ordering::Relaxed);
         // Only this shard writes: a plain add, not a locked one.
         self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
@@ -129,6 +151,18 @@ impl ShardStatus {
     pub(super) fn note_unbilled(&self, (events, requests): (u64, u64)) {
         self.unbilled[0].store(events, Ordering::Relaxed);
         self.unbilled[1].store(requests, Ordering::Relaxed);
+    }
+
+    /// Whether the shard should have made a turn within the last second, and has not.
+    fn is_stalled(&self) -> bool {
+        let since_ms = Now::read().steady_ms.saturating_sub(self.turned_ms.load(Ordering::Relaxed));
+        since_ms > HEALTHY_TURN_MS_MAX && !self.has_ended()
+    }
+
+    /// Shows what stands in the way of new pushes.
+    pub(super) fn show_obstacles(&self, obstacles: Obstacles) {
+        self.paused.store(obstacles.paused, Ordering::Relaxed);
+        self.full.store(obstacles.full, Ordering::Relaxed);
     }
 
     /// The shard has drained: it makes no more turns.
@@ -144,11 +178,13 @@ impl ShardStatus {
         self.wakes.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn publish(&self, values: &[u64], connections: u64, syncs: u64) {
+    pub(super) fn publish(&self, values: &[u64], connections: u64, visits: Visits, syncs: u64) {
         for (shown, value) in self.figures.iter().zip(values) {
             shown.store(*value, Ordering::Relaxed);
         }
         self.connections.store(connections, Ordering::Relaxed);
+        let visits = [visits.taken, visits.refused, visits.evicted, visits.silent];
+        self.visits.iter().zip(visits).for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
         self.syncs.store(syncs, Ordering::Relaxed);
     }
 
@@ -210,7 +246,7 @@ impl ShardPort {
         }
     }
 
-    /// Wakes the shard if it is parked, whatever it says of itself; one that rests looks up within a moment anyway.
+    /// Ends the shard's rest, whatever it says of itself.
     pub(super) fn rouse(&self) {
         if let Some(waker) = self.waker.get() {
             waker.rouse();
@@ -380,6 +416,23 @@ impl EngineControl for EngineHandle {
         }
     }
 
+    fn stalled_shards(&self) -> Vec<usize> {
+        (0..self.ports.len()).filter(|&shard| self.ports[shard].status.is_stalled()).collect()
+    }
+
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let any = |flag: fn(&ShardStatus) -> &AtomicBool| {
+            self.ports.iter().any(|port| flag(&port.status).load(Ordering::Relaxed))
+        };
+        let stopping = self.is_stopping();
+        let told = [
+            (stopping, Obstacle::Draining),
+            (!stopping && any(|status| &status.paused), Obstacle::Paused),
+            (any(|status| &status.full), Obstacle::StorageFull),
+        ];
+        told.into_iter().filter(|&(is_so, _)| is_so).map(|(_, obstacle)| obstacle).collect()
+    }
+
     fn stop(&self) {
         if !self.stopping.swap(true, Ordering::Relaxed) {
             for port in &self.ports {
@@ -417,6 +470,9 @@ impl EngineControl for EngineHandle {
                     kind: FigureKind::Gauge,
                     value: status.connections.load(Ordering::Relaxed),
                 });
+                for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
+                    figures.push(counter(name, help, count.load(Ordering::Relaxed)));
+                }
                 figures.push(counter("syncs", "Journal syncs", status.syncs.load(Ordering::Relaxed)));
                 figures.push(counter("turns", "Turns of the shard's loop", status.turns()));
                 let wakes = status.wakes.load(Ordering::Relaxed);

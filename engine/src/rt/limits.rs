@@ -30,8 +30,24 @@ pub(super) const PARCELS_PER_TURN_MAX: usize = 2048;
 pub(super) const COMPLETIONS_PER_ENTER: usize = 20;
 /// Completions gathered in one turn before they are served.
 pub(super) const COMPLETIONS_PER_TURN_MAX: usize = 256;
+/// Clients that may wait in the kernel to be accepted; `net.core.somaxconn` may allow fewer.
+pub(super) const LISTEN_BACKLOG: i32 = 65_535;
+/// Accepted sockets on their way to one shard.
+pub(super) const DEALT_MAX: usize = 1024;
+/// Sockets that a shard takes in one turn.
+pub(super) const ACCEPTED_PER_TURN_MAX: usize = 64;
 /// Pause of accepting after the process ran out of descriptors.
-pub(super) const ACCEPT_PAUSE_MS: u64 = 100;
+pub(super) const ACCEPT_PAUSE_MS: i64 = 100;
+/// Pause of accepting while every place is taken.
+pub(super) const FULL_PAUSE_MS: i64 = 10;
+/// The same once a shard was asked to make room.
+pub(super) const ROOM_PAUSE_MS: i64 = 1;
+/// A client is not asked to make room before it has been silent for so long.
+pub(super) const SILENT_MS_MIN: u64 = 1_000;
+/// How long a client may take to its first request.
+pub(super) const FIRST_REQUEST_MS: u64 = 60_000;
+/// The same while three quarters of the places are taken.
+pub(super) const FIRST_REQUEST_CROWDED_MS: u64 = 10_000;
 /// Timers expired in one turn.
 pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
 /// Parcels that one shard may have under way to all others together.
@@ -62,6 +78,8 @@ pub(super) const ACKNOWLEDGEMENT_OCTETS_MAX: usize = 2048;
 pub(super) const RESPONSE_OCTETS_MAX: usize = 64 * 1024;
 
 const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());
+const _: () =
+    assert!(SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS);
 const _: () = assert!(
     RECEIVE_BUFFER_OCTETS >= crate::push::limits::HEAD_OCTETS_MAX + crate::push::limits::BODY_OCTETS_MAX,
     "a request that came in one piece is parsed where it lies"

@@ -276,6 +276,9 @@ impl Notifier {
         };
         let alive = match completion.token.purpose {
             Purpose::NotifierConnect => outgoing.connect_ended(completion.result, ring),
+            Purpose::NotifierHangUp => {
+                outgoing.stream.hung_up(completion.result, ring) && !outgoing.stream.is_closing()
+            }
             Purpose::NotifierSend => {
                 let alive = outgoing.stream.send_ended(completion.result);
                 if alive {
@@ -434,7 +437,8 @@ impl Outgoing {
                 self.take_end_of_stream(shard, now);
                 false
             }
-            (error, _) => error == -libc::ENOBUFS,
+            // Cancelled is what began anew because the peer hung up.
+            (error, _) => error == -libc::ENOBUFS || error == -libc::ECANCELED,
         };
         if let Some(buffer) = completion.buffer {
             ring.recycle(buffer);
