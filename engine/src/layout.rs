@@ -10,7 +10,7 @@
 //! records that were copied when the layout was made. So a push's number is its own in the whole data directory, for
 //! ever, and a record's number says whether it was copied.
 
-use crate::journal::{SEQUENCE_END, sync_directory};
+use crate::journal::{SEQUENCE_END, first_sequence_max, has_segments, sync_directory};
 use crate::rehearsal::{KillPoint, kill_point};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -103,7 +103,40 @@ pub fn building_directory(data_dir: &Path, number: usize) -> PathBuf {
 
 /// Whether no engine ever served in the directory.
 pub fn is_fresh(data_dir: &Path) -> bool {
-    !data_dir.join(SHARDS_FILE).exists()
+    !data_dir.join(SHARDS_FILE).exists() && !has_journals(data_dir)
+}
+
+/// Whether there is a journal with segments in the directory, or something there that cannot be read.
+pub fn has_journals(data_dir: &Path) -> bool {
+    let Ok(numbers) = shard_numbers(data_dir) else { return data_dir.exists() };
+    numbers
+        .into_iter()
+        .any(|number| has_segments(&shard_directory(data_dir, number).join("journal")).unwrap_or(true))
+}
+
+/// The layout that the journals tell where the file does not: as many shards as have segments, and the layout that their
+/// sequences belong to. `None` where there are no journals.
+///
+/// # Errors
+/// When a journal cannot be read, or one is missing among the others.
+pub fn derive(data_dir: &Path) -> io::Result<Option<Layout>> {
+    let (mut shards, mut last, mut generation) = (0, None, 0);
+    for number in shard_numbers(data_dir)? {
+        let journal = shard_directory(data_dir, number).join("journal");
+        if has_segments(&journal)? {
+            shards += 1;
+            last = last.max(Some(number));
+            generation =
+                first_sequence_max(&journal)?.map_or(0, |first| first >> LAYOUT_BITS).max(generation);
+        }
+    }
+    let Some(last) = last else { return Ok(None) };
+    if shards != last + 1 {
+        let message =
+            format!("{shards} shards have a journal and shard {last} is one of them: one is missing");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(Some(Layout { shards, generation }))
 }
 
 /// Whether one layout is taking the place of another, or a crash interrupted that.
@@ -124,7 +157,24 @@ pub fn settle(data_dir: &Path) -> io::Result<Option<Layout>> {
         fs::remove_dir_all(leftover)?;
         sync_directory(data_dir)?;
     }
-    read(data_dir)
+    let path = data_dir.join(SHARDS_FILE);
+    let lost = match fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => "empty",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "missing",
+        _ => return read(data_dir),
+    };
+    let Some(layout) = derive(data_dir)? else {
+        return if lost == "empty" { read(data_dir) } else { Ok(None) };
+    };
+    write(data_dir, layout)?;
+    let Layout { shards, generation } = layout;
+    tracing::warn!(
+        file = %path.display(),
+        shards,
+        generation,
+        "the file that says for how many shards the directory is laid out was {lost}; it is made again from the journals"
+    );
+    Ok(Some(layout))
 }
 
 /// Lays out a fresh directory: makes the shards' directories, and then says how many there are.
@@ -222,8 +272,8 @@ pub(crate) fn read(directory: &Path) -> io::Result<Option<Layout>> {
         }
         _ => {
             let message = format!(
-                "its file {SHARDS_FILE} says {:?} and not a number of shards with the number of layouts before, at most \
-                 {RESHARDINGS_MAX}",
+                "{} says {:?} and not a number of shards with the number of layouts before, at most {RESHARDINGS_MAX}",
+                directory.join(SHARDS_FILE).display(),
                 text.trim()
             );
             Err(io::Error::new(io::ErrorKind::InvalidData, message))

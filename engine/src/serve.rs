@@ -1,5 +1,6 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
+mod directory;
 mod resharding;
 
 use crate::billing;
@@ -13,6 +14,7 @@ use crate::hostcheck;
 use crate::ids::Xpid;
 use crate::journal::{DataDirLock, JournalConfig, JournalError, LockError, SegmentFactory};
 use crate::layout::{self, Layout, shard_directory};
+use crate::log::{self, Stream};
 use crate::network::limits::LINE_STATES_OCTETS_MAX;
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
@@ -25,14 +27,12 @@ use crate::ops::parked;
 use crate::ops::store::Store;
 use crate::ops::{pushes, queue};
 use crate::rt::Runtime;
-use crate::rt::control::EngineHandle;
 use crate::shard::{
     Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport, shard_of,
 };
+use crate::signals::Listener;
 use crate::smsc::core::CoreLimits;
 use crate::time_scale;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -56,6 +56,9 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 /// # Errors
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config) -> Result<(), Fatal> {
+    let signals = Listener::start().map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
+    })?;
     hostcheck::make_data_dir(&config.data_dir).map_err(|error| {
         let directory = config.data_dir.display();
         Fatal::new(
@@ -64,6 +67,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
         )
     })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
+    directory::check(&config.data_dir)?;
     time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
     let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
     if config.demo {
@@ -75,6 +79,9 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
     let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
     let registrations = store.registrations().map_err(Fatal::from)?;
+    if registrations.is_empty() && layout::has_journals(&config.data_dir) {
+        tracing::warn!("no client is registered: every push is refused with 2002 until `hayauma client add`");
+    }
     let registry = Arc::new(Registry::new(registrations.clone()));
     let factory = SegmentFactory::start_off(config.cpus.clone()).map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
@@ -86,7 +93,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let handle = runtime.handle();
     let control: Arc<dyn EngineControl> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
-    stop_on_signal(&handle)?;
+    signals.drains(Arc::clone(&control));
     let more = parked::router(handle.clone())
         .merge(lines::router(handle.clone()))
         .merge(queue::router(handle.clone()))
@@ -124,28 +131,24 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
 }
 
 fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr) {
-    let mut out = std::io::stdout().lock();
-    // A closed stdout is no reason to stop serving.
-    let _ = writeln!(
-        out,
+    let mut text = format!(
         "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
-         durability {}, data in {})",
+         durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
         config.shards,
         config.durability,
         config.data_dir.display()
     );
     if config.rehearsal_time_scale > 1 {
-        let _ = writeln!(
-            out,
-            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic",
+        text += &format!(
+            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",
             config.rehearsal_time_scale
         );
     }
     if config.demo {
-        let _ = writeln!(out, "\n{}", demo::demo_invitation(push_address, admin_address));
+        text += &format!("\n{}\n", demo::demo_invitation(push_address, admin_address));
     }
-    let _ = out.flush();
+    log::say(Stream::Stdout, &text);
 }
 
 /// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and until it is done
@@ -398,7 +401,9 @@ fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
     }
     let now_ms = clock::unix_ms();
     let report = billing::day(&config.data_dir, Day::of(now_ms)).map_err(|error| {
-        Fatal::new(FatalReason::DataDirUnusable, format!("today's billing events cannot be read ({error})"))
+        let cause = format!("today's billing events cannot be read ({error})");
+        let remedy = "correct the files' permissions or check the device, and start again";
+        Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
     })?;
     for row in &report.rows {
         if let Some(registered) = Xpid::from_value(row.xpid).and_then(|xpid| registry.find(xpid)) {
@@ -429,22 +434,4 @@ fn load_contracts(
     let rows = loaded.map_err(Fatal::from)?;
     tracing::info!(rows, "contracts loaded");
     Ok(tables)
-}
-
-fn stop_on_signal(handle: &Arc<EngineHandle>) -> Result<(), Fatal> {
-    let cannot = |error: std::io::Error| {
-        Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
-    };
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(cannot)?;
-    let handle = Arc::clone(handle);
-    let thread = std::thread::Builder::new().name("signals".to_owned());
-    thread
-        .spawn(move || {
-            for _ in signals.forever() {
-                tracing::info!("draining");
-                handle.stop();
-            }
-        })
-        .map_err(cannot)?;
-    Ok(())
 }

@@ -166,7 +166,7 @@ impl ListCommand {
                 output
                     .print(&page.iter().map(|(msn, xpid)| format!("{msn},{xpid}\n")).collect::<String>())?;
             }
-            if is_last {
+            if is_last || !output.has_reader() {
                 break;
             }
         }

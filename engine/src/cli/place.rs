@@ -14,7 +14,7 @@ use crate::config::{Config, Settings};
 use crate::hostcheck;
 use crate::journal::{DataDirLock, LockError, read_holder};
 use crate::ops::json;
-use crate::ops::store::{STORE_FILE_NAME, Store};
+use crate::ops::store::{STORE_FILE_NAME, Store, StoreError};
 
 /// How long a change may take in a running engine; a large import is sent in pieces.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -106,6 +106,9 @@ impl Place {
 
     fn existing_data_dir(&self) -> Result<PathBuf, CliError> {
         let data_dir = self.data_dir()?;
+        if let Some(lost) = StoreError::lost(&data_dir) {
+            return Err(lost.into());
+        }
         if data_dir.join(STORE_FILE_NAME).exists() {
             return Ok(data_dir);
         }

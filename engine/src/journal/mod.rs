@@ -70,4 +70,4 @@ pub use record::{
     Standing,
 };
 pub use replay::{Damage, RecoveryReport, TornTail};
-pub use survey::{SegmentSurvey, Survey, survey};
+pub use survey::{SegmentSurvey, Survey, first_sequence_max, has_segments, survey};

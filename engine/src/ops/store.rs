@@ -18,6 +18,7 @@ use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::Registration;
 use crate::hostcheck;
 use crate::ids::{Msn, Xpid};
+use crate::layout;
 
 /// The store's file in the data directory.
 pub const STORE_FILE_NAME: &str = "registry.sqlite";
@@ -65,6 +66,19 @@ pub enum StoreError {
         path: PathBuf,
         /// What opening it said.
         detail: String,
+    },
+    /// There are pushes, and no registrations for them.
+    #[error(
+        "the registry {} is {state}, and there is a queue of pushes beside it; without registrations every push would \
+         be refused for good: restore registry.sqlite from a copy, or register the clients again with \
+         `hayauma client add`",
+        path.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// `missing` or `empty`.
+        state: &'static str,
     },
     /// A later version of the program wrote the file.
     #[error(
@@ -277,6 +291,20 @@ fn integer(value: u64) -> i64 {
 
 fn xpid_of(value: i64) -> Option<Xpid> {
     u64::try_from(value).ok().and_then(Xpid::from_value)
+}
+
+impl StoreError {
+    /// [`StoreError::Lost`] where the registry of a directory is missing or empty and there are journals beside it: a
+    /// first start makes the registry before it makes a journal.
+    pub fn lost(data_dir: &Path) -> Option<Self> {
+        let path = data_dir.join(STORE_FILE_NAME);
+        let state = match std::fs::metadata(&path) {
+            Ok(standing) if standing.len() == 0 => "empty",
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "missing",
+            _ => return None,
+        };
+        layout::has_journals(data_dir).then_some(Self::Lost { path, state })
+    }
 }
 
 impl From<StoreError> for Fatal {

@@ -10,6 +10,7 @@ use crate::ops::pushes::PushControl;
 use crate::rt::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::rt::front::Visits;
 use crate::rt::limits::CONTROL_MESSAGES_MAX;
+use crate::rt::names::Names;
 use crate::rt::notifier::EndpointPlan;
 use crate::rt::now::Now;
 use crate::rt::ring::Waker;
@@ -17,13 +18,15 @@ use crate::rt::waits::Waits;
 use crate::shard::figures::{NAMES, Rises};
 use crate::shard::{LivePush, Obstacles, ParkedNotification, WaitingTally, shard_of};
 use crossbeam::channel::{Receiver, Sender, bounded};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How long the control plane waits for a shard to take a change.
 const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it looks meanwhile whether a shard has ended.
+const ENDED_LOOK: Duration = Duration::from_millis(50);
 /// How long whoever asks for figures waits for a shard to give those of this moment; one that stands still is shown as it
 /// last was.
 const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
@@ -56,6 +59,7 @@ impl Done {
 /// What a shard can be told.
 pub(super) enum ShardMessage {
     Registrations { registry: Arc<Registry>, endpoints: Arc<Vec<EndpointPlan>>, done: Done },
+    Addresses(Arc<Vec<(Xpid, Vec<SocketAddr>)>>),
     AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     Parked { xpid: Option<Xpid>, replay: bool, reply: Sender<Vec<ParkedNotification>> },
@@ -63,7 +67,6 @@ pub(super) enum ShardMessage {
     Lines { msns: Vec<Msn>, line: Line, reply: Sender<Result<(), String>> },
     Figures(Done),
     Pause(bool),
-    Drain,
 }
 
 /// Durations as a shard shows them.
@@ -219,12 +222,20 @@ pub(super) struct ShardPort {
     receiver: Receiver<ShardMessage>,
     pub(super) status: ShardStatus,
     waker: OnceLock<Waker>,
+    /// Set once: a full mailbox must not lose the order to end.
+    drain_asked: AtomicBool,
 }
 
 impl ShardPort {
     pub(super) fn new() -> Arc<Self> {
         let (sender, receiver) = bounded(CONTROL_MESSAGES_MAX);
-        Arc::new(Self { sender, receiver, status: ShardStatus::new(), waker: OnceLock::new() })
+        Arc::new(Self {
+            sender,
+            receiver,
+            status: ShardStatus::new(),
+            waker: OnceLock::new(),
+            drain_asked: AtomicBool::new(false),
+        })
     }
 
     /// The shard runs: it can be woken.
@@ -238,6 +249,17 @@ impl ShardPort {
 
     pub(super) fn has_messages(&self) -> bool {
         !self.receiver.is_empty()
+    }
+
+    /// Whether the shard is to drain.
+    pub(super) fn is_drain_asked(&self) -> bool {
+        // In one order with the waker's and the sleeper's words, as every look before a sleep.
+        self.drain_asked.load(Ordering::SeqCst)
+    }
+
+    fn ask_to_drain(&self) {
+        self.drain_asked.store(true, Ordering::SeqCst);
+        self.wake();
     }
 
     pub(super) fn wake(&self) {
@@ -263,13 +285,37 @@ impl ShardPort {
 /// The running engine, as the control plane holds it.
 pub struct EngineHandle {
     ports: Vec<Arc<ShardPort>>,
+    /// Held while a change is told, so that the shards are told everything in one order.
     registry: Mutex<Arc<Registry>>,
+    names: Names,
     stopping: AtomicBool,
 }
 
 impl EngineHandle {
-    pub(super) fn new(ports: Vec<Arc<ShardPort>>, registry: Arc<Registry>) -> Arc<Self> {
-        Arc::new(Self { ports, registry: Mutex::new(registry), stopping: AtomicBool::new(false) })
+    pub(super) fn new(ports: Vec<Arc<ShardPort>>, registry: Arc<Registry>, names: Names) -> Arc<Self> {
+        Arc::new(Self { ports, registry: Mutex::new(registry), names, stopping: AtomicBool::new(false) })
+    }
+
+    /// From now on the shards are told when the address of a notification host has changed.
+    pub(super) fn follow_names(self: &Arc<Self>) -> std::io::Result<()> {
+        let handle = Arc::downgrade(self);
+        self.names.start(move || handle.upgrade().is_none_or(|handle| handle.publish_addresses()))
+    }
+
+    /// Whether every shard has room for the addresses as they are known now.
+    fn publish_addresses(&self) -> bool {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let addresses = registry.iter().filter_map(|registered| {
+            let url = registered.registration.notify_url.as_ref()?;
+            Some((registered.registration.xpid, self.names.addresses(url.host(), url.port())))
+        });
+        let addresses = Arc::new(addresses.collect::<Vec<_>>());
+        let mut taken = true;
+        for port in &self.ports {
+            taken &= port.sender.try_send(ShardMessage::Addresses(Arc::clone(&addresses))).is_ok();
+            port.wake();
+        }
+        taken
     }
 
     /// Of an engine that has drained: events that wait in the journal for room in the books, and requests whose counts
@@ -286,11 +332,24 @@ impl EngineHandle {
         self.stopping.load(Ordering::Relaxed)
     }
 
-    fn wait(done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {
-        for _ in 0..shards {
-            done.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
+    fn wait(&self, done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {
+        (0..shards).try_for_each(|_| self.taken(done))
+    }
+
+    /// What a shard replies; a stop does not wait for the reply of one that has ended.
+    fn taken<T>(&self, reply: &Receiver<T>) -> Result<T, ControlError> {
+        let deadline = Instant::now() + TAKEN_TIMEOUT;
+        loop {
+            match reply.recv_deadline(deadline.min(Instant::now() + ENDED_LOOK)) {
+                Ok(reply) => return Ok(reply),
+                Err(_) if Instant::now() >= deadline => return Err(ControlError::Stopping),
+                Err(_) if self.ports.iter().any(|port| port.status.has_ended()) => {
+                    // It may have replied as the last thing it did.
+                    return reply.try_recv().map_err(|_| ControlError::Stopping);
+                }
+                Err(_) => {}
+            }
         }
-        Ok(())
     }
 
     /// Has every shard publish its figures now: what happened before the question is counted in the answer.
@@ -321,27 +380,11 @@ impl EngineHandle {
             for rows in slice.chunks(CONTRACTS_PER_MESSAGE) {
                 let (done, taken) = bounded(1);
                 port.send(message(rows.to_vec(), Done(done)))?;
-                Self::wait(&taken, 1)?;
+                self.wait(&taken, 1)?;
             }
         }
         Ok(())
     }
-}
-
-/// The endpoints of these registrations, with their host names resolved now.
-pub(super) fn endpoint_plans(registrations: &[Registration]) -> Vec<EndpointPlan> {
-    registrations
-        .iter()
-        .filter_map(|registration| {
-            let url = registration.notify_url.as_ref()?;
-            let addresses: Vec<SocketAddr> =
-                (url.host(), url.port()).to_socket_addrs().map(Iterator::collect).unwrap_or_default();
-            if addresses.is_empty() {
-                tracing::warn!(xpid = %registration.xpid, host = url.host(), "notification host cannot be resolved");
-            }
-            EndpointPlan::of(registration, addresses)
-        })
-        .collect()
 }
 
 impl ParkedControl for EngineHandle {
@@ -350,7 +393,7 @@ impl ParkedControl for EngineHandle {
         for port in &self.ports {
             let (reply, taken) = bounded(1);
             port.send(ShardMessage::Parked { xpid, replay, reply })?;
-            all.extend(taken.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?);
+            all.extend(self.taken(&taken)?);
         }
         Ok(all)
     }
@@ -360,7 +403,7 @@ impl PushControl for EngineHandle {
     fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError> {
         let (reply, taken) = bounded(1);
         self.ports[shard_of(msn, self.ports.len())].send(ShardMessage::Live { msn, reply })?;
-        taken.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)
+        self.taken(&taken)
     }
 }
 
@@ -374,7 +417,7 @@ impl LineControl for EngineHandle {
             for msns in slice.chunks(LINES_PER_MESSAGE) {
                 let (reply, taken) = bounded(1);
                 port.send(ShardMessage::Lines { msns: msns.to_vec(), line, reply })?;
-                let told = taken.recv_timeout(TAKEN_TIMEOUT).map_err(|_| ControlError::Stopping)?;
+                let told = self.taken(&taken)?;
                 told.map_err(ControlError::NotTold)?;
             }
         }
@@ -384,8 +427,8 @@ impl LineControl for EngineHandle {
 
 impl EngineControl for EngineHandle {
     fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
-        let endpoints = Arc::new(endpoint_plans(&registrations));
         let mut current = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let endpoints = Arc::new(self.names.plans(&registrations));
         let registry = Arc::new(current.succeed(registrations));
         for (xpid, error) in registry.refused() {
             tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
@@ -399,7 +442,7 @@ impl EngineControl for EngineHandle {
                 done: Done(done.clone()),
             })?;
         }
-        Self::wait(&taken, self.ports.len())
+        self.wait(&taken, self.ports.len())
     }
 
     fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
@@ -434,11 +477,8 @@ impl EngineControl for EngineHandle {
     }
 
     fn stop(&self) {
-        if !self.stopping.swap(true, Ordering::Relaxed) {
-            for port in &self.ports {
-                let _ = port.send(ShardMessage::Drain);
-            }
-        }
+        self.stopping.store(true, Ordering::Relaxed);
+        self.ports.iter().for_each(|port| port.ask_to_drain());
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {

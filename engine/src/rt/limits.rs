@@ -64,12 +64,22 @@ pub(super) fn parcels_per_peer(shards: usize) -> usize {
 
 /// Control messages that may wait for a shard.
 pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
+/// Threads that look up the names of notification hosts at a time: so many look-ups may hang without holding up others.
+pub(super) const NAME_THREADS_MAX: usize = 16;
+/// How long such a thread waits for another name before it ends.
+pub(super) const NAME_IDLE_MS: u64 = 10_000;
+/// How often the name of a notification host is looked up anew.
+pub(super) const NAME_REFRESH_MS: u64 = 30_000;
+/// How long after a name was not found it is looked up again; doubles up to the interval above.
+pub(super) const NAME_RETRY_MS: u64 = 1_000;
 /// How long a notification may wait for its answer.
 pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
 /// Notifications that waited in vain for a push client and are given back to the schedule in one sweep.
 pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;
 /// How long a connection to a push client may take to come up.
 pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;
+/// How long a drain waits for a push client that says nothing to a notification.
+pub(super) const DRAIN_SILENCE_MS: u64 = 2_000;
 /// Longest pause after failed connections to an endpoint.
 pub(super) const ENDPOINT_PAUSE_MS_MAX: u64 = 10_000;
 /// Octets of an acknowledgement's body; longer ones that came in chunks are not acknowledgements.

@@ -12,6 +12,7 @@ mod executor;
 mod front;
 mod limits;
 mod mesh;
+mod names;
 pub mod notifier;
 mod now;
 mod pace;
@@ -28,10 +29,11 @@ use crate::config::{Config, Durability, InjectionKind};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::{Registration, Registry};
 use crate::hostcheck::{self, DescriptorShares};
-use crate::rt::control::{EngineHandle, ShardPort, endpoint_plans};
+use crate::rt::control::{EngineHandle, ShardPort};
 use crate::rt::executor::ShardThread;
 use crate::rt::front::FrontLimits;
 use crate::rt::mesh::{Lanes, Mesh};
+use crate::rt::names::{Hanging, INTERVALS, Names, System};
 use crate::rt::notifier::EndpointPlan;
 use crate::rt::places::{Door, Places};
 use crate::rt::ring::{Ring, Waker};
@@ -82,7 +84,9 @@ impl Runtime {
         let limits = turn_limits(config);
         let places = Places::new(count, limits.front.connections_max)
             .map_err(|error| lacks("a wake-up of the acceptor", &error))?;
-        let endpoints = endpoint_plans(registrations);
+        let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
+        let names = if hangs { Names::new(Hanging, INTERVALS) } else { Names::new(System, INTERVALS) };
+        let endpoints = names.plans(registrations);
         let mut threads = Vec::with_capacity(count);
         let mut waker_senders = Vec::with_capacity(count);
         for (number, shard) in shards.into_iter().enumerate() {
@@ -125,13 +129,9 @@ impl Runtime {
         let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
         let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;
-        Ok(Self {
-            handle: EngineHandle::new(ports, registry),
-            shards: threads,
-            acceptor,
-            watchdog,
-            stop_watching,
-        })
+        let handle = EngineHandle::new(ports, registry, names);
+        handle.follow_names().map_err(|error| lacks("the thread that looks up names", &error))?;
+        Ok(Self { handle, shards: threads, acceptor, watchdog, stop_watching })
     }
 
     /// The control plane's handle.

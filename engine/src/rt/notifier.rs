@@ -10,8 +10,8 @@ use crate::gateway::registration::{NotifyUrl, Registration};
 use crate::ids::Xpid;
 use crate::push::notify::{Body, ResponseOutcome, read_acknowledgement, read_response};
 use crate::rt::limits::{
-    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS,
-    QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
+    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX,
+    NOTIFICATION_TIMEOUT_MS, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::rt::now::Now;
 use crate::rt::ring::{Completion, Purpose, Ring};
@@ -22,7 +22,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// Where an XPID's notifications go, with its name resolved by the control plane.
+/// Where an XPID's notifications go, with its name looked up beside the shards (`rt::names`).
 #[derive(Clone, Debug)]
 pub struct EndpointPlan {
     /// The XPID.
@@ -79,6 +79,7 @@ struct Outgoing {
     endpoint: u64,
     connected: bool,
     opened_ms: u64,
+    peer: SocketAddr,
     /// Boxed: the kernel reads it while the connect is under way.
     address: Box<RawAddress>,
     under_way: VecDeque<(NotificationOrder, u64)>,
@@ -148,12 +149,37 @@ impl Notifier {
         }
     }
 
-    /// Requests under way.
-    pub(super) fn under_way(&mut self) -> usize {
-        let indices = self.outgoing.indices();
+    /// Takes the addresses that the hosts' names have now. A connection to one that is no longer among them ends when what
+    /// was asked on it is answered.
+    pub(super) fn set_addresses(&mut self, addresses: &[(Xpid, Vec<SocketAddr>)]) {
+        for (xpid, addresses) in addresses {
+            let key = xpid.value();
+            let Some(endpoint) = self.endpoints.get_mut(&key) else { continue };
+            if endpoint.plan.addresses == *addresses {
+                continue;
+            }
+            endpoint.plan.addresses.clone_from(addresses);
+            endpoint.resting_until_ms = 0;
+            let outgoing = &mut self.outgoing;
+            let stale = |index: &u32| {
+                outgoing.get_mut(*index).is_some_and(|outgoing| !addresses.contains(&outgoing.peer))
+            };
+            let stale: Vec<u32> = endpoint.connections.iter().copied().filter(stale).collect();
+            endpoint.connections.retain(|index| !stale.contains(index));
+            self.ready.push(key);
+            self.retire(&stale);
+        }
+    }
+
+    /// Requests under way that a drain waits for: of push clients that have said something lately, or may still begin to.
+    pub(super) fn awaited(&mut self, draining_since_ms: u64, now: Now) -> usize {
         let mut count = 0;
-        for index in indices {
-            count += self.outgoing.get_mut(index).map_or(0, |outgoing| outgoing.under_way.len());
+        for index in self.outgoing.indices() {
+            let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
+            let heard_ms = self.endpoints.get(&outgoing.endpoint).map_or(0, |endpoint| endpoint.heard_ms);
+            if now.steady_ms < heard_ms.max(draining_since_ms) + DRAIN_SILENCE_MS {
+                count += outgoing.under_way.len();
+            }
         }
         count
     }
@@ -236,6 +262,7 @@ impl Notifier {
             endpoint: key,
             connected: false,
             opened_ms: now.steady_ms,
+            peer: address,
             address: raw,
             under_way: VecDeque::new(),
             input: Vec::new(),

@@ -237,7 +237,8 @@ impl ShardTurn {
 
     /// Whether another shard or the control plane has put anything before this one.
     fn has_arrivals(&self) -> bool {
-        self.mesh.has_arrivals() || self.port.has_messages() || self.front.has_visitors()
+        let drain_asked = self.draining_since_ms.is_none() && self.port.is_drain_asked();
+        drain_asked || self.mesh.has_arrivals() || self.port.has_messages() || self.front.has_visitors()
     }
 
     fn wait(&mut self, completions: usize, wait_ns: u64) {
@@ -401,6 +402,7 @@ impl ShardTurn {
                     self.notifier.set_plans(&endpoints, &mut self.shard, now);
                     done.signal();
                 }
+                ShardMessage::Addresses(addresses) => self.notifier.set_addresses(&addresses),
                 ShardMessage::AddContracts { rows, done } => {
                     for &(msn, xpid) in &rows {
                         // The store holds the bound of ten XPIDs per msn; the table refuses what it would refuse.
@@ -437,19 +439,20 @@ impl ShardTurn {
                     self.shard.pause(paused || self.draining_since_ms.is_some());
                     self.port.status.show_obstacles(self.shard.obstacles());
                 }
-                ShardMessage::Drain => self.begin_drain(now),
             }
+        }
+        if self.draining_since_ms.is_none() && self.port.is_drain_asked() {
+            self.begin_drain(now);
+            busy = true;
         }
         busy
     }
 
     fn begin_drain(&mut self, now: Now) {
-        if self.draining_since_ms.is_none() {
-            self.draining_since_ms = Some(now.steady_ms);
-            self.shard.pause(true);
-            self.shard.begin_to_close_books();
-            self.front.close();
-        }
+        self.draining_since_ms = Some(now.steady_ms);
+        self.shard.pause(true);
+        self.shard.begin_to_close_books();
+        self.front.close();
     }
 
     /// Ends when nothing is owed to anybody at this moment; what waits stays in the journal for the next start.
@@ -459,7 +462,7 @@ impl ShardTurn {
         let quiet = settled
             && self.shard.in_flight() == 0
             && self.front.is_quiet()
-            && self.notifier.under_way() == 0
+            && self.notifier.awaited(since_ms, now) == 0
             && !self.mesh.has_arrivals()
             && self.shard.close_books(now.wall_ms);
         // A shard that has nothing left to do may still be asked by one that has.

@@ -16,13 +16,7 @@ use crate::shard::reshard::{self, Copied, Source, Target};
 /// # Errors
 /// The directory cannot be used, or what is in it does not fit into as many shards.
 pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layout, Fatal> {
-    let unusable = |error: std::io::Error| {
-        let directory = config.data_dir.display();
-        Fatal::new(
-            FatalReason::DataDirUnusable,
-            format!("the layout of the data directory {directory} cannot be used ({error})"),
-        )
-    };
+    let unusable = |error: std::io::Error| unusable(config, &error);
     match layout::settle(&config.data_dir).map_err(unusable)? {
         Some(standing) if standing.shards == config.shards => Ok(standing),
         None => {
@@ -51,6 +45,25 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
             Ok(layout)
         }
     }
+}
+
+/// Never another directory: the queue is in this one.
+fn unusable(config: &Config, error: &std::io::Error) -> Fatal {
+    let directory = config.data_dir.display();
+    let cause = format!("the layout of the data directory {directory} cannot be used ({error})");
+    let remedy = match (error.kind(), layout::derive(&config.data_dir)) {
+        (std::io::ErrorKind::InvalidData, Ok(Some(Layout { shards, generation }))) => {
+            format!("write `{shards} {generation}` into that file, which is what the journals tell")
+        }
+        (std::io::ErrorKind::InvalidData, Ok(None)) => {
+            "there is no journal in it: remove that file and start again".to_owned()
+        }
+        (std::io::ErrorKind::InvalidData, Err(_)) => {
+            "restore what is missing from a backup of the whole directory".to_owned()
+        }
+        _ => "correct the permissions of what stands in it, or check the device, and start again".to_owned(),
+    };
+    Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
 }
 
 fn copy(

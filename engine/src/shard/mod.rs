@@ -261,10 +261,11 @@ impl Shard {
     fn rehearse(&mut self) -> Result<(), Code> {
         self.pushes_seen += 1;
         let due = self.injections.iter().find(|injection| {
-            injection.at == self.pushes_seen && injection.kind != InjectionKind::SyncFailure
+            let is_pushs = !matches!(injection.kind, InjectionKind::SyncFailure | InjectionKind::NameLookUp);
+            injection.at == self.pushes_seen && is_pushs
         });
         match due.map(|injection| injection.kind) {
-            None | Some(InjectionKind::SyncFailure) => Ok(()),
+            None | Some(InjectionKind::SyncFailure | InjectionKind::NameLookUp) => Ok(()),
             Some(InjectionKind::InternalError) => Err(Code::INTERNAL),
             Some(InjectionKind::NotDurable) => Err(Code::NOT_DURABLE),
             Some(InjectionKind::Overload) => Err(Code::OVERLOAD),

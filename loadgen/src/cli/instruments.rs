@@ -1,6 +1,7 @@
 //! The commands that read plans and reports: search, compare, report.
 
 use super::arguments::SearchArguments;
+use super::output::print;
 use super::{FAILED, interrupted};
 use crate::compare::{Difference, compare as differences};
 use crate::console::Console;
@@ -68,20 +69,18 @@ fn attempt(
 
 fn print_found(found: &Found, json: bool) -> Result<(), String> {
     if json {
-        println!("{}", simd_json::to_string(found).map_err(|fault| fault.to_string())?);
-        return Ok(());
+        return print(&(simd_json::to_string(found).map_err(|fault| fault.to_string())? + "\n"));
     }
     let above = found.not_held_per_s.map_or_else(
         || "no rate was too high".to_owned(),
         |rate| format!("{} was not held", grouped(rate.round() as u64)),
     );
-    println!(
-        "held {} per second, {} times in a row · {above} · {} trials",
+    print(&format!(
+        "held {} per second, {} times in a row · {above} · {} trials\n",
         grouped(found.held_per_s as u64),
         found.confirmed,
         found.trials.len()
-    );
-    Ok(())
+    ))
 }
 
 /// Compares every report with the first; the exit status says nothing about the outcome.
@@ -92,15 +91,16 @@ pub(super) fn compare(directories: &[PathBuf], json: bool, page: Option<&Path>) 
         return Ok(ExitCode::SUCCESS);
     };
     let mut all: Vec<Vec<Difference>> = Vec::new();
+    let mut text = String::new();
     for (directory, other) in directories.iter().skip(1).zip(others) {
         let found = differences(first, other);
         if !json {
-            print_differences(&directories[0], directory, &found);
+            text += &differences_text(&directories[0], directory, &found);
         }
         all.push(found);
     }
     if json {
-        println!("{}", simd_json::to_string(&all).map_err(|fault| fault.to_string())?);
+        text = simd_json::to_string(&all).map_err(|fault| fault.to_string())? + "\n";
     }
     if let Some(page) = page {
         let names = directories.iter().map(|directory| name_of(directory));
@@ -108,6 +108,7 @@ pub(super) fn compare(directories: &[PathBuf], json: bool, page: Option<&Path>) 
         Report::draw_together(&runs, &all, page).map_err(|error| error.to_string())?;
         Console::step(&format!("the page is {}", page.display()));
     }
+    print(&text)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -116,12 +117,12 @@ fn name_of(directory: &Path) -> String {
     directory.file_name().unwrap_or(directory.as_os_str()).to_string_lossy().into_owned()
 }
 
-fn print_differences(first: &Path, other: &Path, differences: &[Difference]) {
-    println!("{} and {}", first.display(), other.display());
+fn differences_text(first: &Path, other: &Path, differences: &[Difference]) -> String {
+    let mut text = format!("{} and {}\n", first.display(), other.display());
     for difference in differences {
         let change = (difference.other / difference.first - 1.0) * 100.0;
-        println!(
-            "  {:<26}{:>12}{:>12}  {change:>+7.1} %  noise ± {:<8} {}",
+        text += &format!(
+            "  {:<26}{:>12}{:>12}  {change:>+7.1} %  noise ± {:<8} {}\n",
             difference.figure,
             three_digits(difference.first),
             three_digits(difference.other),
@@ -130,12 +131,12 @@ fn print_differences(first: &Path, other: &Path, differences: &[Difference]) {
         );
     }
     let differ = differences.iter().any(|difference| difference.differs);
-    println!("  the difference exceeds run-to-run noise: {}", if differ { "yes" } else { "no" });
+    text + "  the difference exceeds run-to-run noise: " + if differ { "yes\n" } else { "no\n" }
 }
 
 /// Draws the page of a report again.
 pub(super) fn draw(directory: &Path) -> Result<ExitCode, String> {
     let page = Report::read(directory).and_then(|report| report.draw(directory));
-    println!("{}", page.map_err(|error| error.to_string())?.display());
+    print(&format!("{}\n", page.map_err(|error| error.to_string())?.display()))?;
     Ok(ExitCode::SUCCESS)
 }

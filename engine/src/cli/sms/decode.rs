@@ -6,7 +6,7 @@ mod parts;
 use std::io::BufRead;
 
 use super::input::{STANDARD_INPUT, for_each_line};
-use super::{json_of, octets_of};
+use super::{Report, json_of, octets_of};
 use crate::sms::address::Address;
 use crate::sms::error::{Fault, TpduError};
 use crate::sms::limits::TPDU_OCTETS_MAX;
@@ -50,11 +50,7 @@ enum DirectionArgument {
 }
 
 /// Decodes what the arguments or the lines of `input` hold. A TPDU that octets follow is shown, and then complained of.
-pub(super) fn run(
-    arguments: &DecodeArguments,
-    input: impl BufRead,
-    report: &mut impl FnMut(Result<String, String>),
-) {
+pub(super) fn run(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<'_>) {
     let mut parts = Parts::new(arguments.json);
     let given = arguments.hex.concat();
     if !arguments.hex.is_empty() && given != STANDARD_INPUT {
@@ -70,7 +66,7 @@ pub(super) fn run(
         lines += 1;
         match line {
             Ok(hex) => decode_one(arguments, hex, &mut parts, &mut |result| {
-                report(result.map_err(|sentence| format!("line {number}: {sentence}")));
+                report(result.map_err(|sentence| format!("line {number}: {sentence}")))
             }),
             Err(sentence) => report(Err(format!("line {number}: {sentence}"))),
         }
@@ -82,7 +78,7 @@ pub(super) fn run(
 }
 
 /// A blank line between two of them.
-fn separate(arguments: &DecodeArguments, before: usize, report: &mut impl FnMut(Result<String, String>)) {
+fn separate(arguments: &DecodeArguments, before: usize, report: &mut Report<'_>) {
     if before > 0 && !arguments.json {
         report(Ok(String::new()));
     }
@@ -104,12 +100,8 @@ fn given_tpdus<'a>(
     one.into_iter().chain(each)
 }
 
-fn decode_one(
-    arguments: &DecodeArguments,
-    hex: &str,
-    parts: &mut Parts,
-    report: &mut impl FnMut(Result<String, String>),
-) {
+/// Decodes one; whether somebody reads the next.
+fn decode_one(arguments: &DecodeArguments, hex: &str, parts: &mut Parts, report: &mut Report<'_>) -> bool {
     let octets = match octets_of(hex) {
         Ok(octets) => octets,
         Err(sentence) => return report(Err(sentence)),
@@ -117,13 +109,14 @@ fn decode_one(
     match Reading::of(arguments, &octets) {
         Ok(reading) => {
             let output = Output::new(&reading);
-            report(if arguments.json { json_of(&output) } else { Ok(output.text()) });
+            let mut is_read = report(if arguments.json { json_of(&output) } else { Ok(output.text()) });
             if !reading.trailing.is_empty() {
                 let count = reading.trailing.len();
                 let octets = if count == 1 { "1 octet follows" } else { &format!("{count} octets follow") };
-                report(Err(format!("{octets} the last field, and nothing announces more")));
+                is_read = report(Err(format!("{octets} the last field, and nothing announces more")));
             }
             parts.take(&reading.tpdu, report);
+            is_read
         }
         Err(sentence) => report(Err(sentence)),
     }

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::super::{hex_of, json_of, shown};
+use super::super::{Report, hex_of, json_of, shown};
 use crate::sms::reassemble::{Arrival, Message, Reassembler};
 use crate::sms::tpdu::Tpdu;
 
@@ -36,7 +36,7 @@ impl Parts {
     }
 
     /// Takes a part in; prints the message that it completes.
-    pub(super) fn take(&mut self, tpdu: &Tpdu<'_>, report: &mut impl FnMut(Result<String, String>)) {
+    pub(super) fn take(&mut self, tpdu: &Tpdu<'_>, report: &mut Report<'_>) {
         let (address, user_data) = match tpdu {
             Tpdu::Deliver(deliver) => (deliver.originating_address, &deliver.user_data),
             Tpdu::Submit(submit) => (submit.destination_address, &submit.user_data),
@@ -53,7 +53,7 @@ impl Parts {
     }
 
     /// Prints what there is of messages that stayed incomplete; one part by itself has been shown already.
-    pub(super) fn finish(&mut self, report: &mut impl FnMut(Result<String, String>)) {
+    pub(super) fn finish(&mut self, report: &mut Report<'_>) {
         while let Some(message) = self.reassembler.poll_lost(1) {
             if message.parts.iter().flatten().count() > 1 {
                 self.print(&message, report);
@@ -61,7 +61,7 @@ impl Parts {
         }
     }
 
-    fn print(&self, message: &Message, report: &mut impl FnMut(Result<String, String>)) {
+    fn print(&self, message: &Message, report: &mut Report<'_>) {
         let joined = Joined::of(message);
         report(if self.json { json_of(&joined) } else { Ok(joined.text()) });
     }

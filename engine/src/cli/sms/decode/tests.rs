@@ -16,9 +16,12 @@ fn arguments(hex: &str) -> DecodeArguments {
 /// What is printed, and what is complained of.
 fn outcome(arguments: &DecodeArguments, input: &str) -> (Vec<String>, Vec<String>) {
     let (mut printed, mut complaints) = (Vec::new(), Vec::new());
-    run(arguments, input.as_bytes(), &mut |result| match result {
-        Ok(text) => printed.push(text),
-        Err(sentence) => complaints.push(sentence),
+    run(arguments, input.as_bytes(), &mut |result| {
+        match result {
+            Ok(text) => printed.push(text),
+            Err(sentence) => complaints.push(sentence),
+        }
+        true
     });
     (printed, complaints)
 }
