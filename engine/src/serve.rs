@@ -12,7 +12,9 @@ use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::hostcheck;
 use crate::ids::Xpid;
-use crate::journal::{DataDirLock, JournalConfig, JournalError, LockError, SegmentFactory};
+use crate::journal::{
+    DataDirLock, JournalConfig, JournalError, LockError, Names, NamesWatch, SegmentFactory,
+};
 use crate::layout::{self, Layout, shard_directory};
 use crate::log::{self, Stream};
 use crate::network::limits::LINE_STATES_OCTETS_MAX;
@@ -87,7 +89,8 @@ pub fn run(config: Config) -> Result<(), Fatal> {
         Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
     })?;
     let layout = resharding::lay_out(&config, &factory)?;
-    let shards = open_shards(&config, layout, &factory, &registry, &store)?;
+    let mut shards = open_shards(&config, layout, &factory, &registry, &store)?;
+    let (names, names_watch) = watch_names(&config, &mut shards)?;
     restore_volumes(&config, &registry)?;
     let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
     let handle = runtime.handle();
@@ -112,7 +115,11 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     announce(&config, push_address, admin_address);
     runtime.join();
     admin.shut_down();
+    drop(names_watch);
     drop(lock);
+    if names.are_lost() {
+        return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(&config)));
+    }
     check_books_closed(handle.unbilled())?;
     tracing::info!("drained; everything accepted is in the journal");
     Ok(())
@@ -128,6 +135,30 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
          them; {requests} refused or repeated requests are not counted in the books; free some disk space and start again"
     );
     Err(Fatal::told(FatalReason::StorageFull, sentence))
+}
+
+/// Has every shard learn when the files of the journals lose their names.
+fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, NamesWatch), Fatal> {
+    let names = Arc::new(Names::default());
+    shards.iter_mut().for_each(|shard| shard.set_names(Arc::clone(&names)));
+    let directories: Vec<_> =
+        (0..config.shards).map(|number| shard_directory(&config.data_dir, number)).collect();
+    let watch = NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
+        let directory = config.data_dir.display();
+        Fatal::new(
+            FatalReason::DataDirUnusable,
+            format!("the data directory {directory} cannot be watched ({error})"),
+        )
+    })?;
+    Ok((names, watch))
+}
+
+fn lost_names(config: &Config) -> String {
+    format!(
+        "the data directory {} was deleted or moved while the engine ran: what had been accepted until then and did not end \
+         is lost, unless a backup has it; put the directory back or choose another with --data-dir, and start again",
+        config.data_dir.display()
+    )
 }
 
 fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr) {

@@ -37,6 +37,9 @@ const FAILED: u8 = 1;
 /// Exit status for arguments that cannot be understood.
 const USAGE: u8 = 2;
 
+/// What a run says when it is interrupted.
+pub(crate) const INTERRUPTED: &str = "interrupted: nothing more is sent, and the report follows within seconds (again: ends at once, without a report)";
+
 /// Runs the program with these arguments, the program's own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -181,8 +184,8 @@ fn carry_out(
     let outcome = run.wait_and_look(|run| {
         console.show(run);
         if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
-            console.note("stopping: what was sent is brought to its end");
-            stopper.stop();
+            console.note(INTERRUPTED);
+            stopper.interrupt();
         }
     });
     console.finish();
@@ -261,7 +264,7 @@ fn report(summary: &Summary, json: Option<&Path>) -> Result<ExitCode, String> {
     });
     print(&text::render(summary))?;
     written?;
-    Ok(if summary.clean { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(if summary.succeeded() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
 /// The first line of a file, or of standard input for `-`.

@@ -61,7 +61,8 @@ impl Console {
         }
         self.shown = Some(Instant::now());
         let (view, rates) = (run.view(), self.rates(progress));
-        let settled = progress.refused + if self.notify { progress.notified } else { progress.accepted };
+        let failed = progress.refused + progress.http_errors;
+        let settled = failed + if self.notify { progress.notified } else { progress.accepted };
         match &self.bar {
             Some(bar) => {
                 bar.set_position(settled.min(self.pushes));
@@ -164,6 +165,9 @@ fn errors(view: &View) -> String {
         .filter(|&class| view.classes[class] > 0)
         .map(|class| format!("{class}xxx × {}", grouped(view.classes[class])))
         .collect();
+    if view.http_errors > 0 {
+        parts.push(format!("HTTP errors × {}", grouped(view.http_errors)));
+    }
     if view.connections_lost > 0 {
         parts.push(format!("connections lost × {}", grouped(view.connections_lost)));
     }

@@ -8,6 +8,7 @@
 //! [`contracts::ContractTable`] belongs to one shard; nothing allocates per push.
 
 pub mod admit;
+mod contract_slots;
 pub mod contracts;
 pub mod limits;
 pub mod meter;

@@ -16,7 +16,7 @@
 //! | `POST`, `DELETE /contracts` | adds, removes what a [`ContractChange`] names |
 //! | `POST /contracts/import?first_line=&lines=` | takes a CSV of `msn,xpid`, answers an [`ImportReply`] |
 //! | `GET /queue`, `GET /pushes?msn=` | what waits in all, and where one phone's pushes stand (`ops::queue`, `ops::pushes`) |
-//! | `GET /notifications`, `POST /notifications/replay` | parked notifications (`ops::parked`) |
+//! | `GET /notifications`, `POST /notifications/replay`, `…/discard` | parked notifications (`ops::parked`) |
 //! | `PUT /network/lines` | lines of the simulated network (`ops::lines`) |
 //!
 //! A change is answered when it is in the store and every shard works by it. A refusal is

@@ -1,12 +1,12 @@
 //! Parked notifications (6101) on the admin port: `GET /notifications` lists them, `POST /notifications/replay` sends
-//! them again. `?xpid=` names one push client's. The answer is a list, oldest push of
-//! each shard first.
+//! them again, `POST /notifications/discard` lets them go. `?xpid=` names one push client's; to discard those of all
+//! clients takes `?all=true`. The answer is a list, oldest push of each shard first.
 
 use crate::calendar;
 use crate::ids::Xpid;
 use crate::ops::admin::{AdminError, Parameters, reply_json};
 use crate::ops::control::ControlError;
-use crate::shard::ParkedNotification;
+use crate::shard::{ParkedAction, ParkedNotification};
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -17,14 +17,20 @@ use std::sync::Arc;
 
 /// What a listing or a replay takes at most from each shard; the next one takes the rest.
 pub const PARKED_LISTED_MAX: usize = 10_000;
+/// What a shard discards between two turns: each takes a record of the journal.
+pub const PARKED_DISCARDED_MAX: usize = 500;
 
 /// The running engine, as far as parked notifications go.
 pub trait ParkedControl: Send + Sync {
-    /// Lists what is parked, or sends it again; only `xpid`'s if one is named.
+    /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.
     ///
     /// # Errors
     /// The engine is stopping or a shard does not answer.
-    fn parked(&self, xpid: Option<Xpid>, replay: bool) -> Result<Vec<ParkedNotification>, ControlError>;
+    fn parked(
+        &self,
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+    ) -> Result<Vec<ParkedNotification>, ControlError>;
 }
 
 /// The routes.
@@ -32,33 +38,54 @@ pub fn router(control: Arc<dyn ParkedControl>) -> Router {
     Router::new()
         .route("/notifications", get(list))
         .route("/notifications/replay", post(replay))
+        .route("/notifications/discard", post(discard))
         .with_state(control)
 }
 
 /// Whose notifications.
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ParkedQuery {
     xpid: Option<String>,
+}
+
+/// Whose notifications are to be discarded: one client's, or those of all.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DiscardQuery {
+    xpid: Option<String>,
+    all: Option<bool>,
 }
 
 async fn list(
     State(control): State<Arc<dyn ParkedControl>>,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
-    answer(control, &query, false).await
+    answer(control, &query, ParkedAction::List).await
 }
 
 async fn replay(
     State(control): State<Arc<dyn ParkedControl>>,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
-    answer(control, &query, true).await
+    answer(control, &query, ParkedAction::Replay).await
+}
+
+async fn discard(
+    State(control): State<Arc<dyn ParkedControl>>,
+    Parameters(query): Parameters<DiscardQuery>,
+) -> Result<Response, AdminError> {
+    // What is discarded does not come back: nobody is to mean one client and forget to name it.
+    if query.xpid.is_none() && query.all != Some(true) {
+        return Err(AdminError::bad_request("name whose notifications to discard: xpid=, or all=true"));
+    }
+    answer(control, &ParkedQuery { xpid: query.xpid }, ParkedAction::Discard).await
 }
 
 async fn answer(
     control: Arc<dyn ParkedControl>,
     query: &ParkedQuery,
-    replay: bool,
+    action: ParkedAction,
 ) -> Result<Response, AdminError> {
     let xpid = match query.xpid.as_deref().map(|text| Xpid::parse(text.as_bytes())) {
         None => None,
@@ -67,7 +94,7 @@ async fn answer(
     };
     // The shards answer between two turns: waiting for them must not hold up the admin port.
     let parked =
-        tokio::task::spawn_blocking(move || control.parked(xpid, replay)).await.map_err(|_| {
+        tokio::task::spawn_blocking(move || control.parked(xpid, action)).await.map_err(|_| {
             AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the listing ended badly: look into the log")
         })??;
     Ok(reply_json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>()))

@@ -5,7 +5,7 @@ use crate::ids::{Msn, Xpid};
 use crate::network::line_states::Line;
 use crate::ops::control::{ControlError, EngineControl, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::ops::lines::LineControl;
-use crate::ops::parked::ParkedControl;
+use crate::ops::parked::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX, ParkedControl};
 use crate::ops::pushes::PushControl;
 use crate::rt::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::rt::front::Visits;
@@ -16,7 +16,7 @@ use crate::rt::now::Now;
 use crate::rt::ring::Waker;
 use crate::rt::waits::Waits;
 use crate::shard::figures::{NAMES, Rises};
-use crate::shard::{LivePush, Obstacles, ParkedNotification, WaitingTally, shard_of};
+use crate::shard::{LivePush, Obstacles, ParkedAction, ParkedNotification, WaitingTally, shard_of};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -32,8 +32,8 @@ const ENDED_LOOK: Duration = Duration::from_millis(50);
 const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
 /// A shard that rests makes a turn far more often.
 const HEALTHY_TURN_MS_MAX: u64 = 1_000;
-/// Contracts sent to a shard in one message.
-const CONTRACTS_PER_MESSAGE: usize = 8192;
+/// Contracts sent to a shard in one message, which it takes in one turn: in less than a millisecond while its table grows.
+const CONTRACTS_PER_MESSAGE: usize = 1024;
 /// Lines of the simulated network sent to a shard in one message.
 const LINES_PER_MESSAGE: usize = 1024;
 
@@ -62,7 +62,7 @@ pub(super) enum ShardMessage {
     Addresses(Arc<Vec<(Xpid, Vec<SocketAddr>)>>),
     AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
     RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
-    Parked { xpid: Option<Xpid>, replay: bool, reply: Sender<Vec<ParkedNotification>> },
+    Parked { xpid: Option<Xpid>, action: ParkedAction, most: usize, reply: Sender<Vec<ParkedNotification>> },
     Live { msn: Msn, reply: Sender<Vec<LivePush>> },
     Lines { msns: Vec<Msn>, line: Line, reply: Sender<Result<(), String>> },
     Figures(Done),
@@ -115,6 +115,8 @@ pub(super) struct ShardStatus {
     answers: ShownDurations,
     own: ShownDurations,
     commits: ShownDurations,
+    commits_by_answers: ShownDurations,
+    working: ShownDurations,
 }
 
 impl ShardStatus {
@@ -137,6 +139,8 @@ impl ShardStatus {
             answers: ShownDurations::new(),
             own: ShownDurations::new(),
             commits: ShownDurations::new(),
+            commits_by_answers: ShownDurations::new(),
+            working: ShownDurations::new(),
         }
     }
 
@@ -195,6 +199,8 @@ impl ShardStatus {
         self.answers.show(&waits.answers);
         self.own.show(&waits.own);
         self.commits.show(&waits.commits);
+        self.commits_by_answers.show(&waits.commits_by_answers);
+        self.working.show(&waits.turns);
     }
 
     fn times(&self) -> Vec<Times> {
@@ -207,6 +213,11 @@ impl ShardStatus {
                 .times("answer_own_seconds", "Of these answers the part in which no commit was under way"),
             self.commits
                 .times("commit_seconds", "From a commit's begin until the shard knew that it was done"),
+            self.commits_by_answers.times(
+                "commit_seconds_by_answers",
+                "The same, each commit as often as answers waited for it",
+            ),
+            self.working.times("turn_seconds", "Turns of the shard's loop that found anything to do"),
         ]
     }
 
@@ -388,12 +399,25 @@ impl EngineHandle {
 }
 
 impl ParkedControl for EngineHandle {
-    fn parked(&self, xpid: Option<Xpid>, replay: bool) -> Result<Vec<ParkedNotification>, ControlError> {
+    fn parked(
+        &self,
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+    ) -> Result<Vec<ParkedNotification>, ControlError> {
+        // What is discarded is listed no more, so a shard does that in parts between which it serves.
+        let most = if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
         let mut all = Vec::new();
         for port in &self.ports {
-            let (reply, taken) = bounded(1);
-            port.send(ShardMessage::Parked { xpid, replay, reply })?;
-            all.extend(self.taken(&taken)?);
+            for _ in 0..PARKED_LISTED_MAX / most {
+                let (reply, taken) = bounded(1);
+                port.send(ShardMessage::Parked { xpid, action, most, reply })?;
+                let part = self.taken(&taken)?;
+                let rest = part.len() == most;
+                all.extend(part);
+                if !rest {
+                    break;
+                }
+            }
         }
         Ok(all)
     }

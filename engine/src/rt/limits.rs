@@ -80,10 +80,14 @@ pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;
 pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;
 /// How long a drain waits for a push client that says nothing to a notification.
 pub(super) const DRAIN_SILENCE_MS: u64 = 2_000;
+/// How long a connection to a push client is kept without a notification on it.
+pub(super) const NOTIFIER_IDLE_MS_MAX: u64 = 60_000;
+/// Connections to push clients that are ended in one sweep because others wait for their places.
+pub(super) const EVICTED_PER_SWEEP_MAX: usize = 256;
 /// Longest pause after failed connections to an endpoint.
 pub(super) const ENDPOINT_PAUSE_MS_MAX: u64 = 10_000;
-/// Octets of an acknowledgement's body; longer ones that came in chunks are not acknowledgements.
-pub(super) const ACKNOWLEDGEMENT_OCTETS_MAX: usize = 2048;
+/// Octets of an acknowledgement's body; a longer one is no acknowledgement.
+pub(super) const ACKNOWLEDGEMENT_OCTETS_MAX: usize = 4096;
 /// Octets of an unparsed notification response kept before the connection is given up.
 pub(super) const RESPONSE_OCTETS_MAX: usize = 64 * 1024;
 

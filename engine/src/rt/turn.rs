@@ -5,7 +5,6 @@ use crate::calendar;
 use crate::clock;
 use crate::fatal::{Fatal, FatalReason};
 use crate::journal::Commit;
-use crate::ops::parked::PARKED_LISTED_MAX;
 use crate::ops::pushes::LIVE_LISTED_MAX;
 use crate::push::code::Code;
 use crate::rt::control::{ShardMessage, ShardPort, ShardStatus};
@@ -32,6 +31,12 @@ const SWEEP_INTERVAL_MS: u64 = 100;
 
 /// A write without a sync that is no longer than this is carried out by the shard itself.
 const WRITE_AT_ONCE_OCTETS_MAX: usize = 64 * 1024;
+/// A shard that has worked for so long while a commit is under way lets the kernel's worker that carries it out onto its CPU,
+/// if it waits for that: it needs it to begin, after the write and after the flush, for some tens of microseconds each time,
+/// and all answers wait for it.
+const COMMIT_YIELD_NS: u64 = 100_000;
+/// After so many completions it looks whether it has.
+const COMPLETIONS_PER_LOOK: usize = 16;
 /// How long a shard rests at a time when it has just become idle: what is due by itself is known to the millisecond.
 const REST_NS: u64 = 1_000_000;
 /// After so many rests of one length in a row it rests twice as long...
@@ -73,6 +78,8 @@ pub(super) struct ShardTurn {
     /// When a commit is to begin for which records gather.
     commit_due_ns: Option<u64>,
     pace: Pace,
+    /// When others last had a chance to get on this CPU while a commit is under way.
+    yielded_ns: u64,
     /// Rests since there was last anything to do.
     rests: u32,
     syncs: u64,
@@ -108,6 +115,7 @@ impl ShardTurn {
             billing_sync: None,
             commit_due_ns: None,
             pace: Pace::new(limits.commit_delay_us_max, limits.idle_poll_us),
+            yielded_ns: 0,
             rests: 0,
             syncs: 0,
             date: [b' '; 29],
@@ -118,7 +126,8 @@ impl ShardTurn {
             draining_since_ms: None,
             stopped: false,
         };
-        turn.notifier.set_plans(endpoints, &mut turn.shard, Now::read());
+        let now = turn.read_clocks();
+        turn.notifier.set_plans(endpoints, &mut turn.shard, now);
         turn
     }
 
@@ -127,33 +136,48 @@ impl ShardTurn {
         self.stopped
     }
 
+    /// Reads the clocks, and shows the shard both of them.
+    fn read_clocks(&mut self) -> Now {
+        let now = Now::read();
+        self.shard.keep_time(now.wall_ms, now.steady_ms);
+        now
+    }
+
     /// One turn; whether it found work.
     pub(super) fn turn(&mut self) -> bool {
         let began_ns = clock::monotonic_ns();
         let busy = self.work();
-        self.pace.note_turn(began_ns, clock::monotonic_ns(), busy);
+        let ended_ns = clock::monotonic_ns();
+        self.pace.note_turn(began_ns, ended_ns, busy);
         if busy {
+            self.front.waits.turns.record(ended_ns.saturating_sub(began_ns));
             self.rests = 0;
         }
         busy
     }
 
     fn work(&mut self) -> bool {
-        let now = Now::read();
+        let now = self.read_clocks();
         self.port.status.note_turn(now.steady_ms);
         self.refresh_date(now);
         let mut busy = self.reap(now);
+        if self.shard.notices_lost_names() {
+            self.front.doubt(&mut self.mesh);
+        }
         busy |= self.answer(now);
         busy |= self.take_messages(now);
         busy |= self.front.take_visitors(&mut self.ring, now);
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
+        self.let_commit_on();
         if self.draining_since_ms.is_none() {
             busy |= self.shard.turn(now.wall_ms, &BUDGET);
+            self.let_commit_on();
             busy |= self.notifier.send_orders(&mut self.shard, &mut self.ring, now);
         } else {
             // What is under way ends; nothing new begins.
             busy |= self.shard.turn(now.wall_ms, &TurnBudget { attempts: 0, ..BUDGET });
         }
+        self.let_commit_on();
         busy |= self.start_commit();
         self.start_billing_sync();
         if now.steady_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
@@ -252,8 +276,12 @@ impl ShardTurn {
             self.enter();
         }
         let busy = !self.completions.is_empty();
-        let mut received = 0;
+        let (mut received, mut looked_at) = (0, 0);
         while let Some(completion) = self.completions.pop_front() {
+            looked_at += 1;
+            if looked_at % COMPLETIONS_PER_LOOK == 0 {
+                self.let_commit_on();
+            }
             if completion.buffer.is_some() {
                 received += completion.result.max(0) as usize;
             }
@@ -298,6 +326,16 @@ impl ShardTurn {
         }
     }
 
+    /// Lets the kernel's worker get on, if a commit is under way and the shard has worked for some time. To yield where nobody
+    /// waits takes a third of a microsecond.
+    fn let_commit_on(&mut self) {
+        if self.commit.is_none() || clock::monotonic_ns().saturating_sub(self.yielded_ns) < COMMIT_YIELD_NS {
+            return;
+        }
+        std::thread::yield_now();
+        self.yielded_ns = clock::monotonic_ns();
+    }
+
     fn start_commit(&mut self) -> bool {
         if self.commit.is_some() {
             return false;
@@ -312,6 +350,7 @@ impl ShardTurn {
         self.commit_due_ns = None;
         self.pace.note_commit(now_ns);
         self.front.waits.commit_begins(now_ns);
+        self.yielded_ns = now_ns;
         let writes_left = commit.writes.len();
         self.commit = Some(CommitUnderWay { commit, writes_left });
         (0..writes_left).for_each(|place| self.write_to_journal(place));
@@ -416,12 +455,8 @@ impl ShardTurn {
                     }
                     done.signal();
                 }
-                ShardMessage::Parked { xpid, replay, reply } => {
-                    let parked = if replay {
-                        self.shard.replay_parked(xpid, PARKED_LISTED_MAX, now.wall_ms)
-                    } else {
-                        self.shard.parked(xpid, PARKED_LISTED_MAX)
-                    };
+                ShardMessage::Parked { xpid, action, most, reply } => {
+                    let parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
                     // A control plane that gave up waiting is no concern of the shard.
                     let _ = reply.try_send(parked);
                 }
@@ -469,6 +504,9 @@ impl ShardTurn {
         let all_quiet = self.mesh.all_quiet(quiet);
         let over = now.steady_ms >= since_ms + self.limits.drain_timeout_ms;
         self.stopped = all_quiet || (over && settled);
+        if self.stopped {
+            self.shard.tell_parked();
+        }
     }
 
     fn refresh_date(&mut self, now: Now) {
@@ -489,7 +527,8 @@ impl ShardTurn {
         }
     }
 
-    fn publish_figures(&self) {
+    fn publish_figures(&mut self) {
+        self.front.waits.settle();
         let figures = self.shard.figures().values();
         self.port.status.publish(&figures, self.front.connections() as u64, self.front.visits, self.syncs);
         self.port.status.publish_waits(&self.front.waits);

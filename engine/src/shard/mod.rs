@@ -34,7 +34,7 @@ pub use live::LivePush;
 pub use obstacles::Obstacles;
 pub use open::{OpenError, ShardConfig, ShardReport};
 pub use pace::{Pace, TIME_SCALE_MAX};
-pub use parked::ParkedNotification;
+pub use parked::{ParkedAction, ParkedNotification};
 pub use progress::{OpenProgress, OpenStage};
 pub use wait_reason::WaitReason;
 pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
@@ -47,7 +47,7 @@ use crate::gateway::admit::Scratch;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::ids::Msn;
-use crate::journal::{AppendError, Commit, Journal, Reach};
+use crate::journal::{AppendError, Commit, Journal, Names, Reach};
 use crate::network::line_states::Line;
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
@@ -110,8 +110,14 @@ pub struct Shard {
     moved_ends: VecDeque<u64>,
     network: Box<dyn CoreNetwork + Send>,
     intake_paused: bool,
+    names: Arc<Names>,
+    /// The shard has taken note that they are lost.
+    names_lost: bool,
     message_reference: u8,
+    /// Of the push that is being taken.
     concatenation_reference: u8,
+    /// What concatenation references are drawn by, beside what the contracts keep.
+    reference_seed: u64,
     scratch: Box<Scratch>,
     submits: Box<[u8; SUBMITS_OCTETS_MAX]>,
     /// Ended records that are not durable yet, in the order of their sequences.
@@ -121,6 +127,8 @@ pub struct Shard {
     /// When a candidate was looked for, and how far the journal reached then.
     cleaning_looked: (u64, Reach),
     appended_at_last_turn: u64,
+    /// Records that cleaning has to look at to keep its pace.
+    cleaning_owed: u64,
     /// Answers wait for sequences up to this one.
     awaited: u64,
     journal_polled_ms: u64,
@@ -130,6 +138,7 @@ pub struct Shard {
     /// New pushes seen, for the rehearsals.
     pushes_seen: u64,
     counted: figures::Counted,
+    parked_news: parked::ParkedNews,
     waiting: waiting::WaitingScan,
 }
 
@@ -167,6 +176,19 @@ impl Shard {
         self.contracts = contracts;
     }
 
+    /// Whether the names of the engine's journals are there.
+    pub fn set_names(&mut self, names: Arc<Names>) {
+        self.names = names;
+    }
+
+    /// To be asked before answers leave. True once, when the files of the journals have lost their names: from then on the
+    /// shard takes no push (8003), and whatever waits for the journal cannot be made durable any more (9002).
+    pub fn notices_lost_names(&mut self) -> bool {
+        let notices = !self.names_lost && self.names.are_lost();
+        self.names_lost |= notices;
+        notices
+    }
+
     /// While paused, new pushes are answered 8004.
     pub fn pause(&mut self, paused: bool) {
         self.intake_paused = paused;
@@ -177,7 +199,7 @@ impl Shard {
     /// # Errors
     /// One sentence; the lines before the one that failed are changed.
     pub fn set_lines(&mut self, msns: &[Msn], line: Line, now_ms: u64) -> Result<(), String> {
-        msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, now_ms))
+        msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, self.pace.even(now_ms)))
     }
 
     /// What a commit that begins now would cover.
@@ -199,6 +221,9 @@ impl Shard {
 
     /// Everything that `commit` names is written.
     pub fn finish_commit(&mut self, commit: &Commit) {
+        if self.journal.has_lost_a_name(commit) {
+            self.names.lose();
+        }
         self.journal.finish_commit(commit);
         rehearsal::recorded(self.number, self.journal.written());
     }
@@ -214,6 +239,12 @@ impl Shard {
         Ok(())
     }
 
+    /// Sees the wall clock and a steady one at the same moment: before anything else is asked for with a new time. Without
+    /// it the shard takes the wall clock for one that nobody sets.
+    pub fn keep_time(&mut self, wall_ms: u64, steady_ms: u64) {
+        self.pace.see(wall_ms, steady_ms);
+    }
+
     /// One turn of work that is due by `now_ms`, bounded; whether there was any.
     pub fn turn(&mut self, now_ms: u64, budget: &TurnBudget) -> bool {
         let mut busy = self.settle_durable(now_ms);
@@ -223,6 +254,7 @@ impl Shard {
         busy |= self.carry_out_effects(now_ms);
         busy |= self.clean(now_ms);
         self.count_waiting(now_ms);
+        self.parked_news.tell(self.number, now_ms);
         self.appended_at_last_turn = self.journal.appended();
         busy
     }
@@ -235,11 +267,9 @@ impl Shard {
     /// When [`Shard::turn`] has work again if nothing else happens.
     pub fn next_due_ms(&self) -> Option<u64> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
+        let network_ms = self.network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
         let billing_ms = self.billing.next_due_ms(self.owed.is_some());
-        [center_ms, self.network.next_due_ms(), self.waiting.next_due_ms(), billing_ms]
-            .into_iter()
-            .flatten()
-            .min()
+        [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms].into_iter().flatten().min()
     }
 
     /// Attempts in the core network.

@@ -3,17 +3,18 @@
 use super::books::{Home, Owed};
 use super::endings::{identity, notice};
 use super::figures::Counted;
+use super::parked::ParkedNews;
 use super::progress::{OpenProgress, OpenStage};
 use super::waiting::WaitingScan;
-use super::{Durability, Pace, Shard, records};
+use super::{Durability, Pace, Shard, WaitReason, records};
 use crate::billing::{BillingError, BillingLog, Event, EventKind, Lacking};
 use crate::config::Injection;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::ids::{Kind, Xpid};
 use crate::journal::{
-    AppendError, ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError, Position, Record,
-    RecoveryReport, SegmentFactory,
+    AlertCancel, AppendError, ArchivedAccepted, ArchivedEnded, Held, Journal, JournalConfig, JournalError,
+    Position, Record, RecoveryReport, SegmentFactory,
 };
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
@@ -22,9 +23,11 @@ use crate::sms::segment::SUBMITS_OCTETS_MAX;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, CoreLimits, NewPush};
-use crate::smsc::recovery::{RecoveredEnd, Recovery};
+use crate::smsc::pushes::PushIndex;
+use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
 use crate::smsc::state::State;
 use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -107,7 +110,7 @@ impl Shard {
     ) -> Result<(Self, ShardReport), OpenError> {
         let pace = Pace::new(config.time_scale, now_ms);
         let center_ms = pace.center(now_ms);
-        let mut recovery = Recovery::new(Core::new(config.limits, center_ms));
+        let mut recovery = Recovery::new(Core::new(config.limits, center_ms), config.seed);
         let shard = config.number as u16;
         let mut billing = BillingLog::open(directory, shard, now_ms)?;
         let home = Home::new(config.journal.first_sequence, shard);
@@ -170,8 +173,11 @@ impl Shard {
             moved_ends: VecDeque::new(),
             network,
             intake_paused: false,
+            names: Arc::default(),
+            names_lost: false,
             message_reference: 0,
             concatenation_reference: 0,
+            reference_seed: std::hash::RandomState::new().hash_one(config.seed),
             scratch: Box::default(),
             submits: Box::new([0; SUBMITS_OCTETS_MAX]),
             ended: VecDeque::with_capacity(1024),
@@ -179,19 +185,37 @@ impl Shard {
             cleaning: None,
             cleaning_looked: Default::default(),
             appended_at_last_turn: 0,
+            cleaning_owed: 0,
             awaited: 0,
             journal_polled_ms: 0,
             random: config.seed | 1,
             injections: config.injections.clone(),
             pushes_seen: 0,
             counted: Counted::default(),
+            parked_news: ParkedNews::default(),
             waiting,
         };
         shard.carry_out_effects(now_ms);
+        shard.await_alerts(now_ms);
         kill_point(KillPoint::RecoverOpened);
         let live = shard.core.live();
         progress.enter(OpenStage::Done);
         Ok((shard, ShardReport { journal: report, live, billed }))
+    }
+}
+
+impl Shard {
+    /// Lines whose pushes were held as absent or full before this start are to be reported when they are ready.
+    fn await_alerts(&mut self, now_ms: u64) {
+        for index in 0..self.core.indices_used() as PushIndex {
+            let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held) else {
+                continue;
+            };
+            if WaitReason::from_number(push.hold_reason()).is_some_and(|reason| reason.cause().awaits_alert())
+            {
+                self.network.await_alert(push.msn(), now_ms);
+            }
+        }
     }
 }
 
@@ -224,21 +248,20 @@ pub(super) fn replay(
         Record::Accepted(accepted) => recovery.restore_accepted(new_push(accepted, pace, position)?),
         Record::Progress(progress) => recovery.restore_progress(
             progress.push_id.to_native(),
-            progress.delivered_mask.to_native(),
-            progress.attempts.to_native(),
+            RecoveredProgress {
+                delivered_mask: progress.delivered_mask.to_native(),
+                attempts: progress.attempts.to_native(),
+                in_doubt: progress.in_doubt,
+                begun: progress.begun,
+            },
         ),
-        // What holds it now the first attempt will tell.
-        Record::Held(held) => recovery.restore_progress(
-            held.push_id.to_native(),
-            held.delivered_mask.to_native(),
-            held.attempts.to_native(),
-        ),
+        Record::Held(held) => {
+            let held = held.to_native();
+            recovery.restore_held(held.push_id, &hold_of(&held, pace)?);
+        }
         Record::CancelAccepted(cancel) => match cancel.whole_alert() {
-            Some(sequence) => {
-                let closed = ClosedAlert { sequence, at_ms: pace.center(cancel.at_ms.to_native()) };
-                recovery.restore_alert_cancel(cancel.fingerprint.to_native(), closed);
-            }
-            None => recovery.restore_cancel(cancel.push_id.to_native()),
+            Some(cancel) => recovery.restore_alert_cancel(cancel.fingerprint, closed_alert(&cancel, pace)),
+            None => recovery.restore_cancel(cancel.push_id().unwrap_or_default(), cancel.told()),
         },
         Record::Ended(ended) => recovery.restore_ended(end_of(ended, pace)?, ended.delivered),
         Record::Notified(notified) => {
@@ -256,10 +279,22 @@ pub(super) fn replay(
             domain: 0,
             tp_status: 0,
             alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
+            number: 0,
         }),
         Record::Opened(_) => {}
     }
     Ok(())
+}
+
+/// A whole alert's cancel as the message center keeps it.
+pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
+    ClosedAlert {
+        sequence: cancel.sequence,
+        at_ms: pace.center(cancel.at_ms),
+        share: cancel.share,
+        found: cancel.found,
+        told: cancel.told,
+    }
 }
 
 fn new_push(
@@ -308,6 +343,25 @@ fn end_of(ended: &ArchivedEnded, pace: Pace) -> Result<RecoveredEnd, &'static st
         domain: ended.domain,
         tp_status: ended.tp_status,
         alert: remembered_alert(ended.alert_key_fingerprint.to_native(), ended.alert_sequence),
+        number: ended.end_number.to_native(),
+    })
+}
+
+fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
+    Ok(RecoveredHold {
+        progress: RecoveredProgress {
+            delivered_mask: held.delivered_mask,
+            attempts: held.attempts,
+            in_doubt: held.in_doubt,
+            begun: false,
+        },
+        at_ms: pace.center(held.at_ms),
+        next_ms: pace.center(held.next_ms),
+        code: Code::from_number(held.code).ok_or("code")?,
+        cause: WaitReason::from_number(held.reason).ok_or("reason")?.cause(),
+        reason: held.reason,
+        domain: held.domain,
+        holds: held.holds,
     })
 }
 

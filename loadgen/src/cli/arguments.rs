@@ -16,7 +16,8 @@ use std::time::Duration;
     bin_name = "hayauma-load",
     version,
     arg_required_else_help = true,
-    max_term_width = 110
+    max_term_width = 110,
+    after_help = "Ctrl-C ends a run within seconds, with a report of what was carried out and exit status 1."
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]

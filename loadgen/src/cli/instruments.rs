@@ -13,8 +13,11 @@ use crate::search::{Found, Search, Trial, Verdict};
 use crate::sink::Sink;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
+
+/// What a search says that was interrupted; its trials stand above that.
+const STOPPED: &str = "interrupted before the limit was found.";
 
 /// Reads a plan's file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, String> {
@@ -36,9 +39,9 @@ impl SearchArguments {
         let search = Search { first_per_s: scenario.rate_per_s(), ..Search::default() };
         let found = search.find(|rate_per_s| {
             if stop.load(Relaxed) {
-                return Err("stopped before the limit was found.".to_owned());
+                return Err(STOPPED.to_owned());
             }
-            let trial = attempt(&scenario, sink.as_ref(), rate_per_s, self.p99)?;
+            let trial = attempt(&scenario, sink.as_ref(), rate_per_s, self.p99, &stop)?;
             let word = match trial.verdict {
                 Verdict::Held => "held",
                 Verdict::TooSlow => "not held: too slow",
@@ -61,9 +64,19 @@ fn attempt(
     sink: Option<&Sink>,
     rate_per_s: f64,
     p99: Duration,
+    stop: &AtomicBool,
 ) -> Result<Trial, String> {
     let plan = scenario.at_rate(rate_per_s);
-    let outcome = Run::start(plan, sink).map_err(|error| error.to_string())?.wait();
+    let run = Run::start(plan, sink).map_err(|error| error.to_string())?;
+    let stopper = run.stopper();
+    let outcome = run.wait_and_look(|_| {
+        if stop.load(Relaxed) {
+            stopper.interrupt();
+        }
+    });
+    if outcome.cut_short.is_some() {
+        return Err(STOPPED.to_owned());
+    }
     Ok(Trial::of(&outcome, rate_per_s, p99))
 }
 

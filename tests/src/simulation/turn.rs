@@ -1,7 +1,7 @@
 //! A shard's turn, in the engine's order: what is durable, what is due, what may be attempted, what has to be done.
 
 use super::Simulation;
-use super::engine::{Shard, progress_record};
+use super::engine::{Shard, has_begun, progress_record};
 use super::events::Event;
 use super::journal::Record;
 use super::ledger::{Checked, EntryIndex, rule};
@@ -151,7 +151,13 @@ impl Simulation {
         match effect {
             Effect::Progress(index) => {
                 let push = *shard.core.push(index);
-                shard.journal.append(push.position as EntryIndex, progress_record(&push));
+                shard.journal.append(push.position as EntryIndex, progress_record(&push, has_begun(&push)));
+            }
+            Effect::Begin(index) => {
+                let push = *shard.core.push(index);
+                let sequence =
+                    shard.journal.append(push.position as EntryIndex, progress_record(&push, true));
+                shard.core.handle_begin_journaled(index, sequence);
             }
             Effect::CancelAccepted(index) => {
                 let push = shard.core.push(index);

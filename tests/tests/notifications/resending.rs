@@ -45,6 +45,33 @@ fn a_notification_is_sent_again_until_it_is_acknowledged() {
 }
 
 #[test]
+fn an_acknowledgement_counts_only_for_the_push_that_it_names() {
+    let recorder = Recorder::answering(|notice| match notice.get("reqid") {
+        _ if !is_try(notice, "1") => Reply::Acknowledge,
+        "another-msn" => Reply::Naming("msn", "09099999999"),
+        "another-reqid" => Reply::Naming("reqid", "another"),
+        "another-reqi" => Reply::Naming("reqid", "another-reqid"),
+        "another-xpid" => Reply::Naming("svcid", "00100000009"),
+        _ => Reply::Acknowledge,
+    });
+    let site = site(&recorder);
+    let engine = site.start();
+    let mut connection = engine.connect();
+    let reqids = ["another-msn", "another-reqid", "another-reqi", "another-xpid", "its-own"];
+    for (number, reqid) in (0..).zip(reqids) {
+        accepted(&connection.ask(&Body::push(&msn(number), reqid).request()));
+    }
+    for reqid in &reqids[..4] {
+        let tries: Vec<String> =
+            recorder.await_about(reqid, 2).iter().map(|notice| notice.get("trynum").to_owned()).collect();
+        assert_eq!(tries, ["1", "2"], "{reqid}");
+    }
+    tests::wait::until_true("nothing left", || engine.admin().figure("pushes_live") == 0);
+    assert_eq!(recorder.about("its-own").len(), 1);
+    engine.stop();
+}
+
+#[test]
 fn a_push_client_that_says_when_to_come_again_is_listened_to() {
     let recorder = Recorder::answering(|notice| match is_try(notice, "1") {
         true => Reply::Status(503, Some(3)),

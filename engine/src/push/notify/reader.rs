@@ -233,7 +233,46 @@ fn chunked_octets(body: &[u8]) -> Result<Option<usize>, BadChunk> {
     }
 }
 
-enum Chunk<'a> {
+/// How the end of what follows a head is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Framing {
+    /// Another head: this response is interim.
+    Interim,
+    /// So many octets follow.
+    Length(usize),
+    /// Chunks follow.
+    Chunked,
+    /// The end of the stream ends the body.
+    UntilTheEnd,
+    /// Nothing that could be told.
+    Malformed,
+}
+
+/// What a whole head says of that; the same as [`read_response`] makes of it.
+pub(super) fn framing(head: &[u8]) -> Framing {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        head,
+        &mut headers,
+    );
+    let (Ok(httparse::Status::Complete(_)), Some(status)) = (parsed, response.code) else {
+        return Framing::Malformed;
+    };
+    match (status, Head::gather(&response)) {
+        (100 | 102..=199, _) => Framing::Interim,
+        (204 | 304, Some(_)) => Framing::Length(0),
+        (200..=599, Some(Head { chunked: true, .. })) => Framing::Chunked,
+        (200..=599, Some(Head { content_length: Some(length), .. })) => {
+            if length > CLIENT_RESPONSE_OCTETS_MAX { Framing::Malformed } else { Framing::Length(length) }
+        }
+        (200..=599, Some(_)) => Framing::UntilTheEnd,
+        _ => Framing::Malformed,
+    }
+}
+
+pub(super) enum Chunk<'a> {
     Data { data: &'a [u8], after: &'a [u8] },
     Last { after: &'a [u8] },
     Partial,
@@ -241,7 +280,7 @@ enum Chunk<'a> {
 }
 
 /// One chunk: its size line, whose extensions are passed over, its data and the CRLF behind them.
-fn read_chunk(text: &[u8]) -> Chunk<'_> {
+pub(super) fn read_chunk(text: &[u8]) -> Chunk<'_> {
     let Some(line_feed) = memchr(b'\n', text) else { return Chunk::Partial };
     let Some(line) = text[..line_feed].strip_suffix(b"\r") else { return Chunk::Bad };
     let size_text = line.split(|&octet| octet == b';').next().unwrap_or_default().trim_ascii_end();
