@@ -283,7 +283,7 @@ fn describe(record: &Record<'_>, text: &mut String) {
             ended.segments,
             ended.withdrawn,
         ),
-        Record::CancelAccepted(cancel) => writeln!(text, "{name} {}", time(cancel.at_ms.to_native())),
+        Record::CancelAccepted(cancel) => writeln!(text, "{name} {}", time(cancel.at_ms())),
         Record::Notified(notified) => writeln!(
             text,
             "{name} {} {} after {} tries",

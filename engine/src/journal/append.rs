@@ -6,7 +6,7 @@ use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{BODY_OCTETS_MAX, SPARE_WAIT_MS, STAGED_OCTETS_MAX};
 use super::log::{DamagedRecord, Journal, Position};
-use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing, WHOLE_ALERT};
+use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing};
 use super::segment::{Segment, SegmentHeader};
 use crate::rehearsal::{KillPoint, kill_point};
 
@@ -91,9 +91,9 @@ impl Journal {
     /// As [`Self::append_ended`].
     pub fn append_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
         let outcome = self.append_reserved(cancel)?;
-        if cancel.push_id & WHOLE_ALERT != 0 {
+        if cancel.is_of_alert() {
             // Like a key it matters for a day.
-            self.note_key(cancel.at_ms);
+            self.note_key(cancel.at_ms());
         }
         Ok(outcome)
     }
@@ -109,7 +109,7 @@ impl Journal {
             return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
         }
         let (position, sequence, _) = self.append(cancel, Duration::ZERO)?;
-        self.note_key(cancel.at_ms);
+        self.note_key(cancel.at_ms());
         Ok((position, sequence))
     }
 

@@ -64,8 +64,8 @@ pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentI
 pub(crate) use memory::Memory;
 pub use open::JournalError;
 pub use record::{
-    Accepted, AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded, ArchivedHeld,
-    ArchivedKey, ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress,
+    Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,
+    ArchivedHeld, ArchivedKey, ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress,
     ArchivedStanding, CancelAccepted, Ended, Held, Key, NoticeStanding, Notified, Opened, Progress, Record,
     Standing,
 };

@@ -26,6 +26,8 @@ struct Gathering {
     answer_number: u64,
     remaining: u32,
     withdrawn: u32,
+    /// A shard had answered this cancel before.
+    repeated: bool,
     /// A shard could not be asked or refused: the client must ask again.
     failed: Option<Code>,
     answer: Answer,
@@ -347,8 +349,10 @@ impl Front {
         let Some(gathering) = self.gatherings.get_mut(index) else { return };
         gathering.remaining -= 1;
         gathering.withdrawn += withdrawn;
-        if answer.code != Code::ACCEPTED && answer.code != Code::PUSH_NOT_FOUND {
-            gathering.failed = Some(answer.code);
+        match answer.code {
+            Code::ACCEPTED | Code::PUSH_NOT_FOUND => {}
+            Code::REPEATED => gathering.repeated = true,
+            code => gathering.failed = Some(code),
         }
         if gathering.remaining > 0 {
             return;
@@ -357,6 +361,7 @@ impl Front {
             done.answer.code = match done.failed {
                 Some(code) => code,
                 None if done.withdrawn > 0 => Code::ACCEPTED,
+                None if done.repeated => Code::REPEATED,
                 None => Code::PUSH_NOT_FOUND,
             };
             self.fill(done.connection, done.generation, done.answer_number, done.answer);
@@ -567,6 +572,7 @@ impl ShardDesk<'_> {
             answer_number: number,
             remaining: 1,
             withdrawn,
+            repeated: false,
             failed: None,
             answer,
         });

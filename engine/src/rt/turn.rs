@@ -118,13 +118,21 @@ impl ShardTurn {
             draining_since_ms: None,
             stopped: false,
         };
-        turn.notifier.set_plans(endpoints, &mut turn.shard, Now::read());
+        let now = turn.read_clocks();
+        turn.notifier.set_plans(endpoints, &mut turn.shard, now);
         turn
     }
 
     /// Whether the shard has drained and may end.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Reads the clocks, and shows the shard both of them.
+    fn read_clocks(&mut self) -> Now {
+        let now = Now::read();
+        self.shard.keep_time(now.wall_ms, now.steady_ms);
+        now
     }
 
     /// One turn; whether it found work.
@@ -139,7 +147,7 @@ impl ShardTurn {
     }
 
     fn work(&mut self) -> bool {
-        let now = Now::read();
+        let now = self.read_clocks();
         self.port.status.note_turn(now.steady_ms);
         self.refresh_date(now);
         let mut busy = self.reap(now);

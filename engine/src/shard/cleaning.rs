@@ -10,7 +10,6 @@ use crate::journal::{
 };
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::NotificationKind;
-use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
 
@@ -52,9 +51,10 @@ impl Shard {
     pub(super) fn clean(&mut self, now_ms: u64) -> bool {
         if now_ms != self.journal_polled_ms {
             self.journal_polled_ms = now_ms;
-            self.journal.poll(now_ms);
+            let even_ms = self.pace.even(now_ms);
+            self.journal.poll(even_ms);
             self.journal.retire_cleaned();
-            if self.journal.is_quiet(now_ms) {
+            if self.journal.is_quiet(even_ms) {
                 self.core.touch_ahead();
             }
         }
@@ -138,7 +138,7 @@ impl Shard {
                 self.cleaning = Some(Cleaning { segment, stage });
                 return;
             };
-            match self.keep(position, kind, now_ms) {
+            match self.keep(position, kind) {
                 Keep::Dead => {}
                 Keep::Push(index) => self.move_forward(index, position, now_ms),
                 Keep::Key(key) => {
@@ -152,7 +152,7 @@ impl Shard {
         self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
     }
 
-    fn keep(&self, position: Position, kind: Kind, now_ms: u64) -> Keep {
+    fn keep(&self, position: Position, kind: Kind) -> Keep {
         let Ok((_, record)) = self.journal.read(position) else { return Keep::Dead };
         let key = match record {
             Record::Accepted(accepted) => {
@@ -190,20 +190,18 @@ impl Shard {
                 return Keep::Dead;
             }
         };
+        // How long that is the message center alone decides: the record's time is the wall clock's, which may have been
+        // set since.
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
-        if remembered && now_ms < key.ended_ms + self.pace.real_span(KEY_RETENTION_MS) {
-            Keep::Key(key)
-        } else {
-            Keep::Dead
-        }
+        if remembered { Keep::Key(key) } else { Keep::Dead }
     }
 
     /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands in its copy.
     fn keep_cancel(&self, cancel: &ArchivedCancelAccepted) -> Keep {
-        let fingerprint = cancel.fingerprint.to_native();
-        match (cancel.whole_alert(), self.core.closed_alert(fingerprint)) {
-            (Some(sequence), Some(closed)) if closed.sequence == sequence => {
-                Keep::AlertCancel(CancelAccepted::of_alert(sequence, cancel.at_ms.to_native(), fingerprint))
+        let Some(cancel) = cancel.whole_alert() else { return Keep::Dead };
+        match self.core.closed_alert(cancel.fingerprint) {
+            Some(closed) if closed.sequence == cancel.sequence => {
+                Keep::AlertCancel(CancelAccepted::of_alert(&cancel))
             }
             _ => Keep::Dead,
         }
@@ -219,7 +217,7 @@ impl Shard {
         self.core.set_position(index, moved.to_bits());
         let push = *self.core.push(index);
         if push.has(flag::CANCEL_ACCEPTED) {
-            let record = CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
+            let record = CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told());
             fatal_if_full(self.journal.append_cancel(&record));
         }
         if push.state.is_final() {

@@ -51,7 +51,7 @@ impl Shard {
                 });
                 assert!(encoded.is_ok(), "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}");
             }
-            self.network.submit(handle, now_ms);
+            self.network.submit(handle, self.pace.even(now_ms));
         }
         busy
     }
@@ -61,7 +61,7 @@ impl Shard {
         let mut busy = false;
         for _ in 0..budget {
             let random = self.next_random();
-            let Some(outcome) = self.network.poll(now_ms) else { break };
+            let Some(outcome) = self.network.poll(self.pace.even(now_ms)) else { break };
             busy = true;
             let index = outcome.token as PushIndex;
             let (result, unanswered_mask) = (outcome.result, outcome.unanswered_mask);
@@ -88,7 +88,7 @@ impl Shard {
         busy |= self.take_status_reports(now_ms, budget);
         // A hundred thousand lines may come back in one second: each turn takes its share of them.
         for _ in 0..budget {
-            let Some(msn) = self.network.alerts(now_ms) else { break };
+            let Some(msn) = self.network.alerts(self.pace.even(now_ms)) else { break };
             let random = self.next_random();
             self.core.handle_alert(msn, self.pace.center(now_ms), random);
             busy = true;
@@ -124,7 +124,7 @@ impl Shard {
     fn take_status_reports(&mut self, now_ms: u64, budget: usize) -> bool {
         let mut busy = false;
         for _ in 0..budget {
-            let Some(report) = self.network.status_reports(now_ms) else { break };
+            let Some(report) = self.network.status_reports(self.pace.even(now_ms)) else { break };
             busy = true;
             self.counted.status_reports += 1;
             let domain = domain_number(report.domain);

@@ -14,6 +14,7 @@ use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::recovery::RecoveredNotice;
+use crate::smsc::state::State;
 
 /// Outcomes of a Notified record: everything due was acknowledged; one is parked, and the push stays; what was
 /// parked was let go.
@@ -167,7 +168,7 @@ impl Shard {
 
     fn journal_cancel(&mut self, index: PushIndex, now_ms: u64) {
         let push = self.core.push(index);
-        let record = CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
+        let record = CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told());
         fatal_if_full(self.journal.append_cancel(&record));
     }
 
@@ -212,7 +213,8 @@ impl Shard {
             domain: push.domain(),
             tp_status: push.tp_status(),
             alert_sequence: accepted.alert_sequence,
-            notification_due: push.has(flag::WANTS_NOTIFICATION) || push.has(flag::CANCEL_ACCEPTED),
+            notification_due: push.has(flag::CANCEL_ACCEPTED)
+                || push.has(flag::WANTS_NOTIFICATION) && push.state != State::Cancelled,
         }
     }
 }

@@ -2,12 +2,13 @@
 //!
 //! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
 
+use super::open::closed_alert;
 use super::{Shard, fatal_if_full, records, shard_of, submission};
 use crate::billing::EventKind;
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registration::{Credential, Registered, identify};
 use crate::ids::{Class, Kind};
-use crate::journal::{Accepted, AppendError, CancelAccepted, Position};
+use crate::journal::{Accepted, AlertCancel, AppendError, CancelAccepted, Position};
 use crate::push::code::Code;
 use crate::push::response::Answer;
 use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
@@ -129,7 +130,7 @@ impl Shard {
                 Ok(reply) => reply,
                 Err(code) => self.refuse(request, code, now_ms),
             },
-            Request::Cancel(cancel) => self.take_cancel(cancel, from_peer, now_ms),
+            Request::Cancel(cancel) => self.take_cancel(registered, cancel, from_peer, now_ms),
         }
     }
 
@@ -163,7 +164,7 @@ impl Shard {
         if verdict == KeyVerdict::New {
             self.core.room_for(push.msn, push.class)?;
         }
-        if !repeat && !registered.meter.rate(now_ms) {
+        if !repeat && !registered.meter.rate(self.pace.steady(now_ms)) {
             return Err(Code::RATE);
         }
         let references = References {
@@ -286,52 +287,32 @@ impl Shard {
         Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))
     }
 
-    fn take_cancel(&mut self, cancel: &CancelRequest<'_>, from_peer: bool, now_ms: u64) -> Reply {
+    fn take_cancel(
+        &mut self,
+        registered: &Registered,
+        cancel: &CancelRequest<'_>,
+        from_peer: bool,
+        now_ms: u64,
+    ) -> Reply {
         self.counted.cancels += 1;
         match cancel.target {
             CancelTarget::Push { msn, reqid } => {
-                let key = admit::push_key_fingerprint(cancel.xpid, msn, reqid);
-                let answer = |code, segments| Answer {
-                    code,
-                    msn: Some(msn),
-                    reqid: Some(reqid),
-                    xpid: Some(cancel.xpid),
-                    segments,
-                };
-                let live = self.core.live_push_id(key);
-                match self.core.cancel(key, self.pace.center(now_ms)) {
-                    Ok((_, segments)) => {
-                        let push_id = live.unwrap_or_default();
-                        fatal_if_full(self.journal.append_cancel(&CancelAccepted {
-                            push_id,
-                            at_ms: now_ms,
-                            fingerprint: key,
-                        }));
-                        self.carry_out_effects(now_ms);
-                        Reply::WhenDurable(answer(Code::ACCEPTED, segments), self.journal.appended())
-                    }
-                    Err((code, segments)) => {
-                        self.counted.refuse(code);
-                        // What it says of the push's end must not be undone by a crash.
-                        Reply::WhenDurable(answer(code, segments), self.journal.appended())
-                    }
+                if !registered.meter.rate(self.pace.steady(now_ms)) {
+                    return self.refuse(&Request::Cancel(*cancel), Code::RATE, now_ms);
                 }
+                let key = admit::push_key_fingerprint(cancel.xpid, msn, reqid);
+                let (code, segments) = self.cancel_push(registered, key, now_ms);
+                let answer = Answer { segments, ..cancel.answer(code) };
+                // What it says of the push's end must not be undone by a crash.
+                Reply::WhenDurable(answer, self.journal.appended())
             }
-            CancelTarget::Alert { reqid, alert_id } => {
+            CancelTarget::Alert { alert_id, .. } => {
                 let fingerprint = admit::alert_fingerprint(cancel.xpid, alert_id);
-                let withdrawn = match self.close_alert(fingerprint, now_ms) {
-                    Ok(withdrawn) => withdrawn,
+                let (code, withdrawn) = match self.close_alert(registered, fingerprint, from_peer, now_ms) {
+                    Ok(closed) => closed,
                     Err(code) => return self.refuse(&Request::Cancel(*cancel), code, now_ms),
                 };
-                let code = if withdrawn > 0 { Code::ACCEPTED } else { Code::PUSH_NOT_FOUND };
-                let answer = Answer {
-                    code,
-                    msn: Some(crate::ids::Msn::ALL),
-                    reqid: Some(reqid),
-                    xpid: Some(cancel.xpid),
-                    segments: 0,
-                };
-                let sequence = self.journal.appended();
+                let (answer, sequence) = (cancel.answer(code), self.journal.appended());
                 if from_peer || self.shards > 1 {
                     return Reply::EveryShard { answer, withdrawn, sequence };
                 }
@@ -340,19 +321,61 @@ impl Shard {
         }
     }
 
-    /// Withdraws an alert's pushes and lets no further one in; how many there were. One record says so for all of them.
-    fn close_alert(&mut self, fingerprint: u64, now_ms: u64) -> Result<u32, Code> {
-        let (known, center_ms) = (self.core.closed_alert(fingerprint), self.pace.center(now_ms));
-        if known.is_some_and(|cancel| center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS) {
-            return Ok(self.core.alert_members(fingerprint));
+    /// Withdraws a push; what that is answered, and the push's segments.
+    fn cancel_push(&mut self, registered: &Registered, key: u64, now_ms: u64) -> (Code, u8) {
+        let live = self.core.live_push_id(key);
+        let told = registered.registration.notify_url.is_some();
+        match self.core.cancel(key, told, self.pace.center(now_ms)) {
+            Ok((_, segments)) => {
+                let push_id = live.unwrap_or_default();
+                fatal_if_full(
+                    self.journal.append_cancel(&CancelAccepted::of_push(push_id, now_ms, key, told)),
+                );
+                self.carry_out_effects(now_ms);
+                (Code::ACCEPTED, segments)
+            }
+            Err((code, segments)) => {
+                self.counted.refuse(code);
+                (code, segments)
+            }
         }
-        if !self.core.has_room_for_alert_cancel() {
+    }
+
+    /// Withdraws an alert's pushes and lets no further one in; what that is answered, and how many there were. One record
+    /// says so for all of them. A cancel that was answered before is repeated for nothing.
+    fn close_alert(
+        &mut self,
+        registered: &Registered,
+        fingerprint: u64,
+        from_peer: bool,
+        now_ms: u64,
+    ) -> Result<(Code, u32), Code> {
+        let (known, center_ms) = (self.core.closed_alert(fingerprint), self.pace.center(now_ms));
+        let answer_again = |found| if found { Code::REPEATED } else { Code::PUSH_NOT_FOUND };
+        if let Some(cancel) = known
+            && center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS
+        {
+            return Ok((answer_again(cancel.found), 0));
+        }
+        // Of a cancel that every shard takes part in, the one that it came to counts it.
+        if !from_peer && !registered.meter.rate(self.pace.steady(now_ms)) {
+            return Err(Code::RATE);
+        }
+        let share = records::share(registered.registration.xpid);
+        let found = known.is_some_and(|cancel| cancel.found) || self.core.alert_members(fingerprint) > 0;
+        if known.is_none() && !self.core.make_room_for_alert_cancel(share, found) {
             return Err(Code::STORAGE_FULL);
         }
+        let told = registered.registration.notify_url.is_some();
         let sequence = self.journal.next_sequence();
-        let record = CancelAccepted::of_alert(sequence, now_ms, fingerprint);
-        self.journal.append_alert_cancel(&record).map_err(code_of)?;
-        Ok(self.core.cancel_alert(fingerprint, sequence, center_ms))
+        let cancel = AlertCancel { sequence, at_ms: now_ms, fingerprint, share, found, told };
+        self.journal.append_alert_cancel(&CancelAccepted::of_alert(&cancel)).map_err(code_of)?;
+        let withdrawn = self.core.cancel_alert(fingerprint, closed_alert(&cancel, self.pace));
+        Ok(match known {
+            Some(cancel) => (answer_again(cancel.found), 0),
+            None if withdrawn > 0 => (Code::ACCEPTED, withdrawn),
+            None => (Code::PUSH_NOT_FOUND, 0),
+        })
     }
 
     fn refuse(&mut self, request: &Request<'_>, code: Code, now_ms: u64) -> Reply {

@@ -177,7 +177,7 @@ impl Shard {
     /// # Errors
     /// One sentence; the lines before the one that failed are changed.
     pub fn set_lines(&mut self, msns: &[Msn], line: Line, now_ms: u64) -> Result<(), String> {
-        msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, now_ms))
+        msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, self.pace.even(now_ms)))
     }
 
     /// What a commit that begins now would cover.
@@ -214,6 +214,12 @@ impl Shard {
         Ok(())
     }
 
+    /// Sees the wall clock and a steady one at the same moment: before anything else is asked for with a new time. Without
+    /// it the shard takes the wall clock for one that nobody sets.
+    pub fn keep_time(&mut self, wall_ms: u64, steady_ms: u64) {
+        self.pace.see(wall_ms, steady_ms);
+    }
+
     /// One turn of work that is due by `now_ms`, bounded; whether there was any.
     pub fn turn(&mut self, now_ms: u64, budget: &TurnBudget) -> bool {
         let mut busy = self.settle_durable(now_ms);
@@ -235,11 +241,9 @@ impl Shard {
     /// When [`Shard::turn`] has work again if nothing else happens.
     pub fn next_due_ms(&self) -> Option<u64> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
+        let network_ms = self.network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
         let billing_ms = self.billing.next_due_ms(self.owed.is_some());
-        [center_ms, self.network.next_due_ms(), self.waiting.next_due_ms(), billing_ms]
-            .into_iter()
-            .flatten()
-            .min()
+        [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms].into_iter().flatten().min()
     }
 
     /// Attempts in the core network.

@@ -12,8 +12,8 @@ use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registry;
 use crate::ids::{Kind, Xpid};
 use crate::journal::{
-    AppendError, ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError, Position, Record,
-    RecoveryReport, SegmentFactory,
+    AlertCancel, AppendError, ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError,
+    Position, Record, RecoveryReport, SegmentFactory,
 };
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
@@ -234,11 +234,8 @@ pub(super) fn replay(
             held.attempts.to_native(),
         ),
         Record::CancelAccepted(cancel) => match cancel.whole_alert() {
-            Some(sequence) => {
-                let closed = ClosedAlert { sequence, at_ms: pace.center(cancel.at_ms.to_native()) };
-                recovery.restore_alert_cancel(cancel.fingerprint.to_native(), closed);
-            }
-            None => recovery.restore_cancel(cancel.push_id.to_native()),
+            Some(cancel) => recovery.restore_alert_cancel(cancel.fingerprint, closed_alert(&cancel, pace)),
+            None => recovery.restore_cancel(cancel.push_id().unwrap_or_default(), cancel.told()),
         },
         Record::Ended(ended) => recovery.restore_ended(end_of(ended, pace)?, ended.delivered),
         Record::Notified(notified) => {
@@ -260,6 +257,17 @@ pub(super) fn replay(
         Record::Opened(_) => {}
     }
     Ok(())
+}
+
+/// A whole alert's cancel as the message center keeps it.
+pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
+    ClosedAlert {
+        sequence: cancel.sequence,
+        at_ms: pace.center(cancel.at_ms),
+        share: cancel.share,
+        found: cancel.found,
+        told: cancel.told,
+    }
 }
 
 fn new_push(

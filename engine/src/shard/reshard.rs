@@ -23,7 +23,7 @@ use crate::journal::{
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::{Core, CoreLimits};
 use crate::smsc::recovery::Recovery;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -131,14 +131,15 @@ pub fn copy(
     }
     billing.sync()?;
     let live: Vec<Position> = recovery.live_positions().map(Position::from_bits).collect();
+    let withdrawing = recovery.alerts_to_withdraw();
     drop(recovery);
-    let mut kept: HashMap<u64, usize> = HashMap::with_capacity(live.len());
+    let mut kept = Kept { pushes: HashMap::with_capacity(live.len()), withdrawing };
     for position in live {
         let push_id = journal.accepted(position).push_id.to_native();
-        kept.extend(owners.get(&push_id).map(|&owner| (push_id, owner)));
+        kept.pushes.extend(owners.get(&push_id).map(|&owner| (push_id, owner)));
     }
     drop(owners);
-    let mut copied = Copied { pushes: kept.len() as u64, records: 0 };
+    let mut copied = Copied { pushes: kept.pushes.len() as u64, records: 0 };
     for segment in segments {
         let mut outcome = Ok(());
         journal.visit(segment, &mut |position, _, record| {
@@ -152,12 +153,20 @@ pub fn copy(
     Ok(copied)
 }
 
+/// What of the old shard goes on.
+struct Kept {
+    /// The numbers of its live pushes, and their owners from now on.
+    pushes: HashMap<u64, usize>,
+    /// The cancelled alerts of which some of them are still to be withdrawn.
+    withdrawing: HashSet<u64>,
+}
+
 /// Copies a record to whom it concerns; how many copies that made.
 fn copy_record(
     journal: &Journal,
     position: Position,
     record: &Record<'_>,
-    kept: &HashMap<u64, usize>,
+    kept: &Kept,
     targets: &mut [Target],
     now_ms: u64,
 ) -> Result<u64, OpenError> {
@@ -170,9 +179,13 @@ fn copy_record(
         return match record {
             // About the old journal itself.
             Record::Opened(_) => Ok(0),
-            // An alert that is open again: its pushes may be newer than the cancel.
+            // An alert that is open again: its pushes may be newer than the cancel. While some are still to be
+            // withdrawn it is not open, however long ago the cancel was.
             Record::CancelAccepted(cancel)
-                if now_ms >= cancel.at_ms.to_native().saturating_add(KEY_KEEP_MS) =>
+                if now_ms >= cancel.at_ms().saturating_add(KEY_KEEP_MS)
+                    && cancel
+                        .whole_alert()
+                        .is_none_or(|cancel| !kept.withdrawing.contains(&cancel.fingerprint)) =>
             {
                 Ok(0)
             }
@@ -180,7 +193,7 @@ fn copy_record(
             _ => to_each(targets, |target| journal.copy_to(position, target)),
         };
     };
-    if let Some(&owner) = kept.get(&push_id) {
+    if let Some(&owner) = kept.pushes.get(&push_id) {
         return to_each(&mut targets[owner..=owner], |target| journal.copy_to(position, target));
     }
     let Some(key) = record.key().filter(|key| now_ms < key.ended_ms.saturating_add(KEY_KEEP_MS)) else {

@@ -345,9 +345,20 @@ impl Core {
         self.alerts.member_count(alert_fingerprint) as u32
     }
 
-    /// Whether the cancel of one more whole alert can be taken.
-    pub fn has_room_for_alert_cancel(&self) -> bool {
-        self.closed_alerts.has_room()
+    /// Makes a place for the cancel of one more whole alert; `false` when this XPID has its share of them already.
+    /// `found` says whether pushes of the alert wait.
+    pub fn make_room_for_alert_cancel(&mut self, share: u16, found: bool) -> bool {
+        self.closed_alerts.make_room(share, found)
+    }
+
+    /// Alerts that are closed.
+    pub fn alerts_closed(&self) -> usize {
+        self.closed_alerts.len()
+    }
+
+    /// Alerts opened again before their day was over, because their XPID cancelled so many of which no push waited.
+    pub fn alerts_opened_early(&self) -> u64 {
+        self.closed_alerts.opened_early
     }
 
     /// Unix milliseconds at which [`Core::handle_time`] or [`Core::poll_attempt`] may have something to do by
@@ -384,9 +395,9 @@ impl Core {
         index
     }
 
-    /// Withdraws the push with this key. `Ok`: the cancel is accepted (an E7 will follow) for a push of so many
-    /// segments; `Err`: 3002–3005.
-    pub fn cancel(&mut self, key: u64, now_ms: u64) -> Result<(PushIndex, u8), (Code, u8)> {
+    /// Withdraws the push with this key. `Ok`: the cancel is accepted for a push of so many segments, and an E7 will
+    /// follow if the client is to be `told`; `Err`: 3002–3005.
+    pub fn cancel(&mut self, key: u64, told: bool, now_ms: u64) -> Result<(PushIndex, u8), (Code, u8)> {
         self.time.see(now_ms);
         let live = self.keys.find_live(&self.pushes, key);
         let (state, segments) = match (live, self.keys.find_ended(key)) {
@@ -407,20 +418,18 @@ impl Core {
         if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
             return Err((Code::ALREADY_CANCELLED, segments));
         }
-        self.request_cancel(index, now_ms);
+        self.request_cancel(index, told, now_ms);
         Ok((index, segments))
     }
 
     /// Cancels a whole alert: from now on no push of it is accepted or attempted, and those that wait are withdrawn by
-    /// [`Core::handle_time`]. `sequence` is that of the cancel's record, which must be durable before it is answered.
+    /// [`Core::handle_time`]. The cancel's record must be durable before it is answered; its time is now.
     /// Returns how many pushes of the alert have not ended. Costs the same however many there are.
-    pub fn cancel_alert(&mut self, alert_fingerprint: u64, sequence: u64, now_ms: u64) -> u32 {
-        self.time.see(now_ms);
+    pub fn cancel_alert(&mut self, alert_fingerprint: u64, cancel: ClosedAlert) -> u32 {
+        self.time.see(cancel.at_ms);
         let members = self.alerts.member_count(alert_fingerprint);
-        self.closed_alerts.close(alert_fingerprint, ClosedAlert { sequence, at_ms: now_ms });
-        if members > 0 {
-            self.closed_alerts.withdrawing.push_back((alert_fingerprint, members));
-        }
+        self.closed_alerts.close(alert_fingerprint, cancel);
+        self.closed_alerts.begin_withdrawing(alert_fingerprint, members, cancel.at_ms);
         members as u32
     }
 

@@ -2,6 +2,7 @@
 
 use crate::ids::Msn;
 use crate::push::code::Code;
+use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, Effect};
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{PushIndex, flag};
@@ -9,8 +10,8 @@ use crate::smsc::retry;
 use crate::smsc::state::State;
 
 impl Core {
-    pub(super) fn request_cancel(&mut self, index: PushIndex, now_ms: u64) {
-        self.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+    pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: u64) {
+        self.pushes[index].set_cancel_accepted(told);
         if self.pushes[index].state != State::InFlight && self.mutation != Mutation::DeliverAfterCancel {
             self.end_cancelled(index, now_ms);
         }
@@ -18,20 +19,25 @@ impl Core {
 
     /// Whether the push belongs to an alert that was cancelled as a whole and this has not reached it yet.
     pub(super) fn is_of_closed_alert(&self, index: PushIndex) -> bool {
+        self.alert_cancel_of(index).is_some()
+    }
+
+    /// The cancel of the push's whole alert, if there was one that has not reached it yet.
+    pub(super) fn alert_cancel_of(&self, index: PushIndex) -> Option<ClosedAlert> {
         let push = &self.pushes[index];
         if self.closed_alerts.is_empty() || !push.has(flag::ALERT) || push.has(flag::CANCEL_ACCEPTED) {
-            return false;
+            return None;
         }
-        let closed =
-            self.alerts.alert_of(&self.pushes, index).and_then(|alert| self.closed_alerts.find(alert));
-        closed.is_some_and(|cancel| push.push_id < cancel.sequence)
-            && self.mutation != Mutation::AttemptAfterAlertCancel
+        let alert = self.alerts.alert_of(&self.pushes, index)?;
+        let closed = self.closed_alerts.find(alert)?;
+        let reaches = push.push_id < closed.sequence && self.mutation != Mutation::AttemptAfterAlertCancel;
+        reaches.then_some(closed)
     }
 
     /// The cancel of its whole alert reaches the push, if there was one.
     pub(super) fn heed_alert_cancel(&mut self, index: PushIndex) {
-        if self.is_of_closed_alert(index) {
-            self.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+        if let Some(cancel) = self.alert_cancel_of(index) {
+            self.pushes[index].set_cancel_accepted(cancel.told);
             self.effects.push_back(Effect::CancelAccepted(index));
         }
     }
@@ -47,15 +53,15 @@ impl Core {
     /// Goes on withdrawing the pushes of cancelled alerts, at most `budget` of them.
     pub(super) fn withdraw_closed(&mut self, now_ms: u64, budget: usize) {
         for _ in 0..budget {
-            let Some((alert, left)) = self.closed_alerts.withdrawing.front_mut() else { return };
+            let Some(first) = self.closed_alerts.withdrawing.front_mut() else { return };
             // From the last one down: whatever takes the place of one that leaves has been looked at.
-            *left = (*left).min(self.alerts.member_count(*alert));
-            if *left == 0 {
+            first.left = first.left.min(self.alerts.member_count(first.alert));
+            if first.left == 0 {
                 self.closed_alerts.withdrawing.pop_front();
                 continue;
             }
-            *left -= 1;
-            let member = self.alerts.member(*alert, *left);
+            first.left -= 1;
+            let member = self.alerts.member(first.alert, first.left);
             if let Some(index) = member
                 && self.is_of_closed_alert(index)
             {

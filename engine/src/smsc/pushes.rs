@@ -23,7 +23,7 @@ pub mod flag {
     pub const WANTS_NOTIFICATION: u16 = 1;
     /// lifetime 00: one attempt.
     pub const SINGLE_ATTEMPT: u16 = 1 << 1;
-    /// A cancel was accepted: an E7 is due.
+    /// A cancel was accepted; of an ended push: and an E7 is due.
     pub const CANCEL_ACCEPTED: u16 = 1 << 2;
     /// The push stands in a lane of the attempt queue.
     pub const IN_LANE: u16 = 1 << 3;
@@ -44,7 +44,8 @@ pub mod flag {
     /// Of a waiting push: an alert for the msn came while it was in flight, or releases it already. It shares its bit
     /// with [`NOTIFYING`].
     pub const ALERTED: u16 = 1 << 9;
-    /// E7 is done (acknowledged or parked).
+    /// E7 is done (acknowledged or parked). Of a waiting push whose cancel was accepted: none is due, since the push client
+    /// had no notification URL.
     pub const CANCELLATION_DONE: u16 = 1 << 10;
     /// E7 is parked.
     pub const CANCELLATION_PARKED: u16 = 1 << 11;
@@ -217,6 +218,10 @@ impl Push {
     /// The push has come to a final state at this time, with this code and TP-Status.
     pub(super) fn set_ended(&mut self, state: State, code: Code, ended_ms: u64, tp_status: u8) {
         assert!(state.is_final(), "a push ends in a final state");
+        if self.has(flag::CANCELLATION_DONE) && !self.state.is_final() {
+            // Nobody is to be told that it was cancelled.
+            self.set(flag::CANCEL_ACCEPTED | flag::CANCELLATION_DONE, false);
+        }
         self.state = state;
         self.code = code;
         self.set_moment(ended_ms);
@@ -293,6 +298,21 @@ impl Push {
         } else {
             self.flags &= !flag;
         }
+    }
+
+    /// A cancel of the push was accepted; `told` says whether an E7 is due for it.
+    pub(super) fn set_cancel_accepted(&mut self, told: bool) {
+        if !self.state.is_final() {
+            self.set(flag::CANCEL_ACCEPTED, true);
+            self.set(flag::CANCELLATION_DONE, !told);
+        } else if told {
+            self.set(flag::CANCEL_ACCEPTED, true);
+        }
+    }
+
+    /// Whether the push client is told of a cancel that was accepted.
+    pub fn is_cancel_told(&self) -> bool {
+        self.state.is_final() || !self.has(flag::CANCELLATION_DONE)
     }
 
     /// Segments that arrived.

@@ -20,7 +20,7 @@ use crate::smsc::msn_queues::mix;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{NONE, PushIndex, flag};
 use crate::smsc::state::State;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A push's final state as the journal keeps it.
 #[derive(Clone, Copy, Debug)]
@@ -67,9 +67,9 @@ pub struct Recovery {
     unseen_from: u64,
     /// The slab index of the push that was found last: its neighbour is often the next one.
     found: PushIndex,
-    /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them: each comes in when
-    /// the Ended record that belongs behind the copy does.
-    copies: HashMap<u64, (NewPush, bool)>,
+    /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them and its client is told: each
+    /// comes in when the Ended record that belongs behind the copy does.
+    copies: HashMap<u64, (NewPush, Option<bool>)>,
     refused: u64,
 }
 
@@ -109,7 +109,7 @@ impl Recovery {
             return;
         }
         if self.core.remembers_ended(new.key, new.push_id) {
-            self.copies.insert(new.push_id, (new, false));
+            self.copies.insert(new.push_id, (new, None));
             return;
         }
         self.enter(new);
@@ -141,20 +141,32 @@ impl Recovery {
     }
 
     /// A CancelAccepted record.
-    pub fn restore_cancel(&mut self, push_id: u64) {
+    pub fn restore_cancel(&mut self, push_id: u64, told: bool) {
         if self.core.mutation == Mutation::LoseCancelAtRecovery {
             return;
         }
         if let Some(index) = self.find(push_id) {
-            self.core.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+            self.core.pushes[index].set_cancel_accepted(told);
         } else if let Some((_, cancelled)) = self.copies.get_mut(&push_id) {
-            *cancelled = true;
+            *cancelled = Some(told);
         }
     }
 
     /// The cancel of a whole alert. It counts as long as it would have without the crash.
     pub fn restore_alert_cancel(&mut self, alert_fingerprint: u64, cancel: ClosedAlert) {
-        self.core.closed_alerts.close(alert_fingerprint, cancel);
+        // Were it later than now, because the clock was set back, it would stay closed for longer than a day.
+        let at_ms = cancel.at_ms.min(self.core.time.wall());
+        self.core.closed_alerts.close(alert_fingerprint, ClosedAlert { at_ms, ..cancel });
+    }
+
+    /// The cancelled alerts of which pushes still wait, by their fingerprints. Before [`Self::finish`].
+    pub fn alerts_to_withdraw(&self) -> HashSet<u64> {
+        let core = &self.core;
+        let waits = core.pushes.iter().filter(|(_, push)| !push.state.is_final());
+        waits
+            .filter(|&(index, _)| core.is_of_closed_alert(index))
+            .filter_map(|(index, _)| core.alerts.alert_of(&core.pushes, index))
+            .collect()
     }
 
     /// A Key record: what cleaning left of an Ended record whose push was done with. Copies of that push that a crash
@@ -174,13 +186,14 @@ impl Recovery {
         }
         if let Some((copy, cancelled)) = self.copies.remove(&end.push_id) {
             self.enter(copy);
-            if cancelled {
-                self.restore_cancel(end.push_id);
+            if let Some(told) = cancelled {
+                self.restore_cancel(end.push_id, told);
             }
         }
         let Some(index) = self.find(end.push_id) else {
             let digest = end.content_digest as u32;
-            let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, end.ended_ms);
+            let ended_ms = end.ended_ms.min(self.core.time.wall());
+            let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, ended_ms);
             return self.core.keys.restore_ended(&self.core.pushes, key, end.push_id);
         };
         self.core.alerts.leave(&mut self.core.pushes, index);
@@ -194,8 +207,7 @@ impl Recovery {
         if end.state == State::Cancelled && end.withdrawn != push.segments - push.delivered() {
             push.set(flag::IN_DOUBT, true);
         }
-        let nothing_due = !push.has(flag::WANTS_NOTIFICATION) && !push.has(flag::CANCEL_ACCEPTED);
-        if nothing_due {
+        if Core::notification_due(push).is_none() {
             self.retire(end.push_id, index);
         }
     }
@@ -266,13 +278,14 @@ impl Recovery {
         for &index in &indices {
             core.restore_place(index);
         }
-        core.closed_alerts.forget_expired(now_ms, usize::MAX);
         for &index in &indices {
             core.doubt_if_closed(index);
         }
         for &index in &indices {
             core.restore_start(index, now_ms);
         }
+        // Behind the withdrawal: an alert may have been cancelled longer ago than alerts stay closed.
+        core.closed_alerts.forget_expired(now_ms, usize::MAX);
         Ok(self.core)
     }
 }

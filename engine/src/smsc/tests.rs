@@ -5,7 +5,10 @@ use crate::ids::{Class, Msn};
 use crate::network::port::{AttemptResult, Failure};
 use crate::push::code::Code;
 use crate::smsc::alerts::{AlertIdentity, REMEMBERED_OCTETS};
-use crate::smsc::core::{Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, KeyVerdict, NewPush, Settlement};
+use crate::smsc::closed_alerts::{CLOSED_RETENTION_MS, ClosedAlert};
+use crate::smsc::core::{
+    Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, FinishOutcome, KeyVerdict, NewPush, Settlement,
+};
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::msn_queues::mix;
 use crate::smsc::pushes::flag;
@@ -65,7 +68,7 @@ fn a_push_cancelled_while_it_stands_in_a_lane_leaves_the_lane_whole() {
         core.accept(new_push(push_id, push_id), NOW_MS);
     }
     core.handle_durable(4, |_| {});
-    core.cancel(2, NOW_MS).expect("it waits");
+    core.cancel(2, true, NOW_MS).expect("it waits");
     settle(&mut core);
     // The freed slot must not be handed out while the lane runs through it.
     core.accept(new_push(4, 4), NOW_MS);
@@ -100,7 +103,7 @@ fn a_key_used_again_after_its_day_belongs_to_the_later_push() {
     recovery.restore_ended(end_of(1), 1);
     let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     assert_eq!(core.find_live(1, 2).map(|index| core.push(index).push_id), Some(2));
-    core.cancel(1, NOW_MS).expect("the later push waits");
+    core.cancel(1, true, NOW_MS).expect("the later push waits");
 }
 
 /// Fills a message center with pushes to as many msns, each attempted once and held for an absent subscriber; the
@@ -151,13 +154,17 @@ fn alerted(count: u64) -> (Core, u64) {
     (core, ALERT)
 }
 
+fn cancel_at(sequence: u64) -> ClosedAlert {
+    ClosedAlert { sequence, at_ms: NOW_MS, share: 1, found: true, told: true }
+}
+
 #[test]
 fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_more() {
     const COUNT: u64 = 100_000;
     const BUDGET: usize = 1_024;
     let (mut core, alert) = alerted(COUNT);
     let in_flight = core.poll_attempt(NOW_MS).expect("the first");
-    assert_eq!(core.cancel_alert(alert, COUNT + 1, NOW_MS), COUNT as u32);
+    assert_eq!(core.cancel_alert(alert, cancel_at(COUNT + 1)), COUNT as u32);
     assert_eq!(core.take_effect(), None, "the cancel itself touches none of them");
     assert_eq!(core.poll_attempt(NOW_MS), None, "what was about to be attempted is withdrawn instead");
     let count = |core: &mut Core| {
@@ -192,7 +199,7 @@ fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_
 fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_cancel_came_too_late() {
     let (mut core, alert) = alerted(3);
     let in_flight = core.poll_attempt(NOW_MS).expect("the first");
-    core.cancel_alert(alert, 4, NOW_MS);
+    core.cancel_alert(alert, cancel_at(4));
     let settlement =
         Settlement { result: AttemptResult::Delivered, delivered_mask: 1, unanswered_mask: 0, domain: 2 };
     core.handle_outcome(in_flight, settlement, NOW_MS, 0);
@@ -217,4 +224,94 @@ fn an_alert_puts_off_no_retry_that_comes_sooner() {
     core.handle_alert(msn, NOW_MS + 3_950, u64::MAX);
     core.handle_time(NOW_MS + 4_016, 10);
     assert_eq!(core.poll_attempt(NOW_MS + 4_016), Some(index));
+}
+
+#[test]
+fn a_cancelled_alert_is_withdrawn_after_an_outage_that_is_longer_than_alerts_stay_closed() {
+    const ALERT: u64 = 0x9E37_79B9_7F4A_7C15;
+    let later_ms = NOW_MS + CLOSED_RETENTION_MS + 3_600_000;
+    let mut recovery = Recovery::new(Core::new(LIMITS, later_ms));
+    for push_id in [1, 5] {
+        let alert = AlertIdentity { key: mix(push_id), alert: ALERT, sequence: 1 };
+        let expires_ms = later_ms + 3_600_000;
+        recovery.restore_accepted(NewPush { alert: Some(alert), expires_ms, ..new_push(push_id, push_id) });
+    }
+    recovery.restore_alert_cancel(ALERT, cancel_at(3));
+    assert!(recovery.alerts_to_withdraw().contains(&ALERT));
+    let mut core = recovery.finish(later_ms).unwrap_or_else(|refused| panic!("{refused} found no room"));
+    settle(&mut core);
+    let attempted = core.poll_attempt(later_ms).map(|index| core.push(index).push_id);
+    assert_eq!(attempted, Some(5), "the one that came after the cancel goes on, the other is withdrawn");
+    assert_eq!(core.poll_attempt(later_ms), None);
+    assert_eq!(core.closed_alert(ALERT), None, "its day is over");
+}
+
+#[test]
+fn a_clock_set_forward_by_more_than_a_day_opens_no_alert_whose_pushes_still_wait() {
+    const COUNT: u64 = 100;
+    let (mut core, alert) = alerted(COUNT);
+    core.cancel_alert(alert, cancel_at(COUNT + 1));
+    let later_ms = NOW_MS + CLOSED_RETENTION_MS + 3_600_000;
+    while core.live() > 0 {
+        core.handle_time(later_ms, 8);
+        assert_eq!(core.poll_attempt(later_ms), None);
+        while let Some(effect) = core.take_effect() {
+            if let Effect::Ended(index) = effect {
+                assert_eq!(core.push(index).state, State::Cancelled);
+                core.handle_end_durable(index, 1);
+            } else if let Effect::Notify(index, kind) = effect {
+                core.handle_acknowledged(index, kind);
+            }
+        }
+    }
+    core.handle_time(later_ms, 8);
+    assert_eq!(core.closed_alert(alert), None);
+}
+
+#[test]
+fn a_push_cancelled_for_a_client_without_a_notification_url_is_gone_at_once() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    for (round, push_id) in (1..=100).enumerate() {
+        core.accept(new_push(push_id, 1), NOW_MS);
+        core.handle_durable(push_id + 1, |_| {});
+        // One of three is in flight when the cancel comes, and its attempt fails.
+        let in_flight = if round % 3 == 0 { core.poll_attempt(NOW_MS) } else { None };
+        core.cancel(push_id, false, NOW_MS).expect("it waits");
+        if let Some(index) = in_flight {
+            assert!(!core.push(index).is_cancel_told());
+            let result = AttemptResult::Failed(Failure::Absent);
+            let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 1 };
+            core.handle_outcome(index, absent, NOW_MS, 1);
+        }
+        while let Some(effect) = core.take_effect() {
+            match effect {
+                Effect::Ended(index) => {
+                    assert_eq!(core.push(index).state, State::Cancelled);
+                    core.handle_end_durable(index, 1);
+                }
+                Effect::Finished { outcome, .. } => assert_eq!(outcome, FinishOutcome::NothingDue),
+                other => unreachable!("{other:?}"),
+            }
+        }
+        core.poll_attempt(NOW_MS);
+        assert_eq!(core.live(), 0, "push {push_id}");
+        assert_eq!(core.cancel(push_id, false, NOW_MS), Err((Code::ALREADY_CANCELLED, 1)));
+    }
+}
+
+#[test]
+fn recovery_keeps_no_place_for_a_cancel_of_which_nobody_is_told() {
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS));
+    let cancelled = |push_id| RecoveredEnd { state: State::Cancelled, withdrawn: 1, ..end_of(push_id) };
+    for push_id in 1..=20 {
+        recovery.restore_accepted(new_push(push_id, push_id));
+        recovery.restore_cancel(push_id, false);
+        recovery.restore_ended(cancelled(push_id), 0);
+    }
+    recovery.restore_accepted(new_push(21, 21));
+    recovery.restore_cancel(21, true);
+    recovery.restore_ended(cancelled(21), 0);
+    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} found no room"));
+    assert_eq!(core.live(), 1, "only the one of which somebody is to be told");
+    assert!(matches!(core.take_effect(), Some(Effect::Notify(..))));
 }

@@ -215,7 +215,7 @@ impl Simulation {
         let number = usize::from(self.ledger.at(index).shard);
         let wall_ms = self.wall_ms();
         let shard = &mut self.shards[number];
-        let code = match shard.core.cancel(key_of(index), wall_ms) {
+        let code = match shard.core.cancel(key_of(index), true, wall_ms) {
             Ok((live, segments)) => {
                 let push_id = shard.core.push(live).push_id;
                 let entry = self.ledger.entry(index);

@@ -80,7 +80,7 @@ impl Shard {
                 Record::Progress { push_id, delivered_mask, attempts } => {
                     recovery.restore_progress(push_id, delivered_mask, attempts);
                 }
-                Record::Cancel { push_id } => recovery.restore_cancel(push_id),
+                Record::Cancel { push_id } => recovery.restore_cancel(push_id, true),
                 Record::Ended { end, delivered } => recovery.restore_ended(end, delivered),
                 Record::Notified { push_id, notice } => recovery.restore_notified(push_id, notice),
                 Record::Key(end) => recovery.restore_key(end),

@@ -257,7 +257,7 @@ impl Life {
                 progress.attempts.to_native(),
             ),
             Record::Held(held) => self.held(held),
-            Record::CancelAccepted(cancel) => self.cancelled(cancel.at_ms.to_native()),
+            Record::CancelAccepted(cancel) => self.cancelled(cancel.at_ms()),
             Record::Ended(ended) => self.ended(wanted, ended),
             Record::Notified(notified) => self.notified(notified),
             Record::Key(_) => {
