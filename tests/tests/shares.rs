@@ -129,6 +129,37 @@ fn cancelled_pushes_of_a_client_without_a_notification_url_hold_no_place() {
     assert_eq!(lone.figure("pushes_live"), 0, "nor does a restart bring one back");
 }
 
+#[test]
+fn whatever_waits_of_one_client_leaves_places_to_another_and_the_last_ones_to_an_emergency() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD, QUIET]);
+    setup.pushes_max = 1_000;
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    let mut refused = |push: &dyn Fn(u64) -> Body| {
+        (0u64..).find_map(|number| match lone.ask_patiently(&push(number), START_MS) {
+            Code::ACCEPTED => None,
+            code => Some((number, code)),
+        })
+    };
+    let to_one = |xpid, class: &str, number: u64| {
+        let reqid = format!("one-{class}-{number}");
+        of(xpid, Body::push(&msn(0), &reqid)).with("comway", class)
+    };
+    let to_each = |xpid, class: &str, number: u64| {
+        let reqid = format!("each-{class}-{number}");
+        of(xpid, Body::push(&msn(number % 1_000), &reqid)).with("comway", class)
+    };
+    let at_phone = refused(&|number| to_one(LOUD, "1101", number));
+    assert_eq!(at_phone, Some((80, Code::TOO_MANY_WAITING)), "of a hundred places for one phone");
+    assert!(refused(&|number| to_one(QUIET, "1103", number)).is_some_and(|(taken, _)| taken >= 10));
+    let (taken, code) = refused(&|number| to_each(LOUD, "1101", number + 1)).unwrap_or((0, Code::INTERNAL));
+    assert!(taken > 500 && code == Code::STORAGE_FULL, "{taken} {code:?}");
+    let (taken, _) = refused(&|number| to_each(QUIET, "1101", number + 1)).unwrap_or((0, Code::INTERNAL));
+    assert!(taken > 50, "{taken} standard pushes of the other client");
+    let (taken, _) = refused(&|number| to_each(QUIET, "1103", number + 1)).unwrap_or((0, Code::INTERNAL));
+    assert!(taken > 50, "{taken} emergency pushes of the other client");
+}
+
 /// A shard in which the cancel of an alert with ten waiting pushes was answered and nothing more was done: as it stands
 /// when the engine dies in that moment.
 fn cancelled_and_died(directory: &std::path::Path, setup: &Setup) {

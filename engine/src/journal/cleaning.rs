@@ -18,7 +18,7 @@
 use std::time::Duration;
 
 use super::frame::{Kind, frame_octets};
-use super::limits::{HEADER_PAGE_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS};
+use super::limits::{HEADER_PAGE_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS, STAGED_OCTETS_MAX};
 use super::log::{Journal, Position, SegmentId};
 use super::record::{ArchivedKey, ArchivedProgress, Cleaned, Record};
 use super::recovery::find_frame;
@@ -202,6 +202,18 @@ impl Journal {
         kill_point(KillPoint::CleanRetired);
         self.order_spares(true);
         Some(id)
+    }
+
+    /// Whether so much is taken of what pushes may take: all but the reserve.
+    pub fn is_filled_to(&self, percent: u64) -> bool {
+        let segments = self.config.segments_max().saturating_sub(RESERVE_SEGMENTS);
+        let free = self.free_octets().saturating_sub(self.reserved_octets());
+        free * 100 < segments * self.config.frames_octets() * (100 - percent)
+    }
+
+    /// Whether so much waits to be written of what may wait.
+    pub fn is_staged_to(&self, percent: u64) -> bool {
+        self.pool.octets_in_use() * 100 >= STAGED_OCTETS_MAX * percent
     }
 
     /// Octets that would be left if all segments were cleaned now: records of live pushes, keys that are not forgotten yet.

@@ -13,7 +13,7 @@ use crate::push::code::Code;
 use crate::push::response::Answer;
 use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
 use crate::smsc::alerts::AlertIdentity;
-use crate::smsc::core::{KeyVerdict, NewPush};
+use crate::smsc::core::{KeyVerdict, NewPush, admitted_percent};
 use std::sync::Arc;
 
 /// A repeated cancel of a whole alert closes it for another day when the last one is older than this.
@@ -162,7 +162,8 @@ impl Shard {
             return Err(Code::PAUSED);
         }
         if verdict == KeyVerdict::New {
-            self.core.room_for(push.msn, push.class)?;
+            self.core.room_for(push.msn, push.class, records::client(push.xpid))?;
+            self.journal_room_for(push.class)?;
         }
         if !repeat && !registered.meter.rate(self.pace.steady(now_ms)) {
             return Err(Code::RATE);
@@ -201,6 +202,18 @@ impl Shard {
             }
             (KeyVerdict::New, None) => Err(Code::VOLUME_USED_UP),
         }
+    }
+
+    /// 8003 or 8002 where what is left of the journal is for classes that matter more.
+    fn journal_room_for(&self, class: Class) -> Result<(), Code> {
+        let percent = admitted_percent(class) as u64;
+        if percent < 100 && self.journal.is_staged_to(percent) {
+            return Err(Code::OVERLOAD);
+        }
+        if percent < 100 && self.journal.is_filled_to(percent) {
+            return Err(Code::STORAGE_FULL);
+        }
+        Ok(())
     }
 
     fn store_push(

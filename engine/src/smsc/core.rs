@@ -164,8 +164,19 @@ pub struct CoreFigures {
     pub reports_too_late: u64,
 }
 
-/// The share of the slab from which on the exercise class is refused with 8002, in per cent.
-pub const EXERCISE_SHED_PERCENT: usize = 90;
+/// How far what is scarce may fill up before a class is refused, in per cent: whoever matters less goes first, so that
+/// places are left for an emergency.
+pub const fn admitted_percent(class: Class) -> usize {
+    match class {
+        Class::Exercise => 80,
+        Class::Standard => 90,
+        Class::Urgent => 95,
+        Class::Emergency => 100,
+    }
+}
+/// An XPID takes no further place while it has this many times as many as its class has left: one that takes all it gets
+/// leaves a ninth to the others.
+pub const SHARE_OF_FREE: usize = 8;
 /// Places of the slab that only recovery uses: a crash in the middle of cleaning may leave a copy too many of a push.
 pub const RECOVERED_SPARE: usize = 256;
 /// Pushes that one [`Core::poll_attempt`] ends on its way to the next attempt.
@@ -313,18 +324,22 @@ impl Core {
             && self.keys.find_live(&self.pushes, key).is_none()
     }
 
-    /// Whether a push for `msn` can be taken: 8003 when the slab is full, 8002 for the exercise class when it is
-    /// nearly so, 8005 when too many wait.
-    pub fn room_for(&self, msn: Msn, class: Class) -> Result<(), Code> {
-        if self.pushes.len() >= self.limits.pushes_max {
+    /// Whether a push of this class and client for `msn` can be taken: 8003 when the slab has no place left for the class,
+    /// or the client has its share of them; 8005 when it is so of those that wait for the msn.
+    pub fn room_for(&self, msn: Msn, class: Class, client: u16) -> Result<(), Code> {
+        let percent = admitted_percent(class);
+        let places = (self.limits.pushes_max * percent).div_ceil(100);
+        let free = places.saturating_sub(self.pushes.len());
+        if self.pushes.of_client(client) >= SHARE_OF_FREE * free {
             return Err(Code::STORAGE_FULL);
         }
-        if class == Class::Exercise
-            && self.pushes.len() * 100 >= self.limits.pushes_max * EXERCISE_SHED_PERCENT
+        let places = (self.limits.waiting_per_msn_max as usize * percent).div_ceil(100);
+        let waiting = self.queues.waiting(&self.pushes, msn) as usize;
+        let free = places.saturating_sub(waiting);
+        // Nobody has more of them than there are: as a rule nothing needs to be counted.
+        if waiting >= SHARE_OF_FREE * free
+            && self.queues.waiting_of(&self.pushes, msn, client) >= SHARE_OF_FREE * free
         {
-            return Err(Code::OVERLOAD);
-        }
-        if self.queues.waiting(&self.pushes, msn) >= self.limits.waiting_per_msn_max {
             return Err(Code::TOO_MANY_WAITING);
         }
         Ok(())

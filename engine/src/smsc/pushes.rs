@@ -17,6 +17,9 @@ pub const NONE: PushIndex = PushIndex::MAX;
 /// The number that a free slot carries, so that nobody takes it for the push that was there.
 const NO_PUSH: u64 = u64::MAX;
 
+/// Values that the fold of a client has.
+const CLIENTS: usize = 1 << 16;
+
 /// One-bit facts about a push.
 pub mod flag {
     /// The push client wants a delivery complete notification (E5).
@@ -375,6 +378,8 @@ pub struct Pushes {
     first_free: PushIndex,
     free: usize,
     capacity: usize,
+    /// By client: how many places it has.
+    of_client: Box<[u32]>,
 }
 
 impl Pushes {
@@ -383,7 +388,8 @@ impl Pushes {
         assert!(capacity < NONE as usize, "the last index means none");
         let mut entries = Vec::with_capacity(capacity);
         huge_pages::advise(&mut entries);
-        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity }
+        let of_client = vec![0; CLIENTS].into();
+        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity, of_client }
     }
 
     /// Touches memory for pushes to come, about a huge page; whether there was any to touch.
@@ -411,17 +417,23 @@ impl Pushes {
         self.len() == self.capacity
     }
 
+    /// Places that this client has.
+    pub fn of_client(&self, client: u16) -> usize {
+        self.of_client[usize::from(client)] as usize
+    }
+
     /// Puts `push` in; `None` when full.
     pub fn insert(&mut self, push: Push) -> Option<PushIndex> {
+        if self.is_full() {
+            return None;
+        }
+        self.of_client[usize::from(push.client)] += 1;
         if self.first_free != NONE {
             let index = self.first_free;
             self.first_free = self.entries[index as usize].next_in_lane;
             self.free -= 1;
             self.entries[index as usize] = push;
             return Some(index);
-        }
-        if self.entries.len() == self.capacity {
-            return None;
         }
         self.entries.push(push);
         Some((self.entries.len() - 1) as PushIndex)
@@ -453,6 +465,7 @@ impl Pushes {
         let first_free = self.first_free;
         let entry = &mut self.entries[index as usize];
         assert_ne!(entry.push_id, NO_PUSH, "a push is taken out once");
+        self.of_client[usize::from(entry.client)] -= 1;
         entry.push_id = NO_PUSH;
         entry.next_in_lane = first_free;
         self.first_free = index;

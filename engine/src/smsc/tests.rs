@@ -122,7 +122,7 @@ fn octets_per_waiting_push(pushes: usize, alert: bool) -> f64 {
         let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 1 };
         core.handle_outcome(index, absent, NOW_MS, push_id);
     }
-    assert_eq!((core.live(), core.room_for(Msn::ALL, Class::Standard)), (pushes, Err(Code::STORAGE_FULL)));
+    assert_eq!((core.live(), core.room_for(Msn::ALL, Class::Standard, 1)), (pushes, Err(Code::STORAGE_FULL)));
     (octets_held() - before) as f64 / pushes as f64
 }
 
@@ -314,4 +314,42 @@ fn recovery_keeps_no_place_for_a_cancel_of_which_nobody_is_told() {
     let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} found no room"));
     assert_eq!(core.live(), 1, "only the one of which somebody is to be told");
     assert!(matches!(core.take_effect(), Some(Effect::Notify(..))));
+}
+
+/// How many pushes a class gets in, one client each or all of one, to as many msns or to one.
+fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u16, msn: impl Fn(u64) -> u64) -> u64 {
+    let mut taken = 0;
+    loop {
+        let push_id = core.live() as u64 + 1;
+        let (msn, client) = (msn(push_id), client(push_id));
+        let new = NewPush { class, client, ..new_push(push_id, msn) };
+        if core.room_for(new.msn, class, client).is_err() {
+            return taken;
+        }
+        core.accept(new, NOW_MS);
+        taken += 1;
+    }
+}
+
+#[test]
+fn places_are_left_for_whoever_matters_more() {
+    let limits = CoreLimits { pushes_max: 1_000, waiting_per_msn_max: 1_000, ended_keys_max: 1 };
+    let everybody = |number: u64| number as u16;
+    for msn in [(|number| number) as fn(u64) -> u64, |_| 1] {
+        let mut core = Core::new(limits, NOW_MS);
+        let classes = [Class::Exercise, Class::Standard, Class::Urgent, Class::Emergency];
+        assert_eq!(classes.map(|class| taken(&mut core, class, everybody, msn)), [800, 100, 50, 50]);
+    }
+}
+
+#[test]
+fn a_client_that_takes_all_it_gets_leaves_a_part_of_each_classs_places_to_the_others() {
+    let limits = CoreLimits { pushes_max: 1_000, waiting_per_msn_max: 100, ended_keys_max: 1 };
+    let mut core = Core::new(limits, NOW_MS);
+    // One phone, then many.
+    assert_eq!(taken(&mut core, Class::Standard, |_| 1, |_| 1), 80, "of the 90 places of a phone");
+    assert_eq!(taken(&mut core, Class::Emergency, |_| 2, |_| 1), 18);
+    assert_eq!(taken(&mut core, Class::Standard, |_| 1, |number| number), 704);
+    assert!(taken(&mut core, Class::Standard, |_| 3, |number| number) > 50);
+    assert!(taken(&mut core, Class::Emergency, |_| 2, |number| number) > 50);
 }

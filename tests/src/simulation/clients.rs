@@ -162,7 +162,7 @@ impl Simulation {
         let wall_ms = self.wall_ms();
         let shard = &mut self.shards[number];
         let msn = msn_of(entry.line);
-        if shard.core.room_for(msn, entry.class).is_err() {
+        if shard.core.room_for(msn, entry.class, entry.client).is_err() {
             self.ledger.counts.refused += 1;
             return Ok(());
         }
