@@ -46,6 +46,8 @@ pub struct Setup {
     pub waiting_per_msn_max: u32,
     /// Whether the phones are absent.
     pub absent: bool,
+    /// The first sequence of the shard's journal.
+    pub first_sequence: u64,
 }
 
 impl Setup {
@@ -57,6 +59,7 @@ impl Setup {
             pushes_max: 10_000,
             waiting_per_msn_max: 100,
             absent: true,
+            first_sequence: 1,
         }
     }
 }
@@ -116,7 +119,7 @@ impl LoneShard {
             shards: 1,
             durability: Durability::Process,
             limits: limits(setup),
-            journal: journal(),
+            journal: JournalConfig { first_sequence: setup.first_sequence, ..journal() },
             seed: 7,
             time_scale: 1,
             injections: Vec::new(),

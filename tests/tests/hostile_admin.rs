@@ -29,6 +29,7 @@ enum Takes {
 /// Every route, by the path that the source gives it.
 const ROUTES: &[(&str, &str, Takes)] = &[
     ("GET", "/healthz", Takes::Nothing),
+    ("GET", "/readyz", Takes::Nothing),
     ("GET", "/metrics", Takes::Nothing),
     ("GET", "/status", Takes::Nothing),
     ("POST", "/pause", Takes::Nothing),
@@ -154,8 +155,13 @@ fn every_path_of_the_source_stands_in_the_table_here_and_reads_in_the_one_way() 
         );
         // Bodies and queries are read by `Document` and `Parameters`, JSON by `ops::json`.
         if !path.ends_with("reading.rs") && !path.ends_with("json.rs") {
-            for word in ["body: Bytes", " Query", " Json", " Form", " Path", "simd_json::from", "to_bytes("] {
+            for word in ["simd_json::from", "to_bytes("] {
                 assert!(!code.contains(word), "{word} in {}", path.display());
+            }
+            for line in code.lines().filter(|line| line.starts_with("use axum::")) {
+                for word in ["Bytes", "Query", "Json", "Form", "Path"] {
+                    assert!(!line.contains(word), "{line} in {}", path.display());
+                }
             }
         }
     }

@@ -4,7 +4,8 @@
 //!
 //! The shard is the engine's own, with its journal, driven in virtual time.
 
-use hayauma::journal::SegmentFactory;
+use hayauma::journal::{JournalConfig, SegmentFactory};
+use hayauma::layout::Layout;
 use hayauma::push::code::Code;
 use hayauma::shard::reshard::{self, Source, Target};
 use tests::lone_shard::{Client, LoneShard, START_MS, Setup, journal, limits, msn};
@@ -196,9 +197,9 @@ fn a_cancelled_alert_stays_cancelled_when_the_directory_is_laid_out_anew_after_m
     cancelled_and_died(&old, &setup);
     let later_ms = START_MS + DAY_MS + 3_600_000;
     let factory = SegmentFactory::start().expect("a thread");
-    let mut journal_of_new = journal();
-    journal_of_new.first_sequence = 1 << 54;
-    let target = Target::begin(&new.join("journal"), journal_of_new, &factory);
+    let layout = Layout::fresh(1).next(1).expect("the second of many layouts");
+    let copied = JournalConfig { first_sequence: layout.first_copied(0), ..journal() };
+    let target = Target::begin(&new.join("journal"), copied, &factory);
     let mut targets = [target.unwrap_or_else(|error| panic!("{error}"))];
     let source =
         Source { directory: &old, number: 0, limits: limits(&setup), journal: journal(), time_scale: 1 };
@@ -206,7 +207,7 @@ fn a_cancelled_alert_stays_cancelled_when_the_directory_is_laid_out_anew_after_m
     assert_eq!(copied.unwrap_or_else(|error| panic!("{error}")).pushes, 10);
     let [target] = targets;
     target.finish().unwrap_or_else(|error| panic!("{error}"));
-    setup.absent = false;
+    (setup.absent, setup.first_sequence) = (false, layout.first_sequence(0));
     let mut lone = LoneShard::open(&new, &setup, later_ms);
     for now_ms in later_ms..later_ms + 500 {
         lone.work(now_ms);

@@ -105,6 +105,10 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
         text += "the books add up\n";
         return (text, Ok(()));
     }
+    if report.findings_in_all == 1 && report.lacking != (0, 0) {
+        let sentence = "the books lack what the journal holds: free some disk space, or start the engine, and reconcile again";
+        return (text, Err(CliError::new(sentence.to_owned())));
+    }
     let sentence = format!(
         "the books do not add up, {} findings stand above: keep the data directory as it is and run `hayauma queue verify`",
         report.findings_in_all

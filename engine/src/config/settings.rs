@@ -73,7 +73,7 @@ pub struct Settings {
     /// wait for its CPU to wake up then, and the CPU is busy meanwhile [default: 0]
     #[arg(long, value_name = "US")]
     pub idle_poll_us: Option<u32>,
-    /// Most connections per shard [default: 4096]
+    /// Most connections per shard; fewer where the limit of open files leaves fewer [default: 4096]
     #[arg(long, value_name = "N")]
     pub connections_max: Option<u32>,
     /// Time for a request to arrive whole, in milliseconds [default: 10000]

@@ -546,3 +546,32 @@ impl EngineControl for EngineHandle {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::names::{Hanging, INTERVALS};
+
+    #[test]
+    fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
+        let port = ShardPort::new();
+        while port.sender.try_send(ShardMessage::Pause(false)).is_ok() {}
+        let names = Names::new(Hanging, INTERVALS);
+        let handle = EngineHandle::new(vec![Arc::clone(&port)], Arc::new(Registry::new(Vec::new())), names);
+        let begun = Instant::now();
+        handle.stop();
+        assert!(port.is_drain_asked() && handle.is_stopping());
+        assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_change_does_not_wait_for_a_shard_that_has_ended() {
+        let port = ShardPort::new();
+        port.status.note_ended();
+        let names = Names::new(Hanging, INTERVALS);
+        let handle = EngineHandle::new(vec![port], Arc::new(Registry::new(Vec::new())), names);
+        let begun = Instant::now();
+        assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
+        assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
+    }
+}

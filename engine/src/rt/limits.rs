@@ -68,6 +68,8 @@ pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
 pub(super) const NAME_THREADS_MAX: usize = 16;
 /// How long such a thread waits for another name before it ends.
 pub(super) const NAME_IDLE_MS: u64 = 10_000;
+/// Addresses of a host that are kept.
+pub(super) const NAME_ADDRESSES_MAX: usize = 32;
 /// How often the name of a notification host is looked up anew.
 pub(super) const NAME_REFRESH_MS: u64 = 30_000;
 /// How long after a name was not found it is looked up again; doubles up to the interval above.

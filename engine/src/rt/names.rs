@@ -7,7 +7,7 @@
 //! name while one of them is free. What was found last stays until something else is found.
 
 use crate::gateway::registration::Registration;
-use crate::rt::limits::{NAME_IDLE_MS, NAME_REFRESH_MS, NAME_RETRY_MS, NAME_THREADS_MAX};
+use crate::rt::limits::{NAME_ADDRESSES_MAX, NAME_IDLE_MS, NAME_REFRESH_MS, NAME_RETRY_MS, NAME_THREADS_MAX};
 use crate::rt::notifier::EndpointPlan;
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -255,6 +255,17 @@ fn look_up_jobs(shared: &Shared) {
     }
 }
 
+/// The first of each, in the order in which the system prefers them.
+fn distinct(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+    let mut distinct: Vec<SocketAddr> = Vec::new();
+    for address in addresses {
+        if distinct.len() < NAME_ADDRESSES_MAX && !distinct.contains(&address) {
+            distinct.push(address);
+        }
+    }
+    distinct
+}
+
 /// Takes what a look-up found; whether the addresses have changed.
 fn take(state: &mut State, name: &Name, found: io::Result<Vec<SocketAddr>>, intervals: Intervals) -> bool {
     let Some(known) = state.names.get_mut(name) else { return false };
@@ -263,15 +274,18 @@ fn take(state: &mut State, name: &Name, found: io::Result<Vec<SocketAddr>>, inte
     let why = match found {
         Ok(addresses) if addresses.is_empty() => "it has no address".to_owned(),
         Err(error) => error.to_string(),
-        Ok(mut addresses) => {
-            addresses.sort_unstable();
-            addresses.dedup();
+        Ok(addresses) => {
+            let addresses = distinct(addresses);
             known.due = Instant::now() + intervals.refresh;
             if std::mem::take(&mut known.failures) > 0 {
                 tracing::info!(host, "the notification host is found again");
             }
-            let has_changed = known.addresses != addresses;
-            known.addresses = addresses;
+            // In whatever order the name service gives them today: it is no other host for that.
+            let is_known = |address| known.addresses.contains(address);
+            let has_changed = addresses.len() != known.addresses.len() || !addresses.iter().all(is_known);
+            if has_changed {
+                known.addresses = addresses;
+            }
             return has_changed;
         }
     };
@@ -383,7 +397,7 @@ mod tests {
         rig.say("sink", Err(io::ErrorKind::TimedOut.into()));
         rig.start();
         rig.say("sink", Ok(vec![address(2), address(1), address(2)]));
-        rig.await_addresses("sink", &[address(1), address(2)]);
+        rig.await_addresses("sink", &[address(2), address(1)]);
         rig.say("sink", Ok(vec![address(3)]));
         rig.await_addresses("sink", &[address(3)]);
         // What was found last stays while nothing is.
@@ -394,6 +408,24 @@ mod tests {
         assert_eq!(rig.names.addresses("sink", 80), [address(3)]);
         rig.say("sink", Ok(vec![address(4)]));
         rig.await_addresses("sink", &[address(4)]);
+    }
+
+    #[test]
+    fn addresses_keep_the_systems_order_and_another_order_is_no_news() {
+        let name = ("sink".to_owned(), 80);
+        let mut state = State::default();
+        let known = Known { addresses: Vec::new(), due: Instant::now(), failures: 0, is_under_way: true };
+        state.names.insert(name.clone(), known);
+        let mut found = |lasts: &[u8]| {
+            let addresses = lasts.iter().map(|&last| address(last)).collect();
+            let has_changed = take(&mut state, &name, Ok(addresses), QUICK);
+            (has_changed, state.names[&name].addresses.clone())
+        };
+        assert_eq!(found(&[2, 1, 2]), (true, vec![address(2), address(1)]));
+        assert_eq!(found(&[1, 2]), (false, vec![address(2), address(1)]));
+        assert_eq!(found(&[1]), (true, vec![address(1)]));
+        let many: Vec<u8> = (0..200).collect();
+        assert_eq!(found(&many).1.len(), NAME_ADDRESSES_MAX);
     }
 
     #[test]

@@ -503,7 +503,7 @@ impl ShardTurn {
         // A shard that has nothing left to do may still be asked by one that has.
         let all_quiet = self.mesh.all_quiet(quiet);
         let over = now.steady_ms >= since_ms + self.limits.drain_timeout_ms;
-        self.stopped = all_quiet || (over && settled);
+        self.stopped = all_quiet || (over && settled && self.shard.close_books(now.wall_ms));
         if self.stopped {
             self.shard.tell_parked();
         }

@@ -29,6 +29,8 @@ const HEAD_WAIT: Duration = Duration::from_secs(30);
 pub(super) const BODY_WAIT: Duration = Duration::from_secs(30);
 /// How long a stopping admin port waits for the requests in progress.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+/// And for connections without one: an answer may still be leaving, a half-sent request is owed nothing.
+const QUIET_WAIT: Duration = Duration::from_millis(500);
 /// Between two looks whether one of the connections has ended.
 const LOOK: Duration = Duration::from_millis(2);
 /// Pause of accepting after the process ran out of descriptors.
@@ -122,6 +124,7 @@ pub(super) async fn serve(
 /// One connection from its first request to its last.
 async fn visit(socket: TcpStream, router: Router, doing: Arc<Doing>, mut stopping: watch::Receiver<()>) {
     let router = TowerToHyperService::new(router);
+    let at_work = Arc::clone(&doing);
     let service = service_fn(move |request: Request<Incoming>| {
         doing.busy.store(true, Ordering::Relaxed);
         let (answer, doing) = (router.call(request.map(Body::new)), Arc::clone(&doing));
@@ -140,7 +143,8 @@ async fn visit(socket: TcpStream, router: Router, doing: Arc<Doing>, mut stoppin
         _ = connection.as_mut() => {}
         _ = stopping.changed() => {
             connection.as_mut().graceful_shutdown();
-            let _ = connection.await;
+            let wait = if at_work.busy.load(Ordering::Relaxed) { SHUTDOWN_WAIT } else { QUIET_WAIT };
+            let _ = tokio::time::timeout(wait, connection).await;
         }
     }
 }
