@@ -10,6 +10,7 @@ use crate::limits::MESSAGE_OCTETS_MAX;
 use crate::reqid::{REQID_OCTETS, RunId};
 use hayauma::push::client::{ResponseOutcome, read_response};
 use hayauma::push::limits::{ANSWER_OCTETS_MAX, CLIENT_RESPONSE_OCTETS_MAX};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 /// One answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -75,6 +76,8 @@ fn read_unusual(buffer: &[u8], ended: bool, run: &RunId) -> Result<Option<Answer
         ResponseOutcome::Malformed if ended => return Ok(None),
         ResponseOutcome::Malformed => return Err(HttpError::Broken),
     };
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let unix_ms = since_1970.as_millis() as u64;
     // A chunked body that does not fit is longer than any push response.
     let mut scratch = [0; ANSWER_OCTETS_MAX];
     let (code, echo) =
@@ -84,7 +87,7 @@ fn read_unusual(buffer: &[u8], ended: bool, run: &RunId) -> Result<Option<Answer
         status: response.status,
         code,
         echo,
-        retry_after_seconds: response.retry_after_seconds,
+        retry_after_seconds: response.retry_after_seconds(unix_ms),
         close: !response.keep_alive,
     }))
 }

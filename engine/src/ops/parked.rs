@@ -44,31 +44,29 @@ pub fn router(control: Arc<dyn ParkedControl>) -> Router {
 
 /// Whose notifications.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct ParkedQuery {
     xpid: Option<String>,
-}
-
-/// Whose notifications are to be discarded: one client's, or those of all.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct DiscardQuery {
-    xpid: Option<String>,
-    all: Option<bool>,
 }
 
 async fn list(
     State(control): State<Arc<dyn ParkedControl>>,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
-    answer(control, &query, ParkedAction::List).await
+    answer(control, query.xpid.as_deref(), ParkedAction::List).await
 }
 
 async fn replay(
     State(control): State<Arc<dyn ParkedControl>>,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
-    answer(control, &query, ParkedAction::Replay).await
+    answer(control, query.xpid.as_deref(), ParkedAction::Replay).await
+}
+
+/// Whose notifications are let go.
+#[derive(Deserialize)]
+struct DiscardQuery {
+    xpid: Option<String>,
+    all: Option<bool>,
 }
 
 async fn discard(
@@ -76,18 +74,18 @@ async fn discard(
     Parameters(query): Parameters<DiscardQuery>,
 ) -> Result<Response, AdminError> {
     // What is discarded does not come back: nobody is to mean one client and forget to name it.
-    if query.xpid.is_none() && query.all != Some(true) {
+    if query.xpid.is_some() == query.all.unwrap_or_default() {
         return Err(AdminError::bad_request("name whose notifications to discard: xpid=, or all=true"));
     }
-    answer(control, &ParkedQuery { xpid: query.xpid }, ParkedAction::Discard).await
+    answer(control, query.xpid.as_deref(), ParkedAction::Discard).await
 }
 
 async fn answer(
     control: Arc<dyn ParkedControl>,
-    query: &ParkedQuery,
+    xpid: Option<&str>,
     action: ParkedAction,
 ) -> Result<Response, AdminError> {
-    let xpid = match query.xpid.as_deref().map(|text| Xpid::parse(text.as_bytes())) {
+    let xpid = match xpid.map(|text| Xpid::parse(text.as_bytes())) {
         None => None,
         Some(Some(xpid)) => Some(xpid),
         Some(None) => return Err(AdminError::bad_request("xpid is eleven digits")),
