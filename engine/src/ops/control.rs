@@ -41,6 +41,8 @@ pub enum Obstacle {
     Stalled,
     /// A shard's journal has no room.
     StorageFull,
+    /// The data directory, or a file of a journal, was deleted or moved.
+    DataLost,
 }
 
 impl Obstacle {
@@ -51,6 +53,7 @@ impl Obstacle {
             Self::Paused => "paused",
             Self::Stalled => "stalled",
             Self::StorageFull => "storage_full",
+            Self::DataLost => "data_lost",
         }
     }
 
@@ -60,6 +63,9 @@ impl Obstacle {
             Self::Draining => "the engine is stopping",
             Self::Paused => "it is paused (resume with POST /resume)",
             Self::Stalled => "a shard stands still",
+            Self::DataLost => {
+                "the data directory was deleted or moved (stop the engine when the queue has drained)"
+            }
             Self::StorageFull => "the journal is full (make room on the device or raise --queue-bytes)",
         }
     }

@@ -103,6 +103,7 @@ pub(super) struct ShardStatus {
     turned_ms: AtomicU64,
     paused: AtomicBool,
     full: AtomicBool,
+    lost: AtomicBool,
     figures: Vec<AtomicU64>,
     connections: AtomicU64,
     visits: [AtomicU64; 4],
@@ -128,6 +129,7 @@ impl ShardStatus {
             turned_ms: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            lost: AtomicBool::new(false),
             figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: AtomicU64::new(0),
             visits: [const { AtomicU64::new(0) }; 4],
@@ -170,6 +172,7 @@ impl ShardStatus {
     pub(super) fn show_obstacles(&self, obstacles: Obstacles) {
         self.paused.store(obstacles.paused, Ordering::Relaxed);
         self.full.store(obstacles.full, Ordering::Relaxed);
+        self.lost.store(obstacles.lost, Ordering::Relaxed);
     }
 
     /// The shard has drained: it makes no more turns.
@@ -496,6 +499,7 @@ impl EngineControl for EngineHandle {
             (stopping, Obstacle::Draining),
             (!stopping && any(|status| &status.paused), Obstacle::Paused),
             (any(|status| &status.full), Obstacle::StorageFull),
+            (any(|status| &status.lost), Obstacle::DataLost),
         ];
         told.into_iter().filter(|&(is_so, _)| is_so).map(|(_, obstacle)| obstacle).collect()
     }

@@ -9,11 +9,17 @@ pub struct Obstacles {
     pub paused: bool,
     /// The journal has no room for one more push.
     pub full: bool,
+    /// The files of the journals have lost their names.
+    pub lost: bool,
 }
 
 impl Shard {
     /// What stands in the way of new pushes at this moment.
     pub fn obstacles(&self) -> Obstacles {
-        Obstacles { paused: self.intake_paused, full: !self.journal.has_room_for_a_push() }
+        Obstacles {
+            paused: self.intake_paused,
+            full: !self.journal.has_room_for_a_push(),
+            lost: self.names_lost,
+        }
     }
 }

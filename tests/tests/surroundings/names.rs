@@ -25,6 +25,8 @@ fn check_loss(name: &str, lose: impl Fn(&Path)) {
     assert!(refused.header("Retry-After").is_some(), "{name}");
     let repeat = connection.ask(&push(0).request());
     assert_eq!(repeat.code(), "8003", "{name}: what was accepted may be gone: {repeat:?}");
+    let ready = || engine.admin().try_request("GET", "/readyz", "").is_some_and(|told| told.status() == 200);
+    tests::wait::until_true("not ready any more", || !ready());
     // What was accepted before is in this process alone: it goes on.
     let line = format!("{{\"msns\": [\"{MSN}\"], \"state\": \"home\"}}");
     let changed = engine.admin().request("PUT", "/network/lines", &line);
