@@ -465,7 +465,7 @@ fn answer_to(push: &PushRequest<'_>, code: Code, segments: u8) -> Answer {
 
 impl CancelRequest<'_> {
     /// The msn of the push to cancel; `None` for a whole alert.
-    fn msn(&self) -> Option<crate::ids::Msn> {
+    fn msn(&self) -> Option<Msn> {
         match self.target {
             CancelTarget::Push { msn, .. } => Some(msn),
             CancelTarget::Alert { .. } => None,
@@ -475,7 +475,7 @@ impl CancelRequest<'_> {
     fn answer(&self, code: Code) -> Answer {
         let (msn, reqid) = match self.target {
             CancelTarget::Push { msn, reqid } => (msn, reqid),
-            CancelTarget::Alert { reqid, .. } => (crate::ids::Msn::ALL, reqid),
+            CancelTarget::Alert { reqid, .. } => (Msn::ALL, reqid),
         };
         Answer { code, msn: Some(msn), reqid: Some(reqid), xpid: Some(self.xpid), segments: 0 }
     }
