@@ -41,6 +41,8 @@ pub(super) struct Shard {
     pub(super) answers: VecDeque<Answer>,
     /// Ended records that are not durable yet.
     pub(super) ended: VecDeque<(u64, PushIndex)>,
+    /// Records that an attempt begins, not durable yet.
+    pub(super) beginning: VecDeque<(u64, EntryIndex)>,
     pub(super) in_flight: usize,
     pub(super) commit_under_way: bool,
     pub(super) wake_at_ms: u64,
@@ -55,6 +57,7 @@ impl Shard {
             journal: Journal::default(),
             answers: VecDeque::new(),
             ended: VecDeque::new(),
+            beginning: VecDeque::new(),
             in_flight: 0,
             commit_under_way: false,
             wake_at_ms: u64::MAX,
@@ -67,6 +70,7 @@ impl Shard {
     pub(super) fn crash(&mut self, survivors: u64) -> Vec<Framed> {
         self.answers.clear();
         self.ended.clear();
+        self.beginning.clear();
         self.in_flight = 0;
         self.commit_under_way = false;
         self.wake_at_ms = u64::MAX;

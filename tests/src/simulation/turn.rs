@@ -86,6 +86,11 @@ impl Simulation {
         for entry in billed {
             self.ledger.durable(entry)?;
         }
+        let shard = &mut self.shards[number];
+        while let Some(&(_, entry)) = shard.beginning.front().filter(|(sequence, _)| *sequence < durable) {
+            shard.beginning.pop_front();
+            self.ledger.entry(entry).ready_ms = self.now_ms;
+        }
         while let Some(&answer) = self.shards[number].answers.front() {
             if answer.until > durable {
                 break;
@@ -158,6 +163,9 @@ impl Simulation {
                 let sequence =
                     shard.journal.append(push.position as EntryIndex, progress_record(&push, true));
                 shard.core.handle_begin_journaled(index, sequence);
+                shard.beginning.push_back((sequence, push.position as EntryIndex));
+                // Nothing is late while the record is not durable.
+                self.ledger.entry(push.position as EntryIndex).ready_ms = u64::MAX;
             }
             Effect::CancelAccepted(index) => {
                 let push = shard.core.push(index);
