@@ -396,6 +396,15 @@ impl Recovery {
 }
 
 impl Push {
+    /// Whether its records say that no attempt of it was under way.
+    fn waits_by_its_records(&self) -> bool {
+        match self.state {
+            State::Held => !self.has(flag::OVERDUE),
+            // No attempt of it begins without a record that says so.
+            _ => self.has(flag::SINGLE_ATTEMPT) && self.has(flag::RECORD_BEGIN),
+        }
+    }
+
     fn restore_progress(&mut self, progress: &RecoveredProgress, mutation: Mutation) {
         self.delivered_mask |= progress.delivered_mask & self.full_mask();
         self.set_attempts(progress.attempts.min(255) as u8);
@@ -439,16 +448,11 @@ impl Core {
 
     /// A push that may have been under way when the engine died: nobody can say that a cancel withdrew it.
     fn doubt_if_under_way(&mut self, index: PushIndex) {
-        let push = &mut self.pushes[index];
+        let push = &self.pushes[index];
         if push.state.is_final() {
             return;
         }
-        let waits = match push.state {
-            State::Held => !push.has(flag::OVERDUE),
-            // No attempt of it begins without a record that says so.
-            _ => push.has(flag::SINGLE_ATTEMPT) && push.has(flag::RECORD_BEGIN),
-        };
-        push.set(flag::OVERDUE, false);
+        let waits = push.waits_by_its_records();
         let all = self.mutation == Mutation::DoubtAllAtRecovery;
         let trusts = self.mutation == Mutation::TrustHeadsAtRecovery;
         if all || (!waits && !trusts && self.may_have_been_in_flight(index)) {
@@ -456,23 +460,26 @@ impl Core {
         }
     }
 
-    /// Whether it was the head of its msn's queue before later emergency pushes, if any, went ahead.
+    /// Whether no push that comes before it in its msn's queue kept it from being attempted. Emergency pushes that came later
+    /// may have gone ahead of it meanwhile. Another one before it may have ended, and the record of that be lost, unless its
+    /// own records say that it waited.
     fn may_have_been_in_flight(&self, index: PushIndex) -> bool {
         if self.queues.is_head(&self.pushes, index) {
             return true;
         }
         let Push { push_id, class, .. } = self.pushes[index];
-        if class == Class::Emergency {
-            return false;
-        }
-        let went_ahead = |other: &PushIndex| {
-            let other = &self.pushes[*other];
-            other.class == Class::Emergency && other.push_id > push_id
-        };
-        self.waiting(self.pushes[index].msn()).find(|other| !went_ahead(other)) == Some(index)
+        let mut before = self.waiting(self.pushes[index].msn()).take_while(|&other| other != index);
+        before.all(|other| {
+            let other = &self.pushes[other];
+            let went_ahead = other.class == Class::Emergency && class != Class::Emergency;
+            went_ahead && other.push_id > push_id || !other.waits_by_its_records()
+        })
     }
 
     fn restore_start(&mut self, index: PushIndex, now_ms: u64) {
+        if !self.pushes[index].state.is_final() {
+            self.pushes[index].set(flag::OVERDUE, false);
+        }
         let push = self.pushes[index];
         if push.state.is_final() {
             self.announce(index);

@@ -418,10 +418,10 @@ fn a_hold_goes_on_after_a_start_as_if_there_had_been_none() {
 }
 
 #[test]
-fn the_head_that_may_have_been_under_way_is_in_doubt_and_what_stood_behind_it_is_not() {
+fn what_may_have_been_under_way_is_in_doubt_and_what_a_waiting_push_kept_back_is_not() {
     let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
     for push_id in 1..=3 {
-        recovery.restore_accepted(new_push(push_id, 1));
+        recovery.restore_accepted(NewPush { single_attempt: push_id == 2, ..new_push(push_id, 1) });
     }
     // Came later and went ahead.
     recovery.restore_accepted(NewPush { class: Class::Emergency, ..new_push(4, 1) });

@@ -87,6 +87,8 @@ pub(super) struct Entry {
     /// A cancel may be answered as one in part: nobody answered for a segment, or an attempt may have been under way at a
     /// crash for all that the journal says.
     pub(super) in_doubt: bool,
+    /// The end of a push before it was lost in a crash: it may have been attempted behind that.
+    pub(super) unknowable: bool,
     /// The message center knows of segments that nobody answered for.
     pub(super) unanswered: bool,
     // What the terminal has.
@@ -144,6 +146,7 @@ impl Entry {
             attempts_begun: 0,
             begun_recorded: false,
             in_doubt: false,
+            unknowable: false,
             unanswered: false,
             received_mask: 0,
             received_after_cancel: false,

@@ -202,22 +202,11 @@ impl Ledger {
                 if usize::from(entry.shard) == number {
                     entry.ready_ms = now_ms;
                     let waits = entry.goes_on(holds.get(&index), now_ms, wall_ms);
-                    let first = self.may_have_been_first(index);
-                    self.entry(index).in_doubt |= first && !waits;
+                    self.entry(index).in_doubt |= !waits;
                 }
             }
         }
         self.full[number] = false;
-    }
-
-    /// Whether the push may have been its line's first, for all that is known of the line's other pushes.
-    fn may_have_been_first(&self, index: EntryIndex) -> bool {
-        let entry = self.at(index);
-        let is_emergency = entry.class == Class::Emergency;
-        self.open[entry.line as usize]
-            .iter()
-            .map(|&other| self.at(other))
-            .all(|other| other.push_id >= entry.push_id || (is_emergency && other.class != Class::Emergency))
     }
 
     /// What the message center had recorded of a hold, where it did.
@@ -230,7 +219,9 @@ impl Ledger {
             holds_of(hold.holds)
         );
         rule!(
-            hold.progress.in_doubt || entry.received_mask & !hold.progress.delivered_mask == 0,
+            hold.progress.in_doubt
+                || entry.unknowable
+                || entry.received_mask & !hold.progress.delivered_mask == 0,
             "push {index} is recorded as held and in no doubt: {entry:?}"
         );
         Ok(())
@@ -444,7 +435,7 @@ impl Ledger {
             State::Cancelled => {
                 let in_part = end.delivered_mask != 0 || entry.unanswered || entry.received_mask != 0;
                 let right = match end.code {
-                    Code::ACCEPTED => !in_part,
+                    Code::ACCEPTED => !in_part || entry.unknowable,
                     Code::CANCELLED_IN_PART => in_part || entry.in_doubt,
                     _ => false,
                 };
@@ -554,7 +545,7 @@ impl Ledger {
                     !late,
                     "push {index}: E7 calls it withdrawn, and it was delivered after the cancel's answer"
                 );
-                let arrived = withdrawn && entry.received_mask != 0;
+                let arrived = withdrawn && entry.received_mask != 0 && !entry.unknowable;
                 rule!(!arrived, "push {index}: E7 calls it withdrawn, and a terminal has it");
                 let told = entry.complete_received > 0 || !entry.wants_notification || entry.ever_parked;
                 rule!(end.state == State::Cancelled || told, "push {index}: E7 came before E5");
@@ -657,6 +648,11 @@ impl Ledger {
                 entry.owed = false;
                 remove(&mut self.owing[line], index);
                 self.open[line].push(index);
+                // The next one may have been attempted behind this end, of which no record is left.
+                for at in 0..self.open[line].len() {
+                    let behind = self.open[line][at];
+                    self.entry(behind).unknowable |= behind != index;
+                }
             }
             Record::Notified { .. } => {
                 entry.owed = true;
