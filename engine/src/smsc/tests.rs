@@ -386,6 +386,9 @@ fn retries_whose_time_passed_in_an_outage_are_spread() {
     for second in 0..=WAITED_MS / 5_000 {
         let (now_ms, mut attempts) = (NOW_MS + second * 1_000, 0);
         core.handle_time(now_ms, usize::MAX);
+        while core.next_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            core.handle_time(now_ms, usize::MAX);
+        }
         while core.poll_attempt(now_ms).is_some() {
             attempts += 1;
         }

@@ -87,7 +87,8 @@ pub(super) struct Entry {
     /// A cancel may be answered as one in part: nobody answered for a segment, or an attempt may have been under way at a
     /// crash for all that the journal says.
     pub(super) in_doubt: bool,
-    /// The end of a push before it was lost in a crash: it may have been attempted behind that.
+    /// The end of a push before it was lost in a crash, or the clock was set back: it may have been attempted although its
+    /// records say that it waited.
     pub(super) unknowable: bool,
     /// The message center knows of segments that nobody answered for.
     pub(super) unanswered: bool,

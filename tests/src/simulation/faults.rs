@@ -65,6 +65,7 @@ impl Simulation {
             self.wall_offset_ms += step_ms;
         } else {
             self.wall_offset_ms -= step_ms;
+            self.ledger.clock_set_back();
         }
         self.ledger.release_all();
         self.ledger.wall_ms = self.wall_ms();

@@ -370,6 +370,14 @@ impl Ledger {
         }
     }
 
+    /// A retry time that a record names and that had come is still to come by such a clock: should the engine die before the
+    /// attempt is recorded, its start takes the push for one that waited.
+    pub(super) fn clock_set_back(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_open()) {
+            entry.unknowable |= entry.attempts_begun > 0;
+        }
+    }
+
     /// The clock was set: no retry time can be told any more.
     pub(super) fn release_all(&mut self) {
         for entry in &mut self.entries {
