@@ -215,7 +215,8 @@ impl ContractTable {
                 next.touch_next();
             }
             Growth::Moving(leaving) => {
-                if !leaving.move_some(MOVED_PER_INSERT, &mut self.slots) {
+                let is_left = leaving.move_some(MOVED_PER_INSERT, &mut self.slots);
+                if !is_left {
                     self.growth = Growth::None;
                 }
             }
