@@ -110,7 +110,7 @@ impl Fingerprints {
 mod tests {
     use super::*;
 
-    fn names() -> (Xpid, Msn, Reqid<'static>) {
+    fn names() -> (Xpid, Msn, Reqid) {
         let (Some(xpid), Some(msn)) = (Xpid::from_value(100_000_001), Msn::from_value(9_012_345_678)) else {
             unreachable!("both are legal")
         };
