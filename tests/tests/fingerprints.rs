@@ -5,6 +5,7 @@ use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::push::code::Code;
 use hayauma::shard::OpenError;
 use std::os::unix::fs::PermissionsExt as _;
+use tests::engine::Finished;
 use tests::lone_shard::{LoneShard, START_MS, Setup, msn};
 use tests::push::{Body, XPID};
 use tests::site::Site;
@@ -96,7 +97,9 @@ fn the_key_is_its_owners_alone_goes_with_a_backup_and_is_missed_when_it_is_gone(
     let text = std::fs::read_to_string(&key).expect("a key");
     assert_eq!(std::fs::metadata(&key).expect("a key").permissions().mode() & 0o777, 0o600);
     let copy = site.path("copy");
-    site.must(&["queue", "backup", &copy.display().to_string()]);
+    let [from, to] = [site.data_dir(), copy.clone()].map(|path| path.display().to_string());
+    let backup = Finished::of(site.command(&["queue", "backup", &from, &to]), "queue backup");
+    assert_eq!(backup.status, Some(0), "{}", backup.stderr);
     assert_eq!(std::fs::read_to_string(copy.join("key")).expect("the copy's key"), text);
     engine.stop();
     std::fs::remove_file(&key).expect("the key");
