@@ -10,6 +10,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod fatal;
+pub mod fingerprint_key;
 pub mod gateway;
 pub mod hostcheck;
 mod huge_pages;

@@ -8,7 +8,9 @@ use crate::calendar::Day;
 use crate::clock;
 use crate::config::{Config, Durability as ConfiguredDurability, read_bounded};
 use crate::fatal::{Fatal, FatalReason};
+use crate::fingerprint_key;
 use crate::gateway::contracts::ContractTable;
+use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registration::Registry;
 use crate::hostcheck;
 use crate::ids::Xpid;
@@ -71,6 +73,8 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
     directory::check(&config.data_dir)?;
     time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
+    let is_fresh = layout::is_fresh(&config.data_dir);
+    let keys = fingerprint_key::take(&config.data_dir, is_fresh, clock::unix_ms())?;
     let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
@@ -89,7 +93,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
         Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
     })?;
     let layout = resharding::lay_out(&config, &factory)?;
-    let mut shards = open_shards(&config, layout, &factory, &registry, &store)?;
+    let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
     let (names, names_watch) = watch_names(&config, &mut shards)?;
     restore_volumes(&config, &registry)?;
     let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
@@ -220,7 +224,7 @@ fn lock_fatal(error: &LockError) -> Fatal {
 /// contracts and says how far all is.
 fn open_shards(
     config: &Config,
-    layout: Layout,
+    as_it_stands: (Layout, FingerprintKeys),
     factory: &SegmentFactory,
     registry: &Arc<Registry>,
     store: &Store,
@@ -233,7 +237,7 @@ fn open_shards(
                 let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
                 let progress = Arc::clone(&progress[number]);
                 scope.spawn(move || {
-                    open_shard(config, layout, number, factory, line_states, registry, progress)
+                    open_shard(config, as_it_stands, number, factory, line_states, registry, progress)
                 })
             })
             .collect();
@@ -305,7 +309,7 @@ impl<'a> Teller<'a> {
 
 fn open_shard(
     config: &Config,
-    layout: Layout,
+    (layout, fingerprints): (Layout, FingerprintKeys),
     number: usize,
     factory: &SegmentFactory,
     line_states: Arc<LineStates>,
@@ -323,6 +327,7 @@ fn open_shard(
         journal: journal_config(config, number, layout.shards, layout.first_sequence(number)),
         seed: config.network.seed.wrapping_add(number as u64),
         time_scale: config.rehearsal_time_scale,
+        fingerprints,
         injections: config.inject.clone(),
         progress,
     };

@@ -3,6 +3,7 @@
 //! What an operator meets only after a day, or with an engine that stands still for one, is a call with another time here.
 
 use crate::push::Body;
+use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::{Credential, NotifyUrl, Registration, Registry};
 use hayauma::ids::{Class, Msn, Xpid};
 use hayauma::journal::{JournalConfig, SegmentFactory};
@@ -11,7 +12,7 @@ use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
 use hayauma::push::code::Code;
 use hayauma::shard::figures::NAMES;
-use hayauma::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::shard::{Durability, OpenError, Origin, Reply, Shard, ShardConfig, TurnBudget};
 use hayauma::smsc::core::CoreLimits;
 use std::path::Path;
 use std::sync::Arc;
@@ -48,6 +49,8 @@ pub struct Setup {
     pub absent: bool,
     /// The first sequence of the shard's journal.
     pub first_sequence: u64,
+    /// How fingerprints are made, and were.
+    pub fingerprints: FingerprintKeys,
 }
 
 impl Setup {
@@ -60,6 +63,7 @@ impl Setup {
             waiting_per_msn_max: 100,
             absent: true,
             first_sequence: 1,
+            fingerprints: FingerprintKeys { keyed: Fingerprints::new([7; 16]), older_until_ms: None },
         }
     }
 }
@@ -114,6 +118,14 @@ impl LoneShard {
     /// # Panics
     /// When it cannot be opened.
     pub fn open(directory: &Path, setup: &Setup, now_ms: u64) -> Self {
+        Self::try_open(directory, setup, now_ms).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// As [`Self::open`], where that may be refused.
+    ///
+    /// # Errors
+    /// What the shard says.
+    pub fn try_open(directory: &Path, setup: &Setup, now_ms: u64) -> Result<Self, OpenError> {
         let config = ShardConfig {
             number: 0,
             shards: 1,
@@ -122,6 +134,7 @@ impl LoneShard {
             journal: JournalConfig { first_sequence: setup.first_sequence, ..journal() },
             seed: 7,
             time_scale: 1,
+            fingerprints: setup.fingerprints,
             injections: Vec::new(),
             progress: Arc::default(),
         };
@@ -132,7 +145,7 @@ impl LoneShard {
         let factory = SegmentFactory::start().expect("a thread");
         let registry = Arc::new(registry(setup));
         let opened = Shard::open(directory, &config, &factory, Box::new(network), registry, now_ms);
-        let mut shard = opened.expect("a directory that opens").0;
+        let mut shard = opened?.0;
         for client in &setup.clients {
             let xpid = Xpid::parse(client.xpid.as_bytes()).expect("an XPID");
             for number in 0..PHONES {
@@ -140,7 +153,7 @@ impl LoneShard {
                 shard.contracts_mut().insert(msn, xpid).expect("a contract more");
             }
         }
-        Self { shard, factory }
+        Ok(Self { shard, factory })
     }
 
     /// What makes segments, for other journals.

@@ -10,6 +10,7 @@
 pub mod admit;
 mod contract_slots;
 pub mod contracts;
+pub mod fingerprint;
 pub mod limits;
 pub mod meter;
 mod mixing;

@@ -8,11 +8,10 @@ use crate::billing::EventKind;
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registration::{Credential, Registered, identify};
 use crate::ids::{Class, Kind, Msn};
-use crate::journal::{Accepted, AlertCancel, AppendError, CancelAccepted, Position};
+use crate::journal::{Accepted, AlertCancel, AppendError, CancelAccepted};
 use crate::push::code::Code;
 use crate::push::response::Answer;
 use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
-use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::{KeyVerdict, NewPush, admitted_percent};
 use crate::smsc::msn_queues::mix;
 use std::sync::Arc;
@@ -63,7 +62,7 @@ impl Shard {
         let request = scan::scan(body);
         let key = match &request {
             Ok(Request::Push(push)) if shard_of(push.msn, self.shards) == self.number => {
-                admit::push_key_fingerprint(push.xpid, push.msn, push.reqid)
+                self.fingerprints.push_key(push.xpid, push.msn, push.reqid)
             }
             _ => 0,
         };
@@ -160,10 +159,7 @@ impl Shard {
         now_ms: u64,
     ) -> Result<Reply, Code> {
         let content_digest = admit::content_digest(push);
-        let journal = &self.journal;
-        let verdict = self.core.key_verdict(key, content_digest, |push| {
-            journal.accepted(Position::from_bits(push.position)).content_digest.to_native()
-        });
+        let verdict = self.verdict(push, key, content_digest);
         let repeat = matches!(verdict, KeyVerdict::Repeat { .. });
         if self.names_lost {
             return Err(Code::STORAGE_FULL);
@@ -254,11 +250,7 @@ impl Shard {
         now_ms: u64,
     ) -> Result<Reply, Code> {
         let segments = admission.plan.segments();
-        let alert = push.alert.map(|alert| AlertIdentity {
-            key: admit::alert_key_fingerprint(push.xpid, push.msn, alert.id),
-            alert: admit::alert_fingerprint(push.xpid, alert.id),
-            sequence: alert.sequence,
-        });
+        let alert = self.alert_identity(push);
         if alert.is_some_and(|alert| self.core.knows_alert(&alert)) {
             let answer = answer_to(push, Code::ALERT_KNOWN, segments);
             self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, now_ms);
@@ -344,15 +336,20 @@ impl Shard {
                 if !registered.meter.rate(self.pace.steady(now_ms)) {
                     return self.refuse(&Request::Cancel(*cancel), Code::RATE, now_ms);
                 }
-                let key = admit::push_key_fingerprint(cancel.xpid, msn, reqid);
-                let (code, segments) = self.cancel_push(registered, key, now_ms);
+                let (code, segments) = match self.known_key(cancel.xpid, msn, reqid) {
+                    Some(key) => self.cancel_push(registered, key, now_ms),
+                    None => {
+                        self.counted.refuse(Code::PUSH_NOT_FOUND);
+                        (Code::PUSH_NOT_FOUND, 0)
+                    }
+                };
                 let answer = Answer { segments, ..cancel.answer(code) };
                 // What it says of the push's end must not be undone by a crash.
                 Reply::WhenDurable(answer, self.journal.appended())
             }
             CancelTarget::Alert { alert_id, .. } => {
-                let fingerprint = admit::alert_fingerprint(cancel.xpid, alert_id);
-                let (code, withdrawn) = match self.close_alert(registered, fingerprint, from_peer, now_ms) {
+                let fingerprints = self.alert_fingerprints(cancel.xpid, alert_id);
+                let (code, withdrawn) = match self.close_alerts(registered, fingerprints, from_peer, now_ms) {
                     Ok(closed) => closed,
                     Err(code) => return self.refuse(&Request::Cancel(*cancel), code, now_ms),
                 };
@@ -383,6 +380,23 @@ impl Shard {
                 (code, segments)
             }
         }
+    }
+
+    /// Closes an alert under the fingerprint that it has, and under the older one that it may be known by too.
+    fn close_alerts(
+        &mut self,
+        registered: &Registered,
+        (fingerprint, older): (u64, Option<u64>),
+        from_peer: bool,
+        now_ms: u64,
+    ) -> Result<(Code, u32), Code> {
+        let closed = self.close_alert(registered, fingerprint, from_peer, now_ms)?;
+        let Some(older) = older else { return Ok(closed) };
+        // It is one cancel: it counts once.
+        let before = self.close_alert(registered, older, true, now_ms)?;
+        let first_of = |code| [closed, before].into_iter().any(|(answered, _)| answered == code);
+        let code = [Code::ACCEPTED, Code::REPEATED].into_iter().find(|&code| first_of(code));
+        Ok((code.unwrap_or(Code::PUSH_NOT_FOUND), closed.1 + before.1))
     }
 
     /// Withdraws an alert's pushes and lets no further one in; what that is answered, and how many there were. One record

@@ -14,6 +14,7 @@ mod cleaning;
 mod delivery;
 mod endings;
 pub mod figures;
+mod fingerprints;
 mod intake;
 mod live;
 mod obstacles;
@@ -45,6 +46,7 @@ use crate::config::{Injection, InjectionKind};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::admit::Scratch;
 use crate::gateway::contracts::ContractTable;
+use crate::gateway::fingerprint::Fingerprints;
 use crate::gateway::registration::Registry;
 use crate::ids::Msn;
 use crate::journal::{AppendError, Commit, Journal, Names, Reach};
@@ -101,6 +103,9 @@ pub struct Shard {
     pace: Pace,
     registry: Arc<Registry>,
     contracts: ContractTable,
+    fingerprints: Fingerprints,
+    /// Until when, in even time, older fingerprints are asked for too.
+    older_until_ms: Option<u64>,
     core: Core,
     journal: Journal,
     billing: BillingLog,
@@ -256,6 +261,7 @@ impl Shard {
         self.count_waiting(now_ms);
         self.parked_news.tell(self.number, now_ms);
         self.appended_at_last_turn = self.journal.appended();
+        self.forget_older_fingerprints(now_ms);
         busy
     }
 

@@ -10,8 +10,9 @@ use super::{Durability, Pace, Shard, WaitReason, records};
 use crate::billing::{BillingError, BillingLog, Event, EventKind, Lacking};
 use crate::config::Injection;
 use crate::gateway::contracts::ContractTable;
+use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::gateway::registration::Registry;
-use crate::ids::{Kind, Xpid};
+use crate::ids::{Kind, Msn, Reqid, Xpid};
 use crate::journal::{
     AlertCancel, AppendError, ArchivedAccepted, ArchivedEnded, Held, Journal, JournalConfig, JournalError,
     Position, Record, RecoveryReport, SegmentFactory,
@@ -48,6 +49,8 @@ pub struct ShardConfig {
     pub seed: u64,
     /// How many seconds of the message center's schedules pass in a real one; 1 but for rehearsals.
     pub time_scale: u64,
+    /// How fingerprints are made, and were.
+    pub fingerprints: FingerprintKeys,
     /// Faults to rehearse.
     pub injections: Vec<Injection>,
     /// Where the opening says how far it is.
@@ -88,6 +91,12 @@ pub enum OpenError {
     /// What still matters does not fit into the new shards' journals.
     #[error("the queue does not fit into as many shards ({0})")]
     NoRoomToReshard(AppendError),
+    /// The key of the fingerprints is not the one that the journal was written under.
+    #[error(
+        "the file `key` of the data directory is not the one that its journals were written with; put it back from a \
+         backup: without it repeats would be sent twice and cancels find nothing"
+    )]
+    ForeignKey,
     /// A record whose checksum holds says something impossible.
     #[error("journal record {sequence} has an impossible {what}; keep the directory and report it")]
     Impossible {
@@ -120,12 +129,14 @@ impl Shard {
         progress.set_octets_in_all(octets_in_use(&directory.join("journal")));
         let (mut records, mut segments_before, mut last) = (0, 0, None::<Position>);
         let mut waiting = WaitingScan::default();
+        let mut foreign = KeyCheck::new(&config.fingerprints);
         let (journal, report) = Journal::open(
             &directory.join("journal"),
             config.journal,
             factory,
             &mut |position, sequence, record| {
                 if let Record::Accepted(accepted) = &record {
+                    foreign.look(accepted);
                     waiting.marks.note(accepted.push_id.to_native(), accepted.accepted_ms.to_native());
                 }
                 // The crash may have come between the record and its event.
@@ -148,6 +159,9 @@ impl Shard {
         if let Some((sequence, what)) = impossible {
             return Err(OpenError::Impossible { sequence, what });
         }
+        if foreign.is_found() {
+            return Err(OpenError::ForeignKey);
+        }
         if let Some(error) = unread {
             return Err(error.into());
         }
@@ -166,6 +180,8 @@ impl Shard {
             pace,
             registry,
             contracts: ContractTable::with_capacity(0),
+            fingerprints: config.fingerprints.keyed,
+            older_until_ms: config.fingerprints.older_until_ms.filter(|&until_ms| now_ms < until_ms),
             core,
             journal,
             billing,
@@ -216,6 +232,40 @@ impl Shard {
                 self.network.await_alert(push.msn(), now_ms);
             }
         }
+    }
+}
+
+/// Accepted records whose fingerprints are calculated again at a start.
+const CHECKED_MAX: u32 = 256;
+
+/// Looks whether a journal's fingerprints were made under the key that there is.
+struct KeyCheck {
+    made_by: [Fingerprints; 2],
+    left: u32,
+    is_foreign: bool,
+}
+
+impl KeyCheck {
+    fn new(keys: &FingerprintKeys) -> Self {
+        Self { made_by: [keys.keyed, Fingerprints::open()], left: CHECKED_MAX, is_foreign: false }
+    }
+
+    fn look(&mut self, accepted: &ArchivedAccepted<'_>) {
+        if self.left == 0 {
+            return;
+        }
+        self.left -= 1;
+        let (xpid, msn) =
+            (Xpid::from_value(accepted.xpid.to_native()), Msn::from_value(accepted.msn.to_native()));
+        let (Some(xpid), Some(msn), Some(reqid)) = (xpid, msn, Reqid::parse(accepted.reqid())) else {
+            return;
+        };
+        let known = accepted.key_fingerprint.to_native();
+        self.is_foreign |= self.made_by.iter().all(|by| by.push_key(xpid, msn, reqid) != known);
+    }
+
+    fn is_found(&self) -> bool {
+        self.is_foreign
     }
 }
 

@@ -106,6 +106,16 @@ impl Alerts {
         self.find(alert.key).is_some_and(|known| self.remembered.at(known).sequence >= alert.sequence)
     }
 
+    /// Whether a sequence is remembered under this fingerprint of (svcid, msn, alertid).
+    pub fn remembers(&self, key: u64) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The live push of the highest sequence under it.
+    pub fn push_of(&self, key: u64) -> Option<PushIndex> {
+        self.find(key).map(|number| self.remembered.at(number).push).filter(|&push| push != NONE)
+    }
+
     /// Enters a push of a sequence that is not known yet; returns the live push with a lower one.
     pub fn enter(
         &mut self,

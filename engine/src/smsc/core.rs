@@ -324,6 +324,33 @@ impl Core {
         std::iter::successors(head, |&index| self.queues.behind(&self.pushes, index))
     }
 
+    /// The live push with this key.
+    pub fn find(&self, key: u64) -> Option<PushIndex> {
+        self.keys.find_live(&self.pushes, key)
+    }
+
+    /// Whether the key of an ended push is remembered.
+    pub fn has_ended(&self, key: u64) -> bool {
+        self.keys.find_ended(key).is_some()
+    }
+
+    /// Whether anything is known of an alert, at this msn or anywhere here.
+    pub fn knows_of(&self, alert: &AlertIdentity) -> bool {
+        self.alerts.remembers(alert.key)
+            || self.alerts.member_count(alert.alert) > 0
+            || self.closed_alert(alert.alert).is_some()
+    }
+
+    /// The live push of the highest sequence of an alert at an msn, by the fingerprint of both.
+    pub fn alert_push(&self, alert_key: u64) -> Option<PushIndex> {
+        self.alerts.push_of(alert_key)
+    }
+
+    /// A push of this alert that has not ended.
+    pub fn alert_member(&self, alert_fingerprint: u64) -> Option<PushIndex> {
+        self.alerts.member(alert_fingerprint, 0)
+    }
+
     /// The number of the live push with this key.
     pub fn live_push_id(&self, key: u64) -> Option<u64> {
         self.keys.find_live(&self.pushes, key).map(|index| self.pushes[index].push_id)
