@@ -184,7 +184,7 @@ mod tests {
         let (front, back) = body.split_at(100);
         let length = body.len();
         for (head, text, close) in [
-            (format!("HTTP/1.1 429 x\r\nTransfer-Encoding: chunked\r\n"), chunked(&[front, back]), false),
+            ("HTTP/1.1 429 x\r\nTransfer-Encoding: chunked\r\n".to_owned(), chunked(&[front, back]), false),
             (format!("HTTP/1.0 429 x\r\ncontent-length: {length}\r\n"), body.clone(), true),
             (
                 format!("HTTP/1.0 429 x\r\nConnection: keep-alive\r\nContent-Length: {length}\r\n"),
