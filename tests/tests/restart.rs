@@ -142,7 +142,7 @@ fn held_pushes_wait_on_over_a_kill_and_are_not_attempted_at_the_start() {
         let said = site.must(&["push", "show", &msn(number), &format!("held-{number}")]);
         let now = said.lines().last().unwrap_or_default();
         // Timers have ticks: the time is the same to the minute.
-        now[34..now.rfind(".").map_or(now.len(), |point| point - 3)].to_owned()
+        now[34..now.rfind('.').map_or(now.len(), |point| point - 3)].to_owned()
     };
     let before = [0, 7, PUSHES - 1].map(shown);
     assert!(before.iter().all(|now| now.contains("absent") && now.contains("again 2")), "{before:?}");
