@@ -96,6 +96,11 @@ impl Write for LogLine {
     }
 }
 
+/// Starts the threads that write: they run where the caller may, and not where the first line is said.
+pub fn begin() {
+    let _ = (lines(Stream::Stdout), lines(Stream::Stderr));
+}
+
 fn lines(stream: Stream) -> Option<&'static Lines> {
     let (lines, name) = match stream {
         Stream::Stdout => (&STDOUT, "stdout"),

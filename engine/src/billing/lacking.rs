@@ -1,8 +1,8 @@
 //! What the journal knows and the books lack, when a shard is opened: an event is entered unless it stands in a file
 //! already, whichever file that is.
 //!
-//! An event is looked for in its own day's file first. The few that are not there are looked for in the later days of
-//! this shard, where a late event stands, and, of pushes that another shard or layout accepted, in the files of every
+//! An event is looked for in its own day's file first. The few that are not there are looked for in the files of this shard
+//! from the push's acceptance on, where a late event stands, and, of pushes that another shard or layout accepted, in the files of every
 //! shard: a push that was moved keeps its place in the books.
 
 use std::collections::{BTreeSet, HashSet};
@@ -86,7 +86,10 @@ impl Lacking {
 
     /// Enters those of the missing events that stand nowhere.
     fn settle(&mut self, log: &mut BillingLog, now_ms: u64) -> Result<(), BillingError> {
-        let Some(first_day) = self.missing.iter().map(|(event, _)| Day::of(event.own_ms())).min() else {
+        // From the acceptance on: an end that was moved while the clock had been set forward has a later time than the
+        // event that stands in the books.
+        let begun = |event: &Event| Day::of(event.accepted_ms.min(event.own_ms()));
+        let Some(first_day) = self.missing.iter().map(|(event, _)| begun(event)).min() else {
             return Ok(());
         };
         let any_foreign = self.missing.iter().any(|&(_, is_foreign)| is_foreign);
@@ -116,7 +119,7 @@ impl Lacking {
     }
 }
 
-/// Files of this shard behind `first_day`, and, where a push came from elsewhere, of every shard from that day on.
+/// Files of this shard from `first_day` on, and, where a push came from elsewhere, of every shard.
 fn files_to_search(
     log: &BillingLog,
     first_day: Day,
@@ -127,6 +130,6 @@ fn files_to_search(
         if any_foreign { files_of_all_shards(directory) } else { files_of_shard(directory, log.shard()) };
     let unread = |source| BillingError::Read { path: directory.to_path_buf(), source };
     let mut files = files.map_err(unread)?;
-    files.retain(|file| file.day > first_day || (any_foreign && file.day == first_day));
+    files.retain(|file| file.day >= first_day);
     Ok(files)
 }

@@ -6,7 +6,7 @@ use super::CliError;
 use crate::config::{Config, Settings};
 use crate::fatal::{self, Fatal, FatalReason};
 use crate::hostcheck;
-use crate::log::LogLine;
+use crate::log::{self, LogLine};
 
 /// Run the engine
 ///
@@ -48,6 +48,7 @@ impl ServeCommand {
 
 /// Logs go to stderr, so that stdout stays for what a person or a script asked for. No thread waits for them.
 fn start_logging(config: &Config) -> Result<(), CliError> {
+    log::begin();
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
         .map_err(|error| CliError::new(format!("log = {} is not a filter ({error})", config.log)))?;
     let subscriber = tracing_subscriber::fmt()

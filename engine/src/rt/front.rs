@@ -6,7 +6,7 @@ use crate::push::code::Code;
 use crate::push::response::Answer;
 use crate::rt::connection::{Connection, Desk, Gate};
 use crate::rt::limits::{
-    ACCEPTED_PER_TURN_MAX, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX,
+    ACCEPTED_PER_TURN_MAX, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
 };
 use crate::rt::mesh::{self, Mesh, Parcel};
 use crate::rt::now::Now;
@@ -180,9 +180,11 @@ impl Front {
         None
     }
 
-    /// Closes the connection that has waited longest for its first request.
+    /// Closes the connection that has waited longest for its first request, unless it came just now.
     fn make_room(&mut self, now: Now) {
-        if let Some((index, _)) = self.longest_silent() {
+        if let Some((index, since_ms)) = self.longest_silent()
+            && now.steady_ms >= since_ms + SILENT_MS_MIN
+        {
             self.visits.evicted += 1;
             self.dismiss(index);
         }

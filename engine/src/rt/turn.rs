@@ -161,9 +161,7 @@ impl ShardTurn {
         self.port.status.note_turn(now.steady_ms);
         self.refresh_date(now);
         let mut busy = self.reap(now);
-        if self.shard.notices_lost_names() {
-            self.front.doubt(&mut self.mesh);
-        }
+        self.doubt_if_names_are_lost();
         busy |= self.answer(now);
         busy |= self.take_messages(now);
         busy |= self.front.take_visitors(&mut self.ring, now);
@@ -185,11 +183,19 @@ impl ShardTurn {
             self.front.sweep(now, SWEEP_CONNECTIONS);
             self.notifier.sweep(&mut self.shard, now, SWEEP_CONNECTIONS);
         }
+        // Without syncs a commit has ended in this very turn.
+        self.doubt_if_names_are_lost();
         busy |= self.flush(now);
         self.mesh.wake_peers();
         self.publish(now);
         self.drain(now);
         busy
+    }
+
+    fn doubt_if_names_are_lost(&mut self) {
+        if self.shard.notices_lost_names() {
+            self.front.doubt(&mut self.mesh);
+        }
     }
 
     /// Answers that a commit has just let go leave before anything else is done: nobody waits for an attempt or a

@@ -4,6 +4,7 @@
 //! Never here: what is in a journal, which is recovery's.
 
 use crate::fatal::Fatal;
+use crate::fingerprint_key::KEY_FILE;
 use crate::ops::store::{STORE_FILE_NAME, StoreError};
 use crate::time_scale::REHEARSAL_FILE;
 use std::fs::{self, Permissions};
@@ -86,7 +87,8 @@ fn find_open(directory: &Path, depth: usize, open: &mut Vec<PathBuf>) -> io::Res
 /// Whether the engine makes such a name in a data directory.
 fn is_ours(name: &str) -> bool {
     let beginnings = ["lock", "resharded", "resharding", "shard-", "shards", STORE_FILE_NAME, REHEARSAL_FILE];
-    beginnings.iter().any(|beginning| name.starts_with(beginning))
+    name.strip_suffix(".new").unwrap_or(name) == KEY_FILE
+        || beginnings.iter().any(|beginning| name.starts_with(beginning))
 }
 
 fn is_open(path: &Path) -> bool {

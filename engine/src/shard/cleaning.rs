@@ -10,6 +10,7 @@ use crate::journal::{
 };
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::NotificationKind;
+use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
 
@@ -123,7 +124,7 @@ impl Shard {
         self.cleaning_looked = (now_ms, self.journal.reach());
         self.cleaning = self
             .journal
-            .cleaning_candidate(now_ms)
+            .cleaning_candidate(self.even_or_wall(now_ms))
             .map(|segment| Cleaning { segment, stage: Stage::Walking(self.journal.cursor(segment)) });
     }
 
@@ -144,7 +145,7 @@ impl Shard {
                 self.cleaning = Some(Cleaning { segment, stage });
                 return;
             };
-            match self.keep(position, kind) {
+            match self.keep(position, kind, now_ms) {
                 Keep::Dead => {}
                 Keep::Push(index) => self.move_forward(index, position, now_ms),
                 Keep::Key(key) => {
@@ -158,7 +159,7 @@ impl Shard {
         self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
     }
 
-    fn keep(&self, position: Position, kind: Kind) -> Keep {
+    fn keep(&self, position: Position, kind: Kind, now_ms: u64) -> Keep {
         let Ok((_, record)) = self.journal.read(position) else { return Keep::Dead };
         let key = match record {
             Record::Accepted(accepted) => {
@@ -196,10 +197,16 @@ impl Shard {
                 return Keep::Dead;
             }
         };
-        // How long that is the message center alone decides: the record's time is the wall clock's, which may have been
-        // set since.
+        // The message center may remember a key longer than its day; a copy of it would begin that anew at each start.
+        let ends_ms = key.ended_ms.saturating_add(self.pace.real_span(KEY_RETENTION_MS));
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
-        if remembered { Keep::Key(key) } else { Keep::Dead }
+        if remembered && self.even_or_wall(now_ms) < ends_ms { Keep::Key(key) } else { Keep::Dead }
+    }
+
+    /// The earlier of what the wall clock shows and what it would show had nobody set it: by it no key is dropped whose day
+    /// is not over, whichever of both its record was written by.
+    fn even_or_wall(&self, now_ms: u64) -> u64 {
+        self.pace.even(now_ms).min(now_ms)
     }
 
     /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands in its copy.

@@ -19,6 +19,12 @@ impl Shard {
         self.older_until_ms.map(|_| Fingerprints::open())
     }
 
+    /// How fingerprints of alerts were made before, in a directory from before: pushes may join an older alert as long as
+    /// anything of it lives.
+    fn older_alert_fingerprints(&self) -> Option<Fingerprints> {
+        self.alerts_had_older.then(Fingerprints::open)
+    }
+
     /// The time of the older fingerprints may be over.
     pub(super) fn forget_older_fingerprints(&mut self, now_ms: u64) {
         if self.older_until_ms.is_some_and(|until_ms| self.pace.even(now_ms) >= until_ms) {
@@ -66,7 +72,7 @@ impl Shard {
             alert: fingerprints.alert(push.xpid, alert.id),
             sequence: alert.sequence,
         };
-        let older = self.older_fingerprints().map(identity).filter(|older| {
+        let older = self.older_alert_fingerprints().map(identity).filter(|older| {
             let live = [self.core.alert_push(older.key), self.core.alert_member(older.alert)];
             let is_same = |&index: &PushIndex| self.is_of_alert(index, push.xpid, alert.id);
             self.core.knows_of(older) && live.iter().flatten().all(is_same)
@@ -76,11 +82,12 @@ impl Shard {
 
     /// The fingerprints under which a whole alert may be known; the second is an older one.
     pub(super) fn alert_fingerprints(&self, xpid: Xpid, alert_id: &[u8]) -> (u64, Option<u64>) {
-        let older = self.older_fingerprints().map(|older| older.alert(xpid, alert_id)).filter(|&older| {
-            let member = self.core.alert_member(older);
-            self.core.closed_alert(older).is_some()
-                || member.is_some_and(|index| self.is_of_alert(index, xpid, alert_id))
-        });
+        let older =
+            self.older_alert_fingerprints().map(|older| older.alert(xpid, alert_id)).filter(|&older| {
+                let member = self.core.alert_member(older);
+                self.core.closed_alert(older).is_some()
+                    || member.is_some_and(|index| self.is_of_alert(index, xpid, alert_id))
+            });
         (self.fingerprints.alert(xpid, alert_id), older)
     }
 

@@ -106,6 +106,8 @@ pub struct Shard {
     fingerprints: Fingerprints,
     /// Until when, in even time, older fingerprints are asked for too.
     older_until_ms: Option<u64>,
+    /// Whether the directory has alerts from before fingerprints had a key, or had.
+    alerts_had_older: bool,
     core: Core,
     journal: Journal,
     billing: BillingLog,

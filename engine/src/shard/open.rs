@@ -181,6 +181,7 @@ impl Shard {
             registry,
             contracts: ContractTable::with_capacity(0),
             fingerprints: config.fingerprints.keyed,
+            alerts_had_older: config.fingerprints.older_until_ms.is_some(),
             older_until_ms: config.fingerprints.older_until_ms.filter(|&until_ms| now_ms < until_ms),
             core,
             journal,

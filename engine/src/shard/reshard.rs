@@ -130,6 +130,9 @@ pub fn copy(
         return Err(OpenError::Unbilled(left));
     }
     billing.sync()?;
+    if recovery.without_room() > 0 {
+        return Err(OpenError::TooManyPushes(recovery.without_room()));
+    }
     let live: Vec<Position> = recovery.live_positions().map(Position::from_bits).collect();
     let withdrawing = recovery.alerts_to_withdraw();
     drop(recovery);

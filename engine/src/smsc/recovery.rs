@@ -254,6 +254,11 @@ impl Recovery {
         self.core.closed_alerts.close(alert_fingerprint, ClosedAlert { at_ms, ..cancel });
     }
 
+    /// Accepted pushes that found no room in the slab.
+    pub fn without_room(&self) -> u64 {
+        self.refused
+    }
+
     /// The cancelled alerts of which pushes still wait, by their fingerprints. Before [`Self::finish`].
     pub fn alerts_to_withdraw(&self) -> HashSet<u64> {
         let core = &self.core;

@@ -81,9 +81,9 @@ pub(super) async fn serve(
     let (stop, stopping) = watch::channel(());
     let mut visits = Visits { visits: Vec::new(), max: connections_max };
     let mut is_failing = false;
-    loop {
+    'serving: loop {
         let accepted = tokio::select! {
-            _ = &mut stopped => break,
+            _ = &mut stopped => break 'serving,
             accepted = listener.accept() => accepted,
         };
         let socket = match accepted {
@@ -99,8 +99,10 @@ pub(super) async fn serve(
         is_failing = false;
         while !visits.have_room() {
             // Those that came just now show first whether they ask for anything.
-            tokio::time::sleep(LOOK).await;
-            visits.dismiss_one();
+            tokio::select! {
+                _ = &mut stopped => break 'serving,
+                () = tokio::time::sleep(LOOK) => visits.dismiss_one(),
+            }
         }
         let doing = Arc::new(Doing {
             busy: AtomicBool::new(false),

@@ -82,18 +82,23 @@ impl Notifier {
         if wanted == 0 {
             return;
         }
-        let (mut idle, mut ending) = (Vec::new(), 0);
+        let (mut idle, mut closing, mut ending) = (Vec::new(), 0, 0);
         for index in self.outgoing.indices() {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
             if outgoing.is_idle() {
                 idle.push((outgoing.used_ms, index));
             }
-            ending += usize::from(outgoing.ends() || outgoing.stream.is_closing());
+            if outgoing.stream.is_closing() {
+                closing += 1;
+            } else if outgoing.ends() {
+                ending += 1;
+            }
         }
-        let wanted = wanted.saturating_sub(ending);
+        // Only what closes already is a place at once: what ends with an answer may wait for that.
+        let wanted = wanted.saturating_sub(closing);
         idle.sort_unstable();
         idle.truncate(wanted);
-        let left = wanted - idle.len();
+        let left = (wanted - idle.len()).saturating_sub(ending);
         for (_, index) in idle {
             self.part_from(index);
         }
