@@ -167,7 +167,8 @@ fn an_engine_that_is_killed_and_comes_back_on_its_port_leaves_a_clean_ledger() {
         outcome.tally,
         Tally { repeated: outcome.tally.repeated, resent: outcome.tally.resent, ..clean() }
     );
-    assert!(outcome.sent.connections_lost >= 3);
+    // A process that is killed with nothing unread says the same as one that closes in order.
+    assert!(outcome.sent.connections_lost + outcome.sent.connections_closed >= 3);
     assert_eq!(engine.accepted() as u64, PUSHES);
 }
 
