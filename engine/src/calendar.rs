@@ -94,22 +94,50 @@ pub fn http_date(unix_ms: u64) -> [u8; 29] {
     date
 }
 
-/// Reads an IMF-fixdate as Unix milliseconds; the name of the weekday is not checked. `None` for the
-/// obsolete HTTP date forms and for anything else.
-pub fn parse_http_date(text: &[u8]) -> Option<u64> {
-    if text.len() != 29 || &text[3..5] != b", " || &text[25..] != b" GMT" {
+/// Reads a date of HTTP as Unix milliseconds, in any of the three forms that RFC 9110 section 5.6.7 has a recipient
+/// take: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`. A year of two
+/// digits is the one that lies no more than fifty years after `now_ms`. The name of the weekday is not checked.
+pub fn parse_http_date(text: &[u8], now_ms: u64) -> Option<u64> {
+    let comma = text.iter().position(|&octet| octet == b',');
+    let (year, month, day, clock) = match (comma, text.len()) {
+        (Some(3), 29) => {
+            let plain = text[4] == b' ' && text[7] == b' ' && text[11] == b' ' && text[16] == b' ';
+            let year = number(&text[12..16])?;
+            plain.then_some((year, &text[8..11], number(&text[5..7])?, text[17..].strip_suffix(b" GMT")?))?
+        }
+        (Some(6..=9), _) => {
+            let rest = text[comma? + 1..].strip_prefix(b" ")?.strip_suffix(b" GMT")?;
+            let plain = rest.len() == 18 && rest[2] == b'-' && rest[6] == b'-' && rest[9] == b' ';
+            let year = near_year(plain.then(|| number(&rest[7..9]))??, now_ms);
+            (year, &rest[3..6], number(&rest[..2])?, &rest[10..])
+        }
+        (None, 24) => {
+            let plain = text[3] == b' ' && text[7] == b' ' && text[10] == b' ' && text[19] == b' ';
+            let day = text[8..10].strip_prefix(b" ").unwrap_or_else(|| &text[8..10]);
+            plain.then_some((number(&text[20..])?, &text[4..7], number(day)?, &text[11..19]))?
+        }
+        _ => return None,
+    };
+    let month = MONTHS.iter().position(|name| name.as_slice() == month)? as u32 + 1;
+    let days = days_of_valid_date(year, month, day)?;
+    Some((days * DAY_SECONDS + clock_seconds(clock)?) * 1000)
+}
+
+/// The year with these last two digits that lies no more than fifty years ahead.
+fn near_year(two_digits: u32, now_ms: u64) -> u32 {
+    let now = u32::from(civil(now_ms / 1000).year);
+    let year = now - now % 100 + two_digits;
+    if year > now + 50 { year - 100 } else { year }
+}
+
+/// `hh:mm:ss`, a leap second among them, as seconds of the day.
+fn clock_seconds(clock: &[u8]) -> Option<u64> {
+    if clock.len() != 8 || clock[2] != b':' || clock[5] != b':' {
         return None;
     }
-    if text[7] != b' ' || text[11] != b' ' || text[16] != b' ' || text[19] != b':' || text[22] != b':' {
-        return None;
-    }
-    let month = MONTHS.iter().position(|name| name.as_slice() == &text[8..11])? as u32 + 1;
-    let days = days_of_valid_date(number(&text[12..16])?, month, number(&text[5..7])?)?;
-    let (hour, minute, second) = (number(&text[17..19])?, number(&text[20..22])?, number(&text[23..25])?);
-    if hour > 23 || minute > 59 || second > 60 {
-        return None;
-    }
-    Some((days * DAY_SECONDS + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second)) * 1000)
+    let (hour, minute, second) = (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
+    let legal = hour <= 23 && minute <= 59 && second <= 60;
+    legal.then_some(u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second))
 }
 
 /// One day in Japan, midnight to midnight JST: the day of billing and of volume limits.
@@ -266,7 +294,7 @@ mod tests {
         assert_eq!(&http_date(SUNDAY_MS), b"Sun, 22 Nov 2026 13:34:30 GMT");
         assert_eq!(&jst_digits(SUNDAY_MS), b"20261122223430");
         assert_eq!(parse_jst_digits(b"20261122223430"), Some(SUNDAY_MS));
-        assert_eq!(parse_http_date(&http_date(SUNDAY_MS)), Some(SUNDAY_MS));
+        assert_eq!(parse_http_date(&http_date(SUNDAY_MS), 0), Some(SUNDAY_MS));
         assert_eq!(&http_date(0), b"Thu, 01 Jan 1970 00:00:00 GMT");
         assert_eq!(&jst_digits(0), b"19700101090000");
         assert_eq!(parse_jst_digits(b"19700101090000"), Some(0));
@@ -295,8 +323,53 @@ mod tests {
         }
         assert!(parse_jst_digits(b"20240229000000").is_some());
         assert!(parse_jst_digits(b"20000229000000").is_some());
-        assert_eq!(parse_http_date(b"Sunday, 22-Nov-26 13:34:30 GMT"), None);
-        assert_eq!(parse_http_date(b"Sun, 22 Nov 2026 13:34:30 JST"), None);
+    }
+
+    #[test]
+    fn all_three_forms_of_an_http_date_are_read() {
+        for text in [
+            "Sun, 22 Nov 2026 13:34:30 GMT",
+            "Sunday, 22-Nov-26 13:34:30 GMT",
+            "Wednesday, 22-Nov-26 13:34:30 GMT",
+            "Sun Nov 22 13:34:30 2026",
+        ] {
+            assert_eq!(parse_http_date(text.as_bytes(), SUNDAY_MS), Some(SUNDAY_MS), "{text}");
+        }
+        let sixth = parse_http_date(b"Sun, 06 Nov 1994 08:49:37 GMT", SUNDAY_MS);
+        assert_eq!(sixth, Some(784_111_777_000));
+        for text in ["Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"] {
+            assert_eq!(parse_http_date(text.as_bytes(), SUNDAY_MS), sixth, "{text}");
+        }
+        // Fifty years ahead is this century, fifty-one years the one before.
+        let year = |digits: &str| {
+            let text = format!("Sunday, 22-Nov-{digits} 13:34:30 GMT");
+            parse_http_date(text.as_bytes(), SUNDAY_MS).map(|at| civil(at / 1000).year)
+        };
+        assert_eq!((year("76"), year("77"), year("00")), (Some(2076), Some(1977), Some(2000)));
+    }
+
+    #[test]
+    fn what_is_no_http_date_is_none() {
+        for wrong in [
+            "",
+            "soon",
+            "Sun, 22 Nov 2026 13:34:30 JST",
+            "Sun, 22 Nov 2026 13:34:30",
+            "Sun, 31 Feb 2026 13:34:30 GMT",
+            "Sun, 22 nov 2026 13:34:30 GMT",
+            "Sun,  2 Nov 2026 13:34:30 GMT",
+            "Sunday, 22-Nov-2026 13:34:30 GMT",
+            "Sunday, 22-Nov-6 13:34:30 GMT",
+            "Sunday, 22-Nov-26 24:34:30 GMT",
+            "Sunday,22-Nov-26 13:34:30 GMT",
+            "Sun Nov 22 13:34:30 26",
+            "Sun Nov 22 13:34.30 2026",
+            "Sun Nov    13:34:30 2026",
+            ",,,,,,,,,,,,,,,,,,,,,,,,,,,,,",
+            "                        ",
+        ] {
+            assert_eq!(parse_http_date(wrong.as_bytes(), SUNDAY_MS), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -16,7 +16,9 @@ use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS
 use crate::network::line_states::Line;
 use crate::shard::TIME_SCALE_MAX;
 
-pub use settings::{ENVIRONMENT_PREFIX, Settings};
+pub use settings::{
+    ENVIRONMENT_PREFIX, SETTINGS_FILE_OCTETS_MAX, Settings, read_bounded, read_settings_file,
+};
 pub use values::{CpuList, Durability, Injection, InjectionKind, Octets, OutcomeRates};
 
 /// Most shards in one engine.

@@ -5,8 +5,17 @@
 //! [`install_panic_hook`] sets prints one line and ends the process at once, on whichever thread it happened,
 //! so that no half-dead engine goes on answering. What was answered `0000` is in the journal in every case.
 
+use crate::log;
 use std::fmt;
-use std::io::Write as _;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Somebody is ending the process.
+static ENDING: AtomicBool = AtomicBool::new(false);
+/// Longer than the first one who ends the process takes.
+const END_WITHIN: Duration = Duration::from_secs(1);
+/// How long the handler of a lost page may stand in its write, in seconds.
+const LOST_PAGE_WRITE_SECONDS: u32 = 1;
 
 /// Why the process ends. The discriminant is the exit status; 0 to 2 stay with the command line
 /// (done, refused, wrong arguments).
@@ -140,10 +149,17 @@ impl Fatal {
     }
 
     /// Prints the sentence on stderr and ends the process with the reason's exit status, without running
-    /// destructors: nothing may touch the journal after this.
+    /// destructors: nothing may touch the journal after this. An output that stands still delays the end by half a
+    /// second at most.
     pub fn end_process(&self) -> ! {
-        print_line(&format!("{self}"));
-        std::process::exit(i32::from(self.exit_status()))
+        // The first one's sentence and status count; a bug in the printing ends the process all the same.
+        if ENDING.swap(true, Ordering::SeqCst) {
+            std::thread::sleep(END_WITHIN);
+        } else {
+            log::last_words(&format!("hayauma: {self}\n"));
+        }
+        // SAFETY: _exit takes an integer and returns to nobody.
+        unsafe { libc::_exit(i32::from(self.exit_status())) }
     }
 }
 
@@ -195,10 +211,18 @@ pub fn install_panic_hook() {
 ///
 /// The error of `sigaction`, which on a working host does not occur.
 pub fn install_mapping_guard() -> std::io::Result<()> {
-    // SAFETY: the handler only calls write(2) on a static text and _exit(2), both async-signal-safe.
+    // SAFETY: the handler only calls poll(2), signal(2), alarm(2), write(2) on a static text and _exit(2), all of
+    // them async-signal-safe.
     let installed = unsafe {
         signal_hook::low_level::register(libc::SIGBUS, || {
-            libc::write(libc::STDERR_FILENO, MAPPING_LOST_LINE.as_ptr().cast(), MAPPING_LOST_LINE.len());
+            // An output that stands still is not waited for; one that does so between the look and the write ends
+            // with the process's alarm.
+            let mut output = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+            if libc::poll(&raw mut output, 1, 0) == 1 {
+                libc::signal(libc::SIGALRM, libc::SIG_DFL);
+                libc::alarm(LOST_PAGE_WRITE_SECONDS);
+                libc::write(libc::STDERR_FILENO, MAPPING_LOST_LINE.as_ptr().cast(), MAPPING_LOST_LINE.len());
+            }
             libc::_exit(i32::from(FatalReason::MappingLost.exit_status()));
         })
     };
@@ -208,11 +232,6 @@ pub fn install_mapping_guard() -> std::io::Result<()> {
 const MAPPING_LOST_LINE: &str = "hayauma: a mapped journal file lost a page, because the device failed or \
     the file was truncated; every push answered 0000 under durability power is on the device: check the device, \
     then start again.\n";
-
-/// One line on stderr; a closed stderr is no reason to fail again.
-fn print_line(sentence: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "hayauma: {sentence}");
-}
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@
 //! quick ones and refuses to start on a fatal one; `doctor` runs all and prints each. Nothing here stays open
 //! or behind.
 
+mod descriptors;
 mod disk;
 
 use std::net::{SocketAddr, TcpListener};
@@ -12,16 +13,17 @@ use std::path::Path;
 use crate::config::Config;
 use crate::fatal::{Fatal, FatalReason};
 
+pub use descriptors::DescriptorShares;
 pub use disk::SyncLatency;
 
 /// Locked memory that the shards' rings may need, in octets, on kernels that count it.
 const MEMLOCK_OCTETS_MIN: u64 = 512 << 10;
-/// Open files beside connections: segments, rings, timers, the store, logs.
-const OPEN_FILES_SPARE: u64 = 256;
 /// Free room under which nothing is started, in octets.
 const FREE_OCTETS_MIN: u64 = 32 << 20;
 /// Sync latency above which group commit is felt by push clients, in microseconds.
 const SYNC_LATENCY_US_FAIR: u64 = 2_000;
+/// Read-ahead above which answers wait for whoever reads on the device, in KiB.
+const READ_AHEAD_KIB_FAIR: u64 = 512;
 
 /// How grave a finding is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -104,6 +106,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         disk::check_directory(config),
         disk::check_file_system(config),
         disk::check_room(config),
+        disk::check_read_ahead(config),
         disk::check_sync_latency(config),
     ]
 }
@@ -159,6 +162,23 @@ pub fn leave_cpus(shard_cpus: &[usize]) {
         let set = cpu_set(&others);
         // SAFETY: the kernel only reads the set, which outlives the call.
         let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+    }
+}
+
+/// The lowest priority of those that every scheduler of CPUs goes on serving.
+const NICENESS_OF_BACKGROUND: i32 = 19;
+/// `IOPRIO_CLASS_BE` at its lowest level: after everybody else at the device, and served in bounded time. (The idle class is
+/// served when the device has nothing else to do; beside commits that is, with mq-deadline, once in ten seconds.)
+const IO_PRIORITY_OF_BACKGROUND: libc::c_int = 2 << 13 | 7;
+
+/// Has the calling thread stand back behind all others, for CPU and device: for work that nobody waits for. It cannot be
+/// taken back. Where the kernel refuses nothing changes.
+pub fn step_back() {
+    const IOPRIO_WHO_PROCESS: libc::c_int = 1;
+    // SAFETY: plain numbers, about the calling thread alone: no memory is touched.
+    unsafe {
+        libc::setpriority(libc::PRIO_PROCESS, 0, NICENESS_OF_BACKGROUND);
+        libc::syscall(libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, IO_PRIORITY_OF_BACKGROUND);
     }
 }
 
@@ -236,11 +256,15 @@ fn check_memlock() -> Finding {
 /// Raises the soft limit to the hard one, then compares it with what the connections may take.
 fn check_open_files(config: &Config) -> Finding {
     const SUBJECT: &str = "open files";
-    let needed = config.shards as u64 * u64::from(config.connections_max) + OPEN_FILES_SPARE;
+    let needed = descriptors::wanted(config);
     match raise_open_files() {
         Some(limit) if limit < needed => Finding::warning(
             SUBJECT,
-            format!("the limit is {limit}, all connections together may need {needed}"),
+            format!(
+                "the limit is {limit}, files and all connections together may need {needed}: each shard takes at most {} \
+                 push connections",
+                DescriptorShares::of(config).push_per_shard
+            ),
             format!(
                 "raise it with `ulimit -Hn {needed}` or LimitNOFILE={needed}, or lower --connections-max"
             ),
@@ -316,7 +340,7 @@ mod tests {
     fn every_finding_that_is_not_good_names_a_remedy() {
         let directory = tempfile::tempdir().expect("a directory");
         let findings = examine(&config(directory.path()));
-        assert_eq!(findings.len(), 11);
+        assert_eq!(findings.len(), 12);
         for finding in &findings {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");
@@ -353,6 +377,22 @@ mod tests {
     #[test]
     fn this_process_may_use_a_cpu() {
         assert!(!cpus_allowed().is_empty());
+    }
+
+    #[test]
+    fn a_thread_that_steps_back_is_the_least_of_all_and_the_others_stay() {
+        let niceness = || {
+            let stat = std::fs::read_to_string("/proc/thread-self/stat").expect("procfs");
+            let behind_name = stat.rsplit(") ").next().expect("fields").to_owned();
+            behind_name.split(' ').nth(16).expect("a niceness").to_owned()
+        };
+        let before = niceness();
+        let stepped_back = std::thread::spawn(move || {
+            step_back();
+            niceness()
+        });
+        assert_eq!(stepped_back.join().expect("a thread that ends"), "19");
+        assert_eq!(niceness(), before);
     }
 
     #[test]

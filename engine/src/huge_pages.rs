@@ -1,13 +1,18 @@
 //! Huge pages for memory that is large and looked into at random: without them most looks into a table of a hundred
 //! mebibytes also miss the processor's table of pages.
 //!
-//! The `unsafe` calls here are advice to the kernel, which changes no octet of the memory.
+//! The `unsafe` calls here are advice to the kernel, which changes no octet of memory that anybody reads again, and the
+//! look at a mapping as the numbers that it holds.
+
+use memmap2::MmapMut;
+use std::alloc::Layout;
+use std::ptr::NonNull;
 
 /// Octets below which advice is not worth a system call.
 const WORTH_OCTETS: usize = 4 << 20;
 const PAGE_OCTETS: usize = 4096;
 /// A huge page: what is touched ahead with one call.
-const STRETCH_OCTETS: usize = 2 << 20;
+pub(crate) const STRETCH_OCTETS: usize = 2 << 20;
 /// Octets beyond those in use that are touched ahead: 180,000 pushes of the slab.
 const AHEAD_OCTETS: usize = 16 << 20;
 
@@ -24,17 +29,6 @@ pub(crate) fn advise<T>(memory: &mut Vec<T>) {
     let _ = unsafe { libc::madvise(start.cast(), length, libc::MADV_HUGEPAGE) };
 }
 
-/// Touches all of `memory`, which is used anywhere from the first entry on: a table that is filled at random touches a new
-/// huge page with almost each of its first entries, one after the other, and whoever waits for these waits for all of it.
-pub(crate) fn touch<T>(memory: &mut [T]) {
-    let octets = size_of_val(memory);
-    if octets < WORTH_OCTETS || cfg!(miri) {
-        return;
-    }
-    // SAFETY: the octets are those of `memory`.
-    unsafe { populate(memory.as_mut_ptr().cast(), octets) };
-}
-
 /// Has the kernel touch the pages of so many octets from `address` on. Kernels before 5.14 decline.
 ///
 /// # Safety
@@ -42,10 +36,142 @@ pub(crate) fn touch<T>(memory: &mut [T]) {
 unsafe fn populate(address: *mut u8, octets: usize) {
     let in_page = address.addr() % PAGE_OCTETS;
     let start = address.wrapping_sub(in_page);
+    #[cfg(test)]
+    tests::note_touched(octets);
     // SAFETY: the range begins in the page of the first of these octets and ends with the last one, and the kernel touches
     // its pages without changing what they hold.
     let _ = unsafe { libc::madvise(start.cast(), in_page + octets, libc::MADV_POPULATE_WRITE) };
 }
+
+/// A number of which any octets are a value.
+pub(crate) trait Plain: Copy {}
+impl Plain for u32 {}
+impl Plain for u64 {}
+
+/// So many numbers in memory of their own, zeros at first. The kernel is asked for address space at once and for memory as
+/// it is touched, by use or, a stretch at a time, ahead of it: whoever waits for all of a large table waits for 10 ms for
+/// each 40 mebibytes, and ten times as long on a virtual machine whose host has to find them first. It is given back a
+/// stretch at a time too.
+pub(crate) struct Zeros<T> {
+    /// Kept for its end.
+    _map: Option<MmapMut>,
+    start: NonNull<T>,
+    length: usize,
+    /// Octets from the beginning that are touched, and that are given back.
+    touched: usize,
+    given_back: usize,
+}
+
+// SAFETY: the numbers are this value's alone, and reached through it alone.
+unsafe impl<T: Plain + Send> Send for Zeros<T> {}
+// SAFETY: as above; whoever shares it can only read them.
+unsafe impl<T: Plain + Sync> Sync for Zeros<T> {}
+
+impl<T> Default for Zeros<T> {
+    fn default() -> Self {
+        Self { _map: None, start: NonNull::dangling(), length: 0, touched: 0, given_back: 0 }
+    }
+}
+
+impl<T: Plain> Zeros<T> {
+    pub(crate) fn new(length: usize) -> Self {
+        if length == 0 {
+            return Self::default();
+        }
+        let octets = length * size_of::<T>();
+        let map = MmapMut::map_anon(octets);
+        let (Ok(mut map), Ok(layout)) = (map, Layout::array::<T>(length)) else {
+            // As every other allocation that fails.
+            std::alloc::handle_alloc_error(Layout::new::<T>())
+        };
+        let Some(start) = NonNull::new(map.as_mut_ptr().cast::<T>()) else {
+            std::alloc::handle_alloc_error(layout)
+        };
+        if octets >= WORTH_OCTETS && !cfg!(miri) {
+            // SAFETY: the range is the mapping, and advice on page sizes keeps its contents.
+            let _ = unsafe { libc::madvise(start.as_ptr().cast(), octets, libc::MADV_HUGEPAGE) };
+        }
+        Self { _map: Some(map), start, length, ..Self::default() }
+    }
+
+    fn octets(&self) -> usize {
+        self.length * size_of::<T>()
+    }
+
+    /// Octets from so many behind the beginning to the end of the huge page, so that the next stretch begins with one.
+    fn stretch_at(&self, octets: usize) -> usize {
+        let address = self.start.as_ptr().addr() + octets;
+        (STRETCH_OCTETS - address % STRETCH_OCTETS).min(self.octets() - octets)
+    }
+
+    /// Touches the next stretch, if it is not in use anyway; `false` when all is touched.
+    pub(crate) fn touch_next(&mut self) -> bool {
+        if self.octets() < WORTH_OCTETS || self.touched >= self.octets() || cfg!(miri) {
+            return false;
+        }
+        let stretch = self.stretch_at(self.touched);
+        let address = self.start.as_ptr().cast::<u8>().wrapping_add(self.touched);
+        self.touched += stretch;
+        // SAFETY: the octets lie within the mapping.
+        unsafe { populate(address, stretch) };
+        true
+    }
+
+    /// Touches all of it: a table that is filled at random touches a new huge page with almost each of its first entries, one
+    /// after the other, and whoever waits for these waits for all of it.
+    pub(crate) fn touch_all(&mut self) {
+        while self.touch_next() {}
+    }
+
+    /// What stands before this number is not given back.
+    pub(crate) fn keep_before(&mut self, number: usize) {
+        let octets = number.min(self.length) * size_of::<T>();
+        self.given_back = octets + self.stretch_at(octets);
+    }
+
+    /// Nothing but zeros stands before this number any more, but for what is kept: gives the next whole stretch before it
+    /// back to the kernel, if there is one.
+    pub(crate) fn give_back_before(&mut self, number: usize) {
+        let stretch = self.stretch_at(self.given_back);
+        let until = self.given_back + stretch;
+        if until > number.min(self.length) * size_of::<T>() || self.octets() < WORTH_OCTETS || cfg!(miri) {
+            return;
+        }
+        let address = self.start.as_ptr().cast::<u8>().wrapping_add(self.given_back);
+        self.given_back = until;
+        // SAFETY: the range lies within the mapping and begins with a page; the mapping is this value's alone, private and
+        // anonymous: what is read there from now on is zeros, as before.
+        let _ = unsafe { libc::madvise(address.cast(), stretch, libc::MADV_DONTNEED) };
+    }
+}
+
+impl<T: Plain> std::ops::Deref for Zeros<T> {
+    type Target = [T];
+
+    #[inline]
+    fn deref(&self) -> &[T] {
+        // SAFETY: the mapping holds so many numbers, begins with a page, and any octets are such a number; of none, any
+        // address will do.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl<T: Plain> std::ops::DerefMut for Zeros<T> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [T] {
+        // SAFETY: as in `deref`; `&mut self` makes this the only reference.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.length) }
+    }
+}
+
+impl<T: Plain> std::fmt::Debug for Zeros<T> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{} numbers", self.length)
+    }
+}
+
+#[cfg(test)]
+pub(crate) use tests::touched_since_last_asked;
 
 /// How far a vector that grows within its capacity has memory behind it. A huge page is cleared where it is first touched,
 /// which takes a tenth of a millisecond, and two on a virtual machine whose host has to find the memory first: better while
@@ -107,12 +233,50 @@ mod tests {
             resident_pages(memory.spare_capacity_mut())
         };
         assert!(pages(fresh()) < 16, "memory that is not touched");
-        let mut memory = fresh();
-        super::touch(&mut memory);
-        assert_eq!(pages(memory), (64 << 20) / super::PAGE_OCTETS - 1);
-        let mut memory: Vec<u64> = (0..8 << 20).collect();
-        super::touch(&mut memory);
-        assert!(memory.iter().copied().eq(0..8 << 20), "what it held");
+        let mut zeros = super::Zeros::<u64>::new(8 << 20);
+        zeros[12_345] = 7;
+        let stretches = std::iter::repeat_with(|| zeros.touch_next()).take_while(|&more| more).count();
+        assert!((32..=33).contains(&stretches), "{stretches} stretches are 64 mebibytes");
+        assert_eq!(resident(&zeros), (64 << 20) / super::PAGE_OCTETS);
+        assert_eq!(zeros.iter().sum::<u64>(), 7, "what it held");
+    }
+
+    fn resident(zeros: &super::Zeros<u64>) -> usize {
+        let pages = size_of_val(&**zeros) / super::PAGE_OCTETS;
+        let mut seen = vec![0_u8; pages];
+        // SAFETY: the range is the memory of `zeros`, and `seen` has an octet for each of its pages.
+        let code =
+            unsafe { libc::mincore(zeros.as_ptr().cast_mut().cast(), pages * 4096, seen.as_mut_ptr()) };
+        assert_eq!(code, 0);
+        seen.iter().filter(|&&page| page & 1 == 1).count()
+    }
+
+    #[test]
+    #[cfg_attr(miri, ignore = "the kernel is asked")]
+    fn memory_is_given_back_a_stretch_at_a_time_and_what_lies_behind_stays() {
+        let mut zeros = super::Zeros::<u64>::new(1 << 20);
+        zeros.touch_all();
+        (500_000..1 << 20).for_each(|number| zeros[number] = number as u64);
+        zeros.give_back_before(500_000);
+        let after_one = resident(&zeros);
+        assert!((1_536..2_048).contains(&after_one), "one stretch of four is gone: {after_one} pages");
+        (0..10).for_each(|_| zeros.give_back_before(500_000));
+        assert!(resident(&zeros) >= 1_024, "what lies behind is there");
+        assert!(zeros[..500_000].iter().all(|&number| number == 0));
+        assert!((500_000..1 << 20).all(|number| zeros[number] == number as u64));
+    }
+
+    thread_local! {
+        static TOUCHED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    }
+
+    pub(super) fn note_touched(octets: usize) {
+        TOUCHED.set(TOUCHED.get() + octets);
+    }
+
+    /// Octets that this thread has touched ahead since it last asked.
+    pub(crate) fn touched_since_last_asked() -> usize {
+        TOUCHED.take()
     }
 
     #[test]

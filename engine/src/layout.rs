@@ -10,7 +10,7 @@
 //! records that were copied when the layout was made. So a push's number is its own in the whole data directory, for
 //! ever, and a record's number says whether it was copied.
 
-use crate::journal::sync_directory;
+use crate::journal::{SEQUENCE_END, first_sequence_max, has_segments, sync_directory};
 use crate::rehearsal::{KillPoint, kill_point};
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -28,10 +28,13 @@ const LAYOUT_BITS: u32 = 54;
 const SHARD_BITS: u32 = 46;
 /// Sequences of the records that were copied when the layout was made: 2 to the power of this.
 const COPIED_BITS: u32 = 40;
-/// Layouts that one data directory can have had.
-const GENERATIONS_MAX: u64 = 1 << (63 - LAYOUT_BITS);
+/// Layouts that one data directory can have had: the journal reads no sequence from [`SEQUENCE_END`] on.
+const GENERATIONS_MAX: u64 = SEQUENCE_END >> LAYOUT_BITS;
+/// How often a data directory can be laid out for another number of shards.
+pub const RESHARDINGS_MAX: u64 = GENERATIONS_MAX - 1;
 
 const _: () = assert!(crate::config::SHARDS_MAX as u64 <= 1 << (LAYOUT_BITS - SHARD_BITS));
+const _: () = assert!(RESHARDINGS_MAX == 255, "FORMAT.md says so");
 
 /// The layout of a data directory.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -48,7 +51,7 @@ impl Layout {
         Self { shards, generation: 0 }
     }
 
-    /// The one behind this, for another number of shards.
+    /// The one behind this, for another number of shards; `None` when there were as many as can be numbered.
     pub fn next(self, shards: usize) -> Option<Self> {
         let generation = self.generation + 1;
         (generation < GENERATIONS_MAX).then_some(Self { shards, generation })
@@ -78,6 +81,11 @@ pub fn is_copied(sequence: u64) -> bool {
     sequence >> LAYOUT_BITS > 0 && sequence & ((1 << SHARD_BITS) - 1) < 1 << COPIED_BITS
 }
 
+/// The layout in which a record was numbered, or a push accepted.
+pub fn generation(sequence: u64) -> u64 {
+    sequence >> LAYOUT_BITS
+}
+
 /// The shard that gave a push its number, among those of its layout.
 pub fn origin(push_id: u64) -> u8 {
     (push_id >> SHARD_BITS) as u8
@@ -95,7 +103,40 @@ pub fn building_directory(data_dir: &Path, number: usize) -> PathBuf {
 
 /// Whether no engine ever served in the directory.
 pub fn is_fresh(data_dir: &Path) -> bool {
-    !data_dir.join(SHARDS_FILE).exists()
+    !data_dir.join(SHARDS_FILE).exists() && !has_journals(data_dir)
+}
+
+/// Whether there is a journal with segments in the directory, or something there that cannot be read.
+pub fn has_journals(data_dir: &Path) -> bool {
+    let Ok(numbers) = shard_numbers(data_dir) else { return data_dir.exists() };
+    numbers
+        .into_iter()
+        .any(|number| has_segments(&shard_directory(data_dir, number).join("journal")).unwrap_or(true))
+}
+
+/// The layout that the journals tell where the file does not: as many shards as have segments, and the layout that their
+/// sequences belong to. `None` where there are no journals.
+///
+/// # Errors
+/// When a journal cannot be read, or one is missing among the others.
+pub fn derive(data_dir: &Path) -> io::Result<Option<Layout>> {
+    let (mut shards, mut last, mut generation) = (0, None, 0);
+    for number in shard_numbers(data_dir)? {
+        let journal = shard_directory(data_dir, number).join("journal");
+        if has_segments(&journal)? {
+            shards += 1;
+            last = last.max(Some(number));
+            generation =
+                first_sequence_max(&journal)?.map_or(0, |first| first >> LAYOUT_BITS).max(generation);
+        }
+    }
+    let Some(last) = last else { return Ok(None) };
+    if shards != last + 1 {
+        let message =
+            format!("{shards} shards have a journal and shard {last} is one of them: one is missing");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    Ok(Some(Layout { shards, generation }))
 }
 
 /// Whether one layout is taking the place of another, or a crash interrupted that.
@@ -116,7 +157,24 @@ pub fn settle(data_dir: &Path) -> io::Result<Option<Layout>> {
         fs::remove_dir_all(leftover)?;
         sync_directory(data_dir)?;
     }
-    read(data_dir)
+    let path = data_dir.join(SHARDS_FILE);
+    let lost = match fs::read_to_string(&path) {
+        Ok(text) if text.trim().is_empty() => "empty",
+        Err(error) if error.kind() == io::ErrorKind::NotFound => "missing",
+        _ => return read(data_dir),
+    };
+    let Some(layout) = derive(data_dir)? else {
+        return if lost == "empty" { read(data_dir) } else { Ok(None) };
+    };
+    write(data_dir, layout)?;
+    let Layout { shards, generation } = layout;
+    tracing::warn!(
+        file = %path.display(),
+        shards,
+        generation,
+        "the file that says for how many shards the directory is laid out was {lost}; it is made again from the journals"
+    );
+    Ok(Some(layout))
 }
 
 /// Lays out a fresh directory: makes the shards' directories, and then says how many there are.
@@ -213,7 +271,11 @@ pub(crate) fn read(directory: &Path) -> io::Result<Option<Layout>> {
             Ok(Some(Layout { shards, generation }))
         }
         _ => {
-            let message = format!("it says {:?} and no number of shards", text.trim());
+            let message = format!(
+                "{} says {:?} and not a number of shards with the number of layouts before, at most {RESHARDINGS_MAX}",
+                directory.join(SHARDS_FILE).display(),
+                text.trim()
+            );
             Err(io::Error::new(io::ErrorKind::InvalidData, message))
         }
     }
@@ -249,7 +311,16 @@ mod tests {
             }
             layout = layout.next(crate::config::SHARDS_MAX).expect("far from the last one");
         }
-        assert_eq!(Layout { shards: 1, generation: GENERATIONS_MAX - 1 }.next(2), None);
+    }
+
+    #[test]
+    fn every_sequence_of_the_last_layout_is_one_that_the_journal_reads() {
+        let last = Layout { shards: 1, generation: 254 }.next(crate::config::SHARDS_MAX).expect("the 255th");
+        assert_eq!(last.next(2), None);
+        let beyond = last.start(last.shards - 1) + (1 << SHARD_BITS);
+        assert!(beyond <= SEQUENCE_END && generation(beyond - 1) == RESHARDINGS_MAX);
+        // One more would reach beyond what can be read.
+        assert!(Layout { generation: 256, ..last }.start(0) >= SEQUENCE_END);
     }
 
     #[test]
@@ -262,7 +333,7 @@ mod tests {
         assert_eq!(settle(directory.path()).expect("readable"), Some(Layout::fresh(2)));
         fs::write(directory.path().join(SHARDS_FILE), "").expect("writable");
         let error = settle(directory.path()).expect_err("nothing sensible");
-        assert!(error.to_string().contains("no number of shards"), "{error}");
+        assert!(error.to_string().contains("not a number of shards"), "{error}");
     }
 
     /// A directory of `old` shards, with a new layout for `new` built beside it and decided.

@@ -1,18 +1,25 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
+mod directory;
 mod resharding;
 
 use crate::billing;
 use crate::calendar::Day;
 use crate::clock;
-use crate::config::{Config, Durability as ConfiguredDurability};
+use crate::config::{Config, Durability as ConfiguredDurability, read_bounded};
 use crate::fatal::{Fatal, FatalReason};
+use crate::fingerprint_key;
 use crate::gateway::contracts::ContractTable;
+use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registration::Registry;
 use crate::hostcheck;
 use crate::ids::Xpid;
-use crate::journal::{DataDirLock, JournalConfig, JournalError, LockError, SegmentFactory};
+use crate::journal::{
+    DataDirLock, JournalConfig, JournalError, LockError, Names, NamesWatch, SegmentFactory,
+};
 use crate::layout::{self, Layout, shard_directory};
+use crate::log::{self, Stream};
+use crate::network::limits::LINE_STATES_OCTETS_MAX;
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
@@ -24,14 +31,12 @@ use crate::ops::parked;
 use crate::ops::store::Store;
 use crate::ops::{pushes, queue};
 use crate::rt::Runtime;
-use crate::rt::control::EngineHandle;
 use crate::shard::{
     Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport, shard_of,
 };
+use crate::signals::Listener;
 use crate::smsc::core::CoreLimits;
 use crate::time_scale;
-use signal_hook::consts::{SIGINT, SIGTERM};
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
@@ -55,6 +60,9 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 /// # Errors
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config) -> Result<(), Fatal> {
+    let signals = Listener::start().map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
+    })?;
     hostcheck::make_data_dir(&config.data_dir).map_err(|error| {
         let directory = config.data_dir.display();
         Fatal::new(
@@ -63,7 +71,10 @@ pub fn run(config: Config) -> Result<(), Fatal> {
         )
     })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
+    directory::check(&config.data_dir)?;
     time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
+    let is_fresh = layout::is_fresh(&config.data_dir);
+    let keys = fingerprint_key::take(&config.data_dir, is_fresh, clock::unix_ms())?;
     let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
@@ -74,57 +85,105 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
     let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
     let registrations = store.registrations().map_err(Fatal::from)?;
+    if registrations.is_empty() && layout::has_journals(&config.data_dir) {
+        tracing::warn!("no client is registered: every push is refused with 2002 until `hayauma client add`");
+    }
     let registry = Arc::new(Registry::new(registrations.clone()));
     let factory = SegmentFactory::start_off(config.cpus.clone()).map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
     })?;
     let layout = resharding::lay_out(&config, &factory)?;
-    let shards = open_shards(&config, layout, &factory, &registry, &store)?;
+    let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
+    let (names, names_watch) = watch_names(&config, &mut shards)?;
     restore_volumes(&config, &registry)?;
     let runtime = Runtime::start(&config, shards, registry, &registrations, listener)?;
     let handle = runtime.handle();
     let control: Arc<dyn EngineControl> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
-    stop_on_signal(&handle)?;
+    signals.drains(Arc::clone(&control));
     let more = parked::router(handle.clone())
         .merge(lines::router(handle.clone()))
         .merge(queue::router(handle.clone()))
         .merge(pushes::router(handle.clone()));
-    let admin = AdminServer::start(admin_listener, store, control, config.admin_open, more);
+    let admin = AdminServer::start(
+        admin_listener,
+        store,
+        control,
+        config.admin_open,
+        hostcheck::DescriptorShares::of(&config).admin as usize,
+        more,
+    );
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;
     announce(&config, push_address, admin_address);
     runtime.join();
     admin.shut_down();
+    drop(names_watch);
     drop(lock);
+    if names.are_lost() {
+        return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(&config)));
+    }
+    check_books_closed(handle.unbilled())?;
     tracing::info!("drained; everything accepted is in the journal");
     Ok(())
 }
 
+/// A stop that leaves the books unfinished says so.
+fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
+    if events == 0 && requests == 0 {
+        return Ok(());
+    }
+    let sentence = format!(
+        "drained, but the device took no more billing events: {events} wait in the journal, and the next start enters \
+         them; {requests} refused or repeated requests are not counted in the books; free some disk space and start again"
+    );
+    Err(Fatal::told(FatalReason::StorageFull, sentence))
+}
+
+/// Has every shard learn when the files of the journals lose their names.
+fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, NamesWatch), Fatal> {
+    let names = Arc::new(Names::default());
+    shards.iter_mut().for_each(|shard| shard.set_names(Arc::clone(&names)));
+    let directories: Vec<_> =
+        (0..config.shards).map(|number| shard_directory(&config.data_dir, number)).collect();
+    let watch = NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
+        let directory = config.data_dir.display();
+        Fatal::new(
+            FatalReason::DataDirUnusable,
+            format!("the data directory {directory} cannot be watched ({error})"),
+        )
+    })?;
+    Ok((names, watch))
+}
+
+fn lost_names(config: &Config) -> String {
+    format!(
+        "the data directory {} was deleted or moved while the engine ran: what had been accepted until then and did not end \
+         is lost, unless a backup has it; put the directory back or choose another with --data-dir, and start again",
+        config.data_dir.display()
+    )
+}
+
 fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr) {
-    let mut out = std::io::stdout().lock();
-    // A closed stdout is no reason to stop serving.
-    let _ = writeln!(
-        out,
+    let mut text = format!(
         "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
-         durability {}, data in {})",
+         durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
         config.shards,
         config.durability,
         config.data_dir.display()
     );
     if config.rehearsal_time_scale > 1 {
-        let _ = writeln!(
-            out,
-            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic",
+        text += &format!(
+            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",
             config.rehearsal_time_scale
         );
     }
     if config.demo {
-        let _ = writeln!(out, "\n{}", demo::demo_invitation(push_address, admin_address));
+        text += &format!("\n{}\n", demo::demo_invitation(push_address, admin_address));
     }
-    let _ = out.flush();
+    log::say(Stream::Stdout, &text);
 }
 
 /// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and until it is done
@@ -165,7 +224,7 @@ fn lock_fatal(error: &LockError) -> Fatal {
 /// contracts and says how far all is.
 fn open_shards(
     config: &Config,
-    layout: Layout,
+    as_it_stands: (Layout, FingerprintKeys),
     factory: &SegmentFactory,
     registry: &Arc<Registry>,
     store: &Store,
@@ -178,7 +237,7 @@ fn open_shards(
                 let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
                 let progress = Arc::clone(&progress[number]);
                 scope.spawn(move || {
-                    open_shard(config, layout, number, factory, line_states, registry, progress)
+                    open_shard(config, as_it_stands, number, factory, line_states, registry, progress)
                 })
             })
             .collect();
@@ -250,7 +309,7 @@ impl<'a> Teller<'a> {
 
 fn open_shard(
     config: &Config,
-    layout: Layout,
+    (layout, fingerprints): (Layout, FingerprintKeys),
     number: usize,
     factory: &SegmentFactory,
     line_states: Arc<LineStates>,
@@ -268,6 +327,7 @@ fn open_shard(
         journal: journal_config(config, number, layout.shards, layout.first_sequence(number)),
         seed: config.network.seed.wrapping_add(number as u64),
         time_scale: config.rehearsal_time_scale,
+        fingerprints,
         injections: config.inject.clone(),
         progress,
     };
@@ -334,7 +394,7 @@ fn line_states(config: &Config) -> Result<LineStates, Fatal> {
     let default = Line::parse(&config.network.default_line_state)
         .map_err(|error| wrong(format!("default_line_state: {error}")))?;
     let Some(path) = &config.network.line_states else { return Ok(LineStates::uniform(default)) };
-    let text = std::fs::read_to_string(path)
+    let text = read_bounded(path, LINE_STATES_OCTETS_MAX)
         .map_err(|error| wrong(format!("the line states {} cannot be read ({error})", path.display())))?;
     LineStates::parse(&text, default).map_err(|error| wrong(format!("{}: {error}", path.display())))
 }
@@ -377,7 +437,9 @@ fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
     }
     let now_ms = clock::unix_ms();
     let report = billing::day(&config.data_dir, Day::of(now_ms)).map_err(|error| {
-        Fatal::new(FatalReason::DataDirUnusable, format!("today's billing events cannot be read ({error})"))
+        let cause = format!("today's billing events cannot be read ({error})");
+        let remedy = "correct the files' permissions or check the device, and start again";
+        Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
     })?;
     for row in &report.rows {
         if let Some(registered) = Xpid::from_value(row.xpid).and_then(|xpid| registry.find(xpid)) {
@@ -408,22 +470,4 @@ fn load_contracts(
     let rows = loaded.map_err(Fatal::from)?;
     tracing::info!(rows, "contracts loaded");
     Ok(tables)
-}
-
-fn stop_on_signal(handle: &Arc<EngineHandle>) -> Result<(), Fatal> {
-    let cannot = |error: std::io::Error| {
-        Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
-    };
-    let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT]).map_err(cannot)?;
-    let handle = Arc::clone(handle);
-    let thread = std::thread::Builder::new().name("signals".to_owned());
-    thread
-        .spawn(move || {
-            for _ in signals.forever() {
-                tracing::info!("draining");
-                handle.stop();
-            }
-        })
-        .map_err(cannot)?;
-    Ok(())
 }

@@ -24,7 +24,9 @@ const REHEARSAL_TEXT: &str = "Rehearsed with a time scale: what is in here is no
 pub fn check(data_dir: &Path, time_scale: u64, is_fresh: bool) -> Result<(), Fatal> {
     let path = data_dir.join(REHEARSAL_FILE);
     let unusable = |error: std::io::Error| {
-        Fatal::new(FatalReason::DataDirUnusable, format!("{} cannot be used ({error})", path.display()))
+        let cause = format!("{} cannot be used ({error})", path.display());
+        let remedy = "correct its permissions or check the device, and start again";
+        Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
     };
     let is_marked = match std::fs::metadata(&path) {
         Ok(_) => true,

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod instruments;
+mod output;
 
 use crate::bare::Bare;
 use crate::console::Console;
@@ -20,7 +21,9 @@ use arguments::{
     Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, RunArguments, SinkArguments,
 };
 use clap::Parser;
+use hayauma::log::{self, Stream};
 use instruments::read_scenario;
+use output::print;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -34,6 +37,9 @@ const FAILED: u8 = 1;
 /// Exit status for arguments that cannot be understood.
 const USAGE: u8 = 2;
 
+/// What a run says when it is interrupted.
+pub(crate) const INTERRUPTED: &str = "interrupted: nothing more is sent, and the report follows within seconds (again: ends at once, without a report)";
+
 /// Runs the program with these arguments, the program's own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let arguments = match Arguments::try_parse_from(arguments) {
@@ -42,13 +48,15 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             if error.use_stderr()
                 && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
         {
-            eprintln!("hayauma-load: {}", sentence(&error));
+            log::last_words(&format!("hayauma-load: {}\n", sentence(&error)));
             return ExitCode::from(USAGE);
         }
         Err(error) => {
-            // Help and version; a closed terminal is no reason to fail.
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+            // Help and version.
+            return match output::unless_reader_gone(error.print()) {
+                Err(sentence) if !error.use_stderr() => fail(&sentence),
+                _ => ExitCode::from(if error.use_stderr() { USAGE } else { 0 }),
+            };
         }
     };
     os::raise_file_limit();
@@ -64,10 +72,19 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Command::Sink(arguments) => arguments.run(),
         Command::Bare(arguments) => arguments.run(),
     };
-    outcome.unwrap_or_else(|sentence| {
-        eprintln!("hayauma-load: {sentence}");
-        ExitCode::from(FAILED)
-    })
+    match outcome {
+        Ok(status) => {
+            log::settle();
+            status
+        }
+        Err(sentence) => fail(&sentence),
+    }
+}
+
+/// Says the sentence, to whoever reads it within a moment.
+fn fail(sentence: &str) -> ExitCode {
+    log::last_words(&format!("hayauma-load: {sentence}\n"));
+    ExitCode::from(FAILED)
 }
 
 impl DrillArguments {
@@ -112,7 +129,10 @@ impl PushArguments {
         let threads = common.threads.unwrap_or_else(|| cpus.len().div_ceil(2)).max(1);
         let plan = Plan {
             xpid: self.xpid,
-            token: self.token,
+            token: match &self.token_file {
+                Some(path) => Some(first_line(path)?),
+                None => self.token,
+            },
             class: common.class,
             lifetime_hours: self.lifetime,
             msns: self.msns,
@@ -164,8 +184,8 @@ fn carry_out(
     let outcome = run.wait_and_look(|run| {
         console.show(run);
         if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
-            console.note("stopping: what was sent is brought to its end");
-            stopper.stop();
+            console.note(INTERRUPTED);
+            stopper.interrupt();
         }
     });
     console.finish();
@@ -203,19 +223,22 @@ impl SinkArguments {
             let now = sink.received();
             if now != before {
                 let rate = now.notifications - before.notifications;
-                println!(
-                    "{:>9} /s · {} in all · {} failed on purpose",
+                // A sink goes on whether anybody reads this or not.
+                let line = format!(
+                    "{:>9} /s · {} in all · {} failed on purpose\n",
                     grouped(rate),
                     grouped(now.notifications),
                     grouped(now.failed)
                 );
+                log::say(Stream::Stdout, &line);
             }
             before = now;
         }
-        println!(
-            "notifications {} · failed {} · malformed {}",
+        log::settle();
+        print(&format!(
+            "notifications {} · failed {} · malformed {}\n",
             before.notifications, before.failed, before.malformed
-        );
+        ))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -228,19 +251,34 @@ impl BareArguments {
         Console::step(&format!("answering at {} (Ctrl-C ends)", bare.address()));
         let stop = interrupted()?;
         while wait_a_second(&stop) {}
-        println!("answered {} · CPU {:.3} s", bare.answered(), os::own_cpu_time().as_secs_f64());
+        print(&format!("answered {} · CPU {:.3} s\n", bare.answered(), os::own_cpu_time().as_secs_f64()))?;
         Ok(ExitCode::SUCCESS)
     }
 }
 
-/// Prints the summary and writes the JSON file.
+/// Writes the JSON file and prints the summary: a run's results are kept, whatever becomes of the output.
 fn report(summary: &Summary, json: Option<&Path>) -> Result<ExitCode, String> {
-    print!("{}", text::render(summary));
-    if let Some(path) = json {
+    let written = json.map_or(Ok(()), |path| {
         std::fs::write(path, summary.to_json() + "\n")
-            .map_err(|error| format!("{} cannot be written ({error}): correct the path.", path.display()))?;
+            .map_err(|error| format!("{} cannot be written ({error}): correct the path.", path.display()))
+    });
+    print(&text::render(summary))?;
+    written?;
+    Ok(if summary.succeeded() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// The first line of a file, or of standard input for `-`.
+fn first_line(path: &Path) -> Result<String, String> {
+    let read = if path == Path::new("-") {
+        std::io::stdin().lines().next().unwrap_or_else(|| Ok(String::new()))
+    } else {
+        std::fs::read_to_string(path).map(|text| text.lines().next().unwrap_or_default().to_owned())
+    };
+    let line = read.map_err(|error| format!("{} cannot be read ({error}): name a file.", path.display()))?;
+    if line.is_empty() {
+        return Err(format!("{} begins with no token: write it into the first line.", path.display()));
     }
-    Ok(if summary.clean { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+    Ok(line)
 }
 
 /// A flag that the first Ctrl-C or SIGTERM raises; the second one ends the process at once.

@@ -1,11 +1,12 @@
 //! Progress while a run is under way: on a terminal a view that is drawn again and again, elsewhere a plain line now and
-//! then. All of it goes to stderr; stdout is the summary's.
+//! then. All of it goes to stderr; stdout is the summary's. A run never waits for a plain line, and loses it rather.
 
 use crate::format::{grouped, time};
 use crate::latency::Latencies;
 use crate::ledger::Progress;
 use crate::live::View;
 use crate::run::Run;
+use hayauma::log::{self, Stream};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::collections::VecDeque;
 use std::io::IsTerminal;
@@ -60,13 +61,14 @@ impl Console {
         }
         self.shown = Some(Instant::now());
         let (view, rates) = (run.view(), self.rates(progress));
-        let settled = progress.refused + if self.notify { progress.notified } else { progress.accepted };
+        let failed = progress.refused + progress.http_errors;
+        let settled = failed + if self.notify { progress.notified } else { progress.accepted };
         match &self.bar {
             Some(bar) => {
                 bar.set_position(settled.min(self.pushes));
                 bar.set_message(block(&view, progress, rates, self.notify));
             }
-            None => eprintln!("{}", line(&view, progress, rates, self.notify)),
+            None => Self::say(&line(&view, progress, rates, self.notify)),
         }
     }
 
@@ -86,7 +88,11 @@ impl Console {
 
     /// Says what is being done now.
     pub fn step(text: &str) {
-        eprintln!("  {text}");
+        Self::say(&format!("  {text}"));
+    }
+
+    fn say(line: &str) {
+        log::say(Stream::Stderr, &format!("{line}\n"));
     }
 
     /// Says something without disturbing the view.
@@ -159,6 +165,9 @@ fn errors(view: &View) -> String {
         .filter(|&class| view.classes[class] > 0)
         .map(|class| format!("{class}xxx × {}", grouped(view.classes[class])))
         .collect();
+    if view.http_errors > 0 {
+        parts.push(format!("HTTP errors × {}", grouped(view.http_errors)));
+    }
     if view.connections_lost > 0 {
         parts.push(format!("connections lost × {}", grouped(view.connections_lost)));
     }

@@ -205,6 +205,9 @@ pub enum DrillError {
         /// How long was waited.
         seconds: u64,
     },
+    /// Ctrl-C before there was anything to report.
+    #[error("the drill was interrupted before its load began: there is nothing to report.")]
+    Interrupted,
     /// The bill cannot be read.
     #[error("the engine's daily bill cannot be read: {detail}.")]
     Bill {
@@ -249,8 +252,12 @@ impl Drill {
         };
         Console::step(&format!("starting the engine in {}", place.path().display()));
         let mut engine = Engine::start(&start)?;
-        self.register(&data_dir, &sink)?;
-        let imported_within = import(place.path(), &data_dir, contracts)?;
+        let not_interrupted = || if stop.load(Relaxed) { Err(DrillError::Interrupted) } else { Ok(()) };
+        let prepared =
+            self.register(&data_dir, &sink).and_then(|()| import(place.path(), &data_dir, contracts));
+        // Ctrl-C at a terminal ends the commands too; that is no failure of theirs.
+        not_interrupted()?;
+        let imported_within = prepared?;
         Console::step(&format!("{} contracts imported in {}", grouped(contracts), time(imported_within)));
         let mut plan = self.plan(engine.listen, contracts, &generator_cpus);
         plan.watched = Some(engine.process());
@@ -375,9 +382,10 @@ impl Drill {
             }
             day = day.next();
         }
-        // Without notifications the ledger does not know what was delivered.
         let differences = bill::differences(&billed, &summary.ledger, summary.segments_delivered);
-        for sentence in differences.into_iter().filter(|_| self.notify) {
+        // Without notifications the ledger does not know what was delivered, nor where nobody waited for the last of them.
+        let comparable = self.notify && summary.cut_short.is_none();
+        for sentence in differences.into_iter().filter(|_| comparable) {
             summary.fault(sentence);
         }
         summary.billing = Some(billed);
@@ -421,8 +429,8 @@ fn send(
     let outcome = run.wait_and_look(|run| {
         console.show(run);
         if stop.load(Relaxed) && !std::mem::replace(&mut stopping, true) {
-            console.note("stopping: what was sent is brought to its end");
-            stopper.stop();
+            console.note(crate::cli::INTERRUPTED);
+            stopper.interrupt();
         }
         if ended.is_ok() {
             ended = engine.check();

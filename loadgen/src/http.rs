@@ -1,4 +1,7 @@
-//! As much of HTTP/1.1 as the instrument needs: heads of answers and notifications, bodies with a known length.
+//! As much of HTTP/1.1 as the instrument needs to read fast: heads in their usual form, bodies with a known length.
+//!
+//! A request that the sink or the bare responder gets must have that form. An answer that has another one is left to the
+//! general reader (see `answer`), so that a sender reads every framing of HTTP/1.x.
 
 use crate::limits::MESSAGE_OCTETS_MAX;
 use memchr::{memchr, memmem};
@@ -32,9 +35,12 @@ pub(crate) enum HttpError {
     /// Larger than `MESSAGE_OCTETS_MAX`.
     #[error("a message of more than {MESSAGE_OCTETS_MAX} octets")]
     TooLarge,
-    /// Not HTTP, or not the elements expected.
-    #[error("a message that is not of the push-client interface")]
-    NotOurs,
+    /// A head or framing that HTTP/1.x does not allow, or an answer that is too long.
+    #[error("an HTTP answer that breaks the protocol, or of more than {MESSAGE_OCTETS_MAX} octets")]
+    Broken,
+    /// Not HTTP/1.x.
+    #[error("an answer that is not HTTP/1.x")]
+    NotHttp,
 }
 
 /// Reads the head at the start of `buffer`. `Ok(None)`: not all of the message (head and body) is there yet.
@@ -81,11 +87,46 @@ fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     field.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
 
-/// The three digits of an answer's status line.
-pub(crate) fn status(buffer: &[u8]) -> Result<u16, HttpError> {
-    let digits =
-        buffer.strip_prefix(b"HTTP/1.1 ").and_then(|rest| rest.get(..3)).ok_or(HttpError::NotOurs)?;
-    crate::flat::number(digits).map(|status| status as u16).ok_or(HttpError::NotOurs)
+/// The status and head of an answer whose head is whole and of the usual form: HTTP/1.1, CRLF line ends, one
+/// `Content-Length`, nothing that a reader has to think about. `None` for all others, which are legal as well.
+pub(crate) fn usual_answer(buffer: &[u8]) -> Option<(u16, Head)> {
+    let digits = buffer.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
+    let status = crate::flat::number(digits)? as u16;
+    // Interim answers are followed by another head; 204 and 304 have no body, whatever their length says.
+    if !(200..600).contains(&status) || matches!(status, 204 | 304) {
+        return None;
+    }
+    let end = memmem::find(buffer, b"\r\n\r\n")?;
+    let mut head =
+        Head { head_octets: end + 4, body_octets: usize::MAX, close: false, retry_after_seconds: None };
+    let mut rest = &buffer[..end + 2];
+    while let Some(end) = memchr(b'\n', rest) {
+        let line = rest[..end].strip_suffix(b"\r")?;
+        rest = &rest[end + 1..];
+        match line.first()?.to_ascii_lowercase() {
+            b'c' => {
+                if let Some(value) = value_of(line, b"content-length") {
+                    let twice = head.body_octets != usize::MAX;
+                    head.body_octets = crate::flat::number(value).filter(|_| !twice)? as usize;
+                } else if let Some(value) = value_of(line, b"connection") {
+                    head.close |= value.eq_ignore_ascii_case(b"close");
+                    if !head.close && !value.eq_ignore_ascii_case(b"keep-alive") {
+                        return None;
+                    }
+                }
+            }
+            b'r' => {
+                if let Some(value) = value_of(line, b"retry-after") {
+                    head.retry_after_seconds = Some(crate::flat::number(value)?);
+                }
+            }
+            b't' if value_of(line, b"transfer-encoding").is_some() => return None,
+            b' ' | b'\t' => return None,
+            _ => {}
+        }
+    }
+    (head.body_octets <= MESSAGE_OCTETS_MAX - head.head_octets.min(MESSAGE_OCTETS_MAX))
+        .then_some((status, head))
 }
 
 #[cfg(test)]
@@ -109,7 +150,32 @@ mod tests {
                 retry_after_seconds: Some(7)
             }
         );
-        assert_eq!(status(message), Ok(503));
+        assert_eq!(usual_answer(message), Some((503, head)));
+    }
+
+    #[test]
+    fn an_answer_in_another_form_than_the_usual_one_is_left_to_the_general_reader() {
+        let usual = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello";
+        assert!(usual_answer(usual.as_bytes()).is_some_and(|(_, head)| !head.close));
+        for (from, to) in [
+            ("HTTP/1.1", "HTTP/1.0"),
+            ("200", "100"),
+            ("200", "204"),
+            ("200", "2x0"),
+            ("Date: x\r\n", "Date: x\n"),
+            ("Date: x", " folded"),
+            ("Date: x", "transfer-Encoding: chunked"),
+            ("Date: x", "content-length: 5"),
+            ("Date: x", "Retry-After: Sun, 22 Nov 2026 13:34:30 GMT"),
+            ("Connection: keep-alive", "Connection: x, close"),
+            ("Content-Length: 5", "Content-Length: 5, 5"),
+            ("Content-Length: 5", "Content-Length: 99999999"),
+            ("Content-Length: 5", "Server: y"),
+            ("\r\n\r\n", "\r\n"),
+        ] {
+            let unusual = usual.replacen(from, to, 1);
+            assert_eq!(usual_answer(unusual.as_bytes()), None, "{unusual}");
+        }
     }
 
     #[test]
@@ -121,6 +187,6 @@ mod tests {
             Err(HttpError::TooLarge)
         );
         assert_eq!(read_message(&vec![b'x'; MESSAGE_OCTETS_MAX]), Err(HttpError::TooLarge));
-        assert_eq!(status(b"SMTP"), Err(HttpError::NotOurs));
+        assert_eq!(usual_answer(b"SMTP"), None);
     }
 }

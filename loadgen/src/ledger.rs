@@ -25,7 +25,7 @@ use crate::schedule::Schedule;
 use answers::Asked;
 use codes::Codes;
 use hayauma::ids::XPID_DIGITS;
-use std::sync::atomic::{AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
 const SENT: u16 = 1;
 const ACCEPTED: u16 = 2;
@@ -43,6 +43,8 @@ const CANCELLED: u16 = 256;
 const WITHDRAWN: u16 = 512;
 /// Its end was told by that notification.
 const ENDED_BY_CANCEL: u16 = 1024;
+/// Answered by HTTP without a push response.
+const HTTP_ERROR: u16 = 2048;
 
 /// E7's code for a cancel that came too late: the push has its own notification beside it.
 const LOST_THE_RACE: u16 = 3003;
@@ -55,6 +57,8 @@ pub struct Ledger {
     mix: Mix,
     seed: u64,
     notify: bool,
+    /// Whether the run was ended before its time: what is missing then is not lost.
+    cut_short: AtomicBool,
     schedule: Option<Schedule>,
     clock: Clock,
     /// Unix time of the clock's origin.
@@ -69,6 +73,7 @@ pub struct Ledger {
     sending: Sending,
     sinking: Sinking,
     answer_codes: Codes,
+    http_errors: Codes,
     notification_codes: Codes,
     asked: Asked,
 }
@@ -82,6 +87,7 @@ struct Sending {
     repeated: AtomicU64,
     refused: AtomicU64,
     abandoned: AtomicU64,
+    http_errors: AtomicU64,
     accepted_twice: AtomicU64,
     others_sent: AtomicU64,
     others_answered: AtomicU64,
@@ -140,6 +146,8 @@ pub struct Progress {
     pub refused: u64,
     /// Pushes given up: sent as often as a push may be and never answered.
     pub abandoned: u64,
+    /// Pushes answered by HTTP without a push response.
+    pub http_errors: u64,
     /// Pushes notified.
     pub notified: u64,
     /// Pushes notified as delivered.
@@ -164,6 +172,7 @@ impl Ledger {
             origin_unix_ns: (unix.as_nanos() as u64).saturating_sub(clock.now_ns()),
             destinations: Destinations::new(plan.msns.clone(), plan.order, plan.seed),
             notify: plan.notify,
+            cut_short: AtomicBool::new(false),
             schedule,
             clock,
             start_ns: AtomicU64::new(0),
@@ -174,6 +183,7 @@ impl Ledger {
             sending: Sending::default(),
             sinking: Sinking::default(),
             answer_codes: Codes::new(),
+            http_errors: Codes::new(),
             notification_codes: Codes::new(),
             asked: Asked::default(),
         }
@@ -191,6 +201,7 @@ impl Ledger {
             accepted: self.sending.accepted.load(Relaxed),
             refused: self.sending.refused.load(Relaxed),
             abandoned: self.sending.abandoned.load(Relaxed),
+            http_errors: self.sending.http_errors.load(Relaxed),
             notified: self.sinking.notified.load(Relaxed),
             delivered: self.sinking.delivered.load(Relaxed),
         }
@@ -207,10 +218,13 @@ impl Ledger {
             wrongly_answered: self.asked.wrong(),
             ..Tally::default()
         };
+        let mut missing = 0;
         for (index, flags) in (0..).zip(&self.flags) {
             let flags = flags.load(Relaxed);
             let (accepted, notified) = (flags & ACCEPTED != 0, flags & NOTIFIED != 0);
-            let unanswered = flags & SENT != 0 && flags & (ACCEPTED | REFUSED) == 0;
+            let unanswered = flags & SENT != 0 && flags & (ACCEPTED | REFUSED | HTTP_ERROR) == 0;
+            // Nobody said whether these were accepted: a notification may come for them.
+            let undecided = unanswered || flags & (ACCEPTED | REFUSED | HTTP_ERROR) == HTTP_ERROR;
             tally.unanswered += u64::from(unanswered);
             if flags & SENT != 0 && !self.is_push(index) {
                 tally.other_requests += 1;
@@ -223,11 +237,27 @@ impl Ledger {
             tally.delivered += u64::from(flags & DELIVERED != 0);
             tally.notified += u64::from(notified);
             tally.withdrawn += u64::from(flags & ENDED_BY_CANCEL != 0);
-            tally.lost += u64::from(self.notify && accepted && (!notified || cancel_untold));
-            tally.unexpected += u64::from(notified && !accepted && !unanswered);
-            tally.recovered += u64::from(notified && unanswered);
+            tally.http_errors += u64::from(flags & HTTP_ERROR != 0);
+            missing += u64::from(self.notify && accepted && (!notified || cancel_untold));
+            tally.unexpected += u64::from(notified && !accepted && !undecided);
+            tally.recovered += u64::from(notified && undecided);
+        }
+        match self.cut_short.load(Relaxed) {
+            true => tally.not_awaited = missing,
+            false => tally.lost = self.notify.then_some(missing),
         }
         tally
+    }
+
+    /// The run was ended before its time: what has no notification by now is not lost, nobody waits for it.
+    pub(crate) fn cut_short(&self) {
+        self.cut_short.store(true, Relaxed);
+    }
+
+    /// Accepted pushes without the notifications that are due for them.
+    pub(crate) fn missing(&self) -> u64 {
+        let tally = self.tally();
+        tally.lost.unwrap_or(tally.not_awaited)
     }
 
     /// How many requests it has room for.
@@ -243,6 +273,11 @@ impl Ledger {
     /// How often each answer code came, ascending.
     pub fn answer_codes(&self) -> Vec<(u16, u64)> {
         self.answer_codes.counts()
+    }
+
+    /// How often each HTTP status came without a push response, ascending.
+    pub fn http_errors(&self) -> Vec<(u16, u64)> {
+        self.http_errors.counts()
     }
 
     /// How many answers came by the first digit of their code.
@@ -284,14 +319,16 @@ impl Ledger {
     pub(crate) fn in_flight(&self) -> u64 {
         let progress = self.progress();
         let others = self.sending.others_sent.load(Relaxed) - self.sending.others_answered.load(Relaxed);
-        others + progress.attempted.saturating_sub(progress.accepted + progress.refused + progress.abandoned)
+        let answered = progress.accepted + progress.refused + progress.http_errors;
+        others + progress.attempted.saturating_sub(answered + progress.abandoned)
     }
 
     /// Pushes sent and not yet settled: notified, or without notifications answered; refused; given up.
     pub(crate) fn outstanding(&self) -> u64 {
         let progress = self.progress();
         let ended = if self.notify { progress.notified } else { progress.accepted };
-        progress.attempted.saturating_sub(ended + progress.refused + progress.abandoned)
+        let failed = progress.refused + progress.http_errors + progress.abandoned;
+        progress.attempted.saturating_sub(ended + failed)
     }
 
     /// What request `index` is.
@@ -347,6 +384,22 @@ impl Ledger {
         }
     }
 
+    /// The answer to a request was HTTP with this status and no push response: final, for nobody asked for it again.
+    pub(crate) fn note_http_error(&self, index: u64, status: u16, now_ns: u64) {
+        self.flags[index as usize].fetch_or(HTTP_ERROR, Relaxed);
+        self.sending.last_answer_ns.fetch_max(now_ns, Relaxed);
+        self.http_errors.count(status);
+        match self.deed(index) {
+            Deed::Push { .. } => {
+                self.sending.http_errors.fetch_add(1, Relaxed);
+            }
+            deed => {
+                self.sending.others_answered.fetch_add(1, Relaxed);
+                self.asked.note(deed, format!("HTTP {status}"), false);
+            }
+        }
+    }
+
     /// Holds the answer to a request against what it must be.
     fn judge(&self, deed: Deed, index: u64, code: u16, early: bool) {
         if code == 0 && matches!(deed, Deed::Push { .. } | Deed::Repeat { .. }) {
@@ -363,11 +416,11 @@ impl Ledger {
                 if code == 0 {
                     subject.fetch_or(CANCELLED, Relaxed);
                 }
-                let unknown = code == 3002 && (early || subject.load(Relaxed) & REFUSED != 0);
+                let unknown = code == 3002 && (early || subject.load(Relaxed) & (REFUSED | HTTP_ERROR) != 0);
                 matches!(code, 0 | 3003..=3005) || unknown
             }
         };
-        self.asked.note(deed, code, right);
+        self.asked.note(deed, format!("{code:04}"), right);
     }
 
     /// An answer, final or not, carried `code`.

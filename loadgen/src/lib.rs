@@ -5,6 +5,10 @@
 //! test. A [`plan::Plan`] says what to send, [`run::run`] sends it, a [`sink::Sink`] takes the notifications, and
 //! the [`run::Outcome`] holds the ledger's balance and the latencies.
 
+// Nothing that runs waits for its output or fails by it, and a command says in one sentence why it failed: `console`
+// and `cli::output` do both, these macros neither.
+#![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
+
 pub mod acts;
 pub mod bare;
 pub mod cli;

@@ -47,8 +47,10 @@ pub const ALARM_NS_MAX: u64 = 5_000_000;
 pub const RECONNECT_PAUSE_NS_MIN: u64 = 10_000_000;
 /// Longest pause between two attempts to connect.
 pub const RECONNECT_PAUSE_NS_MAX: u64 = 250_000_000;
-/// Times one push is sent in all (lost connections and "come again later" answers together).
+/// Times one push is sent in all where the answer says "come again later" (8xxx).
 pub const ATTEMPTS_MAX: u32 = 1_000;
+/// Connections that may be lost while the same push is the oldest without an answer: more, and it is the cause.
+pub const LOSSES_MAX: u32 = 20;
 /// Pause before a push is sent again when the answer names none.
 pub const RETRY_PAUSE_NS: u64 = 1_000_000_000;
 /// Longest pause taken from a Retry-After.
@@ -62,6 +64,8 @@ pub const RECONNECT_FOR: Duration = Duration::from_secs(30);
 pub const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 /// How long notifications may make no progress, by default, before what is missing counts as lost.
 pub const STALL_AFTER: Duration = Duration::from_secs(60);
+/// How long a run that was interrupted still waits for answers and notifications under way.
+pub const INTERRUPT_WITHIN: Duration = Duration::from_secs(2);
 /// How long the run listens, by default, for surplus notifications once it has them all.
 pub const LINGER: Duration = Duration::from_millis(250);
 

@@ -28,6 +28,8 @@ pub struct View {
     pub notifications: Latencies,
     /// Answers by the thousands of their codes: index 1 counts 1xxx; index 0 counts accepted.
     pub classes: [u64; 10],
+    /// Answers without a push response.
+    pub http_errors: u64,
     /// Connections lost.
     pub connections_lost: u64,
 }

@@ -14,6 +14,7 @@ use crate::compare::Difference;
 use crate::hdr;
 use crate::latency::Phases;
 use crate::summary::Summary;
+use hayauma::ops::json;
 use simd_json::OwnedValue;
 use simd_json::prelude::{TypedScalarValue, ValueAsScalar, ValueObjectAccess};
 use std::fs::File;
@@ -83,7 +84,7 @@ impl Report {
                 .map(|octets| (path, octets))
         };
         let (path, mut octets) = load(SUMMARY)?;
-        let summary = simd_json::to_owned_value(&mut octets)
+        let summary = json::read(&mut octets)
             .map_err(|fault| ReportError::Content { path, detail: fault.to_string() })?;
         let (path, octets) = load(LOG)?;
         let phases = hdr::read_log(&octets)

@@ -2,9 +2,10 @@
 
 use crate::clock::Clock;
 use crate::conditions::{Conditions, Observer};
+use crate::format::{grouped, percent, time};
 use crate::latency::Latencies;
 use crate::ledger::{Ledger, Progress, Tally};
-use crate::limits::{CONNECT_WITHIN, RECONNECT_PAUSE_NS_MAX};
+use crate::limits::{CONNECT_WITHIN, INTERRUPT_WITHIN, RECONNECT_PAUSE_NS_MAX};
 use crate::live::{Board, View};
 use crate::os;
 use crate::plan::{Plan, PlanError};
@@ -48,6 +49,7 @@ pub struct Run<'sink> {
     cpu_before: Duration,
     connections_missing: u64,
     observer: Observer,
+    interrupted_at: Option<Instant>,
 }
 
 /// Ends the sending of a run early.
@@ -60,6 +62,12 @@ impl Stopper {
     /// Begins no further push; what is sent is brought to its end.
     pub fn stop(&self) {
         self.shared.stop.store(true, Relaxed);
+    }
+
+    /// Begins no further push and waits for what is under way for two seconds more; the outcome says how far the run came.
+    pub fn interrupt(&self) {
+        self.shared.interrupted.store(true, Relaxed);
+        self.stop();
     }
 
     /// Waits for nothing any more: what is not answered and notified by now stays so.
@@ -87,12 +95,48 @@ pub struct Outcome {
     pub generator_cpu: Duration,
     /// What the machine did to the run.
     pub conditions: Conditions,
+    /// How far it had come when it was interrupted; `None` if it came to its end.
+    pub cut_short: Option<CutShort>,
+}
+
+/// A run that was interrupted before its end.
+#[derive(Clone, Copy, PartialEq, Debug, serde::Serialize)]
+pub struct CutShort {
+    /// From the first send to the interruption.
+    pub after_s: f64,
+    /// Requests that were sent.
+    pub requests_sent: u64,
+    /// Requests that the plan had.
+    pub requests_planned: u64,
+    /// Requests that were sent and had no answer yet.
+    pub unanswered: u64,
+    /// Accepted pushes that were not yet notified.
+    pub not_awaited: u64,
 }
 
 impl Outcome {
     /// Whether the ledger is clean, every answer came in its turn and could be read, and no thread gave up.
     pub fn is_clean(&self) -> bool {
         self.tally.is_clean() && self.sent.misordered == 0 && self.sent.failure.is_none()
+    }
+}
+
+impl CutShort {
+    /// How much was carried out.
+    pub fn sentence(&self) -> String {
+        let mut sentence = format!(
+            "the run was interrupted after {}: {} of {} requests were sent ({})",
+            time(Duration::from_secs_f64(self.after_s)),
+            grouped(self.requests_sent),
+            grouped(self.requests_planned),
+            percent(self.requests_sent, self.requests_planned)
+        );
+        for (count, what) in [(self.unanswered, "not answered"), (self.not_awaited, "not yet notified")] {
+            if count > 0 {
+                sentence += &format!(", {} {what}", grouped(count));
+            }
+        }
+        sentence + "."
     }
 }
 
@@ -133,7 +177,7 @@ impl<'sink> Run<'sink> {
         shared.ledger.start(shared.ledger.clock().now_ns());
         barrier.wait();
         observer.begin();
-        Ok(Self { shared, sink, threads, cpu_before, connections_missing, observer })
+        Ok(Self { shared, sink, threads, cpu_before, connections_missing, observer, interrupted_at: None })
     }
 
     /// How far it is.
@@ -159,6 +203,7 @@ impl<'sink> Run<'sink> {
             answers: self.shared.board.last_second(),
             notifications: self.sink.map(Sink::last_second).unwrap_or_default(),
             classes: ledger.answer_classes(),
+            http_errors: ledger.http_errors().iter().map(|(_, count)| count).sum(),
             connections_lost: self.shared.connections_lost.load(Relaxed),
         }
     }
@@ -188,6 +233,7 @@ impl<'sink> Run<'sink> {
         let mut sent = Sent { connections_missing: self.connections_missing, ..Sent::default() };
         while !self.threads.iter().all(JoinHandle::is_finished) {
             look(&self);
+            self.mind_interruption();
             std::thread::park_timeout(LOOK);
         }
         for thread in self.threads.drain(..) {
@@ -203,17 +249,28 @@ impl<'sink> Run<'sink> {
         self.outcome(sent)
     }
 
-    fn await_notifications(&self, look: &mut impl FnMut(&Self)) {
+    /// Gives up what is still under way a while after the run was interrupted.
+    fn mind_interruption(&mut self) {
+        if self.shared.interrupted.load(Relaxed) {
+            let since = *self.interrupted_at.get_or_insert_with(Instant::now);
+            if since.elapsed() >= INTERRUPT_WITHIN {
+                self.shared.give_up.store(true, Relaxed);
+            }
+        }
+    }
+
+    fn await_notifications(&mut self, look: &mut impl FnMut(&Self)) {
         let patience = self.shared.plan.patience;
         let mut seen = self.progress();
         let mut seen_at = Instant::now();
         loop {
             let progress = self.progress();
             look(self);
+            self.mind_interruption();
             if progress.notified != seen.notified {
                 (seen, seen_at) = (progress, Instant::now());
             }
-            let complete = progress.notified >= progress.accepted && self.shared.ledger.tally().lost == 0;
+            let complete = progress.notified >= progress.accepted && self.shared.ledger.missing() == 0;
             let limit = if complete { patience.linger } else { patience.stall_after };
             if seen_at.elapsed() >= limit || self.shared.give_up.load(Relaxed) {
                 return;
@@ -222,8 +279,29 @@ impl<'sink> Run<'sink> {
         }
     }
 
+    /// How far the run had come, if it was interrupted before its end; the ledger is told.
+    fn cut_short(&self) -> Option<CutShort> {
+        let at = self.interrupted_at?;
+        let ledger = &self.shared.ledger;
+        let (tally, not_awaited) = (ledger.tally(), ledger.missing());
+        let sent = tally.attempted + tally.other_requests;
+        if sent == self.shared.plan.pushes && tally.unanswered + not_awaited == 0 {
+            return None;
+        }
+        ledger.cut_short();
+        let since_start_ns = ledger.clock().now_ns().saturating_sub(ledger.start_ns());
+        Some(CutShort {
+            after_s: (since_start_ns as f64 / 1e9 - at.elapsed().as_secs_f64()).max(0.0),
+            requests_sent: sent,
+            requests_planned: self.shared.plan.pushes,
+            unanswered: tally.unanswered,
+            not_awaited,
+        })
+    }
+
     fn outcome(self, mut sent: Sent) -> Outcome {
         let generator_cpu = os::own_cpu_time().saturating_sub(self.cpu_before);
+        let cut_short = self.cut_short();
         let conditions = self.observer.end();
         let ledger = Arc::clone(&self.shared.ledger);
         let (start_ns, answer_ns, notification_ns) = ledger.milestones_ns();
@@ -233,6 +311,7 @@ impl<'sink> Run<'sink> {
             tally: ledger.tally(),
             notification_times: sent.phases.load.notification.total(),
             conditions,
+            cut_short,
             answered_within: within(answer_ns),
             settled_within: within(answer_ns.max(notification_ns)),
             generator_cpu,
@@ -252,6 +331,7 @@ pub(crate) fn share(plan: Plan, clock: Clock) -> Arc<Shared> {
         board: Board::default(),
         connections_lost: AtomicU64::new(0),
         stop: AtomicBool::new(false),
+        interrupted: AtomicBool::new(false),
         give_up: AtomicBool::new(false),
         plan,
     })

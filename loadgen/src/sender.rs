@@ -27,7 +27,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 use work::Work;
 
@@ -46,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) board: Board,
     pub(crate) connections_lost: AtomicU64,
     pub(crate) stop: AtomicBool,
+    pub(crate) interrupted: AtomicBool,
     pub(crate) give_up: AtomicBool,
 }
 
@@ -69,12 +70,14 @@ pub struct Sent {
     pub busy: Vec<f64>,
     /// Open loop: sends later than a millisecond.
     pub late: u64,
-    /// Requests sent again after their connection was lost.
+    /// Requests sent again after their connection was lost, or behind an answer that closed it.
     pub resent: u64,
     /// Requests sent again because the answer said "come again later".
     pub retried: u64,
     /// Connections lost.
     pub connections_lost: u64,
+    /// Connections that the target closed as HTTP allows, and which were made again.
+    pub connections_closed: u64,
     /// Connections that could not be made before the load began.
     pub connections_missing: u64,
     /// Connections that never carried an answer.
@@ -103,6 +106,7 @@ impl Sent {
         self.resent += other.resent;
         self.retried += other.retried;
         self.connections_lost += other.connections_lost;
+        self.connections_closed += other.connections_closed;
         self.connections_missing += other.connections_missing;
         self.connections_silent += other.connections_silent;
         self.misordered += other.misordered;
@@ -127,6 +131,15 @@ pub(crate) struct Sender {
     last_up_ns: u64,
     housekeeping_ns: u64,
     window_shut: bool,
+    /// Requests in flight on one connection: one where the target closes after each answer.
+    depth: usize,
+    /// Whether the target has given a proper answer.
+    heard: bool,
+    /// Since when it owes answers and gives none, and how many connections ended without one since then.
+    silent_since_ns: u64,
+    fruitless: u64,
+    /// What the target is, where it is no push gateway.
+    refusal: Option<String>,
     /// Whether the last turn left no room for what falls due, and when that ended.
     blocked: bool,
     unblocked_ns: u64,
@@ -163,6 +176,11 @@ impl Sender {
             last_up_ns: 0,
             housekeeping_ns: 0,
             window_shut: false,
+            depth: shared.plan.pipeline,
+            heard: false,
+            silent_since_ns: 0,
+            fruitless: 0,
+            refusal: None,
             blocked: false,
             unblocked_ns: 0,
             start_ns: 0,
@@ -206,12 +224,14 @@ impl Sender {
         self.work = Work::new(number, stride, plan.pushes, ledger.schedule().cloned(), ledger.start_ns());
         self.start_ns = ledger.start_ns();
         self.last_up_ns = ledger.start_ns();
+        self.silent_since_ns = ledger.start_ns();
     }
 
     /// Sends what is due, waits (or, without `wait`, only looks) and takes what has come; true when all is done.
     fn turn(&mut self, events: &mut Events, wait: bool) -> Result<bool, String> {
         self.dispatch();
-        if self.work.is_done() && self.in_flight == 0 {
+        let given_up = self.shared.give_up.load(Relaxed);
+        if self.work.is_done() && self.in_flight == 0 || given_up {
             return Ok(true);
         }
         let timeout = if wait {
@@ -265,7 +285,7 @@ impl Sender {
             due => (due.min(window) as usize).div_ceil(self.line.len().max(1)).max(WRITE_REQUESTS_MIN),
         };
         while let Some(&at) = self.line.front() {
-            let room = self.connections[at].room(self.shared.plan.pipeline);
+            let room = self.connections[at].room(self.depth);
             let rendered = self.render(at, room.min(share), &mut window);
             if rendered > 0
                 && let Err(error) = self.connections[at].flush()
@@ -325,7 +345,7 @@ impl Sender {
     /// Puts connection `at` into the line if it has room and is not there.
     fn line_up(&mut self, at: usize) {
         let connection = &mut self.connections[at];
-        if !connection.in_line && connection.room(self.shared.plan.pipeline) > 0 {
+        if !connection.in_line && connection.room(self.depth) > 0 {
             connection.in_line = true;
             self.line.push_back(at);
         }
@@ -384,28 +404,61 @@ impl Sender {
                 Ok(received) => received,
                 Err(error) => return self.lose(at, &error.to_string()),
             };
-            let now_ns = self.now_ns();
-            loop {
-                match self.connections[at].next_answer(self.shared.templates.run()) {
-                    Ok(Some(answer)) => {
-                        if !self.settle(at, answer, now_ns) {
-                            self.sent.malformed += 1;
-                            return self.lose(at, "an answer that belongs to no request");
-                        }
-                    }
-                    Ok(None) => break,
-                    Err(fault) => {
-                        self.sent.malformed += 1;
-                        return self.lose(at, &fault.to_string());
-                    }
-                }
+            if !self.take_answers(at, received == Received::Closed) {
+                return;
             }
             match received {
                 Received::More => {}
                 Received::Rest if ended => {}
                 Received::Rest | Received::Nothing => return,
-                Received::Closed => return self.lose(at, "the target closed the connection"),
+                Received::Closed => return self.take_end(at),
             }
+        }
+    }
+
+    /// Settles all whole answers that have arrived on connection `at`; false if they were the last on it. `ended`: nothing
+    /// more will arrive.
+    fn take_answers(&mut self, at: usize, ended: bool) -> bool {
+        let now_ns = self.now_ns();
+        loop {
+            match self.connections[at].next_answer(ended, self.shared.templates.run()) {
+                Ok(Some(answer)) => {
+                    if !self.settle(at, answer, now_ns) {
+                        self.distrust(at, "an answer that belongs to no request");
+                        return false;
+                    }
+                    if self.connections[at].answered_here == 1 {
+                        self.learn(&answer);
+                    }
+                    if answer.close {
+                        self.part(at);
+                        return false;
+                    }
+                }
+                Ok(None) => return true,
+                Err(fault) => {
+                    self.distrust(at, &fault.to_string());
+                    return false;
+                }
+            }
+        }
+    }
+
+    /// The first answer on a connection tells whether the target keeps connections: where it does not, nothing is sent that
+    /// it would not look at.
+    fn learn(&mut self, answer: &Answer) {
+        self.depth = if answer.close { 1 } else { self.shared.plan.pipeline };
+        self.heard = true;
+    }
+
+    /// The target has closed its side of connection `at`.
+    fn take_end(&mut self, at: usize) {
+        let connection = &self.connections[at];
+        let owes = !connection.in_flight.is_empty() || !connection.unread().is_empty();
+        if owes || !connection.is_written() {
+            self.lose(at, "the target closed the connection without an answer");
+        } else {
+            self.part(at);
         }
     }
 
@@ -425,21 +478,24 @@ impl Sender {
         let stages = self.sent.phases.of(request.job.index < self.shared.plan.warm_up);
         stages.service.record(since_start_ns, now_ns.saturating_sub(request.sent_ns));
         let ledger = &self.shared.ledger;
-        ledger.count_answer_code(answer.code);
-        if (8_000..9_000).contains(&answer.code) {
-            if self.work.again_later(request.job, answer.retry_after_seconds, now_ns) {
+        (self.silent_since_ns, self.fruitless) = (now_ns, 0);
+        if let Some(code) = answer.code {
+            ledger.count_answer_code(code);
+            if (8_000..9_000).contains(&code)
+                && self.work.again_later(request.job, answer.retry_after_seconds, now_ns)
+            {
                 self.sent.retried += 1;
-            } else {
-                ledger.note_answer(request.job.index, answer.code, request.job.early, now_ns);
+                return true;
             }
-            return true;
+            ledger.note_answer(request.job.index, code, request.job.early, now_ns);
+        } else {
+            ledger.note_http_error(request.job.index, answer.status, now_ns);
         }
         let since_ns = match ledger.schedule() {
             Some(_) => self.work.intended_ns(request.job.index),
             None => request.job.first_sent_ns,
         };
         stages.answer.record(since_start_ns, now_ns.saturating_sub(since_ns));
-        ledger.note_answer(request.job.index, answer.code, request.job.early, now_ns);
         true
     }
 }

@@ -10,7 +10,7 @@ use crate::mix::Composition;
 use crate::msns::Order;
 use crate::os::Memory;
 use crate::plan::{Arrivals, Load, Plan};
-use crate::run::Outcome;
+use crate::run::{CutShort, Outcome};
 use crate::trust::Trust;
 use crate::watched::WatchedFigures;
 use serde::Serialize;
@@ -65,6 +65,8 @@ pub struct Summary {
     pub late_sends: u64,
     /// Answers by result code, those to be repeated later included.
     pub answer_codes: BTreeMap<String, u64>,
+    /// Answers without a push response, by HTTP status.
+    pub http_errors: BTreeMap<String, u64>,
     /// First notifications by result code.
     pub notification_codes: BTreeMap<String, u64>,
     /// Answers to repeats, cancels and bad requests, held against what they must be.
@@ -77,6 +79,8 @@ pub struct Summary {
     pub retried_requests: u64,
     /// Connections lost.
     pub connections_lost: u64,
+    /// Connections that the target closed in order, and which were made again.
+    pub connections_closed: u64,
     /// Answers out of their turn.
     pub misordered_answers: u64,
     /// Answers that could not be read.
@@ -97,9 +101,11 @@ pub struct Summary {
     pub environment: Environment,
     /// The course of the run.
     pub timeline: Vec<Sample>,
+    /// How far the run had come when it was interrupted; absent if it came to its end.
+    pub cut_short: Option<CutShort>,
     /// What is wrong, one sentence each; empty in a clean run.
     pub faults: Vec<String>,
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong, in an interrupted run with the part that was carried out.
     pub clean: bool,
     /// The ledger's balance in one line.
     pub verdict: String,
@@ -272,12 +278,19 @@ impl Summary {
             held_back: outcome.sent.held_back,
             late_sends: outcome.sent.late,
             answer_codes: by_code(&outcome.ledger.answer_codes()),
+            http_errors: outcome
+                .ledger
+                .http_errors()
+                .iter()
+                .map(|(status, count)| (status.to_string(), *count))
+                .collect(),
             notification_codes: by_code(&outcome.ledger.notification_codes()),
             answers: outcome.ledger.answers(),
             segments_delivered: outcome.ledger.segments_delivered(),
             resent_requests: outcome.sent.resent,
             retried_requests: outcome.sent.retried,
             connections_lost: outcome.sent.connections_lost,
+            connections_closed: outcome.sent.connections_closed,
             misordered_answers: outcome.sent.misordered,
             malformed_answers: outcome.sent.malformed,
             generator: GeneratorFigures {
@@ -292,9 +305,13 @@ impl Summary {
             trust: Trust::of(outcome, open),
             environment: Environment::here(),
             timeline: outcome.conditions.samples.clone(),
+            cut_short: outcome.cut_short,
             faults: faults(&tally, outcome),
             clean: true,
-            verdict: tally.to_string(),
+            verdict: match &outcome.cut_short {
+                Some(cut) => format!("{} · {tally}", interrupted(cut)),
+                None => tally.to_string(),
+            },
         };
         summary.clean = summary.faults.is_empty();
         summary
@@ -304,6 +321,11 @@ impl Summary {
     pub fn fault(&mut self, sentence: String) {
         self.faults.push(sentence);
         self.clean = false;
+    }
+
+    /// Whether the run came to its end and nothing is wrong: what its exit status says.
+    pub fn succeeded(&self) -> bool {
+        self.clean && self.cut_short.is_none()
     }
 
     /// As one JSON document.
@@ -351,6 +373,12 @@ impl PlanFigures {
     }
 }
 
+/// The beginning of an interrupted run's verdict line.
+fn interrupted(cut: &CutShort) -> String {
+    let after = crate::format::time(Duration::from_secs_f64(cut.after_s));
+    format!("INTERRUPTED after {after} · sent {} of {}", cut.requests_sent, cut.requests_planned)
+}
+
 /// Microseconds of CPU time per push.
 pub(crate) fn us_per_push(cpu: Duration, pushes: u64) -> f64 {
     cpu.as_secs_f64() * 1e6 / pushes.max(1) as f64
@@ -367,13 +395,19 @@ fn faults(tally: &Tally, outcome: &Outcome) -> Vec<String> {
             faults.push(format!("{} {sentence}", crate::format::grouped(number)));
         }
     };
-    count(tally.lost, "accepted pushes were never notified.");
+    count(tally.lost.unwrap_or(0), "accepted pushes were never notified.");
     count(tally.duplicated, "notifications came for pushes that had another one already.");
     count(
         tally.unexpected,
         "notifications came for pushes that were refused, never sent or not of this run.",
     );
-    count(tally.unanswered, "requests have no final answer.");
+    // A run that was cut short waited for no more answers, and says so.
+    let unanswered = if outcome.cut_short.is_some() { 0 } else { tally.unanswered };
+    count(unanswered, "requests have no final answer.");
+    count(
+        tally.http_errors,
+        "pushes were answered by HTTP without a push response: whether they were accepted, nobody said.",
+    );
     count(
         tally.wrongly_answered,
         "repeats, cancels or bad requests were answered otherwise than they must be.",
@@ -381,7 +415,7 @@ fn faults(tally: &Tally, outcome: &Outcome) -> Vec<String> {
     count(tally.accepted_twice, "pushes were answered 0000 twice.");
     count(outcome.sent.misordered, "answers came out of their turn.");
     if let Some(first) = outcome.ledger.lost(1).first()
-        && tally.lost > 0
+        && tally.lost.unwrap_or(0) > 0
     {
         faults.push(format!("The first lost push is number {first} of the run."));
     }

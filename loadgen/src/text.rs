@@ -211,6 +211,14 @@ impl Page {
 
     fn accounts(&mut self, summary: &Summary) {
         self.codes("answers", &summary.answer_codes);
+        let mut label = if summary.answer_codes.is_empty() { "answers" } else { "" };
+        for (status, count) in &summary.http_errors {
+            let reason = reason(status);
+            self.line(
+                std::mem::take(&mut label),
+                &format!("{:>12} × HTTP {status}{reason}, without a push response", grouped(*count)),
+            );
+        }
         self.codes("notifications", &summary.notification_codes);
         for answers in &summary.answers {
             let must = answers.expected.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
@@ -233,7 +241,8 @@ impl Page {
         }
         let troubles = [
             (summary.connections_lost, "lost connection"),
-            (summary.resent_requests, "request sent again after that"),
+            (summary.connections_closed, "connection closed by the target in order and made again"),
+            (summary.resent_requests, "request sent again on another connection"),
             (summary.retried_requests, "request sent again later as told (8xxx)"),
             (summary.ledger.repeated, "push accepted before its answer was lost (0001)"),
             (summary.ledger.resent, "notification received again (same ntfid)"),
@@ -274,6 +283,29 @@ impl Page {
             self.line(label, &format!("{:>12} × {digits} {meaning}", grouped(*count)));
             label = "";
         }
+    }
+}
+
+/// What an HTTP status is called, behind a blank; nothing for those that are seldom seen.
+pub(crate) fn reason(status: &str) -> &'static str {
+    match status {
+        "200" => " OK",
+        "301" => " Moved Permanently",
+        "302" => " Found",
+        "400" => " Bad Request",
+        "401" => " Unauthorized",
+        "403" => " Forbidden",
+        "404" => " Not Found",
+        "405" => " Method Not Allowed",
+        "408" => " Request Timeout",
+        "413" => " Content Too Large",
+        "415" => " Unsupported Media Type",
+        "429" => " Too Many Requests",
+        "500" => " Internal Server Error",
+        "502" => " Bad Gateway",
+        "503" => " Service Unavailable",
+        "504" => " Gateway Timeout",
+        _ => "",
     }
 }
 

@@ -26,7 +26,7 @@ const SILENCE_ANSWERS_PER_CONNECTION: u64 = 10;
 /// A percentile rests on at least so many measurements above it.
 const SAMPLES_ABOVE_MIN: f64 = 10.0;
 
-/// The two verdicts.
+/// The three verdicts.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Verdict {
@@ -34,14 +34,16 @@ pub enum Verdict {
     Valid,
     /// Something does.
     Suspect,
+    /// The run was ended before its time; the figures are those of the part that was carried out.
+    Interrupted,
 }
 
 /// A verdict and what it rests on.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Trust {
-    /// VALID or SUSPECT.
+    /// VALID, SUSPECT or INTERRUPTED.
     pub verdict: Verdict,
-    /// Why SUSPECT, one sentence each.
+    /// Why SUSPECT or INTERRUPTED, one sentence each.
     pub reasons: Vec<String>,
     /// By how much sleeps of a millisecond were too long during the load.
     pub hiccups: Percentiles,
@@ -56,11 +58,12 @@ pub struct Trust {
 }
 
 impl Verdict {
-    /// `VALID` or `SUSPECT`.
+    /// `VALID`, `SUSPECT` or `INTERRUPTED`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Valid => "VALID",
             Self::Suspect => "SUSPECT",
+            Self::Interrupted => "INTERRUPTED",
         }
     }
 }
@@ -78,6 +81,10 @@ impl Trust {
             machine_busy: conditions.machine_busy,
             sender_busy: sent.busy.clone(),
         };
+        if let Some(cut_short) = &outcome.cut_short {
+            trust.suspect(cut_short.sentence());
+            trust.verdict = Verdict::Interrupted;
+        }
         let answer_ns = sent.answer_times.percentile_ns(99.0);
         if open {
             trust.disturbance("the generator itself was late by", &sent.own_lateness, answer_ns);
@@ -123,7 +130,9 @@ impl Trust {
 
     /// Adds a reason not to trust the figures.
     pub fn suspect(&mut self, reason: String) {
-        self.verdict = Verdict::Suspect;
+        if self.verdict == Verdict::Valid {
+            self.verdict = Verdict::Suspect;
+        }
         self.reasons.push(reason);
     }
 

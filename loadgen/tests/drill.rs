@@ -1,7 +1,8 @@
 //! The whole of it: this package's executable starts the engine, drills it and closes the books.
 
+use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 fn hayauma_load(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_hayauma-load")).args(arguments).output().expect("the executable starts")
@@ -96,4 +97,32 @@ fn a_push_run_without_an_engine_says_so() {
     let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
     assert!(sentence.contains("is the engine running") && sentence.lines().count() == 1, "{sentence}");
+}
+
+#[test]
+fn an_interrupted_drill_stops_its_engine_and_reports_how_far_it_came() {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_hayauma-load"))
+        .args(["drill", "--pushes", "1000000", "--contracts", "100", "--rate", "500"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the executable starts");
+    let steps = BufReader::new(child.stderr.take().expect("a pipe"));
+    let mut steps = steps.lines().map(|line| line.expect("UTF-8"));
+    assert!(steps.any(|line| line.contains("contracts imported in")), "the load begins");
+    interrupt(child.id());
+    // The rest is read, or the child would wait for a reader.
+    steps.for_each(drop);
+    let output = child.wait_with_output().expect("the child ends");
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    let last = text.lines().last().expect("a verdict line");
+    assert!(last.starts_with("INTERRUPTED after ") && last.contains(" of 1000000 · attempted "), "{text}");
+    assert!(!text.contains("not clean") && text.contains("billed"), "{text}");
+}
+
+/// As Ctrl-C at a terminal does.
+fn interrupt(process: u32) {
+    let signal = format!("kill -INT {process}");
+    assert!(Command::new("sh").args(["-c", &signal]).status().expect("a shell").success());
 }

@@ -37,8 +37,21 @@ impl Engine {
     /// # Panics
     /// When it ends or does not come up in time.
     #[track_caller]
-    pub(crate) fn start(command: Command, push: SocketAddr, admin: Admin, files: PathBuf) -> Self {
-        let mut engine = Self::spawn(command, push, admin, files);
+    pub(crate) fn start(mut command: Command, push: SocketAddr, admin: Admin, files: PathBuf) -> Self {
+        print_to_files(&mut command, &files);
+        Self::start_as_it_is(command, push, admin, files)
+    }
+
+    /// As [`Engine::start`]; it prints where `command` says.
+    #[track_caller]
+    pub(crate) fn start_as_it_is(
+        mut command: Command,
+        push: SocketAddr,
+        admin: Admin,
+        files: PathBuf,
+    ) -> Self {
+        let child = command.spawn().expect("the engine's executable");
+        let mut engine = Self { child, push, admin, log: files.with_extension("log") };
         wait::until_within(ENDS_WITHIN, "a healthy engine", || {
             if let Some(status) = engine.child.try_wait().expect("a child of this process") {
                 panic!("the engine ended while it started ({status}): {}", engine.log());
@@ -50,9 +63,9 @@ impl Engine {
 
     /// As [`Engine::start`], without waiting: it may be meant to end before it serves.
     pub(crate) fn spawn(mut command: Command, push: SocketAddr, admin: Admin, files: PathBuf) -> Self {
-        let (out, log) = (files.with_extension("out"), files.with_extension("log"));
-        let child = command.stdout(append_to(&out)).stderr(append_to(&log)).spawn();
-        Self { child: child.expect("the engine's executable"), push, admin, log }
+        print_to_files(&mut command, &files);
+        let child = command.spawn().expect("the engine's executable");
+        Self { child, push, admin, log: files.with_extension("log") }
     }
 
     /// How it ended, if it has.
@@ -111,8 +124,13 @@ impl Engine {
 
     /// Asks it to end by SIGTERM.
     pub fn ask_to_stop(&self) {
+        self.signal(libc::SIGTERM);
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: i32) {
         // SAFETY: no memory is involved; the process is our child and not waited for, so the id is its.
-        unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
+        unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 
     /// Waits until it has ended by itself.
@@ -210,6 +228,11 @@ impl Finished {
         let mut lines = self.stderr.lines().rev().filter(|line| !line.is_empty());
         lines.next().unwrap_or_else(|| panic!("nothing was said; status {:?}", self.status))
     }
+}
+
+fn print_to_files(command: &mut Command, files: &Path) {
+    let (out, log) = (files.with_extension("out"), files.with_extension("log"));
+    command.stdout(append_to(&out)).stderr(append_to(&log));
 }
 
 fn append_to(path: &Path) -> File {

@@ -14,6 +14,7 @@ pub mod flat;
 pub mod http;
 pub mod lines;
 pub mod load;
+pub mod lone_shard;
 pub mod ports;
 pub mod push;
 pub mod recorder;

@@ -40,8 +40,12 @@ pub enum Reply {
     Acknowledge,
     /// 200 and this code.
     Code(&'static str),
+    /// 200 and 0000, but the element of this name has this text.
+    Naming(&'static str, &'static str),
     /// This status and no body; Retry-After in seconds where given.
     Status(u16, Option<u32>),
+    /// This status and these header lines, each with its line end, and no body.
+    Headed(u16, &'static str),
     /// The connection is closed.
     Close,
 }
@@ -205,16 +209,23 @@ impl Shared {
 impl Reply {
     fn octets(self, notice: &Notice) -> Vec<u8> {
         let code = match self {
-            Self::Acknowledge => "0000",
+            Self::Acknowledge | Self::Naming(..) => "0000",
             Self::Code(code) => code,
             Self::Status(status, retry_after) => {
                 let retry =
                     retry_after.map_or_else(String::new, |seconds| format!("Retry-After: {seconds}\r\n"));
                 return format!("HTTP/1.1 {status} As told\r\n{retry}Content-Length: 0\r\n\r\n").into_bytes();
             }
+            Self::Headed(status, lines) => {
+                return format!("HTTP/1.1 {status} As told\r\n{lines}Content-Length: 0\r\n\r\n").into_bytes();
+            }
             Self::Close => return Vec::new(),
         };
-        let (msn, reqid, svcid) = (notice.get("msn"), notice.get("reqid"), notice.get("svcid"));
+        let named = |name: &str| match self {
+            Self::Naming(other, text) if other == name => text.to_owned(),
+            _ => notice.get(name).to_owned(),
+        };
+        let (msn, reqid, svcid) = (named("msn"), named("reqid"), named("svcid"));
         let body = format!(
             "{DECLARATION}<msn>{msn}</msn>\r\n<reqid>{reqid}</reqid>\r\n<svcid>{svcid}</svcid>\r\n\
              <code>{code}</code>\r\n"

@@ -147,6 +147,17 @@ impl Site {
         Engine::spawn(command, self.push, self.admin(), self.path("engine"))
     }
 
+    /// Starts an engine with these streams in place of files and waits until it serves.
+    ///
+    /// # Panics
+    /// As [`Site::start`].
+    #[track_caller]
+    pub fn start_with_streams(&self, stdout: Stdio, stderr: Stdio) -> Engine {
+        let mut command = self.command(&self.serve_arguments());
+        command.stdout(stdout).stderr(stderr);
+        Engine::start_as_it_is(command, self.push, self.admin(), self.path("engine"))
+    }
+
     /// Runs `serve` where it is expected to end by itself, with `more` arguments behind the usual ones.
     ///
     /// # Panics

@@ -4,6 +4,7 @@
 //! The shard is the engine's own, with its journal and the simulated network, driven in virtual time.
 //! `HAYAUMA_TEST_TIMING=1` also holds the turns to a length in real time, for a quiet machine.
 
+use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::{Credential, Registration, Registry};
 use hayauma::ids::{Msn, Xpid};
 use hayauma::journal::{JournalConfig, SegmentFactory};
@@ -134,6 +135,7 @@ fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Shard, SegmentFactor
         journal,
         seed: 7,
         time_scale: 1,
+        fingerprints: FingerprintKeys { keyed: Fingerprints::new([7; 16]), older_until_ms: None },
         injections: Vec::new(),
         progress: Arc::default(),
     };

@@ -239,3 +239,57 @@ fn commands_say_what_they_need() {
     let doctor = site.run(&["doctor"]);
     assert_eq!(doctor.status, Some(0), "{doctor:?}");
 }
+
+#[test]
+fn a_file_that_a_spreadsheet_saved_otherwise_is_refused_with_the_cause() {
+    let mut site = Site::new(tests::programs!());
+    site.add_client(XPID, &[]);
+    let rows = format!("msn,xpid\r\n{MSN},{XPID}\r\n09000000001,{XPID}\r\n");
+    let utf16: Vec<u8> =
+        std::iter::once(0xfeff).chain(rows.encode_utf16()).flat_map(u16::to_le_bytes).collect();
+    let lone = rows.replace("\r\n", "\r");
+    let files = [
+        (utf16, "UTF-16"),
+        (rows.replace(',', ";").into_bytes(), "semicolons"),
+        (rows.replace(',', "\t").into_bytes(), "tabs"),
+        (lone.repeat(50_000).into_bytes(), "CR alone"),
+        (lone.into_bytes(), "CR alone"),
+        (format!("sep=,\r\n{rows}").into_bytes(), "sep="),
+        (format!("=\"{MSN}\",=\"{XPID}\"\r\n").into_bytes(), "formula"),
+    ];
+    let check_all = |site: &Site, way: &str| {
+        for (number, (file, cause)) in files.iter().enumerate() {
+            let path = site.path(&format!("contracts-{number}.csv"));
+            std::fs::write(&path, file).expect("a writable directory");
+            let finished = site.run(&["contract", "import", &path.display().to_string()]);
+            assert_eq!(finished.status, Some(1), "{cause}, {way}: {finished:?}");
+            assert!(finished.stderr.contains(cause), "{cause}, {way}: {}", finished.stderr);
+        }
+    };
+    check_all(&site, "stopped");
+    let engine = site.shards(1).start();
+    check_all(&site, "running");
+    engine.stop();
+}
+
+#[test]
+fn messages_are_looked_into_at_the_command_line() {
+    let site = Site::new(tests::programs!());
+    let sms = |arguments: &[&str]| {
+        let finished = Finished::of(site.command(&[&["sms"], arguments].concat()), "sms");
+        assert_eq!(finished.status, Some(0), "{finished:?}");
+        finished.stdout
+    };
+    // Two parts of one message, as a modem prints them, their time stamps of no calendar.
+    let part = |number: u8, text: &str| {
+        let udl = 6 + text.len();
+        let hex: String = text.bytes().map(|octet| format!("00{octet:02X}")).collect();
+        let units = format!("05000307020{number}{hex}");
+        format!("0791180945123490440B818100551512F2000899999999999999{:02X}{units}", udl + text.len())
+    };
+    let said = sms(&["decode", &part(2, "world"), &part(1, "hello ")]);
+    assert!(said.contains("service centre +819054214309"), "{said}");
+    assert!(said.ends_with("joined   2 parts, 18005551212\n  text     hello world\n"), "{said}");
+    let said = sms(&["segments", &"Cafe\u{301} ".repeat(14)]);
+    assert!(said.contains("with accents composed (Unicode NFC): GSM 7-bit"), "{said}");
+}

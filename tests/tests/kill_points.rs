@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 use tests::bill::Bill;
 use tests::engine::Engine;
 use tests::push::{Body, XPID};
+use tests::recorder::Recorder;
 use tests::seeded::Seeded;
 use tests::site::Site;
 use tests::terminals::Terminals;
@@ -68,6 +69,69 @@ fn kills_at_named_points_under_load_lose_nothing() {
     assert!(at_points * 10 >= kills * 8, "most kills miss their points: {deaths:?}");
     let points = KillPoint::ALL.iter().filter(|(_, name)| !name.starts_with("reshard")).count();
     assert!(kills < KILLS || deaths.len() + 3 > points, "points that nothing dies at: {deaths:?}");
+}
+
+/// An engine whose only phone is at home, that dies at this place of its code.
+fn doomed(order: &str) -> (Recorder, Site, Engine) {
+    let recorder = Recorder::start();
+    let site = Site::new(tests::programs!());
+    site.add_client(XPID, &["--notify-url", &recorder.url()]);
+    site.add_contracts(XPID, &[PHONE]);
+    let engine = site.spawn(&[("HAYAUMA_TEST_KILL_AT", OsStr::new(order))]);
+    wait::until_true("a healthy engine", || engine.admin().is_healthy());
+    (recorder, site, engine)
+}
+
+const PHONE: &str = "09012345678";
+
+#[track_caller]
+fn dies(mut engine: Engine) {
+    let status = wait::until("the engine's death", || engine.ended());
+    assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{}", engine.log());
+}
+
+#[test]
+fn what_a_phone_may_have_is_not_called_withdrawn_over_two_kills() {
+    // The phone has it, and nobody wrote that down.
+    let (recorder, mut site, engine) = doomed("outcome:1");
+    let push = Body::push(PHONE, "doubt").with("lifetime", "72");
+    assert_eq!(engine.connect().ask(&push.request()).code(), "0000");
+    dies(engine);
+    site.set_lines(&[(PHONE, "absent")]);
+    let engine = site.start();
+    wait::until_true("a second attempt", || engine.admin().figure("holds") == 1);
+    engine.admin().await_durable();
+    engine.kill();
+    // It waits for its next attempt: whether the first one arrived is in doubt all the same.
+    let engine = site.start();
+    wait::until_true("a push that waits", || engine.admin().figure("pushes_live") == 1);
+    assert_eq!(engine.connect().ask(&Body::cancel(PHONE, "doubt").request()).code(), "0000");
+    let notices = recorder.await_about("doubt", 1);
+    assert_eq!(notices[0].gist(), ("0401", "0012"), "{notices:?}");
+    assert_eq!(["dlvnum", "cnclnum"].map(|name| notices[0].get(name)), ["0", "0"]);
+    assert_eq!(engine.admin().figure("attempts"), 0);
+    engine.stop();
+}
+
+#[test]
+fn the_one_attempt_of_lifetime_00_is_made_once_over_a_kill() {
+    let single = Body::push(PHONE, "single").with("lifetime", "00");
+    // Once the attempt has begun nobody can tell what has become of it.
+    let (recorder, site, engine) = doomed("outcome:1");
+    assert_eq!(engine.connect().ask(&single.request()).code(), "0000");
+    dies(engine);
+    let engine = site.start();
+    assert_eq!(recorder.await_about("single", 1)[0].gist(), ("0301", "6008"));
+    assert_eq!(engine.admin().figure("attempts"), 0, "it had its attempt");
+    engine.stop();
+    // Where the record that it begins is cut off, it had none: records are that of the opening, the push, and that one.
+    let (recorder, site, engine) = doomed("append-body:3");
+    let answer = engine.connect().ask(&single.request());
+    assert_eq!(answer.code(), "0000", "{answer:?}");
+    dies(engine);
+    let engine = site.start();
+    assert_eq!(recorder.await_about("single", 1)[0].gist(), ("0301", "0000"));
+    engine.stop();
 }
 
 /// The name under which kills at no named point are counted.
@@ -180,7 +244,7 @@ impl Scene {
             tally.accepted,
             tally.delivered,
             tally.notified,
-            tally.lost,
+            tally.lost.unwrap_or(0),
             terminals.repeated_in_flight,
             tally.resent,
             tally.unexpected,

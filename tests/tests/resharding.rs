@@ -177,6 +177,94 @@ fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
     assert!(site.must(&["queue", "verify"]).contains("no damage"));
 }
 
+/// The lowest and the highest number of a shard's journal files.
+fn segments(site: &Site, shard: usize) -> (u64, u64) {
+    let directory = site.data_dir().join(format!("shard-{shard:03}/journal"));
+    let names =
+        std::fs::read_dir(directory).expect("a journal").map(|entry| entry.expect("a file").file_name());
+    let numbers = names.filter_map(|name| {
+        name.to_str()?.strip_prefix("segment-")?.strip_suffix(".log")?.parse::<u64>().ok()
+    });
+    numbers.fold((u64::MAX, 0), |(low, high), number| (low.min(number), high.max(number)))
+}
+
+#[test]
+fn a_push_is_billed_once_though_cleaning_moves_what_re_sharding_copied() {
+    let recorder = Recorder::start();
+    let deaf = Recorder::start_at(tests::ports::free_address(), |_| Reply::Status(503, Some(60)));
+    let mut site = Site::new(tests::programs!());
+    site.set("--segment-bytes", "64KiB").set("--queue-bytes", "16MiB").set("--log", "warn");
+    site.add_client(XPID, &["--notify-url", &recorder.url()]);
+    site.add_client(DEAF_XPID, &["--notify-url", &deaf.url()]);
+    site.add_contracts(XPID, &["09000000000-09000000399"]);
+    site.add_contracts(DEAF_XPID, &["09000000400-09000000499"]);
+    site.set_lines(&[("09000000200-09000000399", "absent")]);
+    let engine = site.shards(2).start();
+    for body in (0..20).map(waiting).chain((0..20).map(untold)) {
+        assert_eq!(code(&engine, &body), "0000", "{body:?}");
+    }
+    deaf.await_count(20);
+    engine.stop();
+
+    // In one shard, until cleaning has been through all that was copied.
+    let engine = site.shards(1).start();
+    let (_, copied_until) = segments(&site, 0);
+    let mut done_so_far = 0;
+    while segments(&site, 0).0 <= copied_until {
+        assert!(done_so_far < 20_000, "cleaning does not get through {copied_until} segments");
+        let mut connection = engine.connect();
+        for _ in 0..100 {
+            let body = Body::push(&msn(done_so_far % 200), &format!("fill-{done_so_far}"));
+            // 8002: the next segment is on its way.
+            let code = connection.ask(&body.request()).code();
+            assert!(code == "0000" || code == "8002", "{code}");
+            done_so_far += u64::from(code == "0000");
+        }
+    }
+    wait::until_true("what waits", || engine.admin().figure("pushes_live") == 40);
+    engine.stop();
+    let bill = || {
+        let bill = Bill::of_these_days(&site);
+        let sum = |column: &str| bill.sum(XPID, column) + bill.sum(DEAF_XPID, column);
+        (sum("accepted"), sum("delivered"))
+    };
+    let expected = (40 + done_so_far, 20 + done_so_far);
+    assert_eq!(bill(), expected);
+    // What cleaning appended again looks like any record of this layout.
+    site.start().stop();
+    assert_eq!(bill(), expected);
+    let proof = site.must(&["billing", "reconcile"]);
+    assert!(proof.contains("open pushes: 20") && proof.contains("the books add up"), "{proof}");
+}
+
+#[test]
+fn a_directory_is_laid_out_anew_255_times_and_no_more() {
+    let recorder = Recorder::start();
+    let mut site = Site::new(tests::programs!());
+    site.add_client(XPID, &["--notify-url", &recorder.url()]);
+    site.add_contracts(XPID, &["09000000000-09000000399"]);
+    site.set_lines(&[("09000000200-09000000399", "absent")]);
+    site.start().stop();
+    let shards = site.data_dir().join("shards");
+    std::fs::write(&shards, "1 254\n").expect("writable");
+    let engine = site.start();
+    assert_eq!(code(&engine, &waiting(1)), "0000");
+    engine.stop();
+    // The 255th: what is copied and what comes later is read again.
+    let engine = site.shards(2).start();
+    assert_eq!((code(&engine, &waiting(1)), code(&engine, &waiting(2))), ("0001".into(), "0000".into()));
+    engine.stop();
+    let refused = site.shards(1).serve_and_fail(&[]);
+    let sentence = refused.refusal();
+    assert!(sentence.contains("255 times") && sentence.contains("--shards 2"), "{sentence}");
+    assert!(!site.data_dir().join("resharding").exists(), "nothing was copied");
+    assert_eq!(std::fs::read_to_string(&shards).expect("readable"), "2 255\n");
+    let engine = site.shards(2).start();
+    assert_eq!((code(&engine, &waiting(1)), code(&engine, &waiting(2))), ("0001".into(), "0001".into()));
+    engine.stop();
+    assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
+}
+
 /// Kill points of the move, early and late passes of each.
 fn orders() -> impl Iterator<Item = String> {
     let names = KillPoint::ALL.iter().map(|(_, name)| *name).filter(|name| name.starts_with("reshard"));

@@ -112,11 +112,81 @@ fn a_lifetime_that_ends_while_the_engine_is_down_has_ended_at_the_start() {
     let push = Body::push(MSN, "over").with("expiry", &tests::push::expiry_in(2));
     assert_eq!(ask(&engine, &push), "0000");
     let accepted = Instant::now();
+    wait::until_true("an attempt", || engine.admin().figure("holds") == 1);
     engine.stop();
     wait::until_true("the end of its lifetime", || accepted.elapsed() > Duration::from_secs(2));
     let engine = site.start();
     let notices = recorder.await_about("over", 1);
-    assert!(["6001", "6006"].contains(&notices[0].get("code")), "{notices:?}");
+    assert_eq!(notices[0].get("code"), "6006", "what held it is remembered");
+    engine.stop();
+}
+
+#[test]
+fn held_pushes_wait_on_over_a_kill_and_are_not_attempted_at_the_start() {
+    const PUSHES: u64 = 400;
+    let recorder = Recorder::start();
+    let mut site = site(&recorder);
+    site.set_lines(&[("09000000000-09000000999", "absent")]);
+    let engine = site.start();
+    let mut connection = engine.connect();
+    for number in 0..PUSHES {
+        let push = Body::push(&msn(number), &format!("held-{number}")).with("lifetime", "72");
+        connection.send(&push.request());
+    }
+    for number in 0..PUSHES {
+        assert_eq!(connection.answer().code(), "0000", "push {number}");
+    }
+    wait::until_true("all of them held", || engine.admin().figure("holds") == PUSHES);
+    engine.admin().await_durable();
+    let shown = |number: u64| {
+        let said = site.must(&["push", "show", &msn(number), &format!("held-{number}")]);
+        let now = said.lines().last().unwrap_or_default();
+        // Timers have ticks: the time is the same to the minute.
+        now[34..now.rfind('.').map_or(now.len(), |point| point - 3)].to_owned()
+    };
+    let before = [0, 7, PUSHES - 1].map(shown);
+    assert!(before.iter().all(|now| now.contains("absent") && now.contains("again 2")), "{before:?}");
+    engine.kill();
+    let engine = site.start();
+    wait::until_true("all of them wait", || engine.admin().figure("pushes_live") == PUSHES);
+    assert_eq!([0, 7, PUSHES - 1].map(shown), before, "when they are tried again, and why they wait");
+    assert_eq!(engine.admin().figure("attempts"), 0, "their time has not come");
+    // Who waited and was not under way is withdrawn for certain.
+    assert_eq!(ask(&engine, &Body::cancel(&msn(7), "held-7")), "0000");
+    let notices = recorder.await_about("held-7", 1);
+    assert_eq!((notices[0].gist(), notices[0].get("cnclnum")), (("0401", "0000"), "1"));
+    engine.stop();
+}
+
+#[test]
+fn notifications_of_a_phone_leave_in_the_order_of_the_ends_over_a_kill() {
+    const PUSHES: u64 = 60;
+    let address = tests::ports::free_address();
+    let deaf = Recorder::start_at(address, |_| Reply::Status(503, None));
+    let mut site = site(&deaf);
+    site.set_lines(&[(MSN, "absent")]);
+    let engine = site.start();
+    let mut connection = engine.connect();
+    for number in 0..PUSHES {
+        let push = Body::push(MSN, &format!("order-{number}")).with("lifetime", "72");
+        assert_eq!(connection.ask(&push.request()).code(), "0000");
+    }
+    // The last one first, and many of them within a millisecond.
+    for number in (0..PUSHES).rev() {
+        connection.send(&Body::cancel(MSN, &format!("order-{number}")).request());
+    }
+    for _ in 0..PUSHES {
+        assert_eq!(connection.answer().code(), "0000");
+    }
+    engine.admin().await_durable();
+    engine.kill();
+    drop(deaf);
+    let recorder = Recorder::start_at(address, |_| Reply::Acknowledge);
+    let engine = site.start();
+    let notices = recorder.await_count(PUSHES as usize);
+    let told: Vec<&str> = notices.iter().map(|notice| notice.get("reqid")).collect();
+    let ended: Vec<String> = (0..PUSHES).rev().map(|number| format!("order-{number}")).collect();
+    assert_eq!(told, ended);
     engine.stop();
 }
 

@@ -57,6 +57,41 @@ fn unsafe_code_stands_in_the_documented_places_only() {
     assert_eq!(places, documented(&root), "where it stands, and where ARCHITECTURE.md says that it does");
 }
 
+/// Who may hold the streams of `std::io`: their locks are waited for, and a pipe that nobody reads holds its writer.
+/// What a process that serves says goes through `hayauma::log`.
+const HOLDERS_OF_STREAMS: [&str; 4] = [
+    "engine/src/log.rs",
+    "engine/src/cli/output.rs",
+    "loadgen/src/cli/output.rs",
+    // Only asks whether it is a terminal.
+    "loadgen/src/console.rs",
+];
+
+#[test]
+fn nothing_that_serves_writes_to_its_output_itself() {
+    let root = root();
+    let mut found = Vec::new();
+    for room in ["engine/src", "loadgen/src"] {
+        sources(&root.join(room), &mut found);
+    }
+    for path in found {
+        let place = path.strip_prefix(&root).expect("below the root").to_string_lossy().into_owned();
+        let text = fs::read_to_string(&path).expect("readable");
+        // Tests may say what they like.
+        if place.contains("/tests") {
+            continue;
+        }
+        let code = text.split("#[cfg(test)]").next().unwrap_or_default();
+        let says = ["io::stdout", "io::stderr", "println!", "eprint!", " print!"]
+            .iter()
+            .find(|word| code.contains(**word));
+        assert!(
+            says.is_none() || HOLDERS_OF_STREAMS.contains(&place.as_str()),
+            "{place} holds {says:?}: say it by hayauma::log, or print it by cli::output"
+        );
+    }
+}
+
 #[test]
 fn the_keyword_is_found_where_it_is_one() {
     for line in ["    unsafe { f() }", "unsafe impl Send for X {}", "let a = \"x\"; unsafe { b }"] {

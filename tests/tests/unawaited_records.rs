@@ -1,6 +1,7 @@
 //! A shard tells records that an answer waits for from those that can wait for company: the ones begin a commit at once,
 //! the others go with it or some time later (`rt::pace`).
 
+use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::{Credential, Registration, Registry};
 use hayauma::ids::{Msn, Xpid};
 use hayauma::journal::{JournalConfig, SegmentFactory};
@@ -32,6 +33,7 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
         journal,
         seed: 7,
         time_scale: 1,
+        fingerprints: FingerprintKeys { keyed: Fingerprints::new([7; 16]), older_until_ms: None },
         injections: Vec::new(),
         progress: Arc::default(),
     };

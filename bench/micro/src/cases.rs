@@ -185,8 +185,8 @@ fn journal_append(count: u64) {
     for number in 1..=count {
         let accepted = Accepted {
             push_id: journal.next_sequence(),
-            key_fingerprint: admission.key_fingerprint,
-            content_digest: admission.content_digest,
+            key_fingerprint: number,
+            content_digest: number,
             msn: request.msn.value(),
             xpid: request.xpid.value(),
             accepted_ms: NOW_MS,

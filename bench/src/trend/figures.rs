@@ -51,7 +51,7 @@ impl Run {
 
     fn of(line: &str) -> Option<Self> {
         let mut octets = line.as_bytes().to_vec();
-        let value = simd_json::to_owned_value(&mut octets).ok()?;
+        let value: OwnedValue = hayauma::ops::json::read(&mut octets).ok()?;
         let host = value.get("host")?;
         let text = |value: &OwnedValue, name: &str| Some(value.get(name)?.as_str()?.to_owned());
         let at_unix_ms = value.get("at_unix_ms")?.as_u64()?;

@@ -6,18 +6,22 @@ use super::columns::Column;
 use super::sums::{Counts, Report, Row};
 use crate::ids::Xpid;
 
-/// Writes a report: a header line, a line for each XPID, and a line of totals.
+/// Writes a report: a header line, a line for each XPID, one more where closed days were adjusted, and a line of totals.
+/// The last column tells adjustments.
 ///
 /// # Errors
 /// When `out` cannot be written.
 pub fn write_csv(report: &Report, out: impl Write) -> csv::Result<()> {
     let mut writer = csv::Writer::from_writer(out);
     writer.write_record(header())?;
-    for row in &report.rows {
+    let rows = report.rows.iter().map(|row| (row, false));
+    let mut rows: Vec<_> = rows.chain(report.adjustments.iter().map(|row| (row, true))).collect();
+    rows.sort_by_key(|(row, is_adjustment)| (row.xpid, *is_adjustment));
+    for (row, is_adjustment) in rows {
         let name = Xpid::from_value(row.xpid).map_or_else(|| row.xpid.to_string(), |xpid| xpid.to_string());
-        writer.write_record(fields(name, row))?;
+        writer.write_record(fields(name, row, is_adjustment))?;
     }
-    writer.write_record(fields("total".into(), &report.totals()))?;
+    writer.write_record(fields("total".into(), &report.totals(), false))?;
     writer.flush()?;
     Ok(())
 }
@@ -31,16 +35,17 @@ fn header() -> Vec<String> {
         header.push(format!("{prefix}closing"));
         header.push(format!("{prefix}segments"));
     }
-    header.extend(["rejected", "replayed", "suppressed"].map(str::to_owned));
+    header.extend(["rejected", "replayed", "suppressed", "adjustment"].map(str::to_owned));
     header
 }
 
-fn fields(name: String, row: &Row) -> Vec<String> {
+fn fields(name: String, row: &Row, is_adjustment: bool) -> Vec<String> {
     let mut fields = vec![name];
     for counts in [&row.billed, &row.exercise] {
         push_counts(&mut fields, counts);
     }
-    fields.extend([row.rejected, row.replayed, row.suppressed].map(|count| count.to_string()));
+    let requests = [row.rejected, row.replayed, row.suppressed, u64::from(is_adjustment)];
+    fields.extend(requests.map(|count| count.to_string()));
     fields
 }
 

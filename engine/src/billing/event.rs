@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! offset size  field         meaning
-//!      0    1  event kind    1 accepted, 2 final, 3 rejected, 4 replayed; 0 an empty slot; 0x48 the file's head
+//!      0    1  event kind    1 accepted, 2 final, 3 rejected, 4 replayed; 0 an empty slot; 0x48 the file's head;
+//!                           5 and 6 are kept for many pushes accepted and ended at once
 //!      1    1  class         1 standard, 2 urgent, 3 emergency, 9 exercise
 //!      2    1  push kind     0 control, 1 text
 //!      3    1  segments      1 to 10
@@ -12,16 +13,19 @@
 //!      7    1  state         the message center's number of the final state, 0 where there is none
 //!      8    2  code          the result code
 //!     10    2  shard
-//!     12    4  zero
+//!     12    4  count         how often; 0 means once, as in every event of version 1
 //!     16    8  push id       the push's id; for rejected and replayed the slot's number
-//!     24    8  at            when it happened, Unix milliseconds
+//!     24    8  at            when it happened, or the first of them, Unix milliseconds
 //!     32    8  accepted      when the push was accepted, Unix milliseconds; 0 where none was
-//!     40    8  msn           without the leading 0; 0 where the request had none that could be read
-//!     48    8  xpid          0 where the request had none that could be read
+//!     40    8  msn           without the leading 0; 0 for rejected and replayed (version 1 named the msn)
+//!     48    8  xpid          0 for refusals that could not be kept apart by XPID
 //!     56    4  slot          this slot's number in the file
 //!     60    4  CRC32C of octets 0 to 59
 //! ```
-//! Slot 0 is the file's head: "HAYAUMAB", version (2), shard (2), day as YYYYMMDD (4), zeros, CRC32C at 60.
+//! Rejected and replayed requests are counted by XPID, code and minute: an event says how many there were.
+//!
+//! Slot 0 is the file's head: "HAYAUMAB", version (2), shard (2), day as YYYYMMDD (4), zeros, CRC32C at 60. Version 2
+//! has counts; files of version 1 are read as they are, and the head of one that is appended to is raised.
 //! All integers are little-endian.
 
 use super::limits::SLOT_OCTETS;
@@ -61,13 +65,14 @@ pub struct Event {
     /// The push's id for Accepted and Final: never the sequence of some later copy of the record, or the same
     /// push would be billed twice after a restart. For the others the log sets the number of their slot.
     pub push_id: u64,
-    /// When it happened, Unix milliseconds: `accepted_ms` for Accepted, `ended_ms` for Final.
+    /// When it happened, Unix milliseconds: `accepted_ms` for Accepted, `ended_ms` for Final, the first of them for
+    /// counts.
     pub at_ms: u64,
     /// When the push was accepted, Unix milliseconds; 0 for Rejected and Replayed.
     pub accepted_ms: u64,
-    /// The destination without its leading 0; 0 where it could not be read.
+    /// The destination without its leading 0; 0 for counts.
     pub msn: u64,
-    /// The contract; 0 where it could not be read.
+    /// The contract; 0 for refusals that could not be kept apart.
     pub xpid: u64,
     /// The result code.
     pub code: u16,
@@ -87,6 +92,8 @@ pub struct Event {
     pub domain: u8,
     /// The shard.
     pub shard: u16,
+    /// How often it happened; 0 and 1 both mean once.
+    pub count: u32,
 }
 
 /// What a slot holds.
@@ -103,9 +110,21 @@ pub(super) enum Slot {
 }
 
 const HEAD_MAGIC: [u8; 8] = *b"HAYAUMAB";
-const VERSION: u16 = 1;
+/// The version that is written; every earlier one is read.
+pub(super) const VERSION: u16 = 2;
 
 impl Event {
+    /// How often it happened.
+    pub fn times(&self) -> u64 {
+        u64::from(self.count.max(1))
+    }
+
+    /// The moment whose day is the event's own: no event's day lies before its push's acceptance, though the clock was
+    /// set back in between.
+    pub(super) fn own_ms(&self) -> u64 {
+        self.at_ms.max(self.accepted_ms)
+    }
+
     /// The slot with this number that holds the event.
     pub(super) fn encode(&self, slot: u32) -> [u8; SLOT_OCTETS] {
         let mut octets = [0; SLOT_OCTETS];
@@ -119,6 +138,7 @@ impl Event {
         octets[7] = self.state;
         octets[8..10].copy_from_slice(&self.code.to_le_bytes());
         octets[10..12].copy_from_slice(&self.shard.to_le_bytes());
+        octets[12..16].copy_from_slice(&self.count.to_le_bytes());
         octets[16..24].copy_from_slice(&self.push_id.to_le_bytes());
         octets[24..32].copy_from_slice(&self.at_ms.to_le_bytes());
         octets[32..40].copy_from_slice(&self.accepted_ms.to_le_bytes());
@@ -153,6 +173,7 @@ impl Event {
             state: octets[7],
             code: u16::from_le_bytes([octets[8], octets[9]]),
             shard: u16::from_le_bytes([octets[10], octets[11]]),
+            count: read_u32(octets, 12),
             push_id: read_u64(octets, 16),
             at_ms: read_u64(octets, 24),
             accepted_ms: read_u64(octets, 32),
@@ -175,7 +196,8 @@ pub(super) fn encode_head(shard: u16, day: Day) -> [u8; SLOT_OCTETS] {
 /// Whether a file's head was written by a version that this engine does not read.
 pub(super) fn foreign_version(head: &[u8; SLOT_OCTETS]) -> Option<u16> {
     let version = u16::from_le_bytes([head[8], head[9]]);
-    (head[0..8] == HEAD_MAGIC && seal(*head) == *head && version != VERSION).then_some(version)
+    let is_ours = (1..=VERSION).contains(&version);
+    (head[0..8] == HEAD_MAGIC && seal(*head) == *head && !is_ours).then_some(version)
 }
 
 fn seal(mut octets: [u8; SLOT_OCTETS]) -> [u8; SLOT_OCTETS] {
@@ -213,6 +235,7 @@ mod tests {
             withdrawn: 1,
             domain: 2,
             shard: 7,
+            count: 40_000,
         }
     }
 
@@ -223,6 +246,10 @@ mod tests {
         assert_eq!(Event::decode(&octets, 10), Slot::Damaged);
         assert_eq!(Event::decode(&[0; SLOT_OCTETS], 9), Slot::Empty);
         assert_eq!(&octets[16..24], &[8, 7, 6, 5, 4, 3, 2, 1]);
+        assert_eq!(&octets[12..16], &40_000u32.to_le_bytes());
+        for (count, times) in [(0, 1), (1, 1), (7, 7)] {
+            assert_eq!(Event { count, ..event() }.times(), times);
+        }
     }
 
     #[test]
@@ -242,6 +269,11 @@ mod tests {
         assert_eq!(Event::decode(&head, 0), Slot::Head);
         assert_eq!(Event::decode(&head, 1), Slot::Damaged);
         assert_eq!(foreign_version(&head), None);
+        for (version, foreign) in [(0u16, Some(0)), (1, None), (VERSION + 1, Some(VERSION + 1))] {
+            let mut other = head;
+            other[8..10].copy_from_slice(&version.to_le_bytes());
+            assert_eq!(foreign_version(&seal(other)), foreign);
+        }
         assert_eq!(&head[12..16], &20_261_122u32.to_le_bytes());
     }
 }

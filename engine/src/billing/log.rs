@@ -1,31 +1,49 @@
-//! The event log of one shard: appending, syncing, and what recovery needs.
+//! The event log of one shard: appending, counting refusals, syncing. `day_file.rs` is one day's file.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fs::{self, File, OpenOptions};
+use std::collections::VecDeque;
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::{AsRawFd, RawFd};
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use super::event::{Event, EventKind, encode_head};
-use super::limits::{
-    CHUNK_OCTETS, CHUNK_SLOTS, DAYS_OPEN_MAX, RETRY_EVENTS, SLOT_OCTETS, WAITING_EVENTS_MAX,
-};
-use super::read::{file_name, read_events};
+use super::counts::RequestCounts;
+use super::day_file::DayFile;
+use super::event::{Event, EventKind, VERSION};
+use super::limits::{CLOSING_MS, COUNTS_PER_TURN_MAX, DAYS_OPEN_MAX, RETRY_MS};
+use super::read::{file_name, files_of_all_shards, files_of_shard, version_of};
 use crate::calendar::Day;
-use crate::journal::{Memory, sync_directory};
+use crate::journal::sync_directory;
 
 /// Files that one sync names: the open days and the directory.
 pub const SYNC_FILES_MAX: usize = DAYS_OPEN_MAX + 1;
 
 /// Why an event could not be written or a log not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot write the billing events in {}: {source}; free some disk space or check its permissions", path.display())]
-pub struct BillingError {
-    /// The file or directory.
-    pub path: PathBuf,
-    /// What the system said.
-    pub source: io::Error,
+pub enum BillingError {
+    /// A file or directory cannot be written.
+    #[error("cannot write the billing events in {}: {source}; free some disk space or check its permissions", path.display())]
+    Write {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or directory cannot be read.
+    #[error("cannot read the billing events in {}: {source}; check its permissions and the device", path.display())]
+    Read {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file was written by a later version.
+    #[error("{} has format version {version}, this engine reads 1 to {VERSION}; use the engine that wrote it", path.display())]
+    Version {
+        /// The file.
+        path: PathBuf,
+        /// The version that it says.
+        version: u16,
+    },
 }
 
 /// The files to sync (fdatasync is enough) so that every event appended before is durable.
@@ -35,10 +53,9 @@ pub struct BillingSync {
     pub files: [Option<RawFd>; SYNC_FILES_MAX],
 }
 
-/// One shard's billing event log, driven by the shard's thread alone. Appending writes 64 octets of memory;
-/// every 4,096 events it also grows the file, which takes some ten microseconds. A full device makes it keep
-/// events in memory, up to a bound, and try again; [`Self::is_clean`] is false meanwhile, so that the journal
-/// keeps the records they come from.
+/// One shard's billing event log, driven by the shard's thread alone. Appending writes 64 octets of memory; every 4,096
+/// events it also grows the file, which takes some ten microseconds. A full device takes no event: the caller has it in
+/// the journal and appends it again later. Counts of refused and repeated requests wait here, in bounded room.
 #[derive(Debug)]
 pub struct BillingLog {
     directory: PathBuf,
@@ -47,112 +64,140 @@ pub struct BillingLog {
     shard: u16,
     /// The day last written first.
     days: VecDeque<DayFile>,
-    /// Events that found the device full, oldest first.
-    waiting: VecDeque<Event>,
-    lost: u64,
-    appends_until_retry: u32,
+    counts: RequestCounts,
+    /// The first moment of the oldest day that still takes events; the days before it are closed for good.
+    open_from_ms: u64,
+    /// When that day is closed.
+    closes_at_ms: u64,
+    /// When a write is tried again after one has failed.
+    retry_at_ms: Option<u64>,
     syncing: bool,
-    /// By day, of the days that recovery asked for.
-    known: BTreeMap<Day, Known>,
 }
 
 impl BillingLog {
-    /// Opens the log in `directory` (`DATA/shard-NNN/billing`), which is made if it is missing.
+    /// Opens the log in a shard's directory (`DATA/shard-NNN`); its own directory there is made if it is missing. Days
+    /// before the last one that any shard has written to are closed, and so are those before `now_ms`.
     ///
     /// # Errors
-    /// When the directory cannot be made or read.
-    pub fn open(directory: &Path, shard: u16) -> Result<Self, BillingError> {
-        let failed = |source| BillingError { path: directory.to_path_buf(), source };
+    /// When the directory cannot be made or read, or holds a file of a later version.
+    pub fn open(shard_directory: &Path, shard: u16, now_ms: u64) -> Result<Self, BillingError> {
+        let directory = shard_directory.join("billing");
+        let failed = |source| BillingError::Write { path: directory.clone(), source };
         if !directory.is_dir() {
-            fs::create_dir_all(directory).map_err(failed)?;
+            fs::create_dir_all(&directory).map_err(failed)?;
             if let Some(parent) = directory.parent() {
                 sync_directory(parent).map_err(failed)?;
             }
         }
-        Ok(Self {
-            directory: directory.to_path_buf(),
-            directory_file: File::open(directory).map_err(failed)?,
+        let unread = |source| BillingError::Read { path: directory.clone(), source };
+        for file in files_of_shard(&directory, shard).map_err(unread)? {
+            if let Some(version) = version_of(&file.path).map_err(unread)? {
+                return Err(BillingError::Version { path: file.path, version });
+            }
+        }
+        let last = files_of_all_shards(&directory).map_err(unread)?.iter().map(|file| file.day).max();
+        let mut log = Self {
+            directory_file: File::open(&directory).map_err(failed)?,
+            directory,
             directory_is_new: false,
             shard,
             days: VecDeque::with_capacity(DAYS_OPEN_MAX),
-            waiting: VecDeque::new(),
-            lost: 0,
-            appends_until_retry: 0,
+            counts: RequestCounts::new(),
+            open_from_ms: 0,
+            closes_at_ms: 0,
+            retry_at_ms: None,
             syncing: false,
-            known: BTreeMap::new(),
-        })
+        };
+        log.close_before(last.unwrap_or_else(|| Day::of(0)));
+        log.note_time(now_ms);
+        if log.open_from_ms > now_ms {
+            let day = Day::of(log.open_from_ms);
+            tracing::warn!(shard, %day, "the clock stands before the last day in the billing log: until it gets there all is entered in that day");
+        }
+        Ok(log)
     }
 
-    /// Appends an event. Never waits for a sync. On a full device the event is kept in memory; beyond 65,536
-    /// such events it is dropped, to be entered by the next start from the journal, which is not cleaned
-    /// until then ([`Self::is_clean`]).
-    pub fn append(&mut self, event: &Event) {
-        match self.write_waiting().and_then(|none_waits| Ok(none_waits && self.write(event)?)) {
-            Ok(true) => return,
-            Ok(false) => {}
-            Err(error) => {
-                tracing::warn!(%error, waiting = self.waiting.len(), "billing events wait in memory");
-                self.appends_until_retry = RETRY_EVENTS;
-            }
-        }
-        if self.waiting.len() < WAITING_EVENTS_MAX {
-            self.waiting.push_back(*event);
-        } else {
-            self.lost += 1;
-        }
+    /// Appends an Accepted or Final event, in the file of its own day where that is still open, or else of the oldest
+    /// day that is. Never waits for a sync. `false`: the device takes nothing now, and the event is to be appended
+    /// again later, those that followed it too.
+    #[must_use]
+    pub fn append(&mut self, event: &Event, now_ms: u64) -> bool {
+        self.note_time(now_ms);
+        self.may_write(now_ms) && self.try_write(event, now_ms)
     }
 
-    /// For recovery: appends the event of a journal record unless its day's file has it, or it was ensured
-    /// since. Says whether it was appended. Only Accepted and Final events can be ensured.
-    pub fn ensure(&mut self, event: &Event) -> bool {
-        let day = Day::of(event.at_ms);
-        if !self.known.contains_key(&day) {
-            let mut known = Known::default();
-            let path = self.directory.join(file_name(day));
-            match read_events(&path, &mut |event| {
-                known.note(event);
-            }) {
-                Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(file = %path.display(), %error, "billing events cannot be read"),
-            }
-            self.known.insert(day, known);
-        }
-        let is_new = self.known.get_mut(&day).is_some_and(|known| known.note(event));
-        if is_new {
-            self.append(event);
-        }
-        is_new
+    /// Counts a refused or repeated request.
+    pub fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
+        self.counts.note(kind, xpid, code, now_ms);
     }
 
-    /// Recovery is over: forgets which events were there.
-    pub fn finish_recovery(&mut self) {
-        self.known = BTreeMap::new();
+    /// Writes counts whose minute is over, some of them a turn; whether there were any.
+    pub fn write_due_counts(&mut self, now_ms: u64) -> bool {
+        self.note_time(now_ms);
+        let mut budget = COUNTS_PER_TURN_MAX;
+        while budget > 0 && self.counts.is_due(now_ms) && self.write_first_count(now_ms) {
+            budget -= 1;
+        }
+        budget < COUNTS_PER_TURN_MAX
     }
 
-    /// Whether events wait in memory for a full device, or are left to the next start: a sync would not cover them, and
-    /// the journal must keep their records.
-    pub fn owes(&self) -> bool {
-        !self.waiting.is_empty() || self.lost > 0
+    /// Writes all counts, though their minute is not over: at a stop. Whether none is left.
+    pub fn write_all_counts(&mut self, now_ms: u64) -> bool {
+        self.note_time(now_ms);
+        while self.counts.requests() > 0 && self.write_first_count(now_ms) {}
+        self.counts.requests() == 0
+    }
+
+    /// Requests that are counted and stand in no file yet.
+    pub fn requests_unwritten(&self) -> u64 {
+        self.counts.requests()
+    }
+
+    /// Whether a write may be tried: not for a moment after one has failed.
+    pub fn may_write(&self, now_ms: u64) -> bool {
+        // A clock that was set back must not put the next try off.
+        self.retry_at_ms.is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
+    }
+
+    /// The next write is tried at once.
+    pub fn retry_now(&mut self) {
+        self.retry_at_ms = None;
+    }
+
+    /// When there is something to write: counts whose minute is over, or events that the device did not take, where the
+    /// caller `owes` some.
+    pub fn next_due_ms(&self, owes: bool) -> Option<u64> {
+        let retry_ms = self.retry_at_ms.unwrap_or(0);
+        let counts_ms = self.counts.next_due_ms().map(|due_ms| due_ms.max(retry_ms));
+        [counts_ms, owes.then_some(retry_ms)].into_iter().flatten().min()
+    }
+
+    /// The shard's number.
+    pub fn shard(&self) -> u16 {
+        self.shard
+    }
+
+    /// The directory of its files.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// Whether every event appended is on the device: journal segments may be retired only then.
     pub fn is_clean(&self) -> bool {
-        !self.owes() && !self.syncing && !self.directory_is_new && self.days.iter().all(|day| !day.dirty)
+        !self.syncing && !self.directory_is_new && self.days.iter().all(|day| !day.is_dirty())
     }
 
     /// Names the files that hold events not synced yet; `None` while a sync is under way or when there are
     /// none. The caller syncs them all and calls [`Self::finish_sync`].
     pub fn begin_sync(&mut self) -> Option<BillingSync> {
-        if self.syncing || (!self.directory_is_new && self.days.iter().all(|day| !day.dirty)) {
+        if self.syncing || self.is_clean() {
             return None;
         }
         let mut sync = BillingSync { files: [None; SYNC_FILES_MAX] };
         let mut places = sync.files.iter_mut();
-        for day in self.days.iter_mut().filter(|day| day.dirty) {
-            day.dirty = false;
+        for day in self.days.iter_mut().filter(|day| day.is_dirty()) {
             if let Some(place) = places.next() {
-                *place = Some(day.file.as_raw_fd());
+                *place = Some(day.begin_sync());
             }
         }
         if self.directory_is_new
@@ -174,57 +219,64 @@ impl BillingLog {
     /// Syncs everything that was appended. Waits for the device.
     ///
     /// # Errors
-    /// When a sync fails, or events wait in memory because the device is full: the journal must keep its
-    /// records. A failed sync must end the engine; it proves nothing to try again.
+    /// When a sync fails: it must end the engine; it proves nothing to try again.
     pub fn sync(&mut self) -> Result<(), BillingError> {
-        let failed = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| BillingError { path, source }
-        };
-        if !self.waiting.is_empty() || self.lost > 0 {
-            return Err(failed(&self.directory)(io::ErrorKind::StorageFull.into()));
-        }
-        for day in self.days.iter_mut().filter(|day| day.dirty) {
-            day.file.sync_data().map_err(failed(&day.path))?;
-            day.dirty = false;
+        for day in self.days.iter_mut().filter(|day| day.is_dirty()) {
+            day.sync().map_err(|source| BillingError::Write { path: day.path().to_path_buf(), source })?;
         }
         if self.directory_is_new {
-            self.directory_file.sync_all().map_err(failed(&self.directory))?;
+            let failed = |source| BillingError::Write { path: self.directory.clone(), source };
+            self.directory_file.sync_all().map_err(failed)?;
             self.directory_is_new = false;
         }
         Ok(())
     }
 
-    /// Events that could not be kept at all; the next start writes them from the journal.
-    pub fn lost(&self) -> u64 {
-        self.lost
+    /// Closes the days that are over. Days never open again, whatever the clock says later.
+    fn note_time(&mut self, now_ms: u64) {
+        if now_ms >= self.closes_at_ms {
+            self.close_before(Day::of(now_ms.saturating_sub(CLOSING_MS)));
+        }
     }
 
-    /// Writes an event: `Ok(true)`.
-    fn write(&mut self, event: &Event) -> Result<bool, BillingError> {
-        let at_front = self.days.front().is_some_and(|day| day.covers(event.at_ms));
+    fn close_before(&mut self, day: Day) {
+        self.open_from_ms = self.open_from_ms.max(day.start_ms());
+        self.closes_at_ms = Day::of(self.open_from_ms).next().start_ms() + CLOSING_MS;
+    }
+
+    fn write_first_count(&mut self, now_ms: u64) -> bool {
+        let Some(event) = self.counts.first(self.shard) else { return false };
+        let is_written = self.may_write(now_ms) && self.try_write(&event, now_ms);
+        if is_written {
+            self.counts.remove_first();
+        }
+        is_written
+    }
+
+    fn try_write(&mut self, event: &Event, now_ms: u64) -> bool {
+        match self.write(event) {
+            Ok(()) => {
+                self.retry_at_ms = None;
+                true
+            }
+            Err(error) => {
+                if self.retry_at_ms.is_none() {
+                    tracing::warn!(shard = self.shard, %error, "billing events wait in the journal until the device takes them");
+                }
+                self.retry_at_ms = Some(now_ms + RETRY_MS);
+                false
+            }
+        }
+    }
+
+    fn write(&mut self, event: &Event) -> Result<(), BillingError> {
+        let at_ms = event.own_ms().max(self.open_from_ms);
+        let at_front = self.days.front().is_some_and(|day| day.covers(at_ms));
         if !at_front {
-            self.bring_to_front(event.at_ms)?;
+            self.bring_to_front(at_ms)?;
         }
         let Some(day) = self.days.front_mut() else { unreachable!("the event's day was opened") };
-        day.append(event).map_err(|source| BillingError { path: day.path.clone(), source })?;
-        Ok(true)
-    }
-
-    /// Writes what waits, every so many events; whether nothing waits any more.
-    fn write_waiting(&mut self) -> Result<bool, BillingError> {
-        if self.waiting.is_empty() {
-            return Ok(true);
-        }
-        if self.appends_until_retry > 0 {
-            self.appends_until_retry -= 1;
-            return Ok(false);
-        }
-        while let Some(first) = self.waiting.front().copied() {
-            self.write(&first)?;
-            self.waiting.pop_front();
-        }
-        Ok(true)
+        day.append(event).map_err(|source| BillingError::Write { path: day.path().to_path_buf(), source })
     }
 
     fn bring_to_front(&mut self, at_ms: u64) -> Result<(), BillingError> {
@@ -234,12 +286,12 @@ impl BillingLog {
         }
         let day = Day::of(at_ms);
         let path = self.directory.join(file_name(day));
-        let failed = |source| BillingError { path: path.clone(), source };
+        let failed = |source| BillingError::Write { path: path.clone(), source };
         if self.days.len() >= DAYS_OPEN_MAX
-            && let Some(oldest) = self.days.back()
+            && let Some(oldest) = self.days.back_mut()
         {
-            if oldest.dirty || self.syncing {
-                oldest.file.sync_data().map_err(failed)?;
+            if oldest.is_dirty() || self.syncing {
+                oldest.sync().map_err(failed)?;
             }
             if self.syncing {
                 // Its descriptor is named by the sync under way: it must stay open. Two days at once beside a
@@ -248,108 +300,10 @@ impl BillingLog {
             }
             self.days.pop_back();
         }
-        self.directory_is_new |= !path.exists();
+        let is_new = !path.exists();
         let file = DayFile::open(path.clone(), self.shard, day).map_err(failed)?;
+        self.directory_is_new |= is_new;
         self.days.push_front(file);
         Ok(())
-    }
-}
-
-/// One day's file, its last chunk mapped.
-#[derive(Debug)]
-struct DayFile {
-    path: PathBuf,
-    file: File,
-    start_ms: u64,
-    end_ms: u64,
-    chunk: Memory,
-    chunk_number: u64,
-    next_slot: u64,
-    dirty: bool,
-}
-
-impl DayFile {
-    fn open(path: PathBuf, shard: u16, day: Day) -> io::Result<Self> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
-        let end = read_events(&path, &mut |_| {})?.end;
-        let chunk_number = end / CHUNK_SLOTS;
-        let chunk = map_chunk(&file, chunk_number)?;
-        let (start_ms, end_ms) = (day.start_ms(), day.next().start_ms());
-        let mut opened =
-            Self { path, file, start_ms, end_ms, chunk, chunk_number, next_slot: end, dirty: true };
-        if end == 0 {
-            opened.put(&encode_head(shard, day));
-        }
-        Ok(opened)
-    }
-
-    fn covers(&self, at_ms: u64) -> bool {
-        (self.start_ms..self.end_ms).contains(&at_ms)
-    }
-
-    fn append(&mut self, event: &Event) -> io::Result<()> {
-        let number = self.next_slot / CHUNK_SLOTS;
-        if number != self.chunk_number {
-            self.chunk = map_chunk(&self.file, number)?;
-            self.chunk_number = number;
-        }
-        let octets = match event.kind {
-            EventKind::Accepted | EventKind::Final => event.encode(self.next_slot as u32),
-            EventKind::Rejected | EventKind::Replayed => {
-                Event { push_id: self.next_slot, ..*event }.encode(self.next_slot as u32)
-            }
-        };
-        self.put(&octets);
-        Ok(())
-    }
-
-    fn put(&mut self, octets: &[u8; SLOT_OCTETS]) {
-        let at = (self.next_slot % CHUNK_SLOTS) as usize * SLOT_OCTETS;
-        self.chunk.octets_mut()[at..at + SLOT_OCTETS].copy_from_slice(octets);
-        self.next_slot += 1;
-        self.dirty = true;
-    }
-}
-
-/// Maps a chunk of the file, which is zero-filled by writing first if the file ends before it: so a full
-/// device is an error here and never a signal at the first store.
-fn map_chunk(file: &File, number: u64) -> io::Result<Memory> {
-    let start = number * CHUNK_OCTETS as u64;
-    let end = start + CHUNK_OCTETS as u64;
-    let length = file.metadata()?.len();
-    if length < end {
-        let missing = (end - length.max(start)) as usize;
-        file.write_all_at(&ZEROS[..missing], length.max(start))?;
-    }
-    Memory::map_range(file, start, CHUNK_OCTETS)
-}
-
-static ZEROS: [u8; CHUNK_OCTETS] = [0; CHUNK_OCTETS];
-
-/// Which pushes have their Accepted and their Final event: two bits a push, in blocks where there are any.
-#[derive(Debug, Default)]
-struct Known {
-    blocks: BTreeMap<u64, Box<[[u64; WORDS]; 2]>>,
-}
-
-const WORDS: usize = 64;
-const BLOCK_PUSHES: u64 = WORDS as u64 * 64;
-
-impl Known {
-    /// Notes an event; whether it is new. Rejected and Replayed events are not kept and never new.
-    fn note(&mut self, event: &Event) -> bool {
-        let table = match event.kind {
-            EventKind::Accepted => 0,
-            EventKind::Final => 1,
-            EventKind::Rejected | EventKind::Replayed => return false,
-        };
-        let block =
-            self.blocks.entry(event.push_id / BLOCK_PUSHES).or_insert_with(|| Box::new([[0; WORDS]; 2]));
-        let place = event.push_id % BLOCK_PUSHES;
-        let word = &mut block[table][(place / 64) as usize];
-        let bit = 1 << (place % 64);
-        let new = *word & bit == 0;
-        *word |= bit;
-        new
     }
 }

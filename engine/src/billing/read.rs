@@ -44,7 +44,8 @@ pub(super) fn files_of_shard(directory: &Path, shard: u16) -> io::Result<Vec<Eve
         let path = entry?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let digits = name.strip_prefix("events-").and_then(|rest| rest.strip_suffix(".bin"));
-        if let Some(day) = digits.and_then(Day::parse) {
+        // What is no file takes no events.
+        if let Some(day) = digits.and_then(Day::parse).filter(|_| path.is_file()) {
             files.push(EventFile { day, shard, path });
         }
     }
@@ -64,6 +65,26 @@ pub(super) fn files_of_engine(data_directory: &Path) -> io::Result<Vec<EventFile
     }
     files.sort();
     Ok(files)
+}
+
+/// The event files of the shard whose billing `directory` this is, and of all shards beside it.
+pub(super) fn files_of_all_shards(directory: &Path) -> io::Result<Vec<EventFile>> {
+    let mut files = files_of_shard(directory, u16::MAX)?;
+    if let Some(data_directory) = directory.ancestors().nth(2) {
+        let others = files_of_engine(data_directory)?;
+        files.extend(others.into_iter().filter(|file| file.path.parent() != Some(directory)));
+    }
+    Ok(files)
+}
+
+/// The version of a file, where it is one that this engine does not read.
+pub(super) fn version_of(path: &Path) -> io::Result<Option<u16>> {
+    let mut head = [0; SLOT_OCTETS];
+    match File::open(path)?.read_exact(&mut head) {
+        Ok(()) => Ok(foreign_version(&head)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// Hands every event of a file to `view`, in order. A half-written last slot is not there yet; unreadable

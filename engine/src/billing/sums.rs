@@ -81,19 +81,30 @@ pub struct Row {
 pub struct Report {
     /// One for each XPID that had anything in the span or open before it.
     pub rows: Vec<Row>,
+    /// What was entered in the span and happened in a day before it that was closed by then; with the pushes of it that
+    /// were open before the span, which `rows` do not count. Rows and adjustments together are the span.
+    pub adjustments: Vec<Row>,
     /// Slots that could not be read, with their file: the report lacks what they held.
     pub damaged: Vec<(PathBuf, u64)>,
 }
 
 impl Report {
-    /// The sum of all rows; its `xpid` is 0.
+    /// The sum of all rows and adjustments; its `xpid` is 0.
     pub fn totals(&self) -> Row {
         let mut totals = Row::default();
-        for row in &self.rows {
+        for row in self.rows.iter().chain(&self.adjustments) {
             totals.add(row);
         }
-        totals.xpid = 0;
         totals
+    }
+
+    /// Rows and adjustments added up per XPID.
+    pub(super) fn by_xpid(&self) -> BTreeMap<u64, Row> {
+        let mut sums = BTreeMap::new();
+        for row in self.rows.iter().chain(&self.adjustments) {
+            row_of(&mut sums, row.xpid).add(row);
+        }
+        sums
     }
 }
 
@@ -114,15 +125,27 @@ impl Row {
     pub(super) fn count(&mut self, event: &Event) {
         let counts =
             if event.class == Class::Exercise.number() { &mut self.exercise } else { &mut self.billed };
+        let times = event.times();
         match event.kind {
-            EventKind::Accepted => counts.accepted += 1,
+            EventKind::Accepted => counts.accepted += times,
             EventKind::Final => {
-                counts.ended[column_of(event.code, event.withdrawn) as usize] += 1;
-                counts.segments += u64::from(event.delivered);
+                counts.ended[column_of(event.code, event.withdrawn) as usize] += times;
+                counts.segments += u64::from(event.delivered) * times;
             }
-            EventKind::Rejected => self.rejected += 1,
-            EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => self.suppressed += 1,
-            EventKind::Replayed => self.replayed += 1,
+            EventKind::Rejected => self.rejected += times,
+            EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => self.suppressed += times,
+            EventKind::Replayed => self.replayed += times,
+        }
+    }
+
+    /// This row of adjustments takes the pushes that it ends, and that were open before the span, from `row`.
+    fn take_opening_from(&mut self, row: &mut Self) {
+        for (adjusted, counts) in
+            [(&mut self.billed, &mut row.billed), (&mut self.exercise, &mut row.exercise)]
+        {
+            let opening = (-adjusted.closing()).max(0);
+            adjusted.opening += opening;
+            counts.opening -= opening;
         }
     }
 
@@ -167,7 +190,7 @@ pub fn month(data_directory: &Path, year: u16, month: u8) -> Result<Report, Repo
 pub(super) fn span(data_directory: &Path, first: Day, last: Day) -> Result<Report, ReportError> {
     let failed = |source| ReportError { path: data_directory.to_path_buf(), source };
     let files = files_of_engine(data_directory).map_err(failed)?;
-    let mut rows = BTreeMap::new();
+    let (mut rows, mut adjustments) = (BTreeMap::new(), BTreeMap::new());
     let mut damaged = Vec::new();
     let mut carried = false;
     for file in files.iter().filter(|file| file.day <= last) {
@@ -175,24 +198,33 @@ pub(super) fn span(data_directory: &Path, first: Day, last: Day) -> Result<Repor
             carry_over(&mut rows);
             carried = true;
         }
-        count_file(file, &mut rows, &mut damaged)?;
+        let own_from_ms = if carried { first.start_ms() } else { 0 };
+        count_file(file, &mut damaged, &mut |event| {
+            let sums = if event.own_ms() < own_from_ms { &mut adjustments } else { &mut rows };
+            row_of(sums, event.xpid).count(event);
+        })?;
     }
     if !carried {
         carry_over(&mut rows);
     }
-    let rows = rows.into_values().filter(|row: &Row| !row.is_zero()).collect();
-    Ok(Report { rows, damaged })
+    for (&xpid, adjusted) in &mut adjustments {
+        adjusted.take_opening_from(row_of(&mut rows, xpid));
+    }
+    let listed = |rows: BTreeMap<u64, Row>| rows.into_values().filter(|row: &Row| !row.is_zero()).collect();
+    Ok(Report { rows: listed(rows), adjustments: listed(adjustments), damaged })
+}
+
+pub(super) fn row_of(rows: &mut BTreeMap<u64, Row>, xpid: u64) -> &mut Row {
+    rows.entry(xpid).or_insert_with(|| Row { xpid, ..Row::default() })
 }
 
 pub(super) fn count_file(
     file: &EventFile,
-    rows: &mut BTreeMap<u64, Row>,
     damaged: &mut Vec<(PathBuf, u64)>,
+    count: &mut dyn FnMut(&Event),
 ) -> Result<(), ReportError> {
-    let state = read_events(&file.path, &mut |event| {
-        rows.entry(event.xpid).or_insert_with(|| Row { xpid: event.xpid, ..Row::default() }).count(event);
-    })
-    .map_err(|source| ReportError { path: file.path.clone(), source })?;
+    let state =
+        read_events(&file.path, count).map_err(|source| ReportError { path: file.path.clone(), source })?;
     if state.damaged > 0 {
         tracing::warn!(file = %file.path.display(), slots = state.damaged, "billing events cannot be read");
         damaged.push((file.path.clone(), state.damaged));

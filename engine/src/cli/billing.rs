@@ -31,7 +31,7 @@ enum What {
         #[arg(value_parser = parse_month)]
         month: Month,
     },
-    /// Prove that what was accepted is what ended and what is still open
+    /// Prove that each push was accepted once, ended once or is open, and that nothing of the journal is missing
     Reconcile,
 }
 
@@ -97,10 +97,17 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
     for (code, count) in &report.rejected {
         let _ = writeln!(text, "  rejected {code:04}: {count}");
     }
+    for (xpid, (accepted, ended)) in &report.twice {
+        let _ = writeln!(text, "xpid {xpid:011}: {accepted} pushes accepted twice, {ended} ended twice");
+    }
     let _ = writeln!(text, "open pushes: {}", report.open);
     if report.is_clean() {
         text += "the books add up\n";
         return (text, Ok(()));
+    }
+    if report.findings_in_all == 1 && report.lacking != (0, 0) {
+        let sentence = "the books lack what the journal holds: free some disk space, or start the engine, and reconcile again";
+        return (text, Err(CliError::new(sentence.to_owned())));
     }
     let sentence = format!(
         "the books do not add up, {} findings stand above: keep the data directory as it is and run `hayauma queue verify`",

@@ -1,5 +1,9 @@
 //! `hayauma client`: registrations by XPID.
 
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+
 use clap::{Args, Subcommand};
 
 use super::place::{Place, Registry};
@@ -73,15 +77,22 @@ pub(super) struct RemoveCommand {
     place: Place,
 }
 
+/// Octets of a file that may be a token.
+const SECRET_OCTETS_MAX: u64 = 4096;
+
 /// What can be said about a registration. Each pair of flags that undo each other excludes the other.
 #[derive(Args, Debug, Default)]
 struct Fields {
     /// Name of the push client; the XPIDs of one name share its tokens
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
-    /// Bearer token that requests must bring; only its digest is kept
+    /// Bearer token that requests must bring; only its digest is kept. Other users see it in the list of processes while
+    /// this runs: --token-file keeps it from them
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
+    /// File whose first line is the token, or `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "no_token"])]
+    token_file: Option<PathBuf>,
     /// Ask for no token
     #[arg(long, conflicts_with = "token")]
     no_token: bool,
@@ -161,7 +172,7 @@ impl ClientCommand {
 
 impl ChangeCommand {
     fn add(self, output: &mut Output<'_>) -> Result<(), CliError> {
-        let change = ClientChange { xpid: Some(self.xpid.to_string()), ..self.fields.change() };
+        let change = ClientChange { xpid: Some(self.xpid.to_string()), ..self.fields.change()? };
         // Refused here as it would be there, before anything is opened or asked.
         let registration = change.create(self.xpid)?;
         let document = match self.place.registry_to_make()? {
@@ -175,7 +186,7 @@ impl ChangeCommand {
     }
 
     fn set(self, output: &mut Output<'_>) -> Result<(), CliError> {
-        let change = self.fields.change();
+        let change = self.fields.change()?;
         if change == ClientChange::default() {
             return Err(CliError::new("nothing to change was named: see `hayauma client set --help`"));
         }
@@ -226,13 +237,17 @@ impl RemoveCommand {
 }
 
 impl Fields {
-    fn change(&self) -> ClientChange {
+    fn change(&self) -> Result<ClientChange, CliError> {
         let cleared =
             |flag: bool, value: &Option<String>| if flag { Some(String::new()) } else { value.clone() };
-        ClientChange {
+        let token = match &self.token_file {
+            Some(path) => Some(read_secret(path)?),
+            None => self.token.clone(),
+        };
+        Ok(ClientChange {
             xpid: None,
             client: self.client.clone(),
-            token: cleared(self.no_token, &self.token),
+            token: cleared(self.no_token, &token),
             suspended: switched(self.suspended, self.resumed),
             from: cleared(self.from.as_deref() == Some("open"), &self.from),
             until: cleared(self.until.as_deref() == Some("open"), &self.until),
@@ -248,8 +263,30 @@ impl Fields {
             rate_per_second: self.rate,
             volume_per_day: self.volume,
             national_tables: switched(self.national, self.no_national),
-        }
+        })
     }
+}
+
+/// The first line of a file, or of standard input for `-`.
+fn read_secret(path: &Path) -> Result<String, CliError> {
+    let shown = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+    let read = |input: &mut dyn Read| {
+        let mut line = String::new();
+        BufReader::new(input.take(SECRET_OCTETS_MAX)).read_line(&mut line).map(|_| line)
+    };
+    let line = if path == Path::new("-") {
+        read(&mut std::io::stdin().lock())
+    } else {
+        File::open(path).and_then(|mut file| read(&mut file))
+    };
+    let line = line.map_err(|error| {
+        CliError::new(format!("the token cannot be read from {shown} ({error}): name a file that holds it"))
+    })?;
+    let secret = line.trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(CliError::new(format!("{shown} begins with no token: write it into the first line")));
+    }
+    Ok(secret.to_owned())
 }
 
 /// A pair of flags, of which at most one is there.

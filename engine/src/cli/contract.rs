@@ -10,7 +10,7 @@ use super::{CliError, Output};
 use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use crate::ids::{Msn, Xpid};
 use crate::ops::admin::{ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow};
-use crate::ops::limits::CONTRACT_PAGE_ROWS_MAX;
+use crate::ops::limits::{CONTRACT_PAGE_ROWS_MAX, MSN_WORDS_PER_REQUEST_MAX};
 use crate::ops::msn_range::parse_msns;
 use crate::ops::store::{Contract, ContractFilter, Store};
 
@@ -101,8 +101,11 @@ impl AddCommand {
         let rows = rows(&self.msns, self.xpid)?;
         let changed = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
-                let change = ContractChange { xpid: self.xpid.to_string(), msns: self.msns, all: false };
-                engine.post("/contracts", &change)?
+                let mut changed = ContractChanged::default();
+                for change in changes(self.xpid, &self.msns) {
+                    changed.add(engine.post("/contracts", &change)?);
+                }
+                changed
             }
             Registry::Stopped(mut store) => {
                 store.registration(self.xpid)?;
@@ -125,8 +128,12 @@ impl RemoveCommand {
         let rows = rows(&self.msns, self.xpid)?;
         let changed = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
-                let change = ContractChange { xpid: self.xpid.to_string(), msns: self.msns, all: self.all };
-                engine.delete_named("/contracts", &change)?
+                let mut changed = ContractChanged::default();
+                let all = ContractChange { xpid: self.xpid.to_string(), all: true, ..Default::default() };
+                for change in self.all.then_some(all).into_iter().chain(changes(self.xpid, &self.msns)) {
+                    changed.add(engine.delete_named("/contracts", &change)?);
+                }
+                changed
             }
             Registry::Stopped(mut store) => remove_from_store(&mut store, self.xpid, &rows, self.all)?,
         };
@@ -159,7 +166,7 @@ impl ListCommand {
                 output
                     .print(&page.iter().map(|(msn, xpid)| format!("{msn},{xpid}\n")).collect::<String>())?;
             }
-            if is_last {
+            if is_last || !output.has_reader() {
                 break;
             }
         }
@@ -235,6 +242,12 @@ fn read_page(
 
 fn rows(msns: &[String], xpid: Xpid) -> Result<Vec<Contract>, CliError> {
     Ok(parse_msns(msns)?.into_iter().map(|msn| (msn, xpid)).collect())
+}
+
+/// The msns in as many requests as they need.
+fn changes(xpid: Xpid, msns: &[String]) -> impl Iterator<Item = ContractChange> {
+    let pieces = msns.chunks(MSN_WORDS_PER_REQUEST_MAX);
+    pieces.map(move |msns| ContractChange { xpid: xpid.to_string(), msns: msns.to_vec(), all: false })
 }
 
 fn refused_as_error(changed: &ContractChanged) -> Result<(), CliError> {

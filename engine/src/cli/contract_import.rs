@@ -143,29 +143,44 @@ fn import_through(
             _ if is_last => piece.len(),
             Some(end) => end + 1,
             None if piece.len() <= IMPORT_BLOCK_OCTETS + IMPORT_LINE_OCTETS_MAX => 0,
+            None if piece.contains(&b'\r') => {
+                return Err(CliError::new(
+                    "the file's lines end in CR alone: save it with LF or CRLF, then import it again",
+                ));
+            }
             None => {
                 return Err(CliError::new(format!(
                     "line {first_line} has no end within {IMPORT_BLOCK_OCTETS} octets: is this a CSV file?"
                 )));
             }
         };
-        if whole > 0 {
+        let mut rest = &piece[..whole];
+        while !rest.is_empty() {
+            let (lines, octets) = lines_of_one_request(rest);
             let path = format!("/contracts/import?first_line={first_line}&lines={REFUSED_LINES_SHOWN_MAX}");
-            let reply: ImportReply = engine.post_csv(&path, &piece[..whole])?;
+            let reply: ImportReply = engine.post_csv(&path, &rest[..octets])?;
             totals.imported += reply.imported;
             totals.already_there += reply.already_there;
             totals.refused += reply.refused;
             for line in &reply.lines {
                 refused.take(line.line, &line.reason)?;
             }
-            first_line += piece[..whole].iter().filter(|octet| **octet == b'\n').count() as u64;
-            piece.drain(..whole);
+            first_line += lines;
+            rest = &rest[octets..];
             refused.output.progress(&format!("{} lines", grouped(first_line - 1)));
         }
+        piece.drain(..whole);
         if is_last {
             return Ok(totals);
         }
     }
+}
+
+/// As many lines as one answer can refuse, and their octets.
+fn lines_of_one_request(lines: &[u8]) -> (u64, usize) {
+    let ends = lines.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
+    let (count, end) = ends.take(REFUSED_LINES_SHOWN_MAX).fold((0, 0), |(count, _), end| (count + 1, end));
+    if (count as usize) < REFUSED_LINES_SHOWN_MAX { (count, lines.len()) } else { (count, end) }
 }
 
 fn read_block(file: &mut dyn Read, block: &mut [u8]) -> Result<usize, CliError> {

@@ -22,13 +22,14 @@ pub mod sms;
 mod table;
 
 use std::ffi::OsString;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use rustix::fs::Mode;
 
 use crate::config::ConfigError;
 use crate::fatal::{self, Fatal};
+use crate::log;
 use crate::ops::store::StoreError;
 
 pub(crate) use output::{Output, print};
@@ -112,24 +113,35 @@ impl From<Fatal> for CliError {
 
 /// Runs the program with these arguments, the program's own name first, and gives the exit status.
 ///
-/// Sets the process's panic hook: a bug prints one line and ends the process.
+/// Sets the process's panic hook, so that a bug prints one line and ends the process, and its mask of permissions: what it
+/// makes is open to this user only.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     fatal::install_panic_hook();
+    // Pushes, registrations and backups of them are nobody else's to read, in whatever file they are written.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,
-        Err(error) => {
-            // Help and version come this way too; a closed terminal is no reason to fail again.
-            let _ = error.print();
-            return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
+        Err(refused) => {
+            // Help and version come this way too, and are what was asked for then.
+            return match output::unless_reader_gone(refused.print()) {
+                Err(error) if !refused.use_stderr() => fail(&error),
+                _ => ExitCode::from(u8::try_from(refused.exit_code()).unwrap_or(2)),
+            };
         }
     };
     match output::with_standard_output(|output| arguments.command.run(output)) {
-        Ok(status) => status,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "hayauma: {}", error.sentence.trim_end());
-            ExitCode::from(error.status)
+        Ok(status) => {
+            log::settle();
+            status
         }
+        Err(error) => fail(&error),
     }
+}
+
+/// Says the sentence, to whoever reads it within a moment, and gives the exit status.
+fn fail(error: &CliError) -> ExitCode {
+    log::last_words(&format!("hayauma: {}\n", error.sentence.trim_end()));
+    ExitCode::from(error.status)
 }
 
 impl Command {
@@ -143,7 +155,7 @@ impl Command {
             Self::Queue(command) => command.run(),
             Self::Notify(command) => command.run(),
             Self::Network(command) => command.run(),
-            Self::Sms(command) => return Ok(sms::run(command)),
+            Self::Sms(command) => return sms::run(command, output),
             Self::Doctor(command) => command.run(output),
             Self::Shield(command) => command.run(output),
         }?;

@@ -5,6 +5,7 @@ use clap::{Args, Subcommand};
 
 use super::place::Registry;
 use super::{CliError, Place, print};
+use crate::ops::limits::MSN_WORDS_PER_REQUEST_MAX;
 use crate::ops::lines::{LineChange, LinesChanged};
 
 /// Change lines of the simulated core network of a running engine
@@ -37,7 +38,12 @@ impl NetworkCommand {
             ));
         };
         let What::Set { state, msns } = self.what;
-        let changed: LinesChanged = engine.put("/network/lines", &LineChange { msns, state })?;
-        print(&format!("changed {}\n", changed.changed))
+        let mut all = 0;
+        for msns in msns.chunks(MSN_WORDS_PER_REQUEST_MAX) {
+            let change = LineChange { msns: msns.to_vec(), state: state.clone() };
+            let changed: LinesChanged = engine.put("/network/lines", &change)?;
+            all += changed.changed;
+        }
+        print(&format!("changed {all}\n"))
     }
 }

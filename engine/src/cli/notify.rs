@@ -1,5 +1,5 @@
-//! `hayauma notify`: the notifications that no push client took for 24 hours (6101), listed and sent again. They are
-//! the running engine's: without one there is nobody who could send them.
+//! `hayauma notify`: the notifications that no push client took for 24 hours, or that it answered 410 Gone (6101): listed,
+//! sent again, let go. They are the running engine's: without one there is nobody who could send them.
 
 use clap::{Args, Subcommand};
 
@@ -8,7 +8,7 @@ use super::{CliError, Place, print};
 use crate::ids::Xpid;
 use crate::ops::parked::ParkedDocument;
 
-/// List and replay parked notifications
+/// List, replay or discard parked notifications
 #[derive(Args, Debug)]
 pub(super) struct NotifyCommand {
     #[command(subcommand)]
@@ -26,6 +26,12 @@ enum What {
     List,
     /// Send what is parked again; what fails once more is parked again
     Replay,
+    /// Let go of what is parked, for good: of one XPID, or of all
+    Discard {
+        /// Those of all XPIDs
+        #[arg(long)]
+        all: bool,
+    },
 }
 
 impl NotifyCommand {
@@ -39,6 +45,13 @@ impl NotifyCommand {
         let parked: Vec<ParkedDocument> = match self.what {
             What::List => engine.get(&format!("/notifications{query}"))?,
             What::Replay => engine.post(&format!("/notifications/replay{query}"), &())?,
+            What::Discard { all } if all == self.xpid.is_some() => {
+                return Err(CliError::new(
+                    "name whose notifications to discard: --xpid XPID, or --all".to_owned(),
+                ));
+            }
+            What::Discard { all: true } => engine.post("/notifications/discard?all=true", &())?,
+            What::Discard { all: false } => engine.post(&format!("/notifications/discard{query}"), &())?,
         };
         let mut text = String::new();
         for one in &parked {
@@ -47,7 +60,11 @@ impl NotifyCommand {
                 one.msn, one.reqid, one.xpid, one.code, one.notifications, one.push, one.ended
             ));
         }
-        let verb = if matches!(self.what, What::List) { "parked" } else { "sent again" };
+        let verb = match self.what {
+            What::List => "parked",
+            What::Replay => "sent again",
+            What::Discard { .. } => "discarded",
+        };
         text.push_str(&format!("{} {verb}\n", parked.len()));
         print(&text)
     }

@@ -9,22 +9,27 @@ pub(crate) struct Output<'a> {
     wanted: &'a mut dyn Write,
     notes: &'a mut dyn Write,
     is_watched: bool,
+    has_reader: bool,
 }
 
 impl<'a> Output<'a> {
     /// Writes to these; a note may rewrite the line of the one before when a person watches.
     pub(crate) fn new(wanted: &'a mut dyn Write, notes: &'a mut dyn Write, is_watched: bool) -> Self {
-        Self { wanted, notes, is_watched }
+        Self { wanted, notes, is_watched, has_reader: true }
     }
 
     /// Writes what was asked for; a reader that has gone away, such as `head`, is no failure.
     pub(crate) fn print(&mut self, text: &str) -> Result<(), CliError> {
-        match self.wanted.write_all(text.as_bytes()).and_then(|()| self.wanted.flush()) {
-            Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(CliError::new(format!("the output cannot be written ({error}): check where it goes")))
-            }
-            _ => Ok(()),
+        if self.has_reader {
+            let written = self.wanted.write_all(text.as_bytes()).and_then(|()| self.wanted.flush());
+            self.has_reader = unless_reader_gone(written)?;
         }
+        Ok(())
+    }
+
+    /// Whether somebody may still read what is printed: a command that prints much stops when nobody does.
+    pub(crate) fn has_reader(&self) -> bool {
+        self.has_reader
     }
 
     /// Writes a document as one line of JSON.
@@ -54,6 +59,17 @@ pub(crate) fn with_standard_output<T>(work: impl FnOnce(&mut Output<'_>) -> T) -
     work(&mut Output::new(&mut io::stdout(), &mut io::stderr(), is_watched))
 }
 
+/// Whether there is a reader; one that has gone away is no failure, an output that takes nothing is one.
+pub(crate) fn unless_reader_gone(written: io::Result<()>) -> Result<bool, CliError> {
+    match written {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        Err(error) => {
+            Err(CliError::new(format!("the output cannot be written ({error}): check where it goes")))
+        }
+    }
+}
+
 /// Writes to stdout; see [`Output::print`].
 pub(crate) fn print(text: &str) -> Result<(), CliError> {
     with_standard_output(|output| output.print(text))
@@ -80,7 +96,9 @@ mod tests {
     fn a_reader_that_has_gone_away_is_no_failure_and_a_full_device_is_one() {
         let mut notes = Vec::new();
         let mut gone = Failing(io::ErrorKind::BrokenPipe);
-        assert_eq!(Output::new(&mut gone, &mut notes, false).print("x"), Ok(()));
+        let mut output = Output::new(&mut gone, &mut notes, false);
+        assert!(output.has_reader());
+        assert_eq!((output.print("x"), output.has_reader()), (Ok(()), false));
         let mut full = Failing(io::ErrorKind::StorageFull);
         let error = Output::new(&mut full, &mut notes, false).print("x").expect_err("a failure");
         assert!(error.sentence.contains("cannot be written"), "{error}");

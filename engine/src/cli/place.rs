@@ -13,7 +13,8 @@ use crate::clock;
 use crate::config::{Config, Settings};
 use crate::hostcheck;
 use crate::journal::{DataDirLock, LockError, read_holder};
-use crate::ops::store::{STORE_FILE_NAME, Store};
+use crate::ops::json;
+use crate::ops::store::{STORE_FILE_NAME, Store, StoreError};
 
 /// How long a change may take in a running engine; a large import is sent in pieces.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -21,7 +22,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 const LOCK_WAIT_NS: u64 = 10_000_000_000;
 /// Between two looks.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
-/// Longest answer that is read, in octets: a page of a hundred thousand contracts, a million refused lines.
+/// Longest answer that is read, in octets: a hundred thousand contracts or refused lines, ten thousand parked
+/// notifications of each shard.
 const ANSWER_OCTETS_MAX: u64 = 256 << 20;
 
 /// The data directory that a command is about.
@@ -104,6 +106,9 @@ impl Place {
 
     fn existing_data_dir(&self) -> Result<PathBuf, CliError> {
         let data_dir = self.data_dir()?;
+        if let Some(lost) = StoreError::lost(&data_dir) {
+            return Err(lost.into());
+        }
         if data_dir.join(STORE_FILE_NAME).exists() {
             return Ok(data_dir);
         }
@@ -254,7 +259,7 @@ impl AdminClient {
             answer.body_mut().with_config().limit(ANSWER_OCTETS_MAX).read_to_vec().map_err(unreachable)?;
         if refused {
             let status = answer.status();
-            return Err(match simd_json::from_slice::<ErrorDocument>(&mut octets) {
+            return Err(match json::read::<ErrorDocument>(&mut octets) {
                 Ok(document) => CliError::new(document.error),
                 Err(_) => CliError::new(format!(
                     "the engine answered with status {status}: is {} its admin port?",
@@ -262,7 +267,7 @@ impl AdminClient {
                 )),
             });
         }
-        simd_json::from_slice(&mut octets).map_err(|error| {
+        json::read(&mut octets).map_err(|error| {
             CliError::new(format!(
                 "the engine's answer is not what this program expects ({error}): use the same version for \
                  both"

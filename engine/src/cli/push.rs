@@ -13,7 +13,8 @@ use self::life::Lives;
 use super::place::{AdminClient, Registry};
 use super::queue::{journals, parse_msn, parse_reqid};
 use super::{CliError, Place, print};
-use crate::gateway::admit::push_key_fingerprint;
+use crate::fingerprint_key;
+use crate::gateway::fingerprint::Fingerprints;
 use crate::ids::{Msn, Reqid, Xpid};
 use crate::journal::survey;
 use crate::ops::document::ClientDocument;
@@ -60,7 +61,7 @@ impl PushCommand {
         let What::Show { msn, reqid, json } = self.what;
         let shards = journals(&self.place.data_dir()?)?;
         let keys = match reqid {
-            Some(reqid) => keys_of(&self.place, msn, reqid)?,
+            Some(reqid) => keys_of(&self.place, &self.place.data_dir()?, msn, reqid)?,
             None => HashMap::new(),
         };
         let wanted = Wanted { msn, reqid, keys };
@@ -120,7 +121,7 @@ fn read_shard(lives: &mut Lives, directory: &Path, wanted: &Wanted) -> Result<()
         .map_err(|error| CliError::new(error.to_string()))
 }
 
-fn keys_of(place: &Place, msn: Msn, reqid: Reqid) -> Result<HashMap<u64, Xpid>, CliError> {
+fn keys_of(place: &Place, data_dir: &Path, msn: Msn, reqid: Reqid) -> Result<HashMap<u64, Xpid>, CliError> {
     let xpids: Vec<Xpid> = match place.registry_to_read() {
         Ok(Registry::Running(engine)) => {
             let documents: Vec<ClientDocument> = engine.get("/clients")?;
@@ -132,5 +133,8 @@ fn keys_of(place: &Place, msn: Msn, reqid: Reqid) -> Result<HashMap<u64, Xpid>, 
         // A journal without a registry, such as a copy, is looked at all the same.
         Err(_) => Vec::new(),
     };
-    Ok(xpids.into_iter().map(|xpid| (push_key_fingerprint(xpid, msn, reqid), xpid)).collect())
+    let keyed = fingerprint_key::look(data_dir).map(|keys| keys.keyed);
+    let methods: Vec<Fingerprints> = keyed.into_iter().chain([Fingerprints::open()]).collect();
+    let of = |xpid| methods.iter().map(move |method| (method.push_key(xpid, msn, reqid), xpid));
+    Ok(xpids.into_iter().flat_map(of).collect())
 }

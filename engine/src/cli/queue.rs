@@ -80,6 +80,10 @@ impl QueueCommand {
             Some(directory) => directory,
             None => self.place.data_dir()?,
         };
+        if !matches!(what, What::Show { .. }) {
+            // Whole journals are read, mostly beside an engine whose answers wait for the same device.
+            crate::hostcheck::step_back();
+        }
         let shards = || journals(&data_directory);
         let (text, outcome) = match &what {
             What::Show { json } => return queue_waiting::show(&self.place, shards, *json || self.json),
@@ -268,11 +272,13 @@ fn describe(record: &Record<'_>, text: &mut String) {
         ),
         Record::Progress(progress) => writeln!(
             text,
-            "{name} {} attempts {} arrived {:010b} code {:04}",
+            "{name} {} attempts {} arrived {:010b} code {:04}{}{}",
             time(progress.at_ms.to_native()),
             progress.attempts.to_native(),
             progress.delivered_mask.to_native(),
             progress.code.to_native(),
+            if progress.in_doubt { " in doubt" } else { "" },
+            if progress.begun { " attempt begun" } else { "" },
         ),
         Record::Ended(ended) => writeln!(
             text,
@@ -283,7 +289,7 @@ fn describe(record: &Record<'_>, text: &mut String) {
             ended.segments,
             ended.withdrawn,
         ),
-        Record::CancelAccepted(cancel) => writeln!(text, "{name} {}", time(cancel.at_ms.to_native())),
+        Record::CancelAccepted(cancel) => writeln!(text, "{name} {}", time(cancel.at_ms())),
         Record::Notified(notified) => writeln!(
             text,
             "{name} {} {} after {} tries",
@@ -294,16 +300,20 @@ fn describe(record: &Record<'_>, text: &mut String) {
         Record::Key(key) => {
             writeln!(text, "{name} ended {} code {:04}", time(key.ended_ms.to_native()), key.code.to_native())
         }
-        Record::Held(held) => writeln!(
-            text,
-            "{name} {} {} attempts {} arrived {:010b} code {:04} next {}",
-            time(held.at_ms.to_native()),
-            WaitReason::from_number(held.reason).map_or("for an unknown reason", WaitReason::name),
-            held.attempts.to_native(),
-            held.delivered_mask.to_native(),
-            held.code.to_native(),
-            time(held.next_ms.to_native()),
-        ),
+        Record::Held(held) => {
+            let held = held.to_native();
+            writeln!(
+                text,
+                "{name} {} {} attempts {} arrived {:010b} code {:04} next {}{}",
+                time(held.at_ms),
+                WaitReason::from_number(held.reason).map_or("for an unknown reason", WaitReason::name),
+                held.attempts,
+                held.delivered_mask,
+                held.code,
+                time(held.next_ms),
+                if held.in_doubt { " in doubt" } else { "" },
+            )
+        }
         Record::Opened(_) => writeln!(text, "{name}"),
     };
 }
@@ -423,6 +433,7 @@ mod tests {
             tp_status: 0,
             alert_sequence: 0,
             notification_due: true,
+            end_number: 1,
         };
         journal.append_ended(&ended).expect("there is room");
         journal.commit_blocking().expect("synced");

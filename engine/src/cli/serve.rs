@@ -6,6 +6,7 @@ use super::CliError;
 use crate::config::{Config, Settings};
 use crate::fatal::{self, Fatal, FatalReason};
 use crate::hostcheck;
+use crate::log::LogLine;
 
 /// Run the engine
 ///
@@ -45,12 +46,15 @@ impl ServeCommand {
     }
 }
 
-/// Logs go to stderr, so that stdout stays for what a person or a script asked for.
+/// Logs go to stderr, so that stdout stays for what a person or a script asked for. No thread waits for them.
 fn start_logging(config: &Config) -> Result<(), CliError> {
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
         .map_err(|error| CliError::new(format!("log = {} is not a filter ({error})", config.log)))?;
-    let subscriber =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let subscriber = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(|| LogLine)
+        .log_internal_errors(false)
+        .with_ansi(false);
     // A program that runs the engine in its own process may have its own subscriber.
     let _ = subscriber.try_init();
     Ok(())

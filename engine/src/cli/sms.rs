@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::{CliError, Output};
+
 /// What to do with short messages.
 #[derive(Clone, Debug, clap::Subcommand)]
 pub enum SmsCommand {
@@ -23,23 +25,37 @@ pub enum SmsCommand {
 }
 
 /// Does it. Exit status 0: done; 1: something that was given is wrong, and one sentence on standard error says how.
-pub fn run(command: SmsCommand) -> ExitCode {
-    let mut well = true;
-    let mut report = |result: Result<String, String>| match result {
-        Ok(text) => println!("{}", text.trim_end_matches('\n')),
-        Err(sentence) => {
-            well = false;
-            eprintln!("hayauma sms: {sentence}");
+pub(super) fn run(command: SmsCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
+    let (mut well, mut printed) = (true, Ok(()));
+    let mut report = |result: Result<String, String>| {
+        match result {
+            Ok(text) if printed.is_ok() => {
+                printed = output.print(&format!("{}\n", text.trim_end_matches('\n')));
+            }
+            Ok(_) => {}
+            Err(sentence) => {
+                well = false;
+                output.note(&format!("hayauma sms: {sentence}"));
+            }
         }
+        printed.is_ok() && output.has_reader()
     };
     let stdin = &mut std::io::stdin().lock();
     match command {
         SmsCommand::Decode(arguments) => decode::run(&arguments, stdin, &mut report),
-        SmsCommand::Segments(arguments) => report(segments::run(&arguments, stdin)),
-        SmsCommand::Encode(command) => report(encode::run(&command, stdin)),
+        SmsCommand::Segments(arguments) => {
+            report(segments::run(&arguments, stdin));
+        }
+        SmsCommand::Encode(command) => {
+            report(encode::run(&command, stdin));
+        }
     }
-    if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    printed?;
+    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
+
+/// Takes a result or a complaint; whether somebody reads what comes.
+type Report<'a> = dyn FnMut(Result<String, String>) -> bool + 'a;
 
 /// Octets from hexadecimal digits; blanks and colons between them do not matter, nor does a leading `0x`.
 fn octets_of(hex: &str) -> Result<Vec<u8>, String> {

@@ -63,7 +63,7 @@ impl RunningEngine {
         let control: Arc<dyn EngineControl> = engine.clone();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let server =
-            AdminServer::start(listener, store, control, false, axum::Router::new()).expect("started");
+            AdminServer::start(listener, store, control, false, 8, axum::Router::new()).expect("started");
         lock.set_admin_address(server.address()).expect("written");
         Self { directory, engine, server: Some(server), _lock: lock }
     }
@@ -167,6 +167,17 @@ fn a_running_engine_makes_the_change_and_works_by_it() {
 }
 
 #[test]
+fn a_change_of_more_msns_than_one_request_takes_goes_in_several() {
+    let running = RunningEngine::start();
+    let path = running.directory.path();
+    run_in(path, &["client", "add", "00100000001", "--client", "City"]);
+    let msns: Vec<String> = (0..33_000).map(|at| format!("{:011}", 9_000_000_000u64 + at)).collect();
+    let words = ["contract", "add", "00100000001"].into_iter().chain(msns.iter().map(String::as_str));
+    assert_eq!(run_in(path, &words.collect::<Vec<_>>()), "added 33,000, already there 0\n");
+    assert_eq!(running.engine.contracts().len(), 33_000);
+}
+
+#[test]
 fn failures_name_cause_and_remedy() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path();
@@ -183,6 +194,28 @@ fn failures_name_cause_and_remedy() {
     lock.set_admin_address(closed).expect("written");
     let sentence = refusal(path, &["client", "list"]);
     assert!(sentence.contains("does not answer") && sentence.contains(&closed.to_string()), "{sentence}");
+}
+
+#[test]
+fn an_answer_that_nests_deep_is_refused_and_ends_no_process() {
+    use std::io::{Read as _, Write as _};
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    run_in(path, &["client", "add", "00100000001", "--client", "City"]);
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let mut lock = DataDirLock::take(path).expect("free");
+    lock.set_admin_address(listener.local_addr().expect("its address")).expect("written");
+    let deep = "[".repeat(500_000) + &"]".repeat(500_000);
+    let body = format!("[{{\"more\":{deep}}}]");
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("a client");
+        let _ = stream.read(&mut [0; 4_096]).expect("a request");
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), body.as_bytes()].concat()).expect("taken");
+    });
+    let sentence = refusal(path, &["client", "list"]);
+    assert!(sentence.contains("deeper than 16 levels"), "{sentence}");
+    server.join().expect("no panic");
 }
 
 /// 120,000 good lines, so that there is more than one batch, between them and after them bad ones.

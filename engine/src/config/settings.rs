@@ -1,6 +1,7 @@
 //! One layer of settings: what the file, the environment or the flags say, each setting there or not.
 
 use std::ffi::OsString;
+use std::io::{self, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,9 @@ pub const ENVIRONMENT_PREFIX: &str = "HAYAUMA_";
 
 /// Prefixes of variables that are not the engine's.
 const ENVIRONMENT_FOREIGN: [&str; 2] = ["HAYAUMA_LOAD_", "HAYAUMA_TEST_"];
+
+/// Longest file of settings or of a plan, in octets.
+pub const SETTINGS_FILE_OCTETS_MAX: u64 = 1 << 20;
 
 /// The variable that names the configuration file when no flag does.
 const ENVIRONMENT_CONFIG: &str = "HAYAUMA_CONFIG";
@@ -69,7 +73,7 @@ pub struct Settings {
     /// wait for its CPU to wake up then, and the CPU is busy meanwhile [default: 0]
     #[arg(long, value_name = "US")]
     pub idle_poll_us: Option<u32>,
-    /// Most connections per shard [default: 4096]
+    /// Most connections per shard; fewer where the limit of open files leaves fewer [default: 4096]
     #[arg(long, value_name = "N")]
     pub connections_max: Option<u32>,
     /// Time for a request to arrive whole, in milliseconds [default: 10000]
@@ -119,6 +123,27 @@ pub struct Settings {
     pub inject: Option<Vec<Injection>>,
 }
 
+/// Reads a file of settings or a plan. How deep it may nest, the TOML parser bounds by itself.
+///
+/// # Errors
+/// As [`read_bounded`].
+pub fn read_settings_file(path: &Path) -> io::Result<String> {
+    read_bounded(path, SETTINGS_FILE_OCTETS_MAX)
+}
+
+/// Reads a file that people write, of at most so many octets, whatever the path leads to.
+///
+/// # Errors
+/// What the system says; a file that is too long or no text.
+pub fn read_bounded(path: &Path, octets_max: u64) -> io::Result<String> {
+    let mut text = String::new();
+    let octets = std::fs::File::open(path)?.take(octets_max + 1).read_to_string(&mut text)?;
+    if octets as u64 > octets_max {
+        return Err(io::Error::other(format!("longer than {octets_max} octets")));
+    }
+    Ok(text)
+}
+
 impl Settings {
     /// The flags over the environment over the file.
     pub(super) fn gather(
@@ -135,7 +160,7 @@ impl Settings {
     }
 
     fn from_file(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
+        let text = read_settings_file(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let bad = |detail: String| ConfigError::BadFile { path: path.to_owned(), detail };
         let settings: Self = toml::from_str(&text).map_err(|error| {

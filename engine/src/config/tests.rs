@@ -103,6 +103,21 @@ fn an_unknown_key_is_refused_with_its_line() {
 }
 
 #[test]
+fn a_file_that_nests_deep_or_never_ends_is_refused_and_ends_no_process() {
+    for deep in [
+        "a = ".to_owned() + &"[".repeat(100_000),
+        "{ b = ".repeat(100_000),
+        "[a".to_owned() + &".a".repeat(200_000),
+    ] {
+        refusal(resolve_file(&deep));
+        refusal(resolve_file(&format!("inject = {deep}")));
+    }
+    let endless = Path::new("/dev/zero");
+    let sentence = refusal(Config::resolve(Settings::default(), Some(endless), [], &CPUS));
+    assert!(sentence.contains("longer than 1048576 octets"), "{sentence}");
+}
+
+#[test]
 fn an_unknown_or_wrong_variable_is_refused_by_name() {
     let unknown = variables(&[("HAYAUMA_SHARD", "3")]);
     let sentence = refusal(Config::resolve(Settings::default(), None, unknown, &CPUS));

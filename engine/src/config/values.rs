@@ -283,6 +283,8 @@ pub enum InjectionKind {
     Stall,
     /// The shard panics at the N-th push.
     Panic,
+    /// Every look-up of a notification host's name hangs, whatever N is.
+    NameLookUp,
 }
 
 impl FromStr for Injection {

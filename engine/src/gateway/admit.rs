@@ -18,7 +18,7 @@
 
 use super::limits::{CONTENT_OCTETS_MAX, HOUR_MS, SINGLE_ATTEMPT_MS_MAX, UDH_OCTETS_MAX};
 use super::registration::Registered;
-use crate::ids::{Kind, Msn, Reqid, Xpid};
+use crate::ids::Kind;
 use crate::push::code::Code;
 use crate::push::entities::decode_entities;
 use crate::push::limits::CONTROL_DATA_DIGITS_MAX;
@@ -44,10 +44,6 @@ pub struct Admission {
     pub wants_notification: bool,
     /// TP-Validity-Period, relative; `None` for a single attempt.
     pub validity_relative: Option<u8>,
-    /// [`content_digest`] of the request.
-    pub content_digest: u64,
-    /// [`push_key_fingerprint`] of the request.
-    pub key_fingerprint: u64,
 }
 
 /// The numbers that a push's segments take, drawn by the shard.
@@ -127,8 +123,6 @@ pub fn admit(
         single_attempt: request.lifetime_hours == 0,
         wants_notification: wanted && registration.notify_url.is_some(),
         validity_relative,
-        content_digest: content_digest(request),
-        key_fingerprint: push_key_fingerprint(request.xpid, request.msn, request.reqid),
     })
 }
 
@@ -260,26 +254,8 @@ fn code_of(error: &PlanError) -> Code {
     }
 }
 
-/// Seeds of the fingerprints. They are kept in journals and must never change.
-const PUSH_KEY_SEED: u64 = 1;
+/// Seed of the digest. Digests are kept in journals: neither may ever change.
 const CONTENT_SEED: u64 = 2;
-const ALERT_KEY_SEED: u64 = 3;
-const ALERT_SEED: u64 = 4;
-
-/// A push's key (svcid, msn, reqid) in 64 bits.
-pub fn push_key_fingerprint(xpid: Xpid, msn: Msn, reqid: Reqid) -> u64 {
-    fingerprint(PUSH_KEY_SEED, &[&xpid.value().to_le_bytes(), &msn.value().to_le_bytes(), reqid.as_bytes()])
-}
-
-/// An alert at one msn, (svcid, msn, alertid), in 64 bits: where a higher `alertseq` replaces lower ones.
-pub fn alert_key_fingerprint(xpid: Xpid, msn: Msn, alert_id: &[u8]) -> u64 {
-    fingerprint(ALERT_KEY_SEED, &[&xpid.value().to_le_bytes(), &msn.value().to_le_bytes(), alert_id])
-}
-
-/// A whole alert, (svcid, alertid), in 64 bits: what a cancellation of an alert names.
-pub fn alert_fingerprint(xpid: Xpid, alert_id: &[u8]) -> u64 {
-    fingerprint(ALERT_SEED, &[&xpid.value().to_le_bytes(), alert_id])
-}
 
 /// Everything that makes a push's content, in 64 bits: all elements but the key and `fncid`, as they were
 /// written. The same meaning in other words (`pid` 00 or none, hex digits in the other case, another
@@ -304,7 +280,7 @@ pub fn content_digest(request: &PushRequest<'_>) -> u64 {
         alert_value,
     ];
     let digest_of = |text: Option<&[u8]>| text.map_or(0, xxh3_64).to_le_bytes();
-    fingerprint(
+    digest(
         CONTENT_SEED,
         &[
             &small,
@@ -319,7 +295,7 @@ pub fn content_digest(request: &PushRequest<'_>) -> u64 {
 }
 
 /// Hashes the parts put together. Every part but the last has a fixed length or its length before it.
-fn fingerprint(seed: u64, parts: &[&[u8]]) -> u64 {
+fn digest(seed: u64, parts: &[&[u8]]) -> u64 {
     const OCTETS_MAX: usize = 128;
     let mut octets = [0; OCTETS_MAX];
     let mut length = 0;

@@ -5,7 +5,7 @@ use crate::push::limits::{BODY_OCTETS_MAX, SENDER_OCTETS_MAX, UDH_DIGITS_MAX};
 /// Most XPIDs that one msn has contracts with.
 pub const XPIDS_PER_MSN_MAX: usize = 10;
 /// Most different XPIDs in one shard's contract table: what its entries have bits for.
-pub const XPIDS_PER_TABLE_MAX: usize = (1 << 30) - 1;
+pub const XPIDS_PER_TABLE_MAX: usize = (1 << 22) - 1;
 /// Most senders of one registration; an accepted push keeps the sender's position in one octet.
 pub const SENDERS_MAX: usize = 16;
 /// Longest sender, in characters.

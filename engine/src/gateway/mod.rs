@@ -8,7 +8,9 @@
 //! [`contracts::ContractTable`] belongs to one shard; nothing allocates per push.
 
 pub mod admit;
+mod contract_slots;
 pub mod contracts;
+pub mod fingerprint;
 pub mod limits;
 pub mod meter;
 mod mixing;

@@ -6,15 +6,18 @@ use std::io::{Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{FREE_OCTETS_MIN, Finding, SYNC_LATENCY_US_FAIR};
+use super::{FREE_OCTETS_MIN, Finding, READ_AHEAD_KIB_FAIR, SYNC_LATENCY_US_FAIR};
 use crate::clock;
 use crate::config::{Config, Durability};
 use crate::fatal::FatalReason;
+use crate::layout;
 
 /// Syncs that a measurement takes.
 const SYNC_ROUNDS: usize = 64;
 /// What each of them writes, in octets.
 const SYNC_OCTETS: usize = 4_096;
+/// The remedy of a full device on which an engine serves already.
+const FREE_SPACE: &str = "free space on the device: pushes are accepted again then without a restart";
 
 /// How long a sync of one dirty page takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,6 +45,12 @@ pub(super) fn check_directory(config: &Config) -> Finding {
     match Probe::create(&standing) {
         Ok(_) if standing == config.data_dir => Finding::good(SUBJECT, format!("{shown} is writable")),
         Ok(_) => Finding::good(SUBJECT, format!("{shown} does not exist yet and can be made")),
+        // The start says what it finds no room for; what was accepted is there.
+        Err(error)
+            if error.kind() == std::io::ErrorKind::StorageFull && !layout::is_fresh(&config.data_dir) =>
+        {
+            Finding::warning(SUBJECT, format!("nothing can be added to {shown} ({error})"), FREE_SPACE)
+        }
         Err(error) => {
             let reason = match error.kind() {
                 std::io::ErrorKind::StorageFull => FatalReason::StorageFull,
@@ -85,6 +94,18 @@ pub(super) fn check_room(config: &Config) -> Finding {
     // What the queue takes already is not needed once more.
     let needed = config.queue_octets.saturating_sub(octets_within(&config.data_dir));
     let message = format!("{} MiB free", free / MIB);
+    if free < FREE_OCTETS_MIN && !layout::is_fresh(&config.data_dir) {
+        // A directory that holds pushes is opened whatever room there is: they are delivered, and that makes room.
+        return Finding::warning(
+            SUBJECT,
+            format!(
+                "only {message} where {} is: what was accepted is delivered, new pushes are refused (8003) once what \
+                 the queue has is used",
+                config.data_dir.display()
+            ),
+            FREE_SPACE,
+        );
+    }
     if free < FREE_OCTETS_MIN {
         return Finding::fatal(
             SUBJECT,
@@ -101,6 +122,38 @@ pub(super) fn check_room(config: &Config) -> Finding {
         );
     }
     Finding::good(SUBJECT, message)
+}
+
+/// How far the system reads ahead on the device: one such read is what a commit may have to wait for.
+pub(super) fn check_read_ahead(config: &Config) -> Finding {
+    const SUBJECT: &str = "read-ahead";
+    let queue = std::fs::metadata(nearest_existing(&config.data_dir)).ok().and_then(|metadata| {
+        let device = std::os::unix::fs::MetadataExt::dev(&metadata);
+        queue_of(rustix::fs::major(device), rustix::fs::minor(device))
+    });
+    let told = queue.as_ref().and_then(|queue| std::fs::read_to_string(queue.join("read_ahead_kb")).ok());
+    match (queue, told.and_then(|told| told.trim().parse().ok())) {
+        (Some(queue), Some(kib)) => judge_read_ahead(SUBJECT, &queue, kib),
+        _ => Finding::good(SUBJECT, "unknown"),
+    }
+}
+
+fn judge_read_ahead(subject: &'static str, queue: &Path, kib: u64) -> Finding {
+    let message = format!("{kib} KiB");
+    if kib <= READ_AHEAD_KIB_FAIR {
+        return Finding::good(subject, message);
+    }
+    Finding::warning(
+        subject,
+        format!("{message}: while anybody reads on this device, answers wait behind reads of that length"),
+        format!("lower it with `echo 128 > {}`", queue.join("read_ahead_kb").display()),
+    )
+}
+
+/// Where the kernel shows the settings of a device; of a partition, those of the device that it is a part of.
+fn queue_of(major: u32, minor: u32) -> Option<PathBuf> {
+    let device = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
+    [device.join("queue"), device.parent()?.join("queue")].into_iter().find(|queue| queue.is_dir())
 }
 
 pub(super) fn check_sync_latency(config: &Config) -> Finding {
@@ -257,6 +310,15 @@ mod tests {
         assert_eq!(file_system_kind(0x0102_1994), ("tmpfs".to_owned(), false));
         assert!(file_system_kind(0xEF53).1);
         assert_eq!(file_system_kind(7).0, "file system 0x7");
+    }
+
+    #[test]
+    fn a_long_read_ahead_is_a_warning_with_the_file_that_sets_it() {
+        let queue = Path::new("/sys/devices/block/vda/queue");
+        assert_eq!(judge_read_ahead("read-ahead", queue, 512).severity, Severity::Good);
+        let finding = judge_read_ahead("read-ahead", queue, 8_192);
+        assert_eq!(finding.severity, Severity::Warning);
+        assert!(finding.remedy.is_some_and(|remedy| remedy.contains("/vda/queue/read_ahead_kb")));
     }
 
     #[test]

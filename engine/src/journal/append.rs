@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
-use super::limits::{BODY_OCTETS_MAX, SPARE_WAIT_MS, STAGED_OCTETS_MAX};
+use super::limits::{BODY_OCTETS_MAX, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES};
 use super::log::{DamagedRecord, Journal, Position};
-use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing, WHOLE_ALERT};
+use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing};
 use super::segment::{Segment, SegmentHeader};
 use crate::rehearsal::{KillPoint, kill_point};
 
@@ -21,6 +21,9 @@ pub enum AppendError {
     #[error("no journal segment is ready; the device of the data directory is too slow or too busy")]
     NoSpare,
 }
+
+/// Octets of the Accepted record of a push of usual length.
+const USUAL_PUSH_OCTETS: u64 = 512;
 
 impl Journal {
     /// Appends an Accepted record and holds it: its segment stays until [`Self::release`]. `accepted.push_id`
@@ -49,6 +52,12 @@ impl Journal {
         Ok((position, sequence))
     }
 
+    /// Whether budget and device leave room for one more push of usual length.
+    pub fn has_room_for_a_push(&self) -> bool {
+        let needed = super::limits::RESERVE_OCTETS_PER_PUSH + USUAL_PUSH_OCTETS;
+        self.free_octets() >= self.reserved_octets() + needed
+    }
+
     /// Appends a Progress record.
     ///
     /// # Errors
@@ -57,11 +66,19 @@ impl Journal {
         self.append_reserved(progress)
     }
 
-    /// Appends a Held record where there is room for it beside all that is reserved; `false` where there is none.
-    /// Never waits: a push that waits is as safe without it.
+    /// Appends a Held record where there is room for it beside what is reserved for other records; `false` where there is
+    /// none: cleaning has not given back yet what the holds before it took. Never waits.
     pub fn append_held(&mut self, held: &Held) -> bool {
-        let frame = frame_octets(held.body_octets_max()) as u64;
-        self.present_octets() >= self.reserved_octets() + frame && self.append(held, Duration::ZERO).is_ok()
+        let reserved = self.reserved_octets() - HELD_FRAME_OCTETS * self.live_pushes;
+        self.present_octets() >= reserved + HELD_FRAME_OCTETS && self.append(held, Duration::ZERO).is_ok()
+    }
+
+    /// Appends a Held record that takes the place of one which cleaning gives back.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    pub fn append_held_again(&mut self, held: &Held) -> Result<(Position, u64), AppendError> {
+        self.append_reserved(held)
     }
 
     /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare is ready,
@@ -82,9 +99,9 @@ impl Journal {
     /// As [`Self::append_ended`].
     pub fn append_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
         let outcome = self.append_reserved(cancel)?;
-        if cancel.push_id & WHOLE_ALERT != 0 {
+        if cancel.is_of_alert() {
             // Like a key it matters for a day.
-            self.note_key(cancel.at_ms);
+            self.note_key(cancel.at_ms());
         }
         Ok(outcome)
     }
@@ -100,7 +117,7 @@ impl Journal {
             return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
         }
         let (position, sequence, _) = self.append(cancel, Duration::ZERO)?;
-        self.note_key(cancel.at_ms);
+        self.note_key(cancel.at_ms());
         Ok((position, sequence))
     }
 
@@ -175,15 +192,14 @@ impl Journal {
     /// that append faster than a device takes files.
     pub fn wait_for_spares(&mut self, wait: Duration) {
         loop {
-            self.order_spares(true);
+            self.order_up_to(1, WARM_SPARES);
             if self.ordered == 0 {
                 return;
             }
-            match self.supply.collect(wait) {
-                Some(reply) => self.take_reply(reply),
-                None => return,
-            }
-            if self.trouble.is_some() {
+            let Some(reply) = self.supply.collect(wait) else { return };
+            let is_refused = reply.is_err();
+            self.take_reply(reply);
+            if is_refused {
                 return;
             }
         }
@@ -236,18 +252,19 @@ impl Journal {
             self.take_spares(Duration::ZERO);
             self.order_spares(!wait.is_zero());
         }
-        if self.spares.is_empty() && self.ordered > 0 {
+        if self.spares.is_empty() && self.are_spares_coming() {
             self.take_spares(wait);
         }
         let Some(spare) = self.spares.pop_front() else {
-            let possible = self.ordered > 0 || self.trouble.is_some();
+            let possible = self.are_spares_coming() || self.trouble.is_some();
             return Err(if possible { AppendError::NoSpare } else { AppendError::Full });
         };
         kill_point(KillPoint::SwitchBefore);
         self.begin_segment(spare, self.next_sequence);
         kill_point(KillPoint::SwitchAfter);
         self.order_spares(false);
-        self.warm_spares(1);
+        self.warm_spares(false);
+        self.tell_urgency();
         Ok(())
     }
 

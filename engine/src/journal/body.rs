@@ -42,7 +42,22 @@ fixed_bodies! {
     Key, ArchivedKey, Key;
     Opened, ArchivedOpened, Opened;
     Cleaned, ArchivedCleaned, Cleaned;
-    Held, ArchivedHeld, Held;
+}
+
+impl Body for Held {
+    const KIND: Kind = Kind::Held;
+
+    fn body_octets_max(&self) -> usize {
+        size_of::<ArchivedHeld>()
+    }
+
+    fn write(&self, target: &mut [u8]) -> usize {
+        written(low::to_bytes_in_with_alloc::<_, _, Failure>(
+            &self.body(),
+            Buffer::from(target),
+            SubAllocator::empty(),
+        ))
+    }
 }
 
 impl Body for AcceptedBody<'_> {
@@ -72,12 +87,18 @@ fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
 const _: () = assert!(align_of::<ArchivedAccepted<'static>>() <= super::limits::FRAME_ALIGNMENT_OCTETS);
 const _: () = {
     use super::frame::frame_octets;
-    let end = frame_octets(size_of::<ArchivedEnded>());
+    let progress = frame_octets(size_of::<ArchivedProgress>());
+    let held = frame_octets(size_of::<ArchivedHeld>());
     let cancel = frame_octets(size_of::<ArchivedCancelAccepted>());
+    let end = frame_octets(size_of::<ArchivedEnded>());
     let notified = frame_octets(size_of::<ArchivedNotified>());
+    let needed = progress + held + cancel + end + 2 * notified;
     assert!(
-        end + notified <= super::limits::RESERVE_OCTETS_PER_PUSH as usize,
-        "the reserve must take a push's end"
+        needed <= super::limits::RESERVE_OCTETS_PER_PUSH as usize,
+        "the reserve must take all that a push may need until it has left"
     );
-    assert!(cancel + notified <= super::limits::RESERVE_OCTETS_PER_PUSH as usize);
+    assert!(
+        held == super::limits::HELD_FRAME_OCTETS as usize,
+        "what a hold draws from the reserve is a frame"
+    );
 };

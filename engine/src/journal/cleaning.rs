@@ -18,7 +18,9 @@
 use std::time::Duration;
 
 use super::frame::{Kind, frame_octets};
-use super::limits::{HEADER_PAGE_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS};
+use super::limits::{
+    HEADER_PAGE_OCTETS, HELD_FRAME_OCTETS, KEY_KEEP_MS, RESERVE_SEGMENTS, STAGED_OCTETS_MAX,
+};
 use super::log::{Journal, Position, SegmentId};
 use super::record::{ArchivedKey, ArchivedProgress, Cleaned, Record};
 use super::recovery::find_frame;
@@ -80,7 +82,7 @@ impl Journal {
         if self.needed_octets_in(0, now_ms) == 0 {
             return Some(id);
         }
-        if self.spares.is_empty() && self.ordered > 0 {
+        if self.spares.is_empty() && self.are_spares_coming() {
             // What was retired before is not back yet: cleaning must not use up what a crash now would leave.
             return None;
         }
@@ -138,6 +140,25 @@ impl Journal {
         None
     }
 
+    /// A place from which [`Self::step_on`] meets every record of `sequence` and those behind it, and maybe some before.
+    pub fn cursor_before(&self, sequence: u64) -> Cursor {
+        let begun = self.segments.partition_point(|segment| segment.header.first_sequence <= sequence);
+        let id = self.segments.get(begun.saturating_sub(1)).map_or(0, |segment| segment.header.id);
+        self.cursor(SegmentId(id))
+    }
+
+    /// As [`Self::step`], on into the segments that follow; `None` behind the last record of all, from where it goes on
+    /// when more was appended.
+    pub fn step_on(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
+        loop {
+            if let Some(found) = self.step(cursor) {
+                return Some(found);
+            }
+            let behind = self.segments.partition_point(|segment| segment.header.id <= cursor.segment);
+            *cursor = self.cursor(SegmentId(self.segments.get(behind)?.header.id));
+        }
+    }
+
     /// Hands every intact record of a push in `segment` to `view`: its place, its sequence, and itself.
     pub fn visit(&self, segment: SegmentId, view: &mut dyn FnMut(Position, u64, Record<'_>)) {
         let mut cursor = self.cursor(segment);
@@ -185,12 +206,24 @@ impl Journal {
         Some(id)
     }
 
+    /// Whether so much is taken of what pushes may take: all but the reserve.
+    pub fn is_filled_to(&self, percent: u64) -> bool {
+        let segments = self.config.segments_max().saturating_sub(RESERVE_SEGMENTS);
+        let free = self.free_octets().saturating_sub(self.reserved_octets());
+        free * 100 < segments * self.config.frames_octets() * (100 - percent)
+    }
+
+    /// Whether so much waits to be written of what may wait.
+    pub fn is_staged_to(&self, percent: u64) -> bool {
+        self.pool.octets_in_use() * 100 >= STAGED_OCTETS_MAX * percent
+    }
+
     /// Octets that would be left if all segments were cleaned now: records of live pushes, keys that are not forgotten yet.
     pub fn needed_octets(&self, now_ms: u64) -> u64 {
         let in_segments: u64 =
             (0..self.segments.len()).map(|index| self.needed_octets_in(index, now_ms)).sum();
-        // What a push's progress takes is needed too, though no segment counts it.
-        in_segments + self.live_pushes * PROGRESS_FRAME_OCTETS
+        // How far a push has come is needed too, though no segment counts it.
+        in_segments + self.live_pushes * HELD_FRAME_OCTETS
     }
 
     /// Octets in the segment at `index` that cleaning it would have to append again.
@@ -213,4 +246,7 @@ impl Journal {
 }
 
 const KEY_FRAME_OCTETS: u64 = frame_octets(size_of::<ArchivedKey>()) as u64;
-const PROGRESS_FRAME_OCTETS: u64 = frame_octets(size_of::<ArchivedProgress>()) as u64;
+const _: () = assert!(
+    frame_octets(size_of::<ArchivedProgress>()) as u64 <= HELD_FRAME_OCTETS,
+    "a push's progress takes no more than its hold"
+);

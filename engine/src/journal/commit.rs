@@ -244,6 +244,13 @@ impl Journal {
         }
     }
 
+    /// Whether a file that `commit` wrote to has no name any more. Asks the system, for each file, what it holds in memory.
+    pub fn has_lost_a_name(&self, commit: &Commit) -> bool {
+        let files = commit.writes.iter().filter_map(|write| self.segment_index(write.segment));
+        let mut files = files.filter_map(|index| self.segments[index].file.as_ref());
+        files.any(|file| rustix::fs::fstat(file).is_ok_and(|found| found.st_nlink == 0))
+    }
+
     /// Begins, carries out and finishes commits until everything appended is written, and durable where the journal runs
     /// with syncs. Waits for the device: for tests and tools, never for a shard.
     ///

@@ -1,19 +1,19 @@
 //! The segment factory: one thread that makes segments ahead of need, so that no shard ever waits for a disk
-//! to take a fresh file. It creates, zero-fills by writing (extents that were only allocated commit ten times
-//! slower), syncs file and directory, maps, and hands over. Retired files are taken back, renamed and used
-//! again.
+//! to take a fresh file. It creates, has them zero-filled by writing (`filling`; extents that were only allocated commit
+//! ten times slower), syncs file and directory, maps, and hands over. Retired files are taken back, renamed and used
+//! again. A spare that is used next is given back for a moment, and comes again with its pages in memory.
 //!
 //! A file's way through its names, each step synced before the next begins: `fresh-N.tmp` (being zero-filled)
 //! or `free-N.tmp` (retired, old content) → `segment-N.log` (header page zero) → in use → `free-N.tmp` → …
 //! What has a `.tmp` name after a crash holds nothing that is needed.
 //!
-//! Never does: touching a segment in use, deciding when one is retired. Invariant: of one directory, files
+//! Never does: touching a segment in use or a spare that a journal has in hand, deciding when one is retired. Invariant: of one directory, files
 //! are retired in the order given, each synced before the next is touched: a crash never leaves a record on
 //! disk whose end, in a later segment, is gone already.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -25,10 +25,8 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 use super::commit::Write;
-use super::limits::{
-    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, READ_PIECE_OCTETS, RECYCLED_FILES_MAX,
-    ZERO_FILL_OCTETS,
-};
+use super::filling::{Filler, Filling, Urgency};
+use super::limits::{FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX};
 use super::memory::Memory;
 use super::segment::Segment;
 use crate::hostcheck;
@@ -46,11 +44,12 @@ pub struct FactoryError {
     pub full: bool,
 }
 
-/// Makes segments for every journal of an engine, on one thread of its own. Dropping it ends the thread;
+/// Makes segments for every journal of an engine, on threads of its own. Dropping it ends them;
 /// journals must not outlive it by more than their spares last.
 #[derive(Debug)]
 pub struct SegmentFactory {
     orders: Option<Sender<Order>>,
+    urgency: Arc<Urgency>,
     worker: Option<JoinHandle<()>>,
 }
 
@@ -70,11 +69,13 @@ impl SegmentFactory {
     /// When the system gives no thread.
     pub fn start_off(shard_cpus: Vec<usize>) -> io::Result<Self> {
         let (orders, inbox) = bounded(FACTORY_ORDERS_MAX);
+        let urgency = Arc::new(Urgency::default());
+        let filler = Filler::start(Arc::clone(&urgency), shard_cpus.clone())?;
         let worker = std::thread::Builder::new().name("segment-factory".into()).spawn(move || {
             hostcheck::leave_cpus(&shard_cpus);
-            Worker { pools: BTreeMap::new() }.run(&inbox);
+            Worker { pools: BTreeMap::new(), filler }.run(&inbox);
         })?;
-        Ok(Self { orders: Some(orders), worker: Some(worker) })
+        Ok(Self { orders: Some(orders), urgency, worker: Some(worker) })
     }
 
     /// A line to the factory for the journal in `directory`.
@@ -82,14 +83,23 @@ impl SegmentFactory {
         let Some(orders) = self.orders.clone() else {
             unreachable!("the line is cut only by dropping the factory")
         };
-        let (reply, replies) = bounded(ORDERED_MAX);
-        FileSupply { directory: Arc::from(directory), orders, backlog: VecDeque::new(), reply, replies }
+        let (reply, replies) = bounded(ORDERED_MAX + 1);
+        FileSupply {
+            directory: Arc::from(directory),
+            orders,
+            backlog: VecDeque::new(),
+            reply,
+            replies,
+            urgency: Arc::clone(&self.urgency),
+            is_urgent: false,
+        }
     }
 }
 
 impl Drop for SegmentFactory {
     fn drop(&mut self) {
         if let (Some(orders), Some(worker)) = (self.orders.take(), self.worker.take()) {
+            self.urgency.stop();
             // Journals may still hold lines of their own: the stop order ends the thread all the same.
             let _ = orders.send(Order::Stop);
             drop(orders);
@@ -104,7 +114,7 @@ pub(super) struct Prepared {
     pub(super) id: u32,
     pub(super) memory: Memory,
     pub(super) file: Option<File>,
-    /// Its pages are in memory, or are being brought there.
+    /// Its pages are in memory.
     pub(super) warm: bool,
 }
 
@@ -114,8 +124,11 @@ pub(super) trait Supply: Send {
     fn order(&mut self, id: u32, octets: u32, warm: bool);
     /// The next segment that is ready, waiting up to `wait` for it.
     fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>>;
-    /// Has the pages of a spare brought into memory ahead of its use. Never waits.
-    fn warm(&mut self, id: u32);
+    /// Gives a spare away to have its pages brought into memory; it is collected like a new one. Never waits.
+    fn warm(&mut self, spare: Prepared);
+    /// Whether this journal is about to run out of spares: those on order come at once then, whatever that costs others.
+    /// Never waits.
+    fn set_urgent(&mut self, is_urgent: bool);
     /// Takes back a segment that is needed no more. Never waits.
     fn retire(&mut self, segment: Segment);
     /// Keeps a copy of damaged octets of a segment for whoever looks into it. Waits for the device.
@@ -138,6 +151,14 @@ pub(super) struct FileSupply {
     backlog: VecDeque<Order>,
     reply: Sender<Result<Prepared, FactoryError>>,
     replies: Receiver<Result<Prepared, FactoryError>>,
+    urgency: Arc<Urgency>,
+    is_urgent: bool,
+}
+
+impl Drop for FileSupply {
+    fn drop(&mut self) {
+        self.set_urgent(false);
+    }
 }
 
 enum Order {
@@ -149,7 +170,8 @@ enum Order {
         reply: Sender<Result<Prepared, FactoryError>>,
     },
     Warm {
-        path: PathBuf,
+        spare: Prepared,
+        reply: Sender<Result<Prepared, FactoryError>>,
     },
     Retire {
         directory: Arc<Path>,
@@ -179,6 +201,22 @@ impl FileSupply {
     }
 }
 
+impl FileSupply {
+    fn wait_for_reply(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>> {
+        let mut left = wait;
+        while !left.is_zero() {
+            let slice = left.min(WAIT_SLICE);
+            match self.replies.recv_timeout(slice) {
+                Ok(reply) => return Some(reply),
+                Err(RecvTimeoutError::Timeout) => left -= slice,
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+            self.flush();
+        }
+        None
+    }
+}
+
 /// How often a waiting journal looks whether orders that found the line full can go out now.
 const WAIT_SLICE: Duration = Duration::from_millis(5);
 
@@ -193,22 +231,25 @@ impl Supply for FileSupply {
         if let Ok(reply) = self.replies.try_recv() {
             return Some(reply);
         }
-        let mut left = wait;
-        while !left.is_zero() {
-            let slice = left.min(WAIT_SLICE);
-            match self.replies.recv_timeout(slice) {
-                Ok(reply) => return Some(reply),
-                Err(RecvTimeoutError::Timeout) => left -= slice,
-                Err(RecvTimeoutError::Disconnected) => return None,
-            }
-            self.flush();
-        }
-        None
+        let was_urgent = self.is_urgent;
+        self.set_urgent(!wait.is_zero() || was_urgent);
+        let reply = self.wait_for_reply(wait);
+        self.set_urgent(was_urgent);
+        reply
     }
 
-    fn warm(&mut self, id: u32) {
-        let path = self.directory.join(segment_name(id));
-        self.send(Order::Warm { path });
+    fn warm(&mut self, spare: Prepared) {
+        let reply = self.reply.clone();
+        self.send(Order::Warm { spare, reply });
+    }
+
+    fn set_urgent(&mut self, is_urgent: bool) {
+        match (self.is_urgent, is_urgent) {
+            (false, true) => self.urgency.begin(),
+            (true, false) => self.urgency.end(),
+            _ => {}
+        }
+        self.is_urgent = is_urgent;
     }
 
     fn retire(&mut self, segment: Segment) {
@@ -246,9 +287,10 @@ impl Supply for FileSupply {
     }
 }
 
-/// The thread's state: the free files of each directory.
+/// The thread's state: the free files of each directory, and who fills new ones.
 struct Worker {
     pools: BTreeMap<Arc<Path>, VecDeque<PathBuf>>,
+    filler: Filler,
 }
 
 impl Worker {
@@ -265,7 +307,9 @@ impl Worker {
                     // A journal that is gone leaves its segment on disk as a spare for the next start.
                     let _ = reply.try_send(outcome);
                 }
-                Order::Warm { path } => read_through(&path),
+                Order::Warm { spare, reply } => {
+                    let _ = reply.try_send(Ok(self.warm(spare)));
+                }
                 Order::Retire { directory, path, memory } => {
                     drop(memory);
                     if let Err(error) = self.take_back(&directory, &path) {
@@ -279,28 +323,72 @@ impl Worker {
 
     fn make(&mut self, directory: &Arc<Path>, id: u32, octets: u32, warm: bool) -> io::Result<Prepared> {
         let name = directory.join(segment_name(id));
-        let file = match self.recycle(directory, octets)? {
+        let (file, is_warm) = match self.recycle(directory, octets)? {
             Some((file, path)) => {
                 fs::rename(path, &name)?;
                 kill_point(KillPoint::RecycleRenamed);
-                file
+                (file, false)
             }
             None => {
                 let path = directory.join(format!("fresh-{id:08}.tmp"));
-                let file = create_zero_filled(&path, octets).inspect_err(|_| {
+                let created = self.create_zero_filled(&path, octets, warm).inspect_err(|_| {
                     let _ = fs::remove_file(&path);
                 })?;
                 kill_point(KillPoint::FreshFilled);
                 fs::rename(path, &name)?;
-                file
+                created
             }
         };
         sync_directory(directory)?;
-        if warm {
-            read_through(&name);
-        }
         let memory = Memory::map(&file)?;
-        Ok(Prepared { id, memory, file: Some(file), warm })
+        let spare = Prepared { id, memory, file: Some(file), warm: is_warm };
+        Ok(if warm && !is_warm { self.warm(spare) } else { spare })
+    }
+
+    /// Brings a spare's pages into memory by writing them, where they are not there already as those of a recycled one mostly
+    /// are. Without them a commit goes on as well, and takes longer.
+    fn warm(&self, spare: Prepared) -> Prepared {
+        let Prepared { id, memory, file: Some(file), .. } = spare else { return spare };
+        let (filling, filled) = match file.try_clone() {
+            Ok(duplicate) => self.filler.fill(Filling::of_absent(duplicate, memory)),
+            Err(error) => {
+                tracing::debug!(segment = id, %error, "a spare journal segment is used as it is");
+                return Prepared { id, memory, file: Some(file), warm: true };
+            }
+        };
+        if let Err(error) = filled {
+            tracing::debug!(segment = id, %error, "a spare journal segment is used as it is");
+        }
+        let Some(memory) = filling.into_memory() else { unreachable!("it was given with its octets") };
+        Prepared { id, memory, file: Some(file), warm: true }
+    }
+
+    /// A file of zeros on the device, and whether its pages are in memory. Where they need not be, the zeros go to the device
+    /// past the page cache, if the file system can do that: pages full of zeros that nobody reads would take as much memory
+    /// as all the records, and ten times the processor time (10 µs a page instead of 0.4 on a virtual machine whose memory is
+    /// touched for the first time; ext4, Linux 6.18).
+    fn create_zero_filled(&self, path: &Path, octets: u32, warm: bool) -> io::Result<(File, bool)> {
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        allocate(&file, octets)?;
+        let is_warm = warm || !self.fill_directly(path, octets)?;
+        if is_warm {
+            self.filler.fill(Filling::of_new(file.try_clone()?, octets)).1?;
+        }
+        file.sync_all()?;
+        Ok((file, is_warm))
+    }
+
+    /// Past the page cache; `false` where the file system has no way there.
+    fn fill_directly(&self, path: &Path, octets: u32) -> io::Result<bool> {
+        let refuses = |error: &io::Error| error.kind() == io::ErrorKind::InvalidInput;
+        let file = match OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path) {
+            Err(error) if refuses(&error) => return Ok(false),
+            opened => opened?,
+        };
+        match self.filler.fill(Filling::of_new(file, octets)) {
+            (filling, Err(error)) if filling.is_at_its_beginning() && refuses(&error) => Ok(false),
+            (_, filled) => filled.map(|()| true),
+        }
     }
 
     /// A free file of the right size with its header page cleared, if there is one.
@@ -362,45 +450,6 @@ pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// Brings a file's pages into memory, where they are not there already as those of a recycled one mostly are. Without them
-/// a commit goes on as well, and takes longer.
-fn read_through(path: &Path) {
-    // By reading, and not by asking the system to read ahead: a commit that comes in between waits for one piece of what is
-    // asked of the device, not for all of it.
-    let read_all = |mut file: File| {
-        if Memory::map(&file)?.is_present()? {
-            return Ok(());
-        }
-        // The system reads ahead four times what is asked for at a file's beginning, in single pages, and from there on twice as
-        // far each time, in blocks four times as large. A commit copies into few large blocks a quarter faster.
-        let mut buffer = vec![0; READ_PIECE_OCTETS];
-        let mut piece = HEADER_PAGE_OCTETS;
-        while file.read(&mut buffer[..piece])? > 0 {
-            piece = (piece * 2).min(READ_PIECE_OCTETS);
-        }
-        Ok(())
-    };
-    if let Err(error) = OpenOptions::new().read(true).write(true).open(path).and_then(read_all) {
-        tracing::debug!(file = %path.display(), %error, "a spare journal segment was not read ahead of its use");
-    }
-}
-
-/// A file of zeros on the device. They go there past the page cache where the file system can do that: pages full of zeros
-/// that nobody reads would take as much memory as all the records, and ten times the processor time (10 µs a page instead
-/// of 0.4 on a virtual machine whose memory is touched for the first time; ext4, Linux 6.18).
-fn create_zero_filled(path: &Path, octets: u32) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
-    allocate(&file, octets)?;
-    if let Err(error) = fill_directly(path, octets) {
-        if error.kind() != io::ErrorKind::InvalidInput {
-            return Err(error);
-        }
-        fill_with_zeros(&file, octets)?;
-    }
-    file.sync_all()?;
-    Ok(file)
-}
-
 /// Takes the room all at once, so that it lies together and a device that is full says so at once. A file system that
 /// cannot do it takes the room as it is written.
 fn allocate(file: &File, octets: u32) -> io::Result<()> {
@@ -408,27 +457,6 @@ fn allocate(file: &File, octets: u32) -> io::Result<()> {
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),
         Err(error) => Err(error.into()),
     }
-}
-
-/// # Errors
-/// `InvalidInput` where the file system has no way past the page cache.
-fn fill_directly(path: &Path, octets: u32) -> io::Result<()> {
-    let file = OpenOptions::new().write(true).custom_flags(libc::O_DIRECT).open(path)?;
-    fill_with_zeros(&file, octets)
-}
-
-/// Synced piece by piece, past the page cache too: the device, or a virtual machine's host, has a cache of its own, and one
-/// flush of a whole segment held commits up for 10 to 27 ms instead of one or two.
-fn fill_with_zeros(file: &File, octets: u32) -> io::Result<()> {
-    let zeros = Memory::zeros_in_pages(ZERO_FILL_OCTETS)?;
-    let mut done = 0;
-    while done < octets as usize {
-        let part = ZERO_FILL_OCTETS.min(octets as usize - done);
-        file.write_all_at(&zeros.octets()[..part], done as u64)?;
-        done += part;
-        file.sync_data()?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -439,18 +467,48 @@ mod tests {
     /// What `statfs(2)` calls the file system that is nothing but memory.
     const TMPFS_MAGIC: u64 = 0x0102_1994;
 
+    fn worker() -> Worker {
+        let filler = Filler::start(Arc::default(), Vec::new()).expect("a thread");
+        Worker { pools: BTreeMap::new(), filler }
+    }
+
+    fn is_present(spare: &Prepared) -> bool {
+        spare.memory.is_present(0, spare.memory.length()).expect("a mapping")
+    }
+
     #[test]
-    fn a_new_file_takes_no_memory_until_it_is_read_through() {
+    fn a_new_spare_takes_no_memory_until_it_is_wanted_there() {
         let directory = tempfile::tempdir().expect("a directory");
-        let path = directory.path().join("segment");
-        let file = create_zero_filled(&path, OCTETS).expect("room");
-        let is_present = || Memory::map(&file).and_then(|memory| memory.is_present()).expect("a mapping");
-        let kind = rustix::fs::fstatfs(&file).expect("a file system").f_type as u64;
-        if kind == TMPFS_MAGIC || fill_directly(&path, OCTETS).is_err() {
+        let place: Arc<Path> = Arc::from(directory.path());
+        let mut worker = worker();
+        let spare = worker.make(&place, 1, OCTETS, false).expect("room");
+        let file = spare.file.as_ref().expect("a file");
+        let kind = rustix::fs::fstatfs(file).expect("a file system").f_type as u64;
+        if kind == TMPFS_MAGIC || spare.warm {
             return eprintln!("no way past the page cache here");
         }
-        assert!(!is_present());
-        read_through(&path);
-        assert!(is_present());
+        assert!(!is_present(&spare));
+        let spare = worker.warm(spare);
+        assert!(is_present(&spare) && spare.warm);
+        assert!(spare.memory.octets().iter().all(|&octet| octet == 0));
+        let spare = worker.make(&place, 2, OCTETS, true).expect("room");
+        assert!(is_present(&spare) && spare.warm);
+    }
+
+    #[test]
+    fn octets_of_this_process_that_a_device_has_read_stay_none_while_spares_are_made() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let place: Arc<Path> = Arc::from(directory.path());
+        let mut worker = worker();
+        let read_octets = || -> u64 {
+            let told = fs::read_to_string("/proc/self/io").unwrap_or_default();
+            let line = told.lines().find_map(|line| line.strip_prefix("read_bytes: "));
+            line.and_then(|octets| octets.parse().ok()).unwrap_or(0)
+        };
+        let before = read_octets();
+        let spare = worker.make(&place, 1, OCTETS, false).expect("room");
+        drop(worker.warm(spare));
+        // Other tests of this process may read files meanwhile, none of them a segment's length.
+        assert!(read_octets() - before < u64::from(OCTETS) / 2, "spares are written, never read");
     }
 }

@@ -26,9 +26,11 @@ pub(super) const PAGE_OCTETS: usize = 4096;
 /// Segment size must be a multiple of this.
 pub(super) const SEGMENT_GRANULE_OCTETS: u32 = PAGE_OCTETS as u32;
 
-/// Octets reserved for each accepted push: to write its progress, a cancellation, the end and both
+/// Octets reserved for each accepted push: to write its progress, its newest hold, a cancellation, the end and both
 /// notifications.
-pub const RESERVE_OCTETS_PER_PUSH: u64 = 384;
+pub const RESERVE_OCTETS_PER_PUSH: u64 = 448;
+/// Octets of those that are there for its newest hold: holds draw on nothing else that is reserved.
+pub(super) const HELD_FRAME_OCTETS: u64 = 64;
 /// Segments reserved beside that, so that cleaning can always move records before it frees any.
 pub const RESERVE_SEGMENTS: u64 = 2;
 /// The fewest segments a budget must hold: the active one, the reserve, and one to accept into.
@@ -42,13 +44,17 @@ pub(super) const SPARES_AHEAD: usize = 3;
 pub(super) const QUIET_MS: u64 = 20;
 /// Spares, of those that are used next, whose pages are in memory before they are used. The others take none.
 pub(super) const WARM_SPARES: usize = 2;
-/// Octets of a spare that are read at a time.
-pub(super) const READ_PIECE_OCTETS: usize = 256 * 1024;
+/// A journal under load uses a new spare soon: while it has fewer than this, the new one's pages stay in memory.
+pub(super) const WARM_SPARES_UNDER_LOAD: usize = 4;
 /// Retired files kept for reuse by one directory; further ones are removed.
 pub(super) const RECYCLED_FILES_MAX: usize = 2;
-/// Octets that the factory zero-fills with one write, which is on the device when it returns: a commit that comes in
-/// between waits for one of them, not for the segment.
-pub(super) const ZERO_FILL_OCTETS: usize = 1 << 20;
+/// Octets of zeros that are written at a time, and synced before the next: a commit that comes in between waits for one of
+/// these pieces, not for the segment.
+pub(super) const FILL_PIECE_OCTETS: usize = 256 * 1024;
+/// Between two pieces whoever fills in the background rests so many times as long as the piece took...
+pub(super) const FILL_REST_TIMES: u32 = 2;
+/// ...but no longer than this, in microseconds.
+pub(super) const FILL_REST_MAX_US: u64 = 5_000;
 /// How long an append that draws on the reserve waits for a spare segment, in milliseconds.
 pub const SPARE_WAIT_MS: u64 = 5_000;
 /// How long opening a journal waits for its first segment, in milliseconds.
@@ -76,7 +82,7 @@ pub(super) const STAGED_OCTETS_MAX: u64 = 64 << 20;
 pub(super) const SEQUENCE_JUMP_AT_OPEN: u64 = 1 << 24;
 /// No sequence reaches this: ten million records a second take 14,000 years. What names a higher one, or says that as many
 /// are missing, was not written by us, whatever its checksum says.
-pub(super) const SEQUENCE_END: u64 = 1 << 62;
+pub const SEQUENCE_END: u64 = 1 << 62;
 /// How long the key of a finished push is remembered after its end, in milliseconds.
 pub const KEY_KEEP_MS: u64 = 24 * 60 * 60 * 1000;
 /// Damaged ranges that a recovery report lists one by one; further ones are only counted.
@@ -94,6 +100,8 @@ const _: () = assert!(SEGMENT_OCTETS_MIN.is_multiple_of(SEGMENT_GRANULE_OCTETS))
 const _: () =
     assert!(SEGMENT_OCTETS_DEFAULT >= SEGMENT_OCTETS_MIN && SEGMENT_OCTETS_DEFAULT <= SEGMENT_OCTETS_MAX);
 const _: () = assert!(ORDERED_MAX < FACTORY_ORDERS_MAX);
+const _: () = assert!(FILL_PIECE_OCTETS.is_multiple_of(PAGE_OCTETS), "pages are written whole");
+const _: () = assert!(WARM_SPARES <= WARM_SPARES_UNDER_LOAD);
 const _: () = assert!(
     HEADER_PAGE_OCTETS + FRAME_HEADER_OCTETS + BODY_OCTETS_MAX <= CHUNK_OCTETS,
     "a chunk must take the header page and the longest record"

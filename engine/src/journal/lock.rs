@@ -104,9 +104,14 @@ impl DataDirLock {
         if let Some(address) = admin {
             text += &format!("{address}\n");
         }
-        self.file.set_len(0)?;
         self.file.seek(SeekFrom::Start(0))?;
-        self.file.write_all(text.as_bytes())
+        // Over what stood there, whose place on a full device may be the last one.
+        match self.file.write_all(text.as_bytes()) {
+            Ok(()) => self.file.set_len(text.len() as u64),
+            // The lock holds without it; commands cannot tell where the engine is.
+            Err(error) if error.kind() == io::ErrorKind::StorageFull => self.file.set_len(0),
+            Err(error) => Err(error),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use super::factory::{FactoryError, Prepared, Supply, segment_name};
 use super::frame::Kind;
 use super::limits::{
     HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS,
-    SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS, SPARES_AHEAD, WARM_SPARES,
+    SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS, SPARES_AHEAD, WARM_SPARES, WARM_SPARES_UNDER_LOAD,
 };
 use super::memory::Memory;
 use super::record::{ArchivedAccepted, Record};
@@ -117,6 +117,8 @@ pub struct Journal {
     pub(super) spares: VecDeque<Prepared>,
     /// Spares ordered and not yet here.
     pub(super) ordered: usize,
+    /// The spare that the factory has back, to bring its pages into memory.
+    pub(super) lent: Option<u32>,
     pub(super) next_segment: u32,
     pub(super) trouble: Option<FactoryError>,
     pub(super) retry_at_ms: u64,
@@ -174,6 +176,11 @@ impl Journal {
     /// The sequence that the next record gets; a push's id is the sequence of its Accepted record.
     pub fn next_sequence(&self) -> u64 {
         self.next_sequence
+    }
+
+    /// The first sequence that this layout's journal gives.
+    pub fn first_sequence(&self) -> u64 {
+        self.config.first_sequence
     }
 
     /// Every sequence below this has been appended.
@@ -251,11 +258,24 @@ impl Journal {
         } else {
             self.order_spares(false);
         }
-        self.warm_spares(1);
-        if self.trouble.is_none() && self.is_quiet(now_ms) {
-            self.order_up_to(SPARES_AHEAD);
-            self.warm_spares(WARM_SPARES);
+        let quiet = self.trouble.is_none() && self.is_quiet(now_ms);
+        if quiet {
+            self.order_up_to(SPARES_AHEAD, WARM_SPARES);
         }
+        self.warm_spares(quiet);
+        self.tell_urgency();
+    }
+
+    /// Spares on order come at once where what is left would not last until they come by and by.
+    pub(super) fn tell_urgency(&mut self) {
+        let enough = self.reserved_octets() + self.config.frames_octets() / 2;
+        let is_short = self.spares.is_empty() || self.present_octets() < enough;
+        self.supply.set_urgent(is_short && (self.ordered > 0 || self.lent.is_some()));
+    }
+
+    /// Spares that are on the device: in hand, or back with the factory for a moment.
+    pub(super) fn spares_present(&self) -> usize {
+        self.spares.len() + usize::from(self.lent.is_some())
     }
 
     /// Whether nothing was appended for some time: a moment for what can wait.
@@ -267,7 +287,7 @@ impl Journal {
     pub fn figures(&self) -> Figures {
         Figures {
             segments: self.segments.len() as u64,
-            spares: self.spares.len() as u64,
+            spares: self.spares_present() as u64,
             used_octets: self.used_octets(),
             live_octets: self.live_octets,
             live_pushes: self.live_pushes,
@@ -286,18 +306,18 @@ impl Journal {
     /// Octets that can still be appended: the rest of the active segment, the spares, and the segments that
     /// budget and device still allow.
     pub(super) fn free_octets(&self) -> u64 {
-        let present = (self.segments.len() + self.spares.len()) as u64;
+        let present = (self.segments.len() + self.spares_present()) as u64;
         let possible =
             if self.trouble.is_some() { 0 } else { self.config.segments_max().saturating_sub(present) };
         let active = self.segments.back().map_or(0, Segment::room) as u64;
-        active + (self.spares.len() as u64 + possible) * self.config.frames_octets()
+        active + (self.spares_present() as u64 + possible) * self.config.frames_octets()
     }
 
     /// Octets that can be appended whatever the device says from now on: the rest of the active segment, and
     /// the spares.
     pub(super) fn present_octets(&self) -> u64 {
         let active = self.segments.back().map_or(0, Segment::room) as u64;
-        active + self.spares.len() as u64 * self.config.frames_octets()
+        active + self.spares_present() as u64 * self.config.frames_octets()
     }
 
     pub(super) fn reserved_octets(&self) -> u64 {
@@ -307,7 +327,7 @@ impl Journal {
     /// Takes what the factory has ready, waiting up to `wait` for each answer until there is a spare.
     pub(super) fn take_spares(&mut self, wait: Duration) {
         loop {
-            let is_waiting = self.spares.is_empty() && self.ordered > 0;
+            let is_waiting = self.spares.is_empty() && self.are_spares_coming();
             let Some(reply) = self.supply.collect(if is_waiting { wait } else { Duration::ZERO }) else {
                 return;
             };
@@ -315,48 +335,77 @@ impl Journal {
         }
     }
 
+    /// Whether the factory has anything to hand over yet.
+    pub(super) fn are_spares_coming(&self) -> bool {
+        self.ordered > 0 || self.lent.is_some()
+    }
+
     pub(super) fn take_reply(&mut self, reply: Result<Prepared, FactoryError>) {
-        self.ordered = self.ordered.saturating_sub(1);
         match reply {
+            Ok(spare) if self.lent == Some(spare.id) => {
+                self.lent = None;
+                self.keep(spare);
+            }
             Ok(spare) => {
-                self.spares.push_back(spare);
+                self.ordered = self.ordered.saturating_sub(1);
+                self.keep(spare);
                 self.trouble = None;
                 self.retry_at_ms = 0;
             }
-            Err(trouble) => self.trouble = Some(trouble),
+            Err(trouble) => {
+                self.ordered = self.ordered.saturating_sub(1);
+                self.trouble = Some(trouble);
+            }
         }
+    }
+
+    /// Puts a spare among the others, in the order of their numbers. One that was lent when its turn came cannot be used
+    /// under its name any more, and goes back.
+    fn keep(&mut self, spare: Prepared) {
+        let in_use = self.segments.back().map_or(0, |active| active.header.id);
+        if spare.id < in_use {
+            let path = self.directory.join(segment_name(spare.id));
+            drop(spare);
+            return self.supply.adopt(path);
+        }
+        let place = self.spares.partition_point(|other| other.id < spare.id);
+        self.spares.insert(place, spare);
     }
 
     /// Orders spares up to the wanted number within the budget; after a failure only when `again`. Wanted is
     /// what makes the whole reserve exist on the device, and one to accept into.
     pub(super) fn order_spares(&mut self, again: bool) {
         if self.trouble.is_none() || again {
-            self.order_up_to(1);
+            self.order_up_to(1, WARM_SPARES_UNDER_LOAD);
         }
     }
 
-    /// Orders spares until there are so many beside the reserve, within the budget.
-    fn order_up_to(&mut self, ahead: usize) {
-        let present = (self.segments.len() + self.spares.len() + self.ordered) as u64;
-        let allowed = self.config.segments_max().saturating_sub(present) as usize;
+    /// Orders spares until there are so many beside the reserve, within the budget; of all that are there then the first
+    /// `warm` are to have their pages in memory.
+    pub(super) fn order_up_to(&mut self, ahead: usize, warm: usize) {
+        let coming = self.spares_present() + self.ordered;
+        let allowed = self.config.segments_max().saturating_sub((self.segments.len() + coming) as u64);
         let reserve = self.reserved_octets().div_ceil(self.config.frames_octets()) as usize;
-        let wanted = (reserve + ahead).saturating_sub(self.spares.len() + self.ordered);
-        for _ in 0..wanted.min(allowed).min(ORDERED_MAX - self.ordered) {
-            let warm = self.spares.len() + self.ordered < WARM_SPARES;
+        let wanted = (reserve + ahead).saturating_sub(coming);
+        for _ in 0..wanted.min(allowed as usize).min(ORDERED_MAX - self.ordered) {
+            let warm = self.spares_present() + self.ordered < warm;
             self.supply.order(self.next_segment, self.config.segment_octets, warm);
             self.next_segment += 1;
             self.ordered += 1;
         }
     }
 
-    /// Has as many of the spares that come next brought into memory, so that no commit waits while the system looks for
-    /// pages.
-    pub(super) fn warm_spares(&mut self, number: usize) {
-        for spare in self.spares.iter_mut().take(number) {
-            if !spare.warm {
-                spare.warm = true;
-                self.supply.warm(spare.id);
-            }
+    /// Has a spare that is used soon brought into memory, so that no commit waits while the system looks for pages. It is
+    /// out of hand meanwhile: under load not the one that is used next.
+    pub(super) fn warm_spares(&mut self, quiet: bool) {
+        if self.lent.is_some() || self.spares.len() < 2 {
+            return;
+        }
+        let first = usize::from(!quiet);
+        let cold = self.spares.iter().take(WARM_SPARES).skip(first).position(|spare| !spare.warm);
+        if let Some(spare) = cold.and_then(|place| self.spares.remove(first + place)) {
+            self.lent = Some(spare.id);
+            self.supply.warm(spare);
         }
     }
 

@@ -8,7 +8,7 @@ use memmap2::{MmapOptions, MmapRaw};
 use super::limits::PAGE_OCTETS;
 
 /// Pages of one question to the system.
-const PAGES_ASKED: usize = 4096;
+const PAGES_ASKED: usize = 64;
 
 /// Octets that a shared mapping of a file holds, or plain memory.
 #[derive(Debug)]
@@ -58,20 +58,22 @@ impl Memory {
         memory
     }
 
-    /// Whether all of it is in memory; of a mapped file, whether the system has all its pages. Where these are larger than
-    /// [`PAGE_OCTETS`] it says no.
+    /// Whether so many octets from `from`, a multiple of the page, are in memory; of a mapped file, whether the system has
+    /// all their pages. Where these are larger than [`PAGE_OCTETS`] it says no.
     ///
     /// # Errors
     /// What the system said.
-    pub(super) fn is_present(&self) -> io::Result<bool> {
+    pub(super) fn is_present(&self, from: usize, octets: usize) -> io::Result<bool> {
         let Self::Mapped(map) = self else { return Ok(true) };
+        assert!(from.is_multiple_of(PAGE_OCTETS) && from + octets <= map.len());
         let mut present = [0_u8; PAGES_ASKED];
-        for from in (0..map.len()).step_by(PAGES_ASKED * PAGE_OCTETS) {
-            let length = (map.len() - from).min(PAGES_ASKED * PAGE_OCTETS);
+        let end = from + octets;
+        for from in (from..end).step_by(PAGES_ASKED * PAGE_OCTETS) {
+            let length = (end - from).min(PAGES_ASKED * PAGE_OCTETS);
             let pages = &mut present[..length.div_ceil(PAGE_OCTETS)];
-            // SAFETY: the range lies within the mapping, which outlives the call, and begins with a page, as the mapping does
-            // and as every multiple of 16 MiB from there does; the kernel writes an octet a page of that range, of which
-            // there are no more than `pages` has.
+            // SAFETY: the range lies within the mapping, which outlives the call, and begins with a page, as the mapping
+            // does and as every multiple of a page from there does; the kernel writes an octet a page of that range, of
+            // which there are no more than `pages` has.
             if unsafe { libc::mincore(map.as_mut_ptr().add(from).cast(), length, pages.as_mut_ptr()) } != 0 {
                 return Err(io::Error::last_os_error());
             }

@@ -31,11 +31,13 @@ mod cleaning;
 mod commit;
 mod examine;
 mod factory;
+mod filling;
 mod frame;
 mod limits;
 mod lock;
 mod log;
 mod memory;
+mod names;
 mod open;
 mod record;
 mod recovery;
@@ -56,17 +58,19 @@ pub use factory::{FactoryError, SegmentFactory};
 pub use frame::Kind;
 pub use limits::{
     BUDGET_SEGMENTS_MIN, COMMIT_FILES_MAX, DAMAGES_LISTED_MAX, KEY_KEEP_MS, RESERVE_OCTETS_PER_PUSH,
-    RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SPARE_WAIT_MS,
+    RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_END,
+    SPARE_WAIT_MS,
 };
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};
 pub(crate) use memory::Memory;
+pub use names::{Names, NamesWatch};
 pub use open::JournalError;
 pub use record::{
-    Accepted, AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded, ArchivedHeld,
-    ArchivedKey, ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress,
-    ArchivedStanding, CancelAccepted, Ended, Held, Key, NoticeStanding, Notified, Opened, Progress, Record,
-    Standing,
+    Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,
+    ArchivedHeld, ArchivedKey, ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress,
+    ArchivedStanding, CancelAccepted, Ended, Held, HeldBody, Key, NoticeStanding, Notified, Opened, Progress,
+    Record, Standing,
 };
 pub use replay::{Damage, RecoveryReport, TornTail};
-pub use survey::{SegmentSurvey, Survey, survey};
+pub use survey::{SegmentSurvey, Survey, first_sequence_max, has_segments, survey};

@@ -143,6 +143,7 @@ impl Journal {
             quiet_since: (0, 0),
             spares: Default::default(),
             ordered: 0,
+            lent: None,
             next_segment: found.last().map_or(1, |last| last.id + 1),
             trouble: None,
             retry_at_ms: 0,

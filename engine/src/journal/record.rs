@@ -182,11 +182,16 @@ pub struct Progress {
     pub attempts: u16,
     /// The code that expiry would carry now.
     pub code: u16,
+    /// A segment may have arrived of which nobody said so.
+    pub in_doubt: bool,
+    /// From here on an attempt may be under way: the only one of lifetime 00, or one that begins before the time that
+    /// the push's last Held record names.
+    pub begun: bool,
 }
 
-/// An attempt did not deliver, and the push waits for its next one. The record is the push's history and decides
-/// nothing: where the journal has no room for it beside what is reserved, it is left out.
-#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
+/// An attempt did not deliver, and the push waits for its next one. Of a push that waits the newest one counts: a start
+/// takes from it when the push is tried next and how often it was held.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Held {
     /// The push.
     pub push_id: u64,
@@ -204,6 +209,69 @@ pub struct Held {
     pub reason: u8,
     /// The domain that the attempt went through last: 0 none, 1 circuit-switched, 2 packet-switched.
     pub domain: u8,
+    /// How often it was held for each cause, four bits each in the order of the message center's numbers; saturating.
+    pub holds: [u8; 3],
+    /// A segment may have arrived of which nobody said so.
+    pub in_doubt: bool,
+}
+
+/// The body of a Held record. Times take 48 bits; what stands above them was zero in records from before it was kept.
+#[derive(Archive, Serialize)]
+#[rkyv(archived = ArchivedHeld, resolver = HeldResolver)]
+pub struct HeldBody {
+    push_id: u64,
+    /// Above the time the first two octets of the holds.
+    at: u64,
+    /// Above the time the third octet of the holds, and above that the in-doubt bit.
+    next: u64,
+    delivered_mask: u16,
+    attempts: u16,
+    code: u16,
+    reason: u8,
+    domain: u8,
+}
+
+/// Bits of a time in a Held record.
+const HELD_TIME_BITS: u32 = 48;
+const HELD_TIME_MASK: u64 = (1 << HELD_TIME_BITS) - 1;
+
+impl Held {
+    pub(super) fn body(&self) -> HeldBody {
+        let [first, second, third] = self.holds;
+        HeldBody {
+            push_id: self.push_id,
+            at: self.at_ms & HELD_TIME_MASK
+                | u64::from(u16::from_le_bytes([first, second])) << HELD_TIME_BITS,
+            next: self.next_ms & HELD_TIME_MASK
+                | u64::from(u16::from_le_bytes([third, u8::from(self.in_doubt)])) << HELD_TIME_BITS,
+            delivered_mask: self.delivered_mask,
+            attempts: self.attempts,
+            code: self.code,
+            reason: self.reason,
+            domain: self.domain,
+        }
+    }
+}
+
+impl ArchivedHeld {
+    /// The values.
+    pub fn to_native(&self) -> Held {
+        let (at, next) = (self.at.to_native(), self.next.to_native());
+        let [first, second] = ((at >> HELD_TIME_BITS) as u16).to_le_bytes();
+        let [third, flags] = ((next >> HELD_TIME_BITS) as u16).to_le_bytes();
+        Held {
+            push_id: self.push_id.to_native(),
+            at_ms: at & HELD_TIME_MASK,
+            next_ms: next & HELD_TIME_MASK,
+            delivered_mask: self.delivered_mask.to_native(),
+            attempts: self.attempts.to_native(),
+            code: self.code.to_native(),
+            reason: self.reason,
+            domain: self.domain,
+            holds: [first, second, third],
+            in_doubt: flags & 1 != 0,
+        }
+    }
 }
 
 /// A push reached its final state.
@@ -248,36 +316,117 @@ pub struct Ended {
     pub alert_sequence: u8,
     /// Whether a notification is to go out.
     pub notification_due: bool,
+    /// Which of the shard's ends it is: notifications of an msn leave in this order. It counts on over starts and begins
+    /// anew behind the highest number; 0 in records from before ends were numbered.
+    pub end_number: u32,
 }
 
 /// A cancellation was accepted.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CancelAccepted {
-    /// The push it withdraws; or, of a whole alert's, the highest bit and the sequence of its first record: the alert's
-    /// pushes of lower numbers are withdrawn.
-    pub push_id: u64,
+    /// The push it withdraws; or, of a whole alert's, the highest bit, the bit below it where pushes of the alert waited
+    /// here, and the sequence of its first record: the alert's pushes of lower numbers are withdrawn.
+    push: u64,
+    /// When, Unix milliseconds in 48 bits. Above them, of a whole alert's, 15 bits of its owner's share; the highest bit
+    /// says that nobody is told: the XPID had no notification URL.
+    at: u64,
+    /// Fingerprint of (XPID, msn, reqid); of a whole alert's, that of (XPID, alertid).
+    fingerprint: u64,
+}
+
+/// What the journal keeps of the cancellation of a whole alert.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct AlertCancel {
+    /// Sequence of its first record.
+    pub sequence: u64,
     /// When, Unix milliseconds.
     pub at_ms: u64,
-    /// Fingerprint of (XPID, msn, reqid); of a whole alert's, that of (XPID, alertid).
+    /// Fingerprint of (XPID, alertid).
     pub fingerprint: u64,
+    /// Whose share of the closed alerts it counts against, 15 bits; 0 in records from before there were shares.
+    pub share: u16,
+    /// Whether pushes of the alert waited in this shard.
+    pub found: bool,
+    /// Whether the push client is told of each withdrawn push.
+    pub told: bool,
 }
 
 /// The bit that tells the cancellation of a whole alert from that of a push.
 pub(super) const WHOLE_ALERT: u64 = 1 << 63;
+/// The bit that says that pushes of the alert waited. No sequence reaches it.
+const FOUND: u64 = 1 << 62;
+/// The bit that says that nobody is told.
+const UNTOLD: u64 = 1 << 63;
+/// Bits of a time.
+const TIME_BITS: u32 = 48;
+/// Bits of an owner's share.
+const SHARE_MASK: u64 = (1 << 15) - 1;
+
+const _: () = assert!(super::limits::SEQUENCE_END <= FOUND, "a sequence leaves both bits free");
 
 impl CancelAccepted {
-    /// The cancellation of a whole alert, whose first record has this sequence.
-    pub fn of_alert(sequence: u64, at_ms: u64, fingerprint: u64) -> Self {
-        Self { push_id: WHOLE_ALERT | sequence, at_ms, fingerprint }
+    /// The cancellation of one push; `told` says whether its client will be told.
+    pub fn of_push(push_id: u64, at_ms: u64, fingerprint: u64, told: bool) -> Self {
+        let untold = if told { 0 } else { UNTOLD };
+        Self { push: push_id, at: time_of(at_ms) | untold, fingerprint }
+    }
+
+    /// The cancellation of a whole alert.
+    pub fn of_alert(cancel: &AlertCancel) -> Self {
+        let found = if cancel.found { FOUND } else { 0 };
+        let untold = if cancel.told { 0 } else { UNTOLD };
+        let share = (u64::from(cancel.share) & SHARE_MASK) << TIME_BITS;
+        Self {
+            push: WHOLE_ALERT | found | cancel.sequence,
+            at: time_of(cancel.at_ms) | share | untold,
+            fingerprint: cancel.fingerprint,
+        }
+    }
+
+    /// When, Unix milliseconds.
+    pub(super) fn at_ms(&self) -> u64 {
+        time_of(self.at)
+    }
+
+    /// Whether it is that of a whole alert.
+    pub(super) fn is_of_alert(&self) -> bool {
+        self.push & WHOLE_ALERT != 0
     }
 }
 
 impl ArchivedCancelAccepted {
-    /// The sequence of its first record, of a whole alert's cancellation.
-    pub fn whole_alert(&self) -> Option<u64> {
-        let push_id = self.push_id.to_native();
-        (push_id & WHOLE_ALERT != 0).then_some(push_id & !WHOLE_ALERT)
+    /// When, Unix milliseconds.
+    pub fn at_ms(&self) -> u64 {
+        time_of(self.at.to_native())
     }
+
+    /// The push that is withdrawn, of the cancellation of one.
+    pub fn push_id(&self) -> Option<u64> {
+        let push = self.push.to_native();
+        (push & WHOLE_ALERT == 0).then_some(push)
+    }
+
+    /// Whether the push client is told.
+    pub fn told(&self) -> bool {
+        self.at.to_native() & UNTOLD == 0
+    }
+
+    /// What it says of a whole alert, where it is the cancellation of one.
+    pub fn whole_alert(&self) -> Option<AlertCancel> {
+        let push = self.push.to_native();
+        (push & WHOLE_ALERT != 0).then(|| AlertCancel {
+            sequence: push & !(WHOLE_ALERT | FOUND),
+            at_ms: self.at_ms(),
+            fingerprint: self.fingerprint.to_native(),
+            share: (self.at.to_native() >> TIME_BITS & SHARE_MASK) as u16,
+            found: push & FOUND != 0,
+            told: self.told(),
+        })
+    }
+}
+
+fn time_of(at: u64) -> u64 {
+    at & ((1 << TIME_BITS) - 1)
 }
 
 /// A notification was acknowledged by the client, or parked.
@@ -289,7 +438,7 @@ pub struct Notified {
     pub at_ms: u64,
     /// Tries made.
     pub tries: u16,
-    /// 0 acknowledged, 1 parked.
+    /// 0 acknowledged, 1 parked, 2 let go: discarded by the operator, or for want of room.
     pub outcome: u8,
     /// Whether it was the cancellation's notification (E7) and not the delivery's (E5).
     pub cancellation: bool,
@@ -437,8 +586,7 @@ impl<'a> Record<'a> {
             Self::Accepted(record) => record.push_id.to_native(),
             Self::Progress(record) => record.push_id.to_native(),
             Self::Ended(record) => record.push_id.to_native(),
-            Self::CancelAccepted(record) if record.whole_alert().is_some() => return None,
-            Self::CancelAccepted(record) => record.push_id.to_native(),
+            Self::CancelAccepted(record) => return record.push_id(),
             Self::Notified(record) => record.push_id.to_native(),
             Self::Key(record) => record.push_id.to_native(),
             Self::Held(record) => record.push_id.to_native(),

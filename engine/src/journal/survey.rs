@@ -115,6 +115,46 @@ pub fn survey(
     Ok(survey)
 }
 
+/// Whether there are segments in `directory`, which may be missing.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn has_segments(directory: &Path) -> io::Result<bool> {
+    Ok(!segment_files(directory)?.is_empty())
+}
+
+/// The highest sequence that a segment in `directory` begins with, as far as headers tell; `None` where none does.
+///
+/// # Errors
+/// When a file cannot be read.
+pub fn first_sequence_max(directory: &Path) -> io::Result<Option<u64>> {
+    let mut highest = None;
+    for path in segment_files(directory)? {
+        let mut page = Vec::with_capacity(HEADER_PAGE_OCTETS);
+        File::open(&path)?.take(HEADER_PAGE_OCTETS as u64).read_to_end(&mut page)?;
+        if let PageSight::Readable(header) = SegmentHeader::sight(&page) {
+            highest = highest.max(Some(header.first_sequence));
+        }
+    }
+    Ok(highest)
+}
+
+fn segment_files(directory: &Path) -> io::Result<Vec<PathBuf>> {
+    let entries = match fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_str().and_then(parse_segment_name).is_some() {
+            files.push(entry.path());
+        }
+    }
+    Ok(files)
+}
+
 /// A fault, and whether a record behind it said that what is missing had been durable.
 struct Missing {
     damage: Damage,

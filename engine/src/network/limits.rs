@@ -41,6 +41,9 @@ pub const SIMULATED_DELAY_MS_MAX: u64 = 864_000_000;
 /// Bad lines of a line-state file that are named one by one; the rest is only counted.
 pub const BAD_LINES_NAMED_MAX: usize = 20;
 
+/// Longest line-state file in octets: some fifty million lines.
+pub const LINE_STATES_OCTETS_MAX: u64 = 1 << 30;
+
 /// Longest line of a line-state file.
 pub const LINE_OCTETS_MAX: usize = 512;
 

@@ -125,26 +125,42 @@ impl PackedLine {
     }
 }
 
-/// Lines by single msn, in one hash table.
+/// Lines by single msn, in hash tables of which each holds a part: one that grows keeps a shard for a millisecond, where ten
+/// million lines in one table would keep it for a second.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LineMap {
-    lines: HashMap<u64, PackedLine, BuildHasherDefault<MsnHasher>>,
+    /// As many as [`LINE_PARTS`], or none while no line is known.
+    parts: Vec<HashMap<u64, PackedLine, BuildHasherDefault<MsnHasher>>>,
+    count: usize,
+}
+
+/// Parts of a map of lines, a power of two.
+const LINE_PARTS: usize = 1024;
+
+const _: () = assert!(LINE_PARTS.is_power_of_two());
+
+/// The part in which an msn's line is. The tables choose their places by other bits of another hash.
+fn part_of(msn: Msn) -> usize {
+    (msn.value().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - LINE_PARTS.ilog2())) as usize
 }
 
 impl LineMap {
     pub(crate) fn find(&self, msn: Msn) -> Option<Line> {
-        if self.lines.is_empty() {
+        if self.parts.is_empty() {
             return None;
         }
-        self.lines.get(&msn.value()).map(|packed| packed.unpack())
+        self.parts[part_of(msn)].get(&msn.value()).map(|packed| packed.unpack())
     }
 
     pub(crate) fn insert(&mut self, msn: Msn, line: Line) {
-        self.lines.insert(msn.value(), line.pack());
+        if self.parts.is_empty() {
+            self.parts = vec![HashMap::default(); LINE_PARTS];
+        }
+        self.count += usize::from(self.parts[part_of(msn)].insert(msn.value(), line.pack()).is_none());
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.lines.len()
+        self.count
     }
 }
 

@@ -48,6 +48,10 @@ pub trait CoreNetwork {
     /// The next SMS-STATUS-REPORT that comes by itself. Whose it is only its TPDU says: TP-MR, TP-RA and TP-SCTS.
     fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>>;
 
+    /// The message center starts with a push that an earlier attempt found absent or without memory: the HLR is to report the
+    /// line when it is ready. A network whose HLR outlives the engine has that in its message waiting data.
+    fn await_alert(&mut self, _msn: Msn, _now_ms: u64) {}
+
     /// The next line that the HLR reports as reachable again, or as having memory free.
     fn alerts(&mut self, now_ms: u64) -> Option<Msn>;
 

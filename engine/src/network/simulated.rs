@@ -326,6 +326,11 @@ impl CoreNetwork for SimulatedNetwork {
         self.status_reports.pop(now_ms)
     }
 
+    fn await_alert(&mut self, msn: Msn, now_ms: u64) {
+        let is_ready = self.line_state(msn).is_ready();
+        self.alerts.await_line(msn, is_ready.then_some(now_ms));
+    }
+
     fn alerts(&mut self, now_ms: u64) -> Option<Msn> {
         self.alerts.pop(now_ms)
     }

@@ -3,7 +3,8 @@
 //!
 //! | request | does |
 //! |---|---|
-//! | `GET /healthz` | says `ok` |
+//! | `GET /healthz` | says `ok`, or 503 when a shard made no turn within the last second |
+//! | `GET /readyz` | says `ready`, or 503 with the reasons for which no new push is taken |
 //! | `GET /metrics` | every figure of every shard, for Prometheus |
 //! | `GET /status` | [`Status`] |
 //! | `POST /pause`, `POST /resume` | answers pushes with 8004, or takes them again |
@@ -15,11 +16,12 @@
 //! | `POST`, `DELETE /contracts` | adds, removes what a [`ContractChange`] names |
 //! | `POST /contracts/import?first_line=&lines=` | takes a CSV of `msn,xpid`, answers an [`ImportReply`] |
 //! | `GET /queue`, `GET /pushes?msn=` | what waits in all, and where one phone's pushes stand (`ops::queue`, `ops::pushes`) |
-//! | `GET /notifications`, `POST /notifications/replay` | parked notifications (`ops::parked`) |
+//! | `GET /notifications`, `POST /notifications/replay`, `…/discard` | parked notifications (`ops::parked`) |
 //! | `PUT /network/lines` | lines of the simulated network (`ops::lines`) |
 //!
 //! A change is answered when it is in the store and every shard works by it. A refusal is
-//! `{"error": "one sentence"}` with the fitting status.
+//! `{"error": "one sentence"}` with the fitting status. A document has at most 1 MiB and 16 levels and no field but
+//! those wanted, and so has a query (`reading`); an import is read as it comes and may have any length.
 //!
 //! It runs on one ordinary thread of its own with the store thread beside it; the shards do not know of it. It is
 //! meant for the operator on this host: it asks for no password, listens on a loopback address unless told
@@ -28,8 +30,11 @@
 
 mod clients;
 mod contracts;
+mod door;
 mod guard;
+mod health;
 mod orders;
+mod reading;
 mod reply;
 
 use std::net::{SocketAddr, TcpListener};
@@ -39,12 +44,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
 use tokio::sync::oneshot;
+use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::control::EngineControl;
-use super::limits::ADMIN_BODY_OCTETS_MAX;
 use super::metrics::Metrics;
 use super::store::Store;
 use super::store_thread::StoreHandle;
@@ -56,10 +60,8 @@ pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
 };
 pub use orders::{ShardStatus, Status};
-pub use reply::{AdminError, read_json, reply_json};
-
-/// How long a stopping admin port waits for the requests in progress.
-const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+pub use reading::{Document, Parameters, XpidInPath};
+pub use reply::{AdminError, reply_json};
 
 /// What the handlers share.
 pub(crate) struct AdminState {
@@ -100,7 +102,7 @@ pub fn bind(config: &Config) -> Result<TcpListener, Fatal> {
 }
 
 impl AdminServer {
-    /// Serves on `listener`. `open` lets requests name any host; `more` are routes of other rooms.
+    /// Serves on `listener`, so many connections at a time. `open` lets requests name any host; `more` are routes of other rooms.
     ///
     /// # Errors
     ///
@@ -110,6 +112,7 @@ impl AdminServer {
         store: Store,
         control: Arc<dyn EngineControl>,
         open: bool,
+        connections_max: usize,
         more: Router,
     ) -> std::io::Result<Self> {
         let address = listener.local_addr()?;
@@ -131,7 +134,7 @@ impl AdminServer {
         let (stop, stopped) = oneshot::channel::<()>();
         let router = router(state, more);
         let thread = std::thread::Builder::new().name("hayauma-admin".to_owned()).spawn(move || {
-            runtime.block_on(serve(listener, router, stopped));
+            runtime.block_on(door::serve(listener, router, connections_max, stopped));
             runtime.shutdown_timeout(Duration::ZERO);
         })?;
         tracing::info!(%address, "the admin port is open");
@@ -153,31 +156,12 @@ impl AdminServer {
     }
 }
 
-/// Serves until the sender of `stopped` speaks or is dropped, and then a while longer for requests in
-/// progress.
-async fn serve(listener: tokio::net::TcpListener, router: Router, stopped: oneshot::Receiver<()>) {
-    let (draining, drained) = oneshot::channel::<()>();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = stopped.await;
-        let _ = draining.send(());
-    });
-    tokio::select! {
-        result = async { server.await } => {
-            if let Err(error) = result {
-                tracing::error!(%error, "the admin port ended");
-            }
-        }
-        () = async { let _ = drained.await; tokio::time::sleep(SHUTDOWN_WAIT).await } => {
-            tracing::warn!("requests to the admin port were cut off at the stop");
-        }
-    }
-}
-
 fn router(state: Arc<AdminState>, more: Router) -> Router {
     let client = get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
     let contract = get(contracts::list).post(contracts::add).delete(contracts::remove);
     Router::new()
-        .route("/healthz", get(orders::healthz))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
         .route("/metrics", get(orders::metrics))
         .route("/status", get(orders::status))
         .route("/pause", post(orders::pause))
@@ -187,14 +171,13 @@ fn router(state: Arc<AdminState>, more: Router) -> Router {
         .route("/clients/{xpid}", client)
         .route("/contracts", contract)
         .route("/contracts/count", get(contracts::count))
-        // An import is read as it comes and has no length limit of its own.
-        .route("/contracts/import", post(contracts::import).layer(DefaultBodyLimit::disable()))
+        .route("/contracts/import", post(contracts::import))
         .fallback(orders::unknown_path)
         .method_not_allowed_fallback(orders::unknown_method)
         .with_state(Arc::clone(&state))
         .merge(more)
-        .layer(DefaultBodyLimit::max(ADMIN_BODY_OCTETS_MAX))
         .layer(axum::middleware::from_fn_with_state(state, guard::refuse_foreign))
+        .layer(RequestBodyTimeoutLayer::new(door::BODY_WAIT))
 }
 
 #[cfg(test)]

@@ -17,6 +17,10 @@ pub trait EngineControl: Send + Sync + 'static {
     fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
     /// While paused, pushes are answered 8004; what was accepted before goes on.
     fn pause(&self, paused: bool);
+    /// The shards without a turn within the last second.
+    fn stalled_shards(&self) -> Vec<usize>;
+    /// What stands in the way of new pushes in any shard, as far as the shards can tell.
+    fn obstacles(&self) -> Vec<Obstacle>;
     /// Asks the engine to drain and end; returns at once.
     fn stop(&self);
     /// The shards' counters, gauges and durations: all that happened before the question is in them. A shard that stands still is
@@ -24,6 +28,47 @@ pub trait EngineControl: Send + Sync + 'static {
     fn figures(&self) -> Vec<ShardFigures>;
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;
+}
+
+/// Why new pushes are not taken at this moment.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Obstacle {
+    /// The engine drains.
+    Draining,
+    /// An operator paused it.
+    Paused,
+    /// A shard makes no turns.
+    Stalled,
+    /// A shard's journal has no room.
+    StorageFull,
+    /// The data directory, or a file of a journal, was deleted or moved.
+    DataLost,
+}
+
+impl Obstacle {
+    /// One word for scripts.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Draining => "draining",
+            Self::Paused => "paused",
+            Self::Stalled => "stalled",
+            Self::StorageFull => "storage_full",
+            Self::DataLost => "data_lost",
+        }
+    }
+
+    /// The cause, as a clause.
+    pub fn clause(self) -> &'static str {
+        match self {
+            Self::Draining => "the engine is stopping",
+            Self::Paused => "it is paused (resume with POST /resume)",
+            Self::Stalled => "a shard stands still",
+            Self::DataLost => {
+                "the data directory was deleted or moved (stop the engine when the queue has drained)"
+            }
+            Self::StorageFull => "the journal is full (make room on the device or raise --queue-bytes)",
+        }
+    }
 }
 
 /// Why the shards did not take a change.

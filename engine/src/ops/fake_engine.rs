@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::control::{ControlError, EngineControl, Figure, FigureKind, ShardFigures, Times};
+use super::control::{ControlError, EngineControl, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::gateway::registration::Registration;
 use crate::ids::{Msn, Xpid};
 use crate::shard::WaitingTally;
@@ -15,6 +15,8 @@ pub(crate) struct FakeEngine {
     contracts: Mutex<BTreeSet<(Msn, Xpid)>>,
     pub(crate) paused: AtomicBool,
     pub(crate) stopped: AtomicBool,
+    /// Whether shard 1 stands still.
+    pub(crate) stalled: AtomicBool,
     /// Whether a change is answered as by an engine that is stopping.
     pub(crate) refusing: AtomicBool,
 }
@@ -40,6 +42,15 @@ impl EngineControl for FakeEngine {
 
     fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    fn stalled_shards(&self) -> Vec<usize> {
+        if self.stalled.load(Ordering::Relaxed) { vec![1] } else { Vec::new() }
+    }
+
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let told = [(&self.paused, Obstacle::Paused), (&self.stopped, Obstacle::Draining)];
+        told.iter().filter(|(flag, _)| flag.load(Ordering::Relaxed)).map(|&(_, obstacle)| obstacle).collect()
     }
 
     fn stop(&self) {

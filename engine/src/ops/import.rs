@@ -42,6 +42,16 @@ pub enum Refusal {
     Columns(usize),
     /// Longer than any line of two numbers.
     TooLong,
+    /// In UTF-16, as some spreadsheets save "Unicode text".
+    Utf16,
+    /// Columns with something else than a comma between them: its name.
+    Separator(&'static str),
+    /// A line end that is CR alone.
+    LoneCarriageReturn,
+    /// The line `sep=` by which a spreadsheet is told the separator.
+    SeparatorLine,
+    /// A field written as a formula, `="…"`.
+    Formula,
     /// The first column is no msn.
     Msn(String),
     /// The second column is no XPID.
@@ -57,6 +67,17 @@ impl fmt::Display for Refusal {
         match self {
             Self::Columns(found) => write!(formatter, "{found} columns instead of msn,xpid"),
             Self::TooLong => write!(formatter, "longer than {IMPORT_LINE_OCTETS_MAX} octets"),
+            Self::Utf16 => write!(formatter, "the file is in UTF-16: save it as CSV in UTF-8"),
+            Self::Separator(name) => {
+                write!(formatter, "{name} between the columns: save the file with commas")
+            }
+            Self::LoneCarriageReturn => {
+                write!(formatter, "lines end in CR alone: save the file with LF or CRLF")
+            }
+            Self::SeparatorLine => write!(formatter, "a spreadsheet's sep= line: take it out"),
+            Self::Formula => {
+                write!(formatter, "a field is the formula =\"…\": save the numbers as plain text")
+            }
             Self::Msn(text) => write!(formatter, "{text:?} is not an msn (11 digits, the first 0)"),
             Self::Xpid(text) => write!(formatter, "{text:?} is not an XPID (11 digits)"),
             Self::NotRegistered(xpid) => write!(formatter, "XPID {xpid} is not registered"),
@@ -88,6 +109,8 @@ impl ImportBatch {
 pub struct ContractImport {
     unfinished: Vec<u8>,
     unfinished_too_long: bool,
+    /// The line that is too long holds a CR: it is many lines of another kind.
+    unfinished_has_cr: bool,
     line: u64,
     batch: ImportBatch,
     totals: ImportTotals,
@@ -99,6 +122,7 @@ impl ContractImport {
         Self {
             unfinished: Vec::new(),
             unfinished_too_long: false,
+            unfinished_has_cr: false,
             line: first_line.max(1),
             batch: ImportBatch::default(),
             totals: ImportTotals::default(),
@@ -124,7 +148,8 @@ impl ContractImport {
     pub fn finish(&mut self) {
         if self.unfinished_too_long {
             self.unfinished_too_long = false;
-            self.refuse(Refusal::TooLong);
+            let has_cr = std::mem::take(&mut self.unfinished_has_cr);
+            self.refuse(if has_cr { Refusal::LoneCarriageReturn } else { Refusal::TooLong });
         } else if !self.unfinished.is_empty() {
             let line = std::mem::take(&mut self.unfinished);
             self.take_line(&line);
@@ -185,8 +210,9 @@ impl ContractImport {
     }
 
     fn keep_unfinished(&mut self, octets: &[u8]) {
-        if self.unfinished.len() + octets.len() > IMPORT_LINE_OCTETS_MAX {
+        if self.unfinished_too_long || self.unfinished.len() + octets.len() > IMPORT_LINE_OCTETS_MAX {
             self.unfinished_too_long = true;
+            self.unfinished_has_cr |= has_inner_cr(&self.unfinished) || has_inner_cr(octets);
             self.unfinished.clear();
         }
         if !self.unfinished_too_long {
@@ -196,14 +222,15 @@ impl ContractImport {
 
     fn take_line(&mut self, octets: &[u8]) {
         if octets.len() > IMPORT_LINE_OCTETS_MAX {
-            return self.refuse(Refusal::TooLong);
+            let refusal = if has_inner_cr(octets) { Refusal::LoneCarriageReturn } else { Refusal::TooLong };
+            return self.refuse(refusal);
         }
         let octets = match (self.line, octets.strip_prefix(b"\xef\xbb\xbf")) {
             (1, Some(without_mark)) => without_mark,
             _ => octets,
         };
         let is_blank = octets.trim_ascii().is_empty();
-        if is_blank || (self.line == 1 && is_header(octets)) {
+        if is_blank || (self.line == 1 && is_header(octets) && foreign_form(octets).is_none()) {
             self.line += 1;
             return;
         }
@@ -217,7 +244,40 @@ impl ContractImport {
     }
 }
 
+/// What a file is that is no CSV of `msn,xpid` in UTF-8, as far as one of its lines tells.
+fn foreign_form(line: &[u8]) -> Option<Refusal> {
+    let trimmed = line.trim_ascii();
+    if line.contains(&0) || line.starts_with(b"\xff\xfe") || line.starts_with(b"\xfe\xff") {
+        return Some(Refusal::Utf16);
+    }
+    if has_inner_cr(line) {
+        return Some(Refusal::LoneCarriageReturn);
+    }
+    if trimmed.get(..4).is_some_and(|begin| begin.eq_ignore_ascii_case(b"sep=")) {
+        return Some(Refusal::SeparatorLine);
+    }
+    if trimmed
+        .split(|octet| matches!(octet, b',' | b';' | b'\t'))
+        .any(|field| field.trim_ascii().starts_with(b"="))
+    {
+        return Some(Refusal::Formula);
+    }
+    let has_comma = trimmed.contains(&b',');
+    let separators = [(b';', "semicolons"), (b'\t', "tabs")];
+    let other = separators.iter().find(|(octet, _)| !has_comma && trimmed.contains(octet));
+    other.map(|(_, name)| Refusal::Separator(name))
+}
+
+/// Whether a CR stands anywhere but at the end.
+fn has_inner_cr(line: &[u8]) -> bool {
+    line.split_last().is_some_and(|(_, before)| before.contains(&b'\r'))
+}
+
 fn read_row(line: &[u8]) -> Result<Contract, Refusal> {
+    read_plain_row(line).map_err(|refusal| foreign_form(line).unwrap_or(refusal))
+}
+
+fn read_plain_row(line: &[u8]) -> Result<Contract, Refusal> {
     let mut columns = line.split(|octet| *octet == b',');
     let (Some(msn), Some(xpid), None) = (columns.next(), columns.next(), columns.next()) else {
         return Err(Refusal::Columns(line.split(|octet| *octet == b',').count()));
@@ -278,6 +338,43 @@ mod tests {
             assert_eq!(refused[1].1, "\"001\" is not an XPID (11 digits)");
             assert_eq!(refused[2].1, "1 columns instead of msn,xpid");
             assert_eq!(rows[1].0.to_string(), "09000000000");
+        }
+    }
+
+    #[test]
+    fn a_file_that_a_spreadsheet_saved_otherwise_is_refused_with_the_cause() {
+        let utf16 = |big: bool, text: &str| -> Vec<u8> {
+            let units = std::iter::once(0xfeff).chain(text.encode_utf16());
+            units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+        };
+        let rows = "msn,xpid\r\n09000000001,00100000001\r\n09000000002,00100000001\r\n";
+        let lone = rows.replace("\r\n", "\r");
+        let formulas = "=\"09000000001\",=\"00100000001\"\n09000000002 , =\"00100000001\"\n";
+        for (file, cause) in [
+            (utf16(false, rows), "UTF-16"),
+            (utf16(true, rows), "UTF-16"),
+            (utf16(false, &rows.replace(',', "\t")), "UTF-16"),
+            (rows.replace(',', ";").into_bytes(), "semicolons"),
+            (rows.replace(',', "\t").into_bytes(), "tabs"),
+            (lone.clone().into_bytes(), "CR alone"),
+            (lone.repeat(1_000).into_bytes(), "CR alone"),
+            (formulas.as_bytes().to_vec(), "formula"),
+            (formulas.replace(',', ";").into_bytes(), "formula"),
+        ] {
+            for piece in [7, 5_000, file.len()] {
+                let (totals, refused, _) = import(&file, piece);
+                assert_eq!(totals.imported, 0, "{cause}, pieces of {piece}");
+                assert!(!refused.is_empty(), "{cause}");
+                for (line, reason) in &refused {
+                    assert!(reason.contains(cause), "{cause}, pieces of {piece}, line {line}: {reason}");
+                }
+            }
+        }
+        for separator in ["sep=,", "sep=;\r", "SEP=,", "\u{feff}sep=,"] {
+            let (totals, refused, _) =
+                import(format!("{separator}\n09000000001,00100000001\n").as_bytes(), 64);
+            assert_eq!((totals.imported, refused.len()), (1, 1), "{separator:?}");
+            assert!(refused[0].1.contains("sep="), "{refused:?}");
         }
     }
 

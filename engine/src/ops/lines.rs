@@ -5,14 +5,13 @@
 
 use crate::ids::Msn;
 use crate::network::line_states::Line;
-use crate::ops::admin::{AdminError, read_json, reply_json};
+use crate::ops::admin::{AdminError, Document, reply_json};
 use crate::ops::control::ControlError;
 use crate::ops::msn_range::parse_msns;
 use axum::Router;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::put;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -47,12 +46,10 @@ pub fn router(control: Arc<dyn LineControl>) -> Router {
     Router::new().route("/network/lines", put(change)).with_state(control)
 }
 
-async fn change(State(control): State<Arc<dyn LineControl>>, body: Bytes) -> Response {
-    answer(control, &body).await.unwrap_or_else(IntoResponse::into_response)
-}
-
-async fn answer(control: Arc<dyn LineControl>, body: &Bytes) -> Result<Response, AdminError> {
-    let change: LineChange = read_json(body)?;
+async fn change(
+    State(control): State<Arc<dyn LineControl>>,
+    Document(change): Document<LineChange>,
+) -> Result<Response, AdminError> {
     let msns = parse_msns(&change.msns).map_err(AdminError::bad_request)?;
     let line = Line::parse(&change.state).map_err(AdminError::bad_request)?;
     // The shards take the change between two turns: waiting for them must not hold up the admin port.

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::control::{EngineControl, FigureKind, ShardFigures};
 use super::queue::QueueDocument;
+use crate::log;
 
 /// The media type of [`Metrics::render`]'s text.
 pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -163,7 +164,7 @@ impl Collector for QueueCollector {
     }
 }
 
-/// CPU time and memory of the process, from procfs.
+/// CPU time and memory of the process, from procfs, and what its log lost.
 #[derive(Debug)]
 struct ProcessCollector;
 
@@ -177,6 +178,9 @@ impl Collector for ProcessCollector {
             MetricType::Counter,
         )?;
         ConstCounter::new(usage.cpu_seconds).encode(cpu)?;
+        let help = "Log lines that found no room or no output";
+        let dropped = encoder.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?;
+        ConstCounter::new(log::lines_dropped()).encode(dropped)?;
         for (name, help, kib) in [
             ("process_resident_memory_bytes", "Memory of the process now", usage.resident_kib),
             (

@@ -12,6 +12,7 @@ pub mod document;
 #[cfg(test)]
 pub(crate) mod fake_engine;
 pub mod import;
+pub mod json;
 pub mod limits;
 pub mod lines;
 pub mod metrics;

@@ -1,30 +1,36 @@
 //! Parked notifications (6101) on the admin port: `GET /notifications` lists them, `POST /notifications/replay` sends
-//! them again. `?xpid=` names one push client's. The answer is a list, oldest push of
-//! each shard first.
+//! them again, `POST /notifications/discard` lets them go. `?xpid=` names one push client's; to discard those of all
+//! clients takes `?all=true`. The answer is a list, oldest push of each shard first.
 
 use crate::calendar;
 use crate::ids::Xpid;
+use crate::ops::admin::{AdminError, Parameters, reply_json};
 use crate::ops::control::ControlError;
-use crate::shard::ParkedNotification;
+use crate::shard::{ParkedAction, ParkedNotification};
 use axum::Router;
-use axum::extract::{Query, State};
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::sync::Arc;
 
 /// What a listing or a replay takes at most from each shard; the next one takes the rest.
 pub const PARKED_LISTED_MAX: usize = 10_000;
+/// What a shard discards between two turns: each takes a record of the journal.
+pub const PARKED_DISCARDED_MAX: usize = 500;
 
 /// The running engine, as far as parked notifications go.
 pub trait ParkedControl: Send + Sync {
-    /// Lists what is parked, or sends it again; only `xpid`'s if one is named.
+    /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.
     ///
     /// # Errors
     /// The engine is stopping or a shard does not answer.
-    fn parked(&self, xpid: Option<Xpid>, replay: bool) -> Result<Vec<ParkedNotification>, ControlError>;
+    fn parked(
+        &self,
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+    ) -> Result<Vec<ParkedNotification>, ControlError>;
 }
 
 /// The routes.
@@ -32,35 +38,64 @@ pub fn router(control: Arc<dyn ParkedControl>) -> Router {
     Router::new()
         .route("/notifications", get(list))
         .route("/notifications/replay", post(replay))
+        .route("/notifications/discard", post(discard))
         .with_state(control)
+}
+
+/// Whose notifications.
+#[derive(Deserialize)]
+struct ParkedQuery {
+    xpid: Option<String>,
 }
 
 async fn list(
     State(control): State<Arc<dyn ParkedControl>>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
-    answer(control, &query, false).await
+    Parameters(query): Parameters<ParkedQuery>,
+) -> Result<Response, AdminError> {
+    answer(control, query.xpid.as_deref(), ParkedAction::List).await
 }
 
 async fn replay(
     State(control): State<Arc<dyn ParkedControl>>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
-    answer(control, &query, true).await
+    Parameters(query): Parameters<ParkedQuery>,
+) -> Result<Response, AdminError> {
+    answer(control, query.xpid.as_deref(), ParkedAction::Replay).await
 }
 
-async fn answer(control: Arc<dyn ParkedControl>, query: &HashMap<String, String>, replay: bool) -> Response {
-    let xpid = match query.get("xpid").map(|text| Xpid::parse(text.as_bytes())) {
+/// Whose notifications are let go.
+#[derive(Deserialize)]
+struct DiscardQuery {
+    xpid: Option<String>,
+    all: Option<bool>,
+}
+
+async fn discard(
+    State(control): State<Arc<dyn ParkedControl>>,
+    Parameters(query): Parameters<DiscardQuery>,
+) -> Result<Response, AdminError> {
+    // What is discarded does not come back: nobody is to mean one client and forget to name it.
+    if query.xpid.is_some() == query.all.unwrap_or_default() {
+        return Err(AdminError::bad_request("name whose notifications to discard: xpid=, or all=true"));
+    }
+    answer(control, query.xpid.as_deref(), ParkedAction::Discard).await
+}
+
+async fn answer(
+    control: Arc<dyn ParkedControl>,
+    xpid: Option<&str>,
+    action: ParkedAction,
+) -> Result<Response, AdminError> {
+    let xpid = match xpid.map(|text| Xpid::parse(text.as_bytes())) {
         None => None,
         Some(Some(xpid)) => Some(xpid),
-        Some(None) => return refusal(StatusCode::BAD_REQUEST, "xpid is eleven digits"),
+        Some(None) => return Err(AdminError::bad_request("xpid is eleven digits")),
     };
     // The shards answer between two turns: waiting for them must not hold up the admin port.
-    match tokio::task::spawn_blocking(move || control.parked(xpid, replay)).await {
-        Ok(Ok(parked)) => json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>()),
-        Ok(Err(error)) => refusal(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
-        Err(_) => refusal(StatusCode::INTERNAL_SERVER_ERROR, "the listing ended badly"),
-    }
+    let parked =
+        tokio::task::spawn_blocking(move || control.parked(xpid, action)).await.map_err(|_| {
+            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the listing ended badly: look into the log")
+        })??;
+    Ok(reply_json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>()))
 }
 
 /// A parked notification as the admin port shows it.
@@ -102,16 +137,5 @@ impl ParkedDocument {
             ended: String::from_utf8_lossy(&calendar::jst_digits(parked.ended_ms)).into_owned(),
             notifications: kinds.to_owned(),
         }
-    }
-}
-
-fn refusal(status: StatusCode, sentence: &str) -> Response {
-    json(status, &HashMap::from([("error", sentence)]))
-}
-
-fn json(status: StatusCode, document: &impl Serialize) -> Response {
-    match simd_json::to_vec(document) {
-        Ok(body) => (status, [(header::CONTENT_TYPE, "application/json")], body).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }
 }

@@ -7,15 +7,14 @@ use crate::ops::queue::{reason_word, state_word};
 use crate::shard::LivePush;
 use crate::smsc::core::NotificationKind;
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::admin::{AdminError, reply_json};
+use super::admin::{AdminError, Parameters, reply_json};
 
 /// Live pushes of one phone that one answer tells of.
 pub const LIVE_LISTED_MAX: usize = 10_000;
@@ -93,18 +92,17 @@ pub fn router(control: Arc<dyn PushControl>) -> Router {
     Router::new().route("/pushes", get(show)).with_state(control)
 }
 
-async fn show(
-    State(control): State<Arc<dyn PushControl>>,
-    Query(query): Query<HashMap<String, String>>,
-) -> Response {
-    answer(control, &query).await.unwrap_or_else(IntoResponse::into_response)
+/// Whose pushes.
+#[derive(Deserialize)]
+struct PushesQuery {
+    msn: String,
 }
 
-async fn answer(
-    control: Arc<dyn PushControl>,
-    query: &HashMap<String, String>,
+async fn show(
+    State(control): State<Arc<dyn PushControl>>,
+    Parameters(query): Parameters<PushesQuery>,
 ) -> Result<Response, AdminError> {
-    let msn = query.get("msn").and_then(|text| Msn::parse(text.as_bytes()));
+    let msn = Msn::parse(query.msn.as_bytes());
     let msn = msn.ok_or_else(|| AdminError::bad_request("msn is eleven digits, the first a 0"))?;
     // The shard answers between two turns: waiting for it must not hold up the admin port.
     let live = tokio::task::spawn_blocking(move || control.live_pushes(msn)).await.map_err(|_| {

@@ -11,13 +11,14 @@ mod schema;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
 use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::Registration;
 use crate::hostcheck;
 use crate::ids::{Msn, Xpid};
+use crate::layout;
 
 /// The store's file in the data directory.
 pub const STORE_FILE_NAME: &str = "registry.sqlite";
@@ -65,6 +66,19 @@ pub enum StoreError {
         path: PathBuf,
         /// What opening it said.
         detail: String,
+    },
+    /// There are pushes, and no registrations for them.
+    #[error(
+        "the registry {} is {state}, and there is a queue of pushes beside it; without registrations every push would \
+         be refused for good: restore registry.sqlite from a copy, or register the clients again with \
+         `hayauma client add`",
+        path.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// `missing` or `empty`.
+        state: &'static str,
     },
     /// A later version of the program wrote the file.
     #[error(
@@ -149,15 +163,13 @@ impl Store {
         let path = data_dir.join(STORE_FILE_NAME);
         let unopenable = |detail: String| StoreError::Unopenable { path: path.clone(), detail };
         hostcheck::make_data_dir(data_dir).map_err(|error| unopenable(error.to_string()))?;
-        let mut connection = Connection::open(&path).map_err(|error| unopenable(error.to_string()))?;
-        connection.busy_timeout(Duration::from_millis(STORE_BUSY_MS_MAX))?;
-        // The first statement that reads the file tells whether it is a database at all.
-        connection
-            .pragma_update(None, "journal_mode", "WAL")
-            .map_err(|error| unopenable(error.to_string()))?;
-        connection.pragma_update(None, "synchronous", "FULL")?;
-        // Negative: in KiB.
-        connection.pragma_update(None, "cache_size", -STORE_CACHE_KIB)?;
+        let connected = connect(&path, false).or_else(|refused| match refused.sqlite_error_code() {
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
+                connect(&path, true).map_err(|_| refused)
+            }
+            _ => Err(refused),
+        });
+        let mut connection = connected.map_err(|error| unopenable(error.to_string()))?;
         connection.set_prepared_statement_cache_capacity(32);
         schema::bring_up_to_date(&mut connection, &path)?;
         Ok(Self { connection, path })
@@ -275,8 +287,39 @@ fn integer(value: u64) -> i64 {
     value.cast_signed()
 }
 
+/// Connects to the file. Alone it needs no file beside it through which processes share it, for which a full device may have
+/// no room: then no other process can read the store as long as this one has it.
+fn connect(path: &Path, alone: bool) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_millis(STORE_BUSY_MS_MAX))?;
+    if alone {
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    }
+    // The first statement that reads the file tells whether it is a database at all.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Negative: in KiB.
+    connection.pragma_update(None, "cache_size", -STORE_CACHE_KIB)?;
+    let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(connection)
+}
+
 fn xpid_of(value: i64) -> Option<Xpid> {
     u64::try_from(value).ok().and_then(Xpid::from_value)
+}
+
+impl StoreError {
+    /// [`StoreError::Lost`] where the registry of a directory is missing or empty and there are journals beside it: a
+    /// first start makes the registry before it makes a journal.
+    pub fn lost(data_dir: &Path) -> Option<Self> {
+        let path = data_dir.join(STORE_FILE_NAME);
+        let state = match std::fs::metadata(&path) {
+            Ok(standing) if standing.len() == 0 => "empty",
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "missing",
+            _ => return None,
+        };
+        layout::has_journals(data_dir).then_some(Self::Lost { path, state })
+    }
 }
 
 impl From<StoreError> for Fatal {

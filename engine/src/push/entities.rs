@@ -1,13 +1,15 @@
-//! Character references in text data: the five predefined entities and numeric references.
+//! Text data: which characters it may hold, and its character references, the five predefined entities and numeric
+//! ones with any number of leading zeros.
 //!
-//! A reference that is none of these, a bare `&` and a number that is no Unicode scalar value are bad values
-//! (1003). Any scalar value is taken: whether an alphabet carries it is for segmentation to say (4005).
+//! A reference that is none of these, a bare `&` and a character that XML 1.0 does not have (section 2.2: control
+//! characters but for tab, LF and CR, U+FFFE, U+FFFF), written as it is or by reference, are bad values (1003).
+//! Whether an alphabet carries a character is for segmentation to say (4005).
+//!
+//! A line end counts as it is written: LF is one character, CRLF are two, and both reach the phone. Nothing is
+//! normalised, because the form of the interface is no XML document.
 
 use crate::push::code::Code;
 use memchr::memchr;
-
-/// Longest reference looked at, `&` and `;` included: `&#x0010FFFF;`.
-const REFERENCE_OCTETS_MAX: usize = 12;
 
 /// The text that `data` stands for. Borrows `data` when it holds no reference; otherwise writes into
 /// `scratch`, which must be as long as `data` (a decoded reference is never longer than its source).
@@ -34,6 +36,25 @@ pub fn decode_entities<'a>(data: &'a [u8], scratch: &'a mut [u8]) -> Result<&'a 
     scratch[written..written + rest.len()].copy_from_slice(rest);
     written += rest.len();
     str::from_utf8(&scratch[..written]).map_err(|_| Code::INTERNAL)
+}
+
+/// Whether `text`, which is UTF-8, holds XML 1.0's characters only, references aside.
+pub(super) fn check_characters(text: &[u8]) -> Result<(), Code> {
+    // One pass without a branch for each octet; a text with a line end or a fullwidth form is looked at again.
+    let suspect = text.iter().fold(false, |suspect, &octet| suspect | (octet < b' ') | (octet == 0xef));
+    if suspect && !text.iter().enumerate().all(|(at, &octet)| is_xml_at(text, at, octet)) {
+        return Err(Code::BAD_VALUE);
+    }
+    Ok(())
+}
+
+/// Whether the character that begins with this octet of a UTF-8 text is one of XML 1.0.
+fn is_xml_at(text: &[u8], at: usize, octet: u8) -> bool {
+    match octet {
+        0..b' ' => matches!(octet, b'\t' | b'\n' | b'\r'),
+        0xef => !matches!(text[at + 1..], [0xbf, 0xbe | 0xbf, ..]),
+        _ => true,
+    }
 }
 
 /// Whether every `&` in `data` begins a good reference: what [`decode_entities`] would say, without decoding.
@@ -63,9 +84,8 @@ pub fn encode_entities(out: &mut Vec<u8>, text: &str) {
 
 /// The character and the octets of the reference that `text` begins with.
 fn read_reference(text: &[u8]) -> Result<(char, usize), Code> {
-    let window = &text[..text.len().min(REFERENCE_OCTETS_MAX)];
-    let end = memchr(b';', window).ok_or(Code::BAD_VALUE)?;
-    let character = match &window[1..end] {
+    let end = memchr(b';', text).ok_or(Code::BAD_VALUE)?;
+    let character = match &text[1..end] {
         b"amp" => '&',
         b"lt" => '<',
         b"gt" => '>',
@@ -87,7 +107,8 @@ fn numeric(digits: &[u8], radix: u32) -> Result<char, Code> {
         let digit = char::from(digit).to_digit(radix).ok_or(Code::BAD_VALUE)?;
         value = value.saturating_mul(radix).saturating_add(digit);
     }
-    char::from_u32(value).ok_or(Code::BAD_VALUE)
+    let is_xml = |character: &char| !matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    char::from_u32(value).filter(is_xml).ok_or(Code::BAD_VALUE)
 }
 
 #[cfg(test)]
@@ -111,6 +132,9 @@ mod tests {
         );
         assert_eq!(decode("&#22320;&#x9707;&#xe9;&#x1F600;&#x0010FFFF;").as_deref(), Ok("地震é😀\u{10ffff}"));
         assert_eq!(decode("地震 & 津波".replace('&', "&#38;").as_str()).as_deref(), Ok("地震 & 津波"));
+        assert_eq!(decode("&#9;&#10;&#13;&#x7f;&#x1FFFE;").as_deref(), Ok("\t\n\r\u{7f}\u{1fffe}"));
+        let zeros = "0".repeat(10_000);
+        assert_eq!(decode(&format!("&#{zeros}65;&#x{zeros}42;")).as_deref(), Ok("AB"));
         assert_eq!(decode("plain").as_deref(), Ok("plain"));
         assert_eq!(decode("").as_deref(), Ok(""));
     }
@@ -134,8 +158,31 @@ mod tests {
             "&#99999999999;",
             "&amp ;",
             "& amp;",
+            "&#0;",
+            "&#x0;",
+            "&#1;",
+            "&#8;",
+            "&#11;",
+            "&#x1f;",
+            "&#xFFFE;",
+            "&#x00FFFF;",
+            "&#00000000000000000000;",
         ] {
             assert_eq!(decode(wrong), Err(Code::BAD_VALUE), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn characters_that_xml_does_not_have_are_bad_values_as_they_are() {
+        for text in
+            ["", "a\tb\r\nc\n", "\u{ff01}\u{ffe6}\u{fffd}", "\u{ef}\u{bf}", "\u{10ffff}\u{7f}", "\u{ffbe}"]
+        {
+            assert_eq!(check_characters(text.as_bytes()), Ok(()), "{text:?}");
+        }
+        for wrong in ['\0', '\u{1}', '\u{8}', '\u{b}', '\u{c}', '\u{1b}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
+            for text in [format!("{wrong}"), format!("\u{ff01}{wrong}"), format!("{wrong}\n")] {
+                assert_eq!(check_characters(text.as_bytes()), Err(Code::BAD_VALUE), "{text:?}");
+            }
         }
     }
 

@@ -8,12 +8,15 @@
 //!   not;
 //! - a repeated `Content-Length`, even of equal values, and one that is not plain digits are malformed (400);
 //! - a target in absolute form (`http://host/smsgw/`) counts as its path; a query makes it another path
-//!   (404);
-//! - a head longer than [`HEAD_OCTETS_MAX`] or of more than [`HEADERS_MAX`] lines is malformed.
+//!   (404); a letter of the path may be percent-encoded (RFC 3986 section 6.2.2.2);
+//! - a head longer than [`HEAD_OCTETS_MAX`] or of more than [`HEADERS_MAX`] lines is malformed;
+//! - an HTTP/1.1 request without `Host`, and any with two, an empty or an impossible one is malformed (RFC 9112
+//!   section 3.2), although nothing here routes by host: whoever stands in front may;
+//! - HTTP/1.2 to 1.9 count as HTTP/1.1 (RFC 9110 section 2.5);
+//! - a `Content-Encoding` other than `identity` is a media type that is not taken (415).
 //!
-//! A missing `Host` is let pass: nothing here routes by host. Empty lines before a request are skipped, as
-//! RFC 9112 section 2.2 asks. A connection persists by default in HTTP/1.1, and in HTTP/1.0 only when the
-//! client says `Connection: keep-alive`.
+//! Empty lines before a request are skipped, as RFC 9112 section 2.2 asks. A connection persists by default in
+//! HTTP/1.1, and in HTTP/1.0 only when the client says `Connection: keep-alive`. The answer to HEAD has no body.
 //!
 //! **Never here:** the body, or the meaning of `Authorization` (see [`crate::gateway::registration`]).
 
@@ -21,6 +24,7 @@ mod memory;
 
 use crate::push::code::Code;
 use crate::push::limits::{BODY_OCTETS_MAX, HEAD_OCTETS_MAX, HEADERS_MAX};
+use memchr::memchr;
 use std::mem::MaybeUninit;
 
 pub use memory::HeadMemory;
@@ -72,6 +76,8 @@ pub struct HttpRefusal {
     pub allow_post: bool,
     /// Whether the answer must say `Connection: keep-alive`.
     pub announce_keep_alive: bool,
+    /// Whether the answer ends with its head, whatever length it names: the request was HEAD.
+    pub head_only: bool,
     /// Head and body of the refused request: what to drop before the next one. `None` exactly when `close`.
     pub skip_octets: Option<usize>,
 }
@@ -84,20 +90,60 @@ pub fn read_head(buffer: &[u8]) -> HeadOutcome<'_> {
     match request.parse_with_uninit_headers(window, &mut headers) {
         Ok(httparse::Status::Complete(head_octets)) => match Facts::gather(&request) {
             Some(facts) => facts.judge(&request, head_octets),
-            None => HeadOutcome::Refused(malformed()),
+            None => HeadOutcome::Refused(malformed(is_head(window))),
         },
         Ok(httparse::Status::Partial) if buffer.len() < HEAD_OCTETS_MAX => HeadOutcome::Partial,
-        Ok(httparse::Status::Partial) | Err(_) => HeadOutcome::Refused(malformed()),
+        Err(httparse::Error::Version) => {
+            read_newer(window).unwrap_or_else(|| HeadOutcome::Refused(malformed(is_head(window))))
+        }
+        Ok(httparse::Status::Partial) | Err(_) => HeadOutcome::Refused(malformed(is_head(window))),
     }
 }
 
-fn malformed() -> HttpRefusal {
+/// Reads a head of HTTP/1.2 to 1.9 as one of HTTP/1.1; `None` if it is neither.
+#[cold]
+fn read_newer(window: &[u8]) -> Option<HeadOutcome<'_>> {
+    const NAME: &[u8] = b" HTTP/1.";
+    let line_at = window.iter().position(|octet| !matches!(octet, b'\r' | b'\n'))?;
+    let line_end = memchr(b'\n', &window[line_at..]).map_or(window.len(), |at| line_at + at);
+    let line = window[line_at..line_end].strip_suffix(b"\r").unwrap_or_else(|| &window[line_at..line_end]);
+    let (digit, before) = line.split_last()?;
+    if !matches!(digit, b'2'..=b'9') || !before.ends_with(NAME) {
+        return None;
+    }
+    let mut copy = [0; HEAD_OCTETS_MAX];
+    let copy = &mut copy[..window.len()];
+    copy.copy_from_slice(window);
+    copy[line_at + before.len()] = b'1';
+    Some(match read_head(copy) {
+        HeadOutcome::Partial if window.len() < HEAD_OCTETS_MAX => HeadOutcome::Partial,
+        HeadOutcome::Partial => HeadOutcome::Refused(malformed(is_head(window))),
+        HeadOutcome::Refused(refusal) => HeadOutcome::Refused(refusal),
+        HeadOutcome::Complete(head) => {
+            // What was found in the copy stands at the same place in the original.
+            let original = |value: &[u8]| {
+                let at = value.as_ptr().addr() - copy.as_ptr().addr();
+                &window[at..at + value.len()]
+            };
+            HeadOutcome::Complete(RequestHead { authorization: head.authorization.map(original), ..head })
+        }
+    })
+}
+
+/// Whether these octets begin a HEAD request, however it goes on.
+fn is_head(window: &[u8]) -> bool {
+    let begin = window.iter().position(|octet| !matches!(octet, b'\r' | b'\n'));
+    begin.is_some_and(|at| window[at..].starts_with(b"HEAD "))
+}
+
+fn malformed(head_only: bool) -> HttpRefusal {
     HttpRefusal {
         code: Code::NOT_FLAT_FORM,
         status: 400,
         close: true,
         allow_post: false,
         announce_keep_alive: false,
+        head_only,
         skip_octets: None,
     }
 }
@@ -109,6 +155,8 @@ struct Facts<'a> {
     transfer_encoding: bool,
     content_types: u8,
     media_type_is_right: bool,
+    has_host: bool,
+    content_encoding: bool,
     authorization: Option<&'a [u8]>,
     expect_continue: bool,
     expects_other: bool,
@@ -123,16 +171,27 @@ impl<'a> Facts<'a> {
         for header in request.headers.iter() {
             let name = header.name.as_bytes();
             match name.len() {
+                4 if name.eq_ignore_ascii_case(b"host") => facts.host(header.value)?,
                 6 if name.eq_ignore_ascii_case(b"expect") => facts.expect(header.value),
                 10 if name.eq_ignore_ascii_case(b"connection") => facts.connection(header.value),
                 12 if name.eq_ignore_ascii_case(b"content-type") => facts.content_type(header.value),
                 13 if name.eq_ignore_ascii_case(b"authorization") => facts.authorization(header.value)?,
                 14 if name.eq_ignore_ascii_case(b"content-length") => facts.content_length(header.value)?,
+                16 if name.eq_ignore_ascii_case(b"content-encoding") => {
+                    facts.content_encoding |= !header.value.eq_ignore_ascii_case(b"identity");
+                }
                 17 if name.eq_ignore_ascii_case(b"transfer-encoding") => facts.transfer_encoding = true,
                 _ => {}
             }
         }
-        Some(facts)
+        // HTTP/1.0 had no such line.
+        (facts.has_host || request.version == Some(0)).then_some(facts)
+    }
+
+    /// `None` for a second one, for none at all and for what is no host.
+    fn host(&mut self, value: &[u8]) -> Option<()> {
+        let is_first = !std::mem::replace(&mut self.has_host, true);
+        (is_first && is_host(value)).then_some(())
     }
 
     /// `None` for a second one: which of them would count?
@@ -185,10 +244,14 @@ impl<'a> Facts<'a> {
                 close: !readable,
                 allow_post: status == 405,
                 announce_keep_alive: readable && announce_keep_alive,
+                head_only: request.method == Some("HEAD"),
                 skip_octets: readable.then(|| head_octets + body_octets as usize),
             })
         };
-        if path_of(request.path.unwrap_or_default().as_bytes()) != PATH {
+        let Some(path) = path_of(request.path.unwrap_or_default().as_bytes()) else {
+            return HeadOutcome::Refused(malformed(request.method == Some("HEAD")));
+        };
+        if !is_our_path(path) {
             return refuse(Code::PATH_OR_METHOD, 404, true);
         }
         if request.method != Some("POST") {
@@ -197,7 +260,7 @@ impl<'a> Facts<'a> {
         if is_1_1 && self.expects_other {
             return refuse(Code::NOT_FLAT_FORM, 417, false);
         }
-        if self.content_types != 1 || !self.media_type_is_right {
+        if self.content_types != 1 || !self.media_type_is_right || self.content_encoding {
             return refuse(Code::MEDIA_TYPE, 415, true);
         }
         let body_octets = match self.content_length {
@@ -218,17 +281,50 @@ impl<'a> Facts<'a> {
     }
 }
 
-/// The path of a request target, which may be in absolute form.
-fn path_of(target: &[u8]) -> &[u8] {
+/// The path of a request target, which may be in absolute form; `None` if that names no host.
+fn path_of(target: &[u8]) -> Option<&[u8]> {
     const SCHEME: &[u8] = b"http://";
     if target.first() == Some(&b'/') || target.len() < SCHEME.len() {
-        return target;
+        return Some(target);
     }
     let (scheme, rest) = target.split_at(SCHEME.len());
     if !scheme.eq_ignore_ascii_case(SCHEME) {
-        return target;
+        return Some(target);
     }
-    rest.iter().position(|&octet| octet == b'/').map_or(b"/".as_slice(), |at| &rest[at..])
+    let (host, path) = rest.split_at(rest.iter().position(|&octet| octet == b'/').unwrap_or(rest.len()));
+    is_host(host).then_some(if path.is_empty() { b"/".as_slice() } else { path })
+}
+
+/// Whether a path is ours, with any of its letters percent-encoded.
+fn is_our_path(path: &[u8]) -> bool {
+    path == PATH || memchr(b'%', path).is_some() && is_our_path_decoded(path)
+}
+
+#[cold]
+fn is_our_path_decoded(path: &[u8]) -> bool {
+    let mut rest = path;
+    let same = PATH.iter().all(|&wanted| {
+        let (octet, after) = match rest {
+            [b'%', high, low, after @ ..] => {
+                let digit = |octet: u8| char::from(octet).to_digit(16);
+                let octet = digit(*high).zip(digit(*low)).map(|(high, low)| (high << 4 | low) as u8);
+                // A slash that is encoded parts nothing.
+                (octet.filter(u8::is_ascii_alphanumeric), after)
+            }
+            [octet, after @ ..] => (Some(*octet), after),
+            [] => return false,
+        };
+        rest = after;
+        octet == Some(wanted)
+    });
+    same && rest.is_empty()
+}
+
+/// A host that is not empty, with a port or without, as far as its characters tell.
+fn is_host(value: &[u8]) -> bool {
+    const NEVER: &[u8] = b"/?#@\\<>\"^`{|},";
+    value.first().is_some_and(|&first| first != b':')
+        && value.iter().all(|octet| octet.is_ascii_graphic() && !NEVER.contains(octet))
 }
 
 /// Plain digits; a number beyond every limit reads as `u64::MAX`.

@@ -4,6 +4,7 @@
 //! A notification ends its resends when the push client answers HTTP 2xx *and* the body says 0000; both are
 //! read here, from any octets that the other side may send.
 
+mod arrival;
 mod reader;
 
 use super::code::Code;
@@ -12,9 +13,10 @@ use super::message::{Message, octet_digits};
 use super::response::{CONTENT_TYPE, DECLARATION, Line};
 use crate::calendar;
 use crate::gateway::registration::NotifyUrl;
-use crate::ids::{Class, Msn, Reqid, Xpid};
+use crate::ids::{Class, Msn, REQID_OCTETS_MAX, Reqid, Xpid};
 
 pub use super::message::MessageError;
+pub use arrival::Arrival;
 pub use reader::{Body, ClientResponse, ResponseOutcome, read_response};
 
 /// The network domain that a push was delivered through.
@@ -60,6 +62,32 @@ pub struct Notification<'a> {
     pub tp_status: Option<u8>,
     /// Where known.
     pub alert_id: Option<&'a [u8]>,
+}
+
+/// The push that a notification is about, as its acknowledgement has to name it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Subject {
+    msn: Msn,
+    xpid: Xpid,
+    reqid: [u8; REQID_OCTETS_MAX],
+    reqid_octets: u8,
+}
+
+impl Subject {
+    /// What `notification` is about.
+    pub fn of(notification: &Notification<'_>) -> Self {
+        let mut reqid = [0; REQID_OCTETS_MAX];
+        let octets = notification.reqid.len().min(REQID_OCTETS_MAX);
+        reqid[..octets].copy_from_slice(&notification.reqid[..octets]);
+        Self { msn: notification.msn, xpid: notification.xpid, reqid, reqid_octets: octets as u8 }
+    }
+
+    /// Whether `acknowledgement` names it: msn, reqid and svcid.
+    pub fn is_named_by(&self, acknowledgement: &Acknowledgement) -> bool {
+        self.msn == acknowledgement.msn
+            && self.xpid == acknowledgement.xpid
+            && acknowledgement.reqid.as_bytes() == &self.reqid[..usize::from(self.reqid_octets)]
+    }
 }
 
 /// Appends the whole HTTP request to `out`: POST to the registration's URL, head and body.

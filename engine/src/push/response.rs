@@ -57,6 +57,8 @@ pub struct AnswerHead {
     pub allow_post: bool,
     /// `Connection: keep-alive`, which an HTTP/1.0 client needs to see. Not together with `close`.
     pub announce_keep_alive: bool,
+    /// The head alone, its length that of the body which another method would have been answered with.
+    pub head_only: bool,
 }
 
 impl AnswerHead {
@@ -68,6 +70,7 @@ impl AnswerHead {
             close: !head.keep_alive,
             allow_post: false,
             announce_keep_alive: head.announce_keep_alive,
+            head_only: false,
         }
     }
 
@@ -79,6 +82,7 @@ impl AnswerHead {
             close: refusal.close,
             allow_post: refusal.allow_post,
             announce_keep_alive: refusal.announce_keep_alive,
+            head_only: refusal.head_only,
         }
     }
 }
@@ -106,7 +110,9 @@ pub fn write_answer(out: &mut Vec<u8>, date: &[u8; 29], answer: &Answer, head: &
     line.put_number(body_octets(answer) as u64);
     put_rare_headers(&mut line, status, head);
     line.put(b"\r\n\r\n");
-    put_body(&mut line, answer);
+    if !head.head_only {
+        put_body(&mut line, answer);
+    }
     out.extend_from_slice(line.octets());
 }
 
@@ -280,6 +286,7 @@ mod tests {
                 close: true,
                 allow_post: true,
                 announce_keep_alive: true,
+                head_only: false,
             };
             let text = render(&answer, &head);
             assert!(text.len() <= ANSWER_OCTETS_MAX);
@@ -287,6 +294,14 @@ mod tests {
             let length = format!("\r\nContent-Length: {}\r\n", body.len());
             assert!(head.contains(&length), "{head}");
         }
+    }
+
+    #[test]
+    fn a_head_alone_names_the_length_of_the_body_that_it_lacks() {
+        let head = AnswerHead { head_only: true, status_override: Some(405), ..AnswerHead::default() };
+        let text = render(&Answer::bare(Code::PATH_OR_METHOD), &head);
+        let whole = render(&Answer::bare(Code::PATH_OR_METHOD), &AnswerHead { head_only: false, ..head });
+        assert_eq!(text, whole[..whole.find("\r\n\r\n").expect("a head") + 4]);
     }
 
     #[test]

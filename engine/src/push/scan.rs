@@ -14,7 +14,8 @@
 //! 4. 1006: an element twice, or one that the event does not have.
 //! 5. 1002: a required element missing; `alertid` and `alertseq` come together or not at all.
 //! 6. 1003: a value outside its type; in document order of the interface's table.
-//! 7. Text data: 1007 when not UTF-8, then 1003 for a bad character reference.
+//! 7. Text data: 1007 when not UTF-8, then 1003 for a character that XML 1.0 does not have or a bad character
+//!    reference. A line end in it counts as it is written: LF is one character, CRLF are two.
 //!
 //! An octet outside ASCII is a bad value (1003) in every element but `data`. In control data it is
 //! admission that answers "not even hex" (4004), as for any other wrong digit; so is an empty `data`

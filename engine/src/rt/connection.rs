@@ -3,13 +3,18 @@
 //! Every request gets its place in the queue of answers at once; the place is filled now, when the journal is
 //! durable, or when another shard has answered. Only filled places at the front leave. Requests are parsed
 //! where the kernel put them; only an incomplete one is copied.
+//!
+//! A connection ends in two steps: behind its last answer it sends no more, and what the client still sends is read
+//! and dropped, within bounds, until the client closes too. Closed at once with octets unread, the kernel would reset
+//! it, and a client in the middle of a long body would never see why it was refused.
 
 use crate::gateway::registration::Credential;
 use crate::push::code::Code;
 use crate::push::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal, RequestHead};
 use crate::push::response::{Answer, AnswerHead, write_answer};
 use crate::rt::limits::{
-    ANSWERS_OUTSTANDING_MAX, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX, OUTPUT_PENDING_OCTETS_MAX,
+    ANSWERS_OUTSTANDING_MAX, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
+    OUTPUT_PENDING_OCTETS_MAX,
 };
 use crate::rt::stream::Stream;
 use crate::rt::waits::{Moment, Waits};
@@ -113,13 +118,20 @@ pub(super) struct Connection {
     head_memory: HeadMemory,
     skip_octets: usize,
     continue_sent: bool,
+    /// The client waits for leave to send its body, and answers stand before that.
+    continue_due: bool,
     ends_after_answers: bool,
+    /// When nothing more will be sent, in milliseconds; 0 before that.
+    finished_ms: u64,
+    /// Octets that were read after the last request.
+    dropped_octets: usize,
     /// The peer has sent its last octet; what it asked is still answered.
     peer_done: bool,
     /// Parsing stopped at a bound, not for want of octets.
     blocked: bool,
     half_since_ms: u64,
     last_octet_ms: u64,
+    opened_ms: u64,
     /// Stands in the shard's list of connections that wait for the durable mark.
     pub(super) listed: bool,
     /// Stands in the shard's list of connections to look at in this turn.
@@ -137,11 +149,15 @@ impl Connection {
             head_memory: HeadMemory::new(),
             skip_octets: 0,
             continue_sent: false,
+            continue_due: false,
             ends_after_answers: false,
+            finished_ms: 0,
+            dropped_octets: 0,
             peer_done: false,
             blocked: false,
             half_since_ms: 0,
             last_octet_ms: now_ms,
+            opened_ms: now_ms,
             listed: false,
             touched: false,
         }
@@ -150,6 +166,10 @@ impl Connection {
     /// Takes octets as they came; `false`: reading must stop until answers have left.
     pub(super) fn take_octets(&mut self, octets: &[u8], desk: &mut impl Desk, now_ms: u64) -> bool {
         self.last_octet_ms = now_ms;
+        if self.ends_after_answers {
+            self.dropped_octets += octets.len();
+            return self.may_read();
+        }
         let consumed = if self.input.is_empty() && !self.blocked {
             let consumed = self.take_requests(octets, desk);
             self.input.extend_from_slice(&octets[consumed..]);
@@ -164,11 +184,18 @@ impl Connection {
 
     /// Whether more octets may be received now.
     pub(super) fn may_read(&self) -> bool {
-        self.input.len() <= INPUT_PENDING_OCTETS_MAX && !self.ends_after_answers && !self.peer_done
+        self.input.len() <= INPUT_PENDING_OCTETS_MAX
+            && self.dropped_octets < LINGER_OCTETS_MAX
+            && !self.peer_done
     }
 
-    /// Goes on with input that waited for answers to leave; whether reading may go on.
+    /// Goes on with what waited for answers to leave, input or a client; whether reading may go on.
     pub(super) fn resume(&mut self, desk: &mut impl Desk, now_ms: u64) -> bool {
+        if self.continue_due && self.answers.is_empty() && !self.ends_after_answers {
+            self.invite(true);
+            // The time to send the body begins now.
+            self.half_since_ms = now_ms;
+        }
         if self.blocked && self.answers.len() <= ANSWERS_OUTSTANDING_MAX / 2 {
             let consumed = self.parse_input(desk);
             self.note_half(consumed > 0, now_ms);
@@ -215,10 +242,23 @@ impl Connection {
         matches!(self.answers.front(), Some(PendingAnswer { gate: Gate::Durable(..), .. }))
     }
 
-    /// Whether the connection has nothing more to say and is to be closed.
-    pub(super) fn is_over(&self) -> bool {
+    /// Ends what has nothing more to say: at once when the peer has ended too or cannot be waited for, else by half.
+    pub(super) fn end_if_over(&mut self, now_ms: u64) {
         let ends = self.ends_after_answers || self.peer_done && !self.blocked;
-        ends && self.answers.is_empty() && self.stream.unsent() == 0
+        if !ends || !self.is_idle() {
+            return;
+        }
+        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
+            self.stream.close();
+        } else if self.finished_ms == 0 {
+            self.finished_ms = now_ms.max(1);
+            self.stream.finish();
+        }
+    }
+
+    /// Whether a peer that was sent its last answer has not closed in time.
+    pub(super) fn lingers_too_long(&self, now_ms: u64) -> bool {
+        self.finished_ms != 0 && now_ms >= self.finished_ms + LINGER_MS_MAX
     }
 
     /// The engine takes no further request on this connection: what was asked is still answered.
@@ -236,9 +276,24 @@ impl Connection {
         self.answers.is_empty() && self.stream.unsent() == 0
     }
 
+    /// Whether the peer has not asked anything yet.
+    pub(super) fn is_silent(&self) -> bool {
+        self.first_number == 0 && self.answers.is_empty() && !self.stream.is_closing()
+    }
+
+    /// When the connection was taken, steady milliseconds.
+    pub(super) fn opened_ms(&self) -> u64 {
+        self.opened_ms
+    }
+
     /// Whether the peer is too slow: a half-sent request, or nothing at all, for too long.
     pub(super) fn is_overdue(&self, now_ms: u64, request_timeout_ms: u64, idle_timeout_ms: u64) -> bool {
-        let half = self.half_since_ms != 0 && now_ms >= self.half_since_ms + request_timeout_ms;
+        if self.finished_ms != 0 {
+            return false;
+        }
+        let waits_for_leave = self.continue_due;
+        let half =
+            self.half_since_ms != 0 && !waits_for_leave && now_ms >= self.half_since_ms + request_timeout_ms;
         let idle = self.answers.is_empty() && now_ms >= self.last_octet_ms + idle_timeout_ms;
         let deaf = self.stream.unsent() > 0 && now_ms >= self.last_octet_ms + idle_timeout_ms;
         half || idle || deaf
@@ -304,7 +359,7 @@ impl Connection {
                     };
                     self.answers.push_back(PendingAnswer { answer, head: answer_head, gate });
                     self.ends_after_answers = !head.keep_alive;
-                    self.continue_sent = false;
+                    (self.continue_sent, self.continue_due) = (false, false);
                     at += head.head_octets + head.body_octets;
                 }
             }
@@ -357,9 +412,13 @@ impl Connection {
         }
     }
 
-    /// Tells a client that waits for it to send the body. Only when nothing else is due before it.
+    /// Tells a client that waits for it to send the body, or keeps it in mind while answers are due before that.
     fn invite(&mut self, expected: bool) {
-        if expected && !self.continue_sent && self.answers.is_empty() {
+        if !expected || self.continue_sent {
+            return;
+        }
+        self.continue_due = !self.answers.is_empty();
+        if !self.continue_due {
             self.continue_sent = true;
             self.stream.output.extend_from_slice(CONTINUE);
         }

@@ -38,6 +38,12 @@ impl Durations {
         self.sum_ns += ns;
     }
 
+    /// Counts so many of the same length.
+    pub(super) fn record_many(&mut self, ns: u64, number: u64) {
+        self.counts[bucket_of(ns)] += number;
+        self.sum_ns += ns * number;
+    }
+
     /// How many fell into each bucket.
     pub(super) fn counts(&self) -> &[u64; BUCKETS] {
         &self.counts

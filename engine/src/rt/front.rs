@@ -5,9 +5,12 @@ use crate::gateway::registration::Credential;
 use crate::push::code::Code;
 use crate::push::response::Answer;
 use crate::rt::connection::{Connection, Desk, Gate};
-use crate::rt::limits::PARCELS_PER_TURN_MAX;
+use crate::rt::limits::{
+    ACCEPTED_PER_TURN_MAX, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX,
+};
 use crate::rt::mesh::{self, Mesh, Parcel};
 use crate::rt::now::Now;
+use crate::rt::places::Door;
 use crate::rt::ring::{Completion, Ring};
 use crate::rt::slots::Slots;
 use crate::rt::stream::{INBOUND, Stream};
@@ -23,6 +26,8 @@ struct Gathering {
     answer_number: u64,
     remaining: u32,
     withdrawn: u32,
+    /// A shard had answered this cancel before.
+    repeated: bool,
     /// A shard could not be asked or refused: the client must ask again.
     failed: Option<Code>,
     answer: Answer,
@@ -43,6 +48,19 @@ pub(super) struct FrontLimits {
     pub(super) idle_timeout_ms: u64,
 }
 
+/// What became of push clients' connections.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Visits {
+    /// Taken from the acceptor.
+    pub(super) taken: u64,
+    /// Closed unserved, because the engine drains.
+    pub(super) refused: u64,
+    /// Closed before their first request to make room for others.
+    pub(super) evicted: u64,
+    /// Closed because no first request came in time.
+    pub(super) silent: u64,
+}
+
 pub(super) struct Front {
     limits: FrontLimits,
     connections: Slots<Connection>,
@@ -54,7 +72,11 @@ pub(super) struct Front {
     touched: Vec<u32>,
     sweep_at: usize,
     flushed_durable: u64,
-    pub(super) connections_refused: u64,
+    /// Where new connections come from.
+    door: Door,
+    /// Connections in the order in which they came; those that wait for their first request are all in it.
+    silent: VecDeque<(u32, u32)>,
+    pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
     pub(super) waits: Waits,
 }
@@ -72,7 +94,7 @@ struct ShardDesk<'a> {
 }
 
 impl Front {
-    pub(super) fn new(limits: FrontLimits) -> Self {
+    pub(super) fn new(limits: FrontLimits, door: Door) -> Self {
         Self {
             limits,
             connections: Slots::with_capacity(limits.connections_max),
@@ -82,7 +104,9 @@ impl Front {
             touched: Vec::with_capacity(1024),
             sweep_at: 0,
             flushed_durable: 0,
-            connections_refused: 0,
+            door,
+            silent: VecDeque::new(),
+            visits: Visits::default(),
             waits: Waits::default(),
         }
     }
@@ -98,20 +122,93 @@ impl Front {
             && indices.iter().all(|&index| self.connections.get_mut(index).is_none_or(|c| c.is_idle()))
     }
 
-    /// Takes an accepted socket.
-    pub(super) fn accepted(&mut self, socket: OwnedFd, ring: &mut Ring, now: Now) {
+    /// Takes the sockets that the acceptor has dealt to this shard.
+    pub(super) fn take_visitors(&mut self, ring: &mut Ring, now: Now) -> bool {
+        let mut busy = false;
+        if self.door.is_asked_for_room() {
+            busy = true;
+            self.make_room(now);
+        }
+        for _ in 0..ACCEPTED_PER_TURN_MAX {
+            let Some(socket) = self.door.next() else { break };
+            busy = true;
+            if self.door.is_closed() {
+                // The socket closes as it is dropped.
+                self.visits.refused += 1;
+                self.door.give_back();
+            } else {
+                self.take_visitor(socket, ring, now);
+            }
+        }
+        busy
+    }
+
+    /// Whether the acceptor has put anything before this shard.
+    pub(super) fn has_visitors(&self) -> bool {
+        self.door.has_arrivals()
+    }
+
+    fn take_visitor(&mut self, socket: OwnedFd, ring: &mut Ring, now: Now) {
         let make = |index, generation| {
             Connection::new(Stream::new(socket, index, generation, INBOUND), now.steady_ms)
         };
-        match self.connections.insert(make) {
-            Some(index) => {
-                if let Some(connection) = self.connections.get_mut(index) {
-                    connection.stream.receive(ring);
-                }
-            }
-            // The socket closes as it is dropped.
-            None => self.connections_refused += 1,
+        let index = self.connections.insert(make);
+        let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) else {
+            unreachable!("the acceptor deals only what there are places for")
+        };
+        self.visits.taken += 1;
+        connection.stream.receive(ring);
+        let name = connection.stream.name();
+        if self.silent.len() >= 2 * self.limits.connections_max {
+            // Those that have spoken, or are gone, stand behind one that has not.
+            let connections = &mut self.connections;
+            self.silent.retain(|&(index, generation)| {
+                connections.of_generation(index, generation).is_some_and(|c| c.is_silent())
+            });
         }
+        self.silent.push_back(name);
+    }
+
+    /// The connection that has waited longest for its first request, and since when.
+    fn longest_silent(&mut self) -> Option<(u32, u64)> {
+        while let Some(&(index, generation)) = self.silent.front() {
+            match self.connections.of_generation(index, generation) {
+                Some(connection) if connection.is_silent() => return Some((index, connection.opened_ms())),
+                _ => self.silent.pop_front(),
+            };
+        }
+        None
+    }
+
+    /// Closes the connection that has waited longest for its first request.
+    fn make_room(&mut self, now: Now) {
+        if let Some((index, _)) = self.longest_silent() {
+            self.visits.evicted += 1;
+            self.dismiss(index);
+        }
+        self.show_silent(now);
+    }
+
+    /// Closes connections whose first request does not come, and shows the acceptor who is next.
+    fn show_silent(&mut self, now: Now) {
+        let longest_ms = if self.door.is_crowded() { FIRST_REQUEST_CROWDED_MS } else { FIRST_REQUEST_MS };
+        loop {
+            let silent = self.longest_silent();
+            match silent {
+                Some((index, since_ms)) if now.steady_ms >= since_ms + longest_ms => {
+                    self.visits.silent += 1;
+                    self.dismiss(index);
+                }
+                _ => return self.door.show_silent_since(silent.map(|(_, since_ms)| since_ms)),
+            }
+        }
+    }
+
+    fn dismiss(&mut self, index: u32) {
+        if let Some(connection) = self.connections.get_mut(index) {
+            connection.stream.close();
+        }
+        self.touch(index);
     }
 
     /// Octets arrived on a connection, or it ended.
@@ -166,6 +263,17 @@ impl Front {
             connection.stream.receive(ring);
         }
         self.touch(index);
+    }
+
+    /// The peer has ended the connection, or its half of it.
+    pub(super) fn hung_up(&mut self, completion: &Completion, ring: &mut Ring) {
+        let index = completion.token.index;
+        if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
+            if !connection.stream.hung_up(completion.result, ring) {
+                connection.stream.close();
+            }
+            self.touch(index);
+        }
     }
 
     /// Has the connection looked at when the turn flushes, once.
@@ -241,8 +349,10 @@ impl Front {
         let Some(gathering) = self.gatherings.get_mut(index) else { return };
         gathering.remaining -= 1;
         gathering.withdrawn += withdrawn;
-        if answer.code != Code::ACCEPTED && answer.code != Code::PUSH_NOT_FOUND {
-            gathering.failed = Some(answer.code);
+        match answer.code {
+            Code::ACCEPTED | Code::PUSH_NOT_FOUND => {}
+            Code::REPEATED => gathering.repeated = true,
+            code => gathering.failed = Some(code),
         }
         if gathering.remaining > 0 {
             return;
@@ -251,6 +361,7 @@ impl Front {
             done.answer.code = match done.failed {
                 Some(code) => code,
                 None if done.withdrawn > 0 => Code::ACCEPTED,
+                None if done.repeated => Code::REPEATED,
                 None => Code::PUSH_NOT_FOUND,
             };
             self.fill(done.connection, done.generation, done.answer_number, done.answer);
@@ -337,11 +448,10 @@ impl Front {
         // What was resumed may have been answered at once, and nothing else would send it.
         connection.write_answers(durable, date, &mut self.waits, leaves);
         connection.stream.flush(ring);
-        if connection.is_over() {
-            connection.stream.close();
-        }
+        connection.end_if_over(now.steady_ms);
         if connection.stream.is_closing() && connection.stream.is_quiet() {
             self.connections.remove(index);
+            self.door.give_back();
             return;
         }
         if connection.waits_for_durable() && !connection.listed {
@@ -354,10 +464,15 @@ impl Front {
     pub(super) fn sweep(&mut self, now: Now, budget: usize) {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
+        self.show_silent(now);
         let limits = self.limits;
         for index in indices {
             let Some(connection) = self.connections.get_mut(index) else { continue };
-            if connection.is_overdue(now.steady_ms, limits.request_timeout_ms, limits.idle_timeout_ms) {
+            if connection.lingers_too_long(now.steady_ms) {
+                connection.stream.close();
+                self.touch(index);
+            } else if connection.is_overdue(now.steady_ms, limits.request_timeout_ms, limits.idle_timeout_ms)
+            {
                 if connection.stream.unsent() > 0 {
                     connection.stream.close();
                 } else {
@@ -379,8 +494,35 @@ impl Front {
         }
     }
 
-    /// Ends every connection that has been answered.
-    pub(super) fn close_idle(&mut self) {
+    /// What was appended is not to be relied on any more: whoever waits for it is told 9002.
+    pub(super) fn doubt(&mut self, mesh: &mut Mesh) {
+        for (_, gated) in std::mem::take(&mut self.gated) {
+            match gated {
+                Gated::Parcel(mut parcel, _) => {
+                    if let Some(answer) = &mut parcel.answer {
+                        answer.code = Code::NOT_DURABLE;
+                    }
+                    mesh.send_answer(parcel);
+                }
+                Gated::Gathering(index) => {
+                    if let Some(gathering) = self.gatherings.get_mut(index) {
+                        let answer = Answer { code: Code::NOT_DURABLE, ..gathering.answer };
+                        self.gather(index, 0, answer);
+                    }
+                }
+            }
+        }
+        for index in self.connections.indices() {
+            if let Some(connection) = self.connections.get_mut(index) {
+                connection.fail_durable();
+                self.touch(index);
+            }
+        }
+    }
+
+    /// Takes no further connection, and ends every one that has been answered.
+    pub(super) fn close(&mut self) {
+        self.door.close();
         for index in self.connections.indices() {
             if let Some(connection) = self.connections.get_mut(index) {
                 connection.end_after_answers();
@@ -456,6 +598,7 @@ impl ShardDesk<'_> {
             answer_number: number,
             remaining: 1,
             withdrawn,
+            repeated: false,
             failed: None,
             answer,
         });
@@ -476,5 +619,42 @@ impl ShardDesk<'_> {
         }
         self.gated.push_back((sequence, Gated::Gathering(gathering)));
         (PLACEHOLDER, Gate::Elsewhere)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rt::places::Places;
+    use crate::rt::ring::Waker;
+    use std::os::unix::net::UnixStream;
+
+    fn at(steady_ms: u64) -> Now {
+        Now { wall_ms: steady_ms, steady_ms, steady_ns: steady_ms * 1_000_000 }
+    }
+
+    /// A shard of four places, so many of them taken at 1,000 ms by clients that say nothing.
+    fn visited(clients: usize) -> (Front, Ring, Vec<UnixStream>) {
+        let mut ring = Ring::new().expect("a ring");
+        let places = Places::new(1, 4).expect("places");
+        let wakers = [Waker::into_the_void().expect("a waker")];
+        let limits = FrontLimits { connections_max: 4, request_timeout_ms: 10_000, idle_timeout_ms: 600_000 };
+        let mut front = Front::new(limits, places.door(0));
+        let (clients, servers): (Vec<_>, Vec<_>) =
+            (0..clients).map(|_| UnixStream::pair().expect("a pair")).unzip();
+        servers.into_iter().for_each(|server| places.deal(server.into(), 0, &wakers));
+        assert!(front.take_visitors(&mut ring, at(1_000)));
+        (front, ring, clients)
+    }
+
+    #[test]
+    fn a_client_has_a_minute_for_its_first_request_and_ten_seconds_where_places_are_rare() {
+        for (clients, ends_ms) in [(2, 61_000), (3, 11_000)] {
+            let (mut front, _ring, _clients) = visited(clients);
+            front.sweep(at(ends_ms - 1), 256);
+            assert_eq!(front.visits.silent, 0, "{clients} clients");
+            front.sweep(at(ends_ms), 256);
+            assert_eq!(front.visits.silent, clients as u64, "{clients} clients");
+        }
     }
 }

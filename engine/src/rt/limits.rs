@@ -18,6 +18,10 @@ pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
 pub(super) const OUTPUT_PENDING_OCTETS_MAX: usize = 1024 * 1024;
 /// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.
 pub(super) const ATTEMPTS_PER_TURN_MAX: usize = 512;
+/// Octets of a client that is being left which are read and dropped, so that it comes to read its last answer.
+pub(super) const LINGER_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// How long a client may take to close after its last answer was sent.
+pub(super) const LINGER_MS_MAX: u64 = 3_000;
 /// Octets of requests taken in one turn; the rest stays for the next one.
 pub(super) const RECEIVED_PER_TURN_OCTETS_MAX: usize = 1024 * 1024;
 /// Requests of other shards taken in one turn.
@@ -26,8 +30,24 @@ pub(super) const PARCELS_PER_TURN_MAX: usize = 2048;
 pub(super) const COMPLETIONS_PER_ENTER: usize = 20;
 /// Completions gathered in one turn before they are served.
 pub(super) const COMPLETIONS_PER_TURN_MAX: usize = 256;
+/// Clients that may wait in the kernel to be accepted; `net.core.somaxconn` may allow fewer.
+pub(super) const LISTEN_BACKLOG: i32 = 65_535;
+/// Accepted sockets on their way to one shard.
+pub(super) const DEALT_MAX: usize = 1024;
+/// Sockets that a shard takes in one turn.
+pub(super) const ACCEPTED_PER_TURN_MAX: usize = 64;
 /// Pause of accepting after the process ran out of descriptors.
-pub(super) const ACCEPT_PAUSE_MS: u64 = 100;
+pub(super) const ACCEPT_PAUSE_MS: i64 = 100;
+/// Pause of accepting while every place is taken.
+pub(super) const FULL_PAUSE_MS: i64 = 10;
+/// The same once a shard was asked to make room.
+pub(super) const ROOM_PAUSE_MS: i64 = 1;
+/// A client is not asked to make room before it has been silent for so long.
+pub(super) const SILENT_MS_MIN: u64 = 1_000;
+/// How long a client may take to its first request.
+pub(super) const FIRST_REQUEST_MS: u64 = 60_000;
+/// The same while three quarters of the places are taken.
+pub(super) const FIRST_REQUEST_CROWDED_MS: u64 = 10_000;
 /// Timers expired in one turn.
 pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
 /// Parcels that one shard may have under way to all others together.
@@ -44,20 +64,38 @@ pub(super) fn parcels_per_peer(shards: usize) -> usize {
 
 /// Control messages that may wait for a shard.
 pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
+/// Threads that look up the names of notification hosts at a time: so many look-ups may hang without holding up others.
+pub(super) const NAME_THREADS_MAX: usize = 16;
+/// How long such a thread waits for another name before it ends.
+pub(super) const NAME_IDLE_MS: u64 = 10_000;
+/// Addresses of a host that are kept.
+pub(super) const NAME_ADDRESSES_MAX: usize = 32;
+/// How often the name of a notification host is looked up anew.
+pub(super) const NAME_REFRESH_MS: u64 = 30_000;
+/// How long after a name was not found it is looked up again; doubles up to the interval above.
+pub(super) const NAME_RETRY_MS: u64 = 1_000;
 /// How long a notification may wait for its answer.
 pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
 /// Notifications that waited in vain for a push client and are given back to the schedule in one sweep.
 pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;
 /// How long a connection to a push client may take to come up.
 pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;
+/// How long a drain waits for a push client that says nothing to a notification.
+pub(super) const DRAIN_SILENCE_MS: u64 = 2_000;
+/// How long a connection to a push client is kept without a notification on it.
+pub(super) const NOTIFIER_IDLE_MS_MAX: u64 = 60_000;
+/// Connections to push clients that are ended in one sweep because others wait for their places.
+pub(super) const EVICTED_PER_SWEEP_MAX: usize = 256;
 /// Longest pause after failed connections to an endpoint.
 pub(super) const ENDPOINT_PAUSE_MS_MAX: u64 = 10_000;
-/// Octets of an acknowledgement's body; longer ones that came in chunks are not acknowledgements.
-pub(super) const ACKNOWLEDGEMENT_OCTETS_MAX: usize = 2048;
+/// Octets of an acknowledgement's body; a longer one is no acknowledgement.
+pub(super) const ACKNOWLEDGEMENT_OCTETS_MAX: usize = 4096;
 /// Octets of an unparsed notification response kept before the connection is given up.
 pub(super) const RESPONSE_OCTETS_MAX: usize = 64 * 1024;
 
 const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());
+const _: () =
+    assert!(SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS);
 const _: () = assert!(
     RECEIVE_BUFFER_OCTETS >= crate::push::limits::HEAD_OCTETS_MAX + crate::push::limits::BODY_OCTETS_MAX,
     "a request that came in one piece is parsed where it lies"

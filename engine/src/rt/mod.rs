@@ -4,6 +4,7 @@
 //! journal's syncs. Nothing outside this room names a socket or the executor, nothing inside decides about a
 //! push.
 
+mod acceptor;
 mod connection;
 pub mod control;
 mod durations;
@@ -11,9 +12,11 @@ mod executor;
 mod front;
 mod limits;
 mod mesh;
+mod names;
 pub mod notifier;
 mod now;
 mod pace;
+mod places;
 mod ring;
 mod slots;
 mod stream;
@@ -25,11 +28,14 @@ pub use mesh::HandOver;
 use crate::config::{Config, Durability, InjectionKind};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::registration::{Registration, Registry};
-use crate::hostcheck;
-use crate::rt::control::{EngineHandle, ShardPort, endpoint_plans};
+use crate::hostcheck::{self, DescriptorShares};
+use crate::rt::control::{EngineHandle, ShardPort};
+use crate::rt::executor::ShardThread;
 use crate::rt::front::FrontLimits;
 use crate::rt::mesh::{Lanes, Mesh};
+use crate::rt::names::{Hanging, INTERVALS, Names, System};
 use crate::rt::notifier::EndpointPlan;
+use crate::rt::places::{Door, Places};
 use crate::rt::ring::{Ring, Waker};
 use crate::rt::turn::{ShardTurn, TurnLimits};
 use crate::shard::Shard;
@@ -41,7 +47,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// The shards' threads.
 pub struct Runtime {
     handle: Arc<EngineHandle>,
-    shards: Vec<glommio::ExecutorJoinHandle<()>>,
+    shards: Vec<ShardThread>,
+    acceptor: std::thread::JoinHandle<()>,
     watchdog: std::thread::JoinHandle<()>,
     stop_watching: Arc<AtomicBool>,
 }
@@ -49,7 +56,7 @@ pub struct Runtime {
 /// What every shard's thread starts from.
 struct Start {
     lanes: Arc<Lanes>,
-    listener: Arc<TcpListener>,
+    door: Door,
     limits: TurnLimits,
     /// Where the kernel may write this shard's commits, if not on the shard's own CPU alone.
     worker_cpus: Option<libc::cpu_set_t>,
@@ -73,8 +80,13 @@ impl Runtime {
         let count = shards.len();
         let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
         let (ready_sender, ready) = bounded(count);
-        let (lanes, listener) = (Lanes::new(count), Arc::new(listener));
-        let endpoints = endpoint_plans(registrations);
+        let lanes = Lanes::new(count);
+        let limits = turn_limits(config);
+        let places = Places::new(count, limits.front.connections_max)
+            .map_err(|error| lacks("a wake-up of the acceptor", &error))?;
+        let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
+        let names = if hangs { Names::new(Hanging, INTERVALS) } else { Names::new(System, INTERVALS) };
+        let endpoints = names.plans(registrations);
         let mut threads = Vec::with_capacity(count);
         let mut waker_senders = Vec::with_capacity(count);
         for (number, shard) in shards.into_iter().enumerate() {
@@ -83,15 +95,15 @@ impl Runtime {
             waker_senders.push(waker_sender);
             let start = Start {
                 lanes: Arc::clone(&lanes),
-                listener: Arc::clone(&listener),
-                limits: turn_limits(config),
+                door: places.door(number),
+                limits,
                 worker_cpus: worker_cpus(cpu, &config.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
                 wakers,
             };
             let port = Arc::clone(&ports[number]);
-            let thread = executor::start(number, cpu, move || prepare(number, shard, port, start));
+            let thread = ShardThread::start(number, cpu, move || prepare(number, shard, port, start));
             threads.push(thread.map_err(|error| {
                 Fatal::new(
                     FatalReason::HostUnfit,
@@ -113,9 +125,13 @@ impl Runtime {
         for sender in waker_senders {
             let _ = sender.send(wakers.clone());
         }
+        let acceptor = acceptor::start(listener, places, wakers, config.cpus.clone());
+        let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
         let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;
-        Ok(Self { handle: EngineHandle::new(ports, registry), shards: threads, watchdog, stop_watching })
+        let handle = EngineHandle::new(ports, registry, names);
+        handle.follow_names().map_err(|error| lacks("the thread that looks up names", &error))?;
+        Ok(Self { handle, shards: threads, acceptor, watchdog, stop_watching })
     }
 
     /// The control plane's handle.
@@ -130,6 +146,7 @@ impl Runtime {
                 Fatal::new(FatalReason::Bug, format!("a shard's thread ended badly ({error})")).end_process();
             }
         }
+        let _ = self.acceptor.join();
         self.stop_watching.store(true, Ordering::Relaxed);
         self.watchdog.thread().unpark();
         let _ = self.watchdog.join();
@@ -149,7 +166,7 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
     let _ = start.ready.send((number, ring.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
     let mesh = Mesh::new(number, start.lanes, wakers);
-    ShardTurn::new(ring, shard, mesh, port, start.listener, start.limits, &start.endpoints)
+    ShardTurn::new(ring, shard, mesh, port, start.door, start.limits, &start.endpoints)
 }
 
 /// A commit is written by a worker of the kernel, which runs on the CPU of its shard unless it is told otherwise: there it
@@ -169,18 +186,23 @@ fn start_watchdog(
     stop: Arc<AtomicBool>,
 ) -> Result<std::thread::JoinHandle<()>, Fatal> {
     let thread = std::thread::Builder::new().name("watchdog".to_owned());
-    thread.spawn(move || executor::watch(&ports, &stop)).map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the watchdog thread cannot start ({error})"))
-    })
+    let thread = thread.spawn(move || executor::watch(&ports, &stop));
+    thread.map_err(|error| lacks("the watchdog's thread", &error))
+}
+
+fn lacks(what: &str, error: &std::io::Error) -> Fatal {
+    Fatal::new(FatalReason::HostUnfit, format!("{what} cannot be set up ({error})"))
 }
 
 fn turn_limits(config: &Config) -> TurnLimits {
+    let shares = DescriptorShares::of(config);
     TurnLimits {
         front: FrontLimits {
-            connections_max: config.connections_max as usize,
+            connections_max: shares.push_per_shard as usize,
             request_timeout_ms: config.request_timeout_ms,
             idle_timeout_ms: config.idle_timeout_ms,
         },
+        notification_connections_max: shares.notification_per_shard as usize,
         drain_timeout_ms: config.drain_timeout_ms,
         // Where nothing is synced there is nothing to gather for.
         commit_delay_us_max: match config.durability {

@@ -4,25 +4,32 @@
 //! client fills only its own. A connection carries up to `depth` requests at a time, answered in order. When an
 //! endpoint cannot be reached its orders stay in the queue for a while and the endpoint rests; an order that waited
 //! too long for a client that answers nothing, or that was sent and not acknowledged, goes back to the message
-//! center, which resends by the schedule and parks it in the end.
+//! center, which resends by the schedule and parks it in the end. An acknowledgement counts only for the push that it names.
+//!
+//! All endpoints of a shard share one table of connections. One that carries nothing for a minute is closed. In a full
+//! table a client with something due comes before a second connection of another: clients without a connection wait in
+//! line for places, the longest idle connections are closed for them, then second ones end with their last answer.
+
+mod places;
 
 use crate::gateway::registration::{NotifyUrl, Registration};
 use crate::ids::Xpid;
-use crate::push::notify::{Body, ResponseOutcome, read_acknowledgement, read_response};
+use crate::push::notify::{Arrival, Body, ResponseOutcome, Subject, read_acknowledgement, read_response};
 use crate::rt::limits::{
-    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS,
-    QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
+    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX,
+    NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::rt::now::Now;
 use crate::rt::ring::{Completion, Purpose, Ring};
 use crate::rt::slots::Slots;
 use crate::rt::stream::{OUTBOUND, Stream};
 use crate::shard::{NotificationOrder, NotificationResult, Shard};
+use places::Place;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// Where an XPID's notifications go, with its name resolved by the control plane.
+/// Where an XPID's notifications go, with its name looked up beside the shards (`rt::names`).
 #[derive(Clone, Debug)]
 pub struct EndpointPlan {
     /// The XPID.
@@ -70,8 +77,17 @@ struct Endpoint {
     resting_until_ms: u64,
     failures: u32,
     next_address: usize,
-    /// The server closes after every response: one request a connection.
+    /// The server's own word, of the last connection that carried an answer: it closes after every response, so a
+    /// connection carries one request.
     closes: bool,
+    place: Place,
+}
+
+/// A notification that was sent.
+struct UnderWay {
+    order: NotificationOrder,
+    subject: Subject,
+    deadline_ms: u64,
 }
 
 struct Outgoing {
@@ -79,14 +95,23 @@ struct Outgoing {
     endpoint: u64,
     connected: bool,
     opened_ms: u64,
+    peer: SocketAddr,
     /// Boxed: the kernel reads it while the connect is under way.
     address: Box<RawAddress>,
-    under_way: VecDeque<(NotificationOrder, u64)>,
+    under_way: VecDeque<UnderWay>,
     input: Vec<u8>,
+    /// How far the response at the input's start has arrived.
+    arrival: Arrival,
     /// The peer announced that it closes: nothing more is sent on it.
-    last: bool,
+    closes: bool,
+    /// The endpoint has no use for it any more: it ends with its last answer, which says nothing about the endpoint.
+    retired: bool,
     /// Whether the peer has answered anything.
     answered: bool,
+    /// Whether its first answer kept the connection, until the endpoint has learnt it.
+    first_kept: Option<bool>,
+    /// When it last had something under way or began.
+    used_ms: u64,
 }
 
 struct RawAddress {
@@ -97,9 +122,10 @@ struct RawAddress {
 pub(super) struct Notifier {
     endpoints: HashMap<u64, Endpoint>,
     outgoing: Slots<Outgoing>,
-    /// Orders of XPIDs without an endpoint: failed at once, so that the schedule counts their time.
     sweep_at: usize,
     ready: Vec<u64>,
+    /// Endpoints without a connection that found the table full, each once, longest waiting first.
+    line: VecDeque<u64>,
 }
 
 impl Notifier {
@@ -109,6 +135,7 @@ impl Notifier {
             outgoing: Slots::with_capacity(connections_max),
             sweep_at: 0,
             ready: Vec::with_capacity(64),
+            line: VecDeque::new(),
         }
     }
 
@@ -120,11 +147,13 @@ impl Notifier {
             let endpoint = match old.remove(&key) {
                 Some(known) => {
                     let moved = known.plan.url != plan.url || !known.plan.has_addresses_of(plan);
-                    let connections = if moved { Vec::new() } else { known.connections.clone() };
-                    if moved {
-                        self.retire(&known.connections);
-                    }
-                    Endpoint { plan: plan.clone(), resting_until_ms: 0, closes: false, connections, ..known }
+                    let kept = if moved { 0 } else { usize::from(plan.connections) };
+                    let mut connections = known.connections;
+                    self.busiest_first(&mut connections);
+                    let surplus = connections.split_off(kept.min(connections.len()));
+                    self.retire(&surplus);
+                    let closes = known.closes && !moved;
+                    Endpoint { plan: plan.clone(), resting_until_ms: 0, closes, connections, ..known }
                 }
                 None => Endpoint {
                     plan: plan.clone(),
@@ -135,6 +164,7 @@ impl Notifier {
                     failures: 0,
                     next_address: 0,
                     closes: false,
+                    place: Place::NotAwaited,
                 },
             };
             self.endpoints.insert(key, endpoint);
@@ -148,12 +178,37 @@ impl Notifier {
         }
     }
 
-    /// Requests under way.
-    pub(super) fn under_way(&mut self) -> usize {
-        let indices = self.outgoing.indices();
+    /// Takes the addresses that the hosts' names have now. A connection to one that is no longer among them ends when what
+    /// was asked on it is answered.
+    pub(super) fn set_addresses(&mut self, addresses: &[(Xpid, Vec<SocketAddr>)]) {
+        for (xpid, addresses) in addresses {
+            let key = xpid.value();
+            let Some(endpoint) = self.endpoints.get_mut(&key) else { continue };
+            if endpoint.plan.addresses == *addresses {
+                continue;
+            }
+            endpoint.plan.addresses.clone_from(addresses);
+            endpoint.resting_until_ms = 0;
+            let outgoing = &mut self.outgoing;
+            let stale = |index: &u32| {
+                outgoing.get_mut(*index).is_some_and(|outgoing| !addresses.contains(&outgoing.peer))
+            };
+            let stale: Vec<u32> = endpoint.connections.iter().copied().filter(stale).collect();
+            endpoint.connections.retain(|index| !stale.contains(index));
+            self.ready.push(key);
+            self.retire(&stale);
+        }
+    }
+
+    /// Requests under way that a drain waits for: of push clients that have said something lately, or may still begin to.
+    pub(super) fn awaited(&mut self, draining_since_ms: u64, now: Now) -> usize {
         let mut count = 0;
-        for index in indices {
-            count += self.outgoing.get_mut(index).map_or(0, |outgoing| outgoing.under_way.len());
+        for index in self.outgoing.indices() {
+            let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
+            let heard_ms = self.endpoints.get(&outgoing.endpoint).map_or(0, |endpoint| endpoint.heard_ms);
+            if now.steady_ms < heard_ms.max(draining_since_ms) + DRAIN_SILENCE_MS {
+                count += outgoing.under_way.len();
+            }
         }
         count
     }
@@ -191,21 +246,32 @@ impl Notifier {
             let index = endpoint.connections[at];
             at += 1;
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
-            if !outgoing.connected || outgoing.last || outgoing.stream.is_closing() {
+            if !outgoing.connected || outgoing.ends() || outgoing.stream.is_closing() {
                 continue;
             }
             while outgoing.under_way.len() < depth
                 && let Some((order, _)) = endpoint.queue.pop_front()
             {
-                shard.write_notification(order, &endpoint.plan.url, &mut outgoing.stream.output);
-                outgoing.under_way.push_back((order, now.steady_ms + NOTIFICATION_TIMEOUT_MS));
+                let url = &endpoint.plan.url;
+                let subject = shard.write_notification(order, url, &mut outgoing.stream.output);
+                let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
+                outgoing.under_way.push_back(UnderWay { order, subject, deadline_ms });
             }
             outgoing.stream.flush(ring);
         }
         let connections_max = usize::from(endpoint.plan.connections);
-        if !endpoint.queue.is_empty() && endpoint.connections.len() < connections_max {
+        let rests = now.steady_ms < endpoint.resting_until_ms;
+        if !endpoint.queue.is_empty() && !rests && endpoint.connections.len() < connections_max {
             let wanted =
                 endpoint.queue.len().div_ceil(depth).min(connections_max - endpoint.connections.len());
+            // The first connection of a client comes before the second of another.
+            let wanted = match endpoint.connections.len() {
+                0 if self.outgoing.is_full() || !self.line.is_empty() && endpoint.place != Place::Granted => {
+                    return self.stand_in_line(key);
+                }
+                0 => wanted.min(1 + self.outgoing.spare()),
+                _ => wanted.min(self.outgoing.spare()),
+            };
             for _ in 0..wanted {
                 if !self.open(key, ring, now) {
                     break;
@@ -216,6 +282,7 @@ impl Notifier {
 
     fn open(&mut self, key: u64, ring: &mut Ring, now: Now) -> bool {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
+        endpoint.place = Place::NotAwaited;
         if now.steady_ms < endpoint.resting_until_ms {
             return false;
         }
@@ -236,11 +303,16 @@ impl Notifier {
             endpoint: key,
             connected: false,
             opened_ms: now.steady_ms,
+            peer: address,
             address: raw,
             under_way: VecDeque::new(),
             input: Vec::new(),
-            last: false,
+            arrival: Arrival::default(),
+            closes: false,
+            retired: false,
             answered: false,
+            first_kept: None,
+            used_ms: now.steady_ms,
         });
         let Some(index) = index else {
             endpoint.rest(now);
@@ -276,6 +348,9 @@ impl Notifier {
         };
         let alive = match completion.token.purpose {
             Purpose::NotifierConnect => outgoing.connect_ended(completion.result, ring),
+            Purpose::NotifierHangUp => {
+                outgoing.stream.hung_up(completion.result, ring) && !outgoing.stream.is_closing()
+            }
             Purpose::NotifierSend => {
                 let alive = outgoing.stream.send_ended(completion.result);
                 if alive {
@@ -286,8 +361,16 @@ impl Notifier {
             _ => outgoing.receive_ended(completion, ring, shard, now),
         };
         let key = outgoing.endpoint;
+        let first_kept = outgoing.first_kept.take();
+        if !outgoing.retired
+            && let Some(first_kept) = first_kept
+            && let Some(endpoint) = self.endpoints.get_mut(&key)
+        {
+            endpoint.closes = !first_kept;
+        }
         if alive
             && outgoing.connected
+            && !outgoing.retired
             && let Some(endpoint) = self.endpoints.get_mut(&key)
         {
             endpoint.failures = 0;
@@ -312,23 +395,22 @@ impl Notifier {
             return;
         }
         let key = outgoing.endpoint;
-        let (closes, answered) = (outgoing.last && outgoing.answered, outgoing.answered);
+        let (closes, answered, retired) = (outgoing.closes, outgoing.answered, outgoing.retired);
         outgoing.stream.close();
         let mut unanswered = std::mem::take(&mut outgoing.under_way);
         let endpoint = self.endpoints.get_mut(&key);
         if closes && let Some(endpoint) = endpoint {
             // The server said that it takes no more on this connection: what was behind was never its to answer.
-            endpoint.closes = true;
-            while let Some((order, _)) = unanswered.pop_back() {
-                endpoint.queue.push_front((order, now.steady_ms));
+            while let Some(sent) = unanswered.pop_back() {
+                endpoint.queue.push_front((sent.order, now.steady_ms));
             }
         }
-        for (order, _) in unanswered {
-            shard.settle_notification(order, FAILED, now.wall_ms);
+        for sent in unanswered {
+            shard.settle_notification(sent.order, FAILED, now.wall_ms);
         }
         if let Some(endpoint) = self.endpoints.get_mut(&key) {
             endpoint.connections.retain(|&other| other != index);
-            if !answered {
+            if !answered && !retired {
                 endpoint.rest(now);
             }
             if !endpoint.queue.is_empty() {
@@ -342,6 +424,7 @@ impl Notifier {
             self.outgoing.get_mut(index).is_some_and(|o| o.stream.is_closing() && o.stream.is_quiet());
         if quiet {
             self.outgoing.remove(index);
+            self.call_next();
         }
     }
 
@@ -351,13 +434,17 @@ impl Notifier {
         self.sweep_at = next;
         for index in indices {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
-            let overdue =
-                outgoing.under_way.front().is_some_and(|&(_, deadline_ms)| now.steady_ms >= deadline_ms);
+            let overdue = outgoing.under_way.front().is_some_and(|sent| now.steady_ms >= sent.deadline_ms);
             let stuck = !outgoing.connected && now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            let unused = outgoing.is_idle() && now.steady_ms >= outgoing.used_ms + NOTIFIER_IDLE_MS_MAX;
             if (overdue || stuck) && !outgoing.stream.is_closing() {
                 self.give_up(index, shard, now);
+            } else if unused {
+                self.part_from(index);
             }
+            self.remove_if_quiet(index);
         }
+        self.make_places();
         let mut budget = QUEUED_FAILED_PER_SWEEP_MAX;
         for (&key, endpoint) in &mut self.endpoints {
             endpoint.fail_what_waited_too_long(shard, now, &mut budget);
@@ -366,18 +453,10 @@ impl Notifier {
             }
         }
     }
-
-    fn retire(&mut self, connections: &[u32]) {
-        for &index in connections {
-            if let Some(outgoing) = self.outgoing.get_mut(index) {
-                outgoing.last = true;
-                if outgoing.under_way.is_empty() {
-                    outgoing.stream.close();
-                }
-            }
-        }
-    }
 }
+
+/// The HTTP status by which a push client says that it wants no notification there any more.
+const GONE: u16 = 410;
 
 const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
 
@@ -434,7 +513,8 @@ impl Outgoing {
                 self.take_end_of_stream(shard, now);
                 false
             }
-            (error, _) => error == -libc::ENOBUFS,
+            // Cancelled is what began anew because the peer hung up.
+            (error, _) => error == -libc::ENOBUFS || error == -libc::ECANCELED,
         };
         if let Some(buffer) = completion.buffer {
             ring.recycle(buffer);
@@ -445,12 +525,26 @@ impl Outgoing {
         alive
     }
 
+    /// Whether nothing more is sent on it.
+    fn ends(&self) -> bool {
+        self.closes || self.retired
+    }
+
+    /// Whether it carries nothing and could.
+    fn is_idle(&self) -> bool {
+        self.connected && self.under_way.is_empty() && !self.ends() && !self.stream.is_closing()
+    }
+
     fn take_octets(&mut self, octets: &[u8], shard: &mut Shard, now: Now) -> bool {
         if self.input.is_empty() {
             let Some(consumed) = self.take_responses(octets, false, shard, now) else { return false };
             self.input.extend_from_slice(&octets[consumed..]);
         } else {
             self.input.extend_from_slice(octets);
+            if !self.arrival.is_over(&self.input) {
+                return self.input.len() <= RESPONSE_OCTETS_MAX;
+            }
+            self.arrival = Arrival::default();
             let input = std::mem::take(&mut self.input);
             let consumed = self.take_responses(&input, false, shard, now);
             self.input = input;
@@ -458,7 +552,7 @@ impl Outgoing {
             self.input.drain(..consumed);
         }
         // A peer that announced its close is done once everything asked was answered.
-        self.input.len() <= RESPONSE_OCTETS_MAX && !(self.last && self.under_way.is_empty())
+        self.input.len() <= RESPONSE_OCTETS_MAX && !(self.ends() && self.under_way.is_empty())
     }
 
     fn take_end_of_stream(&mut self, shard: &mut Shard, now: Now) {
@@ -476,16 +570,23 @@ impl Outgoing {
                 ResponseOutcome::Partial => return Some(at),
                 ResponseOutcome::Malformed => return None,
                 ResponseOutcome::Complete(response) => {
-                    let (order, _) = self.under_way.pop_front()?;
-                    self.answered = true;
-                    let acknowledged = (200..300).contains(&response.status) && says_done(&response.body);
+                    let UnderWay { order, subject, .. } = self.under_way.pop_front()?;
+                    if !std::mem::replace(&mut self.answered, true) {
+                        self.first_kept = Some(response.keep_alive);
+                    }
+                    self.used_ms = now.steady_ms;
+                    let acknowledged =
+                        (200..300).contains(&response.status) && says_done(&response.body, &subject);
                     let result = if acknowledged {
                         NotificationResult::Acknowledged
+                    } else if response.status == GONE {
+                        NotificationResult::Gone
                     } else {
-                        NotificationResult::Failed { retry_after_seconds: response.retry_after_seconds }
+                        let retry_after_seconds = response.retry_after_seconds(now.wall_ms);
+                        NotificationResult::Failed { retry_after_seconds }
                     };
                     shard.settle_notification(order, result, now.wall_ms);
-                    self.last |= !response.keep_alive;
+                    self.closes |= !response.keep_alive;
                     at += response.octets;
                 }
             }
@@ -494,11 +595,13 @@ impl Outgoing {
     }
 }
 
-/// Whether the body is an E6 or E8 with code 0000.
-fn says_done(body: &Body<'_>) -> bool {
+/// Whether the body is an E6 or E8 with code 0000 that names the push of the notification.
+fn says_done(body: &Body<'_>, subject: &Subject) -> bool {
     let mut scratch = [0; ACKNOWLEDGEMENT_OCTETS_MAX];
     let body = body.joined(&mut scratch);
-    body.and_then(|body| read_acknowledgement(body).ok()).is_some_and(|said| said.code_number == 0)
+    body.filter(|body| body.len() <= ACKNOWLEDGEMENT_OCTETS_MAX)
+        .and_then(|body| read_acknowledgement(body).ok())
+        .is_some_and(|said| said.code_number == 0 && subject.is_named_by(&said))
 }
 
 fn new_socket(address: &SocketAddr) -> Option<OwnedFd> {

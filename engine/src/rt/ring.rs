@@ -1,10 +1,8 @@
 //! The shard's own io_uring: sockets and journal commits, with received bytes in registered buffers.
 //!
 //! Single issuer and deferred task work: the kernel posts completions only when the shard asks, so a busy shard
-//! pays one system call a turn however many sockets it serves. A shard with nothing to do rests in the ring, or parks in the
-//! executor on the ring's eventfd, which rises with a completion. Other threads wake a parked shard by that eventfd, and one
-//! that rests by another, which the ring reads: such a call is a completion like any other. (The kernel puts off the rise
-//! of one eventfd by another until a grace period is over, so one eventfd cannot serve both.)
+//! pays one system call a turn however many sockets it serves. A shard with nothing to do rests in the ring. Other threads
+//! wake it by an eventfd that the ring reads: such a call is a completion like any other.
 //!
 //! Invariant: a received buffer belongs to the caller from [`Completion`] until [`Ring::recycle`].
 
@@ -19,7 +17,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 
 const BUFFER_GROUP: u16 = 1;
 
@@ -27,15 +25,15 @@ const BUFFER_GROUP: u16 = 1;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub(super) enum Purpose {
-    Accept = 1,
-    Receive,
+    Receive = 1,
     Send,
+    HangUp,
     NotifierConnect,
     NotifierReceive,
     NotifierSend,
+    NotifierHangUp,
     Commit,
     BillingSync,
-    Timer,
     Cancel,
     Call,
 }
@@ -62,15 +60,15 @@ impl Token {
 
     fn unpack(user_data: u64) -> Option<Self> {
         let purpose = match (user_data >> 56) as u8 {
-            1 => Purpose::Accept,
-            2 => Purpose::Receive,
-            3 => Purpose::Send,
+            1 => Purpose::Receive,
+            2 => Purpose::Send,
+            3 => Purpose::HangUp,
             4 => Purpose::NotifierConnect,
             5 => Purpose::NotifierReceive,
             6 => Purpose::NotifierSend,
-            7 => Purpose::Commit,
-            8 => Purpose::BillingSync,
-            9 => Purpose::Timer,
+            7 => Purpose::NotifierHangUp,
+            8 => Purpose::Commit,
+            9 => Purpose::BillingSync,
             10 => Purpose::Cancel,
             11 => Purpose::Call,
             _ => return None,
@@ -111,17 +109,11 @@ pub(super) struct Waker {
 /// Where a shard sleeps and others find it.
 #[derive(Debug)]
 struct Bed {
-    /// One of [`AWAKE`], [`RESTING`] and [`PARKED`].
-    sleep: AtomicU8,
-    /// Wakes the parked shard: raised by others, and by completions while it is parked.
-    event: OwnedFd,
+    /// Whether the shard rests, or is about to.
+    resting: AtomicBool,
     /// Wakes the resting shard: its rise is a completion.
     call: OwnedFd,
 }
-
-const AWAKE: u8 = 0;
-const RESTING: u8 = 1;
-const PARKED: u8 = 2;
 
 impl Waker {
     /// A handle that wakes nobody.
@@ -133,22 +125,20 @@ impl Waker {
     pub(super) fn wake(&self) {
         // The first to find it asleep calls. What was put before the shard was put before this, and the shard says that it
         // sleeps before it looks once more, all in one order: either this sees that it sleeps, or it sees what was put.
-        match self.bed.sleep.swap(AWAKE, Ordering::SeqCst) {
-            AWAKE => {}
-            RESTING => raise(&self.bed.call),
-            _ => self.rouse(),
+        if self.bed.resting.swap(false, Ordering::SeqCst) {
+            raise(&self.bed.call);
         }
     }
 
-    /// Wakes the shard if it is parked, whatever it says of itself.
+    /// Ends the shard's rest, whatever it says of itself.
     pub(super) fn rouse(&self) {
-        raise(&self.bed.event);
+        raise(&self.bed.call);
     }
 }
 
 impl Bed {
     fn new() -> io::Result<Self> {
-        Ok(Self { sleep: AtomicU8::new(AWAKE), event: eventfd()?, call: eventfd()? })
+        Ok(Self { resting: AtomicBool::new(false), call: eventfd()? })
     }
 }
 
@@ -191,13 +181,10 @@ pub(super) struct Ring {
     bed: Arc<Bed>,
     /// Boxed: the kernel writes the count of calls there.
     call_count: Box<[u8; 8]>,
-    /// Boxed: the kernel reads it when it takes a timer's entry.
-    timer: Box<types::Timespec>,
-    timer_due_ns: Option<u64>,
 }
 
 impl Ring {
-    /// Sets up the ring, its receive buffers and its eventfd on the calling thread, which must be the one
+    /// Sets up the ring, its receive buffers and its wake-ups on the calling thread, which must be the one
     /// that uses it.
     ///
     /// # Errors
@@ -210,7 +197,6 @@ impl Ring {
             .setup_cqsize(RING_COMPLETIONS)
             .build(RING_ENTRIES)?;
         let bed = Arc::new(Bed::new()?);
-        ring.submitter().register_eventfd(bed.event.as_raw_fd())?;
         let mut ring = Self {
             ring,
             backlog: VecDeque::with_capacity(RING_ENTRIES as usize),
@@ -219,12 +205,9 @@ impl Ring {
             buffer_tail: 0,
             bed,
             call_count: Box::default(),
-            timer: Box::default(),
-            timer_due_ns: None,
         };
         ring.register_buffers()?;
         ring.listen();
-        ring.wake_up();
         Ok(ring)
     }
 
@@ -283,24 +266,12 @@ impl Ring {
     /// The shard is about to wait in the ring: others call it from now on. Look once more at all that they may have put
     /// before it.
     pub(super) fn begin_rest(&self) {
-        self.bed.sleep.store(RESTING, Ordering::SeqCst);
-    }
-
-    /// The shard is about to park: others wake it from now on, and so do completions. Look once more at both.
-    pub(super) fn begin_park(&mut self) {
-        self.bed.sleep.store(PARKED, Ordering::SeqCst);
-        self.ring.completion().enable_eventfd();
+        self.bed.resting.store(true, Ordering::SeqCst);
     }
 
     /// The shard is awake: it looks of itself, and need not be woken.
-    pub(super) fn wake_up(&mut self) {
-        self.ring.completion().disable_eventfd();
-        self.bed.sleep.store(AWAKE, Ordering::Relaxed);
-    }
-
-    /// The eventfd, for the executor to await.
-    pub(super) fn event_descriptor(&self) -> RawFd {
-        self.bed.event.as_raw_fd()
+    pub(super) fn wake_up(&self) {
+        self.bed.resting.store(false, Ordering::Relaxed);
     }
 
     /// The octets that a receive put into `buffer`.
@@ -326,10 +297,9 @@ impl Ring {
         }
     }
 
-    /// Accepts connections from `listener` until cancelled.
-    pub(super) fn accept(&mut self, listener: RawFd) {
-        let token = Token::new(Purpose::Accept, 0, 0);
-        let entry = opcode::AcceptMulti::new(types::Fd(listener)).flags(libc::SOCK_CLOEXEC).build();
+    /// Completes once the peer of `socket` has ended the connection or its half of it.
+    pub(super) fn watch(&mut self, socket: RawFd, token: Token) {
+        let entry = opcode::PollAdd::new(types::Fd(socket), libc::POLLRDHUP as u32).build();
         self.queue(entry.user_data(token.pack()));
     }
 
@@ -391,20 +361,6 @@ impl Ring {
         let done = Token::new(Purpose::Cancel, token.index, token.generation);
         let entry = opcode::AsyncCancel::new(token.pack()).build();
         self.queue(entry.user_data(done.pack()));
-    }
-
-    /// Has a completion with [`Purpose::Timer`] come at `due_ns` of the monotonic clock, or before.
-    pub(super) fn wake_at(&mut self, due_ns: u64, now_ns: u64) {
-        if self.timer_due_ns.is_some_and(|armed_ns| armed_ns <= due_ns && armed_ns > now_ns) {
-            return;
-        }
-        self.timer_due_ns = Some(due_ns);
-        let after_ns = due_ns.saturating_sub(now_ns).max(1);
-        *self.timer = types::Timespec::from(std::time::Duration::from_nanos(after_ns));
-        let entry = opcode::Timeout::new(&raw const *self.timer).build();
-        self.queue(entry.user_data(Token::new(Purpose::Timer, 0, 0).pack()));
-        // The kernel copies the time when it takes the entry: it must do so before the time is set anew.
-        let _ = self.submit();
     }
 
     /// Submits what is queued: a send that the socket takes at once has left when this returns.
@@ -564,16 +520,15 @@ mod tests {
         let mut ring = Ring::new().expect("a ring");
         let waker = ring.waker();
         waker.wake();
-        assert!(!is_raised(&ring.bed.call) && !is_raised(&ring.bed.event), "it is awake");
+        assert!(!is_raised(&ring.bed.call), "it is awake");
         ring.begin_rest();
         waker.wake();
-        assert!(is_raised(&ring.bed.call) && !is_raised(&ring.bed.event), "it rests in the ring");
+        assert!(is_raised(&ring.bed.call), "it rests");
         ring.wait(1, LONG_NS).expect("a wait");
         assert!(!is_raised(&ring.bed.call), "the ring has taken the call");
         waker.wake();
-        assert!(!is_raised(&ring.bed.call) && !is_raised(&ring.bed.event), "it has been called");
-        ring.begin_park();
-        waker.wake();
-        assert!(is_raised(&ring.bed.event), "it is parked");
+        assert!(!is_raised(&ring.bed.call), "it has been called");
+        waker.rouse();
+        assert!(is_raised(&ring.bed.call), "an alarm asks nothing");
     }
 }

@@ -24,6 +24,20 @@ impl<T> Slots<T> {
         self.slots.len() - self.free.len()
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether nothing more goes in.
+    pub(super) fn is_full(&self) -> bool {
+        self.len() >= self.capacity
+    }
+
+    /// Free places, an eighth of the table kept back.
+    pub(super) fn spare(&self) -> usize {
+        (self.capacity - self.capacity / 8).saturating_sub(self.len())
+    }
+
     /// Puts in what `make` builds for (index, generation); `None` when the table is full.
     pub(super) fn insert(&mut self, make: impl FnOnce(u32, u32) -> T) -> Option<u32> {
         let index = match self.free.pop() {

@@ -11,13 +11,18 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 pub(super) struct Purposes {
     pub(super) receive: Purpose,
     pub(super) send: Purpose,
+    pub(super) hang_up: Purpose,
 }
 
 /// The purposes of a push client's connection.
-pub(super) const INBOUND: Purposes = Purposes { receive: Purpose::Receive, send: Purpose::Send };
+pub(super) const INBOUND: Purposes =
+    Purposes { receive: Purpose::Receive, send: Purpose::Send, hang_up: Purpose::HangUp };
 /// The purposes of the notifier's connections.
-pub(super) const OUTBOUND: Purposes =
-    Purposes { receive: Purpose::NotifierReceive, send: Purpose::NotifierSend };
+pub(super) const OUTBOUND: Purposes = Purposes {
+    receive: Purpose::NotifierReceive,
+    send: Purpose::NotifierSend,
+    hang_up: Purpose::NotifierHangUp,
+};
 
 pub(super) struct Stream {
     socket: OwnedFd,
@@ -31,6 +36,10 @@ pub(super) struct Stream {
     send_under_way: bool,
     receive_under_way: bool,
     other_under_way: bool,
+    /// The ring waits for the peer's end.
+    watched: bool,
+    /// The peer's end came, or was never waited for.
+    hung_up: bool,
     closing: bool,
 }
 
@@ -58,12 +67,19 @@ impl Stream {
             send_under_way: false,
             receive_under_way: false,
             other_under_way: false,
+            watched: false,
+            hung_up: false,
             closing: false,
         }
     }
 
     pub(super) fn descriptor(&self) -> RawFd {
         self.socket.as_raw_fd()
+    }
+
+    /// Index and generation.
+    pub(super) fn name(&self) -> (u32, u32) {
+        (self.index, self.generation)
     }
 
     pub(super) fn generation(&self) -> u32 {
@@ -97,7 +113,22 @@ impl Stream {
         if !self.receive_under_way && !self.closing {
             self.receive_under_way = true;
             ring.receive(self.descriptor(), self.token(self.purposes.receive));
+            if !self.watched && !self.hung_up {
+                self.watched = true;
+                ring.watch(self.descriptor(), self.token(self.purposes.hang_up));
+            }
         }
+    }
+
+    /// The peer has ended the connection, or its half of it; `false`: nothing more can come, close it.
+    ///
+    /// A multishot receive can miss that: where octets and the end arrive together, the kernel may count two wake-ups
+    /// and look once. A receive that begins anew sees both.
+    pub(super) fn hung_up(&mut self, result: i32, ring: &mut Ring) -> bool {
+        (self.watched, self.hung_up) = (false, true);
+        self.stop_receiving(ring);
+        let is_gone = result < 0 || result & i32::from(libc::POLLHUP | libc::POLLERR) != 0;
+        self.receive_under_way || !is_gone
     }
 
     /// Stops receiving; what is already under way may still come.
@@ -146,18 +177,27 @@ impl Stream {
         true
     }
 
+    /// Sends no more: the peer reads an end behind what was sent, and may still be read from.
+    pub(super) fn finish(&mut self) {
+        self.shut_down(libc::SHUT_WR);
+    }
+
     /// Begins to close: every operation under way will complete soon.
     pub(super) fn close(&mut self) {
         if !self.closing {
             self.closing = true;
-            // SAFETY: shuts down a socket that we own; a failure means that it is not connected any more.
-            unsafe { libc::shutdown(self.socket.as_raw_fd(), libc::SHUT_RDWR) };
+            self.shut_down(libc::SHUT_RDWR);
         }
+    }
+
+    fn shut_down(&mut self, how: libc::c_int) {
+        // SAFETY: shuts down a socket that we own; a failure means that it is not connected any more.
+        unsafe { libc::shutdown(self.socket.as_raw_fd(), how) };
     }
 
     /// Whether no operation is under way: a closing stream may be dropped.
     pub(super) fn is_quiet(&self) -> bool {
-        !(self.send_under_way || self.receive_under_way || self.other_under_way)
+        !(self.send_under_way || self.receive_under_way || self.other_under_way || self.watched)
     }
 
     pub(super) fn token(&self, purpose: Purpose) -> Token {

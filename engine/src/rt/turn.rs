@@ -5,22 +5,19 @@ use crate::calendar;
 use crate::clock;
 use crate::fatal::{Fatal, FatalReason};
 use crate::journal::Commit;
-use crate::ops::parked::PARKED_LISTED_MAX;
 use crate::ops::pushes::LIVE_LISTED_MAX;
 use crate::push::code::Code;
 use crate::rt::control::{ShardMessage, ShardPort, ShardStatus};
 use crate::rt::front::{Front, FrontLimits};
-use crate::rt::limits::{
-    ACCEPT_PAUSE_MS, ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX,
-};
+use crate::rt::limits::{ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX};
 use crate::rt::mesh::Mesh;
 use crate::rt::notifier::{EndpointPlan, Notifier};
 use crate::rt::now::Now;
 use crate::rt::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
-use crate::rt::ring::{Completion, Purpose, Ring, Token, Waker};
+use crate::rt::places::Door;
+use crate::rt::ring::{Completion, Purpose, Ring, Token};
 use crate::shard::{Shard, TurnBudget};
 use std::collections::VecDeque;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::sync::Arc;
 
 const BUDGET: TurnBudget = TurnBudget {
@@ -31,21 +28,27 @@ const BUDGET: TurnBudget = TurnBudget {
 /// Connections looked at for time-outs in one sweep.
 const SWEEP_CONNECTIONS: usize = 256;
 const SWEEP_INTERVAL_MS: u64 = 100;
-/// Longest wait for which the ring's timer is set.
-const TIMER_WAIT_MS_MAX: u64 = 100;
 
 /// A write without a sync that is no longer than this is carried out by the shard itself.
 const WRITE_AT_ONCE_OCTETS_MAX: usize = 64 * 1024;
-/// How long an idle shard waits in its ring at a time: no longer than until something can be due by itself, which is known
-/// to the millisecond.
+/// A shard that has worked for so long while a commit is under way lets the kernel's worker that carries it out onto its CPU,
+/// if it waits for that: it needs it to begin, after the write and after the flush, for some tens of microseconds each time,
+/// and all answers wait for it.
+const COMMIT_YIELD_NS: u64 = 100_000;
+/// After so many completions it looks whether it has.
+const COMPLETIONS_PER_LOOK: usize = 16;
+/// How long a shard rests at a time when it has just become idle: what is due by itself is known to the millisecond.
 const REST_NS: u64 = 1_000_000;
-/// After so many of these without anything to do it parks in the executor.
-const RESTS_MAX: u32 = 8;
+/// After so many rests of one length in a row it rests twice as long...
+const RESTS_OF_ONE_LENGTH: u32 = 8;
+/// ...up to this: well within the times in which the watchdog and `/healthz` expect a turn.
+const REST_NS_MAX: u64 = 25_000_000;
 
 /// How long a drain waits for what is under way.
 #[derive(Clone, Copy)]
 pub(super) struct TurnLimits {
     pub(super) front: FrontLimits,
+    pub(super) notification_connections_max: usize,
     pub(super) drain_timeout_ms: u64,
     /// The longest that records gather for a commit, in microseconds; 0 where nothing is synced.
     pub(super) commit_delay_us_max: u64,
@@ -68,7 +71,6 @@ pub(super) struct ShardTurn {
     front: Front,
     notifier: Notifier,
     port: Arc<ShardPort>,
-    listener: Arc<std::net::TcpListener>,
     limits: TurnLimits,
     completions: VecDeque<Completion>,
     commit: Option<CommitUnderWay>,
@@ -76,7 +78,9 @@ pub(super) struct ShardTurn {
     /// When a commit is to begin for which records gather.
     commit_due_ns: Option<u64>,
     pace: Pace,
-    /// Waits in the ring since there was last anything to do.
+    /// When others last had a chance to get on this CPU while a commit is under way.
+    yielded_ns: u64,
+    /// Rests since there was last anything to do.
     rests: u32,
     syncs: u64,
     date: [u8; 29],
@@ -85,7 +89,6 @@ pub(super) struct ShardTurn {
     published_ms: u64,
     waiting_shown_ms: u64,
     draining_since_ms: Option<u64>,
-    accept_again_ms: Option<u64>,
     stopped: bool,
 }
 
@@ -95,7 +98,7 @@ impl ShardTurn {
         shard: Shard,
         mesh: Mesh,
         port: Arc<ShardPort>,
-        listener: Arc<std::net::TcpListener>,
+        door: Door,
         limits: TurnLimits,
         endpoints: &[EndpointPlan],
     ) -> Self {
@@ -103,16 +106,16 @@ impl ShardTurn {
             ring,
             shard,
             mesh,
-            front: Front::new(limits.front),
-            notifier: Notifier::new(limits.front.connections_max),
+            front: Front::new(limits.front, door),
+            notifier: Notifier::new(limits.notification_connections_max),
             port,
-            listener,
             limits,
             completions: VecDeque::with_capacity(8192),
             commit: None,
             billing_sync: None,
             commit_due_ns: None,
             pace: Pace::new(limits.commit_delay_us_max, limits.idle_poll_us),
+            yielded_ns: 0,
             rests: 0,
             syncs: 0,
             date: [b' '; 29],
@@ -121,11 +124,10 @@ impl ShardTurn {
             published_ms: 0,
             waiting_shown_ms: 0,
             draining_since_ms: None,
-            accept_again_ms: None,
             stopped: false,
         };
-        turn.notifier.set_plans(endpoints, &mut turn.shard, Now::read());
-        turn.ring.accept(turn.listener.as_raw_fd());
+        let now = turn.read_clocks();
+        turn.notifier.set_plans(endpoints, &mut turn.shard, now);
         turn
     }
 
@@ -134,55 +136,48 @@ impl ShardTurn {
         self.stopped
     }
 
-    pub(super) fn event_descriptor(&self) -> std::os::fd::RawFd {
-        self.ring.event_descriptor()
-    }
-
-    pub(super) fn waker(&self) -> Waker {
-        self.ring.waker()
-    }
-
-    /// Has the ring wake the shard when something is due by itself.
-    fn arm_timer(&mut self) {
-        let wall_ms = clock::unix_ms();
-        let due_ms = match self.draining_since_ms {
-            Some(_) => Some(wall_ms + 1),
-            None => self.shard.next_due_ms(),
-        };
-        let wait_ms = due_ms.map_or(u64::MAX, |due_ms| due_ms.saturating_sub(wall_ms).max(1));
-        // Beyond this the executor's ticker looks anyway.
-        if wait_ms < TIMER_WAIT_MS_MAX {
-            let now_ns = clock::monotonic_ns();
-            self.ring.wake_at(now_ns + wait_ms * 1_000_000, now_ns);
-        }
+    /// Reads the clocks, and shows the shard both of them.
+    fn read_clocks(&mut self) -> Now {
+        let now = Now::read();
+        self.shard.keep_time(now.wall_ms, now.steady_ms);
+        now
     }
 
     /// One turn; whether it found work.
     pub(super) fn turn(&mut self) -> bool {
         let began_ns = clock::monotonic_ns();
         let busy = self.work();
-        self.pace.note_turn(began_ns, clock::monotonic_ns(), busy);
+        let ended_ns = clock::monotonic_ns();
+        self.pace.note_turn(began_ns, ended_ns, busy);
         if busy {
+            self.front.waits.turns.record(ended_ns.saturating_sub(began_ns));
             self.rests = 0;
         }
         busy
     }
 
     fn work(&mut self) -> bool {
-        self.port.status.note_turn();
-        let now = Now::read();
+        let now = self.read_clocks();
+        self.port.status.note_turn(now.steady_ms);
         self.refresh_date(now);
         let mut busy = self.reap(now);
+        if self.shard.notices_lost_names() {
+            self.front.doubt(&mut self.mesh);
+        }
         busy |= self.answer(now);
         busy |= self.take_messages(now);
+        busy |= self.front.take_visitors(&mut self.ring, now);
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
+        self.let_commit_on();
         if self.draining_since_ms.is_none() {
             busy |= self.shard.turn(now.wall_ms, &BUDGET);
+            self.let_commit_on();
             busy |= self.notifier.send_orders(&mut self.shard, &mut self.ring, now);
         } else {
             // What is under way ends; nothing new begins.
             busy |= self.shard.turn(now.wall_ms, &TurnBudget { attempts: 0, ..BUDGET });
         }
+        self.let_commit_on();
         busy |= self.start_commit();
         self.start_billing_sync();
         if now.steady_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
@@ -192,7 +187,6 @@ impl ShardTurn {
         }
         busy |= self.flush(now);
         self.mesh.wake_peers();
-        self.accept_again(now);
         self.publish(now);
         self.drain(now);
         busy
@@ -216,39 +210,25 @@ impl ShardTurn {
         self.front.flush(&mut self.ring, &mut self.shard, &mut self.mesh, &self.date, now)
     }
 
-    /// Nothing to do at this moment: waits in the ring for a moment, or gets ready to sleep on the eventfd. `false`: look
-    /// again at once.
-    pub(super) fn prepare_to_park(&mut self) -> bool {
+    /// Nothing to do at this moment: rests in the ring until a completion, a call, or something due by itself.
+    pub(super) fn rest(&mut self) {
         if self.pace.is_paced() && (self.commit.is_some() || !self.shard.is_settled()) {
             // No answer can leave before a sync is done, and more is on its way: what comes within a moment is taken
-            // together, and without the way through the executor.
-            self.wait(PACED_COMPLETIONS, PACED_WAIT_NS);
-            return false;
+            // together.
+            return self.wait(PACED_COMPLETIONS, PACED_WAIT_NS);
         }
         let poll_until_ns = self.pace.poll_until_ns();
         // Not while a commit is under way: the kernel's worker that issues its flush would wait, and yielding lets only
         // threads of the engine's own scheduling group go first.
         if self.commit.is_none() && clock::monotonic_ns() < poll_until_ns {
-            self.poll(poll_until_ns);
-            return false;
+            return self.poll(poll_until_ns);
         }
-        if self.rests < RESTS_MAX || self.commit_due_ns.is_some() {
-            // The way through the executor takes several system calls more: it is for a shard that stays idle.
-            self.rests += 1;
-            self.ring.begin_rest();
-            if !self.has_arrivals() {
-                self.wait(1, self.rest_ns());
-            }
-            self.ring.wake_up();
-            return false;
+        self.rests = self.rests.saturating_add(1);
+        self.ring.begin_rest();
+        if !self.has_arrivals() {
+            self.wait(1, self.rest_ns());
         }
-        self.arm_timer();
-        self.ring.begin_park();
-        let busy = self.reap(Now::read()) || self.has_arrivals();
-        if busy {
-            self.ring.wake_up();
-        }
-        !busy
+        self.ring.wake_up();
     }
 
     /// Looks for arrivals again and again without sleeping, until then or as long as an idle shard may rest.
@@ -264,20 +244,25 @@ impl ShardTurn {
         }
     }
 
-    /// How long the shard may wait without looking whether a commit is due.
+    /// How long the shard may rest: longer the longer it is idle, and never beyond what is due by itself.
     fn rest_ns(&self) -> u64 {
-        let commit_ns = self.commit_due_ns.map(|due_ns| due_ns.saturating_sub(clock::monotonic_ns()));
-        commit_ns.map_or(REST_NS, |commit_ns| commit_ns.clamp(1, REST_NS))
-    }
-
-    /// Awake again.
-    pub(super) fn unpark(&mut self) {
-        self.ring.wake_up();
+        if let Some(due_ns) = self.commit_due_ns {
+            return due_ns.saturating_sub(clock::monotonic_ns()).clamp(1, REST_NS);
+        }
+        let idle = self.rests / RESTS_OF_ONE_LENGTH;
+        if idle == 0 || self.draining_since_ms.is_some() {
+            return REST_NS;
+        }
+        let longest_ns = (REST_NS << idle.min(u64::BITS - REST_NS.ilog2() - 2)).min(REST_NS_MAX);
+        let due_ms = self.shard.next_due_ms();
+        let due_in_ms = due_ms.map_or(u64::MAX, |due_ms| due_ms.saturating_sub(clock::unix_ms()));
+        due_in_ms.saturating_mul(1_000_000).clamp(REST_NS, longest_ns)
     }
 
     /// Whether another shard or the control plane has put anything before this one.
     fn has_arrivals(&self) -> bool {
-        self.mesh.has_arrivals() || self.port.has_messages()
+        let drain_asked = self.draining_since_ms.is_none() && self.port.is_drain_asked();
+        drain_asked || self.mesh.has_arrivals() || self.port.has_messages() || self.front.has_visitors()
     }
 
     fn wait(&mut self, completions: usize, wait_ns: u64) {
@@ -291,8 +276,12 @@ impl ShardTurn {
             self.enter();
         }
         let busy = !self.completions.is_empty();
-        let mut received = 0;
+        let (mut received, mut looked_at) = (0, 0);
         while let Some(completion) = self.completions.pop_front() {
+            looked_at += 1;
+            if looked_at % COMPLETIONS_PER_LOOK == 0 {
+                self.let_commit_on();
+            }
             if completion.buffer.is_some() {
                 received += completion.result.max(0) as usize;
             }
@@ -313,50 +302,38 @@ impl ShardTurn {
     /// The last words: sends that were queued in the turn that ended the shard.
     pub(super) fn end(&mut self) {
         self.enter();
+        self.port.status.note_unbilled(self.shard.unbilled());
         self.port.status.note_ended();
     }
 
     fn complete(&mut self, completion: &Completion, now: Now) {
         match completion.token.purpose {
-            Purpose::Accept => self.accepted(completion, now),
             Purpose::Receive => {
                 self.front.received(completion, &mut self.ring, &mut self.shard, &mut self.mesh, now)
             }
             Purpose::Send => self.front.sent(completion),
-            Purpose::NotifierConnect | Purpose::NotifierReceive | Purpose::NotifierSend => {
+            Purpose::HangUp => self.front.hung_up(completion, &mut self.ring),
+            Purpose::NotifierConnect
+            | Purpose::NotifierReceive
+            | Purpose::NotifierSend
+            | Purpose::NotifierHangUp => {
                 self.notifier.completed(completion, &mut self.ring, &mut self.shard, now);
             }
             Purpose::Commit => self.written(completion.token.index as usize, completion.outcome()),
             Purpose::BillingSync => self.billing_synced(completion.result),
             Purpose::Call => self.ring.listen(),
-            Purpose::Timer | Purpose::Cancel => {}
+            Purpose::Cancel => {}
         }
     }
 
-    fn accepted(&mut self, completion: &Completion, now: Now) {
-        if completion.result >= 0 {
-            // SAFETY: a successful accept hands over a new descriptor that nobody else owns.
-            let socket = unsafe { OwnedFd::from_raw_fd(completion.result) };
-            self.front.accepted(socket, &mut self.ring, now);
-        }
-        if completion.more || self.draining_since_ms.is_some() {
+    /// Lets the kernel's worker get on, if a commit is under way and the shard has worked for some time. To yield where nobody
+    /// waits takes a third of a microsecond.
+    fn let_commit_on(&mut self) {
+        if self.commit.is_none() || clock::monotonic_ns().saturating_sub(self.yielded_ns) < COMMIT_YIELD_NS {
             return;
         }
-        if completion.result < 0 {
-            // Out of descriptors, most likely: the waiting peers are taken when some are free again.
-            self.accept_again_ms = Some(now.steady_ms + ACCEPT_PAUSE_MS);
-        } else {
-            self.ring.accept(self.listener.as_raw_fd());
-        }
-    }
-
-    fn accept_again(&mut self, now: Now) {
-        if self.accept_again_ms.is_some_and(|due_ms| now.steady_ms >= due_ms)
-            && self.draining_since_ms.is_none()
-        {
-            self.accept_again_ms = None;
-            self.ring.accept(self.listener.as_raw_fd());
-        }
+        std::thread::yield_now();
+        self.yielded_ns = clock::monotonic_ns();
     }
 
     fn start_commit(&mut self) -> bool {
@@ -373,6 +350,7 @@ impl ShardTurn {
         self.commit_due_ns = None;
         self.pace.note_commit(now_ns);
         self.front.waits.commit_begins(now_ns);
+        self.yielded_ns = now_ns;
         let writes_left = commit.writes.len();
         self.commit = Some(CommitUnderWay { commit, writes_left });
         (0..writes_left).for_each(|place| self.write_to_journal(place));
@@ -463,6 +441,7 @@ impl ShardTurn {
                     self.notifier.set_plans(&endpoints, &mut self.shard, now);
                     done.signal();
                 }
+                ShardMessage::Addresses(addresses) => self.notifier.set_addresses(&addresses),
                 ShardMessage::AddContracts { rows, done } => {
                     for &(msn, xpid) in &rows {
                         // The store holds the bound of ten XPIDs per msn; the table refuses what it would refuse.
@@ -476,12 +455,8 @@ impl ShardTurn {
                     }
                     done.signal();
                 }
-                ShardMessage::Parked { xpid, replay, reply } => {
-                    let parked = if replay {
-                        self.shard.replay_parked(xpid, PARKED_LISTED_MAX, now.wall_ms)
-                    } else {
-                        self.shard.parked(xpid, PARKED_LISTED_MAX)
-                    };
+                ShardMessage::Parked { xpid, action, most, reply } => {
+                    let parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
                     // A control plane that gave up waiting is no concern of the shard.
                     let _ = reply.try_send(parked);
                 }
@@ -495,20 +470,24 @@ impl ShardTurn {
                     self.publish_figures();
                     done.signal();
                 }
-                ShardMessage::Pause(paused) => self.shard.pause(paused || self.draining_since_ms.is_some()),
-                ShardMessage::Drain => self.begin_drain(now),
+                ShardMessage::Pause(paused) => {
+                    self.shard.pause(paused || self.draining_since_ms.is_some());
+                    self.port.status.show_obstacles(self.shard.obstacles());
+                }
             }
+        }
+        if self.draining_since_ms.is_none() && self.port.is_drain_asked() {
+            self.begin_drain(now);
+            busy = true;
         }
         busy
     }
 
     fn begin_drain(&mut self, now: Now) {
-        if self.draining_since_ms.is_none() {
-            self.draining_since_ms = Some(now.steady_ms);
-            self.shard.pause(true);
-            self.ring.cancel(Token::new(Purpose::Accept, 0, 0));
-            self.front.close_idle();
-        }
+        self.draining_since_ms = Some(now.steady_ms);
+        self.shard.pause(true);
+        self.shard.begin_to_close_books();
+        self.front.close();
     }
 
     /// Ends when nothing is owed to anybody at this moment; what waits stays in the journal for the next start.
@@ -518,12 +497,16 @@ impl ShardTurn {
         let quiet = settled
             && self.shard.in_flight() == 0
             && self.front.is_quiet()
-            && self.notifier.under_way() == 0
-            && !self.mesh.has_arrivals();
+            && self.notifier.awaited(since_ms, now) == 0
+            && !self.mesh.has_arrivals()
+            && self.shard.close_books(now.wall_ms);
         // A shard that has nothing left to do may still be asked by one that has.
         let all_quiet = self.mesh.all_quiet(quiet);
         let over = now.steady_ms >= since_ms + self.limits.drain_timeout_ms;
-        self.stopped = all_quiet || (over && settled);
+        self.stopped = all_quiet || (over && settled && self.shard.close_books(now.wall_ms));
+        if self.stopped {
+            self.shard.tell_parked();
+        }
     }
 
     fn refresh_date(&mut self, now: Now) {
@@ -544,10 +527,12 @@ impl ShardTurn {
         }
     }
 
-    fn publish_figures(&self) {
+    fn publish_figures(&mut self) {
+        self.front.waits.settle();
         let figures = self.shard.figures().values();
-        self.port.status.publish(&figures, self.front.connections() as u64, self.syncs);
+        self.port.status.publish(&figures, self.front.connections() as u64, self.front.visits, self.syncs);
         self.port.status.publish_waits(&self.front.waits);
+        self.port.status.show_obstacles(self.shard.obstacles());
     }
 }
 

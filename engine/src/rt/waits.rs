@@ -18,17 +18,25 @@ pub(super) struct Moment {
     device_ns: u64,
 }
 
-/// The waits of one shard's answers, and its commits.
+/// The waits of one shard's answers, its commits, and its turns.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Waits {
     commit_began_ns: Option<u64>,
     device_ns: u64,
+    /// What the last commit took, and the answers that left since: those that it let go.
+    last_commit_ns: u64,
+    let_go: u64,
     /// From a push's arrival in the shard to the answer that waited for the device.
     pub(super) answers: Durations,
     /// Of these the shard's own part.
     pub(super) own: Durations,
     /// From a commit's begin until it is known to be done.
     pub(super) commits: Durations,
+    /// The same, each as often as answers waited for it: a long commit under load is one of thousands, and holds up one in
+    /// thirty answers.
+    pub(super) commits_by_answers: Durations,
+    /// Turns that found anything to do, from begin to end.
+    pub(super) turns: Durations,
 }
 
 impl Waits {
@@ -50,13 +58,21 @@ impl Waits {
             let took_ns = ns.saturating_sub(began_ns);
             self.device_ns += took_ns;
             self.commits.record(took_ns);
+            self.settle();
+            self.last_commit_ns = took_ns;
         }
+    }
+
+    /// Enters the answers that left since the last commit: before the next one is done, and before anybody looks.
+    pub(super) fn settle(&mut self) {
+        self.commits_by_answers.record_many(self.last_commit_ns, std::mem::take(&mut self.let_go));
     }
 
     /// The answer to a push that had arrived at the first moment leaves at the second.
     pub(super) fn answered(&mut self, arrived: Moment, leaves: Moment) {
         let in_all_ns = leaves.ns.saturating_sub(arrived.ns);
         let device_ns = leaves.device_ns.saturating_sub(arrived.device_ns);
+        self.let_go += 1;
         self.answers.record(in_all_ns);
         self.own.record(in_all_ns.saturating_sub(device_ns));
     }
@@ -94,6 +110,21 @@ mod tests {
         waits.answered(arrived, waits.moment(7_150));
         assert_eq!(told(&waits.answers), (3_150, 1));
         assert_eq!(told(&waits.own), (150, 1));
+    }
+
+    #[test]
+    fn a_commit_counts_as_often_as_answers_waited_for_it() {
+        let mut waits = Waits::default();
+        for (took_ns, answers) in [(1_000, 2), (9_000, 3), (5_000, 0)] {
+            let arrived = waits.moment(10_000);
+            waits.commit_begins(10_000);
+            waits.commit_done(10_000 + took_ns);
+            (0..answers).for_each(|_| waits.answered(arrived, waits.moment(20_000)));
+        }
+        waits.settle();
+        waits.settle();
+        assert_eq!(told(&waits.commits_by_answers), (2 * 1_000 + 3 * 9_000, 5));
+        assert_eq!(told(&waits.commits), (15_000, 3));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::fatal::{Fatal, FatalReason};
 use crate::journal::{BUDGET_SEGMENTS_MIN, JournalError, SegmentFactory};
-use crate::layout::{self, Layout};
+use crate::layout::{self, Layout, RESHARDINGS_MAX};
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::shard::OpenError;
 use crate::shard::reshard::{self, Copied, Source, Target};
@@ -16,13 +16,7 @@ use crate::shard::reshard::{self, Copied, Source, Target};
 /// # Errors
 /// The directory cannot be used, or what is in it does not fit into as many shards.
 pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layout, Fatal> {
-    let unusable = |error: std::io::Error| {
-        let directory = config.data_dir.display();
-        Fatal::new(
-            FatalReason::DataDirUnusable,
-            format!("the layout of the data directory {directory} cannot be used ({error})"),
-        )
-    };
+    let unusable = |error: std::io::Error| unusable(config, &error);
     match layout::settle(&config.data_dir).map_err(unusable)? {
         Some(standing) if standing.shards == config.shards => Ok(standing),
         None => {
@@ -33,10 +27,11 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
         Some(standing) => {
             let Some(layout) = standing.next(config.shards) else {
                 let cause = format!(
-                    "the data directory {} was laid out anew as often as can be",
+                    "the data directory {} was laid out for another number of shards {RESHARDINGS_MAX} times, which is as \
+                     often as its records can be numbered",
                     config.data_dir.display()
                 );
-                let remedy = format!("start with --shards {}", standing.shards);
+                let remedy = format!("start with --shards {}, as it is laid out", standing.shards);
                 return Err(Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy));
             };
             tracing::info!(
@@ -50,6 +45,25 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
             Ok(layout)
         }
     }
+}
+
+/// Never another directory: the queue is in this one.
+fn unusable(config: &Config, error: &std::io::Error) -> Fatal {
+    let directory = config.data_dir.display();
+    let cause = format!("the layout of the data directory {directory} cannot be used ({error})");
+    let remedy = match (error.kind(), layout::derive(&config.data_dir)) {
+        (std::io::ErrorKind::InvalidData, Ok(Some(Layout { shards, generation }))) => {
+            format!("write `{shards} {generation}` into that file, which is what the journals tell")
+        }
+        (std::io::ErrorKind::InvalidData, Ok(None)) => {
+            "there is no journal in it: remove that file and start again".to_owned()
+        }
+        (std::io::ErrorKind::InvalidData, Err(_)) => {
+            "restore what is missing from a backup of the whole directory".to_owned()
+        }
+        _ => "correct the permissions of what stands in it, or check the device, and start again".to_owned(),
+    };
+    Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
 }
 
 fn copy(

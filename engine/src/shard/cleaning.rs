@@ -2,7 +2,7 @@
 //! notices.
 
 use super::Shard;
-use super::endings::{parked_record, progress_record};
+use super::endings::{has_begun, held_record, parked_record, progress_record};
 use super::fatal_if_full;
 use crate::billing::BillingSync;
 use crate::journal::{
@@ -10,14 +10,16 @@ use crate::journal::{
 };
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::NotificationKind;
-use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
 
 /// Fewest records looked at in one turn.
-const RECORDS_PER_TURN_MIN: usize = 64;
-/// Most records looked at in one turn.
-const RECORDS_PER_TURN_MAX: usize = 4096;
+const RECORDS_PER_TURN_MIN: u64 = 64;
+/// Most records looked at in one turn: a fraction of a millisecond, should each have to be appended again. What that leaves
+/// of the pace is made up for in the turns that follow.
+const RECORDS_PER_TURN_MAX: u64 = 512;
+/// Records looked at for each that is appended.
+const RECORDS_PER_APPENDED: u64 = 4;
 /// How often a candidate is looked for, beside whenever the journal has grown.
 const LOOK_INTERVAL_MS: u64 = 20;
 
@@ -52,15 +54,18 @@ impl Shard {
     pub(super) fn clean(&mut self, now_ms: u64) -> bool {
         if now_ms != self.journal_polled_ms {
             self.journal_polled_ms = now_ms;
-            self.journal.poll(now_ms);
+            let even_ms = self.pace.even(now_ms);
+            self.journal.poll(even_ms);
             self.journal.retire_cleaned();
-            if self.journal.is_quiet(now_ms) {
+            if self.journal.is_quiet(even_ms) {
                 self.core.touch_ahead();
             }
         }
         let durable = self.durable();
         match &mut self.cleaning {
             None => self.look_for_candidate(now_ms),
+            // The segment could not go before the books have the events of its records.
+            Some(_) if self.owed.is_some() => {}
             Some(Cleaning { stage: Stage::Walking(_), .. }) => {
                 self.walk(now_ms);
                 return true;
@@ -82,7 +87,7 @@ impl Shard {
         let Some(Cleaning { segment, stage: stage @ Stage::SyncWanted }) = &mut self.cleaning else {
             return None;
         };
-        if self.billing.owes() {
+        if self.owed.is_some() {
             return None;
         }
         match self.billing.begin_sync() {
@@ -129,14 +134,17 @@ impl Shard {
         // Four times the pace of appending: cleaning must win against accepting, and a segment be walked before much of the
         // next is filled.
         let appended = self.journal.appended() - self.appended_at_last_turn;
-        let budget = (4 * appended as usize).clamp(RECORDS_PER_TURN_MIN, RECORDS_PER_TURN_MAX);
+        self.cleaning_owed = self.cleaning_owed.saturating_add(RECORDS_PER_APPENDED * appended);
+        let budget = self.cleaning_owed.clamp(RECORDS_PER_TURN_MIN, RECORDS_PER_TURN_MAX);
+        self.cleaning_owed = self.cleaning_owed.saturating_sub(budget);
         for _ in 0..budget {
             let Some((position, kind)) = self.journal.step(&mut cursor) else {
+                self.cleaning_owed = 0;
                 let stage = Stage::Settling(self.journal.appended());
                 self.cleaning = Some(Cleaning { segment, stage });
                 return;
             };
-            match self.keep(position, kind, now_ms) {
+            match self.keep(position, kind) {
                 Keep::Dead => {}
                 Keep::Push(index) => self.move_forward(index, position, now_ms),
                 Keep::Key(key) => {
@@ -150,7 +158,7 @@ impl Shard {
         self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
     }
 
-    fn keep(&self, position: Position, kind: Kind, now_ms: u64) -> Keep {
+    fn keep(&self, position: Position, kind: Kind) -> Keep {
         let Ok((_, record)) = self.journal.read(position) else { return Keep::Dead };
         let key = match record {
             Record::Accepted(accepted) => {
@@ -188,20 +196,18 @@ impl Shard {
                 return Keep::Dead;
             }
         };
+        // How long that is the message center alone decides: the record's time is the wall clock's, which may have been
+        // set since.
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
-        if remembered && now_ms < key.ended_ms + self.pace.real_span(KEY_RETENTION_MS) {
-            Keep::Key(key)
-        } else {
-            Keep::Dead
-        }
+        if remembered { Keep::Key(key) } else { Keep::Dead }
     }
 
     /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands in its copy.
     fn keep_cancel(&self, cancel: &ArchivedCancelAccepted) -> Keep {
-        let fingerprint = cancel.fingerprint.to_native();
-        match (cancel.whole_alert(), self.core.closed_alert(fingerprint)) {
-            (Some(sequence), Some(closed)) if closed.sequence == sequence => {
-                Keep::AlertCancel(CancelAccepted::of_alert(sequence, cancel.at_ms.to_native(), fingerprint))
+        let Some(cancel) = cancel.whole_alert() else { return Keep::Dead };
+        match self.core.closed_alert(cancel.fingerprint) {
+            Some(closed) if closed.sequence == cancel.sequence => {
+                Keep::AlertCancel(CancelAccepted::of_alert(&cancel))
             }
             _ => Keep::Dead,
         }
@@ -217,12 +223,13 @@ impl Shard {
         self.core.set_position(index, moved.to_bits());
         let push = *self.core.push(index);
         if push.has(flag::CANCEL_ACCEPTED) {
-            let record = CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
+            let record = CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told());
             fatal_if_full(self.journal.append_cancel(&record));
         }
         if push.state.is_final() {
             let record = self.ended_record(index);
-            fatal_if_full(self.journal.append_ended(&record));
+            let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
+            self.moved_ends.push_back(sequence);
             for (parked, kind) in [
                 (flag::COMPLETE_PARKED, NotificationKind::Complete),
                 (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),
@@ -231,7 +238,12 @@ impl Shard {
                     fatal_if_full(self.journal.append_notified(&parked_record(&push, kind, now_ms)));
                 }
             }
-        } else if push.attempts() > 0 || push.state == State::Held {
+        } else if push.hold_reason() != 0 {
+            // One that is not held any more is tried at once after a crash.
+            let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
+            let next_ms = due_ms.map_or(now_ms, |due_ms| self.pace.real(due_ms));
+            fatal_if_full(self.journal.append_held_again(&held_record(&push, now_ms, next_ms)));
+        } else if push.attempts() > 0 || push.delivered_mask != 0 || has_begun(&push) {
             fatal_if_full(self.journal.append_progress(&progress_record(&push, now_ms)));
         }
     }

@@ -1,5 +1,6 @@
 //! Attempts out to the core network and outcomes back: SMS-DELIVER, SMS-DELIVER-REPORT, SMS-STATUS-REPORT.
 
+use super::endings::held_record;
 use super::records;
 use super::{Shard, WaitReason};
 use crate::ids::{Msn, Xpid};
@@ -10,7 +11,7 @@ use crate::rehearsal::{self, KillPoint, kill_point};
 use crate::sms::limits::TPDU_OCTETS_MAX;
 use crate::sms::relay::{self, OriginatingAddress, StatusReportView};
 use crate::smsc::core::Settlement;
-use crate::smsc::pushes::PushIndex;
+use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 
@@ -51,7 +52,7 @@ impl Shard {
                 });
                 assert!(encoded.is_ok(), "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}");
             }
-            self.network.submit(handle, now_ms);
+            self.network.submit(handle, self.pace.even(now_ms));
         }
         busy
     }
@@ -61,7 +62,7 @@ impl Shard {
         let mut busy = false;
         for _ in 0..budget {
             let random = self.next_random();
-            let Some(outcome) = self.network.poll(now_ms) else { break };
+            let Some(outcome) = self.network.poll(self.pace.even(now_ms)) else { break };
             busy = true;
             let index = outcome.token as PushIndex;
             let (result, unanswered_mask) = (outcome.result, outcome.unanswered_mask);
@@ -75,20 +76,21 @@ impl Shard {
             // what the gateway reads there is what counts.
             let delivered_mask = report_delivered(accepted, outcome.delivered_mask, now_ms);
             let news = delivered_mask & !push.delivered_mask;
+            let before = Known::of(push);
             self.counted.segments_delivered += u64::from(news.count_ones());
             if let Some(token) = self.network.next_token() {
                 self.core.prefetch_push(token as PushIndex);
             }
             let settlement = Settlement { result, delivered_mask, unanswered_mask, domain };
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
-            self.note_if_held(index, result, domain, now_ms);
+            self.note_if_held(index, before, result, domain, now_ms);
             self.carry_out_effects(now_ms);
             rehearsal::appended(self.number, self.journal.appended(), push_id, delivered_mask);
         }
         busy |= self.take_status_reports(now_ms, budget);
         // A hundred thousand lines may come back in one second: each turn takes its share of them.
         for _ in 0..budget {
-            let Some(msn) = self.network.alerts(now_ms) else { break };
+            let Some(msn) = self.network.alerts(self.pace.even(now_ms)) else { break };
             let random = self.next_random();
             self.core.handle_alert(msn, self.pace.center(now_ms), random);
             busy = true;
@@ -97,8 +99,15 @@ impl Shard {
     }
 
     /// The attempt that just ended holds the push, unless it ended it: the journal and whoever looks are told why and
-    /// until when.
-    fn note_if_held(&mut self, index: PushIndex, result: AttemptResult, domain: u8, now_ms: u64) {
+    /// until when. Without room for that the journal is told what is new of the push's segments, if anything is.
+    fn note_if_held(
+        &mut self,
+        index: PushIndex,
+        before: Known,
+        result: AttemptResult,
+        domain: u8,
+        now_ms: u64,
+    ) {
         if self.core.push(index).state != State::Held {
             return;
         }
@@ -106,25 +115,23 @@ impl Shard {
         let reason = WaitReason::of(result).unwrap_or(WaitReason::SystemFailure);
         self.core.note_hold_reason(index, reason.number());
         let push = self.core.push(index);
-        let held = Held {
-            push_id: push.push_id,
-            at_ms: now_ms,
-            next_ms: self.core.due_ms(index).map_or(now_ms, |due_ms| self.pace.real(due_ms)),
-            delivered_mask: push.delivered_mask,
-            attempts: u16::from(push.attempts()),
-            code: push.code.number(),
-            reason: reason.number(),
-            domain,
-        };
+        let next_ms = self.core.due_ms(index).map_or(now_ms, |due_ms| self.pace.real(due_ms));
+        let held = Held { domain, ..held_record(push, now_ms, next_ms) };
         self.counted.holds += 1;
-        self.counted.holds_unrecorded += u64::from(!self.journal.append_held(&held));
+        if self.journal.append_held(&held) {
+            return;
+        }
+        self.counted.holds_unrecorded += 1;
+        if Known::of(push) != before {
+            self.journal_progress(index, now_ms);
+        }
     }
 
     /// Takes the SMS-STATUS-REPORTs that came by themselves: late, early, or once more.
     fn take_status_reports(&mut self, now_ms: u64, budget: usize) -> bool {
         let mut busy = false;
         for _ in 0..budget {
-            let Some(report) = self.network.status_reports(now_ms) else { break };
+            let Some(report) = self.network.status_reports(self.pace.even(now_ms)) else { break };
             busy = true;
             self.counted.status_reports += 1;
             let domain = domain_number(report.domain);
@@ -171,6 +178,19 @@ impl Shard {
         };
         let mut tried = self.core.waiting(msn).filter(attempted).filter_map(|index| matching(&index));
         tried.next().filter(|_| tried.next().is_none())
+    }
+}
+
+/// What an attempt may tell of a push's segments.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Known {
+    delivered_mask: u16,
+    in_doubt: bool,
+}
+
+impl Known {
+    fn of(push: &Push) -> Self {
+        Self { delivered_mask: push.delivered_mask, in_doubt: push.has(flag::IN_DOUBT) }
     }
 }
 

@@ -1,18 +1,20 @@
 //! What follows when a push ends: its journal record, its billing event, its notifications.
 
+use super::books::Owed;
 use super::{NotificationOrder, Shard, fatal_if_full};
 use crate::billing::{Event, EventKind};
 use crate::gateway::registration::NotifyUrl;
 use crate::ids::{Class, Msn, Xpid};
 use crate::journal::{
-    ArchivedAccepted, ArchivedNotified, CancelAccepted, Ended, Notified, Position, Progress,
+    ArchivedAccepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress,
 };
 use crate::layout;
-use crate::push::notify::{self, Domain, Notification};
+use crate::push::notify::{self, Domain, Notification, Subject};
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::recovery::RecoveredNotice;
+use crate::smsc::state::State;
 
 /// Outcomes of a Notified record: everything due was acknowledged; one is parked, and the push stays; what was
 /// parked was let go.
@@ -27,6 +29,8 @@ pub enum NotificationResult {
     Acknowledged,
     /// Anything else; the push client may have said when to come again.
     Failed { retry_after_seconds: Option<u32> },
+    /// HTTP 410: the push client wants none there, now or later.
+    Gone,
 }
 
 impl Shard {
@@ -37,6 +41,7 @@ impl Shard {
             busy = true;
             match effect {
                 Effect::Progress(index) => self.journal_progress(index, now_ms),
+                Effect::Begin(index) => self.journal_begin(index, now_ms),
                 Effect::CancelAccepted(index) => self.journal_cancel(index, now_ms),
                 Effect::Ended(index) => self.journal_end(index),
                 Effect::Notify(push, kind) => {
@@ -65,11 +70,17 @@ impl Shard {
     pub(super) fn settle_durable(&mut self, now_ms: u64) -> bool {
         let durable = self.durable();
         let (journal, billing, shard) = (&self.journal, &mut self.billing, self.number as u16);
-        let mut busy = false;
+        let ended_from = self.ended.front().map_or(durable, |&(sequence, _)| sequence);
+        let (owed, mut busy) = (&mut self.owed, false);
         self.core.handle_durable(durable, |push| {
             busy = true;
+            if let Some(owed) = owed {
+                return owed.note();
+            }
             let accepted = journal.accepted(Position::from_bits(push.position));
-            billing.append(&accepted_event(accepted, shard));
+            if !billing.append(&accepted_event(accepted, shard), now_ms) {
+                *owed = Some(Owed::from(push.push_id, ended_from));
+            }
         });
         while let Some(&(sequence, index)) = self.ended.front() {
             if sequence >= durable {
@@ -80,44 +91,52 @@ impl Shard {
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             kill_point(KillPoint::EndedUnbilled);
-            self.billing.append(&final_event(push, accepted, self.pace.real(push.ended_ms()), shard));
+            let event = final_event(push, accepted, self.pace.real(push.ended_ms()), shard);
+            match &mut self.owed {
+                Some(owed) => owed.note(),
+                None if self.billing.append(&event, now_ms) => {}
+                owed => *owed = Some(Owed::from(durable, sequence)),
+            }
             kill_point(KillPoint::EndedBilled);
             let content_digest = accepted.content_digest.to_native();
             self.core.handle_end_durable(index, content_digest);
             self.carry_out_effects(now_ms);
         }
-        busy
+        busy | self.keep_books(durable, now_ms)
     }
 
-    /// Writes the request that carries `order` to `url`. Also says which notification it is, for logs.
-    pub fn write_notification(&self, order: NotificationOrder, url: &NotifyUrl, out: &mut Vec<u8>) {
+    /// Writes the request that carries `order` to `url`; returns what its acknowledgement has to name.
+    pub fn write_notification(
+        &self,
+        order: NotificationOrder,
+        url: &NotifyUrl,
+        out: &mut Vec<u8>,
+    ) -> Subject {
         let push = self.core.push(order.push);
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         let cancellation = order.kind == NotificationKind::Cancellation;
         let mut id = [0u8; 20];
         notification_id(push.push_id, cancellation, &mut id);
         let alert_id = &accepted.alert_id[..];
-        notify::write_notification(
-            out,
-            url,
-            &Notification {
-                cancellation,
-                class: push.class,
-                msn: push.msn(),
-                reqid: &accepted.reqid[..usize::from(accepted.reqid_length)],
-                xpid: xpid_of(accepted),
-                segments: push.segments,
-                code: if cancellation { push.cancel_code() } else { push.code },
-                delivered: push.delivered(),
-                withdrawn: if cancellation { push.withdrawn() } else { 0 },
-                completed_ms: self.pace.real(push.ended_ms()),
-                notification_id: &id,
-                try_number: u16::from(push.notify_tries()) + 1,
-                domain: domain(push.domain()),
-                tp_status: Some(push.tp_status()),
-                alert_id: (!alert_id.is_empty()).then_some(alert_id),
-            },
-        );
+        let notification = Notification {
+            cancellation,
+            class: push.class,
+            msn: push.msn(),
+            reqid: &accepted.reqid[..usize::from(accepted.reqid_length)],
+            xpid: xpid_of(accepted),
+            segments: push.segments,
+            code: if cancellation { push.cancel_code() } else { push.code },
+            delivered: push.delivered(),
+            withdrawn: if cancellation { push.withdrawn() } else { 0 },
+            completed_ms: self.pace.real(push.ended_ms()),
+            notification_id: &id,
+            try_number: u16::from(push.notify_tries()) + 1,
+            domain: domain(push.domain()),
+            tp_status: Some(push.tp_status()),
+            alert_id: (!alert_id.is_empty()).then_some(alert_id),
+        };
+        notify::write_notification(out, url, &notification);
+        Subject::of(&notification)
     }
 
     /// Where the notifications of this push go: its XPID.
@@ -144,18 +163,29 @@ impl Shard {
                     random,
                 );
             }
+            NotificationResult::Gone => {
+                self.counted.notifications_failed += 1;
+                self.parked_news.note_gone(self.notification_xpid(order));
+                self.core.handle_notification_gone(order.push, order.kind, self.pace.center(now_ms));
+            }
         }
         self.carry_out_effects(now_ms);
     }
 
-    fn journal_progress(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn journal_progress(&mut self, index: PushIndex, now_ms: u64) {
         let push = self.core.push(index);
         fatal_if_full(self.journal.append_progress(&progress_record(push, now_ms)));
     }
 
+    fn journal_begin(&mut self, index: PushIndex, now_ms: u64) {
+        let record = Progress { begun: true, ..progress_record(self.core.push(index), now_ms) };
+        let (_, sequence) = fatal_if_full(self.journal.append_progress(&record));
+        self.core.handle_begin_journaled(index, sequence);
+    }
+
     fn journal_cancel(&mut self, index: PushIndex, now_ms: u64) {
         let push = self.core.push(index);
-        let record = CancelAccepted { push_id: push.push_id, at_ms: now_ms, fingerprint: push.key };
+        let record = CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told());
         fatal_if_full(self.journal.append_cancel(&record));
     }
 
@@ -167,12 +197,8 @@ impl Shard {
 
     fn journal_parked(&mut self, index: PushIndex, kind: NotificationKind, now_ms: u64) {
         let push = self.core.push(index);
-        tracing::warn!(
-            shard = self.number,
-            push = push.push_id,
-            msn = %push.msn(),
-            "notification parked (6101): the push client took none for 24 hours"
-        );
+        let xpid = xpid_of(self.journal.accepted(Position::from_bits(push.position)));
+        self.parked_news.note(xpid);
         let record = parked_record(push, kind, now_ms);
         fatal_if_full(self.journal.append_notified(&record));
     }
@@ -200,7 +226,9 @@ impl Shard {
             domain: push.domain(),
             tp_status: push.tp_status(),
             alert_sequence: accepted.alert_sequence,
-            notification_due: push.has(flag::WANTS_NOTIFICATION) || push.has(flag::CANCEL_ACCEPTED),
+            notification_due: push.has(flag::CANCEL_ACCEPTED)
+                || push.has(flag::WANTS_NOTIFICATION) && push.state != State::Cancelled,
+            end_number: push.end_number(),
         }
     }
 }
@@ -212,6 +240,29 @@ pub(super) fn progress_record(push: &Push, now_ms: u64) -> Progress {
         attempts: u16::from(push.attempts()),
         code: push.code.number(),
         at_ms: now_ms,
+        in_doubt: push.has(flag::IN_DOUBT),
+        begun: has_begun(push),
+    }
+}
+
+/// Whether it is a push of lifetime 00 whose one attempt a record says to have begun.
+pub(super) fn has_begun(push: &Push) -> bool {
+    push.has(flag::SINGLE_ATTEMPT) && !push.has(flag::RECORD_BEGIN)
+}
+
+/// That a push is held, and tried again at `next_ms`.
+pub(super) fn held_record(push: &Push, now_ms: u64, next_ms: u64) -> Held {
+    Held {
+        push_id: push.push_id,
+        at_ms: now_ms,
+        next_ms,
+        delivered_mask: push.delivered_mask,
+        attempts: u16::from(push.attempts()),
+        code: push.code.number(),
+        reason: push.hold_reason(),
+        domain: push.domain(),
+        holds: push.holds(),
+        in_doubt: push.has(flag::IN_DOUBT),
     }
 }
 
@@ -253,6 +304,7 @@ pub(super) fn accepted_event(accepted: &ArchivedAccepted<'_>, shard: u16) -> Eve
         withdrawn: 0,
         domain: 0,
         shard,
+        count: 0,
     }
 }
 

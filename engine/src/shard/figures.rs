@@ -79,6 +79,12 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
         "Keys of ended pushes forgotten at the bound before their day was over",
         Rises::Always,
     ),
+    ("alerts_closed", "Cancelled alerts of which no push is accepted", Rises::AndFalls),
+    (
+        "alerts_opened_early",
+        "Cancelled alerts forgotten early because their XPID cancelled so many of which nothing waited",
+        Rises::Always,
+    ),
     ("contracts", "Contracts of this shard", Rises::AndFalls),
     ("journal_appended", "Journal records appended", Rises::Always),
     ("journal_durable", "Journal records that outlive what --durability names", Rises::Always),
@@ -86,6 +92,12 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ("journal_used_octets", "Octets of the journal's segments in use", Rises::AndFalls),
     ("journal_needed_octets", "Octets of those that live pushes and remembered keys need", Rises::AndFalls),
     ("journal_free_octets", "Octets left in the journal's budget", Rises::AndFalls),
+    ("billing_events_owed", "Events that wait in the journal for room in the billing log", Rises::AndFalls),
+    (
+        "billing_requests_unwritten",
+        "Refused and repeated requests counted and not in the books yet",
+        Rises::AndFalls,
+    ),
 ];
 
 impl Figures<'_> {
@@ -126,6 +138,8 @@ impl Figures<'_> {
             shard.network.in_flight() as u64,
             shard.core.keys_held() as u64,
             shard.core.keys_forgotten_early(),
+            shard.core.alerts_closed() as u64,
+            shard.core.alerts_opened_early(),
             shard.contracts.len() as u64,
             shard.journal.appended(),
             shard.durable(),
@@ -133,6 +147,8 @@ impl Figures<'_> {
             journal.used_octets,
             shard.journal.needed_octets(shard.journal_polled_ms),
             journal.free_octets,
+            shard.unbilled().0,
+            shard.unbilled().1,
         ]
     }
 }

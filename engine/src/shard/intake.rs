@@ -2,21 +2,25 @@
 //!
 //! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
 
+use super::open::closed_alert;
 use super::{Shard, fatal_if_full, records, shard_of, submission};
-use crate::billing::{Event, EventKind};
+use crate::billing::EventKind;
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registration::{Credential, Registered, identify};
-use crate::ids::{Class, Kind};
-use crate::journal::{Accepted, AppendError, CancelAccepted, Position};
+use crate::ids::{Class, Kind, Msn};
+use crate::journal::{Accepted, AlertCancel, AppendError, CancelAccepted};
 use crate::push::code::Code;
 use crate::push::response::Answer;
 use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
-use crate::smsc::alerts::AlertIdentity;
-use crate::smsc::core::{KeyVerdict, NewPush};
+use crate::smsc::core::{KeyVerdict, NewPush, admitted_percent};
+use crate::smsc::msn_queues::mix;
 use std::sync::Arc;
 
 /// A repeated cancel of a whole alert closes it for another day when the last one is older than this.
 const ALERT_CANCEL_FRESH_MS: u64 = 3_600_000;
+
+/// Data of so many octets is one segment in every coding.
+const SHORT_DATA_OCTETS: usize = 70;
 
 /// Who asks, as far as authentication goes.
 pub enum Origin<'a> {
@@ -58,7 +62,7 @@ impl Shard {
         let request = scan::scan(body);
         let key = match &request {
             Ok(Request::Push(push)) if shard_of(push.msn, self.shards) == self.number => {
-                admit::push_key_fingerprint(push.xpid, push.msn, push.reqid)
+                self.fingerprints.push_key(push.xpid, push.msn, push.reqid)
             }
             _ => 0,
         };
@@ -87,6 +91,9 @@ impl Shard {
     /// Takes one request that this shard has read.
     pub fn handle_foreseen(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: u64) -> Reply {
         let reply = self.reply_to(foreseen, origin, now_ms);
+        if self.names_lost {
+            return not_durable(reply);
+        }
         if let Reply::WhenDurable(_, sequence) | Reply::EveryShard { sequence, .. } = reply {
             self.awaited = self.awaited.max(sequence);
         }
@@ -129,7 +136,7 @@ impl Shard {
                 Ok(reply) => reply,
                 Err(code) => self.refuse(request, code, now_ms),
             },
-            Request::Cancel(cancel) => self.take_cancel(cancel, from_peer, now_ms),
+            Request::Cancel(cancel) => self.take_cancel(registered, cancel, from_peer, now_ms),
         }
     }
 
@@ -152,23 +159,24 @@ impl Shard {
         now_ms: u64,
     ) -> Result<Reply, Code> {
         let content_digest = admit::content_digest(push);
-        let journal = &self.journal;
-        let verdict = self.core.key_verdict(key, content_digest, |push| {
-            journal.accepted(Position::from_bits(push.position)).content_digest.to_native()
-        });
+        let verdict = self.verdict(push, key, content_digest);
         let repeat = matches!(verdict, KeyVerdict::Repeat { .. });
+        if self.names_lost {
+            return Err(Code::STORAGE_FULL);
+        }
         if self.intake_paused {
             return Err(Code::PAUSED);
         }
         if verdict == KeyVerdict::New {
-            self.core.room_for(push.msn, push.class)?;
+            self.core.room_for(push.msn, push.class, records::client(push.xpid))?;
+            self.journal_room_for(push.class)?;
         }
-        if !repeat && !registered.meter.rate(now_ms) {
+        if !repeat && !registered.meter.rate(self.pace.steady(now_ms)) {
             return Err(Code::RATE);
         }
         let references = References {
             message_reference: self.message_reference,
-            concatenation_reference: self.concatenation_reference,
+            concatenation_reference: self.draw_reference(push),
         };
         let contracted = self.contracts.contains(push.msn, push.xpid);
         let admitted = admit::admit(
@@ -190,7 +198,7 @@ impl Shard {
             (KeyVerdict::Reused, _) => Err(Code::REQID_REUSED),
             (KeyVerdict::Repeat { segments }, _) => {
                 self.counted.repeats += 1;
-                self.bill_request(EventKind::Replayed, push, Code::REPEATED, segments, now_ms);
+                self.bill_request(EventKind::Replayed, push, Code::REPEATED, now_ms);
                 let answer = answer_to(push, Code::REPEATED, segments);
                 // The first may not be durable yet: its repeat is worth no more.
                 Ok(Reply::WhenDurable(answer, self.journal.appended()))
@@ -200,6 +208,36 @@ impl Shard {
             }
             (KeyVerdict::New, None) => Err(Code::VOLUME_USED_UP),
         }
+    }
+
+    /// 8003 or 8002 where what is left of the journal is for classes that matter more.
+    fn journal_room_for(&self, class: Class) -> Result<(), Code> {
+        let percent = admitted_percent(class) as u64;
+        if percent < 100 && self.journal.is_staged_to(percent) {
+            return Err(Code::OVERLOAD);
+        }
+        if percent < 100 && self.journal.is_filled_to(percent) {
+            return Err(Code::STORAGE_FULL);
+        }
+        Ok(())
+    }
+
+    /// The concatenation reference of this push, should it be a long one. What cannot be long draws none: looking costs a
+    /// walk through the msn's contracts.
+    fn draw_reference(&mut self, push: &PushRequest<'_>) -> u8 {
+        self.concatenation_reference = if push.data.len() > SHORT_DATA_OCTETS || push.udh_hex.is_some() {
+            let next = self.contracts.next_reference(push.msn, push.xpid);
+            next.wrapping_add(self.reference_base(push.msn))
+        } else {
+            0
+        };
+        self.concatenation_reference
+    }
+
+    /// What the references of a phone count from. Each start has its own: what a phone has of a long push from before it
+    /// meets the same reference by chance only.
+    fn reference_base(&self, msn: Msn) -> u8 {
+        mix(self.reference_seed ^ msn.value()) as u8
     }
 
     fn store_push(
@@ -212,14 +250,10 @@ impl Shard {
         now_ms: u64,
     ) -> Result<Reply, Code> {
         let segments = admission.plan.segments();
-        let alert = push.alert.map(|alert| AlertIdentity {
-            key: admit::alert_key_fingerprint(push.xpid, push.msn, alert.id),
-            alert: admit::alert_fingerprint(push.xpid, alert.id),
-            sequence: alert.sequence,
-        });
+        let alert = self.alert_identity(push);
         if alert.is_some_and(|alert| self.core.knows_alert(&alert)) {
             let answer = answer_to(push, Code::ALERT_KNOWN, segments);
-            self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, segments, now_ms);
+            self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, now_ms);
             return Ok(Reply::WhenDurable(answer, self.journal.appended()));
         }
         if alert.is_some_and(|alert| self.core.closed_alert(alert.alert).is_some()) {
@@ -262,7 +296,10 @@ impl Shard {
         let (position, push_id) = self.journal.append_accepted(&record).map_err(code_of)?;
         assert_eq!(push_id, record.push_id, "the journal numbers records as it said it would");
         self.message_reference = self.message_reference.wrapping_add(segments);
-        self.concatenation_reference = self.concatenation_reference.wrapping_add(u8::from(segments > 1));
+        if segments > 1 {
+            let kept = self.concatenation_reference.wrapping_sub(self.reference_base(push.msn));
+            self.contracts.note_reference(push.msn, push.xpid, kept);
+        }
         let new = NewPush {
             push_id,
             position: position.to_bits(),
@@ -286,52 +323,37 @@ impl Shard {
         Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))
     }
 
-    fn take_cancel(&mut self, cancel: &CancelRequest<'_>, from_peer: bool, now_ms: u64) -> Reply {
+    fn take_cancel(
+        &mut self,
+        registered: &Registered,
+        cancel: &CancelRequest<'_>,
+        from_peer: bool,
+        now_ms: u64,
+    ) -> Reply {
         self.counted.cancels += 1;
         match cancel.target {
             CancelTarget::Push { msn, reqid } => {
-                let key = admit::push_key_fingerprint(cancel.xpid, msn, reqid);
-                let answer = |code, segments| Answer {
-                    code,
-                    msn: Some(msn),
-                    reqid: Some(reqid),
-                    xpid: Some(cancel.xpid),
-                    segments,
-                };
-                let live = self.core.live_push_id(key);
-                match self.core.cancel(key, self.pace.center(now_ms)) {
-                    Ok((_, segments)) => {
-                        let push_id = live.unwrap_or_default();
-                        fatal_if_full(self.journal.append_cancel(&CancelAccepted {
-                            push_id,
-                            at_ms: now_ms,
-                            fingerprint: key,
-                        }));
-                        self.carry_out_effects(now_ms);
-                        Reply::WhenDurable(answer(Code::ACCEPTED, segments), self.journal.appended())
-                    }
-                    Err((code, segments)) => {
-                        self.counted.refuse(code);
-                        // What it says of the push's end must not be undone by a crash.
-                        Reply::WhenDurable(answer(code, segments), self.journal.appended())
-                    }
+                if !registered.meter.rate(self.pace.steady(now_ms)) {
+                    return self.refuse(&Request::Cancel(*cancel), Code::RATE, now_ms);
                 }
+                let (code, segments) = match self.known_key(cancel.xpid, msn, reqid) {
+                    Some(key) => self.cancel_push(registered, key, now_ms),
+                    None => {
+                        self.counted.refuse(Code::PUSH_NOT_FOUND);
+                        (Code::PUSH_NOT_FOUND, 0)
+                    }
+                };
+                let answer = Answer { segments, ..cancel.answer(code) };
+                // What it says of the push's end must not be undone by a crash.
+                Reply::WhenDurable(answer, self.journal.appended())
             }
-            CancelTarget::Alert { reqid, alert_id } => {
-                let fingerprint = admit::alert_fingerprint(cancel.xpid, alert_id);
-                let withdrawn = match self.close_alert(fingerprint, now_ms) {
-                    Ok(withdrawn) => withdrawn,
+            CancelTarget::Alert { alert_id, .. } => {
+                let fingerprints = self.alert_fingerprints(cancel.xpid, alert_id);
+                let (code, withdrawn) = match self.close_alerts(registered, fingerprints, from_peer, now_ms) {
+                    Ok(closed) => closed,
                     Err(code) => return self.refuse(&Request::Cancel(*cancel), code, now_ms),
                 };
-                let code = if withdrawn > 0 { Code::ACCEPTED } else { Code::PUSH_NOT_FOUND };
-                let answer = Answer {
-                    code,
-                    msn: Some(crate::ids::Msn::ALL),
-                    reqid: Some(reqid),
-                    xpid: Some(cancel.xpid),
-                    segments: 0,
-                };
-                let sequence = self.journal.appended();
+                let (answer, sequence) = (cancel.answer(code), self.journal.appended());
                 if from_peer || self.shards > 1 {
                     return Reply::EveryShard { answer, withdrawn, sequence };
                 }
@@ -340,19 +362,78 @@ impl Shard {
         }
     }
 
-    /// Withdraws an alert's pushes and lets no further one in; how many there were. One record says so for all of them.
-    fn close_alert(&mut self, fingerprint: u64, now_ms: u64) -> Result<u32, Code> {
-        let (known, center_ms) = (self.core.closed_alert(fingerprint), self.pace.center(now_ms));
-        if known.is_some_and(|cancel| center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS) {
-            return Ok(self.core.alert_members(fingerprint));
+    /// Withdraws a push; what that is answered, and the push's segments.
+    fn cancel_push(&mut self, registered: &Registered, key: u64, now_ms: u64) -> (Code, u8) {
+        let live = self.core.live_push_id(key);
+        let told = registered.registration.notify_url.is_some();
+        match self.core.cancel(key, told, self.pace.center(now_ms)) {
+            Ok((_, segments)) => {
+                let push_id = live.unwrap_or_default();
+                fatal_if_full(
+                    self.journal.append_cancel(&CancelAccepted::of_push(push_id, now_ms, key, told)),
+                );
+                self.carry_out_effects(now_ms);
+                (Code::ACCEPTED, segments)
+            }
+            Err((code, segments)) => {
+                self.counted.refuse(code);
+                (code, segments)
+            }
         }
-        if !self.core.has_room_for_alert_cancel() {
+    }
+
+    /// Closes an alert under the fingerprint that it has, and under the older one that it may be known by too.
+    fn close_alerts(
+        &mut self,
+        registered: &Registered,
+        (fingerprint, older): (u64, Option<u64>),
+        from_peer: bool,
+        now_ms: u64,
+    ) -> Result<(Code, u32), Code> {
+        let closed = self.close_alert(registered, fingerprint, from_peer, now_ms)?;
+        let Some(older) = older else { return Ok(closed) };
+        // It is one cancel: it counts once.
+        let before = self.close_alert(registered, older, true, now_ms)?;
+        let first_of = |code| [closed, before].into_iter().any(|(answered, _)| answered == code);
+        let code = [Code::ACCEPTED, Code::REPEATED].into_iter().find(|&code| first_of(code));
+        Ok((code.unwrap_or(Code::PUSH_NOT_FOUND), closed.1 + before.1))
+    }
+
+    /// Withdraws an alert's pushes and lets no further one in; what that is answered, and how many there were. One record
+    /// says so for all of them. A cancel that was answered before is repeated for nothing.
+    fn close_alert(
+        &mut self,
+        registered: &Registered,
+        fingerprint: u64,
+        from_peer: bool,
+        now_ms: u64,
+    ) -> Result<(Code, u32), Code> {
+        let (known, center_ms) = (self.core.closed_alert(fingerprint), self.pace.center(now_ms));
+        let answer_again = |found| if found { Code::REPEATED } else { Code::PUSH_NOT_FOUND };
+        if let Some(cancel) = known
+            && center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS
+        {
+            return Ok((answer_again(cancel.found), 0));
+        }
+        // Of a cancel that every shard takes part in, the one that it came to counts it.
+        if !from_peer && !registered.meter.rate(self.pace.steady(now_ms)) {
+            return Err(Code::RATE);
+        }
+        let share = records::share(registered.registration.xpid);
+        let found = known.is_some_and(|cancel| cancel.found) || self.core.alert_members(fingerprint) > 0;
+        if known.is_none() && !self.core.make_room_for_alert_cancel(share, found) {
             return Err(Code::STORAGE_FULL);
         }
+        let told = registered.registration.notify_url.is_some();
         let sequence = self.journal.next_sequence();
-        let record = CancelAccepted::of_alert(sequence, now_ms, fingerprint);
-        self.journal.append_alert_cancel(&record).map_err(code_of)?;
-        Ok(self.core.cancel_alert(fingerprint, sequence, center_ms))
+        let cancel = AlertCancel { sequence, at_ms: now_ms, fingerprint, share, found, told };
+        self.journal.append_alert_cancel(&CancelAccepted::of_alert(&cancel)).map_err(code_of)?;
+        let withdrawn = self.core.cancel_alert(fingerprint, closed_alert(&cancel, self.pace));
+        Ok(match known {
+            Some(cancel) => (answer_again(cancel.found), 0),
+            None if withdrawn > 0 => (Code::ACCEPTED, withdrawn),
+            None => (Code::PUSH_NOT_FOUND, 0),
+        })
     }
 
     fn refuse(&mut self, request: &Request<'_>, code: Code, now_ms: u64) -> Reply {
@@ -360,7 +441,7 @@ impl Shard {
         match request {
             Request::Push(push) => {
                 if self.registry.find(push.xpid).is_some() {
-                    self.bill_request(EventKind::Rejected, push, code, 0, now_ms);
+                    self.bill_request(EventKind::Rejected, push, code, now_ms);
                 }
                 Reply::Now(answer_to(push, code, 0))
             }
@@ -368,31 +449,19 @@ impl Shard {
         }
     }
 
-    fn bill_request(
-        &mut self,
-        kind: EventKind,
-        push: &PushRequest<'_>,
-        code: Code,
-        segments: u8,
-        now_ms: u64,
-    ) {
-        self.billing.append(&Event {
-            kind,
-            push_id: 0,
-            at_ms: now_ms,
-            accepted_ms: 0,
-            msn: push.msn.value(),
-            xpid: push.xpid.value(),
-            code: code.number(),
-            class: push.class.number(),
-            push_kind: push.kind.number(),
-            state: 0,
-            segments,
-            delivered: 0,
-            withdrawn: 0,
-            domain: 0,
-            shard: self.number as u16,
-        });
+    fn bill_request(&mut self, kind: EventKind, push: &PushRequest<'_>, code: Code, now_ms: u64) {
+        self.count_request(kind, push.xpid.value(), code.number(), now_ms);
+    }
+}
+
+/// What is answered where records go to files without a name: what waits for them can never leave.
+#[cold]
+fn not_durable(reply: Reply) -> Reply {
+    match reply {
+        Reply::WhenDurable(answer, _) | Reply::EveryShard { answer, .. } => {
+            Reply::Now(Answer { code: Code::NOT_DURABLE, ..answer })
+        }
+        other => other,
     }
 }
 
@@ -410,7 +479,7 @@ fn answer_to(push: &PushRequest<'_>, code: Code, segments: u8) -> Answer {
 
 impl CancelRequest<'_> {
     /// The msn of the push to cancel; `None` for a whole alert.
-    fn msn(&self) -> Option<crate::ids::Msn> {
+    fn msn(&self) -> Option<Msn> {
         match self.target {
             CancelTarget::Push { msn, .. } => Some(msn),
             CancelTarget::Alert { .. } => None,
@@ -420,7 +489,7 @@ impl CancelRequest<'_> {
     fn answer(&self, code: Code) -> Answer {
         let (msn, reqid) = match self.target {
             CancelTarget::Push { msn, reqid } => (msn, reqid),
-            CancelTarget::Alert { reqid, .. } => (crate::ids::Msn::ALL, reqid),
+            CancelTarget::Alert { reqid, .. } => (Msn::ALL, reqid),
         };
         Answer { code, msn: Some(msn), reqid: Some(reqid), xpid: Some(self.xpid), segments: 0 }
     }

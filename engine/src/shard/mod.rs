@@ -6,15 +6,18 @@
 //!
 //! Invariants:
 //! * an answer 0000 is released only when the journal's durable mark has passed its record;
-//! * a billing event is written only for a record that is durable, once;
+//! * a billing event is written only for a record that is durable, once (`books`);
 //! * an attempt starts only for a durable push.
 
+mod books;
 mod cleaning;
 mod delivery;
 mod endings;
 pub mod figures;
+mod fingerprints;
 mod intake;
 mod live;
+mod obstacles;
 mod open;
 mod pace;
 mod parked;
@@ -29,9 +32,10 @@ mod waiting_stopped;
 pub use endings::NotificationResult;
 pub use intake::{Foreseen, Origin, Reply};
 pub use live::LivePush;
+pub use obstacles::Obstacles;
 pub use open::{OpenError, ShardConfig, ShardReport};
 pub use pace::{Pace, TIME_SCALE_MAX};
-pub use parked::ParkedNotification;
+pub use parked::{ParkedAction, ParkedNotification};
 pub use progress::{OpenProgress, OpenStage};
 pub use wait_reason::WaitReason;
 pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
@@ -42,9 +46,10 @@ use crate::config::{Injection, InjectionKind};
 use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::admit::Scratch;
 use crate::gateway::contracts::ContractTable;
+use crate::gateway::fingerprint::Fingerprints;
 use crate::gateway::registration::Registry;
 use crate::ids::Msn;
-use crate::journal::{AppendError, Commit, Journal, Reach};
+use crate::journal::{AppendError, Commit, Journal, Names, Reach};
 use crate::network::line_states::Line;
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
@@ -98,13 +103,26 @@ pub struct Shard {
     pace: Pace,
     registry: Arc<Registry>,
     contracts: ContractTable,
+    fingerprints: Fingerprints,
+    /// Until when, in even time, older fingerprints are asked for too.
+    older_until_ms: Option<u64>,
     core: Core,
     journal: Journal,
     billing: BillingLog,
+    /// Events that the billing log did not take.
+    owed: Option<books::Owed>,
+    /// Ended records that cleaning appended again and that may not be durable yet.
+    moved_ends: VecDeque<u64>,
     network: Box<dyn CoreNetwork + Send>,
     intake_paused: bool,
+    names: Arc<Names>,
+    /// The shard has taken note that they are lost.
+    names_lost: bool,
     message_reference: u8,
+    /// Of the push that is being taken.
     concatenation_reference: u8,
+    /// What concatenation references are drawn by, beside what the contracts keep.
+    reference_seed: u64,
     scratch: Box<Scratch>,
     submits: Box<[u8; SUBMITS_OCTETS_MAX]>,
     /// Ended records that are not durable yet, in the order of their sequences.
@@ -114,6 +132,8 @@ pub struct Shard {
     /// When a candidate was looked for, and how far the journal reached then.
     cleaning_looked: (u64, Reach),
     appended_at_last_turn: u64,
+    /// Records that cleaning has to look at to keep its pace.
+    cleaning_owed: u64,
     /// Answers wait for sequences up to this one.
     awaited: u64,
     journal_polled_ms: u64,
@@ -123,6 +143,7 @@ pub struct Shard {
     /// New pushes seen, for the rehearsals.
     pushes_seen: u64,
     counted: figures::Counted,
+    parked_news: parked::ParkedNews,
     waiting: waiting::WaitingScan,
 }
 
@@ -160,6 +181,19 @@ impl Shard {
         self.contracts = contracts;
     }
 
+    /// Whether the names of the engine's journals are there.
+    pub fn set_names(&mut self, names: Arc<Names>) {
+        self.names = names;
+    }
+
+    /// To be asked before answers leave. True once, when the files of the journals have lost their names: from then on the
+    /// shard takes no push (8003), and whatever waits for the journal cannot be made durable any more (9002).
+    pub fn notices_lost_names(&mut self) -> bool {
+        let notices = !self.names_lost && self.names.are_lost();
+        self.names_lost |= notices;
+        notices
+    }
+
     /// While paused, new pushes are answered 8004.
     pub fn pause(&mut self, paused: bool) {
         self.intake_paused = paused;
@@ -170,7 +204,7 @@ impl Shard {
     /// # Errors
     /// One sentence; the lines before the one that failed are changed.
     pub fn set_lines(&mut self, msns: &[Msn], line: Line, now_ms: u64) -> Result<(), String> {
-        msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, now_ms))
+        msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, self.pace.even(now_ms)))
     }
 
     /// What a commit that begins now would cover.
@@ -192,6 +226,9 @@ impl Shard {
 
     /// Everything that `commit` names is written.
     pub fn finish_commit(&mut self, commit: &Commit) {
+        if self.journal.has_lost_a_name(commit) {
+            self.names.lose();
+        }
         self.journal.finish_commit(commit);
         rehearsal::recorded(self.number, self.journal.written());
     }
@@ -207,6 +244,12 @@ impl Shard {
         Ok(())
     }
 
+    /// Sees the wall clock and a steady one at the same moment: before anything else is asked for with a new time. Without
+    /// it the shard takes the wall clock for one that nobody sets.
+    pub fn keep_time(&mut self, wall_ms: u64, steady_ms: u64) {
+        self.pace.see(wall_ms, steady_ms);
+    }
+
     /// One turn of work that is due by `now_ms`, bounded; whether there was any.
     pub fn turn(&mut self, now_ms: u64, budget: &TurnBudget) -> bool {
         let mut busy = self.settle_durable(now_ms);
@@ -216,7 +259,9 @@ impl Shard {
         busy |= self.carry_out_effects(now_ms);
         busy |= self.clean(now_ms);
         self.count_waiting(now_ms);
+        self.parked_news.tell(self.number, now_ms);
         self.appended_at_last_turn = self.journal.appended();
+        self.forget_older_fingerprints(now_ms);
         busy
     }
 
@@ -228,7 +273,9 @@ impl Shard {
     /// When [`Shard::turn`] has work again if nothing else happens.
     pub fn next_due_ms(&self) -> Option<u64> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
-        [center_ms, self.network.next_due_ms(), self.waiting.next_due_ms()].into_iter().flatten().min()
+        let network_ms = self.network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
+        let billing_ms = self.billing.next_due_ms(self.owed.is_some());
+        [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms].into_iter().flatten().min()
     }
 
     /// Attempts in the core network.
@@ -250,10 +297,11 @@ impl Shard {
     fn rehearse(&mut self) -> Result<(), Code> {
         self.pushes_seen += 1;
         let due = self.injections.iter().find(|injection| {
-            injection.at == self.pushes_seen && injection.kind != InjectionKind::SyncFailure
+            let is_pushs = !matches!(injection.kind, InjectionKind::SyncFailure | InjectionKind::NameLookUp);
+            injection.at == self.pushes_seen && is_pushs
         });
         match due.map(|injection| injection.kind) {
-            None | Some(InjectionKind::SyncFailure) => Ok(()),
+            None | Some(InjectionKind::SyncFailure | InjectionKind::NameLookUp) => Ok(()),
             Some(InjectionKind::InternalError) => Err(Code::INTERNAL),
             Some(InjectionKind::NotDurable) => Err(Code::NOT_DURABLE),
             Some(InjectionKind::Overload) => Err(Code::OVERLOAD),

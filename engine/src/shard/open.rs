@@ -1,20 +1,22 @@
 //! Opening a shard: its journal is replayed into an empty message center, and what was unfinished goes on.
 
-use super::endings::{accepted_event, identity, notice};
+use super::books::{Home, Owed};
+use super::endings::{identity, notice};
 use super::figures::Counted;
+use super::parked::ParkedNews;
 use super::progress::{OpenProgress, OpenStage};
 use super::waiting::WaitingScan;
-use super::{Durability, Pace, Shard, records};
-use crate::billing::{BillingError, BillingLog, Event, EventKind};
+use super::{Durability, Pace, Shard, WaitReason, records};
+use crate::billing::{BillingError, BillingLog, Event, EventKind, Lacking};
 use crate::config::Injection;
 use crate::gateway::contracts::ContractTable;
+use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::gateway::registration::Registry;
-use crate::ids::{Kind, Xpid};
+use crate::ids::{Kind, Msn, Reqid, Xpid};
 use crate::journal::{
-    AppendError, ArchivedAccepted, ArchivedEnded, Journal, JournalConfig, JournalError, Position, Record,
-    RecoveryReport, SegmentFactory,
+    AlertCancel, AppendError, ArchivedAccepted, ArchivedEnded, Held, Journal, JournalConfig, JournalError,
+    Position, Record, RecoveryReport, SegmentFactory,
 };
-use crate::layout;
 use crate::network::port::CoreNetwork;
 use crate::push::code::Code;
 use crate::rehearsal::{KillPoint, kill_point};
@@ -22,9 +24,11 @@ use crate::sms::segment::SUBMITS_OCTETS_MAX;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, CoreLimits, NewPush};
-use crate::smsc::recovery::{RecoveredEnd, Recovery};
+use crate::smsc::pushes::PushIndex;
+use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
 use crate::smsc::state::State;
 use std::collections::VecDeque;
+use std::hash::BuildHasher as _;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -45,6 +49,8 @@ pub struct ShardConfig {
     pub seed: u64,
     /// How many seconds of the message center's schedules pass in a real one; 1 but for rehearsals.
     pub time_scale: u64,
+    /// How fingerprints are made, and were.
+    pub fingerprints: FingerprintKeys,
     /// Faults to rehearse.
     pub injections: Vec<Injection>,
     /// Where the opening says how far it is.
@@ -77,9 +83,20 @@ pub enum OpenError {
     /// What was copied to another shard's journal cannot be made durable.
     #[error("the billing log or a journal cannot be made durable ({0}); check the device and start again")]
     Copy(std::io::Error),
+    /// The device takes no billing events, and what is copied must have its own before.
+    #[error(
+        "{0} billing events cannot be written before the queue moves; free some disk space and start again"
+    )]
+    Unbilled(u64),
     /// What still matters does not fit into the new shards' journals.
     #[error("the queue does not fit into as many shards ({0})")]
     NoRoomToReshard(AppendError),
+    /// The key of the fingerprints is not the one that the journal was written under.
+    #[error(
+        "the file `key` of the data directory is not the one that its journals were written with; put it back from a \
+         backup: without it repeats would be sent twice and cancels find nothing"
+    )]
+    ForeignKey,
     /// A record whose checksum holds says something impossible.
     #[error("journal record {sequence} has an impossible {what}; keep the directory and report it")]
     Impossible {
@@ -102,26 +119,31 @@ impl Shard {
     ) -> Result<(Self, ShardReport), OpenError> {
         let pace = Pace::new(config.time_scale, now_ms);
         let center_ms = pace.center(now_ms);
-        let mut recovery = Recovery::new(Core::new(config.limits, center_ms));
+        let mut recovery = Recovery::new(Core::new(config.limits, center_ms), config.seed);
         let shard = config.number as u16;
-        let mut billing = BillingLog::open(&directory.join("billing"), shard)?;
-        let mut billed = 0;
+        let mut billing = BillingLog::open(directory, shard, now_ms)?;
+        let home = Home::new(config.journal.first_sequence, shard);
+        let (mut lacking, mut unread) = (Lacking::default(), None);
         let mut impossible = None;
         let progress = &*config.progress;
         progress.set_octets_in_all(octets_in_use(&directory.join("journal")));
         let (mut records, mut segments_before, mut last) = (0, 0, None::<Position>);
         let mut waiting = WaitingScan::default();
+        let mut foreign = KeyCheck::new(&config.fingerprints);
         let (journal, report) = Journal::open(
             &directory.join("journal"),
             config.journal,
             factory,
             &mut |position, sequence, record| {
                 if let Record::Accepted(accepted) = &record {
+                    foreign.look(accepted);
                     waiting.marks.note(accepted.push_id.to_native(), accepted.accepted_ms.to_native());
                 }
                 // The crash may have come between the record and its event.
-                if let Some(event) = billing_event(&record, sequence, shard) {
-                    billed += u64::from(billing.ensure(&event));
+                if let Some((event, is_foreign)) = home.event(&record, sequence)
+                    && let Err(error) = lacking.check(&mut billing, &event, is_foreign, now_ms)
+                {
+                    unread.get_or_insert(error);
                 }
                 if let Err(what) = replay(&mut recovery, pace, position, &record) {
                     impossible.get_or_insert((sequence, what));
@@ -137,7 +159,14 @@ impl Shard {
         if let Some((sequence, what)) = impossible {
             return Err(OpenError::Impossible { sequence, what });
         }
-        billing.finish_recovery();
+        if foreign.is_found() {
+            return Err(OpenError::ForeignKey);
+        }
+        if let Some(error) = unread {
+            return Err(error.into());
+        }
+        let entered = lacking.finish(&mut billing, now_ms)?;
+        let billed = entered.events;
         progress.enter(OpenStage::Restoring);
         let mut journal = journal;
         for position in recovery.live_positions() {
@@ -151,13 +180,20 @@ impl Shard {
             pace,
             registry,
             contracts: ContractTable::with_capacity(0),
+            fingerprints: config.fingerprints.keyed,
+            older_until_ms: config.fingerprints.older_until_ms.filter(|&until_ms| now_ms < until_ms),
             core,
             journal,
             billing,
+            owed: (entered.left > 0).then(|| Owed::at_start(entered.left, entered.known)),
+            moved_ends: VecDeque::new(),
             network,
             intake_paused: false,
+            names: Arc::default(),
+            names_lost: false,
             message_reference: 0,
             concatenation_reference: 0,
+            reference_seed: std::hash::RandomState::new().hash_one(config.seed),
             scratch: Box::default(),
             submits: Box::new([0; SUBMITS_OCTETS_MAX]),
             ended: VecDeque::with_capacity(1024),
@@ -165,19 +201,71 @@ impl Shard {
             cleaning: None,
             cleaning_looked: Default::default(),
             appended_at_last_turn: 0,
+            cleaning_owed: 0,
             awaited: 0,
             journal_polled_ms: 0,
             random: config.seed | 1,
             injections: config.injections.clone(),
             pushes_seen: 0,
             counted: Counted::default(),
+            parked_news: ParkedNews::default(),
             waiting,
         };
         shard.carry_out_effects(now_ms);
+        shard.await_alerts(now_ms);
         kill_point(KillPoint::RecoverOpened);
         let live = shard.core.live();
         progress.enter(OpenStage::Done);
         Ok((shard, ShardReport { journal: report, live, billed }))
+    }
+}
+
+impl Shard {
+    /// Lines whose pushes were held as absent or full before this start are to be reported when they are ready.
+    fn await_alerts(&mut self, now_ms: u64) {
+        for index in 0..self.core.indices_used() as PushIndex {
+            let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held) else {
+                continue;
+            };
+            if WaitReason::from_number(push.hold_reason()).is_some_and(|reason| reason.cause().awaits_alert())
+            {
+                self.network.await_alert(push.msn(), now_ms);
+            }
+        }
+    }
+}
+
+/// Accepted records whose fingerprints are calculated again at a start.
+const CHECKED_MAX: u32 = 256;
+
+/// Looks whether a journal's fingerprints were made under the key that there is.
+struct KeyCheck {
+    made_by: [Fingerprints; 2],
+    left: u32,
+    is_foreign: bool,
+}
+
+impl KeyCheck {
+    fn new(keys: &FingerprintKeys) -> Self {
+        Self { made_by: [keys.keyed, Fingerprints::open()], left: CHECKED_MAX, is_foreign: false }
+    }
+
+    fn look(&mut self, accepted: &ArchivedAccepted<'_>) {
+        if self.left == 0 {
+            return;
+        }
+        self.left -= 1;
+        let (xpid, msn) =
+            (Xpid::from_value(accepted.xpid.to_native()), Msn::from_value(accepted.msn.to_native()));
+        let (Some(xpid), Some(msn), Some(reqid)) = (xpid, msn, Reqid::parse(accepted.reqid())) else {
+            return;
+        };
+        let known = accepted.key_fingerprint.to_native();
+        self.is_foreign |= self.made_by.iter().all(|by| by.push_key(xpid, msn, reqid) != known);
+    }
+
+    fn is_found(&self) -> bool {
+        self.is_foreign
     }
 }
 
@@ -210,21 +298,20 @@ pub(super) fn replay(
         Record::Accepted(accepted) => recovery.restore_accepted(new_push(accepted, pace, position)?),
         Record::Progress(progress) => recovery.restore_progress(
             progress.push_id.to_native(),
-            progress.delivered_mask.to_native(),
-            progress.attempts.to_native(),
+            RecoveredProgress {
+                delivered_mask: progress.delivered_mask.to_native(),
+                attempts: progress.attempts.to_native(),
+                in_doubt: progress.in_doubt,
+                begun: progress.begun,
+            },
         ),
-        // What holds it now the first attempt will tell.
-        Record::Held(held) => recovery.restore_progress(
-            held.push_id.to_native(),
-            held.delivered_mask.to_native(),
-            held.attempts.to_native(),
-        ),
+        Record::Held(held) => {
+            let held = held.to_native();
+            recovery.restore_held(held.push_id, &hold_of(&held, pace)?);
+        }
         Record::CancelAccepted(cancel) => match cancel.whole_alert() {
-            Some(sequence) => {
-                let closed = ClosedAlert { sequence, at_ms: pace.center(cancel.at_ms.to_native()) };
-                recovery.restore_alert_cancel(cancel.fingerprint.to_native(), closed);
-            }
-            None => recovery.restore_cancel(cancel.push_id.to_native()),
+            Some(cancel) => recovery.restore_alert_cancel(cancel.fingerprint, closed_alert(&cancel, pace)),
+            None => recovery.restore_cancel(cancel.push_id().unwrap_or_default(), cancel.told()),
         },
         Record::Ended(ended) => recovery.restore_ended(end_of(ended, pace)?, ended.delivered),
         Record::Notified(notified) => {
@@ -242,10 +329,22 @@ pub(super) fn replay(
             domain: 0,
             tp_status: 0,
             alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
+            number: 0,
         }),
         Record::Opened(_) => {}
     }
     Ok(())
+}
+
+/// A whole alert's cancel as the message center keeps it.
+pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
+    ClosedAlert {
+        sequence: cancel.sequence,
+        at_ms: pace.center(cancel.at_ms),
+        share: cancel.share,
+        found: cancel.found,
+        told: cancel.told,
+    }
 }
 
 fn new_push(
@@ -294,6 +393,25 @@ fn end_of(ended: &ArchivedEnded, pace: Pace) -> Result<RecoveredEnd, &'static st
         domain: ended.domain,
         tp_status: ended.tp_status,
         alert: remembered_alert(ended.alert_key_fingerprint.to_native(), ended.alert_sequence),
+        number: ended.end_number.to_native(),
+    })
+}
+
+fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
+    Ok(RecoveredHold {
+        progress: RecoveredProgress {
+            delivered_mask: held.delivered_mask,
+            attempts: held.attempts,
+            in_doubt: held.in_doubt,
+            begun: false,
+        },
+        at_ms: pace.center(held.at_ms),
+        next_ms: pace.center(held.next_ms),
+        code: Code::from_number(held.code).ok_or("code")?,
+        cause: WaitReason::from_number(held.reason).ok_or("reason")?.cause(),
+        reason: held.reason,
+        domain: held.domain,
+        holds: held.holds,
     })
 }
 
@@ -301,17 +419,8 @@ fn remembered_alert(key: u64, sequence: u8) -> Option<(u64, u8)> {
     (key != 0).then_some((key, sequence))
 }
 
-/// The billing event that goes with a record, if one does and this shard's log is its place.
-pub(super) fn billing_event(record: &Record<'_>, sequence: u64, shard: u16) -> Option<Event> {
-    match record {
-        _ if layout::is_copied(sequence) => None,
-        Record::Accepted(accepted) => Some(accepted_event(accepted, shard)),
-        Record::Ended(ended) => Some(ended_event(ended, shard)),
-        _ => None,
-    }
-}
-
-fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
+/// The billing event of a final state that the journal tells.
+pub(super) fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
     Event {
         kind: EventKind::Final,
         push_id: ended.push_id.to_native(),
@@ -328,5 +437,6 @@ fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
         withdrawn: ended.withdrawn,
         domain: ended.domain,
         shard,
+        count: 0,
     }
 }

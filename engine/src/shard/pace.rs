@@ -6,7 +6,12 @@
 //! real time. Lifetimes are divided when a push is accepted; an `expiry` is a real time and stays one, and so is what
 //! a push client asks for by Retry-After.
 //!
-//! At pace 1 both times are the same and nothing is calculated.
+//! Neither time steps when the wall clock is set: whoever drives the shard shows it a steady clock beside the wall clock
+//! ([`Pace::see`]), and by how much the wall clock was moved since the start is taken off where times cross over. So a
+//! clock that is set ends no push early and keeps none too long, forgets no key and puts off no retry. A clock that is
+//! only steered is followed.
+//!
+//! At pace 1, while nobody sets the clock, both times are the same.
 
 /// The fastest that a rehearsal may run: nearly a day in a second.
 pub const TIME_SCALE_MAX: u64 = 86_400;
@@ -16,12 +21,19 @@ const CENTER_END_MS: u64 = (1 << 48) - 1;
 /// pace it lasts for 18 days, at 3,600 for more than a year; then the message center's time stands still.
 const CENTER_START_MS: u64 = 1 << 47;
 const HOUR_MS: u64 = 3_600_000;
+/// By so much the wall clock may have gone astray from the steady one before that counts as a step. Below it lie the
+/// milliseconds between two readings, and what steering a clock comes to in minutes.
+const STEP_MS: u64 = 250;
 
 /// The relation between real time and the message center's.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Pace {
     scale: u64,
     started_ms: u64,
+    /// How far the wall clock is ahead of the steady one: when both were seen first, and last.
+    ahead_ms: Option<(i64, i64)>,
+    /// By how much the wall clock was set forward since the start, in all.
+    moved_ms: i64,
 }
 
 impl Pace {
@@ -32,11 +44,38 @@ impl Pace {
     /// When `scale` is out of its range: the configuration has checked it.
     pub fn new(scale: u64, now_ms: u64) -> Self {
         assert!((1..=TIME_SCALE_MAX).contains(&scale), "a time scale that the configuration lets through");
-        Self { scale, started_ms: now_ms }
+        Self { scale, started_ms: now_ms, ahead_ms: None, moved_ms: 0 }
+    }
+
+    /// Sees the wall clock, and a clock that nobody sets, at the same moment.
+    pub fn see(&mut self, wall_ms: u64, steady_ms: u64) {
+        let ahead_ms = wall_ms as i64 - steady_ms as i64;
+        let (first_ms, last_ms) = self.ahead_ms.get_or_insert((ahead_ms, ahead_ms));
+        *last_ms = ahead_ms;
+        let moved_ms = ahead_ms - *first_ms;
+        if moved_ms.abs_diff(self.moved_ms) >= STEP_MS {
+            self.moved_ms = moved_ms;
+        }
+    }
+
+    /// The steady clock at a time of the wall clock; the same where no steady clock was ever seen.
+    pub fn steady(&self, wall_ms: u64) -> u64 {
+        self.ahead_ms.map_or(wall_ms, |(_, last_ms)| wall_ms.saturating_add_signed(-last_ms))
+    }
+
+    /// What the wall clock would show had nobody set it since the start.
+    pub fn even(&self, wall_ms: u64) -> u64 {
+        wall_ms.saturating_add_signed(-self.moved_ms)
+    }
+
+    /// What the wall clock shows when it would show `even_ms` had nobody set it.
+    pub fn wall(&self, even_ms: u64) -> u64 {
+        even_ms.saturating_add_signed(self.moved_ms)
     }
 
     /// The message center's time at a real one.
     pub fn center(&self, real_ms: u64) -> u64 {
+        let real_ms = self.even(real_ms);
         if self.scale == 1 {
             return real_ms;
         }
@@ -48,12 +87,12 @@ impl Pace {
     /// The first real millisecond at which the message center's time is `center_ms` or later.
     pub fn real(&self, center_ms: u64) -> u64 {
         if self.scale == 1 {
-            return center_ms;
+            return self.wall(center_ms);
         }
         let since_start = i128::from(center_ms) - i128::from(CENTER_START_MS);
         let (scale, rest) = (i128::from(self.scale), i128::from(since_start % i128::from(self.scale) > 0));
         let real = i128::from(self.started_ms) + since_start / scale + rest;
-        u64::try_from(real.max(0)).unwrap_or(u64::MAX)
+        self.wall(u64::try_from(real.max(0)).unwrap_or(u64::MAX))
     }
 
     /// Real milliseconds in which so many of the message center's go by.
@@ -118,6 +157,30 @@ mod tests {
             let real_ms = pace.real(due_ms);
             assert!(pace.center(real_ms) >= due_ms && pace.center(real_ms - 1) < due_ms, "{ahead_ms}");
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_moves_neither_the_message_centers_time_nor_the_steady_one() {
+        for scale in [1, 60] {
+            let mut pace = Pace::new(scale, NOW_MS);
+            pace.see(NOW_MS, 5_000);
+            let before_ms = pace.center(NOW_MS);
+            for moved_ms in [26 * HOUR_MS as i64, -26 * (HOUR_MS as i64), -1_000, 0] {
+                let wall_ms = (NOW_MS + 10).saturating_add_signed(moved_ms);
+                pace.see(wall_ms, 5_010);
+                assert_eq!(pace.center(wall_ms), before_ms + 10 * scale, "{moved_ms} ms");
+                assert_eq!(pace.real(pace.center(wall_ms)), wall_ms, "{moved_ms} ms");
+                assert_eq!((pace.steady(wall_ms), pace.even(wall_ms)), (5_010, NOW_MS + 10));
+            }
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_steered_is_followed() {
+        let mut pace = Pace::new(1, NOW_MS);
+        pace.see(NOW_MS, 5_000);
+        pace.see(NOW_MS + 1_000 + STEP_MS - 1, 6_000);
+        assert_eq!(pace.center(NOW_MS + 1_000), NOW_MS + 1_000);
     }
 
     #[test]

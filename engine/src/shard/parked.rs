@@ -1,4 +1,7 @@
-//! Notifications that were given up after 24 hours (6101): the operator lists and replays them.
+//! Notifications that were given up (6101): after 24 hours, or because the push client answered 410 Gone. The operator lists
+//! them, has them sent again or discards them.
+//!
+//! The log gets a sum of them now and then, never a line for each: thousands may be parked in one turn.
 
 use super::Shard;
 use super::endings::xpid_of;
@@ -6,6 +9,83 @@ use crate::ids::{Msn, Reqid, Xpid};
 use crate::journal::Position;
 use crate::push::code::Code;
 use crate::smsc::pushes::flag;
+
+/// From one line about an XPID's parked notifications to the next.
+const TOLD_INTERVAL_MS: u64 = 10_000;
+/// XPIDs that are told apart in that time; the notifications of others are one sum.
+const XPIDS_TOLD_MAX: usize = 32;
+
+/// What is to become of parked notifications.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ParkedAction {
+    /// They are only listed.
+    List,
+    /// They are sent again.
+    Replay,
+    /// They are let go, for good.
+    Discard,
+}
+
+/// What was parked since the log was last told.
+#[derive(Default)]
+pub(super) struct ParkedNews {
+    by_xpid: Vec<(Xpid, ParkedCount)>,
+    others: ParkedCount,
+    told_ms: u64,
+}
+
+/// Notifications parked.
+#[derive(Clone, Copy, Default)]
+struct ParkedCount {
+    parked: u64,
+    /// Of these, the ones that were answered 410.
+    gone: u64,
+}
+
+impl ParkedNews {
+    /// A notification of this XPID is parked.
+    pub(super) fn note(&mut self, xpid: Xpid) {
+        self.count(xpid).parked += 1;
+    }
+
+    /// A notification of this XPID was answered 410, and will be parked.
+    pub(super) fn note_gone(&mut self, xpid: Xpid) {
+        self.count(xpid).gone += 1;
+    }
+
+    fn count(&mut self, xpid: Xpid) -> &mut ParkedCount {
+        let at = match self.by_xpid.iter().position(|(known, _)| *known == xpid) {
+            Some(at) => at,
+            None if self.by_xpid.len() < XPIDS_TOLD_MAX => {
+                self.by_xpid.push((xpid, ParkedCount::default()));
+                self.by_xpid.len() - 1
+            }
+            None => return &mut self.others,
+        };
+        &mut self.by_xpid[at].1
+    }
+
+    /// Tells the log, if there is something to tell and the last lines are some time ago.
+    pub(super) fn tell(&mut self, shard: usize, now_ms: u64) {
+        // A wall clock that was set back delays no line.
+        if !self.by_xpid.is_empty() && now_ms.abs_diff(self.told_ms) >= TOLD_INTERVAL_MS {
+            self.told_ms = now_ms;
+            self.tell_now(shard);
+        }
+    }
+
+    fn tell_now(&mut self, shard: usize) {
+        const WHY: &str = "notifications parked (6101): the push client answered 410 Gone, or took none for 24 hours; \
+                           hayauma notify lists, replays or discards them";
+        for (xpid, ParkedCount { parked, gone }) in self.by_xpid.drain(..) {
+            tracing::warn!(shard, %xpid, parked, gone, "{WHY}");
+        }
+        let ParkedCount { parked, gone } = std::mem::take(&mut self.others);
+        if parked > 0 {
+            tracing::warn!(shard, xpid = "others", parked, gone, "{WHY}");
+        }
+    }
+}
 
 /// A push with a parked notification.
 #[derive(Clone, Copy, Debug)]
@@ -51,11 +131,27 @@ impl Shard {
         all.filter(|parked| xpid.is_none_or(|xpid| parked.xpid == xpid)).take(most).collect()
     }
 
-    /// Sends what [`Shard::parked`] lists again; returns it. One more failure parks it again.
-    pub fn replay_parked(&mut self, xpid: Option<Xpid>, most: usize, now_ms: u64) -> Vec<ParkedNotification> {
+    /// Does this with what [`Shard::parked`] lists; returns it. What is sent again and fails once more is parked again; what
+    /// is discarded is finished by a record, so that no start brings it back.
+    pub fn act_on_parked(
+        &mut self,
+        action: ParkedAction,
+        xpid: Option<Xpid>,
+        most: usize,
+        now_ms: u64,
+    ) -> Vec<ParkedNotification> {
         let mut parked = self.parked(xpid, most);
-        parked.retain(|parked| self.core.replay(parked.push_id));
+        match action {
+            ParkedAction::List => return parked,
+            ParkedAction::Replay => parked.retain(|parked| self.core.replay(parked.push_id)),
+            ParkedAction::Discard => parked.retain(|parked| self.core.discard(parked.push_id)),
+        }
         self.carry_out_effects(now_ms);
         parked
+    }
+
+    /// The last words of a shard that ends: what was parked and not yet told.
+    pub fn tell_parked(&mut self) {
+        self.parked_news.tell_now(self.number);
     }
 }

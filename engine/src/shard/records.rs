@@ -20,6 +20,12 @@ pub(super) fn client(xpid: Xpid) -> u16 {
     mix(xpid.value()) as u16
 }
 
+/// Whose places something counts against where places are shared among the XPIDs: 15 bits, as the journal keeps them. Two
+/// XPIDs that fold to the same value share one share.
+pub(super) fn share(xpid: Xpid) -> u16 {
+    client(xpid) >> 1
+}
+
 /// TP-Service-Centre-Time-Stamp of a moment: local time, zone +9 h.
 pub(super) fn scts(unix_ms: u64) -> [u8; 7] {
     let civil = calendar::jst(unix_ms);

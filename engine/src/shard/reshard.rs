@@ -12,9 +12,10 @@
 //! * before a record is copied its billing event is durable where it belongs, in the old shard's log, which stays where
 //!   it is. So what was copied is never billed again.
 
-use super::open::{OpenError, billing_event, replay};
+use super::books::Home;
+use super::open::{OpenError, replay};
 use super::{Pace, shard_of};
-use crate::billing::BillingLog;
+use crate::billing::{BillingLog, Lacking};
 use crate::ids::Msn;
 use crate::journal::{
     AppendError, Journal, JournalConfig, KEY_KEEP_MS, Position, Record, SegmentFactory, SegmentId,
@@ -22,7 +23,7 @@ use crate::journal::{
 use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::{Core, CoreLimits};
 use crate::smsc::recovery::Recovery;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -91,16 +92,20 @@ pub fn copy(
     now_ms: u64,
 ) -> Result<Copied, OpenError> {
     let pace = Pace::new(source.time_scale, now_ms);
-    let mut recovery = Recovery::new(Core::new(source.limits, pace.center(now_ms)));
-    let mut billing = BillingLog::open(&source.directory.join("billing"), source.number)?;
+    let mut recovery = Recovery::new(Core::new(source.limits, pace.center(now_ms)), 0);
+    let mut billing = BillingLog::open(source.directory, source.number, now_ms)?;
+    let home = Home::new(source.journal.first_sequence, source.number);
+    let (mut lacking, mut unread) = (Lacking::default(), None);
     let mut owners: HashMap<u64, usize> = HashMap::new();
     let mut segments: Vec<SegmentId> = Vec::new();
     let mut impossible = None;
     let directory = source.directory.join("journal");
     let (journal, _) =
         Journal::open(&directory, source.journal, factory, &mut |position, sequence, record| {
-            if let Some(event) = billing_event(&record, sequence, source.number) {
-                billing.ensure(&event);
+            if let Some((event, is_foreign)) = home.event(&record, sequence)
+                && let Err(error) = lacking.check(&mut billing, &event, is_foreign, now_ms)
+            {
+                unread.get_or_insert(error);
             }
             if segments.last() != Some(&position.segment()) {
                 segments.push(position.segment());
@@ -117,17 +122,24 @@ pub fn copy(
     if let Some((sequence, what)) = impossible {
         return Err(OpenError::Impossible { sequence, what });
     }
-    billing.finish_recovery();
+    if let Some(error) = unread {
+        return Err(error.into());
+    }
+    let left = lacking.finish(&mut billing, now_ms)?.left;
+    if left > 0 {
+        return Err(OpenError::Unbilled(left));
+    }
     billing.sync()?;
     let live: Vec<Position> = recovery.live_positions().map(Position::from_bits).collect();
+    let withdrawing = recovery.alerts_to_withdraw();
     drop(recovery);
-    let mut kept: HashMap<u64, usize> = HashMap::with_capacity(live.len());
+    let mut kept = Kept { pushes: HashMap::with_capacity(live.len()), withdrawing };
     for position in live {
         let push_id = journal.accepted(position).push_id.to_native();
-        kept.extend(owners.get(&push_id).map(|&owner| (push_id, owner)));
+        kept.pushes.extend(owners.get(&push_id).map(|&owner| (push_id, owner)));
     }
     drop(owners);
-    let mut copied = Copied { pushes: kept.len() as u64, records: 0 };
+    let mut copied = Copied { pushes: kept.pushes.len() as u64, records: 0 };
     for segment in segments {
         let mut outcome = Ok(());
         journal.visit(segment, &mut |position, _, record| {
@@ -141,12 +153,20 @@ pub fn copy(
     Ok(copied)
 }
 
+/// What of the old shard goes on.
+struct Kept {
+    /// The numbers of its live pushes, and their owners from now on.
+    pushes: HashMap<u64, usize>,
+    /// The cancelled alerts of which some of them are still to be withdrawn.
+    withdrawing: HashSet<u64>,
+}
+
 /// Copies a record to whom it concerns; how many copies that made.
 fn copy_record(
     journal: &Journal,
     position: Position,
     record: &Record<'_>,
-    kept: &HashMap<u64, usize>,
+    kept: &Kept,
     targets: &mut [Target],
     now_ms: u64,
 ) -> Result<u64, OpenError> {
@@ -159,9 +179,13 @@ fn copy_record(
         return match record {
             // About the old journal itself.
             Record::Opened(_) => Ok(0),
-            // An alert that is open again: its pushes may be newer than the cancel.
+            // An alert that is open again: its pushes may be newer than the cancel. While some are still to be
+            // withdrawn it is not open, however long ago the cancel was.
             Record::CancelAccepted(cancel)
-                if now_ms >= cancel.at_ms.to_native().saturating_add(KEY_KEEP_MS) =>
+                if now_ms >= cancel.at_ms().saturating_add(KEY_KEEP_MS)
+                    && cancel
+                        .whole_alert()
+                        .is_none_or(|cancel| !kept.withdrawing.contains(&cancel.fingerprint)) =>
             {
                 Ok(0)
             }
@@ -169,7 +193,7 @@ fn copy_record(
             _ => to_each(targets, |target| journal.copy_to(position, target)),
         };
     };
-    if let Some(&owner) = kept.get(&push_id) {
+    if let Some(&owner) = kept.pushes.get(&push_id) {
         return to_each(&mut targets[owner..=owner], |target| journal.copy_to(position, target));
     }
     let Some(key) = record.key().filter(|key| now_ms < key.ended_ms.saturating_add(KEY_KEEP_MS)) else {

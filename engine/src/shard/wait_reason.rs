@@ -3,6 +3,7 @@
 use crate::network::gmsc::HoldReason;
 use crate::network::port::{AttemptResult, Failure};
 use crate::push::code::Code;
+use crate::smsc::retry::Cause;
 
 /// What holds a push. The numbers stand in Held records and are never used for something else.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
@@ -62,6 +63,18 @@ impl WaitReason {
             Code::PACKET_ROAMING_OUT => Self::PacketRoamingOut,
             _ => return None,
         })
+    }
+
+    /// Whose schedule the push waits by.
+    pub fn cause(self) -> Cause {
+        match self {
+            Self::Absent => Cause::Absent,
+            Self::MemoryFull => Cause::MemoryFull,
+            Self::Busy => Cause::Busy,
+            Self::SystemFailure | Self::Network => Cause::SystemFailure,
+            Self::ProtocolError => Cause::ProtocolError,
+            Self::PacketRoamingOut => Cause::PacketRoamingOut,
+        }
     }
 
     /// The number in the journal.

@@ -46,7 +46,7 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
         ended_keys_max: 1,
     };
     let pace = Pace::new(1, now_ms);
-    let mut recovery = Recovery::new(Core::new(limits, now_ms));
+    let mut recovery = Recovery::new(Core::new(limits, now_ms), 0);
     let mut marks = AgeMarks::default();
     let (mut accepted_ms, mut reasons) = (HashMap::new(), HashMap::new());
     let mut impossible = None;
@@ -58,10 +58,11 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
                 accepted_ms.insert(push_id, at_ms);
             }
             Record::Held(held) => {
-                reasons.insert(held.push_id.to_native(), WaitReason::from_number(held.reason));
+                let held = held.to_native();
+                reasons.insert(held.push_id, WaitReason::from_number(held.reason));
             }
-            // What cleaning has left of a hold.
-            Record::Progress(progress) => {
+            // What cleaning had left of a hold before it carried the hold itself.
+            Record::Progress(progress) if progress.attempts.to_native() > 0 => {
                 let reason = WaitReason::from_code(progress.code.to_native());
                 reasons.entry(progress.push_id.to_native()).or_insert(reason);
             }

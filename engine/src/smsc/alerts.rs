@@ -5,7 +5,6 @@
 //! push costs eight octets more: its place among its alert's members, and they theirs.
 
 use crate::smsc::index_table::GrowingTable;
-use crate::smsc::keys::FingerprintMap;
 use crate::smsc::pushes::{NONE, PushIndex, Pushes};
 
 /// (msn, alert) pairs remembered at most, those of live pushes aside; beyond it the oldest are forgotten.
@@ -49,12 +48,18 @@ struct Remembered {
 
 const _: () = assert!(size_of::<Remembered>() == REMEMBERED_OCTETS);
 
+impl Default for Remembered {
+    fn default() -> Self {
+        Self::FREE
+    }
+}
+
 impl Remembered {
     const FREE: Self = Self { key: 0, push: NONE, group: NONE, next: NONE, users: 0, sequence: 0 };
 }
 
 /// The live pushes of an alert.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Group {
     alert: u64,
     members: Vec<PushIndex>,
@@ -68,12 +73,12 @@ pub struct Alerts {
     oldest: u32,
     latest: u32,
     remembered_max: usize,
-    groups: Vec<Group>,
-    free_groups: Vec<u32>,
-    group_of: FingerprintMap<u32>,
+    groups: Chunks<Group>,
+    free_groups: Chunks<u32>,
+    group_of: GrowingTable,
     /// By slab index: a live push's place among its alert's members, so that leaving costs O(1) however many phones the
-    /// alert goes to. As long as the highest index of a push that had an alert.
-    place_of: Vec<u32>,
+    /// alert goes to.
+    place_of: Places,
 }
 
 impl Alerts {
@@ -89,16 +94,26 @@ impl Alerts {
             oldest: NONE,
             latest: NONE,
             remembered_max,
-            groups: Vec::new(),
-            free_groups: Vec::new(),
-            group_of: FingerprintMap::default(),
-            place_of: Vec::new(),
+            groups: Chunks::default(),
+            free_groups: Chunks::default(),
+            group_of: GrowingTable::new((pushes_max + 1).min(super::index_table::INDEX_MAX)),
+            place_of: Places::default(),
         }
     }
 
     /// Whether this sequence or a higher one was accepted for the msn.
     pub fn knows(&self, alert: &AlertIdentity) -> bool {
         self.find(alert.key).is_some_and(|known| self.remembered.at(known).sequence >= alert.sequence)
+    }
+
+    /// Whether a sequence is remembered under this fingerprint of (svcid, msn, alertid).
+    pub fn remembers(&self, key: u64) -> bool {
+        self.find(key).is_some()
+    }
+
+    /// The live push of the highest sequence under it.
+    pub fn push_of(&self, key: u64) -> Option<PushIndex> {
+        self.find(key).map(|number| self.remembered.at(number).push).filter(|&push| push != NONE)
     }
 
     /// Enters a push of a sequence that is not known yet; returns the live push with a lower one.
@@ -160,7 +175,7 @@ impl Alerts {
     /// The alert that the push belongs to; `None` from its end on.
     pub fn alert_of(&self, pushes: &Pushes, index: PushIndex) -> Option<u64> {
         let number = pushes[index].remembered_alert;
-        (number != NONE).then(|| self.groups[self.remembered.at(number).group as usize].alert)
+        (number != NONE).then(|| self.groups.at(self.remembered.at(number).group).alert)
     }
 
     /// How many pushes of an alert have not ended.
@@ -175,7 +190,11 @@ impl Alerts {
 
     /// The pushes of an alert that have not ended.
     fn members(&self, alert: u64) -> &[PushIndex] {
-        self.group_of.get(&alert).map_or(&[], |&group| &self.groups[group as usize].members)
+        self.find_group(alert).map_or(&[], |group| &self.groups.at(group).members)
+    }
+
+    fn find_group(&self, alert: u64) -> Option<u32> {
+        self.group_of.find(alert, |group| self.groups.at(group).alert == alert)
     }
 
     fn find(&self, key: u64) -> Option<u32> {
@@ -225,56 +244,110 @@ impl Alerts {
 
     /// Makes the push a member of its alert; the alert's number among the groups.
     fn join(&mut self, index: PushIndex, alert: u64) -> u32 {
-        let (groups, free_groups) = (&mut self.groups, &mut self.free_groups);
-        let group = *self.group_of.entry(alert).or_insert_with(|| {
-            free_groups.pop().unwrap_or_else(|| {
-                groups.push(Group::default());
-                (groups.len() - 1) as u32
-            })
-        });
-        if index as usize >= self.place_of.len() {
-            self.place_of.resize(index as usize + 1, NONE);
-        }
-        let Group { alert: named, members } = &mut self.groups[group as usize];
-        *named = alert;
-        self.place_of[index as usize] = members.len() as u32;
+        let group = self.find_group(alert).unwrap_or_else(|| self.found(alert));
+        let members = &mut self.groups.at_mut(group).members;
+        *self.place_of.at_mut(index) = members.len() as u32;
         members.push(index);
         group
     }
 
+    /// A group for an alert that has none.
+    fn found(&mut self, alert: u64) -> u32 {
+        let group = self.free_groups.pop().unwrap_or_else(|| self.groups.push(Group::default()));
+        self.groups.at_mut(group).alert = alert;
+        let groups = &self.groups;
+        self.group_of.insert(alert, group, |group| groups.at(group).alert);
+        group
+    }
+
     fn part(&mut self, index: PushIndex, group: u32) {
-        let place = std::mem::replace(&mut self.place_of[index as usize], NONE);
-        let Group { alert, members } = &mut self.groups[group as usize];
+        let place = std::mem::replace(self.place_of.at_mut(index), NONE);
+        let Group { alert, members } = self.groups.at_mut(group);
         let left = members.swap_remove(place as usize);
         assert_eq!(left, index, "a member stands at its place");
         if let Some(&moved) = members.get(place as usize) {
-            self.place_of[moved as usize] = place;
+            *self.place_of.at_mut(moved) = place;
         }
         if members.is_empty() {
             // The memory of a large alert goes with it.
             *members = Vec::new();
-            self.group_of.remove(alert);
+            self.group_of.remove(*alert, group);
             self.free_groups.push(group);
         }
     }
 }
 
-/// Entries in chunks, so that growing moves none.
+/// Values in chunks, so that growing moves none of them and nobody waits for it.
+struct Chunks<T> {
+    chunks: Vec<Box<[T]>>,
+    used: usize,
+}
+
+impl<T> Default for Chunks<T> {
+    fn default() -> Self {
+        Self { chunks: Vec::new(), used: 0 }
+    }
+}
+
+impl<T: Clone + Default> Chunks<T> {
+    fn at(&self, number: u32) -> &T {
+        &self.chunks[number as usize / CHUNK][number as usize % CHUNK]
+    }
+
+    fn at_mut(&mut self, number: u32) -> &mut T {
+        &mut self.chunks[number as usize / CHUNK][number as usize % CHUNK]
+    }
+
+    /// Puts a value behind the last one; its number.
+    fn push(&mut self, value: T) -> u32 {
+        if self.used == self.chunks.len() * CHUNK {
+            self.chunks.push(vec![T::default(); CHUNK].into());
+        }
+        let number = self.used as u32;
+        self.used += 1;
+        *self.at_mut(number) = value;
+        number
+    }
+
+    /// Takes the last one out.
+    fn pop(&mut self) -> Option<T> {
+        self.used = self.used.checked_sub(1)?;
+        let number = self.used as u32;
+        Some(std::mem::take(self.at_mut(number)))
+    }
+}
+
+/// A place for each slab index; those that nobody asks for take no memory.
+#[derive(Default)]
+struct Places {
+    chunks: Vec<Option<Box<[u32]>>>,
+}
+
+impl Places {
+    fn at_mut(&mut self, index: PushIndex) -> &mut u32 {
+        let (chunk, place) = (index as usize / CHUNK, index as usize % CHUNK);
+        if chunk >= self.chunks.len() {
+            self.chunks.resize(chunk + 1, None);
+        }
+        &mut self.chunks[chunk].get_or_insert_with(|| vec![NONE; CHUNK].into())[place]
+    }
+}
+
+/// What is remembered, and the list of those that are free.
 #[derive(Default)]
 struct Slab {
-    chunks: Vec<Box<[Remembered]>>,
+    entries: Chunks<Remembered>,
     /// The first free one, and one behind it, if there is any.
     free: Option<u32>,
-    used: usize,
 }
 
 impl Slab {
     fn at(&self, number: u32) -> &Remembered {
-        &self.chunks[number as usize / CHUNK][number as usize % CHUNK]
+        self.entries.at(number)
     }
 
     fn at_mut(&mut self, number: u32) -> &mut Remembered {
-        &mut self.chunks[number as usize / CHUNK][number as usize % CHUNK]
+        self.entries.at_mut(number)
     }
 
     fn take(&mut self, entry: Remembered) -> u32 {
@@ -285,13 +358,7 @@ impl Slab {
             self.free = (next != NONE).then_some(next);
             return number;
         }
-        if self.used == self.chunks.len() * CHUNK {
-            self.chunks.push(vec![Remembered::FREE; CHUNK].into());
-        }
-        let number = self.used as u32;
-        self.used += 1;
-        *self.at_mut(number) = entry;
-        number
+        self.entries.push(entry)
     }
 
     fn give_back(&mut self, number: u32) {

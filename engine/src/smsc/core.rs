@@ -54,8 +54,11 @@ pub enum NotificationKind {
 /// What the owner has to do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Effect {
-    /// Journal a Progress record: an attempt delivered some segments and more will be tried.
+    /// Journal a Progress record: a report says of a waiting push that segments of it arrived.
     Progress(PushIndex),
+    /// Journal a Progress record that says that an attempt begins, and call [`Core::handle_begin_journaled`]: the attempt
+    /// waits until the record is durable.
+    Begin(PushIndex),
     /// Journal a CancelAccepted record: the cancel of its whole alert has reached this push.
     CancelAccepted(PushIndex),
     /// Journal an Ended record; once it is durable write the billing event and call
@@ -164,12 +167,25 @@ pub struct CoreFigures {
     pub reports_too_late: u64,
 }
 
-/// The share of the slab from which on the exercise class is refused with 8002, in per cent.
-pub const EXERCISE_SHED_PERCENT: usize = 90;
+/// How far what is scarce may fill up before a class is refused, in per cent: whoever matters less goes first, so that
+/// places are left for an emergency.
+pub const fn admitted_percent(class: Class) -> usize {
+    match class {
+        Class::Exercise => 80,
+        Class::Standard => 90,
+        Class::Urgent => 95,
+        Class::Emergency => 100,
+    }
+}
+/// An XPID takes no further place while it has this many times as many as its class has left: one that takes all it gets
+/// leaves a ninth to the others.
+pub const SHARE_OF_FREE: usize = 8;
 /// Places of the slab that only recovery uses: a crash in the middle of cleaning may leave a copy too many of a push.
 pub const RECOVERED_SPARE: usize = 256;
 /// Pushes that one [`Core::poll_attempt`] ends on its way to the next attempt.
 pub const ENDED_PER_POLL_MAX: usize = 16;
+/// Pushes that one [`Core::poll_attempt`] has journaled before they may be attempted.
+pub const BEGUN_PER_POLL_MAX: usize = 64;
 /// Parked notifications may hold this share of the slab, in per cent; beyond it the oldest push goes.
 pub const PARKED_PERCENT_MAX: usize = 25;
 
@@ -187,6 +203,10 @@ pub struct Core {
     pub(super) parked: BTreeMap<u64, PushIndex>,
     pub(super) parked_max: usize,
     fresh: VecDeque<PushIndex>,
+    /// Pushes whose attempt waits for a record to be durable: its sequence, the push, and its number.
+    beginning: VecDeque<(u64, PushIndex, u64)>,
+    /// Which of the shard's ends the last one was.
+    pub(super) ends: u32,
     /// [`Core::poll_attempt`] left something in the lanes.
     poll_cut_short: bool,
     pub(super) effects: VecDeque<Effect>,
@@ -211,6 +231,8 @@ impl Core {
             parked: BTreeMap::new(),
             parked_max: (limits.pushes_max * PARKED_PERCENT_MAX / 100).max(1),
             fresh: VecDeque::new(),
+            beginning: VecDeque::new(),
+            ends: 0,
             poll_cut_short: false,
             effects: VecDeque::new(),
             figures: CoreFigures::default(),
@@ -302,6 +324,33 @@ impl Core {
         std::iter::successors(head, |&index| self.queues.behind(&self.pushes, index))
     }
 
+    /// The live push with this key.
+    pub fn find(&self, key: u64) -> Option<PushIndex> {
+        self.keys.find_live(&self.pushes, key)
+    }
+
+    /// Whether the key of an ended push is remembered.
+    pub fn has_ended(&self, key: u64) -> bool {
+        self.keys.find_ended(key).is_some()
+    }
+
+    /// Whether anything is known of an alert, at this msn or anywhere here.
+    pub fn knows_of(&self, alert: &AlertIdentity) -> bool {
+        self.alerts.remembers(alert.key)
+            || self.alerts.member_count(alert.alert) > 0
+            || self.closed_alert(alert.alert).is_some()
+    }
+
+    /// The live push of the highest sequence of an alert at an msn, by the fingerprint of both.
+    pub fn alert_push(&self, alert_key: u64) -> Option<PushIndex> {
+        self.alerts.push_of(alert_key)
+    }
+
+    /// A push of this alert that has not ended.
+    pub fn alert_member(&self, alert_fingerprint: u64) -> Option<PushIndex> {
+        self.alerts.member(alert_fingerprint, 0)
+    }
+
     /// The number of the live push with this key.
     pub fn live_push_id(&self, key: u64) -> Option<u64> {
         self.keys.find_live(&self.pushes, key).map(|index| self.pushes[index].push_id)
@@ -313,18 +362,22 @@ impl Core {
             && self.keys.find_live(&self.pushes, key).is_none()
     }
 
-    /// Whether a push for `msn` can be taken: 8003 when the slab is full, 8002 for the exercise class when it is
-    /// nearly so, 8005 when too many wait.
-    pub fn room_for(&self, msn: Msn, class: Class) -> Result<(), Code> {
-        if self.pushes.len() >= self.limits.pushes_max {
+    /// Whether a push of this class and client for `msn` can be taken: 8003 when the slab has no place left for the class,
+    /// or the client has its share of them; 8005 when it is so of those that wait for the msn.
+    pub fn room_for(&self, msn: Msn, class: Class, client: u16) -> Result<(), Code> {
+        let percent = admitted_percent(class);
+        let places = (self.limits.pushes_max * percent).div_ceil(100);
+        let free = places.saturating_sub(self.pushes.len());
+        if self.pushes.of_client(client) >= SHARE_OF_FREE * free {
             return Err(Code::STORAGE_FULL);
         }
-        if class == Class::Exercise
-            && self.pushes.len() * 100 >= self.limits.pushes_max * EXERCISE_SHED_PERCENT
+        let places = (self.limits.waiting_per_msn_max as usize * percent).div_ceil(100);
+        let waiting = self.queues.waiting(&self.pushes, msn) as usize;
+        let free = places.saturating_sub(waiting);
+        // Nobody has more of them than there are: as a rule nothing needs to be counted.
+        if waiting >= SHARE_OF_FREE * free
+            && self.queues.waiting_of(&self.pushes, msn, client) >= SHARE_OF_FREE * free
         {
-            return Err(Code::OVERLOAD);
-        }
-        if self.queues.waiting(&self.pushes, msn) >= self.limits.waiting_per_msn_max {
             return Err(Code::TOO_MANY_WAITING);
         }
         Ok(())
@@ -345,9 +398,20 @@ impl Core {
         self.alerts.member_count(alert_fingerprint) as u32
     }
 
-    /// Whether the cancel of one more whole alert can be taken.
-    pub fn has_room_for_alert_cancel(&self) -> bool {
-        self.closed_alerts.has_room()
+    /// Makes a place for the cancel of one more whole alert; `false` when this XPID has its share of them already.
+    /// `found` says whether pushes of the alert wait.
+    pub fn make_room_for_alert_cancel(&mut self, share: u16, found: bool) -> bool {
+        self.closed_alerts.make_room(share, found)
+    }
+
+    /// Alerts that are closed.
+    pub fn alerts_closed(&self) -> usize {
+        self.closed_alerts.len()
+    }
+
+    /// Alerts opened again before their day was over, because their XPID cancelled so many of which no push waited.
+    pub fn alerts_opened_early(&self) -> u64 {
+        self.closed_alerts.opened_early
     }
 
     /// Unix milliseconds at which [`Core::handle_time`] or [`Core::poll_attempt`] may have something to do by
@@ -384,9 +448,9 @@ impl Core {
         index
     }
 
-    /// Withdraws the push with this key. `Ok`: the cancel is accepted (an E7 will follow) for a push of so many
-    /// segments; `Err`: 3002–3005.
-    pub fn cancel(&mut self, key: u64, now_ms: u64) -> Result<(PushIndex, u8), (Code, u8)> {
+    /// Withdraws the push with this key. `Ok`: the cancel is accepted for a push of so many segments, and an E7 will
+    /// follow if the client is to be `told`; `Err`: 3002–3005.
+    pub fn cancel(&mut self, key: u64, told: bool, now_ms: u64) -> Result<(PushIndex, u8), (Code, u8)> {
         self.time.see(now_ms);
         let live = self.keys.find_live(&self.pushes, key);
         let (state, segments) = match (live, self.keys.find_ended(key)) {
@@ -407,31 +471,29 @@ impl Core {
         if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
             return Err((Code::ALREADY_CANCELLED, segments));
         }
-        self.request_cancel(index, now_ms);
+        self.request_cancel(index, told, now_ms);
         Ok((index, segments))
     }
 
     /// Cancels a whole alert: from now on no push of it is accepted or attempted, and those that wait are withdrawn by
-    /// [`Core::handle_time`]. `sequence` is that of the cancel's record, which must be durable before it is answered.
+    /// [`Core::handle_time`]. The cancel's record must be durable before it is answered; its time is now.
     /// Returns how many pushes of the alert have not ended. Costs the same however many there are.
-    pub fn cancel_alert(&mut self, alert_fingerprint: u64, sequence: u64, now_ms: u64) -> u32 {
-        self.time.see(now_ms);
+    pub fn cancel_alert(&mut self, alert_fingerprint: u64, cancel: ClosedAlert) -> u32 {
+        self.time.see(cancel.at_ms);
         let members = self.alerts.member_count(alert_fingerprint);
-        self.closed_alerts.close(alert_fingerprint, ClosedAlert { sequence, at_ms: now_ms });
-        if members > 0 {
-            self.closed_alerts.withdrawing.push_back((alert_fingerprint, members));
-        }
+        self.closed_alerts.close(alert_fingerprint, cancel);
+        self.closed_alerts.begin_withdrawing(alert_fingerprint, members, cancel.at_ms);
         members as u32
     }
 
     // ---- handle_* ----
 
-    /// Everything with a sequence below `durable` is durable: fresh pushes may be attempted.
-    /// `accepted` is called once for each, in order, for its billing event.
+    /// Everything with a sequence below `durable` is durable: fresh pushes may be attempted, and so may those whose begin
+    /// had to be recorded first. `accepted` is called once for each fresh one, in order, for its billing event.
     pub fn handle_durable(&mut self, durable: u64, mut accepted: impl FnMut(&Push)) {
         while let Some(&index) = self.fresh.front() {
             if self.pushes[index].push_id >= durable {
-                return;
+                break;
             }
             self.fresh.pop_front();
             accepted(&self.pushes[index]);
@@ -441,6 +503,21 @@ impl Core {
                 self.make_ready(index);
             }
         }
+        while let Some(&(_, index, push_id)) =
+            self.beginning.front().filter(|(sequence, ..)| *sequence < durable)
+        {
+            self.beginning.pop_front();
+            let push = &self.pushes[index];
+            // It may have ended meanwhile, and its place be another's.
+            if push.push_id == push_id && push.state == State::Queued && !push.has(flag::IN_LANE) {
+                self.lanes.push(&mut self.pushes, index);
+            }
+        }
+    }
+
+    /// The record that [`Effect::Begin`] asked for has this sequence.
+    pub fn handle_begin_journaled(&mut self, index: PushIndex, sequence: u64) {
+        self.beginning.push_back((sequence, index, self.pushes[index].push_id));
     }
 
     /// The core network settled an attempt. `random` is uniform and jitters the next retry.
@@ -531,6 +608,7 @@ impl Core {
                     // A retry that comes sooner by itself is not put off.
                     let scheduled_ms = self.timers.due_ms(index).unwrap_or(u64::MAX);
                     if self.time.steady_of(due_ms) < scheduled_ms {
+                        self.pushes[index].set(flag::RECORD_BEGIN, true);
                         self.start_timer(index, due_ms);
                     }
                 }
@@ -566,7 +644,7 @@ impl Core {
     /// The next push to attempt; it is in flight from now on and must be handed to the core network. A call that ends
     /// [`ENDED_PER_POLL_MAX`] pushes instead yields none and leaves the rest to the next turn.
     pub fn poll_attempt(&mut self, now_ms: u64) -> Option<PushIndex> {
-        let mut ended = 0;
+        let (mut ended, mut begun) = (0, 0);
         self.poll_cut_short = false;
         while let Some(index) = self.lanes.pop(&mut self.pushes) {
             if self.pushes[index].has(flag::GONE) {
@@ -600,6 +678,16 @@ impl Core {
                 continue;
             }
             let push = &mut self.pushes[index];
+            if push.has(flag::RECORD_BEGIN) && self.mutation != Mutation::BeginUnrecorded {
+                push.set(flag::RECORD_BEGIN, false);
+                self.effects.push_back(Effect::Begin(index));
+                begun += 1;
+                if begun == BEGUN_PER_POLL_MAX {
+                    self.poll_cut_short = true;
+                    return None;
+                }
+                continue;
+            }
             push.state = push.state.moved_to(State::InFlight);
             self.figures.attempts += 1;
             return Some(index);
@@ -622,7 +710,7 @@ impl Core {
         push.set_msn(new.msn);
         push.set_expires_ms(new.expires_ms);
         push.set(flag::WANTS_NOTIFICATION, new.wants_notification);
-        push.set(flag::SINGLE_ATTEMPT, new.single_attempt);
+        push.set(flag::SINGLE_ATTEMPT | flag::RECORD_BEGIN, new.single_attempt);
         push.set(flag::CONTROL, new.control);
         let index = self.pushes.insert(push);
         let index = index.expect("room_for was asked before accepting");

@@ -2,6 +2,7 @@
 
 use crate::ids::Msn;
 use crate::push::code::Code;
+use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, Effect};
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{PushIndex, flag};
@@ -9,8 +10,8 @@ use crate::smsc::retry;
 use crate::smsc::state::State;
 
 impl Core {
-    pub(super) fn request_cancel(&mut self, index: PushIndex, now_ms: u64) {
-        self.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+    pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: u64) {
+        self.pushes[index].set_cancel_accepted(told);
         if self.pushes[index].state != State::InFlight && self.mutation != Mutation::DeliverAfterCancel {
             self.end_cancelled(index, now_ms);
         }
@@ -18,20 +19,25 @@ impl Core {
 
     /// Whether the push belongs to an alert that was cancelled as a whole and this has not reached it yet.
     pub(super) fn is_of_closed_alert(&self, index: PushIndex) -> bool {
+        self.alert_cancel_of(index).is_some()
+    }
+
+    /// The cancel of the push's whole alert, if there was one that has not reached it yet.
+    pub(super) fn alert_cancel_of(&self, index: PushIndex) -> Option<ClosedAlert> {
         let push = &self.pushes[index];
         if self.closed_alerts.is_empty() || !push.has(flag::ALERT) || push.has(flag::CANCEL_ACCEPTED) {
-            return false;
+            return None;
         }
-        let closed =
-            self.alerts.alert_of(&self.pushes, index).and_then(|alert| self.closed_alerts.find(alert));
-        closed.is_some_and(|cancel| push.push_id < cancel.sequence)
-            && self.mutation != Mutation::AttemptAfterAlertCancel
+        let alert = self.alerts.alert_of(&self.pushes, index)?;
+        let closed = self.closed_alerts.find(alert)?;
+        let reaches = push.push_id < closed.sequence && self.mutation != Mutation::AttemptAfterAlertCancel;
+        reaches.then_some(closed)
     }
 
     /// The cancel of its whole alert reaches the push, if there was one.
     pub(super) fn heed_alert_cancel(&mut self, index: PushIndex) {
-        if self.is_of_closed_alert(index) {
-            self.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+        if let Some(cancel) = self.alert_cancel_of(index) {
+            self.pushes[index].set_cancel_accepted(cancel.told);
             self.effects.push_back(Effect::CancelAccepted(index));
         }
     }
@@ -47,15 +53,15 @@ impl Core {
     /// Goes on withdrawing the pushes of cancelled alerts, at most `budget` of them.
     pub(super) fn withdraw_closed(&mut self, now_ms: u64, budget: usize) {
         for _ in 0..budget {
-            let Some((alert, left)) = self.closed_alerts.withdrawing.front_mut() else { return };
+            let Some(first) = self.closed_alerts.withdrawing.front_mut() else { return };
             // From the last one down: whatever takes the place of one that leaves has been looked at.
-            *left = (*left).min(self.alerts.member_count(*alert));
-            if *left == 0 {
+            first.left = first.left.min(self.alerts.member_count(first.alert));
+            if first.left == 0 {
                 self.closed_alerts.withdrawing.pop_front();
                 continue;
             }
-            *left -= 1;
-            let member = self.alerts.member(*alert, *left);
+            first.left -= 1;
+            let member = self.alerts.member(first.alert, first.left);
             if let Some(index) = member
                 && self.is_of_closed_alert(index)
             {
@@ -64,14 +70,7 @@ impl Core {
         }
     }
 
-    /// A push whose cancel was accepted while an attempt was under way that was never settled, because the engine died:
-    /// it is not tried again, but nobody can say that it was withdrawn.
-    pub(super) fn end_cancelled_in_doubt(&mut self, index: PushIndex, now_ms: u64) {
-        self.pushes[index].set(flag::IN_DOUBT, true);
-        self.end_cancelled(index, now_ms);
-    }
-
-    fn end_cancelled(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn end_cancelled(&mut self, index: PushIndex, now_ms: u64) {
         let push = &self.pushes[index];
         let partly = push.delivered_mask != 0 || push.has(flag::IN_DOUBT);
         let code = if partly { Code::CANCELLED_IN_PART } else { Code::ACCEPTED };
@@ -143,15 +142,12 @@ impl Core {
         push.state = push.state.moved_to(State::Held);
         let delay_ms = if self.mutation == Mutation::NeverRetry { u64::MAX / 2 } else { delay_ms };
         let due_ms = (now_ms + delay_ms).min(push.expires_ms());
-        let (partly, msn) = (push.delivered_mask != 0, push.msn());
+        let msn = push.msn();
         self.start_timer(index, due_ms);
         if self.queues.let_emergencies_pass(&mut self.pushes, index)
             && let Some(head) = self.queues.head(&self.pushes, msn)
         {
             self.make_ready(head);
-        }
-        if partly {
-            self.effects.push_back(Effect::Progress(index));
         }
     }
 
@@ -164,7 +160,13 @@ impl Core {
             _ if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry => {
                 self.expire(index, now_ms)
             }
-            State::Held => self.release(index),
+            State::Held => {
+                // A clock that was set back may show less now than the time that its last Held record names.
+                let was_set_back = self.time.was_set_back();
+                let push = &mut self.pushes[index];
+                push.set(flag::RECORD_BEGIN, push.has(flag::RECORD_BEGIN) || was_set_back);
+                self.release(index);
+            }
             // The clock was set back: its expiry is further away than it was.
             _ => {
                 let expires_ms = push.expires_ms();
@@ -191,6 +193,7 @@ impl Core {
                 .iter()
                 .any(|c| c.awaits_alert() && c.code_at_expiry() == self.pushes[head].code)
         {
+            self.pushes[head].set(flag::RECORD_BEGIN, true);
             self.release(head);
         }
     }
@@ -203,8 +206,7 @@ impl Core {
     fn end(&mut self, index: PushIndex, state: State, code: Code, tp_status: u8, now_ms: u64) {
         self.timers.stop(index);
         let push = &mut self.pushes[index];
-        // From now on its bit says something else.
-        push.set(flag::ALERTED, false);
+        push.set(flag::OF_WAITING, false);
         push.set_ended(push.state.moved_to(state), code, now_ms, tp_status);
         let msn = push.msn();
         self.figures.ended[usize::from(state.number())] += 1;
@@ -214,6 +216,9 @@ impl Core {
         if self.pushes[index].has(flag::ALERT) {
             self.alerts.leave(&mut self.pushes, index);
         }
+        // 0 says that a journal does not tell.
+        self.ends = self.ends.checked_add(1).unwrap_or(1);
+        self.pushes[index].set_end_number(self.ends);
         self.queues.move_to_notifying(&mut self.pushes, index);
         self.effects.push_back(Effect::Ended(index));
         if self.mutation == Mutation::DoubleFinalState && self.figures.attempts.is_multiple_of(16) {

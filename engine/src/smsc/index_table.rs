@@ -4,14 +4,15 @@
 //! bucket. A cell is an index in as many bits as the slab needs and, in the bits left, a part of the hash, so that
 //! hardly a look goes to a slab entry in vain. Removing needs no tombstones: it takes the count back.
 //!
-//! [`IndexTable`] has the size that it was made with: no entry ever waits for a rehash. [`GrowingTable`] doubles, a
-//! bucket at a time.
+//! [`IndexTable`] has the size that it was made with: no entry ever waits for a rehash. [`GrowingTable`] doubles, and no
+//! entry waits for that either: the memory of the next one is taken and touched while the last sixteenth is filled, a
+//! stretch at a time, and then each entry moves a bucket.
 //!
 //! Never here: the keys. The caller brings a hash, whose 64 bits must be uniform, and says which index it means.
 //!
 //! Invariant: a bucket's count is the number of entries whose home lies at or before it and who stand behind it.
 
-use crate::huge_pages;
+use crate::huge_pages::Zeros;
 use crate::prefetch::prefetch;
 
 /// Cells of a bucket.
@@ -34,9 +35,8 @@ pub struct Place {
 
 /// A table of fixed size.
 pub struct IndexTable {
-    /// Buckets from `base` on: the first word that begins a cache line. Never reallocated.
-    words: Vec<u32>,
-    base: usize,
+    /// The buckets, the first of which begins a page.
+    words: Zeros<u32>,
     buckets: usize,
     capacity: usize,
     len: usize,
@@ -48,14 +48,18 @@ impl IndexTable {
     /// A table for `capacity` entries whose indices are below `indices`. All of its memory is touched at once, so that no
     /// entry waits for that: [`IndexTable::octets_for`] says how much it is.
     pub fn new(capacity: usize, indices: usize) -> Self {
+        let mut table = Self::untouched(capacity, indices);
+        table.words.touch_all();
+        table
+    }
+
+    /// The same, and its memory is touched as it is used.
+    fn untouched(capacity: usize, indices: usize) -> Self {
         assert!(indices <= INDEX_MAX, "an index has 31 bits");
         let buckets = buckets_for(capacity);
-        let mut words = vec![0u32; (buckets + 1) * WORDS];
-        huge_pages::advise(&mut words);
-        huge_pages::touch(&mut words);
-        let base = words.as_ptr().align_offset(LINE_OCTETS).min(WORDS);
+        let words = Zeros::new(buckets * WORDS);
         let index_bits = u32::BITS - (indices as u32).leading_zeros();
-        Self { words, base, buckets, capacity, len: 0, index_mask: (1 << index_bits) - 1 }
+        Self { words, buckets, capacity, len: 0, index_mask: (1 << index_bits) - 1 }
     }
 
     /// Octets that a table for `capacity` entries takes.
@@ -82,7 +86,7 @@ impl IndexTable {
     /// a full table are passed by some.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
-        let home = self.base + self.home(hash) * WORDS;
+        let home = self.home(hash) * WORDS;
         prefetch(&self.words[home]);
         if let Some(next) = self.words.get(home + WORDS) {
             prefetch(next);
@@ -104,7 +108,7 @@ impl IndexTable {
             while hits != 0 {
                 let slot = hits.trailing_zeros() as usize;
                 if is((words[slot] & self.index_mask) - 1) {
-                    return Some(Place { word: self.base + bucket * WORDS + slot });
+                    return Some(Place { word: bucket * WORDS + slot });
                 }
                 hits &= hits - 1;
             }
@@ -153,7 +157,7 @@ impl IndexTable {
     /// Takes out what stands at `place`, whose hash this is.
     #[inline]
     pub fn remove(&mut self, hash: u64, place: Place) {
-        let stands_in = (place.word - self.base) / WORDS;
+        let stands_in = place.word / WORDS;
         let mut bucket = self.home(hash);
         while bucket != stands_in {
             self.bucket_mut(bucket)[SLOTS] -= 1;
@@ -168,8 +172,13 @@ impl IndexTable {
         self.bucket(bucket)[..SLOTS].iter().find(|&&word| word != 0).map(|word| (word & self.index_mask) - 1)
     }
 
+    /// Whether no entry whose home lies before this bucket stands in it or behind it.
+    fn is_passed_by_none(&self, bucket: usize) -> bool {
+        bucket == 0 || self.bucket(bucket - 1)[SLOTS] == 0
+    }
+
     fn bucket(&self, bucket: usize) -> &[u32; WORDS] {
-        let at = self.base + bucket * WORDS;
+        let at = bucket * WORDS;
         match self.words[at..].first_chunk() {
             Some(words) => words,
             None => unreachable!("buckets lie within the words"),
@@ -177,7 +186,7 @@ impl IndexTable {
     }
 
     fn bucket_mut(&mut self, bucket: usize) -> &mut [u32; WORDS] {
-        let at = self.base + bucket * WORDS;
+        let at = bucket * WORDS;
         match self.words[at..].first_chunk_mut() {
             Some(words) => words,
             None => unreachable!("buckets lie within the words"),
@@ -209,23 +218,40 @@ fn buckets_for(capacity: usize) -> usize {
 /// the whole.
 pub struct GrowingTable {
     current: IndexTable,
-    /// What is not moved yet, and the bucket that is next.
-    old: Option<(IndexTable, usize)>,
+    growth: Growth,
     indices: usize,
+}
+
+/// How far the next doubling is.
+enum Growth {
+    None,
+    /// The next table's memory is being touched.
+    Touching(IndexTable),
+    /// All new entries go into the new table, and those of the old one move: the next bucket.
+    Moving(IndexTable, usize),
 }
 
 /// Entries for which a growing table begins.
 const GROWING_FROM: usize = 1024;
+/// Of the next table a huge page is touched with every so many entries: three times as many as must be.
+const ENTRIES_PER_TOUCH: usize = 4096;
 
 impl GrowingTable {
     /// An empty table for indices below `indices`.
     pub fn new(indices: usize) -> Self {
-        Self { current: IndexTable::new(GROWING_FROM, indices), old: None, indices }
+        Self { current: IndexTable::new(GROWING_FROM, indices), growth: Growth::None, indices }
     }
 
     /// Entries.
     pub(super) fn len(&self) -> usize {
-        self.current.len() + self.old.as_ref().map_or(0, |(old, _)| old.len())
+        self.current.len() + self.old().map_or(0, IndexTable::len)
+    }
+
+    fn old(&self) -> Option<&IndexTable> {
+        match &self.growth {
+            Growth::Moving(old, _) => Some(old),
+            _ => None,
+        }
     }
 
     /// See [`IndexTable::prefetch`].
@@ -240,25 +266,23 @@ impl GrowingTable {
         if let Some(place) = self.current.find(hash, &mut is) {
             return Some(self.current.index_at(place));
         }
-        let (old, _) = self.old.as_ref()?;
+        let old = self.old()?;
         old.find(hash, is).map(|place| old.index_at(place))
     }
 
     /// Enters an index; `hash_of` tells the hash of every index that is in the table.
     pub fn insert(&mut self, hash: u64, index: u32, hash_of: impl Fn(u32) -> u64) {
-        self.move_on(&hash_of);
-        if self.current.is_full() {
-            let larger = IndexTable::new(2 * self.current.capacity, self.indices);
-            let old = std::mem::replace(&mut self.current, larger);
-            assert!(self.old.is_none(), "half a table is moved long before the whole is full");
-            self.old = Some((old, 0));
-        }
+        self.grow(&hash_of);
         self.current.insert(hash, index);
     }
 
     /// Takes an index out; `false` when it is not there under this hash.
     pub fn remove(&mut self, hash: u64, index: u32) -> bool {
-        for table in [Some(&mut self.current), self.old.as_mut().map(|(old, _)| old)].into_iter().flatten() {
+        let old = match &mut self.growth {
+            Growth::Moving(old, _) => Some(old),
+            _ => None,
+        };
+        for table in [Some(&mut self.current), old].into_iter().flatten() {
             if let Some(place) = table.find(hash, |found| found == index) {
                 table.remove(hash, place);
                 return true;
@@ -267,9 +291,31 @@ impl GrowingTable {
         false
     }
 
+    /// Before an entry: makes room for it, and does its part for those to come.
+    fn grow(&mut self, hash_of: &impl Fn(u32) -> u64) {
+        let (entries, capacity) = (self.current.len(), self.current.capacity);
+        match &mut self.growth {
+            Growth::None if entries >= capacity - capacity / 16 && capacity < self.indices => {
+                self.growth = Growth::Touching(IndexTable::untouched(2 * capacity, self.indices));
+            }
+            Growth::Touching(next) if entries.is_multiple_of(ENTRIES_PER_TOUCH) => {
+                next.words.touch_next();
+            }
+            Growth::Moving(..) => self.move_on(hash_of),
+            _ => {}
+        }
+        if self.current.is_full() {
+            let Growth::Touching(next) = std::mem::replace(&mut self.growth, Growth::None) else {
+                unreachable!("half a table is moved long before the whole is full")
+            };
+            let old = std::mem::replace(&mut self.current, next);
+            self.growth = Growth::Moving(old, 0);
+        }
+    }
+
     /// Moves a bucket of the old table.
     fn move_on(&mut self, hash_of: &impl Fn(u32) -> u64) {
-        let Some((old, bucket)) = &mut self.old else { return };
+        let Growth::Moving(old, bucket) = &mut self.growth else { return };
         while let Some(index) = old.any_in(*bucket) {
             let hash = hash_of(index);
             let Some(place) = old.find(hash, |found| found == index) else {
@@ -280,7 +326,9 @@ impl GrowingTable {
         }
         *bucket += 1;
         if *bucket == old.buckets {
-            self.old = None;
+            self.growth = Growth::None;
+        } else if old.is_passed_by_none(*bucket) {
+            old.words.give_back_before(*bucket * WORDS);
         }
     }
 }
@@ -346,6 +394,28 @@ mod tests {
             }
             assert!(table.find(mix(u64::MAX), |_| false).is_none());
         }
+    }
+
+    #[test]
+    fn no_entry_of_a_growing_table_does_more_than_its_part_of_a_doubling() {
+        const ENTRIES: u32 = 1_200_000;
+        let mut table = GrowingTable::new(ENTRIES as usize);
+        let hash = |index: u32| mix(u64::from(index));
+        let (mut touched_max, mut moved_max, mut hashed) = (0, 0, std::cell::Cell::new(0));
+        crate::huge_pages::touched_since_last_asked();
+        for index in 0..ENTRIES {
+            let counted = |index| {
+                hashed.set(hashed.get() + 1);
+                hash(index)
+            };
+            table.insert(hash(index), index, counted);
+            touched_max = touched_max.max(crate::huge_pages::touched_since_last_asked());
+            moved_max = moved_max.max(std::mem::take(hashed.get_mut()));
+        }
+        assert!(table.current.capacity > 1 << 20, "it doubled above a million");
+        assert!(moved_max <= SLOTS, "{moved_max} entries moved by one");
+        assert!(touched_max <= crate::huge_pages::STRETCH_OCTETS, "{touched_max} octets touched by one");
+        assert!((0..ENTRIES).all(|index| table.find(hash(index), |found| found == index) == Some(index)));
     }
 
     #[test]

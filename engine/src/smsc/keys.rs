@@ -177,13 +177,14 @@ impl Keys {
         }
     }
 
-    /// The push at `index`, which has ended, leaves the slab: its key goes on for 24 hours.
-    pub fn retire(&mut self, pushes: &Pushes, index: PushIndex) {
+    /// The push at `index`, which has ended, leaves the slab: its key goes on for 24 hours from its end, or from now where
+    /// a clock that was set back since says that the end is yet to come.
+    pub fn retire(&mut self, pushes: &Pushes, index: PushIndex, now_ms: u64) {
         if !self.forget_live(pushes, index) {
             return;
         }
         let push = &pushes[index];
-        let (state, segments, ended_ms) = (push.state, push.segments, push.ended_ms());
+        let (state, segments, ended_ms) = (push.state, push.segments, push.ended_ms().min(now_ms));
         let key = EndedKey::new(push.key, push.push_id, push.content_digest(), state, segments, ended_ms);
         self.forgotten_early += u64::from(self.ended.push(key));
     }
@@ -330,7 +331,7 @@ mod tests {
     fn retire(pushes: &mut Pushes, keys: &mut Keys, index: PushIndex, ended_ms: u64) {
         pushes[index].set_ended(State::Delivered, Code::ACCEPTED, ended_ms, 0);
         pushes[index].set_content_digest(7);
-        keys.retire(pushes, index);
+        keys.retire(pushes, index, ended_ms);
         pushes.remove(index);
     }
 

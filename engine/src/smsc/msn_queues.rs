@@ -18,6 +18,9 @@ pub fn mix(value: u64) -> u64 {
     value ^ (value >> 32)
 }
 
+/// Pushes of an msn that are looked at to count one client's.
+const COUNTED_MAX: usize = 1_024;
+
 /// The two lists of an msn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -57,6 +60,20 @@ impl MsnQueues {
     /// Pushes of `msn` that have not ended.
     pub fn waiting(&self, pushes: &Pushes, msn: Msn) -> u32 {
         self.find(pushes, msn, Kind::Waiting).map_or(0, |list| u32::from(pushes[list.last].waiting_count()))
+    }
+
+    /// As [`Self::waiting`], of one push client, among the first [`COUNTED_MAX`].
+    pub fn waiting_of(&self, pushes: &Pushes, msn: Msn, client: u16) -> usize {
+        let Some(Found { last, .. }) = self.find(pushes, msn, Kind::Waiting) else { return 0 };
+        let (mut index, mut count) = (last, 0);
+        for _ in 0..COUNTED_MAX {
+            index = pushes[index].next_in_msn;
+            count += usize::from(pushes[index].client == client);
+            if index == last {
+                break;
+            }
+        }
+        count
     }
 
     /// The push of `msn` whose turn it is.

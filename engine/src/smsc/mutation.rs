@@ -42,11 +42,27 @@ pub enum Mutation {
     NotifyOutOfOrder,
     /// A push whose first attempt was held waits for its lifetime.
     NeverRetry,
+    /// After a crash nothing is in doubt but what a record says.
+    TrustHeadsAtRecovery,
+    /// What a record says of segments in doubt is forgotten in a crash.
+    ForgetDoubtAtRecovery,
+    /// After a crash every push that waits is in doubt.
+    DoubtAllAtRecovery,
+    /// After a crash every push that was held is tried at once.
+    RetryAllAtRecovery,
+    /// After a crash it is forgotten how often a push was held.
+    ForgetHoldsAtRecovery,
+    /// A push of lifetime 00 whose attempt had begun is tried again after a crash.
+    AttemptAgainAtRecovery,
+    /// An attempt that has to be recorded first begins without.
+    BeginUnrecorded,
+    /// After a crash notifications of an msn follow in the order of their times.
+    NotifyByTimeAtRecovery,
 }
 
 impl Mutation {
     /// Every way.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 25] = [
         Self::SkipExpiry,
         Self::LoseTimerAtRecovery,
         Self::DeliverAfterCancel,
@@ -64,5 +80,13 @@ impl Mutation {
         Self::LoseCancelAtRecovery,
         Self::NotifyOutOfOrder,
         Self::NeverRetry,
+        Self::TrustHeadsAtRecovery,
+        Self::ForgetDoubtAtRecovery,
+        Self::DoubtAllAtRecovery,
+        Self::RetryAllAtRecovery,
+        Self::ForgetHoldsAtRecovery,
+        Self::AttemptAgainAtRecovery,
+        Self::BeginUnrecorded,
+        Self::NotifyByTimeAtRecovery,
     ];
 }

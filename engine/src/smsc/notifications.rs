@@ -57,6 +57,22 @@ impl Core {
         }
     }
 
+    /// The push client wants this notification no more, now or later: it is parked at once.
+    pub fn handle_notification_gone(&mut self, index: PushIndex, kind: NotificationKind, now_ms: u64) {
+        self.time.see(now_ms);
+        let push = &mut self.pushes[index];
+        push.set_notify_tries(push.notify_tries().saturating_add(1));
+        self.park(index, kind);
+    }
+
+    /// Lets go of what is parked of this push: nothing is due for it any more. `false` when nothing of it is parked.
+    pub fn discard(&mut self, push_id: u64) -> bool {
+        let Some(index) = self.parked.remove(&push_id) else { return false };
+        self.figures.parked_let_go += 1;
+        self.finish(index);
+        true
+    }
+
     /// The pushes that have a parked notification, oldest first, from the push number `from` on.
     pub fn parked(&self, from: u64) -> impl Iterator<Item = PushIndex> + '_ {
         self.parked.range(from..).map(|(_, &index)| index)
@@ -179,7 +195,7 @@ impl Core {
     /// Takes a push out of the slab; its key stays known for its time.
     pub(super) fn forget(&mut self, index: PushIndex) {
         let push = self.pushes[index];
-        self.keys.retire(&self.pushes, index);
+        self.keys.retire(&self.pushes, index, self.time.wall());
         if push.has(flag::IN_LANE) {
             // The lane's links run through this slot: handing it out again now would cut the lane.
             self.pushes[index].set(flag::GONE, true);

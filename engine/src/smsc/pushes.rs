@@ -17,18 +17,24 @@ pub const NONE: PushIndex = PushIndex::MAX;
 /// The number that a free slot carries, so that nobody takes it for the push that was there.
 const NO_PUSH: u64 = u64::MAX;
 
+/// Values that the fold of a client has.
+const CLIENTS: usize = 1 << 16;
+
 /// One-bit facts about a push.
 pub mod flag {
     /// The push client wants a delivery complete notification (E5).
     pub const WANTS_NOTIFICATION: u16 = 1;
     /// lifetime 00: one attempt.
     pub const SINGLE_ATTEMPT: u16 = 1 << 1;
-    /// A cancel was accepted: an E7 is due.
+    /// A cancel was accepted; of an ended push: and an E7 is due.
     pub const CANCEL_ACCEPTED: u16 = 1 << 2;
     /// The push stands in a lane of the attempt queue.
     pub const IN_LANE: u16 = 1 << 3;
-    /// The final state is durable: notifications may go out.
+    /// Of an ended push: the final state is durable, and notifications may go out.
     pub const ANNOUNCED: u16 = 1 << 4;
+    /// Of a waiting push: its next attempt begins only behind a durable record that says so. That attempt is its only one,
+    /// or begins before the time that its last Held record names. It shares its bit with [`ANNOUNCED`].
+    pub const RECORD_BEGIN: u16 = 1 << 4;
     /// E5 is done (acknowledged or parked).
     pub const COMPLETE_DONE: u16 = 1 << 5;
     /// The push belongs to an alert.
@@ -44,11 +50,13 @@ pub mod flag {
     /// Of a waiting push: an alert for the msn came while it was in flight, or releases it already. It shares its bit
     /// with [`NOTIFYING`].
     pub const ALERTED: u16 = 1 << 9;
-    /// E7 is done (acknowledged or parked).
+    /// E7 is done (acknowledged or parked). Of a waiting push whose cancel was accepted: none is due, since the push client
+    /// had no notification URL.
     pub const CANCELLATION_DONE: u16 = 1 << 10;
     /// E7 is parked.
     pub const CANCELLATION_PARKED: u16 = 1 << 11;
-    /// A segment was sent and nobody answered for it: the terminal may have it, and a report may still come.
+    /// A segment was sent and nobody answered for it, or may have been when the engine died: the terminal may have it, and
+    /// a report may still come.
     pub const IN_DOUBT: u16 = 1 << 12;
     /// A control SMS.
     pub const CONTROL: u16 = 1 << 13;
@@ -57,6 +65,11 @@ pub mod flag {
 
     /// E5 or E7 is parked.
     pub const PARKED: u16 = COMPLETE_PARKED | CANCELLATION_PARKED;
+    /// While a journal is read, of a held push: the time that its Held record names has passed. It shares its bit with
+    /// [`ALERTED`].
+    pub(crate) const OVERDUE: u16 = ALERTED;
+    /// Bits that mean something else once the push has ended.
+    pub(crate) const OF_WAITING: u16 = ALERTED | RECORD_BEGIN;
 }
 
 /// What the message center knows of a live push: one cache line.
@@ -76,7 +89,7 @@ pub struct Push {
     pub(super) next_in_msn: PushIndex,
     /// Next push in the lane; of a free slot, the next free one.
     pub(super) next_in_lane: PushIndex,
-    /// What is remembered of its alert and msn; see [`crate::smsc::alerts`].
+    /// What is remembered of its alert and msn; see [`crate::smsc::alerts`]. Once ended: which of the shard's ends it was.
     pub(super) remembered_alert: u32,
     /// While held: the code it would expire with. Once ended: the final code.
     pub code: Code,
@@ -217,10 +230,35 @@ impl Push {
     /// The push has come to a final state at this time, with this code and TP-Status.
     pub(super) fn set_ended(&mut self, state: State, code: Code, ended_ms: u64, tp_status: u8) {
         assert!(state.is_final(), "a push ends in a final state");
+        if self.has(flag::CANCELLATION_DONE) && !self.state.is_final() {
+            // Nobody is to be told that it was cancelled.
+            self.set(flag::CANCEL_ACCEPTED | flag::CANCELLATION_DONE, false);
+        }
         self.state = state;
         self.code = code;
         self.set_moment(ended_ms);
         self.counts = [tp_status, 0, 0];
+    }
+
+    /// Which of the shard's ends it was; 0 where a journal does not say. Known from its end on.
+    pub fn end_number(&self) -> u32 {
+        if self.state.is_final() { self.remembered_alert } else { 0 }
+    }
+
+    /// To be called when the push has left its alert, which has the place until then.
+    pub(super) fn set_end_number(&mut self, number: u32) {
+        assert!(self.state.is_final(), "only an end has a number");
+        self.remembered_alert = number;
+    }
+
+    /// How often it was held for each [`Cause`], four bits each. Known until the push has ended.
+    pub fn holds(&self) -> [u8; 3] {
+        if self.state.is_final() { [0; 3] } else { self.counts }
+    }
+
+    pub(super) fn set_holds(&mut self, holds: [u8; 3]) {
+        assert!(!self.state.is_final(), "an ended push is not held");
+        self.counts = holds;
     }
 
     /// Attempts in which something was sent to the terminal; saturates. Known until the push has ended.
@@ -295,6 +333,21 @@ impl Push {
         }
     }
 
+    /// A cancel of the push was accepted; `told` says whether an E7 is due for it.
+    pub(super) fn set_cancel_accepted(&mut self, told: bool) {
+        if !self.state.is_final() {
+            self.set(flag::CANCEL_ACCEPTED, true);
+            self.set(flag::CANCELLATION_DONE, !told);
+        } else if told {
+            self.set(flag::CANCEL_ACCEPTED, true);
+        }
+    }
+
+    /// Whether the push client is told of a cancel that was accepted.
+    pub fn is_cancel_told(&self) -> bool {
+        self.state.is_final() || !self.has(flag::CANCELLATION_DONE)
+    }
+
     /// Segments that arrived.
     pub fn delivered(&self) -> u8 {
         self.delivered_mask.count_ones() as u8
@@ -355,6 +408,8 @@ pub struct Pushes {
     first_free: PushIndex,
     free: usize,
     capacity: usize,
+    /// By client: how many places it has.
+    of_client: Box<[u32]>,
 }
 
 impl Pushes {
@@ -363,7 +418,8 @@ impl Pushes {
         assert!(capacity < NONE as usize, "the last index means none");
         let mut entries = Vec::with_capacity(capacity);
         huge_pages::advise(&mut entries);
-        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity }
+        let of_client = vec![0; CLIENTS].into();
+        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity, of_client }
     }
 
     /// Touches memory for pushes to come, about a huge page; whether there was any to touch.
@@ -391,17 +447,23 @@ impl Pushes {
         self.len() == self.capacity
     }
 
+    /// Places that this client has.
+    pub fn of_client(&self, client: u16) -> usize {
+        self.of_client[usize::from(client)] as usize
+    }
+
     /// Puts `push` in; `None` when full.
     pub fn insert(&mut self, push: Push) -> Option<PushIndex> {
+        if self.is_full() {
+            return None;
+        }
+        self.of_client[usize::from(push.client)] += 1;
         if self.first_free != NONE {
             let index = self.first_free;
             self.first_free = self.entries[index as usize].next_in_lane;
             self.free -= 1;
             self.entries[index as usize] = push;
             return Some(index);
-        }
-        if self.entries.len() == self.capacity {
-            return None;
         }
         self.entries.push(push);
         Some((self.entries.len() - 1) as PushIndex)
@@ -433,6 +495,7 @@ impl Pushes {
         let first_free = self.first_free;
         let entry = &mut self.entries[index as usize];
         assert_ne!(entry.push_id, NO_PUSH, "a push is taken out once");
+        self.of_client[usize::from(entry.client)] -= 1;
         entry.push_id = NO_PUSH;
         entry.next_in_lane = first_free;
         self.first_free = index;

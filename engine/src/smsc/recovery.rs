@@ -7,6 +7,10 @@
 //!   again;
 //! * a copy that comes after the push's Ended record, and is followed by no other, is of a push that has ended.
 //!
+//! A push that was held waits on as its newest Held record says. The head of an msn's queue of which no record says that it
+//! waited at the moment of this start may have been under way when the engine died: it is in doubt from then on. That
+//! changes what a cancel answers and nothing else.
+//!
 //! A push of which nothing is due any more leaves the slab as soon as the journal says so: the journal holds many more
 //! of them than the slab has room for.
 
@@ -18,9 +22,10 @@ use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
 use crate::smsc::msn_queues::mix;
 use crate::smsc::mutation::Mutation;
-use crate::smsc::pushes::{NONE, PushIndex, flag};
+use crate::smsc::pushes::{NONE, Push, PushIndex, flag};
+use crate::smsc::retry::{self, Cause};
 use crate::smsc::state::State;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// A push's final state as the journal keeps it.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +52,42 @@ pub struct RecoveredEnd {
     pub tp_status: u8,
     /// Fingerprint of (svcid, msn, alertid) and the alertseq: what was accepted for the msn outlives the push.
     pub alert: Option<(u64, u8)>,
+    /// Which of the shard's ends it was; 0 where the journal does not say.
+    pub number: u32,
+}
+
+/// How far a Progress record says that a push has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecoveredProgress {
+    /// The segments that arrived: bit 0 is the first.
+    pub delivered_mask: u16,
+    /// Attempts in which something was sent.
+    pub attempts: u16,
+    /// A segment may have arrived of which nobody said so.
+    pub in_doubt: bool,
+    /// From this record on an attempt may have been under way.
+    pub begun: bool,
+}
+
+/// What a Held record says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecoveredHold {
+    /// How far the push has come.
+    pub progress: RecoveredProgress,
+    /// When it was held, in the message center's Unix milliseconds.
+    pub at_ms: u64,
+    /// When it was to be tried again.
+    pub next_ms: u64,
+    /// The code that its expiry would carry.
+    pub code: Code,
+    /// What held it.
+    pub cause: Cause,
+    /// The owner's number for what held it.
+    pub reason: u8,
+    /// 0 unknown, 1 CS, 2 PS.
+    pub domain: u8,
+    /// How often it was held for each cause, as [`Push::holds`] says it; all zero in records from before that was kept.
+    pub holds: [u8; 3],
 }
 
 /// What a Notified record says.
@@ -67,15 +108,17 @@ pub struct Recovery {
     unseen_from: u64,
     /// The slab index of the push that was found last: its neighbour is often the next one.
     found: PushIndex,
-    /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them: each comes in when
-    /// the Ended record that belongs behind the copy does.
-    copies: HashMap<u64, (NewPush, bool)>,
+    /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them and its client is told: each
+    /// comes in when the Ended record that belongs behind the copy does.
+    copies: HashMap<u64, (NewPush, Option<bool>)>,
     refused: u64,
+    /// Jitters retries whose time has passed.
+    random: u64,
 }
 
 impl Recovery {
-    /// Starts with an empty `core`.
-    pub fn new(core: Core) -> Self {
+    /// Starts with an empty `core`, at the time that it was made with; `random` is any 64 random bits.
+    pub fn new(core: Core, random: u64) -> Self {
         let slots = core.pushes.capacity();
         Self {
             core,
@@ -84,6 +127,7 @@ impl Recovery {
             found: NONE,
             copies: HashMap::new(),
             refused: 0,
+            random,
         }
     }
 
@@ -109,7 +153,7 @@ impl Recovery {
             return;
         }
         if self.core.remembers_ended(new.key, new.push_id) {
-            self.copies.insert(new.push_id, (new, false));
+            self.copies.insert(new.push_id, (new, None));
             return;
         }
         self.enter(new);
@@ -130,31 +174,94 @@ impl Recovery {
     }
 
     /// A Progress record.
-    pub fn restore_progress(&mut self, push_id: u64, delivered_mask: u16, attempts: u16) {
-        if let Some(index) = self.find(push_id)
-            && !self.core.pushes[index].state.is_final()
-        {
-            let push = &mut self.core.pushes[index];
-            push.delivered_mask |= delivered_mask & push.full_mask();
-            push.set_attempts(attempts.min(255) as u8);
+    pub fn restore_progress(&mut self, push_id: u64, progress: RecoveredProgress) {
+        let Some(index) = self.find(push_id) else { return };
+        let mutation = self.core.mutation;
+        let push = &mut self.core.pushes[index];
+        if push.state.is_final() {
+            return;
+        }
+        push.restore_progress(&progress, mutation);
+        if progress.begun {
+            push.set(flag::RECORD_BEGIN, mutation == Mutation::AttemptAgainAtRecovery);
+            self.release(index);
         }
     }
 
+    /// A Held record: the push waits for what is left of its time.
+    pub fn restore_held(&mut self, push_id: u64, hold: &RecoveredHold) {
+        let Some(index) = self.find(push_id) else { return };
+        let (now_ms, mutation) = (self.core.time.wall(), self.core.mutation);
+        let push = &mut self.core.pushes[index];
+        if push.state.is_final() {
+            return;
+        }
+        push.restore_progress(&hold.progress, mutation);
+        push.code = hold.code;
+        push.set_hold_reason(hold.reason);
+        if hold.domain != 0 {
+            push.set_domain(hold.domain);
+        }
+        if mutation != Mutation::ForgetHoldsAtRecovery {
+            push.set_holds(hold.holds);
+        }
+        if hold.holds == [0; 3] {
+            push.count_hold(hold.cause);
+        }
+        if mutation == Mutation::RetryAllAtRecovery {
+            return;
+        }
+        let waited_ms = hold.next_ms.saturating_sub(hold.at_ms);
+        let left_ms = hold.next_ms.saturating_sub(now_ms);
+        let overdue = left_ms == 0;
+        push.state = State::Held;
+        push.set(flag::OVERDUE, overdue);
+        // A clock that was set back makes no push wait for longer than it was to; then its attempt comes before the time
+        // that its record names.
+        push.set(flag::RECORD_BEGIN, push.has(flag::SINGLE_ATTEMPT) || left_ms > waited_ms);
+        let delay_ms = if overdue {
+            retry::overdue_jitter_ms(waited_ms, mix(self.random ^ push_id))
+        } else {
+            left_ms.min(waited_ms)
+        };
+        self.core.start_timer(index, now_ms + delay_ms);
+    }
+
+    /// The push is not held any more: it waits for its turn.
+    fn release(&mut self, index: PushIndex) {
+        self.core.timers.stop(index);
+        let push = &mut self.core.pushes[index];
+        push.set(flag::OVERDUE, false);
+        push.state = State::Received;
+    }
+
     /// A CancelAccepted record.
-    pub fn restore_cancel(&mut self, push_id: u64) {
+    pub fn restore_cancel(&mut self, push_id: u64, told: bool) {
         if self.core.mutation == Mutation::LoseCancelAtRecovery {
             return;
         }
         if let Some(index) = self.find(push_id) {
-            self.core.pushes[index].set(flag::CANCEL_ACCEPTED, true);
+            self.core.pushes[index].set_cancel_accepted(told);
         } else if let Some((_, cancelled)) = self.copies.get_mut(&push_id) {
-            *cancelled = true;
+            *cancelled = Some(told);
         }
     }
 
     /// The cancel of a whole alert. It counts as long as it would have without the crash.
     pub fn restore_alert_cancel(&mut self, alert_fingerprint: u64, cancel: ClosedAlert) {
-        self.core.closed_alerts.close(alert_fingerprint, cancel);
+        // Were it later than now, because the clock was set back, it would stay closed for longer than a day.
+        let at_ms = cancel.at_ms.min(self.core.time.wall());
+        self.core.closed_alerts.close(alert_fingerprint, ClosedAlert { at_ms, ..cancel });
+    }
+
+    /// The cancelled alerts of which pushes still wait, by their fingerprints. Before [`Self::finish`].
+    pub fn alerts_to_withdraw(&self) -> HashSet<u64> {
+        let core = &self.core;
+        let waits = core.pushes.iter().filter(|(_, push)| !push.state.is_final());
+        waits
+            .filter(|&(index, _)| core.is_of_closed_alert(index))
+            .filter_map(|(index, _)| core.alerts.alert_of(&core.pushes, index))
+            .collect()
     }
 
     /// A Key record: what cleaning left of an Ended record whose push was done with. Copies of that push that a crash
@@ -174,18 +281,26 @@ impl Recovery {
         }
         if let Some((copy, cancelled)) = self.copies.remove(&end.push_id) {
             self.enter(copy);
-            if cancelled {
-                self.restore_cancel(end.push_id);
+            if let Some(told) = cancelled {
+                self.restore_cancel(end.push_id, told);
             }
         }
         let Some(index) = self.find(end.push_id) else {
+            self.core.note_end_number(end.number);
             let digest = end.content_digest as u32;
-            let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, end.ended_ms);
+            let ended_ms = end.ended_ms.min(self.core.time.wall());
+            let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, ended_ms);
             return self.core.keys.restore_ended(&self.core.pushes, key, end.push_id);
         };
-        self.core.alerts.leave(&mut self.core.pushes, index);
+        if !self.core.pushes[index].state.is_final() {
+            self.core.timers.stop(index);
+            self.core.alerts.leave(&mut self.core.pushes, index);
+        }
+        self.core.note_end_number(end.number);
         let push = &mut self.core.pushes[index];
+        push.set(flag::OF_WAITING, false);
         push.set_ended(end.state, end.code, end.ended_ms, end.tp_status);
+        push.set_end_number(end.number);
         push.set_content_digest(end.content_digest);
         push.set_domain(end.domain);
         if push.delivered() != delivered {
@@ -194,8 +309,7 @@ impl Recovery {
         if end.state == State::Cancelled && end.withdrawn != push.segments - push.delivered() {
             push.set(flag::IN_DOUBT, true);
         }
-        let nothing_due = !push.has(flag::WANTS_NOTIFICATION) && !push.has(flag::CANCEL_ACCEPTED);
-        if nothing_due {
+        if Core::notification_due(push).is_none() {
             self.retire(end.push_id, index);
         }
     }
@@ -234,7 +348,10 @@ impl Recovery {
     /// The push had ended and was done with before the copy that brought it in here.
     fn drop_copy(&mut self, push_id: u64, index: PushIndex) {
         self.part(push_id, index);
-        self.core.alerts.leave(&mut self.core.pushes, index);
+        if !self.core.pushes[index].state.is_final() {
+            self.core.timers.stop(index);
+            self.core.alerts.leave(&mut self.core.pushes, index);
+        }
         self.core.keys.forget_live(&self.core.pushes, index);
         self.core.pushes.remove(index);
     }
@@ -256,7 +373,7 @@ impl Recovery {
         drop(self.live);
         let core = &mut self.core;
         let mut indices: Vec<PushIndex> = core.pushes.iter().map(|(index, _)| index).collect();
-        indices.sort_unstable_by_key(|&index| (core.pushes[index].ended_ms(), core.pushes[index].push_id));
+        indices.sort_unstable_by_key(|&index| core.restored_rank(&core.pushes[index]));
         if core.mutation == Mutation::LoseTimerAtRecovery {
             indices.retain(|&index| {
                 core.pushes[index].state.is_final() || core.pushes[index].push_id.is_multiple_of(2)
@@ -266,54 +383,120 @@ impl Recovery {
         for &index in &indices {
             core.restore_place(index);
         }
-        core.closed_alerts.forget_expired(now_ms, usize::MAX);
         for &index in &indices {
-            core.doubt_if_closed(index);
+            core.doubt_if_under_way(index);
         }
         for &index in &indices {
             core.restore_start(index, now_ms);
         }
+        // Behind the withdrawal: an alert may have been cancelled longer ago than alerts stay closed.
+        core.closed_alerts.forget_expired(now_ms, usize::MAX);
         Ok(self.core)
     }
 }
 
-impl Core {
-    fn restore_place(&mut self, index: PushIndex) {
-        if self.pushes[index].state.is_final() {
-            self.queues.push_notifying(&mut self.pushes, index);
-        } else {
-            self.place_in_queue(index);
-            self.pushes[index].state = self.pushes[index].state.moved_to(State::Accepted);
+impl Push {
+    /// Whether its records say that no attempt of it was under way.
+    fn waits_by_its_records(&self) -> bool {
+        match self.state {
+            State::Held => !self.has(flag::OVERDUE),
+            // No attempt of it begins without a record that says so.
+            _ => self.has(flag::SINGLE_ATTEMPT) && self.has(flag::RECORD_BEGIN),
         }
     }
 
-    /// A push whose alert was cancelled, and which may have been under way when the engine died before the cancel
-    /// reached it: nobody can say that it was withdrawn.
-    fn doubt_if_closed(&mut self, index: PushIndex) {
-        if self.is_of_closed_alert(index) && self.may_have_been_in_flight(index) {
+    fn restore_progress(&mut self, progress: &RecoveredProgress, mutation: Mutation) {
+        self.delivered_mask |= progress.delivered_mask & self.full_mask();
+        self.set_attempts(progress.attempts.min(255) as u8);
+        if progress.in_doubt && mutation != Mutation::ForgetDoubtAtRecovery {
+            self.set(flag::IN_DOUBT, true);
+        }
+    }
+}
+
+impl Core {
+    /// Ends are numbered on from the highest number; as they begin anew one day, the highest is the one that the others are
+    /// closer behind.
+    fn note_end_number(&mut self, number: u32) {
+        if number != 0 && (self.ends == 0 || number.wrapping_sub(self.ends) < 1 << 31) {
+            self.ends = number;
+        }
+    }
+
+    /// In which order pushes come back: those that wait as they were accepted, those that ended as they ended. Ends from
+    /// before they were numbered come first, by their times.
+    fn restored_rank(&self, push: &Push) -> (bool, u32, u64, u64) {
+        let (ended, number) = (push.state.is_final(), push.end_number());
+        if number == 0 || self.mutation == Mutation::NotifyByTimeAtRecovery {
+            return (ended, 0, push.ended_ms(), push.push_id);
+        }
+        // The latest has the highest rank, the one that would come after it if it were older than all others has 1.
+        (ended, u32::MAX - self.ends.wrapping_sub(number), 0, 0)
+    }
+
+    fn restore_place(&mut self, index: PushIndex) {
+        if self.pushes[index].state.is_final() {
+            self.queues.push_notifying(&mut self.pushes, index);
+            return;
+        }
+        self.place_in_queue(index);
+        let push = &mut self.pushes[index];
+        if push.state != State::Held {
+            push.state = push.state.moved_to(State::Accepted);
+        }
+    }
+
+    /// A push that may have been under way when the engine died: nobody can say that a cancel withdrew it.
+    fn doubt_if_under_way(&mut self, index: PushIndex) {
+        let push = &self.pushes[index];
+        if push.state.is_final() {
+            return;
+        }
+        let waits = push.waits_by_its_records();
+        let all = self.mutation == Mutation::DoubtAllAtRecovery;
+        let trusts = self.mutation == Mutation::TrustHeadsAtRecovery;
+        if all || (!waits && !trusts && self.may_have_been_in_flight(index)) {
             self.pushes[index].set(flag::IN_DOUBT, true);
         }
     }
 
-    /// Whether it was the head of its msn's queue before later emergency pushes, if any, went ahead.
+    /// Whether no push that comes before it in its msn's queue kept it from being attempted. Emergency pushes that came later
+    /// may have gone ahead of it meanwhile. Another one before it may have ended, and the record of that be lost, unless its
+    /// own records say that it waited.
     fn may_have_been_in_flight(&self, index: PushIndex) -> bool {
-        let ahead = |other: &PushIndex| *other != index && self.pushes[*other].class == Class::Emergency;
-        self.waiting(self.pushes[index].msn()).find(|other| !ahead(other)) == Some(index)
+        if self.queues.is_head(&self.pushes, index) {
+            return true;
+        }
+        let Push { push_id, class, .. } = self.pushes[index];
+        let mut before = self.waiting(self.pushes[index].msn()).take_while(|&other| other != index);
+        before.all(|other| {
+            let other = &self.pushes[other];
+            let went_ahead = other.class == Class::Emergency && class != Class::Emergency;
+            went_ahead && other.push_id > push_id || !other.waits_by_its_records()
+        })
     }
 
     fn restore_start(&mut self, index: PushIndex, now_ms: u64) {
+        if !self.pushes[index].state.is_final() {
+            self.pushes[index].set(flag::OVERDUE, false);
+        }
         let push = self.pushes[index];
         if push.state.is_final() {
             self.announce(index);
         } else if push.is_complete() {
             self.end_delivered(index, now_ms);
         } else if push.has(flag::CANCEL_ACCEPTED) {
-            // A push cancelled while nothing was under way ended in the same breath.
-            self.end_cancelled_in_doubt(index, now_ms);
+            self.end_cancelled(index, now_ms);
         } else if self.is_of_closed_alert(index) {
             self.withdraw(index, now_ms);
         } else if self.alerts.is_outdated(&self.pushes, index) {
             self.replace(index, now_ms);
+        } else if push.has(flag::SINGLE_ATTEMPT) && !push.has(flag::RECORD_BEGIN) {
+            // Its one attempt had begun, and nobody will ever say what has become of it.
+            self.end_short(index, State::Expired, Code::EXPIRED_BUSY, now_ms);
+        } else if push.state == State::Held {
+            let due_ms = self.due_ms(index).unwrap_or(now_ms);
+            self.start_timer(index, due_ms.min(push.expires_ms().max(now_ms)));
         } else {
             self.start_timer(index, push.expires_ms().max(now_ms));
             self.make_ready(index);

@@ -178,6 +178,12 @@ pub fn with_jitter(delay_ms: u64, random: u64) -> u64 {
     delay_ms - spread_ms + below(random, 2 * spread_ms + 1)
 }
 
+/// The jitter of a retry whose time passed while nobody could make it, for a push that had `waited_ms` to wait: an
+/// outage makes no storm of what the schedules had spread.
+pub fn overdue_jitter_ms(waited_ms: u64, random: u64) -> u64 {
+    below(random, waited_ms * JITTER_PERCENT / 100 + 1)
+}
+
 /// The jitter of a release by alert, below [`ALERT_JITTER_MS_MAX`].
 pub fn alert_jitter_ms(random: u64) -> u64 {
     below(random, ALERT_JITTER_MS_MAX)

@@ -38,10 +38,10 @@ use State::{
 };
 
 /// The legal moves. `Received` may end at once: by a cancel, by expiry, by a replacement.
-/// `Queued` goes back to `Accepted` when an emergency push has gone ahead of it. What waits is left for
+/// `Received` moves to `Held` when a journal says that the push was held. `Queued` goes back to `Accepted` when an emergency push has gone ahead of it. What waits is left for
 /// `Delivered` when a report comes after its attempt was given up.
 const MOVES: &[(State, &[State])] = &[
-    (Received, &[Accepted, Cancelled, Expired, Replaced]),
+    (Received, &[Accepted, Held, Cancelled, Expired, Replaced]),
     (Queued, &[InFlight, Accepted, Delivered, Cancelled, Expired, Partial, Replaced]),
     (InFlight, &[Held, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced]),
     (Held, &[Accepted, Delivered, Cancelled, Expired, Partial, Replaced]),
@@ -125,7 +125,9 @@ mod tests {
             assert!(state.may_move_to(onward), "{state:?} to {onward:?}");
             for skipped in way.into_iter().filter(|&next| next != onward) {
                 let overtaken = state == Queued && skipped == Accepted;
-                assert_eq!(state.may_move_to(skipped), overtaken, "{state:?} to {skipped:?}");
+                let recovered = state == Received && skipped == Held;
+                let legal = overtaken || recovered;
+                assert_eq!(state.may_move_to(skipped), legal, "{state:?} to {skipped:?}");
             }
         }
     }

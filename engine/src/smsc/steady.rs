@@ -27,6 +27,11 @@ impl SteadyTime {
         self.steady_of(wall_ms)
     }
 
+    /// Whether the wall clock was ever seen to be set back.
+    pub fn was_set_back(&self) -> bool {
+        self.ahead_ms > 0
+    }
+
     /// The wall time that was seen last.
     pub fn wall(&self) -> u64 {
         self.wall_ms

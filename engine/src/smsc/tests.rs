@@ -5,11 +5,15 @@ use crate::ids::{Class, Msn};
 use crate::network::port::{AttemptResult, Failure};
 use crate::push::code::Code;
 use crate::smsc::alerts::{AlertIdentity, REMEMBERED_OCTETS};
-use crate::smsc::core::{Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, KeyVerdict, NewPush, Settlement};
+use crate::smsc::closed_alerts::{CLOSED_RETENTION_MS, ClosedAlert};
+use crate::smsc::core::{
+    Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, FinishOutcome, KeyVerdict, NewPush, Settlement,
+};
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::msn_queues::mix;
 use crate::smsc::pushes::flag;
-use crate::smsc::recovery::{RecoveredEnd, Recovery};
+use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
+use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 
 const LIMITS: CoreLimits = CoreLimits { pushes_max: 4, waiting_per_msn_max: 10, ended_keys_max: 100 };
@@ -46,6 +50,7 @@ fn end_of(push_id: u64) -> RecoveredEnd {
         domain: 0,
         tp_status: 0,
         alert: None,
+        number: push_id as u32,
     }
 }
 
@@ -65,7 +70,7 @@ fn a_push_cancelled_while_it_stands_in_a_lane_leaves_the_lane_whole() {
         core.accept(new_push(push_id, push_id), NOW_MS);
     }
     core.handle_durable(4, |_| {});
-    core.cancel(2, NOW_MS).expect("it waits");
+    core.cancel(2, true, NOW_MS).expect("it waits");
     settle(&mut core);
     // The freed slot must not be handed out while the lane runs through it.
     core.accept(new_push(4, 4), NOW_MS);
@@ -80,7 +85,7 @@ fn a_push_cancelled_while_it_stands_in_a_lane_leaves_the_lane_whole() {
 
 #[test]
 fn recovery_needs_room_for_the_unfinished_alone() {
-    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS));
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
     for push_id in 1..=20 {
         recovery.restore_accepted(new_push(push_id, push_id));
         recovery.restore_ended(end_of(push_id), 1);
@@ -93,14 +98,14 @@ fn recovery_needs_room_for_the_unfinished_alone() {
 
 #[test]
 fn a_key_used_again_after_its_day_belongs_to_the_later_push() {
-    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS));
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
     let again = NewPush { key: 1, content_digest: 2, ..new_push(2, 1) };
     recovery.restore_accepted(new_push(1, 1));
     recovery.restore_accepted(again);
     recovery.restore_ended(end_of(1), 1);
     let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     assert_eq!(core.find_live(1, 2).map(|index| core.push(index).push_id), Some(2));
-    core.cancel(1, NOW_MS).expect("the later push waits");
+    core.cancel(1, true, NOW_MS).expect("the later push waits");
 }
 
 /// Fills a message center with pushes to as many msns, each attempted once and held for an absent subscriber; the
@@ -119,7 +124,7 @@ fn octets_per_waiting_push(pushes: usize, alert: bool) -> f64 {
         let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 1 };
         core.handle_outcome(index, absent, NOW_MS, push_id);
     }
-    assert_eq!((core.live(), core.room_for(Msn::ALL, Class::Standard)), (pushes, Err(Code::STORAGE_FULL)));
+    assert_eq!((core.live(), core.room_for(Msn::ALL, Class::Standard, 1)), (pushes, Err(Code::STORAGE_FULL)));
     (octets_held() - before) as f64 / pushes as f64
 }
 
@@ -151,13 +156,17 @@ fn alerted(count: u64) -> (Core, u64) {
     (core, ALERT)
 }
 
+fn cancel_at(sequence: u64) -> ClosedAlert {
+    ClosedAlert { sequence, at_ms: NOW_MS, share: 1, found: true, told: true }
+}
+
 #[test]
 fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_more() {
     const COUNT: u64 = 100_000;
     const BUDGET: usize = 1_024;
     let (mut core, alert) = alerted(COUNT);
     let in_flight = core.poll_attempt(NOW_MS).expect("the first");
-    assert_eq!(core.cancel_alert(alert, COUNT + 1, NOW_MS), COUNT as u32);
+    assert_eq!(core.cancel_alert(alert, cancel_at(COUNT + 1)), COUNT as u32);
     assert_eq!(core.take_effect(), None, "the cancel itself touches none of them");
     assert_eq!(core.poll_attempt(NOW_MS), None, "what was about to be attempted is withdrawn instead");
     let count = |core: &mut Core| {
@@ -192,7 +201,7 @@ fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_
 fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_cancel_came_too_late() {
     let (mut core, alert) = alerted(3);
     let in_flight = core.poll_attempt(NOW_MS).expect("the first");
-    core.cancel_alert(alert, 4, NOW_MS);
+    core.cancel_alert(alert, cancel_at(4));
     let settlement =
         Settlement { result: AttemptResult::Delivered, delivered_mask: 1, unanswered_mask: 0, domain: 2 };
     core.handle_outcome(in_flight, settlement, NOW_MS, 0);
@@ -217,4 +226,217 @@ fn an_alert_puts_off_no_retry_that_comes_sooner() {
     core.handle_alert(msn, NOW_MS + 3_950, u64::MAX);
     core.handle_time(NOW_MS + 4_016, 10);
     assert_eq!(core.poll_attempt(NOW_MS + 4_016), Some(index));
+}
+
+#[test]
+fn a_cancelled_alert_is_withdrawn_after_an_outage_that_is_longer_than_alerts_stay_closed() {
+    const ALERT: u64 = 0x9E37_79B9_7F4A_7C15;
+    let later_ms = NOW_MS + CLOSED_RETENTION_MS + 3_600_000;
+    let mut recovery = Recovery::new(Core::new(LIMITS, later_ms), 7);
+    for push_id in [1, 5] {
+        let alert = AlertIdentity { key: mix(push_id), alert: ALERT, sequence: 1 };
+        let expires_ms = later_ms + 3_600_000;
+        recovery.restore_accepted(NewPush { alert: Some(alert), expires_ms, ..new_push(push_id, push_id) });
+    }
+    recovery.restore_alert_cancel(ALERT, cancel_at(3));
+    assert!(recovery.alerts_to_withdraw().contains(&ALERT));
+    let mut core = recovery.finish(later_ms).unwrap_or_else(|refused| panic!("{refused} found no room"));
+    settle(&mut core);
+    let attempted = core.poll_attempt(later_ms).map(|index| core.push(index).push_id);
+    assert_eq!(attempted, Some(5), "the one that came after the cancel goes on, the other is withdrawn");
+    assert_eq!(core.poll_attempt(later_ms), None);
+    assert_eq!(core.closed_alert(ALERT), None, "its day is over");
+}
+
+#[test]
+fn a_clock_set_forward_by_more_than_a_day_opens_no_alert_whose_pushes_still_wait() {
+    const COUNT: u64 = 100;
+    let (mut core, alert) = alerted(COUNT);
+    core.cancel_alert(alert, cancel_at(COUNT + 1));
+    let later_ms = NOW_MS + CLOSED_RETENTION_MS + 3_600_000;
+    while core.live() > 0 {
+        core.handle_time(later_ms, 8);
+        assert_eq!(core.poll_attempt(later_ms), None);
+        while let Some(effect) = core.take_effect() {
+            if let Effect::Ended(index) = effect {
+                assert_eq!(core.push(index).state, State::Cancelled);
+                core.handle_end_durable(index, 1);
+            } else if let Effect::Notify(index, kind) = effect {
+                core.handle_acknowledged(index, kind);
+            }
+        }
+    }
+    core.handle_time(later_ms, 8);
+    assert_eq!(core.closed_alert(alert), None);
+}
+
+#[test]
+fn a_push_cancelled_for_a_client_without_a_notification_url_is_gone_at_once() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    for (round, push_id) in (1..=100).enumerate() {
+        core.accept(new_push(push_id, 1), NOW_MS);
+        core.handle_durable(push_id + 1, |_| {});
+        // One of three is in flight when the cancel comes, and its attempt fails.
+        let in_flight = if round % 3 == 0 { core.poll_attempt(NOW_MS) } else { None };
+        core.cancel(push_id, false, NOW_MS).expect("it waits");
+        if let Some(index) = in_flight {
+            assert!(!core.push(index).is_cancel_told());
+            let result = AttemptResult::Failed(Failure::Absent);
+            let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 1 };
+            core.handle_outcome(index, absent, NOW_MS, 1);
+        }
+        while let Some(effect) = core.take_effect() {
+            match effect {
+                Effect::Ended(index) => {
+                    assert_eq!(core.push(index).state, State::Cancelled);
+                    core.handle_end_durable(index, 1);
+                }
+                Effect::Finished { outcome, .. } => assert_eq!(outcome, FinishOutcome::NothingDue),
+                other => unreachable!("{other:?}"),
+            }
+        }
+        core.poll_attempt(NOW_MS);
+        assert_eq!(core.live(), 0, "push {push_id}");
+        assert_eq!(core.cancel(push_id, false, NOW_MS), Err((Code::ALREADY_CANCELLED, 1)));
+    }
+}
+
+#[test]
+fn recovery_keeps_no_place_for_a_cancel_of_which_nobody_is_told() {
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+    let cancelled = |push_id| RecoveredEnd { state: State::Cancelled, withdrawn: 1, ..end_of(push_id) };
+    for push_id in 1..=20 {
+        recovery.restore_accepted(new_push(push_id, push_id));
+        recovery.restore_cancel(push_id, false);
+        recovery.restore_ended(cancelled(push_id), 0);
+    }
+    recovery.restore_accepted(new_push(21, 21));
+    recovery.restore_cancel(21, true);
+    recovery.restore_ended(cancelled(21), 0);
+    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} found no room"));
+    assert_eq!(core.live(), 1, "only the one of which somebody is to be told");
+    assert!(matches!(core.take_effect(), Some(Effect::Notify(..))));
+}
+
+/// How many pushes a class gets in, one client each or all of one, to as many msns or to one.
+fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u16, msn: impl Fn(u64) -> u64) -> u64 {
+    let mut taken = 0;
+    loop {
+        let push_id = core.live() as u64 + 1;
+        let (msn, client) = (msn(push_id), client(push_id));
+        let new = NewPush { class, client, ..new_push(push_id, msn) };
+        if core.room_for(new.msn, class, client).is_err() {
+            return taken;
+        }
+        core.accept(new, NOW_MS);
+        taken += 1;
+    }
+}
+
+#[test]
+fn places_are_left_for_whoever_matters_more() {
+    let limits = CoreLimits { pushes_max: 1_000, waiting_per_msn_max: 1_000, ended_keys_max: 1 };
+    let everybody = |number: u64| number as u16;
+    for msn in [(|number| number) as fn(u64) -> u64, |_| 1] {
+        let mut core = Core::new(limits, NOW_MS);
+        let classes = [Class::Exercise, Class::Standard, Class::Urgent, Class::Emergency];
+        assert_eq!(classes.map(|class| taken(&mut core, class, everybody, msn)), [800, 100, 50, 50]);
+    }
+}
+
+#[test]
+fn a_client_that_takes_all_it_gets_leaves_a_part_of_each_classs_places_to_the_others() {
+    let limits = CoreLimits { pushes_max: 1_000, waiting_per_msn_max: 100, ended_keys_max: 1 };
+    let mut core = Core::new(limits, NOW_MS);
+    // One phone, then many.
+    assert_eq!(taken(&mut core, Class::Standard, |_| 1, |_| 1), 80, "of the 90 places of a phone");
+    assert_eq!(taken(&mut core, Class::Emergency, |_| 2, |_| 1), 18);
+    assert_eq!(taken(&mut core, Class::Standard, |_| 1, |number| number), 704);
+    assert!(taken(&mut core, Class::Standard, |_| 3, |number| number) > 50);
+    assert!(taken(&mut core, Class::Emergency, |_| 2, |number| number) > 50);
+}
+
+/// A push that was held as absent at `at_ms` for the time that is left until `next_ms`, and twice before.
+fn hold(at_ms: u64, next_ms: u64) -> RecoveredHold {
+    RecoveredHold {
+        progress: RecoveredProgress { delivered_mask: 0, attempts: 3, in_doubt: false, begun: false },
+        at_ms,
+        next_ms,
+        code: Code::EXPIRED_ABSENT,
+        cause: Cause::Absent,
+        reason: 1,
+        domain: 2,
+        holds: [3, 0, 0],
+    }
+}
+
+#[test]
+fn retries_whose_time_passed_in_an_outage_are_spread() {
+    const PUSHES: u64 = 60_000;
+    const WAITED_MS: u64 = 300_000;
+    let limits = CoreLimits { pushes_max: PUSHES as usize, ..LIMITS };
+    let mut recovery = Recovery::new(Core::new(limits, NOW_MS), 7);
+    for push_id in 1..=PUSHES {
+        recovery.restore_accepted(NewPush { key: mix(push_id), ..new_push(push_id, push_id) });
+        recovery.restore_held(push_id, &hold(NOW_MS - WAITED_MS - 1_000, NOW_MS - 1_000));
+    }
+    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let (mut most, mut all) = (0, 0);
+    // A fifth of what each had to wait.
+    for second in 0..=WAITED_MS / 5_000 {
+        let (now_ms, mut attempts) = (NOW_MS + second * 1_000, 0);
+        core.handle_time(now_ms, usize::MAX);
+        while core.next_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
+            core.handle_time(now_ms, usize::MAX);
+        }
+        while core.poll_attempt(now_ms).is_some() {
+            attempts += 1;
+        }
+        (most, all) = (most.max(attempts), all + attempts);
+    }
+    assert_eq!(all, PUSHES, "all of them are tried in that time");
+    assert!(most < 1_400, "{most} within a second");
+}
+
+#[test]
+fn a_hold_goes_on_after_a_start_as_if_there_had_been_none() {
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+    recovery.restore_accepted(new_push(1, 1));
+    recovery.restore_held(1, &hold(NOW_MS - 1_000, NOW_MS + 5_000));
+    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let index = core.find_live(1, 1).expect("it lives");
+    let push = core.push(index);
+    assert_eq!((push.state, push.code, push.hold_reason()), (State::Held, Code::EXPIRED_ABSENT, 1));
+    assert!(!push.has(flag::IN_DOUBT));
+    core.handle_time(NOW_MS + 4_999, 10);
+    assert_eq!(core.poll_attempt(NOW_MS + 4_999), None);
+    core.handle_time(NOW_MS + 5_016, 10);
+    assert_eq!(core.poll_attempt(NOW_MS + 5_016), Some(index));
+    let absent = AttemptResult::Failed(Failure::Absent);
+    let settlement = Settlement { result: absent, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
+    core.handle_outcome(index, settlement, NOW_MS + 5_016, u64::MAX / 2);
+    // The fourth delay of the schedule, 40 minutes.
+    let due_ms = core.due_ms(index).expect("it waits");
+    assert!(due_ms.abs_diff(NOW_MS + 5_016 + 2_400_000) <= 16, "{due_ms}");
+}
+
+#[test]
+fn what_may_have_been_under_way_is_in_doubt_and_what_a_waiting_push_kept_back_is_not() {
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+    for push_id in 1..=3 {
+        recovery.restore_accepted(NewPush { single_attempt: push_id == 2, ..new_push(push_id, 1) });
+    }
+    // Came later and went ahead.
+    recovery.restore_accepted(NewPush { class: Class::Emergency, ..new_push(4, 1) });
+    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let doubt = [1, 2, 3, 4].map(|push_id| {
+        let index = core.find_live(push_id, push_id).expect("it lives");
+        core.push(index).has(flag::IN_DOUBT)
+    });
+    assert_eq!(doubt, [true, false, false, true]);
+    let (index, _) = core.cancel(1, true, NOW_MS).expect("it waits");
+    let push = core.push(index);
+    assert_eq!((push.code, push.withdrawn()), (Code::CANCELLED_IN_PART, 0));
+    let (index, _) = core.cancel(2, true, NOW_MS).expect("it waits");
+    assert_eq!((core.push(index).code, core.push(index).withdrawn()), (Code::ACCEPTED, 1));
 }

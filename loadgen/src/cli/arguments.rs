@@ -16,7 +16,8 @@ use std::time::Duration;
     bin_name = "hayauma-load",
     version,
     arg_required_else_help = true,
-    max_term_width = 110
+    max_term_width = 110,
+    after_help = "Ctrl-C ends a run within seconds, with a report of what was carried out and exit status 1."
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -149,9 +150,12 @@ pub(super) struct PushArguments {
     /// The registration to push under
     #[arg(long, value_name = "XPID", default_value = "00100000001", value_parser = xpid)]
     pub(super) xpid: Xpid,
-    /// The registration's bearer token
+    /// The registration's bearer token; other users see it in the list of processes: --token-file keeps it from them
     #[arg(long, value_name = "TOKEN")]
     pub(super) token: Option<String>,
+    /// File whose first line is the token, or `-` for standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub(super) token_file: Option<PathBuf>,
     /// Phone numbers: FIRST:COUNT or FIRST-LAST
     #[arg(long, value_name = "RANGE", default_value = "09000000000:100000", value_parser = Msns::parse)]
     pub(super) msns: Msns,

@@ -25,7 +25,7 @@ pub(super) struct Asked(Mutex<BTreeMap<&'static str, Answers>>);
 
 impl Asked {
     /// Enters an answer.
-    pub(super) fn note(&self, deed: Deed, code: u16, right: bool) {
+    pub(super) fn note(&self, deed: Deed, code: String, right: bool) {
         let (request, expected) = deed.name();
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let answers = all.entry(request).or_insert_with(|| Answers {
@@ -34,7 +34,7 @@ impl Asked {
             ..Answers::default()
         });
         *(if right { &mut answers.right } else { &mut answers.wrong }) += 1;
-        *answers.codes.entry(format!("{code:04}")).or_default() += 1;
+        *answers.codes.entry(code).or_default() += 1;
     }
 
     /// Every kind that was answered.

@@ -15,8 +15,13 @@ pub struct Tally {
     pub delivered: u64,
     /// Pushes with at least one notification.
     pub notified: u64,
-    /// Pushes accepted and never notified, where notifications were asked for.
-    pub lost: u64,
+    /// Pushes whose answer was HTTP without a push response: whether they were accepted, nobody said.
+    pub http_errors: u64,
+    /// Pushes accepted and never notified; `None` where no notification was asked for, or the run was cut short and
+    /// nobody waited for them.
+    pub lost: Option<u64>,
+    /// Pushes accepted and not notified when the run was cut short.
+    pub not_awaited: u64,
     /// Surplus notifications: of another ntfid or code than the push's first.
     pub duplicated: u64,
     /// Notifications for pushes refused, never sent or not of this run.
@@ -40,7 +45,8 @@ pub struct Tally {
 impl Tally {
     /// Whether every request was answered as it must be, every push accepted was notified once, and nothing else was.
     pub fn is_clean(&self) -> bool {
-        self.lost == 0
+        self.lost.unwrap_or(0) == 0
+            && self.http_errors == 0
             && self.duplicated == 0
             && self.unexpected == 0
             && self.unanswered == 0
@@ -51,17 +57,23 @@ impl Tally {
 
 impl std::fmt::Display for Tally {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            formatter,
-            "attempted {} · accepted {} · delivered {} · notified {} · lost {} · duplicated {} · unexpected {}",
-            self.attempted,
-            self.accepted,
-            self.delivered,
-            self.notified,
-            self.lost,
-            self.duplicated,
-            self.unexpected
-        )?;
+        write!(formatter, "attempted {} · accepted {}", self.attempted, self.accepted)?;
+        if self.http_errors > 0 {
+            write!(formatter, " · HTTP errors {}", self.http_errors)?;
+        }
+        let (delivered, notified) = (self.delivered, self.notified);
+        match self.lost {
+            Some(lost) => write!(formatter, " · delivered {delivered} · notified {notified} · lost {lost}")?,
+            None if self.not_awaited + notified > 0 => write!(
+                formatter,
+                " · delivered {delivered} · notified {notified} · not awaited {}",
+                self.not_awaited
+            )?,
+            None => write!(formatter, " · no notification awaited")?,
+        }
+        if self.lost.is_some() || self.notified + self.duplicated + self.unexpected > 0 {
+            write!(formatter, " · duplicated {} · unexpected {}", self.duplicated, self.unexpected)?;
+        }
         if self.other_requests > 0 {
             let (others, wrong, twice) = (self.other_requests, self.wrongly_answered, self.accepted_twice);
             write!(

@@ -59,7 +59,7 @@ fn every_class_of_the_ledger_is_told_apart() {
         unanswered: 1,
         delivered: 5,
         notified: 6,
-        lost: 3,
+        lost: Some(3),
         duplicated: 2,
         unexpected: 3,
         resent: 1,
@@ -75,6 +75,34 @@ fn every_class_of_the_ledger_is_told_apart() {
     );
     assert_eq!((ledger.lost(2), ledger.is_duplicated(1), ledger.is_duplicated(0)), (vec![3, 4], true, false));
     assert_eq!(ledger.notification_codes(), [(0, 5), (6001, 1)]);
+}
+
+#[test]
+fn an_http_error_is_no_answer_and_a_notification_tells_that_the_push_was_accepted_all_the_same() {
+    let ledger = Ledger::new(&plan(2), Clock::start());
+    for index in 0..2 {
+        ledger.note_sent(index, 1_000_000);
+        ledger.note_http_error(index, 502 + index as u16, 2_000_000);
+    }
+    assert_eq!((ledger.in_flight(), ledger.outstanding()), (0, 0));
+    assert_eq!(notify(&ledger, 1, 0, b"a"), first(4_000_000, 0));
+    let tally = ledger.tally();
+    let expected = Tally {
+        attempted: 2,
+        http_errors: 2,
+        delivered: 1,
+        notified: 1,
+        recovered: 1,
+        lost: Some(0),
+        ..Tally::default()
+    };
+    assert_eq!((tally, tally.is_clean()), (expected, false));
+    assert_eq!(ledger.http_errors(), [(502, 1), (503, 1)]);
+    // What is missing when a run is cut short was not lost.
+    ledger.note_answer(0, 0, false, 3_000_000);
+    assert_eq!(ledger.tally().lost, Some(1));
+    ledger.cut_short();
+    assert_eq!((ledger.tally().lost, ledger.tally().not_awaited), (None, 1));
 }
 
 #[test]
@@ -195,10 +223,10 @@ fn a_cancel_must_be_told_and_a_push_withdrawn_by_it_may_not_be_delivered_as_well
     let of = ledger.deed(cancels[0]).subject(cancels[0]);
     answer(&ledger, of, 0);
     answer(&ledger, cancels[0], 0);
-    assert_eq!(ledger.tally().lost, 1);
+    assert_eq!(ledger.tally().lost, Some(1));
     assert_eq!(tell(of, 0, true), Noted::Cancel);
     let tally = ledger.tally();
-    assert_eq!((tally.lost, tally.withdrawn, tally.delivered), (0, 1, 0));
+    assert_eq!((tally.lost, tally.withdrawn, tally.delivered), (Some(0), 1, 0));
     assert_eq!((tell(of, 0, true), tell(of, 0, false)), (Noted::Resent, Noted::Duplicated));
     // Another, whose cancel came too late: its own notification and that of the cancel belong to it.
     let late = cancels.iter().find(|&&cancel| ledger.deed(cancel).subject(cancel) != of).expect("another");
@@ -206,9 +234,9 @@ fn a_cancel_must_be_told_and_a_push_withdrawn_by_it_may_not_be_delivered_as_well
     answer(&ledger, of, 0);
     answer(&ledger, *late, 0);
     assert!(matches!(tell(of, 0, false), Noted::First(_)));
-    assert_eq!(ledger.tally().lost, 1, "the cancel was not told yet");
+    assert_eq!(ledger.tally().lost, Some(1), "the cancel was not told yet");
     assert_eq!(tell(of, 3003, true), Noted::Cancel);
-    assert_eq!((ledger.tally().lost, ledger.tally().duplicated), (0, 1));
+    assert_eq!((ledger.tally().lost, ledger.tally().duplicated), (Some(0), 1));
     // Nobody cancelled this one.
     let quiet = (0..400).find(|&index| {
         matches!(ledger.deed(index), Deed::Push { .. })

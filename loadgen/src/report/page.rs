@@ -4,6 +4,7 @@ use super::Report;
 use super::figures;
 use super::place::place;
 use crate::format::{grouped, three_digits, time};
+use crate::text::reason;
 use hayauma::push::code::Code;
 use simd_json::OwnedValue;
 use simd_json::prelude::{ValueAsArray, ValueAsObject, ValueAsScalar, ValueObjectAccess};
@@ -69,7 +70,7 @@ fn head(report: &Report) -> String {
 /// What happened, in two sentences for who reads no further.
 fn summary(report: &Report) -> String {
     let ledger = |name: &str| report.number(&["ledger", name]) as u64;
-    let notified = report.number(&["notification_times", "count"]) > 0.0;
+    let notified = asked_for_notifications(report);
     let (sent, accepted) = (ledger("attempted"), ledger("accepted"));
     let within = time(Duration::from_secs_f64(report.number(&["settled_within_s"]).max(0.0)));
     let accepted = match (accepted == sent, notified) {
@@ -86,15 +87,18 @@ fn summary(report: &Report) -> String {
     } else {
         String::new()
     };
-    let wrong = ledger("lost") + ledger("duplicated") + ledger("unexpected");
-    let books = if wrong == 0 {
-        "Nothing was lost, nothing came twice."
-    } else {
-        "The books do not balance: see below."
+    let wrong = ledger("lost") + ledger("duplicated") + ledger("unexpected") + ledger("http_errors");
+    let cut_short = report.at(&["cut_short"]).is_some();
+    let books = match (wrong == 0, notified && !cut_short) {
+        (true, true) => "Nothing was lost, nothing came twice.",
+        (true, false) => "",
+        (false, _) => "The books do not balance: see below.",
     };
+    let interrupted =
+        if cut_short { "<strong>The run was interrupted before its end.</strong> " } else { "" };
     let answer = |name: &str| milliseconds(report.number(&["answer_times", name]));
     format!(
-        "<p class=\"summary\">{} pushes were sent; {accepted}{delivered}, the last after {within}. {books} Half of the answers \
+        "<p class=\"summary\">{interrupted}{} pushes were sent; {accepted}{delivered}, the last after {within}. {books} Half of the answers \
          came within {}, 99 of 100 within {}.</p>\n",
         grouped(sent),
         answer("p50_ms"),
@@ -112,7 +116,8 @@ fn cards(report: &Report) -> String {
     let answer = |name: &str| value_and_unit(&milliseconds(report.number(&["answer_times", name])));
     let ledger = |name: &str| report.number(&["ledger", name]) as u64;
     let mut cards = vec![("accepted", rate("accepted_per_s"))];
-    if report.number(&["notification_times", "count"]) > 0.0 {
+    let notified = asked_for_notifications(report);
+    if notified {
         cards.push(("delivered and notified", rate("notified_per_s")));
     }
     cards.push(("answer, median", answer("p50_ms")));
@@ -122,7 +127,14 @@ fn cards(report: &Report) -> String {
         cards.push(("engine CPU per push", format!("{cost} <small>µs</small>")));
     }
     let wrong = ledger("lost") + ledger("duplicated") + ledger("unexpected");
-    cards.push(("lost, duplicated, unexpected", grouped(wrong)));
+    if report.at(&["ledger", "lost"]).is_some() {
+        cards.push(("lost, duplicated, unexpected", grouped(wrong)));
+    } else if notified {
+        cards.push(("not notified when interrupted", grouped(ledger("not_awaited"))));
+    }
+    if ledger("http_errors") > 0 {
+        cards.push(("HTTP errors", grouped(ledger("http_errors"))));
+    }
     let mut text = String::from("<div class=\"cards\">");
     for (name, value) in cards {
         // Writing to a String cannot fail.
@@ -132,6 +144,11 @@ fn cards(report: &Report) -> String {
     text
 }
 
+/// Whether the pushes of the run asked for notifications.
+fn asked_for_notifications(report: &Report) -> bool {
+    report.at(&["plan", "notify"]).and_then(|value| value.as_bool()).unwrap_or_default()
+}
+
 fn value_and_unit(text: &str) -> String {
     text.split_once(' ')
         .map_or_else(|| text.to_owned(), |(value, unit)| format!("{value} <small>{unit}</small>"))
@@ -139,10 +156,10 @@ fn value_and_unit(text: &str) -> String {
 
 fn verdict(report: &Report) -> String {
     let word = report.text(&["trust", "verdict"]);
-    let (class, says) = if word == "VALID" {
-        ("good", "Nothing that was watched speaks against these figures.")
-    } else {
-        ("doubt", "Something speaks against these figures:")
+    let (class, says) = match word {
+        "VALID" => ("good", "Nothing that was watched speaks against these figures."),
+        "INTERRUPTED" => ("bad", "These figures are those of the part that was carried out:"),
+        _ => ("doubt", "Something speaks against these figures:"),
     };
     let clean = report.at(&["clean"]).and_then(|value| value.as_bool()).unwrap_or_default();
     let (book_class, book) = if clean { ("good", "CLEAN") } else { ("bad", "NOT CLEAN") };
@@ -214,9 +231,11 @@ fn latencies(report: &Report) -> String {
 
 fn codes(report: &Report) -> String {
     let mut text = String::from("<section class=\"pair\">");
-    for (title, field) in
-        [("Answers by code", "answer_codes"), ("Notifications by code", "notification_codes")]
-    {
+    for (title, field) in [
+        ("Answers by code", "answer_codes"),
+        ("Answers by HTTP status, without a push response", "http_errors"),
+        ("Notifications by code", "notification_codes"),
+    ] {
         let Some(codes) =
             report.at(&[field]).and_then(|value| value.as_object()).filter(|codes| !codes.is_empty())
         else {
@@ -229,6 +248,7 @@ fn codes(report: &Report) -> String {
         let _ = write!(text, "<div><h2>{title}</h2><table><tbody>");
         for (code, count) in codes {
             let meaning = match (field, Code::parse(code.as_bytes())) {
+                ("http_errors", _) => reason(code).trim_start(),
                 ("answer_codes", Some(Code::ACCEPTED)) => "accepted",
                 (_, Some(Code::ACCEPTED)) => "delivered",
                 (_, code) => code.map_or("unknown", |code| code.meaning()),
@@ -301,6 +321,11 @@ fn words() -> String {
             "VALID, SUSPECT",
             "Whether the instrument and the machine were fit to measure: a late generator, pauses of the machine, time taken by \
              other guests, missing connections or too few measurements make a run suspect.",
+        ),
+        (
+            "INTERRUPTED",
+            "The run was ended by Ctrl-C: how much of it was carried out stands beside the word, and the figures are those of \
+             that part.",
         ),
         ("CLEAN", "Each accepted push was notified once, and nothing else was."),
     ];

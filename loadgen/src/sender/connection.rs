@@ -39,8 +39,10 @@ pub(super) struct Connection {
     pub(super) in_flight: VecDeque<InFlight>,
     /// Whether it stands in the sender's line of connections with room.
     pub(super) in_line: bool,
-    /// Answers that came on it.
+    /// Answers that came on it, over all its sockets.
     pub(super) answered: u64,
+    /// Answers that came on the socket it has now.
+    pub(super) answered_here: u64,
     pause_ns: u64,
 }
 
@@ -71,6 +73,7 @@ impl Connection {
             in_flight: VecDeque::with_capacity(pipeline),
             in_line: true,
             answered: 0,
+            answered_here: 0,
             pause_ns: RECONNECT_PAUSE_NS_MIN,
         }
     }
@@ -128,12 +131,13 @@ impl Connection {
         }
     }
 
-    /// Takes the next complete answer out of what has arrived.
-    pub(super) fn next_answer(&mut self, run: &RunId) -> Result<Option<Answer>, HttpError> {
-        let answer = answer::read(&self.input[self.read..self.filled], run)?;
+    /// Takes the next complete answer out of what has arrived. `ended`: nothing more will.
+    pub(super) fn next_answer(&mut self, ended: bool, run: &RunId) -> Result<Option<Answer>, HttpError> {
+        let answer = answer::read(&self.input[self.read..self.filled], ended, run)?;
         if let Some(answer) = &answer {
             self.read += answer.octets;
             self.answered += 1;
+            self.answered_here += 1;
             self.pause_ns = RECONNECT_PAUSE_NS_MIN;
         }
         Ok(answer)
@@ -155,10 +159,25 @@ impl Connection {
         }
     }
 
-    /// Drops the socket and what was half sent and half received; the requests in flight stay for the caller.
+    /// What has arrived and is no whole answer.
+    pub(super) fn unread(&self) -> &[u8] {
+        &self.input[self.read..self.filled]
+    }
+
+    /// Whether everything rendered was written.
+    pub(super) fn is_written(&self) -> bool {
+        self.written == self.output.len()
+    }
+
+    /// Drops the socket and what was half sent and half received; the requests in flight stay for the caller. The next
+    /// attempt comes at once if this socket carried answers, else after a pause that grows.
     pub(super) fn close(&mut self, now_ns: u64) {
-        self.state = State::Down { retry_at_ns: now_ns + self.pause_ns };
-        self.pause_ns = (self.pause_ns * 2).min(RECONNECT_PAUSE_NS_MAX);
+        let pause_ns = if self.answered_here > 0 { 0 } else { self.pause_ns };
+        self.state = State::Down { retry_at_ns: now_ns + pause_ns };
+        if pause_ns > 0 {
+            self.pause_ns = (self.pause_ns * 2).min(RECONNECT_PAUSE_NS_MAX);
+        }
+        self.answered_here = 0;
         self.output.clear();
         self.written = 0;
         self.read = 0;

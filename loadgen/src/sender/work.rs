@@ -1,6 +1,6 @@
 //! Which push a sender sends next: what was lost, what comes again later, and what is new and due.
 
-use crate::limits::{ATTEMPTS_MAX, RETRY_PAUSE_NS, RETRY_PAUSE_NS_MAX};
+use crate::limits::{ATTEMPTS_MAX, LOSSES_MAX, RETRY_PAUSE_NS, RETRY_PAUSE_NS_MAX};
 use crate::schedule::Schedule;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -11,6 +11,8 @@ pub(super) struct Job {
     pub(super) index: u64,
     /// Times it was sent before.
     pub(super) attempts: u32,
+    /// Connections that were lost while it was the oldest request on them.
+    pub(super) losses: u32,
     /// When it was first sent; meaningless before.
     pub(super) first_sent_ns: u64,
     /// The push that its answer names; itself, unless it repeats or cancels another.
@@ -54,7 +56,14 @@ impl Work {
         if !window_open || self.next >= self.end || self.intended_ns(self.next) > now_ns {
             return None;
         }
-        let job = Job { index: self.next, attempts: 0, first_sent_ns: 0, subject: self.next, early: false };
+        let job = Job {
+            index: self.next,
+            attempts: 0,
+            losses: 0,
+            first_sent_ns: 0,
+            subject: self.next,
+            early: false,
+        };
         self.next += self.stride;
         Some(job)
     }
@@ -73,12 +82,13 @@ impl Work {
         self.schedule.as_ref().map_or(0, |schedule| self.start_ns + schedule.intended_ns(index))
     }
 
-    /// Takes back a push whose connection was lost; false if it was sent as often as a push may be.
-    pub(super) fn again_now(&mut self, job: Job) -> bool {
-        let job = Job { attempts: job.attempts + 1, ..job };
-        let allowed = job.attempts < ATTEMPTS_MAX;
+    /// Takes back a push whose connection is gone. A target answers in order, so only the `oldest` request of a connection
+    /// can be why it was lost; false if this one was that too often.
+    pub(super) fn again_now(&mut self, job: Job, oldest: bool) -> bool {
+        let losses = job.losses + u32::from(oldest);
+        let allowed = losses < LOSSES_MAX;
         if allowed {
-            self.lost.push_back(job);
+            self.lost.push_back(Job { attempts: job.attempts + 1, losses, ..job });
         }
         allowed
     }
@@ -108,6 +118,11 @@ impl Work {
     /// The first push that was not taken yet.
     pub(super) fn next(&self) -> u64 {
         self.next
+    }
+
+    /// Whether something waits to be sent on a connection.
+    pub(super) fn has_lost(&self) -> bool {
+        !self.lost.is_empty()
     }
 
     /// Whether new pushes are left.
@@ -157,7 +172,7 @@ mod tests {
         let mut work = Work::new(0, 1, 3, None, 0);
         let first = work.take(0, true).expect("new");
         let second = work.take(0, true).expect("new");
-        assert!(work.again_later(first, Some(2), 1_000) && work.again_now(second));
+        assert!(work.again_later(first, Some(2), 1_000) && work.again_now(second, true));
         assert_eq!(work.take(1_000, false).map(|job| (job.index, job.attempts)), Some((1, 1)));
         assert_eq!(work.take(1_000, false), None);
         assert_eq!(work.take(2_000_001_000, false).map(|job| (job.index, job.attempts)), Some((0, 1)));
@@ -168,8 +183,11 @@ mod tests {
     #[test]
     fn a_push_is_not_sent_without_end() {
         let mut work = Work::new(0, 1, 1, None, 0);
-        let job = Job { attempts: ATTEMPTS_MAX - 1, ..work.take(0, true).expect("new") };
-        assert!(!work.again_now(job) && !work.again_later(job, None, 0));
+        let job =
+            Job { attempts: ATTEMPTS_MAX - 1, losses: LOSSES_MAX - 1, ..work.take(0, true).expect("new") };
+        assert!(!work.again_now(job, true) && !work.again_later(job, None, 0));
         assert!(work.is_done());
+        // Behind another request it is not the cause of anything.
+        assert!(work.again_now(job, false) && work.has_lost());
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum Reply {
     RefuseAndNotify(&'static str),
     /// Accepted, but the answer stays behind the next one.
     AcceptOutOfTurn,
-    /// Something that is no answer.
+    /// Something that is not HTTP.
     Nonsense,
 }
 
@@ -172,7 +172,7 @@ fn serve(stream: &TcpStream, script: &Script, memory: &Mutex<Memory>, notify: &S
             Reply::Refuse(code, None) | Reply::RefuseAndNotify(code) => {
                 answer("403 Forbidden", "", &push, code)
             }
-            Reply::Nonsense => "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\n<html>".to_owned(),
+            Reply::Nonsense => "HTTP over, or not at all\r\n\r\n".to_owned(),
             Reply::AcceptOutOfTurn => {
                 kept_back = Some(accepted);
                 continue;

@@ -53,9 +53,11 @@ impl Simulation {
         let known = state.core.closed_alert(fingerprint);
         if known.is_none_or(|known| wall_ms.abs_diff(known.at_ms) >= FRESH_MS) {
             let sequence = state.journal.next_sequence();
-            let cancel = ClosedAlert { sequence, at_ms: wall_ms };
+            let share = (alert % 3) as u16;
+            let found = state.core.alert_members(fingerprint) > 0 || known.is_some_and(|known| known.found);
+            let cancel = ClosedAlert { sequence, at_ms: wall_ms, share, found, told: true };
             state.journal.append(NO_ENTRY, Record::AlertCancel { fingerprint, cancel });
-            state.core.cancel_alert(fingerprint, sequence, wall_ms);
+            state.core.cancel_alert(fingerprint, cancel);
         }
         let until = state.journal.next_sequence();
         state.answers.push_back(Answer { about: About::AlertCancel(number), code: Code::ACCEPTED, until });

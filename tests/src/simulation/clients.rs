@@ -162,7 +162,7 @@ impl Simulation {
         let wall_ms = self.wall_ms();
         let shard = &mut self.shards[number];
         let msn = msn_of(entry.line);
-        if shard.core.room_for(msn, entry.class).is_err() {
+        if shard.core.room_for(msn, entry.class, entry.client).is_err() {
             self.ledger.counts.refused += 1;
             return Ok(());
         }
@@ -215,7 +215,7 @@ impl Simulation {
         let number = usize::from(self.ledger.at(index).shard);
         let wall_ms = self.wall_ms();
         let shard = &mut self.shards[number];
-        let code = match shard.core.cancel(key_of(index), wall_ms) {
+        let code = match shard.core.cancel(key_of(index), true, wall_ms) {
             Ok((live, segments)) => {
                 let push_id = shard.core.push(live).push_id;
                 let entry = self.ledger.entry(index);

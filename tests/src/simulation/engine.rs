@@ -3,11 +3,13 @@
 use super::journal::{Framed, Journal, NO_ENTRY, Record};
 use super::ledger::EntryIndex;
 use hayauma::push::code::Code;
-use hayauma::smsc::core::{Core, CoreLimits, FinishOutcome, NotificationKind};
+use hayauma::smsc::core::{Core, CoreLimits, FinishOutcome, NewPush, NotificationKind};
 use hayauma::smsc::keys::KEY_RETENTION_MS;
 use hayauma::smsc::mutation::Mutation;
 use hayauma::smsc::pushes::{Push, PushIndex, flag};
-use hayauma::smsc::recovery::{RecoveredEnd, RecoveredNotice, Recovery};
+use hayauma::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredNotice, RecoveredProgress, Recovery};
+use hayauma::smsc::retry::Cause;
+use hayauma::smsc::state::State;
 use std::collections::VecDeque;
 
 /// Records looked at in one round of cleaning.
@@ -39,6 +41,8 @@ pub(super) struct Shard {
     pub(super) answers: VecDeque<Answer>,
     /// Ended records that are not durable yet.
     pub(super) ended: VecDeque<(u64, PushIndex)>,
+    /// Records that an attempt begins, not durable yet.
+    pub(super) beginning: VecDeque<(u64, EntryIndex)>,
     pub(super) in_flight: usize,
     pub(super) commit_under_way: bool,
     pub(super) wake_at_ms: u64,
@@ -53,6 +57,7 @@ impl Shard {
             journal: Journal::default(),
             answers: VecDeque::new(),
             ended: VecDeque::new(),
+            beginning: VecDeque::new(),
             in_flight: 0,
             commit_under_way: false,
             wake_at_ms: u64::MAX,
@@ -65,6 +70,7 @@ impl Shard {
     pub(super) fn crash(&mut self, survivors: u64) -> Vec<Framed> {
         self.answers.clear();
         self.ended.clear();
+        self.beginning.clear();
         self.in_flight = 0;
         self.commit_under_way = false;
         self.wake_at_ms = u64::MAX;
@@ -72,15 +78,14 @@ impl Shard {
     }
 
     /// The process starts again and reads its journal.
-    pub(super) fn recover(&mut self, wall_ms: u64) -> Result<(), String> {
-        let mut recovery = Recovery::new(empty_core(self.limits, self.mutation, wall_ms));
+    pub(super) fn recover(&mut self, wall_ms: u64, random: u64) -> Result<(), String> {
+        let mut recovery = Recovery::new(empty_core(self.limits, self.mutation, wall_ms), random);
         for framed in self.journal.iter() {
             match framed.record {
                 Record::Accepted(new) => recovery.restore_accepted(new),
-                Record::Progress { push_id, delivered_mask, attempts } => {
-                    recovery.restore_progress(push_id, delivered_mask, attempts);
-                }
-                Record::Cancel { push_id } => recovery.restore_cancel(push_id),
+                Record::Progress { push_id, progress } => recovery.restore_progress(push_id, progress),
+                Record::Held { push_id, hold } => recovery.restore_held(push_id, &hold),
+                Record::Cancel { push_id } => recovery.restore_cancel(push_id, true),
                 Record::Ended { end, delivered } => recovery.restore_ended(end, delivered),
                 Record::Notified { push_id, notice } => recovery.restore_notified(push_id, notice),
                 Record::Key(end) => recovery.restore_key(end),
@@ -108,6 +113,7 @@ impl Shard {
             domain: push.domain(),
             tp_status: push.tp_status(),
             alert,
+            number: push.end_number(),
         };
         Record::Ended { end, delivered: push.delivered() }
     }
@@ -133,7 +139,7 @@ impl Shard {
                     let live = self.core.find_live(new.key, new.push_id);
                     let here = |index: &PushIndex| self.core.push(*index).position == new.position;
                     if let Some(index) = live.filter(here) {
-                        self.move_forward(index, framed.entry, new);
+                        self.move_forward(index, framed.entry, new, wall_ms);
                     }
                 }
                 Record::Ended { end, .. } | Record::Key(end) => {
@@ -147,7 +153,10 @@ impl Shard {
                         self.journal.append_copy(NO_ENTRY, framed.record);
                     }
                 }
-                Record::Progress { .. } | Record::Cancel { .. } | Record::Notified { .. } => {}
+                Record::Progress { .. }
+                | Record::Held { .. }
+                | Record::Cancel { .. }
+                | Record::Notified { .. } => {}
             }
         }
         if !candidates.is_empty() {
@@ -155,7 +164,7 @@ impl Shard {
         }
     }
 
-    fn move_forward(&mut self, index: PushIndex, entry: EntryIndex, mut new: hayauma::smsc::core::NewPush) {
+    fn move_forward(&mut self, index: PushIndex, entry: EntryIndex, mut new: NewPush, wall_ms: u64) {
         new.position = self.journal.next_sequence() << 32 | u64::from(entry);
         self.core.set_position(index, new.position);
         self.journal.append_copy(entry, Record::Accepted(new));
@@ -176,18 +185,81 @@ impl Shard {
                     self.journal.append_copy(entry, Record::Notified { push_id, notice });
                 }
             }
-        } else if push.attempts() > 0 || push.delivered_mask != 0 {
-            self.journal.append_copy(entry, progress_record(&push));
+        } else if push.hold_reason() != 0 {
+            let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
+            self.journal.append_copy(entry, held_record(&push, wall_ms, due_ms.unwrap_or(wall_ms)));
+        } else if push.attempts() > 0 || push.delivered_mask != 0 || has_begun(&push) {
+            self.journal.append_copy(entry, progress_record(&push, has_begun(&push)));
         }
+    }
+
+    /// Records that an attempt's end holds the push, if it does, as the engine does it: why, until when, and what was held
+    /// before. Without `room` only what is new of the push's segments is recorded.
+    pub(super) fn note_if_held(
+        &mut self,
+        index: PushIndex,
+        before: (u16, bool),
+        cause: Option<Cause>,
+        wall_ms: u64,
+        room: bool,
+    ) -> Option<Record> {
+        if self.core.push(index).state != State::Held {
+            return None;
+        }
+        self.core.note_hold_reason(index, reason_of(cause.unwrap_or(Cause::SystemFailure)));
+        let push = *self.core.push(index);
+        let entry = push.position as EntryIndex;
+        let record = if room {
+            held_record(&push, wall_ms, self.core.due_ms(index).unwrap_or(wall_ms))
+        } else if known_of(&push) != before {
+            progress_record(&push, has_begun(&push))
+        } else {
+            return None;
+        };
+        self.journal.append(entry, record);
+        Some(record)
     }
 }
 
-pub(super) fn progress_record(push: &Push) -> Record {
-    Record::Progress {
-        push_id: push.push_id,
+/// What an attempt may tell of a push's segments.
+pub(super) fn known_of(push: &Push) -> (u16, bool) {
+    (push.delivered_mask, push.has(flag::IN_DOUBT))
+}
+
+/// Whether a record says that the one attempt of the push has begun.
+pub(super) fn has_begun(push: &Push) -> bool {
+    push.has(flag::SINGLE_ATTEMPT) && !push.has(flag::RECORD_BEGIN)
+}
+
+fn reason_of(cause: Cause) -> u8 {
+    cause as u8 + 1
+}
+
+fn progress_of(push: &Push, begun: bool) -> RecoveredProgress {
+    RecoveredProgress {
         delivered_mask: push.delivered_mask,
         attempts: u16::from(push.attempts()),
+        in_doubt: push.has(flag::IN_DOUBT),
+        begun,
     }
+}
+
+pub(super) fn progress_record(push: &Push, begun: bool) -> Record {
+    Record::Progress { push_id: push.push_id, progress: progress_of(push, begun) }
+}
+
+fn held_record(push: &Push, wall_ms: u64, next_ms: u64) -> Record {
+    let hold = RecoveredHold {
+        progress: progress_of(push, false),
+        at_ms: wall_ms,
+        next_ms,
+        code: push.code,
+        cause: Cause::ALL[usize::from(push.hold_reason() - 1)],
+        reason: push.hold_reason(),
+        domain: push.domain(),
+        holds: push.holds(),
+    };
+    Record::Held { push_id: push.push_id, hold }
 }
 
 fn empty_core(limits: CoreLimits, mutation: Mutation, wall_ms: u64) -> Core {

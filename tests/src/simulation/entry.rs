@@ -61,6 +61,8 @@ pub(super) struct Entry {
     pub(super) reported_mask: u16,
     pub(super) last_result: Option<AttemptResult>,
     pub(super) holds: [u32; 6],
+    /// The code of its expiry that a Held record said at the last start.
+    pub(super) code_held: Option<Code>,
     pub(super) not_before_ms: u64,
     /// By when it is to be tried again.
     pub(super) due_by_ms: u64,
@@ -78,8 +80,16 @@ pub(super) struct Entry {
     pub(super) billed_accepted: Option<u32>,
     pub(super) billed_end: Option<u32>,
     pub(super) settled_attempts: u32,
-    /// A crash came while an attempt was under way: a terminal may have what nobody was told of.
+    /// Attempts that ever began.
+    pub(super) attempts_begun: u32,
+    /// A start has read that its one attempt had begun.
+    pub(super) begun_recorded: bool,
+    /// A cancel may be answered as one in part: nobody answered for a segment, or an attempt may have been under way at a
+    /// crash for all that the journal says.
     pub(super) in_doubt: bool,
+    /// The end of a push before it was lost in a crash, or the clock was set back: it may have been attempted although its
+    /// records say that it waited.
+    pub(super) unknowable: bool,
     /// The message center knows of segments that nobody answered for.
     pub(super) unanswered: bool,
     // What the terminal has.
@@ -123,6 +133,7 @@ impl Entry {
             reported_mask: 0,
             last_result: None,
             holds: [0; 6],
+            code_held: None,
             not_before_ms: 0,
             due_by_ms: 0,
             ready_ms: u64::MAX,
@@ -133,7 +144,10 @@ impl Entry {
             billed_accepted: None,
             billed_end: None,
             settled_attempts: 0,
+            attempts_begun: 0,
+            begun_recorded: false,
             in_doubt: false,
+            unknowable: false,
             unanswered: false,
             received_mask: 0,
             received_after_cancel: false,
@@ -160,11 +174,12 @@ impl Entry {
     }
 
     pub(super) fn forget_what_was_told(&mut self) {
-        self.in_doubt |= self.in_flight || self.cancel_accepted || self.received_mask != 0;
+        self.in_doubt |= self.unanswered;
         self.in_flight = false;
         self.reported_mask = 0;
         self.last_result = None;
         self.holds = [0; 6];
+        self.code_held = None;
         self.not_before_ms = 0;
         self.due_by_ms = 0;
         self.ready_ms = u64::MAX;

@@ -7,6 +7,9 @@ use super::network::REACH_MS_MAX;
 use super::sinks::Mood;
 use hayauma::smsc::msn_queues::mix;
 
+/// The longest that the engine is down.
+const OUTAGE_MS_MAX: u64 = 50 * 3_600_000;
+
 impl Simulation {
     pub(super) fn shard_of(&self, line: u32) -> usize {
         (mix(u64::from(line)) % self.scenario.shards as u64) as usize
@@ -28,7 +31,8 @@ impl Simulation {
         }
         self.ledger.crashed(&lost)?;
         self.note(lost.len() as u64);
-        let down_ms = self.random.between(REACH_MS_MAX + 1, 20_000);
+        let most_ms = if self.random.chance(self.scenario.long_outage) { OUTAGE_MS_MAX } else { 20_000 };
+        let down_ms = self.random.between(REACH_MS_MAX + 1, most_ms);
         self.after(down_ms, Event::Restart);
         Ok(())
     }
@@ -37,8 +41,9 @@ impl Simulation {
         self.is_down = false;
         let wall_ms = self.wall_ms();
         for number in 0..self.shards.len() {
-            self.shards[number].recover(wall_ms).map_err(Violation)?;
-            self.ledger.recovered(number, self.shards[number].journal.iter().copied());
+            let random = self.random.bits();
+            self.shards[number].recover(wall_ms, random).map_err(Violation)?;
+            self.ledger.recovered(number, wall_ms, self.shards[number].journal.iter().copied());
         }
         for number in 0..self.shards.len() {
             self.carry_out(number)?;
@@ -60,6 +65,7 @@ impl Simulation {
             self.wall_offset_ms += step_ms;
         } else {
             self.wall_offset_ms -= step_ms;
+            self.ledger.clock_set_back();
         }
         self.ledger.release_all();
         self.ledger.wall_ms = self.wall_ms();
@@ -85,7 +91,7 @@ impl Simulation {
     /// From now on nothing fails, and the operator replays what is parked.
     pub(super) fn end_faults(&mut self) -> Checked {
         if self.is_down {
-            self.after(1_000, Event::FaultsEnd);
+            self.after(60_000, Event::FaultsEnd);
             return Ok(());
         }
         self.faults = false;

@@ -3,7 +3,7 @@
 use super::ledger::EntryIndex;
 use hayauma::smsc::closed_alerts::ClosedAlert;
 use hayauma::smsc::core::NewPush;
-use hayauma::smsc::recovery::{RecoveredEnd, RecoveredNotice};
+use hayauma::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredNotice, RecoveredProgress};
 use std::collections::VecDeque;
 
 /// A record of the journal.
@@ -12,8 +12,11 @@ pub(super) enum Record {
     Accepted(NewPush),
     Progress {
         push_id: u64,
-        delivered_mask: u16,
-        attempts: u16,
+        progress: RecoveredProgress,
+    },
+    Held {
+        push_id: u64,
+        hold: RecoveredHold,
     },
     Cancel {
         push_id: u64,

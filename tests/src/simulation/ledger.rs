@@ -3,13 +3,14 @@
 pub use super::counts::Counts;
 pub(super) use super::entry::{End, Entry};
 use super::journal::{Framed, Record};
+use super::network::cause_of;
 use hayauma::ids::Class;
 use hayauma::network::port::{AttemptResult, Failure};
 use hayauma::push::code::Code;
 use hayauma::smsc::core::NotificationKind;
 use hayauma::smsc::notification_schedule::RESEND_MS_MAX;
 use hayauma::smsc::pushes::Push;
-use hayauma::smsc::recovery::RecoveredNotice;
+use hayauma::smsc::recovery::{RecoveredHold, RecoveredNotice};
 use hayauma::smsc::retry::{self, Cause};
 use hayauma::smsc::state::State;
 use std::collections::{HashMap, HashSet};
@@ -157,7 +158,7 @@ impl Ledger {
         let entry = self.entry(index);
         entry.ready_ms = now_ms;
         let before = entry.billed_accepted.replace(incarnation);
-        rule!(before != Some(incarnation), "the acceptance of push {index} is billed twice");
+        rule!(before.is_none(), "the acceptance of push {index} is billed twice, first in life {before:?}");
         Ok(())
     }
 
@@ -167,13 +168,14 @@ impl Ledger {
         let entry = self.entry(index);
         rule!(entry.billed_accepted.is_some(), "the end of push {index} is billed before its acceptance");
         let before = entry.billed_end.replace(incarnation);
-        rule!(before != Some(incarnation), "the end of push {index} is billed twice");
+        rule!(before.is_none(), "the end of push {index} is billed twice, first in life {before:?}");
         Ok(())
     }
 
-    /// The engine is back; what its journal says has been billed.
-    pub(super) fn recovered(&mut self, number: usize, records: impl Iterator<Item = Framed>) {
+    /// The engine is back; what its journal says has been billed, and what it says of holds goes on.
+    pub(super) fn recovered(&mut self, number: usize, wall_ms: u64, records: impl Iterator<Item = Framed>) {
         let (now_ms, incarnation) = (self.now_ms, self.incarnation);
+        let mut holds: HashMap<EntryIndex, (RecoveredHold, bool)> = HashMap::new();
         for framed in records {
             match framed.record {
                 Record::Accepted(_) => {
@@ -181,6 +183,13 @@ impl Ledger {
                 }
                 Record::Ended { .. } => {
                     self.entry(framed.entry).billed_end.get_or_insert(incarnation);
+                }
+                Record::Held { hold, .. } => {
+                    holds.insert(framed.entry, (hold, true));
+                }
+                Record::Progress { progress, .. } if progress.begun => {
+                    holds.entry(framed.entry).and_modify(|(_, waits)| *waits = false);
+                    self.entry(framed.entry).begun_recorded = true;
                 }
                 _ => {}
             }
@@ -192,10 +201,30 @@ impl Ledger {
                 let entry = self.entry(index);
                 if usize::from(entry.shard) == number {
                     entry.ready_ms = now_ms;
+                    let waits = entry.goes_on(holds.get(&index), now_ms, wall_ms);
+                    self.entry(index).in_doubt |= !waits;
                 }
             }
         }
         self.full[number] = false;
+    }
+
+    /// What the message center had recorded of a hold, where it did.
+    pub(super) fn held(&mut self, index: EntryIndex, record: Option<Record>) -> Checked {
+        let Some(Record::Held { hold, .. }) = record else { return Ok(()) };
+        let entry = self.at(index);
+        rule!(
+            holds_of(hold.holds) == entry.holds.map(|count| count.min(15)),
+            "push {index} is recorded as held {:?}, and it is {entry:?}",
+            holds_of(hold.holds)
+        );
+        rule!(
+            hold.progress.in_doubt
+                || entry.unknowable
+                || entry.received_mask & !hold.progress.delivered_mask == 0,
+            "push {index} is recorded as held and in no doubt: {entry:?}"
+        );
+        Ok(())
     }
 
     /// An attempt starts; `sent` are the segments to go out.
@@ -235,7 +264,7 @@ impl Ledger {
             "push {index} was attempted at {now_ms}, late since {late_from_ms}: {entry:?}"
         );
         rule!(
-            !(entry.single_attempt && entry.settled_attempts > 0),
+            !(entry.single_attempt && entry.attempts_begun > 0),
             "push {index} has a lifetime of one attempt"
         );
         for &other in &self.open[entry.line as usize] {
@@ -255,6 +284,7 @@ impl Ledger {
             }
         }
         self.entry(index).in_flight = true;
+        self.entry(index).attempts_begun += 1;
         Ok(())
     }
 
@@ -292,10 +322,11 @@ impl Ledger {
         entry.last_result = Some(result);
         entry.settled_attempts += 1;
         let cause = match result {
-            AttemptResult::Held(reason, _) => Cause::from(reason),
-            AttemptResult::Failed(failure) if !failure.is_final() => Cause::from(failure),
             AttemptResult::Delivered if entry.reported_mask != entry.full_mask() => Cause::SystemFailure,
-            _ => return,
+            _ => match cause_of(result) {
+                Some(cause) => cause,
+                None => return,
+            },
         };
         entry.holds[cause as usize] += 1;
         let by_hlr = std::mem::take(&mut entry.alerted_by_hlr) && cause.awaits_alert();
@@ -336,6 +367,14 @@ impl Ledger {
             let entry = self.entry(index);
             entry.not_before_ms = 0;
             entry.alerted = entry.in_flight;
+        }
+    }
+
+    /// A retry time that a record names and that had come is still to come by such a clock: should the engine die before the
+    /// attempt is recorded, its start takes the push for one that waited.
+    pub(super) fn clock_set_back(&mut self) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.is_open()) {
+            entry.unknowable |= entry.attempts_begun > 0;
         }
     }
 
@@ -391,6 +430,7 @@ impl Ledger {
             State::Partial => end.code == Code::PARTIAL && end.delivered_mask != 0,
             State::Refused => entry.last_result == Some(AttemptResult::Refused(end.code)),
             State::Failed => self.failure_is_right(entry, end.code),
+            State::Expired if entry.single_attempt && entry.begun_recorded => end.code == Code::EXPIRED_BUSY,
             State::Expired => {
                 let late_from_ms = self.late_from_ms(entry);
                 let is_late = self.is_first(entry) && self.now_ms > late_from_ms;
@@ -398,14 +438,16 @@ impl Ledger {
                     !is_late || self.full[usize::from(entry.shard)],
                     "push {index} expired unattempted, late since {late_from_ms}: {entry:?}"
                 );
-                wall_ms >= entry.expires_ms && end.code == code_at_expiry(entry.last_result)
+                wall_ms >= entry.expires_ms && end.code == entry.code_at_expiry()
             }
             State::Cancelled => {
-                let in_part = end.delivered_mask != 0
-                    || entry.unanswered
-                    || (entry.in_doubt && end.code != Code::ACCEPTED);
-                entry.cancel_accepted
-                    && end.code == if in_part { Code::CANCELLED_IN_PART } else { Code::ACCEPTED }
+                let in_part = end.delivered_mask != 0 || entry.unanswered || entry.received_mask != 0;
+                let right = match end.code {
+                    Code::ACCEPTED => !in_part || entry.unknowable,
+                    Code::CANCELLED_IN_PART => in_part || entry.in_doubt,
+                    _ => false,
+                };
+                entry.cancel_accepted && right
             }
             State::Replaced => end.code == Code::REPLACED && self.is_outdated(entry),
             _ => false,
@@ -474,8 +516,7 @@ impl Ledger {
                 && before.client == entry.client
                 && before.owed
                 && !before.ever_parked
-                && earlier.order < end.order
-                && (earlier.incarnation == self.incarnation || earlier.ended_ms < end.ended_ms);
+                && earlier.order < end.order;
             rule!(!first || entry.ever_parked, "push {index} is notified of before push {other} of its msn");
         }
         Ok(())
@@ -512,7 +553,7 @@ impl Ledger {
                     !late,
                     "push {index}: E7 calls it withdrawn, and it was delivered after the cancel's answer"
                 );
-                let arrived = withdrawn && entry.received_mask != 0 && !entry.in_doubt;
+                let arrived = withdrawn && entry.received_mask != 0 && !entry.unknowable;
                 rule!(!arrived, "push {index}: E7 calls it withdrawn, and a terminal has it");
                 let told = entry.complete_received > 0 || !entry.wants_notification || entry.ever_parked;
                 rule!(end.state == State::Cancelled || told, "push {index}: E7 came before E5");
@@ -576,11 +617,7 @@ impl Ledger {
         for line in 0..self.open.len() {
             for at in 0..self.open[line].len() {
                 let index = self.open[line][at];
-                let cancelled = self.is_alert_cancelled(index);
-                let entry = self.entry(index);
-                entry.forget_what_was_told();
-                // Whether an attempt was under way when the cancel came nobody remembers.
-                entry.in_doubt |= cancelled;
+                self.entry(index).forget_what_was_told();
             }
         }
         Ok(())
@@ -619,6 +656,11 @@ impl Ledger {
                 entry.owed = false;
                 remove(&mut self.owing[line], index);
                 self.open[line].push(index);
+                // The next one may have been attempted behind this end, of which no record is left.
+                for at in 0..self.open[line].len() {
+                    let behind = self.open[line][at];
+                    self.entry(behind).unknowable |= behind != index;
+                }
             }
             Record::Notified { .. } => {
                 entry.owed = true;
@@ -626,7 +668,7 @@ impl Ledger {
                 remove(&mut self.owing[line], index);
                 self.owing[line].push(index);
             }
-            Record::Progress { .. } | Record::Key(_) | Record::AlertCancel { .. } => {}
+            Record::Progress { .. } | Record::Held { .. } | Record::Key(_) | Record::AlertCancel { .. } => {}
         }
         Ok(())
     }
@@ -665,11 +707,37 @@ impl Ledger {
     }
 }
 
-fn code_at_expiry(last: Option<AttemptResult>) -> Code {
-    match last {
-        None => Code::EXPIRED,
-        Some(AttemptResult::Held(reason, _)) => Cause::from(reason).code_at_expiry(),
-        Some(AttemptResult::Failed(failure)) => Cause::from(failure).code_at_expiry(),
-        Some(_) => Cause::SystemFailure.code_at_expiry(),
+impl Entry {
+    /// The engine is back and has read this hold, which a begun attempt may have ended: whether the push waits on.
+    fn goes_on(&mut self, hold: Option<&(RecoveredHold, bool)>, now_ms: u64, wall_ms: u64) -> bool {
+        let Some(&(hold, waits)) = hold else { return self.single_attempt && !self.begun_recorded };
+        self.holds = holds_of(hold.holds);
+        self.code_held = Some(hold.code);
+        let left_ms = hold.next_ms.saturating_sub(wall_ms);
+        let waited_ms = hold.next_ms.saturating_sub(hold.at_ms);
+        if !waits {
+            return false;
+        }
+        if left_ms == 0 {
+            self.due_by_ms = now_ms + retry::overdue_jitter_ms(waited_ms, u64::MAX) + TICK_MS;
+            return false;
+        }
+        self.not_before_ms = now_ms + left_ms.min(waited_ms);
+        self.due_by_ms = self.not_before_ms + TICK_MS;
+        true
     }
+
+    fn code_at_expiry(&self) -> Code {
+        match self.last_result {
+            None => self.code_held.unwrap_or(Code::EXPIRED),
+            Some(result) => cause_of(result).unwrap_or(Cause::SystemFailure).code_at_expiry(),
+        }
+    }
+}
+
+/// The counts in a Held record, one for each cause.
+fn holds_of(holds: [u8; 3]) -> [u32; 6] {
+    let [a, b, c] = holds;
+    let packed = u32::from_le_bytes([a, b, c, 0]);
+    std::array::from_fn(|cause| packed >> (4 * cause) & 15)
 }

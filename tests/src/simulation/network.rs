@@ -3,6 +3,7 @@
 
 use super::Simulation;
 use super::clients::key_of;
+use super::engine::known_of;
 use super::events::{Attempt, Event};
 use super::ledger::{Checked, Violation};
 use super::random::Random;
@@ -14,6 +15,7 @@ use hayauma::network::subscriber::{HlrAnswer, LineState, OperatorTable, Register
 use hayauma::push::code::Code;
 use hayauma::push::notify::Domain;
 use hayauma::smsc::core::Settlement;
+use hayauma::smsc::retry::Cause;
 
 /// The longest that a terminal takes to answer; an engine that died is not back before.
 pub(super) const REACH_MS_MAX: u64 = 800;
@@ -215,8 +217,13 @@ impl Simulation {
         if push.push_id != attempt.push_id {
             return Err(Violation(format!("push {} was given up while in flight", attempt.entry)));
         }
+        let before = known_of(push);
         let settlement = Settlement { result, delivered_mask: mask, unanswered_mask: unanswered, domain };
         shard.core.handle_outcome(attempt.index, settlement, wall_ms, random);
+        let cause = cause_of(result);
+        let room = !(self.faults && self.random.chance(self.scenario.hold_unrecorded));
+        let record = self.shards[number].note_if_held(attempt.index, before, cause, wall_ms, room);
+        self.ledger.held(attempt.entry, record)?;
         self.after_delivery(&attempt);
         self.carry_out(number)?;
         self.turn(number)
@@ -286,5 +293,14 @@ impl Simulation {
         for line in &mut self.lines {
             line.state = LineState::HOME;
         }
+    }
+}
+
+/// What an attempt that ended like this holds its push for.
+pub(super) fn cause_of(result: AttemptResult) -> Option<Cause> {
+    match result {
+        AttemptResult::Held(reason, _) => Some(Cause::from(reason)),
+        AttemptResult::Failed(failure) if !failure.is_final() => Some(Cause::from(failure)),
+        _ => None,
     }
 }

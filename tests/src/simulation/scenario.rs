@@ -34,6 +34,10 @@ pub(super) struct Scenario {
     pub(super) emergency: u64,
     pub(super) repeat: u64,
     pub(super) answer_lost: u64,
+    /// Holds for whose record the journal has no room.
+    pub(super) hold_unrecorded: u64,
+    /// Crashes after which the engine is not back for hours.
+    pub(super) long_outage: u64,
     /// A client whose sink takes nothing until the faults end.
     pub(super) dead_client: Option<u16>,
 }
@@ -72,6 +76,8 @@ impl Scenario {
             emergency: random.below(200),
             repeat: random.below(200),
             answer_lost: random.below(60),
+            hold_unrecorded: if random.chance(200) { random.below(500) } else { 0 },
+            long_outage: if random.chance(150) { random.below(500) } else { 0 },
             dead_client: (long && random.chance(400)).then(|| random.below(u64::from(clients)) as u16),
         }
     }

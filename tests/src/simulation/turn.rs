@@ -1,7 +1,7 @@
 //! A shard's turn, in the engine's order: what is durable, what is due, what may be attempted, what has to be done.
 
 use super::Simulation;
-use super::engine::{Shard, progress_record};
+use super::engine::{Shard, has_begun, progress_record};
 use super::events::Event;
 use super::journal::Record;
 use super::ledger::{Checked, EntryIndex, rule};
@@ -86,6 +86,11 @@ impl Simulation {
         for entry in billed {
             self.ledger.durable(entry)?;
         }
+        let shard = &mut self.shards[number];
+        while let Some(&(_, entry)) = shard.beginning.front().filter(|(sequence, _)| *sequence < durable) {
+            shard.beginning.pop_front();
+            self.ledger.entry(entry).ready_ms = self.now_ms;
+        }
         while let Some(&answer) = self.shards[number].answers.front() {
             if answer.until > durable {
                 break;
@@ -151,7 +156,16 @@ impl Simulation {
         match effect {
             Effect::Progress(index) => {
                 let push = *shard.core.push(index);
-                shard.journal.append(push.position as EntryIndex, progress_record(&push));
+                shard.journal.append(push.position as EntryIndex, progress_record(&push, has_begun(&push)));
+            }
+            Effect::Begin(index) => {
+                let push = *shard.core.push(index);
+                let sequence =
+                    shard.journal.append(push.position as EntryIndex, progress_record(&push, true));
+                shard.core.handle_begin_journaled(index, sequence);
+                shard.beginning.push_back((sequence, push.position as EntryIndex));
+                // Nothing is late while the record is not durable.
+                self.ledger.entry(push.position as EntryIndex).ready_ms = u64::MAX;
             }
             Effect::CancelAccepted(index) => {
                 let push = shard.core.push(index);

@@ -111,6 +111,8 @@ fn after_the_answer_to_a_whole_alerts_cancel_no_shard_begins_an_attempt_of_it() 
     }
     tests::wait::until_true("all held", || engine.admin().figure("holds") >= PHONES);
     accepted(&connection.ask(&Body::cancel_alert("quake", "all").request()));
+    let again = connection.ask(&Body::cancel_alert("quake", "all").request());
+    assert_eq!((again.status(), again.code().as_str()), (200, "0001"), "it was answered before");
     // Everybody is back: whoever still waits is delivered to at once.
     set_lines(&site, "home", &[&format!("{}-{}", msn(0), msn(PHONES - 1))]);
     let notices = recorder.await_count(PHONES as usize);

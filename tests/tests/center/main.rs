@@ -4,6 +4,7 @@
 
 mod alerts;
 mod cancelling;
+mod clock;
 mod lives;
 mod parking;
 mod replacing;

@@ -3,6 +3,45 @@
 use super::{Case, MSN, ask, check, check_answer, site};
 use tests::push::{Body, expiry_in};
 
+#[test]
+fn a_line_end_counts_as_it_is_written() {
+    let site = site();
+    let engine = site.start();
+    for (number, (text, segments)) in [
+        ("a".repeat(159) + "\n", "1"),
+        ("a".repeat(159) + "\r\n", "2"),
+        ("a".repeat(158) + "\r\n", "1"),
+        ("a".repeat(159) + "&#10;", "1"),
+        ("a".repeat(159) + "&#13;&#10;", "2"),
+        ("\n".repeat(160), "1"),
+        ("\u{3042}".repeat(69) + "\n", "1"),
+        ("\u{3042}".repeat(69) + "\r\n", "2"),
+        ("\u{3042}".repeat(69) + "\t", "1"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = ask(&engine, &Body::text(MSN, &format!("line-end-{number}"), &text).request());
+        assert_eq!(answer.code(), "0000", "{text:?}");
+        assert_eq!(answer.elements().get("sepmaxnum"), segments, "{text:?}");
+    }
+    engine.stop();
+}
+
+#[test]
+fn leading_zeros_of_a_reference_are_no_error() {
+    let site = site();
+    let engine = site.start();
+    let zeros = "0".repeat(1_000);
+    for (number, text) in
+        ["&#0000000065;", "&#x00000000041;", &format!("&#{zeros}65;&#x{zeros}3042;")].iter().enumerate()
+    {
+        let answer = ask(&engine, &Body::text(MSN, &format!("zeros-{number}"), text).request());
+        assert_eq!((answer.code().as_str(), answer.elements().get("sepmaxnum")), ("0000", "1"), "{text}");
+    }
+    engine.stop();
+}
+
 pub(super) const CODES: &[&str] = &["4001", "4002", "4003", "4004", "4005", "4006", "4007", "4008"];
 
 const WHOLE_ONLY: &str = "00100000009";

@@ -116,8 +116,24 @@ fn bad_values() -> Vec<Case> {
     {
         cases.push(of_body(&format!("alert {id:?} {sequence:?}"), &alert(id, sequence), "1003"));
     }
-    for text in ["&", "&amp", "&nbsp;", "&#x110000;", "&#xD800;", "&#;"] {
+    for text in [
+        "&",
+        "&amp",
+        "&nbsp;",
+        "&#x110000;",
+        "&#xD800;",
+        "&#;",
+        "&#0;",
+        "&#1;",
+        "&#x1B;",
+        "&#xFFFE;",
+        "&#xffff;",
+        "&#x00000;",
+    ] {
         cases.push(of_body(&format!("reference {text:?}"), &Body::text(MSN, "form", text).octets(), "1003"));
+    }
+    for text in ["\0", "a\u{1}b", "\u{1b}", "\u{c}", "\u{fffe}", "\u{3042}\u{ffff}"] {
+        cases.push(of_body(&format!("character {text:?}"), &Body::text(MSN, "form", text).octets(), "1003"));
     }
     let cancel = Body::cancel(MSN, "form").with("reqid", "a b");
     cases.push(of_body("a cancel's reqid", &cancel.octets(), "1003"));
@@ -162,12 +178,16 @@ fn heads() -> Vec<Case> {
         let request = post().header("Content-Type", media).octets();
         cases.push(Case::new(format!("media type {media:?}"), request, 415, "1008"));
     }
+    for coding in ["gzip", "br, gzip", "x"] {
+        let request = post().header("Content-Encoding", coding).octets();
+        cases.push(Case::new(format!("content coding {coding:?}"), request, 415, "1008"));
+    }
     cases.push(Case::new("no media type", post().without("Content-Type").octets(), 415, "1008"));
-    for path in ["/", "/smsgw", "/smsgw/x", "/smsgw/?a=b", "/SMSGW/"] {
+    for path in ["/", "/smsgw", "/smsgw/x", "/smsgw/?a=b", "/SMSGW/", "/%53msgw/", "/smsgw%2F"] {
         let request = post().line(&format!("POST {path} HTTP/1.1")).octets();
         cases.push(Case::new(format!("path {path}"), request, 404, "1011"));
     }
-    for method in ["GET", "PUT", "DELETE", "HEAD", "OPTIONS", "post"] {
+    for method in ["GET", "PUT", "DELETE", "OPTIONS", "post"] {
         let request = post().line(&format!("{method} /smsgw/ HTTP/1.1")).octets();
         cases.push(Case::new(format!("method {method}"), request, 405, "1011"));
     }
@@ -187,6 +207,11 @@ fn heads() -> Vec<Case> {
         ("no HTTP", b"hello\r\n\r\n".to_vec()),
         ("no version", post().line("POST /smsgw/").octets()),
         ("HTTP/2", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec()),
+        ("no host", post().without("Host").octets()),
+        ("an empty host", post().header("Host", "").octets()),
+        ("a host that is none", post().header("Host", "a b").octets()),
+        ("two hosts", post().line("POST /smsgw/ HTTP/1.1\r\nHost: gateway.example").octets()),
+        ("an empty host in the target", post().line("POST http:///smsgw/ HTTP/1.1").octets()),
         ("a length that is no number", post().header("Content-Length", "1x").octets()),
         ("a negative length", post().header("Content-Length", "-1").octets()),
         ("a header without a colon", post().line("POST /smsgw/ HTTP/1.1\r\nbroken").octets()),
@@ -198,4 +223,35 @@ fn heads() -> Vec<Case> {
         cases.push(Case::new(name, request, 400, "1001").closing());
     }
     cases
+}
+
+#[test]
+fn other_ways_to_write_the_request_line_are_taken() {
+    let site = site();
+    let engine = site.start();
+    for (number, line) in [
+        "POST /%73msgw/ HTTP/1.1",
+        "POST /%73%6D%73%67%77/ HTTP/1.1",
+        "POST http://gateway.example/smsgw/ HTTP/1.1",
+        "POST /smsgw/ HTTP/1.2",
+        "POST /smsgw/ HTTP/1.9",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let mut connection = engine.connect();
+        let request = |reqid: &str| Request::post(&Body::push(MSN, reqid).octets()).line(line).octets();
+        for again in 0..2 {
+            let answer = connection.ask(&request(&format!("line-{number}-{again}")));
+            assert_eq!(
+                (answer.status_line.as_str(), answer.code().as_str()),
+                ("HTTP/1.1 200 OK", "0000"),
+                "{line}"
+            );
+            assert_eq!(answer.header("Connection"), None, "{line}");
+        }
+    }
+    let old = Request::post(&Body::push(MSN, "old").octets()).line("POST /smsgw/ HTTP/1.0").without("Host");
+    assert_eq!(engine.connect().ask(&old.octets()).code(), "0000", "HTTP/1.0 knows no host");
+    engine.stop();
 }

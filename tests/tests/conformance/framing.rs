@@ -1,6 +1,8 @@
 //! Where requests begin and end on a connection, and how long it lives.
 
 use super::{MSN, check_answer, probe, site};
+use std::io::Read as _;
+use std::time::Duration;
 use tests::push::{Body, Request};
 
 #[test]
@@ -139,5 +141,96 @@ fn a_client_that_waits_for_leave_to_send_its_body_gets_it() {
     let mut connection = engine.connect();
     check_answer("too large a body", &connection.ask(&refused.head()), 413, "1010");
     assert!(connection.is_closed_by_peer());
+    engine.stop();
+}
+
+#[test]
+fn a_client_that_waits_for_leave_behind_unanswered_requests_gets_it_in_its_place() {
+    let mut site = site();
+    site.set("--request-timeout-ms", "2000");
+    let engine = site.start();
+    let body = Body::push(MSN, "expect-behind").octets();
+    let waiting = Request::post(&body).header("Expect", "100-continue");
+    for before in [1, 2, 20] {
+        let mut connection = engine.connect();
+        let first: Vec<u8> =
+            (0..before).flat_map(|n| Body::push(MSN, &format!("before-{before}-{n}")).request()).collect();
+        connection.send(&[first, waiting.head()].concat());
+        for number in 0..before {
+            assert_eq!(connection.answer().elements().get("reqid"), format!("before-{before}-{number}"));
+        }
+        assert_eq!(connection.answer().status_line, "HTTP/1.1 100 Continue", "behind {before}");
+        assert!(["0000", "0001"].contains(&connection.ask(&body).code().as_str()));
+        assert_eq!(connection.ask(&probe()).status(), 200, "the next request");
+    }
+    engine.stop();
+}
+
+#[test]
+fn the_answer_to_head_has_no_body_and_leaves_the_connection_in_step() {
+    let site = site();
+    let engine = site.start();
+    for (path, status) in [("/smsgw/", "405 Method Not Allowed"), ("/", "404 Not Found")] {
+        let head = format!("HEAD {path} HTTP/1.1\r\nHost: gateway.example\r\n\r\n");
+        let mut connection = engine.connect();
+        // With a body behind the first head, what follows would be taken for the second answer.
+        connection.send(&[head.as_bytes(), head.as_bytes(), &probe()].concat());
+        connection.finish();
+        let mut said = String::new();
+        connection.stream().read_to_string(&mut said).expect("answers and an end");
+        let answers: Vec<&str> = said.split("HTTP/1.1 ").collect();
+        assert_eq!(answers.len(), 4, "{said}");
+        for answer in &answers[1..3] {
+            assert!(answer.starts_with(status) && answer.ends_with("\r\n\r\n"), "{said}");
+            assert!(answer.contains("Content-Length: 118\r\n") && !answer.contains('<'), "{said}");
+        }
+        assert!(answers[3].starts_with("200 OK\r\n"), "{said}");
+    }
+    let mut connection = engine.connect();
+    connection.send(b"HEAD /smsgw/ HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n");
+    let mut said = String::new();
+    connection.stream().read_to_string(&mut said).expect("an answer and an end");
+    assert!(said.starts_with("HTTP/1.1 400 ") && said.ends_with("\r\n\r\n"), "{said}");
+    engine.stop();
+}
+
+#[test]
+fn a_client_in_the_middle_of_a_long_body_sees_why_it_is_refused() {
+    let site = site();
+    let engine = site.start();
+    let body = vec![b'a'; 8 << 20];
+    for round in 0..4 {
+        for (name, request, status, code) in [
+            ("too long", Request::post(&body), 413, "1010"),
+            ("chunked", Request::post(&body).header("Transfer-Encoding", "chunked"), 411, "1009"),
+            ("malformed", Request::post(&body).header("Host", ""), 400, "1001"),
+            ("elsewhere", Request::post(&body).line("POST / HTTP/1.1"), 404, "1011"),
+        ] {
+            let mut connection = engine.connect();
+            // It reads only once all is sent.
+            let sent = connection.try_send(&request.octets());
+            assert!(sent.is_ok(), "{name}, round {round}: reset while it sent: {sent:?}");
+            check_answer(name, &connection.answer(), status, code);
+            assert!(connection.is_closed_by_peer(), "{name}");
+        }
+    }
+    engine.stop();
+}
+
+#[test]
+fn a_client_that_is_being_left_is_waited_for_within_bounds() {
+    let site = site();
+    let engine = site.start();
+    let refused = Request::post(b"").header("Content-Length", "99999999").head();
+    // One that never closes, and one that never stops sending.
+    let (mut silent, mut endless) = (engine.connect(), engine.connect());
+    check_answer("silent", &silent.ask(&refused), 413, "1010");
+    check_answer("endless", &endless.ask(&refused), 413, "1010");
+    let begun = std::time::Instant::now();
+    let block = vec![b'a'; 1 << 20];
+    let sent = (0..200).take_while(|_| endless.try_send(&block).is_ok()).count();
+    assert!(sent < 100, "{sent} MiB were taken");
+    tests::wait::until_true("an end of both", || engine.admin().figure("connections") == 0);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     engine.stop();
 }

@@ -27,7 +27,8 @@ fn the_sample_is_answered_with_200_and_exactly_163_octets() {
     site.set("--demo", "true");
     let engine = site.start();
     let request = format!(
-        "POST /smsgw/ HTTP/1.1\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-Length: {}\r\n\r\n{REQUEST_BODY}",
+        "POST /smsgw/ HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: text/xml; charset=UTF-8\r\n\
+         Content-Length: {}\r\n\r\n{REQUEST_BODY}",
         REQUEST_BODY.len()
     );
     let answer = engine.connect().ask(request.as_bytes());

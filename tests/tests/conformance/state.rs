@@ -45,6 +45,8 @@ fn what_went_before_decides_about_repeats_and_cancels() {
     await_ended(&engine, "pushes_refused", 1);
     step("its cancel", Body::cancel(UNKNOWN, "fails").request(), 409, "3005");
     step("the cancel of an alert", Body::cancel_alert("quake", "c2").request(), 200, "0000");
+    step("its repeat", Body::cancel_alert("quake", "c2").request(), 200, "0001");
+    step("a cancel of no alert again", Body::cancel_alert("never", "c1").request(), 404, "3002");
     assert_eq!(seen.iter().map(String::as_str).collect::<Vec<_>>(), CODES);
     engine.stop();
 }

@@ -2,8 +2,10 @@
 //! often and in which order they come.
 
 mod cancellation;
+mod connections;
 mod delivery;
 mod outcomes;
+mod parked;
 mod reports;
 mod resending;
 

@@ -179,6 +179,143 @@ fn a_full_budget_refuses_pushes_finishes_what_it_has_and_uses_again_what_that_fr
     engine.stop();
 }
 
+#[test]
+fn a_start_on_a_full_device_delivers_what_was_accepted_and_accepts_again_when_there_is_room() {
+    check_start_on_full_device(tests::engine::Engine::kill);
+}
+
+#[test]
+fn a_stop_leaves_a_directory_that_starts_on_a_full_device_too() {
+    check_start_on_full_device(tests::engine::Engine::stop);
+}
+
+fn check_start_on_full_device(end: fn(tests::engine::Engine)) {
+    const HELD: usize = 40;
+    let recorder = Recorder::start();
+    let mut site = site();
+    site.add_client(XPID, &["--notify-url", &recorder.url()]);
+    site.add_contracts(XPID, &["09000000000-09000099999"]);
+    site.set("--durability", "process").set("--network-default-line-state", "absent");
+    let Some(device) = SmallDevice::with_data_of(&site, 48) else { return };
+    let text = "a".repeat(1_500);
+    let push = |number: usize| {
+        Body::text(&format!("{:011}", 9_000_000_000 + number), &format!("full-{number}"), &text)
+    };
+    let engine = site.start_command(device.serve(&site));
+    let mut connection = engine.connect();
+    for number in 0..HELD {
+        assert_eq!(connection.ask(&push(number).request()).code(), "0000");
+    }
+    end(engine);
+    let ballast = device.fill_up();
+    site.set("--network-default-line-state", "home");
+    let engine = site.start_command(device.serve(&site));
+    let mut connection = engine.connect();
+    recorder.await_count(HELD);
+    // What is on the device already takes some more; then it is full, and the device has nothing to give.
+    let mut next = HELD;
+    let refused = loop {
+        let answer = connection.ask(&push(next).request());
+        match answer.code().as_str() {
+            "0000" => next += 1,
+            "8002" => {}
+            _ => break answer,
+        }
+        assert!(next < 40_000, "so little room holds no {next} pushes");
+    };
+    assert_eq!((refused.status(), refused.code().as_str()), (503, "8003"), "{refused:?}");
+    assert!(refused.header("Retry-After").is_some());
+    // However often it refuses, what was accepted is delivered; what that frees is used again.
+    let mut refusals = 0;
+    let mut ask = |next: &mut usize| match connection.ask(&push(*next).request()).code().as_str() {
+        "0000" => *next += 1,
+        "8002" | "8003" => refusals += 1,
+        other => panic!("{other}"),
+    };
+    (0..2_000).for_each(|_| ask(&mut next));
+    recorder.await_count(next);
+    std::fs::remove_file(ballast).expect("the ballast");
+    let before = next;
+    tests::wait::until_true("pushes accepted again", || {
+        ask(&mut next);
+        next > before + 1_000
+    });
+    recorder.await_count(next);
+    assert!(refusals > 0);
+    engine.stop();
+}
+
+/// A file system of some MiB in memory, mounted in a namespace of its own, which most hosts let every user have; it lasts
+/// as long as this value.
+struct SmallDevice {
+    holder: std::process::Child,
+    mounted: std::path::PathBuf,
+}
+
+impl SmallDevice {
+    /// With a copy of this place's data directory on it; `None`, and a word about it, where the host does not let us.
+    fn with_data_of(site: &Site, mebibytes: u32) -> Option<Self> {
+        let mounted = site.path("mounted");
+        std::fs::create_dir(&mounted).expect("a writable directory");
+        let script = format!(
+            "mount -t tmpfs -o size={mebibytes}m none \"$0\" && cp -a \"$1\" \"$0/data\" && echo mounted && exec cat"
+        );
+        let mut holder = Command::new("unshare")
+            .args(["-rm", "sh", "-c", &script])
+            .args([&mounted, &site.data_dir()])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .spawn()
+            .ok()?;
+        let mut said = String::new();
+        let mut out = std::io::BufReader::new(holder.stdout.take().expect("a pipe"));
+        std::io::BufRead::read_line(&mut out, &mut said).expect("a line or the end");
+        let device = Self { holder, mounted };
+        let enters = device.command().arg("true").status().is_ok_and(|status| status.success());
+        if said.trim() != "mounted" || !enters {
+            eprintln!("this host lets no user mount a small file system: not tested here");
+            return None;
+        }
+        Some(device)
+    }
+
+    /// What runs a command where the file system is mounted.
+    fn command(&self) -> Command {
+        let mut command = Command::new("nsenter");
+        command.args(["--preserve-credentials", "-U", "-m", "-t", &self.holder.id().to_string(), "--"]);
+        command
+    }
+
+    /// `serve` of this place with its data there.
+    fn serve(&self, site: &Site) -> Command {
+        let mut arguments = site.serve_arguments();
+        arguments.retain(|argument| !argument.starts_with("--data-dir"));
+        let mut command = self.command();
+        command.arg(site.command::<&str>(&[]).get_program()).args(arguments);
+        command.arg("--data-dir").arg(self.mounted.join("data"));
+        command
+    }
+
+    /// Takes all the room that is left; the file that does.
+    fn fill_up(&self) -> std::path::PathBuf {
+        let path = format!("/proc/{}/root{}/ballast", self.holder.id(), self.mounted.display());
+        let path = std::path::PathBuf::from(path);
+        let mut file = std::fs::File::create(&path).expect("room for a name");
+        for octets in [1 << 16, 1 << 12] {
+            while std::io::Write::write_all(&mut file, &vec![1; octets]).is_ok() {}
+        }
+        path
+    }
+}
+
+impl Drop for SmallDevice {
+    fn drop(&mut self) {
+        let _ = self.holder.kill();
+        let _ = self.holder.wait();
+    }
+}
+
 /// `serve` of this place with its data on a file system of so many MiB, in a mount namespace of its own, which most
 /// hosts let every user have; `None`, and a word about it, where this one does not.
 fn on_small_device(site: &Site, mebibytes: u32) -> Option<Command> {

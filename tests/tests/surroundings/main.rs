@@ -3,6 +3,7 @@
 
 mod damage;
 mod device;
+mod names;
 mod start;
 
 use tests::engine::Finished;

@@ -57,22 +57,6 @@ fn a_data_directory_that_cannot_be_written_is_named() {
 }
 
 #[test]
-fn a_layout_that_says_nothing_sensible_is_named_and_left_alone() {
-    let site = site_with_client();
-    site.start().stop();
-    let path = site.data_dir().join("shards");
-    for text in ["", "many\n", "0\n", "1 0 0\n"] {
-        std::fs::write(&path, text).expect("a writable directory");
-        let finished = site.serve_and_fail(&[]);
-        let directory = site.data_dir().display().to_string();
-        check_refusal("no layout", &finished, 13, &[&directory, "no number of shards"]);
-        assert_eq!(std::fs::read_to_string(&path).expect("readable"), text);
-    }
-    std::fs::write(&path, "1\n").expect("a writable directory");
-    site.start().stop();
-}
-
-#[test]
 fn a_queue_that_does_not_fit_into_as_many_shards_is_told_and_the_old_layout_still_serves() {
     let mut site = site_with_client();
     site.set("--network-default-line-state", "absent").set("--durability", "process");

@@ -1,6 +1,7 @@
 //! A whole shard without sockets: everything that a push costs but the kernel.
 
 use super::{FIRST_MSN, NOW_MS, SAMPLE, msn, registry, text_body, xpid};
+use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::{Credential, NotifyUrl};
 use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
@@ -41,6 +42,7 @@ impl Bench {
             limits: CoreLimits { pushes_max: 1 << 16, waiting_per_msn_max: 100, ended_keys_max: 1 << 16 },
             journal: journal_config(),
             seed: 1,
+            fingerprints: FingerprintKeys { keyed: Fingerprints::new([7; 16]), older_until_ms: None },
             injections: Vec::new(),
             time_scale: 1,
             progress: Arc::default(),

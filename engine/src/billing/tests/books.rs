@@ -1,6 +1,7 @@
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
+use super::super::reconcile::reconcile_within;
 use super::super::*;
 use crate::calendar::Day;
 
@@ -32,6 +33,7 @@ fn accepted(push_id: u64, xpid: u64, at_ms: u64) -> Event {
         withdrawn: 0,
         domain: 0,
         shard: 0,
+        count: 0,
     }
 }
 
@@ -40,12 +42,39 @@ fn ended(push_id: u64, xpid: u64, at_ms: u64, code: u16) -> Event {
     Event { kind: EventKind::Final, code, delivered, domain: 2, ..accepted(push_id, xpid, at_ms) }
 }
 
+/// The log of shard 0 at noon.
 fn open(data: &Path) -> BillingLog {
-    BillingLog::open(&data.join("shard-000").join("billing"), 0).expect("it opens")
+    open_at(data, 0, noon())
+}
+
+fn open_at(data: &Path, shard: u16, now_ms: u64) -> BillingLog {
+    let directory = crate::layout::shard_directory(data, usize::from(shard));
+    BillingLog::open(&directory, shard, now_ms).expect("it opens")
+}
+
+#[track_caller]
+fn append(log: &mut BillingLog, event: &Event) {
+    assert!(log.append(event, noon()), "the device takes it");
+}
+
+fn file_of(data: &Path, day: &str) -> std::path::PathBuf {
+    data.join(format!("shard-000/billing/events-{day}.bin"))
 }
 
 fn row(report: &Report, xpid: u64) -> Row {
     *report.rows.iter().find(|row| row.xpid == xpid).expect("the contract has a row")
+}
+
+/// Enters what lacks of these events; how many that were.
+#[track_caller]
+fn recover(log: &mut BillingLog, events: &[(Event, bool)], now_ms: u64) -> u64 {
+    let mut lacking = Lacking::default();
+    for (event, is_foreign) in events {
+        lacking.check(log, event, *is_foreign, now_ms).expect("readable");
+    }
+    let entered = lacking.finish(log, now_ms).expect("readable");
+    assert_eq!(entered.left, 0);
+    entered.events
 }
 
 #[test]
@@ -53,22 +82,25 @@ fn a_day_adds_up_and_what_is_open_is_carried_over() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
     for push_id in 1..=10 {
-        log.append(&accepted(push_id, 7, noon()));
+        append(&mut log, &accepted(push_id, 7, noon()));
     }
     for (push_id, code) in [(1, 0), (2, 0), (3, 6011), (4, 5002), (5, 6006), (6, 6002), (7, 11)] {
-        log.append(&ended(push_id, 7, noon() + 1000, code));
+        append(&mut log, &ended(push_id, 7, noon() + 1000, code));
     }
-    log.append(&Event { withdrawn: 3, delivered: 0, ..ended(8, 7, noon() + 2000, 0) });
-    log.append(&Event { kind: EventKind::Rejected, code: 2005, ..accepted(0, 7, noon()) });
-    log.append(&Event { kind: EventKind::Replayed, code: 1, ..accepted(0, 7, noon()) });
-    log.append(&Event { kind: EventKind::Replayed, code: 2, ..accepted(0, 7, noon()) });
-    log.append(&ended(9, 7, noon() + 24 * HOUR_MS, 0));
+    append(&mut log, &Event { withdrawn: 3, delivered: 0, ..ended(8, 7, noon() + 2000, 0) });
+    for (kind, code) in [(EventKind::Rejected, 2005), (EventKind::Replayed, 1), (EventKind::Replayed, 2)] {
+        log.count_request(kind, 7, code, noon());
+    }
+    log.count_request(EventKind::Rejected, 7, 2005, noon());
+    assert!(!log.write_due_counts(noon()), "their minute is not over");
+    assert!(log.write_due_counts(noon() + 60_000) && log.requests_unwritten() == 0);
+    append(&mut log, &ended(9, 7, noon() + 24 * HOUR_MS, 0));
 
     let today = day(data.path(), day_of("20261122")).expect("readable");
     let it = row(&today, 7);
     assert_eq!((it.billed.opening, it.billed.accepted, it.billed.closing()), (0, 10, 2));
     assert_eq!(it.billed.ended, [2, 1, 1, 1, 1, 1, 1]);
-    assert_eq!((it.billed.segments, it.rejected, it.replayed, it.suppressed), (6, 1, 1, 1));
+    assert_eq!((it.billed.segments, it.rejected, it.replayed, it.suppressed), (6, 2, 1, 1));
 
     let tomorrow = day(data.path(), day_of("20261123")).expect("readable");
     let it = row(&tomorrow, 7);
@@ -84,15 +116,16 @@ fn a_day_adds_up_and_what_is_open_is_carried_over() {
     let books = reconcile(data.path()).expect("readable");
     assert_eq!(books.findings, Vec::<String>::new());
     assert_eq!((books.accepted, books.open, books.days), (10, 1, 2));
+    assert_eq!((books.events, books.rejected[&2005], books.replayed, books.suppressed), (22, 2, 1, 1));
 }
 
 #[test]
 fn exercises_stand_in_columns_of_their_own() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
-    log.append(&Event { class: 9, ..accepted(1, 7, noon()) });
-    log.append(&Event { class: 9, ..ended(1, 7, noon(), 0) });
-    log.append(&accepted(2, 7, noon()));
+    append(&mut log, &Event { class: 9, ..accepted(1, 7, noon()) });
+    append(&mut log, &Event { class: 9, ..ended(1, 7, noon(), 0) });
+    append(&mut log, &accepted(2, 7, noon()));
     let report = day(data.path(), day_of("20261122")).expect("readable");
     let it = row(&report, 7);
     assert_eq!((it.billed.accepted, it.billed.segments), (1, 0));
@@ -106,9 +139,9 @@ fn exercises_stand_in_columns_of_their_own() {
         "xpid,opening,accepted,delivered,partial,refused,expired,failed,cancelled,replaced,closing,segments,\
          exercise_opening,exercise_accepted,exercise_delivered,exercise_partial,exercise_refused,exercise_expired,\
          exercise_failed,exercise_cancelled,exercise_replaced,exercise_closing,exercise_segments,\
-         rejected,replayed,suppressed"
+         rejected,replayed,suppressed,adjustment"
     );
-    assert_eq!(lines[1], "00000000007,0,1,0,0,0,0,0,0,0,1,0,0,1,1,0,0,0,0,0,0,0,3,0,0,0");
+    assert_eq!(lines[1], "00000000007,0,1,0,0,0,0,0,0,0,1,0,0,1,1,0,0,0,0,0,0,0,3,0,0,0,0");
     assert_eq!(lines[2], lines[1].replace("00000000007", "total"));
     assert_eq!(lines.len(), 3);
 }
@@ -118,34 +151,46 @@ fn recovery_enters_what_is_missing_and_nothing_twice() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
     for push_id in 1..=5000 {
-        log.append(&accepted(push_id, 7, noon()));
+        append(&mut log, &accepted(push_id, 7, noon()));
     }
-    log.append(&ended(1, 7, noon(), 0));
+    append(&mut log, &ended(1, 7, noon(), 0));
     drop(log);
     let mut log = open(data.path());
-    let mut entered = 0;
-    for push_id in 100..=5010 {
-        entered += u32::from(log.ensure(&accepted(push_id, 7, noon())));
-    }
-    assert_eq!(entered, 10);
-    assert!(log.ensure(&ended(100, 7, noon(), 0)));
-    assert!(!log.ensure(&ended(100, 7, noon(), 0)), "a record moved forward is the same push");
+    let mut events: Vec<_> = (100..=5010).map(|push_id| (accepted(push_id, 7, noon()), false)).collect();
+    // A record moved forward is the same push.
+    events.extend([(ended(100, 7, noon(), 0), false); 2]);
+    assert_eq!(recover(&mut log, &events, noon()), 11);
+    assert_eq!(recover(&mut log, &events, noon()), 0);
     let report = day(data.path(), day_of("20261122")).expect("readable");
     assert_eq!((row(&report, 7).billed.accepted, row(&report, 7).billed.closing()), (5010, 5008));
 }
 
 #[test]
-fn recovery_looks_into_earlier_days_as_far_as_needed() {
+fn recovery_looks_for_an_event_in_its_own_day_and_in_all_later_ones() {
     let data = tempfile::tempdir().expect("a temporary directory");
-    let mut log = open(data.path());
-    log.append(&accepted(1, 7, noon() - 48 * HOUR_MS));
-    log.append(&accepted(2, 7, noon() - 24 * HOUR_MS));
-    log.append(&accepted(3, 7, noon()));
+    let mut log = open_at(data.path(), 0, noon() - 48 * HOUR_MS);
+    assert!(log.append(&accepted(1, 7, noon() - 48 * HOUR_MS), noon() - 48 * HOUR_MS));
+    // Entered a day late.
+    assert!(log.append(&accepted(2, 7, noon() - 48 * HOUR_MS), noon() - 24 * HOUR_MS));
+    append(&mut log, &accepted(3, 7, noon()));
     drop(log);
+    let events = [(1, 48), (2, 48), (3, 0)];
+    let events = events.map(|(push_id, hours)| (accepted(push_id, 7, noon() - hours * HOUR_MS), false));
+    assert_eq!(recover(&mut open(data.path()), &events, noon()), 0);
+}
+
+#[test]
+fn the_end_of_a_push_from_another_layout_is_entered_once_in_the_whole_directory() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut other = open_at(data.path(), 1, noon());
+    append(&mut other, &accepted(1, 7, noon()));
+    append(&mut other, &accepted(2, 7, noon()));
+    append(&mut other, &ended(1, 7, noon(), 0));
     let mut log = open(data.path());
-    for (push_id, hours) in [(2, 24), (3, 0)] {
-        assert!(!log.ensure(&accepted(push_id, 7, noon() - hours * HOUR_MS)));
-    }
+    let events = [(ended(1, 7, noon(), 0), true), (ended(2, 7, noon(), 0), true)];
+    assert_eq!(recover(&mut log, &events, noon()), 1);
+    assert_eq!(recover(&mut log, &events, noon()), 0);
+    assert_eq!(reconcile(data.path()).expect("readable").findings, Vec::<String>::new());
 }
 
 #[test]
@@ -153,18 +198,18 @@ fn a_half_written_last_slot_is_written_over_and_damage_before_it_is_counted() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
     for push_id in 1..=3 {
-        log.append(&accepted(push_id, 7, noon()));
+        append(&mut log, &accepted(push_id, 7, noon()));
     }
     drop(log);
-    let path = data.path().join("shard-000/billing/events-20261122.bin");
+    let path = file_of(data.path(), "20261122");
     let file = std::fs::OpenOptions::new().write(true).open(&path).expect("it is there");
     file.write_all_at(&[9; 20], 3 * 64).expect("written");
     let report = day(data.path(), day_of("20261122")).expect("readable");
     assert_eq!((row(&report, 7).billed.accepted, report.damaged.len()), (2, 0));
 
     let mut log = open(data.path());
-    assert!(log.ensure(&accepted(3, 7, noon())), "the torn one is missing and entered again");
-    assert!(!log.ensure(&accepted(2, 7, noon())));
+    let events = [(accepted(3, 7, noon()), false), (accepted(2, 7, noon()), false)];
+    assert_eq!(recover(&mut log, &events, noon()), 1, "the torn one is missing and entered again");
     file.write_all_at(&[9; 20], 64).expect("written");
     let report = day(data.path(), day_of("20261122")).expect("readable");
     assert_eq!(row(&report, 7).billed.accepted, 2);
@@ -173,15 +218,49 @@ fn a_half_written_last_slot_is_written_over_and_damage_before_it_is_counted() {
 }
 
 #[test]
-fn reconcile_finds_an_end_without_a_push_and_a_push_accepted_twice() {
+fn reconcile_finds_an_end_without_a_push_and_every_second_event_whatever_lies_between() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
-    log.append(&ended(1, 7, noon(), 0));
-    log.append(&accepted(2, 7, noon()));
-    log.append(&accepted(2, 7, noon()));
+    append(&mut log, &ended(1, 7, noon(), 0));
+    for hours in [0, 24, 48] {
+        // Accepted, ended, and both again in another day: the sums alone would not show it.
+        let at_ms = noon() + hours * HOUR_MS;
+        assert!(log.append(&accepted(2, 7, at_ms), at_ms) && log.append(&ended(2, 7, at_ms, 0), at_ms));
+    }
+    let mut other = open_at(data.path(), 1, noon() + 48 * HOUR_MS);
+    assert!(other.append(&accepted(3 << 46, 8, noon() + 48 * HOUR_MS), noon() + 48 * HOUR_MS));
     let books = reconcile(data.path()).expect("readable");
-    assert!(books.findings.iter().any(|finding| finding.contains("push 1 ended")), "{books:?}");
-    assert!(books.findings.iter().any(|finding| finding.contains("push 2 was accepted twice")), "{books:?}");
+    let has = |text: &str| books.findings.iter().any(|finding| finding.contains(text));
+    assert!(has("push 1 ended and was never accepted"), "{books:?}");
+    assert!(has("push 2 of xpid 00000000007 was accepted twice"), "{books:?}");
+    assert!(has("push 2 of xpid 00000000007 ended twice"), "{books:?}");
+    assert_eq!((books.twice.clone(), books.open), ([(7, (2, 2))].into(), 1));
+}
+
+#[test]
+fn reconcile_comes_to_the_same_with_any_memory() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    for shard in 0..3 {
+        let mut log = open_at(data.path(), shard, noon());
+        for number in (0..40_000).step_by(40) {
+            let push_id = (u64::from(shard) << 46) + number;
+            append(&mut log, &accepted(push_id, 7 + number % 3, noon()));
+            if number % 3 > 0 {
+                append(&mut log, &ended(push_id, 7 + number % 3, noon(), 0));
+            }
+            if number % 9 == 8 {
+                append(&mut log, &ended(push_id, 7 + number % 3, noon(), 0));
+            }
+        }
+    }
+    let mut whole = reconcile(data.path()).expect("readable");
+    assert!(whole.findings_in_all > 100 && whole.open > 100, "{whole:?}");
+    whole.findings.clear();
+    for blocks_max in [1, 2, 7, 20] {
+        let mut parts = reconcile_within(data.path(), blocks_max).expect("readable");
+        parts.findings.clear();
+        assert_eq!(parts, whole, "{blocks_max} blocks");
+    }
 }
 
 #[test]
@@ -189,12 +268,12 @@ fn syncing_names_the_files_that_hold_unsynced_events() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
     assert!(log.is_clean() && log.begin_sync().is_none());
-    log.append(&accepted(1, 7, noon()));
-    log.append(&accepted(2, 7, noon() + 24 * HOUR_MS));
+    append(&mut log, &accepted(1, 7, noon()));
+    append(&mut log, &accepted(2, 7, noon() + 24 * HOUR_MS));
     let sync = log.begin_sync().expect("there is something to sync");
     assert_eq!(sync.files.iter().flatten().count(), 3, "two days and the directory");
     assert!(!log.is_clean() && log.begin_sync().is_none(), "one at a time");
-    log.append(&accepted(3, 7, noon()));
+    append(&mut log, &accepted(3, 7, noon()));
     log.finish_sync(&sync);
     assert!(!log.is_clean(), "what came during the sync is not covered by it");
     let sync = log.begin_sync().expect("the third event");
@@ -204,24 +283,119 @@ fn syncing_names_the_files_that_hold_unsynced_events() {
 }
 
 #[test]
-fn events_wait_in_memory_while_the_file_cannot_grow_and_are_written_when_it_can() {
+fn a_device_that_takes_nothing_is_tried_again_without_traffic_and_counts_wait_in_bounded_room() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
     // A directory in the file's place refuses to be written, as a full device does.
-    let path = data.path().join("shard-000/billing/events-20261122.bin");
+    let path = file_of(data.path(), "20261122");
     std::fs::create_dir(&path).expect("made");
-    for push_id in 1..=10 {
-        log.append(&accepted(push_id, 7, noon()));
+    assert!(!log.append(&accepted(1, 7, noon()), noon()));
+    for step in 0..200_000 {
+        log.count_request(EventKind::Rejected, step % 10_000, 8001, noon());
     }
-    assert!(!log.is_clean(), "the journal must keep the records of these");
-    assert!(log.sync().is_err());
+    assert!(!log.write_all_counts(noon()));
+    assert_eq!(log.requests_unwritten(), 200_000);
+    assert!(log.is_clean(), "refusals keep no segment from being cleaned");
     std::fs::remove_dir(&path).expect("removed");
-    for push_id in 11..=3000 {
-        log.append(&accepted(push_id, 7, noon()));
+    assert!(!log.append(&accepted(1, 7, noon()), noon() + 1), "not tried at each event");
+    assert!(log.append(&accepted(1, 7, noon()), noon() + 1000));
+    assert!(log.write_all_counts(noon() + 1000) && log.requests_unwritten() == 0);
+    let books = reconcile(data.path()).expect("readable");
+    assert_eq!((books.accepted, books.rejected[&8001], books.is_clean()), (1, 200_000, true));
+    assert!(std::fs::metadata(&path).expect("a file").len() < 1 << 20);
+}
+
+/// 2026-11-23 00:00 JST, when the 22nd is over.
+fn midnight() -> u64 {
+    day_of("20261123").start_ms()
+}
+
+#[test]
+fn a_day_is_closed_half_a_second_after_its_midnight_and_never_opens_again() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    for push_id in 1..=4 {
+        append(&mut log, &accepted(push_id, 7, noon()));
     }
-    log.sync().expect("synced");
-    assert!(log.is_clean());
+    // The record of an end of the last moment was on its way to the device.
+    assert!(log.append(&ended(1, 7, midnight() - 1, 0), midnight() + 40));
+    assert!(log.append(&accepted(5, 7, midnight() + 10), midnight() + 100));
+    log.write_due_counts(midnight() + 500);
+    let closed = std::fs::read(file_of(data.path(), "20261122")).expect("readable");
+    let reported = day(data.path(), day_of("20261122")).expect("readable");
+    assert_eq!(
+        (row(&reported, 7).billed.ended(Column::Delivered), row(&reported, 7).billed.closing()),
+        (1, 3)
+    );
+
+    // A late end; then the clock is set back, and what ends now was accepted tomorrow.
+    assert!(log.append(&ended(2, 7, midnight() - 1, 0), midnight() + 1000));
+    assert!(log.append(&ended(3, 7, midnight() - HOUR_MS, 0), midnight() - HOUR_MS));
+    let end = Event { accepted_ms: midnight() + 10, ..ended(5, 7, midnight() - HOUR_MS, 0) };
+    assert!(log.append(&end, midnight() - HOUR_MS));
+    log.count_request(EventKind::Rejected, 7, 8001, midnight() - HOUR_MS);
+    assert!(log.write_all_counts(midnight() - HOUR_MS));
+    drop(log);
+    // So does a start with that clock, in a shard that never saw the new day.
+    let mut other = open_at(data.path(), 1, midnight() - HOUR_MS);
+    let late = [(ended(4, 7, midnight() - 2 * HOUR_MS, 0), false)];
+    assert_eq!(recover(&mut other, &late, midnight() - HOUR_MS), 1);
+    assert!(!data.path().join("shard-001/billing/events-20261122.bin").exists());
+
+    assert_eq!(std::fs::read(file_of(data.path(), "20261122")).expect("readable"), closed);
+    assert_eq!(day(data.path(), day_of("20261122")).expect("readable"), reported);
+    let report = day(data.path(), day_of("20261123")).expect("readable");
+    let it = row(&report, 7);
+    let counts = (it.billed.opening, it.billed.accepted, it.billed.ended(Column::Delivered));
+    assert_eq!((counts, it.billed.closing(), it.rejected), ((0, 1, 1), 0, 0));
+    let [adjusted] = report.adjustments[..] else { panic!("{report:?}") };
+    let counts =
+        (adjusted.billed.opening, adjusted.billed.accepted, adjusted.billed.ended(Column::Delivered));
+    assert_eq!((counts, adjusted.billed.closing(), adjusted.rejected), ((3, 0, 3), 0, 1));
+    let mut text = Vec::new();
+    write_csv(&report, &mut text).expect("memory takes it");
+    let lines = String::from_utf8(text).expect("text");
+    let last: Vec<_> = lines.lines().filter_map(|line| line.rsplit(',').next()).collect();
+    assert_eq!(last, ["adjustment", "0", "1", "0"]);
+    let books = reconcile(data.path()).expect("readable");
+    assert_eq!((books.findings, books.open), (vec![], 0));
+}
+
+#[test]
+fn an_end_before_its_acceptance_is_found() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    // As an engine wrote it whose clock was set back over midnight.
+    let end = Event { accepted_ms: 0, ..ended(1, 7, noon(), 0) };
+    append(&mut log, &end);
+    append(&mut log, &accepted(1, 7, noon() + 24 * HOUR_MS));
+    let books = reconcile(data.path()).expect("readable");
+    assert!(books.findings[0].contains("push 1 was accepted, and had ended on 20261122"), "{books:?}");
+}
+
+#[test]
+fn files_of_version_one_are_read_and_raised_and_those_of_a_later_one_refused() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    append(&mut open(data.path()), &accepted(1, 7, noon()));
+    let path = file_of(data.path(), "20261122");
+    let with_version = |version: u16| {
+        let mut octets = std::fs::read(&path).expect("readable");
+        octets[8..10].copy_from_slice(&version.to_le_bytes());
+        let checksum = crc32c::crc32c(&octets[..60]);
+        octets[60..64].copy_from_slice(&checksum.to_le_bytes());
+        std::fs::write(&path, octets).expect("writable");
+    };
+    with_version(1);
     let report = day(data.path(), day_of("20261122")).expect("readable");
-    assert_eq!(row(&report, 7).billed.accepted, 3000);
-    assert!(reconcile(data.path()).expect("readable").is_clean());
+    assert_eq!(row(&report, 7).billed.accepted, 1);
+    let mut log = open(data.path());
+    assert_eq!(recover(&mut log, &[(accepted(1, 7, noon()), false)], noon()), 0);
+    append(&mut log, &accepted(2, 7, noon()));
+    assert_eq!(std::fs::read(&path).expect("readable")[8], 2, "it may have counts now");
+    drop(log);
+    with_version(3);
+    let error = BillingLog::open(&data.path().join("shard-000"), 0, noon()).expect_err("a later version");
+    assert!(error.to_string().contains("has format version 3, this engine reads 1 to 2"), "{error}");
+    let error = day(data.path(), day_of("20261122")).expect_err("a later version");
+    assert!(error.to_string().contains("version 3"), "{error}");
 }

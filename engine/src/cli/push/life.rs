@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Wanted;
 use crate::calendar;
 use crate::ids::{Class, Kind as PushKind, Xpid};
-use crate::journal::{ArchivedAccepted, ArchivedEnded, ArchivedHeld, ArchivedNotified, Key, Record};
+use crate::journal::{ArchivedAccepted, ArchivedEnded, ArchivedNotified, Held, Key, Record};
 use crate::ops::pushes::LivePushDocument;
 use crate::ops::queue::reason_word;
 use crate::shard::{Standing, WaitReason};
@@ -256,8 +256,8 @@ impl Life {
                 progress.delivered_mask.to_native(),
                 progress.attempts.to_native(),
             ),
-            Record::Held(held) => self.held(held),
-            Record::CancelAccepted(cancel) => self.cancelled(cancel.at_ms.to_native()),
+            Record::Held(held) => self.held(&held.to_native()),
+            Record::CancelAccepted(cancel) => self.cancelled(cancel.at_ms()),
             Record::Ended(ended) => self.ended(wanted, ended),
             Record::Notified(notified) => self.notified(notified),
             Record::Key(_) => {
@@ -325,17 +325,22 @@ impl Life {
         self.attempts = self.attempts.max(attempts);
     }
 
-    fn held(&mut self, held: &ArchivedHeld) {
-        self.note_progress(held.delivered_mask.to_native(), held.attempts.to_native());
+    fn held(&mut self, held: &Held) {
+        self.note_progress(held.delivered_mask, held.attempts);
+        let carried_forward = held.next_ms <= held.at_ms
+            || self.document.events.iter().any(|event| event.next_ms == Some(held.next_ms));
+        if carried_forward {
+            return;
+        }
         let reason = WaitReason::from_number(held.reason);
         let event = Event {
-            attempts: Some(held.attempts.to_native()),
+            attempts: Some(held.attempts),
             arrived: Some(self.arrived_mask.count_ones()),
             reason: reason_word(Standing::Held(reason)),
-            next_ms: Some(held.next_ms.to_native()),
-            code: Some(format!("{:04}", held.code.to_native())),
+            next_ms: Some(held.next_ms),
+            code: Some(format!("{:04}", held.code)),
             domain: domain_name(held.domain),
-            ..Event::at(held.at_ms.to_native(), "held")
+            ..Event::at(held.at_ms, "held")
         };
         self.document.events.push(event);
     }

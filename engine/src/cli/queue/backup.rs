@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use super::table::grouped;
 use crate::billing;
+use crate::fingerprint_key;
 use crate::journal::{BackupError, JournalCopy, JournalError, survey, sync_directory};
 use crate::layout;
 use crate::ops::store::Store;
@@ -102,6 +103,7 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
     if let Some(standing) = layout::read(data_dir).map_err(|error| other(data_dir, &error))? {
         layout::write(partial, standing).map_err(|error| other(partial, &error))?;
     }
+    fingerprint_key::copy(data_dir, partial).map_err(|error| other(data_dir, &error))?;
     let mark = data_dir.join(REHEARSAL_FILE);
     if mark.exists() {
         fs::copy(&mark, partial.join(REHEARSAL_FILE)).map_err(|error| other(&mark, &error))?;

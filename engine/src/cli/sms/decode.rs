@@ -1,23 +1,25 @@
 //! `hayauma sms decode`: TPDUs field by field.
 
 mod output;
+mod parts;
 
 use std::io::BufRead;
 
 use super::input::{STANDARD_INPUT, for_each_line};
-use super::{json_of, octets_of};
+use super::{Report, json_of, octets_of};
 use crate::sms::address::Address;
 use crate::sms::error::{Fault, TpduError};
 use crate::sms::limits::TPDU_OCTETS_MAX;
 use crate::sms::time::TimeStamp;
 use crate::sms::tpdu::{Direction, ReportContext, Tpdu, first_octet};
 use output::Output;
+use parts::Parts;
 
 /// Arguments of `hayauma sms decode`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DecodeArguments {
-    /// The TPDU in hexadecimal; blanks and colons do not matter. `-`, or none at all: TPDUs from standard input, one a
-    /// line.
+    /// The TPDU in hexadecimal; blanks and colons do not matter. Several where each is whole by itself. `-`, or none at
+    /// all: TPDUs from standard input, one a line. Parts of a concatenated message that are given together are joined.
     hex: Vec<String>,
     /// Who sent it: `mo`, the terminal, or `mt`, the service centre. Without it, what fits is shown, and of two
     /// that fit SMS-DELIVER, SMS-SUBMIT or SMS-STATUS-REPORT.
@@ -33,7 +35,7 @@ pub struct DecodeArguments {
     /// address is found where the octets make no TPDU otherwise.
     #[arg(long)]
     smsc: bool,
-    /// Print JSON, one line for each TPDU.
+    /// Print JSON, one line for each TPDU and for each message that was joined.
     #[arg(long)]
     json: bool,
 }
@@ -48,24 +50,23 @@ enum DirectionArgument {
 }
 
 /// Decodes what the arguments or the lines of `input` hold. A TPDU that octets follow is shown, and then complained of.
-pub(super) fn run(
-    arguments: &DecodeArguments,
-    input: impl BufRead,
-    report: &mut impl FnMut(Result<String, String>),
-) {
+pub(super) fn run(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<'_>) {
+    let mut parts = Parts::new(arguments.json);
     let given = arguments.hex.concat();
     if !arguments.hex.is_empty() && given != STANDARD_INPUT {
-        return decode_one(arguments, &given, report);
+        for (number, hex) in given_tpdus(arguments, &given).enumerate() {
+            separate(arguments, number, report);
+            decode_one(arguments, hex, &mut parts, report);
+        }
+        return parts.finish(report);
     }
     let mut lines = 0;
     for_each_line(input, |number, line| {
-        if lines > 0 && !arguments.json {
-            report(Ok(String::new()));
-        }
+        separate(arguments, lines, report);
         lines += 1;
         match line {
-            Ok(hex) => decode_one(arguments, hex, &mut |result| {
-                report(result.map_err(|sentence| format!("line {number}: {sentence}")));
+            Ok(hex) => decode_one(arguments, hex, &mut parts, &mut |result| {
+                report(result.map_err(|sentence| format!("line {number}: {sentence}")))
             }),
             Err(sentence) => report(Err(format!("line {number}: {sentence}"))),
         }
@@ -73,9 +74,34 @@ pub(super) fn run(
     if lines == 0 {
         report(Err("there is no TPDU on standard input; give one in hexadecimal".to_owned()));
     }
+    parts.finish(report);
 }
 
-fn decode_one(arguments: &DecodeArguments, hex: &str, report: &mut impl FnMut(Result<String, String>)) {
+/// A blank line between two of them.
+fn separate(arguments: &DecodeArguments, before: usize, report: &mut Report<'_>) {
+    if before > 0 && !arguments.json {
+        report(Ok(String::new()));
+    }
+}
+
+/// The arguments as pieces of one TPDU, or each as one where the pieces make none and each does.
+fn given_tpdus<'a>(
+    arguments: &'a DecodeArguments,
+    joined: &'a str,
+) -> impl Iterator<Item = &'a str> + use<'a> {
+    let is_whole = |hex: &str| {
+        octets_of(hex)
+            .is_ok_and(|octets| Reading::of(arguments, &octets).is_ok_and(|it| it.trailing.is_empty()))
+    };
+    let several =
+        arguments.hex.len() > 1 && !is_whole(joined) && arguments.hex.iter().all(|hex| is_whole(hex));
+    let one = (!several).then_some(joined);
+    let each = arguments.hex.iter().filter(move |_| several).map(String::as_str);
+    one.into_iter().chain(each)
+}
+
+/// Decodes one; whether somebody reads the next.
+fn decode_one(arguments: &DecodeArguments, hex: &str, parts: &mut Parts, report: &mut Report<'_>) -> bool {
     let octets = match octets_of(hex) {
         Ok(octets) => octets,
         Err(sentence) => return report(Err(sentence)),
@@ -83,12 +109,14 @@ fn decode_one(arguments: &DecodeArguments, hex: &str, report: &mut impl FnMut(Re
     match Reading::of(arguments, &octets) {
         Ok(reading) => {
             let output = Output::new(&reading);
-            report(if arguments.json { json_of(&output) } else { Ok(output.text()) });
+            let mut is_read = report(if arguments.json { json_of(&output) } else { Ok(output.text()) });
             if !reading.trailing.is_empty() {
                 let count = reading.trailing.len();
                 let octets = if count == 1 { "1 octet follows" } else { &format!("{count} octets follow") };
-                report(Err(format!("{octets} the last field, and nothing announces more")));
+                is_read = report(Err(format!("{octets} the last field, and nothing announces more")));
             }
+            parts.take(&reading.tpdu, report);
+            is_read
         }
         Err(sentence) => report(Err(sentence)),
     }
@@ -126,9 +154,14 @@ impl<'a> Reading<'a> {
         {
             return Ok(whole(None, tpdu, octets));
         }
+        // A modem's PDU: its addresses are any, whatever stands where its time should be.
+        let plain_is_possible = plain.is_ok_and(|tpdu| has_proper_address(&tpdu));
         let prefixed = split_service_centre(octets).ok().and_then(|(address, tpdu_octets)| {
             let tpdu = decode(tpdu_octets).ok()?;
-            let likely = is_proper(&address) && address_of(&tpdu).is_some() && is_likely(&tpdu);
+            let likely = is_proper(&address)
+                && address_of(&tpdu).is_some()
+                && has_proper_address(&tpdu)
+                && (is_likely(&tpdu) || !plain_is_possible);
             likely.then(|| whole(Some(address), tpdu, tpdu_octets))
         });
         match (plain, prefixed) {
@@ -216,7 +249,11 @@ fn is_likely(tpdu: &Tpdu<'_>) -> bool {
         Tpdu::StatusReport(report) => is_time(report.service_centre_time_stamp),
         _ => true,
     };
-    times && address_of(tpdu).is_none_or(|address| is_proper(&address))
+    times && has_proper_address(tpdu)
+}
+
+fn has_proper_address(tpdu: &Tpdu<'_>) -> bool {
+    address_of(tpdu).is_none_or(|address| is_proper(&address))
 }
 
 /// Bit 7 of the type of address is always set (9.1.2.5); octets that are something else may have it clear.

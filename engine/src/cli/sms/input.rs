@@ -11,22 +11,23 @@ pub(super) const TEXT_OCTETS_MAX: usize = 256 * 1024;
 pub(super) const STANDARD_INPUT: &str = "-";
 
 /// Hands out the lines of `input` that are not blank, each with its number from 1. A line that is too long or no text is
-/// an error; what follows it is still read.
-pub(super) fn for_each_line(mut input: impl BufRead, mut handle: impl FnMut(usize, Result<&str, String>)) {
+/// an error; what follows it is still read. Ends early when `handle` says that nobody wants the next.
+pub(super) fn for_each_line(
+    mut input: impl BufRead,
+    mut handle: impl FnMut(usize, Result<&str, String>) -> bool,
+) {
     let mut line = Vec::new();
     for number in 1.. {
         line.clear();
         let limit = LINE_OCTETS_MAX as u64 + 1;
-        match input.by_ref().take(limit).read_until(b'\n', &mut line) {
+        let goes_on = match input.by_ref().take(limit).read_until(b'\n', &mut line) {
             Ok(0) => return,
             Ok(octets) if octets > LINE_OCTETS_MAX && !line.ends_with(b"\n") => {
-                handle(number, Err(format!("longer than {LINE_OCTETS_MAX} octets")));
-                if input.skip_until(b'\n').is_err() {
-                    return;
-                }
+                handle(number, Err(format!("longer than {LINE_OCTETS_MAX} octets")))
+                    && input.skip_until(b'\n').is_ok()
             }
             Ok(_) => match std::str::from_utf8(&line) {
-                Ok(text) if text.trim().is_empty() => {}
+                Ok(text) if text.trim().is_empty() => true,
                 Ok(text) => handle(number, Ok(text.trim())),
                 Err(_) => handle(number, Err("not hexadecimal".to_owned())),
             },
@@ -34,6 +35,9 @@ pub(super) fn for_each_line(mut input: impl BufRead, mut handle: impl FnMut(usiz
                 handle(number, Err(format!("standard input cannot be read: {error}")));
                 return;
             }
+        };
+        if !goes_on {
+            return;
         }
     }
 }
@@ -69,7 +73,10 @@ mod tests {
         let fits = "1".repeat(LINE_OCTETS_MAX);
         let input = format!("00\r\n\n  01 02 \n{long}\n{fits}\nff");
         let mut seen = Vec::new();
-        for_each_line(input.as_bytes(), |number, line| seen.push((number, line.map(str::to_owned).ok())));
+        for_each_line(input.as_bytes(), |number, line| {
+            seen.push((number, line.map(str::to_owned).ok()));
+            true
+        });
         let expected = [
             (1, Some("00".to_owned())),
             (3, Some("01 02".to_owned())),
@@ -78,7 +85,10 @@ mod tests {
             (6, Some("ff".to_owned())),
         ];
         assert_eq!(seen, expected);
-        for_each_line(&b"\xff\n"[..], |number, line| assert!(number == 1 && line.is_err()));
+        for_each_line(&b"\xff\n00\n"[..], |number, line| {
+            assert!(number == 1 && line.is_err(), "nothing is read on");
+            false
+        });
     }
 
     #[test]

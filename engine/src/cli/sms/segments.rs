@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use serde::Serialize;
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::input::text_of;
 use super::{json_of, octet_of, octets_of, shown};
@@ -17,7 +18,7 @@ const LISTED_MAX: usize = 20;
 /// Arguments of `hayauma sms segments`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct SegmentsArguments {
-    /// The text, or `-` for standard input.
+    /// The text, or `-` for standard input. A line end counts as it is written: LF is one character, CRLF are two.
     text: String,
     /// Allow all national language tables.
     #[arg(long, conflicts_with_all = ["locking_shift", "single_shift"])]
@@ -56,6 +57,9 @@ struct Output {
     outside_gsm7: Vec<char>,
     /// Characters that take two septets or two code units, each once.
     two_units: Vec<char>,
+    /// How it would cost less.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
     parts: Vec<OutputPart>,
 }
 
@@ -79,9 +83,27 @@ pub(super) fn run(arguments: &SegmentsArguments, input: impl Read) -> Result<Str
         segments_max: CONCATENATED_SEGMENTS_MAX,
         empty: true,
     };
-    let plan = plan_by_rules(Content::Text(&text), &options, &rules).map_err(|error| error.to_string())?;
-    let output = Output::new(&plan, &text, &options);
+    let composed: String = text.nfc().collect();
+    let composed =
+        plan_by_rules(Content::Text(&composed), &options, &rules).ok().filter(|_| composed != text);
+    let plan = plan_by_rules(Content::Text(&text), &options, &rules).map_err(|error| match &composed {
+        Some(_) => format!("{error}; with its accents composed (Unicode NFC) the text fits"),
+        None => error.to_string(),
+    })?;
+    let mut output = Output::new(&plan, &text, &options);
+    output.hint = composed.and_then(|composed| hint_to_compose(&plan, &composed));
     if arguments.json { json_of(&output) } else { Ok(output.text()) }
+}
+
+/// What composing the accents (Unicode NFC) would save: many keyboards and file systems write them as characters of
+/// their own, which no 7-bit alphabet has.
+fn hint_to_compose(plan: &Plan, composed: &Plan) -> Option<String> {
+    let (now, then) = (plan.segments(), composed.segments());
+    let leaves_ucs2 = plan.alphabet() == Alphabet::Ucs2 && composed.alphabet() != Alphabet::Ucs2;
+    (leaves_ucs2 || then < now).then(|| {
+        let alphabet = alphabet_name(composed.alphabet());
+        format!("with accents composed (Unicode NFC): {alphabet}, {then} instead of {now} segments")
+    })
 }
 
 /// Bit `n` for language `n`; those without the table in question are never chosen.
@@ -120,6 +142,7 @@ impl Output {
             header_octets: plan.header_octets(),
             outside_gsm7: distinct(text, |character| Shift::DEFAULT.encode(character).is_none()),
             two_units: distinct(text, takes_two),
+            hint: None,
             parts,
         }
     }
@@ -132,6 +155,9 @@ impl Output {
                 "           not in the GSM 7-bit default alphabet: {}\n",
                 list(&self.outside_gsm7)
             ));
+        }
+        if let Some(hint) = &self.hint {
+            text.push_str(&format!("           {hint}\n"));
         }
         text.push_str(&format!("content    {units} {unit}\n"));
         if !self.two_units.is_empty() {
@@ -209,6 +235,24 @@ mod tests {
             text.contains("segments   1, each holds 160 septets\n1/1          0 septets  \"\"\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn accents_that_stand_by_themselves_get_the_hint_to_compose_them() {
+        let decomposed = "Cafe\u{301} ".repeat(14);
+        let text = run(&arguments(&decomposed)).expect("plans");
+        assert!(text.starts_with("alphabet   UCS-2"), "{text}");
+        let hint = "with accents composed (Unicode NFC): GSM 7-bit, 1 instead of 2 segments";
+        assert!(text.contains(&format!("           {hint}\n")), "{text}");
+        let json = run(&SegmentsArguments { json: true, ..arguments(&decomposed) }).expect("plans");
+        assert!(json.contains(&format!("\"hint\":\"{hint}\"")), "{json}");
+        // Where it helps nothing there is none: composed already, or UCS-2 either way and no shorter.
+        for text in ["Caf\u{e9}", "\u{6f22}e\u{301}", "a\u{30b}"] {
+            let said = run(&arguments(text)).expect("plans");
+            assert!(!said.contains("NFC"), "{said}");
+        }
+        let forced = SegmentsArguments { dcs: Some(0), ..arguments("Cafe\u{301}") };
+        assert!(run(&forced).expect_err("refused").contains("NFC"));
     }
 
     #[test]

@@ -78,6 +78,7 @@ struct State {
 enum Order {
     Retire { id: u32, memory: Option<Memory> },
     Make { id: u32, octets: u32, warm: bool },
+    Warm { spare: Prepared },
 }
 
 impl Disk {
@@ -212,8 +213,10 @@ impl Disk {
         live.extend(journal.segments.into_iter().map(|segment| (segment.header.id, segment.memory)));
         live.extend(journal.spares.into_iter().map(|spare| (spare.id, spare.memory)));
         for order in state.orders.drain(..) {
-            if let Order::Retire { id, memory: Some(memory) } = order {
-                live.insert(id, memory);
+            match order {
+                Order::Retire { id, memory: Some(memory) }
+                | Order::Warm { spare: Prepared { id, memory, .. } } => drop(live.insert(id, memory)),
+                _ => {}
             }
         }
         let mut found = Vec::new();
@@ -278,6 +281,7 @@ impl State {
                 None
             }
             Order::Make { id, octets, warm } => Some(self.make(id, octets, warm)),
+            Order::Warm { spare } => Some(Ok(Prepared { warm: true, ..spare })),
         }
     }
 
@@ -315,7 +319,11 @@ impl Supply for Disk {
         None
     }
 
-    fn warm(&mut self, _: u32) {}
+    fn warm(&mut self, spare: Prepared) {
+        self.state().orders.push_back(Order::Warm { spare });
+    }
+
+    fn set_urgent(&mut self, _: bool) {}
 
     fn retire(&mut self, segment: Segment) {
         let (id, memory) = (segment.header.id, Some(segment.memory));

@@ -244,7 +244,15 @@ impl Model {
 
     fn write_progress(&mut self, push_id: u64) {
         let attempts = self.pushes[&push_id].attempts;
-        let progress = Progress { push_id, at_ms: self.now_ms, delivered_mask: 0, attempts, code: 6006 };
+        let progress = Progress {
+            push_id,
+            at_ms: self.now_ms,
+            delivered_mask: 0,
+            attempts,
+            code: 6006,
+            in_doubt: false,
+            begun: false,
+        };
         let (_, sequence) = self.journal.append_progress(&progress).expect("the reserve takes it");
         self.written.insert(sequence, (Kind::Progress, push_id));
     }
@@ -263,6 +271,8 @@ impl Model {
             code: 6006,
             reason: 1,
             domain: 0,
+            holds: [1, 0, 0],
+            in_doubt: false,
         });
         if recorded {
             self.written.insert(sequence, (Kind::Held, push_id));
@@ -453,6 +463,7 @@ pub(super) fn ended(push_id: u64, ended_ms: u64) -> Ended {
         tp_status: 0,
         alert_sequence: 0,
         notification_due: true,
+        end_number: 1,
     }
 }
 

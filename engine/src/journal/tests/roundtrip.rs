@@ -1,3 +1,4 @@
+use super::super::body::Body;
 use super::super::*;
 use std::path::Path;
 use std::time::Duration;
@@ -136,6 +137,8 @@ fn what_was_appended_is_read_back_and_recovered() {
                 delivered_mask: 1,
                 attempts: 2,
                 code: 6006,
+                in_doubt: false,
+                begun: false,
             })
             .expect("the reserve holds it");
         appended.push((position, after, Kind::Progress));
@@ -155,4 +158,38 @@ fn what_was_appended_is_read_back_and_recovered() {
         journal.next_sequence() > appended.last().expect("some").1 + (1 << 20),
         "numbers are never given twice"
     );
+}
+
+/// The body of a Held record, aligned as a frame's is.
+#[repr(C, align(16))]
+struct HeldOctets([u8; 32]);
+
+#[test]
+fn a_hold_is_read_as_it_was_written_and_one_from_before_holds_were_counted_as_none() {
+    let held = Held {
+        push_id: 7,
+        at_ms: 1_000,
+        next_ms: 2_000,
+        delivered_mask: 1,
+        attempts: 2,
+        code: 6006,
+        reason: 1,
+        domain: 2,
+        holds: [0x21, 0x43, 0x65],
+        in_doubt: true,
+    };
+    let read = |octets: &HeldOctets| match Record::read(Kind::Held, &octets.0) {
+        Some(Record::Held(held)) => held.to_native(),
+        _ => panic!("no Held record"),
+    };
+    let mut octets = HeldOctets([0; 32]);
+    assert_eq!(held.write(&mut octets.0), 32);
+    assert_eq!(read(&octets), held);
+    // Version 1 as it was: eight octets each of push, time and next time.
+    let mut octets = HeldOctets([0; 32]);
+    for (at, value) in [(0, 7u64), (8, 1_000), (16, 2_000)] {
+        octets.0[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    }
+    octets.0[24..].copy_from_slice(&[1, 0, 2, 0, 0x76, 0x17, 1, 2]);
+    assert_eq!(read(&octets), Held { holds: [0; 3], in_doubt: false, ..held });
 }

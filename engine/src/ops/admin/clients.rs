@@ -6,15 +6,15 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
 use super::contracts::remove_from_shards;
-use super::reply::{AdminError, parse_xpid, read_json, reply_json};
+use super::reading::{Document, Parameters, XpidInPath, parse_xpid};
+use super::reply::{AdminError, reply_json};
 use crate::gateway::registration::Registration;
 use crate::ids::Xpid;
 use crate::ops::control::EngineControl;
@@ -46,15 +46,16 @@ pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Result<Respons
 
 pub(super) async fn show(
     State(state): State<Arc<AdminState>>,
-    Path(xpid): Path<String>,
+    XpidInPath(xpid): XpidInPath,
 ) -> Result<Response, AdminError> {
-    let xpid = parse_xpid(&xpid)?;
     let registration = state.store.run(move |store, _| store.registration(xpid)).await??;
     Ok(reply_json(StatusCode::OK, &ClientDocument::of(&registration)))
 }
 
-pub(super) async fn add(State(state): State<Arc<AdminState>>, body: Bytes) -> Result<Response, AdminError> {
-    let change: ClientChange = read_json(&body)?;
+pub(super) async fn add(
+    State(state): State<Arc<AdminState>>,
+    Document(change): Document<ClientChange>,
+) -> Result<Response, AdminError> {
     let text = change.xpid.as_deref().ok_or_else(|| AdminError::bad_request("the document names no xpid"))?;
     let registration = change.create(parse_xpid(text)?).map_err(AdminError::bad_request)?;
     write(&state, StatusCode::CREATED, move |store| {
@@ -66,11 +67,10 @@ pub(super) async fn add(State(state): State<Arc<AdminState>>, body: Bytes) -> Re
 
 pub(super) async fn put(
     State(state): State<Arc<AdminState>>,
-    Path(xpid): Path<String>,
-    body: Bytes,
+    XpidInPath(xpid): XpidInPath,
+    Document(change): Document<ClientChange>,
 ) -> Result<Response, AdminError> {
-    let xpid = parse_xpid(&xpid)?;
-    let change = read_change(&body, xpid)?;
+    check_xpid(&change, xpid)?;
     let registration = change.create(xpid).map_err(AdminError::bad_request)?;
     write(&state, StatusCode::OK, move |store| {
         store.put_registration(&registration)?;
@@ -81,11 +81,10 @@ pub(super) async fn put(
 
 pub(super) async fn change(
     State(state): State<Arc<AdminState>>,
-    Path(xpid): Path<String>,
-    body: Bytes,
+    XpidInPath(xpid): XpidInPath,
+    Document(change): Document<ClientChange>,
 ) -> Result<Response, AdminError> {
-    let xpid = parse_xpid(&xpid)?;
-    let change = read_change(&body, xpid)?;
+    check_xpid(&change, xpid)?;
     write(&state, StatusCode::OK, move |store| {
         let mut registration = store.registration(xpid)?;
         change.apply(&mut registration).map_err(AdminError::bad_request)?;
@@ -97,10 +96,9 @@ pub(super) async fn change(
 
 pub(super) async fn remove(
     State(state): State<Arc<AdminState>>,
-    Path(xpid): Path<String>,
-    Query(query): Query<RemovalQuery>,
+    XpidInPath(xpid): XpidInPath,
+    Parameters(query): Parameters<RemovalQuery>,
 ) -> Result<Response, AdminError> {
-    let xpid = parse_xpid(&xpid)?;
     let contracts = state
         .store
         .run(move |store, control| -> Result<usize, AdminError> {
@@ -136,12 +134,12 @@ fn publish(store: &Store, control: &dyn EngineControl) -> Result<(), AdminError>
     Ok(control.publish_registrations(store.registrations()?)?)
 }
 
-fn read_change(body: &Bytes, xpid: Xpid) -> Result<ClientChange, AdminError> {
-    let change: ClientChange = read_json(body)?;
-    match change.xpid.as_deref() {
-        Some(named) if parse_xpid(named)? != xpid => {
+/// A document that names an XPID names the path's.
+fn check_xpid(change: &ClientChange, xpid: Xpid) -> Result<(), AdminError> {
+    match change.xpid.as_deref().map(parse_xpid).transpose()? {
+        Some(named) if named != xpid => {
             Err(AdminError::bad_request(format!("the document is about XPID {named}, the path about {xpid}")))
         }
-        _ => Ok(change),
+        _ => Ok(()),
     }
 }

@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::body::{Body, Bytes, HttpBody};
-use axum::extract::{Query, State};
+use axum::body::Body;
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
-use super::reply::{AdminError, parse_msn, parse_xpid, read_json, reply_json};
+use super::reading::{Document, Parameters, next_octets, parse_msn, parse_xpid};
+use super::reply::{AdminError, reply_json};
 use crate::ops::control::EngineControl;
 use crate::ops::import::{ContractImport, ImportBatch, RefusedLine};
 use crate::ops::limits::{
@@ -115,7 +116,7 @@ pub(super) struct ImportQuery {
 
 pub(super) async fn list(
     State(state): State<Arc<AdminState>>,
-    Query(query): Query<ListQuery>,
+    Parameters(query): Parameters<ListQuery>,
 ) -> Result<Response, AdminError> {
     let filter = ContractFilter {
         msn: query.msn.as_deref().map(parse_msn).transpose()?,
@@ -139,8 +140,10 @@ pub(super) async fn count(State(state): State<Arc<AdminState>>) -> Result<Respon
     Ok(reply_json(StatusCode::OK, &rows))
 }
 
-pub(super) async fn add(State(state): State<Arc<AdminState>>, body: Bytes) -> Result<Response, AdminError> {
-    let change: ContractChange = read_json(&body)?;
+pub(super) async fn add(
+    State(state): State<Arc<AdminState>>,
+    Document(change): Document<ContractChange>,
+) -> Result<Response, AdminError> {
     let xpid = parse_xpid(&change.xpid)?;
     let rows: Vec<Contract> = parse_msns(&change.msns)
         .map_err(AdminError::bad_request)?
@@ -165,9 +168,8 @@ pub(super) async fn add(State(state): State<Arc<AdminState>>, body: Bytes) -> Re
 
 pub(super) async fn remove(
     State(state): State<Arc<AdminState>>,
-    body: Bytes,
+    Document(change): Document<ContractChange>,
 ) -> Result<Response, AdminError> {
-    let change: ContractChange = read_json(&body)?;
     let xpid = parse_xpid(&change.xpid)?;
     if change.all != change.msns.is_empty() {
         return Err(AdminError::bad_request("name the msns to remove, or say that all of the XPID's go"));
@@ -199,7 +201,7 @@ pub(super) async fn remove(
 /// Reads the body as it comes, one transaction per batch; the shards have each batch before the next is read.
 pub(super) async fn import(
     State(state): State<Arc<AdminState>>,
-    Query(query): Query<ImportQuery>,
+    Parameters(query): Parameters<ImportQuery>,
     mut body: Body,
 ) -> Result<Response, AdminError> {
     let lines_max = query.lines.unwrap_or(REFUSED_LINES_SHOWN_DEFAULT).min(REFUSED_LINES_SHOWN_MAX);
@@ -274,30 +276,21 @@ pub(super) fn remove_from_shards(control: &dyn EngineControl, rows: &[Contract])
     Ok(())
 }
 
-/// The next piece of the body; `None` at its end.
-async fn next_octets(body: &mut Body) -> Result<Option<Bytes>, AdminError> {
-    loop {
-        let frame = std::future::poll_fn(|context| std::pin::Pin::new(&mut *body).poll_frame(context)).await;
-        match frame {
-            None => return Ok(None),
-            Some(Err(error)) => return Err(AdminError::bad_request(format!("the body broke off ({error})"))),
-            Some(Ok(frame)) => {
-                if let Ok(octets) = frame.into_data() {
-                    return Ok(Some(octets));
-                }
-            }
-        }
-    }
-}
-
 fn parse_cursor(text: &str) -> Result<Contract, AdminError> {
-    let (msn, xpid) = text
-        .split_once('-')
-        .ok_or_else(|| AdminError::bad_request(format!("after={text} is not MSN-XPID")))?;
+    let (msn, xpid) = text.split_once('-').ok_or_else(|| AdminError::bad_request("after is not MSN-XPID"))?;
     Ok((parse_msn(msn)?, parse_xpid(xpid)?))
 }
 
 impl ContractChanged {
+    /// Adds what became of a further piece of the same change.
+    pub fn add(&mut self, more: Self) {
+        self.changed += more.changed;
+        self.unchanged += more.unchanged;
+        self.refused_count += more.refused_count;
+        let room = REFUSED_LINES_SHOWN_DEFAULT.saturating_sub(self.refused.len());
+        self.refused.extend(more.refused.into_iter().take(room));
+    }
+
     /// Counts what became of `rows`.
     pub fn count(&mut self, rows: &[Contract], outcomes: &[ContractOutcome]) {
         for ((msn, _), outcome) in rows.iter().zip(outcomes) {

@@ -1,4 +1,4 @@
-//! State and orders: health, metrics, status, pause, resume, stop.
+//! State and orders: metrics, status, pause, resume, stop.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -38,10 +38,6 @@ pub struct ShardStatus {
     pub shard: usize,
     /// Its counters and gauges by name.
     pub figures: BTreeMap<String, u64>,
-}
-
-pub(super) async fn healthz() -> &'static str {
-    "ok\n"
 }
 
 pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Response {

@@ -1,12 +1,9 @@
-//! JSON in and out, and refusals as `{"error": "one sentence"}`.
+//! JSON out, and refusals as `{"error": "one sentence"}`.
 
-use axum::body::Bytes;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::ids::{Msn, Xpid};
 use crate::ops::control::ControlError;
 use crate::ops::store::StoreError;
 use crate::ops::store_thread::StoreGone;
@@ -82,22 +79,4 @@ pub fn reply_json(status: StatusCode, document: &impl Serialize) -> Response {
                 .into_response()
         }
     }
-}
-
-/// Reads a request's document.
-pub fn read_json<T: DeserializeOwned>(body: &Bytes) -> Result<T, AdminError> {
-    // simd-json unescapes strings in place.
-    let mut octets = body.to_vec();
-    simd_json::from_slice(&mut octets)
-        .map_err(|error| AdminError::bad_request(format!("the body is not the JSON wanted here ({error})")))
-}
-
-pub(super) fn parse_xpid(text: &str) -> Result<Xpid, AdminError> {
-    Xpid::parse(text.as_bytes())
-        .ok_or_else(|| AdminError::bad_request(format!("{text} is not an XPID: use 11 digits")))
-}
-
-pub(super) fn parse_msn(text: &str) -> Result<Msn, AdminError> {
-    Msn::parse(text.as_bytes())
-        .ok_or_else(|| AdminError::bad_request(format!("{text} is not an msn: use 11 digits, the first 0")))
 }

@@ -1,12 +1,17 @@
 //! The admin port through a real socket, with an engine that only writes down what it is told.
 
+use std::io::{Read as _, Write as _};
 use std::sync::atomic::Ordering;
 
 use super::*;
 use crate::ops::document::ClientDocument;
 use crate::ops::fake_engine::FakeEngine;
+use crate::ops::limits::ADMIN_BODY_OCTETS_MAX;
 
 const CLIENT: &str = r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
+
+/// Connections that the port takes at a time.
+const CONNECTIONS: usize = 8;
 
 struct Port {
     server: Option<AdminServer>,
@@ -23,7 +28,7 @@ impl Port {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let control: Arc<dyn EngineControl> = engine.clone();
         let more = Router::new().route("/more", get(|| async { "of another room\n" }));
-        let server = AdminServer::start(listener, store, control, false, more).expect("started");
+        let server = AdminServer::start(listener, store, control, false, CONNECTIONS, more).expect("started");
         let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
         Self { server: Some(server), engine, agent, _directory: directory }
     }
@@ -127,6 +132,38 @@ fn wrong_requests_get_a_status_and_a_sentence() {
     let too_long = vec![b' '; ADMIN_BODY_OCTETS_MAX + 1];
     assert_eq!(port.send("POST", "/clients", too_long).0, 413);
     assert_eq!(port.send("GET", "/healthz", ""), (200, "ok\n".to_owned()), "the port goes on");
+}
+
+#[test]
+fn health_is_the_shards_turns_and_readiness_is_all_that_stands_in_the_way() {
+    let port = Port::open();
+    assert_eq!(port.send("GET", "/readyz", ""), (200, "ready\n".to_owned()));
+    assert_eq!(port.send("POST", "/pause", "").0, 200);
+    assert_eq!(port.send("GET", "/healthz", "").0, 200, "a paused engine lives");
+    let (status, text) = port.send("GET", "/readyz", "");
+    assert!(status == 503 && text.contains(r#""reasons":["paused"]"#) && text.contains("/resume"), "{text}");
+    port.engine.stalled.store(true, Ordering::Relaxed);
+    let (status, text) = port.send("GET", "/healthz", "");
+    assert!(status == 503 && text.contains("shards: 1"), "{text}");
+    let (status, text) = port.send("GET", "/readyz", "");
+    assert!(status == 503 && text.contains(r#""reasons":["paused","stalled"]"#), "{text}");
+}
+
+#[test]
+fn idle_connections_shut_nobody_out_and_one_with_a_request_under_way_stays() {
+    let port = Port::open();
+    let address = port.server.as_ref().expect("running").address();
+    let mut working = std::net::TcpStream::connect(address).expect("a connection");
+    let head = format!("POST /clients HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+    let body = format!("Content-Length: {}\r\n\r\n", CLIENT.len());
+    working.write_all((head + &body + &CLIENT[..9]).as_bytes()).expect("written");
+    let idle: Vec<_> = (0..4 * CONNECTIONS).map(|_| std::net::TcpStream::connect(address)).collect();
+    assert!(idle.iter().all(Result::is_ok));
+    assert_eq!(port.send("GET", "/healthz", "").0, 200);
+    working.write_all(&CLIENT.as_bytes()[9..]).expect("written");
+    let mut answer = [0; 12];
+    working.read_exact(&mut answer).expect("an answer");
+    assert_eq!(&answer, b"HTTP/1.1 201");
 }
 
 #[test]

@@ -36,7 +36,7 @@ fn the_answer_that_the_gateway_writes_is_read() {
         write_answer(&mut out, b"Sun, 22 Nov 2026 13:34:30 GMT", &answer, &head);
         let ResponseOutcome::Complete(response) = read_response(&out, false) else { panic!("not whole") };
         assert_eq!((response.octets, response.status), (out.len(), answer.code.http_status()));
-        assert_eq!(response.retry_after_seconds, Some(7));
+        assert_eq!(response.retry_after_seconds(0), Some(7));
         let Body::Whole(body) = response.body else { panic!("chunked") };
         assert_eq!(read_answer(body), Ok(answer));
     }

@@ -115,6 +115,85 @@ fn one_path_and_one_method() {
 }
 
 #[test]
+fn letters_of_the_path_may_be_encoded_and_nothing_else() {
+    for path in ["/%73msgw/", "/%73%6D%73%67%77/", "/%73%6d%73gw/", "http://h:1/sms%67w/"] {
+        complete(&with("/smsgw/", path));
+    }
+    for path in
+        ["/%53msgw/", "%2Fsmsgw/", "/smsgw%2f", "/%7", "/%zzmsgw/", "/smsgw/%", "/smsgw/%73", "/%73msgw/x"]
+    {
+        assert_eq!(verdict(&with("/smsgw/", path)), (Code::PATH_OR_METHOD, 404, false), "{path}");
+    }
+}
+
+#[test]
+fn a_request_names_one_host() {
+    for value in ["h", "127.0.0.1:8080", "[::1]:8080", "a.example", "a-b_c.example:80"] {
+        complete(&with("127.0.0.1", value));
+    }
+    for value in ["", " ", ":80", "a b", "a, b", "a/b", "u@h", "h\u{e9}"] {
+        assert_eq!(verdict(&with("127.0.0.1", value)), (Code::NOT_FLAT_FORM, 400, true), "{value:?}");
+    }
+    for second in ["127.0.0.1", "other"] {
+        let twice = with("Content-Type", &format!("hOST: {second}\r\nContent-Type"));
+        assert_eq!(verdict(&twice), (Code::NOT_FLAT_FORM, 400, true));
+        assert_eq!(verdict(&twice.replace("HTTP/1.1", "HTTP/1.0")).1, 400);
+    }
+    let without = with("Host: 127.0.0.1\r\n", "");
+    assert_eq!(verdict(&without), (Code::NOT_FLAT_FORM, 400, true));
+    assert_eq!(verdict(&without.replace("/smsgw/", "/")).1, 400);
+    complete(&without.replace("HTTP/1.1", "HTTP/1.0"));
+    for target in ["http:///smsgw/", "http://:80/smsgw/", "http://"] {
+        assert_eq!(verdict(&with("/smsgw/", target)), (Code::NOT_FLAT_FORM, 400, true), "{target}");
+    }
+}
+
+#[test]
+fn a_later_minor_version_counts_as_1_1() {
+    for version in ["HTTP/1.2", "HTTP/1.9"] {
+        let request =
+            with("HTTP/1.1", version).replace("Host:", "Authorization: Bearer abc\r\nHost:") + "12345";
+        let head = complete(&request);
+        assert!(head.keep_alive && !head.announce_keep_alive);
+        assert_eq!((head.authorization, head.body_octets), (Some(&b"Bearer abc"[..]), 5));
+        assert_eq!(head.head_octets, request.len() - 5);
+        for octets in 0..head.head_octets {
+            assert_eq!(read_head(&request.as_bytes()[..octets]), HeadOutcome::Partial, "{octets} octets");
+        }
+        let mut memory = HeadMemory::new();
+        for _ in 0..2 {
+            assert_eq!(memory.read(request.as_bytes()), read_head(request.as_bytes()));
+        }
+        assert_eq!(verdict(&request.replace("/smsgw/", "/")), (Code::PATH_OR_METHOD, 404, false));
+        let endless = format!("{}\r\nX: {}", &request[..21], "x".repeat(HEAD_OCTETS_MAX));
+        assert_eq!(verdict(&endless).1, 400);
+    }
+    for version in ["HTTP/1.10", "HTTP/1.x", "HTTP/2.1", "HTTP/0.9", "http/1.2", "HTTP/1.2 "] {
+        assert_eq!(verdict(&with("HTTP/1.1", version)), (Code::NOT_FLAT_FORM, 400, true), "{version}");
+    }
+}
+
+#[test]
+fn an_encoded_body_is_no_media_type_that_is_taken() {
+    for coding in ["gzip", "br", "deflate, gzip", ""] {
+        let head = with("Host:", &format!("content-encoding: {coding}\r\nHost:"));
+        assert_eq!(verdict(&head), (Code::MEDIA_TYPE, 415, false), "{coding}");
+    }
+    complete(&with("Host:", "Content-Encoding: Identity\r\nHost:"));
+}
+
+#[test]
+fn the_answer_to_head_ends_with_its_head() {
+    for head in
+        ["HEAD /smsgw/ HTTP/1.1\r\nHost: h\r\n\r\n", "HEAD / HTTP/1.0\r\n\r\n", "\r\nHEAD / HTTP/1.1\r\n\r\n"]
+    {
+        assert!(refused(head).head_only, "{head}");
+        assert!(refused(&head.replace("HTTP/1", "HTTP/7")).head_only, "{head}");
+        assert!(!refused(&head.replace("HEAD", "GET")).head_only, "{head}");
+    }
+}
+
+#[test]
 fn the_length_must_be_plain_and_small() {
     assert_eq!(verdict(&with("Content-Length: 5\r\n", "")), (Code::NO_CONTENT_LENGTH, 411, true));
     assert_eq!(complete(&with("Length: 5", "Length: 0")).body_octets, 0);
@@ -146,7 +225,7 @@ fn a_transfer_encoding_closes_whatever_else_is_said() {
 
 #[test]
 fn what_is_not_http_is_refused_and_closed() {
-    let long = format!("POST /smsgw/ HTTP/1.1\r\nX: {}\r\n\r\n", "x".repeat(HEAD_OCTETS_MAX));
+    let long = format!("POST /smsgw/ HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(HEAD_OCTETS_MAX));
     let endless = "x".repeat(HEAD_OCTETS_MAX);
     let many: String = (0..=HEADERS_MAX).map(|n| format!("X-{n}: y\r\n")).collect();
     for head in [
@@ -232,7 +311,7 @@ fn a_client_that_waits_to_be_told_is_told() {
 fn a_remembered_head_is_recognised_with_another_length() {
     let head = |length: &str| {
         format!(
-            "POST /smsgw/ HTTP/1.1\r\nContent-Type: text/xml\r\n\
+            "POST /smsgw/ HTTP/1.1\r\nHost: h\r\nContent-Type: text/xml\r\n\
              Content-Length: {length}\r\nAuthorization: Bearer abc\r\n\r\n"
         )
     };

@@ -29,10 +29,23 @@ pub struct ClientResponse<'a> {
     pub status: u16,
     /// Whether the connection can carry another request.
     pub keep_alive: bool,
-    /// `Retry-After` in seconds; a date counts from the response's own `Date`.
-    pub retry_after_seconds: Option<u32>,
+    retry_after: Option<&'a [u8]>,
+    date: Option<&'a [u8]>,
     /// The body.
     pub body: Body<'a>,
+}
+
+impl ClientResponse<'_> {
+    /// `Retry-After` in seconds; a date counts from the response's own `Date`, or from `now_ms` where it has none.
+    pub fn retry_after_seconds(&self, now_ms: u64) -> Option<u32> {
+        let value = self.retry_after?;
+        if let Some(seconds) = parse_length(value) {
+            return Some(u32::try_from(seconds).unwrap_or(u32::MAX));
+        }
+        let later_ms = calendar::parse_http_date(value, now_ms)?;
+        let from_ms = self.date.and_then(|date| calendar::parse_http_date(date, now_ms)).unwrap_or(now_ms);
+        Some(u32::try_from(later_ms.saturating_sub(from_ms).div_ceil(1000)).unwrap_or(u32::MAX))
+    }
 }
 
 /// A response's body inside the receive buffer.
@@ -146,7 +159,7 @@ impl<'a> Head<'a> {
         Some(head)
     }
 
-    fn with_body(self, status: u16, buffer: &[u8], offset: usize, at_end: bool) -> ResponseOutcome<'_> {
+    fn with_body(self, status: u16, buffer: &'a [u8], offset: usize, at_end: bool) -> ResponseOutcome<'a> {
         let rest = &buffer[offset..];
         let mut keep_alive = !self.close && (self.is_1_1 || self.keep_alive);
         let (body, body_octets) = if matches!(status, 204 | 304) {
@@ -176,7 +189,8 @@ impl<'a> Head<'a> {
             octets: offset + body_octets,
             status,
             keep_alive,
-            retry_after_seconds: self.retry_after.and_then(|value| retry_after(value, self.date)),
+            retry_after: self.retry_after,
+            date: self.date,
             body,
         })
     }
@@ -191,15 +205,6 @@ fn parse_length(value: &[u8]) -> Option<usize> {
             length.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
         }),
     )
-}
-
-fn retry_after(value: &[u8], date: Option<&[u8]>) -> Option<u32> {
-    if let Some(seconds) = parse_length(value) {
-        return Some(u32::try_from(seconds).unwrap_or(u32::MAX));
-    }
-    let later_ms = calendar::parse_http_date(value)?;
-    let date_ms = calendar::parse_http_date(date?)?;
-    Some(u32::try_from(later_ms.saturating_sub(date_ms) / 1000).unwrap_or(u32::MAX))
 }
 
 struct BadChunk;
@@ -228,7 +233,46 @@ fn chunked_octets(body: &[u8]) -> Result<Option<usize>, BadChunk> {
     }
 }
 
-enum Chunk<'a> {
+/// How the end of what follows a head is told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Framing {
+    /// Another head: this response is interim.
+    Interim,
+    /// So many octets follow.
+    Length(usize),
+    /// Chunks follow.
+    Chunked,
+    /// The end of the stream ends the body.
+    UntilTheEnd,
+    /// Nothing that could be told.
+    Malformed,
+}
+
+/// What a whole head says of that; the same as [`read_response`] makes of it.
+pub(super) fn framing(head: &[u8]) -> Framing {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut response = httparse::Response::new(&mut []);
+    let parsed = httparse::ParserConfig::default().parse_response_with_uninit_headers(
+        &mut response,
+        head,
+        &mut headers,
+    );
+    let (Ok(httparse::Status::Complete(_)), Some(status)) = (parsed, response.code) else {
+        return Framing::Malformed;
+    };
+    match (status, Head::gather(&response)) {
+        (100 | 102..=199, _) => Framing::Interim,
+        (204 | 304, Some(_)) => Framing::Length(0),
+        (200..=599, Some(Head { chunked: true, .. })) => Framing::Chunked,
+        (200..=599, Some(Head { content_length: Some(length), .. })) => {
+            if length > CLIENT_RESPONSE_OCTETS_MAX { Framing::Malformed } else { Framing::Length(length) }
+        }
+        (200..=599, Some(_)) => Framing::UntilTheEnd,
+        _ => Framing::Malformed,
+    }
+}
+
+pub(super) enum Chunk<'a> {
     Data { data: &'a [u8], after: &'a [u8] },
     Last { after: &'a [u8] },
     Partial,
@@ -236,7 +280,7 @@ enum Chunk<'a> {
 }
 
 /// One chunk: its size line, whose extensions are passed over, its data and the CRLF behind them.
-fn read_chunk(text: &[u8]) -> Chunk<'_> {
+pub(super) fn read_chunk(text: &[u8]) -> Chunk<'_> {
     let Some(line_feed) = memchr(b'\n', text) else { return Chunk::Partial };
     let Some(line) = text[..line_feed].strip_suffix(b"\r") else { return Chunk::Bad };
     let size_text = line.split(|&octet| octet == b';').next().unwrap_or_default().trim_ascii_end();

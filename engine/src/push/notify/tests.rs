@@ -136,7 +136,7 @@ fn a_response_with_a_length_is_read_and_the_next_one_left() {
     let text = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 500 X\r\n\r\n";
     let response = complete(text, false);
     assert_eq!((response.status, response.octets, response.keep_alive), (200, 43, true));
-    assert_eq!((response.body, response.retry_after_seconds), (Body::Whole(b"hello"), None));
+    assert_eq!((response.body, response.retry_after_seconds(0)), (Body::Whole(b"hello"), None));
     for octets in 0..43 {
         assert_eq!(read_response(&text[..octets], false), ResponseOutcome::Partial, "{octets}");
         assert_eq!(read_response(&text[..octets], true), ResponseOutcome::Malformed, "{octets}");
@@ -205,17 +205,25 @@ fn connections_persist_as_the_response_says() {
 }
 
 #[test]
-fn retry_after_counts_seconds_or_from_the_responses_own_date() {
+fn retry_after_counts_seconds_or_from_the_responses_own_date_or_from_now() {
+    // Sun, 22 Nov 2026 13:34:30 GMT.
+    const NOW_MS: u64 = 1_795_354_470_000;
     for (headers, seconds) in [
         ("Retry-After: 120\r\n", Some(120)),
         ("Retry-After: 99999999999\r\n", Some(u32::MAX)),
         ("Retry-After: soon\r\n", None),
-        ("Retry-After: Sun, 22 Nov 2026 13:34:30 GMT\r\n", None),
+        ("Retry-After: \r\n", None),
+        ("Retry-After: Sun, 22 Nov 2026 13:34:30 GMT\r\n", Some(0)),
+        ("Retry-After: Sun, 22 Nov 2026 13:35:30 GMT\r\n", Some(60)),
+        ("Retry-After: Sunday, 22-Nov-26 13:35:30 GMT\r\n", Some(60)),
+        ("Retry-After: Sun Nov 22 13:35:30 2026\r\n", Some(60)),
+        ("Date: yesterday\r\nRetry-After: Sun Nov 22 13:35:30 2026\r\n", Some(60)),
+        ("Date: Sun Nov 22 13:34:00 2026\r\nRetry-After: Sunday, 22-Nov-26 13:34:30 GMT\r\n", Some(30)),
         ("Date: Sun, 22 Nov 2026 13:34:00 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:30 GMT\r\n", Some(30)),
         ("Date: Sun, 22 Nov 2026 13:35:00 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:30 GMT\r\n", Some(0)),
     ] {
         let text = format!("HTTP/1.1 503 X\r\nContent-Length: 0\r\n{headers}\r\n");
-        assert_eq!(complete(text.as_bytes(), false).retry_after_seconds, seconds, "{headers}");
+        assert_eq!(complete(text.as_bytes(), false).retry_after_seconds(NOW_MS), seconds, "{headers}");
     }
 }
 

@@ -140,7 +140,7 @@ fn read_cancel<'a>(fields: &Fields<'a>) -> Result<CancelRequest<'a>, Code> {
     Ok(CancelRequest { class, xpid, target })
 }
 
-/// Text data must be UTF-8 with good references; control data is left to admission.
+/// Text data must be UTF-8 of XML's characters with good references; control data is left to admission.
 pub(super) fn check_data(kind: Kind, data: &[u8]) -> Result<(), Code> {
     if kind == Kind::Control {
         return Ok(());
@@ -148,6 +148,7 @@ pub(super) fn check_data(kind: Kind, data: &[u8]) -> Result<(), Code> {
     if str::from_utf8(data).is_err() {
         return Err(Code::NOT_UTF8);
     }
+    entities::check_characters(data)?;
     if memchr(b'&', data).is_some() { entities::check_entities(data) } else { Ok(()) }
 }
 

@@ -16,9 +16,12 @@ fn arguments(hex: &str) -> DecodeArguments {
 /// What is printed, and what is complained of.
 fn outcome(arguments: &DecodeArguments, input: &str) -> (Vec<String>, Vec<String>) {
     let (mut printed, mut complaints) = (Vec::new(), Vec::new());
-    run(arguments, input.as_bytes(), &mut |result| match result {
-        Ok(text) => printed.push(text),
-        Err(sentence) => complaints.push(sentence),
+    run(arguments, input.as_bytes(), &mut |result| {
+        match result {
+            Ok(text) => printed.push(text),
+            Err(sentence) => complaints.push(sentence),
+        }
+        true
     });
     (printed, complaints)
 }
@@ -125,6 +128,67 @@ fn a_service_centres_address_is_taken_off_when_told_and_found_when_not() {
     assert!(printed(&arguments(&nought)).contains("TP-SCTS  00000000000000                not a time"));
     // A broken TPDU is told of as it stands, not as what might be behind an address.
     assert!(refused(&arguments(&SUBMIT[..20])).contains("TP-PID at octet 10"));
+}
+
+#[test]
+fn a_modems_pdu_is_read_however_odd_its_time_stamp() {
+    for odd in ["00000000000000", "FFFFFFFFFFFFFF", "99999999999999", "62312231430363", "A2112231430363"] {
+        let tpdu = DELIVER.replace("62112231430363", odd);
+        for prefix in ["07911891000000F1", "0791180945123490"] {
+            let text = printed(&arguments(&format!("{prefix}{tpdu}")));
+            assert!(
+                text.starts_with("SMS-DELIVER to the terminal, 28 octets\nservice centre +81"),
+                "{odd}: {text}"
+            );
+            assert!(text.contains("TP-OA    18005551212"), "{odd}: {text}");
+        }
+        assert!(printed(&arguments(&tpdu)).starts_with("SMS-DELIVER to the terminal, 28 octets\n  TP-MTI"));
+    }
+}
+
+/// A message of three parts, as a service centre delivers it.
+fn three_parts() -> (String, Vec<String>) {
+    let text = format!("{}\u{20ac}{}", "a".repeat(152), "b".repeat(200));
+    let command = crate::sms::segment::PlanOptions::default();
+    let content = crate::sms::segment::Content::Text(&text);
+    let plan = crate::sms::segment::plan(content, &command).expect("a plan");
+    let mut fragments = crate::sms::segment::Fragments::new(&plan, content, &command, 7);
+    let mut parts = Vec::new();
+    let mut out = [0; 140];
+    while let Some(fragment) = fragments.write_next(&mut out) {
+        let user_data: String = super::super::hex_of(&out[..usize::from(fragment.octets)]);
+        let length = fragment.user_data_length;
+        parts.push(format!("440B818100551512F2000062112231430363{length:02X}{user_data}"));
+    }
+    (text, parts)
+}
+
+#[test]
+fn parts_that_are_given_together_are_joined() {
+    let (text, parts) = three_parts();
+    assert_eq!(parts.len(), 3);
+    let from_input = DecodeArguments { hex: Vec::new(), ..arguments("") };
+    let lines = format!("{}\n{SUBMIT}\n{}\n{}\n", parts[2], parts[0], parts[1]);
+    let as_arguments = DecodeArguments { hex: parts.clone(), ..arguments("") };
+    for (arguments, input) in [(&from_input, lines.as_str()), (&as_arguments, "")] {
+        let (printed, complaints) = outcome(arguments, input);
+        assert_eq!(complaints, Vec::<String>::new());
+        let joined = printed.last().expect("something");
+        assert_eq!(joined, &format!("\njoined   3 parts, 18005551212\n  text     {text}\n"));
+    }
+    let json = DecodeArguments { json: true, ..from_input.clone() };
+    let (printed, _) = outcome(&json, &lines);
+    let expected = format!(r#"{{"type":"joined","address":"18005551212","parts":3,"text":"{text}"}}"#);
+    assert_eq!((printed.len(), printed.last()), (5, Some(&expected)));
+    // What lacks is named, and what is there is shown.
+    let (printed, complaints) = outcome(&from_input, &format!("{}\n{}\n", parts[0], parts[2]));
+    assert_eq!(complaints, Vec::<String>::new());
+    let joined = printed.last().expect("something");
+    assert!(joined.starts_with("\njoined   3 parts, 18005551212\n  missing  2\n  text     aaa"), "{joined}");
+    // One part alone, even given twice, is shown as what it is.
+    for input in [parts[0].clone(), format!("{0}\n{0}", parts[0])] {
+        assert!(!outcome(&from_input, &input).0.concat().contains("joined"));
+    }
 }
 
 #[test]

@@ -1,0 +1,126 @@
+//! What the journals of a data directory say that the books must hold.
+
+use std::collections::HashSet;
+use std::io;
+use std::ops::Range;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use super::event::EventKind;
+use super::known::Known;
+use super::read::{files_of_engine, read_events};
+use super::reconcile::ReconcileReport;
+use super::sums::ReportError;
+use crate::journal::{Record, read_holder, survey};
+use crate::layout;
+
+/// How long a running engine may take to enter what it is about to enter.
+const ON_ITS_WAY: Duration = Duration::from_secs(3);
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// Lacking events that are looked for again; more are no matter of a moment.
+const LOOKED_FOR_MAX: usize = 1 << 20;
+
+/// The pushes of all journals, and which of them ended.
+pub(super) struct Expected {
+    events: Known,
+    /// Journals that cannot be read, with the cause.
+    unread: Vec<String>,
+}
+
+impl Expected {
+    /// Reads the journals, also of a running engine.
+    pub(super) fn read(data_directory: &Path) -> io::Result<Self> {
+        let mut expected = Self { events: Known::default(), unread: Vec::new() };
+        for number in layout::shard_numbers(data_directory)? {
+            let journal = layout::shard_directory(data_directory, number).join("journal");
+            if !journal.is_dir() {
+                continue;
+            }
+            let events = &mut expected.events;
+            let read = survey(&journal, &mut |_, _, record| match record {
+                Record::Accepted(accepted) => {
+                    let push_id = accepted.push_id.to_native();
+                    events.note(EventKind::Accepted, push_id);
+                    if accepted.standing.state != 0 {
+                        events.note(EventKind::Final, push_id);
+                    }
+                }
+                Record::Ended(ended) => {
+                    events.note(EventKind::Final, ended.push_id.to_native());
+                }
+                _ => {}
+            });
+            if let Err(error) = read {
+                expected.unread.push(error.to_string());
+            }
+        }
+        Ok(expected)
+    }
+
+    /// How many acceptances and ends of the range are expected and not known to be entered.
+    pub(super) fn lacking_in(
+        &self,
+        entered: &Known,
+        range: &Range<u64>,
+        data_directory: &Path,
+    ) -> Result<(u64, u64), ReportError> {
+        let mut lacking = HashSet::new();
+        let mut in_all = (0, 0);
+        self.events.visit(&mut |kind, push_id| {
+            if range.contains(&push_id) && !entered.contains(kind, push_id) {
+                *if kind == EventKind::Accepted { &mut in_all.0 } else { &mut in_all.1 } += 1;
+                if lacking.len() < LOOKED_FOR_MAX {
+                    lacking.insert((kind, push_id));
+                }
+            }
+        });
+        let since = Instant::now();
+        while !lacking.is_empty() && lacking.len() < LOOKED_FOR_MAX && since.elapsed() < ON_ITS_WAY {
+            if !matches!(read_holder(data_directory), Ok(Some(_))) {
+                break;
+            }
+            std::thread::sleep(LOOK_INTERVAL);
+            for (kind, _) in entered_since(data_directory, &mut lacking)? {
+                *if kind == EventKind::Accepted { &mut in_all.0 } else { &mut in_all.1 } -= 1;
+            }
+        }
+        Ok(in_all)
+    }
+
+    /// Says what is lacking.
+    pub(super) fn tell(&self, report: &mut ReconcileReport) {
+        for cause in &self.unread {
+            report.find(|| format!("the books cannot be held against a journal: {cause}"));
+        }
+        let (accepted, ended) = report.lacking;
+        if accepted + ended > 0 {
+            report.find(|| {
+                format!(
+                    "{accepted} accepted pushes and {ended} ends stand in the journal and are not in the books yet: the \
+                     engine enters them once the device has room, or at its next start"
+                )
+            });
+        }
+    }
+}
+
+/// Takes from `lacking` what stands in the newest files by now.
+fn entered_since(
+    data_directory: &Path,
+    lacking: &mut HashSet<(EventKind, u64)>,
+) -> Result<Vec<(EventKind, u64)>, ReportError> {
+    let failed = |source| ReportError { path: data_directory.to_path_buf(), source };
+    let files = files_of_engine(data_directory).map_err(failed)?;
+    let Some(last) = files.last().map(|file| file.day) else { return Ok(Vec::new()) };
+    let mut found = Vec::new();
+    for file in files.iter().rev().take_while(|file| file.day.next() >= last) {
+        let read = read_events(&file.path, &mut |event| {
+            let event = (event.kind, event.push_id);
+            if lacking.remove(&event) {
+                found.push(event);
+            }
+        });
+        read.map_err(|source| ReportError { path: file.path.clone(), source })?;
+    }
+    Ok(found)
+}

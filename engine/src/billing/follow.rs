@@ -1,0 +1,171 @@
+//! Following every push of a range of numbers through all event files.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Range;
+use std::path::Path;
+
+use super::event::{Event, EventKind};
+use super::expected::Expected;
+use super::known::Known;
+use super::read::{EventFile, read_events};
+use super::reconcile::ReconcileReport;
+use super::sums::ReportError;
+use crate::calendar::Day;
+use crate::ids::Class;
+use crate::push::code::Code;
+
+/// A push that is open: its contract, and whether it is an exercise.
+#[derive(Clone, Copy)]
+struct Open {
+    xpid: u64,
+    exercise: bool,
+}
+
+/// One reading of the files.
+pub(super) struct Follow {
+    range: Range<u64>,
+    blocks_max: usize,
+    known: Known,
+    open: HashMap<u64, Open>,
+    /// Ends whose push was not met yet, and the place of their file.
+    unmatched: HashMap<u64, usize>,
+    xpids: BTreeSet<u64>,
+    report: ReconcileReport,
+    /// More pushes than are kept in mind: the reading is to be done again up to this number.
+    limit: Option<u64>,
+}
+
+impl Follow {
+    /// A reading for pushes with these numbers.
+    pub(super) fn new(range: Range<u64>, blocks_max: usize) -> Self {
+        Self {
+            range,
+            blocks_max,
+            known: Known::default(),
+            open: HashMap::new(),
+            unmatched: HashMap::new(),
+            xpids: BTreeSet::new(),
+            report: ReconcileReport::default(),
+            limit: None,
+        }
+    }
+
+    /// Reads the files; the number up to which it can be done at a time where that is lower than the range's end.
+    pub(super) fn read(&mut self, files: &[EventFile]) -> Result<Option<u64>, ReportError> {
+        for (place, file) in files.iter().enumerate() {
+            let end_ms = file.day.next().start_ms();
+            let state = read_events(&file.path, &mut |event| {
+                if self.limit.is_none() {
+                    self.take(event, files, place, end_ms);
+                }
+            })
+            .map_err(|source| ReportError { path: file.path.clone(), source })?;
+            if self.limit.is_some() {
+                return Ok(self.limit);
+            }
+            for (what, slots) in [("unreadable", state.damaged), ("empty", state.empty)] {
+                if slots > 0 && self.is_first() {
+                    self.report
+                        .find(|| format!("{}: {slots} {what} slots among the events", file.path.display()));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// What was found; the pushes left open are added to `open` by XPID, those of exercises apart.
+    pub(super) fn finish(
+        mut self,
+        files: &[EventFile],
+        expected: &Expected,
+        open: &mut BTreeMap<u64, (i64, i64)>,
+        data_directory: &Path,
+    ) -> Result<ReconcileReport, ReportError> {
+        for (push_id, place) in std::mem::take(&mut self.unmatched) {
+            let path = files[place].path.display();
+            self.report.find(|| format!("{path}: push {push_id} ended and was never accepted"));
+        }
+        for push in self.open.values() {
+            let (billed, exercise) = open.entry(push.xpid).or_default();
+            *if push.exercise { exercise } else { billed } += 1;
+        }
+        self.report.lacking = expected.lacking_in(&self.known, &self.range, data_directory)?;
+        self.report.open = self.open.len() as u64;
+        self.report.xpids = self.xpids.len() as u64;
+        self.report.days = files.iter().map(|file| file.day).collect::<HashSet<Day>>().len() as u64;
+        Ok(self.report)
+    }
+
+    fn is_first(&self) -> bool {
+        self.range.start == 0
+    }
+
+    fn take(&mut self, event: &Event, files: &[EventFile], place: usize, end_ms: u64) {
+        let file = &files[place];
+        if self.is_first() {
+            self.xpids.insert(event.xpid);
+            self.count(event);
+            // An earlier one is an adjustment of a closed day.
+            if event.own_ms() >= end_ms {
+                let day = Day::of(event.own_ms());
+                self.report.find(|| format!("{}: an event of {day}", file.path.display()));
+            }
+        }
+        let (kind, push_id) = (event.kind, event.push_id);
+        let is_push = matches!(kind, EventKind::Accepted | EventKind::Final);
+        if !is_push || !self.range.contains(&push_id) {
+            return;
+        }
+        if !self.known.note(kind, push_id) {
+            return self.find_twice(event, file);
+        }
+        self.limit = self.known.halve(self.blocks_max);
+        match kind {
+            EventKind::Accepted if self.known.contains(EventKind::Final, push_id) => {
+                let earlier = self.unmatched.remove(&push_id).filter(|&place| files[place].day < file.day);
+                if let Some(place) = earlier {
+                    let (ended, path) = (files[place].day, file.path.display());
+                    self.report
+                        .find(|| format!("{path}: push {push_id} was accepted, and had ended on {ended}"));
+                }
+            }
+            EventKind::Accepted => {
+                let exercise = event.class == Class::Exercise.number();
+                self.open.insert(push_id, Open { xpid: event.xpid, exercise });
+            }
+            _ => {
+                // An end may stand in front of its acceptance where recovery entered the acceptance later, or where
+                // the push moved to a shard whose file is read before.
+                if self.open.remove(&push_id).is_none() {
+                    self.unmatched.insert(push_id, place);
+                }
+            }
+        }
+    }
+
+    fn find_twice(&mut self, event: &Event, file: &EventFile) {
+        let twice = self.report.twice.entry(event.xpid).or_default();
+        let what = if event.kind == EventKind::Accepted {
+            twice.0 += 1;
+            "was accepted"
+        } else {
+            twice.1 += 1;
+            "ended"
+        };
+        self.report.find(|| {
+            format!("{}: push {} of xpid {:011} {what} twice", file.path.display(), event.push_id, event.xpid)
+        });
+    }
+
+    fn count(&mut self, event: &Event) {
+        let (report, times) = (&mut self.report, event.times());
+        report.events += 1;
+        match event.kind {
+            EventKind::Accepted => report.accepted += times,
+            EventKind::Final => {}
+            EventKind::Rejected => *report.rejected.entry(event.code).or_default() += times,
+            EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => report.suppressed += times,
+            EventKind::Replayed => report.replayed += times,
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! What the journal knows and the books lack, when a shard is opened: an event is entered unless it stands in a file
+//! already, whichever file that is.
+//!
+//! An event is looked for in its own day's file first. The few that are not there are looked for in the later days of
+//! this shard, where a late event stands, and, of pushes that another shard or layout accepted, in the files of every
+//! shard: a push that was moved keeps its place in the books.
+
+use std::collections::{BTreeSet, HashSet};
+use std::io;
+
+use super::event::{Event, EventKind};
+use super::known::Known;
+use super::limits::LACKING_AT_ONCE_MAX;
+use super::log::{BillingError, BillingLog};
+use super::read::{EventFile, file_name, files_of_all_shards, files_of_shard, read_events};
+use crate::calendar::Day;
+
+/// The events of a journal that is being read, held against the files.
+#[derive(Debug, Default)]
+pub struct Lacking {
+    /// Events that stand in a file, or will: of the days read so far.
+    known: Known,
+    read: BTreeSet<Day>,
+    /// Not found in their own day's file, with whether the push came from elsewhere.
+    missing: Vec<(Event, bool)>,
+    entered: u64,
+    /// Events that the device did not take.
+    left: u64,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub struct Entered {
+    /// Events entered.
+    pub events: u64,
+    /// Events that the device did not take.
+    pub left: u64,
+    /// Which events stand in the books: for whoever enters the rest later.
+    pub known: Known,
+}
+
+impl Lacking {
+    /// Takes the event of a journal record; `is_foreign` where another shard, or this one in an earlier layout, had
+    /// accepted the push.
+    ///
+    /// # Errors
+    /// When the files cannot be read: without them nobody knows what is billed.
+    pub fn check(
+        &mut self,
+        log: &mut BillingLog,
+        event: &Event,
+        is_foreign: bool,
+        now_ms: u64,
+    ) -> Result<(), BillingError> {
+        let day = Day::of(event.own_ms());
+        if self.read.insert(day) {
+            let path = log.directory().join(file_name(day));
+            let known = &mut self.known;
+            let read = read_events(&path, &mut |event| {
+                known.note(event.kind, event.push_id);
+            });
+            match read {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    return Err(BillingError::Read { path, source });
+                }
+                _ => {}
+            }
+        }
+        if self.known.note(event.kind, event.push_id) {
+            self.missing.push((*event, is_foreign));
+            if self.missing.len() >= LACKING_AT_ONCE_MAX {
+                self.settle(log, now_ms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The journal is read: enters what is left to be entered.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn finish(mut self, log: &mut BillingLog, now_ms: u64) -> Result<Entered, BillingError> {
+        self.settle(log, now_ms)?;
+        Ok(Entered { events: self.entered, left: self.left, known: self.known })
+    }
+
+    /// Enters those of the missing events that stand nowhere.
+    fn settle(&mut self, log: &mut BillingLog, now_ms: u64) -> Result<(), BillingError> {
+        let Some(first_day) = self.missing.iter().map(|(event, _)| Day::of(event.own_ms())).min() else {
+            return Ok(());
+        };
+        let any_foreign = self.missing.iter().any(|&(_, is_foreign)| is_foreign);
+        let mut sought: HashSet<(EventKind, u64)> =
+            self.missing.iter().map(|(event, _)| (event.kind, event.push_id)).collect();
+        for file in files_to_search(log, first_day, any_foreign)? {
+            if sought.is_empty() {
+                break;
+            }
+            let found = read_events(&file.path, &mut |event| {
+                sought.remove(&(event.kind, event.push_id));
+            });
+            found.map_err(|source| BillingError::Read { path: file.path.clone(), source })?;
+        }
+        for (event, _) in self.missing.drain(..) {
+            if !sought.contains(&(event.kind, event.push_id)) {
+                continue;
+            }
+            if self.left == 0 && log.append(&event, now_ms) {
+                self.entered += 1;
+            } else {
+                self.left += 1;
+                self.known.forget(event.kind, event.push_id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Files of this shard behind `first_day`, and, where a push came from elsewhere, of every shard from that day on.
+fn files_to_search(
+    log: &BillingLog,
+    first_day: Day,
+    any_foreign: bool,
+) -> Result<Vec<EventFile>, BillingError> {
+    let directory = log.directory();
+    let files =
+        if any_foreign { files_of_all_shards(directory) } else { files_of_shard(directory, log.shard()) };
+    let unread = |source| BillingError::Read { path: directory.to_path_buf(), source };
+    let mut files = files.map_err(unread)?;
+    files.retain(|file| file.day > first_day || (any_foreign && file.day == first_day));
+    Ok(files)
+}

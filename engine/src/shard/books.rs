@@ -1,0 +1,196 @@
+//! What this shard enters in the books: the events of its journal's records, once each, and counts of refusals.
+//!
+//! Where a push has its events follows from the push: the layout and shard that accepted it, which its number says. Its
+//! acceptance stands there, its end in the log of the shard that had it when it ended, however often cleaning or another
+//! layout copied its records.
+//!
+//! When the device takes no event, the journal is what remembers: from then on events are not appended but owed, and
+//! once there is room they are read from the journal again, some records a turn, until that has caught up. Meanwhile no
+//! segment is cleaned. Nothing here waits.
+
+use super::endings::accepted_event;
+use super::{Shard, open};
+use crate::billing::{Event, EventKind, Known};
+use crate::journal::{Cursor, Record};
+use crate::layout;
+use std::collections::VecDeque;
+
+/// Records of the journal looked at in one turn for events that are owed.
+const OWED_RECORDS_PER_TURN_MAX: usize = 512;
+
+/// Events that are in the journal and not in the books.
+pub(super) struct Owed {
+    filter: Filter,
+    /// How far the journal was read; `None` before the first try.
+    cursor: Option<Cursor>,
+    /// How many events.
+    events: u64,
+}
+
+/// Which records have no event yet.
+enum Filter {
+    /// All from these sequences on: of acceptances, of ends.
+    From { accepted: u64, ended: u64 },
+    /// Those that are not known to have one.
+    Unknown(Known),
+}
+
+impl Owed {
+    /// The device did not take one event: what follows is owed too, acceptances and ends from these sequences on.
+    pub(super) fn from(accepted: u64, ended: u64) -> Self {
+        Self { filter: Filter::From { accepted, ended }, cursor: None, events: 1 }
+    }
+
+    /// Recovery could not enter so many; it knows which events stand in the books.
+    pub(super) fn at_start(events: u64, known: Known) -> Self {
+        Self { filter: Filter::Unknown(known), cursor: None, events }
+    }
+
+    /// One more event is not appended.
+    pub(super) fn note(&mut self) {
+        self.events += 1;
+    }
+
+    fn lowest(&self) -> u64 {
+        match self.filter {
+            Filter::From { accepted, ended } => accepted.min(ended),
+            Filter::Unknown(_) => 0,
+        }
+    }
+
+    /// The event of a record, where it is owed. `moved_ends`: Ended records that cleaning appended again.
+    fn event_of(
+        &self,
+        record: &Record<'_>,
+        sequence: u64,
+        home: Home,
+        moved_ends: &VecDeque<u64>,
+    ) -> Option<Event> {
+        let is_first = match (&self.filter, record) {
+            (Filter::From { accepted, .. }, Record::Accepted(record)) => {
+                sequence >= *accepted && record.push_id.to_native() == sequence
+            }
+            (Filter::From { ended, .. }, Record::Ended(_)) => {
+                sequence >= *ended && moved_ends.binary_search(&sequence).is_err()
+            }
+            _ => true,
+        };
+        let (event, _) = home.event(record, sequence).filter(|_| is_first)?;
+        match &self.filter {
+            Filter::Unknown(known) if known.contains(event.kind, event.push_id) => None,
+            _ => Some(event),
+        }
+    }
+
+    fn note_entered(&mut self, event: &Event) {
+        self.events = self.events.saturating_sub(1);
+        if let Filter::Unknown(known) = &mut self.filter {
+            known.note(event.kind, event.push_id);
+        }
+    }
+}
+
+/// The layout and shard whose journal it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Home {
+    pub(super) generation: u64,
+    pub(super) shard: u16,
+}
+
+impl Home {
+    /// The shard whose journal gives sequences from `first_sequence` on.
+    pub(super) fn new(first_sequence: u64, shard: u16) -> Self {
+        Self { generation: layout::generation(first_sequence), shard }
+    }
+
+    /// The billing event that goes with a record, if one does and this shard may be its place; and whether the push was
+    /// accepted in an earlier layout: then its end may stand in the log of the shard that had it before.
+    pub(super) fn event(self, record: &Record<'_>, sequence: u64) -> Option<(Event, bool)> {
+        // Its event was durable in the log of the shard that it came from before it was copied.
+        if layout::is_copied(sequence) {
+            return None;
+        }
+        let is_foreign = |push_id| layout::generation(push_id) != self.generation;
+        match record {
+            // As was that of every acceptance in an earlier layout, though cleaning has moved the record since.
+            Record::Accepted(accepted) if is_foreign(accepted.push_id.to_native()) => None,
+            Record::Accepted(accepted) => Some((accepted_event(accepted, self.shard), false)),
+            Record::Ended(ended) => {
+                Some((open::ended_event(ended, self.shard), is_foreign(ended.push_id.to_native())))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Shard {
+    /// Enters what is owed and can be entered, and counts whose minute is over; whether there was any. To be called when
+    /// everything below `durable` is settled.
+    pub(super) fn keep_books(&mut self, durable: u64, now_ms: u64) -> bool {
+        let counted = self.billing.write_due_counts(now_ms);
+        self.enter_owed(durable, now_ms) | counted
+    }
+
+    fn enter_owed(&mut self, durable: u64, now_ms: u64) -> bool {
+        let Some(mut owed) = self.owed.take() else {
+            while self.moved_ends.front().is_some_and(|&sequence| sequence < durable) {
+                self.moved_ends.pop_front();
+            }
+            return false;
+        };
+        if !self.billing.may_write(now_ms) {
+            self.owed = Some(owed);
+            return false;
+        }
+        let home = Home::new(self.journal.first_sequence(), self.number as u16);
+        let mut cursor = owed.cursor.unwrap_or_else(|| self.journal.cursor_before(owed.lowest()));
+        for _ in 0..OWED_RECORDS_PER_TURN_MAX {
+            let mut next = cursor;
+            let read = self.journal.step_on(&mut next).map(|(position, _)| self.journal.read(position));
+            let (sequence, record) = match read {
+                Some(Ok(read)) if read.0 < durable => read,
+                Some(Err(_)) => {
+                    cursor = next;
+                    continue;
+                }
+                // All that is settled has its event: from here on events are appended again.
+                Some(Ok(_)) | None => {
+                    tracing::info!(shard = self.number, "the billing events that waited are written");
+                    return true;
+                }
+            };
+            if let Some(event) = owed.event_of(&record, sequence, home, &self.moved_ends) {
+                if !self.billing.append(&event, now_ms) {
+                    break;
+                }
+                owed.note_entered(&event);
+            }
+            cursor = next;
+        }
+        owed.cursor = Some(cursor);
+        self.owed = Some(owed);
+        true
+    }
+
+    /// A stop has begun: what waits for room is tried at once.
+    pub fn begin_to_close_books(&mut self) {
+        self.billing.retry_now();
+    }
+
+    /// At a stop: writes what is owed, a part a turn, and all counts. Whether nothing is left that the device takes.
+    pub fn close_books(&mut self, now_ms: u64) -> bool {
+        self.enter_owed(self.durable(), now_ms);
+        let counts = self.billing.write_all_counts(now_ms);
+        (counts && self.owed.is_none()) || !self.billing.may_write(now_ms)
+    }
+
+    /// Events that the journal has and the books lack, and requests that are counted and not in the books.
+    pub fn unbilled(&self) -> (u64, u64) {
+        (self.owed.as_ref().map_or(0, |owed| owed.events), self.billing.requests_unwritten())
+    }
+
+    /// Counts a request that was refused or a repeat.
+    pub(super) fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
+        self.billing.count_request(kind, xpid, code, now_ms);
+    }
+}

@@ -1,0 +1,101 @@
+//! By which fingerprints a request is looked up, and whether what is found is what was named.
+//!
+//! In a directory from before fingerprints had a key, look-ups ask by the older ones too for some days. Everybody can
+//! calculate those, so what lives is compared by name before anything is done to it. Of an ended push only the
+//! fingerprint is left: whoever meets another's harms its own push alone.
+
+use super::Shard;
+use crate::gateway::fingerprint::Fingerprints;
+use crate::ids::{Msn, Reqid, Xpid};
+use crate::journal::{ArchivedAccepted, Position};
+use crate::push::scan::PushRequest;
+use crate::smsc::alerts::AlertIdentity;
+use crate::smsc::core::KeyVerdict;
+use crate::smsc::pushes::PushIndex;
+
+impl Shard {
+    /// How fingerprints were made before, while they are asked for.
+    pub(super) fn older_fingerprints(&self) -> Option<Fingerprints> {
+        self.older_until_ms.map(|_| Fingerprints::open())
+    }
+
+    /// The time of the older fingerprints may be over.
+    pub(super) fn forget_older_fingerprints(&mut self, now_ms: u64) {
+        if self.older_until_ms.is_some_and(|until_ms| self.pace.even(now_ms) >= until_ms) {
+            self.older_until_ms = None;
+        }
+    }
+
+    /// What is known of a push's key, `key` being its fingerprint.
+    pub(super) fn verdict(&self, push: &PushRequest<'_>, key: u64, content_digest: u64) -> KeyVerdict {
+        let verdict = self.verdict_of(push, key, content_digest);
+        match self.older_fingerprints() {
+            Some(older) if verdict == KeyVerdict::New => {
+                let key = older.push_key(push.xpid, push.msn, push.reqid);
+                self.verdict_of(push, key, content_digest)
+            }
+            _ => verdict,
+        }
+    }
+
+    fn verdict_of(&self, push: &PushRequest<'_>, key: u64, content_digest: u64) -> KeyVerdict {
+        let journal = &self.journal;
+        self.core.key_verdict(key, content_digest, |live| {
+            let accepted = journal.accepted(Position::from_bits(live.position));
+            let is_same = is_push(accepted, push.xpid, push.msn, push.reqid);
+            // Another push under this fingerprint: it is no repeat of that, and cannot stand beside it.
+            if is_same { accepted.content_digest.to_native() } else { !content_digest }
+        })
+    }
+
+    /// The fingerprint under which a push is known that lives or has ended.
+    pub(super) fn known_key(&self, xpid: Xpid, msn: Msn, reqid: Reqid) -> Option<u64> {
+        let older = self.older_fingerprints().map(|older| older.push_key(xpid, msn, reqid));
+        let keys = [Some(self.fingerprints.push_key(xpid, msn, reqid)), older];
+        keys.into_iter().flatten().find(|&key| match self.core.find(key) {
+            Some(index) => is_push(self.accepted_of(index), xpid, msn, reqid),
+            None => self.core.has_ended(key),
+        })
+    }
+
+    /// The alert that a push belongs to: by the older fingerprints while anything is known of it under those.
+    pub(super) fn alert_identity(&self, push: &PushRequest<'_>) -> Option<AlertIdentity> {
+        let alert = push.alert?;
+        let identity = |fingerprints: Fingerprints| AlertIdentity {
+            key: fingerprints.alert_key(push.xpid, push.msn, alert.id),
+            alert: fingerprints.alert(push.xpid, alert.id),
+            sequence: alert.sequence,
+        };
+        let older = self.older_fingerprints().map(identity).filter(|older| {
+            let live = [self.core.alert_push(older.key), self.core.alert_member(older.alert)];
+            let is_same = |&index: &PushIndex| self.is_of_alert(index, push.xpid, alert.id);
+            self.core.knows_of(older) && live.iter().flatten().all(is_same)
+        });
+        Some(older.unwrap_or_else(|| identity(self.fingerprints)))
+    }
+
+    /// The fingerprints under which a whole alert may be known; the second is an older one.
+    pub(super) fn alert_fingerprints(&self, xpid: Xpid, alert_id: &[u8]) -> (u64, Option<u64>) {
+        let older = self.older_fingerprints().map(|older| older.alert(xpid, alert_id)).filter(|&older| {
+            let member = self.core.alert_member(older);
+            self.core.closed_alert(older).is_some()
+                || member.is_some_and(|index| self.is_of_alert(index, xpid, alert_id))
+        });
+        (self.fingerprints.alert(xpid, alert_id), older)
+    }
+
+    fn is_of_alert(&self, index: PushIndex, xpid: Xpid, alert_id: &[u8]) -> bool {
+        let accepted = self.accepted_of(index);
+        accepted.xpid.to_native() == xpid.value() && &accepted.alert_id[..] == alert_id
+    }
+
+    fn accepted_of(&self, index: PushIndex) -> &ArchivedAccepted<'_> {
+        self.journal.accepted(Position::from_bits(self.core.push(index).position))
+    }
+}
+
+fn is_push(accepted: &ArchivedAccepted<'_>, xpid: Xpid, msn: Msn, reqid: Reqid) -> bool {
+    accepted.xpid.to_native() == xpid.value()
+        && accepted.msn.to_native() == msn.value()
+        && accepted.reqid() == reqid.as_bytes()
+}

@@ -1,0 +1,216 @@
+//! What one push client does never takes from another what it needs: places of cancelled alerts, of waiting pushes, of
+//! pushes for one phone. And what a cancel withdrew stays withdrawn, whatever the clock does and however long the engine
+//! is down.
+//!
+//! The shard is the engine's own, with its journal, driven in virtual time.
+
+use hayauma::journal::{JournalConfig, SegmentFactory};
+use hayauma::layout::Layout;
+use hayauma::push::code::Code;
+use hayauma::shard::reshard::{self, Source, Target};
+use tests::lone_shard::{Client, LoneShard, START_MS, Setup, journal, limits, msn};
+use tests::push::Body;
+
+const LOUD: &str = "00100000001";
+const QUIET: &str = "00100000002";
+const DAY_MS: u64 = 24 * 3_600_000;
+
+fn of(xpid: &str, body: Body) -> Body {
+    body.with("svcid", xpid)
+}
+
+/// A push of an alert that waits for an absent phone.
+fn alert_push(number: u64, alert: &str) -> Body {
+    Body::push(&msn(number), &format!("{alert}-{number}"))
+        .with("lifetime", "72")
+        .with("alertid", alert)
+        .with("alertseq", "01")
+}
+
+#[test]
+fn seventy_thousand_cancels_of_alerts_that_never_were_leave_other_clients_theirs() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut lone = LoneShard::open(directory.path(), &Setup::new(&[LOUD, QUIET]), START_MS);
+    assert_eq!(lone.ask_patiently(&of(QUIET, alert_push(0, "quake")), START_MS), Code::ACCEPTED);
+    lone.work(START_MS);
+    for number in 0..70_000 {
+        let cancel = of(LOUD, Body::cancel_alert(&format!("never-{number}"), "c"));
+        assert_eq!(lone.ask_patiently(&cancel, START_MS), Code::PUSH_NOT_FOUND, "cancel {number}");
+        if number % 1_024 == 0 {
+            lone.work(START_MS);
+        }
+    }
+    let cancel = of(QUIET, Body::cancel_alert("quake", "all"));
+    assert_eq!(lone.ask_patiently(&cancel, START_MS), Code::ACCEPTED);
+    assert_eq!(lone.ask_patiently(&cancel, START_MS), Code::REPEATED);
+    let never = of(QUIET, Body::cancel_alert("never", "c"));
+    assert_eq!(lone.ask_patiently(&never, START_MS), Code::PUSH_NOT_FOUND);
+    // Nor does the loud client's own flood stand in its way.
+    assert_eq!(lone.ask_patiently(&alert_push(1, "tsunami"), START_MS), Code::ACCEPTED);
+    assert_eq!(lone.ask_patiently(&Body::cancel_alert("tsunami", "all"), START_MS), Code::ACCEPTED);
+}
+
+#[test]
+fn cancels_count_against_the_rate_and_a_repeat_of_an_answered_one_does_not() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD]);
+    setup.clients[0].rate_per_second = 3;
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    assert_eq!(lone.ask_patiently(&alert_push(0, "quake"), START_MS), Code::ACCEPTED);
+    let later_ms = START_MS + 5_000;
+    assert_eq!(lone.ask(&Body::cancel_alert("quake", "all"), later_ms), Code::ACCEPTED);
+    assert_eq!(lone.ask(&Body::cancel(&msn(0), "never"), later_ms), Code::PUSH_NOT_FOUND);
+    assert_eq!(lone.ask(&Body::cancel_alert("never", "c"), later_ms), Code::PUSH_NOT_FOUND);
+    assert_eq!(lone.ask(&Body::cancel_alert("nor-this", "c"), later_ms), Code::RATE);
+    assert_eq!(lone.ask(&Body::cancel(&msn(0), "never"), later_ms), Code::RATE);
+    assert_eq!(lone.ask(&Body::cancel_alert("quake", "all"), later_ms), Code::REPEATED);
+}
+
+#[test]
+fn a_clock_set_back_by_an_hour_stops_no_rate_and_one_set_forward_by_a_day_forgets_no_key() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD]);
+    (setup.clients[0].rate_per_second, setup.absent) = (1, false);
+    setup.clients[0].notified = false;
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    let mut steady_ms = 1_000;
+    for (number, wall_ms) in
+        [START_MS, START_MS - 3_600_000, START_MS + 26 * 3_600_000, START_MS].into_iter().enumerate()
+    {
+        // Ten seconds go by between the steps.
+        let mut now_ms = wall_ms;
+        steady_ms += 10_000;
+        let push = Body::push(&msn(number as u64), "once");
+        lone.shard.keep_time(now_ms, steady_ms);
+        assert_eq!(lone.ask_patiently(&push, now_ms), Code::ACCEPTED, "the clock shows {wall_ms}");
+        for _ in 0..1_000 {
+            (now_ms, steady_ms) = (now_ms + 1, steady_ms + 1);
+            lone.shard.keep_time(now_ms, steady_ms);
+            lone.work(now_ms);
+        }
+        assert_eq!(lone.figure("pushes_delivered"), number as u64 + 1, "the clock shows {wall_ms}");
+        assert_eq!(lone.figure("pushes_live"), 0);
+        for before in 0..=number {
+            let repeat = Body::push(&msn(before as u64), "once");
+            assert_eq!(lone.ask(&repeat, now_ms), Code::REPEATED, "push {before}, the clock shows {wall_ms}");
+        }
+    }
+    // A day later by any clock they are forgotten.
+    let now_ms = START_MS + DAY_MS + 60_000;
+    lone.shard.keep_time(now_ms, steady_ms + DAY_MS + 60_000);
+    lone.work(now_ms);
+    assert_eq!(lone.figure("keys_remembered"), 0);
+}
+
+#[test]
+fn cancelled_pushes_of_a_client_without_a_notification_url_hold_no_place() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[]);
+    setup.clients = vec![Client { xpid: LOUD, notified: false, rate_per_second: 0 }];
+    setup.pushes_max = 1_000;
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    for round in 0..3 {
+        for number in 0..700 {
+            let reqid = format!("round-{round}-{number}");
+            assert_eq!(lone.ask_patiently(&Body::push(&msn(number), &reqid), START_MS), Code::ACCEPTED);
+        }
+        lone.work(START_MS);
+        for number in 0..700 {
+            let cancel = Body::cancel(&msn(number), &format!("round-{round}-{number}"));
+            assert_eq!(lone.ask(&cancel, START_MS), Code::ACCEPTED);
+        }
+        for later_ms in 0..1_000 {
+            lone.work(START_MS + later_ms);
+        }
+        assert_eq!(lone.figure("pushes_live"), 0, "round {round}");
+    }
+    drop(lone);
+    let lone = LoneShard::open(directory.path(), &setup, START_MS + 1_000);
+    assert_eq!(lone.figure("pushes_live"), 0, "nor does a restart bring one back");
+}
+
+#[test]
+fn whatever_waits_of_one_client_leaves_places_to_another_and_the_last_ones_to_an_emergency() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD, QUIET]);
+    setup.pushes_max = 1_000;
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    let mut refused = |push: &dyn Fn(u64) -> Body| {
+        (0u64..).find_map(|number| match lone.ask_patiently(&push(number), START_MS) {
+            Code::ACCEPTED => None,
+            code => Some((number, code)),
+        })
+    };
+    let to_one = |xpid, class: &str, number: u64| {
+        let reqid = format!("one-{class}-{number}");
+        of(xpid, Body::push(&msn(0), &reqid)).with("comway", class)
+    };
+    let to_each = |xpid, class: &str, number: u64| {
+        let reqid = format!("each-{class}-{number}");
+        of(xpid, Body::push(&msn(number % 1_000), &reqid)).with("comway", class)
+    };
+    let at_phone = refused(&|number| to_one(LOUD, "1101", number));
+    assert_eq!(at_phone, Some((80, Code::TOO_MANY_WAITING)), "of a hundred places for one phone");
+    assert!(refused(&|number| to_one(QUIET, "1103", number)).is_some_and(|(taken, _)| taken >= 10));
+    let (taken, code) = refused(&|number| to_each(LOUD, "1101", number + 1)).unwrap_or((0, Code::INTERNAL));
+    assert!(taken > 500 && code == Code::STORAGE_FULL, "{taken} {code:?}");
+    let (taken, _) = refused(&|number| to_each(QUIET, "1101", number + 1)).unwrap_or((0, Code::INTERNAL));
+    assert!(taken > 50, "{taken} standard pushes of the other client");
+    let (taken, _) = refused(&|number| to_each(QUIET, "1103", number + 1)).unwrap_or((0, Code::INTERNAL));
+    assert!(taken > 50, "{taken} emergency pushes of the other client");
+}
+
+/// A shard in which the cancel of an alert with ten waiting pushes was answered and nothing more was done: as it stands
+/// when the engine dies in that moment.
+fn cancelled_and_died(directory: &std::path::Path, setup: &Setup) {
+    let mut lone = LoneShard::open(directory, setup, START_MS);
+    for number in 0..10 {
+        assert_eq!(lone.ask_patiently(&alert_push(number, "quake"), START_MS), Code::ACCEPTED);
+    }
+    lone.work(START_MS);
+    assert_eq!(lone.ask_patiently(&Body::cancel_alert("quake", "all"), START_MS), Code::ACCEPTED);
+    lone.shard.commit_blocking().expect("a device that writes");
+}
+
+#[test]
+fn a_cancelled_alert_stays_cancelled_through_an_outage_of_more_than_a_day() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD]);
+    cancelled_and_died(directory.path(), &setup);
+    setup.absent = false;
+    let later_ms = START_MS + DAY_MS + 3_600_000;
+    let mut lone = LoneShard::open(directory.path(), &setup, later_ms);
+    for now_ms in later_ms..later_ms + 500 {
+        lone.work(now_ms);
+    }
+    assert_eq!((lone.figure("pushes_cancelled"), lone.figure("segments_delivered")), (10, 0));
+}
+
+#[test]
+fn a_cancelled_alert_stays_cancelled_when_the_directory_is_laid_out_anew_after_more_than_a_day() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD]);
+    let (old, new) = (directory.path().join("old"), directory.path().join("new"));
+    for path in [&old, &new] {
+        std::fs::create_dir(path).expect("a directory");
+    }
+    cancelled_and_died(&old, &setup);
+    let later_ms = START_MS + DAY_MS + 3_600_000;
+    let factory = SegmentFactory::start().expect("a thread");
+    let layout = Layout::fresh(1).next(1).expect("the second of many layouts");
+    let copied = JournalConfig { first_sequence: layout.first_copied(0), ..journal() };
+    let target = Target::begin(&new.join("journal"), copied, &factory);
+    let mut targets = [target.unwrap_or_else(|error| panic!("{error}"))];
+    let source =
+        Source { directory: &old, number: 0, limits: limits(&setup), journal: journal(), time_scale: 1 };
+    let copied = reshard::copy(&source, &mut targets, &factory, later_ms);
+    assert_eq!(copied.unwrap_or_else(|error| panic!("{error}")).pushes, 10);
+    let [target] = targets;
+    target.finish().unwrap_or_else(|error| panic!("{error}"));
+    (setup.absent, setup.first_sequence) = (false, layout.first_sequence(0));
+    let mut lone = LoneShard::open(&new, &setup, later_ms);
+    for now_ms in later_ms..later_ms + 500 {
+        lone.work(now_ms);
+    }
+    assert_eq!((lone.figure("pushes_cancelled"), lone.figure("segments_delivered")), (10, 0));
+}
