@@ -1,0 +1,35 @@
+# Commands that people type often. `just` lists them.
+
+default:
+    @just --list
+
+# What continuous integration runs.
+ci:
+    bash .ci/run
+
+# Every test that belongs to a change.
+test:
+    cargo test --workspace
+
+# A million pushes, every one accounted for.
+drill *ARGS:
+    cargo run --release -p loadgen -- drill {{ARGS}}
+
+# Heavier runs for a quiet machine: simulate, kills, power, timing, fuzz TARGET.
+heavy NAME *ARGS:
+    @just _heavy-{{NAME}} {{ARGS}}
+
+_heavy-simulate SEED="1":
+    cargo run --release -p tests --bin simulate -- --seed {{SEED}} --pushes 1000000
+
+_heavy-kills:
+    HAYAUMA_KILLS=2000 cargo test -p tests --test kill_points -- --nocapture
+
+_heavy-power:
+    HAYAUMA_POWER_CUTS=20 cargo test -p tests --test power_cut -- --nocapture
+
+_heavy-timing:
+    HAYAUMA_TEST_TIMING=1 cargo test -p loadgen
+
+_heavy-fuzz TARGET:
+    cd engine/fuzz && cargo +nightly fuzz run {{TARGET}} -- -max_total_time=600

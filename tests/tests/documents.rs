@@ -1,0 +1,162 @@
+//! The documents say what the program does: their tables equal the code's, their examples are carried out, their links
+//! lead somewhere.
+
+use hayauma::fatal::FatalReason;
+use hayauma::push::code::Code;
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tests::push::Request;
+use tests::site::Site;
+
+/// Lines that README may have: one screen of what it is, one of how to try it.
+const README_LINES_MAX: usize = 110;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(root().join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+}
+
+/// The cells of each row of the table under `heading`, without its head.
+fn table(document: &str, heading: &str) -> Vec<Vec<String>> {
+    let section = document.split(&format!("\n## {heading}\n")).nth(1);
+    let section = section.unwrap_or_else(|| panic!("no section {heading}"));
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with('|')).skip(2);
+    rows.map(|row| {
+        let cells = row.trim_matches('|').replace("\\|", "\u{1}");
+        cells.split('|').map(|cell| cell.trim().replace('\u{1}', "|")).collect()
+    })
+    .collect()
+}
+
+/// The octets of the first fenced block behind `heading`.
+fn first_block(document: &str, heading: &str) -> String {
+    let section = document.split(&format!("\n## {heading}\n")).nth(1).expect("the section");
+    section.split("```\n").nth(1).expect("a block").to_owned()
+}
+
+#[test]
+fn the_interface_page_lists_every_code_with_its_meaning_and_status() {
+    let rows = table(&read("docs/push-interface.md"), "Result codes");
+    let documented: Vec<_> = rows.iter().map(|row| (&row[0][..], &row[1][..], &row[2][..])).collect();
+    let texts: Vec<(String, &str, String)> = Code::ALL
+        .iter()
+        .map(|code| {
+            let status = match code.http_status() {
+                0 => "notification".to_owned(),
+                status => status.to_string(),
+            };
+            (code.to_string(), code.meaning(), status)
+        })
+        .collect();
+    let known: Vec<_> =
+        texts.iter().map(|(code, meaning, status)| (&code[..], *meaning, &status[..])).collect();
+    assert_eq!(documented, known, "what docs/push-interface.md says, and what the code says");
+}
+
+#[test]
+fn the_interface_page_lists_every_element_that_the_scanner_takes() {
+    let sources = root().join("engine/src");
+    let scanner = ["push/scan/fields.rs", "wire/scan/fields.rs"].iter().map(|name| sources.join(name));
+    let scanner = scanner.filter_map(|path| fs::read_to_string(path).ok()).next().expect("the scanner");
+    let arms = scanner.lines().filter_map(|line| line.trim().strip_prefix("b\"")?.split_once("\" => Self::"));
+    let known: Vec<&str> = arms.map(|(name, _)| name).collect();
+    assert!(known.len() > 10, "the scanner's names are found: {known:?}");
+    let rows = table(&read("docs/push-interface.md"), "Elements of a push request");
+    let documented: Vec<&str> = rows.iter().map(|row| row[0].trim_matches('`')).collect();
+    assert_eq!(documented, known, "what docs/push-interface.md says, and what the scanner takes");
+}
+
+#[test]
+fn the_operating_page_lists_every_exit_status() {
+    let rows = table(&read("docs/operating.md"), "Exit statuses");
+    let documented: BTreeSet<u8> = rows.iter().filter_map(|row| row[0].parse().ok()).collect();
+    let of_the_command_line = 0..=2;
+    let known = of_the_command_line.chain(FatalReason::ALL.iter().map(|reason| reason.exit_status()));
+    assert_eq!(documented, known.collect::<BTreeSet<u8>>());
+}
+
+#[test]
+fn the_first_push_of_readme_and_of_the_interface_page_is_accepted_and_known_again() {
+    let mut site = Site::new(tests::programs!());
+    site.set("--demo", "true");
+    let engine = site.start();
+    let page = read("docs/push-interface.md");
+    let documented = first_block(&page, "A push in one request");
+    let example = read("examples/text.xml");
+    assert_eq!(documented, example, "the page shows examples/text.xml");
+    assert!(read("README.md").contains("@examples/text.xml"), "and README sends it");
+    let first = engine.connect().ask(&Request::post(example.as_bytes()).octets());
+    assert_eq!((first.status(), first.code()), (200, "0000".to_owned()));
+    let answer = page.split("```\n").nth(3).expect("the answer's block");
+    assert_eq!(first.text().replace("\r\n", "\n"), answer);
+    let again = engine.connect().ask(&Request::post(example.as_bytes()).octets());
+    assert_eq!(again.code(), "0001");
+    engine.stop();
+}
+
+#[test]
+fn readme_fits_a_few_screens_and_names_both_commands() {
+    let readme = read("README.md");
+    assert!(readme.lines().count() <= README_LINES_MAX, "{} lines", readme.lines().count());
+    for command in ["cargo run --release -p loadgen -- drill", "cargo test --workspace"] {
+        assert!(readme.contains(command), "{command}");
+    }
+}
+
+#[test]
+fn the_glossary_is_in_order_and_says_each_name_once() {
+    let text = read("docs/glossary.md");
+    let names: Vec<String> = text
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .skip(1)
+        .filter_map(|line| line.split('|').nth(1))
+        .map(|name| name.trim().to_lowercase())
+        .collect();
+    assert!(names.len() > 20);
+    for pair in names.windows(2) {
+        assert!(pair[0] < pair[1], "{} stands before {}", pair[0], pair[1]);
+    }
+}
+
+/// The documents that the repository ships.
+fn documents(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).expect("a readable directory") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if path.is_dir() {
+            if !name.starts_with('.') && name != "target" {
+                documents(&path, found);
+            }
+        } else if name.ends_with(".md") {
+            found.push(path);
+        }
+    }
+}
+
+/// The targets of a document's links that are files of the repository.
+fn links(text: &str) -> Vec<String> {
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let targets = targets.filter(|target| !target.contains("://") && !target.starts_with('#'));
+    targets.map(|target| target.split('#').next().unwrap_or_default().to_owned()).collect()
+}
+
+#[test]
+fn every_link_of_every_document_leads_to_a_file() {
+    let mut found = Vec::new();
+    documents(&root(), &mut found);
+    assert!(found.len() > 5);
+    for path in found {
+        let text = fs::read_to_string(&path).expect("readable");
+        for link in links(&text) {
+            let target = path.parent().expect("a directory").join(&link);
+            assert!(target.exists(), "{} links to {link}", path.display());
+        }
+    }
+    assert_eq!(links("[a](b.md#c) [d](https://e) [f](#g)"), ["b.md"]);
+}
