@@ -82,7 +82,7 @@ impl Journal {
         if self.needed_octets_in(0, now_ms) == 0 {
             return Some(id);
         }
-        if self.spares.is_empty() && self.are_spares_coming() {
+        if self.are_spares_coming() && !self.has_room_to_move(self.needed_octets_in(0, now_ms)) {
             // What was retired before is not back yet: cleaning must not use up what a crash now would leave.
             return None;
         }
@@ -92,6 +92,13 @@ impl Journal {
         let early = slack.min(needed / 2);
         let wasteful = self.filled_octets() + early > 2 * needed;
         (wasteful || short && self.used_octets() > needed + slack).then_some(id)
+    }
+
+    /// Whether what is on the device takes records of so many octets again, each push's with its newest hold, and after that
+    /// the first record of a start and what is left over where one segment ends.
+    fn has_room_to_move(&self, octets: u64) -> bool {
+        let with_holds = octets + octets / 3;
+        !self.spares.is_empty() && self.present_octets() >= with_holds + self.config.frames_octets() / 8
     }
 
     /// Octets of the segments in use up to where the next record goes.

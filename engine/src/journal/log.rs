@@ -255,6 +255,7 @@ impl Journal {
         if self.trouble.is_some() && now_ms >= self.retry_at_ms {
             self.retry_at_ms = now_ms + SPARE_RETRY_MS;
             self.order_spares(true);
+            self.probe_device();
         } else {
             self.order_spares(false);
         }
@@ -264,6 +265,17 @@ impl Journal {
         }
         self.warm_spares(quiet);
         self.tell_urgency();
+    }
+
+    /// Orders one spare more than is wanted, where nothing else would tell that the device has room again: pushes of which
+    /// some room is kept from are refused long before the spares that are there are used up.
+    fn probe_device(&mut self) {
+        let coming = self.spares_present() + self.ordered;
+        if self.ordered == 0 && ((self.segments.len() + coming) as u64) < self.config.segments_max() {
+            self.supply.order(self.next_segment, self.config.segment_octets, false);
+            self.next_segment += 1;
+            self.ordered += 1;
+        }
     }
 
     /// Spares on order come at once where what is left would not last until they come by and by.

@@ -149,7 +149,9 @@ impl Shard {
                     }
                 }
                 Record::AlertCancel { fingerprint, cancel, .. } => {
-                    if self.core.closed_alert(fingerprint) == Some(cancel) {
+                    // A start may have moved a time that lay ahead of it: the sequence says which cancel it is.
+                    let closed = self.core.closed_alert(fingerprint);
+                    if closed.is_some_and(|closed| closed.sequence == cancel.sequence) {
                         self.journal.append_copy(NO_ENTRY, framed.record);
                     }
                 }

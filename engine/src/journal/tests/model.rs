@@ -332,10 +332,6 @@ impl Model {
                     assert_eq!(crash, Crash::Power, "the device fails where the tests make it fail");
                     disk.fail_after(None);
                 }
-                // A journal that holds no push any more may have filled its last segment to the last octet.
-                Err(JournalError::NoSegment { .. }) if replayed.is_without_live() => {
-                    disk.set_files_max(usize::MAX);
-                }
                 Err(error) => panic!("a crash is no reason not to open: {error}"),
             }
         };
@@ -410,11 +406,6 @@ impl Replayed {
             }
             Record::CancelAccepted(_) | Record::Opened(_) | Record::Held(_) => {}
         }
-    }
-
-    /// Whether no push is left for which room is reserved.
-    fn is_without_live(&self) -> bool {
-        self.accepted.keys().all(|push_id| self.ended.contains(push_id))
     }
 
     /// What had to survive did.

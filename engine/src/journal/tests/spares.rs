@@ -81,7 +81,13 @@ fn a_spare_that_comes_back_from_the_factory_after_its_turn_is_used_under_another
         let active = |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
         // The shard does not look at the factory's answers while it fills segments, as far as there is room.
         let begun = active(&model);
-        while active(&model) < begun + 4 && model.accept(300).is_ok() {}
+        while active(&model) < begun + 4
+            && let Ok(push_id) = model.accept(300)
+        {
+            // Room stays reserved for none of them.
+            model.end(push_id);
+            model.notify(push_id);
+        }
         overtaken += usize::from(lent.is_some_and(|id| id < active(&model)));
         model.commit_all();
         let spares: Vec<u32> = model.journal.spares.iter().map(|spare| spare.id).collect();
