@@ -50,6 +50,7 @@ const ROUTES: &[(&str, &str, Takes)] = &[
     ("GET", "/pushes", Takes::Parameters("msn=09012345678")),
     ("GET", "/notifications", Takes::Parameters("xpid=00100000001")),
     ("POST", "/notifications/replay", Takes::Parameters("xpid=00100000001")),
+    ("POST", "/notifications/discard", Takes::Parameters("xpid=00100000001")),
     ("PUT", "/network/lines", Takes::Document(r#"{"msns":["09012345678"],"state":"home"}"#)),
 ];
 
