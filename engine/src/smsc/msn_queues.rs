@@ -62,7 +62,7 @@ impl MsnQueues {
         self.find(pushes, msn, Kind::Waiting).map_or(0, |list| u32::from(pushes[list.last].waiting_count()))
     }
 
-    /// As [`Self::waiting`], of one push client, among the first [`COUNTED_MAX`].
+    /// As [`Self::waiting`], of one push client, among the first `COUNTED_MAX`.
     pub fn waiting_of(&self, pushes: &Pushes, msn: Msn, client: u16) -> usize {
         let Some(Found { last, .. }) = self.find(pushes, msn, Kind::Waiting) else { return 0 };
         let (mut index, mut count) = (last, 0);
