@@ -1,6 +1,7 @@
 //! Signals that other programs take as a message, and stops that wait for nobody who says nothing.
 
 use std::io::Read as _;
+use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
 use tests::http::Connection;
 use tests::push::{Body, XPID};
@@ -11,6 +12,8 @@ use tests::wait;
 const MSN: &str = "09012345678";
 /// Below the drain's patience, which is ten seconds, and the admin port's, which is five.
 const STOPS_WITHIN: Duration = Duration::from_millis(4_500);
+/// How long a notification may take to arrive.
+const ARRIVES_WITHIN: Duration = Duration::from_secs(30);
 
 fn site() -> Site {
     let site = Site::new(tests::programs!());
@@ -113,16 +116,26 @@ fn a_stop_does_not_wait_for_a_notification_that_nobody_answers() {
 #[test]
 fn a_stop_waits_for_a_notification_that_is_answered_a_little_later() {
     let site = site();
-    let recorder = Recorder::answering(|_| {
-        // A push client at work.
-        std::thread::sleep(Duration::from_millis(600));
+    let (arrived, has_arrived) = mpsc::channel();
+    let (at_work, may_answer) = mpsc::channel::<()>();
+    let may_answer = Mutex::new(may_answer);
+    let recorder = Recorder::answering(move |_| {
+        let _ = arrived.send(());
+        // A push client at work, until the test lets go.
+        let _ = may_answer.lock().expect("no panic").recv();
         Reply::Acknowledge
     });
     site.must(&["client", "set", XPID, "--notify-url", &recorder.url()]);
     let engine = site.start();
     assert_eq!(engine.connect().ask(&Body::push(MSN, "late").request()).code(), "0000");
-    recorder.await_about("late", 1);
-    engine.stop();
+    has_arrived.recv_timeout(ARRIVES_WITHIN).expect("a notification that is under way");
+    engine.ask_to_stop();
+    // A drain begins by taking no more connections.
+    let push = engine.push_address();
+    wait::until_true("the drain", || Connection::try_open(push).is_err());
+    drop(at_work);
+    let status = engine.wait();
+    assert!(status.success(), "{status}");
     let engine = site.start();
     wait::until_true("the journal", || engine.admin().figure("pushes_live") == 0);
     engine.stop();
