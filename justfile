@@ -11,6 +11,10 @@ ci:
 test:
     cargo test --workspace
 
+# The rooms, their floors, and who imports whom.
+rooms:
+    cargo run -p tests --bin rooms
+
 # A million pushes, every one accounted for.
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}

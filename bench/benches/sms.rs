@@ -5,12 +5,12 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use hayauma::sms::relay::{OriginatingAddress, deliver_from_submit, scts_jst, submits};
-use hayauma::sms::segment::{
+use wire::sms::relay::{OriginatingAddress, deliver_from_submit, scts_jst, submits};
+use wire::sms::segment::{
     Content, DeliverTemplate, PlanOptions, SUBMITS_OCTETS_MAX, SubmitTemplate, encode_delivers,
     encode_submits, plan,
 };
-use hayauma::sms::tpdu::Deliver;
+use wire::sms::tpdu::Deliver;
 
 fn texts() -> [(&'static str, String); 5] {
     let latin = "The quick brown fox jumps over the lazy dog. ";

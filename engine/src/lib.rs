@@ -5,29 +5,13 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod billing;
-pub mod calendar;
 pub mod cli;
-pub mod clock;
-pub mod config;
-pub mod fatal;
-pub mod fingerprint_key;
+pub mod control;
 pub mod gateway;
-pub mod hostcheck;
-mod huge_pages;
-pub mod ids;
+pub mod io;
 pub mod journal;
-pub mod layout;
-pub mod log;
 pub mod network;
-pub mod ops;
-mod prefetch;
-pub mod push;
-pub mod rehearsal;
-pub mod rt;
-pub mod serve;
 pub mod shard;
-pub mod shield;
-pub mod signals;
-pub mod sms;
 pub mod smsc;
-pub mod time_scale;
+pub mod start;
+pub mod testing;

@@ -141,7 +141,7 @@ impl Fault {
 mod tests {
     use super::*;
     use crate::mix::{Mix, control_data};
-    use hayauma::push::code::Code;
+    use wire::terms::code::Code;
 
     #[test]
     fn every_fault_has_its_own_name_and_a_code_that_the_interface_knows() {

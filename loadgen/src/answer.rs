@@ -8,9 +8,9 @@ use crate::flat::Elements;
 use crate::http::{HttpError, usual_answer};
 use crate::limits::MESSAGE_OCTETS_MAX;
 use crate::reqid::{REQID_OCTETS, RunId};
-use hayauma::push::client::{ResponseOutcome, read_response};
-use hayauma::push::limits::{ANSWER_OCTETS_MAX, CLIENT_RESPONSE_OCTETS_MAX};
 use std::time::{SystemTime, UNIX_EPOCH};
+use wire::push::client::{ResponseOutcome, read_response};
+use wire::push::limits::{ANSWER_OCTETS_MAX, CLIENT_RESPONSE_OCTETS_MAX};
 
 /// One answer.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

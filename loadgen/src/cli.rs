@@ -21,7 +21,8 @@ use arguments::{
     Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, RunArguments, SinkArguments,
 };
 use clap::Parser;
-use hayauma::log::{self, Stream};
+use host::log;
+use host::log::Stream;
 use instruments::read_scenario;
 use output::print;
 use std::ffi::OsString;

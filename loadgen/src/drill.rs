@@ -24,8 +24,6 @@ use crate::run::{Outcome, Run, RunError};
 use crate::sink::Sink;
 use crate::summary::{EngineFigures, Summary, us_per_push};
 use engine::{Engine, Start, run_command};
-use hayauma::calendar::Day;
-use hayauma::ids::{Class, Msn, Xpid};
 use histogram::Histogram;
 use place::Place;
 use std::ffi::OsStr;
@@ -35,6 +33,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use wire::terms::calendar::Day;
+use wire::terms::ids::{Class, Msn, Xpid};
 
 /// The lowest msn of a drill.
 const FIRST_MSN: u64 = 9_000_000_000;

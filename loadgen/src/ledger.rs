@@ -24,8 +24,8 @@ use crate::reqid::RunId;
 use crate::schedule::Schedule;
 use answers::Asked;
 use codes::Codes;
-use hayauma::ids::XPID_DIGITS;
 use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
+use wire::terms::ids::XPID_DIGITS;
 
 const SENT: u16 = 1;
 const ACCEPTED: u16 = 2;

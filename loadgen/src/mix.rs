@@ -7,7 +7,7 @@
 use crate::acts::{Act, Deed, SUBJECT_STEPS_MAX};
 use crate::random::below;
 use crate::texts;
-use hayauma::ids::{Class, Kind};
+use wire::terms::ids::{Class, Kind};
 
 /// One kind of push: what goes into `ctrlflg` and `data`.
 #[derive(Clone, PartialEq, Eq, Debug)]

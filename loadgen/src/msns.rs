@@ -1,8 +1,8 @@
 //! The destination numbers of a run.
 
 use crate::random::{below, splitmix};
-use hayauma::ids::Msn;
 use std::sync::Arc;
+use wire::terms::ids::Msn;
 
 /// Which msns the pushes go to.
 #[derive(Clone, Debug)]

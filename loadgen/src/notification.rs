@@ -1,8 +1,8 @@
 //! Reading delivery complete notifications (E5, E7) and answering them (E6, E8).
 
 use crate::flat::{DECLARATION, Elements, number};
-use hayauma::calendar::parse_jst_digits;
 use std::io::Write;
+use wire::terms::calendar::parse_jst_digits;
 
 /// What the ledger needs of a notification. Texts are as they came.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

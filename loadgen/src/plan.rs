@@ -8,9 +8,9 @@ use crate::mix::Mix;
 use crate::msns::{Msns, Order};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
-use hayauma::ids::{Class, Msn, Xpid};
 use std::net::SocketAddr;
 use std::time::Duration;
+use wire::terms::ids::{Class, Msn, Xpid};
 
 /// A run. Build one with `Plan::new` and change what differs.
 #[derive(Clone, Debug)]

@@ -14,12 +14,12 @@ use crate::compare::Difference;
 use crate::hdr;
 use crate::latency::Phases;
 use crate::summary::Summary;
-use hayauma::ops::json;
 use simd_json::OwnedValue;
 use simd_json::prelude::{TypedScalarValue, ValueAsScalar, ValueObjectAccess};
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
+use wire::json;
 
 const SUMMARY: &str = "summary.json";
 const LOG: &str = "latencies.hlog";

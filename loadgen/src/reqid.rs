@@ -3,7 +3,7 @@
 //! `h`, eight characters for the run, a full stop and thirteen digits: 23 octets, the longest a reqid may be, so
 //! that every answer has the same length.
 
-use hayauma::ids::REQID_OCTETS_MAX;
+use wire::terms::ids::REQID_OCTETS_MAX;
 
 /// Octets of every reqid of a run.
 pub const REQID_OCTETS: usize = REQID_OCTETS_MAX;
@@ -65,7 +65,7 @@ impl RunId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hayauma::ids::Reqid;
+    use wire::terms::ids::Reqid;
 
     #[test]
     fn a_reqid_is_legal_and_leads_back_to_its_push() {

@@ -30,10 +30,10 @@ use crate::msns::{Msns, Order};
 use crate::plan::{Arrivals, Load, Plan};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
-use hayauma::ids::Xpid;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::time::Duration;
+use wire::terms::ids::Xpid;
 
 /// A plan that was read and the sink it asks for.
 #[derive(Clone, Debug)]

@@ -5,11 +5,11 @@ use crate::mix::{Mix, Shape};
 use crate::msns::Destinations;
 use crate::plan::{Client, Plan};
 use crate::reqid::{REQID_OCTETS, RunId};
-use hayauma::ids::{Class, Kind, MSN_DIGITS, Msn, Reqid, Xpid};
-use hayauma::push::client::{PushContent, PushFields, write_cancel, write_push, write_request};
-use hayauma::push::scan::CancelTarget;
 use memchr::memmem;
 use std::net::SocketAddr;
+use wire::push::client::{PushContent, PushFields, write_cancel, write_push, write_request};
+use wire::push::scan::CancelTarget;
+use wire::terms::ids::{Class, Kind, MSN_DIGITS, Msn, Reqid, Xpid};
 
 /// Everything a request is a function of, beside its index.
 pub(crate) struct Templates {
@@ -320,7 +320,7 @@ mod tests {
             templates.render(index, &mut request);
             let head = crate::http::read_message(&request).expect("HTTP").expect("whole");
             assert_eq!(head.octets(), request.len(), "{}", fault.name());
-            let scanned = hayauma::push::scan::scan(&request[head.head_octets..]).map_err(|e| e.code);
+            let scanned = wire::push::scan::scan(&request[head.head_octets..]).map_err(|e| e.code);
             let told_by_the_scanner = (1_000..2_000).contains(&fault.code());
             let code = scanned.err().map(|code| code.to_string());
             let expected = told_by_the_scanner.then(|| format!("{:04}", fault.code()));

@@ -3,9 +3,9 @@
 use crate::format::{grouped, octets, per_second, percent, three_digits, time};
 use crate::os::format_cpus;
 use crate::summary::{EngineFigures, Percentiles, Summary};
-use hayauma::push::code::Code;
 use std::fmt::Write;
 use std::time::Duration;
+use wire::terms::code::Code;
 
 const LABEL: usize = 15;
 

@@ -2,7 +2,7 @@
 
 use crate::http::{Answer, Connection};
 use crate::wait;
-use hayauma::ops::admin::Status;
+use hayauma::control::admin::Status;
 use std::net::SocketAddr;
 
 /// Speaks to the admin port of an engine, one connection for each request.

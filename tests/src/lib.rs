@@ -11,6 +11,7 @@ pub mod bill;
 pub mod cpus;
 pub mod engine;
 pub mod flat;
+pub mod house;
 pub mod http;
 pub mod lines;
 pub mod load;

@@ -4,18 +4,21 @@
 
 use crate::push::Body;
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
-use hayauma::gateway::registration::{Credential, NotifyUrl, Registration, Registry};
-use hayauma::ids::{Class, Msn, Xpid};
+use hayauma::gateway::registration::Registration;
+use hayauma::gateway::registry::{Credential, Registry};
 use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::push::code::Code;
 use hayauma::shard::figures::NAMES;
-use hayauma::shard::{Durability, OpenError, Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::shard::{OpenError, Origin, Reply, Shard, ShardConfig, TurnBudget};
 use hayauma::smsc::core::CoreLimits;
 use std::path::Path;
 use std::sync::Arc;
+use wire::push::notify_url::NotifyUrl;
+use wire::terms::code::Code;
+use wire::terms::durability::Durability;
+use wire::terms::ids::{Class, Msn, Xpid};
 
 /// When the tests begin.
 pub const START_MS: u64 = 1_795_000_000_000;

@@ -5,20 +5,22 @@
 //! `HAYAUMA_TEST_TIMING=1` also holds the turns to a length in real time, for a quiet machine.
 
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
-use hayauma::gateway::registration::{Credential, Registration, Registry};
-use hayauma::ids::{Msn, Xpid};
+use hayauma::gateway::registration::Registration;
+use hayauma::gateway::registry::{Credential, Registry};
 use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::port::{AttemptHandle, AttemptSlot, CoreNetwork, Outcome, StatusReport};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::push::code::Code;
-use hayauma::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::shard::{Origin, Reply, Shard, ShardConfig, TurnBudget};
 use hayauma::smsc::core::CoreLimits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tests::push::{Body, XPID};
+use wire::terms::code::Code;
+use wire::terms::durability::Durability;
+use wire::terms::ids::{Msn, Xpid};
 
 const SUBSCRIBERS: u64 = 100_000;
 /// Phones that were never away.

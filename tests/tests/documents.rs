@@ -1,13 +1,13 @@
 //! The documents say what the program does: their tables equal the code's, their examples are carried out, their links
 //! lead somewhere.
 
-use hayauma::fatal::FatalReason;
-use hayauma::push::code::Code;
+use host::fatal::FatalReason;
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use tests::push::Request;
 use tests::site::Site;
+use wire::terms::code::Code;
 
 /// Lines that README may have: one screen of what it is, one of how to try it.
 const README_LINES_MAX: usize = 110;
@@ -60,9 +60,7 @@ fn the_interface_page_lists_every_code_with_its_meaning_and_status() {
 
 #[test]
 fn the_interface_page_lists_every_element_that_the_scanner_takes() {
-    let sources = root().join("engine/src");
-    let scanner = ["push/scan/fields.rs", "wire/scan/fields.rs"].iter().map(|name| sources.join(name));
-    let scanner = scanner.filter_map(|path| fs::read_to_string(path).ok()).next().expect("the scanner");
+    let scanner = read("engine/wire/src/push/scan/fields.rs");
     let arms = scanner.lines().filter_map(|line| line.trim().strip_prefix("b\"")?.split_once("\" => Self::"));
     let known: Vec<&str> = arms.map(|(name, _)| name).collect();
     assert!(known.len() > 10, "the scanner's names are found: {known:?}");

@@ -2,13 +2,13 @@
 //! there were keys by the older ones too.
 
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
-use hayauma::push::code::Code;
 use hayauma::shard::OpenError;
 use std::os::unix::fs::PermissionsExt as _;
 use tests::engine::Finished;
 use tests::lone_shard::{LoneShard, START_MS, Setup, msn};
 use tests::push::{Body, XPID};
 use tests::site::Site;
+use wire::terms::code::Code;
 
 const DAYS_6_MS: u64 = 6 * 24 * 3_600_000;
 

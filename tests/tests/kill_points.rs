@@ -3,7 +3,7 @@
 //!
 //! `HAYAUMA_KILLS=N` sets another number of kills, `HAYAUMA_KILL_SEED=S` the seed, which is printed.
 
-use hayauma::rehearsal::KillPoint;
+use hayauma::testing::kill_points::KillPoint;
 use loadgen::msns::Msns;
 use loadgen::plan::{Load, Plan};
 use loadgen::run::Run;

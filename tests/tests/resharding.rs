@@ -1,7 +1,7 @@
 //! A data directory starts with another number of shards: its queue moves, nothing is lost and nothing happens twice,
 //! though the engine is killed at every step of it and comes back with the old number or the new one.
 
-use hayauma::rehearsal::KillPoint;
+use hayauma::testing::kill_points::KillPoint;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt as _;

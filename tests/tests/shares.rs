@@ -5,11 +5,12 @@
 //! The shard is the engine's own, with its journal, driven in virtual time.
 
 use hayauma::journal::{JournalConfig, SegmentFactory};
-use hayauma::layout::Layout;
-use hayauma::push::code::Code;
-use hayauma::shard::reshard::{self, Source, Target};
+use hayauma::start::layout::Layout;
+use hayauma::start::reshard;
+use hayauma::start::reshard::{Source, Target};
 use tests::lone_shard::{Client, LoneShard, START_MS, Setup, journal, limits, msn};
 use tests::push::Body;
+use wire::terms::code::Code;
 
 const LOUD: &str = "00100000001";
 const QUIET: &str = "00100000002";

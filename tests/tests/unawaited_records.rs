@@ -2,17 +2,19 @@
 //! the others go with it or some time later (`rt::pace`).
 
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
-use hayauma::gateway::registration::{Credential, Registration, Registry};
-use hayauma::ids::{Msn, Xpid};
+use hayauma::gateway::registration::Registration;
+use hayauma::gateway::registry::{Credential, Registry};
 use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::push::code::Code;
-use hayauma::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget, Uncommitted};
+use hayauma::shard::{Origin, Reply, Shard, ShardConfig, TurnBudget, Uncommitted};
 use hayauma::smsc::core::CoreLimits;
 use std::sync::Arc;
 use tests::push::{Body, XPID};
+use wire::terms::code::Code;
+use wire::terms::durability::Durability;
+use wire::terms::ids::{Msn, Xpid};
 
 const MSN: &str = "09000000001";
 const START_MS: u64 = 1_795_000_000_000;

@@ -5,18 +5,20 @@ mod shard;
 
 use hayauma::gateway::admit::{References, Scratch, admit};
 use hayauma::gateway::contracts::ContractTable;
-use hayauma::gateway::registration::{NotifyUrl, Registration, Registry};
-use hayauma::ids::{Msn, Xpid};
+use hayauma::gateway::registration::Registration;
+use hayauma::gateway::registry::Registry;
+use hayauma::io::HandOver;
 use hayauma::journal::{Accepted, Journal, SegmentFactory};
-use hayauma::push::client::{PushContent, PushFields, write_push};
-use hayauma::push::code::Code;
-use hayauma::push::response::{Answer, AnswerHead, write_answer};
-use hayauma::push::scan::{PushRequest, Request, scan};
-use hayauma::rt::HandOver;
-use hayauma::sms::segment::SUBMITS_OCTETS_MAX;
 use hayauma::smsc::timer_wheel::TimerWheel;
 use hdrhistogram::Histogram;
 use std::hint::black_box;
+use wire::push::client::{PushContent, PushFields, write_push};
+use wire::push::notify_url::NotifyUrl;
+use wire::push::response::{Answer, AnswerHead, write_answer};
+use wire::push::scan::{PushRequest, Request, scan};
+use wire::sms::segment::SUBMITS_OCTETS_MAX;
+use wire::terms::code::Code;
+use wire::terms::ids::{Msn, Xpid};
 
 /// One hot path.
 pub(crate) struct Case {
@@ -160,7 +162,7 @@ fn answer(count: u64) {
         xpid: Some(request.xpid),
         segments: 1,
     };
-    let date = hayauma::calendar::http_date(NOW_MS);
+    let date = wire::terms::calendar::http_date(NOW_MS);
     let mut out = Vec::with_capacity(4096);
     for _ in 0..count {
         out.clear();

@@ -3,7 +3,6 @@
 
 use super::book::Book;
 use super::wire::write_out;
-use hayauma::push::client::{ResponseOutcome, read_response};
 use loadgen::latency::Latencies;
 use mio::net::TcpStream;
 use mio::{Events, Interest, Poll, Token};
@@ -11,6 +10,7 @@ use std::io::{self, Read};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
+use wire::push::client::{ResponseOutcome, read_response};
 
 const INPUT_OCTETS: usize = 16 * 1024;
 /// How long no answer at all may come.

@@ -4,15 +4,15 @@
 use super::FIRST_MSN;
 use super::client::Dialect;
 use super::server::{Delivered, Server};
-use hayauma::ids::{Msn, Xpid};
-use hayauma::push::client::{PushContent, PushFields, read_answer, write_push, write_request};
-use hayauma::push::code::Code;
 use loadgen::drill::engine::{Engine, Start, run_command};
 use std::ffi::OsStr;
 use std::io::{BufWriter, Write};
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use wire::push::client::{PushContent, PushFields, read_answer, write_push, write_request};
+use wire::terms::code::Code;
+use wire::terms::ids::{Msn, Xpid};
 
 const XPID: u64 = 100_000_001;
 

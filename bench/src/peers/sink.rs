@@ -3,11 +3,6 @@
 
 use super::book::Book;
 use super::wire::write_out;
-use hayauma::push::client::{
-    NotificationHead, read_notification, read_notification_head, write_acknowledgement,
-    write_acknowledgement_response,
-};
-use hayauma::push::code::Code;
 use loadgen::os;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -16,6 +11,11 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread::JoinHandle;
+use wire::push::client::{
+    NotificationHead, read_notification, read_notification_head, write_acknowledgement,
+    write_acknowledgement_response,
+};
+use wire::terms::code::Code;
 
 const LISTENER: Token = Token(usize::MAX);
 const WAKER: Token = Token(usize::MAX - 1);

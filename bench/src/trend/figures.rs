@@ -51,7 +51,7 @@ impl Run {
 
     fn of(line: &str) -> Option<Self> {
         let mut octets = line.as_bytes().to_vec();
-        let value: OwnedValue = hayauma::ops::json::read(&mut octets).ok()?;
+        let value: OwnedValue = wire::json::read(&mut octets).ok()?;
         let host = value.get("host")?;
         let text = |value: &OwnedValue, name: &str| Some(value.get(name)?.as_str()?.to_owned());
         let at_unix_ms = value.get("at_unix_ms")?.as_u64()?;
@@ -136,6 +136,6 @@ fn sorted(value: &OwnedValue) -> Vec<(&str, &OwnedValue)> {
 /// `2026-11-25 16:31`.
 fn jst(unix_ms: u64) -> String {
     let digits: String =
-        hayauma::calendar::jst_digits(unix_ms).iter().map(|&digit| char::from(digit)).collect();
+        wire::terms::calendar::jst_digits(unix_ms).iter().map(|&digit| char::from(digit)).collect();
     format!("{}-{}-{} {}:{}", &digits[..4], &digits[4..6], &digits[6..8], &digits[8..10], &digits[10..12])
 }

@@ -1,17 +1,18 @@
 //! What must hold of the SMS codec, and of a journal segment, for any octets whatever. Each function panics when it does not.
 
 use hayauma::journal::{Record, examine, segment_of};
-use hayauma::sms::address::Address;
-use hayauma::sms::alphabet::{Language, Shift, decode_ucs2};
-use hayauma::sms::coding_scheme::CodingScheme;
-use hayauma::sms::describe::describe;
-use hayauma::sms::header::Header;
-use hayauma::sms::limits::TPDU_OCTETS_MAX;
-use hayauma::sms::reassemble::{Arrival, Reassembler};
-use hayauma::sms::relay::{self, OriginatingAddress};
-use hayauma::sms::segment::{Content, Fragments, PlanOptions, Rules, plan_by_rules};
-use hayauma::sms::tpdu::{Direction, ReportContext, Tpdu};
-use hayauma::sms::user_data::UserData;
+use wire::sms::address::Address;
+use wire::sms::alphabet::{Language, Shift, decode_ucs2};
+use wire::sms::coding_scheme::CodingScheme;
+use wire::sms::describe::describe;
+use wire::sms::header::Header;
+use wire::sms::limits::TPDU_OCTETS_MAX;
+use wire::sms::reassemble::{Arrival, Reassembler};
+use wire::sms::relay;
+use wire::sms::relay::OriginatingAddress;
+use wire::sms::segment::{Content, Fragments, PlanOptions, Rules, plan_by_rules};
+use wire::sms::tpdu::{Direction, ReportContext, Tpdu};
+use wire::sms::user_data::UserData;
 
 /// A TPDU decodes or errs in both directions and every context; what decodes is written as it was read, but for
 /// unused bits of the first octet.

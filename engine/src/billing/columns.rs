@@ -76,7 +76,7 @@ pub fn column_of(code: u16, withdrawn: u8) -> Column {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::code::Code;
+    use wire::terms::code::Code;
 
     #[test]
     fn every_code_that_can_end_a_push_has_the_column_the_service_description_gives_it() {

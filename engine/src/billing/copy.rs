@@ -6,7 +6,7 @@ use std::path::Path;
 
 use super::limits::SLOT_OCTETS;
 use super::read::files_of_shard;
-use crate::journal::sync_directory;
+use host::directory::sync_directory;
 
 /// Copies the event files in `from` to `to`, which is made, and syncs them: each as it stood at one moment. Returns
 /// their octets.

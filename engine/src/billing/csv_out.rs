@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::columns::Column;
 use super::sums::{Counts, Report, Row};
-use crate::ids::Xpid;
+use wire::terms::ids::Xpid;
 
 /// Writes a report: a header line, a line for each XPID, one more where closed days were adjusted, and a line of totals.
 /// The last column tells adjustments.

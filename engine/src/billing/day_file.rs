@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use super::event::{Event, EventKind, encode_head};
 use super::limits::{CHUNK_OCTETS, CHUNK_SLOTS, SLOT_OCTETS};
 use super::read::read_events;
-use crate::calendar::Day;
 use crate::journal::Memory;
+use wire::terms::calendar::Day;
 
 /// A day's file that takes events.
 #[derive(Debug)]

@@ -29,7 +29,7 @@
 //! All integers are little-endian.
 
 use super::limits::SLOT_OCTETS;
-use crate::calendar::Day;
+use wire::terms::calendar::Day;
 
 /// What an event says.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,18 +1,18 @@
 //! What the journals of a data directory say that the books must hold.
 
+use host::clock;
 use std::collections::HashSet;
 use std::io;
 use std::ops::Range;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::event::EventKind;
 use super::known::Known;
 use super::read::{files_of_engine, read_events};
-use super::reconcile::ReconcileReport;
 use super::sums::ReportError;
+use crate::billing::findings::ReconcileReport;
 use crate::journal::{Record, read_holder, survey};
-use crate::layout;
 
 /// How long a running engine may take to enter what it is about to enter.
 const ON_ITS_WAY: Duration = Duration::from_secs(3);
@@ -31,8 +31,8 @@ impl Expected {
     /// Reads the journals, also of a running engine.
     pub(super) fn read(data_directory: &Path) -> io::Result<Self> {
         let mut expected = Self { events: Known::default(), unread: Vec::new() };
-        for number in layout::shard_numbers(data_directory)? {
-            let journal = layout::shard_directory(data_directory, number).join("journal");
+        for number in crate::journal::shards::shard_numbers(data_directory)? {
+            let journal = crate::journal::shards::shard_directory(data_directory, number).join("journal");
             if !journal.is_dir() {
                 continue;
             }
@@ -74,7 +74,7 @@ impl Expected {
                 }
             }
         });
-        let since = Instant::now();
+        let since = clock::instant();
         while !lacking.is_empty() && lacking.len() < LOOKED_FOR_MAX && since.elapsed() < ON_ITS_WAY {
             if !matches!(read_holder(data_directory), Ok(Some(_))) {
                 break;

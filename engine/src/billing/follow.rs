@@ -8,11 +8,11 @@ use super::event::{Event, EventKind};
 use super::expected::Expected;
 use super::known::Known;
 use super::read::{EventFile, read_events};
-use super::reconcile::ReconcileReport;
 use super::sums::ReportError;
-use crate::calendar::Day;
-use crate::ids::Class;
-use crate::push::code::Code;
+use crate::billing::findings::ReconcileReport;
+use wire::terms::calendar::Day;
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
 
 /// A push that is open: its contract, and whether it is an exercise.
 #[derive(Clone, Copy)]

@@ -13,7 +13,7 @@ use super::known::Known;
 use super::limits::LACKING_AT_ONCE_MAX;
 use super::log::{BillingError, BillingLog};
 use super::read::{EventFile, file_name, files_of_all_shards, files_of_shard, read_events};
-use crate::calendar::Day;
+use wire::terms::calendar::Day;
 
 /// The events of a journal that is being read, held against the files.
 #[derive(Debug, Default)]

@@ -11,8 +11,8 @@ use super::day_file::DayFile;
 use super::event::{Event, EventKind, VERSION};
 use super::limits::{CLOSING_MS, COUNTS_PER_TURN_MAX, DAYS_OPEN_MAX, RETRY_MS};
 use super::read::{file_name, files_of_all_shards, files_of_shard, version_of};
-use crate::calendar::Day;
-use crate::journal::sync_directory;
+use host::directory::sync_directory;
+use wire::terms::calendar::Day;
 
 /// Files that one sync names: the open days and the directory.
 pub const SYNC_FILES_MAX: usize = DAYS_OPEN_MAX + 1;

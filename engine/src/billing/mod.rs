@@ -26,6 +26,7 @@ mod csv_out;
 mod day_file;
 mod event;
 mod expected;
+pub mod findings;
 mod follow;
 mod known;
 mod lacking;
@@ -37,6 +38,7 @@ mod sums;
 #[cfg(test)]
 mod tests;
 
+pub use crate::billing::findings::ReconcileReport;
 pub use columns::{Column, column_of};
 pub use copy::copy_log;
 pub use csv_out::write_csv;
@@ -44,5 +46,5 @@ pub use event::{Event, EventKind};
 pub use known::Known;
 pub use lacking::{Entered, Lacking};
 pub use log::{BillingError, BillingLog, BillingSync, SYNC_FILES_MAX};
-pub use reconcile::{ReconcileReport, reconcile};
+pub use reconcile::reconcile;
 pub use sums::{Counts, Report, ReportError, Row, day, month};

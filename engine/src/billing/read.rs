@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::event::{Event, Slot, foreign_version};
 use super::limits::{READ_OCTETS, SLOT_OCTETS};
-use crate::calendar::Day;
+use wire::terms::calendar::Day;
 
 /// One event file.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use super::columns::{Column, column_of};
 use super::event::{Event, EventKind};
 use super::read::{EventFile, files_of_engine, read_events};
-use crate::calendar::Day;
-use crate::ids::Class;
-use crate::push::code::Code;
+use wire::terms::calendar::Day;
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
 
 /// Why nothing could be added up.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,7 @@ use clap::{Args, Subcommand};
 
 use super::{CliError, Place, print};
 use crate::billing::{ReconcileReport, Report, ReportError, day, month, reconcile, write_csv};
-use crate::calendar::Day;
+use wire::terms::calendar::Day;
 
 /// Total what was delivered, per JST day and month and XPID, as CSV; of a running engine too.
 #[derive(Args, Debug)]

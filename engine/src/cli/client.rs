@@ -9,9 +9,9 @@ use clap::{Args, Subcommand};
 use super::place::{Place, Registry};
 use super::table::{self, grouped};
 use super::{CliError, Output};
-use crate::ids::Xpid;
-use crate::ops::admin::ClientRemoval;
-use crate::ops::document::{ClientChange, ClientDocument};
+use crate::control::admin::ClientRemoval;
+use crate::control::document::{ClientChange, ClientDocument};
+use wire::terms::ids::Xpid;
 
 /// Register push clients: who may push, as what, and where notifications go
 ///

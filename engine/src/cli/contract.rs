@@ -7,12 +7,12 @@ use super::contract_import::ImportCommand;
 use super::place::{Place, Registry};
 use super::table::{self, grouped};
 use super::{CliError, Output};
+use crate::control::admin::{ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow};
+use crate::control::limits::{CONTRACT_PAGE_ROWS_MAX, MSN_WORDS_PER_REQUEST_MAX};
+use crate::control::msn_range::parse_msns;
+use crate::control::store::{Contract, ContractFilter, Store};
 use crate::gateway::limits::XPIDS_PER_MSN_MAX;
-use crate::ids::{Msn, Xpid};
-use crate::ops::admin::{ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow};
-use crate::ops::limits::{CONTRACT_PAGE_ROWS_MAX, MSN_WORDS_PER_REQUEST_MAX};
-use crate::ops::msn_range::parse_msns;
-use crate::ops::store::{Contract, ContractFilter, Store};
+use wire::terms::ids::{Msn, Xpid};
 
 /// Tie phone numbers to push clients: who may push to whom
 ///

@@ -8,13 +8,13 @@ use std::path::{Path, PathBuf};
 use super::place::{AdminClient, Place, Registry};
 use super::table::grouped;
 use super::{CliError, Output};
-use crate::clock;
-use crate::ops::admin::ImportReply;
-use crate::ops::import::{ContractImport, ImportTotals};
-use crate::ops::limits::{
+use crate::control::admin::ImportReply;
+use crate::control::import::{ContractImport, ImportTotals};
+use crate::control::limits::{
     IMPORT_BLOCK_OCTETS, IMPORT_LINE_OCTETS_MAX, REFUSED_LINES_SHOWN_DEFAULT, REFUSED_LINES_SHOWN_MAX,
 };
-use crate::ops::store::Store;
+use crate::control::store::Store;
+use host::clock;
 
 /// Import contracts from a CSV file of `msn,xpid` lines, with or without a header.
 ///

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::{CliError, Output, table};
-use crate::config::{Config, Settings};
-use crate::hostcheck::{self, Finding, Severity};
+use crate::start::check;
+use crate::start::check::{Finding, Severity};
+use crate::start::config::{Config, Settings};
 
 /// Check whether this host can run the engine, and say how to mend what is amiss
 ///
@@ -32,9 +33,9 @@ struct FindingDocument<'a> {
 
 impl DoctorCommand {
     pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
-        let cpus = hostcheck::cpus_allowed();
+        let cpus = host::cpus::cpus_allowed();
         let config = Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
-        let findings = hostcheck::examine(&config);
+        let findings = check::examine(&config);
         if self.json {
             let documents: Vec<FindingDocument<'_>> = findings.iter().map(document).collect();
             output.print_json(&documents)?;

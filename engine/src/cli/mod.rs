@@ -27,10 +27,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use rustix::fs::Mode;
 
-use crate::config::ConfigError;
-use crate::fatal::{self, Fatal};
-use crate::log;
-use crate::ops::store::StoreError;
+use crate::control::store::StoreError;
+use crate::start::config::ConfigError;
+use host::fatal;
+use host::fatal::Fatal;
+use host::log;
 
 pub(crate) use output::{Output, print};
 pub(crate) use place::Place;

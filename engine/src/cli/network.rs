@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 
 use super::place::Registry;
 use super::{CliError, Place, print};
-use crate::ops::limits::MSN_WORDS_PER_REQUEST_MAX;
-use crate::ops::lines::{LineChange, LinesChanged};
+use crate::control::limits::MSN_WORDS_PER_REQUEST_MAX;
+use crate::control::lines::{LineChange, LinesChanged};
 
 /// Change lines of the simulated core network of a running engine
 #[derive(Args, Debug)]

@@ -5,8 +5,8 @@ use clap::{Args, Subcommand};
 
 use super::place::Registry;
 use super::{CliError, Place, print};
-use crate::ids::Xpid;
-use crate::ops::parked::ParkedDocument;
+use crate::control::parked::ParkedDocument;
+use wire::terms::ids::Xpid;
 
 /// List, replay or discard parked notifications
 #[derive(Args, Debug)]

@@ -9,12 +9,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::CliError;
-use crate::clock;
-use crate::config::{Config, Settings};
-use crate::hostcheck;
+use crate::control::store::{STORE_FILE_NAME, Store, StoreError};
 use crate::journal::{DataDirLock, LockError, read_holder};
-use crate::ops::json;
-use crate::ops::store::{STORE_FILE_NAME, Store, StoreError};
+use crate::start::config::{Config, Settings};
+use host::clock;
+use wire::json;
 
 /// How long a change may take in a running engine; a large import is sent in pieces.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
@@ -69,7 +68,7 @@ impl Place {
     /// The directory, from the flag, the environment or the configuration file.
     pub(crate) fn data_dir(&self) -> Result<PathBuf, CliError> {
         let settings = Settings { data_dir: self.data_dir.clone(), ..Settings::default() };
-        let cpus = hostcheck::cpus_allowed();
+        let cpus = host::cpus::cpus_allowed();
         Ok(Config::resolve(settings, self.config.as_deref(), std::env::vars_os(), &cpus)?.data_dir)
     }
 
@@ -90,7 +89,7 @@ impl Place {
     /// The registry for a change; it is made if there is none.
     pub(crate) fn registry_to_make(&self) -> Result<Registry, CliError> {
         let data_dir = self.data_dir()?;
-        hostcheck::make_data_dir(&data_dir).map_err(|error| {
+        host::directory::make_data_dir(&data_dir).map_err(|error| {
             CliError::new(format!(
                 "the data directory {} cannot be made ({error}): choose another with --data-dir",
                 data_dir.display()

@@ -3,7 +3,9 @@
 
 mod life;
 mod render;
+mod wanted;
 
+use crate::cli::push::wanted::Wanted;
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
@@ -13,12 +15,12 @@ use self::life::Lives;
 use super::place::{AdminClient, Registry};
 use super::queue::{journals, parse_msn, parse_reqid};
 use super::{CliError, Place, print};
-use crate::fingerprint_key;
+use crate::control::document::ClientDocument;
+use crate::control::pushes::LivePushDocument;
 use crate::gateway::fingerprint::Fingerprints;
-use crate::ids::{Msn, Reqid, Xpid};
 use crate::journal::survey;
-use crate::ops::document::ClientDocument;
-use crate::ops::pushes::LivePushDocument;
+use crate::start::fingerprint_key;
+use wire::terms::ids::{Msn, Reqid, Xpid};
 
 /// Readings of the journal at most, where a running engine goes on while it is read.
 const READINGS_MAX: usize = 3;
@@ -46,14 +48,6 @@ enum What {
         #[arg(long)]
         json: bool,
     },
-}
-
-/// Which pushes are looked for.
-pub(super) struct Wanted {
-    msn: Msn,
-    reqid: Option<Reqid>,
-    /// With a request id: the keys it makes with every registered XPID. A key outlives the record of the push.
-    keys: HashMap<u64, Xpid>,
 }
 
 impl PushCommand {

@@ -12,9 +12,9 @@ use clap::{Args, Subcommand};
 use super::queue_waiting;
 use super::table::{self, grouped};
 use super::{CliError, Place, print};
-use crate::ids::{Msn, Reqid};
 use crate::journal::{Damage, Kind, Position, Record, Survey, read_holder, survey};
-use crate::shard::WaitReason;
+use crate::smsc::wait_reason::WaitReason;
+use wire::terms::ids::{Msn, Reqid};
 
 /// Look at the queue of pushes, and back it up
 #[derive(Args, Debug)]
@@ -82,7 +82,7 @@ impl QueueCommand {
         };
         if !matches!(what, What::Show { .. }) {
             // Whole journals are read, mostly beside an engine whose answers wait for the same device.
-            crate::hostcheck::step_back();
+            host::background::step_back();
         }
         let shards = || journals(&data_directory);
         let (text, outcome) = match &what {
@@ -320,7 +320,7 @@ fn describe(record: &Record<'_>, text: &mut String) {
 
 /// `YYYY-MM-DD hh:mm:ss` in Japan.
 fn time(unix_ms: u64) -> String {
-    let at = crate::calendar::jst(unix_ms);
+    let at = wire::terms::calendar::jst(unix_ms);
     format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", at.year, at.month, at.day, at.hour, at.minute, at.second)
 }
 

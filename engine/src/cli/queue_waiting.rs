@@ -7,9 +7,9 @@ use std::path::PathBuf;
 
 use super::table::{self, grouped};
 use super::{CliError, Place, print};
-use crate::clock;
-use crate::ops::queue::{QueueDocument, ShardQueue, WaitRow};
+use crate::control::queue::{QueueDocument, ShardQueue, WaitRow};
 use crate::shard::count_stopped;
+use host::clock;
 
 /// Prints what waits.
 pub(super) fn show(

@@ -3,10 +3,12 @@
 use std::path::PathBuf;
 
 use super::CliError;
-use crate::config::{Config, Settings};
-use crate::fatal::{self, Fatal, FatalReason};
-use crate::hostcheck;
-use crate::log::{self, LogLine};
+use crate::start::check;
+use crate::start::config::{Config, Settings};
+use host::fatal;
+use host::fatal::{Fatal, FatalReason};
+use host::log;
+use host::log::LogLine;
 
 /// Run the engine
 ///
@@ -26,23 +28,23 @@ pub(super) struct ServeCommand {
 
 impl ServeCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
-        let cpus = hostcheck::cpus_allowed();
+        let cpus = host::cpus::cpus_allowed();
         let config = Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
         start_logging(&config)?;
         fatal::install_mapping_guard()
             .map_err(|error| CliError::new(format!("the guard for mapped files cannot be set ({error})")))?;
-        let findings = hostcheck::check_for_start(&config);
-        if let Some(fatal) = hostcheck::first_fatal(&findings) {
+        let findings = check::check_for_start(&config);
+        if let Some(fatal) = check::first_fatal(&findings) {
             return Err(fatal.into());
         }
-        for finding in findings.iter().filter(|finding| finding.severity == hostcheck::Severity::Warning) {
+        for finding in findings.iter().filter(|finding| finding.severity == check::Severity::Warning) {
             tracing::warn!(subject = finding.subject, remedy = finding.remedy, "{}", finding.message);
         }
-        hostcheck::make_data_dir(&config.data_dir).map_err(|error| {
+        host::directory::make_data_dir(&config.data_dir).map_err(|error| {
             let cause = format!("the data directory {} cannot be made ({error})", config.data_dir.display());
             Fatal::new(FatalReason::DataDirUnusable, cause)
         })?;
-        Ok(crate::serve::run(config)?)
+        Ok(crate::start::serve::run(config)?)
     }
 }
 

@@ -3,8 +3,8 @@
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM};
 
 use super::{CliError, Output};
-use crate::config::CpuList;
-use crate::shield::Shield;
+use host::cpu_list::CpuList;
+use host::shield::Shield;
 
 /// Keep the kernel's own threads off CPUs until Ctrl-C or SIGTERM, so that answers come in time there
 ///

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use clap::CommandFactory as _;
 
 use super::*;
+use crate::control::admin::AdminServer;
+use crate::control::engine::EngineControl;
+use crate::control::fake_engine::FakeEngine;
+use crate::control::store::Store;
 use crate::journal::DataDirLock;
-use crate::ops::admin::AdminServer;
-use crate::ops::control::EngineControl;
-use crate::ops::fake_engine::FakeEngine;
-use crate::ops::store::Store;
 
 fn parse(words: &[&str]) -> Result<Command, clap::Error> {
     Arguments::try_parse_from(["hayauma"].iter().chain(words)).map(|arguments| arguments.command)

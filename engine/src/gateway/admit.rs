@@ -1,6 +1,6 @@
 //! Admission: whether an identified push may go, and its SMS-SUBMITs.
 //!
-//! The checks come after the scanner's (1xxx), [`identify`](super::registration::identify)'s (2001 to 2004)
+//! The checks come after the scanner's (1xxx), [`identify`](crate::gateway::registry::identify)'s (2001 to 2004)
 //! and the shard's own (800x), and before the look at earlier pushes (3001, 0001, 0002); first failure
 //! wins:
 //!
@@ -17,13 +17,14 @@
 //! Without `dcs` control is 04, and text 00 or 08 by its characters.
 
 use super::limits::{CONTENT_OCTETS_MAX, HOUR_MS, SINGLE_ATTEMPT_MS_MAX, UDH_OCTETS_MAX};
-use super::registration::Registered;
-use crate::ids::Kind;
-use crate::push::code::Code;
-use crate::push::entities::decode_entities;
-use crate::push::limits::CONTROL_DATA_DIGITS_MAX;
-use crate::push::scan::PushRequest;
-use crate::sms::segment::{self, Content, PlanError, PlanOptions, SubmitTemplate};
+use crate::gateway::registry::Registered;
+use wire::push::entities::decode_entities;
+use wire::push::limits::CONTROL_DATA_DIGITS_MAX;
+use wire::push::scan::PushRequest;
+use wire::sms::segment;
+use wire::sms::segment::{Content, PlanError, PlanOptions, SubmitTemplate};
+use wire::terms::code::Code;
+use wire::terms::ids::Kind;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// What an admitted push becomes.

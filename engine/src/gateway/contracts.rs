@@ -9,9 +9,9 @@ use super::contract_slots::{
 };
 use super::limits::{XPIDS_PER_MSN_MAX, XPIDS_PER_TABLE_MAX};
 use super::mixing::NumberState;
-use crate::ids::{Msn, Xpid};
 use std::collections::HashMap;
 use thiserror::Error;
+use wire::terms::ids::{Msn, Xpid};
 
 const SLOTS_MIN: usize = 16;
 /// While a table grows, each insertion looks at so many slots of the old one: at twice as many as must be for the last to
@@ -367,11 +367,11 @@ mod tests {
                 moved_max = moved_max.max(before - now);
             }
             left = now_left;
-            touched_max = touched_max.max(crate::huge_pages::touched_since_last_asked());
+            touched_max = touched_max.max(host::huge_pages::touched_since_last_asked());
         }
         assert!((1..1_000).contains(&moved_max), "{moved_max} slots moved by one insertion");
         assert!(
-            touched_max <= crate::huge_pages::STRETCH_OCTETS,
+            touched_max <= host::huge_pages::STRETCH_OCTETS,
             "{touched_max} octets touched by one insertion"
         );
     }

@@ -4,10 +4,10 @@
 //! knew it could make a push or an alert that meets another client's. Directories from before that key have fingerprints
 //! that everybody can calculate; for some days a look-up there asks by both ([`FingerprintKeys::older_until_ms`]).
 //!
-//! Never here: the file with the key (that is `crate::fingerprint_key`), or what is found under a fingerprint.
+//! Never here: the file with the key (that is `crate::start::fingerprint_key`), or what is found under a fingerprint.
 
-use crate::ids::{Msn, Reqid, Xpid};
 use siphasher::sip::SipHasher13;
+use wire::terms::ids::{Msn, Reqid, Xpid};
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 /// What tells the three apart. They are kept in journals and must never change.

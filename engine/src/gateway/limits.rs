@@ -1,6 +1,6 @@
 //! Every bound of the gateway, units last.
 
-use crate::push::limits::{BODY_OCTETS_MAX, SENDER_OCTETS_MAX, UDH_DIGITS_MAX};
+use wire::push::limits::{BODY_OCTETS_MAX, SENDER_OCTETS_MAX, UDH_DIGITS_MAX};
 
 /// Most XPIDs that one msn has contracts with.
 pub const XPIDS_PER_MSN_MAX: usize = 10;
@@ -10,8 +10,6 @@ pub const XPIDS_PER_TABLE_MAX: usize = (1 << 22) - 1;
 pub const SENDERS_MAX: usize = 16;
 /// Longest sender, in characters.
 pub const SENDER_CHARACTERS_MAX: usize = SENDER_OCTETS_MAX;
-/// Longest notification URL, in octets.
-pub const NOTIFY_URL_OCTETS_MAX: usize = 512;
 /// Longest value of `Authorization` that is looked at; a longer one authenticates nobody.
 pub const AUTHORIZATION_OCTETS_MAX: usize = 1024;
 /// Highest rate that can be set for an XPID, pushes a second.

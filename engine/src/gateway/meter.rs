@@ -5,8 +5,8 @@
 //! The volume counts accepted pushes per day in Japan.
 
 use super::limits::{RATE_PER_SECOND_MAX, VOLUME_PER_DAY_MAX};
-use crate::calendar;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use wire::terms::calendar;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// The volume's number holds the day in the upper bits and the pushes of that day below.
@@ -99,7 +99,7 @@ fn count_of(volume: u64, day: u64) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::calendar::Day;
+    use wire::terms::calendar::Day;
 
     const NOW_MS: u64 = 1_795_354_470_000;
 

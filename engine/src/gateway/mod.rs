@@ -14,10 +14,9 @@ pub mod fingerprint;
 pub mod limits;
 pub mod meter;
 mod mixing;
-mod notify_url;
-mod permissions;
+pub mod permissions;
 pub mod registration;
-mod registry;
+pub mod registry;
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -3,13 +3,14 @@
 use super::limits::{
     CLIENT_NAME_OCTETS_MAX, RATE_PER_SECOND_MAX, SENDER_CHARACTERS_MAX, SENDERS_MAX, VOLUME_PER_DAY_MAX,
 };
-use crate::ids::{Xpid, is_a_type};
 use thiserror::Error;
+use wire::terms::ids::{Xpid, is_a_type};
 
 pub use super::meter::Meter;
-pub use super::notify_url::NotifyUrl;
-pub use super::permissions::{ClassSet, KindSet, Svcinst};
+pub use super::permissions::{ClassSet, KindSet};
 pub use super::registry::{Credential, Registered, Registry, identify, token_sha256};
+pub use wire::push::notify_url::NotifyUrl;
+pub use wire::terms::svcinst::Svcinst;
 
 /// One registration. Plain data: [`Registration::check`] says whether it can be used.
 #[derive(Clone, PartialEq, Debug)]

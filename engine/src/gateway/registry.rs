@@ -4,13 +4,13 @@ use super::limits::AUTHORIZATION_OCTETS_MAX;
 use super::meter::Meter;
 use super::mixing::NumberState;
 use super::registration::{Registration, RegistrationError};
-use crate::ids::Xpid;
-use crate::push::code::Code;
-use crate::sms::relay::OriginatingAddress;
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use wire::sms::relay::OriginatingAddress;
+use wire::terms::code::Code;
+use wire::terms::ids::Xpid;
 
 /// SHA-256 of a bearer token: what [`Registration::token_sha256`] holds.
 pub fn token_sha256(token: &[u8]) -> [u8; 32] {

@@ -8,7 +8,7 @@ use super::limits::{BODY_OCTETS_MAX, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OC
 use super::log::{DamagedRecord, Journal, Position};
 use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing};
 use super::segment::{Segment, SegmentHeader};
-use crate::rehearsal::{KillPoint, kill_point};
+use crate::testing::kill_points::{KillPoint, kill_point};
 
 /// Why a record was not appended. Nothing was written then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]

@@ -16,11 +16,12 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use super::factory::{parse_segment_name, segment_name, sync_directory};
+use super::factory::{parse_segment_name, segment_name};
 use super::limits::{FRAME_ALIGNMENT_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_OCTETS_MAX};
 use super::memory::Memory;
 use super::recovery::{Owner, Sighting, walk};
 use super::segment::{PageSight, SegmentHeader};
+use host::directory::sync_directory;
 
 /// Why a journal could not be copied.
 #[derive(Debug, thiserror::Error)]

@@ -25,7 +25,7 @@ use super::log::{Journal, Position, SegmentId};
 use super::record::{ArchivedKey, ArchivedProgress, Cleaned, Record};
 use super::recovery::find_frame;
 use super::segment::Segment;
-use crate::rehearsal::{KillPoint, kill_point};
+use crate::testing::kill_points::{KillPoint, kill_point};
 
 /// How far a journal reached at some moment, in octets since its first segment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Debug)]

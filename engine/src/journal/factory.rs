@@ -11,6 +11,7 @@
 //! are retired in the order given, each synced before the next is touched: a crash never leaves a record on
 //! disk whose end, in a later segment, is gone already.
 
+use host::directory::sync_directory;
 use std::collections::{BTreeMap, VecDeque};
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -24,13 +25,12 @@ use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, TrySendError, bound
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
-use super::commit::Write;
 use super::filling::{Filler, Filling, Urgency};
 use super::limits::{FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX};
 use super::memory::Memory;
 use super::segment::Segment;
-use crate::hostcheck;
-use crate::rehearsal::{KillPoint, kill_point};
+use crate::journal::write::Write;
+use crate::testing::kill_points::{KillPoint, kill_point};
 
 /// Why no spare segment could be made; the journal goes on with what it has and asks again later.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -72,7 +72,7 @@ impl SegmentFactory {
         let urgency = Arc::new(Urgency::default());
         let filler = Filler::start(Arc::clone(&urgency), shard_cpus.clone())?;
         let worker = std::thread::Builder::new().name("segment-factory".into()).spawn(move || {
-            hostcheck::leave_cpus(&shard_cpus);
+            host::cpus::leave_cpus(&shard_cpus);
             Worker { pools: BTreeMap::new(), filler }.run(&inbox);
         })?;
         Ok(Self { orders: Some(orders), urgency, worker: Some(worker) })
@@ -443,11 +443,6 @@ fn free_name(id: u32) -> String {
 pub(super) fn parse_segment_name(name: &str) -> Option<u32> {
     let digits = name.strip_prefix("segment-")?.strip_suffix(".log")?;
     (digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
-}
-
-/// Makes the names in `directory` durable.
-pub(crate) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 /// Takes the room all at once, so that it lies together and a device that is full says so at once. A file system that

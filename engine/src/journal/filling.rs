@@ -10,19 +10,19 @@
 //! Never does: touching a file that a journal has in hand. Invariant: when [`Filler::fill`] returns, nobody writes to the
 //! file any more.
 
+use host::clock;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crossbeam::channel::{Receiver, Sender, bounded};
 
 use super::limits::{FILL_PIECE_OCTETS, FILL_REST_MAX_US, FILL_REST_TIMES};
 use super::memory::Memory;
-use crate::hostcheck;
 
 /// How many journals are about to run out of spares, and whether the engine stops: what those who fill look at between two
 /// pieces.
@@ -113,7 +113,7 @@ impl Filling {
     /// Writes to the end, or until `pause`, which is told how long the last piece took, says that it is enough.
     fn go_on(&mut self, zeros: &[u8], pause: impl Fn(Duration) -> bool) -> io::Result<()> {
         loop {
-            let began = Instant::now();
+            let began = clock::instant();
             if !self.step(zeros)? || pause(began.elapsed()) {
                 return Ok(());
             }
@@ -142,8 +142,8 @@ impl Filler {
         let zeros = Memory::zeros_in_pages(FILL_PIECE_OCTETS)?;
         let (own_zeros, own_urgency) = (Memory::zeros_in_pages(FILL_PIECE_OCTETS)?, Arc::clone(&urgency));
         let thread = std::thread::Builder::new().name("segment-filler".into()).spawn(move || {
-            hostcheck::leave_cpus(&shard_cpus);
-            hostcheck::step_back();
+            host::cpus::leave_cpus(&shard_cpus);
+            host::background::step_back();
             while let Ok(mut filling) = inbox.recv() {
                 let filled = filling.go_on(own_zeros.octets(), |took| rest(took, &own_urgency));
                 if outbox.send((filling, filled)).is_err() {

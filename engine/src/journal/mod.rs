@@ -29,6 +29,7 @@ mod body;
 mod checksum;
 mod cleaning;
 mod commit;
+pub mod error;
 mod examine;
 mod factory;
 mod filling;
@@ -38,22 +39,26 @@ mod lock;
 mod log;
 mod memory;
 mod names;
+pub mod numbering;
 mod open;
 mod record;
 mod recovery;
 mod replay;
 mod segment;
+pub mod shards;
 mod stage;
 mod survey;
 #[cfg(test)]
 mod tests;
+mod write;
 
+pub use crate::journal::error::JournalError;
+pub use crate::journal::write::{Part, Write};
 pub use append::AppendError;
 pub use backup::{BackupError, JournalCopy};
 pub use cleaning::{Cursor, Reach};
-pub use commit::{Commit, Part, Write};
+pub use commit::Commit;
 pub use examine::{Examined, examine, segment_of};
-pub(crate) use factory::sync_directory;
 pub use factory::{FactoryError, SegmentFactory};
 pub use frame::Kind;
 pub use limits::{
@@ -65,7 +70,6 @@ pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};
 pub(crate) use memory::Memory;
 pub use names::{Names, NamesWatch};
-pub use open::JournalError;
 pub use record::{
     Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,
     ArchivedHeld, ArchivedKey, ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress,

@@ -1,12 +1,12 @@
 //! Opening a journal: finding its segments, recovering their records, going on behind the last one.
 
+use crate::journal::error::JournalError;
 use std::fs::{self, OpenOptions};
-use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use super::append::AppendError;
-use super::factory::{Prepared, SegmentFactory, Supply, parse_segment_name, segment_name, sync_directory};
+use super::factory::{Prepared, SegmentFactory, Supply, parse_segment_name, segment_name};
 use super::limits::{
     BUDGET_SEGMENTS_MIN, CHUNKS_READY, COMMIT_FILES_MAX, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS,
     SEGMENT_GRANULE_OCTETS, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_JUMP_AT_OPEN,
@@ -16,51 +16,10 @@ use super::memory::Memory;
 use super::record::{Opened, Record};
 use super::recovery::{Fault, Owner, find_frame};
 use super::replay::RecoveryReport;
-use super::segment::{PageSight, Segment, SegmentHeader, VERSION};
+use super::segment::{PageSight, Segment, SegmentHeader};
 use super::stage::ChunkPool;
-use crate::rehearsal::{KillPoint, kill_point};
-
-/// Why a journal could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum JournalError {
-    /// A file or directory cannot be read or written.
-    #[error("cannot open the journal: {}: {source}", path.display())]
-    Io {
-        /// What it was about.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// The configuration cannot work.
-    #[error("{0}")]
-    Config(String),
-    /// A segment was written by another version.
-    #[error("{} has format version {version}, this engine reads {VERSION}; use the engine that wrote it", path.display())]
-    Version {
-        /// The segment's file.
-        path: PathBuf,
-        /// The version it says.
-        version: u16,
-    },
-    /// A segment of another shard lies here.
-    #[error("{} belongs to shard {found}, not {expected}; put it back where it came from", path.display())]
-    OtherShard {
-        /// The segment's file.
-        path: PathBuf,
-        /// The shard it says.
-        found: u16,
-        /// The shard that was opened.
-        expected: u16,
-    },
-    /// No segment could be made to append to.
-    #[error("cannot begin a journal segment in {}: {reason}", directory.display())]
-    NoSegment {
-        /// The journal's directory.
-        directory: PathBuf,
-        /// Why not.
-        reason: String,
-    },
-}
+use crate::testing::kill_points::{KillPoint, kill_point};
+use host::directory::sync_directory;
 
 /// Both copies of a segment's header cannot be read.
 const LOST_HEADER_PAGE: Fault =

@@ -7,11 +7,11 @@ use super::factory::segment_name;
 use super::frame::{Kind, frame_octets};
 use super::limits::{DAMAGES_LISTED_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS};
 use super::log::{Journal, Position};
-use super::open::JournalError;
 use super::record::Record;
 use super::recovery::{Content, End, Fault, Sighting, Taken, durability_claimed, highest_sequence, walk};
 use super::segment::Segment;
-use crate::rehearsal::{KillPoint, kill_point};
+use crate::journal::error::JournalError;
+use crate::testing::kill_points::{KillPoint, kill_point};
 
 /// What opening found.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -6,7 +6,6 @@
 use std::fs::File;
 
 use super::checksum::crc32c;
-use super::commit::mark_end;
 use super::frame::{
     FrameHeader, HeaderSight, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
 };
@@ -16,7 +15,8 @@ use super::limits::{
 use super::memory::Memory;
 use super::recovery::Owner;
 use super::stage::{ChunkPool, Stage};
-use crate::rehearsal::{KillPoint, kill_point};
+use crate::journal::write::mark_end;
+use crate::testing::kill_points::{KillPoint, kill_point};
 
 /// The fields of a segment's header.
 ///

@@ -12,9 +12,9 @@
 
 use std::collections::VecDeque;
 
-use super::commit::Part;
 use super::limits::{CHUNK_OCTETS, CHUNKS_KEPT_MAX, COMMIT_CHUNKS_MAX};
 use super::memory::Memory;
+use crate::journal::write::Part;
 
 /// Chunks that no segment uses, and how many are in use.
 #[derive(Debug, Default)]

@@ -17,11 +17,11 @@ use super::limits::{
 };
 use super::log::Position;
 use super::memory::Memory;
-use super::open::JournalError;
 use super::record::Record;
 use super::recovery::{Content, Fault, Owner, Sighting, Taken, find_frame, walk};
 use super::replay::{Damage, TornTail};
 use super::segment::{PageSight, SegmentHeader};
+use crate::journal::error::JournalError;
 
 /// A segment, as a survey found it.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -12,11 +12,12 @@
 //! - `11111` never yields 5001, 5002, 5003 or 5005;
 //! - turning a flag on never turns a delivery into a refusal.
 
-use crate::gateway::registration::Svcinst;
-use crate::ids::Class;
 use crate::network::subscriber::{HlrAnswer, LineState, OperatorRule, OperatorTable, Registered};
-use crate::push::code::Code;
-use crate::push::notify::Domain;
+use crate::smsc::outcome::HoldReason;
+use wire::terms::code::Code;
+use wire::terms::domain::Domain;
+use wire::terms::ids::Class;
+use wire::terms::svcinst::Svcinst;
 
 /// Rows of the decision table.
 pub const ROWS: u8 = 15;
@@ -65,45 +66,6 @@ impl Decision {
     pub fn row(&self) -> u8 {
         match *self {
             Self::Reject { row, .. } | Self::Hold { row, .. } | Self::Deliver { row, .. } => row,
-        }
-    }
-}
-
-/// Why a push waits.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum HoldReason {
-    /// The HLR did not answer or failed.
-    NetworkFailure = 1,
-    /// The subscriber is absent: an alert will tell when it is back.
-    Absent = 2,
-    /// The terminal's memory is full: an alert will tell when there is room.
-    MemoryFull = 3,
-    /// The line roams out of the packet network, and pscs or its operator leaves no way that works.
-    PacketRoamingOut = 4,
-}
-
-impl HoldReason {
-    /// Every reason.
-    pub const ALL: [Self; 4] = [Self::NetworkFailure, Self::Absent, Self::MemoryFull, Self::PacketRoamingOut];
-
-    /// The number that records carry; never reused for another reason.
-    pub fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The reason with this number, if there is one.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|reason| reason.number() == number)
-    }
-
-    /// One word for the operator.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::NetworkFailure => "network-failure",
-            Self::Absent => "absent",
-            Self::MemoryFull => "memory-full",
-            Self::PacketRoamingOut => "packet-roaming-out",
         }
     }
 }

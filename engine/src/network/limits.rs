@@ -1,6 +1,6 @@
 //! Every bound of the core-network room.
 
-use crate::sms::limits as sms;
+use wire::sms::limits as sms;
 
 /// Most segments one push has.
 pub const SEGMENTS_MAX: usize = sms::SEGMENTS_MAX as usize;

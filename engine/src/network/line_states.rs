@@ -23,10 +23,9 @@
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
-use crate::ids::Msn;
 use crate::network::limits::{BAD_LINES_NAMED_MAX, LINE_OCTETS_MAX};
-use crate::network::line_words;
-use crate::network::subscriber::{HlrAnswer, LineState};
+use crate::network::subscriber::{HlrAnswer, LineState, Registered};
+use wire::terms::ids::Msn;
 
 /// How a terminal, or the network that serves it, takes an SMS-DELIVER that the decision let through.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -85,7 +84,7 @@ impl Line {
 
     /// Reads a `+`-joined list of state words; the error is one sentence with the remedy.
     pub fn parse(state: &str) -> Result<Self, String> {
-        line_words::parse(state)
+        parse(state)
     }
 
     /// Whether a waiting push may be tried again: known, not absent in every domain, memory free.
@@ -362,4 +361,104 @@ impl Loader {
 fn parse_msn(text: &str) -> Result<Msn, String> {
     Msn::parse(text.as_bytes())
         .ok_or_else(|| format!("`{text}` is no msn; write eleven digits of which the first is 0"))
+}
+const TERMINALS: [(&str, Terminal); 9] = [
+    ("busy", Terminal::Busy),
+    ("illegal", Terminal::Illegal),
+    ("not-equipped", Terminal::NotEquipped),
+    ("protocol-error", Terminal::ProtocolError),
+    ("system-failure", Terminal::SystemFailure),
+    ("ps-failure", Terminal::PsFailure),
+    ("absent-after-accept", Terminal::Absent),
+    ("memory-full-after-accept", Terminal::MemoryFull),
+    ("sim-full-after-accept", Terminal::SimFull),
+];
+
+/// Pairs that say two things of one matter.
+const CONTRADICTIONS: [(&str, &str); 12] = [
+    ("home", "roaming-cs"),
+    ("home", "roaming-ps"),
+    ("home", "no-cs"),
+    ("home", "no-ps"),
+    ("roaming-cs", "no-cs"),
+    ("roaming-ps", "no-ps"),
+    ("absent", "absent-cs"),
+    ("absent", "absent-ps"),
+    ("absent-cs", "no-cs"),
+    ("absent-ps", "no-ps"),
+    ("memory-full", "memory-full-after-accept"),
+    ("memory-full", "sim-full-after-accept"),
+];
+
+pub(crate) fn parse(state: &str) -> Result<Line, String> {
+    match state {
+        "unknown" => {
+            return Ok(Line { answer: HlrAnswer::UnknownSubscriber, terminal: Terminal::Accepts });
+        }
+        "hlr-failure" => return Ok(Line { answer: HlrAnswer::Failure, terminal: Terminal::Accepts }),
+        _ => {}
+    }
+    refuse_contradictions(state)?;
+    let mut line = LineState::HOME;
+    let mut terminal = Terminal::Accepts;
+    for word in state.split('+') {
+        if let Some(&(_, behaviour)) = TERMINALS.iter().find(|(name, _)| *name == word) {
+            if terminal != Terminal::Accepts {
+                return Err(format!("`{word}` is a second outcome; an attempt has one, keep one of them"));
+            }
+            terminal = behaviour;
+        } else {
+            apply(word, &mut line)?;
+        }
+    }
+    Ok(Line { answer: HlrAnswer::Known(line), terminal })
+}
+
+fn refuse_contradictions(state: &str) -> Result<(), String> {
+    for (index, word) in state.split('+').enumerate() {
+        if state.split('+').skip(index + 1).any(|other| other == word) {
+            return Err(format!("`{word}` stands twice; write it once"));
+        }
+    }
+    let says = |word: &str| state.split('+').any(|said| said == word);
+    for (one, other) in CONTRADICTIONS {
+        if says(one) && says(other) {
+            return Err(format!("`{one}` and `{other}` contradict each other; keep one of them"));
+        }
+    }
+    Ok(())
+}
+
+fn apply(word: &str, line: &mut LineState) -> Result<(), String> {
+    match word {
+        "home" => {}
+        "roaming-cs" => line.cs = Registered::Visited,
+        "roaming-ps" => line.ps = Registered::Visited,
+        "no-cs" => line.cs = Registered::None,
+        "no-ps" => line.ps = Registered::None,
+        "absent" => (line.not_reachable_cs, line.not_reachable_ps) = (true, true),
+        "absent-cs" => line.not_reachable_cs = true,
+        "absent-ps" => line.not_reachable_ps = true,
+        "suspended" => line.suspended = true,
+        "spam" => line.spam_block = true,
+        "limit" => line.usage_limit = true,
+        "barred" => line.barred = true,
+        "not-provisioned" => line.provisioned = false,
+        "memory-full" => line.memory_full = true,
+        "unknown" | "hlr-failure" => {
+            return Err(format!("`{word}` stands alone; drop the other words"));
+        }
+        _ => line.operator = operator(word)?,
+    }
+    Ok(())
+}
+
+fn operator(word: &str) -> Result<u8, String> {
+    let number = word.strip_prefix("operator-").and_then(|number| number.parse().ok());
+    number.ok_or_else(|| {
+        format!(
+            "`{word}` is no state word; write words such as home, roaming-ps, operator-1, absent, \
+             memory-full, suspended, spam, limit, barred, unknown or busy, joined by +"
+        )
+    })
 }

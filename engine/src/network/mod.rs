@@ -15,7 +15,6 @@ mod due_ring;
 pub mod gmsc;
 pub mod limits;
 pub mod line_states;
-mod line_words;
 mod pending;
 pub mod port;
 mod random;
@@ -25,8 +24,7 @@ pub mod simulation_config;
 pub mod subscriber;
 mod terminal;
 
-pub use gmsc::HoldReason;
-pub use port::{AttemptResult, CoreNetwork, Failure};
+pub use port::CoreNetwork;
 
 #[cfg(test)]
 mod tests;

@@ -6,9 +6,9 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashSet, VecDeque};
 use std::hash::BuildHasherDefault;
 
-use crate::ids::Msn;
 use crate::network::due_ring::DueRing;
 use crate::network::line_states::MsnHasher;
+use wire::terms::ids::Msn;
 
 /// Attempts in flight, by the time they are due.
 pub(crate) enum Delays {

@@ -13,14 +13,14 @@
 //!
 //! Never here: a queue per msn, a retry, the order of pushes. One attempt at a time per msn is the caller's care.
 
-use crate::gateway::registration::Svcinst;
-use crate::ids::{Class, Msn};
-use crate::network::gmsc::{HoldReason, Terms};
+use crate::network::gmsc::Terms;
 use crate::network::limits::{DELIVER_REPORT_OCTETS_MAX, DELIVER_TPDU_OCTETS_MAX, SEGMENTS_MAX};
 use crate::network::line_states::Line;
-use crate::push::code::Code;
-use crate::push::notify::Domain;
-use crate::sms::limits::TIME_OCTETS;
+use crate::smsc::outcome::AttemptResult;
+use wire::sms::limits::TIME_OCTETS;
+use wire::terms::domain::Domain;
+use wire::terms::ids::{Class, Msn};
+use wire::terms::svcinst::Svcinst;
 
 /// A core network that delivers.
 pub trait CoreNetwork {
@@ -157,102 +157,6 @@ impl Default for AttemptSlot {
     }
 }
 
-/// Why an attempt that was made did not deliver.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[repr(u8)]
-pub enum Failure {
-    /// The serving network does not know the subscriber.
-    Unknown = 1,
-    /// Barred or not provisioned.
-    Barred = 2,
-    /// Illegal subscriber or equipment.
-    Illegal = 3,
-    /// The terminal is not equipped for SMS.
-    NotEquipped = 4,
-    /// Absent: no answer to the page.
-    Absent = 5,
-    /// The terminal's memory capacity is exceeded.
-    MemoryFull = 6,
-    /// The subscriber is busy.
-    Busy = 7,
-    /// System failure, timeout or congestion.
-    SystemFailure = 8,
-    /// The terminal or the network refused the TPDU as such.
-    ProtocolError = 9,
-}
-
-impl Failure {
-    /// Every failure.
-    pub const ALL: [Self; 9] = [
-        Self::Unknown,
-        Self::Barred,
-        Self::Illegal,
-        Self::NotEquipped,
-        Self::Absent,
-        Self::MemoryFull,
-        Self::Busy,
-        Self::SystemFailure,
-        Self::ProtocolError,
-    ];
-
-    /// The number that records carry; never reused for another failure.
-    pub fn number(self) -> u8 {
-        self as u8
-    }
-
-    /// The failure with this number, if there is one.
-    pub fn from_number(number: u8) -> Option<Self> {
-        Self::ALL.into_iter().find(|failure| failure.number() == number)
-    }
-
-    /// One word for the operator.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unknown => "unknown",
-            Self::Barred => "barred",
-            Self::Illegal => "illegal",
-            Self::NotEquipped => "not-equipped",
-            Self::Absent => "absent",
-            Self::MemoryFull => "memory-full",
-            Self::Busy => "busy",
-            Self::SystemFailure => "system-failure",
-            Self::ProtocolError => "protocol-error",
-        }
-    }
-
-    /// The failure that the TP-FCS of an SMS-DELIVER-REPORT tells (TS 23.040 9.2.3.22). `None`: the terminal
-    /// has this very message already (C5), which is as good as delivered.
-    pub fn from_cause(cause: u8) -> Option<Self> {
-        Some(match cause {
-            0xc5 => return None,
-            0xd0 | 0xd3 => Self::MemoryFull,
-            0xd1 => Self::NotEquipped,
-            0xd4 => Self::Busy,
-            0x80..=0xbf => Self::ProtocolError,
-            _ => Self::SystemFailure,
-        })
-    }
-
-    /// Whether the other domain may succeed where this failed. What the terminal itself refused it refuses in
-    /// every domain.
-    pub fn is_of_the_domain(self) -> bool {
-        matches!(self, Self::Absent | Self::Busy | Self::SystemFailure)
-    }
-}
-
-/// How an attempt ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum AttemptResult {
-    /// Every segment that was sent has been acknowledged.
-    Delivered,
-    /// The decision refused: final, with this code. Nothing was sent.
-    Refused(Code),
-    /// The push waits, and ends with this code if its lifetime does.
-    Held(HoldReason, Code),
-    /// It was tried and failed.
-    Failed(Failure),
-}
-
 /// One attempt's end.
 #[derive(Debug)]
 pub struct Outcome<'a> {
@@ -365,37 +269,6 @@ mod tests {
         assert_eq!(slot.tpdu(3), &[7, 8]);
         slot.clear();
         assert_eq!(slot.mask(), 0);
-    }
-
-    #[test]
-    fn numbers_name_failures_and_reasons_both_ways() {
-        for failure in Failure::ALL {
-            assert_eq!(Failure::from_number(failure.number()), Some(failure));
-        }
-        for reason in HoldReason::ALL {
-            assert_eq!(HoldReason::from_number(reason.number()), Some(reason));
-        }
-        assert_eq!(Failure::from_number(0), None);
-        assert_eq!(HoldReason::from_number(0), None);
-    }
-
-    #[test]
-    fn every_failure_cause_says_what_becomes_of_the_push() {
-        assert_eq!(Failure::from_cause(0xc5), None);
-        for (cause, failure) in [
-            (0x80, Failure::ProtocolError),
-            (0x90, Failure::ProtocolError),
-            (0xb0, Failure::ProtocolError),
-            (0xc0, Failure::SystemFailure),
-            (0xd0, Failure::MemoryFull),
-            (0xd1, Failure::NotEquipped),
-            (0xd2, Failure::SystemFailure),
-            (0xd3, Failure::MemoryFull),
-            (0xd4, Failure::Busy),
-            (0xff, Failure::SystemFailure),
-        ] {
-            assert_eq!(Failure::from_cause(cause), Some(failure), "{cause:02x}");
-        }
     }
 
     #[test]

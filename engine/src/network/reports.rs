@@ -5,14 +5,14 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use crate::calendar;
-use crate::ids::Msn;
 use crate::network::limits::{STATUS_REPORT_OCTETS_MAX, STATUS_REPORTS_WAITING_MAX};
 use crate::network::port::{Reports, StatusReport};
-use crate::push::notify::Domain;
-use crate::sms::address::{Address, TYPE_UNKNOWN_ISDN};
-use crate::sms::limits::TIME_OCTETS;
-use crate::sms::relay;
+use wire::sms::address::{Address, TYPE_UNKNOWN_ISDN};
+use wire::sms::limits::TIME_OCTETS;
+use wire::sms::relay;
+use wire::terms::calendar;
+use wire::terms::domain::Domain;
+use wire::terms::ids::Msn;
 
 /// TP-Status: received by the SME.
 const DELIVERED: u8 = 0x00;

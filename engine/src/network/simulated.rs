@@ -16,24 +16,25 @@
 
 use std::sync::Arc;
 
-use crate::huge_pages;
-use crate::ids::Msn;
-use crate::network::gmsc::{self, Decision, HoldReason, ROWS, Route};
+use crate::network::gmsc;
+use crate::network::gmsc::{Decision, ROWS, Route};
 use crate::network::limits::CHANGED_LINES_MAX;
 use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
 use crate::network::pending::{Alerts, Delays};
-use crate::network::port::{
-    AttemptHandle, AttemptResult, AttemptSlot, CoreNetwork, Failure, Outcome, Reports, StatusReport,
-};
+use crate::network::port::{AttemptHandle, AttemptSlot, CoreNetwork, Outcome, Reports, StatusReport};
 use crate::network::random::Random;
 use crate::network::reports::{DeferredOutcomes, PendingReport, PendingReports};
 use crate::network::simulation_config::{ConfigurationError, ReportFate, SimulationConfig, Strike};
 use crate::network::subscriber::{HlrAnswer, LineState};
 use crate::network::terminal::{self, Answer};
-use crate::prefetch::prefetch;
-use crate::push::code::Code;
-use crate::push::notify::Domain;
-use crate::sms::relay;
+use crate::smsc::outcome::HoldReason;
+use crate::smsc::outcome::{AttemptResult, Failure};
+use host::huge_pages;
+use host::prefetch::prefetch;
+use wire::sms::relay;
+use wire::terms::code::Code;
+use wire::terms::domain::Domain;
+use wire::terms::ids::Msn;
 
 /// The simulated core network of one shard.
 pub struct SimulatedNetwork {

@@ -3,13 +3,13 @@
 //! It keeps nothing: whether it has memory left or is switched off is the simulation's to say.
 
 use crate::network::line_states::Terminal;
-use crate::network::port::Failure;
-use crate::push::notify::Domain;
-use crate::sms::address::Address;
-use crate::sms::coding_scheme::CodingScheme;
-use crate::sms::header::Header;
-use crate::sms::limits::{TIME_OCTETS, USER_DATA_OCTETS_MAX};
-use crate::sms::tpdu::first_octet;
+use crate::smsc::outcome::Failure;
+use wire::sms::address::Address;
+use wire::sms::coding_scheme::CodingScheme;
+use wire::sms::header::Header;
+use wire::sms::limits::{TIME_OCTETS, USER_DATA_OCTETS_MAX};
+use wire::sms::tpdu::first_octet;
+use wire::terms::domain::Domain;
 
 /// TP-FCS "TPDU not supported".
 pub(crate) const CAUSE_TPDU_NOT_SUPPORTED: u8 = 0xb0;

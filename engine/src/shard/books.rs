@@ -8,11 +8,10 @@
 //! once there is room they are read from the journal again, some records a turn, until that has caught up. Meanwhile no
 //! segment is cleaned. Nothing here waits.
 
-use super::endings::accepted_event;
-use super::{Shard, open};
+use super::Shard;
 use crate::billing::{Event, EventKind, Known};
 use crate::journal::{Cursor, Record};
-use crate::layout;
+use crate::shard::events::accepted_event;
 use std::collections::VecDeque;
 
 /// Records of the journal looked at in one turn for events that are owed.
@@ -92,32 +91,33 @@ impl Owed {
 
 /// The layout and shard whose journal it is.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Home {
+pub(crate) struct Home {
     pub(super) generation: u64,
     pub(super) shard: u16,
 }
 
 impl Home {
     /// The shard whose journal gives sequences from `first_sequence` on.
-    pub(super) fn new(first_sequence: u64, shard: u16) -> Self {
-        Self { generation: layout::generation(first_sequence), shard }
+    pub(crate) fn new(first_sequence: u64, shard: u16) -> Self {
+        Self { generation: crate::journal::numbering::generation(first_sequence), shard }
     }
 
     /// The billing event that goes with a record, if one does and this shard may be its place; and whether the push was
     /// accepted in an earlier layout: then its end may stand in the log of the shard that had it before.
-    pub(super) fn event(self, record: &Record<'_>, sequence: u64) -> Option<(Event, bool)> {
+    pub(crate) fn event(self, record: &Record<'_>, sequence: u64) -> Option<(Event, bool)> {
         // Its event was durable in the log of the shard that it came from before it was copied.
-        if layout::is_copied(sequence) {
+        if crate::journal::numbering::is_copied(sequence) {
             return None;
         }
-        let is_foreign = |push_id| layout::generation(push_id) != self.generation;
+        let is_foreign = |push_id| crate::journal::numbering::generation(push_id) != self.generation;
         match record {
             // As was that of every acceptance in an earlier layout, though cleaning has moved the record since.
             Record::Accepted(accepted) if is_foreign(accepted.push_id.to_native()) => None,
             Record::Accepted(accepted) => Some((accepted_event(accepted, self.shard), false)),
-            Record::Ended(ended) => {
-                Some((open::ended_event(ended, self.shard), is_foreign(ended.push_id.to_native())))
-            }
+            Record::Ended(ended) => Some((
+                crate::shard::events::ended_event(ended, self.shard),
+                is_foreign(ended.push_id.to_native()),
+            )),
             _ => None,
         }
     }

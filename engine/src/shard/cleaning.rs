@@ -8,11 +8,11 @@ use crate::billing::BillingSync;
 use crate::journal::{
     ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Record, SegmentId,
 };
-use crate::rehearsal::{KillPoint, kill_point};
 use crate::smsc::core::NotificationKind;
 use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
+use crate::testing::kill_points::{KillPoint, kill_point};
 
 /// Fewest records looked at in one turn.
 const RECORDS_PER_TURN_MIN: u64 = 64;

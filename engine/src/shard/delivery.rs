@@ -1,19 +1,22 @@
 //! Attempts out to the core network and outcomes back: SMS-DELIVER, SMS-DELIVER-REPORT, SMS-STATUS-REPORT.
 
+use super::Shard;
 use super::endings::held_record;
 use super::records;
-use super::{Shard, WaitReason};
-use crate::ids::{Msn, Xpid};
 use crate::journal::{Held, Position};
-use crate::network::port::AttemptResult;
-use crate::push::notify::Domain;
-use crate::rehearsal::{self, KillPoint, kill_point};
-use crate::sms::limits::TPDU_OCTETS_MAX;
-use crate::sms::relay::{self, OriginatingAddress, StatusReportView};
 use crate::smsc::core::Settlement;
+use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
+use crate::smsc::wait_reason::WaitReason;
+use crate::testing::kill_points;
+use crate::testing::kill_points::{KillPoint, kill_point};
+use wire::sms::limits::TPDU_OCTETS_MAX;
+use wire::sms::relay;
+use wire::sms::relay::{OriginatingAddress, StatusReportView};
+use wire::terms::domain::Domain;
+use wire::terms::ids::{Msn, Xpid};
 
 impl Shard {
     /// Hands pushes whose turn it is to the core network, as many as it has room for.
@@ -69,7 +72,7 @@ impl Shard {
             let domain = outcome.domain.map_or(0, domain_number);
             let push = self.core.push(index);
             let push_id = push.push_id;
-            rehearsal::arrived(self.number, push_id, outcome.delivered_mask);
+            kill_points::arrived(self.number, push_id, outcome.delivered_mask);
             kill_point(KillPoint::Outcome);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             // What the terminal acknowledged goes back to the gateway as a status report for each segment, and
@@ -85,7 +88,7 @@ impl Shard {
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
             self.note_if_held(index, before, result, domain, now_ms);
             self.carry_out_effects(now_ms);
-            rehearsal::appended(self.number, self.journal.appended(), push_id, delivered_mask);
+            kill_points::appended(self.number, self.journal.appended(), push_id, delivered_mask);
         }
         busy |= self.take_status_reports(now_ms, budget);
         // A hundred thousand lines may come back in one second: each turn takes its share of them.
@@ -203,7 +206,7 @@ fn domain_number(domain: Domain) -> u8 {
 
 /// The registration's address of this sender, prepared; built anew if the registration changed since.
 fn originating_address(
-    registered: Option<&crate::gateway::registration::Registered>,
+    registered: Option<&crate::gateway::registry::Registered>,
     sender_index: u8,
     sender: &[u8],
 ) -> OriginatingAddress {

@@ -2,19 +2,21 @@
 
 use super::books::Owed;
 use super::{NotificationOrder, Shard, fatal_if_full};
-use crate::billing::{Event, EventKind};
-use crate::gateway::registration::NotifyUrl;
-use crate::ids::{Class, Msn, Xpid};
 use crate::journal::{
     ArchivedAccepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress,
 };
-use crate::layout;
-use crate::push::notify::{self, Domain, Notification, Subject};
-use crate::rehearsal::{KillPoint, kill_point};
+use crate::shard::events::accepted_event;
+use crate::shard::events::final_event;
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::recovery::RecoveredNotice;
 use crate::smsc::state::State;
+use crate::testing::kill_points::{KillPoint, kill_point};
+use wire::push::notify;
+use wire::push::notify::{Notification, Subject};
+use wire::push::notify_url::NotifyUrl;
+use wire::terms::domain::Domain;
+use wire::terms::ids::{Class, Msn, Xpid};
 
 /// Outcomes of a Notified record: everything due was acknowledged; one is parked, and the push stays; what was
 /// parked was let go.
@@ -286,42 +288,6 @@ pub(super) fn notice(record: &ArchivedNotified) -> RecoveredNotice {
     }
 }
 
-/// The billing event of an acceptance.
-pub(super) fn accepted_event(accepted: &ArchivedAccepted<'_>, shard: u16) -> Event {
-    Event {
-        kind: EventKind::Accepted,
-        push_id: accepted.push_id.to_native(),
-        at_ms: accepted.accepted_ms.to_native(),
-        accepted_ms: accepted.accepted_ms.to_native(),
-        msn: accepted.msn.to_native(),
-        xpid: accepted.xpid.to_native(),
-        code: 0,
-        class: accepted.class,
-        push_kind: accepted.kind,
-        state: 0,
-        segments: accepted.segments,
-        delivered: 0,
-        withdrawn: 0,
-        domain: 0,
-        shard,
-        count: 0,
-    }
-}
-
-/// The billing event of a final state.
-fn final_event(push: &Push, accepted: &ArchivedAccepted<'_>, ended_ms: u64, shard: u16) -> Event {
-    Event {
-        kind: EventKind::Final,
-        state: push.state.number(),
-        at_ms: ended_ms,
-        code: push.code.number(),
-        delivered: push.delivered(),
-        withdrawn: push.withdrawn(),
-        domain: push.domain(),
-        ..accepted_event(accepted, shard)
-    }
-}
-
 pub(super) fn xpid_of(accepted: &ArchivedAccepted<'_>) -> Xpid {
     let xpid = Xpid::from_value(accepted.xpid.to_native());
     xpid.expect("an accepted push carries an XPID that was parsed")
@@ -339,7 +305,7 @@ fn domain(number: u8) -> Option<Domain> {
 /// after a restart, and with another number of shards.
 fn notification_id(push_id: u64, cancellation: bool, id: &mut [u8; 20]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
-    let shard = layout::origin(push_id);
+    let shard = crate::journal::numbering::origin(push_id);
     id[0] = HEX[usize::from(shard >> 4)];
     id[1] = HEX[usize::from(shard & 15)];
     for (at, octet) in id[2..18].iter_mut().enumerate() {

@@ -1,8 +1,8 @@
 //! The shard's counters and gauges, by name.
 
 use super::Shard;
-use crate::push::code::Code;
 use crate::smsc::state::State;
+use wire::terms::code::Code;
 
 /// Counters since start.
 #[derive(Default)]

@@ -6,12 +6,12 @@
 
 use super::Shard;
 use crate::gateway::fingerprint::Fingerprints;
-use crate::ids::{Msn, Reqid, Xpid};
 use crate::journal::{ArchivedAccepted, Position};
-use crate::push::scan::PushRequest;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::KeyVerdict;
 use crate::smsc::pushes::PushIndex;
+use wire::push::scan::PushRequest;
+use wire::terms::ids::{Msn, Reqid, Xpid};
 
 impl Shard {
     /// How fingerprints were made before, while they are asked for.

@@ -3,18 +3,20 @@
 //! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
 
 use super::open::closed_alert;
-use super::{Shard, fatal_if_full, records, shard_of, submission};
+use super::{Shard, fatal_if_full, records, submission};
 use crate::billing::EventKind;
 use crate::gateway::admit::{self, Admission, References};
-use crate::gateway::registration::{Credential, Registered, identify};
-use crate::ids::{Class, Kind, Msn};
+use crate::gateway::registry::{Credential, Registered, identify};
 use crate::journal::{Accepted, AlertCancel, AppendError, CancelAccepted};
-use crate::push::code::Code;
-use crate::push::response::Answer;
-use crate::push::scan::{self, CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
 use crate::smsc::core::{KeyVerdict, NewPush, admitted_percent};
-use crate::smsc::msn_queues::mix;
 use std::sync::Arc;
+use wire::push::response::Answer;
+use wire::push::scan;
+use wire::push::scan::{CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Kind, Msn};
+use wire::terms::mix::mix;
+use wire::terms::ownership::shard_of;
 
 /// A repeated cancel of a whole alert closes it for another day when the last one is older than this.
 const ALERT_CANCEL_FRESH_MS: u64 = 3_600_000;
@@ -113,7 +115,7 @@ impl Shard {
         let registry = Arc::clone(&self.registry);
         let (xpid, msn) = match request {
             Request::Push(push) => (push.xpid, Some(push.msn)),
-            Request::Cancel(cancel) => (cancel.xpid, cancel.msn()),
+            Request::Cancel(cancel) => (cancel.xpid, msn_to_cancel(cancel)),
         };
         let identified = match origin {
             Origin::Client { authorization, credential } => {
@@ -343,7 +345,7 @@ impl Shard {
                         (Code::PUSH_NOT_FOUND, 0)
                     }
                 };
-                let answer = Answer { segments, ..cancel.answer(code) };
+                let answer = Answer { segments, ..answer_to_cancel(cancel, code) };
                 // What it says of the push's end must not be undone by a crash.
                 Reply::WhenDurable(answer, self.journal.appended())
             }
@@ -353,7 +355,7 @@ impl Shard {
                     Ok(closed) => closed,
                     Err(code) => return self.refuse(&Request::Cancel(*cancel), code, now_ms),
                 };
-                let (answer, sequence) = (cancel.answer(code), self.journal.appended());
+                let (answer, sequence) = (answer_to_cancel(cancel, code), self.journal.appended());
                 if from_peer || self.shards > 1 {
                     return Reply::EveryShard { answer, withdrawn, sequence };
                 }
@@ -445,7 +447,7 @@ impl Shard {
                 }
                 Reply::Now(answer_to(push, code, 0))
             }
-            Request::Cancel(cancel) => Reply::Now(cancel.answer(code)),
+            Request::Cancel(cancel) => Reply::Now(answer_to_cancel(cancel, code)),
         }
     }
 
@@ -477,22 +479,20 @@ fn answer_to(push: &PushRequest<'_>, code: Code, segments: u8) -> Answer {
     Answer { code, msn: Some(push.msn), reqid: Some(push.reqid), xpid: Some(push.xpid), segments }
 }
 
-impl CancelRequest<'_> {
-    /// The msn of the push to cancel; `None` for a whole alert.
-    fn msn(&self) -> Option<Msn> {
-        match self.target {
-            CancelTarget::Push { msn, .. } => Some(msn),
-            CancelTarget::Alert { .. } => None,
-        }
+/// The msn of the push to cancel; `None` for a whole alert.
+fn msn_to_cancel(cancel: &CancelRequest<'_>) -> Option<Msn> {
+    match cancel.target {
+        CancelTarget::Push { msn, .. } => Some(msn),
+        CancelTarget::Alert { .. } => None,
     }
+}
 
-    fn answer(&self, code: Code) -> Answer {
-        let (msn, reqid) = match self.target {
-            CancelTarget::Push { msn, reqid } => (msn, reqid),
-            CancelTarget::Alert { reqid, .. } => (Msn::ALL, reqid),
-        };
-        Answer { code, msn: Some(msn), reqid: Some(reqid), xpid: Some(self.xpid), segments: 0 }
-    }
+fn answer_to_cancel(cancel: &CancelRequest<'_>, code: Code) -> Answer {
+    let (msn, reqid) = match cancel.target {
+        CancelTarget::Push { msn, reqid } => (msn, reqid),
+        CancelTarget::Alert { reqid, .. } => (Msn::ALL, reqid),
+    };
+    Answer { code, msn: Some(msn), reqid: Some(reqid), xpid: Some(cancel.xpid), segments: 0 }
 }
 
 /// Classes other than these are asked for in the registration.

@@ -3,9 +3,9 @@
 
 use super::Shard;
 use super::waiting::Standing;
-use crate::ids::Msn;
 use crate::smsc::core::NotificationKind;
 use crate::smsc::pushes::flag;
+use wire::terms::ids::Msn;
 
 /// A live push at one moment.
 #[derive(Clone, Copy, Debug)]

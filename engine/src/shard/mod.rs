@@ -9,66 +9,55 @@
 //! * a billing event is written only for a record that is durable, once (`books`);
 //! * an attempt starts only for a durable push.
 
-mod books;
+pub mod books;
 mod cleaning;
 mod delivery;
 mod endings;
+pub mod events;
 pub mod figures;
 mod fingerprints;
 mod intake;
 mod live;
 mod obstacles;
-mod open;
-mod pace;
+pub mod open;
 mod parked;
 mod progress;
 mod records;
-pub mod reshard;
 mod submission;
-mod wait_reason;
 mod waiting;
 mod waiting_stopped;
 
+pub use crate::smsc::wait_reason::WaitReason;
 pub use endings::NotificationResult;
 pub use intake::{Foreseen, Origin, Reply};
 pub use live::LivePush;
 pub use obstacles::Obstacles;
 pub use open::{OpenError, ShardConfig, ShardReport};
-pub use pace::{Pace, TIME_SCALE_MAX};
 pub use parked::{ParkedAction, ParkedNotification};
 pub use progress::{OpenProgress, OpenStage};
-pub use wait_reason::WaitReason;
 pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
 pub use waiting_stopped::{CountError, count_stopped};
+use wire::terms::durability::Durability;
+pub use wire::terms::time::{Pace, TIME_SCALE_MAX};
 
 use crate::billing::BillingLog;
-use crate::config::{Injection, InjectionKind};
-use crate::fatal::{Fatal, FatalReason};
 use crate::gateway::admit::Scratch;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::Fingerprints;
-use crate::gateway::registration::Registry;
-use crate::ids::Msn;
+use crate::gateway::registry::Registry;
 use crate::journal::{AppendError, Commit, Journal, Names, Reach};
 use crate::network::line_states::Line;
 use crate::network::port::CoreNetwork;
-use crate::push::code::Code;
-use crate::rehearsal;
-use crate::sms::segment::SUBMITS_OCTETS_MAX;
 use crate::smsc::core::{Core, NotificationKind};
-use crate::smsc::msn_queues::mix;
 use crate::smsc::pushes::PushIndex;
+use crate::testing::injection::{Injection, InjectionKind};
+use crate::testing::kill_points;
+use host::fatal::{Fatal, FatalReason};
 use std::collections::VecDeque;
 use std::sync::Arc;
-
-/// When an answer may leave.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Durability {
-    /// After a sync to the device that covers the record: survives a power cut.
-    Power,
-    /// As soon as the record is written to its file: survives the death of the process.
-    Process,
-}
+use wire::sms::segment::SUBMITS_OCTETS_MAX;
+use wire::terms::code::Code;
+use wire::terms::ids::Msn;
 
 /// What was appended to the journal and is covered by no commit yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -79,11 +68,6 @@ pub enum Uncommitted {
     Unawaited,
     /// An answer waits for some of it.
     Awaited,
-}
-
-/// The shard that owns `msn`, of `shards`.
-pub fn shard_of(msn: Msn, shards: usize) -> usize {
-    ((u128::from(mix(msn.value())) * shards as u128) >> 64) as usize
 }
 
 /// A notification that wants to be sent.
@@ -232,7 +216,7 @@ impl Shard {
             self.names.lose();
         }
         self.journal.finish_commit(commit);
-        rehearsal::recorded(self.number, self.journal.written());
+        kill_points::recorded(self.number, self.journal.written());
     }
 
     /// Writes everything appended, as [`Self::durable`] needs it, and waits until that is done: for tests and measurements
@@ -242,7 +226,7 @@ impl Shard {
     /// When a write or sync fails; the shard must not be used any more then.
     pub fn commit_blocking(&mut self) -> std::io::Result<()> {
         self.journal.commit_blocking()?;
-        rehearsal::recorded(self.number, self.journal.written());
+        kill_points::recorded(self.number, self.journal.written());
         Ok(())
     }
 
@@ -355,21 +339,5 @@ pub fn retry_after_seconds(code: Code) -> Option<u16> {
         Code::PAUSED => Some(10),
         Code::STORAGE_FULL => Some(30),
         _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_msn_has_one_owner_and_the_slices_are_even() {
-        let mut owned = [0u32; 3];
-        for number in 0..30_000 {
-            let msn = Msn::from_value(9_000_000_000 + number).expect("a legal msn");
-            owned[shard_of(msn, 3)] += 1;
-        }
-        assert!(owned.iter().all(|&count| (9_500..10_500).contains(&count)), "{owned:?}");
-        assert_eq!(shard_of(Msn::ALL, 1), 0);
     }
 }

@@ -6,32 +6,35 @@ use super::figures::Counted;
 use super::parked::ParkedNews;
 use super::progress::{OpenProgress, OpenStage};
 use super::waiting::WaitingScan;
-use super::{Durability, Pace, Shard, WaitReason, records};
-use crate::billing::{BillingError, BillingLog, Event, EventKind, Lacking};
-use crate::config::Injection;
+use super::{Shard, records};
+use crate::billing::{BillingError, BillingLog, Lacking};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
-use crate::gateway::registration::Registry;
-use crate::ids::{Kind, Msn, Reqid, Xpid};
+use crate::gateway::registry::Registry;
 use crate::journal::{
     AlertCancel, AppendError, ArchivedAccepted, ArchivedEnded, Held, Journal, JournalConfig, JournalError,
     Position, Record, RecoveryReport, SegmentFactory,
 };
 use crate::network::port::CoreNetwork;
-use crate::push::code::Code;
-use crate::rehearsal::{KillPoint, kill_point};
-use crate::sms::segment::SUBMITS_OCTETS_MAX;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, CoreLimits, NewPush};
 use crate::smsc::pushes::PushIndex;
 use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
 use crate::smsc::state::State;
+use crate::smsc::wait_reason::WaitReason;
+use crate::testing::injection::Injection;
+use crate::testing::kill_points::{KillPoint, kill_point};
 use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
 use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
+use wire::sms::segment::SUBMITS_OCTETS_MAX;
+use wire::terms::code::Code;
+use wire::terms::durability::Durability;
+use wire::terms::ids::{Kind, Msn, Reqid, Xpid};
+use wire::terms::time::Pace;
 
 /// What a shard is made of.
 pub struct ShardConfig {
@@ -289,7 +292,7 @@ fn octets_of(directory: &Path, counts: impl Fn(&std::fs::DirEntry) -> bool) -> u
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
 }
 
-pub(super) fn replay(
+pub(crate) fn replay(
     recovery: &mut Recovery,
     pace: Pace,
     position: Position,
@@ -418,26 +421,4 @@ fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
 
 fn remembered_alert(key: u64, sequence: u8) -> Option<(u64, u8)> {
     (key != 0).then_some((key, sequence))
-}
-
-/// The billing event of a final state that the journal tells.
-pub(super) fn ended_event(ended: &ArchivedEnded, shard: u16) -> Event {
-    Event {
-        kind: EventKind::Final,
-        push_id: ended.push_id.to_native(),
-        at_ms: ended.ended_ms.to_native(),
-        accepted_ms: ended.accepted_ms.to_native(),
-        msn: ended.msn.to_native(),
-        xpid: ended.xpid.to_native(),
-        code: ended.code.to_native(),
-        class: ended.class,
-        push_kind: ended.kind,
-        state: ended.state,
-        segments: ended.segments,
-        delivered: ended.delivered,
-        withdrawn: ended.withdrawn,
-        domain: ended.domain,
-        shard,
-        count: 0,
-    }
 }

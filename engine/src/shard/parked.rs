@@ -5,10 +5,10 @@
 
 use super::Shard;
 use super::endings::xpid_of;
-use crate::ids::{Msn, Reqid, Xpid};
 use crate::journal::Position;
-use crate::push::code::Code;
 use crate::smsc::pushes::flag;
+use wire::terms::code::Code;
+use wire::terms::ids::{Msn, Reqid, Xpid};
 
 /// From one line about an XPID's parked notifications to the next.
 const TOLD_INTERVAL_MS: u64 = 10_000;

@@ -1,10 +1,11 @@
 //! Small conversions between what the journal keeps and what the rooms speak.
 
-use crate::calendar;
-use crate::gateway::registration::Svcinst;
-use crate::ids::{REQID_OCTETS_MAX, Reqid, Xpid};
-use crate::sms::relay::{self, OriginatingAddress};
-use crate::smsc::msn_queues::mix;
+use wire::sms::relay;
+use wire::sms::relay::OriginatingAddress;
+use wire::terms::calendar;
+use wire::terms::ids::{REQID_OCTETS_MAX, Reqid, Xpid};
+use wire::terms::mix::mix;
+use wire::terms::svcinst::Svcinst;
 
 /// A reqid as the journal keeps it.
 pub(super) fn reqid_octets(reqid: Reqid) -> ([u8; REQID_OCTETS_MAX], u8) {

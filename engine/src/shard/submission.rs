@@ -1,10 +1,10 @@
 //! The SMS-SUBMITs of a push on their way from the gateway to the message center, and its answer to each.
 
 use super::records;
-use crate::push::code::Code;
-use crate::sms::limits::TPDU_OCTETS_MAX;
-use crate::sms::relay;
-use crate::sms::tpdu::{ReportContext, Submit, SubmitReport};
+use wire::sms::limits::TPDU_OCTETS_MAX;
+use wire::sms::relay;
+use wire::sms::tpdu::{ReportContext, Submit, SubmitReport};
+use wire::terms::code::Code;
 
 /// The message center takes every SMS-SUBMIT and answers it with an SMS-SUBMIT-REPORT whose TP-SCTS names the push's
 /// acceptance; the gateway reads each answer.

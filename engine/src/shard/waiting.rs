@@ -5,13 +5,14 @@
 //! once; the sum may be off by what came and went meanwhile. The age of a push is told by its number: the shard keeps
 //! [`AgeMarks`], which say from which number on pushes were accepted when.
 
-use super::{Shard, WaitReason};
-use crate::ids::Class;
+use super::Shard;
 use crate::journal::Position;
 use crate::smsc::core::Core;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::state::State;
+use crate::smsc::wait_reason::WaitReason;
 use std::collections::VecDeque;
+use wire::terms::ids::Class;
 
 /// Indices of the slab looked at in one slice.
 const SLICE_INDICES: usize = 4096;

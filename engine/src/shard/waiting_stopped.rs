@@ -2,15 +2,15 @@
 //! the next start will do it, and the pushes are counted there. Nothing is written.
 
 use super::open::{octets_of_files, replay};
-use super::pace::Pace;
-use super::wait_reason::WaitReason;
 use super::waiting::{AgeMarks, Standing, WaitingTally, age_of};
 use crate::journal::{JournalError, Record, survey};
 use crate::smsc::core::{Core, CoreLimits};
 use crate::smsc::pushes::PushIndex;
 use crate::smsc::recovery::Recovery;
+use crate::smsc::wait_reason::WaitReason;
 use std::collections::HashMap;
 use std::path::Path;
+use wire::terms::time::Pace;
 
 /// An Accepted record takes more than this, octets: bounds how many a journal can hold.
 const ACCEPTED_OCTETS_MIN: u64 = 128;

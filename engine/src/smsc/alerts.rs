@@ -370,8 +370,8 @@ impl Slab {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::smsc::msn_queues::mix;
     use crate::smsc::pushes::Push;
+    use wire::terms::mix::mix;
 
     fn identity(alert: u64, msn: u64, sequence: u8) -> AlertIdentity {
         AlertIdentity { key: mix(alert << 32 | msn), alert: mix(alert), sequence }

@@ -14,22 +14,22 @@
 //! * notifications of an msn to a push client go out one at a time, in the order in which its pushes ended;
 //! * a wall clock that is set back neither stops a timer nor lets it run out again and again.
 
-use crate::ids::{Class, Msn};
-use crate::network::port::{AttemptResult, Failure};
-use crate::prefetch::prefetch;
-use crate::push::code::Code;
 use crate::smsc::alerts::{AlertIdentity, Alerts};
 use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
 use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
 use crate::smsc::msn_queues::MsnQueues;
 use crate::smsc::mutation::Mutation;
+use crate::smsc::outcome::{AttemptResult, Failure};
 use crate::smsc::pushes::{Push, PushIndex, Pushes, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use crate::smsc::steady::SteadyTime;
 use crate::smsc::timer_wheel::TimerWheel;
+use host::prefetch::prefetch;
 use std::collections::{BTreeMap, VecDeque};
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Msn};
 
 /// Bounds of one message center.
 #[derive(Clone, Copy, Debug)]

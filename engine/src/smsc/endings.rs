@@ -1,13 +1,13 @@
 //! How a push's time in the queue goes on and ends: held, expired, cancelled, replaced, delivered.
 
-use crate::ids::Msn;
-use crate::push::code::Code;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, Effect};
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
+use wire::terms::code::Code;
+use wire::terms::ids::Msn;
 
 impl Core {
     pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: u64) {

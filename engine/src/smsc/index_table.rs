@@ -12,8 +12,8 @@
 //!
 //! Invariant: a bucket's count is the number of entries whose home lies at or before it and who stand behind it.
 
-use crate::huge_pages::Zeros;
-use crate::prefetch::prefetch;
+use host::huge_pages::Zeros;
+use host::prefetch::prefetch;
 
 /// Cells of a bucket.
 const SLOTS: usize = 15;
@@ -336,8 +336,8 @@ impl GrowingTable {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::smsc::msn_queues::mix;
     use std::collections::BTreeMap;
+    use wire::terms::mix::mix;
 
     /// Hashes of which many share a home and their low bits.
     fn hash_of(key: u64) -> u64 {
@@ -402,19 +402,19 @@ mod tests {
         let mut table = GrowingTable::new(ENTRIES as usize);
         let hash = |index: u32| mix(u64::from(index));
         let (mut touched_max, mut moved_max, mut hashed) = (0, 0, std::cell::Cell::new(0));
-        crate::huge_pages::touched_since_last_asked();
+        host::huge_pages::touched_since_last_asked();
         for index in 0..ENTRIES {
             let counted = |index| {
                 hashed.set(hashed.get() + 1);
                 hash(index)
             };
             table.insert(hash(index), index, counted);
-            touched_max = touched_max.max(crate::huge_pages::touched_since_last_asked());
+            touched_max = touched_max.max(host::huge_pages::touched_since_last_asked());
             moved_max = moved_max.max(std::mem::take(hashed.get_mut()));
         }
         assert!(table.current.capacity > 1 << 20, "it doubled above a million");
         assert!(moved_max <= SLOTS, "{moved_max} entries moved by one");
-        assert!(touched_max <= crate::huge_pages::STRETCH_OCTETS, "{touched_max} octets touched by one");
+        assert!(touched_max <= host::huge_pages::STRETCH_OCTETS, "{touched_max} octets touched by one");
         assert!((0..ENTRIES).all(|index| table.find(hash(index), |found| found == index) == Some(index)));
     }
 

@@ -315,8 +315,8 @@ impl EndedKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::push::code::Code;
     use crate::smsc::pushes::Push;
+    use wire::terms::code::Code;
 
     fn ended(key: u64, push_id: u64, ended_ms: u64) -> EndedKey {
         EndedKey::new(key, push_id, 7, State::Delivered, 1, ended_ms)
@@ -383,10 +383,10 @@ mod tests {
         let pushes = Pushes::with_capacity(1);
         let mut keys = Keys::new(1, KEYS as usize);
         for key in 0..4 * KEYS {
-            keys.restore_ended(&pushes, ended(crate::smsc::msn_queues::mix(key), key, key), key);
+            keys.restore_ended(&pushes, ended(wire::terms::mix::mix(key), key, key), key);
             if key >= KEYS {
-                assert!(keys.find_ended(crate::smsc::msn_queues::mix(key - KEYS + 1)).is_some(), "at {key}");
-                assert!(keys.find_ended(crate::smsc::msn_queues::mix(key - KEYS)).is_none(), "at {key}");
+                assert!(keys.find_ended(wire::terms::mix::mix(key - KEYS + 1)).is_some(), "at {key}");
+                assert!(keys.find_ended(wire::terms::mix::mix(key - KEYS)).is_none(), "at {key}");
             }
         }
         keys.forget_expired(4 * KEYS + 2 * KEY_RETENTION_MS, usize::MAX);

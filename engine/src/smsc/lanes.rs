@@ -4,8 +4,8 @@
 //! twentieth turn goes to standard control SMS, so that devices are reached however many alerts are under way.
 //! Exercise comes when nobody else waits.
 
-use crate::ids::Class;
 use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
+use wire::terms::ids::Class;
 
 const LANES: usize = 5;
 const STANDARD_CONTROL: usize = 2;

@@ -6,17 +6,11 @@
 //! A list is a ring: the last push points to the first. One table of indices has each list's last push, so an msn costs
 //! five octets and its name stands in the slab alone.
 
-use crate::ids::{Class, Msn};
 use crate::smsc::index_table::{IndexTable, Place};
 use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
 use crate::smsc::state::State;
-
-/// A 64-bit finaliser (two multiply-xorshift rounds): every input bit reaches every output bit.
-pub fn mix(value: u64) -> u64 {
-    let value = (value ^ (value >> 32)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    let value = (value ^ (value >> 29)).wrapping_mul(0xD6E8_FEB8_6659_FD93);
-    value ^ (value >> 32)
-}
+use wire::terms::ids::{Class, Msn};
+use wire::terms::mix::mix;
 
 /// Pushes of an msn that are looked at to count one client's.
 const COUNTED_MAX: usize = 1_024;
@@ -337,7 +331,7 @@ mod tests {
                     if let Some(index) = any(&model.waiting) {
                         model.waiting.retain(|&other| other != index);
                         model.notifying.push_back(index);
-                        pushes[index].set_ended(State::Expired, crate::push::code::Code::EXPIRED, 1, 0);
+                        pushes[index].set_ended(State::Expired, wire::terms::code::Code::EXPIRED, 1, 0);
                         queues.move_to_notifying(&mut pushes, index);
                         pushes[index].set_content_digest(u64::MAX);
                     }

@@ -3,11 +3,12 @@
 //! An entry holds what the message center decides by; the push's content stays in the journal's mapping. An
 //! index is handed out again only after [`Pushes::remove`].
 
-use crate::huge_pages::{self, TouchedAhead};
-use crate::ids::{Class, Msn};
-use crate::push::code::Code;
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
+use host::huge_pages;
+use host::huge_pages::TouchedAhead;
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Msn};
 
 /// Index of a live push in the slab.
 pub type PushIndex = u32;

@@ -14,18 +14,18 @@
 //! A push of which nothing is due any more leaves the slab as soon as the journal says so: the journal holds many more
 //! of them than the slab has room for.
 
-use crate::ids::Class;
-use crate::push::code::Code;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, NewPush, NotificationKind};
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
-use crate::smsc::msn_queues::mix;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{NONE, Push, PushIndex, flag};
 use crate::smsc::retry::{self, Cause};
 use crate::smsc::state::State;
 use std::collections::{HashMap, HashSet};
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
+use wire::terms::mix::mix;
 
 /// A push's final state as the journal keeps it.
 #[derive(Clone, Copy, Debug)]

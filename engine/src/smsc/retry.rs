@@ -6,10 +6,10 @@
 //! to [`ALERT_JITTER_MS_MAX`] of jitter. A push's lifetime caps every delay, and a push of lifetime 00 is not
 //! tried again at all; both are the caller's to see to.
 
-use crate::ids::Class;
-use crate::network::gmsc::HoldReason;
-use crate::network::port::Failure;
-use crate::push::code::Code;
+use crate::smsc::outcome::Failure;
+use crate::smsc::outcome::HoldReason;
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
 
 /// The longest that the release of an msn's queue waits after an alert, in milliseconds.
 pub const ALERT_JITTER_MS_MAX: u64 = 2_000;

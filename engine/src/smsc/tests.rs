@@ -1,20 +1,20 @@
 //! The message center as a whole, where its parts meet.
 
 use crate::gateway::tests::allocations::octets_held;
-use crate::ids::{Class, Msn};
-use crate::network::port::{AttemptResult, Failure};
-use crate::push::code::Code;
 use crate::smsc::alerts::{AlertIdentity, REMEMBERED_OCTETS};
 use crate::smsc::closed_alerts::{CLOSED_RETENTION_MS, ClosedAlert};
 use crate::smsc::core::{
     Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, FinishOutcome, KeyVerdict, NewPush, Settlement,
 };
 use crate::smsc::index_table::IndexTable;
-use crate::smsc::msn_queues::mix;
+use crate::smsc::outcome::{AttemptResult, Failure};
 use crate::smsc::pushes::flag;
 use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Msn};
+use wire::terms::mix::mix;
 
 const LIMITS: CoreLimits = CoreLimits { pushes_max: 4, waiting_per_msn_max: 10, ended_keys_max: 100 };
 const NOW_MS: u64 = 1_000_000;

@@ -16,7 +16,8 @@
 //! - while no `advance` is half done, the current tick's bucket is empty at every level above the lowest;
 //! - at each level but the highest, the occupied buckets lie at or above the current one.
 
-use crate::huge_pages::{self, TouchedAhead};
+use host::huge_pages;
+use host::huge_pages::TouchedAhead;
 
 /// The resolution that the message center uses, in milliseconds.
 pub const RESOLUTION_MS_DEFAULT: u64 = 16;

@@ -1,8 +1,8 @@
 //! What the message center shows of itself to whoever looks: nothing here changes what it does.
 
-use crate::ids::Msn;
 use crate::smsc::core::{Core, NotificationKind};
 use crate::smsc::pushes::{Push, PushIndex};
+use wire::terms::ids::Msn;
 
 impl Core {
     /// Every live push's index is below this.

@@ -3,15 +3,16 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use hayauma::sms::address::Address;
-use hayauma::sms::relay::{self, OriginatingAddress};
-use hayauma::sms::segment::{
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use wire::sms::address::Address;
+use wire::sms::relay;
+use wire::sms::relay::OriginatingAddress;
+use wire::sms::segment::{
     Content, DeliverTemplate, Fragments, PlanOptions, Rules, SUBMITS_OCTETS_MAX, SubmitTemplate,
     encode_delivers, encode_submits, plan, plan_by_rules,
 };
-use hayauma::sms::tpdu::{Direction, ReportContext, Tpdu};
-use proptest::strategy::{Strategy, ValueTree};
-use proptest::test_runner::TestRunner;
+use wire::sms::tpdu::{Direction, ReportContext, Tpdu};
 
 use crate::recipe::recipe;
 

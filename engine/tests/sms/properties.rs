@@ -1,23 +1,24 @@
 //! What holds of the codec for all input, checked with random input: the same each time, other input with
 //! `PROPTEST_RNG_SEED=… cargo test --test sms`.
 
-use hayauma::sms::address::Address;
-use hayauma::sms::alphabet::{Alphabet, Language, Shift};
-use hayauma::sms::coding_scheme::CodingScheme;
-use hayauma::sms::describe::describe;
-use hayauma::sms::header::Header;
-use hayauma::sms::reassemble::{Arrival, Reassembler};
-use hayauma::sms::relay::{self, OriginatingAddress};
-use hayauma::sms::segment::{
-    Content, Fragments, Plan, PlanError, PlanOptions, Rules, SUBMITS_OCTETS_MAX, SubmitTemplate,
-    encode_submits, plan, plan_by_rules,
-};
-use hayauma::sms::septets;
-use hayauma::sms::tpdu::{Direction, ReportContext, Tpdu};
-use hayauma::sms::user_data::UserData;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
+use wire::sms::address::Address;
+use wire::sms::alphabet::{Alphabet, Language, Shift};
+use wire::sms::coding_scheme::CodingScheme;
+use wire::sms::describe::describe;
+use wire::sms::header::Header;
+use wire::sms::reassemble::{Arrival, Reassembler};
+use wire::sms::relay;
+use wire::sms::relay::OriginatingAddress;
+use wire::sms::segment::{
+    Content, Fragments, Plan, PlanError, PlanOptions, Rules, SUBMITS_OCTETS_MAX, SubmitTemplate,
+    encode_submits, plan, plan_by_rules,
+};
+use wire::sms::septets;
+use wire::sms::tpdu::{Direction, ReportContext, Tpdu};
+use wire::sms::user_data::UserData;
 
 use crate::recipe::{Recipe, address, recipe};
 

@@ -1,19 +1,19 @@
 //! TPDUs of every kind with every field, made at random, for the tests that need many of them.
 
-use hayauma::sms::address::Address;
-use hayauma::sms::coding_scheme::CodingScheme;
-use hayauma::sms::limits::TPDU_OCTETS_MAX;
-use hayauma::sms::protocol_identifier::ProtocolIdentifier;
-use hayauma::sms::septets;
-use hayauma::sms::status::{CommandType, FailureCause, Status};
-use hayauma::sms::time::{EnhancedPeriod, EnhancedValidity, LocalTime, TimeStamp, ValidityPeriod};
-use hayauma::sms::tpdu::{
-    Command, Deliver, DeliverReport, Parameters, StatusReport, Submit, SubmitReport, Tpdu,
-};
-use hayauma::sms::user_data::UserData;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use wire::sms::address::Address;
+use wire::sms::coding_scheme::CodingScheme;
+use wire::sms::limits::TPDU_OCTETS_MAX;
+use wire::sms::protocol_identifier::ProtocolIdentifier;
+use wire::sms::septets;
+use wire::sms::status::{CommandType, FailureCause, Status};
+use wire::sms::time::{EnhancedPeriod, EnhancedValidity, LocalTime, TimeStamp, ValidityPeriod};
+use wire::sms::tpdu::{
+    Command, Deliver, DeliverReport, Parameters, StatusReport, Submit, SubmitReport, Tpdu,
+};
+use wire::sms::user_data::UserData;
 
 /// What a TPDU is made from; owns the octets that the TPDU borrows.
 #[derive(Clone, Debug)]

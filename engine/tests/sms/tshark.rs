@@ -8,16 +8,16 @@
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-use hayauma::sms::address::{Address, TypeOfNumber};
-use hayauma::sms::alphabet::Shift;
-use hayauma::sms::coding_scheme::CodingGroup;
-use hayauma::sms::header::{Element, Header};
-use hayauma::sms::septets;
-use hayauma::sms::time::{EnhancedPeriod, LocalTime, TimeStamp, ValidityPeriod};
-use hayauma::sms::tpdu::{Direction, Parameters, Tpdu};
-use hayauma::sms::user_data::{Payload, UserData};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
+use wire::sms::address::{Address, TypeOfNumber};
+use wire::sms::alphabet::Shift;
+use wire::sms::coding_scheme::CodingGroup;
+use wire::sms::header::{Element, Header};
+use wire::sms::septets;
+use wire::sms::time::{EnhancedPeriod, LocalTime, TimeStamp, ValidityPeriod};
+use wire::sms::tpdu::{Direction, Parameters, Tpdu};
+use wire::sms::user_data::{Payload, UserData};
 
 use crate::recipe::{Recipe, recipe};
 

@@ -1,10 +1,10 @@
 //! Input that is legal but seldom seen, and input that is not: what TS 23.040 and TS 23.038 have a receiver make of it.
 //! Composed by hand; every case names its clause.
 
-use hayauma::sms::describe::{DescribedField, FieldValue, describe};
-use hayauma::sms::error::{Fault, Field, TpduError};
-use hayauma::sms::header::Header;
-use hayauma::sms::tpdu::{Direction, ReportContext, Tpdu};
+use wire::sms::describe::{DescribedField, FieldValue, describe};
+use wire::sms::error::{Fault, Field, TpduError};
+use wire::sms::header::Header;
+use wire::sms::tpdu::{Direction, ReportContext, Tpdu};
 
 const MO: Direction = Direction::FromTerminal;
 const MT: Direction = Direction::ToTerminal;

@@ -3,16 +3,16 @@
 
 use std::path::PathBuf;
 
-use hayauma::sms::address::{Address, TypeOfNumber};
-use hayauma::sms::alphabet::{Alphabet, Coded, Language, Shift};
-use hayauma::sms::header::{Header, Ports};
-use hayauma::sms::segment::{Content, Fragments, PlanError, PlanOptions, Rules, plan_by_rules};
-use hayauma::sms::septets;
-use hayauma::sms::time::{EnhancedPeriod, TimeStamp, ValidityPeriod, relative_minutes};
-use hayauma::sms::tpdu::{Direction, Parameters, ReportContext, Tpdu};
-use hayauma::sms::user_data::{Payload, UserData};
 use simd_json::OwnedValue;
 use simd_json::prelude::*;
+use wire::sms::address::{Address, TypeOfNumber};
+use wire::sms::alphabet::{Alphabet, Coded, Language, Shift};
+use wire::sms::header::{Header, Ports};
+use wire::sms::segment::{Content, Fragments, PlanError, PlanOptions, Rules, plan_by_rules};
+use wire::sms::septets;
+use wire::sms::time::{EnhancedPeriod, TimeStamp, ValidityPeriod, relative_minutes};
+use wire::sms::tpdu::{Direction, Parameters, ReportContext, Tpdu};
+use wire::sms::user_data::{Payload, UserData};
 
 /// The lines of one vector file, or `None` with a printed reason.
 fn vectors(file: &str) -> Option<Vec<OwnedValue>> {
@@ -71,7 +71,7 @@ fn broken_tpdus_are_refused() {
     }
 }
 
-fn decode<'a>(vector: &OwnedValue, octets: &'a [u8]) -> Result<Tpdu<'a>, hayauma::sms::error::TpduError> {
+fn decode<'a>(vector: &OwnedValue, octets: &'a [u8]) -> Result<Tpdu<'a>, wire::sms::error::TpduError> {
     let direction = match text_of(vector, "direction") {
         "mo" => Direction::FromTerminal,
         _ => Direction::ToTerminal,

@@ -4,10 +4,10 @@ use crate::mix::Mix;
 use crate::msns::Msns;
 use crate::os;
 use clap::{Args, Parser, Subcommand};
-use hayauma::ids::{Class, Xpid};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+use wire::terms::ids::{Class, Xpid};
 
 /// Push clients, a notification sink and a ledger for the Hayauma SMS push gateway.
 #[derive(Parser, Debug)]

@@ -21,7 +21,7 @@ const STOPPED: &str = "interrupted before the limit was found.";
 
 /// Reads a plan's file.
 pub(super) fn read_scenario(path: &Path) -> Result<Scenario, String> {
-    let text = hayauma::config::read_settings_file(path)
+    let text = host::reading::read_settings_file(path)
         .map_err(|error| format!("{} cannot be read ({error}): name a plan.", path.display()))?;
     Scenario::parse(&text).map_err(|error| format!("{}: {error}", path.display()))
 }

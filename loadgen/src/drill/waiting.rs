@@ -12,10 +12,10 @@ use crate::plan::Plan;
 use crate::reqid::RunId;
 use crate::run;
 use crate::summary::Percentiles;
-use hayauma::ids::{Msn, Xpid};
 use std::ffi::OsStr;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
+use wire::terms::ids::{Msn, Xpid};
 
 /// Lifetime of the pushes, hours: the longest.
 const LIFETIME_HOURS: u8 = 72;

@@ -5,11 +5,11 @@ use super::figures;
 use super::place::place;
 use crate::format::{grouped, three_digits, time};
 use crate::text::reason;
-use hayauma::push::code::Code;
 use simd_json::OwnedValue;
 use simd_json::prelude::{ValueAsArray, ValueAsObject, ValueAsScalar, ValueObjectAccess};
 use std::fmt::Write;
 use std::time::Duration;
+use wire::terms::code::Code;
 
 const STYLE: &str = include_str!("page.css");
 
@@ -52,7 +52,7 @@ fn head(report: &Report) -> String {
         "" => String::new(),
         word => format!(" · durability {}", escaped(word)),
     };
-    let at = hayauma::calendar::jst_digits(report.number(&["reported_at_unix_ms"]) as u64);
+    let at = wire::terms::calendar::jst_digits(report.number(&["reported_at_unix_ms"]) as u64);
     let at: String = at.iter().map(|&digit| char::from(digit)).collect();
     format!(
         "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div><h1>Hayauma load report · {}</h1>\

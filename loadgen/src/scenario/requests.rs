@@ -2,8 +2,8 @@
 
 use crate::acts::{Act, Fault};
 use crate::mix::{Mix, Shape, control_data};
-use hayauma::ids::{Class, Kind};
 use serde::Deserialize;
+use wire::terms::ids::{Class, Kind};
 
 /// Shapes that a range of lengths is spread over, at most.
 const LENGTHS_MAX: usize = 24;
@@ -237,7 +237,7 @@ impl Alphabet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use hayauma::sms::segment::{Content, PlanError, PlanOptions, plan};
+    use wire::sms::segment::{Content, PlanError, PlanOptions, plan};
 
     #[test]
     fn the_segments_of_generated_texts_are_those_that_the_engine_makes() {

@@ -6,8 +6,8 @@ use super::engine::{About, Answer};
 use super::events::Event;
 use super::journal::{NO_ENTRY, Record};
 use super::ledger::Checked;
-use hayauma::push::code::Code;
 use hayauma::smsc::closed_alerts::ClosedAlert;
+use wire::terms::code::Code;
 
 /// How often a cancel that meets a dead engine is asked for again.
 const TRIES_MAX: u8 = 3;

@@ -6,13 +6,13 @@ use super::events::Event;
 use super::journal::Record;
 use super::ledger::{Checked, Entry, EntryIndex, REMEMBERED_MS, Violation, rule};
 use super::network::msn_of;
-use hayauma::ids::Class;
-use hayauma::push::code::Code;
 use hayauma::smsc::alerts::AlertIdentity;
 use hayauma::smsc::core::{KeyVerdict, NewPush};
-use hayauma::smsc::msn_queues::mix;
 use hayauma::smsc::pushes::Push;
 use hayauma::smsc::state::State;
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
+use wire::terms::mix::mix;
 
 const HOUR_MS: u64 = 3_600_000;
 /// How often a client asks for the same push before it gives up.

@@ -2,7 +2,6 @@
 
 use super::journal::{Framed, Journal, NO_ENTRY, Record};
 use super::ledger::EntryIndex;
-use hayauma::push::code::Code;
 use hayauma::smsc::core::{Core, CoreLimits, FinishOutcome, NewPush, NotificationKind};
 use hayauma::smsc::keys::KEY_RETENTION_MS;
 use hayauma::smsc::mutation::Mutation;
@@ -11,6 +10,7 @@ use hayauma::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredNotice, Reco
 use hayauma::smsc::retry::Cause;
 use hayauma::smsc::state::State;
 use std::collections::VecDeque;
+use wire::terms::code::Code;
 
 /// Records looked at in one round of cleaning.
 const CLEANED_AT_ONCE: usize = 48;

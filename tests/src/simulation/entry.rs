@@ -1,9 +1,9 @@
 //! What is true of one push: facts alone, the rules about them stand in the ledger.
 
-use hayauma::ids::Class;
-use hayauma::network::port::AttemptResult;
-use hayauma::push::code::Code;
+use hayauma::smsc::outcome::AttemptResult;
 use hayauma::smsc::state::State;
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
 
 /// How a push ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -2,12 +2,12 @@
 
 use super::ledger::EntryIndex;
 use hayauma::network::gmsc::Route;
-use hayauma::network::port::AttemptResult;
-use hayauma::push::code::Code;
 use hayauma::smsc::core::NotificationKind;
+use hayauma::smsc::outcome::AttemptResult;
 use hayauma::smsc::pushes::PushIndex;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use wire::terms::code::Code;
 
 /// An attempt in the simulated core network.
 #[derive(Clone, Copy, Debug)]

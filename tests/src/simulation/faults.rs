@@ -5,7 +5,7 @@ use super::events::Event;
 use super::ledger::{Checked, Violation, rule};
 use super::network::REACH_MS_MAX;
 use super::sinks::Mood;
-use hayauma::smsc::msn_queues::mix;
+use wire::terms::mix::mix;
 
 /// The longest that the engine is down.
 const OUTAGE_MS_MAX: u64 = 50 * 3_600_000;

@@ -4,16 +4,16 @@ pub use super::counts::Counts;
 pub(super) use super::entry::{End, Entry};
 use super::journal::{Framed, Record};
 use super::network::cause_of;
-use hayauma::ids::Class;
-use hayauma::network::port::{AttemptResult, Failure};
-use hayauma::push::code::Code;
 use hayauma::smsc::core::NotificationKind;
 use hayauma::smsc::notification_schedule::RESEND_MS_MAX;
+use hayauma::smsc::outcome::{AttemptResult, Failure};
 use hayauma::smsc::pushes::Push;
 use hayauma::smsc::recovery::{RecoveredHold, RecoveredNotice};
 use hayauma::smsc::retry::{self, Cause};
 use hayauma::smsc::state::State;
 use std::collections::{HashMap, HashSet};
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
 
 /// A push of the simulation, in the order in which the clients made them up.
 pub(super) type EntryIndex = u32;

@@ -7,15 +7,17 @@ use super::engine::known_of;
 use super::events::{Attempt, Event};
 use super::ledger::{Checked, Violation};
 use super::random::Random;
-use hayauma::gateway::registration::Svcinst;
-use hayauma::ids::Msn;
-use hayauma::network::gmsc::{self, Decision, HoldReason, Route, Terms};
-use hayauma::network::port::{AttemptResult, Failure};
+use hayauma::network::gmsc;
+use hayauma::network::gmsc::{Decision, Route, Terms};
 use hayauma::network::subscriber::{HlrAnswer, LineState, OperatorTable, Registered};
-use hayauma::push::code::Code;
-use hayauma::push::notify::Domain;
 use hayauma::smsc::core::Settlement;
+use hayauma::smsc::outcome::HoldReason;
+use hayauma::smsc::outcome::{AttemptResult, Failure};
 use hayauma::smsc::retry::Cause;
+use wire::terms::code::Code;
+use wire::terms::domain::Domain;
+use wire::terms::ids::Msn;
+use wire::terms::svcinst::Svcinst;
 
 /// The longest that a terminal takes to answer; an engine that died is not back before.
 pub(super) const REACH_MS_MAX: u64 = 800;

@@ -3,9 +3,9 @@
 use super::Simulation;
 use super::events::Event;
 use super::ledger::{Checked, EntryIndex};
-use hayauma::push::code::Code;
 use hayauma::smsc::core::NotificationKind;
 use hayauma::smsc::pushes::PushIndex;
+use wire::terms::code::Code;
 
 /// How a sink takes notifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -10,12 +10,12 @@ mod rights;
 mod sample;
 mod state;
 
-use hayauma::push::code::Code;
 use std::collections::BTreeSet;
 use tests::engine::Engine;
 use tests::http::{Answer, Connection};
 use tests::push::Body;
 use tests::site::Site;
+use wire::terms::code::Code;
 
 /// A registered msn of every engine here.
 const MSN: &str = "09012345678";

@@ -2,15 +2,17 @@
 
 use super::{FIRST_MSN, NOW_MS, SAMPLE, msn, registry, text_body, xpid};
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
-use hayauma::gateway::registration::{Credential, NotifyUrl};
+use hayauma::gateway::registry::Credential;
 use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::shard::{Durability, NotificationResult, Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::shard::{NotificationResult, Origin, Reply, Shard, ShardConfig, TurnBudget};
 use hayauma::smsc::core::CoreLimits;
 use std::hint::black_box;
 use std::sync::Arc;
+use wire::push::notify_url::NotifyUrl;
+use wire::terms::durability::Durability;
 
 /// Msns with a contract; each has at most one push at a time.
 const MSNS: u64 = 1024;

@@ -3,7 +3,7 @@ use std::path::Path;
 
 use super::super::reconcile::reconcile_within;
 use super::super::*;
-use crate::calendar::Day;
+use wire::terms::calendar::Day;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -48,7 +48,7 @@ fn open(data: &Path) -> BillingLog {
 }
 
 fn open_at(data: &Path, shard: u16, now_ms: u64) -> BillingLog {
-    let directory = crate::layout::shard_directory(data, usize::from(shard));
+    let directory = crate::journal::shards::shard_directory(data, usize::from(shard));
     BillingLog::open(&directory, shard, now_ms).expect("it opens")
 }
 

@@ -4,14 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::Wanted;
-use crate::calendar;
-use crate::ids::{Class, Kind as PushKind, Xpid};
+use crate::cli::push::wanted::Wanted;
+use crate::control::pushes::LivePushDocument;
+use crate::control::queue::reason_word;
 use crate::journal::{ArchivedAccepted, ArchivedEnded, ArchivedNotified, Held, Key, Record};
-use crate::ops::pushes::LivePushDocument;
-use crate::ops::queue::reason_word;
-use crate::shard::{Standing, WaitReason};
+use crate::shard::Standing;
 use crate::smsc::state::State;
+use crate::smsc::wait_reason::WaitReason;
+use wire::terms::calendar;
+use wire::terms::ids::{Class, Kind as PushKind, Xpid};
 
 /// A push and all that is known of it.
 #[derive(Clone, PartialEq, Debug, Default, Serialize)]

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::life::{Event, PushDocument};
-use crate::calendar;
-use crate::ops::pushes::LivePushDocument;
+use crate::control::pushes::LivePushDocument;
+use wire::terms::calendar;
 
 /// Every push: a head, then a line for each event, times in Japan.
 pub(super) fn text(documents: &[PushDocument]) -> String {

@@ -11,11 +11,12 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use super::table::grouped;
 use crate::billing;
-use crate::fingerprint_key;
-use crate::journal::{BackupError, JournalCopy, JournalError, survey, sync_directory};
-use crate::layout;
-use crate::ops::store::Store;
-use crate::time_scale::REHEARSAL_FILE;
+use crate::control::store::Store;
+use crate::journal::{BackupError, JournalCopy, JournalError, survey};
+use crate::start::fingerprint_key;
+use crate::start::layout;
+use crate::start::time_scale::REHEARSAL_FILE;
+use host::directory::sync_directory;
 
 /// How often a journal that changes faster than it is copied is tried again.
 const TRIES_MAX: u32 = 20;
@@ -63,7 +64,7 @@ fn copy(data_dir: &Path, partial: &Path) -> Result<u64, CliError> {
         if partial.exists() {
             fs::remove_dir_all(partial).map_err(|error| cannot(partial, &error))?;
         }
-        crate::hostcheck::make_data_dir(partial).map_err(|error| cannot(partial, &error))?;
+        host::directory::make_data_dir(partial).map_err(|error| cannot(partial, &error))?;
         match copy_once(data_dir, partial) {
             Ok(octets) => return Ok(octets),
             Err(CopyError::Journal(BackupError::TooFast { .. })) if attempt < TRIES_MAX => {}
@@ -81,19 +82,19 @@ enum CopyError {
 
 fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
     let other = |path: &Path, error: &std::io::Error| CopyError::Other(cannot(path, error));
-    let numbers = layout::shard_numbers(data_dir).map_err(|error| other(data_dir, &error))?;
+    let numbers = crate::journal::shards::shard_numbers(data_dir).map_err(|error| other(data_dir, &error))?;
     let mut journals = Vec::new();
     for &number in &numbers {
-        let [from, to] =
-            [data_dir, partial].map(|place| layout::shard_directory(place, number).join("journal"));
+        let [from, to] = [data_dir, partial]
+            .map(|place| crate::journal::shards::shard_directory(place, number).join("journal"));
         if from.is_dir() {
             journals.push(JournalCopy::begin(&from, &to).map_err(CopyError::Journal)?);
         }
     }
     let mut octets = 0;
     for &number in &numbers {
-        let [from, to] =
-            [data_dir, partial].map(|place| layout::shard_directory(place, number).join("billing"));
+        let [from, to] = [data_dir, partial]
+            .map(|place| crate::journal::shards::shard_directory(place, number).join("billing"));
         octets += billing::copy_log(&from, &to).map_err(|error| other(&from, &error))?;
     }
     for journal in journals {
@@ -109,7 +110,7 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
         fs::copy(&mark, partial.join(REHEARSAL_FILE)).map_err(|error| other(&mark, &error))?;
     }
     for number in numbers {
-        let directory = layout::shard_directory(partial, number);
+        let directory = crate::journal::shards::shard_directory(partial, number);
         fs::create_dir_all(&directory)
             .and_then(|()| sync_directory(&directory))
             .map_err(|e| other(&directory, &e))?;
@@ -122,8 +123,8 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
 fn check(partial: &Path) -> Result<u64, CliError> {
     let unreadable = |error: JournalError| CliError::new(error.to_string());
     let mut records = 0;
-    for number in layout::shard_numbers(partial).map_err(|error| cannot(partial, &error))? {
-        let journal = layout::shard_directory(partial, number).join("journal");
+    for number in crate::journal::shards::shard_numbers(partial).map_err(|error| cannot(partial, &error))? {
+        let journal = crate::journal::shards::shard_directory(partial, number).join("journal");
         if !journal.is_dir() {
             continue;
         }

@@ -7,13 +7,13 @@ use std::io::BufRead;
 
 use super::input::{STANDARD_INPUT, for_each_line};
 use super::{Report, json_of, octets_of};
-use crate::sms::address::Address;
-use crate::sms::error::{Fault, TpduError};
-use crate::sms::limits::TPDU_OCTETS_MAX;
-use crate::sms::time::TimeStamp;
-use crate::sms::tpdu::{Direction, ReportContext, Tpdu, first_octet};
 use output::Output;
 use parts::Parts;
+use wire::sms::address::Address;
+use wire::sms::error::{Fault, TpduError};
+use wire::sms::limits::TPDU_OCTETS_MAX;
+use wire::sms::time::TimeStamp;
+use wire::sms::tpdu::{Direction, ReportContext, Tpdu, first_octet};
 
 /// Arguments of `hayauma sms decode`.
 #[derive(Clone, Debug, clap::Args)]

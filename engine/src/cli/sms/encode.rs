@@ -12,8 +12,8 @@ mod validity;
 use std::io::Read;
 
 use super::{hex_of, octet_of, octets_of};
-use crate::sms::limits::TPDU_OCTETS_MAX;
-use crate::sms::tpdu::Tpdu;
+use wire::sms::limits::TPDU_OCTETS_MAX;
+use wire::sms::tpdu::Tpdu;
 
 /// Which TPDU to make.
 #[derive(Clone, Debug, clap::Subcommand)]

@@ -7,10 +7,10 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::input::text_of;
 use super::{json_of, octet_of, octets_of, shown};
-use crate::sms::alphabet::{Alphabet, Coded, Language, Shift};
-use crate::sms::describe::alphabet_name;
-use crate::sms::limits::{CONCATENATED_SEGMENTS_MAX, USER_DATA_OCTETS_MAX};
-use crate::sms::segment::{Content, Fragments, Plan, PlanOptions, Rules, SEGMENTS_MAX, plan_by_rules};
+use wire::sms::alphabet::{Alphabet, Coded, Language, Shift};
+use wire::sms::describe::alphabet_name;
+use wire::sms::limits::{CONCATENATED_SEGMENTS_MAX, USER_DATA_OCTETS_MAX};
+use wire::sms::segment::{Content, Fragments, Plan, PlanOptions, Rules, SEGMENTS_MAX, plan_by_rules};
 
 /// Characters that are listed one by one before the list is cut off.
 const LISTED_MAX: usize = 20;

@@ -4,13 +4,14 @@ use super::{NOW_MS, only, registration, registry_of};
 use crate::gateway::admit::{Admission, References, Scratch, admit, content_digest};
 use crate::gateway::fingerprint::Fingerprints;
 use crate::gateway::limits::HOUR_MS;
-use crate::gateway::registration::{ClassSet, KindSet, Registration};
-use crate::ids::{Class, Kind};
-use crate::push::code::Code;
-use crate::push::scan::{Alert, PushRequest, Request, scan};
-use crate::push::tests::samples::CANONICAL;
-use crate::sms::relay;
-use crate::sms::segment::SUBMITS_OCTETS_MAX;
+use crate::gateway::permissions::{ClassSet, KindSet};
+use crate::gateway::registration::Registration;
+use wire::push::samples::CANONICAL;
+use wire::push::scan::{Alert, PushRequest, Request, scan};
+use wire::sms::relay;
+use wire::sms::segment::SUBMITS_OCTETS_MAX;
+use wire::terms::code::Code;
+use wire::terms::ids::{Class, Kind};
 
 const REFERENCES: References = References { message_reference: 250, concatenation_reference: 9 };
 
@@ -311,7 +312,7 @@ fn every_element_of_the_content_changes_the_digest_and_the_key_does_not() {
     digests.sort_unstable();
     digests.dedup();
     assert_eq!(digests.len(), others.len());
-    let msn = crate::ids::Msn::from_value(1).expect("legal");
+    let msn = wire::terms::ids::Msn::from_value(1).expect("legal");
     assert_eq!(content_digest(&PushRequest { msn, ..base }), content_digest(&base));
 }
 

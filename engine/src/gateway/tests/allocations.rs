@@ -1,20 +1,23 @@
 //! Nothing is allocated per push on the way in: counted, not believed.
 
 use super::{NOW_MS, registration, registry_of};
-use crate::calendar;
 use crate::gateway::admit::{References, Scratch, admit};
 use crate::gateway::contracts::ContractTable;
-use crate::gateway::registration::{Credential, Registration, identify, token_sha256};
-use crate::push::client::{self, PushContent, PushFields};
-use crate::push::code::Code;
-use crate::push::http::{HeadMemory, HeadOutcome, read_head};
-use crate::push::notify::{self, Notification};
-use crate::push::response::{Answer, AnswerHead, write_answer};
-use crate::push::scan::{PushRequest, Request, scan};
-use crate::push::tests::samples;
-use crate::sms::segment::SUBMITS_OCTETS_MAX;
+use crate::gateway::registration::Registration;
+use crate::gateway::registry::{Credential, identify, token_sha256};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use wire::http::{HeadMemory, HeadOutcome, read_head};
+use wire::push::client;
+use wire::push::client::{PushContent, PushFields};
+use wire::push::notify;
+use wire::push::notify::Notification;
+use wire::push::response::{Answer, AnswerHead, write_answer};
+use wire::push::samples;
+use wire::push::scan::{PushRequest, Request, scan};
+use wire::sms::segment::SUBMITS_OCTETS_MAX;
+use wire::terms::calendar;
+use wire::terms::code::Code;
 
 /// The system's allocator, counting what each thread asks for.
 struct Counting;
@@ -74,7 +77,7 @@ fn allocations_of(work: impl FnOnce()) -> u64 {
 
 /// Control, text with references, long text, a header and every option, a bad value, a bad body.
 fn requests(registration: &Registration) -> Vec<Vec<u8>> {
-    let msn = crate::ids::Msn::parse(b"09012345678").expect("legal");
+    let msn = wire::terms::ids::Msn::parse(b"09012345678").expect("legal");
     let push = |content| PushFields::new(registration.xpid, msn, b"r-1", content);
     let long = "地震です。".repeat(100);
     let pushes = [
@@ -116,7 +119,7 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
     let requests = requests(&registration);
     let registry = registry_of(registration.clone());
     let mut contracts = ContractTable::with_capacity(10);
-    let msn = crate::ids::Msn::parse(b"09012345678").expect("legal");
+    let msn = wire::terms::ids::Msn::parse(b"09012345678").expect("legal");
     contracts.insert(msn, registration.xpid).expect("room for one");
     let mut memory = HeadMemory::new();
     let mut credential = Credential::new();
@@ -193,8 +196,8 @@ fn a_notification_allocates_nothing() {
     let count = allocations_of(|| {
         let notification = Notification {
             cancellation: false,
-            class: crate::ids::Class::Standard,
-            msn: crate::ids::Msn::ALL,
+            class: wire::terms::ids::Class::Standard,
+            msn: wire::terms::ids::Msn::ALL,
             reqid: b"r-1",
             xpid: registration.xpid,
             segments: 1,

@@ -1,12 +1,11 @@
 //! Codes 2001 to 2004, and the life of a snapshot.
 
 use super::{NOW_MS, registration, xpid};
-use crate::gateway::registration::{
-    Credential, Registration, RegistrationError, Registry, identify, token_sha256,
-};
-use crate::ids::Xpid;
-use crate::push::code::Code;
+use crate::gateway::registration::{Registration, RegistrationError};
+use crate::gateway::registry::{Credential, Registry, identify, token_sha256};
 use std::sync::Arc;
+use wire::terms::code::Code;
+use wire::terms::ids::Xpid;
 
 fn with_token(number: u64, client: &str, token: &str) -> Registration {
     Registration {

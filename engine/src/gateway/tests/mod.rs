@@ -4,8 +4,10 @@ mod admission;
 pub(crate) mod allocations;
 mod identity;
 
-use super::registration::{NotifyUrl, Registered, Registration, Registry};
-use crate::ids::Xpid;
+use super::registration::Registration;
+use crate::gateway::registry::{Registered, Registry};
+use wire::push::notify_url::NotifyUrl;
+use wire::terms::ids::Xpid;
 
 /// 2026-11-22 22:34:30 JST.
 const NOW_MS: u64 = 1_795_354_470_000;

@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use super::super::commit::{Commit, Write};
+use super::super::commit::Commit;
 use super::super::factory::{FactoryError, Prepared, Supply, parse_segment_name};
 use super::super::limits::{HEADER_PAGE_OCTETS, RECYCLED_FILES_MAX};
 use super::super::log::Journal;
 use super::super::memory::Memory;
 use super::super::open::Found;
 use super::super::segment::Segment;
+use crate::journal::write::Write;
 
 pub(super) const PAGE_OCTETS: usize = 4096;
 const SECTOR_OCTETS: usize = 512;

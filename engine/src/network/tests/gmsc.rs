@@ -1,10 +1,11 @@
 //! The decision table, row by row and by enumeration.
 
-use crate::gateway::registration::Svcinst;
-use crate::ids::Class;
-use crate::network::gmsc::{Decision, HoldReason, Route, Terms, decide};
+use crate::network::gmsc::{Decision, Route, Terms, decide};
 use crate::network::subscriber::{HlrAnswer, LineState, OperatorRule, OperatorTable, Registered};
-use crate::push::code::Code;
+use crate::smsc::outcome::HoldReason;
+use wire::terms::code::Code;
+use wire::terms::ids::Class;
+use wire::terms::svcinst::Svcinst;
 
 const CLASSES: [Class; 4] = [Class::Standard, Class::Urgent, Class::Emergency, Class::Exercise];
 const OPERATOR_CS: u8 = 0;
@@ -352,7 +353,7 @@ fn a_route_only_names_domains_in_which_the_line_can_be_reached_unless_an_emergen
         if line.is_absent() || line.memory_full {
             return assert!(tries_anyway, "{line:?} {terms:?} row {row}");
         }
-        if route.first() == crate::push::notify::Domain::Cs || route.fallback().is_some() {
+        if route.first() == wire::terms::domain::Domain::Cs || route.fallback().is_some() {
             assert!(line.cs_available(), "{line:?} {terms:?} row {row}");
         }
     });

@@ -1,9 +1,9 @@
 //! The line-state file.
 
-use crate::ids::Msn;
 use crate::network::limits::BAD_LINES_NAMED_MAX;
 use crate::network::line_states::{BadLines, Line, LineStates, Terminal};
 use crate::network::subscriber::{HlrAnswer, LineState, Registered};
+use wire::terms::ids::Msn;
 
 fn msn(digits: &str) -> Msn {
     Msn::parse(digits.as_bytes()).expect("an msn")

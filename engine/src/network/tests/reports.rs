@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crate::ids::Msn;
 use crate::network::line_states::{Line, LineStates};
-use crate::network::port::{AttemptResult, CoreNetwork, Failure};
+use crate::network::port::CoreNetwork;
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
 use crate::network::tests::deliver;
-use crate::push::notify::Domain;
-use crate::sms::relay::{read_status_report, scts_jst};
+use crate::smsc::outcome::{AttemptResult, Failure};
+use wire::sms::relay::{read_status_report, scts_jst};
+use wire::terms::domain::Domain;
+use wire::terms::ids::Msn;
 
 const NOW: u64 = 1_795_000_000_000;
 const ALWAYS: u32 = 1_000_000;

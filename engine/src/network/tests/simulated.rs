@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::gateway::registration::Svcinst;
-use crate::ids::{Class, Msn};
-use crate::network::gmsc::HoldReason;
 use crate::network::line_states::{Line, LineStates};
-use crate::network::port::{AttemptResult, CoreNetwork, Failure};
+use crate::network::port::CoreNetwork;
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{ConfigurationError, OutcomeRates, SimulationConfig};
 use crate::network::tests::deliver;
-use crate::push::code::Code;
-use crate::push::notify::Domain;
-use crate::sms::relay::read_deliver_report;
+use crate::smsc::outcome::HoldReason;
+use crate::smsc::outcome::{AttemptResult, Failure};
+use wire::sms::relay::read_deliver_report;
+use wire::terms::code::Code;
+use wire::terms::domain::Domain;
+use wire::terms::ids::{Class, Msn};
+use wire::terms::svcinst::Svcinst;
 
 const NOW: u64 = 1_795_000_000_000;
 const NUMBER: &str = "09012345678";
@@ -204,8 +205,9 @@ fn an_emergency_push_is_tried_once_although_the_line_is_absent_or_full() {
 
 #[test]
 fn what_the_gateway_segments_and_the_message_center_relays_is_what_terminals_accept() {
-    use crate::sms::relay::{self, OriginatingAddress};
-    use crate::sms::segment::{
+    use wire::sms::relay;
+    use wire::sms::relay::OriginatingAddress;
+    use wire::sms::segment::{
         Content, PlanOptions, SUBMITS_OCTETS_MAX, SubmitTemplate, encode_submits, plan,
     };
 

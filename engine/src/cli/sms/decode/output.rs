@@ -5,8 +5,8 @@ use serde::{Serialize, Serializer};
 
 use super::super::{hex_of, shown};
 use super::Reading;
-use crate::sms::describe::{DescribedField, FieldValue, describe};
-use crate::sms::tpdu::Direction;
+use wire::sms::describe::{DescribedField, FieldValue, describe};
+use wire::sms::tpdu::Direction;
 
 /// What is printed.
 #[derive(Serialize)]

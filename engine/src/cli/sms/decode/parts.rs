@@ -3,8 +3,8 @@
 use serde::Serialize;
 
 use super::super::{Report, hex_of, json_of, shown};
-use crate::sms::reassemble::{Arrival, Message, Reassembler};
-use crate::sms::tpdu::Tpdu;
+use wire::sms::reassemble::{Arrival, Message, Reassembler};
+use wire::sms::tpdu::Tpdu;
 
 /// Messages of which parts are missing that are kept at a time; the oldest is told of when there are more.
 const MESSAGES_MAX: usize = 1_024;

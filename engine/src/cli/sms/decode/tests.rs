@@ -149,10 +149,10 @@ fn a_modems_pdu_is_read_however_odd_its_time_stamp() {
 /// A message of three parts, as a service centre delivers it.
 fn three_parts() -> (String, Vec<String>) {
     let text = format!("{}\u{20ac}{}", "a".repeat(152), "b".repeat(200));
-    let command = crate::sms::segment::PlanOptions::default();
-    let content = crate::sms::segment::Content::Text(&text);
-    let plan = crate::sms::segment::plan(content, &command).expect("a plan");
-    let mut fragments = crate::sms::segment::Fragments::new(&plan, content, &command, 7);
+    let command = wire::sms::segment::PlanOptions::default();
+    let content = wire::sms::segment::Content::Text(&text);
+    let plan = wire::sms::segment::plan(content, &command).expect("a plan");
+    let mut fragments = wire::sms::segment::Fragments::new(&plan, content, &command, 7);
     let mut parts = Vec::new();
     let mut out = [0; 140];
     while let Some(fragment) = fragments.write_next(&mut out) {

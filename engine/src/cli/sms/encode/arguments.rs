@@ -1,8 +1,8 @@
 //! Addresses and times as they are written on the command line.
 
 use super::octet_of;
-use crate::sms::address::{Address, TypeOfNumber};
-use crate::sms::time::{LocalTime, TimeStamp};
+use wire::sms::address::{Address, TypeOfNumber};
+use wire::sms::time::{LocalTime, TimeStamp};
 
 /// How an address is to be read.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]

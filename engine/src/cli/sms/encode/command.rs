@@ -2,9 +2,9 @@
 
 use super::arguments::AddressArguments;
 use super::{line_of, octet_of, octets_of};
-use crate::sms::protocol_identifier::ProtocolIdentifier;
-use crate::sms::status::CommandType;
-use crate::sms::tpdu::{Command, Tpdu};
+use wire::sms::protocol_identifier::ProtocolIdentifier;
+use wire::sms::status::CommandType;
+use wire::sms::tpdu::{Command, Tpdu};
 
 /// Arguments of `hayauma sms encode command`.
 #[derive(Clone, Debug, Default, clap::Args)]

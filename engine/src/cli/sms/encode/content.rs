@@ -4,12 +4,12 @@ use std::io::Read;
 
 use super::super::input::text_of;
 use super::{line_of, octet_of, octets_of};
-use crate::sms::coding_scheme::CodingScheme;
-use crate::sms::limits::{CONCATENATED_SEGMENTS_MAX, USER_DATA_OCTETS_MAX};
-use crate::sms::protocol_identifier::ProtocolIdentifier;
-use crate::sms::segment::{Content, Fragments, PlanOptions, Rules, plan_by_rules};
-use crate::sms::tpdu::{Parameters, Tpdu};
-use crate::sms::user_data::UserData;
+use wire::sms::coding_scheme::CodingScheme;
+use wire::sms::limits::{CONCATENATED_SEGMENTS_MAX, USER_DATA_OCTETS_MAX};
+use wire::sms::protocol_identifier::ProtocolIdentifier;
+use wire::sms::segment::{Content, Fragments, PlanOptions, Rules, plan_by_rules};
+use wire::sms::tpdu::{Parameters, Tpdu};
+use wire::sms::user_data::UserData;
 
 /// Content and coding of a short message.
 #[derive(Clone, Debug, Default, clap::Args)]

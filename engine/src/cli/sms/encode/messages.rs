@@ -5,9 +5,9 @@ use std::io::Read;
 use super::arguments::{AddressArguments, service_centre_of, time_of};
 use super::content::ContentArguments;
 use super::validity::ValidityArguments;
-use crate::sms::protocol_identifier::ProtocolIdentifier;
-use crate::sms::time::TimeStamp;
-use crate::sms::tpdu::{Deliver, Submit, Tpdu};
+use wire::sms::protocol_identifier::ProtocolIdentifier;
+use wire::sms::time::TimeStamp;
+use wire::sms::tpdu::{Deliver, Submit, Tpdu};
 
 /// Arguments of `hayauma sms encode submit`.
 #[derive(Clone, Debug, Default, clap::Args)]

@@ -3,9 +3,9 @@
 use super::arguments::{AddressArguments, time_of};
 use super::content::OptionalArguments;
 use super::{line_of, octet_of};
-use crate::sms::status::{FailureCause, Status};
-use crate::sms::time::TimeStamp;
-use crate::sms::tpdu::{DeliverReport, Parameters, StatusReport, SubmitReport, Tpdu};
+use wire::sms::status::{FailureCause, Status};
+use wire::sms::time::TimeStamp;
+use wire::sms::tpdu::{DeliverReport, Parameters, StatusReport, SubmitReport, Tpdu};
 
 /// Arguments of `hayauma sms encode deliver-report`.
 #[derive(Clone, Debug, Default, clap::Args)]

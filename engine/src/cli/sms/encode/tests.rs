@@ -7,7 +7,7 @@ use super::messages::{DeliverArguments, SubmitArguments};
 use super::reports::{DeliverReportArguments, StatusReportArguments, SubmitReportArguments};
 use super::validity::ValidityArguments;
 use super::*;
-use crate::sms::time::{EnhancedPeriod, TimeStamp};
+use wire::sms::time::{EnhancedPeriod, TimeStamp};
 
 fn submit(data: &str) -> SubmitArguments {
     SubmitArguments {

@@ -1,7 +1,7 @@
 //! TP-VP in its three forms as options (TS 23.040, 9.2.3.12).
 
 use super::arguments::time_of;
-use crate::sms::time::{EnhancedPeriod, EnhancedValidity, TimeStamp, ValidityPeriod};
+use wire::sms::time::{EnhancedPeriod, EnhancedValidity, TimeStamp, ValidityPeriod};
 
 /// The validity period; without any of these TP-VP is left out.
 #[derive(Clone, Debug, Default, clap::Args)]

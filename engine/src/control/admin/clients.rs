@@ -1,0 +1,145 @@
+//! Registrations: `/clients` and `/clients/XPID`.
+//!
+//! POST adds (409 when the XPID is there), PUT writes the whole (fields that are absent get their defaults),
+//! PATCH changes the fields that are there, DELETE removes. Each answers when every shard works by the
+//! change.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::AdminState;
+use super::contracts::remove_from_shards;
+use super::reading::{Document, Parameters, XpidInPath, parse_xpid};
+use super::reply::{AdminError, reply_json};
+use crate::control::document::{ClientChange, ClientDocument};
+use crate::control::engine::EngineControl;
+use crate::control::store::Store;
+use crate::gateway::registration::Registration;
+use wire::terms::ids::Xpid;
+
+/// What DELETE may be told.
+#[derive(Deserialize)]
+pub(super) struct RemovalQuery {
+    /// Whether the contracts go too.
+    #[serde(default)]
+    contracts: bool,
+}
+
+/// What DELETE answers.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ClientRemoval {
+    /// The XPID that was registered.
+    pub removed: String,
+    /// How many contracts went with it.
+    pub contracts: usize,
+}
+
+pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Result<Response, AdminError> {
+    let registrations = state.store.run(|store, _| store.registrations()).await??;
+    let documents: Vec<ClientDocument> = registrations.iter().map(ClientDocument::of).collect();
+    Ok(reply_json(StatusCode::OK, &documents))
+}
+
+pub(super) async fn show(
+    State(state): State<Arc<AdminState>>,
+    XpidInPath(xpid): XpidInPath,
+) -> Result<Response, AdminError> {
+    let registration = state.store.run(move |store, _| store.registration(xpid)).await??;
+    Ok(reply_json(StatusCode::OK, &ClientDocument::of(&registration)))
+}
+
+pub(super) async fn add(
+    State(state): State<Arc<AdminState>>,
+    Document(change): Document<ClientChange>,
+) -> Result<Response, AdminError> {
+    let text = change.xpid.as_deref().ok_or_else(|| AdminError::bad_request("the document names no xpid"))?;
+    let registration = change.create(parse_xpid(text)?).map_err(AdminError::bad_request)?;
+    write(&state, StatusCode::CREATED, move |store| {
+        store.add_registration(&registration)?;
+        Ok(registration)
+    })
+    .await
+}
+
+pub(super) async fn put(
+    State(state): State<Arc<AdminState>>,
+    XpidInPath(xpid): XpidInPath,
+    Document(change): Document<ClientChange>,
+) -> Result<Response, AdminError> {
+    check_xpid(&change, xpid)?;
+    let registration = change.create(xpid).map_err(AdminError::bad_request)?;
+    write(&state, StatusCode::OK, move |store| {
+        store.put_registration(&registration)?;
+        Ok(registration)
+    })
+    .await
+}
+
+pub(super) async fn change(
+    State(state): State<Arc<AdminState>>,
+    XpidInPath(xpid): XpidInPath,
+    Document(change): Document<ClientChange>,
+) -> Result<Response, AdminError> {
+    check_xpid(&change, xpid)?;
+    write(&state, StatusCode::OK, move |store| {
+        let mut registration = store.registration(xpid)?;
+        change.apply(&mut registration).map_err(AdminError::bad_request)?;
+        store.put_registration(&registration)?;
+        Ok(registration)
+    })
+    .await
+}
+
+pub(super) async fn remove(
+    State(state): State<Arc<AdminState>>,
+    XpidInPath(xpid): XpidInPath,
+    Parameters(query): Parameters<RemovalQuery>,
+) -> Result<Response, AdminError> {
+    let contracts = state
+        .store
+        .run(move |store, control| -> Result<usize, AdminError> {
+            let removed = store.remove_registration(xpid, query.contracts)?;
+            publish(store, control)?;
+            remove_from_shards(control, &removed)?;
+            Ok(removed.len())
+        })
+        .await??;
+    tracing::info!(%xpid, contracts, "registration removed");
+    Ok(reply_json(StatusCode::OK, &ClientRemoval { removed: xpid.to_string(), contracts }))
+}
+
+/// Does the change in the store, then gives the shards the whole set, then shows what is registered now.
+async fn write(
+    state: &AdminState,
+    status: StatusCode,
+    change: impl FnOnce(&mut Store) -> Result<Registration, AdminError> + Send + 'static,
+) -> Result<Response, AdminError> {
+    let registration = state
+        .store
+        .run(move |store, control| -> Result<Registration, AdminError> {
+            let registration = change(store)?;
+            publish(store, control)?;
+            Ok(registration)
+        })
+        .await??;
+    tracing::info!(xpid = %registration.xpid, "registration changed");
+    Ok(reply_json(status, &ClientDocument::of(&registration)))
+}
+
+fn publish(store: &Store, control: &dyn EngineControl) -> Result<(), AdminError> {
+    Ok(control.publish_registrations(store.registrations()?)?)
+}
+
+/// A document that names an XPID names the path's.
+fn check_xpid(change: &ClientChange, xpid: Xpid) -> Result<(), AdminError> {
+    match change.xpid.as_deref().map(parse_xpid).transpose()? {
+        Some(named) if named != xpid => {
+            Err(AdminError::bad_request(format!("the document is about XPID {named}, the path about {xpid}")))
+        }
+        _ => Ok(()),
+    }
+}

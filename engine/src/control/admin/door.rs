@@ -1,0 +1,152 @@
+//! The admin port's connections: bounded, each with a time-out, so that idle ones keep neither each other nor push
+//! clients out.
+//!
+//! Where every place is taken the connection that has been without a request for longest goes. One whose request
+//! is being worked on stays.
+
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+use host::clock;
+
+/// How long a client may take to a request's head, from its connection or from the last answer on.
+const HEAD_WAIT: Duration = Duration::from_secs(30);
+/// How long the octets of a body may stay away.
+pub(super) const BODY_WAIT: Duration = Duration::from_secs(30);
+/// How long a stopping admin port waits for the requests in progress.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
+/// And for connections without one: an answer may still be leaving, a half-sent request is owed nothing.
+const QUIET_WAIT: Duration = Duration::from_millis(500);
+/// Between two looks whether one of the connections has ended.
+const LOOK: Duration = Duration::from_millis(2);
+/// Pause of accepting after the process ran out of descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What a connection does.
+struct Doing {
+    /// A request is being worked on.
+    busy: AtomicBool,
+    /// Since when none is, in nanoseconds of the monotonic clock.
+    idle_since_ns: AtomicU64,
+}
+
+struct Visit {
+    task: JoinHandle<()>,
+    doing: Arc<Doing>,
+}
+
+/// The connections there are.
+struct Visits {
+    visits: Vec<Visit>,
+    max: usize,
+}
+
+impl Visits {
+    /// Whether one more may come, now that those that have ended are gone.
+    fn have_room(&mut self) -> bool {
+        self.visits.retain(|visit| !visit.task.is_finished());
+        self.visits.len() < self.max
+    }
+
+    /// Ends the connection that has been idle for longest; one that is ended already counts until it is gone.
+    fn dismiss_one(&mut self) {
+        let idle = self.visits.iter().filter(|visit| !visit.doing.busy.load(Ordering::Relaxed));
+        if let Some(visit) = idle.min_by_key(|visit| visit.doing.idle_since_ns.load(Ordering::Relaxed)) {
+            visit.task.abort();
+        }
+    }
+}
+
+/// Serves until the sender of `stopped` speaks or is dropped, and then a while longer for requests in progress.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    connections_max: usize,
+    mut stopped: oneshot::Receiver<()>,
+) {
+    let (stop, stopping) = watch::channel(());
+    let mut visits = Visits { visits: Vec::new(), max: connections_max };
+    let mut is_failing = false;
+    'serving: loop {
+        let accepted = tokio::select! {
+            _ = &mut stopped => break 'serving,
+            accepted = listener.accept() => accepted,
+        };
+        let socket = match accepted {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                if !std::mem::replace(&mut is_failing, true) {
+                    tracing::warn!(%error, "the admin port cannot accept a connection: clients wait");
+                }
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+                continue;
+            }
+        };
+        is_failing = false;
+        while !visits.have_room() {
+            // Those that came just now show first whether they ask for anything.
+            tokio::select! {
+                _ = &mut stopped => break 'serving,
+                () = tokio::time::sleep(LOOK) => visits.dismiss_one(),
+            }
+        }
+        let doing = Arc::new(Doing {
+            busy: AtomicBool::new(false),
+            idle_since_ns: AtomicU64::new(clock::monotonic_ns()),
+        });
+        let task = tokio::spawn(visit(socket, router.clone(), Arc::clone(&doing), stopping.clone()));
+        visits.visits.push(Visit { task, doing });
+    }
+    drop(listener);
+    drop(stop);
+    let end_all = async {
+        for visit in visits.visits {
+            let _ = visit.task.await;
+        }
+    };
+    if tokio::time::timeout(SHUTDOWN_WAIT, end_all).await.is_err() {
+        tracing::warn!("requests to the admin port were cut off at the stop");
+    }
+}
+
+/// One connection from its first request to its last.
+async fn visit(socket: TcpStream, router: Router, doing: Arc<Doing>, mut stopping: watch::Receiver<()>) {
+    let router = TowerToHyperService::new(router);
+    let at_work = Arc::clone(&doing);
+    let service = service_fn(move |request: Request<Incoming>| {
+        doing.busy.store(true, Ordering::Relaxed);
+        let (answer, doing) = (router.call(request.map(Body::new)), Arc::clone(&doing));
+        async move {
+            let answer = answer.await;
+            doing.idle_since_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
+            doing.busy.store(false, Ordering::Relaxed);
+            answer
+        }
+    });
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT);
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(socket), service));
+    // What goes wrong on a connection is the client's to know, and ends it.
+    tokio::select! {
+        _ = connection.as_mut() => {}
+        _ = stopping.changed() => {
+            connection.as_mut().graceful_shutdown();
+            let wait = if at_work.busy.load(Ordering::Relaxed) { SHUTDOWN_WAIT } else { QUIET_WAIT };
+            let _ = tokio::time::timeout(wait, connection).await;
+        }
+    }
+}

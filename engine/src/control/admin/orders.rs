@@ -1,0 +1,119 @@
+//! State and orders: metrics, status, pause, resume, stop.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+
+use super::AdminState;
+use super::reply::{AdminError, reply_json};
+use crate::control::metrics::METRICS_MEDIA_TYPE;
+use host::clock;
+
+/// The engine at one moment.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Its process id.
+    pub pid: u32,
+    /// Since the admin port opened, in milliseconds.
+    pub uptime_ms: u64,
+    /// Whether pushes are answered 8004.
+    pub paused: bool,
+    /// Each shard's figures.
+    pub shards: Vec<ShardStatus>,
+    /// The same figures, all shards added up.
+    pub totals: BTreeMap<String, u64>,
+}
+
+/// One shard at one moment.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ShardStatus {
+    /// Its number.
+    pub shard: usize,
+    /// Its counters and gauges by name.
+    pub figures: BTreeMap<String, u64>,
+}
+
+pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Response {
+    // The shards answer between two turns: waiting for them must not hold up the admin port.
+    match tokio::task::spawn_blocking(move || state.metrics.render()).await {
+        Ok(Ok(page)) => {
+            ([(header::CONTENT_TYPE, HeaderValue::from_static(METRICS_MEDIA_TYPE))], page).into_response()
+        }
+        _ => AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be rendered")
+            .into_response(),
+    }
+}
+
+pub(super) async fn status(State(state): State<Arc<AdminState>>) -> Response {
+    tell_status(state, StatusCode::OK).await
+}
+
+pub(super) async fn pause(State(state): State<Arc<AdminState>>) -> Response {
+    set_paused(state, true).await
+}
+
+pub(super) async fn resume(State(state): State<Arc<AdminState>>) -> Response {
+    set_paused(state, false).await
+}
+
+pub(super) async fn stop(State(state): State<Arc<AdminState>>) -> Response {
+    tracing::info!("told to stop by the admin port");
+    state.control.stop();
+    tell_status(state, StatusCode::ACCEPTED).await
+}
+
+pub(super) async fn unknown_path(uri: Uri) -> AdminError {
+    AdminError::new(StatusCode::NOT_FOUND, format!("the admin port has nothing at {}", uri.path()))
+}
+
+pub(super) async fn unknown_method(uri: Uri) -> AdminError {
+    AdminError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take this method", uri.path()))
+}
+
+async fn set_paused(state: Arc<AdminState>, paused: bool) -> Response {
+    state.control.pause(paused);
+    state.paused.store(paused, Ordering::Relaxed);
+    tracing::info!(paused, "pause changed by the admin port");
+    tell_status(state, StatusCode::OK).await
+}
+
+/// The shards give their figures between two turns: waiting for them must not hold up the admin port.
+async fn tell_status(state: Arc<AdminState>, code: StatusCode) -> Response {
+    match tokio::task::spawn_blocking(move || state.status()).await {
+        Ok(status) => reply_json(code, &status),
+        Err(_) => {
+            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the status cannot be told").into_response()
+        }
+    }
+}
+
+impl AdminState {
+    fn status(&self) -> Status {
+        let mut totals: BTreeMap<String, u64> = BTreeMap::new();
+        let mut shards = Vec::new();
+        for shard in self.control.figures() {
+            let mut figures = BTreeMap::new();
+            for figure in &shard.figures {
+                figures.insert(figure.name.to_owned(), figure.value);
+                let total = totals.entry(figure.name.to_owned()).or_default();
+                *total = total.saturating_add(figure.value);
+            }
+            shards.push(ShardStatus { shard: shard.shard, figures });
+        }
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_ms: clock::unix_ms().saturating_sub(self.started_ms),
+            paused: self.paused.load(Ordering::Relaxed),
+            shards,
+            totals,
+        }
+    }
+}

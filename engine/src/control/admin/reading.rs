@@ -1,0 +1,133 @@
+//! What a request of the admin port brings, read in one place: documents, parameters and names in the path.
+//!
+//! Every handler takes its input by one of these types and by no other, so that each document, present and future, is
+//! bounded in octets and depth, holds no field that nobody asked for, and is refused as `{"error": "one sentence"}`.
+//! A test of the whole engine holds the list of routes against the source and sends hostile bodies to each.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::reply::AdminError;
+use crate::control::limits::{ADMIN_BODY_OCTETS_MAX, ADMIN_DROPPED_OCTETS_MAX, ADMIN_DROPPING_MS_MAX};
+use wire::json;
+use wire::json::NothingElse;
+use wire::terms::ids::{Msn, Xpid};
+
+/// The body as a JSON object with exactly the fields of `T`.
+pub struct Document<T>(pub T);
+
+/// The query's parameters, exactly those of `T`.
+pub struct Parameters<T>(pub T);
+
+/// The XPID in the path.
+pub struct XpidInPath(pub Xpid);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Document<T> {
+    type Rejection = AdminError;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, AdminError> {
+        let mut octets = whole_body(request.into_body()).await?;
+        json::read_exact(&mut octets).map(Self).map_err(|error| {
+            AdminError::bad_request(format!("the body is not the JSON wanted here ({error})"))
+        })
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AdminError> {
+        match Query::<NothingElse<T>>::try_from_uri(&parts.uri) {
+            Ok(Query(NothingElse(parameters))) => Ok(Self(parameters)),
+            Err(error) => {
+                let cause =
+                    std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+                Err(AdminError::bad_request(format!("the query is not the one wanted here ({cause})")))
+            }
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for XpidInPath {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
+        let wrong = |_| AdminError::bad_request("the path names no XPID: use 11 digits");
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await.map_err(wrong)?;
+        parse_xpid(&text).map(Self)
+    }
+}
+
+/// The body in one piece. Memory grows with what arrives, never with what was announced.
+async fn whole_body(mut body: Body) -> Result<Vec<u8>, AdminError> {
+    let mut octets = Vec::new();
+    let announced = body.size_hint().lower();
+    if announced <= ADMIN_BODY_OCTETS_MAX as u64 {
+        loop {
+            match next_octets(&mut body).await? {
+                None => return Ok(octets),
+                Some(piece) if octets.len() + piece.len() <= ADMIN_BODY_OCTETS_MAX => {
+                    octets.extend_from_slice(&piece);
+                }
+                Some(_) => break,
+            }
+        }
+    }
+    drop(octets);
+    // One that is still writing does not read: what it sends is taken off its hands for a while.
+    let limit = Duration::from_millis(ADMIN_DROPPING_MS_MAX);
+    let _ = tokio::time::timeout(limit, drop_rest(&mut body)).await;
+    Err(AdminError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        format!("the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several requests"),
+    ))
+}
+
+async fn drop_rest(body: &mut Body) {
+    let mut dropped = 0;
+    while let Ok(Some(piece)) = next_octets(body).await {
+        dropped += piece.len();
+        if dropped > ADMIN_DROPPED_OCTETS_MAX {
+            return;
+        }
+    }
+}
+
+/// The next piece of the body; `None` at its end.
+pub(super) async fn next_octets(body: &mut Body) -> Result<Option<Bytes>, AdminError> {
+    loop {
+        let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
+        match frame {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(AdminError::bad_request(format!("the body broke off ({error})"))),
+            Some(Ok(frame)) => {
+                if let Ok(octets) = frame.into_data() {
+                    return Ok(Some(octets));
+                }
+            }
+        }
+    }
+}
+
+pub(super) fn parse_xpid(text: &str) -> Result<Xpid, AdminError> {
+    Xpid::parse(text.as_bytes())
+        .ok_or_else(|| AdminError::bad_request(format!("{} is not an XPID: use 11 digits", shown(text))))
+}
+
+pub(super) fn parse_msn(text: &str) -> Result<Msn, AdminError> {
+    Msn::parse(text.as_bytes()).ok_or_else(|| {
+        AdminError::bad_request(format!("{} is not an msn: use 11 digits, the first 0", shown(text)))
+    })
+}
+
+/// Enough of a wrong word to find it by: the answer never holds what a whole body may.
+fn shown(text: &str) -> String {
+    const SHOWN_CHARACTERS_MAX: usize = 32;
+    text.chars().take(SHOWN_CHARACTERS_MAX).collect()
+}

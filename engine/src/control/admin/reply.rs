@@ -1,0 +1,82 @@
+//! JSON out, and refusals as `{"error": "one sentence"}`.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::control::store::StoreError;
+use crate::control::store_thread::StoreGone;
+use crate::io::figures::ControlError;
+
+/// A refusal of the admin port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AdminError {
+    /// Its HTTP status.
+    pub status: StatusCode,
+    /// Cause and remedy.
+    pub sentence: String,
+}
+
+#[derive(Serialize)]
+struct ErrorDocument<'a> {
+    error: &'a str,
+}
+
+impl AdminError {
+    /// A refusal with this status.
+    pub fn new(status: StatusCode, sentence: impl Into<String>) -> Self {
+        Self { status, sentence: sentence.into() }
+    }
+
+    /// 400: what was sent is wrong.
+    pub fn bad_request(sentence: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, sentence)
+    }
+}
+
+impl IntoResponse for AdminError {
+    fn into_response(self) -> Response {
+        reply_json(self.status, &ErrorDocument { error: &self.sentence })
+    }
+}
+
+impl From<StoreError> for AdminError {
+    fn from(error: StoreError) -> Self {
+        let status = match error {
+            StoreError::Exists(_)
+            | StoreError::HasContracts { .. }
+            | StoreError::TokenOfAnother { .. }
+            | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
+            StoreError::NotRegistered(_) => StatusCode::NOT_FOUND,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        Self::new(status, error.to_string())
+    }
+}
+
+impl From<ControlError> for AdminError {
+    fn from(error: ControlError) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+impl From<StoreGone> for AdminError {
+    fn from(error: StoreGone) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, error.to_string())
+    }
+}
+
+/// A response with this document.
+pub fn reply_json(status: StatusCode, document: &impl Serialize) -> Response {
+    match simd_json::to_vec(document) {
+        Ok(mut body) => {
+            body.push(b'\n');
+            let media_type = HeaderValue::from_static("application/json");
+            (status, [(header::CONTENT_TYPE, media_type)], body).into_response()
+        }
+        Err(error) => {
+            (StatusCode::INTERNAL_SERVER_ERROR, format!("the answer cannot be written ({error})\n"))
+                .into_response()
+        }
+    }
+}

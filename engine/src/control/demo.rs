@@ -1,0 +1,75 @@
+//! The demo client: what `serve --demo` puts into the store so that a newcomer's first push is accepted.
+
+use super::store::{Store, StoreError};
+use crate::control::document::ClientChange;
+use crate::gateway::registration::Registration;
+use wire::terms::ids::{Msn, Xpid};
+
+/// The demo client's XPID, eleven digits.
+pub const DEMO_XPID: &str = "00100000001";
+/// The msn of the interface's own sample request.
+const DEMO_MSN_SINGLE: u64 = 9_012_345_678;
+/// First msn of the demo range.
+const DEMO_MSN_FIRST: u64 = 9_000_000_000;
+/// How many msns the demo range has.
+const DEMO_MSN_COUNT: u64 = 100_000;
+
+/// Puts the demo registration and its contracts into the store if absent; a demo registration that was
+/// changed stays as it is.
+pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
+    let registration = demo_registration();
+    match store.add_registration(&registration) {
+        Ok(()) | Err(StoreError::Exists(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let msns = (DEMO_MSN_FIRST..DEMO_MSN_FIRST + DEMO_MSN_COUNT).chain([DEMO_MSN_SINGLE]);
+    let rows: Vec<(Msn, Xpid)> =
+        msns.filter_map(Msn::from_value).map(|msn| (msn, registration.xpid)).collect();
+    store.add_contracts(&rows).map(|_| ())
+}
+
+/// What a newcomer can try next, for stdout; `push_address` and `admin_address` as the ports are bound.
+pub fn demo_invitation(push_address: std::net::SocketAddr, admin_address: std::net::SocketAddr) -> String {
+    format!(
+        "Demo client {DEMO_XPID} may push to 09012345678 and to 09000000000-09000099999.\n\
+         Send the sample push from another terminal:\n\n    \
+         curl -i -H 'Content-Type: text/xml; charset=UTF-8' --data-binary @examples/push.xml \
+         http://{push_address}/smsgw/\n\n\
+         Watch it: curl http://{admin_address}/status   Stop the engine: Ctrl-C\n"
+    )
+}
+
+/// Every class and both kinds, so that whatever a newcomer tries is allowed; no token, no notifications.
+fn demo_registration() -> Registration {
+    let change = ClientChange {
+        client: Some("Demo".to_owned()),
+        classes: Some(["urgent", "emergency", "exercise"].map(str::to_owned).to_vec()),
+        senders: Some(vec!["Hayauma".to_owned()]),
+        ..ClientChange::default()
+    };
+    let registration = Xpid::parse(DEMO_XPID.as_bytes()).map(|xpid| change.create(xpid));
+    let Some(Ok(registration)) = registration else { unreachable!("the demo registration is usable") };
+    registration
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::store::ContractFilter;
+
+    #[test]
+    fn the_demo_is_put_in_once_and_a_changed_one_is_kept() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(directory.path()).expect("a store");
+        ensure_demo(&mut store).expect("put in");
+        let xpid = Xpid::parse(DEMO_XPID.as_bytes()).expect("legal");
+        let mut registration = store.registration(xpid).expect("registered");
+        registration.suspended = true;
+        store.put_registration(&registration).expect("changed");
+        ensure_demo(&mut store).expect("again");
+        assert!(store.registration(xpid).expect("registered").suspended);
+        assert_eq!(store.contract_counts().expect("counted"), [(xpid, DEMO_MSN_COUNT + 1)]);
+        let filter = ContractFilter { msn: Msn::parse(b"09012345678"), ..ContractFilter::default() };
+        assert_eq!(store.contracts(&filter, 10).expect("found").len(), 1);
+    }
+}

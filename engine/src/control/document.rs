@@ -1,0 +1,380 @@
+//! A registration as people and scripts write it: names and dates in place of sets and milliseconds.
+//!
+//! [`ClientChange`] is what `client add`, `client set` and the admin port take: every field may be absent.
+//! [`ClientDocument`] is what they show; it never holds the token, only whether there is one.
+
+use serde::{Deserialize, Serialize};
+
+use super::limits::{NOTIFY_CONNECTIONS_MAX, NOTIFY_DEPTH_MAX, TOKEN_OCTETS_MAX};
+use crate::gateway::permissions::{ClassSet, KindSet};
+use crate::gateway::registration::Registration;
+use crate::gateway::registry::token_sha256;
+use wire::push::notify_url::NotifyUrl;
+use wire::terms::calendar::Day;
+use wire::terms::ids::Xpid;
+use wire::terms::svcinst::Svcinst;
+
+/// Fields to set on a registration; an absent one keeps its value, or its default on a new registration.
+/// An empty `token`, `notify_url`, `from` or `until` takes the value away.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClientChange {
+    /// The XPID of a new registration, eleven digits; elsewhere absent or the one that is changed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub xpid: Option<String>,
+    /// Name of the push client; the XPIDs of one name share its tokens.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client: Option<String>,
+    /// Bearer token in clear; the store keeps its SHA-256 only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
+    /// Whether requests are refused with 2004.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suspended: Option<bool>,
+    /// First day of the term, `YYYY-MM-DD` or `YYYYMMDD`, JST.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<String>,
+    /// Last day of the term, the day itself included.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Classes allowed beside standard: urgent, emergency, exercise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<Vec<String>>,
+    /// Kinds allowed: control, text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kinds: Option<Vec<String>>,
+    /// Originating addresses allowed; the first is the default.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub senders: Option<Vec<String>>,
+    /// Whether a long push is segmented.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub segmentation: Option<bool>,
+    /// The five service instruction values, such as `00011`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub svcinst: Option<String>,
+    /// Whether a push without `dlvntf` is notified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify: Option<bool>,
+    /// Where notifications go, `http://host:port/path`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_url: Option<String>,
+    /// Connections per shard to that URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_connections: Option<u16>,
+    /// Notifications pipelined on one connection.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_depth: Option<u16>,
+    /// Pushes per second; 0 is without limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_per_second: Option<u32>,
+    /// Pushes per JST day; 0 is without limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub volume_per_day: Option<u64>,
+    /// Whether text may use the national language tables.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub national_tables: Option<bool>,
+}
+
+/// A registration as it is shown.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ClientDocument {
+    /// The XPID, eleven digits.
+    pub xpid: String,
+    /// Name of the push client.
+    pub client: String,
+    /// Whether requests must bring a token.
+    pub has_token: bool,
+    /// Whether requests are refused with 2004.
+    pub suspended: bool,
+    /// First day of the term, if any.
+    pub from: Option<String>,
+    /// Last day of the term, if any.
+    pub until: Option<String>,
+    /// Classes allowed.
+    pub classes: Vec<String>,
+    /// Kinds allowed.
+    pub kinds: Vec<String>,
+    /// Originating addresses allowed; the first is the default.
+    pub senders: Vec<String>,
+    /// Whether a long push is segmented.
+    pub segmentation: bool,
+    /// The five service instruction values.
+    pub svcinst: String,
+    /// Whether a push without `dlvntf` is notified.
+    pub notify: bool,
+    /// Where notifications go, if anywhere.
+    pub notify_url: Option<String>,
+    /// Connections per shard to that URL.
+    pub notify_connections: u16,
+    /// Notifications pipelined on one connection.
+    pub notify_depth: u16,
+    /// Pushes per second; 0 is without limit.
+    pub rate_per_second: u32,
+    /// Pushes per JST day; 0 is without limit.
+    pub volume_per_day: u64,
+    /// Whether text may use the national language tables.
+    pub national_tables: bool,
+}
+
+impl ClientChange {
+    /// A new registration with these fields and the defaults for the rest; refuses with one sentence.
+    pub fn create(&self, xpid: Xpid) -> Result<Registration, String> {
+        let client = self
+            .client
+            .as_deref()
+            .ok_or("a registration needs the client's name: say which with --client")?;
+        let mut registration = Registration::new(xpid, client);
+        self.apply(&mut registration)?;
+        Ok(registration)
+    }
+
+    /// Sets these fields; on refusal, with one sentence, `registration` may be changed in part.
+    pub fn apply(&self, registration: &mut Registration) -> Result<(), String> {
+        self.apply_term(registration)?;
+        self.apply_permissions(registration)?;
+        self.apply_notification(registration)?;
+        if let Some(client) = &self.client {
+            registration.client = checked_name(client)?;
+        }
+        if let Some(token) = &self.token {
+            registration.token_sha256 = if token.is_empty() { None } else { Some(checked_digest(token)?) };
+        }
+        set(&mut registration.suspended, self.suspended);
+        set(&mut registration.segmentation, self.segmentation);
+        set(&mut registration.rate_per_second, self.rate_per_second);
+        set(&mut registration.volume_per_day, self.volume_per_day);
+        set(&mut registration.national_tables, self.national_tables);
+        registration.check().map_err(|error| error.to_string())
+    }
+
+    fn apply_term(&self, registration: &mut Registration) -> Result<(), String> {
+        match self.from.as_deref() {
+            Some("") => registration.valid_from_ms = 0,
+            Some(text) => registration.valid_from_ms = parse_day(text)?.start_ms(),
+            None => {}
+        }
+        match self.until.as_deref() {
+            Some("") => registration.valid_until_ms = u64::MAX,
+            Some(text) => registration.valid_until_ms = parse_day(text)?.next().start_ms(),
+            None => {}
+        }
+        Ok(())
+    }
+
+    fn apply_permissions(&self, registration: &mut Registration) -> Result<(), String> {
+        if let Some(names) = &self.classes {
+            registration.classes = parse_classes(names)?;
+        }
+        if let Some(names) = &self.kinds {
+            registration.kinds = parse_kinds(names)?;
+        }
+        if let Some(senders) = &self.senders {
+            registration.senders.clone_from(senders);
+        }
+        if let Some(text) = &self.svcinst {
+            registration.svcinst = parse_svcinst(text)?;
+        }
+        Ok(())
+    }
+
+    fn apply_notification(&self, registration: &mut Registration) -> Result<(), String> {
+        match self.notify_url.as_deref() {
+            Some("") => registration.notify_url = None,
+            Some(text) => registration.notify_url = Some(NotifyUrl::parse(text)?),
+            None => {}
+        }
+        set(&mut registration.notify, self.notify);
+        set(&mut registration.notify_connections, self.notify_connections);
+        set(&mut registration.notify_depth, self.notify_depth);
+        if !(1..=NOTIFY_CONNECTIONS_MAX).contains(&registration.notify_connections) {
+            return Err(format!(
+                "{} notification connections are out of range: use 1 to {NOTIFY_CONNECTIONS_MAX}",
+                registration.notify_connections
+            ));
+        }
+        if !(1..=NOTIFY_DEPTH_MAX).contains(&registration.notify_depth) {
+            return Err(format!(
+                "a notification depth of {} is out of range: use 1 to {NOTIFY_DEPTH_MAX}",
+                registration.notify_depth
+            ));
+        }
+        Ok(())
+    }
+}
+
+impl ClientDocument {
+    /// The registration as it is shown.
+    pub fn of(registration: &Registration) -> Self {
+        let (from, until) = (registration.valid_from_ms, registration.valid_until_ms);
+        Self {
+            xpid: registration.xpid.to_string(),
+            client: registration.client.clone(),
+            has_token: registration.token_sha256.is_some(),
+            suspended: registration.suspended,
+            from: (from > 0).then(|| render_day(Day::of(from))),
+            until: (until < u64::MAX).then(|| render_day(Day::of(until.saturating_sub(1)))),
+            classes: words(&registration.classes.to_string()),
+            kinds: words(&registration.kinds.to_string()),
+            senders: registration.senders.clone(),
+            segmentation: registration.segmentation,
+            svcinst: registration.svcinst.to_string(),
+            notify: registration.notify,
+            notify_url: registration.notify_url.as_ref().map(ToString::to_string),
+            notify_connections: registration.notify_connections,
+            notify_depth: registration.notify_depth,
+            rate_per_second: registration.rate_per_second,
+            volume_per_day: registration.volume_per_day,
+            national_tables: registration.national_tables,
+        }
+    }
+}
+
+/// Reads class names; standard is always in the set.
+pub fn parse_classes(names: &[String]) -> Result<ClassSet, String> {
+    match names.iter().find(|name| name.contains(',') || name.is_empty() || ClassSet::parse(name).is_none()) {
+        Some(name) => Err(format!("{name:?} is not a class: use standard, urgent, emergency or exercise")),
+        None => Ok(ClassSet::parse(&names.join(",")).unwrap_or_default()),
+    }
+}
+
+/// Reads kind names, at least one.
+pub fn parse_kinds(names: &[String]) -> Result<KindSet, String> {
+    if names.is_empty() {
+        return Err("a registration allows at least one kind: use control, text or both".to_owned());
+    }
+    match names.iter().find(|name| name.contains(',') || name.is_empty() || KindSet::parse(name).is_none()) {
+        Some(name) => Err(format!("{name:?} is not a kind: use control or text")),
+        None => Ok(KindSet::parse(&names.join(",")).unwrap_or_default()),
+    }
+}
+
+/// Reads five digits 0 or 1.
+pub fn parse_svcinst(text: &str) -> Result<Svcinst, String> {
+    Svcinst::parse(text).ok_or_else(|| {
+        format!("{text} are not service instruction values: use five digits 0 or 1, such as 00011")
+    })
+}
+
+/// The words of a list with commas between them.
+pub fn words(list: &str) -> Vec<String> {
+    list.split(',').filter(|word| !word.is_empty()).map(str::to_owned).collect()
+}
+
+/// The name as it is kept; how long it may be, the registration's own check says.
+fn checked_name(name: &str) -> Result<String, String> {
+    if name.chars().any(char::is_control) {
+        return Err("a client's name holds printable characters only: leave the others out".to_owned());
+    }
+    Ok(name.trim().to_owned())
+}
+
+/// What the store keeps of a token.
+fn checked_digest(token: &str) -> Result<[u8; 32], String> {
+    if token.len() > TOKEN_OCTETS_MAX || !token.bytes().all(|octet| octet.is_ascii_graphic()) {
+        return Err(format!("a token has 1 to {TOKEN_OCTETS_MAX} printable ASCII characters without blanks"));
+    }
+    Ok(token_sha256(token.as_bytes()))
+}
+
+fn parse_day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| format!("{text} is not a date: use YYYY-MM-DD"))
+}
+
+fn render_day(day: Day) -> String {
+    let number = day.number();
+    format!("{:04}-{:02}-{:02}", number / 10_000, number / 100 % 100, number % 100)
+}
+
+fn set<T: Copy>(field: &mut T, value: Option<T>) {
+    if let Some(value) = value {
+        *field = value;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn xpid() -> Xpid {
+        Xpid::parse(b"00100000001").expect("a legal XPID")
+    }
+
+    fn change(json: &str) -> ClientChange {
+        simd_json::from_slice(&mut json.as_bytes().to_vec()).expect("a change")
+    }
+
+    #[test]
+    fn a_new_registration_takes_what_is_named_and_defaults_for_the_rest() {
+        let registration = change(
+            r#"{"client":"City of Ueda","token":"secret","classes":["urgent"],"kinds":["text"],"senders":["110","City"],
+                "svcinst":"11111","notify_url":"http://127.0.0.1:9/n","from":"2026-04-01","until":"20270331","rate_per_second":5}"#,
+        )
+        .create(xpid())
+        .expect("valid");
+        assert_eq!(registration.token_sha256, Some(token_sha256(b"secret")));
+        assert_eq!(registration.classes.to_string(), "standard,urgent");
+        assert_eq!(registration.kinds.to_string(), "text");
+        let document = ClientDocument::of(&registration);
+        assert_eq!(document.senders, ["110", "City"]);
+        assert_eq!(document.svcinst, "11111");
+        assert_eq!(document.notify_url.as_deref(), Some("http://127.0.0.1:9/n"));
+        assert_eq!(
+            (document.from.as_deref(), document.until.as_deref()),
+            (Some("2026-04-01"), Some("2027-03-31"))
+        );
+        assert_eq!((document.rate_per_second, document.volume_per_day), (5, 0));
+        assert!(document.segmentation && document.has_token);
+    }
+
+    #[test]
+    fn a_change_keeps_what_it_does_not_name_and_empty_text_takes_away() {
+        let mut registration =
+            change(r#"{"client":"A","token":"t","notify_url":"http://127.0.0.1:9/","until":"2030-01-01"}"#)
+                .create(xpid())
+                .expect("valid");
+        change(r#"{"suspended":true}"#).apply(&mut registration).expect("valid");
+        assert!(
+            registration.suspended
+                && registration.token_sha256.is_some()
+                && registration.notify_url.is_some()
+        );
+        change(r#"{"token":"","notify_url":"","until":""}"#).apply(&mut registration).expect("valid");
+        assert_eq!(registration.token_sha256, None);
+        assert_eq!(registration.notify_url, None);
+        assert_eq!(registration.valid_until_ms, u64::MAX);
+    }
+
+    #[test]
+    fn wrong_fields_are_refused_with_a_sentence() {
+        for (json, hint) in [
+            (r#"{}"#, "--client"),
+            (r#"{"client":" "}"#, "name"),
+            (r#"{"client":"A","classes":["high"]}"#, "high"),
+            (r#"{"client":"A","classes":["urgent,emergency"]}"#, "urgent,emergency"),
+            (r#"{"client":"A","volume_per_day":99999999999999}"#, "volume"),
+            (r#"{"client":"A","kinds":[]}"#, "kind"),
+            (r#"{"client":"A","kinds":["voice"]}"#, "voice"),
+            (r#"{"client":"A","senders":[]}"#, "senders"),
+            (r#"{"client":"A","senders":["a b"]}"#, "sender"),
+            (r#"{"client":"A","senders":["a","a"]}"#, "twice"),
+            (r#"{"client":"A","senders":["123456789012"]}"#, "sender"),
+            (r#"{"client":"A","svcinst":"00012"}"#, "00012"),
+            (r#"{"client":"A","notify_url":"https://127.0.0.1/"}"#, "http"),
+            (r#"{"client":"A","notify_connections":0}"#, "connections"),
+            (r#"{"client":"A","notify_depth":1000}"#, "depth"),
+            (r#"{"client":"A","from":"2026-13-01"}"#, "2026-13-01"),
+            (r#"{"client":"A","from":"2026-02-02","until":"2026-02-01"}"#, "term"),
+            (r#"{"client":"A","token":"a b"}"#, "token"),
+        ] {
+            let sentence = change(json).create(xpid()).expect_err(json);
+            assert!(sentence.contains(hint), "{json}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused() {
+        let mut json = br#"{"client":"A","colour":"red"}"#.to_vec();
+        let error = simd_json::from_slice::<ClientChange>(&mut json).expect_err("refused");
+        assert!(error.to_string().contains("colour"), "{error}");
+    }
+}

@@ -1,0 +1,99 @@
+//! An engine for tests, which only writes down what it is told.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::control::engine::EngineControl;
+use crate::gateway::registration::Registration;
+use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
+use crate::shard::WaitingTally;
+use wire::terms::ids::{Msn, Xpid};
+
+#[derive(Default)]
+pub(crate) struct FakeEngine {
+    pub(crate) published: Mutex<Vec<Registration>>,
+    contracts: Mutex<BTreeSet<(Msn, Xpid)>>,
+    pub(crate) paused: AtomicBool,
+    pub(crate) stopped: AtomicBool,
+    /// Whether shard 1 stands still.
+    pub(crate) stalled: AtomicBool,
+    /// Whether a change is answered as by an engine that is stopping.
+    pub(crate) refusing: AtomicBool,
+}
+
+impl EngineControl for FakeEngine {
+    fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
+        if self.refusing.load(Ordering::Relaxed) {
+            return Err(ControlError::Stopping);
+        }
+        *self.published.lock().expect("no panic") = registrations;
+        Ok(())
+    }
+
+    fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.contracts.lock().expect("no panic").extend(rows);
+        Ok(())
+    }
+
+    fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.contracts.lock().expect("no panic").retain(|row| !rows.contains(row));
+        Ok(())
+    }
+
+    fn pause(&self, paused: bool) {
+        self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    fn stalled_shards(&self) -> Vec<usize> {
+        if self.stalled.load(Ordering::Relaxed) { vec![1] } else { Vec::new() }
+    }
+
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let told = [(&self.paused, Obstacle::Paused), (&self.stopped, Obstacle::Draining)];
+        told.iter().filter(|(flag, _)| flag.load(Ordering::Relaxed)).map(|&(_, obstacle)| obstacle).collect()
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn waiting(&self) -> Vec<WaitingTally> {
+        let mut tally = WaitingTally { at_ms: 1_800_000_000_000, ..WaitingTally::default() };
+        // Seven standard pushes of less than an hour are held as absent.
+        tally.counts[4][2][2] = 7;
+        tally.oldest_ms[4] = 1_799_999_000_000;
+        vec![tally, WaitingTally::default()]
+    }
+
+    fn figures(&self) -> Vec<ShardFigures> {
+        let of_shard = |shard: usize| ShardFigures {
+            shard,
+            figures: vec![
+                Figure {
+                    name: "accepted",
+                    help: "Pushes accepted",
+                    kind: FigureKind::Counter,
+                    value: 10 + shard as u64,
+                },
+                Figure { name: "queue_pushes", help: "Pushes kept now", kind: FigureKind::Gauge, value: 5 },
+            ],
+            times: vec![Times {
+                name: "commit_seconds",
+                help: "Commits",
+                buckets: vec![(0.000_5, 3), (0.001, 2)],
+                above: 1 + shard as u64,
+                sum_s: 2.5,
+            }],
+        };
+        vec![of_shard(0), of_shard(1)]
+    }
+}
+
+impl FakeEngine {
+    /// The contracts that the shards would have, as lines `msn,xpid`.
+    pub(crate) fn contracts(&self) -> Vec<String> {
+        let contracts = self.contracts.lock().expect("no panic");
+        contracts.iter().map(|(msn, xpid)| format!("{msn},{xpid}")).collect()
+    }
+}

@@ -1,0 +1,320 @@
+//! The running engine as the control plane holds it: tells every shard a change, and reads what they show.
+
+use crate::control::engine::EngineControl;
+use crate::control::lines::LineControl;
+use crate::control::parked::ParkedControl;
+use crate::control::pushes::PushControl;
+use crate::gateway::registration::Registration;
+use crate::gateway::registry::Registry;
+use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
+use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
+use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
+use crate::io::names::Names;
+use crate::network::line_states::Line;
+use crate::shard::figures::{NAMES, Rises};
+use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
+use crossbeam::channel::{Receiver, bounded};
+use host::clock;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use wire::terms::ids::{Msn, Xpid};
+use wire::terms::ownership::shard_of;
+
+/// How often it looks meanwhile whether a shard has ended.
+const ENDED_LOOK: Duration = Duration::from_millis(50);
+
+/// How long whoever asks for figures waits for a shard to give those of this moment; one that stands still is shown as it
+/// last was.
+const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
+
+/// Contracts sent to a shard in one message, which it takes in one turn: in less than a millisecond while its table grows.
+const CONTRACTS_PER_MESSAGE: usize = 1024;
+
+/// Lines of the simulated network sent to a shard in one message.
+const LINES_PER_MESSAGE: usize = 1024;
+
+/// The running engine, as the control plane holds it.
+pub struct EngineHandle {
+    ports: Vec<Arc<ShardPort>>,
+    /// Held while a change is told, so that the shards are told everything in one order.
+    registry: Mutex<Arc<Registry>>,
+    names: Names,
+    stopping: AtomicBool,
+}
+
+impl EngineHandle {
+    pub(crate) fn new(ports: Vec<Arc<ShardPort>>, registry: Arc<Registry>, names: Names) -> Arc<Self> {
+        Arc::new(Self { ports, registry: Mutex::new(registry), names, stopping: AtomicBool::new(false) })
+    }
+
+    /// From now on the shards are told when the address of a notification host has changed.
+    pub(crate) fn follow_names(self: &Arc<Self>) -> std::io::Result<()> {
+        let handle = Arc::downgrade(self);
+        self.names.start(move || handle.upgrade().is_none_or(|handle| handle.publish_addresses()))
+    }
+
+    /// Whether every shard has room for the addresses as they are known now.
+    fn publish_addresses(&self) -> bool {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let addresses = registry.iter().filter_map(|registered| {
+            let url = registered.registration.notify_url.as_ref()?;
+            Some((registered.registration.xpid, self.names.addresses(url.host(), url.port())))
+        });
+        let addresses = Arc::new(addresses.collect::<Vec<_>>());
+        let mut taken = true;
+        for port in &self.ports {
+            taken &= port.sender.try_send(ShardMessage::Addresses(Arc::clone(&addresses))).is_ok();
+            port.wake();
+        }
+        taken
+    }
+
+    /// Of an engine that has drained: events that wait in the journal for room in the books, and requests whose counts
+    /// found no room in them.
+    pub fn unbilled(&self) -> (u64, u64) {
+        let sum = |which: usize| {
+            self.ports.iter().map(|port| port.status.unbilled[which].load(Ordering::Relaxed)).sum()
+        };
+        (sum(0), sum(1))
+    }
+
+    /// Whether the engine was asked to stop.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+
+    fn wait(&self, done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {
+        (0..shards).try_for_each(|_| self.taken(done))
+    }
+
+    /// What a shard replies; a stop does not wait for the reply of one that has ended.
+    fn taken<T>(&self, reply: &Receiver<T>) -> Result<T, ControlError> {
+        let deadline = clock::instant() + TAKEN_TIMEOUT;
+        loop {
+            match reply.recv_deadline(deadline.min(clock::instant() + ENDED_LOOK)) {
+                Ok(reply) => return Ok(reply),
+                Err(_) if clock::instant() >= deadline => return Err(ControlError::Stopping),
+                Err(_) if self.ports.iter().any(|port| port.status.has_ended()) => {
+                    // It may have replied as the last thing it did.
+                    return reply.try_recv().map_err(|_| ControlError::Stopping);
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Has every shard publish its figures now: what happened before the question is counted in the answer.
+    fn refresh_figures(&self) {
+        let (done, published) = bounded(self.ports.len());
+        let running = self.ports.iter().filter(|port| !port.status.has_ended());
+        let asked =
+            running.filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
+        let asked = asked.inspect(|port| port.wake()).count();
+        let deadline = clock::instant() + FIGURES_TIMEOUT;
+        for _ in 0..asked {
+            if published.recv_deadline(deadline).is_err() {
+                break;
+            }
+        }
+    }
+
+    fn send_contracts(
+        &self,
+        rows: &[(Msn, Xpid)],
+        message: impl Fn(Vec<(Msn, Xpid)>, Done) -> ShardMessage,
+    ) -> Result<(), ControlError> {
+        let mut slices: Vec<Vec<(Msn, Xpid)>> = self.ports.iter().map(|_| Vec::new()).collect();
+        for &row in rows {
+            slices[shard_of(row.0, self.ports.len())].push(row);
+        }
+        for (port, slice) in self.ports.iter().zip(slices) {
+            for rows in slice.chunks(CONTRACTS_PER_MESSAGE) {
+                let (done, taken) = bounded(1);
+                port.send(message(rows.to_vec(), Done(done)))?;
+                self.wait(&taken, 1)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl ParkedControl for EngineHandle {
+    fn parked(
+        &self,
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+    ) -> Result<Vec<ParkedNotification>, ControlError> {
+        // What is discarded is listed no more, so a shard does that in parts between which it serves.
+        let most = if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
+        let mut all = Vec::new();
+        for port in &self.ports {
+            for _ in 0..PARKED_LISTED_MAX / most {
+                let (reply, taken) = bounded(1);
+                port.send(ShardMessage::Parked { xpid, action, most, reply })?;
+                let part = self.taken(&taken)?;
+                let rest = part.len() == most;
+                all.extend(part);
+                if !rest {
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+}
+
+impl PushControl for EngineHandle {
+    fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError> {
+        let (reply, taken) = bounded(1);
+        self.ports[shard_of(msn, self.ports.len())].send(ShardMessage::Live { msn, reply })?;
+        self.taken(&taken)
+    }
+}
+
+impl LineControl for EngineHandle {
+    fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError> {
+        let mut slices: Vec<Vec<Msn>> = self.ports.iter().map(|_| Vec::new()).collect();
+        for &msn in msns {
+            slices[shard_of(msn, self.ports.len())].push(msn);
+        }
+        for (port, slice) in self.ports.iter().zip(slices) {
+            for msns in slice.chunks(LINES_PER_MESSAGE) {
+                let (reply, taken) = bounded(1);
+                port.send(ShardMessage::Lines { msns: msns.to_vec(), line, reply })?;
+                let told = self.taken(&taken)?;
+                told.map_err(ControlError::NotTold)?;
+            }
+        }
+        Ok(msns.len() as u64)
+    }
+}
+
+impl EngineControl for EngineHandle {
+    fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
+        let mut current = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let endpoints = Arc::new(self.names.plans(&registrations));
+        let registry = Arc::new(current.succeed(registrations));
+        for (xpid, error) in registry.refused() {
+            tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
+        }
+        *current = Arc::clone(&registry);
+        let (done, taken) = bounded(self.ports.len());
+        for port in &self.ports {
+            port.send(ShardMessage::Registrations {
+                registry: Arc::clone(&registry),
+                endpoints: Arc::clone(&endpoints),
+                done: Done(done.clone()),
+            })?;
+        }
+        self.wait(&taken, self.ports.len())
+    }
+
+    fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.send_contracts(rows, |rows, done| ShardMessage::AddContracts { rows, done })
+    }
+
+    fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.send_contracts(rows, |rows, done| ShardMessage::RemoveContracts { rows, done })
+    }
+
+    fn pause(&self, paused: bool) {
+        for port in &self.ports {
+            let _ = port.send(ShardMessage::Pause(paused));
+        }
+    }
+
+    fn stalled_shards(&self) -> Vec<usize> {
+        (0..self.ports.len()).filter(|&shard| self.ports[shard].status.is_stalled()).collect()
+    }
+
+    fn obstacles(&self) -> Vec<Obstacle> {
+        let any = |flag: fn(&ShardStatus) -> &AtomicBool| {
+            self.ports.iter().any(|port| flag(&port.status).load(Ordering::Relaxed))
+        };
+        let stopping = self.is_stopping();
+        let told = [
+            (stopping, Obstacle::Draining),
+            (!stopping && any(|status| &status.paused), Obstacle::Paused),
+            (any(|status| &status.full), Obstacle::StorageFull),
+            (any(|status| &status.lost), Obstacle::DataLost),
+        ];
+        told.into_iter().filter(|&(is_so, _)| is_so).map(|(_, obstacle)| obstacle).collect()
+    }
+
+    fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        self.ports.iter().for_each(|port| port.ask_to_drain());
+    }
+
+    fn waiting(&self) -> Vec<WaitingTally> {
+        let tallies = self.ports.iter().map(|port| port.status.waiting.lock());
+        tallies.map(|tally| tally.unwrap_or_else(PoisonError::into_inner).clone()).collect()
+    }
+
+    fn figures(&self) -> Vec<ShardFigures> {
+        self.refresh_figures();
+        let counter = |name, help, value| Figure { name, help, kind: FigureKind::Counter, value };
+        self.ports
+            .iter()
+            .enumerate()
+            .map(|(shard, port)| {
+                let status = &port.status;
+                let mut figures: Vec<Figure> = NAMES
+                    .iter()
+                    .zip(&status.figures)
+                    .map(|(&(name, help, rises), value)| Figure {
+                        name,
+                        help,
+                        kind: if rises == Rises::Always { FigureKind::Counter } else { FigureKind::Gauge },
+                        value: value.load(Ordering::Relaxed),
+                    })
+                    .collect();
+                figures.push(Figure {
+                    name: "connections",
+                    help: "Push clients' connections",
+                    kind: FigureKind::Gauge,
+                    value: status.connections.load(Ordering::Relaxed),
+                });
+                for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
+                    figures.push(counter(name, help, count.load(Ordering::Relaxed)));
+                }
+                figures.push(counter("syncs", "Journal syncs", status.syncs.load(Ordering::Relaxed)));
+                figures.push(counter("turns", "Turns of the shard's loop", status.turns()));
+                let wakes = status.wakes.load(Ordering::Relaxed);
+                figures.push(counter("watchdog_wakes", "Times the watchdog woke the shard", wakes));
+                ShardFigures { shard, figures, times: status.times() }
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::names::{Hanging, INTERVALS};
+    use std::time::Instant;
+
+    #[test]
+    fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
+        let port = ShardPort::new();
+        while port.sender.try_send(ShardMessage::Pause(false)).is_ok() {}
+        let names = Names::new(Hanging, INTERVALS);
+        let handle = EngineHandle::new(vec![Arc::clone(&port)], Arc::new(Registry::new(Vec::new())), names);
+        let begun = Instant::now();
+        handle.stop();
+        assert!(port.is_drain_asked() && handle.is_stopping());
+        assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
+    }
+
+    #[test]
+    fn a_change_does_not_wait_for_a_shard_that_has_ended() {
+        let port = ShardPort::new();
+        port.status.note_ended();
+        let names = Names::new(Hanging, INTERVALS);
+        let handle = EngineHandle::new(vec![port], Arc::new(Registry::new(Vec::new())), names);
+        let begun = Instant::now();
+        assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
+        assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
+    }
+}

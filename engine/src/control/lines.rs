@@ -1,0 +1,61 @@
+//! Lines of the simulated network, changed while the engine runs: `PUT /network/lines` with `{"msns": [...], "state":
+//! "..."}`. An msn is eleven digits or a range of them, the state is in the words of a line-state file. A line that
+//! becomes reachable, or has memory again, raises the HLR's alert. With another core network there is nothing to change
+//! here, and the answer says so.
+
+use crate::control::admin::{AdminError, Document, reply_json};
+use crate::control::msn_range::parse_msns;
+use crate::io::figures::ControlError;
+use crate::network::line_states::Line;
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::put;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use wire::terms::ids::Msn;
+
+/// The running engine, as far as the lines of its simulated network go.
+pub trait LineControl: Send + Sync {
+    /// Changes these lines, whichever shards own them; how many were changed.
+    ///
+    /// # Errors
+    /// The engine is stopping, a shard does not answer, or the network is none that can be told.
+    fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError>;
+}
+
+/// What `PUT /network/lines` takes.
+#[derive(Serialize, Deserialize, Debug)]
+pub struct LineChange {
+    /// Msns and ranges of msns.
+    pub msns: Vec<String>,
+    /// Words of a line state, joined by `+`.
+    pub state: String,
+}
+
+/// What it answers.
+#[derive(Serialize, Deserialize, Debug)]
+pub struct LinesChanged {
+    /// Lines that are in the new state.
+    pub changed: u64,
+}
+
+/// The routes.
+pub fn router(control: Arc<dyn LineControl>) -> Router {
+    Router::new().route("/network/lines", put(change)).with_state(control)
+}
+
+async fn change(
+    State(control): State<Arc<dyn LineControl>>,
+    Document(change): Document<LineChange>,
+) -> Result<Response, AdminError> {
+    let msns = parse_msns(&change.msns).map_err(AdminError::bad_request)?;
+    let line = Line::parse(&change.state).map_err(AdminError::bad_request)?;
+    // The shards take the change between two turns: waiting for them must not hold up the admin port.
+    let changed =
+        tokio::task::spawn_blocking(move || control.set_lines(&msns, line)).await.map_err(|_| {
+            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the change ended badly: look into the log")
+        })??;
+    Ok(reply_json(StatusCode::OK, &LinesChanged { changed }))
+}

@@ -1,0 +1,24 @@
+//! The control plane: the registry store, the admin port and the metrics.
+//!
+//! All of it runs on ordinary threads beside the shards and never on the data path: a push is admitted from
+//! the shard's own copy of registrations and contracts. The store (SQLite in the data directory) is the
+//! truth; every change goes into it first and then, through [`control::EngineControl`], to the running
+//! shards. Nothing here logs tokens, message text or data.
+
+pub mod admin;
+pub mod demo;
+pub mod document;
+pub mod engine;
+#[cfg(test)]
+pub(crate) mod fake_engine;
+pub mod handle;
+pub mod import;
+pub mod limits;
+pub mod lines;
+pub mod metrics;
+pub mod msn_range;
+pub mod parked;
+pub mod pushes;
+pub mod queue;
+pub mod store;
+pub mod store_thread;

@@ -1,0 +1,136 @@
+//! Parked notifications (6101) on the admin port: `GET /notifications` lists them, `POST /notifications/replay` sends
+//! them again, `POST /notifications/discard` lets them go. `?xpid=` names one push client's; to discard those of all
+//! clients takes `?all=true`. The answer is a list, oldest push of each shard first.
+
+use crate::control::admin::{AdminError, Parameters, reply_json};
+use crate::io::figures::ControlError;
+use crate::shard::{ParkedAction, ParkedNotification};
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use wire::terms::calendar;
+use wire::terms::ids::Xpid;
+
+/// The running engine, as far as parked notifications go.
+pub trait ParkedControl: Send + Sync {
+    /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.
+    ///
+    /// # Errors
+    /// The engine is stopping or a shard does not answer.
+    fn parked(
+        &self,
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+    ) -> Result<Vec<ParkedNotification>, ControlError>;
+}
+
+/// The routes.
+pub fn router(control: Arc<dyn ParkedControl>) -> Router {
+    Router::new()
+        .route("/notifications", get(list))
+        .route("/notifications/replay", post(replay))
+        .route("/notifications/discard", post(discard))
+        .with_state(control)
+}
+
+/// Whose notifications.
+#[derive(Deserialize)]
+struct ParkedQuery {
+    xpid: Option<String>,
+}
+
+async fn list(
+    State(control): State<Arc<dyn ParkedControl>>,
+    Parameters(query): Parameters<ParkedQuery>,
+) -> Result<Response, AdminError> {
+    answer(control, query.xpid.as_deref(), ParkedAction::List).await
+}
+
+async fn replay(
+    State(control): State<Arc<dyn ParkedControl>>,
+    Parameters(query): Parameters<ParkedQuery>,
+) -> Result<Response, AdminError> {
+    answer(control, query.xpid.as_deref(), ParkedAction::Replay).await
+}
+
+/// Whose notifications are let go.
+#[derive(Deserialize)]
+struct DiscardQuery {
+    xpid: Option<String>,
+    all: Option<bool>,
+}
+
+async fn discard(
+    State(control): State<Arc<dyn ParkedControl>>,
+    Parameters(query): Parameters<DiscardQuery>,
+) -> Result<Response, AdminError> {
+    // What is discarded does not come back: nobody is to mean one client and forget to name it.
+    if query.xpid.is_some() == query.all.unwrap_or_default() {
+        return Err(AdminError::bad_request("name whose notifications to discard: xpid=, or all=true"));
+    }
+    answer(control, query.xpid.as_deref(), ParkedAction::Discard).await
+}
+
+async fn answer(
+    control: Arc<dyn ParkedControl>,
+    xpid: Option<&str>,
+    action: ParkedAction,
+) -> Result<Response, AdminError> {
+    let xpid = match xpid.map(|text| Xpid::parse(text.as_bytes())) {
+        None => None,
+        Some(Some(xpid)) => Some(xpid),
+        Some(None) => return Err(AdminError::bad_request("xpid is eleven digits")),
+    };
+    // The shards answer between two turns: waiting for them must not hold up the admin port.
+    let parked =
+        tokio::task::spawn_blocking(move || control.parked(xpid, action)).await.map_err(|_| {
+            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the listing ended badly: look into the log")
+        })??;
+    Ok(reply_json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>()))
+}
+
+/// A parked notification as the admin port shows it.
+#[derive(Serialize, Deserialize, Debug)]
+pub struct ParkedDocument {
+    /// The shard that keeps it.
+    pub shard: usize,
+    /// The push's number within the shard.
+    pub push: u64,
+    /// Eleven digits.
+    pub msn: String,
+    /// Eleven digits.
+    pub xpid: String,
+    /// The client's reqid.
+    pub reqid: String,
+    /// The final code.
+    pub code: String,
+    /// YYYYMMDDhhmmss, Japan.
+    pub ended: String,
+    /// `E5`, `E7` or `E5+E7`.
+    pub notifications: String,
+}
+
+impl ParkedDocument {
+    fn of(parked: &ParkedNotification) -> Self {
+        let kinds = match (parked.complete, parked.cancellation) {
+            (true, true) => "E5+E7",
+            (true, false) => "E5",
+            _ => "E7",
+        };
+        let reqid = parked.reqid.map(|reqid| String::from_utf8_lossy(reqid.as_bytes()).into_owned());
+        Self {
+            shard: parked.shard,
+            push: parked.push_id,
+            msn: parked.msn.to_string(),
+            xpid: parked.xpid.to_string(),
+            reqid: reqid.unwrap_or_default(),
+            code: parked.code.to_string(),
+            ended: String::from_utf8_lossy(&calendar::jst_digits(parked.ended_ms)).into_owned(),
+            notifications: kinds.to_owned(),
+        }
+    }
+}

@@ -1,0 +1,330 @@
+//! The registry store: registrations and contracts in SQLite, `registry.sqlite` in the data directory.
+//!
+//! The store is the truth about who may push to whom. It never holds a push, a message text or a token in
+//! clear. Invariants, kept by every method: a contract names a registered XPID; an msn has at most
+//! [`crate::gateway::limits::XPIDS_PER_MSN_MAX`] of them; a method that returns an error has changed nothing.
+
+mod contracts;
+mod rows;
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
+
+use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
+use crate::gateway::registration::Registration;
+use host::fatal::{Fatal, FatalReason};
+use wire::terms::ids::{Msn, Xpid};
+
+/// The store's file in the data directory.
+pub const STORE_FILE_NAME: &str = "registry.sqlite";
+
+/// One contract: this msn may be pushed to under this XPID.
+pub type Contract = (Msn, Xpid);
+
+/// The open store.
+pub struct Store {
+    connection: Connection,
+    path: PathBuf,
+}
+
+impl Store {
+    /// Copies the registry of one data directory, of a running engine too, as it stands at one moment, to another that
+    /// has none yet. Nothing is copied where there is none.
+    ///
+    /// # Errors
+    /// The registry cannot be read, or the copy not be written.
+    pub fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
+        if !from.join(STORE_FILE_NAME).exists() {
+            return Ok(());
+        }
+        let store = Self::open(from)?;
+        let target = to.join(STORE_FILE_NAME);
+        store.connection.execute("VACUUM INTO ?1", params![target.to_string_lossy()])?;
+        let unopenable = |error: std::io::Error| StoreError::Unopenable {
+            path: target.clone(),
+            detail: error.to_string(),
+        };
+        std::fs::File::open(&target).and_then(|file| file.sync_all()).map_err(unopenable)
+    }
+}
+
+/// Why the store did not do what was asked; each message is one sentence.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file or its directory cannot be opened or made.
+    #[error(
+        "the registry {} cannot be opened ({detail}): check the directory's permissions and free space",
+        path.display()
+    )]
+    Unopenable {
+        /// The file.
+        path: PathBuf,
+        /// What opening it said.
+        detail: String,
+    },
+    /// There are pushes, and no registrations for them.
+    #[error(
+        "the registry {} is {state}, and there is a queue of pushes beside it; without registrations every push would \
+         be refused for good: restore registry.sqlite from a copy, or register the clients again with \
+         `hayauma client add`",
+        path.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// `missing` or `empty`.
+        state: &'static str,
+    },
+    /// A later version of the program wrote the file.
+    #[error(
+        "the registry {} has form {found}, this program knows up to {known}: use the newer program",
+        path.display()
+    )]
+    NewerForm {
+        /// The file.
+        path: PathBuf,
+        /// Its form.
+        found: i64,
+        /// The last form known here.
+        known: i64,
+    },
+    /// A row holds what this program never writes.
+    #[error(
+        "the registry's row for XPID {xpid} is damaged ({detail}): restore registry.sqlite from a copy, or \
+         register the client again"
+    )]
+    DamagedRow {
+        /// The row's key.
+        xpid: i64,
+        /// What is wrong in it.
+        detail: String,
+    },
+    /// SQLite refused.
+    #[error("the registry could not be read or written ({0}): check the device and free space")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The XPID is registered already.
+    #[error("XPID {0} is registered already: change it with `hayauma client set {0}`")]
+    Exists(Xpid),
+    /// The XPID is not registered.
+    #[error("XPID {0} is not registered: add it with `hayauma client add {0} --client NAME`")]
+    NotRegistered(Xpid),
+    /// The XPID still has contracts.
+    #[error("XPID {xpid} still has {contracts} contracts: remove them too with --with-contracts")]
+    HasContracts {
+        /// The XPID.
+        xpid: Xpid,
+        /// How many.
+        contracts: u64,
+    },
+    /// The token belongs to another client.
+    #[error("the token already belongs to the client {client:?}: give each client a token of its own")]
+    TokenOfAnother {
+        /// Whose it is.
+        client: String,
+    },
+    /// No room for another registration.
+    #[error("there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one first")]
+    TooManyRegistrations,
+}
+
+/// What became of one contract that was to be added.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ContractOutcome {
+    /// It is there now.
+    Added,
+    /// It was there already.
+    AlreadyThere,
+    /// The XPID is not registered.
+    NotRegistered,
+    /// The msn has [`crate::gateway::limits::XPIDS_PER_MSN_MAX`] others.
+    TooManyXpids,
+}
+
+/// Which contracts a page shows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ContractFilter {
+    /// Only of this msn.
+    pub msn: Option<Msn>,
+    /// Only of this XPID.
+    pub xpid: Option<Xpid>,
+    /// Only those that come after this one, in the order of msn, then XPID.
+    pub after: Option<Contract>,
+}
+
+impl Store {
+    /// Opens the store in `data_dir`, making the directory and the file if absent and bringing an older form
+    /// up to date.
+    pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let path = data_dir.join(STORE_FILE_NAME);
+        let unopenable = |detail: String| StoreError::Unopenable { path: path.clone(), detail };
+        host::directory::make_data_dir(data_dir).map_err(|error| unopenable(error.to_string()))?;
+        let connected = connect(&path, false).or_else(|refused| match refused.sqlite_error_code() {
+            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
+                connect(&path, true).map_err(|_| refused)
+            }
+            _ => Err(refused),
+        });
+        let mut connection = connected.map_err(|error| unopenable(error.to_string()))?;
+        connection.set_prepared_statement_cache_capacity(32);
+        schema::bring_up_to_date(&mut connection, &path)?;
+        Ok(Self { connection, path })
+    }
+
+    /// The store's file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Every registration, in the order of XPIDs.
+    pub fn registrations(&self) -> Result<Vec<Registration>, StoreError> {
+        let mut statement = self.connection.prepare_cached(rows::SELECT_ALL)?;
+        let mut found = statement.query([])?;
+        let mut registrations = Vec::new();
+        while let Some(row) = found.next()? {
+            registrations.push(rows::read(row)?);
+        }
+        Ok(registrations)
+    }
+
+    /// The registration of this XPID.
+    pub fn registration(&self, xpid: Xpid) -> Result<Registration, StoreError> {
+        let mut statement = self.connection.prepare_cached(rows::SELECT_ONE)?;
+        let mut found = statement.query([integer(xpid.value())])?;
+        let row = found.next()?.ok_or(StoreError::NotRegistered(xpid))?;
+        rows::read(row)
+    }
+
+    /// Adds a registration whose XPID must be new.
+    pub fn add_registration(&mut self, registration: &Registration) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        if is_registered(&transaction, registration.xpid)? {
+            return Err(StoreError::Exists(registration.xpid));
+        }
+        check_room(&transaction)?;
+        check_token(&transaction, registration)?;
+        rows::write(&transaction, registration)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Writes a registration in place of the one with its XPID, or adds it.
+    pub fn put_registration(&mut self, registration: &Registration) -> Result<(), StoreError> {
+        let transaction = self.begin()?;
+        if !is_registered(&transaction, registration.xpid)? {
+            check_room(&transaction)?;
+        }
+        check_token(&transaction, registration)?;
+        rows::write(&transaction, registration)?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Removes a registration; with `with_contracts` its contracts too, which are returned.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotRegistered`]; [`StoreError::HasContracts`] when there are some and `with_contracts`
+    /// is off.
+    pub fn remove_registration(
+        &mut self,
+        xpid: Xpid,
+        with_contracts: bool,
+    ) -> Result<Vec<Contract>, StoreError> {
+        let transaction = self.begin()?;
+        if !is_registered(&transaction, xpid)? {
+            return Err(StoreError::NotRegistered(xpid));
+        }
+        let removed = contracts::delete_all_of(&transaction, xpid)?;
+        if !removed.is_empty() && !with_contracts {
+            // Dropping the transaction takes the deletion back.
+            return Err(StoreError::HasContracts { xpid, contracts: removed.len() as u64 });
+        }
+        transaction.execute("DELETE FROM client WHERE xpid = ?1", [integer(xpid.value())])?;
+        transaction.commit()?;
+        Ok(removed)
+    }
+
+    /// A transaction that holds the store for writing from its first moment, so that what it reads stays
+    /// true.
+    fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
+        Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
+    }
+}
+
+fn is_registered(transaction: &Transaction<'_>, xpid: Xpid) -> Result<bool, StoreError> {
+    let found: Option<i64> = transaction
+        .query_row("SELECT 1 FROM client WHERE xpid = ?1", [integer(xpid.value())], |row| row.get(0))
+        .optional()?;
+    Ok(found.is_some())
+}
+
+fn check_room(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    let count: i64 = transaction.query_row("SELECT count(*) FROM client", [], |row| row.get(0))?;
+    if count as usize >= REGISTRATIONS_MAX {
+        return Err(StoreError::TooManyRegistrations);
+    }
+    Ok(())
+}
+
+/// A token says which client a request comes from, so no two clients have the same.
+fn check_token(transaction: &Transaction<'_>, registration: &Registration) -> Result<(), StoreError> {
+    let Some(token_sha256) = registration.token_sha256 else { return Ok(()) };
+    let other: Option<String> = transaction
+        .query_row(
+            "SELECT client FROM client WHERE token_sha256 = ?1 AND client <> ?2 AND xpid <> ?3 LIMIT 1",
+            params![token_sha256, registration.client, integer(registration.xpid.value())],
+            |row| row.get(0),
+        )
+        .optional()?;
+    other.map_or(Ok(()), |client| Err(StoreError::TokenOfAnother { client }))
+}
+
+/// SQLite's integers are signed; ids stay far below the sign.
+fn integer(value: u64) -> i64 {
+    value.cast_signed()
+}
+
+/// Connects to the file. Alone it needs no file beside it through which processes share it, for which a full device may have
+/// no room: then no other process can read the store as long as this one has it.
+fn connect(path: &Path, alone: bool) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_millis(STORE_BUSY_MS_MAX))?;
+    if alone {
+        connection.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
+    }
+    // The first statement that reads the file tells whether it is a database at all.
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    // Negative: in KiB.
+    connection.pragma_update(None, "cache_size", -STORE_CACHE_KIB)?;
+    let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    Ok(connection)
+}
+
+fn xpid_of(value: i64) -> Option<Xpid> {
+    u64::try_from(value).ok().and_then(Xpid::from_value)
+}
+
+impl StoreError {
+    /// [`StoreError::Lost`] where the registry of a directory is missing or empty and there are journals beside it: a
+    /// first start makes the registry before it makes a journal.
+    pub fn lost(data_dir: &Path) -> Option<Self> {
+        let path = data_dir.join(STORE_FILE_NAME);
+        let state = match std::fs::metadata(&path) {
+            Ok(standing) if standing.len() == 0 => "empty",
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "missing",
+            _ => return None,
+        };
+        crate::journal::shards::has_journals(data_dir).then_some(Self::Lost { path, state })
+    }
+}
+
+impl From<StoreError> for Fatal {
+    fn from(error: StoreError) -> Self {
+        Self::told(FatalReason::StoreUnusable, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! A registration as a row of the table `client`: sets and lists as readable words with commas between them.
+
+use rusqlite::{Row, Transaction, named_params};
+
+use super::{StoreError, integer, xpid_of};
+use crate::control::document::{parse_classes, parse_kinds, parse_svcinst, words};
+use crate::gateway::registration::Registration;
+use wire::push::notify_url::NotifyUrl;
+
+/// Every row, in the order of XPIDs.
+pub(super) const SELECT_ALL: &str = "SELECT * FROM client ORDER BY xpid";
+/// The row of one XPID.
+pub(super) const SELECT_ONE: &str = "SELECT * FROM client WHERE xpid = ?1";
+
+/// Writes the row, in place of one with its XPID.
+pub(super) fn write(transaction: &Transaction<'_>, registration: &Registration) -> Result<(), StoreError> {
+    let mut statement = transaction.prepare_cached(
+        "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms, valid_until_ms,
+            classes, kinds, senders, segmentation, svcinst, notify, notify_url, notify_connections,
+            notify_depth, rate_per_second, volume_per_day, national_tables)
+         VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms, :classes, :kinds,
+            :senders, :segmentation, :svcinst, :notify, :notify_url, :notify_connections, :notify_depth,
+            :rate_per_second, :volume_per_day, :national_tables)",
+    )?;
+    statement.execute(named_params! {
+        ":xpid": integer(registration.xpid.value()),
+        ":client": registration.client,
+        ":token_sha256": registration.token_sha256,
+        ":suspended": registration.suspended,
+        ":valid_from_ms": (registration.valid_from_ms > 0).then(|| integer(registration.valid_from_ms)),
+        ":valid_until_ms":
+            (registration.valid_until_ms < u64::MAX).then(|| integer(registration.valid_until_ms)),
+        ":classes": registration.classes.to_string(),
+        ":kinds": registration.kinds.to_string(),
+        ":senders": registration.senders.join(","),
+        ":segmentation": registration.segmentation,
+        ":svcinst": registration.svcinst.to_string(),
+        ":notify": registration.notify,
+        ":notify_url": registration.notify_url.as_ref().map(ToString::to_string),
+        ":notify_connections": registration.notify_connections,
+        ":notify_depth": registration.notify_depth,
+        ":rate_per_second": registration.rate_per_second,
+        // A limit beyond SQLite's range is no limit that a day could reach.
+        ":volume_per_day": i64::try_from(registration.volume_per_day).unwrap_or(i64::MAX),
+        ":national_tables": registration.national_tables,
+    })?;
+    Ok(())
+}
+
+/// Reads the row back.
+pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
+    let key: i64 = row.get("xpid")?;
+    let damaged = |detail: String| StoreError::DamagedRow { xpid: key, detail };
+    let xpid = xpid_of(key).ok_or_else(|| damaged("the XPID is out of range".to_owned()))?;
+    let list = |column: &str| -> Result<Vec<String>, StoreError> {
+        let text: String = row.get(column)?;
+        Ok(words(&text))
+    };
+    let milliseconds = |column: &str, absent: u64| -> Result<u64, StoreError> {
+        let value: Option<i64> = row.get(column)?;
+        Ok(value.map_or(absent, i64::unsigned_abs))
+    };
+    let client: String = row.get("client")?;
+    let svcinst: String = row.get("svcinst")?;
+    let notify_url: Option<String> = row.get("notify_url")?;
+    let mut registration = Registration::new(xpid, client);
+    registration.token_sha256 = row.get("token_sha256")?;
+    registration.suspended = row.get("suspended")?;
+    registration.valid_from_ms = milliseconds("valid_from_ms", 0)?;
+    registration.valid_until_ms = milliseconds("valid_until_ms", u64::MAX)?;
+    registration.classes = parse_classes(&list("classes")?).map_err(damaged)?;
+    registration.kinds = parse_kinds(&list("kinds")?).map_err(damaged)?;
+    registration.senders = list("senders")?;
+    registration.segmentation = row.get("segmentation")?;
+    registration.svcinst = parse_svcinst(&svcinst).map_err(damaged)?;
+    registration.notify = row.get("notify")?;
+    registration.notify_url = notify_url.as_deref().map(NotifyUrl::parse).transpose().map_err(damaged)?;
+    registration.notify_connections = row.get("notify_connections")?;
+    registration.notify_depth = row.get("notify_depth")?;
+    registration.rate_per_second = row.get("rate_per_second")?;
+    registration.volume_per_day = milliseconds("volume_per_day", 0)?;
+    registration.national_tables = row.get("national_tables")?;
+    registration.check().map_err(|error| damaged(error.to_string()))?;
+    Ok(registration)
+}

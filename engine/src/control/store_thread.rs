@@ -1,0 +1,59 @@
+//! The thread that owns the store while the engine runs.
+//!
+//! Every change goes through here, one after the other: first into SQLite, then to the shards. So the shards
+//! see changes in the order in which the store took them, and the admin port's runtime never waits for a
+//! disk.
+
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::limits::STORE_JOBS_WAITING_MAX;
+use super::store::Store;
+use crate::control::engine::EngineControl;
+
+type Job = Box<dyn FnOnce(&mut Store, &dyn EngineControl) + Send>;
+
+/// Hands work to the store thread; the thread ends when the last handle is gone.
+#[derive(Clone)]
+pub struct StoreHandle {
+    jobs: mpsc::Sender<Job>,
+}
+
+/// The store thread has ended, because the engine is stopping.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("the control plane is stopping")]
+pub struct StoreGone;
+
+impl StoreHandle {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no room for another thread.
+    pub fn start(store: Store, control: Arc<dyn EngineControl>) -> std::io::Result<(Self, JoinHandle<()>)> {
+        let (jobs, mut waiting) = mpsc::channel::<Job>(STORE_JOBS_WAITING_MAX);
+        let thread = std::thread::Builder::new().name("hayauma-store".to_owned()).spawn(move || {
+            let mut store = store;
+            while let Some(job) = waiting.blocking_recv() {
+                job(&mut store, control.as_ref());
+            }
+        })?;
+        Ok((Self { jobs }, thread))
+    }
+
+    /// Does `work` on the store thread, after what was handed over before, and gives back what it returns.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Store, &dyn EngineControl) -> T + Send + 'static,
+    ) -> Result<T, StoreGone> {
+        let (answer, answered) = oneshot::channel();
+        let job: Job = Box::new(move |store, control| {
+            // An asker that has gone away does not undo the work.
+            let _ = answer.send(work(store, control));
+        });
+        self.jobs.send(job).await.map_err(|_| StoreGone)?;
+        answered.await.map_err(|_| StoreGone)
+    }
+}

@@ -1,0 +1,101 @@
+//! The acceptor: an ordinary thread that takes push clients' connections from the listener and deals them out.
+//!
+//! It accepts only what a shard has a place for: where all are full the listener's backlog holds the others, and
+//! the client that has been silent longest is asked to go. When the engine drains it closes the listener and ends.
+//! It looks at no octet of a connection.
+
+use crate::io::limits::{ACCEPT_PAUSE_MS, FULL_PAUSE_MS, LISTEN_BACKLOG, ROOM_PAUSE_MS, SILENT_MS_MIN};
+use crate::io::places::Places;
+use crate::io::ring::Waker;
+use host::clock;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with, listen};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+/// Starts the acceptor off the shards' CPUs. It ends when `places` are closed.
+///
+/// # Errors
+/// When the system has no room for another thread.
+pub(super) fn start(
+    listener: TcpListener,
+    places: Arc<Places>,
+    wakers: Vec<Waker>,
+    shard_cpus: Vec<usize>,
+) -> std::io::Result<JoinHandle<()>> {
+    listener.set_nonblocking(true)?;
+    // The kernel cuts this down to what `net.core.somaxconn` allows; std asks for 128.
+    listen(&listener, LISTEN_BACKLOG)?;
+    let acceptor = Acceptor { listener, places, wakers, is_failing: false };
+    std::thread::Builder::new().name("acceptor".to_owned()).spawn(move || {
+        host::cpus::leave_cpus(&shard_cpus);
+        acceptor.run();
+    })
+}
+
+struct Acceptor {
+    listener: TcpListener,
+    places: Arc<Places>,
+    wakers: Vec<Waker>,
+    /// The last accept failed, and was told of.
+    is_failing: bool,
+}
+
+impl Acceptor {
+    fn run(mut self) {
+        while self.client_waits() {
+            match self.places.emptiest() {
+                Some(shard) => self.accept(shard),
+                None => self.make_room(),
+            }
+        }
+    }
+
+    /// Waits for a client; `false`: no further one is taken.
+    fn client_waits(&self) -> bool {
+        let mut waited = [
+            PollFd::new(&self.listener, PollFlags::IN),
+            PollFd::from_borrowed_fd(self.places.bell(), PollFlags::IN),
+        ];
+        // An interruption is no client, and harmless: accepting does not wait.
+        let _ = poll(&mut waited, None);
+        !self.places.is_closed()
+    }
+
+    fn accept(&mut self, shard: usize) {
+        match accept_with(&self.listener, SocketFlags::CLOEXEC) {
+            Ok(socket) => {
+                self.is_failing = false;
+                self.places.deal(socket, shard, &self.wakers);
+            }
+            // The client has gone, or its connection failed before it was accepted: see accept(2).
+            Err(error) if !is_lack(error) => {}
+            Err(error) => {
+                if !std::mem::replace(&mut self.is_failing, true) {
+                    tracing::warn!(%error, "no connection can be accepted: clients wait until there is room");
+                }
+                self.pause(ACCEPT_PAUSE_MS);
+            }
+        }
+    }
+
+    fn make_room(&self) {
+        let now_ms = clock::monotonic_ns() / 1_000_000;
+        let asked = self.places.ask_for_room(now_ms.saturating_sub(SILENT_MS_MIN), &self.wakers);
+        self.pause(if asked { ROOM_PAUSE_MS } else { FULL_PAUSE_MS });
+    }
+
+    /// Waits, but not for a drain.
+    fn pause(&self, pause_ms: i64) {
+        let mut bell = [PollFd::from_borrowed_fd(self.places.bell(), PollFlags::IN)];
+        let time = Timespec { tv_sec: 0, tv_nsec: pause_ms * 1_000_000 };
+        let _ = poll(&mut bell, Some(&time));
+    }
+}
+
+/// Whether the system lacks what a connection needs: descriptors or memory.
+fn is_lack(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+}

@@ -1,0 +1,436 @@
+//! A push client's connection: requests in, answers out in the order of the requests.
+//!
+//! Every request gets its place in the queue of answers at once; the place is filled now, when the journal is
+//! durable, or when another shard has answered. Only filled places at the front leave. Requests are parsed
+//! where the kernel put them; only an incomplete one is copied.
+//!
+//! A connection ends in two steps: behind its last answer it sends no more, and what the client still sends is read
+//! and dropped, within bounds, until the client closes too. Closed at once with octets unread, the kernel would reset
+//! it, and a client in the middle of a long body would never see why it was refused.
+
+use crate::gateway::registry::Credential;
+use crate::io::limits::{
+    ANSWERS_OUTSTANDING_MAX, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
+    OUTPUT_PENDING_OCTETS_MAX,
+};
+use crate::io::stream::Stream;
+use crate::io::waits::{Moment, Waits};
+use crate::shard::retry_after_seconds;
+use std::collections::VecDeque;
+use wire::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal, RequestHead};
+use wire::push::response::{Answer, AnswerHead, write_answer};
+use wire::terms::code::Code;
+
+/// When an answer may leave.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Gate {
+    Open,
+    /// When the durable mark has reached this sequence; when the request arrived.
+    Durable(u64, Moment),
+    /// When another shard has answered.
+    Elsewhere,
+}
+
+struct PendingAnswer {
+    answer: Answer,
+    head: AnswerHead,
+    gate: Gate,
+}
+
+/// What the connection asks of its shard for one request.
+pub(super) trait Desk {
+    /// A request that was read.
+    type Foreseen<'body>;
+
+    /// Reads a request, some time before it is taken.
+    fn foresee<'body>(&self, body: &'body [u8]) -> Self::Foreseen<'body>;
+
+    /// Has memory bring what a request will ask for.
+    fn fetch(&self, foreseen: &Self::Foreseen<'_>);
+
+    /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the connection.
+    fn request(
+        &mut self,
+        foreseen: &Self::Foreseen<'_>,
+        body: &[u8],
+        authorization: Option<&[u8]>,
+        credential: &mut Credential,
+        number: u64,
+    ) -> (Answer, Gate);
+}
+
+/// What stands at the beginning of some octets.
+enum Sight<'a, F> {
+    Partial,
+    Refused(HttpRefusal),
+    /// A head without all of its body; whether the client waits to be told to send it.
+    Headed(bool),
+    Whole {
+        head: RequestHead<'a>,
+        body: &'a [u8],
+        foreseen: F,
+    },
+}
+
+/// What was read ahead, in order.
+struct Ahead<'a, F> {
+    sights: [Option<Sight<'a, F>>; FORESEEN_MAX],
+    taken: usize,
+    filled: usize,
+}
+
+impl<F> Default for Ahead<'_, F> {
+    fn default() -> Self {
+        Self { sights: [const { None }; FORESEEN_MAX], taken: 0, filled: 0 }
+    }
+}
+
+impl<'a, F> Ahead<'a, F> {
+    /// The next one; `fill` reads on when there is none.
+    fn next(&mut self, fill: impl FnOnce(&mut Self)) -> Sight<'a, F> {
+        if self.taken == self.filled {
+            (self.taken, self.filled) = (0, 0);
+            fill(self);
+        }
+        self.taken += 1;
+        self.sights[self.taken - 1].take().unwrap_or(Sight::Partial)
+    }
+
+    fn push(&mut self, sight: Sight<'a, F>) {
+        self.sights[self.filled] = Some(sight);
+        self.filled += 1;
+    }
+
+    fn foreseen(&self) -> impl Iterator<Item = &F> {
+        self.sights[..self.filled].iter().filter_map(|sight| match sight {
+            Some(Sight::Whole { foreseen, .. }) => Some(foreseen),
+            _ => None,
+        })
+    }
+}
+
+pub(super) struct Connection {
+    pub(super) stream: Stream,
+    input: Vec<u8>,
+    answers: VecDeque<PendingAnswer>,
+    first_number: u64,
+    credential: Credential,
+    head_memory: HeadMemory,
+    skip_octets: usize,
+    continue_sent: bool,
+    /// The client waits for leave to send its body, and answers stand before that.
+    continue_due: bool,
+    ends_after_answers: bool,
+    /// When nothing more will be sent, in milliseconds; 0 before that.
+    finished_ms: u64,
+    /// Octets that were read after the last request.
+    dropped_octets: usize,
+    /// The peer has sent its last octet; what it asked is still answered.
+    peer_done: bool,
+    /// Parsing stopped at a bound, not for want of octets.
+    blocked: bool,
+    half_since_ms: u64,
+    last_octet_ms: u64,
+    opened_ms: u64,
+    /// Stands in the shard's list of connections that wait for the durable mark.
+    pub(super) listed: bool,
+    /// Stands in the shard's list of connections to look at in this turn.
+    pub(super) touched: bool,
+}
+
+impl Connection {
+    pub(super) fn new(stream: Stream, now_ms: u64) -> Self {
+        Self {
+            stream,
+            input: Vec::new(),
+            answers: VecDeque::new(),
+            first_number: 0,
+            credential: Credential::default(),
+            head_memory: HeadMemory::new(),
+            skip_octets: 0,
+            continue_sent: false,
+            continue_due: false,
+            ends_after_answers: false,
+            finished_ms: 0,
+            dropped_octets: 0,
+            peer_done: false,
+            blocked: false,
+            half_since_ms: 0,
+            last_octet_ms: now_ms,
+            opened_ms: now_ms,
+            listed: false,
+            touched: false,
+        }
+    }
+
+    /// Takes octets as they came; `false`: reading must stop until answers have left.
+    pub(super) fn take_octets(&mut self, octets: &[u8], desk: &mut impl Desk, now_ms: u64) -> bool {
+        self.last_octet_ms = now_ms;
+        if self.ends_after_answers {
+            self.dropped_octets += octets.len();
+            return self.may_read();
+        }
+        let consumed = if self.input.is_empty() && !self.blocked {
+            let consumed = self.take_requests(octets, desk);
+            self.input.extend_from_slice(&octets[consumed..]);
+            consumed
+        } else {
+            self.input.extend_from_slice(octets);
+            self.parse_input(desk)
+        };
+        self.note_half(consumed > 0, now_ms);
+        self.may_read()
+    }
+
+    /// Whether more octets may be received now.
+    pub(super) fn may_read(&self) -> bool {
+        self.input.len() <= INPUT_PENDING_OCTETS_MAX
+            && self.dropped_octets < LINGER_OCTETS_MAX
+            && !self.peer_done
+    }
+
+    /// Goes on with what waited for answers to leave, input or a client; whether reading may go on.
+    pub(super) fn resume(&mut self, desk: &mut impl Desk, now_ms: u64) -> bool {
+        if self.continue_due && self.answers.is_empty() && !self.ends_after_answers {
+            self.invite(true);
+            // The time to send the body begins now.
+            self.half_since_ms = now_ms;
+        }
+        if self.blocked && self.answers.len() <= ANSWERS_OUTSTANDING_MAX / 2 {
+            let consumed = self.parse_input(desk);
+            self.note_half(consumed > 0, now_ms);
+        }
+        self.may_read()
+    }
+
+    /// Fills the place of an answer that another shard gave.
+    pub(super) fn fill(&mut self, number: u64, answer: Answer) {
+        let Some(at) = number.checked_sub(self.first_number) else { return };
+        if let Some(pending) = self.answers.get_mut(at as usize) {
+            pending.head.retry_after_seconds = retry_after_seconds(answer.code);
+            pending.answer = answer;
+            pending.gate = Gate::Open;
+        }
+    }
+
+    /// Writes every answer at the front that may leave into the stream's output, which is at the moment `leaves`.
+    pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29], waits: &mut Waits, leaves: Moment) {
+        while let Some(front) = self.answers.front() {
+            match front.gate {
+                Gate::Open => {}
+                Gate::Durable(sequence, arrived) if sequence <= durable => waits.answered(arrived, leaves),
+                _ => break,
+            }
+            write_answer(&mut self.stream.output, date, &front.answer, &front.head);
+            self.answers.pop_front();
+            self.first_number += 1;
+        }
+    }
+
+    /// Turns every answer that waits for the device into 9002: the sync failed.
+    pub(super) fn fail_durable(&mut self) {
+        for pending in &mut self.answers {
+            if matches!(pending.gate, Gate::Durable(..)) {
+                pending.answer.code = Code::NOT_DURABLE;
+                pending.gate = Gate::Open;
+            }
+        }
+    }
+
+    /// Whether the front answer waits for the durable mark.
+    pub(super) fn waits_for_durable(&self) -> bool {
+        matches!(self.answers.front(), Some(PendingAnswer { gate: Gate::Durable(..), .. }))
+    }
+
+    /// Ends what has nothing more to say: at once when the peer has ended too or cannot be waited for, else by half.
+    pub(super) fn end_if_over(&mut self, now_ms: u64) {
+        let ends = self.ends_after_answers || self.peer_done && !self.blocked;
+        if !ends || !self.is_idle() {
+            return;
+        }
+        if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
+            self.stream.close();
+        } else if self.finished_ms == 0 {
+            self.finished_ms = now_ms.max(1);
+            self.stream.finish();
+        }
+    }
+
+    /// Whether a peer that was sent its last answer has not closed in time.
+    pub(super) fn lingers_too_long(&self, now_ms: u64) -> bool {
+        self.finished_ms != 0 && now_ms >= self.finished_ms + LINGER_MS_MAX
+    }
+
+    /// The engine takes no further request on this connection: what was asked is still answered.
+    pub(super) fn end_after_answers(&mut self) {
+        self.ends_after_answers = true;
+    }
+
+    /// The peer sends no more: what it asked, read or not yet read, is still answered.
+    pub(super) fn peer_is_done(&mut self) {
+        self.peer_done = true;
+    }
+
+    /// Whether no answer is outstanding or unsent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.answers.is_empty() && self.stream.unsent() == 0
+    }
+
+    /// Whether the peer has not asked anything yet.
+    pub(super) fn is_silent(&self) -> bool {
+        self.first_number == 0 && self.answers.is_empty() && !self.stream.is_closing()
+    }
+
+    /// When the connection was taken, steady milliseconds.
+    pub(super) fn opened_ms(&self) -> u64 {
+        self.opened_ms
+    }
+
+    /// Whether the peer is too slow: a half-sent request, or nothing at all, for too long.
+    pub(super) fn is_overdue(&self, now_ms: u64, request_timeout_ms: u64, idle_timeout_ms: u64) -> bool {
+        if self.finished_ms != 0 {
+            return false;
+        }
+        let waits_for_leave = self.continue_due;
+        let half =
+            self.half_since_ms != 0 && !waits_for_leave && now_ms >= self.half_since_ms + request_timeout_ms;
+        let idle = self.answers.is_empty() && now_ms >= self.last_octet_ms + idle_timeout_ms;
+        let deaf = self.stream.unsent() > 0 && now_ms >= self.last_octet_ms + idle_timeout_ms;
+        half || idle || deaf
+    }
+
+    /// Says 408 to a peer that left a request half sent, if nothing else is being said.
+    pub(super) fn write_request_timeout(&mut self) {
+        if self.half_since_ms != 0 && self.answers.is_empty() {
+            const TIMEOUT: &[u8] =
+                b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+            self.stream.output.extend_from_slice(TIMEOUT);
+        }
+        self.half_since_ms = 0;
+        self.input.clear();
+        self.ends_after_answers = true;
+    }
+
+    fn parse_input(&mut self, desk: &mut impl Desk) -> usize {
+        let input = std::mem::take(&mut self.input);
+        let consumed = self.take_requests(&input, desk);
+        self.input = input;
+        let left = self.input.len() - consumed;
+        self.input.copy_within(consumed.., 0);
+        self.input.truncate(left);
+        consumed
+    }
+
+    /// Parses as many requests as are complete and allowed; returns the octets done with.
+    fn take_requests(&mut self, octets: &[u8], desk: &mut impl Desk) -> usize {
+        let mut at = 0;
+        let mut ahead = Ahead::default();
+        self.blocked = false;
+        while at < octets.len() {
+            if self.ends_after_answers {
+                return octets.len();
+            }
+            if self.answers.len() >= ANSWERS_OUTSTANDING_MAX
+                || self.stream.unsent() >= OUTPUT_PENDING_OCTETS_MAX
+            {
+                self.blocked = true;
+                return at;
+            }
+            if self.skip_octets > 0 {
+                let skipped = self.skip_octets.min(octets.len() - at);
+                self.skip_octets -= skipped;
+                at += skipped;
+                continue;
+            }
+            match ahead.next(|ahead| self.look_ahead(ahead, &octets[at..], desk)) {
+                Sight::Partial => return at,
+                Sight::Refused(refusal) => self.refuse(&refusal),
+                Sight::Headed(expect_continue) => {
+                    self.invite(expect_continue);
+                    return at;
+                }
+                Sight::Whole { head, body, foreseen } => {
+                    let number = self.first_number + self.answers.len() as u64;
+                    let (answer, gate) =
+                        desk.request(&foreseen, body, head.authorization, &mut self.credential, number);
+                    let answer_head = AnswerHead {
+                        retry_after_seconds: retry_after_seconds(answer.code),
+                        ..AnswerHead::of_request(&head, answer.code)
+                    };
+                    self.answers.push_back(PendingAnswer { answer, head: answer_head, gate });
+                    self.ends_after_answers = !head.keep_alive;
+                    (self.continue_sent, self.continue_due) = (false, false);
+                    at += head.head_octets + head.body_octets;
+                }
+            }
+        }
+        at
+    }
+
+    /// Reads the requests that stand at the beginning of these octets, of which there is at least one.
+    fn look_ahead<'a, D: Desk>(
+        &mut self,
+        ahead: &mut Ahead<'a, D::Foreseen<'a>>,
+        octets: &'a [u8],
+        desk: &D,
+    ) {
+        let mut at = 0;
+        while ahead.filled < FORESEEN_MAX && at < octets.len() {
+            let sight = self.sight(&octets[at..], desk);
+            let whole = match &sight {
+                Sight::Whole { head, .. } => head.head_octets + head.body_octets,
+                _ => 0,
+            };
+            ahead.push(sight);
+            if whole == 0 {
+                break;
+            }
+            at += whole;
+        }
+        ahead.foreseen().for_each(|foreseen| desk.fetch(foreseen));
+    }
+
+    fn sight<'a, D: Desk>(&mut self, octets: &'a [u8], desk: &D) -> Sight<'a, D::Foreseen<'a>> {
+        match self.head_memory.read(octets) {
+            HeadOutcome::Partial => Sight::Partial,
+            HeadOutcome::Refused(refusal) => Sight::Refused(refusal),
+            HeadOutcome::Complete(head) => {
+                match octets.get(head.head_octets..head.head_octets + head.body_octets) {
+                    Some(body) => Sight::Whole { head, body, foreseen: desk.foresee(body) },
+                    None => Sight::Headed(head.expect_continue),
+                }
+            }
+        }
+    }
+
+    fn refuse(&mut self, refusal: &HttpRefusal) {
+        let (answer, head) = (Answer::bare(refusal.code), AnswerHead::of_refusal(refusal));
+        self.answers.push_back(PendingAnswer { answer, head, gate: Gate::Open });
+        match refusal.skip_octets {
+            Some(octets) if !refusal.close => self.skip_octets = octets,
+            _ => self.ends_after_answers = true,
+        }
+    }
+
+    /// Tells a client that waits for it to send the body, or keeps it in mind while answers are due before that.
+    fn invite(&mut self, expected: bool) {
+        if !expected || self.continue_sent {
+            return;
+        }
+        self.continue_due = !self.answers.is_empty();
+        if !self.continue_due {
+            self.continue_sent = true;
+            self.stream.output.extend_from_slice(CONTINUE);
+        }
+    }
+
+    /// Notes since when a request is half there. Progress starts the time anew: what is half now is another one.
+    fn note_half(&mut self, progressed: bool, now_ms: u64) {
+        let half = !self.blocked && !self.peer_done && (!self.input.is_empty() || self.skip_octets > 0);
+        if !half {
+            self.half_since_ms = 0;
+        } else if progressed || self.half_since_ms == 0 {
+            self.half_since_ms = now_ms;
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The shard's thread: a glommio executor, pinned to its CPU, in which the shard's loop runs from beginning to end.
+//!
+//! The published glommio can mistake "preempted" for "idle" and park with work at hand. So the loop never awaits
+//! and the executor never parks: a shard without work rests in its own ring, by one wait with a time-out
+//! ([`ShardTurn::rest`]). A watchdog outside the executors is the alarm: it counts each time it finds a shard
+//! without a turn, wakes it, and ends the process when that does not help. Only this file names glommio.
+
+use crate::io::mailbox::ShardPort;
+use crate::io::turn::ShardTurn;
+use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
+use host::clock;
+use host::fatal::{Fatal, FatalReason};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+/// Memory that the executor registers for its own I/O, of which there is none.
+const EXECUTOR_IO_OCTETS: usize = 128 * 1024;
+const EXECUTOR_RING_DEPTH: usize = 64;
+/// A shard without a turn for so long stands still.
+const STALL: Duration = Duration::from_millis(100);
+/// A look of the watchdog that comes so late tells nothing of the shards: the machine stood still.
+const LATE_LOOK_NS: u64 = 2 * STALL.as_nanos() as u64;
+/// Looks of the watchdog at a standing shard after which the process ends.
+const STALLED_LOOKS_MAX: u32 = 100;
+
+/// A shard's running thread.
+pub(super) struct ShardThread(ExecutorJoinHandle<()>);
+
+impl ShardThread {
+    /// Starts a shard's thread on `cpu`. `prepare` runs on it first.
+    ///
+    /// # Errors
+    /// What glommio says when it cannot set up its rings.
+    pub(super) fn start(
+        shard: usize,
+        cpu: usize,
+        prepare: impl FnOnce() -> ShardTurn + Send + 'static,
+    ) -> Result<Self, String> {
+        LocalExecutorBuilder::new(Placement::Fixed(cpu))
+            .name(&format!("shard-{shard}"))
+            .io_memory(EXECUTOR_IO_OCTETS)
+            .ring_depth(EXECUTOR_RING_DEPTH)
+            .spawn(move || async move { run(prepare()) })
+            .map(Self)
+            .map_err(|error| error.to_string())
+    }
+
+    /// Waits until the shard has drained.
+    ///
+    /// # Errors
+    /// How the thread ended otherwise.
+    pub(super) fn join(self) -> Result<(), String> {
+        self.0.join().map_err(|error| error.to_string())
+    }
+}
+
+/// Runs the shard to its end, without ever giving the executor a chance to park.
+fn run(mut turn: ShardTurn) {
+    while !turn.is_stopped() {
+        if !turn.turn() {
+            turn.rest();
+        }
+    }
+    turn.end();
+}
+
+/// Watches the shards from an ordinary thread until `stop`.
+pub(super) fn watch(ports: &[Arc<ShardPort>], stop: &AtomicBool) {
+    let mut seen: Vec<(u64, u32)> = ports.iter().map(|_| (0, 0)).collect();
+    let mut looked_ns = clock::monotonic_ns();
+    while !stop.load(Ordering::Relaxed) {
+        std::thread::park_timeout(STALL);
+        let now_ns = clock::monotonic_ns();
+        let is_late = now_ns - std::mem::replace(&mut looked_ns, now_ns) > LATE_LOOK_NS;
+        for (shard, (port, (turns, looks))) in ports.iter().zip(&mut seen).enumerate() {
+            let now = port.status.turns();
+            if now != *turns || now == 0 || port.status.has_ended() {
+                (*turns, *looks) = (now, 0);
+                continue;
+            }
+            if is_late {
+                continue;
+            }
+            *looks += 1;
+            port.status.note_watchdog_wake();
+            port.rouse();
+            if *looks >= STALLED_LOOKS_MAX {
+                let seconds = STALL.as_secs_f64() * f64::from(STALLED_LOOKS_MAX);
+                let cause = format!("shard {shard} made no turn for {seconds:.0} s and could not be woken");
+                Fatal::new(FatalReason::ShardStalled, cause).end_process();
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Every bound of the runtime room.
+
+/// Entries of the shard's submission queue.
+pub(super) const RING_ENTRIES: u32 = 1024;
+/// Entries of its completion queue: a turn's worth of receives, sends and syncs.
+pub(super) const RING_COMPLETIONS: u32 = 8192;
+/// Registered receive buffers of a shard; a power of two.
+pub(super) const RECEIVE_BUFFERS: u16 = 512;
+/// Octets of one receive buffer: holds a whole request of the largest size.
+pub(super) const RECEIVE_BUFFER_OCTETS: usize = 32 * 1024;
+/// Requests of a connection that are read before the first of them is taken, so that memory brings what they ask for.
+pub(super) const FORESEEN_MAX: usize = 8;
+/// Answers that a connection may have outstanding; reading stops there until they are sent.
+pub(super) const ANSWERS_OUTSTANDING_MAX: usize = 2048;
+/// Octets of unparsed input kept for a connection before reading stops.
+pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of unsent answers at which a connection's requests wait.
+pub(super) const OUTPUT_PENDING_OCTETS_MAX: usize = 1024 * 1024;
+/// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.
+pub(super) const ATTEMPTS_PER_TURN_MAX: usize = 512;
+/// Octets of a client that is being left which are read and dropped, so that it comes to read its last answer.
+pub(super) const LINGER_OCTETS_MAX: usize = 16 * 1024 * 1024;
+/// How long a client may take to close after its last answer was sent.
+pub(super) const LINGER_MS_MAX: u64 = 3_000;
+/// Octets of requests taken in one turn; the rest stays for the next one.
+pub(super) const RECEIVED_PER_TURN_OCTETS_MAX: usize = 1024 * 1024;
+/// Requests of other shards taken in one turn.
+pub(super) const PARCELS_PER_TURN_MAX: usize = 2048;
+/// Task-work items that one `enter` of this kernel runs; after as many completions there may be more.
+pub(super) const COMPLETIONS_PER_ENTER: usize = 20;
+/// Completions gathered in one turn before they are served.
+pub(super) const COMPLETIONS_PER_TURN_MAX: usize = 256;
+/// Clients that may wait in the kernel to be accepted; `net.core.somaxconn` may allow fewer.
+pub(super) const LISTEN_BACKLOG: i32 = 65_535;
+/// Accepted sockets on their way to one shard.
+pub(super) const DEALT_MAX: usize = 1024;
+/// Sockets that a shard takes in one turn.
+pub(super) const ACCEPTED_PER_TURN_MAX: usize = 64;
+/// Pause of accepting after the process ran out of descriptors.
+pub(super) const ACCEPT_PAUSE_MS: i64 = 100;
+/// Pause of accepting while every place is taken.
+pub(super) const FULL_PAUSE_MS: i64 = 10;
+/// The same once a shard was asked to make room.
+pub(super) const ROOM_PAUSE_MS: i64 = 1;
+/// A client is not asked to make room before it has been silent for so long.
+pub(super) const SILENT_MS_MIN: u64 = 1_000;
+/// How long a client may take to its first request.
+pub(super) const FIRST_REQUEST_MS: u64 = 60_000;
+/// The same while three quarters of the places are taken.
+pub(super) const FIRST_REQUEST_CROWDED_MS: u64 = 10_000;
+/// Timers expired in one turn.
+pub(super) const TIMERS_PER_TURN_MAX: usize = 1024;
+/// Parcels that one shard may have under way to all others together.
+const PARCELS_PER_SHARD: usize = 8192;
+/// Fewest parcels to one other shard, however many there are.
+const PARCELS_PER_PEER_MIN: usize = 256;
+/// Most parcels to one other shard.
+const PARCELS_PER_PEER_MAX: usize = 4096;
+
+/// Parcels that may be under way from one shard to one other, in an engine of `shards`.
+pub(super) fn parcels_per_peer(shards: usize) -> usize {
+    (PARCELS_PER_SHARD / shards.saturating_sub(1).max(1)).clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
+}
+
+/// Control messages that may wait for a shard.
+pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
+/// Threads that look up the names of notification hosts at a time: so many look-ups may hang without holding up others.
+pub(super) const NAME_THREADS_MAX: usize = 16;
+/// How long such a thread waits for another name before it ends.
+pub(super) const NAME_IDLE_MS: u64 = 10_000;
+/// Addresses of a host that are kept.
+pub(super) const NAME_ADDRESSES_MAX: usize = 32;
+/// How often the name of a notification host is looked up anew.
+pub(super) const NAME_REFRESH_MS: u64 = 30_000;
+/// How long after a name was not found it is looked up again; doubles up to the interval above.
+pub(super) const NAME_RETRY_MS: u64 = 1_000;
+/// How long a notification may wait for its answer.
+pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
+/// Notifications that waited in vain for a push client and are given back to the schedule in one sweep.
+pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;
+/// How long a connection to a push client may take to come up.
+pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;
+/// How long a drain waits for a push client that says nothing to a notification.
+pub(super) const DRAIN_SILENCE_MS: u64 = 2_000;
+/// How long a connection to a push client is kept without a notification on it.
+pub(super) const NOTIFIER_IDLE_MS_MAX: u64 = 60_000;
+/// Connections to push clients that are ended in one sweep because others wait for their places.
+pub(super) const EVICTED_PER_SWEEP_MAX: usize = 256;
+/// Longest pause after failed connections to an endpoint.
+pub(super) const ENDPOINT_PAUSE_MS_MAX: u64 = 10_000;
+/// Octets of an acknowledgement's body; a longer one is no acknowledgement.
+pub(super) const ACKNOWLEDGEMENT_OCTETS_MAX: usize = 4096;
+/// Octets of an unparsed notification response kept before the connection is given up.
+pub(super) const RESPONSE_OCTETS_MAX: usize = 64 * 1024;
+
+const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());
+const _: () =
+    assert!(SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS);
+const _: () = assert!(
+    RECEIVE_BUFFER_OCTETS >= wire::push::limits::HEAD_OCTETS_MAX + wire::push::limits::BODY_OCTETS_MAX,
+    "a request that came in one piece is parsed where it lies"
+);
+const _: () = assert!(
+    INPUT_PENDING_OCTETS_MAX >= 2 * RECEIVE_BUFFER_OCTETS,
+    "reading never stops before a whole request is there"
+);
+
+/// What a listing or a replay takes at most from each shard; the next one takes the rest.
+pub const PARKED_LISTED_MAX: usize = 10_000;
+/// What a shard discards between two turns: each takes a record of the journal.
+pub const PARKED_DISCARDED_MAX: usize = 500;
+/// Live pushes of one phone that one answer tells of.
+pub const LIVE_LISTED_MAX: usize = 10_000;

@@ -1,0 +1,210 @@
+//! How shards speak: parcels on bounded rings, one pair of rings for each pair of shards.
+//!
+//! A parcel carries a request body to the shard that owns the msn, and the answer back in the same box. Each
+//! shard owns a fixed number of boxes for each peer, so nothing is allocated per push once their buffers have
+//! grown, and a slow peer is felt as "no box left" (code 8002), never as a growing queue. A batch of parcels
+//! costs one wake-up.
+
+use crate::io::limits::parcels_per_peer;
+use crate::io::ring::Waker;
+use crossbeam::queue::ArrayQueue;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use wire::push::response::Answer;
+use wire::terms::code::Code;
+
+/// Whose request it is: which answer of which connection of which shard.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Origin {
+    pub(super) shard: u16,
+    pub(super) connection: u32,
+    pub(super) generation: u32,
+    /// The number of the answer on its connection, counted from 0.
+    pub(super) answer: u64,
+    /// Set where several shards answer together (the cancel of a whole alert).
+    pub(super) gathering: Option<u32>,
+}
+
+/// A request on its way to the owner of its msn, or its answer on the way back.
+pub(super) struct Parcel {
+    pub(super) origin: Origin,
+    /// The request's body as it came; kept on the way back so that its memory serves the next request.
+    pub(super) body: Vec<u8>,
+    /// The answer, once there is one.
+    pub(super) answer: Option<Answer>,
+    /// Pushes withdrawn, for a whole alert's cancel.
+    pub(super) count: u32,
+}
+
+struct Lane {
+    requests: ArrayQueue<Box<Parcel>>,
+    answers: ArrayQueue<Box<Parcel>>,
+}
+
+/// The rings between all shards; shared by them.
+pub(super) struct Lanes {
+    lanes: Vec<Lane>,
+    shards: usize,
+    /// Which shards owe nobody anything while the engine drains.
+    quiet: Vec<AtomicBool>,
+}
+
+impl Lanes {
+    pub(super) fn new(shards: usize) -> Arc<Self> {
+        let lane = || Lane {
+            requests: ArrayQueue::new(parcels_per_peer(shards)),
+            answers: ArrayQueue::new(parcels_per_peer(shards)),
+        };
+        Arc::new(Self {
+            lanes: (0..shards * shards).map(|_| lane()).collect(),
+            shards,
+            quiet: (0..shards).map(|_| AtomicBool::new(false)).collect(),
+        })
+    }
+
+    fn lane(&self, from: usize, to: usize) -> &Lane {
+        &self.lanes[from * self.shards + to]
+    }
+}
+
+/// One shard's end of the mesh.
+pub(super) struct Mesh {
+    shard: usize,
+    lanes: Arc<Lanes>,
+    wakers: Vec<Waker>,
+    #[allow(clippy::vec_box, reason = "the boxes travel: their addresses are what the rings carry")]
+    free: Vec<Vec<Box<Parcel>>>,
+    woken: Vec<bool>,
+}
+
+impl Mesh {
+    pub(super) fn new(shard: usize, lanes: Arc<Lanes>, wakers: Vec<Waker>) -> Self {
+        let shards = wakers.len();
+        let parcel = || {
+            let origin =
+                Origin { shard: shard as u16, connection: 0, generation: 0, answer: 0, gathering: None };
+            Box::new(Parcel { origin, body: Vec::new(), answer: None, count: 0 })
+        };
+        let boxes = |peer: usize| {
+            let count = if peer == shard { 0 } else { parcels_per_peer(shards) };
+            (0..count).map(|_| parcel()).collect()
+        };
+        Self { shard, lanes, wakers, free: (0..shards).map(boxes).collect(), woken: vec![false; shards] }
+    }
+
+    pub(super) fn shards(&self) -> usize {
+        self.wakers.len()
+    }
+
+    /// Sends a request to `peer`; `false` when every box for it is under way.
+    pub(super) fn send_request(&mut self, peer: usize, origin: Origin, body: &[u8]) -> bool {
+        let Some(mut parcel) = self.free[peer].pop() else { return false };
+        parcel.origin = origin;
+        parcel.answer = None;
+        parcel.count = 0;
+        parcel.body.clear();
+        parcel.body.extend_from_slice(body);
+        let refused = self.lanes.lane(self.shard, peer).requests.push(parcel);
+        assert!(refused.is_ok(), "there are as many boxes as places on the ring");
+        self.woken[peer] = true;
+        true
+    }
+
+    /// Sends an answered parcel back to where it came from.
+    pub(super) fn send_answer(&mut self, parcel: Box<Parcel>) {
+        let peer = usize::from(parcel.origin.shard);
+        let refused = self.lanes.lane(peer, self.shard).answers.push(parcel);
+        assert!(refused.is_ok(), "there are as many boxes as places on the ring");
+        self.woken[peer] = true;
+    }
+
+    /// The next request from any peer.
+    pub(super) fn next_request(&mut self) -> Option<Box<Parcel>> {
+        (0..self.shards()).find_map(|peer| self.lanes.lane(peer, self.shard).requests.pop())
+    }
+
+    /// The next answer from any peer; hand the box back with [`Mesh::keep`].
+    pub(super) fn next_answer(&mut self) -> Option<(usize, Box<Parcel>)> {
+        (0..self.shards())
+            .find_map(|peer| self.lanes.lane(self.shard, peer).answers.pop().map(|parcel| (peer, parcel)))
+    }
+
+    /// Takes a box back for the next request to `peer`.
+    pub(super) fn keep(&mut self, peer: usize, parcel: Box<Parcel>) {
+        self.free[peer].push(parcel);
+    }
+
+    /// Says whether this shard owes nobody anything; returns whether that is so of every shard.
+    pub(super) fn all_quiet(&self, quiet: bool) -> bool {
+        self.lanes.quiet[self.shard].store(quiet, Ordering::SeqCst);
+        self.lanes.quiet.iter().all(|quiet| quiet.load(Ordering::SeqCst))
+    }
+
+    /// Whether anything waits for this shard.
+    pub(super) fn has_arrivals(&self) -> bool {
+        (0..self.shards()).any(|peer| {
+            !self.lanes.lane(peer, self.shard).requests.is_empty()
+                || !self.lanes.lane(self.shard, peer).answers.is_empty()
+        })
+    }
+
+    /// Wakes the peers that got something since the last call: one wake-up a batch.
+    pub(super) fn wake_peers(&mut self) {
+        for (peer, woken) in self.woken.iter_mut().enumerate() {
+            if std::mem::take(woken) {
+                self.wakers[peer].wake();
+            }
+        }
+    }
+}
+
+/// Two shards' ends of a mesh with nobody behind them: the hand-over by itself, for measurements and tests.
+pub struct HandOver {
+    ends: [Mesh; 2],
+}
+
+impl HandOver {
+    /// Two ends whose wake-ups go nowhere.
+    ///
+    /// # Errors
+    /// When the kernel gives no eventfds.
+    pub fn new() -> std::io::Result<Self> {
+        let lanes = Lanes::new(2);
+        let wakers = vec![Waker::into_the_void()?, Waker::into_the_void()?];
+        let end = |shard| Mesh::new(shard, Arc::clone(&lanes), wakers.clone());
+        Ok(Self { ends: [end(0), end(1)] })
+    }
+
+    /// A request's body goes to the other end, which answers it, and comes home in the same box; the code of the
+    /// answer, or `None` if every box was under way.
+    pub fn round_trip(&mut self, body: &[u8], answer: Answer) -> Option<Code> {
+        let [home, owner] = &mut self.ends;
+        let origin = Origin { shard: 0, connection: 1, generation: 1, answer: 0, gathering: None };
+        if !home.send_request(1, origin, body) {
+            return None;
+        }
+        let mut parcel = owner.next_request()?;
+        assert_eq!(parcel.body.len(), body.len(), "the body arrives whole");
+        parcel.answer = Some(answer);
+        owner.send_answer(parcel);
+        let (peer, parcel) = home.next_answer()?;
+        let code = parcel.answer.map(|answer| answer.code);
+        home.keep(peer, parcel);
+        code
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_box_serves_as_often_as_it_comes_home() {
+        let mut hand_over = HandOver::new().expect("eventfds");
+        for length in 0..3 * parcels_per_peer(2) {
+            let body = vec![b'x'; length % 700];
+            assert_eq!(hand_over.round_trip(&body, Answer::bare(Code::OVERLOAD)), Some(Code::OVERLOAD));
+        }
+        assert!(hand_over.ends.iter().all(|end| !end.has_arrivals()));
+    }
+}

@@ -1,0 +1,231 @@
+//! The runtime room: what carries octets between the world and the shards.
+//!
+//! One glommio executor per CPU runs a shard's turns; the shard's own io_uring carries its sockets and its
+//! journal's syncs. Nothing outside this room names a socket or the executor, nothing inside decides about a
+//! push.
+
+mod acceptor;
+mod connection;
+mod durations;
+mod executor;
+pub mod figures;
+mod front;
+pub mod limits;
+pub mod mailbox;
+mod mesh;
+pub mod names;
+pub mod notifier;
+mod now;
+mod pace;
+mod places;
+mod ring;
+mod slots;
+mod stream;
+mod turn;
+mod waits;
+
+pub use mesh::HandOver;
+
+use crate::io::executor::ShardThread;
+use crate::io::front::FrontLimits;
+use crate::io::mailbox::ShardPort;
+use crate::io::mesh::{Lanes, Mesh};
+use crate::io::notifier::EndpointPlan;
+use crate::io::places::{Door, Places};
+use crate::io::ring::{Ring, Waker};
+use crate::io::turn::{ShardTurn, TurnLimits};
+use crate::shard::Shard;
+use crossbeam::channel::{Receiver, Sender, bounded};
+use host::fatal::{Fatal, FatalReason};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use wire::terms::durability::Durability;
+
+/// The shards' threads.
+pub struct Runtime {
+    ports: Vec<Arc<ShardPort>>,
+    shards: Vec<ShardThread>,
+    acceptor: std::thread::JoinHandle<()>,
+    watchdog: std::thread::JoinHandle<()>,
+    stop_watching: Arc<AtomicBool>,
+}
+
+/// What every shard's thread starts from.
+struct Start {
+    lanes: Arc<Lanes>,
+    door: Door,
+    limits: TurnLimits,
+    /// Where the kernel may write this shard's commits, if not on the shard's own CPU alone.
+    worker_cpus: Option<libc::cpu_set_t>,
+    endpoints: Vec<EndpointPlan>,
+    ready: Sender<(usize, Waker)>,
+    wakers: Receiver<Vec<Waker>>,
+}
+
+/// What the runtime is set up with.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The shards' CPUs; with fewer than shards they share them in turn.
+    pub cpus: Vec<usize>,
+    /// Connections of push clients that one shard holds.
+    pub push_connections_max: usize,
+    /// Connections to notification servers that one shard holds.
+    pub notification_connections_max: usize,
+    /// How long a request may take to come, and a connection to be idle; milliseconds.
+    pub request_timeout_ms: u64,
+    pub idle_timeout_ms: u64,
+    /// How long a drain may take, in milliseconds.
+    pub drain_timeout_ms: u64,
+    /// When answers may leave.
+    pub durability: Durability,
+    /// How long a commit may wait for more records, in microseconds.
+    pub commit_delay_us_max: u32,
+    /// How long a shard polls before it sleeps, in microseconds.
+    pub idle_poll_us: u32,
+    /// The sync that fails, for tests; counted from 1.
+    pub inject_sync_failure: Option<u64>,
+}
+
+impl Runtime {
+    /// Starts the shards on their CPUs; they take requests from `listener` at once. `endpoints` is where notifications
+    /// go for now.
+    ///
+    /// # Errors
+    /// When the executor or the shards' rings cannot be set up.
+    pub fn start(
+        setup: &Setup,
+        shards: Vec<Shard>,
+        endpoints: Vec<EndpointPlan>,
+        listener: TcpListener,
+    ) -> Result<Self, Fatal> {
+        let count = shards.len();
+        let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
+        let (ready_sender, ready) = bounded(count);
+        let lanes = Lanes::new(count);
+        let limits = turn_limits(setup);
+        let places = Places::new(count, limits.front.connections_max)
+            .map_err(|error| lacks("a wake-up of the acceptor", &error))?;
+        let mut threads = Vec::with_capacity(count);
+        let mut waker_senders = Vec::with_capacity(count);
+        for (number, shard) in shards.into_iter().enumerate() {
+            let cpu = setup.cpus[number % setup.cpus.len()];
+            let (waker_sender, wakers) = bounded(1);
+            waker_senders.push(waker_sender);
+            let start = Start {
+                lanes: Arc::clone(&lanes),
+                door: places.door(number),
+                limits,
+                worker_cpus: worker_cpus(cpu, &setup.cpus),
+                endpoints: endpoints.clone(),
+                ready: ready_sender.clone(),
+                wakers,
+            };
+            let port = Arc::clone(&ports[number]);
+            let thread = ShardThread::start(number, cpu, move || prepare(number, shard, port, start));
+            threads.push(thread.map_err(|error| {
+                Fatal::new(
+                    FatalReason::HostUnfit,
+                    format!("the executor of shard {number} cannot start ({error})"),
+                )
+            })?);
+        }
+        let mut wakers: Vec<Option<Waker>> = vec![None; count];
+        for _ in 0..count {
+            let Ok((number, waker)) = ready.recv() else {
+                return Err(Fatal::new(
+                    FatalReason::HostUnfit,
+                    "a shard's thread ended while it was starting",
+                ));
+            };
+            wakers[number] = Some(waker);
+        }
+        let wakers: Vec<Waker> = wakers.into_iter().flatten().collect();
+        for sender in waker_senders {
+            let _ = sender.send(wakers.clone());
+        }
+        let acceptor = acceptor::start(listener, places, wakers, setup.cpus.clone());
+        let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
+        let stop_watching = Arc::new(AtomicBool::new(false));
+        let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;
+        Ok(Self { ports, shards: threads, acceptor, watchdog, stop_watching })
+    }
+
+    /// The shards' mailboxes, for the control plane.
+    pub(crate) fn ports(&self) -> Vec<Arc<ShardPort>> {
+        self.ports.clone()
+    }
+
+    /// Waits until every shard has drained.
+    pub fn join(self) {
+        for shard in self.shards {
+            if let Err(error) = shard.join() {
+                Fatal::new(FatalReason::Bug, format!("a shard's thread ended badly ({error})")).end_process();
+            }
+        }
+        let _ = self.acceptor.join();
+        self.stop_watching.store(true, Ordering::Relaxed);
+        self.watchdog.thread().unpark();
+        let _ = self.watchdog.join();
+    }
+}
+
+/// On the shard's thread: its ring, its end of the mesh, its sockets.
+fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> ShardTurn {
+    let ring = Ring::new().unwrap_or_else(|error| {
+        let cause = format!("io_uring could not be set up for shard {number} ({error})");
+        Fatal::new(FatalReason::HostUnfit, cause).end_process()
+    });
+    if let Some(cpus) = &start.worker_cpus {
+        ring.set_worker_cpus(cpus);
+    }
+    port.set_waker(ring.waker());
+    let _ = start.ready.send((number, ring.waker()));
+    let wakers = start.wakers.recv().unwrap_or_default();
+    let mesh = Mesh::new(number, start.lanes, wakers);
+    ShardTurn::new(ring, shard, mesh, port, start.door, start.limits, &start.endpoints)
+}
+
+/// A commit is written by a worker of the kernel, which runs on the CPU of its shard unless it is told otherwise: there it
+/// takes up to a quarter of a busy CPU. Where CPUs are left that no shard runs on it may take one of those; that it must
+/// would make a commit of few records wait for another CPU to wake up.
+fn worker_cpus(cpu: usize, shard_cpus: &[usize]) -> Option<libc::cpu_set_t> {
+    let mut cpus = host::cpus::cpus_beside(shard_cpus);
+    if cpus.is_empty() {
+        return None;
+    }
+    cpus.push(cpu);
+    Some(host::cpus::cpu_set(&cpus))
+}
+
+fn start_watchdog(
+    ports: Vec<Arc<ShardPort>>,
+    stop: Arc<AtomicBool>,
+) -> Result<std::thread::JoinHandle<()>, Fatal> {
+    let thread = std::thread::Builder::new().name("watchdog".to_owned());
+    let thread = thread.spawn(move || executor::watch(&ports, &stop));
+    thread.map_err(|error| lacks("the watchdog's thread", &error))
+}
+
+fn lacks(what: &str, error: &std::io::Error) -> Fatal {
+    Fatal::new(FatalReason::HostUnfit, format!("{what} cannot be set up ({error})"))
+}
+
+fn turn_limits(setup: &Setup) -> TurnLimits {
+    TurnLimits {
+        front: FrontLimits {
+            connections_max: setup.push_connections_max,
+            request_timeout_ms: setup.request_timeout_ms,
+            idle_timeout_ms: setup.idle_timeout_ms,
+        },
+        notification_connections_max: setup.notification_connections_max,
+        drain_timeout_ms: setup.drain_timeout_ms,
+        // Where nothing is synced there is nothing to gather for.
+        commit_delay_us_max: match setup.durability {
+            Durability::Power => u64::from(setup.commit_delay_us_max),
+            Durability::Process => 0,
+        },
+        idle_poll_us: u64::from(setup.idle_poll_us),
+        inject_sync_failure: setup.inject_sync_failure,
+    }
+}

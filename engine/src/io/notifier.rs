@@ -1,0 +1,645 @@
+//! The notifier's sockets: kept-alive connections to the push clients' notification URLs.
+//!
+//! Each endpoint (an XPID's URL) has its own bounded set of connections and its own queue, so a slow or dead push
+//! client fills only its own. A connection carries up to `depth` requests at a time, answered in order. When an
+//! endpoint cannot be reached its orders stay in the queue for a while and the endpoint rests; an order that waited
+//! too long for a client that answers nothing, or that was sent and not acknowledged, goes back to the message
+//! center, which resends by the schedule and parks it in the end. An acknowledgement counts only for the push that it names.
+//!
+//! All endpoints of a shard share one table of connections. One that carries nothing for a minute is closed. In a full
+//! table a client with something due comes before a second connection of another: clients without a connection wait in
+//! line for places, the longest idle connections are closed for them, then second ones end with their last answer.
+
+mod places;
+
+use crate::gateway::registration::Registration;
+use crate::io::limits::{
+    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX,
+    NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
+};
+use crate::io::now::Now;
+use crate::io::ring::{Completion, Purpose, Ring};
+use crate::io::slots::Slots;
+use crate::io::stream::{OUTBOUND, Stream};
+use crate::shard::{NotificationOrder, NotificationResult, Shard};
+use places::Place;
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::os::fd::{FromRawFd, OwnedFd};
+use wire::push::notify::{Arrival, Body, ResponseOutcome, Subject, read_acknowledgement, read_response};
+use wire::push::notify_url::NotifyUrl;
+use wire::terms::ids::Xpid;
+
+/// Where an XPID's notifications go, with its name looked up beside the shards (`rt::names`).
+#[derive(Clone, Debug)]
+pub struct EndpointPlan {
+    /// The XPID.
+    pub xpid: Xpid,
+    /// The URL.
+    pub url: NotifyUrl,
+    /// The addresses of its host; empty while it cannot be resolved.
+    pub addresses: Vec<SocketAddr>,
+    /// Connections per shard.
+    pub connections: u16,
+    /// Requests under way on one connection.
+    pub depth: u16,
+}
+
+impl EndpointPlan {
+    /// Whether both name the same addresses, in whatever order the name service gave them.
+    fn has_addresses_of(&self, other: &Self) -> bool {
+        let sorted = |plan: &Self| {
+            let mut addresses = plan.addresses.clone();
+            addresses.sort_unstable();
+            addresses
+        };
+        sorted(self) == sorted(other)
+    }
+
+    /// The plan of a registration; `None` without a URL.
+    pub fn of(registration: &Registration, addresses: Vec<SocketAddr>) -> Option<Self> {
+        Some(Self {
+            xpid: registration.xpid,
+            url: registration.notify_url.clone()?,
+            addresses,
+            connections: registration.notify_connections.max(1),
+            depth: registration.notify_depth.max(1),
+        })
+    }
+}
+
+struct Endpoint {
+    plan: EndpointPlan,
+    /// With the time since which each waits, steady milliseconds.
+    queue: VecDeque<(NotificationOrder, u64)>,
+    /// When it last answered, steady milliseconds.
+    heard_ms: u64,
+    connections: Vec<u32>,
+    resting_until_ms: u64,
+    failures: u32,
+    next_address: usize,
+    /// The server's own word, of the last connection that carried an answer: it closes after every response, so a
+    /// connection carries one request.
+    closes: bool,
+    place: Place,
+}
+
+/// A notification that was sent.
+struct UnderWay {
+    order: NotificationOrder,
+    subject: Subject,
+    deadline_ms: u64,
+}
+
+struct Outgoing {
+    stream: Stream,
+    endpoint: u64,
+    connected: bool,
+    opened_ms: u64,
+    peer: SocketAddr,
+    /// Boxed: the kernel reads it while the connect is under way.
+    address: Box<RawAddress>,
+    under_way: VecDeque<UnderWay>,
+    input: Vec<u8>,
+    /// How far the response at the input's start has arrived.
+    arrival: Arrival,
+    /// The peer announced that it closes: nothing more is sent on it.
+    closes: bool,
+    /// The endpoint has no use for it any more: it ends with its last answer, which says nothing about the endpoint.
+    retired: bool,
+    /// Whether the peer has answered anything.
+    answered: bool,
+    /// Whether its first answer kept the connection, until the endpoint has learnt it.
+    first_kept: Option<bool>,
+    /// When it last had something under way or began.
+    used_ms: u64,
+}
+
+struct RawAddress {
+    storage: libc::sockaddr_storage,
+    octets: u32,
+}
+
+pub(super) struct Notifier {
+    endpoints: HashMap<u64, Endpoint>,
+    outgoing: Slots<Outgoing>,
+    sweep_at: usize,
+    ready: Vec<u64>,
+    /// Endpoints without a connection that found the table full, each once, longest waiting first.
+    line: VecDeque<u64>,
+}
+
+impl Notifier {
+    pub(super) fn new(connections_max: usize) -> Self {
+        Self {
+            endpoints: HashMap::new(),
+            outgoing: Slots::with_capacity(connections_max),
+            sweep_at: 0,
+            ready: Vec::with_capacity(64),
+            line: VecDeque::new(),
+        }
+    }
+
+    /// Takes the endpoints in force; what waits for one that goes away fails and is resent by the schedule.
+    pub(super) fn set_plans(&mut self, plans: &[EndpointPlan], shard: &mut Shard, now: Now) {
+        let mut old = std::mem::take(&mut self.endpoints);
+        for plan in plans {
+            let key = plan.xpid.value();
+            let endpoint = match old.remove(&key) {
+                Some(known) => {
+                    let moved = known.plan.url != plan.url || !known.plan.has_addresses_of(plan);
+                    let kept = if moved { 0 } else { usize::from(plan.connections) };
+                    let mut connections = known.connections;
+                    self.busiest_first(&mut connections);
+                    let surplus = connections.split_off(kept.min(connections.len()));
+                    self.retire(&surplus);
+                    let closes = known.closes && !moved;
+                    Endpoint { plan: plan.clone(), resting_until_ms: 0, closes, connections, ..known }
+                }
+                None => Endpoint {
+                    plan: plan.clone(),
+                    queue: VecDeque::new(),
+                    heard_ms: 0,
+                    connections: Vec::new(),
+                    resting_until_ms: 0,
+                    failures: 0,
+                    next_address: 0,
+                    closes: false,
+                    place: Place::NotAwaited,
+                },
+            };
+            self.endpoints.insert(key, endpoint);
+            self.ready.push(key);
+        }
+        for endpoint in old.into_values() {
+            self.retire(&endpoint.connections);
+            for (order, _) in endpoint.queue {
+                shard.settle_notification(order, FAILED, now.wall_ms);
+            }
+        }
+    }
+
+    /// Takes the addresses that the hosts' names have now. A connection to one that is no longer among them ends when what
+    /// was asked on it is answered.
+    pub(super) fn set_addresses(&mut self, addresses: &[(Xpid, Vec<SocketAddr>)]) {
+        for (xpid, addresses) in addresses {
+            let key = xpid.value();
+            let Some(endpoint) = self.endpoints.get_mut(&key) else { continue };
+            if endpoint.plan.addresses == *addresses {
+                continue;
+            }
+            endpoint.plan.addresses.clone_from(addresses);
+            endpoint.resting_until_ms = 0;
+            let outgoing = &mut self.outgoing;
+            let stale = |index: &u32| {
+                outgoing.get_mut(*index).is_some_and(|outgoing| !addresses.contains(&outgoing.peer))
+            };
+            let stale: Vec<u32> = endpoint.connections.iter().copied().filter(stale).collect();
+            endpoint.connections.retain(|index| !stale.contains(index));
+            self.ready.push(key);
+            self.retire(&stale);
+        }
+    }
+
+    /// Requests under way that a drain waits for: of push clients that have said something lately, or may still begin to.
+    pub(super) fn awaited(&mut self, draining_since_ms: u64, now: Now) -> usize {
+        let mut count = 0;
+        for index in self.outgoing.indices() {
+            let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
+            let heard_ms = self.endpoints.get(&outgoing.endpoint).map_or(0, |endpoint| endpoint.heard_ms);
+            if now.steady_ms < heard_ms.max(draining_since_ms) + DRAIN_SILENCE_MS {
+                count += outgoing.under_way.len();
+            }
+        }
+        count
+    }
+
+    /// Takes the shard's orders and puts as many on the wire as the endpoints' connections carry.
+    pub(super) fn send_orders(&mut self, shard: &mut Shard, ring: &mut Ring, now: Now) -> bool {
+        let mut busy = false;
+        while let Some(order) = shard.take_notification() {
+            busy = true;
+            let key = shard.notification_xpid(order).value();
+            match self.endpoints.get_mut(&key) {
+                Some(endpoint) => {
+                    if endpoint.queue.is_empty() {
+                        self.ready.push(key);
+                    }
+                    endpoint.queue.push_back((order, now.steady_ms));
+                }
+                None => shard.settle_notification(order, FAILED, now.wall_ms),
+            }
+        }
+        let mut ready = std::mem::take(&mut self.ready);
+        for key in ready.drain(..) {
+            self.serve(key, shard, ring, now);
+        }
+        ready.append(&mut self.ready);
+        self.ready = ready;
+        busy
+    }
+
+    fn serve(&mut self, key: u64, shard: &mut Shard, ring: &mut Ring, now: Now) {
+        let Some(endpoint) = self.endpoints.get_mut(&key) else { return };
+        let depth = if endpoint.closes { 1 } else { usize::from(endpoint.plan.depth) };
+        let mut at = 0;
+        while !endpoint.queue.is_empty() && at < endpoint.connections.len() {
+            let index = endpoint.connections[at];
+            at += 1;
+            let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
+            if !outgoing.connected || outgoing.ends() || outgoing.stream.is_closing() {
+                continue;
+            }
+            while outgoing.under_way.len() < depth
+                && let Some((order, _)) = endpoint.queue.pop_front()
+            {
+                let url = &endpoint.plan.url;
+                let subject = shard.write_notification(order, url, &mut outgoing.stream.output);
+                let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
+                outgoing.under_way.push_back(UnderWay { order, subject, deadline_ms });
+            }
+            outgoing.stream.flush(ring);
+        }
+        let connections_max = usize::from(endpoint.plan.connections);
+        let rests = now.steady_ms < endpoint.resting_until_ms;
+        if !endpoint.queue.is_empty() && !rests && endpoint.connections.len() < connections_max {
+            let wanted =
+                endpoint.queue.len().div_ceil(depth).min(connections_max - endpoint.connections.len());
+            // The first connection of a client comes before the second of another.
+            let wanted = match endpoint.connections.len() {
+                0 if self.outgoing.is_full() || !self.line.is_empty() && endpoint.place != Place::Granted => {
+                    return self.stand_in_line(key);
+                }
+                0 => wanted.min(1 + self.outgoing.spare()),
+                _ => wanted.min(self.outgoing.spare()),
+            };
+            for _ in 0..wanted {
+                if !self.open(key, ring, now) {
+                    break;
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, key: u64, ring: &mut Ring, now: Now) -> bool {
+        let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
+        endpoint.place = Place::NotAwaited;
+        if now.steady_ms < endpoint.resting_until_ms {
+            return false;
+        }
+        let addresses = &endpoint.plan.addresses;
+        if addresses.is_empty() {
+            endpoint.rest(now);
+            return false;
+        }
+        let address = addresses[endpoint.next_address % addresses.len()];
+        endpoint.next_address = endpoint.next_address.wrapping_add(1);
+        let Some(socket) = new_socket(&address) else {
+            endpoint.rest(now);
+            return false;
+        };
+        let raw = Box::new(raw_address(&address));
+        let index = self.outgoing.insert(|index, generation| Outgoing {
+            stream: Stream::new(socket, index, generation, OUTBOUND),
+            endpoint: key,
+            connected: false,
+            opened_ms: now.steady_ms,
+            peer: address,
+            address: raw,
+            under_way: VecDeque::new(),
+            input: Vec::new(),
+            arrival: Arrival::default(),
+            closes: false,
+            retired: false,
+            answered: false,
+            first_kept: None,
+            used_ms: now.steady_ms,
+        });
+        let Some(index) = index else {
+            endpoint.rest(now);
+            return false;
+        };
+        endpoint.connections.push(index);
+        if let Some(outgoing) = self.outgoing.get_mut(index) {
+            outgoing.stream.set_other_under_way(true);
+            let token = outgoing.stream.token(Purpose::NotifierConnect);
+            let address = &raw const outgoing.address.storage;
+            // SAFETY: the address is boxed and its owner is freed only when the stream is quiet, that is, after the
+            // connect has completed.
+            unsafe {
+                ring.connect(outgoing.stream.descriptor(), address.cast(), outgoing.address.octets, token);
+            }
+        }
+        true
+    }
+
+    /// A connect, send or receive of the notifier completed.
+    pub(super) fn completed(
+        &mut self,
+        completion: &Completion,
+        ring: &mut Ring,
+        shard: &mut Shard,
+        now: Now,
+    ) {
+        let index = completion.token.index;
+        let outgoing = self.outgoing.of_generation(index, completion.token.generation);
+        let Some(outgoing) = outgoing else {
+            completion.buffer.inspect(|&buffer| ring.recycle(buffer));
+            return;
+        };
+        let alive = match completion.token.purpose {
+            Purpose::NotifierConnect => outgoing.connect_ended(completion.result, ring),
+            Purpose::NotifierHangUp => {
+                outgoing.stream.hung_up(completion.result, ring) && !outgoing.stream.is_closing()
+            }
+            Purpose::NotifierSend => {
+                let alive = outgoing.stream.send_ended(completion.result);
+                if alive {
+                    outgoing.stream.flush(ring);
+                }
+                alive
+            }
+            _ => outgoing.receive_ended(completion, ring, shard, now),
+        };
+        let key = outgoing.endpoint;
+        let first_kept = outgoing.first_kept.take();
+        if !outgoing.retired
+            && let Some(first_kept) = first_kept
+            && let Some(endpoint) = self.endpoints.get_mut(&key)
+        {
+            endpoint.closes = !first_kept;
+        }
+        if alive
+            && outgoing.connected
+            && !outgoing.retired
+            && let Some(endpoint) = self.endpoints.get_mut(&key)
+        {
+            endpoint.failures = 0;
+            endpoint.resting_until_ms = 0;
+            if completion.token.purpose == Purpose::NotifierReceive {
+                endpoint.heard_ms = now.steady_ms;
+            }
+            if !endpoint.queue.is_empty() {
+                self.ready.push(key);
+            }
+        }
+        if !alive {
+            self.give_up(index, shard, now);
+        }
+        self.remove_if_quiet(index);
+    }
+
+    /// The connection is no good: what was under way on it goes back to the message center.
+    fn give_up(&mut self, index: u32, shard: &mut Shard, now: Now) {
+        let Some(outgoing) = self.outgoing.get_mut(index) else { return };
+        if outgoing.stream.is_closing() {
+            return;
+        }
+        let key = outgoing.endpoint;
+        let (closes, answered, retired) = (outgoing.closes, outgoing.answered, outgoing.retired);
+        outgoing.stream.close();
+        let mut unanswered = std::mem::take(&mut outgoing.under_way);
+        let endpoint = self.endpoints.get_mut(&key);
+        if closes && let Some(endpoint) = endpoint {
+            // The server said that it takes no more on this connection: what was behind was never its to answer.
+            while let Some(sent) = unanswered.pop_back() {
+                endpoint.queue.push_front((sent.order, now.steady_ms));
+            }
+        }
+        for sent in unanswered {
+            shard.settle_notification(sent.order, FAILED, now.wall_ms);
+        }
+        if let Some(endpoint) = self.endpoints.get_mut(&key) {
+            endpoint.connections.retain(|&other| other != index);
+            if !answered && !retired {
+                endpoint.rest(now);
+            }
+            if !endpoint.queue.is_empty() {
+                self.ready.push(key);
+            }
+        }
+    }
+
+    fn remove_if_quiet(&mut self, index: u32) {
+        let quiet =
+            self.outgoing.get_mut(index).is_some_and(|o| o.stream.is_closing() && o.stream.is_quiet());
+        if quiet {
+            self.outgoing.remove(index);
+            self.call_next();
+        }
+    }
+
+    /// Looks at some connections for answers that are overdue, and at endpoints whose rest is over.
+    pub(super) fn sweep(&mut self, shard: &mut Shard, now: Now, budget: usize) {
+        let (indices, next) = self.outgoing.sweep(self.sweep_at, budget);
+        self.sweep_at = next;
+        for index in indices {
+            let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
+            let overdue = outgoing.under_way.front().is_some_and(|sent| now.steady_ms >= sent.deadline_ms);
+            let stuck = !outgoing.connected && now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            let unused = outgoing.is_idle() && now.steady_ms >= outgoing.used_ms + NOTIFIER_IDLE_MS_MAX;
+            if (overdue || stuck) && !outgoing.stream.is_closing() {
+                self.give_up(index, shard, now);
+            } else if unused {
+                self.part_from(index);
+            }
+            self.remove_if_quiet(index);
+        }
+        self.make_places();
+        let mut budget = QUEUED_FAILED_PER_SWEEP_MAX;
+        for (&key, endpoint) in &mut self.endpoints {
+            endpoint.fail_what_waited_too_long(shard, now, &mut budget);
+            if !endpoint.queue.is_empty() && now.steady_ms >= endpoint.resting_until_ms {
+                self.ready.push(key);
+            }
+        }
+    }
+}
+
+/// The HTTP status by which a push client says that it wants no notification there any more.
+const GONE: u16 = 410;
+
+const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
+
+impl Endpoint {
+    /// A client that cannot be reached, or takes connections and answers nothing, has failed the orders that wait for
+    /// it as much as those that were sent: their resends and their parking go by the schedule.
+    fn fail_what_waited_too_long(&mut self, shard: &mut Shard, now: Now, budget: &mut usize) {
+        let patience_ms = if self.failures > 0 { CONNECT_TIMEOUT_MS } else { NOTIFICATION_TIMEOUT_MS };
+        while *budget > 0
+            && let Some(&(order, queued_ms)) = self.queue.front()
+            && now.steady_ms >= queued_ms.max(self.heard_ms) + patience_ms
+        {
+            *budget -= 1;
+            self.queue.pop_front();
+            shard.settle_notification(order, FAILED, now.wall_ms);
+        }
+    }
+
+    /// Pauses connecting: 250 ms, doubling.
+    fn rest(&mut self, now: Now) {
+        let pause_ms = 250u64 << self.failures.min(6);
+        self.failures = self.failures.saturating_add(1);
+        self.resting_until_ms = now.steady_ms + pause_ms.min(ENDPOINT_PAUSE_MS_MAX);
+    }
+}
+
+impl Outgoing {
+    fn connect_ended(&mut self, result: i32, ring: &mut Ring) -> bool {
+        self.stream.set_other_under_way(false);
+        if result < 0 || self.stream.is_closing() {
+            return false;
+        }
+        self.connected = true;
+        self.stream.receive(ring);
+        true
+    }
+
+    fn receive_ended(
+        &mut self,
+        completion: &Completion,
+        ring: &mut Ring,
+        shard: &mut Shard,
+        now: Now,
+    ) -> bool {
+        if !completion.more {
+            self.stream.receive_ended();
+        }
+        let alive = match (completion.result, completion.buffer) {
+            (octets @ 1.., Some(buffer)) => {
+                let octets = ring.received(buffer, octets as usize);
+                self.take_octets(octets, shard, now)
+            }
+            (0, _) => {
+                self.take_end_of_stream(shard, now);
+                false
+            }
+            // Cancelled is what began anew because the peer hung up.
+            (error, _) => error == -libc::ENOBUFS || error == -libc::ECANCELED,
+        };
+        if let Some(buffer) = completion.buffer {
+            ring.recycle(buffer);
+        }
+        if alive && !completion.more {
+            self.stream.receive(ring);
+        }
+        alive
+    }
+
+    /// Whether nothing more is sent on it.
+    fn ends(&self) -> bool {
+        self.closes || self.retired
+    }
+
+    /// Whether it carries nothing and could.
+    fn is_idle(&self) -> bool {
+        self.connected && self.under_way.is_empty() && !self.ends() && !self.stream.is_closing()
+    }
+
+    fn take_octets(&mut self, octets: &[u8], shard: &mut Shard, now: Now) -> bool {
+        if self.input.is_empty() {
+            let Some(consumed) = self.take_responses(octets, false, shard, now) else { return false };
+            self.input.extend_from_slice(&octets[consumed..]);
+        } else {
+            self.input.extend_from_slice(octets);
+            if !self.arrival.is_over(&self.input) {
+                return self.input.len() <= RESPONSE_OCTETS_MAX;
+            }
+            self.arrival = Arrival::default();
+            let input = std::mem::take(&mut self.input);
+            let consumed = self.take_responses(&input, false, shard, now);
+            self.input = input;
+            let Some(consumed) = consumed else { return false };
+            self.input.drain(..consumed);
+        }
+        // A peer that announced its close is done once everything asked was answered.
+        self.input.len() <= RESPONSE_OCTETS_MAX && !(self.ends() && self.under_way.is_empty())
+    }
+
+    fn take_end_of_stream(&mut self, shard: &mut Shard, now: Now) {
+        let input = std::mem::take(&mut self.input);
+        if !input.is_empty() {
+            let _ = self.take_responses(&input, true, shard, now);
+        }
+    }
+
+    /// Reads whole responses; returns the octets done with, or `None` when the peer speaks something else.
+    fn take_responses(&mut self, octets: &[u8], at_end: bool, shard: &mut Shard, now: Now) -> Option<usize> {
+        let mut at = 0;
+        while at < octets.len() {
+            match read_response(&octets[at..], at_end) {
+                ResponseOutcome::Partial => return Some(at),
+                ResponseOutcome::Malformed => return None,
+                ResponseOutcome::Complete(response) => {
+                    let UnderWay { order, subject, .. } = self.under_way.pop_front()?;
+                    if !std::mem::replace(&mut self.answered, true) {
+                        self.first_kept = Some(response.keep_alive);
+                    }
+                    self.used_ms = now.steady_ms;
+                    let acknowledged =
+                        (200..300).contains(&response.status) && says_done(&response.body, &subject);
+                    let result = if acknowledged {
+                        NotificationResult::Acknowledged
+                    } else if response.status == GONE {
+                        NotificationResult::Gone
+                    } else {
+                        let retry_after_seconds = response.retry_after_seconds(now.wall_ms);
+                        NotificationResult::Failed { retry_after_seconds }
+                    };
+                    shard.settle_notification(order, result, now.wall_ms);
+                    self.closes |= !response.keep_alive;
+                    at += response.octets;
+                }
+            }
+        }
+        Some(at)
+    }
+}
+
+/// Whether the body is an E6 or E8 with code 0000 that names the push of the notification.
+fn says_done(body: &Body<'_>, subject: &Subject) -> bool {
+    let mut scratch = [0; ACKNOWLEDGEMENT_OCTETS_MAX];
+    let body = body.joined(&mut scratch);
+    body.filter(|body| body.len() <= ACKNOWLEDGEMENT_OCTETS_MAX)
+        .and_then(|body| read_acknowledgement(body).ok())
+        .is_some_and(|said| said.code_number == 0 && subject.is_named_by(&said))
+}
+
+fn new_socket(address: &SocketAddr) -> Option<OwnedFd> {
+    let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
+    // SAFETY: socket takes integers and returns a new descriptor or -1.
+    let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };
+    // SAFETY: the descriptor was just created and nobody else owns it.
+    (socket >= 0).then(|| unsafe { OwnedFd::from_raw_fd(socket) })
+}
+
+fn raw_address(address: &SocketAddr) -> RawAddress {
+    // SAFETY: sockaddr_storage is plain data for which all zeroes is a value.
+    let mut storage: libc::sockaddr_storage = unsafe { std::mem::zeroed() };
+    let octets = match address {
+        SocketAddr::V4(address) => {
+            let raw = libc::sockaddr_in {
+                sin_family: libc::AF_INET as u16,
+                sin_port: address.port().to_be(),
+                sin_addr: libc::in_addr { s_addr: u32::from(*address.ip()).to_be() },
+                sin_zero: [0; 8],
+            };
+            // SAFETY: sockaddr_storage is larger than and aligned for every socket address.
+            unsafe { (&raw mut storage).cast::<libc::sockaddr_in>().write(raw) };
+            size_of::<libc::sockaddr_in>()
+        }
+        SocketAddr::V6(address) => {
+            let raw = libc::sockaddr_in6 {
+                sin6_family: libc::AF_INET6 as u16,
+                sin6_port: address.port().to_be(),
+                sin6_flowinfo: address.flowinfo(),
+                sin6_addr: libc::in6_addr { s6_addr: address.ip().octets() },
+                sin6_scope_id: address.scope_id(),
+            };
+            // SAFETY: as above.
+            unsafe { (&raw mut storage).cast::<libc::sockaddr_in6>().write(raw) };
+            size_of::<libc::sockaddr_in6>()
+        }
+    };
+    RawAddress { storage, octets: octets as u32 }
+}

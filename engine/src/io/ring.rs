@@ -1,0 +1,534 @@
+//! The shard's own io_uring: sockets and journal commits, with received bytes in registered buffers.
+//!
+//! Single issuer and deferred task work: the kernel posts completions only when the shard asks, so a busy shard
+//! pays one system call a turn however many sockets it serves. A shard with nothing to do rests in the ring. Other threads
+//! wake it by an eventfd that the ring reads: such a call is a completion like any other.
+//!
+//! Invariant: a received buffer belongs to the caller from [`Completion`] until [`Ring::recycle`].
+
+use crate::io::limits::{
+    COMPLETIONS_PER_ENTER, COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS,
+    RING_COMPLETIONS, RING_ENTRIES,
+};
+use crate::journal::Write;
+use io_uring::types::BufRingEntry;
+use io_uring::{IoUring, cqueue, opcode, squeue, types};
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+
+const BUFFER_GROUP: u16 = 1;
+
+/// What an operation was for; travels through the kernel as `user_data`.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub(super) enum Purpose {
+    Receive = 1,
+    Send,
+    HangUp,
+    NotifierConnect,
+    NotifierReceive,
+    NotifierSend,
+    NotifierHangUp,
+    Commit,
+    BillingSync,
+    Cancel,
+    Call,
+}
+
+/// Which operation of which connection: the generation tells a reused slot from its predecessor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Token {
+    pub(super) purpose: Purpose,
+    pub(super) generation: u32,
+    pub(super) index: u32,
+}
+
+/// Generations count in 24 bits.
+pub(super) const GENERATION_MASK: u32 = 0x00FF_FFFF;
+
+impl Token {
+    pub(super) fn new(purpose: Purpose, index: u32, generation: u32) -> Self {
+        Self { purpose, generation: generation & GENERATION_MASK, index }
+    }
+
+    fn pack(self) -> u64 {
+        (self.purpose as u64) << 56 | u64::from(self.generation) << 32 | u64::from(self.index)
+    }
+
+    fn unpack(user_data: u64) -> Option<Self> {
+        let purpose = match (user_data >> 56) as u8 {
+            1 => Purpose::Receive,
+            2 => Purpose::Send,
+            3 => Purpose::HangUp,
+            4 => Purpose::NotifierConnect,
+            5 => Purpose::NotifierReceive,
+            6 => Purpose::NotifierSend,
+            7 => Purpose::NotifierHangUp,
+            8 => Purpose::Commit,
+            9 => Purpose::BillingSync,
+            10 => Purpose::Cancel,
+            11 => Purpose::Call,
+            _ => return None,
+        };
+        Some(Self {
+            purpose,
+            generation: (user_data >> 32) as u32 & GENERATION_MASK,
+            index: user_data as u32,
+        })
+    }
+}
+
+/// A completed operation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Completion {
+    pub(super) token: Token,
+    /// What the system call would have returned; negative: an errno.
+    pub(super) result: i32,
+    /// The buffer that a receive filled.
+    pub(super) buffer: Option<u16>,
+    /// Whether a multishot operation goes on.
+    pub(super) more: bool,
+}
+
+impl Completion {
+    /// The result as the standard library would give it.
+    pub(super) fn outcome(&self) -> io::Result<usize> {
+        usize::try_from(self.result).map_err(|_| io::Error::from_raw_os_error(-self.result))
+    }
+}
+
+/// A wake-up handle for other threads.
+#[derive(Clone, Debug)]
+pub(super) struct Waker {
+    bed: Arc<Bed>,
+}
+
+/// Where a shard sleeps and others find it.
+#[derive(Debug)]
+struct Bed {
+    /// Whether the shard rests, or is about to.
+    resting: AtomicBool,
+    /// Wakes the resting shard: its rise is a completion.
+    call: OwnedFd,
+}
+
+impl Waker {
+    /// A handle that wakes nobody.
+    pub(super) fn into_the_void() -> io::Result<Self> {
+        Ok(Self { bed: Arc::new(Bed::new()?) })
+    }
+
+    /// Has the shard look at what was put before it, if it sleeps; one that is awake looks of itself before it sleeps.
+    pub(super) fn wake(&self) {
+        // The first to find it asleep calls. What was put before the shard was put before this, and the shard says that it
+        // sleeps before it looks once more, all in one order: either this sees that it sleeps, or it sees what was put.
+        if self.bed.resting.swap(false, Ordering::SeqCst) {
+            raise(&self.bed.call);
+        }
+    }
+
+    /// Ends the shard's rest, whatever it says of itself.
+    pub(super) fn rouse(&self) {
+        raise(&self.bed.call);
+    }
+}
+
+impl Bed {
+    fn new() -> io::Result<Self> {
+        Ok(Self { resting: AtomicBool::new(false), call: eventfd()? })
+    }
+}
+
+fn eventfd() -> io::Result<OwnedFd> {
+    // SAFETY: eventfd takes two integers and returns a new descriptor or -1.
+    let event = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
+    if event < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the descriptor was just created and nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(event) })
+}
+
+fn raise(event: &OwnedFd) {
+    let one = 1u64.to_ne_bytes_for_eventfd();
+    // SAFETY: the descriptor is an open eventfd; eight octets are read from `one`. The only possible failure is a counter at
+    // its limit, which means that a wake-up is pending anyway.
+    let _ = unsafe { libc::write(event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
+}
+
+/// An eventfd counts in the host's byte order.
+trait EventfdOctets {
+    fn to_ne_bytes_for_eventfd(self) -> [u8; 8];
+}
+
+impl EventfdOctets for u64 {
+    #[allow(clippy::host_endian_bytes, reason = "the kernel reads an eventfd's count in host order")]
+    fn to_ne_bytes_for_eventfd(self) -> [u8; 8] {
+        self.to_ne_bytes()
+    }
+}
+
+/// The ring.
+pub(super) struct Ring {
+    ring: IoUring,
+    backlog: VecDeque<squeue::Entry>,
+    buffers: Vec<u8>,
+    buffer_ring: *mut BufRingEntry,
+    buffer_tail: u16,
+    bed: Arc<Bed>,
+    /// Boxed: the kernel writes the count of calls there.
+    call_count: Box<[u8; 8]>,
+}
+
+impl Ring {
+    /// Sets up the ring, its receive buffers and its wake-ups on the calling thread, which must be the one
+    /// that uses it.
+    ///
+    /// # Errors
+    /// What the kernel answered; `hostcheck` words it for the operator.
+    pub(super) fn new() -> io::Result<Self> {
+        let ring: IoUring = IoUring::builder()
+            .setup_single_issuer()
+            .setup_defer_taskrun()
+            .setup_coop_taskrun()
+            .setup_cqsize(RING_COMPLETIONS)
+            .build(RING_ENTRIES)?;
+        let bed = Arc::new(Bed::new()?);
+        let mut ring = Self {
+            ring,
+            backlog: VecDeque::with_capacity(RING_ENTRIES as usize),
+            buffers: vec![0; usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER_OCTETS],
+            buffer_ring: std::ptr::null_mut(),
+            buffer_tail: 0,
+            bed,
+            call_count: Box::default(),
+        };
+        ring.register_buffers()?;
+        ring.listen();
+        Ok(ring)
+    }
+
+    /// Lets the kernel's workers, which write the commits, run on these CPUs. Where the kernel refuses they run on the one of
+    /// the thread that uses the ring.
+    pub(super) fn set_worker_cpus(&self, cpus: &libc::cpu_set_t) {
+        let _ = self.ring.submitter().register_iowq_aff(cpus);
+    }
+
+    fn register_buffers(&mut self) -> io::Result<()> {
+        let octets = usize::from(RECEIVE_BUFFERS) * size_of::<BufRingEntry>();
+        // SAFETY: an anonymous private mapping of a fixed length; page-aligned as the kernel wants it.
+        let memory = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                octets,
+                libc::PROT_READ | libc::PROT_WRITE,
+                libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+                -1,
+                0,
+            )
+        };
+        if memory == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        self.buffer_ring = memory.cast();
+        // SAFETY: the mapping holds RECEIVE_BUFFERS entries and lives as long as the ring (unmapped in drop,
+        // after the ring is gone from use).
+        unsafe {
+            self.ring.submitter().register_buf_ring_with_flags(
+                memory as u64,
+                RECEIVE_BUFFERS,
+                BUFFER_GROUP,
+                0,
+            )?;
+        }
+        for buffer in 0..RECEIVE_BUFFERS {
+            self.recycle(buffer);
+        }
+        Ok(())
+    }
+
+    /// A handle by which other threads wake the shard.
+    pub(super) fn waker(&self) -> Waker {
+        Waker { bed: Arc::clone(&self.bed) }
+    }
+
+    /// Has the next call of another thread complete, with [`Purpose::Call`].
+    pub(super) fn listen(&mut self) {
+        let octets = self.call_count.len() as u32;
+        let entry =
+            opcode::Read::new(types::Fd(self.bed.call.as_raw_fd()), self.call_count.as_mut_ptr(), octets);
+        self.queue(entry.build().user_data(Token::new(Purpose::Call, 0, 0).pack()));
+    }
+
+    /// The shard is about to wait in the ring: others call it from now on. Look once more at all that they may have put
+    /// before it.
+    pub(super) fn begin_rest(&self) {
+        self.bed.resting.store(true, Ordering::SeqCst);
+    }
+
+    /// The shard is awake: it looks of itself, and need not be woken.
+    pub(super) fn wake_up(&self) {
+        self.bed.resting.store(false, Ordering::Relaxed);
+    }
+
+    /// The octets that a receive put into `buffer`.
+    pub(super) fn received(&self, buffer: u16, octets: usize) -> &[u8] {
+        let start = usize::from(buffer) * RECEIVE_BUFFER_OCTETS;
+        &self.buffers[start..start + octets]
+    }
+
+    /// Gives a buffer back to the kernel.
+    pub(super) fn recycle(&mut self, buffer: u16) {
+        let start = usize::from(buffer) * RECEIVE_BUFFER_OCTETS;
+        let address = self.buffers[start..].as_ptr() as u64;
+        // SAFETY: the slot index is masked into the registered ring; the entry describes a buffer inside
+        // `self.buffers`, which is never reallocated; the tail is published with release order after the entry.
+        unsafe {
+            let entry = &mut *self.buffer_ring.add(usize::from(self.buffer_tail & (RECEIVE_BUFFERS - 1)));
+            entry.set_addr(address);
+            entry.set_len(RECEIVE_BUFFER_OCTETS as u32);
+            entry.set_bid(buffer);
+            self.buffer_tail = self.buffer_tail.wrapping_add(1);
+            let tail = BufRingEntry::tail(self.buffer_ring).cast_mut();
+            AtomicU16::from_ptr(tail).store(self.buffer_tail, Ordering::Release);
+        }
+    }
+
+    /// Completes once the peer of `socket` has ended the connection or its half of it.
+    pub(super) fn watch(&mut self, socket: RawFd, token: Token) {
+        let entry = opcode::PollAdd::new(types::Fd(socket), libc::POLLRDHUP as u32).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Receives from `socket` into the ring's buffers until it ends, fails or is cancelled.
+    pub(super) fn receive(&mut self, socket: RawFd, token: Token) {
+        let entry = opcode::RecvMulti::new(types::Fd(socket), BUFFER_GROUP).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Sends all of `octets`.
+    ///
+    /// # Safety
+    /// `octets` must stay where it is, unchanged, until the operation's completion was reaped.
+    pub(super) unsafe fn send(&mut self, socket: RawFd, octets: &[u8], token: Token) {
+        let length = octets.len().min(u32::MAX as usize) as u32;
+        let entry = opcode::Send::new(types::Fd(socket), octets.as_ptr(), length)
+            .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
+            .build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Connects `socket`.
+    ///
+    /// # Safety
+    /// `address` must stay where it is, unchanged, until the operation's completion was reaped.
+    pub(super) unsafe fn connect(
+        &mut self,
+        socket: RawFd,
+        address: *const libc::sockaddr,
+        octets: u32,
+        token: Token,
+    ) {
+        let entry = opcode::Connect::new(types::Fd(socket), address, octets).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Writes what is left of `write`, durably where `with_sync`. It may come out shorter, as `pwritev` may.
+    ///
+    /// # Safety
+    /// The octets and the list of parts must stay where they are, unchanged, until the operation's completion was reaped.
+    pub(super) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
+        let parts = write.parts();
+        let entry = opcode::Writev::new(types::Fd(write.file()), parts.as_ptr().cast(), parts.len() as u32)
+            .offset(write.offset())
+            .rw_flags(if with_sync { libc::RWF_DSYNC } else { 0 })
+            .build();
+        // A file that is written through the page cache always takes a worker of the kernel: it is handed to one at once.
+        self.queue(entry.flags(squeue::Flags::ASYNC).user_data(token.pack()));
+    }
+
+    /// Makes everything written to `file` so far durable (data and what is needed to find it).
+    pub(super) fn sync(&mut self, file: RawFd, token: Token) {
+        let entry = opcode::Fsync::new(types::Fd(file)).flags(types::FsyncFlags::DATASYNC).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Cancels the operation with `token`.
+    pub(super) fn cancel(&mut self, token: Token) {
+        let done = Token::new(Purpose::Cancel, token.index, token.generation);
+        let entry = opcode::AsyncCancel::new(token.pack()).build();
+        self.queue(entry.user_data(done.pack()));
+    }
+
+    /// Submits what is queued: a send that the socket takes at once has left when this returns.
+    ///
+    /// # Errors
+    /// What the kernel answered, interruptions excepted.
+    pub(super) fn submit(&mut self) -> io::Result<()> {
+        self.fill_from_backlog();
+        match self.ring.submit() {
+            Err(error) if !is_transient(&error) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Submits what is queued and collects what has completed; never waits. The kernel runs a bounded number of
+    /// completions for each call, so this calls again while there may be more.
+    ///
+    /// # Errors
+    /// What the kernel answered, interruptions excepted.
+    pub(super) fn turn(&mut self, completions: &mut VecDeque<Completion>) -> io::Result<()> {
+        loop {
+            let before = completions.len();
+            self.fill_from_backlog();
+            let pending = self.ring.submission().len() as u32;
+            const GET_EVENTS: u32 = 1;
+            // SAFETY: no argument structure is passed; the entries' memory is guaranteed by those who queued
+            // them.
+            match unsafe { self.ring.submitter().enter::<()>(pending, 0, GET_EVENTS, None) } {
+                Ok(_) => {}
+                Err(error) if is_transient(&error) => {}
+                Err(error) => return Err(error),
+            }
+            completions.extend(self.ring.completion().filter_map(|entry| completion(&entry)));
+            let more = completions.len() - before >= COMPLETIONS_PER_ENTER
+                && completions.len() < COMPLETIONS_PER_TURN_MAX;
+            if self.backlog.is_empty() && !more {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Submits what is queued and sleeps until so many operations have completed or `wait_ns` have passed, whichever comes
+    /// first.
+    ///
+    /// # Errors
+    /// What the kernel answered; interruptions and the end of the time are none.
+    pub(super) fn wait(&mut self, completions: usize, wait_ns: u64) -> io::Result<()> {
+        self.fill_from_backlog();
+        let time = types::Timespec::from(std::time::Duration::from_nanos(wait_ns));
+        let arguments = types::SubmitArgs::new().timespec(&time);
+        match self.ring.submitter().submit_with_args(completions, &arguments) {
+            Ok(_) => Ok(()),
+            Err(error) if is_transient(&error) || error.raw_os_error() == Some(libc::ETIME) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn queue(&mut self, entry: squeue::Entry) {
+        if !self.backlog.is_empty() || !self.try_queue(&entry) {
+            self.backlog.push_back(entry);
+        }
+    }
+
+    fn fill_from_backlog(&mut self) {
+        while let Some(entry) = self.backlog.pop_front() {
+            if !self.try_queue(&entry) {
+                self.backlog.push_front(entry);
+                return;
+            }
+        }
+    }
+
+    fn try_queue(&mut self, entry: &squeue::Entry) -> bool {
+        // SAFETY: the callers of the unsafe methods guarantee that the memory named in the entry outlives the
+        // operation; the others name none.
+        unsafe { self.ring.submission().push(entry).is_ok() }
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        let octets = usize::from(RECEIVE_BUFFERS) * size_of::<BufRingEntry>();
+        let _ = self.ring.submitter().unregister_buf_ring(BUFFER_GROUP);
+        if !self.buffer_ring.is_null() {
+            // SAFETY: the mapping made in register_buffers, unmapped once, after the kernel let go of it.
+            unsafe { libc::munmap(self.buffer_ring.cast(), octets) };
+        }
+    }
+}
+
+fn is_transient(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EINTR | libc::EAGAIN | libc::EBUSY))
+}
+
+fn completion(entry: &cqueue::Entry) -> Option<Completion> {
+    Some(Completion {
+        token: Token::unpack(entry.user_data())?,
+        result: entry.result(),
+        buffer: cqueue::buffer_select(entry.flags()),
+        more: cqueue::more(entry.flags()),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crossbeam::queue::ArrayQueue;
+
+    const LONG_NS: u64 = 20_000_000_000;
+
+    fn is_raised(event: &OwnedFd) -> bool {
+        let mut poll = libc::pollfd { fd: event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd on the stack, and no waiting.
+        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
+        ready == 1
+    }
+
+    /// Takes one thing after the other that another thread puts before it, and sleeps for long whenever there is none. The
+    /// other puts nothing more while one is left: a single wake-up that got lost is slept through.
+    #[test]
+    fn no_wake_up_gets_lost_between_the_last_look_and_the_rest() {
+        const THINGS: u32 = 20_000;
+        let queue = Arc::new(ArrayQueue::new(1));
+        let began = std::time::Instant::now();
+        let mut ring = Ring::new().expect("a ring");
+        let (waker, things) = (ring.waker(), Arc::clone(&queue));
+        let putter = std::thread::spawn(move || {
+            for thing in 0..THINGS {
+                while things.push(thing).is_err() {
+                    std::thread::yield_now();
+                }
+                waker.wake();
+            }
+        });
+        let (mut taken, mut completions) = (0, VecDeque::new());
+        while taken < THINGS {
+            while let Some(thing) = queue.pop() {
+                assert_eq!(thing, taken);
+                taken += 1;
+            }
+            ring.begin_rest();
+            if queue.is_empty() && taken < THINGS {
+                ring.wait(1, LONG_NS).expect("a wait");
+            }
+            assert!(began.elapsed().as_nanos() < u128::from(LONG_NS), "a wake-up got lost");
+            ring.wake_up();
+            ring.turn(&mut completions).expect("a turn");
+            if completions.drain(..).any(|completion| completion.token.purpose == Purpose::Call) {
+                ring.listen();
+            }
+        }
+        putter.join().expect("the other thread ends");
+    }
+
+    #[test]
+    fn others_call_a_shard_only_while_it_sleeps_and_only_once() {
+        let mut ring = Ring::new().expect("a ring");
+        let waker = ring.waker();
+        waker.wake();
+        assert!(!is_raised(&ring.bed.call), "it is awake");
+        ring.begin_rest();
+        waker.wake();
+        assert!(is_raised(&ring.bed.call), "it rests");
+        ring.wait(1, LONG_NS).expect("a wait");
+        assert!(!is_raised(&ring.bed.call), "the ring has taken the call");
+        waker.wake();
+        assert!(!is_raised(&ring.bed.call), "it has been called");
+        waker.rouse();
+        assert!(is_raised(&ring.bed.call), "an alarm asks nothing");
+    }
+}

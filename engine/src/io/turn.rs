@@ -1,0 +1,548 @@
+//! One turn of a shard: reap, serve, decide, commit, send. Nothing in a turn waits.
+
+use crate::billing::BillingSync;
+use crate::io::front::{Front, FrontLimits};
+use crate::io::limits::LIVE_LISTED_MAX;
+use crate::io::limits::{ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX};
+use crate::io::mailbox::{ShardMessage, ShardPort, ShardStatus};
+use crate::io::mesh::Mesh;
+use crate::io::notifier::{EndpointPlan, Notifier};
+use crate::io::now::Now;
+use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
+use crate::io::places::Door;
+use crate::io::ring::{Completion, Purpose, Ring, Token};
+use crate::journal::Commit;
+use crate::shard::{Shard, TurnBudget};
+use host::clock;
+use host::fatal::{Fatal, FatalReason};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use wire::terms::calendar;
+use wire::terms::code::Code;
+
+const BUDGET: TurnBudget = TurnBudget {
+    timers: TIMERS_PER_TURN_MAX,
+    attempts: ATTEMPTS_PER_TURN_MAX,
+    outcomes: ATTEMPTS_PER_TURN_MAX,
+};
+/// Connections looked at for time-outs in one sweep.
+const SWEEP_CONNECTIONS: usize = 256;
+const SWEEP_INTERVAL_MS: u64 = 100;
+
+/// A write without a sync that is no longer than this is carried out by the shard itself.
+const WRITE_AT_ONCE_OCTETS_MAX: usize = 64 * 1024;
+/// A shard that has worked for so long while a commit is under way lets the kernel's worker that carries it out onto its CPU,
+/// if it waits for that: it needs it to begin, after the write and after the flush, for some tens of microseconds each time,
+/// and all answers wait for it.
+const COMMIT_YIELD_NS: u64 = 100_000;
+/// After so many completions it looks whether it has.
+const COMPLETIONS_PER_LOOK: usize = 16;
+/// How long a shard rests at a time when it has just become idle: what is due by itself is known to the millisecond.
+const REST_NS: u64 = 1_000_000;
+/// After so many rests of one length in a row it rests twice as long...
+const RESTS_OF_ONE_LENGTH: u32 = 8;
+/// ...up to this: well within the times in which the watchdog and `/healthz` expect a turn.
+const REST_NS_MAX: u64 = 25_000_000;
+
+/// How long a drain waits for what is under way.
+#[derive(Clone, Copy)]
+pub(super) struct TurnLimits {
+    pub(super) front: FrontLimits,
+    pub(super) notification_connections_max: usize,
+    pub(super) drain_timeout_ms: u64,
+    /// The longest that records gather for a commit, in microseconds; 0 where nothing is synced.
+    pub(super) commit_delay_us_max: u64,
+    /// How long a shard looks for work without sleeping after it last had some, in microseconds.
+    pub(super) idle_poll_us: u64,
+    /// For rehearsals: the n-th sync fails.
+    pub(super) inject_sync_failure: Option<u64>,
+}
+
+struct CommitUnderWay {
+    commit: Commit,
+    writes_left: usize,
+}
+
+/// A shard with its sockets.
+pub(super) struct ShardTurn {
+    ring: Ring,
+    shard: Shard,
+    mesh: Mesh,
+    front: Front,
+    notifier: Notifier,
+    port: Arc<ShardPort>,
+    limits: TurnLimits,
+    completions: VecDeque<Completion>,
+    commit: Option<CommitUnderWay>,
+    billing_sync: Option<(BillingSync, u32)>,
+    /// When a commit is to begin for which records gather.
+    commit_due_ns: Option<u64>,
+    pace: Pace,
+    /// When others last had a chance to get on this CPU while a commit is under way.
+    yielded_ns: u64,
+    /// Rests since there was last anything to do.
+    rests: u32,
+    syncs: u64,
+    date: [u8; 29],
+    date_second: u64,
+    swept_ms: u64,
+    published_ms: u64,
+    waiting_shown_ms: u64,
+    draining_since_ms: Option<u64>,
+    stopped: bool,
+}
+
+impl ShardTurn {
+    pub(super) fn new(
+        ring: Ring,
+        shard: Shard,
+        mesh: Mesh,
+        port: Arc<ShardPort>,
+        door: Door,
+        limits: TurnLimits,
+        endpoints: &[EndpointPlan],
+    ) -> Self {
+        let mut turn = Self {
+            ring,
+            shard,
+            mesh,
+            front: Front::new(limits.front, door),
+            notifier: Notifier::new(limits.notification_connections_max),
+            port,
+            limits,
+            completions: VecDeque::with_capacity(8192),
+            commit: None,
+            billing_sync: None,
+            commit_due_ns: None,
+            pace: Pace::new(limits.commit_delay_us_max, limits.idle_poll_us),
+            yielded_ns: 0,
+            rests: 0,
+            syncs: 0,
+            date: [b' '; 29],
+            date_second: 0,
+            swept_ms: 0,
+            published_ms: 0,
+            waiting_shown_ms: 0,
+            draining_since_ms: None,
+            stopped: false,
+        };
+        let now = turn.read_clocks();
+        turn.notifier.set_plans(endpoints, &mut turn.shard, now);
+        turn
+    }
+
+    /// Whether the shard has drained and may end.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Reads the clocks, and shows the shard both of them.
+    fn read_clocks(&mut self) -> Now {
+        let now = Now::read();
+        self.shard.keep_time(now.wall_ms, now.steady_ms);
+        now
+    }
+
+    /// One turn; whether it found work.
+    pub(super) fn turn(&mut self) -> bool {
+        let began_ns = clock::monotonic_ns();
+        let busy = self.work();
+        let ended_ns = clock::monotonic_ns();
+        self.pace.note_turn(began_ns, ended_ns, busy);
+        if busy {
+            self.front.waits.turns.record(ended_ns.saturating_sub(began_ns));
+            self.rests = 0;
+        }
+        busy
+    }
+
+    fn work(&mut self) -> bool {
+        let now = self.read_clocks();
+        self.port.status.note_turn(now.steady_ms);
+        self.refresh_date(now);
+        let mut busy = self.reap(now);
+        self.doubt_if_names_are_lost();
+        busy |= self.answer(now);
+        busy |= self.take_messages(now);
+        busy |= self.front.take_visitors(&mut self.ring, now);
+        busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
+        self.let_commit_on();
+        if self.draining_since_ms.is_none() {
+            busy |= self.shard.turn(now.wall_ms, &BUDGET);
+            self.let_commit_on();
+            busy |= self.notifier.send_orders(&mut self.shard, &mut self.ring, now);
+        } else {
+            // What is under way ends; nothing new begins.
+            busy |= self.shard.turn(now.wall_ms, &TurnBudget { attempts: 0, ..BUDGET });
+        }
+        self.let_commit_on();
+        busy |= self.start_commit();
+        self.start_billing_sync();
+        if now.steady_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
+            self.swept_ms = now.steady_ms;
+            self.front.sweep(now, SWEEP_CONNECTIONS);
+            self.notifier.sweep(&mut self.shard, now, SWEEP_CONNECTIONS);
+        }
+        // Without syncs a commit has ended in this very turn.
+        self.doubt_if_names_are_lost();
+        busy |= self.flush(now);
+        self.mesh.wake_peers();
+        self.publish(now);
+        self.drain(now);
+        busy
+    }
+
+    fn doubt_if_names_are_lost(&mut self) {
+        if self.shard.notices_lost_names() {
+            self.front.doubt(&mut self.mesh);
+        }
+    }
+
+    /// Answers that a commit has just let go leave before anything else is done: nobody waits for an attempt or a
+    /// notification as a push client does for its answer.
+    fn answer(&mut self, now: Now) -> bool {
+        if !self.front.holds_answers_for(self.shard.durable()) {
+            return false;
+        }
+        self.flush(now);
+        self.mesh.wake_peers();
+        if let Err(error) = self.ring.submit() {
+            refused("submission", &error);
+        }
+        true
+    }
+
+    fn flush(&mut self, now: Now) -> bool {
+        self.front.flush(&mut self.ring, &mut self.shard, &mut self.mesh, &self.date, now)
+    }
+
+    /// Nothing to do at this moment: rests in the ring until a completion, a call, or something due by itself.
+    pub(super) fn rest(&mut self) {
+        if self.pace.is_paced() && (self.commit.is_some() || !self.shard.is_settled()) {
+            // No answer can leave before a sync is done, and more is on its way: what comes within a moment is taken
+            // together.
+            return self.wait(PACED_COMPLETIONS, PACED_WAIT_NS);
+        }
+        let poll_until_ns = self.pace.poll_until_ns();
+        // Not while a commit is under way: the kernel's worker that issues its flush would wait, and yielding lets only
+        // threads of the engine's own scheduling group go first.
+        if self.commit.is_none() && clock::monotonic_ns() < poll_until_ns {
+            return self.poll(poll_until_ns);
+        }
+        self.rests = self.rests.saturating_add(1);
+        self.ring.begin_rest();
+        if !self.has_arrivals() {
+            self.wait(1, self.rest_ns());
+        }
+        self.ring.wake_up();
+    }
+
+    /// Looks for arrivals again and again without sleeping, until then or as long as an idle shard may rest.
+    fn poll(&mut self, until_ns: u64) {
+        let until_ns = until_ns.min(clock::monotonic_ns() + self.rest_ns());
+        loop {
+            self.enter();
+            if !self.completions.is_empty() || self.has_arrivals() || clock::monotonic_ns() >= until_ns {
+                return;
+            }
+            // Whoever shares this CPU gets on.
+            std::thread::yield_now();
+        }
+    }
+
+    /// How long the shard may rest: longer the longer it is idle, and never beyond what is due by itself.
+    fn rest_ns(&self) -> u64 {
+        if let Some(due_ns) = self.commit_due_ns {
+            return due_ns.saturating_sub(clock::monotonic_ns()).clamp(1, REST_NS);
+        }
+        let idle = self.rests / RESTS_OF_ONE_LENGTH;
+        if idle == 0 || self.draining_since_ms.is_some() {
+            return REST_NS;
+        }
+        let longest_ns = (REST_NS << idle.min(u64::BITS - REST_NS.ilog2() - 2)).min(REST_NS_MAX);
+        let due_ms = self.shard.next_due_ms();
+        let due_in_ms = due_ms.map_or(u64::MAX, |due_ms| due_ms.saturating_sub(clock::unix_ms()));
+        due_in_ms.saturating_mul(1_000_000).clamp(REST_NS, longest_ns)
+    }
+
+    /// Whether another shard or the control plane has put anything before this one.
+    fn has_arrivals(&self) -> bool {
+        let drain_asked = self.draining_since_ms.is_none() && self.port.is_drain_asked();
+        drain_asked || self.mesh.has_arrivals() || self.port.has_messages() || self.front.has_visitors()
+    }
+
+    fn wait(&mut self, completions: usize, wait_ns: u64) {
+        if let Err(error) = self.ring.wait(completions, wait_ns) {
+            refused("wait", &error);
+        }
+    }
+
+    fn reap(&mut self, now: Now) -> bool {
+        if self.completions.is_empty() {
+            self.enter();
+        }
+        let busy = !self.completions.is_empty();
+        let (mut received, mut looked_at) = (0, 0);
+        while let Some(completion) = self.completions.pop_front() {
+            looked_at += 1;
+            if looked_at % COMPLETIONS_PER_LOOK == 0 {
+                self.let_commit_on();
+            }
+            if completion.buffer.is_some() {
+                received += completion.result.max(0) as usize;
+            }
+            self.complete(&completion, now);
+            if received >= RECEIVED_PER_TURN_OCTETS_MAX {
+                break;
+            }
+        }
+        busy
+    }
+
+    fn enter(&mut self) {
+        if let Err(error) = self.ring.turn(&mut self.completions) {
+            refused("turn", &error);
+        }
+    }
+
+    /// The last words: sends that were queued in the turn that ended the shard.
+    pub(super) fn end(&mut self) {
+        self.enter();
+        self.port.status.note_unbilled(self.shard.unbilled());
+        self.port.status.note_ended();
+    }
+
+    fn complete(&mut self, completion: &Completion, now: Now) {
+        match completion.token.purpose {
+            Purpose::Receive => {
+                self.front.received(completion, &mut self.ring, &mut self.shard, &mut self.mesh, now)
+            }
+            Purpose::Send => self.front.sent(completion),
+            Purpose::HangUp => self.front.hung_up(completion, &mut self.ring),
+            Purpose::NotifierConnect
+            | Purpose::NotifierReceive
+            | Purpose::NotifierSend
+            | Purpose::NotifierHangUp => {
+                self.notifier.completed(completion, &mut self.ring, &mut self.shard, now);
+            }
+            Purpose::Commit => self.written(completion.token.index as usize, completion.outcome()),
+            Purpose::BillingSync => self.billing_synced(completion.result),
+            Purpose::Call => self.ring.listen(),
+            Purpose::Cancel => {}
+        }
+    }
+
+    /// Lets the kernel's worker get on, if a commit is under way and the shard has worked for some time. To yield where nobody
+    /// waits takes a third of a microsecond.
+    fn let_commit_on(&mut self) {
+        if self.commit.is_none() || clock::monotonic_ns().saturating_sub(self.yielded_ns) < COMMIT_YIELD_NS {
+            return;
+        }
+        std::thread::yield_now();
+        self.yielded_ns = clock::monotonic_ns();
+    }
+
+    fn start_commit(&mut self) -> bool {
+        if self.commit.is_some() {
+            return false;
+        }
+        let now_ns = clock::monotonic_ns();
+        self.commit_due_ns = self.pace.commit_due_ns(self.shard.uncommitted(), now_ns);
+        // Records may gather, but not in a drain.
+        if self.commit_due_ns.is_none_or(|due_ns| now_ns < due_ns && self.draining_since_ms.is_none()) {
+            return false;
+        }
+        let Some(commit) = self.shard.begin_commit() else { return false };
+        self.commit_due_ns = None;
+        self.pace.note_commit(now_ns);
+        self.front.waits.commit_begins(now_ns);
+        self.yielded_ns = now_ns;
+        let writes_left = commit.writes.len();
+        self.commit = Some(CommitUnderWay { commit, writes_left });
+        (0..writes_left).for_each(|place| self.write_to_journal(place));
+        true
+    }
+
+    /// Carries out, or asks for, what is left of a write of the commit under way.
+    fn write_to_journal(&mut self, place: usize) {
+        let Some(CommitUnderWay { commit, .. }) = &self.commit else { return };
+        let write = &commit.writes[place];
+        if !commit.with_sync && write.octets_left() <= WRITE_AT_ONCE_OCTETS_MAX {
+            // Into the page cache: that takes no longer than to hand it to a worker of the kernel.
+            let written = write.write(false);
+            return self.written(place, written);
+        }
+        let token = Token::new(Purpose::Commit, place as u32, 0);
+        // SAFETY: the journal keeps the octets as they are until the commit is finished, and the commit keeps the list of
+        // parts as it is until the completion changes it; both come after the completion was reaped, and a shard that
+        // ends before that ends the process.
+        unsafe { self.ring.write(write, commit.with_sync, token) };
+    }
+
+    fn written(&mut self, place: usize, written: std::io::Result<usize>) {
+        let injected = self.limits.inject_sync_failure.is_some_and(|nth| self.syncs + 1 >= nth);
+        let octets = match written {
+            Ok(octets) if octets > 0 && !injected => octets,
+            Ok(_) => self.fail_durable(&std::io::Error::from_raw_os_error(libc::EIO)),
+            Err(error) => self.fail_durable(&error),
+        };
+        let Some(under_way) = &mut self.commit else { return };
+        if !under_way.commit.writes[place].advance(octets) {
+            return self.write_to_journal(place);
+        }
+        self.syncs += 1;
+        under_way.writes_left -= 1;
+        if under_way.writes_left == 0
+            && let Some(done) = self.commit.take()
+        {
+            self.front.waits.commit_done(clock::monotonic_ns());
+            self.shard.finish_commit(&done.commit);
+        }
+    }
+
+    /// The billing log is synced only when a journal segment is about to go.
+    fn start_billing_sync(&mut self) {
+        if self.billing_sync.is_some() {
+            return;
+        }
+        let Some(sync) = self.shard.begin_billing_sync() else { return };
+        let mut left = 0;
+        for file in sync.files.into_iter().flatten() {
+            self.ring.sync(file, Token::new(Purpose::BillingSync, 0, 0));
+            left += 1;
+        }
+        self.billing_sync = Some((sync, left));
+    }
+
+    fn billing_synced(&mut self, result: i32) {
+        if result < 0 {
+            self.fail_durable(&std::io::Error::from_raw_os_error(-result));
+        }
+        let Some((_, left)) = &mut self.billing_sync else { return };
+        *left -= 1;
+        if *left == 0
+            && let Some((sync, _)) = self.billing_sync.take()
+        {
+            self.shard.finish_billing_sync(&sync);
+        }
+    }
+
+    /// What was written since the last good sync may be lost: say so to everybody who waits, and end.
+    fn fail_durable(&mut self, error: &std::io::Error) -> ! {
+        self.front.fail_durable(&self.date);
+        let cause = format!(
+            "the device could not make journal records durable ({error}, code {})",
+            Code::NOT_DURABLE
+        );
+        Fatal::new(FatalReason::SyncFailed, cause).end_process()
+    }
+
+    fn take_messages(&mut self, now: Now) -> bool {
+        let mut busy = false;
+        while let Some(message) = self.port.next_message() {
+            busy = true;
+            match message {
+                ShardMessage::Registrations { registry, endpoints, done } => {
+                    self.shard.set_registry(registry);
+                    self.notifier.set_plans(&endpoints, &mut self.shard, now);
+                    done.signal();
+                }
+                ShardMessage::Addresses(addresses) => self.notifier.set_addresses(&addresses),
+                ShardMessage::AddContracts { rows, done } => {
+                    for &(msn, xpid) in &rows {
+                        // The store holds the bound of ten XPIDs per msn; the table refuses what it would refuse.
+                        let _ = self.shard.contracts_mut().insert(msn, xpid);
+                    }
+                    done.signal();
+                }
+                ShardMessage::RemoveContracts { rows, done } => {
+                    for &(msn, xpid) in &rows {
+                        self.shard.contracts_mut().remove(msn, xpid);
+                    }
+                    done.signal();
+                }
+                ShardMessage::Parked { xpid, action, most, reply } => {
+                    let parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
+                    // A control plane that gave up waiting is no concern of the shard.
+                    let _ = reply.try_send(parked);
+                }
+                ShardMessage::Live { msn, reply } => {
+                    let _ = reply.try_send(self.shard.live_pushes(msn, LIVE_LISTED_MAX));
+                }
+                ShardMessage::Lines { msns, line, reply } => {
+                    let _ = reply.try_send(self.shard.set_lines(&msns, line, now.wall_ms));
+                }
+                ShardMessage::Figures(done) => {
+                    self.publish_figures();
+                    done.signal();
+                }
+                ShardMessage::Pause(paused) => {
+                    self.shard.pause(paused || self.draining_since_ms.is_some());
+                    self.port.status.show_obstacles(self.shard.obstacles());
+                }
+            }
+        }
+        if self.draining_since_ms.is_none() && self.port.is_drain_asked() {
+            self.begin_drain(now);
+            busy = true;
+        }
+        busy
+    }
+
+    fn begin_drain(&mut self, now: Now) {
+        self.draining_since_ms = Some(now.steady_ms);
+        self.shard.pause(true);
+        self.shard.begin_to_close_books();
+        self.front.close();
+    }
+
+    /// Ends when nothing is owed to anybody at this moment; what waits stays in the journal for the next start.
+    fn drain(&mut self, now: Now) {
+        let Some(since_ms) = self.draining_since_ms else { return };
+        let settled = self.commit.is_none() && self.billing_sync.is_none() && self.shard.is_settled();
+        let quiet = settled
+            && self.shard.in_flight() == 0
+            && self.front.is_quiet()
+            && self.notifier.awaited(since_ms, now) == 0
+            && !self.mesh.has_arrivals()
+            && self.shard.close_books(now.wall_ms);
+        // A shard that has nothing left to do may still be asked by one that has.
+        let all_quiet = self.mesh.all_quiet(quiet);
+        let over = now.steady_ms >= since_ms + self.limits.drain_timeout_ms;
+        self.stopped = all_quiet || (over && settled && self.shard.close_books(now.wall_ms));
+        if self.stopped {
+            self.shard.tell_parked();
+        }
+    }
+
+    fn refresh_date(&mut self, now: Now) {
+        if now.wall_ms / 1000 != self.date_second {
+            self.date_second = now.wall_ms / 1000;
+            self.date = calendar::http_date(now.wall_ms);
+        }
+    }
+
+    fn publish(&mut self, now: Now) {
+        if now.steady_ms >= self.published_ms + ShardStatus::PUBLISH_INTERVAL_MS {
+            self.published_ms = now.steady_ms;
+            self.publish_figures();
+            let waiting = self.shard.waiting();
+            if waiting.at_ms != self.waiting_shown_ms && self.port.status.publish_waiting(waiting) {
+                self.waiting_shown_ms = waiting.at_ms;
+            }
+        }
+    }
+
+    fn publish_figures(&mut self) {
+        self.front.waits.settle();
+        let figures = self.shard.figures().values();
+        self.port.status.publish(&figures, self.front.connections() as u64, self.front.visits, self.syncs);
+        self.port.status.publish_waits(&self.front.waits);
+        self.port.status.show_obstacles(self.shard.obstacles());
+    }
+}
+
+/// The kernel does not do what it promised when the ring was set up.
+fn refused(what: &str, error: &std::io::Error) -> ! {
+    Fatal::new(FatalReason::Bug, format!("io_uring refused a {what} of the shard ({error})")).end_process()
+}

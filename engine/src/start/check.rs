@@ -1,0 +1,312 @@
+//! Whether this host can run the engine: kernel, io_uring, limits, CPUs, ports, data directory, sync latency.
+//!
+//! Each check gives a [`Finding`]: one sentence with, where something is amiss, the remedy. `serve` runs the
+//! quick ones and refuses to start on a fatal one; `doctor` runs all and prints each. Nothing here stays open
+//! or behind.
+
+mod descriptors;
+mod disk;
+
+use std::net::{SocketAddr, TcpListener};
+
+use crate::start::config::Config;
+use host::fatal::{Fatal, FatalReason};
+
+pub use descriptors::DescriptorShares;
+pub use disk::SyncLatency;
+
+/// Locked memory that the shards' rings may need, in octets, on kernels that count it.
+const MEMLOCK_OCTETS_MIN: u64 = 512 << 10;
+/// Free room under which nothing is started, in octets.
+const FREE_OCTETS_MIN: u64 = 32 << 20;
+/// Sync latency above which group commit is felt by push clients, in microseconds.
+const SYNC_LATENCY_US_FAIR: u64 = 2_000;
+/// Read-ahead above which answers wait for whoever reads on the device, in KiB.
+const READ_AHEAD_KIB_FAIR: u64 = 512;
+
+/// How grave a finding is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum Severity {
+    /// As it should be.
+    Good,
+    /// The engine runs, but slower or with less than it could have.
+    Warning,
+    /// The engine cannot run.
+    Fatal,
+}
+
+/// What one check found.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// What was looked at, one or two words.
+    pub subject: &'static str,
+    /// How grave it is.
+    pub severity: Severity,
+    /// What was found, a clause without a full stop.
+    pub message: String,
+    /// What to do, unless all is good.
+    pub remedy: Option<String>,
+    /// The reason to end with, when it is fatal.
+    reason: FatalReason,
+}
+
+impl Finding {
+    fn good(subject: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            subject,
+            severity: Severity::Good,
+            message: message.into(),
+            remedy: None,
+            reason: FatalReason::HostUnfit,
+        }
+    }
+
+    fn warning(subject: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { severity: Severity::Warning, remedy: Some(remedy.into()), ..Self::good(subject, message) }
+    }
+
+    fn fatal(
+        subject: &'static str,
+        reason: FatalReason,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Fatal,
+            remedy: Some(remedy.into()),
+            reason,
+            ..Self::good(subject, message)
+        }
+    }
+}
+
+/// The checks that `serve` runs before it starts anything; takes milliseconds. Also raises the process's
+/// limit of open files.
+pub fn check_for_start(config: &Config) -> Vec<Finding> {
+    vec![
+        check_ring(),
+        check_open_files(config),
+        disk::check_directory(config),
+        disk::check_file_system(config),
+        disk::check_room(config),
+    ]
+}
+
+/// All checks, for `doctor`; syncs some pages to the device, which takes up to some seconds.
+pub fn examine(config: &Config) -> Vec<Finding> {
+    vec![
+        check_kernel(),
+        check_ring(),
+        check_memlock(),
+        check_open_files(config),
+        check_cpus(config),
+        check_port("push port", config.listen, "--listen"),
+        check_port("admin port", config.admin, "--admin"),
+        disk::check_directory(config),
+        disk::check_file_system(config),
+        disk::check_room(config),
+        disk::check_read_ahead(config),
+        disk::check_sync_latency(config),
+    ]
+}
+
+/// The first fatal finding as the reason to end, if there is one.
+pub fn first_fatal(findings: &[Finding]) -> Option<Fatal> {
+    let finding = findings.iter().find(|finding| finding.severity == Severity::Fatal)?;
+    let remedy = finding.remedy.clone().unwrap_or_else(|| finding.reason.repair().to_owned());
+    Some(Fatal::with_remedy(finding.reason, finding.message.clone(), remedy))
+}
+
+fn check_kernel() -> Finding {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    Finding::good("kernel", format!("Linux {}", release.trim()))
+}
+
+/// Builds a ring of the very kind that a shard's sockets use; no kernel that lacks a part of it (multishot
+/// receive since 6.0, deferred task run since 6.1) builds it.
+fn check_ring() -> Finding {
+    const SUBJECT: &str = "io_uring";
+    let built = io_uring::IoUring::<io_uring::squeue::Entry, io_uring::cqueue::Entry>::builder()
+        .setup_single_issuer()
+        .setup_defer_taskrun()
+        .build(8);
+    match built {
+        Ok(_) => Finding::good(SUBJECT, "permitted, with all that a shard needs"),
+        Err(error) => {
+            let (message, remedy) =
+                ring_refusal(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref());
+            Finding::fatal(SUBJECT, FatalReason::HostUnfit, message, remedy)
+        }
+    }
+}
+
+fn ring_disabled() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok().map(|text| text.trim().to_owned())
+}
+
+/// Why the kernel gave no ring, and the remedy; `disabled` is the content of the sysctl, where it exists.
+fn ring_refusal(errno: Option<i32>, error: &str, disabled: Option<&str>) -> (String, &'static str) {
+    match (errno, disabled) {
+        (Some(libc::EPERM), Some("1" | "2")) => (
+            "io_uring is switched off on this host".to_owned(),
+            "switch it on with `sysctl kernel.io_uring_disabled=0`",
+        ),
+        (Some(libc::EPERM | libc::EACCES), _) => (
+            "io_uring is forbidden here, most likely by a container's seccomp profile".to_owned(),
+            "run outside the container or with a profile that allows io_uring_setup, io_uring_enter and \
+             io_uring_register",
+        ),
+        (Some(libc::ENOSYS), _) => (
+            "this kernel has no io_uring, or the container's seccomp profile hides it".to_owned(),
+            "use Linux 6.1 or later and a profile that allows io_uring",
+        ),
+        (Some(libc::EINVAL), _) => {
+            ("this kernel's io_uring is too old for the engine".to_owned(), "use Linux 6.1 or later")
+        }
+        (Some(libc::ENOMEM), _) => (
+            "the limit of locked memory is too low for io_uring".to_owned(),
+            "raise it with `ulimit -l 8192` or LimitMEMLOCK=8M",
+        ),
+        _ => (
+            format!("io_uring cannot be set up ({error})"),
+            "use Linux 6.1 or later with io_uring switched on",
+        ),
+    }
+}
+
+fn check_memlock() -> Finding {
+    const SUBJECT: &str = "locked memory";
+    match limit_of(libc::RLIMIT_MEMLOCK) {
+        Some((soft, _)) if soft < MEMLOCK_OCTETS_MIN => Finding::warning(
+            SUBJECT,
+            format!("the limit is {} KiB, which is too low for more than a few rings", soft >> 10),
+            "raise it with `ulimit -l 8192` or LimitMEMLOCK=8M",
+        ),
+        Some((libc::RLIM_INFINITY, _)) => Finding::good(SUBJECT, "no limit"),
+        Some((soft, _)) => Finding::good(SUBJECT, format!("limit {} KiB", soft >> 10)),
+        None => Finding::good(SUBJECT, "limit unknown"),
+    }
+}
+
+/// Raises the soft limit to the hard one, then compares it with what the connections may take.
+fn check_open_files(config: &Config) -> Finding {
+    const SUBJECT: &str = "open files";
+    let needed = descriptors::wanted(config);
+    match raise_open_files() {
+        Some(limit) if limit < needed => Finding::warning(
+            SUBJECT,
+            format!(
+                "the limit is {limit}, files and all connections together may need {needed}: each shard takes at most {} \
+                 push connections",
+                DescriptorShares::of(config).push_per_shard
+            ),
+            format!(
+                "raise it with `ulimit -Hn {needed}` or LimitNOFILE={needed}, or lower --connections-max"
+            ),
+        ),
+        Some(limit) => Finding::good(SUBJECT, format!("limit {limit}, needed at most {needed}")),
+        None => Finding::good(SUBJECT, "limit unknown"),
+    }
+}
+
+fn check_cpus(config: &Config) -> Finding {
+    const SUBJECT: &str = "CPUs";
+    let cpus = host::cpu_list::CpuList(config.cpus.clone());
+    let message = format!("{} shards on CPUs {cpus}", config.shards);
+    if config.shards > config.cpus.len() {
+        return Finding::warning(
+            SUBJECT,
+            format!("{message}: several shards share a CPU"),
+            format!("use --shards {}", config.cpus.len()),
+        );
+    }
+    Finding::good(SUBJECT, message)
+}
+
+fn check_port(subject: &'static str, address: SocketAddr, flag: &str) -> Finding {
+    match TcpListener::bind(address) {
+        Ok(_) => Finding::good(subject, format!("{address} is free")),
+        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Finding::warning(
+            subject,
+            format!("{address} is in use, by a running engine or by another program"),
+            format!("if it is another program, choose another address with {flag}"),
+        ),
+        Err(error) => Finding::fatal(
+            subject,
+            FatalReason::PortUnavailable,
+            format!("{address} cannot be bound ({error})"),
+            format!("choose an address of this host and a port that this user may bind, with {flag}"),
+        ),
+    }
+}
+
+/// The soft limit of open files after raising it as far as it goes.
+fn raise_open_files() -> Option<u64> {
+    let (soft, hard) = limit_of(libc::RLIMIT_NOFILE)?;
+    if soft >= hard {
+        return Some(soft);
+    }
+    let raised = libc::rlimit { rlim_cur: hard, rlim_max: hard };
+    // SAFETY: `raised` is a valid rlimit that lives over the call, which only reads it.
+    let status = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const raised) };
+    Some(if status == 0 { hard } else { soft })
+}
+
+/// Soft and hard limit of a resource.
+fn limit_of(resource: libc::__rlimit_resource_t) -> Option<(u64, u64)> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid rlimit that lives over the call, which only writes it.
+    let status = unsafe { libc::getrlimit(resource, &raw mut limit) };
+    (status == 0).then_some((limit.rlim_cur, limit.rlim_max))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::Path;
+
+    fn config(directory: &Path) -> Config {
+        let mut config = Config::defaults(directory, &[0]);
+        config.listen.set_port(0);
+        config.admin.set_port(0);
+        config
+    }
+
+    #[test]
+    fn every_finding_that_is_not_good_names_a_remedy() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let findings = examine(&config(directory.path()));
+        assert_eq!(findings.len(), 12);
+        for finding in &findings {
+            assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
+            assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");
+        }
+        assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0, "nothing stays behind");
+    }
+
+    #[test]
+    fn each_way_of_having_no_ring_has_its_own_remedy() {
+        let refusals = [
+            ring_refusal(Some(libc::EPERM), "", Some("2")),
+            ring_refusal(Some(libc::EPERM), "", Some("0")),
+            ring_refusal(Some(libc::ENOSYS), "", None),
+            ring_refusal(Some(libc::EINVAL), "", None),
+            ring_refusal(Some(libc::ENOMEM), "", None),
+        ];
+        let messages: std::collections::HashSet<&str> =
+            refusals.iter().map(|(message, _)| message.as_str()).collect();
+        assert_eq!(messages.len(), refusals.len());
+        assert!(refusals[0].1.contains("sysctl") && !refusals[1].1.contains("sysctl"));
+    }
+
+    #[test]
+    fn a_port_in_use_is_told_from_an_address_that_is_not_here() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = taken.local_addr().expect("its address");
+        assert_eq!(check_port("push port", address, "--listen").severity, Severity::Warning);
+        let elsewhere: SocketAddr = "192.0.2.1:1".parse().expect("an address");
+        let finding = check_port("push port", elsewhere, "--listen");
+        assert_eq!(finding.severity, Severity::Fatal);
+        assert_eq!(first_fatal(&[finding]).expect("fatal").reason, FatalReason::PortUnavailable);
+    }
+}

@@ -1,0 +1,99 @@
+//! How the process's descriptors are shared out, so that no kind of connection takes what files or another kind
+//! need.
+//!
+//! Files come first: every segment of the journal may be open. Of the rest the admin port has a small share and
+//! notification connections a quarter; push clients have what is left, up to `--connections-max`.
+
+use crate::start::config::Config;
+
+/// Descriptors of the process itself: its store, logs, ports, threads.
+const PROCESS_FILES: u64 = 40;
+/// Descriptors of one shard beside its segments: rings, wake-ups, billing logs.
+const SHARD_FILES: u64 = 16;
+/// Connections of the admin port where there are descriptors enough.
+const ADMIN_CONNECTIONS_MAX: u64 = 64;
+/// One part in so many of what files leave is the admin port's, if that is less.
+const ADMIN_PART: u64 = 8;
+const ADMIN_CONNECTIONS_MIN: u64 = 4;
+/// One part in so many of the rest is the notifications'.
+const NOTIFICATION_PART: u64 = 4;
+
+/// The shares.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct DescriptorShares {
+    /// Push clients' connections of one shard.
+    pub push_per_shard: u32,
+    /// Notification connections of one shard.
+    pub notification_per_shard: u32,
+    /// Connections of the admin port.
+    pub admin: u32,
+}
+
+impl DescriptorShares {
+    /// The shares under the process's limit of open files.
+    pub fn of(config: &Config) -> Self {
+        Self::under(super::limit_of(libc::RLIMIT_NOFILE).map_or(u64::MAX, |(soft, _)| soft), config)
+    }
+
+    /// The shares of so many descriptors.
+    fn under(descriptors: u64, config: &Config) -> Self {
+        let shards = config.shards as u64;
+        let left = descriptors.saturating_sub(files_of(config));
+        let admin = (left / ADMIN_PART).clamp(ADMIN_CONNECTIONS_MIN, ADMIN_CONNECTIONS_MAX);
+        let left = left.saturating_sub(admin);
+        let share = |of: u64| (of / shards).clamp(1, u64::from(config.connections_max)) as u32;
+        let notification_per_shard = share(left / NOTIFICATION_PART);
+        let push_per_shard = share(left.saturating_sub(u64::from(notification_per_shard) * shards));
+        Self { push_per_shard, notification_per_shard, admin: admin as u32 }
+    }
+}
+
+/// Descriptors with which no connection is held back.
+pub(super) fn wanted(config: &Config) -> u64 {
+    let connections = config.shards as u64 * u64::from(config.connections_max);
+    files_of(config) + ADMIN_CONNECTIONS_MAX + connections * NOTIFICATION_PART / (NOTIFICATION_PART - 1)
+}
+
+fn files_of(config: &Config) -> u64 {
+    let segments = config.queue_octets.div_ceil(config.segment_octets.max(1));
+    PROCESS_FILES + SHARD_FILES * config.shards as u64 + segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(shards: usize, connections_max: u32) -> Config {
+        let cpus: Vec<usize> = (0..shards).collect();
+        let mut config = Config::defaults(std::path::Path::new("/nowhere"), &cpus);
+        (config.shards, config.connections_max) = (shards, connections_max);
+        (config.queue_octets, config.segment_octets) = (64 << 20, 1 << 20);
+        config
+    }
+
+    #[test]
+    fn with_enough_descriptors_nobody_is_held_back() {
+        for (shards, connections_max) in [(1, 4_096), (8, 4_096), (64, 100_000)] {
+            let config = config(shards, connections_max);
+            let shares = DescriptorShares::under(wanted(&config), &config);
+            assert_eq!((shares.push_per_shard, shares.admin), (connections_max, 64), "{shards} shards");
+        }
+    }
+
+    #[test]
+    fn all_shares_together_never_take_what_files_need() {
+        for descriptors in [200, 256, 300, 1_024, 4_096, 20_000, 1 << 20] {
+            for shards in [1, 2, 8] {
+                let config = config(shards, 4_096);
+                if descriptors < files_of(&config) + 8 * shards as u64 {
+                    continue;
+                }
+                let shares = DescriptorShares::under(descriptors, &config);
+                let connections = u64::from(shares.push_per_shard + shares.notification_per_shard);
+                let all = files_of(&config) + connections * shards as u64 + u64::from(shares.admin);
+                assert!(all <= descriptors, "{all} of {descriptors}: {shares:?}");
+                assert!(shares.push_per_shard >= shares.notification_per_shard, "{shares:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,372 @@
+//! The engine's typed configuration: defaults, then the file, then the environment, then the flags.
+//!
+//! One name everywhere: the flag `--request-timeout-ms`, the file's key `request_timeout_ms` and the variable
+//! `HAYAUMA_REQUEST_TIMEOUT_MS` are the same setting. It is resolved once, before anything starts; a
+//! [`Config`] in hand is valid ever after. Nothing here opens a port or a file other than the configuration
+//! file.
+
+mod settings;
+mod values;
+
+use std::ffi::OsString;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
+use crate::network::line_states::Line;
+use wire::terms::time::TIME_SCALE_MAX;
+
+pub use crate::testing::injection::{Injection, InjectionKind};
+pub use host::cpu_list::CpuList;
+pub use host::reading::{SETTINGS_FILE_OCTETS_MAX, read_bounded, read_settings_file};
+pub use settings::{ENVIRONMENT_PREFIX, Settings};
+pub use values::{Durability, Octets, OutcomeRates};
+
+/// Most shards in one engine.
+pub const SHARDS_MAX: usize = 64;
+/// A segment is a whole number of these, in octets.
+pub const SEGMENT_OCTETS_STEP: u64 = 4096;
+/// Default room for the whole queue on the device, in octets.
+pub const QUEUE_OCTETS_DEFAULT: u64 = 8 << 30;
+/// Unless told otherwise segments are so small that a shard's room holds at least this many: whole segments
+/// are given back to the device, so the fewer there are, the more of the room is held by what has ended.
+pub const SEGMENTS_PER_SHARD_DEFAULT_MIN: u64 = 16;
+/// Default bound of pushes kept at once in one engine.
+pub const PUSHES_MAX_DEFAULT: u64 = 2_000_000;
+/// The largest bound of pushes that may be asked for.
+pub const PUSHES_MAX_LIMIT: u64 = 200_000_000;
+/// Default bound of pushes waiting for one msn.
+pub const WAITING_PER_MSN_MAX_DEFAULT: u32 = 100;
+/// The largest bound of pushes waiting for one msn that may be asked for.
+pub const WAITING_PER_MSN_MAX_LIMIT: u32 = 65_535;
+/// Default of the longest wait for company before a group commit, in microseconds.
+pub const COMMIT_DELAY_US_MAX_DEFAULT: u32 = 1_000;
+/// The longest such wait that may be asked for, in microseconds.
+pub const COMMIT_DELAY_US_MAX_LIMIT: u32 = 1_000_000;
+/// The longest that an idle shard may be asked to look for work without sleeping, in microseconds.
+pub const IDLE_POLL_US_LIMIT: u32 = 1_000_000;
+/// Default bound of connections per shard.
+pub const CONNECTIONS_MAX_DEFAULT: u32 = 4_096;
+/// The largest bound of connections per shard that may be asked for.
+pub const CONNECTIONS_MAX_LIMIT: u32 = 1_000_000;
+/// Default time for a request to arrive whole, in milliseconds.
+pub const REQUEST_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// Default time that a connection may be idle, in milliseconds.
+pub const IDLE_TIMEOUT_MS_DEFAULT: u64 = 600_000;
+/// Default time for draining at a stop, in milliseconds.
+pub const DRAIN_TIMEOUT_MS_DEFAULT: u64 = 10_000;
+/// The longest of any of these times, in milliseconds.
+pub const TIMEOUT_MS_LIMIT: u64 = 24 * 3_600_000;
+/// Default latency of the simulated network, in milliseconds.
+pub const NETWORK_LATENCY_MS_DEFAULT: u32 = 20;
+/// Default spread of that latency to either side, in milliseconds.
+pub const NETWORK_JITTER_MS_DEFAULT: u32 = 10;
+/// Absent msns that the HLR of one shard remembers unless configured otherwise.
+pub const NETWORK_ALERTS_MAX_DEFAULT: u32 = crate::network::limits::ALERTS_WAITING_DEFAULT as u32;
+/// The most that may be asked for.
+pub const NETWORK_ALERTS_MAX_LIMIT: u32 = 16_777_216;
+/// The largest latency that may be asked for, in milliseconds.
+pub const NETWORK_LATENCY_MS_LIMIT: u32 = 600_000;
+/// The fastest that simulated time may run against real time.
+pub const NETWORK_TIME_SCALE_LIMIT: f64 = 100_000.0;
+
+const _: () = assert!((SEGMENT_OCTETS_MIN as u64).is_multiple_of(SEGMENT_OCTETS_STEP));
+const _: () = assert!(SEGMENT_OCTETS_DEFAULT.is_power_of_two() && SEGMENT_OCTETS_MIN.is_power_of_two());
+const _: () = assert!(SEGMENTS_PER_SHARD_DEFAULT_MIN >= BUDGET_SEGMENTS_MIN);
+// The defaults hold together on every host, the largest too.
+const _: () = assert!(
+    QUEUE_OCTETS_DEFAULT >= SHARDS_MAX as u64 * SEGMENTS_PER_SHARD_DEFAULT_MIN * SEGMENT_OCTETS_MIN as u64
+);
+const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
+
+/// All that `serve` needs to know.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Config {
+    /// Where push clients connect.
+    pub listen: SocketAddr,
+    /// Where the admin port listens; loopback unless `admin_open`.
+    pub admin: SocketAddr,
+    /// Whether the admin port may listen on an address that other hosts reach.
+    pub admin_open: bool,
+    /// The directory of journal, registry and billing files.
+    pub data_dir: PathBuf,
+    /// How many shards, 1 to [`SHARDS_MAX`].
+    pub shards: usize,
+    /// The CPUs that shards are pinned to, in turn; never empty, all of them in the process's affinity mask.
+    pub cpus: Vec<usize>,
+    /// What `0000` promises.
+    pub durability: Durability,
+    /// Whether the demo client and its contracts are put into the store.
+    pub demo: bool,
+    /// Room for the queue on the device, all shards together, in octets.
+    pub queue_octets: u64,
+    /// Size of one journal segment, in octets.
+    pub segment_octets: u64,
+    /// Most pushes kept at once, all shards together.
+    pub pushes_max: u64,
+    /// Most pushes waiting for one msn.
+    pub waiting_per_msn_max: u32,
+    /// Longest wait for company before a group commit, in microseconds; of records that no answer waits for, a millisecond.
+    pub commit_delay_us_max: u32,
+    /// How long a shard looks for work without sleeping after it last had some, in microseconds.
+    pub idle_poll_us: u32,
+    /// Most connections per shard.
+    pub connections_max: u32,
+    /// Time for a request to arrive whole, in milliseconds.
+    pub request_timeout_ms: u64,
+    /// Time that a connection may be idle, in milliseconds.
+    pub idle_timeout_ms: u64,
+    /// Time for draining at a stop, in milliseconds.
+    pub drain_timeout_ms: u64,
+    /// The simulated core network.
+    pub network: NetworkConfig,
+    /// How many seconds of the message center's schedules pass in a real one; 1 but for rehearsals.
+    pub rehearsal_time_scale: u64,
+    /// What is logged, as a tracing filter.
+    pub log: String,
+    /// Faults to rehearse.
+    pub inject: Vec<Injection>,
+}
+
+/// The simulated core network: HLR, terminals and their habits.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NetworkConfig {
+    /// File of line states by msn, if any.
+    pub line_states: Option<PathBuf>,
+    /// State of every msn that the file does not name, in the file's own notation.
+    pub default_line_state: String,
+    /// Mean time of one delivery attempt, in milliseconds.
+    pub latency_ms: u32,
+    /// Spread to either side, in milliseconds; never more than `latency_ms`.
+    pub latency_jitter_ms: u32,
+    /// How often an attempt ends otherwise than delivered.
+    pub outcome_rates: OutcomeRates,
+    /// Absent msns that the HLR of one shard raises an alert for when they are back.
+    pub alerts_max: u32,
+    /// Seed of the network's chance.
+    pub seed: u64,
+    /// How many simulated seconds pass in a real one; a whole number from 1 up.
+    pub time_scale: f64,
+}
+
+/// Why a configuration is refused; each message is one sentence with its remedy.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error(
+        "the configuration file {} cannot be read ({source}): correct --config or the file's permissions",
+        path.display()
+    )]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What reading it said.
+        source: std::io::Error,
+    },
+    /// The file is not TOML or has an unknown key or a wrong value.
+    #[error("the configuration file {} is not valid ({detail}): correct it", path.display())]
+    BadFile {
+        /// The file.
+        path: PathBuf,
+        /// Line and cause.
+        detail: String,
+    },
+    /// A variable of the environment is unknown or has a wrong value.
+    #[error("the environment variable {name} {detail}: correct or unset it")]
+    BadVariable {
+        /// Its name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A value is out of range or does not fit another one.
+    #[error("{0}")]
+    Unfit(String),
+}
+
+impl Config {
+    /// Lays the flags over the environment over the file over the defaults, and checks the whole.
+    ///
+    /// `environment` is what `std::env::vars_os` gives; `cpus_allowed` is the process's affinity mask, never
+    /// empty.
+    pub fn resolve(
+        flags: Settings,
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (OsString, OsString)>,
+        cpus_allowed: &[usize],
+    ) -> Result<Self, ConfigError> {
+        let settings = Settings::gather(flags, file, environment)?;
+        let config = Self::with_defaults(settings, cpus_allowed);
+        config.check(cpus_allowed)?;
+        Ok(config)
+    }
+
+    /// The defaults alone, on this data directory, with one shard per CPU of `cpus_allowed`: for tests and
+    /// tools.
+    pub fn defaults(data_dir: &Path, cpus_allowed: &[usize]) -> Self {
+        let settings = Settings { data_dir: Some(data_dir.to_owned()), ..Settings::default() };
+        Self::with_defaults(settings, cpus_allowed)
+    }
+
+    fn with_defaults(settings: Settings, cpus_allowed: &[usize]) -> Self {
+        let cpus = settings.cpus.map_or_else(|| cpus_allowed.to_vec(), |list| list.0);
+        let latency_ms = settings.network_latency_ms.unwrap_or(NETWORK_LATENCY_MS_DEFAULT);
+        let shards = settings.shards.unwrap_or_else(|| cpus.len().clamp(1, SHARDS_MAX));
+        let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
+        Self {
+            listen: settings.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+            admin: settings.admin.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)),
+            admin_open: settings.admin_open.unwrap_or(false),
+            data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
+            shards,
+            cpus,
+            durability: settings.durability.unwrap_or(Durability::Power),
+            demo: settings.demo.unwrap_or(false),
+            queue_octets,
+            segment_octets: settings
+                .segment_bytes
+                .map_or_else(|| default_segment_octets(queue_octets, shards), |octets| octets.0),
+            pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
+            waiting_per_msn_max: settings.waiting_per_msn_max.unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
+            commit_delay_us_max: settings.commit_delay_us_max.unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
+            idle_poll_us: settings.idle_poll_us.unwrap_or(0),
+            connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
+            request_timeout_ms: settings.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS_DEFAULT),
+            idle_timeout_ms: settings.idle_timeout_ms.unwrap_or(IDLE_TIMEOUT_MS_DEFAULT),
+            drain_timeout_ms: settings.drain_timeout_ms.unwrap_or(DRAIN_TIMEOUT_MS_DEFAULT),
+            network: NetworkConfig {
+                line_states: settings.network_line_states,
+                default_line_state: settings.network_default_line_state.unwrap_or_else(|| "home".to_owned()),
+                latency_ms,
+                latency_jitter_ms: settings
+                    .network_latency_jitter_ms
+                    .unwrap_or_else(|| NETWORK_JITTER_MS_DEFAULT.min(latency_ms)),
+                outcome_rates: settings.network_outcomes.unwrap_or_default(),
+                alerts_max: settings.network_alerts_max.unwrap_or(NETWORK_ALERTS_MAX_DEFAULT),
+                seed: settings.network_seed.unwrap_or(1),
+                time_scale: settings.network_time_scale.unwrap_or(1.0),
+            },
+            rehearsal_time_scale: settings.rehearsal_time_scale.unwrap_or(1),
+            log: settings.log.unwrap_or_else(|| "info".to_owned()),
+            inject: settings.inject.unwrap_or_default(),
+        }
+    }
+
+    fn check(&self, cpus_allowed: &[usize]) -> Result<(), ConfigError> {
+        self.check_shards(cpus_allowed)?;
+        self.check_queue()?;
+        self.check_ports()?;
+        self.check_network()?;
+        within("waiting-per-msn-max", self.waiting_per_msn_max, 1, WAITING_PER_MSN_MAX_LIMIT)?;
+        within("commit-delay-us-max", self.commit_delay_us_max, 0, COMMIT_DELAY_US_MAX_LIMIT)?;
+        within("idle-poll-us", self.idle_poll_us, 0, IDLE_POLL_US_LIMIT)?;
+        within("connections-max", self.connections_max, 1, CONNECTIONS_MAX_LIMIT)?;
+        within("request-timeout-ms", self.request_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
+        within("idle-timeout-ms", self.idle_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
+        within("drain-timeout-ms", self.drain_timeout_ms, 0, TIMEOUT_MS_LIMIT)?;
+        within("rehearsal-time-scale", self.rehearsal_time_scale, 1, TIME_SCALE_MAX)?;
+        if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
+            return unfit(format!(
+                "log = {} is not a filter: use error, warn, info, debug or trace, or directives such as \
+                 info,hayauma::control=debug",
+                self.log
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_shards(&self, cpus_allowed: &[usize]) -> Result<(), ConfigError> {
+        within("shards", self.shards, 1, SHARDS_MAX)?;
+        if self.cpus.is_empty() {
+            return unfit("cpus is empty: name at least one CPU, such as cpus = 0".to_owned());
+        }
+        match self.cpus.iter().find(|cpu| !cpus_allowed.contains(cpu)) {
+            None => Ok(()),
+            Some(cpu) => {
+                let allowed = CpuList(cpus_allowed.to_vec());
+                unfit(format!("cpus names CPU {cpu}, which this process may not use: choose from {allowed}"))
+            }
+        }
+    }
+
+    fn check_queue(&self) -> Result<(), ConfigError> {
+        within("pushes-max", self.pushes_max, 1, PUSHES_MAX_LIMIT)?;
+        within("segment-bytes", self.segment_octets, SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_MAX.into())?;
+        if !self.segment_octets.is_multiple_of(SEGMENT_OCTETS_STEP) {
+            return unfit(format!(
+                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of \
+                 MiB, such as 64MiB",
+                self.segment_octets
+            ));
+        }
+        let needed = self.shards as u64 * BUDGET_SEGMENTS_MIN * self.segment_octets;
+        if self.queue_octets < needed {
+            return unfit(format!(
+                "queue-bytes = {} is too small for {} shards with segments of {}: use at least {needed}, or \
+                 smaller segments",
+                self.queue_octets, self.shards, self.segment_octets
+            ));
+        }
+        Ok(())
+    }
+
+    fn check_ports(&self) -> Result<(), ConfigError> {
+        if !self.admin_open && !self.admin.ip().is_loopback() {
+            return unfit(format!(
+                "admin = {} would let other hosts change registrations: use a loopback address, or say \
+                 --admin-open if that network is trusted",
+                self.admin
+            ));
+        }
+        if self.listen == self.admin && self.listen.port() != 0 {
+            return unfit(format!("listen and admin are both {}: give them different ports", self.listen));
+        }
+        Ok(())
+    }
+
+    fn check_network(&self) -> Result<(), ConfigError> {
+        let network = &self.network;
+        within("network-latency-ms", network.latency_ms, 0, NETWORK_LATENCY_MS_LIMIT)?;
+        within("network-latency-jitter-ms", network.latency_jitter_ms, 0, network.latency_ms)?;
+        within("network-alerts-max", network.alerts_max, 0, NETWORK_ALERTS_MAX_LIMIT)?;
+        within("network-time-scale", network.time_scale, 1.0, NETWORK_TIME_SCALE_LIMIT)?;
+        if network.time_scale.fract() != 0.0 {
+            return unfit(format!("network-time-scale = {} is no whole number: use one", network.time_scale));
+        }
+        match Line::parse(&network.default_line_state) {
+            Ok(_) => Ok(()),
+            Err(error) => unfit(format!("network-default-line-state: {error}")),
+        }
+    }
+}
+
+/// The largest usual segment, a power of two, of which a shard's room holds enough.
+fn default_segment_octets(queue_octets: u64, shards: usize) -> u64 {
+    let enough = queue_octets / shards.max(1) as u64 / SEGMENTS_PER_SHARD_DEFAULT_MIN;
+    let power = enough.checked_ilog2().map_or(0, |exponent| 1u64 << exponent);
+    power.clamp(SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_DEFAULT.into())
+}
+
+/// The data directory when nothing names another one.
+pub fn default_data_dir() -> PathBuf {
+    PathBuf::from("./hayauma-data")
+}
+
+fn within<N: PartialOrd + std::fmt::Display>(
+    name: &str,
+    value: N,
+    least: N,
+    most: N,
+) -> Result<(), ConfigError> {
+    if value < least || value > most {
+        return unfit(format!("{name} = {value} is out of range: use {least} to {most}"));
+    }
+    Ok(())
+}
+
+fn unfit(sentence: String) -> Result<(), ConfigError> {
+    Err(ConfigError::Unfit(sentence))
+}
+
+#[cfg(test)]
+mod tests;

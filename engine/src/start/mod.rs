@@ -1,0 +1,10 @@
+//! The start: settings, the host's check, the directory's layout, re-sharding, and the engine's whole life.
+
+pub mod check;
+pub mod config;
+pub mod fingerprint_key;
+pub mod layout;
+pub mod reshard;
+pub mod serve;
+pub mod signals;
+pub mod time_scale;

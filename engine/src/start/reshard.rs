@@ -1,0 +1,231 @@
+//! Laying a data directory out for another number of shards: what still matters in each old journal is copied, record
+//! by record and unchanged, to the journals of the shards that own it from now on.
+//!
+//! The new journals are built in a directory of their own and only then put in place of the old ones (`layout`): a
+//! crash at any step leaves the old layout or the new one, and the next start goes on from there.
+//!
+//! Invariants:
+//! * of a push that lives, every record is copied, in the order in which they stand; of one that is done with, what
+//!   remembers its key until 24 hours have gone by;
+//! * a push keeps its number, its notifications keep their `ntfid`, and no number is ever given to another push: the
+//!   sequences of every shard of every layout lie in a range of their own;
+//! * before a record is copied its billing event is durable where it belongs, in the old shard's log, which stays where
+//!   it is. So what was copied is never billed again.
+
+use crate::billing::{BillingLog, Lacking};
+use crate::journal::{
+    AppendError, Journal, JournalConfig, KEY_KEEP_MS, Position, Record, SegmentFactory, SegmentId,
+};
+use crate::shard::books::Home;
+use crate::shard::open::{OpenError, replay};
+use crate::smsc::core::{Core, CoreLimits};
+use crate::smsc::recovery::Recovery;
+use crate::testing::kill_points::{KillPoint, kill_point};
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
+use std::time::Duration;
+use wire::terms::ids::Msn;
+use wire::terms::ownership::shard_of;
+use wire::terms::time::Pace;
+
+/// How long a copy waits for the device to make a segment.
+const SPARE_WAIT: Duration = Duration::from_secs(120);
+
+/// What re-sharding copied.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Copied {
+    /// Pushes that go on.
+    pub pushes: u64,
+    /// Records, of them and of keys that are remembered.
+    pub records: u64,
+}
+
+/// A new shard's journal while it is filled.
+pub struct Target {
+    journal: Journal,
+}
+
+impl Target {
+    /// Begins the journal in `directory`, which must be empty.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn begin(
+        directory: &Path,
+        config: JournalConfig,
+        factory: &SegmentFactory,
+    ) -> Result<Self, OpenError> {
+        let (journal, _) = Journal::open(directory, config, factory, &mut |_, _, _| {})?;
+        Ok(Self { journal })
+    }
+
+    /// Makes everything in it durable and closes it.
+    ///
+    /// # Errors
+    /// When a sync fails.
+    pub fn finish(mut self) -> Result<(), OpenError> {
+        self.journal.commit_blocking().map_err(OpenError::Copy)
+    }
+}
+
+/// An old shard: where it is and how it was kept.
+pub struct Source<'a> {
+    /// Its directory, with journal and billing log.
+    pub directory: &'a Path,
+    /// Its number.
+    pub number: u16,
+    /// Bounds for everything that it may hold.
+    pub limits: CoreLimits,
+    /// The journal's sizes.
+    pub journal: JournalConfig,
+    /// How many seconds pass in the message center in a real one.
+    pub time_scale: u64,
+}
+
+/// Copies what still matters in `source` to the `targets`.
+///
+/// # Errors
+/// When the old journal cannot be read, or a new one has no room for it.
+pub fn copy(
+    source: &Source<'_>,
+    targets: &mut [Target],
+    factory: &SegmentFactory,
+    now_ms: u64,
+) -> Result<Copied, OpenError> {
+    let pace = Pace::new(source.time_scale, now_ms);
+    let mut recovery = Recovery::new(Core::new(source.limits, pace.center(now_ms)), 0);
+    let mut billing = BillingLog::open(source.directory, source.number, now_ms)?;
+    let home = Home::new(source.journal.first_sequence, source.number);
+    let (mut lacking, mut unread) = (Lacking::default(), None);
+    let mut owners: HashMap<u64, usize> = HashMap::new();
+    let mut segments: Vec<SegmentId> = Vec::new();
+    let mut impossible = None;
+    let directory = source.directory.join("journal");
+    let (journal, _) =
+        Journal::open(&directory, source.journal, factory, &mut |position, sequence, record| {
+            if let Some((event, is_foreign)) = home.event(&record, sequence)
+                && let Err(error) = lacking.check(&mut billing, &event, is_foreign, now_ms)
+            {
+                unread.get_or_insert(error);
+            }
+            if segments.last() != Some(&position.segment()) {
+                segments.push(position.segment());
+            }
+            if let Record::Accepted(accepted) = &record
+                && let Some(msn) = Msn::from_value(accepted.msn.to_native())
+            {
+                owners.insert(accepted.push_id.to_native(), shard_of(msn, targets.len()));
+            }
+            if let Err(what) = replay(&mut recovery, pace, position, &record) {
+                impossible.get_or_insert((sequence, what));
+            }
+        })?;
+    if let Some((sequence, what)) = impossible {
+        return Err(OpenError::Impossible { sequence, what });
+    }
+    if let Some(error) = unread {
+        return Err(error.into());
+    }
+    let left = lacking.finish(&mut billing, now_ms)?.left;
+    if left > 0 {
+        return Err(OpenError::Unbilled(left));
+    }
+    billing.sync()?;
+    if recovery.without_room() > 0 {
+        return Err(OpenError::TooManyPushes(recovery.without_room()));
+    }
+    let live: Vec<Position> = recovery.live_positions().map(Position::from_bits).collect();
+    let withdrawing = recovery.alerts_to_withdraw();
+    drop(recovery);
+    let mut kept = Kept { pushes: HashMap::with_capacity(live.len()), withdrawing };
+    for position in live {
+        let push_id = journal.accepted(position).push_id.to_native();
+        kept.pushes.extend(owners.get(&push_id).map(|&owner| (push_id, owner)));
+    }
+    drop(owners);
+    let mut copied = Copied { pushes: kept.pushes.len() as u64, records: 0 };
+    for segment in segments {
+        let mut outcome = Ok(());
+        journal.visit(segment, &mut |position, _, record| {
+            if outcome.is_ok() {
+                outcome = copy_record(&journal, position, &record, &kept, targets, now_ms)
+                    .map(|records| copied.records += records);
+            }
+        });
+        outcome?;
+    }
+    Ok(copied)
+}
+
+/// What of the old shard goes on.
+struct Kept {
+    /// The numbers of its live pushes, and their owners from now on.
+    pushes: HashMap<u64, usize>,
+    /// The cancelled alerts of which some of them are still to be withdrawn.
+    withdrawing: HashSet<u64>,
+}
+
+/// Copies a record to whom it concerns; how many copies that made.
+fn copy_record(
+    journal: &Journal,
+    position: Position,
+    record: &Record<'_>,
+    kept: &Kept,
+    targets: &mut [Target],
+    now_ms: u64,
+) -> Result<u64, OpenError> {
+    let every = 0..targets.len();
+    let owned = |msn: u64| match Msn::from_value(msn).map(|msn| shard_of(msn, every.len())) {
+        Some(owner) => owner..owner + 1,
+        None => every.clone(),
+    };
+    let Some(push_id) = record.push_id() else {
+        return match record {
+            // About the old journal itself.
+            Record::Opened(_) => Ok(0),
+            // An alert that is open again: its pushes may be newer than the cancel. While some are still to be
+            // withdrawn it is not open, however long ago the cancel was.
+            Record::CancelAccepted(cancel)
+                if now_ms >= cancel.at_ms().saturating_add(KEY_KEEP_MS)
+                    && cancel
+                        .whole_alert()
+                        .is_none_or(|cancel| !kept.withdrawing.contains(&cancel.fingerprint)) =>
+            {
+                Ok(0)
+            }
+            // What concerns no single push concerns every shard.
+            _ => to_each(targets, |target| journal.copy_to(position, target)),
+        };
+    };
+    if let Some(&owner) = kept.pushes.get(&push_id) {
+        return to_each(&mut targets[owner..=owner], |target| journal.copy_to(position, target));
+    }
+    let Some(key) = record.key().filter(|key| now_ms < key.ended_ms.saturating_add(KEY_KEEP_MS)) else {
+        return Ok(0);
+    };
+    match record {
+        Record::Ended(ended) => {
+            let owners = owned(ended.msn.to_native());
+            to_each(&mut targets[owners], |target| journal.copy_to(position, target))
+        }
+        // As it stands it would bring the push back to life.
+        Record::Accepted(accepted) => {
+            let owners = owned(accepted.msn.to_native());
+            to_each(&mut targets[owners], |target| target.append_key(&key).map(drop))
+        }
+        // A key is a fingerprint and does not say whose it is: each shard remembers it.
+        _ => to_each(targets, |target| journal.copy_to(position, target)),
+    }
+}
+
+fn to_each(
+    targets: &mut [Target],
+    mut append: impl FnMut(&mut Journal) -> Result<(), AppendError>,
+) -> Result<u64, OpenError> {
+    for target in &mut *targets {
+        target.journal.wait_for_spares(SPARE_WAIT);
+        append(&mut target.journal).map_err(OpenError::NoRoomToReshard)?;
+        kill_point(KillPoint::ReshardRecord);
+    }
+    Ok(targets.len() as u64)
+}

@@ -1,0 +1,503 @@
+//! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
+
+mod directory;
+mod resharding;
+
+use crate::billing;
+use crate::control::admin;
+use crate::control::admin::AdminServer;
+use crate::control::demo;
+use crate::control::engine::EngineControl;
+use crate::control::handle::EngineHandle;
+use crate::control::lines;
+use crate::control::parked;
+use crate::control::store::Store;
+use crate::control::{pushes, queue};
+use crate::gateway::contracts::ContractTable;
+use crate::gateway::fingerprint::FingerprintKeys;
+use crate::gateway::registry::Registry;
+use crate::io::names::Names as HostNames;
+use crate::io::{Runtime, Setup};
+use crate::journal::shards::shard_directory;
+use crate::journal::{
+    DataDirLock, JournalConfig, JournalError, LockError, Names, NamesWatch, SegmentFactory,
+};
+use crate::network::limits::LINE_STATES_OCTETS_MAX;
+use crate::network::line_states::{Line, LineStates};
+use crate::network::simulated::SimulatedNetwork;
+use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
+use crate::shard::{OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport};
+use crate::smsc::core::CoreLimits;
+use crate::start::check::DescriptorShares;
+use crate::start::config::{Config, Durability as ConfiguredDurability};
+use crate::start::fingerprint_key;
+use crate::start::layout;
+use crate::start::layout::Layout;
+use crate::start::signals::Listener;
+use crate::start::time_scale;
+use crate::testing::injection::InjectionKind;
+use host::clock;
+use host::fatal::{Fatal, FatalReason};
+use host::log;
+use host::log::Stream;
+use host::reading::read_bounded;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+use wire::terms::calendar::Day;
+use wire::terms::durability::Durability;
+use wire::terms::ids::Xpid;
+use wire::terms::ownership::shard_of;
+
+/// Attempts that one shard may have in the core network at a time.
+const ATTEMPTS_IN_FLIGHT_MAX: usize = 8192;
+/// Ended keys remembered for each push that may be kept.
+const ENDED_KEYS_PER_PUSH: u64 = 8;
+/// How often the opening is looked at, and told of.
+const OPENING_LOOK: Duration = Duration::from_millis(5);
+const OPENING_TOLD_EVERY_NS: u64 = 1_000_000_000;
+/// Contracts read between two looks.
+const CONTRACTS_PER_LOOK: u64 = 1 << 14;
+/// How long a push port in use is tried again, in nanoseconds.
+const PORT_WAIT_NS: u64 = 3_000_000_000;
+/// Between two tries.
+const PORT_RETRY: Duration = Duration::from_millis(10);
+
+/// Runs the engine until it is told to stop, and drains it.
+///
+/// # Errors
+/// Why it could not start; nothing is running then.
+pub fn run(config: Config) -> Result<(), Fatal> {
+    let signals = Listener::start().map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
+    })?;
+    host::directory::make_data_dir(&config.data_dir).map_err(|error| {
+        let directory = config.data_dir.display();
+        Fatal::new(
+            FatalReason::DataDirUnusable,
+            format!("the data directory {directory} cannot be made ({error})"),
+        )
+    })?;
+    let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
+    directory::check(&config.data_dir)?;
+    time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
+    let is_fresh = layout::is_fresh(&config.data_dir);
+    let keys = fingerprint_key::take(&config.data_dir, is_fresh, clock::unix_ms())?;
+    let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
+    if config.demo {
+        demo::ensure_demo(&mut store).map_err(Fatal::from)?;
+    }
+    let listener = bind(config.listen)?;
+    let admin_listener = admin::bind(config.admin)?;
+    let admin_address = admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
+    lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
+    let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
+    let registrations = store.registrations().map_err(Fatal::from)?;
+    if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
+        tracing::warn!("no client is registered: every push is refused with 2002 until `hayauma client add`");
+    }
+    let registry = Arc::new(Registry::new(registrations.clone()));
+    let factory = SegmentFactory::start_off(config.cpus.clone()).map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
+    })?;
+    let layout = resharding::lay_out(&config, &factory)?;
+    let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
+    let (names, names_watch) = watch_names(&config, &mut shards)?;
+    restore_volumes(&config, &registry)?;
+    let shares = DescriptorShares::of(&config);
+    let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
+    let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
+    let endpoints = names_of_hosts.plans(&registrations);
+    let runtime = Runtime::start(&setup(&config, shares), shards, endpoints, listener)?;
+    let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts);
+    handle.follow_names().map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("the thread that looks up names cannot start ({error})"))
+    })?;
+    let control: Arc<dyn EngineControl> = handle.clone();
+    // Before anybody can see that the engine is there: whoever does may tell it to stop.
+    signals.drains(Arc::clone(&control));
+    let more = parked::router(handle.clone())
+        .merge(lines::router(handle.clone()))
+        .merge(queue::router(handle.clone()))
+        .merge(pushes::router(handle.clone()));
+    let admin =
+        AdminServer::start(admin_listener, store, control, config.admin_open, shares.admin as usize, more);
+    let admin = admin.map_err(|error| {
+        Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
+    })?;
+    announce(&config, push_address, admin_address);
+    runtime.join();
+    admin.shut_down();
+    drop(names_watch);
+    drop(lock);
+    if names.are_lost() {
+        return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(&config)));
+    }
+    check_books_closed(handle.unbilled())?;
+    tracing::info!("drained; everything accepted is in the journal");
+    Ok(())
+}
+
+/// What the runtime is set up with.
+fn setup(config: &Config, shares: DescriptorShares) -> Setup {
+    let sync_failure = config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
+    Setup {
+        cpus: config.cpus.clone(),
+        push_connections_max: shares.push_per_shard as usize,
+        notification_connections_max: shares.notification_per_shard as usize,
+        request_timeout_ms: config.request_timeout_ms,
+        idle_timeout_ms: config.idle_timeout_ms,
+        drain_timeout_ms: config.drain_timeout_ms,
+        durability: durability_of(config),
+        commit_delay_us_max: config.commit_delay_us_max,
+        idle_poll_us: config.idle_poll_us,
+        inject_sync_failure: sync_failure.map(|injection| injection.at),
+    }
+}
+
+fn durability_of(config: &Config) -> Durability {
+    match config.durability {
+        ConfiguredDurability::Power => Durability::Power,
+        ConfiguredDurability::Process => Durability::Process,
+    }
+}
+
+/// A stop that leaves the books unfinished says so.
+fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
+    if events == 0 && requests == 0 {
+        return Ok(());
+    }
+    let sentence = format!(
+        "drained, but the device took no more billing events: {events} wait in the journal, and the next start enters \
+         them; {requests} refused or repeated requests are not counted in the books; free some disk space and start again"
+    );
+    Err(Fatal::told(FatalReason::StorageFull, sentence))
+}
+
+/// Has every shard learn when the files of the journals lose their names.
+fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, NamesWatch), Fatal> {
+    let names = Arc::new(Names::default());
+    shards.iter_mut().for_each(|shard| shard.set_names(Arc::clone(&names)));
+    let directories: Vec<_> =
+        (0..config.shards).map(|number| shard_directory(&config.data_dir, number)).collect();
+    let watch = NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
+        let directory = config.data_dir.display();
+        Fatal::new(
+            FatalReason::DataDirUnusable,
+            format!("the data directory {directory} cannot be watched ({error})"),
+        )
+    })?;
+    Ok((names, watch))
+}
+
+fn lost_names(config: &Config) -> String {
+    format!(
+        "the data directory {} was deleted or moved while the engine ran: what had been accepted until then and did not end \
+         is lost, unless a backup has it; put the directory back or choose another with --data-dir, and start again",
+        config.data_dir.display()
+    )
+}
+
+fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr) {
+    let mut text = format!(
+        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
+         durability {}, data in {})\n",
+        env!("CARGO_PKG_VERSION"),
+        config.shards,
+        config.durability,
+        config.data_dir.display()
+    );
+    if config.rehearsal_time_scale > 1 {
+        text += &format!(
+            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",
+            config.rehearsal_time_scale
+        );
+    }
+    if config.demo {
+        text += &format!("\n{}\n", demo::demo_invitation(push_address, admin_address));
+    }
+    log::say(Stream::Stdout, &text);
+}
+
+/// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and until it is done
+/// they hold its port: an engine that is started again at once waits for that.
+fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
+    let begun_ns = clock::monotonic_ns();
+    loop {
+        match TcpListener::bind(address) {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::AddrInUse
+                    && clock::monotonic_ns() - begun_ns < PORT_WAIT_NS =>
+            {
+                std::thread::sleep(PORT_RETRY);
+            }
+            other => return other.map_err(|error| port_fatal(address, &error)),
+        }
+    }
+}
+
+fn port_fatal(address: SocketAddr, error: &std::io::Error) -> Fatal {
+    let cause = match error.kind() {
+        std::io::ErrorKind::AddrInUse => format!("the push port {address} is in use by another program"),
+        _ => format!("the push port {address} cannot be bound ({error})"),
+    };
+    let remedy = "stop that program or choose another with --listen";
+    Fatal::with_remedy(FatalReason::PortUnavailable, cause, remedy)
+}
+
+fn lock_fatal(error: &LockError) -> Fatal {
+    let reason = match error {
+        LockError::HeldBy { .. } => FatalReason::DataDirInUse,
+        _ => FatalReason::DataDirUnusable,
+    };
+    Fatal::told(reason, error.to_string())
+}
+
+/// Opens every shard, each on a thread of its own: recovery reads whole journals. Meanwhile this thread reads the
+/// contracts and says how far all is.
+fn open_shards(
+    config: &Config,
+    as_it_stands: (Layout, FingerprintKeys),
+    factory: &SegmentFactory,
+    registry: &Arc<Registry>,
+    store: &Store,
+) -> Result<Vec<Shard>, Fatal> {
+    let line_states = Arc::new(line_states(config)?);
+    let progress: Vec<Arc<OpenProgress>> = (0..config.shards).map(|_| Arc::default()).collect();
+    let (contracts, opened) = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..config.shards)
+            .map(|number| {
+                let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
+                let progress = Arc::clone(&progress[number]);
+                scope.spawn(move || {
+                    open_shard(config, as_it_stands, number, factory, line_states, registry, progress)
+                })
+            })
+            .collect();
+        let mut teller = Teller::new(&progress);
+        let contracts = load_contracts(store, config.shards, &mut teller);
+        while !threads.iter().all(|thread| thread.is_finished()) {
+            std::thread::park_timeout(OPENING_LOOK);
+            teller.tell(None);
+        }
+        let opened: Vec<Result<(Shard, ShardReport), Fatal>> = threads
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|_| Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly")))
+            })
+            .collect();
+        (contracts, opened)
+    });
+    let mut shards = Vec::with_capacity(config.shards);
+    for (number, (result, contracts)) in opened.into_iter().zip(contracts?).enumerate() {
+        let (mut shard, report) = result?;
+        tell(number, &report);
+        shard.set_contracts(contracts);
+        shards.push(shard);
+    }
+    Ok(shards)
+}
+
+/// Says once a second how far the opening is.
+struct Teller<'a> {
+    progress: &'a [Arc<OpenProgress>],
+    begun_ns: u64,
+    told_ns: u64,
+}
+
+impl<'a> Teller<'a> {
+    fn new(progress: &'a [Arc<OpenProgress>]) -> Self {
+        let now_ns = clock::monotonic_ns();
+        Self { progress, begun_ns: now_ns, told_ns: now_ns }
+    }
+
+    /// `contracts`: how many are read, as long as they are being read.
+    fn tell(&mut self, contracts: Option<u64>) {
+        let now_ns = clock::monotonic_ns();
+        if now_ns - self.told_ns < OPENING_TOLD_EVERY_NS {
+            return;
+        }
+        self.told_ns = now_ns;
+        let seconds = (now_ns - self.begun_ns) / 1_000_000_000;
+        if let Some(contracts) = contracts {
+            tracing::info!(seconds, contracts, "opening: reading the contracts");
+        }
+        for (shard, progress) in self.progress.iter().enumerate() {
+            let records = progress.records();
+            match progress.stage() {
+                OpenStage::Reading => {
+                    let percent = progress.percent();
+                    tracing::info!(seconds, shard, records, percent, "opening: reading the journal");
+                }
+                OpenStage::Restoring => {
+                    tracing::info!(seconds, shard, records, "opening: putting pushes to work")
+                }
+                OpenStage::Done => {}
+            }
+        }
+    }
+}
+
+fn open_shard(
+    config: &Config,
+    (layout, fingerprints): (Layout, FingerprintKeys),
+    number: usize,
+    factory: &SegmentFactory,
+    line_states: Arc<LineStates>,
+    registry: Arc<Registry>,
+    progress: Arc<OpenProgress>,
+) -> Result<(Shard, ShardReport), Fatal> {
+    let shard_config = ShardConfig {
+        number,
+        shards: config.shards,
+        durability: durability_of(config),
+        limits: limits_of(config, config.pushes_max / config.shards as u64),
+        journal: journal_config(config, number, layout.shards, layout.first_sequence(number)),
+        seed: config.network.seed.wrapping_add(number as u64),
+        time_scale: config.rehearsal_time_scale,
+        fingerprints,
+        injections: config.inject.clone(),
+        progress,
+    };
+    let network = SimulatedNetwork::new(simulation(config, number), line_states)
+        .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
+    let directory = shard_directory(&config.data_dir, number);
+    let now_ms = clock::unix_ms();
+    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(|error| {
+        match &error {
+            OpenError::TooManyPushes(_) => Fatal::told(FatalReason::Configuration, error.to_string()),
+            OpenError::Journal(JournalError::NoSegment { .. }) => {
+                Fatal::new(FatalReason::StorageFull, error.to_string())
+            }
+            _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
+        }
+    })
+}
+
+/// A shard's bounds when it may keep so many pushes.
+fn limits_of(config: &Config, pushes_max: u64) -> CoreLimits {
+    let pushes_max = pushes_max.max(1);
+    CoreLimits {
+        pushes_max: pushes_max as usize,
+        waiting_per_msn_max: config.waiting_per_msn_max,
+        ended_keys_max: (pushes_max * ENDED_KEYS_PER_PUSH) as usize,
+    }
+}
+
+/// The journal of shard `number` of so many.
+fn journal_config(config: &Config, number: usize, shards: usize, first_sequence: u64) -> JournalConfig {
+    let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards as u64);
+    journal.segment_octets = config.segment_octets as u32;
+    journal.without_syncs = config.durability == ConfiguredDurability::Process;
+    journal.first_sequence = first_sequence;
+    journal
+}
+
+fn tell(number: usize, report: &ShardReport) {
+    let journal = &report.journal;
+    tracing::info!(
+        shard = number,
+        records = journal.records,
+        unfinished = report.live,
+        billing_events_added = report.billed,
+        "journal recovered"
+    );
+    if let Some(torn) = &journal.torn {
+        tracing::info!(shard = number, file = %torn.file.display(), offset = torn.offset, "torn end, as a crash leaves it");
+    }
+    for damage in &journal.damages {
+        tracing::error!(
+            shard = number,
+            file = %damage.file.display(),
+            offset = damage.offset,
+            octets = damage.octets,
+            records_missing = damage.records_missing,
+            "damaged journal segment; every intact record is kept"
+        );
+    }
+}
+
+fn line_states(config: &Config) -> Result<LineStates, Fatal> {
+    let wrong = |cause: String| Fatal::new(FatalReason::Configuration, cause);
+    let default = Line::parse(&config.network.default_line_state)
+        .map_err(|error| wrong(format!("default_line_state: {error}")))?;
+    let Some(path) = &config.network.line_states else { return Ok(LineStates::uniform(default)) };
+    let text = read_bounded(path, LINE_STATES_OCTETS_MAX)
+        .map_err(|error| wrong(format!("the line states {} cannot be read ({error})", path.display())))?;
+    LineStates::parse(&text, default).map_err(|error| wrong(format!("{}: {error}", path.display())))
+}
+
+fn simulation(config: &Config, number: usize) -> SimulationConfig {
+    let network = &config.network;
+    let parts = |rate: f64| (rate * 1e6).round() as u32;
+    let rates = &network.outcome_rates;
+    SimulationConfig {
+        latency_ms: u64::from(network.latency_ms - network.latency_jitter_ms),
+        latency_jitter_ms: 2 * u64::from(network.latency_jitter_ms),
+        rates: OutcomeRates {
+            absent: parts(rates.absent),
+            memory_full: parts(rates.memory_full),
+            busy: parts(rates.busy),
+            system_failure: parts(rates.failing),
+            protocol_error: parts(rates.protocol_error),
+            ps_failure: parts(rates.ps_failing),
+            hlr_failure: parts(rates.hlr_failing),
+            report_late: parts(rates.report_late),
+            report_lost: parts(rates.report_lost),
+            report_twice: parts(rates.report_twice),
+            report_early: parts(rates.report_early),
+        },
+        seed: network.seed.wrapping_add(number as u64),
+        in_flight_max: ATTEMPTS_IN_FLIGHT_MAX,
+        alerts_waiting_max: network.alerts_max as usize,
+        time_scale: network.time_scale.max(1.0) as u64,
+        ..SimulationConfig::default()
+    }
+}
+
+/// The day's volume (2007) goes on counting where the last run left it.
+fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
+    for (xpid, error) in registry.refused() {
+        tracing::error!(%xpid, %error, "a registration cannot be used and is left out");
+    }
+    if registry.iter().all(|registered| registered.registration.volume_per_day == 0) {
+        return Ok(());
+    }
+    let now_ms = clock::unix_ms();
+    let report = billing::day(&config.data_dir, Day::of(now_ms)).map_err(|error| {
+        let cause = format!("today's billing events cannot be read ({error})");
+        let remedy = "correct the files' permissions or check the device, and start again";
+        Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
+    })?;
+    for row in &report.rows {
+        if let Some(registered) = Xpid::from_value(row.xpid).and_then(|xpid| registry.find(xpid)) {
+            registered.meter.restore_volume(now_ms, row.billed.accepted + row.exercise.accepted);
+        }
+    }
+    Ok(())
+}
+
+/// The contract table of each shard.
+fn load_contracts(
+    store: &Store,
+    shards: usize,
+    teller: &mut Teller<'_>,
+) -> Result<Vec<ContractTable>, Fatal> {
+    let each = (store.contracts_in_all().map_err(Fatal::from)? as usize).div_ceil(shards);
+    // The slices are even up to a few in a thousand.
+    let mut tables: Vec<_> = (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
+    let mut read = 0u64;
+    let loaded = store.for_each_contract(|msn, xpid| {
+        // The store keeps the bound of ten XPIDs per msn, so the table takes every row.
+        let _ = tables[shard_of(msn, shards)].insert(msn, xpid);
+        read += 1;
+        if read.is_multiple_of(CONTRACTS_PER_LOOK) {
+            teller.tell(Some(read));
+        }
+    });
+    let rows = loaded.map_err(Fatal::from)?;
+    tracing::info!(rows, "contracts loaded");
+    Ok(tables)
+}

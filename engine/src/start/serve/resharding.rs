@@ -1,0 +1,116 @@
+//! The layout of the data directory at a start: made where it is fresh, changed where it is for another number of
+//! shards.
+
+use super::{journal_config, limits_of};
+use crate::journal::{BUDGET_SEGMENTS_MIN, JournalError, SegmentFactory};
+use crate::shard::OpenError;
+use crate::start::config::Config;
+use crate::start::layout;
+use crate::start::layout::{Layout, RESHARDINGS_MAX};
+use crate::start::reshard;
+use crate::start::reshard::{Copied, Source, Target};
+use crate::testing::kill_points::{KillPoint, kill_point};
+use host::clock;
+use host::fatal::{Fatal, FatalReason};
+
+/// The layout that the engine serves with.
+///
+/// # Errors
+/// The directory cannot be used, or what is in it does not fit into as many shards.
+pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layout, Fatal> {
+    let unusable = |error: std::io::Error| unusable(config, &error);
+    match layout::settle(&config.data_dir).map_err(unusable)? {
+        Some(standing) if standing.shards == config.shards => Ok(standing),
+        None => {
+            let layout = Layout::fresh(config.shards);
+            layout::lay_out(&config.data_dir, layout).map_err(unusable)?;
+            Ok(layout)
+        }
+        Some(standing) => {
+            let Some(layout) = standing.next(config.shards) else {
+                let cause = format!(
+                    "the data directory {} was laid out for another number of shards {RESHARDINGS_MAX} times, which is as \
+                     often as its records can be numbered",
+                    config.data_dir.display()
+                );
+                let remedy = format!("start with --shards {}, as it is laid out", standing.shards);
+                return Err(Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy));
+            };
+            tracing::info!(
+                from = standing.shards,
+                to = layout.shards,
+                "the data directory is laid out for another number of shards; its queue moves"
+            );
+            let copied = copy(config, standing, layout, factory).map_err(|error| fatal(&error))?;
+            layout::exchange(&config.data_dir, layout).map_err(unusable)?;
+            tracing::info!(pushes = copied.pushes, records = copied.records, "the queue has moved");
+            Ok(layout)
+        }
+    }
+}
+
+/// Never another directory: the queue is in this one.
+fn unusable(config: &Config, error: &std::io::Error) -> Fatal {
+    let directory = config.data_dir.display();
+    let cause = format!("the layout of the data directory {directory} cannot be used ({error})");
+    let remedy = match (error.kind(), layout::derive(&config.data_dir)) {
+        (std::io::ErrorKind::InvalidData, Ok(Some(Layout { shards, generation }))) => {
+            format!("write `{shards} {generation}` into that file, which is what the journals tell")
+        }
+        (std::io::ErrorKind::InvalidData, Ok(None)) => {
+            "there is no journal in it: remove that file and start again".to_owned()
+        }
+        (std::io::ErrorKind::InvalidData, Err(_)) => {
+            "restore what is missing from a backup of the whole directory".to_owned()
+        }
+        _ => "correct the permissions of what stands in it, or check the device, and start again".to_owned(),
+    };
+    Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
+}
+
+fn copy(
+    config: &Config,
+    standing: Layout,
+    layout: Layout,
+    factory: &SegmentFactory,
+) -> Result<Copied, OpenError> {
+    let mut targets = Vec::with_capacity(layout.shards);
+    for number in 0..layout.shards {
+        let journal = journal_config(config, number, layout.shards, layout.first_copied(number));
+        let directory = layout::building_directory(&config.data_dir, number).join("journal");
+        std::fs::create_dir_all(&directory).map_err(OpenError::Copy)?;
+        targets.push(Target::begin(&directory, journal, factory)?);
+    }
+    kill_point(KillPoint::ReshardBegun);
+    let mut copied = Copied::default();
+    for number in 0..standing.shards {
+        let mut journal = journal_config(config, number, standing.shards, standing.first_sequence(number));
+        // Whatever it holds must open, and it takes no more.
+        let room = BUDGET_SEGMENTS_MIN * u64::from(journal.segment_octets);
+        journal.budget_octets = config.queue_octets.max(room);
+        let source = Source {
+            directory: &crate::journal::shards::shard_directory(&config.data_dir, number),
+            number: number as u16,
+            limits: limits_of(config, config.pushes_max),
+            journal,
+            time_scale: config.rehearsal_time_scale,
+        };
+        let part = reshard::copy(&source, &mut targets, factory, clock::unix_ms())?;
+        copied.pushes += part.pushes;
+        copied.records += part.records;
+    }
+    for target in targets {
+        target.finish()?;
+    }
+    Ok(copied)
+}
+
+fn fatal(error: &OpenError) -> Fatal {
+    match error {
+        OpenError::Copy(_) => Fatal::new(FatalReason::SyncFailed, error.to_string()),
+        OpenError::NoRoomToReshard(_) | OpenError::Journal(JournalError::NoSegment { .. }) => {
+            Fatal::new(FatalReason::StorageFull, error.to_string())
+        }
+        _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
+    }
+}

@@ -1,0 +1,151 @@
+//! JSON documents, read safely: the one way in for requests, answers and files of other programs.
+//!
+//! The parser below is recursive where a document nests, so a document is looked at before it is parsed: one that
+//! nests deeper than [`NESTING_MAX`] is refused by one pass over its octets that keeps a counter and no stack. A field
+//! that nobody asked for is refused too, whatever the type to be read says about that.
+//!
+//! **Never here:** reading from a socket or file; how many octets there may be is the caller's to bound.
+
+use serde::de::{DeserializeOwned, Error as _};
+use serde::{Deserialize, Deserializer};
+
+use crate::push::limits::NESTING_MAX;
+
+/// Why octets are not the document that is wanted.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum DocumentError {
+    /// It nests too deep.
+    #[error("it nests deeper than {NESTING_MAX} levels")]
+    TooDeep,
+    /// A list or a single value where fields are wanted.
+    #[error("it is no object: begin with {{")]
+    NoObject,
+    /// Not JSON, or not with these fields.
+    #[error("{0}")]
+    Content(String),
+}
+
+/// Reads a document of any shape; the octets are unescaped in place. A field that the type does not know is passed
+/// over: a newer program may say more.
+pub fn read<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentError> {
+    check_nesting(octets)?;
+    simd_json::from_slice(octets).map_err(|error| content(&error))
+}
+
+/// Reads an object that holds nothing but the fields of `T`.
+pub fn read_exact<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentError> {
+    check_nesting(octets)?;
+    // A derived type would also be read from a list of its fields' values.
+    match octets.iter().find(|octet| !octet.is_ascii_whitespace()) {
+        Some(b'{') | None => {}
+        Some(_) => return Err(DocumentError::NoObject),
+    }
+    let document: NothingElse<T> = simd_json::from_slice(octets).map_err(|error| content(&error))?;
+    Ok(document.0)
+}
+
+/// The cause in the words of the type that was to be read, where it is the one that complains.
+fn content(error: &simd_json::Error) -> DocumentError {
+    DocumentError::Content(match error.error() {
+        simd_json::ErrorType::Serde(cause) => cause.clone(),
+        _ => error.to_string(),
+    })
+}
+
+/// A value without a field that its type does not know, at any depth.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NothingElse<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for NothingElse<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut unknown = None;
+        let value = serde_ignored::deserialize(deserializer, |path| {
+            unknown.get_or_insert_with(|| path.to_string());
+        })?;
+        match unknown {
+            Some(path) => Err(D::Error::custom(format!("unknown field `{path}`"))),
+            None => Ok(Self(value)),
+        }
+    }
+}
+
+/// Refuses a document that nests too deep. Exact for JSON; what is none may count as anything, and is refused by
+/// the parser before it descends.
+pub fn check_nesting(octets: &[u8]) -> Result<(), DocumentError> {
+    let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
+    for &octet in octets {
+        match (in_text, octet) {
+            (true, _) if escaped => escaped = false,
+            (true, b'\\') => escaped = true,
+            (_, b'"') => in_text = !in_text,
+            (false, b'[' | b'{') => {
+                depth += 1;
+                if depth > NESTING_MAX {
+                    return Err(DocumentError::TooDeep);
+                }
+            }
+            (false, b']' | b'}') => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Deserialize, PartialEq, Debug)]
+    struct Inner {
+        a: u8,
+    }
+
+    #[derive(Deserialize, PartialEq, Debug)]
+    struct Outer {
+        inner: Inner,
+        #[serde(default)]
+        texts: Vec<String>,
+    }
+
+    fn exact(text: &str) -> Result<Outer, String> {
+        read_exact(&mut text.as_bytes().to_vec()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn depth_counts_outside_texts_only() {
+        let deep = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
+        assert_eq!(check_nesting(deep(NESTING_MAX).as_bytes()), Ok(()));
+        assert_eq!(check_nesting(deep(NESTING_MAX + 1).as_bytes()), Err(DocumentError::TooDeep));
+        assert_eq!(check_nesting("[],".repeat(1_000).as_bytes()), Ok(()));
+        let text = format!(r#"{{"a":"{}\"{}"}}"#, "[".repeat(100), "{".repeat(100));
+        assert_eq!(check_nesting(text.as_bytes()), Ok(()));
+        let behind_text = format!(r#"["\\",{}"#, "{\"a\":".repeat(NESTING_MAX));
+        assert_eq!(check_nesting(behind_text.as_bytes()), Err(DocumentError::TooDeep));
+    }
+
+    #[test]
+    fn what_is_deep_ends_no_process_however_it_is_wrapped() {
+        const LEVELS: usize = 1_000_000;
+        for (opening, closing) in [("[", "]"), ("{\"a\":", "}"), ("[{\"b\":", "}]"), ("\\\"[", "]")] {
+            for tail in [String::new(), closing.repeat(LEVELS)] {
+                let text = format!("{{\"more\":{}{tail}}}", opening.repeat(LEVELS));
+                assert!(exact(&text).is_err());
+                assert!(read::<simd_json::OwnedValue>(&mut text.into_bytes()).is_err());
+            }
+        }
+    }
+
+    #[test]
+    fn an_unknown_field_is_refused_at_any_depth_and_without_the_types_own_word() {
+        assert_eq!(exact(r#"{"inner":{"a":1}}"#), Ok(Outer { inner: Inner { a: 1 }, texts: Vec::new() }));
+        assert_eq!(exact(r#"{"inner":{"a":1,"b":[[1]]}}"#), Err("unknown field `inner.b`".to_owned()));
+        assert!(exact(r#"{"colour":1,"inner":{"a":1}}"#).is_err_and(|error| error.contains("colour")));
+        assert_eq!(exact(r#"[{"a":1}]"#), Err("it is no object: begin with {".to_owned()));
+        for wrong in
+            ["", " ", "{", "null", "1", r#"{"inner":{"a":1}} {}"#, r#"{"inner":{"a":1},"inner":{"a":1}}"#]
+        {
+            assert!(exact(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(read::<Inner>(&mut br#"{"a":1,"b":2}"#.to_vec()), Ok(Inner { a: 1 }));
+    }
+}

@@ -1,0 +1,13 @@
+//! The words that every room uses: numbers and names, codes, times, and who owns an msn.
+//!
+//! **Never here:** anything that reads, writes, waits or decides.
+
+pub mod calendar;
+pub mod code;
+pub mod domain;
+pub mod durability;
+pub mod ids;
+pub mod mix;
+pub mod ownership;
+pub mod svcinst;
+pub mod time;

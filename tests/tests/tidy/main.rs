@@ -1,0 +1,8 @@
+//! The source itself: its floors, its libraries, its unsafe code and its output.
+//!
+//! Each rule stands in one file together with small sources that break it.
+
+mod floors;
+mod libraries;
+mod outputs;
+mod unsafe_code;
