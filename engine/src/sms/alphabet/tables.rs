@@ -27,6 +27,7 @@ pub(super) const DEFAULT: Table = default_table();
 // The groups are septet, character and count.
 #[allow(clippy::unusual_byte_groupings)]
 /// The default extension table: form feed, `^{}\[~]|` and the euro sign.
+//= TS 23.038 6.2.1.1 table
 pub(super) const EXTENSION: Table = overlay(
     [0; 128],
     &[&[
@@ -174,6 +175,8 @@ const fn membership() -> [Membership; MEMBERSHIP_LENGTH] {
 mod tests {
     use super::*;
 
+    //= TS 23.038 6.2.1
+    //= TS 23.038 6.2.1.1 table
     #[test]
     fn the_default_codes_and_the_default_table_say_the_same() {
         let mut characters = 0;
