@@ -11,6 +11,10 @@ ci:
 test:
     cargo test --workspace
 
+# The rules of the standards and of the interface, with the code and the tests that cite them.
+clauses:
+    cargo run -p tests --bin clauses
+
 # A million pushes, every one accounted for.
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}

@@ -1,0 +1,26 @@
+//! `clauses`: the rules of the standards and of the push interface, with the code and the tests
+//! that cite them.
+//!
+//! `cargo run -p tests --bin clauses` prints them all; its exit status is 1 where list, code and
+//! tests disagree.
+
+use std::path::Path;
+use std::process::ExitCode;
+use tests::clauses;
+
+fn main() -> ExitCode {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let report = match clauses::read(&root) {
+        Ok(report) => report,
+        Err(error) => {
+            eprintln!("{error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    print!("{report}");
+    let faults = report.faults();
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    if faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
