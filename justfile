@@ -15,6 +15,10 @@ test:
 rooms:
     cargo run -p tests --bin rooms
 
+# The rules of the standards and of the interface, with the code and the tests that cite them.
+clauses:
+    cargo run -p tests --bin clauses
+
 # A million pushes, every one accounted for.
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}

@@ -8,6 +8,7 @@
 
 pub mod admin;
 pub mod bill;
+pub mod clauses;
 pub mod cpus;
 pub mod engine;
 pub mod flat;

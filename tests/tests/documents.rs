@@ -39,6 +39,7 @@ fn first_block(document: &str, heading: &str) -> String {
     section.split("```\n").nth(1).expect("a block").to_owned()
 }
 
+//= push code table
 #[test]
 fn the_interface_page_lists_every_code_with_its_meaning_and_status() {
     let rows = table(&read("docs/push-interface.md"), "Result codes");

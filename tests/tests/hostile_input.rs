@@ -30,6 +30,7 @@ fn check_serves(engine: &Engine, reqid: &str) {
     assert_eq!(engine.connect().ask(&push(reqid)).code(), "0000", "{reqid}");
 }
 
+//= push http time
 #[test]
 fn a_half_sent_request_times_out_and_others_are_served_meanwhile() {
     let mut site = site();

@@ -113,6 +113,7 @@ fn what_a_phone_may_have_is_not_called_withdrawn_over_two_kills() {
     engine.stop();
 }
 
+//= push time once
 #[test]
 fn the_one_attempt_of_lifetime_00_is_made_once_over_a_kill() {
     let single = Body::push(PHONE, "single").with("lifetime", "00");

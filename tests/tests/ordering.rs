@@ -36,6 +36,7 @@ fn site() -> Site {
     site
 }
 
+//= push http in order
 #[test]
 fn answers_come_in_the_order_of_the_requests_whichever_shard_gives_them() {
     let site = site();

@@ -103,6 +103,7 @@ fn undelivered_pushes_go_on_after_a_restart_and_reach_a_line_that_came_home() {
     assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
 }
 
+//= TS 23.040 3.2.1
 #[test]
 fn a_lifetime_that_ends_while_the_engine_is_down_has_ended_at_the_start() {
     let recorder = Recorder::start();

@@ -51,6 +51,7 @@ fn seventy_thousand_cancels_of_alerts_that_never_were_leave_other_clients_theirs
     assert_eq!(lone.ask_patiently(&Body::cancel_alert("tsunami", "all"), START_MS), Code::ACCEPTED);
 }
 
+//= push cancel again
 #[test]
 fn cancels_count_against_the_rate_and_a_repeat_of_an_answered_one_does_not() {
     let directory = tempfile::tempdir().expect("a directory");

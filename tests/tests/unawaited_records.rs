@@ -61,6 +61,7 @@ fn push(shard: &mut Shard, reqid: &str, now_ms: u64) -> Code {
     })
 }
 
+//= push answer durable
 #[test]
 fn an_answer_waits_for_its_push_and_nobody_for_an_ending_until_its_push_is_repeated() {
     let directory = tempfile::tempdir().expect("a directory");

@@ -100,6 +100,7 @@ pub fn admit(
         national: registration.national_tables && request.kind == Kind::Text,
     };
     let plan = segment::plan(decoded.content(), &options).map_err(|error| code_of(&error))?;
+    //= push text segmentation
     if plan.segments() > 1 && !registration.segmentation {
         return Err(Code::SEGMENTATION_OFF);
     }
@@ -122,6 +123,7 @@ pub fn admit(
         sender_index,
         expires_ms,
         single_attempt: request.lifetime_hours == 0,
+        //= push notify wanted
         wants_notification: wanted && registration.notify_url.is_some(),
         validity_relative,
     })
@@ -135,9 +137,11 @@ fn check_permission(
     now_ms: u64,
 ) -> Result<u8, Code> {
     let registration = &registered.registration;
+    //= push right contract
     if !contracted {
         return Err(Code::NOT_CONTRACTED);
     }
+    //= push right use
     if !registration.classes.contains(request.class) || !registration.kinds.contains(request.kind) {
         return Err(Code::NOT_ALLOWED);
     }
@@ -148,6 +152,7 @@ fn check_permission(
             known.ok_or(Code::NOT_ALLOWED)?
         }
     };
+    //= push right use
     if !registered.meter.has_volume(now_ms) {
         return Err(Code::VOLUME_USED_UP);
     }
@@ -163,6 +168,7 @@ struct Decoded<'a> {
 
 impl<'a> Decoded<'a> {
     fn new(request: &PushRequest<'a>, scratch: &'a mut Scratch) -> Result<Self, Code> {
+        //= push element data
         if request.data.is_empty() {
             return Err(Code::DATA_EMPTY);
         }
@@ -186,6 +192,7 @@ impl<'a> Decoded<'a> {
 }
 
 /// Control data: 4004 unless it is an even number of hex digits, then 4001 when no ten segments can hold it.
+//= push element data
 fn decode_control<'a>(data: &[u8], target: &'a mut [u8]) -> Result<&'a [u8], Code> {
     let octets = decode_hex(data, target).ok_or(Code::NOT_EVEN_HEX)?;
     if data.len() > CONTROL_DATA_DIGITS_MAX { Err(Code::TOO_MANY_SEGMENTS) } else { Ok(octets) }
@@ -219,6 +226,7 @@ static HEX_VALUES: [u8; 256] = {
 };
 
 /// When the push expires, and TP-Validity-Period for what is left until then; 4008 if that is now or past.
+//= push time earlier
 fn expiry(request: &PushRequest<'_>, now_ms: u64) -> Result<(u64, Option<u8>), Code> {
     if request.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
         return Err(Code::ALREADY_EXPIRED);
@@ -233,6 +241,7 @@ fn expiry(request: &PushRequest<'_>, now_ms: u64) -> Result<(u64, Option<u8>), C
 
 /// TP-Validity-Period in the relative format (3GPP TS 23.040, 9.2.3.12.1): the shortest period that holds
 /// `period_ms`, in steps of 5 minutes to 12 hours, of 30 minutes to 24 hours, and of days above.
+//= delivery validity
 fn relative_validity(period_ms: u64) -> u8 {
     const FIVE_MINUTES_MS: u64 = HOUR_MS / 12;
     let value = if period_ms <= 12 * HOUR_MS {
@@ -261,6 +270,7 @@ const CONTENT_SEED: u64 = 2;
 /// Everything that makes a push's content, in 64 bits: all elements but the key and `fncid`, as they were
 /// written. The same meaning in other words (`pid` 00 or none, hex digits in the other case, another
 /// reference for the same character) is other content: a repeat is the same request again.
+//= push once key
 pub fn content_digest(request: &PushRequest<'_>) -> u64 {
     let option = |value: Option<u8>| value.map_or([0, 0], |value| [1, value]);
     let (alert_id, alert_sequence) =

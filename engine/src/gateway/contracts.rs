@@ -82,6 +82,7 @@ impl ContractTable {
             }
             of_this_msn += 1;
         }
+        //= push right contract
         if of_this_msn >= XPIDS_PER_MSN_MAX {
             return Err(ContractError::TooManyXpids);
         }
@@ -259,6 +260,7 @@ mod tests {
         Xpid::from_value(value).expect("below 10^11")
     }
 
+    //= push right contract
     #[test]
     fn an_msn_has_at_most_ten_xpids() {
         let mut table = ContractTable::default();
@@ -273,6 +275,7 @@ mod tests {
         assert_eq!(table.len(), 11);
     }
 
+    //= TS 23.040 9.2.3.24.1 reference
     #[test]
     fn long_pushes_that_follow_each_other_to_a_phone_carry_different_references() {
         let mut table = ContractTable::default();

@@ -214,6 +214,7 @@ impl Connection {
     }
 
     /// Writes every answer at the front that may leave into the stream's output, which is at the moment `leaves`.
+    //= push http in order
     pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29], waits: &mut Waits, leaves: Moment) {
         while let Some(front) = self.answers.front() {
             match front.gate {
@@ -287,6 +288,7 @@ impl Connection {
     }
 
     /// Whether the peer is too slow: a half-sent request, or nothing at all, for too long.
+    //= push http time
     pub(super) fn is_overdue(&self, now_ms: u64, request_timeout_ms: u64, idle_timeout_ms: u64) -> bool {
         if self.finished_ms != 0 {
             return false;

@@ -602,6 +602,7 @@ fn says_done(body: &Body<'_>, subject: &Subject) -> bool {
     let body = body.joined(&mut scratch);
     body.filter(|body| body.len() <= ACKNOWLEDGEMENT_OCTETS_MAX)
         .and_then(|body| read_acknowledgement(body).ok())
+        //= push notify acknowledged
         .is_some_and(|said| said.code_number == 0 && subject.is_named_by(&said))
 }
 

@@ -100,10 +100,13 @@ impl Route {
 }
 
 /// Decides one attempt: the first row that matches.
+//= delivery first row
 pub fn decide(answer: HlrAnswer, terms: &Terms, operators: &OperatorTable) -> Decision {
     let line = match answer {
+        //= delivery row 1
         HlrAnswer::UnknownSubscriber => return reject(Code::UNKNOWN_SUBSCRIBER, 1),
         // Row 7 needs no line state and rows 2 to 6 cannot match without one, so it may stand here.
+        //= delivery row 7
         HlrAnswer::Failure => return hold(HoldReason::NetworkFailure, Code::EXPIRED_BUSY, 7),
         HlrAnswer::Known(line) => line,
     };
@@ -111,9 +114,11 @@ pub fn decide(answer: HlrAnswer, terms: &Terms, operators: &OperatorTable) -> De
         return rejection;
     }
     let tries_anyway = terms.class == Class::Emergency && terms.attempts_before == 0;
+    //= delivery row 8
     if line.is_absent() && !tries_anyway {
         return hold(HoldReason::Absent, Code::EXPIRED_ABSENT, 8);
     }
+    //= delivery row 9
     if line.memory_full && !tries_anyway {
         return hold(HoldReason::MemoryFull, Code::EXPIRED_MEMORY_FULL, 9);
     }
@@ -125,18 +130,23 @@ pub fn decide(answer: HlrAnswer, terms: &Terms, operators: &OperatorTable) -> De
 
 /// Rows 2 to 6: what the line's services and the service instruction values refuse.
 fn reject_by_service(line: &LineState, svcinst: Svcinst) -> Option<Decision> {
+    //= delivery row 2
     if !line.provisioned || line.barred {
         return Some(reject(Code::BARRED, 2));
     }
+    //= delivery row 3
     if line.suspended && !svcinst.suspended() {
         return Some(reject(Code::LINE_SUSPENDED, 3));
     }
+    //= delivery row 4
     if line.spam_block && !svcinst.spam() {
         return Some(reject(Code::SPAM_BLOCK, 4));
     }
+    //= delivery row 5
     if line.usage_limit && !svcinst.limit() {
         return Some(reject(Code::USAGE_LIMIT, 5));
     }
+    //= delivery row 6
     if line.is_roaming() && !svcinst.roaming() {
         return Some(reject(Code::INTERNATIONAL_ROAMING, 6));
     }
@@ -144,17 +154,22 @@ fn reject_by_service(line: &LineState, svcinst: Svcinst) -> Option<Decision> {
 }
 
 /// Rows 10 to 13: the packet registration is in a visited network.
+//= delivery flags pscs
 fn route_roaming_out(line: &LineState, svcinst: Svcinst, operators: &OperatorTable) -> Decision {
+    //= delivery row 13
     if !svcinst.circuit_switched() {
         return deliver(Route::PsOnly, 13);
     }
     let rule = operators.rule(line.operator);
     if line.cs_available() {
         return match rule {
+            //= delivery row 11
             OperatorRule::Ps => deliver(Route::PsThenCs, 11),
+            //= delivery row 10
             OperatorRule::Cs | OperatorRule::PsForbidden => deliver(Route::Cs, 10),
         };
     }
+    //= delivery row 12
     if rule.allows_ps() {
         return deliver(Route::PsOnly, 12);
     }
@@ -163,11 +178,13 @@ fn route_roaming_out(line: &LineState, svcinst: Svcinst, operators: &OperatorTab
 
 /// Rows 14 and 15: the packet registration is at home or there is none.
 fn route_at_home(line: &LineState) -> Decision {
+    //= delivery row 14
     if line.ps_available() {
         let route = if line.cs_available() { Route::PsThenCs } else { Route::PsOnly };
         return deliver(route, 14);
     }
     if line.cs_available() {
+        //= delivery row 15
         return deliver(Route::Cs, 15);
     }
     // Absent in every domain: only an emergency push's one try despite row 8 comes here. It goes where the

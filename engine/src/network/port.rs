@@ -30,7 +30,8 @@ pub trait CoreNetwork {
     /// The slot behind `handle`, to be filled.
     fn slot(&mut self, handle: &AttemptHandle) -> &mut AttemptSlot;
 
-    /// Starts the attempt that the slot describes. The slot must hold at least one segment.
+    /// Starts the attempt that the slot describes, at `now_ms`. The slot must hold at least one
+    /// segment; it comes back once, by `poll`.
     fn submit(&mut self, handle: AttemptHandle, now_ms: u64);
 
     /// Gives a slot back unused.
@@ -50,9 +51,11 @@ pub trait CoreNetwork {
 
     /// The message center starts with a push that an earlier attempt found absent or without memory: the HLR is to report the
     /// line when it is ready. A network whose HLR outlives the engine has that in its message waiting data.
+    //= TS 23.040 3.2.6
     fn await_alert(&mut self, _msn: Msn, _now_ms: u64) {}
 
     /// The next line that the HLR reports as reachable again, or as having memory free.
+    //= TS 23.040 3.2.7
     fn alerts(&mut self, now_ms: u64) -> Option<Msn>;
 
     /// The earliest time at which `poll`, `status_reports` or `alerts` may yield something; `None` while nothing is under way.
@@ -82,7 +85,7 @@ pub struct AttemptHandle(pub(crate) u32);
 pub struct AttemptSlot {
     /// The message center's own name for the push; comes back in the outcome.
     pub token: u64,
-    /// Where to.
+    /// Where to: TP-DA of the SMS-SUBMITs (TS 23.040, 9.2.3.8).
     pub msn: Msn,
     /// The XPID's service instruction values.
     pub svcinst: Svcinst,
@@ -90,9 +93,10 @@ pub struct AttemptSlot {
     pub class: Class,
     /// Attempts made before this one.
     pub attempts_before: u16,
-    /// TP-MR of the first segment's SMS-SUBMIT; each following segment has the next number.
+    /// TP-MR of the first segment's SMS-SUBMIT, 0 to 255; each following segment has the next
+    /// number, modulo 256 (TS 23.040, 9.2.3.6).
     pub message_reference: u8,
-    /// TP-SCTS that the SMS-SUBMITs were answered with.
+    /// TP-SCTS that the SMS-SUBMITs were answered with, as on the wire (TS 23.040, 9.2.3.11).
     pub scts: [u8; TIME_OCTETS],
     mask: u16,
     lengths: [u8; SEGMENTS_MAX],
@@ -123,6 +127,13 @@ impl AttemptSlot {
 
     /// Lets `encode` write the SMS-DELIVER of segment `index` (from 0) and return its octets. The segment is
     /// to be sent once this succeeds; on an error the slot is as before.
+    ///
+    /// # Errors
+    /// What `encode` says.
+    ///
+    /// # Panics
+    /// When `index` is not below [`SEGMENTS_MAX`], or `encode` tells of more octets than it was
+    /// given room for.
     pub fn encode<E>(
         &mut self,
         index: usize,
@@ -140,7 +151,8 @@ impl AttemptSlot {
         self.mask
     }
 
-    /// The SMS-DELIVER of segment `index`.
+    /// The SMS-DELIVER of segment `index` (TS 23.040, 9.2.2.1), from 0 to below [`SEGMENTS_MAX`].
+    /// Meaningful where the mask has the segment.
     pub fn tpdu(&self, index: usize) -> &[u8] {
         &self.tpdus[index][..usize::from(self.lengths[index])]
     }
@@ -168,7 +180,7 @@ pub struct Outcome<'a> {
     pub result: AttemptResult,
     /// The domain last tried; `None` when nothing was sent.
     pub domain: Option<Domain>,
-    /// The row of the decision table, 1 to 15.
+    /// The row of the decision table ([`crate::network::gmsc`]), 1 to 15.
     pub row: u8,
     /// The segments acknowledged in this attempt: bit 0 is the first.
     pub delivered_mask: u16,
@@ -181,7 +193,7 @@ pub struct Outcome<'a> {
 /// An SMS-STATUS-REPORT that came by itself.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusReport<'a> {
-    /// The SMS-STATUS-REPORT.
+    /// The SMS-STATUS-REPORT (TS 23.040, 9.2.2.3).
     pub tpdu: &'a [u8],
     /// The domain that delivered, which no TPDU says.
     pub domain: Domain,
@@ -199,11 +211,11 @@ pub struct Reports {
 /// The answer to one segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SegmentReport<'a> {
-    /// The segment, from 0.
+    /// The segment, from 0 to below [`SEGMENTS_MAX`].
     pub segment: usize,
     /// The report came in an RP-ERROR and so carries a TP-FCS.
     pub in_rp_error: bool,
-    /// The SMS-DELIVER-REPORT.
+    /// The SMS-DELIVER-REPORT (TS 23.040, 9.2.2.1a), at most [`DELIVER_REPORT_OCTETS_MAX`] octets.
     pub tpdu: &'a [u8],
 }
 
@@ -225,6 +237,10 @@ impl Reports {
     }
 
     /// Keeps the report that `encode` writes for `segment`; a later one for the same segment replaces it.
+    ///
+    /// # Panics
+    /// When `segment` is not below [`SEGMENTS_MAX`], or `encode` tells of more octets than it was
+    /// given room for.
     pub fn put(&mut self, segment: usize, in_rp_error: bool, encode: impl FnOnce(&mut [u8]) -> usize) {
         let octets = encode(&mut self.octets[segment]);
         assert!(octets <= DELIVER_REPORT_OCTETS_MAX, "a report was written past its buffer");
@@ -271,6 +287,7 @@ mod tests {
         assert_eq!(slot.mask(), 0);
     }
 
+    //= TS 23.040 9.2.3.22 cause
     #[test]
     fn a_second_report_for_a_segment_replaces_the_first() {
         let mut reports = Reports::new();

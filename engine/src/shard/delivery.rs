@@ -51,6 +51,7 @@ impl Shard {
                     continue;
                 }
                 let encoded = slot.encode(segment, |out| {
+                    //= TS 23.040 3.2.4
                     relay::deliver_from_submit(submit, &originating, &scts, segment < last, out)
                 });
                 assert!(encoded.is_ok(), "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}");
@@ -161,11 +162,13 @@ impl Shard {
     /// The waiting push and the segment whose SMS-SUBMIT had this recipient, reference and time stamp. A reference
     /// comes round again after 256 segments: if several pushes of the second match, the one that was attempted it is,
     /// and if that does not tell them apart, none. O(pushes that wait for the msn).
+    //= TS 23.040 3.2.9
     fn match_report(&self, view: &StatusReportView) -> Option<(PushIndex, u8)> {
         let msn = Msn::parse(view.recipient_digits().as_bytes())?;
         let matching = |index: &PushIndex| {
             let push = self.core.push(*index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
+            //= TS 23.040 9.2.3.6 report
             let segment = view.message_reference.wrapping_sub(accepted.message_reference);
             let same_time = records::scts(accepted.accepted_ms.to_native()) == view.scts;
             (same_time && segment < push.segments).then_some((*index, segment))
@@ -221,6 +224,7 @@ fn originating_address(
 
 /// Builds the SMS-STATUS-REPORT of every segment that arrived, reads each as the gateway does, and returns the
 /// mask of those whose TP-Status says delivered and whose TP-MR and TP-SCTS are the segment's own.
+//= TS 23.040 3.2.9
 fn report_delivered(accepted: &crate::journal::ArchivedAccepted<'_>, arrived_mask: u16, now_ms: u64) -> u16 {
     let scts = records::scts(accepted.accepted_ms.to_native());
     let discharge = records::scts(now_ms);

@@ -165,6 +165,7 @@ impl Shard {
                     random,
                 );
             }
+            //= push notify gone
             NotificationResult::Gone => {
                 self.counted.notifications_failed += 1;
                 self.parked_news.note_gone(self.notification_xpid(order));
@@ -303,6 +304,7 @@ fn domain(number: u8) -> Option<Domain> {
 
 /// `ntfid`: the shard that accepted the push, its number and which of the two notifications; the same on every resend,
 /// after a restart, and with another number of shards.
+//= push notify same
 fn notification_id(push_id: u64, cancellation: bool, id: &mut [u8; 20]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
     let shard = crate::journal::numbering::origin(push_id);

@@ -117,6 +117,7 @@ impl Shard {
             Request::Push(push) => (push.xpid, Some(push.msn)),
             Request::Cancel(cancel) => (cancel.xpid, msn_to_cancel(cancel)),
         };
+        //= push right identity
         let identified = match origin {
             Origin::Client { authorization, credential } => {
                 identify(&registry, authorization, credential, xpid, now_ms)
@@ -153,6 +154,7 @@ impl Shard {
         }
     }
 
+    //= push answer checks
     fn take_push(
         &mut self,
         registered: &Registered,
@@ -173,6 +175,7 @@ impl Shard {
             self.core.room_for(push.msn, push.class, records::client(push.xpid))?;
             self.journal_room_for(push.class)?;
         }
+        //= push once rate
         if !repeat && !registered.meter.rate(self.pace.steady(now_ms)) {
             return Err(Code::RATE);
         }
@@ -193,10 +196,12 @@ impl Shard {
         let admission = match admitted {
             Ok(admission) => Some(admission),
             // The volume is not charged again for what it was charged for already.
+            //= push once rate
             Err(Code::VOLUME_USED_UP) if repeat => None,
             Err(code) => return Err(code),
         };
         match (verdict, admission) {
+            //= push once key
             (KeyVerdict::Reused, _) => Err(Code::REQID_REUSED),
             (KeyVerdict::Repeat { segments }, _) => {
                 self.counted.repeats += 1;
@@ -226,6 +231,7 @@ impl Shard {
 
     /// The concatenation reference of this push, should it be a long one. What cannot be long draws none: looking costs a
     /// walk through the msn's contracts.
+    //= TS 23.040 9.2.3.24.1 reference
     fn draw_reference(&mut self, push: &PushRequest<'_>) -> u8 {
         self.concatenation_reference = if push.data.len() > SHORT_DATA_OCTETS || push.udh_hex.is_some() {
             let next = self.contracts.next_reference(push.msn, push.xpid);
@@ -254,10 +260,12 @@ impl Shard {
         let segments = admission.plan.segments();
         let alert = self.alert_identity(push);
         if alert.is_some_and(|alert| self.core.knows_alert(&alert)) {
+            //= push alert known
             let answer = answer_to(push, Code::ALERT_KNOWN, segments);
             self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, now_ms);
             return Ok(Reply::WhenDurable(answer, self.journal.appended()));
         }
+        //= push cancel closed
         if alert.is_some_and(|alert| self.core.closed_alert(alert.alert).is_some()) {
             return Err(Code::ALREADY_CANCELLED);
         }
@@ -322,6 +330,7 @@ impl Shard {
         registered.meter.charge(now_ms);
         self.counted.accepted += 1;
         self.counted.segments_accepted += u64::from(segments);
+        //= push answer durable
         Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))
     }
 
@@ -365,6 +374,7 @@ impl Shard {
     }
 
     /// Withdraws a push; what that is answered, and the push's segments.
+    //= push cancel push
     fn cancel_push(&mut self, registered: &Registered, key: u64, now_ms: u64) -> (Code, u8) {
         let live = self.core.live_push_id(key);
         let told = registered.registration.notify_url.is_some();
@@ -403,6 +413,7 @@ impl Shard {
 
     /// Withdraws an alert's pushes and lets no further one in; what that is answered, and how many there were. One record
     /// says so for all of them. A cancel that was answered before is repeated for nothing.
+    //= push cancel alert
     fn close_alert(
         &mut self,
         registered: &Registered,
@@ -411,6 +422,7 @@ impl Shard {
         now_ms: u64,
     ) -> Result<(Code, u32), Code> {
         let (known, center_ms) = (self.core.closed_alert(fingerprint), self.pace.center(now_ms));
+        //= push cancel again
         let answer_again = |found| if found { Code::REPEATED } else { Code::PUSH_NOT_FOUND };
         if let Some(cancel) = known
             && center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS

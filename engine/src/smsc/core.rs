@@ -459,6 +459,7 @@ impl Core {
             (None, None) => return Err((Code::PUSH_NOT_FOUND, 0)),
         };
         let refusal = match state {
+            //= push cancel refused
             State::Delivered => Some(Code::ALREADY_DELIVERED),
             State::Cancelled => Some(Code::ALREADY_CANCELLED),
             state if state.is_final() => Some(Code::ALREADY_ENDED),
@@ -592,6 +593,7 @@ impl Core {
 
     /// The HLR says that `msn` is reachable, or has memory, again: its queue is released with jitter. Alerts that
     /// follow change nothing: a line that comes and goes does not put its own release off.
+    //= TS 23.040 3.2.7
     pub fn handle_alert(&mut self, msn: Msn, now_ms: u64, random: u64) {
         self.time.see(now_ms);
         if self.mutation == Mutation::IgnoreAlert {

@@ -78,6 +78,7 @@ impl Core {
     }
 
     /// A higher alertseq arrived: `lower` ends as replaced, at once or when its attempt settles.
+    //= push alert replaced
     pub(super) fn replace(&mut self, lower: PushIndex, now_ms: u64) {
         if self.mutation == Mutation::SkipReplacement {
             return;
@@ -121,6 +122,7 @@ impl Core {
         if push.has(flag::REPLACE_REQUESTED) {
             return self.end_short(index, State::Replaced, Code::REPLACED, now_ms);
         }
+        //= push time once
         if push.has(flag::SINGLE_ATTEMPT) {
             return self.end_short(index, State::Failed, Code::SINGLE_TRY_FAILED, now_ms);
         }
@@ -157,6 +159,7 @@ impl Core {
             // The outcome, which the network always gives, decides.
             State::InFlight => {}
             state if state.is_final() => self.announce_again(index),
+            //= TS 23.040 3.2.1
             _ if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry => {
                 self.expire(index, now_ms)
             }

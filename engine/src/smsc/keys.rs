@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// How long an ended push's key is remembered: at least this long and less than a second longer.
+//= push once remembered
 pub const KEY_RETENTION_MS: u64 = 24 * 3_600_000;
 
 /// Octets of an ended push's key, the table's part aside.
@@ -335,6 +336,7 @@ mod tests {
         pushes.remove(index);
     }
 
+    //= push once remembered
     #[test]
     fn a_key_is_remembered_for_a_day_after_the_end() {
         let (mut pushes, mut keys) = (Pushes::with_capacity(10), Keys::new(10, 10));

@@ -19,6 +19,7 @@ const COUNTED_MAX: usize = 1_024;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Waiting = 0,
+    //= push notify in order
     Notifying = 1,
 }
 
@@ -93,6 +94,7 @@ impl MsnQueues {
     }
 
     /// Puts `index` at the end of its msn's waiting list.
+    //= delivery queue
     pub fn push_back(&mut self, pushes: &mut Pushes, index: PushIndex) {
         self.append(pushes, Kind::Waiting, index);
     }
@@ -107,6 +109,7 @@ impl MsnQueues {
 
     /// A head whose attempt has failed steps behind the emergency pushes that came meanwhile; `false` when there is
     /// none.
+    //= delivery queue
     pub fn let_emergencies_pass(&mut self, pushes: &mut Pushes, head: PushIndex) -> bool {
         let next = pushes[head].next_in_msn;
         if next == head || pushes[head].class == Class::Emergency || pushes[next].class != Class::Emergency {
@@ -279,6 +282,7 @@ mod tests {
     }
 
     /// The queues beside lists of the obvious kind, one pair for each msn.
+    //= delivery queue
     #[test]
     fn the_queues_do_what_lists_do() {
         const PUSHES: usize = 64;

@@ -11,9 +11,11 @@
 use crate::smsc::retry::{JITTER_PERCENT, below, with_jitter};
 
 /// From the push's end to the parking of its notification, in milliseconds.
+//= push notify parked
 pub const RESEND_MS_MAX: u64 = 24 * 3_600_000;
 
 /// Before the second, third … try, in milliseconds; the last delay repeats.
+//= push notify schedule
 const DELAYS_MS: [u64; 6] = [1_000, 5_000, 30_000, 120_000, 600_000, 1_800_000];
 
 /// Beside the time that a client asks for: the engine's clock may be a turn old when it reads the answer.
@@ -51,6 +53,7 @@ mod tests {
 
     const MIDDLE: u64 = u64::MAX / 2;
 
+    //= push notify schedule
     #[test]
     fn resends_follow_the_schedule_of_the_interface() {
         let seconds = [1, 5, 30, 120, 600, 1_800, 1_800, 1_800];
@@ -66,6 +69,7 @@ mod tests {
         assert_eq!(next_resend_ms(6, 0, None, u64::MAX), Some(2_160_000));
     }
 
+    //= push notify parked
     #[test]
     fn a_day_after_the_end_the_notification_is_parked() {
         assert_eq!(next_resend_ms(50, RESEND_MS_MAX, None, 0), None);
@@ -89,6 +93,7 @@ mod tests {
         assert!(since_end_ms < RESEND_MS_MAX);
     }
 
+    //= push notify later
     #[test]
     fn retry_after_is_waited_for_but_never_shortens_the_schedule() {
         assert_eq!(next_resend_ms(1, 0, Some(60), 0), Some(60_050));

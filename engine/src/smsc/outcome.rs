@@ -69,6 +69,7 @@ impl Failure {
 
     /// The failure that the TP-FCS of an SMS-DELIVER-REPORT tells (TS 23.040 9.2.3.22). `None`: the terminal
     /// has this very message already (C5), which is as good as delivered.
+    //= TS 23.040 9.2.3.22 cause
     pub fn from_cause(cause: u8) -> Option<Self> {
         Some(match cause {
             0xc5 => return None,
@@ -82,6 +83,7 @@ impl Failure {
 
     /// Whether the other domain may succeed where this failed. What the terminal itself refused it refuses in
     /// every domain.
+    //= delivery other domain
     pub fn is_of_the_domain(self) -> bool {
         matches!(self, Self::Absent | Self::Busy | Self::SystemFailure)
     }
@@ -155,6 +157,7 @@ mod tests {
         assert_eq!(HoldReason::from_number(0), None);
     }
 
+    //= TS 23.040 9.2.3.22 cause
     #[test]
     fn every_failure_cause_says_what_becomes_of_the_push() {
         assert_eq!(Failure::from_cause(0xc5), None);

@@ -315,6 +315,7 @@ impl Push {
     pub fn cancel_code(&self) -> Code {
         match self.state {
             State::Cancelled => self.code,
+            //= push cancel race
             State::Delivered => Code::ALREADY_DELIVERED,
             _ => Code::ALREADY_ENDED,
         }

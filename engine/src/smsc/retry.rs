@@ -12,9 +12,11 @@ use wire::terms::code::Code;
 use wire::terms::ids::Class;
 
 /// The longest that the release of an msn's queue waits after an alert, in milliseconds.
+//= delivery retry alert
 pub const ALERT_JITTER_MS_MAX: u64 = 2_000;
 
 /// Every timer is spread by up to this share of itself, to both sides, in per cent.
+//= delivery retry jitter
 pub const JITTER_PERCENT: u64 = 20;
 
 const SECOND: u64 = 1_000;
@@ -119,6 +121,7 @@ const fn plan(delays_ms: &'static [u64], then: Then) -> Plan {
     Plan { delays_ms, then }
 }
 
+//= delivery retry absent
 const ABSENT: (Plan, Plan) = (
     plan(&[5 * MINUTE, 10 * MINUTE, 20 * MINUTE, 40 * MINUTE, HOUR], Then::Repeat),
     plan(&[30 * SECOND, MINUTE, 2 * MINUTE, 5 * MINUTE, 10 * MINUTE], Then::Repeat),
@@ -128,18 +131,22 @@ const ABSENT: (Plan, Plan) = (
 static PLANS: [(Plan, Plan); 6] = [
     ABSENT,
     (
+        //= delivery retry memory
         plan(&[15 * MINUTE, 30 * MINUTE, HOUR, 2 * HOUR, 4 * HOUR], Then::Repeat),
         plan(&[MINUTE, 2 * MINUTE, 5 * MINUTE, 15 * MINUTE], Then::Repeat),
     ),
     (
+        //= delivery retry busy
         plan(&[120 * SECOND], Then::DoubleTo(10 * MINUTE)),
         plan(&[10 * SECOND, 20 * SECOND, 40 * SECOND, 60 * SECOND], Then::Repeat),
     ),
     (
+        //= delivery retry failure
         plan(&[30 * SECOND, 300 * SECOND], Then::DoubleTo(24 * HOUR)),
         plan(&[5 * SECOND, 10 * SECOND, 20 * SECOND, 40 * SECOND, 60 * SECOND], Then::Repeat),
     ),
     (
+        //= delivery retry protocol
         plan(&[MINUTE, 5 * MINUTE, 15 * MINUTE], Then::End),
         plan(&[15 * SECOND, 60 * SECOND, 180 * SECOND], Then::End),
     ),
@@ -196,6 +203,7 @@ pub(super) fn below(random: u64, bound: u64) -> u64 {
 
 impl Failure {
     /// Whether the push ends with the first such attempt.
+    //= TS 23.040 3.3
     pub fn is_final(self) -> bool {
         matches!(self, Self::Unknown | Self::Barred | Self::Illegal | Self::NotEquipped)
     }
@@ -240,6 +248,7 @@ pub const TP_STATUS_SERVICE_REJECTED: u8 = 0x63;
 pub const TP_STATUS_ERROR_IN_SME: u8 = 0x65;
 
 /// TP-Status for each code that ends a push.
+//= TS 23.040 9.2.3.15 end
 const TP_STATUS: [(Code, u8); 19] = [
     (Code::ACCEPTED, TP_STATUS_DELIVERED),
     (Code::REPLACED, TP_STATUS_DELETED_BY_ORIGINATOR),
@@ -290,6 +299,7 @@ mod tests {
         }
     }
 
+    //= delivery retry absent
     #[test]
     fn absent_subscriber_row() {
         assert_row(
@@ -305,6 +315,7 @@ mod tests {
         assert!(Cause::Absent.awaits_alert());
     }
 
+    //= delivery retry memory
     #[test]
     fn memory_capacity_row() {
         assert_row(
@@ -315,6 +326,7 @@ mod tests {
         assert!(Cause::MemoryFull.awaits_alert());
     }
 
+    //= delivery retry busy
     #[test]
     fn subscriber_busy_row() {
         assert_row(
@@ -325,6 +337,7 @@ mod tests {
         assert!(!Cause::Busy.awaits_alert());
     }
 
+    //= delivery retry failure
     #[test]
     fn system_failure_row() {
         let normal = [30, 300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 76_800, 86_400, 86_400];
@@ -337,6 +350,7 @@ mod tests {
         assert!(!Cause::SystemFailure.awaits_alert());
     }
 
+    //= delivery retry protocol
     #[test]
     fn protocol_error_row_ends_with_6005() {
         assert_row(Cause::ProtocolError, &[M, 5 * M, 15 * M], &[15 * S, 60 * S, 180 * S]);
@@ -346,6 +360,7 @@ mod tests {
         assert_eq!(Cause::ProtocolError.code_at_expiry(), Code::PROTOCOL_ERROR);
     }
 
+    //= TS 23.040 3.3
     #[test]
     fn final_failures_end_at_once_with_their_code() {
         for (failure, code, tp_status) in [
@@ -360,6 +375,7 @@ mod tests {
         }
     }
 
+    //= TS 23.040 3.3
     #[test]
     fn passing_failures_end_with_the_code_of_their_cause() {
         for failure in Failure::ALL.into_iter().filter(|failure| !failure.is_final()) {
@@ -367,6 +383,8 @@ mod tests {
         }
     }
 
+    //= delivery retry jitter
+    //= delivery retry alert
     #[test]
     fn jitter_stays_within_twenty_per_cent_and_reaches_both_ends() {
         for delay_ms in [1, 7, 5 * S, 5 * M, 24 * H] {
@@ -394,6 +412,7 @@ mod tests {
         assert_eq!(Cause::from(HoldReason::NetworkFailure), Cause::SystemFailure, "the network timer");
     }
 
+    //= TS 23.040 9.2.3.15 end
     #[test]
     fn every_code_that_ends_a_push_has_a_status_of_its_kind() {
         let ends_a_push = |code: &&Code| code.http_status() == 0 && **code != Code::PARKED;

@@ -29,6 +29,8 @@ const CONTEXTS: [ReportContext; 3] =
 proptest! {
     #![proptest_config(cases(4096))]
 
+    //= TS 23.040 9.2.2.1
+    //= TS 23.040 9.2.2.2
     #[test]
     fn a_tpdu_of_any_kind_reads_back_as_it_was_written(recipe in recipe()) {
         let octets = recipe.octets();
@@ -43,6 +45,7 @@ proptest! {
         })?;
     }
 
+    //= TS 23.040 9.2.2
     #[test]
     fn any_octets_decode_or_err_and_what_decodes_keeps_its_meaning(octets in tpdu_like()) {
         for direction in DIRECTIONS {
@@ -130,6 +133,7 @@ proptest! {
 proptest! {
     #![proptest_config(cases(2048))]
 
+    //= TS 23.040 9.2.3.24.1 unsplit
     #[test]
     fn segments_reassemble_to_the_text_and_are_as_many_as_counted(
         text in text(),
@@ -160,6 +164,7 @@ proptest! {
         prop_assert_eq!(complete.expect("all parts came").text(), Some(text));
     }
 
+    //= push text alphabet
     #[test]
     fn the_alphabet_is_the_cheapest_that_holds_the_text(text in text(), header in long_client_header()) {
         let content = Content::Text(&text);

@@ -58,6 +58,10 @@ fn concatenation(header: &str) -> Option<(u16, u8, u8)> {
 }
 
 /// 23.038, clause 4: every coding group says in its own way how the text is coded; reserved ones are GSM 7-bit.
+//= TS 23.040 9.2.3.10
+//= TS 23.038 4 reserved
+//= TS 23.038 4 compressed
+//= TS 23.038 6.2.2
 #[test]
 fn each_coding_group_decides_how_text_is_read() {
     const SEPTETS: &str = "05 E8329BFD06";
@@ -89,6 +93,10 @@ fn each_coding_group_decides_how_text_is_read() {
 }
 
 /// 9.2.3.24: what of a header is used, and where the text behind it starts in any case.
+//= TS 23.040 9.2.3.24 overrun
+//= TS 23.040 9.2.3.24 unknown
+//= TS 23.040 9.2.3.24 last
+//= TS 23.040 9.2.3.24.1 ignored
 #[test]
 fn headers_are_used_ignored_or_passed_over_as_the_clause_says() {
     // Without elements: one octet, and six fill bits.
@@ -127,6 +135,8 @@ fn headers_are_used_ignored_or_passed_over_as_the_clause_says() {
 }
 
 /// 9.1.2.5: the length counts semi-octets, whatever stands in them.
+//= TS 23.040 9.1.2.5 length
+//= TS 23.040 9.1.2.5 text
 #[test]
 fn addresses_of_every_type_and_length_are_read_by_their_length() {
     for (address, text) in [
@@ -153,6 +163,11 @@ fn addresses_of_every_type_and_length_are_read_by_their_length() {
 }
 
 /// 9.2.3.11 and 9.2.3.12.
+//= TS 23.040 9.2.3.3
+//= TS 23.040 9.2.3.12
+//= TS 23.040 9.2.3.12.2
+//= TS 23.040 9.2.3.12.3 octets
+//= TS 23.040 9.2.3.12.3 format
 #[test]
 fn times_and_periods_of_every_form_are_read() {
     let stamp = |stamp: &str| fields(&format!("04 04 81 2143 00 00 {stamp} 00"), MT);
@@ -199,6 +214,11 @@ fn times_and_periods_of_every_form_are_read() {
 }
 
 /// 9.2.2.1a, 9.2.2.2a, 9.2.2.3 and 9.2.3.27: what TP-PI announces is there, and what a reserved bit announces is discarded.
+//= TS 23.040 9.2.3.22 error
+//= TS 23.040 9.2.3.27 announced
+//= TS 23.040 9.2.3.27 discarded
+//= TS 23.040 9.2.3.27 extension
+//= TS 23.040 9.2.3.27 alphabet
 #[test]
 fn reports_are_read_with_all_that_their_indicator_announces() {
     let report = "06 2A 04 81 2143 62112231430363 62112232430363 46";
@@ -230,6 +250,10 @@ fn reports_are_read_with_all_that_their_indicator_announces() {
 }
 
 /// 9.2.2.4 and 9.2.3.23: command data, with a header if TP-UDHI says so.
+//= TS 23.040 9.2.3.18
+//= TS 23.040 9.2.3.19
+//= TS 23.040 9.2.3.20
+//= TS 23.040 9.2.3.21
 #[test]
 fn commands_carry_data_with_or_without_a_header() {
     let plain = fields("22 07 00 02 2A 04 81 2143 02 BEEF", MO);
@@ -245,6 +269,7 @@ fn commands_carry_data_with_or_without_a_header() {
 }
 
 /// 9.2.3.1: the reserved type is an SMS-DELIVER to a terminal and nothing to a service centre.
+//= TS 23.040 9.2.3.1 reserved
 #[test]
 fn the_reserved_type_is_a_deliver_to_a_terminal_only() {
     let hex = "07 04 81 2143 00 00 62112231430363 00";
@@ -252,7 +277,60 @@ fn the_reserved_type_is_a_deliver_to_a_terminal_only() {
     assert_eq!(error(hex, MO).fault, Fault::Illegal { value: 7 });
 }
 
+/// What the first octet of a TPDU says, in the order of its bits; TP-MMS says that nothing more
+/// waits.
+fn flags_of(tpdu: &Tpdu<'_>) -> Vec<bool> {
+    match tpdu {
+        Tpdu::Deliver(tpdu) => vec![
+            !tpdu.more_messages,
+            tpdu.loop_prevention,
+            tpdu.status_report_indication,
+            tpdu.user_data.header_indicated,
+            tpdu.reply_path,
+        ],
+        Tpdu::Submit(tpdu) => vec![
+            tpdu.reject_duplicates,
+            tpdu.status_report_requested,
+            tpdu.user_data.header_indicated,
+            tpdu.reply_path,
+        ],
+        Tpdu::StatusReport(tpdu) => {
+            vec![!tpdu.more_messages, tpdu.loop_prevention, tpdu.answers_command]
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+//= TS 23.040 9.2.3.2
+//= TS 23.040 9.2.3.4
+//= TS 23.040 9.2.3.5
+//= TS 23.040 9.2.3.17
+//= TS 23.040 9.2.3.23
+//= TS 23.040 9.2.3.25
+//= TS 23.040 9.2.3.26
+//= TS 23.040 9.2.3.28
+#[test]
+fn each_flag_of_the_first_octet_is_its_bit() {
+    for (kind, direction, rest, bits) in [
+        (0x00, MT, "04 81 2143 00 00 62112231430363 00", &[0x04, 0x08, 0x20, 0x40, 0x80][..]),
+        (0x01, MO, "07 04 81 2143 00 00 00", &[0x04, 0x20, 0x40, 0x80]),
+        (0x02, MT, "2A 04 81 2143 62112231430363 62112232430363 00", &[0x04, 0x08, 0x20]),
+    ] {
+        for &bit in bits {
+            let octets = [&[kind | bit][..], &octets(rest)].concat();
+            let tpdu = Tpdu::decode(&octets, direction, ReportContext::Unknown).expect("legal");
+            let expected: Vec<bool> = bits.iter().map(|&other| other == bit).collect();
+            assert_eq!(flags_of(&tpdu), expected, "{kind} {bit:02X}");
+            let mut out = [0; 164];
+            let length = tpdu.encode(&mut out).expect("what was read can be written");
+            assert_eq!(out[..length], octets, "{kind} {bit:02X}");
+        }
+    }
+}
+
 /// 9.2.3.16: what TP-UDL promises must be there, and no more than the field holds.
+//= TS 23.040 9.2.3.16 whole
+//= TS 23.038 6.2.1.1 twice
 #[test]
 fn user_data_is_as_long_as_its_length_says_or_the_tpdu_is_refused() {
     let head = "04 04 81 2143 00";

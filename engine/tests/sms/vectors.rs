@@ -449,6 +449,8 @@ fn texts_take_as_many_segments_as_their_sources_say() {
     }
 }
 
+//= TS 23.038 A.2
+//= TS 23.038 A.3
 #[test]
 fn national_tables_hold_what_the_standard_says() {
     let Some(vectors) = vectors("national_tables.jsonl") else { return };

@@ -67,7 +67,7 @@ pub struct RequestHead<'a> {
 pub struct HttpRefusal {
     /// 1001 malformed HTTP, 1008 media type, 1009 no usable length, 1010 too large, 1011 path or method.
     pub code: Code,
-    /// The HTTP status of the answer.
+    /// The HTTP status of the answer: 400, 404, 405, 411, 413, 415 or 417.
     pub status: u16,
     /// Whether the connection closes after the answer: where the request ends is not known, or not worth
     /// reading.
@@ -84,6 +84,7 @@ pub struct HttpRefusal {
 
 /// Reads the head of the request that `buffer` begins with. Octets beyond the head are not looked at.
 pub fn read_head(buffer: &[u8]) -> HeadOutcome<'_> {
+    //= push http head
     let window = &buffer[..buffer.len().min(HEAD_OCTETS_MAX)];
     let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut []);
@@ -136,6 +137,7 @@ fn is_head(window: &[u8]) -> bool {
     begin.is_some_and(|at| window[at..].starts_with(b"HEAD "))
 }
 
+//= push http kept
 fn malformed(head_only: bool) -> HttpRefusal {
     HttpRefusal {
         code: Code::NOT_FLAT_FORM,
@@ -180,6 +182,7 @@ impl<'a> Facts<'a> {
                 16 if name.eq_ignore_ascii_case(b"content-encoding") => {
                     facts.content_encoding |= !header.value.eq_ignore_ascii_case(b"identity");
                 }
+                //= push http chunks
                 17 if name.eq_ignore_ascii_case(b"transfer-encoding") => facts.transfer_encoding = true,
                 _ => {}
             }
@@ -189,6 +192,7 @@ impl<'a> Facts<'a> {
     }
 
     /// `None` for a second one, for none at all and for what is no host.
+    //= push http host
     fn host(&mut self, value: &[u8]) -> Option<()> {
         let is_first = !std::mem::replace(&mut self.has_host, true);
         (is_first && is_host(value)).then_some(())
@@ -227,6 +231,7 @@ impl<'a> Facts<'a> {
     fn judge(self, request: &httparse::Request<'_, 'a>, head_octets: usize) -> HeadOutcome<'a> {
         let is_1_1 = request.version == Some(1);
         let expect_continue = is_1_1 && self.expect_continue;
+        //= push http kept
         let keep_alive = !self.close && (is_1_1 || self.keep_alive);
         let announce_keep_alive = keep_alive && !is_1_1;
         let refuse = |code: Code, status: u16, end_is_known: bool| {
@@ -251,6 +256,7 @@ impl<'a> Facts<'a> {
         let Some(path) = path_of(request.path.unwrap_or_default().as_bytes()) else {
             return HeadOutcome::Refused(malformed(request.method == Some("HEAD")));
         };
+        //= push http resource
         if !is_our_path(path) {
             return refuse(Code::PATH_OR_METHOD, 404, true);
         }
@@ -263,10 +269,12 @@ impl<'a> Facts<'a> {
         if self.content_types != 1 || !self.media_type_is_right || self.content_encoding {
             return refuse(Code::MEDIA_TYPE, 415, true);
         }
+        //= push http length
         let body_octets = match self.content_length {
             Some(length) if !self.transfer_encoding => length,
             _ => return refuse(Code::NO_CONTENT_LENGTH, 411, false),
         };
+        //= push http length
         if body_octets > BODY_OCTETS_MAX as u64 {
             return refuse(Code::TOO_LARGE, 413, false);
         }
@@ -343,6 +351,7 @@ fn parse_length(value: &[u8]) -> Option<u64> {
 }
 
 /// `text/xml`, alone or with the one parameter `charset=UTF-8`, quoted or not; letter case does not matter.
+//= push http media type
 fn is_text_xml(value: &[u8]) -> bool {
     let mut parts = value.split(|&octet| octet == b';').map(<[u8]>::trim_ascii);
     if !parts.next().is_some_and(|media| media.eq_ignore_ascii_case(b"text/xml")) {

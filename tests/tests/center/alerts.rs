@@ -10,6 +10,8 @@ use tests::recorder::Recorder;
 const SCALE: u64 = 20;
 const BEFORE_ANY_RETRY: Duration = Duration::from_secs(10);
 
+//= TS 23.040 3.2.7
+//= delivery retry alert
 #[test]
 fn an_absent_subscriber_who_comes_back_gets_the_whole_queue_in_order_at_once() {
     let recorder = Recorder::start();
@@ -36,6 +38,7 @@ fn an_absent_subscriber_who_comes_back_gets_the_whole_queue_in_order_at_once() {
     engine.stop();
 }
 
+//= TS 23.040 3.2.7
 #[test]
 fn a_terminal_with_memory_again_gets_what_waits() {
     let recorder = Recorder::start();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tests::push::Body;
 use tests::recorder::Recorder;
 
+//= push cancel push
 #[test]
 fn a_push_that_waits_is_withdrawn_and_never_tried_again() {
     let recorder = Recorder::start();
@@ -76,6 +77,7 @@ fn a_cancel_during_the_attempt_loses_the_race_and_one_after_it_is_refused() {
     engine.stop();
 }
 
+//= push cancel push
 #[test]
 fn a_cancel_during_an_attempt_that_fails_withdraws_the_push() {
     let recorder = Recorder::start();
@@ -93,6 +95,7 @@ fn a_cancel_during_an_attempt_that_fails_withdraws_the_push() {
     engine.stop();
 }
 
+//= push cancel alert
 #[test]
 fn after_the_answer_to_a_whole_alerts_cancel_no_shard_begins_an_attempt_of_it() {
     const PHONES: u64 = 60;

@@ -17,6 +17,7 @@ fn listed(site: &Site, more: &[&str]) -> Vec<String> {
     lines
 }
 
+//= push notify parked
 #[test]
 fn what_a_dead_sink_never_took_is_parked_listed_and_replayed() {
     let address = tests::ports::free_address();

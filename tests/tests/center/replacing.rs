@@ -9,6 +9,7 @@ fn alert(reqid: &str, sequence: &str) -> Body {
     push.with("alertid", "flood").with("alertseq", sequence)
 }
 
+//= push alert replaced
 #[test]
 fn only_the_highest_sequence_reaches_a_subscriber_who_comes_back() {
     let recorder = Recorder::start();
@@ -53,6 +54,7 @@ fn a_sequence_in_flight_is_replaced_when_its_attempt_fails() {
     engine.stop();
 }
 
+//= push alert known
 #[test]
 fn what_an_alert_has_reached_is_remembered_over_a_restart() {
     let recorder = Recorder::start();

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tests::push::{Body, expiry_in};
 use tests::recorder::Recorder;
 
+//= TS 23.040 3.2.1
 #[test]
 fn an_absent_subscriber_is_tried_again_by_the_schedule_until_the_lifetime_is_over() {
     let recorder = Recorder::start();

@@ -3,6 +3,7 @@
 use super::{Case, MSN, ask, check, check_answer, site};
 use tests::push::{Body, expiry_in};
 
+//= push body text line ends
 #[test]
 fn a_line_end_counts_as_it_is_written() {
     let site = site();

@@ -26,6 +26,7 @@ fn a_request_may_come_in_any_pieces() {
     engine.stop();
 }
 
+//= push http kept
 #[test]
 fn a_connection_is_kept_and_closed_as_the_client_says() {
     let site = site();

@@ -20,6 +20,8 @@ fn note(codes: impl IntoIterator<Item = String>) {
     }
 }
 
+//= push once rate
+//= push code later
 #[test]
 fn a_push_over_the_rate_is_asked_to_come_again_and_is_then_taken() {
     let site = site();
@@ -67,6 +69,7 @@ fn a_paused_engine_refuses_pushes_and_still_takes_cancels() {
     engine.stop();
 }
 
+//= push code later
 #[test]
 fn too_many_pushes_for_one_msn_are_asked_to_come_again_and_others_are_taken() {
     let mut site = site();

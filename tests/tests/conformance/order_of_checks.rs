@@ -8,6 +8,7 @@ const LIMITED: &str = "00100000011";
 /// Of its own: one push may wait for an msn here, and one of another XPID may just be on its way.
 const LIMITED_MSN: &str = "09000000003";
 
+//= push answer checks
 #[test]
 fn the_first_code_that_applies_is_answered() {
     let mut site = site();

@@ -13,6 +13,8 @@ const NOT_BEGUN: &str = "00100000006";
 const CONTROL_ONLY: &str = "00100000007";
 const ONE_A_DAY: &str = "00100000008";
 
+//= push once rate
+//= push right identity
 #[test]
 fn what_a_push_client_may_not_do_gets_its_code_and_status() {
     let site = site();

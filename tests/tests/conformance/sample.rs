@@ -21,6 +21,7 @@ const ANSWER_BODY: &str = "<?xml version = \"1.0\" ?>\r\n\
     <sepmaxnum>1</sepmaxnum>\r\n\
     <code>0000</code>\r\n";
 
+//= push answer octets
 #[test]
 fn the_sample_is_answered_with_200_and_exactly_163_octets() {
     let mut site = Site::new(tests::programs!());

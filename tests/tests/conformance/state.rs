@@ -11,6 +11,8 @@ pub(super) const CODES: &[&str] = &["0000", "0001", "0002", "3001", "3002", "300
 const ABSENT: &str = "09000000001";
 const UNKNOWN: &str = "09000000002";
 
+//= push once key
+//= push cancel refused
 #[test]
 fn what_went_before_decides_about_repeats_and_cancels() {
     let mut site = site();
@@ -51,6 +53,7 @@ fn what_went_before_decides_about_repeats_and_cancels() {
     engine.stop();
 }
 
+//= push element echo
 #[test]
 fn an_answer_repeats_the_identifiers_and_says_the_number_of_segments() {
     let site = site();

@@ -31,6 +31,7 @@ fn a_push_cancelled_before_its_delivery_has_one_e7_and_no_e5() {
     engine.stop();
 }
 
+//= push cancel race
 #[test]
 fn a_cancel_that_loses_the_race_is_told_after_the_delivery() {
     let recorder = Recorder::start();
@@ -91,6 +92,7 @@ fn a_whole_alert_is_cancelled_over_all_shards() {
     engine.stop();
 }
 
+//= push cancel closed
 #[test]
 fn a_cancelled_alert_takes_no_further_push_in_any_shard_not_even_after_a_crash() {
     let recorder = Recorder::start();
@@ -122,6 +124,7 @@ fn a_cancelled_alert_takes_no_further_push_in_any_shard_not_even_after_a_crash()
     engine.stop();
 }
 
+//= push alert replaced
 #[test]
 fn a_higher_sequence_of_an_alert_takes_the_place_of_a_lower_one() {
     let recorder = Recorder::start();

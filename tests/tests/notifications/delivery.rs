@@ -26,6 +26,7 @@ fn the_class_the_segments_and_the_alert_come_back() {
     engine.stop();
 }
 
+//= push notify wanted
 #[test]
 fn only_who_wants_notifications_gets_them() {
     const QUIET_CLIENT: &str = "00100000002";

@@ -73,6 +73,7 @@ fn table() -> Vec<Outcome> {
     ]
 }
 
+//= TS 23.040 9.2.3.15 end
 #[test]
 fn every_end_of_a_push_is_told_with_its_code() {
     let recorder = Recorder::start();

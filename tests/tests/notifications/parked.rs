@@ -8,6 +8,7 @@ use tests::wait;
 const OTHER: &str = "00100000002";
 const PUSHES: u64 = 40;
 
+//= push notify gone
 #[test]
 fn what_a_client_answers_with_410_is_parked_at_once_and_can_be_discarded_for_good() {
     let recorder = Recorder::answering(|_| Reply::Status(410, None));

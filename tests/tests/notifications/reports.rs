@@ -20,6 +20,8 @@ fn push(number: u64) -> Body {
     Body::text(&msn(number % 20), &format!("push-{number}"), &"a".repeat(153 * SEGMENTS))
 }
 
+//= TS 23.040 3.2.9
+//= TS 23.040 9.2.3.6 report
 #[test]
 fn late_and_early_and_repeated_reports_find_their_segments_and_nothing_is_sent_twice() {
     for rate in ["report-late=1", "report-early=1", "report-twice=1", "report-late=0.5,report-twice=0.5"] {

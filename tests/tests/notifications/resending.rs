@@ -9,6 +9,8 @@ fn is_try(notice: &Notice, number: &str) -> bool {
     notice.get("trynum") == number
 }
 
+//= push notify acknowledged
+//= push notify same
 #[test]
 fn a_notification_is_sent_again_until_it_is_acknowledged() {
     let recorder = Recorder::answering(|notice| match notice.get("reqid") {
@@ -44,6 +46,7 @@ fn a_notification_is_sent_again_until_it_is_acknowledged() {
     engine.stop();
 }
 
+//= push notify acknowledged
 #[test]
 fn an_acknowledgement_counts_only_for_the_push_that_it_names() {
     let recorder = Recorder::answering(|notice| match notice.get("reqid") {
@@ -129,6 +132,7 @@ fn expiry_as_asctime(seconds: i64) -> &'static str {
     format!("Retry-After: Mon {month} {day:2} {clock} {year}\r\n").leak()
 }
 
+//= push notify in order
 #[test]
 fn notifications_of_one_msn_come_in_the_order_of_the_ends_even_when_one_is_refused() {
     let recorder = Recorder::answering(|notice| match (notice.get("reqid"), notice.get("trynum")) {

@@ -68,6 +68,7 @@ fn segments_count_their_references_on() {
     }
 }
 
+//= push right contract
 #[test]
 fn code_2005_no_contract() {
     let registry = registry_of(registration());
@@ -78,6 +79,7 @@ fn code_2005_no_contract() {
     assert_eq!(refusal.err(), Some(Code::NOT_CONTRACTED));
 }
 
+//= push right use
 #[test]
 fn code_2006_class_kind_or_sender() {
     for class in [Class::Urgent, Class::Emergency, Class::Exercise] {
@@ -96,6 +98,7 @@ fn code_2006_class_kind_or_sender() {
     assert_eq!(admitted(&PushRequest { sender: Some(b"0312345678"), ..control() }).0.sender_index, 0);
 }
 
+//= push right use
 #[test]
 fn code_2007_the_volume_comes_before_the_content() {
     let registry = registry_of(Registration { volume_per_day: 1, ..registration() });
@@ -111,6 +114,7 @@ fn code_2007_the_volume_comes_before_the_content() {
     assert_eq!(ask(b"FF", NOW_MS + 24 * HOUR_MS), None);
 }
 
+//= push text segments
 #[test]
 fn code_4001_over_ten_segments() {
     let hex = |octets: usize| "5A".repeat(octets);
@@ -138,6 +142,7 @@ fn code_4001_over_ten_segments() {
     }
 }
 
+//= push text segmentation
 #[test]
 fn code_4002_segmentation_is_off() {
     let off = || Registration { segmentation: false, ..registration() };
@@ -148,12 +153,14 @@ fn code_4002_segmentation_is_off() {
     assert_eq!(admit_under(off(), &text(&too_long)).err(), Some(Code::TOO_MANY_SEGMENTS));
 }
 
+//= push element data
 #[test]
 fn code_4003_no_data() {
     assert_eq!(refused(&PushRequest { data: b"", ..control() }), Code::DATA_EMPTY);
     assert_eq!(refused(&text("")), Code::DATA_EMPTY);
 }
 
+//= push element data
 #[test]
 fn code_4004_not_even_hex() {
     for data in
@@ -167,6 +174,7 @@ fn code_4004_not_even_hex() {
     assert!(submits[0].ends_with(&[3, 0xaa, 0xff, 0x09]));
 }
 
+//= push text characters
 #[test]
 fn code_4005_a_character_that_the_coding_does_not_carry() {
     assert_eq!(refused(&PushRequest { coding_scheme: Some(0x00), ..text("震") }), Code::NO_ALPHABET);
@@ -176,6 +184,7 @@ fn code_4005_a_character_that_the_coding_does_not_carry() {
     assert_eq!(admitted(&text("&#22320;")).0.plan.dcs(), 0x08);
 }
 
+//= push text udh
 #[test]
 fn code_4006_the_client_header() {
     for udh in [
@@ -196,6 +205,7 @@ fn code_4006_the_client_header() {
     assert!(submits[0].ends_with(&[12, 6, 5, 4, 0x0b, 0x84, 0x23, 0xf0, 0xff, 0xff, 0xff, 0xff, 0xff]));
 }
 
+//= push text dcs
 #[test]
 fn code_4007_the_coding_scheme() {
     let with = |coding_scheme, request| PushRequest { coding_scheme: Some(coding_scheme), ..request };
@@ -213,6 +223,7 @@ fn code_4007_the_coding_scheme() {
     }
 }
 
+//= push time earlier
 #[test]
 fn code_4008_already_expired() {
     for (expiry_ms, code) in
@@ -225,6 +236,7 @@ fn code_4008_already_expired() {
     }
 }
 
+//= push time earlier
 #[test]
 fn the_earlier_of_lifetime_and_expiry_counts() {
     let expires = |lifetime_hours, expiry_ms| {
@@ -238,6 +250,8 @@ fn the_earlier_of_lifetime_and_expiry_counts() {
     assert_eq!(expires(0, Some(NOW_MS + 1000)), (1000, None, true));
 }
 
+//= TS 23.040 9.2.3.12.1
+//= delivery validity
 #[test]
 fn every_lifetime_has_the_tabled_validity_period() {
     for hours in 1..=72u8 {
@@ -255,6 +269,7 @@ fn every_lifetime_has_the_tabled_validity_period() {
     assert_eq!((submits[0][0], submits[0].len()), (0x21, 18));
 }
 
+//= push notify wanted
 #[test]
 fn a_notification_is_due_when_asked_for_and_somebody_listens() {
     for (wanted, default, has_url, due) in [
@@ -271,12 +286,14 @@ fn a_notification_is_due_when_asked_for_and_somebody_listens() {
     }
 }
 
+//= TS 23.040 9.2.3.9
 #[test]
 fn pid_goes_out_as_given() {
     let (_, submits) = admitted(&PushRequest { protocol_identifier: Some(0x7f), ..control() });
     assert_eq!(submits[0][10], 0x7f);
 }
 
+//= push once key
 #[test]
 fn every_element_of_the_content_changes_the_digest_and_the_key_does_not() {
     let base = PushRequest {

@@ -19,6 +19,7 @@ fn code_of(registry: &Registry, authorization: Option<&str>, xpid: Xpid, now_ms:
     identify(registry, authorization, &mut Credential::new(), xpid, now_ms).err().unwrap_or(Code::ACCEPTED)
 }
 
+//= push right identity
 #[test]
 fn each_way_to_be_someone_else_has_its_code() {
     let suspended = Registration { suspended: true, ..with_token(4, "water", "w") };

@@ -47,6 +47,7 @@ fn roaming(operator: u8) -> LineState {
     LineState { cs: Registered::Visited, ps: Registered::Visited, operator, ..HOME }
 }
 
+//= delivery row 1
 #[test]
 fn row_1_rejects_an_unknown_subscriber() {
     for class in CLASSES {
@@ -56,6 +57,7 @@ fn row_1_rejects_an_unknown_subscriber() {
     }
 }
 
+//= delivery row 2
 #[test]
 fn row_2_rejects_what_is_not_provisioned_or_barred() {
     for line in [LineState { provisioned: false, ..HOME }, LineState { barred: true, ..HOME }] {
@@ -63,6 +65,7 @@ fn row_2_rejects_what_is_not_provisioned_or_barred() {
     }
 }
 
+//= delivery row 3
 #[test]
 fn row_3_rejects_a_suspended_line_unless_susp_is_1() {
     let line = LineState { suspended: true, ..HOME };
@@ -70,6 +73,7 @@ fn row_3_rejects_a_suspended_line_unless_susp_is_1() {
     assert_eq!(decide_standard(line, "10011"), deliver(Route::PsThenCs, 14));
 }
 
+//= delivery row 4
 #[test]
 fn row_4_rejects_a_spam_blocking_line_unless_spam_is_1() {
     let line = LineState { spam_block: true, ..HOME };
@@ -77,6 +81,7 @@ fn row_4_rejects_a_spam_blocking_line_unless_spam_is_1() {
     assert_eq!(decide_standard(line, "01011"), deliver(Route::PsThenCs, 14));
 }
 
+//= delivery row 5
 #[test]
 fn row_5_rejects_a_line_over_its_limit_unless_limit_is_1() {
     let line = LineState { usage_limit: true, ..HOME };
@@ -84,6 +89,7 @@ fn row_5_rejects_a_line_over_its_limit_unless_limit_is_1() {
     assert_eq!(decide_standard(line, "00111"), deliver(Route::PsThenCs, 14));
 }
 
+//= delivery row 6
 #[test]
 fn row_6_rejects_a_roaming_line_unless_roam_is_1() {
     for line in [
@@ -96,6 +102,7 @@ fn row_6_rejects_a_roaming_line_unless_roam_is_1() {
     }
 }
 
+//= delivery row 7
 #[test]
 fn row_7_holds_when_the_hlr_fails_whatever_the_class() {
     for class in CLASSES {
@@ -104,6 +111,7 @@ fn row_7_holds_when_the_hlr_fails_whatever_the_class() {
     }
 }
 
+//= delivery row 8
 #[test]
 fn row_8_holds_a_line_that_is_absent_in_every_domain() {
     for line in [
@@ -135,6 +143,7 @@ fn an_emergency_push_to_an_absent_line_goes_where_the_line_was_last_registered()
     }
 }
 
+//= delivery row 9
 #[test]
 fn row_9_holds_a_line_whose_memory_is_full() {
     let line = LineState { memory_full: true, ..HOME };
@@ -145,6 +154,7 @@ fn row_9_holds_a_line_whose_memory_is_full() {
     assert_eq!(decide(HlrAnswer::Known(line), &tried, &OperatorTable::default()), held, "once only");
 }
 
+//= delivery row 10
 #[test]
 fn row_10_sends_a_roaming_line_by_cs_where_the_operator_table_says_so() {
     for operator in [OPERATOR_CS, OPERATOR_PS_FORBIDDEN] {
@@ -152,11 +162,13 @@ fn row_10_sends_a_roaming_line_by_cs_where_the_operator_table_says_so() {
     }
 }
 
+//= delivery row 11
 #[test]
 fn row_11_sends_a_roaming_line_by_ps_first_where_the_operator_table_says_so() {
     assert_eq!(decide_standard(roaming(OPERATOR_PS), "00011"), deliver(Route::PsThenCs, 11));
 }
 
+//= delivery row 12
 #[test]
 fn row_12_sends_a_roaming_line_without_cs_by_ps_if_the_operator_allows() {
     for (cs, not_reachable_cs) in [(Registered::None, false), (Registered::Visited, true)] {
@@ -171,6 +183,7 @@ fn row_12_sends_a_roaming_line_without_cs_by_ps_if_the_operator_allows() {
     }
 }
 
+//= delivery row 13
 #[test]
 fn row_13_sends_a_roaming_line_by_ps_only_when_pscs_is_0() {
     for operator in [OPERATOR_CS, OPERATOR_PS, OPERATOR_PS_FORBIDDEN] {
@@ -178,6 +191,7 @@ fn row_13_sends_a_roaming_line_by_ps_only_when_pscs_is_0() {
     }
 }
 
+//= delivery row 14
 #[test]
 fn row_14_sends_by_ps_at_home_and_falls_back_to_a_reachable_cs() {
     assert_eq!(decide_standard(HOME, "00011"), deliver(Route::PsThenCs, 14));
@@ -186,6 +200,7 @@ fn row_14_sends_by_ps_at_home_and_falls_back_to_a_reachable_cs() {
     }
 }
 
+//= delivery row 15
 #[test]
 fn row_15_sends_by_cs_when_there_is_nothing_else() {
     for line in [LineState { ps: Registered::None, ..HOME }, LineState { not_reachable_ps: true, ..HOME }] {
@@ -193,6 +208,7 @@ fn row_15_sends_by_cs_when_there_is_nothing_else() {
     }
 }
 
+//= delivery first row
 #[test]
 fn the_first_matching_row_wins() {
     let everything = LineState {
@@ -298,6 +314,7 @@ fn rows_3_to_6_refuse_exactly_when_the_flag_of_a_state_that_holds_is_0() {
     });
 }
 
+//= delivery flags pscs
 #[test]
 fn a_push_never_goes_by_cs_with_pscs_0_and_a_visited_packet_network() {
     enumerate(|line, terms, decision| {
@@ -310,6 +327,7 @@ fn a_push_never_goes_by_cs_with_pscs_0_and_a_visited_packet_network() {
     });
 }
 
+//= delivery flags preset
 #[test]
 fn the_emergency_preset_is_never_refused_for_a_service() {
     let services = [Code::LINE_SUSPENDED, Code::SPAM_BLOCK, Code::USAGE_LIMIT, Code::INTERNATIONAL_ROAMING];
@@ -322,6 +340,7 @@ fn the_emergency_preset_is_never_refused_for_a_service() {
     });
 }
 
+//= delivery flags
 #[test]
 fn turning_a_flag_on_never_turns_a_delivery_into_a_refusal() {
     let operators = OperatorTable::default();

@@ -122,6 +122,7 @@ fn refusals_and_holds_send_nothing() {
     assert_eq!((end.result, end.row), (AttemptResult::Refused(Code::INTERNATIONAL_ROAMING), 6));
 }
 
+//= delivery other domain
 #[test]
 fn routes_are_walked_as_their_rows_say() {
     let delivered = AttemptResult::Delivered;
@@ -328,6 +329,7 @@ fn outcomes_of_one_time_come_in_the_order_of_submission() {
     }
 }
 
+//= TS 23.040 3.2.6
 #[test]
 fn the_hlr_alerts_once_when_a_line_that_was_waited_for_is_ready() {
     for (from, to) in [

@@ -56,6 +56,7 @@ fn empty_lines_before_a_request_are_skipped() {
     assert_eq!(complete(&head).head_octets, HEAD.len() + 3);
 }
 
+//= push http media type
 #[test]
 fn the_media_type_may_be_written_in_several_ways() {
     for value in [
@@ -94,6 +95,7 @@ fn the_media_type_may_be_written_in_several_ways() {
     assert_eq!(verdict(&twice), (Code::MEDIA_TYPE, 415, false));
 }
 
+//= push http resource
 #[test]
 fn one_path_and_one_method() {
     for path in
@@ -126,6 +128,7 @@ fn letters_of_the_path_may_be_encoded_and_nothing_else() {
     }
 }
 
+//= push http host
 #[test]
 fn a_request_names_one_host() {
     for value in ["h", "127.0.0.1:8080", "[::1]:8080", "a.example", "a-b_c.example:80"] {
@@ -173,6 +176,7 @@ fn a_later_minor_version_counts_as_1_1() {
     }
 }
 
+//= push http media type
 #[test]
 fn an_encoded_body_is_no_media_type_that_is_taken() {
     for coding in ["gzip", "br", "deflate, gzip", ""] {
@@ -193,6 +197,7 @@ fn the_answer_to_head_ends_with_its_head() {
     }
 }
 
+//= push http length
 #[test]
 fn the_length_must_be_plain_and_small() {
     assert_eq!(verdict(&with("Content-Length: 5\r\n", "")), (Code::NO_CONTENT_LENGTH, 411, true));
@@ -213,6 +218,7 @@ fn the_length_must_be_plain_and_small() {
     }
 }
 
+//= push http chunks
 #[test]
 fn a_transfer_encoding_closes_whatever_else_is_said() {
     for value in ["chunked", "Chunked", "identity", "gzip, chunked", "xchunked", ""] {
@@ -223,6 +229,7 @@ fn a_transfer_encoding_closes_whatever_else_is_said() {
     }
 }
 
+//= push http kept
 #[test]
 fn what_is_not_http_is_refused_and_closed() {
     let long = format!("POST /smsgw/ HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(HEAD_OCTETS_MAX));
@@ -247,6 +254,7 @@ fn what_is_not_http_is_refused_and_closed() {
     }
 }
 
+//= push http head
 #[test]
 fn the_limits_of_a_head_are_exact() {
     let filler = HEAD_OCTETS_MAX - HEAD.len() - "X: \r\n".len();
@@ -259,6 +267,7 @@ fn the_limits_of_a_head_are_exact() {
     const { assert!(REQUEST_OCTETS_MAX == HEAD_OCTETS_MAX + BODY_OCTETS_MAX) };
 }
 
+//= push http kept
 #[test]
 fn connections_persist_as_their_version_and_tokens_say() {
     for (version, connection, keep_alive, announce) in [

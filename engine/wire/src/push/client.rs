@@ -31,7 +31,7 @@ pub struct PushFields<'a> {
     pub reqid: &'a [u8],
     /// `svcid`.
     pub xpid: Xpid,
-    /// 0 to 72.
+    /// `lifetime`: hours, 0 to 72.
     pub lifetime_hours: u8,
     /// `pid`.
     pub protocol_identifier: Option<u8>,

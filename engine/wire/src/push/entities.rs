@@ -16,6 +16,7 @@ use memchr::memchr;
 ///
 /// # Errors
 /// 1007 when `data` is not UTF-8, 1003 when a reference is bad, 9001 when `scratch` is too small.
+//= push body text line ends
 pub fn decode_entities<'a>(data: &'a [u8], scratch: &'a mut [u8]) -> Result<&'a str, Code> {
     let text = str::from_utf8(data).map_err(|_| Code::NOT_UTF8)?;
     if memchr(b'&', data).is_none() {
@@ -39,6 +40,7 @@ pub fn decode_entities<'a>(data: &'a [u8], scratch: &'a mut [u8]) -> Result<&'a 
 }
 
 /// Whether `text`, which is UTF-8, holds XML 1.0's characters only, references aside.
+//= push body characters
 pub(super) fn check_characters(text: &[u8]) -> Result<(), Code> {
     // One pass without a branch for each octet; a text with a line end or a fullwidth form is looked at again.
     let suspect = text.iter().fold(false, |suspect, &octet| suspect | (octet < b' ') | (octet == 0xef));
@@ -83,6 +85,7 @@ pub fn encode_entities(out: &mut Vec<u8>, text: &str) {
 }
 
 /// The character and the octets of the reference that `text` begins with.
+//= push body entities
 fn read_reference(text: &[u8]) -> Result<(char, usize), Code> {
     let end = memchr(b';', text).ok_or(Code::BAD_VALUE)?;
     let character = match &text[1..end] {
@@ -124,6 +127,7 @@ mod tests {
         decoded
     }
 
+    //= push body entities
     #[test]
     fn predefined_and_numeric_references_are_decoded() {
         assert_eq!(
@@ -139,6 +143,7 @@ mod tests {
         assert_eq!(decode("").as_deref(), Ok(""));
     }
 
+    //= push body entities
     #[test]
     fn a_bad_reference_is_a_bad_value() {
         for wrong in [
@@ -172,6 +177,7 @@ mod tests {
         }
     }
 
+    //= push body characters
     #[test]
     fn characters_that_xml_does_not_have_are_bad_values_as_they_are() {
         for text in

@@ -32,6 +32,7 @@ pub(super) struct FlatReader<'a> {
 impl<'a> FlatReader<'a> {
     /// Reads the declaration: `<?xml version="1.0"?>`, with or without `encoding="UTF-8"`, with or without
     /// blanks round `=` and before `?>`.
+    //= push body declaration
     pub(super) fn open(body: &'a [u8]) -> Result<Self, FlatError> {
         let rest = body.strip_prefix(b"<?xml").ok_or(FlatError::Form)?;
         let rest =
@@ -61,6 +62,7 @@ impl<'a> FlatReader<'a> {
 
     /// The next element and the line end behind it; `None` at the end of the body.
     #[inline]
+    //= push body flat
     pub(super) fn next(&mut self) -> Result<Option<Element<'a>>, FlatError> {
         if self.rest.is_empty() {
             return Ok(None);
@@ -100,6 +102,7 @@ fn skip_some_blanks(text: &[u8]) -> Option<&[u8]> {
 }
 
 #[inline]
+//= push body line ends
 fn skip_line_end(text: &[u8]) -> &[u8] {
     match text {
         [b'\n', rest @ ..] | [b'\r', b'\n', rest @ ..] => rest,
@@ -133,6 +136,7 @@ mod tests {
         Ok(elements)
     }
 
+    //= push body declaration
     #[test]
     fn the_declaration_may_have_blanks_quotes_and_utf8() {
         for declaration in [
@@ -163,6 +167,7 @@ mod tests {
         }
     }
 
+    //= push body line ends
     #[test]
     fn line_ends_between_elements_are_lf_crlf_or_nothing() {
         let expected = Ok(vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), String::new())]);
@@ -176,6 +181,7 @@ mod tests {
         }
     }
 
+    //= push body flat
     #[test]
     fn anything_but_flat_siblings_is_refused() {
         for tail in [

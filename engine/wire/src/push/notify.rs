@@ -33,7 +33,7 @@ pub struct Notification<'a> {
     pub reqid: &'a [u8],
     /// `svcid`.
     pub xpid: Xpid,
-    /// `sepmaxnum`.
+    /// `sepmaxnum`: segments of the push, 1 to 10.
     pub segments: u8,
     /// How the push ended.
     pub code: Code,
@@ -74,6 +74,7 @@ impl Subject {
     }
 
     /// Whether `acknowledgement` names it: msn, reqid and svcid.
+    //= push notify acknowledged
     pub fn is_named_by(&self, acknowledgement: &Acknowledgement) -> bool {
         self.msn == acknowledgement.msn
             && self.xpid == acknowledgement.xpid
@@ -102,6 +103,7 @@ pub fn write_notification(out: &mut Vec<u8>, url: &NotifyUrl, notification: &Not
     }
 }
 
+//= push notify elements
 fn notification_body(notification: &Notification<'_>) -> Line<NOTIFICATION_BODY_OCTETS_MAX> {
     let mut line = Line::new();
     line.put(DECLARATION);

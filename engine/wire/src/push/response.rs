@@ -49,7 +49,7 @@ impl Answer {
 pub struct AnswerHead {
     /// A status other than the code's own: 405 for 1011.
     pub status_override: Option<u16>,
-    /// `Retry-After`; the codes 8xxx should have it.
+    /// `Retry-After` in seconds; the codes 8xxx should have it.
     pub retry_after_seconds: Option<u16>,
     /// `Connection: close`.
     pub close: bool,
@@ -66,6 +66,7 @@ impl AnswerHead {
     pub fn of_request(head: &RequestHead<'_>, code: Code) -> Self {
         Self {
             status_override: None,
+            //= push code later
             retry_after_seconds: code.is_retry_later().then_some(RETRY_AFTER_SECONDS),
             close: !head.keep_alive,
             allow_post: false,
@@ -93,6 +94,7 @@ const AFTER_DATE: &[u8] = b"\r\nContent-Type: text/xml; charset=UTF-8\r\nContent
 const EMPTY_BODY_OCTETS: usize = DECLARATION.len() + 13 + 17 + 17 + 25 + 15;
 
 /// Appends one whole HTTP answer to `out`. `date` is the value of `Date`, see [`crate::terms::calendar::http_date`].
+//= push answer octets
 pub fn write_answer(out: &mut Vec<u8>, date: &[u8; 29], answer: &Answer, head: &AnswerHead) {
     let mut line = Line::<ANSWER_OCTETS_MAX>::new();
     let status = head.status_override.unwrap_or_else(|| answer.code.http_status());
@@ -146,6 +148,7 @@ fn body_octets(answer: &Answer) -> usize {
     EMPTY_BODY_OCTETS + msn + reqid + svcid + sepmaxnum + 4
 }
 
+//= push answer elements
 fn put_body(line: &mut Line<ANSWER_OCTETS_MAX>, answer: &Answer) {
     line.put(DECLARATION);
     line.put(b"<msn>");
@@ -251,6 +254,7 @@ mod tests {
         }
     }
 
+    //= push answer octets
     #[test]
     fn the_sample_is_answered_with_a_body_of_163_octets() {
         let expected = "HTTP/1.1 200 OK\r\n\
@@ -304,6 +308,7 @@ mod tests {
         assert_eq!(text, whole[..whole.find("\r\n\r\n").expect("a head") + 4]);
     }
 
+    //= push answer elements
     #[test]
     fn what_could_not_be_read_is_an_empty_element_in_its_place() {
         let text =

@@ -52,7 +52,7 @@ pub struct PushRequest<'a> {
     pub reqid: Reqid,
     /// `svcid`.
     pub xpid: Xpid,
-    /// 0 to 72; 0 is one attempt.
+    /// `lifetime`: hours, 0 to 72; 0 is one attempt.
     pub lifetime_hours: u8,
     /// `ctrlflg`.
     pub kind: Kind,

@@ -8,7 +8,7 @@ use super::error::{Fault, Field, Reader, TpduError, clamp};
 use super::limits::{ADDRESS_DIGITS_MAX, ADDRESS_OCTETS_MAX, ALPHANUMERIC_CHARACTERS_MAX};
 use super::septets;
 
-/// Type-of-number, bits 6 to 4 of the type-of-address octet.
+/// Type-of-number, bits 6 to 4 of the type-of-address octet (TS 23.040, 9.1.2.5).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum TypeOfNumber {
@@ -43,12 +43,13 @@ impl TypeOfNumber {
     ];
 
     /// The type with these three bits; higher bits are ignored.
+    //= TS 23.040 9.1.2.5 type
     pub const fn from_bits(bits: u8) -> Self {
         Self::ALL[(bits & 7) as usize]
     }
 }
 
-/// Numbering-plan-identification: ISDN/telephone (E.164).
+/// Numbering-plan-identification: ISDN/telephone (E.164), of 0 to 15 (TS 23.040, 9.1.2.5).
 pub const PLAN_ISDN: u8 = 1;
 /// Type of address for decimal digits as they are dialled: unknown type, ISDN plan.
 pub const TYPE_UNKNOWN_ISDN: u8 = 0x81;
@@ -89,6 +90,9 @@ pub struct Address {
 
 impl Address {
     /// Decimal digits, and `*#abc`, in either case, with the given type of address octet. 0 to 20 of them.
+    ///
+    /// # Errors
+    /// More than 20 digits, or a character that is none.
     pub fn numeric(type_of_address: u8, digits: &[u8]) -> Result<Self, AddressError> {
         if digits.len() > ADDRESS_DIGITS_MAX {
             return Err(AddressError::TooLong { length: digits.len(), max: ADDRESS_DIGITS_MAX });
@@ -97,6 +101,7 @@ impl Address {
         octets[0] = digits.len() as u8;
         octets[1] = type_of_address;
         for (pair, octet) in digits.chunks(2).zip(&mut octets[2..]) {
+            //= TS 23.040 9.1.2.5 filler
             let high = pair.get(1).map_or(Ok(0xf), |&digit| nibble_of(digit))?;
             *octet = nibble_of(pair[0])? | high << 4;
         }
@@ -104,6 +109,10 @@ impl Address {
     }
 
     /// Text of at most 11 septets: type alphanumeric.
+    ///
+    /// # Errors
+    /// More than 11 septets, or a character that the default alphabet has not. An empty text is an
+    /// address without digits.
     pub fn alphanumeric(text: &str) -> Result<Self, AddressError> {
         let mut septets = [0; ALPHANUMERIC_CHARACTERS_MAX];
         let mut count = 0;
@@ -124,6 +133,7 @@ impl Address {
         }
         let mut octets = [0; ADDRESS_OCTETS_MAX];
         let value = septets::pack(&septets[..count], &mut octets[2..]);
+        //= TS 23.040 9.1.2.5 text
         octets[0] = (count * 7).div_ceil(4) as u8;
         octets[1] = TYPE_ALPHANUMERIC;
         Ok(Self { octets, length: 2 + value as u8 })
@@ -137,6 +147,9 @@ impl Address {
 
     /// What a person writes: `+` and digits is international, digits alone are of unknown type, anything else
     /// is text.
+    ///
+    /// # Errors
+    /// An empty text, or what [`Self::numeric`] and [`Self::alphanumeric`] refuse.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         let (type_of_address, digits) = match text.strip_prefix('+') {
             Some(digits) => (TYPE_INTERNATIONAL_ISDN, digits),
@@ -152,6 +165,9 @@ impl Address {
     }
 
     /// An address field on its own; nothing may follow it.
+    ///
+    /// # Errors
+    /// A length above 20 semi-octets, or more or fewer octets than it asks for.
     pub fn decode(octets: &[u8]) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);
         let address = Self::of_field(reader.address(Field::Address)?);
@@ -161,6 +177,9 @@ impl Address {
 
     /// A service centre's address as RP- and AT-command layers carry it: its length counts octets, the type of
     /// address included (TS 24.011, 8.2.5.1). Nothing may follow it. A length of 0 is an address without digits.
+    ///
+    /// # Errors
+    /// A length above 11 octets, or more or fewer octets than it says.
     pub fn decode_service_centre(octets: &[u8]) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);
         let length = usize::from(reader.octet(Field::Address)?);
@@ -208,7 +227,7 @@ impl Address {
         TypeOfNumber::from_bits(self.octets[1] >> 4)
     }
 
-    /// Bits 3 to 0 of it.
+    /// Bits 3 to 0 of it, 0 to 15.
     pub fn numbering_plan(&self) -> u8 {
         self.octets[1] & 0xf
     }
@@ -233,6 +252,7 @@ impl Address {
     pub fn text(&self) -> String {
         match self.type_of_number() {
             TypeOfNumber::Alphanumeric => {
+                //= TS 23.040 9.1.2.5 text
                 let count = usize::from(self.semi_octets()) * 4 / 7;
                 let mut buffer = [0; ALPHANUMERIC_CHARACTERS_MAX];
                 let septets = &mut buffer[..count];
@@ -261,7 +281,7 @@ impl std::fmt::Debug for Address {
     }
 }
 
-/// The digits of an address, at most 20.
+/// The digits of an address, at most 20 of `0-9*#abc` (TS 23.040, 9.1.2.3).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Digits {
     characters: [u8; ADDRESS_DIGITS_MAX],
@@ -316,6 +336,7 @@ pub(crate) fn write_decimal(digits: &[u8], out: &mut [u8]) -> Option<usize> {
     }
     if let &[low] = rest {
         wrong |= !low.is_ascii_digit();
+        //= TS 23.040 9.1.2.5 filler
         out[octets - 1] = low & 0xf | 0xf0;
     }
     (!wrong).then_some(octets)
@@ -325,6 +346,7 @@ pub(crate) fn write_decimal(digits: &[u8], out: &mut [u8]) -> Option<usize> {
 mod tests {
     use super::*;
 
+    //= TS 23.040 9.1.2.5 filler
     #[test]
     fn digits_swap_their_semi_octets_and_an_odd_one_is_filled() {
         let address = Address::numeric(TYPE_UNKNOWN_ISDN, b"09012345678").expect("legal");
@@ -339,6 +361,8 @@ mod tests {
         assert_eq!(write_decimal(b"1234", &mut out[..3]), None);
     }
 
+    //= TS 23.040 9.1.2.3
+    //= TS 23.040 9.1.2.5 type
     #[test]
     fn nibbles_above_nine_are_star_hash_and_letters() {
         let address = Address::numeric(0xa1, b"*#abc#*51").expect("legal");
@@ -347,6 +371,7 @@ mod tests {
         assert_eq!(address.type_of_number(), TypeOfNumber::National);
     }
 
+    //= TS 23.040 9.1.2.5 text
     #[test]
     fn seven_characters_of_text_are_thirteen_semi_octets() {
         for (text, semi_octets) in
@@ -368,6 +393,7 @@ mod tests {
         assert_eq!(Address::alphanumeric("あ"), Err(AddressError::Character { character: 'あ' }));
     }
 
+    //= TS 23.040 9.1.2.5 most
     #[test]
     fn a_length_past_the_end_or_the_limit_is_refused() {
         assert!(matches!(

@@ -70,6 +70,7 @@ impl Language {
     ];
 
     /// The language with this identifier; `None` for 0 (default) and for the reserved values from 14 on.
+    //= TS 23.038 6.2.1.2.4
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
     }
@@ -131,7 +132,7 @@ impl Coded {
 }
 
 impl Shift {
-    /// The default alphabet with its extension table.
+    /// The default alphabet with its extension table (TS 23.038, 6.2.1).
     pub const DEFAULT: Self = Self { locking: None, single: None };
 
     /// The septets for `character`, or `None` if the pair of tables does not have it. Plain ones win.
@@ -161,7 +162,9 @@ impl Shift {
             }
             match rest.next() {
                 Some(shifted) if escaped[shifted] != 0 => text.push(character_of(escaped[shifted])),
+                //= TS 23.038 6.2.1.1 unmapped
                 Some(shifted) if shifted != usize::from(ESCAPE) => text.push(character_of(plain[shifted])),
+                //= TS 23.038 6.2.1.1 twice
                 _ => text.push(' '),
             }
         }
@@ -237,6 +240,8 @@ mod tests {
         text
     }
 
+    //= TS 23.038 6.2.1.1 unmapped
+    //= TS 23.038 6.2.1.1 twice
     #[test]
     fn escapes_without_a_character_fall_back_as_the_standard_says() {
         assert_eq!(text(&[0x1b, 0x65], Shift::DEFAULT), "€");
@@ -274,6 +279,7 @@ mod tests {
         }
     }
 
+    //= TS 23.038 6.2.1.2.4
     #[test]
     fn languages_have_the_numbers_one_to_thirteen() {
         for (at, language) in Language::ALL.into_iter().enumerate() {
@@ -284,6 +290,8 @@ mod tests {
         assert_eq!(Language::from_number(14), None);
     }
 
+    //= TS 23.038 A.2
+    //= TS 23.038 A.3
     #[test]
     fn turkish_letters_are_plain_when_locked_and_escaped_when_shifted() {
         let locked = Shift { locking: Some(Language::Turkish), single: None };

@@ -15,7 +15,7 @@ pub enum CharacterSet {
     Ucs2,
 }
 
-/// The message class of clause 4, bits 1 and 0.
+/// The message class, bits 1 and 0 (TS 23.038, clause 4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum MessageClass {
     /// Class 0: shown at once, not stored.
@@ -41,7 +41,7 @@ pub enum WaitingKind {
     Other,
 }
 
-/// The coding group, bits 7 to 4.
+/// The coding group, bits 7 to 4 (TS 23.038, clause 4).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum CodingGroup {
     /// 00xx: general data coding.
@@ -60,7 +60,7 @@ pub enum CodingGroup {
     DataAndClass,
 }
 
-/// One TP-DCS octet, any value.
+/// One TP-DCS octet (TS 23.038, clause 4), any value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct CodingScheme(pub u8);
 
@@ -73,6 +73,7 @@ impl CodingScheme {
     pub const UCS2: Self = Self(0x08);
 
     /// The coding group.
+    //= TS 23.038 4 group
     pub const fn group(self) -> CodingGroup {
         match self.0 >> 4 {
             0x0..=0x3 => CodingGroup::General,
@@ -85,8 +86,8 @@ impl CodingScheme {
         }
     }
 
-    /// The character set, reserved codings read as GSM 7-bit (clause 4: "any reserved codings shall be
-    /// assumed to be the GSM 7 bit default alphabet").
+    /// The character set; a reserved coding is read as GSM 7-bit (TS 23.038, clause 4).
+    //= TS 23.038 4 reserved
     pub const fn character_set(self) -> CharacterSet {
         let bits = match self.group() {
             CodingGroup::General | CodingGroup::AutomaticDeletion => self.0 >> 2 & 3,
@@ -102,11 +103,13 @@ impl CodingScheme {
     }
 
     /// Whether the text is compressed (TS 23.042); only the general groups can say so.
+    //= TS 23.038 4 compressed
     pub const fn is_compressed(self) -> bool {
         self.0 >> 7 == 0 && self.0 & 0x20 != 0
     }
 
-    /// Whether the value is one that clause 4 leaves open: a reserved group, alphabet or bit.
+    /// Whether the value is one that TS 23.038, clause 4, leaves open: a reserved group, alphabet
+    /// or bit.
     pub const fn is_reserved(self) -> bool {
         match self.group() {
             CodingGroup::General | CodingGroup::AutomaticDeletion => self.0 & 0x0c == 0x0c,
@@ -119,6 +122,7 @@ impl CodingScheme {
     }
 
     /// The message class, where the octet carries one.
+    //= TS 23.038 4 class
     pub const fn class(self) -> Option<MessageClass> {
         let present = match self.group() {
             CodingGroup::General | CodingGroup::AutomaticDeletion => self.0 & 0x10 != 0,
@@ -137,6 +141,7 @@ impl CodingScheme {
     }
 
     /// For the message waiting groups: whether the indication is set active, and which it is.
+    //= TS 23.038 4 waiting
     pub const fn waiting(self) -> Option<(bool, WaitingKind)> {
         let kind = match self.0 & 3 {
             0 => WaitingKind::Voicemail,
@@ -153,11 +158,13 @@ impl CodingScheme {
     }
 
     /// Whether TP-UDL counts septets: GSM 7-bit, not compressed (TS 23.040, 9.2.3.16).
+    //= TS 23.040 9.2.3.16 unit
     pub const fn counts_septets(self) -> bool {
         matches!(self.character_set(), CharacterSet::Gsm7) && !self.is_compressed()
     }
 
-    /// Octets that a TP-UDL of `length` stands for under this scheme.
+    /// Octets that a TP-UDL of `length` stands for under this scheme, 0 to 255 (TS 23.040,
+    /// 9.2.3.16).
     pub const fn user_data_octets(self, length: u8) -> usize {
         if self.counts_septets() { super::septets::octets_for(length as usize) } else { length as usize }
     }
@@ -174,6 +181,9 @@ impl MessageClass {
 mod tests {
     use super::*;
 
+    //= TS 23.038 4 group
+    //= TS 23.038 4 reserved
+    //= TS 23.038 4 class
     #[test]
     fn each_group_reads_its_own_bits() {
         for (octet, set, class) in [
@@ -198,6 +208,7 @@ mod tests {
         }
     }
 
+    //= TS 23.038 4 waiting
     #[test]
     fn waiting_groups_say_what_waits_and_whether() {
         assert_eq!(CodingScheme(0xc8).waiting(), Some((true, WaitingKind::Voicemail)));
@@ -206,6 +217,7 @@ mod tests {
         assert!(CodingScheme(0xcc).is_reserved() && !CodingScheme(0xc8).is_reserved());
     }
 
+    //= TS 23.040 9.2.3.16 unit
     #[test]
     fn length_counts_septets_only_for_plain_seven_bit_text() {
         assert_eq!(CodingScheme(0x00).user_data_octets(160), 140);

@@ -218,9 +218,11 @@ impl<'a> Reader<'a> {
     }
 
     /// An address field: length in semi-octets, type of address, value (TS 23.040, 9.1.2.5). Returns the whole field.
+    //= TS 23.040 9.1.2.5 length
     pub(crate) fn address(&mut self, field: Field) -> Result<&'a [u8], TpduError> {
         let start = self.position;
         let digits = self.octet(field)?;
+        //= TS 23.040 9.1.2.5 most
         if usize::from(digits) > super::limits::ADDRESS_DIGITS_MAX {
             let max = clamp(super::limits::ADDRESS_DIGITS_MAX);
             return Err(TpduError::new(field, start, Fault::TooLarge { value: u16::from(digits), max }));

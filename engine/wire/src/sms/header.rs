@@ -130,6 +130,7 @@ pub struct Ports {
 impl Ports {
     /// Whether one of them is a number that 9.2.3.24.3 and 9.2.3.24.4 reserve: 0 to 239 in 8 bits, 49152 and above in
     /// 16. A terminal passes such an element over.
+    //= TS 23.040 9.2.3.24.3 reserved
     pub const fn is_reserved(self) -> bool {
         let Self { destination, source, wide } = self;
         if wide { destination >= 49_152 || source >= 49_152 } else { destination < 240 || source < 240 }
@@ -145,6 +146,9 @@ pub struct Header<'a> {
 
 impl<'a> Header<'a> {
     /// A header given whole, its length octet first and nothing behind it.
+    ///
+    /// # Errors
+    /// A length octet that does not count the rest, or an element that runs past the end.
     pub fn parse(octets: &'a [u8]) -> Result<Self, HeaderFault> {
         let (&announced, elements) =
             octets.split_first().ok_or(HeaderFault::Length { announced: 0, available: 0 })?;
@@ -155,12 +159,14 @@ impl<'a> Header<'a> {
         Self::of_elements(elements)
     }
 
-    /// The header at the front of TP-User-Data, and how many octets it takes there, its length octet
-    /// included, whether it is sound or not: what follows is content in any case.
+    /// The header at the front of TP-User-Data or why it is to be ignored, and how many octets it
+    /// takes there, its length octet included, whether it is sound or not: what follows is content
+    /// in any case.
     pub fn read(user_data: &'a [u8]) -> (Result<Self, HeaderFault>, usize) {
         let Some((&announced, rest)) = user_data.split_first() else {
             return (Err(HeaderFault::Length { announced: 0, available: 0 }), 0);
         };
+        //= TS 23.040 9.2.3.24 length
         match rest.get(..usize::from(announced)) {
             Some(elements) => (Self::of_elements(elements), 1 + elements.len()),
             None => {
@@ -174,6 +180,7 @@ impl<'a> Header<'a> {
         let mut at = 0;
         while at < elements.len() {
             let end = elements.get(at + 1).map(|&length| at + 2 + usize::from(length));
+            //= TS 23.040 9.2.3.24 overrun
             if end.is_none_or(|end| end > elements.len()) {
                 return Err(HeaderFault::ElementOverrun { octet: (at + 1) as u8 });
             }
@@ -238,6 +245,7 @@ impl<'a> Header<'a> {
         }
     }
 
+    //= TS 23.040 9.2.3.24 last
     fn last<T>(self, select: impl Fn(Information<'a>) -> Option<T>) -> Option<T> {
         self.elements().filter_map(|element| select(element.information())).last()
     }
@@ -263,6 +271,7 @@ impl<'a> Iterator for Elements<'a> {
 
 impl<'a> Element<'a> {
     /// What the element says.
+    //= TS 23.040 9.2.3.24 unknown
     pub fn information(self) -> Information<'a> {
         self.known().unwrap_or(Information::Other(self))
     }
@@ -309,14 +318,16 @@ impl<'a> Element<'a> {
 
 impl Concatenation {
     /// `None` where the standard says to ignore the element: a zero, or a part beyond the last.
+    //= TS 23.040 9.2.3.24.1 ignored
     pub fn new(reference: u16, wide: bool, total: u8, sequence: u8) -> Option<Self> {
         let legal = sequence != 0 && sequence <= total && (wide || reference <= 0xff);
         legal.then_some(Self { reference, wide, total, sequence })
     }
 }
 
-/// Septets that text behind a header of `octets` octets starts at, counted from the start of TP-User-Data: the
-/// fill bits put it on a septet boundary.
+/// The septet that text behind a header of `octets` octets starts at, counted from 0 at the start
+/// of TP-User-Data: the fill bits put it on a septet boundary (TS 23.040, 9.2.3.24).
+//= TS 23.040 9.2.3.24 fill
 pub const fn text_starts_at_septet(octets: usize) -> usize {
     septets::septets_covering(octets)
 }
@@ -325,6 +336,8 @@ pub const fn text_starts_at_septet(octets: usize) -> usize {
 mod tests {
     use super::*;
 
+    //= TS 23.040 9.2.3.24 last
+    //= TS 23.040 9.2.3.24.8
     #[test]
     fn of_repeated_elements_the_last_that_makes_sense_wins() {
         let mut header =
@@ -347,6 +360,9 @@ mod tests {
         assert_eq!(header.position_of(&[0x25]), None);
     }
 
+    //= TS 23.040 9.2.3.24.3
+    //= TS 23.040 9.2.3.24.3 reserved
+    //= TS 23.040 9.2.3.24.4
     #[test]
     fn ports_name_the_destination_first() {
         let header = Header::parse(&[6, 0x05, 4, 0x0b, 0x84, 0x23, 0xf0]).expect("well-formed");
@@ -356,6 +372,28 @@ mod tests {
         assert!(!reserved(240, 255, false) && reserved(239, 255, false) && reserved(255, 0, false));
     }
 
+    //= TS 23.040 9.2.3.24.2
+    //= TS 23.040 9.2.3.24.5
+    //= TS 23.040 9.2.3.24.6
+    #[test]
+    fn messages_that_wait_and_what_the_service_centre_is_told_are_read() {
+        let octets = [10, 0x01, 2, 0x80, 3, 0x06, 1, 0x41, 0x07, 1, 3];
+        let header = Header::parse(&octets).expect("well-formed");
+        let information: Vec<_> = header.elements().map(Element::information).collect();
+        let expected = [
+            Information::SpecialMessage { indication: 0x80, count: 3 },
+            Information::SmscControl(0x41),
+            Information::UdhSource(3),
+        ];
+        assert_eq!(information, expected);
+        let octets = [9, 0x01, 1, 0x80, 0x06, 2, 0, 0, 0x07, 0];
+        let header = Header::parse(&octets).expect("well-formed");
+        let mut said = header.elements().map(Element::information);
+        let is_other = |information| matches!(information, Information::Other(_));
+        assert!(said.all(is_other), "lengths that the kinds do not have");
+    }
+
+    //= TS 23.040 9.2.3.24 length
     #[test]
     fn a_header_that_overruns_is_ignored_but_still_takes_its_octets() {
         assert_eq!(Header::read(&[3, 0x00, 4, 1, b'a']).1, 4);

@@ -1,6 +1,6 @@
 //! TP-Protocol-Identifier (3GPP TS 23.040, 9.2.3.9).
 
-/// One TP-PID octet, any value.
+/// One TP-PID octet (TS 23.040, 9.2.3.9), any value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct ProtocolIdentifier(pub u8);
 
@@ -111,6 +111,7 @@ const fn telematic_device(device: u8) -> &'static str {
 mod tests {
     use super::*;
 
+    //= TS 23.040 9.2.3.9
     #[test]
     fn every_octet_has_a_meaning() {
         assert_eq!(ProtocolIdentifier(0x00).protocol(), Protocol::SmeToSme(0));

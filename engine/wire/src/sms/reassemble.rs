@@ -74,6 +74,9 @@ struct Waiting {
 impl Reassembler {
     /// `messages_max` messages, at least 1, wait at a time, each no longer than `wait_ms_max` milliseconds after
     /// its first part.
+    ///
+    /// # Panics
+    /// When `messages_max` is 0.
     pub fn new(messages_max: usize, wait_ms_max: u64) -> Self {
         assert!(messages_max > 0, "a reassembler that holds nothing reassembles nothing");
         Self { waiting: Vec::new(), lost: VecDeque::new(), messages_max, wait_ms_max }
@@ -91,6 +94,7 @@ impl Reassembler {
         };
         let key = Concatenation { sequence: 1, ..concatenation };
         let at = usize::from(concatenation.sequence) - 1;
+        //= TS 23.040 9.2.3.24.1 together
         let known =
             self.waiting.iter().position(|other| other.key == key && other.message.originator == originator);
         let known = match known {
@@ -287,6 +291,8 @@ mod tests {
         message
     }
 
+    //= TS 23.040 9.2.3.24.1 together
+    //= TS 23.040 9.2.3.24.15
     #[test]
     fn parts_in_any_order_and_twice_make_the_text() {
         for text in ["{euro} € ".repeat(60), "漢字😀".repeat(60), "ığdır şöyle ".repeat(40)] {
@@ -316,6 +322,7 @@ mod tests {
         assert_eq!(lost.text(), Some("x".repeat(153) + "z"));
     }
 
+    //= TS 23.040 9.2.3.24.1 together
     #[test]
     fn a_reference_that_comes_round_begins_a_new_message() {
         let mut reassembler = Reassembler::new(4, WAIT_MS);

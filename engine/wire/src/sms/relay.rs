@@ -22,23 +22,34 @@ pub fn submits(buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// TP-Originating-Address as it stands on the wire; made once for each registration.
+/// TP-Originating-Address (TS 23.040, 9.2.3.7) as it stands on the wire; made once for each
+/// registration.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+//= TS 23.040 9.2.3.7
 pub struct OriginatingAddress(Address);
 
 impl OriginatingAddress {
     /// Decimal digits, up to 20, of which a leading `+` makes an international number; or up to 11 characters
     /// of the GSM 7-bit default alphabet.
+    ///
+    /// # Errors
+    /// What [`Address::parse`] refuses.
     pub fn parse(text: &str) -> Result<Self, AddressError> {
         Address::parse(text).map(Self)
     }
 
     /// Decimal digits as they are dialled: type unknown, ISDN plan.
+    ///
+    /// # Errors
+    /// What [`Address::numeric`] refuses.
     pub fn from_digits(digits: &[u8]) -> Result<Self, AddressError> {
         Address::numeric(super::address::TYPE_UNKNOWN_ISDN, digits).map(Self)
     }
 
     /// Text, whatever it is made of.
+    ///
+    /// # Errors
+    /// What [`Address::alphanumeric`] refuses.
     pub fn from_text(text: &str) -> Result<Self, AddressError> {
         Address::alphanumeric(text).map(Self)
     }
@@ -49,10 +60,14 @@ impl OriginatingAddress {
     }
 }
 
-/// Writes the SMS-DELIVER for an SMS-SUBMIT and returns its octets.
+/// Writes the SMS-DELIVER (TS 23.040, 9.2.2.1) for an SMS-SUBMIT and returns its octets.
 ///
 /// TP-PID, TP-DCS, TP-UDHI, TP-RP and the user data are the SUBMIT's; TP-SRI is set when it asked for a status
 /// report. `scts` is TP-SCTS as it stands on the wire.
+///
+/// # Errors
+/// `submit` is no whole SMS-SUBMIT, or `out` is too small.
+/// [`DELIVER_OCTETS_MAX`](super::limits::DELIVER_OCTETS_MAX) always suffice.
 pub fn deliver_from_submit(
     submit: &[u8],
     originating: &OriginatingAddress,
@@ -61,8 +76,11 @@ pub fn deliver_from_submit(
     out: &mut [u8],
 ) -> Result<usize, TpduError> {
     let submit = SubmitView::read(submit)?;
+    //= TS 23.040 9.2.3.4
+    //= TS 23.040 9.2.3.17
     let kept = first_octet::STATUS_REPORT | first_octet::HEADER | first_octet::REPLY_PATH;
     let mut first = first_octet::DELIVER | submit.first_octet & kept;
+    //= TS 23.040 9.2.3.2
     if !more_messages {
         first |= first_octet::NO_MORE_MESSAGES;
     }
@@ -74,6 +92,7 @@ pub fn deliver_from_submit(
     };
     out[0] = first;
     let rest = put(&mut out[1..], address);
+    //= TS 23.040 9.2.3.9
     let rest = put(rest, &[submit.protocol_identifier, submit.coding_scheme]);
     let rest = put(rest, scts);
     let rest = put(rest, &[submit.user_data_length]);
@@ -81,7 +100,8 @@ pub fn deliver_from_submit(
     Ok(length)
 }
 
-/// Writes the SMS-SUBMIT-REPORT that an RP-ACK carries and returns its octets: no optional parameters.
+/// Writes the SMS-SUBMIT-REPORT (TS 23.040, 9.2.2.2a) that an RP-ACK carries and returns its
+/// octets: no optional parameters.
 ///
 /// # Panics
 /// When `out` holds fewer than 9 octets.
@@ -91,7 +111,8 @@ pub fn submit_report_ack(scts: &[u8; TIME_OCTETS], out: &mut [u8]) -> usize {
     2 + TIME_OCTETS
 }
 
-/// Writes the SMS-DELIVER-REPORT that an RP-ACK carries and returns its octets: no optional parameters.
+/// Writes the SMS-DELIVER-REPORT (TS 23.040, 9.2.2.1a) that an RP-ACK carries and returns its
+/// octets: no optional parameters.
 ///
 /// # Panics
 /// When `out` holds fewer than 2 octets.
@@ -100,7 +121,8 @@ pub fn deliver_report_ack(out: &mut [u8]) -> usize {
     2
 }
 
-/// Writes the SMS-DELIVER-REPORT that an RP-ERROR carries, with TP-FCS `cause`, and returns its octets.
+/// Writes the SMS-DELIVER-REPORT (TS 23.040, 9.2.2.1a) that an RP-ERROR carries, with TP-FCS
+/// `cause`, 80 or above, and returns its octets.
 ///
 /// # Panics
 /// When `out` holds fewer than 3 octets.
@@ -110,16 +132,24 @@ pub fn deliver_report_error(cause: u8, out: &mut [u8]) -> usize {
 }
 
 /// Reads an SMS-DELIVER-REPORT as far as the message center acts on it: TP-FCS when it came in an RP-ERROR.
+///
+/// # Errors
+/// Another type, or an end before TP-PI.
 pub fn read_deliver_report(tpdu: &[u8], in_rp_error: bool) -> Result<Option<u8>, TpduError> {
     let mut reader = Reader::new(tpdu);
     expect_type(&mut reader, first_octet::DELIVER)?;
+    //= TS 23.040 9.2.3.22 error
     let cause = if in_rp_error { Some(reader.octet(Field::FailureCause)?) } else { None };
     reader.octet(Field::ParameterIndicator)?;
     Ok(cause)
 }
 
-/// Writes the SMS-STATUS-REPORT for an SMS-SUBMIT and returns its octets: TP-MR and recipient are the
-/// SUBMIT's, `scts` the time stamp the service centre gave it, `discharge` TP-DT, `status` TP-ST.
+/// Writes the SMS-STATUS-REPORT (TS 23.040, 9.2.2.3) for an SMS-SUBMIT and returns its octets:
+/// TP-MR and recipient are the SUBMIT's, `scts` the time stamp the service centre gave it,
+/// `discharge` TP-DT, `status` TP-ST.
+///
+/// # Errors
+/// `submit` is no whole SMS-SUBMIT, or `out` is too small.
 pub fn status_report(
     submit: &[u8],
     scts: &[u8; TIME_OCTETS],
@@ -128,11 +158,15 @@ pub fn status_report(
     out: &mut [u8],
 ) -> Result<usize, TpduError> {
     let submit = SubmitView::read(submit)?;
+    //= TS 23.040 9.2.3.6 report
     write_status_report(submit.message_reference, submit.destination, scts, discharge, status, out)
 }
 
 /// Writes the SMS-STATUS-REPORT for an SMS-SUBMIT of which only TP-MR and recipient are known, and returns its
 /// octets.
+///
+/// # Errors
+/// `out` is too small; 29 octets always suffice.
 pub fn status_report_for(
     message_reference: u8,
     recipient: &Address,
@@ -159,6 +193,7 @@ fn write_status_report(
     };
     let first = first_octet::STATUS_REPORT_TYPE | first_octet::NO_MORE_MESSAGES;
     let rest = put(out, &[first, message_reference]);
+    //= TS 23.040 9.2.3.14
     let rest = put(rest, recipient);
     let rest = put(rest, scts);
     let rest = put(rest, discharge);
@@ -169,15 +204,15 @@ fn write_status_report(
 /// What an SMS-STATUS-REPORT says, as far as the message center and the gateway act on it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusReportView {
-    /// TP-MR of the SMS-SUBMIT.
+    /// TP-MR of the SMS-SUBMIT (TS 23.040, 9.2.3.6).
     pub message_reference: u8,
-    /// TP-RA.
+    /// TP-RA (TS 23.040, 9.2.3.14).
     pub recipient: Address,
-    /// TP-SCTS of the SMS-SUBMIT.
+    /// TP-SCTS of the SMS-SUBMIT (TS 23.040, 9.2.3.11).
     pub scts: [u8; TIME_OCTETS],
-    /// TP-DT.
+    /// TP-DT (TS 23.040, 9.2.3.13).
     pub discharge: [u8; TIME_OCTETS],
-    /// TP-ST.
+    /// TP-ST (TS 23.040, 9.2.3.15).
     pub status: u8,
 }
 
@@ -189,6 +224,9 @@ impl StatusReportView {
 }
 
 /// Reads an SMS-STATUS-REPORT; optional parameters behind TP-ST are not looked at.
+///
+/// # Errors
+/// Another type, an address of more than 20 semi-octets, or an end before TP-ST.
 pub fn read_status_report(tpdu: &[u8]) -> Result<StatusReportView, TpduError> {
     let mut reader = Reader::new(tpdu);
     expect_type(&mut reader, first_octet::STATUS_REPORT_TYPE)?;
@@ -203,6 +241,7 @@ pub fn read_status_report(tpdu: &[u8]) -> Result<StatusReportView, TpduError> {
 
 /// TP-SCTS for a moment of Japan Standard Time, nine hours east: calendar fields as a wall clock shows them,
 /// of the year only the last two digits.
+//= TS 23.040 9.2.3.11 local
 pub const fn scts_jst(year: u16, month: u8, day: u8, hour: u8, minute: u8, second: u8) -> [u8; TIME_OCTETS] {
     [
         time::swapped_digits((year % 100) as u8),
@@ -235,6 +274,7 @@ impl<'a> SubmitView<'a> {
         let destination = reader.address(Field::DestinationAddress)?;
         let protocol_identifier = reader.octet(Field::ProtocolIdentifier)?;
         let coding_scheme = reader.octet(Field::CodingScheme)?;
+        //= TS 23.040 9.2.3.12
         let validity_octets = match first_octet & first_octet::VALIDITY_MASK {
             0 => 0,
             first_octet::VALIDITY_RELATIVE => 1,
@@ -289,6 +329,11 @@ mod tests {
         0x46, 0x97, 0xd9, 0xec, 0x37,
     ];
 
+    //= TS 23.040 9.2.3.2
+    //= TS 23.040 9.2.3.4
+    //= TS 23.040 9.2.3.7
+    //= TS 23.040 9.2.3.11 local
+    //= TS 23.040 9.2.3.17
     #[test]
     fn a_deliver_keeps_what_the_submit_said_about_its_content() {
         let scts = scts_jst(2026, 11, 22, 13, 34, 30);
@@ -317,6 +362,9 @@ mod tests {
         assert_eq!(relayed, Err(TpduError { field: Field::End, octet: 23, fault }));
     }
 
+    //= TS 23.040 9.2.3.6 report
+    //= TS 23.040 9.2.3.13
+    //= TS 23.040 9.2.3.14
     #[test]
     fn a_status_report_reads_back() {
         let (scts, discharge) = (scts_jst(2026, 1, 2, 3, 4, 5), scts_jst(2026, 1, 2, 3, 4, 6));
@@ -333,6 +381,7 @@ mod tests {
         assert_eq!(same[..written], out[..length], "without the SUBMIT at hand");
     }
 
+    //= TS 23.040 9.2.3.22 error
     #[test]
     fn delivery_reports_say_why() {
         let mut out = [0; 9];

@@ -172,11 +172,20 @@ pub enum PlanError {
 
 /// Decides how `content` is sent under the push gateway's rules: at most [`SEGMENTS_MAX`] segments, 8-bit
 /// concatenation references.
+///
+/// # Errors
+/// The first [`PlanError`] that applies: header, coding scheme, emptiness, character, segments.
 pub fn plan(content: Content<'_>, options: &PlanOptions<'_>) -> Result<Plan, PlanError> {
     plan_by_rules(content, options, &Rules::gateway(options.national))
 }
 
 /// Decides how `content` is sent under `rules`; `options.national` is not looked at.
+///
+/// # Errors
+/// The first [`PlanError`] that applies: header, coding scheme, emptiness, character, segments.
+///
+/// # Panics
+/// When `rules` allow no segment.
 pub fn plan_by_rules(
     content: Content<'_>,
     options: &PlanOptions<'_>,
@@ -209,6 +218,7 @@ impl<'a> Frame<'a> {
         }
         let header = Header::parse(options.client_udh).map_err(bad)?;
         let concatenation = [identifier::CONCATENATION_8, identifier::CONCATENATION_16];
+        //= push text udh
         if let Some(octet) = header.position_of(&concatenation) {
             return Err(bad(HeaderFault::Concatenation { octet }));
         }
@@ -272,6 +282,7 @@ struct Candidate {
 
 impl Candidate {
     fn plan(self, scheme: CodingScheme, frame: &Frame<'_>) -> Result<Plan, PlanError> {
+        //= push text segments
         if self.fit.segments > u32::from(frame.rules.segments_max) {
             return Err(PlanError::TooManySegments { needed: self.fit.segments });
         }
@@ -302,6 +313,7 @@ fn plan_octets(octets: &[u8], options: &PlanOptions<'_>, frame: &Frame<'_>) -> R
     Candidate { alphabet, units, fit, identity: false }.plan(scheme, frame)
 }
 
+//= push text alphabet
 fn plan_text(text: &str, options: &PlanOptions<'_>, frame: &Frame<'_>) -> Result<Plan, PlanError> {
     let scheme = options.dcs.map(CodingScheme);
     if let Some(scheme) = scheme
@@ -401,11 +413,13 @@ fn is_national(alphabet: Alphabet) -> bool {
 }
 
 /// Whether a client may choose the scheme: not reserved, and not compressed, which this room does not write.
+//= push text dcs
 fn is_usable(scheme: CodingScheme) -> bool {
     !scheme.is_compressed() && !scheme.is_reserved() && scheme.group() != CodingGroup::Reserved
 }
 
 /// Septets, code units or octets behind a header of `header_octets` octets.
+//= push text capacity
 fn capacity_of(alphabet: Alphabet, header_octets: usize) -> usize {
     let room = USER_DATA_OCTETS_MAX.saturating_sub(header_octets);
     match alphabet {

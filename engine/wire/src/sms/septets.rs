@@ -5,7 +5,7 @@
 //! header needs no shifting: its fill bits put the text back on a septet boundary counted from the start of
 //! TP-User-Data (TS 23.040, 9.2.3.24), so text is always packed behind as many zero septets as the header covers.
 
-/// Octets that `septets` septets occupy.
+/// Octets that `septets` septets occupy (TS 23.038, 6.1.2.1.1).
 pub const fn octets_for(septets: usize) -> usize {
     (septets * 7).div_ceil(8)
 }
@@ -104,6 +104,7 @@ mod tests {
         octets
     }
 
+    //= TS 23.038 6.1.2.1.1
     #[test]
     fn packing_agrees_with_packing_bit_by_bit_at_every_length() {
         let septets: Vec<u8> = (0..200u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 25) as u8).collect();
@@ -114,6 +115,7 @@ mod tests {
         }
     }
 
+    //= TS 23.038 6.1.2.1.1
     #[test]
     fn unpacking_undoes_packing_from_every_start() {
         let septets: Vec<u8> = (0..180u32).map(|n| (n.wrapping_mul(2_246_822_519) >> 25) as u8).collect();

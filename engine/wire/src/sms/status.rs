@@ -1,11 +1,11 @@
 //! The numbers by which a message's fate is told: TP-Status (3GPP TS 23.040, 9.2.3.15), TP-Failure-Cause
 //! (9.2.3.22) and TP-Command-Type (9.2.3.19). All values are kept; reserved ones say so.
 
-/// TP-Status, any value.
+/// TP-Status (TS 23.040, 9.2.3.15), any value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Status(pub u8);
 
-/// What a status means for the message.
+/// What a status means for the message; numbers are hexadecimal.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum StatusClass {
     /// 00 to 1F: the transaction is completed.
@@ -33,6 +33,7 @@ impl Status {
     pub const SERVICE_REJECTED: Self = Self(0x63);
 
     /// The class by the value's own bits.
+    //= TS 23.040 9.2.3.15 kinds
     pub const fn class(self) -> StatusClass {
         match self.0 {
             0x00..=0x1f => StatusClass::Completed,
@@ -50,6 +51,7 @@ impl Status {
 
     /// The value to act on: reserved ones count as "service rejected" (9.2.3.15).
     pub const fn interpreted(self) -> Self {
+        //= TS 23.040 9.2.3.15 reserved
         if self.is_reserved() { Self::SERVICE_REJECTED } else { self }
     }
 
@@ -90,7 +92,7 @@ impl Status {
     }
 }
 
-/// TP-Failure-Cause, any value; only reports in an RP-ERROR carry one.
+/// TP-Failure-Cause (TS 23.040, 9.2.3.22), any value; only reports in an RP-ERROR carry one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct FailureCause(pub u8);
 
@@ -120,6 +122,7 @@ impl FailureCause {
 
     /// The value to act on: reserved ones count as an unspecified error cause (9.2.3.22).
     pub const fn interpreted(self) -> Self {
+        //= TS 23.040 9.2.3.22 reserved
         if self.is_reserved() { Self::UNSPECIFIED } else { self }
     }
 
@@ -158,7 +161,7 @@ impl FailureCause {
     }
 }
 
-/// TP-Command-Type, any value.
+/// TP-Command-Type (TS 23.040, 9.2.3.19), any value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct CommandType(pub u8);
 
@@ -189,6 +192,7 @@ impl CommandType {
 mod tests {
     use super::*;
 
+    //= TS 23.040 9.2.3.15 kinds
     #[test]
     fn twenty_to_twenty_five_are_temporary_and_still_trying() {
         assert_eq!(Status(0x20).class(), StatusClass::StillTrying);
@@ -197,6 +201,7 @@ mod tests {
         assert_eq!(Status(0x1f).class(), StatusClass::Completed);
     }
 
+    //= TS 23.040 9.2.3.22 reserved
     #[test]
     fn reserved_failure_causes_are_kept_and_read_as_unspecified() {
         for octet in 0..=255 {
@@ -207,6 +212,7 @@ mod tests {
         assert_eq!(FailureCause(0xc9).interpreted(), FailureCause::UNSPECIFIED);
     }
 
+    //= TS 23.040 9.2.3.15 reserved
     #[test]
     fn reserved_statuses_are_kept_and_read_as_service_rejected() {
         for octet in 0..=255 {

@@ -18,11 +18,13 @@ const ZONE_SIGN: u8 = 8;
 const YEAR_OF_1900S_MIN: u8 = 90;
 
 /// Two decimal digits as two semi-octets, the first in the low one.
+//= TS 23.040 9.2.3.11 digits
 pub const fn swapped_digits(number: u8) -> u8 {
     ((number % 10) << 4) | (number / 10)
 }
 
-/// A service centre time stamp or discharge time, as it stands on the wire.
+/// A service centre time stamp or discharge time (TS 23.040, 9.2.3.11 and 9.2.3.13), as it stands
+/// on the wire.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct TimeStamp(pub [u8; TIME_OCTETS]);
 
@@ -125,8 +127,9 @@ pub enum ValidityPeriod {
     Enhanced(EnhancedValidity),
 }
 
-/// The seven octets of an enhanced validity period, reserved ones and all.
+/// The seven octets of an enhanced validity period (TS 23.040, 9.2.3.12.3), reserved ones and all.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+//= TS 23.040 9.2.3.12.3 octets
 pub struct EnhancedValidity(pub [u8; TIME_OCTETS]);
 
 /// What an enhanced validity period says.
@@ -171,14 +174,17 @@ impl EnhancedValidity {
     }
 
     /// Whether the message is to be tried once only.
+    //= TS 23.040 9.2.3.12.3 single shot
     pub fn is_single_shot(self) -> bool {
         self.0[0] & Self::SINGLE_SHOT != 0
     }
 
     /// The period. Extension octets of the functionality indicator are stepped over.
     pub fn period(self) -> EnhancedPeriod {
+        //= TS 23.040 9.2.3.12.3 extension
         let extensions = self.0.iter().take_while(|&&octet| octet & Self::EXTENSION != 0).count();
         let value = self.0.get(extensions + 1..).unwrap_or_default();
+        //= TS 23.040 9.2.3.12.3 format
         match (self.0[0] & 7, value) {
             (0, _) => EnhancedPeriod::Absent,
             (1, &[value, ..]) => EnhancedPeriod::Relative(value),
@@ -217,6 +223,7 @@ fn unswapped_digits(octet: u8) -> Option<u8> {
 }
 
 /// The same, but a semi-octet above nine counts as 0.
+//= TS 23.040 9.2.3.11 no digit
 const fn lenient_digits(octet: u8) -> u8 {
     const fn digit(nibble: u8) -> u8 {
         if nibble > 9 { 0 } else { nibble }
@@ -225,6 +232,7 @@ const fn lenient_digits(octet: u8) -> u8 {
 }
 
 /// Quarters of an hour as semi-octets, bit 3 of the octet the sign.
+//= TS 23.040 9.2.3.11 zone
 const fn zone_octet(quarters: i8) -> u8 {
     let sign = if quarters < 0 { ZONE_SIGN } else { 0 };
     swapped_digits(quarters.unsigned_abs()) | sign
@@ -239,6 +247,7 @@ fn zone_quarters(octet: u8) -> i8 {
 mod tests {
     use super::*;
 
+    //= TS 23.040 9.2.3.11 zone
     #[test]
     fn the_zone_is_signed_and_in_quarters() {
         for (octet, quarters) in [(0x00, 0), (0x63, 36), (0x0a, -20), (0x61, 16), (0x23, 32), (0x69, -16)] {
@@ -248,6 +257,7 @@ mod tests {
         assert_eq!(zone_octet(-79), 0x9f);
     }
 
+    //= TS 23.040 9.2.3.11 digits
     #[test]
     fn a_time_stamp_reads_back_and_shows_its_zone() {
         let stamp = TimeStamp([0x11, 0x20, 0x82, 0x11, 0x05, 0x05, 0x0a]);
@@ -259,6 +269,7 @@ mod tests {
         assert!(stamp.is_decimal());
     }
 
+    //= TS 23.040 9.2.3.11 no digit
     #[test]
     fn semi_octets_that_are_no_digits_count_as_nought_and_are_kept() {
         let stamp = TimeStamp([0x62, 0xb1, 0x2f, 0xe1, 0x43, 0xcd, 0xf9]);
@@ -276,6 +287,7 @@ mod tests {
         }
     }
 
+    //= TS 23.040 9.2.3.12.1
     #[test]
     fn relative_periods_change_their_steps_where_the_standard_says() {
         for (value, minutes) in [
@@ -293,6 +305,9 @@ mod tests {
         }
     }
 
+    //= TS 23.040 9.2.3.12.3 format
+    //= TS 23.040 9.2.3.12.3 extension
+    //= TS 23.040 9.2.3.12.3 single shot
     #[test]
     fn enhanced_periods_read_back_and_step_over_extensions() {
         for period in [

@@ -65,6 +65,11 @@ pub enum Tpdu<'a> {
 
 impl<'a> Tpdu<'a> {
     /// Reads a TPDU. Octets behind its last field are an error unless a reserved bit of TP-PI announces them.
+    ///
+    /// # Errors
+    /// More than 164 octets, a type that this sender has not, or a field that is cut short, above
+    /// its bound or followed by
+    /// octets that nothing announces: which field, where, and what is wrong with it.
     pub fn decode(octets: &'a [u8], direction: Direction, context: ReportContext) -> Result<Self, TpduError> {
         if octets.len() > TPDU_OCTETS_MAX {
             let fault = Fault::TooLarge { value: clamp(octets.len()), max: clamp(TPDU_OCTETS_MAX) };
@@ -74,8 +79,10 @@ impl<'a> Tpdu<'a> {
             let fault = Fault::Truncated { needed: 1, available: 0 };
             return Err(TpduError::new(Field::FirstOctet, 0, fault));
         };
+        //= TS 23.040 9.2.3.1 direction
         match (direction, first & first_octet::TYPE_MASK) {
             // A terminal reads the reserved type as SMS-DELIVER (9.2.3.1).
+            //= TS 23.040 9.2.3.1 reserved
             (Direction::ToTerminal, first_octet::DELIVER | first_octet::RESERVED_TYPE) => {
                 Deliver::decode(octets).map(Self::Deliver)
             }
@@ -98,6 +105,10 @@ impl<'a> Tpdu<'a> {
 
     /// Writes the TPDU to the front of `out`, of which [`TPDU_OCTETS_MAX`] octets always suffice, and returns
     /// the octets written.
+    ///
+    /// # Errors
+    /// `out` is too small, or a field holds what cannot be written: user data of another length
+    /// than TP-UDL says.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, TpduError> {
         match self {
             Self::Deliver(tpdu) => tpdu.encode(out),
@@ -145,6 +156,7 @@ fn read_failure_cause(
     reader: &mut Reader<'_>,
     context: ReportContext,
 ) -> Result<Option<FailureCause>, TpduError> {
+    //= TS 23.040 9.2.3.22 error
     let present = match context {
         ReportContext::Acknowledgement => false,
         ReportContext::Error => true,

@@ -13,11 +13,11 @@ use super::septets;
 /// TP-User-Data as it stands on the wire, with what is needed to read it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct UserData<'a> {
-    /// TP-DCS.
+    /// TP-DCS (TS 23.040, 9.2.3.10).
     pub coding_scheme: CodingScheme,
-    /// TP-UDHI.
+    /// TP-UDHI (TS 23.040, 9.2.3.23).
     pub header_indicated: bool,
-    /// TP-UDL.
+    /// TP-UDL: septets of 7-bit text, octets otherwise, 0 to 255 (TS 23.040, 9.2.3.16).
     pub length: u8,
     /// TP-UD: as many octets as TP-UDL stands for under this coding scheme.
     pub octets: &'a [u8],
@@ -67,6 +67,7 @@ impl<'a> UserData<'a> {
         let at = reader.position();
         let length = reader.octet(Field::UserDataLength)?;
         let needed = coding_scheme.user_data_octets(length);
+        //= TS 23.040 9.2.3.16 whole
         if needed > octets_max {
             let fault = Fault::TooLarge { value: clamp(needed), max: clamp(octets_max) };
             return Err(TpduError::new(Field::UserDataLength, at, fault));
@@ -105,6 +106,7 @@ impl<'a> UserData<'a> {
     }
 
     /// The alphabet of the text.
+    //= TS 23.040 9.2.3.10
     pub fn alphabet(&self) -> Alphabet {
         match self.coding_scheme.character_set() {
             CharacterSet::Gsm7 => Alphabet::Gsm7(self.sound_header().map_or(Shift::DEFAULT, Header::shift)),
@@ -117,6 +119,7 @@ impl<'a> UserData<'a> {
     pub fn payload(&self) -> Payload<'a> {
         let header = self.header_octets();
         let behind = &self.octets[header.min(self.octets.len())..];
+        //= TS 23.038 4 compressed
         if self.coding_scheme.is_compressed() {
             return Payload::Compressed(behind);
         }
@@ -129,6 +132,7 @@ impl<'a> UserData<'a> {
                 let (first, count) = (first as u8, (end - first) as u8);
                 Payload::Septets { octets: self.octets, first, count, shift }
             }
+            //= TS 23.038 6.2.2
             Alphabet::EightBit => Payload::Octets(behind),
             Alphabet::Ucs2 => Payload::Ucs2(behind),
         }
@@ -162,6 +166,9 @@ mod tests {
         data
     }
 
+    //= TS 23.040 9.2.3.16 header
+    //= TS 23.040 9.2.3.23
+    //= TS 23.040 9.2.3.24 fill
     #[test]
     fn fill_bits_follow_the_header_to_the_next_septet() {
         for (octets, text) in [
@@ -173,6 +180,8 @@ mod tests {
         }
     }
 
+    //= TS 23.040 9.2.3.24.15
+    //= TS 23.040 9.2.3.24.16
     #[test]
     fn a_shift_in_the_header_changes_the_tables() {
         let data = read(0, true, &[7, 3, 0x24, 1, 1, 0xd8, 0x9c, 0x01]);
@@ -181,6 +190,7 @@ mod tests {
         assert_eq!(data.text().as_deref(), Some("ğ"));
     }
 
+    //= TS 23.040 9.2.3.24 overrun
     #[test]
     fn an_unsound_header_is_ignored_and_what_follows_is_read() {
         let data = read(4, true, &[5, 3, 0, 9, 1, 0xaa]);
@@ -192,6 +202,7 @@ mod tests {
         assert_eq!(empty.text().as_deref(), Some(""));
     }
 
+    //= TS 23.040 9.2.3.16 whole
     #[test]
     fn the_length_must_be_there_and_legal() {
         let error = |octets: &[u8]| {

@@ -26,6 +26,7 @@ macro_rules! codes {
     };
 }
 
+//= push code table
 codes! {
     ACCEPTED 0 200 "accepted; delivered or withdrawn";
     REPEATED 1 200 "identical repeat: accepted earlier, nothing sent again";
@@ -90,7 +91,7 @@ codes! {
 }
 
 impl Code {
-    /// The code with this number, if the interface has it.
+    /// The code with this number, 0 to 9999, if the interface has it.
     pub fn from_number(number: u16) -> Option<Self> {
         Self::ALL.binary_search(&Self(number)).ok().map(|at| Self::ALL[at])
     }

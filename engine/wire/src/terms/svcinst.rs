@@ -6,9 +6,11 @@ pub struct Svcinst(u8);
 
 impl Svcinst {
     /// The emergency preset 11111, by contract only.
+    //= delivery flags preset
     pub const EMERGENCY: Self = Self(0b11111);
 
     /// Reads exactly five digits 0 or 1.
+    //= delivery flags
     pub fn parse(text: &str) -> Option<Self> {
         let digits: &[u8; 5] = text.as_bytes().try_into().ok()?;
         digits
@@ -86,6 +88,7 @@ impl std::fmt::Debug for Svcinst {
 mod tests {
     use super::*;
 
+    //= delivery flags
     #[test]
     fn the_five_flags_are_five_digits() {
         let default = Svcinst::default();

@@ -41,6 +41,7 @@ fn refused(arguments: &DecodeArguments) -> String {
 const DELIVER: &str = "040B818100551512F20000621122314303630AE8329BFD4697D9EC37";
 const SUBMIT: &str = "11000B819010325476F80000AA0AE8329BFD4697D9EC37";
 
+//= TS 23.040 9.2.2.1
 #[test]
 fn a_deliver_is_printed_field_by_field() {
     let text = printed(&arguments(DELIVER));
@@ -83,6 +84,7 @@ fn json_holds_every_field_and_what_it_is_made_of() {
     }
 }
 
+//= TS 23.040 9.2.3.1 direction
 #[test]
 fn the_direction_is_found_or_taken_as_told() {
     let report = "0000";

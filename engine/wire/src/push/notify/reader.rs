@@ -37,6 +37,7 @@ pub struct ClientResponse<'a> {
 
 impl ClientResponse<'_> {
     /// `Retry-After` in seconds; a date counts from the response's own `Date`, or from `now_ms` where it has none.
+    //= push notify later
     pub fn retry_after_seconds(&self, now_ms: u64) -> Option<u32> {
         let value = self.retry_after?;
         if let Some(seconds) = parse_length(value) {

@@ -36,6 +36,7 @@ fn complete(buffer: &[u8], at_end: bool) -> ClientResponse<'_> {
     }
 }
 
+//= push notify elements
 #[test]
 fn a_delivery_notification_has_its_elements_in_order() {
     let expected_body = "<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n<comway>2101</comway>\r\n\
@@ -51,6 +52,7 @@ fn a_delivery_notification_has_its_elements_in_order() {
     assert_eq!(rendered(&notification()), expected);
 }
 
+//= push notify elements
 #[test]
 fn a_cancellation_notification_counts_what_was_withdrawn() {
     let text = rendered(&Notification {
@@ -204,6 +206,7 @@ fn connections_persist_as_the_response_says() {
     assert!(!complete(both, false).keep_alive);
 }
 
+//= push notify later
 #[test]
 fn retry_after_counts_seconds_or_from_the_responses_own_date_or_from_now() {
     // Sun, 22 Nov 2026 13:34:30 GMT.

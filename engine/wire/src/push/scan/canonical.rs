@@ -20,6 +20,7 @@ const AFTER_CTRLFLG: &[u8; 12] = b"</ctrlflg>\r\n";
 const _: () = assert!(MSN_AT == 75 && REQID_AT == 101, "the offsets of the interface description");
 
 /// The request, if the body has the canonical shape and every value is good.
+//= push body canonical
 pub(super) fn scan(body: &[u8]) -> Option<PushRequest<'_>> {
     let (opening, _) = body.split_first_chunk::<REQID_AT>()?;
     let fixed = opening[..CLASS_AT] == *OPENING

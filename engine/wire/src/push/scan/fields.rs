@@ -97,6 +97,7 @@ pub(super) fn scan(body: &[u8]) -> Result<Request<'_>, ScanRefusal<'_>> {
 fn read<'a>(body: &'a [u8], fields: &mut Fields<'a>) -> Result<Request<'a>, Code> {
     let mut reader = FlatReader::open(body).map_err(code_of)?;
     fields.fill(&mut reader)?;
+    //= push element fncid
     match fields.value(Name::Fncid) {
         None => Err(Code::ELEMENT_MISSING),
         Some(b"0101") => read_push(fields).map(Request::Push),
@@ -108,14 +109,18 @@ fn read<'a>(body: &'a [u8], fields: &mut Fields<'a>) -> Result<Request<'a>, Code
 fn read_push<'a>(fields: &Fields<'a>) -> Result<PushRequest<'a>, Code> {
     let class = fields.class()?;
     fields.check_elements(PUSH_REQUIRED, PUSH_OPTIONAL)?;
+    //= push element alert
     if !matches!(fields.present & ALERT_PAIR, 0 | ALERT_PAIR) {
         return Err(Code::ELEMENT_MISSING);
     }
     let msn = fields.parsed(Name::Msn, Msn::parse)?;
+    //= push element msn
     if msn == Msn::ALL {
         return Err(Code::BAD_VALUE);
     }
+    //= push element reqid
     let reqid = fields.parsed(Name::Reqid, Reqid::parse)?;
+    //= push element svcid
     let xpid = fields.parsed(Name::Svcid, Xpid::parse)?;
     let lifetime_hours = fields.parsed(Name::Lifetime, parse_lifetime)?;
     let kind = fields.parsed(Name::Ctrlflg, parse_kind)?;
@@ -127,6 +132,7 @@ fn read_push<'a>(fields: &Fields<'a>) -> Result<PushRequest<'a>, Code> {
 
 fn read_cancel<'a>(fields: &Fields<'a>) -> Result<CancelRequest<'a>, Code> {
     let class = fields.class()?;
+    //= push cancel alert
     let of_an_alert = fields.value(Name::Msn) == Some(MSN_ALL);
     let alert_id = if of_an_alert { Name::Alertid.bit() } else { 0 };
     fields.check_elements(CANCEL_REQUIRED | alert_id, 0)?;
@@ -146,6 +152,7 @@ pub(super) fn check_data(kind: Kind, data: &[u8]) -> Result<(), Code> {
     if kind == Kind::Control {
         return Ok(());
     }
+    //= push body characters
     if str::from_utf8(data).is_err() {
         return Err(Code::NOT_UTF8);
     }
@@ -153,10 +160,12 @@ pub(super) fn check_data(kind: Kind, data: &[u8]) -> Result<(), Code> {
     if memchr(b'&', data).is_some() { entities::check_entities(data) } else { Ok(()) }
 }
 
+//= push element lifetime
 pub(super) fn parse_lifetime(text: &[u8]) -> Option<u8> {
     parse_two_digits(text).filter(|&hours| hours <= LIFETIME_HOURS_MAX)
 }
 
+//= push element ctrlflg
 pub(super) fn parse_kind(text: &[u8]) -> Option<Kind> {
     match text {
         b"0" => Some(Kind::Control),
@@ -195,8 +204,10 @@ impl<'a> Options<'a> {
             protocol_identifier: fields.optional(Name::Pid, parse_octet)?,
             coding_scheme: fields.optional(Name::Dcs, parse_octet)?,
             udh_hex: fields.optional(Name::Udh, parse_udh)?,
+            //= push element oadr
             sender: fields.optional(Name::Oadr, |text| a_type(text, SENDER_OCTETS_MAX))?,
             wants_notification: fields.optional(Name::Dlvntf, parse_flag)?,
+            //= push element expiry
             expiry_ms: fields.optional(Name::Expiry, calendar::parse_jst_digits)?,
             alert: alert_id.zip(alert_sequence).map(|(id, sequence)| Alert { id, sequence }),
         })
@@ -246,6 +257,7 @@ impl<'a> Fields<'a> {
     fn fill(&mut self, reader: &mut FlatReader<'a>) -> Result<(), Code> {
         while let Some(element) = reader.next().map_err(code_of)? {
             let name = Name::parse(element.name);
+            //= push body order
             if self.present & Name::Data.bit() != 0 && name != Some(Name::Data) {
                 return Err(Code::NOT_FLAT_FORM);
             }
@@ -266,6 +278,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The class of the first `comway`. Without one the answer does not matter: it is missing further on.
+    //= push element comway
     fn class(&self) -> Result<Class, Code> {
         match self.value(Name::Comway) {
             None | Some(b"1101") => Ok(Class::Standard),
@@ -277,6 +290,7 @@ impl<'a> Fields<'a> {
     }
 
     /// No element that the event does not have, none twice, none missing.
+    //= push body elements
     fn check_elements(&self, required: u32, optional: u32) -> Result<(), Code> {
         if self.repeated_or_unknown || self.present & !(required | optional) != 0 {
             return Err(Code::UNKNOWN_ELEMENT);
@@ -294,6 +308,7 @@ impl<'a> Fields<'a> {
         self.value(name).map(|text| parse(text).ok_or(Code::BAD_VALUE)).transpose()
     }
 
+    //= push element echo
     fn echo(&self) -> Echo<'a> {
         let legal = |name, is_legal: fn(&[u8]) -> bool| self.value(name).filter(|text| is_legal(text));
         Echo {
@@ -318,12 +333,14 @@ fn parse_two_digits(text: &[u8]) -> Option<u8> {
     }
 }
 
+//= push element pid and dcs
 fn parse_octet(text: &[u8]) -> Option<u8> {
     let &[high, low] = text else { return None };
     let digit = |octet: u8| char::from(octet).to_digit(16);
     Some((digit(high)? * 16 + digit(low)?) as u8)
 }
 
+//= push element dlvntf
 fn parse_flag(text: &[u8]) -> Option<bool> {
     match text {
         b"0" => Some(false),
@@ -332,6 +349,7 @@ fn parse_flag(text: &[u8]) -> Option<bool> {
     }
 }
 
+//= push element udh
 fn parse_udh(text: &[u8]) -> Option<&[u8]> {
     let legal = (2..=UDH_DIGITS_MAX).contains(&text.len())
         && text.len().is_multiple_of(2)
@@ -339,6 +357,7 @@ fn parse_udh(text: &[u8]) -> Option<&[u8]> {
     legal.then_some(text)
 }
 
+//= push element alert
 fn parse_alert_id(text: &[u8]) -> Option<&[u8]> {
     a_type(text, ALERT_ID_OCTETS_MAX)
 }

@@ -32,6 +32,7 @@ const CANCEL: &str = "<?xml version=\"1.0\"?>\n<fncid>0201</fncid>\n<comway>1101
     <msn>09012345678</msn>\n\
     <reqid>r-1</reqid>\n<svcid>00100000001</svcid>\n";
 
+//= push body canonical
 #[test]
 fn the_sample_is_read_by_both_paths() {
     let expected = PushRequest {
@@ -82,6 +83,7 @@ fn line_ends_and_declarations_may_differ() {
     }
 }
 
+//= push body order
 #[test]
 fn elements_may_come_in_any_order_but_data_last() {
     let shuffled = "<?xml version=\"1.0\"?><ctrlflg>0</ctrlflg><svcid>00100000001</svcid>\
@@ -94,6 +96,12 @@ fn elements_may_come_in_any_order_but_data_last() {
     assert_eq!(code_of(&with("</data>\r\n", "</data><color>red</color>")), Code::NOT_FLAT_FORM);
 }
 
+//= push element pid and dcs
+//= push element udh
+//= push element oadr
+//= push element dlvntf
+//= push element expiry
+//= push element alert
 #[test]
 fn optional_elements_are_read() {
     let body = with_extra(
@@ -107,6 +115,7 @@ fn optional_elements_are_read() {
     assert_eq!(push.alert, Some(Alert { id: b"quake-1", sequence: 99 }));
 }
 
+//= push body flat
 #[test]
 fn code_1001_anything_but_the_flat_form() {
     for body in [
@@ -130,6 +139,7 @@ fn code_1001_anything_but_the_flat_form() {
     }
 }
 
+//= push body elements
 #[test]
 fn code_1002_each_required_element() {
     for element in ["fncid", "comway", "msn", "reqid", "svcid", "lifetime", "ctrlflg", "data"] {
@@ -145,6 +155,17 @@ fn code_1002_each_required_element() {
     assert_eq!(code_of(&with_extra("<alertseq>01</alertseq>")), Code::ELEMENT_MISSING);
 }
 
+//= push element msn
+//= push element reqid
+//= push element svcid
+//= push element lifetime
+//= push element ctrlflg
+//= push element pid and dcs
+//= push element udh
+//= push element oadr
+//= push element dlvntf
+//= push element expiry
+//= push element alert
 #[test]
 fn code_1003_each_value_outside_its_type() {
     let long_id = "a".repeat(33);
@@ -198,6 +219,10 @@ fn code_1003_each_value_outside_its_type() {
     }
 }
 
+//= push element lifetime
+//= push element udh
+//= push element oadr
+//= push element alert
 #[test]
 fn values_at_the_edge_of_their_type_are_good() {
     for body in [
@@ -213,6 +238,7 @@ fn values_at_the_edge_of_their_type_are_good() {
     }
 }
 
+//= push element fncid
 #[test]
 fn code_1004_an_unknown_fncid() {
     for fncid in ["0301", "0102", "9999", "", "101"] {
@@ -220,6 +246,7 @@ fn code_1004_an_unknown_fncid() {
     }
 }
 
+//= push element comway
 #[test]
 fn code_1005_an_unknown_comway() {
     for comway in ["2101", "1201", "1100", "1104", "1108", "", "11010"] {
@@ -236,6 +263,7 @@ fn code_1005_an_unknown_comway() {
     }
 }
 
+//= push body elements
 #[test]
 fn code_1006_a_repeated_or_unknown_element() {
     for body in [
@@ -252,6 +280,7 @@ fn code_1006_a_repeated_or_unknown_element() {
     }
 }
 
+//= push body characters
 #[test]
 fn code_1007_text_that_is_not_utf8() {
     for data in [&b"\xff"[..], b"\xe5\x9c", b"\xc0\x80", b"\xed\xa0\x80", "\u{5730}".as_bytes().split_at(2).0]
@@ -300,6 +329,7 @@ fn the_order_of_the_checks_is_the_documented_one() {
     assert_eq!(code_of(&bad_value_and_not_utf8), Code::BAD_VALUE);
 }
 
+//= push cancel alert
 #[test]
 fn cancellations_are_read() {
     let reqid = Reqid::parse(b"r-1").expect("legal");
@@ -323,6 +353,7 @@ fn cancellations_are_read() {
     assert_eq!(code_of(CANCEL.replace("r-1", "").as_bytes()), Code::BAD_VALUE);
 }
 
+//= push element echo
 #[test]
 fn a_refusal_repeats_what_is_legal_of_what_was_read() {
     let body = with("<ctrlflg>0", "<ctrlflg>7");
@@ -399,6 +430,7 @@ fn near_canonical() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(20_000))]
 
+    //= push body canonical
     #[test]
     fn the_canonical_path_never_says_what_the_general_path_does_not(body in near_canonical()) {
         if let Some(push) = canonical::scan(&body) {

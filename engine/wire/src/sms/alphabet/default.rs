@@ -21,6 +21,7 @@ pub const DEFAULT: Table = default_table();
 // The groups are septet, character and count.
 #[allow(clippy::unusual_byte_groupings)]
 /// The default extension table: form feed, `^{}\[~]|` and the euro sign.
+//= TS 23.038 6.2.1.1 table
 pub const EXTENSION: Table = overlay(
     [0; 128],
     &[&[

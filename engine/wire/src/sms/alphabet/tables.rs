@@ -98,6 +98,8 @@ const fn membership() -> [Membership; MEMBERSHIP_LENGTH] {
 mod tests {
     use super::*;
 
+    //= TS 23.038 6.2.1
+    //= TS 23.038 6.2.1.1 table
     #[test]
     fn the_default_codes_and_the_default_table_say_the_same() {
         let mut characters = 0;

@@ -3,7 +3,7 @@
 // The groups are the fields of 24-bit lanes.
 #![allow(clippy::unusual_byte_groupings)]
 
-/// Code units that `text` takes.
+/// Code units of 16 bits that `text` takes (TS 23.038, 6.2.3).
 pub fn ucs2_units(text: &str) -> usize {
     let (characters, pairs) = count_characters_and_pairs(text);
     characters + pairs
@@ -48,6 +48,7 @@ pub(crate) fn encode_ucs2(text: &str, out: &mut [u8]) -> (usize, usize) {
 
 /// Appends the text of big-endian code units to `text`: U+FFFD for each lone surrogate and for an odd octet at
 /// the end.
+//= TS 23.038 6.2.3
 pub fn decode_ucs2(octets: &[u8], text: &mut String) {
     let (units, rest) = octets.as_chunks::<2>();
     let units = units.iter().map(|&unit| u16::from_be_bytes(unit));
@@ -96,6 +97,7 @@ fn encode_one(text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
 fn encode_pair(text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
     let above = u32::from(text.chars().next()?) - 0x1_0000;
     let [high, low] = [0xd800 | (above >> 10) as u16, 0xdc00 | (above & 0x3ff) as u16];
+    //= TS 23.040 9.2.3.24.1 unsplit
     let target = out.first_chunk_mut::<4>()?;
     let ([high_first, high_last], [low_first, low_last]) = (high.to_be_bytes(), low.to_be_bytes());
     *target = [high_first, high_last, low_first, low_last];
@@ -106,6 +108,7 @@ fn encode_pair(text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
 mod tests {
     use super::*;
 
+    //= TS 23.038 6.2.3
     #[test]
     fn text_of_every_width_reads_back() {
         let text = "aé漢字かな交じり文😀\u{10ffff}z漢字漢字漢字漢字a";
@@ -117,6 +120,7 @@ mod tests {
         assert_eq!(back, text);
     }
 
+    //= TS 23.040 9.2.3.24.1 unsplit
     #[test]
     fn a_surrogate_pair_that_does_not_fit_stays_out() {
         let mut out = [0; 6];
@@ -124,6 +128,7 @@ mod tests {
         assert_eq!(encode_ucs2("a😀b", &mut out), (5, 6));
     }
 
+    //= TS 23.038 6.2.3
     #[test]
     fn lone_surrogates_and_odd_octets_become_replacement_characters() {
         let mut text = String::new();

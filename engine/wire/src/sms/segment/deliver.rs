@@ -9,17 +9,17 @@ use crate::sms::tpdu::first_octet;
 /// What the SMS-DELIVERs of one message have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DeliverTemplate<'a> {
-    /// TP-OA.
+    /// TP-OA (TS 23.040, 9.2.3.7).
     pub originating: &'a OriginatingAddress,
-    /// TP-SCTS as it stands on the wire.
+    /// TP-SCTS as it stands on the wire (TS 23.040, 9.2.3.11).
     pub scts: [u8; TIME_OCTETS],
     /// The reference in the concatenation element, the same in every segment.
     pub concatenation_reference: u8,
-    /// TP-PID.
+    /// TP-PID (TS 23.040, 9.2.3.9).
     pub protocol_identifier: u8,
-    /// TP-SRI.
+    /// TP-SRI (TS 23.040, 9.2.3.4).
     pub status_report_indication: bool,
-    /// TP-MMS of the last segment; all others have more messages behind them.
+    /// TP-MMS (TS 23.040, 9.2.3.2) of the last segment; all others have more messages behind them.
     pub more_messages: bool,
 }
 
@@ -27,6 +27,9 @@ pub struct DeliverTemplate<'a> {
 ///
 /// `content` and `options` must be those that `plan` was made from. A buffer of
 /// [`SUBMITS_OCTETS_MAX`](super::SUBMITS_OCTETS_MAX) octets suffices for every plan of the gateway's.
+///
+/// # Errors
+/// `out` is too small.
 pub fn encode_delivers(
     plan: &Plan,
     content: Content<'_>,
@@ -47,6 +50,7 @@ pub fn encode_delivers(
     prefix.push(&[template.protocol_identifier, plan.dcs()]);
     prefix.push(&template.scts);
     let adapt = |prefix: &mut Prefix, number: u8| {
+        //= TS 23.040 3.2.4
         if number + 1 == plan.segments() && !template.more_messages {
             prefix.set(0, first | first_octet::NO_MORE_MESSAGES);
         }
@@ -60,6 +64,7 @@ mod tests {
     use crate::sms::relay::{deliver_from_submit, submits};
     use crate::sms::segment::{SUBMITS_OCTETS_MAX, SubmitTemplate, encode_submits, plan};
 
+    //= TS 23.040 3.2.4
     #[test]
     fn delivers_are_those_that_the_submits_would_be_relayed_as() {
         let originating = OriginatingAddress::parse("Hayauma").expect("legal");

@@ -123,6 +123,7 @@ impl<'a> Fragments<'a> {
             let cut = Cut { end: self.position + read, units };
             self.keep_cluster_whole(text, cut, |character| septets_of(shift, character))
         };
+        //= TS 23.040 9.2.3.16 header
         let length = before + cut.units;
         let octets = septets::pack(&buffer[..length], out);
         (cut, length, octets)
@@ -153,16 +154,20 @@ impl<'a> Fragments<'a> {
             let (total, sequence) = (self.plan.segments, self.sequence);
             let [high, low] = self.reference.to_be_bytes();
             rest = if self.plan.wide_reference {
+                //= TS 23.040 9.2.3.24.8
                 put(rest, [identifier::CONCATENATION_16, 4, high, low, total, sequence])
             } else {
+                //= TS 23.040 9.2.3.24.1 element
                 put(rest, [identifier::CONCATENATION_8, 3, low, total, sequence])
             };
         }
         if let (Alphabet::Gsm7(shift), false) = (self.plan.alphabet, self.plan.client_shift) {
             if let Some(language) = shift.single {
+                //= TS 23.040 9.2.3.24.15
                 rest = put(rest, [identifier::SINGLE_SHIFT, 1, language.number()]);
             }
             if let Some(language) = shift.locking {
+                //= TS 23.040 9.2.3.24.16
                 rest = put(rest, [identifier::LOCKING_SHIFT, 1, language.number()]);
             }
         }
@@ -183,6 +188,7 @@ fn fill(text: &str, shift: Shift, out: &mut [u8]) -> (usize, usize) {
                 out[written] = septet;
                 written += 1;
             }
+            //= TS 23.040 9.2.3.24.1 unsplit
             Some(Coded::Escaped(septet)) if written + 1 < out.len() => {
                 out[written] = ESCAPE;
                 out[written + 1] = septet;
@@ -207,6 +213,7 @@ fn fill_default(text: &str, out: &mut [u8]) -> (usize, usize) {
                 *first = septet;
                 written += 1;
             }
+            //= TS 23.040 9.2.3.24.1 unsplit
             [first, second, ..] if code & ESCAPED != 0 => {
                 [*first, *second] = [ESCAPE, septet];
                 written += 2;

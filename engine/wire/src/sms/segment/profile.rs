@@ -68,6 +68,7 @@ pub(super) fn count_by_walking(text: &str, capacity: usize, cost: impl Fn(char) 
 }
 
 /// Septets that `text` takes with the tables of `shift`.
+//= push text characters
 pub(super) fn count_septets(text: &str, shift: Shift) -> Result<usize, PlanError> {
     let mut septets = 0;
     for (offset, character) in text.char_indices() {
@@ -117,6 +118,7 @@ mod tests {
         }
     }
 
+    //= TS 23.038 6.2.1.1 table
     #[test]
     fn the_first_foreign_character_is_found_wherever_it_stands() {
         for length in 0..100 {

@@ -8,19 +8,19 @@ use crate::sms::tpdu::first_octet;
 /// What the SMS-SUBMITs of one push have in common.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SubmitTemplate<'a> {
-    /// TP-DA: decimal digits of a national number, 1 to 20.
+    /// TP-DA (TS 23.040, 9.2.3.8): decimal digits of a national number, 1 to 20.
     pub destination: &'a [u8],
     /// TP-MR of the first segment; each further one adds one, modulo 256.
     pub first_message_reference: u8,
     /// The reference in the concatenation element, the same in every segment.
     pub concatenation_reference: u8,
-    /// TP-PID.
+    /// TP-PID (TS 23.040, 9.2.3.9).
     pub protocol_identifier: u8,
     /// TP-VP in its relative form (9.2.3.12.1), if there shall be one.
     pub validity_relative: Option<u8>,
-    /// TP-SRR.
+    /// TP-SRR (TS 23.040, 9.2.3.5).
     pub status_report_requested: bool,
-    /// TP-RD.
+    /// TP-RD (TS 23.040, 9.2.3.25).
     pub reject_duplicates: bool,
 }
 
@@ -28,6 +28,9 @@ pub struct SubmitTemplate<'a> {
 ///
 /// `content` and `options` must be those that `plan` was made from. A buffer of
 /// [`SUBMITS_OCTETS_MAX`](super::SUBMITS_OCTETS_MAX) octets suffices for every plan of the gateway's.
+///
+/// # Errors
+/// The destination is not 1 to 20 digits, or `out` is too small.
 pub fn encode_submits(
     plan: &Plan,
     content: Content<'_>,
@@ -37,6 +40,7 @@ pub fn encode_submits(
 ) -> Result<usize, EncodeError> {
     let mut prefix = prefix_of(plan, template)?;
     let adapt = |prefix: &mut Prefix, number: u8| {
+        //= TS 23.040 9.2.3.6 next
         prefix.set(1, template.first_message_reference.wrapping_add(number));
     };
     write_segments(plan, content, options, template.concatenation_reference, &mut prefix, adapt, out)
@@ -50,6 +54,7 @@ fn prefix_of(plan: &Plan, template: &SubmitTemplate<'_>) -> Result<Prefix, Encod
     if template.validity_relative.is_some() {
         first |= first_octet::VALIDITY_RELATIVE;
     }
+    //= TS 23.040 9.2.3.5
     if template.status_report_requested {
         first |= first_octet::STATUS_REPORT;
     }
@@ -61,6 +66,7 @@ fn prefix_of(plan: &Plan, template: &SubmitTemplate<'_>) -> Result<Prefix, Encod
     if template.destination.is_empty() {
         return Err(EncodeError::BadDestination);
     }
+    //= TS 23.040 9.2.3.8
     let address = address::write_decimal(template.destination, prefix.rest());
     prefix.advance(address.ok_or(EncodeError::BadDestination)?);
     prefix.push(&[template.protocol_identifier, plan.dcs()]);
@@ -99,6 +105,9 @@ mod tests {
         crate::sms::relay::submits(&out[..length]).map(<[u8]>::to_vec).collect()
     }
 
+    //= TS 23.040 9.2.2.2
+    //= TS 23.040 9.2.3.5
+    //= TS 23.040 9.2.3.8
     #[test]
     fn a_short_text_is_one_submit_without_a_header() {
         let submits = encode(Content::Text("hellohello"), &PlanOptions::default());
@@ -109,6 +118,9 @@ mod tests {
         assert_eq!(submits, [expected.concat()]);
     }
 
+    //= TS 23.040 9.2.3.6 next
+    //= TS 23.040 9.2.3.16 header
+    //= TS 23.040 9.2.3.24.1 element
     #[test]
     fn segments_share_their_reference_and_count_up_their_message_references() {
         let text = "x".repeat(307);

@@ -7,6 +7,9 @@ fn capacity(content: Content<'_>, options: &PlanOptions<'_>, rules: &Rules) -> u
     plan_by_rules(content, options, rules).expect("a plan").capacity()
 }
 
+//= TS 23.040 9.2.3.24.8
+//= TS 23.040 9.2.3.24.16
+//= push text capacity
 #[test]
 fn capacities_are_those_of_the_standard_for_every_mix_of_elements() {
     let wide = Rules { wide_reference: true, ..Rules::plain(255) };
@@ -87,6 +90,7 @@ fn a_message_without_content_is_one_segment_where_the_rules_allow_it() {
     }
 }
 
+//= TS 23.040 9.2.3.24.1 unsplit
 #[test]
 fn more_than_ten_segments_are_refused_with_their_number() {
     let none = PlanOptions::default();

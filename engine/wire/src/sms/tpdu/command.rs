@@ -14,25 +14,27 @@ use crate::sms::status::CommandType;
 pub struct Command<'a> {
     /// TP-UDHI: the command data starts with a user data header.
     pub header_indicated: bool,
-    /// TP-SRR.
+    /// TP-SRR (TS 23.040, 9.2.3.5).
     pub status_report_requested: bool,
-    /// TP-MR.
+    /// TP-MR (TS 23.040, 9.2.3.6).
     pub message_reference: u8,
-    /// TP-PID.
+    /// TP-PID (TS 23.040, 9.2.3.9).
     pub protocol_identifier: ProtocolIdentifier,
-    /// TP-CT.
+    /// TP-CT (TS 23.040, 9.2.3.19).
     pub command_type: CommandType,
-    /// TP-MN: TP-MR of the message that the command is about.
+    /// TP-MN (TS 23.040, 9.2.3.18): TP-MR of the message that the command is about.
     pub message_number: u8,
-    /// TP-DA.
+    /// TP-DA (TS 23.040, 9.2.3.8).
     pub destination_address: Address,
-    /// TP-CD, whose length TP-CDL counts in octets; as much as the TPDU holds.
+    /// TP-CD (TS 23.040, 9.2.3.21), whose length TP-CDL counts in octets; as much as the TPDU
+    /// holds.
     pub command_data: &'a [u8],
 }
 
 impl<'a> Command<'a> {
     /// The header at the front of TP-CD, if TP-UDHI promises one: as it reads, or why it is to be ignored; and the
     /// octets behind it.
+    //= TS 23.040 9.2.3.21
     pub fn split_data(&self) -> (Option<Result<Header<'a>, HeaderFault>>, &'a [u8]) {
         if !self.header_indicated {
             return (None, self.command_data);
@@ -42,14 +44,19 @@ impl<'a> Command<'a> {
     }
 
     /// Reads the TPDU.
+    ///
+    /// # Errors
+    /// What [`Tpdu::decode`](super::Tpdu::decode) refuses, and another type.
     pub fn decode(octets: &'a [u8]) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);
         let first = read_first_octet(&mut reader, bits::STATUS_REPORT_TYPE)?;
         let message_reference = reader.octet(Field::MessageReference)?;
         let protocol_identifier = ProtocolIdentifier(reader.octet(Field::ProtocolIdentifier)?);
         let command_type = CommandType(reader.octet(Field::CommandType)?);
+        //= TS 23.040 9.2.3.18
         let message_number = reader.octet(Field::MessageNumber)?;
         let destination_address = Address::of_field(reader.address(Field::DestinationAddress)?);
+        //= TS 23.040 9.2.3.20
         let length = reader.octet(Field::CommandDataLength)?;
         let command_data = reader.take(Field::CommandData, usize::from(length))?;
         reader.finish()?;
@@ -66,6 +73,9 @@ impl<'a> Command<'a> {
     }
 
     /// Writes the TPDU and returns its octets.
+    ///
+    /// # Errors
+    /// What [`Tpdu::encode`](super::Tpdu::encode) cannot write.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, TpduError> {
         let mut writer = Writer::new(out);
         writer.octet(

@@ -15,19 +15,19 @@ use crate::sms::user_data::UserData;
 pub struct Deliver<'a> {
     /// TP-MTI was the reserved 11, which a terminal reads as SMS-DELIVER.
     pub reserved_type: bool,
-    /// TP-MMS: more messages wait. On the wire the bit is set when none do.
+    /// TP-MMS (TS 23.040, 9.2.3.2): more messages wait. On the wire the bit is set when none do.
     pub more_messages: bool,
-    /// TP-LP: the message has been forwarded or spawned already.
+    /// TP-LP (TS 23.040, 9.2.3.28): the message has been forwarded or spawned already.
     pub loop_prevention: bool,
-    /// TP-SRI: a status report will go back to the sender.
+    /// TP-SRI (TS 23.040, 9.2.3.4): a status report will go back to the sender.
     pub status_report_indication: bool,
-    /// TP-RP.
+    /// TP-RP (TS 23.040, 9.2.3.17).
     pub reply_path: bool,
-    /// TP-OA.
+    /// TP-OA (TS 23.040, 9.2.3.7).
     pub originating_address: Address,
-    /// TP-PID.
+    /// TP-PID (TS 23.040, 9.2.3.9).
     pub protocol_identifier: ProtocolIdentifier,
-    /// TP-SCTS.
+    /// TP-SCTS (TS 23.040, 9.2.3.11).
     pub service_centre_time_stamp: TimeStamp,
     /// TP-UDHI, TP-DCS, TP-UDL and TP-UD; at most 140 octets.
     pub user_data: UserData<'a>,
@@ -35,6 +35,9 @@ pub struct Deliver<'a> {
 
 impl<'a> Deliver<'a> {
     /// Reads the TPDU.
+    ///
+    /// # Errors
+    /// What [`Tpdu::decode`](super::Tpdu::decode) refuses, and another type.
     pub fn decode(octets: &'a [u8]) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);
         let first = reader.octet(Field::FirstOctet)?;
@@ -52,6 +55,7 @@ impl<'a> Deliver<'a> {
         reader.finish()?;
         Ok(Self {
             reserved_type: found == bits::RESERVED_TYPE,
+            //= TS 23.040 9.2.3.2
             more_messages: first & bits::NO_MORE_MESSAGES == 0,
             loop_prevention: first & bits::LOOP_PREVENTION != 0,
             status_report_indication: first & bits::STATUS_REPORT != 0,
@@ -64,6 +68,9 @@ impl<'a> Deliver<'a> {
     }
 
     /// Writes the TPDU and returns its octets.
+    ///
+    /// # Errors
+    /// What [`Tpdu::encode`](super::Tpdu::encode) cannot write.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, TpduError> {
         let mut writer = Writer::new(out);
         writer.octet(

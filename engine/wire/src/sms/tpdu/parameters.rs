@@ -51,6 +51,7 @@ impl<'a> Parameters<'a> {
             return Ok((indicator, &[]));
         }
         let extended = |octet: &&u8| **octet & indicator::EXTENSION != 0;
+        //= TS 23.040 9.2.3.27 extension
         let octets = 1 + reader.remaining().iter().take_while(extended).count();
         Ok((indicator, reader.take(Field::ParameterIndicator, octets)?))
     }
@@ -64,6 +65,7 @@ impl<'a> Parameters<'a> {
         let announced = |bit| indicator & bit != 0;
         let mut parameters =
             Self { reserved_bits: indicator & indicator::RESERVED, extension, ..Self::default() };
+        //= TS 23.040 9.2.3.27 announced
         if announced(indicator::PROTOCOL_IDENTIFIER) {
             let octet = reader.octet(Field::ProtocolIdentifier)?;
             parameters.protocol_identifier = Some(ProtocolIdentifier(octet));
@@ -72,10 +74,12 @@ impl<'a> Parameters<'a> {
             parameters.coding_scheme = Some(CodingScheme(reader.octet(Field::CodingScheme)?));
         }
         if announced(indicator::USER_DATA) {
+            //= TS 23.040 9.2.3.27 alphabet
             let scheme = parameters.coding_scheme.unwrap_or_default();
             let max = REPORT_USER_DATA_OCTETS_MAX;
             parameters.user_data = Some(UserData::read(reader, scheme, header_indicated, max)?);
         }
+        //= TS 23.040 9.2.3.27 discarded
         if parameters.announces_more() {
             parameters.discarded = reader.take(Field::End, reader.remaining().len())?;
         }

@@ -11,7 +11,7 @@ use crate::sms::time::TimeStamp;
 /// SMS-DELIVER-REPORT: the terminal's answer to an SMS-DELIVER or SMS-STATUS-REPORT.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct DeliverReport<'a> {
-    /// TP-FCS: there when the report travels in an RP-ERROR.
+    /// TP-FCS (TS 23.040, 9.2.3.22): there when the report travels in an RP-ERROR.
     pub failure_cause: Option<FailureCause>,
     /// TP-UDHI, TP-PI and what it announces.
     pub parameters: Parameters<'a>,
@@ -19,6 +19,9 @@ pub struct DeliverReport<'a> {
 
 impl<'a> DeliverReport<'a> {
     /// Reads the TPDU.
+    ///
+    /// # Errors
+    /// What [`Tpdu::decode`](super::Tpdu::decode) refuses, and another type.
     pub fn decode(octets: &'a [u8], context: ReportContext) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);
         let first = read_first_octet(&mut reader, bits::DELIVER)?;
@@ -30,6 +33,9 @@ impl<'a> DeliverReport<'a> {
     }
 
     /// Writes the TPDU and returns its octets.
+    ///
+    /// # Errors
+    /// What [`Tpdu::encode`](super::Tpdu::encode) cannot write.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, TpduError> {
         let mut writer = Writer::new(out);
         writer.octet(bits::DELIVER | flag(self.parameters.header_indicated(), bits::HEADER));
@@ -45,9 +51,10 @@ impl<'a> DeliverReport<'a> {
 /// SMS-SUBMIT-REPORT: the service centre's answer to an SMS-SUBMIT or SMS-COMMAND.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SubmitReport<'a> {
-    /// TP-FCS: there when the report travels in an RP-ERROR.
+    /// TP-FCS (TS 23.040, 9.2.3.22): there when the report travels in an RP-ERROR.
     pub failure_cause: Option<FailureCause>,
-    /// TP-SCTS: when the service centre received the message; a status report repeats it.
+    /// TP-SCTS (TS 23.040, 9.2.3.11): when the service centre received the message; a status report
+    /// repeats it.
     pub service_centre_time_stamp: TimeStamp,
     /// TP-UDHI, TP-PI and what it announces.
     pub parameters: Parameters<'a>,
@@ -55,6 +62,9 @@ pub struct SubmitReport<'a> {
 
 impl<'a> SubmitReport<'a> {
     /// Reads the TPDU.
+    ///
+    /// # Errors
+    /// What [`Tpdu::decode`](super::Tpdu::decode) refuses, and another type.
     pub fn decode(octets: &'a [u8], context: ReportContext) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);
         let first = read_first_octet(&mut reader, bits::SUBMIT)?;
@@ -67,6 +77,9 @@ impl<'a> SubmitReport<'a> {
     }
 
     /// Writes the TPDU and returns its octets.
+    ///
+    /// # Errors
+    /// What [`Tpdu::encode`](super::Tpdu::encode) cannot write.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, TpduError> {
         let mut writer = Writer::new(out);
         writer.octet(bits::SUBMIT | flag(self.parameters.header_indicated(), bits::HEADER));

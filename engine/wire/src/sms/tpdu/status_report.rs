@@ -12,21 +12,21 @@ use crate::sms::time::TimeStamp;
 /// SMS-STATUS-REPORT: what became of a submitted message or of a command.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct StatusReport<'a> {
-    /// TP-MMS: more messages wait. On the wire the bit is set when none do.
+    /// TP-MMS (TS 23.040, 9.2.3.2): more messages wait. On the wire the bit is set when none do.
     pub more_messages: bool,
-    /// TP-LP.
+    /// TP-LP (TS 23.040, 9.2.3.28).
     pub loop_prevention: bool,
-    /// TP-SRQ: the report answers an SMS-COMMAND, not an SMS-SUBMIT.
+    /// TP-SRQ (TS 23.040, 9.2.3.26): the report answers an SMS-COMMAND, not an SMS-SUBMIT.
     pub answers_command: bool,
-    /// TP-MR of the SMS-SUBMIT or SMS-COMMAND.
+    /// TP-MR of the SMS-SUBMIT or SMS-COMMAND (TS 23.040, 9.2.3.6).
     pub message_reference: u8,
-    /// TP-RA.
+    /// TP-RA (TS 23.040, 9.2.3.14).
     pub recipient_address: Address,
     /// TP-SCTS: the time stamp that the service centre gave the message.
     pub service_centre_time_stamp: TimeStamp,
-    /// TP-DT: when it was delivered, or last tried.
+    /// TP-DT (TS 23.040, 9.2.3.13): when it was delivered, or last tried.
     pub discharge_time: TimeStamp,
-    /// TP-ST.
+    /// TP-ST (TS 23.040, 9.2.3.15).
     pub status: Status,
     /// TP-UDHI, TP-PI and what it announces; TP-PI may be left out.
     pub parameters: Option<Parameters<'a>>,
@@ -34,6 +34,9 @@ pub struct StatusReport<'a> {
 
 impl<'a> StatusReport<'a> {
     /// Reads the TPDU.
+    ///
+    /// # Errors
+    /// What [`Tpdu::decode`](super::Tpdu::decode) refuses, and another type.
     pub fn decode(octets: &'a [u8]) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);
         let first = read_first_octet(&mut reader, bits::STATUS_REPORT_TYPE)?;
@@ -51,6 +54,7 @@ impl<'a> StatusReport<'a> {
         Ok(Self {
             more_messages: first & bits::NO_MORE_MESSAGES == 0,
             loop_prevention: first & bits::LOOP_PREVENTION != 0,
+            //= TS 23.040 9.2.3.26
             answers_command: first & bits::STATUS_REPORT != 0,
             message_reference,
             recipient_address,
@@ -62,6 +66,9 @@ impl<'a> StatusReport<'a> {
     }
 
     /// Writes the TPDU and returns its octets.
+    ///
+    /// # Errors
+    /// What [`Tpdu::encode`](super::Tpdu::encode) cannot write.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, TpduError> {
         let mut writer = Writer::new(out);
         let header = self.parameters.is_some_and(|parameters| parameters.header_indicated());

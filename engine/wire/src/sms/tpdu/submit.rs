@@ -16,17 +16,17 @@ use crate::sms::user_data::UserData;
 pub struct Submit<'a> {
     /// TP-RD: refuse the message if one with the same reference, originator and destination is still held.
     pub reject_duplicates: bool,
-    /// TP-SRR.
+    /// TP-SRR (TS 23.040, 9.2.3.5).
     pub status_report_requested: bool,
-    /// TP-RP.
+    /// TP-RP (TS 23.040, 9.2.3.17).
     pub reply_path: bool,
-    /// TP-MR.
+    /// TP-MR (TS 23.040, 9.2.3.6).
     pub message_reference: u8,
-    /// TP-DA.
+    /// TP-DA (TS 23.040, 9.2.3.8).
     pub destination_address: Address,
-    /// TP-PID.
+    /// TP-PID (TS 23.040, 9.2.3.9).
     pub protocol_identifier: ProtocolIdentifier,
-    /// TP-VPF and TP-VP.
+    /// TP-VPF and TP-VP (TS 23.040, 9.2.3.3 and 9.2.3.12).
     pub validity_period: ValidityPeriod,
     /// TP-UDHI, TP-DCS, TP-UDL and TP-UD; at most 140 octets.
     pub user_data: UserData<'a>,
@@ -34,6 +34,9 @@ pub struct Submit<'a> {
 
 impl<'a> Submit<'a> {
     /// Reads the TPDU.
+    ///
+    /// # Errors
+    /// What [`Tpdu::decode`](super::Tpdu::decode) refuses, and another type.
     pub fn decode(octets: &'a [u8]) -> Result<Self, TpduError> {
         let mut reader = Reader::new(octets);
         let first = read_first_octet(&mut reader, bits::SUBMIT)?;
@@ -58,6 +61,9 @@ impl<'a> Submit<'a> {
     }
 
     /// Writes the TPDU and returns its octets.
+    ///
+    /// # Errors
+    /// What [`Tpdu::encode`](super::Tpdu::encode) cannot write.
     pub fn encode(&self, out: &mut [u8]) -> Result<usize, TpduError> {
         let mut writer = Writer::new(out);
         let format = match self.validity_period {
@@ -89,6 +95,7 @@ impl<'a> Submit<'a> {
     }
 }
 
+//= TS 23.040 9.2.3.3
 fn read_validity_period(reader: &mut Reader<'_>, first: u8) -> Result<ValidityPeriod, TpduError> {
     Ok(match first & bits::VALIDITY_MASK {
         bits::VALIDITY_RELATIVE => ValidityPeriod::Relative(reader.octet(Field::ValidityPeriod)?),
