@@ -291,14 +291,20 @@ impl Drill {
             own_times: times("hayauma_answer_own_seconds"),
         });
         self.compare(&mut summary, &data_dir, began_ms)?;
+        self.tell_what_stays(&summary, &outcome, &place)?;
+        Ok((summary, outcome))
+    }
+
+    /// Writes the report, where one is wanted, and says what is left behind.
+    fn tell_what_stays(&self, summary: &Summary, outcome: &Outcome, place: &Place) -> Result<(), DrillError> {
         if let Some(directory) = &self.report {
-            let page = Report::write(directory, &summary, &outcome.sent.phases)?;
+            let page = Report::write(directory, summary, &outcome.sent.phases)?;
             Console::step(&format!("the report is in {}", page.display()));
         }
         if self.keep || self.directory.is_some() {
             Console::step(&format!("the engine's data and log stay in {}", place.path().display()));
         }
-        Ok((summary, outcome))
+        Ok(())
     }
 
     fn contracts(&self) -> Result<u64, DrillError> {

@@ -237,18 +237,10 @@ impl Scene {
         wait::until_true("a healthy engine", || engine.admin().is_healthy());
         let repeats = release_pushes(&mut site, engine, &book);
         let terminals = Terminals::read(&book);
+        let in_flight = terminals.repeated_in_flight;
         println!(
-            "{}: attempted {} · acked {} · delivered {} · receipts {} · lost {} · duplicated {} (their reports were in flight) · resent \
-             {} · unexpected {} · {kills} kills in {:.1} s · seed {seed}",
+            "{}: {tally}; duplicated {in_flight} (their reports were in flight); {kills} kills in {:.1} s, seed {seed}",
             self.name,
-            tally.attempted,
-            tally.accepted,
-            tally.delivered,
-            tally.notified,
-            tally.lost.unwrap_or(0),
-            terminals.repeated_in_flight,
-            tally.resent,
-            tally.unexpected,
             took.as_secs_f32(),
         );
         assert!(terminals.repeated.is_empty(), "delivered again though recorded: {:?}", terminals.repeated);

@@ -112,17 +112,8 @@ fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
             // Now with the number that is wanted, now with the one that was.
             site.shards(if place > 0 && chance.below(3) == 0 { shards } else { target });
             let armed = [terminals[0], ("HAYAUMA_TEST_KILL_AT", OsStr::new(&order))];
-            let mut engine = site.spawn(&armed);
-            let status = wait::until("a death or a healthy engine", || match engine.ended() {
-                Some(status) => Some(Some(status)),
-                None => engine.admin().is_healthy().then_some(None),
-            });
-            match status {
-                Some(status) => {
-                    assert_eq!(status.signal(), Some(9), "{order}: {}", engine.log());
-                    *deaths.entry(order).or_insert(0) += 1;
-                }
-                None => engine.kill(),
+            if dies_as_ordered(&site, &armed, &order) {
+                *deaths.entry(order).or_insert(0) += 1;
             }
         }
         site.shards(target);
@@ -157,6 +148,30 @@ fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
     for (reqid, id) in &ids_before {
         assert_eq!(told.get(reqid), Some(id), "the notification about {reqid} keeps its ntfid");
     }
+    check_waiting_were_told(&recorder);
+    check_books(&site, &Terminals::read(&book));
+}
+
+/// Whether the engine died where it was told to; one that came up instead is killed.
+fn dies_as_ordered(site: &Site, armed: &[(&str, &OsStr)], order: &str) -> bool {
+    let mut engine = site.spawn(armed);
+    let status = wait::until("a death or a healthy engine", || match engine.ended() {
+        Some(status) => Some(Some(status)),
+        None => engine.admin().is_healthy().then_some(None),
+    });
+    match status {
+        Some(status) => {
+            assert_eq!(status.signal(), Some(9), "{order}: {}", engine.log());
+            true
+        }
+        None => {
+            engine.kill();
+            false
+        }
+    }
+}
+
+fn check_waiting_were_told(recorder: &Recorder) {
     let notices = recorder.notices();
     for reqid in (0..WAITING).map(|number| format!("waits-{number}")) {
         let about: Vec<_> = notices.iter().filter(|notice| notice.get("reqid") == reqid).collect();
@@ -165,10 +180,13 @@ fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
             "{about:?}"
         );
     }
-    let book = Terminals::read(&book);
+}
+
+/// Every push arrived once, was billed once, and the books add up.
+fn check_books(site: &Site, book: &Terminals) {
     let accepted = DONE + WAITING + ALERTED + UNTOLD + 4;
-    assert_eq!((book.pushes, book.repeated), (accepted, vec![]), "each arrived, and none twice");
-    let bill = Bill::of_these_days(&site);
+    assert_eq!((book.pushes, &book.repeated), (accepted, &vec![]), "each arrived, and none twice");
+    let bill = Bill::of_these_days(site);
     for column in ["accepted", "delivered"] {
         assert_eq!(bill.sum(XPID, column) + bill.sum(DEAF_XPID, column), accepted, "{column}");
     }

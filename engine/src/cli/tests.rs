@@ -8,7 +8,7 @@ use clap::CommandFactory as _;
 
 use super::*;
 use crate::control::admin::AdminServer;
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::store::Store;
 use crate::journal::DataDirLock;
@@ -60,7 +60,7 @@ impl RunningEngine {
         let store = Store::open(directory.path()).expect("a store");
         let mut lock = DataDirLock::take(directory.path()).expect("nobody has it");
         let engine = Arc::new(FakeEngine::default());
-        let control: Arc<dyn EngineControl> = engine.clone();
+        let control: Arc<dyn Engine> = engine.clone();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let server =
             AdminServer::start(listener, store, control, false, 8, axum::Router::new()).expect("started");

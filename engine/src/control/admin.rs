@@ -51,7 +51,7 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 use super::metrics::Metrics;
 use super::store::Store;
 use super::store_thread::StoreHandle;
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use host::fatal::{Fatal, FatalReason};
 
 pub use clients::ClientRemoval;
@@ -65,7 +65,7 @@ pub use reply::{AdminError, reply_json};
 /// What the handlers share.
 pub(crate) struct AdminState {
     store: StoreHandle,
-    control: Arc<dyn EngineControl>,
+    control: Arc<dyn Engine>,
     metrics: Metrics,
     paused: AtomicBool,
     started_ms: u64,
@@ -109,7 +109,7 @@ impl AdminServer {
     pub fn start(
         listener: TcpListener,
         store: Store,
-        control: Arc<dyn EngineControl>,
+        control: Arc<dyn Engine>,
         open: bool,
         connections_max: usize,
         more: Router,

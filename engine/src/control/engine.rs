@@ -1,17 +1,16 @@
 //! What the control plane asks of the running shards.
 
 use crate::gateway::registration::Registration;
-use crate::io::figures::ControlError;
-use crate::io::figures::Obstacle;
-use crate::io::figures::ShardFigures;
-use crate::shard::WaitingTally;
+use crate::io::figures::{ControlError, Obstacle, ShardFigures};
+use crate::network::line_states::Line;
+use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use wire::terms::ids::{Msn, Xpid};
 
 /// The running engine as the control plane sees it.
 ///
 /// The calls block until every shard concerned has the change, so they are made on the store thread, in the
 /// order in which the store took the changes.
-pub trait EngineControl: Send + Sync + 'static {
+pub trait Engine: Send + Sync + 'static {
     /// Gives every shard this set of registrations in place of the last one.
     fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError>;
     /// Adds contracts to the shards that own their msns; one that is there already is left as it is.
@@ -31,4 +30,23 @@ pub trait EngineControl: Send + Sync + 'static {
     fn figures(&self) -> Vec<ShardFigures>;
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;
+    /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.
+    ///
+    /// # Errors
+    /// The engine is stopping or a shard does not answer.
+    fn parked(
+        &self,
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+    ) -> Result<Vec<ParkedNotification>, ControlError>;
+    /// The live pushes to `msn`.
+    ///
+    /// # Errors
+    /// The engine is stopping or the shard does not answer.
+    fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError>;
+    /// Changes these lines, whichever shards own them; how many were changed.
+    ///
+    /// # Errors
+    /// The engine is stopping, a shard does not answer, or the network is none that can be told.
+    fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError>;
 }

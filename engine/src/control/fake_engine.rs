@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
-use crate::shard::WaitingTally;
+use crate::network::line_states::Line;
+use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use wire::terms::ids::{Msn, Xpid};
 
 #[derive(Default)]
@@ -22,7 +23,7 @@ pub(crate) struct FakeEngine {
     pub(crate) refusing: AtomicBool,
 }
 
-impl EngineControl for FakeEngine {
+impl Engine for FakeEngine {
     fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
         if self.refusing.load(Ordering::Relaxed) {
             return Err(ControlError::Stopping);
@@ -87,6 +88,22 @@ impl EngineControl for FakeEngine {
             }],
         };
         vec![of_shard(0), of_shard(1)]
+    }
+
+    fn parked(
+        &self,
+        _xpid: Option<Xpid>,
+        _action: ParkedAction,
+    ) -> Result<Vec<ParkedNotification>, ControlError> {
+        Ok(Vec::new())
+    }
+
+    fn live_pushes(&self, _msn: Msn) -> Result<Vec<LivePush>, ControlError> {
+        Ok(Vec::new())
+    }
+
+    fn set_lines(&self, msns: &[Msn], _line: Line) -> Result<u64, ControlError> {
+        Ok(msns.len() as u64)
     }
 }
 

@@ -1,9 +1,6 @@
 //! The running engine as the control plane holds it: tells every shard a change, and reads what they show.
 
-use crate::control::engine::EngineControl;
-use crate::control::lines::LineControl;
-use crate::control::parked::ParkedControl;
-use crate::control::pushes::PushControl;
+use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
@@ -139,58 +136,7 @@ impl EngineHandle {
     }
 }
 
-impl ParkedControl for EngineHandle {
-    fn parked(
-        &self,
-        xpid: Option<Xpid>,
-        action: ParkedAction,
-    ) -> Result<Vec<ParkedNotification>, ControlError> {
-        // What is discarded is listed no more, so a shard does that in parts between which it serves.
-        let most = if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
-        let mut all = Vec::new();
-        for port in &self.ports {
-            for _ in 0..PARKED_LISTED_MAX / most {
-                let (reply, taken) = bounded(1);
-                port.send(ShardMessage::Parked { xpid, action, most, reply })?;
-                let part = self.taken(&taken)?;
-                let rest = part.len() == most;
-                all.extend(part);
-                if !rest {
-                    break;
-                }
-            }
-        }
-        Ok(all)
-    }
-}
-
-impl PushControl for EngineHandle {
-    fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError> {
-        let (reply, taken) = bounded(1);
-        self.ports[shard_of(msn, self.ports.len())].send(ShardMessage::Live { msn, reply })?;
-        self.taken(&taken)
-    }
-}
-
-impl LineControl for EngineHandle {
-    fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError> {
-        let mut slices: Vec<Vec<Msn>> = self.ports.iter().map(|_| Vec::new()).collect();
-        for &msn in msns {
-            slices[shard_of(msn, self.ports.len())].push(msn);
-        }
-        for (port, slice) in self.ports.iter().zip(slices) {
-            for msns in slice.chunks(LINES_PER_MESSAGE) {
-                let (reply, taken) = bounded(1);
-                port.send(ShardMessage::Lines { msns: msns.to_vec(), line, reply })?;
-                let told = self.taken(&taken)?;
-                told.map_err(ControlError::NotTold)?;
-            }
-        }
-        Ok(msns.len() as u64)
-    }
-}
-
-impl EngineControl for EngineHandle {
+impl Engine for EngineHandle {
     fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
         let mut current = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
         let endpoints = Arc::new(self.names.plans(&registrations));
@@ -286,6 +232,51 @@ impl EngineControl for EngineHandle {
                 ShardFigures { shard, figures, times: status.times() }
             })
             .collect()
+    }
+
+    fn parked(
+        &self,
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+    ) -> Result<Vec<ParkedNotification>, ControlError> {
+        // What is discarded is listed no more, so a shard does that in parts between which it serves.
+        let most = if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
+        let mut all = Vec::new();
+        for port in &self.ports {
+            for _ in 0..PARKED_LISTED_MAX / most {
+                let (reply, taken) = bounded(1);
+                port.send(ShardMessage::Parked { xpid, action, most, reply })?;
+                let part = self.taken(&taken)?;
+                let rest = part.len() == most;
+                all.extend(part);
+                if !rest {
+                    break;
+                }
+            }
+        }
+        Ok(all)
+    }
+
+    fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError> {
+        let (reply, taken) = bounded(1);
+        self.ports[shard_of(msn, self.ports.len())].send(ShardMessage::Live { msn, reply })?;
+        self.taken(&taken)
+    }
+
+    fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError> {
+        let mut slices: Vec<Vec<Msn>> = self.ports.iter().map(|_| Vec::new()).collect();
+        for &msn in msns {
+            slices[shard_of(msn, self.ports.len())].push(msn);
+        }
+        for (port, slice) in self.ports.iter().zip(slices) {
+            for msns in slice.chunks(LINES_PER_MESSAGE) {
+                let (reply, taken) = bounded(1);
+                port.send(ShardMessage::Lines { msns: msns.to_vec(), line, reply })?;
+                let told = self.taken(&taken)?;
+                told.map_err(ControlError::NotTold)?;
+            }
+        }
+        Ok(msns.len() as u64)
     }
 }
 

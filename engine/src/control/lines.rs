@@ -4,8 +4,8 @@
 //! here, and the answer says so.
 
 use crate::control::admin::{AdminError, Document, reply_json};
+use crate::control::engine::Engine;
 use crate::control::msn_range::parse_msns;
-use crate::io::figures::ControlError;
 use crate::network::line_states::Line;
 use axum::Router;
 use axum::extract::State;
@@ -14,16 +14,6 @@ use axum::response::Response;
 use axum::routing::put;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
-use wire::terms::ids::Msn;
-
-/// The running engine, as far as the lines of its simulated network go.
-pub trait LineControl: Send + Sync {
-    /// Changes these lines, whichever shards own them; how many were changed.
-    ///
-    /// # Errors
-    /// The engine is stopping, a shard does not answer, or the network is none that can be told.
-    fn set_lines(&self, msns: &[Msn], line: Line) -> Result<u64, ControlError>;
-}
 
 /// What `PUT /network/lines` takes.
 #[derive(Serialize, Deserialize, Debug)]
@@ -42,12 +32,12 @@ pub struct LinesChanged {
 }
 
 /// The routes.
-pub fn router(control: Arc<dyn LineControl>) -> Router {
+pub fn router(control: Arc<dyn Engine>) -> Router {
     Router::new().route("/network/lines", put(change)).with_state(control)
 }
 
 async fn change(
-    State(control): State<Arc<dyn LineControl>>,
+    State(control): State<Arc<dyn Engine>>,
     Document(change): Document<LineChange>,
 ) -> Result<Response, AdminError> {
     let msns = parse_msns(&change.msns).map_err(AdminError::bad_request)?;

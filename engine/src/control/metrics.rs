@@ -12,7 +12,7 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
 use super::queue::QueueDocument;
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use crate::io::figures::{FigureKind, ShardFigures};
 use host::log;
 
@@ -26,7 +26,7 @@ pub struct Metrics {
 
 impl Metrics {
     /// Metrics that ask `control` at every scrape.
-    pub fn new(control: Arc<dyn EngineControl>) -> Self {
+    pub fn new(control: Arc<dyn Engine>) -> Self {
         let mut registry = Registry::with_prefix("hayauma");
         registry.register_collector(Box::new(QueueCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(ShardCollector { control }));
@@ -47,7 +47,7 @@ impl Metrics {
 }
 
 struct ShardCollector {
-    control: Arc<dyn EngineControl>,
+    control: Arc<dyn Engine>,
 }
 
 impl fmt::Debug for ShardCollector {
@@ -109,7 +109,7 @@ fn encode_times(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardFigures]) ->
 /// What waits in each shard, as its last whole count has it: by what it waits for and class, by age, and the age of
 /// the oldest. Nothing is asked of a shard at a scrape.
 struct QueueCollector {
-    control: Arc<dyn EngineControl>,
+    control: Arc<dyn Engine>,
 }
 
 impl fmt::Debug for QueueCollector {

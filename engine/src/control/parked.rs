@@ -3,7 +3,7 @@
 //! clients takes `?all=true`. The answer is a list, oldest push of each shard first.
 
 use crate::control::admin::{AdminError, Parameters, reply_json};
-use crate::io::figures::ControlError;
+use crate::control::engine::Engine;
 use crate::shard::{ParkedAction, ParkedNotification};
 use axum::Router;
 use axum::extract::State;
@@ -15,21 +15,8 @@ use std::sync::Arc;
 use wire::terms::calendar;
 use wire::terms::ids::Xpid;
 
-/// The running engine, as far as parked notifications go.
-pub trait ParkedControl: Send + Sync {
-    /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.
-    ///
-    /// # Errors
-    /// The engine is stopping or a shard does not answer.
-    fn parked(
-        &self,
-        xpid: Option<Xpid>,
-        action: ParkedAction,
-    ) -> Result<Vec<ParkedNotification>, ControlError>;
-}
-
 /// The routes.
-pub fn router(control: Arc<dyn ParkedControl>) -> Router {
+pub fn router(control: Arc<dyn Engine>) -> Router {
     Router::new()
         .route("/notifications", get(list))
         .route("/notifications/replay", post(replay))
@@ -44,14 +31,14 @@ struct ParkedQuery {
 }
 
 async fn list(
-    State(control): State<Arc<dyn ParkedControl>>,
+    State(control): State<Arc<dyn Engine>>,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
     answer(control, query.xpid.as_deref(), ParkedAction::List).await
 }
 
 async fn replay(
-    State(control): State<Arc<dyn ParkedControl>>,
+    State(control): State<Arc<dyn Engine>>,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
     answer(control, query.xpid.as_deref(), ParkedAction::Replay).await
@@ -65,7 +52,7 @@ struct DiscardQuery {
 }
 
 async fn discard(
-    State(control): State<Arc<dyn ParkedControl>>,
+    State(control): State<Arc<dyn Engine>>,
     Parameters(query): Parameters<DiscardQuery>,
 ) -> Result<Response, AdminError> {
     // What is discarded does not come back: nobody is to mean one client and forget to name it.
@@ -76,7 +63,7 @@ async fn discard(
 }
 
 async fn answer(
-    control: Arc<dyn ParkedControl>,
+    control: Arc<dyn Engine>,
     xpid: Option<&str>,
     action: ParkedAction,
 ) -> Result<Response, AdminError> {

@@ -1,8 +1,8 @@
 //! The live pushes to one phone: `GET /pushes?msn=`. The journal tells the rest of their lives; `hayauma push show`
 //! puts both together.
 
+use crate::control::engine::Engine;
 use crate::control::queue::{reason_word, state_word};
-use crate::io::figures::ControlError;
 use crate::shard::LivePush;
 use crate::smsc::core::NotificationKind;
 use axum::Router;
@@ -15,15 +15,6 @@ use std::sync::Arc;
 use wire::terms::ids::Msn;
 
 use super::admin::{AdminError, Parameters, reply_json};
-
-/// The running engine, as far as one phone's pushes go.
-pub trait PushControl: Send + Sync {
-    /// The live pushes to `msn`.
-    ///
-    /// # Errors
-    /// The engine is stopping or the shard does not answer.
-    fn live_pushes(&self, msn: Msn) -> Result<Vec<LivePush>, ControlError>;
-}
 
 /// A live push as the admin port shows it.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -85,7 +76,7 @@ impl LivePushDocument {
 }
 
 /// The routes.
-pub fn router(control: Arc<dyn PushControl>) -> Router {
+pub fn router(control: Arc<dyn Engine>) -> Router {
     Router::new().route("/pushes", get(show)).with_state(control)
 }
 
@@ -96,7 +87,7 @@ struct PushesQuery {
 }
 
 async fn show(
-    State(control): State<Arc<dyn PushControl>>,
+    State(control): State<Arc<dyn Engine>>,
     Parameters(query): Parameters<PushesQuery>,
 ) -> Result<Response, AdminError> {
     let msn = Msn::parse(query.msn.as_bytes());

@@ -1,6 +1,6 @@
 //! What waits, for the operator: `GET /queue` on the admin port, the same document that `hayauma queue --json` prints.
 
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use crate::shard::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
 use axum::Router;
 use axum::extract::State;
@@ -145,11 +145,11 @@ pub fn reason_word(standing: Standing) -> Option<String> {
 }
 
 /// The routes.
-pub fn router(control: Arc<dyn EngineControl>) -> Router {
+pub fn router(control: Arc<dyn Engine>) -> Router {
     Router::new().route("/queue", get(show)).with_state(control)
 }
 
-async fn show(State(control): State<Arc<dyn EngineControl>>) -> Response {
+async fn show(State(control): State<Arc<dyn Engine>>) -> Response {
     let tallies: Vec<(usize, WaitingTally)> = control.waiting().into_iter().enumerate().collect();
     reply_json(StatusCode::OK, &QueueDocument::of(&tallies))
 }

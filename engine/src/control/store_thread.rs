@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::limits::STORE_JOBS_WAITING_MAX;
 use super::store::Store;
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 
-type Job = Box<dyn FnOnce(&mut Store, &dyn EngineControl) + Send>;
+type Job = Box<dyn FnOnce(&mut Store, &dyn Engine) + Send>;
 
 /// Hands work to the store thread; the thread ends when the last handle is gone.
 #[derive(Clone)]
@@ -32,7 +32,7 @@ impl StoreHandle {
     /// # Errors
     ///
     /// When the system has no room for another thread.
-    pub fn start(store: Store, control: Arc<dyn EngineControl>) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub fn start(store: Store, control: Arc<dyn Engine>) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(STORE_JOBS_WAITING_MAX);
         let thread = std::thread::Builder::new().name("hayauma-store".to_owned()).spawn(move || {
             let mut store = store;
@@ -46,7 +46,7 @@ impl StoreHandle {
     /// Does `work` on the store thread, after what was handed over before, and gives back what it returns.
     pub async fn run<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Store, &dyn EngineControl) -> T + Send + 'static,
+        work: impl FnOnce(&mut Store, &dyn Engine) -> T + Send + 'static,
     ) -> Result<T, StoreGone> {
         let (answer, answered) = oneshot::channel();
         let job: Job = Box::new(move |store, control| {

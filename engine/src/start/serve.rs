@@ -7,7 +7,7 @@ use crate::billing;
 use crate::control::admin;
 use crate::control::admin::AdminServer;
 use crate::control::demo;
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use crate::control::handle::EngineHandle;
 use crate::control::lines;
 use crate::control::parked;
@@ -113,7 +113,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     handle.follow_names().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the thread that looks up names cannot start ({error})"))
     })?;
-    let control: Arc<dyn EngineControl> = handle.clone();
+    let control: Arc<dyn Engine> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     signals.drains(Arc::clone(&control));
     let more = parked::router(handle.clone())

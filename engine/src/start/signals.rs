@@ -3,7 +3,7 @@
 //!
 //! SIGQUIT and the signals of faults keep what the system does: a person who asks for a core gets one.
 
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use std::io;
@@ -27,7 +27,7 @@ const IGNORED: [i32; 11] = [
 
 /// The thread that hears signals; it lives as long as the process.
 pub struct Listener {
-    engine: Arc<OnceLock<Arc<dyn EngineControl>>>,
+    engine: Arc<OnceLock<Arc<dyn Engine>>>,
 }
 
 impl Listener {
@@ -38,7 +38,7 @@ impl Listener {
     pub fn start() -> io::Result<Self> {
         ignore_messages();
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
-        let engine: Arc<OnceLock<Arc<dyn EngineControl>>> = Arc::default();
+        let engine: Arc<OnceLock<Arc<dyn Engine>>> = Arc::default();
         let drained = Arc::clone(&engine);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
@@ -59,7 +59,7 @@ impl Listener {
     }
 
     /// From now on SIGTERM and SIGINT drain this engine.
-    pub fn drains(&self, engine: Arc<dyn EngineControl>) {
+    pub fn drains(&self, engine: Arc<dyn Engine>) {
         let _ = self.engine.set(engine);
     }
 }

@@ -16,7 +16,7 @@ use wire::sms::coding_scheme::CodingGroup;
 use wire::sms::header::{Element, Header};
 use wire::sms::septets;
 use wire::sms::time::{EnhancedPeriod, LocalTime, TimeStamp, ValidityPeriod};
-use wire::sms::tpdu::{Direction, Parameters, Tpdu};
+use wire::sms::tpdu::{Direction, Parameters, StatusReport, Tpdu};
 use wire::sms::user_data::{Payload, UserData};
 
 use crate::recipe::{Recipe, recipe};
@@ -237,22 +237,7 @@ fn expectations(tpdu: &Tpdu<'_>) -> Vec<(&'static str, Values)> {
             list.stamps(&[report.service_centre_time_stamp]);
             list.parameters(&report.parameters);
         }
-        Tpdu::StatusReport(report) => {
-            list.number("tp-mti", 2);
-            list.flag("tp-mms", !report.more_messages);
-            list.flag("tp-lp", report.loop_prevention);
-            list.flag("tp-srq", report.answers_command);
-            list.number("tp-mr", report.message_reference);
-            list.address("tp-ra", &report.recipient_address);
-            list.stamps(&[report.service_centre_time_stamp, report.discharge_time]);
-            list.number("dis_field.definition", report.status.0 >> 7);
-            list.number("dis_field.st_error", report.status.0 >> 5 & 3);
-            list.number("dis.field_st_reason", report.status.0 & 0x1f);
-            match &report.parameters {
-                Some(parameters) => list.parameters(parameters),
-                None => list.values("tp.parameter_indicator", []),
-            }
-        }
+        Tpdu::StatusReport(report) => list.status_report(report),
         Tpdu::Command(command) => {
             list.number("tp-mti", 2);
             list.flag("tp-srr", command.status_report_requested);
@@ -272,6 +257,23 @@ struct Expectations {
 }
 
 impl Expectations {
+    fn status_report(&mut self, report: &StatusReport<'_>) {
+        self.number("tp-mti", 2);
+        self.flag("tp-mms", !report.more_messages);
+        self.flag("tp-lp", report.loop_prevention);
+        self.flag("tp-srq", report.answers_command);
+        self.number("tp-mr", report.message_reference);
+        self.address("tp-ra", &report.recipient_address);
+        self.stamps(&[report.service_centre_time_stamp, report.discharge_time]);
+        self.number("dis_field.definition", report.status.0 >> 7);
+        self.number("dis_field.st_error", report.status.0 >> 5 & 3);
+        self.number("dis.field_st_reason", report.status.0 & 0x1f);
+        match &report.parameters {
+            Some(parameters) => self.parameters(parameters),
+            None => self.values("tp.parameter_indicator", []),
+        }
+    }
+
     fn values(&mut self, field: &'static str, values: impl IntoIterator<Item = String>) {
         self.fields.push((field, values.into_iter().collect()));
     }

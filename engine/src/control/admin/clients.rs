@@ -16,7 +16,7 @@ use super::contracts::remove_from_shards;
 use super::reading::{Document, Parameters, XpidInPath, parse_xpid};
 use super::reply::{AdminError, reply_json};
 use crate::control::document::{ClientChange, ClientDocument};
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use crate::control::store::Store;
 use crate::gateway::registration::Registration;
 use wire::terms::ids::Xpid;
@@ -130,7 +130,7 @@ async fn write(
     Ok(reply_json(status, &ClientDocument::of(&registration)))
 }
 
-fn publish(store: &Store, control: &dyn EngineControl) -> Result<(), AdminError> {
+fn publish(store: &Store, control: &dyn Engine) -> Result<(), AdminError> {
     Ok(control.publish_registrations(store.registrations()?)?)
 }
 

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::AdminState;
 use super::reading::{Document, Parameters, next_octets, parse_msn, parse_xpid};
 use super::reply::{AdminError, reply_json};
-use crate::control::engine::EngineControl;
+use crate::control::engine::Engine;
 use crate::control::import::{ContractImport, ImportBatch, RefusedLine};
 use crate::control::limits::{
     CONTRACT_PAGE_ROWS_DEFAULT, CONTRACT_PAGE_ROWS_MAX, IMPORT_BATCH_ROWS_MAX, REFUSED_LINES_SHOWN_DEFAULT,
@@ -252,7 +252,7 @@ async fn take_in(
 /// Adds rows to the store and then those that are new to the shards.
 fn add_everywhere(
     store: &mut Store,
-    control: &dyn EngineControl,
+    control: &dyn Engine,
     rows: &[Contract],
 ) -> Result<Vec<ContractOutcome>, AdminError> {
     let outcomes = store.add_contracts(rows)?;
@@ -269,7 +269,7 @@ fn add_everywhere(
 }
 
 /// Tells the shards, a bounded number of rows at a time.
-pub(super) fn remove_from_shards(control: &dyn EngineControl, rows: &[Contract]) -> Result<(), AdminError> {
+pub(super) fn remove_from_shards(control: &dyn Engine, rows: &[Contract]) -> Result<(), AdminError> {
     for rows in rows.chunks(IMPORT_BATCH_ROWS_MAX) {
         control.remove_contracts(rows)?;
     }

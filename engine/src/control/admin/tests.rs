@@ -26,7 +26,7 @@ impl Port {
         let store = Store::open(directory.path()).expect("a store");
         let engine = Arc::new(FakeEngine::default());
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let control: Arc<dyn EngineControl> = engine.clone();
+        let control: Arc<dyn Engine> = engine.clone();
         let more = Router::new().route("/more", get(|| async { "of another room\n" }));
         let server = AdminServer::start(listener, store, control, false, CONNECTIONS, more).expect("started");
         let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();

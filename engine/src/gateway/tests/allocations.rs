@@ -107,6 +107,11 @@ fn requests(registration: &Registration) -> Vec<Vec<u8>> {
     bodies.into_iter().map(request).collect()
 }
 
+fn answer_to(push: &PushRequest<'_>, judged: Result<u8, Code>) -> Answer {
+    let (code, segments) = judged.map_or_else(|code| (code, 0), |segments| (Code::ACCEPTED, segments));
+    Answer { code, msn: Some(push.msn), reqid: Some(push.reqid), xpid: Some(push.xpid), segments }
+}
+
 #[test]
 fn a_push_allocates_nothing_from_its_head_to_its_answer() {
     let registration = Registration {
@@ -148,16 +153,7 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
             };
             let answer = match scan(body) {
                 Ok(Request::Push(push)) => {
-                    let judged = judge(&push, &mut credential, &mut scratch, &mut submits);
-                    let (code, segments) =
-                        judged.map_or_else(|code| (code, 0), |segments| (Code::ACCEPTED, segments));
-                    Answer {
-                        code,
-                        msn: Some(push.msn),
-                        reqid: Some(push.reqid),
-                        xpid: Some(push.xpid),
-                        segments,
-                    }
+                    answer_to(&push, judge(&push, &mut credential, &mut scratch, &mut submits))
                 }
                 Ok(Request::Cancel(_)) => Answer::bare(Code::INTERNAL),
                 Err(refusal) => refusal.answer(),
