@@ -11,13 +11,12 @@ use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
 use hayauma::shard::figures::NAMES;
-use hayauma::shard::{OpenError, Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::shard::{Durability, OpenError, Origin, Reply, Shard, ShardConfig, TurnBudget};
 use hayauma::smsc::core::CoreLimits;
 use std::path::Path;
 use std::sync::Arc;
 use wire::push::notify_url::NotifyUrl;
 use wire::terms::code::Code;
-use wire::terms::durability::Durability;
 use wire::terms::ids::{Class, Msn, Xpid};
 
 /// When the tests begin.

@@ -12,14 +12,13 @@ use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::port::{AttemptHandle, AttemptSlot, CoreNetwork, Outcome, StatusReport};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::shard::{Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget};
 use hayauma::smsc::core::CoreLimits;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tests::push::{Body, XPID};
 use wire::terms::code::Code;
-use wire::terms::durability::Durability;
 use wire::terms::ids::{Msn, Xpid};
 
 const SUBSCRIBERS: u64 = 100_000;

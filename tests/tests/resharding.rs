@@ -76,12 +76,8 @@ fn check(engine: &Engine, untold_left: u64) {
     wait::until_true("what waits", || engine.admin().figure("pushes_live") == live);
 }
 
-#[test]
-fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
-    let recorder = Recorder::start();
-    // Takes nothing until the very end.
-    let address = tests::ports::free_address();
-    let deaf = Recorder::start_at(address, |_| Reply::Status(503, Some(1)));
+/// Two clients, one of which is deaf, and phones that are away.
+fn site(recorder: &Recorder, deaf: &Recorder) -> Site {
     let mut site = Site::new(tests::programs!());
     site.set("--segment-bytes", "256KiB").set("--queue-bytes", "64MiB").set("--log", "warn");
     site.add_client(XPID, &["--notify-url", &recorder.url()]);
@@ -89,6 +85,16 @@ fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
     site.add_contracts(XPID, &["09000000000-09000000399"]);
     site.add_contracts(DEAF_XPID, &["09000000400-09000000499"]);
     site.set_lines(&[("09000000200-09000000399", "absent")]);
+    site
+}
+
+#[test]
+fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
+    let recorder = Recorder::start();
+    // Takes nothing until the very end.
+    let address = tests::ports::free_address();
+    let deaf = Recorder::start_at(address, |_| Reply::Status(503, Some(1)));
+    let mut site = site(&recorder, &deaf);
     let book = site.path("terminals.txt");
     let terminals = [("HAYAUMA_TEST_TERMINALS", book.as_os_str())];
 

@@ -8,12 +8,11 @@ use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::shard::{Origin, Reply, Shard, ShardConfig, TurnBudget, Uncommitted};
+use hayauma::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget, Uncommitted};
 use hayauma::smsc::core::CoreLimits;
 use std::sync::Arc;
 use tests::push::{Body, XPID};
 use wire::terms::code::Code;
-use wire::terms::durability::Durability;
 use wire::terms::ids::{Msn, Xpid};
 
 const MSN: &str = "09000000001";

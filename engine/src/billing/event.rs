@@ -29,6 +29,7 @@
 //! All integers are little-endian.
 
 use super::limits::SLOT_OCTETS;
+use crate::journal::crc32c;
 use wire::terms::calendar::Day;
 
 /// What an event says.
@@ -201,7 +202,7 @@ pub(super) fn foreign_version(head: &[u8; SLOT_OCTETS]) -> Option<u16> {
 }
 
 fn seal(mut octets: [u8; SLOT_OCTETS]) -> [u8; SLOT_OCTETS] {
-    let checksum = crc32c::crc32c(&octets[..60]);
+    let checksum = crc32c(&octets[..60]);
     octets[60..64].copy_from_slice(&checksum.to_le_bytes());
     octets
 }

@@ -30,8 +30,8 @@ use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 /// What an admitted push becomes.
 #[derive(Clone, Copy, Debug)]
 pub struct Admission {
-    /// How the content is cut and coded.
-    pub plan: segment::Plan,
+    /// SMS-SUBMITs that the content takes, 1 to 10.
+    pub segments: u8,
     /// Octets written into `submits`.
     pub submits_octets: usize,
     /// Position of the originating address in the registration's senders.
@@ -43,8 +43,6 @@ pub struct Admission {
     pub single_attempt: bool,
     /// Whether a notification is due at the end: asked for, and the registration has somewhere to send it.
     pub wants_notification: bool,
-    /// TP-Validity-Period, relative; `None` for a single attempt.
-    pub validity_relative: Option<u8>,
 }
 
 /// The numbers that a push's segments take, drawn by the shard.
@@ -118,14 +116,13 @@ pub fn admit(
         .map_err(|_| Code::INTERNAL)?;
     let wanted = request.wants_notification.unwrap_or(registration.notify);
     Ok(Admission {
-        plan,
+        segments: plan.segments(),
         submits_octets,
         sender_index,
         expires_ms,
         single_attempt: request.lifetime_hours == 0,
         //= push notify wanted
         wants_notification: wanted && registration.notify_url.is_some(),
-        validity_relative,
     })
 }
 

@@ -4,10 +4,10 @@
 //!
 //! The number of slots is fixed, and [`super::contracts`] decides when there are to be more.
 
-use super::mixing::mix;
 use host::huge_pages::Zeros;
 use host::prefetch::prefetch;
 use wire::terms::ids::Msn;
+use wire::terms::mix::mix;
 
 /// An entry holds its msn in the upper 34 bits, below that eight that say which concatenation reference the XPID's last
 /// long push to the msn carried, and 1 + the XPID's number in the lowest; 0 is no entry.

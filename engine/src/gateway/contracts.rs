@@ -8,7 +8,7 @@ use super::contract_slots::{
     Leaving, NUMBER_MASK, Slots, entry_of, msn_value, reference_of, with_reference, without_reference,
 };
 use super::limits::{XPIDS_PER_MSN_MAX, XPIDS_PER_TABLE_MAX};
-use super::mixing::NumberState;
+use super::registry::NumberState;
 use std::collections::HashMap;
 use thiserror::Error;
 use wire::terms::ids::{Msn, Xpid};

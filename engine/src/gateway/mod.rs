@@ -13,7 +13,6 @@ pub mod contracts;
 pub mod fingerprint;
 pub mod limits;
 pub mod meter;
-mod mixing;
 pub mod permissions;
 pub mod registration;
 pub mod registry;

@@ -2,15 +2,40 @@
 
 use super::limits::AUTHORIZATION_OCTETS_MAX;
 use super::meter::Meter;
-use super::mixing::NumberState;
 use super::registration::{Registration, RegistrationError};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wire::sms::relay::OriginatingAddress;
 use wire::terms::code::Code;
 use wire::terms::ids::Xpid;
+use wire::terms::mix::mix;
+
+/// A hasher for keys that are one number, such as an XPID. The numbers come from the operator, not
+/// from the network: no protection against chosen collisions is needed.
+#[derive(Default)]
+pub(super) struct NumberHasher(u64);
+
+impl Hasher for NumberHasher {
+    fn write_u64(&mut self, value: u64) {
+        self.0 = mix(self.0 ^ value);
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        for &octet in octets {
+            self.write_u64(u64::from(octet));
+        }
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
+/// Builds [`NumberHasher`]s.
+pub(super) type NumberState = BuildHasherDefault<NumberHasher>;
 
 /// SHA-256 of a bearer token: what [`Registration::token_sha256`] holds.
 pub fn token_sha256(token: &[u8]) -> [u8; 32] {

@@ -357,7 +357,7 @@ impl Connection {
                         desk.request(&foreseen, body, head.authorization, &mut self.credential, number);
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
-                        ..AnswerHead::of_request(&head, answer.code)
+                        ..AnswerHead::of_request(&head)
                     };
                     self.answers.push_back(PendingAnswer { answer, head: answer_head, gate });
                     self.ends_after_answers = !head.keep_alive;

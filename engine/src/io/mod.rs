@@ -34,13 +34,12 @@ use crate::io::notifier::EndpointPlan;
 use crate::io::places::{Door, Places};
 use crate::io::ring::{Ring, Waker};
 use crate::io::turn::{ShardTurn, TurnLimits};
-use crate::shard::Shard;
+use crate::shard::{Durability, Shard};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use host::fatal::{Fatal, FatalReason};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use wire::terms::durability::Durability;
 
 /// The shards' threads.
 pub struct Runtime {

@@ -159,6 +159,12 @@ impl FrameHeader {
         })
     }
 
+    /// Octets of the body, and the kind's number, in a header that is not in doubt.
+    #[inline]
+    pub(super) fn length_and_kind(octets: &[u8; FRAME_HEADER_OCTETS]) -> (usize, u8) {
+        (read_u32(octets, 0) as usize, octets[4])
+    }
+
     /// Whether kind, sequence and length are such as this version writes, and the frame ends within `room` octets.
     pub(super) fn fits(&self, room: usize) -> bool {
         let length = self.length as usize;

@@ -11,7 +11,7 @@ use super::limits::{
     SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS, SPARES_AHEAD, WARM_SPARES, WARM_SPARES_UNDER_LOAD,
 };
 use super::memory::Memory;
-use super::record::{ArchivedAccepted, Record};
+use super::record::{Accepted, ArchivedAccepted, Record};
 use super::segment::Segment;
 use super::stage::ChunkPool;
 
@@ -203,19 +203,34 @@ impl Journal {
         self.durable
     }
 
-    /// The Accepted record at `position`, its checksums checked again.
+    /// The Accepted record at `position`, where recovery or appending left one. Its checksums are
+    /// checked again where it is read from the file: the device may have been asked for the page
+    /// since.
     ///
     /// # Panics
     /// When the record is damaged or no Accepted record begins there: then memory or disk are not to be
     /// trusted, and the message names file and offset. [`Self::try_accepted`] returns that instead.
-    pub fn accepted(&self, position: Position) -> &ArchivedAccepted<'_> {
-        match self.try_accepted(position) {
-            Ok(accepted) => accepted,
-            Err(damage) => panic!("{damage}"),
+    #[inline(always)]
+    pub fn accepted(&self, position: Position) -> Accepted<'_> {
+        match Accepted::read(self.known_body(position)) {
+            Some(accepted) => accepted,
+            None => self.panic_of_damage(position),
         }
     }
 
-    /// The Accepted record at `position`.
+    fn known_body(&self, position: Position) -> &[u8] {
+        let body = self
+            .segment_index(position.segment)
+            .and_then(|index| self.segments[index].known_body(Kind::Accepted, position.offset as usize));
+        body.unwrap_or_else(|| self.panic_of_damage(position))
+    }
+
+    #[cold]
+    fn panic_of_damage(&self, position: Position) -> ! {
+        panic!("{}", self.damaged(position))
+    }
+
+    /// The Accepted record at `position`, checked as if nothing were known of it.
     ///
     /// # Errors
     /// [`DamagedRecord`] when no intact Accepted record begins there.
@@ -422,6 +437,11 @@ impl Journal {
     }
 
     pub(super) fn segment_index(&self, id: u32) -> Option<usize> {
+        // What is asked for was mostly appended lately.
+        let last = self.segments.len().checked_sub(1)?;
+        if self.segments[last].header.id == id {
+            return Some(last);
+        }
         let first = self.segments.front()?.header.id;
         let guess = id.checked_sub(first)? as usize;
         match self.segments.get(guess) {

@@ -19,10 +19,12 @@
 //! Invariants:
 //! - sequences ascend by one within a run of the engine, and no sequence is ever given twice, not even after
 //!   a crash that lost unsynced records;
-//! - every record before a segment's tail was checked by recovery or appended by this process;
+//! - every record before a segment's tail was checked by recovery or appended by this process; what
+//!   is read from a file is checked again, what is staged is memory of the process as any other;
 //! - accepting never uses what is reserved for finishing what was accepted;
 //! - `unsafe` code stands in `memory.rs`, `commit.rs` and `checksum.rs` only.
 
+mod accepted;
 mod append;
 mod backup;
 mod body;
@@ -56,6 +58,7 @@ pub use crate::journal::error::JournalError;
 pub use crate::journal::write::{Part, Write};
 pub use append::AppendError;
 pub use backup::{BackupError, JournalCopy};
+pub(crate) use checksum::crc32c;
 pub use cleaning::{Cursor, Reach};
 pub use commit::Commit;
 pub use examine::{Examined, examine, segment_of};

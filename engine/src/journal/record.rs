@@ -608,9 +608,9 @@ impl ArchivedAccepted<'_> {
         &self.reqid[..usize::from(self.reqid_length)]
     }
 
-    /// The record with another standing, to be written anew.
-    pub(super) fn with_standing(&self, standing: Standing) -> AcceptedBody<'_> {
-        AcceptedBody {
+    /// The values.
+    pub fn to_native(&self) -> Accepted<'_> {
+        Accepted {
             push_id: self.push_id.to_native(),
             key_fingerprint: self.key_fingerprint.to_native(),
             content_digest: self.content_digest.to_native(),
@@ -620,7 +620,6 @@ impl ArchivedAccepted<'_> {
             expires_ms: self.expires_ms.to_native(),
             alert_key_fingerprint: self.alert_key_fingerprint.to_native(),
             alert_fingerprint: self.alert_fingerprint.to_native(),
-            standing,
             reqid: self.reqid,
             reqid_length: self.reqid_length,
             class: self.class,
@@ -636,6 +635,39 @@ impl ArchivedAccepted<'_> {
             sender: &self.sender,
             alert_id: &self.alert_id,
             submits: &self.submits,
+        }
+    }
+
+    /// The record with another standing, to be written anew.
+    pub(super) fn with_standing(&self, standing: Standing) -> AcceptedBody<'_> {
+        AcceptedBody { standing, ..self.to_native().body() }
+    }
+}
+
+impl ArchivedEnded {
+    /// The values.
+    pub fn to_native(&self) -> Ended {
+        Ended {
+            push_id: self.push_id.to_native(),
+            key_fingerprint: self.key_fingerprint.to_native(),
+            content_digest: self.content_digest.to_native(),
+            alert_key_fingerprint: self.alert_key_fingerprint.to_native(),
+            msn: self.msn.to_native(),
+            xpid: self.xpid.to_native(),
+            accepted_ms: self.accepted_ms.to_native(),
+            ended_ms: self.ended_ms.to_native(),
+            code: self.code.to_native(),
+            state: self.state,
+            class: self.class,
+            kind: self.kind,
+            segments: self.segments,
+            delivered: self.delivered,
+            withdrawn: self.withdrawn,
+            domain: self.domain,
+            tp_status: self.tp_status,
+            alert_sequence: self.alert_sequence,
+            notification_due: self.notification_due,
+            end_number: self.end_number.to_native(),
         }
     }
 }

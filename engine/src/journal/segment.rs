@@ -7,7 +7,7 @@ use std::fs::File;
 
 use super::checksum::crc32c;
 use super::frame::{
-    FrameHeader, HeaderSight, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
+    FrameHeader, HeaderSight, Kind, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
 };
 use super::limits::{
     FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_HEADER_COPY_OFFSET, SEGMENT_HEADER_OCTETS, SEQUENCE_END,
@@ -278,8 +278,33 @@ impl Segment {
         is_intact.then_some((header, body))
     }
 
+    /// The body of the record of this kind at `offset`, which recovery checked or this process
+    /// appended. What is staged stands in memory that only this process writes, and is taken as it
+    /// stands, as everything else there is. What stands in the file is checked again: its page may
+    /// have left memory and come back from the device.
+    #[inline]
+    pub(super) fn known_body(&self, kind: Kind, offset: usize) -> Option<&[u8]> {
+        if let Some((length, number, rest)) = self.staged(offset) {
+            return rest.get(..length).filter(|_| number == kind.number());
+        }
+        let (header, body) = self.frame(offset)?;
+        (header.kind == kind.number()).then_some(body)
+    }
+
+    /// Of the frame at `offset`, if it is staged: octets of the body, the kind's number, and what
+    /// stands behind the header.
+    #[inline]
+    fn staged(&self, offset: usize) -> Option<(usize, u8, &[u8])> {
+        let (header, rest) = self.stage.octets_at(offset)?.split_first_chunk::<FRAME_HEADER_OCTETS>()?;
+        let (length, number) = FrameHeader::length_and_kind(header);
+        Some((length, number, rest))
+    }
+
     /// Octets of the frame whose header stands at `offset`; the body is not looked at.
     pub(super) fn frame_octets_at(&self, offset: usize) -> Option<usize> {
+        if let Some((length, ..)) = self.staged(offset) {
+            return Some(frame_octets(length));
+        }
         let octets = self.octets_at(offset)?;
         match FrameHeader::sight(octets) {
             HeaderSight::Readable(header)

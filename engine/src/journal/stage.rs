@@ -124,7 +124,10 @@ impl Stage {
 
     /// What stands from this offset of the file to the end of its chunk, if it is staged.
     pub(super) fn octets_at(&self, offset: usize) -> Option<&[u8]> {
-        let chunk = self.chunks.iter().rev().find(|chunk| chunk.start <= offset)?;
+        let holds = |chunk: &&Chunk| chunk.start <= offset;
+        // Mostly it is the one that is being filled.
+        let last = self.chunks.back().filter(holds);
+        let chunk = last.or_else(|| self.chunks.iter().rev().find(holds))?;
         chunk.memory.octets()[..chunk.used].get(offset - chunk.start..)
     }
 

@@ -15,6 +15,7 @@ mod due_ring;
 pub mod gmsc;
 pub mod limits;
 pub mod line_states;
+pub mod outcome_rates;
 mod pending;
 pub mod port;
 mod random;

@@ -4,8 +4,7 @@ use crate::network::limits::{
     ALERTS_WAITING_DEFAULT, ANSWER_TIMEOUT_MS_DEFAULT, IN_FLIGHT_DEFAULT, IN_FLIGHT_MAX,
     REPORT_DELAY_MS_DEFAULT, SIMULATED_DELAY_MS_MAX,
 };
-use crate::network::line_states::Terminal;
-use crate::network::random::Random;
+use crate::network::outcome_rates::{OutcomeRates, PARTS};
 use crate::network::subscriber::OperatorTable;
 
 /// The simulated network's configuration.
@@ -87,126 +86,6 @@ impl SimulationConfig {
     /// A simulated time in real milliseconds.
     pub(crate) fn scaled(&self, time_ms: u64) -> u64 {
         if self.time_scale == 1 { time_ms } else { time_ms / self.time_scale }
-    }
-}
-
-const PARTS: u64 = 1_000_000;
-
-/// Failures in parts per million of the attempts that would deliver, drawn once an attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct OutcomeRates {
-    /// No answer to the page.
-    pub absent: u32,
-    /// Memory capacity exceeded.
-    pub memory_full: u32,
-    /// Subscriber busy.
-    pub busy: u32,
-    /// System failure of the serving network.
-    pub system_failure: u32,
-    /// Protocol error.
-    pub protocol_error: u32,
-    /// System failure of the packet network alone: CS delivers where the route falls back on it.
-    pub ps_failure: u32,
-    /// The HLR does not answer. Drawn by itself, of all attempts.
-    pub hlr_failure: u32,
-    /// The reports of some segments come by themselves, before the attempt has timed out for want of them or after.
-    /// This and the three that follow are drawn by themselves, of all attempts in which something arrived.
-    pub report_late: u32,
-    /// The reports of some segments never come.
-    pub report_lost: u32,
-    /// The reports come once more.
-    pub report_twice: u32,
-    /// The reports come before the attempt's outcome.
-    pub report_early: u32,
-}
-
-/// What becomes of the reports of an attempt.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum ReportFate {
-    /// They come with its outcome.
-    Prompt,
-    /// Those of these segments come by themselves.
-    Late(u16),
-    /// Those of these segments never come.
-    Lost(u16),
-    /// They come with its outcome and once more.
-    Twice,
-    /// They come before its outcome.
-    Early,
-}
-
-/// A drawn failure and the segments it strikes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) struct Strike {
-    pub(crate) mask: u16,
-    pub(crate) behaviour: Terminal,
-    /// Drawn for this attempt only, not the line's state.
-    pub(crate) is_passing: bool,
-}
-
-impl OutcomeRates {
-    fn sum(&self) -> u64 {
-        self.table().iter().map(|&(rate, _)| u64::from(rate)).sum()
-    }
-
-    fn table(&self) -> [(u32, Terminal); 6] {
-        [
-            (self.absent, Terminal::Absent),
-            (self.memory_full, Terminal::MemoryFull),
-            (self.busy, Terminal::Busy),
-            (self.system_failure, Terminal::SystemFailure),
-            (self.protocol_error, Terminal::ProtocolError),
-            (self.ps_failure, Terminal::PsFailure),
-        ]
-    }
-
-    /// Whether the HLR fails to answer this attempt.
-    pub(crate) fn draw_hlr_failure(&self, random: &mut Random) -> bool {
-        self.hlr_failure > 0 && random.below(PARTS) < u64::from(self.hlr_failure)
-    }
-
-    fn reports_sum(&self) -> u64 {
-        [self.report_late, self.report_lost, self.report_twice, self.report_early].map(u64::from).iter().sum()
-    }
-
-    /// Draws what becomes of the reports of the segments that arrived.
-    pub(crate) fn draw_reports(&self, random: &mut Random, arrived: u16) -> ReportFate {
-        if self.reports_sum() == 0 || arrived == 0 {
-            return ReportFate::Prompt;
-        }
-        let mut drawn = random.below(PARTS);
-        for (rate, fate) in [
-            (self.report_late, ReportFate::Late as fn(u16) -> ReportFate),
-            (self.report_lost, ReportFate::Lost),
-            (self.report_twice, |_| ReportFate::Twice),
-            (self.report_early, |_| ReportFate::Early),
-        ] {
-            if drawn < u64::from(rate) {
-                let some = arrived & random.next() as u16;
-                return fate(if some == 0 { arrived } else { some });
-            }
-            drawn -= u64::from(rate);
-        }
-        ReportFate::Prompt
-    }
-
-    /// Draws one attempt's fate: mostly none; else a failure from one of its `segments` on.
-    pub(crate) fn draw(&self, random: &mut Random, segments: u16) -> Option<Strike> {
-        if self.table().iter().all(|&(rate, _)| rate == 0) {
-            return None;
-        }
-        let mut drawn = random.below(PARTS);
-        for (rate, behaviour) in self.table() {
-            if drawn < u64::from(rate) {
-                let mut mask = segments;
-                for _ in 0..random.below(u64::from(segments.count_ones().max(1))) {
-                    mask &= mask - 1;
-                }
-                return Some(Strike { mask, behaviour, is_passing: true });
-            }
-            drawn -= u64::from(rate);
-        }
-        None
     }
 }
 

@@ -9,6 +9,7 @@
 //! segment is cleaned. Nothing here waits.
 
 use super::Shard;
+use super::events::ended_event;
 use crate::billing::{Event, EventKind, Known};
 use crate::journal::{Cursor, Record};
 use crate::shard::events::accepted_event;
@@ -113,11 +114,11 @@ impl Home {
         match record {
             // As was that of every acceptance in an earlier layout, though cleaning has moved the record since.
             Record::Accepted(accepted) if is_foreign(accepted.push_id.to_native()) => None,
-            Record::Accepted(accepted) => Some((accepted_event(accepted, self.shard), false)),
-            Record::Ended(ended) => Some((
-                crate::shard::events::ended_event(ended, self.shard),
-                is_foreign(ended.push_id.to_native()),
-            )),
+            Record::Accepted(accepted) => Some((accepted_event(&accepted.to_native(), self.shard), false)),
+            Record::Ended(ended) => {
+                let ended = ended.to_native();
+                Some((ended_event(&ended, self.shard), is_foreign(ended.push_id)))
+            }
             _ => None,
         }
     }

@@ -73,7 +73,7 @@ impl Shard {
             }
             Some(Cleaning { stage: stage @ Stage::Settling(_), .. }) => {
                 let Stage::Settling(until) = *stage else { return false };
-                let billed = self.ended.front().is_none_or(|&(sequence, _)| sequence >= until);
+                let billed = self.ended.front().is_none_or(|ending| ending.sequence >= until);
                 if durable >= until && billed {
                     *stage = Stage::SyncWanted;
                 }

@@ -3,7 +3,7 @@
 use super::Shard;
 use super::endings::held_record;
 use super::records;
-use crate::journal::{Held, Position};
+use crate::journal::{Accepted, Held, Position};
 use crate::smsc::core::Settlement;
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{Push, PushIndex, flag};
@@ -31,9 +31,9 @@ impl Shard {
             busy = true;
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
-            let registered = Xpid::from_value(accepted.xpid.to_native()).and_then(|x| self.registry.find(x));
-            let originating = originating_address(registered, accepted.sender_index, &accepted.sender);
-            let scts = records::scts(accepted.accepted_ms.to_native());
+            let registered = Xpid::from_value(accepted.xpid).and_then(|x| self.registry.find(x));
+            let originating = originating_address(registered, accepted.sender_index, accepted.sender);
+            let scts = self.stamps.scts(accepted.accepted_ms);
             let slot = self.network.slot(&handle);
             slot.token = u64::from(index);
             slot.msn = push.msn();
@@ -46,7 +46,7 @@ impl Shard {
                 |registered| registered.registration.svcinst,
             );
             let last = usize::from(push.segments) - 1;
-            for (segment, submit) in relay::submits(&accepted.submits).enumerate() {
+            for (segment, submit) in relay::submits(accepted.submits).enumerate() {
                 if push.delivered_mask >> segment & 1 == 1 {
                     continue;
                 }
@@ -78,7 +78,8 @@ impl Shard {
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             // What the terminal acknowledged goes back to the gateway as a status report for each segment, and
             // what the gateway reads there is what counts.
-            let delivered_mask = report_delivered(accepted, outcome.delivered_mask, now_ms);
+            let delivered_mask =
+                report_delivered(&accepted, outcome.delivered_mask, now_ms, &mut self.stamps);
             let news = delivered_mask & !push.delivered_mask;
             let before = Known::of(push);
             self.counted.segments_delivered += u64::from(news.count_ones());
@@ -170,7 +171,7 @@ impl Shard {
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             //= TS 23.040 9.2.3.6 report
             let segment = view.message_reference.wrapping_sub(accepted.message_reference);
-            let same_time = records::scts(accepted.accepted_ms.to_native()) == view.scts;
+            let same_time = records::scts(accepted.accepted_ms) == view.scts;
             (same_time && segment < push.segments).then_some((*index, segment))
         };
         let mut any = self.core.waiting(msn).filter_map(|index| matching(&index));
@@ -225,12 +226,17 @@ fn originating_address(
 /// Builds the SMS-STATUS-REPORT of every segment that arrived, reads each as the gateway does, and returns the
 /// mask of those whose TP-Status says delivered and whose TP-MR and TP-SCTS are the segment's own.
 //= TS 23.040 3.2.9
-fn report_delivered(accepted: &crate::journal::ArchivedAccepted<'_>, arrived_mask: u16, now_ms: u64) -> u16 {
-    let scts = records::scts(accepted.accepted_ms.to_native());
-    let discharge = records::scts(now_ms);
+fn report_delivered(
+    accepted: &Accepted<'_>,
+    arrived_mask: u16,
+    now_ms: u64,
+    stamps: &mut records::Stamps,
+) -> u16 {
+    let scts = stamps.scts(accepted.accepted_ms);
+    let discharge = stamps.scts(now_ms);
     let mut report = [0u8; TPDU_OCTETS_MAX];
     let mut mask = 0;
-    for (segment, submit) in relay::submits(&accepted.submits).enumerate() {
+    for (segment, submit) in relay::submits(accepted.submits).enumerate() {
         if arrived_mask >> segment & 1 == 0 {
             continue;
         }

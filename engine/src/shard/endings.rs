@@ -1,12 +1,10 @@
 //! What follows when a push ends: its journal record, its billing event, its notifications.
 
 use super::books::Owed;
+use super::events::ended_event;
 use super::{NotificationOrder, Shard, fatal_if_full};
-use crate::journal::{
-    ArchivedAccepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress,
-};
+use crate::journal::{Accepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress};
 use crate::shard::events::accepted_event;
-use crate::shard::events::final_event;
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::recovery::RecoveredNotice;
@@ -23,6 +21,14 @@ use wire::terms::ids::{Class, Msn, Xpid};
 const NOTICE_ACKNOWLEDGED: u8 = 0;
 const NOTICE_PARKED: u8 = 1;
 const NOTICE_LET_GO: u8 = 2;
+
+/// An end whose record is not durable yet. What the record says is kept for the books, and for the
+/// key.
+pub(super) struct Ending {
+    pub(super) sequence: u64,
+    index: PushIndex,
+    record: Ended,
+}
 
 /// How a notification went.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -72,7 +78,7 @@ impl Shard {
     pub(super) fn settle_durable(&mut self, now_ms: u64) -> bool {
         let durable = self.durable();
         let (journal, billing, shard) = (&self.journal, &mut self.billing, self.number as u16);
-        let ended_from = self.ended.front().map_or(durable, |&(sequence, _)| sequence);
+        let ended_from = self.ended.front().map_or(durable, |ending| ending.sequence);
         let (owed, mut busy) = (&mut self.owed, false);
         self.core.handle_durable(durable, |push| {
             busy = true;
@@ -80,28 +86,23 @@ impl Shard {
                 return owed.note();
             }
             let accepted = journal.accepted(Position::from_bits(push.position));
-            if !billing.append(&accepted_event(accepted, shard), now_ms) {
+            if !billing.append(&accepted_event(&accepted, shard), now_ms) {
                 *owed = Some(Owed::from(push.push_id, ended_from));
             }
         });
-        while let Some(&(sequence, index)) = self.ended.front() {
-            if sequence >= durable {
-                break;
-            }
+        while self.ended.front().is_some_and(|ending| ending.sequence < durable)
+            && let Some(Ending { sequence, index, record }) = self.ended.pop_front()
+        {
             busy = true;
-            self.ended.pop_front();
-            let push = self.core.push(index);
-            let accepted = self.journal.accepted(Position::from_bits(push.position));
             kill_point(KillPoint::EndedUnbilled);
-            let event = final_event(push, accepted, self.pace.real(push.ended_ms()), shard);
+            let event = ended_event(&record, shard);
             match &mut self.owed {
                 Some(owed) => owed.note(),
                 None if self.billing.append(&event, now_ms) => {}
                 owed => *owed = Some(Owed::from(durable, sequence)),
             }
             kill_point(KillPoint::EndedBilled);
-            let content_digest = accepted.content_digest.to_native();
-            self.core.handle_end_durable(index, content_digest);
+            self.core.handle_end_durable(index, record.content_digest);
             self.carry_out_effects(now_ms);
         }
         busy | self.keep_books(durable, now_ms)
@@ -119,13 +120,13 @@ impl Shard {
         let cancellation = order.kind == NotificationKind::Cancellation;
         let mut id = [0u8; 20];
         notification_id(push.push_id, cancellation, &mut id);
-        let alert_id = &accepted.alert_id[..];
+        let alert_id = accepted.alert_id;
         let notification = Notification {
             cancellation,
             class: push.class,
             msn: push.msn(),
-            reqid: &accepted.reqid[..usize::from(accepted.reqid_length)],
-            xpid: xpid_of(accepted),
+            reqid: accepted.reqid(),
+            xpid: xpid_of(&accepted),
             segments: push.segments,
             code: if cancellation { push.cancel_code() } else { push.code },
             delivered: push.delivered(),
@@ -143,7 +144,7 @@ impl Shard {
 
     /// Where the notifications of this push go: its XPID.
     pub fn notification_xpid(&self, order: NotificationOrder) -> Xpid {
-        xpid_of(self.journal.accepted(Position::from_bits(self.core.push(order.push).position)))
+        xpid_of(&self.journal.accepted(Position::from_bits(self.core.push(order.push).position)))
     }
 
     /// Settles a notification that was sent, or could not be.
@@ -195,12 +196,12 @@ impl Shard {
     fn journal_end(&mut self, index: PushIndex) {
         let record = self.ended_record(index);
         let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
-        self.ended.push_back((sequence, index));
+        self.ended.push_back(Ending { sequence, index, record });
     }
 
     fn journal_parked(&mut self, index: PushIndex, kind: NotificationKind, now_ms: u64) {
         let push = self.core.push(index);
-        let xpid = xpid_of(self.journal.accepted(Position::from_bits(push.position)));
+        let xpid = xpid_of(&self.journal.accepted(Position::from_bits(push.position)));
         self.parked_news.note(xpid);
         let record = parked_record(push, kind, now_ms);
         fatal_if_full(self.journal.append_notified(&record));
@@ -213,11 +214,11 @@ impl Shard {
         Ended {
             push_id: push.push_id,
             key_fingerprint: push.key,
-            content_digest: accepted.content_digest.to_native(),
-            alert_key_fingerprint: accepted.alert_key_fingerprint.to_native(),
+            content_digest: accepted.content_digest,
+            alert_key_fingerprint: accepted.alert_key_fingerprint,
             msn: push.msn().value(),
-            xpid: accepted.xpid.to_native(),
-            accepted_ms: accepted.accepted_ms.to_native(),
+            xpid: accepted.xpid,
+            accepted_ms: accepted.accepted_ms,
             ended_ms: self.pace.real(push.ended_ms()),
             code: push.code.number(),
             state: push.state.number(),
@@ -289,8 +290,8 @@ pub(super) fn notice(record: &ArchivedNotified) -> RecoveredNotice {
     }
 }
 
-pub(super) fn xpid_of(accepted: &ArchivedAccepted<'_>) -> Xpid {
-    let xpid = Xpid::from_value(accepted.xpid.to_native());
+pub(super) fn xpid_of(accepted: &Accepted<'_>) -> Xpid {
+    let xpid = Xpid::from_value(accepted.xpid);
     xpid.expect("an accepted push carries an XPID that was parsed")
 }
 
@@ -319,6 +320,6 @@ fn notification_id(push_id: u64, cancellation: bool, id: &mut [u8; 20]) {
 
 /// What the two parts of a record's class and msn are after a journal was read: asserted, since it was written
 /// from parsed values and its checksum held.
-pub(super) fn identity(accepted: &ArchivedAccepted<'_>) -> Option<(Msn, Class)> {
-    Some((Msn::from_value(accepted.msn.to_native())?, Class::from_number(accepted.class)?))
+pub(super) fn identity(accepted: &Accepted<'_>) -> Option<(Msn, Class)> {
+    Some((Msn::from_value(accepted.msn)?, Class::from_number(accepted.class)?))
 }

@@ -6,7 +6,7 @@
 
 use super::Shard;
 use crate::gateway::fingerprint::Fingerprints;
-use crate::journal::{ArchivedAccepted, Position};
+use crate::journal::{Accepted, Position};
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::KeyVerdict;
 use crate::smsc::pushes::PushIndex;
@@ -48,9 +48,9 @@ impl Shard {
         let journal = &self.journal;
         self.core.key_verdict(key, content_digest, |live| {
             let accepted = journal.accepted(Position::from_bits(live.position));
-            let is_same = is_push(accepted, push.xpid, push.msn, push.reqid);
+            let is_same = is_push(&accepted, push.xpid, push.msn, push.reqid);
             // Another push under this fingerprint: it is no repeat of that, and cannot stand beside it.
-            if is_same { accepted.content_digest.to_native() } else { !content_digest }
+            if is_same { accepted.content_digest } else { !content_digest }
         })
     }
 
@@ -59,7 +59,7 @@ impl Shard {
         let older = self.older_fingerprints().map(|older| older.push_key(xpid, msn, reqid));
         let keys = [Some(self.fingerprints.push_key(xpid, msn, reqid)), older];
         keys.into_iter().flatten().find(|&key| match self.core.find(key) {
-            Some(index) => is_push(self.accepted_of(index), xpid, msn, reqid),
+            Some(index) => is_push(&self.accepted_of(index), xpid, msn, reqid),
             None => self.core.has_ended(key),
         })
     }
@@ -93,16 +93,14 @@ impl Shard {
 
     fn is_of_alert(&self, index: PushIndex, xpid: Xpid, alert_id: &[u8]) -> bool {
         let accepted = self.accepted_of(index);
-        accepted.xpid.to_native() == xpid.value() && &accepted.alert_id[..] == alert_id
+        accepted.xpid == xpid.value() && accepted.alert_id == alert_id
     }
 
-    fn accepted_of(&self, index: PushIndex) -> &ArchivedAccepted<'_> {
+    fn accepted_of(&self, index: PushIndex) -> Accepted<'_> {
         self.journal.accepted(Position::from_bits(self.core.push(index).position))
     }
 }
 
-fn is_push(accepted: &ArchivedAccepted<'_>, xpid: Xpid, msn: Msn, reqid: Reqid) -> bool {
-    accepted.xpid.to_native() == xpid.value()
-        && accepted.msn.to_native() == msn.value()
-        && accepted.reqid() == reqid.as_bytes()
+fn is_push(accepted: &Accepted<'_>, xpid: Xpid, msn: Msn, reqid: Reqid) -> bool {
+    accepted.xpid == xpid.value() && accepted.msn == msn.value() && accepted.reqid() == reqid.as_bytes()
 }

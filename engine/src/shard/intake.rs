@@ -257,7 +257,7 @@ impl Shard {
         admission: &Admission,
         now_ms: u64,
     ) -> Result<Reply, Code> {
-        let segments = admission.plan.segments();
+        let segments = admission.segments;
         let alert = self.alert_identity(push);
         if alert.is_some_and(|alert| self.core.knows_alert(&alert)) {
             //= push alert known
@@ -273,7 +273,7 @@ impl Shard {
             self.rehearse()?;
         }
         let submits = &self.submits[..admission.submits_octets];
-        submission::submit(submits, segments, now_ms)?;
+        submission::submit(submits, segments, self.stamps.scts(now_ms))?;
         let expires_ms =
             self.pace.expires_ms(now_ms, admission.expires_ms, push.lifetime_hours, push.expiry_ms);
         let (reqid, reqid_length) = records::reqid_octets(push.reqid);

@@ -12,6 +12,7 @@
 pub mod books;
 mod cleaning;
 mod delivery;
+mod durability;
 mod endings;
 pub mod events;
 pub mod figures;
@@ -28,6 +29,7 @@ mod waiting;
 mod waiting_stopped;
 
 pub use crate::smsc::wait_reason::WaitReason;
+pub use durability::Durability;
 pub use endings::NotificationResult;
 pub use intake::{Foreseen, Origin, Reply};
 pub use live::LivePush;
@@ -37,7 +39,6 @@ pub use parked::{ParkedAction, ParkedNotification};
 pub use progress::{OpenProgress, OpenStage};
 pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
 pub use waiting_stopped::{CountError, count_stopped};
-use wire::terms::durability::Durability;
 pub use wire::terms::time::{Pace, TIME_SCALE_MAX};
 
 use crate::billing::BillingLog;
@@ -111,8 +112,9 @@ pub struct Shard {
     reference_seed: u64,
     scratch: Box<Scratch>,
     submits: Box<[u8; SUBMITS_OCTETS_MAX]>,
+    stamps: records::Stamps,
     /// Ended records that are not durable yet, in the order of their sequences.
-    ended: VecDeque<(u64, PushIndex)>,
+    ended: VecDeque<endings::Ending>,
     notifications: VecDeque<NotificationOrder>,
     cleaning: Option<cleaning::Cleaning>,
     /// When a candidate was looked for, and how far the journal reached then.

@@ -6,14 +6,14 @@ use super::figures::Counted;
 use super::parked::ParkedNews;
 use super::progress::{OpenProgress, OpenStage};
 use super::waiting::WaitingScan;
-use super::{Shard, records};
+use super::{Durability, Shard, records};
 use crate::billing::{BillingError, BillingLog, Lacking};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::gateway::registry::Registry;
 use crate::journal::{
-    AlertCancel, AppendError, ArchivedAccepted, ArchivedEnded, Held, Journal, JournalConfig, JournalError,
-    Position, Record, RecoveryReport, SegmentFactory,
+    Accepted, AlertCancel, AppendError, ArchivedAccepted, ArchivedEnded, Held, Journal, JournalConfig,
+    JournalError, Position, Record, RecoveryReport, SegmentFactory,
 };
 use crate::network::port::CoreNetwork;
 use crate::smsc::alerts::AlertIdentity;
@@ -32,7 +32,6 @@ use std::path::Path;
 use std::sync::Arc;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
-use wire::terms::durability::Durability;
 use wire::terms::ids::{Kind, Msn, Reqid, Xpid};
 use wire::terms::time::Pace;
 
@@ -200,6 +199,7 @@ impl Shard {
             reference_seed: std::hash::RandomState::new().hash_one(config.seed),
             scratch: Box::default(),
             submits: Box::new([0; SUBMITS_OCTETS_MAX]),
+            stamps: records::Stamps::new(),
             ended: VecDeque::with_capacity(1024),
             notifications: VecDeque::with_capacity(1024),
             cleaning: None,
@@ -299,7 +299,9 @@ pub(crate) fn replay(
     record: &Record<'_>,
 ) -> Result<(), &'static str> {
     match record {
-        Record::Accepted(accepted) => recovery.restore_accepted(new_push(accepted, pace, position)?),
+        Record::Accepted(accepted) => {
+            recovery.restore_accepted(new_push(&accepted.to_native(), pace, position)?)
+        }
         Record::Progress(progress) => recovery.restore_progress(
             progress.push_id.to_native(),
             RecoveredProgress {
@@ -351,31 +353,27 @@ pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
     }
 }
 
-fn new_push(
-    accepted: &ArchivedAccepted<'_>,
-    pace: Pace,
-    position: Position,
-) -> Result<NewPush, &'static str> {
+fn new_push(accepted: &Accepted<'_>, pace: Pace, position: Position) -> Result<NewPush, &'static str> {
     let (msn, class) = identity(accepted).ok_or("msn or class")?;
     if !(1..=10).contains(&accepted.segments) {
         return Err("number of segments");
     }
-    let xpid = Xpid::from_value(accepted.xpid.to_native()).ok_or("XPID")?;
-    let alert_key = accepted.alert_key_fingerprint.to_native();
-    let alert = (alert_key != 0).then(|| AlertIdentity {
+    let xpid = Xpid::from_value(accepted.xpid).ok_or("XPID")?;
+    let alert_key = accepted.alert_key_fingerprint;
+    let alert = (alert_key != 0).then_some(AlertIdentity {
         key: alert_key,
-        alert: accepted.alert_fingerprint.to_native(),
+        alert: accepted.alert_fingerprint,
         sequence: accepted.alert_sequence,
     });
     Ok(NewPush {
-        push_id: accepted.push_id.to_native(),
+        push_id: accepted.push_id,
         position: position.to_bits(),
-        key: accepted.key_fingerprint.to_native(),
-        content_digest: accepted.content_digest.to_native(),
+        key: accepted.key_fingerprint,
+        content_digest: accepted.content_digest,
         msn,
         class,
         segments: accepted.segments,
-        expires_ms: pace.center(accepted.expires_ms.to_native()),
+        expires_ms: pace.center(accepted.expires_ms),
         control: accepted.kind == Kind::Control.number(),
         client: records::client(xpid),
         wants_notification: accepted.wants_notification,

@@ -120,7 +120,7 @@ impl Shard {
                 shard: self.number,
                 push_id: push.push_id,
                 msn: push.msn(),
-                xpid: xpid_of(accepted),
+                xpid: xpid_of(&accepted),
                 reqid: Reqid::parse(accepted.reqid()),
                 code: push.code,
                 ended_ms: self.pace.real(push.ended_ms()),

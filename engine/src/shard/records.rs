@@ -1,5 +1,6 @@
 //! Small conversions between what the journal keeps and what the rooms speak.
 
+use wire::sms::limits::TIME_OCTETS;
 use wire::sms::relay;
 use wire::sms::relay::OriginatingAddress;
 use wire::terms::calendar;
@@ -27,8 +28,32 @@ pub(super) fn share(xpid: Xpid) -> u16 {
     client(xpid) >> 1
 }
 
+/// Seconds whose time stamps are kept.
+const STAMPS_KEPT: usize = 8;
+
+/// Time stamps of the seconds that were asked for last: those of the pushes of one second are one,
+/// and each is asked for several times.
+pub(super) struct Stamps([(u64, [u8; TIME_OCTETS]); STAMPS_KEPT]);
+
+impl Stamps {
+    /// None is known yet.
+    pub(super) fn new() -> Self {
+        Self([(u64::MAX, [0; TIME_OCTETS]); STAMPS_KEPT])
+    }
+
+    /// See [`scts`].
+    pub(super) fn scts(&mut self, unix_ms: u64) -> [u8; TIME_OCTETS] {
+        let second = unix_ms / 1000;
+        let (kept, stamp) = &mut self.0[second as usize % STAMPS_KEPT];
+        if *kept != second {
+            (*kept, *stamp) = (second, scts(unix_ms));
+        }
+        *stamp
+    }
+}
+
 /// TP-Service-Centre-Time-Stamp of a moment: local time, zone +9 h.
-pub(super) fn scts(unix_ms: u64) -> [u8; 7] {
+pub(super) fn scts(unix_ms: u64) -> [u8; TIME_OCTETS] {
     let civil = calendar::jst(unix_ms);
     relay::scts_jst(civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second)
 }
@@ -49,4 +74,20 @@ pub(super) fn originating_address(sender: &[u8]) -> OriginatingAddress {
 /// What a terminal shows when the sender's text, checked at registration, cannot be read back.
 fn unknown_sender() -> OriginatingAddress {
     OriginatingAddress::from_digits(b"0").expect("one digit is an address")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kept_time_stamp_is_that_of_its_second() {
+        const NOW_MS: u64 = 1_800_000_000_000;
+        let mut stamps = Stamps::new();
+        // Seconds that share a place follow each other, and so do milliseconds of one second.
+        for at in [0, 1, 999, 1_000, 8_000, 0, 8_999, 86_400_000, 500, 16_000, 1_001] {
+            assert_eq!(stamps.scts(NOW_MS + at), scts(NOW_MS + at), "after {at} ms");
+        }
+        assert_eq!((stamps.scts(0), stamps.scts(7_000)), (scts(0), scts(7_000)));
+    }
 }

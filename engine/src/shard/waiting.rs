@@ -304,8 +304,7 @@ impl Shard {
     pub(super) fn count_waiting(&mut self, now_ms: u64) {
         if self.waiting.is_due(now_ms) {
             let journal = &self.journal;
-            let accepted_ms =
-                |_, position| journal.accepted(Position::from_bits(position)).accepted_ms.to_native();
+            let accepted_ms = |_, position| journal.accepted(Position::from_bits(position)).accepted_ms;
             self.waiting.step(&self.core, accepted_ms, now_ms);
         }
     }

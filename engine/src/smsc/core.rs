@@ -436,6 +436,7 @@ impl Core {
         let closed = new.alert.and_then(|alert| self.closed_alert(alert.alert));
         assert_eq!(closed, None, "closed_alert was asked before accepting");
         let index = self.enter(&new);
+        self.keys.insert_new(&self.pushes, index);
         self.fresh.push_back(index);
         self.place_in_queue(index);
         self.start_timer(index, new.expires_ms.max(now_ms));
@@ -699,6 +700,7 @@ impl Core {
 
     // ---- inside ----
 
+    /// Puts a push into the slab. Its key is the caller's to remember.
     pub(super) fn enter(&mut self, new: &NewPush) -> PushIndex {
         let mut push = Push {
             push_id: new.push_id,
@@ -715,9 +717,7 @@ impl Core {
         push.set(flag::SINGLE_ATTEMPT | flag::RECORD_BEGIN, new.single_attempt);
         push.set(flag::CONTROL, new.control);
         let index = self.pushes.insert(push);
-        let index = index.expect("room_for was asked before accepting");
-        self.keys.insert_live(&self.pushes, index);
-        index
+        index.expect("room_for was asked before accepting")
     }
 
     pub(super) fn place_in_queue(&mut self, index: PushIndex) {

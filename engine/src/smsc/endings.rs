@@ -7,7 +7,6 @@ use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
-use wire::terms::ids::Msn;
 
 impl Core {
     pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: u64) {
@@ -93,9 +92,10 @@ impl Core {
     /// Every segment arrived. What else waits for the msn as absent or full need not wait any longer.
     pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: u64) {
         self.heed_alert_cancel(index);
-        let msn = self.pushes[index].msn();
-        self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
-        self.release_held_head(msn);
+        let head = self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
+        if let Some(head) = head {
+            self.release_if_held(head);
+        }
     }
 
     /// A final verdict that is not complete delivery: partial if any segment arrived.
@@ -188,10 +188,10 @@ impl Core {
         self.make_ready(index);
     }
 
-    /// Something was delivered to `msn`: whoever is next there and was held as absent, full or roaming is tried.
-    fn release_held_head(&mut self, msn: Msn) {
-        if let Some(head) = self.queues.head(&self.pushes, msn)
-            && self.pushes[head].state == State::Held
+    /// A delivery proved the phone reachable: the push that is next there is tried if absence, full
+    /// memory or roaming held it.
+    fn release_if_held(&mut self, head: PushIndex) {
+        if self.pushes[head].state == State::Held
             && retry::Cause::ALL
                 .iter()
                 .any(|c| c.awaits_alert() && c.code_at_expiry() == self.pushes[head].code)
@@ -206,12 +206,19 @@ impl Core {
         self.end_short(index, State::Expired, code, now_ms);
     }
 
-    fn end(&mut self, index: PushIndex, state: State, code: Code, tp_status: u8, now_ms: u64) {
+    /// The push has come to its end. The push of its msn whose turn it is now.
+    fn end(
+        &mut self,
+        index: PushIndex,
+        state: State,
+        code: Code,
+        tp_status: u8,
+        now_ms: u64,
+    ) -> Option<PushIndex> {
         self.timers.stop(index);
         let push = &mut self.pushes[index];
         push.set(flag::OF_WAITING, false);
         push.set_ended(push.state.moved_to(state), code, now_ms, tp_status);
-        let msn = push.msn();
         self.figures.ended[usize::from(state.number())] += 1;
         if self.mutation == Mutation::ForgetKey {
             self.keys.forget_live(&self.pushes, index);
@@ -222,7 +229,7 @@ impl Core {
         // 0 says that a journal does not tell.
         self.ends = self.ends.checked_add(1).unwrap_or(1);
         self.pushes[index].set_end_number(self.ends);
-        self.queues.move_to_notifying(&mut self.pushes, index);
+        let head = self.queues.move_to_notifying(&mut self.pushes, index);
         self.effects.push_back(Effect::Ended(index));
         if self.mutation == Mutation::DoubleFinalState && self.figures.attempts.is_multiple_of(16) {
             self.effects.push_back(Effect::Ended(index));
@@ -230,8 +237,9 @@ impl Core {
         if self.mutation == Mutation::AnnounceEarly {
             self.announce(index);
         }
-        if let Some(head) = self.queues.head(&self.pushes, msn) {
+        if let Some(head) = head {
             self.make_ready(head);
         }
+        head
     }
 }

@@ -156,6 +156,14 @@ impl Keys {
         self.ended.find(fingerprint).map(|handle| self.ended.at(handle))
     }
 
+    /// Remembers the key of the slab entry `index`, which no live push has: whoever accepts a push
+    /// has asked for its key a moment ago, and what is found once need not be sought again.
+    pub fn insert_new(&mut self, pushes: &Pushes, index: PushIndex) {
+        let fingerprint = pushes[index].key;
+        debug_assert!(self.find_live(pushes, fingerprint).is_none(), "a live push has this key");
+        self.live.insert(fingerprint, index);
+    }
+
     /// Remembers a live push's key, that of the slab entry `index`. An earlier push's use of it is over.
     pub fn insert_live(&mut self, pushes: &Pushes, index: PushIndex) {
         let fingerprint = pushes[index].key;
@@ -325,7 +333,7 @@ mod tests {
 
     fn live(pushes: &mut Pushes, keys: &mut Keys, key: u64, push_id: u64) -> PushIndex {
         let index = pushes.insert(Push { key, push_id, ..Push::EMPTY }).expect("room");
-        keys.insert_live(pushes, index);
+        keys.insert_new(pushes, index);
         index
     }
 
@@ -350,6 +358,15 @@ mod tests {
         assert_eq!((known.state(), known.segments()), (State::Delivered, 1));
         keys.forget_expired(1000 + KEY_RETENTION_MS, 10);
         assert!(keys.find_ended(1).is_none() && keys.is_empty());
+    }
+
+    #[test]
+    #[should_panic(expected = "a live push has this key")]
+    fn a_key_that_a_live_push_has_is_not_new() {
+        let (mut pushes, mut keys) = (Pushes::with_capacity(10), Keys::new(10, 10));
+        live(&mut pushes, &mut keys, 1, 1);
+        let index = pushes.insert(Push { key: 1, push_id: 2, ..Push::EMPTY }).expect("room");
+        keys.insert_new(&pushes, index);
     }
 
     #[test]

@@ -121,10 +121,12 @@ impl MsnQueues {
         true
     }
 
-    /// Takes `index` out of the waiting list and puts it at the end of the notification list.
-    pub fn move_to_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        self.unlink(pushes, Kind::Waiting, index);
+    /// Takes `index` out of the waiting list and puts it at the end of the notification list. The
+    /// push of its msn whose turn it is now.
+    pub fn move_to_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) -> Option<PushIndex> {
+        let head = self.unlink(pushes, Kind::Waiting, index);
         self.append(pushes, Kind::Notifying, index);
+        head
     }
 
     /// Puts an ended push that is in no list at the end of its msn's notification list.
@@ -172,10 +174,12 @@ impl MsnQueues {
         found
     }
 
-    /// Takes `index` out of the notification list; the list's entry goes when nothing is left of it.
-    pub fn remove_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        self.unlink(pushes, Kind::Notifying, index);
+    /// Takes `index` out of the notification list; the list's entry goes when nothing is left of
+    /// it. Whether anything is.
+    pub fn remove_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) -> bool {
+        let head = self.unlink(pushes, Kind::Notifying, index);
         pushes[index].set(flag::IN_NOTIFYING, false);
+        head.is_some()
     }
 
     fn find(&self, pushes: &Pushes, msn: Msn, kind: Kind) -> Option<Found> {
@@ -242,8 +246,9 @@ impl MsnQueues {
         self.lists.replace(place, last);
     }
 
-    /// O(position in the list); a list is bounded by `waiting_per_msn_max`.
-    fn unlink(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) {
+    /// Takes `index` out of its list; the first of those that are left. O(position in the list); a
+    /// list is bounded by `waiting_per_msn_max`.
+    fn unlink(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) -> Option<PushIndex> {
         let msn = pushes[index].msn();
         let Some(Found { place, last }) = self.find(pushes, msn, kind) else {
             unreachable!("a push that is taken out of its msn's list stands in it");
@@ -252,7 +257,7 @@ impl MsnQueues {
             assert_eq!(last, index, "a push alone in its ring is the list");
             self.lists.remove(hash_of(msn, kind), place);
             pushes[index].next_in_msn = NONE;
-            return;
+            return None;
         }
         let mut before = last;
         while pushes[before].next_in_msn != index {
@@ -267,6 +272,7 @@ impl MsnQueues {
             pushes[last].set_waiting_count(count - 1);
         }
         self.lists.replace(place, last);
+        Some(pushes[last].next_in_msn)
     }
 }
 
@@ -336,14 +342,16 @@ mod tests {
                         model.waiting.retain(|&other| other != index);
                         model.notifying.push_back(index);
                         pushes[index].set_ended(State::Expired, wire::terms::code::Code::EXPIRED, 1, 0);
-                        queues.move_to_notifying(&mut pushes, index);
+                        let head = queues.move_to_notifying(&mut pushes, index);
+                        assert_eq!(head, model.waiting.front().copied(), "step {step}");
                         pushes[index].set_content_digest(u64::MAX);
                     }
                 }
                 _ => {
                     if let Some(index) = any(&model.notifying) {
                         model.notifying.retain(|&other| other != index);
-                        queues.remove_notifying(&mut pushes, index);
+                        let others_are_left = queues.remove_notifying(&mut pushes, index);
+                        assert_eq!(others_are_left, !model.notifying.is_empty(), "step {step}");
                         assert_eq!(pushes[index].content_digest(), u32::MAX);
                         pushes.remove(index);
                     }

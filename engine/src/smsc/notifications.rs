@@ -128,8 +128,8 @@ impl Core {
             if Self::notification_due(push).is_some() {
                 return self.announce_again(index);
             }
-            self.leave_notifying(index);
-            if self.mutation == Mutation::StallNotifications {
+            let others_are_left = self.leave_notifying(index);
+            if !others_are_left || self.mutation == Mutation::StallNotifications {
                 return;
             }
             next = self.queues.first_notifying_of(&self.pushes, msn, client);
@@ -162,13 +162,21 @@ impl Core {
         self.announce_first(index);
     }
 
-    /// Nothing is due for the push for now: it leaves, unless something is parked.
-    fn leave_notifying(&mut self, index: PushIndex) {
+    /// Nothing is due for the push for now: it leaves, unless something is parked. Whether others
+    /// of its msn are left whose notifications are due.
+    fn leave_notifying(&mut self, index: PushIndex) -> bool {
         self.timers.stop(index);
-        self.queues.remove_notifying(&mut self.pushes, index);
-        if !self.pushes[index].has(flag::PARKED) {
-            return self.finish(index);
+        let others_are_left = self.queues.remove_notifying(&mut self.pushes, index);
+        if self.pushes[index].has(flag::PARKED) {
+            self.set_aside(index);
+        } else {
+            self.finish(index);
         }
+        others_are_left
+    }
+
+    /// Keeps a push with something parked; the oldest of them goes when they are too many.
+    fn set_aside(&mut self, index: PushIndex) {
         self.parked.insert(self.pushes[index].push_id, index);
         if self.parked.len() > self.parked_max
             && let Some((_, oldest)) = self.parked.pop_first()

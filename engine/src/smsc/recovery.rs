@@ -165,6 +165,7 @@ impl Recovery {
             return;
         }
         let index = self.core.enter(&new);
+        self.core.keys.insert_live(&self.core.pushes, index);
         self.live.insert(mix(new.push_id), index);
         self.unseen_from = self.unseen_from.max(new.push_id + 1);
         if let Some(alert) = new.alert {

@@ -14,13 +14,15 @@ use std::path::{Path, PathBuf};
 
 use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
 use crate::network::line_states::Line;
+use crate::network::outcome_rates::OutcomeRates;
+use crate::shard::Durability;
 use wire::terms::time::TIME_SCALE_MAX;
 
 pub use crate::testing::injection::{Injection, InjectionKind};
 pub use host::cpu_list::CpuList;
 pub use host::reading::{SETTINGS_FILE_OCTETS_MAX, read_bounded, read_settings_file};
 pub use settings::{ENVIRONMENT_PREFIX, Settings};
-pub use values::{Durability, Octets, OutcomeRates};
+pub use values::Octets;
 
 /// Most shards in one engine.
 pub const SHARDS_MAX: usize = 64;

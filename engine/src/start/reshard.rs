@@ -139,7 +139,7 @@ pub fn copy(
     drop(recovery);
     let mut kept = Kept { pushes: HashMap::with_capacity(live.len()), withdrawing };
     for position in live {
-        let push_id = journal.accepted(position).push_id.to_native();
+        let push_id = journal.accepted(position).push_id;
         kept.pushes.extend(owners.get(&push_id).map(|&owner| (push_id, owner)));
     }
     drop(owners);

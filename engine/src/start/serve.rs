@@ -25,11 +25,11 @@ use crate::journal::{
 use crate::network::limits::LINE_STATES_OCTETS_MAX;
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
-use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
-use crate::shard::{OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport};
+use crate::network::simulation_config::SimulationConfig;
+use crate::shard::{Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport};
 use crate::smsc::core::CoreLimits;
 use crate::start::check::DescriptorShares;
-use crate::start::config::{Config, Durability as ConfiguredDurability};
+use crate::start::config::Config;
 use crate::start::fingerprint_key;
 use crate::start::layout;
 use crate::start::layout::Layout;
@@ -45,7 +45,6 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 use wire::terms::calendar::Day;
-use wire::terms::durability::Durability;
 use wire::terms::ids::Xpid;
 use wire::terms::ownership::shard_of;
 
@@ -148,17 +147,10 @@ fn setup(config: &Config, shares: DescriptorShares) -> Setup {
         request_timeout_ms: config.request_timeout_ms,
         idle_timeout_ms: config.idle_timeout_ms,
         drain_timeout_ms: config.drain_timeout_ms,
-        durability: durability_of(config),
+        durability: config.durability,
         commit_delay_us_max: config.commit_delay_us_max,
         idle_poll_us: config.idle_poll_us,
         inject_sync_failure: sync_failure.map(|injection| injection.at),
-    }
-}
-
-fn durability_of(config: &Config) -> Durability {
-    match config.durability {
-        ConfiguredDurability::Power => Durability::Power,
-        ConfiguredDurability::Process => Durability::Process,
     }
 }
 
@@ -352,7 +344,7 @@ fn open_shard(
     let shard_config = ShardConfig {
         number,
         shards: config.shards,
-        durability: durability_of(config),
+        durability: config.durability,
         limits: limits_of(config, config.pushes_max / config.shards as u64),
         journal: journal_config(config, number, layout.shards, layout.first_sequence(number)),
         seed: config.network.seed.wrapping_add(number as u64),
@@ -390,7 +382,7 @@ fn limits_of(config: &Config, pushes_max: u64) -> CoreLimits {
 fn journal_config(config: &Config, number: usize, shards: usize, first_sequence: u64) -> JournalConfig {
     let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards as u64);
     journal.segment_octets = config.segment_octets as u32;
-    journal.without_syncs = config.durability == ConfiguredDurability::Process;
+    journal.without_syncs = config.durability == Durability::Process;
     journal.first_sequence = first_sequence;
     journal
 }
@@ -431,24 +423,10 @@ fn line_states(config: &Config) -> Result<LineStates, Fatal> {
 
 fn simulation(config: &Config, number: usize) -> SimulationConfig {
     let network = &config.network;
-    let parts = |rate: f64| (rate * 1e6).round() as u32;
-    let rates = &network.outcome_rates;
     SimulationConfig {
         latency_ms: u64::from(network.latency_ms - network.latency_jitter_ms),
         latency_jitter_ms: 2 * u64::from(network.latency_jitter_ms),
-        rates: OutcomeRates {
-            absent: parts(rates.absent),
-            memory_full: parts(rates.memory_full),
-            busy: parts(rates.busy),
-            system_failure: parts(rates.failing),
-            protocol_error: parts(rates.protocol_error),
-            ps_failure: parts(rates.ps_failing),
-            hlr_failure: parts(rates.hlr_failing),
-            report_late: parts(rates.report_late),
-            report_lost: parts(rates.report_lost),
-            report_twice: parts(rates.report_twice),
-            report_early: parts(rates.report_early),
-        },
+        rates: network.outcome_rates,
         seed: network.seed.wrapping_add(number as u64),
         in_flight_max: ATTEMPTS_IN_FLIGHT_MAX,
         alerts_waiting_max: network.alerts_max as usize,

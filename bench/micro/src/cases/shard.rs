@@ -7,12 +7,11 @@ use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::shard::{NotificationResult, Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::shard::{Durability, NotificationResult, Origin, Reply, Shard, ShardConfig, TurnBudget};
 use hayauma::smsc::core::CoreLimits;
 use std::hint::black_box;
 use std::sync::Arc;
 use wire::push::notify_url::NotifyUrl;
-use wire::terms::durability::Durability;
 
 /// Msns with a contract; each has at most one push at a time.
 const MSNS: u64 = 1024;

@@ -40,6 +40,13 @@ fn admitted(request: &PushRequest<'_>) -> (Admission, Vec<Vec<u8>>) {
     admit_under(registration(), request).expect("admitted")
 }
 
+/// TP-DCS of the only SMS-SUBMIT.
+fn dcs_of(request: &PushRequest<'_>) -> u8 {
+    let (_, submits) = admitted(request);
+    assert_eq!(submits.len(), 1);
+    submits[0][11]
+}
+
 fn refused(request: &PushRequest<'_>) -> Code {
     admit_under(registration(), request).expect_err("refused")
 }
@@ -47,9 +54,9 @@ fn refused(request: &PushRequest<'_>) -> Code {
 #[test]
 fn the_sample_becomes_one_submit() {
     let (admission, submits) = admitted(&control());
-    assert_eq!((admission.plan.segments(), admission.plan.dcs(), admission.sender_index), (1, 0x04, 0));
+    assert_eq!((admission.segments, admission.sender_index), (1, 0));
     assert_eq!((admission.expires_ms, admission.single_attempt), (NOW_MS + 5 * HOUR_MS, false));
-    assert_eq!((admission.validity_relative, admission.wants_notification), (Some(59), true));
+    assert!(admission.wants_notification);
     // First octet: SUBMIT, VPF relative, status report wanted. Then MR, DA, PID, DCS, VP, UDL, UD.
     let expected =
         [&[0x31, 250, 11, 0x81, 0x90, 0x10, 0x32, 0x54, 0x76, 0xf8, 0, 4, 59, 5][..], &[0xff; 5]].concat();
@@ -60,7 +67,7 @@ fn the_sample_becomes_one_submit() {
 fn segments_count_their_references_on() {
     let hex = "A5".repeat(300);
     let (admission, submits) = admitted(&PushRequest { data: hex.as_bytes(), ..control() });
-    assert_eq!((admission.plan.segments(), submits.len()), (3, 3));
+    assert_eq!((admission.segments, submits.len()), (3, 3));
     for (position, submit) in submits.iter().enumerate() {
         assert_eq!(submit[0], 0x71, "the user data has a header");
         assert_eq!(submit[1], 250u8.wrapping_add(position as u8));
@@ -128,7 +135,7 @@ fn code_4001_over_ten_segments() {
         (text(&"震".repeat(70)), 1),
         (text(&"震".repeat(670)), 10),
     ] {
-        assert_eq!(admitted(&request).0.plan.segments(), segments);
+        assert_eq!(admitted(&request).0.segments, segments);
     }
     for request in [
         PushRequest { data: hex(1341).as_bytes(), ..control() },
@@ -178,10 +185,10 @@ fn code_4004_not_even_hex() {
 #[test]
 fn code_4005_a_character_that_the_coding_does_not_carry() {
     assert_eq!(refused(&PushRequest { coding_scheme: Some(0x00), ..text("震") }), Code::NO_ALPHABET);
-    assert_eq!(admitted(&PushRequest { coding_scheme: Some(0x08), ..text("震") }).0.plan.dcs(), 0x08);
-    assert_eq!(admitted(&text("震")).0.plan.dcs(), 0x08);
-    assert_eq!(admitted(&text("a&#x20AC;")).0.plan.dcs(), 0x00);
-    assert_eq!(admitted(&text("&#22320;")).0.plan.dcs(), 0x08);
+    assert_eq!(dcs_of(&PushRequest { coding_scheme: Some(0x08), ..text("震") }), 0x08);
+    assert_eq!(dcs_of(&text("震")), 0x08);
+    assert_eq!(dcs_of(&text("a&#x20AC;")), 0x00);
+    assert_eq!(dcs_of(&text("&#22320;")), 0x08);
 }
 
 //= push text udh
@@ -201,7 +208,7 @@ fn code_4006_the_client_header() {
         assert_eq!(refused(&request), Code::BAD_UDH, "{}", String::from_utf8_lossy(udh));
     }
     let (admission, submits) = admitted(&PushRequest { udh_hex: Some(b"0605040b8423f0"), ..control() });
-    assert_eq!(admission.plan.segments(), 1);
+    assert_eq!(admission.segments, 1);
     assert!(submits[0].ends_with(&[12, 6, 5, 4, 0x0b, 0x84, 0x23, 0xf0, 0xff, 0xff, 0xff, 0xff, 0xff]));
 }
 
@@ -215,11 +222,11 @@ fn code_4007_the_coding_scheme() {
     }
     for scheme in [0x04, 0x15, 0x44, 0xf4, 0xf5, 0xf6] {
         assert_eq!(refused(&with(scheme, text("a"))), Code::BAD_DCS, "{scheme:02X}");
-        assert_eq!(admitted(&with(scheme, control())).0.plan.dcs(), scheme);
+        assert_eq!(dcs_of(&with(scheme, control())), scheme);
     }
     for scheme in [0x00, 0x08, 0x10, 0x18, 0xc0, 0xd0, 0xe0, 0xf0, 0xf1] {
         assert_eq!(refused(&with(scheme, control())), Code::BAD_DCS, "{scheme:02X}");
-        assert_eq!(admitted(&with(scheme, text("a"))).0.plan.dcs(), scheme);
+        assert_eq!(dcs_of(&with(scheme, text("a"))), scheme);
     }
 }
 
@@ -240,8 +247,10 @@ fn code_4008_already_expired() {
 #[test]
 fn the_earlier_of_lifetime_and_expiry_counts() {
     let expires = |lifetime_hours, expiry_ms| {
-        let (admission, _) = admitted(&PushRequest { lifetime_hours, expiry_ms, ..control() });
-        (admission.expires_ms - NOW_MS, admission.validity_relative, admission.single_attempt)
+        let (admission, submits) = admitted(&PushRequest { lifetime_hours, expiry_ms, ..control() });
+        // First octet: whether there is a relative validity period.
+        let validity = (submits[0][0] & 0x18 == 0x10).then(|| submits[0][12]);
+        (admission.expires_ms - NOW_MS, validity, admission.single_attempt)
     };
     assert_eq!(expires(5, Some(NOW_MS + 6 * HOUR_MS)), (5 * HOUR_MS, Some(59), false));
     assert_eq!(expires(5, Some(NOW_MS + 4 * HOUR_MS)), (4 * HOUR_MS, Some(47), false));
@@ -260,9 +269,8 @@ fn every_lifetime_has_the_tabled_validity_period() {
             13..=24 => 143 + (hours - 12) * 2,
             _ => 166 + hours.div_ceil(24),
         };
-        let (admission, submits) = admitted(&PushRequest { lifetime_hours: hours, ..control() });
-        assert_eq!(admission.validity_relative, Some(expected), "{hours} hours");
-        assert_eq!((submits[0][0], submits[0][12]), (0x31, expected));
+        let (_, submits) = admitted(&PushRequest { lifetime_hours: hours, ..control() });
+        assert_eq!((submits[0][0], submits[0][12]), (0x31, expected), "{hours} hours");
     }
     // Without a validity period the field is absent and the format bits are 0.
     let (_, submits) = admitted(&PushRequest { lifetime_hours: 0, ..control() });

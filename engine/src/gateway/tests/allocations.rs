@@ -149,7 +149,7 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                 let contracted = contracts.contains(push.msn, push.xpid);
                 let admission = admit(registered, contracted, push, references, NOW_MS, scratch, submits)?;
                 registered.meter.charge(NOW_MS);
-                Ok(admission.plan.segments())
+                Ok(admission.segments)
             };
             let answer = match scan(body) {
                 Ok(Request::Push(push)) => {
@@ -159,7 +159,7 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                 Err(refusal) => refusal.answer(),
             };
             *code = answer.code;
-            let answer_head = AnswerHead::of_request(&head, answer.code);
+            let answer_head = AnswerHead::of_request(&head);
             write_answer(&mut out, &calendar::http_date(NOW_MS), &answer, &answer_head);
         }
         out.clear();

@@ -78,6 +78,31 @@ fn a_damaged_record_is_reported_with_its_place_and_all_others_are_kept() {
 }
 
 #[test]
+fn a_record_is_checked_again_when_it_is_read_from_its_file_and_not_while_it_is_staged() {
+    let factory = SegmentFactory::start().expect("a thread");
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let (mut journal, _, _) = open(directory.path(), &factory);
+    let append = |journal: &mut Journal| {
+        journal.wait_for_spares(std::time::Duration::from_secs(30));
+        let push_id = journal.next_sequence();
+        journal.append_accepted(&accepted(push_id, &[9; 290])).expect("there is room")
+    };
+    let (damaged, sound) = (append(&mut journal), append(&mut journal));
+    journal.commit_blocking().expect("synced");
+    let (position, sequence) = damaged;
+    flip(&file_of(directory.path(), position), u64::from(position.offset()) + 40);
+    assert_eq!(journal.accepted(position).push_id, sequence, "memory has it");
+    while journal.figures().segments == 1 {
+        append(&mut journal);
+    }
+    journal.commit_blocking().expect("synced");
+    assert_eq!(journal.accepted(sound.0).push_id, sound.1);
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| journal.accepted(position).push_id));
+    let said = read.expect_err("the file has something else");
+    assert!(said.downcast_ref::<String>().is_some_and(|said| said.contains("is damaged")), "{said:?}");
+}
+
+#[test]
 fn a_run_without_syncs_keeps_every_other_record_too() {
     let factory = SegmentFactory::start().expect("a thread");
     let (directory, places) = written_with(&factory, JournalConfig { without_syncs: true, ..config() });

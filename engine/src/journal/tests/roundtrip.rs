@@ -82,7 +82,7 @@ fn more_than_one_commit_takes_is_written_by_the_next_and_read_all_the_while() {
     let all_there = |journal: &Journal, places: &[(Position, u64)]| {
         assert!(places.iter().all(|(position, sequence)| {
             let record = journal.accepted(*position);
-            record.push_id.to_native() == *sequence && *record.submits == submits[..]
+            record.push_id == *sequence && record.submits == submits
         }));
     };
 
@@ -124,9 +124,9 @@ fn what_was_appended_is_read_back_and_recovered() {
         let (position, sequence) =
             journal.append_accepted(&accepted(journal.next_sequence(), &submits)).expect("there is room");
         let record = journal.accepted(position);
-        assert_eq!(record.push_id.to_native(), sequence);
+        assert_eq!(record.push_id, sequence);
         assert_eq!(
-            (&*record.submits, &*record.sender, record.reqid()),
+            (record.submits, record.sender, record.reqid()),
             (&submits[..], &b"CITY"[..], &b"abc"[..])
         );
         appended.push((position, sequence, Kind::Accepted));

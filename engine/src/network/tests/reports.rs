@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::network::line_states::{Line, LineStates};
+use crate::network::outcome_rates::OutcomeRates;
 use crate::network::port::CoreNetwork;
 use crate::network::simulated::SimulatedNetwork;
-use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
+use crate::network::simulation_config::SimulationConfig;
 use crate::network::tests::deliver;
 use crate::smsc::outcome::{AttemptResult, Failure};
 use wire::sms::relay::{read_status_report, scts_jst};

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::network::line_states::{Line, LineStates};
+use crate::network::outcome_rates::OutcomeRates;
 use crate::network::port::CoreNetwork;
 use crate::network::simulated::SimulatedNetwork;
-use crate::network::simulation_config::{ConfigurationError, OutcomeRates, SimulationConfig};
+use crate::network::simulation_config::{ConfigurationError, SimulationConfig};
 use crate::network::tests::deliver;
 use crate::smsc::outcome::HoldReason;
 use crate::smsc::outcome::{AttemptResult, Failure};

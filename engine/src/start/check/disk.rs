@@ -7,7 +7,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{FREE_OCTETS_MIN, Finding, READ_AHEAD_KIB_FAIR, SYNC_LATENCY_US_FAIR};
-use crate::start::config::{Config, Durability};
+use crate::shard::Durability;
+use crate::start::config::Config;
 use crate::start::layout;
 use host::clock;
 use host::fatal::FatalReason;

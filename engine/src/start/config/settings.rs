@@ -9,7 +9,9 @@ use clap::{Args as _, FromArgMatches as _};
 use serde::Deserialize;
 
 use super::ConfigError;
-use super::values::{Durability, Octets, OutcomeRates};
+use super::values::Octets;
+use crate::network::outcome_rates::OutcomeRates;
+use crate::shard::Durability;
 use crate::testing::injection::Injection;
 use host::cpu_list::CpuList;
 
@@ -146,11 +148,6 @@ impl Settings {
                 error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             bad(format!("line {line}: {}", error.message()))
         })?;
-        settings
-            .network_outcomes
-            .unwrap_or_default()
-            .check()
-            .map_err(|detail| bad(format!("network_outcomes: {detail}")))?;
         Ok(settings)
     }
 

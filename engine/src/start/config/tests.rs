@@ -60,7 +60,7 @@ fn every_kind_of_value_is_read_from_the_file() {
     assert_eq!((config.queue_octets, config.segment_octets), (1 << 30, 1 << 20));
     assert_eq!(config.cpus, CPUS);
     assert_eq!(config.inject, [Injection { kind: InjectionKind::SyncFailure, at: 3 }]);
-    assert_eq!(config.network.outcome_rates.memory_full, 0.5);
+    assert_eq!(config.network.outcome_rates.memory_full, 500_000);
     assert_eq!(config.network.alerts_max, 0);
     assert_eq!((config.network.latency_ms, config.network.latency_jitter_ms), (4, 4));
 }
@@ -81,7 +81,7 @@ fn every_kind_of_value_is_read_from_the_environment() {
     assert_eq!(config.queue_octets, 256 << 20);
     assert_eq!((config.shards, config.cpus.as_slice()), (1, &[1][..]));
     assert_eq!(config.durability, Durability::Process);
-    assert_eq!(config.network.outcome_rates.failing, 0.2);
+    assert_eq!(config.network.outcome_rates.system_failure, 200_000);
 }
 
 #[test]

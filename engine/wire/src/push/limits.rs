@@ -28,10 +28,6 @@ pub const NOTIFICATION_ID_OCTETS_MAX: usize = 20;
 /// Hours of `lifetime`.
 pub const LIFETIME_HOURS_MAX: u8 = 72;
 
-/// What `Retry-After` says when nothing better is known: a rate has room again within a second, and so
-/// has, most likely, a queue.
-pub const RETRY_AFTER_SECONDS: u16 = 1;
-
 /// Longest answer (E2, E4), head and body.
 pub const ANSWER_OCTETS_MAX: usize = 512;
 /// Longest body of a notification (E5, E7) or of its response (E6, E8).

@@ -9,7 +9,7 @@ mod reader;
 
 use super::limits::NOTIFICATION_BODY_OCTETS_MAX;
 use super::message::{Message, octet_digits};
-use super::response::{CONTENT_TYPE, DECLARATION, Line};
+use super::response::{DECLARATION, Line};
 use crate::push::notify_url::NotifyUrl;
 use crate::terms::calendar;
 use crate::terms::code::Code;
@@ -85,22 +85,12 @@ impl Subject {
 /// Appends the whole HTTP request to `out`: POST to the registration's URL, head and body.
 pub fn write_notification(out: &mut Vec<u8>, url: &NotifyUrl, notification: &Notification<'_>) {
     let body = notification_body(notification);
-    let mut length = Line::<20>::new();
+    let mut length = Line::<24>::new();
     length.put_number(body.octets().len() as u64);
-    for part in [
-        b"POST ".as_slice(),
-        url.path().as_bytes(),
-        b" HTTP/1.1\r\nHost: ",
-        url.authority().as_bytes(),
-        b"\r\nContent-Type: ",
-        CONTENT_TYPE.as_bytes(),
-        b"\r\nContent-Length: ",
-        length.octets(),
-        b"\r\n\r\n",
-        body.octets(),
-    ] {
-        out.extend_from_slice(part);
-    }
+    length.put(b"\r\n\r\n");
+    out.extend_from_slice(url.request_head().as_bytes());
+    out.extend_from_slice(length.octets());
+    out.extend_from_slice(body.octets());
 }
 
 //= push notify elements

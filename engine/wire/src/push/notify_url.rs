@@ -1,6 +1,7 @@
 //! Where a push client wants its notifications: an `http` URL, checked once.
 
 use super::limits::NOTIFY_URL_OCTETS_MAX;
+use crate::push::response::CONTENT_TYPE;
 use std::net::Ipv6Addr;
 
 /// A checked notification URL, `http://host[:port][/path[?query]]`, in the pieces that a request needs.
@@ -10,6 +11,7 @@ pub struct NotifyUrl {
     host: String,
     port: u16,
     path: String,
+    request_head: String,
 }
 
 impl NotifyUrl {
@@ -58,7 +60,10 @@ impl NotifyUrl {
         }
         let (host, port) = split_authority(authority)?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
-        Ok(Self { authority: authority.to_owned(), host: host.to_owned(), port, path })
+        let request_head = format!(
+            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: "
+        );
+        Ok(Self { authority: authority.to_owned(), host: host.to_owned(), port, path, request_head })
     }
 
     /// Host and port as the URL gave them: the value of `Host`.
@@ -74,6 +79,11 @@ impl NotifyUrl {
     /// The TCP port.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// What every request to it begins with, up to the value of its last header, Content-Length.
+    pub fn request_head(&self) -> &str {
+        &self.request_head
     }
 
     /// The path with its query, beginning with `/`.
@@ -146,7 +156,10 @@ mod tests {
             assert_eq!((url.host(), url.port(), url.path()), (host, port, path), "{text}");
             assert_eq!(NotifyUrl::parse(&url.to_string()).as_ref(), Ok(&url), "{text}");
         }
-        assert_eq!(NotifyUrl::parse("http://[::1]:9000/").expect("valid").authority(), "[::1]:9000");
+        let url = NotifyUrl::parse("http://[::1]:9000/a?b").expect("valid");
+        assert_eq!(url.authority(), "[::1]:9000");
+        let head = "POST /a?b HTTP/1.1\r\nHost: [::1]:9000\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-Length: ";
+        assert_eq!(url.request_head(), head);
     }
 
     #[test]

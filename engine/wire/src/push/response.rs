@@ -5,7 +5,7 @@
 //! there and empty; `sepmaxnum` is 0 when nothing was segmented. For the published sample (11-digit msn,
 //! 23-octet reqid, 11-digit svcid, one segment) the body is 163 octets.
 
-use super::limits::{ANSWER_OCTETS_MAX, RETRY_AFTER_SECONDS};
+use super::limits::ANSWER_OCTETS_MAX;
 use crate::http::{HttpRefusal, RequestHead};
 use crate::push::request::Echo;
 use crate::terms::code::Code;
@@ -49,7 +49,7 @@ impl Answer {
 pub struct AnswerHead {
     /// A status other than the code's own: 405 for 1011.
     pub status_override: Option<u16>,
-    /// `Retry-After` in seconds; the codes 8xxx should have it.
+    /// `Retry-After`, which the codes 8xxx have; whoever answers says how long.
     pub retry_after_seconds: Option<u16>,
     /// `Connection: close`.
     pub close: bool,
@@ -62,12 +62,12 @@ pub struct AnswerHead {
 }
 
 impl AnswerHead {
-    /// For the answer to a request whose head was accepted. Codes that ask to come again get `Retry-After`.
-    pub fn of_request(head: &RequestHead<'_>, code: Code) -> Self {
+    /// For the answer to a request whose head was accepted, without `Retry-After`.
+    pub fn of_request(head: &RequestHead<'_>) -> Self {
         Self {
             status_override: None,
             //= push code later
-            retry_after_seconds: code.is_retry_later().then_some(RETRY_AFTER_SECONDS),
+            retry_after_seconds: None,
             close: !head.keep_alive,
             allow_post: false,
             announce_keep_alive: head.announce_keep_alive,

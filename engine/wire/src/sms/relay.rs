@@ -111,6 +111,21 @@ pub fn submit_report_ack(scts: &[u8; TIME_OCTETS], out: &mut [u8]) -> usize {
     2 + TIME_OCTETS
 }
 
+/// Reads the SMS-SUBMIT-REPORT of an RP-ACK as far as the gateway acts on it: TP-SCTS. Optional
+/// parameters behind it are not looked at.
+pub fn read_submit_report(tpdu: &[u8]) -> Result<[u8; TIME_OCTETS], TpduError> {
+    let mut reader = Reader::new(tpdu);
+    expect_type(&mut reader, first_octet::SUBMIT)?;
+    reader.octet(Field::ParameterIndicator)?;
+    reader.array(Field::ServiceCentreTimeStamp)
+}
+
+/// Reads an SMS-SUBMIT as far as the message center acts on it: what passes becomes an SMS-DELIVER
+/// and an SMS-STATUS-REPORT.
+pub fn check_submit(tpdu: &[u8]) -> Result<(), TpduError> {
+    SubmitView::read(tpdu).map(drop)
+}
+
 /// Writes the SMS-DELIVER-REPORT (TS 23.040, 9.2.2.1a) that an RP-ACK carries and returns its
 /// octets: no optional parameters.
 ///
@@ -355,7 +370,9 @@ mod tests {
         for length in 0..SUBMIT.len() {
             let relayed = deliver_from_submit(&SUBMIT[..length], &originating, &[0; 7], true, &mut out);
             assert!(matches!(relayed, Err(TpduError { fault: Fault::Truncated { .. }, .. })), "{length}");
+            assert!(check_submit(&SUBMIT[..length]).is_err());
         }
+        assert_eq!(check_submit(&SUBMIT), Ok(()));
         let longer = [&SUBMIT[..], &[0]].concat();
         let relayed = deliver_from_submit(&longer, &originating, &[0; 7], true, &mut out);
         let fault = Fault::Trailing { octets: 1 };
@@ -392,6 +409,8 @@ mod tests {
         assert!(read_deliver_report(&[1, 0], false).is_err());
         assert_eq!(submit_report_ack(&[1, 2, 3, 4, 5, 6, 7], &mut out), 9);
         assert_eq!(out, [1, 0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(read_submit_report(&out), Ok([1, 2, 3, 4, 5, 6, 7]));
+        assert!(read_submit_report(&out[..8]).is_err() && read_submit_report(&[0; 9]).is_err());
     }
 
     #[test]

@@ -119,11 +119,6 @@ impl Code {
         let number = self.0;
         [number / 1000, number / 100 % 10, number / 10 % 10, number % 10].map(|d| b'0' + d as u8)
     }
-
-    /// Whether the answer asks the client to come again later and so carries Retry-After.
-    pub fn is_retry_later(self) -> bool {
-        (8000..9000).contains(&self.0)
-    }
 }
 
 impl std::fmt::Debug for Code {

@@ -10,6 +10,8 @@ pub const XPID_DIGITS: usize = 11;
 /// Longest `reqid`, in octets.
 pub const REQID_OCTETS_MAX: usize = 23;
 
+const _: () = assert!(!is_a_type(0), "what stands behind a reqid is told from it");
+
 /// A destination phone number: 11 decimal digits of which the first is 0.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct Msn(u64);
@@ -90,12 +92,18 @@ pub struct Reqid {
 impl Reqid {
     /// Checks length and alphabet; `None` if either is wrong.
     pub fn parse(text: &[u8]) -> Option<Self> {
-        if text.is_empty() || text.len() > REQID_OCTETS_MAX || !text.iter().all(|&o| is_a_type(o)) {
+        if text.is_empty() || text.len() > REQID_OCTETS_MAX {
             return None;
         }
-        let mut octets = [0; REQID_OCTETS_MAX];
-        octets[..text.len()].copy_from_slice(text);
-        Some(Self { octets, length: text.len() as u8 })
+        // The octets of type A are counted, all at once: the zeros behind the text are none.
+        let mut padded = [0; REQID_OCTETS_MAX.next_multiple_of(16)];
+        padded[..text.len()].copy_from_slice(text);
+        let mut legal = 0;
+        for octet in padded {
+            legal += u8::from(is_a_type(octet));
+        }
+        let octets = *padded.first_chunk()?;
+        (usize::from(legal) == text.len()).then_some(Self { octets, length: legal })
     }
 
     /// The octets as they came.
@@ -111,8 +119,11 @@ impl std::fmt::Debug for Reqid {
 }
 
 /// Whether `octet` belongs to the interface's type A, `[0-9A-Za-z._-]`.
-pub fn is_a_type(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_' | b'-')
+pub const fn is_a_type(octet: u8) -> bool {
+    let is_digit = octet.wrapping_sub(b'0') < 10;
+    let is_letter = (octet | 0x20).wrapping_sub(b'a') < 26;
+    // Without a branch, so that the octets of a text are looked at all at once.
+    is_digit | is_letter | (octet == b'.') | (octet == b'_') | (octet == b'-')
 }
 
 /// The class of a push, the last two digits of `comway`.
@@ -185,14 +196,29 @@ fn parse_digits<const N: usize>(text: &[u8]) -> Option<u64> {
     valid.then_some(value)
 }
 
-fn render_digits<const N: usize>(mut value: u64) -> [u8; N] {
-    let mut digits = [b'0'; N];
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (value % 10) as u8;
-        value /= 10;
-    }
+/// The eleven digits of a number below 10^11.
+fn render_digits(value: u64) -> [u8; 11] {
+    const SPLIT: u64 = 100_000_000;
+    let mut digits = [0; 11];
+    digits[..3].copy_from_slice(&eight_digits(value / SPLIT)[5..]);
+    digits[3..].copy_from_slice(&eight_digits(value % SPLIT));
     digits
 }
+
+/// The digits of a number below 10^8, halved until they stand apart: all of a step's divisions are
+/// one multiplication.
+fn eight_digits(value: u64) -> [u8; 8] {
+    // Two numbers below 10^4, 32 bits each, the front one in the low half.
+    let fours = (value / 10_000) | ((value % 10_000) << 32);
+    // 10,486 of 2^20 are a hundredth, and 103 of 2^10 a tenth, of what can stand here.
+    let hundreds = ((fours * 10_486) >> 20) & 0x0000_007F_0000_007F;
+    let twos = hundreds | ((fours - hundreds * 100) << 16);
+    let tens = ((twos * 103) >> 10) & 0x000F_000F_000F_000F;
+    let ones = tens | ((twos - tens * 10) << 8);
+    (ones | 0x3030_3030_3030_3030).to_le_bytes()
+}
+
+const _: () = assert!(MSN_DIGITS == 11 && XPID_DIGITS == 11, "both are rendered alike");
 
 #[cfg(test)]
 mod tests {
@@ -210,11 +236,37 @@ mod tests {
     }
 
     #[test]
+    fn every_digit_is_rendered_in_its_place() {
+        let check = |value: u64| {
+            let digits = render_digits(value);
+            assert_eq!(std::str::from_utf8(&digits), Ok(format!("{value:011}").as_str()));
+        };
+        // Each half of eight digits on its own, and both with what stands around them.
+        for half in 0..10_000 {
+            check(half);
+            check(half * 10_000);
+            check(half * 10_000 + (9_999 - half));
+            check(half % 1_000 * 100_000_000 + half);
+        }
+        check(99_999_999_999);
+    }
+
+    #[test]
     fn a_reqid_keeps_its_octets_and_refuses_other_alphabets() {
         assert_eq!(Reqid::parse(b"a.b_c-1").expect("legal").as_bytes(), b"a.b_c-1");
         assert!(Reqid::parse(&[b'x'; 23]).is_some());
         assert!(Reqid::parse(&[b'x'; 24]).is_none());
         assert!(Reqid::parse(b"").is_none());
         assert!(Reqid::parse(b"a b").is_none());
+        let type_a = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz._-";
+        for octet in 0..=u8::MAX {
+            assert_eq!(is_a_type(octet), type_a.contains(&octet), "{octet}");
+            for at in 0..REQID_OCTETS_MAX {
+                let mut text = [b'x'; REQID_OCTETS_MAX];
+                text[at] = octet;
+                assert_eq!(Reqid::parse(&text).is_some(), is_a_type(octet), "{octet} at {at}");
+                assert_eq!(Reqid::parse(&text[..=at]).is_some(), is_a_type(octet), "{octet} at the end");
+            }
+        }
     }
 }

@@ -5,7 +5,6 @@
 pub mod calendar;
 pub mod code;
 pub mod domain;
-pub mod durability;
 pub mod ids;
 pub mod mix;
 pub mod ownership;

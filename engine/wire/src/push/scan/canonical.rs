@@ -32,7 +32,7 @@ pub(super) fn scan(body: &[u8]) -> Option<PushRequest<'_>> {
     let class = Class::from_number(opening[CLASS_AT].wrapping_sub(b'0'))?;
     let msn = Msn::parse(&opening[MSN_AT..MSN_AT + 11]).filter(|&msn| msn != Msn::ALL)?;
     let rest = &body[REQID_AT..];
-    let reqid_octets = rest.iter().take(REQID_OCTETS_MAX + 1).position(|&octet| octet == b'<')?;
+    let reqid_octets = memchr(b'<', &rest[..rest.len().min(REQID_OCTETS_MAX + 1)])?;
     let reqid = Reqid::parse(&rest[..reqid_octets])?;
     let rest = rest[reqid_octets..].strip_prefix(BEFORE_SVCID)?;
     let (svcid, rest) = rest.split_first_chunk::<11>()?;
