@@ -155,7 +155,7 @@ fn every_path_of_the_source_stands_in_the_table_here_and_reads_in_the_one_way() 
         found.extend(
             code.split(".route(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())),
         );
-        // Bodies and queries are read by `Document` and `Parameters`, JSON by `ops::json`.
+        // Bodies and queries are read by `Document` and `Parameters`, JSON by `wire::json`.
         if !path.ends_with("reading.rs") && !path.ends_with("json.rs") {
             for word in ["simd_json::from", "to_bytes("] {
                 assert!(!code.contains(word), "{word} in {}", path.display());

@@ -1,5 +1,5 @@
 //! A shard tells records that an answer waits for from those that can wait for company: the ones begin a commit at once,
-//! the others go with it or some time later (`rt::pace`).
+//! the others go with it or some time later (`io::pace`).
 
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::Registration;

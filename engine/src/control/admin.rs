@@ -15,9 +15,9 @@
 //! | `GET /contracts/count` | a [`CountRow`] for each XPID |
 //! | `POST`, `DELETE /contracts` | adds, removes what a [`ContractChange`] names |
 //! | `POST /contracts/import?first_line=&lines=` | takes a CSV of `msn,xpid`, answers an [`ImportReply`] |
-//! | `GET /queue`, `GET /pushes?msn=` | what waits in all, and where one phone's pushes stand (`ops::queue`, `ops::pushes`) |
-//! | `GET /notifications`, `POST /notifications/replay`, `…/discard` | parked notifications (`ops::parked`) |
-//! | `PUT /network/lines` | lines of the simulated network (`ops::lines`) |
+//! | `GET /queue`, `GET /pushes?msn=` | what waits in all, and where one phone's pushes stand (`control::queue`, `control::pushes`) |
+//! | `GET /notifications`, `POST /notifications/replay`, `…/discard` | parked notifications (`control::parked`) |
+//! | `PUT /network/lines` | lines of the simulated network (`control::lines`) |
 //!
 //! A change is answered when it is in the store and every shard works by it. A refusal is
 //! `{"error": "one sentence"}` with the fitting status. A document has at most 1 MiB and 16 levels and no field but

@@ -30,7 +30,7 @@ use wire::push::notify::{Arrival, Body, ResponseOutcome, Subject, read_acknowled
 use wire::push::notify_url::NotifyUrl;
 use wire::terms::ids::Xpid;
 
-/// Where an XPID's notifications go, with its name looked up beside the shards (`rt::names`).
+/// Where an XPID's notifications go, with its name looked up beside the shards (`io::names`).
 #[derive(Clone, Debug)]
 pub struct EndpointPlan {
     /// The XPID.
