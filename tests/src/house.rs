@@ -1,10 +1,11 @@
-//! The house: its sources as text, its rooms with their floors, and who imports whom.
+//! The house: its sources as tokens, its rooms with their floors, and who imports whom.
 //!
-//! It reads the tree as a newcomer would: paths in the code, no compiler. So a rule that it tells
-//! broken names a file and a line.
+//! The sources are cut into tokens as the compiler does it, so comments, texts and macros cannot
+//! hide a path or feign one. Modules of tests are left out.
 //!
 //! **Never here:** an assertion about the tree. Those stand in `tests/tidy`.
 
+use proc_macro2::{Delimiter, Ident, TokenStream, TokenTree};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,6 +17,10 @@ use std::path::{Path, PathBuf};
 pub fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").to_path_buf()
 }
+
+/// The crates that make up the engine, and where their sources stand.
+const CRATES: [(&str, &str); 3] =
+    [("hayauma", "engine/src/"), ("wire", "engine/wire/src/"), ("host", "engine/host/src/")];
 
 /// A source file.
 #[derive(Clone, Debug)]
@@ -40,21 +45,24 @@ impl Source {
             || self.place.starts_with("tests/")
     }
 
-    /// The lines of its code: comments and texts blanked, modules of tests left out.
-    pub fn code(&self) -> Vec<String> {
-        let mut lines = blanked(&self.text);
-        if let Some(first) = lines.iter().position(|line| line.trim() == "mod tests {") {
-            let end = lines[first..].iter().position(|line| line == "}");
-            let end = end.map_or(lines.len(), |end| first + end + 1);
-            lines[first..end].iter_mut().for_each(String::clear);
-        }
-        lines
+    /// All its tokens.
+    ///
+    /// # Panics
+    /// When it is no Rust.
+    pub fn tokens(&self) -> Vec<TokenTree> {
+        let stream: Result<TokenStream, _> = self.text.parse();
+        stream.unwrap_or_else(|error| panic!("{}: {error}", self.place)).into_iter().collect()
     }
 
-    /// Its module's path, from its crate's name on: `hayauma::smsc::core`.
+    /// Its tokens without what is compiled for tests only.
+    pub fn code(&self) -> Vec<TokenTree> {
+        if self.is_test() { Vec::new() } else { without_tests(self.tokens()) }
+    }
+
+    /// Its module's path, from its crate's name on: `hayauma`, `smsc`, `core`.
     pub fn module(&self) -> Option<Vec<String>> {
         let (name, inside) =
-            CRATES.iter().find_map(|(name, folder)| Some((name, self.place.strip_prefix(folder)?)))?;
+            CRATES.iter().rev().find_map(|(name, folder)| Some((name, self.place.strip_prefix(folder)?)))?;
         let mut path = vec![(*name).to_owned()];
         path.extend(inside.strip_suffix(".rs")?.split('/').map(str::to_owned));
         if path.last().is_some_and(|last| ["lib", "mod", "main"].contains(&last.as_str())) {
@@ -63,10 +71,6 @@ impl Source {
         Some(path)
     }
 }
-
-/// The crates that make up the engine, and where their sources stand.
-const CRATES: [(&str, &str); 3] =
-    [("hayauma", "engine/src/"), ("wire", "engine/wire/src/"), ("host", "engine/host/src/")];
 
 /// Every source below these folders, in the order of their places.
 ///
@@ -97,52 +101,133 @@ fn collect(folder: &Path, root: &Path, found: &mut Vec<Source>) {
     }
 }
 
-/// The text's lines, with comments and the insides of texts and characters blanked.
-fn blanked(text: &str) -> Vec<String> {
-    let (mut line, mut lines) = (String::new(), Vec::new());
-    let mut rest = text.chars().peekable();
-    let mut quoted = false;
-    while let Some(character) = rest.next() {
-        match character {
-            '\n' => lines.push(std::mem::take(&mut line)),
-            '\\' if quoted => {
-                if rest.next() == Some('\n') {
-                    lines.push(std::mem::take(&mut line));
-                }
+/// The tokens without the items behind `#[cfg(test)]`.
+fn without_tests(tokens: Vec<TokenTree>) -> Vec<TokenTree> {
+    let mut kept = Vec::new();
+    let mut rest = tokens.into_iter().peekable();
+    while let Some(token) = rest.next() {
+        let attribute = rest.peek().map(ToString::to_string).unwrap_or_default();
+        let is_test = is_mark(&token, '#') && attribute.replace(' ', "") == "[cfg(test)]";
+        if !is_test {
+            kept.push(token);
+            continue;
+        }
+        for token in rest.by_ref() {
+            let ends = matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+            if ends || is_mark(&token, ';') {
+                break;
             }
-            '"' => {
-                quoted = !quoted;
-                line.push('"');
-            }
-            _ if quoted => {}
-            '/' if rest.peek() == Some(&'/') => {
-                while rest.peek().is_some_and(|next| *next != '\n') {
-                    rest.next();
-                }
-            }
-            '\'' if is_character(&mut rest) => line.push('\''),
-            other => line.push(other),
         }
     }
-    lines.push(line);
-    lines
+    kept
 }
 
-/// Whether a quote begins a character, not a lifetime; reads the character if it does.
-fn is_character(rest: &mut std::iter::Peekable<std::str::Chars<'_>>) -> bool {
-    let mut ahead = rest.clone();
-    let escaped = ahead.next() == Some('\\');
-    if escaped {
-        ahead.next();
+/// Whether the token is this punctuation mark.
+pub fn is_mark(token: &TokenTree, mark: char) -> bool {
+    matches!(token, TokenTree::Punct(punct) if punct.as_char() == mark)
+}
+
+/// A path in the code, and the line that it stands in (from 1 on).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Named {
+    /// Its words, as they are written or resolved.
+    pub path: Vec<String>,
+    /// The line.
+    pub line: usize,
+    /// The name that `as` gives it.
+    pub renamed: Option<String>,
+}
+
+/// Every path in the tokens, those of a list in braces one by one; a single word counts where it
+/// stands behind `use` or `crate`.
+pub fn paths(tokens: &[TokenTree]) -> Vec<Named> {
+    let mut found = Vec::new();
+    let mut at = 0;
+    while at < tokens.len() {
+        match &tokens[at] {
+            TokenTree::Group(group) => {
+                found.extend(paths(&group.stream().into_iter().collect::<Vec<_>>()));
+                at += 1;
+            }
+            TokenTree::Ident(word) if !is_keyword(word) && !goes_on(tokens, at) => {
+                let is_used = is_used(tokens, at);
+                let before = found.len();
+                at = chain(tokens, at, &[], &mut found);
+                if !is_used {
+                    // `x as u8` gives no name, and a word alone is no path.
+                    found[before..].iter_mut().for_each(|named| named.renamed = None);
+                    found.truncate(if found[before].path.len() == 1 { before } else { found.len() });
+                }
+            }
+            _ => at += 1,
+        }
     }
-    if !escaped && ahead.next() != Some('\'') {
-        return false;
+    found
+}
+
+fn is_word(token: &TokenTree, words: &[&str]) -> bool {
+    matches!(token, TokenTree::Ident(word) if words.iter().any(|known| word == known))
+}
+
+/// Whether the word begins what a `use` or an `extern crate` names.
+fn is_used(tokens: &[TokenTree], at: usize) -> bool {
+    let before = |back: usize| at.checked_sub(back).map(|at| &tokens[at]);
+    let is_use = |token: Option<&TokenTree>| token.is_some_and(|token| is_word(token, &["use", "crate"]));
+    is_use(before(1)) || before(1).is_some_and(|token| is_mark(token, ':')) && is_use(before(3))
+}
+
+/// Whether the word goes on a path that began before it: not so behind a leading `::`.
+fn goes_on(tokens: &[TokenTree], at: usize) -> bool {
+    let is_joined = at >= 3 && is_mark(&tokens[at - 1], ':') && is_mark(&tokens[at - 2], ':');
+    is_joined
+        && match &tokens[at - 3] {
+            TokenTree::Ident(word) => !is_keyword(word),
+            before => is_mark(before, '>'),
+        }
+}
+
+fn is_keyword(word: &Ident) -> bool {
+    ["use", "in", "return", "as", "dyn", "impl", "mut", "ref", "match"].iter().any(|known| word == known)
+}
+
+/// Reads one path from `at` on, with what is in its braces; where it ends.
+fn chain(tokens: &[TokenTree], mut at: usize, before: &[String], found: &mut Vec<Named>) -> usize {
+    let mut path = before.to_vec();
+    let line = tokens[at].span().start().line;
+    loop {
+        match tokens.get(at) {
+            Some(TokenTree::Ident(word)) => path.push(word.to_string()),
+            Some(token) if is_mark(token, '*') => path.push("*".to_owned()),
+            Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
+                list(&group.stream().into_iter().collect::<Vec<_>>(), &path, found);
+                return at + 1;
+            }
+            _ => break,
+        }
+        at += 1;
+        let is_joined = tokens.get(at).is_some_and(|token| is_mark(token, ':'))
+            && tokens.get(at + 1).is_some_and(|token| is_mark(token, ':'));
+        if !is_joined {
+            break;
+        }
+        at += 2;
     }
-    if escaped {
-        ahead.by_ref().find(|character| *character == '\'');
+    let renamed = match (tokens.get(at), tokens.get(at + 1)) {
+        (Some(word), Some(TokenTree::Ident(name))) if is_word(word, &["as"]) => Some(name.to_string()),
+        _ => None,
+    };
+    path.retain(|word| word != "self" || before.is_empty());
+    found.push(Named { path, line, renamed });
+    at
+}
+
+/// The members of a list in a `use`.
+fn list(tokens: &[TokenTree], before: &[String], found: &mut Vec<Named>) {
+    for member in tokens.split(|token| is_mark(token, ',')) {
+        if !member.is_empty() {
+            chain(member, 0, before, found);
+        }
     }
-    *rest = ahead;
-    true
 }
 
 /// The room that a module's path belongs to: crates count as rooms, `wire` has three.
@@ -155,75 +240,36 @@ pub fn room_of(path: &[String]) -> Option<&str> {
     }
 }
 
-/// A path in the code, resolved, and the line that it stands in (from 1 on).
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Import {
-    /// From the crate's name on.
-    pub path: Vec<String>,
-    /// The line.
-    pub line: usize,
-    /// Whether it only passes a name on (`pub use`).
-    pub is_reexport: bool,
+/// The modules that there are, and their places.
+pub fn modules(sources: &[Source]) -> BTreeMap<Vec<String>, String> {
+    let code = sources.iter().filter(|source| !source.is_test());
+    code.filter_map(|source| Some((source.module()?, source.place.clone()))).collect()
 }
 
-/// What a source of the engine names of its crates.
-pub fn imports(source: &Source) -> Vec<Import> {
+/// What a source names of the engine's crates, from the crate's name on.
+pub fn imports(source: &Source, modules: &BTreeMap<Vec<String>, String>) -> Vec<Named> {
     let Some(module) = source.module() else { return Vec::new() };
-    let lines = source.code();
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < lines.len() {
-        let line = lines[at].trim();
-        let begins_use = line.starts_with("use ") || line.starts_with("pub") && line.contains(" use ");
-        let first = at;
-        let mut statement = lines[at].clone();
-        while begins_use && !statement.contains(';') && at + 1 < lines.len() {
-            at += 1;
-            statement += &lines[at];
+    let mut named = paths(&source.code());
+    named.retain_mut(|named| match resolved(&named.path, &module, modules) {
+        Some(path) => {
+            named.path = path;
+            true
         }
-        let is_reexport = begins_use && line.starts_with("pub");
-        for written in paths(&statement) {
-            if let Some(path) = resolved(&written, &module) {
-                found.push(Import { path, line: first + 1, is_reexport });
-            }
-        }
-        at += 1;
-    }
-    found
-}
-
-/// The paths of a statement; those of a list in braces one by one.
-fn paths(statement: &str) -> Vec<Vec<String>> {
-    let is_word = |character: char| character.is_alphanumeric() || character == '_';
-    let mut found = Vec::new();
-    for (start, _) in statement.match_indices("::") {
-        let head_start = statement[..start].rfind(|character: char| !is_word(character));
-        let head_start = head_start.map_or(0, |at| at + 1);
-        if statement[..head_start].ends_with("::") || head_start == start {
-            continue;
-        }
-        let tail = &statement[head_start..];
-        let end = tail.find(|character: char| !is_word(character) && character != ':');
-        let (chain, behind) = tail.split_at(end.unwrap_or(tail.len()));
-        let chain: Vec<String> =
-            chain.split("::").filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        match behind.strip_prefix('{').and_then(|list| list.split('}').next()) {
-            Some(list) => found.extend(list.split(',').map(|name| {
-                let name = name.split_whitespace().next().filter(|name| *name != "self");
-                let names = name.into_iter().flat_map(|name| name.split("::")).map(str::to_owned);
-                chain.iter().cloned().chain(names).collect()
-            })),
-            None => found.push(chain),
-        }
-    }
-    found
+        None => false,
+    });
+    named
 }
 
 /// A path as it is written in `module`, from its crate's name on; none for other crates' paths.
-fn resolved(written: &[String], module: &[String]) -> Option<Vec<String>> {
+fn resolved(
+    written: &[String],
+    module: &[String],
+    modules: &BTreeMap<Vec<String>, String>,
+) -> Option<Vec<String>> {
     let first = written.first()?.as_str();
     let rest = &written[1..];
     let from = |base: &[String], rest: &[String]| Some(base.iter().chain(rest).cloned().collect());
+    let child: Vec<String> = module.iter().cloned().chain([first.to_owned()]).collect();
     match first {
         "crate" => from(&module[..1], rest),
         "self" => from(module, rest),
@@ -232,32 +278,37 @@ fn resolved(written: &[String], module: &[String]) -> Option<Vec<String>> {
             from(module.get(..module.len().checked_sub(ups)?)?, &written[ups..])
         }
         name if CRATES.iter().any(|(known, _)| *known == name) => Some(written.to_vec()),
+        _ if written.len() > 1 && modules.contains_key(&child) => from(&child, rest),
         _ => None,
     }
 }
 
-/// Which rooms each room imports, itself left out.
-pub fn rooms(sources: &[Source]) -> BTreeMap<String, BTreeSet<String>> {
-    let mut rooms: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+/// Which rooms each room imports, itself left out, and where it does first.
+pub fn rooms(sources: &[Source]) -> BTreeMap<String, BTreeMap<String, String>> {
+    let modules = modules(sources);
+    let mut rooms: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     for source in sources.iter().filter(|source| !source.is_test()) {
         let Some(module) = source.module() else { continue };
         let Some(room) = room_of(&module) else { continue };
         let named = rooms.entry(room.to_owned()).or_default();
-        let imports = imports(source);
-        let others = imports.iter().filter_map(|import| room_of(&import.path));
-        named.extend(others.filter(|other| *other != room).map(str::to_owned));
+        for import in imports(source, &modules) {
+            if let Some(other) = room_of(&import.path).filter(|other| *other != room) {
+                let place = || format!("{}:{}", source.place, import.line);
+                named.entry(other.to_owned()).or_insert_with(place);
+            }
+        }
     }
     rooms
 }
 
 /// Who imports whom as a table for ARCHITECTURE.md, the ground floor first.
-pub fn rooms_table(rooms: &BTreeMap<String, BTreeSet<String>>, floors: &[(String, u32)]) -> String {
+pub fn rooms_table(rooms: &BTreeMap<String, BTreeMap<String, String>>, floors: &[(String, u32)]) -> String {
     let mut table = String::from("| floor | room | imports |\n|---|---|---|\n");
     for (room, floor) in floors {
         let named: Vec<&str> = floors
             .iter()
             .map(|(other, _)| other.as_str())
-            .filter(|other| rooms.get(room).is_some_and(|named| named.contains(*other)))
+            .filter(|other| rooms.get(room).is_some_and(|named| named.contains_key(*other)))
             .collect();
         let named = if named.is_empty() { "nothing".to_owned() } else { named.join(", ") };
         table += &format!("| {floor} | `{room}` | {named} |\n");
@@ -276,19 +327,19 @@ pub fn floors(architecture: &str) -> Vec<(String, u32)> {
     rows.collect()
 }
 
-/// Files of one room that import each other in a circle, each circle once.
+/// Files that import each other in a circle, each circle once. A module and the modules within it
+/// are one thing here: what a child takes from its parent, or a parent from its child, is no import.
 pub fn circles(sources: &[Source]) -> Vec<Vec<String>> {
-    let known: BTreeMap<Vec<String>, &str> = sources
-        .iter()
-        .filter(|source| !source.is_test())
-        .filter_map(|source| Some((source.module()?, source.place.as_str())))
-        .collect();
+    let modules = modules(sources);
     let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for source in sources.iter().filter(|source| !source.is_test()) {
-        for import in imports(source).iter().filter(|import| !import.is_reexport) {
-            let target = (1..=import.path.len()).rev().find_map(|end| known.get(&import.path[..end]));
-            if let Some(target) = target.filter(|target| **target != source.place) {
-                named.entry(source.place.as_str()).or_default().insert(target);
+    for source in sources {
+        let Some(module) = source.module() else { continue };
+        for import in imports(source, &modules) {
+            let ends = (1..=import.path.len()).rev();
+            let target = ends.map(|end| &import.path[..end]).find(|path| modules.contains_key(*path));
+            let Some(target) = target else { continue };
+            if !target.starts_with(&module) && !module.starts_with(target) {
+                named.entry(source.place.as_str()).or_default().insert(&modules[target]);
             }
         }
     }
@@ -319,31 +370,50 @@ fn strongly_connected(named: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Vec<String>
     circles.into_iter().collect()
 }
 
-/// A function that is longer than `lines_max`: where it begins, and its lines.
+/// Functions that are longer than `lines_max`: the line where each begins, and its lines.
 pub fn long_functions(source: &Source, lines_max: usize) -> Vec<(usize, usize)> {
-    let lines: Vec<String> = blanked(&source.text);
     let mut found = Vec::new();
-    for (at, line) in lines.iter().enumerate() {
-        let indent = line.len() - line.trim_start().len();
-        let words = line.split(|character: char| !character.is_alphanumeric());
-        if !words.into_iter().any(|word| word == "fn") || !is_function(line.trim_start()) {
-            continue;
-        }
-        let close = format!("{}}}", " ".repeat(indent));
-        let open = lines[at..].iter().position(|line| line.ends_with(['{', ';', '}']));
-        if open.is_some_and(|open| !lines[at + open].ends_with('{')) {
-            continue;
-        }
-        let length = lines[at..].iter().position(|line| *line == close).map_or(0, |length| length + 1);
-        if length > lines_max {
-            found.push((at + 1, length));
-        }
-    }
+    look_for_functions(&source.tokens(), lines_max, &mut found);
+    found.sort_unstable();
     found
 }
 
-fn is_function(line: &str) -> bool {
-    let words: Vec<&str> = line.split_whitespace().take_while(|word| *word != "fn").collect();
-    let before = ["pub", "pub(crate)", "pub(super)", "const", "unsafe", "async", "extern", "\"\""];
-    words.len() < line.split_whitespace().count() && words.iter().all(|word| before.contains(word))
+fn look_for_functions(tokens: &[TokenTree], lines_max: usize, found: &mut Vec<(usize, usize)>) {
+    for (at, token) in tokens.iter().enumerate() {
+        if let TokenTree::Group(group) = token {
+            look_for_functions(&group.stream().into_iter().collect::<Vec<_>>(), lines_max, found);
+        }
+        // `fn` and a name: not the type of a function.
+        let named = matches!(tokens.get(at + 1), Some(TokenTree::Ident(_)));
+        if !is_word(token, &["fn"]) || !named {
+            continue;
+        }
+        let body = tokens[at..].iter().find_map(|token| match token {
+            TokenTree::Group(group) if group.delimiter() == Delimiter::Brace => Some(Some(group)),
+            token if is_mark(token, ';') => Some(None),
+            _ => None,
+        });
+        if let Some(Some(body)) = body {
+            let first = token.span().start().line;
+            let lines = body.span_close().end().line + 1 - first;
+            if lines > lines_max {
+                found.push((first, lines));
+            }
+        }
+    }
+}
+
+/// The lines in which a word of the language or a name stands, as a token of its own.
+pub fn lines_of(tokens: &[TokenTree], word: &str) -> Vec<usize> {
+    let mut lines = Vec::new();
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) => {
+                lines.extend(lines_of(&group.stream().into_iter().collect::<Vec<_>>(), word));
+            }
+            TokenTree::Ident(found) if found == word => lines.push(found.span().start().line),
+            _ => {}
+        }
+    }
+    lines
 }

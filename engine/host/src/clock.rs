@@ -1,4 +1,4 @@
-//! The only caller of `now()`: every other room is given the time as an argument.
+//! The only place that asks the machine for the time. Rooms of the data path are given it as an argument.
 //!
 //! Two clocks: [`unix_ms`] for what people and push clients read (expiry, completion, days), which may be set
 //! back by an operator, and [`monotonic_ns`] for durations, which never goes back.

@@ -75,7 +75,7 @@ impl Expected {
             }
         });
         let since = clock::instant();
-        while !lacking.is_empty() && lacking.len() < LOOKED_FOR_MAX && since.elapsed() < ON_ITS_WAY {
+        while !lacking.is_empty() && lacking.len() < LOOKED_FOR_MAX && clock::instant() - since < ON_ITS_WAY {
             if !matches!(read_holder(data_directory), Ok(Some(_))) {
                 break;
             }

@@ -3,14 +3,11 @@
 use super::limits::{
     CLIENT_NAME_OCTETS_MAX, RATE_PER_SECOND_MAX, SENDER_CHARACTERS_MAX, SENDERS_MAX, VOLUME_PER_DAY_MAX,
 };
+use super::permissions::{ClassSet, KindSet};
 use thiserror::Error;
+use wire::push::notify_url::NotifyUrl;
 use wire::terms::ids::{Xpid, is_a_type};
-
-pub use super::meter::Meter;
-pub use super::permissions::{ClassSet, KindSet};
-pub use super::registry::{Credential, Registered, Registry, identify, token_sha256};
-pub use wire::push::notify_url::NotifyUrl;
-pub use wire::terms::svcinst::Svcinst;
+use wire::terms::svcinst::Svcinst;
 
 /// One registration. Plain data: [`Registration::check`] says whether it can be used.
 #[derive(Clone, PartialEq, Debug)]

@@ -114,7 +114,7 @@ impl Filling {
     fn go_on(&mut self, zeros: &[u8], pause: impl Fn(Duration) -> bool) -> io::Result<()> {
         loop {
             let began = clock::instant();
-            if !self.step(zeros)? || pause(began.elapsed()) {
+            if !self.step(zeros)? || pause(clock::instant() - began) {
                 return Ok(());
             }
         }

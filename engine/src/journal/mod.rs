@@ -22,7 +22,7 @@
 //! - every record before a segment's tail was checked by recovery or appended by this process; what
 //!   is read from a file is checked again, what is staged is memory of the process as any other;
 //! - accepting never uses what is reserved for finishing what was accepted;
-//! - `unsafe` code stands in `memory.rs`, `commit.rs` and `checksum.rs` only.
+//! - `unsafe` code stands in `memory.rs`, `write.rs` and `checksum.rs` only.
 
 mod accepted;
 mod append;

@@ -295,6 +295,7 @@ impl Segment {
     /// stands behind the header.
     #[inline]
     fn staged(&self, offset: usize) -> Option<(usize, u8, &[u8])> {
+        debug_assert!(offset >= HEADER_PAGE_OCTETS && offset.is_multiple_of(16), "where frames begin");
         let (header, rest) = self.stage.octets_at(offset)?.split_first_chunk::<FRAME_HEADER_OCTETS>()?;
         let (length, number) = FrameHeader::length_and_kind(header);
         Some((length, number, rest))

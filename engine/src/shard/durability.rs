@@ -1,4 +1,4 @@
-//! What an answer promises: a word that settings, journal and shards share.
+//! What an answer promises: a word that settings, shards and the runtime share.
 
 use serde::Deserialize;
 use std::fmt;

@@ -334,6 +334,7 @@ pub struct TurnBudget {
 }
 
 /// Seconds that a refused push client is asked to wait; `None` for codes without Retry-After.
+//= push code later
 pub fn retry_after_seconds(code: Code) -> Option<u16> {
     match code {
         Code::RATE | Code::OVERLOAD => Some(1),

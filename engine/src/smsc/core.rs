@@ -430,7 +430,10 @@ impl Core {
 
     // ---- commands ----
 
-    /// Takes a push whose key is new and for which there is room.
+    /// Takes a push for which there is room.
+    ///
+    /// Its key must be new, as `verdict` says it: nobody looks again, and two live pushes of one key would
+    /// each be found by half of the repeats and cancels.
     pub fn accept(&mut self, new: NewPush, now_ms: u64) -> PushIndex {
         self.time.see(now_ms);
         let closed = new.alert.and_then(|alert| self.closed_alert(alert.alert));

@@ -1,19 +1,49 @@
 //! Rooms import downward only, in no circle, and ARCHITECTURE.md says who imports whom.
 
 use std::collections::{BTreeMap, BTreeSet};
-use tests::house::{Source, circles, floors, rooms, rooms_table, root, sources};
+use tests::house::{Source, circles, floors, paths, rooms, rooms_table, root, sources};
 
-/// Imports that do not lead to a lower floor, each as `room -> room`.
-fn upward(rooms: &BTreeMap<String, BTreeSet<String>>, floors: &[(String, u32)]) -> Vec<String> {
+/// Imports that do not lead to a lower floor, each as `room -> room` and its place.
+fn upward(
+    rooms: &BTreeMap<String, BTreeMap<String, String>>,
+    floors: &[(String, u32)],
+) -> Vec<(String, String)> {
     let floor_of = |room: &str| floors.iter().find(|(name, _)| name == room).map(|(_, floor)| *floor);
     let mut wrong = Vec::new();
     for (room, named) in rooms {
-        for other in named {
+        for (other, place) in named {
             if floor_of(other).is_none() || floor_of(other) >= floor_of(room) {
-                wrong.push(format!("{room} -> {other}"));
+                wrong.push((format!("{room} -> {other}"), place.clone()));
             }
         }
     }
+    wrong
+}
+
+/// Ways to name a room that would hide it from these rules: `place:line words`.
+fn hidden(source: &Source) -> Vec<String> {
+    const ROOTS: [&str; 6] = ["crate", "self", "super", "hayauma", "wire", "host"];
+    let mut wrong = Vec::new();
+    for named in paths(&source.code()) {
+        let words = named.path.join("::");
+        let is_root = |words: &[String]| words.iter().all(|word| ROOTS.contains(&word.as_str()));
+        let renames = named.renamed.is_some() && is_root(&named.path);
+        let takes_all = named.path.split_last().is_some_and(|(last, front)| {
+            last == "*" && is_root(front) && front.first().is_some_and(|first| first != "super")
+        });
+        if renames || takes_all {
+            wrong.push(format!("{}:{} {words}", source.place, named.line));
+        }
+    }
+    let tokens = source.code();
+    for pair in tokens.windows(2) {
+        let words = format!("{} {}", pair[0], pair[1]);
+        if words == "extern crate" || words.starts_with("# [path") || words.starts_with("include !") {
+            wrong.push(format!("{}:{} {words}", source.place, pair[0].span().start().line));
+        }
+    }
+    wrong.sort();
+    wrong.dedup();
     wrong
 }
 
@@ -28,7 +58,13 @@ fn no_room_imports_from_its_own_floor_or_above() {
     let named: BTreeSet<&str> = floors.iter().map(|(room, _)| room.as_str()).collect();
     let there: BTreeSet<&str> = rooms.keys().map(String::as_str).collect();
     assert_eq!(there, named, "the rooms that are there, and those of ARCHITECTURE.md");
-    assert_eq!(upward(&rooms, &floors), Vec::<String>::new(), "imports that lead upward");
+    assert_eq!(upward(&rooms, &floors), [], "imports that lead upward");
+}
+
+#[test]
+fn nothing_names_a_room_in_a_way_that_hides_it() {
+    let wrong: Vec<String> = sources(&["engine"]).iter().flat_map(hidden).collect();
+    assert_eq!(wrong, Vec::<String>::new());
 }
 
 #[test]
@@ -60,22 +96,58 @@ fn an_import_that_leads_upward_or_sideways_is_seen() {
         ("use crate::smsc::core::Core;", "journal -> smsc"),
         ("fn f() -> crate::smsc::X {}", "journal -> smsc"),
         ("use crate::unheard::{A, B};", "journal -> unheard"),
+        ("use crate::{journal::{Kind, log}, smsc::Place};", "journal -> smsc"),
+        ("use crate::smsc as center;", "journal -> smsc"),
+        ("use crate::\n    smsc::X;", "journal -> smsc"),
+        ("pub(crate) use super::super::smsc::X;", "journal -> smsc"),
+        ("#[cfg(unix)] use crate::{\n    smsc::X,\n};", "journal -> smsc"),
+        ("use ::wire::push::scan;", "journal -> wire"),
+        ("const A: &str = r#\"a \" b\"#; use crate::smsc::X;", "journal -> smsc"),
+        ("/* \" */ use crate::smsc::X;", "journal -> smsc"),
+        ("fn f() { assert!(crate::smsc::X > 1) }", "journal -> smsc"),
     ] {
         let source = Source::of("engine/src/journal/log.rs", text);
-        assert_eq!(upward(&rooms(&[source]), &floors), [wrong], "{text}");
+        let found = upward(&rooms(&[source]), &floors);
+        assert_eq!(found.iter().map(|(rooms, _)| rooms.as_str()).collect::<Vec<_>>(), [wrong], "{text}");
+        assert!(found[0].1.starts_with("engine/src/journal/log.rs:"), "{found:?}");
     }
     let harmless = "// use crate::smsc::X;\nuse wire::terms::Msn;\nuse super::frame;\n\
+                    const A: &str = \"crate::smsc::X\";\n\
                     #[cfg(test)]\nmod tests {\n    use crate::smsc::X;\n}\n";
     let source = Source::of("engine/src/journal/log.rs", harmless);
-    assert_eq!(upward(&rooms(&[source]), &floors), Vec::<String>::new());
+    assert_eq!(upward(&rooms(&[source]), &floors), []);
+}
+
+#[test]
+fn a_room_that_is_hidden_is_seen() {
+    for text in [
+        "use crate as top;",
+        "use super::super as top;",
+        "use crate::*;",
+        "use wire as w;",
+        "extern crate self as me;",
+        "#[path = \"../cli/place.rs\"]\nmod place;",
+        "include!(\"../cli/place.rs\");",
+    ] {
+        assert!(!hidden(&Source::of("engine/src/journal/log.rs", text)).is_empty(), "{text}");
+    }
+    let harmless = "use std::io as io_words; use super::first_octet as bits; use super::*;";
+    assert_eq!(hidden(&Source::of("engine/src/journal/log.rs", harmless)), Vec::<String>::new());
 }
 
 #[test]
 fn a_circle_of_files_is_seen() {
-    let one = Source::of("engine/src/smsc/one.rs", "use super::two::Two;\n");
+    let one = Source::of("engine/src/smsc/one.rs", "pub use super::two::Two;\n");
     let two = Source::of("engine/src/smsc/two.rs", "use crate::smsc::{three::Three};\n");
     let three = Source::of("engine/src/smsc/three.rs", "fn f(one: super::one::One) {}\n");
     let expected: Vec<String> = [&one, &three, &two].map(|source| source.place.clone()).to_vec();
     assert_eq!(circles(&[one.clone(), two.clone(), three]), [expected]);
     assert_eq!(circles(&[one, two]), Vec::<Vec<String>>::new());
+}
+
+#[test]
+fn a_module_and_what_is_within_it_are_one() {
+    let parent = Source::of("engine/src/smsc/mod.rs", "mod one;\nuse one::One;\n");
+    let child = Source::of("engine/src/smsc/one.rs", "use super::Parent;\n");
+    assert_eq!(circles(&[parent, child]), Vec::<Vec<String>>::new());
 }

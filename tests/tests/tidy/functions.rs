@@ -26,6 +26,10 @@ fn a_long_function_is_seen_and_a_short_one_is_not() {
     };
     assert_eq!(long_functions(&Source::of("x.rs", &function(67)), LINES_MAX), [(2, 71)]);
     assert_eq!(long_functions(&Source::of("x.rs", &function(66)), LINES_MAX), []);
+    for head in ["fn f() { // why", "pub(in crate::x) fn f() {", "#[inline] fn f() {"] {
+        let text = format!("mod x {{\n    {head}\n{}    }}\n}}\n", "        g();\n".repeat(69));
+        assert_eq!(long_functions(&Source::of("x.rs", &text), LINES_MAX), [(2, 71)], "{head}");
+    }
     let declared = "trait X {\n    fn f(&self);\n}\n";
     assert_eq!(long_functions(&Source::of("x.rs", declared), 1), []);
 }

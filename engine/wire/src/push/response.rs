@@ -66,7 +66,6 @@ impl AnswerHead {
     pub fn of_request(head: &RequestHead<'_>) -> Self {
         Self {
             status_override: None,
-            //= push code later
             retry_after_seconds: None,
             close: !head.keep_alive,
             allow_post: false,

@@ -111,8 +111,11 @@ pub fn submit_report_ack(scts: &[u8; TIME_OCTETS], out: &mut [u8]) -> usize {
     2 + TIME_OCTETS
 }
 
-/// Reads the SMS-SUBMIT-REPORT of an RP-ACK as far as the gateway acts on it: TP-SCTS. Optional
-/// parameters behind it are not looked at.
+/// Reads the SMS-SUBMIT-REPORT (TS 23.040, 9.2.2.2a) of an RP-ACK as far as the gateway acts on
+/// it: TP-SCTS. Optional parameters behind it are not looked at.
+///
+/// # Errors
+/// When it is another type of TPDU, or ends within TP-SCTS.
 pub fn read_submit_report(tpdu: &[u8]) -> Result<[u8; TIME_OCTETS], TpduError> {
     let mut reader = Reader::new(tpdu);
     expect_type(&mut reader, first_octet::SUBMIT)?;
@@ -120,8 +123,11 @@ pub fn read_submit_report(tpdu: &[u8]) -> Result<[u8; TIME_OCTETS], TpduError> {
     reader.array(Field::ServiceCentreTimeStamp)
 }
 
-/// Reads an SMS-SUBMIT as far as the message center acts on it: what passes becomes an SMS-DELIVER
-/// and an SMS-STATUS-REPORT.
+/// Reads an SMS-SUBMIT (TS 23.040, 9.2.2.2) as far as the message center acts on it: what passes
+/// becomes an SMS-DELIVER and an SMS-STATUS-REPORT.
+///
+/// # Errors
+/// When it is another type of TPDU, or ends before what its lengths announce.
 pub fn check_submit(tpdu: &[u8]) -> Result<(), TpduError> {
     SubmitView::read(tpdu).map(drop)
 }

@@ -1,4 +1,4 @@
-//! The service instance: delivery-control instructions that a registration may name.
+//! Service instruction values: the delivery-control flags of a registration.
 
 /// Service instruction values: five delivery-control flags, per XPID, as digits `susp spam limit pscs roam`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
