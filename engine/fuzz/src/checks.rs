@@ -156,7 +156,6 @@ pub fn check_segment(octets: &[u8]) {
         let _ = (record.kind(), record.push_id(), record.key());
         if let Record::Accepted(accepted) = record {
             assert!((1..=23).contains(&accepted.reqid().len()));
-            let _ = accepted.standing.to_native();
             let _ = relay::submits(&accepted.submits).map(<[u8]>::len).sum::<usize>();
         }
     };

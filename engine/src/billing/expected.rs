@@ -39,11 +39,7 @@ impl Expected {
             let events = &mut expected.events;
             let read = survey(&journal, &mut |_, _, record| match record {
                 Record::Accepted(accepted) => {
-                    let push_id = accepted.push_id.to_native();
-                    events.note(EventKind::Accepted, push_id);
-                    if accepted.standing.state != 0 {
-                        events.note(EventKind::Final, push_id);
-                    }
+                    events.note(EventKind::Accepted, accepted.push_id.to_native());
                 }
                 Record::Ended(ended) => {
                     events.note(EventKind::Final, ended.push_id.to_native());

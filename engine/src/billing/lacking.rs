@@ -6,13 +6,13 @@
 //! shard: a push that was moved keeps its place in the books.
 
 use std::collections::{BTreeSet, HashSet};
-use std::io;
+use std::ops::ControlFlow;
 
 use super::event::{Event, EventKind};
 use super::known::Known;
 use super::limits::LACKING_AT_ONCE_MAX;
-use super::log::{BillingError, BillingLog};
-use super::read::{EventFile, file_name, files_of_all_shards, files_of_shard, read_events};
+use super::port::BillingError;
+use super::port::Log;
 use wire::terms::calendar::Day;
 
 /// The events of a journal that is being read, held against the files.
@@ -47,24 +47,17 @@ impl Lacking {
     /// When the files cannot be read: without them nobody knows what is billed.
     pub fn check(
         &mut self,
-        log: &mut BillingLog,
+        log: &mut impl Log,
         event: &Event,
         is_foreign: bool,
         now_ms: u64,
     ) -> Result<(), BillingError> {
         let day = Day::of(event.own_ms());
         if self.read.insert(day) {
-            let path = log.directory().join(file_name(day));
             let known = &mut self.known;
-            let read = read_events(&path, &mut |event| {
+            log.events_of(day, &mut |event| {
                 known.note(event.kind, event.push_id);
-            });
-            match read {
-                Err(source) if source.kind() != io::ErrorKind::NotFound => {
-                    return Err(BillingError::Read { path, source });
-                }
-                _ => {}
-            }
+            })?;
         }
         if self.known.note(event.kind, event.push_id) {
             self.missing.push((*event, is_foreign));
@@ -79,13 +72,13 @@ impl Lacking {
     ///
     /// # Errors
     /// As [`Self::check`].
-    pub fn finish(mut self, log: &mut BillingLog, now_ms: u64) -> Result<Entered, BillingError> {
+    pub fn finish(mut self, log: &mut impl Log, now_ms: u64) -> Result<Entered, BillingError> {
         self.settle(log, now_ms)?;
         Ok(Entered { events: self.entered, left: self.left, known: self.known })
     }
 
     /// Enters those of the missing events that stand nowhere.
-    fn settle(&mut self, log: &mut BillingLog, now_ms: u64) -> Result<(), BillingError> {
+    fn settle(&mut self, log: &mut impl Log, now_ms: u64) -> Result<(), BillingError> {
         // From the acceptance on: an end that was moved while the clock had been set forward has a later time than the
         // event that stands in the books.
         let begun = |event: &Event| Day::of(event.accepted_ms.min(event.own_ms()));
@@ -95,15 +88,10 @@ impl Lacking {
         let any_foreign = self.missing.iter().any(|&(_, is_foreign)| is_foreign);
         let mut sought: HashSet<(EventKind, u64)> =
             self.missing.iter().map(|(event, _)| (event.kind, event.push_id)).collect();
-        for file in files_to_search(log, first_day, any_foreign)? {
-            if sought.is_empty() {
-                break;
-            }
-            let found = read_events(&file.path, &mut |event| {
-                sought.remove(&(event.kind, event.push_id));
-            });
-            found.map_err(|source| BillingError::Read { path: file.path.clone(), source })?;
-        }
+        log.events_from(first_day, any_foreign, &mut |event| {
+            sought.remove(&(event.kind, event.push_id));
+            if sought.is_empty() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
         for (event, _) in self.missing.drain(..) {
             if !sought.contains(&(event.kind, event.push_id)) {
                 continue;
@@ -117,19 +105,4 @@ impl Lacking {
         }
         Ok(())
     }
-}
-
-/// Files of this shard from `first_day` on, and, where a push came from elsewhere, of every shard.
-fn files_to_search(
-    log: &BillingLog,
-    first_day: Day,
-    any_foreign: bool,
-) -> Result<Vec<EventFile>, BillingError> {
-    let directory = log.directory();
-    let files =
-        if any_foreign { files_of_all_shards(directory) } else { files_of_shard(directory, log.shard()) };
-    let unread = |source| BillingError::Read { path: directory.to_path_buf(), source };
-    let mut files = files.map_err(unread)?;
-    files.retain(|file| file.day >= first_day);
-    Ok(files)
 }

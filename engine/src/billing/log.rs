@@ -3,55 +3,18 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsRawFd, RawFd};
+use std::ops::ControlFlow;
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 use super::counts::RequestCounts;
 use super::day_file::DayFile;
-use super::event::{Event, EventKind, VERSION};
+use super::event::{Event, EventKind};
 use super::limits::{CLOSING_MS, COUNTS_PER_TURN_MAX, DAYS_OPEN_MAX, RETRY_MS};
-use super::read::{file_name, files_of_all_shards, files_of_shard, version_of};
+use super::port::{BillingError, BillingSync, Log, SYNC_FILES_MAX};
+use super::read::{EventFile, file_name, files_of_all_shards, files_of_shard, read_events, version_of};
 use host::directory::sync_directory;
 use wire::terms::calendar::Day;
-
-/// Files that one sync names: the open days and the directory.
-pub const SYNC_FILES_MAX: usize = DAYS_OPEN_MAX + 1;
-
-/// Why an event could not be written or a log not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum BillingError {
-    /// A file or directory cannot be written.
-    #[error("cannot write the billing events in {}: {source}; free some disk space or check its permissions", path.display())]
-    Write {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file or directory cannot be read.
-    #[error("cannot read the billing events in {}: {source}; check its permissions and the device", path.display())]
-    Read {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the system said.
-        source: io::Error,
-    },
-    /// A file was written by a later version.
-    #[error("{} has format version {version}, this engine reads 1 to {VERSION}; use the engine that wrote it", path.display())]
-    Version {
-        /// The file.
-        path: PathBuf,
-        /// The version that it says.
-        version: u16,
-    },
-}
-
-/// The files to sync (fdatasync is enough) so that every event appended before is durable.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct BillingSync {
-    /// `None` behind the last.
-    pub files: [Option<RawFd>; SYNC_FILES_MAX],
-}
 
 /// One shard's billing event log, driven by the shard's thread alone. Appending writes 64 octets of memory; every 4,096
 /// events it also grows the file, which takes some ten microseconds. A full device takes no event: the caller has it in
@@ -115,105 +78,6 @@ impl BillingLog {
             tracing::warn!(shard, %day, "the clock stands before the last day in the billing log: until it gets there all is entered in that day");
         }
         Ok(log)
-    }
-
-    /// Appends an Accepted or Final event, in the file of its own day where that is still open, or else of the oldest
-    /// day that is. Never waits for a sync. `false`: the device takes nothing now, and the event is to be appended
-    /// again later, those that followed it too.
-    #[must_use]
-    pub fn append(&mut self, event: &Event, now_ms: u64) -> bool {
-        self.note_time(now_ms);
-        self.may_write(now_ms) && self.try_write(event, now_ms)
-    }
-
-    /// Counts a refused or repeated request.
-    pub fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
-        self.counts.note(kind, xpid, code, now_ms);
-    }
-
-    /// Writes counts whose minute is over, some of them a turn; whether there were any.
-    pub fn write_due_counts(&mut self, now_ms: u64) -> bool {
-        self.note_time(now_ms);
-        let mut budget = COUNTS_PER_TURN_MAX;
-        while budget > 0 && self.counts.is_due(now_ms) && self.write_first_count(now_ms) {
-            budget -= 1;
-        }
-        budget < COUNTS_PER_TURN_MAX
-    }
-
-    /// Writes all counts, though their minute is not over: at a stop. Whether none is left.
-    pub fn write_all_counts(&mut self, now_ms: u64) -> bool {
-        self.note_time(now_ms);
-        while self.counts.requests() > 0 && self.write_first_count(now_ms) {}
-        self.counts.requests() == 0
-    }
-
-    /// Requests that are counted and stand in no file yet.
-    pub fn requests_unwritten(&self) -> u64 {
-        self.counts.requests()
-    }
-
-    /// Whether a write may be tried: not for a moment after one has failed.
-    pub fn may_write(&self, now_ms: u64) -> bool {
-        // A clock that was set back must not put the next try off.
-        self.retry_at_ms.is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
-    }
-
-    /// The next write is tried at once.
-    pub fn retry_now(&mut self) {
-        self.retry_at_ms = None;
-    }
-
-    /// When there is something to write: counts whose minute is over, or events that the device did not take, where the
-    /// caller `owes` some.
-    pub fn next_due_ms(&self, owes: bool) -> Option<u64> {
-        let retry_ms = self.retry_at_ms.unwrap_or(0);
-        let counts_ms = self.counts.next_due_ms().map(|due_ms| due_ms.max(retry_ms));
-        [counts_ms, owes.then_some(retry_ms)].into_iter().flatten().min()
-    }
-
-    /// The shard's number.
-    pub fn shard(&self) -> u16 {
-        self.shard
-    }
-
-    /// The directory of its files.
-    pub(super) fn directory(&self) -> &Path {
-        &self.directory
-    }
-
-    /// Whether every event appended is on the device: journal segments may be retired only then.
-    pub fn is_clean(&self) -> bool {
-        !self.syncing && !self.directory_is_new && self.days.iter().all(|day| !day.is_dirty())
-    }
-
-    /// Names the files that hold events not synced yet; `None` while a sync is under way or when there are
-    /// none. The caller syncs them all and calls [`Self::finish_sync`].
-    pub fn begin_sync(&mut self) -> Option<BillingSync> {
-        if self.syncing || self.is_clean() {
-            return None;
-        }
-        let mut sync = BillingSync { files: [None; SYNC_FILES_MAX] };
-        let mut places = sync.files.iter_mut();
-        for day in self.days.iter_mut().filter(|day| day.is_dirty()) {
-            if let Some(place) = places.next() {
-                *place = Some(day.begin_sync());
-            }
-        }
-        if self.directory_is_new
-            && let Some(place) = places.next()
-        {
-            *place = Some(self.directory_file.as_raw_fd());
-        }
-        self.directory_is_new = false;
-        self.syncing = true;
-        Some(sync)
-    }
-
-    /// Takes note that every file of the sync was synced.
-    pub fn finish_sync(&mut self, _sync: &BillingSync) {
-        assert!(self.syncing, "a sync is finished once, after it was begun");
-        self.syncing = false;
     }
 
     /// Syncs everything that was appended. Waits for the device.
@@ -304,6 +168,120 @@ impl BillingLog {
         let file = DayFile::open(path.clone(), self.shard, day).map_err(failed)?;
         self.directory_is_new |= is_new;
         self.days.push_front(file);
+        Ok(())
+    }
+}
+
+impl Log for BillingLog {
+    fn append(&mut self, event: &Event, now_ms: u64) -> bool {
+        self.note_time(now_ms);
+        self.may_write(now_ms) && self.try_write(event, now_ms)
+    }
+
+    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
+        self.counts.note(kind, xpid, code, now_ms);
+    }
+
+    fn write_due_counts(&mut self, now_ms: u64) -> bool {
+        self.note_time(now_ms);
+        let mut budget = COUNTS_PER_TURN_MAX;
+        while budget > 0 && self.counts.is_due(now_ms) && self.write_first_count(now_ms) {
+            budget -= 1;
+        }
+        budget < COUNTS_PER_TURN_MAX
+    }
+
+    fn write_all_counts(&mut self, now_ms: u64) -> bool {
+        self.note_time(now_ms);
+        while self.counts.requests() > 0 && self.write_first_count(now_ms) {}
+        self.counts.requests() == 0
+    }
+
+    fn requests_unwritten(&self) -> u64 {
+        self.counts.requests()
+    }
+
+    fn may_write(&self, now_ms: u64) -> bool {
+        // A clock that was set back must not put the next try off.
+        self.retry_at_ms.is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
+    }
+
+    fn retry_now(&mut self) {
+        self.retry_at_ms = None;
+    }
+
+    fn next_due_ms(&self, owes: bool) -> Option<u64> {
+        let retry_ms = self.retry_at_ms.unwrap_or(0);
+        let counts_ms = self.counts.next_due_ms().map(|due_ms| due_ms.max(retry_ms));
+        [counts_ms, owes.then_some(retry_ms)].into_iter().flatten().min()
+    }
+
+    fn is_clean(&self) -> bool {
+        !self.syncing && !self.directory_is_new && self.days.iter().all(|day| !day.is_dirty())
+    }
+
+    fn begin_sync(&mut self) -> Option<BillingSync> {
+        if self.syncing || self.is_clean() {
+            return None;
+        }
+        let mut sync = BillingSync { files: [None; SYNC_FILES_MAX] };
+        let mut places = sync.files.iter_mut();
+        for day in self.days.iter_mut().filter(|day| day.is_dirty()) {
+            if let Some(place) = places.next() {
+                *place = Some(day.begin_sync());
+            }
+        }
+        if self.directory_is_new
+            && let Some(place) = places.next()
+        {
+            *place = Some(self.directory_file.as_raw_fd());
+        }
+        self.directory_is_new = false;
+        self.syncing = true;
+        Some(sync)
+    }
+
+    fn finish_sync(&mut self, _sync: &BillingSync) {
+        assert!(self.syncing, "a sync is finished once, after it was begun");
+        self.syncing = false;
+    }
+
+    fn events_of(&self, day: Day, view: &mut dyn FnMut(&Event)) -> Result<(), BillingError> {
+        let path = self.directory.join(file_name(day));
+        match read_events(&path, view) {
+            Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                Err(BillingError::Read { path, source })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn events_from(
+        &self,
+        first: Day,
+        of_all_shards: bool,
+        view: &mut dyn FnMut(&Event) -> ControlFlow<()>,
+    ) -> Result<(), BillingError> {
+        let directory = &self.directory;
+        let files = if of_all_shards {
+            files_of_all_shards(directory)
+        } else {
+            files_of_shard(directory, self.shard)
+        };
+        let mut files = files.map_err(|source| BillingError::Read { path: directory.clone(), source })?;
+        files.retain(|file| file.day >= first);
+        for EventFile { path, .. } in files {
+            let mut flow = ControlFlow::Continue(());
+            let read = read_events(&path, &mut |event| {
+                if flow.is_continue() {
+                    flow = view(event);
+                }
+            });
+            read.map_err(|source| BillingError::Read { path, source })?;
+            if flow.is_break() {
+                break;
+            }
+        }
         Ok(())
     }
 }

@@ -260,15 +260,13 @@ fn describe(record: &Record<'_>, text: &mut String) {
     let _ = match record {
         Record::Accepted(accepted) => writeln!(
             text,
-            "{name} reqid {} xpid {:011} class {} segments {} accepted {} expires {} attempts {}{}",
+            "{name} reqid {} xpid {:011} class {} segments {} accepted {} expires {}",
             String::from_utf8_lossy(accepted.reqid()),
             accepted.xpid.to_native(),
             accepted.class,
             accepted.segments,
             time(accepted.accepted_ms.to_native()),
             time(accepted.expires_ms.to_native()),
-            accepted.standing.attempts.to_native(),
-            if accepted.standing.state == 0 { "" } else { ", carried forward after its end" },
         ),
         Record::Progress(progress) => writeln!(
             text,
@@ -310,7 +308,7 @@ fn describe(record: &Record<'_>, text: &mut String) {
                 held.attempts,
                 held.delivered_mask,
                 held.code,
-                time(held.next_ms),
+                if held.next_ms == 0 { "at once".to_owned() } else { time(held.next_ms) },
                 if held.in_doubt { " in doubt" } else { "" },
             )
         }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{BODY_OCTETS_MAX, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES};
-use super::log::{DamagedRecord, Journal, Position};
-use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress, Standing};
+use super::log::{Journal, Position};
+use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress};
 use super::segment::{Segment, SegmentHeader};
 use crate::testing::kill_points::{KillPoint, kill_point};
 
@@ -73,14 +73,6 @@ impl Journal {
         self.present_octets() >= reserved + HELD_FRAME_OCTETS && self.append(held, Duration::ZERO).is_ok()
     }
 
-    /// Appends a Held record that takes the place of one which cleaning gives back.
-    ///
-    /// # Errors
-    /// As [`Self::append_ended`].
-    pub fn append_held_again(&mut self, held: &Held) -> Result<(Position, u64), AppendError> {
-        self.append_reserved(held)
-    }
-
     /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare is ready,
     /// it waits for the factory, up to five seconds.
     ///
@@ -139,55 +131,6 @@ impl Journal {
         Ok(outcome)
     }
 
-    /// Appends the Accepted record at `position` again with the push's present `standing`, releases the old
-    /// place and holds the new one. Everything that earlier records said of the push is in `standing`: they
-    /// are needed no more.
-    ///
-    /// # Errors
-    /// `Ok(Err(_))` when the record cannot be read; `Err(_)` as [`Self::append_ended`].
-    pub fn carry_forward(
-        &mut self,
-        position: Position,
-        standing: &Standing,
-    ) -> Result<Result<(Position, u64), DamagedRecord>, AppendError> {
-        let mut copy = std::mem::take(&mut self.scratch);
-        let octets = match self.try_accepted(position) {
-            Ok(accepted) => {
-                let moved = accepted.with_standing(*standing);
-                copy.octets_mut()[..moved.body_octets_max()].fill(0);
-                moved.write(copy.octets_mut())
-            }
-            Err(damaged) => {
-                self.scratch = copy;
-                return Ok(Err(damaged));
-            }
-        };
-        let outcome = self.append(&Copied(&copy.octets()[..octets]), spare_wait());
-        self.scratch = copy;
-        let (moved, sequence, octets) = outcome?;
-        self.note_held(octets);
-        if standing.state != 0 {
-            self.note_key(standing.ended_ms);
-        }
-        self.release(position);
-        Ok(Ok((moved, sequence)))
-    }
-
-    /// As [`Self::carry_forward`], with the standing that the record has; the push's state must be appended
-    /// behind it. A crash in between parts them: [`Self::carry_forward`] is the one to use.
-    ///
-    /// # Errors
-    /// As [`Self::carry_forward`].
-    pub fn move_forward(
-        &mut self,
-        position: Position,
-    ) -> Result<Result<(Position, u64), DamagedRecord>, AppendError> {
-        match self.try_accepted(position).map(|accepted| accepted.standing.to_native()) {
-            Ok(standing) => self.carry_forward(position, &standing),
-            Err(damaged) => Ok(Err(damaged)),
-        }
-    }
-
     /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests and tools
     /// that append faster than a device takes files.
     pub fn wait_for_spares(&mut self, wait: Duration) {
@@ -196,7 +139,7 @@ impl Journal {
             if self.ordered == 0 {
                 return;
             }
-            let Some(reply) = self.supply.collect(wait) else { return };
+            let Some(reply) = self.storage.collect(wait) else { return };
             let is_refused = reply.is_err();
             self.take_reply(reply);
             if is_refused {
@@ -205,7 +148,7 @@ impl Journal {
         }
     }
 
-    fn append_reserved<B: Body>(&mut self, record: &B) -> Result<(Position, u64), AppendError> {
+    pub(super) fn append_reserved<B: Body>(&mut self, record: &B) -> Result<(Position, u64), AppendError> {
         let (position, sequence, _) = self.append(record, spare_wait())?;
         Ok((position, sequence))
     }
@@ -220,7 +163,7 @@ impl Journal {
     }
 
     /// As [`Self::append`], with the body written by `write`, which returns its octets.
-    fn append_with(
+    pub(super) fn append_with(
         &mut self,
         kind: Kind,
         body_octets_max: usize,
@@ -268,7 +211,7 @@ impl Journal {
         Ok(())
     }
 
-    pub(super) fn begin_segment(&mut self, spare: super::factory::Prepared, previous_end: u64) {
+    pub(super) fn begin_segment(&mut self, spare: super::storage::Prepared, previous_end: u64) {
         if let Some(full) = self.segments.back_mut() {
             full.stage.note_written(0, false, &mut self.pool);
         }
@@ -297,7 +240,7 @@ impl Journal {
     }
 }
 
-fn spare_wait() -> Duration {
+pub(super) fn spare_wait() -> Duration {
     Duration::from_millis(SPARE_WAIT_MS)
 }
 
@@ -334,21 +277,5 @@ impl Journal {
                 body.len()
             })
             .map(drop)
-    }
-}
-
-/// An Accepted body that is written already.
-struct Copied<'a>(&'a [u8]);
-
-impl Body for Copied<'_> {
-    const KIND: Kind = Kind::Accepted;
-
-    fn body_octets_max(&self) -> usize {
-        self.0.len()
-    }
-
-    fn write(&self, target: &mut [u8]) -> usize {
-        target.copy_from_slice(self.0);
-        self.0.len()
     }
 }

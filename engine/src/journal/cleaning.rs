@@ -3,10 +3,10 @@
 //! The order for the caller, in as many steps as it likes, appending in between:
 //! 1. [`Journal::cleaning_candidate`] names the oldest segment when cleaning it is worth it.
 //! 2. With [`Journal::cursor`] and [`Journal::step`] it walks the segment's records. An Accepted record whose
-//!    push is held *at this position* is moved forward with its standing ([`Journal::carry_forward`]). Of a
-//!    push that is not held any more, a record that says that it ended ([`Record::key`]) is appended again as
-//!    a Key until its 24 hours are over. All else is dead: of a push that is held, each copy of the Accepted
-//!    record says what the records before it said.
+//!    push is held *at this position* is moved forward, and what has become of it behind it
+//!    ([`Journal::move_forward`]). Of a push that is not held any more, a record that says that it ended
+//!    ([`Record::key`]) is appended again as a Key until its 24 hours are over. All else is dead: of a push that is
+//!    held, what the other records said stands behind the copy.
 //! 3. [`Journal::cleaned`] says that the walk is done. Everything in the segment that was to be kept
 //!    elsewhere (the billing events of its records) must be durable by then.
 //! 4. [`Journal::retire_cleaned`], called after each commit, gives the segment back once what was moved is
@@ -94,11 +94,11 @@ impl Journal {
         (wasteful || short && self.used_octets() > needed + slack).then_some(id)
     }
 
-    /// Whether what is on the device takes records of so many octets again, each push's with its newest hold, and after that
-    /// the first record of a start and what is left over where one segment ends.
+    /// Whether what is on the device takes records of so many octets again, each push's with its hold or its end, and after
+    /// that the first record of a start and what is left over where one segment ends.
     fn has_room_to_move(&self, octets: u64) -> bool {
-        let with_holds = octets + octets / 3;
-        !self.spares.is_empty() && self.present_octets() >= with_holds + self.config.frames_octets() / 8
+        let with_trails = octets + octets / 2;
+        !self.spares.is_empty() && self.present_octets() >= with_trails + self.config.frames_octets() / 8
     }
 
     /// Octets of the segments in use up to where the next record goes.
@@ -207,7 +207,7 @@ impl Journal {
         }
         let retired = self.segments.pop_front()?;
         let id = SegmentId(retired.header.id);
-        self.supply.retire(retired);
+        self.storage.retire(retired);
         kill_point(KillPoint::CleanRetired);
         self.order_spares(true);
         Some(id)

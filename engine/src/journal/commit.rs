@@ -124,13 +124,23 @@ impl Journal {
     /// When a write or sync fails; the journal must not be used any more then.
     pub fn commit_blocking(&mut self) -> io::Result<()> {
         while let Some(mut commit) = self.begin_commit() {
-            let with_sync = commit.with_sync;
-            for write in &mut commit.writes {
-                if let Some(index) = self.segment_index(write.segment) {
-                    self.supply.write(&mut self.segments[index], write, with_sync)?;
-                }
-            }
+            self.carry_out(&mut commit)?;
             self.finish_commit(&commit);
+        }
+        Ok(())
+    }
+
+    /// Has the storage carry out a commit that has begun, and waits until that is done: for tests and tools, and the only
+    /// way where segments are no files.
+    ///
+    /// # Errors
+    /// When a write or sync fails; the journal must not be used any more then.
+    pub fn carry_out(&mut self, commit: &mut Commit) -> io::Result<()> {
+        let with_sync = commit.with_sync;
+        for write in &mut commit.writes {
+            if let Some(index) = self.segment_index(write.segment) {
+                self.storage.write(&mut self.segments[index], write, with_sync)?;
+            }
         }
         Ok(())
     }

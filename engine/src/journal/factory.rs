@@ -26,23 +26,16 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 
 use super::filling::{Filler, Filling, Urgency};
-use super::limits::{FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX};
+use super::limits::{
+    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX, SEGMENT_GRANULE_OCTETS,
+    SEGMENT_OCTETS_MAX,
+};
 use super::memory::Memory;
 use super::segment::Segment;
+use super::storage::{FactoryError, Found, Prepared, Storage};
+use crate::journal::error::JournalError;
 use crate::journal::write::Write;
 use crate::testing::kill_points::{KillPoint, kill_point};
-
-/// Why no spare segment could be made; the journal goes on with what it has and asks again later.
-#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no new journal segment in {}: {reason}; free some disk space or lower --queue-bytes", directory.display())]
-pub struct FactoryError {
-    /// The journal's directory.
-    pub directory: PathBuf,
-    /// What the system said.
-    pub reason: String,
-    /// Whether the device is full.
-    pub full: bool,
-}
 
 /// Makes segments for every journal of an engine, on threads of its own. Dropping it ends them;
 /// journals must not outlive it by more than their spares last.
@@ -78,13 +71,13 @@ impl SegmentFactory {
         Ok(Self { orders: Some(orders), urgency, worker: Some(worker) })
     }
 
-    /// A line to the factory for the journal in `directory`.
-    pub(super) fn supply(&self, directory: &Path) -> FileSupply {
+    /// The storage of the journal in `directory`, with a line to the factory.
+    pub fn storage(&self, directory: &Path) -> FileStorage {
         let Some(orders) = self.orders.clone() else {
             unreachable!("the line is cut only by dropping the factory")
         };
         let (reply, replies) = bounded(ORDERED_MAX + 1);
-        FileSupply {
+        FileStorage {
             directory: Arc::from(directory),
             orders,
             backlog: VecDeque::new(),
@@ -108,43 +101,8 @@ impl Drop for SegmentFactory {
     }
 }
 
-/// A segment ready for use: zero header page, mapped, its name durable.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    pub(super) id: u32,
-    pub(super) memory: Memory,
-    pub(super) file: Option<File>,
-    /// Its pages are in memory.
-    pub(super) warm: bool,
-}
-
-/// Where a journal gets its segments from and gives them back to.
-pub(super) trait Supply: Send {
-    /// Asks for a segment of this number and size, with its pages in memory where it is to be `warm`. Never waits.
-    fn order(&mut self, id: u32, octets: u32, warm: bool);
-    /// The next segment that is ready, waiting up to `wait` for it.
-    fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>>;
-    /// Gives a spare away to have its pages brought into memory; it is collected like a new one. Never waits.
-    fn warm(&mut self, spare: Prepared);
-    /// Whether this journal is about to run out of spares: those on order come at once then, whatever that costs others.
-    /// Never waits.
-    fn set_urgent(&mut self, is_urgent: bool);
-    /// Takes back a segment that is needed no more. Never waits.
-    fn retire(&mut self, segment: Segment);
-    /// Keeps a copy of damaged octets of a segment for whoever looks into it. Waits for the device.
-    fn quarantine(&mut self, id: u32, offset: usize, octets: &[u8]) -> io::Result<()>;
-    /// Carries out one write of a commit, with a sync of what it writes or without. Waits for the device.
-    fn write(&mut self, segment: &mut Segment, write: &mut Write, with_sync: bool) -> io::Result<()>;
-    /// Makes what a segment's file holds durable. Waits for the device.
-    fn sync(&mut self, segment: &Segment) -> io::Result<()>;
-    /// Puts a segment's file aside at once, so that no later start finds it. Waits for the device.
-    fn discard(&mut self, segment: Segment) -> io::Result<()>;
-    /// Takes back a file of this name that recovery found unused. Never waits.
-    fn adopt(&mut self, path: PathBuf);
-}
-
-/// A supply of files from a [`SegmentFactory`].
-pub(super) struct FileSupply {
+/// A journal's directory, with new files from a [`SegmentFactory`].
+pub struct FileStorage {
     directory: Arc<Path>,
     orders: Sender<Order>,
     /// Orders that found the line full, in order.
@@ -155,7 +113,7 @@ pub(super) struct FileSupply {
     is_urgent: bool,
 }
 
-impl Drop for FileSupply {
+impl Drop for FileStorage {
     fn drop(&mut self) {
         self.set_urgent(false);
     }
@@ -181,7 +139,13 @@ enum Order {
     Stop,
 }
 
-impl FileSupply {
+impl FileStorage {
+    /// A file without records goes back to the factory.
+    fn take_back(&mut self, path: PathBuf) {
+        let directory = self.directory.clone();
+        self.send(Order::Retire { directory, path, memory: None });
+    }
+
     fn send(&mut self, order: Order) {
         self.backlog.push_back(order);
         self.flush();
@@ -201,7 +165,7 @@ impl FileSupply {
     }
 }
 
-impl FileSupply {
+impl FileStorage {
     fn wait_for_reply(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>> {
         let mut left = wait;
         while !left.is_zero() {
@@ -220,7 +184,32 @@ impl FileSupply {
 /// How often a waiting journal looks whether orders that found the line full can go out now.
 const WAIT_SLICE: Duration = Duration::from_millis(5);
 
-impl Supply for FileSupply {
+impl Storage for FileStorage {
+    fn find(&mut self) -> Result<Vec<Found>, JournalError> {
+        let directory = Arc::clone(&self.directory);
+        let io_error = |path: &Path| {
+            let path = path.to_path_buf();
+            move |source| JournalError::Io { path, source }
+        };
+        if !directory.is_dir() {
+            fs::create_dir_all(&directory).map_err(io_error(&directory))?;
+            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                sync_directory(parent).map_err(io_error(parent))?;
+            }
+        }
+        let mut found = Vec::new();
+        for entry in fs::read_dir(&directory).map_err(io_error(&directory))? {
+            let path = entry.map_err(io_error(&directory))?.path();
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            if name.ends_with(".tmp") && (name.starts_with("free-") || name.starts_with("fresh-")) {
+                self.take_back(path);
+            } else if let Some(id) = parse_segment_name(name) {
+                found.extend(find_segment(id, &path).map_err(io_error(&path))?);
+            }
+        }
+        Ok(found)
+    }
+
     fn order(&mut self, id: u32, octets: u32, warm: bool) {
         let (directory, reply) = (self.directory.clone(), self.reply.clone());
         self.send(Order::Make { directory, id, octets, warm, reply });
@@ -269,7 +258,7 @@ impl Supply for FileSupply {
         let free = self.directory.join(free_name(id));
         fs::rename(self.directory.join(segment_name(id)), &free)?;
         sync_directory(&self.directory)?;
-        self.adopt(free);
+        self.take_back(free);
         Ok(())
     }
 
@@ -281,10 +270,28 @@ impl Supply for FileSupply {
         segment.file.as_ref().map_or(Ok(()), File::sync_data)
     }
 
-    fn adopt(&mut self, path: PathBuf) {
-        let directory = self.directory.clone();
-        self.send(Order::Retire { directory, path, memory: None });
+    fn put_aside(&mut self, id: u32) -> io::Result<()> {
+        let path = self.directory.join(segment_name(id));
+        if path.exists() { fs::rename(&path, path.with_extension("damaged")) } else { Ok(()) }
     }
+
+    fn adopt(&mut self, id: u32) {
+        self.take_back(self.directory.join(segment_name(id)));
+    }
+}
+
+/// The segment in a file of this name; `None` where it is put aside, having a size that no segment has.
+fn find_segment(id: u32, path: &Path) -> io::Result<Option<Found>> {
+    let file = OpenOptions::new().read(true).write(true).open(path)?;
+    let octets = file.metadata()?.len();
+    let granule = u64::from(SEGMENT_GRANULE_OCTETS);
+    if octets < 2 * granule || !octets.is_multiple_of(granule) || octets > u64::from(SEGMENT_OCTETS_MAX) {
+        tracing::warn!(file = %path.display(), octets, "not the size of a segment: put aside");
+        fs::rename(path, path.with_extension("damaged"))?;
+        return Ok(None);
+    }
+    let memory = Memory::map(&file)?;
+    Ok(Some(Found { id, memory, file: Some(file) }))
 }
 
 /// The thread's state: the free files of each directory, and who fills new ones.

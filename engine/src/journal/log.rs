@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::factory::{FactoryError, Prepared, Supply, segment_name};
+use super::factory::segment_name;
 use super::frame::Kind;
 use super::limits::{
     HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS,
@@ -14,6 +14,7 @@ use super::memory::Memory;
 use super::record::{Accepted, ArchivedAccepted, Record};
 use super::segment::Segment;
 use super::stage::ChunkPool;
+use super::storage::{FactoryError, Prepared, Storage};
 
 /// What a journal is to be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -110,7 +111,7 @@ pub struct DamagedRecord {
 pub struct Journal {
     pub(super) config: JournalConfig,
     pub(super) directory: PathBuf,
-    pub(super) supply: Box<dyn Supply>,
+    pub(super) storage: Box<dyn Storage>,
     /// In use, oldest first; the last one is the active one. Never empty.
     pub(super) segments: VecDeque<Segment>,
     /// Ready for use, in the order of their numbers.
@@ -254,6 +255,18 @@ impl Journal {
             .ok_or_else(|| self.damaged(position))
     }
 
+    /// The body of the Accepted record at `position`.
+    pub(super) fn accepted_body(&self, position: Position) -> Result<&[u8], DamagedRecord> {
+        self.segment_index(position.segment)
+            .and_then(|index| self.segments[index].frame(position.offset as usize))
+            .filter(|(header, body)| {
+                Kind::from_number(header.kind) == Some(Kind::Accepted)
+                    && Record::read(Kind::Accepted, body).is_some()
+            })
+            .map(|(_, body)| body)
+            .ok_or_else(|| self.damaged(position))
+    }
+
     /// To be called about every millisecond: takes spares from the factory and orders new ones. Never waits. What can wait
     /// for a moment in which nothing is appended does: a device that fills files keeps commits waiting.
     pub fn poll(&mut self, now_ms: u64) {
@@ -287,7 +300,7 @@ impl Journal {
     fn probe_device(&mut self) {
         let coming = self.spares_present() + self.ordered;
         if self.ordered == 0 && ((self.segments.len() + coming) as u64) < self.config.segments_max() {
-            self.supply.order(self.next_segment, self.config.segment_octets, false);
+            self.storage.order(self.next_segment, self.config.segment_octets, false);
             self.next_segment += 1;
             self.ordered += 1;
         }
@@ -297,7 +310,7 @@ impl Journal {
     pub(super) fn tell_urgency(&mut self) {
         let enough = self.reserved_octets() + self.config.frames_octets() / 2;
         let is_short = self.spares.is_empty() || self.present_octets() < enough;
-        self.supply.set_urgent(is_short && (self.ordered > 0 || self.lent.is_some()));
+        self.storage.set_urgent(is_short && (self.ordered > 0 || self.lent.is_some()));
     }
 
     /// Spares that are on the device: in hand, or back with the factory for a moment.
@@ -355,7 +368,7 @@ impl Journal {
     pub(super) fn take_spares(&mut self, wait: Duration) {
         loop {
             let is_waiting = self.spares.is_empty() && self.are_spares_coming();
-            let Some(reply) = self.supply.collect(if is_waiting { wait } else { Duration::ZERO }) else {
+            let Some(reply) = self.storage.collect(if is_waiting { wait } else { Duration::ZERO }) else {
                 return;
             };
             self.take_reply(reply);
@@ -391,9 +404,7 @@ impl Journal {
     fn keep(&mut self, spare: Prepared) {
         let in_use = self.segments.back().map_or(0, |active| active.header.id);
         if spare.id < in_use {
-            let path = self.directory.join(segment_name(spare.id));
-            drop(spare);
-            return self.supply.adopt(path);
+            return self.storage.adopt(spare.id);
         }
         let place = self.spares.partition_point(|other| other.id < spare.id);
         self.spares.insert(place, spare);
@@ -416,7 +427,7 @@ impl Journal {
         let wanted = (reserve + ahead).saturating_sub(coming);
         for _ in 0..wanted.min(allowed as usize).min(ORDERED_MAX - self.ordered) {
             let warm = self.spares_present() + self.ordered < warm;
-            self.supply.order(self.next_segment, self.config.segment_octets, warm);
+            self.storage.order(self.next_segment, self.config.segment_octets, warm);
             self.next_segment += 1;
             self.ordered += 1;
         }
@@ -432,7 +443,7 @@ impl Journal {
         let cold = self.spares.iter().take(WARM_SPARES).skip(first).position(|spare| !spare.warm);
         if let Some(spare) = cold.and_then(|place| self.spares.remove(first + place)) {
             self.lent = Some(spare.id);
-            self.supply.warm(spare);
+            self.storage.warm(spare);
         }
     }
 

@@ -1,7 +1,8 @@
 //! The journal: memory-mapped, append-only segments that hold what a shard has accepted and what became of
 //! it.
 //!
-//! One [`Journal`] per shard, owned and driven by the shard's thread alone, in `DATA/shard-NNN/journal/`.
+//! One [`Journal`] per shard, owned and driven by the shard's thread alone, in `DATA/shard-NNN/journal/`, or on any other
+//! [`Storage`].
 //! Appending serializes a record into memory, at the staged end of the active segment. [`Journal::begin_commit`] names what
 //! is to be written to which file, the shard writes it on its ring, with a sync of the written range, and
 //! [`Journal::finish_commit`] takes note: then a record survives the death of the process (written) and the loss of power
@@ -40,6 +41,7 @@ mod limits;
 mod lock;
 mod log;
 mod memory;
+mod moving;
 mod names;
 pub mod numbering;
 mod open;
@@ -49,6 +51,7 @@ mod replay;
 mod segment;
 pub mod shards;
 mod stage;
+mod storage;
 mod survey;
 #[cfg(test)]
 mod tests;
@@ -62,7 +65,7 @@ pub(crate) use checksum::crc32c;
 pub use cleaning::{Cursor, Reach};
 pub use commit::Commit;
 pub use examine::{Examined, examine, segment_of};
-pub use factory::{FactoryError, SegmentFactory};
+pub use factory::{FileStorage, SegmentFactory};
 pub use frame::Kind;
 pub use limits::{
     BUDGET_SEGMENTS_MIN, COMMIT_FILES_MAX, DAMAGES_LISTED_MAX, KEY_KEEP_MS, RESERVE_OCTETS_PER_PUSH,
@@ -72,12 +75,14 @@ pub use limits::{
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};
 pub(crate) use memory::Memory;
+pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};
 pub use record::{
     Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,
-    ArchivedHeld, ArchivedKey, ArchivedNoticeStanding, ArchivedNotified, ArchivedOpened, ArchivedProgress,
-    ArchivedStanding, CancelAccepted, Ended, Held, HeldBody, Key, NoticeStanding, Notified, Opened, Progress,
-    Record, Standing,
+    ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted, Ended,
+    Held, HeldBody, Key, Notified, Opened, Progress, Record,
 };
 pub use replay::{Damage, RecoveryReport, TornTail};
+pub use segment::Segment;
+pub use storage::{FactoryError, Found, Prepared, Storage};
 pub use survey::{SegmentSurvey, Survey, first_sequence_max, has_segments, survey};

@@ -1,15 +1,15 @@
 //! Opening a journal: finding its segments, recovering their records, going on behind the last one.
 
 use crate::journal::error::JournalError;
-use std::fs::{self, OpenOptions};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::append::AppendError;
-use super::factory::{Prepared, SegmentFactory, Supply, parse_segment_name, segment_name};
+use super::factory::{SegmentFactory, segment_name};
 use super::limits::{
-    BUDGET_SEGMENTS_MIN, CHUNKS_READY, COMMIT_FILES_MAX, FIRST_SEGMENT_WAIT_MS, HEADER_PAGE_OCTETS,
-    SEGMENT_GRANULE_OCTETS, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_JUMP_AT_OPEN,
+    BUDGET_SEGMENTS_MIN, CHUNK_OCTETS, CHUNKS_READY, COMMIT_FILES_MAX, FIRST_SEGMENT_WAIT_MS,
+    HEADER_PAGE_OCTETS, SEGMENT_GRANULE_OCTETS, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN,
+    SEQUENCE_JUMP_AT_OPEN,
 };
 use super::log::{Journal, JournalConfig, Position};
 use super::memory::Memory;
@@ -18,19 +18,12 @@ use super::recovery::{Fault, Owner, find_frame};
 use super::replay::RecoveryReport;
 use super::segment::{PageSight, Segment, SegmentHeader};
 use super::stage::ChunkPool;
+use super::storage::{Found, Prepared, Storage};
 use crate::testing::kill_points::{KillPoint, kill_point};
-use host::directory::sync_directory;
 
 /// Both copies of a segment's header cannot be read.
 const LOST_HEADER_PAGE: Fault =
     Fault { offset: 0, octets: HEADER_PAGE_OCTETS, sequence: 0, missing: 0, case: "header page" };
-
-/// A segment as it lies on disk, before its frames are read.
-pub(super) struct Found {
-    pub(super) id: u32,
-    pub(super) memory: Memory,
-    pub(super) file: Option<fs::File>,
-}
 
 impl Journal {
     /// Opens the journal in `directory`, which is made if it is missing, and hands every intact record to
@@ -47,48 +40,28 @@ impl Journal {
         replay: &mut dyn FnMut(Position, u64, Record<'_>),
     ) -> Result<(Self, RecoveryReport), JournalError> {
         check(&config)?;
-        let io_error = |path: &Path| {
-            let path = path.to_path_buf();
-            move |source| JournalError::Io { path, source }
-        };
-        if !directory.is_dir() {
-            fs::create_dir_all(directory).map_err(io_error(directory))?;
-            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
-                sync_directory(parent).map_err(io_error(parent))?;
-            }
-        }
-        let mut supply = factory.supply(directory);
-        let mut found = Vec::new();
-        for entry in fs::read_dir(directory).map_err(io_error(directory))? {
-            let path = entry.map_err(io_error(directory))?.path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            if name.ends_with(".tmp") && (name.starts_with("free-") || name.starts_with("fresh-")) {
-                supply.adopt(path);
-            } else if let Some(id) = parse_segment_name(name) {
-                let file = OpenOptions::new().read(true).write(true).open(&path).map_err(io_error(&path))?;
-                let octets = file.metadata().map_err(io_error(&path))?.len();
-                let granule = u64::from(SEGMENT_GRANULE_OCTETS);
-                if octets < 2 * granule
-                    || !octets.is_multiple_of(granule)
-                    || octets > u64::from(SEGMENT_OCTETS_MAX)
-                {
-                    tracing::warn!(file = %path.display(), octets, "not the size of a segment: put aside");
-                    let aside = path.with_extension("damaged");
-                    fs::rename(&path, &aside).map_err(io_error(&path))?;
-                    continue;
-                }
-                let memory = Memory::map(&file).map_err(io_error(&path))?;
-                found.push(Found { id, memory, file: Some(file) });
-            }
-        }
-        Self::recover(directory, config, Box::new(supply), found, replay)
+        Self::open_on(directory, config, Box::new(factory.storage(directory)), replay)
+    }
+
+    /// As [`Self::open`], on any storage and with segments of any size; `directory` is what the storage is called.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_on(
+        directory: &Path,
+        config: JournalConfig,
+        mut storage: Box<dyn Storage>,
+        replay: &mut dyn FnMut(Position, u64, Record<'_>),
+    ) -> Result<(Self, RecoveryReport), JournalError> {
+        let found = storage.find()?;
+        Self::recover(directory, config, storage, found, replay)
     }
 
     /// Recovers from the segments `found`, in any order.
     pub(super) fn recover(
         directory: &Path,
         config: JournalConfig,
-        supply: Box<dyn Supply>,
+        storage: Box<dyn Storage>,
         mut found: Vec<Found>,
         replay: &mut dyn FnMut(Position, u64, Record<'_>),
     ) -> Result<(Self, RecoveryReport), JournalError> {
@@ -97,7 +70,7 @@ impl Journal {
         let mut journal = Self {
             config,
             directory: directory.to_path_buf(),
-            supply,
+            storage,
             segments: Default::default(),
             quiet_since: (0, 0),
             spares: Default::default(),
@@ -116,7 +89,7 @@ impl Journal {
             live_pushes: 0,
             live_octets: 0,
             scratch: Memory::copied_from(&[], super::limits::BODY_OCTETS_MAX),
-            pool: ChunkPool::with_ready(CHUNKS_READY),
+            pool: ChunkPool::with_ready(chunks_ready(&config)),
         };
         let mut faults = Vec::new();
         let begun = journal.sort_out(found, &mut faults)?;
@@ -154,7 +127,7 @@ impl Journal {
                     Some(header) => {
                         if sight != PageSight::Zero {
                             let page = &memory.octets()[..HEADER_PAGE_OCTETS];
-                            self.supply
+                            self.storage
                                 .quarantine(id, 0, page)
                                 .map_err(|source| JournalError::Io { path, source })?;
                             faults.push((id, LOST_HEADER_PAGE));
@@ -171,7 +144,7 @@ impl Journal {
                     None => {
                         let octets = memory.octets().len();
                         drop((memory, file));
-                        faults.push((id, self.put_aside(&path, octets)?));
+                        faults.push((id, self.put_aside(id, path, octets)?));
                     }
                 },
             }
@@ -185,17 +158,13 @@ impl Journal {
             self.spares.push_back(Prepared { id, memory, file, warm: false });
         } else {
             drop((memory, file));
-            self.supply.adopt(self.directory.join(segment_name(id)));
+            self.storage.adopt(id);
         }
     }
 
     /// Something was written here and nothing of it can be read: it is kept under another name, never written over.
-    fn put_aside(&self, path: &Path, octets: usize) -> Result<Fault, JournalError> {
-        if path.exists() {
-            let aside = path.with_extension("damaged");
-            fs::rename(path, &aside)
-                .map_err(|source| JournalError::Io { path: path.to_path_buf(), source })?;
-        }
+    fn put_aside(&mut self, id: u32, path: PathBuf, octets: usize) -> Result<Fault, JournalError> {
+        self.storage.put_aside(id).map_err(|source| JournalError::Io { path, source })?;
         Ok(Fault { offset: 0, octets, sequence: 0, missing: 0, case: "whole segment" })
     }
 
@@ -203,9 +172,9 @@ impl Journal {
     /// under its name.
     fn put_aside_low_spares(&mut self, last_in_use: u32) {
         while self.spares.front().is_some_and(|spare| spare.id < last_in_use) {
-            let low = self.spares.pop_front().map(|spare| self.directory.join(segment_name(spare.id)));
-            if let Some(path) = low {
-                self.supply.adopt(path);
+            let low = self.spares.pop_front().map(|spare| spare.id);
+            if let Some(id) = low {
+                self.storage.adopt(id);
             }
         }
     }
@@ -278,10 +247,15 @@ impl Journal {
     fn sync_all(&mut self) -> Result<(), JournalError> {
         for segment in &self.segments {
             let path = self.directory.join(segment_name(segment.header.id));
-            self.supply.sync(segment).map_err(|source| JournalError::Io { path, source })?;
+            self.storage.sync(segment).map_err(|source| JournalError::Io { path, source })?;
         }
         Ok(())
     }
+}
+
+/// Chunks that are there before anything is appended: no more than four segments take.
+fn chunks_ready(config: &JournalConfig) -> usize {
+    (4 * config.segment_octets as usize / CHUNK_OCTETS).clamp(1, CHUNKS_READY)
 }
 
 fn check(config: &JournalConfig) -> Result<(), JournalError> {

@@ -64,53 +64,7 @@ pub struct Accepted<'a> {
     pub submits: &'a [u8],
 }
 
-/// How far a push had come when its Accepted record was carried forward; all zero in the first one. A copy of
-/// the record says everything that the records before it said of the push, in one frame: no crash can part
-/// them.
-#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Standing {
-    /// When it ended, Unix milliseconds; 0 while it has not.
-    pub ended_ms: u64,
-    /// Bit n: segment n has arrived.
-    pub delivered_mask: u16,
-    /// Attempts made so far.
-    pub attempts: u16,
-    /// The result code, or the code that expiry would carry.
-    pub code: u16,
-    /// The message center's number of the final state; 0 while it has not ended.
-    pub state: u8,
-    /// Segments that arrived.
-    pub delivered: u8,
-    /// Segments withdrawn.
-    pub withdrawn: u8,
-    /// The domain of the last delivery: 0 none, 1 circuit-switched, 2 packet-switched.
-    pub domain: u8,
-    /// TP-Status of the report.
-    pub tp_status: u8,
-    /// A cancellation was accepted.
-    pub cancel_accepted: bool,
-    /// The push delivery complete notification (E5).
-    pub completion: NoticeStanding,
-    /// The cancellation delivery notification (E7).
-    pub cancellation: NoticeStanding,
-}
-
-/// How far one of a push's two notifications has come.
-#[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Default, Debug)]
-#[repr(u8)]
-pub enum NoticeStanding {
-    /// None is due, or not yet.
-    #[default]
-    NotDue = 0,
-    /// It is to go out.
-    Due = 1,
-    /// It was acknowledged.
-    Acknowledged = 2,
-    /// It waits for the operator.
-    Parked = 3,
-}
-
-/// The body of an Accepted record: what [`Accepted`] says, and the push's [`Standing`].
+/// The body of an Accepted record: what [`Accepted`] says.
 #[derive(Archive, Serialize)]
 #[rkyv(archived = ArchivedAccepted, resolver = AcceptedResolver)]
 pub struct AcceptedBody<'a> {
@@ -132,8 +86,8 @@ pub struct AcceptedBody<'a> {
     pub alert_key_fingerprint: u64,
     /// See [`Accepted`].
     pub alert_fingerprint: u64,
-    /// How far the push has come.
-    pub standing: Standing,
+    /// Zero: room for what a later version says of a push.
+    pub reserved: [u64; 3],
     /// See [`Accepted`].
     pub reqid: [u8; 23],
     /// See [`Accepted`].
@@ -543,17 +497,6 @@ impl<'a> Record<'a> {
     /// It is to be appended while the key counts and unless the push is still held.
     pub fn key(&self) -> Option<Key> {
         Some(match self {
-            Self::Accepted(accepted) if accepted.standing.state != 0 => Key {
-                fingerprint: accepted.key_fingerprint.to_native(),
-                content_digest: accepted.content_digest.to_native(),
-                alert_key_fingerprint: accepted.alert_key_fingerprint.to_native(),
-                push_id: accepted.push_id.to_native(),
-                ended_ms: accepted.standing.ended_ms.to_native(),
-                code: accepted.standing.code.to_native(),
-                state: accepted.standing.state,
-                segments: accepted.segments,
-                alert_sequence: accepted.alert_sequence,
-            },
             Self::Ended(ended) => Key {
                 fingerprint: ended.key_fingerprint.to_native(),
                 content_digest: ended.content_digest.to_native(),
@@ -637,11 +580,6 @@ impl ArchivedAccepted<'_> {
             submits: &self.submits,
         }
     }
-
-    /// The record with another standing, to be written anew.
-    pub(super) fn with_standing(&self, standing: Standing) -> AcceptedBody<'_> {
-        AcceptedBody { standing, ..self.to_native().body() }
-    }
 }
 
 impl ArchivedEnded {
@@ -672,43 +610,11 @@ impl ArchivedEnded {
     }
 }
 
-impl ArchivedStanding {
-    /// The values.
-    pub fn to_native(&self) -> Standing {
-        Standing {
-            ended_ms: self.ended_ms.to_native(),
-            delivered_mask: self.delivered_mask.to_native(),
-            attempts: self.attempts.to_native(),
-            code: self.code.to_native(),
-            state: self.state,
-            delivered: self.delivered,
-            withdrawn: self.withdrawn,
-            domain: self.domain,
-            tp_status: self.tp_status,
-            cancel_accepted: self.cancel_accepted,
-            completion: self.completion.to_native(),
-            cancellation: self.cancellation.to_native(),
-        }
-    }
-}
-
-impl ArchivedNoticeStanding {
-    /// The value.
-    pub fn to_native(&self) -> NoticeStanding {
-        match self {
-            Self::NotDue => NoticeStanding::NotDue,
-            Self::Due => NoticeStanding::Due,
-            Self::Acknowledged => NoticeStanding::Acknowledged,
-            Self::Parked => NoticeStanding::Parked,
-        }
-    }
-}
-
 impl<'a> Accepted<'a> {
     /// The body of the push's first record.
     pub(super) fn body(&self) -> AcceptedBody<'a> {
         AcceptedBody {
-            standing: Standing::default(),
+            reserved: [0; 3],
             push_id: self.push_id,
             key_fingerprint: self.key_fingerprint,
             content_digest: self.content_digest,

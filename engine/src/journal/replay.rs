@@ -135,13 +135,13 @@ impl Journal {
             last.header.sequence_floor = self.next_sequence;
             last.rewrite_header_page();
             let path = self.directory.join(segment_name(last.header.id));
-            self.supply.sync(last).map_err(|source| JournalError::Io { path, source })?;
+            self.storage.sync(last).map_err(|source| JournalError::Io { path, source })?;
         }
         // The newest first: a crash in between leaves less of what follows the gap, never something else.
         while begun.len() > used {
             if let Some(dropped) = begun.pop() {
                 let path = self.directory.join(segment_name(dropped.header.id));
-                self.supply.discard(dropped).map_err(|source| JournalError::Io { path, source })?;
+                self.storage.discard(dropped).map_err(|source| JournalError::Io { path, source })?;
             }
         }
         self.segments = begun.into();
@@ -199,7 +199,7 @@ impl Journal {
         let range = fault.offset..fault.offset + fault.octets;
         if fault.octets > 0 {
             let path = self.directory.join(segment_name(id));
-            self.supply
+            self.storage
                 .quarantine(id, fault.offset, &self.segments[index].memory.octets()[range.clone()])
                 .map_err(|source| JournalError::Io { path, source })?;
         }
@@ -293,9 +293,6 @@ fn was_durable(segments: &[Segment], fault: &Fault) -> bool {
 
 fn ended_ms(record: &Record<'_>) -> Option<u64> {
     match record {
-        Record::Accepted(accepted) if accepted.standing.state != 0 => {
-            Some(accepted.standing.ended_ms.to_native())
-        }
         Record::Ended(ended) => Some(ended.ended_ms.to_native()),
         Record::Key(key) => Some(key.ended_ms.to_native()),
         _ => None,

@@ -125,7 +125,7 @@ impl SegmentHeader {
 
 /// A segment in use.
 #[derive(Debug)]
-pub(super) struct Segment {
+pub struct Segment {
     pub(super) header: SegmentHeader,
     /// Where the next frame goes.
     pub(super) tail: usize,
@@ -252,9 +252,19 @@ impl Segment {
         self.memory.octets_until(self.stage.start(self.tail))
     }
 
-    /// Of a segment without a file: what is staged from one offset to another stands in its memory now, with the end mark
-    /// behind it where `is_whole`.
-    pub(super) fn settle(&mut self, from: usize, until: usize, is_whole: bool) {
+    /// Its number.
+    pub fn number(&self) -> u32 {
+        self.header.id
+    }
+
+    /// What its file holds, as the journal sees it. While nobody writes to the file.
+    pub fn octets(&self) -> &[u8] {
+        self.memory.octets()
+    }
+
+    /// Of a segment without a file: what is staged from one offset to another stands in it now, with the end mark behind it
+    /// where `is_whole`.
+    pub fn settle(&mut self, from: usize, until: usize, is_whole: bool) {
         let target = self.memory.octets_mut();
         self.stage.view(from, until, &mut |at, octets| target[at..at + octets.len()].copy_from_slice(octets));
         if is_whole {

@@ -73,6 +73,11 @@ impl Write {
         }
     }
 
+    /// Between which octets of the segment its records lie.
+    pub fn range(&self) -> std::ops::Range<usize> {
+        self.from..self.until
+    }
+
     /// Where in the file the rest of it goes.
     pub fn offset(&self) -> u64 {
         self.offset

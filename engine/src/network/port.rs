@@ -79,6 +79,18 @@ pub trait CoreNetwork {
 #[must_use = "a slot goes back by submit or release"]
 pub struct AttemptHandle(pub(crate) u32);
 
+impl AttemptHandle {
+    /// The handle of a network's slot with this number.
+    pub fn of_slot(number: u32) -> Self {
+        Self(number)
+    }
+
+    /// The number of the slot.
+    pub fn slot(&self) -> u32 {
+        self.0
+    }
+}
+
 /// One attempt: what the push is and the SMS-DELIVER of each segment to send. What every attempt is asked for stands in its
 /// first cache line.
 #[repr(C, align(64))]

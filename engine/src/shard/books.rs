@@ -10,7 +10,7 @@
 
 use super::Shard;
 use super::events::ended_event;
-use crate::billing::{Event, EventKind, Known};
+use crate::billing::{Event, EventKind, Known, Log};
 use crate::journal::{Cursor, Record};
 use crate::shard::events::accepted_event;
 use std::collections::VecDeque;
@@ -124,7 +124,7 @@ impl Home {
     }
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// Enters what is owed and can be entered, and counts whose minute is over; whether there was any. To be called when
     /// everything below `durable` is settled.
     pub(super) fn keep_books(&mut self, durable: u64, now_ms: u64) -> bool {

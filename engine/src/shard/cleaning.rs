@@ -4,15 +4,15 @@
 use super::Shard;
 use super::endings::{has_begun, held_record, parked_record, progress_record};
 use super::fatal_if_full;
-use crate::billing::BillingSync;
+use crate::billing::{BillingSync, Log};
 use crate::journal::{
-    ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Record, SegmentId,
+    ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Reached, Record, SegmentId, Trail,
 };
 use crate::smsc::core::NotificationKind;
 use crate::smsc::keys::KEY_RETENTION_MS;
+use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
-use crate::testing::kill_points::{KillPoint, kill_point};
 
 /// Fewest records looked at in one turn.
 const RECORDS_PER_TURN_MIN: u64 = 64;
@@ -50,7 +50,7 @@ enum Keep {
     AlertCancel(CancelAccepted),
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// Goes on with cleaning; whether there was anything to do.
     pub(super) fn clean(&mut self, now_ms: u64) -> bool {
         if now_ms != self.journal_polled_ms {
@@ -76,6 +76,10 @@ impl Shard {
                 let billed = self.ended.front().is_none_or(|ending| ending.sequence >= until);
                 if durable >= until && billed {
                     *stage = Stage::SyncWanted;
+                }
+                if self.mutation == Mutation::CleanUnbilled && durable >= until {
+                    let Some(Cleaning { segment, .. }) = self.cleaning.take() else { return false };
+                    self.journal.cleaned(segment);
                 }
             }
             Some(_) => {}
@@ -200,7 +204,12 @@ impl Shard {
         // The message center may remember a key longer than its day; a copy of it would begin that anew at each start.
         let ends_ms = key.ended_ms.saturating_add(self.pace.real_span(KEY_RETENTION_MS));
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
-        if remembered && self.even_or_wall(now_ms) < ends_ms { Keep::Key(key) } else { Keep::Dead }
+        let forgets = self.mutation == Mutation::ForgetKeysInCleaning;
+        if remembered && self.even_or_wall(now_ms) < ends_ms && !forgets {
+            Keep::Key(key)
+        } else {
+            Keep::Dead
+        }
     }
 
     /// The earlier of what the wall clock shows and what it would show had nobody set it: by it no key is dropped whose day
@@ -222,36 +231,46 @@ impl Shard {
 
     /// Appends a live push again, and behind it all that has become of it.
     fn move_forward(&mut self, index: PushIndex, position: Position, now_ms: u64) {
-        let Ok((moved, _)) = fatal_if_full(self.journal.move_forward(position)) else {
+        let mut trail = self.trail(index, now_ms);
+        if self.mutation == Mutation::MoveWithoutTrail {
+            trail = Trail { cancel: None, reached: Reached::Acceptance };
+        }
+        let Ok(moved) = fatal_if_full(self.journal.move_forward(position, &trail)) else {
             // It was intact a moment ago: the medium, or somebody else, changed the file.
             panic!("a live push's record could not be read while cleaning its segment");
         };
-        kill_point(KillPoint::CleanMoved);
-        self.core.set_position(index, moved.to_bits());
-        let push = *self.core.push(index);
-        if push.has(flag::CANCEL_ACCEPTED) {
-            let record = CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told());
-            fatal_if_full(self.journal.append_cancel(&record));
-        }
-        if push.state.is_final() {
-            let record = self.ended_record(index);
-            let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
-            self.moved_ends.push_back(sequence);
-            for (parked, kind) in [
+        self.core.set_position(index, moved.position.to_bits());
+        self.moved_ends.extend(moved.ended);
+    }
+
+    /// What has become of a push.
+    fn trail(&self, index: PushIndex, now_ms: u64) -> Trail {
+        let push = self.core.push(index);
+        let cancel = push
+            .has(flag::CANCEL_ACCEPTED)
+            .then(|| CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told()));
+        let reached = if push.state.is_final() {
+            let parked = [
                 (flag::COMPLETE_PARKED, NotificationKind::Complete),
                 (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),
-            ] {
-                if push.has(parked) {
-                    fatal_if_full(self.journal.append_notified(&parked_record(&push, kind, now_ms)));
-                }
-            }
+            ];
+            let (push_id, tries) = (push.push_id, push.notify_tries());
+            let record =
+                |(parked, kind)| push.has(parked).then(|| parked_record(push_id, kind, tries, now_ms));
+            Reached::End(self.ended_record(index), parked.map(record))
         } else if push.hold_reason() != 0 {
-            // One that is not held any more is tried at once after a crash.
+            // One that is not held any more is tried at once after a crash, whatever the clock says then.
             let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
-            let next_ms = due_ms.map_or(now_ms, |due_ms| self.pace.real(due_ms));
-            fatal_if_full(self.journal.append_held_again(&held_record(&push, now_ms, next_ms)));
-        } else if push.attempts() > 0 || push.delivered_mask != 0 || has_begun(&push) {
-            fatal_if_full(self.journal.append_progress(&progress_record(&push, now_ms)));
-        }
+            Reached::Hold(held_record(push, now_ms, due_ms.map_or(0, |due_ms| self.pace.real(due_ms))))
+        } else if push.attempts() > 0
+            || push.delivered_mask != 0
+            || push.has(flag::IN_DOUBT)
+            || has_begun(push)
+        {
+            Reached::Attempt(progress_record(push, now_ms))
+        } else {
+            Reached::Acceptance
+        };
+        Trail { cancel, reached }
     }
 }

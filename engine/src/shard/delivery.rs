@@ -3,8 +3,10 @@
 use super::Shard;
 use super::endings::held_record;
 use super::records;
+use crate::billing::Log;
 use crate::journal::{Accepted, Held, Position};
 use crate::smsc::core::Settlement;
+use crate::smsc::mutation::Mutation;
 use crate::smsc::outcome::AttemptResult;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::retry;
@@ -18,7 +20,7 @@ use wire::sms::relay::{OriginatingAddress, StatusReportView};
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Msn, Xpid};
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// Hands pushes whose turn it is to the core network, as many as it has room for.
     pub(super) fn start_attempts(&mut self, now_ms: u64, budget: usize) -> bool {
         let mut busy = false;
@@ -86,6 +88,7 @@ impl Shard {
             if let Some(token) = self.network.next_token() {
                 self.core.prefetch_push(token as PushIndex);
             }
+            let unanswered_mask = if self.mutation == Mutation::DropUnanswered { 0 } else { unanswered_mask };
             let settlement = Settlement { result, delivered_mask, unanswered_mask, domain };
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
             self.note_if_held(index, before, result, domain, now_ms);

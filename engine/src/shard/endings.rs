@@ -3,9 +3,11 @@
 use super::books::Owed;
 use super::events::ended_event;
 use super::{NotificationOrder, Shard, fatal_if_full};
+use crate::billing::Log;
 use crate::journal::{Accepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress};
 use crate::shard::events::accepted_event;
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
+use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::recovery::RecoveredNotice;
 use crate::smsc::state::State;
@@ -41,7 +43,7 @@ pub enum NotificationResult {
     Gone,
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// Carries out what the message center asks for.
     pub(super) fn carry_out_effects(&mut self, now_ms: u64) -> bool {
         let mut busy = false;
@@ -55,7 +57,12 @@ impl Shard {
                 Effect::Notify(push, kind) => {
                     self.notifications.push_back(NotificationOrder { push, kind });
                 }
-                Effect::Parked(index, kind) => self.journal_parked(index, kind, now_ms),
+                Effect::Parked { push_id, position, kind, tries } => {
+                    let xpid = xpid_of(&self.journal.accepted(Position::from_bits(position)));
+                    self.parked_news.note(xpid);
+                    let record = parked_record(push_id, kind, tries, now_ms);
+                    fatal_if_full(self.journal.append_notified(&record));
+                }
                 Effect::Finished { push_id, position, outcome, tries } => {
                     let outcome = match outcome {
                         FinishOutcome::NothingDue => None,
@@ -90,7 +97,8 @@ impl Shard {
                 *owed = Some(Owed::from(push.push_id, ended_from));
             }
         });
-        while self.ended.front().is_some_and(|ending| ending.sequence < durable)
+        let settled = if self.mutation == Mutation::BillEndEarly { self.journal.appended() } else { durable };
+        while self.ended.front().is_some_and(|ending| ending.sequence < settled)
             && let Some(Ending { sequence, index, record }) = self.ended.pop_front()
         {
             busy = true;
@@ -199,14 +207,6 @@ impl Shard {
         self.ended.push_back(Ending { sequence, index, record });
     }
 
-    fn journal_parked(&mut self, index: PushIndex, kind: NotificationKind, now_ms: u64) {
-        let push = self.core.push(index);
-        let xpid = xpid_of(&self.journal.accepted(Position::from_bits(push.position)));
-        self.parked_news.note(xpid);
-        let record = parked_record(push, kind, now_ms);
-        fatal_if_full(self.journal.append_notified(&record));
-    }
-
     /// The Ended record of an ended push.
     pub(super) fn ended_record(&self, index: PushIndex) -> Ended {
         let push = self.core.push(index);
@@ -270,14 +270,14 @@ pub(super) fn held_record(push: &Push, now_ms: u64, next_ms: u64) -> Held {
     }
 }
 
-/// That a notification of this push is parked.
-pub(super) fn parked_record(push: &Push, kind: NotificationKind, now_ms: u64) -> Notified {
+/// That a notification of a push is parked.
+pub(super) fn parked_record(push_id: u64, kind: NotificationKind, tries: u8, now_ms: u64) -> Notified {
     Notified {
-        push_id: push.push_id,
+        push_id,
         cancellation: kind == NotificationKind::Cancellation,
         at_ms: now_ms,
         outcome: NOTICE_PARKED,
-        tries: u16::from(push.notify_tries()),
+        tries: u16::from(tries),
     }
 }
 

@@ -1,6 +1,7 @@
 //! The shard's counters and gauges, by name.
 
 use super::Shard;
+use crate::billing::{BillingLog, Log};
 use crate::smsc::state::State;
 use wire::terms::code::Code;
 
@@ -29,8 +30,8 @@ impl Counted {
 }
 
 /// A view that lists figures.
-pub struct Figures<'a> {
-    pub(super) shard: &'a Shard,
+pub struct Figures<'a, L = BillingLog> {
+    pub(super) shard: &'a Shard<L>,
 }
 
 /// Whether a figure only ever rises.
@@ -100,7 +101,7 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ),
 ];
 
-impl Figures<'_> {
+impl<L: Log> Figures<'_, L> {
     /// The figures, in the order of [`NAMES`].
     pub fn values(&self) -> [u64; NAMES.len()] {
         let shard = self.shard;

@@ -5,6 +5,7 @@
 //! fingerprint is left: whoever meets another's harms its own push alone.
 
 use super::Shard;
+use crate::billing::Log;
 use crate::gateway::fingerprint::Fingerprints;
 use crate::journal::{Accepted, Position};
 use crate::smsc::alerts::AlertIdentity;
@@ -13,7 +14,7 @@ use crate::smsc::pushes::PushIndex;
 use wire::push::scan::PushRequest;
 use wire::terms::ids::{Msn, Reqid, Xpid};
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// How fingerprints were made before, while they are asked for.
     pub(super) fn older_fingerprints(&self) -> Option<Fingerprints> {
         self.older_until_ms.map(|_| Fingerprints::open())

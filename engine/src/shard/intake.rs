@@ -4,11 +4,12 @@
 
 use super::open::closed_alert;
 use super::{Shard, fatal_if_full, records, submission};
-use crate::billing::EventKind;
+use crate::billing::{EventKind, Log};
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registry::{Credential, Registered, identify};
 use crate::journal::{Accepted, AlertCancel, AppendError, CancelAccepted};
 use crate::smsc::core::{KeyVerdict, NewPush, admitted_percent};
+use crate::smsc::mutation::Mutation;
 use std::sync::Arc;
 use wire::push::response::Answer;
 use wire::push::scan;
@@ -58,7 +59,7 @@ pub enum Reply {
     EveryShard { answer: Answer, withdrawn: u32, sequence: u64 },
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// Reads a request's body. Whoever has several requests reads some, fetches for all of them, and handles them then.
     pub fn foresee<'a>(&self, body: &'a [u8]) -> Foreseen<'a> {
         let request = scan::scan(body);
@@ -208,7 +209,8 @@ impl Shard {
                 self.bill_request(EventKind::Replayed, push, Code::REPEATED, now_ms);
                 let answer = answer_to(push, Code::REPEATED, segments);
                 // The first may not be durable yet: its repeat is worth no more.
-                Ok(Reply::WhenDurable(answer, self.journal.appended()))
+                let early = self.mutation == Mutation::AnswerRepeatEarly;
+                Ok(Reply::WhenDurable(answer, if early { 0 } else { self.journal.appended() }))
             }
             (KeyVerdict::New, Some(admission)) => {
                 self.store_push(registered, push, key, content_digest, &admission, now_ms)
@@ -380,10 +382,10 @@ impl Shard {
         let told = registered.registration.notify_url.is_some();
         match self.core.cancel(key, told, self.pace.center(now_ms)) {
             Ok((_, segments)) => {
-                let push_id = live.unwrap_or_default();
-                fatal_if_full(
-                    self.journal.append_cancel(&CancelAccepted::of_push(push_id, now_ms, key, told)),
-                );
+                let record = CancelAccepted::of_push(live.unwrap_or_default(), now_ms, key, told);
+                if self.mutation != Mutation::CancelUnrecorded {
+                    fatal_if_full(self.journal.append_cancel(&record));
+                }
                 self.carry_out_effects(now_ms);
                 (Code::ACCEPTED, segments)
             }

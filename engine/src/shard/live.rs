@@ -3,6 +3,7 @@
 
 use super::Shard;
 use super::waiting::Standing;
+use crate::billing::Log;
 use crate::smsc::core::NotificationKind;
 use crate::smsc::pushes::flag;
 use wire::terms::ids::Msn;
@@ -36,7 +37,7 @@ pub struct LivePush {
     pub under_way: bool,
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// At most `most` live pushes to `msn`: those that wait, in their order, then those whose notifications are due.
     pub fn live_pushes(&self, msn: Msn, most: usize) -> Vec<LivePush> {
         let mut ahead = 0;

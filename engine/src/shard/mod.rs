@@ -34,14 +34,14 @@ pub use endings::NotificationResult;
 pub use intake::{Foreseen, Origin, Reply};
 pub use live::LivePush;
 pub use obstacles::Obstacles;
-pub use open::{OpenError, ShardConfig, ShardReport};
+pub use open::{Ground, OpenError, ShardConfig, ShardReport};
 pub use parked::{ParkedAction, ParkedNotification};
 pub use progress::{OpenProgress, OpenStage};
 pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
 pub use waiting_stopped::{CountError, count_stopped};
 pub use wire::terms::time::{Pace, TIME_SCALE_MAX};
 
-use crate::billing::BillingLog;
+use crate::billing::{BillingLog, Log};
 use crate::gateway::admit::Scratch;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::Fingerprints;
@@ -50,6 +50,7 @@ use crate::journal::{AppendError, Commit, Journal, Names, Reach};
 use crate::network::line_states::Line;
 use crate::network::port::CoreNetwork;
 use crate::smsc::core::{Core, NotificationKind};
+use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::PushIndex;
 use crate::testing::injection::{Injection, InjectionKind};
 use crate::testing::kill_points;
@@ -80,8 +81,8 @@ pub struct NotificationOrder {
     pub kind: NotificationKind,
 }
 
-/// One shard's engine.
-pub struct Shard {
+/// One shard's engine, with its books in a log of this kind.
+pub struct Shard<L = BillingLog> {
     number: usize,
     shards: usize,
     durability: Durability,
@@ -95,7 +96,7 @@ pub struct Shard {
     alerts_had_older: bool,
     core: Core,
     journal: Journal,
-    billing: BillingLog,
+    billing: L,
     /// Events that the billing log did not take.
     owed: Option<books::Owed>,
     /// Ended records that cleaning appended again and that may not be durable yet.
@@ -110,6 +111,7 @@ pub struct Shard {
     concatenation_reference: u8,
     /// What concatenation references are drawn by, beside what the contracts keep.
     reference_seed: u64,
+    mutation: Mutation,
     scratch: Box<Scratch>,
     submits: Box<[u8; SUBMITS_OCTETS_MAX]>,
     stamps: records::Stamps,
@@ -135,7 +137,7 @@ pub struct Shard {
     waiting: waiting::WaitingScan,
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// This shard's number, from 0.
     pub fn number(&self) -> usize {
         self.number
@@ -195,6 +197,16 @@ impl Shard {
         msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, self.pace.even(now_ms)))
     }
 
+    /// Its message center, to be looked at.
+    pub fn core(&self) -> &Core {
+        &self.core
+    }
+
+    /// Its journal, to be read.
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
     /// What a commit that begins now would cover.
     pub fn uncommitted(&self) -> Uncommitted {
         let begun = self.journal.begun();
@@ -210,6 +222,15 @@ impl Shard {
     /// What must be written next; `None` when nothing new was appended, or a commit is under way.
     pub fn begin_commit(&mut self) -> Option<Commit> {
         self.journal.begin_commit()
+    }
+
+    /// Has the journal's storage carry out a commit that has begun, and waits until that is done: where the journal has no
+    /// files.
+    ///
+    /// # Errors
+    /// When a write or sync fails; the shard must not be used any more then.
+    pub fn carry_out_commit(&mut self, commit: &mut Commit) -> std::io::Result<()> {
+        self.journal.carry_out(commit)
     }
 
     /// Everything that `commit` names is written.
@@ -277,7 +298,7 @@ impl Shard {
     }
 
     /// The counters and gauges of this shard.
-    pub fn figures(&self) -> figures::Figures<'_> {
+    pub fn figures(&self) -> figures::Figures<'_, L> {
         figures::Figures { shard: self }
     }
 

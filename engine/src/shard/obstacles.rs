@@ -1,6 +1,7 @@
 //! What stands in the way of every new push of this shard.
 
 use super::Shard;
+use crate::billing::Log;
 
 /// What a shard says of itself when it takes no new push.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
@@ -13,7 +14,7 @@ pub struct Obstacles {
     pub lost: bool,
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// What stands in the way of new pushes at this moment.
     pub fn obstacles(&self) -> Obstacles {
         Obstacles {

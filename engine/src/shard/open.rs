@@ -7,18 +7,19 @@ use super::parked::ParkedNews;
 use super::progress::{OpenProgress, OpenStage};
 use super::waiting::WaitingScan;
 use super::{Durability, Shard, records};
-use crate::billing::{BillingError, BillingLog, Lacking};
+use crate::billing::{BillingError, BillingLog, Lacking, Log};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::gateway::registry::Registry;
 use crate::journal::{
     Accepted, AlertCancel, AppendError, ArchivedAccepted, ArchivedEnded, Held, Journal, JournalConfig,
-    JournalError, Position, Record, RecoveryReport, SegmentFactory,
+    JournalError, Position, Record, RecoveryReport, SegmentFactory, Storage,
 };
 use crate::network::port::CoreNetwork;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, CoreLimits, NewPush};
+use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::PushIndex;
 use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
 use crate::smsc::state::State;
@@ -28,7 +29,7 @@ use crate::testing::kill_points::{KillPoint, kill_point};
 use std::collections::VecDeque;
 use std::hash::BuildHasher as _;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
@@ -109,8 +110,27 @@ pub enum OpenError {
     },
 }
 
+/// What a shard stands on.
+pub struct Ground<L> {
+    /// What the journal's storage is called.
+    pub directory: PathBuf,
+    /// Where the journal's segments lie.
+    pub storage: Box<dyn Storage>,
+    /// The books.
+    pub billing: L,
+    /// What delivers.
+    pub network: Box<dyn CoreNetwork + Send>,
+    /// Where concatenation references begin: another number at each start.
+    pub reference_seed: u64,
+    /// A deliberate fault: none but in a test.
+    pub mutation: Mutation,
+}
+
 impl Shard {
     /// Opens the shard in `directory` (its own folder of the data directory).
+    ///
+    /// # Errors
+    /// See [`OpenError`].
     pub fn open(
         directory: &Path,
         config: &ShardConfig,
@@ -119,35 +139,60 @@ impl Shard {
         registry: Arc<Registry>,
         now_ms: u64,
     ) -> Result<(Self, ShardReport), OpenError> {
+        let billing = BillingLog::open(directory, config.number as u16, now_ms)?;
+        let directory = directory.join("journal");
+        config.progress.set_octets_in_all(octets_in_use(&directory));
+        let ground = Ground {
+            storage: Box::new(factory.storage(&directory)),
+            directory,
+            billing,
+            network,
+            reference_seed: std::hash::RandomState::new().hash_one(config.seed),
+            mutation: Mutation::None,
+        };
+        Self::open_on(ground, config, registry, now_ms)
+    }
+}
+
+impl<L: Log> Shard<L> {
+    /// Opens a shard on any storage, with any books.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub fn open_on(
+        ground: Ground<L>,
+        config: &ShardConfig,
+        registry: Arc<Registry>,
+        now_ms: u64,
+    ) -> Result<(Self, ShardReport), OpenError> {
+        let Ground { directory, storage, mut billing, network, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
         let center_ms = pace.center(now_ms);
-        let mut recovery = Recovery::new(Core::new(config.limits, center_ms), config.seed);
+        let mut core = Core::new(config.limits, center_ms);
+        core.mutate(mutation);
+        let mut recovery = Recovery::new(core, config.seed);
         let shard = config.number as u16;
-        let mut billing = BillingLog::open(directory, shard, now_ms)?;
         let home = Home::new(config.journal.first_sequence, shard);
         let (mut lacking, mut unread) = (Lacking::default(), None);
         let mut impossible = None;
         let progress = &*config.progress;
-        progress.set_octets_in_all(octets_in_use(&directory.join("journal")));
         let (mut records, mut segments_before, mut last) = (0, 0, None::<Position>);
         let mut waiting = WaitingScan::default();
         let mut foreign = KeyCheck::new(&config.fingerprints);
-        let (journal, report) = Journal::open(
-            &directory.join("journal"),
-            config.journal,
-            factory,
-            &mut |position, sequence, record| {
+        let (journal, report) =
+            Journal::open_on(&directory, config.journal, storage, &mut |position, sequence, record| {
                 if let Record::Accepted(accepted) = &record {
                     foreign.look(accepted);
                     waiting.marks.note(accepted.push_id.to_native(), accepted.accepted_ms.to_native());
                 }
                 // The crash may have come between the record and its event.
-                if let Some((event, is_foreign)) = home.event(&record, sequence)
+                if mutation != Mutation::BillNothingAtOpen
+                    && let Some((event, is_foreign)) = home.event(&record, sequence)
                     && let Err(error) = lacking.check(&mut billing, &event, is_foreign, now_ms)
                 {
                     unread.get_or_insert(error);
                 }
-                if let Err(what) = replay(&mut recovery, pace, position, &record) {
+                if let Err(what) = replay(&mut recovery, pace, position, sequence, &record) {
                     impossible.get_or_insert((sequence, what));
                 }
                 records += 1;
@@ -156,8 +201,7 @@ impl Shard {
                 }
                 last = Some(position);
                 progress.note_record(records, segments_before + u64::from(position.offset()));
-            },
-        )?;
+            })?;
         if let Some((sequence, what)) = impossible {
             return Err(OpenError::Impossible { sequence, what });
         }
@@ -171,7 +215,8 @@ impl Shard {
         let billed = entered.events;
         progress.enter(OpenStage::Restoring);
         let mut journal = journal;
-        for position in recovery.live_positions() {
+        let unheld = if mutation == Mutation::LeaveUnheldAtOpen { 1 } else { 0 };
+        for position in recovery.live_positions().skip(unheld) {
             journal.hold(Position::from_bits(position));
         }
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
@@ -196,7 +241,8 @@ impl Shard {
             names_lost: false,
             message_reference: 0,
             concatenation_reference: 0,
-            reference_seed: std::hash::RandomState::new().hash_one(config.seed),
+            reference_seed,
+            mutation,
             scratch: Box::default(),
             submits: Box::new([0; SUBMITS_OCTETS_MAX]),
             stamps: records::Stamps::new(),
@@ -224,7 +270,7 @@ impl Shard {
     }
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// Lines whose pushes were held as absent or full before this start are to be reported when they are ready.
     fn await_alerts(&mut self, now_ms: u64) {
         for index in 0..self.core.indices_used() as PushIndex {
@@ -296,8 +342,10 @@ pub(crate) fn replay(
     recovery: &mut Recovery,
     pace: Pace,
     position: Position,
+    sequence: u64,
     record: &Record<'_>,
 ) -> Result<(), &'static str> {
+    recovery.pass(sequence, || record.push_id());
     match record {
         Record::Accepted(accepted) => {
             recovery.restore_accepted(new_push(&accepted.to_native(), pace, position)?)

@@ -5,6 +5,7 @@
 
 use super::Shard;
 use super::endings::xpid_of;
+use crate::billing::Log;
 use crate::journal::Position;
 use crate::smsc::pushes::flag;
 use wire::terms::code::Code;
@@ -110,7 +111,7 @@ pub struct ParkedNotification {
     pub cancellation: bool,
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// What is parked, oldest push first: at most `most` of it, only `xpid`'s if one is named.
     pub fn parked(&self, xpid: Option<Xpid>, most: usize) -> Vec<ParkedNotification> {
         let all = self.core.parked(0).map(|index| {

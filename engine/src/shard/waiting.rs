@@ -6,6 +6,7 @@
 //! [`AgeMarks`], which say from which number on pushes were accepted when.
 
 use super::Shard;
+use crate::billing::Log;
 use crate::journal::Position;
 use crate::smsc::core::Core;
 use crate::smsc::pushes::{Push, PushIndex, flag};
@@ -299,7 +300,7 @@ impl WaitingScan {
     }
 }
 
-impl Shard {
+impl<L: Log> Shard<L> {
     /// Goes on counting what waits, a bounded slice of it.
     pub(super) fn count_waiting(&mut self, now_ms: u64) {
         if self.waiting.is_due(now_ms) {

@@ -74,7 +74,7 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
             }
             _ => {}
         }
-        if let Err(what) = replay(&mut recovery, pace, position, &record) {
+        if let Err(what) = replay(&mut recovery, pace, position, sequence, &record) {
             impossible.get_or_insert(CountError::Impossible { sequence, what });
         }
     })?;

@@ -67,8 +67,18 @@ pub enum Effect {
     /// Send this notification now.
     Notify(PushIndex, NotificationKind),
     /// Resends were given up after 24 hours: journal it as parked. The push stays, listed by [`Core::parked`], until
-    /// [`Core::replay`] sends what is parked again.
-    Parked(PushIndex, NotificationKind),
+    /// [`Core::replay`] sends what is parked again. At the bound it may be the one that goes, and its entry be gone by the
+    /// time that this is carried out: what the owner needs is here.
+    Parked {
+        /// The push's number.
+        push_id: u64,
+        /// Where its Accepted record lies.
+        position: u64,
+        /// Which notification.
+        kind: NotificationKind,
+        /// Failed tries of it.
+        tries: u8,
+    },
     /// The push has left: journal a Notified record unless nothing was ever due, and release its Accepted record.
     /// The entry is gone: what the owner needs is here.
     Finished {

@@ -1,8 +1,9 @@
-//! Deliberate faults of the message center, so that a test can prove that the simulator would notice them.
+//! Deliberate faults of the message center and of the shard round it, so that a test can prove that the simulator would
+//! notice them.
 //!
 //! Nothing but a test ever sets one; without one each switch is a comparison off the hot path.
 
-/// One way to break the message center.
+/// One way to break the engine.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Mutation {
     /// As it should be.
@@ -58,11 +59,29 @@ pub enum Mutation {
     BeginUnrecorded,
     /// After a crash notifications of an msn follow in the order of their times.
     NotifyByTimeAtRecovery,
+    /// Intake: a repeat is answered before the first is durable.
+    AnswerRepeatEarly,
+    /// Intake: a cancel is accepted and no record says so.
+    CancelUnrecorded,
+    /// Delivery: what nobody answered for is taken for not sent.
+    DropUnanswered,
+    /// Endings: an end is billed before it is durable.
+    BillEndEarly,
+    /// Cleaning: a live push is moved without what has become of it.
+    MoveWithoutTrail,
+    /// Cleaning: keys of finished pushes go with their segment.
+    ForgetKeysInCleaning,
+    /// Cleaning: a segment goes before the books have what it says.
+    CleanUnbilled,
+    /// Opening: what the books lack is not entered.
+    BillNothingAtOpen,
+    /// Opening: the journal is not told of a push that goes on.
+    LeaveUnheldAtOpen,
 }
 
 impl Mutation {
     /// Every way.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 34] = [
         Self::SkipExpiry,
         Self::LoseTimerAtRecovery,
         Self::DeliverAfterCancel,
@@ -88,5 +107,14 @@ impl Mutation {
         Self::AttemptAgainAtRecovery,
         Self::BeginUnrecorded,
         Self::NotifyByTimeAtRecovery,
+        Self::AnswerRepeatEarly,
+        Self::CancelUnrecorded,
+        Self::DropUnanswered,
+        Self::BillEndEarly,
+        Self::MoveWithoutTrail,
+        Self::ForgetKeysInCleaning,
+        Self::CleanUnbilled,
+        Self::BillNothingAtOpen,
+        Self::LeaveUnheldAtOpen,
     ];
 }

@@ -145,7 +145,9 @@ impl Core {
             },
             true,
         );
-        self.effects.push_back(Effect::Parked(index, kind));
+        let Push { push_id, position, .. } = self.pushes[index];
+        let tries = self.pushes[index].notify_tries();
+        self.effects.push_back(Effect::Parked { push_id, position, kind, tries });
         self.settle_notification(index, kind);
     }
 

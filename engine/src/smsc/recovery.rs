@@ -3,8 +3,9 @@
 //! Every `restore_*` is idempotent: cleaning copies a push's Accepted record forward and behind it all that has become
 //! of the push, so its records may be seen twice, and its Ended record before the copy of its Accepted record. A crash
 //! may leave such a copy without what belongs behind it. So:
-//! * while an earlier Accepted record of a push stands, its copies count for nothing: the next cleaning copies all of it
-//!   again;
+//! * a copy that comes while an earlier Accepted record of its push stands counts once the record of another push follows:
+//!   what belongs behind the copy is whole then, and the push stands where the copy stands. Until then it stands where it
+//!   stood, and the next cleaning copies it again;
 //! * a copy that comes after the push's Ended record, and is followed by no other, is of a push that has ended.
 //!
 //! A push that was held waits on as its newest Held record says. The head of an msn's queue of which no record says that it
@@ -111,6 +112,10 @@ pub struct Recovery {
     /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them and its client is told: each
     /// comes in when the Ended record that belongs behind the copy does.
     copies: HashMap<u64, (NewPush, Option<bool>)>,
+    /// The copy that was read last, while an earlier record of its push stands: the push's number, and the copy's place.
+    last_copy: Option<(u64, u64)>,
+    /// The sequence behind the record that was read last.
+    next_sequence: u64,
     refused: u64,
     /// Jitters retries whose time has passed.
     random: u64,
@@ -126,6 +131,8 @@ impl Recovery {
             unseen_from: 0,
             found: NONE,
             copies: HashMap::new(),
+            last_copy: None,
+            next_sequence: 0,
             refused: 0,
             random,
         }
@@ -147,9 +154,25 @@ impl Recovery {
         Some(self.found)
     }
 
+    /// The record of this sequence comes next; `push_id` says whose it is. Before its `restore_*`.
+    pub fn pass(&mut self, sequence: u64, push_id: impl FnOnce() -> Option<u64>) {
+        let follows = std::mem::replace(&mut self.next_sequence, sequence + 1) == sequence;
+        let Some((copied, position)) = self.last_copy else { return };
+        // Where a run ended, or something is missing, nobody knows whether the copy is whole.
+        if !follows {
+            self.last_copy = None;
+        } else if push_id() != Some(copied) {
+            self.last_copy = None;
+            if let Some(index) = self.find(copied) {
+                self.core.pushes[index].position = position;
+            }
+        }
+    }
+
     /// An Accepted record.
     pub fn restore_accepted(&mut self, new: NewPush) {
         if self.find(new.push_id).is_some() {
+            self.last_copy = Some((new.push_id, new.position));
             return;
         }
         if self.core.remembers_ended(new.key, new.push_id) {
@@ -315,7 +338,8 @@ impl Recovery {
         if end.state == State::Cancelled && end.withdrawn != push.segments - push.delivered() {
             push.set(flag::IN_DOUBT, true);
         }
-        if Core::notification_due(push).is_none() {
+        // One with a parked notification stays, though its end be read again behind that.
+        if Core::notification_due(push).is_none() && !push.has(flag::PARKED) {
             self.retire(end.push_id, index);
         }
     }

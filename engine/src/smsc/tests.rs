@@ -4,12 +4,13 @@ use crate::gateway::tests::allocations::octets_held;
 use crate::smsc::alerts::{AlertIdentity, REMEMBERED_OCTETS};
 use crate::smsc::closed_alerts::{CLOSED_RETENTION_MS, ClosedAlert};
 use crate::smsc::core::{
-    Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, FinishOutcome, KeyVerdict, NewPush, Settlement,
+    Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, FinishOutcome, KeyVerdict, NewPush, NotificationKind,
+    Settlement,
 };
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::outcome::{AttemptResult, Failure};
 use crate::smsc::pushes::flag;
-use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
+use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredNotice, RecoveredProgress, Recovery};
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
@@ -94,6 +95,73 @@ fn recovery_needs_room_for_the_unfinished_alone() {
     let core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     assert_eq!(core.live(), 1);
     assert_eq!(core.key_verdict(7, 1, |_| 1), KeyVerdict::Repeat { segments: 1 });
+}
+
+#[test]
+fn a_moved_push_stands_where_its_copy_stands_once_another_pushs_record_follows() {
+    let (original, copy) =
+        (NewPush { position: 10, ..new_push(1, 1) }, NewPush { position: 20, ..new_push(1, 1) });
+    let place_before = |sequence: u64, push_id: Option<u64>| {
+        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+        for (sequence, new) in [(1, original), (2, copy)] {
+            recovery.pass(sequence, || Some(1));
+            recovery.restore_accepted(new);
+        }
+        recovery.pass(sequence, || push_id);
+        recovery.live_positions().next()
+    };
+    assert_eq!(place_before(3, Some(1)), Some(10), "more of what belongs behind the copy may be missing");
+    assert_eq!(place_before(3, Some(2)), Some(20), "another push's record stands behind it");
+    assert_eq!(place_before(3, None), Some(20), "as does a record about no push");
+    assert_eq!(place_before(1 << 24, Some(2)), Some(10), "a run ended in between");
+}
+
+#[test]
+fn a_push_that_was_not_held_any_more_is_in_doubt_whatever_the_clock_says_at_the_start() {
+    for set_back_ms in [0, 3_600_000] {
+        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS - set_back_ms), 7);
+        recovery.restore_accepted(new_push(1, 1));
+        recovery.restore_held(1, &hold(NOW_MS, 0));
+        let core = recovery.finish(NOW_MS - set_back_ms).unwrap_or_else(|refused| panic!("{refused}"));
+        assert!(core.push(0).has(flag::IN_DOUBT), "{set_back_ms}");
+    }
+}
+
+#[test]
+fn a_parked_push_stays_parked_where_cleaning_had_moved_it_twice() {
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+    for _ in 0..2 {
+        recovery.restore_accepted(NewPush { wants_notification: true, ..new_push(1, 1) });
+        recovery.restore_ended(end_of(1), 1);
+        recovery.restore_notified(1, RecoveredNotice::Parked(NotificationKind::Complete));
+    }
+    let core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    assert_eq!((core.live(), core.parked(0).count()), (1, 1));
+}
+
+#[test]
+fn a_push_that_goes_as_it_is_parked_is_named_by_what_its_owner_is_told() {
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+    for push_id in 1..=2 {
+        recovery.restore_accepted(NewPush { wants_notification: true, ..new_push(push_id, push_id) });
+        recovery.restore_ended(end_of(push_id), 1);
+    }
+    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    while core.take_effect().is_some() {}
+    // One may stay: of two the lower number goes.
+    for push_id in [2, 1] {
+        let index = core.find_live(push_id, push_id).expect("it is to be notified of");
+        core.handle_notification_gone(index, NotificationKind::Complete, NOW_MS);
+    }
+    let mut told = Vec::new();
+    while let Some(effect) = core.take_effect() {
+        match effect {
+            Effect::Parked { push_id, position, .. } => told.push(("parked", push_id, position)),
+            Effect::Finished { push_id, position, .. } => told.push(("finished", push_id, position)),
+            _ => {}
+        }
+    }
+    assert_eq!(told, [("parked", 2, 2), ("parked", 1, 1), ("finished", 1, 1)]);
 }
 
 #[test]

@@ -116,7 +116,7 @@ pub fn copy(
             {
                 owners.insert(accepted.push_id.to_native(), shard_of(msn, targets.len()));
             }
-            if let Err(what) = replay(&mut recovery, pace, position, &record) {
+            if let Err(what) = replay(&mut recovery, pace, position, sequence, &record) {
                 impossible.get_or_insert((sequence, what));
             }
         })?;
@@ -200,18 +200,13 @@ fn copy_record(
     if let Some(&owner) = kept.pushes.get(&push_id) {
         return to_each(&mut targets[owner..=owner], |target| journal.copy_to(position, target));
     }
-    let Some(key) = record.key().filter(|key| now_ms < key.ended_ms.saturating_add(KEY_KEEP_MS)) else {
+    if record.key().is_none_or(|key| now_ms >= key.ended_ms.saturating_add(KEY_KEEP_MS)) {
         return Ok(0);
-    };
+    }
     match record {
         Record::Ended(ended) => {
             let owners = owned(ended.msn.to_native());
             to_each(&mut targets[owners], |target| journal.copy_to(position, target))
-        }
-        // As it stands it would bring the push back to life.
-        Record::Accepted(accepted) => {
-            let owners = owned(accepted.msn.to_native());
-            to_each(&mut targets[owners], |target| target.append_key(&key).map(drop))
         }
         // A key is a fingerprint and does not say whose it is: each shard remembers it.
         _ => to_each(targets, |target| journal.copy_to(position, target)),

@@ -1,21 +1,17 @@
 //! Cancels of whole alerts: asked of every shard, answered when each has made it durable.
 
 use super::Simulation;
-use super::clients::alert_identity;
+use super::bodies::cancel_alert_body;
 use super::engine::{About, Answer};
 use super::events::Event;
-use super::journal::{NO_ENTRY, Record};
-use super::ledger::Checked;
-use hayauma::smsc::closed_alerts::ClosedAlert;
+use super::ledger::{Checked, Violation};
+use hayauma::shard::Reply;
 use wire::terms::code::Code;
 
 /// How often a cancel that meets a dead engine is asked for again.
 const TRIES_MAX: u8 = 3;
 /// The longest that a request is on its way to another shard.
 const MESH_MS_MAX: u64 = 60;
-/// A repeated cancel closes the alert anew when the last one is older than this.
-const FRESH_MS: u64 = 3_600_000;
-
 /// A whole alert's cancel under way.
 #[derive(Debug)]
 pub(super) struct AlertCancel {
@@ -33,8 +29,8 @@ impl Simulation {
             return Ok(());
         }
         let number = self.alert_cancels.len() as u32;
-        self.alert_cancels.push(AlertCancel { alert, parts_left: self.shards.len() });
-        for shard in 0..self.shards.len() as u8 {
+        self.alert_cancels.push(AlertCancel { alert, parts_left: self.stations.len() });
+        for shard in 0..self.stations.len() as u8 {
             let delay_ms = self.random.below(MESH_MS_MAX);
             self.after(delay_ms, Event::CancelAlertPart { number, shard, life: self.life });
         }
@@ -46,21 +42,26 @@ impl Simulation {
             return Ok(());
         }
         let alert = self.alert_cancels[number as usize].alert;
-        let fingerprint = alert_identity(alert, 0, 0).alert;
-        let wall_ms = self.wall_ms();
+        let client = (alert % u32::from(self.scenario.clients)) as u16;
+        let mut body = Vec::new();
+        cancel_alert_body(alert, client, number, &mut body);
         self.ledger.alert_cancel_requested(alert);
-        let state = &mut self.shards[usize::from(shard)];
-        let known = state.core.closed_alert(fingerprint);
-        if known.is_none_or(|known| wall_ms.abs_diff(known.at_ms) >= FRESH_MS) {
-            let sequence = state.journal.next_sequence();
-            let share = (alert % 3) as u16;
-            let found = state.core.alert_members(fingerprint) > 0 || known.is_some_and(|known| known.found);
-            let cancel = ClosedAlert { sequence, at_ms: wall_ms, share, found, told: true };
-            state.journal.append(NO_ENTRY, Record::AlertCancel { fingerprint, cancel });
-            state.core.cancel_alert(fingerprint, cancel);
+        // One shard has it from the client, and asks the others.
+        let reply = self.ask(usize::from(shard), &body, shard == 0);
+        self.observe(usize::from(shard))?;
+        let (answer, until) = match reply {
+            Reply::EveryShard { answer, sequence, .. } => (answer, sequence),
+            Reply::WhenDurable(answer, until) => (answer, until),
+            // No room for it, now.
+            Reply::Now(answer) if matches!(answer.code, Code::STORAGE_FULL | Code::OVERLOAD) => return Ok(()),
+            other => return Err(Violation(format!("the cancel of alert {alert} is answered {other:?}"))),
+        };
+        let is_an_answer = matches!(answer.code, Code::ACCEPTED | Code::REPEATED | Code::PUSH_NOT_FOUND);
+        if !is_an_answer {
+            return Err(Violation(format!("the cancel of alert {alert} is answered {answer:?}")));
         }
-        let until = state.journal.next_sequence();
-        state.answers.push_back(Answer { about: About::AlertCancel(number), code: Code::ACCEPTED, until });
+        let (about, code) = (About::AlertCancel(number), answer.code);
+        self.stations[usize::from(shard)].answers.push_back(Answer { about, code, until });
         self.note(u64::from(alert) << 8 | u64::from(shard));
         self.turn(usize::from(shard))
     }
@@ -70,7 +71,10 @@ impl Simulation {
         let cancel = &mut self.alert_cancels[number as usize];
         cancel.parts_left -= 1;
         if cancel.parts_left == 0 {
-            self.ledger.alert_cancel_answered(cancel.alert, self.now_ms);
+            let (center_ms, wall_ms) =
+                (self.pace.center(self.wall_offset_ms + self.now_ms), self.wall_offset_ms + self.now_ms);
+            let alert = cancel.alert;
+            self.ledger.alert_cancel_answered(alert, (center_ms, wall_ms));
         }
         Ok(())
     }

@@ -1,37 +1,23 @@
 //! The push clients: they make up pushes, ask again when no answer comes, repeat themselves and change their minds.
 
 use super::Simulation;
+use super::bodies::{cancel_body, push_body};
 use super::engine::{About, Answer};
 use super::events::Event;
-use super::journal::Record;
 use super::ledger::{Checked, Entry, EntryIndex, REMEMBERED_MS, Violation, rule};
 use super::network::msn_of;
-use hayauma::smsc::alerts::AlertIdentity;
-use hayauma::smsc::core::{KeyVerdict, NewPush};
-use hayauma::smsc::pushes::Push;
+use hayauma::gateway::registry::Credential;
+use hayauma::shard::{Origin, Reply};
 use hayauma::smsc::state::State;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
-use wire::terms::mix::mix;
+use wire::terms::ownership::shard_of;
 
 const HOUR_MS: u64 = 3_600_000;
 /// How often a client asks for the same push before it gives up.
 const REQUESTS_MAX: u8 = 40;
 /// How often a cancel that meets a dead engine is asked for again.
 const CANCELS_MAX: u8 = 5;
-
-pub(super) fn key_of(entry: EntryIndex) -> u64 {
-    mix(u64::from(entry) + 1)
-}
-
-fn digest_of(entry: EntryIndex, altered: bool) -> u64 {
-    mix(u64::from(entry) + 1_000_000_007) ^ u64::from(altered)
-}
-
-pub(super) fn alert_identity(alert: u32, line: u32, sequence: u8) -> AlertIdentity {
-    let number = u64::from(alert) << 32;
-    AlertIdentity { key: mix(number | u64::from(line) | 1 << 63), alert: mix(number), sequence }
-}
 
 impl Simulation {
     pub(super) fn make_up_push(&mut self) -> Checked {
@@ -59,7 +45,8 @@ impl Simulation {
             self.after(delay_ms, Event::Cancel { entry: index, tries: 0 });
         }
         if self.random.chance(self.scenario.repeat) {
-            let delay_ms = self.random.below(HOUR_MS);
+            let most_ms = if self.random.chance(400) { 3_000 } else { HOUR_MS };
+            let delay_ms = self.random.below(most_ms);
             let altered = self.random.chance(300);
             self.after(delay_ms, Event::Request { entry: index, altered });
         }
@@ -72,8 +59,10 @@ impl Simulation {
     }
 
     fn draw_entry(&mut self) -> Entry {
+        let wall_ms = self.wall_ms();
         let random = &mut self.random;
         let line = random.below(u64::from(self.scenario.lines)) as u32;
+        let shard = shard_of(msn_of(line), self.scenario.shards) as u8;
         let class = match random.below(1000) {
             part if part < self.scenario.emergency => Class::Emergency,
             900..950 => Class::Urgent,
@@ -91,20 +80,22 @@ impl Simulation {
             5..=7 => random.between(2, 24),
             _ => random.between(24, 72),
         };
+        let client = random.below(u64::from(self.scenario.clients)) as u16;
+        // The wire carries whole seconds.
+        let soon = hours == 1 && random.chance(300);
+        let expiry_ms = soon.then(|| (wall_ms + random.between(1, 600_000)).next_multiple_of(1_000));
         Entry {
-            client: random.below(u64::from(self.scenario.clients)) as u16,
+            // An alert is of one client.
+            client: alert.map_or(client, |(alert, _)| (alert % u32::from(self.scenario.clients)) as u16),
             line,
-            shard: (mix(u64::from(line)) % self.scenario.shards as u64) as u8,
+            shard,
             class,
             segments: if random.chance(700) { 1 } else { random.between(2, 10) as u8 },
             control: random.chance(500),
             wants_notification: random.chance(800),
             single_attempt: hours == 0,
-            lifetime_ms: match hours {
-                0 => HOUR_MS,
-                1 if random.chance(300) => random.between(1, 600_000),
-                hours => hours * HOUR_MS,
-            },
+            lifetime_hours: hours as u8,
+            expiry_ms,
             alert,
             ..Entry::unknown()
         }
@@ -130,79 +121,57 @@ impl Simulation {
     }
 
     pub(super) fn take_request(&mut self, index: EntryIndex, altered: bool) -> Checked {
-        if self.is_down {
+        let entry = self.ledger.at(index).clone();
+        let center_ms = self.center_ms();
+        let is_known = entry.push_id.is_some();
+        let is_remembered = entry.end.is_none_or(|end| center_ms < end.ended_ms + REMEMBERED_MS);
+        // A key that may be forgotten, or is not known yet, may be used anew: no client does that.
+        if self.is_down || (is_known && !is_remembered) || (altered && !is_known) {
             return Ok(());
         }
-        let entry = self.ledger.at(index).clone();
         let number = usize::from(entry.shard);
-        let shard = &mut self.shards[number];
-        let until = shard.journal.next_sequence();
-        let answer = |code| Answer { about: About::Push(index), code, until };
-        let digest = |push: &Push| shard.accepted_alert_and_digest(push).1;
-        match shard.core.key_verdict(key_of(index), digest_of(index, altered), digest) {
-            KeyVerdict::Reused => {
-                rule!(altered, "push {index} was answered 3001 although its content is the same");
+        let mut body = std::mem::take(&mut self.body);
+        body.clear();
+        push_body(index, &entry, altered, &mut body);
+        let reply = self.ask(number, &body, true);
+        self.body = body;
+        self.observe(number)?;
+        let (answer, until) = match reply {
+            Reply::Now(answer) => (answer, 0),
+            Reply::WhenDurable(answer, until) => (answer, until),
+            other => return Err(Violation(format!("push {index} is answered {other:?}"))),
+        };
+        let right = match answer.code {
+            Code::REQID_REUSED => altered,
+            Code::ACCEPTED | Code::REPEATED => !altered && answer.segments == entry.segments,
+            Code::ALERT_KNOWN | Code::ALREADY_CANCELLED => !altered && !is_known,
+            Code::OVERLOAD | Code::STORAGE_FULL | Code::TOO_MANY_WAITING => !is_known,
+            Code::ALREADY_EXPIRED => entry.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= self.wall_ms()),
+            _ => false,
+        };
+        rule!(right, "push {index} (altered: {altered}) is answered {answer:?}: {entry:?}");
+        match answer.code {
+            Code::REQID_REUSED => {}
+            Code::OVERLOAD | Code::STORAGE_FULL | Code::TOO_MANY_WAITING => self.ledger.counts.refused += 1,
+            Code::ALREADY_EXPIRED => self.ledger.entry(index).given_up |= !altered,
+            code => {
+                self.ledger.counts.repeats += u64::from(code == Code::REPEATED);
+                let answer = Answer { about: About::Push(index), code, until };
+                self.stations[number].answers.push_back(answer);
             }
-            KeyVerdict::Repeat { segments } => {
-                rule!(!altered, "push {index} was answered 0001 although its content is another");
-                rule!(segments == entry.segments, "push {index} has {segments} segments on its repeat");
-                self.ledger.counts.repeats += 1;
-                shard.answers.push_back(answer(Code::REPEATED));
-            }
-            KeyVerdict::New if altered => {
-                rule!(!entry.answered, "push {index} was answered 0000 and its key is unknown");
-            }
-            KeyVerdict::New => return self.take_new(index, &entry),
         }
+        self.note(u64::from(answer.code.number()));
         self.turn(number)
     }
 
-    fn take_new(&mut self, index: EntryIndex, entry: &Entry) -> Checked {
-        let number = usize::from(entry.shard);
+    /// Hands a request to a shard: a client's, or another shard's.
+    pub(super) fn ask(&mut self, number: usize, body: &[u8], from_client: bool) -> Reply {
+        self.show_time(number);
         let wall_ms = self.wall_ms();
-        let shard = &mut self.shards[number];
-        let msn = msn_of(entry.line);
-        if shard.core.room_for(msn, entry.class, entry.client).is_err() {
-            self.ledger.counts.refused += 1;
-            return Ok(());
-        }
-        let alert = entry.alert.map(|(alert, sequence)| alert_identity(alert, entry.line, sequence));
-        let refusal = alert.and_then(|alert| {
-            let known = shard.core.knows_alert(&alert).then_some(Code::ALERT_KNOWN);
-            known.or_else(|| shard.core.closed_alert(alert.alert).map(|_| Code::ALREADY_CANCELLED))
-        });
-        if let Some(code) = refusal {
-            let until = shard.journal.next_sequence();
-            shard.answers.push_back(Answer { about: About::Push(index), code, until });
-            return self.turn(number);
-        }
-        let push_id = shard.journal.next_sequence();
-        let new = NewPush {
-            push_id,
-            position: push_id << 32 | u64::from(index),
-            key: key_of(index),
-            content_digest: digest_of(index, false),
-            msn,
-            class: entry.class,
-            segments: entry.segments,
-            expires_ms: wall_ms + entry.lifetime_ms,
-            control: entry.control,
-            client: entry.client,
-            wants_notification: entry.wants_notification,
-            single_attempt: entry.single_attempt,
-            alert,
-        };
-        shard.journal.append(index, Record::Accepted(new));
-        self.ledger.accepted(index, push_id, new.expires_ms)?;
-        shard.core.accept(new, wall_ms);
-        shard.answers.push_back(Answer {
-            about: About::Push(index),
-            code: Code::ACCEPTED,
-            until: push_id + 1,
-        });
-        self.note(push_id);
-        self.carry_out(number)?;
-        self.turn(number)
+        let credential = &mut Credential::default();
+        let origin =
+            if from_client { Origin::Client { authorization: None, credential } } else { Origin::Peer };
+        self.stations[number].up().handle_request(body, origin, wall_ms)
     }
 
     pub(super) fn take_cancel(&mut self, index: EntryIndex, tries: u8) -> Checked {
@@ -212,31 +181,25 @@ impl Simulation {
             }
             return Ok(());
         }
-        let number = usize::from(self.ledger.at(index).shard);
-        let wall_ms = self.wall_ms();
-        let shard = &mut self.shards[number];
-        let code = match shard.core.cancel(key_of(index), true, wall_ms) {
-            Ok((live, segments)) => {
-                let push_id = shard.core.push(live).push_id;
-                let entry = self.ledger.entry(index);
-                rule!(
-                    entry.is_open() && segments == entry.segments,
-                    "the cancel of push {index} comes too late"
-                );
-                entry.cancel_accepted = true;
-                shard.journal.append(index, Record::Cancel { push_id });
-                Code::ACCEPTED
-            }
-            Err((code, _)) => code,
+        let entry = self.ledger.at(index).clone();
+        let number = usize::from(entry.shard);
+        let mut body = Vec::new();
+        cancel_body(index, &entry, &mut body);
+        let reply = self.ask(number, &body, true);
+        self.observe(number)?;
+        let Reply::WhenDurable(answer, until) = reply else {
+            return Err(Violation(format!("the cancel of push {index} is answered {reply:?}")));
         };
-        self.note(u64::from(code.number()));
-        self.carry_out(number)?;
-        if self.is_down {
-            return Ok(());
+        if answer.code == Code::ACCEPTED {
+            let recorded = self.ledger.at(index).cancel_accepted;
+            rule!(
+                recorded && answer.segments == entry.segments,
+                "the cancel of push {index} is accepted and not recorded: {entry:?}"
+            );
         }
-        let shard = &mut self.shards[number];
-        let until = shard.journal.next_sequence();
-        shard.answers.push_back(Answer { about: About::Cancel(index), code, until });
+        self.note(u64::from(answer.code.number()));
+        let code = answer.code;
+        self.stations[number].answers.push_back(Answer { about: About::Cancel(index), code, until });
         self.turn(number)
     }
 
@@ -248,7 +211,7 @@ impl Simulation {
             About::Cancel(index) => (index, true),
             About::AlertCancel(number) => return self.alert_cancel_answered(number),
         };
-        let (alert_known, wall_ms) = (self.knows_better(index), self.wall_ms());
+        let (alert_known, wall_ms) = (self.knows_better(index), self.center_ms());
         let alert_cancelled = self.ledger.is_alert_cancelled(index);
         let entry = self.ledger.entry(index);
         if of_cancel {

@@ -1,21 +1,31 @@
-//! One shard of the simulated engine: the real message center over a model of its journal.
+//! One shard of the simulated engine: the engine's own `Shard`, over a simulated disk, simulated books and a simulated core
+//! network.
 
-use super::journal::{Framed, Journal, NO_ENTRY, Record};
+use super::bodies::xpid_of;
+use super::books::Books;
+use super::disk::{Disk, End};
 use super::ledger::EntryIndex;
-use hayauma::smsc::core::{Core, CoreLimits, FinishOutcome, NewPush, NotificationKind};
-use hayauma::smsc::keys::KEY_RETENTION_MS;
+use super::network::msn_of;
+use super::observer::{Noted, Observer};
+use super::port::World;
+use super::random::Random;
+use super::scenario::Scenario;
+use hayauma::billing::{BillingSync, Event};
+use hayauma::gateway::contracts::ContractTable;
+use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
+use hayauma::gateway::registration::Registration;
+use hayauma::gateway::registry::Registry;
+use hayauma::journal::{Commit, JournalConfig};
+use hayauma::shard::Durability;
+use hayauma::shard::{Ground, NotificationOrder, Shard, ShardConfig};
 use hayauma::smsc::mutation::Mutation;
-use hayauma::smsc::pushes::{Push, PushIndex, flag};
-use hayauma::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredNotice, RecoveredProgress, Recovery};
-use hayauma::smsc::retry::Cause;
-use hayauma::smsc::state::State;
 use std::collections::VecDeque;
+use std::path::PathBuf;
+use std::sync::Arc;
+use wire::push::notify_url::NotifyUrl;
 use wire::terms::code::Code;
-
-/// Records looked at in one round of cleaning.
-const CLEANED_AT_ONCE: usize = 48;
-/// The share of the journal that a round goes through when there is much of it.
-const CLEANED_SHARE: u64 = 16;
+use wire::terms::ids::Class;
+use wire::terms::ownership::shard_of;
 
 /// What an answer is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -34,238 +44,170 @@ pub(super) struct Answer {
     pub(super) until: u64,
 }
 
-/// One shard.
-pub(super) struct Shard {
-    pub(super) core: Core,
-    pub(super) journal: Journal,
+/// One shard and what it stands on, which outlives it.
+pub(super) struct Station {
+    number: usize,
+    /// `None` while the engine is down.
+    pub(super) shard: Option<Shard<Books>>,
+    pub(super) disk: Disk,
+    pub(super) books: Books,
+    pub(super) world: World,
+    pub(super) observer: Observer,
     pub(super) answers: VecDeque<Answer>,
-    /// Ended records that are not durable yet.
-    pub(super) ended: VecDeque<(u64, PushIndex)>,
-    /// Records that an attempt begins, not durable yet.
-    pub(super) beginning: VecDeque<(u64, EntryIndex)>,
-    pub(super) in_flight: usize,
-    pub(super) commit_under_way: bool,
+    /// Acceptances that are not durable yet, and records that an attempt begins.
+    pub(super) undurable: VecDeque<(u64, EntryIndex)>,
+    pub(super) commit: Option<Commit>,
+    pub(super) billing_sync: Option<BillingSync>,
     pub(super) wake_at_ms: u64,
-    limits: CoreLimits,
+}
+
+/// What is the same in every life of every shard.
+pub(super) struct Common {
+    pub(super) registry: Arc<Registry>,
+    pub(super) url: NotifyUrl,
+    fingerprints: FingerprintKeys,
     mutation: Mutation,
 }
 
-impl Shard {
-    pub(super) fn new(limits: CoreLimits, mutation: Mutation, wall_ms: u64) -> Self {
-        Self {
-            core: empty_core(limits, mutation, wall_ms),
-            journal: Journal::default(),
-            answers: VecDeque::new(),
-            ended: VecDeque::new(),
-            beginning: VecDeque::new(),
-            in_flight: 0,
-            commit_under_way: false,
-            wake_at_ms: u64::MAX,
-            limits,
-            mutation,
-        }
-    }
-
-    /// The process dies; of what is not durable, `survivors` records stay.
-    pub(super) fn crash(&mut self, survivors: u64) -> Vec<Framed> {
-        self.answers.clear();
-        self.ended.clear();
-        self.beginning.clear();
-        self.in_flight = 0;
-        self.commit_under_way = false;
-        self.wake_at_ms = u64::MAX;
-        self.journal.crash(survivors)
-    }
-
-    /// The process starts again and reads its journal.
-    pub(super) fn recover(&mut self, wall_ms: u64, random: u64) -> Result<(), String> {
-        let mut recovery = Recovery::new(empty_core(self.limits, self.mutation, wall_ms), random);
-        for framed in self.journal.iter() {
-            match framed.record {
-                Record::Accepted(new) => recovery.restore_accepted(new),
-                Record::Progress { push_id, progress } => recovery.restore_progress(push_id, progress),
-                Record::Held { push_id, hold } => recovery.restore_held(push_id, &hold),
-                Record::Cancel { push_id } => recovery.restore_cancel(push_id, true),
-                Record::Ended { end, delivered } => recovery.restore_ended(end, delivered),
-                Record::Notified { push_id, notice } => recovery.restore_notified(push_id, notice),
-                Record::Key(end) => recovery.restore_key(end),
-                Record::AlertCancel { fingerprint, cancel, .. } => {
-                    recovery.restore_alert_cancel(fingerprint, cancel);
-                }
+impl Common {
+    pub(super) fn new(scenario: &Scenario, random: &mut Random, mutation: Mutation) -> Self {
+        let Ok(url) = NotifyUrl::parse("http://client.example/") else { unreachable!("it is a URL") };
+        let registration = |client| {
+            let mut registration = Registration::new(xpid_of(client), format!("client {client}"));
+            registration.notify_url = Some(url.clone());
+            for class in [Class::Urgent, Class::Emergency, Class::Exercise] {
+                registration.classes = registration.classes.with(class);
             }
+            registration
+        };
+        let registry = Arc::new(Registry::new((0..scenario.clients).map(registration).collect()));
+        let mut key = [0; 16];
+        key[..8].copy_from_slice(&random.bits().to_le_bytes());
+        let fingerprints = FingerprintKeys { keyed: Fingerprints::new(key), older_until_ms: None };
+        Self { registry, url, fingerprints, mutation }
+    }
+}
+
+impl Station {
+    pub(super) fn new(number: usize, scenario: &Scenario, random: &mut Random) -> Self {
+        Self {
+            number,
+            shard: None,
+            disk: Disk::new(random.bits(), scenario.lazy_disk),
+            books: Books::default(),
+            world: World::default(),
+            observer: Observer::default(),
+            answers: VecDeque::new(),
+            undurable: VecDeque::new(),
+            commit: None,
+            billing_sync: None,
+            wake_at_ms: u64::MAX,
         }
-        self.core =
-            recovery.finish(wall_ms).map_err(|more| format!("{more} recovered pushes found no room"))?;
+    }
+
+    /// The shard, while the engine is up.
+    pub(super) fn up(&mut self) -> &mut Shard<Books> {
+        match &mut self.shard {
+            Some(shard) => shard,
+            None => unreachable!("nobody asks an engine that is down"),
+        }
+    }
+
+    /// The process starts and opens its directory.
+    pub(super) fn open(
+        &mut self,
+        scenario: &Scenario,
+        common: &Common,
+        wall_ms: u64,
+        steady_ms: u64,
+        random: &mut Random,
+    ) -> Result<(), String> {
+        let first_sequence = ((self.number as u64) << 46) + 1;
+        let config = ShardConfig {
+            number: self.number,
+            shards: scenario.shards,
+            durability: if scenario.power { Durability::Power } else { Durability::Process },
+            limits: scenario.limits,
+            journal: JournalConfig {
+                segment_octets: scenario.segment_octets,
+                without_syncs: !scenario.power,
+                first_sequence,
+                ..JournalConfig::new(self.number as u16, scenario.journal_octets)
+            },
+            seed: random.bits(),
+            time_scale: 1,
+            fingerprints: common.fingerprints,
+            injections: Vec::new(),
+            progress: Arc::default(),
+        };
+        let ground = Ground {
+            directory: PathBuf::from("simulated"),
+            storage: Box::new(self.disk.clone()),
+            billing: self.books.clone(),
+            network: Box::new(self.world.port(scenario.attempts_max)),
+            reference_seed: random.bits(),
+            mutation: common.mutation,
+        };
+        let opened = Shard::open_on(ground, &config, Arc::clone(&common.registry), wall_ms);
+        let (mut shard, report) = opened.map_err(|error| error.to_string())?;
+        if !report.journal.damages.is_empty() {
+            return Err(format!(
+                "the end of an engine has damaged its journal: {:?}",
+                report.journal.damages
+            ));
+        }
+        shard.keep_time(wall_ms, steady_ms);
+        shard.set_contracts(self.contracts(scenario));
+        self.shard = Some(shard);
         Ok(())
     }
 
-    /// The Ended record of an ended push.
-    pub(super) fn end_record(push: &Push, alert: Option<(u64, u8)>, content_digest: u64) -> Record {
-        let end = RecoveredEnd {
-            push_id: push.push_id,
-            key: push.key,
-            content_digest,
-            state: push.state,
-            code: push.code,
-            ended_ms: push.ended_ms(),
-            segments: push.segments,
-            withdrawn: push.withdrawn(),
-            domain: push.domain(),
-            tp_status: push.tp_status(),
-            alert,
-            number: push.end_number(),
-        };
-        Record::Ended { end, delivered: push.delivered() }
-    }
-
-    /// What the engine reads from the push's Accepted record.
-    pub(super) fn accepted_alert_and_digest(&self, push: &Push) -> (Option<(u64, u8)>, u64) {
-        let accepted = self.journal.accepted(push.position >> 32);
-        (accepted.alert.map(|alert| (alert.key, alert.sequence)), accepted.content_digest)
-    }
-
-    pub(super) fn finished_record(push_id: u64, outcome: FinishOutcome) -> Option<Record> {
-        let notified = outcome != FinishOutcome::NothingDue;
-        notified.then_some(Record::Notified { push_id, notice: RecoveredNotice::Finished })
-    }
-
-    /// Moves what still matters out of the oldest records, as the engine's cleaning does.
-    pub(super) fn clean(&mut self, wall_ms: u64) {
-        let records_max = CLEANED_AT_ONCE.max((self.journal.next_sequence() / CLEANED_SHARE) as usize);
-        let Some(candidates) = self.journal.cleaning_candidates(records_max) else { return };
-        for framed in &candidates {
-            match framed.record {
-                Record::Accepted(new) => {
-                    let live = self.core.find_live(new.key, new.push_id);
-                    let here = |index: &PushIndex| self.core.push(*index).position == new.position;
-                    if let Some(index) = live.filter(here) {
-                        self.move_forward(index, framed.entry, new, wall_ms);
-                    }
-                }
-                Record::Ended { end, .. } | Record::Key(end) => {
-                    let remembered = self.core.remembers_ended(end.key, end.push_id);
-                    if remembered && wall_ms < end.ended_ms + KEY_RETENTION_MS {
-                        self.journal.append_copy(framed.entry, Record::Key(end));
-                    }
-                }
-                Record::AlertCancel { fingerprint, cancel, .. } => {
-                    // A start may have moved a time that lay ahead of it: the sequence says which cancel it is.
-                    let closed = self.core.closed_alert(fingerprint);
-                    if closed.is_some_and(|closed| closed.sequence == cancel.sequence) {
-                        self.journal.append_copy(NO_ENTRY, framed.record);
-                    }
-                }
-                Record::Progress { .. }
-                | Record::Held { .. }
-                | Record::Cancel { .. }
-                | Record::Notified { .. } => {}
+    fn contracts(&self, scenario: &Scenario) -> ContractTable {
+        let msns =
+            (0..scenario.lines).map(msn_of).filter(|&msn| shard_of(msn, scenario.shards) == self.number);
+        let mut contracts =
+            ContractTable::with_capacity(scenario.lines as usize * usize::from(scenario.clients));
+        for msn in msns {
+            for client in 0..scenario.clients {
+                // There are fewer clients than an msn has places for.
+                let _ = contracts.insert(msn, xpid_of(client));
             }
         }
-        if !candidates.is_empty() {
-            self.journal.moved(candidates.len());
+        contracts
+    }
+
+    /// The engine ends, with what was under way; the events that the books lose.
+    pub(super) fn end(&mut self, end: End, random: &mut Random) -> Vec<Event> {
+        self.observer.end();
+        self.disk.begin_end(end);
+        if let (Some(shard), Some(mut commit)) = (&mut self.shard, self.commit.take()) {
+            // How far its writes reach the disk is the disk's to say.
+            let _ = shard.carry_out_commit(&mut commit);
+        }
+        self.shard = None;
+        self.disk.finish_end();
+        *self.world.queues() = Default::default();
+        self.answers.clear();
+        self.undurable.clear();
+        self.billing_sync = None;
+        self.wake_at_ms = u64::MAX;
+        self.books.end(random, end == End::PowerLost)
+    }
+
+    /// What the shard has recorded since this was asked last.
+    pub(super) fn take_records(&mut self) -> Result<Vec<Noted>, String> {
+        match &self.shard {
+            Some(shard) => self.observer.take(shard),
+            None => Ok(Vec::new()),
         }
     }
 
-    fn move_forward(&mut self, index: PushIndex, entry: EntryIndex, mut new: NewPush, wall_ms: u64) {
-        new.position = self.journal.next_sequence() << 32 | u64::from(entry);
-        self.core.set_position(index, new.position);
-        self.journal.append_copy(entry, Record::Accepted(new));
-        let push = *self.core.push(index);
-        let push_id = push.push_id;
-        if push.has(flag::CANCEL_ACCEPTED) {
-            self.journal.append_copy(entry, Record::Cancel { push_id });
-        }
-        if push.state.is_final() {
-            let alert = new.alert.map(|alert| (alert.key, alert.sequence));
-            self.journal.append_copy(entry, Self::end_record(&push, alert, new.content_digest));
-            for (parked, kind) in [
-                (flag::COMPLETE_PARKED, NotificationKind::Complete),
-                (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),
-            ] {
-                if push.has(parked) {
-                    let notice = RecoveredNotice::Parked(kind);
-                    self.journal.append_copy(entry, Record::Notified { push_id, notice });
-                }
-            }
-        } else if push.hold_reason() != 0 {
-            let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
-            self.journal.append_copy(entry, held_record(&push, wall_ms, due_ms.unwrap_or(wall_ms)));
-        } else if push.attempts() > 0 || push.delivered_mask != 0 || has_begun(&push) {
-            self.journal.append_copy(entry, progress_record(&push, has_begun(&push)));
-        }
+    /// The next notification, and its request.
+    pub(super) fn take_notification(&mut self, url: &NotifyUrl) -> Option<(NotificationOrder, Vec<u8>)> {
+        let shard = self.up();
+        let order = shard.take_notification()?;
+        let mut request = Vec::new();
+        shard.write_notification(order, url, &mut request);
+        Some((order, request))
     }
-
-    /// Records that an attempt's end holds the push, if it does, as the engine does it: why, until when, and what was held
-    /// before. Without `room` only what is new of the push's segments is recorded.
-    pub(super) fn note_if_held(
-        &mut self,
-        index: PushIndex,
-        before: (u16, bool),
-        cause: Option<Cause>,
-        wall_ms: u64,
-        room: bool,
-    ) -> Option<Record> {
-        if self.core.push(index).state != State::Held {
-            return None;
-        }
-        self.core.note_hold_reason(index, reason_of(cause.unwrap_or(Cause::SystemFailure)));
-        let push = *self.core.push(index);
-        let entry = push.position as EntryIndex;
-        let record = if room {
-            held_record(&push, wall_ms, self.core.due_ms(index).unwrap_or(wall_ms))
-        } else if known_of(&push) != before {
-            progress_record(&push, has_begun(&push))
-        } else {
-            return None;
-        };
-        self.journal.append(entry, record);
-        Some(record)
-    }
-}
-
-/// What an attempt may tell of a push's segments.
-pub(super) fn known_of(push: &Push) -> (u16, bool) {
-    (push.delivered_mask, push.has(flag::IN_DOUBT))
-}
-
-/// Whether a record says that the one attempt of the push has begun.
-pub(super) fn has_begun(push: &Push) -> bool {
-    push.has(flag::SINGLE_ATTEMPT) && !push.has(flag::RECORD_BEGIN)
-}
-
-fn reason_of(cause: Cause) -> u8 {
-    cause as u8 + 1
-}
-
-fn progress_of(push: &Push, begun: bool) -> RecoveredProgress {
-    RecoveredProgress {
-        delivered_mask: push.delivered_mask,
-        attempts: u16::from(push.attempts()),
-        in_doubt: push.has(flag::IN_DOUBT),
-        begun,
-    }
-}
-
-pub(super) fn progress_record(push: &Push, begun: bool) -> Record {
-    Record::Progress { push_id: push.push_id, progress: progress_of(push, begun) }
-}
-
-fn held_record(push: &Push, wall_ms: u64, next_ms: u64) -> Record {
-    let hold = RecoveredHold {
-        progress: progress_of(push, false),
-        at_ms: wall_ms,
-        next_ms,
-        code: push.code,
-        cause: Cause::ALL[usize::from(push.hold_reason() - 1)],
-        reason: push.hold_reason(),
-        domain: push.domain(),
-        holds: push.holds(),
-    };
-    Record::Held { push_id: push.push_id, hold }
-}
-
-fn empty_core(limits: CoreLimits, mutation: Mutation, wall_ms: u64) -> Core {
-    let mut core = Core::new(limits, wall_ms);
-    core.mutate(mutation);
-    core
 }

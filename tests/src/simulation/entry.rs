@@ -11,7 +11,9 @@ pub(super) struct End {
     pub(super) state: State,
     pub(super) code: Code,
     pub(super) delivered_mask: u16,
+    /// In the engine's own time of this life, and by the wall clock.
     pub(super) ended_ms: u64,
+    pub(super) ended_real_ms: u64,
     /// The how-manieth end of the simulation.
     pub(super) order: u64,
     /// Crashes before it.
@@ -30,7 +32,8 @@ pub(super) struct Entry {
     pub(super) control: bool,
     pub(super) wants_notification: bool,
     pub(super) single_attempt: bool,
-    pub(super) lifetime_ms: u64,
+    pub(super) lifetime_hours: u8,
+    pub(super) expiry_ms: Option<u64>,
     pub(super) alert: Option<(u32, u8)>,
     // What the client knows.
     pub(super) answered: bool,
@@ -43,7 +46,12 @@ pub(super) struct Entry {
     pub(super) cancellation_code: Option<Code>,
     // What the message center has taken.
     pub(super) push_id: Option<u64>,
+    /// In the engine's own time of this life, and by the wall clock.
     pub(super) expires_ms: u64,
+    pub(super) expires_real_ms: u64,
+    pub(super) accepted_real_ms: u64,
+    /// TP-MR of its first segment.
+    pub(super) reference: u8,
     pub(super) cancel_accepted: bool,
     /// It was open when the cancel of its whole alert was answered.
     pub(super) alert_cancel_answered: bool,
@@ -109,7 +117,8 @@ impl Entry {
             control: false,
             wants_notification: false,
             single_attempt: false,
-            lifetime_ms: 0,
+            lifetime_hours: 0,
+            expiry_ms: None,
             alert: None,
             answered: false,
             given_up: false,
@@ -121,6 +130,9 @@ impl Entry {
             cancellation_code: None,
             push_id: None,
             expires_ms: 0,
+            expires_real_ms: 0,
+            accepted_real_ms: 0,
+            reference: 0,
             cancel_accepted: false,
             alert_cancel_answered: false,
             in_flight: false,

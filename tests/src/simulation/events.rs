@@ -2,9 +2,8 @@
 
 use super::ledger::EntryIndex;
 use hayauma::network::gmsc::Route;
-use hayauma::smsc::core::NotificationKind;
+use hayauma::shard::NotificationOrder;
 use hayauma::smsc::outcome::AttemptResult;
-use hayauma::smsc::pushes::PushIndex;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 use wire::terms::code::Code;
@@ -15,10 +14,13 @@ pub(super) struct Attempt {
     pub(super) shard: u8,
     /// Crashes before it: what an engine of another life started is nobody's business.
     pub(super) life: u32,
-    pub(super) index: PushIndex,
-    pub(super) push_id: u64,
+    /// The shard's own name for the push.
+    pub(super) token: u64,
     pub(super) entry: EntryIndex,
     pub(super) sent: u16,
+    /// TP-MR of the push's first segment, and TP-SCTS.
+    pub(super) reference: u8,
+    pub(super) scts: [u8; 7],
 }
 
 /// Something that happens.
@@ -36,8 +38,10 @@ pub(super) enum Event {
     CancelAlert { alert: u32, tries: u8 },
     /// It reaches one shard.
     CancelAlertPart { number: u32, shard: u8, life: u32 },
-    /// The device has the journal up to here.
-    Synced { shard: u8, life: u32, until: u64 },
+    /// The device has what the shard's commit names.
+    Synced { shard: u8, life: u32 },
+    /// The device has the books.
+    BooksSynced { shard: u8, life: u32 },
     /// A timer may be due.
     Wake { shard: u8, life: u32 },
     /// The terminal is reached, or not.
@@ -51,14 +55,7 @@ pub(super) enum Event {
     /// The HLR says that a line is ready again.
     Alert { line: u32 },
     /// A notification arrives at its sink or fails.
-    Notification {
-        shard: u8,
-        life: u32,
-        index: PushIndex,
-        entry: EntryIndex,
-        kind: NotificationKind,
-        code: Code,
-    },
+    Notification { shard: u8, life: u32, order: NotificationOrder, entry: EntryIndex, code: Code },
     /// A sink changes its mood.
     SinkChange { client: u16 },
     /// The wall clock is set.
@@ -67,8 +64,8 @@ pub(super) enum Event {
     Crash,
     /// The engine starts again.
     Restart,
-    /// Rounds of cleaning.
-    Clean,
+    /// The device of the journals and books is full, or has room again.
+    DiskChange,
     /// The operator has what is parked sent again.
     Replay,
     /// From now on everything works.

@@ -1,20 +1,19 @@
 //! What goes wrong with the engine and its clock, and the end of all that.
 
 use super::Simulation;
+use super::engine::Station;
 use super::events::Event;
 use super::ledger::{Checked, Violation, rule};
 use super::network::REACH_MS_MAX;
 use super::sinks::Mood;
-use wire::terms::mix::mix;
+use hayauma::shard::ParkedAction;
+use wire::terms::time::Pace;
 
 /// The longest that the engine is down.
-const OUTAGE_MS_MAX: u64 = 50 * 3_600_000;
+const OUTAGE_MS_MAX: u64 = 50 * HOUR_MS;
+const HOUR_MS: u64 = 3_600_000;
 
 impl Simulation {
-    pub(super) fn shard_of(&self, line: u32) -> usize {
-        (mix(u64::from(line)) % self.scenario.shards as u64) as usize
-    }
-
     /// The process dies, all shards at once.
     pub(super) fn crash(&mut self) -> Checked {
         if self.is_down || !self.faults {
@@ -22,34 +21,58 @@ impl Simulation {
         }
         self.is_down = true;
         self.life += 1;
-        let mut lost = Vec::new();
-        for number in 0..self.shards.len() {
-            let not_durable = self.shards[number].journal.not_durable();
-            let survivors =
-                if self.scenario.power { self.random.below(not_durable + 1) } else { not_durable };
-            lost.append(&mut self.shards[number].crash(survivors));
+        let end = self.draw_end();
+        for number in 0..self.stations.len() {
+            let lost = self.stations[number].end(end, &mut self.random);
+            for event in lost {
+                let entry = self.stations[number].observer.entry_of(event.push_id);
+                self.ledger.event_lost(entry, &event);
+            }
         }
-        self.ledger.crashed(&lost)?;
-        self.note(lost.len() as u64);
+        self.ledger.crashed();
         let most_ms = if self.random.chance(self.scenario.long_outage) { OUTAGE_MS_MAX } else { 20_000 };
         let down_ms = self.random.between(REACH_MS_MAX + 1, most_ms);
         self.after(down_ms, Event::Restart);
         Ok(())
     }
 
-    pub(super) fn restart(&mut self) -> Checked {
-        self.is_down = false;
-        let wall_ms = self.wall_ms();
-        for number in 0..self.shards.len() {
-            let random = self.random.bits();
-            self.shards[number].recover(wall_ms, random).map_err(Violation)?;
-            self.ledger.recovered(number, wall_ms, self.shards[number].journal.iter().copied());
-        }
-        for number in 0..self.shards.len() {
-            self.carry_out(number)?;
-            self.turn(number)?;
+    /// The process starts: every shard opens its journal.
+    pub(super) fn open_all(&mut self) -> Checked {
+        let (wall_ms, steady_ms) = (self.wall_ms(), self.steady_ms());
+        self.pace = Pace::new(1, wall_ms);
+        self.pace.see(wall_ms, steady_ms);
+        self.ledger.wall_ms = wall_ms;
+        for station in &mut self.stations {
+            let opened = station.open(&self.scenario, &self.common, wall_ms, steady_ms, &mut self.random);
+            opened.map_err(|error| Violation(format!("the engine does not start: {error}")))?;
         }
         Ok(())
+    }
+
+    pub(super) fn restart(&mut self) -> Checked {
+        self.open_all()?;
+        self.is_down = false;
+        self.ledger.restarted(self.wall_ms());
+        let wall_ms = self.wall_ms();
+        let mut found = Vec::new();
+        for number in 0..self.stations.len() {
+            let Station { shard: Some(shard), observer, .. } = &mut self.stations[number] else { continue };
+            let (held, lost) = observer.recovered(shard).map_err(Violation)?;
+            if self.options.is_told {
+                held.iter().chain(&lost).for_each(|noted| eprintln!("  shard {number} had {noted:?}"));
+            }
+            self.note(lost.len() as u64);
+            self.ledger.lost(&lost)?;
+            found.push(held);
+        }
+        self.ledger.forget_what_was_told();
+        for (number, held) in found.iter().enumerate() {
+            self.ledger.recovered(number, wall_ms, held);
+        }
+        for number in 0..self.stations.len() {
+            self.observe(number)?;
+        }
+        self.turn_all()
     }
 
     /// Somebody sets the clock, forward or back.
@@ -59,7 +82,13 @@ impl Simulation {
         }
         // An idle shard looks at the clock many times a second; here nothing happens between two events.
         self.turn_all()?;
-        let most_ms = if self.random.chance(500) { 5_000 } else { 3_600_000 };
+        let before_ms = self.center_ms();
+        let most_ms = match self.random.below(10) {
+            0..5 => 5_000,
+            5..8 => HOUR_MS,
+            _ if self.scenario.wide_steps => 30 * 24 * HOUR_MS,
+            _ => HOUR_MS,
+        };
         let step_ms = self.random.between(1, most_ms);
         if self.random.chance(500) {
             self.wall_offset_ms += step_ms;
@@ -67,25 +96,29 @@ impl Simulation {
             self.wall_offset_ms -= step_ms;
             self.ledger.clock_set_back();
         }
-        self.ledger.release_all();
-        self.ledger.wall_ms = self.wall_ms();
+        let (wall_ms, steady_ms) = (self.wall_ms(), self.steady_ms());
+        self.pace.see(wall_ms, steady_ms);
+        // A step that is too small to be one moves the engine's own time.
+        if self.center_ms() != before_ms {
+            self.ledger.release_all();
+        }
+        self.ledger.wall_ms = self.center_ms();
         self.turn_all()
     }
 
-    pub(super) fn clean(&mut self) -> Checked {
+    /// The device becomes full, or has room again.
+    pub(super) fn change_disk(&mut self) -> Checked {
         if !self.faults {
             return Ok(());
         }
-        let wall_ms = self.wall_ms();
-        for number in 0..self.shards.len() {
-            if !self.is_down {
-                self.shards[number].clean(wall_ms);
-                self.turn(number)?;
-            }
+        let is_full = self.random.chance(500);
+        for station in &self.stations {
+            station.disk.set_files_max(if is_full { 0 } else { usize::MAX });
+            station.books.set_full(is_full);
         }
-        let delay_ms = self.random.between(1, self.scenario.horizon_ms / 8 + 2);
-        self.after(delay_ms, Event::Clean);
-        Ok(())
+        let delay_ms = self.random.between(1, self.scenario.horizon_ms / 4 + 2);
+        self.after(delay_ms, Event::DiskChange);
+        if self.is_down { Ok(()) } else { self.turn_all() }
     }
 
     /// From now on nothing fails, and the operator replays what is parked.
@@ -97,6 +130,11 @@ impl Simulation {
         self.faults = false;
         self.faults_ended_ms = self.now_ms;
         self.heal_lines();
+        for station in &self.stations {
+            station.disk.set_files_max(usize::MAX);
+            station.disk.end_laziness();
+            station.books.set_full(false);
+        }
         self.sinks.fill(Mood::Quick);
         self.replay_parked()?;
         self.turn_all()
@@ -117,25 +155,30 @@ impl Simulation {
     /// The operator replays what is parked; whether there was anything.
     pub(super) fn replay_parked(&mut self) -> Result<bool, Violation> {
         let mut any = false;
-        for number in 0..self.shards.len() {
-            let core = &mut self.shards[number].core;
-            let parked: Vec<u64> = core.parked(0).map(|index| core.push(index).push_id).collect();
-            for push_id in parked {
-                if let Some(index) = core.parked(push_id).next() {
-                    let entry = core.push(index).position as u32;
-                    self.ledger.entry(entry).replayed = true;
-                    self.ledger.may_notify(entry);
-                }
-                rule!(core.replay(push_id), "what is listed as parked cannot be replayed");
+        let wall_ms = self.wall_ms();
+        for number in 0..self.stations.len() {
+            if self.is_down {
+                return Ok(any);
+            }
+            self.show_time(number);
+            let shard = self.stations[number].up();
+            for parked in shard.parked(None, usize::MAX) {
+                let index = self.stations[number].observer.entry_of(parked.push_id);
+                let entry = self.ledger.entry(index);
+                rule!(entry.end.is_some(), "push {index} is listed as parked and has not ended");
+                entry.replayed = true;
+                self.ledger.may_notify(index);
                 any = true;
             }
+            self.stations[number].up().act_on_parked(ParkedAction::Replay, None, usize::MAX, wall_ms);
+            self.observe(number)?;
             self.turn(number)?;
         }
         Ok(any)
     }
 
     fn turn_all(&mut self) -> Checked {
-        for number in 0..self.shards.len() {
+        for number in 0..self.stations.len() {
             self.turn(number)?;
         }
         Ok(())

@@ -2,13 +2,12 @@
 
 pub use super::counts::Counts;
 pub(super) use super::entry::{End, Entry};
-use super::journal::{Framed, Record};
 use super::network::cause_of;
+use super::observer::{Ending, Hold, Noted, What};
+use hayauma::billing::{Event, EventKind};
 use hayauma::smsc::core::NotificationKind;
 use hayauma::smsc::notification_schedule::RESEND_MS_MAX;
 use hayauma::smsc::outcome::{AttemptResult, Failure};
-use hayauma::smsc::pushes::Push;
-use hayauma::smsc::recovery::{RecoveredHold, RecoveredNotice};
 use hayauma::smsc::retry::{self, Cause};
 use hayauma::smsc::state::State;
 use std::collections::{HashMap, HashSet};
@@ -57,12 +56,12 @@ pub(super) struct Ledger {
     pub(super) of_alert: Vec<Vec<EntryIndex>>,
     /// Alerts whose cancel some shard has taken.
     cancelled_alerts: HashSet<u32>,
-    /// When the cancel of an alert was answered last, in virtual time.
-    answered_alerts: HashMap<u32, u64>,
+    /// When the cancel of an alert was answered last, in the engine's own time of this life and by the wall clock.
+    answered_alerts: HashMap<u32, (u64, u64)>,
     pub(super) counts: Counts,
     /// True time.
     pub(super) now_ms: u64,
-    /// What the wall clock shows.
+    /// What the engine's own time is.
     pub(super) wall_ms: u64,
     /// Since when each line's first push has been its first.
     pub(super) head_since_ms: Vec<u64>,
@@ -91,8 +90,8 @@ impl Ledger {
     }
 
     /// Every shard has made the cancel of the alert durable: from now on no push of it is attempted.
-    pub(super) fn alert_cancel_answered(&mut self, alert: u32, now_ms: u64) {
-        self.answered_alerts.insert(alert, now_ms);
+    pub(super) fn alert_cancel_answered(&mut self, alert: u32, at_ms: (u64, u64)) {
+        self.answered_alerts.insert(alert, at_ms);
         for at in 0..self.of_alert[alert as usize].len() {
             let index = self.of_alert[alert as usize][at];
             let entry = self.entry(index);
@@ -109,7 +108,8 @@ impl Ledger {
     }
 
     /// The message center takes the push.
-    pub(super) fn accepted(&mut self, index: EntryIndex, push_id: u64, expires_ms: u64) -> Checked {
+    pub(super) fn accepted(&mut self, index: EntryIndex, push_id: u64, expires_ms: (u64, u64)) -> Checked {
+        let wall_ms = self.wall_ms;
         let alert = self.at(index).alert;
         let entry = self.entry(index);
         rule!(entry.push_id.is_none(), "push {index} was accepted twice");
@@ -118,8 +118,7 @@ impl Ledger {
             "push {index} was accepted again after it had been answered 0000: it was lost"
         );
         entry.push_id = Some(push_id);
-        entry.expires_ms = expires_ms;
-        let wall_ms = expires_ms - entry.lifetime_ms;
+        (entry.expires_ms, entry.expires_real_ms) = expires_ms;
         let line = entry.line as usize;
         self.open[line].push(index);
         self.counts.accepted += 1;
@@ -152,44 +151,77 @@ impl Ledger {
         open.all(|other| other.rank() >= entry.rank() && !other.in_flight)
     }
 
-    /// The push's Accepted record is durable, and its acceptance is billed.
-    pub(super) fn durable(&mut self, index: EntryIndex) -> Checked {
-        let (now_ms, incarnation) = (self.now_ms, self.incarnation);
+    /// The push's acceptance is entered in the books.
+    pub(super) fn accepted_billed(&mut self, index: EntryIndex) -> Checked {
+        let incarnation = self.incarnation;
+        rule!(
+            (index as usize) < self.entries.len(),
+            "the acceptance of a push that nobody made up is billed"
+        );
         let entry = self.entry(index);
-        entry.ready_ms = now_ms;
         let before = entry.billed_accepted.replace(incarnation);
         rule!(before.is_none(), "the acceptance of push {index} is billed twice, first in life {before:?}");
         Ok(())
     }
 
-    /// The push's end is durable and is billed.
-    pub(super) fn end_durable(&mut self, index: EntryIndex) -> Checked {
+    /// The push's end is entered in the books.
+    pub(super) fn end_billed(&mut self, index: EntryIndex, event: &Event) -> Checked {
         let incarnation = self.incarnation;
+        rule!((index as usize) < self.entries.len(), "the end of a push that nobody made up is billed");
         let entry = self.entry(index);
         rule!(entry.billed_accepted.is_some(), "the end of push {index} is billed before its acceptance");
+        let end = entry.end;
+        rule!(
+            end.is_some_and(|end| end.code.number() == event.code && end.state.number() == event.state),
+            "the end of push {index} is billed as {event:?}: {end:?}"
+        );
         let before = entry.billed_end.replace(incarnation);
         rule!(before.is_none(), "the end of push {index} is billed twice, first in life {before:?}");
         Ok(())
     }
 
-    /// The engine is back; what its journal says has been billed, and what it says of holds goes on.
-    pub(super) fn recovered(&mut self, number: usize, wall_ms: u64, records: impl Iterator<Item = Framed>) {
-        let (now_ms, incarnation) = (self.now_ms, self.incarnation);
-        let mut holds: HashMap<EntryIndex, (RecoveredHold, bool)> = HashMap::new();
-        for framed in records {
-            match framed.record {
-                Record::Accepted(_) => {
-                    self.entry(framed.entry).billed_accepted.get_or_insert(incarnation);
+    /// An event was not on the device when power was lost.
+    pub(super) fn event_lost(&mut self, index: EntryIndex, event: &Event) {
+        let entry = self.entry(index);
+        match event.kind {
+            EventKind::Accepted => entry.billed_accepted = None,
+            EventKind::Final => entry.billed_end = None,
+            EventKind::Rejected | EventKind::Replayed => {}
+        }
+    }
+
+    /// The engine's own time begins anew at the wall clock.
+    pub(super) fn restarted(&mut self, wall_ms: u64) {
+        for entry in &mut self.entries {
+            entry.expires_ms = entry.expires_real_ms;
+            if let Some(end) = &mut entry.end {
+                end.ended_ms = end.ended_real_ms.min(wall_ms);
+            }
+        }
+        for (center_ms, real_ms) in self.answered_alerts.values_mut() {
+            *center_ms = (*real_ms).min(wall_ms);
+        }
+    }
+
+    /// The engine is back, and what its journal says of holds goes on.
+    pub(super) fn recovered(&mut self, number: usize, wall_ms: u64, records: &[Noted]) {
+        let now_ms = self.now_ms;
+        let mut holds: HashMap<EntryIndex, (Hold, bool)> = HashMap::new();
+        for noted in records {
+            match noted.what {
+                What::Held(hold) => {
+                    holds.insert(noted.entry, (hold, true));
                 }
-                Record::Ended { .. } => {
-                    self.entry(framed.entry).billed_end.get_or_insert(incarnation);
+                What::Progress { begun: true } => {
+                    holds.entry(noted.entry).and_modify(|(_, waits)| *waits = false);
+                    self.entry(noted.entry).begun_recorded = true;
                 }
-                Record::Held { hold, .. } => {
-                    holds.insert(framed.entry, (hold, true));
-                }
-                Record::Progress { progress, .. } if progress.begun => {
-                    holds.entry(framed.entry).and_modify(|(_, waits)| *waits = false);
-                    self.entry(framed.entry).begun_recorded = true;
+                // A copy names the moment by the clock as it was set when the copy was made.
+                What::Ended(ending) => {
+                    if let Some(end) = &mut self.entry(noted.entry).end {
+                        end.ended_real_ms = ending.ended_ms;
+                        end.ended_ms = ending.ended_ms.min(wall_ms);
+                    }
                 }
                 _ => {}
             }
@@ -209,9 +241,8 @@ impl Ledger {
         self.full[number] = false;
     }
 
-    /// What the message center had recorded of a hold, where it did.
-    pub(super) fn held(&mut self, index: EntryIndex, record: Option<Record>) -> Checked {
-        let Some(Record::Held { hold, .. }) = record else { return Ok(()) };
+    /// What the message center has recorded of a hold.
+    pub(super) fn held(&mut self, index: EntryIndex, hold: &Hold) -> Checked {
         let entry = self.at(index);
         rule!(
             holds_of(hold.holds) == entry.holds.map(|count| count.min(15)),
@@ -219,9 +250,7 @@ impl Ledger {
             holds_of(hold.holds)
         );
         rule!(
-            hold.progress.in_doubt
-                || entry.unknowable
-                || entry.received_mask & !hold.progress.delivered_mask == 0,
+            hold.in_doubt || entry.unknowable || entry.received_mask & !hold.delivered_mask == 0,
             "push {index} is recorded as held and in no doubt: {entry:?}"
         );
         Ok(())
@@ -248,7 +277,7 @@ impl Ledger {
         rule!(wall_ms < entry.expires_ms, "push {index} was attempted after its expiry");
         rule!(!entry.cancel_accepted, "push {index} was attempted after its cancel was accepted");
         let answered = entry.alert.and_then(|(alert, _)| self.answered_alerts.get(&alert));
-        let closed = answered.is_some_and(|&at_ms| now_ms < at_ms + REMEMBERED_MS);
+        let closed = answered.is_some_and(|&(at_ms, _)| wall_ms < at_ms + REMEMBERED_MS);
         rule!(
             !closed && !entry.alert_cancel_answered,
             "push {index} was attempted after the cancel of its whole alert was answered"
@@ -387,13 +416,15 @@ impl Ledger {
     }
 
     /// The push ends.
-    pub(super) fn ended(&mut self, index: EntryIndex, push: &Push, wall_ms: u64) -> Checked {
+    pub(super) fn ended(&mut self, index: EntryIndex, ending: &Ending, center_ms: u64) -> Checked {
         self.ends += 1;
+        let wall_ms = self.wall_ms;
         let end = End {
-            state: push.state,
-            code: push.code,
-            delivered_mask: push.delivered_mask,
-            ended_ms: push.ended_ms(),
+            state: ending.state,
+            code: ending.code,
+            delivered_mask: ending.delivered_mask,
+            ended_ms: center_ms,
+            ended_real_ms: ending.ended_ms,
             order: self.ends,
             incarnation: self.incarnation,
         };
@@ -580,7 +611,8 @@ impl Ledger {
     }
 
     /// A notification is parked: not before a day has passed, less the longest delay between two tries.
-    pub(super) fn parks(&mut self, index: EntryIndex, wall_ms: u64) -> Checked {
+    pub(super) fn parks(&mut self, index: EntryIndex) -> Checked {
+        let wall_ms = self.wall_ms;
         let entry = self.at(index);
         let since_ms = entry.end.map_or(0, |end| wall_ms.saturating_sub(end.ended_ms));
         rule!(
@@ -592,9 +624,9 @@ impl Ledger {
     }
 
     /// Nothing is owed for the push any more, or what is owed is parked.
-    pub(super) fn settled_notifications(&mut self, index: EntryIndex, notice: RecoveredNotice) {
+    pub(super) fn settled_notifications(&mut self, index: EntryIndex, parked: bool) {
         let entry = self.entry(index);
-        entry.parked = matches!(notice, RecoveredNotice::Parked(_));
+        entry.parked = parked;
         entry.ever_parked |= entry.parked;
         if !entry.parked {
             entry.owed = false;
@@ -603,14 +635,20 @@ impl Ledger {
         }
     }
 
-    /// The engine died: what it was told and had not made durable is gone.
-    pub(super) fn crashed(&mut self, lost: &[Framed]) -> Checked {
-        self.counts.crashes += 1;
+    /// Records of the last life that are lost, latest first.
+    pub(super) fn lost(&mut self, lost: &[Noted]) -> Checked {
         self.counts.records_lost += lost.len() as u64;
+        lost.iter().try_for_each(|noted| self.undo(noted))
+    }
+
+    /// The engine died: what it was told is gone.
+    pub(super) fn crashed(&mut self) {
+        self.counts.crashes += 1;
         self.incarnation += 1;
-        for framed in lost.iter().filter(|framed| !framed.copy) {
-            self.undo(framed)?;
-        }
+    }
+
+    /// What the engine had been told of what it now finds open is gone.
+    pub(super) fn forget_what_was_told(&mut self) {
         for entry in &mut self.entries {
             entry.notify_not_before_ms = 0;
         }
@@ -620,32 +658,31 @@ impl Ledger {
                 self.entry(index).forget_what_was_told();
             }
         }
-        Ok(())
     }
 
-    fn undo(&mut self, framed: &Framed) -> Checked {
-        let index = framed.entry;
-        if let Record::AlertCancel { .. } = framed.record {
+    fn undo(&mut self, noted: &Noted) -> Checked {
+        let index = noted.entry;
+        if let What::AlertCancel = noted.what {
             return Ok(());
         }
         let entry = self.entry(index);
         let line = entry.line as usize;
-        match framed.record {
-            Record::Accepted(_) => {
+        match noted.what {
+            What::Accepted { .. } => {
                 rule!(!entry.answered, "push {index} was answered 0000 and is lost in a crash");
                 rule!(entry.billed_accepted.is_none(), "push {index} was billed and is lost in a crash");
                 entry.push_id = None;
                 remove(&mut self.open[line], index);
                 self.counts.accepted -= 1;
             }
-            Record::Cancel { .. } => {
+            What::Cancel => {
                 rule!(
                     !entry.cancel_answered || entry.alert_cancel_answered,
                     "the cancel of push {index} was answered and is lost in a crash"
                 );
                 entry.cancel_accepted = false;
             }
-            Record::Ended { .. } => {
+            What::Ended(_) => {
                 let told = entry.complete_received + entry.cancellation_received;
                 rule!(told == 0, "push {index} was notified of and its end is lost in a crash");
                 rule!(
@@ -662,15 +699,21 @@ impl Ledger {
                     self.entry(behind).unknowable |= behind != index;
                 }
             }
-            Record::Notified { .. } => {
+            What::Parked | What::Finished { .. } => {
                 entry.owed = true;
                 entry.parked = false;
                 remove(&mut self.owing[line], index);
                 self.owing[line].push(index);
             }
-            Record::Progress { .. } | Record::Held { .. } | Record::Key(_) | Record::AlertCancel { .. } => {}
+            What::Progress { .. } | What::Held(_) | What::Key | What::AlertCancel => {}
         }
         Ok(())
+    }
+
+    /// A push that has not come to its end.
+    pub(super) fn unfinished(&self) -> Option<(usize, &Entry)> {
+        let is_finished = |entry: &Entry| entry.push_id.is_none() || entry.end.is_some() && !entry.owed;
+        self.entries.iter().enumerate().find(|(_, entry)| !is_finished(entry))
     }
 
     /// Everything must have come to its end.
@@ -709,7 +752,7 @@ impl Ledger {
 
 impl Entry {
     /// The engine is back and has read this hold, which a begun attempt may have ended: whether the push waits on.
-    fn goes_on(&mut self, hold: Option<&(RecoveredHold, bool)>, now_ms: u64, wall_ms: u64) -> bool {
+    fn goes_on(&mut self, hold: Option<&(Hold, bool)>, now_ms: u64, wall_ms: u64) -> bool {
         let Some(&(hold, waits)) = hold else { return self.single_attempt && !self.begun_recorded };
         self.holds = holds_of(hold.holds);
         self.code_held = Some(hold.code);

@@ -2,21 +2,23 @@
 //! alerts. Whether an attempt may go ahead is the engine's own decision table's to say.
 
 use super::Simulation;
-use super::clients::key_of;
-use super::engine::known_of;
 use super::events::{Attempt, Event};
-use super::ledger::{Checked, Violation};
+use super::ledger::{Checked, rule};
+use super::port::{Submission, Told};
 use super::random::Random;
 use hayauma::network::gmsc;
 use hayauma::network::gmsc::{Decision, Route, Terms};
 use hayauma::network::subscriber::{HlrAnswer, LineState, OperatorTable, Registered};
-use hayauma::smsc::core::Settlement;
 use hayauma::smsc::outcome::HoldReason;
 use hayauma::smsc::outcome::{AttemptResult, Failure};
 use hayauma::smsc::retry::Cause;
+use wire::sms::address::{Address, TYPE_UNKNOWN_ISDN};
+use wire::sms::relay;
+use wire::terms::calendar;
 use wire::terms::code::Code;
 use wire::terms::domain::Domain;
 use wire::terms::ids::Msn;
+use wire::terms::ownership::shard_of;
 use wire::terms::svcinst::Svcinst;
 
 /// The longest that a terminal takes to answer; an engine that died is not back before.
@@ -76,55 +78,45 @@ impl SimulatedLine {
 }
 
 impl Simulation {
-    pub(super) fn start_attempts(&mut self, number: usize) -> Checked {
-        while !self.is_down && self.shards[number].in_flight < self.scenario.attempts_max {
-            let wall_ms = self.wall_ms();
-            let shard = &mut self.shards[number];
-            let Some(index) = shard.core.poll_attempt(wall_ms) else { break };
-            // Pushes that had expired in front of it have ended.
-            self.carry_out(number)?;
-            if self.is_down {
-                break;
+    /// A shard hands over an attempt.
+    pub(super) fn begin_attempt(&mut self, number: usize, submission: &Submission) -> Checked {
+        let &Submission { token, msn, class, attempts_before, mask: sent, reference, scts, entry } =
+            submission;
+        let entry = self.entry_checked(entry)?;
+        let known = self.ledger.at(entry);
+        rule!(
+            msn == msn_of(known.line) && class == known.class && reference == known.reference,
+            "an attempt of push {entry} is not what was asked for: {submission:?}, {known:?}"
+        );
+        let durable = self.stations[number].up().durable();
+        let (center_ms, line) = (self.center_ms(), &self.lines[known.line as usize]);
+        let terms = Terms { svcinst: line.svcinst, class, attempts_before };
+        let (unknown, state) = (line.unknown, line.state);
+        self.ledger.attempted(entry, durable, sent, center_ms, self.now_ms)?;
+        let attempt = Attempt { shard: number as u8, life: self.life, token, entry, sent, reference, scts };
+        let fails = self.faults && self.random.chance(self.scenario.hlr_failure);
+        let answer = match (fails, unknown) {
+            (true, _) => HlrAnswer::Failure,
+            (_, true) => HlrAnswer::UnknownSubscriber,
+            _ => HlrAnswer::Known(state),
+        };
+        let decision = gmsc::decide(answer, &terms, &OperatorTable::default());
+        let times_out = fails && self.random.chance(500);
+        let (least_ms, most_ms) = if times_out { (10_000, 60_000) } else { (1, REACH_MS_MAX) };
+        let delay_ms = self.random.between(least_ms, most_ms);
+        self.note(u64::from(entry) << 8 | u64::from(decision.row()));
+        let event = match decision {
+            Decision::Deliver { route, row } => Event::Reach { attempt, route, row },
+            Decision::Reject { code, .. } => {
+                let result = AttemptResult::Refused(code);
+                Event::Outcome { attempt, result, mask: 0, unanswered: 0, domain: 0 }
             }
-            let shard = &mut self.shards[number];
-            let push = *shard.core.push(index);
-            let (entry, sent) = (push.position as u32, push.full_mask() & !push.delivered_mask);
-            self.ledger.attempted(entry, shard.journal.durable(), sent, wall_ms, self.now_ms)?;
-            shard.in_flight += 1;
-            let attempt =
-                Attempt { shard: number as u8, life: self.life, index, push_id: push.push_id, entry, sent };
-            let line = &self.lines[self.ledger.at(entry).line as usize];
-            let terms = Terms {
-                svcinst: line.svcinst,
-                class: push.class,
-                attempts_before: u16::from(push.attempts()),
-            };
-            let fails = self.faults && self.random.chance(self.scenario.hlr_failure);
-            let answer = match (fails, line.unknown) {
-                (true, _) => HlrAnswer::Failure,
-                (_, true) => HlrAnswer::UnknownSubscriber,
-                _ => HlrAnswer::Known(line.state),
-            };
-            let decision = gmsc::decide(answer, &terms, &OperatorTable::default());
-            let times_out = fails && self.random.chance(500);
-            let (least_ms, most_ms) = if times_out { (10_000, 60_000) } else { (1, REACH_MS_MAX) };
-            let delay_ms = self.random.between(least_ms, most_ms);
-            self.note(u64::from(entry) << 8 | u64::from(decision.row()));
-            let event = match decision {
-                Decision::Deliver { route, row } => Event::Reach { attempt, route, row },
-                Decision::Reject { code, .. } => {
-                    let result = AttemptResult::Refused(code);
-                    Event::Outcome { attempt, result, mask: 0, unanswered: 0, domain: 0 }
-                }
-                Decision::Hold { reason, code_at_expiry, .. } => {
-                    let result = AttemptResult::Held(reason, code_at_expiry);
-                    Event::Outcome { attempt, result, mask: 0, unanswered: 0, domain: 0 }
-                }
-            };
-            self.after(delay_ms, event);
-        }
-        // With as many under way as there may be, nothing is late.
-        self.ledger.full[number] = self.shards[number].in_flight >= self.scenario.attempts_max;
+            Decision::Hold { reason, code_at_expiry, .. } => {
+                let result = AttemptResult::Held(reason, code_at_expiry);
+                Event::Outcome { attempt, result, mask: 0, unanswered: 0, domain: 0 }
+            }
+        };
+        self.after(delay_ms, event);
         Ok(())
     }
 
@@ -211,55 +203,53 @@ impl Simulation {
             return Ok(());
         }
         let number = usize::from(attempt.shard);
-        let (wall_ms, random) = (self.wall_ms(), self.random.bits());
         self.ledger.settled(attempt.entry, result, mask, unanswered, self.now_ms);
-        let shard = &mut self.shards[number];
-        shard.in_flight -= 1;
-        let push = shard.core.push(attempt.index);
-        if push.push_id != attempt.push_id {
-            return Err(Violation(format!("push {} was given up while in flight", attempt.entry)));
-        }
-        let before = known_of(push);
-        let settlement = Settlement { result, delivered_mask: mask, unanswered_mask: unanswered, domain };
-        shard.core.handle_outcome(attempt.index, settlement, wall_ms, random);
-        let cause = cause_of(result);
-        let room = !(self.faults && self.random.chance(self.scenario.hold_unrecorded));
-        let record = self.shards[number].note_if_held(attempt.index, before, cause, wall_ms, room);
-        self.ledger.held(attempt.entry, record)?;
-        self.after_delivery(&attempt);
-        self.carry_out(number)?;
+        let msn = msn_of(self.ledger.at(attempt.entry).line);
+        let domain = domain_of(domain);
+        let told = Told { token: attempt.token, msn, result, domain, mask, unanswered };
+        self.stations[number].world.queues().outcomes.push_back(told);
         self.turn(number)
     }
 
+    /// An SMS-STATUS-REPORT for each segment: whose they are the shard has to find out.
     pub(super) fn late_report(&mut self, attempt: Attempt, mask: u16, domain: u8) -> Checked {
         if self.is_down {
             return Ok(());
         }
         let number = usize::from(attempt.shard);
-        let wall_ms = self.wall_ms();
-        let open = self.ledger.at(attempt.entry).is_open();
-        let core = &self.shards[number].core;
-        // The engine may have died meanwhile: the report counts if it finds its push all the same.
-        let same = core.find_live(key_of(attempt.entry), attempt.push_id) == Some(attempt.index);
-        if open && same {
+        let line = self.ledger.at(attempt.entry).line;
+        let Some(domain) = domain_of(domain) else { return Ok(()) };
+        let Ok(recipient) = Address::numeric(TYPE_UNKNOWN_ISDN, &msn_of(line).digits()) else {
+            unreachable!("an msn is an address")
+        };
+        for segment in (0..16u8).filter(|segment| mask >> segment & 1 == 1) {
+            let reference = attempt.reference.wrapping_add(segment);
+            let mut tpdu = vec![0; 64];
+            let written =
+                relay::status_report_for(reference, &recipient, &attempt.scts, &attempt.scts, 0, &mut tpdu);
+            let Ok(octets) = written else { unreachable!("there is room for it") };
+            tpdu.truncate(octets);
+            self.stations[number].world.queues().reports.push_back((tpdu, domain));
+        }
+        // The engine may have died meanwhile: the report counts if it finds its push, and no other that it might be of.
+        if self.ledger.at(attempt.entry).is_open() && self.is_told_apart(&attempt) {
             self.ledger.entry(attempt.entry).reported_mask |= mask;
         }
-        let core = &mut self.shards[number].core;
-        core.handle_late_report(attempt.index, attempt.push_id, mask, domain, wall_ms);
-        if same {
-            self.after_delivery(&attempt);
-        }
-        self.carry_out(number)?;
         self.turn(number)
     }
 
-    /// What was delivered shows that the line is there: the next push may be tried before its time.
-    fn after_delivery(&mut self, attempt: &Attempt) {
-        let core = &self.shards[usize::from(attempt.shard)].core;
-        if core.push(attempt.index).is_complete() {
-            let line = self.ledger.at(attempt.entry).line;
-            self.ledger.released(line);
-        }
+    /// Whether no other push that waits for the phone could be meant by the attempt's reference and time stamp.
+    fn is_told_apart(&self, attempt: &Attempt) -> bool {
+        let line = self.ledger.at(attempt.entry).line;
+        let could_be = |&&other: &&u32| {
+            let entry = self.ledger.at(other);
+            let civil = calendar::jst(entry.accepted_real_ms);
+            let scts =
+                relay::scts_jst(civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second);
+            let apart = attempt.reference.wrapping_sub(entry.reference);
+            scts == attempt.scts && (apart < 10 || apart > 246)
+        };
+        self.ledger.open[line as usize].iter().filter(could_be).count() == 1
     }
 
     pub(super) fn change_line(&mut self, line: u32) -> Checked {
@@ -283,10 +273,8 @@ impl Simulation {
             return Ok(());
         }
         self.ledger.alerted(line);
-        let (wall_ms, random) = (self.wall_ms(), self.random.bits());
-        let number = self.shard_of(line);
-        self.shards[number].core.handle_alert(msn_of(line), wall_ms, random);
-        self.carry_out(number)?;
+        let number = shard_of(msn_of(line), self.scenario.shards);
+        self.stations[number].world.queues().alerts.push_back(msn_of(line));
         self.turn(number)
     }
 
@@ -295,6 +283,14 @@ impl Simulation {
         for line in &mut self.lines {
             line.state = LineState::HOME;
         }
+    }
+}
+
+fn domain_of(number: u8) -> Option<Domain> {
+    match number {
+        1 => Some(Domain::Cs),
+        2 => Some(Domain::Ps),
+        _ => None,
     }
 }
 

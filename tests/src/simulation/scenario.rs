@@ -22,7 +22,7 @@ pub(super) struct Scenario {
     /// Attempts that a shard may have in the network.
     pub(super) attempts_max: usize,
     pub(super) crashes: u64,
-    pub(super) crash_at_effect_of: u64,
+    pub(super) crash_at_turn_of: u64,
     pub(super) clock_steps: u64,
     pub(super) line_change_ms: u64,
     pub(super) sink_change_ms: u64,
@@ -34,8 +34,15 @@ pub(super) struct Scenario {
     pub(super) emergency: u64,
     pub(super) repeat: u64,
     pub(super) answer_lost: u64,
-    /// Holds for whose record the journal has no room.
-    pub(super) hold_unrecorded: u64,
+    /// Octets of a journal segment, and of a shard's journal.
+    pub(super) segment_octets: u32,
+    pub(super) journal_octets: u64,
+    /// Whether segments may be late.
+    pub(super) lazy_disk: bool,
+    /// Whether the device becomes full now and then.
+    pub(super) disk_changes: bool,
+    /// Steps of the clock of up to a month.
+    pub(super) wide_steps: bool,
     /// Crashes after which the engine is not back for hours.
     pub(super) long_outage: u64,
     /// A client whose sink takes nothing until the faults end.
@@ -50,6 +57,9 @@ impl Scenario {
         // However many pushes there are, a phone gets some tens of them.
         let lines = random.between(2, 12).max(pushes / 40) as u32;
         let tight = random.chance(150);
+        // However many pushes there are, some tens of segments hold them.
+        let segment_octets = (16_384 << random.below(3)).max((pushes * 16).next_power_of_two()) as u32;
+        let segments = if random.chance(150) { random.between(6, 12) } else { 128 };
         Self {
             shards: random.between(1, 3) as usize,
             lines,
@@ -64,7 +74,7 @@ impl Scenario {
             horizon_ms: span_ms,
             attempts_max: random.between(1, 60) as usize,
             crashes: if random.chance(700) { random.between(1, 8) } else { 0 },
-            crash_at_effect_of: if random.chance(500) { pushes * 3 } else { 0 },
+            crash_at_turn_of: if random.chance(500) { pushes * 6 } else { 0 },
             clock_steps: if random.chance(400) { random.between(1, 5) } else { 0 },
             line_change_ms: (span_ms / random.between(2, 20)).max(1_000),
             sink_change_ms: (span_ms / random.between(1, 10)).max(1_000),
@@ -76,7 +86,11 @@ impl Scenario {
             emergency: random.below(200),
             repeat: random.below(200),
             answer_lost: random.below(60),
-            hold_unrecorded: if random.chance(200) { random.below(500) } else { 0 },
+            segment_octets,
+            journal_octets: segments * u64::from(segment_octets),
+            lazy_disk: random.chance(300),
+            disk_changes: random.chance(100),
+            wide_steps: random.chance(300),
             long_outage: if random.chance(150) { random.below(500) } else { 0 },
             dead_client: (long && random.chance(400)).then(|| random.below(u64::from(clients)) as u16),
         }

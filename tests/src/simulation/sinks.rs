@@ -1,10 +1,10 @@
 //! The push clients' notification sinks: quick, slow, flaky or dead.
 
 use super::Simulation;
+use super::bodies::read_notification;
 use super::events::Event;
-use super::ledger::{Checked, EntryIndex};
-use hayauma::smsc::core::NotificationKind;
-use hayauma::smsc::pushes::PushIndex;
+use super::ledger::{Checked, EntryIndex, Violation};
+use hayauma::shard::{NotificationOrder, NotificationResult};
 use wire::terms::code::Code;
 
 /// How a sink takes notifications.
@@ -37,32 +37,36 @@ impl Simulation {
     pub(super) fn send_notification(
         &mut self,
         number: usize,
-        index: PushIndex,
-        entry: EntryIndex,
-        kind: NotificationKind,
-    ) {
-        let push = self.shards[number].core.push(index);
-        let code = match kind {
-            NotificationKind::Complete => push.code,
-            NotificationKind::Cancellation => push.cancel_code(),
+        order: NotificationOrder,
+        request: &[u8],
+    ) -> Checked {
+        let read =
+            read_notification(request).filter(|&(entry, _)| (entry as usize) < self.ledger.entries.len());
+        let Some((entry, code)) = read else {
+            let text = String::from_utf8_lossy(request);
+            return Err(Violation(format!("a notification that no push client can read: {text}")));
         };
+        let durable = self.ledger.at(entry).end_sequence < self.stations[number].up().durable();
+        self.ledger.notifies(entry, order.kind, durable)?;
         let most_ms = match self.sinks[usize::from(self.ledger.at(entry).client)] {
             Mood::Quick | Mood::Flaky => 50,
             Mood::Slow => 20_000,
             Mood::Dead => 30_000,
         };
         let delay_ms = self.random.between(1, most_ms);
-        let event = Event::Notification { shard: number as u8, life: self.life, index, entry, kind, code };
-        self.after(delay_ms, event);
+        self.after(
+            delay_ms,
+            Event::Notification { shard: number as u8, life: self.life, order, entry, code },
+        );
+        Ok(())
     }
 
     pub(super) fn notification_arrives(
         &mut self,
         shard: u8,
         life: u32,
-        index: PushIndex,
+        order: NotificationOrder,
         entry: EntryIndex,
-        kind: NotificationKind,
         code: Code,
     ) -> Checked {
         let mood = self.sinks[usize::from(self.ledger.at(entry).client)];
@@ -76,24 +80,26 @@ impl Simulation {
             Mood::Dead => (false, false),
         };
         if taken {
-            self.ledger.notified(entry, kind, code)?;
+            self.ledger.notified(entry, order.kind, code)?;
             self.note(u64::from(entry) << 20 | u64::from(code.number()));
         }
         if life != self.life || self.is_down {
             return Ok(());
         }
         let number = usize::from(shard);
-        let (wall_ms, random) = (self.wall_ms(), self.random.bits());
-        let retry_after = (mood == Mood::Flaky && self.random.chance(200)).then_some(random as u32 % 4_000);
-        let core = &mut self.shards[number].core;
-        if acknowledged {
+        let asks = mood == Mood::Flaky && self.random.chance(200);
+        let retry_after_seconds = asks.then(|| self.random.below(4_000) as u32);
+        let result = if acknowledged {
             self.ledger.may_notify(entry);
-            core.handle_acknowledged(index, kind);
+            NotificationResult::Acknowledged
         } else {
-            self.ledger.notification_failed(entry, retry_after);
-            core.handle_notification_failed(index, kind, retry_after, wall_ms, random);
-        }
-        self.carry_out(number)?;
+            self.ledger.notification_failed(entry, retry_after_seconds);
+            NotificationResult::Failed { retry_after_seconds }
+        };
+        self.show_time(number);
+        let wall_ms = self.wall_ms();
+        self.stations[number].up().settle_notification(order, result, wall_ms);
+        self.observe(number)?;
         self.turn(number)
     }
 }

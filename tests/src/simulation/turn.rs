@@ -1,32 +1,45 @@
-//! A shard's turn, in the engine's order: what is durable, what is due, what may be attempted, what has to be done.
+//! A shard's turns, driven as the engine's loop drives them: a turn, what it recorded, what it sent, a commit.
 
 use super::Simulation;
-use super::engine::{Shard, has_begun, progress_record};
+use super::disk::End;
 use super::events::Event;
-use super::journal::Record;
-use super::ledger::{Checked, EntryIndex, rule};
-use hayauma::smsc::core::{Effect, FinishOutcome};
-use hayauma::smsc::recovery::RecoveredNotice;
+use super::ledger::{Checked, EntryIndex, Violation, rule};
+use super::observer::{NO_ENTRY, Noted, What};
+use hayauma::billing::EventKind;
+use hayauma::shard::TurnBudget;
+use hayauma::smsc::state::State;
 
-/// Timers that one call may let expire; more calls follow at once.
-const TIMERS_AT_ONCE: usize = 4;
-/// Calls after which timers that are still due are a bug.
-const TIMER_CALLS_MAX: usize = 10_000;
+/// Turns that follow each other at once; a shard that has more to do goes on a millisecond later.
+const TURNS_AT_ONCE: usize = 64;
+/// Turns at once after which timers that are still due are a bug.
+const TURNS_MAX: usize = 10_000;
+/// An engine that died so often dies at no turn any more: each start takes room, and with segments as small as here a loop of
+/// them would use the reserve up.
+const LIVES_MAX: u32 = 16;
+/// When events that the books did not take are tried again.
+const BOOKS_RETRY_MS: u64 = 60_000;
+/// Turns that clean after one of which the engine dies.
+const CLEANING_TURNS_PER_DEATH: u64 = 12;
 
 impl Simulation {
     pub(super) fn turn(&mut self, number: usize) -> Checked {
-        if self.is_down {
-            return Ok(());
+        let turns_max = if self.faults { TURNS_AT_ONCE } else { TURNS_MAX };
+        for _ in 0..turns_max {
+            if self.is_down {
+                return Ok(());
+            }
+            self.settle_durable(number)?;
+            let busy = self.turn_once(number)?;
+            if self.is_down {
+                return Ok(());
+            }
+            let goes_on = self.commit(number) | self.sync_books(number);
+            if !busy && !goes_on && !self.is_due(number) {
+                return self.schedule_wake(number, false);
+            }
         }
-        self.settle_durable(number)?;
-        self.expire_timers(number)?;
-        self.start_attempts(number)?;
-        self.carry_out(number)?;
-        if self.is_down {
-            return Ok(());
-        }
-        self.commit(number);
-        self.schedule_wake(number)
+        rule!(self.faults, "shard {number} works without end");
+        self.schedule_wake(number, true)
     }
 
     pub(super) fn wake(&mut self, shard: u8, life: u32) -> Checked {
@@ -34,179 +47,243 @@ impl Simulation {
         if life != self.life || self.is_down {
             return Ok(());
         }
-        if self.shards[number].wake_at_ms <= self.now_ms {
-            self.shards[number].wake_at_ms = u64::MAX;
+        if self.stations[number].wake_at_ms <= self.now_ms {
+            self.stations[number].wake_at_ms = u64::MAX;
         }
         self.turn(number)
     }
 
-    pub(super) fn synced(&mut self, shard: u8, life: u32, until: u64) -> Checked {
+    /// The device has what the commit under way names.
+    pub(super) fn synced(&mut self, shard: u8, life: u32) -> Checked {
         if life != self.life || self.is_down {
             return Ok(());
         }
-        let shard_state = &mut self.shards[usize::from(shard)];
-        shard_state.journal.sync_to(until);
-        shard_state.commit_under_way = false;
-        self.turn(usize::from(shard))
-    }
-
-    fn commit(&mut self, number: usize) {
-        let shard = &mut self.shards[number];
-        if shard.journal.not_durable() == 0 || shard.commit_under_way {
-            return;
+        let number = usize::from(shard);
+        if let Some(mut commit) = self.stations[number].commit.take() {
+            let shard = self.stations[number].up();
+            shard.carry_out_commit(&mut commit).map_err(|error| Violation(error.to_string()))?;
+            shard.finish_commit(&commit);
         }
-        shard.commit_under_way = true;
-        let until = shard.journal.next_sequence();
-        let delay_ms = if self.faults { self.random.below(self.scenario.sync_ms_max) } else { 1 };
-        self.after(delay_ms, Event::Synced { shard: number as u8, life: self.life, until });
+        // The engine may die behind the commit, before it goes on.
+        if self.dies_here(self.scenario.crash_at_turn_of) { self.crash() } else { self.turn(number) }
     }
 
-    fn schedule_wake(&mut self, number: usize) -> Checked {
+    pub(super) fn books_synced(&mut self, shard: u8, life: u32) -> Checked {
+        if life != self.life || self.is_down {
+            return Ok(());
+        }
+        let number = usize::from(shard);
+        if let Some(sync) = self.stations[number].billing_sync.take() {
+            self.stations[number].up().finish_billing_sync(&sync);
+        }
+        self.turn(number)
+    }
+
+    fn dies_here(&mut self, odds: u64) -> bool {
+        let may_die = self.faults && self.scenario.crash_at_turn_of > 0;
+        may_die && odds > 0 && self.life < LIVES_MAX && self.random.below(odds) == 0
+    }
+
+    fn turn_once(&mut self, number: usize) -> Result<bool, Violation> {
+        let timers = if self.faults { self.random.between(1, 4) as usize * 4 } else { 64 };
+        let budget = TurnBudget { timers, attempts: self.scenario.attempts_max + 1, outcomes: 64 };
+        self.show_time(number);
         let wall_ms = self.wall_ms();
-        let Some(due_ms) = self.shards[number].core.next_due_ms() else { return Ok(()) };
-        rule!(due_ms > wall_ms || self.faults, "shard {number} has a timer that is due and does not go away");
-        let due_ms = due_ms.max(wall_ms + 1);
-        let at_ms = self.now_ms + (due_ms - wall_ms);
-        if at_ms < self.shards[number].wake_at_ms {
-            self.shards[number].wake_at_ms = at_ms;
+        let busy = self.stations[number].up().turn(wall_ms, &budget);
+        let cleaned = self.observe(number)?;
+        let odds = if cleaned { CLEANING_TURNS_PER_DEATH } else { self.scenario.crash_at_turn_of };
+        if self.dies_here(odds) {
+            // What the turn sent may not have left.
+            if self.random.chance(500) {
+                self.stations[number].world.queues().submitted.clear();
+            } else {
+                self.send_out(number)?;
+            }
+            self.crash()?;
+            return Ok(false);
+        }
+        self.send_out(number)?;
+        Ok(busy)
+    }
+
+    /// Attempts and notifications leave.
+    fn send_out(&mut self, number: usize) -> Checked {
+        let submitted = std::mem::take(&mut self.stations[number].world.queues().submitted);
+        for submission in &submitted {
+            self.begin_attempt(number, submission)?;
+        }
+        let in_flight = self.stations[number].world.queues().in_flight;
+        // With as many under way as there may be, nothing is late.
+        self.ledger.full[number] = in_flight >= self.scenario.attempts_max;
+        while !self.is_down
+            && let Some((order, request)) = self.stations[number].take_notification(&self.common.url)
+        {
+            self.send_notification(number, order, &request)?;
+        }
+        Ok(())
+    }
+
+    /// Shows the shard both clocks, as the engine's loop does before each call.
+    pub(super) fn show_time(&mut self, number: usize) {
+        let (wall_ms, steady_ms) = (self.wall_ms(), self.steady_ms());
+        self.stations[number].up().keep_time(wall_ms, steady_ms);
+    }
+
+    fn is_due(&mut self, number: usize) -> bool {
+        let center_ms = self.center_ms();
+        self.stations[number].up().core().next_due_ms().is_some_and(|due_ms| due_ms <= center_ms)
+    }
+
+    /// Begins a commit of what was recorded; whether it is done already.
+    fn commit(&mut self, number: usize) -> bool {
+        let is_under_way = self.stations[number].commit.is_some();
+        let Some(mut commit) = self.stations[number].up().begin_commit().filter(|_| !is_under_way) else {
+            return false;
+        };
+        if self.scenario.power {
+            self.stations[number].commit = Some(commit);
+            let delay_ms = if self.faults { self.random.below(self.scenario.sync_ms_max) } else { 1 };
+            self.after(delay_ms, Event::Synced { shard: number as u8, life: self.life });
+            return false;
+        }
+        let shard = self.stations[number].up();
+        let written = shard.carry_out_commit(&mut commit).is_ok();
+        shard.finish_commit(&commit);
+        written
+    }
+
+    /// Begins to sync the books where cleaning waits for that; whether cleaning goes on at once.
+    fn sync_books(&mut self, number: usize) -> bool {
+        let appended = self.stations[number].up().journal().appended();
+        if let Some(sync) = self.stations[number].up().begin_billing_sync() {
+            self.stations[number].billing_sync = Some(sync);
+            let delay_ms = if self.faults { self.random.below(self.scenario.sync_ms_max) } else { 1 };
+            self.after(delay_ms, Event::BooksSynced { shard: number as u8, life: self.life });
+        }
+        self.stations[number].up().journal().appended() != appended
+    }
+
+    fn schedule_wake(&mut self, number: usize, at_once: bool) -> Checked {
+        let center_ms = self.center_ms();
+        let shard = self.stations[number].up();
+        let owes = shard.unbilled().0 > 0;
+        let due_ms = shard.core().next_due_ms();
+        rule!(
+            due_ms.is_none_or(|due_ms| due_ms > center_ms) || self.faults,
+            "shard {number} has a timer that is due and does not go away"
+        );
+        let core_ms = due_ms.map(|due_ms| due_ms.max(center_ms + 1) - center_ms);
+        let delays = [core_ms, owes.then_some(BOOKS_RETRY_MS), at_once.then_some(1)];
+        let Some(delay_ms) = delays.into_iter().flatten().min() else { return Ok(()) };
+        let at_ms = self.now_ms + delay_ms;
+        if at_ms < self.stations[number].wake_at_ms {
+            self.stations[number].wake_at_ms = at_ms;
             self.events.schedule(at_ms, Event::Wake { shard: number as u8, life: self.life });
         }
         Ok(())
     }
 
+    /// What is durable may be attempted, and answers leave.
     fn settle_durable(&mut self, number: usize) -> Checked {
-        let shard = &mut self.shards[number];
-        if !self.scenario.power {
-            let appended = shard.journal.next_sequence();
-            shard.journal.sync_to(appended);
-        }
-        let durable = shard.journal.durable();
-        let mut billed = Vec::new();
-        shard.core.handle_durable(durable, |push| billed.push(push.position as EntryIndex));
-        for entry in billed {
-            self.ledger.durable(entry)?;
-        }
-        let shard = &mut self.shards[number];
-        while let Some(&(_, entry)) = shard.beginning.front().filter(|(sequence, _)| *sequence < durable) {
-            shard.beginning.pop_front();
+        let durable = self.stations[number].up().durable();
+        while let Some(&(_, entry)) =
+            self.stations[number].undurable.front().filter(|(sequence, _)| *sequence < durable)
+        {
+            self.stations[number].undurable.pop_front();
             self.ledger.entry(entry).ready_ms = self.now_ms;
         }
-        while let Some(&answer) = self.shards[number].answers.front() {
-            if answer.until > durable {
-                break;
+        // Each client has a connection of its own: no answer waits for another.
+        let mut ready = Vec::new();
+        self.stations[number].answers.retain(|&answer| {
+            let waits = answer.until > durable;
+            if !waits {
+                ready.push(answer);
             }
-            self.shards[number].answers.pop_front();
-            self.answered(&answer)?;
-        }
-        while let Some(&(sequence, index)) = self.shards[number].ended.front() {
-            if sequence >= durable {
-                break;
-            }
-            self.shards[number].ended.pop_front();
-            let entry = self.shards[number].core.push(index).position as EntryIndex;
-            self.ledger.end_durable(entry)?;
-            let shard = &mut self.shards[number];
-            let digest = shard.accepted_alert_and_digest(shard.core.push(index)).1;
-            shard.core.handle_end_durable(index, digest);
-            self.carry_out(number)?;
-            if self.is_down {
-                break;
-            }
-        }
-        Ok(())
+            waits
+        });
+        ready.iter().try_for_each(|answer| self.answered(answer))
     }
 
-    /// Lets timers expire; while there are faults, a turn may leave the rest to the next one.
-    fn expire_timers(&mut self, number: usize) -> Checked {
-        let calls_max = if self.faults { self.random.between(1, 4) as usize } else { TIMER_CALLS_MAX };
-        for _ in 0..calls_max {
-            if self.is_down {
-                return Ok(());
-            }
-            let wall_ms = self.wall_ms();
-            let core = &mut self.shards[number].core;
-            core.handle_time(wall_ms, TIMERS_AT_ONCE);
-            let more = core.next_due_ms().is_some_and(|due_ms| due_ms <= wall_ms);
-            self.carry_out(number)?;
-            if !more {
-                return Ok(());
+    /// Takes note of what the shard has written down since; whether it has moved pushes forward.
+    pub(super) fn observe(&mut self, number: usize) -> Result<bool, Violation> {
+        let records = self.stations[number].take_records().map_err(Violation)?;
+        let moved = records.iter().any(|noted| noted.copy);
+        for noted in records.iter().filter(|noted| !noted.copy) {
+            self.note_record(number, noted)?;
+        }
+        for event in self.stations[number].books.take_new() {
+            let entry = self.stations[number].observer.entry_of(event.push_id);
+            match event.kind {
+                EventKind::Accepted => self.ledger.accepted_billed(entry)?,
+                EventKind::Final => self.ledger.end_billed(entry, &event)?,
+                EventKind::Rejected | EventKind::Replayed => {}
             }
         }
-        rule!(self.faults, "shard {number} lets timers expire without end");
-        Ok(())
+        Ok(moved)
     }
 
-    /// Does what the message center asks for; the engine may die before any of it.
-    pub(super) fn carry_out(&mut self, number: usize) -> Checked {
-        while !self.is_down
-            && let Some(effect) = self.shards[number].core.take_effect()
-        {
-            let odds = self.scenario.crash_at_effect_of;
-            if self.faults && odds > 0 && self.random.below(odds) == 0 {
-                return self.crash();
-            }
-            self.carry_out_one(number, effect)?;
+    fn note_record(&mut self, number: usize, noted: &Noted) -> Checked {
+        let &Noted { sequence, push_id, entry, what, .. } = noted;
+        if matches!(what, What::AlertCancel) {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn carry_out_one(&mut self, number: usize, effect: Effect) -> Checked {
-        let wall_ms = self.wall_ms();
-        let shard = &mut self.shards[number];
-        match effect {
-            Effect::Progress(index) => {
-                let push = *shard.core.push(index);
-                shard.journal.append(push.position as EntryIndex, progress_record(&push, has_begun(&push)));
+        rule!(entry != NO_ENTRY, "a record of push number {push_id}, which was never accepted: {noted:?}");
+        match what {
+            What::Accepted { expires_ms, accepted_ms, reference } => {
+                let center_ms = self.pace.center(expires_ms);
+                self.ledger.accepted(entry, push_id, (center_ms, expires_ms))?;
+                let known = self.ledger.entry(entry);
+                (known.accepted_real_ms, known.reference) = (accepted_ms, reference);
+                self.stations[number].undurable.push_back((sequence, entry));
             }
-            Effect::Begin(index) => {
-                let push = *shard.core.push(index);
-                let sequence =
-                    shard.journal.append(push.position as EntryIndex, progress_record(&push, true));
-                shard.core.handle_begin_journaled(index, sequence);
-                shard.beginning.push_back((sequence, push.position as EntryIndex));
-                // Nothing is late while the record is not durable.
-                self.ledger.entry(push.position as EntryIndex).ready_ms = u64::MAX;
+            What::Progress { begun } => {
+                if begun {
+                    // Nothing is late while the record is not durable.
+                    self.ledger.entry(entry).ready_ms = u64::MAX;
+                    self.stations[number].undurable.push_back((sequence, entry));
+                }
             }
-            Effect::CancelAccepted(index) => {
-                let push = shard.core.push(index);
-                let (push_id, entry) = (push.push_id, push.position as EntryIndex);
-                shard.journal.append(entry, Record::Cancel { push_id });
-                self.ledger.entry(entry).cancel_accepted = true;
+            What::Held(hold) => self.ledger.held(entry, &hold)?,
+            What::Cancel => {
+                let known = self.ledger.entry(entry);
+                rule!(known.is_open(), "the cancel of push {entry} comes too late");
+                known.cancel_accepted = true;
             }
-            Effect::Ended(index) => {
-                let push = *shard.core.push(index);
-                let entry = push.position as EntryIndex;
-                self.ledger.ended(entry, &push, wall_ms)?;
-                let (alert, digest) = shard.accepted_alert_and_digest(&push);
-                let sequence = shard.journal.append(entry, Shard::end_record(&push, alert, digest));
+            What::Ended(ending) => {
+                let center_ms = self.pace.center(ending.ended_ms);
+                self.ledger.ended(entry, &ending, center_ms)?;
                 self.ledger.entry(entry).end_sequence = sequence;
-                shard.ended.push_back((sequence, index));
-                self.note(u64::from(entry) << 16 | u64::from(push.code.number()));
+                // What was delivered shows that the line is there: the next push may be tried before its time.
+                if ending.state == State::Delivered {
+                    let line = self.ledger.at(entry).line;
+                    self.ledger.released(line);
+                }
+                self.note(u64::from(entry) << 16 | u64::from(ending.code.number()));
             }
-            Effect::Notify(index, kind) => {
-                let entry = shard.core.push(index).position as EntryIndex;
-                let durable = self.ledger.at(entry).end_sequence < shard.journal.durable();
-                self.ledger.notifies(entry, kind, durable)?;
-                self.send_notification(number, index, entry, kind);
-            }
-            Effect::Parked(index, kind) => {
-                let push = shard.core.push(index);
-                let (push_id, entry) = (push.push_id, push.position as EntryIndex);
-                let notice = RecoveredNotice::Parked(kind);
-                self.ledger.parks(entry, wall_ms)?;
-                shard.journal.append(entry, Record::Notified { push_id, notice });
-                self.ledger.settled_notifications(entry, notice);
+            What::Parked => {
+                self.ledger.parks(entry)?;
+                self.ledger.settled_notifications(entry, true);
                 self.ledger.counts.parked += 1;
             }
-            Effect::Finished { push_id, position, outcome, .. } => {
-                let entry = position as EntryIndex;
-                if let Some(record) = Shard::finished_record(push_id, outcome) {
-                    shard.journal.append(entry, record);
-                }
-                self.ledger.entry(entry).let_go |= outcome == FinishOutcome::LetGo;
-                self.ledger.settled_notifications(entry, RecoveredNotice::Finished);
+            What::Finished { let_go } => {
+                self.ledger.entry(entry).let_go |= let_go;
+                self.ledger.settled_notifications(entry, false);
             }
+            What::Key | What::AlertCancel => {}
         }
         Ok(())
+    }
+
+    /// How an engine of this run ends: where nothing is synced only a process can die.
+    pub(super) fn draw_end(&mut self) -> End {
+        if self.scenario.power && self.random.chance(700) { End::PowerLost } else { End::Killed }
+    }
+
+    /// The push whose segments an attempt carries.
+    pub(super) fn entry_checked(&self, entry: Option<EntryIndex>) -> Result<EntryIndex, Violation> {
+        match entry.filter(|&entry| (entry as usize) < self.ledger.entries.len()) {
+            Some(entry) => Ok(entry),
+            None => Err(Violation("an attempt carries segments that are no push's of their own".to_owned())),
+        }
     }
 }

@@ -295,17 +295,6 @@ impl Life {
         if sequence != document.push && is_first {
             document.carried_forward = true;
         }
-        let standing = accepted.standing.to_native();
-        if standing.state != 0 {
-            self.end(standing.state, standing.ended_ms, standing.code, |event| {
-                event.arrived = Some(standing.delivered.into());
-                event.withdrawn = Some(standing.withdrawn);
-                event.domain = domain_name(standing.domain);
-                event.tp_status = Some(format!("{:02x}", standing.tp_status));
-            });
-        } else if standing.attempts > 0 {
-            self.progress(accepted.accepted_ms.to_native(), standing.delivered_mask, standing.attempts);
-        }
     }
 
     fn progress(&mut self, at_ms: u64, arrived_mask: u16, attempts: u16) {

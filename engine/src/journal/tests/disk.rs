@@ -9,12 +9,13 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use super::super::commit::Commit;
-use super::super::factory::{FactoryError, Prepared, Supply, parse_segment_name};
 use super::super::limits::{HEADER_PAGE_OCTETS, RECYCLED_FILES_MAX};
 use super::super::log::Journal;
 use super::super::memory::Memory;
-use super::super::open::Found;
 use super::super::segment::Segment;
+use super::super::storage::FactoryError;
+use super::super::storage::{Found, Prepared, Storage};
+use crate::journal::error::JournalError;
 use crate::journal::write::Write;
 
 pub(super) const PAGE_OCTETS: usize = 4096;
@@ -90,7 +91,7 @@ impl Disk {
         Self(Arc::new(Mutex::new(State { random, files_max, lazy, fails_after, names, free, orders })))
     }
 
-    pub(super) fn supply(&self) -> Box<dyn Supply> {
+    pub(super) fn supply(&self) -> Box<dyn Storage> {
         Box::new(self.clone())
     }
 
@@ -302,7 +303,11 @@ impl State {
     }
 }
 
-impl Supply for Disk {
+impl Storage for Disk {
+    fn find(&mut self) -> Result<Vec<Found>, JournalError> {
+        Ok(self.found())
+    }
+
     fn order(&mut self, id: u32, octets: u32, warm: bool) {
         self.state().orders.push_back(Order::Make { id, octets, warm });
     }
@@ -362,9 +367,11 @@ impl Supply for Disk {
         Ok(())
     }
 
-    fn adopt(&mut self, path: PathBuf) {
-        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let id = parse_segment_name(name).expect("a segment's name");
+    fn put_aside(&mut self, _: u32) -> std::io::Result<()> {
+        panic!("power leaves no segment of which nothing can be read");
+    }
+
+    fn adopt(&mut self, id: u32) {
         self.state().orders.push_back(Order::Retire { id, memory: None });
     }
 }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use super::super::*;
 use super::disk::{Crash, Disk, Random, nowhere};
 use super::roundtrip::accepted;
-use crate::journal::open::Found;
+use crate::journal::storage::Found;
 
 pub(super) const SEGMENT_OCTETS: u32 = 16 * 1024;
 /// More attempts than this do not happen to one push.
@@ -21,6 +21,9 @@ struct Push {
     position: Option<Position>,
     submits: Vec<u8>,
     attempts: u16,
+    /// Where the last of its attempts was recorded first, and how many are durable.
+    progressed: u64,
+    attempts_durable: u16,
     /// Sequences of the first records that said so, and whether that is durable.
     accepted: Mark,
     ended: Option<Mark>,
@@ -91,6 +94,8 @@ impl Model {
             position: Some(position),
             submits,
             attempts: 0,
+            progressed: 0,
+            attempts_durable: 0,
             accepted: Mark { sequence, durable: false },
             ended: None,
             notified: None,
@@ -157,6 +162,9 @@ impl Model {
                 [Some(&mut push.accepted), push.ended.as_mut(), push.notified.as_mut()].into_iter().flatten()
             {
                 mark.durable |= mark.sequence < durable;
+            }
+            if push.progressed < durable {
+                push.attempts_durable = push.attempts;
             }
         }
         while self.journal.retire_cleaned().is_some() {}
@@ -229,32 +237,45 @@ impl Model {
     }
 
     fn move_forward(&mut self, push_id: u64, position: Position) {
-        let push = self.pushes.get_mut(&push_id).expect("a known push");
-        let standing = Standing {
-            attempts: push.attempts,
-            state: if push.ended.is_some() { 4 } else { 0 },
-            ended_ms: push.ended_ms,
-            ..Standing::default()
+        let push = &self.pushes[&push_id];
+        let reached = if push.ended.is_some() {
+            Reached::End(ended(push_id, push.ended_ms), [None; 2])
+        } else if push.attempts > 0 {
+            Reached::Attempt(self.progress_of(push_id))
+        } else {
+            Reached::Acceptance
         };
-        let moved = self.journal.carry_forward(position, &standing).expect("the reserve takes it");
-        let (position, sequence) = moved.expect("it was stepped to");
-        push.position = Some(position);
+        let behind = match reached {
+            Reached::End(..) => Some(Kind::Ended),
+            Reached::Attempt(_) => Some(Kind::Progress),
+            _ => None,
+        };
+        let sequence = self.journal.next_sequence();
+        let trail = Trail { cancel: None, reached };
+        let moved = self.journal.move_forward(position, &trail).expect("the reserve takes it");
         self.written.insert(sequence, (Kind::Accepted, push_id));
+        self.written.extend(behind.map(|kind| (sequence + 1, (kind, push_id))));
+        let push = self.pushes.get_mut(&push_id).expect("a known push");
+        push.position = Some(moved.expect("it was stepped to").position);
     }
 
     fn write_progress(&mut self, push_id: u64) {
-        let attempts = self.pushes[&push_id].attempts;
-        let progress = Progress {
+        let progress = self.progress_of(push_id);
+        let (_, sequence) = self.journal.append_progress(&progress).expect("the reserve takes it");
+        self.written.insert(sequence, (Kind::Progress, push_id));
+        self.pushes.get_mut(&push_id).expect("a known push").progressed = sequence;
+    }
+
+    fn progress_of(&self, push_id: u64) -> Progress {
+        Progress {
             push_id,
             at_ms: self.now_ms,
             delivered_mask: 0,
-            attempts,
+            attempts: self.pushes[&push_id].attempts,
             code: 6006,
             in_doubt: false,
             begun: false,
-        };
-        let (_, sequence) = self.journal.append_progress(&progress).expect("the reserve takes it");
-        self.written.insert(sequence, (Kind::Progress, push_id));
+        }
     }
 
     /// Records a hold where there is room; whether there was.
@@ -364,6 +385,10 @@ impl Model {
 #[derive(Default)]
 struct Replayed {
     accepted: HashMap<u64, Position>,
+    /// Copies of pushes whose Ended record stood before them.
+    copies: HashMap<u64, Position>,
+    /// The last copy of a push whose earlier record stands.
+    last_copy: Option<(u64, Position)>,
     ended: HashSet<u64>,
     notified: HashSet<u64>,
     attempts: HashMap<u64, u16>,
@@ -380,7 +405,15 @@ impl Replayed {
         pushes: &BTreeMap<u64, Push>,
     ) {
         assert!(sequence > self.last_sequence, "sequences ascend");
-        self.last_sequence = sequence;
+        let follows = std::mem::replace(&mut self.last_sequence, sequence) + 1 == sequence;
+        // A copy counts when what belongs behind it is whole: the record of another push follows.
+        let of_another = |(copied, _): &mut (u64, Position)| !follows || record.push_id() != Some(*copied);
+        if let Some((copied, position)) = self.last_copy.take_if(of_another)
+            && follows
+            && let Some(place) = self.accepted.get_mut(&copied)
+        {
+            *place = position;
+        }
         let is = (record.kind(), record.push_id().unwrap_or(0));
         assert_eq!(written.get(&sequence), Some(&is), "record {sequence} was never written like this");
         let push_id = is.1;
@@ -389,20 +422,30 @@ impl Replayed {
                 if let Some(push) = pushes.get(&push_id) {
                     assert!(*accepted.submits == *push.submits, "the content of push {push_id} changed");
                 }
-                self.accepted.insert(push_id, position);
-                self.attempts.insert(push_id, accepted.standing.attempts.to_native());
-                if accepted.standing.state != 0 {
-                    self.ended.insert(push_id);
+                if self.accepted.contains_key(&push_id) {
+                    self.last_copy = Some((push_id, position));
+                } else if self.ended.contains(&push_id) {
+                    self.copies.insert(push_id, position);
+                } else {
+                    self.accepted.insert(push_id, position);
                 }
             }
             Record::Progress(progress) => {
                 self.attempts.insert(push_id, progress.attempts.to_native());
             }
-            Record::Ended(_) | Record::Key(_) => {
+            Record::Ended(_) => {
                 self.ended.insert(push_id);
+                self.accepted.extend(self.copies.remove(&push_id).map(|position| (push_id, position)));
+            }
+            Record::Key(_) => {
+                self.ended.insert(push_id);
+                self.copies.remove(&push_id);
+                self.accepted.remove(&push_id);
             }
             Record::Notified(_) => {
                 self.notified.insert(push_id);
+                self.copies.remove(&push_id);
+                self.accepted.remove(&push_id);
             }
             Record::CancelAccepted(_) | Record::Opened(_) | Record::Held(_) => {}
         }
@@ -418,7 +461,12 @@ impl Replayed {
             assert!(is_ended || !is_accepted, "push {push_id} ended and came back to life: {push:?}");
             assert!(is_ended || !key_counts, "the key of push {push_id} was forgotten: {push:?}");
         } else if survives(&push.accepted) {
-            assert!(is_accepted, "push {push_id} was accepted and is lost: {push:?}");
+            let is_done = self.notified.contains(&push_id);
+            assert!(is_accepted || is_done, "push {push_id} was accepted and is lost: {push:?}");
+        }
+        if is_accepted && !is_ended {
+            let attempts = self.attempts.get(&push_id).copied().unwrap_or(0);
+            assert!(attempts >= push.attempts_durable, "attempts of push {push_id} are forgotten: {push:?}");
         }
         if survives(&push.accepted) && push.notified.is_none() {
             assert!(is_accepted, "push {push_id} has yet to be notified and its content is lost: {push:?}");
@@ -438,6 +486,7 @@ impl Replayed {
         push.notified = resumed(push.notified, is_ended && (is_notified || position.is_none()));
         push.position = if push.notified.is_some() { None } else { position };
         push.attempts = self.attempts.get(&push_id).copied().unwrap_or(0);
+        push.attempts_durable = push.attempts;
         (position.is_some(), is_ended)
     }
 }
