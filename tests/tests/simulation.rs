@@ -53,6 +53,7 @@ fn a_run_meets_what_it_is_meant_to_meet() {
     // Delivered, partial, refused, failed, expired, cancelled and replaced all occur.
     assert!(total.ended[4..].iter().all(|&count| count > 20), "{total:?}");
     assert!(total.crashes > 100 && total.records_lost > 100, "{total:?}");
+    assert!(total.moved > 100, "cleaning has little to do: {total:?}");
     assert!(total.repeats > 300 && total.segments_repeated > 100 && total.parked > 20, "{total:?}");
 }
 

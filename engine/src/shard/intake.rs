@@ -2,12 +2,13 @@
 //!
 //! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
 
-use super::open::closed_alert;
+use super::replay::closed_alert;
 use super::{Shard, fatal_if_full, records, submission};
 use crate::billing::{EventKind, Log};
 use crate::gateway::admit::{self, Admission, References};
 use crate::gateway::registry::{Credential, Registered, identify};
 use crate::journal::{Accepted, AlertCancel, AppendError, CancelAccepted};
+use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::{KeyVerdict, NewPush, admitted_percent};
 use crate::smsc::mutation::Mutation;
 use std::sync::Arc;
@@ -261,23 +262,16 @@ impl<L: Log> Shard<L> {
     ) -> Result<Reply, Code> {
         let segments = admission.segments;
         let alert = self.alert_identity(push);
-        if alert.is_some_and(|alert| self.core.knows_alert(&alert)) {
-            //= push alert known
-            let answer = answer_to(push, Code::ALERT_KNOWN, segments);
-            self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, now_ms);
-            return Ok(Reply::WhenDurable(answer, self.journal.appended()));
-        }
-        //= push cancel closed
-        if alert.is_some_and(|alert| self.core.closed_alert(alert.alert).is_some()) {
-            return Err(Code::ALREADY_CANCELLED);
+        if let Some(reply) = self.reply_of_alert(push, alert, segments, now_ms)? {
+            return Ok(reply);
         }
         if !self.injections.is_empty() {
             self.rehearse()?;
         }
         let submits = &self.submits[..admission.submits_octets];
         submission::submit(submits, segments, self.stamps.scts(now_ms))?;
-        let expires_ms =
-            self.pace.expires_ms(now_ms, admission.expires_ms, push.lifetime_hours, push.expiry_ms);
+        let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms);
+        let expires_ms = self.pace.expires_ms(now_ms, admission.expires_ms, lifetime, expiry_ms);
         let (reqid, reqid_length) = records::reqid_octets(push.reqid);
         let record = Accepted {
             push_id: self.journal.next_sequence(),
@@ -307,11 +301,7 @@ impl<L: Log> Shard<L> {
         };
         let (position, push_id) = self.journal.append_accepted(&record).map_err(code_of)?;
         assert_eq!(push_id, record.push_id, "the journal numbers records as it said it would");
-        self.message_reference = self.message_reference.wrapping_add(segments);
-        if segments > 1 {
-            let kept = self.concatenation_reference.wrapping_sub(self.reference_base(push.msn));
-            self.contracts.note_reference(push.msn, push.xpid, kept);
-        }
+        self.note_references(push, segments);
         let new = NewPush {
             push_id,
             position: position.to_bits(),
@@ -328,12 +318,47 @@ impl<L: Log> Shard<L> {
             alert,
         };
         self.core.accept(new, self.pace.center(now_ms));
-        self.waiting.marks.note(push_id, now_ms);
         registered.meter.charge(now_ms);
-        self.counted.accepted += 1;
-        self.counted.segments_accepted += u64::from(segments);
+        self.note_accepted(push_id, segments, now_ms);
         //= push answer durable
         Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))
+    }
+
+    /// What the alert of a push has decided already: 0002 where the phone has a newer one, 3004 where it is cancelled.
+    fn reply_of_alert(
+        &mut self,
+        push: &PushRequest<'_>,
+        alert: Option<AlertIdentity>,
+        segments: u8,
+        now_ms: u64,
+    ) -> Result<Option<Reply>, Code> {
+        let Some(alert) = alert else { return Ok(None) };
+        if self.core.knows_alert(&alert) {
+            //= push alert known
+            let answer = answer_to(push, Code::ALERT_KNOWN, segments);
+            self.bill_request(EventKind::Replayed, push, Code::ALERT_KNOWN, now_ms);
+            return Ok(Some(Reply::WhenDurable(answer, self.journal.appended())));
+        }
+        //= push cancel closed
+        if self.core.closed_alert(alert.alert).is_some() {
+            return Err(Code::ALREADY_CANCELLED);
+        }
+        Ok(None)
+    }
+
+    fn note_accepted(&mut self, push_id: u64, segments: u8, now_ms: u64) {
+        self.waiting.marks.note(push_id, now_ms);
+        self.counted.accepted += 1;
+        self.counted.segments_accepted += u64::from(segments);
+    }
+
+    /// The next push counts on from the references that this one took.
+    fn note_references(&mut self, push: &PushRequest<'_>, segments: u8) {
+        self.message_reference = self.message_reference.wrapping_add(segments);
+        if segments > 1 {
+            let kept = self.concatenation_reference.wrapping_sub(self.reference_base(push.msn));
+            self.contracts.note_reference(push.msn, push.xpid, kept);
+        }
     }
 
     fn take_cancel(

@@ -1,7 +1,8 @@
 //! What waits in the journal of an engine that does not run: its records are replayed into an empty message center, as
 //! the next start will do it, and the pushes are counted there. Nothing is written.
 
-use super::open::{octets_of_files, replay};
+use super::open::octets_of_files;
+use super::replay::replay;
 use super::waiting::{AgeMarks, Standing, WaitingTally, age_of};
 use crate::journal::{JournalError, Record, survey};
 use crate::smsc::core::{Core, CoreLimits};

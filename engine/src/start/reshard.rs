@@ -16,8 +16,9 @@ use crate::billing::{BillingLog, Lacking};
 use crate::journal::{
     AppendError, Journal, JournalConfig, KEY_KEEP_MS, Position, Record, SegmentFactory, SegmentId,
 };
+use crate::shard::OpenError;
 use crate::shard::books::Home;
-use crate::shard::open::{OpenError, replay};
+use crate::shard::replay::replay;
 use crate::smsc::core::{Core, CoreLimits};
 use crate::smsc::recovery::Recovery;
 use crate::testing::kill_points::{KillPoint, kill_point};

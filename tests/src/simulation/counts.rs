@@ -23,6 +23,8 @@ pub struct Counts {
     pub repeats: u64,
     /// Requests refused.
     pub refused: u64,
+    /// Pushes that cleaning moved forward.
+    pub moved: u64,
     /// Crashes.
     pub crashes: u64,
     /// Records lost in crashes.
@@ -46,6 +48,7 @@ impl Counts {
         self.parked += other.parked;
         self.repeats += other.repeats;
         self.refused += other.refused;
+        self.moved += other.moved;
         self.crashes += other.crashes;
         self.records_lost += other.records_lost;
         self.events += other.events;

@@ -10,7 +10,7 @@ use hayauma::shard::ParkedAction;
 use wire::terms::time::Pace;
 
 /// The longest that the engine is down.
-const OUTAGE_MS_MAX: u64 = 50 * HOUR_MS;
+const OUTAGE_MS_MAX: u64 = 5 * 24 * HOUR_MS;
 const HOUR_MS: u64 = 3_600_000;
 
 impl Simulation {
@@ -124,7 +124,7 @@ impl Simulation {
     /// From now on nothing fails, and the operator replays what is parked.
     pub(super) fn end_faults(&mut self) -> Checked {
         if self.is_down {
-            self.after(60_000, Event::FaultsEnd);
+            self.after(600_000, Event::FaultsEnd);
             return Ok(());
         }
         self.faults = false;

@@ -247,7 +247,7 @@ impl Simulation {
             let scts =
                 relay::scts_jst(civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second);
             let apart = attempt.reference.wrapping_sub(entry.reference);
-            scts == attempt.scts && (apart < 10 || apart > 246)
+            scts == attempt.scts && !(10..=246).contains(&apart)
         };
         self.ledger.open[line as usize].iter().filter(could_be).count() == 1
     }
@@ -263,7 +263,9 @@ impl Simulation {
                 self.after(delay_ms, Event::Alert { line });
             }
         }
-        let delay_ms = self.random.between(1, 2 * self.scenario.line_change_ms);
+        // Nobody looks while the engine is down.
+        let slower = if self.is_down { 64 } else { 1 };
+        let delay_ms = slower * self.random.between(1, 2 * self.scenario.line_change_ms);
         self.after(delay_ms, Event::LineChange { line });
         Ok(())
     }

@@ -29,7 +29,8 @@ impl Simulation {
             _ => Mood::Dead,
         };
         self.sinks[usize::from(client)] = mood;
-        let delay_ms = self.random.between(1, 2 * self.scenario.sink_change_ms);
+        let slower = if self.is_down { 64 } else { 1 };
+        let delay_ms = slower * self.random.between(1, 2 * self.scenario.sink_change_ms);
         self.after(delay_ms, Event::SinkChange { client });
         Ok(())
     }

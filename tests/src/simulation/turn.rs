@@ -207,6 +207,8 @@ impl Simulation {
     /// Takes note of what the shard has written down since; whether it has moved pushes forward.
     pub(super) fn observe(&mut self, number: usize) -> Result<bool, Violation> {
         let records = self.stations[number].take_records().map_err(Violation)?;
+        let is_moved = |noted: &&Noted| noted.copy && matches!(noted.what, What::Accepted { .. });
+        self.ledger.counts.moved += records.iter().filter(is_moved).count() as u64;
         let moved = records.iter().any(|noted| noted.copy);
         for noted in records.iter().filter(|noted| !noted.copy) {
             self.note_record(number, noted)?;

@@ -193,3 +193,23 @@ fn a_hold_is_read_as_it_was_written_and_one_from_before_holds_were_counted_as_no
     octets.0[24..].copy_from_slice(&[1, 0, 2, 0, 0x76, 0x17, 1, 2]);
     assert_eq!(read(&octets), Held { holds: [0; 3], in_doubt: false, ..held });
 }
+
+#[test]
+fn an_accepted_record_is_read_whatever_its_reserved_octets_say() {
+    use super::super::memory::Memory;
+    // The fixed part as version 1 has always had it: nine numbers, what is reserved, 33 octets, three pointers.
+    assert_eq!(size_of::<ArchivedAccepted<'_>>(), 160);
+    let submits = [7; 290];
+    let mut body = Memory::copied_from(&[], 4096);
+    let octets = accepted(5, &submits).body().write(body.octets_mut());
+    let reserved = octets - 160 + 72;
+    assert!(body.octets()[reserved..reserved + 24].iter().all(|&octet| octet == 0));
+    body.octets_mut()[reserved..reserved + 24].fill(0xFF);
+    match Record::read(Kind::Accepted, &body.octets()[..octets]) {
+        Some(Record::Accepted(record)) => {
+            assert_eq!((record.push_id.to_native(), record.reqid()), (5, &b"abc"[..]));
+            assert_eq!((&*record.sender, &*record.submits), (&b"CITY"[..], &submits[..]));
+        }
+        _ => panic!("an earlier build wrote it"),
+    }
+}

@@ -1,0 +1,156 @@
+//! A journal while it is read at a start: each record goes into the recovery, its event is held against the
+//! books, and what cannot be is remembered until all is read.
+//!
+//! **Never here:** the decision what becomes of a push; that is the recovery's.
+
+use super::books::Home;
+use super::opening::{OpenError, ShardConfig};
+use super::replay::replay;
+use super::waiting::WaitingScan;
+use crate::billing::{BillingError, Entered, Lacking, Log};
+use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
+use crate::journal::{ArchivedAccepted, Position, Record};
+use crate::smsc::mutation::Mutation;
+use crate::smsc::recovery::Recovery;
+use wire::terms::ids::{Msn, Reqid, Xpid};
+use wire::terms::time::Pace;
+
+/// What a start knows when the journal is read.
+pub(super) struct Read {
+    /// The pushes and keys that the records told of.
+    pub(super) recovery: Recovery,
+    /// Events that were entered into the books, and those that are owed to them.
+    pub(super) entered: Entered,
+    /// What waits.
+    pub(super) waiting: WaitingScan,
+}
+
+/// A journal that is being read.
+pub(super) struct Reading<'a, L> {
+    /// Records read so far.
+    pub(super) records: u64,
+    /// Octets of the journal read so far.
+    pub(super) octets: u64,
+    recovery: Recovery,
+    pace: Pace,
+    home: Home,
+    billing: &'a mut L,
+    lacking: Lacking,
+    waiting: WaitingScan,
+    foreign: KeyCheck,
+    /// The first record that says something impossible.
+    impossible: Option<(u64, &'static str)>,
+    /// Why the books could not be read, the first time.
+    unread: Option<BillingError>,
+    last: Option<Position>,
+    segments_before: u64,
+    segment_octets: u64,
+    mutation: Mutation,
+    now_ms: u64,
+}
+
+impl<'a, L: Log> Reading<'a, L> {
+    /// Nothing is read yet; `recovery` is empty.
+    pub(super) fn new(
+        config: &ShardConfig,
+        recovery: Recovery,
+        billing: &'a mut L,
+        mutation: Mutation,
+        now_ms: u64,
+    ) -> Self {
+        Self {
+            records: 0,
+            octets: 0,
+            recovery,
+            pace: Pace::new(config.time_scale, now_ms),
+            home: Home::new(config.journal.first_sequence, config.number as u16),
+            billing,
+            lacking: Lacking::default(),
+            waiting: WaitingScan::default(),
+            foreign: KeyCheck::new(&config.fingerprints),
+            impossible: None,
+            unread: None,
+            last: None,
+            segments_before: 0,
+            segment_octets: u64::from(config.journal.segment_octets),
+            mutation,
+            now_ms,
+        }
+    }
+
+    /// Takes the next record.
+    pub(super) fn take(&mut self, position: Position, sequence: u64, record: &Record<'_>) {
+        if let Record::Accepted(accepted) = record {
+            self.foreign.look(accepted);
+            self.waiting.marks.note(accepted.push_id.to_native(), accepted.accepted_ms.to_native());
+        }
+        // The crash may have come between the record and its event.
+        if self.mutation != Mutation::BillNothingAtOpen
+            && let Some((event, is_foreign)) = self.home.event(record, sequence)
+            && let Err(error) = self.lacking.check(self.billing, &event, is_foreign, self.now_ms)
+        {
+            self.unread.get_or_insert(error);
+        }
+        if let Err(what) = replay(&mut self.recovery, self.pace, position, sequence, record) {
+            self.impossible.get_or_insert((sequence, what));
+        }
+        self.records += 1;
+        if self.last.is_some_and(|last| last.segment() != position.segment()) {
+            self.segments_before += self.segment_octets;
+        }
+        self.last = Some(position);
+        self.octets = self.segments_before + u64::from(position.offset());
+    }
+
+    /// All is read: enters what the books lack.
+    ///
+    /// # Errors
+    /// A record that says something impossible, a foreign key, or books that cannot be read.
+    pub(super) fn finish(self) -> Result<Read, OpenError> {
+        if let Some((sequence, what)) = self.impossible {
+            return Err(OpenError::Impossible { sequence, what });
+        }
+        if self.foreign.is_found() {
+            return Err(OpenError::ForeignKey);
+        }
+        if let Some(error) = self.unread {
+            return Err(error.into());
+        }
+        let entered = self.lacking.finish(self.billing, self.now_ms)?;
+        Ok(Read { recovery: self.recovery, entered, waiting: self.waiting })
+    }
+}
+
+/// Accepted records whose fingerprints are calculated again at a start.
+const CHECKED_MAX: u32 = 256;
+
+/// Looks whether a journal's fingerprints were made under the key that there is.
+struct KeyCheck {
+    made_by: [Fingerprints; 2],
+    left: u32,
+    is_foreign: bool,
+}
+
+impl KeyCheck {
+    fn new(keys: &FingerprintKeys) -> Self {
+        Self { made_by: [keys.keyed, Fingerprints::open()], left: CHECKED_MAX, is_foreign: false }
+    }
+
+    fn look(&mut self, accepted: &ArchivedAccepted<'_>) {
+        if self.left == 0 {
+            return;
+        }
+        self.left -= 1;
+        let (xpid, msn) =
+            (Xpid::from_value(accepted.xpid.to_native()), Msn::from_value(accepted.msn.to_native()));
+        let (Some(xpid), Some(msn), Some(reqid)) = (xpid, msn, Reqid::parse(accepted.reqid())) else {
+            return;
+        };
+        let known = accepted.key_fingerprint.to_native();
+        self.is_foreign |= self.made_by.iter().all(|by| by.push_key(xpid, msn, reqid) != known);
+    }
+
+    fn is_found(&self) -> bool {
+        self.is_foreign
+    }
+}

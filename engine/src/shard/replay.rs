@@ -1,0 +1,147 @@
+//! A journal's records as what the message center's recovery takes.
+//!
+//! **Never here:** what becomes of a push; a record that says something impossible is told as such.
+
+use super::endings::{identity, notice};
+use super::records;
+use crate::journal::{Accepted, AlertCancel, ArchivedEnded, Held, Position, Record};
+use crate::smsc::alerts::AlertIdentity;
+use crate::smsc::closed_alerts::ClosedAlert;
+use crate::smsc::core::NewPush;
+use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
+use crate::smsc::state::State;
+use crate::smsc::wait_reason::WaitReason;
+use wire::terms::code::Code;
+use wire::terms::ids::{Kind, Xpid};
+use wire::terms::time::Pace;
+
+pub(crate) fn replay(
+    recovery: &mut Recovery,
+    pace: Pace,
+    position: Position,
+    sequence: u64,
+    record: &Record<'_>,
+) -> Result<(), &'static str> {
+    recovery.pass(sequence, || record.push_id());
+    match record {
+        Record::Accepted(accepted) => {
+            recovery.restore_accepted(new_push(&accepted.to_native(), pace, position)?)
+        }
+        Record::Progress(progress) => recovery.restore_progress(
+            progress.push_id.to_native(),
+            RecoveredProgress {
+                delivered_mask: progress.delivered_mask.to_native(),
+                attempts: progress.attempts.to_native(),
+                in_doubt: progress.in_doubt,
+                begun: progress.begun,
+            },
+        ),
+        Record::Held(held) => {
+            let held = held.to_native();
+            recovery.restore_held(held.push_id, &hold_of(&held, pace)?);
+        }
+        Record::CancelAccepted(cancel) => match cancel.whole_alert() {
+            Some(cancel) => recovery.restore_alert_cancel(cancel.fingerprint, closed_alert(&cancel, pace)),
+            None => recovery.restore_cancel(cancel.push_id().unwrap_or_default(), cancel.told()),
+        },
+        Record::Ended(ended) => recovery.restore_ended(end_of(ended, pace)?, ended.delivered),
+        Record::Notified(notified) => {
+            recovery.restore_notified(notified.push_id.to_native(), notice(notified));
+        }
+        Record::Key(key) => recovery.restore_key(RecoveredEnd {
+            push_id: key.push_id.to_native(),
+            key: key.fingerprint.to_native(),
+            content_digest: key.content_digest.to_native(),
+            state: State::from_number(key.state).filter(|state| state.is_final()).ok_or("state")?,
+            code: Code::from_number(key.code.to_native()).ok_or("code")?,
+            ended_ms: pace.center(key.ended_ms.to_native()),
+            segments: key.segments,
+            withdrawn: 0,
+            domain: 0,
+            tp_status: 0,
+            alert: remembered_alert(key.alert_key_fingerprint.to_native(), key.alert_sequence),
+            number: 0,
+        }),
+        Record::Opened(_) => {}
+    }
+    Ok(())
+}
+
+/// A whole alert's cancel as the message center keeps it.
+pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
+    ClosedAlert {
+        sequence: cancel.sequence,
+        at_ms: pace.center(cancel.at_ms),
+        share: cancel.share,
+        found: cancel.found,
+        told: cancel.told,
+    }
+}
+
+fn new_push(accepted: &Accepted<'_>, pace: Pace, position: Position) -> Result<NewPush, &'static str> {
+    let (msn, class) = identity(accepted).ok_or("msn or class")?;
+    if !(1..=10).contains(&accepted.segments) {
+        return Err("number of segments");
+    }
+    let xpid = Xpid::from_value(accepted.xpid).ok_or("XPID")?;
+    let alert_key = accepted.alert_key_fingerprint;
+    let alert = (alert_key != 0).then_some(AlertIdentity {
+        key: alert_key,
+        alert: accepted.alert_fingerprint,
+        sequence: accepted.alert_sequence,
+    });
+    Ok(NewPush {
+        push_id: accepted.push_id,
+        position: position.to_bits(),
+        key: accepted.key_fingerprint,
+        content_digest: accepted.content_digest,
+        msn,
+        class,
+        segments: accepted.segments,
+        expires_ms: pace.center(accepted.expires_ms),
+        control: accepted.kind == Kind::Control.number(),
+        client: records::client(xpid),
+        wants_notification: accepted.wants_notification,
+        single_attempt: accepted.single_attempt,
+        alert,
+    })
+}
+
+fn end_of(ended: &ArchivedEnded, pace: Pace) -> Result<RecoveredEnd, &'static str> {
+    Ok(RecoveredEnd {
+        push_id: ended.push_id.to_native(),
+        key: ended.key_fingerprint.to_native(),
+        content_digest: ended.content_digest.to_native(),
+        state: State::from_number(ended.state).filter(|state| state.is_final()).ok_or("state")?,
+        code: Code::from_number(ended.code.to_native()).ok_or("code")?,
+        ended_ms: pace.center(ended.ended_ms.to_native()),
+        segments: ended.segments,
+        withdrawn: ended.withdrawn,
+        domain: ended.domain,
+        tp_status: ended.tp_status,
+        alert: remembered_alert(ended.alert_key_fingerprint.to_native(), ended.alert_sequence),
+        number: ended.end_number.to_native(),
+    })
+}
+
+fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
+    Ok(RecoveredHold {
+        progress: RecoveredProgress {
+            delivered_mask: held.delivered_mask,
+            attempts: held.attempts,
+            in_doubt: held.in_doubt,
+            begun: false,
+        },
+        at_ms: pace.center(held.at_ms),
+        next_ms: pace.center(held.next_ms),
+        code: Code::from_number(held.code).ok_or("code")?,
+        cause: WaitReason::from_number(held.reason).ok_or("reason")?.cause(),
+        reason: held.reason,
+        domain: held.domain,
+        holds: held.holds,
+    })
+}
+
+fn remembered_alert(key: u64, sequence: u8) -> Option<(u64, u8)> {
+    (key != 0).then_some((key, sequence))
+}
