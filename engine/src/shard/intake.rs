@@ -265,9 +265,7 @@ impl<L: Log> Shard<L> {
         if let Some(reply) = self.reply_of_alert(push, alert, segments, now_ms)? {
             return Ok(reply);
         }
-        if !self.injections.is_empty() {
-            self.rehearse()?;
-        }
+        self.rehearse()?;
         let submits = &self.submits[..admission.submits_octets];
         submission::submit(submits, segments, self.stamps.scts(now_ms))?;
         let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms);

@@ -307,7 +307,11 @@ impl<L: Log> Shard<L> {
     }
 
     /// The fault that is to be rehearsed on this new push.
+    #[inline]
     fn rehearse(&mut self) -> Result<(), Code> {
+        if self.injections.is_empty() {
+            return Ok(());
+        }
         self.pushes_seen += 1;
         let due = self.injections.iter().find(|injection| {
             let is_pushs = !matches!(injection.kind, InjectionKind::SyncFailure | InjectionKind::NameLookUp);
