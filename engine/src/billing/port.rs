@@ -1,4 +1,5 @@
-//! The books as a shard sees them: files in its directory ([`super::BillingLog`]), or what a test makes up.
+//! The books as a shard sees them: files in its directory ([`super::BillingLog`]), or what a test
+//! makes up.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -14,9 +15,9 @@ pub const SYNC_FILES_MAX: usize = DAYS_OPEN_MAX + 1;
 
 /// One shard's billing event log, driven by the shard's thread alone.
 pub trait Log {
-    /// Appends an Accepted or Final event, in the file of its own day where that is still open, or else of the oldest
-    /// day that is. Never waits for a sync. `false`: the device takes nothing now, and the event is to be appended
-    /// again later, those that followed it too.
+    /// Appends an Accepted or Final event, in the file of its own day where that is still open, or
+    /// else of the oldest day that is. Never waits for a sync. `false`: the device takes nothing
+    /// now, and the event is to be appended again later, those that followed it too.
     #[must_use]
     fn append(&mut self, event: &Event, now_ms: u64) -> bool;
 
@@ -38,15 +39,15 @@ pub trait Log {
     /// The next write is tried at once.
     fn retry_now(&mut self);
 
-    /// When there is something to write: counts whose minute is over, or events that the device did not take, where the
-    /// caller `owes` some.
+    /// When there is something to write: counts whose minute is over, or events that the device did
+    /// not take, where the caller `owes` some.
     fn next_due_ms(&self, owes: bool) -> Option<u64>;
 
     /// Whether every event appended is on the device: journal segments may be retired only then.
     fn is_clean(&self) -> bool;
 
-    /// Names the files that hold events not synced yet; `None` while a sync is under way or when there are
-    /// none. The caller syncs them all and calls [`Self::finish_sync`].
+    /// Names the files that hold events not synced yet; `None` while a sync is under way or when
+    /// there are none. The caller syncs them all and calls [`Self::finish_sync`].
     fn begin_sync(&mut self) -> Option<BillingSync>;
 
     /// Takes note that every file of the sync was synced.
@@ -58,7 +59,8 @@ pub trait Log {
     /// When it cannot be read.
     fn events_of(&self, day: Day, view: &mut dyn FnMut(&Event)) -> Result<(), BillingError>;
 
-    /// Hands out the events that stand in the files from a day on, of this shard or of all, until `view` has seen enough.
+    /// Hands out the events that stand in the files from a day on, of this shard or of all, until
+    /// `view` has seen enough.
     ///
     /// # Errors
     /// When one cannot be read.

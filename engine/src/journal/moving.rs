@@ -1,12 +1,15 @@
 //! Moving a live push out of the segment that is being cleaned.
 //!
-//! Its Accepted record is appended again as it stands, and behind it what has become of the push: its trail, in the order in
-//! which those records were appended first. These are records of their own, so the end of a run may part them. That harms
-//! nothing, because the segment goes only when all of it is durable: until then a start finds the push where it was. A
-//! start keeps to two rules (`smsc::recovery`, and the model in `tests`):
-//! * while an earlier Accepted record of a push stands, a copy counts once the record of another push follows: its trail is
-//!   whole then, and the push stands there. So cleaning goes on where the end of a run broke it off;
-//! * a copy that comes after the push's Ended record, and is followed by no other, is of a push that has ended.
+//! Its Accepted record is appended again as it stands, and behind it what has become of the push:
+//! its trail, in the order in which those records were appended first. These are records of their
+//! own, so the end of a run may part them. That harms nothing, because the segment goes only when
+//! all of it is durable: until then a start finds the push where it was. A start keeps to two rules
+//! (`smsc::recovery`, and the model in `tests`):
+//! * while an earlier Accepted record of a push stands, a copy counts once the record of another
+//!   push follows: its trail is whole then, and the push stands there. So cleaning goes on where
+//!   the end of a run broke it off;
+//! * a copy that comes after the push's Ended record, and is followed by no other, is of a push
+//!   that has ended.
 //!
 //! Never does: deciding which push lives, or what has become of it.
 
@@ -32,7 +35,8 @@ pub enum Reached {
     Acceptance,
     /// It was attempted, or an attempt may be under way.
     Attempt(Progress),
-    /// It was held. Where it is not held any more, `next_ms` is 0: no clock that was set back makes it seem to wait.
+    /// It was held. Where it is not held any more, `next_ms` is 0: no clock that was set back makes
+    /// it seem to wait.
     Hold(Held),
     /// It ended; these of its notifications are parked.
     End(Ended, [Option<Notified>; 2]),
@@ -48,8 +52,8 @@ pub struct Moved {
 }
 
 impl Journal {
-    /// Appends the Accepted record at `position` again, as it is, and its trail behind it; releases the old place and holds
-    /// the new one.
+    /// Appends the Accepted record at `position` again, as it is, and its trail behind it; releases
+    /// the old place and holds the new one.
     ///
     /// # Errors
     /// `Ok(Err(_))` when the record cannot be read; `Err(_)` as [`Self::append_ended`].

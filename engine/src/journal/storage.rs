@@ -1,11 +1,13 @@
-//! Where a journal's segments lie: files in a directory ([`super::FileStorage`]), or a disk that a test makes up.
+//! Where a journal's segments lie: files in a directory ([`super::FileStorage`]), or a disk that a
+//! test makes up.
 //!
-//! A journal appends to memory and reads from memory: what a segment holds in its file it sees through the segment's own
-//! octets, which are a mapping of that file, or a copy that [`Segment::settle`] keeps up. So storage is asked only when a
-//! segment comes or goes and at a start, never for a record, and may be behind a pointer.
+//! A journal appends to memory and reads from memory: what a segment holds in its file it sees
+//! through the segment's own octets, which are a mapping of that file, or a copy that
+//! [`Segment::settle`] keeps up. So storage is asked only when a segment comes or goes and at a
+//! start, never for a record, and may be behind a pointer.
 //!
-//! A disk that is made up has no files: its prepared and found segments hold copies. Whoever drives the journal has it carry
-//! out its commits itself then ([`super::Journal::carry_out`]).
+//! A disk that is made up has no files: its prepared and found segments hold copies. Whoever drives
+//! the journal has it carry out its commits itself then ([`super::Journal::carry_out`]).
 
 use std::fs::File;
 use std::io;
@@ -29,7 +31,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// A segment that is no file, of this number and as long as `octets`; the header page is cleared.
+    /// A segment that is no file, of this number and as long as `octets`; the header page is
+    /// cleared.
     ///
     /// # Panics
     /// When `octets` are fewer than a header page, or no multiple of 16.
@@ -63,21 +66,25 @@ impl Found {
     }
 }
 
-/// Where a journal gets its segments from and gives them back to. One for each journal, driven by its thread.
+/// Where a journal gets its segments from and gives them back to. One for each journal, driven by
+/// its thread.
 pub trait Storage: Send {
-    /// Every segment that lies there, in any order: what a start reads. What was being made or put aside goes back.
+    /// Every segment that lies there, in any order: what a start reads. What was being made or put
+    /// aside goes back.
     ///
     /// # Errors
     /// When it cannot be read.
     fn find(&mut self) -> Result<Vec<Found>, JournalError>;
-    /// Asks for a segment of this number and size, with its pages in memory where it is to be `warm`. Never waits.
+    /// Asks for a segment of this number and size, with its pages in memory where it is to be
+    /// `warm`. Never waits.
     fn order(&mut self, id: u32, octets: u32, warm: bool);
     /// The next segment that is ready, waiting up to `wait` for it.
     fn collect(&mut self, wait: Duration) -> Option<Result<Prepared, FactoryError>>;
-    /// Gives a spare away to have its pages brought into memory; it is collected like a new one. Never waits.
-    fn warm(&mut self, spare: Prepared);
-    /// Whether this journal is about to run out of spares: those on order come at once then, whatever that costs others.
+    /// Gives a spare away to have its pages brought into memory; it is collected like a new one.
     /// Never waits.
+    fn warm(&mut self, spare: Prepared);
+    /// Whether this journal is about to run out of spares: those on order come at once then,
+    /// whatever that costs others. Never waits.
     fn set_urgent(&mut self, is_urgent: bool);
     /// Takes back a segment that is needed no more. Never waits.
     fn retire(&mut self, segment: Segment);
@@ -86,7 +93,8 @@ pub trait Storage: Send {
     /// # Errors
     /// What the system said.
     fn quarantine(&mut self, id: u32, offset: usize, octets: &[u8]) -> io::Result<()>;
-    /// Carries out one write of a commit, with a sync of what it writes or without. Waits for the device.
+    /// Carries out one write of a commit, with a sync of what it writes or without. Waits for the
+    /// device.
     ///
     /// # Errors
     /// What the system said; the journal must not be used any more then.
@@ -101,7 +109,8 @@ pub trait Storage: Send {
     /// # Errors
     /// What the system said.
     fn discard(&mut self, segment: Segment) -> io::Result<()>;
-    /// Keeps a segment of which nothing can be read under another name, where no start looks for records.
+    /// Keeps a segment of which nothing can be read under another name, where no start looks for
+    /// records.
     ///
     /// # Errors
     /// What the system said.

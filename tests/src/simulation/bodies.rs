@@ -1,4 +1,5 @@
-//! What the push clients write and read: requests whose content says whose they are, and notifications.
+//! What the push clients write and read: requests whose content says whose they are, and
+//! notifications.
 
 use super::ledger::{Entry, EntryIndex};
 use super::network::msn_of;
@@ -11,9 +12,11 @@ use wire::terms::ids::{Reqid, Xpid};
 
 /// Octets of a segment's content where there are several.
 const PART_OCTETS: usize = 134;
-/// Hexadecimal digits of the mark at the beginning of each segment: eight of the push's number and one of the segment's.
+/// Hexadecimal digits of the mark at the beginning of each segment: eight of the push's number and
+/// one of the segment's.
 const MARK_DIGITS: usize = 9;
-/// The first of the sixteen characters that stand for digits in a text; none of them is in the default alphabet.
+/// The first of the sixteen characters that stand for digits in a text; none of them is in the
+/// default alphabet.
 const FIRST_DIGIT: u32 = 0x4E00;
 
 /// The XPID of a client.

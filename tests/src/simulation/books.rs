@@ -1,5 +1,6 @@
-//! The simulated books of one shard: events in memory, of which a loss of power keeps what was synced and any of the rest.
-//! Days are closed as the engine's own log closes them. A device that is full takes nothing.
+//! The simulated books of one shard: events in memory, of which a loss of power keeps what was
+//! synced and any of the rest. Days are closed as the engine's own log closes them. A device that
+//! is full takes nothing.
 
 use super::random::Random;
 use hayauma::billing::{BillingError, BillingSync, Event, EventKind, Log, SYNC_FILES_MAX};

@@ -1,4 +1,5 @@
-//! The push clients: they make up pushes, ask again when no answer comes, repeat themselves and change their minds.
+//! The push clients: they make up pushes, ask again when no answer comes, repeat themselves and
+//! change their minds.
 
 use super::Simulation;
 use super::bodies::{cancel_body, push_body};

@@ -1,8 +1,10 @@
-//! The simulated disk of one shard's journal: segments as the file system shows them and as the device holds them.
+//! The simulated disk of one shard's journal: segments as the file system shows them and as the
+//! device holds them.
 //!
-//! The loss of power keeps what was synced and any part of the rest, torn at sectors. The death of the process keeps what was
-//! written, and the beginning of the writes that were under way. Segments are made and put aside in the order in which that
-//! was asked for, late by chance; what was not carried out when the engine died is forgotten. A device may be full.
+//! The loss of power keeps what was synced and any part of the rest, torn at sectors. The death of
+//! the process keeps what was written, and the beginning of the writes that were under way.
+//! Segments are made and put aside in the order in which that was asked for, late by chance; what
+//! was not carried out when the engine died is forgotten. A device may be full.
 
 use super::random::Random;
 use hayauma::journal::{FactoryError, Found, JournalError, Prepared, Segment, Storage, Write};
@@ -83,8 +85,8 @@ impl Disk {
         self.state().is_lazy = false;
     }
 
-    /// The engine ends like this; if a commit is under way, its writes are to be carried out once more, and reach the disk as
-    /// far as chance will have it.
+    /// The engine ends like this; if a commit is under way, its writes are to be carried out once
+    /// more, and reach the disk as far as chance will have it.
     pub(super) fn begin_end(&self, end: End) {
         self.state().ending = Some(end);
     }

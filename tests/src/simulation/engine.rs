@@ -1,5 +1,5 @@
-//! One shard of the simulated engine: the engine's own `Shard`, over a simulated disk, simulated books and a simulated core
-//! network.
+//! One shard of the simulated engine: the engine's own `Shard`, over a simulated disk, simulated
+//! books and a simulated core network.
 
 use super::bodies::xpid_of;
 use super::books::Books;

@@ -92,11 +92,11 @@ pub(super) struct Entry {
     pub(super) attempts_begun: u32,
     /// A start has read that its one attempt had begun.
     pub(super) begun_recorded: bool,
-    /// A cancel may be answered as one in part: nobody answered for a segment, or an attempt may have been under way at a
-    /// crash for all that the journal says.
+    /// A cancel may be answered as one in part: nobody answered for a segment, or an attempt may
+    /// have been under way at a crash for all that the journal says.
     pub(super) in_doubt: bool,
-    /// The end of a push before it was lost in a crash, or the clock was set back: it may have been attempted although its
-    /// records say that it waited.
+    /// The end of a push before it was lost in a crash, or the clock was set back: it may have been
+    /// attempted although its records say that it waited.
     pub(super) unknowable: bool,
     /// The message center knows of segments that nobody answered for.
     pub(super) unanswered: bool,

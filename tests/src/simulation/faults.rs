@@ -80,7 +80,8 @@ impl Simulation {
         if !self.faults {
             return Ok(());
         }
-        // An idle shard looks at the clock many times a second; here nothing happens between two events.
+        // An idle shard looks at the clock many times a second; here nothing happens between two
+        // events.
         self.turn_all()?;
         let before_ms = self.center_ms();
         let most_ms = match self.random.below(10) {

@@ -1,4 +1,5 @@
-//! What is true of every push, kept beside the message center and never read by it, with the rules that must hold.
+//! What is true of every push, kept beside the message center and never read by it, with the rules
+//! that must hold.
 
 pub use super::counts::Counts;
 pub(super) use super::entry::{End, Entry};
@@ -40,8 +41,8 @@ const LATE_MS_MIN: u64 = 1_000;
 /// Half an hour and its jitter.
 const RESEND_DELAY_MS_MAX: u64 = 36 * 60_000;
 
-/// A key and an alert are remembered for at least this long after their push's end, should the clock have been set by
-/// hours meanwhile.
+/// A key and an alert are remembered for at least this long after their push's end, should the
+/// clock have been set by hours meanwhile.
 pub(super) const REMEMBERED_MS: u64 = 12 * 3_600_000;
 
 /// Every push and the rules.
@@ -56,7 +57,8 @@ pub(super) struct Ledger {
     pub(super) of_alert: Vec<Vec<EntryIndex>>,
     /// Alerts whose cancel some shard has taken.
     cancelled_alerts: HashSet<u32>,
-    /// When the cancel of an alert was answered last, in the engine's own time of this life and by the wall clock.
+    /// When the cancel of an alert was answered last, in the engine's own time of this life and by
+    /// the wall clock.
     answered_alerts: HashMap<u32, (u64, u64)>,
     pub(super) counts: Counts,
     /// True time.
@@ -89,7 +91,8 @@ impl Ledger {
         self.cancelled_alerts.insert(alert);
     }
 
-    /// Every shard has made the cancel of the alert durable: from now on no push of it is attempted.
+    /// Every shard has made the cancel of the alert durable: from now on no push of it is
+    /// attempted.
     pub(super) fn alert_cancel_answered(&mut self, alert: u32, at_ms: (u64, u64)) {
         self.answered_alerts.insert(alert, at_ms);
         for at in 0..self.of_alert[alert as usize].len() {
@@ -399,8 +402,8 @@ impl Ledger {
         }
     }
 
-    /// A retry time that a record names and that had come is still to come by such a clock: should the engine die before the
-    /// attempt is recorded, its start takes the push for one that waited.
+    /// A retry time that a record names and that had come is still to come by such a clock: should
+    /// the engine die before the attempt is recorded, its start takes the push for one that waited.
     pub(super) fn clock_set_back(&mut self) {
         for entry in self.entries.iter_mut().filter(|entry| entry.is_open()) {
             entry.unknowable |= entry.attempts_begun > 0;
@@ -610,7 +613,8 @@ impl Ledger {
         self.entry(index).notify_not_before_ms = 0;
     }
 
-    /// A notification is parked: not before a day has passed, less the longest delay between two tries.
+    /// A notification is parked: not before a day has passed, less the longest delay between two
+    /// tries.
     pub(super) fn parks(&mut self, index: EntryIndex) -> Checked {
         let wall_ms = self.wall_ms;
         let entry = self.at(index);
@@ -751,7 +755,8 @@ impl Ledger {
 }
 
 impl Entry {
-    /// The engine is back and has read this hold, which a begun attempt may have ended: whether the push waits on.
+    /// The engine is back and has read this hold, which a begun attempt may have ended: whether the
+    /// push waits on.
     fn goes_on(&mut self, hold: Option<&(Hold, bool)>, now_ms: u64, wall_ms: u64) -> bool {
         let Some(&(hold, waits)) = hold else { return self.single_attempt && !self.begun_recorded };
         self.holds = holds_of(hold.holds);

@@ -1,11 +1,13 @@
-//! The deterministic simulator: clients, shards, core network, HLR, terminals, sinks and disks in virtual time.
+//! The deterministic simulator: clients, shards, core network, HLR, terminals, sinks and disks in
+//! virtual time.
 //!
-//! Everything follows from one seed. The shards are the engine's own, from the octets of a request to those of a
-//! notification, each over a journal on a simulated disk; the decision is the engine's own table. The world round them is made
-//! up here, with its faults: lines that go and come, an HLR that fails, reports that come late, twice or never, lost answers,
-//! dead sinks, a clock that is set, a device that is slow or full, an engine that dies at any turn and recovers from what its
-//! disk kept. After every event the rules of [`ledger`] must hold. Then the faults end, and everything must come to its end
-//! in bounded time.
+//! Everything follows from one seed. The shards are the engine's own, from the octets of a request
+//! to those of a notification, each over a journal on a simulated disk; the decision is the
+//! engine's own table. The world round them is made up here, with its faults: lines that go and
+//! come, an HLR that fails, reports that come late, twice or never, lost answers, dead sinks, a
+//! clock that is set, a device that is slow or full, an engine that dies at any turn and recovers
+//! from what its disk kept. After every event the rules of [`ledger`] must hold. Then the faults
+//! end, and everything must come to its end in bounded time.
 
 mod alert_cancels;
 mod bodies;
@@ -209,7 +211,8 @@ impl Simulation {
 
     fn go(&mut self) -> Checked {
         self.go_until_quiet()?;
-        // What was parked while its push had another notification to send waits for the operator once more.
+        // What was parked while its push had another notification to send waits for the operator
+        // once more.
         while self.replay_parked()? {
             self.go_until_quiet()?;
         }

@@ -1,5 +1,6 @@
-//! The simulated core network: an HLR with the lines' states, terminals, reports that come late, twice or never, and
-//! alerts. Whether an attempt may go ahead is the engine's own decision table's to say.
+//! The simulated core network: an HLR with the lines' states, terminals, reports that come late,
+//! twice or never, and alerts. Whether an attempt may go ahead is the engine's own decision table's
+//! to say.
 
 use super::Simulation;
 use super::events::{Attempt, Event};
@@ -231,14 +232,16 @@ impl Simulation {
             tpdu.truncate(octets);
             self.stations[number].world.queues().reports.push_back((tpdu, domain));
         }
-        // The engine may have died meanwhile: the report counts if it finds its push, and no other that it might be of.
+        // The engine may have died meanwhile: the report counts if it finds its push, and no other
+        // that it might be of.
         if self.ledger.at(attempt.entry).is_open() && self.is_told_apart(&attempt) {
             self.ledger.entry(attempt.entry).reported_mask |= mask;
         }
         self.turn(number)
     }
 
-    /// Whether no other push that waits for the phone could be meant by the attempt's reference and time stamp.
+    /// Whether no other push that waits for the phone could be meant by the attempt's reference and
+    /// time stamp.
     fn is_told_apart(&self, attempt: &Attempt) -> bool {
         let line = self.ledger.at(attempt.entry).line;
         let could_be = |&&other: &&u32| {

@@ -1,5 +1,5 @@
-//! What a shard writes down, read from its journal as soon as it stands there: the ledger learns of the engine's decisions
-//! by nothing else.
+//! What a shard writes down, read from its journal as soon as it stands there: the ledger learns of
+//! the engine's decisions by nothing else.
 
 use super::bodies::entry_of;
 use super::books::Books;
@@ -114,7 +114,8 @@ impl Observer {
         self.cursor = None;
     }
 
-    /// The engine is back: all that its journal holds, and what of the last life is lost, latest first.
+    /// The engine is back: all that its journal holds, and what of the last life is lost, latest
+    /// first.
     pub(super) fn recovered(&mut self, shard: &Shard<Books>) -> Result<(Vec<Noted>, Vec<Noted>), String> {
         let journal = shard.journal();
         let (mut found, mut end) = (Vec::new(), 0);

@@ -1,5 +1,5 @@
-//! The core network as one shard sees it: what it submits is handed to the simulated world, and what the world has settled
-//! comes back when the shard asks.
+//! The core network as one shard sees it: what it submits is handed to the simulated world, and
+//! what the world has settled comes back when the shard asks.
 
 use super::bodies::marked_entry;
 use super::ledger::EntryIndex;

@@ -1,4 +1,5 @@
-//! What a seed makes of a run: how many shards, lines and clients there are and how much goes wrong.
+//! What a seed makes of a run: how many shards, lines and clients there are and how much goes
+//! wrong.
 
 use super::random::Random;
 use hayauma::smsc::core::CoreLimits;
@@ -65,7 +66,7 @@ impl Scenario {
             lines,
             clients,
             limits: CoreLimits {
-                pushes_max: if tight { random.between(8, 60) } else { 2_000 + pushes } as usize,
+                pushes_max: if tight { random.between(8, 60) } else { 300 + pushes } as usize,
                 waiting_per_msn_max: if tight { random.between(2, 20) } else { 1_000 } as u32,
                 ended_keys_max: 10_000_000,
             },

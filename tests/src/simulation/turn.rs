@@ -1,4 +1,5 @@
-//! A shard's turns, driven as the engine's loop drives them: a turn, what it recorded, what it sent, a commit.
+//! A shard's turns, driven as the engine's loop drives them: a turn, what it recorded, what it
+//! sent, a commit.
 
 use super::Simulation;
 use super::disk::End;
@@ -13,8 +14,8 @@ use hayauma::smsc::state::State;
 const TURNS_AT_ONCE: usize = 64;
 /// Turns at once after which timers that are still due are a bug.
 const TURNS_MAX: usize = 10_000;
-/// An engine that died so often dies at no turn any more: each start takes room, and with segments as small as here a loop of
-/// them would use the reserve up.
+/// An engine that died so often dies at no turn any more: each start takes room, and with segments
+/// as small as here a loop of them would use the reserve up.
 const LIVES_MAX: u32 = 16;
 /// When events that the books did not take are tried again.
 const BOOKS_RETRY_MS: u64 = 60_000;
@@ -255,7 +256,8 @@ impl Simulation {
                 let center_ms = self.pace.center(ending.ended_ms);
                 self.ledger.ended(entry, &ending, center_ms)?;
                 self.ledger.entry(entry).end_sequence = sequence;
-                // What was delivered shows that the line is there: the next push may be tried before its time.
+                // What was delivered shows that the line is there: the next push may be tried
+                // before its time.
                 if ending.state == State::Delivered {
                     let line = self.ledger.at(entry).line;
                     self.ledger.released(line);
