@@ -5,7 +5,7 @@ use std::panic::catch_unwind;
 use tests::simulation::{Options, replay_command, run};
 
 /// Seeds of the everyday run; the same on every machine.
-const SEEDS: u64 = 8_000;
+const SEEDS: u64 = 2_000;
 const PUSHES_PER_SEED: u64 = 60;
 /// Seeds within which every deliberate fault must be noticed.
 const SEEDS_TO_NOTICE: u64 = 400;
