@@ -1,6 +1,7 @@
 //! What the control plane asks of the running shards.
 
 use crate::gateway::registration::Registration;
+use crate::io::driver::DriverKind;
 use crate::io::figures::ControlError;
 use crate::io::figures::Obstacle;
 use crate::io::figures::ShardFigures;
@@ -20,6 +21,8 @@ pub trait EngineControl: Send + Sync + 'static {
     fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
     /// While paused, pushes are answered 8004; what was accepted before goes on.
     fn pause(&self, paused: bool);
+    /// What carries the engine's octets.
+    fn driver(&self) -> DriverKind;
     /// The shards without a turn within the last second.
     fn stalled_shards(&self) -> Vec<usize>;
     /// What stands in the way of new pushes in any shard, as far as the shards can tell.

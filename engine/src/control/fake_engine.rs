@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::control::engine::EngineControl;
 use crate::gateway::registration::Registration;
+use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::shard::WaitingTally;
 use wire::terms::ids::{Msn, Xpid};
@@ -43,6 +44,10 @@ impl EngineControl for FakeEngine {
 
     fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    fn driver(&self) -> DriverKind {
+        DriverKind::Poll
     }
 
     fn stalled_shards(&self) -> Vec<usize> {

@@ -6,6 +6,7 @@ use crate::control::parked::ParkedControl;
 use crate::control::pushes::PushControl;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
+use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
 use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
 use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
@@ -41,11 +42,18 @@ pub struct EngineHandle {
     registry: Mutex<Arc<Registry>>,
     names: Names,
     stopping: AtomicBool,
+    driver: DriverKind,
 }
 
 impl EngineHandle {
-    pub(crate) fn new(ports: Vec<Arc<ShardPort>>, registry: Arc<Registry>, names: Names) -> Arc<Self> {
-        Arc::new(Self { ports, registry: Mutex::new(registry), names, stopping: AtomicBool::new(false) })
+    pub(crate) fn new(
+        ports: Vec<Arc<ShardPort>>,
+        registry: Arc<Registry>,
+        names: Names,
+        driver: DriverKind,
+    ) -> Arc<Self> {
+        let (registry, stopping) = (Mutex::new(registry), AtomicBool::new(false));
+        Arc::new(Self { ports, registry, names, stopping, driver })
     }
 
     /// From now on the shards are told when the address of a notification host has changed.
@@ -224,6 +232,10 @@ impl EngineControl for EngineHandle {
         }
     }
 
+    fn driver(&self) -> DriverKind {
+        self.driver
+    }
+
     fn stalled_shards(&self) -> Vec<usize> {
         (0..self.ports.len()).filter(|&shard| self.ports[shard].status.is_stalled()).collect()
     }
@@ -300,7 +312,8 @@ mod tests {
         let port = ShardPort::new();
         while port.sender.try_send(ShardMessage::Pause(false)).is_ok() {}
         let names = Names::new(Hanging, INTERVALS);
-        let handle = EngineHandle::new(vec![Arc::clone(&port)], Arc::new(Registry::new(Vec::new())), names);
+        let registry = Arc::new(Registry::new(Vec::new()));
+        let handle = EngineHandle::new(vec![Arc::clone(&port)], registry, names, DriverKind::Uring);
         let begun = Instant::now();
         handle.stop();
         assert!(port.is_drain_asked() && handle.is_stopping());
@@ -312,7 +325,8 @@ mod tests {
         let port = ShardPort::new();
         port.status.note_ended();
         let names = Names::new(Hanging, INTERVALS);
-        let handle = EngineHandle::new(vec![port], Arc::new(Registry::new(Vec::new())), names);
+        let registry = Arc::new(Registry::new(Vec::new()));
+        let handle = EngineHandle::new(vec![port], registry, names, DriverKind::Uring);
         let begun = Instant::now();
         assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());

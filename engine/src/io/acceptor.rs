@@ -6,7 +6,7 @@
 
 use crate::io::limits::{ACCEPT_PAUSE_MS, FULL_PAUSE_MS, LISTEN_BACKLOG, ROOM_PAUSE_MS, SILENT_MS_MIN};
 use crate::io::places::Places;
-use crate::io::ring::Waker;
+use crate::io::driver::Waker;
 use host::clock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;

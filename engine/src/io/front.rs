@@ -9,9 +9,9 @@ use crate::io::mesh;
 use crate::io::mesh::{Mesh, Parcel};
 use crate::io::now::Now;
 use crate::io::places::Door;
-use crate::io::ring::{Completion, Ring};
+use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::slots::Slots;
-use crate::io::stream::{INBOUND, Stream};
+use crate::io::stream::Stream;
 use crate::io::waits::{Moment, Waits};
 use crate::shard::{Foreseen, Origin, Reply, Shard};
 use host::clock;
@@ -124,7 +124,7 @@ impl Front {
     }
 
     /// Takes the sockets that the acceptor has dealt to this shard.
-    pub(super) fn take_visitors(&mut self, ring: &mut Ring, now: Now) -> bool {
+    pub(super) fn take_visitors(&mut self, driver: &mut Driver, now: Now) -> bool {
         let mut busy = false;
         if self.door.is_asked_for_room() {
             busy = true;
@@ -138,7 +138,7 @@ impl Front {
                 self.visits.refused += 1;
                 self.door.give_back();
             } else {
-                self.take_visitor(socket, ring, now);
+                self.take_visitor(socket, driver, now);
             }
         }
         busy
@@ -149,16 +149,16 @@ impl Front {
         self.door.has_arrivals()
     }
 
-    fn take_visitor(&mut self, socket: OwnedFd, ring: &mut Ring, now: Now) {
+    fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
         let make = |index, generation| {
-            Connection::new(Stream::new(socket, index, generation, INBOUND), now.steady_ms)
+            Connection::new(Stream::new(socket, index, generation, Owner::Front), now.steady_ms)
         };
         let index = self.connections.insert(make);
         let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) else {
             unreachable!("the acceptor deals only what there are places for")
         };
         self.visits.taken += 1;
-        connection.stream.receive(ring);
+        connection.stream.receive(driver);
         let name = connection.stream.name();
         if self.silent.len() >= 2 * self.limits.connections_max {
             // Those that have spoken, or are gone, stand behind one that has not.
@@ -218,7 +218,7 @@ impl Front {
     pub(super) fn received(
         &mut self,
         completion: &Completion,
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         mesh: &mut Mesh,
         now: Now,
@@ -226,7 +226,7 @@ impl Front {
         let index = completion.token.index;
         let connection = self.connections.of_generation(index, completion.token.generation);
         let Some(connection) = connection else {
-            completion.buffer.inspect(|&buffer| ring.recycle(buffer));
+            completion.buffer.inspect(|&buffer| driver.recycle(buffer));
             return;
         };
         if !completion.more {
@@ -244,7 +244,7 @@ impl Front {
                     now,
                     arrived: self.waits.moment(now.steady_ns),
                 };
-                let octets = ring.received(buffer, octets as usize);
+                let octets = driver.received(buffer, octets as usize);
                 connection.take_octets(octets, &mut desk, now.steady_ms)
             }
             (0, _) => {
@@ -258,21 +258,21 @@ impl Front {
             }
         };
         if let Some(buffer) = completion.buffer {
-            ring.recycle(buffer);
+            driver.recycle(buffer);
         }
         if !keep_reading {
-            connection.stream.stop_receiving(ring);
+            connection.stream.stop_receiving(driver);
         } else if !completion.more {
-            connection.stream.receive(ring);
+            connection.stream.receive(driver);
         }
         self.touch(index);
     }
 
     /// The peer has ended the connection, or its half of it.
-    pub(super) fn hung_up(&mut self, completion: &Completion, ring: &mut Ring) {
+    pub(super) fn hung_up(&mut self, completion: &Completion, driver: &mut Driver) {
         let index = completion.token.index;
         if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
-            if !connection.stream.hung_up(completion.result, ring) {
+            if !connection.stream.hung_up(completion.result, driver) {
                 connection.stream.close();
             }
             self.touch(index);
@@ -380,7 +380,7 @@ impl Front {
     /// Lets go what the durable mark has passed, writes answers and starts sends.
     pub(super) fn flush(
         &mut self,
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         mesh: &mut Mesh,
         date: &[u8; 29],
@@ -418,7 +418,7 @@ impl Front {
         let mut touched = std::mem::take(&mut self.touched);
         let busy = !touched.is_empty();
         for index in touched.drain(..) {
-            self.flush_connection(index, (durable, leaves), ring, shard, mesh, date, now);
+            self.flush_connection(index, (durable, leaves), driver, shard, mesh, date, now);
         }
         // Requests that were resumed may have touched again.
         std::mem::swap(&mut self.touched, &mut touched);
@@ -431,7 +431,7 @@ impl Front {
         &mut self,
         index: u32,
         (durable, leaves): (u64, Moment),
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         mesh: &mut Mesh,
         date: &[u8; 29],
@@ -446,11 +446,11 @@ impl Front {
         let mut desk =
             ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now, arrived };
         if connection.resume(&mut desk, now.steady_ms) {
-            connection.stream.receive(ring);
+            connection.stream.receive(driver);
         }
         // What was resumed may have been answered at once, and nothing else would send it.
         connection.write_answers(durable, date, &mut self.waits, leaves);
-        connection.stream.flush(ring);
+        connection.stream.flush(driver);
         connection.end_if_over(now.steady_ms);
         if connection.stream.is_closing() && connection.stream.is_quiet() {
             self.connections.remove(index);
@@ -629,7 +629,7 @@ impl ShardDesk<'_> {
 mod tests {
     use super::*;
     use crate::io::places::Places;
-    use crate::io::ring::Waker;
+    use crate::io::driver::{DriverKind, Waker};
     use std::os::unix::net::UnixStream;
 
     fn at(steady_ms: u64) -> Now {
@@ -637,8 +637,8 @@ mod tests {
     }
 
     /// A shard of four places, so many of them taken at 1,000 ms by clients that say nothing.
-    fn visited(clients: usize) -> (Front, Ring, Vec<UnixStream>) {
-        let mut ring = Ring::new().expect("a ring");
+    fn visited(kind: DriverKind, clients: usize) -> (Front, Driver, Vec<UnixStream>) {
+        let mut driver = Driver::new(kind, 0, None).expect("a driver");
         let places = Places::new(1, 4).expect("places");
         let wakers = [Waker::into_the_void().expect("a waker")];
         let limits = FrontLimits { connections_max: 4, request_timeout_ms: 10_000, idle_timeout_ms: 600_000 };
@@ -646,14 +646,15 @@ mod tests {
         let (clients, servers): (Vec<_>, Vec<_>) =
             (0..clients).map(|_| UnixStream::pair().expect("a pair")).unzip();
         servers.into_iter().for_each(|server| places.deal(server.into(), 0, &wakers));
-        assert!(front.take_visitors(&mut ring, at(1_000)));
-        (front, ring, clients)
+        assert!(front.take_visitors(&mut driver, at(1_000)));
+        (front, driver, clients)
     }
 
     #[test]
     fn a_client_has_a_minute_for_its_first_request_and_ten_seconds_where_places_are_rare() {
         for (clients, ends_ms) in [(2, 61_000), (3, 11_000)] {
-            let (mut front, _ring, _clients) = visited(clients);
+            let kind = if clients == 2 { DriverKind::Uring } else { DriverKind::Poll };
+            let (mut front, _driver, _clients) = visited(kind, clients);
             front.sweep(at(ends_ms - 1), 256);
             assert_eq!(front.visits.silent, 0, "{clients} clients");
             front.sweep(at(ends_ms), 256);

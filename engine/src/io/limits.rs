@@ -4,7 +4,9 @@
 pub(super) const RING_ENTRIES: u32 = 1024;
 /// Entries of its completion queue: a turn's worth of receives, sends and syncs.
 pub(super) const RING_COMPLETIONS: u32 = 8192;
-/// Registered receive buffers of a shard; a power of two.
+/// What the committing thread of the driver `poll` may be asked for at a time: the writes of a commit, and syncs.
+pub(super) const COMMITTING_MAX: usize = 16;
+/// Receive buffers of a shard; a power of two.
 pub(super) const RECEIVE_BUFFERS: u16 = 512;
 /// Octets of one receive buffer: holds a whole request of the largest size.
 pub(super) const RECEIVE_BUFFER_OCTETS: usize = 32 * 1024;

@@ -7,7 +7,7 @@ use crate::io::front::Visits;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
 use crate::io::notifier::EndpointPlan;
 use crate::io::now::Now;
-use crate::io::ring::Waker;
+use crate::io::driver::Waker;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
 use crate::shard::figures::NAMES;

@@ -6,7 +6,7 @@
 //! costs one wake-up.
 
 use crate::io::limits::parcels_per_peer;
-use crate::io::ring::Waker;
+use crate::io::driver::Waker;
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

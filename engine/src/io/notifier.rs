@@ -18,9 +18,9 @@ use crate::io::limits::{
     NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::io::now::Now;
-use crate::io::ring::{Completion, Purpose, Ring};
+use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::slots::Slots;
-use crate::io::stream::{OUTBOUND, Stream};
+use crate::io::stream::Stream;
 use crate::shard::{NotificationOrder, NotificationResult, Shard};
 use places::Place;
 use std::collections::{HashMap, VecDeque};
@@ -215,7 +215,7 @@ impl Notifier {
     }
 
     /// Takes the shard's orders and puts as many on the wire as the endpoints' connections carry.
-    pub(super) fn send_orders(&mut self, shard: &mut Shard, ring: &mut Ring, now: Now) -> bool {
+    pub(super) fn send_orders(&mut self, shard: &mut Shard, driver: &mut Driver, now: Now) -> bool {
         let mut busy = false;
         while let Some(order) = shard.take_notification() {
             busy = true;
@@ -232,14 +232,14 @@ impl Notifier {
         }
         let mut ready = std::mem::take(&mut self.ready);
         for key in ready.drain(..) {
-            self.serve(key, shard, ring, now);
+            self.serve(key, shard, driver, now);
         }
         ready.append(&mut self.ready);
         self.ready = ready;
         busy
     }
 
-    fn serve(&mut self, key: u64, shard: &mut Shard, ring: &mut Ring, now: Now) {
+    fn serve(&mut self, key: u64, shard: &mut Shard, driver: &mut Driver, now: Now) {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return };
         let depth = if endpoint.closes { 1 } else { usize::from(endpoint.plan.depth) };
         let mut at = 0;
@@ -258,7 +258,7 @@ impl Notifier {
                 let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
                 outgoing.under_way.push_back(UnderWay { order, subject, deadline_ms });
             }
-            outgoing.stream.flush(ring);
+            outgoing.stream.flush(driver);
         }
         let connections_max = usize::from(endpoint.plan.connections);
         let rests = now.steady_ms < endpoint.resting_until_ms;
@@ -274,14 +274,14 @@ impl Notifier {
                 _ => wanted.min(self.outgoing.spare()),
             };
             for _ in 0..wanted {
-                if !self.open(key, ring, now) {
+                if !self.open(key, driver, now) {
                     break;
                 }
             }
         }
     }
 
-    fn open(&mut self, key: u64, ring: &mut Ring, now: Now) -> bool {
+    fn open(&mut self, key: u64, driver: &mut Driver, now: Now) -> bool {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
         endpoint.place = Place::NotAwaited;
         if now.steady_ms < endpoint.resting_until_ms {
@@ -300,7 +300,7 @@ impl Notifier {
         };
         let raw = Box::new(raw_address(&address));
         let index = self.outgoing.insert(|index, generation| Outgoing {
-            stream: Stream::new(socket, index, generation, OUTBOUND),
+            stream: Stream::new(socket, index, generation, Owner::Notifier),
             endpoint: key,
             connected: false,
             opened_ms: now.steady_ms,
@@ -322,12 +322,12 @@ impl Notifier {
         endpoint.connections.push(index);
         if let Some(outgoing) = self.outgoing.get_mut(index) {
             outgoing.stream.set_other_under_way(true);
-            let token = outgoing.stream.token(Purpose::NotifierConnect);
+            let token = outgoing.stream.token(Operation::Connect);
             let address = &raw const outgoing.address.storage;
             // SAFETY: the address is boxed and its owner is freed only when the stream is quiet, that is, after the
             // connect has completed.
             unsafe {
-                ring.connect(outgoing.stream.descriptor(), address.cast(), outgoing.address.octets, token);
+                driver.connect(outgoing.stream.descriptor(), address.cast(), outgoing.address.octets, token);
             }
         }
         true
@@ -337,29 +337,29 @@ impl Notifier {
     pub(super) fn completed(
         &mut self,
         completion: &Completion,
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         now: Now,
     ) {
         let index = completion.token.index;
         let outgoing = self.outgoing.of_generation(index, completion.token.generation);
         let Some(outgoing) = outgoing else {
-            completion.buffer.inspect(|&buffer| ring.recycle(buffer));
+            completion.buffer.inspect(|&buffer| driver.recycle(buffer));
             return;
         };
-        let alive = match completion.token.purpose {
-            Purpose::NotifierConnect => outgoing.connect_ended(completion.result, ring),
-            Purpose::NotifierHangUp => {
-                outgoing.stream.hung_up(completion.result, ring) && !outgoing.stream.is_closing()
+        let alive = match completion.token.operation {
+            Operation::Connect => outgoing.connect_ended(completion.result, driver),
+            Operation::HangUp => {
+                outgoing.stream.hung_up(completion.result, driver) && !outgoing.stream.is_closing()
             }
-            Purpose::NotifierSend => {
+            Operation::Send => {
                 let alive = outgoing.stream.send_ended(completion.result);
                 if alive {
-                    outgoing.stream.flush(ring);
+                    outgoing.stream.flush(driver);
                 }
                 alive
             }
-            _ => outgoing.receive_ended(completion, ring, shard, now),
+            _ => outgoing.receive_ended(completion, driver, shard, now),
         };
         let key = outgoing.endpoint;
         let first_kept = outgoing.first_kept.take();
@@ -376,7 +376,7 @@ impl Notifier {
         {
             endpoint.failures = 0;
             endpoint.resting_until_ms = 0;
-            if completion.token.purpose == Purpose::NotifierReceive {
+            if completion.token.operation == Operation::Receive {
                 endpoint.heard_ms = now.steady_ms;
             }
             if !endpoint.queue.is_empty() {
@@ -485,20 +485,20 @@ impl Endpoint {
 }
 
 impl Outgoing {
-    fn connect_ended(&mut self, result: i32, ring: &mut Ring) -> bool {
+    fn connect_ended(&mut self, result: i32, driver: &mut Driver) -> bool {
         self.stream.set_other_under_way(false);
         if result < 0 || self.stream.is_closing() {
             return false;
         }
         self.connected = true;
-        self.stream.receive(ring);
+        self.stream.receive(driver);
         true
     }
 
     fn receive_ended(
         &mut self,
         completion: &Completion,
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         now: Now,
     ) -> bool {
@@ -507,7 +507,7 @@ impl Outgoing {
         }
         let alive = match (completion.result, completion.buffer) {
             (octets @ 1.., Some(buffer)) => {
-                let octets = ring.received(buffer, octets as usize);
+                let octets = driver.received(buffer, octets as usize);
                 self.take_octets(octets, shard, now)
             }
             (0, _) => {
@@ -518,10 +518,10 @@ impl Outgoing {
             (error, _) => error == -libc::ENOBUFS || error == -libc::ECANCELED,
         };
         if let Some(buffer) = completion.buffer {
-            ring.recycle(buffer);
+            driver.recycle(buffer);
         }
         if alive && !completion.more {
-            self.stream.receive(ring);
+            self.stream.receive(driver);
         }
         alive
     }

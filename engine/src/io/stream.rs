@@ -1,34 +1,16 @@
-//! One TCP connection on the ring: what both the push clients' and the notifier's connections are made of.
+//! One TCP connection on the driver: what both the push clients' and the notifier's connections are made of.
 //!
 //! Two output buffers take turns: one is being sent and must not move, the other fills. A stream is freed only
 //! after every operation on it has completed.
 
-use crate::io::ring::{Purpose, Ring, Token};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-
-/// Which purposes a stream's operations carry.
-#[derive(Clone, Copy)]
-pub(super) struct Purposes {
-    pub(super) receive: Purpose,
-    pub(super) send: Purpose,
-    pub(super) hang_up: Purpose,
-}
-
-/// The purposes of a push client's connection.
-pub(super) const INBOUND: Purposes =
-    Purposes { receive: Purpose::Receive, send: Purpose::Send, hang_up: Purpose::HangUp };
-/// The purposes of the notifier's connections.
-pub(super) const OUTBOUND: Purposes = Purposes {
-    receive: Purpose::NotifierReceive,
-    send: Purpose::NotifierSend,
-    hang_up: Purpose::NotifierHangUp,
-};
+use crate::io::driver::{Driver, Operation, Owner, Token};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub(super) struct Stream {
     socket: OwnedFd,
     index: u32,
     generation: u32,
-    purposes: Purposes,
+    owner: Owner,
     /// Fill this; [`Stream::flush`] sends it.
     pub(super) output: Vec<u8>,
     sending: Vec<u8>,
@@ -36,7 +18,7 @@ pub(super) struct Stream {
     send_under_way: bool,
     receive_under_way: bool,
     other_under_way: bool,
-    /// The ring waits for the peer's end.
+    /// The driver waits for the peer's end.
     watched: bool,
     /// The peer's end came, or was never waited for.
     hung_up: bool,
@@ -44,7 +26,7 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: OwnedFd, index: u32, generation: u32, purposes: Purposes) -> Self {
+    pub(super) fn new(socket: OwnedFd, index: u32, generation: u32, owner: Owner) -> Self {
         let no_delay: libc::c_int = 1;
         // SAFETY: sets an integer option on a descriptor that we own; a failure only costs latency.
         unsafe {
@@ -60,7 +42,7 @@ impl Stream {
             socket,
             index,
             generation,
-            purposes,
+            owner,
             output: Vec::new(),
             sending: Vec::new(),
             sent: 0,
@@ -73,8 +55,8 @@ impl Stream {
         }
     }
 
-    pub(super) fn descriptor(&self) -> RawFd {
-        self.socket.as_raw_fd()
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Index and generation.
@@ -86,7 +68,7 @@ impl Stream {
         self.generation
     }
 
-    /// Writes what it can at once, without the ring: the last words of a process that ends.
+    /// Writes what it can at once, without the driver: the last words of a process that ends.
     pub(super) fn send_now(&mut self) {
         if !self.send_under_way && !self.output.is_empty() {
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
@@ -109,13 +91,13 @@ impl Stream {
     }
 
     /// Keeps receiving, unless it already does or the stream is closing.
-    pub(super) fn receive(&mut self, ring: &mut Ring) {
+    pub(super) fn receive(&mut self, driver: &mut Driver) {
         if !self.receive_under_way && !self.closing {
             self.receive_under_way = true;
-            ring.receive(self.descriptor(), self.token(self.purposes.receive));
+            driver.receive(self.descriptor(), self.token(Operation::Receive));
             if !self.watched && !self.hung_up {
                 self.watched = true;
-                ring.watch(self.descriptor(), self.token(self.purposes.hang_up));
+                driver.watch(self.descriptor(), self.token(Operation::HangUp));
             }
         }
     }
@@ -124,17 +106,17 @@ impl Stream {
     ///
     /// A multishot receive can miss that: where octets and the end arrive together, the kernel may count two wake-ups
     /// and look once. A receive that begins anew sees both.
-    pub(super) fn hung_up(&mut self, result: i32, ring: &mut Ring) -> bool {
+    pub(super) fn hung_up(&mut self, result: i32, driver: &mut Driver) -> bool {
         (self.watched, self.hung_up) = (false, true);
-        self.stop_receiving(ring);
+        self.stop_receiving(driver);
         let is_gone = result < 0 || result & i32::from(libc::POLLHUP | libc::POLLERR) != 0;
         self.receive_under_way || !is_gone
     }
 
     /// Stops receiving; what is already under way may still come.
-    pub(super) fn stop_receiving(&mut self, ring: &mut Ring) {
+    pub(super) fn stop_receiving(&mut self, driver: &mut Driver) {
         if self.receive_under_way {
-            ring.cancel(self.token(self.purposes.receive));
+            driver.stop_receiving(self.token(Operation::Receive));
         }
     }
 
@@ -148,7 +130,7 @@ impl Stream {
     }
 
     /// Starts to send what has gathered, unless a send is under way.
-    pub(super) fn flush(&mut self, ring: &mut Ring) {
+    pub(super) fn flush(&mut self, driver: &mut Driver) {
         if self.send_under_way || self.closing {
             return;
         }
@@ -161,10 +143,10 @@ impl Stream {
             std::mem::swap(&mut self.sending, &mut self.output);
         }
         self.send_under_way = true;
-        let token = self.token(self.purposes.send);
+        let token = self.token(Operation::Send);
         // SAFETY: `sending` is neither changed nor dropped while `send_under_way` is set: `flush` returns early
         // and the owner frees a stream only when `is_quiet`.
-        unsafe { ring.send(self.socket.as_raw_fd(), &self.sending[self.sent..], token) };
+        unsafe { driver.send(self.socket.as_fd(), &self.sending[self.sent..], token) };
     }
 
     /// A send completed with `result`; `false`: the peer is gone.
@@ -200,7 +182,7 @@ impl Stream {
         !(self.send_under_way || self.receive_under_way || self.other_under_way || self.watched)
     }
 
-    pub(super) fn token(&self, purpose: Purpose) -> Token {
-        Token::new(purpose, self.index, self.generation)
+    pub(super) fn token(&self, operation: Operation) -> Token {
+        Token::new(self.owner, operation, self.index, self.generation)
     }
 }

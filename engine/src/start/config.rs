@@ -20,7 +20,7 @@ pub use crate::testing::injection::{Injection, InjectionKind};
 pub use host::cpu_list::CpuList;
 pub use host::reading::{SETTINGS_FILE_OCTETS_MAX, read_bounded, read_settings_file};
 pub use settings::{ENVIRONMENT_PREFIX, Settings};
-pub use values::{Durability, Octets, OutcomeRates};
+pub use values::{Durability, Io, Octets, OutcomeRates};
 
 /// Most shards in one engine.
 pub const SHARDS_MAX: usize = 64;
@@ -96,6 +96,8 @@ pub struct Config {
     pub cpus: Vec<usize>,
     /// What `0000` promises.
     pub durability: Durability,
+    /// What carries octets.
+    pub io: Io,
     /// Whether the demo client and its contracts are put into the store.
     pub demo: bool,
     /// Room for the queue on the device, all shards together, in octets.
@@ -221,6 +223,7 @@ impl Config {
             shards,
             cpus,
             durability: settings.durability.unwrap_or(Durability::Power),
+            io: settings.io.unwrap_or_default(),
             demo: settings.demo.unwrap_or(false),
             queue_octets,
             segment_octets: settings

@@ -28,8 +28,11 @@ use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{OutcomeRates, SimulationConfig};
 use crate::shard::{OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport};
 use crate::smsc::core::CoreLimits;
+use crate::io::driver::DriverKind;
 use crate::start::check::DescriptorShares;
 use crate::start::config::{Config, Durability as ConfiguredDurability};
+use crate::start::driver;
+use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
 use crate::start::layout;
 use crate::start::layout::Layout;
@@ -71,6 +74,8 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let signals = Listener::start().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
     })?;
+    let driver = driver::choose(config.io)
+        .map_err(|refusal| Fatal::with_remedy(FatalReason::HostUnfit, refusal.message, refusal.remedy))?;
     host::directory::make_data_dir(&config.data_dir).map_err(|error| {
         let directory = config.data_dir.display();
         Fatal::new(
@@ -108,8 +113,8 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let runtime = Runtime::start(&setup(&config, shares), shards, endpoints, listener)?;
-    let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts);
+    let runtime = Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listener)?;
+    let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
     handle.follow_names().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the thread that looks up names cannot start ({error})"))
     })?;
@@ -125,7 +130,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;
-    announce(&config, push_address, admin_address);
+    announce(&config, &driver, push_address, admin_address);
     runtime.join();
     admin.shut_down();
     drop(names_watch);
@@ -139,9 +144,10 @@ pub fn run(config: Config) -> Result<(), Fatal> {
 }
 
 /// What the runtime is set up with.
-fn setup(config: &Config, shares: DescriptorShares) -> Setup {
+fn setup(config: &Config, shares: DescriptorShares, driver: DriverKind) -> Setup {
     let sync_failure = config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
     Setup {
+        driver,
         cpus: config.cpus.clone(),
         push_connections_max: shares.push_per_shard as usize,
         notification_connections_max: shares.notification_per_shard as usize,
@@ -198,7 +204,7 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr) {
+fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
     let mut text = format!(
         "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
          durability {}, data in {})\n",
@@ -207,6 +213,7 @@ fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr
         config.durability,
         config.data_dir.display()
     );
+    text += &format!("driver: {driver}\n");
     if config.rehearsal_time_scale > 1 {
         text += &format!(
             "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",
