@@ -2,6 +2,7 @@
 
 use crate::gateway::registry::Credential;
 use crate::io::connection::{Connection, Desk, Gate};
+use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::limits::{
     ACCEPTED_PER_TURN_MAX, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
 };
@@ -9,7 +10,6 @@ use crate::io::mesh;
 use crate::io::mesh::{Mesh, Parcel};
 use crate::io::now::Now;
 use crate::io::places::Door;
-use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::slots::Slots;
 use crate::io::stream::Stream;
 use crate::io::waits::{Moment, Waits};
@@ -628,8 +628,8 @@ impl ShardDesk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::io::places::Places;
     use crate::io::driver::{DriverKind, Waker};
+    use crate::io::places::Places;
     use std::os::unix::net::UnixStream;
 
     fn at(steady_ms: u64) -> Now {

@@ -1,13 +1,13 @@
 //! How the control plane reaches the shards: bounded message queues in, published figures out.
 
 use crate::gateway::registry::Registry;
+use crate::io::driver::Waker;
 use crate::io::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::io::figures::{ControlError, Times};
 use crate::io::front::Visits;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
 use crate::io::notifier::EndpointPlan;
 use crate::io::now::Now;
-use crate::io::driver::Waker;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
 use crate::shard::figures::NAMES;

@@ -126,7 +126,8 @@ impl Runtime {
                 wakers,
             };
             let port = Arc::clone(&ports[number]);
-            let thread = ShardThread::start(setup.driver, number, cpu, move || prepare(number, shard, port, start));
+            let thread =
+                ShardThread::start(setup.driver, number, cpu, move || prepare(number, shard, port, start));
             threads.push(thread.map_err(|error| {
                 Fatal::new(
                     FatalReason::HostUnfit,

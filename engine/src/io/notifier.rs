@@ -13,12 +13,12 @@
 mod places;
 
 use crate::gateway::registration::Registration;
+use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::limits::{
     ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX,
     NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::io::now::Now;
-use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::slots::Slots;
 use crate::io::stream::Stream;
 use crate::shard::{NotificationOrder, NotificationResult, Shard};

@@ -1,6 +1,7 @@
 //! One turn of a shard: reap, serve, decide, commit, send. Nothing in a turn waits.
 
 use crate::billing::BillingSync;
+use crate::io::driver::{Completion, Driver, Operation, Owner, Token};
 use crate::io::front::{Front, FrontLimits};
 use crate::io::limits::LIVE_LISTED_MAX;
 use crate::io::limits::{ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX};
@@ -10,7 +11,6 @@ use crate::io::notifier::{EndpointPlan, Notifier};
 use crate::io::now::Now;
 use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::io::places::Door;
-use crate::io::driver::{Completion, Driver, Operation, Owner, Token};
 use crate::journal::Commit;
 use crate::shard::{Shard, TurnBudget};
 use host::clock;

@@ -130,11 +130,9 @@ fn check_driver(io: Io) -> Finding {
         Ok(choice) => {
             let message = choice.to_string();
             match choice.instead {
-                Some(refusal) => Finding::warning(
-                    SUBJECT,
-                    message,
-                    format!("for the faster driver {}", refusal.remedy),
-                ),
+                Some(refusal) => {
+                    Finding::warning(SUBJECT, message, format!("for the faster driver {}", refusal.remedy))
+                }
                 None => Finding::good(SUBJECT, message),
             }
         }

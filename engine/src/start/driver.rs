@@ -20,7 +20,8 @@ impl fmt::Display for Choice {
         match self.kind {
             DriverKind::Uring => formatter.write_str("uring (io_uring carries sockets and commits)")?,
             DriverKind::Poll => {
-                formatter.write_str("poll (epoll carries sockets, a thread beside each shard its commits)")?;
+                formatter
+                    .write_str("poll (epoll carries sockets, a thread beside each shard its commits)")?;
             }
         }
         match &self.instead {

@@ -63,11 +63,7 @@ impl Default for Socket {
 
 impl Socket {
     pub(super) fn of(descriptor: BorrowedFd<'_>, token: Token) -> Self {
-        Self {
-            descriptor: descriptor.as_raw_fd(),
-            generation: Some(token.generation),
-            ..Self::default()
-        }
+        Self { descriptor: descriptor.as_raw_fd(), generation: Some(token.generation), ..Self::default() }
     }
 
     /// Whether it is the token's socket, not another one that had its place.
