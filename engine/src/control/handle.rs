@@ -288,6 +288,12 @@ impl EngineControl for EngineHandle {
                     kind: FigureKind::Gauge,
                     value: status.connections.load(Ordering::Relaxed),
                 });
+                figures.push(Figure {
+                    name: "connection_octets",
+                    help: "Octets that connections hold: not parsed, waiting to be answered, not sent",
+                    kind: FigureKind::Gauge,
+                    value: status.held.load(Ordering::Relaxed),
+                });
                 for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
                     figures.push(counter(name, help, count.load(Ordering::Relaxed)));
                 }

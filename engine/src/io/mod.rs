@@ -5,6 +5,7 @@
 //! about a push.
 
 mod acceptor;
+mod budget;
 mod connection;
 pub mod driver;
 mod durations;
@@ -12,6 +13,7 @@ mod executor;
 pub mod figures;
 mod front;
 pub mod limits;
+mod link;
 pub mod mailbox;
 mod mesh;
 pub mod names;
@@ -26,6 +28,7 @@ mod waits;
 
 pub use mesh::HandOver;
 
+use crate::io::connection::Patience;
 use crate::io::driver::{Driver, DriverKind, Waker};
 use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
@@ -217,8 +220,7 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
     TurnLimits {
         front: FrontLimits {
             connections_max: setup.push_connections_max,
-            request_timeout_ms: setup.request_timeout_ms,
-            idle_timeout_ms: setup.idle_timeout_ms,
+            patience: Patience { request_ms: setup.request_timeout_ms, idle_ms: setup.idle_timeout_ms },
         },
         notification_connections_max: setup.notification_connections_max,
         drain_timeout_ms: setup.drain_timeout_ms,

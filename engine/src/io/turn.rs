@@ -1,6 +1,7 @@
 //! One turn of a shard: reap, serve, decide, commit, send. Nothing in a turn waits.
 
 use crate::billing::BillingSync;
+use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Operation, Owner, Token};
 use crate::io::front::{Front, FrontLimits};
 use crate::io::limits::LIVE_LISTED_MAX;
@@ -16,6 +17,7 @@ use crate::shard::{Shard, TurnBudget};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use wire::terms::calendar;
 use wire::terms::code::Code;
@@ -70,6 +72,7 @@ pub(super) struct ShardTurn {
     mesh: Mesh,
     front: Front,
     notifier: Notifier,
+    budget: Rc<Budget>,
     port: Arc<ShardPort>,
     limits: TurnLimits,
     completions: VecDeque<Completion>,
@@ -102,12 +105,14 @@ impl ShardTurn {
         limits: TurnLimits,
         endpoints: &[EndpointPlan],
     ) -> Self {
+        let budget = Budget::new();
         let mut turn = Self {
             driver,
             shard,
             mesh,
-            front: Front::new(limits.front, door),
-            notifier: Notifier::new(limits.notification_connections_max),
+            front: Front::new(limits.front, door, Rc::clone(&budget)),
+            notifier: Notifier::new(limits.notification_connections_max, Rc::clone(&budget)),
+            budget,
             port,
             limits,
             completions: VecDeque::with_capacity(8192),
@@ -503,7 +508,7 @@ impl ShardTurn {
         let settled = self.commit.is_none() && self.billing_sync.is_none() && self.shard.is_settled();
         let quiet = settled
             && self.shard.in_flight() == 0
-            && self.front.is_quiet()
+            && self.front.is_quiet(since_ms, now)
             && self.notifier.awaited(since_ms, now) == 0
             && !self.mesh.has_arrivals()
             && self.shard.close_books(now.wall_ms);
@@ -538,6 +543,7 @@ impl ShardTurn {
         self.front.waits.settle();
         let figures = self.shard.figures().values();
         self.port.status.publish(&figures, self.front.connections() as u64, self.front.visits, self.syncs);
+        self.port.status.publish_held(self.budget.held() as u64);
         self.port.status.publish_waits(&self.front.waits);
         self.port.status.show_obstacles(self.shard.obstacles());
     }

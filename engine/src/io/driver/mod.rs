@@ -114,10 +114,15 @@ impl Driver {
         }
     }
 
-    /// Receives from `socket` into the driver's buffers until it ends, fails or is stopped: a completion for each buffer.
-    pub(in crate::io) fn receive(&mut self, socket: BorrowedFd<'_>, token: Token) {
+    /// Receives from `socket` into the driver's buffers: once, or where it `goes_on` until it ends, fails or is stopped, with a
+    /// completion for each buffer. One that fills a buffer ends too, soon: who sends so much may have to wait before more of
+    /// it is taken. One that goes on may bring [`BURST_OCTETS_MAX`] by then; a driver that can do so is told more cheaply.
+    ///
+    /// [`BURST_OCTETS_MAX`]: crate::io::limits::BURST_OCTETS_MAX
+    pub(in crate::io) fn receive(&mut self, socket: BorrowedFd<'_>, goes_on: bool, token: Token) {
         match self {
-            Self::Uring(ring) => ring.receive(socket, token),
+            Self::Uring(ring) if goes_on => ring.receive(socket, token),
+            Self::Uring(ring) => ring.receive_once(socket, token),
             Self::Poll(poller) => poller.receive(socket, token),
         }
     }

@@ -1,6 +1,7 @@
 //! What a turn may rely on, of either driver.
 
 use super::*;
+use crate::io::limits::{BURST_OCTETS_MAX, RECEIVE_BUFFER_OCTETS};
 use crossbeam::queue::ArrayQueue;
 use std::io::{Read, Write as _};
 use std::os::fd::AsFd;
@@ -30,17 +31,26 @@ fn next(driver: &mut Driver, completions: &mut VecDeque<Completion>) -> Completi
     }
 }
 
-/// Receives until the receive ends; what came, and how it ended.
-fn receive_all(driver: &mut Driver, completions: &mut VecDeque<Completion>) -> (Vec<u8>, i32) {
+/// Receives until there is no more to come; what came, and how it ended.
+fn receive_all(
+    driver: &mut Driver,
+    server: &UnixStream,
+    completions: &mut VecDeque<Completion>,
+) -> (Vec<u8>, i32) {
     let mut all = Vec::new();
+    driver.receive(server.as_fd(), true, token(Operation::Receive));
     loop {
         let completion = next(driver, completions);
-        assert_eq!(completion.token.operation, Operation::Receive);
+        if completion.token.operation != Operation::Receive {
+            continue;
+        }
         if let Some(buffer) = completion.buffer {
             all.extend_from_slice(driver.received(buffer, completion.result as usize));
             driver.recycle(buffer);
         }
-        if !completion.more {
+        if !completion.more && (completion.buffer.is_some() || completion.result == -libc::ECANCELED) {
+            driver.receive(server.as_fd(), true, token(Operation::Receive));
+        } else if !completion.more {
             return (all, completion.result);
         }
     }
@@ -114,9 +124,48 @@ fn what_comes_together_with_the_end_is_received_and_then_the_end() {
         let sent: Vec<u8> = (0..100_000_u32).map(|at| at as u8).collect();
         client.write_all(&sent).expect("room in the socket");
         drop(client);
-        driver.receive(server.as_fd(), token(Operation::Receive));
         let mut completions = VecDeque::new();
-        assert_eq!(receive_all(&mut driver, &mut completions), (sent, 0), "{kind}");
+        assert_eq!(receive_all(&mut driver, &server, &mut completions), (sent, 0), "{kind}");
+    }
+}
+
+#[test]
+fn a_receive_that_does_not_go_on_brings_one_buffer_however_much_the_peer_sends() {
+    let mut driver = driver(DriverKind::Uring);
+    let (mut client, server) = UnixStream::pair().expect("a pair");
+    client.set_nonblocking(true).expect("a socket");
+    while client.write(&[7; 4096]).is_ok() {}
+    let mut completions = VecDeque::new();
+    for _ in 0..3 {
+        driver.receive(server.as_fd(), false, token(Operation::Receive));
+        let completion = next(&mut driver, &mut completions);
+        assert_eq!((completion.result as usize, completion.more), (RECEIVE_BUFFER_OCTETS, false));
+        completion.buffer.inspect(|&buffer| driver.recycle(buffer));
+        driver.turn(&mut completions).expect("a turn");
+        assert!(completions.is_empty(), "once");
+    }
+}
+
+#[test]
+fn a_receive_that_fills_a_buffer_ends_before_it_has_brought_everything() {
+    for kind in KINDS {
+        let mut driver = driver(kind);
+        let (mut client, server) = UnixStream::pair().expect("a pair");
+        client.set_nonblocking(true).expect("a socket");
+        let mut completions = VecDeque::new();
+        driver.receive(server.as_fd(), true, token(Operation::Receive));
+        let mut taken = 0;
+        loop {
+            // The peer sends on and on.
+            while client.write(&[7; 4096]).is_ok() {}
+            let completion = next(&mut driver, &mut completions);
+            taken += completion.result.max(0) as usize;
+            completion.buffer.inspect(|&buffer| driver.recycle(buffer));
+            if !completion.more && completion.token.operation == Operation::Receive {
+                break;
+            }
+        }
+        assert!((RECEIVE_BUFFER_OCTETS..=BURST_OCTETS_MAX).contains(&taken), "{kind}: {taken}");
     }
 }
 
@@ -148,7 +197,7 @@ fn a_receive_that_is_stopped_ends_and_another_one_goes_on_where_it_was() {
         let mut driver = driver(kind);
         let (mut client, server) = UnixStream::pair().expect("a pair");
         let mut completions = VecDeque::new();
-        driver.receive(server.as_fd(), token(Operation::Receive));
+        driver.receive(server.as_fd(), true, token(Operation::Receive));
         driver.turn(&mut completions).expect("a turn");
         driver.stop_receiving(token(Operation::Receive));
         loop {
@@ -162,9 +211,9 @@ fn a_receive_that_is_stopped_ends_and_another_one_goes_on_where_it_was() {
         driver.turn(&mut completions).expect("a turn");
         assert!(completions.iter().all(|c| c.token.operation == Operation::Cancel), "{kind}: nobody asks");
         completions.clear();
-        driver.receive(server.as_fd(), token(Operation::Receive));
         drop(client);
-        assert_eq!(receive_all(&mut driver, &mut completions), (b"said meanwhile".to_vec(), 0), "{kind}");
+        let said = receive_all(&mut driver, &server, &mut completions);
+        assert_eq!(said, (b"said meanwhile".to_vec(), 0), "{kind}");
     }
 }
 
@@ -189,7 +238,7 @@ fn a_reused_place_hears_nothing_of_the_socket_before() {
         for generation in 1..=3 {
             let (mut client, server) = UnixStream::pair().expect("a pair");
             let token = Token::new(Owner::Front, Operation::Receive, 0, generation);
-            driver.receive(server.as_fd(), token);
+            driver.receive(server.as_fd(), true, token);
             client.write_all(&[generation as u8; 5]).expect("room in the socket");
             drop(client);
             let mut heard = Vec::new();

@@ -10,7 +10,7 @@ use super::token::{Completion, Operation, Token};
 use super::wake::Bed;
 use crate::io::limits::{
     COMPLETIONS_PER_ENTER, COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS,
-    RING_COMPLETIONS, RING_ENTRIES,
+    RECEIVED_PER_TURN_OCTETS_MAX, RING_COMPLETIONS, RING_ENTRIES,
 };
 use crate::journal::Write;
 use io_uring::types::BufRingEntry;
@@ -33,6 +33,8 @@ pub(in crate::io) struct Ring {
     bed: Arc<Bed>,
     /// Boxed: the kernel writes the count of calls there.
     call_count: Box<[u8; 8]>,
+    /// The last receive that was ended because it had filled a buffer.
+    ended: Option<Token>,
 }
 
 impl Ring {
@@ -57,6 +59,7 @@ impl Ring {
             buffer_tail: 0,
             bed,
             call_count: Box::default(),
+            ended: None,
         };
         ring.register_buffers()?;
         ring.listen();
@@ -146,7 +149,17 @@ impl Ring {
 
     /// Receives from `socket` into the ring's buffers until it ends, fails or is cancelled.
     pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, token: Token) {
+        if self.ended == Some(token) {
+            self.ended = None;
+        }
         let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), BUFFER_GROUP).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Receives from `socket` into one of the ring's buffers.
+    pub(super) fn receive_once(&mut self, socket: BorrowedFd<'_>, token: Token) {
+        let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0);
+        let entry = entry.buf_group(BUFFER_GROUP).build().flags(squeue::Flags::BUFFER_SELECT);
         self.queue(entry.user_data(token.pack()));
     }
 
@@ -222,6 +235,7 @@ impl Ring {
     /// # Errors
     /// What the kernel answered, interruptions excepted.
     pub(super) fn turn(&mut self, completions: &mut VecDeque<Completion>) -> io::Result<()> {
+        let mut received = 0;
         loop {
             let before = completions.len();
             self.fill_from_backlog();
@@ -235,12 +249,28 @@ impl Ring {
                 Err(error) => return Err(error),
             }
             completions.extend(self.ring.completion().filter_map(|entry| completion(&entry)));
+            received += self.end_long_receives(completions.range(before..));
             let more = completions.len() - before >= COMPLETIONS_PER_ENTER
-                && completions.len() < COMPLETIONS_PER_TURN_MAX;
+                && completions.len() < COMPLETIONS_PER_TURN_MAX
+                && received < RECEIVED_PER_TURN_OCTETS_MAX;
             if self.backlog.is_empty() && !more {
                 return Ok(());
             }
         }
+    }
+
+    /// A receive that goes on and fills its buffers would bring as much as its peer sends, before anybody can stop it: it ends.
+    /// How many octets all have received.
+    fn end_long_receives<'a>(&mut self, completions: impl Iterator<Item = &'a Completion>) -> usize {
+        let mut received = 0;
+        for completion in completions.filter(|completion| completion.buffer.is_some()) {
+            received += completion.result.max(0) as usize;
+            let is_full = completion.result as usize == RECEIVE_BUFFER_OCTETS;
+            if is_full && completion.more && self.ended.replace(completion.token) != Some(completion.token) {
+                self.cancel(completion.token);
+            }
+        }
+        received
     }
 
     /// Submits what is queued and sleeps until so many operations have completed or `wait_ns` have passed, whichever comes

@@ -247,7 +247,7 @@ impl Poller {
                 Read::Octets(octets) => {
                     self.free_buffers.pop();
                     let (buffer, result) = (Some(buffer), octets as i32);
-                    completions.push_back(Completion { token, result, buffer, more: true });
+                    completions.push_back(Completion { token, result, buffer, more: socket.receiving });
                 }
                 Read::Ended(result) => completions.push_back(Completion::last(token, result)),
             }

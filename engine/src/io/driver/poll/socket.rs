@@ -165,6 +165,7 @@ impl Socket {
                 // Less than there was room for: the socket is empty, and the kernel tells of what comes. But of an end it has
                 // told already.
                 self.readable = octets == buffer.len() || self.ended != 0;
+                self.receiving = octets < buffer.len();
                 Read::Octets(octets)
             }
             Err(_) => match io::Error::last_os_error().raw_os_error() {
