@@ -12,6 +12,7 @@ use crate::io::turn::ShardTurn;
 use glommio::{ExecutorJoinHandle, LocalExecutorBuilder, Placement};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
+use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use std::time::Duration;
 /// Memory that the executor registers for its own I/O, of which there is none.
 const EXECUTOR_IO_OCTETS: usize = 128 * 1024;
 const EXECUTOR_RING_DEPTH: usize = 64;
+/// How inexact a plain thread's time-outs may be.
+const TIMER_SLACK_NS: u64 = 1_000;
 /// A shard without a turn for so long stands still.
 const STALL: Duration = Duration::from_millis(100);
 /// A look of the watchdog that comes so late tells nothing of the shards: the machine stood still.
@@ -64,6 +67,8 @@ impl ShardThread {
                 .name(name)
                 .spawn(move || {
                     host::cpus::run_on(&[cpu]);
+                    // Waits of some tens of microseconds are not to take twice as long.
+                    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
                     run(prepare());
                 })
                 .map(Self::Plain)

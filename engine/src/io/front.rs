@@ -640,8 +640,8 @@ mod tests {
     }
 
     /// A shard of four places, so many of them taken at 1,000 ms by clients that say nothing.
-    fn visited(kind: DriverKind, clients: usize) -> (Front, Driver, Vec<UnixStream>) {
-        let mut driver = Driver::new(kind, 0, None).expect("a driver");
+    fn visited(clients: usize) -> (Front, Driver, Vec<UnixStream>) {
+        let mut driver = Driver::new(DriverKind::Poll, 0, None).expect("a driver");
         let places = Places::new(1, 4).expect("places");
         let wakers = [Waker::into_the_void().expect("a waker")];
         let patience = Patience { request_ms: 10_000, idle_ms: 600_000 };
@@ -657,8 +657,7 @@ mod tests {
     #[test]
     fn a_client_has_a_minute_for_its_first_request_and_ten_seconds_where_places_are_rare() {
         for (clients, ends_ms) in [(2, 61_000), (3, 11_000)] {
-            let kind = if clients == 2 { DriverKind::Uring } else { DriverKind::Poll };
-            let (mut front, _driver, _clients) = visited(kind, clients);
+            let (mut front, _driver, _clients) = visited(clients);
             front.sweep(at(ends_ms - 1), 256);
             assert_eq!(front.visits.silent, 0, "{clients} clients");
             front.sweep(at(ends_ms), 256);

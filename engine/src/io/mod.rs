@@ -29,7 +29,7 @@ mod waits;
 pub use mesh::HandOver;
 
 use crate::io::connection::Patience;
-use crate::io::driver::{Driver, DriverKind, Waker};
+use crate::io::driver::{Driver, DriverKind, Refusal, Waker};
 use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::ShardPort;
@@ -44,6 +44,17 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use wire::terms::durability::Durability;
+
+/// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread; `None`: it can.
+pub fn uring_refusal() -> Option<Refusal> {
+    let of_executor = || {
+        executor::refusal().map(|error| Refusal {
+            message: format!("the executor finds io_uring unfit ({error})"),
+            remedy: "raise the limit of locked memory with `ulimit -l 8192` or LimitMEMLOCK=8M",
+        })
+    };
+    driver::ring_refusal().or_else(of_executor)
+}
 
 /// The shards' threads.
 pub struct Runtime {

@@ -81,11 +81,10 @@ impl Finding {
     }
 }
 
-/// The checks that `serve` runs before it starts anything; takes milliseconds. Also raises the process's
+/// The checks that `serve` runs before it starts anything, beside the driver's choice; takes milliseconds. Also raises the process's
 /// limit of open files.
 pub fn check_for_start(config: &Config) -> Vec<Finding> {
     vec![
-        check_driver(config.io),
         check_open_files(config),
         disk::check_directory(config),
         disk::check_file_system(config),

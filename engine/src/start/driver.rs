@@ -1,6 +1,7 @@
 //! Which driver carries octets in this run, and why.
 
-use crate::io::driver::{DriverKind, Refusal, poll_refusal, uring_refusal};
+use crate::io::driver::{DriverKind, Refusal, poll_refusal};
+use crate::io::uring_refusal;
 use crate::start::config::Io;
 use std::fmt;
 

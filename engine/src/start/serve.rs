@@ -31,7 +31,6 @@ use crate::shard::{OpenError, OpenProgress, OpenStage, Shard, ShardConfig, Shard
 use crate::smsc::core::CoreLimits;
 use crate::start::check::DescriptorShares;
 use crate::start::config::{Config, Durability as ConfiguredDurability};
-use crate::start::driver;
 use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
 use crate::start::layout;
@@ -66,16 +65,14 @@ const PORT_WAIT_NS: u64 = 3_000_000_000;
 /// Between two tries.
 const PORT_RETRY: Duration = Duration::from_millis(10);
 
-/// Runs the engine until it is told to stop, and drains it.
+/// Runs the engine by this driver until it is told to stop, and drains it.
 ///
 /// # Errors
 /// Why it could not start; nothing is running then.
-pub fn run(config: Config) -> Result<(), Fatal> {
+pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let signals = Listener::start().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
     })?;
-    let driver = driver::choose(config.io)
-        .map_err(|refusal| Fatal::with_remedy(FatalReason::HostUnfit, refusal.message, refusal.remedy))?;
     host::directory::make_data_dir(&config.data_dir).map_err(|error| {
         let directory = config.data_dir.display();
         Fatal::new(
@@ -130,7 +127,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;
-    announce(&config, &driver, push_address, admin_address);
+    announce(&config, driver, push_address, admin_address);
     runtime.join();
     admin.shut_down();
     drop(names_watch);

@@ -1,7 +1,6 @@
 //! Which driver this host allows, and why not the other.
 
 use super::uring::Ring;
-use crate::io::executor;
 use std::fmt;
 use std::io;
 
@@ -39,17 +38,11 @@ pub struct Refusal {
     pub remedy: &'static str,
 }
 
-/// Why the driver `uring` cannot work here; `None`: it can. Sets up a ring of the very kind that a shard uses, and the executor
-/// that is to own its thread: no kernel that lacks a part of it (multishot receive since 6.0, deferred task run since 6.1)
-/// does that.
-pub fn uring_refusal() -> Option<Refusal> {
-    if let Err(error) = Ring::new() {
-        return Some(ring_refusal(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref()));
-    }
-    executor::refusal().map(|error| Refusal {
-        message: format!("the executor finds io_uring unfit ({error})"),
-        remedy: "raise the limit of locked memory with `ulimit -l 8192` or LimitMEMLOCK=8M",
-    })
+/// Why a shard cannot have a ring here; `None`: it can. Sets up one of the very kind: no kernel that lacks a part of it
+/// (multishot receive since 6.0, deferred task run since 6.1) does that.
+pub(in crate::io) fn ring_refusal() -> Option<Refusal> {
+    let error = Ring::new().err()?;
+    Some(refusal_of(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref()))
 }
 
 /// Why the driver `poll` cannot work here; `None`: it can.
@@ -62,7 +55,7 @@ fn ring_disabled() -> Option<String> {
 }
 
 /// Why the kernel gave no ring, and the remedy; `disabled` is the content of the sysctl, where it exists.
-fn ring_refusal(errno: Option<i32>, error: &str, disabled: Option<&str>) -> Refusal {
+fn refusal_of(errno: Option<i32>, error: &str, disabled: Option<&str>) -> Refusal {
     let (message, remedy) = match (errno, disabled) {
         (Some(libc::EPERM), Some(level @ ("1" | "2"))) => (
             format!("io_uring is switched off on this host (kernel.io_uring_disabled is {level})"),
@@ -99,11 +92,11 @@ mod tests {
     #[test]
     fn each_way_of_having_no_ring_has_its_own_remedy() {
         let refusals = [
-            ring_refusal(Some(libc::EPERM), "", Some("2")),
-            ring_refusal(Some(libc::EPERM), "", Some("0")),
-            ring_refusal(Some(libc::ENOSYS), "", None),
-            ring_refusal(Some(libc::EINVAL), "", None),
-            ring_refusal(Some(libc::ENOMEM), "", None),
+            refusal_of(Some(libc::EPERM), "", Some("2")),
+            refusal_of(Some(libc::EPERM), "", Some("0")),
+            refusal_of(Some(libc::ENOSYS), "", None),
+            refusal_of(Some(libc::EINVAL), "", None),
+            refusal_of(Some(libc::ENOMEM), "", None),
         ];
         let messages: std::collections::HashSet<&str> =
             refusals.iter().map(|refusal| refusal.message.as_str()).collect();

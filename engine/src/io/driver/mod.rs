@@ -19,7 +19,8 @@ mod token;
 mod uring;
 mod wake;
 
-pub use choice::{DriverKind, Refusal, poll_refusal, uring_refusal};
+pub(in crate::io) use choice::ring_refusal;
+pub use choice::{DriverKind, Refusal, poll_refusal};
 pub(in crate::io) use token::{Completion, GENERATION_MASK, Operation, Owner, Token};
 pub(in crate::io) use wake::Waker;
 
@@ -211,15 +212,15 @@ impl Driver {
         }
     }
 
-    /// Has what is asked for begin and sleeps until something, or as much as `completions` if the driver can tell, has
-    /// completed or `wait_ns` have passed, whichever comes first.
+    /// Has what is asked for begin and sleeps until so many operations have completed, a commit among them if the driver cannot
+    /// count, or `wait_ns` have passed, whichever comes first.
     ///
     /// # Errors
     /// What the kernel answered; interruptions and the end of the time are none.
     pub(in crate::io) fn wait(&mut self, completions: usize, wait_ns: u64) -> io::Result<()> {
         match self {
             Self::Uring(ring) => ring.wait(completions, wait_ns),
-            Self::Poll(poller) => poller.wait(wait_ns),
+            Self::Poll(poller) => poller.wait(completions, wait_ns),
         }
     }
 }

@@ -162,8 +162,9 @@ impl Poller {
         Ok(())
     }
 
-    /// Sleeps until there is something for a turn or `wait_ns` have passed.
-    pub(super) fn wait(&mut self, wait_ns: u64) -> io::Result<()> {
+    /// Sleeps until there is something for a turn or `wait_ns` have passed. Where several completions are to be waited for it is
+    /// a commit or a call of another thread that ends it early: what sockets have is taken together.
+    pub(super) fn wait(&mut self, completions: usize, wait_ns: u64) -> io::Result<()> {
         // In one order with the committing thread's words: either it sees that the shard rests, or this sees its own.
         self.bed.lie_down();
         let is_awaited = self.done.is_empty() && self.ready.is_empty() && !self.committing.has_done();
@@ -173,7 +174,12 @@ impl Poller {
                 tv_nsec: (wait_ns % 1_000_000_000) as i64,
             };
             // Not `epoll_wait`, which counts in milliseconds before Linux 5.11.
-            match poll(&mut [PollFd::new(&self.epoll, PollFlags::IN)], Some(&time)) {
+            let waited = if completions > 1 {
+                PollFd::from_borrowed_fd(self.bed.call(), PollFlags::IN)
+            } else {
+                PollFd::new(&self.epoll, PollFlags::IN)
+            };
+            match poll(&mut [waited], Some(&time)) {
                 Ok(_) | Err(Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
