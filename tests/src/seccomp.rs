@@ -1,11 +1,16 @@
 //! What a container's seccomp profile, or an older kernel, keeps from a process: for the programs under test, which forbid it
 //! to themselves before they do anything else. Their children inherit it.
 
-/// Names the profile, one of [`PROFILES`].
+/// Names the profile: `no-io-uring`, `deadly-io-uring`, `no-dsync` or `linux-5.4`.
 pub const VARIABLE: &str = "HAYAUMA_TEST_SECCOMP";
 
-/// The profiles, and the answer to each call from a number on up to another one.
-pub const PROFILES: [(&str, &[(u32, u32, u32)]); 4] = [
+/// Calls from a number on up to another one, and the answer to each.
+type Rule = (u32, u32, u32);
+/// A name, and what is forbidden.
+type Profile = (&'static str, &'static [Rule]);
+
+/// The profiles.
+const PROFILES: [Profile; 4] = [
     // As container engines do it by default.
     ("no-io-uring", &[(IO_URING_SETUP, IO_URING_REGISTER, REFUSED)]),
     // Whoever tries ends at once.
@@ -18,7 +23,7 @@ pub const PROFILES: [(&str, &[(u32, u32, u32)]); 4] = [
 
 const IO_URING_SETUP: u32 = libc::SYS_io_uring_setup as u32;
 const IO_URING_REGISTER: u32 = libc::SYS_io_uring_register as u32;
-const NO_IO_URING: (u32, u32, u32) = (IO_URING_SETUP, IO_URING_REGISTER, MISSING);
+const NO_IO_URING: Rule = (IO_URING_SETUP, IO_URING_REGISTER, MISSING);
 /// Calls are numbered alike on all architectures from here on.
 const FIRST_AFTER_5_4: u32 = libc::SYS_close_range as u32;
 const REFUSED: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
@@ -38,7 +43,7 @@ pub fn obey_environment() {
     }
 }
 
-fn forbid(rules: &[(u32, u32, u32)]) -> std::io::Result<()> {
+fn forbid(rules: &[Rule]) -> std::io::Result<()> {
     let statement = |code: u32, k: u32| libc::sock_filter { code: code as u16, jt: 0, jf: 0, k };
     let unless = |comparison: u32, k: u32, skipped: (u8, u8)| libc::sock_filter {
         code: (libc::BPF_JMP | comparison | libc::BPF_K) as u16,

@@ -40,7 +40,7 @@ pub struct Refusal {
 
 /// Why a shard cannot have a ring here; `None`: it can. Sets up one of the very kind: no kernel that lacks a part of it
 /// (multishot receive since 6.0, deferred task run since 6.1) does that.
-pub(in crate::io) fn ring_refusal() -> Option<Refusal> {
+pub(crate) fn ring_refusal() -> Option<Refusal> {
     let error = Ring::new().err()?;
     Some(refusal_of(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref()))
 }

@@ -19,10 +19,10 @@ mod token;
 mod uring;
 mod wake;
 
-pub(in crate::io) use choice::ring_refusal;
+pub(crate) use choice::ring_refusal;
 pub use choice::{DriverKind, Refusal, poll_refusal};
-pub(in crate::io) use token::{Completion, GENERATION_MASK, Operation, Owner, Token};
-pub(in crate::io) use wake::Waker;
+pub(crate) use token::{Completion, GENERATION_MASK, Operation, Owner, Token};
+pub(crate) use wake::Waker;
 
 use crate::journal::Write;
 use poll::Poller;
@@ -34,7 +34,7 @@ use uring::Ring;
 use wake::Bed;
 
 /// What carries a shard's octets.
-pub(in crate::io) enum Driver {
+pub(crate) enum Driver {
     Uring(Box<Ring>),
     Poll(Box<Poller>),
 }
@@ -45,11 +45,7 @@ impl Driver {
     ///
     /// # Errors
     /// What the kernel answered.
-    pub(in crate::io) fn new(
-        kind: DriverKind,
-        shard: usize,
-        worker_cpus: Option<&[usize]>,
-    ) -> io::Result<Self> {
+    pub(crate) fn new(kind: DriverKind, shard: usize, worker_cpus: Option<&[usize]>) -> io::Result<Self> {
         match kind {
             DriverKind::Uring => {
                 let ring = Ring::new()?;
@@ -70,29 +66,29 @@ impl Driver {
     }
 
     /// A handle by which other threads wake the shard.
-    pub(in crate::io) fn waker(&self) -> Waker {
+    pub(crate) fn waker(&self) -> Waker {
         Waker::of(self.bed())
     }
 
     /// The shard is about to wait: others call it from now on. Look once more at all that they may have put before it.
-    pub(in crate::io) fn begin_rest(&self) {
+    pub(crate) fn begin_rest(&self) {
         self.bed().lie_down();
     }
 
     /// The shard is awake: it looks of itself, and need not be woken.
-    pub(in crate::io) fn wake_up(&self) {
+    pub(crate) fn wake_up(&self) {
         self.bed().get_up();
     }
 
     /// A call of another thread has completed: the next one will.
-    pub(in crate::io) fn listen(&mut self) {
+    pub(crate) fn listen(&mut self) {
         if let Self::Uring(ring) = self {
             ring.listen();
         }
     }
 
     /// The octets that a receive put into `buffer`.
-    pub(in crate::io) fn received(&self, buffer: u16, octets: usize) -> &[u8] {
+    pub(crate) fn received(&self, buffer: u16, octets: usize) -> &[u8] {
         match self {
             Self::Uring(ring) => ring.received(buffer, octets),
             Self::Poll(poller) => poller.received(buffer, octets),
@@ -100,7 +96,7 @@ impl Driver {
     }
 
     /// Gives a buffer back.
-    pub(in crate::io) fn recycle(&mut self, buffer: u16) {
+    pub(crate) fn recycle(&mut self, buffer: u16) {
         match self {
             Self::Uring(ring) => ring.recycle(buffer),
             Self::Poll(poller) => poller.recycle(buffer),
@@ -108,7 +104,7 @@ impl Driver {
     }
 
     /// Completes once the peer of `socket` has ended the connection or its half of it.
-    pub(in crate::io) fn watch(&mut self, socket: BorrowedFd<'_>, token: Token) {
+    pub(crate) fn watch(&mut self, socket: BorrowedFd<'_>, token: Token) {
         match self {
             Self::Uring(ring) => ring.watch(socket, token),
             Self::Poll(poller) => poller.watch(socket, token),
@@ -120,7 +116,7 @@ impl Driver {
     /// it is taken. One that goes on may bring [`BURST_OCTETS_MAX`] by then; a driver that can do so is told more cheaply.
     ///
     /// [`BURST_OCTETS_MAX`]: crate::io::limits::BURST_OCTETS_MAX
-    pub(in crate::io) fn receive(&mut self, socket: BorrowedFd<'_>, goes_on: bool, token: Token) {
+    pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, goes_on: bool, token: Token) {
         match self {
             Self::Uring(ring) if goes_on => ring.receive(socket, token),
             Self::Uring(ring) => ring.receive_once(socket, token),
@@ -129,7 +125,7 @@ impl Driver {
     }
 
     /// Stops the receive with `token`: it ends with a completion of its own, behind what it has already received.
-    pub(in crate::io) fn stop_receiving(&mut self, token: Token) {
+    pub(crate) fn stop_receiving(&mut self, token: Token) {
         match self {
             Self::Uring(ring) => ring.cancel(token),
             Self::Poll(poller) => poller.stop_receiving(token),
@@ -140,7 +136,7 @@ impl Driver {
     ///
     /// # Safety
     /// `octets` must stay where it is, unchanged, until the operation's completion was reaped.
-    pub(in crate::io) unsafe fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], token: Token) {
+    pub(crate) unsafe fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], token: Token) {
         // SAFETY: the caller's promise, handed on.
         unsafe {
             match self {
@@ -154,7 +150,7 @@ impl Driver {
     ///
     /// # Safety
     /// `address` must stay where it is, unchanged, until the operation's completion was reaped.
-    pub(in crate::io) unsafe fn connect(
+    pub(crate) unsafe fn connect(
         &mut self,
         socket: BorrowedFd<'_>,
         address: *const libc::sockaddr,
@@ -174,7 +170,7 @@ impl Driver {
     ///
     /// # Safety
     /// The octets and the list of parts must stay where they are, unchanged, until the operation's completion was reaped.
-    pub(in crate::io) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
+    pub(crate) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
         match self {
             // SAFETY: the caller's promise, handed on.
             Self::Uring(ring) => unsafe { ring.write(write, with_sync, token) },
@@ -183,7 +179,7 @@ impl Driver {
     }
 
     /// Makes everything written to `file` so far durable (data and what is needed to find it).
-    pub(in crate::io) fn sync(&mut self, file: RawFd, token: Token) {
+    pub(crate) fn sync(&mut self, file: RawFd, token: Token) {
         match self {
             Self::Uring(ring) => ring.sync(file, token),
             Self::Poll(poller) => poller.sync(file, token),
@@ -194,7 +190,7 @@ impl Driver {
     ///
     /// # Errors
     /// What the kernel answered, interruptions excepted.
-    pub(in crate::io) fn submit(&mut self) -> io::Result<()> {
+    pub(crate) fn submit(&mut self) -> io::Result<()> {
         match self {
             Self::Uring(ring) => ring.submit(),
             Self::Poll(_) => Ok(()),
@@ -205,7 +201,7 @@ impl Driver {
     ///
     /// # Errors
     /// What the kernel answered, interruptions excepted.
-    pub(in crate::io) fn turn(&mut self, completions: &mut VecDeque<Completion>) -> io::Result<()> {
+    pub(crate) fn turn(&mut self, completions: &mut VecDeque<Completion>) -> io::Result<()> {
         match self {
             Self::Uring(ring) => ring.turn(completions),
             Self::Poll(poller) => poller.turn(completions),
@@ -217,7 +213,7 @@ impl Driver {
     ///
     /// # Errors
     /// What the kernel answered; interruptions and the end of the time are none.
-    pub(in crate::io) fn wait(&mut self, completions: usize, wait_ns: u64) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, completions: usize, wait_ns: u64) -> io::Result<()> {
         match self {
             Self::Uring(ring) => ring.wait(completions, wait_ns),
             Self::Poll(poller) => poller.wait(completions, wait_ns),

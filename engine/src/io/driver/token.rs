@@ -5,7 +5,7 @@ use std::io;
 /// Whose connection, or what else, an operation belongs to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(in crate::io) enum Owner {
+pub(crate) enum Owner {
     /// A push client's connection.
     Front = 1,
     /// A connection to a push client's notification server.
@@ -17,7 +17,7 @@ pub(in crate::io) enum Owner {
 /// What was asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
-pub(in crate::io) enum Operation {
+pub(crate) enum Operation {
     Connect = 1,
     Receive,
     Send,
@@ -34,23 +34,23 @@ pub(in crate::io) enum Operation {
 
 /// Which operation of which connection: the generation tells a reused slot from its predecessor.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::io) struct Token {
-    pub(in crate::io) owner: Owner,
-    pub(in crate::io) operation: Operation,
-    pub(in crate::io) generation: u32,
-    pub(in crate::io) index: u32,
+pub(crate) struct Token {
+    pub(crate) owner: Owner,
+    pub(crate) operation: Operation,
+    pub(crate) generation: u32,
+    pub(crate) index: u32,
 }
 
 /// Generations count in 24 bits.
-pub(in crate::io) const GENERATION_MASK: u32 = 0x00FF_FFFF;
+pub(crate) const GENERATION_MASK: u32 = 0x00FF_FFFF;
 
 impl Token {
-    pub(in crate::io) fn new(owner: Owner, operation: Operation, index: u32, generation: u32) -> Self {
+    pub(crate) fn new(owner: Owner, operation: Operation, index: u32, generation: u32) -> Self {
         Self { owner, operation, generation: generation & GENERATION_MASK, index }
     }
 
     /// An operation of the shard itself, and which of several it is.
-    pub(in crate::io) fn of_turn(operation: Operation, index: u32) -> Self {
+    pub(crate) fn of_turn(operation: Operation, index: u32) -> Self {
         Self::new(Owner::Turn, operation, index, 0)
     }
 
@@ -86,14 +86,14 @@ impl Token {
 
 /// A completed operation.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::io) struct Completion {
-    pub(in crate::io) token: Token,
+pub(crate) struct Completion {
+    pub(crate) token: Token,
     /// What the system call would have returned; negative: an errno.
-    pub(in crate::io) result: i32,
+    pub(crate) result: i32,
     /// The buffer that a receive filled.
-    pub(in crate::io) buffer: Option<u16>,
+    pub(crate) buffer: Option<u16>,
     /// Whether a receive goes on.
-    pub(in crate::io) more: bool,
+    pub(crate) more: bool,
 }
 
 impl Completion {
@@ -103,7 +103,7 @@ impl Completion {
     }
 
     /// The result as the standard library would give it.
-    pub(in crate::io) fn outcome(&self) -> io::Result<usize> {
+    pub(crate) fn outcome(&self) -> io::Result<usize> {
         usize::try_from(self.result).map_err(|_| io::Error::from_raw_os_error(-self.result))
     }
 }

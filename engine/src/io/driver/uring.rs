@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 const BUFFER_GROUP: u16 = 1;
 
 /// The ring.
-pub(in crate::io) struct Ring {
+pub(crate) struct Ring {
     ring: IoUring,
     backlog: VecDeque<squeue::Entry>,
     buffers: Vec<u8>,

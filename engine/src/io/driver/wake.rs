@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// A wake-up handle for other threads.
 #[derive(Clone, Debug)]
-pub(in crate::io) struct Waker {
+pub(crate) struct Waker {
     bed: Arc<Bed>,
 }
 
@@ -33,12 +33,12 @@ impl Waker {
     ///
     /// # Errors
     /// When the kernel gives no eventfd.
-    pub(in crate::io) fn into_the_void() -> io::Result<Self> {
+    pub(crate) fn into_the_void() -> io::Result<Self> {
         Ok(Self { bed: Arc::new(Bed::new()?) })
     }
 
     /// Has the shard look at what was put before it, if it sleeps; one that is awake looks of itself before it sleeps.
-    pub(in crate::io) fn wake(&self) {
+    pub(crate) fn wake(&self) {
         // The first to find it asleep calls. What was put before the shard was put before this, and the shard says that it
         // sleeps before it looks once more, all in one order: either this sees that it sleeps, or it sees what was put.
         if self.bed.resting.swap(false, Ordering::SeqCst) {
@@ -47,7 +47,7 @@ impl Waker {
     }
 
     /// Ends the shard's rest, whatever it says of itself.
-    pub(in crate::io) fn rouse(&self) {
+    pub(crate) fn rouse(&self) {
         self.bed.raise();
     }
 }

@@ -33,7 +33,7 @@ const CALL: EventData = EventData::new_u64(0);
 const AT_ONCE: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The driver.
-pub(in crate::io) struct Poller {
+pub(crate) struct Poller {
     epoll: OwnedFd,
     bed: Arc<Bed>,
     events: Vec<Event>,
