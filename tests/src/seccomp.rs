@@ -1,5 +1,6 @@
-//! What a container's seccomp profile, or an older kernel, keeps from a process: for the programs under test, which forbid it
-//! to themselves before they do anything else. Their children inherit it.
+//! What a container's seccomp profile, or an older kernel, keeps from a process: for the programs
+//! under test, which forbid it to themselves before they do anything else. Their children inherit
+//! it.
 
 /// Names the profile: `no-io-uring`, `deadly-io-uring`, `no-dsync` or `linux-5.4`.
 pub const VARIABLE: &str = "HAYAUMA_TEST_SECCOMP";
@@ -60,7 +61,8 @@ fn forbid(rules: &[Rule]) -> std::io::Result<()> {
     }
     filter.push(statement(libc::BPF_RET | libc::BPF_K, libc::SECCOMP_RET_ALLOW));
     let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
-    // SAFETY: the kernel only reads the program and the filter it points to, which live over both calls.
+    // SAFETY: the kernel only reads the program and the filter it points to, which live over both
+    // calls.
     let outcome = unsafe {
         if libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 {
             return Err(std::io::Error::last_os_error());

@@ -1,5 +1,6 @@
-//! The driver `poll`, on every host: kills, order, a drain, notifications; what is said where io_uring is forbidden; and that
-//! it needs nothing of io_uring, of writes that sync, or of kernels after Linux 5.4.
+//! The driver `poll`, on every host: kills, order, a drain, notifications; what is said where
+//! io_uring is forbidden; and that it needs nothing of io_uring, of writes that sync, or of kernels
+//! after Linux 5.4.
 //!
 //! `HAYAUMA_TEST_IO=poll` has every other test of the whole program run under it.
 
@@ -28,7 +29,8 @@ fn push(number: u64) -> Body {
     Body::push(&format!("{:011}", FIRST_MSN + number % MSNS), &format!("driven-{number}"))
 }
 
-/// Sends pushes from `first` on until the engine is gone: the numbers of those that were answered 0000, in order.
+/// Sends pushes from `first` on until the engine is gone: the numbers of those that were answered
+/// 0000, in order.
 fn send_until_it_dies(engine: &tests::engine::Engine, first: u64) -> Vec<u64> {
     let (mut acked, mut next) = (Vec::new(), first);
     let mut connection = engine.connect();

@@ -1,5 +1,6 @@
-//! Clients that send and never read: what they make the engine hold is bounded, others are served, they are closed in the end,
-//! and no drain waits for them. What clients held is given back when they are idle.
+//! Clients that send and never read: what they make the engine hold is bounded, others are served,
+//! they are closed in the end, and no drain waits for them. What clients held is given back when
+//! they are idle.
 //!
 //! `HAYAUMA_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
 

@@ -1,11 +1,13 @@
-//! What a shard's connections may hold in memory, all together: octets that came and are not parsed, answers that wait, and
-//! octets that are not sent.
+//! What a shard's connections may hold in memory, all together: octets that came and are not
+//! parsed, answers that wait, and octets that are not sent.
 //!
-//! There is one budget for all. A connection may have an eighth of what is left, so a few that need much get it, and thousands
-//! that leave their answers unread share out what there is; a little of its own each keeps whatever the others hold.
+//! There is one budget for all. A connection may have an eighth of what is left, so a few that need
+//! much get it, and thousands that leave their answers unread share out what there is; a little of
+//! its own each keeps whatever the others hold.
 //!
-//! A receive that goes on may bring a megabyte before it can be stopped. So only some connections have one at a time, of those
-//! that have sent little at a time for a while, and none while much of the budget is taken.
+//! A receive that goes on may bring a megabyte before it can be stopped. So only some connections
+//! have one at a time, of those that have sent little at a time for a while, and none while much of
+//! the budget is taken.
 
 use crate::io::limits::{BURSTS_MAX, HELD_OCTETS_MAX, HELD_PER_LINK_MAX, HELD_PER_LINK_MIN};
 use std::cell::Cell;

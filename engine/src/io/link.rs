@@ -1,12 +1,13 @@
 //! A link: a connection, and the session that speaks on it.
 //!
-//! Everything that the shard speaks with comes through here: push clients and notification servers today. The link has the one
-//! read loop: it hands what came to the session, keeps what the session has not consumed, stops reading when the session
-//! says so, sends what the session has to say, and counts what all that holds in the shard's budget. It knows no protocol; a
-//! session knows no socket.
+//! Everything that the shard speaks with comes through here: push clients and notification servers
+//! today. The link has the one read loop: it hands what came to the session, keeps what the session
+//! has not consumed, stops reading when the session says so, sends what the session has to say, and
+//! counts what all that holds in the shard's budget. It knows no protocol; a session knows no
+//! socket.
 //!
-//! Sending has a deadline on progress: a peer that takes nothing of what is sent to it for too long is closed, and a drain
-//! does not wait for it.
+//! Sending has a deadline on progress: a peer that takes nothing of what is sent to it for too long
+//! is closed, and a drain does not wait for it.
 
 use crate::io::budget::{Budget, Share};
 use crate::io::driver::{Completion, Driver, Owner};
@@ -23,7 +24,8 @@ pub(super) trait Session {
     /// When it wants to be looked at, steady milliseconds.
     fn due_ms(&self) -> u64;
 
-    /// Whether more octets may come, while so many are not consumed and the connection may hold `most`.
+    /// Whether more octets may come, while so many are not consumed and the connection may hold
+    /// `most`.
     fn wants_more(&self, unconsumed: usize, most: usize) -> bool;
 
     /// Octets of memory that it holds.
@@ -35,9 +37,9 @@ pub(super) trait Session {
 
 /// A session that takes octets, and what it asks of the shard meanwhile.
 pub(super) trait Takes<Desk>: Session {
-    /// Takes what came and was not consumed before, oldest octet first; how many octets are done with. The others come again,
-    /// with those that follow them. It may have `room` octets to say. `None`: the peer speaks something else, and the
-    /// connection is no good.
+    /// Takes what came and was not consumed before, oldest octet first; how many octets are done
+    /// with. The others come again, with those that follow them. It may have `room` octets to say.
+    /// `None`: the peer speaks something else, and the connection is no good.
     fn take(&mut self, octets: &[u8], room: usize, desk: &mut Desk) -> Option<usize>;
 
     /// The peer sends no more; so much was not consumed.
@@ -99,8 +101,8 @@ impl<S: Session> Link<S> {
                 self.session.end(&self.input, desk);
                 Fate::Ended
             }
-            // Stopped, by the session's wish, because it had filled a buffer or to begin anew because the peer hung up; or all
-            // buffers are taken.
+            // Stopped, by the session's wish, because it had filled a buffer or to begin anew
+            // because the peer hung up; or all buffers are taken.
             (error, _) if error == -libc::ENOBUFS || error == -libc::ECANCELED => Fate::Goes,
             _ => Fate::Broken,
         };
@@ -157,7 +159,8 @@ impl<S: Session> Link<S> {
         S: Takes<Desk>,
     {
         if !self.input.is_empty() {
-            // Not twice as much as there is: a client that waits for its answers to leave has thousands of its kind beside it.
+            // Not twice as much as there is: a client that waits for its answers to leave has
+            // thousands of its kind beside it.
             self.input.reserve_exact(octets.len());
             self.input.extend_from_slice(octets);
             return self.take_input(desk);
@@ -200,13 +203,15 @@ impl<S: Session> Link<S> {
         self.stream.send_ended(completion.result)
     }
 
-    /// Writes what the socket takes at once, without the driver: the last words of a process that ends.
+    /// Writes what the socket takes at once, without the driver: the last words of a process that
+    /// ends.
     pub(super) fn send_now(&mut self) {
         let output = std::mem::take(self.session.output());
         self.stream.send_now(&output);
     }
 
-    /// Whether the peer has taken nothing of what is being sent to it for so long, beginning no earlier than `since_ms`.
+    /// Whether the peer has taken nothing of what is being sent to it for so long, beginning no
+    /// earlier than `since_ms`.
     fn takes_nothing(&self, since_ms: u64, now_ms: u64, longest_ms: u64) -> bool {
         self.stream.sending_since_ms().is_some_and(|begun_ms| now_ms >= begun_ms.max(since_ms) + longest_ms)
     }

@@ -38,8 +38,8 @@ pub struct Refusal {
     pub remedy: &'static str,
 }
 
-/// Why a shard cannot have a ring here; `None`: it can. Sets up one of the very kind: no kernel that lacks a part of it
-/// (multishot receive since 6.0, deferred task run since 6.1) does that.
+/// Why a shard cannot have a ring here; `None`: it can. Sets up one of the very kind: no kernel
+/// that lacks a part of it (multishot receive since 6.0, deferred task run since 6.1) does that.
 pub(crate) fn ring_refusal() -> Option<Refusal> {
     let error = Ring::new().err()?;
     Some(refusal_of(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref()))
@@ -54,7 +54,8 @@ fn ring_disabled() -> Option<String> {
     std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok().map(|text| text.trim().to_owned())
 }
 
-/// Why the kernel gave no ring, and the remedy; `disabled` is the content of the sysctl, where it exists.
+/// Why the kernel gave no ring, and the remedy; `disabled` is the content of the sysctl, where it
+/// exists.
 fn refusal_of(errno: Option<i32>, error: &str, disabled: Option<&str>) -> Refusal {
     let (message, remedy) = match (errno, disabled) {
         (Some(libc::EPERM), Some(level @ ("1" | "2"))) => (

@@ -1,15 +1,16 @@
 //! The drivers: what carries octets between a shard and the kernel, and what a shard rests in.
 //!
-//! There are two, and a turn cannot tell which it has. [`uring`] is the shard's own io_uring. [`poll`] is for hosts that forbid
-//! it or are too old for it: an epoll for the sockets, and a thread beside the shard that writes and syncs its commits. Both
-//! speak in operations and completions: what is asked for here is done some time, and said by a [`Completion`] of a later
+//! There are two, and a turn cannot tell which it has. [`uring`] is the shard's own io_uring.
+//! [`poll`] is for hosts that forbid it or are too old for it: an epoll for the sockets, and a
+//! thread beside the shard that writes and syncs its commits. Both speak in operations and
+//! completions: what is asked for here is done some time, and said by a [`Completion`] of a later
 //! [`Driver::turn`]. Nothing but [`Driver::wait`] waits.
 //!
-//! One driver is told from the other by a branch at each call, of which a turn makes some for each connection and none for
-//! each push.
+//! One driver is told from the other by a branch at each call, of which a turn makes some for each
+//! connection and none for each push.
 //!
-//! Invariants: a received buffer belongs to the caller from its completion until [`Driver::recycle`]. Under `poll` no ring is
-//! ever made, here or by the executor.
+//! Invariants: a received buffer belongs to the caller from its completion until
+//! [`Driver::recycle`]. Under `poll` no ring is ever made, here or by the executor.
 
 mod choice;
 mod poll;
@@ -40,7 +41,8 @@ pub(crate) enum Driver {
 }
 
 impl Driver {
-    /// Sets the driver of a shard up on the calling thread, which must be the one that uses it. Its commits may be written on
+    /// Sets the driver of a shard up on the calling thread, which must be the one that uses it. Its
+    /// commits may be written on
     /// `worker_cpus`, or on the CPU of this thread.
     ///
     /// # Errors
@@ -70,7 +72,8 @@ impl Driver {
         Waker::of(self.bed())
     }
 
-    /// The shard is about to wait: others call it from now on. Look once more at all that they may have put before it.
+    /// The shard is about to wait: others call it from now on. Look once more at all that they may
+    /// have put before it.
     pub(crate) fn begin_rest(&self) {
         self.bed().lie_down();
     }
@@ -111,9 +114,10 @@ impl Driver {
         }
     }
 
-    /// Receives from `socket` into the driver's buffers: once, or where it `goes_on` until it ends, fails or is stopped, with a
-    /// completion for each buffer. One that fills a buffer ends too, soon: who sends so much may have to wait before more of
-    /// it is taken. One that goes on may bring [`BURST_OCTETS_MAX`] by then; a driver that can do so is told more cheaply.
+    /// Receives from `socket` into the driver's buffers: once, or where it `goes_on` until it ends,
+    /// fails or is stopped, with a completion for each buffer. One that fills a buffer ends too,
+    /// soon: who sends so much may have to wait before more of it is taken. One that goes on may
+    /// bring [`BURST_OCTETS_MAX`] by then; a driver that can do so is told more cheaply.
     ///
     /// [`BURST_OCTETS_MAX`]: crate::io::limits::BURST_OCTETS_MAX
     pub(crate) fn receive(&mut self, socket: BorrowedFd<'_>, goes_on: bool, token: Token) {
@@ -124,7 +128,8 @@ impl Driver {
         }
     }
 
-    /// Stops the receive with `token`: it ends with a completion of its own, behind what it has already received.
+    /// Stops the receive with `token`: it ends with a completion of its own, behind what it has
+    /// already received.
     pub(crate) fn stop_receiving(&mut self, token: Token) {
         match self {
             Self::Uring(ring) => ring.cancel(token),
@@ -166,10 +171,12 @@ impl Driver {
         }
     }
 
-    /// Writes what is left of `write`, durably where `with_sync`. It may come out shorter, as `pwritev` may.
+    /// Writes what is left of `write`, durably where `with_sync`. It may come out shorter, as
+    /// `pwritev` may.
     ///
     /// # Safety
-    /// The octets and the list of parts must stay where they are, unchanged, until the operation's completion was reaped.
+    /// The octets and the list of parts must stay where they are, unchanged, until the operation's
+    /// completion was reaped.
     pub(crate) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
         match self {
             // SAFETY: the caller's promise, handed on.
@@ -186,7 +193,8 @@ impl Driver {
         }
     }
 
-    /// Has what is asked for begin: a send that the socket takes at once has left when this returns.
+    /// Has what is asked for begin: a send that the socket takes at once has left when this
+    /// returns.
     ///
     /// # Errors
     /// What the kernel answered, interruptions excepted.
@@ -208,8 +216,8 @@ impl Driver {
         }
     }
 
-    /// Has what is asked for begin and sleeps until so many operations have completed, a commit among them if the driver cannot
-    /// count, or `wait_ns` have passed, whichever comes first.
+    /// Has what is asked for begin and sleeps until so many operations have completed, a commit
+    /// among them if the driver cannot count, or `wait_ns` have passed, whichever comes first.
     ///
     /// # Errors
     /// What the kernel answered; interruptions and the end of the time are none.

@@ -65,8 +65,9 @@ fn receive_all(
     }
 }
 
-/// Takes one thing after the other that another thread puts before it, and sleeps for long whenever there is none. The
-/// other puts nothing more while one is left: a single wake-up that got lost is slept through.
+/// Takes one thing after the other that another thread puts before it, and sleeps for long whenever
+/// there is none. The other puts nothing more while one is left: a single wake-up that got lost is
+/// slept through.
 #[test]
 fn no_wake_up_gets_lost_between_the_last_look_and_the_rest() {
     for kind in kinds() {

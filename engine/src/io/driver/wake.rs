@@ -1,7 +1,8 @@
 //! How other threads wake a shard that rests, whichever driver it rests in.
 //!
-//! A shard says that it rests before it looks once more at what others may have put before it. Whoever puts something there
-//! looks afterwards whether it rests, and raises an eventfd only then: a busy shard costs nobody a system call.
+//! A shard says that it rests before it looks once more at what others may have put before it.
+//! Whoever puts something there looks afterwards whether it rests, and raises an eventfd only then:
+//! a busy shard costs nobody a system call.
 
 use rustix::event::{EventfdFlags, eventfd};
 use std::io;
@@ -37,10 +38,12 @@ impl Waker {
         Ok(Self { bed: Arc::new(Bed::new()?) })
     }
 
-    /// Has the shard look at what was put before it, if it sleeps; one that is awake looks of itself before it sleeps.
+    /// Has the shard look at what was put before it, if it sleeps; one that is awake looks of
+    /// itself before it sleeps.
     pub(crate) fn wake(&self) {
-        // The first to find it asleep calls. What was put before the shard was put before this, and the shard says that it
-        // sleeps before it looks once more, all in one order: either this sees that it sleeps, or it sees what was put.
+        // The first to find it asleep calls. What was put before the shard was put before this, and
+        // the shard says that it sleeps before it looks once more, all in one order: either this
+        // sees that it sleeps, or it sees what was put.
         if self.bed.resting.swap(false, Ordering::SeqCst) {
             self.bed.raise();
         }
@@ -74,7 +77,8 @@ impl Bed {
 
     #[allow(clippy::host_endian_bytes, reason = "the kernel reads an eventfd's count in host order")]
     fn raise(&self) {
-        // The only possible failure is a counter at its limit, which means that a wake-up is pending anyway.
+        // The only possible failure is a counter at its limit, which means that a wake-up is
+        // pending anyway.
         let _ = rustix::io::write(&self.call, &1u64.to_ne_bytes());
     }
 

@@ -1,7 +1,7 @@
 //! The thread beside a shard that writes its commits, syncs them, and syncs its billing log.
 //!
-//! It does one thing after the other, in the order in which they were asked for. It decides nothing and tries nothing again:
-//! what the kernel answered is the completion.
+//! It does one thing after the other, in the order in which they were asked for. It decides nothing
+//! and tries nothing again: what the kernel answered is the completion.
 
 use crate::io::driver::token::{Completion, Token};
 use crate::io::driver::wake::{Bed, Waker};
@@ -70,7 +70,8 @@ fn carry_out(asked: &Receiver<Job>, done: &ArrayQueue<Completion>, waker: &Waker
         let (token, outcome) = match job {
             Job::Write { write, with_sync, token } => (token, write.write(with_sync)),
             Job::Sync { file, token } => {
-                // SAFETY: who asked for the sync keeps the file open until its completion was reaped.
+                // SAFETY: who asked for the sync keeps the file open until its completion was
+                // reaped.
                 let file = unsafe { BorrowedFd::borrow_raw(file) };
                 (token, rustix::fs::fdatasync(file).map(|()| 0).map_err(io::Error::from))
             }

@@ -1,12 +1,16 @@
-//! Sockets by epoll, commits by a thread beside the shard: the driver for hosts without io_uring, from Linux 5.4 on.
+//! Sockets by epoll, commits by a thread beside the shard: the driver for hosts without io_uring,
+//! from Linux 5.4 on.
 //!
-//! A socket is told to epoll once, edge-triggered, and what epoll says of it is kept here as flags: most turns cost one
-//! `epoll_wait`, and a `recv` and a `send` for each connection that has something. A receive that filled less than its buffer has
-//! emptied the socket; the kernel tells of everything that comes behind it. What cannot be had at once stays asked for until
-//! the kernel says that it can. A send is tried when it is asked for. Every bound of a turn is kept here as in the ring:
-//! so many completions, so many buffers, and what is left waits for the next turn in a line of ready sockets.
+//! A socket is told to epoll once, edge-triggered, and what epoll says of it is kept here as flags:
+//! most turns cost one `epoll_wait`, and a `recv` and a `send` for each connection that has
+//! something. A receive that filled less than its buffer has emptied the socket; the kernel tells
+//! of everything that comes behind it. What cannot be had at once stays asked for until the kernel
+//! says that it can. A send is tried when it is asked for. Every bound of a turn is kept here as in
+//! the ring: so many completions, so many buffers, and what is left waits for the next turn in a
+//! line of ready sockets.
 //!
-//! The table of sockets goes by the connection's place, not by descriptor: many shards share the descriptors of one process.
+//! The table of sockets goes by the connection's place, not by descriptor: many shards share the
+//! descriptors of one process.
 //!
 //! Never here: `io_uring`, or a wait but in [`Poller::wait`].
 
@@ -162,10 +166,12 @@ impl Poller {
         Ok(())
     }
 
-    /// Sleeps until there is something for a turn or `wait_ns` have passed. Where several completions are to be waited for it is
-    /// a commit or a call of another thread that ends it early: what sockets have is taken together.
+    /// Sleeps until there is something for a turn or `wait_ns` have passed. Where several
+    /// completions are to be waited for it is a commit or a call of another thread that ends it
+    /// early: what sockets have is taken together.
     pub(super) fn wait(&mut self, completions: usize, wait_ns: u64) -> io::Result<()> {
-        // In one order with the committing thread's words: either it sees that the shard rests, or this sees its own.
+        // In one order with the committing thread's words: either it sees that the shard rests, or
+        // this sees its own.
         self.bed.lie_down();
         let is_awaited = self.done.is_empty() && self.ready.is_empty() && !self.committing.has_done();
         if is_awaited {
@@ -221,7 +227,8 @@ impl Poller {
         }
     }
 
-    /// Does what was asked of a socket and can be done now; what is to be received stands in line for the turn.
+    /// Does what was asked of a socket and can be done now; what is to be received stands in line
+    /// for the turn.
     fn go_on(&mut self, owner: Owner, index: u32) {
         let socket = &mut table(&mut self.front, &mut self.notifier, owner)[index as usize];
         for (operation, result) in [

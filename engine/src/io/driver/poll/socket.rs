@@ -11,7 +11,8 @@ const WRITABLE: u32 = (libc::EPOLLOUT | libc::EPOLLHUP | libc::EPOLLERR) as u32;
 /// That the peer has ended it, or its half of it.
 const ENDED: u32 = (libc::EPOLLRDHUP | libc::EPOLLHUP | libc::EPOLLERR) as u32;
 
-/// Octets that are being sent: their owner keeps them where they are until the completion was reaped.
+/// Octets that are being sent: their owner keeps them where they are until the completion was
+/// reaped.
 struct Sending {
     octets: *const u8,
     length: usize,
@@ -97,7 +98,8 @@ impl Socket {
         Some(if self.broken == 0 { -error_of(self.descriptor) } else { -self.broken })
     }
 
-    /// Sends as much as the socket takes; how many octets were sent once that is all, or an errno as a negative number.
+    /// Sends as much as the socket takes; how many octets were sent once that is all, or an errno
+    /// as a negative number.
     pub(super) fn send_on(&mut self) -> Option<i32> {
         let sending = self.sending.as_mut()?;
         let result = loop {
@@ -109,8 +111,9 @@ impl Socket {
             }
             let left = sending.length - sending.sent;
             let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-            // SAFETY: whoever sends keeps the octets where they are until this gives a result, and `sent` is not beyond them;
-            // the socket is open, because its owner frees it only when nothing is under way on it.
+            // SAFETY: whoever sends keeps the octets where they are until this gives a result, and
+            // `sent` is not beyond them; the socket is open, because its owner frees it only when
+            // nothing is under way on it.
             let sent =
                 unsafe { libc::send(self.descriptor, sending.octets.add(sending.sent).cast(), left, flags) };
             match usize::try_from(sent) {
@@ -154,16 +157,16 @@ impl Socket {
         if self.broken != 0 {
             return self.end(-self.broken);
         }
-        // SAFETY: the buffer takes as many octets as it is said to; the socket is open, because its owner frees it only when
-        // no receive is under way.
+        // SAFETY: the buffer takes as many octets as it is said to; the socket is open, because its
+        // owner frees it only when no receive is under way.
         let received = unsafe {
             libc::recv(self.descriptor, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT)
         };
         match usize::try_from(received) {
             Ok(0) => self.end(0),
             Ok(octets) => {
-                // Less than there was room for: the socket is empty, and the kernel tells of what comes. But of an end it has
-                // told already.
+                // Less than there was room for: the socket is empty, and the kernel tells of what
+                // comes. But of an end it has told already.
                 self.readable = octets == buffer.len() || self.ended != 0;
                 self.receiving = octets < buffer.len();
                 Read::Octets(octets)
@@ -185,7 +188,8 @@ impl Socket {
     }
 }
 
-/// Begins to connect; whether it is connected already. The address is not needed any more when this returns.
+/// Begins to connect; whether it is connected already. The address is not needed any more when this
+/// returns.
 ///
 /// # Safety
 /// `address` must be a socket address of so many octets.
@@ -211,7 +215,8 @@ pub(super) unsafe fn begin_to_connect(
 fn error_of(descriptor: RawFd) -> i32 {
     let mut error: libc::c_int = 0;
     let mut octets = size_of::<libc::c_int>() as u32;
-    // SAFETY: the kernel writes an integer of that length; the socket is open, because a connect is under way on it.
+    // SAFETY: the kernel writes an integer of that length; the socket is open, because a connect is
+    // under way on it.
     let outcome = unsafe {
         libc::getsockopt(
             descriptor,
