@@ -11,6 +11,10 @@ ci:
 test:
     cargo test --workspace
 
+# The whole-program tests under the driver poll.
+test-poll *ARGS:
+    HAYAUMA_TEST_IO=poll cargo test -p tests {{ARGS}}
+
 # The rooms, their floors, and who imports whom.
 rooms:
     cargo run -p tests --bin rooms

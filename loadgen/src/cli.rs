@@ -95,6 +95,7 @@ impl DrillArguments {
             pushes: self.pushes,
             contracts: self.contracts,
             durability: self.durability,
+            io: (self.io != "auto").then_some(self.io),
             shards: self.shards,
             engine_cpus: cpus(self.engine_cpus),
             generator_cpus: cpus(common.cpu),

@@ -54,6 +54,8 @@ pub struct Drill {
     pub contracts: Option<u64>,
     /// `power` or `process`.
     pub durability: String,
+    /// `uring` or `poll`; `None`: as the engine finds it.
+    pub io: Option<String>,
     /// The engine's shards; `None`: one for each of its CPUs.
     pub shards: Option<usize>,
     /// The engine's CPUs; empty: the first half of those there are.
@@ -106,6 +108,7 @@ impl Default for Drill {
             pushes: 1_000_000,
             contracts: None,
             durability: "power".to_owned(),
+            io: None,
             shards: None,
             engine_cpus: Vec::new(),
             generator_cpus: Vec::new(),
@@ -246,6 +249,7 @@ impl Drill {
             data_dir: &data_dir,
             log: &log,
             durability: &self.durability,
+            io: self.io.as_deref(),
             shards,
             cpus: &engine_cpus,
             more: &self.engine_arguments,
@@ -276,6 +280,7 @@ impl Drill {
         let mut summary = Summary::new("drill", &plan, &outcome, Machine::here(Some(place.path())));
         summary.engine = Some(EngineFigures {
             durability: self.durability.clone(),
+            driver: engine::driver(&page).unwrap_or_default(),
             shards,
             cpus: engine_cpus,
             started_within_s: started_within.as_secs_f64(),

@@ -191,6 +191,8 @@ pub struct GeneratorFigures {
 pub struct EngineFigures {
     /// What an accepted push survives: `power` or `process`.
     pub durability: String,
+    /// What carried its octets: `uring` or `poll`; empty where it does not say.
+    pub driver: String,
     /// Shards.
     pub shards: usize,
     /// The engine's CPUs.

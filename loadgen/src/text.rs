@@ -42,7 +42,10 @@ impl Page {
 
     fn header(&mut self, summary: &Summary) {
         let plan = &summary.plan;
-        let durability = summary.engine.as_ref().map(|engine| format!(" · durability {}", engine.durability));
+        let durability = summary
+            .engine
+            .as_ref()
+            .map(|engine| format!(" · durability {} · driver {}", engine.durability, engine.driver));
         let _ = writeln!(
             self.text,
             "\nHayauma {} · {} pushes{} · seed {} · run {}\n",

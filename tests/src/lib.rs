@@ -21,6 +21,7 @@ pub mod ports;
 pub mod push;
 pub mod recorder;
 pub mod rig;
+pub mod seccomp;
 pub mod seeded;
 pub mod simulation;
 pub mod site;

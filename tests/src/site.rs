@@ -2,12 +2,15 @@
 
 use crate::admin::Admin;
 use crate::engine::{Engine, Finished, Programs};
-use crate::{cpus, ports};
+use crate::{cpus, ports, seccomp};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+/// Names the driver of every engine under test: `uring` or `poll`; without it they take what the host allows.
+const DRIVER_VARIABLE: &str = "HAYAUMA_TEST_IO";
 
 /// The place.
 #[derive(Debug)]
@@ -46,6 +49,9 @@ impl Site {
             site.set(name, value);
         }
         site.set("--data-dir", &site.data_dir().display().to_string());
+        if let Ok(driver) = std::env::var(DRIVER_VARIABLE) {
+            site.set("--io", &driver);
+        }
         site
     }
 
@@ -125,6 +131,17 @@ impl Site {
     #[track_caller]
     pub fn start(&self) -> Engine {
         self.start_command(self.command(&self.serve_arguments()))
+    }
+
+    /// Starts an engine that may not use what this seccomp profile forbids, and waits until it serves.
+    ///
+    /// # Panics
+    /// As [`Site::start`].
+    #[track_caller]
+    pub fn start_without(&self, profile: &str) -> Engine {
+        let mut command = self.command(&self.serve_arguments());
+        command.env(seccomp::VARIABLE, profile);
+        self.start_command(command)
     }
 
     /// Starts an engine by a command that ends in this place's `serve` and waits until it serves.

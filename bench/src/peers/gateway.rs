@@ -52,6 +52,7 @@ impl Gateway {
             data_dir: &data_dir,
             log: &directory.path().join("engine.log"),
             durability,
+            io: None,
             shards: cpus.len().max(1),
             cpus,
             more: &at_once,

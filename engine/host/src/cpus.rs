@@ -32,10 +32,15 @@ pub fn cpu_set(cpus: &[usize]) -> libc::cpu_set_t {
 pub fn leave_cpus(shard_cpus: &[usize]) {
     let others = cpus_beside(shard_cpus);
     if !shard_cpus.is_empty() && !others.is_empty() {
-        let set = cpu_set(&others);
-        // SAFETY: the kernel only reads the set, which outlives the call.
-        let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
+        run_on(&others);
     }
+}
+
+/// Has the calling thread run on these CPUs; where the kernel refuses it stays where it may run already.
+pub fn run_on(cpus: &[usize]) {
+    let set = cpu_set(cpus);
+    // SAFETY: the kernel only reads the set, which outlives the call.
+    let _ = unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &raw const set) };
 }
 
 #[cfg(test)]

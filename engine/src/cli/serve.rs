@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::CliError;
 use crate::start::check;
 use crate::start::config::{Config, Settings};
+use crate::start::driver;
 use host::fatal;
 use host::fatal::{Fatal, FatalReason};
 use host::log;
@@ -33,6 +34,8 @@ impl ServeCommand {
         start_logging(&config)?;
         fatal::install_mapping_guard()
             .map_err(|error| CliError::new(format!("the guard for mapped files cannot be set ({error})")))?;
+        let driver = driver::choose(config.io)
+            .map_err(|refusal| Fatal::with_remedy(FatalReason::HostUnfit, refusal.message, refusal.remedy))?;
         let findings = check::check_for_start(&config);
         if let Some(fatal) = check::first_fatal(&findings) {
             return Err(fatal.into());
@@ -44,7 +47,7 @@ impl ServeCommand {
             let cause = format!("the data directory {} cannot be made ({error})", config.data_dir.display());
             Fatal::new(FatalReason::DataDirUnusable, cause)
         })?;
-        Ok(crate::start::serve::run(config)?)
+        Ok(crate::start::serve::run(config, &driver)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What the control plane asks of the running shards.
 
 use crate::gateway::registration::Registration;
+use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
 use crate::network::line_states::Line;
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
@@ -19,6 +20,8 @@ pub trait Engine: Send + Sync + 'static {
     fn remove_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError>;
     /// While paused, pushes are answered 8004; what was accepted before goes on.
     fn pause(&self, paused: bool);
+    /// What carries the engine's octets.
+    fn driver(&self) -> DriverKind;
     /// The shards without a turn within the last second.
     fn stalled_shards(&self) -> Vec<usize>;
     /// What stands in the way of new pushes in any shard, as far as the shards can tell.

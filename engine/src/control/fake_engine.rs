@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
+use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::network::line_states::Line;
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
@@ -44,6 +45,10 @@ impl Engine for FakeEngine {
 
     fn pause(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    fn driver(&self) -> DriverKind {
+        DriverKind::Poll
     }
 
     fn stalled_shards(&self) -> Vec<usize> {

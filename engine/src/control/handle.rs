@@ -3,6 +3,7 @@
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
+use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
 use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
 use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
@@ -38,11 +39,18 @@ pub struct EngineHandle {
     registry: Mutex<Arc<Registry>>,
     names: Names,
     stopping: AtomicBool,
+    driver: DriverKind,
 }
 
 impl EngineHandle {
-    pub(crate) fn new(ports: Vec<Arc<ShardPort>>, registry: Arc<Registry>, names: Names) -> Arc<Self> {
-        Arc::new(Self { ports, registry: Mutex::new(registry), names, stopping: AtomicBool::new(false) })
+    pub(crate) fn new(
+        ports: Vec<Arc<ShardPort>>,
+        registry: Arc<Registry>,
+        names: Names,
+        driver: DriverKind,
+    ) -> Arc<Self> {
+        let (registry, stopping) = (Mutex::new(registry), AtomicBool::new(false));
+        Arc::new(Self { ports, registry, names, stopping, driver })
     }
 
     /// From now on the shards are told when the address of a notification host has changed.
@@ -170,6 +178,10 @@ impl Engine for EngineHandle {
         }
     }
 
+    fn driver(&self) -> DriverKind {
+        self.driver
+    }
+
     fn stalled_shards(&self) -> Vec<usize> {
         (0..self.ports.len()).filter(|&shard| self.ports[shard].status.is_stalled()).collect()
     }
@@ -221,6 +233,12 @@ impl Engine for EngineHandle {
                     help: "Push clients' connections",
                     kind: FigureKind::Gauge,
                     value: status.connections.load(Ordering::Relaxed),
+                });
+                figures.push(Figure {
+                    name: "connection_octets",
+                    help: "Octets that connections hold: not parsed, waiting to be answered, not sent",
+                    kind: FigureKind::Gauge,
+                    value: status.held.load(Ordering::Relaxed),
                 });
                 for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
                     figures.push(counter(name, help, count.load(Ordering::Relaxed)));
@@ -291,7 +309,8 @@ mod tests {
         let port = ShardPort::new();
         while port.sender.try_send(ShardMessage::Pause(false)).is_ok() {}
         let names = Names::new(Hanging, INTERVALS);
-        let handle = EngineHandle::new(vec![Arc::clone(&port)], Arc::new(Registry::new(Vec::new())), names);
+        let registry = Arc::new(Registry::new(Vec::new()));
+        let handle = EngineHandle::new(vec![Arc::clone(&port)], registry, names, DriverKind::Uring);
         let begun = Instant::now();
         handle.stop();
         assert!(port.is_drain_asked() && handle.is_stopping());
@@ -303,7 +322,8 @@ mod tests {
         let port = ShardPort::new();
         port.status.note_ended();
         let names = Names::new(Hanging, INTERVALS);
-        let handle = EngineHandle::new(vec![port], Arc::new(Registry::new(Vec::new())), names);
+        let registry = Arc::new(Registry::new(Vec::new()));
+        let handle = EngineHandle::new(vec![port], registry, names, DriverKind::Uring);
         let begun = Instant::now();
         assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());

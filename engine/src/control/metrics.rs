@@ -29,6 +29,7 @@ impl Metrics {
     pub fn new(control: Arc<dyn Engine>) -> Self {
         let mut registry = Registry::with_prefix("hayauma");
         registry.register_collector(Box::new(QueueCollector { control: Arc::clone(&control) }));
+        registry.register_collector(Box::new(BuildCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(ShardCollector { control }));
         registry.register_collector(Box::new(ProcessCollector));
         Self { registry }
@@ -43,6 +44,26 @@ impl Metrics {
         let mut page = String::with_capacity(16 << 10);
         text::encode(&mut page, &self.registry)?;
         Ok(page)
+    }
+}
+
+/// What runs: its version, and the driver that carries its octets.
+struct BuildCollector {
+    control: Arc<dyn Engine>,
+}
+
+impl fmt::Debug for BuildCollector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("BuildCollector")
+    }
+}
+
+impl Collector for BuildCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let help = "Version of the engine and the driver that carries its octets";
+        let mut family = encoder.encode_descriptor("build_info", help, None, MetricType::Gauge)?;
+        let labels = [("version", env!("CARGO_PKG_VERSION")), ("driver", self.control.driver().word())];
+        ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)
     }
 }
 

@@ -1,4 +1,4 @@
-//! A push client's connection: requests in, answers out in the order of the requests.
+//! A push client's session: requests in, answers out in the order of the requests.
 //!
 //! Every request gets its place in the queue of answers at once; the place is filled now, when the journal is
 //! durable, or when another shard has answered. Only filled places at the front leave. Requests are parsed
@@ -10,10 +10,10 @@
 
 use crate::gateway::registry::Credential;
 use crate::io::limits::{
-    ANSWERS_OUTSTANDING_MAX, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
-    OUTPUT_PENDING_OCTETS_MAX,
+    ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX,
+    LINGER_MS_MAX, LINGER_OCTETS_MAX,
 };
-use crate::io::stream::Stream;
+use crate::io::link::{Session, Takes};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::retry_after_seconds;
 use std::collections::VecDeque;
@@ -47,6 +47,9 @@ pub(super) trait Desk {
 
     /// Has memory bring what a request will ask for.
     fn fetch(&self, foreseen: &Self::Foreseen<'_>);
+
+    /// Steady milliseconds.
+    fn now_ms(&self) -> u64;
 
     /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the connection.
     fn request(
@@ -109,9 +112,26 @@ impl<'a, F> Ahead<'a, F> {
     }
 }
 
+/// How long a client may take, in milliseconds.
+#[derive(Clone, Copy)]
+pub(super) struct Patience {
+    pub(super) request_ms: u64,
+    pub(super) idle_ms: u64,
+}
+
+/// What a session does when its last answer is written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ending {
+    /// It goes on.
+    Not,
+    /// It says no more, and the client may still be read from.
+    ByHalf,
+    AtOnce,
+}
+
 pub(super) struct Connection {
-    pub(super) stream: Stream,
-    input: Vec<u8>,
+    patience: Patience,
+    output: Vec<u8>,
     answers: VecDeque<PendingAnswer>,
     first_number: u64,
     credential: Credential,
@@ -129,6 +149,7 @@ pub(super) struct Connection {
     peer_done: bool,
     /// Parsing stopped at a bound, not for want of octets.
     blocked: bool,
+    /// Since when a request is half there; 0: none is.
     half_since_ms: u64,
     last_octet_ms: u64,
     opened_ms: u64,
@@ -139,10 +160,10 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(stream: Stream, now_ms: u64) -> Self {
+    pub(super) fn new(patience: Patience, now_ms: u64) -> Self {
         Self {
-            stream,
-            input: Vec::new(),
+            patience,
+            output: Vec::new(),
             answers: VecDeque::new(),
             first_number: 0,
             credential: Credential::default(),
@@ -163,44 +184,14 @@ impl Connection {
         }
     }
 
-    /// Takes octets as they came; `false`: reading must stop until answers have left.
-    pub(super) fn take_octets(&mut self, octets: &[u8], desk: &mut impl Desk, now_ms: u64) -> bool {
-        self.last_octet_ms = now_ms;
-        if self.ends_after_answers {
-            self.dropped_octets += octets.len();
-            return self.may_read();
-        }
-        let consumed = if self.input.is_empty() && !self.blocked {
-            let consumed = self.take_requests(octets, desk);
-            self.input.extend_from_slice(&octets[consumed..]);
-            consumed
-        } else {
-            self.input.extend_from_slice(octets);
-            self.parse_input(desk)
-        };
-        self.note_half(consumed > 0, now_ms);
-        self.may_read()
-    }
-
-    /// Whether more octets may be received now.
-    pub(super) fn may_read(&self) -> bool {
-        self.input.len() <= INPUT_PENDING_OCTETS_MAX
-            && self.dropped_octets < LINGER_OCTETS_MAX
-            && !self.peer_done
-    }
-
-    /// Goes on with what waited for answers to leave, input or a client; whether reading may go on.
-    pub(super) fn resume(&mut self, desk: &mut impl Desk, now_ms: u64) -> bool {
+    /// Whether what was not consumed is to be taken now: answers have left, for which it waited.
+    pub(super) fn resumes(&mut self, now_ms: u64) -> bool {
         if self.continue_due && self.answers.is_empty() && !self.ends_after_answers {
             self.invite(true);
             // The time to send the body begins now.
             self.half_since_ms = now_ms;
         }
-        if self.blocked && self.answers.len() <= ANSWERS_OUTSTANDING_MAX / 2 {
-            let consumed = self.parse_input(desk);
-            self.note_half(consumed > 0, now_ms);
-        }
-        self.may_read()
+        self.blocked && self.answers.len() <= ANSWERS_OUTSTANDING_MAX / 2
     }
 
     /// Fills the place of an answer that another shard gave.
@@ -213,7 +204,7 @@ impl Connection {
         }
     }
 
-    /// Writes every answer at the front that may leave into the stream's output, which is at the moment `leaves`.
+    /// Writes every answer at the front that may leave into the output, which is at the moment `leaves`.
     //= push http in order
     pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29], waits: &mut Waits, leaves: Moment) {
         while let Some(front) = self.answers.front() {
@@ -222,7 +213,7 @@ impl Connection {
                 Gate::Durable(sequence, arrived) if sequence <= durable => waits.answered(arrived, leaves),
                 _ => break,
             }
-            write_answer(&mut self.stream.output, date, &front.answer, &front.head);
+            write_answer(&mut self.output, date, &front.answer, &front.head);
             self.answers.pop_front();
             self.first_number += 1;
         }
@@ -243,23 +234,25 @@ impl Connection {
         matches!(self.answers.front(), Some(PendingAnswer { gate: Gate::Durable(..), .. }))
     }
 
-    /// Ends what has nothing more to say: at once when the peer has ended too or cannot be waited for, else by half.
-    pub(super) fn end_if_over(&mut self, now_ms: u64) {
+    /// Whether it ends now; `unsent` octets of what it said are on their way.
+    pub(super) fn ending(&mut self, unsent: usize, now_ms: u64) -> Ending {
         let ends = self.ends_after_answers || self.peer_done && !self.blocked;
-        if !ends || !self.is_idle() {
-            return;
+        if !ends || !self.is_idle(unsent) {
+            return Ending::Not;
         }
         if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
-            self.stream.close();
-        } else if self.finished_ms == 0 {
-            self.finished_ms = now_ms.max(1);
-            self.stream.finish();
+            return Ending::AtOnce;
         }
+        if self.finished_ms != 0 {
+            return Ending::Not;
+        }
+        self.finished_ms = now_ms.max(1);
+        Ending::ByHalf
     }
 
-    /// Whether a peer that was sent its last answer has not closed in time.
-    pub(super) fn lingers_too_long(&self, now_ms: u64) -> bool {
-        self.finished_ms != 0 && now_ms >= self.finished_ms + LINGER_MS_MAX
+    /// Whether the peer was sent its last answer and has not closed.
+    pub(super) fn lingers(&self) -> bool {
+        self.finished_ms != 0
     }
 
     /// The engine takes no further request on this connection: what was asked is still answered.
@@ -267,19 +260,19 @@ impl Connection {
         self.ends_after_answers = true;
     }
 
-    /// The peer sends no more: what it asked, read or not yet read, is still answered.
-    pub(super) fn peer_is_done(&mut self) {
-        self.peer_done = true;
+    /// Whether no answer is outstanding, where so many octets of others are on their way.
+    pub(super) fn is_idle(&self, unsent: usize) -> bool {
+        self.answers.is_empty() && unsent == 0
     }
 
-    /// Whether no answer is outstanding or unsent.
-    pub(super) fn is_idle(&self) -> bool {
-        self.answers.is_empty() && self.stream.unsent() == 0
+    /// Whether nothing has come, and nothing is to be answered, since so long.
+    pub(super) fn is_quiet_since(&self, since_ms: u64) -> bool {
+        self.answers.is_empty() && self.last_octet_ms <= since_ms
     }
 
     /// Whether the peer has not asked anything yet.
     pub(super) fn is_silent(&self) -> bool {
-        self.first_number == 0 && self.answers.is_empty() && !self.stream.is_closing()
+        self.first_number == 0 && self.answers.is_empty()
     }
 
     /// When the connection was taken, steady milliseconds.
@@ -287,44 +280,19 @@ impl Connection {
         self.opened_ms
     }
 
-    /// Whether the peer is too slow: a half-sent request, or nothing at all, for too long.
-    //= push http time
-    pub(super) fn is_overdue(&self, now_ms: u64, request_timeout_ms: u64, idle_timeout_ms: u64) -> bool {
-        if self.finished_ms != 0 {
-            return false;
-        }
-        let waits_for_leave = self.continue_due;
-        let half =
-            self.half_since_ms != 0 && !waits_for_leave && now_ms >= self.half_since_ms + request_timeout_ms;
-        let idle = self.answers.is_empty() && now_ms >= self.last_octet_ms + idle_timeout_ms;
-        let deaf = self.stream.unsent() > 0 && now_ms >= self.last_octet_ms + idle_timeout_ms;
-        half || idle || deaf
-    }
-
     /// Says 408 to a peer that left a request half sent, if nothing else is being said.
     pub(super) fn write_request_timeout(&mut self) {
         if self.half_since_ms != 0 && self.answers.is_empty() {
             const TIMEOUT: &[u8] =
                 b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-            self.stream.output.extend_from_slice(TIMEOUT);
+            self.output.extend_from_slice(TIMEOUT);
         }
         self.half_since_ms = 0;
-        self.input.clear();
         self.ends_after_answers = true;
     }
 
-    fn parse_input(&mut self, desk: &mut impl Desk) -> usize {
-        let input = std::mem::take(&mut self.input);
-        let consumed = self.take_requests(&input, desk);
-        self.input = input;
-        let left = self.input.len() - consumed;
-        self.input.copy_within(consumed.., 0);
-        self.input.truncate(left);
-        consumed
-    }
-
-    /// Parses as many requests as are complete and allowed; returns the octets done with.
-    fn take_requests(&mut self, octets: &[u8], desk: &mut impl Desk) -> usize {
+    /// Parses as many requests as are complete and allowed, and have room for their answers; returns the octets done with.
+    fn take_requests(&mut self, octets: &[u8], room: usize, desk: &mut impl Desk) -> usize {
         let mut at = 0;
         let mut ahead = Ahead::default();
         self.blocked = false;
@@ -333,7 +301,7 @@ impl Connection {
                 return octets.len();
             }
             if self.answers.len() >= ANSWERS_OUTSTANDING_MAX
-                || self.stream.unsent() >= OUTPUT_PENDING_OCTETS_MAX
+                || self.output.len() + self.answers.len() * ANSWER_OCTETS >= room
             {
                 self.blocked = true;
                 return at;
@@ -422,17 +390,74 @@ impl Connection {
         self.continue_due = !self.answers.is_empty();
         if !self.continue_due {
             self.continue_sent = true;
-            self.stream.output.extend_from_slice(CONTINUE);
+            self.output.extend_from_slice(CONTINUE);
         }
     }
 
     /// Notes since when a request is half there. Progress starts the time anew: what is half now is another one.
-    fn note_half(&mut self, progressed: bool, now_ms: u64) {
-        let half = !self.blocked && !self.peer_done && (!self.input.is_empty() || self.skip_octets > 0);
+    fn note_half(&mut self, progressed: bool, unconsumed: usize, now_ms: u64) {
+        let half = !self.blocked && !self.peer_done && (unconsumed > 0 || self.skip_octets > 0);
         if !half {
             self.half_since_ms = 0;
         } else if progressed || self.half_since_ms == 0 {
             self.half_since_ms = now_ms;
         }
+    }
+}
+
+impl Session for Connection {
+    fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    //= push http time
+    fn due_ms(&self) -> u64 {
+        if self.finished_ms != 0 {
+            return self.finished_ms + LINGER_MS_MAX;
+        }
+        let waits_for_leave = self.continue_due;
+        let half = self.half_since_ms != 0 && !waits_for_leave;
+        let half_ms = if half { self.half_since_ms + self.patience.request_ms } else { u64::MAX };
+        let idle = self.answers.is_empty();
+        let idle_ms = if idle { self.last_octet_ms + self.patience.idle_ms } else { u64::MAX };
+        half_ms.min(idle_ms)
+    }
+
+    /// What a client sends while its answers wait is left to the kernel, the sooner the less it may hold here.
+    fn wants_more(&self, unconsumed: usize, most: usize) -> bool {
+        let pending_max = if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
+        unconsumed <= pending_max && self.dropped_octets < LINGER_OCTETS_MAX && !self.peer_done
+    }
+
+    fn held(&self) -> usize {
+        self.output.capacity() + self.answers.capacity() * size_of::<PendingAnswer>()
+    }
+
+    fn shrink(&mut self) {
+        if self.output.is_empty() {
+            self.output = Vec::new();
+        }
+        if self.answers.is_empty() {
+            self.answers = VecDeque::new();
+        }
+    }
+}
+
+impl<D: Desk> Takes<D> for Connection {
+    fn take(&mut self, octets: &[u8], room: usize, desk: &mut D) -> Option<usize> {
+        let now_ms = desk.now_ms();
+        self.last_octet_ms = now_ms;
+        if self.ends_after_answers {
+            self.dropped_octets += octets.len();
+            return Some(octets.len());
+        }
+        let consumed = self.take_requests(octets, room, desk);
+        self.note_half(consumed > 0, octets.len() - consumed, now_ms);
+        Some(consumed)
+    }
+
+    /// What the client asked, read or not yet read, is still answered.
+    fn end(&mut self, _unconsumed: &[u8], _desk: &mut D) {
+        self.peer_done = true;
     }
 }

@@ -1,22 +1,25 @@
 //! The push clients' side of a shard: its connections, requests to peers and their answers, gatherings.
 
 use crate::gateway::registry::Credential;
-use crate::io::connection::{Connection, Desk, Gate};
+use crate::io::budget::Budget;
+use crate::io::connection::{Connection, Desk, Ending, Gate, Patience};
+use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::limits::{
-    ACCEPTED_PER_TURN_MAX, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
+    ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX,
+    SILENT_MS_MIN,
 };
+use crate::io::link::{Fate, Link, Session};
 use crate::io::mesh;
 use crate::io::mesh::{Mesh, Parcel};
 use crate::io::now::Now;
 use crate::io::places::Door;
-use crate::io::ring::{Completion, Ring};
 use crate::io::slots::Slots;
-use crate::io::stream::{INBOUND, Stream};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::{Foreseen, Origin, Reply, Shard};
 use host::clock;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
 
@@ -45,8 +48,7 @@ enum Gated {
 #[derive(Clone, Copy)]
 pub(super) struct FrontLimits {
     pub(super) connections_max: usize,
-    pub(super) request_timeout_ms: u64,
-    pub(super) idle_timeout_ms: u64,
+    pub(super) patience: Patience,
 }
 
 /// What became of push clients' connections.
@@ -60,11 +62,14 @@ pub(super) struct Visits {
     pub(super) evicted: u64,
     /// Closed because no first request came in time.
     pub(super) silent: u64,
+    /// Closed because nothing of their answers was taken for too long.
+    pub(super) stuck: u64,
 }
 
 pub(super) struct Front {
     limits: FrontLimits,
-    connections: Slots<Connection>,
+    connections: Slots<Link<Connection>>,
+    budget: Rc<Budget>,
     gatherings: Slots<Gathering>,
     gated: VecDeque<(u64, Gated)>,
     /// Connections whose front answer waits for the durable mark.
@@ -95,10 +100,11 @@ struct ShardDesk<'a> {
 }
 
 impl Front {
-    pub(super) fn new(limits: FrontLimits, door: Door) -> Self {
+    pub(super) fn new(limits: FrontLimits, door: Door, budget: Rc<Budget>) -> Self {
         Self {
             limits,
             connections: Slots::with_capacity(limits.connections_max),
+            budget,
             gatherings: Slots::with_capacity(limits.connections_max),
             gated: VecDeque::with_capacity(1024),
             waiting: Vec::with_capacity(1024),
@@ -116,15 +122,19 @@ impl Front {
         self.connections.len()
     }
 
-    /// Whether nothing is owed to any push client.
-    pub(super) fn is_quiet(&mut self) -> bool {
+    /// Whether nothing is owed to any push client that takes what it is sent, in a drain that began then.
+    pub(super) fn is_quiet(&mut self, draining_since_ms: u64, now: Now) -> bool {
         let indices = self.connections.indices();
+        let owes_nothing = |link: &mut Link<Connection>| {
+            let unsent = link.unsent();
+            link.session.is_idle(unsent) || link.is_given_up(draining_since_ms, now.steady_ms)
+        };
         self.gated.is_empty()
-            && indices.iter().all(|&index| self.connections.get_mut(index).is_none_or(|c| c.is_idle()))
+            && indices.iter().all(|&index| self.connections.get_mut(index).is_none_or(owes_nothing))
     }
 
     /// Takes the sockets that the acceptor has dealt to this shard.
-    pub(super) fn take_visitors(&mut self, ring: &mut Ring, now: Now) -> bool {
+    pub(super) fn take_visitors(&mut self, driver: &mut Driver, now: Now) -> bool {
         let mut busy = false;
         if self.door.is_asked_for_room() {
             busy = true;
@@ -138,7 +148,7 @@ impl Front {
                 self.visits.refused += 1;
                 self.door.give_back();
             } else {
-                self.take_visitor(socket, ring, now);
+                self.take_visitor(socket, driver, now);
             }
         }
         busy
@@ -149,22 +159,22 @@ impl Front {
         self.door.has_arrivals()
     }
 
-    fn take_visitor(&mut self, socket: OwnedFd, ring: &mut Ring, now: Now) {
-        let make = |index, generation| {
-            Connection::new(Stream::new(socket, index, generation, INBOUND), now.steady_ms)
-        };
+    fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
+        let session = Connection::new(self.limits.patience, now.steady_ms);
+        let budget = &self.budget;
+        let make = |index, generation| Link::new(socket, (index, generation), Owner::Front, session, budget);
         let index = self.connections.insert(make);
         let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) else {
             unreachable!("the acceptor deals only what there are places for")
         };
         self.visits.taken += 1;
-        connection.stream.receive(ring);
+        connection.read_on(driver);
         let name = connection.stream.name();
         if self.silent.len() >= 2 * self.limits.connections_max {
             // Those that have spoken, or are gone, stand behind one that has not.
             let connections = &mut self.connections;
             self.silent.retain(|&(index, generation)| {
-                connections.of_generation(index, generation).is_some_and(|c| c.is_silent())
+                connections.of_generation(index, generation).is_some_and(|link| is_silent(link))
             });
         }
         self.silent.push_back(name);
@@ -174,7 +184,7 @@ impl Front {
     fn longest_silent(&mut self) -> Option<(u32, u64)> {
         while let Some(&(index, generation)) = self.silent.front() {
             match self.connections.of_generation(index, generation) {
-                Some(connection) if connection.is_silent() => return Some((index, connection.opened_ms())),
+                Some(link) if is_silent(link) => return Some((index, link.session.opened_ms())),
                 _ => self.silent.pop_front(),
             };
         }
@@ -218,7 +228,7 @@ impl Front {
     pub(super) fn received(
         &mut self,
         completion: &Completion,
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         mesh: &mut Mesh,
         now: Now,
@@ -226,53 +236,30 @@ impl Front {
         let index = completion.token.index;
         let connection = self.connections.of_generation(index, completion.token.generation);
         let Some(connection) = connection else {
-            completion.buffer.inspect(|&buffer| ring.recycle(buffer));
+            completion.buffer.inspect(|&buffer| driver.recycle(buffer));
             return;
         };
-        if !completion.more {
-            connection.stream.receive_ended();
-        }
-        let keep_reading = match (completion.result, completion.buffer) {
-            (octets @ 1.., Some(buffer)) => {
-                let mut desk = ShardDesk {
-                    shard,
-                    mesh,
-                    gatherings: &mut self.gatherings,
-                    gated: &mut self.gated,
-                    connection: index,
-                    generation: completion.token.generation,
-                    now,
-                    arrived: self.waits.moment(now.steady_ns),
-                };
-                let octets = ring.received(buffer, octets as usize);
-                connection.take_octets(octets, &mut desk, now.steady_ms)
-            }
-            (0, _) => {
-                connection.peer_is_done();
-                false
-            }
-            (error, _) if error == -libc::ENOBUFS || error == -libc::ECANCELED => connection.may_read(),
-            _ => {
-                connection.stream.close();
-                false
-            }
+        let mut desk = ShardDesk {
+            shard,
+            mesh,
+            gatherings: &mut self.gatherings,
+            gated: &mut self.gated,
+            connection: index,
+            generation: completion.token.generation,
+            now,
+            arrived: self.waits.moment(now.steady_ns),
         };
-        if let Some(buffer) = completion.buffer {
-            ring.recycle(buffer);
-        }
-        if !keep_reading {
-            connection.stream.stop_receiving(ring);
-        } else if !completion.more {
-            connection.stream.receive(ring);
+        if connection.received(completion, driver, &mut desk) == Fate::Broken {
+            connection.stream.close();
         }
         self.touch(index);
     }
 
     /// The peer has ended the connection, or its half of it.
-    pub(super) fn hung_up(&mut self, completion: &Completion, ring: &mut Ring) {
+    pub(super) fn hung_up(&mut self, completion: &Completion, driver: &mut Driver) {
         let index = completion.token.index;
         if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
-            if !connection.stream.hung_up(completion.result, ring) {
+            if !connection.stream.hung_up(completion.result, driver) {
                 connection.stream.close();
             }
             self.touch(index);
@@ -282,7 +269,7 @@ impl Front {
     /// Has the connection looked at when the turn flushes, once.
     fn touch(&mut self, index: u32) {
         if let Some(connection) = self.connections.get_mut(index)
-            && !std::mem::replace(&mut connection.touched, true)
+            && !std::mem::replace(&mut connection.session.touched, true)
         {
             self.touched.push(index);
         }
@@ -292,7 +279,7 @@ impl Front {
     pub(super) fn sent(&mut self, completion: &Completion) {
         let index = completion.token.index;
         if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
-            if !connection.stream.send_ended(completion.result) {
+            if !connection.sent(completion) {
                 connection.stream.close();
             }
             self.touch(index);
@@ -342,7 +329,7 @@ impl Front {
 
     fn fill(&mut self, index: u32, generation: u32, number: u64, answer: Answer) {
         if let Some(connection) = self.connections.of_generation(index, generation) {
-            connection.fill(number, answer);
+            connection.session.fill(number, answer);
             self.touch(index);
         }
     }
@@ -380,7 +367,7 @@ impl Front {
     /// Lets go what the durable mark has passed, writes answers and starts sends.
     pub(super) fn flush(
         &mut self,
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         mesh: &mut Mesh,
         date: &[u8; 29],
@@ -409,7 +396,7 @@ impl Front {
             let mut waiting = std::mem::take(&mut self.waiting);
             for index in waiting.drain(..) {
                 if let Some(connection) = self.connections.get_mut(index) {
-                    connection.listed = false;
+                    connection.session.listed = false;
                     self.touch(index);
                 }
             }
@@ -418,7 +405,7 @@ impl Front {
         let mut touched = std::mem::take(&mut self.touched);
         let busy = !touched.is_empty();
         for index in touched.drain(..) {
-            self.flush_connection(index, (durable, leaves), ring, shard, mesh, date, now);
+            self.flush_connection(index, (durable, leaves), driver, shard, mesh, date, now);
         }
         // Requests that were resumed may have touched again.
         std::mem::swap(&mut self.touched, &mut touched);
@@ -431,34 +418,41 @@ impl Front {
         &mut self,
         index: u32,
         (durable, leaves): (u64, Moment),
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         mesh: &mut Mesh,
         date: &[u8; 29],
         now: Now,
     ) {
-        let Some(connection) = self.connections.get_mut(index) else { return };
-        connection.touched = false;
-        connection.write_answers(durable, date, &mut self.waits, leaves);
-        let generation = connection.stream.generation();
+        let Some(link) = self.connections.get_mut(index) else { return };
+        link.session.touched = false;
+        link.session.write_answers(durable, date, &mut self.waits, leaves);
+        let generation = link.stream.generation();
         let (gatherings, gated) = (&mut self.gatherings, &mut self.gated);
         let arrived = self.waits.moment(now.steady_ns);
         let mut desk =
             ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now, arrived };
-        if connection.resume(&mut desk, now.steady_ms) {
-            connection.stream.receive(ring);
+        if link.session.resumes(now.steady_ms) {
+            link.resume(driver, &mut desk);
+        } else {
+            link.read_on(driver);
         }
         // What was resumed may have been answered at once, and nothing else would send it.
-        connection.write_answers(durable, date, &mut self.waits, leaves);
-        connection.stream.flush(ring);
-        connection.end_if_over(now.steady_ms);
-        if connection.stream.is_closing() && connection.stream.is_quiet() {
+        link.session.write_answers(durable, date, &mut self.waits, leaves);
+        link.flush(driver, now.steady_ms);
+        let unsent = link.unsent();
+        match link.session.ending(unsent, now.steady_ms) {
+            Ending::Not => {}
+            Ending::ByHalf => link.stream.finish(),
+            Ending::AtOnce => link.stream.close(),
+        }
+        if link.stream.is_over() {
             self.connections.remove(index);
             self.door.give_back();
             return;
         }
-        if connection.waits_for_durable() && !connection.listed {
-            connection.listed = true;
+        if link.session.waits_for_durable() && !link.session.listed {
+            link.session.listed = true;
             self.waiting.push(index);
         }
     }
@@ -468,20 +462,20 @@ impl Front {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         self.show_silent(now);
-        let limits = self.limits;
         for index in indices {
-            let Some(connection) = self.connections.get_mut(index) else { continue };
-            if connection.lingers_too_long(now.steady_ms) {
-                connection.stream.close();
+            let Some(link) = self.connections.get_mut(index) else { continue };
+            let is_overdue = now.steady_ms >= link.session.due_ms();
+            if link.is_stuck(now.steady_ms, self.limits.patience.idle_ms) {
+                self.visits.stuck += 1;
+                self.dismiss(index);
+            } else if is_overdue && (link.session.lingers() || link.unsent() > 0) {
+                self.dismiss(index);
+            } else if is_overdue {
+                link.session.write_request_timeout();
+                link.forget_input();
                 self.touch(index);
-            } else if connection.is_overdue(now.steady_ms, limits.request_timeout_ms, limits.idle_timeout_ms)
-            {
-                if connection.stream.unsent() > 0 {
-                    connection.stream.close();
-                } else {
-                    connection.write_request_timeout();
-                }
-                self.touch(index);
+            } else if link.session.is_quiet_since(now.steady_ms.saturating_sub(BUFFERS_KEPT_MS)) {
+                link.shrink();
             }
         }
     }
@@ -490,9 +484,9 @@ impl Front {
     pub(super) fn fail_durable(&mut self, date: &[u8; 29]) {
         for index in self.connections.indices() {
             if let Some(connection) = self.connections.get_mut(index) {
-                connection.fail_durable();
-                connection.write_answers(0, date, &mut self.waits, Moment::default());
-                connection.stream.send_now();
+                connection.session.fail_durable();
+                connection.session.write_answers(0, date, &mut self.waits, Moment::default());
+                connection.send_now();
             }
         }
     }
@@ -517,7 +511,7 @@ impl Front {
         }
         for index in self.connections.indices() {
             if let Some(connection) = self.connections.get_mut(index) {
-                connection.fail_durable();
+                connection.session.fail_durable();
                 self.touch(index);
             }
         }
@@ -528,7 +522,7 @@ impl Front {
         self.door.close();
         for index in self.connections.indices() {
             if let Some(connection) = self.connections.get_mut(index) {
-                connection.end_after_answers();
+                connection.session.end_after_answers();
                 self.touch(index);
             }
         }
@@ -544,6 +538,10 @@ impl Desk for ShardDesk<'_> {
 
     fn fetch(&self, foreseen: &Foreseen<'_>) {
         self.shard.fetch(foreseen);
+    }
+
+    fn now_ms(&self) -> u64 {
+        self.now.steady_ms
     }
 
     fn request(
@@ -570,6 +568,11 @@ impl Desk for ShardDesk<'_> {
             }
         }
     }
+}
+
+/// Whether the client has not asked anything yet, and still may.
+fn is_silent(link: &Link<Connection>) -> bool {
+    link.session.is_silent() && !link.stream.is_closing()
 }
 
 /// Stands in an answer's place until another shard fills it.
@@ -628,8 +631,8 @@ impl ShardDesk<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::io::driver::{DriverKind, Waker};
     use crate::io::places::Places;
-    use crate::io::ring::Waker;
     use std::os::unix::net::UnixStream;
 
     fn at(steady_ms: u64) -> Now {
@@ -637,23 +640,24 @@ mod tests {
     }
 
     /// A shard of four places, so many of them taken at 1,000 ms by clients that say nothing.
-    fn visited(clients: usize) -> (Front, Ring, Vec<UnixStream>) {
-        let mut ring = Ring::new().expect("a ring");
+    fn visited(clients: usize) -> (Front, Driver, Vec<UnixStream>) {
+        let mut driver = Driver::new(DriverKind::Poll, 0, None).expect("a driver");
         let places = Places::new(1, 4).expect("places");
         let wakers = [Waker::into_the_void().expect("a waker")];
-        let limits = FrontLimits { connections_max: 4, request_timeout_ms: 10_000, idle_timeout_ms: 600_000 };
-        let mut front = Front::new(limits, places.door(0));
+        let patience = Patience { request_ms: 10_000, idle_ms: 600_000 };
+        let limits = FrontLimits { connections_max: 4, patience };
+        let mut front = Front::new(limits, places.door(0), Budget::new());
         let (clients, servers): (Vec<_>, Vec<_>) =
             (0..clients).map(|_| UnixStream::pair().expect("a pair")).unzip();
         servers.into_iter().for_each(|server| places.deal(server.into(), 0, &wakers));
-        assert!(front.take_visitors(&mut ring, at(1_000)));
-        (front, ring, clients)
+        assert!(front.take_visitors(&mut driver, at(1_000)));
+        (front, driver, clients)
     }
 
     #[test]
     fn a_client_has_a_minute_for_its_first_request_and_ten_seconds_where_places_are_rare() {
         for (clients, ends_ms) in [(2, 61_000), (3, 11_000)] {
-            let (mut front, _ring, _clients) = visited(clients);
+            let (mut front, _driver, _clients) = visited(clients);
             front.sweep(at(ends_ms - 1), 256);
             assert_eq!(front.visits.silent, 0, "{clients} clients");
             front.sweep(at(ends_ms), 256);

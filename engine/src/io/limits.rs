@@ -4,7 +4,9 @@
 pub(super) const RING_ENTRIES: u32 = 1024;
 /// Entries of its completion queue: a turn's worth of receives, sends and syncs.
 pub(super) const RING_COMPLETIONS: u32 = 8192;
-/// Registered receive buffers of a shard; a power of two.
+/// What the committing thread of the driver `poll` may be asked for at a time: the writes of a commit, and syncs.
+pub(super) const COMMITTING_MAX: usize = 16;
+/// Receive buffers of a shard; a power of two.
 pub(super) const RECEIVE_BUFFERS: u16 = 512;
 /// Octets of one receive buffer: holds a whole request of the largest size.
 pub(super) const RECEIVE_BUFFER_OCTETS: usize = 32 * 1024;
@@ -14,8 +16,31 @@ pub(super) const FORESEEN_MAX: usize = 8;
 pub(super) const ANSWERS_OUTSTANDING_MAX: usize = 2048;
 /// Octets of unparsed input kept for a connection before reading stops.
 pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
-/// Octets of unsent answers at which a connection's requests wait.
-pub(super) const OUTPUT_PENDING_OCTETS_MAX: usize = 1024 * 1024;
+/// Octets that all connections of a shard hold before each gets no more than a little: unparsed, waiting to be answered,
+/// unsent.
+pub(super) const HELD_OCTETS_MAX: usize = 64 * 1024 * 1024;
+/// The most that one connection may have to say before its requests wait.
+pub(super) const HELD_PER_LINK_MAX: usize = 1024 * 1024;
+/// The same whatever the others hold.
+pub(super) const HELD_PER_LINK_MIN: usize = 16 * 1024;
+/// What a receive that goes on may bring before it ends: the kernel fills so many buffers in one go.
+pub(super) const BURST_OCTETS_MAX: usize = 32 * RECEIVE_BUFFER_OCTETS;
+/// Connections of a shard whose receive may go on.
+pub(super) const BURSTS_MAX: usize = 64;
+/// Receives in a row that did not fill their buffer, after which one may go on.
+pub(super) const SMALL_RECEIVES_MIN: u8 = 16;
+/// What an answer that is outstanding counts as of what a connection has to say.
+pub(super) const ANSWER_OCTETS: usize = 256;
+/// One part in so many of what a connection may have is kept of the requests of one whose answers wait.
+pub(super) const BLOCKED_INPUT_PART: usize = 16;
+/// What the kernel may keep of what was sent to a peer that does not read. It lets megabytes gather if it is not told.
+pub(super) const SEND_SOCKET_OCTETS: usize = 256 * 1024;
+/// Octets of one send: that they were taken is progress.
+pub(super) const SEND_OCTETS_MAX: usize = 64 * 1024;
+/// How long a peer may take nothing of what is sent to it.
+pub(super) const SEND_PROGRESS_MS_MAX: u64 = 60_000;
+/// A connection without traffic for so long gives its buffers back.
+pub(super) const BUFFERS_KEPT_MS: u64 = 1_000;
 /// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.
 pub(super) const ATTEMPTS_PER_TURN_MAX: usize = 512;
 /// Octets of a client that is being left which are read and dropped, so that it comes to read its last answer.
@@ -94,6 +119,13 @@ pub(super) const ACKNOWLEDGEMENT_OCTETS_MAX: usize = 4096;
 pub(super) const RESPONSE_OCTETS_MAX: usize = 64 * 1024;
 
 const _: () = assert!(RECEIVE_BUFFERS.is_power_of_two());
+const _: () = assert!(
+    ANSWERS_OUTSTANDING_MAX * ANSWER_OCTETS < HELD_PER_LINK_MAX,
+    "a lone client may have as many answers outstanding as any"
+);
+const _: () =
+    assert!(BURSTS_MAX * BURST_OCTETS_MAX <= HELD_OCTETS_MAX, "bursts have room beside what is held");
+const _: () = assert!(HELD_PER_LINK_MAX / BLOCKED_INPUT_PART == INPUT_PENDING_OCTETS_MAX);
 const _: () =
     assert!(SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS);
 const _: () = assert!(

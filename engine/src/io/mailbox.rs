@@ -1,13 +1,13 @@
 //! How the control plane reaches the shards: bounded message queues in, published figures out.
 
 use crate::gateway::registry::Registry;
+use crate::io::driver::Waker;
 use crate::io::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::io::figures::{ControlError, Times};
 use crate::io::front::Visits;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
 use crate::io::notifier::EndpointPlan;
 use crate::io::now::Now;
-use crate::io::ring::Waker;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
 use crate::shard::figures::NAMES;
@@ -25,11 +25,12 @@ pub(crate) const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const HEALTHY_TURN_MS_MAX: u64 = 1_000;
 
 /// What became of push clients' connections, in the order in which a shard shows it.
-pub(crate) const VISITS: [(&str, &str); 4] = [
+pub(crate) const VISITS: [(&str, &str); 5] = [
     ("connections_accepted", "Push clients' connections taken"),
     ("connections_refused", "Push clients' connections closed unserved in a drain"),
     ("connections_evicted", "Connections closed before their first request to make room for others"),
     ("connections_silent", "Connections closed because their first request did not come in time"),
+    ("connections_stuck", "Connections closed because nothing of their answers was taken for a minute"),
 ];
 
 /// Tells the control plane that a shard has taken a change.
@@ -93,7 +94,9 @@ pub(crate) struct ShardStatus {
     pub(crate) lost: AtomicBool,
     pub(crate) figures: Vec<AtomicU64>,
     pub(crate) connections: AtomicU64,
-    pub(crate) visits: [AtomicU64; 4],
+    pub(crate) visits: [AtomicU64; 5],
+    /// Octets that connections hold.
+    pub(crate) held: AtomicU64,
     pub(crate) syncs: AtomicU64,
     pub(crate) wakes: AtomicU64,
     pub(crate) ended: AtomicBool,
@@ -119,7 +122,8 @@ impl ShardStatus {
             lost: AtomicBool::new(false),
             figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: AtomicU64::new(0),
-            visits: [const { AtomicU64::new(0) }; 4],
+            visits: [const { AtomicU64::new(0) }; 5],
+            held: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
             ended: AtomicBool::new(false),
@@ -180,9 +184,13 @@ impl ShardStatus {
             shown.store(*value, Ordering::Relaxed);
         }
         self.connections.store(connections, Ordering::Relaxed);
-        let visits = [visits.taken, visits.refused, visits.evicted, visits.silent];
+        let visits = [visits.taken, visits.refused, visits.evicted, visits.silent, visits.stuck];
         self.visits.iter().zip(visits).for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
         self.syncs.store(syncs, Ordering::Relaxed);
+    }
+
+    pub(super) fn publish_held(&self, octets: u64) {
+        self.held.store(octets, Ordering::Relaxed);
     }
 
     pub(super) fn publish_waits(&self, waits: &Waits) {

@@ -5,8 +5,8 @@
 //! grown, and a slow peer is felt as "no box left" (code 8002), never as a growing queue. A batch of parcels
 //! costs one wake-up.
 
+use crate::io::driver::Waker;
 use crate::io::limits::parcels_per_peer;
-use crate::io::ring::Waker;
 use crossbeam::queue::ArrayQueue;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,16 +1,19 @@
 //! The runtime room: what carries octets between the world and the shards.
 //!
-//! One glommio executor per CPU runs a shard's turns; the shard's own io_uring carries its sockets and its
-//! journal's syncs. Nothing outside this room names a socket or the executor, nothing inside decides about a
-//! push.
+//! A thread per CPU runs a shard's turns; the shard's driver carries its sockets and its journal's commits: its own io_uring,
+//! or an epoll and a thread beside it. Nothing outside this room names a socket or the executor, nothing inside decides
+//! about a push.
 
 mod acceptor;
+mod budget;
 mod connection;
+pub mod driver;
 mod durations;
 mod executor;
 pub mod figures;
 mod front;
 pub mod limits;
+mod link;
 pub mod mailbox;
 mod mesh;
 pub mod names;
@@ -18,7 +21,6 @@ pub mod notifier;
 mod now;
 mod pace;
 mod places;
-mod ring;
 mod slots;
 mod stream;
 mod turn;
@@ -26,13 +28,14 @@ mod waits;
 
 pub use mesh::HandOver;
 
+use crate::io::connection::Patience;
+use crate::io::driver::{Driver, DriverKind, Refusal, Waker};
 use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::ShardPort;
 use crate::io::mesh::{Lanes, Mesh};
 use crate::io::notifier::EndpointPlan;
 use crate::io::places::{Door, Places};
-use crate::io::ring::{Ring, Waker};
 use crate::io::turn::{ShardTurn, TurnLimits};
 use crate::shard::{Durability, Shard};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -40,6 +43,17 @@ use host::fatal::{Fatal, FatalReason};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread; `None`: it can.
+pub fn uring_refusal() -> Option<Refusal> {
+    let of_executor = || {
+        executor::refusal().map(|error| Refusal {
+            message: format!("the executor finds io_uring unfit ({error})"),
+            remedy: "raise the limit of locked memory with `ulimit -l 8192` or LimitMEMLOCK=8M",
+        })
+    };
+    driver::ring_refusal().or_else(of_executor)
+}
 
 /// The shards' threads.
 pub struct Runtime {
@@ -54,9 +68,10 @@ pub struct Runtime {
 struct Start {
     lanes: Arc<Lanes>,
     door: Door,
+    driver: DriverKind,
     limits: TurnLimits,
-    /// Where the kernel may write this shard's commits, if not on the shard's own CPU alone.
-    worker_cpus: Option<libc::cpu_set_t>,
+    /// Where this shard's commits may be written, if not on the shard's own CPU alone.
+    worker_cpus: Option<Vec<usize>>,
     endpoints: Vec<EndpointPlan>,
     ready: Sender<(usize, Waker)>,
     wakers: Receiver<Vec<Waker>>,
@@ -65,6 +80,8 @@ struct Start {
 /// What the runtime is set up with.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// What carries octets.
+    pub driver: DriverKind,
     /// The shards' CPUs; with fewer than shards they share them in turn.
     pub cpus: Vec<usize>,
     /// Connections of push clients that one shard holds.
@@ -91,7 +108,7 @@ impl Runtime {
     /// go for now.
     ///
     /// # Errors
-    /// When the executor or the shards' rings cannot be set up.
+    /// When the shards' threads or drivers cannot be set up.
     pub fn start(
         setup: &Setup,
         shards: Vec<Shard>,
@@ -114,6 +131,7 @@ impl Runtime {
             let start = Start {
                 lanes: Arc::clone(&lanes),
                 door: places.door(number),
+                driver: setup.driver,
                 limits,
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
@@ -121,11 +139,12 @@ impl Runtime {
                 wakers,
             };
             let port = Arc::clone(&ports[number]);
-            let thread = ShardThread::start(number, cpu, move || prepare(number, shard, port, start));
+            let thread =
+                ShardThread::start(setup.driver, number, cpu, move || prepare(number, shard, port, start));
             threads.push(thread.map_err(|error| {
                 Fatal::new(
                     FatalReason::HostUnfit,
-                    format!("the executor of shard {number} cannot start ({error})"),
+                    format!("the thread of shard {number} cannot start ({error})"),
                 )
             })?);
         }
@@ -169,32 +188,29 @@ impl Runtime {
     }
 }
 
-/// On the shard's thread: its ring, its end of the mesh, its sockets.
+/// On the shard's thread: its driver, its end of the mesh, its sockets.
 fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> ShardTurn {
-    let ring = Ring::new().unwrap_or_else(|error| {
-        let cause = format!("io_uring could not be set up for shard {number} ({error})");
+    let driver = Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
+        let cause = format!("the driver {} could not be set up for shard {number} ({error})", start.driver);
         Fatal::new(FatalReason::HostUnfit, cause).end_process()
     });
-    if let Some(cpus) = &start.worker_cpus {
-        ring.set_worker_cpus(cpus);
-    }
-    port.set_waker(ring.waker());
-    let _ = start.ready.send((number, ring.waker()));
+    port.set_waker(driver.waker());
+    let _ = start.ready.send((number, driver.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
     let mesh = Mesh::new(number, start.lanes, wakers);
-    ShardTurn::new(ring, shard, mesh, port, start.door, start.limits, &start.endpoints)
+    ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints)
 }
 
-/// A commit is written by a worker of the kernel, which runs on the CPU of its shard unless it is told otherwise: there it
+/// A commit is written by a worker of the kernel, or the committing thread, which runs on the CPU of its shard unless it is told otherwise: there it
 /// takes up to a quarter of a busy CPU. Where CPUs are left that no shard runs on it may take one of those; that it must
 /// would make a commit of few records wait for another CPU to wake up.
-fn worker_cpus(cpu: usize, shard_cpus: &[usize]) -> Option<libc::cpu_set_t> {
+fn worker_cpus(cpu: usize, shard_cpus: &[usize]) -> Option<Vec<usize>> {
     let mut cpus = host::cpus::cpus_beside(shard_cpus);
     if cpus.is_empty() {
         return None;
     }
     cpus.push(cpu);
-    Some(host::cpus::cpu_set(&cpus))
+    Some(cpus)
 }
 
 fn start_watchdog(
@@ -214,8 +230,7 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
     TurnLimits {
         front: FrontLimits {
             connections_max: setup.push_connections_max,
-            request_timeout_ms: setup.request_timeout_ms,
-            idle_timeout_ms: setup.idle_timeout_ms,
+            patience: Patience { request_ms: setup.request_timeout_ms, idle_ms: setup.idle_timeout_ms },
         },
         notification_connections_max: setup.notification_connections_max,
         drain_timeout_ms: setup.drain_timeout_ms,

@@ -13,19 +13,21 @@
 mod places;
 
 use crate::gateway::registration::Registration;
+use crate::io::budget::Budget;
+use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::limits::{
-    ACKNOWLEDGEMENT_OCTETS_MAX, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX,
+    ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX,
     NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
+use crate::io::link::{Fate, Link, Session, Takes};
 use crate::io::now::Now;
-use crate::io::ring::{Completion, Purpose, Ring};
 use crate::io::slots::Slots;
-use crate::io::stream::{OUTBOUND, Stream};
 use crate::shard::{NotificationOrder, NotificationResult, Shard};
 use places::Place;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
+use std::rc::Rc;
 use wire::push::notify::{Arrival, Body, ResponseOutcome, Subject, read_acknowledgement, read_response};
 use wire::push::notify_url::NotifyUrl;
 use wire::terms::ids::Xpid;
@@ -92,17 +94,21 @@ struct UnderWay {
 }
 
 struct Outgoing {
-    stream: Stream,
+    link: Link<Notifying>,
     endpoint: u64,
     connected: bool,
     opened_ms: u64,
     peer: SocketAddr,
     /// Boxed: the kernel reads it while the connect is under way.
     address: Box<RawAddress>,
+}
+
+/// The session with a notification server: notifications out, responses in.
+struct Notifying {
+    output: Vec<u8>,
     under_way: VecDeque<UnderWay>,
-    input: Vec<u8>,
-    /// How far the response at the input's start has arrived.
-    arrival: Arrival,
+    /// A response has arrived in part, and how far.
+    partial: Option<Arrival>,
     /// The peer announced that it closes: nothing more is sent on it.
     closes: bool,
     /// The endpoint has no use for it any more: it ends with its last answer, which says nothing about the endpoint.
@@ -115,6 +121,12 @@ struct Outgoing {
     used_ms: u64,
 }
 
+/// What a response is settled with.
+struct Settling<'a> {
+    shard: &'a mut Shard,
+    now: Now,
+}
+
 struct RawAddress {
     storage: libc::sockaddr_storage,
     octets: u32,
@@ -123,6 +135,7 @@ struct RawAddress {
 pub(super) struct Notifier {
     endpoints: HashMap<u64, Endpoint>,
     outgoing: Slots<Outgoing>,
+    budget: Rc<Budget>,
     sweep_at: usize,
     ready: Vec<u64>,
     /// Endpoints without a connection that found the table full, each once, longest waiting first.
@@ -130,10 +143,11 @@ pub(super) struct Notifier {
 }
 
 impl Notifier {
-    pub(super) fn new(connections_max: usize) -> Self {
+    pub(super) fn new(connections_max: usize, budget: Rc<Budget>) -> Self {
         Self {
             endpoints: HashMap::new(),
             outgoing: Slots::with_capacity(connections_max),
+            budget,
             sweep_at: 0,
             ready: Vec::with_capacity(64),
             line: VecDeque::new(),
@@ -208,14 +222,14 @@ impl Notifier {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
             let heard_ms = self.endpoints.get(&outgoing.endpoint).map_or(0, |endpoint| endpoint.heard_ms);
             if now.steady_ms < heard_ms.max(draining_since_ms) + DRAIN_SILENCE_MS {
-                count += outgoing.under_way.len();
+                count += outgoing.link.session.under_way.len();
             }
         }
         count
     }
 
     /// Takes the shard's orders and puts as many on the wire as the endpoints' connections carry.
-    pub(super) fn send_orders(&mut self, shard: &mut Shard, ring: &mut Ring, now: Now) -> bool {
+    pub(super) fn send_orders(&mut self, shard: &mut Shard, driver: &mut Driver, now: Now) -> bool {
         let mut busy = false;
         while let Some(order) = shard.take_notification() {
             busy = true;
@@ -232,14 +246,14 @@ impl Notifier {
         }
         let mut ready = std::mem::take(&mut self.ready);
         for key in ready.drain(..) {
-            self.serve(key, shard, ring, now);
+            self.serve(key, shard, driver, now);
         }
         ready.append(&mut self.ready);
         self.ready = ready;
         busy
     }
 
-    fn serve(&mut self, key: u64, shard: &mut Shard, ring: &mut Ring, now: Now) {
+    fn serve(&mut self, key: u64, shard: &mut Shard, driver: &mut Driver, now: Now) {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return };
         let depth = if endpoint.closes { 1 } else { usize::from(endpoint.plan.depth) };
         let mut at = 0;
@@ -247,18 +261,19 @@ impl Notifier {
             let index = endpoint.connections[at];
             at += 1;
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
-            if !outgoing.connected || outgoing.ends() || outgoing.stream.is_closing() {
+            let link = &mut outgoing.link;
+            if !outgoing.connected || link.session.ends() || link.stream.is_closing() {
                 continue;
             }
-            while outgoing.under_way.len() < depth
+            while link.session.under_way.len() < depth
                 && let Some((order, _)) = endpoint.queue.pop_front()
             {
                 let url = &endpoint.plan.url;
-                let subject = shard.write_notification(order, url, &mut outgoing.stream.output);
+                let subject = shard.write_notification(order, url, &mut link.session.output);
                 let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
-                outgoing.under_way.push_back(UnderWay { order, subject, deadline_ms });
+                link.session.under_way.push_back(UnderWay { order, subject, deadline_ms });
             }
-            outgoing.stream.flush(ring);
+            link.flush(driver, now.steady_ms);
         }
         let connections_max = usize::from(endpoint.plan.connections);
         let rests = now.steady_ms < endpoint.resting_until_ms;
@@ -274,14 +289,14 @@ impl Notifier {
                 _ => wanted.min(self.outgoing.spare()),
             };
             for _ in 0..wanted {
-                if !self.open(key, ring, now) {
+                if !self.open(key, driver, now) {
                     break;
                 }
             }
         }
     }
 
-    fn open(&mut self, key: u64, ring: &mut Ring, now: Now) -> bool {
+    fn open(&mut self, key: u64, driver: &mut Driver, now: Now) -> bool {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
         endpoint.place = Place::NotAwaited;
         if now.steady_ms < endpoint.resting_until_ms {
@@ -299,21 +314,14 @@ impl Notifier {
             return false;
         };
         let raw = Box::new(raw_address(&address));
+        let (session, budget) = (Notifying::new(now.steady_ms), &self.budget);
         let index = self.outgoing.insert(|index, generation| Outgoing {
-            stream: Stream::new(socket, index, generation, OUTBOUND),
+            link: Link::new(socket, (index, generation), Owner::Notifier, session, budget),
             endpoint: key,
             connected: false,
             opened_ms: now.steady_ms,
             peer: address,
             address: raw,
-            under_way: VecDeque::new(),
-            input: Vec::new(),
-            arrival: Arrival::default(),
-            closes: false,
-            retired: false,
-            answered: false,
-            first_kept: None,
-            used_ms: now.steady_ms,
         });
         let Some(index) = index else {
             endpoint.rest(now);
@@ -321,13 +329,18 @@ impl Notifier {
         };
         endpoint.connections.push(index);
         if let Some(outgoing) = self.outgoing.get_mut(index) {
-            outgoing.stream.set_other_under_way(true);
-            let token = outgoing.stream.token(Purpose::NotifierConnect);
+            outgoing.link.stream.set_other_under_way(true);
+            let token = outgoing.link.stream.token(Operation::Connect);
             let address = &raw const outgoing.address.storage;
             // SAFETY: the address is boxed and its owner is freed only when the stream is quiet, that is, after the
             // connect has completed.
             unsafe {
-                ring.connect(outgoing.stream.descriptor(), address.cast(), outgoing.address.octets, token);
+                driver.connect(
+                    outgoing.link.stream.descriptor(),
+                    address.cast(),
+                    outgoing.address.octets,
+                    token,
+                );
             }
         }
         true
@@ -337,33 +350,40 @@ impl Notifier {
     pub(super) fn completed(
         &mut self,
         completion: &Completion,
-        ring: &mut Ring,
+        driver: &mut Driver,
         shard: &mut Shard,
         now: Now,
     ) {
         let index = completion.token.index;
         let outgoing = self.outgoing.of_generation(index, completion.token.generation);
         let Some(outgoing) = outgoing else {
-            completion.buffer.inspect(|&buffer| ring.recycle(buffer));
+            completion.buffer.inspect(|&buffer| driver.recycle(buffer));
             return;
         };
-        let alive = match completion.token.purpose {
-            Purpose::NotifierConnect => outgoing.connect_ended(completion.result, ring),
-            Purpose::NotifierHangUp => {
-                outgoing.stream.hung_up(completion.result, ring) && !outgoing.stream.is_closing()
+        let alive = match completion.token.operation {
+            Operation::Connect => outgoing.connect_ended(completion.result, driver),
+            Operation::HangUp => {
+                let stream = &mut outgoing.link.stream;
+                stream.hung_up(completion.result, driver) && !stream.is_closing()
             }
-            Purpose::NotifierSend => {
-                let alive = outgoing.stream.send_ended(completion.result);
+            Operation::Send => {
+                let alive = outgoing.link.sent(completion);
                 if alive {
-                    outgoing.stream.flush(ring);
+                    outgoing.link.flush(driver, now.steady_ms);
                 }
                 alive
             }
-            _ => outgoing.receive_ended(completion, ring, shard, now),
+            _ => {
+                let mut settling = Settling { shard, now };
+                let fate = outgoing.link.received(completion, driver, &mut settling);
+                outgoing.link.count();
+                fate == Fate::Goes
+            }
         };
         let key = outgoing.endpoint;
-        let first_kept = outgoing.first_kept.take();
-        if !outgoing.retired
+        let retired = outgoing.link.session.retired;
+        let first_kept = outgoing.link.session.first_kept.take();
+        if !retired
             && let Some(first_kept) = first_kept
             && let Some(endpoint) = self.endpoints.get_mut(&key)
         {
@@ -371,12 +391,12 @@ impl Notifier {
         }
         if alive
             && outgoing.connected
-            && !outgoing.retired
+            && !retired
             && let Some(endpoint) = self.endpoints.get_mut(&key)
         {
             endpoint.failures = 0;
             endpoint.resting_until_ms = 0;
-            if completion.token.purpose == Purpose::NotifierReceive {
+            if completion.token.operation == Operation::Receive {
                 endpoint.heard_ms = now.steady_ms;
             }
             if !endpoint.queue.is_empty() {
@@ -392,13 +412,14 @@ impl Notifier {
     /// The connection is no good: what was under way on it goes back to the message center.
     fn give_up(&mut self, index: u32, shard: &mut Shard, now: Now) {
         let Some(outgoing) = self.outgoing.get_mut(index) else { return };
-        if outgoing.stream.is_closing() {
+        if outgoing.link.stream.is_closing() {
             return;
         }
         let key = outgoing.endpoint;
-        let (closes, answered, retired) = (outgoing.closes, outgoing.answered, outgoing.retired);
-        outgoing.stream.close();
-        let mut unanswered = std::mem::take(&mut outgoing.under_way);
+        outgoing.link.stream.close();
+        let session = &mut outgoing.link.session;
+        let (closes, answered, retired) = (session.closes, session.answered, session.retired);
+        let mut unanswered = std::mem::take(&mut session.under_way);
         let endpoint = self.endpoints.get_mut(&key);
         if closes && let Some(endpoint) = endpoint {
             // The server said that it takes no more on this connection: what was behind was never its to answer.
@@ -421,8 +442,7 @@ impl Notifier {
     }
 
     fn remove_if_quiet(&mut self, index: u32) {
-        let quiet =
-            self.outgoing.get_mut(index).is_some_and(|o| o.stream.is_closing() && o.stream.is_quiet());
+        let quiet = self.outgoing.get_mut(index).is_some_and(|outgoing| outgoing.link.stream.is_over());
         if quiet {
             self.outgoing.remove(index);
             self.call_next();
@@ -435,13 +455,16 @@ impl Notifier {
         self.sweep_at = next;
         for index in indices {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
-            let overdue = outgoing.under_way.front().is_some_and(|sent| now.steady_ms >= sent.deadline_ms);
+            let is_closing = outgoing.link.stream.is_closing();
+            let is_overdue = now.steady_ms >= outgoing.link.session.due_ms();
             let stuck = !outgoing.connected && now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
-            let unused = outgoing.is_idle() && now.steady_ms >= outgoing.used_ms + NOTIFIER_IDLE_MS_MAX;
-            if (overdue || stuck) && !outgoing.stream.is_closing() {
+            let (idle, used_ms) = (outgoing.is_idle(), outgoing.link.session.used_ms);
+            if (is_overdue && !idle || stuck) && !is_closing {
                 self.give_up(index, shard, now);
-            } else if unused {
+            } else if idle && is_overdue {
                 self.part_from(index);
+            } else if idle && now.steady_ms >= used_ms + BUFFERS_KEPT_MS {
+                outgoing.link.shrink();
             }
             self.remove_if_quiet(index);
         }
@@ -485,82 +508,95 @@ impl Endpoint {
 }
 
 impl Outgoing {
-    fn connect_ended(&mut self, result: i32, ring: &mut Ring) -> bool {
-        self.stream.set_other_under_way(false);
-        if result < 0 || self.stream.is_closing() {
+    fn connect_ended(&mut self, result: i32, driver: &mut Driver) -> bool {
+        self.link.stream.set_other_under_way(false);
+        if result < 0 || self.link.stream.is_closing() {
             return false;
         }
         self.connected = true;
-        self.stream.receive(ring);
+        self.link.read_on(driver);
         true
     }
 
-    fn receive_ended(
-        &mut self,
-        completion: &Completion,
-        ring: &mut Ring,
-        shard: &mut Shard,
-        now: Now,
-    ) -> bool {
-        if !completion.more {
-            self.stream.receive_ended();
+    /// Whether it carries nothing and could.
+    fn is_idle(&self) -> bool {
+        let session = &self.link.session;
+        self.connected && session.under_way.is_empty() && !session.ends() && !self.link.stream.is_closing()
+    }
+}
+
+impl Session for Notifying {
+    fn output(&mut self) -> &mut Vec<u8> {
+        &mut self.output
+    }
+
+    /// When its oldest notification must be answered; one that carries nothing ends a while after it last did.
+    fn due_ms(&self) -> u64 {
+        match self.under_way.front() {
+            Some(sent) => sent.deadline_ms,
+            None if self.ends() => u64::MAX,
+            None => self.used_ms + NOTIFIER_IDLE_MS_MAX,
         }
-        let alive = match (completion.result, completion.buffer) {
-            (octets @ 1.., Some(buffer)) => {
-                let octets = ring.received(buffer, octets as usize);
-                self.take_octets(octets, shard, now)
-            }
-            (0, _) => {
-                self.take_end_of_stream(shard, now);
-                false
-            }
-            // Cancelled is what began anew because the peer hung up.
-            (error, _) => error == -libc::ENOBUFS || error == -libc::ECANCELED,
-        };
-        if let Some(buffer) = completion.buffer {
-            ring.recycle(buffer);
+    }
+
+    fn wants_more(&self, _unconsumed: usize, _most: usize) -> bool {
+        true
+    }
+
+    fn held(&self) -> usize {
+        self.output.capacity() + self.under_way.capacity() * size_of::<UnderWay>()
+    }
+
+    fn shrink(&mut self) {
+        if self.output.is_empty() {
+            self.output = Vec::new();
         }
-        if alive && !completion.more {
-            self.stream.receive(ring);
+        if self.under_way.is_empty() {
+            self.under_way = VecDeque::new();
         }
-        alive
+    }
+}
+
+impl Takes<Settling<'_>> for Notifying {
+    /// `None` too when the connection is done: the peer announced its close and everything asked was answered, or a response
+    /// is longer than any.
+    fn take(&mut self, octets: &[u8], _room: usize, desk: &mut Settling<'_>) -> Option<usize> {
+        if let Some(arrival) = &mut self.partial
+            && !arrival.is_over(octets)
+        {
+            return (octets.len() <= RESPONSE_OCTETS_MAX).then_some(0);
+        }
+        let consumed = self.take_responses(octets, false, desk.shard, desk.now)?;
+        let left = octets.len() - consumed;
+        self.partial = (left > 0).then(Arrival::default);
+        let is_done = self.ends() && self.under_way.is_empty();
+        (left <= RESPONSE_OCTETS_MAX && !is_done).then_some(consumed)
+    }
+
+    fn end(&mut self, unconsumed: &[u8], desk: &mut Settling<'_>) {
+        if !unconsumed.is_empty() {
+            let _ = self.take_responses(unconsumed, true, desk.shard, desk.now);
+        }
+    }
+}
+
+impl Notifying {
+    fn new(now_ms: u64) -> Self {
+        Self {
+            output: Vec::new(),
+            under_way: VecDeque::new(),
+            partial: None,
+            closes: false,
+            retired: false,
+            answered: false,
+            first_kept: None,
+            used_ms: now_ms,
+        }
     }
 
     /// Whether nothing more is sent on it.
     fn ends(&self) -> bool {
         self.closes || self.retired
-    }
-
-    /// Whether it carries nothing and could.
-    fn is_idle(&self) -> bool {
-        self.connected && self.under_way.is_empty() && !self.ends() && !self.stream.is_closing()
-    }
-
-    fn take_octets(&mut self, octets: &[u8], shard: &mut Shard, now: Now) -> bool {
-        if self.input.is_empty() {
-            let Some(consumed) = self.take_responses(octets, false, shard, now) else { return false };
-            self.input.extend_from_slice(&octets[consumed..]);
-        } else {
-            self.input.extend_from_slice(octets);
-            if !self.arrival.is_over(&self.input) {
-                return self.input.len() <= RESPONSE_OCTETS_MAX;
-            }
-            self.arrival = Arrival::default();
-            let input = std::mem::take(&mut self.input);
-            let consumed = self.take_responses(&input, false, shard, now);
-            self.input = input;
-            let Some(consumed) = consumed else { return false };
-            self.input.drain(..consumed);
-        }
-        // A peer that announced its close is done once everything asked was answered.
-        self.input.len() <= RESPONSE_OCTETS_MAX && !(self.ends() && self.under_way.is_empty())
-    }
-
-    fn take_end_of_stream(&mut self, shard: &mut Shard, now: Now) {
-        let input = std::mem::take(&mut self.input);
-        if !input.is_empty() {
-            let _ = self.take_responses(&input, true, shard, now);
-        }
     }
 
     /// Reads whole responses; returns the octets done with, or `None` when the peer speaks something else.

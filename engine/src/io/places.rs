@@ -7,8 +7,8 @@
 //!
 //! Never here: a lock, or a wait of a shard.
 
+use crate::io::driver::Waker;
 use crate::io::limits::DEALT_MAX;
-use crate::io::ring::Waker;
 use crossbeam::queue::ArrayQueue;
 use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};

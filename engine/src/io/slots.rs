@@ -1,7 +1,7 @@
 //! A bounded table of connections: an index is reused only with another generation, so a late completion or
 //! answer for a connection that is gone finds nobody.
 
-use crate::io::ring::GENERATION_MASK;
+use crate::io::driver::GENERATION_MASK;
 
 struct Slot<T> {
     generation: u32,

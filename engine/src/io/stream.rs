@@ -1,42 +1,29 @@
-//! One TCP connection on the ring: what both the push clients' and the notifier's connections are made of.
+//! One TCP connection on the driver: what both the push clients' and the notifier's connections are made of.
 //!
-//! Two output buffers take turns: one is being sent and must not move, the other fills. A stream is freed only
-//! after every operation on it has completed.
+//! Two output buffers take turns: the session's fills, while the stream's is being sent and must not move. A stream is freed
+//! only after every operation on it has completed.
 
-use crate::io::ring::{Purpose, Ring, Token};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
-
-/// Which purposes a stream's operations carry.
-#[derive(Clone, Copy)]
-pub(super) struct Purposes {
-    pub(super) receive: Purpose,
-    pub(super) send: Purpose,
-    pub(super) hang_up: Purpose,
-}
-
-/// The purposes of a push client's connection.
-pub(super) const INBOUND: Purposes =
-    Purposes { receive: Purpose::Receive, send: Purpose::Send, hang_up: Purpose::HangUp };
-/// The purposes of the notifier's connections.
-pub(super) const OUTBOUND: Purposes = Purposes {
-    receive: Purpose::NotifierReceive,
-    send: Purpose::NotifierSend,
-    hang_up: Purpose::NotifierHangUp,
-};
+use crate::io::driver::{Driver, Operation, Owner, Token};
+use crate::io::limits::{SEND_OCTETS_MAX, SEND_SOCKET_OCTETS};
+use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
+use rustix::net::{SendFlags, Shutdown, send, shutdown};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 pub(super) struct Stream {
     socket: OwnedFd,
     index: u32,
     generation: u32,
-    purposes: Purposes,
-    /// Fill this; [`Stream::flush`] sends it.
-    pub(super) output: Vec<u8>,
+    owner: Owner,
     sending: Vec<u8>,
     sent: usize,
+    /// When the send under way began, steady milliseconds.
+    send_begun_ms: u64,
     send_under_way: bool,
     receive_under_way: bool,
+    /// The receive under way was asked to stop.
+    stopping: bool,
     other_under_way: bool,
-    /// The ring waits for the peer's end.
+    /// The driver waits for the peer's end.
     watched: bool,
     /// The peer's end came, or was never waited for.
     hung_up: bool,
@@ -44,28 +31,21 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(socket: OwnedFd, index: u32, generation: u32, purposes: Purposes) -> Self {
-        let no_delay: libc::c_int = 1;
-        // SAFETY: sets an integer option on a descriptor that we own; a failure only costs latency.
-        unsafe {
-            libc::setsockopt(
-                socket.as_raw_fd(),
-                libc::IPPROTO_TCP,
-                libc::TCP_NODELAY,
-                (&raw const no_delay).cast(),
-                size_of::<libc::c_int>() as u32,
-            );
-        }
+    pub(super) fn new(socket: OwnedFd, index: u32, generation: u32, owner: Owner) -> Self {
+        // Failures only cost latency, and memory of the kernel.
+        let _ = set_tcp_nodelay(&socket, true);
+        let _ = set_socket_send_buffer_size(&socket, SEND_SOCKET_OCTETS);
         Self {
             socket,
             index,
             generation,
-            purposes,
-            output: Vec::new(),
+            owner,
             sending: Vec::new(),
             sent: 0,
+            send_begun_ms: 0,
             send_under_way: false,
             receive_under_way: false,
+            stopping: false,
             other_under_way: false,
             watched: false,
             hung_up: false,
@@ -73,8 +53,8 @@ impl Stream {
         }
     }
 
-    pub(super) fn descriptor(&self) -> RawFd {
-        self.socket.as_raw_fd()
+    pub(super) fn descriptor(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 
     /// Index and generation.
@@ -86,16 +66,11 @@ impl Stream {
         self.generation
     }
 
-    /// Writes what it can at once, without the ring: the last words of a process that ends.
-    pub(super) fn send_now(&mut self) {
-        if !self.send_under_way && !self.output.is_empty() {
-            let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-            // SAFETY: the buffer lives through the call and the descriptor is ours; what is not taken is lost with
-            // the process, which is about to end.
-            unsafe {
-                libc::send(self.socket.as_raw_fd(), self.output.as_ptr().cast(), self.output.len(), flags)
-            };
-            self.output.clear();
+    /// Writes what it can at once, without the driver: the last words of a process that ends.
+    pub(super) fn send_now(&self, output: &[u8]) {
+        if !self.send_under_way && !output.is_empty() {
+            // What is not taken is lost with the process, which is about to end.
+            let _ = send(&self.socket, output, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
         }
     }
 
@@ -103,19 +78,36 @@ impl Stream {
         self.closing
     }
 
-    /// Octets that wait to be sent or are being sent.
-    pub(super) fn unsent(&self) -> usize {
-        self.output.len() + self.sending.len() - self.sent
+    /// Octets that are being sent.
+    pub(super) fn sending(&self) -> usize {
+        self.sending.len() - self.sent
     }
 
-    /// Keeps receiving, unless it already does or the stream is closing.
-    pub(super) fn receive(&mut self, ring: &mut Ring) {
+    /// Since when the send under way is, steady milliseconds.
+    pub(super) fn sending_since_ms(&self) -> Option<u64> {
+        self.send_under_way.then_some(self.send_begun_ms)
+    }
+
+    /// Octets of memory that it holds.
+    pub(super) fn held(&self) -> usize {
+        self.sending.capacity()
+    }
+
+    /// Gives the buffer back, if nothing is being sent.
+    pub(super) fn shrink(&mut self) {
+        if !self.send_under_way && self.sending() == 0 {
+            (self.sending, self.sent) = (Vec::new(), 0);
+        }
+    }
+
+    /// Receives, once or on and on, unless it already does or the stream is closing.
+    pub(super) fn receive(&mut self, driver: &mut Driver, goes_on: bool) {
         if !self.receive_under_way && !self.closing {
             self.receive_under_way = true;
-            ring.receive(self.descriptor(), self.token(self.purposes.receive));
+            driver.receive(self.descriptor(), goes_on, self.token(Operation::Receive));
             if !self.watched && !self.hung_up {
                 self.watched = true;
-                ring.watch(self.descriptor(), self.token(self.purposes.hang_up));
+                driver.watch(self.descriptor(), self.token(Operation::HangUp));
             }
         }
     }
@@ -124,22 +116,27 @@ impl Stream {
     ///
     /// A multishot receive can miss that: where octets and the end arrive together, the kernel may count two wake-ups
     /// and look once. A receive that begins anew sees both.
-    pub(super) fn hung_up(&mut self, result: i32, ring: &mut Ring) -> bool {
+    pub(super) fn hung_up(&mut self, result: i32, driver: &mut Driver) -> bool {
         (self.watched, self.hung_up) = (false, true);
-        self.stop_receiving(ring);
+        self.stop_receiving(driver);
         let is_gone = result < 0 || result & i32::from(libc::POLLHUP | libc::POLLERR) != 0;
         self.receive_under_way || !is_gone
     }
 
+    /// Whether a receive is under way, or the stream is closing.
+    pub(super) fn needs_no_receive(&self) -> bool {
+        self.receive_under_way || self.closing
+    }
+
     /// Stops receiving; what is already under way may still come.
-    pub(super) fn stop_receiving(&mut self, ring: &mut Ring) {
-        if self.receive_under_way {
-            ring.cancel(self.token(self.purposes.receive));
+    pub(super) fn stop_receiving(&mut self, driver: &mut Driver) {
+        if self.receive_under_way && !std::mem::replace(&mut self.stopping, true) {
+            driver.stop_receiving(self.token(Operation::Receive));
         }
     }
 
     pub(super) fn receive_ended(&mut self) {
-        self.receive_under_way = false;
+        (self.receive_under_way, self.stopping) = (false, false);
     }
 
     /// Marks another operation (connect) as begun or done.
@@ -147,24 +144,25 @@ impl Stream {
         self.other_under_way = under_way;
     }
 
-    /// Starts to send what has gathered, unless a send is under way.
-    pub(super) fn flush(&mut self, ring: &mut Ring) {
+    /// Starts to send what has gathered, unless a send is under way. A long one is sent in pieces, each of which is progress.
+    pub(super) fn flush(&mut self, driver: &mut Driver, output: &mut Vec<u8>, now_ms: u64) {
         if self.send_under_way || self.closing {
             return;
         }
         if self.sent == self.sending.len() {
-            if self.output.is_empty() {
+            if output.is_empty() {
                 return;
             }
             self.sending.clear();
             self.sent = 0;
-            std::mem::swap(&mut self.sending, &mut self.output);
+            std::mem::swap(&mut self.sending, output);
         }
-        self.send_under_way = true;
-        let token = self.token(self.purposes.send);
-        // SAFETY: `sending` is neither changed nor dropped while `send_under_way` is set: `flush` returns early
-        // and the owner frees a stream only when `is_quiet`.
-        unsafe { ring.send(self.socket.as_raw_fd(), &self.sending[self.sent..], token) };
+        (self.send_under_way, self.send_begun_ms) = (true, now_ms);
+        let piece = self.sent..self.sending.len().min(self.sent + SEND_OCTETS_MAX);
+        let token = self.token(Operation::Send);
+        // SAFETY: `sending` is neither changed nor dropped while `send_under_way` is set: `flush` and `shrink` leave it alone
+        // then, and the owner frees a stream only when `is_quiet`.
+        unsafe { driver.send(self.socket.as_fd(), &self.sending[piece], token) };
     }
 
     /// A send completed with `result`; `false`: the peer is gone.
@@ -179,20 +177,20 @@ impl Stream {
 
     /// Sends no more: the peer reads an end behind what was sent, and may still be read from.
     pub(super) fn finish(&mut self) {
-        self.shut_down(libc::SHUT_WR);
+        self.shut_down(Shutdown::Write);
     }
 
     /// Begins to close: every operation under way will complete soon.
     pub(super) fn close(&mut self) {
         if !self.closing {
             self.closing = true;
-            self.shut_down(libc::SHUT_RDWR);
+            self.shut_down(Shutdown::Both);
         }
     }
 
-    fn shut_down(&mut self, how: libc::c_int) {
-        // SAFETY: shuts down a socket that we own; a failure means that it is not connected any more.
-        unsafe { libc::shutdown(self.socket.as_raw_fd(), how) };
+    fn shut_down(&self, how: Shutdown) {
+        // A failure means that it is not connected any more.
+        let _ = shutdown(&self.socket, how);
     }
 
     /// Whether no operation is under way: a closing stream may be dropped.
@@ -200,7 +198,12 @@ impl Stream {
         !(self.send_under_way || self.receive_under_way || self.other_under_way || self.watched)
     }
 
-    pub(super) fn token(&self, purpose: Purpose) -> Token {
-        Token::new(purpose, self.index, self.generation)
+    /// Whether it is closing and may be dropped.
+    pub(super) fn is_over(&self) -> bool {
+        self.closing && self.is_quiet()
+    }
+
+    pub(super) fn token(&self, operation: Operation) -> Token {
+        Token::new(self.owner, operation, self.index, self.generation)
     }
 }

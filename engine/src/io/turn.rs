@@ -1,6 +1,8 @@
 //! One turn of a shard: reap, serve, decide, commit, send. Nothing in a turn waits.
 
 use crate::billing::BillingSync;
+use crate::io::budget::Budget;
+use crate::io::driver::{Completion, Driver, Operation, Owner, Token};
 use crate::io::front::{Front, FrontLimits};
 use crate::io::limits::LIVE_LISTED_MAX;
 use crate::io::limits::{ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX};
@@ -10,12 +12,12 @@ use crate::io::notifier::{EndpointPlan, Notifier};
 use crate::io::now::Now;
 use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::io::places::Door;
-use crate::io::ring::{Completion, Purpose, Ring, Token};
 use crate::journal::Commit;
 use crate::shard::{Shard, TurnBudget};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use std::collections::VecDeque;
+use std::rc::Rc;
 use std::sync::Arc;
 use wire::terms::calendar;
 use wire::terms::code::Code;
@@ -65,11 +67,12 @@ struct CommitUnderWay {
 
 /// A shard with its sockets.
 pub(super) struct ShardTurn {
-    ring: Ring,
+    driver: Driver,
     shard: Shard,
     mesh: Mesh,
     front: Front,
     notifier: Notifier,
+    budget: Rc<Budget>,
     port: Arc<ShardPort>,
     limits: TurnLimits,
     completions: VecDeque<Completion>,
@@ -94,7 +97,7 @@ pub(super) struct ShardTurn {
 
 impl ShardTurn {
     pub(super) fn new(
-        ring: Ring,
+        driver: Driver,
         shard: Shard,
         mesh: Mesh,
         port: Arc<ShardPort>,
@@ -102,12 +105,14 @@ impl ShardTurn {
         limits: TurnLimits,
         endpoints: &[EndpointPlan],
     ) -> Self {
+        let budget = Budget::new();
         let mut turn = Self {
-            ring,
+            driver,
             shard,
             mesh,
-            front: Front::new(limits.front, door),
-            notifier: Notifier::new(limits.notification_connections_max),
+            front: Front::new(limits.front, door, Rc::clone(&budget)),
+            notifier: Notifier::new(limits.notification_connections_max, Rc::clone(&budget)),
+            budget,
             port,
             limits,
             completions: VecDeque::with_capacity(8192),
@@ -164,13 +169,13 @@ impl ShardTurn {
         self.doubt_if_names_are_lost();
         busy |= self.answer(now);
         busy |= self.take_messages(now);
-        busy |= self.front.take_visitors(&mut self.ring, now);
+        busy |= self.front.take_visitors(&mut self.driver, now);
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
         self.let_commit_on();
         if self.draining_since_ms.is_none() {
             busy |= self.shard.turn(now.wall_ms, &BUDGET);
             self.let_commit_on();
-            busy |= self.notifier.send_orders(&mut self.shard, &mut self.ring, now);
+            busy |= self.notifier.send_orders(&mut self.shard, &mut self.driver, now);
         } else {
             // What is under way ends; nothing new begins.
             busy |= self.shard.turn(now.wall_ms, &TurnBudget { attempts: 0, ..BUDGET });
@@ -206,17 +211,17 @@ impl ShardTurn {
         }
         self.flush(now);
         self.mesh.wake_peers();
-        if let Err(error) = self.ring.submit() {
+        if let Err(error) = self.driver.submit() {
             refused("submission", &error);
         }
         true
     }
 
     fn flush(&mut self, now: Now) -> bool {
-        self.front.flush(&mut self.ring, &mut self.shard, &mut self.mesh, &self.date, now)
+        self.front.flush(&mut self.driver, &mut self.shard, &mut self.mesh, &self.date, now)
     }
 
-    /// Nothing to do at this moment: rests in the ring until a completion, a call, or something due by itself.
+    /// Nothing to do at this moment: rests in the driver until a completion, a call, or something due by itself.
     pub(super) fn rest(&mut self) {
         if self.pace.is_paced() && (self.commit.is_some() || !self.shard.is_settled()) {
             // No answer can leave before a sync is done, and more is on its way: what comes within a moment is taken
@@ -230,11 +235,11 @@ impl ShardTurn {
             return self.poll(poll_until_ns);
         }
         self.rests = self.rests.saturating_add(1);
-        self.ring.begin_rest();
+        self.driver.begin_rest();
         if !self.has_arrivals() {
             self.wait(1, self.rest_ns());
         }
-        self.ring.wake_up();
+        self.driver.wake_up();
     }
 
     /// Looks for arrivals again and again without sleeping, until then or as long as an idle shard may rest.
@@ -272,7 +277,7 @@ impl ShardTurn {
     }
 
     fn wait(&mut self, completions: usize, wait_ns: u64) {
-        if let Err(error) = self.ring.wait(completions, wait_ns) {
+        if let Err(error) = self.driver.wait(completions, wait_ns) {
             refused("wait", &error);
         }
     }
@@ -300,7 +305,7 @@ impl ShardTurn {
     }
 
     fn enter(&mut self) {
-        if let Err(error) = self.ring.turn(&mut self.completions) {
+        if let Err(error) = self.driver.turn(&mut self.completions) {
             refused("turn", &error);
         }
     }
@@ -313,22 +318,23 @@ impl ShardTurn {
     }
 
     fn complete(&mut self, completion: &Completion, now: Now) {
-        match completion.token.purpose {
-            Purpose::Receive => {
-                self.front.received(completion, &mut self.ring, &mut self.shard, &mut self.mesh, now)
+        let operation = completion.token.operation;
+        match (completion.token.owner, operation) {
+            (_, Operation::Cancel) => {}
+            (Owner::Front, Operation::Send) => self.front.sent(completion),
+            (Owner::Front, Operation::HangUp) => self.front.hung_up(completion, &mut self.driver),
+            (Owner::Front, _) => {
+                self.front.received(completion, &mut self.driver, &mut self.shard, &mut self.mesh, now);
             }
-            Purpose::Send => self.front.sent(completion),
-            Purpose::HangUp => self.front.hung_up(completion, &mut self.ring),
-            Purpose::NotifierConnect
-            | Purpose::NotifierReceive
-            | Purpose::NotifierSend
-            | Purpose::NotifierHangUp => {
-                self.notifier.completed(completion, &mut self.ring, &mut self.shard, now);
+            (Owner::Notifier, _) => {
+                self.notifier.completed(completion, &mut self.driver, &mut self.shard, now);
             }
-            Purpose::Commit => self.written(completion.token.index as usize, completion.outcome()),
-            Purpose::BillingSync => self.billing_synced(completion.result),
-            Purpose::Call => self.ring.listen(),
-            Purpose::Cancel => {}
+            (Owner::Turn, Operation::Commit) => {
+                self.written(completion.token.index as usize, completion.outcome());
+            }
+            (Owner::Turn, Operation::BillingSync) => self.billing_synced(completion.result),
+            (Owner::Turn, Operation::Call) => self.driver.listen(),
+            (Owner::Turn, _) => unreachable!("a shard asks for no {operation:?} of its own"),
         }
     }
 
@@ -372,11 +378,11 @@ impl ShardTurn {
             let written = write.write(false);
             return self.written(place, written);
         }
-        let token = Token::new(Purpose::Commit, place as u32, 0);
+        let token = Token::of_turn(Operation::Commit, place as u32);
         // SAFETY: the journal keeps the octets as they are until the commit is finished, and the commit keeps the list of
         // parts as it is until the completion changes it; both come after the completion was reaped, and a shard that
         // ends before that ends the process.
-        unsafe { self.ring.write(write, commit.with_sync, token) };
+        unsafe { self.driver.write(write, commit.with_sync, token) };
     }
 
     fn written(&mut self, place: usize, written: std::io::Result<usize>) {
@@ -408,7 +414,7 @@ impl ShardTurn {
         let Some(sync) = self.shard.begin_billing_sync() else { return };
         let mut left = 0;
         for file in sync.files.into_iter().flatten() {
-            self.ring.sync(file, Token::new(Purpose::BillingSync, 0, 0));
+            self.driver.sync(file, Token::of_turn(Operation::BillingSync, 0));
             left += 1;
         }
         self.billing_sync = Some((sync, left));
@@ -502,7 +508,7 @@ impl ShardTurn {
         let settled = self.commit.is_none() && self.billing_sync.is_none() && self.shard.is_settled();
         let quiet = settled
             && self.shard.in_flight() == 0
-            && self.front.is_quiet()
+            && self.front.is_quiet(since_ms, now)
             && self.notifier.awaited(since_ms, now) == 0
             && !self.mesh.has_arrivals()
             && self.shard.close_books(now.wall_ms);
@@ -537,12 +543,13 @@ impl ShardTurn {
         self.front.waits.settle();
         let figures = self.shard.figures().values();
         self.port.status.publish(&figures, self.front.connections() as u64, self.front.visits, self.syncs);
+        self.port.status.publish_held(self.budget.held() as u64);
         self.port.status.publish_waits(&self.front.waits);
         self.port.status.show_obstacles(self.shard.obstacles());
     }
 }
 
-/// The kernel does not do what it promised when the ring was set up.
+/// The kernel does not do what it promised when the driver was set up.
 fn refused(what: &str, error: &std::io::Error) -> ! {
-    Fatal::new(FatalReason::Bug, format!("io_uring refused a {what} of the shard ({error})")).end_process()
+    Fatal::new(FatalReason::Bug, format!("the kernel refused a {what} of the shard ({error})")).end_process()
 }

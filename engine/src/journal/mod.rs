@@ -4,7 +4,7 @@
 //! One [`Journal`] per shard, owned and driven by the shard's thread alone, in `DATA/shard-NNN/journal/`, or on any other
 //! [`Storage`].
 //! Appending serializes a record into memory, at the staged end of the active segment. [`Journal::begin_commit`] names what
-//! is to be written to which file, the shard writes it on its ring, with a sync of the written range, and
+//! is to be written to which file, the shard has its driver write it, with a sync of the written range, and
 //! [`Journal::finish_commit`] takes note: then a record survives the death of the process (written) and the loss of power
 //! (synced). A write or sync that fails is never retried: what the device holds is unknown then, and the engine must end.
 //!

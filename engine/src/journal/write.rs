@@ -2,7 +2,16 @@
 
 use crate::journal::limits::{FRAME_HEADER_OCTETS, PAGE_OCTETS};
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{BorrowedFd, RawFd};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a write with `RWF_DSYNC` was refused: from then on a sync of the file follows each write.
+static DSYNC_REFUSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether the call itself was refused, not what it was to do.
+fn is_refusal(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EOPNOTSUPP | libc::ENOSYS | libc::EPERM))
+}
 
 pub(super) static END_MARK: [u8; FRAME_HEADER_OCTETS + PAGE_OCTETS] = [0; FRAME_HEADER_OCTETS + PAGE_OCTETS];
 
@@ -47,7 +56,7 @@ impl std::fmt::Debug for Part {
 }
 
 /// What a commit writes to one file, at consecutive offsets.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Write {
     /// The segment's number.
     pub segment: u32,
@@ -114,19 +123,35 @@ impl Write {
     /// # Errors
     /// When the write or sync fails; the journal must not be used any more then.
     pub fn write(&self, with_sync: bool) -> io::Result<usize> {
-        let flags = if with_sync { libc::RWF_DSYNC } else { 0 };
-        let parts = self.parts();
+        if !with_sync {
+            return self.write_parts(0);
+        }
+        if !DSYNC_REFUSED.load(Ordering::Relaxed) {
+            match self.write_parts(libc::RWF_DSYNC) {
+                // Refused before anything was written: by the kernel, the file system, or a container's profile.
+                Err(error) if is_refusal(&error) => DSYNC_REFUSED.store(true, Ordering::Relaxed),
+                written => return written,
+            }
+        }
+        let written = self.write_parts(0)?;
+        // SAFETY: the journal keeps the file open.
+        let file = unsafe { BorrowedFd::borrow_raw(self.file()) };
+        rustix::fs::fdatasync(file)?;
+        Ok(written)
+    }
+
+    /// Without flags it is the older call, which every profile allows.
+    fn write_parts(&self, flags: libc::c_int) -> io::Result<usize> {
+        let (parts, offset) = (self.parts(), self.offset as libc::off_t);
+        let (first, count) = (parts.as_ptr().cast(), parts.len() as libc::c_int);
         loop {
             // SAFETY: a part is laid out as the iovec that it is, and `Part` promises that its octets can be read; the
             // journal keeps the file open.
             let written = unsafe {
-                libc::pwritev2(
-                    self.file(),
-                    parts.as_ptr().cast(),
-                    parts.len() as libc::c_int,
-                    self.offset as libc::off_t,
-                    flags,
-                )
+                match flags {
+                    0 => libc::pwritev(self.file(), first, count, offset),
+                    flags => libc::pwritev2(self.file(), first, count, offset, flags),
+                }
             };
             match usize::try_from(written) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),

@@ -1,4 +1,4 @@
-//! Whether this host can run the engine: kernel, io_uring, limits, CPUs, ports, data directory, sync latency.
+//! Whether this host can run the engine: kernel, driver, limits, CPUs, ports, data directory, sync latency.
 //!
 //! Each check gives a [`Finding`]: one sentence with, where something is amiss, the remedy. `serve` runs the
 //! quick ones and refuses to start on a fatal one; `doctor` runs all and prints each. Nothing here stays open
@@ -9,7 +9,8 @@ mod disk;
 
 use std::net::{SocketAddr, TcpListener};
 
-use crate::start::config::Config;
+use crate::start::config::{Config, Io};
+use crate::start::driver;
 use host::fatal::{Fatal, FatalReason};
 
 pub use descriptors::DescriptorShares;
@@ -80,11 +81,10 @@ impl Finding {
     }
 }
 
-/// The checks that `serve` runs before it starts anything; takes milliseconds. Also raises the process's
+/// The checks that `serve` runs before it starts anything, beside the driver's choice; takes milliseconds. Also raises the process's
 /// limit of open files.
 pub fn check_for_start(config: &Config) -> Vec<Finding> {
     vec![
-        check_ring(),
         check_open_files(config),
         disk::check_directory(config),
         disk::check_file_system(config),
@@ -96,7 +96,7 @@ pub fn check_for_start(config: &Config) -> Vec<Finding> {
 pub fn examine(config: &Config) -> Vec<Finding> {
     vec![
         check_kernel(),
-        check_ring(),
+        check_driver(config.io),
         check_memlock(),
         check_open_files(config),
         check_cpus(config),
@@ -122,55 +122,20 @@ fn check_kernel() -> Finding {
     Finding::good("kernel", format!("Linux {}", release.trim()))
 }
 
-/// Builds a ring of the very kind that a shard's sockets use; no kernel that lacks a part of it (multishot
-/// receive since 6.0, deferred task run since 6.1) builds it.
-fn check_ring() -> Finding {
-    const SUBJECT: &str = "io_uring";
-    let built = io_uring::IoUring::<io_uring::squeue::Entry, io_uring::cqueue::Entry>::builder()
-        .setup_single_issuer()
-        .setup_defer_taskrun()
-        .build(8);
-    match built {
-        Ok(_) => Finding::good(SUBJECT, "permitted, with all that a shard needs"),
-        Err(error) => {
-            let (message, remedy) =
-                ring_refusal(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref());
-            Finding::fatal(SUBJECT, FatalReason::HostUnfit, message, remedy)
+/// Which driver would carry octets.
+fn check_driver(io: Io) -> Finding {
+    const SUBJECT: &str = "driver";
+    match driver::choose(io) {
+        Ok(choice) => {
+            let message = choice.to_string();
+            match choice.instead {
+                Some(refusal) => {
+                    Finding::warning(SUBJECT, message, format!("for the faster driver {}", refusal.remedy))
+                }
+                None => Finding::good(SUBJECT, message),
+            }
         }
-    }
-}
-
-fn ring_disabled() -> Option<String> {
-    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok().map(|text| text.trim().to_owned())
-}
-
-/// Why the kernel gave no ring, and the remedy; `disabled` is the content of the sysctl, where it exists.
-fn ring_refusal(errno: Option<i32>, error: &str, disabled: Option<&str>) -> (String, &'static str) {
-    match (errno, disabled) {
-        (Some(libc::EPERM), Some("1" | "2")) => (
-            "io_uring is switched off on this host".to_owned(),
-            "switch it on with `sysctl kernel.io_uring_disabled=0`",
-        ),
-        (Some(libc::EPERM | libc::EACCES), _) => (
-            "io_uring is forbidden here, most likely by a container's seccomp profile".to_owned(),
-            "run outside the container or with a profile that allows io_uring_setup, io_uring_enter and \
-             io_uring_register",
-        ),
-        (Some(libc::ENOSYS), _) => (
-            "this kernel has no io_uring, or the container's seccomp profile hides it".to_owned(),
-            "use Linux 6.1 or later and a profile that allows io_uring",
-        ),
-        (Some(libc::EINVAL), _) => {
-            ("this kernel's io_uring is too old for the engine".to_owned(), "use Linux 6.1 or later")
-        }
-        (Some(libc::ENOMEM), _) => (
-            "the limit of locked memory is too low for io_uring".to_owned(),
-            "raise it with `ulimit -l 8192` or LimitMEMLOCK=8M",
-        ),
-        _ => (
-            format!("io_uring cannot be set up ({error})"),
-            "use Linux 6.1 or later with io_uring switched on",
-        ),
+        Err(refusal) => Finding::fatal(SUBJECT, FatalReason::HostUnfit, refusal.message, refusal.remedy),
     }
 }
 
@@ -285,18 +250,10 @@ mod tests {
     }
 
     #[test]
-    fn each_way_of_having_no_ring_has_its_own_remedy() {
-        let refusals = [
-            ring_refusal(Some(libc::EPERM), "", Some("2")),
-            ring_refusal(Some(libc::EPERM), "", Some("0")),
-            ring_refusal(Some(libc::ENOSYS), "", None),
-            ring_refusal(Some(libc::EINVAL), "", None),
-            ring_refusal(Some(libc::ENOMEM), "", None),
-        ];
-        let messages: std::collections::HashSet<&str> =
-            refusals.iter().map(|(message, _)| message.as_str()).collect();
-        assert_eq!(messages.len(), refusals.len());
-        assert!(refusals[0].1.contains("sysctl") && !refusals[1].1.contains("sysctl"));
+    fn the_driver_that_was_asked_for_is_named_and_nothing_is_amiss_with_it() {
+        let finding = check_driver(Io::Poll);
+        assert_eq!(finding.severity, Severity::Good);
+        assert!(finding.message.contains("poll") && finding.message.contains("--io"), "{}", finding.message);
     }
 
     #[test]

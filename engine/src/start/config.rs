@@ -22,7 +22,7 @@ pub use crate::testing::injection::{Injection, InjectionKind};
 pub use host::cpu_list::CpuList;
 pub use host::reading::{SETTINGS_FILE_OCTETS_MAX, read_bounded, read_settings_file};
 pub use settings::{ENVIRONMENT_PREFIX, Settings};
-pub use values::Octets;
+pub use values::{Io, Octets};
 
 /// Most shards in one engine.
 pub const SHARDS_MAX: usize = 64;
@@ -98,6 +98,8 @@ pub struct Config {
     pub cpus: Vec<usize>,
     /// What `0000` promises.
     pub durability: Durability,
+    /// What carries octets.
+    pub io: Io,
     /// Whether the demo client and its contracts are put into the store.
     pub demo: bool,
     /// Room for the queue on the device, all shards together, in octets.
@@ -223,6 +225,7 @@ impl Config {
             shards,
             cpus,
             durability: settings.durability.unwrap_or(Durability::Power),
+            io: settings.io.unwrap_or_default(),
             demo: settings.demo.unwrap_or(false),
             queue_octets,
             segment_octets: settings

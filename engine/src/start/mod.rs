@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod config;
+pub mod driver;
 pub mod fingerprint_key;
 pub mod layout;
 pub mod reshard;

@@ -16,6 +16,7 @@ use crate::control::{pushes, queue};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registry::Registry;
+use crate::io::driver::DriverKind;
 use crate::io::names::Names as HostNames;
 use crate::io::{Runtime, Setup};
 use crate::journal::shards::shard_directory;
@@ -30,6 +31,7 @@ use crate::shard::{Durability, OpenError, OpenProgress, OpenStage, Shard, ShardC
 use crate::smsc::core::CoreLimits;
 use crate::start::check::DescriptorShares;
 use crate::start::config::Config;
+use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
 use crate::start::layout;
 use crate::start::layout::Layout;
@@ -62,11 +64,11 @@ const PORT_WAIT_NS: u64 = 3_000_000_000;
 /// Between two tries.
 const PORT_RETRY: Duration = Duration::from_millis(10);
 
-/// Runs the engine until it is told to stop, and drains it.
+/// Runs the engine by this driver until it is told to stop, and drains it.
 ///
 /// # Errors
 /// Why it could not start; nothing is running then.
-pub fn run(config: Config) -> Result<(), Fatal> {
+pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let signals = Listener::start().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
     })?;
@@ -107,8 +109,8 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let runtime = Runtime::start(&setup(&config, shares), shards, endpoints, listener)?;
-    let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts);
+    let runtime = Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listener)?;
+    let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
     handle.follow_names().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the thread that looks up names cannot start ({error})"))
     })?;
@@ -124,7 +126,7 @@ pub fn run(config: Config) -> Result<(), Fatal> {
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;
-    announce(&config, push_address, admin_address);
+    announce(&config, driver, push_address, admin_address);
     runtime.join();
     admin.shut_down();
     drop(names_watch);
@@ -138,9 +140,10 @@ pub fn run(config: Config) -> Result<(), Fatal> {
 }
 
 /// What the runtime is set up with.
-fn setup(config: &Config, shares: DescriptorShares) -> Setup {
+fn setup(config: &Config, shares: DescriptorShares, driver: DriverKind) -> Setup {
     let sync_failure = config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
     Setup {
+        driver,
         cpus: config.cpus.clone(),
         push_connections_max: shares.push_per_shard as usize,
         notification_connections_max: shares.notification_per_shard as usize,
@@ -190,7 +193,7 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr) {
+fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
     let mut text = format!(
         "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
          durability {}, data in {})\n",
@@ -199,6 +202,7 @@ fn announce(config: &Config, push_address: SocketAddr, admin_address: SocketAddr
         config.durability,
         config.data_dir.display()
     );
+    text += &format!("driver: {driver}\n");
     if config.rehearsal_time_scale > 1 {
         text += &format!(
             "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",

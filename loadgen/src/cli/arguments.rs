@@ -112,6 +112,9 @@ pub(super) struct DrillArguments {
     /// What the answer 0000 survives: power or process
     #[arg(long, value_name = "WHAT", default_value = "power", value_parser = ["power", "process"])]
     pub(super) durability: String,
+    /// What carries the engine's octets: auto, uring or poll
+    #[arg(long, value_name = "DRIVER", default_value = "auto", value_parser = ["auto", "uring", "poll"])]
+    pub(super) io: String,
     /// Shards of the engine [default: one for each of its CPUs]
     #[arg(long, value_name = "N")]
     pub(super) shards: Option<usize>,

@@ -38,6 +38,7 @@ pub struct Start<'a> {
     pub data_dir: &'a Path,
     pub log: &'a Path,
     pub durability: &'a str,
+    pub io: Option<&'a str>,
     pub shards: usize,
     pub cpus: &'a [usize],
     pub more: &'a [String],
@@ -54,6 +55,9 @@ impl Engine {
         command.args(["serve", "--listen", &listen.to_string(), "--admin", &admin.to_string()]);
         command.arg("--data-dir").arg(start.data_dir);
         command.args(["--durability", start.durability, "--shards", &shards]);
+        if let Some(io) = start.io {
+            command.args(["--io", io]);
+        }
         if !start.more.iter().any(|argument| argument == "--log") {
             command.args(["--log", "warn"]);
         }
@@ -160,6 +164,12 @@ impl Drop for Engine {
     }
 }
 
+/// The driver that carries the engine's octets, by its page of metrics; `None` where it does not say.
+pub(super) fn driver(metrics: &str) -> Option<String> {
+    let build = metrics.lines().find_map(|line| line.strip_prefix("hayauma_build_info{"))?;
+    build.split_once("driver=\"")?.1.split_once('"').map(|(driver, _)| driver.to_owned())
+}
+
 /// Runs another command of the engine to its end and returns what it printed.
 pub fn run_command<A: AsRef<OsStr>>(arguments: &[A]) -> Result<String, DrillError> {
     let output = command()
@@ -214,4 +224,16 @@ fn last_lines(log: &Path) -> String {
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ");
     if tail.is_empty() { "its log is empty".to_owned() } else { format!("its log ends with\n  {tail}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_driver_is_read_from_the_metrics() {
+        let page = "# TYPE hayauma_build_info gauge\nhayauma_build_info{version=\"1\",driver=\"poll\"} 1\n";
+        assert_eq!(driver(page), Some("poll".to_owned()));
+        assert_eq!(driver("hayauma_accepted_total{shard=\"0\"} 7\n"), None);
+    }
 }

@@ -260,6 +260,7 @@ impl Waiting {
             data_dir: &self.data_dir(),
             log: &self.log(),
             durability: &self.setting.durability,
+            io: None,
             shards: self.setting.engine_cpus.len().max(1),
             cpus: &self.setting.engine_cpus,
             more: &more,

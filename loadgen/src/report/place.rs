@@ -63,6 +63,7 @@ fn run(report: &Report) -> Rows {
         ),
         ("seed", format!("{}", report.number(&["plan", "seed"]))),
         ("durability", durability),
+        ("driver", report.text(&["engine", "driver"]).to_owned()),
         ("engine", words(report, &["engine_process", "arguments"])),
         ("arrivals", arrivals(report)),
         (

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     loadgen::os::end_with_parent();
+    tests::seccomp::obey_environment();
     let mut arguments = std::env::args_os();
     let program = arguments.next();
     let mut rest = arguments.peekable();

@@ -6,7 +6,7 @@ use tests::house::{Source, is_mark, lines_of, paths, sources};
 /// A library, and the places that may name it.
 const LIBRARIES: [(&str, &[&str]); 11] = [
     ("glommio", &["engine/src/io/executor.rs"]),
-    ("io_uring", &["engine/src/io/", "engine/src/start/check.rs"]),
+    ("io_uring", &["engine/src/io/driver/"]),
     ("axum", &["engine/src/control/"]),
     ("hyper", &["engine/src/control/"]),
     ("hyper_util", &["engine/src/control/"]),

@@ -19,6 +19,8 @@ use host::clock;
 pub struct Status {
     /// Version of the program.
     pub version: String,
+    /// What carries its octets: `uring` or `poll`.
+    pub driver: String,
     /// Its process id.
     pub pid: u32,
     /// Since the admin port opened, in milliseconds.
@@ -109,6 +111,7 @@ impl AdminState {
         }
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            driver: self.control.driver().word().to_owned(),
             pid: std::process::id(),
             uptime_ms: clock::unix_ms().saturating_sub(self.started_ms),
             paused: self.paused.load(Ordering::Relaxed),

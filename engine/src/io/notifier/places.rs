@@ -22,9 +22,9 @@ impl Notifier {
     pub(super) fn retire(&mut self, connections: &[u32]) {
         for &index in connections {
             if let Some(outgoing) = self.outgoing.get_mut(index) {
-                outgoing.retired = true;
-                if outgoing.under_way.is_empty() {
-                    outgoing.stream.close();
+                outgoing.link.session.retired = true;
+                if outgoing.link.session.under_way.is_empty() {
+                    outgoing.link.stream.close();
                 }
             }
             self.remove_if_quiet(index);
@@ -42,7 +42,8 @@ impl Notifier {
 
     pub(super) fn busiest_first(&mut self, connections: &mut [u32]) {
         connections.sort_by_cached_key(|&index| {
-            let under_way = self.outgoing.get_mut(index).map_or(0, |outgoing| outgoing.under_way.len());
+            let under_way =
+                self.outgoing.get_mut(index).map_or(0, |outgoing| outgoing.link.session.under_way.len());
             std::cmp::Reverse(under_way)
         });
     }
@@ -86,11 +87,11 @@ impl Notifier {
         for index in self.outgoing.indices() {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
             if outgoing.is_idle() {
-                idle.push((outgoing.used_ms, index));
+                idle.push((outgoing.link.session.used_ms, index));
             }
-            if outgoing.stream.is_closing() {
+            if outgoing.link.stream.is_closing() {
                 closing += 1;
-            } else if outgoing.ends() {
+            } else if outgoing.link.session.ends() {
                 ending += 1;
             }
         }

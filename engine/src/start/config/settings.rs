@@ -9,7 +9,7 @@ use clap::{Args as _, FromArgMatches as _};
 use serde::Deserialize;
 
 use super::ConfigError;
-use super::values::Octets;
+use super::values::{Io, Octets};
 use crate::network::outcome_rates::OutcomeRates;
 use crate::shard::Durability;
 use crate::testing::injection::Injection;
@@ -51,6 +51,10 @@ pub struct Settings {
     /// What the answer 0000 survives: the loss of power, or only the death of the process [default: power]
     #[arg(long, value_name = "WHAT")]
     pub durability: Option<Durability>,
+    /// What carries octets: io_uring (uring), epoll and a committing thread for each shard (poll), or the first of the two that
+    /// this host allows (auto) [default: auto]
+    #[arg(long, value_name = "DRIVER")]
+    pub io: Option<Io>,
     /// Register a demo client with contracts for 09012345678 and 09000000000-09000099999
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub demo: Option<bool>,
@@ -196,6 +200,7 @@ impl Settings {
             shards: self.shards.or(below.shards),
             cpus: self.cpus.or(below.cpus),
             durability: self.durability.or(below.durability),
+            io: self.io.or(below.io),
             demo: self.demo.or(below.demo),
             queue_bytes: self.queue_bytes.or(below.queue_bytes),
             segment_bytes: self.segment_bytes.or(below.segment_bytes),

@@ -4,6 +4,19 @@ use std::str::FromStr;
 
 use serde::Deserialize;
 
+/// What carries octets between the engine and the kernel.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Io {
+    /// io_uring where all that it needs is there, else `poll`.
+    #[default]
+    Auto,
+    /// io_uring, or no start.
+    Uring,
+    /// An epoll and a committing thread beside each shard: where io_uring is forbidden or too old.
+    Poll,
+}
+
 /// A number in a file: as such, or as text.
 #[derive(Deserialize)]
 #[serde(untagged)]

@@ -6,173 +6,25 @@
 //!
 //! Invariant: a received buffer belongs to the caller from [`Completion`] until [`Ring::recycle`].
 
+use super::token::{Completion, Operation, Token};
+use super::wake::Bed;
 use crate::io::limits::{
     COMPLETIONS_PER_ENTER, COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS,
-    RING_COMPLETIONS, RING_ENTRIES,
+    RECEIVED_PER_TURN_OCTETS_MAX, RING_COMPLETIONS, RING_ENTRIES,
 };
 use crate::journal::Write;
 use io_uring::types::BufRingEntry;
 use io_uring::{IoUring, cqueue, opcode, squeue, types};
 use std::collections::VecDeque;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU16, Ordering};
 
 const BUFFER_GROUP: u16 = 1;
 
-/// What an operation was for; travels through the kernel as `user_data`.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[repr(u8)]
-pub(super) enum Purpose {
-    Receive = 1,
-    Send,
-    HangUp,
-    NotifierConnect,
-    NotifierReceive,
-    NotifierSend,
-    NotifierHangUp,
-    Commit,
-    BillingSync,
-    Cancel,
-    Call,
-}
-
-/// Which operation of which connection: the generation tells a reused slot from its predecessor.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Token {
-    pub(super) purpose: Purpose,
-    pub(super) generation: u32,
-    pub(super) index: u32,
-}
-
-/// Generations count in 24 bits.
-pub(super) const GENERATION_MASK: u32 = 0x00FF_FFFF;
-
-impl Token {
-    pub(super) fn new(purpose: Purpose, index: u32, generation: u32) -> Self {
-        Self { purpose, generation: generation & GENERATION_MASK, index }
-    }
-
-    fn pack(self) -> u64 {
-        (self.purpose as u64) << 56 | u64::from(self.generation) << 32 | u64::from(self.index)
-    }
-
-    fn unpack(user_data: u64) -> Option<Self> {
-        let purpose = match (user_data >> 56) as u8 {
-            1 => Purpose::Receive,
-            2 => Purpose::Send,
-            3 => Purpose::HangUp,
-            4 => Purpose::NotifierConnect,
-            5 => Purpose::NotifierReceive,
-            6 => Purpose::NotifierSend,
-            7 => Purpose::NotifierHangUp,
-            8 => Purpose::Commit,
-            9 => Purpose::BillingSync,
-            10 => Purpose::Cancel,
-            11 => Purpose::Call,
-            _ => return None,
-        };
-        Some(Self {
-            purpose,
-            generation: (user_data >> 32) as u32 & GENERATION_MASK,
-            index: user_data as u32,
-        })
-    }
-}
-
-/// A completed operation.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Completion {
-    pub(super) token: Token,
-    /// What the system call would have returned; negative: an errno.
-    pub(super) result: i32,
-    /// The buffer that a receive filled.
-    pub(super) buffer: Option<u16>,
-    /// Whether a multishot operation goes on.
-    pub(super) more: bool,
-}
-
-impl Completion {
-    /// The result as the standard library would give it.
-    pub(super) fn outcome(&self) -> io::Result<usize> {
-        usize::try_from(self.result).map_err(|_| io::Error::from_raw_os_error(-self.result))
-    }
-}
-
-/// A wake-up handle for other threads.
-#[derive(Clone, Debug)]
-pub(super) struct Waker {
-    bed: Arc<Bed>,
-}
-
-/// Where a shard sleeps and others find it.
-#[derive(Debug)]
-struct Bed {
-    /// Whether the shard rests, or is about to.
-    resting: AtomicBool,
-    /// Wakes the resting shard: its rise is a completion.
-    call: OwnedFd,
-}
-
-impl Waker {
-    /// A handle that wakes nobody.
-    pub(super) fn into_the_void() -> io::Result<Self> {
-        Ok(Self { bed: Arc::new(Bed::new()?) })
-    }
-
-    /// Has the shard look at what was put before it, if it sleeps; one that is awake looks of itself before it sleeps.
-    pub(super) fn wake(&self) {
-        // The first to find it asleep calls. What was put before the shard was put before this, and the shard says that it
-        // sleeps before it looks once more, all in one order: either this sees that it sleeps, or it sees what was put.
-        if self.bed.resting.swap(false, Ordering::SeqCst) {
-            raise(&self.bed.call);
-        }
-    }
-
-    /// Ends the shard's rest, whatever it says of itself.
-    pub(super) fn rouse(&self) {
-        raise(&self.bed.call);
-    }
-}
-
-impl Bed {
-    fn new() -> io::Result<Self> {
-        Ok(Self { resting: AtomicBool::new(false), call: eventfd()? })
-    }
-}
-
-fn eventfd() -> io::Result<OwnedFd> {
-    // SAFETY: eventfd takes two integers and returns a new descriptor or -1.
-    let event = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC) };
-    if event < 0 {
-        return Err(io::Error::last_os_error());
-    }
-    // SAFETY: the descriptor was just created and nobody else owns it.
-    Ok(unsafe { OwnedFd::from_raw_fd(event) })
-}
-
-fn raise(event: &OwnedFd) {
-    let one = 1u64.to_ne_bytes_for_eventfd();
-    // SAFETY: the descriptor is an open eventfd; eight octets are read from `one`. The only possible failure is a counter at
-    // its limit, which means that a wake-up is pending anyway.
-    let _ = unsafe { libc::write(event.as_raw_fd(), one.as_ptr().cast(), one.len()) };
-}
-
-/// An eventfd counts in the host's byte order.
-trait EventfdOctets {
-    fn to_ne_bytes_for_eventfd(self) -> [u8; 8];
-}
-
-impl EventfdOctets for u64 {
-    #[allow(clippy::host_endian_bytes, reason = "the kernel reads an eventfd's count in host order")]
-    fn to_ne_bytes_for_eventfd(self) -> [u8; 8] {
-        self.to_ne_bytes()
-    }
-}
-
 /// The ring.
-pub(super) struct Ring {
+pub(crate) struct Ring {
     ring: IoUring,
     backlog: VecDeque<squeue::Entry>,
     buffers: Vec<u8>,
@@ -181,6 +33,8 @@ pub(super) struct Ring {
     bed: Arc<Bed>,
     /// Boxed: the kernel writes the count of calls there.
     call_count: Box<[u8; 8]>,
+    /// The last receive that was ended because it had filled a buffer.
+    ended: Option<Token>,
 }
 
 impl Ring {
@@ -188,7 +42,7 @@ impl Ring {
     /// that uses it.
     ///
     /// # Errors
-    /// What the kernel answered; `hostcheck` words it for the operator.
+    /// What the kernel answered; `choice` words it for the operator.
     pub(super) fn new() -> io::Result<Self> {
         let ring: IoUring = IoUring::builder()
             .setup_single_issuer()
@@ -205,6 +59,7 @@ impl Ring {
             buffer_tail: 0,
             bed,
             call_count: Box::default(),
+            ended: None,
         };
         ring.register_buffers()?;
         ring.listen();
@@ -250,28 +105,17 @@ impl Ring {
         Ok(())
     }
 
-    /// A handle by which other threads wake the shard.
-    pub(super) fn waker(&self) -> Waker {
-        Waker { bed: Arc::clone(&self.bed) }
+    /// Where the shard rests.
+    pub(super) fn bed(&self) -> &Arc<Bed> {
+        &self.bed
     }
 
-    /// Has the next call of another thread complete, with [`Purpose::Call`].
+    /// Has the next call of another thread complete, with [`Operation::Call`].
     pub(super) fn listen(&mut self) {
         let octets = self.call_count.len() as u32;
         let entry =
-            opcode::Read::new(types::Fd(self.bed.call.as_raw_fd()), self.call_count.as_mut_ptr(), octets);
-        self.queue(entry.build().user_data(Token::new(Purpose::Call, 0, 0).pack()));
-    }
-
-    /// The shard is about to wait in the ring: others call it from now on. Look once more at all that they may have put
-    /// before it.
-    pub(super) fn begin_rest(&self) {
-        self.bed.resting.store(true, Ordering::SeqCst);
-    }
-
-    /// The shard is awake: it looks of itself, and need not be woken.
-    pub(super) fn wake_up(&self) {
-        self.bed.resting.store(false, Ordering::Relaxed);
+            opcode::Read::new(types::Fd(self.bed.call().as_raw_fd()), self.call_count.as_mut_ptr(), octets);
+        self.queue(entry.build().user_data(Token::of_turn(Operation::Call, 0).pack()));
     }
 
     /// The octets that a receive put into `buffer`.
@@ -298,14 +142,24 @@ impl Ring {
     }
 
     /// Completes once the peer of `socket` has ended the connection or its half of it.
-    pub(super) fn watch(&mut self, socket: RawFd, token: Token) {
-        let entry = opcode::PollAdd::new(types::Fd(socket), libc::POLLRDHUP as u32).build();
+    pub(super) fn watch(&mut self, socket: BorrowedFd<'_>, token: Token) {
+        let entry = opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), libc::POLLRDHUP as u32).build();
         self.queue(entry.user_data(token.pack()));
     }
 
     /// Receives from `socket` into the ring's buffers until it ends, fails or is cancelled.
-    pub(super) fn receive(&mut self, socket: RawFd, token: Token) {
-        let entry = opcode::RecvMulti::new(types::Fd(socket), BUFFER_GROUP).build();
+    pub(super) fn receive(&mut self, socket: BorrowedFd<'_>, token: Token) {
+        if self.ended == Some(token) {
+            self.ended = None;
+        }
+        let entry = opcode::RecvMulti::new(types::Fd(socket.as_raw_fd()), BUFFER_GROUP).build();
+        self.queue(entry.user_data(token.pack()));
+    }
+
+    /// Receives from `socket` into one of the ring's buffers.
+    pub(super) fn receive_once(&mut self, socket: BorrowedFd<'_>, token: Token) {
+        let entry = opcode::Recv::new(types::Fd(socket.as_raw_fd()), std::ptr::null_mut(), 0);
+        let entry = entry.buf_group(BUFFER_GROUP).build().flags(squeue::Flags::BUFFER_SELECT);
         self.queue(entry.user_data(token.pack()));
     }
 
@@ -313,9 +167,9 @@ impl Ring {
     ///
     /// # Safety
     /// `octets` must stay where it is, unchanged, until the operation's completion was reaped.
-    pub(super) unsafe fn send(&mut self, socket: RawFd, octets: &[u8], token: Token) {
+    pub(super) unsafe fn send(&mut self, socket: BorrowedFd<'_>, octets: &[u8], token: Token) {
         let length = octets.len().min(u32::MAX as usize) as u32;
-        let entry = opcode::Send::new(types::Fd(socket), octets.as_ptr(), length)
+        let entry = opcode::Send::new(types::Fd(socket.as_raw_fd()), octets.as_ptr(), length)
             .flags(libc::MSG_WAITALL | libc::MSG_NOSIGNAL)
             .build();
         self.queue(entry.user_data(token.pack()));
@@ -327,12 +181,12 @@ impl Ring {
     /// `address` must stay where it is, unchanged, until the operation's completion was reaped.
     pub(super) unsafe fn connect(
         &mut self,
-        socket: RawFd,
+        socket: BorrowedFd<'_>,
         address: *const libc::sockaddr,
         octets: u32,
         token: Token,
     ) {
-        let entry = opcode::Connect::new(types::Fd(socket), address, octets).build();
+        let entry = opcode::Connect::new(types::Fd(socket.as_raw_fd()), address, octets).build();
         self.queue(entry.user_data(token.pack()));
     }
 
@@ -358,7 +212,7 @@ impl Ring {
 
     /// Cancels the operation with `token`.
     pub(super) fn cancel(&mut self, token: Token) {
-        let done = Token::new(Purpose::Cancel, token.index, token.generation);
+        let done = Token { operation: Operation::Cancel, ..token };
         let entry = opcode::AsyncCancel::new(token.pack()).build();
         self.queue(entry.user_data(done.pack()));
     }
@@ -381,6 +235,7 @@ impl Ring {
     /// # Errors
     /// What the kernel answered, interruptions excepted.
     pub(super) fn turn(&mut self, completions: &mut VecDeque<Completion>) -> io::Result<()> {
+        let mut received = 0;
         loop {
             let before = completions.len();
             self.fill_from_backlog();
@@ -394,12 +249,28 @@ impl Ring {
                 Err(error) => return Err(error),
             }
             completions.extend(self.ring.completion().filter_map(|entry| completion(&entry)));
+            received += self.end_long_receives(completions.range(before..));
             let more = completions.len() - before >= COMPLETIONS_PER_ENTER
-                && completions.len() < COMPLETIONS_PER_TURN_MAX;
+                && completions.len() < COMPLETIONS_PER_TURN_MAX
+                && received < RECEIVED_PER_TURN_OCTETS_MAX;
             if self.backlog.is_empty() && !more {
                 return Ok(());
             }
         }
+    }
+
+    /// A receive that goes on and fills its buffers would bring as much as its peer sends, before anybody can stop it: it ends.
+    /// How many octets all have received.
+    fn end_long_receives<'a>(&mut self, completions: impl Iterator<Item = &'a Completion>) -> usize {
+        let mut received = 0;
+        for completion in completions.filter(|completion| completion.buffer.is_some()) {
+            received += completion.result.max(0) as usize;
+            let is_full = completion.result as usize == RECEIVE_BUFFER_OCTETS;
+            if is_full && completion.more && self.ended.replace(completion.token) != Some(completion.token) {
+                self.cancel(completion.token);
+            }
+        }
+        received
     }
 
     /// Submits what is queued and sleeps until so many operations have completed or `wait_ns` have passed, whichever comes
@@ -462,73 +333,4 @@ fn completion(entry: &cqueue::Entry) -> Option<Completion> {
         buffer: cqueue::buffer_select(entry.flags()),
         more: cqueue::more(entry.flags()),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crossbeam::queue::ArrayQueue;
-
-    const LONG_NS: u64 = 20_000_000_000;
-
-    fn is_raised(event: &OwnedFd) -> bool {
-        let mut poll = libc::pollfd { fd: event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        // SAFETY: one pollfd on the stack, and no waiting.
-        let ready = unsafe { libc::poll(&raw mut poll, 1, 0) };
-        ready == 1
-    }
-
-    /// Takes one thing after the other that another thread puts before it, and sleeps for long whenever there is none. The
-    /// other puts nothing more while one is left: a single wake-up that got lost is slept through.
-    #[test]
-    fn no_wake_up_gets_lost_between_the_last_look_and_the_rest() {
-        const THINGS: u32 = 20_000;
-        let queue = Arc::new(ArrayQueue::new(1));
-        let began = std::time::Instant::now();
-        let mut ring = Ring::new().expect("a ring");
-        let (waker, things) = (ring.waker(), Arc::clone(&queue));
-        let putter = std::thread::spawn(move || {
-            for thing in 0..THINGS {
-                while things.push(thing).is_err() {
-                    std::thread::yield_now();
-                }
-                waker.wake();
-            }
-        });
-        let (mut taken, mut completions) = (0, VecDeque::new());
-        while taken < THINGS {
-            while let Some(thing) = queue.pop() {
-                assert_eq!(thing, taken);
-                taken += 1;
-            }
-            ring.begin_rest();
-            if queue.is_empty() && taken < THINGS {
-                ring.wait(1, LONG_NS).expect("a wait");
-            }
-            assert!(began.elapsed().as_nanos() < u128::from(LONG_NS), "a wake-up got lost");
-            ring.wake_up();
-            ring.turn(&mut completions).expect("a turn");
-            if completions.drain(..).any(|completion| completion.token.purpose == Purpose::Call) {
-                ring.listen();
-            }
-        }
-        putter.join().expect("the other thread ends");
-    }
-
-    #[test]
-    fn others_call_a_shard_only_while_it_sleeps_and_only_once() {
-        let mut ring = Ring::new().expect("a ring");
-        let waker = ring.waker();
-        waker.wake();
-        assert!(!is_raised(&ring.bed.call), "it is awake");
-        ring.begin_rest();
-        waker.wake();
-        assert!(is_raised(&ring.bed.call), "it rests");
-        ring.wait(1, LONG_NS).expect("a wait");
-        assert!(!is_raised(&ring.bed.call), "the ring has taken the call");
-        waker.wake();
-        assert!(!is_raised(&ring.bed.call), "it has been called");
-        waker.rouse();
-        assert!(is_raised(&ring.bed.call), "an alarm asks nothing");
-    }
 }

@@ -1,0 +1,107 @@
+//! Which driver this host allows, and why not the other.
+
+use super::uring::Ring;
+use std::fmt;
+use std::io;
+
+/// The drivers there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum DriverKind {
+    /// The shard's own io_uring.
+    Uring,
+    /// An epoll, and a committing thread beside each shard.
+    Poll,
+}
+
+impl DriverKind {
+    /// One word for settings and figures.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Uring => "uring",
+            Self::Poll => "poll",
+        }
+    }
+}
+
+impl fmt::Display for DriverKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.word())
+    }
+}
+
+/// Why this host has no io_uring that would do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Refusal {
+    /// What was found, a clause.
+    pub message: String,
+    /// What to do about it.
+    pub remedy: &'static str,
+}
+
+/// Why a shard cannot have a ring here; `None`: it can. Sets up one of the very kind: no kernel
+/// that lacks a part of it (multishot receive since 6.0, deferred task run since 6.1) does that.
+pub(crate) fn ring_refusal() -> Option<Refusal> {
+    let error = Ring::new().err()?;
+    Some(refusal_of(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref()))
+}
+
+/// Why the driver `poll` cannot work here; `None`: it can.
+pub fn poll_refusal() -> Option<io::Error> {
+    super::poll::Poller::new(0, None).err()
+}
+
+fn ring_disabled() -> Option<String> {
+    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok().map(|text| text.trim().to_owned())
+}
+
+/// Why the kernel gave no ring, and the remedy; `disabled` is the content of the sysctl, where it
+/// exists.
+fn refusal_of(errno: Option<i32>, error: &str, disabled: Option<&str>) -> Refusal {
+    let (message, remedy) = match (errno, disabled) {
+        (Some(libc::EPERM), Some(level @ ("1" | "2"))) => (
+            format!("io_uring is switched off on this host (kernel.io_uring_disabled is {level})"),
+            "switch it on with `sysctl kernel.io_uring_disabled=0`",
+        ),
+        (Some(libc::EPERM | libc::EACCES), _) => (
+            "io_uring is forbidden here, most likely by a container's seccomp profile".to_owned(),
+            "run outside the container or with a profile that allows io_uring_setup, io_uring_enter and \
+             io_uring_register",
+        ),
+        (Some(libc::ENOSYS), _) => (
+            "this kernel has no io_uring, or the container's seccomp profile hides it".to_owned(),
+            "use Linux 6.1 or later and a profile that allows io_uring",
+        ),
+        (Some(libc::EINVAL), _) => {
+            ("this kernel's io_uring is too old for it".to_owned(), "use Linux 6.1 or later")
+        }
+        (Some(libc::ENOMEM), _) => (
+            "the limit of locked memory is too low for io_uring".to_owned(),
+            "raise it with `ulimit -l 8192` or LimitMEMLOCK=8M",
+        ),
+        _ => (
+            format!("io_uring cannot be set up ({error})"),
+            "use Linux 6.1 or later with io_uring switched on",
+        ),
+    };
+    Refusal { message, remedy }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_way_of_having_no_ring_has_its_own_remedy() {
+        let refusals = [
+            refusal_of(Some(libc::EPERM), "", Some("2")),
+            refusal_of(Some(libc::EPERM), "", Some("0")),
+            refusal_of(Some(libc::ENOSYS), "", None),
+            refusal_of(Some(libc::EINVAL), "", None),
+            refusal_of(Some(libc::ENOMEM), "", None),
+        ];
+        let messages: std::collections::HashSet<&str> =
+            refusals.iter().map(|refusal| refusal.message.as_str()).collect();
+        assert_eq!(messages.len(), refusals.len());
+        assert!(refusals[0].remedy.contains("sysctl") && !refusals[1].remedy.contains("sysctl"));
+    }
+}

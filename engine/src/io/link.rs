@@ -1,0 +1,246 @@
+//! A link: a connection, and the session that speaks on it.
+//!
+//! Everything that the shard speaks with comes through here: push clients and notification servers
+//! today. The link has the one read loop: it hands what came to the session, keeps what the session
+//! has not consumed, stops reading when the session says so, sends what the session has to say, and
+//! counts what all that holds in the shard's budget. It knows no protocol; a session knows no
+//! socket.
+//!
+//! Sending has a deadline on progress: a peer that takes nothing of what is sent to it for too long
+//! is closed, and a drain does not wait for it.
+
+use crate::io::budget::{Budget, Share};
+use crate::io::driver::{Completion, Driver, Owner};
+use crate::io::limits::{DRAIN_SILENCE_MS, RECEIVE_BUFFER_OCTETS, SEND_PROGRESS_MS_MAX, SMALL_RECEIVES_MIN};
+use crate::io::stream::Stream;
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+
+/// The state machine of one connection.
+pub(super) trait Session {
+    /// What it has to say: the link sends it, in order.
+    fn output(&mut self) -> &mut Vec<u8>;
+
+    /// When it wants to be looked at, steady milliseconds.
+    fn due_ms(&self) -> u64;
+
+    /// Whether more octets may come, while so many are not consumed and the connection may hold
+    /// `most`.
+    fn wants_more(&self, unconsumed: usize, most: usize) -> bool;
+
+    /// Octets of memory that it holds.
+    fn held(&self) -> usize;
+
+    /// Gives memory back: the connection is idle.
+    fn shrink(&mut self);
+}
+
+/// A session that takes octets, and what it asks of the shard meanwhile.
+pub(super) trait Takes<Desk>: Session {
+    /// Takes what came and was not consumed before, oldest octet first; how many octets are done
+    /// with. The others come again, with those that follow them. It may have `room` octets to say.
+    /// `None`: the peer speaks something else, and the connection is no good.
+    fn take(&mut self, octets: &[u8], room: usize, desk: &mut Desk) -> Option<usize>;
+
+    /// The peer sends no more; so much was not consumed.
+    fn end(&mut self, unconsumed: &[u8], desk: &mut Desk);
+}
+
+/// What a receive left of a link.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Fate {
+    /// It goes on.
+    Goes,
+    /// The peer sends no more.
+    Ended,
+    /// It is no good any more.
+    Broken,
+}
+
+pub(super) struct Link<S> {
+    pub(super) stream: Stream,
+    pub(super) session: S,
+    input: Vec<u8>,
+    share: Share,
+    /// Receives in a row that did not fill their buffer.
+    small_receives: u8,
+}
+
+impl<S: Session> Link<S> {
+    pub(super) fn new(
+        socket: OwnedFd,
+        (index, generation): (u32, u32),
+        owner: Owner,
+        session: S,
+        budget: &Rc<Budget>,
+    ) -> Self {
+        let stream = Stream::new(socket, index, generation, owner);
+        Self { stream, session, input: Vec::new(), share: Share::of(budget), small_receives: 0 }
+    }
+
+    /// A receive has brought something, or has ended: the one read loop.
+    pub(super) fn received<Desk>(
+        &mut self,
+        completion: &Completion,
+        driver: &mut Driver,
+        desk: &mut Desk,
+    ) -> Fate
+    where
+        S: Takes<Desk>,
+    {
+        if !completion.more {
+            self.stream.receive_ended();
+        }
+        let fate = match (completion.result, completion.buffer) {
+            (octets @ 1.., Some(buffer)) => {
+                self.note_received(octets as usize);
+                let octets = driver.received(buffer, octets as usize);
+                if self.take(octets, desk) { Fate::Goes } else { Fate::Broken }
+            }
+            (0, _) => {
+                self.session.end(&self.input, desk);
+                Fate::Ended
+            }
+            // Stopped, by the session's wish, because it had filled a buffer or to begin anew
+            // because the peer hung up; or all buffers are taken.
+            (error, _) if error == -libc::ENOBUFS || error == -libc::ECANCELED => Fate::Goes,
+            _ => Fate::Broken,
+        };
+        if let Some(buffer) = completion.buffer {
+            driver.recycle(buffer);
+        }
+        if fate == Fate::Goes && self.may_read() {
+            self.receive(driver);
+        } else {
+            self.stream.stop_receiving(driver);
+        }
+        fate
+    }
+
+    /// Whether more octets may be received now.
+    fn may_read(&self) -> bool {
+        self.session.wants_more(self.input.len(), self.share.most())
+    }
+
+    /// Hands the session what it has not consumed, and reads on where it may.
+    pub(super) fn resume<Desk>(&mut self, driver: &mut Driver, desk: &mut Desk)
+    where
+        S: Takes<Desk>,
+    {
+        self.take_input(desk);
+        self.read_on(driver);
+    }
+
+    /// Reads on where the session may be given more.
+    pub(super) fn read_on(&mut self, driver: &mut Driver) {
+        if self.may_read() {
+            self.receive(driver);
+        }
+    }
+
+    fn receive(&mut self, driver: &mut Driver) {
+        if !self.stream.needs_no_receive() {
+            let goes_on = self.small_receives >= SMALL_RECEIVES_MIN && self.share.take_burst();
+            self.stream.receive(driver, goes_on);
+        }
+    }
+
+    fn note_received(&mut self, octets: usize) {
+        if octets < RECEIVE_BUFFER_OCTETS {
+            self.small_receives = self.small_receives.saturating_add(1);
+        } else {
+            self.small_receives = 0;
+            self.share.give_burst_back();
+        }
+    }
+
+    fn take<Desk>(&mut self, octets: &[u8], desk: &mut Desk) -> bool
+    where
+        S: Takes<Desk>,
+    {
+        if !self.input.is_empty() {
+            // Not twice as much as there is: a client that waits for its answers to leave has
+            // thousands of its kind beside it.
+            self.input.reserve_exact(octets.len());
+            self.input.extend_from_slice(octets);
+            return self.take_input(desk);
+        }
+        let consumed = self.session.take(octets, self.room(), desk);
+        consumed.inspect(|&consumed| self.input.extend_from_slice(&octets[consumed..])).is_some()
+    }
+
+    fn take_input<Desk>(&mut self, desk: &mut Desk) -> bool
+    where
+        S: Takes<Desk>,
+    {
+        let consumed = self.session.take(&self.input, self.room(), desk);
+        consumed.inspect(|&consumed| drop(self.input.drain(..consumed))).is_some()
+    }
+
+    /// What the session may have to say beside what is being sent already.
+    fn room(&self) -> usize {
+        self.share.most().saturating_sub(self.stream.sending())
+    }
+
+    /// What was received is of no use any more.
+    pub(super) fn forget_input(&mut self) {
+        self.input.clear();
+    }
+
+    /// Octets that wait to be sent or are being sent.
+    pub(super) fn unsent(&mut self) -> usize {
+        self.session.output().len() + self.stream.sending()
+    }
+
+    /// Sends what the session has to say, unless a send is under way.
+    pub(super) fn flush(&mut self, driver: &mut Driver, now_ms: u64) {
+        self.stream.flush(driver, self.session.output(), now_ms);
+        self.count();
+    }
+
+    /// A send completed; `false`: the peer is gone.
+    pub(super) fn sent(&mut self, completion: &Completion) -> bool {
+        self.stream.send_ended(completion.result)
+    }
+
+    /// Writes what the socket takes at once, without the driver: the last words of a process that
+    /// ends.
+    pub(super) fn send_now(&mut self) {
+        let output = std::mem::take(self.session.output());
+        self.stream.send_now(&output);
+    }
+
+    /// Whether the peer has taken nothing of what is being sent to it for so long, beginning no
+    /// earlier than `since_ms`.
+    fn takes_nothing(&self, since_ms: u64, now_ms: u64, longest_ms: u64) -> bool {
+        self.stream.sending_since_ms().is_some_and(|begun_ms| now_ms >= begun_ms.max(since_ms) + longest_ms)
+    }
+
+    /// Whether the peer has taken nothing for too long, or as long as it may be idle.
+    pub(super) fn is_stuck(&self, now_ms: u64, idle_timeout_ms: u64) -> bool {
+        self.takes_nothing(0, now_ms, SEND_PROGRESS_MS_MAX.min(idle_timeout_ms))
+    }
+
+    /// Whether a drain that began then need not wait for the peer to take what is being sent to it.
+    pub(super) fn is_given_up(&self, draining_since_ms: u64, now_ms: u64) -> bool {
+        self.takes_nothing(draining_since_ms, now_ms, DRAIN_SILENCE_MS)
+    }
+
+    /// Gives the buffers of an idle connection back.
+    pub(super) fn shrink(&mut self) {
+        if self.unsent() == 0 {
+            self.stream.shrink();
+            self.session.shrink();
+            if self.input.is_empty() {
+                self.input = Vec::new();
+            }
+            self.count();
+        }
+    }
+
+    /// Counts what the connection holds.
+    pub(super) fn count(&mut self) {
+        let held = self.input.capacity() + self.stream.held() + self.session.held();
+        self.share.note(held);
+    }
+}

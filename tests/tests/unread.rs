@@ -1,0 +1,123 @@
+//! Clients that send and never read: what they make the engine hold is bounded, others are served,
+//! they are closed in the end, and no drain waits for them. What clients held is given back when
+//! they are idle.
+//!
+//! `HAYAUMA_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
+
+use std::io::{ErrorKind, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+use tests::engine::Engine;
+use tests::push::{Body, XPID};
+use tests::site::Site;
+use tests::wait;
+
+const MSN: &str = "09000000001";
+const MIB: u64 = 1 << 20;
+/// What a thousand of them may cost the process.
+const FLOOD_OCTETS_MAX: u64 = 256 * MIB;
+/// What all connections of a shard hold before each gets no more than a little (`io::limits`).
+const HELD_OCTETS_MAX: u64 = 64 * MIB;
+/// The shortest request there is, whose answer is many times as long.
+const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+/// A socket that takes nothing for so long is full at both ends.
+const FULL_AFTER: Duration = Duration::from_millis(700);
+
+fn site() -> Site {
+    let site = Site::new(tests::programs!());
+    site.add_client(XPID, &[]);
+    site.add_contracts(XPID, &[MSN]);
+    site
+}
+
+/// So many clients that pipeline as much as their sockets take, and read nothing.
+fn flood(engine: &Engine, clients: u64) -> Vec<TcpStream> {
+    let requests = REQUEST.repeat(512);
+    let connect = |_| {
+        let client = TcpStream::connect(engine.push_address()).expect("a listener");
+        client.set_nonblocking(true).expect("a socket");
+        (client, Instant::now(), 0)
+    };
+    let mut sockets: Vec<(TcpStream, Instant, usize)> = (0..clients).map(connect).collect();
+    wait::until_within(Duration::from_secs(120), "full sockets", || {
+        for (client, taken, at) in &mut sockets {
+            // A request is never begun anew where the socket took half of it.
+            match client.write(&requests[*at..]) {
+                Ok(octets) => (*taken, *at) = (Instant::now(), (*at + octets) % requests.len()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => panic!("a client that reads nothing is cut off at once: {error}"),
+            }
+        }
+        sockets.iter().all(|(_, taken, _)| taken.elapsed() > FULL_AFTER).then_some(())
+    });
+    sockets.into_iter().map(|(client, ..)| client).collect()
+}
+
+fn resident(engine: &Engine) -> u64 {
+    loadgen::os::memory_of(engine.pid()).expect("a process").anonymous_octets
+}
+
+#[test]
+fn clients_that_never_read_cost_a_bounded_amount_of_memory_and_others_are_served() {
+    let told = std::env::var("HAYAUMA_UNREAD_CLIENTS").ok().and_then(|told| told.parse().ok());
+    let clients = told.unwrap_or(250);
+    let site = site();
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "before").request()).code(), "0000");
+    let before = resident(&engine);
+    let flooding = flood(&engine, clients);
+    let grown = resident(&engine).saturating_sub(before);
+    let held = engine.admin().figure("connection_octets");
+    println!("{clients} clients: {} MiB more, {} MiB held", grown / MIB, held / MIB);
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "beside").request()).code(), "0000");
+    assert!(held > 0, "they are full");
+    assert!(held <= HELD_OCTETS_MAX + clients * 160 * 1024, "{held} held");
+    assert!(grown <= FLOOD_OCTETS_MAX * clients.max(500) / 1_000, "{} MiB", grown / MIB);
+    drop(flooding);
+    wait::until_true("nothing held", || engine.admin().figure("connection_octets") == 0);
+    engine.stop();
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_closed_in_the_end() {
+    let mut site = site();
+    site.set("--idle-timeout-ms", "1500");
+    let engine = site.start();
+    let _flooding = flood(&engine, 3);
+    wait::until_true("closed clients", || engine.admin().figure("connections_stuck") == 3);
+    wait::until_true("their places", || engine.admin().figure("connections") == 0);
+    engine.stop();
+}
+
+#[test]
+fn a_client_that_leaves_its_answers_unread_does_not_take_the_whole_drain() {
+    let mut site = site();
+    site.set("--drain-timeout-ms", "60000");
+    let engine = site.start();
+    let _flooding = flood(&engine, 3);
+    let begun = Instant::now();
+    engine.stop();
+    assert!(begun.elapsed() < Duration::from_secs(15), "the drain took {:?}", begun.elapsed());
+}
+
+#[test]
+fn idle_clients_give_their_buffers_back() {
+    let site = site();
+    let engine = site.start();
+    let mut clients: Vec<_> = (0..50).map(|_| engine.connect()).collect();
+    for (number, client) in clients.iter_mut().enumerate() {
+        let requests: Vec<u8> =
+            (0..64).flat_map(|push| Body::push(MSN, &format!("idle-{number}-{push}")).request()).collect();
+        client.send(&requests);
+    }
+    for client in &mut clients {
+        (0..64).for_each(|_| drop(client.answer()));
+    }
+    let connections = || engine.admin().figure("connections");
+    wait::until_true("nothing held", || engine.admin().figure("connection_octets") == 0);
+    assert_eq!(connections(), 50, "they are all still there");
+    for client in &mut clients {
+        assert_eq!(client.ask(&Body::cancel(MSN, "never").request()).code(), "3002");
+    }
+    engine.stop();
+}
