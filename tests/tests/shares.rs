@@ -1,16 +1,18 @@
 //! What one push client does never takes from another what it needs: places of cancelled alerts, of waiting pushes, of
-//! pushes for one phone. And what a cancel withdrew stays withdrawn, whatever the clock does and however long the engine
+//! pushes for one phone, turns, remembered keys. And what a cancel withdrew stays withdrawn, whatever the clock does and however long the engine
 //! is down.
 //!
 //! The shard is the engine's own, with its journal, driven in virtual time.
 
 use hayauma::journal::{JournalConfig, SegmentFactory};
+use hayauma::shard::Standing;
 use hayauma::start::layout::Layout;
 use hayauma::start::reshard;
 use hayauma::start::reshard::{Source, Target};
 use tests::lone_shard::{Client, LoneShard, START_MS, Setup, journal, limits, msn};
 use tests::push::Body;
 use wire::terms::code::Code;
+use wire::terms::ids::Msn;
 
 const LOUD: &str = "00100000001";
 const QUIET: &str = "00100000002";
@@ -160,6 +162,72 @@ fn whatever_waits_of_one_client_leaves_places_to_another_and_the_last_ones_to_an
     assert!(taken > 50, "{taken} standard pushes of the other client");
     let (taken, _) = refused(&|number| to_each(QUIET, "1103", number + 1)).unwrap_or((0, Code::INTERNAL));
     assert!(taken > 50, "{taken} emergency pushes of the other client");
+}
+
+/// Whether the push that waits for this phone is in the core network.
+fn is_under_way(lone: &LoneShard, phone: u64) -> bool {
+    let msn = Msn::parse(msn(phone).as_bytes()).expect("an msn");
+    lone.shard.live_pushes(msn, 1).first().is_some_and(|push| push.standing == Standing::InFlight)
+}
+
+#[test]
+fn one_clients_flood_keeps_no_other_client_and_no_lower_class_but_the_exercise_from_its_turn() {
+    // Of emergencies, then of urgent pushes: nine hundred phones, of which a turn attempts 512.
+    let classes = ["1103", "1102", "1101", "1109"];
+    for flood in ["1103", "1102"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut setup = Setup::new(&[LOUD, QUIET]);
+        setup.absent = false;
+        let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+        for number in 0..900 {
+            let push = Body::push(&msn(number), "loud").with("comway", flood);
+            assert_eq!(lone.ask_patiently(&push, START_MS), Code::ACCEPTED);
+        }
+        for (phone, class) in (900..).zip(classes) {
+            let push = of(QUIET, Body::push(&msn(phone), "quiet")).with("comway", class);
+            assert_eq!(lone.ask_patiently(&push, START_MS), Code::ACCEPTED);
+        }
+        lone.shard.commit_blocking().expect("a device that writes");
+        lone.work(START_MS);
+        let seen: Vec<bool> = (900..904).map(|phone| is_under_way(&lone, phone)).collect();
+        assert_eq!(
+            seen,
+            [true, true, true, false],
+            "emergency, urgent, standard, exercise beside a flood of {flood}"
+        );
+        assert!(!is_under_way(&lone, 899), "the flood is not through yet");
+    }
+}
+
+#[test]
+fn one_clients_flood_forgets_no_key_of_another() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD, QUIET]);
+    (setup.absent, setup.pushes_max) = (false, 300);
+    setup.clients.iter_mut().for_each(|client| client.notified = false);
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    let quiet = |number| of(QUIET, Body::push(&msn(number), "quiet"));
+    for number in 0..200 {
+        assert_eq!(lone.ask_patiently(&quiet(number), START_MS), Code::ACCEPTED);
+    }
+    // Room for the keys of 1,200 ended pushes.
+    let mut now_ms = START_MS;
+    for number in 0..3_000 {
+        let push = Body::push(&msn(number % 1_000), &format!("loud-{number}"));
+        while lone.ask(&push, now_ms) != Code::ACCEPTED {
+            now_ms += 1;
+            lone.work(now_ms);
+        }
+    }
+    for later_ms in 0..1_000 {
+        lone.work(now_ms + later_ms);
+    }
+    assert_eq!(lone.figure("pushes_live"), 0);
+    assert_eq!(lone.figure("keys_forgotten_early"), 2_000);
+    for number in 0..200 {
+        assert_eq!(lone.ask(&quiet(number), now_ms), Code::REPEATED, "push {number}");
+    }
+    assert_eq!(lone.ask(&Body::push(&msn(999), "loud-2999"), now_ms), Code::REPEATED, "its latest");
 }
 
 /// A shard in which the cancel of an alert with ten waiting pushes was answered and nothing more was done: as it stands

@@ -172,7 +172,7 @@ impl Shard {
             return Err(Code::PAUSED);
         }
         if verdict == KeyVerdict::New {
-            self.core.room_for(push.msn, push.class, records::client(push.xpid))?;
+            self.core.room_for(push.msn, push.class, push.xpid.value())?;
             self.journal_room_for(push.class)?;
         }
         //= push once rate
@@ -320,7 +320,7 @@ impl Shard {
             segments,
             expires_ms: self.pace.center(expires_ms),
             control: push.kind == Kind::Control,
-            client: records::client(push.xpid),
+            client: push.xpid.value(),
             wants_notification: admission.wants_notification,
             single_attempt: admission.single_attempt,
             alert,

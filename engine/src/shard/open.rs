@@ -1,12 +1,12 @@
 //! Opening a shard: its journal is replayed into an empty message center, and what was unfinished goes on.
 
+use super::Shard;
 use super::books::{Home, Owed};
 use super::endings::{identity, notice};
 use super::figures::Counted;
 use super::parked::ParkedNews;
 use super::progress::{OpenProgress, OpenStage};
 use super::waiting::WaitingScan;
-use super::{Shard, records};
 use crate::billing::{BillingError, BillingLog, Lacking};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
@@ -324,6 +324,7 @@ pub(crate) fn replay(
         Record::Key(key) => recovery.restore_key(RecoveredEnd {
             push_id: key.push_id.to_native(),
             key: key.fingerprint.to_native(),
+            client: None,
             content_digest: key.content_digest.to_native(),
             state: State::from_number(key.state).filter(|state| state.is_final()).ok_or("state")?,
             code: Code::from_number(key.code.to_native()).ok_or("code")?,
@@ -377,7 +378,7 @@ fn new_push(
         segments: accepted.segments,
         expires_ms: pace.center(accepted.expires_ms.to_native()),
         control: accepted.kind == Kind::Control.number(),
-        client: records::client(xpid),
+        client: xpid.value(),
         wants_notification: accepted.wants_notification,
         single_attempt: accepted.single_attempt,
         alert,
@@ -388,6 +389,7 @@ fn end_of(ended: &ArchivedEnded, pace: Pace) -> Result<RecoveredEnd, &'static st
     Ok(RecoveredEnd {
         push_id: ended.push_id.to_native(),
         key: ended.key_fingerprint.to_native(),
+        client: Some(ended.xpid.to_native()),
         content_digest: ended.content_digest.to_native(),
         state: State::from_number(ended.state).filter(|state| state.is_final()).ok_or("state")?,
         code: Code::from_number(ended.code.to_native()).ok_or("code")?,

@@ -15,6 +15,7 @@
 //! * a wall clock that is set back neither stops a timer nor lets it run out again and again.
 
 use crate::smsc::alerts::{AlertIdentity, Alerts};
+use crate::smsc::clients::Clients;
 use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
 use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
@@ -126,8 +127,8 @@ pub struct NewPush {
     pub expires_ms: u64,
     /// A control SMS, not a text.
     pub control: bool,
-    /// Whose notifications keep their order among themselves: any fold of the svcid.
-    pub client: u16,
+    /// Who takes turns with others, has a share, and is notified in order: the number of the XPID.
+    pub client: u64,
     /// Whether an E5 is wanted and can be sent.
     pub wants_notification: bool,
     /// lifetime 00.
@@ -193,6 +194,7 @@ pub const PARKED_PERCENT_MAX: usize = 25;
 pub struct Core {
     limits: CoreLimits,
     pub(super) pushes: Pushes,
+    pub(super) clients: Clients,
     pub(super) queues: MsnQueues,
     pub(super) keys: Keys,
     pub(super) alerts: Alerts,
@@ -221,6 +223,7 @@ impl Core {
         Self {
             limits,
             pushes: Pushes::with_capacity(slots),
+            clients: Clients::default(),
             queues: MsnQueues::new(slots),
             keys: Keys::new(slots, limits.ended_keys_max),
             alerts: Alerts::new(slots),
@@ -364,11 +367,12 @@ impl Core {
 
     /// Whether a push of this class and client for `msn` can be taken: 8003 when the slab has no place left for the class,
     /// or the client has its share of them; 8005 when it is so of those that wait for the msn.
-    pub fn room_for(&self, msn: Msn, class: Class, client: u16) -> Result<(), Code> {
+    pub fn room_for(&self, msn: Msn, class: Class, client: u64) -> Result<(), Code> {
         let percent = admitted_percent(class);
+        let client = self.clients.find(client);
         let places = (self.limits.pushes_max * percent).div_ceil(100);
         let free = places.saturating_sub(self.pushes.len());
-        if self.pushes.of_client(client) >= SHARE_OF_FREE * free {
+        if client.map_or(0, |client| self.clients.live(client)) >= SHARE_OF_FREE * free {
             return Err(Code::STORAGE_FULL);
         }
         let places = (self.limits.waiting_per_msn_max as usize * percent).div_ceil(100);
@@ -376,7 +380,8 @@ impl Core {
         let free = places.saturating_sub(waiting);
         // Nobody has more of them than there are: as a rule nothing needs to be counted.
         if waiting >= SHARE_OF_FREE * free
-            && self.queues.waiting_of(&self.pushes, msn, client) >= SHARE_OF_FREE * free
+            && client.map_or(0, |client| self.queues.waiting_of(&self.pushes, msn, client))
+                >= SHARE_OF_FREE * free
         {
             return Err(Code::TOO_MANY_WAITING);
         }
@@ -632,7 +637,7 @@ impl Core {
             self.timer_expired(index, now_ms);
         }
         self.withdraw_closed(now_ms, budget);
-        self.keys.forget_expired(now_ms, budget);
+        self.keys.forget_expired(&mut self.clients, now_ms, budget);
         self.closed_alerts.forget_expired(now_ms, budget);
     }
 
@@ -650,7 +655,7 @@ impl Core {
         self.poll_cut_short = false;
         while let Some(index) = self.lanes.pop(&mut self.pushes) {
             if self.pushes[index].has(flag::GONE) {
-                self.pushes.remove(index);
+                self.free_place(index);
                 continue;
             }
             if self.pushes[index].state != State::Queued {
@@ -704,7 +709,7 @@ impl Core {
             push_id: new.push_id,
             position: new.position,
             key: new.key,
-            client: new.client,
+            client: self.clients.enter(new.client),
             class: new.class,
             segments: new.segments,
             ..Push::EMPTY
@@ -716,8 +721,16 @@ impl Core {
         push.set(flag::CONTROL, new.control);
         let index = self.pushes.insert(push);
         let index = index.expect("room_for was asked before accepting");
+        self.clients.add_live(push.client);
         self.keys.insert_live(&self.pushes, index);
         index
+    }
+
+    /// Nobody knows of the push at `index` any more: its place is another's.
+    pub(super) fn free_place(&mut self, index: PushIndex) {
+        let client = self.pushes[index].client;
+        self.pushes.remove(index);
+        self.clients.take_live(client);
     }
 
     pub(super) fn place_in_queue(&mut self, index: PushIndex) {

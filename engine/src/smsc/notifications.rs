@@ -195,12 +195,12 @@ impl Core {
     /// Takes a push out of the slab; its key stays known for its time.
     pub(super) fn forget(&mut self, index: PushIndex) {
         let push = self.pushes[index];
-        self.keys.retire(&self.pushes, index, self.time.wall());
+        self.keys.retire(&self.pushes, index, &mut self.clients, self.time.wall());
         if push.has(flag::IN_LANE) {
             // The lane's links run through this slot: handing it out again now would cut the lane.
             self.pushes[index].set(flag::GONE, true);
         } else {
-            self.pushes.remove(index);
+            self.free_place(index);
         }
     }
 

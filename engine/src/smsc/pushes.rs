@@ -18,9 +18,6 @@ pub const NONE: PushIndex = PushIndex::MAX;
 /// The number that a free slot carries, so that nobody takes it for the push that was there.
 const NO_PUSH: u64 = u64::MAX;
 
-/// Values that the fold of a client has.
-const CLIENTS: usize = 1 << 16;
-
 /// One-bit facts about a push.
 pub mod flag {
     /// The push client wants a delivery complete notification (E5).
@@ -88,7 +85,7 @@ pub struct Push {
     pub key: u64,
     /// Next push of the same msn, in the waiting or in the notification list; the last one's is the first.
     pub(super) next_in_msn: PushIndex,
-    /// Next push in the lane; of a free slot, the next free one.
+    /// Next push of its client in the lane; of a free slot, the next free one.
     pub(super) next_in_lane: PushIndex,
     /// What is remembered of its alert and msn; see [`crate::smsc::alerts`]. Once ended: which of the shard's ends it was.
     pub(super) remembered_alert: u32,
@@ -98,7 +95,7 @@ pub struct Push {
     pub delivered_mask: u16,
     /// See [`flag`].
     pub flags: u16,
-    /// Whose notifications keep their order among themselves: a fold of the svcid.
+    /// Whose it is; see [`crate::smsc::clients`].
     pub(super) client: u16,
     /// Of the last push in its msn's waiting list: how many there are. Of an ended push, which stands in no such list:
     /// the high half of the digest.
@@ -410,8 +407,6 @@ pub struct Pushes {
     first_free: PushIndex,
     free: usize,
     capacity: usize,
-    /// By client: how many places it has.
-    of_client: Box<[u32]>,
 }
 
 impl Pushes {
@@ -420,8 +415,7 @@ impl Pushes {
         assert!(capacity < NONE as usize, "the last index means none");
         let mut entries = Vec::with_capacity(capacity);
         huge_pages::advise(&mut entries);
-        let of_client = vec![0; CLIENTS].into();
-        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity, of_client }
+        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity }
     }
 
     /// Touches memory for pushes to come, about a huge page; whether there was any to touch.
@@ -449,17 +443,11 @@ impl Pushes {
         self.len() == self.capacity
     }
 
-    /// Places that this client has.
-    pub fn of_client(&self, client: u16) -> usize {
-        self.of_client[usize::from(client)] as usize
-    }
-
     /// Puts `push` in; `None` when full.
     pub fn insert(&mut self, push: Push) -> Option<PushIndex> {
         if self.is_full() {
             return None;
         }
-        self.of_client[usize::from(push.client)] += 1;
         if self.first_free != NONE {
             let index = self.first_free;
             self.first_free = self.entries[index as usize].next_in_lane;
@@ -497,7 +485,6 @@ impl Pushes {
         let first_free = self.first_free;
         let entry = &mut self.entries[index as usize];
         assert_ne!(entry.push_id, NO_PUSH, "a push is taken out once");
-        self.of_client[usize::from(entry.client)] -= 1;
         entry.push_id = NO_PUSH;
         entry.next_in_lane = first_free;
         self.first_free = index;

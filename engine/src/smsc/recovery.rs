@@ -14,6 +14,7 @@
 //! A push of which nothing is due any more leaves the slab as soon as the journal says so: the journal holds many more
 //! of them than the slab has room for.
 
+use crate::smsc::clients::UNKNOWN;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, NewPush, NotificationKind};
 use crate::smsc::index_table::IndexTable;
@@ -34,6 +35,8 @@ pub struct RecoveredEnd {
     pub push_id: u64,
     /// Its key.
     pub key: u64,
+    /// Whose it was: the number of the XPID, where the record says so.
+    pub client: Option<u64>,
     /// Digest of its content.
     pub content_digest: u64,
     /// The final state.
@@ -295,7 +298,8 @@ impl Recovery {
             let digest = end.content_digest as u32;
             let ended_ms = end.ended_ms.min(self.core.time.wall());
             let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, ended_ms);
-            return self.core.keys.restore_ended(&self.core.pushes, key, end.push_id);
+            let (owner, Core { pushes, clients, keys, .. }) = (end.client, &mut self.core);
+            return keys.restore_ended(pushes, key, end.push_id, owner.unwrap_or(UNKNOWN), clients);
         };
         if !self.core.pushes[index].state.is_final() {
             self.core.timers.stop(index);
@@ -358,7 +362,7 @@ impl Recovery {
             self.core.alerts.leave(&mut self.core.pushes, index);
         }
         self.core.keys.forget_live(&self.core.pushes, index);
-        self.core.pushes.remove(index);
+        self.core.free_place(index);
     }
 
     /// Packed positions of the Accepted records of every push in the slab: the journal has to keep them until each

@@ -41,6 +41,7 @@ fn end_of(push_id: u64) -> RecoveredEnd {
     RecoveredEnd {
         push_id,
         key: push_id,
+        client: Some(1),
         content_digest: 1,
         state: State::Delivered,
         code: Code::ACCEPTED,
@@ -319,7 +320,7 @@ fn recovery_keeps_no_place_for_a_cancel_of_which_nobody_is_told() {
 }
 
 /// How many pushes a class gets in, one client each or all of one, to as many msns or to one.
-fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u16, msn: impl Fn(u64) -> u64) -> u64 {
+fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u64, msn: impl Fn(u64) -> u64) -> u64 {
     let mut taken = 0;
     loop {
         let push_id = core.live() as u64 + 1;
@@ -336,7 +337,7 @@ fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u16, msn: impl F
 #[test]
 fn places_are_left_for_whoever_matters_more() {
     let limits = CoreLimits { pushes_max: 1_000, waiting_per_msn_max: 1_000, ended_keys_max: 1 };
-    let everybody = |number: u64| number as u16;
+    let everybody = |number: u64| number;
     for msn in [(|number| number) as fn(u64) -> u64, |_| 1] {
         let mut core = Core::new(limits, NOW_MS);
         let classes = [Class::Exercise, Class::Standard, Class::Urgent, Class::Emergency];

@@ -162,7 +162,7 @@ impl Simulation {
         let wall_ms = self.wall_ms();
         let shard = &mut self.shards[number];
         let msn = msn_of(entry.line);
-        if shard.core.room_for(msn, entry.class, entry.client).is_err() {
+        if shard.core.room_for(msn, entry.class, entry.client.into()).is_err() {
             self.ledger.counts.refused += 1;
             return Ok(());
         }
@@ -187,7 +187,7 @@ impl Simulation {
             segments: entry.segments,
             expires_ms: wall_ms + entry.lifetime_ms,
             control: entry.control,
-            client: entry.client,
+            client: u64::from(entry.client),
             wants_notification: entry.wants_notification,
             single_attempt: entry.single_attempt,
             alert,

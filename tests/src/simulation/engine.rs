@@ -104,6 +104,7 @@ impl Shard {
         let end = RecoveredEnd {
             push_id: push.push_id,
             key: push.key,
+            client: None,
             content_digest,
             state: push.state,
             code: push.code,
