@@ -37,7 +37,8 @@ pub struct LivePush {
 }
 
 impl Shard {
-    /// At most `most` live pushes to `msn`: those that wait, in their order, then those whose notifications are due.
+    /// At most `most` live pushes to `msn`: those that wait, in their order, then those whose notifications are due, of the
+    /// XPIDs that have a contract with it.
     pub fn live_pushes(&self, msn: Msn, most: usize) -> Vec<LivePush> {
         let mut ahead = 0;
         let of = |index| {
@@ -61,6 +62,8 @@ impl Shard {
             ahead += 1;
             live
         };
-        self.core.pushes_of(msn, most).into_iter().map(of).collect()
+        let mut xpids = Vec::new();
+        self.contracts.xpids_of(msn, &mut xpids);
+        self.core.pushes_of(msn, xpids.iter().map(|xpid| xpid.value()), most).into_iter().map(of).collect()
     }
 }

@@ -1,10 +1,12 @@
-//! One queue per msn, in order: the pushes that wait, and the ended ones whose notifications are due.
+//! One queue per msn, in order: the pushes that wait; and one per msn and push client: the ended ones whose notifications
+//! are due.
 //!
 //! Both are intrusive lists over the slab; a push is in at most one of them. The waiting list's head is the
 //! only push of its msn that may have an attempt under way.
 //!
-//! A list is a ring: the last push points to the first. One table of indices has each list's last push, so an msn costs
-//! five octets and its name stands in the slab alone.
+//! A list is a ring: the last push points to the first. One table of indices has each list's last push, so a list costs
+//! five octets and its name stands in the slab alone. What a client that takes no notifications leaves behind is nobody
+//! else's list: it costs others nothing.
 
 use crate::smsc::index_table::{IndexTable, Place};
 use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
@@ -15,12 +17,20 @@ use wire::terms::mix::mix;
 /// Pushes of an msn that are looked at to count one client's.
 const COUNTED_MAX: usize = 1_024;
 
-/// The two lists of an msn.
+/// The lists of an msn.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    Waiting = 0,
+    Waiting,
+    /// Of this push client.
     //= push notify in order
-    Notifying = 1,
+    Notifying(u16),
+}
+
+impl Kind {
+    /// The notification list in which this push stands or belongs.
+    fn notifying(push: &Push) -> Self {
+        Self::Notifying(push.client)
+    }
 }
 
 /// A list that has pushes: where the table has it, and its last push.
@@ -33,17 +43,28 @@ struct Found {
 /// The queues of one shard's slice of msn space.
 pub struct MsnQueues {
     lists: IndexTable,
+    /// Pushes looked at.
+    #[cfg(test)]
+    pub(super) steps: std::cell::Cell<u64>,
 }
 
 fn hash_of(msn: Msn, kind: Kind) -> u64 {
     // Not the hash that chose the shard: that one's high bits are alike here.
-    mix(msn.value() << 1 | kind as u64)
+    mix(match kind {
+        Kind::Waiting => msn.value() << 1,
+        // The msn has 34 bits.
+        Kind::Notifying(client) => u64::from(client) << 35 | msn.value() << 1 | 1,
+    })
 }
 
 impl MsnQueues {
     /// Queues for a slab of `pushes_max`.
     pub fn new(pushes_max: usize) -> Self {
-        Self { lists: IndexTable::new(pushes_max, pushes_max) }
+        Self {
+            lists: IndexTable::new(pushes_max, pushes_max),
+            #[cfg(test)]
+            steps: std::cell::Cell::new(0),
+        }
     }
 
     /// See [`IndexTable::prefetch`].
@@ -124,12 +145,12 @@ impl MsnQueues {
     /// Takes `index` out of the waiting list and puts it at the end of the notification list.
     pub fn move_to_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
         self.unlink(pushes, Kind::Waiting, index);
-        self.append(pushes, Kind::Notifying, index);
+        self.append(pushes, Kind::notifying(&pushes[index]), index);
     }
 
-    /// Puts an ended push that is in no list at the end of its msn's notification list.
+    /// Puts an ended push that is in no list at the end of its notification list.
     pub fn push_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        self.append(pushes, Kind::Notifying, index);
+        self.append(pushes, Kind::notifying(&pushes[index]), index);
     }
 
     /// The ended push that comes first among those of `like`'s msn and push client: a client that takes none does not
@@ -144,21 +165,20 @@ impl MsnQueues {
 
     /// As [`Self::first_notifying`], of a push that has left.
     pub(super) fn first_notifying_of(&self, pushes: &Pushes, msn: Msn, client: u16) -> Option<PushIndex> {
-        let last = self.find(pushes, msn, Kind::Notifying)?.last;
-        let mut index = pushes[last].next_in_msn;
-        while pushes[index].client != client {
-            if index == last {
-                return None;
-            }
-            index = pushes[index].next_in_msn;
-        }
-        Some(index)
+        self.find(pushes, msn, Kind::Notifying(client)).map(|list| pushes[list.last].next_in_msn)
     }
 
-    /// At most `most` pushes of `msn`: those that wait, in their order, then those whose notifications are due.
-    pub fn pushes_of(&self, pushes: &Pushes, msn: Msn, most: usize) -> Vec<PushIndex> {
+    /// At most `most` pushes of `msn`: those that wait, in their order, then those of each of `clients` whose notifications
+    /// are due.
+    pub fn pushes_of(
+        &self,
+        pushes: &Pushes,
+        msn: Msn,
+        clients: impl Iterator<Item = u16>,
+        most: usize,
+    ) -> Vec<PushIndex> {
         let mut found = Vec::new();
-        for kind in [Kind::Waiting, Kind::Notifying] {
+        for kind in std::iter::once(Kind::Waiting).chain(clients.map(Kind::Notifying)) {
             let Some(Found { last, .. }) = self.find(pushes, msn, kind) else { continue };
             let mut index = last;
             while found.len() < most {
@@ -174,15 +194,20 @@ impl MsnQueues {
 
     /// Takes `index` out of the notification list; the list's entry goes when nothing is left of it.
     pub fn remove_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        self.unlink(pushes, Kind::Notifying, index);
+        self.unlink(pushes, Kind::notifying(&pushes[index]), index);
         pushes[index].set(flag::IN_NOTIFYING, false);
     }
 
     fn find(&self, pushes: &Pushes, msn: Msn, kind: Kind) -> Option<Found> {
-        let notifying = kind == Kind::Notifying;
         let is = |index| {
+            #[cfg(test)]
+            self.steps.set(self.steps.get() + 1);
             let push: &Push = &pushes[index];
-            push.msn() == msn && push.has(flag::IN_NOTIFYING) == notifying
+            let is_kind = match kind {
+                Kind::Waiting => !push.has(flag::IN_NOTIFYING),
+                Kind::Notifying(client) => push.has(flag::IN_NOTIFYING) && push.client == client,
+            };
+            push.msn() == msn && is_kind
         };
         let place = self.lists.find(hash_of(msn, kind), is)?;
         Some(Found { place, last: self.lists.index_at(place) })
@@ -191,7 +216,7 @@ impl MsnQueues {
     fn append(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) {
         let msn = pushes[index].msn();
         let found = self.find(pushes, msn, kind);
-        pushes[index].set(flag::IN_NOTIFYING, kind == Kind::Notifying);
+        pushes[index].set(flag::IN_NOTIFYING, kind != Kind::Waiting);
         let Some(Found { place, last }) = found else { return self.begin(pushes, kind, index) };
         pushes[index].next_in_msn = pushes[last].next_in_msn;
         pushes[last].next_in_msn = index;
@@ -256,6 +281,8 @@ impl MsnQueues {
         }
         let mut before = last;
         while pushes[before].next_in_msn != index {
+            #[cfg(test)]
+            self.steps.set(self.steps.get() + 1);
             before = pushes[before].next_in_msn;
             assert!(before != last, "the push is not in its msn's list");
         }
@@ -278,10 +305,10 @@ mod tests {
     #[derive(Default)]
     struct Model {
         waiting: VecDeque<PushIndex>,
-        notifying: VecDeque<PushIndex>,
+        notifying: [VecDeque<PushIndex>; 2],
     }
 
-    /// The queues beside lists of the obvious kind, one pair for each msn.
+    /// The queues beside lists of the obvious kind, for each msn and client.
     //= delivery queue
     #[test]
     fn the_queues_do_what_lists_do() {
@@ -334,15 +361,16 @@ mod tests {
                 5 | 6 => {
                     if let Some(index) = any(&model.waiting) {
                         model.waiting.retain(|&other| other != index);
-                        model.notifying.push_back(index);
+                        model.notifying[usize::from(pushes[index].client)].push_back(index);
                         pushes[index].set_ended(State::Expired, wire::terms::code::Code::EXPIRED, 1, 0);
                         queues.move_to_notifying(&mut pushes, index);
                         pushes[index].set_content_digest(u64::MAX);
                     }
                 }
                 _ => {
-                    if let Some(index) = any(&model.notifying) {
-                        model.notifying.retain(|&other| other != index);
+                    let client = (random >> 20 & 1) as usize;
+                    if let Some(index) = any(&model.notifying[client]) {
+                        model.notifying[client].retain(|&other| other != index);
                         queues.remove_notifying(&mut pushes, index);
                         assert_eq!(pushes[index].content_digest(), u32::MAX);
                         pushes.remove(index);
@@ -355,11 +383,11 @@ mod tests {
                 assert_eq!(queues.is_head(&pushes, index), at == 0, "step {step}");
                 assert_eq!(queues.behind(&pushes, index), model.waiting.get(at + 1).copied(), "step {step}");
             }
-            for &index in &model.notifying {
-                assert!(!queues.is_head(&pushes, index));
-                let client = pushes[index].client;
-                let first = model.notifying.iter().find(|&&other| pushes[other].client == client);
-                assert_eq!(queues.first_notifying(&pushes, index), first.copied(), "step {step}");
+            for list in &model.notifying {
+                for &index in list {
+                    assert!(!queues.is_head(&pushes, index));
+                    assert_eq!(queues.first_notifying(&pushes, index), list.front().copied(), "step {step}");
+                }
             }
         }
     }

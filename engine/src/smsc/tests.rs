@@ -357,6 +357,46 @@ fn a_client_that_takes_all_it_gets_leaves_a_part_of_each_classs_places_to_the_ot
     assert!(taken(&mut core, Class::Emergency, |_| 2, |number| number) > 50);
 }
 
+/// How many pushes are looked at while `others` pushes of another client to the same phone end and are acknowledged, beside
+/// `backlog` of a client that takes no notifications.
+fn looks_beside_a_backlog(backlog: u64, others: u64) -> u64 {
+    let limits = CoreLimits { pushes_max: 20_000, waiting_per_msn_max: 10, ended_keys_max: 20_000 };
+    let mut core = Core::new(limits, NOW_MS);
+    let end = |core: &mut Core, push_id, client| {
+        let new = NewPush { client, wants_notification: true, ..new_push(push_id, 7) };
+        core.accept(new, NOW_MS);
+        core.handle_durable(push_id + 1, |_| {});
+        let index = core.poll_attempt(NOW_MS).expect("it is its turn");
+        let delivered =
+            Settlement { result: AttemptResult::Delivered, delivered_mask: 1, unanswered_mask: 0, domain: 1 };
+        core.handle_outcome(index, delivered, NOW_MS, push_id);
+        let mut order = None;
+        while let Some(effect) = core.take_effect() {
+            match effect {
+                Effect::Ended(index) => core.handle_end_durable(index, 1),
+                Effect::Notify(index, kind) => order = Some((index, kind)),
+                _ => {}
+            }
+        }
+        order
+    };
+    for push_id in 1..=backlog {
+        end(&mut core, push_id, 1);
+    }
+    let before = core.queues.steps.get();
+    for push_id in backlog + 1..=backlog + others {
+        let (index, kind) = end(&mut core, push_id, 2).expect("nobody else's backlog stands before it");
+        core.handle_acknowledged(index, kind);
+    }
+    core.queues.steps.get() - before
+}
+
+#[test]
+fn what_a_client_leaves_untaken_costs_another_clients_notifications_nothing() {
+    let [alone, beside] = [1, 10_000].map(|backlog| looks_beside_a_backlog(backlog, 100));
+    assert!(beside <= alone + 10, "{beside} pushes looked at, {alone} without a backlog");
+}
+
 /// A push that was held as absent at `at_ms` for the time that is left until `next_ms`, and twice before.
 fn hold(at_ms: u64, next_ms: u64) -> RecoveredHold {
     RecoveredHold {

@@ -15,9 +15,11 @@ impl Core {
         self.pushes.live_at(index)
     }
 
-    /// At most `most` live pushes of `msn`: those that wait, in their order, then those whose notifications are due.
-    pub fn pushes_of(&self, msn: Msn, most: usize) -> Vec<PushIndex> {
-        self.queues.pushes_of(&self.pushes, msn, most)
+    /// At most `most` live pushes of `msn`: those that wait, in their order, then those of each of `clients` whose
+    /// notifications are due.
+    pub fn pushes_of(&self, msn: Msn, clients: impl Iterator<Item = u64>, most: usize) -> Vec<PushIndex> {
+        let clients = clients.filter_map(|client| self.clients.find(client));
+        self.queues.pushes_of(&self.pushes, msn, clients, most)
     }
 
     /// When the push's timer is due: its next attempt or resend, or its expiry. Milliseconds of the caller's clock.
