@@ -5,7 +5,7 @@
 //! The shard is the engine's own, with its journal, driven in virtual time.
 
 use hayauma::journal::{JournalConfig, SegmentFactory};
-use hayauma::shard::Standing;
+use hayauma::shard::{NotificationResult, ParkedAction, Standing};
 use hayauma::start::layout::Layout;
 use hayauma::start::reshard;
 use hayauma::start::reshard::{Source, Target};
@@ -228,6 +228,81 @@ fn one_clients_flood_forgets_no_key_of_another() {
         assert_eq!(lone.ask(&quiet(number), now_ms), Code::REPEATED, "push {number}");
     }
     assert_eq!(lone.ask(&Body::push(&msn(999), "loud-2999"), now_ms), Code::REPEATED, "its latest");
+}
+
+/// Pushes one after another, each to a phone that is there, until one is refused; a sink that answers for nobody but the
+/// quiet client. How many were taken, and the code that ended it.
+fn sent(lone: &mut LoneShard, xpid: &str, most: u64, now_ms: &mut u64) -> (u64, Code) {
+    for number in 0..most {
+        let push = of(xpid, Body::push(&msn(number % 1_000), &format!("{}-{number}", *now_ms)));
+        match lone.ask_patiently(&push, *now_ms) {
+            Code::ACCEPTED => {}
+            code => return (number, code),
+        }
+        if number % 32 == 0 {
+            for _ in 0..8 {
+                *now_ms += 1;
+                lone.work(*now_ms);
+                take_notifications(lone, *now_ms);
+            }
+        }
+    }
+    for _ in 0..200 {
+        *now_ms += 1;
+        lone.work(*now_ms);
+        take_notifications(lone, *now_ms);
+    }
+    (most, Code::ACCEPTED)
+}
+
+fn take_notifications(lone: &mut LoneShard, now_ms: u64) {
+    while let Some(order) = lone.shard.take_notification() {
+        if lone.shard.notification_xpid(order).to_string() == QUIET {
+            lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD, QUIET]);
+    (setup.absent, setup.pushes_max) = (false, 4_000);
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    let mut now_ms = START_MS;
+    // Two thousand wait to be taken, and as many are parked before it is refused.
+    let (loud, code) = sent(&mut lone, LOUD, 10_000, &mut now_ms);
+    assert!((4_000..4_200).contains(&loud) && code == Code::STORAGE_FULL, "{loud}, {code:?}");
+    let parked = lone.figure("notifications_parked_for_room");
+    assert!((2_000..2_200).contains(&parked), "{parked}");
+    assert_eq!(sent(&mut lone, QUIET, 30_000, &mut now_ms), (30_000, Code::ACCEPTED));
+    let emergency = of(QUIET, Body::push(&msn(7), "emergency")).with("comway", "1103");
+    assert_eq!(lone.ask_patiently(&emergency, now_ms), Code::ACCEPTED);
+    assert_eq!(sent(&mut lone, QUIET, 1, &mut now_ms), (1, Code::ACCEPTED));
+    assert_eq!(lone.figure("notifications_acknowledged"), 30_002);
+    assert_eq!(lone.figure("pushes_live"), loud, "all of the loud one, and nothing else");
+    // Their records were moved: of 16 MB and more the latest segments are left.
+    assert!(lone.figure("journal_segments") <= 3, "{} segments", lone.figure("journal_segments"));
+    assert_eq!(lone.shard.parked(None, 10_000).len() as u64, lone.figure("notifications_parked_for_room"));
+    // A start finds them all again.
+    let parked = lone.shard.parked(None, 10_000).len();
+    drop(lone);
+    let mut lone = LoneShard::open(directory.path(), &setup, now_ms);
+    assert_eq!((lone.figure("pushes_live"), lone.shard.parked(None, 10_000).len()), (loud, parked));
+    let mut due = 0;
+    while let Some(order) = lone.shard.take_notification() {
+        due += 1;
+        lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+    }
+    assert_eq!(due + parked as u64, loud);
+    let replayed = lone.shard.act_on_parked(ParkedAction::Replay, None, 10_000, now_ms).len();
+    while let Some(order) = lone.shard.take_notification() {
+        lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+    }
+    assert_eq!(replayed.min(2_000), 2_000.min(parked));
+    lone.shard.act_on_parked(ParkedAction::Discard, None, 10_000, now_ms);
+    assert_eq!(lone.figure("pushes_live"), 0);
+    assert_eq!(sent(&mut lone, LOUD, 100, &mut now_ms), (100, Code::ACCEPTED));
 }
 
 /// A shard in which the cancel of an alert with ten waiting pushes was answered and nothing more was done: as it stands

@@ -9,6 +9,7 @@ use crate::journal::{
     ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Record, SegmentId,
 };
 use crate::smsc::core::NotificationKind;
+use crate::smsc::ended::{EndedPush, ended_flag, parked_of};
 use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
@@ -46,6 +47,8 @@ enum Stage {
 enum Keep {
     Dead,
     Push(PushIndex),
+    /// The push with this number, which has ended and left the slab.
+    Ended(u64),
     Key(Key),
     AlertCancel(CancelAccepted),
 }
@@ -148,6 +151,7 @@ impl Shard {
             match self.keep(position, kind, now_ms) {
                 Keep::Dead => {}
                 Keep::Push(index) => self.move_forward(index, position, now_ms),
+                Keep::Ended(push_id) => self.move_ended_forward(push_id, position, now_ms),
                 Keep::Key(key) => {
                     fatal_if_full(self.journal.append_key(&key));
                 }
@@ -164,10 +168,13 @@ impl Shard {
         let key = match record {
             Record::Accepted(accepted) => {
                 let (key, push_id) = (accepted.key_fingerprint.to_native(), accepted.push_id.to_native());
-                return match self.core.find_live(key, push_id) {
-                    Some(index) if self.core.push(index).position == position.to_bits() => Keep::Push(index),
-                    _ => Keep::Dead,
-                };
+                if let Some(index) = self.core.find_live(key, push_id) {
+                    let is_here = self.core.push(index).position == position.to_bits();
+                    return if is_here { Keep::Push(index) } else { Keep::Dead };
+                }
+                let is_here = |push: &&EndedPush| push.position == position.to_bits();
+                let ended = self.core.ended(push_id).filter(is_here);
+                return ended.map_or(Keep::Dead, |_| Keep::Ended(push_id));
             }
             Record::Ended(ended) => Key {
                 fingerprint: ended.key_fingerprint.to_native(),
@@ -222,11 +229,7 @@ impl Shard {
 
     /// Appends a live push again, and behind it all that has become of it.
     fn move_forward(&mut self, index: PushIndex, position: Position, now_ms: u64) {
-        let Ok((moved, _)) = fatal_if_full(self.journal.move_forward(position)) else {
-            // It was intact a moment ago: the medium, or somebody else, changed the file.
-            panic!("a live push's record could not be read while cleaning its segment");
-        };
-        kill_point(KillPoint::CleanMoved);
+        let moved = self.move_accepted(position);
         self.core.set_position(index, moved.to_bits());
         let push = *self.core.push(index);
         if push.has(flag::CANCEL_ACCEPTED) {
@@ -234,17 +237,7 @@ impl Shard {
             fatal_if_full(self.journal.append_cancel(&record));
         }
         if push.state.is_final() {
-            let record = self.ended_record(index);
-            let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
-            self.moved_ends.push_back(sequence);
-            for (parked, kind) in [
-                (flag::COMPLETE_PARKED, NotificationKind::Complete),
-                (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),
-            ] {
-                if push.has(parked) {
-                    fatal_if_full(self.journal.append_notified(&parked_record(&push, kind, now_ms)));
-                }
-            }
+            self.append_end_again(&EndedPush::of(&push), now_ms);
         } else if push.hold_reason() != 0 {
             // One that is not held any more is tried at once after a crash.
             let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
@@ -252,6 +245,40 @@ impl Shard {
             fatal_if_full(self.journal.append_held_again(&held_record(&push, now_ms, next_ms)));
         } else if push.attempts() > 0 || push.delivered_mask != 0 || has_begun(&push) {
             fatal_if_full(self.journal.append_progress(&progress_record(&push, now_ms)));
+        }
+    }
+
+    /// As [`Self::move_forward`], of a push that has ended and left the slab.
+    fn move_ended_forward(&mut self, push_id: u64, position: Position, now_ms: u64) {
+        let moved = self.move_accepted(position);
+        self.core.set_ended_position(push_id, moved.to_bits());
+        let Some(&push) = self.core.ended(push_id) else { unreachable!("it was here a moment ago") };
+        if push.has(ended_flag::CANCEL_ACCEPTED) {
+            let key = self.journal.accepted(moved).key_fingerprint.to_native();
+            let record = CancelAccepted::of_push(push_id, now_ms, key, true);
+            fatal_if_full(self.journal.append_cancel(&record));
+        }
+        self.append_end_again(&push, now_ms);
+    }
+
+    fn move_accepted(&mut self, position: Position) -> Position {
+        let Ok((moved, _)) = fatal_if_full(self.journal.move_forward(position)) else {
+            // It was intact a moment ago: the medium, or somebody else, changed the file.
+            panic!("a live push's record could not be read while cleaning its segment");
+        };
+        kill_point(KillPoint::CleanMoved);
+        moved
+    }
+
+    fn append_end_again(&mut self, push: &EndedPush, now_ms: u64) {
+        let record = self.ended_record(push);
+        let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
+        self.moved_ends.push_back(sequence);
+        for kind in [NotificationKind::Complete, NotificationKind::Cancellation] {
+            if push.has(parked_of(kind)) {
+                let record = parked_record(push.push_id, kind, push.tries, now_ms);
+                fatal_if_full(self.journal.append_notified(&record));
+            }
         }
     }
 }

@@ -1,12 +1,14 @@
-//! The push clients that have something in this shard, numbered from 0 in as few bits as possible: what is shared among
-//! them is counted by that number, and their queues are found by it.
+//! The push clients that have something in this shard, numbered from 0 in as few bits as possible:
+//! what is shared among them is counted by that number, and their queues are found by it.
 //!
-//! A client is entered with its first push and forgotten when nothing counts for it any more; its number goes to another
-//! then. Beyond [`CLIENTS_MAX`] clients at once whoever comes stands under one number with the others: they share a turn and a
-//! share, and wait for each other. Nobody leaves that number for one of its own while anything counts for it there, so that
-//! what is kept in order by the number stays in order.
+//! A client is entered with its first push and forgotten when nothing counts for it any more; its
+//! number goes to another then. Beyond [`CLIENTS_MAX`] clients at once whoever comes stands under
+//! one number with the others: they share a turn and a share, and wait for each other. Nobody
+//! leaves that number for one of its own while anything counts for it there, so that what is kept
+//! in order by the number stays in order.
 //!
-//! Never here: an XPID's registration or contracts. Memory is taken a block at a time: nobody waits for more than that.
+//! Never here: an XPID's registration or contracts. Memory is taken a block at a time: nobody waits
+//! for more than that.
 
 use crate::smsc::index_table::GrowingTable;
 use crate::smsc::limits::CLIENTS_MAX;
@@ -21,7 +23,8 @@ const NOBODY: u64 = u64::MAX;
 /// Entries that memory is taken for at a time.
 const BLOCK: usize = 256;
 
-/// One entry for each number of a client. Memory comes a block at a time, and nothing is ever moved.
+/// One entry for each number of a client. Memory comes a block at a time, and nothing is ever
+/// moved.
 pub(super) struct ByClient<T> {
     blocks: Vec<Box<[T]>>,
 }
@@ -115,8 +118,8 @@ impl Clients {
         }
     }
 
-    /// The number under which this client stands, or would if it came now and there is no room for a number of its own;
-    /// `None` where nothing counts for it.
+    /// The number under which this client stands, or would if it came now and there is no room for
+    /// a number of its own; `None` where nothing counts for it.
     #[inline]
     pub(super) fn find(&self, identity: u64) -> Option<u16> {
         if self.entries[self.last].identity == identity {
@@ -127,7 +130,8 @@ impl Clients {
         found.map(|number| number as u16).or_else(|| self.is_crowded().then_some(self.crowd))
     }
 
-    /// The number of this client, which has one from now on. To be followed by something that counts.
+    /// The number of this client, which has one from now on. To be followed by something that
+    /// counts.
     #[inline]
     pub(super) fn enter(&mut self, identity: u64) -> u16 {
         let number = self.find(identity).unwrap_or_else(|| self.number_of_new(identity));

@@ -17,8 +17,11 @@
 use crate::smsc::alerts::{AlertIdentity, Alerts};
 use crate::smsc::clients::Clients;
 use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
+pub use crate::smsc::ended::NotificationKind;
+use crate::smsc::ended::{Ended, EndedId, Parked};
 use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
+use crate::smsc::limits::{ENDED_MIN, ENDED_PERCENT, PARKED_PERCENT};
 use crate::smsc::msn_queues::MsnQueues;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::outcome::{AttemptResult, Failure};
@@ -28,14 +31,14 @@ use crate::smsc::state::State;
 use crate::smsc::steady::SteadyTime;
 use crate::smsc::timer_wheel::TimerWheel;
 use host::prefetch::prefetch;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
 
 /// Bounds of one message center.
 #[derive(Clone, Copy, Debug)]
 pub struct CoreLimits {
-    /// Live pushes, those included whose notification is still due.
+    /// Pushes that have not ended. Beside them half as many may wait for their notification.
     pub pushes_max: usize,
     /// Pushes that may wait for one msn; one more is refused with 8005.
     pub waiting_per_msn_max: u32,
@@ -43,13 +46,16 @@ pub struct CoreLimits {
     pub ended_keys_max: usize,
 }
 
-/// Which of a push's two notifications.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NotificationKind {
-    /// E5, the push delivery complete notification.
-    Complete,
-    /// E7, the cancellation delivery notification.
-    Cancellation,
+impl CoreLimits {
+    /// Ended pushes that may wait for their notification to be taken.
+    fn ended_max(&self) -> usize {
+        (self.pushes_max / 100 * ENDED_PERCENT).max(ENDED_MIN)
+    }
+
+    /// Pushes of which notifications may be parked before whoever has most of them is taken no further push.
+    fn parked_max(&self) -> usize {
+        (self.pushes_max / 100 * PARKED_PERCENT).max(ENDED_MIN)
+    }
 }
 
 /// What the owner has to do.
@@ -66,10 +72,20 @@ pub enum Effect {
     /// [`Core::handle_end_durable`].
     Ended(PushIndex),
     /// Send this notification now.
-    Notify(PushIndex, NotificationKind),
-    /// Resends were given up after 24 hours: journal it as parked. The push stays, listed by [`Core::parked`], until
-    /// [`Core::replay`] sends what is parked again.
-    Parked(PushIndex, NotificationKind),
+    Notify(EndedId, NotificationKind),
+    /// Resends were given up after 24 hours, or for want of a place: journal it as parked. The push is listed by
+    /// [`Core::parked`] until [`Core::replay`] sends what is parked again. It may be gone by the time that this is carried
+    /// out: what the owner needs is here.
+    Parked {
+        /// The push's number.
+        push_id: u64,
+        /// Where its Accepted record stands.
+        position: u64,
+        /// Which notification.
+        kind: NotificationKind,
+        /// Failed tries of it.
+        tries: u8,
+    },
     /// The push has left: journal a Notified record unless nothing was ever due, and release its Accepted record.
     /// The entry is gone: what the owner needs is here.
     Finished {
@@ -91,7 +107,7 @@ pub enum FinishOutcome {
     NothingDue,
     /// All were acknowledged.
     Acknowledged,
-    /// Something parked was let go because too much is parked.
+    /// Something parked was let go.
     LetGo,
 }
 
@@ -162,7 +178,9 @@ pub struct CoreFigures {
     pub notification_resends: u64,
     /// Notifications parked.
     pub parked: u64,
-    /// Pushes with parked notifications that were let go because too much was parked.
+    /// Pushes of which notifications were parked because too many waited for theirs.
+    pub parked_for_room: u64,
+    /// Pushes with parked notifications that were let go.
     pub parked_let_go: u64,
     /// Reports that came after the push's end.
     pub reports_too_late: u64,
@@ -187,8 +205,6 @@ pub const RECOVERED_SPARE: usize = 256;
 pub const ENDED_PER_POLL_MAX: usize = 16;
 /// Pushes that one [`Core::poll_attempt`] has journaled before they may be attempted.
 pub const BEGUN_PER_POLL_MAX: usize = 64;
-/// Parked notifications may hold this share of the slab, in per cent; beyond it the oldest push goes.
-pub const PARKED_PERCENT_MAX: usize = 25;
 
 /// The message center of one shard.
 pub struct Core {
@@ -202,8 +218,10 @@ pub struct Core {
     pub(super) lanes: Lanes,
     pub(super) timers: TimerWheel,
     pub(super) time: SteadyTime,
-    pub(super) parked: BTreeMap<u64, PushIndex>,
-    pub(super) parked_max: usize,
+    pub(super) ended: Ended,
+    /// When notifications are sent again; there is none before the first is.
+    pub(super) resends: Option<Box<TimerWheel>>,
+    pub(super) parked: Parked,
     fresh: VecDeque<PushIndex>,
     /// Pushes whose attempt waits for a record to be durable: its sequence, the push, and its number.
     beginning: VecDeque<(u64, PushIndex, u64)>,
@@ -231,8 +249,9 @@ impl Core {
             lanes: Lanes::default(),
             timers: TimerWheel::new(slots, now_ms),
             time: SteadyTime::new(now_ms),
-            parked: BTreeMap::new(),
-            parked_max: (limits.pushes_max * PARKED_PERCENT_MAX / 100).max(1),
+            ended: Ended::new(limits.ended_max()),
+            resends: None,
+            parked: Parked::default(),
             fresh: VecDeque::new(),
             beginning: VecDeque::new(),
             ends: 0,
@@ -256,9 +275,9 @@ impl Core {
         &self.pushes[index]
     }
 
-    /// Live pushes.
+    /// Pushes stored, or to be notified.
     pub fn live(&self) -> usize {
-        self.pushes.len()
+        self.pushes.len() + self.ended.len() + self.parked.len()
     }
 
     /// Keys remembered.
@@ -359,10 +378,11 @@ impl Core {
         self.keys.find_live(&self.pushes, key).map(|index| self.pushes[index].push_id)
     }
 
-    /// Whether an ended push's key is still remembered under this number.
+    /// Whether an ended push's key is still remembered under this number, and nothing else is of the push.
     pub fn remembers_ended(&self, key: u64, push_id: u64) -> bool {
         self.keys.find_ended(key).is_some_and(|ended| ended.is_of(push_id))
             && self.keys.find_live(&self.pushes, key).is_none()
+            && self.ended(push_id).is_none()
     }
 
     /// Whether a push of this class and client for `msn` can be taken: 8003 when the slab has no place left for the class,
@@ -373,6 +393,12 @@ impl Core {
         let places = (self.limits.pushes_max * percent).div_ceil(100);
         let free = places.saturating_sub(self.pushes.len());
         if client.map_or(0, |client| self.clients.live(client)) >= SHARE_OF_FREE * free {
+            return Err(Code::STORAGE_FULL);
+        }
+        // What is parked is never let go: whoever has most of it is to see to that first.
+        if self.parked.len() >= self.limits.parked_max()
+            && client.is_some_and(|client| self.parked.are_mostly_of(client))
+        {
             return Err(Code::STORAGE_FULL);
         }
         let places = (self.limits.waiting_per_msn_max as usize * percent).div_ceil(100);
@@ -425,7 +451,9 @@ impl Core {
         if self.poll_cut_short || !self.closed_alerts.withdrawing.is_empty() {
             return Some(self.time.wall());
         }
-        self.timers.next_due_ms().map(|due_ms| self.time.wall_of(due_ms))
+        let resend_ms = self.resends.as_ref().and_then(|resends| resends.next_due_ms());
+        let due_ms = self.timers.next_due_ms().into_iter().chain(resend_ms).min();
+        due_ms.map(|due_ms| self.time.wall_of(due_ms))
     }
 
     /// The push's Accepted record was copied forward to here.
@@ -635,6 +663,11 @@ impl Core {
         for _ in 0..budget {
             let Some(index) = self.timers.expire_one(steady_ms) else { break };
             self.timer_expired(index, now_ms);
+        }
+        for _ in 0..budget {
+            let due = self.resends.as_mut().and_then(|resends| resends.expire_one(steady_ms));
+            let Some(index) = due else { break };
+            self.announce_again(index);
         }
         self.withdraw_closed(now_ms, budget);
         self.keys.forget_expired(&mut self.clients, now_ms, budget);

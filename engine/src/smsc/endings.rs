@@ -7,7 +7,6 @@ use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
-use wire::terms::ids::Msn;
 
 impl Core {
     pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: u64) {
@@ -93,9 +92,10 @@ impl Core {
     /// Every segment arrived. What else waits for the msn as absent or full need not wait any longer.
     pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: u64) {
         self.heed_alert_cancel(index);
-        let msn = self.pushes[index].msn();
-        self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
-        self.release_held_head(msn);
+        let head = self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
+        if let Some(head) = head {
+            self.release_held_head(head);
+        }
     }
 
     /// A final verdict that is not complete delivery: partial if any segment arrived.
@@ -158,7 +158,7 @@ impl Core {
         match push.state {
             // The outcome, which the network always gives, decides.
             State::InFlight => {}
-            state if state.is_final() => self.announce_again(index),
+            state if state.is_final() => {}
             //= TS 23.040 3.2.1
             _ if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry => {
                 self.expire(index, now_ms)
@@ -188,10 +188,9 @@ impl Core {
         self.make_ready(index);
     }
 
-    /// Something was delivered to `msn`: whoever is next there and was held as absent, full or roaming is tried.
-    fn release_held_head(&mut self, msn: Msn) {
-        if let Some(head) = self.queues.head(&self.pushes, msn)
-            && self.pushes[head].state == State::Held
+    /// Something was delivered to its msn: whoever is next there and was held as absent, full or roaming is tried.
+    fn release_held_head(&mut self, head: PushIndex) {
+        if self.pushes[head].state == State::Held
             && retry::Cause::ALL
                 .iter()
                 .any(|c| c.awaits_alert() && c.code_at_expiry() == self.pushes[head].code)
@@ -206,12 +205,18 @@ impl Core {
         self.end_short(index, State::Expired, code, now_ms);
     }
 
-    fn end(&mut self, index: PushIndex, state: State, code: Code, tp_status: u8, now_ms: u64) {
+    /// Whose turn it is at the msn then is the result.
+    fn end(
+        &mut self,
+        index: PushIndex,
+        state: State,
+        code: Code,
+        tp_status: u8,
+        now_ms: u64,
+    ) -> Option<PushIndex> {
         self.timers.stop(index);
         let push = &mut self.pushes[index];
-        push.set(flag::OF_WAITING, false);
         push.set_ended(push.state.moved_to(state), code, now_ms, tp_status);
-        let msn = push.msn();
         self.figures.ended[usize::from(state.number())] += 1;
         if self.mutation == Mutation::ForgetKey {
             self.keys.forget_live(&self.pushes, index);
@@ -222,16 +227,17 @@ impl Core {
         // 0 says that a journal does not tell.
         self.ends = self.ends.checked_add(1).unwrap_or(1);
         self.pushes[index].set_end_number(self.ends);
-        self.queues.move_to_notifying(&mut self.pushes, index);
+        let head = self.queues.remove(&mut self.pushes, index);
         self.effects.push_back(Effect::Ended(index));
         if self.mutation == Mutation::DoubleFinalState && self.figures.attempts.is_multiple_of(16) {
             self.effects.push_back(Effect::Ended(index));
         }
         if self.mutation == Mutation::AnnounceEarly {
-            self.announce(index);
+            self.announce_early(index);
         }
-        if let Some(head) = self.queues.head(&self.pushes, msn) {
+        if let Some(head) = head {
             self.make_ready(head);
         }
+        head
     }
 }

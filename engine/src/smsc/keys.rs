@@ -188,13 +188,20 @@ impl Keys {
 
     /// The push at `index`, which has ended, leaves the slab: its key goes on for 24 hours from its end, or from now where
     /// a clock that was set back since says that the end is yet to come.
-    pub(super) fn retire(&mut self, pushes: &Pushes, index: PushIndex, clients: &mut Clients, now_ms: u64) {
+    pub(super) fn retire(
+        &mut self,
+        pushes: &Pushes,
+        index: PushIndex,
+        content_digest: u64,
+        clients: &mut Clients,
+        now_ms: u64,
+    ) {
         if !self.forget_live(pushes, index) {
             return;
         }
         let push = &pushes[index];
         let (state, segments, ended_ms) = (push.state, push.segments, push.ended_ms().min(now_ms));
-        let key = EndedKey::new(push.key, push.push_id, push.content_digest(), state, segments, ended_ms);
+        let key = EndedKey::new(push.key, push.push_id, content_digest as u32, state, segments, ended_ms);
         self.forgotten_early += u64::from(self.ended.push(key, push.client, clients));
     }
 
@@ -406,7 +413,7 @@ impl EndedKeys {
     fn time(&mut self, client: u16, ended_s: u32) {
         if !self.lists[client].is_timed {
             self.lists[client].is_timed = true;
-            let since_s = *self.since_s.get_or_insert(ended_s.wrapping_sub(1 << 31));
+            let since_s = *self.since_s.get_or_insert_with(|| ended_s.wrapping_sub(1 << 31));
             self.expiries.push(Reverse((ended_s.wrapping_sub(since_s), client)));
         }
     }
@@ -469,8 +476,7 @@ mod tests {
 
         fn retire(&mut self, index: PushIndex, ended_ms: u64) {
             self.pushes[index].set_ended(State::Delivered, Code::ACCEPTED, ended_ms, 0);
-            self.pushes[index].set_content_digest(7);
-            self.keys.retire(&self.pushes, index, &mut self.clients, ended_ms);
+            self.keys.retire(&self.pushes, index, 7, &mut self.clients, ended_ms);
             self.clients.take_live(self.pushes[index].client);
             self.pushes.remove(index);
         }

@@ -1,16 +1,19 @@
 //! The attempt queue: one order for all attempts of a shard.
 //!
-//! 1. By class: emergency before urgent before standard before exercise. Standard pushes have two lanes, control and text,
-//!    that take turns. While a higher class floods, every twentieth turn goes to urgent, every twentieth to standard control
-//!    and every twentieth to standard text, so that none of them stands still. Exercise comes when nobody else waits.
-//! 2. Inside a lane push clients take turns (deficit round robin): each sends what makes up [`QUANTUM_SEGMENTS`], and what a
-//!    long push took beyond that is taken from its next turn. One client's burst delays another by a turn.
+//! 1. By class: emergency before urgent before standard before exercise. Standard pushes have two
+//!    lanes, control and text, that take turns. While a higher class floods, every twentieth turn
+//!    goes to urgent, every twentieth to standard control and every twentieth to standard text, so
+//!    that none of them stands still. Exercise comes when nobody else waits.
+//! 2. Inside a lane push clients take turns (deficit round robin): each sends what makes up
+//!    [`QUANTUM_SEGMENTS`], and what a long push took beyond that is taken from its next turn. One
+//!    client's burst delays another by a turn.
 //! 3. The pushes of one client in one lane go in the order in which they came.
 //!
-//! There is one route today, the core network; each further one has an order of this kind of its own.
+//! There is one route today, the core network; each further one has an order of this kind of its
+//! own.
 //!
-//! A push stands in its lane at most once. Each client's queue is a list through the slab, so taking turns costs the same
-//! however many wait and nothing is allocated for a push.
+//! A push stands in its lane at most once. Each client's queue is a list through the slab, so
+//! taking turns costs the same however many wait and nothing is allocated for a push.
 //!
 //! Never here: whether a push may be attempted, nor by which of its msn's pushes.
 
@@ -55,10 +58,11 @@ struct Queue {
     tail: PushIndex,
 }
 
-/// One lane: the clients whose pushes wait in it, in the order of their turns, linked through their queues.
+/// One lane: the clients whose pushes wait in it, in the order of their turns, linked through their
+/// queues.
 ///
-/// Rows of broadcasts will stand beside this list, in an order of their own, by weight. Where both wait, single pushes and
-/// rows take turns here, so that neither waits for the end of the other.
+/// Rows of broadcasts will stand beside this list, in an order of their own, by weight. Where both
+/// wait, single pushes and rows take turns here, so that neither waits for the end of the other.
 #[derive(Clone, Copy)]
 struct Lane {
     first: u16,
@@ -284,7 +288,8 @@ mod tests {
         assert_eq!(order, [[1; 10].as_slice(), &[2, 2]].concat());
     }
 
-    /// Two clients that always have pushes waiting, of ten segments and of one: each sends half of the segments.
+    /// Two clients that always have pushes waiting, of ten segments and of one: each sends half of
+    /// the segments.
     #[test]
     fn turns_are_reckoned_in_segments() {
         let of = |client, segments| Push { client, segments, ..push_of(Class::Standard, false) };
@@ -299,8 +304,9 @@ mod tests {
         assert!(sent[1].abs_diff(sent[2]) <= 2 * QUANTUM_SEGMENTS as u32, "{sent:?}");
     }
 
-    /// The lanes beside queues of the obvious kind: every push comes out once, those of a client in a lane in their order,
-    /// and while a client waits in a lane no other is served there beyond two turns more.
+    /// The lanes beside queues of the obvious kind: every push comes out once, those of a client in
+    /// a lane in their order, and while a client waits in a lane no other is served there beyond
+    /// two turns more.
     #[test]
     fn whatever_comes_and_goes_everybody_who_waits_is_served_in_turn() {
         const CLIENTS: usize = 7;

@@ -6,6 +6,7 @@ pub mod alerts;
 mod clients;
 pub mod closed_alerts;
 pub mod core;
+pub mod ended;
 mod endings;
 pub mod index_table;
 pub mod keys;

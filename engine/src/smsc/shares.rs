@@ -1,8 +1,10 @@
-//! Who has most of something of which there is only so much: where it runs out, that one gives up its oldest.
+//! Who has most of something of which there is only so much: where it runs out, that one gives up
+//! its oldest.
 //!
-//! Clients are counted, and stand in lists by the power of two that their count has reached, so that everything costs the
-//! same however many clients there are. "Most" is meant to a factor of two: whoever has less than half as much as the one
-//! with most gives up nothing.
+//! Clients are counted, and stand in lists by the power of two that their count has reached, so
+//! that everything costs the same however many clients there are. "Most" is meant to a factor of
+//! two: whoever has less than half as much as the one with most gives up nothing. Below [`FEW`] all
+//! are alike.
 //!
 //! Never here: what is counted.
 
@@ -10,6 +12,8 @@ use crate::smsc::clients::ByClient;
 
 /// No client.
 const NOBODY: u16 = u16::MAX;
+/// Less than this, a power of two, is not worth telling apart.
+const FEW: u32 = 16;
 /// A list for each power of two, and one for none.
 const LISTS: usize = 33;
 
@@ -26,7 +30,7 @@ impl Share {
 
     /// The list in which it stands.
     fn list(self) -> usize {
-        (u32::BITS - self.count.leading_zeros()) as usize
+        (u32::BITS - (self.count | (FEW - 1)).leading_zeros()) as usize
     }
 }
 
@@ -56,13 +60,11 @@ impl Shares {
     pub(super) fn add(&mut self, client: u16) {
         self.clients.reach(client, Share::NONE);
         self.total += 1;
-        let count = self.clients[client].count + 1;
-        if count.is_power_of_two() {
-            self.unlink(client);
-            self.clients[client].count = count;
-            self.link(client);
-        } else {
-            self.clients[client].count = count;
+        let share = &mut self.clients[client];
+        share.count += 1;
+        if begins_list(share.count) {
+            let count = share.count;
+            self.move_on(client, count - 1, count);
         }
     }
 
@@ -70,21 +72,27 @@ impl Shares {
     #[inline]
     pub(super) fn take(&mut self, client: u16) {
         self.total -= 1;
-        let count = self.clients[client].count;
-        if count.is_power_of_two() {
-            self.unlink(client);
-            self.clients[client].count = count - 1;
-            self.link(client);
-        } else {
-            self.clients[client].count = count - 1;
+        let share = &mut self.clients[client];
+        share.count -= 1;
+        if begins_list(share.count + 1) {
+            let count = share.count;
+            self.move_on(client, count + 1, count);
         }
     }
 
-    /// Who gives up one so that `asking` gets one: itself, unless another has more by a factor of two. `None` when nobody
-    /// has any.
+    /// The client stands in another list than before.
+    fn move_on(&mut self, client: u16, before: u32, count: u32) {
+        self.clients[client].count = before;
+        self.unlink(client);
+        self.clients[client].count = count;
+        self.link(client);
+    }
+
+    /// Who gives up one so that `asking` gets one: itself, unless another has more by a factor of
+    /// two. `None` when nobody has any.
     pub(super) fn gives_up(&self, asking: u16) -> Option<u16> {
         let fullest = self.occupied.checked_ilog2()? as usize;
-        let own = self.clients.find(asking).map_or(0, |share| share.list());
+        let own = self.clients.find(asking).filter(|share| share.count > 0).map_or(0, |share| share.list());
         Some(if own == fullest { asking } else { self.firsts[fullest] })
     }
 
@@ -122,6 +130,11 @@ impl Shares {
     }
 }
 
+/// Whether whoever reaches this count leaves a list for the next.
+fn begins_list(count: u32) -> bool {
+    count == 1 || count >= FEW && count.is_power_of_two()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,7 +162,9 @@ mod tests {
             match shares.gives_up(client) {
                 None => assert_eq!(most, 0),
                 Some(giving) => {
-                    assert!(model[usize::from(giving)] * 2 > most, "step {step}: {giving} of {model:?}")
+                    let given = model[usize::from(giving)];
+                    let is_most = given * 2 > most || most < FEW as usize;
+                    assert!(given > 0 && is_most, "step {step}: {giving} of {model:?}");
                 }
             }
         }

@@ -138,7 +138,7 @@ impl Simulation {
         let shard = &mut self.shards[number];
         let until = shard.journal.next_sequence();
         let answer = |code| Answer { about: About::Push(index), code, until };
-        let digest = |push: &Push| shard.accepted_alert_and_digest(push).1;
+        let digest = |push: &Push| shard.accepted_of(push).content_digest;
         match shard.core.key_verdict(key_of(index), digest_of(index, altered), digest) {
             KeyVerdict::Reused => {
                 rule!(altered, "push {index} was answered 3001 although its content is the same");

@@ -3,6 +3,7 @@
 use super::journal::{Framed, Journal, NO_ENTRY, Record};
 use super::ledger::EntryIndex;
 use hayauma::smsc::core::{Core, CoreLimits, FinishOutcome, NewPush, NotificationKind};
+use hayauma::smsc::ended::{EndedPush, ended_flag, parked_of};
 use hayauma::smsc::keys::KEY_RETENTION_MS;
 use hayauma::smsc::mutation::Mutation;
 use hayauma::smsc::pushes::{Push, PushIndex, flag};
@@ -100,29 +101,28 @@ impl Shard {
     }
 
     /// The Ended record of an ended push.
-    pub(super) fn end_record(push: &Push, alert: Option<(u64, u8)>, content_digest: u64) -> Record {
+    pub(super) fn end_record(push: &EndedPush, alert: Option<(u64, u8)>, new: &NewPush) -> Record {
         let end = RecoveredEnd {
             push_id: push.push_id,
-            key: push.key,
-            client: None,
-            content_digest,
+            key: new.key,
+            client: Some(new.client),
+            content_digest: new.content_digest,
             state: push.state,
             code: push.code,
             ended_ms: push.ended_ms(),
             segments: push.segments,
             withdrawn: push.withdrawn(),
-            domain: push.domain(),
-            tp_status: push.tp_status(),
+            domain: push.domain,
+            tp_status: push.tp_status,
             alert,
-            number: push.end_number(),
+            number: push.end_number,
         };
         Record::Ended { end, delivered: push.delivered() }
     }
 
     /// What the engine reads from the push's Accepted record.
-    pub(super) fn accepted_alert_and_digest(&self, push: &Push) -> (Option<(u64, u8)>, u64) {
-        let accepted = self.journal.accepted(push.position >> 32);
-        (accepted.alert.map(|alert| (alert.key, alert.sequence)), accepted.content_digest)
+    pub(super) fn accepted_of(&self, push: &Push) -> NewPush {
+        *self.journal.accepted(push.position >> 32)
     }
 
     pub(super) fn finished_record(push_id: u64, outcome: FinishOutcome) -> Option<Record> {
@@ -141,6 +141,10 @@ impl Shard {
                     let here = |index: &PushIndex| self.core.push(*index).position == new.position;
                     if let Some(index) = live.filter(here) {
                         self.move_forward(index, framed.entry, new, wall_ms);
+                    }
+                    let ended = self.core.ended(new.push_id).copied();
+                    if let Some(push) = ended.filter(|push| push.position == new.position) {
+                        self.move_ended_forward(push, framed.entry, new);
                     }
                 }
                 Record::Ended { end, .. } | Record::Key(end) => {
@@ -177,22 +181,33 @@ impl Shard {
             self.journal.append_copy(entry, Record::Cancel { push_id });
         }
         if push.state.is_final() {
-            let alert = new.alert.map(|alert| (alert.key, alert.sequence));
-            self.journal.append_copy(entry, Self::end_record(&push, alert, new.content_digest));
-            for (parked, kind) in [
-                (flag::COMPLETE_PARKED, NotificationKind::Complete),
-                (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),
-            ] {
-                if push.has(parked) {
-                    let notice = RecoveredNotice::Parked(kind);
-                    self.journal.append_copy(entry, Record::Notified { push_id, notice });
-                }
-            }
+            self.append_end_again(&EndedPush::of(&push), entry, &new);
         } else if push.hold_reason() != 0 {
             let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
             self.journal.append_copy(entry, held_record(&push, wall_ms, due_ms.unwrap_or(wall_ms)));
         } else if push.attempts() > 0 || push.delivered_mask != 0 || has_begun(&push) {
             self.journal.append_copy(entry, progress_record(&push, has_begun(&push)));
+        }
+    }
+
+    fn move_ended_forward(&mut self, push: EndedPush, entry: EntryIndex, mut new: NewPush) {
+        new.position = self.journal.next_sequence() << 32 | u64::from(entry);
+        self.core.set_ended_position(push.push_id, new.position);
+        self.journal.append_copy(entry, Record::Accepted(new));
+        if push.has(ended_flag::CANCEL_ACCEPTED) {
+            self.journal.append_copy(entry, Record::Cancel { push_id: push.push_id });
+        }
+        self.append_end_again(&push, entry, &new);
+    }
+
+    fn append_end_again(&mut self, push: &EndedPush, entry: EntryIndex, new: &NewPush) {
+        let alert = new.alert.map(|alert| (alert.key, alert.sequence));
+        self.journal.append_copy(entry, Self::end_record(push, alert, new));
+        for kind in [NotificationKind::Complete, NotificationKind::Cancellation] {
+            if push.has(parked_of(kind)) {
+                let notice = RecoveredNotice::Parked(kind);
+                self.journal.append_copy(entry, Record::Notified { push_id: push.push_id, notice });
+            }
         }
     }
 

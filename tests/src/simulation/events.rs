@@ -3,6 +3,7 @@
 use super::ledger::EntryIndex;
 use hayauma::network::gmsc::Route;
 use hayauma::smsc::core::NotificationKind;
+use hayauma::smsc::ended::EndedId;
 use hayauma::smsc::outcome::AttemptResult;
 use hayauma::smsc::pushes::PushIndex;
 use std::cmp::Ordering;
@@ -54,7 +55,7 @@ pub(super) enum Event {
     Notification {
         shard: u8,
         life: u32,
-        index: PushIndex,
+        index: EndedId,
         entry: EntryIndex,
         kind: NotificationKind,
         code: Code,

@@ -119,10 +119,10 @@ impl Simulation {
         let mut any = false;
         for number in 0..self.shards.len() {
             let core = &mut self.shards[number].core;
-            let parked: Vec<u64> = core.parked(0).map(|index| core.push(index).push_id).collect();
+            let parked: Vec<u64> = core.parked(0).map(|push| push.push_id).collect();
             for push_id in parked {
-                if let Some(index) = core.parked(push_id).next() {
-                    let entry = core.push(index).position as u32;
+                if let Some(push) = core.parked(push_id).next() {
+                    let entry = push.position as u32;
                     self.ledger.entry(entry).replayed = true;
                     self.ledger.may_notify(entry);
                 }

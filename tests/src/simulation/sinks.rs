@@ -4,7 +4,7 @@ use super::Simulation;
 use super::events::Event;
 use super::ledger::{Checked, EntryIndex};
 use hayauma::smsc::core::NotificationKind;
-use hayauma::smsc::pushes::PushIndex;
+use hayauma::smsc::ended::EndedId;
 use wire::terms::code::Code;
 
 /// How a sink takes notifications.
@@ -37,11 +37,11 @@ impl Simulation {
     pub(super) fn send_notification(
         &mut self,
         number: usize,
-        index: PushIndex,
+        index: EndedId,
         entry: EntryIndex,
         kind: NotificationKind,
     ) {
-        let push = self.shards[number].core.push(index);
+        let Some(push) = self.shards[number].core.ended_by(index) else { return };
         let code = match kind {
             NotificationKind::Complete => push.code,
             NotificationKind::Cancellation => push.cancel_code(),
@@ -60,7 +60,7 @@ impl Simulation {
         &mut self,
         shard: u8,
         life: u32,
-        index: PushIndex,
+        index: EndedId,
         entry: EntryIndex,
         kind: NotificationKind,
         code: Code,

@@ -6,6 +6,7 @@ use super::events::Event;
 use super::journal::Record;
 use super::ledger::{Checked, EntryIndex, rule};
 use hayauma::smsc::core::{Effect, FinishOutcome};
+use hayauma::smsc::ended::EndedPush;
 use hayauma::smsc::recovery::RecoveredNotice;
 
 /// Timers that one call may let expire; more calls follow at once.
@@ -106,7 +107,7 @@ impl Simulation {
             let entry = self.shards[number].core.push(index).position as EntryIndex;
             self.ledger.end_durable(entry)?;
             let shard = &mut self.shards[number];
-            let digest = shard.accepted_alert_and_digest(shard.core.push(index)).1;
+            let digest = shard.accepted_of(shard.core.push(index)).content_digest;
             shard.core.handle_end_durable(index, digest);
             self.carry_out(number)?;
             if self.is_down {
@@ -177,21 +178,23 @@ impl Simulation {
                 let push = *shard.core.push(index);
                 let entry = push.position as EntryIndex;
                 self.ledger.ended(entry, &push, wall_ms)?;
-                let (alert, digest) = shard.accepted_alert_and_digest(&push);
-                let sequence = shard.journal.append(entry, Shard::end_record(&push, alert, digest));
+                let new = shard.accepted_of(&push);
+                let alert = new.alert.map(|alert| (alert.key, alert.sequence));
+                let record = Shard::end_record(&EndedPush::of(&push), alert, &new);
+                let sequence = shard.journal.append(entry, record);
                 self.ledger.entry(entry).end_sequence = sequence;
                 shard.ended.push_back((sequence, index));
                 self.note(u64::from(entry) << 16 | u64::from(push.code.number()));
             }
             Effect::Notify(index, kind) => {
-                let entry = shard.core.push(index).position as EntryIndex;
+                let Some(push) = shard.core.ended_by(index) else { return Ok(()) };
+                let entry = push.position as EntryIndex;
                 let durable = self.ledger.at(entry).end_sequence < shard.journal.durable();
                 self.ledger.notifies(entry, kind, durable)?;
                 self.send_notification(number, index, entry, kind);
             }
-            Effect::Parked(index, kind) => {
-                let push = shard.core.push(index);
-                let (push_id, entry) = (push.push_id, push.position as EntryIndex);
+            Effect::Parked { push_id, position, kind, .. } => {
+                let entry = position as EntryIndex;
                 let notice = RecoveredNotice::Parked(kind);
                 self.ledger.parks(entry, wall_ms)?;
                 shard.journal.append(entry, Record::Notified { push_id, notice });
