@@ -254,7 +254,8 @@ impl Notifier {
                 && let Some((order, _)) = endpoint.queue.pop_front()
             {
                 let url = &endpoint.plan.url;
-                let subject = shard.write_notification(order, url, &mut outgoing.stream.output);
+                let written = shard.write_notification(order, url, &mut outgoing.stream.output);
+                let Some(subject) = written else { continue };
                 let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
                 outgoing.under_way.push_back(UnderWay { order, subject, deadline_ms });
             }
