@@ -194,6 +194,10 @@ impl LoneShard {
     pub fn work(&mut self, now_ms: u64) {
         self.shard.turn(now_ms, &BUDGET);
         self.shard.commit_blocking().expect("a device that writes");
+        // Cleaning waits for the books; nothing here cuts the power.
+        if let Some(sync) = self.shard.begin_billing_sync() {
+            self.shard.finish_billing_sync(&sync);
+        }
     }
 
     /// A figure of the shard.

@@ -1,16 +1,18 @@
 //! What one push client does never takes from another what it needs: places of cancelled alerts, of waiting pushes, of
-//! pushes for one phone. And what a cancel withdrew stays withdrawn, whatever the clock does and however long the engine
+//! pushes for one phone, turns, remembered keys. And what a cancel withdrew stays withdrawn, whatever the clock does and however long the engine
 //! is down.
 //!
 //! The shard is the engine's own, with its journal, driven in virtual time.
 
 use hayauma::journal::{JournalConfig, SegmentFactory};
+use hayauma::shard::{NotificationResult, ParkedAction, Standing};
 use hayauma::start::layout::Layout;
 use hayauma::start::reshard;
 use hayauma::start::reshard::{Source, Target};
 use tests::lone_shard::{Client, LoneShard, START_MS, Setup, journal, limits, msn};
 use tests::push::Body;
 use wire::terms::code::Code;
+use wire::terms::ids::Msn;
 
 const LOUD: &str = "00100000001";
 const QUIET: &str = "00100000002";
@@ -160,6 +162,147 @@ fn whatever_waits_of_one_client_leaves_places_to_another_and_the_last_ones_to_an
     assert!(taken > 50, "{taken} standard pushes of the other client");
     let (taken, _) = refused(&|number| to_each(QUIET, "1103", number + 1)).unwrap_or((0, Code::INTERNAL));
     assert!(taken > 50, "{taken} emergency pushes of the other client");
+}
+
+/// Whether the push that waits for this phone is in the core network.
+fn is_under_way(lone: &LoneShard, phone: u64) -> bool {
+    let msn = Msn::parse(msn(phone).as_bytes()).expect("an msn");
+    lone.shard.live_pushes(msn, 1).first().is_some_and(|push| push.standing == Standing::InFlight)
+}
+
+#[test]
+fn one_clients_flood_keeps_no_other_client_and_no_lower_class_but_the_exercise_from_its_turn() {
+    // Of emergencies, then of urgent pushes: nine hundred phones, of which a turn attempts 512.
+    let classes = ["1103", "1102", "1101", "1109"];
+    for flood in ["1103", "1102"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut setup = Setup::new(&[LOUD, QUIET]);
+        setup.absent = false;
+        let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+        for number in 0..900 {
+            let push = Body::push(&msn(number), "loud").with("comway", flood);
+            assert_eq!(lone.ask_patiently(&push, START_MS), Code::ACCEPTED);
+        }
+        for (phone, class) in (900..).zip(classes) {
+            let push = of(QUIET, Body::push(&msn(phone), "quiet")).with("comway", class);
+            assert_eq!(lone.ask_patiently(&push, START_MS), Code::ACCEPTED);
+        }
+        lone.shard.commit_blocking().expect("a device that writes");
+        lone.work(START_MS);
+        let seen: Vec<bool> = (900..904).map(|phone| is_under_way(&lone, phone)).collect();
+        assert_eq!(
+            seen,
+            [true, true, true, false],
+            "emergency, urgent, standard, exercise beside a flood of {flood}"
+        );
+        assert!(!is_under_way(&lone, 899), "the flood is not through yet");
+    }
+}
+
+#[test]
+fn one_clients_flood_forgets_no_key_of_another() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD, QUIET]);
+    (setup.absent, setup.pushes_max) = (false, 300);
+    setup.clients.iter_mut().for_each(|client| client.notified = false);
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    let quiet = |number| of(QUIET, Body::push(&msn(number), "quiet"));
+    for number in 0..200 {
+        assert_eq!(lone.ask_patiently(&quiet(number), START_MS), Code::ACCEPTED);
+    }
+    // Room for the keys of 1,200 ended pushes.
+    let mut now_ms = START_MS;
+    for number in 0..3_000 {
+        let push = Body::push(&msn(number % 1_000), &format!("loud-{number}"));
+        while lone.ask(&push, now_ms) != Code::ACCEPTED {
+            now_ms += 1;
+            lone.work(now_ms);
+        }
+    }
+    for later_ms in 0..1_000 {
+        lone.work(now_ms + later_ms);
+    }
+    assert_eq!(lone.figure("pushes_live"), 0);
+    assert_eq!(lone.figure("keys_forgotten_early"), 2_000);
+    for number in 0..200 {
+        assert_eq!(lone.ask(&quiet(number), now_ms), Code::REPEATED, "push {number}");
+    }
+    assert_eq!(lone.ask(&Body::push(&msn(999), "loud-2999"), now_ms), Code::REPEATED, "its latest");
+}
+
+/// Pushes one after another, each to a phone that is there, until one is refused; a sink that answers for nobody but the
+/// quiet client. How many were taken, and the code that ended it.
+fn sent(lone: &mut LoneShard, xpid: &str, most: u64, now_ms: &mut u64) -> (u64, Code) {
+    for number in 0..most {
+        let push = of(xpid, Body::push(&msn(number % 1_000), &format!("{}-{number}", *now_ms)));
+        match lone.ask_patiently(&push, *now_ms) {
+            Code::ACCEPTED => {}
+            code => return (number, code),
+        }
+        if number % 32 == 0 {
+            for _ in 0..8 {
+                *now_ms += 1;
+                lone.work(*now_ms);
+                take_notifications(lone, *now_ms);
+            }
+        }
+    }
+    for _ in 0..200 {
+        *now_ms += 1;
+        lone.work(*now_ms);
+        take_notifications(lone, *now_ms);
+    }
+    (most, Code::ACCEPTED)
+}
+
+fn take_notifications(lone: &mut LoneShard, now_ms: u64) {
+    while let Some(order) = lone.shard.take_notification() {
+        if lone.shard.notification_xpid(order).to_string() == QUIET {
+            lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+        }
+    }
+}
+
+#[test]
+fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_them() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut setup = Setup::new(&[LOUD, QUIET]);
+    (setup.absent, setup.pushes_max) = (false, 4_000);
+    let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
+    let mut now_ms = START_MS;
+    // Two thousand wait to be taken, and as many are parked before it is refused.
+    let (loud, code) = sent(&mut lone, LOUD, 10_000, &mut now_ms);
+    assert!((4_000..4_200).contains(&loud) && code == Code::STORAGE_FULL, "{loud}, {code:?}");
+    let parked = lone.figure("notifications_parked_for_room");
+    assert!((2_000..2_200).contains(&parked), "{parked}");
+    assert_eq!(sent(&mut lone, QUIET, 30_000, &mut now_ms), (30_000, Code::ACCEPTED));
+    let emergency = of(QUIET, Body::push(&msn(7), "emergency")).with("comway", "1103");
+    assert_eq!(lone.ask_patiently(&emergency, now_ms), Code::ACCEPTED);
+    assert_eq!(sent(&mut lone, QUIET, 1, &mut now_ms), (1, Code::ACCEPTED));
+    assert_eq!(lone.figure("notifications_acknowledged"), 30_002);
+    assert_eq!(lone.figure("pushes_live"), loud, "all of the loud one, and nothing else");
+    // Their records were moved: of 16 MB and more the latest segments are left.
+    assert!(lone.figure("journal_segments") <= 3, "{} segments", lone.figure("journal_segments"));
+    assert_eq!(lone.shard.parked(None, 10_000).len() as u64, lone.figure("notifications_parked_for_room"));
+    // A start finds them all again.
+    let parked = lone.shard.parked(None, 10_000).len();
+    drop(lone);
+    let mut lone = LoneShard::open(directory.path(), &setup, now_ms);
+    assert_eq!((lone.figure("pushes_live"), lone.shard.parked(None, 10_000).len()), (loud, parked));
+    let mut due = 0;
+    while let Some(order) = lone.shard.take_notification() {
+        due += 1;
+        lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+    }
+    assert_eq!(due + parked as u64, loud);
+    let replayed = lone.shard.act_on_parked(ParkedAction::Replay, None, 10_000, now_ms).len();
+    while let Some(order) = lone.shard.take_notification() {
+        lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+    }
+    assert_eq!(replayed.min(2_000), 2_000.min(parked));
+    lone.shard.act_on_parked(ParkedAction::Discard, None, 10_000, now_ms);
+    assert_eq!(lone.figure("pushes_live"), 0);
+    assert_eq!(sent(&mut lone, LOUD, 100, &mut now_ms), (100, Code::ACCEPTED));
 }
 
 /// A shard in which the cancel of an alert with ten waiting pushes was answered and nothing more was done: as it stands

@@ -269,7 +269,8 @@ impl Notifier {
                 && let Some((order, _)) = endpoint.queue.pop_front()
             {
                 let url = &endpoint.plan.url;
-                let subject = shard.write_notification(order, url, &mut link.session.output);
+                let written = shard.write_notification(order, url, &mut link.session.output);
+                let Some(subject) = written else { continue };
                 let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
                 link.session.under_way.push_back(UnderWay { order, subject, deadline_ms });
             }

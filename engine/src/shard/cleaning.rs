@@ -9,6 +9,7 @@ use crate::journal::{
     ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Reached, Record, SegmentId, Trail,
 };
 use crate::smsc::core::NotificationKind;
+use crate::smsc::ended::{EndedPush, ended_flag, parked_of};
 use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{PushIndex, flag};
@@ -46,6 +47,8 @@ enum Stage {
 enum Keep {
     Dead,
     Push(PushIndex),
+    /// The push with this number, which has ended and left the slab.
+    Ended(u64),
     Key(Key),
     AlertCancel(CancelAccepted),
 }
@@ -152,6 +155,7 @@ impl<L: Log> Shard<L> {
             match self.keep(position, kind, now_ms) {
                 Keep::Dead => {}
                 Keep::Push(index) => self.move_forward(index, position, now_ms),
+                Keep::Ended(push_id) => self.move_ended_forward(push_id, position, now_ms),
                 Keep::Key(key) => {
                     fatal_if_full(self.journal.append_key(&key));
                 }
@@ -168,10 +172,13 @@ impl<L: Log> Shard<L> {
         let key = match record {
             Record::Accepted(accepted) => {
                 let (key, push_id) = (accepted.key_fingerprint.to_native(), accepted.push_id.to_native());
-                return match self.core.find_live(key, push_id) {
-                    Some(index) if self.core.push(index).position == position.to_bits() => Keep::Push(index),
-                    _ => Keep::Dead,
-                };
+                if let Some(index) = self.core.find_live(key, push_id) {
+                    let is_here = self.core.push(index).position == position.to_bits();
+                    return if is_here { Keep::Push(index) } else { Keep::Dead };
+                }
+                let is_here = |push: &&EndedPush| push.position == position.to_bits();
+                let ended = self.core.ended(push_id).filter(is_here);
+                return ended.map_or(Keep::Dead, |_| Keep::Ended(push_id));
             }
             Record::Ended(ended) => Key {
                 fingerprint: ended.key_fingerprint.to_native(),
@@ -231,7 +238,25 @@ impl<L: Log> Shard<L> {
 
     /// Appends a live push again, and behind it all that has become of it.
     fn move_forward(&mut self, index: PushIndex, position: Position, now_ms: u64) {
-        let mut trail = self.trail(index, now_ms);
+        let trail = self.trail(index, now_ms);
+        let moved = self.move_with(position, trail);
+        self.core.set_position(index, moved.to_bits());
+    }
+
+    /// As [`Self::move_forward`], of a push that has ended and left the slab.
+    fn move_ended_forward(&mut self, push_id: u64, position: Position, now_ms: u64) {
+        let Some(&push) = self.core.ended(push_id) else { unreachable!("it was here a moment ago") };
+        let key = self.journal.accepted(position).key_fingerprint;
+        let cancel = push
+            .has(ended_flag::CANCEL_ACCEPTED)
+            .then(|| CancelAccepted::of_push(push_id, now_ms, key, true));
+        let moved = self.move_with(position, Trail { cancel, reached: self.end_again(&push, now_ms) });
+        self.core.set_ended_position(push_id, moved.to_bits());
+    }
+
+    /// Appends an Accepted record again, and behind it what has become of its push; where it stands
+    /// now.
+    fn move_with(&mut self, position: Position, mut trail: Trail) -> Position {
         if self.mutation == Mutation::MoveWithoutTrail {
             trail = Trail { cancel: None, reached: Reached::Acceptance };
         }
@@ -239,25 +264,18 @@ impl<L: Log> Shard<L> {
             // It was intact a moment ago: the medium, or somebody else, changed the file.
             panic!("a live push's record could not be read while cleaning its segment");
         };
-        self.core.set_position(index, moved.position.to_bits());
         self.moved_ends.extend(moved.ended);
+        moved.position
     }
 
-    /// What has become of a push.
+    /// What has become of a push that stands in the slab.
     fn trail(&self, index: PushIndex, now_ms: u64) -> Trail {
         let push = self.core.push(index);
         let cancel = push
             .has(flag::CANCEL_ACCEPTED)
             .then(|| CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told()));
         let reached = if push.state.is_final() {
-            let parked = [
-                (flag::COMPLETE_PARKED, NotificationKind::Complete),
-                (flag::CANCELLATION_PARKED, NotificationKind::Cancellation),
-            ];
-            let (push_id, tries) = (push.push_id, push.notify_tries());
-            let record =
-                |(parked, kind)| push.has(parked).then(|| parked_record(push_id, kind, tries, now_ms));
-            Reached::End(self.ended_record(index), parked.map(record))
+            self.end_again(&EndedPush::of(push), now_ms)
         } else if push.hold_reason() != 0 {
             // One that is not held any more is tried at once after a crash, whatever the clock says then.
             let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
@@ -272,5 +290,13 @@ impl<L: Log> Shard<L> {
             Reached::Acceptance
         };
         Trail { cancel, reached }
+    }
+
+    /// That a push has ended, and which of its notifications are parked.
+    fn end_again(&self, push: &EndedPush, now_ms: u64) -> Reached {
+        let parked = [NotificationKind::Complete, NotificationKind::Cancellation].map(|kind| {
+            push.has(parked_of(kind)).then(|| parked_record(push.push_id, kind, push.tries, now_ms))
+        });
+        Reached::End(self.ended_record(push), parked)
     }
 }

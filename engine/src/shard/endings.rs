@@ -7,10 +7,10 @@ use crate::billing::Log;
 use crate::journal::{Accepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress};
 use crate::shard::events::accepted_event;
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
+use crate::smsc::ended::EndedPush;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::recovery::RecoveredNotice;
-use crate::smsc::state::State;
 use crate::testing::kill_points::{KillPoint, kill_point};
 use wire::push::notify;
 use wire::push::notify::{Notification, Subject};
@@ -116,14 +116,25 @@ impl<L: Log> Shard<L> {
         busy | self.keep_books(durable, now_ms)
     }
 
-    /// Writes the request that carries `order` to `url`; returns what its acknowledgement has to name.
+    /// The next notification to send. Nothing is to be said of what is done with or parked by now.
+    pub fn take_notification(&mut self) -> Option<NotificationOrder> {
+        while let Some(order) = self.notifications.pop_front() {
+            if self.core.ended_by(order.push).is_some() {
+                return Some(order);
+            }
+        }
+        None
+    }
+
+    /// Writes the request that carries `order` to `url`; returns what its acknowledgement has to name. `None` when the push
+    /// is done with by now.
     pub fn write_notification(
         &self,
         order: NotificationOrder,
         url: &NotifyUrl,
         out: &mut Vec<u8>,
-    ) -> Subject {
-        let push = self.core.push(order.push);
+    ) -> Option<Subject> {
+        let push = self.core.ended_by(order.push)?;
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         let cancellation = order.kind == NotificationKind::Cancellation;
         let mut id = [0u8; 20];
@@ -141,18 +152,24 @@ impl<L: Log> Shard<L> {
             withdrawn: if cancellation { push.withdrawn() } else { 0 },
             completed_ms: self.pace.real(push.ended_ms()),
             notification_id: &id,
-            try_number: u16::from(push.notify_tries()) + 1,
-            domain: domain(push.domain()),
-            tp_status: Some(push.tp_status()),
+            try_number: u16::from(push.tries) + 1,
+            domain: domain(push.domain),
+            tp_status: Some(push.tp_status),
             alert_id: (!alert_id.is_empty()).then_some(alert_id),
         };
         notify::write_notification(out, url, &notification);
-        Subject::of(&notification)
+        Some(Subject::of(&notification))
     }
 
     /// Where the notifications of this push go: its XPID.
+    ///
+    /// # Panics
+    /// When the push is done with by now: to be asked of an order that was just taken.
     pub fn notification_xpid(&self, order: NotificationOrder) -> Xpid {
-        xpid_of(&self.journal.accepted(Position::from_bits(self.core.push(order.push).position)))
+        match self.core.ended_by(order.push) {
+            Some(push) => xpid_of(&self.journal.accepted(Position::from_bits(push.position))),
+            None => unreachable!("the order was taken when nothing of the push was due"),
+        }
     }
 
     /// Settles a notification that was sent, or could not be.
@@ -177,7 +194,9 @@ impl<L: Log> Shard<L> {
             //= push notify gone
             NotificationResult::Gone => {
                 self.counted.notifications_failed += 1;
-                self.parked_news.note_gone(self.notification_xpid(order));
+                if self.core.ended_by(order.push).is_some() {
+                    self.parked_news.note_gone(self.notification_xpid(order));
+                }
                 self.core.handle_notification_gone(order.push, order.kind, self.pace.center(now_ms));
             }
         }
@@ -202,18 +221,17 @@ impl<L: Log> Shard<L> {
     }
 
     fn journal_end(&mut self, index: PushIndex) {
-        let record = self.ended_record(index);
+        let record = self.ended_record(&EndedPush::of(self.core.push(index)));
         let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
         self.ended.push_back(Ending { sequence, index, record });
     }
 
     /// The Ended record of an ended push.
-    pub(super) fn ended_record(&self, index: PushIndex) -> Ended {
-        let push = self.core.push(index);
+    pub(super) fn ended_record(&self, push: &EndedPush) -> Ended {
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         Ended {
             push_id: push.push_id,
-            key_fingerprint: push.key,
+            key_fingerprint: accepted.key_fingerprint,
             content_digest: accepted.content_digest,
             alert_key_fingerprint: accepted.alert_key_fingerprint,
             msn: push.msn().value(),
@@ -227,12 +245,11 @@ impl<L: Log> Shard<L> {
             segments: push.segments,
             delivered: push.delivered(),
             withdrawn: push.withdrawn(),
-            domain: push.domain(),
-            tp_status: push.tp_status(),
+            domain: push.domain,
+            tp_status: push.tp_status,
             alert_sequence: accepted.alert_sequence,
-            notification_due: push.has(flag::CANCEL_ACCEPTED)
-                || push.has(flag::WANTS_NOTIFICATION) && push.state != State::Cancelled,
-            end_number: push.end_number(),
+            notification_due: push.is_told(),
+            end_number: push.end_number,
         }
     }
 }
@@ -270,7 +287,7 @@ pub(super) fn held_record(push: &Push, now_ms: u64, next_ms: u64) -> Held {
     }
 }
 
-/// That a notification of a push is parked.
+/// That a notification of this push is parked, after so many tries.
 pub(super) fn parked_record(push_id: u64, kind: NotificationKind, tries: u8, now_ms: u64) -> Notified {
     Notified {
         push_id,

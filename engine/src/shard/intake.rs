@@ -174,7 +174,7 @@ impl<L: Log> Shard<L> {
             return Err(Code::PAUSED);
         }
         if verdict == KeyVerdict::New {
-            self.core.room_for(push.msn, push.class, records::client(push.xpid))?;
+            self.core.room_for(push.msn, push.class, push.xpid.value())?;
             self.journal_room_for(push.class)?;
         }
         //= push once rate
@@ -310,7 +310,7 @@ impl<L: Log> Shard<L> {
             segments,
             expires_ms: self.pace.center(expires_ms),
             control: push.kind == Kind::Control,
-            client: records::client(push.xpid),
+            client: push.xpid.value(),
             wants_notification: admission.wants_notification,
             single_attempt: admission.single_attempt,
             alert,

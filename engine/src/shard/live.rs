@@ -5,7 +5,8 @@ use super::Shard;
 use super::waiting::Standing;
 use crate::billing::Log;
 use crate::smsc::core::NotificationKind;
-use crate::smsc::pushes::flag;
+use crate::smsc::ended::{EndedPush, ended_flag};
+use crate::smsc::pushes::{PushIndex, flag};
 use wire::terms::ids::Msn;
 
 /// A live push at one moment.
@@ -38,30 +39,55 @@ pub struct LivePush {
 }
 
 impl<L: Log> Shard<L> {
-    /// At most `most` live pushes to `msn`: those that wait, in their order, then those whose notifications are due.
+    /// At most `most` live pushes to `msn`: those that wait, in their order, then those whose notifications are due, of the
+    /// XPIDs that have a contract with it.
     pub fn live_pushes(&self, msn: Msn, most: usize) -> Vec<LivePush> {
-        let mut ahead = 0;
-        let of = |index| {
-            let push = self.core.push(index);
-            let standing = Standing::of(push);
-            let has_timer = standing.is_held() || standing == Standing::NotificationDue;
-            let live = LivePush {
-                shard: self.number,
-                push_id: push.push_id,
-                standing,
-                ahead: if standing.has_ended() { 0 } else { ahead },
-                attempts: push.attempts(),
-                delivered_mask: push.delivered_mask,
-                expires_ms: (!push.state.is_final()).then(|| self.pace.real(push.expires_ms())),
-                next_ms: self.core.due_ms(index).filter(|_| has_timer).map(|due_ms| self.pace.real(due_ms)),
-                cancel_accepted: push.has(flag::CANCEL_ACCEPTED),
-                notification: self.core.notification_of(index),
-                tries: push.notify_tries(),
-                under_way: push.has(flag::NOTIFYING),
-            };
-            ahead += 1;
-            live
-        };
-        self.core.pushes_of(msn, most).into_iter().map(of).collect()
+        let waiting = self.core.waiting(msn).enumerate().take(most);
+        let mut found: Vec<LivePush> =
+            waiting.map(|(ahead, index)| self.live_waiting(index, ahead)).collect();
+        let mut xpids = Vec::new();
+        self.contracts.xpids_of(msn, &mut xpids);
+        for xpid in xpids {
+            let ended = self.core.ended_of(msn, xpid.value(), most - found.len());
+            found.extend(ended.map(|push| self.live_ended(push)));
+        }
+        found
+    }
+
+    fn live_waiting(&self, index: PushIndex, ahead: usize) -> LivePush {
+        let push = self.core.push(index);
+        let standing = Standing::of(push);
+        let due_ms = self.core.due_ms(index).filter(|_| standing.is_held());
+        LivePush {
+            shard: self.number,
+            push_id: push.push_id,
+            standing,
+            ahead,
+            attempts: push.attempts(),
+            delivered_mask: push.delivered_mask,
+            expires_ms: Some(self.pace.real(push.expires_ms())),
+            next_ms: due_ms.map(|due_ms| self.pace.real(due_ms)),
+            cancel_accepted: push.has(flag::CANCEL_ACCEPTED),
+            notification: None,
+            tries: 0,
+            under_way: false,
+        }
+    }
+
+    fn live_ended(&self, push: &EndedPush) -> LivePush {
+        LivePush {
+            shard: self.number,
+            push_id: push.push_id,
+            standing: Standing::of_ended(push),
+            ahead: 0,
+            attempts: 0,
+            delivered_mask: push.delivered_mask,
+            expires_ms: None,
+            next_ms: self.core.resend_ms(push.push_id).map(|due_ms| self.pace.real(due_ms)),
+            cancel_accepted: push.has(ended_flag::CANCEL_ACCEPTED),
+            notification: push.due(),
+            tries: push.tries,
+            under_way: push.has(ended_flag::NOTIFYING),
+        }
     }
 }

@@ -54,8 +54,8 @@ use crate::journal::{AppendError, Commit, Journal, Names, Reach};
 use crate::network::line_states::Line;
 use crate::network::port::CoreNetwork;
 use crate::smsc::core::{Core, NotificationKind};
+use crate::smsc::ended::EndedId;
 use crate::smsc::mutation::Mutation;
-use crate::smsc::pushes::PushIndex;
 use crate::testing::injection::{Injection, InjectionKind};
 use crate::testing::kill_points;
 use host::fatal::{Fatal, FatalReason};
@@ -79,8 +79,8 @@ pub enum Uncommitted {
 /// A notification that wants to be sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NotificationOrder {
-    /// The push.
-    pub push: PushIndex,
+    /// The push, which has ended.
+    pub push: EndedId,
     /// E5 or E7.
     pub kind: NotificationKind,
 }
@@ -276,11 +276,6 @@ impl<L: Log> Shard<L> {
         self.appended_at_last_turn = self.journal.appended();
         self.forget_older_fingerprints(now_ms);
         busy
-    }
-
-    /// The next notification to send.
-    pub fn take_notification(&mut self) -> Option<NotificationOrder> {
-        self.notifications.pop_front()
     }
 
     /// When [`Shard::turn`] has work again if nothing else happens.

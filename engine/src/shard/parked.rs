@@ -7,7 +7,7 @@ use super::Shard;
 use super::endings::xpid_of;
 use crate::billing::Log;
 use crate::journal::Position;
-use crate::smsc::pushes::flag;
+use crate::smsc::ended::ended_flag;
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Reqid, Xpid};
 
@@ -114,8 +114,7 @@ pub struct ParkedNotification {
 impl<L: Log> Shard<L> {
     /// What is parked, oldest push first: at most `most` of it, only `xpid`'s if one is named.
     pub fn parked(&self, xpid: Option<Xpid>, most: usize) -> Vec<ParkedNotification> {
-        let all = self.core.parked(0).map(|index| {
-            let push = self.core.push(index);
+        let all = self.core.parked(0).map(|push| {
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             ParkedNotification {
                 shard: self.number,
@@ -125,8 +124,8 @@ impl<L: Log> Shard<L> {
                 reqid: Reqid::parse(accepted.reqid()),
                 code: push.code,
                 ended_ms: self.pace.real(push.ended_ms()),
-                complete: push.has(flag::COMPLETE_PARKED),
-                cancellation: push.has(flag::CANCELLATION_PARKED),
+                complete: push.has(ended_flag::COMPLETE_PARKED),
+                cancellation: push.has(ended_flag::CANCELLATION_PARKED),
             }
         });
         all.filter(|parked| xpid.is_none_or(|xpid| parked.xpid == xpid)).take(most).collect()

@@ -3,7 +3,6 @@
 //! **Never here:** what becomes of a push; a record that says something impossible is told as such.
 
 use super::endings::{identity, notice};
-use super::records;
 use crate::journal::{Accepted, AlertCancel, ArchivedEnded, Held, Position, Record};
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
@@ -51,6 +50,7 @@ pub(crate) fn replay(
         Record::Key(key) => recovery.restore_key(RecoveredEnd {
             push_id: key.push_id.to_native(),
             key: key.fingerprint.to_native(),
+            client: None,
             content_digest: key.content_digest.to_native(),
             state: State::from_number(key.state).filter(|state| state.is_final()).ok_or("state")?,
             code: Code::from_number(key.code.to_native()).ok_or("code")?,
@@ -100,7 +100,7 @@ fn new_push(accepted: &Accepted<'_>, pace: Pace, position: Position) -> Result<N
         segments: accepted.segments,
         expires_ms: pace.center(accepted.expires_ms),
         control: accepted.kind == Kind::Control.number(),
-        client: records::client(xpid),
+        client: xpid.value(),
         wants_notification: accepted.wants_notification,
         single_attempt: accepted.single_attempt,
         alert,
@@ -111,6 +111,7 @@ fn end_of(ended: &ArchivedEnded, pace: Pace) -> Result<RecoveredEnd, &'static st
     Ok(RecoveredEnd {
         push_id: ended.push_id.to_native(),
         key: ended.key_fingerprint.to_native(),
+        client: Some(ended.xpid.to_native()),
         content_digest: ended.content_digest.to_native(),
         state: State::from_number(ended.state).filter(|state| state.is_final()).ok_or("state")?,
         code: Code::from_number(ended.code.to_native()).ok_or("code")?,

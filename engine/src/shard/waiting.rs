@@ -9,7 +9,8 @@ use super::Shard;
 use crate::billing::Log;
 use crate::journal::Position;
 use crate::smsc::core::Core;
-use crate::smsc::pushes::{Push, PushIndex, flag};
+use crate::smsc::ended::EndedPush;
+use crate::smsc::pushes::{Push, PushIndex};
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use std::collections::VecDeque;
@@ -121,9 +122,14 @@ impl Standing {
             State::Queued => Self::Queued,
             State::InFlight => Self::InFlight,
             State::Held => Self::Held(WaitReason::from_number(push.hold_reason())),
-            _ if push.has(flag::PARKED) => Self::Parked,
+            // Its end is not durable yet.
             _ => Self::NotificationDue,
         }
+    }
+
+    /// Where an ended push stands of which something is due or parked.
+    pub fn of_ended(push: &EndedPush) -> Self {
+        if push.due().is_none() { Self::Parked } else { Self::NotificationDue }
     }
 }
 
@@ -154,11 +160,49 @@ impl Default for WaitingTally {
 impl WaitingTally {
     /// Counts one push; `age` is its bucket.
     pub(super) fn count(&mut self, push: &Push, standing: Standing, age: usize) {
-        let class = CLASSES.iter().position(|class| *class == push.class).unwrap_or(0);
+        self.count_one((push.push_id, push.position), push.class, standing, age);
+    }
+
+    /// Counts one push that has ended.
+    pub(super) fn count_ended(&mut self, push: &EndedPush, age: usize) {
+        self.count_one((push.push_id, push.position), push.class, Standing::of_ended(push), age);
+    }
+
+    fn count_one(&mut self, push: (u64, u64), class: Class, standing: Standing, age: usize) {
+        let class = CLASSES.iter().position(|known| *known == class).unwrap_or(0);
         let row = standing.number();
         self.counts[row][class][age] += 1;
-        if self.oldest[row].is_none_or(|(push_id, _)| push.push_id < push_id) {
-            self.oldest[row] = Some((push.push_id, push.position));
+        if self.oldest[row].is_none_or(|(push_id, _)| push.0 < push_id) {
+            self.oldest[row] = Some(push);
+        }
+    }
+
+    /// Counts a slice of what is there; where the next one begins.
+    fn count_slice(&mut self, core: &Core, first: Next, young_from: &[u64; AGES - 1]) -> Option<Next> {
+        let slice = SLICE_INDICES as u32;
+        match first {
+            Next::Live(first) => {
+                let used = core.indices_used() as PushIndex;
+                let end = used.min(first + slice);
+                for push in (first..end).filter_map(|index| core.live_at(index)) {
+                    self.count(push, Standing::of(push), age_of(push.push_id, young_from));
+                }
+                Some(if end < used { Next::Live(end) } else { Next::Ended(0) })
+            }
+            Next::Ended(first) => {
+                let end = core.ended_places().min(first + slice);
+                for push in (first..end).filter_map(|place| core.ended_at(place)) {
+                    self.count_ended(push, age_of(push.push_id, young_from));
+                }
+                Some(if end < core.ended_places() { Next::Ended(end) } else { Next::Parked(0) })
+            }
+            Next::Parked(from) => {
+                let mut parked = core.parked(from);
+                for push in parked.by_ref().take(SLICE_INDICES) {
+                    self.count_ended(push, age_of(push.push_id, young_from));
+                }
+                parked.next().map(|push| Next::Parked(push.push_id))
+            }
         }
     }
 
@@ -253,12 +297,23 @@ pub(super) fn age_of(push_id: u64, young_from: &[u64; AGES - 1]) -> usize {
 #[derive(Default)]
 pub(super) struct WaitingScan {
     pub(super) marks: AgeMarks,
-    next: Option<PushIndex>,
+    next: Option<Next>,
     tally: Box<WaitingTally>,
     shown: Box<WaitingTally>,
     began_ms: u64,
     stepped_ms: u64,
     rest_ms: u64,
+}
+
+/// Where a pass goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    /// In the slab of pushes that have not ended.
+    Live(PushIndex),
+    /// Among the places of those that have.
+    Ended(u32),
+    /// Among those of which something is parked, from this number on.
+    Parked(u64),
 }
 
 impl WaitingScan {
@@ -279,21 +334,14 @@ impl WaitingScan {
         let first = self.next.unwrap_or_else(|| {
             *self.tally = WaitingTally::default();
             self.began_ms = now_ms;
-            0
+            Next::Live(0)
         });
         let young_from = self.marks.young_from(now_ms);
-        let end = core.indices_used().min(first as usize + SLICE_INDICES) as PushIndex;
-        for index in first..end {
-            if let Some(push) = core.live_at(index) {
-                self.tally.count(push, Standing::of(push), age_of(push.push_id, &young_from));
-            }
-        }
+        self.next = self.tally.count_slice(core, first, &young_from);
         self.tally.date_oldest(accepted_ms);
-        if (end as usize) < core.indices_used() {
-            self.next = Some(end);
+        if self.next.is_some() {
             return;
         }
-        self.next = None;
         self.rest_ms = (now_ms.saturating_sub(self.began_ms) * REST_FACTOR).max(PASS_INTERVAL_MS);
         self.tally.at_ms = now_ms;
         std::mem::swap(&mut self.tally, &mut self.shown);

@@ -93,6 +93,9 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
         };
         tally.count(push, standing, age_of(push.push_id, &young_from));
     }
+    for push in (0..core.ended_places()).filter_map(|place| core.ended_at(place)).chain(core.parked(0)) {
+        tally.count_ended(push, age_of(push.push_id, &young_from));
+    }
     tally.date_oldest(|push_id, _| accepted_ms.get(&push_id).copied().unwrap_or(0));
     tally.at_ms = now_ms;
     Ok(tally)

@@ -15,9 +15,13 @@
 //! * a wall clock that is set back neither stops a timer nor lets it run out again and again.
 
 use crate::smsc::alerts::{AlertIdentity, Alerts};
+use crate::smsc::clients::Clients;
 use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
+pub use crate::smsc::ended::NotificationKind;
+use crate::smsc::ended::{Ended, EndedId, Parked};
 use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
+use crate::smsc::limits::{ENDED_MIN, ENDED_PERCENT, PARKED_PERCENT};
 use crate::smsc::msn_queues::MsnQueues;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::outcome::{AttemptResult, Failure};
@@ -27,14 +31,14 @@ use crate::smsc::state::State;
 use crate::smsc::steady::SteadyTime;
 use crate::smsc::timer_wheel::TimerWheel;
 use host::prefetch::prefetch;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
 
 /// Bounds of one message center.
 #[derive(Clone, Copy, Debug)]
 pub struct CoreLimits {
-    /// Live pushes, those included whose notification is still due.
+    /// Pushes that have not ended. Beside them half as many may wait for their notification.
     pub pushes_max: usize,
     /// Pushes that may wait for one msn; one more is refused with 8005.
     pub waiting_per_msn_max: u32,
@@ -42,13 +46,16 @@ pub struct CoreLimits {
     pub ended_keys_max: usize,
 }
 
-/// Which of a push's two notifications.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum NotificationKind {
-    /// E5, the push delivery complete notification.
-    Complete,
-    /// E7, the cancellation delivery notification.
-    Cancellation,
+impl CoreLimits {
+    /// Ended pushes that may wait for their notification to be taken.
+    fn ended_max(&self) -> usize {
+        (self.pushes_max / 100 * ENDED_PERCENT).max(ENDED_MIN)
+    }
+
+    /// Pushes of which notifications may be parked before whoever has most of them is taken no further push.
+    fn parked_max(&self) -> usize {
+        (self.pushes_max / 100 * PARKED_PERCENT).max(ENDED_MIN)
+    }
 }
 
 /// What the owner has to do.
@@ -65,14 +72,14 @@ pub enum Effect {
     /// [`Core::handle_end_durable`].
     Ended(PushIndex),
     /// Send this notification now.
-    Notify(PushIndex, NotificationKind),
-    /// Resends were given up after 24 hours: journal it as parked. The push stays, listed by [`Core::parked`], until
-    /// [`Core::replay`] sends what is parked again. At the bound it may be the one that goes, and its entry be gone by the
-    /// time that this is carried out: what the owner needs is here.
+    Notify(EndedId, NotificationKind),
+    /// Resends were given up after 24 hours, or for want of a place: journal it as parked. The push is listed by
+    /// [`Core::parked`] until [`Core::replay`] sends what is parked again. It may be gone by the time that this is carried
+    /// out: what the owner needs is here.
     Parked {
         /// The push's number.
         push_id: u64,
-        /// Where its Accepted record lies.
+        /// Where its Accepted record stands.
         position: u64,
         /// Which notification.
         kind: NotificationKind,
@@ -100,7 +107,7 @@ pub enum FinishOutcome {
     NothingDue,
     /// All were acknowledged.
     Acknowledged,
-    /// Something parked was let go because too much is parked.
+    /// Something parked was let go.
     LetGo,
 }
 
@@ -136,8 +143,8 @@ pub struct NewPush {
     pub expires_ms: u64,
     /// A control SMS, not a text.
     pub control: bool,
-    /// Whose notifications keep their order among themselves: any fold of the svcid.
-    pub client: u16,
+    /// Who takes turns with others, has a share, and is notified in order: the number of the XPID.
+    pub client: u64,
     /// Whether an E5 is wanted and can be sent.
     pub wants_notification: bool,
     /// lifetime 00.
@@ -171,7 +178,9 @@ pub struct CoreFigures {
     pub notification_resends: u64,
     /// Notifications parked.
     pub parked: u64,
-    /// Pushes with parked notifications that were let go because too much was parked.
+    /// Pushes of which notifications were parked because too many waited for theirs.
+    pub parked_for_room: u64,
+    /// Pushes with parked notifications that were let go.
     pub parked_let_go: u64,
     /// Reports that came after the push's end.
     pub reports_too_late: u64,
@@ -196,13 +205,12 @@ pub const RECOVERED_SPARE: usize = 256;
 pub const ENDED_PER_POLL_MAX: usize = 16;
 /// Pushes that one [`Core::poll_attempt`] has journaled before they may be attempted.
 pub const BEGUN_PER_POLL_MAX: usize = 64;
-/// Parked notifications may hold this share of the slab, in per cent; beyond it the oldest push goes.
-pub const PARKED_PERCENT_MAX: usize = 25;
 
 /// The message center of one shard.
 pub struct Core {
     limits: CoreLimits,
     pub(super) pushes: Pushes,
+    pub(super) clients: Clients,
     pub(super) queues: MsnQueues,
     pub(super) keys: Keys,
     pub(super) alerts: Alerts,
@@ -210,8 +218,10 @@ pub struct Core {
     pub(super) lanes: Lanes,
     pub(super) timers: TimerWheel,
     pub(super) time: SteadyTime,
-    pub(super) parked: BTreeMap<u64, PushIndex>,
-    pub(super) parked_max: usize,
+    pub(super) ended: Ended,
+    /// When notifications are sent again; there is none before the first is.
+    pub(super) resends: Option<Box<TimerWheel>>,
+    pub(super) parked: Parked,
     fresh: VecDeque<PushIndex>,
     /// Pushes whose attempt waits for a record to be durable: its sequence, the push, and its number.
     beginning: VecDeque<(u64, PushIndex, u64)>,
@@ -231,6 +241,7 @@ impl Core {
         Self {
             limits,
             pushes: Pushes::with_capacity(slots),
+            clients: Clients::default(),
             queues: MsnQueues::new(slots),
             keys: Keys::new(slots, limits.ended_keys_max),
             alerts: Alerts::new(slots),
@@ -238,8 +249,9 @@ impl Core {
             lanes: Lanes::default(),
             timers: TimerWheel::new(slots, now_ms),
             time: SteadyTime::new(now_ms),
-            parked: BTreeMap::new(),
-            parked_max: (limits.pushes_max * PARKED_PERCENT_MAX / 100).max(1),
+            ended: Ended::new(limits.ended_max()),
+            resends: None,
+            parked: Parked::default(),
             fresh: VecDeque::new(),
             beginning: VecDeque::new(),
             ends: 0,
@@ -263,9 +275,9 @@ impl Core {
         &self.pushes[index]
     }
 
-    /// Live pushes.
+    /// Pushes stored, or to be notified.
     pub fn live(&self) -> usize {
-        self.pushes.len()
+        self.pushes.len() + self.ended.len() + self.parked.len()
     }
 
     /// Keys remembered.
@@ -366,19 +378,27 @@ impl Core {
         self.keys.find_live(&self.pushes, key).map(|index| self.pushes[index].push_id)
     }
 
-    /// Whether an ended push's key is still remembered under this number.
+    /// Whether an ended push's key is still remembered under this number, and nothing else is of the push.
     pub fn remembers_ended(&self, key: u64, push_id: u64) -> bool {
         self.keys.find_ended(key).is_some_and(|ended| ended.is_of(push_id))
             && self.keys.find_live(&self.pushes, key).is_none()
+            && self.ended(push_id).is_none()
     }
 
     /// Whether a push of this class and client for `msn` can be taken: 8003 when the slab has no place left for the class,
     /// or the client has its share of them; 8005 when it is so of those that wait for the msn.
-    pub fn room_for(&self, msn: Msn, class: Class, client: u16) -> Result<(), Code> {
+    pub fn room_for(&self, msn: Msn, class: Class, client: u64) -> Result<(), Code> {
         let percent = admitted_percent(class);
+        let client = self.clients.find(client);
         let places = (self.limits.pushes_max * percent).div_ceil(100);
         let free = places.saturating_sub(self.pushes.len());
-        if self.pushes.of_client(client) >= SHARE_OF_FREE * free {
+        if client.map_or(0, |client| self.clients.live(client)) >= SHARE_OF_FREE * free {
+            return Err(Code::STORAGE_FULL);
+        }
+        // What is parked is never let go: whoever has most of it is to see to that first.
+        if self.parked.len() >= self.limits.parked_max()
+            && client.is_some_and(|client| self.parked.are_mostly_of(client))
+        {
             return Err(Code::STORAGE_FULL);
         }
         let places = (self.limits.waiting_per_msn_max as usize * percent).div_ceil(100);
@@ -386,7 +406,8 @@ impl Core {
         let free = places.saturating_sub(waiting);
         // Nobody has more of them than there are: as a rule nothing needs to be counted.
         if waiting >= SHARE_OF_FREE * free
-            && self.queues.waiting_of(&self.pushes, msn, client) >= SHARE_OF_FREE * free
+            && client.map_or(0, |client| self.queues.waiting_of(&self.pushes, msn, client))
+                >= SHARE_OF_FREE * free
         {
             return Err(Code::TOO_MANY_WAITING);
         }
@@ -430,7 +451,9 @@ impl Core {
         if self.poll_cut_short || !self.closed_alerts.withdrawing.is_empty() {
             return Some(self.time.wall());
         }
-        self.timers.next_due_ms().map(|due_ms| self.time.wall_of(due_ms))
+        let resend_ms = self.resends.as_ref().and_then(|resends| resends.next_due_ms());
+        let due_ms = self.timers.next_due_ms().into_iter().chain(resend_ms).min();
+        due_ms.map(|due_ms| self.time.wall_of(due_ms))
     }
 
     /// The push's Accepted record was copied forward to here.
@@ -645,8 +668,13 @@ impl Core {
             let Some(index) = self.timers.expire_one(steady_ms) else { break };
             self.timer_expired(index, now_ms);
         }
+        for _ in 0..budget {
+            let due = self.resends.as_mut().and_then(|resends| resends.expire_one(steady_ms));
+            let Some(index) = due else { break };
+            self.announce_again(index);
+        }
         self.withdraw_closed(now_ms, budget);
-        self.keys.forget_expired(now_ms, budget);
+        self.keys.forget_expired(&mut self.clients, now_ms, budget);
         self.closed_alerts.forget_expired(now_ms, budget);
     }
 
@@ -664,7 +692,7 @@ impl Core {
         self.poll_cut_short = false;
         while let Some(index) = self.lanes.pop(&mut self.pushes) {
             if self.pushes[index].has(flag::GONE) {
-                self.pushes.remove(index);
+                self.free_place(index);
                 continue;
             }
             if self.pushes[index].state != State::Queued {
@@ -719,7 +747,7 @@ impl Core {
             push_id: new.push_id,
             position: new.position,
             key: new.key,
-            client: new.client,
+            client: self.clients.enter(new.client),
             class: new.class,
             segments: new.segments,
             ..Push::EMPTY
@@ -730,7 +758,16 @@ impl Core {
         push.set(flag::SINGLE_ATTEMPT | flag::RECORD_BEGIN, new.single_attempt);
         push.set(flag::CONTROL, new.control);
         let index = self.pushes.insert(push);
-        index.expect("room_for was asked before accepting")
+        let index = index.expect("room_for was asked before accepting");
+        self.clients.add_live(push.client);
+        index
+    }
+
+    /// Nobody knows of the push at `index` any more: its place is another's.
+    pub(super) fn free_place(&mut self, index: PushIndex) {
+        let client = self.pushes[index].client;
+        self.pushes.remove(index);
+        self.clients.take_live(client);
     }
 
     pub(super) fn place_in_queue(&mut self, index: PushIndex) {

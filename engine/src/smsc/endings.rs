@@ -158,7 +158,7 @@ impl Core {
         match push.state {
             // The outcome, which the network always gives, decides.
             State::InFlight => {}
-            state if state.is_final() => self.announce_again(index),
+            state if state.is_final() => {}
             //= TS 23.040 3.2.1
             _ if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry => {
                 self.expire(index, now_ms)
@@ -217,7 +217,6 @@ impl Core {
     ) -> Option<PushIndex> {
         self.timers.stop(index);
         let push = &mut self.pushes[index];
-        push.set(flag::OF_WAITING, false);
         push.set_ended(push.state.moved_to(state), code, now_ms, tp_status);
         self.figures.ended[usize::from(state.number())] += 1;
         if self.mutation == Mutation::ForgetKey {
@@ -229,13 +228,13 @@ impl Core {
         // 0 says that a journal does not tell.
         self.ends = self.ends.checked_add(1).unwrap_or(1);
         self.pushes[index].set_end_number(self.ends);
-        let head = self.queues.move_to_notifying(&mut self.pushes, index);
+        let head = self.queues.remove(&mut self.pushes, index);
         self.effects.push_back(Effect::Ended(index));
         if self.mutation == Mutation::DoubleFinalState && self.figures.attempts.is_multiple_of(16) {
             self.effects.push_back(Effect::Ended(index));
         }
         if self.mutation == Mutation::AnnounceEarly {
-            self.announce(index);
+            self.announce_early(index);
         }
         if let Some(head) = head {
             self.make_ready(head);

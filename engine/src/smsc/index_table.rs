@@ -271,24 +271,42 @@ impl GrowingTable {
     }
 
     /// Enters an index; `hash_of` tells the hash of every index that is in the table.
+    #[inline]
     pub fn insert(&mut self, hash: u64, index: u32, hash_of: impl Fn(u32) -> u64) {
-        self.grow(&hash_of);
+        let (entries, capacity) = (self.current.len(), self.current.capacity);
+        if entries >= capacity - capacity / 16 || !matches!(self.growth, Growth::None) {
+            self.grow(&hash_of);
+        }
         self.current.insert(hash, index);
     }
 
-    /// Takes an index out; `false` when it is not there under this hash.
-    pub fn remove(&mut self, hash: u64, index: u32) -> bool {
+    /// Another index of the same hash takes the place of one.
+    pub(super) fn replace(&mut self, hash: u64, index: u32, by: u32) {
         let old = match &mut self.growth {
             Growth::Moving(old, _) => Some(old),
             _ => None,
         };
         for table in [Some(&mut self.current), old].into_iter().flatten() {
             if let Some(place) = table.find(hash, |found| found == index) {
-                table.remove(hash, place);
-                return true;
+                return table.replace(place, by);
             }
         }
-        false
+        unreachable!("an index that is replaced stands under its hash");
+    }
+
+    /// Takes an index out; `false` when it is not there under this hash.
+    #[inline]
+    pub fn remove(&mut self, hash: u64, index: u32) -> bool {
+        if let Some(place) = self.current.find(hash, |found| found == index) {
+            self.current.remove(hash, place);
+            return true;
+        }
+        let Growth::Moving(old, _) = &mut self.growth else { return false };
+        let place = old.find(hash, |found| found == index);
+        if let Some(place) = place {
+            old.remove(hash, place);
+        }
+        place.is_some()
     }
 
     /// Before an entry: makes room for it, and does its part for those to come.

@@ -3,12 +3,17 @@
 //! A key is the 64-bit fingerprint of (svcid, msn, reqid). A live push's stands in the slab, and its content's digest in
 //! its Accepted record: here it costs five octets. An ended push's takes [`ENDED_KEY_OCTETS`] and five to ten octets of
 //! table: fingerprint, end, and 32 bits of the digest by which a repeat is told from a reqid used for something else.
-//! There is a bound to them: at the bound the oldest is forgotten early, and counted.
+//! There is a bound to them: at the bound one is forgotten early, and counted. It is the oldest of the push client that has
+//! most, so that one client's flood forgets its own.
 
+use crate::smsc::clients::{ByClient, Clients};
 use crate::smsc::index_table::{GrowingTable, IndexTable, Place};
+use crate::smsc::limits::CLIENTS_MAX;
 use crate::smsc::pushes::{PushIndex, Pushes};
+use crate::smsc::shares::Shares;
 use crate::smsc::state::State;
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
 
 /// How long an ended push's key is remembered: at least this long and less than a second longer.
@@ -18,8 +23,11 @@ pub const KEY_RETENTION_MS: u64 = 24 * 3_600_000;
 /// Octets of an ended push's key, the table's part aside.
 pub const ENDED_KEY_OCTETS: usize = 24;
 
-/// Ended keys that memory is taken for at a time.
-const CHUNK_KEYS: usize = 4096;
+/// The same in seconds.
+const KEY_RETENTION_S: i32 = (KEY_RETENTION_MS / 1000) as i32;
+
+/// Ended keys of a client that memory is taken for at a time.
+const CHUNK_KEYS: usize = 64;
 
 /// A hasher for values that are already uniform: it passes 64 bits through.
 #[derive(Default, Clone, Copy)]
@@ -188,18 +196,32 @@ impl Keys {
 
     /// The push at `index`, which has ended, leaves the slab: its key goes on for 24 hours from its end, or from now where
     /// a clock that was set back since says that the end is yet to come.
-    pub fn retire(&mut self, pushes: &Pushes, index: PushIndex, now_ms: u64) {
+    pub(super) fn retire(
+        &mut self,
+        pushes: &Pushes,
+        index: PushIndex,
+        content_digest: u64,
+        clients: &mut Clients,
+        now_ms: u64,
+    ) {
         if !self.forget_live(pushes, index) {
             return;
         }
         let push = &pushes[index];
         let (state, segments, ended_ms) = (push.state, push.segments, push.ended_ms().min(now_ms));
-        let key = EndedKey::new(push.key, push.push_id, push.content_digest(), state, segments, ended_ms);
-        self.forgotten_early += u64::from(self.ended.push(key));
+        let key = EndedKey::new(push.key, push.push_id, content_digest as u32, state, segments, ended_ms);
+        self.forgotten_early += u64::from(self.ended.push(key, push.client, clients));
     }
 
-    /// Puts an ended push's key back, at recovery; a later push's use of the key stays.
-    pub fn restore_ended(&mut self, pushes: &Pushes, key: EndedKey, push_id: u64) {
+    /// Puts an ended push's key back, at recovery; a later push's use of the key stays. `owner` is the push client's identity.
+    pub(super) fn restore_ended(
+        &mut self,
+        pushes: &Pushes,
+        key: EndedKey,
+        push_id: u64,
+        owner: u64,
+        clients: &mut Clients,
+    ) {
         if let Some(index) = self.find_live(pushes, key.fingerprint) {
             if pushes[index].push_id >= push_id {
                 return;
@@ -212,19 +234,13 @@ impl Keys {
         {
             return;
         }
-        self.forgotten_early += u64::from(self.ended.push(key));
+        let client = clients.enter(owner);
+        self.forgotten_early += u64::from(self.ended.push(key, client, clients));
     }
 
     /// Forgets at most `budget` keys whose time is over.
-    pub fn forget_expired(&mut self, now_ms: u64, budget: usize) {
-        for _ in 0..budget {
-            match self.ended.oldest() {
-                Some(ended) if ended.age_s(now_ms) >= (KEY_RETENTION_MS / 1000) as i32 => {
-                    self.ended.forget_oldest();
-                }
-                _ => return,
-            }
-        }
+    pub(super) fn forget_expired(&mut self, clients: &mut Clients, now_ms: u64, budget: usize) {
+        self.ended.forget_expired(now_ms, budget, clients);
     }
 
     /// Keys held, live and ended.
@@ -242,39 +258,68 @@ impl Keys {
     }
 }
 
-/// The keys of ended pushes: a ring, oldest first, of which memory is taken and given back a chunk at a time, and a table
-/// of the places in it.
+/// Keys of one client: a list of chunks, oldest first.
+#[derive(Clone, Copy)]
+struct KeyList {
+    first: u32,
+    last: u32,
+    /// Where in the first chunk the oldest key stands.
+    from: u8,
+    /// How many keys the last chunk has been given.
+    until: u8,
+    /// [`EndedKeys::expiries`] has an entry of it.
+    is_timed: bool,
+}
+
+impl KeyList {
+    const EMPTY: Self = Self { first: NO_CHUNK, last: NO_CHUNK, from: 0, until: 0, is_timed: false };
+}
+
+/// So many keys of one client, in the order in which they came.
+struct Chunk {
+    keys: Option<Box<[EndedKey; CHUNK_KEYS]>>,
+    /// The chunk behind it in its client's list; of a free one, the next free one.
+    next: u32,
+}
+
+/// The end of a list of chunks.
+const NO_CHUNK: u32 = u32::MAX;
+
+/// The keys of ended pushes: a list for each client, of which memory is taken and given back a chunk at a time, and a table
+/// of the places in them.
 struct EndedKeys {
-    chunks: Vec<Option<Box<[EndedKey]>>>,
+    /// Room for all of them is set aside from the start, and its memory touched as it is used.
+    chunks: Vec<Chunk>,
+    free: u32,
     table: GrowingTable,
-    /// How many have been forgotten, and how many there have been, since the beginning.
-    first: u64,
-    next: u64,
+    lists: ByClient<KeyList>,
+    shares: Shares,
+    /// By the second of its oldest key's end, as it was once: each client that has keys. Seconds are counted from `since_s`.
+    expiries: BinaryHeap<Reverse<(u32, u16)>>,
+    since_s: Option<u32>,
     keys_max: usize,
 }
 
 impl EndedKeys {
     fn new(keys_max: usize) -> Self {
-        let chunks = keys_max.div_ceil(CHUNK_KEYS) + 1;
+        // Of each client the first and the last chunk may have no more than one.
+        let chunks_max = (keys_max.div_ceil(CHUNK_KEYS) + 2 * usize::from(CLIENTS_MAX)).min(keys_max) + 1;
         Self {
-            chunks: vec![None; chunks],
-            table: GrowingTable::new(chunks * CHUNK_KEYS),
-            first: 0,
-            next: 0,
+            chunks: Vec::with_capacity(chunks_max),
+            free: NO_CHUNK,
+            table: GrowingTable::new(chunks_max * CHUNK_KEYS),
+            lists: ByClient::default(),
+            shares: Shares::default(),
+            expiries: BinaryHeap::new(),
+            since_s: None,
             keys_max,
         }
     }
 
-    /// The place in the ring of the key that came as number `number`.
-    fn handle(&self, number: u64) -> u32 {
-        (number % (self.chunks.len() * CHUNK_KEYS) as u64) as u32
-    }
-
     fn at(&self, handle: u32) -> &EndedKey {
-        let (chunk, place) = (handle as usize / CHUNK_KEYS, handle as usize % CHUNK_KEYS);
-        match &self.chunks[chunk] {
-            Some(keys) => &keys[place],
-            None => unreachable!("a key in the ring has memory"),
+        match &self.chunks[handle as usize / CHUNK_KEYS].keys {
+            Some(keys) => &keys[handle as usize % CHUNK_KEYS],
+            None => unreachable!("a key in a list has memory"),
         }
     }
 
@@ -282,41 +327,126 @@ impl EndedKeys {
         self.table.find(fingerprint, |handle| self.at(handle).fingerprint == fingerprint)
     }
 
-    fn oldest(&self) -> Option<&EndedKey> {
-        (self.first < self.next).then(|| self.at(self.handle(self.first)))
+    /// The place of a client's oldest key.
+    fn oldest(&self, client: u16) -> Option<u32> {
+        let list = self.lists.find(client).filter(|list| list.first != NO_CHUNK)?;
+        Some(list.first * CHUNK_KEYS as u32 + u32::from(list.from))
     }
 
-    /// Enters a key; whether the oldest had to go for it. An earlier push's use of the same key is forgotten.
-    fn push(&mut self, key: EndedKey) -> bool {
+    /// Enters a key of a client; whether another had to go for it. An earlier push's use of the same key is forgotten.
+    fn push(&mut self, key: EndedKey, client: u16, clients: &mut Clients) -> bool {
         if let Some(earlier) = self.find(key.fingerprint) {
             self.table.remove(key.fingerprint, earlier);
         }
-        let full = self.next - self.first >= self.keys_max as u64;
-        if full {
-            self.forget_oldest();
+        // Before the one that gives up a key may go with it.
+        clients.hold(client);
+        let full = self.shares.total() >= self.keys_max;
+        if full && let Some(giving) = self.shares.gives_up(client) {
+            self.forget_oldest(giving, clients);
         }
-        let handle = self.handle(self.next);
-        self.next += 1;
-        let chunk = &mut self.chunks[handle as usize / CHUNK_KEYS];
-        chunk.get_or_insert_with(|| vec![EndedKey::NONE; CHUNK_KEYS].into())[handle as usize % CHUNK_KEYS] =
-            key;
+        let handle = self.append(key, client);
+        self.shares.add(client);
         let Self { chunks, table, .. } = self;
         table.insert(key.fingerprint, handle, |handle| {
-            let chunk = chunks[handle as usize / CHUNK_KEYS].as_ref();
-            chunk.map_or(0, |keys| keys[handle as usize % CHUNK_KEYS].fingerprint)
+            let keys = chunks[handle as usize / CHUNK_KEYS].keys.as_ref();
+            keys.map_or(0, |keys| keys[handle as usize % CHUNK_KEYS].fingerprint)
         });
         full
     }
 
-    fn forget_oldest(&mut self) {
-        let Some(oldest) = self.oldest() else { return };
-        let (fingerprint, handle) = (oldest.fingerprint, self.handle(self.first));
+    /// Puts a key at the end of its client's list; its place.
+    fn append(&mut self, key: EndedKey, client: u16) -> u32 {
+        self.lists.reach(client, KeyList::EMPTY);
+        let list = self.lists[client];
+        if list.last == NO_CHUNK || usize::from(list.until) == CHUNK_KEYS {
+            let chunk = self.take_chunk();
+            let list = &mut self.lists[client];
+            let last = std::mem::replace(&mut list.last, chunk);
+            list.until = 0;
+            if last == NO_CHUNK {
+                (list.first, list.from) = (chunk, 0);
+                self.time(client, key.ended_s);
+            } else {
+                self.chunks[last as usize].next = chunk;
+            }
+        }
+        let list = &mut self.lists[client];
+        let (chunk, place) = (list.last as usize, usize::from(list.until));
+        list.until += 1;
+        match &mut self.chunks[chunk].keys {
+            Some(keys) => keys[place] = key,
+            None => unreachable!("the last chunk of a list has memory"),
+        }
+        (chunk * CHUNK_KEYS + place) as u32
+    }
+
+    fn take_chunk(&mut self) -> u32 {
+        let keys = Some(Box::new([EndedKey::NONE; CHUNK_KEYS]));
+        if self.free == NO_CHUNK {
+            assert!(
+                self.chunks.len() < self.chunks.capacity(),
+                "there is a chunk for all keys that there may be"
+            );
+            self.chunks.push(Chunk { keys, next: NO_CHUNK });
+            return (self.chunks.len() - 1) as u32;
+        }
+        let chunk = self.free;
+        self.free = self.chunks[chunk as usize].next;
+        self.chunks[chunk as usize] = Chunk { keys, next: NO_CHUNK };
+        chunk
+    }
+
+    fn forget_oldest(&mut self, client: u16, clients: &mut Clients) {
+        let Some(handle) = self.oldest(client) else { return };
         // Not there when another push has used the key since.
-        self.table.remove(fingerprint, handle);
-        self.first += 1;
-        let is_last_of_chunk = handle as usize % CHUNK_KEYS == CHUNK_KEYS - 1;
-        if is_last_of_chunk {
-            self.chunks[handle as usize / CHUNK_KEYS] = None;
+        self.table.remove(self.at(handle).fingerprint, handle);
+        let list = &mut self.lists[client];
+        list.from += 1;
+        let is_all = list.first == list.last && list.from == list.until;
+        if is_all || usize::from(list.from) == CHUNK_KEYS {
+            let chunk = &mut self.chunks[list.first as usize];
+            let next = std::mem::replace(&mut chunk.next, self.free);
+            chunk.keys = None;
+            self.free = std::mem::replace(&mut list.first, next);
+            list.from = 0;
+            if is_all {
+                *list = KeyList { is_timed: list.is_timed, ..KeyList::EMPTY };
+            }
+        }
+        self.shares.take(client);
+        clients.release(client);
+    }
+
+    /// Looks after the client's keys when the one of this end is a day old, unless it does so before.
+    fn time(&mut self, client: u16, ended_s: u32) {
+        if !self.lists[client].is_timed {
+            self.lists[client].is_timed = true;
+            let since_s = *self.since_s.get_or_insert_with(|| ended_s.wrapping_sub(1 << 31));
+            self.expiries.push(Reverse((ended_s.wrapping_sub(since_s), client)));
+        }
+    }
+
+    fn forget_expired(&mut self, now_ms: u64, budget: usize, clients: &mut Clients) {
+        let now_s = ((now_ms / 1000) as u32).wrapping_sub(self.since_s.unwrap_or(0));
+        for _ in 0..budget {
+            let Some(&Reverse((ended_s, client))) = self.expiries.peek() else { return };
+            if (now_s.wrapping_sub(ended_s) as i32) < KEY_RETENTION_S {
+                return;
+            }
+            // Of a key that is gone by now, or of the oldest.
+            match self.oldest(client).map(|handle| self.at(handle)) {
+                Some(oldest) if oldest.age_s(now_ms) >= KEY_RETENTION_S => {
+                    self.forget_oldest(client, clients)
+                }
+                oldest => {
+                    let ended_s = oldest.map(|oldest| oldest.ended_s);
+                    self.expiries.pop();
+                    self.lists[client].is_timed = false;
+                    if let Some(ended_s) = ended_s {
+                        self.time(client, ended_s);
+                    }
+                }
+            }
         }
     }
 }
@@ -326,101 +456,168 @@ mod tests {
     use super::*;
     use crate::smsc::pushes::Push;
     use wire::terms::code::Code;
+    use wire::terms::mix::mix;
 
     fn ended(key: u64, push_id: u64, ended_ms: u64) -> EndedKey {
         EndedKey::new(key, push_id, 7, State::Delivered, 1, ended_ms)
     }
 
-    fn live(pushes: &mut Pushes, keys: &mut Keys, key: u64, push_id: u64) -> PushIndex {
-        let index = pushes.insert(Push { key, push_id, ..Push::EMPTY }).expect("room");
-        keys.insert_new(pushes, index);
-        index
+    struct Held {
+        pushes: Pushes,
+        clients: Clients,
+        keys: Keys,
     }
 
-    fn retire(pushes: &mut Pushes, keys: &mut Keys, index: PushIndex, ended_ms: u64) {
-        pushes[index].set_ended(State::Delivered, Code::ACCEPTED, ended_ms, 0);
-        pushes[index].set_content_digest(7);
-        keys.retire(pushes, index, ended_ms);
-        pushes.remove(index);
+    impl Held {
+        fn new(ended_max: usize) -> Self {
+            let keys = Keys::new(10, ended_max);
+            Self { pushes: Pushes::with_capacity(10), clients: Clients::default(), keys }
+        }
+
+        fn live(&mut self, key: u64, push_id: u64) -> PushIndex {
+            let client = self.clients.enter(1);
+            self.clients.add_live(client);
+            let index = self.pushes.insert(Push { key, push_id, client, ..Push::EMPTY }).expect("room");
+            self.keys.insert_new(&self.pushes, index);
+            index
+        }
+
+        fn retire(&mut self, index: PushIndex, ended_ms: u64) {
+            self.pushes[index].set_ended(State::Delivered, Code::ACCEPTED, ended_ms, 0);
+            self.keys.retire(&self.pushes, index, 7, &mut self.clients, ended_ms);
+            self.clients.take_live(self.pushes[index].client);
+            self.pushes.remove(index);
+        }
+
+        fn restore(&mut self, key: EndedKey, push_id: u64, owner: u64) {
+            self.keys.restore_ended(&self.pushes, key, push_id, owner, &mut self.clients);
+        }
+
+        fn forget(&mut self, now_ms: u64, budget: usize) {
+            self.keys.forget_expired(&mut self.clients, now_ms, budget);
+        }
+
+        fn ended(&self, key: u64) -> Option<&EndedKey> {
+            self.keys.find_ended(key)
+        }
     }
 
     //= push once remembered
     #[test]
     fn a_key_is_remembered_for_a_day_after_the_end() {
-        let (mut pushes, mut keys) = (Pushes::with_capacity(10), Keys::new(10, 10));
-        let index = live(&mut pushes, &mut keys, 1, 1);
-        assert_eq!(keys.find_live(&pushes, 1), Some(index));
-        retire(&mut pushes, &mut keys, index, 1000);
-        assert!(keys.find_live(&pushes, 1).is_none());
-        keys.forget_expired(1000 + KEY_RETENTION_MS - 1, 10);
-        let known = keys.find_ended(1).expect("remembered");
+        let mut held = Held::new(10);
+        let index = held.live(1, 1);
+        assert_eq!(held.keys.find_live(&held.pushes, 1), Some(index));
+        held.retire(index, 1000);
+        assert!(held.keys.find_live(&held.pushes, 1).is_none());
+        held.forget(1000 + KEY_RETENTION_MS - 1, 10);
+        let known = held.ended(1).expect("remembered");
         assert!(known.is_of(1) && known.has_content(7) && !known.has_content(8));
         assert_eq!((known.state(), known.segments()), (State::Delivered, 1));
-        keys.forget_expired(1000 + KEY_RETENTION_MS, 10);
-        assert!(keys.find_ended(1).is_none() && keys.is_empty());
+        held.forget(1000 + KEY_RETENTION_MS, 10);
+        assert!(held.ended(1).is_none() && held.keys.is_empty());
+        assert_eq!(held.clients.find(1), None, "nothing counts for the client any more");
     }
 
     #[test]
     #[should_panic(expected = "a live push has this key")]
     fn a_key_that_a_live_push_has_is_not_new() {
-        let (mut pushes, mut keys) = (Pushes::with_capacity(10), Keys::new(10, 10));
-        live(&mut pushes, &mut keys, 1, 1);
-        let index = pushes.insert(Push { key: 1, push_id: 2, ..Push::EMPTY }).expect("room");
-        keys.insert_new(&pushes, index);
+        let mut held = Held::new(10);
+        held.live(1, 1);
+        held.live(1, 2);
     }
 
     #[test]
     fn a_key_used_again_is_remembered_for_a_day_after_its_second_end() {
-        let (mut pushes, mut keys) = (Pushes::with_capacity(10), Keys::new(10, 10));
-        keys.restore_ended(&pushes, ended(1, 1, 1000), 1);
-        let index = live(&mut pushes, &mut keys, 1, 2);
-        retire(&mut pushes, &mut keys, index, 5000);
-        keys.restore_ended(&pushes, ended(1, 1, 1000), 1);
-        keys.forget_expired(1000 + KEY_RETENTION_MS, 10);
-        assert!(keys.find_ended(1).is_some_and(|known| known.is_of(2)));
-        keys.forget_expired(5000 + KEY_RETENTION_MS, 10);
-        assert!(keys.is_empty());
+        let mut held = Held::new(10);
+        held.restore(ended(1, 1, 1000), 1, 1);
+        let index = held.live(1, 2);
+        held.retire(index, 5000);
+        held.restore(ended(1, 1, 1000), 1, 1);
+        held.forget(1000 + KEY_RETENTION_MS, 10);
+        assert!(held.ended(1).is_some_and(|known| known.is_of(2)));
+        held.forget(5000 + KEY_RETENTION_MS, 10);
+        assert!(held.keys.is_empty());
     }
 
     #[test]
     fn at_the_bound_the_oldest_ended_key_goes_and_live_keys_stay() {
-        let (mut pushes, mut keys) = (Pushes::with_capacity(10), Keys::new(10, 2));
-        live(&mut pushes, &mut keys, 9, 9);
+        let mut held = Held::new(2);
+        held.live(9, 9);
         for key in 1..=3 {
-            let index = live(&mut pushes, &mut keys, key, key);
-            retire(&mut pushes, &mut keys, index, key);
+            let index = held.live(key, key);
+            held.retire(index, key);
         }
-        assert!(keys.find_ended(1).is_none());
-        assert!(keys.find_ended(2).is_some() && keys.find_ended(3).is_some());
-        assert!(keys.find_live(&pushes, 9).is_some());
-        assert_eq!(keys.forgotten_early, 1);
+        assert!(held.ended(1).is_none());
+        assert!(held.ended(2).is_some() && held.ended(3).is_some());
+        assert!(held.keys.find_live(&held.pushes, 9).is_some());
+        assert_eq!(held.keys.forgotten_early, 1);
     }
 
     #[test]
-    fn the_ring_goes_round_and_gives_its_memory_back() {
-        const KEYS: u64 = 3 * CHUNK_KEYS as u64;
-        let pushes = Pushes::with_capacity(1);
-        let mut keys = Keys::new(1, KEYS as usize);
-        for key in 0..4 * KEYS {
-            keys.restore_ended(&pushes, ended(wire::terms::mix::mix(key), key, key), key);
-            if key >= KEYS {
-                assert!(keys.find_ended(wire::terms::mix::mix(key - KEYS + 1)).is_some(), "at {key}");
-                assert!(keys.find_ended(wire::terms::mix::mix(key - KEYS)).is_none(), "at {key}");
+    fn one_clients_flood_forgets_its_own_keys_and_no_others() {
+        const MAX: u64 = 100 * CHUNK_KEYS as u64;
+        let mut held = Held::new(MAX as usize);
+        for key in 0..MAX / 4 {
+            held.restore(ended(mix(key), key, 1000), key, 2);
+        }
+        for key in MAX..4 * MAX {
+            held.restore(ended(mix(key), key, 2000), key, 1);
+        }
+        assert!((0..MAX / 4).all(|key| held.ended(mix(key)).is_some()));
+        assert!((4 * MAX - MAX / 2..4 * MAX).all(|key| held.ended(mix(key)).is_some()), "its latest stay");
+        assert_eq!(held.keys.forgotten_early, 3 * MAX - (MAX - MAX / 4));
+        // Whoever comes now takes from the flood.
+        for key in MAX / 4..MAX / 3 {
+            held.restore(ended(mix(key), key, 3000), key, 3);
+        }
+        assert!((0..MAX / 3).all(|key| held.ended(mix(key)).is_some()));
+    }
+
+    #[test]
+    fn keys_of_many_clients_go_when_each_ones_time_is_over_and_give_their_memory_back() {
+        const CLIENTS: u64 = 300;
+        const KEYS: u64 = 100 * CLIENTS;
+        let mut held = Held::new(KEYS as usize);
+        for key in 0..KEYS {
+            // The clients' keys end at other times, and the earlier of a client's first.
+            held.restore(ended(mix(key), key, 1000 * (key + key % CLIENTS * 7)), key, key % CLIENTS);
+        }
+        for key in 0..2 * KEYS {
+            let now_ms = 1000 * (key + 1) + KEY_RETENTION_MS;
+            held.forget(now_ms, usize::MAX);
+            let is_due = |key: u64| 1000 * (key + key % CLIENTS * 7) + KEY_RETENTION_MS <= now_ms;
+            for key in (key.saturating_sub(3000)..key + 10).step_by(7).filter(|&key| key < KEYS) {
+                assert_eq!(held.ended(mix(key)).is_none(), is_due(key), "key {key} at {now_ms}");
             }
         }
-        keys.forget_expired(4 * KEYS + 2 * KEY_RETENTION_MS, usize::MAX);
-        assert!(keys.is_empty());
-        assert!(keys.ended.chunks.iter().flatten().count() <= 1);
+        assert!(held.keys.is_empty());
+        assert!(held.keys.ended.chunks.iter().all(|chunk| chunk.keys.is_none()));
+        held.forget(u64::from(u32::MAX), usize::MAX);
+        assert!(held.keys.ended.expiries.is_empty());
+    }
+
+    #[test]
+    fn chunks_are_used_again_for_ever() {
+        const KEYS: u64 = 3 * CHUNK_KEYS as u64;
+        let mut held = Held::new(KEYS as usize);
+        for key in 0..40 * KEYS {
+            held.restore(ended(mix(key), key, key), key, 1);
+            if key >= KEYS {
+                assert!(held.ended(mix(key - KEYS + 1)).is_some(), "at {key}");
+                assert!(held.ended(mix(key - KEYS)).is_none(), "at {key}");
+            }
+        }
+        assert!(held.keys.ended.chunks.len() <= 5);
     }
 
     #[test]
     fn of_two_uses_of_a_key_the_later_one_is_known_even_where_numbers_wrap() {
-        let pushes = Pushes::with_capacity(1);
-        let mut keys = Keys::new(1, 10);
+        let mut held = Held::new(10);
         let edge = 1u64 << PUSH_ID_BITS;
-        keys.restore_ended(&pushes, ended(1, edge - 1, 1000), edge - 1);
-        keys.restore_ended(&pushes, ended(1, edge + 5, 2000), edge + 5);
-        keys.restore_ended(&pushes, ended(1, edge - 1, 1000), edge - 1);
-        assert!(keys.find_ended(1).is_some_and(|known| known.is_of(edge + 5)));
+        held.restore(ended(1, edge - 1, 1000), edge - 1, 1);
+        held.restore(ended(1, edge + 5, 2000), edge + 5, 1);
+        held.restore(ended(1, edge - 1, 1000), edge - 1, 1);
+        assert!(held.ended(1).is_some_and(|known| known.is_of(edge + 5)));
     }
 }

@@ -3,12 +3,15 @@
 //! Pure: no I/O, no clock, no threads. [`core::Core`] is the state machine; the other files are its parts.
 
 pub mod alerts;
+mod clients;
 pub mod closed_alerts;
 pub mod core;
+pub mod ended;
 mod endings;
 pub mod index_table;
 pub mod keys;
 pub mod lanes;
+pub mod limits;
 pub mod msn_queues;
 pub mod mutation;
 pub mod notification_schedule;
@@ -17,6 +20,7 @@ pub mod outcome;
 pub mod pushes;
 pub mod recovery;
 pub mod retry;
+mod shares;
 pub mod state;
 pub mod steady;
 #[cfg(test)]

@@ -1,27 +1,17 @@
-//! One queue per msn, in order: the pushes that wait, and the ended ones whose notifications are due.
+//! One queue per msn, in order: the pushes that have not ended. Its head is the only push of its msn that may have an attempt
+//! under way.
 //!
-//! Both are intrusive lists over the slab; a push is in at most one of them. The waiting list's head is the
-//! only push of its msn that may have an attempt under way.
-//!
-//! A list is a ring: the last push points to the first. One table of indices has each list's last push, so an msn costs
-//! five octets and its name stands in the slab alone.
+//! A queue is a list through the slab, a ring: the last push points to the first. One table of indices has each queue's
+//! last push, so a queue costs five octets and its name stands in the slab alone.
 
 use crate::smsc::index_table::{IndexTable, Place};
-use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes, flag};
+use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes};
 use crate::smsc::state::State;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::mix::mix;
 
 /// Pushes of an msn that are looked at to count one client's.
 const COUNTED_MAX: usize = 1_024;
-
-/// The two lists of an msn.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Waiting = 0,
-    //= push notify in order
-    Notifying = 1,
-}
 
 /// A list that has pushes: where the table has it, and its last push.
 #[derive(Clone, Copy)]
@@ -35,9 +25,9 @@ pub struct MsnQueues {
     lists: IndexTable,
 }
 
-fn hash_of(msn: Msn, kind: Kind) -> u64 {
+fn hash_of(msn: Msn) -> u64 {
     // Not the hash that chose the shard: that one's high bits are alike here.
-    mix(msn.value() << 1 | kind as u64)
+    mix(msn.value() << 1)
 }
 
 impl MsnQueues {
@@ -49,17 +39,17 @@ impl MsnQueues {
     /// See [`IndexTable::prefetch`].
     #[inline]
     pub fn prefetch(&self, msn: Msn) {
-        self.lists.prefetch(hash_of(msn, Kind::Waiting));
+        self.lists.prefetch(hash_of(msn));
     }
 
     /// Pushes of `msn` that have not ended.
     pub fn waiting(&self, pushes: &Pushes, msn: Msn) -> u32 {
-        self.find(pushes, msn, Kind::Waiting).map_or(0, |list| u32::from(pushes[list.last].waiting_count()))
+        self.find(pushes, msn).map_or(0, |list| u32::from(pushes[list.last].waiting_count()))
     }
 
     /// As [`Self::waiting`], of one push client, among the first `COUNTED_MAX`.
     pub fn waiting_of(&self, pushes: &Pushes, msn: Msn, client: u16) -> usize {
-        let Some(Found { last, .. }) = self.find(pushes, msn, Kind::Waiting) else { return 0 };
+        let Some(Found { last, .. }) = self.find(pushes, msn) else { return 0 };
         let (mut index, mut count) = (last, 0);
         for _ in 0..COUNTED_MAX {
             index = pushes[index].next_in_msn;
@@ -73,13 +63,13 @@ impl MsnQueues {
 
     /// The push of `msn` whose turn it is.
     pub fn head(&self, pushes: &Pushes, msn: Msn) -> Option<PushIndex> {
-        self.find(pushes, msn, Kind::Waiting).map(|list| pushes[list.last].next_in_msn)
+        self.find(pushes, msn).map(|list| pushes[list.last].next_in_msn)
     }
 
     /// Whether it is the turn of `index` among its msn's waiting pushes.
     pub fn is_head(&self, pushes: &Pushes, index: PushIndex) -> bool {
         let push = &pushes[index];
-        if push.has(flag::IN_NOTIFYING) {
+        if push.state.is_final() {
             return false;
         }
         // Alone in its ring: nothing to be looked up.
@@ -96,7 +86,14 @@ impl MsnQueues {
     /// Puts `index` at the end of its msn's waiting list.
     //= delivery queue
     pub fn push_back(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        self.append(pushes, Kind::Waiting, index);
+        let Some(Found { place, last }) = self.find(pushes, pushes[index].msn()) else {
+            return self.begin(pushes, index);
+        };
+        pushes[index].next_in_msn = pushes[last].next_in_msn;
+        pushes[last].next_in_msn = index;
+        let count = pushes[last].waiting_count() + 1;
+        pushes[index].set_waiting_count(count);
+        self.lists.replace(place, index);
     }
 
     /// Puts an emergency push in front of its msn's other pushes: behind a head whose attempt is under way and
@@ -116,103 +113,26 @@ impl MsnQueues {
             return false;
         }
         assert!(self.is_head(pushes, head), "only the head of a queue is ever attempted");
-        self.unlink(pushes, Kind::Waiting, head);
+        self.unlink(pushes, head);
         self.insert_behind(pushes, head, |push, _| push.class == Class::Emergency);
         true
     }
 
-    /// Takes `index` out of the waiting list and puts it at the end of the notification list. The
-    /// push of its msn whose turn it is now.
-    pub fn move_to_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) -> Option<PushIndex> {
-        let head = self.unlink(pushes, Kind::Waiting, index);
-        self.append(pushes, Kind::Notifying, index);
-        head
+    /// Takes a push out of its msn's queue; whose turn it is there then.
+    pub fn remove(&mut self, pushes: &mut Pushes, index: PushIndex) -> Option<PushIndex> {
+        self.unlink(pushes, index)
     }
 
-    /// Puts an ended push that is in no list at the end of its msn's notification list.
-    pub fn push_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) {
-        self.append(pushes, Kind::Notifying, index);
-    }
-
-    /// The ended push that comes first among those of `like`'s msn and push client: a client that takes none does not
-    /// hold up another client's for the same phone.
-    pub fn first_notifying(&self, pushes: &Pushes, like: PushIndex) -> Option<PushIndex> {
-        let (msn, client) = (pushes[like].msn(), pushes[like].client);
-        if pushes[like].has(flag::IN_NOTIFYING) && pushes[like].next_in_msn == like {
-            return Some(like);
-        }
-        self.first_notifying_of(pushes, msn, client)
-    }
-
-    /// As [`Self::first_notifying`], of a push that has left.
-    pub(super) fn first_notifying_of(&self, pushes: &Pushes, msn: Msn, client: u16) -> Option<PushIndex> {
-        let last = self.find(pushes, msn, Kind::Notifying)?.last;
-        let mut index = pushes[last].next_in_msn;
-        while pushes[index].client != client {
-            if index == last {
-                return None;
-            }
-            index = pushes[index].next_in_msn;
-        }
-        Some(index)
-    }
-
-    /// At most `most` pushes of `msn`: those that wait, in their order, then those whose notifications are due.
-    pub fn pushes_of(&self, pushes: &Pushes, msn: Msn, most: usize) -> Vec<PushIndex> {
-        let mut found = Vec::new();
-        for kind in [Kind::Waiting, Kind::Notifying] {
-            let Some(Found { last, .. }) = self.find(pushes, msn, kind) else { continue };
-            let mut index = last;
-            while found.len() < most {
-                index = pushes[index].next_in_msn;
-                found.push(index);
-                if index == last {
-                    break;
-                }
-            }
-        }
-        found
-    }
-
-    /// Takes `index` out of the notification list; the list's entry goes when nothing is left of
-    /// it. Whether anything is.
-    pub fn remove_notifying(&mut self, pushes: &mut Pushes, index: PushIndex) -> bool {
-        let head = self.unlink(pushes, Kind::Notifying, index);
-        pushes[index].set(flag::IN_NOTIFYING, false);
-        head.is_some()
-    }
-
-    fn find(&self, pushes: &Pushes, msn: Msn, kind: Kind) -> Option<Found> {
-        let notifying = kind == Kind::Notifying;
-        let is = |index| {
-            let push: &Push = &pushes[index];
-            push.msn() == msn && push.has(flag::IN_NOTIFYING) == notifying
-        };
-        let place = self.lists.find(hash_of(msn, kind), is)?;
+    fn find(&self, pushes: &Pushes, msn: Msn) -> Option<Found> {
+        let place = self.lists.find(hash_of(msn), |index| pushes[index].msn() == msn)?;
         Some(Found { place, last: self.lists.index_at(place) })
     }
 
-    fn append(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) {
-        let msn = pushes[index].msn();
-        let found = self.find(pushes, msn, kind);
-        pushes[index].set(flag::IN_NOTIFYING, kind == Kind::Notifying);
-        let Some(Found { place, last }) = found else { return self.begin(pushes, kind, index) };
-        pushes[index].next_in_msn = pushes[last].next_in_msn;
-        pushes[last].next_in_msn = index;
-        if kind == Kind::Waiting {
-            let count = pushes[last].waiting_count() + 1;
-            pushes[index].set_waiting_count(count);
-        }
-        self.lists.replace(place, index);
-    }
-
     /// `index` is alone.
-    fn begin(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) {
+    fn begin(&mut self, pushes: &mut Pushes, index: PushIndex) {
         pushes[index].next_in_msn = index;
-        if kind == Kind::Waiting {
-            pushes[index].set_waiting_count(1);
-        }
-        self.lists.insert(hash_of(pushes[index].msn(), kind), index);
+        pushes[index].set_waiting_count(1);
+        self.lists.insert(hash_of(pushes[index].msn()), index);
     }
 
     /// Puts `index` into the waiting list behind the first pushes for which `stays_in_front` holds; it is told of each
@@ -223,8 +143,8 @@ impl MsnQueues {
         index: PushIndex,
         stays_in_front: impl Fn(&Push, bool) -> bool,
     ) {
-        let Some(Found { place, last }) = self.find(pushes, pushes[index].msn(), Kind::Waiting) else {
-            return self.begin(pushes, Kind::Waiting, index);
+        let Some(Found { place, last }) = self.find(pushes, pushes[index].msn()) else {
+            return self.begin(pushes, index);
         };
         let head = pushes[last].next_in_msn;
         let mut before = last;
@@ -248,14 +168,14 @@ impl MsnQueues {
 
     /// Takes `index` out of its list; the first of those that are left. O(position in the list); a
     /// list is bounded by `waiting_per_msn_max`.
-    fn unlink(&mut self, pushes: &mut Pushes, kind: Kind, index: PushIndex) -> Option<PushIndex> {
+    fn unlink(&mut self, pushes: &mut Pushes, index: PushIndex) -> Option<PushIndex> {
         let msn = pushes[index].msn();
-        let Some(Found { place, last }) = self.find(pushes, msn, kind) else {
+        let Some(Found { place, last }) = self.find(pushes, msn) else {
             unreachable!("a push that is taken out of its msn's list stands in it");
         };
         if pushes[index].next_in_msn == index {
             assert_eq!(last, index, "a push alone in its ring is the list");
-            self.lists.remove(hash_of(msn, kind), place);
+            self.lists.remove(hash_of(msn), place);
             pushes[index].next_in_msn = NONE;
             return None;
         }
@@ -268,9 +188,7 @@ impl MsnQueues {
         pushes[index].next_in_msn = NONE;
         let count = pushes[last].waiting_count();
         let last = if last == index { before } else { last };
-        if kind == Kind::Waiting {
-            pushes[last].set_waiting_count(count - 1);
-        }
+        pushes[last].set_waiting_count(count - 1);
         self.lists.replace(place, last);
         Some(pushes[last].next_in_msn)
     }
@@ -284,10 +202,9 @@ mod tests {
     #[derive(Default)]
     struct Model {
         waiting: VecDeque<PushIndex>,
-        notifying: VecDeque<PushIndex>,
     }
 
-    /// The queues beside lists of the obvious kind, one pair for each msn.
+    /// The queues beside lists of the obvious kind, one for each msn.
     //= delivery queue
     #[test]
     fn the_queues_do_what_lists_do() {
@@ -337,22 +254,12 @@ mod tests {
                         }
                     }
                 }
-                5 | 6 => {
+                _ => {
                     if let Some(index) = any(&model.waiting) {
                         model.waiting.retain(|&other| other != index);
-                        model.notifying.push_back(index);
+                        assert_eq!(queues.remove(&mut pushes, index), model.waiting.front().copied());
                         pushes[index].set_ended(State::Expired, wire::terms::code::Code::EXPIRED, 1, 0);
-                        let head = queues.move_to_notifying(&mut pushes, index);
-                        assert_eq!(head, model.waiting.front().copied(), "step {step}");
-                        pushes[index].set_content_digest(u64::MAX);
-                    }
-                }
-                _ => {
-                    if let Some(index) = any(&model.notifying) {
-                        model.notifying.retain(|&other| other != index);
-                        let others_are_left = queues.remove_notifying(&mut pushes, index);
-                        assert_eq!(others_are_left, !model.notifying.is_empty(), "step {step}");
-                        assert_eq!(pushes[index].content_digest(), u32::MAX);
+                        assert!(!queues.is_head(&pushes, index));
                         pushes.remove(index);
                     }
                 }
@@ -362,12 +269,6 @@ mod tests {
             for (at, &index) in model.waiting.iter().enumerate() {
                 assert_eq!(queues.is_head(&pushes, index), at == 0, "step {step}");
                 assert_eq!(queues.behind(&pushes, index), model.waiting.get(at + 1).copied(), "step {step}");
-            }
-            for &index in &model.notifying {
-                assert!(!queues.is_head(&pushes, index));
-                let client = pushes[index].client;
-                let first = model.notifying.iter().find(|&&other| pushes[other].client == client);
-                assert_eq!(queues.first_notifying(&pushes, index), first.copied(), "step {step}");
             }
         }
     }

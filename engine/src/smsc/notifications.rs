@@ -1,226 +1,239 @@
-//! When the push client is told: one notification of an msn at a time for each push client, in the order in which
-//! the pushes ended, until it is acknowledged or parked.
+//! When the push client is told: one notification of an msn at a time for each push client, in the
+//! order in which the pushes ended, until it is acknowledged or parked.
 
 use crate::smsc::core::{Core, Effect, FinishOutcome, NotificationKind};
+use crate::smsc::ended::{EndedId, EndedPush, ended_flag};
 use crate::smsc::mutation::Mutation;
 use crate::smsc::notification_schedule;
-use crate::smsc::pushes::{Push, PushIndex, flag};
-use crate::smsc::state::State;
+use crate::smsc::pushes::{PushIndex, flag};
+use crate::smsc::timer_wheel::TimerWheel;
 
 impl Core {
-    /// The Ended record of this push is durable: its notifications may go out, in the msn's order. The digest of its
-    /// content, which its Accepted record has, is remembered with its key.
+    /// The Ended record of this push is durable: it leaves the slab. Its notifications may go out,
+    /// in the msn's order, and its key is remembered for its time, with the digest of its content,
+    /// which its Accepted record has.
     pub fn handle_end_durable(&mut self, index: PushIndex, content_digest: u64) {
-        self.pushes[index].set_content_digest(content_digest);
-        self.announce(index);
+        let push = EndedPush::of(&self.pushes[index]);
+        self.forget(index, content_digest);
+        if self.mutation == Mutation::AnnounceEarly && self.ended.find(push.push_id).is_some() {
+            return;
+        }
+        if push.due().is_some() {
+            self.await_taking(push);
+        } else {
+            self.finish(&push);
+        }
     }
 
-    pub(super) fn announce(&mut self, index: PushIndex) {
-        self.pushes[index].set(flag::ANNOUNCED, true);
-        if self.queues.first_notifying(&self.pushes, index) == Some(index) {
-            self.announce_first(index);
-        } else if self.mutation == Mutation::NotifyOutOfOrder {
+    /// Tells of a push whose end is not durable, which only a test ever asks for.
+    pub(super) fn announce_early(&mut self, index: PushIndex) {
+        let push = EndedPush::of(&self.pushes[index]);
+        if push.due().is_some() {
+            self.await_taking(push);
+        }
+    }
+
+    /// The push client is to be told of this push, behind what else it is to be told of the msn.
+    pub(super) fn await_taking(&mut self, push: EndedPush) {
+        let index = self.place_ended(push);
+        if self.ended.join_ring(index) || self.mutation == Mutation::NotifyOutOfOrder {
             self.announce_again(index);
         }
     }
 
-    /// The push client acknowledged the notification.
-    pub fn handle_acknowledged(&mut self, index: PushIndex, kind: NotificationKind) {
-        self.settle_notification(index, kind);
+    /// A place for an ended push; whoever has most gives up its oldest for it.
+    pub(super) fn place_ended(&mut self, push: EndedPush) -> u32 {
+        while self.ended.is_full()
+            && let Some(oldest) = self.ended.gives_up(push.client)
+        {
+            self.park_for_room(oldest);
+        }
+        self.clients.hold(push.client);
+        self.ended.insert(push)
     }
 
-    /// The notification failed: it is resent by the schedule, `retry_after_seconds` honoured, or parked.
+    /// The push client acknowledged the notification.
+    pub fn handle_acknowledged(&mut self, id: EndedId, kind: NotificationKind) {
+        match self.ended.at(id) {
+            Some(index) => self.settle_notification(index, kind),
+            None => self.take_parked(id.push_id, kind),
+        }
+    }
+
+    /// The notification failed: it is resent by the schedule, `retry_after_seconds` honoured, or
+    /// parked. Of what was parked meanwhile nothing is to be said.
     pub fn handle_notification_failed(
         &mut self,
-        index: PushIndex,
+        id: EndedId,
         kind: NotificationKind,
         retry_after_seconds: Option<u32>,
         now_ms: u64,
         random: u64,
     ) {
         self.time.see(now_ms);
-        let push = &mut self.pushes[index];
-        push.set(flag::NOTIFYING, false);
-        let tries = push.notify_tries().saturating_add(1);
-        push.set_notify_tries(tries);
+        let Some(index) = self.ended.at(id) else { return };
+        let push = &mut self.ended[index];
+        push.set(ended_flag::NOTIFYING, false);
+        push.tries = push.tries.saturating_add(1);
         let since_end_ms = now_ms.saturating_sub(push.ended_ms());
-        let tries = u32::from(tries);
+        let tries = u32::from(push.tries);
         let since_end_ms =
             if self.mutation == Mutation::ParkEarly && tries > 3 { u64::MAX } else { since_end_ms };
         let retry_after_seconds = retry_after_seconds.filter(|_| self.mutation != Mutation::IgnoreRetryAfter);
         match notification_schedule::next_resend_ms(tries, since_end_ms, retry_after_seconds, random) {
             Some(delay_ms) => {
                 self.figures.notification_resends += 1;
-                self.start_timer(index, now_ms + delay_ms);
+                self.start_resend_timer(index, now_ms + delay_ms);
             }
             None => self.park(index, kind),
         }
     }
 
     /// The push client wants this notification no more, now or later: it is parked at once.
-    pub fn handle_notification_gone(&mut self, index: PushIndex, kind: NotificationKind, now_ms: u64) {
+    pub fn handle_notification_gone(&mut self, id: EndedId, kind: NotificationKind, now_ms: u64) {
         self.time.see(now_ms);
-        let push = &mut self.pushes[index];
-        push.set_notify_tries(push.notify_tries().saturating_add(1));
+        let Some(index) = self.ended.at(id) else { return };
+        let push = &mut self.ended[index];
+        push.tries = push.tries.saturating_add(1);
         self.park(index, kind);
     }
 
-    /// Lets go of what is parked of this push: nothing is due for it any more. `false` when nothing of it is parked.
+    /// Lets go of what is parked of this push: nothing is due for it any more. `false` when nothing
+    /// of it is parked.
     pub fn discard(&mut self, push_id: u64) -> bool {
-        let Some(index) = self.parked.remove(&push_id) else { return false };
+        let Some(push) = self.parked.remove(push_id) else { return false };
         self.figures.parked_let_go += 1;
-        self.finish(index);
+        self.part_with(&push);
         true
     }
 
     /// The pushes that have a parked notification, oldest first, from the push number `from` on.
-    pub fn parked(&self, from: u64) -> impl Iterator<Item = PushIndex> + '_ {
-        self.parked.range(from..).map(|(_, &index)| index)
+    pub fn parked(&self, from: u64) -> impl Iterator<Item = &EndedPush> + '_ {
+        self.parked.from(from)
     }
 
-    /// Sends what is parked of this push again, behind what else waits for its msn and client; `false` when nothing
-    /// of it is parked. One more failure parks it again.
+    /// Sends what is parked of this push again, behind what else waits for its msn and client;
+    /// `false` when nothing of it is parked, or there is no place for it. One more failure parks it
+    /// again.
     pub fn replay(&mut self, push_id: u64) -> bool {
-        let Some(index) = self.parked.remove(&push_id) else { return false };
-        let push = &mut self.pushes[index];
-        if push.has(flag::COMPLETE_PARKED) {
-            push.set(flag::COMPLETE_DONE, false);
+        if self.ended.is_full() {
+            return false;
         }
-        if push.has(flag::CANCELLATION_PARKED) {
-            push.set(flag::CANCELLATION_DONE, false);
+        let Some(mut push) = self.parked.remove(push_id) else { return false };
+        push.set_due_again();
+        let index = self.ended.insert(push);
+        if self.ended.join_ring(index) {
+            self.announce_again(index);
         }
-        push.set(flag::PARKED, false);
-        push.set_notify_tries(0);
-        self.queues.push_notifying(&mut self.pushes, index);
-        self.announce(index);
         true
     }
 
-    /// The notification that comes next for an ended push, if one is due.
-    pub(super) fn notification_due(push: &Push) -> Option<NotificationKind> {
-        let complete = push.has(flag::WANTS_NOTIFICATION) && push.state != State::Cancelled;
-        if complete && !push.has(flag::COMPLETE_DONE) {
-            return Some(NotificationKind::Complete);
-        }
-        let cancellation = push.has(flag::CANCEL_ACCEPTED) && !push.has(flag::CANCELLATION_DONE);
-        cancellation.then_some(NotificationKind::Cancellation)
-    }
-
-    pub(super) fn announce_again(&mut self, index: PushIndex) {
-        let push = &mut self.pushes[index];
-        if let Some(kind) = Self::notification_due(push)
-            && !push.has(flag::NOTIFYING)
+    pub(super) fn announce_again(&mut self, index: u32) {
+        let push = &mut self.ended[index];
+        if let Some(kind) = push.due()
+            && !push.has(ended_flag::NOTIFYING)
         {
-            push.set(flag::NOTIFYING, true);
-            self.effects.push_back(Effect::Notify(index, kind));
+            push.set(ended_flag::NOTIFYING, true);
+            self.effects.push_back(Effect::Notify(self.ended.id(index), kind));
         }
     }
 
-    /// Sends what is due for the first of its msn and client; passes those for which nothing is.
-    fn announce_first(&mut self, first: PushIndex) {
-        let (msn, client) = (self.pushes[first].msn(), self.pushes[first].client);
-        let mut next = Some(first);
-        while let Some(index) = next {
-            let push = &self.pushes[index];
-            if !push.has(flag::ANNOUNCED) {
-                return;
-            }
-            if Self::notification_due(push).is_some() {
-                return self.announce_again(index);
-            }
-            let others_are_left = self.leave_notifying(index);
-            if !others_are_left || self.mutation == Mutation::StallNotifications {
-                return;
-            }
-            next = self.queues.first_notifying_of(&self.pushes, msn, client);
-        }
+    fn start_resend_timer(&mut self, index: u32, due_ms: u64) {
+        let due_ms = self.time.steady_of(due_ms);
+        let (places, now_ms) = (self.ended.places(), self.time.steady_of(self.time.wall()));
+        let timers = self.resends.get_or_insert_with(|| Box::new(TimerWheel::new(places, now_ms)));
+        timers.start(index, due_ms);
     }
 
-    fn park(&mut self, index: PushIndex, kind: NotificationKind) {
-        self.figures.parked += 1;
-        self.pushes[index].set(
-            match kind {
-                NotificationKind::Complete => flag::COMPLETE_PARKED,
-                NotificationKind::Cancellation => flag::CANCELLATION_PARKED,
-            },
-            true,
-        );
-        let Push { push_id, position, .. } = self.pushes[index];
-        let tries = self.pushes[index].notify_tries();
-        self.effects.push_back(Effect::Parked { push_id, position, kind, tries });
+    fn park(&mut self, index: u32, kind: NotificationKind) {
+        self.note_parked(index, kind);
         self.settle_notification(index, kind);
     }
 
-    fn settle_notification(&mut self, index: PushIndex, kind: NotificationKind) {
-        let push = &mut self.pushes[index];
-        push.set(flag::NOTIFYING, false);
-        match kind {
-            NotificationKind::Complete => push.set(flag::COMPLETE_DONE, true),
-            NotificationKind::Cancellation => push.set(flag::CANCELLATION_DONE, true),
+    /// There is no place for it any more: all that is due of it is parked.
+    fn park_for_room(&mut self, index: u32) {
+        self.figures.parked_for_room += 1;
+        while let Some(kind) = self.ended[index].due() {
+            self.note_parked(index, kind);
         }
-        if Self::notification_due(push).is_some() {
-            push.set_notify_tries(0);
-        }
-        self.announce_first(index);
+        self.leave_ended(index);
     }
 
-    /// Nothing is due for the push for now: it leaves, unless something is parked. Whether others
-    /// of its msn are left whose notifications are due.
-    fn leave_notifying(&mut self, index: PushIndex) -> bool {
-        self.timers.stop(index);
-        let others_are_left = self.queues.remove_notifying(&mut self.pushes, index);
-        if self.pushes[index].has(flag::PARKED) {
-            self.set_aside(index);
+    fn note_parked(&mut self, index: u32, kind: NotificationKind) {
+        self.figures.parked += 1;
+        let push = &mut self.ended[index];
+        push.set_parked(kind);
+        let EndedPush { push_id, position, tries, .. } = *push;
+        self.effects.push_back(Effect::Parked { push_id, position, kind, tries });
+    }
+
+    fn settle_notification(&mut self, index: u32, kind: NotificationKind) {
+        let push = &mut self.ended[index];
+        push.set(ended_flag::NOTIFYING, false);
+        push.set_done(kind);
+        if push.due().is_some() {
+            push.tries = 0;
+            return self.announce_again(index);
+        }
+        self.leave_ended(index);
+    }
+
+    /// Nothing is due for the push for now: it leaves, and stays among what is parked if something
+    /// is. The next of its msn and client is told.
+    fn leave_ended(&mut self, index: u32) {
+        if let Some(timers) = &mut self.resends {
+            timers.stop(index);
+        }
+        let (push, next) = self.ended.remove(index);
+        if push.has(ended_flag::PARKED) {
+            self.parked.insert(push);
         } else {
-            self.finish(index);
+            self.part_with(&push);
         }
-        others_are_left
-    }
-
-    /// Keeps a push with something parked; the oldest of them goes when they are too many.
-    fn set_aside(&mut self, index: PushIndex) {
-        self.parked.insert(self.pushes[index].push_id, index);
-        if self.parked.len() > self.parked_max
-            && let Some((_, oldest)) = self.parked.pop_first()
+        if let Some(next) = next
+            && self.mutation != Mutation::StallNotifications
         {
-            self.figures.parked_let_go += 1;
-            self.finish(oldest);
+            self.announce_again(next);
         }
     }
 
-    fn finish(&mut self, index: PushIndex) {
-        let push = self.pushes[index];
-        let outcome = if push.has(flag::PARKED) {
+    /// A notification that was under way when it was parked was taken after all.
+    fn take_parked(&mut self, push_id: u64, kind: NotificationKind) {
+        let Some(push) = self.parked.find_mut(push_id) else { return };
+        push.set_taken(kind);
+        if !push.has(ended_flag::PARKED)
+            && let Some(push) = self.parked.remove(push_id)
+        {
+            self.part_with(&push);
+        }
+    }
+
+    /// Nothing is to be told of the push any more.
+    fn part_with(&mut self, push: &EndedPush) {
+        self.finish(push);
+        self.clients.release(push.client);
+    }
+
+    fn finish(&mut self, push: &EndedPush) {
+        let outcome = if push.has(ended_flag::PARKED) {
             FinishOutcome::LetGo
-        } else if push.has(flag::COMPLETE_DONE) || push.has(flag::CANCELLATION_DONE) {
+        } else if push.has(ended_flag::COMPLETE_DONE) || push.has(ended_flag::CANCELLATION_DONE) {
             FinishOutcome::Acknowledged
         } else {
             FinishOutcome::NothingDue
         };
-        self.forget(index);
-        let (Push { push_id, position, .. }, tries) = (push, push.notify_tries());
+        let EndedPush { push_id, position, tries, .. } = *push;
         self.effects.push_back(Effect::Finished { push_id, position, outcome, tries });
     }
 
-    /// Takes a push out of the slab; its key stays known for its time.
-    pub(super) fn forget(&mut self, index: PushIndex) {
-        let push = self.pushes[index];
-        self.keys.retire(&self.pushes, index, self.time.wall());
-        if push.has(flag::IN_LANE) {
+    /// Takes an ended push out of the slab; its key stays known for its time.
+    pub(super) fn forget(&mut self, index: PushIndex, content_digest: u64) {
+        self.keys.retire(&self.pushes, index, content_digest, &mut self.clients, self.time.wall());
+        if self.pushes[index].has(flag::IN_LANE) {
             // The lane's links run through this slot: handing it out again now would cut the lane.
             self.pushes[index].set(flag::GONE, true);
         } else {
-            self.pushes.remove(index);
+            self.free_place(index);
         }
-    }
-
-    /// Puts an ended push with something parked and nothing due aside, at recovery.
-    pub(super) fn set_aside_if_parked(&mut self, index: PushIndex) -> bool {
-        let push = &self.pushes[index];
-        let parked = push.has(flag::PARKED) && Self::notification_due(push).is_none();
-        if parked {
-            self.parked.insert(push.push_id, index);
-        }
-        parked
     }
 }

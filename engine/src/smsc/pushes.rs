@@ -18,59 +18,37 @@ pub const NONE: PushIndex = PushIndex::MAX;
 /// The number that a free slot carries, so that nobody takes it for the push that was there.
 const NO_PUSH: u64 = u64::MAX;
 
-/// Values that the fold of a client has.
-const CLIENTS: usize = 1 << 16;
-
 /// One-bit facts about a push.
 pub mod flag {
     /// The push client wants a delivery complete notification (E5).
     pub const WANTS_NOTIFICATION: u16 = 1;
     /// lifetime 00: one attempt.
     pub const SINGLE_ATTEMPT: u16 = 1 << 1;
-    /// A cancel was accepted; of an ended push: and an E7 is due.
+    /// A cancel was accepted; once the push has ended: and an E7 is due.
     pub const CANCEL_ACCEPTED: u16 = 1 << 2;
     /// The push stands in a lane of the attempt queue.
     pub const IN_LANE: u16 = 1 << 3;
-    /// Of an ended push: the final state is durable, and notifications may go out.
-    pub const ANNOUNCED: u16 = 1 << 4;
-    /// Of a waiting push: its next attempt begins only behind a durable record that says so. That attempt is its only one,
-    /// or begins before the time that its last Held record names. It shares its bit with [`ANNOUNCED`].
+    /// Its next attempt begins only behind a durable record that says so. That attempt is its only one, or begins before the
+    /// time that its last Held record names.
     pub const RECORD_BEGIN: u16 = 1 << 4;
-    /// E5 is done (acknowledged or parked).
-    pub const COMPLETE_DONE: u16 = 1 << 5;
     /// The push belongs to an alert.
     pub const ALERT: u16 = 1 << 6;
-    /// E5 is parked: resends were given up, the operator may replay.
-    pub const COMPLETE_PARKED: u16 = 1 << 7;
     /// A push of a higher alertseq waits to take this one's place.
     pub const REPLACE_REQUESTED: u16 = 1 << 8;
-    /// Finished while it still stood in a lane: the slot is freed when the lane lets go of it.
+    /// It has left while it still stood in a lane: the slot is freed when the lane lets go of it.
     pub const GONE: u16 = 1 << 14;
-    /// Of an ended push: a notification has been handed to the notifier and is not settled yet.
-    pub const NOTIFYING: u16 = 1 << 9;
-    /// Of a waiting push: an alert for the msn came while it was in flight, or releases it already. It shares its bit
-    /// with [`NOTIFYING`].
+    /// An alert for the msn came while it was in flight, or releases it already.
     pub const ALERTED: u16 = 1 << 9;
-    /// E7 is done (acknowledged or parked). Of a waiting push whose cancel was accepted: none is due, since the push client
-    /// had no notification URL.
-    pub const CANCELLATION_DONE: u16 = 1 << 10;
-    /// E7 is parked.
-    pub const CANCELLATION_PARKED: u16 = 1 << 11;
+    /// Of a cancel that was accepted no E7 is due, since the push client had no notification URL.
+    pub const CANCEL_UNTOLD: u16 = 1 << 10;
     /// A segment was sent and nobody answered for it, or may have been when the engine died: the terminal may have it, and
     /// a report may still come.
     pub const IN_DOUBT: u16 = 1 << 12;
     /// A control SMS.
     pub const CONTROL: u16 = 1 << 13;
-    /// The push stands in its msn's notification list and not in the waiting one.
-    pub(crate) const IN_NOTIFYING: u16 = 1 << 15;
-
-    /// E5 or E7 is parked.
-    pub const PARKED: u16 = COMPLETE_PARKED | CANCELLATION_PARKED;
     /// While a journal is read, of a held push: the time that its Held record names has passed. It shares its bit with
     /// [`ALERTED`].
     pub(crate) const OVERDUE: u16 = ALERTED;
-    /// Bits that mean something else once the push has ended.
-    pub(crate) const OF_WAITING: u16 = ALERTED | RECORD_BEGIN;
 }
 
 /// What the message center knows of a live push: one cache line.
@@ -86,9 +64,9 @@ pub struct Push {
     pub position: u64,
     /// Fingerprint of (svcid, msn, reqid).
     pub key: u64,
-    /// Next push of the same msn, in the waiting or in the notification list; the last one's is the first.
+    /// Next push of the same msn in its queue; the last one's is the first.
     pub(super) next_in_msn: PushIndex,
-    /// Next push in the lane; of a free slot, the next free one.
+    /// Next push of its client in the lane; of a free slot, the next free one.
     pub(super) next_in_lane: PushIndex,
     /// What is remembered of its alert and msn; see [`crate::smsc::alerts`]. Once ended: which of the shard's ends it was.
     pub(super) remembered_alert: u32,
@@ -98,24 +76,22 @@ pub struct Push {
     pub delivered_mask: u16,
     /// See [`flag`].
     pub flags: u16,
-    /// Whose notifications keep their order among themselves: a fold of the svcid.
+    /// Whose it is; see [`crate::smsc::clients`].
     pub(super) client: u16,
-    /// Of the last push in its msn's waiting list: how many there are. Of an ended push, which stands in no such list:
-    /// the high half of the digest.
+    /// Of the last push in its msn's queue: how many there are.
     pub(super) waiting_count: u16,
     /// The msn in the low 34 bits; above it two bits of domain and four of hold reason.
     pub(super) packed_msn: [u8; 5],
     /// Unix milliseconds, 48 bits: the expiry, and from the final state on when that was reached.
     pub(super) moment_ms: [u8; 6],
     /// Until the final state: how often it was held for each cause, four bits each, saturating. From then on: the
-    /// TP-Status, how often the notification was tried, and eight bits of the digest.
+    /// TP-Status.
     pub(super) counts: [u8; 3],
     /// Where it stands.
     pub state: State,
     /// Its class.
     pub class: Class,
-    /// Until the final state: attempts in which something was sent to the terminal; saturates. From then on: the low
-    /// bits of the digest.
+    /// Attempts in which something was sent to the terminal; saturates.
     pub(super) attempts: u8,
     /// 1 to 10.
     pub segments: u8,
@@ -231,9 +207,9 @@ impl Push {
     /// The push has come to a final state at this time, with this code and TP-Status.
     pub(super) fn set_ended(&mut self, state: State, code: Code, ended_ms: u64, tp_status: u8) {
         assert!(state.is_final(), "a push ends in a final state");
-        if self.has(flag::CANCELLATION_DONE) && !self.state.is_final() {
+        if self.has(flag::CANCEL_UNTOLD) {
             // Nobody is to be told that it was cancelled.
-            self.set(flag::CANCEL_ACCEPTED | flag::CANCELLATION_DONE, false);
+            self.set(flag::CANCEL_ACCEPTED | flag::CANCEL_UNTOLD, false);
         }
         self.state = state;
         self.code = code;
@@ -281,44 +257,9 @@ impl Push {
         self.waiting_count = count;
     }
 
-    /// The low 32 bits of the content's digest, once the push has ended and left the waiting list: it outlives the
-    /// Accepted record, which has all of them.
-    pub(super) fn content_digest(&self) -> u32 {
-        let [high, low] = self.waiting_count.to_le_bytes();
-        u32::from_le_bytes([self.attempts, self.counts[2], low, high])
-    }
-
-    pub(super) fn set_content_digest(&mut self, content_digest: u64) {
-        assert!(self.state.is_final(), "the place is free only then");
-        let [a, b, c, d, ..] = content_digest.to_le_bytes();
-        self.attempts = a;
-        self.counts[2] = b;
-        self.waiting_count = u16::from_le_bytes([d, c]);
-    }
-
     /// TP-Status of the last status report; 0 while the push lives.
     pub fn tp_status(&self) -> u8 {
         if self.state.is_final() { self.counts[0] } else { 0 }
-    }
-
-    /// Notifications tried since the last acknowledged one; saturates. 0 while the push lives.
-    pub fn notify_tries(&self) -> u8 {
-        if self.state.is_final() { self.counts[1] } else { 0 }
-    }
-
-    pub(super) fn set_notify_tries(&mut self, tries: u8) {
-        assert!(self.state.is_final(), "only an ended push is notified");
-        self.counts[1] = tries;
-    }
-
-    /// What E7 says, once the push has ended: the code of a cancelled one; of another, why it was too late.
-    pub fn cancel_code(&self) -> Code {
-        match self.state {
-            State::Cancelled => self.code,
-            //= push cancel race
-            State::Delivered => Code::ALREADY_DELIVERED,
-            _ => Code::ALREADY_ENDED,
-        }
     }
 
     /// Whether `flag` is set.
@@ -339,7 +280,7 @@ impl Push {
     pub(super) fn set_cancel_accepted(&mut self, told: bool) {
         if !self.state.is_final() {
             self.set(flag::CANCEL_ACCEPTED, true);
-            self.set(flag::CANCELLATION_DONE, !told);
+            self.set(flag::CANCEL_UNTOLD, !told);
         } else if told {
             self.set(flag::CANCEL_ACCEPTED, true);
         }
@@ -347,7 +288,7 @@ impl Push {
 
     /// Whether the push client is told of a cancel that was accepted.
     pub fn is_cancel_told(&self) -> bool {
-        self.state.is_final() || !self.has(flag::CANCELLATION_DONE)
+        !self.has(flag::CANCEL_UNTOLD)
     }
 
     /// Segments that arrived.
@@ -410,8 +351,6 @@ pub struct Pushes {
     first_free: PushIndex,
     free: usize,
     capacity: usize,
-    /// By client: how many places it has.
-    of_client: Box<[u32]>,
 }
 
 impl Pushes {
@@ -420,8 +359,7 @@ impl Pushes {
         assert!(capacity < NONE as usize, "the last index means none");
         let mut entries = Vec::with_capacity(capacity);
         huge_pages::advise(&mut entries);
-        let of_client = vec![0; CLIENTS].into();
-        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity, of_client }
+        Self { entries, touched: TouchedAhead::default(), first_free: NONE, free: 0, capacity }
     }
 
     /// Touches memory for pushes to come, about a huge page; whether there was any to touch.
@@ -449,17 +387,11 @@ impl Pushes {
         self.len() == self.capacity
     }
 
-    /// Places that this client has.
-    pub fn of_client(&self, client: u16) -> usize {
-        self.of_client[usize::from(client)] as usize
-    }
-
     /// Puts `push` in; `None` when full.
     pub fn insert(&mut self, push: Push) -> Option<PushIndex> {
         if self.is_full() {
             return None;
         }
-        self.of_client[usize::from(push.client)] += 1;
         if self.first_free != NONE {
             let index = self.first_free;
             self.first_free = self.entries[index as usize].next_in_lane;
@@ -497,7 +429,6 @@ impl Pushes {
         let first_free = self.first_free;
         let entry = &mut self.entries[index as usize];
         assert_ne!(entry.push_id, NO_PUSH, "a push is taken out once");
-        self.of_client[usize::from(entry.client)] -= 1;
         entry.push_id = NO_PUSH;
         entry.next_in_lane = first_free;
         self.first_free = index;

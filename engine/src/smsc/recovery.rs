@@ -15,8 +15,10 @@
 //! A push of which nothing is due any more leaves the slab as soon as the journal says so: the journal holds many more
 //! of them than the slab has room for.
 
+use crate::smsc::clients::UNKNOWN;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, NewPush, NotificationKind};
+use crate::smsc::ended::EndedPush;
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
 use crate::smsc::mutation::Mutation;
@@ -35,6 +37,8 @@ pub struct RecoveredEnd {
     pub push_id: u64,
     /// Its key.
     pub key: u64,
+    /// Whose it was: the number of the XPID, where the record says so.
+    pub client: Option<u64>,
     /// Digest of its content.
     pub content_digest: u64,
     /// The final state.
@@ -165,13 +169,15 @@ impl Recovery {
             self.last_copy = None;
             if let Some(index) = self.find(copied) {
                 self.core.pushes[index].position = position;
+            } else {
+                self.core.set_ended_position(copied, position);
             }
         }
     }
 
     /// An Accepted record.
     pub fn restore_accepted(&mut self, new: NewPush) {
-        if self.find(new.push_id).is_some() {
+        if self.find(new.push_id).is_some() || self.has_ended(new.push_id) {
             self.last_copy = Some((new.push_id, new.position));
             return;
         }
@@ -180,6 +186,11 @@ impl Recovery {
             return;
         }
         self.enter(new);
+    }
+
+    /// Whether the push with this number has ended and something of it is due or parked.
+    fn has_ended(&self, push_id: u64) -> bool {
+        push_id < self.unseen_from && self.core.ended(push_id).is_some()
     }
 
     fn enter(&mut self, new: NewPush) {
@@ -297,9 +308,7 @@ impl Recovery {
     /// left behind are as dead.
     pub fn restore_key(&mut self, end: RecoveredEnd) {
         self.copies.remove(&end.push_id);
-        if let Some(index) = self.find(end.push_id) {
-            self.drop_copy(end.push_id, index);
-        }
+        self.drop_all_of(end.push_id);
         self.restore_ended(end, 0);
     }
 
@@ -316,10 +325,14 @@ impl Recovery {
         }
         let Some(index) = self.find(end.push_id) else {
             self.core.note_end_number(end.number);
+            if self.has_ended(end.push_id) {
+                return;
+            }
             let digest = end.content_digest as u32;
             let ended_ms = end.ended_ms.min(self.core.time.wall());
             let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, ended_ms);
-            return self.core.keys.restore_ended(&self.core.pushes, key, end.push_id);
+            let (owner, Core { pushes, clients, keys, .. }) = (end.client, &mut self.core);
+            return keys.restore_ended(pushes, key, end.push_id, owner.unwrap_or(UNKNOWN), clients);
         };
         if !self.core.pushes[index].state.is_final() {
             self.core.timers.stop(index);
@@ -327,10 +340,8 @@ impl Recovery {
         }
         self.core.note_end_number(end.number);
         let push = &mut self.core.pushes[index];
-        push.set(flag::OF_WAITING, false);
         push.set_ended(end.state, end.code, end.ended_ms, end.tp_status);
         push.set_end_number(end.number);
-        push.set_content_digest(end.content_digest);
         push.set_domain(end.domain);
         if push.delivered() != delivered {
             push.delivered_mask = ((1u32 << delivered.min(push.segments)) - 1) as u16;
@@ -338,9 +349,11 @@ impl Recovery {
         if end.state == State::Cancelled && end.withdrawn != push.segments - push.delivered() {
             push.set(flag::IN_DOUBT, true);
         }
-        // One with a parked notification stays, though its end be read again behind that.
-        if Core::notification_due(push).is_none() && !push.has(flag::PARKED) {
-            self.retire(end.push_id, index);
+        let ended = EndedPush::of(push);
+        self.part(end.push_id, index);
+        self.core.forget(index, end.content_digest);
+        if ended.due().is_some() {
+            self.core.place_ended(ended);
         }
     }
 
@@ -349,24 +362,20 @@ impl Recovery {
         if notice == RecoveredNotice::Finished {
             self.copies.remove(&push_id);
         }
-        let Some(index) = self.find(push_id) else { return };
-        let push = &mut self.core.pushes[index];
         match notice {
-            RecoveredNotice::Finished if push.state.is_final() => self.retire(push_id, index),
-            // Its end stood before this copy, and may follow once more as a Key record.
-            RecoveredNotice::Finished => self.drop_copy(push_id, index),
-            RecoveredNotice::Parked(NotificationKind::Complete) => {
-                push.set(flag::COMPLETE_DONE | flag::COMPLETE_PARKED, true);
-            }
-            RecoveredNotice::Parked(NotificationKind::Cancellation) => {
-                push.set(flag::CANCELLATION_DONE | flag::CANCELLATION_PARKED, true);
-            }
+            RecoveredNotice::Finished => self.drop_all_of(push_id),
+            RecoveredNotice::Parked(kind) => self.core.restore_parked(push_id, kind),
         }
     }
 
-    fn retire(&mut self, push_id: u64, index: PushIndex) {
-        self.part(push_id, index);
-        self.core.forget(index);
+    /// The push was done with: whatever is here of it is a copy that a crash left behind, or has been seen to.
+    fn drop_all_of(&mut self, push_id: u64) {
+        if let Some(index) = self.find(push_id) {
+            // Its end stood before this copy, and may follow once more as a Key record.
+            self.drop_copy(push_id, index);
+        } else if push_id < self.unseen_from {
+            self.core.drop_ended(push_id);
+        }
     }
 
     fn part(&mut self, push_id: u64, index: PushIndex) {
@@ -383,13 +392,15 @@ impl Recovery {
             self.core.alerts.leave(&mut self.core.pushes, index);
         }
         self.core.keys.forget_live(&self.core.pushes, index);
-        self.core.pushes.remove(index);
+        self.core.free_place(index);
     }
 
     /// Packed positions of the Accepted records of every push in the slab: the journal has to keep them until each
     /// push is finished.
     pub fn live_positions(&self) -> impl Iterator<Item = u64> + '_ {
-        self.core.pushes.iter().map(|(_, push)| push.position)
+        let ended = self.core.ended.iter().map(|(_, push)| push.position);
+        let parked = self.core.parked.from(0).map(|push| push.position);
+        self.core.pushes.iter().map(|(_, push)| push.position).chain(ended).chain(parked)
     }
 
     /// Puts what was unfinished back to work. Effects are waiting in the core afterwards.
@@ -403,13 +414,10 @@ impl Recovery {
         drop(self.live);
         let core = &mut self.core;
         let mut indices: Vec<PushIndex> = core.pushes.iter().map(|(index, _)| index).collect();
-        indices.sort_unstable_by_key(|&index| core.restored_rank(&core.pushes[index]));
+        indices.sort_unstable_by_key(|&index| core.pushes[index].push_id);
         if core.mutation == Mutation::LoseTimerAtRecovery {
-            indices.retain(|&index| {
-                core.pushes[index].state.is_final() || core.pushes[index].push_id.is_multiple_of(2)
-            });
+            indices.retain(|&index| core.pushes[index].push_id.is_multiple_of(2));
         }
-        indices.retain(|&index| !core.set_aside_if_parked(index));
         for &index in &indices {
             core.restore_place(index);
         }
@@ -419,6 +427,7 @@ impl Recovery {
         for &index in &indices {
             core.restore_start(index, now_ms);
         }
+        core.restore_rings();
         // Behind the withdrawal: an alert may have been cancelled longer ago than alerts stay closed.
         core.closed_alerts.forget_expired(now_ms, usize::MAX);
         Ok(self.core)
@@ -453,22 +462,49 @@ impl Core {
         }
     }
 
-    /// In which order pushes come back: those that wait as they were accepted, those that ended as they ended. Ends from
-    /// before they were numbered come first, by their times.
-    fn restored_rank(&self, push: &Push) -> (bool, u32, u64, u64) {
-        let (ended, number) = (push.state.is_final(), push.end_number());
-        if number == 0 || self.mutation == Mutation::NotifyByTimeAtRecovery {
-            return (ended, 0, push.ended_ms(), push.push_id);
+    /// In which order ended pushes come back: as they ended. Ends from before they were numbered come first, by their times.
+    fn restored_rank(&self, push: &EndedPush) -> (u32, u64, u64) {
+        if push.end_number == 0 || self.mutation == Mutation::NotifyByTimeAtRecovery {
+            return (0, push.ended_ms(), push.push_id);
         }
         // The latest has the highest rank, the one that would come after it if it were older than all others has 1.
-        (ended, u32::MAX - self.ends.wrapping_sub(number), 0, 0)
+        (u32::MAX - self.ends.wrapping_sub(push.end_number), 0, 0)
+    }
+
+    /// Puts the ended pushes into the order in which they ended, and begins to tell of them.
+    fn restore_rings(&mut self) {
+        let mut order: Vec<u32> = self.ended.iter().map(|(index, _)| index).collect();
+        order.sort_unstable_by_key(|&index| self.restored_rank(&self.ended[index]));
+        self.ended.reorder(&order);
+        for index in order {
+            if self.ended.join_ring(index) || self.mutation == Mutation::NotifyOutOfOrder {
+                self.announce_again(index);
+            }
+        }
+    }
+
+    /// This notification is parked.
+    fn restore_parked(&mut self, push_id: u64, kind: NotificationKind) {
+        if let Some(push) = self.parked.find_mut(push_id) {
+            push.set_parked(kind);
+        } else if let Some(index) = self.ended.find(push_id) {
+            self.ended[index].set_parked(kind);
+            if self.ended[index].due().is_none() {
+                let (push, _) = self.ended.remove(index);
+                self.parked.insert(push);
+            }
+        }
+    }
+
+    /// Nothing is due or parked of this push any more.
+    fn drop_ended(&mut self, push_id: u64) {
+        let ended = self.ended.find(push_id).map(|index| self.ended.remove(index).0);
+        if let Some(push) = ended.or_else(|| self.parked.remove(push_id)) {
+            self.clients.release(push.client);
+        }
     }
 
     fn restore_place(&mut self, index: PushIndex) {
-        if self.pushes[index].state.is_final() {
-            self.queues.push_notifying(&mut self.pushes, index);
-            return;
-        }
         self.place_in_queue(index);
         let push = &mut self.pushes[index];
         if push.state != State::Held {
@@ -479,9 +515,6 @@ impl Core {
     /// A push that may have been under way when the engine died: nobody can say that a cancel withdrew it.
     fn doubt_if_under_way(&mut self, index: PushIndex) {
         let push = &self.pushes[index];
-        if push.state.is_final() {
-            return;
-        }
         let waits = push.waits_by_its_records();
         let all = self.mutation == Mutation::DoubtAllAtRecovery;
         let trusts = self.mutation == Mutation::TrustHeadsAtRecovery;
@@ -507,12 +540,10 @@ impl Core {
     }
 
     fn restore_start(&mut self, index: PushIndex, now_ms: u64) {
-        if !self.pushes[index].state.is_final() {
-            self.pushes[index].set(flag::OVERDUE, false);
-        }
+        self.pushes[index].set(flag::OVERDUE, false);
         let push = self.pushes[index];
         if push.state.is_final() {
-            self.announce(index);
+            // Another one that came back has ended it.
         } else if push.is_complete() {
             self.end_delivered(index, now_ms);
         } else if push.has(flag::CANCEL_ACCEPTED) {

@@ -7,7 +7,9 @@ use crate::smsc::core::{
     Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, FinishOutcome, KeyVerdict, NewPush, NotificationKind,
     Settlement,
 };
+use crate::smsc::ended::EndedPush;
 use crate::smsc::index_table::IndexTable;
+use crate::smsc::limits::ENDED_MIN;
 use crate::smsc::outcome::{AttemptResult, Failure};
 use crate::smsc::pushes::flag;
 use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredNotice, RecoveredProgress, Recovery};
@@ -42,6 +44,7 @@ fn end_of(push_id: u64) -> RecoveredEnd {
     RecoveredEnd {
         push_id,
         key: push_id,
+        client: Some(1),
         content_digest: 1,
         state: State::Delivered,
         code: Code::ACCEPTED,
@@ -117,6 +120,33 @@ fn a_moved_push_stands_where_its_copy_stands_once_another_pushs_record_follows()
 }
 
 #[test]
+fn a_moved_push_that_has_ended_stands_where_its_copy_stands_too() {
+    let told = |position| NewPush { position, wants_notification: true, ..new_push(1, 1) };
+    let parks = RecoveredNotice::Parked(NotificationKind::Complete);
+    for is_parked in [false, true] {
+        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+        let mut sequence = 0;
+        let mut pass = |recovery: &mut Recovery, push_id| {
+            sequence += 1;
+            recovery.pass(sequence, || push_id);
+        };
+        for position in [10, 20] {
+            pass(&mut recovery, Some(1));
+            recovery.restore_accepted(told(position));
+            pass(&mut recovery, Some(1));
+            recovery.restore_ended(end_of(1), 1);
+            if is_parked {
+                pass(&mut recovery, Some(1));
+                recovery.restore_notified(1, parks);
+            }
+        }
+        assert!(recovery.live_positions().eq([10]), "more of what belongs behind the copy may be missing");
+        pass(&mut recovery, Some(2));
+        assert!(recovery.live_positions().eq([20]), "parked: {is_parked}");
+    }
+}
+
+#[test]
 fn a_push_that_was_not_held_any_more_is_in_doubt_whatever_the_clock_says_at_the_start() {
     for set_back_ms in [0, 600_000] {
         let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS - set_back_ms), 7);
@@ -147,12 +177,17 @@ fn a_push_that_goes_as_it_is_parked_is_named_by_what_its_owner_is_told() {
         recovery.restore_ended(end_of(push_id), 1);
     }
     let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
-    while core.take_effect().is_some() {}
-    // One may stay: of two the lower number goes.
-    for push_id in [2, 1] {
-        let index = core.find_live(push_id, push_id).expect("it is to be notified of");
-        core.handle_notification_gone(index, NotificationKind::Complete, NOW_MS);
+    let mut announced = Vec::new();
+    while let Some(effect) = core.take_effect() {
+        if let Effect::Notify(id, kind) = effect {
+            announced.push((id, kind));
+        }
     }
+    // The second is let go before anybody has heard that it was parked.
+    for (id, kind) in announced {
+        core.handle_notification_gone(id, kind, NOW_MS);
+    }
+    assert!(core.discard(2));
     let mut told = Vec::new();
     while let Some(effect) = core.take_effect() {
         match effect {
@@ -161,7 +196,7 @@ fn a_push_that_goes_as_it_is_parked_is_named_by_what_its_owner_is_told() {
             _ => {}
         }
     }
-    assert_eq!(told, [("parked", 2, 2), ("parked", 1, 1), ("finished", 1, 1)]);
+    assert_eq!(told, [("parked", 1, 1), ("parked", 2, 2), ("finished", 2, 2)]);
 }
 
 #[test]
@@ -276,7 +311,7 @@ fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_can
     assert_eq!(core.take_effect(), Some(Effect::CancelAccepted(in_flight)));
     assert_eq!(core.take_effect(), Some(Effect::Ended(in_flight)));
     let push = core.push(in_flight);
-    assert_eq!((push.state, push.cancel_code()), (State::Delivered, Code::ALREADY_DELIVERED));
+    assert_eq!((push.state, EndedPush::of(push).cancel_code()), (State::Delivered, Code::ALREADY_DELIVERED));
 }
 
 #[test]
@@ -387,7 +422,7 @@ fn recovery_keeps_no_place_for_a_cancel_of_which_nobody_is_told() {
 }
 
 /// How many pushes a class gets in, one client each or all of one, to as many msns or to one.
-fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u16, msn: impl Fn(u64) -> u64) -> u64 {
+fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u64, msn: impl Fn(u64) -> u64) -> u64 {
     let mut taken = 0;
     loop {
         let push_id = core.live() as u64 + 1;
@@ -404,7 +439,7 @@ fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u16, msn: impl F
 #[test]
 fn places_are_left_for_whoever_matters_more() {
     let limits = CoreLimits { pushes_max: 1_000, waiting_per_msn_max: 1_000, ended_keys_max: 1 };
-    let everybody = |number: u64| number as u16;
+    let everybody = |number: u64| number;
     for msn in [(|number| number) as fn(u64) -> u64, |_| 1] {
         let mut core = Core::new(limits, NOW_MS);
         let classes = [Class::Exercise, Class::Standard, Class::Urgent, Class::Emergency];
@@ -422,6 +457,147 @@ fn a_client_that_takes_all_it_gets_leaves_a_part_of_each_classs_places_to_the_ot
     assert_eq!(taken(&mut core, Class::Standard, |_| 1, |number| number), 704);
     assert!(taken(&mut core, Class::Standard, |_| 3, |number| number) > 50);
     assert!(taken(&mut core, Class::Emergency, |_| 2, |number| number) > 50);
+}
+
+/// Delivers a push, whose end is durable at once; the effects that follow.
+fn delivered(core: &mut Core, new: NewPush) -> Vec<Effect> {
+    core.accept(new, NOW_MS);
+    core.handle_durable(new.push_id + 1, |_| {});
+    let index = core.poll_attempt(NOW_MS).expect("it is its turn");
+    let result = AttemptResult::Delivered;
+    let settlement = Settlement { result, delivered_mask: 1, unanswered_mask: 0, domain: 1 };
+    core.handle_outcome(index, settlement, NOW_MS, new.push_id);
+    assert_eq!(core.take_effect(), Some(Effect::Ended(index)));
+    core.handle_end_durable(index, 1);
+    std::iter::from_fn(|| core.take_effect()).collect()
+}
+
+#[test]
+fn ended_pushes_take_no_place_from_those_that_wait_and_the_oldest_of_whoever_has_most_is_parked() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    let of = |client, push_id| NewPush { client, wants_notification: true, ..new_push(push_id, push_id) };
+    // A client that takes none, far beyond the four places of the slab; and before it another one, slow to answer.
+    let quiet = delivered(&mut core, of(2, 1));
+    let [Effect::Notify(quiet, kind)] = quiet[..] else { unreachable!("{quiet:?}") };
+    for push_id in 2..=ENDED_MIN as u64 {
+        assert_eq!(core.room_for(Msn::ALL, Class::Standard, 1), Ok(()));
+        assert!(matches!(delivered(&mut core, of(1, push_id))[..], [Effect::Notify(..)]));
+    }
+    let late = core.ended(2).map(|push| push.push_id);
+    assert_eq!((late, core.parked(0).count()), (Some(2), 0));
+    for push_id in 1..=100 {
+        let effects = delivered(&mut core, of(1, ENDED_MIN as u64 + push_id));
+        let parked = Effect::Parked { push_id: push_id + 1, position: push_id + 1, kind, tries: 0 };
+        assert_eq!(effects[0], parked, "the flood gives up its own, oldest first");
+    }
+    assert_eq!((core.parked(0).count(), core.figures().parked_for_room), (100, 100));
+    assert_eq!(core.live(), ENDED_MIN + 100, "nothing is lost");
+    core.handle_acknowledged(quiet, kind);
+    assert!(matches!(core.take_effect(), Some(Effect::Finished { push_id: 1, .. })));
+    // With a place free again the operator has one sent again; it is due behind the others of its msn and client.
+    assert!(core.replay(2) && !core.replay(3), "there is one place");
+    assert!(matches!(core.take_effect(), Some(Effect::Notify(..))));
+    assert!(core.discard(3));
+    let let_go = FinishOutcome::LetGo;
+    assert_eq!(
+        core.take_effect(),
+        Some(Effect::Finished { push_id: 3, position: 3, outcome: let_go, tries: 0 })
+    );
+}
+
+#[test]
+fn what_was_under_way_when_it_was_parked_and_is_taken_after_all_is_done_with() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    let of = |push_id| NewPush { wants_notification: true, ..new_push(push_id, push_id) };
+    let [Effect::Notify(id, kind)] = delivered(&mut core, of(1))[..] else {
+        unreachable!("it is told at once")
+    };
+    for push_id in 2..=ENDED_MIN as u64 + 1 {
+        delivered(&mut core, of(push_id));
+    }
+    assert_eq!(core.ended_by(id).map(|push| push.due()), Some(None), "it is parked");
+    core.handle_notification_failed(id, kind, None, NOW_MS, 0);
+    assert_eq!((core.parked(0).count(), core.take_effect()), (1, None), "and a failure says nothing new");
+    core.handle_acknowledged(id, kind);
+    let outcome = FinishOutcome::Acknowledged;
+    assert_eq!(core.take_effect(), Some(Effect::Finished { push_id: 1, position: 1, outcome, tries: 0 }));
+    assert!(core.ended_by(id).is_none());
+    core.handle_acknowledged(id, kind);
+    assert_eq!(core.take_effect(), None);
+}
+
+#[test]
+fn whoever_has_most_of_what_is_parked_is_taken_no_more_until_somebody_sees_to_it() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    let of = |client, push_id| NewPush { client, wants_notification: true, ..new_push(push_id, push_id) };
+    let mut push_id = 0;
+    while core.room_for(Msn::ALL, Class::Emergency, 1).is_ok() {
+        push_id += 1;
+        delivered(&mut core, of(1, push_id));
+    }
+    assert_eq!((push_id, core.parked(0).count()), (2 * ENDED_MIN as u64, ENDED_MIN));
+    assert_eq!(core.room_for(Msn::ALL, Class::Exercise, 2), Ok(()));
+    delivered(&mut core, of(2, push_id + 1));
+    assert_eq!(core.room_for(Msn::ALL, Class::Exercise, 2), Ok(()));
+    let parked: Vec<u64> = core.parked(0).map(|push| push.push_id).take(10).collect();
+    assert!(parked.into_iter().all(|push_id| core.discard(push_id)));
+    assert_eq!(core.room_for(Msn::ALL, Class::Emergency, 1), Ok(()));
+}
+
+#[test]
+fn recovery_brings_back_what_is_due_in_its_order_and_what_is_parked_aside() {
+    let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+    let told = |push_id| NewPush { wants_notification: true, ..new_push(push_id, 1) };
+    let parked = RecoveredNotice::Parked(NotificationKind::Complete);
+    // They ended the other way round than cleaning has left their records.
+    for push_id in 1..=40 {
+        recovery.restore_accepted(told(push_id));
+        recovery.restore_ended(RecoveredEnd { number: 100 - push_id as u32, ..end_of(push_id) }, 1);
+        match push_id % 4 {
+            0 => recovery.restore_notified(push_id, parked),
+            1 => recovery.restore_notified(push_id, RecoveredNotice::Finished),
+            _ => {}
+        }
+        // What a crash left of a copy.
+        recovery.restore_accepted(NewPush { position: 1_000 + push_id, ..told(push_id) });
+    }
+    assert_eq!(recovery.live_positions().count(), 30);
+    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} found no room"));
+    assert!(core.parked(0).map(|push| push.push_id).eq((4..=40).step_by(4)));
+    let mut order = Vec::new();
+    while let Some(effect) = core.take_effect() {
+        if let Effect::Notify(id, kind) = effect {
+            order.push(id.push_id);
+            core.handle_acknowledged(id, kind);
+        }
+    }
+    assert!(order.iter().copied().eq((1..=40u64).rev().filter(|push_id| push_id % 4 > 1)), "{order:?}");
+    assert_eq!(core.live(), 10);
+}
+
+/// How many pushes are looked at while `others` pushes of another client to the same phone end and are acknowledged, beside
+/// `backlog` of a client that takes no notifications.
+fn looks_beside_a_backlog(backlog: u64, others: u64) -> u64 {
+    let limits = CoreLimits { pushes_max: 30_000, waiting_per_msn_max: 10, ended_keys_max: 20_000 };
+    let mut core = Core::new(limits, NOW_MS);
+    let of = |client, push_id| NewPush { client, wants_notification: true, ..new_push(push_id, 7) };
+    for push_id in 1..=backlog {
+        delivered(&mut core, of(1, push_id));
+    }
+    let before = core.ended.steps.get();
+    for push_id in backlog + 1..=backlog + others {
+        let effects = delivered(&mut core, of(2, push_id));
+        let [Effect::Notify(id, kind)] = effects[..] else { unreachable!("{effects:?}") };
+        core.handle_acknowledged(id, kind);
+        assert!(matches!(core.take_effect(), Some(Effect::Finished { .. })));
+    }
+    core.ended.steps.get() - before
+}
+
+#[test]
+fn what_a_client_leaves_untaken_costs_another_clients_notifications_nothing() {
+    let [alone, beside] = [1, 10_000].map(|backlog| looks_beside_a_backlog(backlog, 100));
+    assert!(beside <= alone + 10, "{beside} pushes looked at, {alone} without a backlog");
 }
 
 /// A push that was held as absent at `at_ms` for the time that is left until `next_ms`, and twice before.

@@ -1,6 +1,7 @@
 //! What the message center shows of itself to whoever looks: nothing here changes what it does.
 
-use crate::smsc::core::{Core, NotificationKind};
+use crate::smsc::core::Core;
+use crate::smsc::ended::{EndedId, EndedPush};
 use crate::smsc::pushes::{Push, PushIndex};
 use wire::terms::ids::Msn;
 
@@ -15,20 +16,54 @@ impl Core {
         self.pushes.live_at(index)
     }
 
-    /// At most `most` live pushes of `msn`: those that wait, in their order, then those whose notifications are due.
-    pub fn pushes_of(&self, msn: Msn, most: usize) -> Vec<PushIndex> {
-        self.queues.pushes_of(&self.pushes, msn, most)
+    /// At most `most` ended pushes of `msn` and this client whose notifications are due, in their order.
+    pub fn ended_of(&self, msn: Msn, client: u64, most: usize) -> impl Iterator<Item = &EndedPush> + '_ {
+        let found = self.clients.find(client).map(|client| self.ended.of(msn, client, most));
+        found.into_iter().flatten().map(|index| &self.ended[index])
     }
 
-    /// When the push's timer is due: its next attempt or resend, or its expiry. Milliseconds of the caller's clock.
+    /// The ended push with this number of which something is due or parked.
+    pub fn ended(&self, push_id: u64) -> Option<&EndedPush> {
+        self.ended.find(push_id).map(|index| &self.ended[index]).or_else(|| self.parked.find(push_id))
+    }
+
+    /// As [`Core::ended`], of a push that was named by a [`crate::smsc::core::Effect::Notify`].
+    #[inline]
+    pub fn ended_by(&self, id: EndedId) -> Option<&EndedPush> {
+        match self.ended.at(id) {
+            Some(index) => Some(&self.ended[index]),
+            None => self.parked.find(id.push_id),
+        }
+    }
+
+    /// Places of ended pushes: each that is due stands in one below.
+    pub fn ended_places(&self) -> u32 {
+        self.ended.used()
+    }
+
+    /// The ended push in this place, if there is one.
+    pub fn ended_at(&self, place: u32) -> Option<&EndedPush> {
+        self.ended.live_at(place)
+    }
+
+    /// When the notification of an ended push is sent again.
+    pub fn resend_ms(&self, push_id: u64) -> Option<u64> {
+        let due_ms = self.resends.as_ref()?.due_ms(self.ended.find(push_id)?)?;
+        Some(self.time.wall_of(due_ms))
+    }
+
+    /// The Accepted record of an ended push was copied forward to here.
+    pub fn set_ended_position(&mut self, push_id: u64, position: u64) {
+        if let Some(index) = self.ended.find(push_id) {
+            self.ended[index].position = position;
+        } else if let Some(push) = self.parked.find_mut(push_id) {
+            push.position = position;
+        }
+    }
+
+    /// When the push's timer is due: its next attempt, or its expiry. Milliseconds of the caller's clock.
     pub fn due_ms(&self, index: PushIndex) -> Option<u64> {
         self.timers.due_ms(index).map(|due_ms| self.time.wall_of(due_ms))
-    }
-
-    /// The notification that is due for an ended push.
-    pub fn notification_of(&self, index: PushIndex) -> Option<NotificationKind> {
-        let push = &self.pushes[index];
-        if push.state.is_final() { Self::notification_due(push) } else { None }
     }
 
     /// Keeps the owner's number for what holds this push.

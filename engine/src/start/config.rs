@@ -106,7 +106,7 @@ pub struct Config {
     pub queue_octets: u64,
     /// Size of one journal segment, in octets.
     pub segment_octets: u64,
-    /// Most pushes kept at once, all shards together.
+    /// Most pushes that wait to be delivered at once, all shards together.
     pub pushes_max: u64,
     /// Most pushes waiting for one msn.
     pub waiting_per_msn_max: u32,

@@ -207,7 +207,7 @@ impl Station {
         let shard = self.up();
         let order = shard.take_notification()?;
         let mut request = Vec::new();
-        shard.write_notification(order, url, &mut request);
+        shard.write_notification(order, url, &mut request)?;
         Some((order, request))
     }
 }

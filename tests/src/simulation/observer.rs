@@ -170,13 +170,15 @@ impl Observer {
             Record::CancelAccepted(cancel) if cancel.whole_alert().is_some() => What::AlertCancel,
             Record::CancelAccepted(_) => What::Cancel,
             Record::Ended(ended) => {
-                let live = shard.map(Shard::core).and_then(|core| {
-                    core.find_live(ended.key_fingerprint.to_native(), push_id).map(|index| core.push(index))
+                let delivered_mask = shard.map(Shard::core).and_then(|core| {
+                    let live = core.find_live(ended.key_fingerprint.to_native(), push_id);
+                    live.map(|index| core.push(index).delivered_mask)
+                        .or_else(|| core.ended(push_id).map(|push| push.delivered_mask))
                 });
                 What::Ended(Ending {
                     state: State::from_number(ended.state).ok_or("an impossible state")?,
                     code: code(ended.code.to_native())?,
-                    delivered_mask: live.map_or(0, |push| push.delivered_mask),
+                    delivered_mask: delivered_mask.unwrap_or(0),
                     ended_ms: ended.ended_ms.to_native(),
                 })
             }

@@ -64,7 +64,8 @@ pub struct Settings {
     /// Size of one journal segment [default: up to 64MiB, so that each shard's room holds 16]
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<Octets>,
-    /// Most pushes kept at once, all shards together [default: 2000000]
+    /// Most pushes that wait to be delivered at once, all shards together; half as many more may wait for their
+    /// notification to be taken [default: 2000000]
     #[arg(long, value_name = "N")]
     pub pushes_max: Option<u64>,
     /// Most pushes waiting for one phone number [default: 100]
