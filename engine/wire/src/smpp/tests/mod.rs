@@ -1,0 +1,9 @@
+//! Tests of SMPP: the codec alone, and two sessions with each other.
+
+mod codec;
+mod dialects;
+mod pacing;
+mod pair;
+mod roundtrip;
+mod samples;
+mod session;
