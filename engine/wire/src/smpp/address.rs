@@ -1,4 +1,5 @@
-//! Addresses: type of number, numbering plan and digits (SMPP 3.4, 5.2.5 to 5.2.9), and how they name a line of ours.
+//! Addresses: type of number, numbering plan and digits (SMPP 3.4, 5.2.5 to 5.2.9), and how they
+//! name a line of ours.
 
 use std::fmt;
 
@@ -138,9 +139,9 @@ pub fn destination(msn: Msn, country: Country, form: DestinationForm) -> OwnAddr
     made.expect("14 digits at most")
 }
 
-/// The source of a submit_sm for the sender of a registration, 1 to 11 octets of ASCII: letters 5/0, up to six digits
-/// 3/0, more digits `digits_ton`/`digits_npi` (default 1/1), with the country code where they are international.
-/// `None` where it is longer than an address.
+/// The source of a submit_sm for the sender of a registration, 1 to 11 octets of ASCII: letters
+/// 5/0, up to six digits 3/0, more digits `digits_ton`/`digits_npi` (default 1/1), with the country
+/// code where they are international. `None` where it is longer than an address.
 pub fn source(sender: &[u8], country: Country, digits_ton: u8, digits_npi: u8) -> Option<OwnAddress> {
     if !sender.iter().all(u8::is_ascii_digit) {
         return OwnAddress::new(ton::ALPHANUMERIC, npi::UNKNOWN, [sender, &[]]);
@@ -156,8 +157,8 @@ pub fn source(sender: &[u8], country: Country, digits_ton: u8, digits_npi: u8) -
     }
 }
 
-/// The msn that a customer's destination names: 1/x with the country code, 2/x or 0/x as it is dialled, and `+` with
-/// the country code in every type. `None` for everything else.
+/// The msn that a customer's destination names: 1/x with the country code, 2/x or 0/x as it is
+/// dialled, and `+` with the country code in every type. `None` for everything else.
 pub fn msn_of(address: &Address<'_>, country: Country) -> Option<Msn> {
     let international = |digits: &[u8]| {
         let rest = digits.strip_prefix(country.digits())?;

@@ -1,4 +1,5 @@
-//! What esm_class and data_coding say, and the text of a message by its coding (SMPP 3.4, 5.2.12 and 5.2.19).
+//! What esm_class and data_coding say, and the text of a message by its coding (SMPP 3.4, 5.2.12
+//! and 5.2.19).
 
 use std::fmt;
 
@@ -81,8 +82,8 @@ pub enum Coding {
 }
 
 impl Coding {
-    /// What `data_coding` says of a customer's message, text of data_coding 0 being in `default`. `None` for codings
-    /// that are not taken (4007).
+    /// What `data_coding` says of a customer's message, text of data_coding 0 being in `default`.
+    /// `None` for codings that are not taken (4007).
     pub const fn of(data_coding: u8, default: Alphabet) -> Option<Self> {
         match data_coding {
             0 => Some(Self::Text(default)),
@@ -90,15 +91,16 @@ impl Coding {
             3 => Some(Self::Text(Alphabet::Latin1)),
             2 | 4 => Some(Self::Octets),
             8 => Some(Self::Ucs2),
-            // Class and alphabet, the reserved alphabet left out; and the group of data coding and class.
+            // Class and alphabet, the reserved alphabet left out; and the group of data coding and
+            // class.
             0x10..=0x1B | 0xF0..=0xF7 => Some(Self::TpDcs(data_coding)),
             _ => None,
         }
     }
 }
 
-/// The data_coding that says the same as a TP-DCS: 04 is `binary`, 4 or 2 as the carrier wants it, every other is what
-/// it is.
+/// The data_coding that says the same as a TP-DCS: 04 is `binary`, 4 or 2 as the carrier wants it,
+/// every other is what it is.
 pub const fn data_coding_of(tp_dcs: u8, binary: u8) -> u8 {
     match tp_dcs {
         0x04 => binary,
@@ -136,7 +138,8 @@ fn read_packed(octets: &[u8], text: &mut String) -> bool {
     let mut count = octets.len() * 8 / 7;
     let Some(septets) = unpacked.get_mut(..count) else { return false };
     septets::unpack(octets, 0, septets);
-    // The septet that only fills the last octet is none (TS 23.038, 6.1.2.3.1); a sender who means `@` there adds one.
+    // The septet that only fills the last octet is none (TS 23.038, 6.1.2.3.1); a sender who means
+    // `@` there adds one.
     if octets.len().is_multiple_of(7) && septets.last() == Some(&0) {
         count -= 1;
     }
@@ -149,7 +152,8 @@ pub fn read_ucs2(octets: &[u8], text: &mut String) {
     decode_ucs2(octets, text);
 }
 
-/// Writes `text` in `alphabet` and gives the octets; `None` where the alphabet lacks a character, or `out` the room.
+/// Writes `text` in `alphabet` and gives the octets; `None` where the alphabet lacks a character,
+/// or `out` the room.
 pub fn write_text(text: &str, alphabet: Alphabet, out: &mut [u8]) -> Option<usize> {
     match alphabet {
         Alphabet::Gsm => write_gsm(text, out),
@@ -236,7 +240,10 @@ mod tests {
     fn a_coding_is_what_the_documents_say() {
         let of = |data_coding| Coding::of(data_coding, Alphabet::GsmPacked);
         assert_eq!(of(0), Some(Coding::Text(Alphabet::GsmPacked)));
-        assert_eq!((of(1), of(3)), (Some(Coding::Text(Alphabet::Ascii)), Some(Coding::Text(Alphabet::Latin1))));
+        assert_eq!(
+            (of(1), of(3)),
+            (Some(Coding::Text(Alphabet::Ascii)), Some(Coding::Text(Alphabet::Latin1)))
+        );
         assert_eq!((of(2), of(4), of(8)), (Some(Coding::Octets), Some(Coding::Octets), Some(Coding::Ucs2)));
         assert_eq!((of(0xF0), of(0x18)), (Some(Coding::TpDcs(0xF0)), Some(Coding::TpDcs(0x18))));
         for other in [5, 6, 7, 9, 10, 13, 14, 0x1C, 0x20, 0xC0, 0xEF, 0xF8, 0xFF] {

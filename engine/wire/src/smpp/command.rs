@@ -67,8 +67,8 @@ impl Command {
         self.0 & RESPONSE != 0
     }
 
-    /// The command that answers this request; generic_nack for what has no answer of its own (alert_notification,
-    /// outbind) and for what nobody knows.
+    /// The command that answers this request; generic_nack for what has no answer of its own
+    /// (alert_notification, outbind) and for what nobody knows.
     pub const fn response(self) -> Self {
         match self {
             Self::ALERT_NOTIFICATION | Self::OUTBIND => Self::GENERIC_NACK,

@@ -1,6 +1,8 @@
-//! A PDU in words: every field by its name in the specification, its value, and what the value means.
+//! A PDU in words: every field by its name in the specification, its value, and what the value
+//! means.
 //!
-//! A pure function for people and for JSON; it allocates and is not for the data path. Passwords are left out.
+//! A pure function for people and for JSON; it allocates and is not for the data path. Passwords
+//! are left out.
 
 use super::address::Address;
 use super::coding::{Alphabet, Coding, EsmClass, read_text, read_ucs2};
@@ -109,7 +111,11 @@ impl List {
                 self.text("message_id", answer.message_id, "");
                 self.time("final_date", answer.final_date);
                 let state = MessageState::from_number(u32::from(answer.message_state));
-                self.number("message_state", answer.message_state, state.map_or("reserved", MessageState::word));
+                self.number(
+                    "message_state",
+                    answer.message_state,
+                    state.map_or("reserved", MessageState::word),
+                );
                 self.number("error_code", answer.error_code, "");
             }
             Body::Cancel(cancel) => self.cancel(cancel),
@@ -267,9 +273,11 @@ fn tlv_meaning(tlv: Tlv<'_>) -> String {
     }
 }
 
-/// The text of a message behind its header; empty where it is none that can be read without knowing the SMSC.
+/// The text of a message behind its header; empty where it is none that can be read without knowing
+/// the SMSC.
 fn text_of(octets: &[u8], class: EsmClass, data_coding: u8) -> String {
-    let header = if class.has_header() { octets.first().map_or(0, |&length| 1 + usize::from(length)) } else { 0 };
+    let header =
+        if class.has_header() { octets.first().map_or(0, |&length| 1 + usize::from(length)) } else { 0 };
     let octets = octets.get(header..).unwrap_or_default();
     let mut text = String::new();
     let is_text = match Coding::of(data_coding, Alphabet::Gsm) {

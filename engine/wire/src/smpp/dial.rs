@@ -1,7 +1,8 @@
-//! When and where a client connects: hosts in their order, the back-off, and the time a connection may take.
+//! When and where a client connects: hosts in their order, the back-off, and the time a connection
+//! may take.
 //!
-//! Pure: it is told the time and chance. One for each session of a carrier, so there are never more connections than
-//! sessions: a new one is asked for only when the old one is gone.
+//! Pure: it is told the time and chance. One for each session of a carrier, so there are never more
+//! connections than sessions: a new one is asked for only when the old one is gone.
 
 use super::limits::CONNECT_MS;
 use super::status::Status;
@@ -38,8 +39,8 @@ pub enum Dialling {
 
 /// The connections of one session, one after the other.
 ///
-/// Order: [`Dialler::poll`] says to connect; then `handle_connected` or `handle_lost` is told; when bound,
-/// `handle_bound`; a refused bind is told by `handle_refused` before `handle_lost`.
+/// Order: [`Dialler::poll`] says to connect; then `handle_connected` or `handle_lost` is told; when
+/// bound, `handle_bound`; a refused bind is told by `handle_refused` before `handle_lost`.
 #[derive(Clone, Debug)]
 pub struct Dialler {
     hosts: usize,
@@ -112,8 +113,8 @@ impl Dialler {
         self.is_refused = account.contains(&status);
     }
 
-    /// The connection was not made, or ended, and its socket is closed: the next host is next, after the back-off.
-    /// `chance` is any number, drawn anew each time.
+    /// The connection was not made, or ended, and its socket is closed: the next host is next,
+    /// after the back-off. `chance` is any number, drawn anew each time.
     pub fn handle_lost(&mut self, now_ms: u64, chance: u64) {
         let wait_ms = match self.refusal.take() {
             Some(_) if self.is_refused => {

@@ -1,4 +1,5 @@
-//! What can be wrong with a PDU: in which field, at which octet, and how; and the status that says so to the peer.
+//! What can be wrong with a PDU: in which field, at which octet, and how; and the status that says
+//! so to the peer.
 
 use std::fmt;
 

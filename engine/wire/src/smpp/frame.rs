@@ -1,4 +1,5 @@
-//! Where a PDU ends: by its command_length alone, so that no PDU ever touches the next (SMPP 3.4, 3.2 and 3.3).
+//! Where a PDU ends: by its command_length alone, so that no PDU ever touches the next (SMPP 3.4,
+//! 3.2 and 3.3).
 
 use super::command::Command;
 use super::limits::{HEADER_OCTETS, PDU_OCTETS_MAX};
@@ -22,9 +23,8 @@ impl Header {
     #[inline]
     pub fn read(octets: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER_OCTETS] = octets.first_chunk()?;
-        let number = |at: usize| {
-            u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
-        };
+        let number =
+            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
         Some(Self {
             length: number(0),
             command: Command(number(4)),
@@ -43,7 +43,8 @@ pub enum Foreign {
     Tls,
 }
 
-/// A length that no PDU has: the stream cannot be read on, and the connection ends with a generic_nack.
+/// A length that no PDU has: the stream cannot be read on, and the connection ends with a
+/// generic_nack.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("a command_length of {length} octets")]
 pub struct FrameError {
@@ -55,7 +56,8 @@ pub struct FrameError {
     pub foreign: Option<Foreign>,
 }
 
-/// The first PDU of `input` as a slice of exactly its command_length; `None` where octets of it are still to come.
+/// The first PDU of `input` as a slice of exactly its command_length; `None` where octets of it are
+/// still to come.
 ///
 /// # Errors
 /// A length below 16 or above [`PDU_OCTETS_MAX`], told as soon as the first four octets are there.

@@ -1,4 +1,5 @@
-//! Message ids: what a carrier answers and what its receipts name, which are not always written alike.
+//! Message ids: what a carrier answers and what its receipts name, which are not always written
+//! alike.
 
 use crate::terms::mix::mix;
 
@@ -21,9 +22,9 @@ pub enum IdForm {
 
 /// How a carrier writes ids in its answers and in its receipts.
 ///
-/// Where both are text, ids are equal when their octets are, letters in either case, and **no zero is ever left out**.
-/// Where one is a number, they are equal when their numbers are, the other one read to the same base; an id that is no
-/// number then is text.
+/// Where both are text, ids are equal when their octets are, letters in either case, and **no zero
+/// is ever left out**. Where one is a number, they are equal when their numbers are, the other one
+/// read to the same base; an id that is no number then is text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct IdForms {
     /// In submit_sm_resp.
@@ -71,9 +72,9 @@ impl<'a> Id<'a> {
     pub fn hash(self) -> u64 {
         match self {
             Self::Number(number) => mix(mix(number as u64) ^ (number >> 64) as u64),
-            Self::Text(text) => text.iter().fold(text.len() as u64, |hash, octet| {
-                mix(hash ^ u64::from(octet.to_ascii_lowercase()))
-            }),
+            Self::Text(text) => text
+                .iter()
+                .fold(text.len() as u64, |hash, octet| mix(hash ^ u64::from(octet.to_ascii_lowercase()))),
         }
     }
 }
@@ -98,8 +99,8 @@ fn number_of(id: &[u8], base: u32) -> Option<u128> {
     })
 }
 
-/// An id of ours: 1 to 19 decimal digits without a leading zero, which reads the same as text, as a number and in an
-/// i64.
+/// An id of ours: 1 to 19 decimal digits without a leading zero, which reads the same as text, as a
+/// number and in an i64.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct OwnId {
     digits: [u8; OWN_DIGITS_MAX],

@@ -1,4 +1,5 @@
-//! Every bound of SMPP, units last. Lengths of C-octet strings count their NUL, as the specification does.
+//! Every bound of SMPP, units last. Lengths of C-octet strings count their NUL, as the
+//! specification does.
 
 /// The header of every PDU (SMPP 3.4, 3.2).
 pub const HEADER_OCTETS: usize = 16;
@@ -33,9 +34,9 @@ pub const SM_LENGTH_MAX: usize = 255;
 pub const TLV_HEADER_OCTETS: usize = 4;
 
 /// The longest PDU that a session makes by itself: a bind_resp with its sc_interface_version.
-pub const CONTROL_OCTETS_MAX: usize =
-    HEADER_OCTETS + SYSTEM_ID_OCTETS_MAX + TLV_HEADER_OCTETS + 1;
-/// PDUs of its own that a session keeps until somebody writes them; while so many wait it reads nothing.
+pub const CONTROL_OCTETS_MAX: usize = HEADER_OCTETS + SYSTEM_ID_OCTETS_MAX + TLV_HEADER_OCTETS + 1;
+/// PDUs of its own that a session keeps until somebody writes them; while so many wait it reads
+/// nothing.
 pub const CONTROLS_MAX: usize = 16;
 /// Requests that a session may have outstanding, either way.
 pub const WINDOW_PDUS_MAX: usize = 2048;
@@ -46,7 +47,8 @@ pub const UNANSWERED_REQUESTS_MAX: u32 = 3;
 
 /// With requests outstanding and nothing received for so long, an enquire_link goes out at once.
 pub const SILENCE_PROBE_MS: u64 = 5_000;
-/// With requests outstanding and nothing received for so long, a session counts as down for dealing.
+/// With requests outstanding and nothing received for so long, a session counts as down for
+/// dealing.
 pub const SILENCE_DOWN_MS: u64 = 10_000;
 /// How long an enquire_link waits for its answer.
 pub const ENQUIRE_ANSWER_MS: u64 = 10_000;
@@ -65,7 +67,8 @@ pub const ENQUIRE_CUSTOMER_MS: u64 = 60_000;
 /// How long a connection may take to be made.
 pub const CONNECT_MS: u64 = 5_000;
 
-/// Octets of the whole text of a receipt that is written: the fields of appendix B and 20 octets of text.
+/// Octets of the whole text of a receipt that is written: the fields of appendix B and 20 octets of
+/// text.
 pub const RECEIPT_TEXT_OCTETS_MAX: usize = 192;
 /// Octets of the text that a receipt repeats (SMPP 3.4, appendix B).
 pub const RECEIPT_REPEATED_OCTETS_MAX: usize = 20;

@@ -1,7 +1,7 @@
 //! How fast a carrier is sent to: its rate, and what it answers when that is too much.
 //!
-//! Pure: it is told the time, counts SMS (segments, not pushes), and says when the next may go. All sessions of a
-//! carrier share one [`Pace`].
+//! Pure: it is told the time, counts SMS (segments, not pushes), and says when the next may go. All
+//! sessions of a carrier share one [`Pace`].
 
 /// The bucket holds what the rate gives in this time.
 const DEPTH_MS: u64 = 100;
@@ -16,8 +16,8 @@ const CHOKED_MS: u64 = 300_000;
 const FACTOR_WHOLE: u64 = 16;
 /// How often the factor grows by one part.
 const GROW_MS: u64 = 1_000;
-/// Parts of one SMS in the bucket: at a rate of r SMS a second and a factor of f sixteenths, r × f parts come in a
-/// millisecond, so that nothing is ever rounded.
+/// Parts of one SMS in the bucket: at a rate of r SMS a second and a factor of f sixteenths, r × f
+/// parts come in a millisecond, so that nothing is ever rounded.
 const SMS: i64 = 1_000 * FACTOR_WHOLE as i64;
 /// Longer than any bucket takes to fill: one SMS at a sixteenth of one a second.
 const FILLED_MS_MAX: u64 = 16_000;
@@ -41,7 +41,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// A carrier of `rate` SMS a second, up to 1,000,000; 0 where it has no limit. The bucket is full.
+    /// A carrier of `rate` SMS a second, up to 1,000,000; 0 where it has no limit. The bucket is
+    /// full.
     pub fn new(rate: u32, now_ms: u64) -> Self {
         let mut pace = Self {
             rate: rate.min(1_000_000),
@@ -67,8 +68,8 @@ impl Pace {
         self.factor as u8
     }
 
-    /// Whether SMS may go now: how many, up to `wanted`. They are taken from the bucket, so all of them have to go or
-    /// to be given back.
+    /// Whether SMS may go now: how many, up to `wanted`. They are taken from the bucket, so all of
+    /// them have to go or to be given back.
     pub fn take(&mut self, wanted: u32, now_ms: u64) -> u32 {
         self.fill(now_ms);
         if now_ms < self.paused_until_ms {
@@ -100,8 +101,8 @@ impl Pace {
         due.max(self.paused_until_ms)
     }
 
-    /// The carrier answered ESME_RTHROTTLED: a second's rest and half the rate. Answers to what was sent before the rest
-    /// began change nothing more.
+    /// The carrier answered ESME_RTHROTTLED: a second's rest and half the rate. Answers to what was
+    /// sent before the rest began change nothing more.
     pub fn handle_throttled(&mut self, now_ms: u64) {
         self.fill(now_ms);
         self.refused_since_ms.get_or_insert(now_ms);
@@ -113,7 +114,8 @@ impl Pace {
         self.paused_until_ms = now_ms + THROTTLED_MS;
     }
 
-    /// The carrier answered ESME_RMSGQFUL: a rest of five seconds, twice as long each time up to a minute.
+    /// The carrier answered ESME_RMSGQFUL: a rest of five seconds, twice as long each time up to a
+    /// minute.
     pub fn handle_queue_full(&mut self, now_ms: u64) {
         self.fill(now_ms);
         self.refused_since_ms.get_or_insert(now_ms);
@@ -124,7 +126,8 @@ impl Pace {
         self.queue_full_ms = (self.queue_full_ms * 2).min(QUEUE_FULL_MS_MAX);
     }
 
-    /// The carrier answered anything else: it is not choked, and the next rest of a full queue is short again.
+    /// The carrier answered anything else: it is not choked, and the next rest of a full queue is
+    /// short again.
     pub fn handle_other(&mut self) {
         self.refused_since_ms = None;
         self.queue_full_ms = QUEUE_FULL_MS;
@@ -143,7 +146,8 @@ impl Pace {
     /// Lets in what has come since the last time, and the factor grow.
     fn fill(&mut self, now_ms: u64) {
         let now_ms = now_ms.max(self.filled_ms);
-        // The bucket fills by the factor of each second, so it goes in steps of what the factor lasts.
+        // The bucket fills by the factor of each second, so it goes in steps of what the factor
+        // lasts.
         while self.filled_ms < now_ms {
             let grows_ms = if self.factor < FACTOR_WHOLE { self.grown_ms + GROW_MS } else { u64::MAX };
             let until_ms = now_ms.min(grows_ms.max(self.filled_ms));

@@ -1,8 +1,9 @@
 //! PDUs: octets to values and back (SMPP 3.4, clause 4).
 //!
-//! A command says what a PDU is, its [`Body`] what it holds. Values borrow from the PDU; nothing is copied and nothing
-//! allocated. Real peers depart from the specification in ways that cost nobody anything: what was read around is told
-//! as [`Oddities`], and what makes a PDU unreadable as a [`PduError`] with the status to answer.
+//! A command says what a PDU is, its [`Body`] what it holds. Values borrow from the PDU; nothing is
+//! copied and nothing allocated. Real peers depart from the specification in ways that cost nobody
+//! anything: what was read around is told as [`Oddities`], and what makes a PDU unreadable as a
+//! [`PduError`] with the status to answer.
 
 mod bind;
 mod manage;
@@ -70,7 +71,8 @@ impl<'a> Body<'a> {
         }
     }
 
-    /// Peculiarities of the values that were read around: texts in addresses, lengths of times and of TLVs.
+    /// Peculiarities of the values that were read around: texts in addresses, lengths of times and
+    /// of TLVs.
     pub fn oddities(&self) -> Oddities {
         match self {
             Self::Message(message) => message.oddities(),
@@ -83,8 +85,9 @@ impl<'a> Body<'a> {
 
 /// Reads a PDU of exactly its command_length, as [`super::frame::first_pdu`] gives it.
 ///
-/// A body that cannot be read never matters in an answer: it is left out, and told as an oddity where the answer says
-/// that all went well (SMPP 5.0, 3.2.1.3: an answer with an error has no body; many peers send one).
+/// A body that cannot be read never matters in an answer: it is left out, and told as an oddity
+/// where the answer says that all went well (SMPP 5.0, 3.2.1.3: an answer with an error has no
+/// body; many peers send one).
 ///
 /// # Errors
 /// A request whose fields do not end within it, or a length that is not the slice's.
@@ -96,8 +99,8 @@ pub fn decode(pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
     }
 }
 
-/// The same, but a message whose octets or TLVs go beyond the end is read as far as it goes, and told beside it: a
-/// receipt can be understood all the same.
+/// The same, but a message whose octets or TLVs go beyond the end is read as far as it goes, and
+/// told beside it: a receipt can be understood all the same.
 ///
 /// # Errors
 /// See [`decode`]; of a message, a fault before its octets.
@@ -186,8 +189,8 @@ fn read_answer<'a>(header: &Header, reader: &mut Reader<'a>) -> Body<'a> {
     }
 }
 
-/// Writes a PDU and gives its octets. `with_tlvs` says whether the peer knows optional parameters: one below 3.4 does
-/// not and is sent none (SMPP 3.4, 3.5).
+/// Writes a PDU and gives its octets. `with_tlvs` says whether the peer knows optional parameters:
+/// one below 3.4 does not and is sent none (SMPP 3.4, 3.5).
 ///
 /// # Errors
 /// A field that is longer than the specification allows or holds a NUL, or a buffer that is too small. What was written

@@ -66,7 +66,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The same where the text is the last of the PDU: one that the PDU's end cuts off is taken as it is.
+    /// The same where the text is the last of the PDU: one that the PDU's end cuts off is taken as
+    /// it is.
     #[inline]
     pub(super) fn last_text(&mut self, field: Field, max: usize) -> Result<&'a [u8], PduError> {
         match self.text(field, max) {
@@ -78,8 +79,8 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The end of a PDU that has no optional part: one octet more is read around, and so is an optional part that
-    /// nobody asked for, if it is one.
+    /// The end of a PDU that has no optional part: one octet more is read around, and so is an
+    /// optional part that nobody asked for, if it is one.
     pub(super) fn end(&mut self) {
         let oddity = match self.rest().len() {
             0 => return,

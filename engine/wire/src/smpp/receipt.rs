@@ -1,9 +1,10 @@
-//! Receipts: how a message ended, told in a deliver_sm or data_sm of its own (SMPP 3.4, 5.2.12, 5.2.28, 5.3.2.12 and
-//! appendix B).
+//! Receipts: how a message ended, told in a deliver_sm or data_sm of its own (SMPP 3.4, 5.2.12,
+//! 5.2.28, 5.3.2.12 and appendix B).
 //!
-//! Appendix B gives the text as an example, and every SMSC writes one of its own. What is read: names in any order and
-//! case, blanks around colons, fields that are missing or empty, dates of 10, 12 and 14 digits or zeros, errors of up to
-//! eight characters, and words for the state that appendix B does not have. TLVs come before the text.
+//! Appendix B gives the text as an example, and every SMSC writes one of its own. What is read:
+//! names in any order and case, blanks around colons, fields that are missing or empty, dates of
+//! 10, 12 and 14 digits or zeros, errors of up to eight characters, and words for the state that
+//! appendix B does not have. TLVs come before the text.
 
 use std::fmt;
 
@@ -122,7 +123,8 @@ pub struct NetworkError {
 /// A receipt that was read. It borrows from its PDU.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Receipt<'a> {
-    /// The message it is about, as the SMSC writes it, 1 octet or more; from receipted_message_id or the text.
+    /// The message it is about, as the SMSC writes it, 1 octet or more; from receipted_message_id
+    /// or the text.
     pub id: Option<&'a [u8]>,
     /// What became of it; from message_state or the text.
     pub state: Option<MessageState>,
@@ -167,7 +169,8 @@ impl<'a> Receipt<'a> {
         if !class.is_receipt() {
             return None;
         }
-        let header = if class.has_header() { content.first().map_or(0, |&length| 1 + usize::from(length)) } else { 0 };
+        let header =
+            if class.has_header() { content.first().map_or(0, |&length| 1 + usize::from(length)) } else { 0 };
         let fields = TextFields::read(content.get(header..).unwrap_or_default());
         let mut receipt = Self {
             id: fields.value(Name::Id),
@@ -262,8 +265,9 @@ impl<'a> TextFields<'a> {
             let value = &mut fields.values[name as usize];
             if name == Name::Text {
                 *value = value.or(Some(&text[behind..]));
-                // The message that is repeated there may hold anything, names of ours too, and stands last. Only where
-                // it comes before everything else are the others looked for in it.
+                // The message that is repeated there may hold anything, names of ours too, and
+                // stands last. Only where it comes before everything else are the others looked for
+                // in it.
                 if !is_first {
                     break;
                 }
@@ -360,8 +364,8 @@ pub struct ReceiptText<'a> {
 }
 
 impl ReceiptText<'_> {
-    /// Writes it as appendix B shows it and gives the octets; `None` where `out` has no room. `out` of
-    /// [`super::limits::RECEIPT_TEXT_OCTETS_MAX`] octets has room for ids of 64.
+    /// Writes it as appendix B shows it and gives the octets; `None` where `out` has no room. `out`
+    /// of [`super::limits::RECEIPT_TEXT_OCTETS_MAX`] octets has room for ids of 64.
     pub fn write(&self, out: &mut [u8]) -> Option<usize> {
         let repeated = &self.text[..self.text.len().min(RECEIPT_REPEATED_OCTETS_MAX)];
         let pieces: [&[u8]; 16] = [

@@ -1,18 +1,23 @@
 //! One session of either role: octets and time in, PDUs, events and one deadline out.
 //!
-//! A session begins when its connection is there and ends once. Its owner has the socket and the clock, and goes by this
-//! order:
-//! 1. After each receive, [`Session::handle_octets`] until it takes nothing more; what it leaves is handed in again in
-//!    front of what comes next. While [`Session::is_reading`] says no, nothing is received: TCP holds the peer back.
-//! 2. [`Session::request`], [`Session::answer`], [`Session::bind`] and [`Session::answer_bind`] write PDUs into the
-//!    owner's output, [`Session::poll_output`] those that the session makes by itself. All go out in that order.
+//! A session begins when its connection is there and ends once. Its owner has the socket and the
+//! clock, and goes by this order:
+//! 1. After each receive, [`Session::handle_octets`] until it takes nothing more; what it leaves is
+//!    handed in again in front of what comes next. While [`Session::is_reading`] says no, nothing
+//!    is received: TCP holds the peer back.
+//! 2. [`Session::request`], [`Session::answer`], [`Session::bind`] and [`Session::answer_bind`]
+//!    write PDUs into the owner's output, [`Session::poll_output`] those that the session makes by
+//!    itself. All go out in that order.
 //! 3. At [`Session::poll_deadline`], or later, [`Session::handle_time`].
-//! 4. [`Session::poll_event`] until it has no more. After [`Event::Closed`] the connection is closed.
+//! 4. [`Session::poll_event`] until it has no more. After [`Event::Closed`] the connection is
+//!    closed.
 //!
-//! **Never here:** sockets, clocks, passwords (a bind is written and forgotten), a decision about a message.
-//! **Invariants:** every token ends once, by an answer or in doubt; no more requests are outstanding than the window
-//! allows, either way; a request of the peer is answered by its owner's word alone; sequence numbers go from 1 to
-//! 7FFFFFFF and begin again; nothing new is sent once an unbind went either way.
+//! **Never here:** sockets, clocks, passwords (a bind is written and forgotten), a decision about a
+//! message.
+//! **Invariants:** every token ends once, by an answer or in doubt; no more requests are
+//! outstanding than the window allows, either way; a request of the peer is answered by its owner's
+//! word alone; sequence numbers go from 1 to 7FFFFFFF and begin again; nothing new is sent once an
+//! unbind went either way.
 
 mod config;
 mod controls;
@@ -38,8 +43,6 @@ use super::tlv::{Tag, TlvWriter};
 use controls::{Control, Controls};
 use window::{Outstanding, Window};
 
-/// The version that a session speaks, in our binds and their answers.
-const OUR_VERSION: u8 = VERSION_34;
 /// The version that peers without optional parameters count as.
 const VERSION_33: u8 = 0x33;
 
@@ -48,6 +51,8 @@ const VERSION_33: u8 = 0x33;
 struct BindUnderWay {
     sequence: u32,
     kind: BindKind,
+    /// The version that the client says it speaks.
+    version: u8,
 }
 
 /// An unbind under way.
@@ -105,7 +110,8 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session whose connection has just been made or accepted. Allocates its window and nothing afterwards.
+    /// A session whose connection has just been made or accepted. Allocates its window and nothing
+    /// afterwards.
     ///
     /// # Panics
     /// When a window is not 1 to 2,048.
@@ -155,7 +161,8 @@ impl Session {
         self.state
     }
 
-    /// The peer's version of SMPP: 33h, which knows no optional parameters, to 50h. Known when bound.
+    /// The peer's version of SMPP: 33h, which knows no optional parameters, to 50h. Known when
+    /// bound.
     pub fn peer_version(&self) -> u8 {
         self.peer_version
     }
@@ -182,8 +189,8 @@ impl Session {
         if self.state.is_bound() { room } else { 0 }
     }
 
-    /// Whether octets of the peer are read: not while as many of its requests wait for their answers as may, nor while
-    /// what the session made by itself has not been written.
+    /// Whether octets of the peer are read: not while as many of its requests wait for their
+    /// answers as may, nor while what the session made by itself has not been written.
     pub fn is_reading(&self) -> bool {
         let full = self.inbound >= u32::from(self.config.inbound_window);
         self.controls.has_room()
@@ -207,13 +214,14 @@ impl Session {
         let (command, sequence) = (bind.kind.request(), self.next_sequence);
         let octets = encode(out, command, Status::OK, sequence, &Body::Bind(*bind), false)?;
         self.take_sequence();
-        self.bind = Some(BindUnderWay { sequence, kind: bind.kind });
+        let version = bind.interface_version;
+        self.bind = Some(BindUnderWay { sequence, kind: bind.kind, version });
         self.state = State::Binding;
         Ok(octets)
     }
 
-    /// Answers the bind of [`Event::BindRequested`]; with another status than `ESME_ROK` the session ends. Gives the
-    /// octets that were written to `out`, none where the session is over.
+    /// Answers the bind of [`Event::BindRequested`]; with another status than `ESME_ROK` the
+    /// session ends. Gives the octets that were written to `out`, none where the session is over.
     ///
     /// # Errors
     /// A `system_id` of more than 15 octets, or no room in `out`.
@@ -225,12 +233,13 @@ impl Session {
         now_ms: u64,
     ) -> Result<usize, PduError> {
         self.now_ms = self.now_ms.max(now_ms);
-        let Some(BindUnderWay { sequence, kind }) = self.bind.filter(|_| self.state == State::Binding) else {
+        let Some(BindUnderWay { sequence, kind, .. }) = self.bind.filter(|_| self.state == State::Binding)
+        else {
             return Ok(0);
         };
         let mut space = [0; CONTROL_OCTETS_MAX];
         let mut tlvs = TlvWriter::new(&mut space);
-        tlvs.octet(Tag::SC_INTERFACE_VERSION, OUR_VERSION);
+        tlvs.octet(Tag::SC_INTERFACE_VERSION, self.peer_version);
         let answer = BindResp { system_id, tlvs: tlvs.finish()? };
         let body = if status == Status::OK { Body::BindResp(answer) } else { Body::Empty };
         let command = kind.request().response();
@@ -244,8 +253,9 @@ impl Session {
         Ok(octets)
     }
 
-    /// Sends a request. `token` is what its answer or doubt will be told with; numbers may be used again afterwards.
-    /// Optional parameters are left out where the peer does not know them. Gives the octets that were written to `out`.
+    /// Sends a request. `token` is what its answer or doubt will be told with; numbers may be used
+    /// again afterwards. Optional parameters are left out where the peer does not know them. Gives
+    /// the octets that were written to `out`.
     ///
     /// # Errors
     /// See [`Refusal`]; nothing is outstanding then.
@@ -284,8 +294,9 @@ impl Session {
         Ok(octets)
     }
 
-    /// Answers a request of the peer, in whatever order. With another status than `ESME_ROK` the body is left out
-    /// (SMPP 5.0, 3.2.1.3). Gives the octets that were written to `out`, none where the session is over.
+    /// Answers a request of the peer, in whatever order. With another status than `ESME_ROK` the
+    /// body is left out (SMPP 5.0, 3.2.1.3), but for peers of 5.0, which may be told more of the
+    /// error. Gives the octets that were written to `out`, none where the session is over.
     ///
     /// # Errors
     /// A field that cannot be written, or no room in `out`; the request still waits for its answer then.
@@ -306,7 +317,8 @@ impl Session {
         }
         assert!(self.inbound > 0, "every request is answered once");
         let command = request.command.response();
-        let body = if status == Status::OK { body } else { &Body::Empty };
+        let keeps_body = status == Status::OK || self.peer_version >= VERSION_50;
+        let body = if keeps_body { body } else { &Body::Empty };
         let octets = encode(out, command, status, request.sequence, body, self.peer_knows_tlvs())?;
         self.inbound -= 1;
         self.busy_ms = now_ms;
@@ -314,8 +326,8 @@ impl Session {
         Ok(octets)
     }
 
-    /// Unbinds: nothing new is sent, and what is outstanding has five seconds more. A session that is not bound ends at
-    /// once.
+    /// Unbinds: nothing new is sent, and what is outstanding has five seconds more. A session that
+    /// is not bound ends at once.
     pub fn unbind(&mut self, now_ms: u64) {
         self.now_ms = self.now_ms.max(now_ms);
         if self.state.is_bound() {
@@ -353,7 +365,8 @@ impl Session {
         at
     }
 
-    /// What happened beside what came in: requests in doubt, and the end. To be called after every other call.
+    /// What happened beside what came in: requests in doubt, and the end. To be called after every
+    /// other call.
     pub fn poll_event(&mut self) -> Option<Event<'static>> {
         if let Some(token) = self.take_expired() {
             return Some(Event::InDoubt { token });

@@ -1,5 +1,5 @@
-//! How a request fared: `command_status` (SMPP 3.4, 5.1.3; 5.0, 4.7.6), and what it means for an SMS that a carrier
-//! was given.
+//! How a request fared: `command_status` (SMPP 3.4, 5.1.3; 5.0, 4.7.6), and what it means for an
+//! SMS that a carrier was given.
 
 use std::fmt;
 
@@ -60,8 +60,9 @@ macro_rules! statuses {
                 }
             }
 
-            /// What it means for an SMS that was to be submitted. Numbers below 400h that no specification names are
-            /// final; the vendors' own and those above are errors of protocol.
+            /// What it means for an SMS that was to be submitted. Numbers below 400h that no
+            /// specification names are final; the vendors' own and those above are errors of
+            /// protocol.
             pub const fn consequence(self) -> Consequence {
                 match self.0 {
                     $($number => Consequence::$consequence,)*

@@ -1,5 +1,5 @@
-//! Times of SMPP: `YYMMDDhhmmsstnnp`, absolute or relative (SMPP 3.4, 7.1.1), and the dates in a receipt's text
-//! (appendix B).
+//! Times of SMPP: `YYMMDDhhmmsstnnp`, absolute or relative (SMPP 3.4, 7.1.1), and the dates in a
+//! receipt's text (appendix B).
 //!
 //! Years are those of this century. Without a zone a time is that of the SMSC, which is Japan's.
 
@@ -23,8 +23,9 @@ pub enum Time {
 }
 
 impl Time {
-    /// Reads a time of 16 characters, the tenths left out, or of the 12 or 10 without tenths and zone that some peers
-    /// send. `None` for the empty one and for everything else. In relative times a year has 365 days, a month 30.
+    /// Reads a time of 16 characters, the tenths left out, or of the 12 or 10 without tenths and
+    /// zone that some peers send. `None` for the empty one and for everything else. In relative
+    /// times a year has 365 days, a month 30.
     pub fn parse(text: &[u8]) -> Option<Self> {
         if let Some((digits, &[_, high, low, sign])) = text.split_last_chunk::<4>()
             && digits.len() == 12
@@ -73,7 +74,8 @@ pub fn relative(ms: u64) -> [u8; 16] {
     text
 }
 
-/// `YYMMDDhhmm` of Unix milliseconds in a zone east of universal time by so many minutes, for a receipt's text.
+/// `YYMMDDhhmm` of Unix milliseconds in a zone east of universal time by so many minutes, for a
+/// receipt's text.
 pub fn receipt_date(unix_ms: u64, zone_minutes: i32) -> [u8; 10] {
     let zone_ms = i64::from(zone_minutes) * MINUTE_MS as i64;
     let digits = utc_digits(unix_ms.saturating_add_signed(zone_ms));
@@ -82,8 +84,8 @@ pub fn receipt_date(unix_ms: u64, zone_minutes: i32) -> [u8; 10] {
     date
 }
 
-/// Reads the date of a receipt's text: 10 or 12 digits from the year's last two on, or 14 or 12 with all four of the
-/// year. `None` for zeros and for what is no date.
+/// Reads the date of a receipt's text: 10 or 12 digits from the year's last two on, or 14 or 12
+/// with all four of the year. `None` for zeros and for what is no date.
 pub fn parse_receipt_date(text: &[u8]) -> Option<Civil> {
     let piece = |at: usize| text.get(at..at + 2).and_then(number);
     let date = |year: u16, at: usize| {
@@ -200,7 +202,8 @@ mod tests {
         let exact = Civil { second: 30, ..expected };
         assert_eq!(parse_receipt_date(b"261122223430"), Some(exact));
         assert_eq!(parse_receipt_date(b"20261122223430"), Some(exact));
-        for wrong in [&b""[..], b"0000000000", b"000000000000", b"00000000000000", b"26112222", b"26112222x4"] {
+        for wrong in [&b""[..], b"0000000000", b"000000000000", b"00000000000000", b"26112222", b"26112222x4"]
+        {
             assert_eq!(parse_receipt_date(wrong), None, "{}", wrong.escape_ascii());
         }
     }

@@ -122,8 +122,8 @@ pub struct Tlv<'a> {
 }
 
 impl<'a> Tlv<'a> {
-    /// The value as a number, the high octet first: of one to four octets, whatever length its kind should have.
-    /// `None` for others.
+    /// The value as a number, the high octet first: of one to four octets, whatever length its kind
+    /// should have. `None` for others.
     pub fn number(self) -> Option<u32> {
         let fits = (1..=4).contains(&self.value.len());
         fits.then(|| self.value.iter().fold(0, |number, &octet| number << 8 | u32::from(octet)))
@@ -190,8 +190,8 @@ impl<'a> Tlvs<'a> {
         Oddities::NONE.with_if(!proper, Oddities::TLV_LENGTH)
     }
 
-    /// Takes what is left of a PDU. One octet too many is read around; a TLV that goes beyond the end is left out and
-    /// told, together with those that stand before it.
+    /// Takes what is left of a PDU. One octet too many is read around; a TLV that goes beyond the
+    /// end is left out and told, together with those that stand before it.
     #[inline]
     pub(super) fn read(reader: &mut Reader<'a>) -> (Self, Option<PduError>) {
         let octets = reader.rest();

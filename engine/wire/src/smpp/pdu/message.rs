@@ -178,15 +178,8 @@ impl<'a> Data<'a> {
         let registered_delivery = reader.octet(Field::RegisteredDelivery)?;
         let data_coding = reader.octet(Field::DataCoding)?;
         let (tlvs, fault) = Tlvs::read(reader);
-        let data = Self {
-            service_type,
-            source,
-            destination,
-            esm_class,
-            registered_delivery,
-            data_coding,
-            tlvs,
-        };
+        let data =
+            Self { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs };
         Ok((data, fault))
     }
 
@@ -319,11 +312,10 @@ impl fmt::Debug for Replace<'_> {
     }
 }
 
-/// sm_length and short_message; where the length goes beyond the PDU, what there is, and what is wrong.
+/// sm_length and short_message; where the length goes beyond the PDU, what there is, and what is
+/// wrong.
 #[inline]
-fn read_short_message<'a>(
-    reader: &mut Reader<'a>,
-) -> Result<(&'a [u8], Option<PduError>), PduError> {
+fn read_short_message<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], Option<PduError>), PduError> {
     let announced = usize::from(reader.octet(Field::SmLength)?);
     let available = reader.rest().len();
     let cut = (announced > available).then(|| {
@@ -334,10 +326,7 @@ fn read_short_message<'a>(
 }
 
 #[inline]
-pub(super) fn read_source<'a>(
-    reader: &mut Reader<'a>,
-    max: usize,
-) -> Result<Address<'a>, PduError> {
+pub(super) fn read_source<'a>(reader: &mut Reader<'a>, max: usize) -> Result<Address<'a>, PduError> {
     Ok(Address {
         ton: reader.octet(Field::SourceTon)?,
         npi: reader.octet(Field::SourceNpi)?,
@@ -346,10 +335,7 @@ pub(super) fn read_source<'a>(
 }
 
 #[inline]
-pub(super) fn read_destination<'a>(
-    reader: &mut Reader<'a>,
-    max: usize,
-) -> Result<Address<'a>, PduError> {
+pub(super) fn read_destination<'a>(reader: &mut Reader<'a>, max: usize) -> Result<Address<'a>, PduError> {
     Ok(Address {
         ton: reader.octet(Field::DestinationTon)?,
         npi: reader.octet(Field::DestinationNpi)?,

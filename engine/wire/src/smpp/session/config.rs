@@ -27,8 +27,8 @@ pub struct Config {
     pub response_ms: u64,
     /// After so long without a request or an answer an SMSC unbinds, in milliseconds; 0: never.
     pub inactivity_ms: u64,
-    /// The version of an SMSC whose bind_resp does not say one. SMPP 3.4 (3.5) has it count as 33h, without optional
-    /// parameters; most SMSCs of 3.4 say nothing and know them all the same.
+    /// The version of an SMSC whose bind_resp does not say one. SMPP 3.4 (3.5) has it count as 33h,
+    /// without optional parameters; most SMSCs of 3.4 say nothing and know them all the same.
     pub unsaid_version: u8,
 }
 

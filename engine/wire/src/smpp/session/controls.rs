@@ -20,7 +20,8 @@ pub(super) struct Controls {
     length: usize,
 }
 
-/// Places that reading leaves free for what time makes: an enquire_link and an unbind, and their like.
+/// Places that reading leaves free for what time makes: an enquire_link and an unbind, and their
+/// like.
 const KEPT: usize = 4;
 
 impl Controls {
@@ -38,7 +39,8 @@ impl Controls {
         self.length + KEPT <= CONTROLS_MAX
     }
 
-    /// Adds one; one that finds no room is dropped, which [`Controls::has_room`] keeps from happening.
+    /// Adds one; one that finds no room is dropped, which [`Controls::has_room`] keeps from
+    /// happening.
     pub(super) fn push(&mut self, control: Control) {
         debug_assert!(self.length < CONTROLS_MAX, "room is asked for before a PDU is read");
         if self.length < CONTROLS_MAX {

@@ -61,7 +61,8 @@ pub enum Event<'a> {
         /// What the request was sent with.
         token: u64,
     },
-    /// The peer unbinds: nothing more can be sent, what it asked is to be answered within five seconds.
+    /// The peer unbinds: nothing more can be sent, what it asked is to be answered within five
+    /// seconds.
     Unbinding,
     /// The session is over and the connection to be closed. The last event there is.
     Closed {

@@ -1,4 +1,5 @@
-//! Errors that a session could have, for the tests to catch: a test that catches none of them shows nothing.
+//! Errors that a session could have, for the tests to catch: a test that catches none of them shows
+//! nothing.
 
 /// What a session does wrong on purpose. Outside of tests it is always `None`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -23,8 +23,8 @@ pub struct Taken<'a> {
 }
 
 impl Session {
-    /// Takes at most one PDU from the front of `input`, which holds everything that was received and not taken. To be
-    /// called until it takes nothing.
+    /// Takes at most one PDU from the front of `input`, which holds everything that was received
+    /// and not taken. To be called until it takes nothing.
     pub fn handle_octets<'a>(&mut self, input: &'a [u8], now_ms: u64) -> Taken<'a> {
         self.now_ms = self.now_ms.max(now_ms);
         if self.state == State::Closed {
@@ -118,7 +118,8 @@ impl Session {
             Ok((Pdu { body: Body::Bind(bind), .. }, _)) => {
                 self.note_version(bind.interface_version);
                 self.bad_in_a_row = 0;
-                self.bind = Some(BindUnderWay { sequence: header.sequence, kind });
+                let (sequence, version) = (header.sequence, bind.interface_version);
+                self.bind = Some(BindUnderWay { sequence, kind, version });
                 self.state = State::Binding;
                 Some(Event::BindRequested { bind })
             }
@@ -132,10 +133,11 @@ impl Session {
 
     fn handle_unbind(&mut self, sequence: u32) -> Option<Event<'static>> {
         if let Some(unbind) = &mut self.unbind {
-            // A second unbind is answered at once: the first answer still follows.
-            if unbind.theirs.replace(sequence).is_none() {
+            if unbind.theirs.is_none() {
+                unbind.theirs = Some(sequence);
                 self.finish_peers_unbind();
             } else {
+                // The first one still gets its answer.
                 self.push(Command::UNBIND_RESP, Status::OK, sequence);
             }
             return None;
@@ -172,8 +174,8 @@ impl Session {
         Some(Event::Request { request, body, oddities: oddities.with(body.oddities()) })
     }
 
-    /// As a client, whatever else is wrong with a message, a receipt that can be understood is taken: an SMSC sends it
-    /// again for ever otherwise.
+    /// As a client, whatever else is wrong with a message, a receipt that can be understood is
+    /// taken: an SMSC sends it again for ever otherwise.
     fn is_readable_receipt(&self, body: &Body<'_>) -> bool {
         let receipt = match body {
             Body::Message(message) => Receipt::of_message(message),
@@ -253,7 +255,8 @@ impl Session {
             Body::BindResp(answer) => (answer.system_id, answer.interface_version()),
             _ => (&[][..], None),
         };
-        self.note_version(version.unwrap_or(self.config.unsaid_version));
+        // Who binds as 3.3 keeps to 3.3.
+        self.note_version(version.unwrap_or(self.config.unsaid_version).min(bind.version));
         self.enter_bound(bind.kind);
         Some(Event::Bound { system_id })
     }

@@ -98,7 +98,8 @@ impl Kind {
     }
 }
 
-/// What is done with a request that arrives at a session of this role in this state (SMPP 3.4, 2.3).
+/// What is done with a request that arrives at a session of this role in this state (SMPP 3.4,
+/// 2.3).
 pub const fn verdict(role: Role, state: State, command: Command) -> Verdict {
     use State::{BoundRx, BoundTrx, BoundTx, Open};
     const NOT_NOW: Verdict = Verdict::Refuse(Status::INVALID_BIND_STATE);

@@ -11,8 +11,8 @@ use super::state::{Role, State};
 use super::{Session, UnbindUnderWay};
 
 impl Session {
-    /// The time that [`Session::handle_time`] is to be called at, in the owner's milliseconds; `None` once the session
-    /// is over. It changes with every other call.
+    /// The time that [`Session::handle_time`] is to be called at, in the owner's milliseconds;
+    /// `None` once the session is over. It changes with every other call.
     pub fn poll_deadline(&self) -> Option<u64> {
         if self.state == State::Closed {
             return None;
@@ -29,7 +29,8 @@ impl Session {
         all.into_iter().flatten().min()
     }
 
-    /// Does what is due at `now_ms`. [`Session::poll_output`] and [`Session::poll_event`] tell what that was.
+    /// Does what is due at `now_ms`. [`Session::poll_output`] and [`Session::poll_event`] tell what
+    /// that was.
     pub fn handle_time(&mut self, now_ms: u64) {
         self.now_ms = self.now_ms.max(now_ms);
         if self.state == State::Closed {
@@ -60,8 +61,8 @@ impl Session {
         }
     }
 
-    /// Whether requests are outstanding and nothing has been received for ten seconds: as good as down, until an octet
-    /// comes.
+    /// Whether requests are outstanding and nothing has been received for ten seconds: as good as
+    /// down, until an octet comes.
     pub fn is_silent(&self, now_ms: u64) -> bool {
         let since_ms = self.received_ms.max(self.waiting_since_ms);
         self.window.len() > 0

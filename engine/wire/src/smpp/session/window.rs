@@ -1,7 +1,8 @@
 //! Requests that wait for their answers: found by sequence number, kept by age.
 //!
-//! Never grows: as many places as the window has are made when the session is. A table of places by sequence number,
-//! twice as large, finds one at once, since numbers that follow each other do not meet in it.
+//! Never grows: as many places as the window has are made when the session is. A table of places by
+//! sequence number, twice as large, finds one at once, since numbers that follow each other do not
+//! meet in it.
 
 use super::super::command::Command;
 

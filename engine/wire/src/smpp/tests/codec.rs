@@ -1,4 +1,5 @@
-//! PDUs of our own making, cut at every octet and with every octet changed; and what real peers send otherwise.
+//! PDUs of our own making, cut at every octet and with every octet changed; and what real peers
+//! send otherwise.
 
 use super::samples::{self, NUMBER, SENDER, submit, written};
 use crate::smpp::coding::EsmClass;
@@ -13,7 +14,8 @@ use crate::smpp::tlv::{Tag, TlvWriter};
 /// Every value of a body that borrows, so that a slice beyond the PDU would be seen.
 fn touch(body: &Body<'_>) -> usize {
     let mut out = [0; 20_000];
-    // What was read can be written, but for a text of 255 octets and more that no field of ours holds.
+    // What was read can be written, but for a text of 255 octets and more that no field of ours
+    // holds.
     let command = match body {
         Body::Bind(bind) => bind.kind.request(),
         Body::BindResp(_) => Command::BIND_TRANSCEIVER_RESP,

@@ -39,12 +39,22 @@ fn the_text_of_the_appendix_is_read_whole() {
 fn every_dialect_tells_the_id_and_the_state() {
     use MessageState::{Accepted, Delivered, Enroute, Expired, Rejected, Undeliverable};
     for (text, id, state, error) in [
-        ("id:a-b sub:1 dlvrd:1 submit date:261122223430 done date:20261122223430 stat:DELIVRD err:0000 Text:x", "a-b", Delivered, Some("0000")),
+        (
+            "id:a-b sub:1 dlvrd:1 submit date:261122223430 done date:20261122223430 stat:DELIVRD err:0000 Text:x",
+            "a-b",
+            Delivered,
+            Some("0000"),
+        ),
         ("ID:7 STAT:delivrd ERR:0 TEXT:", "7", Delivered, Some("0")),
         ("stat:EXPIRED id:7", "7", Expired, None),
         ("id: 7 stat: UNDELIV err: 027", "7", Undeliverable, Some("027")),
         ("id :7 stat :REJECTD", "7", Rejected, None),
-        ("id:7 submit date:0000000000 done date:0000000000 stat:FAILED err:12345678 Text:", "7", Undeliverable, Some("12345678")),
+        (
+            "id:7 submit date:0000000000 done date:0000000000 stat:FAILED err:12345678 Text:",
+            "7",
+            Undeliverable,
+            Some("12345678"),
+        ),
         ("id:7 stat:BUFFERD err:123456789", "7", Enroute, None),
         ("id:7 submit_date:2611222234 stat:ACCEPTED", "7", Accepted, None),
         ("err: id:7 sub: stat:DELIVRD", "7", Delivered, None),
@@ -91,7 +101,9 @@ fn odd_tlvs_are_read_and_empty_ones_leave_the_text_its_say() {
     assert_eq!((read.id, read.state), (Some(&[b'7'; 70][..]), Some(MessageState::Rejected)));
     let mut space = [0; 300];
     let mut tlvs = TlvWriter::new(&mut space);
-    tlvs.text(Tag::RECEIPTED_MESSAGE_ID, b"").octet(Tag::MESSAGE_STATE, 99).octets(Tag::NETWORK_ERROR_CODE, b"x");
+    tlvs.text(Tag::RECEIPTED_MESSAGE_ID, b"")
+        .octet(Tag::MESSAGE_STATE, 99)
+        .octets(Tag::NETWORK_ERROR_CODE, b"x");
     let read = receipt(b"id:7 stat:DELIVRD", tlvs.finish().expect("room"));
     assert_eq!((read.id, read.state), (Some(&b"7"[..]), Some(MessageState::Delivered)));
     assert_eq!(read.network_error, None);

@@ -1,4 +1,5 @@
-//! Any values that fields can hold are read back as they were written; any octets are read or refused.
+//! Any values that fields can hold are read back as they were written; any octets are read or
+//! refused.
 
 use proptest::collection::vec;
 use proptest::prelude::*;

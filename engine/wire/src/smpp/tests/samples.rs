@@ -14,7 +14,8 @@ pub(super) const NUMBER: Address<'static> = Address { ton: 1, npi: 1, digits: b"
 pub(super) const SENDER: Address<'static> = Address { ton: 5, npi: 0, digits: b"Hayauma" };
 
 /// A receipt's text as appendix B has it.
-pub(super) const RECEIPT: &[u8] = b"id:1234567890 sub:001 dlvrd:001 submit date:2611222234 done date:2611222235 \
+pub(super) const RECEIPT: &[u8] =
+    b"id:1234567890 sub:001 dlvrd:001 submit date:2611222234 done date:2611222235 \
     stat:DELIVRD err:000 text:hello";
 
 pub(super) fn submit() -> Message<'static> {
