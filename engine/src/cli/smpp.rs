@@ -135,10 +135,11 @@ fn decode_stream(
         }
         *count += 1;
         let goes_on = match decode_leniently(pdu) {
-            Ok((read, fault)) => {
+            Ok(read) => {
                 let printed = Printed::new(&read);
                 let goes_on = report(if arguments.json { json_of(&printed) } else { Ok(printed.text()) });
-                goes_on && fault.is_none_or(|fault| report(Err(format!("the PDU is cut short: {fault}"))))
+                goes_on
+                    && read.fault.is_none_or(|fault| report(Err(format!("the PDU is cut short: {fault}"))))
             }
             Err(error) => report(Err(format!("this PDU cannot be read: {error}"))),
         };
@@ -233,7 +234,7 @@ mod tests {
     use super::*;
 
     /// A submit_sm, and the 16 octets of an ESME_RTHROTTLED.
-    const SUBMIT: &str = "00000045 00000004 00000000 00000007 00 0500 486179 61756D6100 0101 \
+    const SUBMIT: &str = "00000046 00000004 00000000 00000007 00 0500 486179 61756D6100 0101 \
         38313930313233343536373800 400000 00 00 01 00 00 00 0C 05000309020168656C6C6F21 02040002 0007";
     const THROTTLED: &str = "00000010 80000004 00000058 00000007";
     const RECEIPT_TEXT: &str = "id:4711 sub:001 dlvrd:001 stat:DELIVRD err:000 text:";
@@ -265,7 +266,7 @@ mod tests {
         let (printed, complaints) = outcome(&[SUBMIT], false, b"");
         assert_eq!(complaints, Vec::<String>::new());
         let text = printed.concat();
-        assert!(text.starts_with("submit_sm, 69 octets\n"), "{text}");
+        assert!(text.starts_with("submit_sm, 70 octets\n"), "{text}");
         for line in [
             "  command_status           0 (00)                        ESME_ROK: no error\n",
             "  source_addr_ton          5 (05)                        alphanumeric\n",

@@ -56,8 +56,8 @@ pub(super) fn decode_answer(count: u64) {
     let body = MessageResp { message_id: b"9223372036854775807", tlvs: Tlvs::NONE };
     let octets = written(Command::SUBMIT_SM_RESP, &Body::MessageResp(body));
     for _ in 0..count {
-        let pdu = decode(black_box(&octets)).expect("an answer");
-        assert!(pdu.body.message_id().is_some());
+        let read = decode(black_box(&octets));
+        assert!(read.as_ref().is_ok_and(|pdu| pdu.body.message_id().is_some()));
     }
 }
 

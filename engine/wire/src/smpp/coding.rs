@@ -210,6 +210,8 @@ mod tests {
         let mut out = [0; 200];
         for (text, lacking) in [
             ("Hello! 12345", &[][..]),
+            // Eight septets fit seven octets, and one of them is not there.
+            ("1234567", &[]),
             ("{€}", &[Alphabet::Latin1, Alphabet::Ascii]),
             ("Grüße @ home", &[Alphabet::Ascii]),
             ("Ω", &[Alphabet::Latin1, Alphabet::Ascii]),

@@ -43,12 +43,12 @@ pub fn describe_receipt(body: &Body<'_>) -> Vec<DescribedField> {
     text("id", receipt.id);
     text("stat", receipt.state.map(|state| state.word().as_bytes()).or(receipt.unknown_word));
     text("err", receipt.error);
-    for (name, date) in [("submit date", receipt.submit_date), ("done date", receipt.done_date)] {
+    for (name, date) in [("submit date", receipt.submit_date()), ("done date", receipt.done_date())] {
         if let Some(date) = date {
             text(name, Some(date_text(date).as_bytes()));
         }
     }
-    for (name, number) in [("sub", receipt.submitted), ("dlvrd", receipt.delivered)] {
+    for (name, number) in [("sub", receipt.submitted()), ("dlvrd", receipt.delivered())] {
         if let Some(number) = number {
             list.number(name, number, "");
         }

@@ -23,13 +23,12 @@ impl Header {
     #[inline]
     pub fn read(octets: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER_OCTETS] = octets.first_chunk()?;
-        let number =
-            |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+        let ([length, command, status, sequence], []) = header.as_chunks::<4>() else { return None };
         Some(Self {
-            length: number(0),
-            command: Command(number(4)),
-            status: Status(number(8)),
-            sequence: number(12),
+            length: u32::from_be_bytes(*length),
+            command: Command(u32::from_be_bytes(*command)),
+            status: Status(u32::from_be_bytes(*status)),
+            sequence: u32::from_be_bytes(*sequence),
         })
     }
 }

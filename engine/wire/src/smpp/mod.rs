@@ -29,6 +29,7 @@ pub mod session;
 pub mod status;
 pub mod time;
 pub mod tlv;
+mod words;
 mod writer;
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ pub use message::{Data, Message, MessageResp, Replace};
 use super::command::Command;
 use super::error::{Fault, Field, PduError};
 use super::frame::Header;
-use super::limits::HEADER_OCTETS;
+use super::limits::{HEADER_OCTETS, SEQUENCE_MAX};
 use super::oddities::Oddities;
 use super::reader::Reader;
 use super::status::Status;
@@ -31,6 +31,8 @@ pub struct Pdu<'a> {
     pub body: Body<'a>,
     /// What was read around.
     pub oddities: Oddities,
+    /// What is wrong behind the fields that were read; only [`decode_leniently`] lets that pass.
+    pub fault: Option<PduError>,
 }
 
 /// What a PDU holds beside its header.
@@ -93,10 +95,7 @@ impl<'a> Body<'a> {
 /// A request whose fields do not end within it, or a length that is not the slice's.
 #[inline]
 pub fn decode(pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
-    match decode_leniently(pdu)? {
-        (pdu, None) => Ok(pdu),
-        (_, Some(fault)) => Err(fault),
-    }
+    read(pdu, true)
 }
 
 /// The same, but a message whose octets or TLVs go beyond the end is read as far as it goes, and
@@ -104,8 +103,12 @@ pub fn decode(pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
 ///
 /// # Errors
 /// See [`decode`]; of a message, a fault before its octets.
+pub fn decode_leniently(pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
+    read(pdu, false)
+}
+
 #[inline]
-pub fn decode_leniently(pdu: &[u8]) -> Result<(Pdu<'_>, Option<PduError>), PduError> {
+fn read(pdu: &[u8], is_strict: bool) -> Result<Pdu<'_>, PduError> {
     let Some(header) = Header::read(pdu) else {
         return Err(PduError { field: Field::Header, offset: 0, fault: Fault::Truncated });
     };
@@ -116,14 +119,30 @@ pub fn decode_leniently(pdu: &[u8]) -> Result<(Pdu<'_>, Option<PduError>), PduEr
         return Err(PduError { field: Field::Header, offset: 0, fault });
     }
     let mut reader = Reader::new(pdu, HEADER_OCTETS);
-    let (body, fault) = if header.command.is_response() {
-        (read_answer(&header, &mut reader), None)
-    } else {
-        read_request(header.command, &mut reader)?
-    };
-    let odd_sequence = header.sequence == 0 || header.sequence > super::limits::SEQUENCE_MAX;
-    let oddities = reader.oddities.with_if(odd_sequence, Oddities::SEQUENCE);
-    Ok((Pdu { header, body, oddities }, fault))
+    // Built where it goes: bodies are large, and to move one takes as long as to read an answer.
+    if is_message_answer(header.command)
+        && let Some(answer) = MessageResp::read(&mut reader)
+    {
+        let (body, oddities) = (Body::MessageResp(answer), oddities_of(&header, &reader));
+        return Ok(Pdu { header, body, oddities, fault: None });
+    }
+    if header.command.is_response() {
+        let body = read_answer(&header, &mut reader);
+        let oddities = oddities_of(&header, &reader);
+        return Ok(Pdu { header, body, oddities, fault: None });
+    }
+    let (body, fault) = read_request(header.command, &mut reader)?;
+    if let Some(fault) = fault.filter(|_| is_strict) {
+        return Err(fault);
+    }
+    let oddities = oddities_of(&header, &reader);
+    Ok(Pdu { header, body, oddities, fault })
+}
+
+#[inline]
+fn oddities_of(header: &Header, reader: &Reader<'_>) -> Oddities {
+    let is_odd = header.sequence == 0 || header.sequence > SEQUENCE_MAX;
+    reader.oddities.with_if(is_odd, Oddities::SEQUENCE)
 }
 
 /// A body, and what is wrong behind those of its fields that were read.
@@ -162,13 +181,15 @@ fn read_request<'a>(command: Command, reader: &mut Reader<'a>) -> Result<Read<'a
 }
 
 #[inline]
+const fn is_message_answer(command: Command) -> bool {
+    matches!(command, Command::SUBMIT_SM_RESP | Command::DELIVER_SM_RESP | Command::DATA_SM_RESP)
+}
+
+/// An answer that is none to a message, or one without a body that can be read.
 fn read_answer<'a>(header: &Header, reader: &mut Reader<'a>) -> Body<'a> {
-    let is_ok = header.status == Status::OK;
     let read = match header.command {
-        Command::SUBMIT_SM_RESP | Command::DELIVER_SM_RESP | Command::DATA_SM_RESP => {
-            MessageResp::read(reader).map(Body::MessageResp)
-        }
         Command::QUERY_SM_RESP => QueryResp::read(reader).map(Body::QueryResp),
+        command if is_message_answer(command) => None,
         command => match (BindKind::of_answer(command), command.name()) {
             (Some(_), _) => BindResp::read(reader).map(Body::BindResp),
             (None, Some(_)) => {
@@ -178,15 +199,16 @@ fn read_answer<'a>(header: &Header, reader: &mut Reader<'a>) -> Body<'a> {
             (None, None) => return Body::Other(reader.rest()),
         },
     };
-    match read {
-        Some(body) => body,
-        None => {
-            let is_missing = reader.rest().is_empty();
-            let oddity = if is_missing { Oddities::MISSING_BODY } else { Oddities::UNREADABLE_BODY };
-            reader.oddities = reader.oddities.with_if(is_ok, oddity);
-            Body::Empty
-        }
-    }
+    read.unwrap_or_else(|| without_body(header, reader))
+}
+
+/// An answer whose body is not there or cannot be read; where it says that all went well, that is
+/// odd.
+fn without_body<'a>(header: &Header, reader: &mut Reader<'a>) -> Body<'a> {
+    let is_missing = reader.rest().is_empty();
+    let oddity = if is_missing { Oddities::MISSING_BODY } else { Oddities::UNREADABLE_BODY };
+    reader.oddities = reader.oddities.with_if(header.status == Status::OK, oddity);
+    Body::Empty
 }
 
 /// Writes a PDU and gives its octets. `with_tlvs` says whether the peer knows optional parameters:

@@ -2,6 +2,7 @@
 
 use super::error::{Fault, Field, PduError};
 use super::oddities::Oddities;
+use super::words::first_zero;
 
 /// A place in a PDU. Offsets in errors count from the PDU's first octet.
 pub(super) struct Reader<'a> {
@@ -13,11 +14,13 @@ pub(super) struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     /// Reads `octets`, a whole PDU of at most 64 KiB, from octet `at` on.
+    #[inline]
     pub(super) fn new(octets: &'a [u8], at: usize) -> Self {
         Self { octets, at: at.min(octets.len()), oddities: Oddities::NONE }
     }
 
     /// What has not been read yet.
+    #[inline]
     pub(super) fn rest(&self) -> &'a [u8] {
         &self.octets[self.at..]
     }
@@ -40,6 +43,7 @@ impl<'a> Reader<'a> {
     }
 
     /// `count` octets, or all there are where there are fewer.
+    #[inline]
     pub(super) fn octets_up_to(&mut self, count: usize) -> &'a [u8] {
         let end = (self.at + count).min(self.octets.len());
         let taken = &self.octets[self.at..end];
@@ -56,7 +60,7 @@ impl<'a> Reader<'a> {
             return Ok(&[]);
         }
         let within = &rest[..rest.len().min(max)];
-        match within.iter().position(|&octet| octet == 0) {
+        match first_zero(within) {
             Some(length) => {
                 self.at += length + 1;
                 Ok(&within[..length])

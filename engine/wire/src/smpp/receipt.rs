@@ -13,6 +13,7 @@ use super::limits::{RECEIPT_ERROR_OCTETS_MAX, RECEIPT_REPEATED_OCTETS_MAX};
 use super::pdu::{Data, Message};
 use super::time::{parse_receipt_date, receipt_date};
 use super::tlv::{Tag, Tlvs};
+use super::words::first_blank;
 use crate::terms::calendar::Civil;
 
 /// What became of a message (SMPP 3.4, 5.2.28; 5.0, 4.7.15).
@@ -83,11 +84,12 @@ impl MessageState {
 
     /// The state of a word, in any case: those of appendix B, and others that SMSCs write.
     pub fn from_word(word: &[u8]) -> Option<Self> {
-        let known = Self::ALL.into_iter().find(|state| state.word().as_bytes().eq_ignore_ascii_case(word));
-        known.or_else(|| {
-            let dialect = DIALECT.iter().find(|(other, _)| other.as_bytes().eq_ignore_ascii_case(word));
-            dialect.map(|&(_, state)| state)
-        })
+        if word == b"DELIVRD" {
+            return Some(Self::Delivered);
+        }
+        let is = |other: &str| other.as_bytes().eq_ignore_ascii_case(word);
+        let known = Self::ALL.into_iter().find(|state| is(state.word()));
+        known.or_else(|| DIALECT.iter().find(|(other, _)| is(other)).map(|&(_, state)| state))
     }
 
     /// Whether nothing more becomes of the message.
@@ -138,14 +140,10 @@ pub struct Receipt<'a> {
     pub user_message_reference: Option<u16>,
     /// Whether the message goes on: bits 5 to 2 of esm_class are 1000.
     pub is_intermediate: bool,
-    /// Parts that were sent, of `sub`.
-    pub submitted: Option<u32>,
-    /// Parts that arrived, of `dlvrd`.
-    pub delivered: Option<u32>,
-    /// When it was sent, in a zone that the SMSC keeps to itself.
-    pub submit_date: Option<Civil>,
-    /// When it ended, likewise.
-    pub done_date: Option<Civil>,
+    submitted: Option<&'a [u8]>,
+    delivered: Option<&'a [u8]>,
+    submit_date: Option<&'a [u8]>,
+    done_date: Option<&'a [u8]>,
     /// What the text repeats of the message.
     pub text: Option<&'a [u8]>,
 }
@@ -165,6 +163,26 @@ impl<'a> Receipt<'a> {
         Self::read(data.esm_class, data.content(), data.tlvs)
     }
 
+    /// Parts that were sent, of `sub`: up to nine digits.
+    pub fn submitted(&self) -> Option<u32> {
+        self.submitted.and_then(number)
+    }
+
+    /// Parts that arrived, of `dlvrd`: up to nine digits.
+    pub fn delivered(&self) -> Option<u32> {
+        self.delivered.and_then(number)
+    }
+
+    /// When the message was submitted, in a zone that the SMSC keeps to itself.
+    pub fn submit_date(&self) -> Option<Civil> {
+        self.submit_date.and_then(parse_receipt_date)
+    }
+
+    /// When it ended, likewise.
+    pub fn done_date(&self) -> Option<Civil> {
+        self.done_date.and_then(parse_receipt_date)
+    }
+
     fn read(class: EsmClass, content: &'a [u8], tlvs: Tlvs<'a>) -> Option<Self> {
         if !class.is_receipt() {
             return None;
@@ -180,10 +198,10 @@ impl<'a> Receipt<'a> {
             network_error: None,
             user_message_reference: None,
             is_intermediate: class.is_intermediate(),
-            submitted: fields.value(Name::Submitted).and_then(number),
-            delivered: fields.value(Name::Delivered).and_then(number),
-            submit_date: fields.value(Name::SubmitDate).and_then(parse_receipt_date),
-            done_date: fields.value(Name::DoneDate).and_then(parse_receipt_date),
+            submitted: fields.value(Name::Submitted),
+            delivered: fields.value(Name::Delivered),
+            submit_date: fields.value(Name::SubmitDate),
+            done_date: fields.value(Name::DoneDate),
             text: fields.values[Name::Text as usize],
         };
         receipt.state = receipt.unknown_word.and_then(MessageState::from_word);
@@ -196,7 +214,9 @@ impl<'a> Receipt<'a> {
     fn take(&mut self, tlvs: Tlvs<'a>) {
         for tlv in tlvs.iter() {
             match tlv.tag {
-                Tag::RECEIPTED_MESSAGE_ID if !tlv.text().is_empty() => self.id = Some(tlv.text()),
+                Tag::RECEIPTED_MESSAGE_ID => {
+                    self.id = Some(tlv.text()).filter(|id| !id.is_empty()).or(self.id);
+                }
                 Tag::MESSAGE_STATE => {
                     self.state = tlv.number().and_then(MessageState::from_number).or(self.state);
                 }
@@ -256,29 +276,32 @@ impl<'a> TextFields<'a> {
     fn read(text: &'a [u8]) -> Self {
         let mut fields = Self { values: [None; 8] };
         let mut at = 0;
-        while at < text.len() {
+        while let Some(&octet) = text.get(at) {
+            if is_blank(octet) {
+                at += 1;
+                continue;
+            }
             let Some((name, behind)) = name_at(text, at) else {
-                at = word_end(text, at).max(at + 1);
+                at = word_end(text, at);
                 continue;
             };
-            let is_first = fields.values.iter().all(Option::is_none);
-            let value = &mut fields.values[name as usize];
             if name == Name::Text {
+                let is_first = fields.values.iter().all(Option::is_none);
+                let value = &mut fields.values[Name::Text as usize];
                 *value = value.or(Some(&text[behind..]));
                 // The message that is repeated there may hold anything, names of ours too, and
-                // stands last. Only where it comes before everything else are the others looked for
-                // in it.
+                // stands last. Only where it comes before everything else are the others looked
+                // for in it.
                 if !is_first {
                     break;
                 }
                 at = behind;
                 continue;
             }
-            let start = blanks_end(text, behind);
-            let is_empty = start > behind && name_at(text, start).is_some();
-            let end = if is_empty { start } else { word_end(text, start) };
-            *value = value.or(Some(&text[start..end]));
-            at = end;
+            let value;
+            (value, at) = value_at(text, behind);
+            let field = &mut fields.values[name as usize];
+            *field = field.or(Some(value));
         }
         fields
     }
@@ -288,9 +311,44 @@ impl<'a> TextFields<'a> {
     }
 }
 
+/// The value that begins at `at`, or behind blanks there, and where it ends. Where a name follows
+/// the blanks there is no value.
+#[inline]
+fn value_at(text: &[u8], at: usize) -> (&[u8], usize) {
+    let start = match text.get(at) {
+        Some(&octet) if is_blank(octet) => {
+            let start = blanks_end(text, at);
+            if name_at(text, start).is_some() {
+                return (&[], start);
+            }
+            start
+        }
+        _ => at,
+    };
+    let end = word_end(text, start);
+    (&text[start..end], end)
+}
+
 /// The name that begins at `at`, and where its value begins.
 #[inline]
 fn name_at(text: &[u8], at: usize) -> Option<(Name, usize)> {
+    let rest = text.get(at..)?;
+    let (name, octets) = match rest.first()? {
+        b'i' if rest.starts_with(b"id:") => (Name::Id, 3),
+        b's' if rest.starts_with(b"sub:") => (Name::Submitted, 4),
+        b'd' if rest.starts_with(b"dlvrd:") => (Name::Delivered, 6),
+        b's' if rest.starts_with(b"submit date:") => (Name::SubmitDate, 12),
+        b'd' if rest.starts_with(b"done date:") => (Name::DoneDate, 10),
+        b's' if rest.starts_with(b"stat:") => (Name::Stat, 5),
+        b'e' if rest.starts_with(b"err:") => (Name::Error, 4),
+        b't' if rest.starts_with(b"text:") => (Name::Text, 5),
+        _ => return name_otherwise(text, at),
+    };
+    Some((name, at + octets))
+}
+
+/// The same for names in another case, or with blanks before the colon.
+fn name_otherwise(text: &[u8], at: usize) -> Option<(Name, usize)> {
     let is = |word: &[u8], at: usize| {
         text.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word))
     };
@@ -328,11 +386,8 @@ fn blanks_end(text: &[u8], mut at: usize) -> usize {
 }
 
 #[inline]
-fn word_end(text: &[u8], mut at: usize) -> usize {
-    while text.get(at).is_some_and(|octet| !is_blank(*octet)) {
-        at += 1;
-    }
-    at
+fn word_end(text: &[u8], at: usize) -> usize {
+    first_blank(&text[at..]).map_or(text.len(), |length| at + length)
 }
 
 #[inline]

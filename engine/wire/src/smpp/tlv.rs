@@ -6,6 +6,7 @@ use super::error::{Fault, Field, PduError};
 use super::limits::TLV_HEADER_OCTETS;
 use super::oddities::Oddities;
 use super::reader::Reader;
+use super::words::first_zero;
 
 /// The tag of an optional parameter, known or not.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -131,8 +132,7 @@ impl<'a> Tlv<'a> {
 
     /// The value as text: up to its first NUL, or all of it where it has none.
     pub fn text(self) -> &'a [u8] {
-        let end = self.value.iter().position(|&octet| octet == 0);
-        &self.value[..end.unwrap_or(self.value.len())]
+        &self.value[..first_zero(self.value).unwrap_or(self.value.len())]
     }
 
     /// Whether the value has the length of its kind.

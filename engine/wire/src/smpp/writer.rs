@@ -4,6 +4,7 @@ use super::command::Command;
 use super::error::{Fault, Field, PduError};
 use super::limits::HEADER_OCTETS;
 use super::status::Status;
+use super::words::first_zero;
 
 /// A PDU on its way into a buffer.
 pub(super) struct Writer<'a> {
@@ -38,7 +39,7 @@ impl<'a> Writer<'a> {
         if text.is_empty() {
             return self.octets(field, [0]);
         }
-        if text.len() >= max || text.contains(&0) {
+        if text.len() >= max || first_zero(text).is_some() {
             return Err(self.error(field, Fault::TooLong { max: max as u16 }));
         }
         self.bytes(field, text)?;

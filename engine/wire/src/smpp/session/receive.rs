@@ -65,7 +65,7 @@ impl Session {
     fn handle_pdu<'a>(&mut self, pdu: &'a [u8]) -> Option<Event<'a>> {
         let header = Header::read(pdu)?;
         if header.command.is_response() {
-            let (pdu, _) = decode_leniently(pdu).ok()?;
+            let pdu = decode_leniently(pdu).ok()?;
             return self.handle_answer(&pdu);
         }
         let early = self.mutation == Mutation::RefuseEarlyEnquire && self.state == State::Open;
@@ -115,7 +115,7 @@ impl Session {
     fn handle_bind<'a>(&mut self, header: &Header, pdu: &'a [u8]) -> Option<Event<'a>> {
         let Some(kind) = BindKind::of_request(header.command) else { unreachable!("decided by the table") };
         match decode_leniently(pdu) {
-            Ok((Pdu { body: Body::Bind(bind), .. }, _)) => {
+            Ok(Pdu { body: Body::Bind(bind), .. }) => {
                 self.note_version(bind.interface_version);
                 self.bad_in_a_row = 0;
                 let (sequence, version) = (header.sequence, bind.interface_version);
@@ -151,11 +151,11 @@ impl Session {
 
     fn handle_request<'a>(&mut self, header: &Header, pdu: &'a [u8]) -> Option<Event<'a>> {
         let pdu = match decode_leniently(pdu) {
-            Ok((pdu, None)) => pdu,
-            Ok((pdu, Some(_))) if self.is_readable_receipt(&pdu.body) => {
+            Ok(pdu @ Pdu { fault: None, .. }) => pdu,
+            Ok(pdu) if self.is_readable_receipt(&pdu.body) => {
                 Pdu { oddities: pdu.oddities.with(Oddities::MESSAGE_CUT), ..pdu }
             }
-            Ok((_, Some(error))) | Err(error) => {
+            Ok(Pdu { fault: Some(error), .. }) | Err(error) => {
                 self.refuse_bad(header, error);
                 return None;
             }
@@ -187,7 +187,7 @@ impl Session {
     }
 
     fn handle_answer<'a>(&mut self, pdu: &Pdu<'a>) -> Option<Event<'a>> {
-        let Pdu { header, body, oddities } = *pdu;
+        let Pdu { header, body, oddities, .. } = *pdu;
         let is_nack = header.command == Command::GENERIC_NACK;
         let is_bind = is_nack || BindKind::of_answer(header.command).is_some();
         let ours = self.bind.filter(|bind| bind.sequence == header.sequence);

@@ -27,8 +27,8 @@ fn the_text_of_the_appendix_is_read_whole() {
         err:000 text:Hello: id:9 stat:EXPIRED";
     let read = read(text);
     assert_eq!(read.id, Some(&b"0123456789"[..]));
-    assert_eq!((read.submitted, read.delivered), (Some(3), Some(2)));
-    assert_eq!((read.submit_date, read.done_date), (date(22, 34, 0), date(22, 35, 0)));
+    assert_eq!((read.submitted(), read.delivered()), (Some(3), Some(2)));
+    assert_eq!((read.submit_date(), read.done_date()), (date(22, 34, 0), date(22, 35, 0)));
     assert_eq!((read.state, read.unknown_word), (Some(MessageState::Delivered), None));
     assert_eq!(read.error, Some(&b"000"[..]));
     assert_eq!(read.text, Some(&b"Hello: id:9 stat:EXPIRED"[..]), "the message may say anything");
@@ -68,9 +68,11 @@ fn every_dialect_tells_the_id_and_the_state() {
         assert_eq!(read.error, error.map(str::as_bytes), "{text}");
     }
     let dates = read("id:7 submit date:261122223430 done date:20261122223431 stat:DELIVRD");
-    assert_eq!((dates.submit_date, dates.done_date), (date(22, 34, 30), date(22, 34, 31)));
+    assert_eq!((dates.submit_date(), dates.done_date()), (date(22, 34, 30), date(22, 34, 31)));
     let unknown = read("id:7 stat:WEIRD");
     assert_eq!((unknown.state, unknown.unknown_word), (None, Some(&b"WEIRD"[..])));
+    let repeated = read("id:7 err:000 text:stat:DELIVRD sub:009");
+    assert_eq!((repeated.state, repeated.submitted()), (None, None), "a message's text is no receipt");
     for nothing in ["", "id:", ":", "text:", "identity:7 status:DELIVRD", "id7 stat"] {
         let read = read(nothing);
         assert_eq!((read.id, read.state), (None, None), "{nothing}");
@@ -147,7 +149,7 @@ fn what_is_written_is_read_back_and_as_the_appendix_has_it() {
     assert_eq!(std::str::from_utf8(&out[..octets]), Ok(expected));
     let back = receipt(&out[..octets], Tlvs::NONE);
     assert_eq!((back.id, back.state), (Some(&b"9223372036854775807"[..]), Some(MessageState::Delivered)));
-    assert_eq!((back.submit_date, back.done_date), (date(22, 33, 0), date(22, 34, 0)));
+    assert_eq!((back.submit_date(), back.done_date()), (date(22, 33, 0), date(22, 34, 0)));
     let longest = ReceiptText { id: &[b'7'; 64], submitted: 5000, ..written };
     assert!(longest.write(&mut out).is_some(), "the longest fits");
     assert_eq!(written.write(&mut out[..octets - 1]), None);

@@ -104,7 +104,7 @@ proptest! {
             pdu.extend(number.to_be_bytes());
         }
         pdu.extend(&body);
-        if let Ok((read, _)) = decode_leniently(&pdu) {
+        if let Ok(read) = decode_leniently(&pdu) {
             let (_, receipt) = (format!("{read:?}"), match read.body {
                 Body::Message(message) => Receipt::of_message(&message),
                 _ => None,
