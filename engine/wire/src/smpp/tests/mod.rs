@@ -2,6 +2,7 @@
 
 mod codec;
 mod dialects;
+mod manners;
 mod pacing;
 mod pair;
 mod roundtrip;
