@@ -93,7 +93,6 @@ impl<'a> Body<'a> {
 ///
 /// # Errors
 /// A request whose fields do not end within it, or a length that is not the slice's.
-#[inline]
 pub fn decode(pdu: &[u8]) -> Result<Pdu<'_>, PduError> {
     read(pdu, true)
 }
@@ -220,7 +219,6 @@ fn without_body<'a>(header: &Header, reader: &mut Reader<'a>) -> Body<'a> {
 ///
 /// # Panics
 /// When the body is not the command's: a bug of the caller.
-#[inline]
 pub fn encode(
     out: &mut [u8],
     command: Command,
