@@ -2,6 +2,7 @@
 //! difference between a long and a short loop, which is what is counted.
 
 mod shard;
+mod smpp;
 
 use hayauma::gateway::admit::{References, Scratch, admit};
 use hayauma::gateway::contracts::ContractTable;
@@ -31,7 +32,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 14] = [
+pub(crate) const CASES: [Case; 18] = [
     Case {
         name: "scan-sample",
         operation: "the sample push's body, by the canonical path",
@@ -61,6 +62,14 @@ pub(crate) const CASES: [Case; 14] = [
         name: "lifecycle-text",
         operation: "the same with a text of two segments",
         run: shard::lifecycle_text,
+    },
+    Case { name: "smpp-submit", operation: "a submit_sm written", run: smpp::encode_submit },
+    Case { name: "smpp-answer", operation: "its answer read", run: smpp::decode_answer },
+    Case { name: "smpp-receipt", operation: "a receipt with its text read", run: smpp::decode_receipt },
+    Case {
+        name: "smpp-session",
+        operation: "a submit_sm and its answer through a session",
+        run: smpp::session,
     },
 ];
 

@@ -18,6 +18,7 @@ pub mod queue;
 mod queue_waiting;
 mod serve;
 mod shield;
+mod smpp;
 pub mod sms;
 mod table;
 
@@ -67,6 +68,9 @@ enum Command {
     /// Look into SMS TPDUs, make them, see how many segments a text takes
     #[command(subcommand)]
     Sms(sms::SmsCommand),
+    /// Look into SMPP PDUs
+    #[command(subcommand)]
+    Smpp(smpp::SmppCommand),
     Doctor(Box<doctor::DoctorCommand>),
     Shield(shield::ShieldCommand),
 }
@@ -157,6 +161,7 @@ impl Command {
             Self::Notify(command) => command.run(),
             Self::Network(command) => command.run(),
             Self::Sms(command) => return sms::run(command, output),
+            Self::Smpp(command) => return smpp::run(&command, output),
             Self::Doctor(command) => command.run(output),
             Self::Shield(command) => command.run(output),
         }?;

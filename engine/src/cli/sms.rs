@@ -58,7 +58,7 @@ pub(super) fn run(command: SmsCommand, output: &mut Output<'_>) -> Result<ExitCo
 type Report<'a> = dyn FnMut(Result<String, String>) -> bool + 'a;
 
 /// Octets from hexadecimal digits; blanks and colons between them do not matter, nor does a leading `0x`.
-fn octets_of(hex: &str) -> Result<Vec<u8>, String> {
+pub(super) fn octets_of(hex: &str) -> Result<Vec<u8>, String> {
     let hex = hex.trim();
     let hex = without_prefix(hex);
     let digits = hex.chars().filter(|character| !character.is_whitespace() && *character != ':');
@@ -89,12 +89,12 @@ fn octet_of(hex: &str) -> Result<u8, String> {
         .ok_or_else(|| format!("'{hex}' is not an octet in hexadecimal, 00 to FF"))
 }
 
-fn hex_of(octets: &[u8]) -> String {
+pub(super) fn hex_of(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02X}")).collect()
 }
 
 /// Text on one line: control characters, line ends and the backslash escaped, quotation marks as they are.
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for piece in text.split_inclusive(['"', '\'']) {
         let body = piece.trim_end_matches(['"', '\'']);
@@ -104,7 +104,7 @@ fn shown(text: &str) -> String {
     shown
 }
 
-fn json_of(value: &impl Serialize) -> Result<String, String> {
+pub(super) fn json_of(value: &impl Serialize) -> Result<String, String> {
     simd_json::serde::to_string(value)
         .map_err(|error| format!("the result cannot be written as JSON: {error}"))
 }

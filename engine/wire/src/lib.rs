@@ -8,4 +8,5 @@ pub mod http;
 pub mod json;
 pub mod push;
 pub mod sms;
+pub mod smpp;
 pub mod terms;

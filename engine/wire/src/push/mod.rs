@@ -1,6 +1,6 @@
 //! The push-client interface: the bytes that push clients and the gateway exchange, both sides of it.
 //!
-//! A request's path through the room: [`http`] reads the head, [`scan`] the flat body, and
+//! A request's path through the room: [`crate::http`] reads the head, [`scan`] the flat body, and
 //! [`response`] writes the answer; [`notify`] is the way back to the push client and [`client`] the push
 //! client's own side, for the load generator and the tests.
 //!

@@ -1,0 +1,147 @@
+//! Neither the codec nor a session allocates once it is made: counted, not believed.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
+use wire::smpp::command::Command;
+use wire::smpp::dial::Dialler;
+use wire::smpp::id::{IdForm, IdForms, OwnId};
+use wire::smpp::pace::Pace;
+use wire::smpp::pdu::{Bind, BindKind, Body, Message, MessageResp, decode, encode};
+use wire::smpp::receipt::{MessageState, Receipt, ReceiptText};
+use wire::smpp::session::{Config, Event, Session};
+use wire::smpp::status::Status;
+
+use crate::recipe::recipe;
+
+/// The system's allocator, counting what each thread asks for.
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+// SAFETY: every call goes to the system's allocator unchanged; counting neither allocates nor
+// unwinds.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, octets: usize) -> *mut u8 {
+        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.realloc(pointer, layout, octets) }
+    }
+}
+
+fn allocations_of<T>(work: impl FnOnce() -> T) -> u64 {
+    let before = ALLOCATIONS.get();
+    let result = work();
+    let counted = ALLOCATIONS.get() - before;
+    drop(result);
+    counted
+}
+
+#[test]
+fn the_counter_counts() {
+    assert_eq!(allocations_of(|| vec![1_u8; 10]), 1);
+    assert_eq!(allocations_of(|| 1 + 1), 0);
+}
+
+#[test]
+fn reading_and_writing_any_pdu_allocates_nothing() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = recipe();
+    let mut receipts = 0;
+    for _ in 0..500 {
+        let recipe = strategy.new_tree(&mut runner).expect("the strategy rejects little").current();
+        let octets = recipe.octets();
+        let counted = allocations_of(|| {
+            let pdu = decode(&octets).expect("a PDU of ours");
+            if let Body::Message(message) = pdu.body {
+                receipts += u32::from(Receipt::of_message(&message).is_some());
+            }
+            let header = pdu.header;
+            let mut out = [0; 1024];
+            let written = encode(&mut out, header.command, header.status, header.sequence, &pdu.body, true);
+            assert_eq!(written, Ok(octets.len()));
+            assert_eq!(out[..octets.len()], octets[..]);
+            // What is cut short is an error, which is as cheap.
+            let _ = decode(&octets[..octets.len() - 1]);
+        });
+        assert_eq!(counted, 0, "{recipe:?}");
+    }
+    assert!(receipts > 50, "{receipts} of them are receipts");
+    let counted = allocations_of(|| {
+        let forms = IdForms { response: IdForm::Hex, receipt: IdForm::Decimal };
+        assert!(forms.of_response(b"B8BE19") == forms.of_receipt(b"12107289"));
+        let id = OwnId::new(7);
+        let text = ReceiptText {
+            id: id.digits(),
+            submitted: 1,
+            delivered: 1,
+            submit_ms: 0,
+            done_ms: 0,
+            zone_minutes: 540,
+            state: MessageState::Delivered,
+            error: *b"000",
+            text: b"",
+        };
+        text.write(&mut [0; 200])
+    });
+    assert_eq!(counted, 0);
+}
+
+#[test]
+fn a_session_allocates_its_window_and_nothing_more() {
+    let mut client = Session::new(Config::carrier(), 0);
+    let mut server = Session::new(Config::customer(), 0);
+    let mut out = [0; 4096];
+    let counted = allocations_of(|| {
+        let bind = Bind {
+            kind: BindKind::Transceiver,
+            system_id: b"esme",
+            password: b"secret",
+            system_type: b"",
+            interface_version: 0x34,
+            addr_ton: 0,
+            addr_npi: 0,
+            address_range: b"",
+        };
+        let octets = client.bind(&mut out, &bind, 0).expect("open");
+        server.handle_octets(&out[..octets], 0);
+        let octets = server.answer_bind(&mut out, Status::OK, b"smsc", 0).expect("room");
+        client.handle_octets(&out[..octets], 0);
+        let message = Body::Message(Message { short_message: b"hello", ..Message::default() });
+        for now_ms in 0..10_000 {
+            let octets = client.request(&mut out, Command::SUBMIT_SM, &message, now_ms, now_ms);
+            let taken = server.handle_octets(&out[..octets.expect("room")], now_ms);
+            let Some(Event::Request { request, .. }) = taken.event else { panic!("{taken:?}") };
+            let answer = Body::MessageResp(MessageResp { message_id: b"4711", ..MessageResp::default() });
+            let octets = server.answer(&mut out, request, Status::OK, &answer, now_ms).expect("room");
+            let taken = client.handle_octets(&out[..octets], now_ms);
+            assert!(matches!(taken.event, Some(Event::Answer { token, .. }) if token == now_ms));
+        }
+        client.handle_time(50_000);
+        let octets = client.poll_output(&mut out);
+        server.handle_octets(&out[..octets], 50_000);
+        assert!(server.poll_output(&mut out) > 0 && server.poll_deadline().is_some());
+        let mut pace = Pace::new(100, 0);
+        pace.take(5, 10);
+        Dialler::new(2, 0).poll(0, 0)
+    });
+    assert_eq!(counted, 0);
+}

@@ -1,0 +1,7 @@
+//! The SMPP codec from outside: against two independent decoders, and against an allocator that
+//! counts.
+
+mod allocations;
+mod recipe;
+mod rusmpp;
+mod tshark;

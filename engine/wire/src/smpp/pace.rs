@@ -1,0 +1,164 @@
+//! How fast a carrier is sent to: its rate, and what it answers when that is too much.
+//!
+//! Pure: it is told the time, counts SMS (segments, not pushes), and says when the next may go. All
+//! sessions of a carrier share one [`Pace`].
+
+/// The bucket holds what the rate gives in this time.
+const DEPTH_MS: u64 = 100;
+/// How long the carrier rests after ESME_RTHROTTLED.
+const THROTTLED_MS: u64 = 1_000;
+/// How long it rests after the first ESME_RMSGQFUL, and how long at most.
+const QUEUE_FULL_MS: u64 = 5_000;
+const QUEUE_FULL_MS_MAX: u64 = 60_000;
+/// After so long with nothing but refusals for its load the carrier is choked.
+const CHOKED_MS: u64 = 300_000;
+/// The whole rate, in its smallest parts: halved four times it is 1.
+const FACTOR_WHOLE: u64 = 16;
+/// How often the factor grows by one part.
+const GROW_MS: u64 = 1_000;
+/// Parts of one SMS in the bucket: at a rate of r SMS a second and a factor of f sixteenths, r × f
+/// parts come in a millisecond, so that nothing is ever rounded.
+const SMS: i64 = 1_000 * FACTOR_WHOLE as i64;
+/// Longer than any bucket takes to fill: one SMS at a sixteenth of one a second.
+const FILLED_MS_MAX: u64 = 16_000;
+
+/// The rate of one carrier.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// SMS a second; 0: none.
+    rate: u32,
+    /// Sixteenths of the rate that are used: 1 to 16.
+    factor: u64,
+    /// When the factor grew last, or was halved.
+    grown_ms: u64,
+    /// In parts of an SMS.
+    level: i64,
+    filled_ms: u64,
+    paused_until_ms: u64,
+    queue_full_ms: u64,
+    /// Since when every answer has been a refusal for load.
+    refused_since_ms: Option<u64>,
+}
+
+impl Pace {
+    /// A carrier of `rate` SMS a second, up to 1,000,000; 0 where it has no limit. The bucket is
+    /// full.
+    pub fn new(rate: u32, now_ms: u64) -> Self {
+        let mut pace = Self {
+            rate: rate.min(1_000_000),
+            factor: FACTOR_WHOLE,
+            grown_ms: now_ms,
+            level: 0,
+            filled_ms: now_ms,
+            paused_until_ms: 0,
+            queue_full_ms: QUEUE_FULL_MS,
+            refused_since_ms: None,
+        };
+        pace.level = pace.depth();
+        pace
+    }
+
+    /// How many SMS fit the bucket, in its parts: what comes in 100 ms, and at least one.
+    fn depth(&self) -> i64 {
+        (i64::from(self.rate) * (DEPTH_MS * FACTOR_WHOLE) as i64).max(SMS)
+    }
+
+    /// Sixteenths of the configured rate that are used now.
+    pub fn factor_sixteenths(&self) -> u8 {
+        self.factor as u8
+    }
+
+    /// Whether SMS may go now: how many, up to `wanted`. They are taken from the bucket, so all of
+    /// them have to go or to be given back.
+    pub fn take(&mut self, wanted: u32, now_ms: u64) -> u32 {
+        self.fill(now_ms);
+        if now_ms < self.paused_until_ms {
+            return 0;
+        }
+        if self.rate == 0 {
+            return wanted;
+        }
+        let there = (self.level / SMS) as u64;
+        let taken = u64::from(wanted).min(there) as u32;
+        self.level -= i64::from(taken) * SMS;
+        taken
+    }
+
+    /// Puts back what was taken and not sent.
+    pub fn give_back(&mut self, count: u32) {
+        self.level = (self.level + i64::from(count) * SMS).min(self.depth());
+    }
+
+    /// When the next SMS may go; `now_ms` where one may go at once.
+    pub fn next_ms(&mut self, now_ms: u64) -> u64 {
+        self.fill(now_ms);
+        let due = if self.rate == 0 || self.level >= SMS {
+            now_ms
+        } else {
+            let lacking = (SMS - self.level) as u64;
+            now_ms + lacking.div_ceil(u64::from(self.rate) * self.factor)
+        };
+        due.max(self.paused_until_ms)
+    }
+
+    /// The carrier answered ESME_RTHROTTLED: a second's rest and half the rate. Answers to what was
+    /// sent before the rest began change nothing more.
+    pub fn handle_throttled(&mut self, now_ms: u64) {
+        self.fill(now_ms);
+        self.refused_since_ms.get_or_insert(now_ms);
+        if now_ms < self.paused_until_ms {
+            return;
+        }
+        self.factor = (self.factor / 2).max(1);
+        self.grown_ms = now_ms + THROTTLED_MS;
+        self.paused_until_ms = now_ms + THROTTLED_MS;
+    }
+
+    /// The carrier answered ESME_RMSGQFUL: a rest of five seconds, twice as long each time up to a
+    /// minute.
+    pub fn handle_queue_full(&mut self, now_ms: u64) {
+        self.fill(now_ms);
+        self.refused_since_ms.get_or_insert(now_ms);
+        if now_ms < self.paused_until_ms {
+            return;
+        }
+        self.paused_until_ms = now_ms + self.queue_full_ms;
+        self.queue_full_ms = (self.queue_full_ms * 2).min(QUEUE_FULL_MS_MAX);
+    }
+
+    /// The carrier answered anything else: it is not choked, and the next rest of a full queue is
+    /// short again.
+    pub fn handle_other(&mut self) {
+        self.refused_since_ms = None;
+        self.queue_full_ms = QUEUE_FULL_MS;
+    }
+
+    /// Whether it has refused everything for its load for five minutes.
+    pub fn is_choked(&self, now_ms: u64) -> bool {
+        self.refused_since_ms.is_some_and(|since| now_ms >= since + CHOKED_MS)
+    }
+
+    /// Until when it rests; `None` where it does not.
+    pub fn paused_until(&self, now_ms: u64) -> Option<u64> {
+        Some(self.paused_until_ms).filter(|&until| now_ms < until)
+    }
+
+    /// Lets in what has come since the last time, and the factor grow.
+    fn fill(&mut self, now_ms: u64) {
+        let now_ms = now_ms.max(self.filled_ms);
+        // The bucket fills by the factor of each second, so it goes in steps of what the factor
+        // lasts.
+        while self.filled_ms < now_ms {
+            let grows_ms = if self.factor < FACTOR_WHOLE { self.grown_ms + GROW_MS } else { u64::MAX };
+            let until_ms = now_ms.min(grows_ms.max(self.filled_ms));
+            let elapsed_ms = (until_ms - self.filled_ms).min(FILLED_MS_MAX);
+            let parts = elapsed_ms * u64::from(self.rate) * self.factor;
+            self.level = (self.level + parts as i64).min(self.depth());
+            self.filled_ms = until_ms;
+            if until_ms >= grows_ms {
+                self.factor += 1;
+                self.grown_ms = grows_ms;
+            }
+        }
+    }
+}
