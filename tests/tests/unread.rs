@@ -81,7 +81,7 @@ fn clients_that_never_read_cost_a_bounded_amount_of_memory_and_others_are_served
 #[test]
 fn a_client_that_takes_nothing_is_closed_in_the_end() {
     let mut site = site();
-    site.set("--idle-timeout-ms", "1500");
+    site.set("--idle-timeout-ms", "6000");
     let engine = site.start();
     let _flooding = flood(&engine, 3);
     wait::until_true("closed clients", || engine.admin().figure("connections_stuck") == 3);

@@ -70,7 +70,7 @@ struct Start {
     door: Door,
     driver: DriverKind,
     limits: TurnLimits,
-    /// Where this shard's commits may be written, if not on the shard's own CPU alone.
+    /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU alone.
     worker_cpus: Option<Vec<usize>>,
     endpoints: Vec<EndpointPlan>,
     ready: Sender<(usize, Waker)>,
@@ -201,9 +201,10 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
     ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints)
 }
 
-/// A commit is written by a worker of the kernel, or the committing thread, which runs on the CPU of its shard unless it is told otherwise: there it
-/// takes up to a quarter of a busy CPU. Where CPUs are left that no shard runs on it may take one of those; that it must
-/// would make a commit of few records wait for another CPU to wake up.
+/// Under `uring` a commit is written by a worker of the kernel, which runs on the CPU of its shard
+/// unless it is told otherwise: there it takes up to a quarter of a busy CPU. Where CPUs are left that
+/// no shard runs on it may take one of those; that it must would make a commit of few records wait for
+/// another CPU to wake up.
 fn worker_cpus(cpu: usize, shard_cpus: &[usize]) -> Option<Vec<usize>> {
     let mut cpus = host::cpus::cpus_beside(shard_cpus);
     if cpus.is_empty() {

@@ -47,7 +47,7 @@ pub(crate) fn ring_refusal() -> Option<Refusal> {
 
 /// Why the driver `poll` cannot work here; `None`: it can.
 pub fn poll_refusal() -> Option<io::Error> {
-    super::poll::Poller::new(0, None).err()
+    super::poll::Poller::new(0).err()
 }
 
 fn ring_disabled() -> Option<String> {

@@ -41,9 +41,8 @@ pub(crate) enum Driver {
 }
 
 impl Driver {
-    /// Sets the driver of a shard up on the calling thread, which must be the one that uses it. Its
-    /// commits may be written on
-    /// `worker_cpus`, or on the CPU of this thread.
+    /// Sets the driver of a shard up on the calling thread, which must be the one that uses it. The
+    /// kernel's workers may write its commits on `worker_cpus`, or else on the CPU of this thread.
     ///
     /// # Errors
     /// What the kernel answered.
@@ -56,7 +55,7 @@ impl Driver {
                 }
                 Ok(Self::Uring(Box::new(ring)))
             }
-            DriverKind::Poll => Ok(Self::Poll(Box::new(Poller::new(shard, worker_cpus)?))),
+            DriverKind::Poll => Ok(Self::Poll(Box::new(Poller::new(shard)?))),
         }
     }
 

@@ -7,11 +7,12 @@ use crate::io::driver::token::{Completion, Token};
 use crate::io::driver::wake::{Bed, Waker};
 use crate::io::limits::COMMITTING_MAX;
 use crate::journal::Write;
-use crossbeam::channel::{Receiver, Sender, bounded};
 use crossbeam::queue::ArrayQueue;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::Thread;
 
 /// What the thread is asked for.
 enum Job {
@@ -19,26 +20,36 @@ enum Job {
     Sync { file: RawFd, token: Token },
 }
 
+/// What shard and thread have in common.
+///
+/// The thread sleeps by parking, not in a channel: a channel's receiver yields some times before it
+/// sleeps, and a thread that yields is made to wait behind all others by newer kernels.
+struct Desk {
+    jobs: ArrayQueue<Job>,
+    done: ArrayQueue<Completion>,
+    is_over: AtomicBool,
+}
+
 /// The shard's end of it. The thread ends when this is dropped.
 pub(super) struct Committing {
-    jobs: Sender<Job>,
-    done: Arc<ArrayQueue<Completion>>,
+    desk: Arc<Desk>,
+    thread: Thread,
 }
 
 impl Committing {
-    /// Starts the thread, on these CPUs or where the calling thread runs.
-    pub(super) fn start(shard: usize, cpus: Option<&[usize]>, bed: &Arc<Bed>) -> io::Result<Self> {
-        let (jobs, asked) = bounded(COMMITTING_MAX);
-        let done = Arc::new(ArrayQueue::new(COMMITTING_MAX));
-        let (told, waker) = (Arc::clone(&done), Waker::of(bed));
-        let cpus = cpus.map(<[usize]>::to_vec);
-        std::thread::Builder::new().name(format!("commit-{shard}")).spawn(move || {
-            if let Some(cpus) = cpus {
-                host::cpus::run_on(&cpus);
-            }
-            carry_out(&asked, &told, &waker);
+    /// Starts the thread on the CPU of the calling one, the shard's. Elsewhere it would wait behind
+    /// whatever runs there, milliseconds for each commit; here the shard lets it on.
+    pub(super) fn start(shard: usize, bed: &Arc<Bed>) -> io::Result<Self> {
+        let desk = Arc::new(Desk {
+            jobs: ArrayQueue::new(COMMITTING_MAX),
+            done: ArrayQueue::new(COMMITTING_MAX),
+            is_over: AtomicBool::new(false),
+        });
+        let (its_desk, waker) = (Arc::clone(&desk), Waker::of(bed));
+        let thread = std::thread::Builder::new().name(format!("commit-{shard}")).spawn(move || {
+            its_desk.work(&waker);
         })?;
-        Ok(Self { jobs, done })
+        Ok(Self { desk, thread: thread.thread().clone() })
     }
 
     /// Writes what is left of `write`; its octets stay as they are until the completion was reaped.
@@ -52,33 +63,52 @@ impl Committing {
     }
 
     fn ask(&self, job: Job) {
-        let refused = self.jobs.try_send(job);
+        let refused = self.desk.jobs.push(job);
         assert!(refused.is_ok(), "a shard has one commit and one sync of the billing log under way");
+        self.thread.unpark();
     }
 
     pub(super) fn has_done(&self) -> bool {
-        !self.done.is_empty()
+        !self.desk.done.is_empty()
     }
 
     pub(super) fn next_done(&self) -> Option<Completion> {
-        self.done.pop()
+        self.desk.done.pop()
     }
 }
 
-fn carry_out(asked: &Receiver<Job>, done: &ArrayQueue<Completion>, waker: &Waker) {
-    while let Ok(job) = asked.recv() {
-        let (token, outcome) = match job {
-            Job::Write { write, with_sync, token } => (token, write.write(with_sync)),
-            Job::Sync { file, token } => {
-                // SAFETY: who asked for the sync keeps the file open until its completion was
-                // reaped.
+impl Drop for Committing {
+    fn drop(&mut self) {
+        self.desk.is_over.store(true, Ordering::SeqCst);
+        self.thread.unpark();
+    }
+}
+
+impl Desk {
+    fn work(&self, waker: &Waker) {
+        while !self.is_over.load(Ordering::SeqCst) {
+            while let Some(job) = self.jobs.pop() {
+                let kept = self.done.push(job.carry_out());
+                assert!(kept.is_ok(), "no more is done than was asked for");
+                waker.wake();
+            }
+            // What was put here meanwhile ends this at once.
+            std::thread::park();
+        }
+    }
+}
+
+impl Job {
+    fn carry_out(self) -> Completion {
+        let (token, outcome) = match self {
+            Self::Write { write, with_sync, token } => (token, write.write(with_sync)),
+            Self::Sync { file, token } => {
+                // SAFETY: who asked for the sync keeps the file open until its completion was reaped.
                 let file = unsafe { BorrowedFd::borrow_raw(file) };
                 (token, rustix::fs::fdatasync(file).map(|()| 0).map_err(io::Error::from))
             }
         };
-        let kept = done.push(Completion::last(token, result_of(outcome)));
-        assert!(kept.is_ok(), "no more is done than was asked for");
-        waker.wake();
+        Completion::last(token, result_of(outcome))
     }
 }
 

@@ -57,11 +57,11 @@ impl Poller {
     ///
     /// # Errors
     /// What the kernel answered.
-    pub(super) fn new(shard: usize, worker_cpus: Option<&[usize]>) -> io::Result<Self> {
+    pub(super) fn new(shard: usize) -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let bed = Arc::new(Bed::new()?);
         epoll::add(&epoll, bed.call(), CALL, EventFlags::IN)?;
-        let committing = Committing::start(shard, worker_cpus, &bed)?;
+        let committing = Committing::start(shard, &bed)?;
         Ok(Self {
             epoll,
             bed,
