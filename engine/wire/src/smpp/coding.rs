@@ -138,7 +138,7 @@ fn read_packed(octets: &[u8], text: &mut String) -> bool {
     let mut count = octets.len() * 8 / 7;
     let Some(septets) = unpacked.get_mut(..count) else { return false };
     septets::unpack(octets, 0, septets);
-    // The septet that only fills the last octet is none (TS 23.038, 6.1.2.3.1); a sender who means
+    // The septet that only fills the last octet is none; a sender who means
     // `@` there adds one.
     if octets.len().is_multiple_of(7) && septets.last() == Some(&0) {
         count -= 1;
