@@ -5,7 +5,8 @@
 //! may leave such a copy without what belongs behind it. So:
 //! * a copy that comes while an earlier Accepted record of its push stands counts once the record of another push follows:
 //!   what belongs behind the copy is whole then, and the push stands where the copy stands. Until then it stands where it
-//!   stood, and the next cleaning copies it again;
+//!   stood, and the next cleaning copies it again. So it does too where both were copied from another layout, whose runs
+//!   cannot be told apart any more;
 //! * a copy that comes after the push's Ended record, and is followed by no other, is of a push that has ended.
 //!
 //! A push that was held waits on as its newest Held record says. The head of an msn's queue of which no record says that it
@@ -159,11 +160,19 @@ impl Recovery {
     }
 
     /// The record of this sequence comes next; `push_id` says whose it is. Before its `restore_*`.
-    pub fn pass(&mut self, sequence: u64, push_id: impl FnOnce() -> Option<u64>) {
+    /// A record that was copied from another layout `is_renumbered`: what it follows was not next to
+    /// it before.
+    pub fn pass(
+        &mut self,
+        sequence: u64,
+        is_renumbered: bool,
+        push_id: impl FnOnce() -> Option<u64>,
+    ) {
         let follows = std::mem::replace(&mut self.next_sequence, sequence + 1) == sequence;
         let Some((copied, position)) = self.last_copy else { return };
-        // Where a run ended, or something is missing, nobody knows whether the copy is whole.
-        if !follows {
+        // Where a run ended, or something is missing, nobody knows whether the copy is whole. Another
+        // layout's numbers hide where that was.
+        if !follows || is_renumbered {
             self.last_copy = None;
         } else if push_id() != Some(copied) {
             self.last_copy = None;

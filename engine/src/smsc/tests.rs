@@ -107,10 +107,10 @@ fn a_moved_push_stands_where_its_copy_stands_once_another_pushs_record_follows()
     let place_before = |sequence: u64, push_id: Option<u64>| {
         let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
         for (sequence, new) in [(1, original), (2, copy)] {
-            recovery.pass(sequence, || Some(1));
+            recovery.pass(sequence, false, || Some(1));
             recovery.restore_accepted(new);
         }
-        recovery.pass(sequence, || push_id);
+        recovery.pass(sequence, false, || push_id);
         recovery.live_positions().next()
     };
     assert_eq!(place_before(3, Some(1)), Some(10), "more of what belongs behind the copy may be missing");
@@ -128,7 +128,7 @@ fn a_moved_push_that_has_ended_stands_where_its_copy_stands_too() {
         let mut sequence = 0;
         let mut pass = |recovery: &mut Recovery, push_id| {
             sequence += 1;
-            recovery.pass(sequence, || push_id);
+            recovery.pass(sequence, false, || push_id);
         };
         for position in [10, 20] {
             pass(&mut recovery, Some(1));
