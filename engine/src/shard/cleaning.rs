@@ -251,6 +251,9 @@ impl<L: Log> Shard<L> {
             .has(ended_flag::CANCEL_ACCEPTED)
             .then(|| CancelAccepted::of_push(push_id, now_ms, key, true));
         let moved = self.move_with(position, Trail { cancel, reached: self.end_again(&push, now_ms) });
+        if matches!(trail.reached, Reached::Hold(held) if held.next_ms != 0) {
+            self.core.note_hold_recorded(index);
+        }
         self.core.set_ended_position(push_id, moved.to_bits());
     }
 

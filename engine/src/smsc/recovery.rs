@@ -228,6 +228,7 @@ impl Recovery {
         push.restore_progress(&progress, mutation);
         if progress.begun {
             push.set(flag::RECORD_BEGIN, mutation == Mutation::AttemptAgainAtRecovery);
+            push.set(flag::HOLD_RECORDED, false);
             self.release(index);
         }
     }
@@ -260,6 +261,7 @@ impl Recovery {
         let overdue = left_ms == 0;
         push.state = State::Held;
         push.set(flag::OVERDUE, overdue);
+        push.set(flag::HOLD_RECORDED, true);
         // A clock that was set back makes no push wait for longer than it was to; then its attempt comes before the time
         // that its record names.
         push.set(flag::RECORD_BEGIN, push.has(flag::SINGLE_ATTEMPT) || left_ms > waited_ms);

@@ -332,6 +332,36 @@ fn an_alert_puts_off_no_retry_that_comes_sooner() {
 }
 
 #[test]
+fn alerts_have_a_begin_recorded_once_for_each_hold_that_is_recorded() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    let index = core.accept(new_push(1, 1), NOW_MS);
+    core.handle_durable(2, |_| {});
+    let msn = core.push(index).msn();
+    let result = AttemptResult::Failed(Failure::Absent);
+    let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
+    let mut begins = Vec::new();
+    for round in 0..8 {
+        let now_ms = NOW_MS + 60_000 * round;
+        let mut attempt = core.poll_attempt(now_ms);
+        while let Some(effect) = core.take_effect() {
+            assert_eq!(effect, Effect::Begin(index));
+            begins.push(round);
+            core.handle_begin_journaled(index, 10 + round);
+            core.handle_durable(11 + round, |_| {});
+            attempt = core.poll_attempt(now_ms);
+        }
+        assert_eq!(attempt, Some(index), "round {round}");
+        core.handle_outcome(index, absent, now_ms, 0);
+        if [2, 5].contains(&round) {
+            core.note_hold_recorded(index);
+        }
+        core.handle_alert(msn, now_ms, 0);
+        core.handle_time(now_ms + 30_000, 10);
+    }
+    assert_eq!(begins, [3, 6], "after the holds that the journal has");
+}
+
+#[test]
 fn a_cancelled_alert_is_withdrawn_after_an_outage_that_is_longer_than_alerts_stay_closed() {
     const ALERT: u64 = 0x9E37_79B9_7F4A_7C15;
     let later_ms = NOW_MS + CLOSED_RETENTION_MS + 3_600_000;
