@@ -4,6 +4,7 @@
 use super::Shard;
 use super::endings::{has_begun, held_record, parked_record, progress_record};
 use super::fatal_if_full;
+use super::moved_before::MovedBefore;
 use crate::billing::{BillingSync, Log};
 use crate::journal::{
     ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Reached, Record, SegmentId, Trail,
@@ -60,7 +61,9 @@ impl<L: Log> Shard<L> {
             self.journal_polled_ms = now_ms;
             let even_ms = self.pace.even(now_ms);
             self.journal.poll(even_ms);
-            self.journal.retire_cleaned();
+            if self.journal.retire_cleaned().is_some() {
+                self.moved_before = MovedBefore::default();
+            }
             if self.journal.is_quiet(even_ms) {
                 self.core.touch_ahead();
             }
@@ -202,7 +205,7 @@ impl<L: Log> Shard<L> {
                 segments: key.segments,
                 alert_sequence: key.alert_sequence,
             },
-            Record::CancelAccepted(cancel) => return self.keep_cancel(cancel),
+            Record::CancelAccepted(cancel) => return self.keep_cancel(position, cancel),
             _ => {
                 debug_assert!(kind != Kind::Accepted);
                 return Keep::Dead;
@@ -212,6 +215,9 @@ impl<L: Log> Shard<L> {
         let ends_ms = key.ended_ms.saturating_add(self.pace.real_span(KEY_RETENTION_MS));
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
         let forgets = self.mutation == Mutation::ForgetKeysInCleaning;
+        if self.moved_before.has_key(position, key.push_id) {
+            return Keep::Dead;
+        }
         if remembered && self.even_or_wall(now_ms) < ends_ms && !forgets {
             Keep::Key(key)
         } else {
@@ -225,11 +231,15 @@ impl<L: Log> Shard<L> {
         self.pace.even(now_ms).min(now_ms)
     }
 
-    /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands in its copy.
-    fn keep_cancel(&self, cancel: &ArchivedCancelAccepted) -> Keep {
+    /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands
+    /// behind its copy.
+    fn keep_cancel(&self, position: Position, cancel: &ArchivedCancelAccepted) -> Keep {
         let Some(cancel) = cancel.whole_alert() else { return Keep::Dead };
         match self.core.closed_alert(cancel.fingerprint) {
             Some(closed) if closed.sequence == cancel.sequence => {
+        if self.moved_before.has_alert(position, cancel.sequence) {
+            return Keep::Dead;
+        }
                 Keep::AlertCancel(CancelAccepted::of_alert(&cancel))
             }
             _ => Keep::Dead,

@@ -94,7 +94,7 @@ impl<L: Log> Shard<L> {
                 reading.take(position, sequence, &record);
                 progress.note_record(reading.records, reading.octets);
             })?;
-        let Read { recovery, entered, waiting } = reading.finish()?;
+        let Read { recovery, entered, waiting, moved_before } = reading.finish()?;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
@@ -128,6 +128,8 @@ impl<L: Log> Shard<L> {
             notifications: VecDeque::with_capacity(1024),
             cleaning: None,
             cleaning_looked: Default::default(),
+            moved_before,
+            dead_octets: 0,
             appended_at_last_turn: 0,
             cleaning_owed: 0,
             awaited: 0,
