@@ -88,7 +88,9 @@ impl Journal {
         }
         let needed = self.needed_octets(now_ms);
         let slack = RESERVE_SEGMENTS * u64::from(self.config.segment_octets);
-        let short = self.free_octets() < self.reserved_octets() + slack;
+        // Before the classes that matter less are refused for what is dead.
+        let early_room = slack.max(self.room_octets() / 10);
+        let short = self.free_octets() < self.reserved_octets() + early_room;
         let early = slack.min(needed / 2);
         let wasteful = self.filled_octets() + early > 2 * needed;
         (wasteful || short && self.used_octets() > needed + slack).then_some(id)
@@ -213,11 +215,23 @@ impl Journal {
         Some(id)
     }
 
-    /// Whether so much is taken of what pushes may take: all but the reserve.
-    pub fn is_filled_to(&self, percent: u64) -> bool {
-        let segments = self.config.segments_max().saturating_sub(RESERVE_SEGMENTS);
+    /// Whether so much is taken of what pushes may take: all but the reserve. What cleaning gains,
+    /// `dead`, counts as free as long as half of what is to be kept is free by itself.
+    pub fn is_filled_to(&self, percent: u64, dead: impl FnOnce() -> u64) -> bool {
         let free = self.free_octets().saturating_sub(self.reserved_octets());
-        free * 100 < segments * self.config.frames_octets() * (100 - percent)
+        let kept = self.room_octets() * (100 - percent);
+        free * 100 < kept && (free * 200 < kept || (free + dead()) * 100 < kept)
+    }
+
+    /// Octets that records of pushes may take: all but the reserve of segments.
+    fn room_octets(&self) -> u64 {
+        let segments = self.config.segments_max().saturating_sub(RESERVE_SEGMENTS);
+        segments * self.config.frames_octets()
+    }
+
+    /// Octets that cleaning would give back of those that are filled.
+    pub fn dead_octets(&self, now_ms: u64) -> u64 {
+        self.filled_octets().saturating_sub(self.needed_octets(now_ms))
     }
 
     /// Whether so much waits to be written of what may wait.

@@ -132,6 +132,8 @@ impl<L: Log> Shard<L> {
             return;
         }
         self.cleaning_looked = (now_ms, self.journal.reach());
+        let even_ms = self.even_or_wall(now_ms);
+        self.dead_octets = self.journal.dead_octets(even_ms);
         self.cleaning = self
             .journal
             .cleaning_candidate(self.even_or_wall(now_ms))
