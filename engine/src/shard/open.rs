@@ -56,6 +56,7 @@ impl Shard {
         registry: Arc<Registry>,
         now_ms: u64,
     ) -> Result<(Self, ShardReport), OpenError> {
+        crate::journal::check(&config.journal)?;
         let billing = BillingLog::open(directory, config.number as u16, now_ms)?;
         let directory = directory.join("journal");
         config.progress.set_octets_in_all(octets_in_use(&directory));
@@ -190,4 +191,46 @@ fn octets_in_use(directory: &Path) -> u64 {
 fn octets_of(directory: &Path, counts: impl Fn(&std::fs::DirEntry) -> bool) -> u64 {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().filter(counts);
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
+    use crate::journal::{JournalConfig, JournalError, SEGMENT_OCTETS_MIN};
+    use crate::network::line_states::{Line, LineStates};
+    use crate::network::simulated::SimulatedNetwork;
+    use crate::network::simulation_config::SimulationConfig;
+    use crate::shard::Durability;
+    use crate::smsc::core::CoreLimits;
+
+    #[test]
+    fn a_shard_is_not_opened_with_sizes_that_its_journal_cannot_have() {
+        let place = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let factory = SegmentFactory::start().unwrap_or_else(|error| panic!("{error}"));
+        let (whole, odd) = (SEGMENT_OCTETS_MIN, SEGMENT_OCTETS_MIN + 8);
+        for (segment_octets, segments, is_refused) in [(odd, 8, true), (whole, 2, true), (whole, 8, false)] {
+            let budget_octets = segments * u64::from(segment_octets);
+            let keyed = Fingerprints::new([7; 16]);
+            let config = ShardConfig {
+                number: 0,
+                shards: 1,
+                durability: Durability::Process,
+                limits: CoreLimits { pushes_max: 10, waiting_per_msn_max: 10, ended_keys_max: 10 },
+                journal: JournalConfig { segment_octets, ..JournalConfig::new(0, budget_octets) },
+                seed: 7,
+                time_scale: 1,
+                fingerprints: FingerprintKeys { keyed, older_until_ms: None },
+                injections: Vec::new(),
+                progress: Arc::default(),
+            };
+            let lines = LineStates::parse("", Line::HOME).unwrap_or_else(|error| panic!("{error}"));
+            let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines));
+            let network = Box::new(network.unwrap_or_else(|error| panic!("{error}")));
+            let registry = Arc::new(Registry::new(Vec::new()));
+            let opened = Shard::open(place.path(), &config, &factory, network, registry, 1_000_000);
+            let refused = matches!(opened, Err(OpenError::Journal(JournalError::Config(_))));
+            assert_eq!(refused, is_refused, "{segments} segments of {segment_octets}");
+        }
+    }
 }
