@@ -136,7 +136,7 @@ impl<L: Log> Shard<L> {
         self.dead_octets = self.journal.dead_octets(even_ms);
         self.cleaning = self
             .journal
-            .cleaning_candidate(self.even_or_wall(now_ms))
+            .cleaning_candidate(even_ms)
             .map(|segment| Cleaning { segment, stage: Stage::Walking(self.journal.cursor(segment)) });
     }
 
@@ -215,11 +215,11 @@ impl<L: Log> Shard<L> {
         };
         // The message center may remember a key longer than its day; a copy of it would begin that anew at each start.
         let ends_ms = key.ended_ms.saturating_add(self.pace.real_span(KEY_RETENTION_MS));
-        let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
-        let forgets = self.mutation == Mutation::ForgetKeysInCleaning;
         if self.moved_before.has_key(position, key.push_id) {
             return Keep::Dead;
         }
+        let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
+        let forgets = self.mutation == Mutation::ForgetKeysInCleaning;
         if remembered && self.even_or_wall(now_ms) < ends_ms && !forgets {
             Keep::Key(key)
         } else {
@@ -237,11 +237,11 @@ impl<L: Log> Shard<L> {
     /// behind its copy.
     fn keep_cancel(&self, position: Position, cancel: &ArchivedCancelAccepted) -> Keep {
         let Some(cancel) = cancel.whole_alert() else { return Keep::Dead };
-        match self.core.closed_alert(cancel.fingerprint) {
-            Some(closed) if closed.sequence == cancel.sequence => {
         if self.moved_before.has_alert(position, cancel.sequence) {
             return Keep::Dead;
         }
+        match self.core.closed_alert(cancel.fingerprint) {
+            Some(closed) if closed.sequence == cancel.sequence => {
                 Keep::AlertCancel(CancelAccepted::of_alert(&cancel))
             }
             _ => Keep::Dead,
@@ -251,6 +251,9 @@ impl<L: Log> Shard<L> {
     /// Appends a live push again, and behind it all that has become of it.
     fn move_forward(&mut self, index: PushIndex, position: Position, now_ms: u64) {
         let trail = self.trail(index, now_ms);
+        if matches!(trail.reached, Reached::Hold(held) if held.next_ms != 0) {
+            self.core.note_hold_recorded(index);
+        }
         let moved = self.move_with(position, trail);
         self.core.set_position(index, moved.to_bits());
     }
@@ -263,9 +266,6 @@ impl<L: Log> Shard<L> {
             .has(ended_flag::CANCEL_ACCEPTED)
             .then(|| CancelAccepted::of_push(push_id, now_ms, key, true));
         let moved = self.move_with(position, Trail { cancel, reached: self.end_again(&push, now_ms) });
-        if matches!(trail.reached, Reached::Hold(held) if held.next_ms != 0) {
-            self.core.note_hold_recorded(index);
-        }
         self.core.set_ended_position(push_id, moved.to_bits());
     }
 
