@@ -96,8 +96,10 @@ impl Journal {
         (wasteful || short && self.used_octets() > needed + slack).then_some(id)
     }
 
-    /// Whether what is on the device takes records of so many octets again, each push's with its hold or its end, and after
-    /// that the first record of a start and what is left over where one segment ends.
+    /// Whether what is on the device takes records of so many octets again, each push's with its hold, and after that the
+    /// first record of a start and what is left over where one segment ends. Trails are counted as half of that. The longest
+    /// one, of a cancelled push that has ended with both notifications parked, takes 304 octets, so that more of those than
+    /// are usual draw on what is reserved for their pushes.
     fn has_room_to_move(&self, octets: u64) -> bool {
         let with_trails = octets + octets / 2;
         !self.spares.is_empty() && self.present_octets() >= with_trails + self.config.frames_octets() / 8
@@ -189,7 +191,8 @@ impl Journal {
         let Some(oldest) = oldest else { panic!("segment {} is not the oldest one", segment.0) };
         assert_eq!(oldest.live_octets, 0, "segment {} still holds records of live pushes", segment.0);
         kill_point(KillPoint::CleanWalked);
-        // Where there is no room for it the next start walks the segment again.
+        // Where there is no room for it the next start walks the segment again. So it does where the
+        // last push that was moved is followed by nothing else: its copy does not count then.
         let _ = self.append(&Cleaned { segment: segment.0 }, Duration::ZERO);
         kill_point(KillPoint::CleanDone);
         let next_sequence = self.next_sequence;

@@ -3,7 +3,8 @@
 //! Every `restore_*` is idempotent: cleaning copies a push's Accepted record forward and behind it all that has become
 //! of the push, so its records may be seen twice, and its Ended record before the copy of its Accepted record. A crash
 //! may leave such a copy without what belongs behind it. So:
-//! * a copy that comes while an earlier Accepted record of its push stands counts once the record of another push follows:
+//! * a copy that comes while an earlier Accepted record of its push stands counts once a record that is not of this push
+//!   follows in the next sequence (a Cleaned record, which does not come here, leaves a gap):
 //!   what belongs behind the copy is whole then, and the push stands where the copy stands. Until then it stands where it
 //!   stood, and the next cleaning copies it again. So it does too where both were copied from another layout, whose runs
 //!   cannot be told apart any more;
