@@ -71,9 +71,8 @@ fn notices(options: &Options) -> Result<bool, String> {
     let said = payload.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
     // A state machine that asserts its own ruin has been noticed as well.
-    let is_known = |(mutation, words): &(Mutation, &str)| {
-        *mutation == options.mutation && said.contains(words)
-    };
+    let is_known =
+        |(mutation, words): &(Mutation, &str)| *mutation == options.mutation && said.contains(words);
     if ASSERTED.iter().any(is_known) { Ok(true) } else { Err(said.to_owned()) }
 }
 

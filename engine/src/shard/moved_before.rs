@@ -32,9 +32,7 @@ impl MovedBefore {
     }
 
     fn has(&self, position: Position, number: u64) -> bool {
-        !self.numbers.is_empty()
-            && self.segment == Some(position.segment())
-            && self.numbers.contains(&number)
+        !self.numbers.is_empty() && self.segment == Some(position.segment()) && self.numbers.contains(&number)
     }
 }
 
@@ -56,7 +54,6 @@ impl Moves {
         if *self.oldest.get_or_insert(position.segment()) == position.segment() {
             self.there.insert(number);
         } else if self.there.contains(&number) {
-
         }
     }
 
@@ -99,10 +96,8 @@ mod tests {
     /// Opens the journal; what had been moved, and where the records stand.
     fn open(directory: &Path, factory: &SegmentFactory) -> (Journal, MovedBefore, Vec<Position>) {
         let budget_octets = 16 * u64::from(SEGMENT_OCTETS_MIN);
-        let config = JournalConfig {
-            segment_octets: SEGMENT_OCTETS_MIN,
-            ..JournalConfig::new(0, budget_octets)
-        };
+        let config =
+            JournalConfig { segment_octets: SEGMENT_OCTETS_MIN, ..JournalConfig::new(0, budget_octets) };
         let (mut moves, mut places) = (Moves::default(), Vec::new());
         let opened = Journal::open(directory, config, factory, &mut |position, _, record| {
             moves.look(position, &record);

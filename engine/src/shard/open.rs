@@ -86,10 +86,8 @@ impl<L: Log> Shard<L> {
         let Ground { directory, storage, mut billing, network, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
         let (center_ms, progress) = (pace.center(now_ms), &*config.progress);
-        let mut core = Core::new(config.limits, center_ms);
-        core.mutate(mutation);
-        let mut reading =
-            Reading::new(config, Recovery::new(core, config.seed), &mut billing, mutation, now_ms);
+        let recovery = begin_recovery(config, mutation, center_ms);
+        let mut reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
         let (mut journal, report) =
             Journal::open_on(&directory, config.journal, storage, &mut |position, sequence, record| {
                 reading.take(position, sequence, &record);
@@ -149,6 +147,13 @@ impl<L: Log> Shard<L> {
         let report = ShardReport { journal: report, live: shard.core.live(), billed: entered.events };
         Ok((shard, report))
     }
+}
+
+/// A message center of which nothing is known yet.
+fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: u64) -> Recovery {
+    let mut core = Core::new(config.limits, center_ms);
+    core.mutate(mutation);
+    Recovery::new(core, config.seed)
 }
 
 /// The segments with the records of what lives are not to be cleaned away.

@@ -163,12 +163,7 @@ impl Recovery {
     /// The record of this sequence comes next; `push_id` says whose it is. Before its `restore_*`.
     /// A record that was copied from another layout `is_renumbered`: what it follows was not next to
     /// it before.
-    pub fn pass(
-        &mut self,
-        sequence: u64,
-        is_renumbered: bool,
-        push_id: impl FnOnce() -> Option<u64>,
-    ) {
+    pub fn pass(&mut self, sequence: u64, is_renumbered: bool, push_id: impl FnOnce() -> Option<u64>) {
         let follows = std::mem::replace(&mut self.next_sequence, sequence + 1) == sequence;
         let Some((copied, position)) = self.last_copy else { return };
         // Where a run ended, or something is missing, nobody knows whether the copy is whole. Another

@@ -233,8 +233,7 @@ mod tests {
     use crate::journal::{Accepted, CancelAccepted, Reached, SEGMENT_OCTETS_MIN, Trail};
 
     const NOW_MS: u64 = 1_800_000_000_000;
-    const LIMITS: CoreLimits =
-        CoreLimits { pushes_max: 100, waiting_per_msn_max: 10, ended_keys_max: 100 };
+    const LIMITS: CoreLimits = CoreLimits { pushes_max: 100, waiting_per_msn_max: 10, ended_keys_max: 100 };
 
     fn config(first_sequence: u64) -> JournalConfig {
         let budget_octets = 8 * u64::from(SEGMENT_OCTETS_MIN);

@@ -76,8 +76,7 @@ fn what_cleaning_gains_counts_as_free_until_half_of_what_is_kept_is_taken() {
         model.journal.wait_for_spares(std::time::Duration::from_secs(1));
         let journal = &model.journal;
         let dead = journal.dead_octets(model.now_ms);
-        let filled =
-            [journal.is_filled_to(80, nothing), journal.is_filled_to(80, || dead), dead == 0];
+        let filled = [journal.is_filled_to(80, nothing), journal.is_filled_to(80, || dead), dead == 0];
         for (since, is_filled) in refuses.iter_mut().zip(filled) {
             *since = if is_filled { since.or(Some(journal.figures().free_octets)) } else { None };
         }
