@@ -57,20 +57,44 @@ fn a_run_meets_what_it_is_meant_to_meet() {
     assert!(total.repeats > 300 && total.segments_repeated > 100 && total.parked > 20, "{total:?}");
 }
 
+/// What the engine itself asserts where it is broken like this: words of the message. A panic with
+/// other words may be one of the simulator, and shows nothing.
+const ASSERTED: &[(Mutation, &str)] =
+    &[(Mutation::LeaveUnheldAtOpen, "a push was released twice in segment ")];
+
+/// Whether a run shows that the engine is broken; what it panicked with if that is no proof.
+fn notices(options: &Options) -> Result<bool, String> {
+    let payload = match catch_unwind(|| run(options)) {
+        Ok(outcome) => return Ok(outcome.is_err()),
+        Err(payload) => payload,
+    };
+    let said = payload.downcast_ref::<String>().map(String::as_str);
+    let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
+    // A state machine that asserts its own ruin has been noticed as well.
+    let is_known =
+        |(mutation, words): &(Mutation, &str)| *mutation == options.mutation && said.contains(words);
+    if ASSERTED.iter().any(is_known) { Ok(true) } else { Err(said.to_owned()) }
+}
+
 #[test]
 fn every_deliberate_fault_is_noticed() {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));
-    let unnoticed: Vec<Mutation> = Mutation::ALL
-        .into_iter()
-        .filter(|&mutation| {
-            (1..=SEEDS_TO_NOTICE).all(|seed| {
-                let options = Options { mutation, ..options(seed) };
-                // A state machine that asserts its own ruin has been noticed as well.
-                matches!(catch_unwind(|| run(&options)), Ok(Ok(_)))
-            })
-        })
-        .collect();
+    let (mut unnoticed, mut unknown) = (Vec::new(), Vec::new());
+    for mutation in Mutation::ALL {
+        let mut seeds = 1..=SEEDS_TO_NOTICE;
+        let is_noticed = seeds.any(|seed| match notices(&Options { mutation, ..options(seed) }) {
+            Ok(is_noticed) => is_noticed,
+            Err(said) => {
+                unknown.push((mutation, seed, said));
+                false
+            }
+        });
+        if !is_noticed {
+            unnoticed.push(mutation);
+        }
+    }
     std::panic::set_hook(hook);
+    assert!(unknown.is_empty(), "panics that nobody expects: {unknown:#?}");
     assert!(unnoticed.is_empty(), "the simulator does not notice {unnoticed:?}");
 }

@@ -88,14 +88,18 @@ impl Journal {
         }
         let needed = self.needed_octets(now_ms);
         let slack = RESERVE_SEGMENTS * u64::from(self.config.segment_octets);
-        let short = self.free_octets() < self.reserved_octets() + slack;
+        // Before the classes that matter less are refused for what is dead.
+        let early_room = slack.max(self.room_octets() / 10);
+        let short = self.free_octets() < self.reserved_octets() + early_room;
         let early = slack.min(needed / 2);
         let wasteful = self.filled_octets() + early > 2 * needed;
         (wasteful || short && self.used_octets() > needed + slack).then_some(id)
     }
 
-    /// Whether what is on the device takes records of so many octets again, each push's with its hold or its end, and after
-    /// that the first record of a start and what is left over where one segment ends.
+    /// Whether what is on the device takes records of so many octets again, each push's with its hold, and after that the
+    /// first record of a start and what is left over where one segment ends. Trails are counted as half of that. The longest
+    /// one, of a cancelled push that has ended with both notifications parked, takes 304 octets, so that more of those than
+    /// are usual draw on what is reserved for their pushes.
     fn has_room_to_move(&self, octets: u64) -> bool {
         let with_trails = octets + octets / 2;
         !self.spares.is_empty() && self.present_octets() >= with_trails + self.config.frames_octets() / 8
@@ -187,7 +191,8 @@ impl Journal {
         let Some(oldest) = oldest else { panic!("segment {} is not the oldest one", segment.0) };
         assert_eq!(oldest.live_octets, 0, "segment {} still holds records of live pushes", segment.0);
         kill_point(KillPoint::CleanWalked);
-        // Where there is no room for it the next start walks the segment again.
+        // Where there is no room for it the next start walks the segment again. So it does where the
+        // last push that was moved is followed by nothing else: its copy does not count then.
         let _ = self.append(&Cleaned { segment: segment.0 }, Duration::ZERO);
         kill_point(KillPoint::CleanDone);
         let next_sequence = self.next_sequence;
@@ -213,11 +218,23 @@ impl Journal {
         Some(id)
     }
 
-    /// Whether so much is taken of what pushes may take: all but the reserve.
-    pub fn is_filled_to(&self, percent: u64) -> bool {
-        let segments = self.config.segments_max().saturating_sub(RESERVE_SEGMENTS);
+    /// Whether so much is taken of what pushes may take: all but the reserve. What cleaning gains,
+    /// `dead`, counts as free as long as half of what is to be kept is free by itself.
+    pub fn is_filled_to(&self, percent: u64, dead: impl FnOnce() -> u64) -> bool {
         let free = self.free_octets().saturating_sub(self.reserved_octets());
-        free * 100 < segments * self.config.frames_octets() * (100 - percent)
+        let kept = self.room_octets() * (100 - percent);
+        free * 100 < kept && (free * 200 < kept || (free + dead()) * 100 < kept)
+    }
+
+    /// Octets that records of pushes may take: all but the reserve of segments.
+    fn room_octets(&self) -> u64 {
+        let segments = self.config.segments_max().saturating_sub(RESERVE_SEGMENTS);
+        segments * self.config.frames_octets()
+    }
+
+    /// Octets that cleaning would give back of those that are filled.
+    pub fn dead_octets(&self, now_ms: u64) -> u64 {
+        self.filled_octets().saturating_sub(self.needed_octets(now_ms))
     }
 
     /// Whether so much waits to be written of what may wait.

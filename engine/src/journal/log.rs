@@ -404,7 +404,10 @@ impl Journal {
     fn keep(&mut self, spare: Prepared) {
         let in_use = self.segments.back().map_or(0, |active| active.header.id);
         if spare.id < in_use {
-            return self.storage.adopt(spare.id);
+            let id = spare.id;
+            // Its file and memory first: another may be made under the number at once.
+            drop(spare);
+            return self.storage.adopt(id);
         }
         let place = self.spares.partition_point(|other| other.id < spare.id);
         self.spares.insert(place, spare);

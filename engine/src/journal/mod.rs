@@ -77,6 +77,7 @@ pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentI
 pub(crate) use memory::Memory;
 pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};
+pub use open::check;
 pub use record::{
     Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,
     ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted, Ended,

@@ -5,9 +5,11 @@
 //! own, so the end of a run may part them. That harms nothing, because the segment goes only when
 //! all of it is durable: until then a start finds the push where it was. A start keeps to two rules
 //! (`smsc::recovery`, and the model in `tests`):
-//! * while an earlier Accepted record of a push stands, a copy counts once the record of another
-//!   push follows: its trail is whole then, and the push stands there. So cleaning goes on where
-//!   the end of a run broke it off;
+//! * while an earlier Accepted record of a push stands, a copy counts once a record that is not of
+//!   this push follows in the next sequence: its trail is whole then, and the push stands there. So
+//!   cleaning goes on where the end of a run broke it off. Two such records do not make it count:
+//!   a Cleaned record, which no start looks at for this, and one that was copied from another
+//!   layout;
 //! * a copy that comes after the push's Ended record, and is followed by no other, is of a push
 //!   that has ended.
 //!

@@ -258,7 +258,11 @@ fn chunks_ready(config: &JournalConfig) -> usize {
     (4 * config.segment_octets as usize / CHUNK_OCTETS).clamp(1, CHUNKS_READY)
 }
 
-fn check(config: &JournalConfig) -> Result<(), JournalError> {
+/// Whether a journal in files can have these sizes.
+///
+/// # Errors
+/// [`JournalError::Config`].
+pub fn check(config: &JournalConfig) -> Result<(), JournalError> {
     let octets = config.segment_octets;
     if !(SEGMENT_OCTETS_MIN..=SEGMENT_OCTETS_MAX).contains(&octets)
         || !octets.is_multiple_of(SEGMENT_GRANULE_OCTETS)

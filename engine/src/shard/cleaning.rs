@@ -4,6 +4,7 @@
 use super::Shard;
 use super::endings::{has_begun, held_record, parked_record, progress_record};
 use super::fatal_if_full;
+use super::moved_before::MovedBefore;
 use crate::billing::{BillingSync, Log};
 use crate::journal::{
     ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Reached, Record, SegmentId, Trail,
@@ -60,7 +61,9 @@ impl<L: Log> Shard<L> {
             self.journal_polled_ms = now_ms;
             let even_ms = self.pace.even(now_ms);
             self.journal.poll(even_ms);
-            self.journal.retire_cleaned();
+            if self.journal.retire_cleaned().is_some() {
+                self.moved_before = MovedBefore::default();
+            }
             if self.journal.is_quiet(even_ms) {
                 self.core.touch_ahead();
             }
@@ -129,9 +132,11 @@ impl<L: Log> Shard<L> {
             return;
         }
         self.cleaning_looked = (now_ms, self.journal.reach());
+        let even_ms = self.even_or_wall(now_ms);
+        self.dead_octets = self.journal.dead_octets(even_ms);
         self.cleaning = self
             .journal
-            .cleaning_candidate(self.even_or_wall(now_ms))
+            .cleaning_candidate(even_ms)
             .map(|segment| Cleaning { segment, stage: Stage::Walking(self.journal.cursor(segment)) });
     }
 
@@ -202,7 +207,7 @@ impl<L: Log> Shard<L> {
                 segments: key.segments,
                 alert_sequence: key.alert_sequence,
             },
-            Record::CancelAccepted(cancel) => return self.keep_cancel(cancel),
+            Record::CancelAccepted(cancel) => return self.keep_cancel(position, cancel),
             _ => {
                 debug_assert!(kind != Kind::Accepted);
                 return Keep::Dead;
@@ -210,6 +215,9 @@ impl<L: Log> Shard<L> {
         };
         // The message center may remember a key longer than its day; a copy of it would begin that anew at each start.
         let ends_ms = key.ended_ms.saturating_add(self.pace.real_span(KEY_RETENTION_MS));
+        if self.moved_before.has_key(position, key.push_id) {
+            return Keep::Dead;
+        }
         let remembered = self.core.remembers_ended(key.fingerprint, key.push_id);
         let forgets = self.mutation == Mutation::ForgetKeysInCleaning;
         if remembered && self.even_or_wall(now_ms) < ends_ms && !forgets {
@@ -225,9 +233,13 @@ impl<L: Log> Shard<L> {
         self.pace.even(now_ms).min(now_ms)
     }
 
-    /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands in its copy.
-    fn keep_cancel(&self, cancel: &ArchivedCancelAccepted) -> Keep {
+    /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands
+    /// behind its copy.
+    fn keep_cancel(&self, position: Position, cancel: &ArchivedCancelAccepted) -> Keep {
         let Some(cancel) = cancel.whole_alert() else { return Keep::Dead };
+        if self.moved_before.has_alert(position, cancel.sequence) {
+            return Keep::Dead;
+        }
         match self.core.closed_alert(cancel.fingerprint) {
             Some(closed) if closed.sequence == cancel.sequence => {
                 Keep::AlertCancel(CancelAccepted::of_alert(&cancel))
@@ -239,6 +251,9 @@ impl<L: Log> Shard<L> {
     /// Appends a live push again, and behind it all that has become of it.
     fn move_forward(&mut self, index: PushIndex, position: Position, now_ms: u64) {
         let trail = self.trail(index, now_ms);
+        if matches!(trail.reached, Reached::Hold(held) if held.next_ms != 0) {
+            self.core.note_hold_recorded(index);
+        }
         let moved = self.move_with(position, trail);
         self.core.set_position(index, moved.to_bits());
     }

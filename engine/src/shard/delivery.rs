@@ -127,7 +127,7 @@ impl<L: Log> Shard<L> {
         let held = Held { domain, ..held_record(push, now_ms, next_ms) };
         self.counted.holds += 1;
         if self.journal.append_held(&held) {
-            return;
+            return self.core.note_hold_recorded(index);
         }
         self.counted.holds_unrecorded += 1;
         if Known::of(push) != before {

@@ -226,10 +226,15 @@ impl<L: Log> Shard<L> {
         if percent < 100 && self.journal.is_staged_to(percent) {
             return Err(Code::OVERLOAD);
         }
-        if percent < 100 && self.journal.is_filled_to(percent) {
+        if percent < 100 && self.journal.is_filled_to(percent, || self.cleanable_octets()) {
             return Err(Code::STORAGE_FULL);
         }
         Ok(())
+    }
+
+    /// Octets that cleaning gains soon: none while the books do not take the events of the records.
+    fn cleanable_octets(&self) -> u64 {
+        if self.owed.is_some() { 0 } else { self.dead_octets }
     }
 
     /// The concatenation reference of this push, should it be a long one. What cannot be long draws none: looking costs a

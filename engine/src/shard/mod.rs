@@ -19,6 +19,7 @@ pub mod figures;
 mod fingerprints;
 mod intake;
 mod live;
+mod moved_before;
 mod obstacles;
 pub mod open;
 mod opening;
@@ -123,6 +124,10 @@ pub struct Shard<L = BillingLog> {
     ended: VecDeque<endings::Ending>,
     notifications: VecDeque<NotificationOrder>,
     cleaning: Option<cleaning::Cleaning>,
+    /// What cleaning had moved out of the oldest segment before this start.
+    moved_before: moved_before::MovedBefore,
+    /// Octets that cleaning would gain, as of when a candidate was looked for.
+    dead_octets: u64,
     /// When a candidate was looked for, and how far the journal reached then.
     cleaning_looked: (u64, Reach),
     appended_at_last_turn: u64,

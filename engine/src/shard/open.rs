@@ -56,6 +56,7 @@ impl Shard {
         registry: Arc<Registry>,
         now_ms: u64,
     ) -> Result<(Self, ShardReport), OpenError> {
+        crate::journal::check(&config.journal)?;
         let billing = BillingLog::open(directory, config.number as u16, now_ms)?;
         let directory = directory.join("journal");
         config.progress.set_octets_in_all(octets_in_use(&directory));
@@ -85,16 +86,14 @@ impl<L: Log> Shard<L> {
         let Ground { directory, storage, mut billing, network, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
         let (center_ms, progress) = (pace.center(now_ms), &*config.progress);
-        let mut core = Core::new(config.limits, center_ms);
-        core.mutate(mutation);
-        let mut reading =
-            Reading::new(config, Recovery::new(core, config.seed), &mut billing, mutation, now_ms);
+        let recovery = begin_recovery(config, mutation, center_ms);
+        let mut reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
         let (mut journal, report) =
             Journal::open_on(&directory, config.journal, storage, &mut |position, sequence, record| {
                 reading.take(position, sequence, &record);
                 progress.note_record(reading.records, reading.octets);
             })?;
-        let Read { recovery, entered, waiting } = reading.finish()?;
+        let Read { recovery, entered, waiting, moved_before } = reading.finish()?;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
@@ -127,6 +126,8 @@ impl<L: Log> Shard<L> {
             ended: VecDeque::with_capacity(1024),
             notifications: VecDeque::with_capacity(1024),
             cleaning: None,
+            moved_before,
+            dead_octets: 0,
             cleaning_looked: Default::default(),
             appended_at_last_turn: 0,
             cleaning_owed: 0,
@@ -146,6 +147,13 @@ impl<L: Log> Shard<L> {
         let report = ShardReport { journal: report, live: shard.core.live(), billed: entered.events };
         Ok((shard, report))
     }
+}
+
+/// A message center of which nothing is known yet.
+fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: u64) -> Recovery {
+    let mut core = Core::new(config.limits, center_ms);
+    core.mutate(mutation);
+    Recovery::new(core, config.seed)
 }
 
 /// The segments with the records of what lives are not to be cleaned away.
@@ -188,4 +196,46 @@ fn octets_in_use(directory: &Path) -> u64 {
 fn octets_of(directory: &Path, counts: impl Fn(&std::fs::DirEntry) -> bool) -> u64 {
     let entries = std::fs::read_dir(directory).into_iter().flatten().flatten().filter(counts);
     entries.filter_map(|entry| entry.metadata().ok()).map(|metadata| metadata.len()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
+    use crate::journal::{JournalConfig, JournalError, SEGMENT_OCTETS_MIN};
+    use crate::network::line_states::{Line, LineStates};
+    use crate::network::simulated::SimulatedNetwork;
+    use crate::network::simulation_config::SimulationConfig;
+    use crate::shard::Durability;
+    use crate::smsc::core::CoreLimits;
+
+    #[test]
+    fn a_shard_is_not_opened_with_sizes_that_its_journal_cannot_have() {
+        let place = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let factory = SegmentFactory::start().unwrap_or_else(|error| panic!("{error}"));
+        let (whole, odd) = (SEGMENT_OCTETS_MIN, SEGMENT_OCTETS_MIN + 8);
+        for (segment_octets, segments, is_refused) in [(odd, 8, true), (whole, 2, true), (whole, 8, false)] {
+            let budget_octets = segments * u64::from(segment_octets);
+            let keyed = Fingerprints::new([7; 16]);
+            let config = ShardConfig {
+                number: 0,
+                shards: 1,
+                durability: Durability::Process,
+                limits: CoreLimits { pushes_max: 10, waiting_per_msn_max: 10, ended_keys_max: 10 },
+                journal: JournalConfig { segment_octets, ..JournalConfig::new(0, budget_octets) },
+                seed: 7,
+                time_scale: 1,
+                fingerprints: FingerprintKeys { keyed, older_until_ms: None },
+                injections: Vec::new(),
+                progress: Arc::default(),
+            };
+            let lines = LineStates::parse("", Line::HOME).unwrap_or_else(|error| panic!("{error}"));
+            let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines));
+            let network = Box::new(network.unwrap_or_else(|error| panic!("{error}")));
+            let registry = Arc::new(Registry::new(Vec::new()));
+            let opened = Shard::open(place.path(), &config, &factory, network, registry, 1_000_000);
+            let refused = matches!(opened, Err(OpenError::Journal(JournalError::Config(_))));
+            assert_eq!(refused, is_refused, "{segments} segments of {segment_octets}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
 //! **Never here:** the decision what becomes of a push; that is the recovery's.
 
 use super::books::Home;
+use super::moved_before::{MovedBefore, Moves};
 use super::opening::{OpenError, ShardConfig};
 use super::replay::replay;
 use super::waiting::WaitingScan;
@@ -23,6 +24,8 @@ pub(super) struct Read {
     pub(super) entered: Entered,
     /// What waits.
     pub(super) waiting: WaitingScan,
+    /// What cleaning had moved out of the oldest segment.
+    pub(super) moved_before: MovedBefore,
 }
 
 /// A journal that is being read.
@@ -37,6 +40,7 @@ pub(super) struct Reading<'a, L> {
     billing: &'a mut L,
     lacking: Lacking,
     waiting: WaitingScan,
+    moves: Moves,
     foreign: KeyCheck,
     /// The first record that says something impossible.
     impossible: Option<(u64, &'static str)>,
@@ -67,6 +71,7 @@ impl<'a, L: Log> Reading<'a, L> {
             billing,
             lacking: Lacking::default(),
             waiting: WaitingScan::default(),
+            moves: Moves::default(),
             foreign: KeyCheck::new(&config.fingerprints),
             impossible: None,
             unread: None,
@@ -94,6 +99,7 @@ impl<'a, L: Log> Reading<'a, L> {
         if let Err(what) = replay(&mut self.recovery, self.pace, position, sequence, record) {
             self.impossible.get_or_insert((sequence, what));
         }
+        self.moves.look(position, record);
         self.records += 1;
         if self.last.is_some_and(|last| last.segment() != position.segment()) {
             self.segments_before += self.segment_octets;
@@ -117,7 +123,8 @@ impl<'a, L: Log> Reading<'a, L> {
             return Err(error.into());
         }
         let entered = self.lacking.finish(self.billing, self.now_ms)?;
-        Ok(Read { recovery: self.recovery, entered, waiting: self.waiting })
+        let moved_before = self.moves.finish();
+        Ok(Read { recovery: self.recovery, entered, waiting: self.waiting, moved_before })
     }
 }
 

@@ -3,6 +3,7 @@
 //! **Never here:** what becomes of a push; a record that says something impossible is told as such.
 
 use super::endings::{identity, notice};
+use crate::journal::numbering::is_copied;
 use crate::journal::{Accepted, AlertCancel, ArchivedEnded, Held, Position, Record};
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
@@ -21,7 +22,7 @@ pub(crate) fn replay(
     sequence: u64,
     record: &Record<'_>,
 ) -> Result<(), &'static str> {
-    recovery.pass(sequence, || record.push_id());
+    recovery.pass(sequence, is_copied(sequence), || record.push_id());
     match record {
         Record::Accepted(accepted) => {
             recovery.restore_accepted(new_push(&accepted.to_native(), pace, position)?)

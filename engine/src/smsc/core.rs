@@ -647,7 +647,7 @@ impl Core {
                     // A retry that comes sooner by itself is not put off.
                     let scheduled_ms = self.timers.due_ms(index).unwrap_or(u64::MAX);
                     if self.time.steady_of(due_ms) < scheduled_ms {
-                        self.pushes[index].set(flag::RECORD_BEGIN, true);
+                        self.pushes[index].begin_sooner();
                         self.start_timer(index, due_ms);
                     }
                 }
@@ -723,7 +723,7 @@ impl Core {
             }
             let push = &mut self.pushes[index];
             if push.has(flag::RECORD_BEGIN) && self.mutation != Mutation::BeginUnrecorded {
-                push.set(flag::RECORD_BEGIN, false);
+                push.set(flag::RECORD_BEGIN | flag::HOLD_RECORDED, false);
                 self.effects.push_back(Effect::Begin(index));
                 begun += 1;
                 if begun == BEGUN_PER_POLL_MAX {

@@ -165,9 +165,9 @@ impl Core {
             }
             State::Held => {
                 // A clock that was set back may show less now than the time that its last Held record names.
-                let was_set_back = self.time.was_set_back();
-                let push = &mut self.pushes[index];
-                push.set(flag::RECORD_BEGIN, push.has(flag::RECORD_BEGIN) || was_set_back);
+                if self.time.was_set_back() {
+                    self.pushes[index].begin_sooner();
+                }
                 self.release(index);
             }
             // The clock was set back: its expiry is further away than it was.
@@ -196,7 +196,7 @@ impl Core {
                 .iter()
                 .any(|c| c.awaits_alert() && c.code_at_expiry() == self.pushes[head].code)
         {
-            self.pushes[head].set(flag::RECORD_BEGIN, true);
+            self.pushes[head].begin_sooner();
             self.release(head);
         }
     }

@@ -31,6 +31,9 @@ pub mod flag {
     /// Its next attempt begins only behind a durable record that says so. That attempt is its only one, or begins before the
     /// time that its last Held record names.
     pub const RECORD_BEGIN: u16 = 1 << 4;
+    /// No record of a begin is newer than its last Held record: an attempt that begins sooner than
+    /// that names needs one.
+    pub const HOLD_RECORDED: u16 = 1 << 5;
     /// The push belongs to an alert.
     pub const ALERT: u16 = 1 << 6;
     /// A push of a higher alertseq waits to take this one's place.
@@ -273,6 +276,13 @@ impl Push {
             self.flags |= flag;
         } else {
             self.flags &= !flag;
+        }
+    }
+
+    /// Its next attempt may begin sooner than its last Held record says, if there is one that says so.
+    pub(super) fn begin_sooner(&mut self) {
+        if self.has(flag::HOLD_RECORDED) {
+            self.set(flag::RECORD_BEGIN, true);
         }
     }
 

@@ -3,9 +3,11 @@
 //! Every `restore_*` is idempotent: cleaning copies a push's Accepted record forward and behind it all that has become
 //! of the push, so its records may be seen twice, and its Ended record before the copy of its Accepted record. A crash
 //! may leave such a copy without what belongs behind it. So:
-//! * a copy that comes while an earlier Accepted record of its push stands counts once the record of another push follows:
+//! * a copy that comes while an earlier Accepted record of its push stands counts once a record that is not of this push
+//!   follows in the next sequence (a Cleaned record, which does not come here, leaves a gap):
 //!   what belongs behind the copy is whole then, and the push stands where the copy stands. Until then it stands where it
-//!   stood, and the next cleaning copies it again;
+//!   stood, and the next cleaning copies it again. So it does too where both were copied from another layout, whose runs
+//!   cannot be told apart any more;
 //! * a copy that comes after the push's Ended record, and is followed by no other, is of a push that has ended.
 //!
 //! A push that was held waits on as its newest Held record says. The head of an msn's queue of which no record says that it
@@ -159,11 +161,14 @@ impl Recovery {
     }
 
     /// The record of this sequence comes next; `push_id` says whose it is. Before its `restore_*`.
-    pub fn pass(&mut self, sequence: u64, push_id: impl FnOnce() -> Option<u64>) {
+    /// A record that was copied from another layout `is_renumbered`: what it follows was not next to
+    /// it before.
+    pub fn pass(&mut self, sequence: u64, is_renumbered: bool, push_id: impl FnOnce() -> Option<u64>) {
         let follows = std::mem::replace(&mut self.next_sequence, sequence + 1) == sequence;
         let Some((copied, position)) = self.last_copy else { return };
-        // Where a run ended, or something is missing, nobody knows whether the copy is whole.
-        if !follows {
+        // Where a run ended, or something is missing, nobody knows whether the copy is whole. Another
+        // layout's numbers hide where that was.
+        if !follows || is_renumbered {
             self.last_copy = None;
         } else if push_id() != Some(copied) {
             self.last_copy = None;
@@ -219,6 +224,7 @@ impl Recovery {
         push.restore_progress(&progress, mutation);
         if progress.begun {
             push.set(flag::RECORD_BEGIN, mutation == Mutation::AttemptAgainAtRecovery);
+            push.set(flag::HOLD_RECORDED, false);
             self.release(index);
         }
     }
@@ -251,6 +257,7 @@ impl Recovery {
         let overdue = left_ms == 0;
         push.state = State::Held;
         push.set(flag::OVERDUE, overdue);
+        push.set(flag::HOLD_RECORDED, true);
         // A clock that was set back makes no push wait for longer than it was to; then its attempt comes before the time
         // that its record names.
         push.set(flag::RECORD_BEGIN, push.has(flag::SINGLE_ATTEMPT) || left_ms > waited_ms);

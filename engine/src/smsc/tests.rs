@@ -107,10 +107,10 @@ fn a_moved_push_stands_where_its_copy_stands_once_another_pushs_record_follows()
     let place_before = |sequence: u64, push_id: Option<u64>| {
         let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
         for (sequence, new) in [(1, original), (2, copy)] {
-            recovery.pass(sequence, || Some(1));
+            recovery.pass(sequence, false, || Some(1));
             recovery.restore_accepted(new);
         }
-        recovery.pass(sequence, || push_id);
+        recovery.pass(sequence, false, || push_id);
         recovery.live_positions().next()
     };
     assert_eq!(place_before(3, Some(1)), Some(10), "more of what belongs behind the copy may be missing");
@@ -128,7 +128,7 @@ fn a_moved_push_that_has_ended_stands_where_its_copy_stands_too() {
         let mut sequence = 0;
         let mut pass = |recovery: &mut Recovery, push_id| {
             sequence += 1;
-            recovery.pass(sequence, || push_id);
+            recovery.pass(sequence, false, || push_id);
         };
         for position in [10, 20] {
             pass(&mut recovery, Some(1));
@@ -329,6 +329,36 @@ fn an_alert_puts_off_no_retry_that_comes_sooner() {
     core.handle_alert(msn, NOW_MS + 3_950, u64::MAX);
     core.handle_time(NOW_MS + 4_016, 10);
     assert_eq!(core.poll_attempt(NOW_MS + 4_016), Some(index));
+}
+
+#[test]
+fn alerts_have_a_begin_recorded_once_for_each_hold_that_is_recorded() {
+    let mut core = Core::new(LIMITS, NOW_MS);
+    let index = core.accept(new_push(1, 1), NOW_MS);
+    core.handle_durable(2, |_| {});
+    let msn = core.push(index).msn();
+    let result = AttemptResult::Failed(Failure::Absent);
+    let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
+    let mut begins = Vec::new();
+    for round in 0..8 {
+        let now_ms = NOW_MS + 60_000 * round;
+        let mut attempt = core.poll_attempt(now_ms);
+        while let Some(effect) = core.take_effect() {
+            assert_eq!(effect, Effect::Begin(index));
+            begins.push(round);
+            core.handle_begin_journaled(index, 10 + round);
+            core.handle_durable(11 + round, |_| {});
+            attempt = core.poll_attempt(now_ms);
+        }
+        assert_eq!(attempt, Some(index), "round {round}");
+        core.handle_outcome(index, absent, now_ms, 0);
+        if [2, 5].contains(&round) {
+            core.note_hold_recorded(index);
+        }
+        core.handle_alert(msn, now_ms, 0);
+        core.handle_time(now_ms + 30_000, 10);
+    }
+    assert_eq!(begins, [3, 6], "after the holds that the journal has");
 }
 
 #[test]

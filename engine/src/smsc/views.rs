@@ -2,7 +2,7 @@
 
 use crate::smsc::core::Core;
 use crate::smsc::ended::{EndedId, EndedPush};
-use crate::smsc::pushes::{Push, PushIndex};
+use crate::smsc::pushes::{Push, PushIndex, flag};
 use wire::terms::ids::Msn;
 
 impl Core {
@@ -69,5 +69,10 @@ impl Core {
     /// Keeps the owner's number for what holds this push.
     pub fn note_hold_reason(&mut self, index: PushIndex, reason: u8) {
         self.pushes[index].set_hold_reason(reason);
+    }
+
+    /// The journal has a Held record of this push that names when it is tried again.
+    pub fn note_hold_recorded(&mut self, index: PushIndex) {
+        self.pushes[index].set(flag::HOLD_RECORDED, true);
     }
 }

@@ -225,3 +225,104 @@ fn to_each(
     }
     Ok(targets.len() as u64)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::numbering::LAYOUT_BITS;
+    use crate::journal::{Accepted, CancelAccepted, Reached, SEGMENT_OCTETS_MIN, Trail};
+
+    const NOW_MS: u64 = 1_800_000_000_000;
+    const LIMITS: CoreLimits = CoreLimits { pushes_max: 100, waiting_per_msn_max: 10, ended_keys_max: 100 };
+
+    fn config(first_sequence: u64) -> JournalConfig {
+        let budget_octets = 8 * u64::from(SEGMENT_OCTETS_MIN);
+        let segment_octets = SEGMENT_OCTETS_MIN;
+        JournalConfig { segment_octets, first_sequence, ..JournalConfig::new(0, budget_octets) }
+    }
+
+    /// Appends the Accepted record of a push.
+    fn accept(journal: &mut Journal) -> (Position, u64) {
+        let push_id = journal.next_sequence();
+        let accepted = Accepted {
+            push_id,
+            key_fingerprint: push_id * 31,
+            content_digest: 1,
+            msn: 9_012_345_678,
+            xpid: 100_000_001,
+            accepted_ms: NOW_MS,
+            expires_ms: NOW_MS + 3_600_000,
+            alert_key_fingerprint: 0,
+            alert_fingerprint: 0,
+            reqid: *b"abc....................",
+            reqid_length: 3,
+            class: 3,
+            kind: 1,
+            wants_notification: true,
+            single_attempt: false,
+            segments: 1,
+            message_reference: 17,
+            concatenation_reference: 0,
+            svcinst: 0,
+            sender_index: 0,
+            alert_sequence: 0,
+            sender: b"CITY",
+            alert_id: b"",
+            submits: b"",
+        };
+        let appended = journal.append_accepted(&accepted);
+        appended.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// An old journal: a push whose cancel was accepted, then its copy behind which a crash left
+    /// nothing, then what the next run took.
+    fn write_source(directory: &Path, factory: &SegmentFactory) {
+        let directory = directory.join("journal");
+        let open = || Journal::open(&directory, config(1), factory, &mut |_, _, _| {});
+        let (mut journal, _) = open().unwrap_or_else(|error| panic!("{error}"));
+        let (position, push_id) = accept(&mut journal);
+        let cancel = CancelAccepted::of_push(push_id, NOW_MS, push_id * 31, true);
+        journal.append_cancel(&cancel).unwrap_or_else(|error| panic!("{error}"));
+        let torn = Trail { cancel: None, reached: Reached::Acceptance };
+        let moved = journal.move_forward(position, &torn).map(|moved| moved.is_ok());
+        assert_eq!(moved, Ok(true));
+        journal.commit_blocking().unwrap_or_else(|error| panic!("{error}"));
+        drop(journal);
+        let (mut journal, _) = open().unwrap_or_else(|error| panic!("{error}"));
+        accept(&mut journal);
+        journal.commit_blocking().unwrap_or_else(|error| panic!("{error}"));
+    }
+
+    #[test]
+    fn a_copy_that_a_crash_tore_stays_torn_in_another_layout() {
+        let place = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
+        let factory = SegmentFactory::start().unwrap_or_else(|error| panic!("{error}"));
+        write_source(place.path(), &factory);
+        let target_at = place.path().join("target");
+        let copied_first = (1 << LAYOUT_BITS) + 1;
+        let target = Target::begin(&target_at, config(copied_first), &factory);
+        let mut targets = [target.unwrap_or_else(|error| panic!("{error}"))];
+        let (limits, journal) = (LIMITS, config(1));
+        let source = Source { directory: place.path(), number: 0, limits, journal, time_scale: 1 };
+        let copied = copy(&source, &mut targets, &factory, NOW_MS);
+        let copied = copied.unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(copied, Copied { pushes: 2, records: 4 });
+        let [target] = targets;
+        target.finish().unwrap_or_else(|error| panic!("{error}"));
+
+        let pace = Pace::new(1, NOW_MS);
+        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 0);
+        let mut copies = Vec::new();
+        Journal::open(&target_at, config(copied_first), &factory, &mut |position, sequence, record| {
+            if let Record::Accepted(_) = record {
+                copies.push(position.to_bits());
+            }
+            assert_eq!(replay(&mut recovery, pace, position, sequence, &record), Ok(()));
+        })
+        .unwrap_or_else(|error| panic!("{error}"));
+        // Behind the torn copy stands no cancel: were the push there, the one in front of it would
+        // be cleaned away as dead.
+        assert_eq!(copies.len(), 3);
+        assert!(recovery.live_positions().eq([copies[0], copies[2]]));
+    }
+}

@@ -14,9 +14,6 @@ use hayauma::smsc::state::State;
 const TURNS_AT_ONCE: usize = 64;
 /// Turns at once after which timers that are still due are a bug.
 const TURNS_MAX: usize = 10_000;
-/// An engine that died so often dies at no turn any more: each start takes room, and with segments
-/// as small as here a loop of them would use the reserve up.
-const LIVES_MAX: u32 = 16;
 /// When events that the books did not take are tried again.
 const BOOKS_RETRY_MS: u64 = 60_000;
 /// Turns that clean after one of which the engine dies.
@@ -82,7 +79,7 @@ impl Simulation {
 
     fn dies_here(&mut self, odds: u64) -> bool {
         let may_die = self.faults && self.scenario.crash_at_turn_of > 0;
-        may_die && odds > 0 && self.life < LIVES_MAX && self.random.below(odds) == 0
+        may_die && odds > 0 && self.random.below(odds) == 0
     }
 
     fn turn_once(&mut self, number: usize) -> Result<bool, Violation> {

@@ -63,6 +63,36 @@ fn holds_find_room_in_a_full_journal_and_never_take_what_is_reserved_for_other_r
 }
 
 #[test]
+fn what_cleaning_gains_counts_as_free_until_half_of_what_is_kept_is_taken() {
+    let mut model = Model::new(Disk::new(6, usize::MAX, false), 60);
+    let nothing = || 0;
+    let mut refuses = [None; 3];
+    while let Ok(push_id) = model.accept(300) {
+        if push_id % 2 == 0 {
+            model.end(push_id);
+            model.notify(push_id);
+        }
+        model.commit_all();
+        model.journal.wait_for_spares(std::time::Duration::from_secs(1));
+        let journal = &model.journal;
+        let dead = journal.dead_octets(model.now_ms);
+        let filled = [journal.is_filled_to(80, nothing), journal.is_filled_to(80, || dead), dead == 0];
+        for (since, is_filled) in refuses.iter_mut().zip(filled) {
+            *since = if is_filled { since.or(Some(journal.figures().free_octets)) } else { None };
+        }
+        if filled[0] && !filled[1] {
+            // It is gained, too.
+            assert!(journal.cleaning_candidate(model.now_ms).is_some());
+        }
+    }
+    let [without, with, none_dead] = refuses;
+    let (without, with) = (without.expect("it is full"), with.expect("it is full"));
+    assert_eq!(none_dead, None, "a third of it is dead");
+    let reserved = model.journal.figures().reserved_octets;
+    assert!(without > with + reserved / 8, "refused at {without} octets free, {with} with what is dead");
+}
+
+#[test]
 fn a_full_device_refuses_new_pushes_and_finishes_the_accepted_ones() {
     let mut model = Model::new(Disk::new(2, 12, false), 1000);
     let (taken, refusal) = accept_until_refused(&mut model);
