@@ -244,3 +244,93 @@ impl<S: Session> Link<S> {
         self.share.note(held);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::driver::{DriverKind, Operation};
+    use crate::io::limits::SEND_OCTETS_MAX;
+    use std::collections::VecDeque;
+    use std::io::Read;
+    use std::os::unix::net::UnixStream;
+
+    /// Says what it is given, and consumes nothing.
+    #[derive(Default)]
+    struct Speaker(Vec<u8>);
+
+    impl Session for Speaker {
+        fn output(&mut self) -> &mut Vec<u8> {
+            &mut self.0
+        }
+
+        fn due_ms(&self) -> u64 {
+            u64::MAX
+        }
+
+        fn wants_more(&self, _unconsumed: usize, _most: usize) -> bool {
+            true
+        }
+
+        fn held(&self) -> usize {
+            self.0.capacity()
+        }
+
+        fn shrink(&mut self) {}
+    }
+
+    impl Takes<()> for Speaker {
+        fn take(&mut self, _octets: &[u8], _room: usize, _desk: &mut ()) -> Option<usize> {
+            Some(0)
+        }
+
+        fn end(&mut self, _unconsumed: &[u8], _desk: &mut ()) {}
+    }
+
+    /// A link of a budget of its own, its driver, and its peer.
+    fn link() -> (Link<Speaker>, Driver, UnixStream) {
+        let (client, server) = UnixStream::pair().expect("a pair");
+        client.set_nonblocking(true).expect("a socket");
+        let driver = Driver::new(DriverKind::Poll, 0, None).expect("a driver");
+        let link = Link::new(server.into(), (0, 1), Owner::Front, Speaker::default(), &Budget::new());
+        (link, driver, client)
+    }
+
+    /// Hands the link the sends that have completed.
+    fn complete_sends(link: &mut Link<Speaker>, driver: &mut Driver) -> usize {
+        let mut completions = VecDeque::new();
+        driver.turn(&mut completions).expect("a turn");
+        completions.retain(|completion| completion.token.operation == Operation::Send);
+        assert!(completions.iter().all(|completion| link.sent(completion)));
+        completions.len()
+    }
+
+    #[test]
+    fn last_words_stand_behind_what_was_half_sent() {
+        let (mut link, mut driver, mut client) = link();
+        link.session.0 = vec![1; SEND_OCTETS_MAX + 1_000];
+        link.flush(&mut driver, 0);
+        assert_eq!(complete_sends(&mut link, &mut driver), 1, "a piece of it");
+        link.session.0 = b"the last words".to_vec();
+        link.send_now();
+        let mut read = Vec::new();
+        let _ = client.read_to_end(&mut read);
+        assert_eq!(read.len(), SEND_OCTETS_MAX + 1_000 + 14);
+        assert!(read.ends_with(b"the last words") && read[..SEND_OCTETS_MAX + 1_000].iter().all(|&o| o == 1));
+    }
+
+    #[test]
+    fn nothing_is_said_behind_what_the_socket_does_not_take() {
+        let (mut link, mut driver, mut client) = link();
+        link.session.0 = vec![1; 2 * SEND_OCTETS_MAX];
+        link.flush(&mut driver, 0);
+        assert_eq!(complete_sends(&mut link, &mut driver), 1, "a piece of it");
+        // The socket is filled, but for less than what is left.
+        let filler = vec![1; 1024];
+        while rustix::net::send(link.stream.descriptor(), &filler, rustix::net::SendFlags::DONTWAIT).is_ok() {}
+        link.session.0 = b"the last words".to_vec();
+        link.send_now();
+        let mut read = Vec::new();
+        let _ = client.read_to_end(&mut read);
+        assert!(read.iter().all(|&octet| octet == 1), "an answer is not cut in the middle");
+    }
+}

@@ -66,12 +66,26 @@ impl Stream {
         self.generation
     }
 
-    /// Writes what it can at once, without the driver: the last words of a process that ends.
-    pub(super) fn send_now(&self, output: &[u8]) {
-        if !self.send_under_way && !output.is_empty() {
-            // What is not taken is lost with the process, which is about to end.
-            let _ = send(&self.socket, output, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    /// Writes what it can at once, without the driver, behind what is being sent already: the last
+    /// words of a process that ends.
+    pub(super) fn send_now(&mut self, output: &[u8]) {
+        if self.send_under_way {
+            return;
         }
+        // What is not taken is lost with the process, which is about to end; never what stands
+        // before something that is taken.
+        self.sent += self.write_now(&self.sending[self.sent..]);
+        if self.sending() == 0 {
+            self.write_now(output);
+        }
+    }
+
+    /// How many of these octets the socket takes at once.
+    fn write_now(&self, octets: &[u8]) -> usize {
+        if octets.is_empty() {
+            return 0;
+        }
+        send(&self.socket, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
     }
 
     pub(super) fn is_closing(&self) -> bool {

@@ -435,6 +435,12 @@ impl ShardTurn {
 
     /// What was written since the last good sync may be lost: say so to everybody who waits, and end.
     fn fail_durable(&mut self, error: &std::io::Error) -> ! {
+        // A socket whose send has completed takes its last words; that was not looked at yet.
+        let _ = self.driver.turn(&mut self.completions);
+        let is_sent = |completion: &&Completion| {
+            completion.token.owner == Owner::Front && completion.token.operation == Operation::Send
+        };
+        self.completions.iter().filter(is_sent).for_each(|completion| self.front.sent(completion));
         self.front.fail_durable(&self.date);
         let cause = format!(
             "the device could not make journal records durable ({error}, code {})",

@@ -4,7 +4,7 @@ use super::*;
 use crate::io::limits::{BURST_OCTETS_MAX, RECEIVE_BUFFER_OCTETS};
 use crossbeam::queue::ArrayQueue;
 use std::io::{Read, Write as _};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 
 const LONG_NS: u64 = 20_000_000_000;
@@ -269,4 +269,19 @@ fn a_reused_place_hears_nothing_of_the_socket_before() {
             assert_eq!(heard, [generation as u8; 5], "{kind}");
         }
     }
+}
+
+#[test]
+fn a_send_that_is_done_is_told_before_a_commit_that_is_done() {
+    let mut driver = driver(DriverKind::Poll);
+    let (_client, server) = UnixStream::pair().expect("a pair");
+    let sync = Token::of_turn(Operation::BillingSync, 0);
+    driver.sync(server.as_raw_fd(), sync);
+    driver.wait(1, LONG_NS).expect("a wait");
+    // SAFETY: the octets live until the completion.
+    unsafe { driver.send(server.as_fd(), b"taken at once", token(Operation::Send)) };
+    let mut completions = VecDeque::new();
+    driver.turn(&mut completions).expect("a turn");
+    let told: Vec<Token> = completions.iter().map(|completion| completion.token).collect();
+    assert_eq!(told, [token(Operation::Send), sync]);
 }

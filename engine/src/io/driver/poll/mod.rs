@@ -158,10 +158,12 @@ impl Poller {
         let mut events = std::mem::take(&mut self.events);
         events.drain(..).for_each(|event| self.take_event(event));
         self.events = events;
+        // What was sent comes first: whoever is told that a commit failed gets its last words only
+        // behind sends that have completed.
+        completions.append(&mut self.done);
         while let Some(done) = self.committing.next_done() {
             completions.push_back(done);
         }
-        completions.append(&mut self.done);
         self.read(completions);
         Ok(())
     }
