@@ -212,17 +212,18 @@ impl<S: Session> Link<S> {
 
     /// Whether the peer has taken nothing of what is being sent to it for so long, beginning no
     /// earlier than `since_ms`.
-    fn takes_nothing(&self, since_ms: u64, now_ms: u64, longest_ms: u64) -> bool {
-        self.stream.sending_since_ms().is_some_and(|begun_ms| now_ms >= begun_ms.max(since_ms) + longest_ms)
+    fn takes_nothing(&mut self, since_ms: u64, now_ms: u64, longest_ms: u64) -> bool {
+        let since = self.stream.takes_nothing_since_ms(now_ms);
+        since.is_some_and(|taken_ms| now_ms >= taken_ms.max(since_ms) + longest_ms)
     }
 
     /// Whether the peer has taken nothing for too long, or as long as it may be idle.
-    pub(super) fn is_stuck(&self, now_ms: u64, idle_timeout_ms: u64) -> bool {
+    pub(super) fn is_stuck(&mut self, now_ms: u64, idle_timeout_ms: u64) -> bool {
         self.takes_nothing(0, now_ms, SEND_PROGRESS_MS_MAX.min(idle_timeout_ms))
     }
 
     /// Whether a drain that began then need not wait for the peer to take what is being sent to it.
-    pub(super) fn is_given_up(&self, draining_since_ms: u64, now_ms: u64) -> bool {
+    pub(super) fn is_given_up(&mut self, draining_since_ms: u64, now_ms: u64) -> bool {
         self.takes_nothing(draining_since_ms, now_ms, DRAIN_SILENCE_MS)
     }
 
@@ -249,7 +250,7 @@ impl<S: Session> Link<S> {
 mod tests {
     use super::*;
     use crate::io::driver::{DriverKind, Operation};
-    use crate::io::limits::SEND_OCTETS_MAX;
+    use crate::io::limits::{SEND_LOOK_MS, SEND_OCTETS_MAX};
     use std::collections::VecDeque;
     use std::io::Read;
     use std::os::unix::net::UnixStream;
@@ -332,5 +333,31 @@ mod tests {
         let mut read = Vec::new();
         let _ = client.read_to_end(&mut read);
         assert!(read.iter().all(|&octet| octet == 1), "an answer is not cut in the middle");
+    }
+
+    #[test]
+    fn a_peer_that_reads_slowly_is_not_given_up_and_one_that_stops_is() {
+        let (mut link, mut driver, mut client) = link();
+        link.session.0 = vec![1; 1 << 20];
+        let mut now_ms = 1_000;
+        link.flush(&mut driver, now_ms);
+        let mut look = |link: &mut Link<Speaker>| {
+            now_ms += SEND_LOOK_MS;
+            (link.is_given_up(1_000, now_ms), link.is_stuck(now_ms, 3_000), now_ms)
+        };
+        let (mut read, mut pieces) = (0, 0);
+        // 30 KiB in a second.
+        while read < 1 << 19 {
+            read += client.read(&mut [0; 6 * 1024]).expect("there is more");
+            let (is_given_up, is_stuck, now_ms) = look(&mut link);
+            assert!(!is_given_up && !is_stuck, "{read} octets read");
+            pieces += complete_sends(&mut link, &mut driver);
+            link.flush(&mut driver, now_ms);
+        }
+        assert!(pieces < 16, "some pieces took longer than a drain waits");
+        let looks = (0..100).position(|_| look(&mut link).0).expect("it is given up");
+        assert!((9..=11).contains(&looks), "{looks}");
+        let looks = (0..100).position(|_| look(&mut link).1).expect("it is stuck");
+        assert!((3..=5).contains(&looks), "{looks}");
     }
 }
