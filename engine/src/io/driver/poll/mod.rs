@@ -6,8 +6,8 @@
 //! something. A receive that filled less than its buffer has emptied the socket; the kernel tells
 //! of everything that comes behind it. What cannot be had at once stays asked for until the kernel
 //! says that it can. A send is tried when it is asked for. Every bound of a turn is kept here as in
-//! the ring: so many completions, so many buffers, and what is left waits for the next turn in a
-//! line of ready sockets.
+//! the ring: so many completions, so many octets, and what is left waits for the next turn in a line
+//! of ready sockets, where a commit that is done does not wait.
 //!
 //! The table of sockets goes by the connection's place, not by descriptor: many shards share the
 //! descriptors of one process.
@@ -19,7 +19,9 @@ mod socket;
 
 use super::token::{Completion, Operation, Owner, Token};
 use super::wake::Bed;
-use crate::io::limits::{COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS};
+use crate::io::limits::{
+    COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS, RECEIVED_PER_TURN_OCTETS_MAX,
+};
 use crate::journal::Write;
 use committing::Committing;
 use rustix::buffer::spare_capacity;
@@ -250,7 +252,9 @@ impl Poller {
 
     /// Receives from the sockets in line, one buffer each and then in turns, as far as a turn goes.
     fn read(&mut self, completions: &mut VecDeque<Completion>) {
+        let mut received = 0;
         while completions.len() < COMPLETIONS_PER_TURN_MAX
+            && received < RECEIVED_PER_TURN_OCTETS_MAX
             && let Some(&buffer) = self.free_buffers.last()
             && let Some((owner, index)) = self.ready.pop_front()
         {
@@ -261,6 +265,7 @@ impl Poller {
                 Read::Nothing => {}
                 Read::Octets(octets) => {
                     self.free_buffers.pop();
+                    received += octets;
                     let (buffer, result) = (Some(buffer), octets as i32);
                     completions.push_back(Completion { token, result, buffer, more: socket.receiving });
                 }
