@@ -1,6 +1,7 @@
 //! Which driver this host allows, and why not the other.
 
 use super::uring::Ring;
+use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 
@@ -39,9 +40,10 @@ pub struct Refusal {
 }
 
 /// Why a shard cannot have a ring here; `None`: it can. Sets up one of the very kind: no kernel
-/// that lacks a part of it (multishot receive since 6.0, deferred task run since 6.1) does that.
+/// that lacks a part of it (multishot receive since 6.0, deferred task run since 6.1) does that. A
+/// turn of it shows that it may be entered, which a profile may forbid by itself.
 pub(crate) fn ring_refusal() -> Option<Refusal> {
-    let error = Ring::new().err()?;
+    let error = Ring::new().and_then(|mut ring| ring.turn(&mut VecDeque::new())).err()?;
     Some(refusal_of(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref()))
 }
 
