@@ -206,7 +206,7 @@ impl Poller {
             table.resize_with(place + 1, Socket::default);
         }
         if !table[place].is(token) {
-            table[place] = Socket::of(descriptor, token);
+            table[place] = Socket::of(descriptor, token, &table[place]);
             let data = EventData::new_u64(token.pack());
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
             if let Err(error) = epoll::add(&self.epoll, descriptor, data, flags) {
@@ -283,5 +283,39 @@ fn table<'a>(front: &'a mut Vec<Socket>, notifier: &'a mut Vec<Socket>, owner: O
         Owner::Front => front,
         Owner::Notifier => notifier,
         Owner::Turn => unreachable!("the shard itself has no socket"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_place_stands_in_line_once_however_often_its_socket_changes() {
+        let mut poller = Poller::new(0, None).expect("a driver");
+        let mut completions = VecDeque::new();
+        let mut pairs = Vec::new();
+        for generation in 1..=4 {
+            let (mut client, server) = UnixStream::pair().expect("a pair");
+            client.write_all(&[generation as u8; 5]).expect("room in the socket");
+            let token = Token::new(Owner::Front, Operation::Receive, 0, generation);
+            poller.receive(server.as_fd(), token);
+            // As a turn that has no room left to read.
+            let waited = epoll::wait(&poller.epoll, spare_capacity(&mut poller.events), Some(&AT_ONCE));
+            assert!(waited.is_ok_and(|events| events > 0));
+            let events: Vec<Event> = poller.events.drain(..).collect();
+            events.into_iter().for_each(|event| poller.take_event(event));
+            if generation < 4 {
+                poller.stop_receiving(token);
+            }
+            pairs.push((client, server));
+        }
+        assert_eq!(poller.ready.len(), 1);
+        poller.turn(&mut completions).expect("a turn");
+        let received: Vec<i32> = completions.iter().map(|completion| completion.result).collect();
+        assert_eq!(received, [-libc::ECANCELED, -libc::ECANCELED, -libc::ECANCELED, 5]);
     }
 }
