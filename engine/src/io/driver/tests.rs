@@ -4,6 +4,7 @@ use super::*;
 use crate::io::limits::{BURST_OCTETS_MAX, RECEIVE_BUFFER_OCTETS, RECEIVED_PER_TURN_OCTETS_MAX};
 use crossbeam::queue::ArrayQueue;
 use std::io::{Read, Write as _};
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 
@@ -311,5 +312,26 @@ fn a_turn_receives_a_turns_worth_and_the_next_ones_the_rest() {
             total += received;
         }
         assert!(turns >= 2, "{kind}");
+    }
+}
+
+#[test]
+fn what_lies_behind_an_urgent_octet_is_received_without_more_coming() {
+    for kind in kinds() {
+        let mut driver = driver(kind);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a peer");
+        let (server, _) = listener.accept().expect("a peer");
+        client.write_all(b"before").expect("room in the socket");
+        rustix::net::send(&client, b"!", rustix::net::SendFlags::OOB).expect("room in the socket");
+        client.write_all(b"behind").expect("room in the socket");
+        driver.receive(server.as_fd(), true, token(Operation::Receive));
+        let (mut heard, mut completions) = (Vec::new(), VecDeque::new());
+        while heard != b"beforebehind" {
+            let completion = next(&mut driver, &mut completions);
+            let Some(buffer) = completion.buffer else { continue };
+            heard.extend_from_slice(driver.received(buffer, completion.result as usize));
+            driver.recycle(buffer);
+        }
     }
 }

@@ -172,9 +172,8 @@ impl Socket {
         match usize::try_from(received) {
             Ok(0) => self.end(0),
             Ok(octets) => {
-                // Less than there was room for: the socket is empty, and the kernel tells of what
-                // comes. But of an end it has told already.
-                self.readable = octets == buffer.len() || self.ended != 0;
+                // Less than there was room for does not mean that there is no more: a receive stops
+                // before an urgent octet, and of what lies behind it the kernel has told already.
                 self.receiving = octets < buffer.len();
                 Read::Octets(octets)
             }
