@@ -16,6 +16,8 @@ pub(super) const FORESEEN_MAX: usize = 8;
 pub(super) const ANSWERS_OUTSTANDING_MAX: usize = 2048;
 /// Octets of unparsed input kept for a connection before reading stops.
 pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
+/// The memory for it grows by at least one part in so many of what there is.
+pub(super) const INPUT_GROWTH_PART: usize = 4;
 /// Octets that all connections of a shard hold before each gets no more than a little: unparsed, waiting to be answered,
 /// unsent.
 pub(super) const HELD_OCTETS_MAX: usize = 64 * 1024 * 1024;

@@ -11,7 +11,9 @@
 
 use crate::io::budget::{Budget, Share};
 use crate::io::driver::{Completion, Driver, Owner};
-use crate::io::limits::{DRAIN_SILENCE_MS, RECEIVE_BUFFER_OCTETS, SEND_PROGRESS_MS_MAX, SMALL_RECEIVES_MIN};
+use crate::io::limits::{
+    DRAIN_SILENCE_MS, INPUT_GROWTH_PART, RECEIVE_BUFFER_OCTETS, SEND_PROGRESS_MS_MAX, SMALL_RECEIVES_MIN,
+};
 use crate::io::stream::Stream;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -160,8 +162,10 @@ impl<S: Session> Link<S> {
     {
         if !self.input.is_empty() {
             // Not twice as much as there is: a client that waits for its answers to leave has
-            // thousands of its kind beside it.
-            self.input.reserve_exact(octets.len());
+            // thousands of its kind beside it. But not anew with each arrival: that copies all.
+            if self.input.capacity() - self.input.len() < octets.len() {
+                self.input.reserve_exact(octets.len().max(self.input.len() / INPUT_GROWTH_PART));
+            }
             self.input.extend_from_slice(octets);
             return self.take_input(desk);
         }
@@ -359,5 +363,17 @@ mod tests {
         assert!((9..=11).contains(&looks), "{looks}");
         let looks = (0..100).position(|_| look(&mut link).1).expect("it is stuck");
         assert!((3..=5).contains(&looks), "{looks}");
+    }
+
+    #[test]
+    fn what_comes_octet_by_octet_is_not_copied_with_each_of_them() {
+        let (mut link, _driver, _client) = link();
+        let mut capacities = std::collections::HashSet::new();
+        for _ in 0..60_000 {
+            assert!(link.take(&[1], &mut ()));
+            capacities.insert(link.input.capacity());
+        }
+        assert!(capacities.len() < 100, "moved {} times", capacities.len());
+        assert!(link.input.capacity() <= 60_000 * 5 / 4, "{} octets", link.input.capacity());
     }
 }
