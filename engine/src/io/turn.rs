@@ -375,7 +375,8 @@ impl ShardTurn {
         let write = &commit.writes[place];
         if !commit.with_sync && write.octets_left() <= WRITE_AT_ONCE_OCTETS_MAX {
             // Into the page cache: that takes no longer than to hand it to a worker of the kernel.
-            let written = write.write(false);
+            // SAFETY: the commit under way is not finished, and the shard keeps the journal.
+            let written = unsafe { write.write(false) };
             return self.written(place, written);
         }
         let token = Token::of_turn(Operation::Commit, place as u32);

@@ -72,20 +72,20 @@ pub(super) fn mark_end(until: usize, length: usize) -> usize {
     (until + FRAME_HEADER_OCTETS).next_multiple_of(PAGE_OCTETS).min(length)
 }
 
-/// Octets in memory that are to be written, as the kernel takes them.
+/// Octets in memory that are to be written, as the kernel takes them. It only names them: who reads
+/// them promises that they are still there ([`Write::write`]).
 #[repr(transparent)]
 #[derive(Clone, Copy)]
 pub struct Part(pub(super) libc::iovec);
 
-// SAFETY: a part names octets that stay where they are, unchanged, until the commit is finished; reading them from another
-// thread, which is all that anybody does by it, needs no more.
+// SAFETY: a part only names octets. Reading them is unsafe, from whatever thread, and needs them where they are, unchanged.
 unsafe impl Send for Part {}
 
 // SAFETY: as above; a shared part gives nobody more than to read the same octets.
 unsafe impl Sync for Part {}
 
 impl Part {
-    pub fn of(octets: &[u8]) -> Self {
+    pub(super) fn of(octets: &[u8]) -> Self {
         Self(libc::iovec { iov_base: octets.as_ptr().cast_mut().cast(), iov_len: octets.len() })
     }
 
@@ -106,8 +106,8 @@ impl std::fmt::Debug for Part {
     }
 }
 
-/// What a commit writes to one file, at consecutive offsets.
-#[derive(Clone, Debug)]
+/// What a commit writes to one file, at consecutive offsets. The octets are the journal's.
+#[derive(Debug)]
 pub struct Write {
     /// The segment's number.
     pub segment: u32,
@@ -168,12 +168,20 @@ impl Write {
         self.parts().iter().map(Part::octets).sum()
     }
 
-    /// Writes what is left, and waits until that is done; how many octets were taken, which may be fewer. Only until the commit
-    /// is finished: the octets are the journal's again then.
+    /// What is left of it once more, for the thread that carries it out: it names the same octets.
+    pub(crate) fn rest(&self) -> Self {
+        Self { parts: self.parts().to_vec(), parts_done: 0, ..*self }
+    }
+
+    /// Writes what is left, and waits until that is done; how many octets were taken, which may be fewer.
+    ///
+    /// # Safety
+    /// The commit was begun and is not finished, and its journal lives: the octets are the journal's again then, and the
+    /// file may be closed.
     ///
     /// # Errors
     /// When the write or sync fails; the journal must not be used any more then.
-    pub fn write(&self, with_sync: bool) -> io::Result<usize> {
+    pub unsafe fn write(&self, with_sync: bool) -> io::Result<usize> {
         if !with_sync {
             return self.write_parts(0);
         }
@@ -185,8 +193,8 @@ impl Write {
         let (parts, offset) = (self.parts(), self.offset as libc::off_t);
         let (first, count) = (parts.as_ptr().cast(), parts.len() as libc::c_int);
         loop {
-            // SAFETY: a part is laid out as the iovec that it is, and `Part` promises that its octets can be read; the
-            // journal keeps the file open.
+            // SAFETY: a part is laid out as the iovec that it is; only `write` comes here, whose caller promises that its
+            // octets can be read and the file is open.
             let written = unsafe {
                 match flags {
                     0 => libc::pwritev(self.file(), first, count, offset),
@@ -207,8 +215,12 @@ impl Write {
     }
 
     /// Writes it, and waits until it is done.
-    pub fn carry_out(&mut self, with_sync: bool) -> io::Result<()> {
-        while !self.advance(self.write(with_sync)?) {}
+    ///
+    /// # Safety
+    /// As of [`Self::write`].
+    pub(super) unsafe fn carry_out(&mut self, with_sync: bool) -> io::Result<()> {
+        // SAFETY: the caller's promise, handed on.
+        while !self.advance(unsafe { self.write(with_sync)? }) {}
         Ok(())
     }
 }

@@ -178,10 +178,12 @@ impl Driver {
     /// The octets and the list of parts must stay where they are, unchanged, until the operation's
     /// completion was reaped.
     pub(crate) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
-        match self {
-            // SAFETY: the caller's promise, handed on.
-            Self::Uring(ring) => unsafe { ring.write(write, with_sync, token) },
-            Self::Poll(poller) => poller.write(write, with_sync, token),
+        // SAFETY: the caller's promise, handed on.
+        unsafe {
+            match self {
+                Self::Uring(ring) => ring.write(write, with_sync, token),
+                Self::Poll(poller) => poller.write(write, with_sync, token),
+            }
         }
     }
 

@@ -41,9 +41,12 @@ impl Committing {
         Ok(Self { jobs, done })
     }
 
-    /// Writes what is left of `write`; its octets stay as they are until the completion was reaped.
-    pub(super) fn write(&self, write: &Write, with_sync: bool, token: Token) {
-        self.ask(Job::Write { write: write.clone(), with_sync, token });
+    /// Writes what is left of `write`.
+    ///
+    /// # Safety
+    /// Its octets must stay where they are, unchanged, until the completion was reaped.
+    pub(super) unsafe fn write(&self, write: &Write, with_sync: bool, token: Token) {
+        self.ask(Job::Write { write: write.rest(), with_sync, token });
     }
 
     /// Makes what was written to `file` durable; it stays open until the completion was reaped.
@@ -68,7 +71,11 @@ impl Committing {
 fn carry_out(asked: &Receiver<Job>, done: &ArrayQueue<Completion>, waker: &Waker) {
     while let Ok(job) = asked.recv() {
         let (token, outcome) = match job {
-            Job::Write { write, with_sync, token } => (token, write.write(with_sync)),
+            Job::Write { write, with_sync, token } => {
+                // SAFETY: who asked for it keeps the octets, and the file open, until its
+                // completion was reaped.
+                (token, unsafe { write.write(with_sync) })
+            }
             Job::Sync { file, token } => {
                 // SAFETY: who asked for the sync keeps the file open until its completion was
                 // reaped.

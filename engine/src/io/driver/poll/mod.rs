@@ -143,8 +143,11 @@ impl Poller {
         }
     }
 
-    pub(super) fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
-        self.committing.write(write, with_sync, token);
+    /// # Safety
+    /// The octets must stay where they are, unchanged, until the operation's completion was reaped.
+    pub(super) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
+        // SAFETY: the caller's promise, handed on.
+        unsafe { self.committing.write(write, with_sync, token) };
     }
 
     pub(super) fn sync(&mut self, file: RawFd, token: Token) {
