@@ -64,10 +64,11 @@ impl Share {
         self.may_burst
     }
 
-    pub(super) fn give_burst_back(&mut self) {
-        if std::mem::take(&mut self.may_burst) {
-            self.budget.bursts.set(self.budget.bursts.get() - 1);
-        }
+    /// Whether it had that leave.
+    pub(super) fn give_burst_back(&mut self) -> bool {
+        let had = std::mem::take(&mut self.may_burst);
+        self.budget.bursts.set(self.budget.bursts.get() - usize::from(had));
+        had
     }
 
     /// What the connection may hold at this moment.

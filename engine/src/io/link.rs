@@ -231,9 +231,14 @@ impl<S: Session> Link<S> {
         self.takes_nothing(draining_since_ms, now_ms, DRAIN_SILENCE_MS)
     }
 
-    /// Gives the buffers of an idle connection back.
-    pub(super) fn shrink(&mut self) {
+    /// Gives the buffers of an idle connection back, and the leave of its receive to go on: it ends,
+    /// and another one begins that does not.
+    pub(super) fn shrink(&mut self, driver: &mut Driver) {
         if self.unsent() == 0 {
+            self.small_receives = 0;
+            if self.share.give_burst_back() {
+                self.stream.stop_receiving(driver);
+            }
             self.stream.shrink();
             self.session.shrink();
             if self.input.is_empty() {
@@ -256,7 +261,7 @@ mod tests {
     use crate::io::driver::{DriverKind, Operation};
     use crate::io::limits::{SEND_LOOK_MS, SEND_OCTETS_MAX};
     use std::collections::VecDeque;
-    use std::io::Read;
+    use std::io::{Read, Write as _};
     use std::os::unix::net::UnixStream;
 
     /// Says what it is given, and consumes nothing.
@@ -375,5 +380,36 @@ mod tests {
         }
         assert!(capacities.len() < 100, "moved {} times", capacities.len());
         assert!(link.input.capacity() <= 60_000 * 5 / 4, "{} octets", link.input.capacity());
+    }
+
+    #[test]
+    fn a_connection_that_falls_idle_gives_the_leave_of_its_receive_to_another_one() {
+        let (mut link, mut driver, mut client) = link();
+        let mut completions = VecDeque::new();
+        link.read_on(&mut driver);
+        let mut reap = |link: &mut Link<Speaker>, driver: &mut Driver| {
+            driver.turn(&mut completions).expect("a turn");
+            completions.retain(|completion| completion.token.operation == Operation::Receive);
+            for completion in completions.drain(..) {
+                assert_eq!(link.received(&completion, driver, &mut ()), Fate::Goes);
+            }
+        };
+        for _ in 0..=SMALL_RECEIVES_MIN {
+            client.write_all(&[1]).expect("room in the socket");
+            // Each receive ends, as under a driver that is asked anew for each.
+            link.stream.stop_receiving(&mut driver);
+            reap(&mut link, &mut driver);
+            reap(&mut link, &mut driver);
+        }
+        assert!(link.share.give_burst_back(), "it sends little at a time");
+        assert!(link.share.take_burst());
+        link.shrink(&mut driver);
+        assert!(!link.share.give_burst_back(), "it is idle");
+        reap(&mut link, &mut driver);
+        let waiting = link.input.len();
+        client.write_all(&[1]).expect("room in the socket");
+        reap(&mut link, &mut driver);
+        assert_eq!(link.input.len(), waiting + 1, "it is still received from");
+        assert!(!link.share.give_burst_back(), "by receives that do not go on");
     }
 }

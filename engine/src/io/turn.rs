@@ -185,8 +185,8 @@ impl ShardTurn {
         self.start_billing_sync();
         if now.steady_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
             self.swept_ms = now.steady_ms;
-            self.front.sweep(now, SWEEP_CONNECTIONS);
-            self.notifier.sweep(&mut self.shard, now, SWEEP_CONNECTIONS);
+            self.front.sweep(&mut self.driver, now, SWEEP_CONNECTIONS);
+            self.notifier.sweep(&mut self.shard, &mut self.driver, now, SWEEP_CONNECTIONS);
         }
         // Without syncs a commit has ended in this very turn.
         self.doubt_if_names_are_lost();
