@@ -329,22 +329,6 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_said_behind_what_the_socket_does_not_take() {
-        let (mut link, mut driver, mut client) = link();
-        link.session.0 = vec![1; 2 * SEND_OCTETS_MAX];
-        link.flush(&mut driver, 0);
-        assert_eq!(complete_sends(&mut link, &mut driver), 1, "a piece of it");
-        // The socket is filled, but for less than what is left.
-        let filler = vec![1; 1024];
-        while rustix::net::send(link.stream.descriptor(), &filler, rustix::net::SendFlags::DONTWAIT).is_ok() {}
-        link.session.0 = b"the last words".to_vec();
-        link.send_now();
-        let mut read = Vec::new();
-        let _ = client.read_to_end(&mut read);
-        assert!(read.iter().all(|&octet| octet == 1), "an answer is not cut in the middle");
-    }
-
-    #[test]
     fn a_peer_that_reads_slowly_is_not_given_up_and_one_that_stops_is() {
         let (mut link, mut driver, mut client) = link();
         link.session.0 = vec![1; 1 << 20];
