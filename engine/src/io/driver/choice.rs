@@ -93,10 +93,9 @@ fn refusal_of(errno: Option<i32>, error: &str, disabled: Option<&str>) -> Refusa
         (Some(libc::EINVAL), _) => {
             ("this kernel's io_uring is too old for it".to_owned(), "use Linux 6.1 or later")
         }
-        (Some(libc::ENOMEM), _) => (
-            "the limit of locked memory is too low for io_uring".to_owned(),
-            MORE_LOCKED_MEMORY,
-        ),
+        (Some(libc::ENOMEM), _) => {
+            ("the limit of locked memory is too low for io_uring".to_owned(), MORE_LOCKED_MEMORY)
+        }
         (Some(libc::EMFILE), _) => {
             ("the limit of open files leaves none for io_uring".to_owned(), MORE_OPEN_FILES)
         }

@@ -20,8 +20,8 @@ mod token;
 mod uring;
 mod wake;
 
-pub(crate) use choice::{executor_refusal, ring_refusal};
 pub use choice::{DriverKind, Refusal, poll_refusal};
+pub(crate) use choice::{executor_refusal, ring_refusal};
 pub(crate) use token::{Completion, GENERATION_MASK, Operation, Owner, Token};
 pub(crate) use wake::Waker;
 
