@@ -27,7 +27,7 @@ clauses:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, power, timing, fuzz TARGET.
+# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -42,6 +42,9 @@ _heavy-power:
 
 _heavy-timing:
     HAYAUMA_TEST_TIMING=1 cargo test -p loadgen
+
+_heavy-poll *ARGS:
+    @just test-poll {{ARGS}}
 
 _heavy-fuzz TARGET:
     cd engine/fuzz && cargo +nightly fuzz run {{TARGET}} -- -max_total_time=600

@@ -2,7 +2,8 @@
 //! under test, which forbid it to themselves before they do anything else. Their children inherit
 //! it.
 
-/// Names the profile: `no-io-uring`, `deadly-io-uring`, `no-dsync` or `linux-5.4`.
+/// Names the profile: `no-io-uring`, `no-io-uring-enter`, `deadly-io-uring`, `no-dsync` or
+/// `linux-5.4`.
 pub const VARIABLE: &str = "HAYAUMA_TEST_SECCOMP";
 
 /// Calls from a number on up to another one, and the answer to each.
@@ -11,9 +12,11 @@ type Rule = (u32, u32, u32);
 type Profile = (&'static str, &'static [Rule]);
 
 /// The profiles.
-const PROFILES: [Profile; 4] = [
+const PROFILES: [Profile; 5] = [
     // As container engines do it by default.
     ("no-io-uring", &[(IO_URING_SETUP, IO_URING_REGISTER, REFUSED)]),
+    // A ring can be had and is of no use.
+    ("no-io-uring-enter", &[(IO_URING_ENTER, IO_URING_ENTER, REFUSED)]),
     // Whoever tries ends at once.
     ("deadly-io-uring", &[(IO_URING_SETUP, IO_URING_REGISTER, libc::SECCOMP_RET_KILL_PROCESS)]),
     // A kernel or a file system that does not sync as it writes.
@@ -23,6 +26,7 @@ const PROFILES: [Profile; 4] = [
 ];
 
 const IO_URING_SETUP: u32 = libc::SYS_io_uring_setup as u32;
+const IO_URING_ENTER: u32 = libc::SYS_io_uring_enter as u32;
 const IO_URING_REGISTER: u32 = libc::SYS_io_uring_register as u32;
 const NO_IO_URING: Rule = (IO_URING_SETUP, IO_URING_REGISTER, MISSING);
 /// Calls are numbered alike on all architectures from here on.

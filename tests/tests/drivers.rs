@@ -114,21 +114,26 @@ fn under_poll_pushes_are_notified_and_a_drain_ends_with_every_answer_given() {
 
 #[test]
 fn where_io_uring_is_forbidden_the_engine_serves_by_poll_and_says_why() {
-    let site = site(&[]);
-    let engine = site.start_without("no-io-uring");
-    assert_eq!(engine.connect().ask(&push(1).request()).code(), "0000");
-    assert_eq!(engine.admin().status().driver, "poll");
-    let metrics = engine.admin().request("GET", "/metrics", "").text();
-    assert!(metrics.contains("driver=\"poll\"} 1"), "{metrics}");
-    let said = std::fs::read_to_string(site.path("engine.out")).expect("what it said");
-    let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("driver: poll")).collect();
-    assert!(matches!(lines[..], [line] if line.contains("io_uring") && line.contains("seccomp")), "{said}");
-    engine.stop();
-    let mut command = site.command(&["doctor"]);
-    command.env(seccomp::VARIABLE, "no-io-uring").arg("--data-dir").arg(site.path("another"));
-    let finished = Finished::of(command, "doctor");
-    assert_eq!(finished.status, Some(0), "{finished:?}");
-    assert!(finished.stdout.contains("poll") && finished.stdout.contains("seccomp"), "{finished:?}");
+    for profile in ["no-io-uring", "no-io-uring-enter"] {
+        let site = site(&[]);
+        let engine = site.start_without(profile);
+        assert_eq!(engine.connect().ask(&push(1).request()).code(), "0000", "{profile}");
+        assert_eq!(engine.admin().status().driver, "poll", "{profile}");
+        let metrics = engine.admin().request("GET", "/metrics", "").text();
+        assert!(metrics.contains("driver=\"poll\"} 1"), "{metrics}");
+        let said = std::fs::read_to_string(site.path("engine.out")).expect("what it said");
+        let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("driver: poll")).collect();
+        assert!(
+            matches!(lines[..], [line] if line.contains("io_uring") && line.contains("seccomp")),
+            "{said}"
+        );
+        engine.stop();
+        let mut command = site.command(&["doctor"]);
+        command.env(seccomp::VARIABLE, profile).arg("--data-dir").arg(site.path("another"));
+        let finished = Finished::of(command, "doctor");
+        assert_eq!(finished.status, Some(0), "{finished:?}");
+        assert!(finished.stdout.contains("poll") && finished.stdout.contains("seccomp"), "{finished:?}");
+    }
 }
 
 #[test]

@@ -4,7 +4,8 @@
 //!
 //! `HAYAUMA_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
 
-use std::io::{ErrorKind, Write as _};
+use rustix::net::sockopt::set_socket_recv_buffer_size;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::engine::Engine;
@@ -98,6 +99,37 @@ fn a_client_that_leaves_its_answers_unread_does_not_take_the_whole_drain() {
     let begun = Instant::now();
     engine.stop();
     assert!(begun.elapsed() < Duration::from_secs(15), "the drain took {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_client_that_reads_slowly_gets_every_answer_through_a_drain() {
+    const PUSHES: u64 = 3_500;
+    let mut site = site();
+    site.set("--waiting-per-msn-max", "10000").set("--drain-timeout-ms", "60000").shards(1);
+    let engine = site.start();
+    let mut client = TcpStream::connect(engine.push_address()).expect("a listener");
+    // What it has read is said to the engine at once, not by the megabyte.
+    set_socket_recv_buffer_size(&client, 8 * 1024).expect("a socket");
+    let request = |number| Body::push(MSN, &format!("slow-{number}")).request();
+    client.write_all(&(0..PUSHES).flat_map(request).collect::<Vec<u8>>()).expect("room for it");
+    wait::until_true("all answered", || engine.admin().figure("pushes_accepted") == PUSHES);
+    engine.ask_to_stop();
+    let (mut read, begun) = (Vec::new(), Instant::now());
+    let mut piece = [0; 2 * 1024];
+    loop {
+        let octets = client.read(&mut piece).expect("answers, and then the end");
+        if octets == 0 {
+            break;
+        }
+        read.extend_from_slice(&piece[..octets]);
+        // Some 40 KiB in a second: its pace, not a wait.
+        let due = begun + Duration::from_micros(read.len() as u64 * 25);
+        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+    }
+    let answers = read.windows(9).filter(|octets| octets == b"HTTP/1.1 ").count();
+    assert_eq!(answers as u64, PUSHES, "{} octets read in {:?}", read.len(), begun.elapsed());
+    assert!(begun.elapsed() > Duration::from_secs(5), "it read slowly");
+    assert_eq!(engine.wait().code(), Some(0));
 }
 
 #[test]

@@ -34,9 +34,10 @@ impl ServeCommand {
         start_logging(&config)?;
         fatal::install_mapping_guard()
             .map_err(|error| CliError::new(format!("the guard for mapped files cannot be set ({error})")))?;
+        // Raises the limit of open files, within which the driver is found.
+        let findings = check::check_for_start(&config);
         let driver = driver::choose(config.io)
             .map_err(|refusal| Fatal::with_remedy(FatalReason::HostUnfit, refusal.message, refusal.remedy))?;
-        let findings = check::check_for_start(&config);
         if let Some(fatal) = check::first_fatal(&findings) {
             return Err(fatal.into());
         }

@@ -5,6 +5,9 @@
 //! much get it, and thousands that leave their answers unread share out what there is; a little of
 //! its own each keeps whatever the others hold.
 //!
+//! Outside of the budget is a request that is half there: it is read to its end, or it could never be
+//! answered. That is a head and a body at most for each connection, until its time is over.
+//!
 //! A receive that goes on may bring a megabyte before it can be stopped. So only some connections
 //! have one at a time, of those that have sent little at a time for a while, and none while much of
 //! the budget is taken.
@@ -64,10 +67,11 @@ impl Share {
         self.may_burst
     }
 
-    pub(super) fn give_burst_back(&mut self) {
-        if std::mem::take(&mut self.may_burst) {
-            self.budget.bursts.set(self.budget.bursts.get() - 1);
-        }
+    /// Whether it had that leave.
+    pub(super) fn give_burst_back(&mut self) -> bool {
+        let had = std::mem::take(&mut self.may_burst);
+        self.budget.bursts.set(self.budget.bursts.get() - usize::from(had));
+        had
     }
 
     /// What the connection may hold at this moment.

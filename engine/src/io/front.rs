@@ -458,7 +458,7 @@ impl Front {
     }
 
     /// Looks at some connections for peers that are too slow.
-    pub(super) fn sweep(&mut self, now: Now, budget: usize) {
+    pub(super) fn sweep(&mut self, driver: &mut Driver, now: Now, budget: usize) {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         self.show_silent(now);
@@ -475,7 +475,7 @@ impl Front {
                 link.forget_input();
                 self.touch(index);
             } else if link.session.is_quiet_since(now.steady_ms.saturating_sub(BUFFERS_KEPT_MS)) {
-                link.shrink();
+                link.shrink(driver);
             }
         }
     }
@@ -657,10 +657,10 @@ mod tests {
     #[test]
     fn a_client_has_a_minute_for_its_first_request_and_ten_seconds_where_places_are_rare() {
         for (clients, ends_ms) in [(2, 61_000), (3, 11_000)] {
-            let (mut front, _driver, _clients) = visited(clients);
-            front.sweep(at(ends_ms - 1), 256);
+            let (mut front, mut driver, _clients) = visited(clients);
+            front.sweep(&mut driver, at(ends_ms - 1), 256);
             assert_eq!(front.visits.silent, 0, "{clients} clients");
-            front.sweep(at(ends_ms), 256);
+            front.sweep(&mut driver, at(ends_ms), 256);
             assert_eq!(front.visits.silent, clients as u64, "{clients} clients");
         }
     }

@@ -16,6 +16,8 @@ pub(super) const FORESEEN_MAX: usize = 8;
 pub(super) const ANSWERS_OUTSTANDING_MAX: usize = 2048;
 /// Octets of unparsed input kept for a connection before reading stops.
 pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
+/// The memory for it grows by at least one part in so many of what there is.
+pub(super) const INPUT_GROWTH_PART: usize = 4;
 /// Octets that all connections of a shard hold before each gets no more than a little: unparsed, waiting to be answered,
 /// unsent.
 pub(super) const HELD_OCTETS_MAX: usize = 64 * 1024 * 1024;
@@ -37,6 +39,8 @@ pub(super) const BLOCKED_INPUT_PART: usize = 16;
 pub(super) const SEND_SOCKET_OCTETS: usize = 256 * 1024;
 /// Octets of one send: that they were taken is progress.
 pub(super) const SEND_OCTETS_MAX: usize = 64 * 1024;
+/// How often the kernel is asked whether a peer takes anything of what is being sent to it.
+pub(super) const SEND_LOOK_MS: u64 = 200;
 /// How long a peer may take nothing of what is sent to it.
 pub(super) const SEND_PROGRESS_MS_MAX: u64 = 60_000;
 /// A connection without traffic for so long gives its buffers back.
@@ -125,6 +129,7 @@ const _: () = assert!(
 );
 const _: () =
     assert!(BURSTS_MAX * BURST_OCTETS_MAX <= HELD_OCTETS_MAX, "bursts have room beside what is held");
+const _: () = assert!(5 * SEND_LOOK_MS <= DRAIN_SILENCE_MS, "a peer is looked at often enough to be judged");
 const _: () = assert!(HELD_PER_LINK_MAX / BLOCKED_INPUT_PART == INPUT_PENDING_OCTETS_MAX);
 const _: () =
     assert!(SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS);

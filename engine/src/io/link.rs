@@ -11,7 +11,9 @@
 
 use crate::io::budget::{Budget, Share};
 use crate::io::driver::{Completion, Driver, Owner};
-use crate::io::limits::{DRAIN_SILENCE_MS, RECEIVE_BUFFER_OCTETS, SEND_PROGRESS_MS_MAX, SMALL_RECEIVES_MIN};
+use crate::io::limits::{
+    DRAIN_SILENCE_MS, INPUT_GROWTH_PART, RECEIVE_BUFFER_OCTETS, SEND_PROGRESS_MS_MAX, SMALL_RECEIVES_MIN,
+};
 use crate::io::stream::Stream;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
@@ -160,8 +162,10 @@ impl<S: Session> Link<S> {
     {
         if !self.input.is_empty() {
             // Not twice as much as there is: a client that waits for its answers to leave has
-            // thousands of its kind beside it.
-            self.input.reserve_exact(octets.len());
+            // thousands of its kind beside it. But not anew with each arrival: that copies all.
+            if self.input.capacity() - self.input.len() < octets.len() {
+                self.input.reserve_exact(octets.len().max(self.input.len() / INPUT_GROWTH_PART));
+            }
             self.input.extend_from_slice(octets);
             return self.take_input(desk);
         }
@@ -212,23 +216,29 @@ impl<S: Session> Link<S> {
 
     /// Whether the peer has taken nothing of what is being sent to it for so long, beginning no
     /// earlier than `since_ms`.
-    fn takes_nothing(&self, since_ms: u64, now_ms: u64, longest_ms: u64) -> bool {
-        self.stream.sending_since_ms().is_some_and(|begun_ms| now_ms >= begun_ms.max(since_ms) + longest_ms)
+    fn takes_nothing(&mut self, since_ms: u64, now_ms: u64, longest_ms: u64) -> bool {
+        let since = self.stream.takes_nothing_since_ms(now_ms);
+        since.is_some_and(|taken_ms| now_ms >= taken_ms.max(since_ms) + longest_ms)
     }
 
     /// Whether the peer has taken nothing for too long, or as long as it may be idle.
-    pub(super) fn is_stuck(&self, now_ms: u64, idle_timeout_ms: u64) -> bool {
+    pub(super) fn is_stuck(&mut self, now_ms: u64, idle_timeout_ms: u64) -> bool {
         self.takes_nothing(0, now_ms, SEND_PROGRESS_MS_MAX.min(idle_timeout_ms))
     }
 
     /// Whether a drain that began then need not wait for the peer to take what is being sent to it.
-    pub(super) fn is_given_up(&self, draining_since_ms: u64, now_ms: u64) -> bool {
+    pub(super) fn is_given_up(&mut self, draining_since_ms: u64, now_ms: u64) -> bool {
         self.takes_nothing(draining_since_ms, now_ms, DRAIN_SILENCE_MS)
     }
 
-    /// Gives the buffers of an idle connection back.
-    pub(super) fn shrink(&mut self) {
+    /// Gives the buffers of an idle connection back, and the leave of its receive to go on: it ends,
+    /// and another one begins that does not.
+    pub(super) fn shrink(&mut self, driver: &mut Driver) {
         if self.unsent() == 0 {
+            self.small_receives = 0;
+            if self.share.give_burst_back() {
+                self.stream.stop_receiving(driver);
+            }
             self.stream.shrink();
             self.session.shrink();
             if self.input.is_empty() {
@@ -242,5 +252,148 @@ impl<S: Session> Link<S> {
     pub(super) fn count(&mut self) {
         let held = self.input.capacity() + self.stream.held() + self.session.held();
         self.share.note(held);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::io::driver::{DriverKind, Operation};
+    use crate::io::limits::{SEND_LOOK_MS, SEND_OCTETS_MAX};
+    use std::collections::VecDeque;
+    use std::io::{Read, Write as _};
+    use std::os::unix::net::UnixStream;
+
+    /// Says what it is given, and consumes nothing.
+    #[derive(Default)]
+    struct Speaker(Vec<u8>);
+
+    impl Session for Speaker {
+        fn output(&mut self) -> &mut Vec<u8> {
+            &mut self.0
+        }
+
+        fn due_ms(&self) -> u64 {
+            u64::MAX
+        }
+
+        fn wants_more(&self, _unconsumed: usize, _most: usize) -> bool {
+            true
+        }
+
+        fn held(&self) -> usize {
+            self.0.capacity()
+        }
+
+        fn shrink(&mut self) {}
+    }
+
+    impl Takes<()> for Speaker {
+        fn take(&mut self, _octets: &[u8], _room: usize, _desk: &mut ()) -> Option<usize> {
+            Some(0)
+        }
+
+        fn end(&mut self, _unconsumed: &[u8], _desk: &mut ()) {}
+    }
+
+    /// A link of a budget of its own, its driver, and its peer.
+    fn link() -> (Link<Speaker>, Driver, UnixStream) {
+        let (client, server) = UnixStream::pair().expect("a pair");
+        client.set_nonblocking(true).expect("a socket");
+        let driver = Driver::new(DriverKind::Poll, 0, None).expect("a driver");
+        let link = Link::new(server.into(), (0, 1), Owner::Front, Speaker::default(), &Budget::new());
+        (link, driver, client)
+    }
+
+    /// Hands the link the sends that have completed.
+    fn complete_sends(link: &mut Link<Speaker>, driver: &mut Driver) -> usize {
+        let mut completions = VecDeque::new();
+        driver.turn(&mut completions).expect("a turn");
+        completions.retain(|completion| completion.token.operation == Operation::Send);
+        assert!(completions.iter().all(|completion| link.sent(completion)));
+        completions.len()
+    }
+
+    #[test]
+    fn last_words_stand_behind_what_was_half_sent() {
+        let (mut link, mut driver, mut client) = link();
+        link.session.0 = vec![1; SEND_OCTETS_MAX + 1_000];
+        link.flush(&mut driver, 0);
+        assert_eq!(complete_sends(&mut link, &mut driver), 1, "a piece of it");
+        link.session.0 = b"the last words".to_vec();
+        link.send_now();
+        let mut read = Vec::new();
+        let _ = client.read_to_end(&mut read);
+        assert_eq!(read.len(), SEND_OCTETS_MAX + 1_000 + 14);
+        assert!(read.ends_with(b"the last words") && read[..SEND_OCTETS_MAX + 1_000].iter().all(|&o| o == 1));
+    }
+
+    #[test]
+    fn a_peer_that_reads_slowly_is_not_given_up_and_one_that_stops_is() {
+        let (mut link, mut driver, mut client) = link();
+        link.session.0 = vec![1; 1 << 20];
+        let mut now_ms = 1_000;
+        link.flush(&mut driver, now_ms);
+        let mut look = |link: &mut Link<Speaker>| {
+            now_ms += SEND_LOOK_MS;
+            (link.is_given_up(1_000, now_ms), link.is_stuck(now_ms, 3_000), now_ms)
+        };
+        let (mut read, mut pieces) = (0, 0);
+        // 30 KiB in a second.
+        while read < 1 << 19 {
+            read += client.read(&mut [0; 6 * 1024]).expect("there is more");
+            let (is_given_up, is_stuck, now_ms) = look(&mut link);
+            assert!(!is_given_up && !is_stuck, "{read} octets read");
+            pieces += complete_sends(&mut link, &mut driver);
+            link.flush(&mut driver, now_ms);
+        }
+        assert!(pieces < 16, "some pieces took longer than a drain waits");
+        let looks = (0..100).position(|_| look(&mut link).0).expect("it is given up");
+        assert!((9..=11).contains(&looks), "{looks}");
+        let looks = (0..100).position(|_| look(&mut link).1).expect("it is stuck");
+        assert!((3..=5).contains(&looks), "{looks}");
+    }
+
+    #[test]
+    fn what_comes_octet_by_octet_is_not_copied_with_each_of_them() {
+        let (mut link, _driver, _client) = link();
+        let mut capacities = std::collections::HashSet::new();
+        for _ in 0..60_000 {
+            assert!(link.take(&[1], &mut ()));
+            capacities.insert(link.input.capacity());
+        }
+        assert!(capacities.len() < 100, "moved {} times", capacities.len());
+        assert!(link.input.capacity() <= 60_000 * 5 / 4, "{} octets", link.input.capacity());
+    }
+
+    #[test]
+    fn a_connection_that_falls_idle_gives_the_leave_of_its_receive_to_another_one() {
+        let (mut link, mut driver, mut client) = link();
+        let mut completions = VecDeque::new();
+        link.read_on(&mut driver);
+        let mut reap = |link: &mut Link<Speaker>, driver: &mut Driver| {
+            driver.turn(&mut completions).expect("a turn");
+            completions.retain(|completion| completion.token.operation == Operation::Receive);
+            for completion in completions.drain(..) {
+                assert_eq!(link.received(&completion, driver, &mut ()), Fate::Goes);
+            }
+        };
+        for _ in 0..=SMALL_RECEIVES_MIN {
+            client.write_all(&[1]).expect("room in the socket");
+            // Each receive ends, as under a driver that is asked anew for each.
+            link.stream.stop_receiving(&mut driver);
+            reap(&mut link, &mut driver);
+            reap(&mut link, &mut driver);
+        }
+        assert!(link.share.give_burst_back(), "it sends little at a time");
+        assert!(link.share.take_burst());
+        link.shrink(&mut driver);
+        assert!(!link.share.give_burst_back(), "it is idle");
+        reap(&mut link, &mut driver);
+        let waiting = link.input.len();
+        client.write_all(&[1]).expect("room in the socket");
+        reap(&mut link, &mut driver);
+        assert_eq!(link.input.len(), waiting + 1, "it is still received from");
+        assert!(!link.share.give_burst_back(), "by receives that do not go on");
     }
 }

@@ -46,13 +46,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread; `None`: it can.
 pub fn uring_refusal() -> Option<Refusal> {
-    let of_executor = || {
-        executor::refusal().map(|error| Refusal {
-            message: format!("the executor finds io_uring unfit ({error})"),
-            remedy: "raise the limit of locked memory with `ulimit -l 8192` or LimitMEMLOCK=8M",
-        })
-    };
-    driver::ring_refusal().or_else(of_executor)
+    driver::ring_refusal().or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
 }
 
 /// The shards' threads.

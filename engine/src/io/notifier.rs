@@ -451,7 +451,7 @@ impl Notifier {
     }
 
     /// Looks at some connections for answers that are overdue, and at endpoints whose rest is over.
-    pub(super) fn sweep(&mut self, shard: &mut Shard, now: Now, budget: usize) {
+    pub(super) fn sweep(&mut self, shard: &mut Shard, driver: &mut Driver, now: Now, budget: usize) {
         let (indices, next) = self.outgoing.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         for index in indices {
@@ -465,7 +465,7 @@ impl Notifier {
             } else if idle && is_overdue {
                 self.part_from(index);
             } else if idle && now.steady_ms >= used_ms + BUFFERS_KEPT_MS {
-                outgoing.link.shrink();
+                outgoing.link.shrink(driver);
             }
             self.remove_if_quiet(index);
         }

@@ -4,10 +4,10 @@
 //! only after every operation on it has completed.
 
 use crate::io::driver::{Driver, Operation, Owner, Token};
-use crate::io::limits::{SEND_OCTETS_MAX, SEND_SOCKET_OCTETS};
+use crate::io::limits::{SEND_LOOK_MS, SEND_OCTETS_MAX, SEND_SOCKET_OCTETS};
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 pub(super) struct Stream {
     socket: OwnedFd,
@@ -16,8 +16,12 @@ pub(super) struct Stream {
     owner: Owner,
     sending: Vec<u8>,
     sent: usize,
-    /// When the send under way began, steady milliseconds.
-    send_begun_ms: u64,
+    /// When the send under way began, or the peer was last seen to take something of it, steady
+    /// milliseconds.
+    taken_ms: u64,
+    /// When that was last looked for, and what the kernel still held of what was sent.
+    looked_ms: u64,
+    in_kernel: Option<libc::c_int>,
     send_under_way: bool,
     receive_under_way: bool,
     /// The receive under way was asked to stop.
@@ -42,7 +46,9 @@ impl Stream {
             owner,
             sending: Vec::new(),
             sent: 0,
-            send_begun_ms: 0,
+            taken_ms: 0,
+            looked_ms: 0,
+            in_kernel: None,
             send_under_way: false,
             receive_under_way: false,
             stopping: false,
@@ -66,12 +72,26 @@ impl Stream {
         self.generation
     }
 
-    /// Writes what it can at once, without the driver: the last words of a process that ends.
-    pub(super) fn send_now(&self, output: &[u8]) {
-        if !self.send_under_way && !output.is_empty() {
-            // What is not taken is lost with the process, which is about to end.
-            let _ = send(&self.socket, output, SendFlags::DONTWAIT | SendFlags::NOSIGNAL);
+    /// Writes what it can at once, without the driver, behind what is being sent already: the last
+    /// words of a process that ends.
+    pub(super) fn send_now(&mut self, output: &[u8]) {
+        if self.send_under_way {
+            return;
         }
+        // What is not taken is lost with the process, which is about to end; never what stands
+        // before something that is taken.
+        self.sent += self.write_now(&self.sending[self.sent..]);
+        if self.sending() == 0 {
+            self.write_now(output);
+        }
+    }
+
+    /// How many of these octets the socket takes at once.
+    fn write_now(&self, octets: &[u8]) -> usize {
+        if octets.is_empty() {
+            return 0;
+        }
+        send(&self.socket, octets, SendFlags::DONTWAIT | SendFlags::NOSIGNAL).unwrap_or(0)
     }
 
     pub(super) fn is_closing(&self) -> bool {
@@ -83,9 +103,20 @@ impl Stream {
         self.sending.len() - self.sent
     }
 
-    /// Since when the send under way is, steady milliseconds.
-    pub(super) fn sending_since_ms(&self) -> Option<u64> {
-        self.send_under_way.then_some(self.send_begun_ms)
+    /// Since when the peer has taken nothing of the send under way, steady milliseconds.
+    ///
+    /// A send completes when all of a piece was taken. Of a peer that reads slowly the kernel is
+    /// asked: what it holds grows and shrinks as long as the peer reads, and the first look only
+    /// shows what to compare the next one with.
+    pub(super) fn takes_nothing_since_ms(&mut self, now_ms: u64) -> Option<u64> {
+        if self.send_under_way && now_ms >= self.looked_ms + SEND_LOOK_MS {
+            self.looked_ms = now_ms;
+            let in_kernel = Some(octets_in_kernel(self.socket.as_fd()));
+            if std::mem::replace(&mut self.in_kernel, in_kernel) != in_kernel {
+                self.taken_ms = now_ms;
+            }
+        }
+        self.send_under_way.then_some(self.taken_ms)
     }
 
     /// Octets of memory that it holds.
@@ -157,7 +188,8 @@ impl Stream {
             self.sent = 0;
             std::mem::swap(&mut self.sending, output);
         }
-        (self.send_under_way, self.send_begun_ms) = (true, now_ms);
+        (self.send_under_way, self.in_kernel) = (true, None);
+        (self.taken_ms, self.looked_ms) = (now_ms, now_ms);
         let piece = self.sent..self.sending.len().min(self.sent + SEND_OCTETS_MAX);
         let token = self.token(Operation::Send);
         // SAFETY: `sending` is neither changed nor dropped while `send_under_way` is set: `flush` and `shrink` leave it alone
@@ -206,4 +238,12 @@ impl Stream {
     pub(super) fn token(&self, operation: Operation) -> Token {
         Token::new(self.owner, operation, self.index, self.generation)
     }
+}
+
+/// Octets that were sent and that the peer's kernel has not taken; 0 where none can be counted.
+fn octets_in_kernel(socket: BorrowedFd<'_>) -> libc::c_int {
+    let mut octets: libc::c_int = 0;
+    // SAFETY: the kernel writes an integer of that length, which lives over the call.
+    let outcome = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut octets) };
+    if outcome == 0 { octets } else { 0 }
 }

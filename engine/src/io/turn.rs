@@ -185,8 +185,8 @@ impl ShardTurn {
         self.start_billing_sync();
         if now.steady_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
             self.swept_ms = now.steady_ms;
-            self.front.sweep(now, SWEEP_CONNECTIONS);
-            self.notifier.sweep(&mut self.shard, now, SWEEP_CONNECTIONS);
+            self.front.sweep(&mut self.driver, now, SWEEP_CONNECTIONS);
+            self.notifier.sweep(&mut self.shard, &mut self.driver, now, SWEEP_CONNECTIONS);
         }
         // Without syncs a commit has ended in this very turn.
         self.doubt_if_names_are_lost();
@@ -375,7 +375,8 @@ impl ShardTurn {
         let write = &commit.writes[place];
         if !commit.with_sync && write.octets_left() <= WRITE_AT_ONCE_OCTETS_MAX {
             // Into the page cache: that takes no longer than to hand it to a worker of the kernel.
-            let written = write.write(false);
+            // SAFETY: the commit under way is not finished, and the shard keeps the journal.
+            let written = unsafe { write.write(false) };
             return self.written(place, written);
         }
         let token = Token::of_turn(Operation::Commit, place as u32);
@@ -435,6 +436,12 @@ impl ShardTurn {
 
     /// What was written since the last good sync may be lost: say so to everybody who waits, and end.
     fn fail_durable(&mut self, error: &std::io::Error) -> ! {
+        // A socket whose send has completed takes its last words; that was not looked at yet.
+        let _ = self.driver.turn(&mut self.completions);
+        let is_sent = |completion: &&Completion| {
+            completion.token.owner == Owner::Front && completion.token.operation == Operation::Send
+        };
+        self.completions.iter().filter(is_sent).for_each(|completion| self.front.sent(completion));
         self.front.fail_durable(&self.date);
         let cause = format!(
             "the device could not make journal records durable ({error}, code {})",

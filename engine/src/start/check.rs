@@ -9,8 +9,10 @@ mod disk;
 
 use std::net::{SocketAddr, TcpListener};
 
-use crate::start::config::{Config, Io};
+use crate::io::driver::{DriverKind, Refusal};
+use crate::start::config::Config;
 use crate::start::driver;
+use crate::start::driver::Choice;
 use host::fatal::{Fatal, FatalReason};
 
 pub use descriptors::DescriptorShares;
@@ -94,11 +96,15 @@ pub fn check_for_start(config: &Config) -> Vec<Finding> {
 
 /// All checks, for `doctor`; syncs some pages to the device, which takes up to some seconds.
 pub fn examine(config: &Config) -> Vec<Finding> {
+    // Raises the limit, within which a driver is tried as a start tries it.
+    let open_files = check_open_files(config);
+    let choice = driver::choose(config.io);
+    let has_rings = choice.as_ref().is_ok_and(|choice| choice.kind == DriverKind::Uring);
     vec![
         check_kernel(),
-        check_driver(config.io),
-        check_memlock(),
-        check_open_files(config),
+        check_driver(choice),
+        check_memlock(limit_of(libc::RLIMIT_MEMLOCK).map(|(soft, _)| soft), has_rings),
+        open_files,
         check_cpus(config),
         check_port("push port", config.listen, "--listen"),
         check_port("admin port", config.admin, "--admin"),
@@ -123,9 +129,9 @@ fn check_kernel() -> Finding {
 }
 
 /// Which driver would carry octets.
-fn check_driver(io: Io) -> Finding {
+fn check_driver(choice: Result<Choice, Refusal>) -> Finding {
     const SUBJECT: &str = "driver";
-    match driver::choose(io) {
+    match choice {
         Ok(choice) => {
             let message = choice.to_string();
             match choice.instead {
@@ -139,16 +145,17 @@ fn check_driver(io: Io) -> Finding {
     }
 }
 
-fn check_memlock() -> Finding {
+/// Only rings lock memory; where they cannot be had for want of it the driver's finding says so.
+fn check_memlock(soft: Option<u64>, has_rings: bool) -> Finding {
     const SUBJECT: &str = "locked memory";
-    match limit_of(libc::RLIMIT_MEMLOCK) {
-        Some((soft, _)) if soft < MEMLOCK_OCTETS_MIN => Finding::warning(
+    match soft {
+        Some(soft) if soft < MEMLOCK_OCTETS_MIN && has_rings => Finding::warning(
             SUBJECT,
             format!("the limit is {} KiB, which is too low for more than a few rings", soft >> 10),
             "raise it with `ulimit -l 8192` or LimitMEMLOCK=8M",
         ),
-        Some((libc::RLIM_INFINITY, _)) => Finding::good(SUBJECT, "no limit"),
-        Some((soft, _)) => Finding::good(SUBJECT, format!("limit {} KiB", soft >> 10)),
+        Some(libc::RLIM_INFINITY) => Finding::good(SUBJECT, "no limit"),
+        Some(soft) => Finding::good(SUBJECT, format!("limit {} KiB", soft >> 10)),
         None => Finding::good(SUBJECT, "limit unknown"),
     }
 }
@@ -228,6 +235,7 @@ fn limit_of(resource: libc::__rlimit_resource_t) -> Option<(u64, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::start::config::Io;
     use std::path::Path;
 
     fn config(directory: &Path) -> Config {
@@ -251,9 +259,17 @@ mod tests {
 
     #[test]
     fn the_driver_that_was_asked_for_is_named_and_nothing_is_amiss_with_it() {
-        let finding = check_driver(Io::Poll);
+        let finding = check_driver(driver::choose(Io::Poll));
         assert_eq!(finding.severity, Severity::Good);
         assert!(finding.message.contains("poll") && finding.message.contains("--io"), "{}", finding.message);
+    }
+
+    #[test]
+    fn little_locked_memory_matters_to_rings_only() {
+        let little = Some(MEMLOCK_OCTETS_MIN - 1);
+        assert_eq!(check_memlock(little, true).severity, Severity::Warning);
+        assert_eq!(check_memlock(little, false).severity, Severity::Good);
+        assert_eq!(check_memlock(Some(MEMLOCK_OCTETS_MIN), true).severity, Severity::Good);
     }
 
     #[test]

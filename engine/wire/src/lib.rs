@@ -7,6 +7,6 @@
 pub mod http;
 pub mod json;
 pub mod push;
-pub mod sms;
 pub mod smpp;
+pub mod sms;
 pub mod terms;

@@ -20,8 +20,8 @@ mod token;
 mod uring;
 mod wake;
 
-pub(crate) use choice::ring_refusal;
 pub use choice::{DriverKind, Refusal, poll_refusal};
+pub(crate) use choice::{executor_refusal, ring_refusal};
 pub(crate) use token::{Completion, GENERATION_MASK, Operation, Owner, Token};
 pub(crate) use wake::Waker;
 
@@ -177,10 +177,12 @@ impl Driver {
     /// The octets and the list of parts must stay where they are, unchanged, until the operation's
     /// completion was reaped.
     pub(crate) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
-        match self {
-            // SAFETY: the caller's promise, handed on.
-            Self::Uring(ring) => unsafe { ring.write(write, with_sync, token) },
-            Self::Poll(poller) => poller.write(write, with_sync, token),
+        // SAFETY: the caller's promise, handed on.
+        unsafe {
+            match self {
+                Self::Uring(ring) => ring.write(write, with_sync, token),
+                Self::Poll(poller) => poller.write(write, with_sync, token),
+            }
         }
     }
 

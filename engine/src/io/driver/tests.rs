@@ -1,10 +1,11 @@
 //! What a turn may rely on, of either driver.
 
 use super::*;
-use crate::io::limits::{BURST_OCTETS_MAX, RECEIVE_BUFFER_OCTETS};
+use crate::io::limits::{BURST_OCTETS_MAX, RECEIVE_BUFFER_OCTETS, RECEIVED_PER_TURN_OCTETS_MAX};
 use crossbeam::queue::ArrayQueue;
 use std::io::{Read, Write as _};
-use std::os::fd::AsFd;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::net::UnixStream;
 
 const LONG_NS: u64 = 20_000_000_000;
@@ -267,6 +268,61 @@ fn a_reused_place_hears_nothing_of_the_socket_before() {
                 }
             }
             assert_eq!(heard, [generation as u8; 5], "{kind}");
+        }
+    }
+}
+
+#[test]
+fn a_send_that_is_done_is_told_before_a_commit_that_is_done() {
+    let mut driver = driver(DriverKind::Poll);
+    let (_client, server) = UnixStream::pair().expect("a pair");
+    let sync = Token::of_turn(Operation::BillingSync, 0);
+    driver.sync(server.as_raw_fd(), sync);
+    driver.wait(1, LONG_NS).expect("a wait");
+    // SAFETY: the octets live until the completion.
+    unsafe { driver.send(server.as_fd(), b"taken at once", token(Operation::Send)) };
+    let mut completions = VecDeque::new();
+    driver.turn(&mut completions).expect("a turn");
+    let told: Vec<Token> = completions.iter().map(|completion| completion.token).collect();
+    assert_eq!(told, [token(Operation::Send), sync]);
+}
+
+/// The ring's turn is as long as what the kernel completes in one go.
+#[test]
+fn a_turn_under_poll_receives_a_turns_worth_and_the_next_ones_the_rest() {
+    const SOCKETS: u32 = 96;
+    let mut driver = driver(DriverKind::Poll);
+    let pairs: Vec<_> = (0..SOCKETS).map(|_| UnixStream::pair().expect("a pair")).collect();
+    for (place, (client, server)) in (0..).zip(&pairs) {
+        (&*client).write_all(&[7; RECEIVE_BUFFER_OCTETS]).expect("room in the socket");
+        driver.receive(server.as_fd(), false, Token::new(Owner::Front, Operation::Receive, place, 1));
+    }
+    let mut completions = VecDeque::new();
+    for received in [RECEIVED_PER_TURN_OCTETS_MAX; 3] {
+        driver.turn(&mut completions).expect("a turn");
+        let octets: i32 = completions.iter().map(|completion| completion.result).sum();
+        assert_eq!(octets as usize, received);
+        completions.drain(..).filter_map(|done| done.buffer).for_each(|buffer| driver.recycle(buffer));
+    }
+}
+
+#[test]
+fn what_lies_behind_an_urgent_octet_is_received_without_more_coming() {
+    for kind in kinds() {
+        let mut driver = driver(kind);
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a peer");
+        let (server, _) = listener.accept().expect("a peer");
+        client.write_all(b"before").expect("room in the socket");
+        rustix::net::send(&client, b"!", rustix::net::SendFlags::OOB).expect("room in the socket");
+        client.write_all(b"behind").expect("room in the socket");
+        driver.receive(server.as_fd(), true, token(Operation::Receive));
+        let (mut heard, mut completions) = (Vec::new(), VecDeque::new());
+        while heard != b"beforebehind" {
+            let completion = next(&mut driver, &mut completions);
+            let Some(buffer) = completion.buffer else { continue };
+            heard.extend_from_slice(driver.received(buffer, completion.result as usize));
+            driver.recycle(buffer);
         }
     }
 }

@@ -33,7 +33,7 @@ fn written_with(
     // The last ones are written and not synced.
     if let Some(mut commit) = journal.begin_commit() {
         commit.with_sync = false;
-        commit.carry_out().expect("written");
+        journal.carry_out(&mut commit).expect("written");
     }
     (directory, places)
 }

@@ -93,7 +93,7 @@ fn more_than_one_commit_takes_is_written_by_the_next_and_read_all_the_while() {
     let mut commit = journal.begin_commit().expect("something to write");
     assert!(commit.covers < journal.appended(), "one commit is bounded");
     let covers = commit.covers;
-    commit.carry_out().expect("written");
+    journal.carry_out(&mut commit).expect("written");
     journal.finish_commit(&commit);
     all_there(&journal, &places);
     drop(journal);

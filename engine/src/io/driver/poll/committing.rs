@@ -52,9 +52,12 @@ impl Committing {
         Ok(Self { desk, thread: thread.thread().clone() })
     }
 
-    /// Writes what is left of `write`; its octets stay as they are until the completion was reaped.
-    pub(super) fn write(&self, write: &Write, with_sync: bool, token: Token) {
-        self.ask(Job::Write { write: write.clone(), with_sync, token });
+    /// Writes what is left of `write`.
+    ///
+    /// # Safety
+    /// Its octets must stay where they are, unchanged, until the completion was reaped.
+    pub(super) unsafe fn write(&self, write: &Write, with_sync: bool, token: Token) {
+        self.ask(Job::Write { write: write.rest(), with_sync, token });
     }
 
     /// Makes what was written to `file` durable; it stays open until the completion was reaped.
@@ -101,7 +104,11 @@ impl Desk {
 impl Job {
     fn carry_out(self) -> Completion {
         let (token, outcome) = match self {
-            Self::Write { write, with_sync, token } => (token, write.write(with_sync)),
+            Self::Write { write, with_sync, token } => {
+                // SAFETY: who asked for it keeps the octets, and the file open, until its
+                // completion was reaped.
+                (token, unsafe { write.write(with_sync) })
+            }
             Self::Sync { file, token } => {
                 // SAFETY: who asked for the sync keeps the file open until its completion was reaped.
                 let file = unsafe { BorrowedFd::borrow_raw(file) };

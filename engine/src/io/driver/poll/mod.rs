@@ -3,11 +3,11 @@
 //!
 //! A socket is told to epoll once, edge-triggered, and what epoll says of it is kept here as flags:
 //! most turns cost one `epoll_wait`, and a `recv` and a `send` for each connection that has
-//! something. A receive that filled less than its buffer has emptied the socket; the kernel tells
-//! of everything that comes behind it. What cannot be had at once stays asked for until the kernel
+//! something. A socket is empty when a receive says so, not when one filled less than its buffer.
+//! What cannot be had at once stays asked for until the kernel
 //! says that it can. A send is tried when it is asked for. Every bound of a turn is kept here as in
-//! the ring: so many completions, so many buffers, and what is left waits for the next turn in a
-//! line of ready sockets.
+//! the ring: so many completions, so many octets, and what is left waits for the next turn in a line
+//! of ready sockets, where a commit that is done does not wait.
 //!
 //! The table of sockets goes by the connection's place, not by descriptor: many shards share the
 //! descriptors of one process.
@@ -19,7 +19,9 @@ mod socket;
 
 use super::token::{Completion, Operation, Owner, Token};
 use super::wake::Bed;
-use crate::io::limits::{COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS};
+use crate::io::limits::{
+    COMPLETIONS_PER_TURN_MAX, RECEIVE_BUFFER_OCTETS, RECEIVE_BUFFERS, RECEIVED_PER_TURN_OCTETS_MAX,
+};
 use crate::journal::Write;
 use committing::Committing;
 use rustix::buffer::spare_capacity;
@@ -141,8 +143,11 @@ impl Poller {
         }
     }
 
-    pub(super) fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
-        self.committing.write(write, with_sync, token);
+    /// # Safety
+    /// The octets must stay where they are, unchanged, until the operation's completion was reaped.
+    pub(super) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
+        // SAFETY: the caller's promise, handed on.
+        unsafe { self.committing.write(write, with_sync, token) };
     }
 
     pub(super) fn sync(&mut self, file: RawFd, token: Token) {
@@ -158,10 +163,12 @@ impl Poller {
         let mut events = std::mem::take(&mut self.events);
         events.drain(..).for_each(|event| self.take_event(event));
         self.events = events;
+        // What was sent comes first: whoever is told that a commit failed gets its last words only
+        // behind sends that have completed.
+        completions.append(&mut self.done);
         while let Some(done) = self.committing.next_done() {
             completions.push_back(done);
         }
-        completions.append(&mut self.done);
         self.read(completions);
         Ok(())
     }
@@ -202,7 +209,7 @@ impl Poller {
             table.resize_with(place + 1, Socket::default);
         }
         if !table[place].is(token) {
-            table[place] = Socket::of(descriptor, token);
+            table[place] = Socket::of(descriptor, token, &table[place]);
             let data = EventData::new_u64(token.pack());
             let flags = EventFlags::IN | EventFlags::OUT | EventFlags::RDHUP | EventFlags::ET;
             if let Err(error) = epoll::add(&self.epoll, descriptor, data, flags) {
@@ -248,7 +255,9 @@ impl Poller {
 
     /// Receives from the sockets in line, one buffer each and then in turns, as far as a turn goes.
     fn read(&mut self, completions: &mut VecDeque<Completion>) {
+        let mut received = 0;
         while completions.len() < COMPLETIONS_PER_TURN_MAX
+            && received < RECEIVED_PER_TURN_OCTETS_MAX
             && let Some(&buffer) = self.free_buffers.last()
             && let Some((owner, index)) = self.ready.pop_front()
         {
@@ -259,6 +268,7 @@ impl Poller {
                 Read::Nothing => {}
                 Read::Octets(octets) => {
                     self.free_buffers.pop();
+                    received += octets;
                     let (buffer, result) = (Some(buffer), octets as i32);
                     completions.push_back(Completion { token, result, buffer, more: socket.receiving });
                 }
@@ -276,5 +286,39 @@ fn table<'a>(front: &'a mut Vec<Socket>, notifier: &'a mut Vec<Socket>, owner: O
         Owner::Front => front,
         Owner::Notifier => notifier,
         Owner::Turn => unreachable!("the shard itself has no socket"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write as _;
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_place_stands_in_line_once_however_often_its_socket_changes() {
+        let mut poller = Poller::new(0).expect("a driver");
+        let mut completions = VecDeque::new();
+        let mut pairs = Vec::new();
+        for generation in 1..=4 {
+            let (mut client, server) = UnixStream::pair().expect("a pair");
+            client.write_all(&[generation as u8; 5]).expect("room in the socket");
+            let token = Token::new(Owner::Front, Operation::Receive, 0, generation);
+            poller.receive(server.as_fd(), token);
+            // As a turn that has no room left to read.
+            let waited = epoll::wait(&poller.epoll, spare_capacity(&mut poller.events), Some(&AT_ONCE));
+            assert!(waited.is_ok_and(|events| events > 0));
+            let events: Vec<Event> = poller.events.drain(..).collect();
+            events.into_iter().for_each(|event| poller.take_event(event));
+            if generation < 4 {
+                poller.stop_receiving(token);
+            }
+            pairs.push((client, server));
+        }
+        assert_eq!(poller.ready.len(), 1);
+        poller.turn(&mut completions).expect("a turn");
+        let received: Vec<i32> = completions.iter().map(|completion| completion.result).collect();
+        assert_eq!(received, [-libc::ECANCELED, -libc::ECANCELED, -libc::ECANCELED, 5]);
     }
 }

@@ -38,7 +38,7 @@ pub(super) struct Socket {
     readable: bool,
     pub(super) writable: bool,
     ended: u32,
-    /// Stands in the line of those that are to be received from.
+    /// Its place stands in the line of those that are to be received from.
     queued: bool,
     /// The errno by which epoll refused it, or 0.
     pub(super) broken: i32,
@@ -63,8 +63,15 @@ impl Default for Socket {
 }
 
 impl Socket {
-    pub(super) fn of(descriptor: BorrowedFd<'_>, token: Token) -> Self {
-        Self { descriptor: descriptor.as_raw_fd(), generation: Some(token.generation), ..Self::default() }
+    /// The next one of the place that was the one's `before`, with which it keeps its place in
+    /// line.
+    pub(super) fn of(descriptor: BorrowedFd<'_>, token: Token, before: &Self) -> Self {
+        Self {
+            descriptor: descriptor.as_raw_fd(),
+            generation: Some(token.generation),
+            queued: before.queued,
+            ..Self::default()
+        }
     }
 
     /// Whether it is the token's socket, not another one that had its place.
@@ -165,9 +172,8 @@ impl Socket {
         match usize::try_from(received) {
             Ok(0) => self.end(0),
             Ok(octets) => {
-                // Less than there was room for: the socket is empty, and the kernel tells of what
-                // comes. But of an end it has told already.
-                self.readable = octets == buffer.len() || self.ended != 0;
+                // Less than there was room for does not mean that there is no more: a receive stops
+                // before an urgent octet, and of what lies behind it the kernel has told already.
                 self.receiving = octets < buffer.len();
                 Read::Octets(octets)
             }
