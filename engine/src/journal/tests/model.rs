@@ -11,6 +11,12 @@ use crate::journal::storage::Found;
 pub(super) const SEGMENT_OCTETS: u32 = 16 * 1024;
 /// More attempts than this do not happen to one push.
 const ATTEMPTS_MAX: u16 = 3;
+/// Those with more than this are neither cancelled nor parked: what is reserved for a push takes
+/// either those records or so many of progress.
+const ATTEMPTS_BEFORE_OTHERS_MAX: u16 = 1;
+/// Outcomes of a Notified record.
+const ACKNOWLEDGED: u8 = 0;
+const PARKED: u8 = 1;
 /// More steps than cleaning everything ever takes.
 const CLEANING_STEPS_MAX: usize = 100_000;
 
@@ -26,7 +32,9 @@ struct Push {
     attempts_durable: u16,
     /// Sequences of the first records that said so, and whether that is durable.
     accepted: Mark,
+    cancelled: Option<Mark>,
     ended: Option<Mark>,
+    parked: Option<Mark>,
     notified: Option<Mark>,
     ended_ms: u64,
 }
@@ -97,7 +105,9 @@ impl Model {
             progressed: 0,
             attempts_durable: 0,
             accepted: Mark { sequence, durable: false },
+            cancelled: None,
             ended: None,
+            parked: None,
             notified: None,
             ended_ms: 0,
         };
@@ -108,10 +118,34 @@ impl Model {
 
     pub(super) fn progress(&mut self, push_id: u64) {
         let push = self.pushes.get_mut(&push_id).expect("a known push");
-        if push.attempts < ATTEMPTS_MAX {
+        if push.attempts < ATTEMPTS_MAX && push.cancelled.is_none() {
             push.attempts += 1;
             self.write_progress(push_id);
         }
+    }
+
+    /// Accepts the cancel of a push that lives.
+    pub(super) fn cancel(&mut self, push_id: u64) {
+        let push = self.pushes.get_mut(&push_id).expect("a known push");
+        if push.cancelled.is_some() || push.attempts > ATTEMPTS_BEFORE_OTHERS_MAX {
+            return;
+        }
+        let cancel = CancelAccepted::of_push(push_id, self.now_ms, push_id, true);
+        let (_, sequence) = self.journal.append_cancel(&cancel).expect("the reserve takes it");
+        push.cancelled = Some(Mark { sequence, durable: false });
+        self.written.insert(sequence, (Kind::CancelAccepted, push_id));
+    }
+
+    /// Parks the notification of a push that has ended.
+    pub(super) fn park(&mut self, push_id: u64) {
+        let push = self.pushes.get_mut(&push_id).expect("a known push");
+        if push.parked.is_some() || push.attempts > ATTEMPTS_BEFORE_OTHERS_MAX {
+            return;
+        }
+        let parked = notified(push_id, self.now_ms, PARKED);
+        let (_, sequence) = self.journal.append_notified(&parked).expect("the reserve takes it");
+        push.parked = Some(Mark { sequence, durable: false });
+        self.written.insert(sequence, (Kind::Notified, push_id));
     }
 
     pub(super) fn end(&mut self, push_id: u64) {
@@ -125,7 +159,7 @@ impl Model {
     }
 
     pub(super) fn notify(&mut self, push_id: u64) {
-        let notified = Notified { push_id, at_ms: self.now_ms, tries: 1, outcome: 0, cancellation: false };
+        let notified = notified(push_id, self.now_ms, ACKNOWLEDGED);
         let (_, sequence) = self.journal.append_notified(&notified).expect("the reserve takes it");
         self.written.insert(sequence, (Kind::Notified, push_id));
         let push = self.pushes.get_mut(&push_id).expect("a known push");
@@ -158,9 +192,8 @@ impl Model {
         self.journal.finish_commit(&commit);
         let durable = self.journal.durable();
         for push in self.pushes.values_mut() {
-            for mark in
-                [Some(&mut push.accepted), push.ended.as_mut(), push.notified.as_mut()].into_iter().flatten()
-            {
+            let marks = [&mut push.cancelled, &mut push.ended, &mut push.parked, &mut push.notified];
+            for mark in marks.into_iter().flatten().chain([&mut push.accepted]) {
                 mark.durable |= mark.sequence < durable;
             }
             if push.progressed < durable {
@@ -239,22 +272,28 @@ impl Model {
     fn move_forward(&mut self, push_id: u64, position: Position) {
         let push = &self.pushes[&push_id];
         let reached = if push.ended.is_some() {
-            Reached::End(ended(push_id, push.ended_ms), [None; 2])
+            let parked = push.parked.map(|_| notified(push_id, self.now_ms, PARKED));
+            Reached::End(ended(push_id, push.ended_ms), [parked, None])
         } else if push.attempts > 0 {
             Reached::Attempt(self.progress_of(push_id))
         } else {
             Reached::Acceptance
         };
-        let behind = match reached {
-            Reached::End(..) => Some(Kind::Ended),
-            Reached::Attempt(_) => Some(Kind::Progress),
-            _ => None,
-        };
+        let cancel = push.cancelled.map(|_| CancelAccepted::of_push(push_id, self.now_ms, push_id, true));
+        let mut kinds = vec![Kind::Accepted];
+        kinds.extend(cancel.map(|_| Kind::CancelAccepted));
+        match &reached {
+            Reached::End(_, parked) => {
+                kinds.push(Kind::Ended);
+                kinds.extend(parked.iter().flatten().map(|_| Kind::Notified));
+            }
+            Reached::Attempt(_) => kinds.push(Kind::Progress),
+            Reached::Acceptance | Reached::Hold(_) => {}
+        }
         let sequence = self.journal.next_sequence();
-        let trail = Trail { cancel: None, reached };
+        let trail = Trail { cancel, reached };
         let moved = self.journal.move_forward(position, &trail).expect("the reserve takes it");
-        self.written.insert(sequence, (Kind::Accepted, push_id));
-        self.written.extend(behind.map(|kind| (sequence + 1, (kind, push_id))));
+        self.written.extend((sequence..).zip(kinds.into_iter().map(|kind| (kind, push_id))));
         let push = self.pushes.get_mut(&push_id).expect("a known push");
         push.position = Some(moved.expect("it was stepped to").position);
     }
@@ -389,7 +428,9 @@ struct Replayed {
     copies: HashMap<u64, Position>,
     /// The last copy of a push whose earlier record stands.
     last_copy: Option<(u64, Position)>,
+    cancelled: HashSet<u64>,
     ended: HashSet<u64>,
+    parked: HashSet<u64>,
     notified: HashSet<u64>,
     attempts: HashMap<u64, u16>,
     last_sequence: u64,
@@ -442,12 +483,18 @@ impl Replayed {
                 self.copies.remove(&push_id);
                 self.accepted.remove(&push_id);
             }
+            Record::Notified(notified) if notified.outcome == PARKED => {
+                self.parked.insert(push_id);
+            }
             Record::Notified(_) => {
                 self.notified.insert(push_id);
                 self.copies.remove(&push_id);
                 self.accepted.remove(&push_id);
             }
-            Record::CancelAccepted(_) | Record::Opened(_) | Record::Held(_) => {}
+            Record::CancelAccepted(_) => {
+                self.cancelled.insert(push_id);
+            }
+            Record::Opened(_) | Record::Held(_) => {}
         }
     }
 
@@ -468,6 +515,12 @@ impl Replayed {
             let attempts = self.attempts.get(&push_id).copied().unwrap_or(0);
             assert!(attempts >= push.attempts_durable, "attempts of push {push_id} are forgotten: {push:?}");
         }
+        if is_accepted && push.cancelled.as_ref().is_some_and(survives) {
+            assert!(self.cancelled.contains(&push_id), "the cancel of push {push_id} is lost: {push:?}");
+        }
+        if is_accepted && push.parked.as_ref().is_some_and(survives) {
+            assert!(self.parked.contains(&push_id), "push {push_id} is not parked any more: {push:?}");
+        }
         if survives(&push.accepted) && push.notified.is_none() {
             assert!(is_accepted, "push {push_id} has yet to be notified and its content is lost: {push:?}");
         }
@@ -482,7 +535,9 @@ impl Replayed {
         let resumed = |mark: Option<Mark>, is: bool| {
             is.then(|| Mark { sequence: mark.map_or(0, |mark| mark.sequence), durable: true })
         };
+        push.cancelled = resumed(push.cancelled, self.cancelled.contains(&push_id));
         push.ended = resumed(push.ended, is_ended);
+        push.parked = resumed(push.parked, is_ended && self.parked.contains(&push_id));
         push.notified = resumed(push.notified, is_ended && (is_notified || position.is_none()));
         push.position = if push.notified.is_some() { None } else { position };
         push.attempts = self.attempts.get(&push_id).copied().unwrap_or(0);
@@ -514,6 +569,10 @@ pub(super) fn ended(push_id: u64, ended_ms: u64) -> Ended {
         notification_due: true,
         end_number: 1,
     }
+}
+
+fn notified(push_id: u64, at_ms: u64, outcome: u8) -> Notified {
+    Notified { push_id, at_ms, tries: 1, outcome, cancellation: false }
 }
 
 /// Octets that nobody else would have written.
