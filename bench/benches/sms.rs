@@ -1,6 +1,7 @@
 //! What the codec costs for each message: planning, encoding, relaying and reading.
 //!
-//! Budgets: a one-segment 7-bit SMS-DELIVER 60 ns, one of 70 UCS-2 characters 80 ns, a ten-segment text 1 µs.
+//! Budgets: a one-segment 7-bit SMS-DELIVER 60 ns, one of 70 UCS-2 characters 80 ns, a ten-segment
+//! text 1 µs.
 
 use std::hint::black_box;
 

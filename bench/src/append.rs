@@ -1,5 +1,5 @@
-//! The journal beside the device: append and commit against writing and syncing the same octets one after the other; and
-//! the engine's answer beside the time that one sync takes.
+//! The journal beside the device: append and commit against writing and syncing the same octets one
+//! after the other; and the engine's answer beside the time that one sync takes.
 
 mod answer;
 mod commit;
@@ -17,7 +17,8 @@ use std::path::PathBuf;
 
 /// Records of one commit, case by case: from a quiet hour's to a flood's.
 const COMMIT_RECORDS: [u64; 4] = [16, 128, 1024, 8192];
-/// Segments of the journal, and their size: what is appended in a round goes round in them several times.
+/// Segments of the journal, and their size: what is appended in a round goes round in them several
+/// times.
 const SEGMENTS: u64 = 8;
 const SEGMENT_OCTETS: u32 = 16 << 20;
 /// Octets of the file that is written for comparison.
@@ -35,7 +36,8 @@ pub struct Append {
     /// Rounds of the answer, whose last thousandth a machine's single bad moment spoils
     #[arg(long, value_name = "N", default_value_t = 11)]
     pub answer_rounds: usize,
-    /// How long each side appends or writes in a round, milliseconds; 0 leaves append and commit out
+    /// How long each side appends or writes in a round, milliseconds; 0 leaves append and commit
+    /// out
     #[arg(long, value_name = "MS", default_value_t = 1_000)]
     pub round_ms: u64,
     /// Pushes per second of the answer's open loop; 0 leaves it out
@@ -47,15 +49,15 @@ pub struct Append {
     /// Directory on the device [default: the system's for temporary files]
     #[arg(long, value_name = "DIR")]
     pub directory: Option<PathBuf>,
-    /// CPUs of engine, generator and syncs alike while the answer is measured [default: the last one, so that the others
-    /// are there for whatever else the machine does]
+    /// CPUs of engine, generator and syncs alike while the answer is measured [default: the last
+    /// one, so that the others are there for whatever else the machine does]
     #[arg(long, value_name = "LIST", value_parser = crate::cpus::parse)]
     answer_cpus: Option<List>,
     /// CPUs of the generator alone while the answer is measured [default: the same]
     #[arg(long, value_name = "LIST", value_parser = crate::cpus::parse)]
     answer_load_cpus: Option<List>,
-    /// Leave the kernel's own threads where they are while the answer is measured; else those that can be moved are kept
-    /// off its CPUs, which takes root
+    /// Leave the kernel's own threads where they are while the answer is measured; else those that
+    /// can be moved are kept off its CPUs, which takes root
     #[arg(long)]
     no_shield: bool,
     #[command(flatten)]

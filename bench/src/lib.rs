@@ -1,7 +1,10 @@
-//! Measurements of Hayauma that set it beside something: the physical limit, its peers, its own past.
+//! Measurements of Hayauma that set it beside something: the physical limit, its peers, its own
+//! past.
 //!
-//! A bench is a file here with a clap `Args` of its own name; `main.rs` lists them. What they share: the two sides'
-//! CPUs ([`cpus`]), the kernel's threads kept off them ([`shield`]), the responder that only answers ([`responder`]), rounds with median and spread ([`spread`]), and the line a run leaves behind ([`results`]).
+//! A bench is a file here with a clap `Args` of its own name; `main.rs` lists them. What they
+//! share: the two sides' CPUs ([`cpus`]), the kernel's threads kept off them ([`shield`]), the
+//! responder that only answers ([`responder`]), rounds with median and spread ([`spread`]), and the
+//! line a run leaves behind ([`results`]).
 
 pub mod append;
 pub mod cpus;

@@ -1,19 +1,23 @@
-//! The engine beside a responder that does nothing but answer, over the same requests from the same generator, on the
-//! same CPUs, in turn.
+//! The engine beside a responder that does nothing but answer, over the same requests from the same
+//! generator, on the same CPUs, in turn.
 //!
-//! What is compared is CPU time per request of the server's whole process, which a busy host disturbs least. The
-//! responder parses nothing, keeps nothing and answers at once. Beside it stand, each on a fresh engine:
+//! What is compared is CPU time per request of the server's whole process, which a busy host
+//! disturbs least. The responder parses nothing, keeps nothing and answers at once. Beside it
+//! stand, each on a fresh engine:
 //!
-//! - `accept`: a push becomes durable and is answered. Head and body are read, the registration and the contract
-//!   checked, the SMS-SUBMIT made, the record appended and synced (group commit). Nothing is delivered: the simulated
-//!   network keeps the attempts it has room for (8,192) unanswered for ten minutes, so no other attempt begins, and no
-//!   notification is asked for. Every push stays in memory, so the case has the first touch of that memory in it.
-//! - `accept-process`: the same under `--durability process`, where the answer does not wait for the device. The
-//!   difference is what syncing costs the engine's own CPU.
-//! - `lifecycle`: each push is accepted, delivered over the simulated network at its default latency, its status report
-//!   read, its end journaled and billed, and the push client notified, which acknowledges.
+//! - `accept`: a push becomes durable and is answered. Head and body are read, the registration and
+//!   the contract checked, the SMS-SUBMIT made, the record appended and synced (group commit).
+//!   Nothing is delivered: the simulated network keeps the attempts it has room for (8,192)
+//!   unanswered for ten minutes, so no other attempt begins, and no notification is asked for.
+//!   Every push stays in memory, so the case has the first touch of that memory in it.
+//! - `accept-process`: the same under `--durability process`, where the answer does not wait for
+//!   the device. The difference is what syncing costs the engine's own CPU.
+//! - `lifecycle`: each push is accepted, delivered over the simulated network at its default
+//!   latency, its status report read, its end journaled and billed, and the push client notified,
+//!   which acknowledges.
 //!
-//! The kernel's work for the file system outside the process (journal threads, block layer) is in no figure.
+//! The kernel's work for the file system outside the process (journal threads, block layer) is in
+//! no figure.
 
 use crate::cpus::Sides;
 use crate::responder::Responder;
@@ -161,8 +165,9 @@ impl Limit {
         self.recording.keep(&beginning.into_record(figures))
     }
 
-    /// All cases under one load. The servers take turns within each round, and the order moves on from round to round,
-    /// so that what one leaves behind (dirty pages, a warm clock) meets every other.
+    /// All cases under one load. The servers take turns within each round, and the order moves on
+    /// from round to round, so that what one leaves behind (dirty pages, a warm clock) meets every
+    /// other.
     fn load(&self, load: Load, server: &[usize], client: &[usize]) -> Result<Vec<CaseFigures>, String> {
         let cases: Vec<Case> =
             Case::ALL.into_iter().filter(|case| self.only.is_empty() || self.only.contains(case)).collect();

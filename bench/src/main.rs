@@ -1,5 +1,6 @@
-//! `cargo run --release -p bench -- limit|peers|append|waiting|trend`. Behind hidden first arguments this executable is also
-//! the engine and the bare responder that are measured, each in a process of its own.
+//! `cargo run --release -p bench -- limit|peers|append|waiting|trend`. Behind hidden first
+//! arguments this executable is also the engine and the bare responder that are measured, each in a
+//! process of its own.
 
 use bench::append::Append;
 use bench::limit::Limit;
@@ -24,13 +25,17 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// The engine and a responder that only answers, in turn: CPU time per request of each, and their ratio
+    /// The engine and a responder that only answers, in turn: CPU time per request of each, and
+    /// their ratio
     Limit(Limit),
-    /// Kannel and the engine in turn at the same job: rates, latencies and CPU time per message of each
+    /// Kannel and the engine in turn at the same job: rates, latencies and CPU time per message of
+    /// each
     Peers(Peers),
-    /// The journal's append and commit beside the device's write and sync of the same octets; the answer beside one sync
+    /// The journal's append and commit beside the device's write and sync of the same octets; the
+    /// answer beside one sync
     Append(Append),
-    /// An engine with ten million waiting pushes: its rate beside one with few, its memory, its start after kill -9
+    /// An engine with ten million waiting pushes: its rate beside one with few, its memory, its
+    /// start after kill -9
     Waiting(Waiting),
     /// Draw all results so far as one page
     Trend(Trend),

@@ -1,14 +1,15 @@
-//! The engine beside Kannel: the same job over the same kind of requests, from the same client, to the same sink, on
-//! the same CPUs, in turn.
+//! The engine beside Kannel: the same job over the same kind of requests, from the same client, to
+//! the same sink, on the same CPUs, in turn.
 //!
-//! The job: take a one-segment text over HTTP, keep it on the device, deliver it, and tell the client by a callback
-//! that it was delivered. Kept-alive connections, one request in flight on each, and callbacks one at a time on each of
-//! their connections: neither side may pipeline. Kannel keeps messages in its spool store (a file a message) and, another
-//! row, in its file store (one log); it syncs neither, so the engine under `--durability process` gives the same promise
+//! The job: take a one-segment text over HTTP, keep it on the device, deliver it, and tell the
+//! client by a callback that it was delivered. Kept-alive connections, one request in flight on
+//! each, and callbacks one at a time on each of their connections: neither side may pipeline.
+//! Kannel keeps messages in its spool store (a file a message) and, another row, in its file store
+//! (one log); it syncs neither, so the engine under `--durability process` gives the same promise
 //! and under `power` a stronger one.
 //!
-//! CPU time is that of all processes of a side over the whole job. Kannel's network is outside its processes and free
-//! of charge; the engine's is inside and counted.
+//! CPU time is that of all processes of a side over the whole job. Kannel's network is outside its
+//! processes and free of charge; the engine's is inside and counted.
 
 mod book;
 mod client;
@@ -87,8 +88,8 @@ enum Contender {
 }
 
 impl Peers {
-    /// Measures, prints a line a server and a line a ratio, and appends to the results. Where Kannel is absent it
-    /// prints why nothing was measured, and that is no error.
+    /// Measures, prints a line a server and a line a ratio, and appends to the results. Where
+    /// Kannel is absent it prints why nothing was measured, and that is no error.
     ///
     /// # Errors
     /// One sentence: what did not start, or which message was lost.
@@ -182,9 +183,10 @@ impl Peers {
         Ok(round)
     }
 
-    /// In memory where that is possible. Kannel never syncs, so memory keeps as much as a device would when only the
-    /// process dies, and a store of one file a message suffers from file systems that are slow to use the place of a
-    /// deleted file again (ext4 without a journal avoids it for minutes): it gets the best there is.
+    /// In memory where that is possible. Kannel never syncs, so memory keeps as much as a device
+    /// would when only the process dies, and a store of one file a message suffers from file
+    /// systems that are slow to use the place of a deleted file again (ext4 without a journal
+    /// avoids it for minutes): it gets the best there is.
     fn kannel_place(&self) -> PathBuf {
         let memory = || Some(PathBuf::from("/dev/shm")).filter(|place| place.is_dir());
         self.kannel_place.clone().or_else(memory).unwrap_or_else(std::env::temp_dir)

@@ -1,4 +1,5 @@
-//! The bare responder in a process of its own, so that its CPU time can be told from everybody else's.
+//! The bare responder in a process of its own, so that its CPU time can be told from everybody
+//! else's.
 
 use loadgen::bare::Bare;
 use loadgen::os;

@@ -1,6 +1,8 @@
-//! What a run leaves behind: one JSON line in `bench/results/`, with the revision and the machine it was measured on.
+//! What a run leaves behind: one JSON line in `bench/results/`, with the revision and the machine
+//! it was measured on.
 //!
-//! A line names no path and no host: it is committed, and read years later by people who know neither.
+//! A line names no path and no host: it is committed, and read years later by people who know
+//! neither.
 
 use clap::Args;
 use loadgen::environment::{Environment, revision};
@@ -16,7 +18,8 @@ pub struct Recording {
     /// Print one JSON document instead of lines
     #[arg(long)]
     pub json: bool,
-    /// Directory of the results: one file a bench, one JSON line a run [default: bench/results of the checkout]
+    /// Directory of the results: one file a bench, one JSON line a run [default: bench/results of
+    /// the checkout]
     #[arg(long, value_name = "DIR")]
     pub results: Option<PathBuf>,
     /// Leave no line in the results
@@ -39,7 +42,8 @@ pub struct Host {
     pub file_system: Option<String>,
     /// The frequency governor; `None` where the kernel offers none.
     pub governor: Option<String>,
-    /// Load average of the last minute before the run, of 100ths of a running thread: a high one disturbs.
+    /// Load average of the last minute before the run, of 100ths of a running thread: a high one
+    /// disturbs.
     pub load_average_percent: u64,
 }
 

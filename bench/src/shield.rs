@@ -31,7 +31,8 @@ impl Shield {
     /// # Errors
     /// What the system said.
     pub(crate) fn raise(cpus: &[usize]) -> io::Result<Option<Self>> {
-        // A process group of its own: what ends this one's group all at once leaves the shield to put things back.
+        // A process group of its own: what ends this one's group all at once leaves the shield to
+        // put things back.
         let mut child = Command::new("/proc/self/exe")
             .args([ENGINE_ARGUMENT, "shield", "--json", "--cpus", &os::format_cpus(cpus)])
             .process_group(0)

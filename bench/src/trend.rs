@@ -1,9 +1,9 @@
-//! Draws the results of all runs as one page: for each bench its figures over the runs on the machine of the latest run,
-//! the latest run in numbers, and the list of all runs.
+//! Draws the results of all runs as one page: for each bench its figures over the runs on the
+//! machine of the latest run, the latest run in numbers, and the list of all runs.
 //!
-//! The page is drawn from the lines in `bench/results/` alone and knows no bench in particular: every figure of several
-//! rounds (an object with `median`) is a line, named by the words that stand beside it. `SHOWN` only says which of
-//! them deserve a chart, and what to say about it.
+//! The page is drawn from the lines in `bench/results/` alone and knows no bench in particular:
+//! every figure of several rounds (an object with `median`) is a line, named by the words that
+//! stand beside it. `SHOWN` only says which of them deserve a chart, and what to say about it.
 
 mod figures;
 

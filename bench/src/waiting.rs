@@ -1,8 +1,10 @@
-//! An engine in which pushes wait, ten million of them: what they take of its pace, its memory and its start.
+//! An engine in which pushes wait, ten million of them: what they take of its pace, its memory and
+//! its start.
 //!
-//! Every push is sent over HTTP to a phone of its own that is absent, is accepted durably, attempted, and held. When all
-//! are held, bursts of the same size go to the full engine and, in turn, to a fresh one that holds a few thousand; the full one is killed
-//! with SIGKILL, started again, and has to have every push.
+//! Every push is sent over HTTP to a phone of its own that is absent, is accepted durably,
+//! attempted, and held. When all are held, bursts of the same size go to the full engine and, in
+//! turn, to a fresh one that holds a few thousand; the full one is killed with SIGKILL, started
+//! again, and has to have every push.
 
 use crate::cpus::Sides;
 use crate::results::{Beginning, Recording};
@@ -13,7 +15,8 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 
-/// Phones contracted beside those that are filled: for the bursts, and for the first push after the restart.
+/// Phones contracted beside those that are filled: for the bursts, and for the first push after the
+/// restart.
 const SPARE: u64 = 1000;
 /// Pushes that are sent between two looks while the engine is filled.
 const STEP: u64 = 1_000_000;
@@ -113,7 +116,8 @@ impl Waiting {
             few.send(self.few).map_err(sentence)?;
             few.await_rest().map_err(sentence)?;
             full.await_rest().map_err(sentence)?;
-            // Neither is always the first; and both have the same CPUs, so the second waits until the first one rests.
+            // Neither is always the first; and both have the same CPUs, so the second waits until
+            // the first one rests.
             if round % 2 == 0 {
                 few_bursts.push(self.burst(&mut few)?);
                 full_bursts.push(self.burst(&mut full)?);

@@ -1,4 +1,5 @@
-//! The large bench at a size for every day: pushes that wait stay within their memory, and a killed engine has them all.
+//! The large bench at a size for every day: pushes that wait stay within their memory, and a killed
+//! engine has them all.
 
 use std::process::Command;
 
@@ -27,7 +28,8 @@ fn two_hundred_thousand_waiting_pushes_survive_a_kill_and_keep_to_their_memory()
     let output_text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}{output_text}");
     assert_eq!(figure(&output_text, "restart", "lost"), 0.0);
-    // What the engine has however few pushes wait, and a contract for each of them, come on top of 96 octets.
+    // What the engine has however few pushes wait, and a contract for each of them, come on top of
+    // 96 octets.
     let octets = figure(&output_text, "memory", "anonymous_octets");
     let fixed = 120.0 * 1024.0 * 1024.0;
     assert!(octets <= fixed + WAITING as f64 * (96.0 + 30.0), "{octets} octets of its own");

@@ -1,7 +1,8 @@
-//! Hayauma: an SMS push gateway and message center, one shard per core, loss-free. ARCHITECTURE.md is the map.
+//! Hayauma: an SMS push gateway and message center, one shard per core, loss-free. ARCHITECTURE.md
+//! is the map.
 
-// A process that serves says everything by `log`, a command by `cli::output`: these macros wait, and panic when the
-// output fails.
+// A process that serves says everything by `log`, a command by `cli::output`: these macros wait,
+// and panic when the output fails.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod billing;

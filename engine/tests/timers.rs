@@ -1,4 +1,5 @@
-//! Ten million timers: what each costs, counted and not timed, and that nobody looks at those that are not due.
+//! Ten million timers: what each costs, counted and not timed, and that nobody looks at those that
+//! are not due.
 
 use hayauma::smsc::timer_wheel::{RESOLUTION_MS_DEFAULT, TimerWheel};
 
@@ -30,7 +31,8 @@ fn ten_million_timers_cost_a_bounded_number_of_steps_each_and_idle_ones_none() {
     }
     assert_eq!(wheel.len(), TIMERS as usize);
 
-    // For a minute, tick by tick: with a budget of nothing, so that a single timer touched would end it.
+    // For a minute, tick by tick: with a budget of nothing, so that a single timer touched would
+    // end it.
     let mut now_ms = START_MS;
     while now_ms < START_MS + 60_000 {
         now_ms += RESOLUTION_MS_DEFAULT;
@@ -47,7 +49,8 @@ fn ten_million_timers_cost_a_bounded_number_of_steps_each_and_idle_ones_none() {
         wheel.start(index, now_ms + 2 * HOUR_MS + random.below(70 * HOUR_MS));
     }
 
-    // All expire once; the budget that this takes is the number of timers expired or moved down a level.
+    // All expire once; the budget that this takes is the number of timers expired or moved down a
+    // level.
     let mut expired = vec![false; TIMERS as usize];
     let (mut count, mut touched) = (0u64, 0u64);
     while let Some(due_ms) = wheel.next_due_ms() {

@@ -1,7 +1,8 @@
 //! What a request of a run is beside a plain push, and which answer it must get.
 //!
-//! A repeat sends an earlier push again, octet by octet the same; a cancel withdraws one; a bad request breaks one rule
-//! of the interface and must be answered with that rule's code. The ledger holds every answer against `Fault::code`.
+//! A repeat sends an earlier push again, octet by octet the same; a cancel withdraws one; a bad
+//! request breaks one rule of the interface and must be answered with that rule's code. The ledger
+//! holds every answer against `Fault::code`.
 
 /// Requests that a repeat or cancel looks back for its push, beyond the distance it was given.
 pub const SUBJECT_STEPS_MAX: u64 = 64;

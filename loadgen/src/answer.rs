@@ -1,8 +1,9 @@
-//! Reading what a target answers to a push request: push responses (E2) as fast as they come, and every other answer of
-//! HTTP/1.x by its status.
+//! Reading what a target answers to a push request: push responses (E2) as fast as they come, and
+//! every other answer of HTTP/1.x by its status.
 //!
-//! An answer in the usual form is told by [`usual_answer`]; chunks, bodies that the end of the connection ends, interim
-//! answers, other versions and field forms are read by the push-client interface's own reader of responses.
+//! An answer in the usual form is told by [`usual_answer`]; chunks, bodies that the end of the
+//! connection ends, interim answers, other versions and field forms are read by the push-client
+//! interface's own reader of responses.
 
 use crate::flat::Elements;
 use crate::http::{HttpError, usual_answer};
@@ -40,7 +41,8 @@ pub(crate) enum Echo {
     Foreign,
 }
 
-/// Reads the answer at the start of `buffer`; `Ok(None)` while it is incomplete. `ended`: nothing more will come.
+/// Reads the answer at the start of `buffer`; `Ok(None)` while it is incomplete. `ended`: nothing
+/// more will come.
 pub(crate) fn read(buffer: &[u8], ended: bool, run: &RunId) -> Result<Option<Answer>, HttpError> {
     if buffer.is_empty() {
         return Ok(None);
@@ -94,7 +96,8 @@ fn read_unusual(buffer: &[u8], ended: bool, run: &RunId) -> Result<Option<Answer
 
 const _: () = assert!(CLIENT_RESPONSE_OCTETS_MAX <= MESSAGE_OCTETS_MAX, "a receive buffer holds any answer");
 
-/// Where the reqid's text stands in a canonical body: behind the declaration, the msn and `<reqid>`.
+/// Where the reqid's text stands in a canonical body: behind the declaration, the msn and
+/// `<reqid>`.
 const REQID_AT: usize = 57;
 /// `<code>0000</code>` and CRLF at a canonical body's end.
 const CODE_LINE_OCTETS: usize = 19;

@@ -1,9 +1,10 @@
-//! A responder that does nothing but answer: the limit that a real gateway is measured against, and the wall that
-//! shows how fast the load generator itself is.
+//! A responder that does nothing but answer: the limit that a real gateway is measured against, and
+//! the wall that shows how fast the load generator itself is.
 //!
-//! One thread, one poll. It reads no element; it copies the msn and the reqid from their fixed places in a canonical
-//! request into the fixed answer, so that the generator can check its answers. For tests of the instrument it can answer
-//! late, stop, or hold to a rate, and says how long it kept each answer back.
+//! One thread, one poll. It reads no element; it copies the msn and the reqid from their fixed
+//! places in a canonical request into the fixed answer, so that the generator can check its
+//! answers. For tests of the instrument it can answer late, stop, or hold to a rate, and says how
+//! long it kept each answer back.
 
 use crate::clock::Clock;
 use crate::http::read_message;
@@ -33,7 +34,8 @@ const ANSWER: &str = "HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 13:34:30 GMT\r\n
     Content-Type: text/xml; charset=UTF-8\r\nContent-Length: 163\r\n\r\n<?xml version = \"1.0\" ?>\r\n\
     <msn>00000000000</msn>\r\n<reqid>00000000000000000000000</reqid>\r\n<svcid>00100000001</svcid>\r\n\
     <sepmaxnum>1</sepmaxnum>\r\n<code>0000</code>\r\n";
-/// Where the answer's msn begins: from there on, `COPIED_OCTETS` are the same in request and answer.
+/// Where the answer's msn begins: from there on, `COPIED_OCTETS` are the same in request and
+/// answer.
 const ANSWER_MSN_AT: usize = ANSWER.len() - 163 + 31;
 
 const _: () = assert!(REQID_AT + 23 == MSN_AT + COPIED_OCTETS);
@@ -136,7 +138,8 @@ impl Bare {
         self.answered.load(Relaxed)
     }
 
-    /// How long answers that had to wait were kept back, from their request's arrival to their sending.
+    /// How long answers that had to wait were kept back, from their request's arrival to their
+    /// sending.
     pub fn kept_back(&self) -> Latencies {
         self.kept_back.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -258,7 +258,8 @@ impl BareArguments {
     }
 }
 
-/// Writes the JSON file and prints the summary: a run's results are kept, whatever becomes of the output.
+/// Writes the JSON file and prints the summary: a run's results are kept, whatever becomes of the
+/// output.
 fn report(summary: &Summary, json: Option<&Path>) -> Result<ExitCode, String> {
     let written = json.map_or(Ok(()), |path| {
         std::fs::write(path, summary.to_json() + "\n")

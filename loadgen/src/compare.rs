@@ -1,8 +1,9 @@
-//! Whether runs differ: each figure beside its difference from the first run's, and whether that exceeds the noise.
+//! Whether runs differ: each figure beside its difference from the first run's, and whether that
+//! exceeds the noise.
 //!
-//! The noise of a figure is estimated from the run itself: it is computed for several stretches of the run apart, and
-//! their scatter tells how far the whole may be off. A difference must exceed three times that and a floor for what
-//! changes from start to start of the same program.
+//! The noise of a figure is estimated from the run itself: it is computed for several stretches of
+//! the run apart, and their scatter tells how far the whole may be off. A difference must exceed
+//! three times that and a floor for what changes from start to start of the same program.
 
 use crate::latency::{Latencies, Series};
 use crate::report::Report;
@@ -88,7 +89,8 @@ struct Point {
     accepted: f64,
 }
 
-/// The rates of stretches in which the load was under way from beginning to end: starting and running out are no scatter.
+/// The rates of stretches in which the load was under way from beginning to end: starting and
+/// running out are no scatter.
 fn steady_rates(points: &[Point]) -> Vec<f64> {
     let all = points.last().map_or(0.0, |last| last.sent);
     let steady = |pair: &&[Point]| pair[1].at_s - pair[0].at_s > 0.1 && pair[1].sent < all;

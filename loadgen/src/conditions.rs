@@ -1,8 +1,9 @@
 //! What the machine did to a run: pauses, stolen time, and the course of the run over time.
 //!
-//! A thread of its own looks; it never touches a push. Before the load it spins for a moment: what the clock skips
-//! there is the machine's. During the load it sleeps a millisecond at a time: what it oversleeps is a hiccup that any
-//! thread beside it may have had (after Gil Tene's jHiccup). Every quarter of a second it notes how far the run is.
+//! A thread of its own looks; it never touches a push. Before the load it spins for a moment: what
+//! the clock skips there is the machine's. During the load it sleeps a millisecond at a time: what
+//! it oversleeps is a hiccup that any thread beside it may have had (after Gil Tene's jHiccup).
+//! Every quarter of a second it notes how far the run is.
 
 use crate::clock::Clock;
 use crate::latency::Latencies;
@@ -80,7 +81,8 @@ struct Jiffies {
 }
 
 impl Observer {
-    /// Spins for the baseline, then waits for `begin`; looks from the plan's CPUs, or from any where it has none.
+    /// Spins for the baseline, then waits for `begin`; looks from the plan's CPUs, or from any
+    /// where it has none.
     pub(crate) fn prepare(ledger: Arc<Ledger>, plan: &Plan) -> io::Result<Self> {
         let (stop, started) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicBool::new(false)));
         let (stop_here, started_here) = (Arc::clone(&stop), Arc::clone(&started));
@@ -189,7 +191,8 @@ fn jiffies() -> Jiffies {
     jiffies_in(&std::fs::read_to_string("/proc/stat").unwrap_or_default())
 }
 
-/// The first line of /proc/stat: user nice system idle iowait irq softirq steal; guest time is in user time already.
+/// The first line of /proc/stat: user nice system idle iowait irq softirq steal; guest time is in
+/// user time already.
 fn jiffies_in(stat: &str) -> Jiffies {
     let line = stat.lines().next().unwrap_or_default();
     let fields: Vec<u64> = line

@@ -1,5 +1,6 @@
-//! Progress while a run is under way: on a terminal a view that is drawn again and again, elsewhere a plain line now and
-//! then. All of it goes to stderr; stdout is the summary's. A run never waits for a plain line, and loses it rather.
+//! Progress while a run is under way: on a terminal a view that is drawn again and again, elsewhere
+//! a plain line now and then. All of it goes to stderr; stdout is the summary's. A run never waits
+//! for a plain line, and loses it rather.
 
 use crate::format::{grouped, time};
 use crate::latency::Latencies;
@@ -37,7 +38,8 @@ struct Rates {
 }
 
 impl Console {
-    /// For a run of `pushes`, which ends with the last notification, or without `notify` with the last answer.
+    /// For a run of `pushes`, which ends with the last notification, or without `notify` with the
+    /// last answer.
     pub fn new(pushes: u64, notify: bool) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("  {bar:32.cyan/blue} {percent:>3} %\n{msg}");

@@ -1,7 +1,8 @@
-//! The drill: an engine in a fresh directory, a client, contracts, a million pushes, every notification, the bill.
+//! The drill: an engine in a fresh directory, a client, contracts, a million pushes, every
+//! notification, the bill.
 //!
-//! Everything is done as an operator would do it, through the engine's own commands; nothing of the engine runs in
-//! the generator's process.
+//! Everything is done as an operator would do it, through the engine's own commands; nothing of the
+//! engine runs in the generator's process.
 
 mod bill;
 pub mod engine;
@@ -70,7 +71,8 @@ pub struct Drill {
     pub window: u64,
     /// Closed loop, or open at a rate.
     pub load: Load,
-    /// How long the generator's CPUs are kept busy before the load begins, so that others leave them.
+    /// How long the generator's CPUs are kept busy before the load begins, so that others leave
+    /// them.
     pub settle: Duration,
     /// The first so many pushes, whose times are kept apart.
     pub warm_up: u64,
@@ -226,7 +228,8 @@ pub enum DrillError {
 }
 
 impl Drill {
-    /// Does it all. `stop`, once set, ends the sending early; what was sent is still brought to its end.
+    /// Does it all. `stop`, once set, ends the sending early; what was sent is still brought to its
+    /// end.
     pub fn carry_out(&self, stop: &Arc<AtomicBool>) -> Result<Summary, DrillError> {
         self.carry_out_in_full(stop).map(|(summary, _)| summary)
     }
@@ -394,7 +397,8 @@ impl Drill {
             day = day.next();
         }
         let differences = bill::differences(&billed, &summary.ledger, summary.segments_delivered);
-        // Without notifications the ledger does not know what was delivered, nor where nobody waited for the last of them.
+        // Without notifications the ledger does not know what was delivered, nor where nobody
+        // waited for the last of them.
         let comparable = self.notify && summary.cut_short.is_none();
         for sentence in differences.into_iter().filter(|_| comparable) {
             summary.fault(sentence);

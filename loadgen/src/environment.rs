@@ -8,7 +8,8 @@ use std::process::{Command, Stdio};
 pub struct Environment {
     /// The program's arguments, without its own name and without tokens.
     pub arguments: Vec<String>,
-    /// The revision of the checkout that the run was started in, with `+` where it had changes; `None` outside one.
+    /// The revision of the checkout that the run was started in, with `+` where it had changes;
+    /// `None` outside one.
     pub revision: Option<String>,
     /// The machine's name.
     pub host: String,

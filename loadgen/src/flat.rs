@@ -1,4 +1,5 @@
-//! The flat form of the push-client interface: a declaration, then `<name>text</name>` siblings without a root.
+//! The flat form of the push-client interface: a declaration, then `<name>text</name>` siblings
+//! without a root.
 //!
 //! A reader of the instrument's own, so that a fault of the engine's scanner cannot hide itself.
 
@@ -7,8 +8,8 @@ use memchr::{memchr, memmem};
 /// The declaration as the interface writes it.
 pub(crate) const DECLARATION: &str = "<?xml version = \"1.0\" ?>\r\n";
 
-/// The elements of a body in order; ends at the end of the body or at the first thing that is no element, so a
-/// broken body simply lacks elements.
+/// The elements of a body in order; ends at the end of the body or at the first thing that is no
+/// element, so a broken body simply lacks elements.
 pub(crate) struct Elements<'a> {
     rest: &'a [u8],
 }

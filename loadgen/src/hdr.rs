@@ -1,8 +1,8 @@
-//! The files that every HdrHistogram tool reads: `.hlog`, a histogram for each interval and stage, and `.hgrm`, the
-//! percentile curve of one stage as text.
+//! The files that every HdrHistogram tool reads: `.hlog`, a histogram for each interval and stage,
+//! and `.hgrm`, the percentile curve of one stage as text.
 //!
-//! Values in the histograms are nanoseconds; the percentile text is in milliseconds. A stage is the tag of its lines;
-//! the warm-up's tags begin with `warm-up.`.
+//! Values in the histograms are nanoseconds; the percentile text is in milliseconds. A stage is the
+//! tag of its lines; the warm-up's tags begin with `warm-up.`.
 
 use crate::latency::{Latencies, Phases, Series};
 use crate::limits::INTERVAL_NS;

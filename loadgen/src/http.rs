@@ -1,7 +1,9 @@
-//! As much of HTTP/1.1 as the instrument needs to read fast: heads in their usual form, bodies with a known length.
+//! As much of HTTP/1.1 as the instrument needs to read fast: heads in their usual form, bodies with
+//! a known length.
 //!
-//! A request that the sink or the bare responder gets must have that form. An answer that has another one is left to the
-//! general reader (see `answer`), so that a sender reads every framing of HTTP/1.x.
+//! A request that the sink or the bare responder gets must have that form. An answer that has
+//! another one is left to the general reader (see `answer`), so that a sender reads every framing
+//! of HTTP/1.x.
 
 use crate::limits::MESSAGE_OCTETS_MAX;
 use memchr::{memchr, memmem};
@@ -43,7 +45,8 @@ pub(crate) enum HttpError {
     NotHttp,
 }
 
-/// Reads the head at the start of `buffer`. `Ok(None)`: not all of the message (head and body) is there yet.
+/// Reads the head at the start of `buffer`. `Ok(None)`: not all of the message (head and body) is
+/// there yet.
 pub(crate) fn read_message(buffer: &[u8]) -> Result<Option<Head>, HttpError> {
     let Some(end) = memmem::find(buffer, b"\r\n\r\n") else {
         return if buffer.len() >= MESSAGE_OCTETS_MAX { Err(HttpError::TooLarge) } else { Ok(None) };
@@ -87,12 +90,14 @@ fn value_of<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     field.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
 }
 
-/// The status and head of an answer whose head is whole and of the usual form: HTTP/1.1, CRLF line ends, one
-/// `Content-Length`, nothing that a reader has to think about. `None` for all others, which are legal as well.
+/// The status and head of an answer whose head is whole and of the usual form: HTTP/1.1, CRLF line
+/// ends, one `Content-Length`, nothing that a reader has to think about. `None` for all others,
+/// which are legal as well.
 pub(crate) fn usual_answer(buffer: &[u8]) -> Option<(u16, Head)> {
     let digits = buffer.strip_prefix(b"HTTP/1.1 ")?.get(..3)?;
     let status = crate::flat::number(digits)? as u16;
-    // Interim answers are followed by another head; 204 and 304 have no body, whatever their length says.
+    // Interim answers are followed by another head; 204 and 304 have no body, whatever their length
+    // says.
     if !(200..600).contains(&status) || matches!(status, 204 | 304) {
         return None;
     }

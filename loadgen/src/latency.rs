@@ -4,7 +4,8 @@ use crate::limits::{INTERVAL_NS, LATENCY_DIGITS, LATENCY_NS_MAX, LATENCY_NS_MIN}
 use hdrhistogram::Histogram;
 use std::collections::BTreeMap;
 
-/// Latencies in nanoseconds, from a tenth of a microsecond to ten minutes; longer ones count as ten minutes.
+/// Latencies in nanoseconds, from a tenth of a microsecond to ten minutes; longer ones count as ten
+/// minutes.
 #[derive(Clone, Debug)]
 pub struct Latencies {
     histogram: Histogram<u64>,
@@ -58,8 +59,8 @@ impl Latencies {
     }
 }
 
-/// Latencies over time: the counts of each interval of a run, apart. Recording costs what recording into one histogram
-/// costs; an interval that is over is kept as the counts that are not zero.
+/// Latencies over time: the counts of each interval of a run, apart. Recording costs what recording
+/// into one histogram costs; an interval that is over is kept as the counts that are not zero.
 #[derive(Clone, Debug, Default)]
 pub struct Series {
     current: Option<Box<Latencies>>,
@@ -76,8 +77,8 @@ pub(crate) struct Counted {
 }
 
 impl Series {
-    /// Counts one latency, `since_start_ns` after the start of the load. The times must not go back by more than what
-    /// the interval of the earlier call reaches.
+    /// Counts one latency, `since_start_ns` after the start of the load. The times must not go back
+    /// by more than what the interval of the earlier call reaches.
     pub fn record(&mut self, since_start_ns: u64, latency_ns: u64) {
         if since_start_ns >= self.end_ns {
             self.turn(since_start_ns);
@@ -143,16 +144,17 @@ impl Series {
     }
 }
 
-/// The latencies of one phase of a run, stage by stage. Those counted from the intended send are what a push client
-/// sees; those from the actual send, the service times, are what the target did.
+/// The latencies of one phase of a run, stage by stage. Those counted from the intended send are
+/// what a push client sees; those from the actual send, the service times, are what the target did.
 #[derive(Clone, Debug, Default)]
 pub struct Stages {
     /// From the intended (open loop) or first actual (closed loop) send to the final answer.
     pub answer: Series,
     /// From the actual send of a request to its answer.
     pub service: Series,
-    /// From the intended or first actual send to the last moment at which the push can have been delivered: the end of
-    /// the second that its notification names, or the notification's arrival if that is earlier.
+    /// From the intended or first actual send to the last moment at which the push can have been
+    /// delivered: the end of the second that its notification names, or the notification's arrival
+    /// if that is earlier.
     pub delivery: Series,
     /// Open loop: the same from the first actual send.
     pub delivery_service: Series,

@@ -1,9 +1,10 @@
 //! The book of a run: what became of every request, in two octets each.
 //!
-//! Senders write what was sent and answered, the sink what was notified; both at once, without locks. The book is
-//! balanced by `tally`, at the end and as often as one likes before. Invariants: a flag once set stays set; a push
-//! counts as notified once, by its first notification; a notification may come before the answer, so whether one
-//! was unexpected is only told by the tally.
+//! Senders write what was sent and answered, the sink what was notified; both at once, without
+//! locks. The book is balanced by `tally`, at the end and as often as one likes before. Invariants:
+//! a flag once set stays set; a push counts as notified once, by its first notification; a
+//! notification may come before the answer, so whether one was unexpected is only told by the
+//! tally.
 
 mod answers;
 mod codes;
@@ -249,7 +250,8 @@ impl Ledger {
         tally
     }
 
-    /// The run was ended before its time: what has no notification by now is not lost, nobody waits for it.
+    /// The run was ended before its time: what has no notification by now is not lost, nobody waits
+    /// for it.
     pub(crate) fn cut_short(&self) {
         self.cut_short.store(true, Relaxed);
     }
@@ -295,7 +297,8 @@ impl Ledger {
         self.sinking.segments.load(Relaxed)
     }
 
-    /// When the load started, the last final answer came and the last first notification came, on the run's clock.
+    /// When the load started, the last final answer came and the last first notification came, on
+    /// the run's clock.
     pub fn milestones_ns(&self) -> (u64, u64, u64) {
         let last_answer = self.sending.last_answer_ns.load(Relaxed);
         (self.start_ns.load(Relaxed), last_answer, self.sinking.last_notification_ns.load(Relaxed))
@@ -323,7 +326,8 @@ impl Ledger {
         others + progress.attempted.saturating_sub(answered + progress.abandoned)
     }
 
-    /// Pushes sent and not yet settled: notified, or without notifications answered; refused; given up.
+    /// Pushes sent and not yet settled: notified, or without notifications answered; refused; given
+    /// up.
     pub(crate) fn outstanding(&self) -> u64 {
         let progress = self.progress();
         let ended = if self.notify { progress.notified } else { progress.accepted };
@@ -362,7 +366,8 @@ impl Ledger {
         self.flags[index as usize].load(Relaxed) & (ACCEPTED | REFUSED) != 0
     }
 
-    /// The final answer to a request. `early`: the push that it is about had no answer yet when it was sent.
+    /// The final answer to a request. `early`: the push that it is about had no answer yet when it
+    /// was sent.
     pub(crate) fn note_answer(&self, index: u64, code: u16, early: bool, now_ns: u64) {
         let accepted = code <= 1;
         let flag = if accepted { ACCEPTED } else { REFUSED };
@@ -384,7 +389,8 @@ impl Ledger {
         }
     }
 
-    /// The answer to a request was HTTP with this status and no push response: final, for nobody asked for it again.
+    /// The answer to a request was HTTP with this status and no push response: final, for nobody
+    /// asked for it again.
     pub(crate) fn note_http_error(&self, index: u64, status: u16, now_ns: u64) {
         self.flags[index as usize].fetch_or(HTTP_ERROR, Relaxed);
         self.sending.last_answer_ns.fetch_max(now_ns, Relaxed);
@@ -482,7 +488,8 @@ impl Ledger {
             Some(schedule) => self.start_ns() + schedule.intended_ns(index),
             None => sent_ns,
         };
-        // `completed_at` names a whole second: the push was delivered before its end, and before this arrived.
+        // `completed_at` names a whole second: the push was delivered before its end, and before
+        // this arrived.
         let delivered_ns = notification
             .completed_unix_s
             .map(|second| ((second + 1) * 1_000_000_000).saturating_sub(self.origin_unix_ns).min(now_ns));
@@ -507,7 +514,8 @@ impl Ledger {
         (0..).zip(&self.flags).filter(lost).map(|(index, _)| index).take(count).collect()
     }
 
-    /// The push that a notification is about: reqid, msn and XPID must all be its, and a cancellation needs a cancel.
+    /// The push that a notification is about: reqid, msn and XPID must all be its, and a
+    /// cancellation needs a cancel.
     fn push_of(&self, notification: &Notification<'_>) -> Option<u64> {
         let index = self.run.index_of(notification.reqid).filter(|&index| index < self.flags.len() as u64)?;
         let ours = self.notify

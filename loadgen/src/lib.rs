@@ -1,12 +1,13 @@
-//! The load generator of Hayauma: push clients on plain threads, a notification sink, and a ledger that matches every
-//! accepted push with its one notification.
+//! The load generator of Hayauma: push clients on plain threads, a notification sink, and a ledger
+//! that matches every accepted push with its one notification.
 //!
-//! It uses the engine's identifiers and nothing of its runtime: the measuring instrument is not the scheduler under
-//! test. A [`plan::Plan`] says what to send, [`run::run`] sends it, a [`sink::Sink`] takes the notifications, and
-//! the [`run::Outcome`] holds the ledger's balance and the latencies.
+//! It uses the engine's identifiers and nothing of its runtime: the measuring instrument is not the
+//! scheduler under test. A [`plan::Plan`] says what to send, [`run::run`] sends it, a
+//! [`sink::Sink`] takes the notifications, and the [`run::Outcome`] holds the ledger's balance and
+//! the latencies.
 
-// Nothing that runs waits for its output or fails by it, and a command says in one sentence why it failed: `console`
-// and `cli::output` do both, these macros neither.
+// Nothing that runs waits for its output or fails by it, and a command says in one sentence why it
+// failed: `console` and `cli::output` do both, these macros neither.
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod acts;

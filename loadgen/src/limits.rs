@@ -34,7 +34,8 @@ pub const INTERVAL_NS: u64 = 250_000_000;
 
 /// An open loop wakes at most this often; what fell due meanwhile goes out together.
 pub const PACING_QUANTUM_NS: u64 = 50_000;
-/// The longest that a sender may be asked to look for the moment of a send instead of sleeping until it.
+/// The longest that a sender may be asked to look for the moment of a send instead of sleeping
+/// until it.
 pub const SPIN_MAX: Duration = Duration::from_millis(100);
 /// A sender that waits for the window looks again after this time.
 pub const WINDOW_RECHECK_NS: u64 = 200_000;
@@ -49,7 +50,8 @@ pub const RECONNECT_PAUSE_NS_MIN: u64 = 10_000_000;
 pub const RECONNECT_PAUSE_NS_MAX: u64 = 250_000_000;
 /// Times one push is sent in all where the answer says "come again later" (8xxx).
 pub const ATTEMPTS_MAX: u32 = 1_000;
-/// Connections that may be lost while the same push is the oldest without an answer: more, and it is the cause.
+/// Connections that may be lost while the same push is the oldest without an answer: more, and it
+/// is the cause.
 pub const LOSSES_MAX: u32 = 20;
 /// Pause before a push is sent again when the answer names none.
 pub const RETRY_PAUSE_NS: u64 = 1_000_000_000;

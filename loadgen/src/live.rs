@@ -1,4 +1,5 @@
-//! What is seen of a run while it is under way: the latencies of the last second, gathered from the senders.
+//! What is seen of a run while it is under way: the latencies of the last second, gathered from the
+//! senders.
 //!
 //! A sender hands each interval over once it has ended, so that watching costs it nothing per push.
 

@@ -57,7 +57,8 @@ fn field(text: &str, name: &str) -> Option<String> {
     Some(line.split_once(':')?.1.trim().to_owned())
 }
 
-/// Type and device of the mount that holds `directory`: the one with the longest mount point above it.
+/// Type and device of the mount that holds `directory`: the one with the longest mount point above
+/// it.
 fn mount_of(directory: &Path, mounts: &str) -> Option<(String, String)> {
     let mut best: Option<(usize, &str, &str)> = None;
     for line in mounts.lines() {

@@ -1,8 +1,8 @@
-//! What the requests of a run are: pushes of several shapes, and where a plan asks for them repeats, cancels and bad
-//! requests, chosen for each request by its index.
+//! What the requests of a run are: pushes of several shapes, and where a plan asks for them
+//! repeats, cancels and bad requests, chosen for each request by its index.
 //!
-//! Invariant: what request `i` is depends on the seed and `i` alone, so that ledger, senders and sink agree without
-//! telling each other.
+//! Invariant: what request `i` is depends on the seed and `i` alone, so that ledger, senders and
+//! sink agree without telling each other.
 
 use crate::acts::{Act, Deed, SUBJECT_STEPS_MAX};
 use crate::random::below;
@@ -41,7 +41,8 @@ pub struct Mix {
 const CONTROL_OCTETS: [usize; 4] = [5, 20, 64, 140];
 
 impl Mix {
-    /// The drill's mix: 60 % Japanese emergency texts, a sixth of them of two to four segments, and 40 % control SMS.
+    /// The drill's mix: 60 % Japanese emergency texts, a sixth of them of two to four segments, and
+    /// 40 % control SMS.
     pub fn emergency() -> Self {
         let mut shapes = Vec::new();
         push_texts(&mut shapes, texts::SINGLE, 1, 5_000);
@@ -223,7 +224,8 @@ fn push_controls(shapes: &mut Vec<Shape>, share: u32) {
 mod tests {
     use super::*;
 
-    /// UCS-2: 70 units alone, 67 in a segment of several; our texts have no surrogate pairs to keep together.
+    /// UCS-2: 70 units alone, 67 in a segment of several; our texts have no surrogate pairs to keep
+    /// together.
     fn ucs2_segments(text: &str) -> u8 {
         let units = text.encode_utf16().count();
         assert!(text.chars().all(|character| character.len_utf16() == 1), "{text}");

@@ -19,7 +19,8 @@ pub enum Msns {
 }
 
 impl Msns {
-    /// A range given as `FIRST`, `FIRST:COUNT` or `FIRST-LAST`, e.g. `09000000000:100000`; else a sentence.
+    /// A range given as `FIRST`, `FIRST:COUNT` or `FIRST-LAST`, e.g. `09000000000:100000`; else a
+    /// sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
         let refuse = || {
             format!(
@@ -66,15 +67,16 @@ impl Msns {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Order {
-    /// Each number comes up once before any comes up again, in an order that jumps about the range, so that neighbours
-    /// in time are strangers in the table.
+    /// Each number comes up once before any comes up again, in an order that jumps about the range,
+    /// so that neighbours in time are strangers in the table.
     #[default]
     Scattered,
     /// One after the other.
     Sequential,
     /// Each push to any number, all alike.
     Uniform,
-    /// Each push to any number, the n-th most popular with a weight of 1/n: a few numbers get most pushes.
+    /// Each push to any number, the n-th most popular with a weight of 1/n: a few numbers get most
+    /// pushes.
     Zipf,
 }
 
@@ -132,8 +134,8 @@ impl Destinations {
         position as u64
     }
 
-    /// How many numbers are more popular than that of push `index`: rejection from the continuous density 1/x over
-    /// the integers (Devroye, "Non-Uniform Random Variate Generation", 1986, X.6).
+    /// How many numbers are more popular than that of push `index`: rejection from the continuous
+    /// density 1/x over the integers (Devroye, "Non-Uniform Random Variate Generation", 1986, X.6).
     fn popularity(&self, index: u64) -> u64 {
         let whole = self.count as f64;
         let mut state = splitmix(self.seed.wrapping_add(3)) ^ index;

@@ -21,7 +21,8 @@ pub(crate) struct Notification<'a> {
     pub(crate) notification_id: &'a [u8],
 }
 
-/// Reads a notification's body; `None` if an element that every notification has is missing or senseless.
+/// Reads a notification's body; `None` if an element that every notification has is missing or
+/// senseless.
 pub(crate) fn read(body: &[u8]) -> Option<Notification<'_>> {
     let mut event: &[u8] = b"";
     let mut code = None;

@@ -1,4 +1,5 @@
-//! What the operating system is asked for: CPU lists and pinning, CPU time, memory, file limits, a fine alarm.
+//! What the operating system is asked for: CPU lists and pinning, CPU time, memory, file limits, a
+//! fine alarm.
 
 use std::fmt::Write as _;
 use std::io;
@@ -48,7 +49,8 @@ pub fn available_cpus() -> Vec<usize> {
 
 /// The CPUs that `process` may run on; 0 is this one; none where there is no such process.
 pub fn cpus_of(process: u32) -> Vec<usize> {
-    // SAFETY: an all-zero cpu_set_t is a valid, empty set, and the kernel writes no more than its size.
+    // SAFETY: an all-zero cpu_set_t is a valid, empty set, and the kernel writes no more than its
+    // size.
     let set = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         if libc::sched_getaffinity(process as libc::pid_t, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
@@ -65,8 +67,8 @@ pub fn pin_thread(cpus: &[usize]) -> io::Result<()> {
     if cpus.is_empty() {
         return Ok(());
     }
-    // SAFETY: an all-zero cpu_set_t is a valid, empty set; CPU_SET ignores nothing below CPU_SETSIZE, and larger
-    // numbers are left out; the kernel only reads the set.
+    // SAFETY: an all-zero cpu_set_t is a valid, empty set; CPU_SET ignores nothing below
+    // CPU_SETSIZE, and larger numbers are left out; the kernel only reads the set.
     let outcome = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
         for &cpu in cpus.iter().filter(|&&cpu| cpu < libc::CPU_SETSIZE as usize) {
@@ -90,8 +92,8 @@ pub fn cpus_beside(taken: &[usize]) -> Vec<usize> {
     available_cpus().into_iter().filter(|cpu| !taken.contains(cpu)).collect()
 }
 
-/// Keeps these CPUs busy for so long. What else runs on this machine, and may run on other CPUs, moves there and, as long
-/// as they have time for it, stays.
+/// Keeps these CPUs busy for so long. What else runs on this machine, and may run on other CPUs,
+/// moves there and, as long as they have time for it, stays.
 pub fn keep_busy(cpus: &[usize], time: Duration) {
     std::thread::scope(|scope| {
         for cpu in cpus {
@@ -126,7 +128,8 @@ pub fn own_thread_cpu_time() -> Duration {
     cpu_clock(libc::CLOCK_THREAD_CPUTIME_ID).unwrap_or_default()
 }
 
-/// CPU time that another process has used, all its threads, to the nanosecond; `None` where there is no such process.
+/// CPU time that another process has used, all its threads, to the nanosecond; `None` where there
+/// is no such process.
 pub fn fine_cpu_time_of(process: u32) -> Option<Duration> {
     let mut clock = 0;
     // SAFETY: the call writes one clockid_t.
@@ -144,7 +147,8 @@ fn cpu_clock(clock: libc::clockid_t) -> Option<Duration> {
 /// CPU time that another process has used, user and system together, to the kernel's tick.
 pub fn cpu_time_of(process: u32) -> io::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
-    // The second field is the name in parentheses, which may itself hold blanks; utime and stime are fields 14 and 15.
+    // The second field is the name in parentheses, which may itself hold blanks; utime and stime
+    // are fields 14 and 15.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
     let ticks: u64 = [11, 12].iter().filter_map(|&at| fields.get(at)?.parse::<u64>().ok()).sum();
     // SAFETY: sysconf only reads its argument.
@@ -152,7 +156,8 @@ pub fn cpu_time_of(process: u32) -> io::Result<Duration> {
     Ok(Duration::from_nanos(ticks * 1_000_000_000 / ticks_per_second))
 }
 
-/// Whether the calling thread runs under one of the kernel's real-time policies, as below `chrt -f 1`.
+/// Whether the calling thread runs under one of the kernel's real-time policies, as below `chrt -f
+/// 1`.
 pub fn is_real_time() -> bool {
     // SAFETY: the call takes and gives integers.
     let policy = unsafe { libc::sched_getscheduler(0) };
@@ -204,7 +209,8 @@ pub fn raise_file_limit() {
     }
 }
 
-/// Has this process ended by SIGTERM when the one that started it ends: an engine does not outlive its drill.
+/// Has this process ended by SIGTERM when the one that started it ends: an engine does not outlive
+/// its drill.
 pub fn end_with_parent() {
     // SAFETY: no memory is involved; the call only sets an attribute of this process.
     unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM as libc::c_ulong) };

@@ -41,7 +41,8 @@ pub struct Plan {
     pub connections: usize,
     /// Requests in flight on one connection, at most.
     pub pipeline: usize,
-    /// Pushes sent and not yet notified (or, without notifications, not yet answered), at most; `None`: no bound.
+    /// Pushes sent and not yet notified (or, without notifications, not yet answered), at most;
+    /// `None`: no bound.
     pub window: Option<u64>,
     /// Whether the pushes ask for a delivery complete notification.
     pub notify: bool,
@@ -49,14 +50,16 @@ pub struct Plan {
     pub threads: usize,
     /// The CPUs the threads are bound to, one each in turn; empty: not bound.
     pub cpus: Vec<usize>,
-    /// For so long before a send is due its thread looks at the clock instead of sleeping until then: a thread that sleeps
-    /// wakes up late, by tens of microseconds that would count as the target's. Zero: it sleeps.
+    /// For so long before a send is due its thread looks at the clock instead of sleeping until
+    /// then: a thread that sleeps wakes up late, by tens of microseconds that would count as the
+    /// target's. Zero: it sleeps.
     pub spin: Duration,
     /// CPUs of nobody, from which the engine's memory and time are read; empty: the threads' own.
     pub spare_cpus: Vec<usize>,
     /// Chooses shapes and the order of msns; the same seed sends the same pushes.
     pub seed: u64,
-    /// Goes into every reqid. Two runs with the same id against one engine repeat each other's pushes.
+    /// Goes into every reqid. Two runs with the same id against one engine repeat each other's
+    /// pushes.
     pub run: RunId,
     /// How long to wait for what does not come.
     pub patience: Patience,
@@ -64,7 +67,8 @@ pub struct Plan {
     pub warm_up: u64,
     /// What a planned load's schedule was made of, for the report.
     pub arrivals: Vec<Arrivals>,
-    /// A process whose CPU time and memory are watched during the run: the engine's, where it is here.
+    /// A process whose CPU time and memory are watched during the run: the engine's, where it is
+    /// here.
     pub watched: Option<u32>,
 }
 

@@ -1,7 +1,7 @@
 //! Numbers that look random and are the same in every run with the same seed.
 
-/// One SplitMix64 step: a well-mixed function of `state`. (Steele, Lea, Flood: "Fast splittable pseudorandom
-/// number generators", 2014.)
+/// One SplitMix64 step: a well-mixed function of `state`. (Steele, Lea, Flood: "Fast splittable
+/// pseudorandom number generators", 2014.)
 pub fn splitmix(state: u64) -> u64 {
     let mut mixed = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

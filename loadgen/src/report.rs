@@ -1,7 +1,9 @@
-//! The directory of a report: figures, histograms and a page to read, from which everything can be drawn again.
+//! The directory of a report: figures, histograms and a page to read, from which everything can be
+//! drawn again.
 //!
-//! `summary.json`, `latencies.hlog` (all stages, every interval), `STAGE.hgrm` (the percentile curve of a stage) and
-//! `report.html`, a page without scripts that needs no other file. The page is drawn from the other two alone.
+//! `summary.json`, `latencies.hlog` (all stages, every interval), `STAGE.hgrm` (the percentile
+//! curve of a stage) and `report.html`, a page without scripts that needs no other file. The page
+//! is drawn from the other two alone.
 
 pub mod axis;
 pub mod chart;
@@ -99,8 +101,8 @@ impl Report {
         Ok(path)
     }
 
-    /// Writes the page that lays runs over each other, each under its name; `differences` are those of each run but the
-    /// first.
+    /// Writes the page that lays runs over each other, each under its name; `differences` are those
+    /// of each run but the first.
     pub fn draw_together(
         runs: &[(String, Self)],
         differences: &[Vec<Difference>],

@@ -1,7 +1,8 @@
-//! Request ids that name the run and the push, so that an answer or a notification leads to its push by arithmetic.
+//! Request ids that name the run and the push, so that an answer or a notification leads to its
+//! push by arithmetic.
 //!
-//! `h`, eight characters for the run, a full stop and thirteen digits: 23 octets, the longest a reqid may be, so
-//! that every answer has the same length.
+//! `h`, eight characters for the run, a full stop and thirteen digits: 23 octets, the longest a
+//! reqid may be, so that every answer has the same length.
 
 use wire::terms::ids::REQID_OCTETS_MAX;
 
@@ -30,7 +31,8 @@ impl RunId {
         Self { prefix }
     }
 
-    /// A run that no run of the last ninety years was given: numbered by the Unix time in milliseconds.
+    /// A run that no run of the last ninety years was given: numbered by the Unix time in
+    /// milliseconds.
     pub fn from_time() -> Self {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self::from_number(now.as_millis() as u64)

@@ -64,7 +64,8 @@ impl Stopper {
         self.shared.stop.store(true, Relaxed);
     }
 
-    /// Begins no further push and waits for what is under way for two seconds more; the outcome says how far the run came.
+    /// Begins no further push and waits for what is under way for two seconds more; the outcome
+    /// says how far the run came.
     pub fn interrupt(&self) {
         self.shared.interrupted.store(true, Relaxed);
         self.stop();
@@ -89,7 +90,8 @@ pub struct Outcome {
     pub notification_times: Latencies,
     /// From the first send to the last final answer.
     pub answered_within: Duration,
-    /// From the first send to the last first notification, or the last answer where none were asked for.
+    /// From the first send to the last first notification, or the last answer where none were asked
+    /// for.
     pub settled_within: Duration,
     /// CPU time of this process from the start of the load to the end of the run.
     pub generator_cpu: Duration,
@@ -115,7 +117,8 @@ pub struct CutShort {
 }
 
 impl Outcome {
-    /// Whether the ledger is clean, every answer came in its turn and could be read, and no thread gave up.
+    /// Whether the ledger is clean, every answer came in its turn and could be read, and no thread
+    /// gave up.
     pub fn is_clean(&self) -> bool {
         self.tally.is_clean() && self.sent.misordered == 0 && self.sent.failure.is_none()
     }
@@ -218,7 +221,8 @@ impl<'sink> Run<'sink> {
         Stopper { shared: Arc::clone(&self.shared) }
     }
 
-    /// Waits until all pushes are answered and notified, or notifications make no progress any more.
+    /// Waits until all pushes are answered and notified, or notifications make no progress any
+    /// more.
     pub fn wait(self) -> Outcome {
         self.wait_and_watch(|_| ())
     }
@@ -337,8 +341,8 @@ pub(crate) fn share(plan: Plan, clock: Clock) -> Arc<Shared> {
     })
 }
 
-/// Makes every connection before anything is sent. The first must come about; how many others did not is returned, for a
-/// run with fewer than it asked for measures something else.
+/// Makes every connection before anything is sent. The first must come about; how many others did
+/// not is returned, for a run with fewer than it asked for measures something else.
 fn connect(shared: &Arc<Shared>) -> Result<(Vec<Sender>, u64), RunError> {
     let plan = &shared.plan;
     let deadline = Instant::now() + CONNECT_WITHIN;

@@ -19,9 +19,10 @@
 //! seconds = 10
 //! ```
 //!
-//! `[[request]]` tables say what is sent, in shares by `weight`: pushes of `kind = "text"` or `"control"`, a `"repeat"` or
-//! `"cancel"` of an earlier one, or a `"bad"` request with the `fault` it has. `[[client]]` adds registrations that pushes
-//! may name by `xpid`. `examples/plan.toml` shows every key.
+//! `[[request]]` tables say what is sent, in shares by `weight`: pushes of `kind = "text"` or
+//! `"control"`, a `"repeat"` or `"cancel"` of an earlier one, or a `"bad"` request with the `fault`
+//! it has. `[[client]]` adds registrations that pushes may name by `xpid`. `examples/plan.toml`
+//! shows every key.
 
 mod requests;
 
@@ -128,7 +129,8 @@ impl Scenario {
         pushes / self.load.iter().map(Stretch::seconds).sum::<f64>()
     }
 
-    /// The plan with every rate changed alike, so that the load's mean rate is `rate_per_s`; a run of its own.
+    /// The plan with every rate changed alike, so that the load's mean rate is `rate_per_s`; a run
+    /// of its own.
     pub fn at_rate(&self, rate_per_s: f64) -> Plan {
         let factor = rate_per_s / self.rate_per_s();
         let scaled = |stretches: &[Stretch]| -> Vec<Stretch> {

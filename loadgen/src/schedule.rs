@@ -1,7 +1,7 @@
 //! When each push of an open loop is meant to be sent.
 //!
-//! Invariant: the intended time of push `i` is computed from `i` alone, never from the push before it, so that
-//! nothing the target does can move it and no rounding adds up.
+//! Invariant: the intended time of push `i` is computed from `i` alone, never from the push before
+//! it, so that nothing the target does can move it and no rounding adds up.
 
 mod table;
 
@@ -103,11 +103,13 @@ impl Schedule {
         }
     }
 
-    /// How many pushes are due `elapsed_ns` after the start of the load: those with an index below the result.
+    /// How many pushes are due `elapsed_ns` after the start of the load: those with an index below
+    /// the result.
     pub fn due(&self, elapsed_ns: u64) -> u64 {
         match &self.kind {
             Kind::Constant { rate_per_second } => {
-                // index · 1e9 / rate, rounded down, is at most `elapsed` exactly while index · 1e9 < (elapsed + 1) · rate.
+                // index · 1e9 / rate, rounded down, is at most `elapsed` exactly while index · 1e9
+                // < (elapsed + 1) · rate.
                 let passed = (u128::from(elapsed_ns) + 1) * u128::from(*rate_per_second);
                 u64::try_from(passed.div_ceil(NS_PER_SECOND)).unwrap_or(u64::MAX)
             }
@@ -179,7 +181,8 @@ impl Stretch {
                 }
             }
             Self::Ramp { from_per_s, to_per_s, seconds } => {
-                // The count after t seconds is from·t + slope·t²/2; solved for t in the form that no slope of 0 breaks.
+                // The count after t seconds is from·t + slope·t²/2; solved for t in the form that
+                // no slope of 0 breaks.
                 let slope = (to_per_s - from_per_s) / seconds;
                 for number in 0..whole(self.pushes()) {
                     let number = number as f64;
@@ -250,7 +253,8 @@ mod tests {
         let gaps: Vec<f64> = first.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e9).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
         let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
-        // An exponential distribution's deviation is its mean, and 1/e of the gaps are longer than it.
+        // An exponential distribution's deviation is its mean, and 1/e of the gaps are longer than
+        // it.
         assert!((0.98..1.02).contains(&(variance.sqrt() / mean)), "{}", variance.sqrt() / mean);
         let longer = gaps.iter().filter(|&&gap| gap > mean).count() as f64 / gaps.len() as f64;
         assert!((0.36..0.376).contains(&longer), "{longer}");

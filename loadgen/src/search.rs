@@ -1,7 +1,8 @@
 //! The highest rate that a target holds: steps up, halves the gap, then confirms by repeating.
 //!
-//! A rate is held when the answers' 99 % value stays below the limit, nothing is refused or lost, and answers do not come
-//! later and later: a rate above the target's capacity would pass the limit only after some time.
+//! A rate is held when the answers' 99 % value stays below the limit, nothing is refused or lost,
+//! and answers do not come later and later: a rate above the target's capacity would pass the limit
+//! only after some time.
 
 use crate::latency::{Latencies, Series};
 use crate::limits::INTERVAL_NS;
@@ -70,8 +71,9 @@ impl Default for Search {
 }
 
 impl Search {
-    /// Searches with `attempt`, which runs one trial at a rate. A trial that fails is tried again before it counts, and
-    /// one that the machine disturbed does not count at all: one hiccup is not the target's limit.
+    /// Searches with `attempt`, which runs one trial at a rate. A trial that fails is tried again
+    /// before it counts, and one that the machine disturbed does not count at all: one hiccup is
+    /// not the target's limit.
     pub fn find<E>(&self, mut attempt: impl FnMut(f64) -> Result<Trial, E>) -> Result<Found, E> {
         let mut trials = Vec::new();
         let mut held_at = |rate_per_s: f64, trials: &mut Vec<Trial>| -> Result<bool, E> {
@@ -101,7 +103,8 @@ impl Search {
                 Some(high) => (low + high) / 2.0,
             };
         }
-        // What was held once by luck is not the answer: go down in small steps until it is held every time.
+        // What was held once by luck is not the answer: go down in small steps until it is held
+        // every time.
         let mut confirmed = 0;
         while low > 0.0 && confirmed < self.confirmations && (trials.len() as u32) < self.trials_max {
             if held_at(low, &mut trials)? {
@@ -119,10 +122,12 @@ impl Search {
 const FAILURES: u32 = 2;
 /// Disturbed trials at one rate after which it counts as not held.
 const DISTURBANCES_MAX: u32 = 6;
-/// A median that grows by more than this share of the time that passes shows a target that does not keep up.
+/// A median that grows by more than this share of the time that passes shows a target that does not
+/// keep up.
 const GROWTH_MAX: f64 = 0.01;
 
-/// By how much the median of `answers` grew per second of the load: over its first and its last quarter.
+/// By how much the median of `answers` grew per second of the load: over its first and its last
+/// quarter.
 pub fn growth(answers: &Series) -> f64 {
     let intervals: Vec<(u64, Latencies)> = answers.intervals().collect();
     let quarter = intervals.len().div_ceil(4);

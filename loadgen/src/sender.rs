@@ -1,8 +1,8 @@
 //! A sending thread: a set of connections, one poll, and the pushes that are its share.
 //!
-//! It renders what is due into the connections that have room, writes, waits, reads answers and enters them into
-//! the ledger. Nothing is allocated per push. A lost connection is made again and what it owed is sent again,
-//! octet by octet the same.
+//! It renders what is due into the connections that have room, writes, waits, reads answers and
+//! enters them into the ledger. Nothing is allocated per push. A lost connection is made again and
+//! what it owed is sent again, octet by octet the same.
 
 mod connection;
 #[cfg(test)]
@@ -59,12 +59,13 @@ pub struct Sent {
     pub service_times: Latencies,
     /// Open loop: from the intended to the actual send.
     pub lateness: Latencies,
-    /// Open loop: the part of the lateness that is the generator's own; what the window and full connections held back
-    /// does not count.
+    /// Open loop: the part of the lateness that is the generator's own; what the window and full
+    /// connections held back does not count.
     pub own_lateness: Latencies,
     /// Open loop: sends that fell due while the window was shut or no connection had room.
     pub held_back: u64,
-    /// The latencies over time, the warm-up's apart from the load's; notifications are the sink's to enter.
+    /// The latencies over time, the warm-up's apart from the load's; notifications are the sink's
+    /// to enter.
     pub phases: Phases,
     /// Share of its time, 0 to 1, that each sending thread spent on a CPU.
     pub busy: Vec<f64>,
@@ -135,7 +136,8 @@ pub(crate) struct Sender {
     depth: usize,
     /// Whether the target has given a proper answer.
     heard: bool,
-    /// Since when it owes answers and gives none, and how many connections ended without one since then.
+    /// Since when it owes answers and gives none, and how many connections ended without one since
+    /// then.
     silent_since_ns: u64,
     fruitless: u64,
     /// What the target is, where it is no push gateway.
@@ -195,7 +197,8 @@ impl Sender {
         })
     }
 
-    /// Sends this thread's share; returns when each push is answered for good, or the target stays away.
+    /// Sends this thread's share; returns when each push is answered for good, or the target stays
+    /// away.
     pub(crate) fn run(mut self) -> Sent {
         let cpu_before = crate::os::own_thread_cpu_time();
         self.begin();
@@ -227,7 +230,8 @@ impl Sender {
         self.silent_since_ns = ledger.start_ns();
     }
 
-    /// Sends what is due, waits (or, without `wait`, only looks) and takes what has come; true when all is done.
+    /// Sends what is due, waits (or, without `wait`, only looks) and takes what has come; true when
+    /// all is done.
     fn turn(&mut self, events: &mut Events, wait: bool) -> Result<bool, String> {
         self.dispatch();
         let given_up = self.shared.give_up.load(Relaxed);
@@ -278,8 +282,8 @@ impl Sender {
         if self.blocked && window > 0 && !self.line.is_empty() {
             self.unblocked_ns = now_ns;
         }
-        // An open loop spreads what is due over the connections, a few requests a write; a closed loop fills each
-        // connection as it comes.
+        // An open loop spreads what is due over the connections, a few requests a write; a closed
+        // loop fills each connection as it comes.
         let share = match self.work.due(now_ns) {
             _ if self.shared.ledger.schedule().is_none() => usize::MAX,
             due => (due.min(window) as usize).div_ceil(self.line.len().max(1)).max(WRITE_REQUESTS_MIN),
@@ -397,7 +401,8 @@ impl Sender {
         self.line_up(at);
     }
 
-    /// Reads and settles all that has arrived. `ended`: the peer has closed its side, which no further event will tell.
+    /// Reads and settles all that has arrived. `ended`: the peer has closed its side, which no
+    /// further event will tell.
     fn read(&mut self, at: usize, ended: bool) {
         loop {
             let received = match self.connections[at].receive() {
@@ -416,8 +421,8 @@ impl Sender {
         }
     }
 
-    /// Settles all whole answers that have arrived on connection `at`; false if they were the last on it. `ended`: nothing
-    /// more will arrive.
+    /// Settles all whole answers that have arrived on connection `at`; false if they were the last
+    /// on it. `ended`: nothing more will arrive.
     fn take_answers(&mut self, at: usize, ended: bool) -> bool {
         let now_ns = self.now_ns();
         loop {
@@ -444,8 +449,8 @@ impl Sender {
         }
     }
 
-    /// The first answer on a connection tells whether the target keeps connections: where it does not, nothing is sent that
-    /// it would not look at.
+    /// The first answer on a connection tells whether the target keeps connections: where it does
+    /// not, nothing is sent that it would not look at.
     fn learn(&mut self, answer: &Answer) {
         self.depth = if answer.close { 1 } else { self.shared.plan.pipeline };
         self.heard = true;

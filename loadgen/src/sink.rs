@@ -1,5 +1,6 @@
-//! The push client's notification server: takes E5 and E7 over kept-alive connections, enters them into the ledger
-//! of the run and answers E6 and E8. For tests it can misbehave: answer late, fail, hang up, be down.
+//! The push client's notification server: takes E5 and E7 over kept-alive connections, enters them
+//! into the ledger of the run and answers E6 and E8. For tests it can misbehave: answer late, fail,
+//! hang up, be down.
 
 mod connection;
 mod server;
@@ -29,7 +30,8 @@ pub struct Misbehaviour {
     pub delay: Duration,
     /// Every N-th notification is answered with status 500; 0: none. It still counts as received.
     pub fail_every: u64,
-    /// On every N-th notification the connection is closed without an answer; 0: never. It still counts as received.
+    /// On every N-th notification the connection is closed without an answer; 0: never. It still
+    /// counts as received.
     pub close_every: u64,
     /// Connections are refused and those that stood are closed.
     pub down: bool,
@@ -60,7 +62,8 @@ pub(crate) struct Shared {
     connections: AtomicU64,
 }
 
-/// What the sink's thread looks up when the generation has changed, and where it leaves its measurements.
+/// What the sink's thread looks up when the generation has changed, and where it leaves its
+/// measurements.
 #[derive(Default)]
 struct Book {
     ledger: Option<Arc<Ledger>>,

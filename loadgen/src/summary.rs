@@ -46,8 +46,8 @@ pub struct Summary {
     pub answer_times: Percentiles,
     /// From the actual send to the answer.
     pub service_times: Percentiles,
-    /// From the intended or actual send to the last moment at which a push can have been delivered: notifications name
-    /// whole seconds.
+    /// From the intended or actual send to the last moment at which a push can have been delivered:
+    /// notifications name whole seconds.
     pub delivery_times: Percentiles,
     /// The same from the actual send. Open loop only.
     pub delivery_service_times: Option<Percentiles>,
@@ -217,7 +217,8 @@ pub struct EngineFigures {
     pub stopped_within_s: f64,
     /// How long its commits took, by its own metrics, warm-up included.
     pub commit_times: Percentiles,
-    /// Its own part of the answers that waited for the device: without the time in which a commit was under way.
+    /// Its own part of the answers that waited for the device: without the time in which a commit
+    /// was under way.
     pub own_times: Percentiles,
 }
 

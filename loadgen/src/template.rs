@@ -85,7 +85,8 @@ impl Templates {
         all.map(|template| template.octets.len()).max().unwrap_or_default()
     }
 
-    /// Appends request `index`: the same octets whenever it is asked for. Returns the push that its answer names.
+    /// Appends request `index`: the same octets whenever it is asked for. Returns the push that its
+    /// answer names.
     pub(crate) fn render(&self, index: u64, target: &mut Vec<u8>) -> u64 {
         let deed = self.deed(index);
         let subject = deed.subject(index);

@@ -1,4 +1,5 @@
-//! The texts of the emergency mix: our own wording of what a prefecture sends. All of them need UCS-2.
+//! The texts of the emergency mix: our own wording of what a prefecture sends. All of them need
+//! UCS-2.
 
 /// Texts of one segment: at most 70 characters.
 pub(crate) const SINGLE: &[&str] = &[

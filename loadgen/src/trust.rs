@@ -1,6 +1,7 @@
 //! Whether a run's figures can be trusted: VALID, or SUSPECT with the reasons.
 //!
-//! This is about the instrument and the machine, never about the target: a slow engine gives valid figures.
+//! This is about the instrument and the machine, never about the target: a slow engine gives valid
+//! figures.
 
 use crate::format::{grouped, percent, time};
 use crate::latency::Latencies;

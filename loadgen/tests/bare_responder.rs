@@ -39,7 +39,8 @@ fn an_open_loop_keeps_its_schedule() {
         plan.load = Load::Open { rate_per_second: 10_000 };
         plan.connections = 8;
     });
-    // 4,000 pushes at 10,000 a second: the last is meant to go out 399.9 ms after the first, and never before.
+    // 4,000 pushes at 10,000 a second: the last is meant to go out 399.9 ms after the first, and
+    // never before.
     assert!(outcome.answered_within.as_secs_f64() >= 0.3999, "{:?}", outcome.answered_within);
     assert_eq!(outcome.sent.lateness.count(), 4_000);
     let (answer, service) = (&outcome.sent.answer_times, &outcome.sent.service_times);

@@ -91,7 +91,8 @@ fn runs_of_the_same_build_do_not_differ_in_nine_of_ten_pairs() {
     };
     let alike = reports.windows(2).filter(|pair| same(&pair[0], &pair[1])).count();
     assert!(alike >= 9, "{alike} of 10 pairs are alike");
-    // And an engine that works otherwise is told from them: here one that does not gather records for a commit.
+    // And an engine that works otherwise is told from them: here one that does not gather records
+    // for a commit.
     let other = drill(11, &["--", "--commit-delay-us-max", "0"]);
     assert!(!same(&reports[0], &other), "another engine is not told from the others");
 }

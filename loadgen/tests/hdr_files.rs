@@ -10,8 +10,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
-/// Reads the log by adding all intervals of the answers. Prints their count and percentiles; then every line of the
-/// percentile file whose value or count is another than this reader computes from the log, and how many lines it read.
+/// Reads the log by adding all intervals of the answers. Prints their count and percentiles; then
+/// every line of the percentile file whose value or count is another than this reader computes from
+/// the log, and how many lines it read.
 const READER: &str = "
 import bisect, sys
 from hdrh.histogram import HdrHistogram
@@ -68,7 +69,8 @@ fn an_independent_reader_finds_the_same_percentiles() {
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let (report, _) = report(directory.path());
-    // Of 7,000 values these fall between two counts, where the readers' different ways of rounding agree.
+    // Of 7,000 values these fall between two counts, where the readers' different ways of rounding
+    // agree.
     let percentiles = ["49.995", "89.995", "98.995", "99.895", "100"];
     let log = directory.path().join("latencies.hlog");
     let output = Command::new(&python)

@@ -1,5 +1,6 @@
-//! The load generator as an HTTP client, against small servers that each do one thing: what they answer is counted as what it
-//! is, what they close is obeyed, and what is no push gateway ends the run with a sentence.
+//! The load generator as an HTTP client, against small servers that each do one thing: what they
+//! answer is counted as what it is, what they close is obeyed, and what is no push gateway ends the
+//! run with a sentence.
 
 use loadgen::ledger::Tally;
 use loadgen::plan::Plan;
@@ -15,7 +16,8 @@ const PUSHES: u64 = 300;
 /// No run of these takes as long, were it to wait for anything.
 const SOON: Duration = Duration::from_secs(8);
 
-/// What a server does with a request: the octets to answer with, and whether it keeps the connection.
+/// What a server does with a request: the octets to answer with, and whether it keeps the
+/// connection.
 type Reaction = (Vec<u8>, bool);
 
 /// A server on a port of its own; `requests` counts what it read.
@@ -32,8 +34,8 @@ struct Request {
 }
 
 impl Server {
-    /// Greets each connection with `greeting`; `None`: closes it at once. `react` gets the request and its number on the
-    /// connection.
+    /// Greets each connection with `greeting`; `None`: closes it at once. `react` gets the request
+    /// and its number on the connection.
     fn start(
         greeting: Option<&'static [u8]>,
         react: impl Fn(&Request, u64) -> Reaction + Send + Sync + 'static,
@@ -168,7 +170,8 @@ fn a_connection_that_the_target_closes_as_it_said_is_closed_and_not_lost() {
     assert!(outcome.is_clean());
     let sent = &outcome.sent;
     assert_eq!((sent.connections_lost, sent.connections_closed), (0, PUSHES));
-    // Only what was pipelined before the first answer on each of the four connections goes out a second time.
+    // Only what was pipelined before the first answer on each of the four connections goes out a
+    // second time.
     assert!(sent.resent <= 4 * 7, "{} sent again", sent.resent);
     assert_eq!(server.requests(), PUSHES, "the target took no push twice");
 }
@@ -218,7 +221,8 @@ fn answers_of_every_framing_are_read() {
         };
         (text.into_bytes(), keeps)
     });
-    // One at a time: a server that closes with requests unread resets the connection, and that is a lost one.
+    // One at a time: a server that closes with requests unread resets the connection, and that is a
+    // lost one.
     let outcome = carry_out(Plan { pipeline: 1, ..plan(server.address) });
     assert_eq!(outcome.tally, all_accepted());
     assert!(outcome.is_clean());
@@ -283,7 +287,8 @@ fn a_push_at_which_the_target_hangs_up_is_given_up_and_the_others_are_answered()
     assert!(!outcome.is_clean());
 }
 
-/// Interrupts `hayauma-load push` once `server` has read fifty requests; its exit status, its text and its report's files.
+/// Interrupts `hayauma-load push` once `server` has read fifty requests; its exit status, its text
+/// and its report's files.
 fn interrupted(server: &Server, more: &[&str]) -> (Option<i32>, String, String, String) {
     let directory = tempfile::tempdir().expect("a temporary directory");
     let json = directory.path().join("figures.json");

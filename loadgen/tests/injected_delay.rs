@@ -1,5 +1,6 @@
-//! The instrument over real sockets and the real clock, against a responder that says how long it kept each answer back.
-//! (The same claims are proved exactly, in virtual time, in `src/sender/tests.rs`.)
+//! The instrument over real sockets and the real clock, against a responder that says how long it
+//! kept each answer back. (The same claims are proved exactly, in virtual time, in
+//! `src/sender/tests.rs`.)
 
 mod judged;
 
@@ -97,7 +98,8 @@ fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
         let answers = &outcome.sent.answer_times;
         let longest_ms = answers.percentile_ns(100.0) / MS;
         expect((499..520).contains(&longest_ms), format!("the longest answer took {longest_ms} ms"))?;
-        // A push meant for t milliseconds after the stall's begin waits for the rest of it: 2 pushes a millisecond.
+        // A push meant for t milliseconds after the stall's begin waits for the rest of it: 2
+        // pushes a millisecond.
         for waited_ms in [100, 200, 300, 400] {
             let (expected, counted) = ((longest_ms - waited_ms) * 2, longer_than(answers, waited_ms * MS));
             let right = counted.abs_diff(expected) <= expected / 50 + 20;

@@ -1,4 +1,5 @@
-//! Every class of the ledger, told by an engine that errs on purpose, and the way back after lost connections.
+//! Every class of the ledger, told by an engine that errs on purpose, and the way back after lost
+//! connections.
 
 mod common;
 

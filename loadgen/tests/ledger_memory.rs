@@ -1,5 +1,6 @@
-//! The ledger of ten million pushes with notifications and planned arrivals fits two hundred megabytes, and the rest of
-//! the generator with it. A binary of its own: what is measured is the whole process.
+//! The ledger of ten million pushes with notifications and planned arrivals fits two hundred
+//! megabytes, and the rest of the generator with it. A binary of its own: what is measured is the
+//! whole process.
 
 use loadgen::bare::Bare;
 use loadgen::os::memory_of;
@@ -21,7 +22,8 @@ fn ten_million_pushes_fit_two_hundred_megabytes() {
     assert!(schedule.pushes().is_some_and(|pushes| pushes >= PUSHES));
     let plan = Plan { pushes: PUSHES, load: Load::Planned(schedule), ..Plan::new(bare.address()) };
     let run = Run::start(plan, Some(&sink)).expect("the responder is up");
-    // Every octet of the book is written when it is opened; a few thousand pushes set the rest to work.
+    // Every octet of the book is written when it is opened; a few thousand pushes set the rest to
+    // work.
     while run.progress().accepted < 5_000 {
         std::thread::yield_now();
     }

@@ -1,4 +1,5 @@
-//! A plan with every kind of request against a real engine: each is answered as it must be, and the books are clean.
+//! A plan with every kind of request against a real engine: each is answered as it must be, and the
+//! books are clean.
 
 use loadgen::drill::ENGINE_ARGUMENT;
 use std::io::{Read, Write};

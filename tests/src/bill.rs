@@ -15,7 +15,8 @@ impl Bill {
         Self { rows: text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect() }
     }
 
-    /// The bill of today; the days before and after in Japan are added, for tests that run over midnight.
+    /// The bill of today; the days before and after in Japan are added, for tests that run over
+    /// midnight.
     ///
     /// # Panics
     /// When the engine's command fails.

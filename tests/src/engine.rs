@@ -31,8 +31,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts `command` and waits until the engine at these addresses is healthy. What it prints is appended to
-    /// files that begin with the path `files`.
+    /// Starts `command` and waits until the engine at these addresses is healthy. What it prints is
+    /// appended to files that begin with the path `files`.
     ///
     /// # Panics
     /// When it ends or does not come up in time.
@@ -129,7 +129,8 @@ impl Engine {
 
     /// Sends it a signal.
     pub fn signal(&self, signal: i32) {
-        // SAFETY: no memory is involved; the process is our child and not waited for, so the id is its.
+        // SAFETY: no memory is involved; the process is our child and not waited for, so the id is
+        // its.
         unsafe { libc::kill(self.child.id() as libc::pid_t, signal) };
     }
 
@@ -207,8 +208,8 @@ impl Finished {
         Self { status: status.code(), stdout: text(stdout), stderr: text(stderr) }
     }
 
-    /// The refusal that an operator reads: the last line on stderr, checked to be one sentence of this program and no
-    /// word of a panic anywhere.
+    /// The refusal that an operator reads: the last line on stderr, checked to be one sentence of
+    /// this program and no word of a panic anywhere.
     ///
     /// # Panics
     /// When it is anything else, or the exit status is 0.

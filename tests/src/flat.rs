@@ -1,5 +1,5 @@
-//! The flat form of the interface's bodies, read strictly as this engine has to write it: the declaration and then one
-//! element a line, every line ended by CRLF.
+//! The flat form of the interface's bodies, read strictly as this engine has to write it: the
+//! declaration and then one element a line, every line ended by CRLF.
 
 /// The first line of every body.
 pub const DECLARATION: &str = "<?xml version = \"1.0\" ?>\r\n";

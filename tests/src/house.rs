@@ -328,7 +328,8 @@ pub fn floors(architecture: &str) -> Vec<(String, u32)> {
 }
 
 /// Files that import each other in a circle, each circle once. A module and the modules within it
-/// are one thing here: what a child takes from its parent, or a parent from its child, is no import.
+/// are one thing here: what a child takes from its parent, or a parent from its child, is no
+/// import.
 pub fn circles(sources: &[Source]) -> Vec<Vec<String>> {
     let modules = modules(sources);
     let mut named: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

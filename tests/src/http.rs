@@ -116,7 +116,8 @@ impl Connection {
         answer
     }
 
-    /// Whether the peer has closed; waits for it, and finds out at once that another answer comes instead.
+    /// Whether the peer has closed; waits for it, and finds out at once that another answer comes
+    /// instead.
     pub fn is_closed_by_peer(&mut self) -> bool {
         if !self.input.is_empty() {
             return false;
@@ -164,7 +165,8 @@ impl std::fmt::Debug for Answer {
 }
 
 impl Answer {
-    /// Reads the answer that `octets` begin with, and how many they are; `None` while it is not whole.
+    /// Reads the answer that `octets` begin with, and how many they are; `None` while it is not
+    /// whole.
     fn read(octets: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
         let Some(head_octets) = octets.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);

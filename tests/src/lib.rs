@@ -1,10 +1,13 @@
-//! What the tests of the whole engine are made of: an engine as a separate process on ports and in a directory of its
-//! own, a push client down to the octets, a notification server that keeps what it got, and waiting with a deadline.
+//! What the tests of the whole engine are made of: an engine as a separate process on ports and in
+//! a directory of its own, a push client down to the octets, a notification server that keeps what
+//! it got, and waiting with a deadline.
 //!
-//! The requests, answers and notifications are written and read here a second time, from the interface's description
-//! and not with the engine's own code: a mistake in one of the two does not hide in the other.
+//! The requests, answers and notifications are written and read here a second time, from the
+//! interface's description and not with the engine's own code: a mistake in one of the two does not
+//! hide in the other.
 //!
-//! **Never here:** an assertion about the engine. Those stand in `tests/`, one file for each kind of behaviour.
+//! **Never here:** an assertion about the engine. Those stand in `tests/`, one file for each kind
+//! of behaviour.
 
 pub mod admin;
 pub mod bill;

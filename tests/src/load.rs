@@ -1,4 +1,5 @@
-//! A push client at work for as long as a test wants, and its ledger: which pushes were acknowledged, and when.
+//! A push client at work for as long as a test wants, and its ledger: which pushes were
+//! acknowledged, and when.
 
 use crate::http::Connection;
 use crate::push::Body;

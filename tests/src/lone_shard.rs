@@ -1,6 +1,8 @@
-//! One shard of the engine with its journal and a simulated network, driven by hand: no socket, no clock.
+//! One shard of the engine with its journal and a simulated network, driven by hand: no socket, no
+//! clock.
 //!
-//! What an operator meets only after a day, or with an engine that stands still for one, is a call with another time here.
+//! What an operator meets only after a day, or with an engine that stands still for one, is a call
+//! with another time here.
 
 use crate::push::Body;
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
@@ -176,7 +178,8 @@ impl LoneShard {
         }
     }
 
-    /// As [`Self::ask`], again while the journal asks for patience: a device may be slower than a test.
+    /// As [`Self::ask`], again while the journal asks for patience: a device may be slower than a
+    /// test.
     pub fn ask_patiently(&mut self, body: &Body, now_ms: u64) -> Code {
         crate::wait::until("a segment", || match self.ask(body, now_ms) {
             Code::OVERLOAD => {

@@ -1,8 +1,8 @@
 //! Ports that an engine can keep over several starts.
 //!
-//! They lie below the range from which the kernel takes the ports of outgoing connections: while an engine is down
-//! between two starts nobody else gets its port by chance, and a client that knocks meanwhile is not connected to
-//! itself.
+//! They lie below the range from which the kernel takes the ports of outgoing connections: while an
+//! engine is down between two starts nobody else gets its port by chance, and a client that knocks
+//! meanwhile is not connected to itself.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};

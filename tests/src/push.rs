@@ -67,7 +67,8 @@ impl Body {
         self
     }
 
-    /// Adds an element whether or not there is one of its name: before `data`, a second `data` behind it.
+    /// Adds an element whether or not there is one of its name: before `data`, a second `data`
+    /// behind it.
     #[must_use]
     pub fn and(mut self, name: &str, text: &str) -> Self {
         let data = self.elements.iter().position(|(known, _)| known == "data" && name != "data");
@@ -159,7 +160,8 @@ impl Request {
     }
 }
 
-/// `YYYYMMDDhhmmss` in Japan, `seconds` from now: what `expiry` carries. Written without the engine's calendar.
+/// `YYYYMMDDhhmmss` in Japan, `seconds` from now: what `expiry` carries. Written without the
+/// engine's calendar.
 pub fn expiry_in(seconds: i64) -> String {
     const JST_SECONDS: i64 = 9 * 3_600;
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();

@@ -1,4 +1,5 @@
-//! The push client's notification server: keeps every notification as it came and answers as the test says.
+//! The push client's notification server: keeps every notification as it came and answers as the
+//! test says.
 
 use crate::flat::{DECLARATION, Elements};
 use crate::wait;

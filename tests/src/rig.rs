@@ -1,11 +1,13 @@
-//! The power-cut rig: a disk whose content can be photographed at any instant, without a kernel module.
+//! The power-cut rig: a disk whose content can be photographed at any instant, without a kernel
+//! module.
 //!
-//! A file on this host's disk holds an XFS with reflinks, mounted by a loop device; on it lies `disk.img`, and in that,
-//! by a second loop device, an ext4 with the engine's data directory. `cp --reflink=always disk.img photo.img` is then
-//! what the "disk" held at that instant: what the engine had stored and the file system not yet written is not in it.
+//! A file on this host's disk holds an XFS with reflinks, mounted by a loop device; on it lies
+//! `disk.img`, and in that, by a second loop device, an ext4 with the engine's data directory. `cp
+//! --reflink=always disk.img photo.img` is then what the "disk" held at that instant: what the
+//! engine had stored and the file system not yet written is not in it.
 //!
-//! Everything is mounted in a mount namespace of the calling thread alone, so that nothing stays behind however the
-//! test ends. It takes the superuser, loop devices, and `mkfs.xfs`.
+//! Everything is mounted in a mount namespace of the calling thread alone, so that nothing stays
+//! behind however the test ends. It takes the superuser, loop devices, and `mkfs.xfs`.
 
 use std::fs::{self, File};
 use std::io::{Read, Seek};
@@ -44,7 +46,8 @@ pub struct Photo {
 }
 
 impl Rig {
-    /// Sets up the rig for the calling thread and whatever it starts from now on; `Err` says what this host lacks.
+    /// Sets up the rig for the calling thread and whatever it starts from now on; `Err` says what
+    /// this host lacks.
     ///
     /// # Errors
     /// The sentence to print when the tests are skipped.
@@ -56,7 +59,8 @@ impl Rig {
         if !Path::new("/dev/loop-control").exists() {
             return Err("this host has no loop devices".to_owned());
         }
-        // SAFETY: no memory is involved; the thread gets a mount namespace of its own, which its children inherit.
+        // SAFETY: no memory is involved; the thread gets a mount namespace of its own, which its
+        // children inherit.
         if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
             let error = std::io::Error::last_os_error();
             return Err(format!("this user may not mount file systems ({error})"));
@@ -80,7 +84,8 @@ impl Rig {
         self.path("disk")
     }
 
-    /// What the disk holds at this instant, the device's power cut, and mounted again: the file system has recovered.
+    /// What the disk holds at this instant, the device's power cut, and mounted again: the file
+    /// system has recovered.
     ///
     /// # Panics
     /// When the rig breaks down.
@@ -89,11 +94,12 @@ impl Rig {
         self.develop(image)
     }
 
-    /// As [`Rig::cut`], of a disk on which the device had got any sectors of `directories`' files onto the medium that
-    /// were on their way to it, in any order: first the device stops where it is, so that what is written from then on
-    /// stands in the file system's memory alone, and no sync of it comes back. Also returns how many sectors were torn out
-    /// of how many. `look` is called last while it stands, again if the picture has to be: what is acknowledged by then must
-    /// be in it.
+    /// As [`Rig::cut`], of a disk on which the device had got any sectors of `directories`' files
+    /// onto the medium that were on their way to it, in any order: first the device stops where it
+    /// is, so that what is written from then on stands in the file system's memory alone, and no
+    /// sync of it comes back. Also returns how many sectors were torn out of how many. `look` is
+    /// called last while it stands, again if the picture has to be: what is acknowledged by then
+    /// must be in it.
     ///
     /// # Panics
     /// When the rig breaks down.
@@ -131,9 +137,10 @@ impl Rig {
         (photo, torn, dirty)
     }
 
-    /// The disk's image while the device stands still, and what the file system's memory then holds of the directories'
-    /// files. `None`, and nothing kept: it took so long that the device went on by itself, for a file whose page was not in
-    /// memory after all has to be waited for until then.
+    /// The disk's image while the device stands still, and what the file system's memory then holds
+    /// of the directories' files. `None`, and nothing kept: it took so long that the device went on
+    /// by itself, for a file whose page was not in memory after all has to be waited for until
+    /// then.
     fn standing_still(
         &mut self,
         directories: &[&str],
@@ -141,7 +148,8 @@ impl Rig {
     ) -> Option<(PathBuf, Contents)> {
         self.photos += 1;
         let image = self.path(&format!("photo-{}.img", self.photos));
-        // Opened before: while the device stands still, whoever changes a directory keeps it locked.
+        // Opened before: while the device stands still, whoever changes a directory keeps it
+        // locked.
         let open: Vec<(PathBuf, File)> = directories.iter().flat_map(|name| self.files(name)).collect();
         // Read before, too: what is not in memory yet no device that stands still would bring.
         for (_, file) in &open {
@@ -160,8 +168,9 @@ impl Rig {
         None
     }
 
-    /// The files in a directory of the disk, opened, each with its path on the disk. Those with temporary names are left out:
-    /// what they hold is of no value, and is written past the memory that the others are read from.
+    /// The files in a directory of the disk, opened, each with its path on the disk. Those with
+    /// temporary names are left out: what they hold is of no value, and is written past the memory
+    /// that the others are read from.
     fn files(&self, directory: &str) -> Vec<(PathBuf, File)> {
         let names = fs::read_dir(self.disk().join(directory)).expect("a directory of the disk");
         let paths = names.map(|entry| Path::new(directory).join(entry.expect("an entry").file_name()));
@@ -189,7 +198,8 @@ impl Rig {
     }
 }
 
-/// A file system that takes nothing until this goes, or until its time is over: nothing hangs on it for ever.
+/// A file system that takes nothing until this goes, or until its time is over: nothing hangs on it
+/// for ever.
 struct Frozen {
     mounted: PathBuf,
     guard: Child,
@@ -217,7 +227,8 @@ impl Drop for Frozen {
     }
 }
 
-/// Opens a file so that reading it changes nothing, not even the time of the last access: that would wait for the device.
+/// Opens a file so that reading it changes nothing, not even the time of the last access: that
+/// would wait for the device.
 fn open_quietly(path: &Path) -> std::io::Result<File> {
     File::options().read(true).custom_flags(libc::O_NOATIME).open(path)
 }

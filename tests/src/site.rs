@@ -1,4 +1,5 @@
-//! A place for one engine after another: a directory, ports and serve options that outlive each of them.
+//! A place for one engine after another: a directory, ports and serve options that outlive each of
+//! them.
 
 use crate::admin::Admin;
 use crate::engine::{Engine, Finished, Programs};
@@ -9,7 +10,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// Names the driver of every engine under test: `uring` or `poll`; without it they take what the host allows.
+/// Names the driver of every engine under test: `uring` or `poll`; without it they take what the
+/// host allows.
 const DRIVER_VARIABLE: &str = "HAYAUMA_TEST_IO";
 
 /// The place.
@@ -24,7 +26,8 @@ pub struct Site {
 }
 
 impl Site {
-    /// A fresh directory and free ports; one shard, a small queue and a fast network until told otherwise.
+    /// A fresh directory and free ports; one shard, a small queue and a fast network until told
+    /// otherwise.
     ///
     /// # Panics
     /// When the system has no directory or port to give.
@@ -133,7 +136,8 @@ impl Site {
         self.start_command(self.command(&self.serve_arguments()))
     }
 
-    /// Starts an engine that may not use what this seccomp profile forbids, and waits until it serves.
+    /// Starts an engine that may not use what this seccomp profile forbids, and waits until it
+    /// serves.
     ///
     /// # Panics
     /// As [`Site::start`].
@@ -153,8 +157,8 @@ impl Site {
         Engine::start(command, self.push, self.admin(), self.path("engine"))
     }
 
-    /// Starts an engine with these variables in its environment and does not wait until it serves: it may be meant
-    /// to die before.
+    /// Starts an engine with these variables in its environment and does not wait until it serves:
+    /// it may be meant to die before.
     ///
     /// # Panics
     /// When there is no executable.
@@ -175,7 +179,8 @@ impl Site {
         Engine::start_as_it_is(command, self.push, self.admin(), self.path("engine"))
     }
 
-    /// Runs `serve` where it is expected to end by itself, with `more` arguments behind the usual ones.
+    /// Runs `serve` where it is expected to end by itself, with `more` arguments behind the usual
+    /// ones.
     ///
     /// # Panics
     /// When it does not end in time.

@@ -1,10 +1,11 @@
-//! The terminals' book: which segments arrived at the simulated terminals, kept outside of the engine, so that an SMS
-//! that a phone got twice is seen however often the engine died.
+//! The terminals' book: which segments arrived at the simulated terminals, kept outside of the
+//! engine, so that an SMS that a phone got twice is seen however often the engine died.
 //!
-//! The engine writes it in builds with debug assertions (`hayauma::testing::kill_points`): a line `A shard push mask` when an
-//! attempt comes back with segments that the terminal took, a line `R shard push mask` when its journal says so. A push's
-//! number is its own in a whole data directory. A push
-//! whose `A` has no `R` had its report in flight when the engine died: only such a push may be delivered again.
+//! The engine writes it in builds with debug assertions (`hayauma::testing::kill_points`): a line
+//! `A shard push mask` when an attempt comes back with segments that the terminal took, a line `R
+//! shard push mask` when its journal says so. A push's number is its own in a whole data directory.
+//! A push whose `A` has no `R` had its report in flight when the engine died: only such a push may
+//! be delivered again.
 
 use std::collections::HashMap;
 use std::path::Path;

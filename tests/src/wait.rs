@@ -1,8 +1,10 @@
-//! Waiting for what another process or thread brings about: a condition, looked at again and again until a deadline.
+//! Waiting for what another process or thread brings about: a condition, looked at again and again
+//! until a deadline.
 
 use std::time::{Duration, Instant};
 
-/// How long a condition that should come true within milliseconds is waited for: a machine may be busy.
+/// How long a condition that should come true within milliseconds is waited for: a machine may be
+/// busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(2);

@@ -1,8 +1,10 @@
-//! A hundred thousand subscribers come back within one second: no turn of the shard does more than its share of the work
-//! that this makes, and every push that comes in the middle of it is accepted in the turn in which it comes.
+//! A hundred thousand subscribers come back within one second: no turn of the shard does more than
+//! its share of the work that this makes, and every push that comes in the middle of it is accepted
+//! in the turn in which it comes.
 //!
-//! The shard is the engine's own, with its journal and the simulated network, driven in virtual time.
-//! `HAYAUMA_TEST_TIMING=1` also holds the turns to a length in real time, for a quiet machine.
+//! The shard is the engine's own, with its journal and the simulated network, driven in virtual
+//! time. `HAYAUMA_TEST_TIMING=1` also holds the turns to a length in real time, for a quiet
+//! machine.
 
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::Registration;
@@ -151,7 +153,8 @@ fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Shard, SegmentFactor
     (shard, factory)
 }
 
-/// The code that a push is answered with, and the sequence that must be written before the answer leaves.
+/// The code that a push is answered with, and the sequence that must be written before the answer
+/// leaves.
 fn push(shard: &mut Shard, to: u64, reqid: &str, now_ms: u64) -> (Code, u64) {
     let body = Body::push(&msn(to), reqid).octets();
     let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };

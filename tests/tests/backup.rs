@@ -1,5 +1,5 @@
-//! `queue backup` while the engine is at work: everything acknowledged before it began is in the copy, and the copy is a
-//! data directory like any other.
+//! `queue backup` while the engine is at work: everything acknowledged before it began is in the
+//! copy, and the copy is a data directory like any other.
 
 use std::os::unix::fs::symlink;
 use tests::load::Load;

@@ -1,5 +1,5 @@
-//! The books stay right whatever the device and the clock do: events are entered once, in a day that is open, as soon as
-//! the device takes them, and what is not entered yet is told.
+//! The books stay right whatever the device and the clock do: events are entered once, in a day
+//! that is open, as soon as the device takes them, and what is not entered yet is told.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
@@ -45,7 +45,8 @@ fn trade(engine: &Engine, recorder: &Recorder) {
     recorder.await_count(PUSHES as usize);
 }
 
-/// Links to nowhere in the place of the next event files: they refuse to be written, as a full device does.
+/// Links to nowhere in the place of the next event files: they refuse to be written, as a full
+/// device does.
 fn fill_device(site: &Site) -> Vec<PathBuf> {
     let days = [-1, 0, 1].map(day_in);
     let paths = days.map(|day| site.data_dir().join(format!("shard-000/billing/events-{day}.bin")));

@@ -1,5 +1,6 @@
-//! Pushes that are held for days must not pin old segments: what is needed moves forward, segments go back into use, and
-//! what the journal takes stays within twice what it needs plus two segments, in the middle of a flood too.
+//! Pushes that are held for days must not pin old segments: what is needed moves forward, segments
+//! go back into use, and what the journal takes stays within twice what it needs plus two segments,
+//! in the middle of a flood too.
 
 use tests::load::Load;
 use tests::push::{Body, XPID};

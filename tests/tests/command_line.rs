@@ -1,5 +1,5 @@
-//! `hayauma client` and `hayauma contract` as an operator uses them, with the engine stopped and with the engine running,
-//! which works by every change at once.
+//! `hayauma client` and `hayauma contract` as an operator uses them, with the engine stopped and
+//! with the engine running, which works by every change at once.
 
 use std::fmt::Write as _;
 use std::time::{Duration, Instant};
@@ -210,7 +210,8 @@ fn two_hundred_thousand_contracts_are_imported_in_seconds_and_listed_again() {
     let counts = site.must(&["contract", "count"]);
     assert!(counts.matches("200,000").count() == 2 && counts.contains("400,000"), "{counts}");
     engine.stop();
-    // A million in seconds, on an engine that is built for speed and a machine that does nothing else.
+    // A million in seconds, on an engine that is built for speed and a machine that does nothing
+    // else.
     let limit = Duration::from_secs(20);
     assert!(stopped_within < limit && running_within < limit, "{stopped_within:?}, {running_within:?}");
 }

@@ -1,5 +1,5 @@
-//! Push clients' connections as a whole: dealt evenly, gone when the client is gone, and never so many that others
-//! are shut out.
+//! Push clients' connections as a whole: dealt evenly, gone when the client is gone, and never so
+//! many that others are shut out.
 
 use rustix::net::sockopt::set_socket_linger;
 use std::io::{Read as _, Write as _};
@@ -64,7 +64,8 @@ fn connections_are_dealt_evenly_however_many_shards_there_are() {
     }
 }
 
-/// A reset right behind octets makes two wake-ups of the socket, for which the kernel may look once.
+/// A reset right behind octets makes two wake-ups of the socket, for which the kernel may look
+/// once.
 #[test]
 fn connections_that_are_reset_in_the_middle_of_a_request_are_gone_at_once() {
     const CLIENTS: usize = 4;

@@ -1,4 +1,5 @@
-//! kill -9 in the middle of a run, and the restart: nothing accepted is lost, nothing is told twice, the books add up.
+//! kill -9 in the middle of a run, and the restart: nothing accepted is lost, nothing is told
+//! twice, the books add up.
 
 use loadgen::ledger::Tally;
 use loadgen::msns::Msns;
@@ -99,8 +100,9 @@ fn plan(site: &Site) -> Plan {
     plan
 }
 
-/// The bill says what the ledger says, and proves itself, of a running engine and of a stopped one. (What found no room
-/// was refused and came again later; of these counts a kill takes those of its minute.)
+/// The bill says what the ledger says, and proves itself, of a running engine and of a stopped one.
+/// (What found no room was refused and came again later; of these counts a kill takes those of its
+/// minute.)
 #[track_caller]
 fn check_books(site: &Site, engine: Engine, tally: &Tally, segments: u64) {
     let compare = || {

@@ -1,5 +1,5 @@
-//! The documents say what the program does: their tables equal the code's, their examples are carried out, their links
-//! lead somewhere.
+//! The documents say what the program does: their tables equal the code's, their examples are
+//! carried out, their links lead somewhere.
 
 use host::fatal::FatalReason;
 use std::collections::BTreeSet;

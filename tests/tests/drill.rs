@@ -1,5 +1,5 @@
-//! The load generator against the whole engine, as a newcomer starts it: the drill, an open loop, and what it says when
-//! something is wrong.
+//! The load generator against the whole engine, as a newcomer starts it: the drill, an open loop,
+//! and what it says when something is wrong.
 
 use std::process::Command;
 use tests::engine::Finished;
@@ -14,7 +14,8 @@ fn load(site: &Site, arguments: &[&str]) -> Finished {
     Finished::of(command, &arguments.join(" "))
 }
 
-/// The figure behind this name in a JSON file: the first one, which is enough for names that occur once.
+/// The figure behind this name in a JSON file: the first one, which is enough for names that occur
+/// once.
 #[track_caller]
 fn figure(json: &str, name: &str) -> String {
     let rest = json.split(&format!("\"{name}\":")).nth(1).unwrap_or_else(|| panic!("no {name} in {json}"));

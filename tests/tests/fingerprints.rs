@@ -1,5 +1,5 @@
-//! What pushes and alerts are found by: fingerprints under a key of the directory's own, and in a directory from before
-//! there were keys by the older ones too.
+//! What pushes and alerts are found by: fingerprints under a key of the directory's own, and in a
+//! directory from before there were keys by the older ones too.
 
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::shard::OpenError;
@@ -17,8 +17,8 @@ fn alert_push(number: u64, reqid: &str, sequence: &str) -> Body {
     push.with("alertid", "quake").with("alertseq", sequence)
 }
 
-/// A shard as an engine from before there were keys leaves it: a push that waits, one that was cancelled, and an alert
-/// to two phones.
+/// A shard as an engine from before there were keys leaves it: a push that waits, one that was
+/// cancelled, and an alert to two phones.
 fn from_before(directory: &std::path::Path) -> Setup {
     let mut setup = Setup::new(&[XPID]);
     setup.clients[0].notified = false;

@@ -1,5 +1,5 @@
-//! The admin port under hostile requests: every path that it has, with documents that nest, swell, hold what nobody
-//! asked for or are none. Each is refused with a sentence, and the engine goes on.
+//! The admin port under hostile requests: every path that it has, with documents that nest, swell,
+//! hold what nobody asked for or are none. Each is refused with a sentence, and the engine goes on.
 
 use std::collections::BTreeSet;
 use std::fs;

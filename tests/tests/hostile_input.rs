@@ -1,4 +1,5 @@
-//! Clients that are slow, broken or hostile: each gets what it deserves, and the others are served meanwhile.
+//! Clients that are slow, broken or hostile: each gets what it deserves, and the others are served
+//! meanwhile.
 
 use std::time::{Duration, Instant};
 use tests::engine::Engine;
@@ -18,7 +19,8 @@ fn site() -> Site {
     site
 }
 
-/// A push to an msn that follows from the reqid: so many for one msn would have to wait for each other.
+/// A push to an msn that follows from the reqid: so many for one msn would have to wait for each
+/// other.
 fn push(reqid: &str) -> Vec<u8> {
     let sum = reqid.bytes().fold(0u64, |sum, octet| (sum * 31 + u64::from(octet)) % 1_000);
     Body::push(&format!("{:011}", 9_000_000_000 + sum), reqid).request()
@@ -39,7 +41,8 @@ fn a_half_sent_request_times_out_and_others_are_served_meanwhile() {
     let whole = push("half");
     let head = whole.windows(4).position(|four| four == b"\r\n\r\n").expect("a head") + 4;
     let begun = Instant::now();
-    // Nothing but a first octet, half a head, a whole head, all but the last octet; and one that first asks properly.
+    // Nothing but a first octet, half a head, a whole head, all but the last octet; and one that
+    // first asks properly.
     let mut halves: Vec<Connection> = [1, head / 2, head, whole.len() - 1]
         .iter()
         .map(|&octets| {
@@ -80,7 +83,8 @@ fn a_request_that_drips_in_octet_by_octet_times_out_too() {
     let mut connection = engine.connect();
     let begun = Instant::now();
     let answer = push("drip").iter().find_map(|octet| {
-        // Looking for an answer takes the few milliseconds between two octets: the whole would take seconds.
+        // Looking for an answer takes the few milliseconds between two octets: the whole would take
+        // seconds.
         let is_taken = connection.try_send(&[*octet]).is_ok();
         connection.try_answer_if_due().or_else(|| {
             assert!(is_taken, "closed without a word after {:?}", begun.elapsed());
@@ -126,7 +130,8 @@ fn a_reader_that_reads_nothing_does_not_stop_the_others_and_gets_everything_in_t
     let mut sending = deaf.try_clone();
     let stream: Vec<u8> = (0..count).flat_map(|_| push("same")).collect();
     std::thread::scope(|scope| {
-        // More answers than sockets hold: the engine has to stop reading, and then this thread stops writing.
+        // More answers than sockets hold: the engine has to stop reading, and then this thread
+        // stops writing.
         scope.spawn(move || sending.send(&stream));
         for number in 0..200 {
             check_serves(&engine, &format!("others-{number}"));

@@ -1,5 +1,5 @@
-//! `--idle-poll-us`: a shard that has just had work looks for more without sleeping, for as long as was asked for and no
-//! longer, and answers, delivers and notifies meanwhile.
+//! `--idle-poll-us`: a shard that has just had work looks for more without sleeping, for as long as
+//! was asked for and no longer, and answers, delivers and notifies meanwhile.
 
 use loadgen::os;
 use std::time::{Duration, Instant};

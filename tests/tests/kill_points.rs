@@ -1,7 +1,9 @@
-//! The engine dies by SIGKILL at named places inside append, commit, recycle, clean and recover, again and again under
-//! load: nothing accepted is lost, and a phone gets an SMS twice only where its report was in flight.
+//! The engine dies by SIGKILL at named places inside append, commit, recycle, clean and recover,
+//! again and again under load: nothing accepted is lost, and a phone gets an SMS twice only where
+//! its report was in flight.
 //!
-//! `HAYAUMA_KILLS=N` sets another number of kills, `HAYAUMA_KILL_SEED=S` the seed, which is printed.
+//! `HAYAUMA_KILLS=N` sets another number of kills, `HAYAUMA_KILL_SEED=S` the seed, which is
+//! printed.
 
 use hayauma::testing::kill_points::KillPoint;
 use loadgen::msns::Msns;
@@ -127,7 +129,8 @@ fn the_one_attempt_of_lifetime_00_is_made_once_over_a_kill() {
     assert_eq!(recorder.await_about("single", 1)[0].gist(), ("0301", "6008"));
     assert_eq!(engine.admin().figure("attempts"), 0, "it had its attempt");
     engine.stop();
-    // Where the record that it begins is cut off, it had none: records are that of the opening, the push, and that one.
+    // Where the record that it begins is cut off, it had none: records are that of the opening, the
+    // push, and that one.
     let (recorder, site, engine) = doomed("append-body:3");
     let answer = engine.connect().ask(&single.request());
     assert_eq!(answer.code(), "0000", "{answer:?}");
@@ -308,7 +311,8 @@ fn hold_pushes(engine: &Engine) {
     }
 }
 
-/// The absent lines come home: how many of the held pushes the engine knew before. Stops the engine.
+/// The absent lines come home: how many of the held pushes the engine knew before. Stops the
+/// engine.
 fn release_pushes(site: &mut Site, engine: Engine, book: &std::path::Path) -> u64 {
     let mut connection = engine.connect();
     let known = (0..HELD).filter(|&number| connection.ask(&held(number).request()).code() == "0001").count();

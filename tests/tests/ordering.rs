@@ -1,5 +1,6 @@
-//! Answers in the order of the requests on a pipelined connection, although the msns belong to different shards, some
-//! requests are refused at once and others wait for the device or for every shard.
+//! Answers in the order of the requests on a pipelined connection, although the msns belong to
+//! different shards, some requests are refused at once and others wait for the device or for every
+//! shard.
 
 use std::collections::BTreeMap;
 use tests::engine::Engine;
@@ -74,7 +75,8 @@ fn one_client_that_sends_everything_before_it_reads_gets_every_answer_in_order()
     let asked = plan(99);
     let mut connection = engine.connect();
     let mut second = connection.try_clone();
-    // The engine stops reading while answers wait, so the sending must not wait for the reading to begin.
+    // The engine stops reading while answers wait, so the sending must not wait for the reading to
+    // begin.
     std::thread::scope(|scope| {
         scope.spawn(move || {
             second.send(&asked.iter().flat_map(|asked| asked.request.clone()).collect::<Vec<u8>>())
@@ -86,7 +88,8 @@ fn one_client_that_sends_everything_before_it_reads_gets_every_answer_in_order()
     engine.stop();
 }
 
-/// Sends the plan in pieces of any size, never waiting for an answer, while another thread reads them.
+/// Sends the plan in pieces of any size, never waiting for an answer, while another thread reads
+/// them.
 fn talk(engine: &Engine, plan: &[Asked], number: usize) -> BTreeMap<String, u64> {
     let mut connection: Connection = engine.connect();
     let mut sending = connection.try_clone();

@@ -1,9 +1,10 @@
-//! Power cuts under load: what was answered 0000 under durability power is there again, whatever of the unwritten
-//! pages the device had got; and under durability process it is not, which shows that the rig takes something away.
+//! Power cuts under load: what was answered 0000 under durability power is there again, whatever of
+//! the unwritten pages the device had got; and under durability process it is not, which shows that
+//! the rig takes something away.
 //!
-//! Needs the superuser, loop devices and `mkfs.xfs`; skipped with the reason elsewhere. A short run belongs to the
-//! ordinary tests; `HAYAUMA_POWER_CUTS=20 cargo test -p tests --test power_cut -- --nocapture` is the full one.
-//! `HAYAUMA_POWER_SEED` sets the seed, which is printed.
+//! Needs the superuser, loop devices and `mkfs.xfs`; skipped with the reason elsewhere. A short run
+//! belongs to the ordinary tests; `HAYAUMA_POWER_CUTS=20 cargo test -p tests --test power_cut --
+//! --nocapture` is the full one. `HAYAUMA_POWER_SEED` sets the seed, which is printed.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -13,7 +14,8 @@ use tests::rig::{Photo, Rig};
 use tests::seeded::Seeded;
 use tests::site::Site;
 
-/// Cuts of each kind in the short run: as the disk was, and with its unwritten sectors arriving in part.
+/// Cuts of each kind in the short run: as the disk was, and with its unwritten sectors arriving in
+/// part.
 const CUTS: u64 = 2;
 /// So many times as many rounds at most, until some sector was torn.
 const MORE_ROUNDS: u64 = 5;
@@ -76,7 +78,8 @@ impl Kept {
     ) -> (Photo, Vec<u64>) {
         let directories = ["0", "1"].map(|shard| format!("{durability}/data/shard-00{shard}/journal"));
         let mut acked = Vec::new();
-        // An engine that answered before the device has it goes on answering while the device stands still.
+        // An engine that answered before the device has it goes on answering while the device
+        // stands still.
         let mut look = || acked = load.acked();
         let directories = directories.each_ref().map(String::as_str);
         let (photo, torn, dirty) = rig.cut_and_tear(&directories, chance, &mut look);
@@ -101,7 +104,8 @@ fn play(rig: &mut Rig, durability: &str, cuts: u64, chance: &mut Seeded) -> Kept
         }
         // However this ends, the load does not go on for ever.
         let _ended = load.ends_with_this();
-        // A cut that finds nothing on its way to the device tears nothing: then there are more of them.
+        // A cut that finds nothing on its way to the device tears nothing: then there are more of
+        // them.
         for round in 0..cuts * MORE_ROUNDS {
             if round >= cuts && kept.torn > 0 {
                 break;

@@ -1,5 +1,6 @@
-//! A data directory starts with another number of shards: its queue moves, nothing is lost and nothing happens twice,
-//! though the engine is killed at every step of it and comes back with the old number or the new one.
+//! A data directory starts with another number of shards: its queue moves, nothing is lost and
+//! nothing happens twice, though the engine is killed at every step of it and comes back with the
+//! old number or the new one.
 
 use hayauma::testing::kill_points::KillPoint;
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! An orderly stop and the second start: nothing half done is cut off, and everything is found again.
+//! An orderly stop and the second start: nothing half done is cut off, and everything is found
+//! again.
 
 use std::time::{Duration, Instant};
 use tests::bill::Bill;

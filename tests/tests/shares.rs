@@ -1,6 +1,6 @@
-//! What one push client does never takes from another what it needs: places of cancelled alerts, of waiting pushes, of
-//! pushes for one phone, turns, remembered keys. And what a cancel withdrew stays withdrawn, whatever the clock does and however long the engine
-//! is down.
+//! What one push client does never takes from another what it needs: places of cancelled alerts, of
+//! waiting pushes, of pushes for one phone, turns, remembered keys. And what a cancel withdrew
+//! stays withdrawn, whatever the clock does and however long the engine is down.
 //!
 //! The shard is the engine's own, with its journal, driven in virtual time.
 
@@ -230,8 +230,8 @@ fn one_clients_flood_forgets_no_key_of_another() {
     assert_eq!(lone.ask(&Body::push(&msn(999), "loud-2999"), now_ms), Code::REPEATED, "its latest");
 }
 
-/// Pushes one after another, each to a phone that is there, until one is refused; a sink that answers for nobody but the
-/// quiet client. How many were taken, and the code that ended it.
+/// Pushes one after another, each to a phone that is there, until one is refused; a sink that
+/// answers for nobody but the quiet client. How many were taken, and the code that ended it.
 fn sent(lone: &mut LoneShard, xpid: &str, most: u64, now_ms: &mut u64) -> (u64, Code) {
     for number in 0..most {
         let push = of(xpid, Body::push(&msn(number % 1_000), &format!("{}-{number}", *now_ms)));
@@ -305,8 +305,8 @@ fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_
     assert_eq!(sent(&mut lone, LOUD, 100, &mut now_ms), (100, Code::ACCEPTED));
 }
 
-/// A shard in which the cancel of an alert with ten waiting pushes was answered and nothing more was done: as it stands
-/// when the engine dies in that moment.
+/// A shard in which the cancel of an alert with ten waiting pushes was answered and nothing more
+/// was done: as it stands when the engine dies in that moment.
 fn cancelled_and_died(directory: &std::path::Path, setup: &Setup) {
     let mut lone = LoneShard::open(directory, setup, START_MS);
     for number in 0..10 {

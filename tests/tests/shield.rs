@@ -1,4 +1,5 @@
-//! `hayauma shield` keeps the kernel's threads off CPUs for as long as it runs, one at a time, and lets them back at its end.
+//! `hayauma shield` keeps the kernel's threads off CPUs for as long as it runs, one at a time, and
+//! lets them back at its end.
 //!
 //! Needs the superuser, two CPUs and a host's own procfs; skipped with the reason elsewhere.
 

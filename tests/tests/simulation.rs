@@ -1,4 +1,5 @@
-//! The engine's shards under the deterministic simulator: many seeds, and proof that it notices what is broken.
+//! The engine's shards under the deterministic simulator: many seeds, and proof that it notices
+//! what is broken.
 
 use hayauma::smsc::mutation::Mutation;
 use std::panic::catch_unwind;

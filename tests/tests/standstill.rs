@@ -1,5 +1,6 @@
-//! No shard stands still with work at hand. The published executor can take "preempted" for "idle" and park; it showed at
-//! low, steady load while something else kept the shard's CPU busy. The watchdog's wakes are the alarm: there is none.
+//! No shard stands still with work at hand. The published executor can take "preempted" for "idle"
+//! and park; it showed at low, steady load while something else kept the shard's CPU busy. The
+//! watchdog's wakes are the alarm: there is none.
 //!
 //! `HAYAUMA_STANDSTILL_SECONDS` watches a shard at low load for longer than a few seconds.
 
@@ -21,7 +22,8 @@ fn no_unpipelined_connection_stands_still_while_the_shards_cpu_is_busy() {
     let cpu = tests::cpus::spread();
     let mut site = Site::new(tests::programs!());
     site.set("--cpus", &cpu.to_string()).set("--durability", "process");
-    // Large segments: a shard that has to wait for the next one answers 8002, which is not what is watched here.
+    // Large segments: a shard that has to wait for the next one answers 8002, which is not what is
+    // watched here.
     site.set("--segment-bytes", "16MiB").set("--queue-bytes", "256MiB");
     site.add_client(XPID, &[]);
     site.add_contracts(XPID, &["09000000000-09000000999"]);

@@ -1,5 +1,5 @@
-//! A shard tells records that an answer waits for from those that can wait for company: the ones begin a commit at once,
-//! the others go with it or some time later (`io::pace`).
+//! A shard tells records that an answer waits for from those that can wait for company: the ones
+//! begin a commit at once, the others go with it or some time later (`io::pace`).
 
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::Registration;
@@ -46,7 +46,8 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
     shard
 }
 
-/// The code that a push is answered with; it is sent again while the factory has no segment ready yet.
+/// The code that a push is answered with; it is sent again while the factory has no segment ready
+/// yet.
 fn push(shard: &mut Shard, reqid: &str, now_ms: u64) -> Code {
     let body = Body::push(MSN, reqid).octets();
     tests::wait::until("a segment", || {

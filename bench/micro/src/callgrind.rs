@@ -1,7 +1,9 @@
-//! Counts the instructions of an operation: this program runs one case under callgrind twice, with many operations and
-//! with few, and the difference is what the operations cost. Starting, preparing and ending cancel out.
+//! Counts the instructions of an operation: this program runs one case under callgrind twice, with
+//! many operations and with few, and the difference is what the operations cost. Starting,
+//! preparing and ending cancel out.
 //!
-//! Only the first thread is counted: others (the segment factory) work ahead at a time of their own.
+//! Only the first thread is counted: others (the segment factory) work ahead at a time of their
+//! own.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -20,8 +22,8 @@ pub(crate) fn version() -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-/// Instructions for one operation of each of `names`, in the same order. All CPUs work on it: counting instructions is
-/// not disturbed by company.
+/// Instructions for one operation of each of `names`, in the same order. All CPUs work on it:
+/// counting instructions is not disturbed by company.
 ///
 /// # Errors
 /// One sentence, with what valgrind or the case said.

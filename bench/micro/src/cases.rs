@@ -1,5 +1,5 @@
-//! The hot paths, each as a loop over one operation. What a loop needs is made before it, so that it stays out of the
-//! difference between a long and a short loop, which is what is counted.
+//! The hot paths, each as a loop over one operation. What a loop needs is made before it, so that
+//! it stays out of the difference between a long and a short loop, which is what is counted.
 
 mod shard;
 mod smpp;

@@ -1,4 +1,5 @@
-//! `bench/micro/limits.toml`: how many instructions each operation may take, and which compiler that was counted with.
+//! `bench/micro/limits.toml`: how many instructions each operation may take, and which compiler
+//! that was counted with.
 
 use serde::Deserialize;
 use std::collections::BTreeMap;

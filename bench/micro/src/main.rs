@@ -1,5 +1,6 @@
-//! `cargo run --profile counted -p micro -- check`: counts the instructions of the hot paths and holds them against
-//! `bench/micro/limits.toml`. Wall time is too noisy for continuous integration; instructions are not.
+//! `cargo run --profile counted -p micro -- check`: counts the instructions of the hot paths and
+//! holds them against `bench/micro/limits.toml`. Wall time is too noisy for continuous integration;
+//! instructions are not.
 
 mod callgrind;
 mod cases;

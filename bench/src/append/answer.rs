@@ -1,20 +1,23 @@
-//! The engine's answer under `power` beside one sync, in an open loop: of an engine that sleeps when it has nothing to do, and
-//! of one that looks for work instead (`--idle-poll-us`).
+//! The engine's answer under `power` beside one sync, in an open loop: of an engine that sleeps
+//! when it has nothing to do, and of one that looks for work instead (`--idle-poll-us`).
 //!
-//! Two more stand beside them, at the same rate on the same CPUs, because a machine has a tail of its own: the responder that
-//! keeps nothing (what the network, the generator and the CPU's sleep take), and a thread that does nothing but write a page
-//! and sync it (what the CPU's sleep and the device take). All take turns within a round, and the order moves on from round
-//! to round. What falls due is looked for by whoever sends or writes it, for a moment before ([`SPIN`]): a thread that sleeps
-//! until then wakes up late, and that would be the engine's.
+//! Two more stand beside them, at the same rate on the same CPUs, because a machine has a tail of
+//! its own: the responder that keeps nothing (what the network, the generator and the CPU's sleep
+//! take), and a thread that does nothing but write a page and sync it (what the CPU's sleep and the
+//! device take). All take turns within a round, and the order moves on from round to round. What
+//! falls due is looked for by whoever sends or writes it, for a moment before ([`SPIN`]): a thread
+//! that sleeps until then wakes up late, and that would be the engine's.
 //!
-//! What of an engine's answer is the device's and what its own, the engine says itself: how long its commits took, and the
-//! rest of the answers, in which no commit was under way ([`Served`]). The device is a neighbour's too.
+//! What of an engine's answer is the device's and what its own, the engine says itself: how long
+//! its commits took, and the rest of the answers, in which no commit was under way ([`Served`]).
+//! The device is a neighbour's too.
 //!
-//! All of them, and the generator, share the same CPUs, one if nothing else is said, and the others are left to whatever
-//! else the machine does: that takes milliseconds at a time, and a tenth of a percent of it on a CPU in use is all that one
-//! sees in the last thousandth. The generator costs the engine more there than on a CPU of its own, and is not held up
-//! itself. Programs that find these CPUs busy go elsewhere by themselves; the kernel's threads are moved
-//! ([`crate::shield`]), where that is permitted.
+//! All of them, and the generator, share the same CPUs, one if nothing else is said, and the others
+//! are left to whatever else the machine does: that takes milliseconds at a time, and a tenth of a
+//! percent of it on a CPU in use is all that one sees in the last thousandth. The generator costs
+//! the engine more there than on a CPU of its own, and is not held up itself. Programs that find
+//! these CPUs busy go elsewhere by themselves; the kernel's threads are moved ([`crate::shield`]),
+//! where that is permitted.
 
 use super::device::{Device, SyncTimes};
 use super::{Append, DEVICE_OCTETS};
@@ -35,7 +38,8 @@ use std::time::Duration;
 
 /// An answer is late that takes longer than so many syncs.
 const LATE_SYNCS: f64 = 5.0;
-/// How long the CPUs are kept busy before each turn: what wakes up once a second has found another one then.
+/// How long the CPUs are kept busy before each turn: what wakes up once a second has found another
+/// one then.
 const SETTLE: Duration = Duration::from_millis(2_500);
 /// How long before a send or a write is due it is looked for.
 const SPIN: Duration = Duration::from_micros(80);

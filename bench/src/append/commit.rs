@@ -1,5 +1,6 @@
-//! Append and commit: the journal works as in the engine, it appends while the commit before is written and synced, and
-//! recycles its segments. The device has the same octets for each sync, and they take turns.
+//! Append and commit: the journal works as in the engine, it appends while the commit before is
+//! written and synced, and recycles its segments. The device has the same octets for each sync, and
+//! they take turns.
 
 use super::device::Device;
 use super::{Append, DEVICE_OCTETS, SEGMENT_OCTETS, SEGMENTS};
@@ -90,7 +91,8 @@ impl CommitFigures {
     }
 }
 
-/// The journal, driven as a shard drives it: while a commit is written and synced the next one fills.
+/// The journal, driven as a shard drives it: while a commit is written and synced the next one
+/// fills.
 struct Bench {
     journal: Journal,
     /// Ends with its channel.
@@ -115,7 +117,8 @@ impl Bench {
             // Where it cannot be pinned it runs where it likes: slower, if anything.
             let _ = os::pin_thread(&committer_cpus);
             while let Ok(mut commit) = inbox.recv() {
-                // SAFETY: the journal finishes the commit when it is sent back, and lives until then.
+                // SAFETY: the journal finishes the commit when it is sent back, and lives until
+                // then.
                 let outcome = unsafe { commit.carry_out() };
                 if outbox.send((commit, outcome)).is_err() {
                     return;

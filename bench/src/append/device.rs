@@ -1,5 +1,6 @@
-//! The device without a journal: a file that was filled with zeros before, written at ascending offsets, each write followed
-//! by fdatasync. What the file system and the device allow a program that does nothing else.
+//! The device without a journal: a file that was filled with zeros before, written at ascending
+//! offsets, each write followed by fdatasync. What the file system and the device allow a program
+//! that does nothing else.
 
 use super::{FILL_OCTETS, PAGE_OCTETS};
 use std::fs::File;
@@ -70,8 +71,8 @@ impl Device {
         times.collect::<Result<_>>().map(SyncTimes::of)
     }
 
-    /// One page at each tick of `rate_per_s`, timed from the tick: the thread sleeps between them, but for `spin` before the
-    /// tick, and what comes late for whatever reason counts as late.
+    /// One page at each tick of `rate_per_s`, timed from the tick: the thread sleeps between them,
+    /// but for `spin` before the tick, and what comes late for whatever reason counts as late.
     pub(super) fn paced_syncs(&self, rate_per_s: u64, syncs: u64, spin: Duration) -> Result<SyncTimes> {
         let begun = Instant::now();
         let times = (0..syncs).map(|number| {

@@ -1,4 +1,5 @@
-//! What the client and the sink of one run know together: when each message was sent, and which were receipted.
+//! What the client and the sink of one run know together: when each message was sent, and which
+//! were receipted.
 
 use loadgen::clock::Clock;
 use loadgen::latency::Latencies;
@@ -51,7 +52,8 @@ impl Book {
         self.messages[number as usize].sent_ns.store(now_ns, Relaxed);
     }
 
-    /// The receipt of message `number` has come. A second one, and one for no message of the run, are surplus.
+    /// The receipt of message `number` has come. A second one, and one for no message of the run,
+    /// are surplus.
     pub(super) fn note_receipt(&self, number: Option<u64>) {
         let message =
             number.and_then(|number| self.messages.get(number as usize).map(|message| (number, message)));

@@ -1,5 +1,6 @@
-//! The push client of the comparison: the same closed loop for every server. One thread, kept-alive connections, one
-//! request in flight on each; what a request looks like and which answer is a yes, the server's own [`Dialect`] says.
+//! The push client of the comparison: the same closed loop for every server. One thread, kept-alive
+//! connections, one request in flight on each; what a request looks like and which answer is a yes,
+//! the server's own [`Dialect`] says.
 
 use super::book::Book;
 use super::wire::write_out;
@@ -45,7 +46,8 @@ struct Connection {
     busy: bool,
 }
 
-/// Sends the messages of `range` over `connections`, each when an earlier one on its connection is answered.
+/// Sends the messages of `range` over `connections`, each when an earlier one on its connection is
+/// answered.
 ///
 /// # Errors
 /// One sentence: a connection that broke, an answer that is no yes, or none for twenty seconds.

@@ -1,5 +1,5 @@
-//! The engine in the comparison: a fresh directory, one registration, a contract for every message's msn, and a
-//! simulated network that answers at once, as Kannel's fake SMSC does.
+//! The engine in the comparison: a fresh directory, one registration, a contract for every
+//! message's msn, and a simulated network that answers at once, as Kannel's fake SMSC does.
 
 use super::FIRST_MSN;
 use super::client::Dialect;
@@ -30,7 +30,8 @@ struct GatewayDialect {
 }
 
 impl Gateway {
-    /// Starts an engine on `cpus`, a shard each; notifications go to `sink` over `connections`, one at a time on each.
+    /// Starts an engine on `cpus`, a shard each; notifications go to `sink` over `connections`, one
+    /// at a time on each.
     ///
     /// # Errors
     /// One sentence, with what the engine said.

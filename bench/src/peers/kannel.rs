@@ -1,9 +1,10 @@
-//! Kannel as its Debian package installs it: bearerbox, smsbox and its fake SMSC, on a configuration of our own in a
-//! temporary directory, ports of their own.
+//! Kannel as its Debian package installs it: bearerbox, smsbox and its fake SMSC, on a
+//! configuration of our own in a temporary directory, ports of their own.
 //!
-//! The other end of the fake SMSC's line is a thread here that reads what is delivered and counts it, so that what the
-//! network costs is not Kannel's; the engine's simulated network is inside the engine and is counted. The fake SMSC
-//! cannot be bound to one address; it is told to admit loopback only. Everything else listens on loopback.
+//! The other end of the fake SMSC's line is a thread here that reads what is delivered and counts
+//! it, so that what the network costs is not Kannel's; the engine's simulated network is inside the
+//! engine and is counted. The fake SMSC cannot be bound to one address; it is told to admit
+//! loopback only. Everything else listens on loopback.
 
 use super::client::Dialect;
 use super::server::{Delivered, Server};
@@ -21,7 +22,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// First argument that turns this executable into a child of the bench: bound to CPUs, ended with the bench.
+/// First argument that turns this executable into a child of the bench: bound to CPUs, ended with
+/// the bench.
 pub const CHILD_ARGUMENT: &str = "__child";
 
 /// How long each part may take to listen.

@@ -35,6 +35,7 @@ pub(super) trait Server {
 
 /// Sends SIGTERM to a child of ours.
 pub(super) fn terminate(child: &Child) {
-    // A child that was not waited for keeps its id, so no other process is meant; one that has ended does not mind.
+    // A child that was not waited for keeps its id, so no other process is meant; one that has
+    // ended does not mind.
     let _ = Command::new("kill").arg(child.id().to_string()).stderr(Stdio::null()).status();
 }

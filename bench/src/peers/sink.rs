@@ -1,5 +1,6 @@
-//! Takes the receipts of either server and enters them into the book: Kannel's `GET /dlr?id=N&type=T` and the
-//! engine's delivery complete notification (E5). One thread, kept-alive connections.
+//! Takes the receipts of either server and enters them into the book: Kannel's `GET
+//! /dlr?id=N&type=T` and the engine's delivery complete notification (E5). One thread, kept-alive
+//! connections.
 
 use super::book::Book;
 use super::wire::write_out;

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-/// Writes `output` from `written` on until all is out or `stream` takes no more for now; `written` says how far it came.
+/// Writes `output` from `written` on until all is out or `stream` takes no more for now; `written`
+/// says how far it came.
 ///
 /// # Errors
 /// What the socket says; [`io::ErrorKind::WriteZero`] when it takes nothing at all.

@@ -1,4 +1,5 @@
-//! What must hold of the SMS codec, and of a journal segment, for any octets whatever. Each function panics when it does not.
+//! What must hold of the SMS codec, and of a journal segment, for any octets whatever. Each
+//! function panics when it does not.
 
 use hayauma::journal::{Record, examine, segment_of};
 use wire::sms::address::Address;
@@ -14,8 +15,8 @@ use wire::sms::segment::{Content, Fragments, PlanOptions, Rules, plan_by_rules};
 use wire::sms::tpdu::{Direction, ReportContext, Tpdu};
 use wire::sms::user_data::UserData;
 
-/// A TPDU decodes or errs in both directions and every context; what decodes is written as it was read, but for
-/// unused bits of the first octet.
+/// A TPDU decodes or errs in both directions and every context; what decodes is written as it was
+/// read, but for unused bits of the first octet.
 pub fn check_tpdu(octets: &[u8]) {
     for direction in [Direction::FromTerminal, Direction::ToTerminal] {
         for context in [ReportContext::Acknowledgement, ReportContext::Error, ReportContext::Unknown] {
@@ -42,8 +43,8 @@ pub fn check_tpdu(octets: &[u8]) {
     let _ = relay::submits(octets).map(<[u8]>::len).sum::<usize>();
 }
 
-/// A header is read without going beyond it, and text behind it is found whether it is sound or not.
-/// The first two octets choose the coding scheme and TP-UDL.
+/// A header is read without going beyond it, and text behind it is found whether it is sound or
+/// not. The first two octets choose the coding scheme and TP-UDL.
 pub fn check_header(octets: &[u8]) {
     let [scheme, length, user_data @ ..] = octets else { return };
     let (header, taken) = Header::read(user_data);
@@ -112,7 +113,8 @@ fn check_segments(text: &str) {
     }
 }
 
-/// An address field decodes or errs and keeps its octets; an address that is parsed from text reads back.
+/// An address field decodes or errs and keeps its octets; an address that is parsed from text reads
+/// back.
 pub fn check_address(octets: &[u8]) {
     if let Ok(address) = Address::decode(octets) {
         assert_eq!(address.as_octets(), octets);
@@ -129,9 +131,9 @@ pub fn check_address(octets: &[u8]) {
     }
 }
 
-/// Any octets open as a journal segment without a panic, the same way twice; so do frames around any bodies whose
-/// checksums are right. The first octet says which of the two: octets as they are, or a list of frames, each a kind, a
-/// length in two octets, and the body.
+/// Any octets open as a journal segment without a panic, the same way twice; so do frames around
+/// any bodies whose checksums are right. The first octet says which of the two: octets as they are,
+/// or a list of frames, each a kind, a length in two octets, and the body.
 pub fn check_segment(octets: &[u8]) {
     let [mode, rest @ ..] = octets else { return };
     let built;

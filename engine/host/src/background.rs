@@ -3,12 +3,13 @@
 /// The lowest priority of those that every scheduler of CPUs goes on serving.
 pub const NICENESS_OF_BACKGROUND: i32 = 19;
 
-/// `IOPRIO_CLASS_BE` at its lowest level: after everybody else at the device, and served in bounded time. (The idle class is
-/// served when the device has nothing else to do; beside commits that is, with mq-deadline, once in ten seconds.)
+/// `IOPRIO_CLASS_BE` at its lowest level: after everybody else at the device, and served in bounded
+/// time. (The idle class is served when the device has nothing else to do; beside commits that is,
+/// with mq-deadline, once in ten seconds.)
 pub const IO_PRIORITY_OF_BACKGROUND: libc::c_int = 2 << 13 | 7;
 
-/// Has the calling thread stand back behind all others, for CPU and device: for work that nobody waits for. It cannot be
-/// taken back. Where the kernel refuses nothing changes.
+/// Has the calling thread stand back behind all others, for CPU and device: for work that nobody
+/// waits for. It cannot be taken back. Where the kernel refuses nothing changes.
 pub fn step_back() {
     const IOPRIO_WHO_PROCESS: libc::c_int = 1;
     // SAFETY: plain numbers, about the calling thread alone: no memory is touched.

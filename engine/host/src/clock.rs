@@ -1,7 +1,8 @@
-//! The only place that asks the machine for the time. Rooms of the data path are given it as an argument.
+//! The only place that asks the machine for the time. Rooms of the data path are given it as an
+//! argument.
 //!
-//! Two clocks: [`unix_ms`] for what people and push clients read (expiry, completion, days), which may be set
-//! back by an operator, and [`monotonic_ns`] for durations, which never goes back.
+//! Two clocks: [`unix_ms`] for what people and push clients read (expiry, completion, days), which
+//! may be set back by an operator, and [`monotonic_ns`] for durations, which never goes back.
 
 use std::sync::OnceLock;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};

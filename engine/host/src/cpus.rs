@@ -27,8 +27,8 @@ pub fn cpu_set(cpus: &[usize]) -> libc::cpu_set_t {
     }
 }
 
-/// Has the calling thread run on [`cpus_beside`] `shard_cpus`; where there are none, or the kernel refuses, it stays where it
-/// may run already.
+/// Has the calling thread run on [`cpus_beside`] `shard_cpus`; where there are none, or the kernel
+/// refuses, it stays where it may run already.
 pub fn leave_cpus(shard_cpus: &[usize]) {
     let others = cpus_beside(shard_cpus);
     if !shard_cpus.is_empty() && !others.is_empty() {
@@ -36,7 +36,8 @@ pub fn leave_cpus(shard_cpus: &[usize]) {
     }
 }
 
-/// Has the calling thread run on these CPUs; where the kernel refuses it stays where it may run already.
+/// Has the calling thread run on these CPUs; where the kernel refuses it stays where it may run
+/// already.
 pub fn run_on(cpus: &[usize]) {
     let set = cpu_set(cpus);
     // SAFETY: the kernel only reads the set, which outlives the call.

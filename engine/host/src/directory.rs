@@ -4,7 +4,8 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// Makes the data directory if absent, open to this user only; one that exists keeps its permissions.
+/// Makes the data directory if absent, open to this user only; one that exists keeps its
+/// permissions.
 ///
 /// # Errors
 /// What the system said.

@@ -1,9 +1,10 @@
 //! Reasons to end the process: the exit status, what is intact, and what repairs it.
 //!
-//! Two ways lead here. At start a command returns a [`Fatal`] and `main` prints it; while the engine runs,
-//! a thread that finds going on unsafe calls [`Fatal::end_process`]. A panic is always a bug: the hook that
-//! [`install_panic_hook`] sets prints one line and ends the process at once, on whichever thread it happened,
-//! so that no half-dead engine goes on answering. What was answered `0000` is in the journal in every case.
+//! Two ways lead here. At start a command returns a [`Fatal`] and `main` prints it; while the
+//! engine runs, a thread that finds going on unsafe calls [`Fatal::end_process`]. A panic is always
+//! a bug: the hook that [`install_panic_hook`] sets prints one line and ends the process at once,
+//! on whichever thread it happened, so that no half-dead engine goes on answering. What was
+//! answered `0000` is in the journal in every case.
 
 use crate::log;
 use std::fmt;
@@ -38,8 +39,8 @@ pub enum FatalReason {
     JournalUnusable = 16,
     /// No room on the device for what must be there at start.
     StorageFull = 17,
-    /// A sync to the device failed: what was written since the last good one may be lost, so it is never
-    /// retried.
+    /// A sync to the device failed: what was written since the last good one may be lost, so it is
+    /// never retried.
     SyncFailed = 20,
     /// A shard did not turn for too long and could not be woken.
     ShardStalled = 21,
@@ -122,8 +123,8 @@ pub struct Fatal {
     pub reason: FatalReason,
     /// What happened and where, as a clause without a full stop.
     pub cause: String,
-    /// What to do, when it is known more exactly than [`FatalReason::repair`] says; empty when the cause says
-    /// it.
+    /// What to do, when it is known more exactly than [`FatalReason::repair`] says; empty when the
+    /// cause says it.
     pub remedy: Option<String>,
 }
 
@@ -148,11 +149,12 @@ impl Fatal {
         self.reason.exit_status()
     }
 
-    /// Prints the sentence on stderr and ends the process with the reason's exit status, without running
-    /// destructors: nothing may touch the journal after this. An output that stands still delays the end by half a
-    /// second at most.
+    /// Prints the sentence on stderr and ends the process with the reason's exit status, without
+    /// running destructors: nothing may touch the journal after this. An output that stands still
+    /// delays the end by half a second at most.
     pub fn end_process(&self) -> ! {
-        // The first one's sentence and status count; a bug in the printing ends the process all the same.
+        // The first one's sentence and status count; a bug in the printing ends the process all the
+        // same.
         if ENDING.swap(true, Ordering::SeqCst) {
             std::thread::sleep(END_WITHIN);
         } else {
@@ -211,12 +213,12 @@ pub fn install_panic_hook() {
 ///
 /// The error of `sigaction`, which on a working host does not occur.
 pub fn install_mapping_guard() -> std::io::Result<()> {
-    // SAFETY: the handler only calls poll(2), signal(2), alarm(2), write(2) on a static text and _exit(2), all of
-    // them async-signal-safe.
+    // SAFETY: the handler only calls poll(2), signal(2), alarm(2), write(2) on a static text and
+    // _exit(2), all of them async-signal-safe.
     let installed = unsafe {
         signal_hook::low_level::register(libc::SIGBUS, || {
-            // An output that stands still is not waited for; one that does so between the look and the write ends
-            // with the process's alarm.
+            // An output that stands still is not waited for; one that does so between the look and
+            // the write ends with the process's alarm.
             let mut output = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
             if libc::poll(&raw mut output, 1, 0) == 1 {
                 libc::signal(libc::SIGALRM, libc::SIG_DFL);

@@ -1,8 +1,8 @@
-//! Huge pages for memory that is large and looked into at random: without them most looks into a table of a hundred
-//! mebibytes also miss the processor's table of pages.
+//! Huge pages for memory that is large and looked into at random: without them most looks into a
+//! table of a hundred mebibytes also miss the processor's table of pages.
 //!
-//! The `unsafe` calls here are advice to the kernel, which changes no octet of memory that anybody reads again, and the
-//! look at a mapping as the numbers that it holds.
+//! The `unsafe` calls here are advice to the kernel, which changes no octet of memory that anybody
+//! reads again, and the look at a mapping as the numbers that it holds.
 
 use memmap2::MmapMut;
 use std::alloc::Layout;
@@ -16,7 +16,8 @@ pub const STRETCH_OCTETS: usize = 2 << 20;
 /// Octets beyond those in use that are touched ahead: 180,000 pushes of the slab.
 const AHEAD_OCTETS: usize = 16 << 20;
 
-/// Asks the kernel for huge pages behind all that `memory` has room for. It may decline: nothing changes then but speed.
+/// Asks the kernel for huge pages behind all that `memory` has room for. It may decline: nothing
+/// changes then but speed.
 pub fn advise<T>(memory: &mut Vec<T>) {
     let octets = memory.capacity() * size_of::<T>();
     if octets < WORTH_OCTETS || cfg!(miri) {
@@ -25,7 +26,8 @@ pub fn advise<T>(memory: &mut Vec<T>) {
     let skipped = memory.as_ptr().cast::<u8>().align_offset(PAGE_OCTETS).min(octets);
     let length = (octets - skipped) / PAGE_OCTETS * PAGE_OCTETS;
     let start = memory.as_mut_ptr().cast::<u8>().wrapping_add(skipped);
-    // SAFETY: the range lies within one allocation that `memory` owns, and advice on page sizes keeps its contents.
+    // SAFETY: the range lies within one allocation that `memory` owns, and advice on page sizes
+    // keeps its contents.
     let _ = unsafe { libc::madvise(start.cast(), length, libc::MADV_HUGEPAGE) };
 }
 
@@ -37,8 +39,8 @@ unsafe fn populate(address: *mut u8, octets: usize) {
     let in_page = address.addr() % PAGE_OCTETS;
     let start = address.wrapping_sub(in_page);
     TOUCHED.set(TOUCHED.get() + octets);
-    // SAFETY: the range begins in the page of the first of these octets and ends with the last one, and the kernel touches
-    // its pages without changing what they hold.
+    // SAFETY: the range begins in the page of the first of these octets and ends with the last one,
+    // and the kernel touches its pages without changing what they hold.
     let _ = unsafe { libc::madvise(start.cast(), in_page + octets, libc::MADV_POPULATE_WRITE) };
 }
 
@@ -47,10 +49,10 @@ pub trait Plain: Copy {}
 impl Plain for u32 {}
 impl Plain for u64 {}
 
-/// So many numbers in memory of their own, zeros at first. The kernel is asked for address space at once and for memory as
-/// it is touched, by use or, a stretch at a time, ahead of it: whoever waits for all of a large table waits for 10 ms for
-/// each 40 mebibytes, and ten times as long on a virtual machine whose host has to find them first. It is given back a
-/// stretch at a time too.
+/// So many numbers in memory of their own, zeros at first. The kernel is asked for address space at
+/// once and for memory as it is touched, by use or, a stretch at a time, ahead of it: whoever waits
+/// for all of a large table waits for 10 ms for each 40 mebibytes, and ten times as long on a
+/// virtual machine whose host has to find them first. It is given back a stretch at a time too.
 pub struct Zeros<T> {
     /// Kept for its end.
     _map: Option<MmapMut>,
@@ -97,7 +99,8 @@ impl<T: Plain> Zeros<T> {
         self.length * size_of::<T>()
     }
 
-    /// Octets from so many behind the beginning to the end of the huge page, so that the next stretch begins with one.
+    /// Octets from so many behind the beginning to the end of the huge page, so that the next
+    /// stretch begins with one.
     fn stretch_at(&self, octets: usize) -> usize {
         let address = self.start.as_ptr().addr() + octets;
         (STRETCH_OCTETS - address % STRETCH_OCTETS).min(self.octets() - octets)
@@ -116,8 +119,8 @@ impl<T: Plain> Zeros<T> {
         true
     }
 
-    /// Touches all of it: a table that is filled at random touches a new huge page with almost each of its first entries, one
-    /// after the other, and whoever waits for these waits for all of it.
+    /// Touches all of it: a table that is filled at random touches a new huge page with almost each
+    /// of its first entries, one after the other, and whoever waits for these waits for all of it.
     pub fn touch_all(&mut self) {
         while self.touch_next() {}
     }
@@ -128,8 +131,8 @@ impl<T: Plain> Zeros<T> {
         self.given_back = octets + self.stretch_at(octets);
     }
 
-    /// Nothing but zeros stands before this number any more, but for what is kept: gives the next whole stretch before it
-    /// back to the kernel, if there is one.
+    /// Nothing but zeros stands before this number any more, but for what is kept: gives the next
+    /// whole stretch before it back to the kernel, if there is one.
     pub fn give_back_before(&mut self, number: usize) {
         let stretch = self.stretch_at(self.given_back);
         let until = self.given_back + stretch;
@@ -138,8 +141,8 @@ impl<T: Plain> Zeros<T> {
         }
         let address = self.start.as_ptr().cast::<u8>().wrapping_add(self.given_back);
         self.given_back = until;
-        // SAFETY: the range lies within the mapping and begins with a page; the mapping is this value's alone, private and
-        // anonymous: what is read there from now on is zeros, as before.
+        // SAFETY: the range lies within the mapping and begins with a page; the mapping is this
+        // value's alone, private and anonymous: what is read there from now on is zeros, as before.
         let _ = unsafe { libc::madvise(address.cast(), stretch, libc::MADV_DONTNEED) };
     }
 }
@@ -149,8 +152,8 @@ impl<T: Plain> std::ops::Deref for Zeros<T> {
 
     #[inline]
     fn deref(&self) -> &[T] {
-        // SAFETY: the mapping holds so many numbers, begins with a page, and any octets are such a number; of none, any
-        // address will do.
+        // SAFETY: the mapping holds so many numbers, begins with a page, and any octets are such a
+        // number; of none, any address will do.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.length) }
     }
 }
@@ -173,14 +176,16 @@ thread_local! {
     static TOUCHED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
-/// Octets that this thread has touched ahead since it last asked: for tests of how much is touched at once.
+/// Octets that this thread has touched ahead since it last asked: for tests of how much is touched
+/// at once.
 pub fn touched_since_last_asked() -> usize {
     TOUCHED.take()
 }
 
-/// How far a vector that grows within its capacity has memory behind it. A huge page is cleared where it is first touched,
-/// which takes a tenth of a millisecond, and two on a virtual machine whose host has to find the memory first: better while
-/// nobody waits than in the middle of a burst.
+/// How far a vector that grows within its capacity has memory behind it. A huge page is cleared
+/// where it is first touched, which takes a tenth of a millisecond, and two on a virtual machine
+/// whose host has to find the memory first: better while nobody waits than in the middle of a
+/// burst.
 #[derive(Debug, Default)]
 pub struct TouchedAhead {
     /// From the vector's start.
@@ -188,7 +193,8 @@ pub struct TouchedAhead {
 }
 
 impl TouchedAhead {
-    /// Touches the next stretch of the room behind what `memory` holds, if not enough of it is touched yet; whether it did.
+    /// Touches the next stretch of the room behind what `memory` holds, if not enough of it is
+    /// touched yet; whether it did.
     pub fn extend<T>(&mut self, memory: &mut Vec<T>) -> bool {
         let (used, room) = (memory.len() * size_of::<T>(), memory.capacity() * size_of::<T>());
         let begin = self.octets.max(used);
@@ -249,7 +255,8 @@ mod tests {
     fn resident(zeros: &super::Zeros<u64>) -> usize {
         let pages = size_of_val(&**zeros) / super::PAGE_OCTETS;
         let mut seen = vec![0_u8; pages];
-        // SAFETY: the range is the memory of `zeros`, and `seen` has an octet for each of its pages.
+        // SAFETY: the range is the memory of `zeros`, and `seen` has an octet for each of its
+        // pages.
         let code =
             unsafe { libc::mincore(zeros.as_ptr().cast_mut().cast(), pages * 4096, seen.as_mut_ptr()) };
         assert_eq!(code, 0);

@@ -1,4 +1,5 @@
-//! What the machine gives: clock, CPUs, directories, huge pages, the log's output, and the end of the process.
+//! What the machine gives: clock, CPUs, directories, huge pages, the log's output, and the end of
+//! the process.
 //!
 //! **Never here:** a word of the push interface or of the message center.
 

@@ -1,11 +1,13 @@
 //! What a process that serves says: log lines, notes and last words.
 //!
-//! A line goes into a bounded queue and is written by a thread of its own, one for each stream. Whoever says
-//! something never waits for the output and never fails by it: a line that finds no room, or that the output does not
-//! take, is dropped and counted ([`lines_dropped`]), and the next line that the output takes is followed by one that
-//! says how many. The locks of `std::io` are never held here, so a thread that stands in a write holds up no other.
+//! A line goes into a bounded queue and is written by a thread of its own, one for each stream.
+//! Whoever says something never waits for the output and never fails by it: a line that finds no
+//! room, or that the output does not take, is dropped and counted ([`lines_dropped`]), and the next
+//! line that the output takes is followed by one that says how many. The locks of `std::io` are
+//! never held here, so a thread that stands in a write holds up no other.
 //!
-//! Never here: what a command was asked for, which is `cli::output`'s; it waits for its reader as every program does.
+//! Never here: what a command was asked for, which is `cli::output`'s; it waits for its reader as
+//! every program does.
 
 use crate::clock;
 use crossbeam::channel::{Receiver, Sender, TrySendError, bounded};
@@ -22,7 +24,8 @@ use std::time::{Duration, Instant};
 const LINES_MAX: usize = 4096;
 /// Octets that may wait for a stream.
 const OCTETS_MAX: usize = 1 << 20;
-/// How long the end of a process waits for what was said before, and as long again for its last words.
+/// How long the end of a process waits for what was said before, and as long again for its last
+/// words.
 const LAST_WORDS_WITHIN: Duration = Duration::from_millis(250);
 
 /// Where something is said.
@@ -67,8 +70,8 @@ pub fn settle() {
     }
 }
 
-/// Says `text` on stderr behind everything said before, and returns when it is written, or after half a second at the
-/// latest. The process is about to end, and its output may stand still.
+/// Says `text` on stderr behind everything said before, and returns when it is written, or after
+/// half a second at the latest. The process is about to end, and its output may stand still.
 pub fn last_words(text: &str) {
     settle();
     let (done, written) = bounded::<()>(1);
@@ -97,7 +100,8 @@ impl Write for LogLine {
     }
 }
 
-/// Starts the threads that write: they run where the caller may, and not where the first line is said.
+/// Starts the threads that write: they run where the caller may, and not where the first line is
+/// said.
 pub fn begin() {
     let _ = (lines(Stream::Stdout), lines(Stream::Stderr));
 }
@@ -122,7 +126,8 @@ impl Write for Raw {
         };
         loop {
             match rustix::io::write(descriptor, octets) {
-                // Whoever shares the stream has set it not to block: this thread waits as if it were not.
+                // Whoever shares the stream has set it not to block: this thread waits as if it
+                // were not.
                 Err(Errno::AGAIN) => {
                     poll(&mut [PollFd::new(&descriptor, PollFlags::OUT)], None)?;
                 }

@@ -1,10 +1,12 @@
-//! CPUs kept clear of the kernel's own threads, so that what runs there answers in time: a memory monitor that takes a core
-//! for a millisecond twice a second is all that one sees in the last thousandth of the answers.
+//! CPUs kept clear of the kernel's own threads, so that what runs there answers in time: a memory
+//! monitor that takes a core for a millisecond twice a second is all that one sees in the last
+//! thousandth of the answers.
 //!
-//! [`plan`] says which threads to move, [`Shield`] moves them and, when it is dropped, lets them back. It never touches a
-//! program's thread, nor one that the kernel has bound to its CPUs, and it changes nothing but affinities. There is one
-//! shield a machine at a time: a second would take the first one's affinities for the kernel's own. Threads that the kernel
-//! starts while it is up are not kept off.
+//! [`plan`] says which threads to move, [`Shield`] moves them and, when it is dropped, lets them
+//! back. It never touches a program's thread, nor one that the kernel has bound to its CPUs, and it
+//! changes nothing but affinities. There is one shield a machine at a time: a second would take the
+//! first one's affinities for the kernel's own. Threads that the kernel starts while it is up are
+//! not kept off.
 
 use std::io;
 use std::os::linux::net::SocketAddrExt as _;
@@ -15,11 +17,13 @@ use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 
 use crate::cpu_list::CpuList;
 
-/// The name that the one shield of a machine holds, among abstract sockets: it goes with its process.
+/// The name that the one shield of a machine holds, among abstract sockets: it goes with its
+/// process.
 const HELD_NAME: &[u8] = b"hayauma-shield";
 /// The CPUs that are there, as a list.
 const ONLINE: &str = "/sys/devices/system/cpu/online";
-/// A task's flags in procfs: a kernel thread, and one whose CPUs nobody may change (`include/linux/sched.h`).
+/// A task's flags in procfs: a kernel thread, and one whose CPUs nobody may change
+/// (`include/linux/sched.h`).
 const PF_KTHREAD: u64 = 0x0020_0000;
 const PF_NO_SETAFFINITY: u64 = 0x0400_0000;
 /// Where the flags stand, counted in fields behind the name (`proc_pid_stat(5)`, field 9).
@@ -78,7 +82,8 @@ pub struct Move {
     pub cpus: Vec<usize>,
 }
 
-/// The moves that clear `shielded`. A thread that is bound, that runs elsewhere anyhow or that would have no CPU left stays.
+/// The moves that clear `shielded`. A thread that is bound, that runs elsewhere anyhow or that
+/// would have no CPU left stays.
 pub fn plan(threads: Vec<KernelThread>, shielded: &[usize]) -> Vec<Move> {
     let moved = threads.into_iter().filter(|thread| !thread.is_bound).map(|thread| {
         let cpus = thread.cpus.iter().copied().filter(|cpu| !shielded.contains(cpu)).collect();
@@ -117,7 +122,8 @@ impl Shield {
         for wanted in plan(threads, cpus) {
             match set_cpus(wanted.thread.process, &wanted.cpus) {
                 Ok(()) => shield.note(wanted),
-                // The same for all of them: what was moved so far, nothing, goes back with the shield.
+                // The same for all of them: what was moved so far, nothing, goes back with the
+                // shield.
                 Err(Errno::PERM) => return Err(ShieldError::Refused),
                 // It has ended, or it is bound after all.
                 Err(_) => {}

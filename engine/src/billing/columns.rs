@@ -45,11 +45,13 @@ impl Column {
     }
 }
 
-/// First and last code, and the column. 0000 is told apart by what was withdrawn: see [`column_of`].
+/// First and last code, and the column. 0000 is told apart by what was withdrawn: see
+/// [`column_of`].
 ///
-/// 5004 is reached when the lifetime ends, yet what kept the push back all the time was the line's state
-/// against the XPID's service instruction values, so it stands with the other refusals. 6008 is reached the
-/// same way with the network busy or failing: the lifetime ended it. What no row names (9001, say) failed.
+/// 5004 is reached when the lifetime ends, yet what kept the push back all the time was the line's
+/// state against the XPID's service instruction values, so it stands with the other refusals. 6008
+/// is reached the same way with the network busy or failing: the lifetime ended it. What no row
+/// names (9001, say) failed.
 const COLUMNS: &[(u16, u16, Column)] = &[
     (0, 0, Column::Delivered),
     (11, 11, Column::Replaced),
@@ -63,8 +65,8 @@ const COLUMNS: &[(u16, u16, Column)] = &[
     (6011, 6011, Column::Partial),
 ];
 
-/// The column of a push that ended with `code`, `withdrawn` of its segments taken back: 0000 means delivered
-/// when none were, cancelled otherwise.
+/// The column of a push that ended with `code`, `withdrawn` of its segments taken back: 0000 means
+/// delivered when none were, cancelled otherwise.
 pub fn column_of(code: u16, withdrawn: u8) -> Column {
     if code == 0 && withdrawn > 0 {
         return Column::Cancelled;

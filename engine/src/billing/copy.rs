@@ -8,8 +8,8 @@ use super::limits::SLOT_OCTETS;
 use super::read::files_of_shard;
 use host::directory::sync_directory;
 
-/// Copies the event files in `from` to `to`, which is made, and syncs them: each as it stood at one moment. Returns
-/// their octets.
+/// Copies the event files in `from` to `to`, which is made, and syncs them: each as it stood at one
+/// moment. Returns their octets.
 ///
 /// # Errors
 /// What the system said.
@@ -17,8 +17,8 @@ pub fn copy_log(from: &Path, to: &Path) -> io::Result<u64> {
     fs::create_dir_all(to)?;
     let mut octets_in_all = 0;
     for file in files_of_shard(from, 0)? {
-        // Slots are written in their order: whatever stood when the first reading ended had been written before the
-        // second one began.
+        // Slots are written in their order: whatever stood when the first reading ended had been
+        // written before the second one began.
         let written = slots_written(&fs::read(&file.path)?);
         let mut octets = fs::read(&file.path)?;
         let end = (written * SLOT_OCTETS).min(octets.len());

@@ -1,8 +1,8 @@
 //! Refused and repeated requests, counted by XPID, code and minute until their minute is over.
 //!
-//! Bounded whatever clients send and the device refuses: at the bound the oldest counts are written early; while nothing
-//! can be written, further requests are counted by code alone, so that their sum stays right. Nothing here keeps the
-//! journal from being cleaned.
+//! Bounded whatever clients send and the device refuses: at the bound the oldest counts are written
+//! early; while nothing can be written, further requests are counted by code alone, so that their
+//! sum stays right. Nothing here keeps the journal from being cleaned.
 
 use std::collections::{HashMap, VecDeque};
 

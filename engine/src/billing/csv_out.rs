@@ -6,8 +6,8 @@ use super::columns::Column;
 use super::sums::{Counts, Report, Row};
 use wire::terms::ids::Xpid;
 
-/// Writes a report: a header line, a line for each XPID, one more where closed days were adjusted, and a line of totals.
-/// The last column tells adjustments.
+/// Writes a report: a header line, a line for each XPID, one more where closed days were adjusted,
+/// and a line of totals. The last column tells adjustments.
 ///
 /// # Errors
 /// When `out` cannot be written.

@@ -100,8 +100,8 @@ impl DayFile {
     }
 }
 
-/// Maps a chunk of the file, which is zero-filled by writing first if the file ends before it: so a full
-/// device is an error here and never a signal at the first store.
+/// Maps a chunk of the file, which is zero-filled by writing first if the file ends before it: so a
+/// full device is an error here and never a signal at the first store.
 fn map_chunk(file: &File, number: u64) -> io::Result<Memory> {
     let start = number * CHUNK_OCTETS as u64;
     let end = start + CHUNK_OCTETS as u64;

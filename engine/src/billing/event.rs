@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! offset size  field         meaning
-//!      0    1  event kind    1 accepted, 2 final, 3 rejected, 4 replayed; 0 an empty slot; 0x48 the file's head;
+//!      0    1  event kind    1 accepted, 2 final, 3 rejected, 4 replayed; 0 an empty slot;
+//!                            0x48 the file's head;
 //!                           5 and 6 are kept for many pushes accepted and ended at once
 //!      1    1  class         1 standard, 2 urgent, 3 emergency, 9 exercise
 //!      2    1  push kind     0 control, 1 text
@@ -17,16 +18,17 @@
 //!     16    8  push id       the push's id; for rejected and replayed the slot's number
 //!     24    8  at            when it happened, or the first of them, Unix milliseconds
 //!     32    8  accepted      when the push was accepted, Unix milliseconds; 0 where none was
-//!     40    8  msn           without the leading 0; 0 for rejected and replayed (version 1 named the msn)
+//!     40    8  msn           without the leading 0; 0 for rejected and replayed
 //!     48    8  xpid          0 for refusals that could not be kept apart by XPID
 //!     56    4  slot          this slot's number in the file
 //!     60    4  CRC32C of octets 0 to 59
 //! ```
-//! Rejected and replayed requests are counted by XPID, code and minute: an event says how many there were.
+//! Rejected and replayed requests are counted by XPID, code and minute: an event says how many
+//! there were.
 //!
-//! Slot 0 is the file's head: "HAYAUMAB", version (2), shard (2), day as YYYYMMDD (4), zeros, CRC32C at 60. Version 2
-//! has counts; files of version 1 are read as they are, and the head of one that is appended to is raised.
-//! All integers are little-endian.
+//! Slot 0 is the file's head: "HAYAUMAB", version (2), shard (2), day as YYYYMMDD (4), zeros,
+//! CRC32C at 60. Version 2 has counts; files of version 1 are read as they are, and the head of one
+//! that is appended to is raised. All integers are little-endian.
 
 use super::limits::SLOT_OCTETS;
 use crate::journal::crc32c;
@@ -63,11 +65,12 @@ impl EventKind {
 pub struct Event {
     /// What it says.
     pub kind: EventKind,
-    /// The push's id for Accepted and Final: never the sequence of some later copy of the record, or the same
-    /// push would be billed twice after a restart. For the others the log sets the number of their slot.
+    /// The push's id for Accepted and Final: never the sequence of some later copy of the record,
+    /// or the same push would be billed twice after a restart. For the others the log sets the
+    /// number of their slot.
     pub push_id: u64,
-    /// When it happened, Unix milliseconds: `accepted_ms` for Accepted, `ended_ms` for Final, the first of them for
-    /// counts.
+    /// When it happened, Unix milliseconds: `accepted_ms` for Accepted, `ended_ms` for Final, the
+    /// first of them for counts.
     pub at_ms: u64,
     /// When the push was accepted, Unix milliseconds; 0 for Rejected and Replayed.
     pub accepted_ms: u64,
@@ -120,8 +123,8 @@ impl Event {
         u64::from(self.count.max(1))
     }
 
-    /// The moment whose day is the event's own: no event's day lies before its push's acceptance, though the clock was
-    /// set back in between.
+    /// The moment whose day is the event's own: no event's day lies before its push's acceptance,
+    /// though the clock was set back in between.
     pub(super) fn own_ms(&self) -> u64 {
         self.at_ms.max(self.accepted_ms)
     }

@@ -50,7 +50,8 @@ impl Follow {
         }
     }
 
-    /// Reads the files; the number up to which it can be done at a time where that is lower than the range's end.
+    /// Reads the files; the number up to which it can be done at a time where that is lower than
+    /// the range's end.
     pub(super) fn read(&mut self, files: &[EventFile]) -> Result<Option<u64>, ReportError> {
         for (place, file) in files.iter().enumerate() {
             let end_ms = file.day.next().start_ms();
@@ -134,8 +135,8 @@ impl Follow {
                 self.open.insert(push_id, Open { xpid: event.xpid, exercise });
             }
             _ => {
-                // An end may stand in front of its acceptance where recovery entered the acceptance later, or where
-                // the push moved to a shard whose file is read before.
+                // An end may stand in front of its acceptance where recovery entered the acceptance
+                // later, or where the push moved to a shard whose file is read before.
                 if self.open.remove(&push_id).is_none() {
                     self.unmatched.insert(push_id, place);
                 }

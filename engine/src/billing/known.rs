@@ -1,4 +1,5 @@
-//! Which pushes have their Accepted and their Final event: two bits a push, in blocks where there are any.
+//! Which pushes have their Accepted and their Final event: two bits a push, in blocks where there
+//! are any.
 
 use std::collections::BTreeMap;
 
@@ -55,8 +56,8 @@ impl Known {
         }
     }
 
-    /// Forgets the upper half of the pushes once there are more blocks than `blocks_max`: the lowest number that is
-    /// not kept from then on.
+    /// Forgets the upper half of the pushes once there are more blocks than `blocks_max`: the
+    /// lowest number that is not kept from then on.
     pub(super) fn halve(&mut self, blocks_max: usize) -> Option<u64> {
         if self.blocks.len() <= blocks_max {
             return None;

@@ -1,9 +1,10 @@
-//! What the journal knows and the books lack, when a shard is opened: an event is entered unless it stands in a file
-//! already, whichever file that is.
+//! What the journal knows and the books lack, when a shard is opened: an event is entered unless it
+//! stands in a file already, whichever file that is.
 //!
-//! An event is looked for in its own day's file first. The few that are not there are looked for in the files of this shard
-//! from the push's acceptance on, where a late event stands, and, of pushes that another shard or layout accepted, in the files of every
-//! shard: a push that was moved keeps its place in the books.
+//! An event is looked for in its own day's file first. The few that are not there are looked for in
+//! the files of this shard from the push's acceptance on, where a late event stands, and, of pushes
+//! that another shard or layout accepted, in the files of every shard: a push that was moved keeps
+//! its place in the books.
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
@@ -40,8 +41,8 @@ pub struct Entered {
 }
 
 impl Lacking {
-    /// Takes the event of a journal record; `is_foreign` where another shard, or this one in an earlier layout, had
-    /// accepted the push.
+    /// Takes the event of a journal record; `is_foreign` where another shard, or this one in an
+    /// earlier layout, had accepted the push.
     ///
     /// # Errors
     /// When the files cannot be read: without them nobody knows what is billed.
@@ -79,8 +80,8 @@ impl Lacking {
 
     /// Enters those of the missing events that stand nowhere.
     fn settle(&mut self, log: &mut impl Log, now_ms: u64) -> Result<(), BillingError> {
-        // From the acceptance on: an end that was moved while the clock had been set forward has a later time than the
-        // event that stands in the books.
+        // From the acceptance on: an end that was moved while the clock had been set forward has a
+        // later time than the event that stands in the books.
         let begun = |event: &Event| Day::of(event.accepted_ms.min(event.own_ms()));
         let Some(first_day) = self.missing.iter().map(|(event, _)| begun(event)).min() else {
             return Ok(());

@@ -1,4 +1,5 @@
-//! The event log of one shard: appending, counting refusals, syncing. `day_file.rs` is one day's file.
+//! The event log of one shard: appending, counting refusals, syncing. `day_file.rs` is one day's
+//! file.
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
@@ -16,9 +17,10 @@ use super::read::{EventFile, file_name, files_of_all_shards, files_of_shard, rea
 use host::directory::sync_directory;
 use wire::terms::calendar::Day;
 
-/// One shard's billing event log, driven by the shard's thread alone. Appending writes 64 octets of memory; every 4,096
-/// events it also grows the file, which takes some ten microseconds. A full device takes no event: the caller has it in
-/// the journal and appends it again later. Counts of refused and repeated requests wait here, in bounded room.
+/// One shard's billing event log, driven by the shard's thread alone. Appending writes 64 octets of
+/// memory; every 4,096 events it also grows the file, which takes some ten microseconds. A full
+/// device takes no event: the caller has it in the journal and appends it again later. Counts of
+/// refused and repeated requests wait here, in bounded room.
 #[derive(Debug)]
 pub struct BillingLog {
     directory: PathBuf,
@@ -28,7 +30,8 @@ pub struct BillingLog {
     /// The day last written first.
     days: VecDeque<DayFile>,
     counts: RequestCounts,
-    /// The first moment of the oldest day that still takes events; the days before it are closed for good.
+    /// The first moment of the oldest day that still takes events; the days before it are closed
+    /// for good.
     open_from_ms: u64,
     /// When that day is closed.
     closes_at_ms: u64,
@@ -38,8 +41,9 @@ pub struct BillingLog {
 }
 
 impl BillingLog {
-    /// Opens the log in a shard's directory (`DATA/shard-NNN`); its own directory there is made if it is missing. Days
-    /// before the last one that any shard has written to are closed, and so are those before `now_ms`.
+    /// Opens the log in a shard's directory (`DATA/shard-NNN`); its own directory there is made if
+    /// it is missing. Days before the last one that any shard has written to are closed, and so are
+    /// those before `now_ms`.
     ///
     /// # Errors
     /// When the directory cannot be made or read, or holds a file of a later version.
@@ -158,8 +162,8 @@ impl BillingLog {
                 oldest.sync().map_err(failed)?;
             }
             if self.syncing {
-                // Its descriptor is named by the sync under way: it must stay open. Two days at once beside a
-                // third happen only when the clock was set; wait for the next append.
+                // Its descriptor is named by the sync under way: it must stay open. Two days at
+                // once beside a third happen only when the clock was set; wait for the next append.
                 return Err(failed(io::Error::from(io::ErrorKind::WouldBlock)));
             }
             self.days.pop_back();

@@ -1,20 +1,23 @@
-//! Billing: one event for each accepted push, one for its final state, counts of rejected and repeated requests by
-//! XPID, code and minute; days and months added up from them.
+//! Billing: one event for each accepted push, one for its final state, counts of rejected and
+//! repeated requests by XPID, code and minute; days and months added up from them.
 //!
-//! `DATA/shard-NNN/billing/events-YYYYMMDD.bin` holds the events of one shard and one JST day in slots of 64
-//! octets, mapped into memory: an event survives the death of the process from the moment it is appended. The journal
-//! has every Accepted and Final event: what the device did not take, and what a crash cut off, is entered from there
-//! ([`Lacking`], and the shard while it serves), and nothing twice: each push is billed once. Counts wait in memory until
-//! their minute is over; a crash loses those of the minute in which it came, and nothing is billed by them.
+//! `DATA/shard-NNN/billing/events-YYYYMMDD.bin` holds the events of one shard and one JST day in
+//! slots of 64 octets, mapped into memory: an event survives the death of the process from the
+//! moment it is appended. The journal has every Accepted and Final event: what the device did not
+//! take, and what a crash cut off, is entered from there ([`Lacking`], and the shard while it
+//! serves), and nothing twice: each push is billed once. Counts wait in memory until their minute
+//! is over; a crash loses those of the minute in which it came, and nothing is billed by them.
 //!
-//! What it never does: deciding what a push's outcome is, reading a clock, editing an event that was written.
+//! What it never does: deciding what a push's outcome is, reading a clock, editing an event that
+//! was written.
 //!
 //! Invariants:
-//! - an Accepted and a Final event carry the push's id, so the same push is never entered twice however often
-//!   its records are moved forward in the journal or to another shard's;
-//! - days are closed half a second after their midnight and never open again, whatever the clock says and wherever an
-//!   event comes from. An event stands in the file of the JST day of its own time (acceptance for Accepted, the end for
-//!   Final), or, where that is closed, in the oldest open one: there it is an adjustment, and told apart by its time;
+//! - an Accepted and a Final event carry the push's id, so the same push is never entered twice
+//!   however often its records are moved forward in the journal or to another shard's;
+//! - days are closed half a second after their midnight and never open again, whatever the clock
+//!   says and wherever an event comes from. An event stands in the file of the JST day of its own
+//!   time (acceptance for Accepted, the end for Final), or, where that is closed, in the oldest
+//!   open one: there it is an adjustment, and told apart by its time;
 //! - no event's day lies before its push's acceptance;
 //! - events are synced before the journal segments that they come from are retired;
 //! - exercises are counted in columns of their own and never billed.

@@ -23,7 +23,8 @@ pub(super) struct FileState {
     pub(super) end: u64,
     /// Slots before the end that hold something unreadable.
     pub(super) damaged: u64,
-    /// Slots before the end that hold nothing: pages that never reached the device before a loss of power.
+    /// Slots before the end that hold nothing: pages that never reached the device before a loss of
+    /// power.
     pub(super) empty: u64,
 }
 
@@ -87,8 +88,8 @@ pub(super) fn version_of(path: &Path) -> io::Result<Option<u16>> {
     }
 }
 
-/// Hands every event of a file to `view`, in order. A half-written last slot is not there yet; unreadable
-/// slots before it are counted.
+/// Hands every event of a file to `view`, in order. A half-written last slot is not there yet;
+/// unreadable slots before it are counted.
 pub(super) fn read_events(path: &Path, view: &mut dyn FnMut(&Event)) -> io::Result<FileState> {
     let mut file = File::open(path)?;
     let mut buffer = vec![0; READ_OCTETS];

@@ -1,5 +1,5 @@
-//! The proof that the books are right: what went in is what came out and what is still there, per XPID and in
-//! all; no push twice, and none that the journal knows missing.
+//! The proof that the books are right: what went in is what came out and what is still there, per
+//! XPID and in all; no push twice, and none that the journal knows missing.
 
 use crate::billing::findings::ReconcileReport;
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,17 +12,20 @@ use super::read::{EventFile, files_of_engine};
 use super::sums::{ReportError, Row, count_file, row_of, span};
 
 /// Proves, from the event files and the journals of a data directory:
-/// - every push is accepted once and ends once at most, and every end has its push, whatever lies between;
-/// - per XPID: opening + accepted = delivered + partial + refused + expired + failed + cancelled + replaced +
-///   closing, where closing is counted push by push and not by subtraction;
-/// - per shard and day: no gap and no unreadable slot among the events (a push's number is its own in the whole
-///   directory, so that its end is found in whichever shard it came, should it have moved), and no event of a later day;
+/// - every push is accepted once and ends once at most, and every end has its push, whatever lies
+///   between;
+/// - per XPID: opening + accepted = delivered + partial + refused + expired + failed + cancelled +
+///   replaced + closing, where closing is counted push by push and not by subtraction;
+/// - per shard and day: no gap and no unreadable slot among the events (a push's number is its own
+///   in the whole directory, so that its end is found in whichever shard it came, should it have
+///   moved), and no event of a later day;
 /// - every month is the sum of its days, and every day begins with what the one before left open;
-/// - every accepted push and every end that a journal holds stands in the books. Of a running engine, what is just on its
-///   way is waited for.
+/// - every accepted push and every end that a journal holds stands in the books. Of a running
+///   engine, what is just on its way is waited for.
 ///
-/// Keeps two bits for each push, in blocks of 512 MiB in all at most, and an entry for each push that is open; where
-/// there are more pushes the files are read several times. The journals' part takes two bits for each of their pushes.
+/// Keeps two bits for each push, in blocks of 512 MiB in all at most, and an entry for each push
+/// that is open; where there are more pushes the files are read several times. The journals' part
+/// takes two bits for each of their pushes.
 ///
 /// # Errors
 /// When the directory or a file cannot be read.
@@ -95,8 +98,8 @@ fn check_closing(
     Ok(())
 }
 
-/// Every month's report must be the sum of its days', and each day must begin with what the one before left
-/// open.
+/// Every month's report must be the sum of its days', and each day must begin with what the one
+/// before left open.
 fn check_months(
     data_directory: &Path,
     files: &[EventFile],

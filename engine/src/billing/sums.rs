@@ -81,8 +81,9 @@ pub struct Row {
 pub struct Report {
     /// One for each XPID that had anything in the span or open before it.
     pub rows: Vec<Row>,
-    /// What was entered in the span and happened in a day before it that was closed by then; with the pushes of it that
-    /// were open before the span, which `rows` do not count. Rows and adjustments together are the span.
+    /// What was entered in the span and happened in a day before it that was closed by then; with
+    /// the pushes of it that were open before the span, which `rows` do not count. Rows and
+    /// adjustments together are the span.
     pub adjustments: Vec<Row>,
     /// Slots that could not be read, with their file: the report lacks what they held.
     pub damaged: Vec<(PathBuf, u64)>,
@@ -138,7 +139,8 @@ impl Row {
         }
     }
 
-    /// This row of adjustments takes the pushes that it ends, and that were open before the span, from `row`.
+    /// This row of adjustments takes the pushes that it ends, and that were open before the span,
+    /// from `row`.
     fn take_opening_from(&mut self, row: &mut Self) {
         for (adjusted, counts) in
             [(&mut self.billed, &mut row.billed), (&mut self.exercise, &mut row.exercise)]

@@ -31,7 +31,8 @@ enum What {
         #[arg(value_parser = parse_month)]
         month: Month,
     },
-    /// Prove that each push was accepted once, ended once or is open, and that nothing of the journal is missing
+    /// Prove that each push was accepted once, ended once or is open, and that nothing of the
+    /// journal is missing
     Reconcile,
 }
 

@@ -80,14 +80,15 @@ pub(super) struct RemoveCommand {
 /// Octets of a file that may be a token.
 const SECRET_OCTETS_MAX: u64 = 4096;
 
-/// What can be said about a registration. Each pair of flags that undo each other excludes the other.
+/// What can be said about a registration. Each pair of flags that undo each other excludes the
+/// other.
 #[derive(Args, Debug, Default)]
 struct Fields {
     /// Name of the push client; the XPIDs of one name share its tokens
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
-    /// Bearer token that requests must bring; only its digest is kept. Other users see it in the list of processes while
-    /// this runs: --token-file keeps it from them
+    /// Bearer token that requests must bring; only its digest is kept. Other users see it in the
+    /// list of processes while this runs: --token-file keeps it from them
     #[arg(long, value_name = "TOKEN")]
     token: Option<String>,
     /// File whose first line is the token, or `-` for standard input
@@ -105,7 +106,8 @@ struct Fields {
     /// Originating address allowed; may be repeated, the first is the default
     #[arg(long = "sender", value_name = "ADDRESS")]
     senders: Option<Vec<String>>,
-    /// Service instruction values: five digits for suspended, spam, limit, CS and roaming [default: 00011]
+    /// Service instruction values: five digits for suspended, spam, limit, CS and roaming [default:
+    /// 00011]
     #[arg(long, value_name = "DIGITS")]
     svcinst: Option<String>,
     /// Send a long push in segments [default]

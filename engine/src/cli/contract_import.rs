@@ -1,5 +1,5 @@
-//! `hayauma contract import`: a CSV file of any length, through the running engine or straight into the
-//! store.
+//! `hayauma contract import`: a CSV file of any length, through the running engine or straight into
+//! the store.
 
 use std::fs::File;
 use std::io::{BufWriter, Read, Write as _};
@@ -18,9 +18,9 @@ use host::clock;
 
 /// Import contracts from a CSV file of `msn,xpid` lines, with or without a header.
 ///
-/// Each line is checked: the forms of msn and XPID, that the XPID is registered, that the msn has no more
-/// than ten. Contracts that are there already are passed over. Refused lines are named with number and
-/// reason, the others are imported; the exit status is 1 if there were any.
+/// Each line is checked: the forms of msn and XPID, that the XPID is registered, that the msn has
+/// no more than ten. Contracts that are there already are passed over. Refused lines are named with
+/// number and reason, the others are imported; the exit status is 1 if there were any.
 #[derive(clap::Args, Debug)]
 pub(super) struct ImportCommand {
     /// The CSV file, or - for stdin
@@ -124,8 +124,8 @@ fn import_into(
     }
 }
 
-/// Sends the file in pieces of whole lines, so that every refused line can be named in an answer of bounded
-/// length.
+/// Sends the file in pieces of whole lines, so that every refused line can be named in an answer of
+/// bounded length.
 fn import_through(
     engine: &AdminClient,
     file: &mut dyn Read,

@@ -1,8 +1,9 @@
-//! The command line: reads the arguments, does what they say, and turns every failure into one sentence on
-//! stderr and an exit status.
+//! The command line: reads the arguments, does what they say, and turns every failure into one
+//! sentence on stderr and an exit status.
 //!
-//! Commands about registrations and contracts go through the admin port when an engine holds the data
-//! directory, and into the store when none does. Output is plain text, or JSON where a script would want it.
+//! Commands about registrations and contracts go through the admin port when an engine holds the
+//! data directory, and into the store when none does. Output is plain text, or JSON where a script
+//! would want it.
 
 pub mod billing;
 mod client;
@@ -37,7 +38,8 @@ use host::log;
 pub(crate) use output::{Output, print};
 pub(crate) use place::Place;
 
-/// An SMS push gateway and message center: pushes come in over HTTP, SMS go out, the push client is told.
+/// An SMS push gateway and message center: pushes come in over HTTP, SMS go out, the push client is
+/// told.
 #[derive(Parser, Debug)]
 #[command(
     name = "hayauma",
@@ -118,11 +120,12 @@ impl From<Fatal> for CliError {
 
 /// Runs the program with these arguments, the program's own name first, and gives the exit status.
 ///
-/// Sets the process's panic hook, so that a bug prints one line and ends the process, and its mask of permissions: what it
-/// makes is open to this user only.
+/// Sets the process's panic hook, so that a bug prints one line and ends the process, and its mask
+/// of permissions: what it makes is open to this user only.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     fatal::install_panic_hook();
-    // Pushes, registrations and backups of them are nobody else's to read, in whatever file they are written.
+    // Pushes, registrations and backups of them are nobody else's to read, in whatever file they
+    // are written.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let arguments = match Arguments::try_parse_from(arguments) {
         Ok(arguments) => arguments,

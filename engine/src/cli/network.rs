@@ -1,5 +1,5 @@
-//! `hayauma network`: changes lines of the simulated core network while the engine runs, for rehearsals: a subscriber
-//! goes absent, comes back, fills up.
+//! `hayauma network`: changes lines of the simulated core network while the engine runs, for
+//! rehearsals: a subscriber goes absent, comes back, fills up.
 
 use clap::{Args, Subcommand};
 
@@ -19,9 +19,11 @@ pub(super) struct NetworkCommand {
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Put lines into a state from now on; one that becomes reachable, or has memory again, raises the HLR's alert
+    /// Put lines into a state from now on; one that becomes reachable, or has memory again, raises
+    /// the HLR's alert
     Set {
-        /// In the words of a line-state file, such as home, absent, memory-full, busy, roaming-ps+no-cs
+        /// In the words of a line-state file, such as home, absent, memory-full, busy,
+        /// roaming-ps+no-cs
         #[arg(value_name = "STATE")]
         state: String,
         /// Phone numbers, or ranges such as 09000000000-09000000999

@@ -1,5 +1,6 @@
-//! `hayauma notify`: the notifications that no push client took for 24 hours, or that it answered 410 Gone (6101): listed,
-//! sent again, let go. They are the running engine's: without one there is nobody who could send them.
+//! `hayauma notify`: the notifications that no push client took for 24 hours, or that it answered
+//! 410 Gone (6101): listed, sent again, let go. They are the running engine's: without one there is
+//! nobody who could send them.
 
 use clap::{Args, Subcommand};
 

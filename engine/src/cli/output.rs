@@ -1,4 +1,5 @@
-//! Where a command writes: what was asked for on the one side, notes for a person who watches on the other.
+//! Where a command writes: what was asked for on the one side, notes for a person who watches on
+//! the other.
 
 use std::io::{self, IsTerminal as _, Write};
 
@@ -27,7 +28,8 @@ impl<'a> Output<'a> {
         Ok(())
     }
 
-    /// Whether somebody may still read what is printed: a command that prints much stops when nobody does.
+    /// Whether somebody may still read what is printed: a command that prints much stops when
+    /// nobody does.
     pub(crate) fn has_reader(&self) -> bool {
         self.has_reader
     }
@@ -59,7 +61,8 @@ pub(crate) fn with_standard_output<T>(work: impl FnOnce(&mut Output<'_>) -> T) -
     work(&mut Output::new(&mut io::stdout(), &mut io::stderr(), is_watched))
 }
 
-/// Whether there is a reader; one that has gone away is no failure, an output that takes nothing is one.
+/// Whether there is a reader; one that has gone away is no failure, an output that takes nothing is
+/// one.
 pub(crate) fn unless_reader_gone(written: io::Result<()>) -> Result<bool, CliError> {
     match written {
         Ok(()) => Ok(true),

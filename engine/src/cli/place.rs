@@ -1,5 +1,5 @@
-//! Where a command works: on the data directory itself, or through the admin port of the engine that holds
-//! it.
+//! Where a command works: on the data directory itself, or through the admin port of the engine
+//! that holds it.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -21,8 +21,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
 const LOCK_WAIT_NS: u64 = 10_000_000_000;
 /// Between two looks.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
-/// Longest answer that is read, in octets: a hundred thousand contracts or refused lines, ten thousand parked
-/// notifications of each shard.
+/// Longest answer that is read, in octets: a hundred thousand contracts or refused lines, ten
+/// thousand parked notifications of each shard.
 const ANSWER_OCTETS_MAX: u64 = 256 << 20;
 
 /// The data directory that a command is about.
@@ -44,7 +44,8 @@ pub(crate) enum Registry {
     Stopped(HeldStore),
 }
 
-/// The store, and while it is changed the lock that keeps an engine from starting on what it has not seen.
+/// The store, and while it is changed the lock that keeps an engine from starting on what it has
+/// not seen.
 pub(crate) struct HeldStore {
     store: Store,
     _lock: Option<DataDirLock>,

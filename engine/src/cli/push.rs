@@ -1,5 +1,6 @@
-//! `hayauma push show`: the life of every push to a phone, event by event, from the journal of a running engine or of a
-//! stopped one; beside it, what a running engine knows at this moment. Changes nothing, and never shows a text or data.
+//! `hayauma push show`: the life of every push to a phone, event by event, from the journal of a
+//! running engine or of a stopped one; beside it, what a running engine knows at this moment.
+//! Changes nothing, and never shows a text or data.
 
 mod life;
 mod render;
@@ -78,8 +79,8 @@ impl PushCommand {
     }
 }
 
-/// The journal and the engine's memory together. The engine goes on meanwhile: when its memory, asked last, does not fit
-/// what was read, the journal is read once more.
+/// The journal and the engine's memory together. The engine goes on meanwhile: when its memory,
+/// asked last, does not fit what was read, the journal is read once more.
 fn of_running(
     engine: &AdminClient,
     shards: &BTreeMap<u16, PathBuf>,
@@ -100,7 +101,8 @@ fn read(shards: &BTreeMap<u16, PathBuf>, wanted: &Wanted) -> Result<Lives, CliEr
     for (&shard, directory) in shards {
         lives.begin_shard(shard);
         read_shard(&mut lives, directory, wanted)?;
-        // Cleaning has carried a push behind records of it: now that its number is known, they are read too.
+        // Cleaning has carried a push behind records of it: now that its number is known, they are
+        // read too.
         if lives.has_missed() {
             lives.begin_again();
             read_shard(&mut lives, directory, wanted)?;

@@ -1,5 +1,5 @@
-//! `hayauma queue`: looks into the journals of a data directory, of a stopped engine or of one that is
-//! running, and copies the whole. Changes nothing in it.
+//! `hayauma queue`: looks into the journals of a data directory, of a stopped engine or of one that
+//! is running, and copies the whole. Changes nothing in it.
 
 mod backup;
 
@@ -30,13 +30,15 @@ pub struct QueueCommand {
 
 #[derive(Subcommand, Debug)]
 enum What {
-    /// Print what waits, by reason, class and age, of a running engine or a stopped one; what no subcommand does too
+    /// Print what waits, by reason, class and age, of a running engine or a stopped one; what no
+    /// subcommand does too
     Show {
         /// Print it as JSON
         #[arg(long)]
         json: bool,
     },
-    /// Print the journal's segments and how many pushes wait, or all that is recorded of some pushes
+    /// Print the journal's segments and how many pushes wait, or all that is recorded of some
+    /// pushes
     Inspect(Inspect),
     /// Read every record, check every checksum, and name what is damaged; exits 1 if anything is
     Verify {
@@ -44,7 +46,8 @@ enum What {
         #[arg(value_name = "DIR")]
         directory: Option<PathBuf>,
     },
-    /// Copy a data directory, queue, bill and registry, while an engine runs in it; the copy is read again and checked
+    /// Copy a data directory, queue, bill and registry, while an engine runs in it; the copy is
+    /// read again and checked
     Backup {
         /// The data directory
         #[arg(value_name = "DIR")]
@@ -81,7 +84,8 @@ impl QueueCommand {
             None => self.place.data_dir()?,
         };
         if !matches!(what, What::Show { .. }) {
-            // Whole journals are read, mostly beside an engine whose answers wait for the same device.
+            // Whole journals are read, mostly beside an engine whose answers wait for the same
+            // device.
             host::background::step_back();
         }
         let shards = || journals(&data_directory);
@@ -232,7 +236,8 @@ fn history(shards: &BTreeMap<u16, PathBuf>, msn: Msn, reqid: Option<&Reqid>) -> 
                     accepted.msn.to_native() == msn.value()
                         && reqid.is_none_or(|reqid| reqid.as_bytes() == accepted.reqid())
                 }
-                // The end of a push whose acceptance is cleaned away; its request id is gone with it.
+                // The end of a push whose acceptance is cleaned away; its request id is gone with
+                // it.
                 Record::Ended(ended) => ended.msn.to_native() == msn.value() && reqid.is_none(),
                 _ => false,
             };
@@ -368,7 +373,8 @@ mod tests {
     use super::*;
     use crate::journal::{Accepted, Ended, Journal, JournalConfig, SEGMENT_OCTETS_MIN, SegmentFactory};
 
-    /// A data directory with one push that ended and one that waits, to the msns 09000000001 and 09000000002.
+    /// A data directory with one push that ended and one that waits, to the msns 09000000001 and
+    /// 09000000002.
     fn data() -> tempfile::TempDir {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let factory = SegmentFactory::start().expect("a thread");

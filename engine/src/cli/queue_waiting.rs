@@ -1,5 +1,5 @@
-//! `hayauma queue`, `hayauma queue show`: what waits, by reason, class and age, in a running engine or in the data
-//! directory of a stopped one.
+//! `hayauma queue`, `hayauma queue show`: what waits, by reason, class and age, in a running engine
+//! or in the data directory of a stopped one.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

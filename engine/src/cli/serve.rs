@@ -1,4 +1,5 @@
-//! `hayauma serve`: resolves the configuration, starts logging, checks the host and hands over to the engine.
+//! `hayauma serve`: resolves the configuration, starts logging, checks the host and hands over to
+//! the engine.
 
 use std::path::PathBuf;
 
@@ -13,11 +14,12 @@ use host::log::LogLine;
 
 /// Run the engine
 ///
-/// It runs until SIGTERM, Ctrl-C or `POST /stop` on the admin port, then finishes what has begun and exits 0.
+/// It runs until SIGTERM, Ctrl-C or `POST /stop` on the admin port, then finishes what has begun
+/// and exits 0.
 ///
-/// Every setting can also stand in a TOML file (--config, with underscores: request_timeout_ms = 5000) or in
-/// the environment (HAYAUMA_REQUEST_TIMEOUT_MS=5000). A flag wins over the environment, the environment over
-/// the file.
+/// Every setting can also stand in a TOML file (--config, with underscores: request_timeout_ms =
+/// 5000) or in the environment (HAYAUMA_REQUEST_TIMEOUT_MS=5000). A flag wins over the environment,
+/// the environment over the file.
 #[derive(clap::Args, Debug)]
 pub(super) struct ServeCommand {
     /// Configuration file in TOML
@@ -52,7 +54,8 @@ impl ServeCommand {
     }
 }
 
-/// Logs go to stderr, so that stdout stays for what a person or a script asked for. No thread waits for them.
+/// Logs go to stderr, so that stdout stays for what a person or a script asked for. No thread waits
+/// for them.
 fn start_logging(config: &Config) -> Result<(), CliError> {
     log::begin();
     let filter = tracing_subscriber::EnvFilter::try_new(&config.log)

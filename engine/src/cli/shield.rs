@@ -6,11 +6,13 @@ use super::{CliError, Output};
 use host::cpu_list::CpuList;
 use host::shield::Shield;
 
-/// Keep the kernel's own threads off CPUs until Ctrl-C or SIGTERM, so that answers come in time there
+/// Keep the kernel's own threads off CPUs until Ctrl-C or SIGTERM, so that answers come in time
+/// there
 ///
-/// Needs root. Run it beside an engine whose `--cpus` are the same. Threads that the kernel has bound to their CPUs stay;
-/// programs are not touched (`taskset`, or AllowedCPUs of systemd, keep these off). What was moved may go back at the end, but
-/// not after SIGKILL: `taskset -p MASK PROCESS` lets a thread back by hand.
+/// Needs root. Run it beside an engine whose `--cpus` are the same. Threads that the kernel has
+/// bound to their CPUs stay; programs are not touched (`taskset`, or AllowedCPUs of systemd, keep
+/// these off). What was moved may go back at the end, but not after SIGKILL: `taskset -p MASK
+/// PROCESS` lets a thread back by hand.
 #[derive(clap::Args, Debug)]
 pub(super) struct ShieldCommand {
     /// CPUs to keep clear, such as 2-15; at least one must be left over
@@ -30,7 +32,8 @@ struct ShieldDocument<'a> {
 
 impl ShieldCommand {
     pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
-        // Before anything is moved: no signal may end this process without letting the threads back.
+        // Before anything is moved: no signal may end this process without letting the threads
+        // back.
         let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])
             .map_err(|error| CliError::new(format!("signals cannot be handled ({error})")))?;
         let shield = Shield::raise(&self.cpus.0).map_err(|error| CliError::new(error.to_string()))?;

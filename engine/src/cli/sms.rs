@@ -1,5 +1,5 @@
-//! `hayauma sms`: the codec at the command line, to look into a TPDU, to make one, and to see why a text costs
-//! as many short messages as it does.
+//! `hayauma sms`: the codec at the command line, to look into a TPDU, to make one, and to see why a
+//! text costs as many short messages as it does.
 
 mod decode;
 mod encode;
@@ -24,7 +24,8 @@ pub enum SmsCommand {
     Encode(encode::EncodeCommand),
 }
 
-/// Does it. Exit status 0: done; 1: something that was given is wrong, and one sentence on standard error says how.
+/// Does it. Exit status 0: done; 1: something that was given is wrong, and one sentence on standard
+/// error says how.
 pub(super) fn run(command: SmsCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
     let (mut well, mut printed) = (true, Ok(()));
     let mut report = |result: Result<String, String>| {
@@ -57,7 +58,8 @@ pub(super) fn run(command: SmsCommand, output: &mut Output<'_>) -> Result<ExitCo
 /// Takes a result or a complaint; whether somebody reads what comes.
 type Report<'a> = dyn FnMut(Result<String, String>) -> bool + 'a;
 
-/// Octets from hexadecimal digits; blanks and colons between them do not matter, nor does a leading `0x`.
+/// Octets from hexadecimal digits; blanks and colons between them do not matter, nor does a leading
+/// `0x`.
 pub(super) fn octets_of(hex: &str) -> Result<Vec<u8>, String> {
     let hex = hex.trim();
     let hex = without_prefix(hex);
@@ -93,7 +95,8 @@ pub(super) fn hex_of(octets: &[u8]) -> String {
     octets.iter().map(|octet| format!("{octet:02X}")).collect()
 }
 
-/// Text on one line: control characters, line ends and the backslash escaped, quotation marks as they are.
+/// Text on one line: control characters, line ends and the backslash escaped, quotation marks as
+/// they are.
 pub(super) fn shown(text: &str) -> String {
     let mut shown = String::new();
     for piece in text.split_inclusive(['"', '\'']) {

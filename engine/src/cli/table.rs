@@ -1,7 +1,7 @@
 //! Aligned columns for a terminal.
 
-/// Lays the rows out in columns, the first row being the heads; columns named in `right` are aligned to the
-/// right.
+/// Lays the rows out in columns, the first row being the heads; columns named in `right` are
+/// aligned to the right.
 pub(crate) fn render(rows: &[Vec<String>], right: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width_of =

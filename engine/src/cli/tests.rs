@@ -1,4 +1,5 @@
-//! Commands from their words to what they print, on a stopped engine's registry and through a running engine.
+//! Commands from their words to what they print, on a stopped engine's registry and through a
+//! running engine.
 
 use std::net::TcpListener;
 use std::path::Path;
@@ -108,8 +109,8 @@ fn flags_that_undo_each_other_are_refused_together() {
     assert!(parse(&["contract", "remove", "00100000001", "--all", "09000000001"]).is_err());
 }
 
-/// Every command of `client` and `contract` in a row, and what each prints: the same with and without an
-/// engine.
+/// Every command of `client` and `contract` in a row, and what each prints: the same with and
+/// without an engine.
 fn go_through_the_registry(path: &Path) {
     let add = ["client", "add", "00100000001", "--client", "City", "--class", "urgent", "--kind", "text"];
     assert!(run_in(path, &add).contains("classes              standard, urgent\n"));

@@ -1,5 +1,5 @@
-//! The admin port: registrations, contracts, state and orders over HTTP and JSON, for the command line, for
-//! scripts and for a metrics scraper.
+//! The admin port: registrations, contracts, state and orders over HTTP and JSON, for the command
+//! line, for scripts and for a metrics scraper.
 //!
 //! | request | does |
 //! |---|---|
@@ -20,13 +20,14 @@
 //! | `PUT /network/lines` | lines of the simulated network (`control::lines`) |
 //!
 //! A change is answered when it is in the store and every shard works by it. A refusal is
-//! `{"error": "one sentence"}` with the fitting status. A document has at most 1 MiB and 16 levels and no field but
-//! those wanted, and so has a query (`reading`); an import is read as it comes and may have any length.
+//! `{"error": "one sentence"}` with the fitting status. A document has at most 1 MiB and 16 levels
+//! and no field but those wanted, and so has a query (`reading`); an import is read as it comes and
+//! may have any length.
 //!
-//! It runs on one ordinary thread of its own with the store thread beside it; the shards do not know of it. It is
-//! meant for the operator on this host: it asks for no password, listens on a loopback address unless told
-//! otherwise, and refuses requests that a web page of somebody else could make a browser send. It never shows a
-//! token, a text or data.
+//! It runs on one ordinary thread of its own with the store thread beside it; the shards do not
+//! know of it. It is meant for the operator on this host: it asks for no password, listens on a
+//! loopback address unless told otherwise, and refuses requests that a web page of somebody else
+//! could make a browser send. It never shows a token, a text or data.
 
 mod clients;
 mod contracts;
@@ -101,7 +102,8 @@ pub fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
 }
 
 impl AdminServer {
-    /// Serves on `listener`, so many connections at a time. `open` lets requests name any host; `more` are routes of other rooms.
+    /// Serves on `listener`, so many connections at a time. `open` lets requests name any host;
+    /// `more` are routes of other rooms.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The demo client: what `serve --demo` puts into the store so that a newcomer's first push is accepted.
+//! The demo client: what `serve --demo` puts into the store so that a newcomer's first push is
+//! accepted.
 
 use super::store::{Store, StoreError};
 use crate::control::document::ClientChange;
@@ -14,8 +15,8 @@ const DEMO_MSN_FIRST: u64 = 9_000_000_000;
 /// How many msns the demo range has.
 const DEMO_MSN_COUNT: u64 = 100_000;
 
-/// Puts the demo registration and its contracts into the store if absent; a demo registration that was
-/// changed stays as it is.
+/// Puts the demo registration and its contracts into the store if absent; a demo registration that
+/// was changed stays as it is.
 pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
     let registration = demo_registration();
     match store.add_registration(&registration) {
@@ -28,7 +29,8 @@ pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
     store.add_contracts(&rows).map(|_| ())
 }
 
-/// What a newcomer can try next, for stdout; `push_address` and `admin_address` as the ports are bound.
+/// What a newcomer can try next, for stdout; `push_address` and `admin_address` as the ports are
+/// bound.
 pub fn demo_invitation(push_address: std::net::SocketAddr, admin_address: std::net::SocketAddr) -> String {
     format!(
         "Demo client {DEMO_XPID} may push to 09012345678 and to 09000000000-09000099999.\n\
@@ -39,7 +41,8 @@ pub fn demo_invitation(push_address: std::net::SocketAddr, admin_address: std::n
     )
 }
 
-/// Every class and both kinds, so that whatever a newcomer tries is allowed; no token, no notifications.
+/// Every class and both kinds, so that whatever a newcomer tries is allowed; no token, no
+/// notifications.
 fn demo_registration() -> Registration {
     let change = ClientChange {
         client: Some("Demo".to_owned()),

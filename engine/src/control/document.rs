@@ -1,7 +1,9 @@
-//! A registration as people and scripts write it: names and dates in place of sets and milliseconds.
+//! A registration as people and scripts write it: names and dates in place of sets and
+//! milliseconds.
 //!
-//! [`ClientChange`] is what `client add`, `client set` and the admin port take: every field may be absent.
-//! [`ClientDocument`] is what they show; it never holds the token, only whether there is one.
+//! [`ClientChange`] is what `client add`, `client set` and the admin port take: every field may be
+//! absent. [`ClientDocument`] is what they show; it never holds the token, only whether there is
+//! one.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,8 +16,8 @@ use wire::terms::calendar::Day;
 use wire::terms::ids::Xpid;
 use wire::terms::svcinst::Svcinst;
 
-/// Fields to set on a registration; an absent one keeps its value, or its default on a new registration.
-/// An empty `token`, `notify_url`, `from` or `until` takes the value away.
+/// Fields to set on a registration; an absent one keeps its value, or its default on a new
+/// registration. An empty `token`, `notify_url`, `from` or `until` takes the value away.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ClientChange {
@@ -117,7 +119,8 @@ pub struct ClientDocument {
 }
 
 impl ClientChange {
-    /// A new registration with these fields and the defaults for the rest; refuses with one sentence.
+    /// A new registration with these fields and the defaults for the rest; refuses with one
+    /// sentence.
     pub fn create(&self, xpid: Xpid) -> Result<Registration, String> {
         let client = self
             .client

@@ -1,4 +1,5 @@
-//! The running engine as the control plane holds it: tells every shard a change, and reads what they show.
+//! The running engine as the control plane holds it: tells every shard a change, and reads what
+//! they show.
 
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
@@ -22,11 +23,12 @@ use wire::terms::ownership::shard_of;
 /// How often it looks meanwhile whether a shard has ended.
 const ENDED_LOOK: Duration = Duration::from_millis(50);
 
-/// How long whoever asks for figures waits for a shard to give those of this moment; one that stands still is shown as it
-/// last was.
+/// How long whoever asks for figures waits for a shard to give those of this moment; one that
+/// stands still is shown as it last was.
 const FIGURES_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// Contracts sent to a shard in one message, which it takes in one turn: in less than a millisecond while its table grows.
+/// Contracts sent to a shard in one message, which it takes in one turn: in less than a millisecond
+/// while its table grows.
 const CONTRACTS_PER_MESSAGE: usize = 1024;
 
 /// Lines of the simulated network sent to a shard in one message.
@@ -75,8 +77,8 @@ impl EngineHandle {
         taken
     }
 
-    /// Of an engine that has drained: events that wait in the journal for room in the books, and requests whose counts
-    /// found no room in them.
+    /// Of an engine that has drained: events that wait in the journal for room in the books, and
+    /// requests whose counts found no room in them.
     pub fn unbilled(&self) -> (u64, u64) {
         let sum = |which: usize| {
             self.ports.iter().map(|port| port.status.unbilled[which].load(Ordering::Relaxed)).sum()
@@ -109,7 +111,8 @@ impl EngineHandle {
         }
     }
 
-    /// Has every shard publish its figures now: what happened before the question is counted in the answer.
+    /// Has every shard publish its figures now: what happened before the question is counted in the
+    /// answer.
     fn refresh_figures(&self) {
         let (done, published) = bounded(self.ports.len());
         let running = self.ports.iter().filter(|port| !port.status.has_ended());
@@ -257,7 +260,8 @@ impl Engine for EngineHandle {
         xpid: Option<Xpid>,
         action: ParkedAction,
     ) -> Result<Vec<ParkedNotification>, ControlError> {
-        // What is discarded is listed no more, so a shard does that in parts between which it serves.
+        // What is discarded is listed no more, so a shard does that in parts between which it
+        // serves.
         let most = if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
         let mut all = Vec::new();
         for port in &self.ports {

@@ -1,11 +1,12 @@
-//! Importing contracts: a CSV of `msn,xpid` lines becomes batches of rows, and each line is accounted for.
+//! Importing contracts: a CSV of `msn,xpid` lines becomes batches of rows, and each line is
+//! accounted for.
 //!
 //! No I/O: octets come in by [`ContractImport::feed`] as they arrive, batches go out by
-//! [`ContractImport::take_batch`], the store's word on each batch comes back by [`ContractImport::record`];
-//! at the end [`ContractImport::finish`], the last batch, and [`ContractImport::totals`]. Lines are cut here
-//! and not by a CSV reader, so that a refused line is named by its true number whatever stands in it; a field
-//! may be quoted but can hold no comma and no line end. At any time at most one batch and one unfinished line
-//! are kept.
+//! [`ContractImport::take_batch`], the store's word on each batch comes back by
+//! [`ContractImport::record`]; at the end [`ContractImport::finish`], the last batch, and
+//! [`ContractImport::totals`]. Lines are cut here and not by a CSV reader, so that a refused line
+//! is named by its true number whatever stands in it; a field may be quoted but can hold no comma
+//! and no line end. At any time at most one batch and one unfinished line are kept.
 
 use std::fmt;
 
@@ -14,8 +15,8 @@ use super::store::{Contract, ContractOutcome};
 use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use wire::terms::ids::{Msn, Xpid};
 
-/// What an import has done so far; every line that is not blank and not the header is in exactly one of the
-/// three.
+/// What an import has done so far; every line that is not blank and not the header is in exactly
+/// one of the three.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct ImportTotals {
     /// Contracts that are new.

@@ -1,9 +1,10 @@
-//! Every bound of the control plane, units last. What a registration may hold at most is the gateway's to
-//! say.
+//! Every bound of the control plane, units last. What a registration may hold at most is the
+//! gateway's to say.
 
 use crate::gateway::limits::AUTHORIZATION_OCTETS_MAX;
 
-/// Rows that one transaction of an import takes; also what one change of the running shards carries.
+/// Rows that one transaction of an import takes; also what one change of the running shards
+/// carries.
 pub const IMPORT_BATCH_ROWS_MAX: usize = 50_000;
 /// Octets that one step of an import reads and cuts into lines.
 pub const IMPORT_BLOCK_OCTETS: usize = 1 << 20;
@@ -11,7 +12,8 @@ pub const IMPORT_BLOCK_OCTETS: usize = 1 << 20;
 pub const IMPORT_LINE_OCTETS_MAX: usize = 4_096;
 /// Refused lines that an import names unless asked for more.
 pub const REFUSED_LINES_SHOWN_DEFAULT: usize = 100;
-/// Refused lines that one answer of the admin port can name; the command line sends no more lines at once.
+/// Refused lines that one answer of the admin port can name; the command line sends no more lines
+/// at once.
 pub const REFUSED_LINES_SHOWN_MAX: usize = 100_000;
 /// Rows of one page of `GET /contracts` unless asked for fewer.
 pub const CONTRACT_PAGE_ROWS_DEFAULT: usize = 1_000;
@@ -23,7 +25,8 @@ pub const CONTRACT_CHANGE_MSNS_MAX: u64 = 1_000_000;
 pub const ADMIN_BODY_OCTETS_MAX: usize = 1 << 20;
 /// Msns and ranges that the command line names in one request; more go in several.
 pub const MSN_WORDS_PER_REQUEST_MAX: usize = 32_768;
-/// Octets of a refused body that are read and dropped, so that its sender comes to read the refusal.
+/// Octets of a refused body that are read and dropped, so that its sender comes to read the
+/// refusal.
 pub const ADMIN_DROPPED_OCTETS_MAX: usize = 64 << 20;
 /// How long that may take, in milliseconds.
 pub const ADMIN_DROPPING_MS_MAX: u64 = 5_000;
@@ -45,7 +48,8 @@ pub const REGISTRATIONS_MAX: usize = 10_000;
 const _: () = assert!(IMPORT_LINE_OCTETS_MAX < IMPORT_BLOCK_OCTETS);
 const _: () = assert!(REFUSED_LINES_SHOWN_DEFAULT <= REFUSED_LINES_SHOWN_MAX);
 const _: () = assert!(CONTRACT_PAGE_ROWS_DEFAULT <= CONTRACT_PAGE_ROWS_MAX);
-// As many ranges as the command line names at once fit an admin body: 26 octets each with quotes and comma.
+// As many ranges as the command line names at once fit an admin body: 26 octets each with quotes
+// and comma.
 const _: () = assert!(MSN_WORDS_PER_REQUEST_MAX * 26 + 256 <= ADMIN_BODY_OCTETS_MAX);
 // An answer can name every line of one batch.
 const _: () = assert!(IMPORT_BATCH_ROWS_MAX <= REFUSED_LINES_SHOWN_MAX);

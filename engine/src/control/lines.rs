@@ -1,7 +1,7 @@
-//! Lines of the simulated network, changed while the engine runs: `PUT /network/lines` with `{"msns": [...], "state":
-//! "..."}`. An msn is eleven digits or a range of them, the state is in the words of a line-state file. A line that
-//! becomes reachable, or has memory again, raises the HLR's alert. With another core network there is nothing to change
-//! here, and the answer says so.
+//! Lines of the simulated network, changed while the engine runs: `PUT /network/lines` with
+//! `{"msns": [...], "state": "..."}`. An msn is eleven digits or a range of them, the state is in
+//! the words of a line-state file. A line that becomes reachable, or has memory again, raises the
+//! HLR's alert. With another core network there is nothing to change here, and the answer says so.
 
 use crate::control::admin::{AdminError, Document, reply_json};
 use crate::control::engine::Engine;
@@ -42,7 +42,8 @@ async fn change(
 ) -> Result<Response, AdminError> {
     let msns = parse_msns(&change.msns).map_err(AdminError::bad_request)?;
     let line = Line::parse(&change.state).map_err(AdminError::bad_request)?;
-    // The shards take the change between two turns: waiting for them must not hold up the admin port.
+    // The shards take the change between two turns: waiting for them must not hold up the admin
+    // port.
     let changed =
         tokio::task::spawn_blocking(move || control.set_lines(&msns, line)).await.map_err(|_| {
             AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the change ended badly: look into the log")

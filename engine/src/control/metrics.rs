@@ -1,5 +1,5 @@
-//! The metrics page: every figure of every shard in the Prometheus text form, read at the moment of the
-//! scrape.
+//! The metrics page: every figure of every shard in the Prometheus text form, read at the moment of
+//! the scrape.
 
 use std::fmt;
 use std::sync::Arc;
@@ -78,7 +78,8 @@ impl fmt::Debug for ShardCollector {
 }
 
 impl Collector for ShardCollector {
-    /// One family per figure, one line per shard: every shard gives the same names in the same order.
+    /// One family per figure, one line per shard: every shard gives the same names in the same
+    /// order.
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let shards = self.control.figures();
         let Some(first) = shards.first() else { return Ok(()) };
@@ -127,8 +128,8 @@ fn encode_times(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardFigures]) ->
     Ok(())
 }
 
-/// What waits in each shard, as its last whole count has it: by what it waits for and class, by age, and the age of
-/// the oldest. Nothing is asked of a shard at a scrape.
+/// What waits in each shard, as its last whole count has it: by what it waits for and class, by
+/// age, and the age of the oldest. Nothing is asked of a shard at a scrape.
 struct QueueCollector {
     control: Arc<dyn Engine>,
 }
@@ -245,7 +246,8 @@ impl ProcessUsage {
     }
 }
 
-/// utime and stime are the 14th and 15th fields; the 2nd, the command in parentheses, may hold blanks.
+/// utime and stime are the 14th and 15th fields; the 2nd, the command in parentheses, may hold
+/// blanks.
 fn cpu_seconds(stat: &str) -> f64 {
     let Some((_, fields)) = stat.rsplit_once(')') else { return 0.0 };
     let ticks: u64 =

@@ -1,9 +1,9 @@
 //! The control plane: the registry store, the admin port and the metrics.
 //!
-//! All of it runs on ordinary threads beside the shards and never on the data path: a push is admitted from
-//! the shard's own copy of registrations and contracts. The store (SQLite in the data directory) is the
-//! truth; every change goes into it first and then, through [`engine::Engine`], to the running
-//! shards. Nothing here logs tokens, message text or data.
+//! All of it runs on ordinary threads beside the shards and never on the data path: a push is
+//! admitted from the shard's own copy of registrations and contracts. The store (SQLite in the data
+//! directory) is the truth; every change goes into it first and then, through [`engine::Engine`],
+//! to the running shards. Nothing here logs tokens, message text or data.
 
 pub mod admin;
 pub mod demo;

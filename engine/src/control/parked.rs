@@ -1,6 +1,7 @@
-//! Parked notifications (6101) on the admin port: `GET /notifications` lists them, `POST /notifications/replay` sends
-//! them again, `POST /notifications/discard` lets them go. `?xpid=` names one push client's; to discard those of all
-//! clients takes `?all=true`. The answer is a list, oldest push of each shard first.
+//! Parked notifications (6101) on the admin port: `GET /notifications` lists them, `POST
+//! /notifications/replay` sends them again, `POST /notifications/discard` lets them go. `?xpid=`
+//! names one push client's; to discard those of all clients takes `?all=true`. The answer is a
+//! list, oldest push of each shard first.
 
 use crate::control::admin::{AdminError, Parameters, reply_json};
 use crate::control::engine::Engine;

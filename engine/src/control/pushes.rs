@@ -1,5 +1,5 @@
-//! The live pushes to one phone: `GET /pushes?msn=`. The journal tells the rest of their lives; `hayauma push show`
-//! puts both together.
+//! The live pushes to one phone: `GET /pushes?msn=`. The journal tells the rest of their lives;
+//! `hayauma push show` puts both together.
 
 use crate::control::engine::Engine;
 use crate::control::queue::{reason_word, state_word};

@@ -1,4 +1,5 @@
-//! What waits, for the operator: `GET /queue` on the admin port, the same document that `hayauma queue --json` prints.
+//! What waits, for the operator: `GET /queue` on the admin port, the same document that `hayauma
+//! queue --json` prints.
 
 use crate::control::engine::Engine;
 use crate::shard::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
@@ -39,8 +40,8 @@ pub struct ShardQueue {
 /// Pushes that wait for the same.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct WaitRow {
-    /// `received` (not durable yet), `behind` (another push to the same phone), `queued`, `in-flight`, `held`,
-    /// `notification-due` or `notification-parked`.
+    /// `received` (not durable yet), `behind` (another push to the same phone), `queued`,
+    /// `in-flight`, `held`, `notification-due` or `notification-parked`.
     pub state: String,
     /// What holds it; for `held` alone, and absent where it is not known.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,8 +1,10 @@
-//! The registry store: registrations and contracts in SQLite, `registry.sqlite` in the data directory.
+//! The registry store: registrations and contracts in SQLite, `registry.sqlite` in the data
+//! directory.
 //!
-//! The store is the truth about who may push to whom. It never holds a push, a message text or a token in
-//! clear. Invariants, kept by every method: a contract names a registered XPID; an msn has at most
-//! [`crate::gateway::limits::XPIDS_PER_MSN_MAX`] of them; a method that returns an error has changed nothing.
+//! The store is the truth about who may push to whom. It never holds a push, a message text or a
+//! token in clear. Invariants, kept by every method: a contract names a registered XPID; an msn has
+//! at most [`crate::gateway::limits::XPIDS_PER_MSN_MAX`] of them; a method that returns an error
+//! has changed nothing.
 
 mod contracts;
 mod rows;
@@ -31,8 +33,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Copies the registry of one data directory, of a running engine too, as it stands at one moment, to another that
-    /// has none yet. Nothing is copied where there is none.
+    /// Copies the registry of one data directory, of a running engine too, as it stands at one
+    /// moment, to another that has none yet. Nothing is copied where there is none.
     ///
     /// # Errors
     /// The registry cannot be read, or the copy not be written.
@@ -155,8 +157,8 @@ pub struct ContractFilter {
 }
 
 impl Store {
-    /// Opens the store in `data_dir`, making the directory and the file if absent and bringing an older form
-    /// up to date.
+    /// Opens the store in `data_dir`, making the directory and the file if absent and bringing an
+    /// older form up to date.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
         let path = data_dir.join(STORE_FILE_NAME);
         let unopenable = |detail: String| StoreError::Unopenable { path: path.clone(), detail };
@@ -224,8 +226,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NotRegistered`]; [`StoreError::HasContracts`] when there are some and `with_contracts`
-    /// is off.
+    /// [`StoreError::NotRegistered`]; [`StoreError::HasContracts`] when there are some and
+    /// `with_contracts` is off.
     pub fn remove_registration(
         &mut self,
         xpid: Xpid,
@@ -245,8 +247,8 @@ impl Store {
         Ok(removed)
     }
 
-    /// A transaction that holds the store for writing from its first moment, so that what it reads stays
-    /// true.
+    /// A transaction that holds the store for writing from its first moment, so that what it reads
+    /// stays true.
     fn begin(&mut self) -> Result<Transaction<'_>, StoreError> {
         Ok(self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
     }
@@ -285,8 +287,9 @@ fn integer(value: u64) -> i64 {
     value.cast_signed()
 }
 
-/// Connects to the file. Alone it needs no file beside it through which processes share it, for which a full device may have
-/// no room: then no other process can read the store as long as this one has it.
+/// Connects to the file. Alone it needs no file beside it through which processes share it, for
+/// which a full device may have no room: then no other process can read the store as long as this
+/// one has it.
 fn connect(path: &Path, alone: bool) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
     connection.busy_timeout(Duration::from_millis(STORE_BUSY_MS_MAX))?;
@@ -307,8 +310,8 @@ fn xpid_of(value: i64) -> Option<Xpid> {
 }
 
 impl StoreError {
-    /// [`StoreError::Lost`] where the registry of a directory is missing or empty and there are journals beside it: a
-    /// first start makes the registry before it makes a journal.
+    /// [`StoreError::Lost`] where the registry of a directory is missing or empty and there are
+    /// journals beside it: a first start makes the registry before it makes a journal.
     pub fn lost(data_dir: &Path) -> Option<Self> {
         let path = data_dir.join(STORE_FILE_NAME);
         let state = match std::fs::metadata(&path) {

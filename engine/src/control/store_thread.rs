@@ -1,8 +1,8 @@
 //! The thread that owns the store while the engine runs.
 //!
-//! Every change goes through here, one after the other: first into SQLite, then to the shards. So the shards
-//! see changes in the order in which the store took them, and the admin port's runtime never waits for a
-//! disk.
+//! Every change goes through here, one after the other: first into SQLite, then to the shards. So
+//! the shards see changes in the order in which the store took them, and the admin port's runtime
+//! never waits for a disk.
 
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -43,7 +43,8 @@ impl StoreHandle {
         Ok((Self { jobs }, thread))
     }
 
-    /// Does `work` on the store thread, after what was handed over before, and gives back what it returns.
+    /// Does `work` on the store thread, after what was handed over before, and gives back what it
+    /// returns.
     pub async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Store, &dyn Engine) -> T + Send + 'static,

@@ -1,17 +1,19 @@
 //! Admission: whether an identified push may go, and its SMS-SUBMITs.
 //!
-//! The checks come after the scanner's (1xxx), [`identify`](crate::gateway::registry::identify)'s (2001 to 2004)
-//! and the shard's own (800x), and before the look at earlier pushes (3001, 0001, 0002); first failure
-//! wins:
+//! The checks come after the scanner's (1xxx), [`identify`](crate::gateway::registry::identify)'s
+//! (2001 to 2004) and the shard's own (800x), and before the look at earlier pushes (3001, 0001,
+//! 0002); first failure wins:
 //!
 //! 1. 2005: the msn is not contracted with the XPID.
 //! 2. 2006: class, kind or sender is not the registration's.
 //! 3. 2007: the day's volume is used up. Only looked at here;
 //!    [`Meter::charge`](super::meter::Meter::charge) counts the push once it is accepted.
-//! 4. 4003: `data` is empty; 4004: control data is not an even number of hex digits; 4008: already expired.
-//! 5. What segmentation says: 4006 `udh` (a wrong length octet, an element that overruns, a concatenation
-//!    element, no room left), 4007 `dcs` (reserved, compressed, 8-bit for text, anything else for control),
-//!    4005 a character that the chosen coding does not carry, 4001 over ten segments.
+//! 4. 4003: `data` is empty; 4004: control data is not an even number of hex digits; 4008: already
+//!    expired.
+//! 5. What segmentation says: 4006 `udh` (a wrong length octet, an element that overruns, a
+//!    concatenation element, no room left), 4007 `dcs` (reserved, compressed, 8-bit for text,
+//!    anything else for control), 4005 a character that the chosen coding does not carry, 4001 over
+//!    ten segments.
 //! 6. 4002: over one segment where the XPID has segmentation off.
 //!
 //! Without `dcs` control is 04, and text 00 or 08 by its characters.
@@ -41,7 +43,8 @@ pub struct Admission {
     pub expires_ms: u64,
     /// Lifetime 00: one attempt, no retry.
     pub single_attempt: bool,
-    /// Whether a notification is due at the end: asked for, and the registration has somewhere to send it.
+    /// Whether a notification is due at the end: asked for, and the registration has somewhere to
+    /// send it.
     pub wants_notification: bool,
 }
 
@@ -74,8 +77,8 @@ impl Default for Scratch {
     }
 }
 
-/// Checks a push and writes its SMS-SUBMITs, each behind its length octet, into `submits`, for which
-/// [`segment::SUBMITS_OCTETS_MAX`] octets always suffice.
+/// Checks a push and writes its SMS-SUBMITs, each behind its length octet, into `submits`, for
+/// which [`segment::SUBMITS_OCTETS_MAX`] octets always suffice.
 ///
 /// # Errors
 /// The first code of the order above that applies. 9001 only if `submits` is too small.
@@ -188,14 +191,16 @@ impl<'a> Decoded<'a> {
     }
 }
 
-/// Control data: 4004 unless it is an even number of hex digits, then 4001 when no ten segments can hold it.
+/// Control data: 4004 unless it is an even number of hex digits, then 4001 when no ten segments can
+/// hold it.
 //= push element data
 fn decode_control<'a>(data: &[u8], target: &'a mut [u8]) -> Result<&'a [u8], Code> {
     let octets = decode_hex(data, target).ok_or(Code::NOT_EVEN_HEX)?;
     if data.len() > CONTROL_DATA_DIGITS_MAX { Err(Code::TOO_MANY_SEGMENTS) } else { Ok(octets) }
 }
 
-/// `None` for an odd number of digits, for anything that is no hex digit, and when `target` is too small.
+/// `None` for an odd number of digits, for anything that is no hex digit, and when `target` is too
+/// small.
 fn decode_hex<'a>(digits: &[u8], target: &'a mut [u8]) -> Option<&'a [u8]> {
     let (pairs, []) = digits.as_chunks::<2>() else { return None };
     let target = target.get_mut(..pairs.len())?;
@@ -222,7 +227,8 @@ static HEX_VALUES: [u8; 256] = {
     values
 };
 
-/// When the push expires, and TP-Validity-Period for what is left until then; 4008 if that is now or past.
+/// When the push expires, and TP-Validity-Period for what is left until then; 4008 if that is now
+/// or past.
 //= push time earlier
 fn expiry(request: &PushRequest<'_>, now_ms: u64) -> Result<(u64, Option<u8>), Code> {
     if request.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
@@ -236,8 +242,9 @@ fn expiry(request: &PushRequest<'_>, now_ms: u64) -> Result<(u64, Option<u8>), C
     Ok((expires_ms, validity))
 }
 
-/// TP-Validity-Period in the relative format (3GPP TS 23.040, 9.2.3.12.1): the shortest period that holds
-/// `period_ms`, in steps of 5 minutes to 12 hours, of 30 minutes to 24 hours, and of days above.
+/// TP-Validity-Period in the relative format (3GPP TS 23.040, 9.2.3.12.1): the shortest period that
+/// holds `period_ms`, in steps of 5 minutes to 12 hours, of 30 minutes to 24 hours, and of days
+/// above.
 //= delivery validity
 fn relative_validity(period_ms: u64) -> u8 {
     const FIVE_MINUTES_MS: u64 = HOUR_MS / 12;
@@ -264,9 +271,10 @@ fn code_of(error: &PlanError) -> Code {
 /// Seed of the digest. Digests are kept in journals: neither may ever change.
 const CONTENT_SEED: u64 = 2;
 
-/// Everything that makes a push's content, in 64 bits: all elements but the key and `fncid`, as they were
-/// written. The same meaning in other words (`pid` 00 or none, hex digits in the other case, another
-/// reference for the same character) is other content: a repeat is the same request again.
+/// Everything that makes a push's content, in 64 bits: all elements but the key and `fncid`, as
+/// they were written. The same meaning in other words (`pid` 00 or none, hex digits in the other
+/// case, another reference for the same character) is other content: a repeat is the same request
+/// again.
 //= push once key
 pub fn content_digest(request: &PushRequest<'_>) -> u64 {
     let option = |value: Option<u8>| value.map_or([0, 0], |value| [1, value]);
@@ -302,7 +310,8 @@ pub fn content_digest(request: &PushRequest<'_>) -> u64 {
     )
 }
 
-/// Hashes the parts put together. Every part but the last has a fixed length or its length before it.
+/// Hashes the parts put together. Every part but the last has a fixed length or its length before
+/// it.
 fn digest(seed: u64, parts: &[&[u8]]) -> u64 {
     const OCTETS_MAX: usize = 128;
     let mut octets = [0; OCTETS_MAX];

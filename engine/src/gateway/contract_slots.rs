@@ -1,6 +1,8 @@
-//! The slots of a contract table: open addressing with linear probing over 8-octet entries, each 34 bits of msn, eight of a
-//! concatenation reference, and 22 bits of an XPID's number, which is looked up once. An msn with several contracts has several entries in the same run. Removal moves the rest of the
-//! run back instead of leaving tombstones, so a table's speed does not depend on its past.
+//! The slots of a contract table: open addressing with linear probing over 8-octet entries, each 34
+//! bits of msn, eight of a concatenation reference, and 22 bits of an XPID's number, which is
+//! looked up once. An msn with several contracts has several entries in the same run. Removal moves
+//! the rest of the run back instead of leaving tombstones, so a table's speed does not depend on
+//! its past.
 //!
 //! The number of slots is fixed, and [`super::contracts`] decides when there are to be more.
 
@@ -9,8 +11,9 @@ use host::prefetch::prefetch;
 use wire::terms::ids::Msn;
 use wire::terms::mix::mix;
 
-/// An entry holds its msn in the upper 34 bits, below that eight that say which concatenation reference the XPID's last
-/// long push to the msn carried, and 1 + the XPID's number in the lowest; 0 is no entry.
+/// An entry holds its msn in the upper 34 bits, below that eight that say which concatenation
+/// reference the XPID's last long push to the msn carried, and 1 + the XPID's number in the lowest;
+/// 0 is no entry.
 const NUMBER_BITS: u32 = 22;
 pub(super) const NUMBER_MASK: u64 = (1 << NUMBER_BITS) - 1;
 const REFERENCE_MASK: u64 = 0xFF << NUMBER_BITS;
@@ -119,7 +122,8 @@ impl Slots {
 
     /// Takes out what stands at `gap`.
     pub(super) fn remove(&mut self, mut gap: usize) {
-        // Close the gap: an entry further down the run moves up if its home lies at or before the gap.
+        // Close the gap: an entry further down the run moves up if its home lies at or before the
+        // gap.
         let (mut at, mask) = (self.after(gap), self.mask());
         while self.entries[at] != 0 {
             let home = self.home(msn_value(self.entries[at]));
@@ -148,7 +152,8 @@ impl Slots {
     }
 }
 
-/// Slots whose entries move to others, some at a time. Always whole runs, so that what is left is found as before.
+/// Slots whose entries move to others, some at a time. Always whole runs, so that what is left is
+/// found as before.
 #[derive(Debug)]
 pub(super) struct Leaving {
     slots: Slots,
@@ -181,8 +186,9 @@ impl Leaving {
         self.left
     }
 
-    /// Looks at `budget` slots, and at as many more as it takes to the end of a run, and moves what stands there; whether
-    /// anything is left. Memory that nothing stands in any more is given back.
+    /// Looks at `budget` slots, and at as many more as it takes to the end of a run, and moves what
+    /// stands there; whether anything is left. Memory that nothing stands in any more is given
+    /// back.
     pub(super) fn move_some(&mut self, budget: usize, target: &mut Slots) -> bool {
         let mut looked_at = 0;
         while self.left > 0 {

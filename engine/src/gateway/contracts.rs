@@ -1,8 +1,8 @@
 //! Which msns are contracted with which XPIDs: one shard's slice of the contract table.
 //!
-//! The table doubles when three quarters of its slots are full and never shrinks. It does so by and by, because somebody
-//! waits behind each insertion: the memory of the next one is taken and touched while the last sixteenth is filled, and then
-//! each change moves a few entries.
+//! The table doubles when three quarters of its slots are full and never shrinks. It does so by and
+//! by, because somebody waits behind each insertion: the memory of the next one is taken and
+//! touched while the last sixteenth is filled, and then each change moves a few entries.
 
 use super::contract_slots::{
     Leaving, NUMBER_MASK, Slots, entry_of, msn_value, reference_of, with_reference, without_reference,
@@ -14,10 +14,11 @@ use thiserror::Error;
 use wire::terms::ids::{Msn, Xpid};
 
 const SLOTS_MIN: usize = 16;
-/// While a table grows, each insertion looks at so many slots of the old one: at twice as many as must be for the last to
-/// move before the new one is full.
+/// While a table grows, each insertion looks at so many slots of the old one: at twice as many as
+/// must be for the last to move before the new one is full.
 const MOVED_PER_INSERT: usize = 4;
-/// Of the next table a huge page is touched with every so many insertions: twice as many as must be.
+/// Of the next table a huge page is touched with every so many insertions: twice as many as must
+/// be.
 const INSERTS_PER_TOUCH: usize = 4096;
 
 const _: () = assert!(XPIDS_PER_TABLE_MAX as u64 == NUMBER_MASK, "numbers 1 to the mask are XPIDs");
@@ -42,7 +43,8 @@ pub struct ContractTable {
     slots: Slots,
     growth: Growth,
     contracts: usize,
-    /// The reference that the next contract begins with: one that is entered anew goes on where chance will have it.
+    /// The reference that the next contract begins with: one that is entered anew goes on where
+    /// chance will have it.
     first_reference: u8,
     xpids: Vec<Xpid>,
     numbers: HashMap<Xpid, u32, NumberState>,
@@ -60,8 +62,8 @@ enum Growth {
 }
 
 impl ContractTable {
-    /// An empty table that takes `contracts` of them without growing; 8 octets each, rounded up to the next
-    /// power of two above four thirds.
+    /// An empty table that takes `contracts` of them without growing; 8 octets each, rounded up to
+    /// the next power of two above four thirds.
     pub fn with_capacity(contracts: usize) -> Self {
         let slots = if contracts > 0 { Slots::with_number(slots_for(contracts)) } else { Slots::default() };
         Self { slots, ..Self::default() }
@@ -128,8 +130,9 @@ impl ContractTable {
         self.slots.find(entry).is_some() || self.is_moving(entry)
     }
 
-    /// The concatenation reference for a long push of `xpid` to `msn`: another one than that of the last long push to the
-    /// msn, whichever of its XPIDs it came from. Where there is no contract, 0.
+    /// The concatenation reference for a long push of `xpid` to `msn`: another one than that of the
+    /// last long push to the msn, whichever of its XPIDs it came from. Where there is no contract,
+    /// 0.
     pub fn next_reference(&self, msn: Msn, xpid: Xpid) -> u8 {
         let Some(&number) = self.numbers.get(&xpid) else { return 0 };
         let wanted = entry_of(msn, number);

@@ -1,10 +1,12 @@
 //! Fingerprints: 64 bits that stand for a push's key, for an alert, and for an alert at one msn.
 //!
-//! They are made by SipHash-1-3 under a key that each data directory has for itself and that nobody outside knows: who
-//! knew it could make a push or an alert that meets another client's. Directories from before that key have fingerprints
-//! that everybody can calculate; for some days a look-up there asks by both ([`FingerprintKeys::older_until_ms`]).
+//! They are made by SipHash-1-3 under a key that each data directory has for itself and that nobody
+//! outside knows: who knew it could make a push or an alert that meets another client's.
+//! Directories from before that key have fingerprints that everybody can calculate; for some days a
+//! look-up there asks by both ([`FingerprintKeys::older_until_ms`]).
 //!
-//! Never here: the file with the key (that is `crate::start::fingerprint_key`), or what is found under a fingerprint.
+//! Never here: the file with the key (that is `crate::start::fingerprint_key`), or what is found
+//! under a fingerprint.
 
 use siphasher::sip::SipHasher13;
 use wire::terms::ids::{Msn, Reqid, Xpid};
@@ -48,8 +50,8 @@ impl std::fmt::Debug for Fingerprints {
 pub struct FingerprintKeys {
     /// Under the directory's key.
     pub keyed: Fingerprints,
-    /// Until when look-ups ask by the fingerprints from before there was a key too, Unix milliseconds; `None` in a
-    /// directory that always had one.
+    /// Until when look-ups ask by the fingerprints from before there was a key too, Unix
+    /// milliseconds; `None` in a directory that always had one.
     pub older_until_ms: Option<u64>,
 }
 

@@ -23,7 +23,8 @@ pub const CLIENT_NAME_OCTETS_MAX: usize = 64;
 pub const CONTENT_OCTETS_MAX: usize = BODY_OCTETS_MAX;
 /// Octets of a client's user data header, the length octet included.
 pub const UDH_OCTETS_MAX: usize = UDH_DIGITS_MAX / 2;
-/// How long a push of lifetime 00 may wait for its single attempt: an hour, the shortest other lifetime.
+/// How long a push of lifetime 00 may wait for its single attempt: an hour, the shortest other
+/// lifetime.
 pub const SINGLE_ATTEMPT_MS_MAX: u64 = HOUR_MS;
 /// One hour.
 pub const HOUR_MS: u64 = 3_600_000;

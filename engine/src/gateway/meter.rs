@@ -1,8 +1,8 @@
 //! One XPID's rate and volume, shared by every shard.
 //!
-//! Atomics without locks, touched only when a limit is set. The rate is a generic cell rate algorithm: one
-//! number, the time at which the next push would be due if pushes came evenly, with a burst of one second.
-//! The volume counts accepted pushes per day in Japan.
+//! Atomics without locks, touched only when a limit is set. The rate is a generic cell rate
+//! algorithm: one number, the time at which the next push would be due if pushes came evenly, with
+//! a burst of one second. The volume counts accepted pushes per day in Japan.
 
 use super::limits::{RATE_PER_SECOND_MAX, VOLUME_PER_DAY_MAX};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -29,7 +29,8 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A meter that has counted nothing. 0 is unlimited; higher limits than the highest count as the highest.
+    /// A meter that has counted nothing. 0 is unlimited; higher limits than the highest count as
+    /// the highest.
     pub fn new(rate_per_second: u32, volume_per_day: u64) -> Self {
         let meter = Self::default();
         meter.set_limits(rate_per_second, volume_per_day);
@@ -43,8 +44,8 @@ impl Meter {
     }
 
     /// Counts one push against the rate; `false` (8001) when it comes too soon, and then nothing is
-    /// counted. After a refusal there is room again within a second of the steady clock, which all shards share and nobody
-    /// sets.
+    /// counted. After a refusal there is room again within a second of the steady clock, which all
+    /// shards share and nobody sets.
     pub fn rate(&self, steady_ms: u64) -> bool {
         let rate = self.rate_per_second.load(Ordering::Relaxed);
         if rate == 0 {
@@ -61,9 +62,9 @@ impl Meter {
         self.due_ns.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next).is_ok()
     }
 
-    /// Whether the day's volume has room (otherwise 2007). Two shards may both see the last place: the day
-    /// can end above its volume by the pushes that were between this look and [`Self::charge`], one per
-    /// shard.
+    /// Whether the day's volume has room (otherwise 2007). Two shards may both see the last place:
+    /// the day can end above its volume by the pushes that were between this look and
+    /// [`Self::charge`], one per shard.
     pub fn has_volume(&self, now_ms: u64) -> bool {
         let limit = self.volume_per_day.load(Ordering::Relaxed);
         limit == 0 || count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms)) < limit

@@ -1,11 +1,11 @@
-//! The SMS gateway's judgement: who the push client is, what its registration allows, which msns are
-//! contracted, and whether a push can become SMS-SUBMITs.
+//! The SMS gateway's judgement: who the push client is, what its registration allows, which msns
+//! are contracted, and whether a push can become SMS-SUBMITs.
 //!
-//! **Never here:** sockets, files, clocks, threads; the store of registrations (that is the control plane,
-//! which hands over snapshots) or a push's life after it was accepted.
+//! **Never here:** sockets, files, clocks, threads; the store of registrations (that is the control
+//! plane, which hands over snapshots) or a push's life after it was accepted.
 //!
-//! **Invariants:** a [`registration::Registry`] never changes once built and is shared between the shards; a
-//! [`contracts::ContractTable`] belongs to one shard; nothing allocates per push.
+//! **Invariants:** a [`registration::Registry`] never changes once built and is shared between the
+//! shards; a [`contracts::ContractTable`] belongs to one shard; nothing allocates per push.
 
 pub mod admit;
 mod contract_slots;

@@ -28,8 +28,8 @@ pub struct Registration {
     pub classes: ClassSet,
     /// The kinds it may push.
     pub kinds: KindSet,
-    /// Originating addresses it may use, 1 to 16, each 1 to 11 characters of type A; the first is the
-    /// default. Digits alone make a number, anything else a name.
+    /// Originating addresses it may use, 1 to 16, each 1 to 11 characters of type A; the first is
+    /// the default. Digits alone make a number, anything else a name.
     pub senders: Vec<String>,
     /// Whether a push may be cut into several SMS.
     pub segmentation: bool,
@@ -52,8 +52,9 @@ pub struct Registration {
 }
 
 impl Registration {
-    /// A registration with the defaults: no token, open term, standard class, both kinds, the XPID's own
-    /// digits as its sender, segmentation on, notifications on but without a URL, no limits.
+    /// A registration with the defaults: no token, open term, standard class, both kinds, the
+    /// XPID's own digits as its sender, segmentation on, notifications on but without a URL, no
+    /// limits.
     pub fn new(xpid: Xpid, client: impl Into<String>) -> Self {
         Self {
             xpid,

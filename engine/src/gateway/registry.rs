@@ -1,4 +1,5 @@
-//! The registrations as the data path sees them: an immutable snapshot, replaced as a whole when one changes.
+//! The registrations as the data path sees them: an immutable snapshot, replaced as a whole when
+//! one changes.
 
 use super::limits::AUTHORIZATION_OCTETS_MAX;
 use super::meter::Meter;
@@ -75,8 +76,9 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// A snapshot with fresh meters. A registration that cannot be used, or whose XPID or token another one
-    /// before it has, is left out and listed by [`Self::refused`]: one bad row does not stop the others.
+    /// A snapshot with fresh meters. A registration that cannot be used, or whose XPID or token
+    /// another one before it has, is left out and listed by [`Self::refused`]: one bad row does not
+    /// stop the others.
     pub fn new(registrations: Vec<Registration>) -> Self {
         Self::build(registrations, |_| None)
     }
@@ -92,7 +94,8 @@ impl Registry {
         self.by_xpid.get(&xpid).map(|&index| &self.registered[index as usize])
     }
 
-    /// The name of the client that has this bearer token. Hashes the token: for once per connection.
+    /// The name of the client that has this bearer token. Hashes the token: for once per
+    /// connection.
     pub fn client_of_token(&self, token: &[u8]) -> Option<&str> {
         self.client_number(token).map(|client| self.clients[client as usize].as_str())
     }
@@ -181,8 +184,9 @@ impl Registry {
     }
 }
 
-/// What a connection has proved: the last value of `Authorization` and whose it is. One per connection, so
-/// that a token is hashed once and every further push costs a comparison of the raw header.
+/// What a connection has proved: the last value of `Authorization` and whose it is. One per
+/// connection, so that a token is hashed once and every further push costs a comparison of the raw
+/// header.
 #[derive(Clone, Debug, Default)]
 pub struct Credential {
     value: Vec<u8>,
@@ -222,8 +226,8 @@ impl Credential {
 /// Who pushes, and whether it may at `now_ms`.
 ///
 /// # Errors
-/// 2001: the header names no client, or the XPID has a token and no header came; 2002: the XPID is not
-/// registered; 2003: it is another client's; 2004: it is suspended or outside its term.
+/// 2001: the header names no client, or the XPID has a token and no header came; 2002: the XPID is
+/// not registered; 2003: it is another client's; 2004: it is suspended or outside its term.
 #[inline]
 pub fn identify<'r>(
     registry: &'r Registry,

@@ -1,8 +1,9 @@
-//! The acceptor: an ordinary thread that takes push clients' connections from the listener and deals them out.
+//! The acceptor: an ordinary thread that takes push clients' connections from the listener and
+//! deals them out.
 //!
-//! It accepts only what a shard has a place for: where all are full the listener's backlog holds the others, and
-//! the client that has been silent longest is asked to go. When the engine drains it closes the listener and ends.
-//! It looks at no octet of a connection.
+//! It accepts only what a shard has a place for: where all are full the listener's backlog holds
+//! the others, and the client that has been silent longest is asked to go. When the engine drains
+//! it closes the listener and ends. It looks at no octet of a connection.
 
 use crate::io::driver::Waker;
 use crate::io::limits::{ACCEPT_PAUSE_MS, FULL_PAUSE_MS, LISTEN_BACKLOG, ROOM_PAUSE_MS, SILENT_MS_MIN};

@@ -5,8 +5,8 @@
 //! much get it, and thousands that leave their answers unread share out what there is; a little of
 //! its own each keeps whatever the others hold.
 //!
-//! Outside of the budget is a request that is half there: it is read to its end, or it could never be
-//! answered. That is a head and a body at most for each connection, until its time is over.
+//! Outside of the budget is a request that is half there: it is read to its end, or it could never
+//! be answered. That is a head and a body at most for each connection, until its time is over.
 //!
 //! A receive that goes on may bring a megabyte before it can be stopped. So only some connections
 //! have one at a time, of those that have sent little at a time for a while, and none while much of

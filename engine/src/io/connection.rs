@@ -1,12 +1,13 @@
 //! A push client's session: requests in, answers out in the order of the requests.
 //!
-//! Every request gets its place in the queue of answers at once; the place is filled now, when the journal is
-//! durable, or when another shard has answered. Only filled places at the front leave. Requests are parsed
-//! where the kernel put them; only an incomplete one is copied.
+//! Every request gets its place in the queue of answers at once; the place is filled now, when the
+//! journal is durable, or when another shard has answered. Only filled places at the front leave.
+//! Requests are parsed where the kernel put them; only an incomplete one is copied.
 //!
-//! A connection ends in two steps: behind its last answer it sends no more, and what the client still sends is read
-//! and dropped, within bounds, until the client closes too. Closed at once with octets unread, the kernel would reset
-//! it, and a client in the middle of a long body would never see why it was refused.
+//! A connection ends in two steps: behind its last answer it sends no more, and what the client
+//! still sends is read and dropped, within bounds, until the client closes too. Closed at once with
+//! octets unread, the kernel would reset it, and a client in the middle of a long body would never
+//! see why it was refused.
 
 use crate::gateway::registry::Credential;
 use crate::io::limits::{
@@ -51,7 +52,8 @@ pub(super) trait Desk {
     /// Steady milliseconds.
     fn now_ms(&self) -> u64;
 
-    /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the connection.
+    /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the
+    /// connection.
     fn request(
         &mut self,
         foreseen: &Self::Foreseen<'_>,
@@ -204,7 +206,8 @@ impl Connection {
         }
     }
 
-    /// Writes every answer at the front that may leave into the output, which is at the moment `leaves`.
+    /// Writes every answer at the front that may leave into the output, which is at the moment
+    /// `leaves`.
     //= push http in order
     pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29], waits: &mut Waits, leaves: Moment) {
         while let Some(front) = self.answers.front() {
@@ -291,7 +294,8 @@ impl Connection {
         self.ends_after_answers = true;
     }
 
-    /// Parses as many requests as are complete and allowed, and have room for their answers; returns the octets done with.
+    /// Parses as many requests as are complete and allowed, and have room for their answers;
+    /// returns the octets done with.
     fn take_requests(&mut self, octets: &[u8], room: usize, desk: &mut impl Desk) -> usize {
         let mut at = 0;
         let mut ahead = Ahead::default();
@@ -337,7 +341,8 @@ impl Connection {
         at
     }
 
-    /// Reads the requests that stand at the beginning of these octets, of which there is at least one.
+    /// Reads the requests that stand at the beginning of these octets, of which there is at least
+    /// one.
     fn look_ahead<'a, D: Desk>(
         &mut self,
         ahead: &mut Ahead<'a, D::Foreseen<'a>>,
@@ -382,7 +387,8 @@ impl Connection {
         }
     }
 
-    /// Tells a client that waits for it to send the body, or keeps it in mind while answers are due before that.
+    /// Tells a client that waits for it to send the body, or keeps it in mind while answers are due
+    /// before that.
     fn invite(&mut self, expected: bool) {
         if !expected || self.continue_sent {
             return;
@@ -394,7 +400,8 @@ impl Connection {
         }
     }
 
-    /// Notes since when a request is half there. Progress starts the time anew: what is half now is another one.
+    /// Notes since when a request is half there. Progress starts the time anew: what is half now is
+    /// another one.
     fn note_half(&mut self, progressed: bool, unconsumed: usize, now_ms: u64) {
         let half = !self.blocked && !self.peer_done && (unconsumed > 0 || self.skip_octets > 0);
         if !half {
@@ -423,7 +430,8 @@ impl Session for Connection {
         half_ms.min(idle_ms)
     }
 
-    /// What a client sends while its answers wait is left to the kernel, the sooner the less it may hold here.
+    /// What a client sends while its answers wait is left to the kernel, the sooner the less it may
+    /// hold here.
     fn wants_more(&self, unconsumed: usize, most: usize) -> bool {
         let pending_max = if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
         unconsumed <= pending_max && self.dropped_octets < LINGER_OCTETS_MAX && !self.peer_done

@@ -1,4 +1,5 @@
-//! Durations counted in buckets that widen with them: two to a doubling, from 8 microseconds to a second.
+//! Durations counted in buckets that widen with them: two to a doubling, from 8 microseconds to a
+//! second.
 //!
 //! Bounded, and cheap enough for every answer: a shift and an addition.
 
@@ -11,8 +12,8 @@ pub(super) const BOUNDED: usize = 2 * (LAST_POWER - FIRST_POWER) as usize + 1;
 /// All buckets: what took longer than every bound has one too.
 pub(super) const BUCKETS: usize = BOUNDED + 1;
 
-/// The bounds in microseconds: 8, 12, 16, 24, 32 and so on. A bucket counts what took no longer than its bound, and longer
-/// than the one before.
+/// The bounds in microseconds: 8, 12, 16, 24, 32 and so on. A bucket counts what took no longer
+/// than its bound, and longer than the one before.
 pub(super) fn bound_us(bucket: usize) -> u64 {
     let power = 1 << (FIRST_POWER as usize + bucket / 2);
     power + (bucket as u64 % 2) * power / 2

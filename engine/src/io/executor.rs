@@ -1,10 +1,12 @@
-//! The shard's thread, pinned to its CPU, on which the shard's loop runs from beginning to end: under the driver `uring` inside
-//! a glommio executor, under `poll` a plain thread, because glommio has io_uring underneath.
+//! The shard's thread, pinned to its CPU, on which the shard's loop runs from beginning to end:
+//! under the driver `uring` inside a glommio executor, under `poll` a plain thread, because glommio
+//! has io_uring underneath.
 //!
-//! The published glommio can mistake "preempted" for "idle" and park with work at hand. So the loop never awaits
-//! and the executor never parks: a shard without work rests in its own driver, by one wait with a time-out
-//! ([`ShardTurn::rest`]). A watchdog outside the executors is the alarm: it counts each time it finds a shard
-//! without a turn, wakes it, and ends the process when that does not help. Only this file names glommio.
+//! The published glommio can mistake "preempted" for "idle" and park with work at hand. So the loop
+//! never awaits and the executor never parks: a shard without work rests in its own driver, by one
+//! wait with a time-out ([`ShardTurn::rest`]). A watchdog outside the executors is the alarm: it
+//! counts each time it finds a shard without a turn, wakes it, and ends the process when that does
+//! not help. Only this file names glommio.
 
 use crate::io::driver::DriverKind;
 use crate::io::mailbox::ShardPort;
@@ -49,7 +51,8 @@ impl ShardThread {
     /// Starts a shard's thread on `cpu`. `prepare` runs on it first.
     ///
     /// # Errors
-    /// What glommio says when it cannot set up its rings, or the system when it has no further thread.
+    /// What glommio says when it cannot set up its rings, or the system when it has no further
+    /// thread.
     pub(super) fn start(
         driver: DriverKind,
         shard: usize,

@@ -1,4 +1,5 @@
-//! What the shards show of themselves: figures, durations, obstacles; and why a change was not taken.
+//! What the shards show of themselves: figures, durations, obstacles; and why a change was not
+//! taken.
 
 /// Why new pushes are not taken at this moment.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -73,7 +74,8 @@ pub struct Times {
     pub name: &'static str,
     /// What it says, one clause.
     pub help: &'static str,
-    /// Bounds in seconds, ascending, and how many took no longer than that and longer than the bound before.
+    /// Bounds in seconds, ascending, and how many took no longer than that and longer than the
+    /// bound before.
     pub buckets: Vec<(f64, u64)>,
     /// How many took longer than all bounds.
     pub above: u64,

@@ -1,4 +1,5 @@
-//! The push clients' side of a shard: its connections, requests to peers and their answers, gatherings.
+//! The push clients' side of a shard: its connections, requests to peers and their answers,
+//! gatherings.
 
 use crate::gateway::registry::Credential;
 use crate::io::budget::Budget;
@@ -80,7 +81,8 @@ pub(super) struct Front {
     flushed_durable: u64,
     /// Where new connections come from.
     door: Door,
-    /// Connections in the order in which they came; those that wait for their first request are all in it.
+    /// Connections in the order in which they came; those that wait for their first request are all
+    /// in it.
     silent: VecDeque<(u32, u32)>,
     pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
@@ -122,7 +124,8 @@ impl Front {
         self.connections.len()
     }
 
-    /// Whether nothing is owed to any push client that takes what it is sent, in a drain that began then.
+    /// Whether nothing is owed to any push client that takes what it is sent, in a drain that began
+    /// then.
     pub(super) fn is_quiet(&mut self, draining_since_ms: u64, now: Now) -> bool {
         let indices = self.connections.indices();
         let owes_nothing = |link: &mut Link<Connection>| {
@@ -191,7 +194,8 @@ impl Front {
         None
     }
 
-    /// Closes the connection that has waited longest for its first request, unless it came just now.
+    /// Closes the connection that has waited longest for its first request, unless it came just
+    /// now.
     fn make_room(&mut self, now: Now) {
         if let Some((index, since_ms)) = self.longest_silent()
             && now.steady_ms >= since_ms + SILENT_MS_MIN
@@ -480,7 +484,8 @@ impl Front {
         }
     }
 
-    /// The device failed: everybody who waits for it is told, as far as the sockets take it at once.
+    /// The device failed: everybody who waits for it is told, as far as the sockets take it at
+    /// once.
     pub(super) fn fail_durable(&mut self, date: &[u8; 29]) {
         for index in self.connections.indices() {
             if let Some(connection) = self.connections.get_mut(index) {

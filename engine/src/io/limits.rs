@@ -4,13 +4,15 @@
 pub(super) const RING_ENTRIES: u32 = 1024;
 /// Entries of its completion queue: a turn's worth of receives, sends and syncs.
 pub(super) const RING_COMPLETIONS: u32 = 8192;
-/// What the committing thread of the driver `poll` may be asked for at a time: the writes of a commit, and syncs.
+/// What the committing thread of the driver `poll` may be asked for at a time: the writes of a
+/// commit, and syncs.
 pub(super) const COMMITTING_MAX: usize = 16;
 /// Receive buffers of a shard; a power of two.
 pub(super) const RECEIVE_BUFFERS: u16 = 512;
 /// Octets of one receive buffer: holds a whole request of the largest size.
 pub(super) const RECEIVE_BUFFER_OCTETS: usize = 32 * 1024;
-/// Requests of a connection that are read before the first of them is taken, so that memory brings what they ask for.
+/// Requests of a connection that are read before the first of them is taken, so that memory brings
+/// what they ask for.
 pub(super) const FORESEEN_MAX: usize = 8;
 /// Answers that a connection may have outstanding; reading stops there until they are sent.
 pub(super) const ANSWERS_OUTSTANDING_MAX: usize = 2048;
@@ -18,14 +20,15 @@ pub(super) const ANSWERS_OUTSTANDING_MAX: usize = 2048;
 pub(super) const INPUT_PENDING_OCTETS_MAX: usize = 64 * 1024;
 /// The memory for it grows by at least one part in so many of what there is.
 pub(super) const INPUT_GROWTH_PART: usize = 4;
-/// Octets that all connections of a shard hold before each gets no more than a little: unparsed, waiting to be answered,
-/// unsent.
+/// Octets that all connections of a shard hold before each gets no more than a little: unparsed,
+/// waiting to be answered, unsent.
 pub(super) const HELD_OCTETS_MAX: usize = 64 * 1024 * 1024;
 /// The most that one connection may have to say before its requests wait.
 pub(super) const HELD_PER_LINK_MAX: usize = 1024 * 1024;
 /// The same whatever the others hold.
 pub(super) const HELD_PER_LINK_MIN: usize = 16 * 1024;
-/// What a receive that goes on may bring before it ends: the kernel fills so many buffers in one go.
+/// What a receive that goes on may bring before it ends: the kernel fills so many buffers in one
+/// go.
 pub(super) const BURST_OCTETS_MAX: usize = 32 * RECEIVE_BUFFER_OCTETS;
 /// Connections of a shard whose receive may go on.
 pub(super) const BURSTS_MAX: usize = 64;
@@ -33,9 +36,11 @@ pub(super) const BURSTS_MAX: usize = 64;
 pub(super) const SMALL_RECEIVES_MIN: u8 = 16;
 /// What an answer that is outstanding counts as of what a connection has to say.
 pub(super) const ANSWER_OCTETS: usize = 256;
-/// One part in so many of what a connection may have is kept of the requests of one whose answers wait.
+/// One part in so many of what a connection may have is kept of the requests of one whose answers
+/// wait.
 pub(super) const BLOCKED_INPUT_PART: usize = 16;
-/// What the kernel may keep of what was sent to a peer that does not read. It lets megabytes gather if it is not told.
+/// What the kernel may keep of what was sent to a peer that does not read. It lets megabytes gather
+/// if it is not told.
 pub(super) const SEND_SOCKET_OCTETS: usize = 256 * 1024;
 /// Octets of one send: that they were taken is progress.
 pub(super) const SEND_OCTETS_MAX: usize = 64 * 1024;
@@ -47,7 +52,8 @@ pub(super) const SEND_PROGRESS_MS_MAX: u64 = 60_000;
 pub(super) const BUFFERS_KEPT_MS: u64 = 1_000;
 /// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.
 pub(super) const ATTEMPTS_PER_TURN_MAX: usize = 512;
-/// Octets of a client that is being left which are read and dropped, so that it comes to read its last answer.
+/// Octets of a client that is being left which are read and dropped, so that it comes to read its
+/// last answer.
 pub(super) const LINGER_OCTETS_MAX: usize = 16 * 1024 * 1024;
 /// How long a client may take to close after its last answer was sent.
 pub(super) const LINGER_MS_MAX: u64 = 3_000;
@@ -55,7 +61,8 @@ pub(super) const LINGER_MS_MAX: u64 = 3_000;
 pub(super) const RECEIVED_PER_TURN_OCTETS_MAX: usize = 1024 * 1024;
 /// Requests of other shards taken in one turn.
 pub(super) const PARCELS_PER_TURN_MAX: usize = 2048;
-/// Task-work items that one `enter` of this kernel runs; after as many completions there may be more.
+/// Task-work items that one `enter` of this kernel runs; after as many completions there may be
+/// more.
 pub(super) const COMPLETIONS_PER_ENTER: usize = 20;
 /// Completions gathered in one turn before they are served.
 pub(super) const COMPLETIONS_PER_TURN_MAX: usize = 256;
@@ -93,7 +100,8 @@ pub(super) fn parcels_per_peer(shards: usize) -> usize {
 
 /// Control messages that may wait for a shard.
 pub(super) const CONTROL_MESSAGES_MAX: usize = 1024;
-/// Threads that look up the names of notification hosts at a time: so many look-ups may hang without holding up others.
+/// Threads that look up the names of notification hosts at a time: so many look-ups may hang
+/// without holding up others.
 pub(super) const NAME_THREADS_MAX: usize = 16;
 /// How long such a thread waits for another name before it ends.
 pub(super) const NAME_IDLE_MS: u64 = 10_000;
@@ -105,7 +113,8 @@ pub(super) const NAME_REFRESH_MS: u64 = 30_000;
 pub(super) const NAME_RETRY_MS: u64 = 1_000;
 /// How long a notification may wait for its answer.
 pub(super) const NOTIFICATION_TIMEOUT_MS: u64 = 30_000;
-/// Notifications that waited in vain for a push client and are given back to the schedule in one sweep.
+/// Notifications that waited in vain for a push client and are given back to the schedule in one
+/// sweep.
 pub(super) const QUEUED_FAILED_PER_SWEEP_MAX: usize = 4096;
 /// How long a connection to a push client may take to come up.
 pub(super) const CONNECT_TIMEOUT_MS: u64 = 5_000;

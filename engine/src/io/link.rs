@@ -231,8 +231,8 @@ impl<S: Session> Link<S> {
         self.takes_nothing(draining_since_ms, now_ms, DRAIN_SILENCE_MS)
     }
 
-    /// Gives the buffers of an idle connection back, and the leave of its receive to go on: it ends,
-    /// and another one begins that does not.
+    /// Gives the buffers of an idle connection back, and the leave of its receive to go on: it
+    /// ends, and another one begins that does not.
     pub(super) fn shrink(&mut self, driver: &mut Driver) {
         if self.unsent() == 0 {
             self.small_receives = 0;

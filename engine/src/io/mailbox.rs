@@ -100,7 +100,8 @@ pub(crate) struct ShardStatus {
     pub(crate) syncs: AtomicU64,
     pub(crate) wakes: AtomicU64,
     pub(crate) ended: AtomicBool,
-    /// At the end: events that wait in the journal for room in the books, and requests whose counts are lost.
+    /// At the end: events that wait in the journal for room in the books, and requests whose counts
+    /// are lost.
     pub(crate) unbilled: [AtomicU64; 2],
     pub(crate) waiting: Mutex<WaitingTally>,
     answers: ShownDurations,

@@ -1,9 +1,9 @@
 //! How shards speak: parcels on bounded rings, one pair of rings for each pair of shards.
 //!
-//! A parcel carries a request body to the shard that owns the msn, and the answer back in the same box. Each
-//! shard owns a fixed number of boxes for each peer, so nothing is allocated per push once their buffers have
-//! grown, and a slow peer is felt as "no box left" (code 8002), never as a growing queue. A batch of parcels
-//! costs one wake-up.
+//! A parcel carries a request body to the shard that owns the msn, and the answer back in the same
+//! box. Each shard owns a fixed number of boxes for each peer, so nothing is allocated per push
+//! once their buffers have grown, and a slow peer is felt as "no box left" (code 8002), never as a
+//! growing queue. A batch of parcels costs one wake-up.
 
 use crate::io::driver::Waker;
 use crate::io::limits::parcels_per_peer;
@@ -28,7 +28,8 @@ pub(super) struct Origin {
 /// A request on its way to the owner of its msn, or its answer on the way back.
 pub(super) struct Parcel {
     pub(super) origin: Origin,
-    /// The request's body as it came; kept on the way back so that its memory serves the next request.
+    /// The request's body as it came; kept on the way back so that its memory serves the next
+    /// request.
     pub(super) body: Vec<u8>,
     /// The answer, once there is one.
     pub(super) answer: Option<Answer>,
@@ -158,7 +159,8 @@ impl Mesh {
     }
 }
 
-/// Two shards' ends of a mesh with nobody behind them: the hand-over by itself, for measurements and tests.
+/// Two shards' ends of a mesh with nobody behind them: the hand-over by itself, for measurements
+/// and tests.
 pub struct HandOver {
     ends: [Mesh; 2],
 }
@@ -175,8 +177,8 @@ impl HandOver {
         Ok(Self { ends: [end(0), end(1)] })
     }
 
-    /// A request's body goes to the other end, which answers it, and comes home in the same box; the code of the
-    /// answer, or `None` if every box was under way.
+    /// A request's body goes to the other end, which answers it, and comes home in the same box;
+    /// the code of the answer, or `None` if every box was under way.
     pub fn round_trip(&mut self, body: &[u8], answer: Answer) -> Option<Code> {
         let [home, owner] = &mut self.ends;
         let origin = Origin { shard: 0, connection: 1, generation: 1, answer: 0, gathering: None };

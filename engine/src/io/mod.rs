@@ -1,8 +1,8 @@
 //! The runtime room: what carries octets between the world and the shards.
 //!
-//! A thread per CPU runs a shard's turns; the shard's driver carries its sockets and its journal's commits: its own io_uring,
-//! or an epoll and a thread beside it. Nothing outside this room names a socket or the executor, nothing inside decides
-//! about a push.
+//! A thread per CPU runs a shard's turns; the shard's driver carries its sockets and its journal's
+//! commits: its own io_uring, or an epoll and a thread beside it. Nothing outside this room names a
+//! socket or the executor, nothing inside decides about a push.
 
 mod acceptor;
 mod budget;
@@ -44,7 +44,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread; `None`: it can.
+/// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread;
+/// `None`: it can.
 pub fn uring_refusal() -> Option<Refusal> {
     driver::ring_refusal().or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
 }
@@ -64,7 +65,8 @@ struct Start {
     door: Door,
     driver: DriverKind,
     limits: TurnLimits,
-    /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU alone.
+    /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU
+    /// alone.
     worker_cpus: Option<Vec<usize>>,
     endpoints: Vec<EndpointPlan>,
     ready: Sender<(usize, Waker)>,
@@ -98,8 +100,8 @@ pub struct Setup {
 }
 
 impl Runtime {
-    /// Starts the shards on their CPUs; they take requests from `listener` at once. `endpoints` is where notifications
-    /// go for now.
+    /// Starts the shards on their CPUs; they take requests from `listener` at once. `endpoints` is
+    /// where notifications go for now.
     ///
     /// # Errors
     /// When the shards' threads or drivers cannot be set up.
@@ -196,9 +198,9 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
 }
 
 /// Under `uring` a commit is written by a worker of the kernel, which runs on the CPU of its shard
-/// unless it is told otherwise: there it takes up to a quarter of a busy CPU. Where CPUs are left that
-/// no shard runs on it may take one of those; that it must would make a commit of few records wait for
-/// another CPU to wake up.
+/// unless it is told otherwise: there it takes up to a quarter of a busy CPU. Where CPUs are left
+/// that no shard runs on it may take one of those; that it must would make a commit of few records
+/// wait for another CPU to wake up.
 fn worker_cpus(cpu: usize, shard_cpus: &[usize]) -> Option<Vec<usize>> {
     let mut cpus = host::cpus::cpus_beside(shard_cpus);
     if cpus.is_empty() {

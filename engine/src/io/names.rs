@@ -1,10 +1,11 @@
-//! The addresses of notification hosts: their names are looked up beside the shards, again and again, and never in the
-//! way of a start, a change of registrations or a stop.
+//! The addresses of notification hosts: their names are looked up beside the shards, again and
+//! again, and never in the way of a start, a change of registrations or a stop.
 //!
-//! `getaddrinfo` looks up, so that /etc/hosts and whatever else this host knows names by count. It tells no time to live
-//! (the host's own resolver keeps to that), so a name is asked for anew after [`Intervals::refresh`], and after a failure
-//! sooner. A look-up may hang for minutes: it does so on one of a few threads that nobody joins, and holds up no other
-//! name while one of them is free. What was found last stays until something else is found.
+//! `getaddrinfo` looks up, so that /etc/hosts and whatever else this host knows names by count. It
+//! tells no time to live (the host's own resolver keeps to that), so a name is asked for anew after
+//! [`Intervals::refresh`], and after a failure sooner. A look-up may hang for minutes: it does so
+//! on one of a few threads that nobody joins, and holds up no other name while one of them is free.
+//! What was found last stays until something else is found.
 
 use crate::gateway::registration::Registration;
 use crate::io::limits::{NAME_ADDRESSES_MAX, NAME_IDLE_MS, NAME_REFRESH_MS, NAME_RETRY_MS, NAME_THREADS_MAX};
@@ -118,7 +119,8 @@ impl Names {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Has `publish` called on a thread of its own whenever addresses have changed; it says whether everybody took them.
+    /// Has `publish` called on a thread of its own whenever addresses have changed; it says whether
+    /// everybody took them.
     ///
     /// # Errors
     /// When there is no thread for it.

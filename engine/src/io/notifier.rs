@@ -1,14 +1,16 @@
 //! The notifier's sockets: kept-alive connections to the push clients' notification URLs.
 //!
-//! Each endpoint (an XPID's URL) has its own bounded set of connections and its own queue, so a slow or dead push
-//! client fills only its own. A connection carries up to `depth` requests at a time, answered in order. When an
-//! endpoint cannot be reached its orders stay in the queue for a while and the endpoint rests; an order that waited
-//! too long for a client that answers nothing, or that was sent and not acknowledged, goes back to the message
-//! center, which resends by the schedule and parks it in the end. An acknowledgement counts only for the push that it names.
+//! Each endpoint (an XPID's URL) has its own bounded set of connections and its own queue, so a
+//! slow or dead push client fills only its own. A connection carries up to `depth` requests at a
+//! time, answered in order. When an endpoint cannot be reached its orders stay in the queue for a
+//! while and the endpoint rests; an order that waited too long for a client that answers nothing,
+//! or that was sent and not acknowledged, goes back to the message center, which resends by the
+//! schedule and parks it in the end. An acknowledgement counts only for the push that it names.
 //!
-//! All endpoints of a shard share one table of connections. One that carries nothing for a minute is closed. In a full
-//! table a client with something due comes before a second connection of another: clients without a connection wait in
-//! line for places, the longest idle connections are closed for them, then second ones end with their last answer.
+//! All endpoints of a shard share one table of connections. One that carries nothing for a minute
+//! is closed. In a full table a client with something due comes before a second connection of
+//! another: clients without a connection wait in line for places, the longest idle connections are
+//! closed for them, then second ones end with their last answer.
 
 mod places;
 
@@ -80,8 +82,8 @@ struct Endpoint {
     resting_until_ms: u64,
     failures: u32,
     next_address: usize,
-    /// The server's own word, of the last connection that carried an answer: it closes after every response, so a
-    /// connection carries one request.
+    /// The server's own word, of the last connection that carried an answer: it closes after every
+    /// response, so a connection carries one request.
     closes: bool,
     place: Place,
 }
@@ -111,7 +113,8 @@ struct Notifying {
     partial: Option<Arrival>,
     /// The peer announced that it closes: nothing more is sent on it.
     closes: bool,
-    /// The endpoint has no use for it any more: it ends with its last answer, which says nothing about the endpoint.
+    /// The endpoint has no use for it any more: it ends with its last answer, which says nothing
+    /// about the endpoint.
     retired: bool,
     /// Whether the peer has answered anything.
     answered: bool,
@@ -154,7 +157,8 @@ impl Notifier {
         }
     }
 
-    /// Takes the endpoints in force; what waits for one that goes away fails and is resent by the schedule.
+    /// Takes the endpoints in force; what waits for one that goes away fails and is resent by the
+    /// schedule.
     pub(super) fn set_plans(&mut self, plans: &[EndpointPlan], shard: &mut Shard, now: Now) {
         let mut old = std::mem::take(&mut self.endpoints);
         for plan in plans {
@@ -193,8 +197,8 @@ impl Notifier {
         }
     }
 
-    /// Takes the addresses that the hosts' names have now. A connection to one that is no longer among them ends when what
-    /// was asked on it is answered.
+    /// Takes the addresses that the hosts' names have now. A connection to one that is no longer
+    /// among them ends when what was asked on it is answered.
     pub(super) fn set_addresses(&mut self, addresses: &[(Xpid, Vec<SocketAddr>)]) {
         for (xpid, addresses) in addresses {
             let key = xpid.value();
@@ -215,7 +219,8 @@ impl Notifier {
         }
     }
 
-    /// Requests under way that a drain waits for: of push clients that have said something lately, or may still begin to.
+    /// Requests under way that a drain waits for: of push clients that have said something lately,
+    /// or may still begin to.
     pub(super) fn awaited(&mut self, draining_since_ms: u64, now: Now) -> usize {
         let mut count = 0;
         for index in self.outgoing.indices() {
@@ -333,8 +338,8 @@ impl Notifier {
             outgoing.link.stream.set_other_under_way(true);
             let token = outgoing.link.stream.token(Operation::Connect);
             let address = &raw const outgoing.address.storage;
-            // SAFETY: the address is boxed and its owner is freed only when the stream is quiet, that is, after the
-            // connect has completed.
+            // SAFETY: the address is boxed and its owner is freed only when the stream is quiet,
+            // that is, after the connect has completed.
             unsafe {
                 driver.connect(
                     outgoing.link.stream.descriptor(),
@@ -423,7 +428,8 @@ impl Notifier {
         let mut unanswered = std::mem::take(&mut session.under_way);
         let endpoint = self.endpoints.get_mut(&key);
         if closes && let Some(endpoint) = endpoint {
-            // The server said that it takes no more on this connection: what was behind was never its to answer.
+            // The server said that it takes no more on this connection: what was behind was never
+            // its to answer.
             while let Some(sent) = unanswered.pop_back() {
                 endpoint.queue.push_front((sent.order, now.steady_ms));
             }
@@ -486,8 +492,9 @@ const GONE: u16 = 410;
 const FAILED: NotificationResult = NotificationResult::Failed { retry_after_seconds: None };
 
 impl Endpoint {
-    /// A client that cannot be reached, or takes connections and answers nothing, has failed the orders that wait for
-    /// it as much as those that were sent: their resends and their parking go by the schedule.
+    /// A client that cannot be reached, or takes connections and answers nothing, has failed the
+    /// orders that wait for it as much as those that were sent: their resends and their parking go
+    /// by the schedule.
     fn fail_what_waited_too_long(&mut self, shard: &mut Shard, now: Now, budget: &mut usize) {
         let patience_ms = if self.failures > 0 { CONNECT_TIMEOUT_MS } else { NOTIFICATION_TIMEOUT_MS };
         while *budget > 0
@@ -531,7 +538,8 @@ impl Session for Notifying {
         &mut self.output
     }
 
-    /// When its oldest notification must be answered; one that carries nothing ends a while after it last did.
+    /// When its oldest notification must be answered; one that carries nothing ends a while after
+    /// it last did.
     fn due_ms(&self) -> u64 {
         match self.under_way.front() {
             Some(sent) => sent.deadline_ms,
@@ -559,8 +567,8 @@ impl Session for Notifying {
 }
 
 impl Takes<Settling<'_>> for Notifying {
-    /// `None` too when the connection is done: the peer announced its close and everything asked was answered, or a response
-    /// is longer than any.
+    /// `None` too when the connection is done: the peer announced its close and everything asked
+    /// was answered, or a response is longer than any.
     fn take(&mut self, octets: &[u8], _room: usize, desk: &mut Settling<'_>) -> Option<usize> {
         if let Some(arrival) = &mut self.partial
             && !arrival.is_over(octets)
@@ -600,7 +608,8 @@ impl Notifying {
         self.closes || self.retired
     }
 
-    /// Reads whole responses; returns the octets done with, or `None` when the peer speaks something else.
+    /// Reads whole responses; returns the octets done with, or `None` when the peer speaks
+    /// something else.
     fn take_responses(&mut self, octets: &[u8], at_end: bool, shard: &mut Shard, now: Now) -> Option<usize> {
         let mut at = 0;
         while at < octets.len() {

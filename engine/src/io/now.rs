@@ -5,7 +5,8 @@ use host::clock;
 /// One moment by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
-    /// Unix milliseconds: what is written, shown and compared with what clients asked for. May be set back.
+    /// Unix milliseconds: what is written, shown and compared with what clients asked for. May be
+    /// set back.
     pub(super) wall_ms: u64,
     /// Milliseconds that only ever grow, never 0: time-outs and intervals.
     pub(super) steady_ms: u64,

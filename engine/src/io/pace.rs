@@ -1,17 +1,18 @@
-//! How a shard trades answer time for company, by how busy it is: when the next commit begins, and whether the shard looks
-//! up for each completion or for several at once.
+//! How a shard trades answer time for company, by how busy it is: when the next commit begins, and
+//! whether the shard looks up for each completion or for several at once.
 //!
-//! A shard with time on its hands commits as soon as the device is free and wakes at once: an answer waits for nothing but
-//! its sync. The busier it is, the longer records gather for one sync, up to the configured bound, and the more completions
-//! it takes in one turn: what it saves there is what it needs to keep up.
+//! A shard with time on its hands commits as soon as the device is free and wakes at once: an
+//! answer waits for nothing but its sync. The busier it is, the longer records gather for one sync,
+//! up to the configured bound, and the more completions it takes in one turn: what it saves there
+//! is what it needs to keep up.
 //!
-//! Records that no answer waits for begin a commit by themselves only after a millisecond, or that bound where it is
-//! shorter: as a rule the next push's commit takes them along, which at 2,000 pushes a second saves the third of all
-//! commits and a sixth of the engine's CPU time.
+//! Records that no answer waits for begin a commit by themselves only after a millisecond, or that
+//! bound where it is shorter: as a rule the next push's commit takes them along, which at 2,000
+//! pushes a second saves the third of all commits and a sixth of the engine's CPU time.
 //!
-//! A CPU that sleeps takes tens of microseconds to wake up, several times in an answer. A shard that may (`--idle-poll-us`)
-//! keeps it awake while pushes come: it looks for work without sleeping for so long after it last had some, but not while a
-//! commit is under way.
+//! A CPU that sleeps takes tens of microseconds to wake up, several times in an answer. A shard
+//! that may (`--idle-poll-us`) keeps it awake while pushes come: it looks for work without sleeping
+//! for so long after it last had some, but not while a commit is under way.
 //!
 //! Pure: times come in as arguments.
 
@@ -54,8 +55,8 @@ pub(super) struct Pace {
 }
 
 impl Pace {
-    /// A shard that does nothing yet; records gather for at most `gather_us_max` microseconds, and for `poll_us` after it
-    /// had work it looks for more without sleeping.
+    /// A shard that does nothing yet; records gather for at most `gather_us_max` microseconds, and
+    /// for `poll_us` after it had work it looks for more without sleeping.
     pub(super) fn new(gather_us_max: u64, poll_us: u64) -> Self {
         Self {
             gather_ns_max: gather_us_max * 1000,
@@ -69,7 +70,8 @@ impl Pace {
         }
     }
 
-    /// A turn took from `began_ns` to `ended_ns` of the monotonic clock; whether it found anything to do.
+    /// A turn took from `began_ns` to `ended_ns` of the monotonic clock; whether it found anything
+    /// to do.
     pub(super) fn note_turn(&mut self, began_ns: u64, ended_ns: u64, busy: bool) {
         if busy {
             self.busy_ns += ended_ns.saturating_sub(began_ns);
@@ -85,7 +87,8 @@ impl Pace {
         }
     }
 
-    /// When the next commit begins, on the monotonic clock; `None` while there is nothing to commit.
+    /// When the next commit begins, on the monotonic clock; `None` while there is nothing to
+    /// commit.
     pub(super) fn commit_due_ns(&mut self, uncommitted: Uncommitted, now_ns: u64) -> Option<u64> {
         let gathered_ns = self.commit_began_ns + self.gather_ns();
         match uncommitted {

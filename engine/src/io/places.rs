@@ -1,9 +1,10 @@
-//! The push clients' places: how many connections each shard has, and the sockets on their way to it.
+//! The push clients' places: how many connections each shard has, and the sockets on their way to
+//! it.
 //!
-//! The acceptor deals each new socket to the shard with the fewest connections and counts it there at that moment,
-//! so a burst is dealt evenly too. The shard takes it from a bounded queue, and gives the place back when the
-//! connection is gone. Where every place is taken the acceptor asks the shard that has waited longest for a first
-//! request to make room.
+//! The acceptor deals each new socket to the shard with the fewest connections and counts it there
+//! at that moment, so a burst is dealt evenly too. The shard takes it from a bounded queue, and
+//! gives the place back when the connection is gone. Where every place is taken the acceptor asks
+//! the shard that has waited longest for a first request to make room.
 //!
 //! Never here: a lock, or a wait of a shard.
 
@@ -24,7 +25,8 @@ struct Share {
     dealt: ArrayQueue<OwnedFd>,
     /// The acceptor asks for room.
     asked: AtomicBool,
-    /// When the connection was opened that has waited longest for its first request, steady milliseconds.
+    /// When the connection was opened that has waited longest for its first request, steady
+    /// milliseconds.
     silent_since_ms: AtomicU64,
 }
 
@@ -76,7 +78,8 @@ impl Places {
         wakers[shard].wake();
     }
 
-    /// Asks the shard whose client has been silent longest, since `before_ms` at least, for its place; whether there is one.
+    /// Asks the shard whose client has been silent longest, since `before_ms` at least, for its
+    /// place; whether there is one.
     pub(super) fn ask_for_room(&self, before_ms: u64, wakers: &[Waker]) -> bool {
         let silent = |shard: &usize| self.shares[*shard].silent_since_ms.load(Ordering::Relaxed);
         let Some(shard) = (0..self.shares.len()).min_by_key(silent) else { return false };

@@ -1,5 +1,5 @@
-//! A bounded table of connections: an index is reused only with another generation, so a late completion or
-//! answer for a connection that is gone finds nobody.
+//! A bounded table of connections: an index is reused only with another generation, so a late
+//! completion or answer for a connection that is gone finds nobody.
 
 use crate::io::driver::GENERATION_MASK;
 

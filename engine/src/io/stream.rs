@@ -1,7 +1,8 @@
-//! One TCP connection on the driver: what both the push clients' and the notifier's connections are made of.
+//! One TCP connection on the driver: what both the push clients' and the notifier's connections are
+//! made of.
 //!
-//! Two output buffers take turns: the session's fills, while the stream's is being sent and must not move. A stream is freed
-//! only after every operation on it has completed.
+//! Two output buffers take turns: the session's fills, while the stream's is being sent and must
+//! not move. A stream is freed only after every operation on it has completed.
 
 use crate::io::driver::{Driver, Operation, Owner, Token};
 use crate::io::limits::{SEND_LOOK_MS, SEND_OCTETS_MAX, SEND_SOCKET_OCTETS};
@@ -143,10 +144,11 @@ impl Stream {
         }
     }
 
-    /// The peer has ended the connection, or its half of it; `false`: nothing more can come, close it.
+    /// The peer has ended the connection, or its half of it; `false`: nothing more can come, close
+    /// it.
     ///
-    /// A multishot receive can miss that: where octets and the end arrive together, the kernel may count two wake-ups
-    /// and look once. A receive that begins anew sees both.
+    /// A multishot receive can miss that: where octets and the end arrive together, the kernel may
+    /// count two wake-ups and look once. A receive that begins anew sees both.
     pub(super) fn hung_up(&mut self, result: i32, driver: &mut Driver) -> bool {
         (self.watched, self.hung_up) = (false, true);
         self.stop_receiving(driver);
@@ -175,7 +177,8 @@ impl Stream {
         self.other_under_way = under_way;
     }
 
-    /// Starts to send what has gathered, unless a send is under way. A long one is sent in pieces, each of which is progress.
+    /// Starts to send what has gathered, unless a send is under way. A long one is sent in pieces,
+    /// each of which is progress.
     pub(super) fn flush(&mut self, driver: &mut Driver, output: &mut Vec<u8>, now_ms: u64) {
         if self.send_under_way || self.closing {
             return;
@@ -192,8 +195,8 @@ impl Stream {
         (self.taken_ms, self.looked_ms) = (now_ms, now_ms);
         let piece = self.sent..self.sending.len().min(self.sent + SEND_OCTETS_MAX);
         let token = self.token(Operation::Send);
-        // SAFETY: `sending` is neither changed nor dropped while `send_under_way` is set: `flush` and `shrink` leave it alone
-        // then, and the owner frees a stream only when `is_quiet`.
+        // SAFETY: `sending` is neither changed nor dropped while `send_under_way` is set: `flush`
+        // and `shrink` leave it alone then, and the owner frees a stream only when `is_quiet`.
         unsafe { driver.send(self.socket.as_fd(), &self.sending[piece], token) };
     }
 

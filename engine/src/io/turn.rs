@@ -33,13 +33,14 @@ const SWEEP_INTERVAL_MS: u64 = 100;
 
 /// A write without a sync that is no longer than this is carried out by the shard itself.
 const WRITE_AT_ONCE_OCTETS_MAX: usize = 64 * 1024;
-/// A shard that has worked for so long while a commit is under way lets the kernel's worker that carries it out onto its CPU,
-/// if it waits for that: it needs it to begin, after the write and after the flush, for some tens of microseconds each time,
-/// and all answers wait for it.
+/// A shard that has worked for so long while a commit is under way lets the kernel's worker that
+/// carries it out onto its CPU, if it waits for that: it needs it to begin, after the write and
+/// after the flush, for some tens of microseconds each time, and all answers wait for it.
 const COMMIT_YIELD_NS: u64 = 100_000;
 /// After so many completions it looks whether it has.
 const COMPLETIONS_PER_LOOK: usize = 16;
-/// How long a shard rests at a time when it has just become idle: what is due by itself is known to the millisecond.
+/// How long a shard rests at a time when it has just become idle: what is due by itself is known to
+/// the millisecond.
 const REST_NS: u64 = 1_000_000;
 /// After so many rests of one length in a row it rests twice as long...
 const RESTS_OF_ONE_LENGTH: u32 = 8;
@@ -203,8 +204,8 @@ impl ShardTurn {
         }
     }
 
-    /// Answers that a commit has just let go leave before anything else is done: nobody waits for an attempt or a
-    /// notification as a push client does for its answer.
+    /// Answers that a commit has just let go leave before anything else is done: nobody waits for
+    /// an attempt or a notification as a push client does for its answer.
     fn answer(&mut self, now: Now) -> bool {
         if !self.front.holds_answers_for(self.shard.durable()) {
             return false;
@@ -221,16 +222,17 @@ impl ShardTurn {
         self.front.flush(&mut self.driver, &mut self.shard, &mut self.mesh, &self.date, now)
     }
 
-    /// Nothing to do at this moment: rests in the driver until a completion, a call, or something due by itself.
+    /// Nothing to do at this moment: rests in the driver until a completion, a call, or something
+    /// due by itself.
     pub(super) fn rest(&mut self) {
         if self.pace.is_paced() && (self.commit.is_some() || !self.shard.is_settled()) {
-            // No answer can leave before a sync is done, and more is on its way: what comes within a moment is taken
-            // together.
+            // No answer can leave before a sync is done, and more is on its way: what comes within
+            // a moment is taken together.
             return self.wait(PACED_COMPLETIONS, PACED_WAIT_NS);
         }
         let poll_until_ns = self.pace.poll_until_ns();
-        // Not while a commit is under way: the kernel's worker that issues its flush would wait, and yielding lets only
-        // threads of the engine's own scheduling group go first.
+        // Not while a commit is under way: the kernel's worker that issues its flush would wait,
+        // and yielding lets only threads of the engine's own scheduling group go first.
         if self.commit.is_none() && clock::monotonic_ns() < poll_until_ns {
             return self.poll(poll_until_ns);
         }
@@ -242,7 +244,8 @@ impl ShardTurn {
         self.driver.wake_up();
     }
 
-    /// Looks for arrivals again and again without sleeping, until then or as long as an idle shard may rest.
+    /// Looks for arrivals again and again without sleeping, until then or as long as an idle shard
+    /// may rest.
     fn poll(&mut self, until_ns: u64) {
         let until_ns = until_ns.min(clock::monotonic_ns() + self.rest_ns());
         loop {
@@ -255,7 +258,8 @@ impl ShardTurn {
         }
     }
 
-    /// How long the shard may rest: longer the longer it is idle, and never beyond what is due by itself.
+    /// How long the shard may rest: longer the longer it is idle, and never beyond what is due by
+    /// itself.
     fn rest_ns(&self) -> u64 {
         if let Some(due_ns) = self.commit_due_ns {
             return due_ns.saturating_sub(clock::monotonic_ns()).clamp(1, REST_NS);
@@ -338,8 +342,8 @@ impl ShardTurn {
         }
     }
 
-    /// Lets the kernel's worker get on, if a commit is under way and the shard has worked for some time. To yield where nobody
-    /// waits takes a third of a microsecond.
+    /// Lets the kernel's worker get on, if a commit is under way and the shard has worked for some
+    /// time. To yield where nobody waits takes a third of a microsecond.
     fn let_commit_on(&mut self) {
         if self.commit.is_none() || clock::monotonic_ns().saturating_sub(self.yielded_ns) < COMMIT_YIELD_NS {
             return;
@@ -380,9 +384,9 @@ impl ShardTurn {
             return self.written(place, written);
         }
         let token = Token::of_turn(Operation::Commit, place as u32);
-        // SAFETY: the journal keeps the octets as they are until the commit is finished, and the commit keeps the list of
-        // parts as it is until the completion changes it; both come after the completion was reaped, and a shard that
-        // ends before that ends the process.
+        // SAFETY: the journal keeps the octets as they are until the commit is finished, and the
+        // commit keeps the list of parts as it is until the completion changes it; both come after
+        // the completion was reaped, and a shard that ends before that ends the process.
         unsafe { self.driver.write(write, commit.with_sync, token) };
     }
 
@@ -434,7 +438,8 @@ impl ShardTurn {
         }
     }
 
-    /// What was written since the last good sync may be lost: say so to everybody who waits, and end.
+    /// What was written since the last good sync may be lost: say so to everybody who waits, and
+    /// end.
     fn fail_durable(&mut self, error: &std::io::Error) -> ! {
         // A socket whose send has completed takes its last words; that was not looked at yet.
         let _ = self.driver.turn(&mut self.completions);
@@ -463,7 +468,8 @@ impl ShardTurn {
                 ShardMessage::Addresses(addresses) => self.notifier.set_addresses(&addresses),
                 ShardMessage::AddContracts { rows, done } => {
                     for &(msn, xpid) in &rows {
-                        // The store holds the bound of ten XPIDs per msn; the table refuses what it would refuse.
+                        // The store holds the bound of ten XPIDs per msn; the table refuses what it
+                        // would refuse.
                         let _ = self.shard.contracts_mut().insert(msn, xpid);
                     }
                     done.signal();
@@ -509,7 +515,8 @@ impl ShardTurn {
         self.front.close();
     }
 
-    /// Ends when nothing is owed to anybody at this moment; what waits stays in the journal for the next start.
+    /// Ends when nothing is owed to anybody at this moment; what waits stays in the journal for the
+    /// next start.
     fn drain(&mut self, now: Now) {
         let Some(since_ms) = self.draining_since_ms else { return };
         let settled = self.commit.is_none() && self.billing_sync.is_none() && self.shard.is_settled();

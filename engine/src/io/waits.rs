@@ -1,9 +1,12 @@
-//! How long answers wait, and for whom: for the device, while a commit is under way, or for the shard itself.
+//! How long answers wait, and for whom: for the device, while a commit is under way, or for the
+//! shard itself.
 //!
-//! Both are told apart by a second clock, which goes on only while a commit is under way ([`Moment::device_ns`]): what it went
-//! on by from a push's arrival to its answer is the device's part, the rest is the shard's own. A commit is under way from
-//! its begin until the shard knows that it is done: the kernel's worker that carries it out, and its way back, count as the
-//! device's. An answer that stands behind another on its connection leaves after it: that wait is in both.
+//! Both are told apart by a second clock, which goes on only while a commit is under way
+//! ([`Moment::device_ns`]): what it went on by from a push's arrival to its answer is the device's
+//! part, the rest is the shard's own. A commit is under way from its begin until the shard knows
+//! that it is done: the kernel's worker that carries it out, and its way back, count as the
+//! device's. An answer that stands behind another on its connection leaves after it: that wait is
+//! in both.
 //!
 //! Pure: times come in as arguments.
 
@@ -32,8 +35,8 @@ pub(super) struct Waits {
     pub(super) own: Durations,
     /// From a commit's begin until it is known to be done.
     pub(super) commits: Durations,
-    /// The same, each as often as answers waited for it: a long commit under load is one of thousands, and holds up one in
-    /// thirty answers.
+    /// The same, each as often as answers waited for it: a long commit under load is one of
+    /// thousands, and holds up one in thirty answers.
     pub(super) commits_by_answers: Durations,
     /// Turns that found anything to do, from begin to end.
     pub(super) turns: Durations,
@@ -63,7 +66,8 @@ impl Waits {
         }
     }
 
-    /// Enters the answers that left since the last commit: before the next one is done, and before anybody looks.
+    /// Enters the answers that left since the last commit: before the next one is done, and before
+    /// anybody looks.
     pub(super) fn settle(&mut self) {
         self.commits_by_answers.record_many(self.last_commit_ns, std::mem::take(&mut self.let_go));
     }

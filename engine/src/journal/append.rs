@@ -13,11 +13,12 @@ use crate::testing::kill_points::{KillPoint, kill_point};
 /// Why a record was not appended. Nothing was written then.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum AppendError {
-    /// What is free is reserved for finishing what was accepted (code 8003), or, for a record that draws on
-    /// the reserve, nothing is free at all.
+    /// What is free is reserved for finishing what was accepted (code 8003), or, for a record that
+    /// draws on the reserve, nothing is free at all.
     #[error("the journal is full; raise --queue-bytes or let the waiting pushes drain")]
     Full,
-    /// No spare segment is ready, or too much is staged: the device is slower than the records come (code 8002).
+    /// No spare segment is ready, or too much is staged: the device is slower than the records come
+    /// (code 8002).
     #[error("no journal segment is ready; the device of the data directory is too slow or too busy")]
     NoSpare,
 }
@@ -26,12 +27,13 @@ pub enum AppendError {
 const USUAL_PUSH_OCTETS: u64 = 512;
 
 impl Journal {
-    /// Appends an Accepted record and holds it: its segment stays until [`Self::release`]. `accepted.push_id`
-    /// must be [`Self::next_sequence`]. Never waits. Returns where it lies and its sequence.
+    /// Appends an Accepted record and holds it: its segment stays until [`Self::release`].
+    /// `accepted.push_id` must be [`Self::next_sequence`]. Never waits. Returns where it lies and
+    /// its sequence.
     ///
     /// # Errors
-    /// [`AppendError::Full`] when only the reserve is left, [`AppendError::NoSpare`] when the factory is
-    /// behind.
+    /// [`AppendError::Full`] when only the reserve is left, [`AppendError::NoSpare`] when the
+    /// factory is behind.
     pub fn append_accepted(&mut self, accepted: &Accepted<'_>) -> Result<(Position, u64), AppendError> {
         assert_eq!(
             accepted.push_id, self.next_sequence,
@@ -66,19 +68,20 @@ impl Journal {
         self.append_reserved(progress)
     }
 
-    /// Appends a Held record where there is room for it beside what is reserved for other records; `false` where there is
-    /// none: cleaning has not given back yet what the holds before it took. Never waits.
+    /// Appends a Held record where there is room for it beside what is reserved for other records;
+    /// `false` where there is none: cleaning has not given back yet what the holds before it took.
+    /// Never waits.
     pub fn append_held(&mut self, held: &Held) -> bool {
         let reserved = self.reserved_octets() - HELD_FRAME_OCTETS * self.live_pushes;
         self.present_octets() >= reserved + HELD_FRAME_OCTETS && self.append(held, Duration::ZERO).is_ok()
     }
 
-    /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare is ready,
-    /// it waits for the factory, up to five seconds.
+    /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare
+    /// is ready, it waits for the factory, up to five seconds.
     ///
     /// # Errors
-    /// Only when even the reserve is used up or the factory made nothing in that time: the engine cannot go
-    /// on then.
+    /// Only when even the reserve is used up or the factory made nothing in that time: the engine
+    /// cannot go on then.
     pub fn append_ended(&mut self, ended: &Ended) -> Result<(Position, u64), AppendError> {
         let outcome = self.append_reserved(ended)?;
         self.note_key(ended.ended_ms);
@@ -98,7 +101,8 @@ impl Journal {
         Ok(outcome)
     }
 
-    /// Appends the CancelAccepted record of a whole alert, for which nothing is reserved. Never waits.
+    /// Appends the CancelAccepted record of a whole alert, for which nothing is reserved. Never
+    /// waits.
     ///
     /// # Errors
     /// As [`Self::append_accepted`].
@@ -131,8 +135,8 @@ impl Journal {
         Ok(outcome)
     }
 
-    /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests and tools
-    /// that append faster than a device takes files.
+    /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests
+    /// and tools that append faster than a device takes files.
     pub fn wait_for_spares(&mut self, wait: Duration) {
         loop {
             self.order_up_to(1, WARM_SPARES);
@@ -257,8 +261,8 @@ struct Transplanted<'a> {
 }
 
 impl Journal {
-    /// Appends the record at `position` to `target` as it is, under a sequence of its own there: how a directory is laid
-    /// out for another number of shards. `target` does not hold it.
+    /// Appends the record at `position` to `target` as it is, under a sequence of its own there:
+    /// how a directory is laid out for another number of shards. `target` does not hold it.
     ///
     /// # Errors
     /// As [`Self::append_ended`].

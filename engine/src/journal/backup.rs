@@ -1,13 +1,14 @@
 //! Copying a journal while an engine may be appending to it, and cleaning it, this very moment.
 //!
-//! The engine is not asked. A segment that is full does not change any more until it is retired, and segments are
-//! retired oldest first, once what matters in them stands, durable, in a newer one. So: full segments are copied oldest
-//! first, each counting only if it was still in place afterwards; the newest is copied last, up to the last record that
-//! was whole when it was read. What results is the journal as it stood at one moment, with nothing retired since the
-//! copy began.
+//! The engine is not asked. A segment that is full does not change any more until it is retired,
+//! and segments are retired oldest first, once what matters in them stands, durable, in a newer
+//! one. So: full segments are copied oldest first, each counting only if it was still in place
+//! afterwards; the newest is copied last, up to the last record that was whole when it was read.
+//! What results is the journal as it stood at one moment, with nothing retired since the copy
+//! began.
 //!
-//! Invariants: whatever was appended before [`JournalCopy::begin`] is in the copy, but for what was dead by then; a
-//! record that is in it has all before it there too.
+//! Invariants: whatever was appended before [`JournalCopy::begin`] is in the copy, but for what was
+//! dead by then; a record that is in it has all before it there too.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -67,7 +68,8 @@ impl JournalCopy {
     /// Copies the full segments of the journal in `source` to the fresh directory `target`.
     ///
     /// # Errors
-    /// See [`BackupError`]; after [`BackupError::TooFast`] a copy into another directory may succeed.
+    /// See [`BackupError`]; after [`BackupError::TooFast`] a copy into another directory may
+    /// succeed.
     pub fn begin(source: &Path, target: &Path) -> Result<Self, BackupError> {
         fs::create_dir_all(target).map_err(failed(target))?;
         let (source, target) = (source.to_path_buf(), target.to_path_buf());
@@ -76,8 +78,8 @@ impl JournalCopy {
         Ok(copy)
     }
 
-    /// Copies what has filled up since and the newest segment as far as it goes; everything is synced. Returns the octets
-    /// of all files.
+    /// Copies what has filled up since and the newest segment as far as it goes; everything is
+    /// synced. Returns the octets of all files.
     ///
     /// # Errors
     /// As [`Self::begin`].
@@ -91,13 +93,15 @@ impl JournalCopy {
         }
     }
 
-    /// Copies every segment behind those that are copied, but for the newest; which ones stood there at the end.
+    /// Copies every segment behind those that are copied, but for the newest; which ones stood
+    /// there at the end.
     fn copy_full(&mut self) -> Result<Vec<Standing>, BackupError> {
         loop {
             let standing = self.standing()?;
             let last_copied = self.copied.last_key_value().map_or(0, |(&id, _)| id);
             let ahead = &standing[standing.partition_point(|segment| segment.id <= last_copied)..];
-            // One that was retired before its turn came took with it what is nowhere else in the copy.
+            // One that was retired before its turn came took with it what is nowhere else in the
+            // copy.
             let is_complete = self.due.is_none_or(|due| ahead.first().is_some_and(|next| next.id == due));
             match ahead {
                 [next, behind, ..] if is_complete && self.copy_one(*next)? => self.due = Some(behind.id),
@@ -138,7 +142,8 @@ impl JournalCopy {
         let length = octets.len().next_multiple_of(FRAME_ALIGNMENT_OCTETS).max(HEADER_PAGE_OCTETS);
         let memory = Memory::copied_from(&octets, length);
         let PageSight::Readable(header) = SegmentHeader::sight(memory.octets()) else { return Ok(false) };
-        // What was read behind the first place that was not written yet may lack what stands before it.
+        // What was read behind the first place that was not written yet may lack what stands before
+        // it.
         let tail = first_unwritten(memory.octets(), &header);
         octets[tail.min(length)..].fill(0);
         let target = self.target.join(segment_name(segment.id));

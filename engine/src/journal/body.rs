@@ -16,7 +16,8 @@ use super::record::{
 pub(super) trait Body {
     const KIND: Kind;
     fn body_octets_max(&self) -> usize;
-    /// Writes the body at the start of `target`, which has room for `body_octets_max`; returns its octets.
+    /// Writes the body at the start of `target`, which has room for `body_octets_max`; returns its
+    /// octets.
     fn write(&self, target: &mut [u8]) -> usize;
 }
 

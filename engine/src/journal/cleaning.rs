@@ -2,18 +2,18 @@
 //!
 //! The order for the caller, in as many steps as it likes, appending in between:
 //! 1. [`Journal::cleaning_candidate`] names the oldest segment when cleaning it is worth it.
-//! 2. With [`Journal::cursor`] and [`Journal::step`] it walks the segment's records. An Accepted record whose
-//!    push is held *at this position* is moved forward, and what has become of it behind it
-//!    ([`Journal::move_forward`]). Of a push that is not held any more, a record that says that it ended
-//!    ([`Record::key`]) is appended again as a Key until its 24 hours are over. All else is dead: of a push that is
-//!    held, what the other records said stands behind the copy.
-//! 3. [`Journal::cleaned`] says that the walk is done. Everything in the segment that was to be kept
-//!    elsewhere (the billing events of its records) must be durable by then.
-//! 4. [`Journal::retire_cleaned`], called after each commit, gives the segment back once what was moved is
-//!    durable.
+//! 2. With [`Journal::cursor`] and [`Journal::step`] it walks the segment's records. An Accepted
+//!    record whose push is held *at this position* is moved forward, and what has become of it
+//!    behind it ([`Journal::move_forward`]). Of a push that is not held any more, a record that
+//!    says that it ended ([`Record::key`]) is appended again as a Key until its 24 hours are over.
+//!    All else is dead: of a push that is held, what the other records said stands behind the copy.
+//! 3. [`Journal::cleaned`] says that the walk is done. Everything in the segment that was to be
+//!    kept elsewhere (the billing events of its records) must be durable by then.
+//! 4. [`Journal::retire_cleaned`], called after each commit, gives the segment back once what was
+//!    moved is durable.
 //!
-//! Only the oldest segment is ever cleaned. That keeps every reader right: a push's Accepted record never
-//! outlives, on disk, the record of its end.
+//! Only the oldest segment is ever cleaned. That keeps every reader right: a push's Accepted record
+//! never outlives, on disk, the record of its end.
 
 use std::time::Duration;
 
@@ -61,20 +61,23 @@ impl Journal {
         if let Some(index) = self.segment_index(position.segment) {
             let segment = &mut self.segments[index];
             segment.live_octets += octets;
-            // It was to be given back, yet the copy that was moved forward is lost: it must be walked again.
+            // It was to be given back, yet the copy that was moved forward is lost: it must be
+            // walked again.
             segment.cleaned = None;
             self.live_octets += octets;
             self.live_pushes += 1;
         }
     }
 
-    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or twice of what is needed is about to
-    /// have been filled; or space is short and there is dead matter to gain.
+    /// The oldest segment, when cleaning it is worth while: nothing in it is needed; or twice of
+    /// what is needed is about to have been filled; or space is short and there is dead matter to
+    /// gain.
     ///
-    /// The files of the segments in use are to take no more than twice what is needed plus two segments. On top of what is
-    /// filled come the rest of the active one, a copy of the oldest where all of it is needed, and what is appended until
-    /// that copy is durable and the oldest may go: cleaning begins two segments early. Where little is needed it begins at
-    /// one and a half times that: cleaning, which leaves what is needed, must not be a reason to clean again.
+    /// The files of the segments in use are to take no more than twice what is needed plus two
+    /// segments. On top of what is filled come the rest of the active one, a copy of the oldest
+    /// where all of it is needed, and what is appended until that copy is durable and the oldest
+    /// may go: cleaning begins two segments early. Where little is needed it begins at one and a
+    /// half times that: cleaning, which leaves what is needed, must not be a reason to clean again.
     pub fn cleaning_candidate(&self, now_ms: u64) -> Option<SegmentId> {
         let oldest =
             self.segments.front().filter(|oldest| self.segments.len() > 1 && oldest.cleaned.is_none())?;
@@ -83,7 +86,8 @@ impl Journal {
             return Some(id);
         }
         if self.are_spares_coming() && !self.has_room_to_move(self.needed_octets_in(0, now_ms)) {
-            // What was retired before is not back yet: cleaning must not use up what a crash now would leave.
+            // What was retired before is not back yet: cleaning must not use up what a crash now
+            // would leave.
             return None;
         }
         let needed = self.needed_octets(now_ms);
@@ -96,10 +100,11 @@ impl Journal {
         (wasteful || short && self.used_octets() > needed + slack).then_some(id)
     }
 
-    /// Whether what is on the device takes records of so many octets again, each push's with its hold, and after that the
-    /// first record of a start and what is left over where one segment ends. Trails are counted as half of that. The longest
-    /// one, of a cancelled push that has ended with both notifications parked, takes 304 octets, so that more of those than
-    /// are usual draw on what is reserved for their pushes.
+    /// Whether what is on the device takes records of so many octets again, each push's with its
+    /// hold, and after that the first record of a start and what is left over where one segment
+    /// ends. Trails are counted as half of that. The longest one, of a cancelled push that has
+    /// ended with both notifications parked, takes 304 octets, so that more of those than are usual
+    /// draw on what is reserved for their pushes.
     fn has_room_to_move(&self, octets: u64) -> bool {
         let with_trails = octets + octets / 2;
         !self.spares.is_empty() && self.present_octets() >= with_trails + self.config.frames_octets() / 8
@@ -111,7 +116,8 @@ impl Journal {
         self.used_octets() - beyond as u64
     }
 
-    /// Whether an eighth of a segment or more was appended since the journal reached as far as `reach`.
+    /// Whether an eighth of a segment or more was appended since the journal reached as far as
+    /// `reach`.
     pub fn has_grown_since(&self, reach: Reach) -> bool {
         self.reach().0.saturating_sub(reach.0) >= u64::from(self.config.segment_octets) / 8
     }
@@ -130,8 +136,8 @@ impl Journal {
         Cursor { segment: segment.0, offset: HEADER_PAGE_OCTETS }
     }
 
-    /// The next intact record of a push behind `cursor`: where it lies and what it is; `None` at the
-    /// segment's end. Damaged places, and records about the journal itself, are stepped over.
+    /// The next intact record of a push behind `cursor`: where it lies and what it is; `None` at
+    /// the segment's end. Damaged places, and records about the journal itself, are stepped over.
     pub fn step(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
         let segment = &self.segments[self.segment_index(cursor.segment)?];
         while cursor.offset < segment.tail {
@@ -151,15 +157,16 @@ impl Journal {
         None
     }
 
-    /// A place from which [`Self::step_on`] meets every record of `sequence` and those behind it, and maybe some before.
+    /// A place from which [`Self::step_on`] meets every record of `sequence` and those behind it,
+    /// and maybe some before.
     pub fn cursor_before(&self, sequence: u64) -> Cursor {
         let begun = self.segments.partition_point(|segment| segment.header.first_sequence <= sequence);
         let id = self.segments.get(begun.saturating_sub(1)).map_or(0, |segment| segment.header.id);
         self.cursor(SegmentId(id))
     }
 
-    /// As [`Self::step`], on into the segments that follow; `None` behind the last record of all, from where it goes on
-    /// when more was appended.
+    /// As [`Self::step`], on into the segments that follow; `None` behind the last record of all,
+    /// from where it goes on when more was appended.
     pub fn step_on(&self, cursor: &mut Cursor) -> Option<(Position, Kind)> {
         loop {
             if let Some(found) = self.step(cursor) {
@@ -170,7 +177,8 @@ impl Journal {
         }
     }
 
-    /// Hands every intact record of a push in `segment` to `view`: its place, its sequence, and itself.
+    /// Hands every intact record of a push in `segment` to `view`: its place, its sequence, and
+    /// itself.
     pub fn visit(&self, segment: SegmentId, view: &mut dyn FnMut(Position, u64, Record<'_>)) {
         let mut cursor = self.cursor(segment);
         while let Some((position, _)) = self.step(&mut cursor) {
@@ -180,19 +188,21 @@ impl Journal {
         }
     }
 
-    /// Everything in the oldest segment that is still needed has been appended again. Says so in the journal,
-    /// too: should a crash leave the file where it is, the next start gives it back without walking it again.
+    /// Everything in the oldest segment that is still needed has been appended again. Says so in
+    /// the journal, too: should a crash leave the file where it is, the next start gives it back
+    /// without walking it again.
     ///
     /// # Panics
-    /// When it is not the oldest one, or a push is still held in it: retiring it would lose that push.
+    /// When it is not the oldest one, or a push is still held in it: retiring it would lose that
+    /// push.
     pub fn cleaned(&mut self, segment: SegmentId) {
         let is_oldest = self.segments.len() > 1;
         let oldest = self.segments.front().filter(|oldest| is_oldest && oldest.header.id == segment.0);
         let Some(oldest) = oldest else { panic!("segment {} is not the oldest one", segment.0) };
         assert_eq!(oldest.live_octets, 0, "segment {} still holds records of live pushes", segment.0);
         kill_point(KillPoint::CleanWalked);
-        // Where there is no room for it the next start walks the segment again. So it does where the
-        // last push that was moved is followed by nothing else: its copy does not count then.
+        // Where there is no room for it the next start walks the segment again. So it does where
+        // the last push that was moved is followed by nothing else: its copy does not count then.
         let _ = self.append(&Cleaned { segment: segment.0 }, Duration::ZERO);
         kill_point(KillPoint::CleanDone);
         let next_sequence = self.next_sequence;
@@ -201,8 +211,8 @@ impl Journal {
         }
     }
 
-    /// Gives the oldest segment back if it was cleaned, what was moved forward is durable, and no commit
-    /// under way writes to its file. Never waits.
+    /// Gives the oldest segment back if it was cleaned, what was moved forward is durable, and no
+    /// commit under way writes to its file. Never waits.
     pub fn retire_cleaned(&mut self) -> Option<SegmentId> {
         let oldest = self.segments.front()?;
         let moved_until = oldest.cleaned?;
@@ -242,7 +252,8 @@ impl Journal {
         self.pool.octets_in_use() * 100 >= STAGED_OCTETS_MAX * percent
     }
 
-    /// Octets that would be left if all segments were cleaned now: records of live pushes, keys that are not forgotten yet.
+    /// Octets that would be left if all segments were cleaned now: records of live pushes, keys
+    /// that are not forgotten yet.
     pub fn needed_octets(&self, now_ms: u64) -> u64 {
         let in_segments: u64 =
             (0..self.segments.len()).map(|index| self.needed_octets_in(index, now_ms)).sum();

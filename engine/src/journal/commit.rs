@@ -1,12 +1,14 @@
 //! Commits: carrying what was appended into the files, and on to the device.
 //!
-//! One commit is under way at a time. [`Journal::begin_commit`] names what is to be written where; whoever drives the
-//! journal writes it, with a sync of the written range where the journal runs with syncs, and calls
-//! [`Journal::finish_commit`]. A write or sync that fails is never tried again.
+//! One commit is under way at a time. [`Journal::begin_commit`] names what is to be written where;
+//! whoever drives the journal writes it, with a sync of the written range where the journal runs
+//! with syncs, and calls [`Journal::finish_commit`]. A write or sync that fails is never tried
+//! again.
 //!
-//! Behind every write goes the end mark, which the next write overwrites with its first frame: the end of a segment's
-//! records is marked whenever a write is whole. The mark goes on to the end of its page: a page that is written whole need
-//! not be read from the device first, whether or not the factory brought it into memory before.
+//! Behind every write goes the end mark, which the next write overwrites with its first frame: the
+//! end of a segment's records is marked whenever a write is whole. The mark goes on to the end of
+//! its page: a page that is written whole need not be read from the device first, whether or not
+//! the factory brought it into memory before.
 
 use crate::journal::write::END_MARK;
 use crate::journal::write::Part;
@@ -26,12 +28,14 @@ pub struct Commit {
     pub covers: u64,
     /// Whether each write is to be followed by a sync of what it wrote (`RWF_DSYNC`).
     pub with_sync: bool,
-    /// The writes, one for each file, in the order of the segments, at most [`COMMIT_FILES_MAX`]. Any order will do.
+    /// The writes, one for each file, in the order of the segments, at most [`COMMIT_FILES_MAX`].
+    /// Any order will do.
     pub writes: Vec<Write>,
 }
 
 impl Commit {
-    /// Writes everything, and waits until it is done: for tools that do so beside the journal, never for a shard.
+    /// Writes everything, and waits until it is done: for tools that do so beside the journal,
+    /// never for a shard.
     ///
     /// # Safety
     /// It is not finished, and its journal lives.
@@ -46,10 +50,10 @@ impl Commit {
 }
 
 impl Journal {
-    /// Begins a commit of everything appended so far; `None` while one is under way or when nothing is new. The caller
-    /// carries out every write and then calls [`Self::finish_commit`]; files and octets stay as they are meanwhile. If a
-    /// write or sync fails the caller must end the process: the state of the device is unknown, and a second try proves
-    /// nothing.
+    /// Begins a commit of everything appended so far; `None` while one is under way or when nothing
+    /// is new. The caller carries out every write and then calls [`Self::finish_commit`]; files and
+    /// octets stay as they are meanwhile. If a write or sync fails the caller must end the process:
+    /// the state of the device is unknown, and a second try proves nothing.
     pub fn begin_commit(&mut self) -> Option<Commit> {
         if self.committing || self.begun == self.next_sequence {
             return None;
@@ -114,15 +118,17 @@ impl Journal {
         }
     }
 
-    /// Whether a file that `commit` wrote to has no name any more. Asks the system, for each file, what it holds in memory.
+    /// Whether a file that `commit` wrote to has no name any more. Asks the system, for each file,
+    /// what it holds in memory.
     pub fn has_lost_a_name(&self, commit: &Commit) -> bool {
         let files = commit.writes.iter().filter_map(|write| self.segment_index(write.segment));
         let mut files = files.filter_map(|index| self.segments[index].file.as_ref());
         files.any(|file| rustix::fs::fstat(file).is_ok_and(|found| found.st_nlink == 0))
     }
 
-    /// Begins, carries out and finishes commits until everything appended is written, and durable where the journal runs
-    /// with syncs. Waits for the device: for tests and tools, never for a shard.
+    /// Begins, carries out and finishes commits until everything appended is written, and durable
+    /// where the journal runs with syncs. Waits for the device: for tests and tools, never for a
+    /// shard.
     ///
     /// # Errors
     /// When a write or sync fails; the journal must not be used any more then.
@@ -134,8 +140,8 @@ impl Journal {
         Ok(())
     }
 
-    /// Has the storage carry out a commit that has begun, and waits until that is done: for tests and tools, and the only
-    /// way where segments are no files.
+    /// Has the storage carry out a commit that has begun, and waits until that is done: for tests
+    /// and tools, and the only way where segments are no files.
     ///
     /// # Errors
     /// When a write or sync fails; the journal must not be used any more then.
@@ -151,7 +157,8 @@ impl Journal {
 }
 
 impl Commit {
-    /// What the death of the process may leave of it: the first half of the first write, whatever record that cuts.
+    /// What the death of the process may leave of it: the first half of the first write, whatever
+    /// record that cuts.
     fn tear(&mut self) {
         let Some(write) = self.writes.first_mut() else { return };
         let half = (write.until - write.from) / 2;

@@ -59,8 +59,8 @@ pub fn examine(octets: &[u8], view: &mut dyn FnMut(u64, &Record<'_>)) -> Examine
     examined
 }
 
-/// A segment whose frames carry these kinds and bodies, their checksums right, as many as fit: so that a fuzzer gets
-/// past the checksums to what validates a body.
+/// A segment whose frames carry these kinds and bodies, their checksums right, as many as fit: so
+/// that a fuzzer gets past the checksums to what validates a body.
 pub fn segment_of<'a>(frames: impl Iterator<Item = (u8, &'a [u8])>) -> Vec<u8> {
     let octets = SEGMENT_OCTETS_MIN;
     let header = SegmentHeader {

@@ -1,15 +1,17 @@
-//! The segment factory: one thread that makes segments ahead of need, so that no shard ever waits for a disk
-//! to take a fresh file. It creates, has them zero-filled by writing (`filling`; extents that were only allocated commit
-//! ten times slower), syncs file and directory, maps, and hands over. Retired files are taken back, renamed and used
-//! again. A spare that is used next is given back for a moment, and comes again with its pages in memory.
+//! The segment factory: one thread that makes segments ahead of need, so that no shard ever waits
+//! for a disk to take a fresh file. It creates, has them zero-filled by writing (`filling`; extents
+//! that were only allocated commit ten times slower), syncs file and directory, maps, and hands
+//! over. Retired files are taken back, renamed and used again. A spare that is used next is given
+//! back for a moment, and comes again with its pages in memory.
 //!
-//! A file's way through its names, each step synced before the next begins: `fresh-N.tmp` (being zero-filled)
-//! or `free-N.tmp` (retired, old content) → `segment-N.log` (header page zero) → in use → `free-N.tmp` → …
-//! What has a `.tmp` name after a crash holds nothing that is needed.
+//! A file's way through its names, each step synced before the next begins: `fresh-N.tmp` (being
+//! zero-filled) or `free-N.tmp` (retired, old content) → `segment-N.log` (header page zero) → in
+//! use → `free-N.tmp` → … What has a `.tmp` name after a crash holds nothing that is needed.
 //!
-//! Never does: touching a segment in use or a spare that a journal has in hand, deciding when one is retired. Invariant: of one directory, files
-//! are retired in the order given, each synced before the next is touched: a crash never leaves a record on
-//! disk whose end, in a later segment, is gone already.
+//! Never does: touching a segment in use or a spare that a journal has in hand, deciding when one
+//! is retired. Invariant: of one directory, files are retired in the order given, each synced
+//! before the next is touched: a crash never leaves a record on disk whose end, in a later segment,
+//! is gone already.
 
 use host::directory::sync_directory;
 use std::collections::{BTreeMap, VecDeque};
@@ -55,8 +57,9 @@ impl SegmentFactory {
         Self::start_off(Vec::new())
     }
 
-    /// As [`Self::start`], on other CPUs than `shard_cpus` where this process may use others: filling a segment with zeros
-    /// is a third of the work of accepting into it, and no shard's business.
+    /// As [`Self::start`], on other CPUs than `shard_cpus` where this process may use others:
+    /// filling a segment with zeros is a third of the work of accepting into it, and no shard's
+    /// business.
     ///
     /// # Errors
     /// When the system gives no thread.
@@ -93,7 +96,8 @@ impl Drop for SegmentFactory {
     fn drop(&mut self) {
         if let (Some(orders), Some(worker)) = (self.orders.take(), self.worker.take()) {
             self.urgency.stop();
-            // Journals may still hold lines of their own: the stop order ends the thread all the same.
+            // Journals may still hold lines of their own: the stop order ends the thread all the
+            // same.
             let _ = orders.send(Order::Stop);
             drop(orders);
             let _ = worker.join();
@@ -281,7 +285,8 @@ impl Storage for FileStorage {
     }
 }
 
-/// The segment in a file of this name; `None` where it is put aside, having a size that no segment has.
+/// The segment in a file of this name; `None` where it is put aside, having a size that no segment
+/// has.
 fn find_segment(id: u32, path: &Path) -> io::Result<Option<Found>> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let octets = file.metadata()?.len();
@@ -312,7 +317,8 @@ impl Worker {
                         full: error.kind() == io::ErrorKind::StorageFull
                             || error.kind() == io::ErrorKind::QuotaExceeded,
                     });
-                    // A journal that is gone leaves its segment on disk as a spare for the next start.
+                    // A journal that is gone leaves its segment on disk as a spare for the next
+                    // start.
                     let _ = reply.try_send(outcome);
                 }
                 Order::Warm { spare, reply } => {
@@ -353,8 +359,8 @@ impl Worker {
         Ok(if warm && !is_warm { self.warm(spare) } else { spare })
     }
 
-    /// Brings a spare's pages into memory by writing them, where they are not there already as those of a recycled one mostly
-    /// are. Without them a commit goes on as well, and takes longer.
+    /// Brings a spare's pages into memory by writing them, where they are not there already as
+    /// those of a recycled one mostly are. Without them a commit goes on as well, and takes longer.
     fn warm(&self, spare: Prepared) -> Prepared {
         let Prepared { id, memory, file: Some(file), .. } = spare else { return spare };
         let (filling, filled) = match file.try_clone() {
@@ -371,10 +377,11 @@ impl Worker {
         Prepared { id, memory, file: Some(file), warm: true }
     }
 
-    /// A file of zeros on the device, and whether its pages are in memory. Where they need not be, the zeros go to the device
-    /// past the page cache, if the file system can do that: pages full of zeros that nobody reads would take as much memory
-    /// as all the records, and ten times the processor time (10 µs a page instead of 0.4 on a virtual machine whose memory is
-    /// touched for the first time; ext4, Linux 6.18).
+    /// A file of zeros on the device, and whether its pages are in memory. Where they need not be,
+    /// the zeros go to the device past the page cache, if the file system can do that: pages full
+    /// of zeros that nobody reads would take as much memory as all the records, and ten times the
+    /// processor time (10 µs a page instead of 0.4 on a virtual machine whose memory is touched for
+    /// the first time; ext4, Linux 6.18).
     fn create_zero_filled(&self, path: &Path, octets: u32, warm: bool) -> io::Result<(File, bool)> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         allocate(&file, octets)?;
@@ -415,8 +422,8 @@ impl Worker {
         Ok(None)
     }
 
-    /// Renames a retired file out of the way, durably, and keeps it for reuse if there are not enough
-    /// already.
+    /// Renames a retired file out of the way, durably, and keeps it for reuse if there are not
+    /// enough already.
     fn take_back(&mut self, directory: &Arc<Path>, path: &Path) -> io::Result<()> {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let free = match parse_segment_name(name) {
@@ -453,8 +460,8 @@ pub(super) fn parse_segment_name(name: &str) -> Option<u32> {
     (digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
-/// Takes the room all at once, so that it lies together and a device that is full says so at once. A file system that
-/// cannot do it takes the room as it is written.
+/// Takes the room all at once, so that it lies together and a device that is full says so at once.
+/// A file system that cannot do it takes the room as it is written.
 fn allocate(file: &File, octets: u32) -> io::Result<()> {
     match fallocate(file, FallocateFlags::empty(), 0, u64::from(octets)) {
         Ok(()) | Err(Errno::OPNOTSUPP | Errno::NOSYS) => Ok(()),

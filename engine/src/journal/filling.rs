@@ -1,14 +1,16 @@
-//! Filling spare segments with zeros, a piece at a time: each is written in whole pages and synced before the next, so that
-//! a commit which comes in between waits for one piece at most. Nothing is ever read: what the system reads ahead of a
-//! reader queues before commits in the device, and a commit writes whole pages, for which nothing has to be read either.
+//! Filling spare segments with zeros, a piece at a time: each is written in whole pages and synced
+//! before the next, so that a commit which comes in between waits for one piece at most. Nothing is
+//! ever read: what the system reads ahead of a reader queues before commits in the device, and a
+//! commit writes whole pages, for which nothing has to be read either.
 //!
-//! A thread of its own fills, below every other of this process: at the lowest niceness, after everybody else at the device,
-//! and with a rest after each piece. As soon as a journal is about to run out of spares that thread gives what it has begun
-//! back, and the factory's own thread carries it to its end, at normal priority and without rest: an append may wait for it.
-//! (The system lets no thread take a higher priority than it gave itself: that is why there are two.)
+//! A thread of its own fills, below every other of this process: at the lowest niceness, after
+//! everybody else at the device, and with a rest after each piece. As soon as a journal is about to
+//! run out of spares that thread gives what it has begun back, and the factory's own thread carries
+//! it to its end, at normal priority and without rest: an append may wait for it. (The system lets
+//! no thread take a higher priority than it gave itself: that is why there are two.)
 //!
-//! Never does: touching a file that a journal has in hand. Invariant: when [`Filler::fill`] returns, nobody writes to the
-//! file any more.
+//! Never does: touching a file that a journal has in hand. Invariant: when [`Filler::fill`]
+//! returns, nobody writes to the file any more.
 
 use host::clock;
 use std::fs::File;
@@ -24,8 +26,8 @@ use crossbeam::channel::{Receiver, Sender, bounded};
 use super::limits::{FILL_PIECE_OCTETS, FILL_REST_MAX_US, FILL_REST_TIMES};
 use super::memory::Memory;
 
-/// How many journals are about to run out of spares, and whether the engine stops: what those who fill look at between two
-/// pieces.
+/// How many journals are about to run out of spares, and whether the engine stops: what those who
+/// fill look at between two pieces.
 #[derive(Debug, Default)]
 pub(super) struct Urgency {
     journals: AtomicUsize,
@@ -63,7 +65,8 @@ pub(super) struct Filling {
     file: File,
     octets: usize,
     done: usize,
-    /// The file, where it was used before: what of it the page cache holds need not be written again.
+    /// The file, where it was used before: what of it the page cache holds need not be written
+    /// again.
     held: Option<Memory>,
 }
 
@@ -102,15 +105,16 @@ impl Filling {
         };
         if !is_there && piece > 0 {
             self.file.write_all_at(&zeros[..piece], self.done as u64)?;
-            // Piece by piece, past the page cache too: the device, or a virtual machine's host, has a cache of its own, and
-            // one flush of a whole segment held commits up for 10 to 27 ms.
+            // Piece by piece, past the page cache too: the device, or a virtual machine's host, has
+            // a cache of its own, and one flush of a whole segment held commits up for 10 to 27 ms.
             self.file.sync_data()?;
         }
         self.done += piece;
         Ok(self.done < self.octets)
     }
 
-    /// Writes to the end, or until `pause`, which is told how long the last piece took, says that it is enough.
+    /// Writes to the end, or until `pause`, which is told how long the last piece took, says that
+    /// it is enough.
     fn go_on(&mut self, zeros: &[u8], pause: impl Fn(Duration) -> bool) -> io::Result<()> {
         loop {
             let began = clock::instant();
@@ -154,7 +158,8 @@ impl Filler {
         Ok(Self { urgency, begun, left, zeros, _thread: thread })
     }
 
-    /// Fills all of it, and gives it back; one that was used before also as it is, where somebody waits.
+    /// Fills all of it, and gives it back; one that was used before also as it is, where somebody
+    /// waits.
     pub(super) fn fill(&self, filling: Filling) -> (Filling, io::Result<()>) {
         let (mut filling, filled) = match self.in_background(filling) {
             Ok(outcome) => outcome,

@@ -1,16 +1,17 @@
-//! The frame: 32 octets in front of every record. Says how long the body is, what it is, whose it is, and
-//! carries the checksums. Pure: octets in, octets out.
+//! The frame: 32 octets in front of every record. Says how long the body is, what it is, whose it
+//! is, and carries the checksums. Pure: octets in, octets out.
 //!
 //! ```text
 //! offset size  field             meaning
-//!      0    4  length            octets of the body, without the padding to the next multiple of 16
+//!      0    4  length            octets of the body, without the padding to a multiple of 16
 //!      4    1  kind              see `Kind`
-//!      5    1  lag               how many sequences durability lagged when the record was written: 0 to 127 as such,
-//!                               above that 128 + 4 (e - 7) + m for (4 + m) 2^(e - 2) of them, rounded up; 255 unknown
+//!      5    1  lag               how many sequences durability lagged at the write: 0 to 127 as such,
+//!                               above that 128 + 4 (e - 7) + m for (4 + m) 2^(e - 2) of them,
+//!                               rounded up; 255 unknown
 //!      6    2  shard             the shard that owns the journal
-//!      8    4  segment           the segment's number: tells fresh frames from those a recycled file held before
-//!     12    4  epoch             the segment's random number: nobody outside can forge a frame into a message
-//!     16    8  sequence          this record's number, ascending by one, from the first start of the shard on
+//!      8    4  segment           the segment's number: tells fresh frames from a recycled file's
+//!     12    4  epoch             the segment's random number: no message can hold a forged frame
+//!     16    8  sequence          this record's number, ascending by one from the first start on
 //!     24    4  body checksum     CRC32C of the body
 //!     28    4  header checksum   CRC32C of octets 0 to 27
 //! ```
@@ -83,9 +84,10 @@ impl Kind {
     }
 }
 
-/// The kind of a frame that recovery laid over a damaged range, so that it is reported once and walked over
-/// ever after. Its body is the range; the first 8 octets say how many sequences are missing, and only they
-/// are covered by the body's checksum. Its own sequence is the first missing one.
+/// The kind of a frame that recovery laid over a damaged range, so that it is reported once and
+/// walked over ever after. Its body is the range; the first 8 octets say how many sequences are
+/// missing, and only they are covered by the body's checksum. Its own sequence is the first missing
+/// one.
 pub(super) const SEALED: u8 = 0xF0;
 /// The part of a sealed range that means something.
 pub(super) const SEALED_BODY_OCTETS: usize = 8;
@@ -165,7 +167,8 @@ impl FrameHeader {
         (read_u32(octets, 0) as usize, octets[4])
     }
 
-    /// Whether kind, sequence and length are such as this version writes, and the frame ends within `room` octets.
+    /// Whether kind, sequence and length are such as this version writes, and the frame ends within
+    /// `room` octets.
     pub(super) fn fits(&self, room: usize) -> bool {
         let length = self.length as usize;
         if self.sequence >= SEQUENCE_END {

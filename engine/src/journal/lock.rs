@@ -1,5 +1,6 @@
-//! The lock of a data directory: one engine at a time. `DATA/lock` is held with flock(2), so it ends with the
-//! process that holds it, however that ends; its text says who holds it and where its admin port listens.
+//! The lock of a data directory: one engine at a time. `DATA/lock` is held with flock(2), so it
+//! ends with the process that holds it, however that ends; its text says who holds it and where its
+//! admin port listens.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -59,7 +60,8 @@ impl DataDirLock {
     /// Takes the lock of `directory`, which must exist, and writes this process's id into it.
     ///
     /// # Errors
-    /// [`LockError::HeldBy`] when another process, or this one, has it; [`LockError::Io`] otherwise.
+    /// [`LockError::HeldBy`] when another process, or this one, has it; [`LockError::Io`]
+    /// otherwise.
     pub fn take(directory: &Path) -> Result<Self, LockError> {
         let io_error = |source| LockError::Io { directory: directory.to_path_buf(), source };
         let file = OpenOptions::new()

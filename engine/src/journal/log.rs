@@ -27,8 +27,8 @@ pub struct JournalConfig {
     pub budget_octets: u64,
     /// The shard.
     pub shard: u16,
-    /// For an engine that runs without syncs: cleaned segments are retired as soon as what was moved forward
-    /// is appended, and the loss of power may lose pushes.
+    /// For an engine that runs without syncs: cleaned segments are retired as soon as what was
+    /// moved forward is appended, and the loss of power may lose pushes.
     pub without_syncs: bool,
     /// No sequence below this is given from now on: those of other shards' journals lie elsewhere.
     pub first_sequence: u64,
@@ -96,8 +96,8 @@ impl Position {
     }
 }
 
-/// A record that cannot be read any more although it was written: the medium, or something else on this
-/// machine, changed the file.
+/// A record that cannot be read any more although it was written: the medium, or something else on
+/// this machine, changed the file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 #[error("the record at offset {offset} of {} is damaged; stop the engine and run `hayauma queue verify`", file.display())]
 pub struct DamagedRecord {
@@ -209,8 +209,9 @@ impl Journal {
     /// since.
     ///
     /// # Panics
-    /// When the record is damaged or no Accepted record begins there: then memory or disk are not to be
-    /// trusted, and the message names file and offset. [`Self::try_accepted`] returns that instead.
+    /// When the record is damaged or no Accepted record begins there: then memory or disk are not
+    /// to be trusted, and the message names file and offset. [`Self::try_accepted`] returns that
+    /// instead.
     #[inline(always)]
     pub fn accepted(&self, position: Position) -> Accepted<'_> {
         match Accepted::read(self.known_body(position)) {
@@ -267,8 +268,9 @@ impl Journal {
             .ok_or_else(|| self.damaged(position))
     }
 
-    /// To be called about every millisecond: takes spares from the factory and orders new ones. Never waits. What can wait
-    /// for a moment in which nothing is appended does: a device that fills files keeps commits waiting.
+    /// To be called about every millisecond: takes spares from the factory and orders new ones.
+    /// Never waits. What can wait for a moment in which nothing is appended does: a device that
+    /// fills files keeps commits waiting.
     pub fn poll(&mut self, now_ms: u64) {
         self.take_spares(Duration::ZERO);
         if self.quiet_since.0 != self.next_sequence {
@@ -295,8 +297,9 @@ impl Journal {
         self.tell_urgency();
     }
 
-    /// Orders one spare more than is wanted, where nothing else would tell that the device has room again: pushes of which
-    /// some room is kept from are refused long before the spares that are there are used up.
+    /// Orders one spare more than is wanted, where nothing else would tell that the device has room
+    /// again: pushes of which some room is kept from are refused long before the spares that are
+    /// there are used up.
     fn probe_device(&mut self) {
         let coming = self.spares_present() + self.ordered;
         if self.ordered == 0 && ((self.segments.len() + coming) as u64) < self.config.segments_max() {
@@ -343,8 +346,8 @@ impl Journal {
         self.segments.iter().map(|segment| u64::from(segment.header.octets)).sum()
     }
 
-    /// Octets that can still be appended: the rest of the active segment, the spares, and the segments that
-    /// budget and device still allow.
+    /// Octets that can still be appended: the rest of the active segment, the spares, and the
+    /// segments that budget and device still allow.
     pub(super) fn free_octets(&self) -> u64 {
         let present = (self.segments.len() + self.spares_present()) as u64;
         let possible =
@@ -353,8 +356,8 @@ impl Journal {
         active + (self.spares_present() as u64 + possible) * self.config.frames_octets()
     }
 
-    /// Octets that can be appended whatever the device says from now on: the rest of the active segment, and
-    /// the spares.
+    /// Octets that can be appended whatever the device says from now on: the rest of the active
+    /// segment, and the spares.
     pub(super) fn present_octets(&self) -> u64 {
         let active = self.segments.back().map_or(0, Segment::room) as u64;
         active + self.spares_present() as u64 * self.config.frames_octets()
@@ -364,7 +367,8 @@ impl Journal {
         RESERVE_SEGMENTS * self.config.frames_octets() + RESERVE_OCTETS_PER_PUSH * self.live_pushes
     }
 
-    /// Takes what the factory has ready, waiting up to `wait` for each answer until there is a spare.
+    /// Takes what the factory has ready, waiting up to `wait` for each answer until there is a
+    /// spare.
     pub(super) fn take_spares(&mut self, wait: Duration) {
         loop {
             let is_waiting = self.spares.is_empty() && self.are_spares_coming();
@@ -399,8 +403,8 @@ impl Journal {
         }
     }
 
-    /// Puts a spare among the others, in the order of their numbers. One that was lent when its turn came cannot be used
-    /// under its name any more, and goes back.
+    /// Puts a spare among the others, in the order of their numbers. One that was lent when its
+    /// turn came cannot be used under its name any more, and goes back.
     fn keep(&mut self, spare: Prepared) {
         let in_use = self.segments.back().map_or(0, |active| active.header.id);
         if spare.id < in_use {
@@ -413,16 +417,16 @@ impl Journal {
         self.spares.insert(place, spare);
     }
 
-    /// Orders spares up to the wanted number within the budget; after a failure only when `again`. Wanted is
-    /// what makes the whole reserve exist on the device, and one to accept into.
+    /// Orders spares up to the wanted number within the budget; after a failure only when `again`.
+    /// Wanted is what makes the whole reserve exist on the device, and one to accept into.
     pub(super) fn order_spares(&mut self, again: bool) {
         if self.trouble.is_none() || again {
             self.order_up_to(1, WARM_SPARES_UNDER_LOAD);
         }
     }
 
-    /// Orders spares until there are so many beside the reserve, within the budget; of all that are there then the first
-    /// `warm` are to have their pages in memory.
+    /// Orders spares until there are so many beside the reserve, within the budget; of all that are
+    /// there then the first `warm` are to have their pages in memory.
     pub(super) fn order_up_to(&mut self, ahead: usize, warm: usize) {
         let coming = self.spares_present() + self.ordered;
         let allowed = self.config.segments_max().saturating_sub((self.segments.len() + coming) as u64);
@@ -436,8 +440,8 @@ impl Journal {
         }
     }
 
-    /// Has a spare that is used soon brought into memory, so that no commit waits while the system looks for pages. It is
-    /// out of hand meanwhile: under load not the one that is used next.
+    /// Has a spare that is used soon brought into memory, so that no commit waits while the system
+    /// looks for pages. It is out of hand meanwhile: under load not the one that is used next.
     pub(super) fn warm_spares(&mut self, quiet: bool) {
         if self.lent.is_some() || self.spares.len() < 2 {
             return;

@@ -1,4 +1,5 @@
-//! Files as memory. All `unsafe` code here is turning a mapping into octets, and asking which of its pages are there.
+//! Files as memory. All `unsafe` code here is turning a mapping into octets, and asking which of
+//! its pages are there.
 
 use std::fs::File;
 use std::io;
@@ -32,14 +33,14 @@ impl Default for Memory {
 }
 
 impl Memory {
-    /// Maps a whole file for reading and writing. Its pages are not entered ahead: a page that is mapped for
-    /// reading first costs more at its first store than one that is not mapped at all.
+    /// Maps a whole file for reading and writing. Its pages are not entered ahead: a page that is
+    /// mapped for reading first costs more at its first store than one that is not mapped at all.
     pub(crate) fn map(file: &File) -> io::Result<Self> {
         MmapOptions::new().map_raw(file).map(Self::Mapped)
     }
 
-    /// Maps `length` octets of a file from `offset`, a multiple of the page, for reading and writing. The
-    /// file must hold them already.
+    /// Maps `length` octets of a file from `offset`, a multiple of the page, for reading and
+    /// writing. The file must hold them already.
     pub(crate) fn map_range(file: &File, offset: u64, length: usize) -> io::Result<Self> {
         MmapOptions::new().offset(offset).len(length).map_raw(file).map(Self::Mapped)
     }
@@ -58,8 +59,9 @@ impl Memory {
         memory
     }
 
-    /// Whether so many octets from `from`, a multiple of the page, are in memory; of a mapped file, whether the system has
-    /// all their pages. Where these are larger than [`PAGE_OCTETS`] it says no.
+    /// Whether so many octets from `from`, a multiple of the page, are in memory; of a mapped file,
+    /// whether the system has all their pages. Where these are larger than [`PAGE_OCTETS`] it says
+    /// no.
     ///
     /// # Errors
     /// What the system said.
@@ -71,9 +73,9 @@ impl Memory {
         for from in (from..end).step_by(PAGES_ASKED * PAGE_OCTETS) {
             let length = (end - from).min(PAGES_ASKED * PAGE_OCTETS);
             let pages = &mut present[..length.div_ceil(PAGE_OCTETS)];
-            // SAFETY: the range lies within the mapping, which outlives the call, and begins with a page, as the mapping
-            // does and as every multiple of a page from there does; the kernel writes an octet a page of that range, of
-            // which there are no more than `pages` has.
+            // SAFETY: the range lies within the mapping, which outlives the call, and begins with a
+            // page, as the mapping does and as every multiple of a page from there does; the kernel
+            // writes an octet a page of that range, of which there are no more than `pages` has.
             if unsafe { libc::mincore(map.as_mut_ptr().add(from).cast(), length, pages.as_mut_ptr()) } != 0 {
                 return Err(io::Error::last_os_error());
             }
@@ -97,7 +99,8 @@ impl Memory {
         match self {
             Self::Mapped(map) => {
                 assert!(end <= map.len());
-                // SAFETY: as in `octets`, for a part of the mapping; nobody writes to this part of the file.
+                // SAFETY: as in `octets`, for a part of the mapping; nobody writes to this part of
+                // the file.
                 unsafe { std::slice::from_raw_parts(map.as_ptr(), end) }
             }
             Self::Heap(_) => &self.octets()[..end],
@@ -107,10 +110,10 @@ impl Memory {
     /// All octets. Of a mapping: while nobody writes to the file.
     pub(crate) fn octets(&self) -> &[u8] {
         match self {
-            // SAFETY: the mapping is live as long as `self`, readable over its whole length, and its file is
-            // never shortened while the data directory's lock is held. Inside this process it is written
-            // through `octets_mut` alone, which borrows `self` exclusively; no other process writes it, the
-            // lock forbids it.
+            // SAFETY: the mapping is live as long as `self`, readable over its whole length, and
+            // its file is never shortened while the data directory's lock is held. Inside this
+            // process it is written through `octets_mut` alone, which borrows `self` exclusively;
+            // no other process writes it, the lock forbids it.
             Self::Mapped(map) => unsafe { std::slice::from_raw_parts(map.as_ptr(), map.len()) },
             // SAFETY: a slice of `Block` is as many times 16 initialised octets without padding.
             Self::Heap(blocks) => unsafe {
@@ -121,11 +124,11 @@ impl Memory {
 
     pub(crate) fn octets_mut(&mut self) -> &mut [u8] {
         match self {
-            // SAFETY: as in `octets`; the mapping was made writable, and `&mut self` makes this the only
-            // reference.
-            Self::Mapped(map) => unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) },
-            // SAFETY: as in `octets`, every octet pattern is a valid `Block`, and `&mut self` makes this the
+            // SAFETY: as in `octets`; the mapping was made writable, and `&mut self` makes this the
             // only reference.
+            Self::Mapped(map) => unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) },
+            // SAFETY: as in `octets`, every octet pattern is a valid `Block`, and `&mut self` makes
+            // this the only reference.
             Self::Heap(blocks) => unsafe {
                 std::slice::from_raw_parts_mut(blocks.as_mut_ptr().cast(), blocks.len() * 16)
             },

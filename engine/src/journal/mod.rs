@@ -1,25 +1,26 @@
-//! The journal: memory-mapped, append-only segments that hold what a shard has accepted and what became of
-//! it.
+//! The journal: memory-mapped, append-only segments that hold what a shard has accepted and what
+//! became of it.
 //!
-//! One [`Journal`] per shard, owned and driven by the shard's thread alone, in `DATA/shard-NNN/journal/`, or on any other
-//! [`Storage`].
-//! Appending serializes a record into memory, at the staged end of the active segment. [`Journal::begin_commit`] names what
-//! is to be written to which file, the shard has its driver write it, with a sync of the written range, and
-//! [`Journal::finish_commit`] takes note: then a record survives the death of the process (written) and the loss of power
-//! (synced). A write or sync that fails is never retried: what the device holds is unknown then, and the engine must end.
+//! One [`Journal`] per shard, owned and driven by the shard's thread alone, in
+//! `DATA/shard-NNN/journal/`, or on any other [`Storage`]. Appending serializes a record into
+//! memory, at the staged end of the active segment. [`Journal::begin_commit`] names what is to be
+//! written to which file, the shard has its driver write it, with a sync of the written range, and
+//! [`Journal::finish_commit`] takes note: then a record survives the death of the process (written)
+//! and the loss of power (synced). A write or sync that fails is never retried: what the device
+//! holds is unknown then, and the engine must end.
 //!
-//! Space comes back in one order only, oldest segment first: what still matters in the oldest segment is
-//! appended again ("moved forward"), and when that is durable the file is retired and recycled. So a reader
-//! that starts at the oldest segment always sees a push's end after the push itself, and never a push whose
-//! end is gone.
+//! Space comes back in one order only, oldest segment first: what still matters in the oldest
+//! segment is appended again ("moved forward"), and when that is durable the file is retired and
+//! recycled. So a reader that starts at the oldest segment always sees a push's end after the push
+//! itself, and never a push whose end is gone.
 //!
-//! What it never does: writing by itself while a shard runs, reading a clock, waiting (but for the bounded case that
-//! [`Journal::append_ended`] and its kind name), interpreting a push. FORMAT.md beside this file describes
-//! every octet.
+//! What it never does: writing by itself while a shard runs, reading a clock, waiting (but for the
+//! bounded case that [`Journal::append_ended`] and its kind name), interpreting a push. FORMAT.md
+//! beside this file describes every octet.
 //!
 //! Invariants:
-//! - sequences ascend by one within a run of the engine, and no sequence is ever given twice, not even after
-//!   a crash that lost unsynced records;
+//! - sequences ascend by one within a run of the engine, and no sequence is ever given twice, not
+//!   even after a crash that lost unsynced records;
 //! - every record before a segment's tail was checked by recovery or appended by this process; what
 //!   is read from a file is checked again, what is staged is memory of the process as any other;
 //! - accepting never uses what is reserved for finishing what was accepted;

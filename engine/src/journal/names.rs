@@ -1,16 +1,20 @@
-//! Whether the journals' files are still under their names while the engine runs. What is written to a file without a name
-//! is durable on the device and gone with the process: nobody may be told 0000 for it.
+//! Whether the journals' files are still under their names while the engine runs. What is written
+//! to a file without a name is durable on the device and gone with the process: nobody may be told
+//! 0000 for it.
 //!
-//! A thread waits for the kernel's word that a name went (inotify), which comes within a fraction of a millisecond, and looks
-//! ten times a second whether the directories are those that were opened: one of a parent's names may have gone. What no
-//! thread can tell in time, a shard sees for itself: after each commit, before an answer leaves, it asks whether a file that
-//! was written to has a name at all. What remains is a file moved elsewhere a moment before a commit of records ended.
+//! A thread waits for the kernel's word that a name went (inotify), which comes within a fraction
+//! of a millisecond, and looks ten times a second whether the directories are those that were
+//! opened: one of a parent's names may have gone. What no thread can tell in time, a shard sees for
+//! itself: after each commit, before an answer leaves, it asks whether a file that was written to
+//! has a name at all. What remains is a file moved elsewhere a moment before a commit of records
+//! ended.
 //!
-//! What follows is the shards' part: they take nothing more, and answer whoever waits that it could not be made durable. The
-//! process goes on, because it alone still has what was accepted before: that is delivered and notified.
+//! What follows is the shards' part: they take nothing more, and answer whoever waits that it could
+//! not be made durable. The process goes on, because it alone still has what was accepted before:
+//! that is delivered and notified.
 //!
-//! Never does: renaming or removing anything. The engine's own changes are told from others': it renames a segment within
-//! its directory to `free-N.tmp`, and removes none under a segment's name.
+//! Never does: renaming or removing anything. The engine's own changes are told from others': it
+//! renames a segment within its directory to `free-N.tmp`, and removes none under a segment's name.
 
 use std::fs;
 use std::io;
@@ -34,7 +38,8 @@ const OTHER_HALF_WAIT: Duration = Duration::from_millis(2);
 /// Octets of one reading of events.
 const EVENTS_OCTETS: usize = 4096;
 
-/// Whether the names of an engine's journals are all there. Once lost they stay lost until the next start.
+/// Whether the names of an engine's journals are all there. Once lost they stay lost until the next
+/// start.
 #[derive(Debug, Default)]
 pub struct Names {
     lost: AtomicBool,
@@ -74,8 +79,8 @@ impl NamesWatch {
     /// Begins to watch the data directory and these shards' directories in it.
     ///
     /// # Errors
-    /// When a directory cannot be looked at, or the system gives no thread. A kernel that gives no events is none: then
-    /// the directories alone are looked at.
+    /// When a directory cannot be looked at, or the system gives no thread. A kernel that gives no
+    /// events is none: then the directories alone are looked at.
     pub fn start(data_dir: &Path, shard_directories: &[PathBuf], names: Arc<Names>) -> io::Result<Self> {
         let mut places = vec![Place::of(data_dir, |name| name.starts_with("shard-"))?];
         for directory in shard_directories {
@@ -130,7 +135,8 @@ impl Place {
         Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino(), keeps, watch: None })
     }
 
-    /// Whether its name leads to another directory, or nowhere. What cannot be asked is not taken for lost.
+    /// Whether its name leads to another directory, or nowhere. What cannot be asked is not taken
+    /// for lost.
     fn is_lost(&self) -> bool {
         match fs::metadata(&self.path) {
             Ok(found) => (found.dev(), found.ino()) != (self.device, self.inode),

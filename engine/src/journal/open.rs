@@ -26,10 +26,10 @@ const LOST_HEADER_PAGE: Fault =
     Fault { offset: 0, octets: HEADER_PAGE_OCTETS, sequence: 0, missing: 0, case: "header page" };
 
 impl Journal {
-    /// Opens the journal in `directory`, which is made if it is missing, and hands every intact record to
-    /// `replay` in the order of appending. Afterwards nothing is held: the caller holds ([`Journal::hold`])
-    /// each push that lives. Reads the whole journal, and waits for the factory where a fresh segment is
-    /// needed.
+    /// Opens the journal in `directory`, which is made if it is missing, and hands every intact
+    /// record to `replay` in the order of appending. Afterwards nothing is held: the caller holds
+    /// ([`Journal::hold`]) each push that lives. Reads the whole journal, and waits for the factory
+    /// where a fresh segment is needed.
     ///
     /// # Errors
     /// See [`JournalError`]. Damaged records are no error: the report tells them.
@@ -43,7 +43,8 @@ impl Journal {
         Self::open_on(directory, config, Box::new(factory.storage(directory)), replay)
     }
 
-    /// As [`Self::open`], on any storage and with segments of any size; `directory` is what the storage is called.
+    /// As [`Self::open`], on any storage and with segments of any size; `directory` is what the
+    /// storage is called.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -100,7 +101,8 @@ impl Journal {
         Ok((journal, report))
     }
 
-    /// Reads the header pages; what was never taken into use stays a spare, or goes back to the factory.
+    /// Reads the header pages; what was never taken into use stays a spare, or goes back to the
+    /// factory.
     fn sort_out(
         &mut self,
         found: Vec<Found>,
@@ -120,8 +122,9 @@ impl Journal {
                     unused = 0;
                     begun.push(Segment::new(header, memory, file));
                 }
-                // Frames without a header page are what the loss of power leaves of the commit that was under way, and
-                // one commit writes to so many files: behind as many unused ones no file needs to be read.
+                // Frames without a header page are what the loss of power leaves of the commit that
+                // was under way, and one commit writes to so many files: behind as many unused ones
+                // no file needs to be read.
                 PageSight::Zero if unused >= COMMIT_FILES_MAX => self.keep_spare(Found { id, memory, file }),
                 sight => match self.header_from_frames(id, &memory) {
                     Some(header) => {
@@ -152,7 +155,8 @@ impl Journal {
         Ok(begun)
     }
 
-    /// Nothing was written here: it is ready for use, or, where segments have another size now, goes back to the factory.
+    /// Nothing was written here: it is ready for use, or, where segments have another size now,
+    /// goes back to the factory.
     fn keep_spare(&mut self, Found { id, memory, file }: Found) {
         if memory.length() == self.config.segment_octets as usize {
             self.spares.push_back(Prepared { id, memory, file, warm: false });
@@ -162,14 +166,15 @@ impl Journal {
         }
     }
 
-    /// Something was written here and nothing of it can be read: it is kept under another name, never written over.
+    /// Something was written here and nothing of it can be read: it is kept under another name,
+    /// never written over.
     fn put_aside(&mut self, id: u32, path: PathBuf, octets: usize) -> Result<Fault, JournalError> {
         self.storage.put_aside(id).map_err(|source| JournalError::Io { path, source })?;
         Ok(Fault { offset: 0, octets, sequence: 0, missing: 0, case: "whole segment" })
     }
 
-    /// Segments are read in the order of their numbers: a spare below the last one in use can never be used
-    /// under its name.
+    /// Segments are read in the order of their numbers: a spare below the last one in use can never
+    /// be used under its name.
     fn put_aside_low_spares(&mut self, last_in_use: u32) {
         while self.spares.front().is_some_and(|spare| spare.id < last_in_use) {
             let low = self.spares.pop_front().map(|spare| spare.id);
@@ -197,9 +202,9 @@ impl Journal {
         })
     }
 
-    /// Goes on behind the last record. What a torn end left there needs no clearing: none of it reads as a
-    /// record of ours, and the end mark goes in front of it. The first record of the new run says where the
-    /// one before ended.
+    /// Goes on behind the last record. What a torn end left there needs no clearing: none of it
+    /// reads as a record of ours, and the end mark goes in front of it. The first record of the new
+    /// run says where the one before ended.
     fn go_on(&mut self) -> Result<(), JournalError> {
         let previous_end = self.previous_end;
         let fresh = self.segments.is_empty();
@@ -234,8 +239,8 @@ impl Journal {
             }
         }
         kill_point(KillPoint::RecoverGone);
-        // Before any number of this run is known outside: a later run that finds nothing else of it jumps
-        // again.
+        // Before any number of this run is known outside: a later run that finds nothing else of it
+        // jumps again.
         let Some(active) = self.segments.back() else {
             unreachable!("a journal always has an active segment")
         };

@@ -1,8 +1,9 @@
-//! The records: what the message center writes down of a push, from acceptance to the last acknowledgement.
+//! The records: what the message center writes down of a push, from acceptance to the last
+//! acknowledgement.
 //!
-//! Bodies are rkyv archives, little-endian, 32-bit relative pointers, fields in the order of declaration
-//! (`repr(C)`), padding zero. Borrowed octets are archived in place, in front of the fixed part, so that
-//! appending allocates nothing; reading borrows from the mapping.
+//! Bodies are rkyv archives, little-endian, 32-bit relative pointers, fields in the order of
+//! declaration (`repr(C)`), padding zero. Borrowed octets are archived in place, in front of the
+//! fixed part, so that appending allocates nothing; reading borrows from the mapping.
 
 use rkyv::api::low;
 use rkyv::rancor::Failure;
@@ -138,13 +139,13 @@ pub struct Progress {
     pub code: u16,
     /// A segment may have arrived of which nobody said so.
     pub in_doubt: bool,
-    /// From here on an attempt may be under way: the only one of lifetime 00, or one that begins before the time that
-    /// the push's last Held record names.
+    /// From here on an attempt may be under way: the only one of lifetime 00, or one that begins
+    /// before the time that the push's last Held record names.
     pub begun: bool,
 }
 
-/// An attempt did not deliver, and the push waits for its next one. Of a push that waits the newest one counts: a start
-/// takes from it when the push is tried next and how often it was held.
+/// An attempt did not deliver, and the push waits for its next one. Of a push that waits the newest
+/// one counts: a start takes from it when the push is tried next and how often it was held.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Held {
     /// The push.
@@ -161,15 +162,18 @@ pub struct Held {
     pub code: u16,
     /// The number of what holds it.
     pub reason: u8,
-    /// The domain that the attempt went through last: 0 none, 1 circuit-switched, 2 packet-switched.
+    /// The domain that the attempt went through last: 0 none, 1 circuit-switched, 2
+    /// packet-switched.
     pub domain: u8,
-    /// How often it was held for each cause, four bits each in the order of the message center's numbers; saturating.
+    /// How often it was held for each cause, four bits each in the order of the message center's
+    /// numbers; saturating.
     pub holds: [u8; 3],
     /// A segment may have arrived of which nobody said so.
     pub in_doubt: bool,
 }
 
-/// The body of a Held record. Times take 48 bits; what stands above them was zero in records from before it was kept.
+/// The body of a Held record. Times take 48 bits; what stands above them was zero in records from
+/// before it was kept.
 #[derive(Archive, Serialize)]
 #[rkyv(archived = ArchivedHeld, resolver = HeldResolver)]
 pub struct HeldBody {
@@ -237,8 +241,8 @@ pub struct Ended {
     pub key_fingerprint: u64,
     /// As in [`Accepted`].
     pub content_digest: u64,
-    /// As in [`Accepted`]: a key outlives the Accepted record, and with it the memory of the alert's
-    /// sequence.
+    /// As in [`Accepted`]: a key outlives the Accepted record, and with it the memory of the
+    /// alert's sequence.
     pub alert_key_fingerprint: u64,
     /// As in [`Accepted`].
     pub msn: u64,
@@ -270,19 +274,21 @@ pub struct Ended {
     pub alert_sequence: u8,
     /// Whether a notification is to go out.
     pub notification_due: bool,
-    /// Which of the shard's ends it is: notifications of an msn leave in this order. It counts on over starts and begins
-    /// anew behind the highest number; 0 in records from before ends were numbered.
+    /// Which of the shard's ends it is: notifications of an msn leave in this order. It counts on
+    /// over starts and begins anew behind the highest number; 0 in records from before ends were
+    /// numbered.
     pub end_number: u32,
 }
 
 /// A cancellation was accepted.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct CancelAccepted {
-    /// The push it withdraws; or, of a whole alert's, the highest bit, the bit below it where pushes of the alert waited
-    /// here, and the sequence of its first record: the alert's pushes of lower numbers are withdrawn.
+    /// The push it withdraws; or, of a whole alert's, the highest bit, the bit below it where
+    /// pushes of the alert waited here, and the sequence of its first record: the alert's pushes of
+    /// lower numbers are withdrawn.
     push: u64,
-    /// When, Unix milliseconds in 48 bits. Above them, of a whole alert's, 15 bits of its owner's share; the highest bit
-    /// says that nobody is told: the XPID had no notification URL.
+    /// When, Unix milliseconds in 48 bits. Above them, of a whole alert's, 15 bits of its owner's
+    /// share; the highest bit says that nobody is told: the XPID had no notification URL.
     at: u64,
     /// Fingerprint of (XPID, msn, reqid); of a whole alert's, that of (XPID, alertid).
     fingerprint: u64,
@@ -297,7 +303,8 @@ pub struct AlertCancel {
     pub at_ms: u64,
     /// Fingerprint of (XPID, alertid).
     pub fingerprint: u64,
-    /// Whose share of the closed alerts it counts against, 15 bits; 0 in records from before there were shares.
+    /// Whose share of the closed alerts it counts against, 15 bits; 0 in records from before there
+    /// were shares.
     pub share: u16,
     /// Whether pushes of the alert waited in this shard.
     pub found: bool,
@@ -424,8 +431,8 @@ pub struct Key {
 /// The engine opened the journal.
 #[derive(Archive, Serialize, Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Opened {
-    /// The sequence at which the previous run ended: the first one that it never used or that was lost
-    /// unsynced.
+    /// The sequence at which the previous run ended: the first one that it never used or that was
+    /// lost unsynced.
     pub previous_end: u64,
     /// Whether the run syncs nothing, so that its records say nothing about what was durable.
     pub without_syncs: bool,
@@ -460,8 +467,8 @@ pub enum Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Validates `body` as a record of this kind; `None` if it is none, or one that only the journal itself
-    /// reads. `body` must begin at a multiple of 16.
+    /// Validates `body` as a record of this kind; `None` if it is none, or one that only the
+    /// journal itself reads. `body` must begin at a multiple of 16.
     pub(super) fn read(kind: Kind, body: &'a [u8]) -> Option<Self> {
         match kind {
             Kind::Accepted => low::access::<ArchivedAccepted<'a>, Failure>(body)
@@ -493,8 +500,8 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The key that cleaning has to append, for a record that says that a push ended; `None` for all others.
-    /// It is to be appended while the key counts and unless the push is still held.
+    /// The key that cleaning has to append, for a record that says that a push ended; `None` for
+    /// all others. It is to be appended while the key counts and unless the push is still held.
     pub fn key(&self) -> Option<Key> {
         Some(match self {
             Self::Ended(ended) => Key {
@@ -523,7 +530,8 @@ impl<'a> Record<'a> {
         })
     }
 
-    /// The push that the record speaks of; `None` for records about the journal itself or a whole alert.
+    /// The push that the record speaks of; `None` for records about the journal itself or a whole
+    /// alert.
     pub fn push_id(&self) -> Option<u64> {
         Some(match self {
             Self::Accepted(record) => record.push_id.to_native(),

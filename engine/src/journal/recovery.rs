@@ -1,7 +1,7 @@
 //! What a segment's octets mean after a crash: the table of cases, and the walk that applies it.
 //!
-//! Pure: octets in, verdicts and records out. A torn end is normal. Damage in the middle is reported with its
-//! place, and what is intact behind it is still recovered.
+//! Pure: octets in, verdicts and records out. A torn end is normal. Damage in the middle is
+//! reported with its place, and what is intact behind it is still recovered.
 
 use std::ops::ControlFlow;
 
@@ -21,8 +21,8 @@ pub(super) enum Order {
     Behind,
 }
 
-/// What can be seen at the place where the next frame is due. Conditions behind the first one that fails
-/// cannot be seen: they are `false` and `Behind`.
+/// What can be seen at the place where the next frame is due. Conditions behind the first one that
+/// fails cannot be seen: they are `false` and `Behind`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Conditions {
     /// Thirty-two zero octets.
@@ -37,7 +37,8 @@ pub(super) struct Conditions {
     pub(super) body: bool,
     /// The sequence.
     pub(super) order: Order,
-    /// Records that are due here or later were written behind: in this segment, or in the ones after it.
+    /// Records that are due here or later were written behind: in this segment, or in the ones
+    /// after it.
     pub(super) followed: bool,
 }
 
@@ -206,9 +207,10 @@ pub(super) enum Content<'a> {
     Cleaned(u32),
 }
 
-/// Walks a segment's `octets` from its first frame on and hands every intact frame and every damaged range to
-/// `see`. `expected` is the sequence that is due and is moved along; `continued_at` is the sequence at which
-/// the segments behind go on, if there are any. A fault that `see` breaks off at is where the segment ends.
+/// Walks a segment's `octets` from its first frame on and hands every intact frame and every
+/// damaged range to `see`. `expected` is the sequence that is due and is moved along;
+/// `continued_at` is the sequence at which the segments behind go on, if there are any. A fault
+/// that `see` breaks off at is where the segment ends.
 pub(super) fn walk<'a>(
     octets: &'a [u8],
     mut owner: Owner,
@@ -330,8 +332,8 @@ impl Taken<'_> {
     }
 }
 
-/// The sequence that was due when this frame was written: its own, or, where a run of the engine begins, the
-/// one at which the run before it ended.
+/// The sequence that was due when this frame was written: its own, or, where a run of the engine
+/// begins, the one at which the run before it ended.
 fn due_before(taken: &Taken<'_>, expected: u64) -> u64 {
     let sequence = taken.header.sequence;
     match taken.content {
@@ -358,7 +360,8 @@ fn read_content<'a>(place: &'a [u8], header: &FrameHeader) -> Option<Content<'a>
     }
 }
 
-/// Whether an intact frame of ours from `from` on says that `sequence` was durable when it was written.
+/// Whether an intact frame of ours from `from` on says that `sequence` was durable when it was
+/// written.
 pub(super) fn durability_claimed(octets: &[u8], mut from: usize, owner: &Owner, sequence: u64) -> bool {
     while let Some((offset, _)) = find_frame(octets, from, owner, sequence) {
         let HeaderSight::Readable(header) = FrameHeader::sight(&octets[offset..]) else { return false };
@@ -381,8 +384,8 @@ pub(super) fn highest_sequence(octets: &[u8], owner: &Owner, at_least: u64) -> u
     highest
 }
 
-/// The first intact frame of ours from `from` on that is due at `expected` or later: its offset and the
-/// sequence that was due when it was written.
+/// The first intact frame of ours from `from` on that is due at `expected` or later: its offset and
+/// the sequence that was due when it was written.
 pub(super) fn find_frame(octets: &[u8], from: usize, owner: &Owner, expected: u64) -> Option<(usize, u64)> {
     let last = octets.len().checked_sub(FRAME_HEADER_OCTETS)?;
     for offset in (from..=last).step_by(FRAME_ALIGNMENT_OCTETS) {

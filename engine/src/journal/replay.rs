@@ -37,7 +37,8 @@ pub struct RecoveryReport {
 }
 
 impl RecoveryReport {
-    /// Whether something that was durable is missing; what was lost unsynced in a crash does not count.
+    /// Whether something that was durable is missing; what was lost unsynced in a crash does not
+    /// count.
     pub fn lost_durable_records(&self) -> bool {
         self.records_missing > 0
     }
@@ -48,16 +49,16 @@ impl RecoveryReport {
     }
 }
 
-/// Where the journal ends because power went: a write was cut short, or its pages did not all reach the
-/// device.
+/// Where the journal ends because power went: a write was cut short, or its pages did not all reach
+/// the device.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct TornTail {
     /// The segment's file.
     pub file: PathBuf,
     /// Where the unfinished frame begins.
     pub offset: u64,
-    /// Whether intact records stood behind it. None of them was durable, so none was acknowledged; they are
-    /// dropped, so that what is recovered is what had been appended up to one moment.
+    /// Whether intact records stood behind it. None of them was durable, so none was acknowledged;
+    /// they are dropped, so that what is recovered is what had been appended up to one moment.
     pub dropped_records: bool,
 }
 
@@ -82,8 +83,8 @@ pub struct Damage {
 struct Gathered<'a> {
     report: RecoveryReport,
     faults: Vec<(u32, Fault)>,
-    /// The last segment that was cleaned and may be there all the same, and the sequence of the record that
-    /// says so.
+    /// The last segment that was cleaned and may be there all the same, and the sequence of the
+    /// record that says so.
     cleaned: Option<(u32, u64)>,
     /// Whether the run of the engine that wrote what is being read made no syncs.
     without_syncs: bool,
@@ -95,11 +96,11 @@ struct Gathered<'a> {
 impl Journal {
     /// Hands out the records of all segments and takes the segments into use.
     ///
-    /// Where records are missing, what stands behind them decides. If a later record says that they had been
-    /// durable, they are damage, and everything else is kept. If none says so, they were on their way to the
-    /// device when power went, and the journal ends there: what is recovered is everything appended up to one
-    /// moment. A run without syncs acknowledged what no sync had covered: of it, everything that can be read
-    /// is kept.
+    /// Where records are missing, what stands behind them decides. If a later record says that they
+    /// had been durable, they are damage, and everything else is kept. If none says so, they were
+    /// on their way to the device when power went, and the journal ends there: what is recovered is
+    /// everything appended up to one moment. A run without syncs acknowledged what no sync had
+    /// covered: of it, everything that can be read is kept.
     pub(super) fn replay(
         &mut self,
         mut begun: Vec<Segment>,
@@ -131,13 +132,15 @@ impl Journal {
         if begun.len() > used
             && let Some(last) = used.checked_sub(1).and_then(|last| begun.get_mut(last))
         {
-            // The numbers in what is dropped were given: a start that dies in here must leave that written.
+            // The numbers in what is dropped were given: a start that dies in here must leave that
+            // written.
             last.header.sequence_floor = self.next_sequence;
             last.rewrite_header_page();
             let path = self.directory.join(segment_name(last.header.id));
             self.storage.sync(last).map_err(|source| JournalError::Io { path, source })?;
         }
-        // The newest first: a crash in between leaves less of what follows the gap, never something else.
+        // The newest first: a crash in between leaves less of what follows the gap, never something
+        // else.
         while begun.len() > used {
             if let Some(dropped) = begun.pop() {
                 let path = self.directory.join(segment_name(dropped.header.id));
@@ -179,8 +182,8 @@ impl Journal {
         Ok(())
     }
 
-    /// A crash came between cleaning a segment and putting its file aside: what was to be kept stands further
-    /// on.
+    /// A crash came between cleaning a segment and putting its file aside: what was to be kept
+    /// stands further on.
     fn note_cleaned(&mut self, cleaned: Option<(u32, u64)>) {
         let Some((last, sequence)) = cleaned else { return };
         for segment in self.segments.iter_mut().take_while(|segment| segment.header.id <= last) {
@@ -188,9 +191,9 @@ impl Journal {
         }
     }
 
-    /// Mends a damaged range, so that it is reported once: it is copied aside and a frame is laid over it,
-    /// or, where it reaches to the end of its segment, the next segment's header is made to begin where this
-    /// one ends.
+    /// Mends a damaged range, so that it is reported once: it is copied aside and a frame is laid
+    /// over it, or, where it reaches to the end of its segment, the next segment's header is made
+    /// to begin where this one ends.
     fn seal(&mut self, id: u32, fault: &Fault) -> Result<(), JournalError> {
         let Some(index) = self.segment_index(id) else { return Ok(()) };
         if fault.offset < HEADER_PAGE_OCTETS {
@@ -282,8 +285,8 @@ impl Gathered<'_> {
     }
 }
 
-/// Whether a record behind the fault, in the first of `segments` or in those behind it, says that what is
-/// missing there had been durable.
+/// Whether a record behind the fault, in the first of `segments` or in those behind it, says that
+/// what is missing there had been durable.
 fn was_durable(segments: &[Segment], fault: &Fault) -> bool {
     segments.iter().enumerate().any(|(place, segment)| {
         let from = if place == 0 { fault.offset + fault.octets } else { HEADER_PAGE_OCTETS };

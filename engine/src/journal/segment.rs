@@ -1,7 +1,9 @@
-//! One segment: a fixed-size file, mapped, with a header page and then frames. What was appended lately is staged.
+//! One segment: a fixed-size file, mapped, with a header page and then frames. What was appended
+//! lately is staged.
 //!
-//! Never does: waiting, writing, syncing, deciding what a record means. Invariants: `tail` is where the next frame
-//! goes, a multiple of 16; everything before it was verified by recovery or appended by us.
+//! Never does: waiting, writing, syncing, deciding what a record means. Invariants: `tail` is where
+//! the next frame goes, a multiple of 16; everything before it was verified by recovery or appended
+//! by us.
 
 use std::fs::File;
 
@@ -29,9 +31,9 @@ use crate::testing::kill_points::{KillPoint, kill_point};
 ///     16    4  octets of the segment
 ///     20    4  epoch: a random number drawn when the segment was taken into use
 ///     24    8  sequence of the first frame
-///     32    8  previous end: the sequence behind the last record of the segments before; below the first
+///     32    8  previous end: the sequence behind the last record of the segments before; below
 ///              sequence where the engine was opened anew in between
-///     40    8  sequence floor: no sequence below this is given again; 0 where the frames say it all
+///     40    8  sequence floor: no sequence below this is given again; 0 where frames say it all
 ///     48   12  zero
 ///     60    4  CRC32C of octets 0 to 59
 /// ```
@@ -134,8 +136,8 @@ pub struct Segment {
     /// Ended and Key frames, and until when the last of them counts.
     pub(super) keys: u32,
     pub(super) keys_ended_ms_max: u64,
-    /// Set when everything worth keeping was moved forward: the sequence that must be durable before
-    /// retiring.
+    /// Set when everything worth keeping was moved forward: the sequence that must be durable
+    /// before retiring.
     pub(super) cleaned: Option<u64>,
     /// What is not in the file yet, or only since a moment ago.
     pub(super) stage: Stage,
@@ -198,8 +200,8 @@ impl Segment {
         frame_octets(body_octets_max) + FRAME_HEADER_OCTETS <= self.room()
     }
 
-    /// Stages one frame at the tail, which must have room, with the body written by `write`, which returns its octets.
-    /// Returns (offset, octets of the frame).
+    /// Stages one frame at the tail, which must have room, with the body written by `write`, which
+    /// returns its octets. Returns (offset, octets of the frame).
     pub(super) fn append_with(
         &mut self,
         kind: u8,
@@ -262,8 +264,8 @@ impl Segment {
         self.memory.octets()
     }
 
-    /// Of a segment without a file: what is staged from one offset to another stands in it now, with the end mark behind it
-    /// where `is_whole`.
+    /// Of a segment without a file: what is staged from one offset to another stands in it now,
+    /// with the end mark behind it where `is_whole`.
     pub fn settle(&mut self, from: usize, until: usize, is_whole: bool) {
         let target = self.memory.octets_mut();
         self.stage.view(from, until, &mut |at, octets| target[at..at + octets.len()].copy_from_slice(octets));
@@ -327,8 +329,8 @@ impl Segment {
         }
     }
 
-    /// Lays a frame over a damaged range of at least 48 octets in which `missing` sequences from `sequence`
-    /// on are lost.
+    /// Lays a frame over a damaged range of at least 48 octets in which `missing` sequences from
+    /// `sequence` on are lost.
     pub(super) fn seal(&mut self, offset: usize, octets: usize, sequence: u64, missing: u64) {
         let range = &mut self.memory.octets_mut()[offset..offset + octets];
         let (header_octets, body) = range.split_at_mut(FRAME_HEADER_OCTETS);

@@ -9,7 +9,8 @@ pub fn shard_directory(data_dir: &Path, number: usize) -> PathBuf {
     data_dir.join(format!("shard-{number:03}"))
 }
 
-/// Whether there is a journal with segments in the directory, or something there that cannot be read.
+/// Whether there is a journal with segments in the directory, or something there that cannot be
+/// read.
 pub fn has_journals(data_dir: &Path) -> bool {
     let Ok(numbers) = shard_numbers(data_dir) else { return data_dir.exists() };
     numbers

@@ -1,14 +1,16 @@
-//! The staged end of a segment: what was appended and waits for a commit to carry it into the file. Records are put
-//! together here, in plain memory, because a store into a mapped file costs far more than the octets: the page's first
-//! store after every sync enters the kernel, each sync has to take the page away from every processor again, and either
-//! may have to wait for the file system's own journal. A commit writes a whole stage by one system call instead.
+//! The staged end of a segment: what was appended and waits for a commit to carry it into the file.
+//! Records are put together here, in plain memory, because a store into a mapped file costs far
+//! more than the octets: the page's first store after every sync enters the kernel, each sync has
+//! to take the page away from every processor again, and either may have to wait for the file
+//! system's own journal. A commit writes a whole stage by one system call instead.
 //!
-//! A stage is a row of chunks from the journal's pool. A chunk goes back when all of it was written and another one is
-//! being filled; from then on its records are read from the mapping of the file, which shows what was written.
+//! A stage is a row of chunks from the journal's pool. A chunk goes back when all of it was written
+//! and another one is being filled; from then on its records are read from the mapping of the file,
+//! which shows what was written.
 //!
-//! Never does: any input or output, deciding when to write. Invariants: chunks stand in the order of the file and without
-//! gaps between them; a frame lies in one chunk whole; octets below `written` are never changed again, nor those that a
-//! commit under way names.
+//! Never does: any input or output, deciding when to write. Invariants: chunks stand in the order
+//! of the file and without gaps between them; a frame lies in one chunk whole; octets below
+//! `written` are never changed again, nor those that a commit under way names.
 
 use std::collections::VecDeque;
 
@@ -41,7 +43,8 @@ impl ChunkPool {
 
     fn give_back(&mut self, memory: Memory) {
         self.in_use -= 1;
-        // Last in, first out: the chunk that was used last is the one that the processor's caches still hold.
+        // Last in, first out: the chunk that was used last is the one that the processor's caches
+        // still hold.
         if self.free.len() < CHUNKS_KEPT_MAX {
             self.free.push(memory);
         }
@@ -93,8 +96,8 @@ impl Stage {
         Self { chunks: VecDeque::new(), written }
     }
 
-    /// Where the part that is read from here begins; from there on nothing is read from the mapping. `tail` where nothing
-    /// is staged.
+    /// Where the part that is read from here begins; from there on nothing is read from the
+    /// mapping. `tail` where nothing is staged.
     pub(super) fn start(&self, tail: usize) -> usize {
         self.chunks.front().map_or(tail, |first| first.start)
     }
@@ -114,7 +117,8 @@ impl Stage {
         }
     }
 
-    /// So many octets of the room are filled now; `next_sequence` is the one behind the record that they are.
+    /// So many octets of the room are filled now; `next_sequence` is the one behind the record that
+    /// they are.
     pub(super) fn fill(&mut self, octets: usize, next_sequence: u64) {
         if let Some(last) = self.chunks.back_mut() {
             last.used += octets;
@@ -149,7 +153,8 @@ impl Stage {
         unwritten
     }
 
-    /// Hands what is staged between two offsets of the file to `view`, piece by piece: the offset, and the octets.
+    /// Hands what is staged between two offsets of the file to `view`, piece by piece: the offset,
+    /// and the octets.
     pub(super) fn view(&self, from: usize, until: usize, view: &mut dyn FnMut(usize, &[u8])) {
         for chunk in &self.chunks {
             let (begin, end) = (from.max(chunk.start), until.min(chunk.end()));
@@ -159,8 +164,9 @@ impl Stage {
         }
     }
 
-    /// Everything before `written` has reached the file. What is no longer needed goes back to `pool`: all of it but the
-    /// chunk that is being filled, and that one too where nothing more will be appended.
+    /// Everything before `written` has reached the file. What is no longer needed goes back to
+    /// `pool`: all of it but the chunk that is being filled, and that one too where nothing more
+    /// will be appended.
     pub(super) fn note_written(&mut self, written: usize, is_active: bool, pool: &mut ChunkPool) {
         self.written = self.written.max(written);
         while let Some(first) = self.chunks.front()

@@ -1,8 +1,9 @@
-//! Looking at a journal without touching it: of a stopped engine, or of one that is appending this very
-//! moment.
+//! Looking at a journal without touching it: of a stopped engine, or of one that is appending this
+//! very moment.
 //!
-//! Segments are read into memory of the process one by one, never mapped, so that nothing which a running
-//! engine does to its files can disturb the reader. What was being written meanwhile looks like a torn end.
+//! Segments are read into memory of the process one by one, never mapped, so that nothing which a
+//! running engine does to its files can disturb the reader. What was being written meanwhile looks
+//! like a torn end.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -55,7 +56,8 @@ pub struct Survey {
     pub spares: u64,
     /// Records missing that had been durable: damage.
     pub damages: Vec<Damage>,
-    /// Records missing of which nothing says that they had been durable: what the loss of power leaves.
+    /// Records missing of which nothing says that they had been durable: what the loss of power
+    /// leaves.
     pub gaps: Vec<Damage>,
     /// The end, where it is torn.
     pub torn: Option<TornTail>,
@@ -73,7 +75,8 @@ impl Survey {
     }
 }
 
-/// Reads the journal in `directory` and hands every intact record to `view`, in the order of appending.
+/// Reads the journal in `directory` and hands every intact record to `view`, in the order of
+/// appending.
 ///
 /// # Errors
 /// When a file cannot be read, or was written by another version.
@@ -123,7 +126,8 @@ pub fn has_segments(directory: &Path) -> io::Result<bool> {
     Ok(!segment_files(directory)?.is_empty())
 }
 
-/// The highest sequence that a segment in `directory` begins with, as far as headers tell; `None` where none does.
+/// The highest sequence that a segment in `directory` begins with, as far as headers tell; `None`
+/// where none does.
 ///
 /// # Errors
 /// When a file cannot be read.
@@ -169,9 +173,9 @@ struct Surveyor<'a> {
 }
 
 impl Surveyor<'_> {
-    /// The header of a segment in use, made up from its frames where it is lost; `None` for a spare, and for
-    /// a file that the running engine has put aside meanwhile. Where the header page is zero, frames are looked for only if
-    /// they `may_be` there.
+    /// The header of a segment in use, made up from its frames where it is lost; `None` for a
+    /// spare, and for a file that the running engine has put aside meanwhile. Where the header page
+    /// is zero, frames are looked for only if they `may_be` there.
     fn sight(&mut self, id: u32, path: &Path, may_be: bool) -> Result<Option<SegmentHeader>, JournalError> {
         let Some(page) = read(path, HEADER_PAGE_OCTETS as u64)? else { return Ok(None) };
         match SegmentHeader::sight(page.octets()) {
@@ -283,8 +287,8 @@ fn describe(path: &Path, fault: &Fault) -> Damage {
     }
 }
 
-/// Up to `octets_max` octets of a file, filled up with zeros to a whole frame's alignment; `None` if it is
-/// gone.
+/// Up to `octets_max` octets of a file, filled up with zeros to a whole frame's alignment; `None`
+/// if it is gone.
 fn read(path: &Path, octets_max: u64) -> Result<Option<Memory>, JournalError> {
     let file = match File::open(path) {
         Ok(file) => file,

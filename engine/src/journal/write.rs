@@ -66,8 +66,8 @@ fn learn(calls: &impl Calls) -> io::Result<u8> {
 
 pub(super) static END_MARK: [u8; FRAME_HEADER_OCTETS + PAGE_OCTETS] = [0; FRAME_HEADER_OCTETS + PAGE_OCTETS];
 
-/// Where the end mark behind `until` ends, in a file of `length` octets: at least a frame's header behind it, if there is
-/// room, and at the end of a page.
+/// Where the end mark behind `until` ends, in a file of `length` octets: at least a frame's header
+/// behind it, if there is room, and at the end of a page.
 pub(super) fn mark_end(until: usize, length: usize) -> usize {
     (until + FRAME_HEADER_OCTETS).next_multiple_of(PAGE_OCTETS).min(length)
 }
@@ -78,7 +78,8 @@ pub(super) fn mark_end(until: usize, length: usize) -> usize {
 #[derive(Clone, Copy)]
 pub struct Part(pub(super) libc::iovec);
 
-// SAFETY: a part only names octets. Reading them is unsafe, from whatever thread, and needs them where they are, unchanged.
+// SAFETY: a part only names octets. Reading them is unsafe, from whatever thread, and needs them
+// where they are, unchanged.
 unsafe impl Send for Part {}
 
 // SAFETY: as above; a shared part gives nobody more than to read the same octets.
@@ -111,7 +112,8 @@ impl std::fmt::Debug for Part {
 pub struct Write {
     /// The segment's number.
     pub segment: u32,
-    /// The offsets of the file between which its records are written; the end mark goes behind them.
+    /// The offsets of the file between which its records are written; the end mark goes behind
+    /// them.
     pub from: usize,
     pub until: usize,
     pub(super) file: Option<RawFd>,
@@ -143,7 +145,8 @@ impl Write {
         self.offset
     }
 
-    /// What of it is still to be written. The octets stay where they are, unchanged, until the commit is finished.
+    /// What of it is still to be written. The octets stay where they are, unchanged, until the
+    /// commit is finished.
     pub fn parts(&self) -> &[Part] {
         &self.parts[self.parts_done..]
     }
@@ -173,11 +176,12 @@ impl Write {
         Self { parts: self.parts().to_vec(), parts_done: 0, ..*self }
     }
 
-    /// Writes what is left, and waits until that is done; how many octets were taken, which may be fewer.
+    /// Writes what is left, and waits until that is done; how many octets were taken, which may be
+    /// fewer.
     ///
     /// # Safety
-    /// The commit was begun and is not finished, and its journal lives: the octets are the journal's again then, and the
-    /// file may be closed.
+    /// The commit was begun and is not finished, and its journal lives: the octets are the
+    /// journal's again then, and the file may be closed.
     ///
     /// # Errors
     /// When the write or sync fails; the journal must not be used any more then.
@@ -193,8 +197,8 @@ impl Write {
         let (parts, offset) = (self.parts(), self.offset as libc::off_t);
         let (first, count) = (parts.as_ptr().cast(), parts.len() as libc::c_int);
         loop {
-            // SAFETY: a part is laid out as the iovec that it is; only `write` comes here, whose caller promises that its
-            // octets can be read and the file is open.
+            // SAFETY: a part is laid out as the iovec that it is; only `write` comes here, whose
+            // caller promises that its octets can be read and the file is open.
             let written = unsafe {
                 match flags {
                     0 => libc::pwritev(self.file(), first, count, offset),

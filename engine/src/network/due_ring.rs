@@ -1,10 +1,13 @@
-//! Slots by the millisecond at which they are due: a line for each millisecond of a window that moves with time.
+//! Slots by the millisecond at which they are due: a line for each millisecond of a window that
+//! moves with time.
 //!
-//! Putting and taking cost a look at one line each, however many slots wait; a heap of tens of thousands costs a dozen. What
-//! is due outside the window (a delay of seconds, a clock that was set back) waits in a heap beside it.
+//! Putting and taking cost a look at one line each, however many slots wait; a heap of tens of
+//! thousands costs a dozen. What is due outside the window (a delay of seconds, a clock that was
+//! set back) waits in a heap beside it.
 //!
-//! Invariants: the lines stand for the window's first millisecond and those after it; slots that are due at the same time
-//! come out in the order in which they went in; all room is taken at construction.
+//! Invariants: the lines stand for the window's first millisecond and those after it; slots that
+//! are due at the same time come out in the order in which they went in; all room is taken at
+//! construction.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -16,7 +19,8 @@ const WORDS: usize = LINES / 64;
 /// No slot.
 const NONE: u32 = u32::MAX;
 
-/// The slots of one millisecond: the first and the last; those between hang together by `DueRing::next`.
+/// The slots of one millisecond: the first and the last; those between hang together by
+/// `DueRing::next`.
 #[derive(Clone, Copy)]
 struct Line {
     first: u32,
@@ -81,7 +85,8 @@ impl DueRing {
         let outside = self.outside.peek().map(|&Reverse((due_ms, _, slot))| (due_ms, slot));
         let in_lines = self.first_taken_ms().map(|due_ms| (due_ms, self.lines[line_of(due_ms)].first));
         match (outside, in_lines) {
-            // What is outside and due at the same time went in earlier: it would have found its line otherwise.
+            // What is outside and due at the same time went in earlier: it would have found its
+            // line otherwise.
             (Some(outside), Some(inside)) if outside.0 > inside.0 => Some(inside),
             (outside, inside) => outside.or(inside),
         }
@@ -119,7 +124,8 @@ impl DueRing {
         }
         let start = line_of(self.window_from_ms);
         let from_start = u64::MAX << (start % 64);
-        // The window's last lines stand before its first ones in the first word looked at: that one comes again at the end.
+        // The window's last lines stand before its first ones in the first word looked at: that one
+        // comes again at the end.
         (0..=WORDS).find_map(|step| {
             let word = (start / 64 + step) % WORDS;
             let mask = match step {

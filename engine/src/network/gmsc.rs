@@ -1,8 +1,8 @@
 //! The GMSC's decision: whether, when and by which domain a push goes to the terminal.
 //!
-//! A pure function of what the HLR answered, the XPID's service instruction values and the push's class, taken
-//! anew at every attempt and for the whole push. It is a table of fifteen rows of which the first that matches
-//! wins; the row's number stays with the decision for logs and tests.
+//! A pure function of what the HLR answered, the XPID's service instruction values and the push's
+//! class, taken anew at every attempt and for the whole push. It is a table of fifteen rows of
+//! which the first that matches wins; the row's number stays with the decision for logs and tests.
 //!
 //! Never here: a look at the segments, a retry timer, a state kept between two decisions.
 //!
@@ -29,7 +29,8 @@ pub struct Terms {
     pub svcinst: Svcinst,
     /// The push's class: emergency tries once where others wait (rows 8 and 9).
     pub class: Class,
-    /// Attempts made before this one. An emergency push has its one try despite rows 8 and 9 when this is 0.
+    /// Attempts made before this one. An emergency push has its one try despite rows 8 and 9 when
+    /// this is 0.
     pub attempts_before: u16,
 }
 
@@ -187,8 +188,8 @@ fn route_at_home(line: &LineState) -> Decision {
         //= delivery row 15
         return deliver(Route::Cs, 15);
     }
-    // Absent in every domain: only an emergency push's one try despite row 8 comes here. It goes where the
-    // line was last registered.
+    // Absent in every domain: only an emergency push's one try despite row 8 comes here. It goes
+    // where the line was last registered.
     let route = match (line.ps, line.cs) {
         (Registered::None, _) => Route::Cs,
         (_, Registered::None) => Route::PsOnly,

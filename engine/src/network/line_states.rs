@@ -1,9 +1,9 @@
 //! Line states of the simulated network: which msn is suspended, roams, is absent, answers busy.
 //!
-//! A line-state file is CSV of two columns, `msn,state`; that header may stand on the first line. Blank lines
-//! and lines that begin with `#` are skipped. The msn is eleven digits, or a range `FIRST-LAST` of them, both
-//! included. Ranges may not overlap each other; a single msn inside a range stands above it. The state is one
-//! or more words joined by `+`:
+//! A line-state file is CSV of two columns, `msn,state`; that header may stand on the first line.
+//! Blank lines and lines that begin with `#` are skipped. The msn is eleven digits, or a range
+//! `FIRST-LAST` of them, both included. Ranges may not overlap each other; a single msn inside a
+//! range stands above it. The state is one or more words joined by `+`:
 //!
 //! | words | meaning |
 //! |---|---|
@@ -27,7 +27,8 @@ use crate::network::limits::{BAD_LINES_NAMED_MAX, LINE_OCTETS_MAX};
 use crate::network::subscriber::{HlrAnswer, LineState, Registered};
 use wire::terms::ids::Msn;
 
-/// How a terminal, or the network that serves it, takes an SMS-DELIVER that the decision let through.
+/// How a terminal, or the network that serves it, takes an SMS-DELIVER that the decision let
+/// through.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum Terminal {
@@ -124,8 +125,8 @@ impl PackedLine {
     }
 }
 
-/// Lines by single msn, in hash tables of which each holds a part: one that grows keeps a shard for a millisecond, where ten
-/// million lines in one table would keep it for a second.
+/// Lines by single msn, in hash tables of which each holds a part: one that grows keeps a shard for
+/// a millisecond, where ten million lines in one table would keep it for a second.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LineMap {
     /// As many as [`LINE_PARTS`], or none while no line is known.
@@ -138,7 +139,8 @@ const LINE_PARTS: usize = 1024;
 
 const _: () = assert!(LINE_PARTS.is_power_of_two());
 
-/// The part in which an msn's line is. The tables choose their places by other bits of another hash.
+/// The part in which an msn's line is. The tables choose their places by other bits of another
+/// hash.
 fn part_of(msn: Msn) -> usize {
     (msn.value().wrapping_mul(0x9e37_79b9_7f4a_7c15) >> (u64::BITS - LINE_PARTS.ilog2())) as usize
 }
@@ -163,8 +165,8 @@ impl LineMap {
     }
 }
 
-/// Hash of an msn's number: one multiplication. Msns come from the operator's own file and contracts, so
-/// nobody gains by crowding a table with chosen ones.
+/// Hash of an msn's number: one multiplication. Msns come from the operator's own file and
+/// contracts, so nobody gains by crowding a table with chosen ones.
 #[derive(Clone, Default)]
 pub(crate) struct MsnHasher(u64);
 
@@ -192,7 +194,8 @@ struct LineRange {
     line_number: u32,
 }
 
-/// The line states that a file gives, and the default for all other msns. Never changes once loaded.
+/// The line states that a file gives, and the default for all other msns. Never changes once
+/// loaded.
 pub struct LineStates {
     default: Line,
     singles: LineMap,

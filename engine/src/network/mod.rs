@@ -1,10 +1,12 @@
-//! The core network: the port the message center delivers through, and the network that stands behind it.
+//! The core network: the port the message center delivers through, and the network that stands
+//! behind it.
 //!
-//! `gmsc` is the decision whether and how a push goes to the terminal; `port` is what the message center
-//! names; `simulated` is the embedded network of HLR and terminals that answers it. Other adapters implement
-//! the same port.
+//! `gmsc` is the decision whether and how a push goes to the terminal; `port` is what the message
+//! center names; `simulated` is the embedded network of HLR and terminals that answers it. Other
+//! adapters implement the same port.
 //!
-//! Never here: a socket, a file, a clock, a thread. The caller brings the time in Unix milliseconds.
+//! Never here: a socket, a file, a clock, a thread. The caller brings the time in Unix
+//! milliseconds.
 //!
 //! Invariants:
 //! - one verdict an attempt, taken for the whole push, never per segment;

@@ -1,4 +1,5 @@
-//! What waits in the simulated network for its time: attempts for their latency, lines for their alert.
+//! What waits in the simulated network for its time: attempts for their latency, lines for their
+//! alert.
 //!
 //! Both have room for all that may wait, taken at construction.
 
@@ -27,7 +28,8 @@ impl Delays {
         }
     }
 
-    /// The attempt in `slot` is due at `due_ms`; among equally long delays never before an earlier one.
+    /// The attempt in `slot` is due at `due_ms`; among equally long delays never before an earlier
+    /// one.
     pub(crate) fn push(&mut self, due_ms: u64, slot: u32) {
         match self {
             Self::Constant(queue) => queue.push_back((due_ms, slot)),
@@ -69,8 +71,8 @@ impl Delays {
     }
 }
 
-/// The HLR's message waiting data: the lines that an alert is owed to. Beyond its room no alert is raised, and
-/// the message center's retry timers do alone.
+/// The HLR's message waiting data: the lines that an alert is owed to. Beyond its room no alert is
+/// raised, and the message center's retry timers do alone.
 pub(crate) struct Alerts {
     count_max: usize,
     waiting: HashSet<u64, BuildHasherDefault<MsnHasher>>,
@@ -87,7 +89,8 @@ impl Alerts {
         Self { count_max, waiting, raised: BinaryHeap::with_capacity(2 * count_max), sequence: 0 }
     }
 
-    /// An attempt at `msn` ended absent or full. With `due_ms` the line is ready again by itself then.
+    /// An attempt at `msn` ended absent or full. With `due_ms` the line is ready again by itself
+    /// then.
     pub(crate) fn await_line(&mut self, msn: Msn, due_ms: Option<u64>) {
         if self.waiting.len() >= self.count_max || !self.waiting.insert(msn.value()) {
             return;
@@ -105,7 +108,8 @@ impl Alerts {
     }
 
     fn push(&mut self, msn: Msn, due_ms: u64) {
-        // A line raised by hand before its own time stands here twice; the second is dropped when popped.
+        // A line raised by hand before its own time stands here twice; the second is dropped when
+        // popped.
         if self.raised.len() < 2 * self.count_max {
             self.raised.push(Reverse((due_ms, self.sequence, msn.value())));
             self.sequence += 1;

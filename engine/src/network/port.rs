@@ -1,17 +1,23 @@
 //! The core-network port: all that the message center knows of whatever delivers its pushes.
 //!
 //! Order of calls, for one attempt:
-//! 1. [`CoreNetwork::reserve`] a slot; none means the network is full and the push waits (backpressure);
-//! 2. fill it through [`CoreNetwork::slot`]: what the push is, and an SMS-DELIVER for each segment to send;
+//! 1. [`CoreNetwork::reserve`] a slot; none means the network is full and the push waits
+//!    (backpressure);
+//! 2. fill it through [`CoreNetwork::slot`]: what the push is, and an SMS-DELIVER for each segment
+//!    to send;
 //! 3. [`CoreNetwork::submit`] it, or [`CoreNetwork::release`] it unused;
-//! 4. [`CoreNetwork::poll`] until it yields nothing: each attempt submitted comes back once, as an [`Outcome`];
-//! 5. [`CoreNetwork::status_reports`] until it yields nothing: SMS-STATUS-REPORTs that did not come with an outcome,
-//!    be it before it, after it, once more, or in another life of the engine;
-//! 6. [`CoreNetwork::alerts`] until it yields nothing: lines whose waiting pushes may be tried again.
+//! 4. [`CoreNetwork::poll`] until it yields nothing: each attempt submitted comes back once, as an
+//!    [`Outcome`];
+//! 5. [`CoreNetwork::status_reports`] until it yields nothing: SMS-STATUS-REPORTs that did not come
+//!    with an outcome, be it before it, after it, once more, or in another life of the engine;
+//! 6. [`CoreNetwork::alerts`] until it yields nothing: lines whose waiting pushes may be tried
+//!    again.
 //!
-//! `next_due_ms` tells when polling is worth while again. Time is Unix milliseconds and comes from the caller.
+//! `next_due_ms` tells when polling is worth while again. Time is Unix milliseconds and comes from
+//! the caller.
 //!
-//! Never here: a queue per msn, a retry, the order of pushes. One attempt at a time per msn is the caller's care.
+//! Never here: a queue per msn, a retry, the order of pushes. One attempt at a time per msn is the
+//! caller's care.
 
 use crate::network::gmsc::Terms;
 use crate::network::limits::{DELIVER_REPORT_OCTETS_MAX, DELIVER_TPDU_OCTETS_MAX, SEGMENTS_MAX};
@@ -24,7 +30,8 @@ use wire::terms::svcinst::Svcinst;
 
 /// A core network that delivers.
 pub trait CoreNetwork {
-    /// Takes a free slot, emptied; `None` when as many attempts are in flight as the network carries.
+    /// Takes a free slot, emptied; `None` when as many attempts are in flight as the network
+    /// carries.
     fn reserve(&mut self) -> Option<AttemptHandle>;
 
     /// The slot behind `handle`, to be filled.
@@ -40,17 +47,19 @@ pub trait CoreNetwork {
     /// The next attempt that has come to its end by `now_ms`.
     fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>>;
 
-    /// The token of the attempt that probably comes to its end next: whoever is told fetches early what it will need.
-    /// `None` where nobody can tell.
+    /// The token of the attempt that probably comes to its end next: whoever is told fetches early
+    /// what it will need. `None` where nobody can tell.
     fn next_token(&self) -> Option<u64> {
         None
     }
 
-    /// The next SMS-STATUS-REPORT that comes by itself. Whose it is only its TPDU says: TP-MR, TP-RA and TP-SCTS.
+    /// The next SMS-STATUS-REPORT that comes by itself. Whose it is only its TPDU says: TP-MR,
+    /// TP-RA and TP-SCTS.
     fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>>;
 
-    /// The message center starts with a push that an earlier attempt found absent or without memory: the HLR is to report the
-    /// line when it is ready. A network whose HLR outlives the engine has that in its message waiting data.
+    /// The message center starts with a push that an earlier attempt found absent or without
+    /// memory: the HLR is to report the line when it is ready. A network whose HLR outlives the
+    /// engine has that in its message waiting data.
     //= TS 23.040 3.2.6
     fn await_alert(&mut self, _msn: Msn, _now_ms: u64) {}
 
@@ -58,7 +67,8 @@ pub trait CoreNetwork {
     //= TS 23.040 3.2.7
     fn alerts(&mut self, now_ms: u64) -> Option<Msn>;
 
-    /// The earliest time at which `poll`, `status_reports` or `alerts` may yield something; `None` while nothing is under way.
+    /// The earliest time at which `poll`, `status_reports` or `alerts` may yield something; `None`
+    /// while nothing is under way.
     fn next_due_ms(&self) -> Option<u64>;
 
     /// Attempts submitted and not yet polled.
@@ -73,8 +83,8 @@ pub trait CoreNetwork {
     }
 }
 
-/// A reserved slot. It goes back by `submit` or `release`; a handle that is dropped instead costs the network
-/// that slot for good.
+/// A reserved slot. It goes back by `submit` or `release`; a handle that is dropped instead costs
+/// the network that slot for good.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "a slot goes back by submit or release"]
 pub struct AttemptHandle(pub(crate) u32);
@@ -91,8 +101,8 @@ impl AttemptHandle {
     }
 }
 
-/// One attempt: what the push is and the SMS-DELIVER of each segment to send. What every attempt is asked for stands in its
-/// first cache line.
+/// One attempt: what the push is and the SMS-DELIVER of each segment to send. What every attempt is
+/// asked for stands in its first cache line.
 #[repr(C, align(64))]
 pub struct AttemptSlot {
     /// The message center's own name for the push; comes back in the outcome.
@@ -137,8 +147,8 @@ impl AttemptSlot {
         self.mask = 0;
     }
 
-    /// Lets `encode` write the SMS-DELIVER of segment `index` (from 0) and return its octets. The segment is
-    /// to be sent once this succeeds; on an error the slot is as before.
+    /// Lets `encode` write the SMS-DELIVER of segment `index` (from 0) and return its octets. The
+    /// segment is to be sent once this succeeds; on an error the slot is as before.
     ///
     /// # Errors
     /// What `encode` says.
@@ -196,7 +206,8 @@ pub struct Outcome<'a> {
     pub row: u8,
     /// The segments acknowledged in this attempt: bit 0 is the first.
     pub delivered_mask: u16,
-    /// The segments sent for which no answer came in time. They may have arrived; their reports may still come.
+    /// The segments sent for which no answer came in time. They may have arrived; their reports may
+    /// still come.
     pub unanswered_mask: u16,
     /// The SMS-DELIVER-REPORT of each segment that was answered.
     pub reports: &'a Reports,
@@ -248,7 +259,8 @@ impl Reports {
         self.error_mask = 0;
     }
 
-    /// Keeps the report that `encode` writes for `segment`; a later one for the same segment replaces it.
+    /// Keeps the report that `encode` writes for `segment`; a later one for the same segment
+    /// replaces it.
     ///
     /// # Panics
     /// When `segment` is not below [`SEGMENTS_MAX`], or `encode` tells of more octets than it was

@@ -75,7 +75,8 @@ impl PendingReports {
     }
 }
 
-/// Attempts that have been carried out and whose outcome the message center is not told yet; each holds its slot.
+/// Attempts that have been carried out and whose outcome the message center is not told yet; each
+/// holds its slot.
 pub(crate) struct DeferredOutcomes<T> {
     /// Due time, order of deferring, slot.
     waiting: BinaryHeap<Reverse<(u64, u64, u32)>>,

@@ -1,17 +1,19 @@
 //! The embedded simulated core network: an HLR and terminals behind the port, one for each shard.
 //!
-//! An attempt rests in its slot for the configured latency. When it is due, the GMSC asks the simulated HLR for
-//! the line's state at that moment, decides, and walks the segments through the domains of the route; the
-//! terminal reads each SMS-DELIVER and answers it with an SMS-DELIVER-REPORT. Lines that ended an attempt absent
-//! or full are remembered, and `alerts` names them when they are ready again. Reports may be made to come late, early,
-//! twice or never; an attempt that misses one times out.
+//! An attempt rests in its slot for the configured latency. When it is due, the GMSC asks the
+//! simulated HLR for the line's state at that moment, decides, and walks the segments through the
+//! domains of the route; the terminal reads each SMS-DELIVER and answers it with an
+//! SMS-DELIVER-REPORT. Lines that ended an attempt absent or full are remembered, and `alerts`
+//! names them when they are ready again. Reports may be made to come late, early, twice or never;
+//! an attempt that misses one times out.
 //!
-//! Never here: a socket, a clock, a thread, an allocation per attempt but for those whose reports go astray. The same seed, calls and times yield the
-//! same outcomes.
+//! Never here: a socket, a clock, a thread, an allocation per attempt but for those whose reports
+//! go astray. The same seed, calls and times yield the same outcomes.
 //!
 //! Invariants:
 //! - every attempt submitted yields exactly one outcome;
-//! - an attempt without a latency is due at once; attempts due at the same time end in the order of submission;
+//! - an attempt without a latency is due at once; attempts due at the same time end in the order of
+//!   submission;
 //! - whatever waits (slots, delays, alerts) has room that was taken at construction.
 
 use std::sync::Arc;
@@ -86,8 +88,8 @@ impl SimulatedNetwork {
         })
     }
 
-    /// Changes a line from now on. When that makes it ready and an attempt at it has failed for absence or
-    /// memory since its last alert, the HLR raises the alert.
+    /// Changes a line from now on. When that makes it ready and an attempt at it has failed for
+    /// absence or memory since its last alert, the HLR raises the alert.
     ///
     /// # Errors
     /// [`TooManyChangedLines`]: the line stays as it was.
@@ -142,7 +144,8 @@ impl SimulatedNetwork {
         attempted
     }
 
-    /// Sends the segments by the route's first domain and, where that domain fails, what is left by its second.
+    /// Sends the segments by the route's first domain and, where that domain fails, what is left by
+    /// its second.
     fn deliver(&mut self, index: u32, line: Line, route: Route, row: u8) -> Attempted {
         let HlrAnswer::Known(state) = line.answer else { unreachable!("only a known line is delivered to") };
         let drawn = self.configuration.rates.draw(&mut self.random, self.slots[index as usize].mask());
@@ -305,7 +308,8 @@ impl CoreNetwork for SimulatedNetwork {
                 }
             }
         };
-        // The outcome borrows the network, so nobody can reserve the slot while the outcome is read.
+        // The outcome borrows the network, so nobody can reserve the slot while the outcome is
+        // read.
         self.free.push(index);
         let slot = &self.slots[index as usize];
         Some(Outcome {
@@ -393,7 +397,8 @@ fn behaviour_in_domain(line: &LineState, terminal: Terminal, domain: Domain) -> 
     if line.memory_full { Terminal::MemoryFull } else { terminal }
 }
 
-/// Rows 12 and 13 leave the packet network only: what fails there for now is held, and at expiry it is 5004.
+/// Rows 12 and 13 leave the packet network only: what fails there for now is held, and at expiry it
+/// is 5004.
 fn hold_for_packet_roaming(result: AttemptResult) -> AttemptResult {
     match result {
         AttemptResult::Failed(

@@ -18,7 +18,8 @@ pub struct SimulationConfig {
     pub rates: OutcomeRates,
     /// How long after a drawn absence or full memory the alert comes, in milliseconds; 0 = never.
     pub returns_after_ms: u64,
-    /// How long an answer is waited for that does not come, in milliseconds: the attempt has timed out then.
+    /// How long an answer is waited for that does not come, in milliseconds: the attempt has timed
+    /// out then.
     pub answer_timeout_ms: u64,
     /// The longest that a report which comes by itself is on its way, in milliseconds.
     pub report_delay_ms: u64,

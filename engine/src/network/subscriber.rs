@@ -1,6 +1,8 @@
-//! What the HLR knows of a line: barring, services, registration in each domain, and the visited operator.
+//! What the HLR knows of a line: barring, services, registration in each domain, and the visited
+//! operator.
 //!
-//! A line's state is plain data. It packs into 20 bits, so a million lines cost what their msns cost.
+//! A line's state is plain data. It packs into 20 bits, so a million lines cost what their msns
+//! cost.
 
 /// Where a line is registered in one domain.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

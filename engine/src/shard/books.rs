@@ -1,12 +1,13 @@
-//! What this shard enters in the books: the events of its journal's records, once each, and counts of refusals.
+//! What this shard enters in the books: the events of its journal's records, once each, and counts
+//! of refusals.
 //!
-//! Where a push has its events follows from the push: the layout and shard that accepted it, which its number says. Its
-//! acceptance stands there, its end in the log of the shard that had it when it ended, however often cleaning or another
-//! layout copied its records.
+//! Where a push has its events follows from the push: the layout and shard that accepted it, which
+//! its number says. Its acceptance stands there, its end in the log of the shard that had it when
+//! it ended, however often cleaning or another layout copied its records.
 //!
-//! When the device takes no event, the journal is what remembers: from then on events are not appended but owed, and
-//! once there is room they are read from the journal again, some records a turn, until that has caught up. Meanwhile no
-//! segment is cleaned. Nothing here waits.
+//! When the device takes no event, the journal is what remembers: from then on events are not
+//! appended but owed, and once there is room they are read from the journal again, some records a
+//! turn, until that has caught up. Meanwhile no segment is cleaned. Nothing here waits.
 
 use super::Shard;
 use super::events::ended_event;
@@ -36,7 +37,8 @@ enum Filter {
 }
 
 impl Owed {
-    /// The device did not take one event: what follows is owed too, acceptances and ends from these sequences on.
+    /// The device did not take one event: what follows is owed too, acceptances and ends from these
+    /// sequences on.
     pub(super) fn from(accepted: u64, ended: u64) -> Self {
         Self { filter: Filter::From { accepted, ended }, cursor: None, events: 1 }
     }
@@ -58,7 +60,8 @@ impl Owed {
         }
     }
 
-    /// The event of a record, where it is owed. `moved_ends`: Ended records that cleaning appended again.
+    /// The event of a record, where it is owed. `moved_ends`: Ended records that cleaning appended
+    /// again.
     fn event_of(
         &self,
         record: &Record<'_>,
@@ -103,8 +106,9 @@ impl Home {
         Self { generation: crate::journal::numbering::generation(first_sequence), shard }
     }
 
-    /// The billing event that goes with a record, if one does and this shard may be its place; and whether the push was
-    /// accepted in an earlier layout: then its end may stand in the log of the shard that had it before.
+    /// The billing event that goes with a record, if one does and this shard may be its place; and
+    /// whether the push was accepted in an earlier layout: then its end may stand in the log of the
+    /// shard that had it before.
     pub(crate) fn event(self, record: &Record<'_>, sequence: u64) -> Option<(Event, bool)> {
         // Its event was durable in the log of the shard that it came from before it was copied.
         if crate::journal::numbering::is_copied(sequence) {
@@ -112,7 +116,8 @@ impl Home {
         }
         let is_foreign = |push_id| crate::journal::numbering::generation(push_id) != self.generation;
         match record {
-            // As was that of every acceptance in an earlier layout, though cleaning has moved the record since.
+            // As was that of every acceptance in an earlier layout, though cleaning has moved the
+            // record since.
             Record::Accepted(accepted) if is_foreign(accepted.push_id.to_native()) => None,
             Record::Accepted(accepted) => Some((accepted_event(&accepted.to_native(), self.shard), false)),
             Record::Ended(ended) => {
@@ -125,8 +130,8 @@ impl Home {
 }
 
 impl<L: Log> Shard<L> {
-    /// Enters what is owed and can be entered, and counts whose minute is over; whether there was any. To be called when
-    /// everything below `durable` is settled.
+    /// Enters what is owed and can be entered, and counts whose minute is over; whether there was
+    /// any. To be called when everything below `durable` is settled.
     pub(super) fn keep_books(&mut self, durable: u64, now_ms: u64) -> bool {
         let counted = self.billing.write_due_counts(now_ms);
         self.enter_owed(durable, now_ms) | counted
@@ -178,14 +183,16 @@ impl<L: Log> Shard<L> {
         self.billing.retry_now();
     }
 
-    /// At a stop: writes what is owed, a part a turn, and all counts. Whether nothing is left that the device takes.
+    /// At a stop: writes what is owed, a part a turn, and all counts. Whether nothing is left that
+    /// the device takes.
     pub fn close_books(&mut self, now_ms: u64) -> bool {
         self.enter_owed(self.durable(), now_ms);
         let counts = self.billing.write_all_counts(now_ms);
         (counts && self.owed.is_none()) || !self.billing.may_write(now_ms)
     }
 
-    /// Events that the journal has and the books lack, and requests that are counted and not in the books.
+    /// Events that the journal has and the books lack, and requests that are counted and not in the
+    /// books.
     pub fn unbilled(&self) -> (u64, u64) {
         (self.owed.as_ref().map_or(0, |owed| owed.events), self.billing.requests_unwritten())
     }

@@ -1,5 +1,5 @@
-//! Moving what still matters out of the oldest journal segment, a few records a turn, so that accepting hardly
-//! notices.
+//! Moving what still matters out of the oldest journal segment, a few records a turn, so that
+//! accepting hardly notices.
 
 use super::Shard;
 use super::endings::{has_begun, held_record, parked_record, progress_record};
@@ -18,8 +18,8 @@ use crate::smsc::state::State;
 
 /// Fewest records looked at in one turn.
 const RECORDS_PER_TURN_MIN: u64 = 64;
-/// Most records looked at in one turn: a fraction of a millisecond, should each have to be appended again. What that leaves
-/// of the pace is made up for in the turns that follow.
+/// Most records looked at in one turn: a fraction of a millisecond, should each have to be appended
+/// again. What that leaves of the pace is made up for in the turns that follow.
 const RECORDS_PER_TURN_MAX: u64 = 512;
 /// Records looked at for each that is appended.
 const RECORDS_PER_APPENDED: u64 = 4;
@@ -144,8 +144,8 @@ impl<L: Log> Shard<L> {
         let Some(Cleaning { segment, stage: Stage::Walking(mut cursor) }) = self.cleaning.take() else {
             return;
         };
-        // Four times the pace of appending: cleaning must win against accepting, and a segment be walked before much of the
-        // next is filled.
+        // Four times the pace of appending: cleaning must win against accepting, and a segment be
+        // walked before much of the next is filled.
         let appended = self.journal.appended() - self.appended_at_last_turn;
         self.cleaning_owed = self.cleaning_owed.saturating_add(RECORDS_PER_APPENDED * appended);
         let budget = self.cleaning_owed.clamp(RECORDS_PER_TURN_MIN, RECORDS_PER_TURN_MAX);
@@ -213,7 +213,8 @@ impl<L: Log> Shard<L> {
                 return Keep::Dead;
             }
         };
-        // The message center may remember a key longer than its day; a copy of it would begin that anew at each start.
+        // The message center may remember a key longer than its day; a copy of it would begin that
+        // anew at each start.
         let ends_ms = key.ended_ms.saturating_add(self.pace.real_span(KEY_RETENTION_MS));
         if self.moved_before.has_key(position, key.push_id) {
             return Keep::Dead;
@@ -227,8 +228,8 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// The earlier of what the wall clock shows and what it would show had nobody set it: by it no key is dropped whose day
-    /// is not over, whichever of both its record was written by.
+    /// The earlier of what the wall clock shows and what it would show had nobody set it: by it no
+    /// key is dropped whose day is not over, whichever of both its record was written by.
     fn even_or_wall(&self, now_ms: u64) -> u64 {
         self.pace.even(now_ms).min(now_ms)
     }
@@ -292,7 +293,8 @@ impl<L: Log> Shard<L> {
         let reached = if push.state.is_final() {
             self.end_again(&EndedPush::of(push), now_ms)
         } else if push.hold_reason() != 0 {
-            // One that is not held any more is tried at once after a crash, whatever the clock says then.
+            // One that is not held any more is tried at once after a crash, whatever the clock says
+            // then.
             let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
             Reached::Hold(held_record(push, now_ms, due_ms.map_or(0, |due_ms| self.pace.real(due_ms))))
         } else if push.attempts() > 0

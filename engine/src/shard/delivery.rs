@@ -1,4 +1,5 @@
-//! Attempts out to the core network and outcomes back: SMS-DELIVER, SMS-DELIVER-REPORT, SMS-STATUS-REPORT.
+//! Attempts out to the core network and outcomes back: SMS-DELIVER, SMS-DELIVER-REPORT,
+//! SMS-STATUS-REPORT.
 
 use super::Shard;
 use super::endings::held_record;
@@ -78,8 +79,8 @@ impl<L: Log> Shard<L> {
             kill_points::arrived(self.number, push_id, outcome.delivered_mask);
             kill_point(KillPoint::Outcome);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
-            // What the terminal acknowledged goes back to the gateway as a status report for each segment, and
-            // what the gateway reads there is what counts.
+            // What the terminal acknowledged goes back to the gateway as a status report for each
+            // segment, and what the gateway reads there is what counts.
             let delivered_mask =
                 report_delivered(&accepted, outcome.delivered_mask, now_ms, &mut self.stamps);
             let news = delivered_mask & !push.delivered_mask;
@@ -106,8 +107,9 @@ impl<L: Log> Shard<L> {
         busy
     }
 
-    /// The attempt that just ended holds the push, unless it ended it: the journal and whoever looks are told why and
-    /// until when. Without room for that the journal is told what is new of the push's segments, if anything is.
+    /// The attempt that just ended holds the push, unless it ended it: the journal and whoever
+    /// looks are told why and until when. Without room for that the journal is told what is new of
+    /// the push's segments, if anything is.
     fn note_if_held(
         &mut self,
         index: PushIndex,
@@ -119,7 +121,8 @@ impl<L: Log> Shard<L> {
         if self.core.push(index).state != State::Held {
             return;
         }
-        // Sent and acknowledged, but not all of it: something is missing as if the network had failed.
+        // Sent and acknowledged, but not all of it: something is missing as if the network had
+        // failed.
         let reason = WaitReason::of(result).unwrap_or(WaitReason::SystemFailure);
         self.core.note_hold_reason(index, reason.number());
         let push = self.core.push(index);
@@ -163,9 +166,10 @@ impl<L: Log> Shard<L> {
         busy
     }
 
-    /// The waiting push and the segment whose SMS-SUBMIT had this recipient, reference and time stamp. A reference
-    /// comes round again after 256 segments: if several pushes of the second match, the one that was attempted it is,
-    /// and if that does not tell them apart, none. O(pushes that wait for the msn).
+    /// The waiting push and the segment whose SMS-SUBMIT had this recipient, reference and time
+    /// stamp. A reference comes round again after 256 segments: if several pushes of the second
+    /// match, the one that was attempted it is, and if that does not tell them apart, none.
+    /// O(pushes that wait for the msn).
     //= TS 23.040 3.2.9
     fn match_report(&self, view: &StatusReportView) -> Option<(PushIndex, u8)> {
         let msn = Msn::parse(view.recipient_digits().as_bytes())?;
@@ -211,7 +215,8 @@ fn domain_number(domain: Domain) -> u8 {
     }
 }
 
-/// The registration's address of this sender, prepared; built anew if the registration changed since.
+/// The registration's address of this sender, prepared; built anew if the registration changed
+/// since.
 fn originating_address(
     registered: Option<&crate::gateway::registry::Registered>,
     sender_index: u8,
@@ -226,8 +231,9 @@ fn originating_address(
     records::originating_address(sender)
 }
 
-/// Builds the SMS-STATUS-REPORT of every segment that arrived, reads each as the gateway does, and returns the
-/// mask of those whose TP-Status says delivered and whose TP-MR and TP-SCTS are the segment's own.
+/// Builds the SMS-STATUS-REPORT of every segment that arrived, reads each as the gateway does, and
+/// returns the mask of those whose TP-Status says delivered and whose TP-MR and TP-SCTS are the
+/// segment's own.
 //= TS 23.040 3.2.9
 fn report_delivered(
     accepted: &Accepted<'_>,

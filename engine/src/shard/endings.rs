@@ -18,8 +18,8 @@ use wire::push::notify_url::NotifyUrl;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn, Xpid};
 
-/// Outcomes of a Notified record: everything due was acknowledged; one is parked, and the push stays; what was
-/// parked was let go.
+/// Outcomes of a Notified record: everything due was acknowledged; one is parked, and the push
+/// stays; what was parked was let go.
 const NOTICE_ACKNOWLEDGED: u8 = 0;
 const NOTICE_PARKED: u8 = 1;
 const NOTICE_LET_GO: u8 = 2;
@@ -126,8 +126,8 @@ impl<L: Log> Shard<L> {
         None
     }
 
-    /// Writes the request that carries `order` to `url`; returns what its acknowledgement has to name. `None` when the push
-    /// is done with by now.
+    /// Writes the request that carries `order` to `url`; returns what its acknowledgement has to
+    /// name. `None` when the push is done with by now.
     pub fn write_notification(
         &self,
         order: NotificationOrder,
@@ -320,8 +320,8 @@ fn domain(number: u8) -> Option<Domain> {
     }
 }
 
-/// `ntfid`: the shard that accepted the push, its number and which of the two notifications; the same on every resend,
-/// after a restart, and with another number of shards.
+/// `ntfid`: the shard that accepted the push, its number and which of the two notifications; the
+/// same on every resend, after a restart, and with another number of shards.
 //= push notify same
 fn notification_id(push_id: u64, cancellation: bool, id: &mut [u8; 20]) {
     const HEX: &[u8; 16] = b"0123456789ABCDEF";
@@ -335,8 +335,8 @@ fn notification_id(push_id: u64, cancellation: bool, id: &mut [u8; 20]) {
     id[19] = if cancellation { b'7' } else { b'5' };
 }
 
-/// What the two parts of a record's class and msn are after a journal was read: asserted, since it was written
-/// from parsed values and its checksum held.
+/// What the two parts of a record's class and msn are after a journal was read: asserted, since it
+/// was written from parsed values and its checksum held.
 pub(super) fn identity(accepted: &Accepted<'_>) -> Option<(Msn, Class)> {
     Some((Msn::from_value(accepted.msn)?, Class::from_number(accepted.class)?))
 }

@@ -1,4 +1,5 @@
-//! The billing events of a push: made from its records, the same whether the push lives or is read again.
+//! The billing events of a push: made from its records, the same whether the push lives or is read
+//! again.
 
 use crate::billing::{Event, EventKind};
 use crate::journal::{Accepted, Ended};

@@ -1,8 +1,9 @@
 //! By which fingerprints a request is looked up, and whether what is found is what was named.
 //!
-//! In a directory from before fingerprints had a key, look-ups ask by the older ones too for some days. Everybody can
-//! calculate those, so what lives is compared by name before anything is done to it. Of an ended push only the
-//! fingerprint is left: whoever meets another's harms its own push alone.
+//! In a directory from before fingerprints had a key, look-ups ask by the older ones too for some
+//! days. Everybody can calculate those, so what lives is compared by name before anything is done
+//! to it. Of an ended push only the fingerprint is left: whoever meets another's harms its own push
+//! alone.
 
 use super::Shard;
 use crate::billing::Log;
@@ -20,8 +21,8 @@ impl<L: Log> Shard<L> {
         self.older_until_ms.map(|_| Fingerprints::open())
     }
 
-    /// How fingerprints of alerts were made before, in a directory from before: pushes may join an older alert as long as
-    /// anything of it lives.
+    /// How fingerprints of alerts were made before, in a directory from before: pushes may join an
+    /// older alert as long as anything of it lives.
     fn older_alert_fingerprints(&self) -> Option<Fingerprints> {
         self.alerts_had_older.then(Fingerprints::open)
     }
@@ -50,7 +51,8 @@ impl<L: Log> Shard<L> {
         self.core.key_verdict(key, content_digest, |live| {
             let accepted = journal.accepted(Position::from_bits(live.position));
             let is_same = is_push(&accepted, push.xpid, push.msn, push.reqid);
-            // Another push under this fingerprint: it is no repeat of that, and cannot stand beside it.
+            // Another push under this fingerprint: it is no repeat of that, and cannot stand beside
+            // it.
             if is_same { accepted.content_digest } else { !content_digest }
         })
     }
@@ -65,7 +67,8 @@ impl<L: Log> Shard<L> {
         })
     }
 
-    /// The alert that a push belongs to: by the older fingerprints while anything is known of it under those.
+    /// The alert that a push belongs to: by the older fingerprints while anything is known of it
+    /// under those.
     pub(super) fn alert_identity(&self, push: &PushRequest<'_>) -> Option<AlertIdentity> {
         let alert = push.alert?;
         let identity = |fingerprints: Fingerprints| AlertIdentity {

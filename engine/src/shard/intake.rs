@@ -1,6 +1,7 @@
 //! Requests: scanned, identified, handed to the owner of the msn, admitted, journalled.
 //!
-//! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002, then the write.
+//! The order of checks is PROTOCOL's: 1xxx, 2001–2004, 800x, 2005–2007, 4xxx, 3001, 0001, 0002,
+//! then the write.
 
 use super::replay::closed_alert;
 use super::{Shard, fatal_if_full, records, submission};
@@ -20,7 +21,8 @@ use wire::terms::ids::{Class, Kind, Msn};
 use wire::terms::mix::mix;
 use wire::terms::ownership::shard_of;
 
-/// A repeated cancel of a whole alert closes it for another day when the last one is older than this.
+/// A repeated cancel of a whole alert closes it for another day when the last one is older than
+/// this.
 const ALERT_CANCEL_FRESH_MS: u64 = 3_600_000;
 
 /// Data of so many octets is one segment in every coding.
@@ -55,13 +57,14 @@ pub enum Reply {
     WhenDurable(Answer, u64),
     /// Another shard owns the msn.
     Owner(usize),
-    /// Every shard has to answer: the cancel of a whole alert. This shard's part, the number of pushes it has
-    /// withdrawn, and the sequence that must be durable.
+    /// Every shard has to answer: the cancel of a whole alert. This shard's part, the number of
+    /// pushes it has withdrawn, and the sequence that must be durable.
     EveryShard { answer: Answer, withdrawn: u32, sequence: u64 },
 }
 
 impl<L: Log> Shard<L> {
-    /// Reads a request's body. Whoever has several requests reads some, fetches for all of them, and handles them then.
+    /// Reads a request's body. Whoever has several requests reads some, fetches for all of them,
+    /// and handles them then.
     pub fn foresee<'a>(&self, body: &'a [u8]) -> Foreseen<'a> {
         let request = scan::scan(body);
         let key = match &request {
@@ -73,9 +76,10 @@ impl<L: Log> Shard<L> {
         Foreseen { request, key }
     }
 
-    /// Has the processor fetch what the push in a request will ask for: looks into four tables that are larger than any
-    /// cache. The processor waits until it knows where the lines lie, for that is in tables of pages, as large; so it is
-    /// worth to do this for several requests one after the other, and nothing in between: it looks for several at a time.
+    /// Has the processor fetch what the push in a request will ask for: looks into four tables that
+    /// are larger than any cache. The processor waits until it knows where the lines lie, for that
+    /// is in tables of pages, as large; so it is worth to do this for several requests one after
+    /// the other, and nothing in between: it looks for several at a time.
     pub fn fetch(&self, foreseen: &Foreseen<'_>) {
         if let Ok(Request::Push(push)) = &foreseen.request
             && foreseen.key != 0
@@ -237,8 +241,8 @@ impl<L: Log> Shard<L> {
         if self.owed.is_some() { 0 } else { self.dead_octets }
     }
 
-    /// The concatenation reference of this push, should it be a long one. What cannot be long draws none: looking costs a
-    /// walk through the msn's contracts.
+    /// The concatenation reference of this push, should it be a long one. What cannot be long draws
+    /// none: looking costs a walk through the msn's contracts.
     //= TS 23.040 9.2.3.24.1 reference
     fn draw_reference(&mut self, push: &PushRequest<'_>) -> u8 {
         self.concatenation_reference = if push.data.len() > SHORT_DATA_OCTETS || push.udh_hex.is_some() {
@@ -250,8 +254,8 @@ impl<L: Log> Shard<L> {
         self.concatenation_reference
     }
 
-    /// What the references of a phone count from. Each start has its own: what a phone has of a long push from before it
-    /// meets the same reference by chance only.
+    /// What the references of a phone count from. Each start has its own: what a phone has of a
+    /// long push from before it meets the same reference by chance only.
     fn reference_base(&self, msn: Msn) -> u8 {
         mix(self.reference_seed ^ msn.value()) as u8
     }
@@ -327,7 +331,8 @@ impl<L: Log> Shard<L> {
         Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))
     }
 
-    /// What the alert of a push has decided already: 0002 where the phone has a newer one, 3004 where it is cancelled.
+    /// What the alert of a push has decided already: 0002 where the phone has a newer one, 3004
+    /// where it is cancelled.
     fn reply_of_alert(
         &mut self,
         push: &PushRequest<'_>,
@@ -424,7 +429,8 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    /// Closes an alert under the fingerprint that it has, and under the older one that it may be known by too.
+    /// Closes an alert under the fingerprint that it has, and under the older one that it may be
+    /// known by too.
     fn close_alerts(
         &mut self,
         registered: &Registered,
@@ -441,8 +447,9 @@ impl<L: Log> Shard<L> {
         Ok((code.unwrap_or(Code::PUSH_NOT_FOUND), closed.1 + before.1))
     }
 
-    /// Withdraws an alert's pushes and lets no further one in; what that is answered, and how many there were. One record
-    /// says so for all of them. A cancel that was answered before is repeated for nothing.
+    /// Withdraws an alert's pushes and lets no further one in; what that is answered, and how many
+    /// there were. One record says so for all of them. A cancel that was answered before is
+    /// repeated for nothing.
     //= push cancel alert
     fn close_alert(
         &mut self,

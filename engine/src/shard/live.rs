@@ -1,5 +1,5 @@
-//! What a running shard knows of the pushes to one phone beside what its journal says: where each stands at this
-//! moment, and when it will be tried or told again.
+//! What a running shard knows of the pushes to one phone beside what its journal says: where each
+//! stands at this moment, and when it will be tried or told again.
 
 use super::Shard;
 use super::waiting::Standing;
@@ -26,7 +26,8 @@ pub struct LivePush {
     pub delivered_mask: u16,
     /// When it expires, Unix milliseconds; `None` once it has ended.
     pub expires_ms: Option<u64>,
-    /// When it is attempted again, or its notification sent again, unless something else comes first.
+    /// When it is attempted again, or its notification sent again, unless something else comes
+    /// first.
     pub next_ms: Option<u64>,
     /// A cancel was accepted.
     pub cancel_accepted: bool,
@@ -39,8 +40,8 @@ pub struct LivePush {
 }
 
 impl<L: Log> Shard<L> {
-    /// At most `most` live pushes to `msn`: those that wait, in their order, then those whose notifications are due, of the
-    /// XPIDs that have a contract with it.
+    /// At most `most` live pushes to `msn`: those that wait, in their order, then those whose
+    /// notifications are due, of the XPIDs that have a contract with it.
     pub fn live_pushes(&self, msn: Msn, most: usize) -> Vec<LivePush> {
         let waiting = self.core.waiting(msn).enumerate().take(most);
         let mut found: Vec<LivePush> =

@@ -1,8 +1,8 @@
 //! One shard's engine: gateway, message center, core network, journal and billing put together.
 //!
-//! It owns everything about its slice of msn space and knows no socket and no clock: requests come in as octets
-//! with the time, answers go out as values that say from when on they may be sent. `rt` carries the octets;
-//! tests drive the same type directly.
+//! It owns everything about its slice of msn space and knows no socket and no clock: requests come
+//! in as octets with the time, answers go out as values that say from when on they may be sent.
+//! `rt` carries the octets; tests drive the same type directly.
 //!
 //! Invariants:
 //! * an answer 0000 is released only when the journal's durable mark has passed its record;
@@ -185,8 +185,9 @@ impl<L: Log> Shard<L> {
         self.names = names;
     }
 
-    /// To be asked before answers leave. True once, when the files of the journals have lost their names: from then on the
-    /// shard takes no push (8003), and whatever waits for the journal cannot be made durable any more (9002).
+    /// To be asked before answers leave. True once, when the files of the journals have lost their
+    /// names: from then on the shard takes no push (8003), and whatever waits for the journal
+    /// cannot be made durable any more (9002).
     pub fn notices_lost_names(&mut self) -> bool {
         let notices = !self.names_lost && self.names.are_lost();
         self.names_lost |= notices;
@@ -233,8 +234,8 @@ impl<L: Log> Shard<L> {
         self.journal.begin_commit()
     }
 
-    /// Has the journal's storage carry out a commit that has begun, and waits until that is done: where the journal has no
-    /// files.
+    /// Has the journal's storage carry out a commit that has begun, and waits until that is done:
+    /// where the journal has no files.
     ///
     /// # Errors
     /// When a write or sync fails; the shard must not be used any more then.
@@ -251,8 +252,8 @@ impl<L: Log> Shard<L> {
         kill_points::recorded(self.number, self.journal.written());
     }
 
-    /// Writes everything appended, as [`Self::durable`] needs it, and waits until that is done: for tests and measurements
-    /// that drive a shard without a ring.
+    /// Writes everything appended, as [`Self::durable`] needs it, and waits until that is done: for
+    /// tests and measurements that drive a shard without a ring.
     ///
     /// # Errors
     /// When a write or sync fails; the shard must not be used any more then.
@@ -262,8 +263,8 @@ impl<L: Log> Shard<L> {
         Ok(())
     }
 
-    /// Sees the wall clock and a steady one at the same moment: before anything else is asked for with a new time. Without
-    /// it the shard takes the wall clock for one that nobody sets.
+    /// Sees the wall clock and a steady one at the same moment: before anything else is asked for
+    /// with a new time. Without it the shard takes the wall clock for one that nobody sets.
     pub fn keep_time(&mut self, wall_ms: u64, steady_ms: u64) {
         self.pace.see(wall_ms, steady_ms);
     }
@@ -339,8 +340,8 @@ impl<L: Log> Shard<L> {
     }
 }
 
-/// The journal keeps a reserve for everything that follows from what it accepted; if even that is gone, going on
-/// would mean forgetting.
+/// The journal keeps a reserve for everything that follows from what it accepted; if even that is
+/// gone, going on would mean forgetting.
 fn fatal_if_full<T>(appended: Result<T, AppendError>) -> T {
     appended.unwrap_or_else(|error| {
         Fatal::new(

@@ -1,4 +1,5 @@
-//! Opening a shard: its journal is replayed into an empty message center, and what was unfinished goes on.
+//! Opening a shard: its journal is replayed into an empty message center, and what was unfinished
+//! goes on.
 
 use super::books::Owed;
 use super::figures::Counted;
@@ -165,7 +166,8 @@ fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
 }
 
 impl<L: Log> Shard<L> {
-    /// Lines whose pushes were held as absent or full before this start are to be reported when they are ready.
+    /// Lines whose pushes were held as absent or full before this start are to be reported when
+    /// they are ready.
     fn await_alerts(&mut self, now_ms: u64) {
         for index in 0..self.core.indices_used() as PushIndex {
             let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held) else {

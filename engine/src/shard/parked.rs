@@ -1,7 +1,8 @@
-//! Notifications that were given up (6101): after 24 hours, or because the push client answered 410 Gone. The operator lists
-//! them, has them sent again or discards them.
+//! Notifications that were given up (6101): after 24 hours, or because the push client answered 410
+//! Gone. The operator lists them, has them sent again or discards them.
 //!
-//! The log gets a sum of them now and then, never a line for each: thousands may be parked in one turn.
+//! The log gets a sum of them now and then, never a line for each: thousands may be parked in one
+//! turn.
 
 use super::Shard;
 use super::endings::xpid_of;
@@ -131,8 +132,9 @@ impl<L: Log> Shard<L> {
         all.filter(|parked| xpid.is_none_or(|xpid| parked.xpid == xpid)).take(most).collect()
     }
 
-    /// Does this with what [`Shard::parked`] lists; returns it. What is sent again and fails once more is parked again; what
-    /// is discarded is finished by a record, so that no start brings it back.
+    /// Does this with what [`Shard::parked`] lists; returns it. What is sent again and fails once
+    /// more is parked again; what is discarded is finished by a record, so that no start brings it
+    /// back.
     pub fn act_on_parked(
         &mut self,
         action: ParkedAction,

@@ -1,4 +1,5 @@
-//! How far the opening of a shard is, for whoever waits for it: written by the thread that opens, read by another.
+//! How far the opening of a shard is, for whoever waits for it: written by the thread that opens,
+//! read by another.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -58,7 +59,8 @@ impl OpenProgress {
         self.records.load(Relaxed)
     }
 
-    /// The share of the journal's files that is read, in per cent; what they hold beyond the last record counts too.
+    /// The share of the journal's files that is read, in per cent; what they hold beyond the last
+    /// record counts too.
     pub fn percent(&self) -> u64 {
         let (octets, in_all) = (self.octets.load(Relaxed), self.octets_in_all.load(Relaxed));
         (octets * 100).checked_div(in_all).unwrap_or(0).min(100)

@@ -1,5 +1,5 @@
-//! A journal while it is read at a start: each record goes into the recovery, its event is held against the
-//! books, and what cannot be is remembered until all is read.
+//! A journal while it is read at a start: each record goes into the recovery, its event is held
+//! against the books, and what cannot be is remembered until all is read.
 //!
 //! **Never here:** the decision what becomes of a push; that is the recovery's.
 

@@ -16,8 +16,8 @@ pub(super) fn reqid_octets(reqid: Reqid) -> ([u8; REQID_OCTETS_MAX], u8) {
     (octets, bytes.len() as u8)
 }
 
-/// Whose places something counts against where places are shared among the XPIDs: 15 bits, as the journal keeps them. Two
-/// XPIDs that fold to the same value share one share.
+/// Whose places something counts against where places are shared among the XPIDs: 15 bits, as the
+/// journal keeps them. Two XPIDs that fold to the same value share one share.
 pub(super) fn share(xpid: Xpid) -> u16 {
     mix(xpid.value()) as u16 >> 1
 }

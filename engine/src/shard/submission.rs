@@ -1,4 +1,5 @@
-//! The SMS-SUBMITs of a push on their way from the gateway to the message center, and its answer to each.
+//! The SMS-SUBMITs of a push on their way from the gateway to the message center, and its answer to
+//! each.
 
 use wire::sms::limits::{TIME_OCTETS, TPDU_OCTETS_MAX};
 use wire::sms::relay;

@@ -1,9 +1,11 @@
-//! What waits in a shard, by reason, class and age: counted by walking the slab of live pushes a slice at a time, so
-//! that ten million of them never hold the shard up and the data path keeps no count of them.
+//! What waits in a shard, by reason, class and age: counted by walking the slab of live pushes a
+//! slice at a time, so that ten million of them never hold the shard up and the data path keeps no
+//! count of them.
 //!
-//! A pass counts each push as it stands when the pass comes by it. A push that lives through the whole pass is counted
-//! once; the sum may be off by what came and went meanwhile. The age of a push is told by its number: the shard keeps
-//! [`AgeMarks`], which say from which number on pushes were accepted when.
+//! A pass counts each push as it stands when the pass comes by it. A push that lives through the
+//! whole pass is counted once; the sum may be off by what came and went meanwhile. The age of a
+//! push is told by its number: the shard keeps [`AgeMarks`], which say from which number on pushes
+//! were accepted when.
 
 use super::Shard;
 use crate::billing::Log;
@@ -22,7 +24,8 @@ const SLICE_INDICES: usize = 4096;
 const SLICE_INTERVAL_MS: u64 = 1;
 /// The shortest time from the start of a pass to that of the next, milliseconds.
 const PASS_INTERVAL_MS: u64 = 1_000;
-/// A pass is followed by a rest of so many times its own length: passes cost a small share of a core, however long.
+/// A pass is followed by a rest of so many times its own length: passes cost a small share of a
+/// core, however long.
 const REST_FACTOR: u64 = 10;
 /// Ages end below these, milliseconds; the last bucket is for what is older.
 pub const AGES_MS: [u64; 5] = [60_000, 600_000, 3_600_000, 6 * 3_600_000, 24 * 3_600_000];
@@ -140,7 +143,8 @@ pub struct WaitingTally {
     pub at_ms: u64,
     /// By [`Standing::all`], [`CLASSES`] and age.
     pub counts: [[[u64; AGES]; CLASSES.len()]; STANDINGS],
-    /// When the oldest push of each standing was accepted, Unix milliseconds; 0 where there is none.
+    /// When the oldest push of each standing was accepted, Unix milliseconds; 0 where there is
+    /// none.
     pub oldest_ms: [u64; STANDINGS],
     /// Number and position of the oldest of each standing.
     pub(crate) oldest: [Option<(u64, u64)>; STANDINGS],
@@ -206,7 +210,8 @@ impl WaitingTally {
         }
     }
 
-    /// Asks for the times of acceptance of the oldest pushes that changed since the last time, by number and position.
+    /// Asks for the times of acceptance of the oldest pushes that changed since the last time, by
+    /// number and position.
     pub(super) fn date_oldest(&mut self, mut accepted_ms: impl FnMut(u64, u64) -> u64) {
         for (oldest, oldest_ms) in self.oldest.iter_mut().zip(&mut self.oldest_ms) {
             if let Some((push_id, position)) = oldest
@@ -226,8 +231,8 @@ impl WaitingTally {
 /// A position that no record has: the time of the push is known already.
 const DATED: u64 = u64::MAX;
 
-/// From which push number on pushes were accepted when: a bounded list, a second apart at the young end and further
-/// apart the older it gets.
+/// From which push number on pushes were accepted when: a bounded list, a second apart at the young
+/// end and further apart the older it gets.
 #[derive(Default)]
 pub(super) struct AgeMarks {
     /// Number and Unix milliseconds, both ascending.

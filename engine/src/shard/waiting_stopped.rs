@@ -1,5 +1,6 @@
-//! What waits in the journal of an engine that does not run: its records are replayed into an empty message center, as
-//! the next start will do it, and the pushes are counted there. Nothing is written.
+//! What waits in the journal of an engine that does not run: its records are replayed into an empty
+//! message center, as the next start will do it, and the pushes are counted there. Nothing is
+//! written.
 
 use super::open::octets_of_files;
 use super::replay::replay;

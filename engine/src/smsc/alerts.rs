@@ -1,13 +1,16 @@
-//! Alerts: pushes that belong together, where a higher alertseq takes the place of an undelivered lower one.
+//! Alerts: pushes that belong together, where a higher alertseq takes the place of an undelivered
+//! lower one.
 //!
-//! Only pushes that carry an alertid are kept here. Per msn and alert the highest accepted sequence is remembered as long
-//! as the alert has live pushes or its table's bound allows: [`REMEMBERED_OCTETS`] and five to ten octets of table. A live
-//! push costs eight octets more: its place among its alert's members, and they theirs.
+//! Only pushes that carry an alertid are kept here. Per msn and alert the highest accepted sequence
+//! is remembered as long as the alert has live pushes or its table's bound allows:
+//! [`REMEMBERED_OCTETS`] and five to ten octets of table. A live push costs eight octets more: its
+//! place among its alert's members, and they theirs.
 
 use crate::smsc::index_table::GrowingTable;
 use crate::smsc::pushes::{NONE, PushIndex, Pushes};
 
-/// (msn, alert) pairs remembered at most, those of live pushes aside; beyond it the oldest are forgotten.
+/// (msn, alert) pairs remembered at most, those of live pushes aside; beyond it the oldest are
+/// forgotten.
 pub const ALERT_KEYS_MAX: usize = 16 * 1024 * 1024;
 
 /// Octets that the memory of an (msn, alert) pair takes, the table's part aside.
@@ -76,8 +79,8 @@ pub struct Alerts {
     groups: Chunks<Group>,
     free_groups: Chunks<u32>,
     group_of: GrowingTable,
-    /// By slab index: a live push's place among its alert's members, so that leaving costs O(1) however many phones the
-    /// alert goes to.
+    /// By slab index: a live push's place among its alert's members, so that leaving costs O(1)
+    /// however many phones the alert goes to.
     place_of: Places,
 }
 
@@ -133,8 +136,8 @@ impl Alerts {
         lower
     }
 
-    /// Remembers that this sequence was accepted for the (svcid, msn, alertid) behind `key`; at recovery there may
-    /// be no live push of it any more. Returns the live push of a lower one.
+    /// Remembers that this sequence was accepted for the (svcid, msn, alertid) behind `key`; at
+    /// recovery there may be no live push of it any more. Returns the live push of a lower one.
     pub fn remember(&mut self, key: u64, sequence: u8, index: Option<PushIndex>) -> Option<PushIndex> {
         let push = index.unwrap_or(NONE);
         let Some(number) = self.find(key) else {
@@ -221,8 +224,8 @@ impl Alerts {
         self.latest = number;
     }
 
-    /// Forgets the oldest pair that has no live push. Where the oldest few all have, none goes: live pushes have a bound
-    /// of their own.
+    /// Forgets the oldest pair that has no live push. Where the oldest few all have, none goes:
+    /// live pushes have a bound of their own.
     fn forget_one(&mut self) {
         for _ in 0..PASSED_OVER_MAX {
             let number = self.oldest;

@@ -1,16 +1,19 @@
-//! Alerts that were cancelled as a whole: closed for a day, so that no push of theirs is attempted for the first time
-//! once the cancel is answered, in whichever shard and however many pushes there are.
+//! Alerts that were cancelled as a whole: closed for a day, so that no push of theirs is attempted
+//! for the first time once the cancel is answered, in whichever shard and however many pushes there
+//! are.
 //!
-//! Closing costs the same for one push and for a million: the pushes are withdrawn turn by turn, and whatever comes up
-//! before its turn (an attempt, an outcome, an expiry) finds its alert closed. A push that comes later is refused.
+//! Closing costs the same for one push and for a million: the pushes are withdrawn turn by turn,
+//! and whatever comes up before its turn (an attempt, an outcome, an expiry) finds its alert
+//! closed. A push that comes later is refused.
 //!
-//! Places are shared among the XPIDs by what is free: none takes one more while it has as many as are left. So an XPID
-//! that takes all it gets leaves as many places as it has to the others. An alert of which no push waited may take a place
-//! of one half only. An XPID at its share opens its own oldest alert of that kind again, early; where it has none, its
-//! cancel is refused.
+//! Places are shared among the XPIDs by what is free: none takes one more while it has as many as
+//! are left. So an XPID that takes all it gets leaves as many places as it has to the others. An
+//! alert of which no push waited may take a place of one half only. An XPID at its share opens its
+//! own oldest alert of that kind again, early; where it has none, its cancel is refused.
 //!
 //! Invariants:
-//! * no cancel of an XPID opens another XPID's alert, or refuses its cancel, while that XPID has fewer places;
+//! * no cancel of an XPID opens another XPID's alert, or refuses its cancel, while that XPID has
+//!   fewer places;
 //! * no alert opens again before the pushes that its cancel found are withdrawn.
 //!
 //! Never here: the pushes themselves, the journal.
@@ -74,7 +77,8 @@ pub struct ClosedAlerts {
     empty: BTreeMap<(u16, (u64, u64)), u64>,
     places: HashMap<u16, Places>,
     pub(super) withdrawing: VecDeque<Withdrawing>,
-    /// Alerts opened again before their day was over, because their XPID cancelled so many of which no push waited.
+    /// Alerts opened again before their day was over, because their XPID cancelled so many of which
+    /// no push waited.
     pub opened_early: u64,
 }
 
@@ -94,8 +98,8 @@ impl ClosedAlerts {
         self.closed.get(&alert).copied()
     }
 
-    /// Makes a place for the cancel of one more alert of this XPID; `found` says whether pushes of it wait. `false` when
-    /// the XPID has its share already.
+    /// Makes a place for the cancel of one more alert of this XPID; `found` says whether pushes of
+    /// it wait. `false` when the XPID has its share already.
     pub fn make_room(&mut self, share: u16, found: bool) -> bool {
         let places = self.places.get(&share).copied().unwrap_or_default();
         let free = CLOSED_ALERTS_MAX.saturating_sub(self.closed.len());

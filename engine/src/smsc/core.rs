@@ -1,17 +1,19 @@
 //! The message center of one shard as a pure state machine.
 //!
-//! It owns the live pushes, their per-msn queues, keys, alerts and timers. It does no I/O, reads no clock and
-//! draws no random numbers: times, durable sequences and randomness come in as arguments, [`Effect`]s go out.
+//! It owns the live pushes, their per-msn queues, keys, alerts and timers. It does no I/O, reads no
+//! clock and draws no random numbers: times, durable sequences and randomness come in as arguments,
+//! [`Effect`]s go out.
 //!
-//! Order of calls, in each turn of the owner: the commands ([`Core::accept`], [`Core::cancel`], …) and
-//! `handle_*` methods as things happen; after each of them [`Core::take_effect`] until `None`; then
-//! [`Core::poll_attempt`] as long as the core network has room.
+//! Order of calls, in each turn of the owner: the commands ([`Core::accept`], [`Core::cancel`], …)
+//! and `handle_*` methods as things happen; after each of them [`Core::take_effect`] until `None`;
+//! then [`Core::poll_attempt`] as long as the core network has room.
 //!
 //! Invariants:
 //! * at most one attempt per msn is under way, and it is that of the msn's queue head;
 //! * no attempt starts before the push is durable, nor from its expiry on;
 //! * every push reaches exactly one final state, reported by exactly one [`Effect::Ended`];
-//! * notifications of an msn to a push client go out one at a time, in the order in which its pushes ended;
+//! * notifications of an msn to a push client go out one at a time, in the order in which its
+//!   pushes ended;
 //! * a wall clock that is set back neither stops a timer nor lets it run out again and again.
 
 use crate::smsc::alerts::{AlertIdentity, Alerts};
@@ -52,7 +54,8 @@ impl CoreLimits {
         (self.pushes_max / 100 * ENDED_PERCENT).max(ENDED_MIN)
     }
 
-    /// Pushes of which notifications may be parked before whoever has most of them is taken no further push.
+    /// Pushes of which notifications may be parked before whoever has most of them is taken no
+    /// further push.
     fn parked_max(&self) -> usize {
         (self.pushes_max / 100 * PARKED_PERCENT).max(ENDED_MIN)
     }
@@ -63,8 +66,8 @@ impl CoreLimits {
 pub enum Effect {
     /// Journal a Progress record: a report says of a waiting push that segments of it arrived.
     Progress(PushIndex),
-    /// Journal a Progress record that says that an attempt begins, and call [`Core::handle_begin_journaled`]: the attempt
-    /// waits until the record is durable.
+    /// Journal a Progress record that says that an attempt begins, and call
+    /// [`Core::handle_begin_journaled`]: the attempt waits until the record is durable.
     Begin(PushIndex),
     /// Journal a CancelAccepted record: the cancel of its whole alert has reached this push.
     CancelAccepted(PushIndex),
@@ -73,9 +76,9 @@ pub enum Effect {
     Ended(PushIndex),
     /// Send this notification now.
     Notify(EndedId, NotificationKind),
-    /// Resends were given up after 24 hours, or for want of a place: journal it as parked. The push is listed by
-    /// [`Core::parked`] until [`Core::replay`] sends what is parked again. It may be gone by the time that this is carried
-    /// out: what the owner needs is here.
+    /// Resends were given up after 24 hours, or for want of a place: journal it as parked. The push
+    /// is listed by [`Core::parked`] until [`Core::replay`] sends what is parked again. It may be
+    /// gone by the time that this is carried out: what the owner needs is here.
     Parked {
         /// The push's number.
         push_id: u64,
@@ -86,8 +89,8 @@ pub enum Effect {
         /// Failed tries of it.
         tries: u8,
     },
-    /// The push has left: journal a Notified record unless nothing was ever due, and release its Accepted record.
-    /// The entry is gone: what the owner needs is here.
+    /// The push has left: journal a Notified record unless nothing was ever due, and release its
+    /// Accepted record. The entry is gone: what the owner needs is here.
     Finished {
         /// The push.
         push_id: u64,
@@ -160,8 +163,8 @@ pub struct Settlement {
     pub result: AttemptResult,
     /// The segments that arrived in it: bit 0 is the first.
     pub delivered_mask: u16,
-    /// The segments that were sent and that nobody answered for in time: they may have arrived, and their reports may
-    /// still come.
+    /// The segments that were sent and that nobody answered for in time: they may have arrived, and
+    /// their reports may still come.
     pub unanswered_mask: u16,
     /// 0 nothing was sent, 1 CS, 2 PS.
     pub domain: u8,
@@ -186,8 +189,8 @@ pub struct CoreFigures {
     pub reports_too_late: u64,
 }
 
-/// How far what is scarce may fill up before a class is refused, in per cent: whoever matters less goes first, so that
-/// places are left for an emergency.
+/// How far what is scarce may fill up before a class is refused, in per cent: whoever matters less
+/// goes first, so that places are left for an emergency.
 pub const fn admitted_percent(class: Class) -> usize {
     match class {
         Class::Exercise => 80,
@@ -196,10 +199,11 @@ pub const fn admitted_percent(class: Class) -> usize {
         Class::Emergency => 100,
     }
 }
-/// An XPID takes no further place while it has this many times as many as its class has left: one that takes all it gets
-/// leaves a ninth to the others.
+/// An XPID takes no further place while it has this many times as many as its class has left: one
+/// that takes all it gets leaves a ninth to the others.
 pub const SHARE_OF_FREE: usize = 8;
-/// Places of the slab that only recovery uses: a crash in the middle of cleaning may leave a copy too many of a push.
+/// Places of the slab that only recovery uses: a crash in the middle of cleaning may leave a copy
+/// too many of a push.
 pub const RECOVERED_SPARE: usize = 256;
 /// Pushes that one [`Core::poll_attempt`] ends on its way to the next attempt.
 pub const ENDED_PER_POLL_MAX: usize = 16;
@@ -223,7 +227,8 @@ pub struct Core {
     pub(super) resends: Option<Box<TimerWheel>>,
     pub(super) parked: Parked,
     fresh: VecDeque<PushIndex>,
-    /// Pushes whose attempt waits for a record to be durable: its sequence, the push, and its number.
+    /// Pushes whose attempt waits for a record to be durable: its sequence, the push, and its
+    /// number.
     beginning: VecDeque<(u64, PushIndex, u64)>,
     /// Which of the shard's ends the last one was.
     pub(super) ends: u32,
@@ -262,7 +267,8 @@ impl Core {
         }
     }
 
-    /// Breaks the message center on purpose, for the test that proves that the simulator would notice.
+    /// Breaks the message center on purpose, for the test that proves that the simulator would
+    /// notice.
     #[doc(hidden)]
     pub fn mutate(&mut self, mutation: Mutation) {
         self.mutation = mutation;
@@ -295,8 +301,8 @@ impl Core {
         &self.figures
     }
 
-    /// Touches memory for pushes to come, about a huge page, which may take two milliseconds: for a moment in which none
-    /// comes. Whether there was any to touch.
+    /// Touches memory for pushes to come, about a huge page, which may take two milliseconds: for a
+    /// moment in which none comes. Whether there was any to touch.
     pub fn touch_ahead(&mut self) -> bool {
         self.pushes.touch_ahead() || self.timers.touch_ahead()
     }
@@ -316,8 +322,8 @@ impl Core {
         }
     }
 
-    /// What is known of `key`: the owner answers repeats from it. `digest_of` reads a live push's content digest from
-    /// its Accepted record; it is asked only when the key is a live push's.
+    /// What is known of `key`: the owner answers repeats from it. `digest_of` reads a live push's
+    /// content digest from its Accepted record; it is asked only when the key is a live push's.
     pub fn key_verdict(
         &self,
         key: u64,
@@ -378,15 +384,17 @@ impl Core {
         self.keys.find_live(&self.pushes, key).map(|index| self.pushes[index].push_id)
     }
 
-    /// Whether an ended push's key is still remembered under this number, and nothing else is of the push.
+    /// Whether an ended push's key is still remembered under this number, and nothing else is of
+    /// the push.
     pub fn remembers_ended(&self, key: u64, push_id: u64) -> bool {
         self.keys.find_ended(key).is_some_and(|ended| ended.is_of(push_id))
             && self.keys.find_live(&self.pushes, key).is_none()
             && self.ended(push_id).is_none()
     }
 
-    /// Whether a push of this class and client for `msn` can be taken: 8003 when the slab has no place left for the class,
-    /// or the client has its share of them; 8005 when it is so of those that wait for the msn.
+    /// Whether a push of this class and client for `msn` can be taken: 8003 when the slab has no
+    /// place left for the class, or the client has its share of them; 8005 when it is so of those
+    /// that wait for the msn.
     pub fn room_for(&self, msn: Msn, class: Class, client: u64) -> Result<(), Code> {
         let percent = admitted_percent(class);
         let client = self.clients.find(client);
@@ -429,8 +437,8 @@ impl Core {
         self.alerts.member_count(alert_fingerprint) as u32
     }
 
-    /// Makes a place for the cancel of one more whole alert; `false` when this XPID has its share of them already.
-    /// `found` says whether pushes of the alert wait.
+    /// Makes a place for the cancel of one more whole alert; `false` when this XPID has its share
+    /// of them already. `found` says whether pushes of the alert wait.
     pub fn make_room_for_alert_cancel(&mut self, share: u16, found: bool) -> bool {
         self.closed_alerts.make_room(share, found)
     }
@@ -440,13 +448,14 @@ impl Core {
         self.closed_alerts.len()
     }
 
-    /// Alerts opened again before their day was over, because their XPID cancelled so many of which no push waited.
+    /// Alerts opened again before their day was over, because their XPID cancelled so many of which
+    /// no push waited.
     pub fn alerts_opened_early(&self) -> u64 {
         self.closed_alerts.opened_early
     }
 
-    /// Unix milliseconds at which [`Core::handle_time`] or [`Core::poll_attempt`] may have something to do by
-    /// themselves; `None` while nothing waits for them.
+    /// Unix milliseconds at which [`Core::handle_time`] or [`Core::poll_attempt`] may have
+    /// something to do by themselves; `None` while nothing waits for them.
     pub fn next_due_ms(&self) -> Option<u64> {
         if self.poll_cut_short || !self.closed_alerts.withdrawing.is_empty() {
             return Some(self.time.wall());
@@ -465,8 +474,8 @@ impl Core {
 
     /// Takes a push for which there is room.
     ///
-    /// Its key must be new, as `verdict` says it: nobody looks again, and two live pushes of one key would
-    /// each be found by half of the repeats and cancels.
+    /// Its key must be new, as `verdict` says it: nobody looks again, and two live pushes of one
+    /// key would each be found by half of the repeats and cancels.
     pub fn accept(&mut self, new: NewPush, now_ms: u64) -> PushIndex {
         self.time.see(now_ms);
         let closed = new.alert.and_then(|alert| self.closed_alert(alert.alert));
@@ -485,8 +494,8 @@ impl Core {
         index
     }
 
-    /// Withdraws the push with this key. `Ok`: the cancel is accepted for a push of so many segments, and an E7 will
-    /// follow if the client is to be `told`; `Err`: 3002–3005.
+    /// Withdraws the push with this key. `Ok`: the cancel is accepted for a push of so many
+    /// segments, and an E7 will follow if the client is to be `told`; `Err`: 3002–3005.
     pub fn cancel(&mut self, key: u64, told: bool, now_ms: u64) -> Result<(PushIndex, u8), (Code, u8)> {
         self.time.see(now_ms);
         let live = self.keys.find_live(&self.pushes, key);
@@ -513,9 +522,10 @@ impl Core {
         Ok((index, segments))
     }
 
-    /// Cancels a whole alert: from now on no push of it is accepted or attempted, and those that wait are withdrawn by
-    /// [`Core::handle_time`]. The cancel's record must be durable before it is answered; its time is now.
-    /// Returns how many pushes of the alert have not ended. Costs the same however many there are.
+    /// Cancels a whole alert: from now on no push of it is accepted or attempted, and those that
+    /// wait are withdrawn by [`Core::handle_time`]. The cancel's record must be durable before it
+    /// is answered; its time is now. Returns how many pushes of the alert have not ended. Costs the
+    /// same however many there are.
     pub fn cancel_alert(&mut self, alert_fingerprint: u64, cancel: ClosedAlert) -> u32 {
         self.time.see(cancel.at_ms);
         let members = self.alerts.member_count(alert_fingerprint);
@@ -526,8 +536,9 @@ impl Core {
 
     // ---- handle_* ----
 
-    /// Everything with a sequence below `durable` is durable: fresh pushes may be attempted, and so may those whose begin
-    /// had to be recorded first. `accepted` is called once for each fresh one, in order, for its billing event.
+    /// Everything with a sequence below `durable` is durable: fresh pushes may be attempted, and so
+    /// may those whose begin had to be recorded first. `accepted` is called once for each fresh
+    /// one, in order, for its billing event.
     pub fn handle_durable(&mut self, durable: u64, mut accepted: impl FnMut(&Push)) {
         while let Some(&index) = self.fresh.front() {
             if self.pushes[index].push_id >= durable {
@@ -594,8 +605,9 @@ impl Core {
         }
     }
 
-    /// A report says that segments arrived in an attempt that was settled without it: they are not sent again, and
-    /// the push has ended if they were the last. `push_id` guards against an index handed out again.
+    /// A report says that segments arrived in an attempt that was settled without it: they are not
+    /// sent again, and the push has ended if they were the last. `push_id` guards against an index
+    /// handed out again.
     pub fn handle_late_report(
         &mut self,
         index: PushIndex,
@@ -628,8 +640,9 @@ impl Core {
         }
     }
 
-    /// The HLR says that `msn` is reachable, or has memory, again: its queue is released with jitter. Alerts that
-    /// follow change nothing: a line that comes and goes does not put its own release off.
+    /// The HLR says that `msn` is reachable, or has memory, again: its queue is released with
+    /// jitter. Alerts that follow change nothing: a line that comes and goes does not put its own
+    /// release off.
     //= TS 23.040 3.2.7
     pub fn handle_alert(&mut self, msn: Msn, now_ms: u64, random: u64) {
         self.time.see(now_ms);
@@ -655,7 +668,8 @@ impl Core {
                 State::InFlight => push.set(flag::ALERTED, true),
                 _ => {}
             }
-            // Behind emergency pushes that went ahead, the push that was tried before them may be held.
+            // Behind emergency pushes that went ahead, the push that was tried before them may be
+            // held.
             let overtakes = self.pushes[index].class == Class::Emergency;
             next = self.queues.behind(&self.pushes, index).filter(|_| overtakes);
         }
@@ -685,8 +699,9 @@ impl Core {
         self.effects.pop_front()
     }
 
-    /// The next push to attempt; it is in flight from now on and must be handed to the core network. A call that ends
-    /// [`ENDED_PER_POLL_MAX`] pushes instead yields none and leaves the rest to the next turn.
+    /// The next push to attempt; it is in flight from now on and must be handed to the core
+    /// network. A call that ends [`ENDED_PER_POLL_MAX`] pushes instead yields none and leaves the
+    /// rest to the next turn.
     pub fn poll_attempt(&mut self, now_ms: u64) -> Option<PushIndex> {
         let (mut ended, mut begun) = (0, 0);
         self.poll_cut_short = false;

@@ -16,7 +16,8 @@ impl Core {
         }
     }
 
-    /// Whether the push belongs to an alert that was cancelled as a whole and this has not reached it yet.
+    /// Whether the push belongs to an alert that was cancelled as a whole and this has not reached
+    /// it yet.
     pub(super) fn is_of_closed_alert(&self, index: PushIndex) -> bool {
         self.alert_cancel_of(index).is_some()
     }
@@ -53,7 +54,8 @@ impl Core {
     pub(super) fn withdraw_closed(&mut self, now_ms: u64, budget: usize) {
         for _ in 0..budget {
             let Some(first) = self.closed_alerts.withdrawing.front_mut() else { return };
-            // From the last one down: whatever takes the place of one that leaves has been looked at.
+            // From the last one down: whatever takes the place of one that leaves has been looked
+            // at.
             first.left = first.left.min(self.alerts.member_count(first.alert));
             if first.left == 0 {
                 self.closed_alerts.withdrawing.pop_front();
@@ -89,7 +91,8 @@ impl Core {
         }
     }
 
-    /// Every segment arrived. What else waits for the msn as absent or full need not wait any longer.
+    /// Every segment arrived. What else waits for the msn as absent or full need not wait any
+    /// longer.
     pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: u64) {
         self.heed_alert_cancel(index);
         let head = self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
@@ -164,7 +167,8 @@ impl Core {
                 self.expire(index, now_ms)
             }
             State::Held => {
-                // A clock that was set back may show less now than the time that its last Held record names.
+                // A clock that was set back may show less now than the time that its last Held
+                // record names.
                 if self.time.was_set_back() {
                     self.pushes[index].begin_sooner();
                 }

@@ -1,16 +1,21 @@
-//! A hash table that holds nothing but indices into a slab: five octets an entry, and its keys stay in the slab.
+//! A hash table that holds nothing but indices into a slab: five octets an entry, and its keys stay
+//! in the slab.
 //!
-//! A bucket is one cache line: fifteen cells and a count of the entries that found it full and went on to the next
-//! bucket. A cell is an index in as many bits as the slab needs and, in the bits left, a part of the hash, so that
-//! hardly a look goes to a slab entry in vain. Removing needs no tombstones: it takes the count back.
+//! A bucket is one cache line: fifteen cells and a count of the entries that found it full and went
+//! on to the next bucket. A cell is an index in as many bits as the slab needs and, in the bits
+//! left, a part of the hash, so that hardly a look goes to a slab entry in vain. Removing needs no
+//! tombstones: it takes the count back.
 //!
-//! [`IndexTable`] has the size that it was made with: no entry ever waits for a rehash. [`GrowingTable`] doubles, and no
-//! entry waits for that either: the memory of the next one is taken and touched while the last sixteenth is filled, a
-//! stretch at a time, and then each entry moves a bucket.
+//! [`IndexTable`] has the size that it was made with: no entry ever waits for a rehash.
+//! [`GrowingTable`] doubles, and no entry waits for that either: the memory of the next one is
+//! taken and touched while the last sixteenth is filled, a stretch at a time, and then each entry
+//! moves a bucket.
 //!
-//! Never here: the keys. The caller brings a hash, whose 64 bits must be uniform, and says which index it means.
+//! Never here: the keys. The caller brings a hash, whose 64 bits must be uniform, and says which
+//! index it means.
 //!
-//! Invariant: a bucket's count is the number of entries whose home lies at or before it and who stand behind it.
+//! Invariant: a bucket's count is the number of entries whose home lies at or before it and who
+//! stand behind it.
 
 use host::huge_pages::Zeros;
 use host::prefetch::prefetch;
@@ -45,8 +50,9 @@ pub struct IndexTable {
 }
 
 impl IndexTable {
-    /// A table for `capacity` entries whose indices are below `indices`. All of its memory is touched at once, so that no
-    /// entry waits for that: [`IndexTable::octets_for`] says how much it is.
+    /// A table for `capacity` entries whose indices are below `indices`. All of its memory is
+    /// touched at once, so that no entry waits for that: [`IndexTable::octets_for`] says how much
+    /// it is.
     pub fn new(capacity: usize, indices: usize) -> Self {
         let mut table = Self::untouched(capacity, indices);
         table.words.touch_all();
@@ -82,8 +88,8 @@ impl IndexTable {
         self.len >= self.capacity
     }
 
-    /// Fetches the line in which an entry with this hash stands, if there is one, and the next: a fifth of the buckets of
-    /// a full table are passed by some.
+    /// Fetches the line in which an entry with this hash stands, if there is one, and the next: a
+    /// fifth of the buckets of a full table are passed by some.
     #[inline]
     pub fn prefetch(&self, hash: u64) {
         let home = self.home(hash) * WORDS;
@@ -214,8 +220,8 @@ fn buckets_for(capacity: usize) -> usize {
     (capacity * 100).div_ceil(LOAD_HUNDREDTHS) + 1
 }
 
-/// A table that grows as it fills. While it does, each entry made moves one bucket of the old half on: nobody waits for
-/// the whole.
+/// A table that grows as it fills. While it does, each entry made moves one bucket of the old half
+/// on: nobody waits for the whole.
 pub struct GrowingTable {
     current: IndexTable,
     growth: Growth,
@@ -233,7 +239,8 @@ enum Growth {
 
 /// Entries for which a growing table begins.
 const GROWING_FROM: usize = 1024;
-/// Of the next table a huge page is touched with every so many entries: three times as many as must be.
+/// Of the next table a huge page is touched with every so many entries: three times as many as must
+/// be.
 const ENTRIES_PER_TOUCH: usize = 4096;
 
 impl GrowingTable {

@@ -1,9 +1,11 @@
-//! What the message center remembers of push keys: every live push's and, for 24 hours, every ended one's.
+//! What the message center remembers of push keys: every live push's and, for 24 hours, every ended
+//! one's.
 //!
-//! A key is the 64-bit fingerprint of (svcid, msn, reqid). A live push's stands in the slab, and its content's digest in
-//! its Accepted record: here it costs five octets. An ended push's takes [`ENDED_KEY_OCTETS`] and five to ten octets of
-//! table: fingerprint, end, and 32 bits of the digest by which a repeat is told from a reqid used for something else.
-//! There is a bound to them: at the bound one is forgotten early, and counted. It is the oldest of the push client that has
+//! A key is the 64-bit fingerprint of (svcid, msn, reqid). A live push's stands in the slab, and
+//! its content's digest in its Accepted record: here it costs five octets. An ended push's takes
+//! [`ENDED_KEY_OCTETS`] and five to ten octets of table: fingerprint, end, and 32 bits of the
+//! digest by which a repeat is told from a reqid used for something else. There is a bound to them:
+//! at the bound one is forgotten early, and counted. It is the oldest of the push client that has
 //! most, so that one client's flood forgets its own.
 
 use crate::smsc::clients::{ByClient, Clients};
@@ -52,7 +54,8 @@ pub type FingerprintMap<V> = HashMap<u64, V, BuildHasherDefault<PassThrough>>;
 #[derive(Clone, Copy, Debug)]
 pub struct EndedKey {
     fingerprint: u64,
-    /// The low 32 bits of the seconds of its end, rounded up: only differences count, and none is near 68 years.
+    /// The low 32 bits of the seconds of its end, rounded up: only differences count, and none is
+    /// near 68 years.
     ended_s: u32,
     /// The low bits of the content's digest.
     digest: u32,
@@ -117,8 +120,8 @@ impl EndedKey {
         self.push_id[..] == push_id.to_le_bytes()[..6]
     }
 
-    /// Whether its push was accepted after `push_id`. Numbers are compared on a circle: those of one key are never half
-    /// of 2^48 apart.
+    /// Whether its push was accepted after `push_id`. Numbers are compared on a circle: those of
+    /// one key are never half of 2^48 apart.
     fn is_later_than(&self, push_id: u64) -> bool {
         let [a, b, c, d, e, f] = self.push_id;
         let own = u64::from_le_bytes([a, b, c, d, e, f, 0, 0]);
@@ -172,17 +175,20 @@ impl Keys {
         self.live.insert(fingerprint, index);
     }
 
-    /// Remembers a live push's key, that of the slab entry `index`. An earlier push's use of it is over.
+    /// Remembers a live push's key, that of the slab entry `index`. An earlier push's use of it is
+    /// over.
     pub fn insert_live(&mut self, pushes: &Pushes, index: PushIndex) {
         let fingerprint = pushes[index].key;
         match self.place_of_live(pushes, fingerprint) {
-            // Two live pushes with one key: only while a journal is read that says later how the first one ended.
+            // Two live pushes with one key: only while a journal is read that says later how the
+            // first one ended.
             Some(place) => self.live.replace(place, index),
             None => self.live.insert(fingerprint, index),
         }
     }
 
-    /// The push at `index` leaves the slab as if it had never been; `false` when the key is another push's by now.
+    /// The push at `index` leaves the slab as if it had never been; `false` when the key is another
+    /// push's by now.
     pub fn forget_live(&mut self, pushes: &Pushes, index: PushIndex) -> bool {
         let fingerprint = pushes[index].key;
         match self.live.find(fingerprint, |found| found == index) {
@@ -194,8 +200,8 @@ impl Keys {
         }
     }
 
-    /// The push at `index`, which has ended, leaves the slab: its key goes on for 24 hours from its end, or from now where
-    /// a clock that was set back since says that the end is yet to come.
+    /// The push at `index`, which has ended, leaves the slab: its key goes on for 24 hours from its
+    /// end, or from now where a clock that was set back since says that the end is yet to come.
     pub(super) fn retire(
         &mut self,
         pushes: &Pushes,
@@ -213,7 +219,8 @@ impl Keys {
         self.forgotten_early += u64::from(self.ended.push(key, push.client, clients));
     }
 
-    /// Puts an ended push's key back, at recovery; a later push's use of the key stays. `owner` is the push client's identity.
+    /// Puts an ended push's key back, at recovery; a later push's use of the key stays. `owner` is
+    /// the push client's identity.
     pub(super) fn restore_ended(
         &mut self,
         pushes: &Pushes,
@@ -285,8 +292,8 @@ struct Chunk {
 /// The end of a list of chunks.
 const NO_CHUNK: u32 = u32::MAX;
 
-/// The keys of ended pushes: a list for each client, of which memory is taken and given back a chunk at a time, and a table
-/// of the places in them.
+/// The keys of ended pushes: a list for each client, of which memory is taken and given back a
+/// chunk at a time, and a table of the places in them.
 struct EndedKeys {
     /// Room for all of them is set aside from the start, and its memory touched as it is used.
     chunks: Vec<Chunk>,
@@ -294,7 +301,8 @@ struct EndedKeys {
     table: GrowingTable,
     lists: ByClient<KeyList>,
     shares: Shares,
-    /// By the second of its oldest key's end, as it was once: each client that has keys. Seconds are counted from `since_s`.
+    /// By the second of its oldest key's end, as it was once: each client that has keys. Seconds
+    /// are counted from `since_s`.
     expiries: BinaryHeap<Reverse<(u32, u16)>>,
     since_s: Option<u32>,
     keys_max: usize,
@@ -333,7 +341,8 @@ impl EndedKeys {
         Some(list.first * CHUNK_KEYS as u32 + u32::from(list.from))
     }
 
-    /// Enters a key of a client; whether another had to go for it. An earlier push's use of the same key is forgotten.
+    /// Enters a key of a client; whether another had to go for it. An earlier push's use of the
+    /// same key is forgotten.
     fn push(&mut self, key: EndedKey, client: u16, clients: &mut Clients) -> bool {
         if let Some(earlier) = self.find(key.fingerprint) {
             self.table.remove(key.fingerprint, earlier);
@@ -417,7 +426,8 @@ impl EndedKeys {
         clients.release(client);
     }
 
-    /// Looks after the client's keys when the one of this end is a day old, unless it does so before.
+    /// Looks after the client's keys when the one of this end is a day old, unless it does so
+    /// before.
     fn time(&mut self, client: u16, ended_s: u32) {
         if !self.lists[client].is_timed {
             self.lists[client].is_timed = true;

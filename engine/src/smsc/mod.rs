@@ -1,6 +1,8 @@
-//! The message center: it stores, retries, expires, cancels and replaces pushes, and says when to notify.
+//! The message center: it stores, retries, expires, cancels and replaces pushes, and says when to
+//! notify.
 //!
-//! Pure: no I/O, no clock, no threads. [`core::Core`] is the state machine; the other files are its parts.
+//! Pure: no I/O, no clock, no threads. [`core::Core`] is the state machine; the other files are its
+//! parts.
 
 pub mod alerts;
 mod clients;

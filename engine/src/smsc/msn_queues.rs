@@ -1,8 +1,9 @@
-//! One queue per msn, in order: the pushes that have not ended. Its head is the only push of its msn that may have an attempt
-//! under way.
+//! One queue per msn, in order: the pushes that have not ended. Its head is the only push of its
+//! msn that may have an attempt under way.
 //!
-//! A queue is a list through the slab, a ring: the last push points to the first. One table of indices has each queue's
-//! last push, so a queue costs five octets and its name stands in the slab alone.
+//! A queue is a list through the slab, a ring: the last push points to the first. One table of
+//! indices has each queue's last push, so a queue costs five octets and its name stands in the slab
+//! alone.
 
 use crate::smsc::index_table::{IndexTable, Place};
 use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes};
@@ -96,16 +97,17 @@ impl MsnQueues {
         self.lists.replace(place, index);
     }
 
-    /// Puts an emergency push in front of its msn's other pushes: behind a head whose attempt is under way and
-    /// behind the emergency pushes that came before. O(emergency pushes that wait for the msn).
+    /// Puts an emergency push in front of its msn's other pushes: behind a head whose attempt is
+    /// under way and behind the emergency pushes that came before. O(emergency pushes that wait for
+    /// the msn).
     pub fn push_front(&mut self, pushes: &mut Pushes, index: PushIndex) {
         self.insert_behind(pushes, index, |push, is_head| {
             push.class == Class::Emergency || (is_head && push.state == State::InFlight)
         });
     }
 
-    /// A head whose attempt has failed steps behind the emergency pushes that came meanwhile; `false` when there is
-    /// none.
+    /// A head whose attempt has failed steps behind the emergency pushes that came meanwhile;
+    /// `false` when there is none.
     //= delivery queue
     pub fn let_emergencies_pass(&mut self, pushes: &mut Pushes, head: PushIndex) -> bool {
         let next = pushes[head].next_in_msn;
@@ -135,8 +137,8 @@ impl MsnQueues {
         self.lists.insert(hash_of(pushes[index].msn()), index);
     }
 
-    /// Puts `index` into the waiting list behind the first pushes for which `stays_in_front` holds; it is told of each
-    /// whether it is the head.
+    /// Puts `index` into the waiting list behind the first pushes for which `stays_in_front` holds;
+    /// it is told of each whether it is the head.
     fn insert_behind(
         &mut self,
         pushes: &mut Pushes,

@@ -1,5 +1,5 @@
-//! Deliberate faults of the message center and of the shard round it, so that a test can prove that the simulator would
-//! notice them.
+//! Deliberate faults of the message center and of the shard round it, so that a test can prove that
+//! the simulator would notice them.
 //!
 //! Nothing but a test ever sets one; without one each switch is a comparison off the hot path.
 

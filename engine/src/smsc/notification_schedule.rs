@@ -1,10 +1,13 @@
-//! When a notification that the push client did not acknowledge is sent again, and when it is given up.
+//! When a notification that the push client did not acknowledge is sent again, and when it is given
+//! up.
 //!
-//! Resends follow after 1, 5 and 30 seconds, 2 and 10 minutes, then every 30 minutes, jittered, until 24 hours
-//! after the push's end; then the notification is parked (6101) for the operator to replay.
+//! Resends follow after 1, 5 and 30 seconds, 2 and 10 minutes, then every 30 minutes, jittered,
+//! until 24 hours after the push's end; then the notification is parked (6101) for the operator to
+//! replay.
 //!
-//! A client that answers with Retry-After is not asked again before that time, nor all at once when it has come: what
-//! waits is spread over a fifth of it. Should it reach beyond the 24 hours, one last resend is made when they end.
+//! A client that answers with Retry-After is not asked again before that time, nor all at once when
+//! it has come: what waits is spread over a fifth of it. Should it reach beyond the 24 hours, one
+//! last resend is made when they end.
 //!
 //! Never here: a timer, a connection, the order of an msn's notifications.
 
@@ -18,13 +21,14 @@ pub const RESEND_MS_MAX: u64 = 24 * 3_600_000;
 //= push notify schedule
 const DELAYS_MS: [u64; 6] = [1_000, 5_000, 30_000, 120_000, 600_000, 1_800_000];
 
-/// Beside the time that a client asks for: the engine's clock may be a turn old when it reads the answer.
+/// Beside the time that a client asks for: the engine's clock may be a turn old when it reads the
+/// answer.
 const ASKED_MARGIN_MS: u64 = 50;
 
 /// Milliseconds from now to the next resend; `None` when the notification is to be parked.
 ///
-/// `tries` counts the tries so far, the one that just failed included; `since_end_ms` is the time since the
-/// push's end; `random` is any 64 random bits.
+/// `tries` counts the tries so far, the one that just failed included; `since_end_ms` is the time
+/// since the push's end; `random` is any 64 random bits.
 pub fn next_resend_ms(
     tries: u32,
     since_end_ms: u64,

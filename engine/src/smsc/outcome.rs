@@ -67,8 +67,8 @@ impl Failure {
         }
     }
 
-    /// The failure that the TP-FCS of an SMS-DELIVER-REPORT tells (TS 23.040 9.2.3.22). `None`: the terminal
-    /// has this very message already (C5), which is as good as delivered.
+    /// The failure that the TP-FCS of an SMS-DELIVER-REPORT tells (TS 23.040 9.2.3.22). `None`: the
+    /// terminal has this very message already (C5), which is as good as delivered.
     //= TS 23.040 9.2.3.22 cause
     pub fn from_cause(cause: u8) -> Option<Self> {
         Some(match cause {
@@ -81,8 +81,8 @@ impl Failure {
         })
     }
 
-    /// Whether the other domain may succeed where this failed. What the terminal itself refused it refuses in
-    /// every domain.
+    /// Whether the other domain may succeed where this failed. What the terminal itself refused it
+    /// refuses in every domain.
     //= delivery other domain
     pub fn is_of_the_domain(self) -> bool {
         matches!(self, Self::Absent | Self::Busy | Self::SystemFailure)

@@ -1,7 +1,7 @@
 //! The slab of live pushes: one fixed-size entry each, addressed by a 32-bit index, never moved.
 //!
-//! An entry holds what the message center decides by; the push's content stays in the journal's mapping. An
-//! index is handed out again only after [`Pushes::remove`].
+//! An entry holds what the message center decides by; the push's content stays in the journal's
+//! mapping. An index is handed out again only after [`Pushes::remove`].
 
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
@@ -28,8 +28,8 @@ pub mod flag {
     pub const CANCEL_ACCEPTED: u16 = 1 << 2;
     /// The push stands in a lane of the attempt queue.
     pub const IN_LANE: u16 = 1 << 3;
-    /// Its next attempt begins only behind a durable record that says so. That attempt is its only one, or begins before the
-    /// time that its last Held record names.
+    /// Its next attempt begins only behind a durable record that says so. That attempt is its only
+    /// one, or begins before the time that its last Held record names.
     pub const RECORD_BEGIN: u16 = 1 << 4;
     /// No record of a begin is newer than its last Held record: an attempt that begins sooner than
     /// that names needs one.
@@ -44,20 +44,20 @@ pub mod flag {
     pub const ALERTED: u16 = 1 << 9;
     /// Of a cancel that was accepted no E7 is due, since the push client had no notification URL.
     pub const CANCEL_UNTOLD: u16 = 1 << 10;
-    /// A segment was sent and nobody answered for it, or may have been when the engine died: the terminal may have it, and
-    /// a report may still come.
+    /// A segment was sent and nobody answered for it, or may have been when the engine died: the
+    /// terminal may have it, and a report may still come.
     pub const IN_DOUBT: u16 = 1 << 12;
     /// A control SMS.
     pub const CONTROL: u16 = 1 << 13;
-    /// While a journal is read, of a held push: the time that its Held record names has passed. It shares its bit with
-    /// [`ALERTED`].
+    /// While a journal is read, of a held push: the time that its Held record names has passed. It
+    /// shares its bit with [`ALERTED`].
     pub(crate) const OVERDUE: u16 = ALERTED;
 }
 
 /// What the message center knows of a live push: one cache line.
 ///
-/// Facts that are never true at once share their place: the expiry and the moment of the end, the counts of holds and
-/// what is known only once it ended.
+/// Facts that are never true at once share their place: the expiry and the moment of the end, the
+/// counts of holds and what is known only once it ended.
 #[derive(Clone, Copy)]
 #[repr(C, align(64))]
 pub struct Push {
@@ -71,7 +71,8 @@ pub struct Push {
     pub(super) next_in_msn: PushIndex,
     /// Next push of its client in the lane; of a free slot, the next free one.
     pub(super) next_in_lane: PushIndex,
-    /// What is remembered of its alert and msn; see [`crate::smsc::alerts`]. Once ended: which of the shard's ends it was.
+    /// What is remembered of its alert and msn; see [`crate::smsc::alerts`]. Once ended: which of
+    /// the shard's ends it was.
     pub(super) remembered_alert: u32,
     /// While held: the code it would expire with. Once ended: the final code.
     pub code: Code,
@@ -87,8 +88,8 @@ pub struct Push {
     pub(super) packed_msn: [u8; 5],
     /// Unix milliseconds, 48 bits: the expiry, and from the final state on when that was reached.
     pub(super) moment_ms: [u8; 6],
-    /// Until the final state: how often it was held for each cause, four bits each, saturating. From then on: the
-    /// TP-Status.
+    /// Until the final state: how often it was held for each cause, four bits each, saturating.
+    /// From then on: the TP-Status.
     pub(super) counts: [u8; 3],
     /// Where it stands.
     pub state: State,
@@ -157,7 +158,8 @@ impl Push {
         self.pack(MSN_BITS, 2, u64::from(domain));
     }
 
-    /// The owner's number for what held it last, up to 15; 0 while nothing did. The message center does not read it.
+    /// The owner's number for what held it last, up to 15; 0 while nothing did. The message center
+    /// does not read it.
     pub fn hold_reason(&self) -> u8 {
         (self.packed_msn() >> (MSN_BITS + 2)) as u8
     }
@@ -241,7 +243,8 @@ impl Push {
         self.counts = holds;
     }
 
-    /// Attempts in which something was sent to the terminal; saturates. Known until the push has ended.
+    /// Attempts in which something was sent to the terminal; saturates. Known until the push has
+    /// ended.
     pub fn attempts(&self) -> u8 {
         if self.state.is_final() { 0 } else { self.attempts }
     }
@@ -279,7 +282,8 @@ impl Push {
         }
     }
 
-    /// Its next attempt may begin sooner than its last Held record says, if there is one that says so.
+    /// Its next attempt may begin sooner than its last Held record says, if there is one that says
+    /// so.
     pub(super) fn begin_sooner(&mut self) {
         if self.has(flag::HOLD_RECORDED) {
             self.set(flag::RECORD_BEGIN, true);
@@ -311,8 +315,9 @@ impl Push {
         self.delivered_mask == self.full_mask()
     }
 
-    /// Segments that a cancel withdrew. None where a segment was sent and nobody answered for it, be it because the
-    /// engine died: what has become of it nobody knows, and the code, cancelled in part, says so.
+    /// Segments that a cancel withdrew. None where a segment was sent and nobody answered for it,
+    /// be it because the engine died: what has become of it nobody knows, and the code, cancelled
+    /// in part, says so.
     pub fn withdrawn(&self) -> u8 {
         let in_doubt = self.has(flag::IN_DOUBT);
         if self.state == State::Cancelled && !in_doubt { self.segments - self.delivered() } else { 0 }
@@ -364,7 +369,8 @@ pub struct Pushes {
 }
 
 impl Pushes {
-    /// A slab for at most `capacity` pushes. Address space is reserved now, memory is touched as it is used.
+    /// A slab for at most `capacity` pushes. Address space is reserved now, memory is touched as it
+    /// is used.
     pub fn with_capacity(capacity: usize) -> Self {
         assert!(capacity < NONE as usize, "the last index means none");
         let mut entries = Vec::with_capacity(capacity);

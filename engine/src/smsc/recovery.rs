@@ -1,21 +1,24 @@
-//! Rebuilding the message center from the journal, record by record, in the order in which they stand.
+//! Rebuilding the message center from the journal, record by record, in the order in which they
+//! stand.
 //!
-//! Every `restore_*` is idempotent: cleaning copies a push's Accepted record forward and behind it all that has become
-//! of the push, so its records may be seen twice, and its Ended record before the copy of its Accepted record. A crash
-//! may leave such a copy without what belongs behind it. So:
-//! * a copy that comes while an earlier Accepted record of its push stands counts once a record that is not of this push
-//!   follows in the next sequence (a Cleaned record, which does not come here, leaves a gap):
-//!   what belongs behind the copy is whole then, and the push stands where the copy stands. Until then it stands where it
-//!   stood, and the next cleaning copies it again. So it does too where both were copied from another layout, whose runs
-//!   cannot be told apart any more;
-//! * a copy that comes after the push's Ended record, and is followed by no other, is of a push that has ended.
+//! Every `restore_*` is idempotent: cleaning copies a push's Accepted record forward and behind it
+//! all that has become of the push, so its records may be seen twice, and its Ended record before
+//! the copy of its Accepted record. A crash may leave such a copy without what belongs behind it.
+//! So:
+//! * a copy that comes while an earlier Accepted record of its push stands counts once a record
+//!   that is not of this push follows in the next sequence (a Cleaned record, which does not come
+//!   here, leaves a gap): what belongs behind the copy is whole then, and the push stands where the
+//!   copy stands. Until then it stands where it stood, and the next cleaning copies it again. So it
+//!   does too where both were copied from another layout, whose runs cannot be told apart any more;
+//! * a copy that comes after the push's Ended record, and is followed by no other, is of a push
+//!   that has ended.
 //!
-//! A push that was held waits on as its newest Held record says. The head of an msn's queue of which no record says that it
-//! waited at the moment of this start may have been under way when the engine died: it is in doubt from then on. That
-//! changes what a cancel answers and nothing else.
+//! A push that was held waits on as its newest Held record says. The head of an msn's queue of
+//! which no record says that it waited at the moment of this start may have been under way when the
+//! engine died: it is in doubt from then on. That changes what a cancel answers and nothing else.
 //!
-//! A push of which nothing is due any more leaves the slab as soon as the journal says so: the journal holds many more
-//! of them than the slab has room for.
+//! A push of which nothing is due any more leaves the slab as soon as the journal says so: the
+//! journal holds many more of them than the slab has room for.
 
 use crate::smsc::clients::UNKNOWN;
 use crate::smsc::closed_alerts::ClosedAlert;
@@ -57,7 +60,8 @@ pub struct RecoveredEnd {
     pub domain: u8,
     /// TP-Status.
     pub tp_status: u8,
-    /// Fingerprint of (svcid, msn, alertid) and the alertseq: what was accepted for the msn outlives the push.
+    /// Fingerprint of (svcid, msn, alertid) and the alertseq: what was accepted for the msn
+    /// outlives the push.
     pub alert: Option<(u64, u8)>,
     /// Which of the shard's ends it was; 0 where the journal does not say.
     pub number: u32,
@@ -93,7 +97,8 @@ pub struct RecoveredHold {
     pub reason: u8,
     /// 0 unknown, 1 CS, 2 PS.
     pub domain: u8,
-    /// How often it was held for each cause, as [`Push::holds`] says it; all zero in records from before that was kept.
+    /// How often it was held for each cause, as [`Push::holds`] says it; all zero in records from
+    /// before that was kept.
     pub holds: [u8; 3],
 }
 
@@ -115,10 +120,11 @@ pub struct Recovery {
     unseen_from: u64,
     /// The slab index of the push that was found last: its neighbour is often the next one.
     found: PushIndex,
-    /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them and its client is told: each
-    /// comes in when the Ended record that belongs behind the copy does.
+    /// Copies of pushes whose Ended record came first, and whether a cancel's came behind them and
+    /// its client is told: each comes in when the Ended record that belongs behind the copy does.
     copies: HashMap<u64, (NewPush, Option<bool>)>,
-    /// The copy that was read last, while an earlier record of its push stands: the push's number, and the copy's place.
+    /// The copy that was read last, while an earlier record of its push stands: the push's number,
+    /// and the copy's place.
     last_copy: Option<(u64, u64)>,
     /// The sequence behind the record that was read last.
     next_sequence: u64,
@@ -128,7 +134,8 @@ pub struct Recovery {
 }
 
 impl Recovery {
-    /// Starts with an empty `core`, at the time that it was made with; `random` is any 64 random bits.
+    /// Starts with an empty `core`, at the time that it was made with; `random` is any 64 random
+    /// bits.
     pub fn new(core: Core, random: u64) -> Self {
         let slots = core.pushes.capacity();
         Self {
@@ -161,13 +168,13 @@ impl Recovery {
     }
 
     /// The record of this sequence comes next; `push_id` says whose it is. Before its `restore_*`.
-    /// A record that was copied from another layout `is_renumbered`: what it follows was not next to
-    /// it before.
+    /// A record that was copied from another layout `is_renumbered`: what it follows was not next
+    /// to it before.
     pub fn pass(&mut self, sequence: u64, is_renumbered: bool, push_id: impl FnOnce() -> Option<u64>) {
         let follows = std::mem::replace(&mut self.next_sequence, sequence + 1) == sequence;
         let Some((copied, position)) = self.last_copy else { return };
-        // Where a run ended, or something is missing, nobody knows whether the copy is whole. Another
-        // layout's numbers hide where that was.
+        // Where a run ended, or something is missing, nobody knows whether the copy is whole.
+        // Another layout's numbers hide where that was.
         if !follows || is_renumbered {
             self.last_copy = None;
         } else if push_id() != Some(copied) {
@@ -258,8 +265,8 @@ impl Recovery {
         push.state = State::Held;
         push.set(flag::OVERDUE, overdue);
         push.set(flag::HOLD_RECORDED, true);
-        // A clock that was set back makes no push wait for longer than it was to; then its attempt comes before the time
-        // that its record names.
+        // A clock that was set back makes no push wait for longer than it was to; then its attempt
+        // comes before the time that its record names.
         push.set(flag::RECORD_BEGIN, push.has(flag::SINGLE_ATTEMPT) || left_ms > waited_ms);
         let delay_ms = if overdue {
             retry::overdue_jitter_ms(waited_ms, mix(self.random ^ push_id))
@@ -291,7 +298,8 @@ impl Recovery {
 
     /// The cancel of a whole alert. It counts as long as it would have without the crash.
     pub fn restore_alert_cancel(&mut self, alert_fingerprint: u64, cancel: ClosedAlert) {
-        // Were it later than now, because the clock was set back, it would stay closed for longer than a day.
+        // Were it later than now, because the clock was set back, it would stay closed for longer
+        // than a day.
         let at_ms = cancel.at_ms.min(self.core.time.wall());
         self.core.closed_alerts.close(alert_fingerprint, ClosedAlert { at_ms, ..cancel });
     }
@@ -301,7 +309,8 @@ impl Recovery {
         self.refused
     }
 
-    /// The cancelled alerts of which pushes still wait, by their fingerprints. Before [`Self::finish`].
+    /// The cancelled alerts of which pushes still wait, by their fingerprints. Before
+    /// [`Self::finish`].
     pub fn alerts_to_withdraw(&self) -> HashSet<u64> {
         let core = &self.core;
         let waits = core.pushes.iter().filter(|(_, push)| !push.state.is_final());
@@ -311,8 +320,8 @@ impl Recovery {
             .collect()
     }
 
-    /// A Key record: what cleaning left of an Ended record whose push was done with. Copies of that push that a crash
-    /// left behind are as dead.
+    /// A Key record: what cleaning left of an Ended record whose push was done with. Copies of that
+    /// push that a crash left behind are as dead.
     pub fn restore_key(&mut self, end: RecoveredEnd) {
         self.copies.remove(&end.push_id);
         self.drop_all_of(end.push_id);
@@ -375,7 +384,8 @@ impl Recovery {
         }
     }
 
-    /// The push was done with: whatever is here of it is a copy that a crash left behind, or has been seen to.
+    /// The push was done with: whatever is here of it is a copy that a crash left behind, or has
+    /// been seen to.
     fn drop_all_of(&mut self, push_id: u64) {
         if let Some(index) = self.find(push_id) {
             // Its end stood before this copy, and may follow once more as a Key record.
@@ -402,8 +412,8 @@ impl Recovery {
         self.core.free_place(index);
     }
 
-    /// Packed positions of the Accepted records of every push in the slab: the journal has to keep them until each
-    /// push is finished.
+    /// Packed positions of the Accepted records of every push in the slab: the journal has to keep
+    /// them until each push is finished.
     pub fn live_positions(&self) -> impl Iterator<Item = u64> + '_ {
         let ended = self.core.ended.iter().map(|(_, push)| push.position);
         let parked = self.core.parked.from(0).map(|push| push.position);
@@ -413,7 +423,8 @@ impl Recovery {
     /// Puts what was unfinished back to work. Effects are waiting in the core afterwards.
     ///
     /// # Errors
-    /// The number of pushes that found no room because the slab is smaller than what the journal holds.
+    /// The number of pushes that found no room because the slab is smaller than what the journal
+    /// holds.
     pub fn finish(mut self, now_ms: u64) -> Result<Core, u64> {
         if self.refused > 0 {
             return Err(self.refused);
@@ -435,7 +446,8 @@ impl Recovery {
             core.restore_start(index, now_ms);
         }
         core.restore_rings();
-        // Behind the withdrawal: an alert may have been cancelled longer ago than alerts stay closed.
+        // Behind the withdrawal: an alert may have been cancelled longer ago than alerts stay
+        // closed.
         core.closed_alerts.forget_expired(now_ms, usize::MAX);
         Ok(self.core)
     }
@@ -461,20 +473,22 @@ impl Push {
 }
 
 impl Core {
-    /// Ends are numbered on from the highest number; as they begin anew one day, the highest is the one that the others are
-    /// closer behind.
+    /// Ends are numbered on from the highest number; as they begin anew one day, the highest is the
+    /// one that the others are closer behind.
     fn note_end_number(&mut self, number: u32) {
         if number != 0 && (self.ends == 0 || number.wrapping_sub(self.ends) < 1 << 31) {
             self.ends = number;
         }
     }
 
-    /// In which order ended pushes come back: as they ended. Ends from before they were numbered come first, by their times.
+    /// In which order ended pushes come back: as they ended. Ends from before they were numbered
+    /// come first, by their times.
     fn restored_rank(&self, push: &EndedPush) -> (u32, u64, u64) {
         if push.end_number == 0 || self.mutation == Mutation::NotifyByTimeAtRecovery {
             return (0, push.ended_ms(), push.push_id);
         }
-        // The latest has the highest rank, the one that would come after it if it were older than all others has 1.
+        // The latest has the highest rank, the one that would come after it if it were older than
+        // all others has 1.
         (u32::MAX - self.ends.wrapping_sub(push.end_number), 0, 0)
     }
 
@@ -519,7 +533,8 @@ impl Core {
         }
     }
 
-    /// A push that may have been under way when the engine died: nobody can say that a cancel withdrew it.
+    /// A push that may have been under way when the engine died: nobody can say that a cancel
+    /// withdrew it.
     fn doubt_if_under_way(&mut self, index: PushIndex) {
         let push = &self.pushes[index];
         let waits = push.waits_by_its_records();
@@ -530,9 +545,9 @@ impl Core {
         }
     }
 
-    /// Whether no push that comes before it in its msn's queue kept it from being attempted. Emergency pushes that came later
-    /// may have gone ahead of it meanwhile. Another one before it may have ended, and the record of that be lost, unless its
-    /// own records say that it waited.
+    /// Whether no push that comes before it in its msn's queue kept it from being attempted.
+    /// Emergency pushes that came later may have gone ahead of it meanwhile. Another one before it
+    /// may have ended, and the record of that be lost, unless its own records say that it waited.
     fn may_have_been_in_flight(&self, index: PushIndex) -> bool {
         if self.queues.is_head(&self.pushes, index) {
             return true;

@@ -1,10 +1,11 @@
-//! When a push that could not be delivered is tried again, and with which code it ends if it never can.
+//! When a push that could not be delivered is tried again, and with which code it ends if it never
+//! can.
 //!
 //! One table of schedules and one of endings; the message center looks up and does not calculate.
 //!
-//! Never here: a timer, a queue, an alert. An alert overrides a schedule: the caller then tries at once, with up
-//! to [`ALERT_JITTER_MS_MAX`] of jitter. A push's lifetime caps every delay, and a push of lifetime 00 is not
-//! tried again at all; both are the caller's to see to.
+//! Never here: a timer, a queue, an alert. An alert overrides a schedule: the caller then tries at
+//! once, with up to [`ALERT_JITTER_MS_MAX`] of jitter. A push's lifetime caps every delay, and a
+//! push of lifetime 00 is not tried again at all; both are the caller's to see to.
 
 use crate::smsc::outcome::Failure;
 use crate::smsc::outcome::HoldReason;
@@ -37,7 +38,8 @@ pub enum Cause {
     SystemFailure = 3,
     /// Protocol error: a few tries, then 6005.
     ProtocolError = 4,
-    /// Roams out of the packet network: changes by moving, as an absent subscriber does, so tried like one.
+    /// Roams out of the packet network: changes by moving, as an absent subscriber does, so tried
+    /// like one.
     PacketRoamingOut = 5,
 }
 
@@ -86,7 +88,8 @@ impl From<HoldReason> for Cause {
 }
 
 impl From<Failure> for Cause {
-    /// A failure that is final has no schedule; a caller who waits all the same waits as for a system failure.
+    /// A failure that is final has no schedule; a caller who waits all the same waits as for a
+    /// system failure.
     fn from(failure: Failure) -> Self {
         match failure {
             Failure::Absent => Self::Absent,
@@ -155,8 +158,8 @@ static PLANS: [(Plan, Plan); 6] = [
 
 /// Milliseconds from now to the next try, jitter included; `None` when the schedule is at its end.
 ///
-/// `attempts` counts the attempts so far, the one that just failed included, so it is at least 1. `random` is
-/// any 64 random bits.
+/// `attempts` counts the attempts so far, the one that just failed included, so it is at least 1.
+/// `random` is any 64 random bits.
 pub fn next_retry_ms(cause: Cause, attempts: u32, class: Class, random: u64) -> Option<u64> {
     base_delay_ms(cause, attempts, class).map(|delay_ms| with_jitter(delay_ms, random))
 }
@@ -185,8 +188,8 @@ pub fn with_jitter(delay_ms: u64, random: u64) -> u64 {
     delay_ms - spread_ms + below(random, 2 * spread_ms + 1)
 }
 
-/// The jitter of a retry whose time passed while nobody could make it, for a push that had `waited_ms` to wait: an
-/// outage makes no storm of what the schedules had spread.
+/// The jitter of a retry whose time passed while nobody could make it, for a push that had
+/// `waited_ms` to wait: an outage makes no storm of what the schedules had spread.
 pub fn overdue_jitter_ms(waited_ms: u64, random: u64) -> u64 {
     below(random, waited_ms * JITTER_PERCENT / 100 + 1)
 }
@@ -272,7 +275,8 @@ const TP_STATUS: [(Code, u8); 19] = [
     (Code::PARTIAL, TP_STATUS_ERROR_IN_SME),
 ];
 
-/// TP-Status of the status report for a push that ends with `code`; congestion for a code that ends none.
+/// TP-Status of the status report for a push that ends with `code`; congestion for a code that ends
+/// none.
 pub fn tp_status_of(code: Code) -> u8 {
     TP_STATUS.iter().find(|(ending, _)| *ending == code).map_or(TP_STATUS_CONGESTION, |&(_, status)| status)
 }

@@ -1,8 +1,10 @@
 //! The states of a push as a table, with the moves that are legal.
 //!
-//! Anything else is a bug, and [`State::moved_to`] asserts it. The final states are final: nothing leaves them.
+//! Anything else is a bug, and [`State::moved_to`] asserts it. The final states are final: nothing
+//! leaves them.
 
-/// Where a push stands. The numbers of the final states stand in journals and bills and never change.
+/// Where a push stands. The numbers of the final states stand in journals and bills and never
+/// change.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
 pub enum State {
@@ -38,8 +40,9 @@ use State::{
 };
 
 /// The legal moves. `Received` may end at once: by a cancel, by expiry, by a replacement.
-/// `Received` moves to `Held` when a journal says that the push was held. `Queued` goes back to `Accepted` when an emergency push has gone ahead of it. What waits is left for
-/// `Delivered` when a report comes after its attempt was given up.
+/// `Received` moves to `Held` when a journal says that the push was held. `Queued` goes back to
+/// `Accepted` when an emergency push has gone ahead of it. What waits is left for `Delivered` when
+/// a report comes after its attempt was given up.
 const MOVES: &[(State, &[State])] = &[
     (Received, &[Accepted, Held, Cancelled, Expired, Replaced]),
     (Queued, &[InFlight, Accepted, Delivered, Cancelled, Expired, Partial, Replaced]),

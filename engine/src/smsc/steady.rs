@@ -1,8 +1,9 @@
 //! Time for timers that goes on evenly when the wall clock does not.
 //!
-//! Timers count on a time of their own that never runs backward and does not stand still either: when the wall
-//! clock is set back by an hour, a retry due in five minutes stays due in five minutes. Set forward, timers come
-//! early, which does no harm. Expiry is a matter of the wall clock: whoever is woken asks it again.
+//! Timers count on a time of their own that never runs backward and does not stand still either:
+//! when the wall clock is set back by an hour, a retry due in five minutes stays due in five
+//! minutes. Set forward, timers come early, which does no harm. Expiry is a matter of the wall
+//! clock: whoever is woken asks it again.
 //!
 //! Never here: a clock. The caller brings the wall time in Unix milliseconds.
 

@@ -211,8 +211,8 @@ fn a_key_used_again_after_its_day_belongs_to_the_later_push() {
     core.cancel(1, true, NOW_MS).expect("the later push waits");
 }
 
-/// Fills a message center with pushes to as many msns, each attempted once and held for an absent subscriber; the
-/// octets of memory that it takes for each.
+/// Fills a message center with pushes to as many msns, each attempted once and held for an absent
+/// subscriber; the octets of memory that it takes for each.
 fn octets_per_waiting_push(pushes: usize, alert: bool) -> f64 {
     let before = octets_held();
     let limits = CoreLimits { pushes_max: pushes, waiting_per_msn_max: 100, ended_keys_max: 1 };
@@ -241,12 +241,14 @@ fn a_waiting_push_takes_at_most_96_octets_of_index() {
 fn a_waiting_push_of_an_alert_takes_no_more_beside_what_outlives_it() {
     const PUSHES: usize = 1 << 17;
     let octets = octets_per_waiting_push(PUSHES, true);
-    // The memory of the msn's highest sequence stays when the push is long gone, like a key: it has a bound of its own.
+    // The memory of the msn's highest sequence stays when the push is long gone, like a key: it has
+    // a bound of its own.
     let outlives = REMEMBERED_OCTETS as f64 + 2.0 * IndexTable::octets_for(PUSHES) as f64 / PUSHES as f64;
     assert!(octets - outlives <= 96.0, "{octets:.1} octets, of which {outlives:.1} outlive it");
 }
 
-/// A message center with `count` pushes of one alert, each to a phone of its own, the first of them in flight.
+/// A message center with `count` pushes of one alert, each to a phone of its own, the first of them
+/// in flight.
 fn alerted(count: u64) -> (Core, u64) {
     const ALERT: u64 = 0x9E37_79B9_7F4A_7C15;
     let limits = CoreLimits { pushes_max: count as usize, ..LIMITS };
@@ -506,7 +508,8 @@ fn delivered(core: &mut Core, new: NewPush) -> Vec<Effect> {
 fn ended_pushes_take_no_place_from_those_that_wait_and_the_oldest_of_whoever_has_most_is_parked() {
     let mut core = Core::new(LIMITS, NOW_MS);
     let of = |client, push_id| NewPush { client, wants_notification: true, ..new_push(push_id, push_id) };
-    // A client that takes none, far beyond the four places of the slab; and before it another one, slow to answer.
+    // A client that takes none, far beyond the four places of the slab; and before it another one,
+    // slow to answer.
     let quiet = delivered(&mut core, of(2, 1));
     let [Effect::Notify(quiet, kind)] = quiet[..] else { unreachable!("{quiet:?}") };
     for push_id in 2..=ENDED_MIN as u64 {
@@ -524,7 +527,8 @@ fn ended_pushes_take_no_place_from_those_that_wait_and_the_oldest_of_whoever_has
     assert_eq!(core.live(), ENDED_MIN + 100, "nothing is lost");
     core.handle_acknowledged(quiet, kind);
     assert!(matches!(core.take_effect(), Some(Effect::Finished { push_id: 1, .. })));
-    // With a place free again the operator has one sent again; it is due behind the others of its msn and client.
+    // With a place free again the operator has one sent again; it is due behind the others of its
+    // msn and client.
     assert!(core.replay(2) && !core.replay(3), "there is one place");
     assert!(matches!(core.take_effect(), Some(Effect::Notify(..))));
     assert!(core.discard(3));
@@ -605,8 +609,8 @@ fn recovery_brings_back_what_is_due_in_its_order_and_what_is_parked_aside() {
     assert_eq!(core.live(), 10);
 }
 
-/// How many pushes are looked at while `others` pushes of another client to the same phone end and are acknowledged, beside
-/// `backlog` of a client that takes no notifications.
+/// How many pushes are looked at while `others` pushes of another client to the same phone end and
+/// are acknowledged, beside `backlog` of a client that takes no notifications.
 fn looks_beside_a_backlog(backlog: u64, others: u64) -> u64 {
     let limits = CoreLimits { pushes_max: 30_000, waiting_per_msn_max: 10, ended_keys_max: 20_000 };
     let mut core = Core::new(limits, NOW_MS);
@@ -630,7 +634,8 @@ fn what_a_client_leaves_untaken_costs_another_clients_notifications_nothing() {
     assert!(beside <= alone + 10, "{beside} pushes looked at, {alone} without a backlog");
 }
 
-/// A push that was held as absent at `at_ms` for the time that is left until `next_ms`, and twice before.
+/// A push that was held as absent at `at_ms` for the time that is left until `next_ms`, and twice
+/// before.
 fn hold(at_ms: u64, next_ms: u64) -> RecoveredHold {
     RecoveredHold {
         progress: RecoveredProgress { delivered_mask: 0, attempts: 3, in_doubt: false, begun: false },

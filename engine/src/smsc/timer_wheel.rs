@@ -1,19 +1,22 @@
 //! A hierarchical timer wheel over the indices of a slab: at most one timer for each index.
 //!
-//! Start, stop and expiry cost O(1) whatever the number of timers; a timer moves down at most once a level, so
-//! five times in its life. `advance` spends a budget and goes on where it stopped, so a storm of timers never
-//! holds the caller up.
+//! Start, stop and expiry cost O(1) whatever the number of timers; a timer moves down at most once
+//! a level, so five times in its life. `advance` spends a budget and goes on where it stopped, so a
+//! storm of timers never holds the caller up.
 //!
-//! Never here: a clock, an allocation after construction, a call-back that may start or stop timers.
+//! Never here: a clock, an allocation after construction, a call-back that may start or stop
+//! timers.
 //!
-//! How it works: time is counted in ticks. A timer lives at the level of the highest group of six bits in which
-//! its tick differs from the current one, in the bucket that those six bits name. Buckets are doubly linked
-//! lists whose links are the slab's own indices, twelve octets a timer: at a list's ends, and only there, a link
-//! names the bucket.
+//! How it works: time is counted in ticks. A timer lives at the level of the highest group of six
+//! bits in which its tick differs from the current one, in the bucket that those six bits name.
+//! Buckets are doubly linked lists whose links are the slab's own indices, twelve octets a timer:
+//! at a list's ends, and only there, a link names the bucket.
 //!
 //! Invariants:
-//! - a timer never expires before its time, and at latest one tick after it when `advance` is called in time;
-//! - while no `advance` is half done, the current tick's bucket is empty at every level above the lowest;
+//! - a timer never expires before its time, and at latest one tick after it when `advance` is
+//!   called in time;
+//! - while no `advance` is half done, the current tick's bucket is empty at every level above the
+//!   lowest;
 //! - at each level but the highest, the occupied buckets lie at or above the current one.
 
 use host::huge_pages;
@@ -73,15 +76,16 @@ struct Bucket {
     last: u32,
 }
 
-/// The wheel. Order of calls: `start` and `stop` at any time; `advance` or `expire_one` when the time has come
-/// to `next_due_ms`, and again while that is not in the future.
+/// The wheel. Order of calls: `start` and `stop` at any time; `advance` or `expire_one` when the
+/// time has come to `next_due_ms`, and again while that is not in the future.
 pub struct TimerWheel {
     resolution_ms: u64,
     base_ms: u64,
     current_tick: u64,
     count: usize,
     capacity: usize,
-    /// As long as the highest index started so far, so that memory is touched only as the slab fills.
+    /// As long as the highest index started so far, so that memory is touched only as the slab
+    /// fills.
     timers: Vec<Timer>,
     touched: TouchedAhead,
     buckets: [Bucket; (LEVELS * BUCKETS_PER_LEVEL) as usize],
@@ -89,12 +93,14 @@ pub struct TimerWheel {
 }
 
 impl TimerWheel {
-    /// A wheel of the default resolution for the indices below `capacity`, whose time begins at `now_ms`.
+    /// A wheel of the default resolution for the indices below `capacity`, whose time begins at
+    /// `now_ms`.
     pub fn new(capacity: usize, now_ms: u64) -> Self {
         Self::with_resolution(capacity, RESOLUTION_MS_DEFAULT, now_ms)
     }
 
-    /// A wheel whose ticks last `resolution_ms`, at least 1; its range is [`RANGE_TICKS`] times that.
+    /// A wheel whose ticks last `resolution_ms`, at least 1; its range is [`RANGE_TICKS`] times
+    /// that.
     pub fn with_resolution(capacity: usize, resolution_ms: u64, now_ms: u64) -> Self {
         assert!(capacity < BUCKET as usize, "indices are 31 bits");
         assert!(resolution_ms >= 1, "a tick lasts");
@@ -141,8 +147,8 @@ impl TimerWheel {
         Some(self.base_ms + (self.current_tick + u64::from(ahead)) * self.resolution_ms)
     }
 
-    /// Starts the timer of `index`, or moves it when it runs. It expires at the first `advance` to `due_ms` or
-    /// later; a time in the past is due at once, one beyond the range is cut to it.
+    /// Starts the timer of `index`, or moves it when it runs. It expires at the first `advance` to
+    /// `due_ms` or later; a time in the past is due at once, one beyond the range is cut to it.
     pub fn start(&mut self, index: u32, due_ms: u64) {
         assert!((index as usize) < self.capacity, "an index beyond the slab");
         self.stop(index);
@@ -166,9 +172,10 @@ impl TimerWheel {
         true
     }
 
-    /// Lets the time come to `now_ms`: calls `expired` with the index of each timer whose time has come, in the
-    /// order of their ticks. `budget` bounds the timers expired and moved; `false` means it was not enough and
-    /// the rest waits for the next call. Time does not run backward: an earlier `now_ms` counts as the latest.
+    /// Lets the time come to `now_ms`: calls `expired` with the index of each timer whose time has
+    /// come, in the order of their ticks. `budget` bounds the timers expired and moved; `false`
+    /// means it was not enough and the rest waits for the next call. Time does not run backward: an
+    /// earlier `now_ms` counts as the latest.
     pub fn advance(&mut self, now_ms: u64, mut budget: u32, expired: &mut impl FnMut(u32)) -> bool {
         let target_tick = self.target_tick(now_ms);
         loop {
@@ -191,8 +198,8 @@ impl TimerWheel {
     }
 
     /// The next timer whose time has come by `now_ms`; call until `None`. A call moves at most
-    /// [`MOVES_PER_CALL_MAX`] timers: should that not do, it yields `None` although there is more, and
-    /// [`next_due_ms`](Self::next_due_ms) says so.
+    /// [`MOVES_PER_CALL_MAX`] timers: should that not do, it yields `None` although there is more,
+    /// and [`next_due_ms`](Self::next_due_ms) says so.
     pub fn expire_one(&mut self, now_ms: u64) -> Option<u32> {
         let target_tick = self.target_tick(now_ms);
         let mut moves = MOVES_PER_CALL_MAX;
@@ -209,8 +216,8 @@ impl TimerWheel {
         }
     }
 
-    /// A time by which `advance` has something to do: never later than the first timer's tick, earlier when
-    /// timers have to move down first. `None` while no timer runs.
+    /// A time by which `advance` has something to do: never later than the first timer's tick,
+    /// earlier when timers have to move down first. `None` while no timer runs.
     pub fn next_due_ms(&self) -> Option<u64> {
         if self.count == 0 {
             return None;
@@ -220,7 +227,8 @@ impl TimerWheel {
         tick.map(|tick| self.base_ms + tick * self.resolution_ms)
     }
 
-    /// Moves the timers of the current tick's buckets above the lowest level to where they now belong.
+    /// Moves the timers of the current tick's buckets above the lowest level to where they now
+    /// belong.
     fn move_down(&mut self, budget: &mut u32) -> bool {
         for level in (1..LEVELS).rev() {
             while self.is_current_occupied(level) {
@@ -252,7 +260,8 @@ impl TimerWheel {
         (now_ms.saturating_sub(self.base_ms) / self.resolution_ms).max(self.current_tick)
     }
 
-    /// Goes on to the next tick with something to do, at most to `target_tick`; `false` when already there.
+    /// Goes on to the next tick with something to do, at most to `target_tick`; `false` when
+    /// already there.
     fn step(&mut self, target_tick: u64) -> bool {
         if self.current_tick == target_tick {
             return false;

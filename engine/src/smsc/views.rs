@@ -16,7 +16,8 @@ impl Core {
         self.pushes.live_at(index)
     }
 
-    /// At most `most` ended pushes of `msn` and this client whose notifications are due, in their order.
+    /// At most `most` ended pushes of `msn` and this client whose notifications are due, in their
+    /// order.
     pub fn ended_of(&self, msn: Msn, client: u64, most: usize) -> impl Iterator<Item = &EndedPush> + '_ {
         let found = self.clients.find(client).map(|client| self.ended.of(msn, client, most));
         found.into_iter().flatten().map(|index| &self.ended[index])
@@ -61,7 +62,8 @@ impl Core {
         }
     }
 
-    /// When the push's timer is due: its next attempt, or its expiry. Milliseconds of the caller's clock.
+    /// When the push's timer is due: its next attempt, or its expiry. Milliseconds of the caller's
+    /// clock.
     pub fn due_ms(&self, index: PushIndex) -> Option<u64> {
         self.timers.due_ms(index).map(|due_ms| self.time.wall_of(due_ms))
     }

@@ -37,7 +37,8 @@ impl WaitReason {
         Self::PacketRoamingOut,
     ];
 
-    /// What an attempt's end holds a push for, if the push is held; `None` where it was delivered or refused.
+    /// What an attempt's end holds a push for, if the push is held; `None` where it was delivered
+    /// or refused.
     pub fn of(result: AttemptResult) -> Option<Self> {
         Some(match result {
             AttemptResult::Delivered | AttemptResult::Refused(_) => return None,

@@ -1,8 +1,9 @@
-//! Whether this host can run the engine: kernel, driver, limits, CPUs, ports, data directory, sync latency.
+//! Whether this host can run the engine: kernel, driver, limits, CPUs, ports, data directory, sync
+//! latency.
 //!
-//! Each check gives a [`Finding`]: one sentence with, where something is amiss, the remedy. `serve` runs the
-//! quick ones and refuses to start on a fatal one; `doctor` runs all and prints each. Nothing here stays open
-//! or behind.
+//! Each check gives a [`Finding`]: one sentence with, where something is amiss, the remedy. `serve`
+//! runs the quick ones and refuses to start on a fatal one; `doctor` runs all and prints each.
+//! Nothing here stays open or behind.
 
 mod descriptors;
 mod disk;
@@ -83,8 +84,8 @@ impl Finding {
     }
 }
 
-/// The checks that `serve` runs before it starts anything, beside the driver's choice; takes milliseconds. Also raises the process's
-/// limit of open files.
+/// The checks that `serve` runs before it starts anything, beside the driver's choice; takes
+/// milliseconds. Also raises the process's limit of open files.
 pub fn check_for_start(config: &Config) -> Vec<Finding> {
     vec![
         check_open_files(config),

@@ -1,9 +1,9 @@
 //! The engine's typed configuration: defaults, then the file, then the environment, then the flags.
 //!
-//! One name everywhere: the flag `--request-timeout-ms`, the file's key `request_timeout_ms` and the variable
-//! `HAYAUMA_REQUEST_TIMEOUT_MS` are the same setting. It is resolved once, before anything starts; a
-//! [`Config`] in hand is valid ever after. Nothing here opens a port or a file other than the configuration
-//! file.
+//! One name everywhere: the flag `--request-timeout-ms`, the file's key `request_timeout_ms` and
+//! the variable `HAYAUMA_REQUEST_TIMEOUT_MS` are the same setting. It is resolved once, before
+//! anything starts; a [`Config`] in hand is valid ever after. Nothing here opens a port or a file
+//! other than the configuration file.
 
 mod settings;
 mod values;
@@ -30,8 +30,9 @@ pub const SHARDS_MAX: usize = 64;
 pub const SEGMENT_OCTETS_STEP: u64 = 4096;
 /// Default room for the whole queue on the device, in octets.
 pub const QUEUE_OCTETS_DEFAULT: u64 = 8 << 30;
-/// Unless told otherwise segments are so small that a shard's room holds at least this many: whole segments
-/// are given back to the device, so the fewer there are, the more of the room is held by what has ended.
+/// Unless told otherwise segments are so small that a shard's room holds at least this many: whole
+/// segments are given back to the device, so the fewer there are, the more of the room is held by
+/// what has ended.
 pub const SEGMENTS_PER_SHARD_DEFAULT_MIN: u64 = 16;
 /// Default bound of pushes kept at once in one engine.
 pub const PUSHES_MAX_DEFAULT: u64 = 2_000_000;
@@ -94,7 +95,8 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// How many shards, 1 to [`SHARDS_MAX`].
     pub shards: usize,
-    /// The CPUs that shards are pinned to, in turn; never empty, all of them in the process's affinity mask.
+    /// The CPUs that shards are pinned to, in turn; never empty, all of them in the process's
+    /// affinity mask.
     pub cpus: Vec<usize>,
     /// What `0000` promises.
     pub durability: Durability,
@@ -110,7 +112,8 @@ pub struct Config {
     pub pushes_max: u64,
     /// Most pushes waiting for one msn.
     pub waiting_per_msn_max: u32,
-    /// Longest wait for company before a group commit, in microseconds; of records that no answer waits for, a millisecond.
+    /// Longest wait for company before a group commit, in microseconds; of records that no answer
+    /// waits for, a millisecond.
     pub commit_delay_us_max: u32,
     /// How long a shard looks for work without sleeping after it last had some, in microseconds.
     pub idle_poll_us: u32,
@@ -191,8 +194,8 @@ pub enum ConfigError {
 impl Config {
     /// Lays the flags over the environment over the file over the defaults, and checks the whole.
     ///
-    /// `environment` is what `std::env::vars_os` gives; `cpus_allowed` is the process's affinity mask, never
-    /// empty.
+    /// `environment` is what `std::env::vars_os` gives; `cpus_allowed` is the process's affinity
+    /// mask, never empty.
     pub fn resolve(
         flags: Settings,
         file: Option<&Path>,
@@ -205,8 +208,8 @@ impl Config {
         Ok(config)
     }
 
-    /// The defaults alone, on this data directory, with one shard per CPU of `cpus_allowed`: for tests and
-    /// tools.
+    /// The defaults alone, on this data directory, with one shard per CPU of `cpus_allowed`: for
+    /// tests and tools.
     pub fn defaults(data_dir: &Path, cpus_allowed: &[usize]) -> Self {
         let settings = Settings { data_dir: Some(data_dir.to_owned()), ..Settings::default() };
         Self::with_defaults(settings, cpus_allowed)

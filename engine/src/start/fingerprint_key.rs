@@ -1,7 +1,8 @@
 //! The key of a data directory's fingerprints, in a file of its own: `DATA/key`.
 //!
-//! It is made with the directory, read by its owner only, and goes wherever the directory's journals go. Without it the
-//! pushes in them are not found by their reqids any more: a directory whose key is damaged does not start.
+//! It is made with the directory, read by its owner only, and goes wherever the directory's
+//! journals go. Without it the pushes in them are not found by their reqids any more: a directory
+//! whose key is damaged does not start.
 //!
 //! A directory from before there were keys gets one at its next start, and the file says when: for
 //! [`OLDER_ASKED_MS`] look-ups ask by the fingerprints from before too.
@@ -17,14 +18,15 @@ use std::path::Path;
 /// The file's name.
 pub const KEY_FILE: &str = "key";
 
-/// For so long after the key was made fingerprints from before it are asked for: a lifetime of 72 hours, a day of
-/// notifications, a day in which the key is remembered, and a day more.
+/// For so long after the key was made fingerprints from before it are asked for: a lifetime of 72
+/// hours, a day of notifications, a day in which the key is remembered, and a day more.
 pub const OLDER_ASKED_MS: u64 = 6 * 24 * 3_600_000;
 
 /// The longest that the file may be.
 const OCTETS_MAX: u64 = 256;
 
-/// Reads the directory's key; makes one where there is none. `is_fresh` says that no engine ever served in it.
+/// Reads the directory's key; makes one where there is none. `is_fresh` says that no engine ever
+/// served in it.
 ///
 /// # Errors
 /// One sentence: the file cannot be read, made, or understood.

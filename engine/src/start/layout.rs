@@ -1,14 +1,15 @@
-//! How a data directory is laid out: for how many shards, where each keeps its files, and which numbers its journal
-//! gives; and how one layout takes the place of another.
+//! How a data directory is laid out: for how many shards, where each keeps its files, and which
+//! numbers its journal gives; and how one layout takes the place of another.
 //!
-//! Everything made here is synced, names included, before anybody relies on it. A new layout's journals are built in
-//! `DATA/resharding`; renaming that to `DATA/resharded` is the one step that decides. Before it the old layout stands
-//! and what was built is thrown away; behind it every start first carries the exchange to its end. Billing logs stay
-//! where they are, those of shards that are no more too: their files are read by every report.
+//! Everything made here is synced, names included, before anybody relies on it. A new layout's
+//! journals are built in `DATA/resharding`; renaming that to `DATA/resharded` is the one step that
+//! decides. Before it the old layout stands and what was built is thrown away; behind it every
+//! start first carries the exchange to its end. Billing logs stay where they are, those of shards
+//! that are no more too: their files are read by every report.
 //!
-//! Sequences: shard n of layout g numbers its records from g · 2^54 + n · 2^46 on, the first 2^40 of them being the
-//! records that were copied when the layout was made. So a push's number is its own in the whole data directory, for
-//! ever, and a record's number says whether it was copied.
+//! Sequences: shard n of layout g numbers its records from g · 2^54 + n · 2^46 on, the first 2^40
+//! of them being the records that were copied when the layout was made. So a push's number is its
+//! own in the whole data directory, for ever, and a record's number says whether it was copied.
 
 use crate::journal::numbering::COPIED_BITS;
 use crate::journal::numbering::LAYOUT_BITS;
@@ -23,13 +24,15 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
-/// The file that says for how many shards a data directory is laid out, and how often that was changed.
+/// The file that says for how many shards a data directory is laid out, and how often that was
+/// changed.
 const SHARDS_FILE: &str = "shards";
 /// Where a new layout is built.
 const BUILDING: &str = "resharding";
 /// Where it is once it counts, until everything is in its place.
 const DECIDED: &str = "resharded";
-/// Layouts that one data directory can have had: the journal reads no sequence from [`SEQUENCE_END`] on.
+/// Layouts that one data directory can have had: the journal reads no sequence from
+/// [`SEQUENCE_END`] on.
 const GENERATIONS_MAX: u64 = SEQUENCE_END >> LAYOUT_BITS;
 /// How often a data directory can be laid out for another number of shards.
 pub const RESHARDINGS_MAX: u64 = GENERATIONS_MAX - 1;
@@ -52,7 +55,8 @@ impl Layout {
         Self { shards, generation: 0 }
     }
 
-    /// The one behind this, for another number of shards; `None` when there were as many as can be numbered.
+    /// The one behind this, for another number of shards; `None` when there were as many as can be
+    /// numbered.
     pub fn next(self, shards: usize) -> Option<Self> {
         let generation = self.generation + 1;
         (generation < GENERATIONS_MAX).then_some(Self { shards, generation })
@@ -86,8 +90,8 @@ pub fn is_fresh(data_dir: &Path) -> bool {
     !data_dir.join(SHARDS_FILE).exists() && !has_journals(data_dir)
 }
 
-/// The layout that the journals tell where the file does not: as many shards as have segments, and the layout that their
-/// sequences belong to. `None` where there are no journals.
+/// The layout that the journals tell where the file does not: as many shards as have segments, and
+/// the layout that their sequences belong to. `None` where there are no journals.
 ///
 /// # Errors
 /// When a journal cannot be read, or one is missing among the others.
@@ -116,8 +120,8 @@ pub fn is_on_its_way(data_dir: &Path) -> bool {
     [BUILDING, DECIDED].iter().any(|name| data_dir.join(name).exists())
 }
 
-/// The layout as it stands, after a change that a crash interrupted was carried to its end or thrown away; `None` where
-/// the directory is fresh.
+/// The layout as it stands, after a change that a crash interrupted was carried to its end or
+/// thrown away; `None` where the directory is fresh.
 ///
 /// # Errors
 /// What the system said, or that the file says nothing sensible.
@@ -165,8 +169,8 @@ pub fn lay_out(data_dir: &Path, layout: Layout) -> io::Result<()> {
     }
 }
 
-/// The journals in [`building_directory`] take the place of the ones that are there. They are synced; whoever had them
-/// open has closed them.
+/// The journals in [`building_directory`] take the place of the ones that are there. They are
+/// synced; whoever had them open has closed them.
 ///
 /// # Errors
 /// What the system said: the next start goes on from there.
@@ -184,8 +188,8 @@ pub fn exchange(data_dir: &Path, layout: Layout) -> io::Result<()> {
     sync_directory(data_dir)
 }
 
-/// Each step leaves what tells the next one what is left to do: a journal that still stands in the decided directory
-/// is not in its place yet, so that what stands there is the old one.
+/// Each step leaves what tells the next one what is left to do: a journal that still stands in the
+/// decided directory is not in its place yet, so that what stands there is the old one.
 fn finish_exchange(data_dir: &Path) -> io::Result<()> {
     let decided = data_dir.join(DECIDED);
     let Some(layout) = read(&decided)? else { return Ok(()) };

@@ -1,4 +1,5 @@
-//! The start: settings, the host's check, the directory's layout, re-sharding, and the engine's whole life.
+//! The start: settings, the host's check, the directory's layout, re-sharding, and the engine's
+//! whole life.
 
 pub mod check;
 pub mod config;

@@ -1,16 +1,18 @@
-//! Laying a data directory out for another number of shards: what still matters in each old journal is copied, record
-//! by record and unchanged, to the journals of the shards that own it from now on.
+//! Laying a data directory out for another number of shards: what still matters in each old journal
+//! is copied, record by record and unchanged, to the journals of the shards that own it from now
+//! on.
 //!
-//! The new journals are built in a directory of their own and only then put in place of the old ones (`layout`): a
-//! crash at any step leaves the old layout or the new one, and the next start goes on from there.
+//! The new journals are built in a directory of their own and only then put in place of the old
+//! ones (`layout`): a crash at any step leaves the old layout or the new one, and the next start
+//! goes on from there.
 //!
 //! Invariants:
-//! * of a push that lives, every record is copied, in the order in which they stand; of one that is done with, what
-//!   remembers its key until 24 hours have gone by;
-//! * a push keeps its number, its notifications keep their `ntfid`, and no number is ever given to another push: the
-//!   sequences of every shard of every layout lie in a range of their own;
-//! * before a record is copied its billing event is durable where it belongs, in the old shard's log, which stays where
-//!   it is. So what was copied is never billed again.
+//! * of a push that lives, every record is copied, in the order in which they stand; of one that is
+//!   done with, what remembers its key until 24 hours have gone by;
+//! * a push keeps its number, its notifications keep their `ntfid`, and no number is ever given to
+//!   another push: the sequences of every shard of every layout lie in a range of their own;
+//! * before a record is copied its billing event is durable where it belongs, in the old shard's
+//!   log, which stays where it is. So what was copied is never billed again.
 
 use crate::billing::{BillingLog, Lacking};
 use crate::journal::{
@@ -184,8 +186,8 @@ fn copy_record(
         return match record {
             // About the old journal itself.
             Record::Opened(_) => Ok(0),
-            // An alert that is open again: its pushes may be newer than the cancel. While some are still to be
-            // withdrawn it is not open, however long ago the cancel was.
+            // An alert that is open again: its pushes may be newer than the cancel. While some are
+            // still to be withdrawn it is not open, however long ago the cancel was.
             Record::CancelAccepted(cancel)
                 if now_ms >= cancel.at_ms().saturating_add(KEY_KEEP_MS)
                     && cancel

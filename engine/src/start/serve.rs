@@ -215,8 +215,8 @@ fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_ad
     log::say(Stream::Stdout, &text);
 }
 
-/// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and until it is done
-/// they hold its port: an engine that is started again at once waits for that.
+/// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and
+/// until it is done they hold its port: an engine that is started again at once waits for that.
 fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
     let begun_ns = clock::monotonic_ns();
     loop {
@@ -249,8 +249,8 @@ fn lock_fatal(error: &LockError) -> Fatal {
     Fatal::told(reason, error.to_string())
 }
 
-/// Opens every shard, each on a thread of its own: recovery reads whole journals. Meanwhile this thread reads the
-/// contracts and says how far all is.
+/// Opens every shard, each on a thread of its own: recovery reads whole journals. Meanwhile this
+/// thread reads the contracts and says how far all is.
 fn open_shards(
     config: &Config,
     as_it_stands: (Layout, FingerprintKeys),

@@ -1,7 +1,8 @@
-//! The signals of an engine: SIGTERM and SIGINT drain it, SIGHUP is heard, and those that other programs take as a
-//! message mean nothing to it and never end it.
+//! The signals of an engine: SIGTERM and SIGINT drain it, SIGHUP is heard, and those that other
+//! programs take as a message mean nothing to it and never end it.
 //!
-//! SIGQUIT and the signals of faults keep what the system does: a person who asks for a core gets one.
+//! SIGQUIT and the signals of faults keep what the system does: a person who asks for a core gets
+//! one.
 
 use crate::control::engine::Engine;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -9,8 +10,9 @@ use signal_hook::iterator::Signals;
 use std::io;
 use std::sync::{Arc, OnceLock};
 
-/// Those that end a process that says nothing about them; the real-time signals do too. With SIGXFSZ ignored, a file
-/// that may not grow is an error of the write; with SIGTTOU, a terminal does not stop an engine that logs to it.
+/// Those that end a process that says nothing about them; the real-time signals do too. With
+/// SIGXFSZ ignored, a file that may not grow is an error of the write; with SIGTTOU, a terminal
+/// does not stop an engine that logs to it.
 const IGNORED: [i32; 11] = [
     libc::SIGUSR1,
     libc::SIGUSR2,
@@ -31,7 +33,8 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Begins to hear. Until there is an engine to drain, SIGTERM and SIGINT end the process as they do any other.
+    /// Begins to hear. Until there is an engine to drain, SIGTERM and SIGINT end the process as
+    /// they do any other.
     ///
     /// # Errors
     /// What the system said.
@@ -66,7 +69,8 @@ impl Listener {
 
 fn ignore_messages() {
     for signal in IGNORED.into_iter().chain(libc::SIGRTMIN()..=libc::SIGRTMAX()) {
-        // SAFETY: ignoring a signal runs no code of ours; one that the system refuses stays as it is.
+        // SAFETY: ignoring a signal runs no code of ours; one that the system refuses stays as it
+        // is.
         unsafe { libc::signal(signal, libc::SIG_IGN) };
     }
 }

@@ -1,8 +1,9 @@
 //! Rehearsals: an engine whose message center's schedules run many times as fast as real ones.
 //!
-//! At such a pace a push expires, a notification is parked and a key is forgotten within seconds. With real traffic
-//! that would lose SMS and send others twice, so a data directory is for the one or for the other: one that was ever
-//! used at real pace is refused, and one of a rehearsal says so in a file.
+//! At such a pace a push expires, a notification is parked and a key is forgotten within seconds.
+//! With real traffic that would lose SMS and send others twice, so a data directory is for the one
+//! or for the other: one that was ever used at real pace is refused, and one of a rehearsal says so
+//! in a file.
 //!
 //! Never here: what the pace does; that is `shard::Pace`.
 
@@ -16,8 +17,8 @@ pub const REHEARSAL_FILE: &str = "rehearsal";
 
 const REHEARSAL_TEXT: &str = "Rehearsed with a time scale: what is in here is no real traffic.\n";
 
-/// Refuses a time scale where there is, or was, real traffic; marks a fresh directory, of which `is_fresh` says that no
-/// engine ever served in it. Logs loudly that a rehearsal begins.
+/// Refuses a time scale where there is, or was, real traffic; marks a fresh directory, of which
+/// `is_fresh` says that no engine ever served in it. Logs loudly that a rehearsal begins.
 ///
 /// # Errors
 /// The directory is not a rehearsal's, or the mark cannot be read or written.

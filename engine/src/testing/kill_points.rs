@@ -1,13 +1,15 @@
-//! What tests do to a running engine that no configuration can: end it by SIGKILL at a named place of its code, and
-//! keep the book of what reached the simulated terminals outside of it.
+//! What tests do to a running engine that no configuration can: end it by SIGKILL at a named place
+//! of its code, and keep the book of what reached the simulated terminals outside of it.
 //!
-//! Only builds with debug assertions have any of this: in a release build every function here is empty and costs
-//! nothing. Two variables of the environment, read once, say what is wanted:
-//! * `HAYAUMA_TEST_KILL_AT=NAME:N` ends the process when it passes the kill point of that name for the N-th time;
-//! * `HAYAUMA_TEST_TERMINALS=FILE` appends what each attempt came to, by writes that outlive the process.
+//! Only builds with debug assertions have any of this: in a release build every function here is
+//! empty and costs nothing. Two variables of the environment, read once, say what is wanted:
+//! * `HAYAUMA_TEST_KILL_AT=NAME:N` ends the process when it passes the kill point of that name for
+//!   the N-th time;
+//! * `HAYAUMA_TEST_TERMINALS=FILE` appends what each attempt came to, by writes that outlive the
+//!   process.
 
-/// A place at which a test can have the process die. Each stands between two steps that must both survive, or both be
-/// done again.
+/// A place at which a test can have the process die. Each stands between two steps that must both
+/// survive, or both be done again.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum KillPoint {
     /// A record's body is staged, its header is not.
@@ -123,7 +125,8 @@ pub fn kill_after(point: KillPoint, last_act: impl FnOnce()) {
     let _ = (point, last_act);
 }
 
-/// An attempt came back from the terminal with these segments delivered; nothing of it is recorded yet.
+/// An attempt came back from the terminal with these segments delivered; nothing of it is recorded
+/// yet.
 #[inline(always)]
 pub fn arrived(shard: usize, push_id: u64, delivered_mask: u16) {
     #[cfg(debug_assertions)]
@@ -141,7 +144,8 @@ pub fn appended(shard: usize, sequence: u64, push_id: u64, delivered_mask: u16) 
     let _ = (shard, sequence, push_id, delivered_mask);
 }
 
-/// What was appended below this sequence stands in the journal's files: no death of the process takes it back.
+/// What was appended below this sequence stands in the journal's files: no death of the process
+/// takes it back.
 #[inline(always)]
 pub fn recorded(shard: usize, below: u64) {
     #[cfg(debug_assertions)]

@@ -1,4 +1,5 @@
-//! Replays the corpus of the fuzz targets, so that what they once found stays fixed without a fuzzer.
+//! Replays the corpus of the fuzz targets, so that what they once found stays fixed without a
+//! fuzzer.
 
 #[path = "../../fuzz/src/checks.rs"]
 #[allow(unreachable_pub)]

@@ -1,5 +1,6 @@
-//! The SMS codec from outside: against vectors of other test suites, against an independent decoder, against its own
-//! properties, against what the fuzzer once tried, against an allocator that counts, and with input that is seldom seen.
+//! The SMS codec from outside: against vectors of other test suites, against an independent
+//! decoder, against its own properties, against what the fuzzer once tried, against an allocator
+//! that counts, and with input that is seldom seen.
 
 mod allocations;
 mod fuzz_corpus;

@@ -1,5 +1,5 @@
-//! What holds of the codec for all input, checked with random input: the same each time, other input with
-//! `PROPTEST_RNG_SEED=… cargo test --test sms`.
+//! What holds of the codec for all input, checked with random input: the same each time, other
+//! input with `PROPTEST_RNG_SEED=… cargo test --test sms`.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -66,7 +66,8 @@ proptest! {
         let octets = recipe.octets();
         let cut = cut.index(octets.len());
         let direction = recipe.with_tpdu(|tpdu| tpdu.direction());
-        // An SMS-STATUS-REPORT may end before TP-PI, and a report in an unknown context is not measured.
+        // An SMS-STATUS-REPORT may end before TP-PI, and a report in an unknown context is not
+        // measured.
         if let Ok(shorter) = Tpdu::decode(&octets[..cut], direction, context_of(&recipe)) {
             let ended_before_indicator =
                 matches!(shorter, Tpdu::StatusReport(report) if report.parameters.is_none());
@@ -285,7 +286,8 @@ const PIECES: [&str; 7] = [
 /// What people take for one character although it is several, as far as the patterns make it.
 const CLUSTERS: [&str; 6] = ["\r\n", "👨‍👩‍👧", "🇯🇵", "👍🏽", "e\u{301}", "か\u{3099}"];
 
-/// Texts that stay within one alphabet and texts that mix them, short ones and ones of many segments.
+/// Texts that stay within one alphabet and texts that mix them, short ones and ones of many
+/// segments.
 fn text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(&PIECES[..])
         .prop_flat_map(|pattern| proptest::string::string_regex(pattern).expect("a legal pattern"));
@@ -362,8 +364,8 @@ fn parts_of(plan: &Plan, content: Content<'_>, options: &PlanOptions<'_>) -> Vec
     parts
 }
 
-/// Every part must read alone as the piece of text it stands for, so no pair was split; and a grapheme cluster may
-/// be split only where the rest would not fit otherwise.
+/// Every part must read alone as the piece of text it stands for, so no pair was split; and a
+/// grapheme cluster may be split only where the rest would not fit otherwise.
 fn check_boundaries(
     text: &str,
     plan: &Plan,

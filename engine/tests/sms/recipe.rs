@@ -63,7 +63,8 @@ impl Recipe {
         }
     }
 
-    /// TP-UD and TP-UDL. Every octet of the content becomes a septet where the coding scheme counts septets.
+    /// TP-UD and TP-UDL. Every octet of the content becomes a septet where the coding scheme counts
+    /// septets.
     fn user_data(&self, scheme: CodingScheme) -> (Vec<u8>, u8) {
         let room = self.room();
         let mut header = Vec::new();

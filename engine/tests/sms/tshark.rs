@@ -1,9 +1,9 @@
-//! Every field of many random TPDUs against an independent decoder, Wireshark's, run as `tshark`. Where it is not
-//! installed the test says so and passes.
+//! Every field of many random TPDUs against an independent decoder, Wireshark's, run as `tshark`.
+//! Where it is not installed the test says so and passes.
 //!
-//! TPDUs reach it as Exported PDUs with a tag for their direction, without which it takes an SMS-SUBMIT for an
-//! SMS-SUBMIT-REPORT. Where it departs from the standard, a function named `tshark_…` says how, and what it
-//! prints there is not compared.
+//! TPDUs reach it as Exported PDUs with a tag for their direction, without which it takes an
+//! SMS-SUBMIT for an SMS-SUBMIT-REPORT. Where it departs from the standard, a function named
+//! `tshark_…` says how, and what it prints there is not compared.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -194,7 +194,8 @@ fn agrees(expected: &Values, found: &str) -> bool {
     expected.len() == found.len() && expected.into_iter().zip(found).all(|(one, other)| same(one, other))
 }
 
-/// What tshark should print, field by field. Fields that the TPDU does not have are expected to be empty.
+/// What tshark should print, field by field. Fields that the TPDU does not have are expected to be
+/// empty.
 fn expectations(tpdu: &Tpdu<'_>) -> Vec<(&'static str, Values)> {
     let mut list = Expectations { fields: Vec::new() };
     match tpdu {
@@ -398,7 +399,8 @@ impl Expectations {
         let elements: Vec<Element<'_>> = header.elements().collect();
         self.values("ie_identifier", elements.iter().map(|element| element.identifier.to_string()));
         self.values("dis_field_ud_iei.length", elements.iter().map(|element| element.data.len().to_string()));
-        // Unlike the standard's receiver, tshark shows every element, also one that is to be ignored.
+        // Unlike the standard's receiver, tshark shows every element, also one that is to be
+        // ignored.
         let mut parts = [Vec::new(), Vec::new(), Vec::new()];
         let mut ports = [Vec::new(), Vec::new()];
         let mut languages = [Vec::new(), Vec::new()];
@@ -438,21 +440,24 @@ fn put<const N: usize>(columns: &mut [Values; N], numbers: [u16; N]) {
     }
 }
 
-/// An enhanced validity period takes seven octets whatever it says (9.2.3.12.3); tshark steps over those of a
-/// relative one and one in seconds only in part, and reads what follows in the wrong place.
+/// An enhanced validity period takes seven octets whatever it says (9.2.3.12.3); tshark steps over
+/// those of a relative one and one in seconds only in part, and reads what follows in the wrong
+/// place.
 fn tshark_loses_its_place(validity: ValidityPeriod) -> bool {
     let ValidityPeriod::Enhanced(enhanced) = validity else { return false };
     matches!(enhanced.period(), EnhancedPeriod::Relative(_) | EnhancedPeriod::Seconds(_))
 }
 
-/// The standard reads reserved codings like the default alphabet (23.038, clause 4); tshark shows no text for them.
+/// The standard reads reserved codings like the default alphabet (23.038, clause 4); tshark shows
+/// no text for them.
 fn tshark_reads_no_reserved_coding(user_data: &UserData<'_>) -> bool {
     let scheme = user_data.coding_scheme;
     let reserved_set = scheme.0 >> 7 == 0 && scheme.0 & 0x0c == 0x0c && !scheme.is_compressed();
     scheme.group() == CodingGroup::Reserved || reserved_set
 }
 
-/// A report has room for up to 181 septets (9.2.2.1a); tshark shows 160, which is what other messages hold.
+/// A report has room for up to 181 septets (9.2.2.1a); tshark shows 160, which is what other
+/// messages hold.
 fn tshark_cuts_text_off(user_data: &UserData<'_>) -> bool {
     user_data.coding_scheme.counts_septets() && user_data.length > 160
 }
@@ -462,14 +467,14 @@ fn tshark_knows_the_tables(shift: Shift) -> bool {
     shift == Shift::DEFAULT
 }
 
-/// Two escapes are a space to the standard (23.038, 6.2.1.1), and so may one be that nothing follows; tshark
-/// takes the second of two for the start of another pair.
+/// Two escapes are a space to the standard (23.038, 6.2.1.1), and so may one be that nothing
+/// follows; tshark takes the second of two for the start of another pair.
 fn tshark_mistakes_the_escapes(septets: &[u8]) -> bool {
     septets.last() == Some(&0x1b) || septets.windows(2).any(|pair| pair == [0x1b, 0x1b])
 }
 
-/// The text as tshark shows it: an escape that the extension table does not know gives U+FFFD there, where the
-/// standard asks for the main table's character.
+/// The text as tshark shows it: an escape that the extension table does not know gives U+FFFD
+/// there, where the standard asks for the main table's character.
 fn tshark_text(septets: &[u8]) -> String {
     let mut text = String::new();
     let mut rest = septets;

@@ -1,5 +1,5 @@
-//! Input that is legal but seldom seen, and input that is not: what TS 23.040 and TS 23.038 have a receiver make of it.
-//! Composed by hand; every case names its clause.
+//! Input that is legal but seldom seen, and input that is not: what TS 23.040 and TS 23.038 have a
+//! receiver make of it. Composed by hand; every case names its clause.
 
 use wire::sms::describe::{DescribedField, FieldValue, describe};
 use wire::sms::error::{Fault, Field, TpduError};
@@ -57,7 +57,8 @@ fn concatenation(header: &str) -> Option<(u16, u8, u8)> {
     header.concatenation().map(|part| (part.reference, part.total, part.sequence))
 }
 
-/// 23.038, clause 4: every coding group says in its own way how the text is coded; reserved ones are GSM 7-bit.
+/// 23.038, clause 4: every coding group says in its own way how the text is coded; reserved ones
+/// are GSM 7-bit.
 //= TS 23.040 9.2.3.10
 //= TS 23.038 4 reserved
 //= TS 23.038 4 compressed
@@ -110,7 +111,8 @@ fn headers_are_used_ignored_or_passed_over_as_the_clause_says() {
     assert_eq!(concatenation("0B 0003010201 080412340302"), Some((0x1234, 3, 2)));
     assert_eq!(concatenation("0B 080412340302 0003010201"), Some((1, 2, 1)));
     assert_eq!(concatenation("0F 0003070201 0003080202 0003090201"), Some((9, 2, 1)));
-    // A part of none, a part nought, a part beyond the last, and an element of another length say nothing.
+    // A part of none, a part nought, a part beyond the last, and an element of another length say
+    // nothing.
     for nonsense in ["05 0003070000", "05 0003070200", "05 0003070203", "04 00020102", "06 080400010001"] {
         assert_eq!(concatenation(nonsense), None, "{nonsense}");
     }
@@ -213,7 +215,8 @@ fn times_and_periods_of_every_form_are_read() {
     assert!(submit("01", "").iter().all(|field| field.name != "TP-VP"));
 }
 
-/// 9.2.2.1a, 9.2.2.2a, 9.2.2.3 and 9.2.3.27: what TP-PI announces is there, and what a reserved bit announces is discarded.
+/// 9.2.2.1a, 9.2.2.2a, 9.2.2.3 and 9.2.3.27: what TP-PI announces is there, and what a reserved bit
+/// announces is discarded.
 //= TS 23.040 9.2.3.22 error
 //= TS 23.040 9.2.3.27 announced
 //= TS 23.040 9.2.3.27 discarded

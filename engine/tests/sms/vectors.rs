@@ -1,5 +1,5 @@
-//! The codec against vectors collected from public test suites. They lie beside the checkout, not in it; where
-//! they are absent the tests say so and pass.
+//! The codec against vectors collected from public test suites. They lie beside the checkout, not
+//! in it; where they are absent the tests say so and pass.
 
 use std::path::PathBuf;
 

@@ -1,22 +1,27 @@
-//! The HTTP/1.1 server side: from received octets to the few facts about a request that the gateway needs.
+//! The HTTP/1.1 server side: from received octets to the few facts about a request that the gateway
+//! needs.
 //!
-//! One resource, one method: `POST /smsgw/` with `Content-Type: text/xml` (optionally `charset=UTF-8`) and
-//! exactly one `Content-Length`. The head is parsed by httparse; framing is decided here and is strict, so
-//! that no two readers of one stream can disagree about where a request ends:
+//! One resource, one method: `POST /smsgw/` with `Content-Type: text/xml` (optionally
+//! `charset=UTF-8`) and exactly one `Content-Length`. The head is parsed by httparse; framing is
+//! decided here and is strict, so that no two readers of one stream can disagree about where a
+//! request ends:
 //!
-//! - `Transfer-Encoding` in any form is refused (411, 1009) and the connection closes, `Content-Length` or
-//!   not;
-//! - a repeated `Content-Length`, even of equal values, and one that is not plain digits are malformed (400);
-//! - a target in absolute form (`http://host/smsgw/`) counts as its path; a query makes it another path
-//!   (404); a letter of the path may be percent-encoded (RFC 3986 section 6.2.2.2);
+//! - `Transfer-Encoding` in any form is refused (411, 1009) and the connection closes,
+//!   `Content-Length` or not;
+//! - a repeated `Content-Length`, even of equal values, and one that is not plain digits are
+//!   malformed (400);
+//! - a target in absolute form (`http://host/smsgw/`) counts as its path; a query makes it another
+//!   path (404); a letter of the path may be percent-encoded (RFC 3986 section 6.2.2.2);
 //! - a head longer than [`HEAD_OCTETS_MAX`] or of more than [`HEADERS_MAX`] lines is malformed;
-//! - an HTTP/1.1 request without `Host`, and any with two, an empty or an impossible one is malformed (RFC 9112
-//!   section 3.2), although nothing here routes by host: whoever stands in front may;
+//! - an HTTP/1.1 request without `Host`, and any with two, an empty or an impossible one is
+//!   malformed (RFC 9112 section 3.2), although nothing here routes by host: whoever stands in
+//!   front may;
 //! - HTTP/1.2 to 1.9 count as HTTP/1.1 (RFC 9110 section 2.5);
 //! - a `Content-Encoding` other than `identity` is a media type that is not taken (415).
 //!
-//! Empty lines before a request are skipped, as RFC 9112 section 2.2 asks. A connection persists by default in
-//! HTTP/1.1, and in HTTP/1.0 only when the client says `Connection: keep-alive`. The answer to HEAD has no body.
+//! Empty lines before a request are skipped, as RFC 9112 section 2.2 asks. A connection persists by
+//! default in HTTP/1.1, and in HTTP/1.0 only when the client says `Connection: keep-alive`. The
+//! answer to HEAD has no body.
 //!
 //! **Never here:** the body, or the meaning of `Authorization` (see the engine's gateway).
 
@@ -65,12 +70,13 @@ pub struct RequestHead<'a> {
 /// Why a request is none for the gateway, and how to go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct HttpRefusal {
-    /// 1001 malformed HTTP, 1008 media type, 1009 no usable length, 1010 too large, 1011 path or method.
+    /// 1001 malformed HTTP, 1008 media type, 1009 no usable length, 1010 too large, 1011 path or
+    /// method.
     pub code: Code,
     /// The HTTP status of the answer: 400, 404, 405, 411, 413, 415 or 417.
     pub status: u16,
-    /// Whether the connection closes after the answer: where the request ends is not known, or not worth
-    /// reading.
+    /// Whether the connection closes after the answer: where the request ends is not known, or not
+    /// worth reading.
     pub close: bool,
     /// Whether the answer must say `Allow: POST`.
     pub allow_post: bool,
@@ -78,11 +84,13 @@ pub struct HttpRefusal {
     pub announce_keep_alive: bool,
     /// Whether the answer ends with its head, whatever length it names: the request was HEAD.
     pub head_only: bool,
-    /// Head and body of the refused request: what to drop before the next one. `None` exactly when `close`.
+    /// Head and body of the refused request: what to drop before the next one. `None` exactly when
+    /// `close`.
     pub skip_octets: Option<usize>,
 }
 
-/// Reads the head of the request that `buffer` begins with. Octets beyond the head are not looked at.
+/// Reads the head of the request that `buffer` begins with. Octets beyond the head are not looked
+/// at.
 pub fn read_head(buffer: &[u8]) -> HeadOutcome<'_> {
     //= push http head
     let window = &buffer[..buffer.len().min(HEAD_OCTETS_MAX)];
@@ -236,8 +244,8 @@ impl<'a> Facts<'a> {
         let announce_keep_alive = keep_alive && !is_1_1;
         let refuse = |code: Code, status: u16, end_is_known: bool| {
             let body_octets = self.content_length.unwrap_or(0);
-            // A client that waits for "100 Continue" may send its body after the refusal or may not:
-            // nobody can tell where its next request would begin.
+            // A client that waits for "100 Continue" may send its body after the refusal or may
+            // not: nobody can tell where its next request would begin.
             let readable = end_is_known
                 && keep_alive
                 && !self.transfer_encoding
@@ -350,7 +358,8 @@ fn parse_length(value: &[u8]) -> Option<u64> {
     Some(length)
 }
 
-/// `text/xml`, alone or with the one parameter `charset=UTF-8`, quoted or not; letter case does not matter.
+/// `text/xml`, alone or with the one parameter `charset=UTF-8`, quoted or not; letter case does not
+/// matter.
 //= push http media type
 fn is_text_xml(value: &[u8]) -> bool {
     let mut parts = value.split(|&octet| octet == b';').map(<[u8]>::trim_ascii);

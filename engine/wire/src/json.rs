@@ -1,10 +1,12 @@
 //! JSON documents, read safely: the one way in for requests, answers and files of other programs.
 //!
-//! The parser below is recursive where a document nests, so a document is looked at before it is parsed: one that
-//! nests deeper than [`NESTING_MAX`] is refused by one pass over its octets that keeps a counter and no stack. A field
-//! that nobody asked for is refused too, whatever the type to be read says about that.
+//! The parser below is recursive where a document nests, so a document is looked at before it is
+//! parsed: one that nests deeper than [`NESTING_MAX`] is refused by one pass over its octets that
+//! keeps a counter and no stack. A field that nobody asked for is refused too, whatever the type to
+//! be read says about that.
 //!
-//! **Never here:** reading from a socket or file; how many octets there may be is the caller's to bound.
+//! **Never here:** reading from a socket or file; how many octets there may be is the caller's to
+//! bound.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Deserializer};
@@ -25,8 +27,8 @@ pub enum DocumentError {
     Content(String),
 }
 
-/// Reads a document of any shape; the octets are unescaped in place. A field that the type does not know is passed
-/// over: a newer program may say more.
+/// Reads a document of any shape; the octets are unescaped in place. A field that the type does not
+/// know is passed over: a newer program may say more.
 pub fn read<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentError> {
     check_nesting(octets)?;
     simd_json::from_slice(octets).map_err(|error| content(&error))
@@ -69,8 +71,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for NothingElse<T> {
     }
 }
 
-/// Refuses a document that nests too deep. Exact for JSON; what is none may count as anything, and is refused by
-/// the parser before it descends.
+/// Refuses a document that nests too deep. Exact for JSON; what is none may count as anything, and
+/// is refused by the parser before it descends.
 pub fn check_nesting(octets: &[u8]) -> Result<(), DocumentError> {
     let (mut depth, mut in_text, mut escaped) = (0usize, false, false);
     for &octet in octets {

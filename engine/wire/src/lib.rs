@@ -1,6 +1,7 @@
 //! The words, the SMS codec and both sides of the push interface: octets to values and back.
 //!
-//! What a push client and the engine have in common, and all that the load generator needs of the engine.
+//! What a push client and the engine have in common, and all that the load generator needs of the
+//! engine.
 //!
 //! **Never here:** sockets, clocks, threads, files, or a decision about a push.
 

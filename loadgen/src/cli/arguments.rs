@@ -60,7 +60,8 @@ pub(super) enum Command {
 /// What drill and push have in common.
 #[derive(Args, Debug)]
 pub(super) struct Common {
-    /// Open loop: send at this rate, in pushes per second, whatever the engine does [default: closed loop]
+    /// Open loop: send at this rate, in pushes per second, whatever the engine does [default:
+    /// closed loop]
     #[arg(long, value_name = "R")]
     pub(super) rate: Option<u64>,
     /// TCP connections
@@ -72,8 +73,8 @@ pub(super) struct Common {
     /// Sending threads [default: one for every two of the generator's CPUs]
     #[arg(long, value_name = "N")]
     pub(super) threads: Option<usize>,
-    /// Look at the clock for so many microseconds before a send is due, instead of sleeping until then: sends leave on time,
-    /// and the CPU is busy meanwhile
+    /// Look at the clock for so many microseconds before a send is due, instead of sleeping until
+    /// then: sends leave on time, and the CPU is busy meanwhile
     #[arg(long, value_name = "US", default_value_t = 0)]
     pub(super) spin_us: u64,
     /// CPUs of the generator, such as 0-3,8
@@ -99,8 +100,9 @@ pub(super) struct Common {
     pub(super) report: Option<PathBuf>,
 }
 
-/// Start an engine as a process of its own in a fresh directory, register a client, import the contracts, send the
-/// pushes, wait for the last notification, stop the engine, compare ledger and bill, print the figures.
+/// Start an engine as a process of its own in a fresh directory, register a client, import the
+/// contracts, send the pushes, wait for the last notification, stop the engine, compare ledger and
+/// bill, print the figures.
 #[derive(Args, Debug)]
 pub(super) struct DrillArguments {
     /// Pushes to send
@@ -143,8 +145,8 @@ pub(super) struct DrillArguments {
     pub(super) engine_arguments: Vec<String>,
 }
 
-/// Send pushes to a running engine and account for them. With --sink the pushes ask for notifications, and the
-/// registration's notification URL must lead to that address.
+/// Send pushes to a running engine and account for them. With --sink the pushes ask for
+/// notifications, and the registration's notification URL must lead to that address.
 #[derive(Args, Debug)]
 pub(super) struct PushArguments {
     /// The engine's address for push clients
@@ -153,7 +155,8 @@ pub(super) struct PushArguments {
     /// The registration to push under
     #[arg(long, value_name = "XPID", default_value = "00100000001", value_parser = xpid)]
     pub(super) xpid: Xpid,
-    /// The registration's bearer token; other users see it in the list of processes: --token-file keeps it from them
+    /// The registration's bearer token; other users see it in the list of processes: --token-file
+    /// keeps it from them
     #[arg(long, value_name = "TOKEN")]
     pub(super) token: Option<String>,
     /// File whose first line is the token, or `-` for standard input
@@ -178,8 +181,8 @@ pub(super) struct PushArguments {
     pub(super) common: Common,
 }
 
-/// Scale a plan's rates, step by step, until its answers' 99 % value exceeds the limit; halve the gap; confirm by
-/// repeating.
+/// Scale a plan's rates, step by step, until its answers' 99 % value exceeds the limit; halve the
+/// gap; confirm by repeating.
 #[derive(Args, Debug)]
 pub(super) struct SearchArguments {
     /// The plan

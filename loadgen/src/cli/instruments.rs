@@ -58,7 +58,8 @@ impl SearchArguments {
     }
 }
 
-/// One run at one rate: held if its answers are fast enough, all pushes are accepted and the books are clean.
+/// One run at one rate: held if its answers are fast enough, all pushes are accepted and the books
+/// are clean.
 fn attempt(
     scenario: &Scenario,
     sink: Option<&Sink>,

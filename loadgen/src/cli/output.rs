@@ -1,5 +1,5 @@
-//! What a command was asked for, on stdout. A reader that has gone away is no failure; an output that takes nothing is
-//! one, told when all else is done.
+//! What a command was asked for, on stdout. A reader that has gone away is no failure; an output
+//! that takes nothing is one, told when all else is done.
 
 use std::io::{self, ErrorKind, Write};
 

@@ -1,4 +1,5 @@
-//! The engine of a drill: this very executable, started a second time as `hayauma`, and its other commands.
+//! The engine of a drill: this very executable, started a second time as `hayauma`, and its other
+//! commands.
 
 use super::DrillError;
 use crate::os::{self, Memory};
@@ -14,7 +15,8 @@ use std::time::{Duration, Instant};
 /// First argument that turns this executable into the engine.
 pub const ENGINE_ARGUMENT: &str = "__engine";
 
-/// How long an engine may take to become healthy: on a new directory it fills its journal with zeros.
+/// How long an engine may take to become healthy: on a new directory it fills its journal with
+/// zeros.
 const HEALTHY_WITHIN: Duration = Duration::from_secs(120);
 /// How long it may take to drain and end.
 const STOPPED_WITHIN: Duration = Duration::from_secs(120);
@@ -67,7 +69,8 @@ impl Engine {
         command.args(start.more);
         let child = log_into(start.log)
             .and_then(|(stdout, stderr)| {
-                // A process group of its own: Ctrl-C is for the load generator, which then stops the engine in order.
+                // A process group of its own: Ctrl-C is for the load generator, which then stops
+                // the engine in order.
                 command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0).spawn()
             })
             .map_err(|source| DrillError::System { doing: "start the engine's process", source })?;
@@ -107,7 +110,8 @@ impl Engine {
     pub fn stop(mut self) -> Result<Duration, DrillError> {
         self.check()?;
         let begun = Instant::now();
-        // SAFETY: no memory is involved, and the process is our child and not yet waited for, so the id is its.
+        // SAFETY: no memory is involved, and the process is our child and not yet waited for, so
+        // the id is its.
         unsafe { libc::kill(self.child.id() as libc::pid_t, libc::SIGTERM) };
         while begun.elapsed() < STOPPED_WITHIN {
             match self.child.try_wait() {
@@ -125,8 +129,8 @@ impl Engine {
         let _ = self.child.wait();
     }
 
-    /// The sum over all shards of the gauge or counter with this name (as `/metrics` has it); `None` where the engine
-    /// does not tell it.
+    /// The sum over all shards of the gauge or counter with this name (as `/metrics` has it);
+    /// `None` where the engine does not tell it.
     pub fn metric(&self, name: &str) -> Option<u64> {
         let page = self.metrics();
         let values = page.lines().filter_map(|line| {
@@ -164,7 +168,8 @@ impl Drop for Engine {
     }
 }
 
-/// The driver that carries the engine's octets, by its page of metrics; `None` where it does not say.
+/// The driver that carries the engine's octets, by its page of metrics; `None` where it does not
+/// say.
 pub(super) fn driver(metrics: &str) -> Option<String> {
     let build = metrics.lines().find_map(|line| line.strip_prefix("hayauma_build_info{"))?;
     build.split_once("driver=\"")?.1.split_once('"').map(|(driver, _)| driver.to_owned())

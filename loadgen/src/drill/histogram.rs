@@ -1,13 +1,15 @@
 //! Durations as the engine's metrics tell them: counts in buckets, of all shards together.
 //!
-//! A percentile lies somewhere within its bucket; it is told as if the bucket's durations were spread evenly over it.
+//! A percentile lies somewhere within its bucket; it is told as if the bucket's durations were
+//! spread evenly over it.
 
 use crate::summary::Percentiles;
 
 /// Counts by upper bound, ascending.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct Histogram {
-    /// The bound in seconds, infinite in the last one, and how many took no longer than that, in all.
+    /// The bound in seconds, infinite in the last one, and how many took no longer than that, in
+    /// all.
     buckets: Vec<(f64, u64)>,
 }
 

@@ -1,4 +1,5 @@
-//! The directory of a drill: fresh, on a file system that keeps what is written, gone afterwards unless kept.
+//! The directory of a drill: fresh, on a file system that keeps what is written, gone afterwards
+//! unless kept.
 
 use super::DrillError;
 use crate::machine::is_volatile;
@@ -36,8 +37,8 @@ impl Place {
     }
 }
 
-/// In the system's directory for temporary files, or one that outlives a boot if that is only memory: a drill under
-/// durability "power" has to write to a device.
+/// In the system's directory for temporary files, or one that outlives a boot if that is only
+/// memory: a drill under durability "power" has to write to a device.
 fn temporary() -> io::Result<tempfile::TempDir> {
     let places = [std::env::temp_dir(), PathBuf::from("/var/tmp"), PathBuf::from(".")];
     let make = |place: &Path| tempfile::Builder::new().prefix("hayauma-drill-").tempdir_in(place);

@@ -1,6 +1,8 @@
-//! An engine full of pushes that wait: every subscriber is absent, every push goes to a phone of its own.
+//! An engine full of pushes that wait: every subscriber is absent, every push goes to a phone of
+//! its own.
 //!
-//! The drill's parts in another order: fill, measure a burst, look at the memory, kill, start again, count.
+//! The drill's parts in another order: fill, measure a burst, look at the memory, kill, start
+//! again, count.
 
 use super::engine::{Engine, Start};
 use super::place::{Place, octets_of};
@@ -26,7 +28,8 @@ const QUEUE_OCTETS_MIN: u64 = 1 << 30;
 /// How long the attempts may make no progress.
 const ATTEMPTS_STALL: Duration = Duration::from_secs(20);
 const LOOK: Duration = Duration::from_millis(20);
-/// An engine rests that takes less processor time than this between two looks, and nothing of the device, so often in a row.
+/// An engine rests that takes less processor time than this between two looks, and nothing of the
+/// device, so often in a row.
 const REST: (Duration, u32) = (Duration::from_millis(2), 5);
 /// How long an engine without work may take to come to rest.
 const REST_MAX: Duration = Duration::from_secs(20);
@@ -173,7 +176,8 @@ impl Waiting {
         }
     }
 
-    /// Waits until every push has been attempted and what the engine does afterwards is done too: spare segments, memory.
+    /// Waits until every push has been attempted and what the engine does afterwards is done too:
+    /// spare segments, memory.
     ///
     /// # Errors
     /// As [`Self::await_attempts`], and [`DrillError::NoRest`].
@@ -250,7 +254,8 @@ impl Waiting {
             queue_octets.to_string(),
             "--network-default-line-state".to_owned(),
             "absent".to_owned(),
-            // Nobody comes back, and no engine is to enter more of them than another before its HLR's memory is full.
+            // Nobody comes back, and no engine is to enter more of them than another before its
+            // HLR's memory is full.
             "--network-alerts-max".to_owned(),
             "0".to_owned(),
             "--log".to_owned(),

@@ -19,7 +19,8 @@ pub struct Answers {
     pub codes: BTreeMap<String, u64>,
 }
 
-/// All of them. Bounded by the kinds of requests and the codes there are; plain pushes never come here.
+/// All of them. Bounded by the kinds of requests and the codes there are; plain pushes never come
+/// here.
 #[derive(Default)]
 pub(super) struct Asked(Mutex<BTreeMap<&'static str, Answers>>);
 

@@ -15,10 +15,11 @@ pub struct Tally {
     pub delivered: u64,
     /// Pushes with at least one notification.
     pub notified: u64,
-    /// Pushes whose answer was HTTP without a push response: whether they were accepted, nobody said.
+    /// Pushes whose answer was HTTP without a push response: whether they were accepted, nobody
+    /// said.
     pub http_errors: u64,
-    /// Pushes accepted and never notified; `None` where no notification was asked for, or the run was cut short and
-    /// nobody waited for them.
+    /// Pushes accepted and never notified; `None` where no notification was asked for, or the run
+    /// was cut short and nobody waited for them.
     pub lost: Option<u64>,
     /// Pushes accepted and not notified when the run was cut short.
     pub not_awaited: u64,
@@ -43,7 +44,8 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// Whether every request was answered as it must be, every push accepted was notified once, and nothing else was.
+    /// Whether every request was answered as it must be, every push accepted was notified once, and
+    /// nothing else was.
     pub fn is_clean(&self) -> bool {
         self.lost.unwrap_or(0) == 0
             && self.http_errors == 0

@@ -228,7 +228,8 @@ fn a_cancel_must_be_told_and_a_push_withdrawn_by_it_may_not_be_delivered_as_well
     let tally = ledger.tally();
     assert_eq!((tally.lost, tally.withdrawn, tally.delivered), (Some(0), 1, 0));
     assert_eq!((tell(of, 0, true), tell(of, 0, false)), (Noted::Resent, Noted::Duplicated));
-    // Another, whose cancel came too late: its own notification and that of the cancel belong to it.
+    // Another, whose cancel came too late: its own notification and that of the cancel belong to
+    // it.
     let late = cancels.iter().find(|&&cancel| ledger.deed(cancel).subject(cancel) != of).expect("another");
     let of = ledger.deed(*late).subject(*late);
     answer(&ledger, of, 0);

@@ -1,7 +1,9 @@
-//! Charts as inline SVG: lines over time or over the percentiles, axes with round numbers, a legend.
+//! Charts as inline SVG: lines over time or over the percentiles, axes with round numbers, a
+//! legend.
 //!
-//! A chart belongs into a page of [`super::framed`]: colours are classes of that page's style, so that they follow light,
-//! dark and paper; lines differ by their strokes as well, for who sees or prints no colour.
+//! A chart belongs into a page of [`super::framed`]: colours are classes of that page's style, so
+//! that they follow light, dark and paper; lines differ by their strokes as well, for who sees or
+//! prints no colour.
 
 use super::axis::{Axis, Scale, nines};
 use std::fmt::Write;

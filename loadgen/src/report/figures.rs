@@ -19,7 +19,8 @@ const OTHER: usize = 5;
 
 const SECONDS: &str = "seconds since the start of the load";
 
-/// Every chart of a run, in the order of the page; those without lines are left out when they are drawn.
+/// Every chart of a run, in the order of the page; those without lines are left out when they are
+/// drawn.
 pub(super) fn of(report: &Report) -> Vec<Chart> {
     let stages = &report.phases.load;
     vec![
@@ -180,7 +181,8 @@ fn over_time(title: &str, says: &'static str, series: &Series, colour: usize) ->
     }
 }
 
-/// The value of each interval, over time in seconds; intervals are merged as far as a chart has room.
+/// The value of each interval, over time in seconds; intervals are merged as far as a chart has
+/// room.
 pub(super) fn percentile_over_time(series: &Series, percent: f64) -> Vec<(f64, f64)> {
     at_percent(&merged(series), percent)
 }

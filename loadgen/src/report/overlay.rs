@@ -9,7 +9,8 @@ use crate::compare::Difference;
 use crate::format::{grouped, three_digits};
 use std::fmt::Write;
 
-/// Runs that can be told apart by colour; more are drawn in the same colours again, with other strokes.
+/// Runs that can be told apart by colour; more are drawn in the same colours again, with other
+/// strokes.
 const STROKES: [Stroke; 3] = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
 
 /// The page; `differences` holds those of each run but the first.

@@ -7,8 +7,8 @@ use wire::terms::ids::{Class, Kind};
 
 /// Shapes that a range of lengths is spread over, at most.
 const LENGTHS_MAX: usize = 24;
-/// Weights are multiplied by this before they are divided among the lengths: every number up to 24 goes in evenly
-/// enough.
+/// Weights are multiplied by this before they are divided among the lengths: every number up to 24
+/// goes in evenly enough.
 const WEIGHT_SCALE: u32 = 5_040;
 /// Largest weight of a request.
 const WEIGHT_MAX: u32 = 10_000;

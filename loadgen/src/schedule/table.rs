@@ -1,7 +1,9 @@
-//! Ascending times at four octets each: a block keeps its first time whole and the others as distances from it.
+//! Ascending times at four octets each: a block keeps its first time whole and the others as
+//! distances from it.
 //!
-//! A distance is counted in units of 2^n ns, the smallest n with which the block's longest distance fits: a nanosecond
-//! while a block lasts less than four seconds. What is read is what counts as intended, so that nothing is lost by it.
+//! A distance is counted in units of 2^n ns, the smallest n with which the block's longest distance
+//! fits: a nanosecond while a block lasts less than four seconds. What is read is what counts as
+//! intended, so that nothing is lost by it.
 
 /// Times of one block.
 const BLOCK: usize = 256;

@@ -1,4 +1,5 @@
-//! One TCP connection of a sender: what is rendered and not yet written, what is in flight, what has arrived.
+//! One TCP connection of a sender: what is rendered and not yet written, what is in flight, what
+//! has arrived.
 
 use super::work::Job;
 use crate::answer::{self, Answer};
@@ -60,7 +61,8 @@ pub(super) enum Received {
 }
 
 impl Connection {
-    /// Over a connected socket that stands in the line, with room for `pipeline` requests of at most `request_octets`.
+    /// Over a connected socket that stands in the line, with room for `pipeline` requests of at
+    /// most `request_octets`.
     pub(super) fn new(stream: TcpStream, pipeline: usize, request_octets: usize) -> Self {
         let output_octets = (pipeline * request_octets).min(SEND_BACKLOG_OCTETS_MAX + request_octets);
         Self {
@@ -121,7 +123,8 @@ impl Connection {
                 Ok(0) => return Ok(Received::Closed),
                 Ok(octets) => {
                     self.filled += octets;
-                    // A read that does not fill the space has emptied the socket (epoll(7), question 9).
+                    // A read that does not fill the space has emptied the socket (epoll(7),
+                    // question 9).
                     return Ok(if octets < space.len() { Received::Rest } else { Received::More });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
@@ -143,8 +146,8 @@ impl Connection {
         Ok(answer)
     }
 
-    /// Takes the request that an answer belongs to: the one it names, else the oldest. The flag tells whether the
-    /// answer came in its turn.
+    /// Takes the request that an answer belongs to: the one it names, else the oldest. The flag
+    /// tells whether the answer came in its turn.
     pub(super) fn take_request(&mut self, named: Option<u64>) -> Option<(InFlight, bool)> {
         let oldest = *self.in_flight.front()?;
         match named {
@@ -169,8 +172,9 @@ impl Connection {
         self.written == self.output.len()
     }
 
-    /// Drops the socket and what was half sent and half received; the requests in flight stay for the caller. The next
-    /// attempt comes at once if this socket carried answers, else after a pause that grows.
+    /// Drops the socket and what was half sent and half received; the requests in flight stay for
+    /// the caller. The next attempt comes at once if this socket carried answers, else after a
+    /// pause that grows.
     pub(super) fn close(&mut self, now_ns: u64) {
         let pause_ns = if self.answered_here > 0 { 0 } else { self.pause_ns };
         self.state = State::Down { retry_at_ns: now_ns + pause_ns };

@@ -1,5 +1,6 @@
-//! The instrument against a responder whose delays are known, both in virtual time: the clock goes on only when neither
-//! has anything left to do, so that no neighbour on the machine can disturb what is measured.
+//! The instrument against a responder whose delays are known, both in virtual time: the clock goes
+//! on only when neither has anything left to do, so that no neighbour on the machine can disturb
+//! what is measured.
 
 use super::*;
 use crate::bare::{Behaviour, Server};
@@ -97,7 +98,8 @@ fn one_answer_in_a_hundred_of_fifty_milliseconds_is_told_from_the_others() {
     }
 }
 
-/// A stall of half a second, 2,000 pushes a second: a push meant for t ms after its begin waits for the rest of it.
+/// A stall of half a second, 2,000 pushes a second: a push meant for t ms after its begin waits for
+/// the rest of it.
 #[test]
 fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
     let behaviour = Behaviour {
@@ -106,7 +108,8 @@ fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
         stall: Duration::from_millis(500),
         ..Behaviour::default()
     };
-    // With room for all of them, and with full connections that hold most of them back: the push client waits alike.
+    // With room for all of them, and with full connections that hold most of them back: the push
+    // client waits alike.
     for pipeline in [64, 1] {
         let sent = measure(behaviour, |plan| {
             at_rate(2_000, 10_000)(plan);

@@ -20,8 +20,8 @@ impl Sender {
         self.send_again(at, true);
     }
 
-    /// The target has closed connection `at` as HTTP allows: it said so in an answer, or owed none. What was behind that
-    /// answer it has not looked at (RFC 9112 9.6).
+    /// The target has closed connection `at` as HTTP allows: it said so in an answer, or owed none.
+    /// What was behind that answer it has not looked at (RFC 9112 9.6).
     pub(super) fn part(&mut self, at: usize) {
         if self.take_down(at) {
             self.sent.connections_closed += 1;
@@ -57,8 +57,9 @@ impl Sender {
         }
     }
 
-    /// What came on connection `at` cannot be an answer to what was sent. From a target that has never given a proper one it
-    /// ends the run: it is another service. Later it costs the connection.
+    /// What came on connection `at` cannot be an answer to what was sent. From a target that has
+    /// never given a proper one it ends the run: it is another service. Later it costs the
+    /// connection.
     pub(super) fn distrust(&mut self, at: usize, why: &str) {
         self.sent.malformed += 1;
         if !self.heard {
@@ -110,7 +111,8 @@ impl Sender {
             (self.silent_since_ns, self.fruitless) = (now_ns, 0);
         }
         let silent_ns = now_ns.saturating_sub(self.silent_since_ns);
-        // An engine that is killed ends each connection once; only one that takes them again and again goes on.
+        // An engine that is killed ends each connection once; only one that takes them again and
+        // again goes on.
         let closing = self.fruitless > 2 * self.connections.len() as u64;
         let patience_ns = match (closing, self.heard) {
             // Like one that refuses the very first connections.

@@ -82,8 +82,8 @@ impl Work {
         self.schedule.as_ref().map_or(0, |schedule| self.start_ns + schedule.intended_ns(index))
     }
 
-    /// Takes back a push whose connection is gone. A target answers in order, so only the `oldest` request of a connection
-    /// can be why it was lost; false if this one was that too often.
+    /// Takes back a push whose connection is gone. A target answers in order, so only the `oldest`
+    /// request of a connection can be why it was lost; false if this one was that too often.
     pub(super) fn again_now(&mut self, job: Job, oldest: bool) -> bool {
         let losses = job.losses + u32::from(oldest);
         let allowed = losses < LOSSES_MAX;
@@ -93,7 +93,8 @@ impl Work {
         allowed
     }
 
-    /// Takes back a push that was told to come again; false if it was sent as often as a push may be.
+    /// Takes back a push that was told to come again; false if it was sent as often as a push may
+    /// be.
     pub(super) fn again_later(&mut self, job: Job, retry_after_seconds: Option<u32>, now_ns: u64) -> bool {
         let job = Job { attempts: job.attempts + 1, ..job };
         let asked_ns =

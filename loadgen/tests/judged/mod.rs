@@ -1,8 +1,9 @@
 //! Runs on a real clock, judged with what the machine did to them.
 //!
-//! A run's own hiccup track says for how long threads of this machine were kept waiting. A figure may be off by that much
-//! beside what its test allows; on a quiet machine that is nothing. A run that fails is done again a few times with the
-//! reason printed, and the last one's failure is the test's.
+//! A run's own hiccup track says for how long threads of this machine were kept waiting. A figure
+//! may be off by that much beside what its test allows; on a quiet machine that is nothing. A run
+//! that fails is done again a few times with the reason printed, and the last one's failure is the
+//! test's.
 
 use loadgen::conditions::Conditions;
 

@@ -1,5 +1,5 @@
-//! The engine as the tests start it: the very program, which ends with the test that started it, and on demand without
-//! what some containers and older kernels lack.
+//! The engine as the tests start it: the very program, which ends with the test that started it,
+//! and on demand without what some containers and older kernels lack.
 
 use std::process::ExitCode;
 

@@ -1,4 +1,5 @@
-//! The load generator as the tests start it: the very program, which is also the engine of its drill.
+//! The load generator as the tests start it: the very program, which is also the engine of its
+//! drill.
 
 use loadgen::drill::ENGINE_ARGUMENT;
 use std::process::ExitCode;

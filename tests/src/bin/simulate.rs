@@ -1,7 +1,8 @@
 //! `simulate`: the deterministic simulator of the engine's shards, seed by seed.
 //!
-//! `cargo run --release -p tests --bin simulate -- --seed N --pushes M` replays one run; `--seeds K` goes through K of
-//! them from N on, `--tell` lists every event. A run ends with its trace hash; a broken rule with the seed and the command that replays it.
+//! `cargo run --release -p tests --bin simulate -- --seed N --pushes M` replays one run; `--seeds
+//! K` goes through K of them from N on, `--tell` lists every event. A run ends with its trace hash;
+//! a broken rule with the seed and the command that replays it.
 
 use hayauma::smsc::mutation::Mutation;
 use std::process::ExitCode;

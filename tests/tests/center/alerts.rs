@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use tests::push::Body;
 use tests::recorder::Recorder;
 
-/// A schedule that is twenty times as fast: the alert's jitter takes 100 ms at most, the first retry of an absent
-/// subscriber comes after 12 s at the earliest.
+/// A schedule that is twenty times as fast: the alert's jitter takes 100 ms at most, the first
+/// retry of an absent subscriber comes after 12 s at the earliest.
 const SCALE: u64 = 20;
 const BEFORE_ANY_RETRY: Duration = Duration::from_secs(10);
 

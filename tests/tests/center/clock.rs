@@ -1,5 +1,5 @@
-//! The wall clock is set while the engine serves. The clock is faked (libfaketime); where it is not installed these tests
-//! say so and check nothing.
+//! The wall clock is set while the engine serves. The clock is faked (libfaketime); where it is not
+//! installed these tests say so and check nothing.
 
 use super::{accepted, await_figure, msn};
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! `hayauma push show`: a push's life as an operator reads it, while the engine runs and when it does not.
+//! `hayauma push show`: a push's life as an operator reads it, while the engine runs and when it
+//! does not.
 
 use super::{accepted, await_figure, msn, set_lines, site, site_for};
 use std::process::Command;

@@ -1,6 +1,6 @@
-//! The message center's schedules through real sockets: absence and return, expiry, cancellation, replacement, and push
-//! clients that do not take their notifications. The schedules run scaled, as in a rehearsal, so that hours pass in
-//! seconds; the sockets, the journal and the clock are real.
+//! The message center's schedules through real sockets: absence and return, expiry, cancellation,
+//! replacement, and push clients that do not take their notifications. The schedules run scaled, as
+//! in a rehearsal, so that hours pass in seconds; the sockets, the journal and the clock are real.
 
 mod alerts;
 mod cancelling;
@@ -27,7 +27,8 @@ fn msn(number: u64) -> String {
     format!("{:011}", 9_000_000_000 + number)
 }
 
-/// A place where the usual push client is registered with this recorder, and schedules run `scale` times as fast.
+/// A place where the usual push client is registered with this recorder, and schedules run `scale`
+/// times as fast.
 fn site(recorder: &Recorder, scale: u64) -> Site {
     site_for(&recorder.url(), scale)
 }
@@ -57,14 +58,16 @@ fn set_lines(site: &Site, state: &str, msns: &[&str]) {
     assert!(said.starts_with("changed "), "{said}");
 }
 
-/// Waits until a figure has this value. Figures are shown a few times a second; one that ends up higher than it should
-/// was right on its way there only if somebody else has seen all that there is to count.
+/// Waits until a figure has this value. Figures are shown a few times a second; one that ends up
+/// higher than it should was right on its way there only if somebody else has seen all that there
+/// is to count.
 #[track_caller]
 fn await_figure(engine: &Engine, name: &str, value: u64) {
     tests::wait::until_true(&format!("{name} = {value}"), || engine.admin().figure(name) == value);
 }
 
-/// Checks that what began at `since` took less than `most`: it did not wait for something that takes longer.
+/// Checks that what began at `since` took less than `most`: it did not wait for something that
+/// takes longer.
 #[track_caller]
 fn check_sooner(since: Instant, most: Duration) {
     let took = since.elapsed();

@@ -1,4 +1,5 @@
-//! Notifications that nobody took for 24 hours: parked, listed, and sent again when the operator says so.
+//! Notifications that nobody took for 24 hours: parked, listed, and sent again when the operator
+//! says so.
 
 use super::{OTHER, accepted, add_client, msn, site_for};
 use tests::push::{Body, XPID};

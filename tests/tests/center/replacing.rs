@@ -1,4 +1,5 @@
-//! Alerts: a higher sequence takes the place of a lower one that was not delivered, and a lower one never follows.
+//! Alerts: a higher sequence takes the place of a lower one that was not delivered, and a lower one
+//! never follows.
 
 use super::{accepted, await_figure, msn, set_lines, site};
 use tests::push::Body;

@@ -1,4 +1,5 @@
-//! Push clients that do not take their notifications: resends by the schedule, order kept, nobody else delayed.
+//! Push clients that do not take their notifications: resends by the schedule, order kept, nobody
+//! else delayed.
 
 use super::{OTHER, accepted, add_client, await_figure, check_sooner, msn, site};
 use std::sync::{Arc, Condvar, Mutex};

@@ -9,7 +9,8 @@ use tests::recorder::Recorder;
 #[test]
 fn an_absent_subscriber_is_tried_again_by_the_schedule_until_the_lifetime_is_over() {
     let recorder = Recorder::start();
-    // An hour takes a second: attempts follow after 5, 10, 20 minutes and so on, which is 83, 167 and 333 ms.
+    // An hour takes a second: attempts follow after 5, 10, 20 minutes and so on, which is 83, 167
+    // and 333 ms.
     let mut site = site(&recorder, 3_600);
     site.set_lines(&[(msn(0), "absent")]);
     let engine = site.start();

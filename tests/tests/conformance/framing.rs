@@ -81,7 +81,8 @@ fn each_of_many_requests_in_one_piece_is_answered_in_its_place_whatever_stands_b
     let site = site();
     let engine = site.start();
     let push = |number: usize| Body::push(MSN, &format!("many-{number}")).request();
-    // A request that is read ahead is refused where it stands, and those behind it are taken: at every place of a look ahead.
+    // A request that is read ahead is refused where it stands, and those behind it are taken: at
+    // every place of a look ahead.
     let refused = Request::post(b"nonsense").octets();
     for place in 0..20 {
         let mut stream = Vec::new();

@@ -1,5 +1,5 @@
-//! The push-client interface through the socket: every code that a request can be answered with, its HTTP status, its
-//! headers, and whether the connection stays open.
+//! The push-client interface through the socket: every code that a request can be answered with,
+//! its HTTP status, its headers, and whether the connection stays open.
 
 mod content;
 mod form;
@@ -50,8 +50,8 @@ fn site() -> Site {
     site
 }
 
-/// Sends each case on a connection of its own and checks everything about the answer; then sees to it that the
-/// connection is kept or closed. Returns the codes that were seen.
+/// Sends each case on a connection of its own and checks everything about the answer; then sees to
+/// it that the connection is kept or closed. Returns the codes that were seen.
 #[track_caller]
 fn check(engine: &Engine, cases: &[Case]) -> BTreeSet<String> {
     let mut seen = BTreeSet::new();

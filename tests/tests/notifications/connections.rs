@@ -1,4 +1,5 @@
-//! The connections on which notifications leave: how many there are, how much each carries, whose they are.
+//! The connections on which notifications leave: how many there are, how much each carries, whose
+//! they are.
 
 use super::{accepted, msn};
 use std::io::{ErrorKind, Read, Write};
@@ -12,7 +13,8 @@ use tests::recorder::Recorder;
 use tests::site::Site;
 use tests::wait;
 
-/// A push client's server that reads notifications and keeps its answers back until it is told to answer.
+/// A push client's server that reads notifications and keeps its answers back until it is told to
+/// answer.
 struct Sink {
     address: SocketAddr,
     shared: Arc<Shared>,

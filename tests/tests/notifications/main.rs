@@ -1,5 +1,5 @@
-//! E5 and E7 as the push client gets them: what each outcome of delivery control says, what a cancellation says, and how
-//! often and in which order they come.
+//! E5 and E7 as the push client gets them: what each outcome of delivery control says, what a
+//! cancellation says, and how often and in which order they come.
 
 mod cancellation;
 mod connections;
@@ -42,8 +42,8 @@ fn accepted(answer: &Answer) {
     assert_eq!((answer.status(), answer.code().as_str()), (200, "0000"), "{answer:?}");
 }
 
-/// Checks what is the same in every notification: request line, headers, elements and their order, the push they are
-/// about, the time.
+/// Checks what is the same in every notification: request line, headers, elements and their order,
+/// the push they are about, the time.
 #[track_caller]
 fn check_form(notice: &Notice, push: &Body) {
     let elements = &notice.elements;
@@ -80,15 +80,18 @@ fn check_form(notice: &Notice, push: &Body) {
     assert!(status.len() == 2 && status.chars().all(|c| c.is_ascii_hexdigit()), "{elements:?}");
 }
 
-/// The push ended in the last minute. Fourteen digits of one length order like the times they stand for.
+/// The push ended in the last minute. Fourteen digits of one length order like the times they stand
+/// for.
 #[track_caller]
 fn check_time(digits: &str) {
     assert!(*digits <= *expiry_in(1) && *digits >= *expiry_in(-60), "{digits}, now {}", expiry_in(0));
 }
 
-/// A time `seconds` ahead for `expiry`, so late that a busy machine still gets the push in before it.
+/// A time `seconds` ahead for `expiry`, so late that a busy machine still gets the push in before
+/// it.
 fn soon() -> String {
-    // Whole seconds are carried: what begins late in a second would otherwise have almost a second less.
+    // Whole seconds are carried: what begins late in a second would otherwise have almost a second
+    // less.
     let into_second =
         SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_millis();
     expiry_in(if into_second > 500 { 3 } else { 2 })

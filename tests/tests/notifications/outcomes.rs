@@ -35,7 +35,8 @@ fn once(push: Body) -> Body {
     push.with("lifetime", "00")
 }
 
-/// Codes, domains as the decision table has them, TP-Status as 3GPP TS 23.040, 9.2.3.15 names the end.
+/// Codes, domains as the decision table has them, TP-Status as 3GPP TS 23.040, 9.2.3.15 names the
+/// end.
 fn table() -> Vec<Outcome> {
     let by = |domain, outcome| Outcome { domain: Some(domain), ..outcome };
     let of = |xpid, outcome| Outcome { xpid, ..outcome };

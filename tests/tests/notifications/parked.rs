@@ -1,4 +1,5 @@
-//! Notifications that a push client wants no more: parked at once, listed, discarded for good, and summed up in the log.
+//! Notifications that a push client wants no more: parked at once, listed, discarded for good, and
+//! summed up in the log.
 
 use super::{accepted, add_client, msn, site};
 use tests::push::{Body, XPID};
@@ -38,7 +39,8 @@ fn what_a_client_answers_with_410_is_parked_at_once_and_can_be_discarded_for_goo
     engine.admin().await_durable();
     engine.stop();
 
-    // A sum for each client, the first ones at once and the rest at the end: not a line for each notification.
+    // A sum for each client, the first ones at once and the rest at the end: not a line for each
+    // notification.
     let engine = site.start();
     let log = engine.log();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("notifications parked (6101)")).collect();

@@ -8,8 +8,8 @@ use tests::site::Site;
 const PUSHES: u64 = 60;
 const SEGMENTS: usize = 3;
 
-/// Network times a hundredth: an attempt times out after 100 ms, a report is on its way for up to 600 ms. A retry would
-/// come after 30 seconds at the earliest.
+/// Network times a hundredth: an attempt times out after 100 ms, a report is on its way for up to
+/// 600 ms. A retry would come after 30 seconds at the earliest.
 fn astray(recorder: &Recorder, rate: &str) -> Site {
     let mut site = site(recorder);
     site.set("--network-outcomes", rate).set("--network-time-scale", "100").shards(2);

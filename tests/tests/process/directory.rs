@@ -155,7 +155,8 @@ fn a_lost_number_of_shards_is_found_from_the_journals() {
             check_all_kept(&site);
             assert_eq!(fs::read_to_string(&path).expect("it stands"), format!("{shards} 0\n"));
         }
-        // Laid out anew, its numbers begin elsewhere; and a start for another number of shards moves the queue.
+        // Laid out anew, its numbers begin elsewhere; and a start for another number of shards
+        // moves the queue.
         site.shards(3 - shards);
         check_all_kept(&site);
         fs::write(&path, "\n").expect("writable");

@@ -6,7 +6,8 @@ use tests::recorder::Recorder;
 use tests::site::Site;
 
 const MSN: &str = "09012345678";
-/// Nothing that is measured here has anything to wait for; a resolver that hangs took ten seconds for each name.
+/// Nothing that is measured here has anything to wait for; a resolver that hangs took ten seconds
+/// for each name.
 const WITHIN: Duration = Duration::from_secs(5);
 
 #[test]

@@ -1,5 +1,6 @@
-//! Outputs that take nothing: a full device, a reader that has gone away, a reader that stands still. An engine serves
-//! and stops as if nothing were the matter, a command says one sentence or nothing, a run keeps its results.
+//! Outputs that take nothing: a full device, a reader that has gone away, a reader that stands
+//! still. An engine serves and stops as if nothing were the matter, a command says one sentence or
+//! nothing, a run keeps its results.
 
 use std::fs::OpenOptions;
 use std::io::{PipeReader, PipeWriter, Write, pipe};

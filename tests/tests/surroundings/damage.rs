@@ -38,8 +38,8 @@ fn repeats(engine: &Engine) -> Vec<String> {
 fn a_damaged_record_is_told_with_file_and_offset_and_the_others_are_kept() {
     let site = filled();
     let (file, octets) = segment(&site);
-    // In the middle of what was written, three octets of a push's Accepted record, which alone names its reqid: the
-    // Held records between would cost nothing.
+    // In the middle of what was written, three octets of a push's Accepted record, which alone
+    // names its reqid: the Held records between would cost nothing.
     let reqid = format!("damage-{}", PUSHES / 2);
     let at = octets.windows(reqid.len()).position(|octets| octets == reqid.as_bytes()).expect("its record");
     flip(&file, at, 3);

@@ -162,7 +162,8 @@ fn a_full_budget_refuses_pushes_finishes_what_it_has_and_uses_again_what_that_fr
         files.filter_map(|file| file.ok()?.metadata().ok()).map(|metadata| metadata.len()).sum()
     };
     assert!(octets() <= (6 << 20) + (512 << 10), "{} octets on the device", octets());
-    // What was accepted goes on: repeats are known, and each push can be withdrawn, which takes records of its own.
+    // What was accepted goes on: repeats are known, and each push can be withdrawn, which takes
+    // records of its own.
     for number in 0..taken {
         assert_eq!(connection.ask(&push(number).request()).code(), "0001");
         let cancel = Body::cancel(&msn(number), &format!("budget-{number}"));
@@ -212,7 +213,8 @@ fn check_start_on_full_device(end: fn(tests::engine::Engine)) {
     let engine = site.start_command(device.serve(&site));
     let mut connection = engine.connect();
     recorder.await_count(HELD);
-    // What is on the device already takes some more; then it is full, and the device has nothing to give.
+    // What is on the device already takes some more; then it is full, and the device has nothing to
+    // give.
     let mut next = HELD;
     let refused = loop {
         let answer = connection.ask(&push(next).request());
@@ -245,15 +247,16 @@ fn check_start_on_full_device(end: fn(tests::engine::Engine)) {
     engine.stop();
 }
 
-/// A file system of some MiB in memory, mounted in a namespace of its own, which most hosts let every user have; it lasts
-/// as long as this value.
+/// A file system of some MiB in memory, mounted in a namespace of its own, which most hosts let
+/// every user have; it lasts as long as this value.
 struct SmallDevice {
     holder: std::process::Child,
     mounted: std::path::PathBuf,
 }
 
 impl SmallDevice {
-    /// With a copy of this place's data directory on it; `None`, and a word about it, where the host does not let us.
+    /// With a copy of this place's data directory on it; `None`, and a word about it, where the
+    /// host does not let us.
     fn with_data_of(site: &Site, mebibytes: u32) -> Option<Self> {
         let mounted = site.path("mounted");
         std::fs::create_dir(&mounted).expect("a writable directory");
@@ -316,8 +319,8 @@ impl Drop for SmallDevice {
     }
 }
 
-/// `serve` of this place with its data on a file system of so many MiB, in a mount namespace of its own, which most
-/// hosts let every user have; `None`, and a word about it, where this one does not.
+/// `serve` of this place with its data on a file system of so many MiB, in a mount namespace of its
+/// own, which most hosts let every user have; `None`, and a word about it, where this one does not.
 fn on_small_device(site: &Site, mebibytes: u32) -> Option<Command> {
     let mounted = site.path("small");
     std::fs::create_dir(&mounted).expect("a writable directory");

@@ -1,5 +1,5 @@
-//! Bad surroundings: a start that cannot be says why in one sentence and leaves everything as it was; damage on the
-//! device is told with its place and costs no more than it must.
+//! Bad surroundings: a start that cannot be says why in one sentence and leaves everything as it
+//! was; damage on the device is told with its place and costs no more than it must.
 
 mod damage;
 mod device;

@@ -54,7 +54,8 @@ fn nothing_is_accepted_once_the_data_directory_or_a_file_of_the_journal_is_moved
         names.retain(|name| name.to_string_lossy().starts_with("segment-"));
         names.sort();
         std::fs::rename(journal.join(&names[0]), within(data)).expect("moved");
-        // The kernel's word is on its way, a fraction of a millisecond: with load it may come after the next answer.
+        // The kernel's word is on its way, a fraction of a millisecond: with load it may come after
+        // the next answer.
         std::thread::park_timeout(std::time::Duration::from_millis(200));
     });
 }

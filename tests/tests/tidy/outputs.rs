@@ -3,8 +3,8 @@
 use proc_macro2::TokenTree;
 use tests::house::{Source, lines_of, sources};
 
-/// Who may hold the streams of `std::io`: their locks are waited for, and a pipe that nobody reads holds its writer.
-/// What a process that serves says goes through `host::log`.
+/// Who may hold the streams of `std::io`: their locks are waited for, and a pipe that nobody reads
+/// holds its writer. What a process that serves says goes through `host::log`.
 const HOLDERS_OF_STREAMS: [&str; 4] = [
     "engine/host/src/log.rs",
     "engine/src/cli/output.rs",

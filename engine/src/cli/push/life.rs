@@ -64,7 +64,8 @@ pub(in crate::cli) struct Event {
     pub at_ms: u64,
     /// The same as a time in Japan.
     pub at: String,
-    /// `accepted`, `held`, `progress`, `cancel-accepted`, `ended`, `acknowledged`, `parked` or `let-go`.
+    /// `accepted`, `held`, `progress`, `cancel-accepted`, `ended`, `acknowledged`, `parked` or
+    /// `let-go`.
     pub event: &'static str,
     /// accepted: when it expires, Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,8 +180,9 @@ impl Lives {
         }
     }
 
-    /// Whether the engine's memory, asked after the journal was read, leaves no push half told: what the journal says
-    /// waits is alive, and, where all of the phone's pushes are looked for, what is alive is in the journal.
+    /// Whether the engine's memory, asked after the journal was read, leaves no push half told:
+    /// what the journal says waits is alive, and, where all of the phone's pushes are looked for,
+    /// what is alive is in the journal.
     pub(super) fn agree_with(&self, live: &[LivePushDocument], all_wanted: bool) -> bool {
         let is_alive = |life: &Life| live.iter().any(|live| life.is_about(live));
         let lives = || self.done.iter().chain(self.lives.values());
@@ -206,7 +208,8 @@ impl Lives {
         documents
     }
 
-    /// The request id of the push of the same alert that took this one's place, if it is among those looked for.
+    /// The request id of the push of the same alert that took this one's place, if it is among
+    /// those looked for.
     fn who_replaced(&self, at: usize) -> Option<String> {
         let life = &self.done[at];
         if life.document.state != state_name(State::Replaced) || life.alert_key == 0 {
@@ -244,7 +247,8 @@ impl Life {
         live.push == self.document.push && live.shard == usize::from(self.document.shard)
     }
 
-    /// Nothing more is to be expected of it: it has ended, and nobody is to be told, or was told, or it is parked.
+    /// Nothing more is to be expected of it: it has ended, and nobody is to be told, or was told,
+    /// or it is parked.
     fn is_settled(&self) -> bool {
         self.is_done
     }

@@ -7,6 +7,7 @@ use wire::terms::ids::{Msn, Reqid, Xpid};
 pub(super) struct Wanted {
     pub(super) msn: Msn,
     pub(super) reqid: Option<Reqid>,
-    /// With a request id: the keys it makes with every registered XPID. A key outlives the record of the push.
+    /// With a request id: the keys it makes with every registered XPID. A key outlives the record
+    /// of the push.
     pub(super) keys: HashMap<u64, Xpid>,
 }

@@ -1,9 +1,10 @@
-//! `hayauma queue backup`: a copy of a data directory as it stood at one moment, while an engine may be at work in it.
-//! The engine is not asked and not disturbed.
+//! `hayauma queue backup`: a copy of a data directory as it stood at one moment, while an engine
+//! may be at work in it. The engine is not asked and not disturbed.
 //!
-//! Order matters: the full segments of each journal, then the billing logs, then the rest of the journals. So every
-//! event in the copy has its record there, and every record whose event came later enters it when the copy is opened.
-//! The copy is made under another name, synced, read again and checked, and only then given its own.
+//! Order matters: the full segments of each journal, then the billing logs, then the rest of the
+//! journals. So every event in the copy has its record there, and every record whose event came
+//! later enters it when the copy is opened. The copy is made under another name, synced, read again
+//! and checked, and only then given its own.
 
 use std::fs;
 use std::path::{Path, PathBuf};

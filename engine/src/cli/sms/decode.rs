@@ -18,11 +18,12 @@ use wire::sms::tpdu::{Direction, ReportContext, Tpdu, first_octet};
 /// Arguments of `hayauma sms decode`.
 #[derive(Clone, Debug, clap::Args)]
 pub struct DecodeArguments {
-    /// The TPDU in hexadecimal; blanks and colons do not matter. Several where each is whole by itself. `-`, or none at
-    /// all: TPDUs from standard input, one a line. Parts of a concatenated message that are given together are joined.
+    /// The TPDU in hexadecimal; blanks and colons do not matter. Several where each is whole by
+    /// itself. `-`, or none at all: TPDUs from standard input, one a line. Parts of a concatenated
+    /// message that are given together are joined.
     hex: Vec<String>,
-    /// Who sent it: `mo`, the terminal, or `mt`, the service centre. Without it, what fits is shown, and of two
-    /// that fit SMS-DELIVER, SMS-SUBMIT or SMS-STATUS-REPORT.
+    /// Who sent it: `mo`, the terminal, or `mt`, the service centre. Without it, what fits is
+    /// shown, and of two that fit SMS-DELIVER, SMS-SUBMIT or SMS-STATUS-REPORT.
     #[arg(long, value_enum)]
     direction: Option<DirectionArgument>,
     /// The report came in an RP-ERROR, so a failure cause follows the first octet.
@@ -31,8 +32,8 @@ pub struct DecodeArguments {
     /// The report came in an RP-ACK, so there is no failure cause.
     #[arg(long)]
     rp_ack: bool,
-    /// A service centre's address with its length stands before the TPDU, as modems print it. Without it, such an
-    /// address is found where the octets make no TPDU otherwise.
+    /// A service centre's address with its length stands before the TPDU, as modems print it.
+    /// Without it, such an address is found where the octets make no TPDU otherwise.
     #[arg(long)]
     smsc: bool,
     /// Print JSON, one line for each TPDU and for each message that was joined.
@@ -49,7 +50,8 @@ enum DirectionArgument {
     Mt,
 }
 
-/// Decodes what the arguments or the lines of `input` hold. A TPDU that octets follow is shown, and then complained of.
+/// Decodes what the arguments or the lines of `input` hold. A TPDU that octets follow is shown, and
+/// then complained of.
 pub(super) fn run(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<'_>) {
     let mut parts = Parts::new(arguments.json);
     let given = arguments.hex.concat();
@@ -217,8 +219,8 @@ fn decode(
     second.filter(|tpdu| is_plain(tpdu, octets)).ok_or(error)
 }
 
-/// Whether the TPDU has no unused or reserved bit set: a report is so short that almost any octets can be read
-/// as one, and whoever gave a damaged SMS-DELIVER wants to know what is wrong with it.
+/// Whether the TPDU has no unused or reserved bit set: a report is so short that almost any octets
+/// can be read as one, and whoever gave a damaged SMS-DELIVER wants to know what is wrong with it.
 fn is_plain(tpdu: &Tpdu<'_>, octets: &[u8]) -> bool {
     let optional = match tpdu {
         Tpdu::DeliverReport(report) => Some(report.parameters),
@@ -241,7 +243,8 @@ fn address_of(tpdu: &Tpdu<'_>) -> Option<Address> {
     }
 }
 
-/// Whether the addresses and times in the TPDU are any: octets that are something else can seldom be read as such.
+/// Whether the addresses and times in the TPDU are any: octets that are something else can seldom
+/// be read as such.
 fn is_likely(tpdu: &Tpdu<'_>) -> bool {
     let is_time = |stamp: TimeStamp| stamp.is_decimal() && stamp.local_time().is_some();
     let times = match tpdu {
@@ -256,7 +259,8 @@ fn has_proper_address(tpdu: &Tpdu<'_>) -> bool {
     address_of(tpdu).is_none_or(|address| is_proper(&address))
 }
 
-/// Bit 7 of the type of address is always set (9.1.2.5); octets that are something else may have it clear.
+/// Bit 7 of the type of address is always set (9.1.2.5); octets that are something else may have it
+/// clear.
 fn is_proper(address: &Address) -> bool {
     address.type_of_address() & 0x80 != 0
 }

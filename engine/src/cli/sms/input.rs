@@ -2,7 +2,8 @@
 
 use std::io::{BufRead, Read};
 
-/// Octets that a line of hexadecimal has at most: far above the two digits and a blank that each octet of a TPDU takes.
+/// Octets that a line of hexadecimal has at most: far above the two digits and a blank that each
+/// octet of a TPDU takes.
 pub(super) const LINE_OCTETS_MAX: usize = 4096;
 /// Octets of a text: more than 255 segments hold in any alphabet.
 pub(super) const TEXT_OCTETS_MAX: usize = 256 * 1024;
@@ -10,8 +11,9 @@ pub(super) const TEXT_OCTETS_MAX: usize = 256 * 1024;
 /// The argument that stands for standard input.
 pub(super) const STANDARD_INPUT: &str = "-";
 
-/// Hands out the lines of `input` that are not blank, each with its number from 1. A line that is too long or no text is
-/// an error; what follows it is still read. Ends early when `handle` says that nobody wants the next.
+/// Hands out the lines of `input` that are not blank, each with its number from 1. A line that is
+/// too long or no text is an error; what follows it is still read. Ends early when `handle` says
+/// that nobody wants the next.
 pub(super) fn for_each_line(
     mut input: impl BufRead,
     mut handle: impl FnMut(usize, Result<&str, String>) -> bool,
@@ -42,7 +44,8 @@ pub(super) fn for_each_line(
     }
 }
 
-/// `argument`, or for `-` the whole of `input` without the line end that a shell's `echo` puts behind it.
+/// `argument`, or for `-` the whole of `input` without the line end that a shell's `echo` puts
+/// behind it.
 pub(super) fn text_of(argument: &str, input: impl Read) -> Result<String, String> {
     if argument != STANDARD_INPUT {
         return Ok(argument.to_owned());

@@ -18,7 +18,8 @@ const LISTED_MAX: usize = 20;
 /// Arguments of `hayauma sms segments`.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct SegmentsArguments {
-    /// The text, or `-` for standard input. A line end counts as it is written: LF is one character, CRLF are two.
+    /// The text, or `-` for standard input. A line end counts as it is written: LF is one
+    /// character, CRLF are two.
     text: String,
     /// Allow all national language tables.
     #[arg(long, conflicts_with_all = ["locking_shift", "single_shift"])]
@@ -95,8 +96,8 @@ pub(super) fn run(arguments: &SegmentsArguments, input: impl Read) -> Result<Str
     if arguments.json { json_of(&output) } else { Ok(output.text()) }
 }
 
-/// What composing the accents (Unicode NFC) would save: many keyboards and file systems write them as characters of
-/// their own, which no 7-bit alphabet has.
+/// What composing the accents (Unicode NFC) would save: many keyboards and file systems write them
+/// as characters of their own, which no 7-bit alphabet has.
 fn hint_to_compose(plan: &Plan, composed: &Plan) -> Option<String> {
     let (now, then) = (plan.segments(), composed.segments());
     let leaves_ucs2 = plan.alphabet() == Alphabet::Ucs2 && composed.alphabet() != Alphabet::Ucs2;
@@ -246,7 +247,8 @@ mod tests {
         assert!(text.contains(&format!("           {hint}\n")), "{text}");
         let json = run(&SegmentsArguments { json: true, ..arguments(&decomposed) }).expect("plans");
         assert!(json.contains(&format!("\"hint\":\"{hint}\"")), "{json}");
-        // Where it helps nothing there is none: composed already, or UCS-2 either way and no shorter.
+        // Where it helps nothing there is none: composed already, or UCS-2 either way and no
+        // shorter.
         for text in ["Caf\u{e9}", "\u{6f22}e\u{301}", "a\u{30b}"] {
             let said = run(&arguments(text)).expect("plans");
             assert!(!said.contains("NFC"), "{said}");

@@ -1,8 +1,8 @@
 //! Registrations: `/clients` and `/clients/XPID`.
 //!
-//! POST adds (409 when the XPID is there), PUT writes the whole (fields that are absent get their defaults),
-//! PATCH changes the fields that are there, DELETE removes. Each answers when every shard works by the
-//! change.
+//! POST adds (409 when the XPID is there), PUT writes the whole (fields that are absent get their
+//! defaults), PATCH changes the fields that are there, DELETE removes. Each answers when every
+//! shard works by the change.
 
 use std::sync::Arc;
 
@@ -112,7 +112,8 @@ pub(super) async fn remove(
     Ok(reply_json(StatusCode::OK, &ClientRemoval { removed: xpid.to_string(), contracts }))
 }
 
-/// Does the change in the store, then gives the shards the whole set, then shows what is registered now.
+/// Does the change in the store, then gives the shards the whole set, then shows what is registered
+/// now.
 async fn write(
     state: &AdminState,
     status: StatusCode,

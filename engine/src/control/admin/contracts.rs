@@ -198,7 +198,8 @@ pub(super) async fn remove(
     Ok(reply_json(StatusCode::OK, &changed))
 }
 
-/// Reads the body as it comes, one transaction per batch; the shards have each batch before the next is read.
+/// Reads the body as it comes, one transaction per batch; the shards have each batch before the
+/// next is read.
 pub(super) async fn import(
     State(state): State<Arc<AdminState>>,
     Parameters(query): Parameters<ImportQuery>,

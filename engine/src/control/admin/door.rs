@@ -1,8 +1,8 @@
-//! The admin port's connections: bounded, each with a time-out, so that idle ones keep neither each other nor push
-//! clients out.
+//! The admin port's connections: bounded, each with a time-out, so that idle ones keep neither each
+//! other nor push clients out.
 //!
-//! Where every place is taken the connection that has been without a request for longest goes. One whose request
-//! is being worked on stays.
+//! Where every place is taken the connection that has been without a request for longest goes. One
+//! whose request is being worked on stays.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -29,7 +29,8 @@ const HEAD_WAIT: Duration = Duration::from_secs(30);
 pub(super) const BODY_WAIT: Duration = Duration::from_secs(30);
 /// How long a stopping admin port waits for the requests in progress.
 const SHUTDOWN_WAIT: Duration = Duration::from_secs(5);
-/// And for connections without one: an answer may still be leaving, a half-sent request is owed nothing.
+/// And for connections without one: an answer may still be leaving, a half-sent request is owed
+/// nothing.
 const QUIET_WAIT: Duration = Duration::from_millis(500);
 /// Between two looks whether one of the connections has ended.
 const LOOK: Duration = Duration::from_millis(2);
@@ -62,7 +63,8 @@ impl Visits {
         self.visits.len() < self.max
     }
 
-    /// Ends the connection that has been idle for longest; one that is ended already counts until it is gone.
+    /// Ends the connection that has been idle for longest; one that is ended already counts until
+    /// it is gone.
     fn dismiss_one(&mut self) {
         let idle = self.visits.iter().filter(|visit| !visit.doing.busy.load(Ordering::Relaxed));
         if let Some(visit) = idle.min_by_key(|visit| visit.doing.idle_since_ns.load(Ordering::Relaxed)) {
@@ -71,7 +73,8 @@ impl Visits {
     }
 }
 
-/// Serves until the sender of `stopped` speaks or is dropped, and then a while longer for requests in progress.
+/// Serves until the sender of `stopped` speaks or is dropped, and then a while longer for requests
+/// in progress.
 pub(super) async fn serve(
     listener: TcpListener,
     router: Router,

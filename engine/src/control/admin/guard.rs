@@ -1,5 +1,6 @@
-//! What keeps other people's web pages out: a browser on the operator's host can be made to send requests to
-//! a loopback port, but it says whose page it is (`Origin`) or which name it was led to (`Host`).
+//! What keeps other people's web pages out: a browser on the operator's host can be made to send
+//! requests to a loopback port, but it says whose page it is (`Origin`) or which name it was led to
+//! (`Host`).
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -41,8 +42,8 @@ fn check(headers: &HeaderMap, open: bool) -> Result<(), AdminError> {
     Err(AdminError::new(StatusCode::FORBIDDEN, "the admin port takes no requests from other sites' pages"))
 }
 
-/// An IP address or localhost, with or without a port: no name that somebody else's name server could give
-/// out.
+/// An IP address or localhost, with or without a port: no name that somebody else's name server
+/// could give out.
 fn is_own_host(host: &str) -> bool {
     let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
         Some((address, _port)) => address,

@@ -1,7 +1,8 @@
-//! Two questions of whoever watches the engine: does it live, and does it take pushes at this moment?
+//! Two questions of whoever watches the engine: does it live, and does it take pushes at this
+//! moment?
 //!
-//! Both are answered from what the shards show of themselves, without asking them: one that stands still is told
-//! at once.
+//! Both are answered from what the shards show of themselves, without asking them: one that stands
+//! still is told at once.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

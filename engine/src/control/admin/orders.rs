@@ -86,7 +86,8 @@ async fn set_paused(state: Arc<AdminState>, paused: bool) -> Response {
     tell_status(state, StatusCode::OK).await
 }
 
-/// The shards give their figures between two turns: waiting for them must not hold up the admin port.
+/// The shards give their figures between two turns: waiting for them must not hold up the admin
+/// port.
 async fn tell_status(state: Arc<AdminState>, code: StatusCode) -> Response {
     match tokio::task::spawn_blocking(move || state.status()).await {
         Ok(status) => reply_json(code, &status),

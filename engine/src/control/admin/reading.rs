@@ -1,8 +1,10 @@
-//! What a request of the admin port brings, read in one place: documents, parameters and names in the path.
+//! What a request of the admin port brings, read in one place: documents, parameters and names in
+//! the path.
 //!
-//! Every handler takes its input by one of these types and by no other, so that each document, present and future, is
-//! bounded in octets and depth, holds no field that nobody asked for, and is refused as `{"error": "one sentence"}`.
-//! A test of the whole engine holds the list of routes against the source and sends hostile bodies to each.
+//! Every handler takes its input by one of these types and by no other, so that each document,
+//! present and future, is bounded in octets and depth, holds no field that nobody asked for, and is
+//! refused as `{"error": "one sentence"}`. A test of the whole engine holds the list of routes
+//! against the source and sends hostile bodies to each.
 
 use std::pin::Pin;
 use std::time::Duration;

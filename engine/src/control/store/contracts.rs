@@ -1,4 +1,5 @@
-//! The table of contracts: adding with the bound of XPIDs per msn, removing, paging, counting, loading.
+//! The table of contracts: adding with the bound of XPIDs per msn, removing, paging, counting,
+//! loading.
 
 use std::collections::HashSet;
 
@@ -9,15 +10,16 @@ use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use wire::terms::ids::{Msn, Xpid};
 
 impl Store {
-    /// Adds contracts in one transaction and says of each row, in the rows' order, what became of it.
+    /// Adds contracts in one transaction and says of each row, in the rows' order, what became of
+    /// it.
     ///
     /// Rows of one msn count in the order in which they come: the eleventh XPID is the refused one.
     pub fn add_contracts(&mut self, rows: &[Contract]) -> Result<Vec<ContractOutcome>, StoreError> {
         let transaction = self.begin()?;
         let registered = registered_xpids(&transaction)?;
         let mut outcomes = vec![ContractOutcome::NotRegistered; rows.len()];
-        // In the order of msns neighbouring rows meet the same page of the tree, whatever the order of the
-        // file.
+        // In the order of msns neighbouring rows meet the same page of the tree, whatever the order
+        // of the file.
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|&at| rows[at].0);
         {
@@ -112,7 +114,8 @@ impl Store {
         Ok(contracts)
     }
 
-    /// How many contracts each XPID has, registered ones without any included, in the order of XPIDs.
+    /// How many contracts each XPID has, registered ones without any included, in the order of
+    /// XPIDs.
     pub fn contract_counts(&self) -> Result<Vec<(Xpid, u64)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
             "SELECT client.xpid, coalesce(counted.contracts, 0) FROM client LEFT JOIN \
@@ -136,7 +139,8 @@ impl Store {
         Ok(count.unsigned_abs())
     }
 
-    /// Calls `each` for every contract, in the order of msn, then XPID; returns how many there were.
+    /// Calls `each` for every contract, in the order of msn, then XPID; returns how many there
+    /// were.
     pub fn for_each_contract(&self, mut each: impl FnMut(Msn, Xpid)) -> Result<u64, StoreError> {
         let mut statement = self.connection.prepare("SELECT msn, xpid FROM contract")?;
         let mut found = statement.query([])?;

@@ -1,4 +1,5 @@
-//! A registration as a row of the table `client`: sets and lists as readable words with commas between them.
+//! A registration as a row of the table `client`: sets and lists as readable words with commas
+//! between them.
 
 use rusqlite::{Row, Transaction, named_params};
 

@@ -6,7 +6,8 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::StoreError;
 
-/// One step per form; `user_version` counts the steps taken. A step, once released, is never edited.
+/// One step per form; `user_version` counts the steps taken. A step, once released, is never
+/// edited.
 const STEPS: [&str; 1] = ["
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),

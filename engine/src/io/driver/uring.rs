@@ -1,8 +1,10 @@
-//! The shard's own io_uring: sockets and journal commits, with received bytes in registered buffers.
+//! The shard's own io_uring: sockets and journal commits, with received bytes in registered
+//! buffers.
 //!
-//! Single issuer and deferred task work: the kernel posts completions only when the shard asks, so a busy shard
-//! pays one system call a turn however many sockets it serves. A shard with nothing to do rests in the ring. Other threads
-//! wake it by an eventfd that the ring reads: such a call is a completion like any other.
+//! Single issuer and deferred task work: the kernel posts completions only when the shard asks, so
+//! a busy shard pays one system call a turn however many sockets it serves. A shard with nothing to
+//! do rests in the ring. Other threads wake it by an eventfd that the ring reads: such a call is a
+//! completion like any other.
 //!
 //! Invariant: a received buffer belongs to the caller from [`Completion`] until [`Ring::recycle`].
 
@@ -38,8 +40,8 @@ pub(crate) struct Ring {
 }
 
 impl Ring {
-    /// Sets up the ring, its receive buffers and its wake-ups on the calling thread, which must be the one
-    /// that uses it.
+    /// Sets up the ring, its receive buffers and its wake-ups on the calling thread, which must be
+    /// the one that uses it.
     ///
     /// # Errors
     /// What the kernel answered; `choice` words it for the operator.
@@ -66,15 +68,16 @@ impl Ring {
         Ok(ring)
     }
 
-    /// Lets the kernel's workers, which write the commits, run on these CPUs. Where the kernel refuses they run on the one of
-    /// the thread that uses the ring.
+    /// Lets the kernel's workers, which write the commits, run on these CPUs. Where the kernel
+    /// refuses they run on the one of the thread that uses the ring.
     pub(super) fn set_worker_cpus(&self, cpus: &libc::cpu_set_t) {
         let _ = self.ring.submitter().register_iowq_aff(cpus);
     }
 
     fn register_buffers(&mut self) -> io::Result<()> {
         let octets = usize::from(RECEIVE_BUFFERS) * size_of::<BufRingEntry>();
-        // SAFETY: an anonymous private mapping of a fixed length; page-aligned as the kernel wants it.
+        // SAFETY: an anonymous private mapping of a fixed length; page-aligned as the kernel wants
+        // it.
         let memory = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -89,8 +92,8 @@ impl Ring {
             return Err(io::Error::last_os_error());
         }
         self.buffer_ring = memory.cast();
-        // SAFETY: the mapping holds RECEIVE_BUFFERS entries and lives as long as the ring (unmapped in drop,
-        // after the ring is gone from use).
+        // SAFETY: the mapping holds RECEIVE_BUFFERS entries and lives as long as the ring (unmapped
+        // in drop, after the ring is gone from use).
         unsafe {
             self.ring.submitter().register_buf_ring_with_flags(
                 memory as u64,
@@ -128,8 +131,9 @@ impl Ring {
     pub(super) fn recycle(&mut self, buffer: u16) {
         let start = usize::from(buffer) * RECEIVE_BUFFER_OCTETS;
         let address = self.buffers[start..].as_ptr() as u64;
-        // SAFETY: the slot index is masked into the registered ring; the entry describes a buffer inside
-        // `self.buffers`, which is never reallocated; the tail is published with release order after the entry.
+        // SAFETY: the slot index is masked into the registered ring; the entry describes a buffer
+        // inside `self.buffers`, which is never reallocated; the tail is published with release
+        // order after the entry.
         unsafe {
             let entry = &mut *self.buffer_ring.add(usize::from(self.buffer_tail & (RECEIVE_BUFFERS - 1)));
             entry.set_addr(address);
@@ -190,17 +194,20 @@ impl Ring {
         self.queue(entry.user_data(token.pack()));
     }
 
-    /// Writes what is left of `write`, durably where `with_sync`. It may come out shorter, as `pwritev` may.
+    /// Writes what is left of `write`, durably where `with_sync`. It may come out shorter, as
+    /// `pwritev` may.
     ///
     /// # Safety
-    /// The octets and the list of parts must stay where they are, unchanged, until the operation's completion was reaped.
+    /// The octets and the list of parts must stay where they are, unchanged, until the operation's
+    /// completion was reaped.
     pub(super) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
         let parts = write.parts();
         let entry = opcode::Writev::new(types::Fd(write.file()), parts.as_ptr().cast(), parts.len() as u32)
             .offset(write.offset())
             .rw_flags(if with_sync { libc::RWF_DSYNC } else { 0 })
             .build();
-        // A file that is written through the page cache always takes a worker of the kernel: it is handed to one at once.
+        // A file that is written through the page cache always takes a worker of the kernel: it is
+        // handed to one at once.
         self.queue(entry.flags(squeue::Flags::ASYNC).user_data(token.pack()));
     }
 
@@ -229,8 +236,8 @@ impl Ring {
         }
     }
 
-    /// Submits what is queued and collects what has completed; never waits. The kernel runs a bounded number of
-    /// completions for each call, so this calls again while there may be more.
+    /// Submits what is queued and collects what has completed; never waits. The kernel runs a
+    /// bounded number of completions for each call, so this calls again while there may be more.
     ///
     /// # Errors
     /// What the kernel answered, interruptions excepted.
@@ -241,8 +248,8 @@ impl Ring {
             self.fill_from_backlog();
             let pending = self.ring.submission().len() as u32;
             const GET_EVENTS: u32 = 1;
-            // SAFETY: no argument structure is passed; the entries' memory is guaranteed by those who queued
-            // them.
+            // SAFETY: no argument structure is passed; the entries' memory is guaranteed by those
+            // who queued them.
             match unsafe { self.ring.submitter().enter::<()>(pending, 0, GET_EVENTS, None) } {
                 Ok(_) => {}
                 Err(error) if is_transient(&error) => {}
@@ -259,8 +266,8 @@ impl Ring {
         }
     }
 
-    /// A receive that goes on and fills its buffers would bring as much as its peer sends, before anybody can stop it: it ends.
-    /// How many octets all have received.
+    /// A receive that goes on and fills its buffers would bring as much as its peer sends, before
+    /// anybody can stop it: it ends. How many octets all have received.
     fn end_long_receives<'a>(&mut self, completions: impl Iterator<Item = &'a Completion>) -> usize {
         let mut received = 0;
         for completion in completions.filter(|completion| completion.buffer.is_some()) {
@@ -273,8 +280,8 @@ impl Ring {
         received
     }
 
-    /// Submits what is queued and sleeps until so many operations have completed or `wait_ns` have passed, whichever comes
-    /// first.
+    /// Submits what is queued and sleeps until so many operations have completed or `wait_ns` have
+    /// passed, whichever comes first.
     ///
     /// # Errors
     /// What the kernel answered; interruptions and the end of the time are none.
@@ -305,8 +312,8 @@ impl Ring {
     }
 
     fn try_queue(&mut self, entry: &squeue::Entry) -> bool {
-        // SAFETY: the callers of the unsafe methods guarantee that the memory named in the entry outlives the
-        // operation; the others name none.
+        // SAFETY: the callers of the unsafe methods guarantee that the memory named in the entry
+        // outlives the operation; the others name none.
         unsafe { self.ring.submission().push(entry).is_ok() }
     }
 }
@@ -316,7 +323,8 @@ impl Drop for Ring {
         let octets = usize::from(RECEIVE_BUFFERS) * size_of::<BufRingEntry>();
         let _ = self.ring.submitter().unregister_buf_ring(BUFFER_GROUP);
         if !self.buffer_ring.is_null() {
-            // SAFETY: the mapping made in register_buffers, unmapped once, after the kernel let go of it.
+            // SAFETY: the mapping made in register_buffers, unmapped once, after the kernel let go
+            // of it.
             unsafe { libc::munmap(self.buffer_ring.cast(), octets) };
         }
     }

@@ -1,7 +1,7 @@
 //! Who has the notifier's connections: places in a table that all endpoints of a shard share.
 //!
-//! Never here: what a connection carries. A connection that carries something is never closed for another; it ends with its
-//! last answer. Invariant: an endpoint stands in the line at most once.
+//! Never here: what a connection carries. A connection that carries something is never closed for
+//! another; it ends with its last answer. Invariant: an endpoint stands in the line at most once.
 
 use super::Notifier;
 use crate::io::limits::EVICTED_PER_SWEEP_MAX;
@@ -18,7 +18,8 @@ pub(super) enum Place {
 }
 
 impl Notifier {
-    /// Endpoints have no use for these connections any more: idle ones are closed, the others end with their last answer.
+    /// Endpoints have no use for these connections any more: idle ones are closed, the others end
+    /// with their last answer.
     pub(super) fn retire(&mut self, connections: &[u32]) {
         for &index in connections {
             if let Some(outgoing) = self.outgoing.get_mut(index) {
@@ -70,8 +71,8 @@ impl Notifier {
         }
     }
 
-    /// Frees places for those that wait in line: of the connections that carry nothing the longest unused, and where these do
-    /// not suffice of clients that have several all but one.
+    /// Frees places for those that wait in line: of the connections that carry nothing the longest
+    /// unused, and where these do not suffice of clients that have several all but one.
     pub(super) fn make_places(&mut self) {
         for _ in self.outgoing.len()..self.outgoing.capacity() {
             if self.line.is_empty() {

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use super::super::*;
 use super::roundtrip::{accepted, config, open};
 
-/// A journal of 400 synced pushes over several segments: the directory, and each record's place and sequence.
+/// A journal of 400 synced pushes over several segments: the directory, and each record's place and
+/// sequence.
 fn written(factory: &SegmentFactory) -> (tempfile::TempDir, Vec<(Position, u64)>) {
     written_with(factory, config())
 }

@@ -1,7 +1,8 @@
-//! A disk that exists in memory twice: as the file system shows it and as the device holds it. The loss of power
-//! keeps any subset of the pages that were not synced, and tears some of them at sectors; the death of the
-//! process keeps all that was written, and the beginning of each write that was under way. Files come and go in the steps of the real factory, each of which a crash may come
-//! before; syncs and renames may fail, and room runs out and comes back.
+//! A disk that exists in memory twice: as the file system shows it and as the device holds it. The
+//! loss of power keeps any subset of the pages that were not synced, and tears some of them at
+//! sectors; the death of the process keeps all that was written, and the beginning of each write
+//! that was under way. Files come and go in the steps of the real factory, each of which a crash
+//! may come before; syncs and renames may fail, and room runs out and comes back.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -99,12 +100,14 @@ impl Disk {
         self.state().files_max = files_max;
     }
 
-    /// The device takes so many more syncs and renames that somebody waits for, and fails the one behind them.
+    /// The device takes so many more syncs and renames that somebody waits for, and fails the one
+    /// behind them.
     pub(super) fn fail_after(&self, operations: Option<u32>) {
         self.state().fails_after = operations;
     }
 
-    /// As [`Self::sync`] that fails: the device got the first of the writes, and of the others nobody knows what.
+    /// As [`Self::sync`] that fails: the device got the first of the writes, and of the others
+    /// nobody knows what.
     pub(super) fn fail_sync(&self, journal: &mut Journal, commit: &Commit) {
         let whole = self.state().random.below(commit.writes.len().max(1) as u64) as usize;
         self.sync_writes(journal, &commit.writes[..whole]);
@@ -150,8 +153,8 @@ impl Disk {
         device[page..page + PAGE_OCTETS].copy_from_slice(&live[page..page + PAGE_OCTETS]);
     }
 
-    /// Ends the run, with this commit under way: what the next one finds. Orders that the factory had not carried out are
-    /// forgotten.
+    /// Ends the run, with this commit under way: what the next one finds. Orders that the factory
+    /// had not carried out are forgotten.
     pub(super) fn crash(&self, mut journal: Journal, commit: Option<Commit>, crash: Crash) -> Vec<Found> {
         let mut state = self.state();
         for write in commit.iter().flat_map(|commit| &commit.writes) {
@@ -177,8 +180,8 @@ impl Disk {
         found
     }
 
-    /// What the next run finds when this one ended while it was recovering: nothing of that had reached the device
-    /// but what was waited for.
+    /// What the next run finds when this one ended while it was recovering: nothing of that had
+    /// reached the device but what was waited for.
     pub(super) fn found(&self) -> Vec<Found> {
         let mut state = self.state();
         state.orders.clear();
@@ -190,8 +193,8 @@ impl Disk {
         copies.collect()
     }
 
-    /// As [`Self::crash`], with `choose` deciding for each dirty page (segment, offset) of a loss of power: bit n says
-    /// whether its sector n is kept.
+    /// As [`Self::crash`], with `choose` deciding for each dirty page (segment, offset) of a loss
+    /// of power: bit n says whether its sector n is kept.
     pub(super) fn crash_choosing(
         &self,
         mut journal: Journal,

@@ -1,5 +1,5 @@
-//! Every short history there is: all sequences of a few steps, and for each the loss of power with every
-//! subset of the unsynced pages kept, lost or torn.
+//! Every short history there is: all sequences of a few steps, and for each the loss of power with
+//! every subset of the unsynced pages kept, lost or torn.
 
 use super::disk::Disk;
 use super::model::Model;
@@ -21,7 +21,8 @@ fn every_short_history_survives_every_loss_of_power() {
                 pages += 1;
                 [0, u8::MAX, 0b0101_0101][(fates / 3u32.pow(place) % 3) as usize]
             });
-            // And once more, with nothing in between: recovery itself must leave what can be recovered.
+            // And once more, with nothing in between: recovery itself must leave what can be
+            // recovered.
             model.crash_choosing(&mut |_, _| 0);
             crashes += 1;
             fates += 1;

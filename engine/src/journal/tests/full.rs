@@ -55,7 +55,8 @@ fn holds_find_room_in_a_full_journal_and_never_take_what_is_reserved_for_other_r
     assert!(model.hold(first));
     let (taken, refusal) = accept_until_refused(&mut model);
     assert_eq!(refusal, AppendError::Full);
-    // Each push has room for one. What is left beside that is less than a push needs: a few records more fit in, and then none.
+    // Each push has room for one. What is left beside that is less than a push needs: a few records
+    // more fit in, and then none.
     let recorded = (0..100_000).take_while(|_| model.hold(first)).count();
     let room = taken.len() + 1..taken.len() + 20;
     assert!(room.contains(&recorded), "{recorded} holds of {} pushes were recorded", taken.len());

@@ -1,12 +1,13 @@
-//! Random histories: an engine at work, crashing again and again. Every history follows from its seed.
+//! Random histories: an engine at work, crashing again and again. Every history follows from its
+//! seed.
 
 use super::disk::{Crash, Disk, Random};
 use super::model::{Model, SEGMENT_OCTETS};
 use crate::journal::limits::KEY_KEEP_MS;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Histories in one run of the tests. `JOURNAL_HISTORIES` sets another number, `JOURNAL_FIRST_SEED` where they begin,
-/// `JOURNAL_SEED` a single one.
+/// Histories in one run of the tests. `JOURNAL_HISTORIES` sets another number, `JOURNAL_FIRST_SEED`
+/// where they begin, `JOURNAL_SEED` a single one.
 const HISTORIES: u64 = 100_000;
 const STEPS: u64 = 300;
 

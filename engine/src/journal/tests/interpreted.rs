@@ -1,5 +1,5 @@
-//! Short enough for an interpreter that checks every access: a journal is written, crashes, is recovered, cleaned, and
-//! every record of it read.
+//! Short enough for an interpreter that checks every access: a journal is written, crashes, is
+//! recovered, cleaned, and every record of it read.
 
 use super::super::*;
 use super::disk::{Crash, Disk};

@@ -1,4 +1,5 @@
-//! Tests of the journal as a whole: on files, and on a simulated disk that loses, tears and refuses.
+//! Tests of the journal as a whole: on files, and on a simulated disk that loses, tears and
+//! refuses.
 
 mod damage;
 mod disk;

@@ -1,5 +1,6 @@
-//! What an engine does with its journal, and what must be true of it afterwards, whatever happened in
-//! between: nothing that was durable is lost, nothing that ended comes back to life, nothing is invented.
+//! What an engine does with its journal, and what must be true of it afterwards, whatever happened
+//! in between: nothing that was durable is lost, nothing that ended comes back to life, nothing is
+//! invented.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -178,7 +179,8 @@ impl Model {
         }
     }
 
-    /// Some of the commit under way reaches the file system, and the kernel writes back some page or other.
+    /// Some of the commit under way reaches the file system, and the kernel writes back some page
+    /// or other.
     pub(super) fn write_something(&mut self) {
         if let Some(commit) = &self.commit {
             self.disk.write_something(&mut self.journal, commit);
@@ -352,7 +354,8 @@ impl Model {
         Self::reopen(disk, found, now_ms, config, pushes, written, highest, crash)
     }
 
-    /// As [`Self::crash`], by loss of power, with everything under commit, and `choose` deciding over each dirty page.
+    /// As [`Self::crash`], by loss of power, with everything under commit, and `choose` deciding
+    /// over each dirty page.
     pub(super) fn crash_choosing(mut self, choose: &mut dyn FnMut(u32, usize) -> u8) -> Self {
         self.begin_commit(false);
         let Self { disk, journal, now_ms, config, pushes, written, commit, .. } = self;
@@ -373,7 +376,8 @@ impl Model {
         crash: Crash,
     ) -> Self {
         let mut found = Some(found);
-        // Where the device fails while the journal is recovered, the process ends and the next one tries again.
+        // Where the device fails while the journal is recovered, the process ends and the next one
+        // tries again.
         let (journal, report, replayed) = loop {
             let mut replayed = Replayed::default();
             let segments = found.take().unwrap_or_else(|| disk.found());

@@ -58,7 +58,8 @@ fn more_than_one_commit_takes_is_written_by_the_next_and_read_all_the_while() {
     const PUSHES: usize = 4_500;
     let directory = tempfile::tempdir().expect("a temporary directory");
     let factory = SegmentFactory::start().expect("a thread");
-    // A commit takes a little less than one segment here: the second one has records that must wait for the rest of the first.
+    // A commit takes a little less than one segment here: the second one has records that must wait
+    // for the rest of the first.
     let octets = 17 << 20;
     let config = JournalConfig { segment_octets: octets, ..JournalConfig::new(3, 8 * u64::from(octets)) };
     let open = || {
@@ -197,7 +198,8 @@ fn a_hold_is_read_as_it_was_written_and_one_from_before_holds_were_counted_as_no
 #[test]
 fn an_accepted_record_is_read_whatever_its_reserved_octets_say() {
     use super::super::memory::Memory;
-    // The fixed part as version 1 has always had it: nine numbers, what is reserved, 33 octets, three pointers.
+    // The fixed part as version 1 has always had it: nine numbers, what is reserved, 33 octets,
+    // three pointers.
     assert_eq!(size_of::<ArchivedAccepted<'_>>(), 160);
     let submits = [7; 290];
     let mut body = Memory::copied_from(&[], 4096);

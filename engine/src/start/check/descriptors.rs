@@ -1,8 +1,9 @@
-//! How the process's descriptors are shared out, so that no kind of connection takes what files or another kind
-//! need.
+//! How the process's descriptors are shared out, so that no kind of connection takes what files or
+//! another kind need.
 //!
-//! Files come first: every segment of the journal may be open. Of the rest the admin port has a small share and
-//! notification connections a quarter; push clients have what is left, up to `--connections-max`.
+//! Files come first: every segment of the journal may be open. Of the rest the admin port has a
+//! small share and notification connections a quarter; push clients have what is left, up to
+//! `--connections-max`.
 
 use crate::start::config::Config;
 

@@ -1,4 +1,5 @@
-//! The data directory: writable, on what kind of file system, with how much room, and how fast a sync is.
+//! The data directory: writable, on what kind of file system, with how much room, and how fast a
+//! sync is.
 
 use std::ffi::CString;
 use std::fs::{File, OpenOptions};
@@ -96,7 +97,8 @@ pub(super) fn check_room(config: &Config) -> Finding {
     let needed = config.queue_octets.saturating_sub(octets_within(&config.data_dir));
     let message = format!("{} MiB free", free / MIB);
     if free < FREE_OCTETS_MIN && !layout::is_fresh(&config.data_dir) {
-        // A directory that holds pushes is opened whatever room there is: they are delivered, and that makes room.
+        // A directory that holds pushes is opened whatever room there is: they are delivered, and
+        // that makes room.
         return Finding::warning(
             SUBJECT,
             format!(
@@ -125,7 +127,8 @@ pub(super) fn check_room(config: &Config) -> Finding {
     Finding::good(SUBJECT, message)
 }
 
-/// How far the system reads ahead on the device: one such read is what a commit may have to wait for.
+/// How far the system reads ahead on the device: one such read is what a commit may have to wait
+/// for.
 pub(super) fn check_read_ahead(config: &Config) -> Finding {
     const SUBJECT: &str = "read-ahead";
     let queue = std::fs::metadata(nearest_existing(&config.data_dir)).ok().and_then(|metadata| {
@@ -151,7 +154,8 @@ fn judge_read_ahead(subject: &'static str, queue: &Path, kib: u64) -> Finding {
     )
 }
 
-/// Where the kernel shows the settings of a device; of a partition, those of the device that it is a part of.
+/// Where the kernel shows the settings of a device; of a partition, those of the device that it is
+/// a part of.
 fn queue_of(major: u32, minor: u32) -> Option<PathBuf> {
     let device = std::fs::canonicalize(format!("/sys/dev/block/{major}:{minor}")).ok()?;
     [device.join("queue"), device.parent()?.join("queue")].into_iter().find(|queue| queue.is_dir())
@@ -256,7 +260,8 @@ fn statistics(path: &Path) -> Option<libc::statfs> {
     let path = CString::new(path.as_os_str().as_bytes()).ok()?;
     // SAFETY: statfs is plain numbers, for which all zeros is a value.
     let mut statistics: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: `path` ends in a zero octet and `statistics` is valid for writing; both live over the call.
+    // SAFETY: `path` ends in a zero octet and `statistics` is valid for writing; both live over the
+    // call.
     let status = unsafe { libc::statfs(path.as_ptr(), &raw mut statistics) };
     (status == 0).then_some(statistics)
 }

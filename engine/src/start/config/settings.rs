@@ -1,4 +1,5 @@
-//! One layer of settings: what the file, the environment or the flags say, each setting there or not.
+//! One layer of settings: what the file, the environment or the flags say, each setting there or
+//! not.
 
 use host::reading::read_settings_file;
 use std::ffi::OsString;
@@ -15,8 +16,9 @@ use crate::shard::Durability;
 use crate::testing::injection::Injection;
 use host::cpu_list::CpuList;
 
-/// Every variable of the environment that begins so is a setting, `HAYAUMA_CONFIG` names the file, and those
-/// that begin with `HAYAUMA_LOAD_` or `HAYAUMA_TEST_` belong to other programs of the house.
+/// Every variable of the environment that begins so is a setting, `HAYAUMA_CONFIG` names the file,
+/// and those that begin with `HAYAUMA_LOAD_` or `HAYAUMA_TEST_` belong to other programs of the
+/// house.
 pub const ENVIRONMENT_PREFIX: &str = "HAYAUMA_";
 
 /// Prefixes of variables that are not the engine's.
@@ -25,8 +27,8 @@ const ENVIRONMENT_FOREIGN: [&str; 2] = ["HAYAUMA_LOAD_", "HAYAUMA_TEST_"];
 /// The variable that names the configuration file when no flag does.
 const ENVIRONMENT_CONFIG: &str = "HAYAUMA_CONFIG";
 
-/// The settings of one layer. A setting has one name: as a flag with hyphens, in the file with underscores,
-/// in the environment in capitals behind [`ENVIRONMENT_PREFIX`].
+/// The settings of one layer. A setting has one name: as a flag with hyphens, in the file with
+/// underscores, in the environment in capitals behind [`ENVIRONMENT_PREFIX`].
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
@@ -42,17 +44,19 @@ pub struct Settings {
     /// Directory of the journal, the registry and the billing files [default: ./hayauma-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
-    /// Number of shards, each a thread with its own slice of the phone numbers [default: one per CPU]
+    /// Number of shards, each a thread with its own slice of the phone numbers [default: one per
+    /// CPU]
     #[arg(long, value_name = "N")]
     pub shards: Option<usize>,
     /// CPUs that shards are pinned to, such as 0-3,8 [default: all that this process may use]
     #[arg(long, value_name = "LIST")]
     pub cpus: Option<CpuList>,
-    /// What the answer 0000 survives: the loss of power, or only the death of the process [default: power]
+    /// What the answer 0000 survives: the loss of power, or only the death of the process [default:
+    /// power]
     #[arg(long, value_name = "WHAT")]
     pub durability: Option<Durability>,
-    /// What carries octets: io_uring (uring), epoll and a committing thread for each shard (poll), or the first of the two that
-    /// this host allows (auto) [default: auto]
+    /// What carries octets: io_uring (uring), epoll and a committing thread for each shard (poll),
+    /// or the first of the two that this host allows (auto) [default: auto]
     #[arg(long, value_name = "DRIVER")]
     pub io: Option<Io>,
     /// Register a demo client with contracts for 09012345678 and 09000000000-09000099999
@@ -64,19 +68,21 @@ pub struct Settings {
     /// Size of one journal segment [default: up to 64MiB, so that each shard's room holds 16]
     #[arg(long, value_name = "SIZE")]
     pub segment_bytes: Option<Octets>,
-    /// Most pushes that wait to be delivered at once, all shards together; half as many more may wait for their
-    /// notification to be taken [default: 2000000]
+    /// Most pushes that wait to be delivered at once, all shards together; half as many more may
+    /// wait for their notification to be taken [default: 2000000]
     #[arg(long, value_name = "N")]
     pub pushes_max: Option<u64>,
     /// Most pushes waiting for one phone number [default: 100]
     #[arg(long, value_name = "N")]
     pub waiting_per_msn_max: Option<u32>,
-    /// Longest that a busy shard lets records gather for one sync, in microseconds; an idle one syncs at once what an answer
-    /// waits for, and the rest within a millisecond or this, the shorter of both [default: 1000]
+    /// Longest that a busy shard lets records gather for one sync, in microseconds; an idle one
+    /// syncs at once what an answer waits for, and the rest within a millisecond or this, the
+    /// shorter of both [default: 1000]
     #[arg(long, value_name = "US")]
     pub commit_delay_us_max: Option<u32>,
-    /// How long a shard without work, or a commit under way, looks for more before it sleeps, in microseconds: a push does not
-    /// wait for its CPU to wake up then, and the CPU is busy meanwhile [default: 0]
+    /// How long a shard without work, or a commit under way, looks for more before it sleeps, in
+    /// microseconds: a push does not wait for its CPU to wake up then, and the CPU is busy
+    /// meanwhile [default: 0]
     #[arg(long, value_name = "US")]
     pub idle_poll_us: Option<u32>,
     /// Most connections per shard; fewer where the limit of open files leaves fewer [default: 4096]
@@ -103,12 +109,13 @@ pub struct Settings {
     /// Spread of that time to either side, in milliseconds [default: 10]
     #[arg(long, value_name = "MS", help_heading = "Simulated network")]
     pub network_latency_jitter_ms: Option<u32>,
-    /// How often an attempt fails, such as absent=0.05,memory-full=0.01 (also busy, failing, protocol-error,
-    /// ps-failing, hlr-failing), and how often the reports of what arrived go astray (report-late, report-lost,
-    /// report-twice, report-early)
+    /// How often an attempt fails, such as absent=0.05,memory-full=0.01 (also busy, failing,
+    /// protocol-error, ps-failing, hlr-failing), and how often the reports of what arrived go
+    /// astray (report-late, report-lost, report-twice, report-early)
     #[arg(long, value_name = "RATES", help_heading = "Simulated network")]
     pub network_outcomes: Option<OutcomeRates>,
-    /// Absent phone numbers that each shard's HLR raises an alert for when they are back; 0: none [default: 131072]
+    /// Absent phone numbers that each shard's HLR raises an alert for when they are back; 0: none
+    /// [default: 131072]
     #[arg(long, value_name = "N", help_heading = "Simulated network")]
     pub network_alerts_max: Option<u32>,
     /// Seed of the network's chance [default: 1]
@@ -117,11 +124,12 @@ pub struct Settings {
     /// How many simulated seconds pass in a real one [default: 1]
     #[arg(long, value_name = "FACTOR", help_heading = "Simulated network")]
     pub network_time_scale: Option<f64>,
-    /// Run the message center's schedules (retries, lifetimes, resends, parking, memory of keys) this many times as
-    /// fast, in a data directory that never saw real traffic [default: 1]
+    /// Run the message center's schedules (retries, lifetimes, resends, parking, memory of keys)
+    /// this many times as fast, in a data directory that never saw real traffic [default: 1]
     #[arg(long, value_name = "FACTOR", help_heading = "Rehearsal")]
     pub rehearsal_time_scale: Option<u64>,
-    /// What is logged on stderr: error, warn, info, debug, trace, or a tracing filter [default: info]
+    /// What is logged on stderr: error, warn, info, debug, trace, or a tracing filter [default:
+    /// info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
     /// Fault to rehearse, KIND=N; may be repeated

@@ -1,4 +1,5 @@
-//! The kinds of value a setting can have, each read the same way from a flag, a variable and the file.
+//! The kinds of value a setting can have, each read the same way from a flag, a variable and the
+//! file.
 
 use std::str::FromStr;
 

@@ -1,5 +1,5 @@
-//! The data directory as a whole, before anything in it is used: open to this user only, and nothing that counts
-//! missing or empty beside a queue of pushes.
+//! The data directory as a whole, before anything in it is used: open to this user only, and
+//! nothing that counts missing or empty beside a queue of pushes.
 //!
 //! Never here: what is in a journal, which is recovery's.
 
@@ -17,8 +17,8 @@ const OTHERS: u32 = 0o077;
 /// How deep directories stand in a data directory: `resharding/shard-000/journal`.
 const DEPTH_MAX: usize = 4;
 
-/// Refuses a queue of pushes without the registrations that it needs, and takes from others what they may do with the
-/// files. To be called with the lock held.
+/// Refuses a queue of pushes without the registrations that it needs, and takes from others what
+/// they may do with the files. To be called with the lock held.
 ///
 /// # Errors
 /// What is missing, and how it comes back.
@@ -30,8 +30,8 @@ pub(super) fn check(data_dir: &Path) -> Result<(), Fatal> {
     Ok(())
 }
 
-/// Everything in the directory, and the directory itself where nothing of anybody else stands in it, is this user's
-/// only from now on. Says once what was found otherwise.
+/// Everything in the directory, and the directory itself where nothing of anybody else stands in
+/// it, is this user's only from now on. Says once what was found otherwise.
 fn close_to_others(data_dir: &Path) {
     let mut open = Vec::new();
     let is_ours_alone = find_open(data_dir, 0, &mut open).unwrap_or(false);
@@ -63,7 +63,8 @@ fn close_to_others(data_dir: &Path) {
     }
 }
 
-/// Finds what is open to others; whether all of it is the engine's. What is not the engine's is left alone.
+/// Finds what is open to others; whether all of it is the engine's. What is not the engine's is
+/// left alone.
 fn find_open(directory: &Path, depth: usize, open: &mut Vec<PathBuf>) -> io::Result<bool> {
     let mut is_ours_alone = true;
     for entry in fs::read_dir(directory)? {

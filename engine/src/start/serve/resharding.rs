@@ -1,5 +1,5 @@
-//! The layout of the data directory at a start: made where it is fresh, changed where it is for another number of
-//! shards.
+//! The layout of the data directory at a start: made where it is fresh, changed where it is for
+//! another number of shards.
 
 use super::{journal_config, limits_of};
 use crate::journal::{BUDGET_SEGMENTS_MIN, JournalError, SegmentFactory};

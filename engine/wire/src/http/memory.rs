@@ -1,5 +1,5 @@
-//! The repeated head: clients send the same head with every request of a connection, but for the digits of
-//! `Content-Length`. Comparing it with the last one costs a fraction of parsing it.
+//! The repeated head: clients send the same head with every request of a connection, but for the
+//! digits of `Content-Length`. Comparing it with the last one costs a fraction of parsing it.
 
 use super::{HeadOutcome, RequestHead, read_head};
 use crate::push::limits::{BODY_OCTETS_MAX, REMEMBERED_HEAD_OCTETS_MAX};
@@ -7,9 +7,9 @@ use crate::push::limits::{BODY_OCTETS_MAX, REMEMBERED_HEAD_OCTETS_MAX};
 /// More digits than any accepted length needs; a longer run of zeros is for the parser to judge.
 const LENGTH_DIGITS_MAX: usize = 8;
 
-/// One connection's last accepted head. Everything that [`read_head`] says about a head follows from its
-/// octets alone, so equal octets need no second look; the octets before and after the length's digits are
-/// compared and the digits read afresh.
+/// One connection's last accepted head. Everything that [`read_head`] says about a head follows
+/// from its octets alone, so equal octets need no second look; the octets before and after the
+/// length's digits are compared and the digits read afresh.
 #[derive(Clone, Debug, Default)]
 pub struct HeadMemory {
     octets: Vec<u8>,

@@ -19,7 +19,8 @@ fn refused(head: &str) -> HttpRefusal {
     }
 }
 
-/// Code, status and whether the connection closes; checks that the rest of the refusal agrees with them.
+/// Code, status and whether the connection closes; checks that the rest of the refusal agrees with
+/// them.
 fn verdict(head: &str) -> (Code, u16, bool) {
     let refusal = refused(head);
     assert_eq!(refusal.skip_octets.is_none(), refusal.close, "{head}");

@@ -1,6 +1,6 @@
-//! The push client's side of the interface: renders what a push client sends (E1, E3, E6, E8) and reads
-//! what it receives (E2, E4, E5, E7). Used by the load generator, the tests and the examples, never by the
-//! gateway itself.
+//! The push client's side of the interface: renders what a push client sends (E1, E3, E6, E8) and
+//! reads what it receives (E2, E4, E5, E7). Used by the load generator, the tests and the examples,
+//! never by the gateway itself.
 //!
 //! HTTP responses are read with [`super::notify::read_response`], whichever side they come from.
 
@@ -20,7 +20,8 @@ use std::mem::MaybeUninit;
 pub use super::message::MessageError;
 pub use super::notify::{Body, ClientResponse, ResponseOutcome, read_response};
 
-/// The elements of a push request. Values are written as they are given: a test may give wrong ones.
+/// The elements of a push request. Values are written as they are given: a test may give wrong
+/// ones.
 #[derive(Clone, Copy, Debug)]
 pub struct PushFields<'a> {
     /// The last two digits of `comway`.
@@ -136,8 +137,8 @@ pub fn write_cancel(out: &mut Vec<u8>, class: Class, xpid: Xpid, target: &Cancel
     }
 }
 
-/// Appends a whole HTTP request to `out`: `POST /smsgw/` with this body. `authority` is host and port;
-/// `token`, if given, goes into `Authorization: Bearer`.
+/// Appends a whole HTTP request to `out`: `POST /smsgw/` with this body. `authority` is host and
+/// port; `token`, if given, goes into `Authorization: Bearer`.
 pub fn write_request(out: &mut Vec<u8>, authority: &str, token: Option<&str>, body: &[u8]) {
     out.extend_from_slice(b"POST /smsgw/ HTTP/1.1\r\nHost: ");
     out.extend_from_slice(authority.as_bytes());

@@ -1,18 +1,20 @@
-//! Text data: which characters it may hold, and its character references, the five predefined entities and numeric
-//! ones with any number of leading zeros.
+//! Text data: which characters it may hold, and its character references, the five predefined
+//! entities and numeric ones with any number of leading zeros.
 //!
-//! A reference that is none of these, a bare `&` and a character that XML 1.0 does not have (section 2.2: control
-//! characters but for tab, LF and CR, U+FFFE, U+FFFF), written as it is or by reference, are bad values (1003).
-//! Whether an alphabet carries a character is for segmentation to say (4005).
+//! A reference that is none of these, a bare `&` and a character that XML 1.0 does not have
+//! (section 2.2: control characters but for tab, LF and CR, U+FFFE, U+FFFF), written as it is or by
+//! reference, are bad values (1003). Whether an alphabet carries a character is for segmentation to
+//! say (4005).
 //!
-//! A line end counts as it is written: LF is one character, CRLF are two, and both reach the phone. Nothing is
-//! normalised, because the form of the interface is no XML document.
+//! A line end counts as it is written: LF is one character, CRLF are two, and both reach the phone.
+//! Nothing is normalised, because the form of the interface is no XML document.
 
 use crate::terms::code::Code;
 use memchr::memchr;
 
-/// The text that `data` stands for. Borrows `data` when it holds no reference; otherwise writes into
-/// `scratch`, which must be as long as `data` (a decoded reference is never longer than its source).
+/// The text that `data` stands for. Borrows `data` when it holds no reference; otherwise writes
+/// into `scratch`, which must be as long as `data` (a decoded reference is never longer than its
+/// source).
 ///
 /// # Errors
 /// 1007 when `data` is not UTF-8, 1003 when a reference is bad, 9001 when `scratch` is too small.
@@ -42,7 +44,8 @@ pub fn decode_entities<'a>(data: &'a [u8], scratch: &'a mut [u8]) -> Result<&'a 
 /// Whether `text`, which is UTF-8, holds XML 1.0's characters only, references aside.
 //= push body characters
 pub(super) fn check_characters(text: &[u8]) -> Result<(), Code> {
-    // One pass without a branch for each octet; a text with a line end or a fullwidth form is looked at again.
+    // One pass without a branch for each octet; a text with a line end or a fullwidth form is
+    // looked at again.
     let suspect = text.iter().fold(false, |suspect, &octet| suspect | (octet < b' ') | (octet == 0xef));
     if suspect && !text.iter().enumerate().all(|(at, &octet)| is_xml_at(text, at, octet)) {
         return Err(Code::BAD_VALUE);
@@ -59,7 +62,8 @@ fn is_xml_at(text: &[u8], at: usize, octet: u8) -> bool {
     }
 }
 
-/// Whether every `&` in `data` begins a good reference: what [`decode_entities`] would say, without decoding.
+/// Whether every `&` in `data` begins a good reference: what [`decode_entities`] would say, without
+/// decoding.
 ///
 /// # Errors
 /// 1003 when a reference is bad.

@@ -1,9 +1,10 @@
 //! The flat form: a declaration and then `<name>text</name>` siblings without a root.
 //!
-//! Strict: no DOCTYPE, comment, CDATA section, processing instruction, attribute, nesting, self-closing tag
-//! or blank inside a tag. Between elements, before the first and after the last stands LF, CRLF or nothing;
-//! a blank line or any other white space there is not the flat form. Nothing may precede the declaration, a
-//! byte order mark included. The text of an element is everything up to the next `<`, taken as it is.
+//! Strict: no DOCTYPE, comment, CDATA section, processing instruction, attribute, nesting,
+//! self-closing tag or blank inside a tag. Between elements, before the first and after the last
+//! stands LF, CRLF or nothing; a blank line or any other white space there is not the flat form.
+//! Nothing may precede the declaration, a byte order mark included. The text of an element is
+//! everything up to the next `<`, taken as it is.
 
 use memchr::memchr;
 
@@ -30,8 +31,8 @@ pub(super) struct FlatReader<'a> {
 }
 
 impl<'a> FlatReader<'a> {
-    /// Reads the declaration: `<?xml version="1.0"?>`, with or without `encoding="UTF-8"`, with or without
-    /// blanks round `=` and before `?>`.
+    /// Reads the declaration: `<?xml version="1.0"?>`, with or without `encoding="UTF-8"`, with or
+    /// without blanks round `=` and before `?>`.
     //= push body declaration
     pub(super) fn open(body: &'a [u8]) -> Result<Self, FlatError> {
         let rest = body.strip_prefix(b"<?xml").ok_or(FlatError::Form)?;

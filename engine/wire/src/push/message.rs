@@ -1,4 +1,5 @@
-//! Reading the flat messages that are no requests: answers, notifications and their acknowledgements.
+//! Reading the flat messages that are no requests: answers, notifications and their
+//! acknowledgements.
 
 use super::flat::FlatReader;
 use thiserror::Error;
@@ -20,8 +21,8 @@ pub enum MessageError {
     BadValue(&'static str),
 }
 
-/// The texts of the elements that a message must or may have; others are passed over, so that a newer peer
-/// can say more than this side knows.
+/// The texts of the elements that a message must or may have; others are passed over, so that a
+/// newer peer can say more than this side knows.
 pub(super) struct Message<'a, const N: usize> {
     names: &'static [&'static str; N],
     texts: [Option<&'a [u8]>; N],

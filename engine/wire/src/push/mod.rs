@@ -1,12 +1,13 @@
-//! The push-client interface: the bytes that push clients and the gateway exchange, both sides of it.
+//! The push-client interface: the bytes that push clients and the gateway exchange, both sides of
+//! it.
 //!
 //! A request's path through the room: [`crate::http`] reads the head, [`scan`] the flat body, and
-//! [`response`] writes the answer; [`notify`] is the way back to the push client and [`client`] the push
-//! client's own side, for the load generator and the tests.
+//! [`response`] writes the answer; [`notify`] is the way back to the push client and [`client`] the
+//! push client's own side, for the load generator and the tests.
 //!
-//! **Never here:** sockets, clocks, threads, or a look at a registration (that is the engine's gateway).
-//! **Invariants:** no input makes these functions panic; nothing allocates per push but the growth of
-//! a caller's output vector; a parsed value borrows from the buffer it was read from.
+//! **Never here:** sockets, clocks, threads, or a look at a registration (that is the engine's
+//! gateway). **Invariants:** no input makes these functions panic; nothing allocates per push but
+//! the growth of a caller's output vector; a parsed value borrows from the buffer it was read from.
 
 pub mod client;
 pub mod entities;

@@ -1,8 +1,8 @@
-//! The way back: the notifications E5 and E7 that the gateway sends, and the responses E6 and E8 that it
-//! reads.
+//! The way back: the notifications E5 and E7 that the gateway sends, and the responses E6 and E8
+//! that it reads.
 //!
-//! A notification ends its resends when the push client answers HTTP 2xx *and* the body says 0000; both are
-//! read here, from any octets that the other side may send.
+//! A notification ends its resends when the push client answers HTTP 2xx *and* the body says 0000;
+//! both are read here, from any octets that the other side may send.
 
 mod arrival;
 mod reader;
@@ -166,7 +166,8 @@ pub struct Acknowledgement {
 /// Reads the body of E6 or E8. Elements may come in any order and unknown ones are passed over.
 ///
 /// # Errors
-/// When the body is not the flat form or one of its four elements is missing, repeated or outside its type.
+/// When the body is not the flat form or one of its four elements is missing, repeated or outside
+/// its type.
 pub fn read_acknowledgement(body: &[u8]) -> Result<Acknowledgement, MessageError> {
     let message = Message::read(body, &["msn", "reqid", "svcid", "code"])?;
     Ok(Acknowledgement {

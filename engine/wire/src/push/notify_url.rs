@@ -4,7 +4,8 @@ use super::limits::NOTIFY_URL_OCTETS_MAX;
 use crate::push::response::CONTENT_TYPE;
 use std::net::Ipv6Addr;
 
-/// A checked notification URL, `http://host[:port][/path[?query]]`, in the pieces that a request needs.
+/// A checked notification URL, `http://host[:port][/path[?query]]`, in the pieces that a request
+/// needs.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct NotifyUrl {
     authority: String,

@@ -2,8 +2,8 @@
 
 use crate::terms::ids::{Msn, Reqid, Xpid};
 
-/// The first `msn`, `reqid` and `svcid` of a refused body, as far as the body could be walked and as far as
-/// each is a legal value; an empty slice otherwise.
+/// The first `msn`, `reqid` and `svcid` of a refused body, as far as the body could be walked and
+/// as far as each is a legal value; an empty slice otherwise.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Echo<'a> {
     /// 11 digits or empty.

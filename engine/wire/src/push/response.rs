@@ -1,9 +1,10 @@
 //! The answers E2 and E4: exact bytes, one write per answer.
 //!
-//! The body is the declaration and five elements, `msn`, `reqid`, `svcid`, `sepmaxnum`, `code`, always all
-//! five and in this order, every line ended by CRLF. An element that could not be read from the request is
-//! there and empty; `sepmaxnum` is 0 when nothing was segmented. For the published sample (11-digit msn,
-//! 23-octet reqid, 11-digit svcid, one segment) the body is 163 octets.
+//! The body is the declaration and five elements, `msn`, `reqid`, `svcid`, `sepmaxnum`, `code`,
+//! always all five and in this order, every line ended by CRLF. An element that could not be read
+//! from the request is there and empty; `sepmaxnum` is 0 when nothing was segmented. For the
+//! published sample (11-digit msn, 23-octet reqid, 11-digit svcid, one segment) the body is 163
+//! octets.
 
 use super::limits::ANSWER_OCTETS_MAX;
 use crate::http::{HttpRefusal, RequestHead};
@@ -44,7 +45,8 @@ impl Answer {
     }
 }
 
-/// What the head of an answer says beyond the code's own status. `Default` is a plain kept-alive answer.
+/// What the head of an answer says beyond the code's own status. `Default` is a plain kept-alive
+/// answer.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct AnswerHead {
     /// A status other than the code's own: 405 for 1011.
@@ -57,7 +59,8 @@ pub struct AnswerHead {
     pub allow_post: bool,
     /// `Connection: keep-alive`, which an HTTP/1.0 client needs to see. Not together with `close`.
     pub announce_keep_alive: bool,
-    /// The head alone, its length that of the body which another method would have been answered with.
+    /// The head alone, its length that of the body which another method would have been answered
+    /// with.
     pub head_only: bool,
 }
 
@@ -92,7 +95,8 @@ const AFTER_DATE: &[u8] = b"\r\nContent-Type: text/xml; charset=UTF-8\r\nContent
 /// The octets of a body whose five texts are empty.
 const EMPTY_BODY_OCTETS: usize = DECLARATION.len() + 13 + 17 + 17 + 25 + 15;
 
-/// Appends one whole HTTP answer to `out`. `date` is the value of `Date`, see [`crate::terms::calendar::http_date`].
+/// Appends one whole HTTP answer to `out`. `date` is the value of `Date`, see
+/// [`crate::terms::calendar::http_date`].
 //= push answer octets
 pub fn write_answer(out: &mut Vec<u8>, date: &[u8; 29], answer: &Answer, head: &AnswerHead) {
     let mut line = Line::<ANSWER_OCTETS_MAX>::new();

@@ -1,9 +1,9 @@
-//! The request scanner: one pass over a flat body, zero copies, a typed request or the first code that
-//! applies.
+//! The request scanner: one pass over a flat body, zero copies, a typed request or the first code
+//! that applies.
 //!
-//! The general path (`fields`) takes elements in any order; the canonical path (`canonical`) takes the order
-//! of the published sample with CRLF line ends at fixed offsets and must answer the same: it either
-//! accepts or leaves the body to the general path, so every refusal comes from one place.
+//! The general path (`fields`) takes elements in any order; the canonical path (`canonical`) takes
+//! the order of the published sample with CRLF line ends at fixed offsets and must answer the same:
+//! it either accepts or leaves the body to the general path, so every refusal comes from one place.
 //!
 //! # Order of the checks, first failure wins
 //!
@@ -14,13 +14,14 @@
 //! 4. 1006: an element twice, or one that the event does not have.
 //! 5. 1002: a required element missing; `alertid` and `alertseq` come together or not at all.
 //! 6. 1003: a value outside its type; in document order of the interface's table.
-//! 7. Text data: 1007 when not UTF-8, then 1003 for a character that XML 1.0 does not have or a bad character
-//!    reference. A line end in it counts as it is written: LF is one character, CRLF are two.
+//! 7. Text data: 1007 when not UTF-8, then 1003 for a character that XML 1.0 does not have or a bad
+//!    character reference. A line end in it counts as it is written: LF is one character, CRLF are
+//!    two.
 //!
 //! An octet outside ASCII is a bad value (1003) in every element but `data`. In control data it is
-//! admission that answers "not even hex" (4004), as for any other wrong digit; so is an empty `data`
-//! (4003). The msn 00000000000 stands for "all" in a cancellation, which then and only then has an
-//! `alertid`; in a push it is a bad value.
+//! admission that answers "not even hex" (4004), as for any other wrong digit; so is an empty
+//! `data` (4003). The msn 00000000000 stands for "all" in a cancellation, which then and only then
+//! has an `alertid`; in a push it is a bad value.
 
 mod canonical;
 mod fields;
@@ -70,8 +71,8 @@ pub struct PushRequest<'a> {
     pub expiry_ms: Option<u64>,
     /// `alertid` and `alertseq`, if given.
     pub alert: Option<Alert<'a>>,
-    /// The text of `data` as it came: entities not yet decoded, hex not yet checked, possibly empty. For
-    /// text it is UTF-8 and its references are good.
+    /// The text of `data` as it came: entities not yet decoded, hex not yet checked, possibly
+    /// empty. For text it is UTF-8 and its references are good.
     pub data: &'a [u8],
 }
 

@@ -214,8 +214,8 @@ fn without_body<'a>(header: &Header, reader: &mut Reader<'a>) -> Body<'a> {
 /// one below 3.4 does not and is sent none (SMPP 3.4, 3.5).
 ///
 /// # Errors
-/// A field that is longer than the specification allows or holds a NUL, or a buffer that is too small. What was written
-/// of the PDU until then is left in the buffer.
+/// A field that is longer than the specification allows or holds a NUL, or a buffer that is too
+/// small. What was written of the PDU until then is left in the buffer.
 ///
 /// # Panics
 /// When the body is not the command's: a bug of the caller.

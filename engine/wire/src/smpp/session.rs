@@ -201,7 +201,8 @@ impl Session {
     /// Binds: a client's first request. Gives the octets that were written to `out`.
     ///
     /// # Errors
-    /// [`Refusal::NotBound`] where the session is not open any more, or a field that cannot be written.
+    /// [`Refusal::NotBound`] where the session is not open any more, or a field that cannot be
+    /// written.
     ///
     /// # Panics
     /// On a server's session.
@@ -299,7 +300,8 @@ impl Session {
     /// error. Gives the octets that were written to `out`, none where the session is over.
     ///
     /// # Errors
-    /// A field that cannot be written, or no room in `out`; the request still waits for its answer then.
+    /// A field that cannot be written, or no room in `out`; the request still waits for its answer
+    /// then.
     ///
     /// # Panics
     /// When more answers are given than there were requests: a bug of the owner.

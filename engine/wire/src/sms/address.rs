@@ -1,7 +1,7 @@
 //! Addresses: TP-Originating-, -Destination- and -Recipient-Address (3GPP TS 23.040, 9.1.2.5).
 //!
-//! The length octet counts useful semi-octets, not octets; an odd number of digits leaves 1111 in the last
-//! high nibble; an alphanumeric address is packed 7-bit text.
+//! The length octet counts useful semi-octets, not octets; an odd number of digits leaves 1111 in
+//! the last high nibble; an alphanumeric address is packed 7-bit text.
 
 use super::alphabet::{Coded, ESCAPE, Shift};
 use super::error::{Fault, Field, Reader, TpduError, clamp};
@@ -80,8 +80,8 @@ pub enum AddressError {
     Empty,
 }
 
-/// An address field as it stands on the wire: length, type of address and value, at most 12 octets. Any
-/// combination of type and digits is kept; what it means is read on demand.
+/// An address field as it stands on the wire: length, type of address and value, at most 12 octets.
+/// Any combination of type and digits is kept; what it means is read on demand.
 #[derive(Clone, Copy)]
 pub struct Address {
     octets: [u8; ADDRESS_OCTETS_MAX],
@@ -89,7 +89,8 @@ pub struct Address {
 }
 
 impl Address {
-    /// Decimal digits, and `*#abc`, in either case, with the given type of address octet. 0 to 20 of them.
+    /// Decimal digits, and `*#abc`, in either case, with the given type of address octet. 0 to 20
+    /// of them.
     ///
     /// # Errors
     /// More than 20 digits, or a character that is none.
@@ -145,8 +146,8 @@ impl Address {
         self
     }
 
-    /// What a person writes: `+` and digits is international, digits alone are of unknown type, anything else
-    /// is text.
+    /// What a person writes: `+` and digits is international, digits alone are of unknown type,
+    /// anything else is text.
     ///
     /// # Errors
     /// An empty text, or what [`Self::numeric`] and [`Self::alphanumeric`] refuse.
@@ -175,8 +176,9 @@ impl Address {
         Ok(address)
     }
 
-    /// A service centre's address as RP- and AT-command layers carry it: its length counts octets, the type of
-    /// address included (TS 24.011, 8.2.5.1). Nothing may follow it. A length of 0 is an address without digits.
+    /// A service centre's address as RP- and AT-command layers carry it: its length counts octets,
+    /// the type of address included (TS 24.011, 8.2.5.1). Nothing may follow it. A length of 0 is
+    /// an address without digits.
     ///
     /// # Errors
     /// A length above 11 octets, or more or fewer octets than it says.
@@ -232,7 +234,8 @@ impl Address {
         self.octets[1] & 0xf
     }
 
-    /// The digits of an address that is not alphanumeric: `0-9*#abc`. A filler inside the digits ends them.
+    /// The digits of an address that is not alphanumeric: `0-9*#abc`. A filler inside the digits
+    /// ends them.
     pub fn digits(&self) -> Digits {
         let mut characters = [0; ADDRESS_DIGITS_MAX];
         let mut length = 0;
@@ -247,8 +250,8 @@ impl Address {
         Digits { characters, length: length as u8 }
     }
 
-    /// What a person reads: `+` before an international number, text for an alphanumeric address, else digits; of an
-    /// address without digits, nothing.
+    /// What a person reads: `+` before an international number, text for an alphanumeric address,
+    /// else digits; of an address without digits, nothing.
     pub fn text(&self) -> String {
         match self.type_of_number() {
             TypeOfNumber::Alphanumeric => {
@@ -319,8 +322,8 @@ const _: () = assert!(
     "the longest legal address field decodes to no more characters than the buffer holds"
 );
 
-/// Writes the field for decimal digits of unknown type straight into `out` and returns its octets; `None` when
-/// one is no digit, there are more than 20, or `out` is too small.
+/// Writes the field for decimal digits of unknown type straight into `out` and returns its octets;
+/// `None` when one is no digit, there are more than 20, or `out` is too small.
 pub(crate) fn write_decimal(digits: &[u8], out: &mut [u8]) -> Option<usize> {
     let octets = 2 + digits.len().div_ceil(2);
     if digits.len() > ADDRESS_DIGITS_MAX || octets > out.len() {

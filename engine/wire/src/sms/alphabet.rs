@@ -1,8 +1,9 @@
-//! The alphabets of 3GPP TS 23.038: GSM 7-bit default with its extension, the national language tables, and
-//! UCS-2 read and written as UTF-16, big-endian.
+//! The alphabets of 3GPP TS 23.038: GSM 7-bit default with its extension, the national language
+//! tables, and UCS-2 read and written as UTF-16, big-endian.
 //!
-//! A septet alphabet is a pair of tables: a locking one for plain septets and a single shift one for what
-//! follows the escape. Nothing here knows of octets or headers; see `septets` and `header` for those.
+//! A septet alphabet is a pair of tables: a locking one for plain septets and a single shift one
+//! for what follows the escape. Nothing here knows of octets or headers; see `septets` and `header`
+//! for those.
 
 pub mod default;
 mod national;
@@ -69,7 +70,8 @@ impl Language {
         Self::Urdu,
     ];
 
-    /// The language with this identifier; `None` for 0 (default) and for the reserved values from 14 on.
+    /// The language with this identifier; `None` for 0 (default) and for the reserved values from
+    /// 14 on.
     //= TS 23.038 6.2.1.2.4
     pub fn from_number(number: u8) -> Option<Self> {
         Self::ALL.get(usize::from(number).checked_sub(1)?).copied()
@@ -92,7 +94,8 @@ impl fmt::Display for Language {
     }
 }
 
-/// Which pair of tables 7-bit text uses; `None` is the default alphabet or the default extension table.
+/// Which pair of tables 7-bit text uses; `None` is the default alphabet or the default extension
+/// table.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub struct Shift {
     /// The table for septets that no escape precedes.
@@ -135,7 +138,8 @@ impl Shift {
     /// The default alphabet with its extension table (TS 23.038, 6.2.1).
     pub const DEFAULT: Self = Self { locking: None, single: None };
 
-    /// The septets for `character`, or `None` if the pair of tables does not have it. Plain ones win.
+    /// The septets for `character`, or `None` if the pair of tables does not have it. Plain ones
+    /// win.
     pub fn encode(self, character: char) -> Option<Coded> {
         if self == Self::DEFAULT {
             return encode_default(character);
@@ -148,9 +152,9 @@ impl Shift {
 
     /// Appends the text of `septets`, one in each octet, to `text`.
     ///
-    /// An escape before a septet that the single shift table lacks gives the locking table's character, and
-    /// two escapes, or one at the end, a space (TS 23.038, 6.2.1.1). A septet to which the locking table gives
-    /// no character becomes U+FFFD.
+    /// An escape before a septet that the single shift table lacks gives the locking table's
+    /// character, and two escapes, or one at the end, a space (TS 23.038, 6.2.1.1). A septet to
+    /// which the locking table gives no character becomes U+FFFD.
     pub fn decode(self, septets: &[u8], text: &mut String) {
         let plain = &LOCKING_TABLES[index_of(self.locking)];
         let escaped = &SINGLE_TABLES[index_of(self.single)];
@@ -183,8 +187,8 @@ pub(crate) fn default_code(character: char) -> u8 {
     }
 }
 
-/// The code of the character that starts at `at` in the octets of a string, and how many octets it takes; `None`
-/// at the end.
+/// The code of the character that starts at `at` in the octets of a string, and how many octets it
+/// takes; `None` at the end.
 pub(crate) fn default_code_at(text: &[u8], at: usize) -> Option<(u8, usize)> {
     Some(match *text.get(at..)? {
         [] => return None,

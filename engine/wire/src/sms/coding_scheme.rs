@@ -1,8 +1,8 @@
-//! TP-Data-Coding-Scheme: the alphabet, the message class and the message waiting groups in one octet
-//! (3GPP TS 23.038, clause 4).
+//! TP-Data-Coding-Scheme: the alphabet, the message class and the message waiting groups in one
+//! octet (3GPP TS 23.038, clause 4).
 //!
-//! Every octet has a meaning here: reserved codings are kept as they came and read, as the standard orders,
-//! like the GSM 7-bit default alphabet.
+//! Every octet has a meaning here: reserved codings are kept as they came and read, as the standard
+//! orders, like the GSM 7-bit default alphabet.
 
 /// How the characters of TP-User-Data are coded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

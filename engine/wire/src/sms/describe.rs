@@ -1,4 +1,5 @@
-//! A TPDU in words: every field by its name in the standard, its value, what the value means, and what it is made of.
+//! A TPDU in words: every field by its name in the standard, its value, what the value means, and
+//! what it is made of.
 //!
 //! A pure function for people and for JSON; it allocates and is not for the data path.
 
@@ -16,14 +17,15 @@ use fields::{
 /// One field.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DescribedField {
-    /// The standard's abbreviation, as in TP-OA; elements of a header are named by their identifier.
+    /// The standard's abbreviation, as in TP-OA; elements of a header are named by their
+    /// identifier.
     pub name: String,
     /// The value.
     pub value: FieldValue,
     /// What the value means, in a few words; empty where it speaks for itself.
     pub meaning: String,
-    /// What the field is made of, by names of lower case letters: for programs, which shall not have to read the
-    /// meaning.
+    /// What the field is made of, by names of lower case letters: for programs, which shall not
+    /// have to read the meaning.
     pub details: Vec<(&'static str, FieldValue)>,
 }
 

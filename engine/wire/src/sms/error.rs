@@ -173,7 +173,8 @@ impl TpduError {
     }
 }
 
-/// Positions and sizes in messages are far below 65,536; arbitrary input longer than that saturates.
+/// Positions and sizes in messages are far below 65,536; arbitrary input longer than that
+/// saturates.
 pub(crate) fn clamp(size: usize) -> u16 {
     u16::try_from(size).unwrap_or(u16::MAX)
 }
@@ -217,7 +218,8 @@ impl<'a> Reader<'a> {
         Ok(array)
     }
 
-    /// An address field: length in semi-octets, type of address, value (TS 23.040, 9.1.2.5). Returns the whole field.
+    /// An address field: length in semi-octets, type of address, value (TS 23.040, 9.1.2.5).
+    /// Returns the whole field.
     //= TS 23.040 9.1.2.5 length
     pub(crate) fn address(&mut self, field: Field) -> Result<&'a [u8], TpduError> {
         let start = self.position;

@@ -1,8 +1,9 @@
-//! The user data header: information elements at the front of TP-User-Data (3GPP TS 23.040, 9.2.3.24).
+//! The user data header: information elements at the front of TP-User-Data (3GPP TS 23.040,
+//! 9.2.3.24).
 //!
-//! Reading follows the standard's own leniency: elements of unknown kind are kept and skipped, of elements that
-//! may stand only once the last wins, an element whose content makes no sense is passed over, and a header
-//! whose elements do not fill it exactly is ignored as a whole.
+//! Reading follows the standard's own leniency: elements of unknown kind are kept and skipped, of
+//! elements that may stand only once the last wins, an element whose content makes no sense is
+//! passed over, and a header whose elements do not fill it exactly is ignored as a whole.
 
 mod names;
 
@@ -82,7 +83,8 @@ pub struct Element<'a> {
 pub enum Information<'a> {
     /// A part of a concatenated message (9.2.3.24.1, 9.2.3.24.8).
     Concatenation(Concatenation),
-    /// Special SMS message indication (9.2.3.24.2): store bit, indication type and profile; and the count.
+    /// Special SMS message indication (9.2.3.24.2): store bit, indication type and profile; and the
+    /// count.
     SpecialMessage {
         /// Bit 7: store the message; bits 6 and 5 profile; bits 4 to 0 basic and extended type.
         indication: u8,
@@ -91,7 +93,8 @@ pub enum Information<'a> {
     },
     /// Application ports (9.2.3.24.3, 9.2.3.24.4).
     Ports(Ports),
-    /// SMSC control parameters (9.2.3.24.5): which reports are wanted, and what to do with this header.
+    /// SMSC control parameters (9.2.3.24.5): which reports are wanted, and what to do with this
+    /// header.
     SmscControl(u8),
     /// UDH source indicator (9.2.3.24.6): 1 sender, 2 receiver, 3 SMSC.
     UdhSource(u8),
@@ -128,7 +131,8 @@ pub struct Ports {
 }
 
 impl Ports {
-    /// Whether one of them is a number that 9.2.3.24.3 and 9.2.3.24.4 reserve: 0 to 239 in 8 bits, 49152 and above in
+    /// Whether one of them is a number that 9.2.3.24.3 and 9.2.3.24.4 reserve: 0 to 239 in 8 bits,
+    /// 49152 and above in
     /// 16. A terminal passes such an element over.
     //= TS 23.040 9.2.3.24.3 reserved
     pub const fn is_reserved(self) -> bool {

@@ -20,8 +20,9 @@ pub const TIME_OCTETS: usize = 7;
 pub const SUBMIT_OCTETS_MAX: usize = 2 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS + 1 + USER_DATA_OCTETS_MAX;
 /// Octets of an SMS-DELIVER at most (9.2.2.1).
 pub const DELIVER_OCTETS_MAX: usize = 1 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS + 1 + USER_DATA_OCTETS_MAX;
-/// Octets of any TPDU at most: what the longest SMS-SUBMIT takes, and what the reports and SMS-COMMAND are cut to
-/// (9.2.2.1a, 9.2.2.2a, 9.2.2.3: 159 octets of user data behind the shortest report).
+/// Octets of any TPDU at most: what the longest SMS-SUBMIT takes, and what the reports and
+/// SMS-COMMAND are cut to (9.2.2.1a, 9.2.2.2a, 9.2.2.3: 159 octets of user data behind the shortest
+/// report).
 pub const TPDU_OCTETS_MAX: usize = 164;
 /// Octets of TP-User-Data in a report at most: SMS-DELIVER-REPORT in an RP-ACK (9.2.2.1a).
 pub const REPORT_USER_DATA_OCTETS_MAX: usize = 159;
@@ -29,7 +30,8 @@ pub const REPORT_USER_DATA_OCTETS_MAX: usize = 159;
 pub const REPORT_USER_DATA_SEPTETS_MAX: usize = REPORT_USER_DATA_OCTETS_MAX * 8 / 7;
 /// Segments a push may need at most; what the push-client interface promises.
 pub const SEGMENTS_MAX: u8 = 10;
-/// Segments a concatenated short message can have at all: the element counts them in one octet (9.2.3.24.1).
+/// Segments a concatenated short message can have at all: the element counts them in one octet
+/// (9.2.3.24.1).
 pub const CONCATENATED_SEGMENTS_MAX: u8 = 255;
 /// Octets that the SMS-SUBMITs of one push take at most, each with its length octet before it.
 pub const SUBMITS_OCTETS_MAX: usize = SEGMENTS_MAX as usize * (1 + SUBMIT_OCTETS_MAX);

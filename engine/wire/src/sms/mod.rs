@@ -1,8 +1,8 @@
 //! The SMS codec: 3GPP TS 23.040 transfer protocol data units and TS 23.038 alphabets, both ways.
 //!
-//! It takes and gives octets. It does no I/O, reads no clock, and on the encoding path allocates nothing:
-//! segments and TPDUs are written into the caller's buffers. Decoding never panics and never reads past the
-//! end; values that the standard reserves are kept as they came.
+//! It takes and gives octets. It does no I/O, reads no clock, and on the encoding path allocates
+//! nothing: segments and TPDUs are written into the caller's buffers. Decoding never panics and
+//! never reads past the end; values that the standard reserves are kept as they came.
 
 pub mod address;
 pub mod alphabet;

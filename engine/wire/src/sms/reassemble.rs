@@ -1,10 +1,13 @@
-//! Concatenated messages put together again (3GPP TS 23.040, 9.2.3.24.1): parts in any order, some twice, some never.
+//! Concatenated messages put together again (3GPP TS 23.040, 9.2.3.24.1): parts in any order, some
+//! twice, some never.
 //!
-//! Parts belong together when they have the same originator, reference, reference width and total. The content
-//! is joined before it is decoded, so that a character or escape pair that another sender split reads right.
+//! Parts belong together when they have the same originator, reference, reference width and total.
+//! The content is joined before it is decoded, so that a character or escape pair that another
+//! sender split reads right.
 //!
-//! Bounded: a fixed number of messages wait at a time. When another one comes, or when one has waited too
-//! long, the oldest is given up; [`Reassembler::poll_lost`] hands out what there was of it.
+//! Bounded: a fixed number of messages wait at a time. When another one comes, or when one has
+//! waited too long, the oldest is given up; [`Reassembler::poll_lost`] hands out what there was of
+//! it.
 
 use std::collections::VecDeque;
 
@@ -18,8 +21,8 @@ use super::user_data::{Payload, UserData};
 
 /// Holds the parts of messages that are not complete yet.
 ///
-/// Call [`handle_part`](Self::handle_part) for every message received, then [`poll_lost`](Self::poll_lost)
-/// until it returns `None`.
+/// Call [`handle_part`](Self::handle_part) for every message received, then
+/// [`poll_lost`](Self::poll_lost) until it returns `None`.
 #[derive(Debug)]
 pub struct Reassembler {
     waiting: Vec<Waiting>,
@@ -72,8 +75,8 @@ struct Waiting {
 }
 
 impl Reassembler {
-    /// `messages_max` messages, at least 1, wait at a time, each no longer than `wait_ms_max` milliseconds after
-    /// its first part.
+    /// `messages_max` messages, at least 1, wait at a time, each no longer than `wait_ms_max`
+    /// milliseconds after its first part.
     ///
     /// # Panics
     /// When `messages_max` is 0.
@@ -84,8 +87,8 @@ impl Reassembler {
 
     /// Takes in one message's user data. `now_ms` never goes backwards from call to call.
     ///
-    /// A part whose place is taken by a different one shows that the reference has come round: what was there
-    /// is given up and a new message begins.
+    /// A part whose place is taken by a different one shows that the reference has come round: what
+    /// was there is given up and a new message begins.
     pub fn handle_part(&mut self, originator: Address, user_data: &UserData<'_>, now_ms: u64) -> Arrival {
         self.give_up_old(now_ms);
         let part = Part::of(user_data);
@@ -166,8 +169,8 @@ impl Message {
         self.parts.iter().all(Option::is_some)
     }
 
-    /// The text of the parts that are there; `None` if one is not text. Neighbours in the same alphabet are
-    /// joined before they are decoded.
+    /// The text of the parts that are there; `None` if one is not text. Neighbours in the same
+    /// alphabet are joined before they are decoded.
     pub fn text(&self) -> Option<String> {
         let mut text = String::new();
         let mut run = Run::Nothing;
@@ -202,7 +205,8 @@ impl Message {
         Some(text)
     }
 
-    /// The octets behind the headers of the parts that are there, joined; `None` if one of them is 7-bit text.
+    /// The octets behind the headers of the parts that are there, joined; `None` if one of them is
+    /// 7-bit text.
     pub fn octets(&self) -> Option<Vec<u8>> {
         let mut joined = Vec::new();
         for part in self.parts.iter().flatten() {

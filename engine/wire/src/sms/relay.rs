@@ -1,7 +1,7 @@
 //! The message center's fast path: one TPDU made from another without decoding its text.
 //!
-//! An SMS-DELIVER and an SMS-STATUS-REPORT differ from the SMS-SUBMIT they answer to in what stands before the
-//! user data; that is copied as it is. Nothing here allocates.
+//! An SMS-DELIVER and an SMS-STATUS-REPORT differ from the SMS-SUBMIT they answer to in what stands
+//! before the user data; that is copied as it is. Nothing here allocates.
 
 use super::address::{Address, AddressError, Digits};
 use super::coding_scheme::CodingScheme;
@@ -10,8 +10,8 @@ use super::limits::{TIME_OCTETS, USER_DATA_OCTETS_MAX};
 use super::time;
 use super::tpdu::first_octet;
 
-/// Walks SMS-SUBMITs that each stand behind a length octet, as `segment::encode_submits` writes them. Stops
-/// at the first length that runs past the end.
+/// Walks SMS-SUBMITs that each stand behind a length octet, as `segment::encode_submits` writes
+/// them. Stops at the first length that runs past the end.
 pub fn submits(buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = buffer;
     std::iter::from_fn(move || {
@@ -29,8 +29,8 @@ pub fn submits(buffer: &[u8]) -> impl Iterator<Item = &[u8]> {
 pub struct OriginatingAddress(Address);
 
 impl OriginatingAddress {
-    /// Decimal digits, up to 20, of which a leading `+` makes an international number; or up to 11 characters
-    /// of the GSM 7-bit default alphabet.
+    /// Decimal digits, up to 20, of which a leading `+` makes an international number; or up to 11
+    /// characters of the GSM 7-bit default alphabet.
     ///
     /// # Errors
     /// What [`Address::parse`] refuses.
@@ -62,8 +62,8 @@ impl OriginatingAddress {
 
 /// Writes the SMS-DELIVER (TS 23.040, 9.2.2.1) for an SMS-SUBMIT and returns its octets.
 ///
-/// TP-PID, TP-DCS, TP-UDHI, TP-RP and the user data are the SUBMIT's; TP-SRI is set when it asked for a status
-/// report. `scts` is TP-SCTS as it stands on the wire.
+/// TP-PID, TP-DCS, TP-UDHI, TP-RP and the user data are the SUBMIT's; TP-SRI is set when it asked
+/// for a status report. `scts` is TP-SCTS as it stands on the wire.
 ///
 /// # Errors
 /// `submit` is no whole SMS-SUBMIT, or `out` is too small.
@@ -152,7 +152,8 @@ pub fn deliver_report_error(cause: u8, out: &mut [u8]) -> usize {
     3
 }
 
-/// Reads an SMS-DELIVER-REPORT as far as the message center acts on it: TP-FCS when it came in an RP-ERROR.
+/// Reads an SMS-DELIVER-REPORT as far as the message center acts on it: TP-FCS when it came in an
+/// RP-ERROR.
 ///
 /// # Errors
 /// Another type, or an end before TP-PI.
@@ -183,8 +184,8 @@ pub fn status_report(
     write_status_report(submit.message_reference, submit.destination, scts, discharge, status, out)
 }
 
-/// Writes the SMS-STATUS-REPORT for an SMS-SUBMIT of which only TP-MR and recipient are known, and returns its
-/// octets.
+/// Writes the SMS-STATUS-REPORT for an SMS-SUBMIT of which only TP-MR and recipient are known, and
+/// returns its octets.
 ///
 /// # Errors
 /// `out` is too small; 29 octets always suffice.
@@ -260,8 +261,8 @@ pub fn read_status_report(tpdu: &[u8]) -> Result<StatusReportView, TpduError> {
     })
 }
 
-/// TP-SCTS for a moment of Japan Standard Time, nine hours east: calendar fields as a wall clock shows them,
-/// of the year only the last two digits.
+/// TP-SCTS for a moment of Japan Standard Time, nine hours east: calendar fields as a wall clock
+/// shows them, of the year only the last two digits.
 //= TS 23.040 9.2.3.11 local
 pub const fn scts_jst(year: u16, month: u8, day: u8, hour: u8, minute: u8, second: u8) -> [u8; TIME_OCTETS] {
     [

@@ -1,12 +1,13 @@
-//! From content to segments: which alphabet a push gets, how many short messages it takes, and those messages
-//! as SMS-SUBMITs (3GPP TS 23.040, 9.2.3.16 and 9.2.3.24; TS 23.038, clause 4).
+//! From content to segments: which alphabet a push gets, how many short messages it takes, and
+//! those messages as SMS-SUBMITs (3GPP TS 23.040, 9.2.3.16 and 9.2.3.24; TS 23.038, clause 4).
 //!
-//! [`plan`] reads the content once and decides everything that a caller may want to know beforehand;
-//! [`encode_submits`] carries the plan out. What the plan counts is what comes out. Neither allocates.
+//! [`plan`] reads the content once and decides everything that a caller may want to know
+//! beforehand; [`encode_submits`] carries the plan out. What the plan counts is what comes out.
+//! Neither allocates.
 //!
-//! Invariants: a segment never ends inside an escape pair or a surrogate pair; every segment of a message has
-//! the same reference, total and shift elements; a grapheme cluster is split only when keeping it whole would
-//! take a further segment.
+//! Invariants: a segment never ends inside an escape pair or a surrogate pair; every segment of a
+//! message has the same reference, total and shift elements; a grapheme cluster is split only when
+//! keeping it whole would take a further segment.
 
 mod cluster;
 mod deliver;
@@ -45,8 +46,8 @@ pub enum Content<'a> {
 /// What a push client and its registration have to say about the coding.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct PlanOptions<'a> {
-    /// A whole user data header, its length octet first, to stand in every segment; or empty. It may not bring
-    /// a concatenation element. Shift elements in it fix the tables for 7-bit text.
+    /// A whole user data header, its length octet first, to stand in every segment; or empty. It
+    /// may not bring a concatenation element. Shift elements in it fix the tables for 7-bit text.
     pub client_udh: &'a [u8],
     /// TP-DCS, if the client chose one. By default 04 for octets, 00 or 08 for text.
     pub dcs: Option<u8>,
@@ -170,8 +171,8 @@ pub enum PlanError {
     },
 }
 
-/// Decides how `content` is sent under the push gateway's rules: at most [`SEGMENTS_MAX`] segments, 8-bit
-/// concatenation references.
+/// Decides how `content` is sent under the push gateway's rules: at most [`SEGMENTS_MAX`] segments,
+/// 8-bit concatenation references.
 ///
 /// # Errors
 /// The first [`PlanError`] that applies: header, coding scheme, emptiness, character, segments.
@@ -227,7 +228,8 @@ impl<'a> Frame<'a> {
         Ok(Self { client_header: Some(header), client_shift, rules })
     }
 
-    /// Octets of the header of a segment, UDHL included, when the shift elements take `shift_octets`.
+    /// Octets of the header of a segment, UDHL included, when the shift elements take
+    /// `shift_octets`.
     fn header_octets(&self, concatenated: bool, shift_octets: usize) -> usize {
         let client = self.client_header.map_or(0, |header| header.element_octets().len());
         let concatenation = match (concatenated, self.rules.wide_reference) {
@@ -240,7 +242,8 @@ impl<'a> Frame<'a> {
         if elements == 0 && self.client_header.is_none() { 0 } else { 1 + elements }
     }
 
-    /// Fits content of `units` in one segment or several. `count` says how many segments of a given capacity it takes.
+    /// Fits content of `units` in one segment or several. `count` says how many segments of a given
+    /// capacity it takes.
     fn fit(
         &self,
         alphabet: Alphabet,
@@ -412,7 +415,8 @@ fn is_national(alphabet: Alphabet) -> bool {
     alphabet != Alphabet::Gsm7(Shift::DEFAULT)
 }
 
-/// Whether a client may choose the scheme: not reserved, and not compressed, which this room does not write.
+/// Whether a client may choose the scheme: not reserved, and not compressed, which this room does
+/// not write.
 //= push text dcs
 fn is_usable(scheme: CodingScheme) -> bool {
     !scheme.is_compressed() && !scheme.is_reserved() && scheme.group() != CodingGroup::Reserved

@@ -1,9 +1,10 @@
 //! Packing of 7-bit characters into octets (3GPP TS 23.038, 6.1.2.1.1) and back, eight at a time.
 //!
-//! The first septet fills the low bits of the first octet. Eight septets fill seven octets exactly, so a
-//! 64-bit word with one septet in each octet becomes 56 bits by three steps of closing gaps. A user data
-//! header needs no shifting: its fill bits put the text back on a septet boundary counted from the start of
-//! TP-User-Data (TS 23.040, 9.2.3.24), so text is always packed behind as many zero septets as the header covers.
+//! The first septet fills the low bits of the first octet. Eight septets fill seven octets exactly,
+//! so a 64-bit word with one septet in each octet becomes 56 bits by three steps of closing gaps. A
+//! user data header needs no shifting: its fill bits put the text back on a septet boundary counted
+//! from the start of TP-User-Data (TS 23.040, 9.2.3.24), so text is always packed behind as many
+//! zero septets as the header covers.
 
 /// Octets that `septets` septets occupy (TS 23.038, 6.1.2.1.1).
 pub const fn octets_for(septets: usize) -> usize {
@@ -15,8 +16,8 @@ pub const fn septets_covering(octets: usize) -> usize {
     (octets * 8).div_ceil(7)
 }
 
-/// Packs `septets`, one in the low seven bits of each octet, into the front of `out` and returns the octets
-/// written: [`octets_for`] their number. Bits behind the last septet are zero.
+/// Packs `septets`, one in the low seven bits of each octet, into the front of `out` and returns
+/// the octets written: [`octets_for`] their number. Bits behind the last septet are zero.
 ///
 /// The top bit of every input octet must be clear.
 ///
@@ -45,7 +46,8 @@ pub fn pack(septets: &[u8], out: &mut [u8]) -> usize {
     octets
 }
 
-/// Unpacks `out.len()` septets from `octets`, skipping the first `skipped` septets, one into each octet of `out`.
+/// Unpacks `out.len()` septets from `octets`, skipping the first `skipped` septets, one into each
+/// octet of `out`.
 ///
 /// # Panics
 /// When `octets` holds fewer than `skipped + out.len()` septets.

@@ -1,5 +1,6 @@
-//! The numbers by which a message's fate is told: TP-Status (3GPP TS 23.040, 9.2.3.15), TP-Failure-Cause
-//! (9.2.3.22) and TP-Command-Type (9.2.3.19). All values are kept; reserved ones say so.
+//! The numbers by which a message's fate is told: TP-Status (3GPP TS 23.040, 9.2.3.15),
+//! TP-Failure-Cause (9.2.3.22) and TP-Command-Type (9.2.3.19). All values are kept; reserved ones
+//! say so.
 
 /// TP-Status (TS 23.040, 9.2.3.15), any value.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
@@ -99,7 +100,8 @@ pub struct FailureCause(pub u8);
 impl FailureCause {
     /// The bit by which a failure cause is told from a parameter indicator.
     pub const MARK: u8 = 0x80;
-    /// The message center holds a message with the same reference, originator and destination already.
+    /// The message center holds a message with the same reference, originator and destination
+    /// already.
     pub const DUPLICATE: Self = Self(0xc5);
     /// The terminal's memory is full.
     pub const MEMORY_CAPACITY_EXCEEDED: Self = Self(0xd3);

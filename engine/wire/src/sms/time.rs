@@ -1,8 +1,8 @@
 //! Times on the wire: TP-SCTS and TP-DT (3GPP TS 23.040, 9.2.3.11, 9.2.3.13) and TP-VP (9.2.3.12).
 //!
-//! A time stamp is local time: decimal digits with their semi-octets swapped, and the zone that says how far
-//! it lies from GMT. All octets are kept as they came; a semi-octet that is no digit reads as 0 (9.2.3.11), and what
-//! is no time even so reads as `None`.
+//! A time stamp is local time: decimal digits with their semi-octets swapped, and the zone that
+//! says how far it lies from GMT. All octets are kept as they came; a semi-octet that is no digit
+//! reads as 0 (9.2.3.11), and what is no time even so reads as `None`.
 
 use std::fmt;
 
@@ -10,7 +10,8 @@ use super::limits::TIME_OCTETS;
 
 /// The zone octet of Japan Standard Time: 36 quarters of an hour east.
 pub const JST_ZONE: u8 = zone_octet(36);
-/// Quarters of an hour that a zone may lie from GMT: the largest number that its semi-octets hold in decimal.
+/// Quarters of an hour that a zone may lie from GMT: the largest number that its semi-octets hold
+/// in decimal.
 pub const ZONE_QUARTERS_MAX: i8 = 79;
 /// Bit 3 of the zone octet: west of GMT.
 const ZONE_SIGN: u8 = 8;
@@ -48,8 +49,8 @@ pub struct LocalTime {
 }
 
 impl TimeStamp {
-    /// The octets for a local time; `None` when a field is out of its range. The day is checked against
-    /// the month only to 31.
+    /// The octets for a local time; `None` when a field is out of its range. The day is checked
+    /// against the month only to 31.
     pub fn new(time: LocalTime) -> Option<Self> {
         let legal = (1990..2090).contains(&time.year) && time.is_plausible();
         let pair = swapped_digits;
@@ -67,8 +68,8 @@ impl TimeStamp {
         })
     }
 
-    /// The local time, or `None` when a field is out of its range. A semi-octet that is no digit counts as 0, as
-    /// 9.2.3.11 orders.
+    /// The local time, or `None` when a field is out of its range. A semi-octet that is no digit
+    /// counts as 0, as 9.2.3.11 orders.
     pub fn local_time(self) -> Option<LocalTime> {
         let [year, month, day, hour, minute, second, zone] = self.0;
         let year = u16::from(lenient_digits(year));
@@ -112,8 +113,8 @@ impl fmt::Display for LocalTime {
     }
 }
 
-/// TP-Validity-Period in one of its four forms (9.2.3.12). It counts from when the service centre receives the
-/// message.
+/// TP-Validity-Period in one of its four forms (9.2.3.12). It counts from when the service centre
+/// receives the message.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum ValidityPeriod {
     /// TP-VPF 00: not present.
@@ -153,7 +154,8 @@ impl EnhancedValidity {
     /// Bit 7: another functionality octet follows.
     pub const EXTENSION: u8 = 0x80;
 
-    /// The octets for a period, unused ones zero; `None` for [`EnhancedPeriod::Reserved`] and numbers out of range.
+    /// The octets for a period, unused ones zero; `None` for [`EnhancedPeriod::Reserved`] and
+    /// numbers out of range.
     pub fn new(period: EnhancedPeriod, single_shot: bool) -> Option<Self> {
         let first = if single_shot { Self::SINGLE_SHOT } else { 0 };
         let mut octets = [0; TIME_OCTETS];

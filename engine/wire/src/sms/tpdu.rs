@@ -1,9 +1,10 @@
-//! Transfer protocol data units: the six kinds of short message TPDU, read and written field by field
-//! (3GPP TS 23.040, 9.2.2).
+//! Transfer protocol data units: the six kinds of short message TPDU, read and written field by
+//! field (3GPP TS 23.040, 9.2.2).
 //!
-//! TP-MTI takes two bits and means another kind in each direction, so reading needs to know who sent the TPDU;
-//! and a report has a failure cause only in an RP-ERROR, which the TPDU itself does not say. Reserved values
-//! are kept. Bits that a kind leaves unused are ignored when read and zero when written, as 9.2.2 orders.
+//! TP-MTI takes two bits and means another kind in each direction, so reading needs to know who
+//! sent the TPDU; and a report has a failure cause only in an RP-ERROR, which the TPDU itself does
+//! not say. Reserved values are kept. Bits that a kind leaves unused are ignored when read and zero
+//! when written, as 9.2.2 orders.
 
 mod command;
 mod deliver;
@@ -41,8 +42,9 @@ pub enum ReportContext {
     Acknowledgement,
     /// It came in an RP-ERROR: a failure cause follows the first octet.
     Error,
-    /// Nobody knows; an octet of 80 or above behind the first one is taken for a failure cause. A parameter
-    /// indicator has that bit set only when it is extended, which no release of the standard does.
+    /// Nobody knows; an octet of 80 or above behind the first one is taken for a failure cause. A
+    /// parameter indicator has that bit set only when it is extended, which no release of the
+    /// standard does.
     Unknown,
 }
 
@@ -64,7 +66,8 @@ pub enum Tpdu<'a> {
 }
 
 impl<'a> Tpdu<'a> {
-    /// Reads a TPDU. Octets behind its last field are an error unless a reserved bit of TP-PI announces them.
+    /// Reads a TPDU. Octets behind its last field are an error unless a reserved bit of TP-PI
+    /// announces them.
     ///
     /// # Errors
     /// More than 164 octets, a type that this sender has not, or a field that is cut short, above
@@ -103,8 +106,8 @@ impl<'a> Tpdu<'a> {
         }
     }
 
-    /// Writes the TPDU to the front of `out`, of which [`TPDU_OCTETS_MAX`] octets always suffice, and returns
-    /// the octets written.
+    /// Writes the TPDU to the front of `out`, of which [`TPDU_OCTETS_MAX`] octets always suffice,
+    /// and returns the octets written.
     ///
     /// # Errors
     /// `out` is too small, or a field holds what cannot be written: user data of another length

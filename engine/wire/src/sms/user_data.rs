@@ -1,7 +1,8 @@
 //! TP-User-Data with its length and header (3GPP TS 23.040, 9.2.3.16, 9.2.3.23, 9.2.3.24).
 //!
-//! TP-UDL counts septets for 7-bit text, header and fill bits included, and octets otherwise; only TP-DCS says
-//! which. A header that cannot be used is ignored, but what stands behind it is still the content.
+//! TP-UDL counts septets for 7-bit text, header and fill bits included, and octets otherwise; only
+//! TP-DCS says which. A header that cannot be used is ignored, but what stands behind it is still
+//! the content.
 
 use super::alphabet::{Alphabet, Shift, decode_ucs2};
 use super::coding_scheme::{CharacterSet, CodingScheme};

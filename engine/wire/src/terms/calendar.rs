@@ -1,7 +1,8 @@
-//! The civil calendar: Unix milliseconds to and from Japan Standard Time digits, HTTP dates and days.
+//! The civil calendar: Unix milliseconds to and from Japan Standard Time digits, HTTP dates and
+//! days.
 //!
-//! Pure: reads no clock. JST is UTC+9 without daylight saving, so nothing here needs a time-zone table.
-//! Covers 1970 to 9999; a later instant renders as the last second of 9999.
+//! Pure: reads no clock. JST is UTC+9 without daylight saving, so nothing here needs a time-zone
+//! table. Covers 1970 to 9999; a later instant renders as the last second of 9999.
 
 const JST_OFFSET_SECONDS: u64 = 9 * 3600;
 const DAY_SECONDS: u64 = 86_400;
@@ -62,8 +63,9 @@ pub fn jst_text(unix_ms: u64) -> String {
     )
 }
 
-/// Reads exactly 14 digits `YYYYMMDDhhmmss`, Japan time, as Unix milliseconds. `None` for anything else:
-/// another length, no digits, a date that no calendar has, a leap second, or an instant before 1970 UTC.
+/// Reads exactly 14 digits `YYYYMMDDhhmmss`, Japan time, as Unix milliseconds. `None` for anything
+/// else: another length, no digits, a date that no calendar has, a leap second, or an instant
+/// before 1970 UTC.
 pub fn parse_jst_digits(text: &[u8]) -> Option<u64> {
     if text.len() != 14 {
         return None;
@@ -94,9 +96,10 @@ pub fn http_date(unix_ms: u64) -> [u8; 29] {
     date
 }
 
-/// Reads a date of HTTP as Unix milliseconds, in any of the three forms that RFC 9110 section 5.6.7 has a recipient
-/// take: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun Nov  6 08:49:37 1994`. A year of two
-/// digits is the one that lies no more than fifty years after `now_ms`. The name of the weekday is not checked.
+/// Reads a date of HTTP as Unix milliseconds, in any of the three forms that RFC 9110 section 5.6.7
+/// has a recipient take: `Sun, 06 Nov 1994 08:49:37 GMT`, `Sunday, 06-Nov-94 08:49:37 GMT` and `Sun
+/// Nov  6 08:49:37 1994`. A year of two digits is the one that lies no more than fifty years after
+/// `now_ms`. The name of the weekday is not checked.
 pub fn parse_http_date(text: &[u8], now_ms: u64) -> Option<u64> {
     let comma = text.iter().position(|&octet| octet == b',');
     let (year, month, day, clock) = match (comma, text.len()) {
@@ -173,7 +176,8 @@ impl Day {
         self.0
     }
 
-    /// Unix milliseconds of the day's first instant; 0 for 1970-01-01, which began before the epoch.
+    /// Unix milliseconds of the day's first instant; 0 for 1970-01-01, which began before the
+    /// epoch.
     pub fn start_ms(self) -> u64 {
         (self.days() * DAY_MS).saturating_sub(JST_OFFSET_SECONDS * 1000)
     }
@@ -223,8 +227,8 @@ fn civil(seconds: u64) -> Civil {
 
 /// Year, month and day of the day that lies `days` after 1970-01-01, in the Gregorian calendar.
 ///
-/// Counts in years that begin in March, so that the leap day ends a year: day of year and month are then
-/// plain divisions within a 400-year era of 146,097 days.
+/// Counts in years that begin in March, so that the leap day ends a year: day of year and month are
+/// then plain divisions within a 400-year era of 146,097 days.
 fn civil_from_days(days: u64) -> (u32, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted / 146_097;

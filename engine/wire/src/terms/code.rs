@@ -1,4 +1,5 @@
-//! The four-digit result codes of the push-client interface and the HTTP status that goes with each.
+//! The four-digit result codes of the push-client interface and the HTTP status that goes with
+//! each.
 
 /// A result code: what a push client reads in `<code>`.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,8 @@
-//! The identifiers that every room of the house speaks: msn, XPID, reqid, and a push's class and kind.
+//! The identifiers that every room of the house speaks: msn, XPID, reqid, and a push's class and
+//! kind.
 //!
-//! Parsed once at the border and valid ever after: a value of one of these types always renders to a legal
-//! element of the push-client interface. Nothing here allocates.
+//! Parsed once at the border and valid ever after: a value of one of these types always renders to
+//! a legal element of the push-client interface. Nothing here allocates.
 
 /// Digits of an msn on the wire, the leading 0 included.
 pub const MSN_DIGITS: usize = 11;
@@ -82,7 +83,8 @@ impl std::fmt::Display for Xpid {
     }
 }
 
-/// A request id: 1 to 23 octets of `[0-9A-Za-z._-]`, chosen by the push client, unique per (XPID, msn).
+/// A request id: 1 to 23 octets of `[0-9A-Za-z._-]`, chosen by the push client, unique per (XPID,
+/// msn).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Reqid {
     octets: [u8; REQID_OCTETS_MAX],

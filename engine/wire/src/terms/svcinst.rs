@@ -1,6 +1,7 @@
 //! Service instruction values: the delivery-control flags of a registration.
 
-/// Service instruction values: five delivery-control flags, per XPID, as digits `susp spam limit pscs roam`.
+/// Service instruction values: five delivery-control flags, per XPID, as digits `susp spam limit
+/// pscs roam`.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Svcinst(u8);
 
@@ -48,8 +49,8 @@ impl Svcinst {
         self.0 & 0b00100 != 0
     }
 
-    /// Send by the circuit-switched network while roaming out of the packet network, where the operator table
-    /// says so.
+    /// Send by the circuit-switched network while roaming out of the packet network, where the
+    /// operator table says so.
     pub fn circuit_switched(self) -> bool {
         self.0 & 0b00010 != 0
     }

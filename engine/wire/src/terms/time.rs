@@ -1,15 +1,17 @@
-//! How fast the message center's own time runs: as real time, or for a rehearsal many times as fast.
+//! How fast the message center's own time runs: as real time, or for a rehearsal many times as
+//! fast.
 //!
-//! The message center is told times and never asks for one, so its schedules (retries, alert jitter, resends, the
-//! parking of notifications, the memory of keys) run faster when the times it is told do. Times cross over at the
-//! shard's calls of it and nowhere else: the journal, the billing log and everything that leaves the engine speak of
-//! real time. Lifetimes are divided when a push is accepted; an `expiry` is a real time and stays one, and so is what
-//! a push client asks for by Retry-After.
+//! The message center is told times and never asks for one, so its schedules (retries, alert
+//! jitter, resends, the parking of notifications, the memory of keys) run faster when the times it
+//! is told do. Times cross over at the shard's calls of it and nowhere else: the journal, the
+//! billing log and everything that leaves the engine speak of real time. Lifetimes are divided when
+//! a push is accepted; an `expiry` is a real time and stays one, and so is what a push client asks
+//! for by Retry-After.
 //!
-//! Neither time steps when the wall clock is set: whoever drives the shard shows it a steady clock beside the wall clock
-//! ([`Pace::see`]), and by how much the wall clock was moved since the start is taken off where times cross over. So a
-//! clock that is set ends no push early and keeps none too long, forgets no key and puts off no retry. A clock that is
-//! only steered is followed.
+//! Neither time steps when the wall clock is set: whoever drives the shard shows it a steady clock
+//! beside the wall clock ([`Pace::see`]), and by how much the wall clock was moved since the start
+//! is taken off where times cross over. So a clock that is set ends no push early and keeps none
+//! too long, forgets no key and puts off no retry. A clock that is only steered is followed.
 //!
 //! At pace 1, while nobody sets the clock, both times are the same.
 
@@ -17,12 +19,14 @@
 pub const TIME_SCALE_MAX: u64 = 86_400;
 /// The latest that the message center's time can be: it keeps 48 bits.
 const CENTER_END_MS: u64 = (1 << 48) - 1;
-/// The message center's time at the moment when the engine started: as far from both ends as it gets. At the fastest
-/// pace it lasts for 18 days, at 3,600 for more than a year; then the message center's time stands still.
+/// The message center's time at the moment when the engine started: as far from both ends as it
+/// gets. At the fastest pace it lasts for 18 days, at 3,600 for more than a year; then the message
+/// center's time stands still.
 const CENTER_START_MS: u64 = 1 << 47;
 const HOUR_MS: u64 = 3_600_000;
-/// By so much the wall clock may have gone astray from the steady one before that counts as a step. Below it lie the
-/// milliseconds between two readings, and what steering a clock comes to in minutes.
+/// By so much the wall clock may have gone astray from the steady one before that counts as a step.
+/// Below it lie the milliseconds between two readings, and what steering a clock comes to in
+/// minutes.
 const STEP_MS: u64 = 250;
 
 /// The relation between real time and the message center's.
@@ -37,8 +41,8 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// `scale` seconds of the message center's in a real one, 1 to [`TIME_SCALE_MAX`]; `now_ms` is the real time at
-    /// which the engine starts, in Unix milliseconds.
+    /// `scale` seconds of the message center's in a real one, 1 to [`TIME_SCALE_MAX`]; `now_ms` is
+    /// the real time at which the engine starts, in Unix milliseconds.
     ///
     /// # Panics
     /// When `scale` is out of its range: the configuration has checked it.
@@ -100,7 +104,8 @@ impl Pace {
         center_ms / self.scale
     }
 
-    /// When a push accepted at `now_ms` expires, given what its unscaled lifetime and `expiry` come to.
+    /// When a push accepted at `now_ms` expires, given what its unscaled lifetime and `expiry` come
+    /// to.
     pub fn expires_ms(
         &self,
         now_ms: u64,

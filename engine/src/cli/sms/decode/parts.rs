@@ -6,7 +6,8 @@ use super::super::{Report, hex_of, json_of, shown};
 use wire::sms::reassemble::{Arrival, Message, Reassembler};
 use wire::sms::tpdu::Tpdu;
 
-/// Messages of which parts are missing that are kept at a time; the oldest is told of when there are more.
+/// Messages of which parts are missing that are kept at a time; the oldest is told of when there
+/// are more.
 const MESSAGES_MAX: usize = 1_024;
 
 /// The parts given so far.
@@ -52,7 +53,8 @@ impl Parts {
         }
     }
 
-    /// Prints what there is of messages that stayed incomplete; one part by itself has been shown already.
+    /// Prints what there is of messages that stayed incomplete; one part by itself has been shown
+    /// already.
     pub(super) fn finish(&mut self, report: &mut Report<'_>) {
         while let Some(message) = self.reassembler.poll_lost(1) {
             if message.parts.iter().flatten().count() > 1 {

@@ -122,7 +122,8 @@ fn a_service_centres_address_is_taken_off_when_told_and_found_when_not() {
             }
         }
     }
-    // An SMS-SUBMIT behind a zero that would be an SMS-DELIVER without it, from 17 digits and of no time.
+    // An SMS-SUBMIT behind a zero that would be an SMS-DELIVER without it, from 17 digits and of no
+    // time.
     let text = printed(&arguments("0011EB12811122334455667788000000AA0461626300"));
     assert!(text.starts_with("SMS-SUBMIT from the terminal, 21 octets\nservice centre: none"), "{text}");
     // A time stamp of noughts is no reason to look for an address where there is none.

@@ -7,8 +7,9 @@ use wire::sms::time::{LocalTime, TimeStamp};
 /// How an address is to be read.
 #[derive(Clone, Copy, Debug, Default, clap::Args)]
 pub(super) struct AddressArguments {
-    /// The type of address octet in hexadecimal, for an address of 0-9*#abc or, with an alphanumeric type, of text.
-    /// Without it: + and digits is international (91), digits alone are unknown (81), anything else is text (D0).
+    /// The type of address octet in hexadecimal, for an address of 0-9*#abc or, with an
+    /// alphanumeric type, of text. Without it: + and digits is international (91), digits alone are
+    /// unknown (81), anything else is text (D0).
     #[arg(long, value_parser = octet_of)]
     pub(super) address_type: Option<u8>,
 }
@@ -26,8 +27,8 @@ impl AddressArguments {
     }
 }
 
-/// A service centre's address as it stands before a TPDU where modems carry it (3GPP TS 27.005, 3.1): the octets that
-/// follow, the type of address and the digits; `none` is a single zero.
+/// A service centre's address as it stands before a TPDU where modems carry it (3GPP TS 27.005,
+/// 3.1): the octets that follow, the type of address and the digits; `none` is a single zero.
 pub(super) fn service_centre_of(text: &str) -> Result<String, String> {
     if text == "none" {
         return Ok("00".to_owned());

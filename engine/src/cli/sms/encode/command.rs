@@ -12,7 +12,8 @@ pub struct CommandArguments {
     /// TP-MR.
     #[arg(long, default_value_t = 0)]
     pub(super) message_reference: u8,
-    /// TP-CT in hexadecimal: 00 enquiry, 01 cancel report request, 02 delete, 03 enable report request.
+    /// TP-CT in hexadecimal: 00 enquiry, 01 cancel report request, 02 delete, 03 enable report
+    /// request.
     #[arg(long, value_parser = octet_of)]
     pub(super) command_type: u8,
     /// TP-MN: TP-MR of the message that the command is about.

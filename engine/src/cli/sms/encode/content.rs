@@ -40,8 +40,8 @@ pub(super) struct ContentArguments {
 }
 
 impl ContentArguments {
-    /// One line of hexadecimal for every segment, `prefix` before it. `make` gets the segment's number from 0, whether
-    /// more follow, and its user data.
+    /// One line of hexadecimal for every segment, `prefix` before it. `make` gets the segment's
+    /// number from 0, whether more follow, and its user data.
     pub(super) fn segments(
         &self,
         input: impl Read,

@@ -33,8 +33,8 @@ pub struct SubmitArguments {
     /// TP-RP: set a reply path.
     #[arg(long)]
     pub(super) reply_path: bool,
-    /// The service centre's number, to stand before each TPDU as modems want it; `none` for the one that the modem
-    /// knows.
+    /// The service centre's number, to stand before each TPDU as modems want it; `none` for the one
+    /// that the modem knows.
     #[arg(long, value_parser = service_centre_of)]
     pub(super) smsc: Option<String>,
 }
@@ -84,7 +84,8 @@ pub struct DeliverArguments {
     /// TP-RP: a reply path is set.
     #[arg(long)]
     pub(super) reply_path: bool,
-    /// The service centre's number, to stand before each TPDU as modems print it; `none` for an empty one.
+    /// The service centre's number, to stand before each TPDU as modems print it; `none` for an
+    /// empty one.
     #[arg(long, value_parser = service_centre_of)]
     pub(super) smsc: Option<String>,
 }

@@ -1,4 +1,5 @@
-//! What `hayauma sms encode` writes: by hand where that is short, else by what the codec reads back.
+//! What `hayauma sms encode` writes: by hand where that is short, else by what the codec reads
+//! back.
 
 use super::arguments::{AddressArguments, service_centre_of, time_of};
 use super::command::CommandArguments;

@@ -110,7 +110,8 @@ impl Job {
                 (token, unsafe { write.write(with_sync) })
             }
             Self::Sync { file, token } => {
-                // SAFETY: who asked for the sync keeps the file open until its completion was reaped.
+                // SAFETY: who asked for the sync keeps the file open until its completion was
+                // reaped.
                 let file = unsafe { BorrowedFd::borrow_raw(file) };
                 (token, rustix::fs::fdatasync(file).map(|()| 0).map_err(io::Error::from))
             }

@@ -4,10 +4,10 @@
 //! A socket is told to epoll once, edge-triggered, and what epoll says of it is kept here as flags:
 //! most turns cost one `epoll_wait`, and a `recv` and a `send` for each connection that has
 //! something. A socket is empty when a receive says so, not when one filled less than its buffer.
-//! What cannot be had at once stays asked for until the kernel
-//! says that it can. A send is tried when it is asked for. Every bound of a turn is kept here as in
-//! the ring: so many completions, so many octets, and what is left waits for the next turn in a line
-//! of ready sockets, where a commit that is done does not wait.
+//! What cannot be had at once stays asked for until the kernel says that it can. A send is tried
+//! when it is asked for. Every bound of a turn is kept here as in the ring: so many completions, so
+//! many octets, and what is left waits for the next turn in a line of ready sockets, where a commit
+//! that is done does not wait.
 //!
 //! The table of sockets goes by the connection's place, not by descriptor: many shards share the
 //! descriptors of one process.

@@ -1,7 +1,8 @@
 //! How far a response has arrived: what was seen of it once is not looked at again.
 //!
-//! A server may send a response octet by octet. [`read_response`](super::read_response) begins at the start each time; asked
-//! at each arrival it would take the square of the octets. An [`Arrival`] remembers where it stopped and says when asking pays.
+//! A server may send a response octet by octet. [`read_response`](super::read_response) begins at
+//! the start each time; asked at each arrival it would take the square of the octets. An
+//! [`Arrival`] remembers where it stopped and says when asking pays.
 
 use super::reader::{Chunk, Framing, framing, read_chunk};
 use memchr::memchr;
@@ -34,8 +35,8 @@ enum Stage {
 }
 
 impl Arrival {
-    /// Whether `buffer` holds the whole response now, or octets that are none: it is time to read it. A body that the end of
-    /// the stream ends is never whole before that.
+    /// Whether `buffer` holds the whole response now, or octets that are none: it is time to read
+    /// it. A body that the end of the stream ends is never whole before that.
     pub fn is_over(&mut self, buffer: &[u8]) -> bool {
         loop {
             let goes_on = match self.stage {

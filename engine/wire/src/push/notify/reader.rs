@@ -1,8 +1,8 @@
 //! Reading HTTP responses: what a push client's server sends back, from any octets.
 //!
 //! Interim responses (1xx) are skipped. A body is delimited by `Transfer-Encoding: chunked`, by
-//! `Content-Length`, or by the end of the stream; 204 and 304 have none. Nothing is allocated: a chunked
-//! body stays as received and is joined into the caller's buffer on demand.
+//! `Content-Length`, or by the end of the stream; 204 and 304 have none. Nothing is allocated: a
+//! chunked body stays as received and is joined into the caller's buffer on demand.
 
 use crate::push::limits::{CLIENT_RESPONSE_OCTETS_MAX, HEADERS_MAX};
 use crate::terms::calendar;
@@ -36,7 +36,8 @@ pub struct ClientResponse<'a> {
 }
 
 impl ClientResponse<'_> {
-    /// `Retry-After` in seconds; a date counts from the response's own `Date`, or from `now_ms` where it has none.
+    /// `Retry-After` in seconds; a date counts from the response's own `Date`, or from `now_ms`
+    /// where it has none.
     //= push notify later
     pub fn retry_after_seconds(&self, now_ms: u64) -> Option<u32> {
         let value = self.retry_after?;
@@ -59,8 +60,8 @@ pub enum Body<'a> {
 }
 
 impl<'a> Body<'a> {
-    /// The body in one piece: the buffer itself, or its chunks joined in `scratch`. `None` if `scratch` is
-    /// too small.
+    /// The body in one piece: the buffer itself, or its chunks joined in `scratch`. `None` if
+    /// `scratch` is too small.
     pub fn joined(&self, scratch: &'a mut [u8]) -> Option<&'a [u8]> {
         let mut rest = match *self {
             Self::Whole(octets) => return Some(octets),

@@ -1,5 +1,5 @@
-//! The canonical path: the published sample's order, blanks and CRLF line ends put every front element at
-//! a fixed offset. Accepts or leaves the body to the general path; never refuses.
+//! The canonical path: the published sample's order, blanks and CRLF line ends put every front
+//! element at a fixed offset. Accepts or leaves the body to the general path; never refuses.
 
 use super::PushRequest;
 use super::fields::{self, Front, Options};

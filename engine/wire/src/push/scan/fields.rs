@@ -147,7 +147,8 @@ fn read_cancel<'a>(fields: &Fields<'a>) -> Result<CancelRequest<'a>, Code> {
     Ok(CancelRequest { class, xpid, target })
 }
 
-/// Text data must be UTF-8 of XML's characters with good references; control data is left to admission.
+/// Text data must be UTF-8 of XML's characters with good references; control data is left to
+/// admission.
 pub(super) fn check_data(kind: Kind, data: &[u8]) -> Result<(), Code> {
     if kind == Kind::Control {
         return Ok(());
@@ -213,8 +214,8 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// The optional elements and `data` of a push whose front was read elsewhere; `None` if anything about
-    /// them calls for the general path.
+    /// The optional elements and `data` of a push whose front was read elsewhere; `None` if
+    /// anything about them calls for the general path.
     pub(super) fn read_tail(tail: &'a [u8]) -> Option<(Self, &'a [u8])> {
         let mut fields = Fields::default();
         fields.fill(&mut FlatReader::resume(tail)).ok()?;
@@ -277,7 +278,8 @@ impl<'a> Fields<'a> {
         (self.present & name.bit() != 0).then(|| self.texts[name as usize])
     }
 
-    /// The class of the first `comway`. Without one the answer does not matter: it is missing further on.
+    /// The class of the first `comway`. Without one the answer does not matter: it is missing
+    /// further on.
     //= push element comway
     fn class(&self) -> Result<Class, Code> {
         match self.value(Name::Comway) {

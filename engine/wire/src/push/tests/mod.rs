@@ -1,4 +1,5 @@
-//! What holds for the room as a whole: no octets make it panic, and what one side writes the other reads.
+//! What holds for the room as a whole: no octets make it panic, and what one side writes the other
+//! reads.
 
 use super::client::{self, NotificationHead, PushContent, PushFields};
 use super::notify::{ResponseOutcome, read_acknowledgement, read_response};

@@ -1,6 +1,7 @@
 //! The GSM 7 bit default alphabet and its extension table (3GPP TS 23.038, 6.2.1).
 
-/// The default alphabet, sixteen characters a line; position 1B is the escape and has no character of its own.
+/// The default alphabet, sixteen characters a line; position 1B is the escape and has no character
+/// of its own.
 const DEFAULT_TEXT: &str = concat!(
     "@£$¥èéùìòÇ\nØø\rÅå",
     "Δ_ΦΓΛΩΠΨΣΘΞ\0ÆæßÉ",
@@ -38,7 +39,8 @@ pub const EXTENSION: Table = overlay(
     ]],
 );
 
-/// Lays runs of the form `0xSS_CCCC_NN` over `base`: `NN` characters from U+`CCCC` at the septets from `SS`.
+/// Lays runs of the form `0xSS_CCCC_NN` over `base`: `NN` characters from U+`CCCC` at the septets
+/// from `SS`.
 pub const fn overlay(base: Table, layers: &[&[u32]]) -> Table {
     let mut table = base;
     let mut layer = 0;

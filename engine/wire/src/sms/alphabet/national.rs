@@ -1,16 +1,17 @@
-//! The national language tables of 3GPP TS 23.038, annexes A.2 (single shift) and A.3 (locking shift), in a
-//! compact source form.
+//! The national language tables of 3GPP TS 23.038, annexes A.2 (single shift) and A.3 (locking
+//! shift), in a compact source form.
 //!
-//! A table is written as runs: `0xSS_CCCC_NN` puts the `NN` characters from U+`CCCC` on at the septets from
-//! `SS` on. Turkish, Spanish and Portuguese lie over the GSM 7-bit default alphabet and its extension table;
-//! the languages of India lie over what their tables have in common.
+//! A table is written as runs: `0xSS_CCCC_NN` puts the `NN` characters from U+`CCCC` on at the
+//! septets from `SS` on. Turkish, Spanish and Portuguese lie over the GSM 7-bit default alphabet
+//! and its extension table; the languages of India lie over what their tables have in common.
 
 // The groups are septet, character and count.
 #![allow(clippy::unusual_byte_groupings)]
 
 use crate::sms::alphabet::default::{DEFAULT, EXTENSION, Table, overlay};
 
-/// The locking shift table of language `number`, 1 to 13. Spanish has none of its own and uses the default.
+/// The locking shift table of language `number`, 1 to 13. Spanish has none of its own and uses the
+/// default.
 pub(super) const LOCKING: [Table; 14] = [
     DEFAULT,
     overlay(DEFAULT, &[TURKISH_LOCKING]),

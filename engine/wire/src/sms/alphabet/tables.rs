@@ -1,5 +1,5 @@
-//! The GSM 7-bit default alphabet and its extension table (3GPP TS 23.038, 6.2.1), and the look-ups built
-//! from all tables when the program is compiled.
+//! The GSM 7-bit default alphabet and its extension table (3GPP TS 23.038, 6.2.1), and the look-ups
+//! built from all tables when the program is compiled.
 
 use super::national::{LOCKING, SINGLE};
 use crate::sms::alphabet::default::DEFAULT;
@@ -20,8 +20,8 @@ pub(crate) const EURO: char = '\u{20ac}';
 /// The code of the euro sign.
 pub(crate) const EURO_CODE: u8 = ESCAPED | 0x65;
 
-/// For each character below U+0400 its septet, with [`ESCAPED`] set if it is one of the extension table, or
-/// [`NO_CODE`].
+/// For each character below U+0400 its septet, with [`ESCAPED`] set if it is one of the extension
+/// table, or [`NO_CODE`].
 pub(crate) static DEFAULT_CODES: [u8; DEFAULT_CODES_LENGTH] = default_codes();
 
 /// The locking shift tables by language number; 0 and Spanish are the default alphabet.

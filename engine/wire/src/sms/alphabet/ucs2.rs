@@ -22,8 +22,8 @@ pub(crate) fn count_characters_and_pairs(text: &str) -> (usize, usize) {
     (characters, surrogates)
 }
 
-/// Writes as many whole characters of `text` as fit into `out` and returns the octets of text read and the
-/// octets written. A surrogate pair is never split.
+/// Writes as many whole characters of `text` as fit into `out` and returns the octets of text read
+/// and the octets written. A surrogate pair is never split.
 pub(crate) fn encode_ucs2(text: &str, out: &mut [u8]) -> (usize, usize) {
     let (mut read, mut written) = (0, 0);
     loop {
@@ -46,8 +46,8 @@ pub(crate) fn encode_ucs2(text: &str, out: &mut [u8]) -> (usize, usize) {
     }
 }
 
-/// Appends the text of big-endian code units to `text`: U+FFFD for each lone surrogate and for an odd octet at
-/// the end.
+/// Appends the text of big-endian code units to `text`: U+FFFD for each lone surrogate and for an
+/// odd octet at the end.
 //= TS 23.038 6.2.3
 pub fn decode_ucs2(octets: &[u8], text: &mut String) {
     let (units, rest) = octets.as_chunks::<2>();
@@ -58,7 +58,8 @@ pub fn decode_ucs2(octets: &[u8], text: &mut String) {
     }
 }
 
-/// Four three-octet sequences as four big-endian code units; `None` if the octets are anything else.
+/// Four three-octet sequences as four big-endian code units; `None` if the octets are anything
+/// else.
 ///
 /// Two sequences at a time stand in 24-bit lanes of one word, `1110aaaa 10bbbbbb 10cccccc` each.
 fn four_three_octet_characters(octets: &[u8; 12]) -> Option<[u8; 8]> {

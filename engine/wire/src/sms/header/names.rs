@@ -41,8 +41,8 @@ pub(super) fn name_of(identifier: u8) -> &'static str {
     }
 }
 
-/// What listens on a 16-bit application port by general agreement: those that IANA assigned to WAP, and those of smart
-/// messaging. `None` for all others.
+/// What listens on a 16-bit application port by general agreement: those that IANA assigned to WAP,
+/// and those of smart messaging. `None` for all others.
 pub(crate) fn well_known_port(port: u16) -> Option<&'static str> {
     Some(match port {
         2805 => "WTA secure",

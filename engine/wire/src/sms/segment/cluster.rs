@@ -1,5 +1,5 @@
-//! Where a segment had better end: between grapheme clusters (Unicode Standard Annex #29), so that a terminal
-//! which shows segments one by one breaks no accent off its letter.
+//! Where a segment had better end: between grapheme clusters (Unicode Standard Annex #29), so that
+//! a terminal which shows segments one by one breaks no accent off its letter.
 
 mod classes;
 
@@ -8,8 +8,8 @@ use classes::{CONSONANT, CONTROL, JOINING, LINKER, PICTOGRAPHIC, PREPEND};
 const ZERO_WIDTH_JOINER: char = '\u{200d}';
 const ZERO_WIDTH_NON_JOINER: char = '\u{200c}';
 
-/// The last place at or before `end`, and behind `start`, at which no grapheme cluster of `text` is split;
-/// `None` when there is none, so that a single cluster fills the segment.
+/// The last place at or before `end`, and behind `start`, at which no grapheme cluster of `text` is
+/// split; `None` when there is none, so that a single cluster fills the segment.
 ///
 /// `start` and `end` must lie between characters.
 pub(super) fn last_boundary(text: &str, start: usize, end: usize) -> Option<usize> {
@@ -48,8 +48,9 @@ pub(super) fn is_boundary(text: &str, at: usize) -> bool {
     !joined
 }
 
-/// Whether the character belongs to one of the large ranges in which nothing joins its neighbour, carriage return
-/// and line feed apart: Latin, Greek, Cyrillic, kana, Chinese characters. Saves looking it up in every class.
+/// Whether the character belongs to one of the large ranges in which nothing joins its neighbour,
+/// carriage return and line feed apart: Latin, Greek, Cyrillic, kana, Chinese characters. Saves
+/// looking it up in every class.
 fn is_plain(character: char) -> bool {
     matches!(
         character,
@@ -77,7 +78,8 @@ fn is_hangul_syllable(previous: char, next: char) -> bool {
         || (trailing(previous) || syllable(previous)) && trailing(next)
 }
 
-/// GB9c: a consonant, marks among which at least one links it to what follows, and another consonant.
+/// GB9c: a consonant, marks among which at least one links it to what follows, and another
+/// consonant.
 fn is_conjunct(before: &str, next: char) -> bool {
     if !CONSONANT.contains(next) {
         return false;

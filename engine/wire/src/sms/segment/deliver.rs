@@ -26,7 +26,8 @@ pub struct DeliverTemplate<'a> {
 /// Writes, for every segment, one length octet and the SMS-DELIVER, and returns the octets written.
 ///
 /// `content` and `options` must be those that `plan` was made from. A buffer of
-/// [`SUBMITS_OCTETS_MAX`](super::SUBMITS_OCTETS_MAX) octets suffices for every plan of the gateway's.
+/// [`SUBMITS_OCTETS_MAX`](super::SUBMITS_OCTETS_MAX) octets suffices for every plan of the
+/// gateway's.
 ///
 /// # Errors
 /// `out` is too small.

@@ -41,8 +41,8 @@ struct Cut {
 }
 
 impl<'a> Fragments<'a> {
-    /// `content` and `options` must be those that `plan` was made from. `reference` is the concatenation
-    /// reference, of which an 8-bit element takes the low octet.
+    /// `content` and `options` must be those that `plan` was made from. `reference` is the
+    /// concatenation reference, of which an 8-bit element takes the low octet.
     pub fn new(plan: &'a Plan, content: Content<'a>, options: &PlanOptions<'a>, reference: u16) -> Self {
         let client_elements = options.client_udh.get(1..).unwrap_or_default();
         Self { plan, content, client_elements, reference, position: 0, sequence: 0 }
@@ -129,8 +129,8 @@ impl<'a> Fragments<'a> {
         (cut, length, octets)
     }
 
-    /// Moves the end of a segment back to where it splits no grapheme cluster, if what is left then still fits
-    /// into the segments that are left.
+    /// Moves the end of a segment back to where it splits no grapheme cluster, if what is left then
+    /// still fits into the segments that are left.
     fn keep_cluster_whole(&self, text: &str, cut: Cut, cost: impl Fn(char) -> usize) -> Cut {
         if cluster::is_boundary(text, cut.end) {
             return cut;
@@ -175,7 +175,8 @@ impl<'a> Fragments<'a> {
     }
 }
 
-/// Codes as many whole characters of `text` as fit into `out`; returns octets read and septets written.
+/// Codes as many whole characters of `text` as fit into `out`; returns octets read and septets
+/// written.
 fn fill(text: &str, shift: Shift, out: &mut [u8]) -> (usize, usize) {
     if shift == Shift::DEFAULT {
         return fill_default(text, out);

@@ -27,8 +27,9 @@ pub(super) struct Choice {
     pub(super) shift_octets: usize,
 }
 
-/// The pair that holds all of `text` in the fewest segments, if it takes fewer than `cheaper_than`. Among
-/// equals the plainest: a single shift table alone before a locking one alone before both, then the lowest numbers.
+/// The pair that holds all of `text` in the fewest segments, if it takes fewer than `cheaper_than`.
+/// Among equals the plainest: a single shift table alone before a locking one alone before both,
+/// then the lowest numbers.
 pub(super) fn choose(
     text: &str,
     languages: Languages,
@@ -62,7 +63,8 @@ pub(super) fn choose(
     best.map(|(_, choice)| choice)
 }
 
-/// Which pairs hold every character of a text, and what each locking table leaves to the single shift table.
+/// Which pairs hold every character of a text, and what each locking table leaves to the single
+/// shift table.
 struct Usable {
     /// By locking table: the single shift tables that hold all it lacks.
     single_with: [u16; TABLES],

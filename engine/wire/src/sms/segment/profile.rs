@@ -1,4 +1,5 @@
-//! What there is to know about a text before it is coded: whether the default alphabet holds it, and what it takes.
+//! What there is to know about a text before it is coded: whether the default alphabet holds it,
+//! and what it takes.
 
 use super::PlanError;
 use crate::sms::alphabet::{ESCAPED, NO_CODE, Shift, default_code, default_code_at};
@@ -78,8 +79,8 @@ pub(super) fn count_septets(text: &str, shift: Shift) -> Result<usize, PlanError
     Ok(septets)
 }
 
-/// How many octets at the front of `octets` are ASCII characters that are their own septet in the default
-/// alphabet, rounded down to whole chunks unless it is all of them.
+/// How many octets at the front of `octets` are ASCII characters that are their own septet in the
+/// default alphabet, rounded down to whole chunks unless it is all of them.
 pub(super) fn identity_prefix(octets: &[u8]) -> usize {
     let (chunks, rest) = octets.as_chunks::<CHUNK_OCTETS>();
     for (at, chunk) in chunks.iter().enumerate() {
@@ -92,8 +93,9 @@ pub(super) fn identity_prefix(octets: &[u8]) -> usize {
     if is_identity(&last) { octets.len() } else { chunks.len() * CHUNK_OCTETS }
 }
 
-/// Whether every octet is a line feed, carriage return, space or one of the printable ASCII characters that
-/// stand at their own place in the default alphabet: all but `$ @ [ \ ] ^ _ ` { | } ~`.
+/// Whether every octet is a line feed, carriage return, space or one of the printable ASCII
+/// characters that stand at their own place in the default alphabet: all but `$ @ [ \ ] ^ _ ` { | }
+/// ~`.
 fn is_identity(chunk: &[u8; CHUNK_OCTETS]) -> bool {
     let mut wrong = 0;
     for &octet in chunk {

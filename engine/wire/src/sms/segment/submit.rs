@@ -27,7 +27,8 @@ pub struct SubmitTemplate<'a> {
 /// Writes, for every segment, one length octet and the SMS-SUBMIT, and returns the octets written.
 ///
 /// `content` and `options` must be those that `plan` was made from. A buffer of
-/// [`SUBMITS_OCTETS_MAX`](super::SUBMITS_OCTETS_MAX) octets suffices for every plan of the gateway's.
+/// [`SUBMITS_OCTETS_MAX`](super::SUBMITS_OCTETS_MAX) octets suffices for every plan of the
+/// gateway's.
 ///
 /// # Errors
 /// The destination is not 1 to 20 digits, or `out` is too small.

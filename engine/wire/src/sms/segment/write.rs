@@ -17,7 +17,8 @@ pub enum EncodeError {
     },
 }
 
-/// What stands before TP-UDL, at its longest: an SMS-DELIVER's first octet, address, TP-PID, TP-DCS and TP-SCTS.
+/// What stands before TP-UDL, at its longest: an SMS-DELIVER's first octet, address, TP-PID, TP-DCS
+/// and TP-SCTS.
 const PREFIX_OCTETS_MAX: usize = 1 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS;
 
 /// What stands before TP-UDL and is the same, but for an octet or two, in every segment.
@@ -50,8 +51,8 @@ impl Prefix {
     }
 }
 
-/// Writes, for every segment, one length octet, the prefix, TP-UDL and TP-UD, and returns the octets written.
-/// `adapt` makes the prefix fit the segment with the number it is given, from 0.
+/// Writes, for every segment, one length octet, the prefix, TP-UDL and TP-UD, and returns the
+/// octets written. `adapt` makes the prefix fit the segment with the number it is given, from 0.
 pub(super) fn write_segments(
     plan: &Plan,
     content: Content<'_>,

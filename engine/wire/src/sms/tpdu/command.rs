@@ -32,8 +32,8 @@ pub struct Command<'a> {
 }
 
 impl<'a> Command<'a> {
-    /// The header at the front of TP-CD, if TP-UDHI promises one: as it reads, or why it is to be ignored; and the
-    /// octets behind it.
+    /// The header at the front of TP-CD, if TP-UDHI promises one: as it reads, or why it is to be
+    /// ignored; and the octets behind it.
     //= TS 23.040 9.2.3.21
     pub fn split_data(&self) -> (Option<Result<Header<'a>, HeaderFault>>, &'a [u8]) {
         if !self.header_indicated {

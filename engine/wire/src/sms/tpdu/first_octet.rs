@@ -1,4 +1,5 @@
-//! The bits of a TPDU's first octet (3GPP TS 23.040, 9.2.3.1 to 9.2.3.5, 9.2.3.17, 9.2.3.23, 9.2.3.25 to 9.2.3.28).
+//! The bits of a TPDU's first octet (3GPP TS 23.040, 9.2.3.1 to 9.2.3.5, 9.2.3.17, 9.2.3.23,
+//! 9.2.3.25 to 9.2.3.28).
 
 /// TP-MTI: bits 1 and 0 (TS 23.040, 9.2.3.1).
 pub const TYPE_MASK: u8 = 0x03;

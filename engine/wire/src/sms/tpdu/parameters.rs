@@ -1,4 +1,5 @@
-//! TP-Parameter-Indicator and the optional fields that it announces in reports (3GPP TS 23.040, 9.2.3.27).
+//! TP-Parameter-Indicator and the optional fields that it announces in reports (3GPP TS 23.040,
+//! 9.2.3.27).
 
 use super::writer::{Writer, flag};
 use crate::sms::coding_scheme::CodingScheme;
@@ -12,7 +13,8 @@ use crate::sms::user_data::UserData;
 pub struct Parameters<'a> {
     /// Bits 3 to 6 of TP-PI, which are reserved, where they stand; other bits are zero.
     pub reserved_bits: u8,
-    /// The octets that follow TP-PI because its bit 7 is set. All but the last have that bit set too.
+    /// The octets that follow TP-PI because its bit 7 is set. All but the last have that bit set
+    /// too.
     pub extension: &'a [u8],
     /// TP-PID.
     pub protocol_identifier: Option<ProtocolIdentifier>,
@@ -43,8 +45,8 @@ impl<'a> Parameters<'a> {
             | flag(!self.extension.is_empty(), indicator::EXTENSION)
     }
 
-    /// Reads TP-PI, with extension octets if it has any. What it announces comes later: in an SMS-SUBMIT-REPORT
-    /// the time stamp stands between.
+    /// Reads TP-PI, with extension octets if it has any. What it announces comes later: in an
+    /// SMS-SUBMIT-REPORT the time stamp stands between.
     pub(super) fn read_indicator(reader: &mut Reader<'a>) -> Result<(u8, &'a [u8]), TpduError> {
         let indicator = reader.octet(Field::ParameterIndicator)?;
         if indicator & indicator::EXTENSION == 0 {

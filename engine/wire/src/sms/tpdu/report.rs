@@ -1,4 +1,5 @@
-//! SMS-DELIVER-REPORT and SMS-SUBMIT-REPORT, as acknowledgement and as error (3GPP TS 23.040, 9.2.2.1a, 9.2.2.2a).
+//! SMS-DELIVER-REPORT and SMS-SUBMIT-REPORT, as acknowledgement and as error (3GPP TS 23.040,
+//! 9.2.2.1a, 9.2.2.2a).
 
 use super::first_octet as bits;
 use super::parameters::Parameters;

@@ -14,7 +14,8 @@ use crate::sms::user_data::UserData;
 /// SMS-SUBMIT: a short message on its way to the service centre.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Submit<'a> {
-    /// TP-RD: refuse the message if one with the same reference, originator and destination is still held.
+    /// TP-RD: refuse the message if one with the same reference, originator and destination is
+    /// still held.
     pub reject_duplicates: bool,
     /// TP-SRR (TS 23.040, 9.2.3.5).
     pub status_report_requested: bool,

@@ -4,7 +4,8 @@ use crate::sms::error::{Fault, Field, TpduError, clamp};
 use crate::sms::limits::TPDU_OCTETS_MAX;
 use crate::sms::user_data::UserData;
 
-/// Counts what it is given even where it no longer fits, so that the error can say how much room is needed.
+/// Counts what it is given even where it no longer fits, so that the error can say how much room is
+/// needed.
 pub(super) struct Writer<'a> {
     out: &'a mut [u8],
     position: usize,

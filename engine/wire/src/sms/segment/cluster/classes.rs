@@ -1,6 +1,7 @@
 //! Character classes for finding grapheme clusters, as of Unicode 17.
 //!
-//! `0xCCCCC_NNN` stands for the `0xNNN` characters from U+`CCCCC` on; the runs of a class are in ascending order.
+//! `0xCCCCC_NNN` stands for the `0xNNN` characters from U+`CCCCC` on; the runs of a class are in
+//! ascending order.
 
 // The groups are first character and count.
 #![allow(clippy::unusual_byte_groupings)]
