@@ -54,6 +54,7 @@ impl Moves {
         if *self.oldest.get_or_insert(position.segment()) == position.segment() {
             self.there.insert(number);
         } else if self.there.contains(&number) {
+            self.moved.insert(number);
         }
     }
 

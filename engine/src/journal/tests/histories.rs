@@ -64,7 +64,7 @@ fn step(mut model: Model, random: &mut Random, largest: u64) -> Model {
         }
         40..48 => {
             if let Some(push_id) = any(model.live(), random) {
-                if random.once_in(4) { model.cancel(push_id) } else { model.progress(push_id) }
+                if random.once_in(2) { model.cancel(push_id) } else { model.progress(push_id) }
             }
         }
         48..63 => {
@@ -74,7 +74,7 @@ fn step(mut model: Model, random: &mut Random, largest: u64) -> Model {
         }
         63..74 => {
             if let Some(push_id) = any(model.unnotified(), random) {
-                if random.once_in(3) { model.park(push_id) } else { model.notify(push_id) }
+                if random.once_in(2) { model.park(push_id) } else { model.notify(push_id) }
             }
         }
         74..80 => model.begin_commit(random.once_in(2)),
