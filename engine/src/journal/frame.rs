@@ -5,7 +5,7 @@
 //! offset size  field             meaning
 //!      0    4  length            octets of the body, without the padding to a multiple of 16
 //!      4    1  kind              see `Kind`
-//!      5    1  lag               how many sequences durability lagged at the write: 0 to 127 as such,
+//!      5    1  lag               how many sequences durability lagged then: 0 to 127 as such,
 //!                               above that 128 + 4 (e - 7) + m for (4 + m) 2^(e - 2) of them,
 //!                               rounded up; 255 unknown
 //!      6    2  shard             the shard that owns the journal

@@ -32,7 +32,7 @@ use crate::testing::kill_points::{KillPoint, kill_point};
 ///     20    4  epoch: a random number drawn when the segment was taken into use
 ///     24    8  sequence of the first frame
 ///     32    8  previous end: the sequence behind the last record of the segments before; below
-///              sequence where the engine was opened anew in between
+///              the first sequence where the engine was opened anew in between
 ///     40    8  sequence floor: no sequence below this is given again; 0 where frames say it all
 ///     48   12  zero
 ///     60    4  CRC32C of octets 0 to 59

@@ -1,4 +1,4 @@
-//! The source itself: its floors, its libraries, its functions, its columns, its unsafe code and its output.
+//! The source itself: floors, libraries, functions, columns, unsafe code and output.
 //!
 //! Each rule stands in one file together with small sources that break it.
 
