@@ -51,7 +51,7 @@ impl Moves {
     /// The next record.
     pub(super) fn look(&mut self, position: Position, record: &Record<'_>) {
         let Some(number) = number_of(record) else { return };
-        if *self.oldest.get_or_insert(position.segment()) == position.segment() {
+        if *self.oldest.get_or_insert_with(|| position.segment()) == position.segment() {
             self.there.insert(number);
         } else if self.there.contains(&number) {
             self.moved.insert(number);
