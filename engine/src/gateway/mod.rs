@@ -4,7 +4,7 @@
 //! **Never here:** sockets, files, clocks, threads; the store of registrations (that is the control
 //! plane, which hands over snapshots) or a push's life after it was accepted.
 //!
-//! **Invariants:** a [`registration::Registry`] never changes once built and is shared between the
+//! **Invariants:** a [`registry::Registry`] never changes once built and is shared between the
 //! shards; a [`contracts::ContractTable`] belongs to one shard; nothing allocates per push.
 
 pub mod admit;

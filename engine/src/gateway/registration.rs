@@ -79,7 +79,7 @@ impl Registration {
     }
 
     /// Whether the registration can be used on its own; whether it goes together with the others,
-    /// [`Registry::new`] says.
+    /// [`Registry::new`](super::registry::Registry::new) says.
     ///
     /// # Errors
     /// The first thing that is wrong, as a sentence for the operator.

@@ -51,7 +51,8 @@ impl Moves {
     /// The next record.
     pub(super) fn look(&mut self, position: Position, record: &Record<'_>) {
         let Some(number) = number_of(record) else { return };
-        if *self.oldest.get_or_insert_with(|| position.segment()) == position.segment() {
+        let segment = position.segment();
+        if *self.oldest.get_or_insert(segment) == segment {
             self.there.insert(number);
         } else if self.there.contains(&number) {
             self.moved.insert(number);
