@@ -103,7 +103,7 @@ fn a_client_that_leaves_its_answers_unread_does_not_take_the_whole_drain() {
 
 #[test]
 fn a_client_that_reads_slowly_gets_every_answer_through_a_drain() {
-    const PUSHES: u64 = 3_500;
+    const PUSHES: u64 = 2_700;
     let mut site = site();
     site.set("--waiting-per-msn-max", "10000").set("--drain-timeout-ms", "60000").shards(1);
     let engine = site.start();

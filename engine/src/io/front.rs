@@ -63,7 +63,7 @@ pub(super) struct Visits {
     pub(super) evicted: u64,
     /// Closed because no first request came in time.
     pub(super) silent: u64,
-    /// Closed because nothing of their answers was taken for too long.
+    /// Closed because their answers were not taken in time.
     pub(super) stuck: u64,
 }
 
@@ -469,10 +469,11 @@ impl Front {
         for index in indices {
             let Some(link) = self.connections.get_mut(index) else { continue };
             let is_overdue = now.steady_ms >= link.session.due_ms();
-            if link.is_stuck(now.steady_ms, self.limits.patience.idle_ms) {
+            let is_slow = is_overdue && !link.session.lingers() && link.unsent() > 0;
+            if is_slow || link.is_stuck(now.steady_ms, self.limits.patience.idle_ms) {
                 self.visits.stuck += 1;
                 self.dismiss(index);
-            } else if is_overdue && (link.session.lingers() || link.unsent() > 0) {
+            } else if is_overdue && link.session.lingers() {
                 self.dismiss(index);
             } else if is_overdue {
                 link.session.write_request_timeout();

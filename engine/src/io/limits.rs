@@ -46,6 +46,8 @@ pub(super) const SEND_SOCKET_OCTETS: usize = 256 * 1024;
 pub(super) const SEND_OCTETS_MAX: usize = 64 * 1024;
 /// How often the kernel is asked whether a peer takes anything of what is being sent to it.
 pub(super) const SEND_LOOK_MS: u64 = 200;
+/// When the first such look is late.
+pub(super) const SEND_LOOK_LATE_MS: u64 = 1_000;
 /// How long a peer may take nothing of what is sent to it.
 pub(super) const SEND_PROGRESS_MS_MAX: u64 = 60_000;
 /// A connection without traffic for so long gives its buffers back.
@@ -138,7 +140,10 @@ const _: () = assert!(
 );
 const _: () =
     assert!(BURSTS_MAX * BURST_OCTETS_MAX <= HELD_OCTETS_MAX, "bursts have room beside what is held");
-const _: () = assert!(5 * SEND_LOOK_MS <= DRAIN_SILENCE_MS, "a peer is looked at often enough to be judged");
+const _: () = assert!(
+    SEND_LOOK_MS + SEND_LOOK_LATE_MS < DRAIN_SILENCE_MS,
+    "a peer is looked at often enough to be judged"
+);
 const _: () = assert!(HELD_PER_LINK_MAX / BLOCKED_INPUT_PART == INPUT_PENDING_OCTETS_MAX);
 const _: () =
     assert!(SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS);

@@ -30,7 +30,7 @@ pub(crate) const VISITS: [(&str, &str); 5] = [
     ("connections_refused", "Push clients' connections closed unserved in a drain"),
     ("connections_evicted", "Connections closed before their first request to make room for others"),
     ("connections_silent", "Connections closed because their first request did not come in time"),
-    ("connections_stuck", "Connections closed because nothing of their answers was taken for a minute"),
+    ("connections_stuck", "Connections closed because their answers were not taken in time"),
 ];
 
 /// Tells the control plane that a shard has taken a change.

@@ -5,7 +5,7 @@
 //! not move. A stream is freed only after every operation on it has completed.
 
 use crate::io::driver::{Driver, Operation, Owner, Token};
-use crate::io::limits::{SEND_LOOK_MS, SEND_OCTETS_MAX, SEND_SOCKET_OCTETS};
+use crate::io::limits::{SEND_LOOK_LATE_MS, SEND_LOOK_MS, SEND_OCTETS_MAX, SEND_SOCKET_OCTETS};
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -107,13 +107,17 @@ impl Stream {
     /// Since when the peer has taken nothing of the send under way, steady milliseconds.
     ///
     /// A send completes when all of a piece was taken. Of a peer that reads slowly the kernel is
-    /// asked: what it holds grows and shrinks as long as the peer reads, and the first look only
-    /// shows what to compare the next one with.
+    /// asked: what it holds grows and shrinks as long as the peer reads. The first look only shows
+    /// what to compare the next one with; one that comes late is in favour of the peer.
     pub(super) fn takes_nothing_since_ms(&mut self, now_ms: u64) -> Option<u64> {
         if self.send_under_way && now_ms >= self.looked_ms + SEND_LOOK_MS {
-            self.looked_ms = now_ms;
-            let in_kernel = Some(octets_in_kernel(self.socket.as_fd()));
-            if std::mem::replace(&mut self.in_kernel, in_kernel) != in_kernel {
+            let looked_ms = std::mem::replace(&mut self.looked_ms, now_ms);
+            let in_kernel = octets_in_kernel(self.socket.as_fd());
+            let takes = match self.in_kernel.replace(in_kernel) {
+                Some(before) => before != in_kernel,
+                None => now_ms >= looked_ms + SEND_LOOK_LATE_MS,
+            };
+            if takes {
                 self.taken_ms = now_ms;
             }
         }
