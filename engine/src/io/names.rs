@@ -3,7 +3,7 @@
 //!
 //! `getaddrinfo` looks up, so that /etc/hosts and whatever else this host knows names by count. It
 //! tells no time to live (the host's own resolver keeps to that), so a name is asked for anew after
-//! [`Intervals::refresh`], and after a failure sooner. A look-up may hang for minutes: it does so
+//! `Intervals::refresh`, and after a failure sooner. A look-up may hang for minutes: it does so
 //! on one of a few threads that nobody joins, and holds up no other name while one of them is free.
 //! What was found last stays until something else is found.
 

@@ -6,7 +6,7 @@
 //! more list, oldest first: where the places end, the client that has most gives up its oldest.
 //! What is handed over to a carrier, and waits for word of it, will stand here too.
 //!
-//! What was given up, after a day or for want of a place, is [`Parked`]: journaled as such, and
+//! What was given up, after a day or for want of a place, is `Parked`: journaled as such, and
 //! kept for the operator.
 //!
 //! Never here: when a notification is sent again. Nothing is ever moved; memory is taken a block at

@@ -1,16 +1,16 @@
 //! The drivers: what carries octets between a shard and the kernel, and what a shard rests in.
 //!
-//! There are two, and a turn cannot tell which it has. [`uring`] is the shard's own io_uring.
-//! [`poll`] is for hosts that forbid it or are too old for it: an epoll for the sockets, and a
+//! There are two, and a turn cannot tell which it has. `uring` is the shard's own io_uring.
+//! `poll` is for hosts that forbid it or are too old for it: an epoll for the sockets, and a
 //! thread beside the shard that writes and syncs its commits. Both speak in operations and
-//! completions: what is asked for here is done some time, and said by a [`Completion`] of a later
-//! [`Driver::turn`]. Nothing but [`Driver::wait`] waits.
+//! completions: what is asked for here is done some time, and said by a `Completion` of a later
+//! `Driver::turn`. Nothing but `Driver::wait` waits.
 //!
 //! One driver is told from the other by a branch at each call, of which a turn makes some for each
 //! connection and none for each push.
 //!
 //! Invariants: a received buffer belongs to the caller from its completion until
-//! [`Driver::recycle`]. Under `poll` no ring is ever made, here or by the executor.
+//! `Driver::recycle`. Under `poll` no ring is ever made, here or by the executor.
 
 mod choice;
 mod poll;
