@@ -6,7 +6,7 @@ use loadgen::ledger::Tally;
 use loadgen::plan::Plan;
 use loadgen::run::{Outcome, run};
 use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -77,7 +77,13 @@ fn serve(
         let Some(request) = read_request(&mut reader) else { return };
         counted.fetch_add(1, Relaxed);
         let (octets, keeps) = react(&request, number);
-        if writer.write_all(&octets).is_err() || !keeps {
+        if writer.write_all(&octets).is_err() {
+            return;
+        }
+        if !keeps {
+            // A close with requests unread would reset the connection, answer and all.
+            let _ = writer.shutdown(Shutdown::Write);
+            let _ = std::io::copy(&mut reader, &mut std::io::sink());
             return;
         }
     }
