@@ -2,6 +2,8 @@
 //! counts.
 
 mod allocations;
+#[path = "../counting/mod.rs"]
+mod counting;
 mod recipe;
 mod rusmpp;
 mod tshark;

@@ -1,8 +1,6 @@
 //! Nothing on the encoding path allocates, nor does reading a TPDU: counted, not believed.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
+use crate::counting::allocations_of;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use wire::sms::address::Address;
@@ -15,51 +13,6 @@ use wire::sms::segment::{
 use wire::sms::tpdu::{Direction, ReportContext, Tpdu};
 
 use crate::recipe::recipe;
-
-/// The system's allocator, counting what each thread asks for.
-struct Counting;
-
-thread_local! {
-    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
-
-// SAFETY: every call goes to the system's allocator unchanged; counting neither allocates nor
-// unwinds.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the contract, which is the same.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // SAFETY: the caller keeps the contract, which is the same.
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, octets: usize) -> *mut u8 {
-        let _ = ALLOCATIONS.try_with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller keeps the contract, which is the same.
-        unsafe { System.realloc(pointer, layout, octets) }
-    }
-}
-
-fn allocations_of<T>(work: impl FnOnce() -> T) -> u64 {
-    let before = ALLOCATIONS.get();
-    let result = work();
-    let counted = ALLOCATIONS.get() - before;
-    drop(result);
-    counted
-}
-
-#[test]
-fn the_counter_counts() {
-    assert_eq!(allocations_of(|| vec![1_u8; 10]), 1);
-    assert_eq!(allocations_of(|| 1 + 1), 0);
-}
 
 /// Every alphabet, one segment and ten, with and without a header, clusters at the seams.
 #[test]

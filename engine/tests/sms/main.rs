@@ -3,6 +3,8 @@
 //! that counts, and with input that is seldom seen.
 
 mod allocations;
+#[path = "../counting/mod.rs"]
+mod counting;
 mod fuzz_corpus;
 mod properties;
 mod recipe;
