@@ -34,8 +34,8 @@ pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
 pub fn demo_invitation(push_address: std::net::SocketAddr, admin_address: std::net::SocketAddr) -> String {
     format!(
         "Demo client {DEMO_XPID} may push to 09012345678 and to 09000000000-09000099999.\n\
-         Send the sample push from another terminal:\n\n    \
-         curl -i -H 'Content-Type: text/xml; charset=UTF-8' --data-binary @examples/push.xml \
+         Send a text from another terminal:\n\n    \
+         curl -i -H 'Content-Type: text/xml; charset=UTF-8' --data-binary @examples/text.xml \
          http://{push_address}/smsgw/\n\n\
          Watch it: curl http://{admin_address}/status   Stop the engine: Ctrl-C\n"
     )
