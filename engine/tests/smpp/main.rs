@@ -7,3 +7,5 @@ mod counting;
 mod recipe;
 mod rusmpp;
 mod tshark;
+#[path = "../wireshark/mod.rs"]
+mod wireshark;

@@ -1,19 +1,14 @@
 //! The fields of many random PDUs against Wireshark's decoder, run as `tshark`. Where it is not
 //! installed the test says so and passes.
 
-use std::io::Write;
-use std::process::{Command as Process, Stdio};
-
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use wire::smpp::command::Command;
 
 use crate::recipe::{Recipe, recipe};
+use crate::wireshark::{self, AGGREGATOR, Capture, TAG_PROTOCOL_NAME};
 
 const PDUS: usize = 3_000;
-
-/// Stands between several values of one field; occurs in no text.
-const AGGREGATOR: char = '\u{1}';
 
 /// The fields that are asked for, in the order of the columns.
 const FIELDS: [&str; 23] = [
@@ -44,7 +39,7 @@ const FIELDS: [&str; 23] = [
 
 #[test]
 fn tshark_reads_every_field_as_it_was_meant() {
-    let Some(version) = tshark_version() else {
+    let Some(version) = wireshark::version() else {
         println!("skipped: tshark is not installed");
         return;
     };
@@ -75,48 +70,13 @@ fn tshark_reads_every_field_as_it_was_meant() {
     assert!(compared > 6 * PDUS, "the comparison is not empty");
 }
 
-fn tshark_version() -> Option<String> {
-    let output = Process::new("tshark").arg("--version").stderr(Stdio::null()).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
-}
-
 /// One line of columns for every PDU.
 fn decode_by_tshark(recipes: &[Recipe]) -> Vec<String> {
-    let mut capture = tempfile::NamedTempFile::new().expect("a temporary file");
-    capture.write_all(&capture_of(recipes)).expect("the capture is written");
-    let mut command = Process::new("tshark");
-    command.arg("-r").arg(capture.path()).args(["-T", "fields", "-E", "separator=/t", "-E"]);
-    command.arg(format!("aggregator={AGGREGATOR}"));
-    for field in FIELDS {
-        command.arg("-e").arg(format!("smpp.{field}"));
-    }
-    let output = command.stderr(Stdio::null()).output().expect("tshark runs");
-    assert!(output.status.success(), "tshark ended with {}", output.status);
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-}
-
-/// A pcap file of Exported PDUs.
-fn capture_of(recipes: &[Recipe]) -> Vec<u8> {
-    const WIRESHARK_UPPER_PDU: u32 = 252;
-    const TAG_PROTOCOL_NAME: u16 = 12;
-    let mut file = Vec::new();
-    file.extend(0xa1b2_c3d4_u32.to_le_bytes());
-    file.extend([2, 0, 4, 0]);
-    file.extend([0; 8]);
-    file.extend(65_535_u32.to_le_bytes());
-    file.extend(WIRESHARK_UPPER_PDU.to_le_bytes());
+    let mut capture = Capture::new();
     for recipe in recipes {
-        let mut packet = Vec::new();
-        packet.extend(TAG_PROTOCOL_NAME.to_be_bytes());
-        packet.extend(8_u16.to_be_bytes());
-        packet.extend(b"smpp\0\0\0\0");
-        packet.extend([0; 4]);
-        packet.extend(recipe.octets());
-        file.extend([0; 8]);
-        file.extend((packet.len() as u32).to_le_bytes().repeat(2));
-        file.extend(packet);
+        capture.add(&[(TAG_PROTOCOL_NAME, b"smpp\0\0\0\0")], &recipe.octets());
     }
-    file
+    wireshark::columns(&capture, &[], "smpp", &FIELDS)
 }
 
 fn agrees(expected: &str, found: &str) -> bool {

@@ -11,3 +11,5 @@ mod recipe;
 mod tshark;
 mod unusual;
 mod vectors;
+#[path = "../wireshark/mod.rs"]
+mod wireshark;

@@ -5,9 +5,6 @@
 //! SMS-SUBMIT for an SMS-SUBMIT-REPORT. Where it departs from the standard, a function named
 //! `tshark_…` says how, and what it prints there is not compared.
 
-use std::io::Write;
-use std::process::{Command, Stdio};
-
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use wire::sms::address::{Address, TypeOfNumber};
@@ -20,12 +17,10 @@ use wire::sms::tpdu::{Direction, Parameters, StatusReport, Tpdu};
 use wire::sms::user_data::{Payload, UserData};
 
 use crate::recipe::{Recipe, recipe};
+use crate::wireshark::{self, AGGREGATOR, Capture, TAG_PROTOCOL_NAME};
 
 /// TPDUs that are made and compared.
 const TPDUS: usize = 12_000;
-
-/// Stands between several values of one field; occurs in no text.
-const AGGREGATOR: char = '\u{1}';
 
 /// The fields that are asked for, in the order of the columns.
 const FIELDS: [&str; 54] = [
@@ -87,7 +82,7 @@ const FIELDS: [&str; 54] = [
 
 #[test]
 fn tshark_reads_every_field_as_it_was_meant() {
-    let Some(version) = tshark_version() else {
+    let Some(version) = wireshark::version() else {
         println!("skipped: tshark is not installed");
         return;
     };
@@ -121,54 +116,17 @@ fn tshark_reads_every_field_as_it_was_meant() {
     assert!(compared > 10 * TPDUS, "the comparison is not empty");
 }
 
-fn tshark_version() -> Option<String> {
-    let output = Command::new("tshark").arg("--version").stderr(Stdio::null()).output().ok()?;
-    String::from_utf8(output.stdout).ok()?.lines().next().map(str::to_owned)
-}
-
 /// One line of columns for every TPDU.
 fn decode_by_tshark(recipes: &[Recipe]) -> Vec<String> {
-    let mut capture = tempfile::NamedTempFile::new().expect("a temporary file");
-    capture.write_all(&capture_of(recipes)).expect("the capture is written");
-    let mut command = Command::new("tshark");
-    command.arg("-r").arg(capture.path()).args(["-o", "gsm_sms.reassemble:FALSE", "-T", "fields"]);
-    command.args(["-E", "separator=/t", "-E"]).arg(format!("aggregator={AGGREGATOR}"));
-    for field in FIELDS {
-        command.arg("-e").arg(format!("gsm_sms.{field}"));
-    }
-    let output = command.stderr(Stdio::null()).output().expect("tshark runs");
-    assert!(output.status.success(), "tshark ended with {}", output.status);
-    String::from_utf8_lossy(&output.stdout).lines().map(str::to_owned).collect()
-}
-
-/// A pcap file of Exported PDUs.
-fn capture_of(recipes: &[Recipe]) -> Vec<u8> {
-    const WIRESHARK_UPPER_PDU: u32 = 252;
-    const TAG_PROTOCOL_NAME: u16 = 12;
     const TAG_DIRECTION: u16 = 35;
-    let mut file = Vec::new();
-    file.extend(0xa1b2_c3d4_u32.to_le_bytes());
-    file.extend([2, 0, 4, 0]);
-    file.extend([0; 8]);
-    file.extend(65_535_u32.to_le_bytes());
-    file.extend(WIRESHARK_UPPER_PDU.to_le_bytes());
+    let mut capture = Capture::new();
     for recipe in recipes {
         // "Received" is what the network received: a TPDU from the terminal.
         let received = u32::from(recipe.with_tpdu(|tpdu| tpdu.direction()) == Direction::FromTerminal);
-        let mut packet = Vec::new();
         let tags = [(TAG_PROTOCOL_NAME, &b"gsm_sms\0"[..]), (TAG_DIRECTION, &received.to_be_bytes())];
-        for (tag, value) in tags {
-            packet.extend(tag.to_be_bytes());
-            packet.extend((value.len() as u16).to_be_bytes());
-            packet.extend(value);
-        }
-        packet.extend([0; 4]);
-        packet.extend(recipe.octets());
-        file.extend([0; 8]);
-        file.extend((packet.len() as u32).to_le_bytes().repeat(2));
-        file.extend(packet);
+        capture.add(&tags, &recipe.octets());
     }
-    file
+    wireshark::columns(&capture, &["-o", "gsm_sms.reassemble:FALSE"], "gsm_sms", &FIELDS)
 }
 
 /// Values of one field, which may stand several times.
