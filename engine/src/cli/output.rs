@@ -2,6 +2,7 @@
 //! the other.
 
 use std::io::{self, IsTerminal as _, Write};
+use std::process::ExitCode;
 
 use super::CliError;
 
@@ -12,6 +13,9 @@ pub(crate) struct Output<'a> {
     is_watched: bool,
     has_reader: bool,
 }
+
+/// Takes a result or a complaint; whether somebody reads what comes.
+pub(crate) type Report<'a> = dyn FnMut(Result<String, String>) -> bool + 'a;
 
 impl<'a> Output<'a> {
     /// Writes to these; a note may rewrite the line of the one before when a person watches.
@@ -52,6 +56,31 @@ impl<'a> Output<'a> {
         if self.is_watched {
             let _ = write!(self.notes, "\r{line} ").and_then(|()| self.notes.flush());
         }
+    }
+
+    /// Does work that reports results, which are printed a line each, and complaints, which are
+    /// noted behind the command's name. Exit status 1 where there was a complaint.
+    pub(crate) fn report_all(
+        &mut self,
+        command: &str,
+        work: impl FnOnce(&mut Report<'_>),
+    ) -> Result<ExitCode, CliError> {
+        let (mut well, mut printed) = (true, Ok(()));
+        work(&mut |result| {
+            match result {
+                Ok(text) if printed.is_ok() => {
+                    printed = self.print(&format!("{}\n", text.trim_end_matches('\n')));
+                }
+                Ok(_) => {}
+                Err(sentence) => {
+                    well = false;
+                    self.note(&format!("{command}: {sentence}"));
+                }
+            }
+            printed.is_ok() && self.has_reader()
+        });
+        printed?;
+        Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 }
 

@@ -9,6 +9,7 @@ use wire::smpp::frame::first_pdu;
 use wire::smpp::pdu::{Pdu, decode_leniently};
 use wire::sms::describe::{DescribedField, FieldValue};
 
+use super::output::Report;
 use super::sms::{hex_of, json_of, octets_of, shown};
 use super::{CliError, Output};
 
@@ -40,26 +41,8 @@ pub(super) struct DecodeArguments {
 /// error says how.
 pub(super) fn run(command: &SmppCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
     let SmppCommand::Decode(arguments) = command;
-    let (mut well, mut printed) = (true, Ok(()));
-    decode(arguments, std::io::stdin().lock(), &mut |result| {
-        match result {
-            Ok(text) if printed.is_ok() => {
-                printed = output.print(&format!("{}\n", text.trim_end_matches('\n')));
-            }
-            Ok(_) => {}
-            Err(sentence) => {
-                well = false;
-                output.note(&format!("hayauma smpp: {sentence}"));
-            }
-        }
-        printed.is_ok() && output.has_reader()
-    });
-    printed?;
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    output.report_all("hayauma smpp", |report| decode(arguments, std::io::stdin().lock(), report))
 }
-
-/// Takes a result or a complaint; whether somebody reads what comes.
-type Report<'a> = dyn FnMut(Result<String, String>) -> bool + 'a;
 
 fn decode(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<'_>) {
     let mut count = 0;

@@ -10,6 +10,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 
+use super::output::Report;
 use super::{CliError, Output};
 
 /// What to do with short messages.
@@ -27,36 +28,19 @@ pub enum SmsCommand {
 /// Does it. Exit status 0: done; 1: something that was given is wrong, and one sentence on standard
 /// error says how.
 pub(super) fn run(command: SmsCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
-    let (mut well, mut printed) = (true, Ok(()));
-    let mut report = |result: Result<String, String>| {
-        match result {
-            Ok(text) if printed.is_ok() => {
-                printed = output.print(&format!("{}\n", text.trim_end_matches('\n')));
+    output.report_all("hayauma sms", |report| {
+        let stdin = &mut std::io::stdin().lock();
+        match command {
+            SmsCommand::Decode(arguments) => decode::run(&arguments, stdin, report),
+            SmsCommand::Segments(arguments) => {
+                report(segments::run(&arguments, stdin));
             }
-            Ok(_) => {}
-            Err(sentence) => {
-                well = false;
-                output.note(&format!("hayauma sms: {sentence}"));
+            SmsCommand::Encode(command) => {
+                report(encode::run(&command, stdin));
             }
         }
-        printed.is_ok() && output.has_reader()
-    };
-    let stdin = &mut std::io::stdin().lock();
-    match command {
-        SmsCommand::Decode(arguments) => decode::run(&arguments, stdin, &mut report),
-        SmsCommand::Segments(arguments) => {
-            report(segments::run(&arguments, stdin));
-        }
-        SmsCommand::Encode(command) => {
-            report(encode::run(&command, stdin));
-        }
-    }
-    printed?;
-    Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
 }
-
-/// Takes a result or a complaint; whether somebody reads what comes.
-type Report<'a> = dyn FnMut(Result<String, String>) -> bool + 'a;
 
 /// Octets from hexadecimal digits; blanks and colons between them do not matter, nor does a leading
 /// `0x`.

@@ -365,6 +365,8 @@ fn parse_msn(text: &str) -> Result<Msn, String> {
     Msn::parse(text.as_bytes())
         .ok_or_else(|| format!("`{text}` is no msn; write eleven digits of which the first is 0"))
 }
+
+/// What the terminal does, by its word.
 const TERMINALS: [(&str, Terminal); 9] = [
     ("busy", Terminal::Busy),
     ("illegal", Terminal::Illegal),
