@@ -149,7 +149,10 @@ pub enum DrillError {
         source: std::io::Error,
     },
     /// The directory has something in it.
-    #[error("{} is not empty: name a new directory for the drill, or leave --data-dir away.", .0.display())]
+    #[error(
+        "{} is not empty: name a new directory for the drill, or leave --data-dir away.",
+        .0.display()
+    )]
     DirectoryNotEmpty(PathBuf),
     /// Too many contracts, or none.
     #[error("{0} contracts will not do: choose 1 to {CONTRACTS_MAX}.")]
@@ -198,7 +201,8 @@ pub enum DrillError {
     },
     /// Attempts make no progress.
     #[error(
-        "the engine has made {attempts} of {expected} attempts and goes no further: look into its log."
+        "the engine has made {attempts} of {expected} attempts and goes no further: look into its \
+         log."
     )]
     AttemptsStall {
         /// Attempts that there should be.

@@ -296,11 +296,11 @@ impl Phase {
 mod tests {
     use super::*;
 
-    const PLAN: &str = "target = \"127.0.0.1:1\"\nseed = 7\nconnections = 8\n[msns]\nrange = \"09000000000:500\"\norder = \"zipf\"\n\
-        [[phase]]\nkind = \"warm-up\"\nrate_per_s = 100\nseconds = 1\n\
-        [[phase]]\nkind = \"load\"\narrivals = \"steps\"\nsteps_per_s = [200, 400]\nseconds = 2\n\
-        [[phase]]\nkind = \"load\"\narrivals = \"poisson\"\nrate_per_s = 1000\nseconds = 1\n\
-        [[phase]]\nkind = \"drain\"\nseconds = 5\n";
+    const PLAN: &str = "target = \"127.0.0.1:1\"\nseed = 7\nconnections = 8\n[msns]\n\
+        range = \"09000000000:500\"\norder = \"zipf\"\n[[phase]]\nkind = \"warm-up\"\n\
+        rate_per_s = 100\nseconds = 1\n[[phase]]\nkind = \"load\"\narrivals = \"steps\"\n\
+        steps_per_s = [200, 400]\nseconds = 2\n[[phase]]\nkind = \"load\"\narrivals = \"poisson\"\n\
+        rate_per_s = 1000\nseconds = 1\n[[phase]]\nkind = \"drain\"\nseconds = 5\n";
 
     #[test]
     fn a_plan_is_read_into_phases_and_the_same_seed_gives_the_same_pushes() {

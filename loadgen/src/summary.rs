@@ -411,7 +411,8 @@ fn faults(tally: &Tally, outcome: &Outcome) -> Vec<String> {
     count(unanswered, "requests have no final answer.");
     count(
         tally.http_errors,
-        "pushes were answered by HTTP without a push response: whether they were accepted, nobody said.",
+        "pushes were answered by HTTP without a push response: whether they were accepted, nobody \
+         said.",
     );
     count(
         tally.wrongly_answered,

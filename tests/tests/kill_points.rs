@@ -265,7 +265,8 @@ impl Scene {
         let terminals = Terminals::read(&book);
         let in_flight = terminals.repeated_in_flight;
         println!(
-            "{}: {tally}; duplicated {in_flight} (their reports were in flight); {kills} kills in {:.1} s, seed {seed}",
+            "{}: {tally}; duplicated {in_flight} (their reports were in flight); {kills} kills \
+             in {:.1} s, seed {seed}",
             self.name,
             took.as_secs_f32(),
         );

@@ -189,8 +189,9 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
         return Ok(());
     }
     let sentence = format!(
-        "drained, but the device took no more billing events: {events} wait in the journal, and the next start enters \
-         them; {requests} refused or repeated requests are not counted in the books; free some disk space and start again"
+        "drained, but the device took no more billing events: {events} wait in the journal, and \
+         the next start enters them; {requests} refused or repeated requests are not counted in \
+         the books; free some disk space and start again"
     );
     Err(Fatal::told(FatalReason::StorageFull, sentence))
 }
@@ -214,16 +215,17 @@ fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, Nam
 
 fn lost_names(config: &Config) -> String {
     format!(
-        "the data directory {} was deleted or moved while the engine ran: what had been accepted until then and did not end \
-         is lost, unless a backup has it; put the directory back or choose another with --data-dir, and start again",
+        "the data directory {} was deleted or moved while the engine ran: what had been accepted \
+         until then and did not end is lost, unless a backup has it; put the directory back or \
+         choose another with --data-dir, and start again",
         config.data_dir.display()
     )
 }
 
 fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
     let mut text = format!(
-        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
-         durability {}, data in {})\n",
+        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} \
+         shards, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
         config.shards,
         config.durability,
@@ -232,7 +234,8 @@ fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_ad
     text += &format!("driver: {driver}\n");
     if config.rehearsal_time_scale > 1 {
         text += &format!(
-            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",
+            "REHEARSAL: the message center's schedules run {} times as fast; never with real \
+             traffic\n",
             config.rehearsal_time_scale
         );
     }
@@ -451,7 +454,12 @@ fn tell(number: usize, report: &ShardReport) {
         "journal recovered"
     );
     if let Some(torn) = &journal.torn {
-        tracing::info!(shard = number, file = %torn.file.display(), offset = torn.offset, "torn end, as a crash leaves it");
+        tracing::info!(
+            shard = number,
+            file = %torn.file.display(),
+            offset = torn.offset,
+            "torn end, as a crash leaves it"
+        );
     }
     for damage in &journal.damages {
         tracing::error!(
