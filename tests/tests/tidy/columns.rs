@@ -36,8 +36,8 @@ fn a_wide_line_is_seen() {
     assert_eq!(of(format!("//! {}", "早".repeat(96))), 0);
     assert_eq!(of(format!("//! | {} |", "a".repeat(100))), 0);
     assert_eq!(of(format!("// https://example.jp/{}", "a".repeat(100))), 0);
-    assert_eq!(of(format!("let a = \"{}\";", "a".repeat(91))), 1);
-    assert_eq!(of(format!("let a = \"{}\";", "a".repeat(90))), 0);
+    assert_eq!(of(format!("let a = \"{}\";", "a".repeat(90))), 1);
+    assert_eq!(of(format!("let a = \"{}\";", "a".repeat(89))), 0);
     assert_eq!(of(format!("let a = 1; // {}", "a".repeat(90))), 1);
     assert_eq!(of(format!("        r#\"{}\"#,", "a".repeat(100))), 1);
     assert_eq!(of(format!("let text = \"\n{}\n\";", "a".repeat(101))), 1);
