@@ -114,7 +114,8 @@ fn fill_past_a_lent_spare(mut model: Model) {
     let lent = model.journal.lent.expect("the factory brings one into memory");
     // Others take the rest of the device: what is on order fails from now on.
     model.disk.set_files_max(0);
-    let active = |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
+    let active =
+        |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
     // What was promised is taken, and the shard does not look at the factory's answers meanwhile.
     let end = |model: &mut Model| {
         let ended = ended(kept, model.now_ms);
