@@ -14,7 +14,8 @@
 //!
 //! let xpid = Xpid::parse(b"00100000001").expect("eleven digits");
 //! let msn = Msn::parse(b"09012345678").expect("eleven digits");
-//! let mut push = PushFields::new(xpid, msn, b"order.1", PushContent::Text("The river is rising."));
+//! let text = PushContent::Text("The river is rising.");
+//! let mut push = PushFields::new(xpid, msn, b"order.1", text);
 //! push.class = Class::Emergency;
 //!
 //! let mut body = Vec::new();
