@@ -79,6 +79,7 @@ impl Setup {
 pub struct LoneShard {
     /// The engine's own.
     pub shard: Shard,
+    network: SimulatedNetwork,
     factory: SegmentFactory,
 }
 
@@ -141,6 +142,7 @@ impl LoneShard {
             journal: JournalConfig { first_sequence: setup.first_sequence, ..journal() },
             seed: 7,
             time_scale: 1,
+            routes: Arc::default(),
             fingerprints: setup.fingerprints,
             injections: Vec::new(),
             progress: Arc::default(),
@@ -152,7 +154,7 @@ impl LoneShard {
             SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
         let factory = SegmentFactory::start().expect("a thread");
         let registry = Arc::new(registry(setup));
-        let opened = Shard::open(directory, &config, &factory, Box::new(network), registry, now_ms);
+        let opened = Shard::open(directory, &config, &factory, registry, now_ms);
         let mut shard = opened?.0;
         for client in &setup.clients {
             let xpid = Xpid::parse(client.xpid.as_bytes()).expect("an XPID");
@@ -161,7 +163,7 @@ impl LoneShard {
                 shard.contracts_mut().insert(msn, xpid).expect("a contract more");
             }
         }
-        Ok(Self { shard, factory })
+        Ok(Self { shard, network, factory })
     }
 
     /// What makes segments, for other journals.
@@ -199,7 +201,7 @@ impl LoneShard {
     /// # Panics
     /// When the device does not write.
     pub fn work(&mut self, now_ms: u64) {
-        self.shard.turn(now_ms, &BUDGET);
+        self.shard.turn(&mut self.network, now_ms, &BUDGET);
         self.shard.commit_blocking().expect("a device that writes");
         // Cleaning waits for the books; nothing here cuts the power.
         if let Some(sync) = self.shard.begin_billing_sync() {

@@ -260,7 +260,7 @@ impl Fields {
             if flag { Some(String::new()) } else { value.clone() }
         };
         let token = match &self.token_file {
-            Some(path) => Some(read_secret(path)?),
+            Some(path) => Some(read_secret(path, "token")?),
             None => self.token.clone(),
         };
         Ok(ClientChange {
@@ -287,7 +287,7 @@ impl Fields {
 }
 
 /// The first line of a file, or of standard input for `-`.
-fn read_secret(path: &Path) -> Result<String, CliError> {
+pub(super) fn read_secret(path: &Path, what: &str) -> Result<String, CliError> {
     let shown =
         if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
     let read = |input: &mut dyn Read| {
@@ -301,13 +301,13 @@ fn read_secret(path: &Path) -> Result<String, CliError> {
     };
     let line = line.map_err(|error| {
         CliError::new(format!(
-            "the token cannot be read from {shown} ({error}): name a file that holds it"
+            "the {what} cannot be read from {shown} ({error}): name a file that holds it"
         ))
     })?;
     let secret = line.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         return Err(CliError::new(format!(
-            "{shown} begins with no token: write it into the first line"
+            "{shown} begins with no {what}: write it into the first line"
         )));
     }
     Ok(secret.to_owned())

@@ -6,6 +6,7 @@
 //! would want it.
 
 pub mod billing;
+mod carrier;
 mod client;
 mod contract;
 mod contract_import;
@@ -60,6 +61,8 @@ enum Command {
     Client(Box<client::ClientCommand>),
     #[command(subcommand)]
     Contract(contract::ContractCommand),
+    #[command(subcommand)]
+    Carrier(carrier::CarrierCommand),
     Billing(billing::BillingCommand),
     Push(push::PushCommand),
     /// Look at the queue of pushes, and back it up
@@ -161,6 +164,7 @@ impl Command {
             Self::Serve(command) => command.run(),
             Self::Client(command) => command.run(output),
             Self::Contract(command) => command.run(output),
+            Self::Carrier(command) => command.run(output),
             Self::Billing(command) => command.run(),
             Self::Push(command) => command.run(),
             Self::Queue(command) => command.run(),

@@ -6,6 +6,7 @@
 //! to the running shards. Nothing here logs tokens, message text or data.
 
 pub mod admin;
+pub mod carriers;
 pub mod demo;
 pub mod document;
 pub mod engine;

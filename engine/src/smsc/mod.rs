@@ -10,6 +10,8 @@ pub mod closed_alerts;
 pub mod core;
 pub mod ended;
 mod endings;
+pub mod handed;
+mod handing_over;
 pub mod index_table;
 pub mod keys;
 pub mod lanes;

@@ -39,7 +39,7 @@ pub mod flag {
     /// A push of a higher alertseq waits to take this one's place.
     pub const REPLACE_REQUESTED: u16 = 1 << 8;
     /// It has left while it still stood in a lane: the slot is freed when the lane lets go of it.
-    pub const GONE: u16 = 1 << 14;
+    pub const GONE: u16 = 1 << 11;
     /// An alert for the msn came while it was in flight, or releases it already.
     pub const ALERTED: u16 = 1 << 9;
     /// Of a cancel that was accepted no E7 is due, since the push client had no notification URL.
@@ -48,7 +48,7 @@ pub mod flag {
     /// terminal may have it, and a report may still come.
     pub const IN_DOUBT: u16 = 1 << 12;
     /// A control SMS.
-    pub const CONTROL: u16 = 1 << 13;
+    pub const CONTROL: u16 = 1 << 7;
     /// While a journal is read, of a held push: the time that its Held record names has passed. It
     /// shares its bit with [`ALERTED`].
     pub(crate) const OVERDUE: u16 = ALERTED;
@@ -101,6 +101,10 @@ pub struct Push {
     pub segments: u8,
 }
 
+/// The topmost bits of the flags are the route.
+const ROUTE_SHIFT: u32 = 13;
+/// How many routes there can be, the core network among them.
+pub const ROUTES: usize = 1 << (u16::BITS - ROUTE_SHIFT);
 /// Bits of a cause's count of holds.
 const HOLD_BITS: u32 = 4;
 /// Where the count stops: no schedule changes after so many tries.
@@ -150,7 +154,7 @@ impl Push {
         self.pack(0, MSN_BITS, msn.value());
     }
 
-    /// The domain of the last attempt: 0 unknown, 1 CS, 2 PS.
+    /// What the last attempt went through: 0 unknown, 1 CS, 2 PS, 3 a carrier.
     pub fn domain(&self) -> u8 {
         (self.packed_msn() >> MSN_BITS) as u8 & 3
     }
@@ -267,6 +271,16 @@ impl Push {
     /// TP-Status of the last status report; 0 while the push lives.
     pub fn tp_status(&self) -> u8 {
         if self.state.is_final() { self.counts[0] } else { 0 }
+    }
+
+    /// Where it goes: 0 the core network, or the number of a carrier.
+    pub fn route(&self) -> u8 {
+        (self.flags >> ROUTE_SHIFT) as u8
+    }
+
+    pub(super) fn set_route(&mut self, route: u8) {
+        assert!(usize::from(route) < ROUTES, "there is no route {route}");
+        self.flags = self.flags & !(u16::MAX << ROUTE_SHIFT) | u16::from(route) << ROUTE_SHIFT;
     }
 
     /// Whether `flag` is set.

@@ -29,6 +29,7 @@ pub(super) fn journal_config() -> JournalConfig {
 
 struct Bench {
     shard: Shard,
+    network: SimulatedNetwork,
     credential: Credential,
     _factory: SegmentFactory,
     _place: tempfile::TempDir,
@@ -49,6 +50,7 @@ impl Bench {
             },
             journal: journal_config(),
             seed: 1,
+            routes: Arc::default(),
             fingerprints: FingerprintKeys {
                 keyed: Fingerprints::new([7; 16]),
                 older_until_ms: None,
@@ -60,19 +62,12 @@ impl Bench {
         let lines = Arc::new(LineStates::uniform(Line::HOME));
         let network = SimulatedNetwork::new(SimulationConfig::default(), lines)
             .expect("the defaults are legal");
-        let opened = Shard::open(
-            place.path(),
-            &config,
-            &factory,
-            Box::new(network),
-            Arc::new(registry()),
-            NOW_MS,
-        );
+        let opened = Shard::open(place.path(), &config, &factory, Arc::new(registry()), NOW_MS);
         let mut shard = opened.expect("a fresh shard").0;
         for number in 0..MSNS {
             shard.contracts_mut().insert(msn(number), xpid()).expect("room");
         }
-        Self { shard, credential: Credential::new(), _factory: factory, _place: place }
+        Self { shard, network, credential: Credential::new(), _factory: factory, _place: place }
     }
 
     fn accept(&mut self, body: &[u8]) {
@@ -99,7 +94,7 @@ impl Bench {
 
     /// One turn, and the commit of what it appended.
     fn turn(&mut self) {
-        self.shard.turn(NOW_MS, &BUDGET);
+        self.shard.turn(&mut self.network, NOW_MS, &BUDGET);
         self.commit();
     }
 
