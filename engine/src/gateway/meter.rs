@@ -7,6 +7,7 @@
 use super::limits::{RATE_PER_SECOND_MAX, VOLUME_PER_DAY_MAX};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use wire::terms::calendar;
+use wire::terms::time::SteadyMs;
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// The volume's number holds the day in the upper bits and the pushes of that day below.
@@ -46,7 +47,7 @@ impl Meter {
     /// Counts one push against the rate; `false` (8001) when it comes too soon, and then nothing is
     /// counted. After a refusal there is room again within a second of the steady clock, which all
     /// shards share and nobody sets.
-    pub fn rate(&self, steady_ms: u64) -> bool {
+    pub fn rate(&self, steady_ms: SteadyMs) -> bool {
         let rate = self.rate_per_second.load(Ordering::Relaxed);
         if rate == 0 {
             return true;
@@ -54,7 +55,7 @@ impl Meter {
         // Rounded down: the rate may be exceeded by a thousandth, never fallen short of.
         let interval_ns = SECOND_NS / u64::from(rate);
         let burst_ns = interval_ns * u64::from(rate);
-        let now_ns = steady_ms.saturating_mul(1_000_000);
+        let now_ns = steady_ms.ms().saturating_mul(1_000_000);
         let next = |due_ns: u64| {
             let next_ns = due_ns.max(now_ns).saturating_add(interval_ns);
             (next_ns - now_ns <= burst_ns).then_some(next_ns)
@@ -107,7 +108,7 @@ mod tests {
     const NOW_MS: u64 = 1_795_354_470_000;
 
     fn passed(meter: &Meter, attempts: u32, now_ms: u64) -> u32 {
-        (0..attempts).map(|_| u32::from(meter.rate(now_ms))).sum()
+        (0..attempts).map(|_| u32::from(meter.rate(SteadyMs::new(now_ms)))).sum()
     }
 
     #[test]
@@ -161,7 +162,7 @@ mod tests {
             let ask = || {
                 (0..5000).fold(0, |passed, _| {
                     meter.charge(NOW_MS);
-                    passed + u32::from(meter.rate(NOW_MS))
+                    passed + u32::from(meter.rate(SteadyMs::new(NOW_MS)))
                 })
             };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();

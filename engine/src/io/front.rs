@@ -656,9 +656,10 @@ mod tests {
     use crate::io::driver::{DriverKind, Waker};
     use crate::io::places::Places;
     use std::os::unix::net::UnixStream;
+    use wire::terms::time::WallMs;
 
     fn at(steady_ms: u64) -> Now {
-        Now { wall_ms: steady_ms, steady_ms, steady_ns: steady_ms * 1_000_000 }
+        Now { wall_ms: WallMs::new(steady_ms), steady_ms, steady_ns: steady_ms * 1_000_000 }
     }
 
     /// A shard of four places, so many of them taken at 1,000 ms by clients that say nothing.

@@ -662,7 +662,7 @@ impl Notifying {
                     } else if response.status == GONE {
                         NotificationResult::Gone
                     } else {
-                        let retry_after_seconds = response.retry_after_seconds(now.wall_ms);
+                        let retry_after_seconds = response.retry_after_seconds(now.wall_ms.ms());
                         NotificationResult::Failed { retry_after_seconds }
                     };
                     shard.settle_notification(order, result, now.wall_ms);

@@ -1,13 +1,14 @@
 //! The two times of a turn.
 
 use host::clock;
+use wire::terms::time::WallMs;
 
 /// One moment by both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Now {
-    /// Unix milliseconds: what is written, shown and compared with what clients asked for. May be
+    /// What is written, shown and compared with what clients asked for. May be
     /// set back.
-    pub(super) wall_ms: u64,
+    pub(super) wall_ms: WallMs,
     /// Milliseconds that only ever grow, never 0: time-outs and intervals.
     pub(super) steady_ms: u64,
     /// The monotonic clock, in nanoseconds.
@@ -17,6 +18,10 @@ pub(super) struct Now {
 impl Now {
     pub(super) fn read() -> Self {
         let steady_ns = clock::monotonic_ns();
-        Self { wall_ms: clock::unix_ms(), steady_ms: steady_ns / 1_000_000 + 1, steady_ns }
+        Self {
+            wall_ms: WallMs::new(clock::unix_ms()),
+            steady_ms: steady_ns / 1_000_000 + 1,
+            steady_ns,
+        }
     }
 }

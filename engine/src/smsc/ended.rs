@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::mix::mix;
+use wire::terms::time::CenterMs;
 
 /// Which of a push's two notifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -99,7 +100,7 @@ impl EndedPush {
     /// What goes on of a push in its final state.
     pub fn of(push: &Push) -> Self {
         let [a, b, c, d, e, ..] = push.msn().value().to_le_bytes();
-        let [f, g, h, i, j, k, ..] = push.ended_ms().to_le_bytes();
+        let [f, g, h, i, j, k, ..] = push.ended_ms().ms().to_le_bytes();
         Self {
             push_id: push.push_id,
             position: push.position,
@@ -128,10 +129,10 @@ impl EndedPush {
         }
     }
 
-    /// Unix milliseconds of the final state.
-    pub fn ended_ms(&self) -> u64 {
+    /// When it came to its final state.
+    pub fn ended_ms(&self) -> CenterMs {
         let [a, b, c, d, e, f] = self.ended_ms;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        CenterMs::new(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 
     /// Whether `flag` is set.
@@ -603,14 +604,14 @@ mod tests {
     fn ended(push_id: u64, msn: u64, client: u16) -> EndedPush {
         let mut push = Push { push_id, client, flags: flag::WANTS_NOTIFICATION, ..Push::EMPTY };
         push.set_msn(Msn::from_value(msn).expect("a legal msn"));
-        push.set_ended(State::Delivered, Code::ACCEPTED, push_id, 0);
+        push.set_ended(State::Delivered, Code::ACCEPTED, CenterMs::new(push_id), 0);
         EndedPush::of(&push)
     }
 
     #[test]
     fn a_push_that_ended_says_the_same_as_before() {
         let push = ended(7, 9_999_999_999, 3);
-        assert_eq!((push.push_id, push.msn().value(), push.ended_ms()), (7, 9_999_999_999, 7));
+        assert_eq!((push.push_id, push.msn().value(), push.ended_ms().ms()), (7, 9_999_999_999, 7));
         assert_eq!((push.state, push.due()), (State::Delivered, Some(NotificationKind::Complete)));
     }
 

@@ -9,6 +9,7 @@ use host::huge_pages;
 use host::huge_pages::TouchedAhead;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
+use wire::terms::time::CenterMs;
 
 /// Index of a live push in the slab.
 pub type PushIndex = u32;
@@ -182,36 +183,42 @@ impl Push {
         self.packed_msn = [a, b, c, d, e];
     }
 
-    /// Unix milliseconds; no delivery from then on. Known until the push has ended.
+    /// No delivery from then on. Known until the push has ended.
     #[inline]
-    pub fn expires_ms(&self) -> u64 {
+    pub fn expires_ms(&self) -> CenterMs {
         debug_assert!(!self.state.is_final(), "an ended push does not expire");
         self.moment()
     }
 
-    pub(super) fn set_expires_ms(&mut self, expires_ms: u64) {
+    pub(super) fn set_expires_ms(&mut self, expires_ms: CenterMs) {
         self.set_moment(expires_ms);
     }
 
-    /// Unix milliseconds of the final state; 0 while it lives.
+    /// When it came to its final state; 0 while it lives.
     #[inline]
-    pub fn ended_ms(&self) -> u64 {
-        if self.state.is_final() { self.moment() } else { 0 }
+    pub fn ended_ms(&self) -> CenterMs {
+        if self.state.is_final() { self.moment() } else { CenterMs::ZERO }
     }
 
     #[inline]
-    fn moment(&self) -> u64 {
+    fn moment(&self) -> CenterMs {
         let [a, b, c, d, e, f] = self.moment_ms;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        CenterMs::new(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 
-    fn set_moment(&mut self, at_ms: u64) {
-        let [a, b, c, d, e, f, ..] = at_ms.min((1 << 48) - 1).to_le_bytes();
+    fn set_moment(&mut self, at_ms: CenterMs) {
+        let [a, b, c, d, e, f, ..] = at_ms.ms().min((1 << 48) - 1).to_le_bytes();
         self.moment_ms = [a, b, c, d, e, f];
     }
 
     /// The push has come to a final state at this time, with this code and TP-Status.
-    pub(super) fn set_ended(&mut self, state: State, code: Code, ended_ms: u64, tp_status: u8) {
+    pub(super) fn set_ended(
+        &mut self,
+        state: State,
+        code: Code,
+        ended_ms: CenterMs,
+        tp_status: u8,
+    ) {
         assert!(state.is_final(), "a push ends in a final state");
         if self.has(flag::CANCEL_UNTOLD) {
             // Nobody is to be told that it was cancelled.

@@ -29,7 +29,8 @@ use std::path::Path;
 use std::time::Duration;
 use wire::terms::ids::Msn;
 use wire::terms::ownership::shard_of;
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
+use wire::terms::time::WallMs;
 
 /// How long a copy waits for the device to make a segment.
 const SPARE_WAIT: Duration = Duration::from_secs(120);
@@ -95,8 +96,9 @@ pub fn copy(
     factory: &SegmentFactory,
     now_ms: u64,
 ) -> Result<Copied, OpenError> {
-    let pace = Pace::new(source.time_scale, now_ms);
-    let mut recovery = Recovery::new(Core::new(source.limits, pace.center(now_ms)), 0);
+    let pace = Pace::new(source.time_scale, WallMs::new(now_ms));
+    let center_ms = pace.center(WallMs::new(now_ms));
+    let mut recovery = Recovery::new(Core::new(source.limits, center_ms), 0);
     let mut billing = BillingLog::open(source.directory, source.number, now_ms)?;
     let home = Home::new(source.journal.first_sequence, source.number);
     let (mut lacking, mut unread) = (Lacking::default(), None);
@@ -313,8 +315,9 @@ mod tests {
         let [target] = targets;
         target.finish().unwrap_or_else(|error| panic!("{error}"));
 
-        let pace = Pace::new(1, NOW_MS);
-        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 0);
+        let pace = Pace::new(1, WallMs::new(NOW_MS));
+        let center_ms = pace.center(WallMs::new(NOW_MS));
+        let mut recovery = Recovery::new(Core::new(LIMITS, center_ms), 0);
         let mut copies = Vec::new();
         Journal::open(
             &target_at,

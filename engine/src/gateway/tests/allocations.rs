@@ -18,6 +18,7 @@ use wire::push::scan::{PushRequest, Request, scan};
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::calendar;
 use wire::terms::code::Code;
+use wire::terms::time::SteadyMs;
 
 /// The system's allocator, counting what each thread asks for.
 struct Counting;
@@ -149,7 +150,7 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                          submits: &mut [u8]| {
                 let registered =
                     identify(&registry, head.authorization, credential, push.xpid, NOW_MS)?;
-                if !registered.meter.rate(NOW_MS) {
+                if !registered.meter.rate(SteadyMs::new(NOW_MS)) {
                     return Err(Code::RATE);
                 }
                 let contracted = contracts.contains(push.msn, push.xpid);

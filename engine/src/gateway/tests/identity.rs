@@ -6,6 +6,7 @@ use crate::gateway::registry::{Credential, Registry, identify, token_sha256};
 use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::Xpid;
+use wire::terms::time::SteadyMs;
 
 fn with_token(number: u64, client: &str, token: &str) -> Registration {
     Registration {
@@ -145,11 +146,12 @@ fn a_meter_outlives_its_snapshot_and_takes_the_new_limits() {
     let limited = |rate| Registration { rate_per_second: rate, ..registration() };
     let first = Registry::new(vec![limited(2)]);
     let meter = Arc::clone(&first.iter().next().expect("one").meter);
-    assert!(meter.rate(NOW_MS) && meter.rate(NOW_MS) && !meter.rate(NOW_MS));
+    let now = SteadyMs::new(NOW_MS);
+    assert!(meter.rate(now) && meter.rate(now) && !meter.rate(now));
     let next = first.succeed(vec![limited(2), Registration::new(xpid(7), "new")]);
     let carried = &next.find(registration().xpid).expect("still there").meter;
-    assert!(Arc::ptr_eq(carried, &meter) && !carried.rate(NOW_MS));
+    assert!(Arc::ptr_eq(carried, &meter) && !carried.rate(now));
     let last = next.succeed(vec![limited(0)]);
-    assert!(last.find(registration().xpid).expect("still there").meter.rate(NOW_MS));
+    assert!(last.find(registration().xpid).expect("still there").meter.rate(now));
     assert!(last.find(xpid(7)).is_none());
 }
