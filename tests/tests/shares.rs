@@ -384,7 +384,7 @@ fn a_cancelled_alert_stays_cancelled_when_the_directory_is_laid_out_anew_after_m
         journal: journal(),
         time_scale: 1,
     };
-    let copied = reshard::copy(&source, &mut targets, &factory, later_ms);
+    let copied = reshard::copy(&source, &mut targets, &factory, WallMs::new(later_ms));
     assert_eq!(copied.unwrap_or_else(|error| panic!("{error}")).pushes, 10);
     let [target] = targets;
     target.finish().unwrap_or_else(|error| panic!("{error}"));

@@ -1,7 +1,7 @@
 //! The two times of a turn.
 
 use host::clock;
-use wire::terms::time::WallMs;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// One moment by both clocks.
 #[derive(Clone, Copy, Debug)]
@@ -9,8 +9,8 @@ pub(super) struct Now {
     /// What is written, shown and compared with what clients asked for. May be
     /// set back.
     pub(super) wall_ms: WallMs,
-    /// Milliseconds that only ever grow, never 0: time-outs and intervals.
-    pub(super) steady_ms: u64,
+    /// Only ever grows, never 0: time-outs and intervals.
+    pub(super) steady_ms: SteadyMs,
     /// The monotonic clock, in nanoseconds.
     pub(super) steady_ns: u64,
 }
@@ -20,7 +20,7 @@ impl Now {
         let steady_ns = clock::monotonic_ns();
         Self {
             wall_ms: WallMs::new(clock::unix_ms()),
-            steady_ms: steady_ns / 1_000_000 + 1,
+            steady_ms: SteadyMs::from_ns(steady_ns) + 1,
             steady_ns,
         }
     }

@@ -90,10 +90,10 @@ pub(super) struct ShardTurn {
     syncs: u64,
     date: [u8; 29],
     date_second: u64,
-    swept_ms: u64,
-    published_ms: u64,
+    swept_ms: SteadyMs,
+    published_ms: SteadyMs,
     waiting_shown_ms: u64,
-    draining_since_ms: Option<u64>,
+    draining_since_ms: Option<SteadyMs>,
     stopped: bool,
 }
 
@@ -127,8 +127,8 @@ impl ShardTurn {
             syncs: 0,
             date: [b' '; 29],
             date_second: 0,
-            swept_ms: 0,
-            published_ms: 0,
+            swept_ms: SteadyMs::ZERO,
+            published_ms: SteadyMs::ZERO,
             waiting_shown_ms: 0,
             draining_since_ms: None,
             stopped: false,
@@ -146,7 +146,7 @@ impl ShardTurn {
     /// Reads the clocks, and shows the shard both of them.
     fn read_clocks(&mut self) -> Now {
         let now = Now::read();
-        self.shard.keep_time(now.wall_ms, SteadyMs::new(now.steady_ms));
+        self.shard.keep_time(now.wall_ms, now.steady_ms);
         now
     }
 

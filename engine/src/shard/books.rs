@@ -137,7 +137,7 @@ impl<L: Log> Shard<L> {
     /// Enters what is owed and can be entered, and counts whose minute is over; whether there was
     /// any. To be called when everything below `durable` is settled.
     pub(super) fn keep_books(&mut self, durable: u64, now_ms: WallMs) -> bool {
-        let counted = self.billing.write_due_counts(now_ms.ms());
+        let counted = self.billing.write_due_counts(now_ms);
         self.enter_owed(durable, now_ms) | counted
     }
 
@@ -148,7 +148,7 @@ impl<L: Log> Shard<L> {
             }
             return false;
         };
-        if !self.billing.may_write(now_ms.ms()) {
+        if !self.billing.may_write(now_ms) {
             self.owed = Some(owed);
             return false;
         }
@@ -174,7 +174,7 @@ impl<L: Log> Shard<L> {
                 }
             };
             if let Some(event) = owed.event_of(&record, sequence, home, &self.moved_ends) {
-                if !self.billing.append(&event, now_ms.ms()) {
+                if !self.billing.append(&event, now_ms) {
                     break;
                 }
                 owed.note_entered(&event);
@@ -195,8 +195,8 @@ impl<L: Log> Shard<L> {
     /// the device takes.
     pub fn close_books(&mut self, now_ms: WallMs) -> bool {
         self.enter_owed(self.durable(), now_ms);
-        let counts = self.billing.write_all_counts(now_ms.ms());
-        (counts && self.owed.is_none()) || !self.billing.may_write(now_ms.ms())
+        let counts = self.billing.write_all_counts(now_ms);
+        (counts && self.owed.is_none()) || !self.billing.may_write(now_ms)
     }
 
     /// Events that the journal has and the books lack, and requests that are counted and not in the
@@ -207,6 +207,6 @@ impl<L: Log> Shard<L> {
 
     /// Counts a request that was refused or a repeat.
     pub(super) fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs) {
-        self.billing.count_request(kind, xpid, code, now_ms.ms());
+        self.billing.count_request(kind, xpid, code, now_ms);
     }
 }

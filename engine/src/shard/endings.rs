@@ -102,7 +102,7 @@ impl<L: Log> Shard<L> {
                 return owed.note();
             }
             let accepted = journal.accepted(Position::from_bits(push.position));
-            if !billing.append(&accepted_event(&accepted, shard), now_ms.ms()) {
+            if !billing.append(&accepted_event(&accepted, shard), now_ms) {
                 *owed = Some(Owed::from(push.push_id, ended_from));
             }
         });
@@ -116,7 +116,7 @@ impl<L: Log> Shard<L> {
             let event = ended_event(&record, shard);
             match &mut self.owed {
                 Some(owed) => owed.note(),
-                None if self.billing.append(&event, now_ms.ms()) => {}
+                None if self.billing.append(&event, now_ms) => {}
                 owed => *owed = Some(Owed::from(durable, sequence)),
             }
             kill_point(KillPoint::EndedBilled);

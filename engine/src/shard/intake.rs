@@ -132,7 +132,7 @@ impl<L: Log> Shard<L> {
         //= push right identity
         let identified = match origin {
             Origin::Client { authorization, credential } => {
-                identify(&registry, authorization, credential, xpid, now_ms.ms())
+                identify(&registry, authorization, credential, xpid, now_ms)
             }
             Origin::Peer => registry.find(xpid).ok_or(Code::NOT_REGISTERED),
         };
@@ -201,7 +201,7 @@ impl<L: Log> Shard<L> {
             contracted,
             push,
             references,
-            now_ms.ms(),
+            now_ms,
             &mut self.scratch,
             &mut self.submits[..],
         );
@@ -285,8 +285,7 @@ impl<L: Log> Shard<L> {
         let submits = &self.submits[..admission.submits_octets];
         submission::submit(submits, segments, self.stamps.scts(now_ms.ms()))?;
         let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms.map(WallMs::new));
-        let unscaled_ms = WallMs::new(admission.expires_ms);
-        let expires_ms = self.pace.expires(now_ms, unscaled_ms, lifetime, expiry_ms);
+        let expires_ms = self.pace.expires(now_ms, admission.expires_ms, lifetime, expiry_ms);
         let (reqid, reqid_length) = records::reqid_octets(push.reqid);
         let record = Accepted {
             push_id: self.journal.next_sequence(),
@@ -333,7 +332,7 @@ impl<L: Log> Shard<L> {
             alert,
         };
         self.core.accept(new, self.pace.center(now_ms));
-        registered.meter.charge(now_ms.ms());
+        registered.meter.charge(now_ms);
         self.note_accepted(push_id, segments, now_ms);
         //= push answer durable
         Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))

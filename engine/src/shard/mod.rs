@@ -289,7 +289,7 @@ impl<L: Log> Shard<L> {
     pub fn next_due_ms(&self) -> Option<WallMs> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
         let network_ms = self.network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
-        let billing_ms = self.billing.next_due_ms(self.owed.is_some()).map(WallMs::new);
+        let billing_ms = self.billing.next_due_ms(self.owed.is_some());
         [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms].into_iter().flatten().min()
     }
 

@@ -59,7 +59,7 @@ impl Shard {
         now_ms: WallMs,
     ) -> Result<(Self, ShardReport), OpenError> {
         crate::journal::check(&config.journal)?;
-        let billing = BillingLog::open(directory, config.number as u16, now_ms.ms())?;
+        let billing = BillingLog::open(directory, config.number as u16, now_ms)?;
         let directory = directory.join("journal");
         config.progress.set_octets_in_all(octets_in_use(&directory));
         let ground = Ground {

@@ -95,8 +95,7 @@ impl<'a, L: Log> Reading<'a, L> {
         // The crash may have come between the record and its event.
         if self.mutation != Mutation::BillNothingAtOpen
             && let Some((event, is_foreign)) = self.home.event(record, sequence)
-            && let Err(error) =
-                self.lacking.check(self.billing, &event, is_foreign, self.now_ms.ms())
+            && let Err(error) = self.lacking.check(self.billing, &event, is_foreign, self.now_ms)
         {
             self.unread.get_or_insert(error);
         }
@@ -126,7 +125,7 @@ impl<'a, L: Log> Reading<'a, L> {
         if let Some(error) = self.unread {
             return Err(error.into());
         }
-        let entered = self.lacking.finish(self.billing, self.now_ms.ms())?;
+        let entered = self.lacking.finish(self.billing, self.now_ms)?;
         let moved_before = self.moves.finish();
         Ok(Read { recovery: self.recovery, entered, waiting: self.waiting, moved_before })
     }

@@ -94,11 +94,10 @@ pub fn copy(
     source: &Source<'_>,
     targets: &mut [Target],
     factory: &SegmentFactory,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<Copied, OpenError> {
-    let pace = Pace::new(source.time_scale, WallMs::new(now_ms));
-    let center_ms = pace.center(WallMs::new(now_ms));
-    let mut recovery = Recovery::new(Core::new(source.limits, center_ms), 0);
+    let pace = Pace::new(source.time_scale, now_ms);
+    let mut recovery = Recovery::new(Core::new(source.limits, pace.center(now_ms)), 0);
     let mut billing = BillingLog::open(source.directory, source.number, now_ms)?;
     let home = Home::new(source.journal.first_sequence, source.number);
     let (mut lacking, mut unread) = (Lacking::default(), None);
@@ -153,7 +152,7 @@ pub fn copy(
         let mut outcome = Ok(());
         journal.visit(segment, &mut |position, _, record| {
             if outcome.is_ok() {
-                outcome = copy_record(&journal, position, &record, &kept, targets, now_ms)
+                outcome = copy_record(&journal, position, &record, &kept, targets, now_ms.ms())
                     .map(|records| copied.records += records);
             }
         });
@@ -309,7 +308,7 @@ mod tests {
         let mut targets = [target.unwrap_or_else(|error| panic!("{error}"))];
         let (limits, journal) = (LIMITS, config(1));
         let source = Source { directory: place.path(), number: 0, limits, journal, time_scale: 1 };
-        let copied = copy(&source, &mut targets, &factory, NOW_MS);
+        let copied = copy(&source, &mut targets, &factory, WallMs::new(NOW_MS));
         let copied = copied.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(copied, Copied { pushes: 2, records: 4 });
         let [target] = targets;

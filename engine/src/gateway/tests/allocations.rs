@@ -19,6 +19,7 @@ use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::calendar;
 use wire::terms::code::Code;
 use wire::terms::time::SteadyMs;
+use wire::terms::time::WallMs;
 
 /// The system's allocator, counting what each thread asks for.
 struct Counting;
@@ -148,15 +149,27 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                          credential: &mut Credential,
                          scratch: &mut Scratch,
                          submits: &mut [u8]| {
-                let registered =
-                    identify(&registry, head.authorization, credential, push.xpid, NOW_MS)?;
+                let registered = identify(
+                    &registry,
+                    head.authorization,
+                    credential,
+                    push.xpid,
+                    WallMs::new(NOW_MS),
+                )?;
                 if !registered.meter.rate(SteadyMs::new(NOW_MS)) {
                     return Err(Code::RATE);
                 }
                 let contracted = contracts.contains(push.msn, push.xpid);
-                let admission =
-                    admit(registered, contracted, push, references, NOW_MS, scratch, submits)?;
-                registered.meter.charge(NOW_MS);
+                let admission = admit(
+                    registered,
+                    contracted,
+                    push,
+                    references,
+                    WallMs::new(NOW_MS),
+                    scratch,
+                    submits,
+                )?;
+                registered.meter.charge(WallMs::new(NOW_MS));
                 Ok(admission.segments)
             };
             let answer = match scan(body) {

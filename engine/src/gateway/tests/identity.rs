@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::Xpid;
 use wire::terms::time::SteadyMs;
+use wire::terms::time::WallMs;
 
 fn with_token(number: u64, client: &str, token: &str) -> Registration {
     Registration {
@@ -17,7 +18,7 @@ fn with_token(number: u64, client: &str, token: &str) -> Registration {
 
 fn code_of(registry: &Registry, authorization: Option<&str>, xpid: Xpid, now_ms: u64) -> Code {
     let authorization = authorization.map(str::as_bytes);
-    identify(registry, authorization, &mut Credential::new(), xpid, now_ms)
+    identify(registry, authorization, &mut Credential::new(), xpid, WallMs::new(now_ms))
         .err()
         .unwrap_or(Code::ACCEPTED)
 }
@@ -82,7 +83,7 @@ fn a_credential_follows_its_header_and_its_snapshot() {
     let mut credential = Credential::new();
     let mut code = |registry: &Registry, authorization: Option<&str>, number| {
         let authorization = authorization.map(str::as_bytes);
-        identify(registry, authorization, &mut credential, xpid(number), NOW_MS).err()
+        identify(registry, authorization, &mut credential, xpid(number), WallMs::new(NOW_MS)).err()
     };
     for _ in 0..2 {
         assert_eq!(code(&registry, Some("Bearer w"), 1), None);

@@ -96,6 +96,13 @@ times! {
     CenterMs;
 }
 
+impl SteadyMs {
+    /// The time at so many nanoseconds of the same clock.
+    pub const fn from_ns(ns: u64) -> Self {
+        Self(ns / 1_000_000)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,5 +122,6 @@ mod tests {
         assert_eq!(format!("{:>6}", CenterMs::new(42)), "    42");
         assert_eq!(size_of::<SteadyMs>(), size_of::<u64>());
         assert_eq!(EvenMs::new(7).ms(), 7);
+        assert_eq!(SteadyMs::from_ns(1_999_999), SteadyMs::new(1));
     }
 }
