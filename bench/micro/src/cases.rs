@@ -251,7 +251,7 @@ fn journal_append(count: u64) {
             msn: request.msn.value(),
             xpid: request.xpid.value(),
             accepted_ms: NOW_MS,
-            expires_ms: admission.expires_ms,
+            expires_ms: admission.expires_ms.ms(),
             alert_key_fingerprint: 0,
             alert_fingerprint: 0,
             reqid,

@@ -94,6 +94,9 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
+        let older_until_ms = config.fingerprints.older_until_ms.map(WallMs::new);
+        let older_until_ms = older_until_ms.filter(|&until_ms| now_ms < until_ms);
+        let older_until_ms = older_until_ms.map(|until_ms| pace.even(until_ms));
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
@@ -104,11 +107,7 @@ impl<L: Log> Shard<L> {
             contracts: ContractTable::with_capacity(0),
             fingerprints: config.fingerprints.keyed,
             alerts_had_older: config.fingerprints.older_until_ms.is_some(),
-            older_until_ms: config
-                .fingerprints
-                .older_until_ms
-                .map(|until_ms| pace.even(WallMs::new(until_ms)))
-                .filter(|&until_ms| pace.even(now_ms) < until_ms),
+            older_until_ms,
             core,
             journal,
             billing,
