@@ -139,7 +139,7 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut out = Vec::with_capacity(64 * 1024);
     let references = References { message_reference: 0, concatenation_reference: 0 };
-    let mut codes = [Code::INTERNAL; 6];
+    let (now, mut codes) = (WallMs::new(NOW_MS), [Code::INTERNAL; 6]);
     let mut pass = || {
         for (request, code) in requests.iter().zip(&mut codes) {
             let HeadOutcome::Complete(head) = memory.read(request) else { continue };
@@ -149,27 +149,15 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                          credential: &mut Credential,
                          scratch: &mut Scratch,
                          submits: &mut [u8]| {
-                let registered = identify(
-                    &registry,
-                    head.authorization,
-                    credential,
-                    push.xpid,
-                    WallMs::new(NOW_MS),
-                )?;
+                let registered =
+                    identify(&registry, head.authorization, credential, push.xpid, now)?;
                 if !registered.meter.rate(SteadyMs::new(NOW_MS)) {
                     return Err(Code::RATE);
                 }
                 let contracted = contracts.contains(push.msn, push.xpid);
-                let admission = admit(
-                    registered,
-                    contracted,
-                    push,
-                    references,
-                    WallMs::new(NOW_MS),
-                    scratch,
-                    submits,
-                )?;
-                registered.meter.charge(WallMs::new(NOW_MS));
+                let admission =
+                    admit(registered, contracted, push, references, now, scratch, submits)?;
+                registered.meter.charge(now);
                 Ok(admission.segments)
             };
             let answer = match scan(body) {
