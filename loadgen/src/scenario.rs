@@ -21,10 +21,11 @@
 //!
 //! `[[request]]` tables say what is sent, in shares by `weight`: pushes of `kind = "text"` or
 //! `"control"`, a `"repeat"` or `"cancel"` of an earlier one, or a `"bad"` request with the `fault`
-//! it has. `[[client]]` adds registrations that pushes may name by `xpid`. `examples/plan.toml`
-//! shows every key.
+//! it has. `[[client]]` adds registrations that pushes may name by `xpid`. With an `[smpp]` table
+//! the target is an SMSC. `examples/plan.toml` shows every key.
 
 mod requests;
+mod smpp;
 
 use crate::mix::Mix;
 use crate::msns::{Msns, Order};
@@ -70,6 +71,7 @@ struct File {
     spin_us: Option<u64>,
     cpus: Option<String>,
     engine_process: Option<u32>,
+    smpp: Option<smpp::Table>,
     msns: Option<Numbers>,
     client: Option<Vec<OtherClient>>,
     request: Option<Vec<requests::Request>>,
@@ -183,7 +185,11 @@ impl File {
         }
         plan.seed = seed;
         arrive(&mut plan, &warm_up, &load);
-        plan.notify = self.sink.is_some();
+        if self.smpp.is_some() && self.sink.is_some() {
+            return Err("an SMSC sends receipts to its own sessions: leave the sink out.".to_owned());
+        }
+        plan.notify = self.smpp.as_ref().map_or_else(|| self.sink.is_some(), smpp::Table::receipts);
+        plan.smpp = self.smpp.map(smpp::Table::account);
         plan.token = self.token;
         plan.window = self.window;
         plan.watched = self.engine_process;
@@ -331,6 +337,8 @@ mod tests {
             ("[msns]", "[[request]]\nkind = \"text\"\ncharacters = [1, 671]\n[msns]", "too long"),
             ("[msns]", "[[request]]\nkind = \"text\"\nxpid = \"00000000005\"\n[msns]", "[[client]]"),
             ("[msns]", "[[request]]\nkind = \"cancel\"\n[msns]", "no push"),
+            ("[msns]", "[smpp]\nsystem_id = \"\"\n[msns]", "1 to 15 octets"),
+            ("seed = 7", "seed = 7\nsink = \"127.0.0.1:2\"\nsmpp = { system_id = \"x\" }", "sink out"),
         ] {
             let sentence = Scenario::parse(&PLAN.replace(from, to)).expect_err(from).to_string();
             assert!(
