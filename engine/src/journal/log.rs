@@ -404,14 +404,17 @@ impl Journal {
     }
 
     /// Puts a spare among the others, in the order of their numbers. One that was lent when its
-    /// turn came cannot be used under its name any more, and goes back.
+    /// turn came cannot be used under its name any more: it goes back, and its file comes again
+    /// under another name. It has counted as room all the time, so this asks whatever the device
+    /// said last: a file that is there already needs none.
     fn keep(&mut self, spare: Prepared) {
         let in_use = self.segments.back().map_or(0, |active| active.header.id);
         if spare.id < in_use {
             let id = spare.id;
             // Its file and memory first: another may be made under the number at once.
             drop(spare);
-            return self.storage.adopt(id);
+            self.storage.adopt(id);
+            return self.order_spares(true);
         }
         let place = self.spares.partition_point(|other| other.id < spare.id);
         self.spares.insert(place, spare);
