@@ -185,11 +185,8 @@ impl File {
         }
         plan.seed = seed;
         arrive(&mut plan, &warm_up, &load);
-        if self.smpp.is_some() && self.sink.is_some() {
-            return Err("an SMSC sends receipts to its own sessions: leave the sink out.".to_owned());
-        }
-        plan.notify = self.smpp.as_ref().map_or_else(|| self.sink.is_some(), smpp::Table::receipts);
-        plan.smpp = self.smpp.map(smpp::Table::account);
+        plan.notify = self.sink.is_some();
+        smpp::apply(self.smpp, &mut plan)?;
         plan.token = self.token;
         plan.window = self.window;
         plan.watched = self.engine_process;

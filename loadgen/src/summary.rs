@@ -289,12 +289,7 @@ impl Summary {
             held_back: outcome.sent.held_back,
             late_sends: outcome.sent.late,
             answer_codes: by_code(&outcome.ledger.answer_codes()),
-            http_errors: outcome
-                .ledger
-                .http_errors()
-                .iter()
-                .map(|(status, count)| (status.to_string(), *count))
-                .collect(),
+            http_errors: by_number(&outcome.ledger.http_errors()),
             smpp_statuses: by_status(&outcome.sent.statuses),
             smpp_nameless: outcome.sent.nameless,
             notification_codes: by_code(&outcome.ledger.notification_codes()),
@@ -396,6 +391,10 @@ fn interrupted(cut: &CutShort) -> String {
 /// Microseconds of CPU time per push.
 pub(crate) fn us_per_push(cpu: Duration, pushes: u64) -> f64 {
     cpu.as_secs_f64() * 1e6 / pushes.max(1) as f64
+}
+
+fn by_number(counts: &[(u16, u64)]) -> BTreeMap<String, u64> {
+    counts.iter().map(|(number, count)| (number.to_string(), *count)).collect()
 }
 
 fn by_status(counts: &BTreeMap<u32, u64>) -> BTreeMap<String, u64> {

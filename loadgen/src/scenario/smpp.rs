@@ -1,5 +1,6 @@
 //! The `[smpp]` table of a plan: the target is an SMSC, and this is the account.
 
+use crate::plan::Plan;
 use crate::smpp::account::Account;
 use serde::Deserialize;
 use wire::smpp::id::{IdForm, IdForms};
@@ -34,13 +35,19 @@ impl Form {
     }
 }
 
-impl Table {
-    /// Whether receipts are asked for.
-    pub(super) fn receipts(&self) -> bool {
-        self.receipts.unwrap_or(true)
+/// What the table makes of a plan that so far asks for notifications where it has a sink.
+pub(super) fn apply(table: Option<Table>, plan: &mut Plan) -> Result<(), String> {
+    let Some(table) = table else { return Ok(()) };
+    if plan.notify {
+        return Err("an SMSC sends receipts to its own sessions: leave the sink out.".to_owned());
     }
+    plan.notify = table.receipts.unwrap_or(true);
+    plan.smpp = Some(table.account());
+    Ok(())
+}
 
-    pub(super) fn account(self) -> Account {
+impl Table {
+    fn account(self) -> Account {
         let (response, receipt) = (Form::of(self.response_ids), Form::of(self.receipt_ids));
         Account {
             source: self.source,

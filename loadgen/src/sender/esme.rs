@@ -217,13 +217,13 @@ impl Esme {
     fn end(mut self, events: &mut Events) -> Sent {
         let (now_ns, now_ms) = (self.now_ns(), self.now_ms());
         for at in 0..self.lines.len() {
+            self.lines[at].is_ending = true;
             if let Some(link) = &mut self.lines[at].link {
                 link.session.unbind(now_ms);
             }
             self.serve(at);
         }
         let until_ns = now_ns + UNBIND_WITHIN.as_nanos() as u64;
-        self.lines.iter_mut().for_each(|line| line.is_ending = true);
         while self.lines.iter().any(|line| line.link.is_some()) && self.now_ns() < until_ns {
             if self.wait(events, Duration::from_millis(20)).is_err() {
                 break;
