@@ -119,13 +119,16 @@ impl Smpp {
         let beginning = Beginning::of("smpp");
         let (server_cpus, client_cpus) = self.sides.cpus();
         let _ = loadgen::os::pin_thread(&client_cpus[..1]);
-        let memory: Vec<MemoryFigures> = Piece::ALL.into_iter().map(|piece| self.in_memory(piece)).collect();
+        let memory: Vec<MemoryFigures> =
+            Piece::ALL.into_iter().map(|piece| self.in_memory(piece)).collect();
         let mut wire = Vec::new();
         if !self.memory_only {
             wire = self.over_loopback(&server_cpus, &client_cpus)?;
         }
         if !self.recording.json {
-            memory.iter().for_each(|figures| println!("{:<34}{:>9.1} ns", figures.piece, figures.ns.median));
+            memory
+                .iter()
+                .for_each(|figures| println!("{:<34}{:>9.1} ns", figures.piece, figures.ns.median));
             wire.iter().for_each(|figures| println!("{}", line(figures)));
         }
         let figures = Figures { rounds: self.rounds, server_cpus, client_cpus, memory, wire };
@@ -138,7 +141,11 @@ impl Smpp {
     }
 
     /// All loads in turn within each round, so that what the machine does meets every one.
-    fn over_loopback(&self, server: &[usize], client: &[usize]) -> Result<Vec<WireFigures>, String> {
+    fn over_loopback(
+        &self,
+        server: &[usize],
+        client: &[usize],
+    ) -> Result<Vec<WireFigures>, String> {
         let mut all: Vec<Vec<Round>> = LOADS.iter().map(|_| Vec::new()).collect();
         for round in 0..self.rounds.max(1) {
             for (load, rounds) in LOADS.iter().zip(&mut all) {
@@ -166,8 +173,14 @@ impl Smpp {
     }
 }
 
-fn wire_round(load: Load, pushes: u64, server: &[usize], client: &[usize]) -> Result<Round, String> {
-    let smsc = Responder::smsc(server).map_err(|error| format!("the SMSC did not start ({error})."))?;
+fn wire_round(
+    load: Load,
+    pushes: u64,
+    server: &[usize],
+    client: &[usize],
+) -> Result<Round, String> {
+    let smsc =
+        Responder::smsc(server).map_err(|error| format!("the SMSC did not start ({error})."))?;
     let plan = Plan {
         pushes,
         mix: Mix::text(),

@@ -52,14 +52,18 @@ fn book(smsc: &Smsc) -> Report {
 
 #[test]
 fn every_push_is_answered_and_receipted_once_over_several_sessions_and_threads() {
-    let smsc = smsc(Settings { accounts: vec![("load".into(), "secret".into())], ..Settings::default() });
+    let smsc =
+        smsc(Settings { accounts: vec![("load".into(), "secret".into())], ..Settings::default() });
     let outcome = carry_out(Plan { threads: 2, connections: 4, ..plan(&smsc, 3_000) });
     let (tally, book) = (outcome.tally, book(&smsc));
     assert!(outcome.is_clean(), "{tally} {:?}", outcome.sent);
     assert_eq!((tally.accepted, tally.delivered, tally.lost), (3_000, 3_000, Some(0)));
     assert!(book.is_settled(), "{book:?}");
     assert_eq!((book.binds, book.unbinds, book.taken, book.receipts_taken), (4, 4, 3_000, 3_000));
-    assert_eq!((outcome.sent.answer_times.count(), outcome.notification_times.count()), (3_000, 3_000));
+    assert_eq!(
+        (outcome.sent.answer_times.count(), outcome.notification_times.count()),
+        (3_000, 3_000)
+    );
     assert!(book.oddities.is_empty() && book.ends.is_empty(), "{book:?}");
 }
 
@@ -96,7 +100,8 @@ fn a_throttled_push_comes_again_until_it_is_taken() {
 
 #[test]
 fn a_full_queue_refuses_until_receipts_are_taken() {
-    let queue = Settings { queue: 5, receipt_delay: Duration::from_millis(20), ..Settings::default() };
+    let queue =
+        Settings { queue: 5, receipt_delay: Duration::from_millis(20), ..Settings::default() };
     let smsc = smsc(queue);
     let outcome = carry_out(Plan { window: Some(20), ..plan(&smsc, 60) });
     assert!(outcome.is_clean(), "{}", outcome.tally);
@@ -146,7 +151,10 @@ fn a_receipt_that_never_comes_is_lost_and_one_that_comes_twice_is_not_another() 
     assert!(!outcome.is_clean());
     assert_eq!(tally.lost, Some(book.receipts_lost), "{tally} {book:?}");
     assert_eq!((tally.resent, tally.duplicated), (book.receipts_doubled, 0), "{tally} {book:?}");
-    assert!(book.receipts_lost > 20 && book.receipts_doubled > 50 && book.receipts_early > 100, "{book:?}");
+    assert!(
+        book.receipts_lost > 20 && book.receipts_doubled > 50 && book.receipts_early > 100,
+        "{book:?}"
+    );
     assert_eq!(tally.unexpected, 0);
 }
 
@@ -173,7 +181,8 @@ fn a_standstill_counts_for_every_push_that_was_meant_to_be_sent_in_it() {
     let still = Duration::from_millis(600);
     let script = vec![(300, Act::StandStill(still))];
     let smsc = smsc(Settings { script, ..Settings::default() });
-    let outcome = carry_out(Plan { load: Load::Open { rate_per_second: 1_000 }, ..plan(&smsc, 1_500) });
+    let outcome =
+        carry_out(Plan { load: Load::Open { rate_per_second: 1_000 }, ..plan(&smsc, 1_500) });
     assert!(outcome.is_clean(), "{}", outcome.tally);
     let over = |limit_ms: u64| {
         let histogram = outcome.sent.answer_times.histogram();
@@ -187,7 +196,8 @@ fn a_standstill_counts_for_every_push_that_was_meant_to_be_sent_in_it() {
 
 #[test]
 fn an_smsc_that_is_down_for_a_while_costs_no_push() {
-    let script = vec![(200, Act::Down(Duration::from_millis(400))), (600, Act::Cut), (700, Act::Heal)];
+    let script =
+        vec![(200, Act::Down(Duration::from_millis(400))), (600, Act::Cut), (700, Act::Heal)];
     let faults = faults(&["no-answer=1%"]);
     let smsc = smsc(Settings { script, faults, ..Settings::default() });
     let mut plan = plan(&smsc, 1_000);
@@ -228,7 +238,10 @@ fn without_receipts_none_is_asked_for() {
 
 #[test]
 fn the_plan_of_the_examples_is_carried_out_and_its_report_tells_of_an_smsc() {
-    let smsc = smsc(Settings { faults: faults(&["status:0x45=1%", "bodyless=1%"]), ..Settings::default() });
+    let smsc = smsc(Settings {
+        faults: faults(&["status:0x45=1%", "bodyless=1%"]),
+        ..Settings::default()
+    });
     let text = include_str!("../../examples/plan-smpp.toml")
         .replace("127.0.0.1:2775", &smsc.address().to_string())
         .replace("rate_per_s = 1000", "rate_per_s = 400");

@@ -68,7 +68,8 @@ impl Piece {
             tlvs: tlvs.finish().expect("one TLV fits"),
             ..Message::default()
         });
-        let answer = Body::MessageResp(MessageResp { message_id: MESSAGE_ID, ..MessageResp::default() });
+        let answer =
+            Body::MessageResp(MessageResp { message_id: MESSAGE_ID, ..MessageResp::default() });
         match self {
             Self::WriteSubmit => writing(count, Command::SUBMIT_SM, &submit),
             Self::ReadSubmit => reading(count, Command::SUBMIT_SM, &submit),
@@ -81,7 +82,8 @@ impl Piece {
                 timed(count, || {
                     let pdu = decode(black_box(&pdu[..octets])).expect("ours");
                     let Body::Message(message) = &pdu.body else { unreachable!("a deliver_sm") };
-                    Receipt::of_message(message).map_or(0, |receipt| receipt.id.map_or(0, <[u8]>::len))
+                    Receipt::of_message(message)
+                        .map_or(0, |receipt| receipt.id.map_or(0, <[u8]>::len))
                 })
             }
             Self::SessionPair => pair(count, &submit, &answer),
@@ -99,7 +101,9 @@ fn timed(count: u64, mut each: impl FnMut() -> usize) -> f64 {
 
 fn writing(count: u64, command: Command, body: &Body<'_>) -> f64 {
     let mut out = [0; SPACE_OCTETS];
-    timed(count, || encode(&mut out, command, Status::OK, 1, black_box(body), true).expect("it fits"))
+    timed(count, || {
+        encode(&mut out, command, Status::OK, 1, black_box(body), true).expect("it fits")
+    })
 }
 
 fn reading(count: u64, command: Command, body: &Body<'_>) -> f64 {
@@ -189,7 +193,8 @@ impl Pair {
         let octets = pair.client.bind(&mut pair.space[..], &bind, 0).expect("open");
         let taken = pair.server.handle_octets(&pair.space[..octets], 0);
         assert!(matches!(taken.event, Some(Event::BindRequested { .. })));
-        let octets = pair.server.answer_bind(&mut pair.space[..], Status::OK, b"smsc", 0).expect("bound");
+        let octets =
+            pair.server.answer_bind(&mut pair.space[..], Status::OK, b"smsc", 0).expect("bound");
         let taken = pair.client.handle_octets(&pair.space[..octets], 0);
         assert!(matches!(taken.event, Some(Event::Bound { .. })));
         pair
@@ -218,7 +223,8 @@ impl Pair {
             && taken.octets > 0
         {
             at += taken.octets;
-            count += u64::from(matches!(taken.event, Some(Event::Answer { status: Status::OK, .. })));
+            count +=
+                u64::from(matches!(taken.event, Some(Event::Answer { status: Status::OK, .. })));
         }
         self.to_client.clear();
         count

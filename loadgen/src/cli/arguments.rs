@@ -266,11 +266,14 @@ pub(super) fn cpu_list(text: &str) -> Result<Cpus, String> {
 }
 
 fn xpid(text: &str) -> Result<Xpid, String> {
-    Xpid::parse(text.as_bytes()).ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits."))
+    Xpid::parse(text.as_bytes())
+        .ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits."))
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080."))
+    text.parse().map_err(|_| {
+        format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080.")
+    })
 }
 
 fn class(text: &str) -> Result<Class, String> {
@@ -279,6 +282,8 @@ fn class(text: &str) -> Result<Class, String> {
         "urgent" => Ok(Class::Urgent),
         "emergency" => Ok(Class::Emergency),
         "exercise" => Ok(Class::Exercise),
-        _ => Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise.")),
+        _ => {
+            Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise."))
+        }
     }
 }

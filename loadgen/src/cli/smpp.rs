@@ -173,7 +173,11 @@ impl SmscArguments {
             window: self.window,
             rate_per_s: self.rate,
             queue: self.queue,
-            ids: Ids { response: self.response_ids, receipt: self.receipt_ids, first: self.first_id },
+            ids: Ids {
+                response: self.response_ids,
+                receipt: self.receipt_ids,
+                first: self.first_id,
+            },
             receipt_delay: Duration::from_millis(self.receipt_delay_ms),
             receipt_spread: Duration::from_millis(self.receipt_spread_ms),
             receipt_form: self.receipt_form,
@@ -188,7 +192,10 @@ impl SmscArguments {
         let settings = self.settings()?;
         let own_cpus = self.cpu.map(|cpus| cpus.0).unwrap_or_default();
         let smsc = Smsc::start(self.listen, settings, &own_cpus).map_err(|error| {
-            format!("the SMSC cannot listen on {} ({error}): name a free address with --listen.", self.listen)
+            format!(
+                "the SMSC cannot listen on {} ({error}): name a free address with --listen.",
+                self.listen
+            )
         })?;
         Console::step(&format!("an SMSC at {} (Ctrl-C ends)", smsc.address()));
         let stop = interrupted()?;
@@ -250,8 +257,9 @@ fn last_words(report: &Report) -> String {
 }
 
 fn account(text: &str) -> Result<(String, String), String> {
-    let (id, password) =
-        text.split_once(':').ok_or_else(|| format!("\"{text}\" is not an account: write ID:PASSWORD."))?;
+    let (id, password) = text
+        .split_once(':')
+        .ok_or_else(|| format!("\"{text}\" is not an account: write ID:PASSWORD."))?;
     Ok((id.to_owned(), password.to_owned()))
 }
 
@@ -278,7 +286,8 @@ fn checked_fault(text: &str) -> Result<String, String> {
 }
 
 fn scripted(text: &str) -> Result<(u64, Act), String> {
-    let refuse = || format!("\"{text}\" is nothing to do: write COUNT=ACT, e.g. 1000=stand-still:5s.");
+    let refuse =
+        || format!("\"{text}\" is nothing to do: write COUNT=ACT, e.g. 1000=stand-still:5s.");
     let (at, act) = text.split_once('=').ok_or_else(refuse)?;
     Ok((at.parse().map_err(|_| refuse())?, Act::parse(act)?))
 }

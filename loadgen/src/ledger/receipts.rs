@@ -1,7 +1,8 @@
 //! What SMPP senders enter: answers by status, and receipts.
 
 use super::{
-    ACCEPTED, DELIVERED, DUPLICATED, IN_DOUBT, Ledger, NAMELESS, NOTIFIED, Noted, REFUSED, SENT, TWICE, Times,
+    ACCEPTED, DELIVERED, DUPLICATED, IN_DOUBT, Ledger, NAMELESS, NOTIFIED, Noted, REFUSED, SENT,
+    TWICE, Times,
 };
 use crate::smpp::matching::Told;
 use std::sync::atomic::Ordering::Relaxed;

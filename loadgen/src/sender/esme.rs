@@ -14,7 +14,8 @@ use super::work::{Job, Work};
 use super::{ALARM, EVENTS_MAX, Sent, Shared, WRITE_REQUESTS_MIN, pause_ns};
 use crate::ledger::Progress;
 use crate::limits::{
-    ALARM_NS_MAX, BIND_WITHIN, HOUSEKEEPING_NS, RECONNECT_PAUSE_NS_MAX, UNBIND_WITHIN, WINDOW_RECHECK_NS,
+    ALARM_NS_MAX, BIND_WITHIN, HOUSEKEEPING_NS, RECONNECT_PAUSE_NS_MAX, UNBIND_WITHIN,
+    WINDOW_RECHECK_NS,
 };
 use crate::os::Alarm;
 use crate::smpp::account::Account;
@@ -181,7 +182,8 @@ impl Esme {
         let (plan, ledger) = (&self.shared.plan, &self.shared.ledger);
         let (number, stride) = (self.number as u64, plan.threads as u64);
         self.start_ns = ledger.start_ns();
-        self.work = Work::new(number, stride, plan.pushes, ledger.schedule().cloned(), self.start_ns);
+        self.work =
+            Work::new(number, stride, plan.pushes, ledger.schedule().cloned(), self.start_ns);
         (self.last_bound_ns, self.seen_ns) = (self.start_ns, self.start_ns);
     }
 
@@ -192,7 +194,8 @@ impl Esme {
             return Ok(true);
         }
         let now_ns = self.now_ns();
-        let timeout = self.timeout(now_ns).map_err(|error| format!("the sender's alarm failed: {error}."))?;
+        let timeout =
+            self.timeout(now_ns).map_err(|error| format!("the sender's alarm failed: {error}."))?;
         self.wait(events, timeout)?;
         self.keep_house().map(|()| false)
     }

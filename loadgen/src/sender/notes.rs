@@ -12,7 +12,13 @@ pub(super) struct Moment {
 }
 
 /// A push goes out for the first time.
-pub(super) fn note_first_send(shared: &Shared, work: &Work, sent: &mut Sent, at: Moment, job: &mut Job) {
+pub(super) fn note_first_send(
+    shared: &Shared,
+    work: &Work,
+    sent: &mut Sent,
+    at: Moment,
+    job: &mut Job,
+) {
     let now_ns = at.now_ns;
     job.first_sent_ns = now_ns;
     shared.ledger.note_sent(job.index, now_ns);

@@ -74,7 +74,11 @@ impl Composer {
             unreachable!("a plan for an SMSC has plain pushes only")
         };
         let content = &self.contents[shape];
-        let to = destination(self.destinations.of(index), Country::JAPAN, DestinationForm::International);
+        let to = destination(
+            self.destinations.of(index),
+            Country::JAPAN,
+            DestinationForm::International,
+        );
         let mut space = [0; TLV_OCTETS_MAX];
         let mut tlvs = TlvWriter::new(&mut space);
         if self.references {

@@ -111,8 +111,9 @@ impl Faults {
     /// Takes one more from `NAME=SHARE`, where the name is one of [`FAULT_NAMES`] or a status such
     /// as `status:0x45`; else a sentence.
     pub fn add(&mut self, text: &str) -> Result<(), String> {
-        let (name, share) =
-            text.split_once('=').ok_or_else(|| format!("\"{text}\" is not a fault: write NAME=SHARE."))?;
+        let (name, share) = text
+            .split_once('=')
+            .ok_or_else(|| format!("\"{text}\" is not a fault: write NAME=SHARE."))?;
         let share = Share::parse(share)?;
         let place = match name {
             "no-answer" => &mut self.no_answer,
@@ -124,10 +125,12 @@ impl Faults {
             "early-receipt" => &mut self.early_receipt,
             "undelivered" => &mut self.undelivered,
             _ => {
-                let number = name.strip_prefix("status:0x").and_then(|hex| u32::from_str_radix(hex, 16).ok());
-                let number = number
-                    .filter(|&number| number > 0)
-                    .ok_or_else(|| format!("\"{name}\" is no fault: choose {FAULT_NAMES} or status:0xNN."))?;
+                let number = name
+                    .strip_prefix("status:0x")
+                    .and_then(|hex| u32::from_str_radix(hex, 16).ok());
+                let number = number.filter(|&number| number > 0).ok_or_else(|| {
+                    format!("\"{name}\" is no fault: choose {FAULT_NAMES} or status:0xNN.")
+                })?;
                 self.statuses.push((Status(number), share));
                 return Ok(());
             }
@@ -144,7 +147,8 @@ impl Faults {
             (self.cut, AnswerFate::Cut),
             (self.bodyless, AnswerFate::Bodyless),
         ];
-        let refused = self.statuses.iter().map(|&(status, share)| (share, AnswerFate::Refused(status)));
+        let refused =
+            self.statuses.iter().map(|&(status, share)| (share, AnswerFate::Refused(status)));
         let all = fixed.into_iter().chain(refused);
         chosen(draw(seed, number, ANSWER_DRAW), all).unwrap_or(AnswerFate::Taken)
     }
@@ -166,8 +170,7 @@ impl Faults {
 }
 
 /// The names of faults that are no statuses.
-pub const FAULT_NAMES: &str =
-    "no-answer, late-answer, cut, bodyless, lost-receipt, double-receipt, early-receipt, undelivered";
+pub const FAULT_NAMES: &str = "no-answer, late-answer, cut, bodyless, lost-receipt, double-receipt, early-receipt, undelivered";
 
 fn draw(seed: u64, number: u64, which: u64) -> u32 {
     below(splitmix(seed ^ which), number, u64::from(WHOLE)) as u32
@@ -188,7 +191,9 @@ mod tests {
 
     #[test]
     fn shares_are_read_as_people_write_them() {
-        for (text, parts) in [("2%", 20_000), ("0.5%", 5_000), ("1/8", 125_000), ("all", WHOLE), ("0%", 0)] {
+        for (text, parts) in
+            [("2%", 20_000), ("0.5%", 5_000), ("1/8", 125_000), ("all", WHOLE), ("0%", 0)]
+        {
             assert_eq!(Share::parse(text), Ok(Share(parts)), "{text}");
         }
         for wrong in ["", "2", "x%", "101%", "-1%", "1/0", "3/2", "0/0"] {
@@ -200,15 +205,20 @@ mod tests {
     #[test]
     fn every_fault_comes_in_its_share_and_the_same_for_the_same_seed() {
         let mut faults = Faults::default();
-        for fault in ["no-answer=10%", "late-answer=5%", "cut=1%", "bodyless=4%", "status:0x58=20%"] {
+        for fault in ["no-answer=10%", "late-answer=5%", "cut=1%", "bodyless=4%", "status:0x58=20%"]
+        {
             faults.add(fault).expect(fault);
         }
-        for fault in ["lost-receipt=10%", "double-receipt=20%", "early-receipt=30%", "undelivered=25%"] {
+        for fault in
+            ["lost-receipt=10%", "double-receipt=20%", "early-receipt=30%", "undelivered=25%"]
+        {
             faults.add(fault).expect(fault);
         }
         let count = 100_000;
-        let share = |is: &dyn Fn(u64) -> bool| (0..count).filter(|&n| is(n)).count() as f64 / count as f64;
-        let near = |share: f64, wanted: f64| assert!((share - wanted).abs() < 0.01, "{share} {wanted}");
+        let share =
+            |is: &dyn Fn(u64) -> bool| (0..count).filter(|&n| is(n)).count() as f64 / count as f64;
+        let near =
+            |share: f64, wanted: f64| assert!((share - wanted).abs() < 0.01, "{share} {wanted}");
         near(share(&|n| faults.answer(1, n) == AnswerFate::Never), 0.10);
         near(share(&|n| faults.answer(1, n) == AnswerFate::Late), 0.05);
         near(share(&|n| faults.answer(1, n) == AnswerFate::Cut), 0.01);

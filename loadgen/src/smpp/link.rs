@@ -77,7 +77,9 @@ impl Link {
                     // question 9).
                     return Ok(if octets < space.len() { Received::Rest } else { Received::More });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Rest),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Received::Rest);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }

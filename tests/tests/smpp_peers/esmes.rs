@@ -23,7 +23,12 @@ pub(super) fn smsc(settings: Settings) -> Smsc {
 
 /// Runs the peer's script against an SMSC; what either saw, or nothing where it is not installed.
 #[track_caller]
-fn converse(runner: Runner, package: &str, script: &str, settings: Settings) -> Option<(Seen, Report)> {
+fn converse(
+    runner: Runner,
+    package: &str,
+    script: &str,
+    settings: Settings,
+) -> Option<(Seen, Report)> {
     let mut command = runner.script(package, script)?;
     let smsc = smsc(settings);
     let (port, count) = (smsc.address().port().to_string(), COUNT.to_string());
@@ -44,7 +49,11 @@ fn assert_receipted(seen: &Seen, book: &Report, state: &str) {
     let wanted: Vec<_> = ids.into_iter().map(|id| (id, state.to_owned())).collect();
     assert_eq!(seen.map("receipts"), wanted, "{book:?}");
     assert_eq!((wanted.len() as u64, book.submits, book.taken), (sent, sent, sent), "{book:?}");
-    assert_eq!((book.receipts_taken, book.receipts_waiting, book.taken_again), (sent, 0, 0), "{book:?}");
+    assert_eq!(
+        (book.receipts_taken, book.receipts_waiting, book.taken_again),
+        (sent, 0, 0),
+        "{book:?}"
+    );
     assert!(book.bad_requests == 0 && book.oddities.is_empty(), "{book:?}");
 }
 
@@ -63,7 +72,9 @@ fn python_smplib_binds_in_every_way_and_gets_every_receipt() {
 
 #[test]
 fn node_smpp_submits_every_kind_of_message_and_is_told_what_there_is_not() {
-    let Some((seen, book)) = converse(Runner::Node, "smpp", "node_esme.js", settings()) else { return };
+    let Some((seen, book)) = converse(Runner::Node, "smpp", "node_esme.js", settings()) else {
+        return;
+    };
     assert_receipted(&seen, &book, "2");
     assert_eq!(seen.list("refused"), ["14", "15"]);
     // cancel_sm of what has ended, replace_sm, and a command that nobody knows.
@@ -82,7 +93,8 @@ fn aiosmpplib_gets_every_receipt() {
 
 #[test]
 fn smpp34_fills_its_window_and_gets_every_receipt() {
-    let Some((seen, book)) = converse(Runner::Python("py"), "smpp34", "smpp34_esme.py", settings()) else {
+    let Some((seen, book)) = converse(Runner::Python("py"), "smpp34", "smpp34_esme.py", settings())
+    else {
         return;
     };
     assert_eq!((seen.number("answers"), seen.number("receipts")), (COUNT, COUNT));
@@ -102,7 +114,9 @@ fn smpp_twisted_reads_our_pdus_by_its_strict_tables() {
 #[test]
 fn net_smpp_gets_every_receipt_and_reads_a_refused_bind() {
     let text = Settings { receipt_form: ReceiptForm::Text, ..settings() };
-    let Some((seen, book)) = converse(Runner::Perl, "Net::SMPP", "netsmpp_esme.pl", text) else { return };
+    let Some((seen, book)) = converse(Runner::Perl, "Net::SMPP", "netsmpp_esme.pl", text) else {
+        return;
+    };
     assert_receipted(&seen, &book, "DELIVRD");
     assert_eq!((seen.list("refused"), book.unbinds), (vec!["14".to_owned()], 1));
 }

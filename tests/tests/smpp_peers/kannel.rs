@@ -49,12 +49,14 @@ impl Kannel {
         let directory = tempfile::tempdir().expect("a directory");
         let (admin, boxes, send) = (free_address(), free_address(), free_address());
         let config = directory.path().join("kannel.conf");
-        let text = configuration(smsc.address().port(), [admin, boxes, send].map(|one| one.port()), more);
+        let text =
+            configuration(smsc.address().port(), [admin, boxes, send].map(|one| one.port()), more);
         std::fs::write(&config, text).expect("written");
         let start = |program: &Path, at: SocketAddr| {
             let mut command = Command::new(program);
             command.args(["-v", "4"]).arg(&config).current_dir(directory.path());
-            let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+            let child =
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
             let running = Running(child.expect("the box starts"));
             wait::until_true("the box listens", || TcpStream::connect(at).is_ok());
             running
@@ -142,7 +144,8 @@ fn take_reports(mut stream: TcpStream, book: &Mutex<BTreeMap<usize, Vec<String>>
             let head = String::from_utf8_lossy(&octets[..end]).into_owned();
             octets.drain(..end + 4);
             let path = head.split(' ').nth(1).unwrap_or_default();
-            let field = |name: &str| path.split(['?', '&']).find_map(|field| field.strip_prefix(name));
+            let field =
+                |name: &str| path.split(['?', '&']).find_map(|field| field.strip_prefix(name));
             let number = field("n=").and_then(|number| number.parse().ok());
             if let (Some(number), Some(state)) = (number, field("s=")) {
                 book.lock().expect("no panic").entry(number).or_default().push(state.to_owned());
@@ -192,7 +195,8 @@ fn all_kinds(settings: Settings, more: &str) {
 
 #[test]
 fn kannel_matches_every_receipt_of_ids_of_nineteen_digits() {
-    let ids = Ids { response: IdForm::Decimal, receipt: IdForm::Text, first: 9_223_372_036_854_000_000 };
+    let ids =
+        Ids { response: IdForm::Decimal, receipt: IdForm::Text, first: 9_223_372_036_854_000_000 };
     all_kinds(Settings { ids, ..settings() }, "");
 }
 
@@ -204,7 +208,8 @@ fn kannel_matches_hexadecimal_answers_with_decimal_receipts() {
 
 #[test]
 fn kannel_sends_again_what_is_throttled_and_loses_nothing() {
-    let faults = Faults { statuses: vec![(Status::THROTTLED, Share::one_in(100))], ..Faults::default() };
+    let faults =
+        Faults { statuses: vec![(Status::THROTTLED, Share::one_in(100))], ..Faults::default() };
     let smsc = smsc(Settings { faults, ..settings() });
     let Some(kannel) = Kannel::start(&smsc, "") else { return };
     (0..COUNT).for_each(|number| kannel.send(100 + number, "text=plain"));

@@ -70,10 +70,13 @@ impl Seen {
     /// Runs `command` to its end and reads its last line.
     #[track_caller]
     pub(super) fn by(mut command: Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let child =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
         let mut child = Running(child.expect("the program starts"));
         // Its words are few: no pipe fills up.
-        wait::until_within(ENDS_WITHIN, "the script's end", || child.0.try_wait().expect("a child"));
+        wait::until_within(ENDS_WITHIN, "the script's end", || {
+            child.0.try_wait().expect("a child")
+        });
         let (mut text, mut errors) = (String::new(), String::new());
         child.0.stdout.take().expect("piped").read_to_string(&mut text).expect("UTF-8");
         child.0.stderr.take().expect("piped").read_to_string(&mut errors).expect("UTF-8");
@@ -136,7 +139,8 @@ impl Listening {
     /// Starts `command` and waits until it says where it listens.
     #[track_caller]
     pub(super) fn start(mut command: Command) -> Self {
-        let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
         let mut child = Running(child.expect("the program starts"));
         let input = child.0.stdin.take();
         let mut line = String::new();

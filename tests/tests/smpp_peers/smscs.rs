@@ -32,7 +32,12 @@ fn carry_out(plan: Plan) -> Outcome {
 #[track_caller]
 fn assert_all_told(outcome: &Outcome) {
     let tally = &outcome.tally;
-    assert!(outcome.is_clean(), "{tally} {:?} {:?}", outcome.sent.statuses, outcome.sent.last_fault);
+    assert!(
+        outcome.is_clean(),
+        "{tally} {:?} {:?}",
+        outcome.sent.statuses,
+        outcome.sent.last_fault
+    );
     assert_eq!((tally.accepted, tally.delivered, tally.lost), (PUSHES, PUSHES, Some(0)), "{tally}");
 }
 
@@ -75,7 +80,11 @@ fn submits_without_an_answer_and_a_cut_connection_lose_no_push() {
     let outcome = carry_out(plan);
     assert_all_told(&outcome);
     // Neither what is silent nor what is cut has taken the message.
-    assert!(outcome.sent.resent >= 5 && outcome.sent.connections_lost >= 1, "{:?}", outcome.sent.resent);
+    assert!(
+        outcome.sent.resent >= 5 && outcome.sent.connections_lost >= 1,
+        "{:?}",
+        outcome.sent.resent
+    );
     assert_eq!(outcome.tally.unexpected, 0);
 }
 
@@ -99,12 +108,19 @@ fn smpp34_as_an_smsc_throttles_and_loses_nothing() {
 
 #[test]
 fn smpp_twisted_as_an_smsc_reads_every_submit_by_its_strict_tables() {
-    let Some(command) = Runner::Python("tw").script("smpp.twisted.server", "twisted_smsc.py") else {
+    let Some(command) = Runner::Python("tw").script("smpp.twisted.server", "twisted_smsc.py")
+    else {
         return;
     };
     let smsc = Listening::start(command);
     let outcome = carry_out(Plan { notify: false, ..plan(smsc.address) });
     assert!(outcome.is_clean(), "{} {:?}", outcome.tally, outcome.sent.statuses);
     let sent = &outcome.sent;
-    assert_eq!((outcome.tally.accepted, sent.connections_lost), (PUSHES, 0), "{:?} {:?}", sent.statuses, sent.last_fault);
+    assert_eq!(
+        (outcome.tally.accepted, sent.connections_lost),
+        (PUSHES, 0),
+        "{:?} {:?}",
+        sent.statuses,
+        sent.last_fault
+    );
 }

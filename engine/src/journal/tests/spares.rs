@@ -78,7 +78,8 @@ fn a_spare_that_comes_back_from_the_factory_after_its_turn_is_used_under_another
         model.now_ms += 1;
         model.journal.poll(model.now_ms);
         let lent = model.journal.lent;
-        let active = |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
+        let active =
+            |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
         // The shard does not look at the factory's answers while it fills segments, as far as there
         // is room.
         let begun = active(&model);
@@ -113,7 +114,8 @@ fn fill_past_a_lent_spare(mut model: Model) {
     let lent = model.journal.lent.expect("the factory brings one into memory");
     // Others take the rest of the device: what is on order fails from now on.
     model.disk.set_files_max(0);
-    let active = |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
+    let active =
+        |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
     // What was promised is taken, and the shard does not look at the factory's answers meanwhile.
     let end = |model: &mut Model| {
         let ended = ended(kept, model.now_ms);

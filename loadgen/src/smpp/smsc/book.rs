@@ -93,7 +93,8 @@ impl Book {
     pub(super) fn report(&self) -> Report {
         let mut report = self.counts.clone();
         let name = |number: u32| Status(number).to_string();
-        report.answers = self.answers.iter().map(|(&number, &count)| (name(number), count)).collect();
+        report.answers =
+            self.answers.iter().map(|(&number, &count)| (name(number), count)).collect();
         report
     }
 
@@ -125,8 +126,12 @@ impl Book {
 
 /// 64 bits that no two different messages share, for all that matters here.
 fn fingerprint(message: &Message<'_>) -> u64 {
-    let pieces =
-        [message.source.digits, message.destination.digits, message.short_message, message.tlvs.octets()];
+    let pieces = [
+        message.source.digits,
+        message.destination.digits,
+        message.short_message,
+        message.tlvs.octets(),
+    ];
     let mut hash = u64::from(message.data_coding) << 8 | u64::from(message.esm_class.0);
     for piece in pieces {
         let (words, rest) = piece.as_chunks::<8>();

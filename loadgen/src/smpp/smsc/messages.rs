@@ -79,7 +79,8 @@ struct Kept {
 impl Kept {
     fn of(address: &Address<'_>) -> Self {
         let length = address.digits.len().min(ADDRESS_OCTETS_MAX - 1);
-        let mut kept = Self { ton: address.ton, npi: address.npi, length: length as u8, ..Self::default() };
+        let mut kept =
+            Self { ton: address.ton, npi: address.npi, length: length as u8, ..Self::default() };
         kept.digits[..length].copy_from_slice(&address.digits[..length]);
         kept
     }
@@ -212,7 +213,10 @@ impl Messages {
 
     /// The one with this number.
     pub(super) fn find(&self, number: u64) -> Option<Slot> {
-        let at = self.slots.iter().position(|taken| taken.is_some_and(|taken| taken.number == number))?;
+        let at = self
+            .slots
+            .iter()
+            .position(|taken| taken.is_some_and(|taken| taken.number == number))?;
         Some(at as Slot)
     }
 

@@ -308,7 +308,13 @@ impl Server {
         }
     }
 
-    fn handle(&mut self, event: Event<'_>, desk: &mut Desk<'_>, book: &mut Book, now_ms: u64) -> Fate {
+    fn handle(
+        &mut self,
+        event: Event<'_>,
+        desk: &mut Desk<'_>,
+        book: &mut Book,
+        now_ms: u64,
+    ) -> Fate {
         match event {
             Event::BindRequested { bind } => self.decide(&bind, desk, book, now_ms),
             Event::Request { request, body, oddities } => {

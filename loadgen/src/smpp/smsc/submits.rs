@@ -48,9 +48,17 @@ impl PartialOrd for Late {
 
 impl Desk<'_> {
     /// Answers a request.
-    fn answer(&mut self, request: RequestId, status: Status, body: &Body<'_>, book: &mut Book, now_ms: u64) {
+    fn answer(
+        &mut self,
+        request: RequestId,
+        status: Status,
+        body: &Body<'_>,
+        book: &mut Book,
+        now_ms: u64,
+    ) {
         // A body of ours always fits the space that is kept.
-        if let Ok(octets) = self.session.answer(self.output.space(), request, status, body, now_ms) {
+        if let Ok(octets) = self.session.answer(self.output.space(), request, status, body, now_ms)
+        {
             self.output.wrote(octets);
             book.note_answer(status);
         }
@@ -65,7 +73,13 @@ fn leave_unanswered(session: &mut Session, request: RequestId, now_ms: u64) {
 
 impl Server {
     /// Takes a bind or refuses it.
-    pub(super) fn decide(&mut self, bind: &Bind<'_>, desk: &mut Desk<'_>, book: &mut Book, now_ms: u64) {
+    pub(super) fn decide(
+        &mut self,
+        bind: &Bind<'_>,
+        desk: &mut Desk<'_>,
+        book: &mut Book,
+        now_ms: u64,
+    ) {
         let account = self.account_of(bind);
         let status = match account {
             Ok(account) if self.is_full(account) => Status::ALREADY_BOUND,
@@ -98,10 +112,13 @@ impl Server {
         let known = self.accounts.iter().position(|account| account.system_id == bind.system_id);
         match known {
             Some(at) => {
-                let right = self.accounts[at].password.as_ref().is_none_or(|word| word == bind.password);
+                let right =
+                    self.accounts[at].password.as_ref().is_none_or(|word| word == bind.password);
                 if right { Ok(at) } else { Err(Status::INVALID_PASSWORD) }
             }
-            None if self.settings.accounts.is_empty() && self.accounts.len() < SMSC_ACCOUNTS_MAX => {
+            None if self.settings.accounts.is_empty()
+                && self.accounts.len() < SMSC_ACCOUNTS_MAX =>
+            {
                 self.accounts.push(Account::new(bind.system_id, None, self.settings.rate_per_s));
                 Ok(self.accounts.len() - 1)
             }
@@ -118,7 +135,9 @@ impl Server {
         now_ms: u64,
     ) -> Fate {
         match body {
-            Body::Message(message) => return self.take_submit(request, message, desk, book, now_ms),
+            Body::Message(message) => {
+                return self.take_submit(request, message, desk, book, now_ms);
+            }
             Body::Data(data) => {
                 let message = Message {
                     source: data.source,
@@ -138,7 +157,9 @@ impl Server {
             Body::Cancel(cancel) => {
                 let slot = self.kept(cancel.message_id, *desk.account);
                 let status = if slot.is_some() { Status::OK } else { Status::CANCEL_FAILED };
-                if let Some((slot, taken)) = slot.and_then(|slot| Some((slot, self.messages.get(slot)?))) {
+                if let Some((slot, taken)) =
+                    slot.and_then(|slot| Some((slot, self.messages.get(slot)?)))
+                {
                     taken.state = MessageState::Deleted;
                     book.counts.cancelled += 1;
                     self.messages.schedule(slot, now_ms);
@@ -179,7 +200,8 @@ impl Server {
         };
         let ended = wire::smpp::time::absolute(self.origin_unix_ms + now_ms);
         let final_date = if is_kept { &[][..] } else { &ended[..] };
-        let answer = QueryResp { message_id: id, final_date, message_state: state.number(), error_code: 0 };
+        let answer =
+            QueryResp { message_id: id, final_date, message_state: state.number(), error_code: 0 };
         desk.answer(request, Status::OK, &Body::QueryResp(answer), book, now_ms);
     }
 
@@ -296,7 +318,8 @@ impl Server {
             return;
         }
         let spread_ms = self.settings.receipt_spread.as_millis() as u64;
-        let delay_ms = self.settings.receipt_delay.as_millis() as u64 + below(seed, index, spread_ms + 1);
+        let delay_ms =
+            self.settings.receipt_delay.as_millis() as u64 + below(seed, index, spread_ms + 1);
         self.messages.schedule(slot, now_ms + delay_ms);
     }
 
@@ -409,7 +432,13 @@ impl Server {
     }
 
     /// The answer to a receipt.
-    pub(super) fn receipt_answered(&mut self, token: u64, status: Status, book: &mut Book, now_ms: u64) {
+    pub(super) fn receipt_answered(
+        &mut self,
+        token: u64,
+        status: Status,
+        book: &mut Book,
+        now_ms: u64,
+    ) {
         if token & DOUBLE != 0 {
             return;
         }
