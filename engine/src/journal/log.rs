@@ -99,7 +99,11 @@ impl Position {
 /// A record that cannot be read any more although it was written: the medium, or something else on
 /// this machine, changed the file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the record at offset {offset} of {} is damaged; stop the engine and run `hayauma queue verify`", file.display())]
+#[error(
+    "the record at offset {offset} of {} is damaged; stop the engine and run `hayauma queue \
+     verify`",
+    file.display()
+)]
 pub struct DamagedRecord {
     /// The segment's file.
     pub file: PathBuf,
@@ -279,7 +283,11 @@ impl Journal {
         if let Some(trouble) = &self.trouble
             && self.retry_at_ms == 0
         {
-            tracing::warn!(%trouble, "the journal cannot grow; once what it has is used, new pushes are refused until it can");
+            tracing::warn!(
+                %trouble,
+                "the journal cannot grow; once what it has is used, new pushes are refused until \
+                 it can"
+            );
             self.retry_at_ms = now_ms + SPARE_RETRY_MS;
         }
         if self.trouble.is_some() && now_ms >= self.retry_at_ms {
