@@ -38,8 +38,8 @@ enum Command {
     /// An engine with ten million waiting pushes: its rate beside one with few, its memory, its
     /// start after kill -9
     Waiting(Waiting),
-    /// The SMPP codec and two sessions in memory, and the load generator's senders against its SMSC:
-    /// rates and CPU time of each
+    /// The SMPP codec and two sessions in memory, and the load generator's senders against its
+    /// SMSC: rates and CPU time of each
     Smpp(Smpp),
     /// Draw all results so far as one page
     Trend(Trend),

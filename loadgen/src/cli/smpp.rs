@@ -39,7 +39,8 @@ pub(super) struct SmppArguments {
     #[arg(long, value_name = "N", default_value_t = 10_000)]
     pushes: u64,
     /// Phone numbers: FIRST:COUNT or FIRST-LAST
-    #[arg(long, value_name = "RANGE", default_value = "09000000000:100000", value_parser = Msns::parse)]
+    #[arg(long, value_name = "RANGE", default_value = "09000000000:100000")]
+    #[arg(value_parser = Msns::parse)]
     msns: Msns,
     /// Hours that the SMSC may keep a message, 0 to 72; 0: it is sent once
     #[arg(long, value_name = "H", default_value_t = 24)]
@@ -79,7 +80,8 @@ pub(super) struct SmscArguments {
     #[arg(long, value_name = "N", default_value_t = 0)]
     binds: usize,
     /// Receipts outstanding on a session, 1 to 2048
-    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=2_048))]
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=2_048))]
     window: u16,
     /// Answer ESME_RTHROTTLED beyond so many submits of an account a second; 0: any number
     #[arg(long, value_name = "R", default_value_t = 0)]
@@ -228,7 +230,8 @@ impl SmscArguments {
 
 fn line(now: &Report, before: &Report) -> String {
     format!(
-        "{:>9} submits /s · {:>9} receipts /s · {} sessions · {} submits in all · {} receipts waiting\n",
+        "{:>9} submits /s · {:>9} receipts /s · {} sessions · {} submits in all · {} receipts \
+         waiting\n",
         grouped(now.submits - before.submits),
         grouped(now.receipts_sent - before.receipts_sent),
         now.sessions,
@@ -251,8 +254,8 @@ fn last_words(report: &Report) -> String {
     let (declined, waiting) = (report.receipts_declined, report.receipts_waiting);
     text + &format!(
         "submits {submits} · taken {taken} · taken again {taken_again} · in doubt {in_doubt}\n\
-         receipts due {receipts_due} · taken {receipts_taken} · declined {declined} · sent again {receipts_again} · \
-         lost on purpose {receipts_lost} · waiting {waiting}\n"
+         receipts due {receipts_due} · taken {receipts_taken} · declined {declined} · \
+         sent again {receipts_again} · lost on purpose {receipts_lost} · waiting {waiting}\n"
     )
 }
 

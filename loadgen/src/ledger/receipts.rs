@@ -89,8 +89,8 @@ impl Ledger {
         }
     }
 
-    /// The youngest push of this reference to this msn of which a message has no id that is known; by what a
-    /// receipt repeats of its message. `msn` is without its first digit.
+    /// The youngest push of this reference to this msn of which a message has an id that is not
+    /// known; by what a receipt repeats of its message. `msn` is without its first digit.
     pub(crate) fn nameless_push(&self, reference: u16, msn: &[u8]) -> Option<u64> {
         let requests = self.requests();
         let below = requests.checked_sub(u64::from(reference))?.div_ceil(REFERENCES);

@@ -170,7 +170,8 @@ impl Faults {
 }
 
 /// The names of faults that are no statuses.
-pub const FAULT_NAMES: &str = "no-answer, late-answer, cut, bodyless, lost-receipt, double-receipt, early-receipt, undelivered";
+pub const FAULT_NAMES: &str = "no-answer, late-answer, cut, bodyless, lost-receipt, \
+     double-receipt, early-receipt, undelivered";
 
 fn draw(seed: u64, number: u64, which: u64) -> u32 {
     below(splitmix(seed ^ which), number, u64::from(WHOLE)) as u32

@@ -131,7 +131,8 @@ impl Act {
             "stand-still" => time().map(Self::StandStill),
             "down" => time().map(Self::Down),
             _ => Err(format!(
-                "\"{text}\" is nothing that can happen: choose cut, stand-still:TIME, down:TIME or heal."
+                "\"{text}\" is nothing that can happen: choose cut, stand-still:TIME, \
+                 down:TIME or heal."
             )),
         }
     }

@@ -97,13 +97,16 @@ fn configuration(smsc: u16, [admin, boxes, send]: [u16; 3], more: &str) -> Strin
     format!(
         "group = core\nadmin-port = {admin}\nadmin-password = x\nadmin-interface = 127.0.0.1\n\
          smsbox-port = {boxes}\nsmsbox-interface = 127.0.0.1\nbox-allow-ip = 127.0.0.1\n\
-         log-file = bearerbox.log\nlog-level = 1\ndlr-storage = internal\nsms-resend-freq = 1\n\n\
+         log-file = bearerbox.log\nlog-level = 1\ndlr-storage = internal\n\
+         sms-resend-freq = 1\n\n\
          group = smsc\nsmsc = smpp\nsmsc-id = haya\nhost = 127.0.0.1\nport = {smsc}\n\
-         smsc-username = peer\nsmsc-password = secret\nsystem-type = test\ntransceiver-mode = true\n\
-         enquire-link-interval = 2\nmax-pending-submits = 10\nreconnect-delay = 1\n{more}\n\
-         group = smsbox\nbearerbox-host = 127.0.0.1\nsendsms-port = {send}\nsendsms-interface = 127.0.0.1\n\
-         log-file = smsbox.log\nlog-level = 1\n\n\
-         group = sendsms-user\nusername = u\npassword = p\nmax-messages = 10\nconcatenation = true\n"
+         smsc-username = peer\nsmsc-password = secret\nsystem-type = test\n\
+         transceiver-mode = true\nenquire-link-interval = 2\nmax-pending-submits = 10\n\
+         reconnect-delay = 1\n{more}\n\
+         group = smsbox\nbearerbox-host = 127.0.0.1\nsendsms-port = {send}\n\
+         sendsms-interface = 127.0.0.1\nlog-file = smsbox.log\nlog-level = 1\n\n\
+         group = sendsms-user\nusername = u\npassword = p\nmax-messages = 10\n\
+         concatenation = true\n"
     )
 }
 
@@ -169,7 +172,8 @@ fn settings() -> Settings {
     }
 }
 
-/// Sends each kind of message and `COUNT` plain ones; every one is delivered, and its report says so.
+/// Sends each kind of message and `COUNT` plain ones; every one is delivered, and its report says
+/// so.
 fn all_kinds(settings: Settings, more: &str) {
     let smsc = smsc(settings);
     let Some(kannel) = Kannel::start(&smsc, more) else { return };

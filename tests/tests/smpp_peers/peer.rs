@@ -32,8 +32,8 @@ fn packages() -> PathBuf {
 }
 
 impl Runner {
-    /// A command that runs `script` of `tests/peers`; `None`, with a sentence, where `package` is not
-    /// installed.
+    /// A command that runs `script` of `tests/peers`; `None`, with a sentence, where `package` is
+    /// not installed.
     pub(super) fn script(self, package: &str, script: &str) -> Option<Command> {
         let packages = packages();
         let (mut command, check) = match self {
