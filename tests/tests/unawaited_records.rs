@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tests::push::{Body, XPID};
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::WallMs;
 
 const MSN: &str = "09000000001";
 const START_MS: u64 = 1_795_000_000_000;
@@ -42,7 +43,8 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> (Shard, Simul
     let lines = LineStates::parse("", Line::HOME).expect("a good file");
     let network =
         SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
-    let opened = Shard::open(directory, &config, factory, Arc::new(registry), START_MS);
+    let opened =
+        Shard::open(directory, &config, factory, Arc::new(registry), WallMs::new(START_MS));
     let mut shard = opened.expect("an empty directory opens").0;
     shard.contracts_mut().insert(Msn::parse(MSN.as_bytes()).expect("an msn"), xpid).expect("room");
     (shard, network)
@@ -54,11 +56,11 @@ fn push((shard, network): (&mut Shard, &mut SimulatedNetwork), reqid: &str, now_
     let body = Body::push(MSN, reqid).octets();
     tests::wait::until("a segment", || {
         let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
-        let code = match shard.handle_request(&body, origin, now_ms) {
+        let code = match shard.handle_request(&body, origin, WallMs::new(now_ms)) {
             Reply::Now(answer) | Reply::WhenDurable(answer, _) => answer.code,
             other => unreachable!("{other:?}"),
         };
-        shard.turn(network, now_ms, &TurnBudget { attempts: 0, ..BUDGET });
+        shard.turn(network, WallMs::new(now_ms), &TurnBudget { attempts: 0, ..BUDGET });
         (code != Code::OVERLOAD).then_some(code)
     })
 }
@@ -75,7 +77,7 @@ fn an_answer_waits_for_its_push_and_nobody_for_an_ending_until_its_push_is_repea
     shard.commit_blocking().expect("a device that writes");
     assert_eq!(shard.uncommitted(), Uncommitted::Nothing);
     let ended_ms = (START_MS..START_MS + DELIVERED_WITHIN_MS).find(|&now_ms| {
-        shard.turn(&mut network, now_ms, &BUDGET);
+        shard.turn(&mut network, WallMs::new(now_ms), &BUDGET);
         shard.uncommitted() != Uncommitted::Nothing
     });
     let ended_ms = ended_ms.expect("an ending");

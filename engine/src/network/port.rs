@@ -17,8 +17,8 @@
 //! 6. [`Network::reachable`] until it yields nothing: lines whose waiting pushes may be tried
 //!    again.
 //!
-//! `next_due_ms` tells when polling is worth while again. Time is Unix milliseconds and comes from
-//! the caller.
+//! `next_due_ms` tells when polling is worth while again. Time comes from the caller; it is even:
+//! nobody sets it.
 //!
 //! Never here: a queue per msn, a retry, the order of pushes, or what only a simulated network has.
 //! One attempt at a time per msn is the caller's care.
@@ -34,6 +34,7 @@ use wire::terms::code::Code;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::svcinst::Svcinst;
+use wire::terms::time::EvenMs;
 
 /// Which push an attempt is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,13 +101,13 @@ pub trait Network {
 
     /// Starts the attempt that the slot describes, at `now_ms`. The slot must hold at least one
     /// segment; it comes back once, by `poll`.
-    fn submit(&mut self, handle: AttemptHandle, now_ms: u64);
+    fn submit(&mut self, handle: AttemptHandle, now_ms: EvenMs);
 
     /// Gives a slot back unused.
     fn release(&mut self, handle: AttemptHandle);
 
     /// The next attempt that has come to its end by `now_ms`.
-    fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>>;
+    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>>;
 
     /// The token of the attempt that probably comes to its end next: whoever is told fetches early
     /// what it will need. `None` where nobody can tell.
@@ -116,17 +117,17 @@ pub trait Network {
 
     /// The next SMS-STATUS-REPORT that comes by itself. Whose it is only its TPDU says: TP-MR,
     /// TP-RA and TP-SCTS.
-    fn reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>>;
+    fn reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>>;
 
     /// The message center starts with a push that an earlier attempt found absent or without
     /// memory: the HLR is to report the line when it is ready. A network whose HLR outlives the
     /// engine has that in its message waiting data.
     //= TS 23.040 3.2.6
-    fn await_reachable(&mut self, _msn: Msn, _now_ms: u64) {}
+    fn await_reachable(&mut self, _msn: Msn, _now_ms: EvenMs) {}
 
     /// The next line that the HLR reports as reachable again, or as having memory free.
     //= TS 23.040 3.2.7
-    fn reachable(&mut self, now_ms: u64) -> Option<Msn>;
+    fn reachable(&mut self, now_ms: EvenMs) -> Option<Msn>;
 
     /// The next receipt of a carrier, each behind the outcome that says that the segment was taken.
     fn receipts(&mut self) -> Option<CarrierReceipt> {
@@ -152,7 +153,7 @@ pub trait Network {
 
     /// The earliest time at which `poll`, `reports` or `reachable` may yield something; `None`
     /// while nothing is under way.
-    fn next_due_ms(&self) -> Option<u64>;
+    fn next_due_ms(&self) -> Option<EvenMs>;
 }
 
 /// A reserved slot. It goes back by `submit` or `release`; a handle that is dropped instead costs

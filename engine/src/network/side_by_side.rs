@@ -11,6 +11,7 @@ use crate::network::simulated::SimulatedNetwork;
 use crate::network::smpp::carrier::CARRIERS_MAX;
 use crate::network::smpp::port::CarrierPort;
 use wire::terms::ids::Msn;
+use wire::terms::time::EvenMs;
 
 /// Both networks.
 pub struct SideBySide {
@@ -43,7 +44,7 @@ impl Network for SideBySide {
     }
 
     #[inline]
-    fn submit(&mut self, handle: AttemptHandle, now_ms: u64) {
+    fn submit(&mut self, handle: AttemptHandle, now_ms: EvenMs) {
         if CarrierPort::is_its(&handle) {
             return self.carriers.submit(&handle);
         }
@@ -59,7 +60,7 @@ impl Network for SideBySide {
     }
 
     #[inline]
-    fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>> {
+    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>> {
         if self.carriers.has_outcomes() {
             return self.carriers.poll();
         }
@@ -70,15 +71,15 @@ impl Network for SideBySide {
         self.simulated.next_token()
     }
 
-    fn reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>> {
+    fn reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
         self.simulated.reports(now_ms)
     }
 
-    fn await_reachable(&mut self, msn: Msn, now_ms: u64) {
+    fn await_reachable(&mut self, msn: Msn, now_ms: EvenMs) {
         self.simulated.await_reachable(msn, now_ms);
     }
 
-    fn reachable(&mut self, now_ms: u64) -> Option<Msn> {
+    fn reachable(&mut self, now_ms: EvenMs) -> Option<Msn> {
         self.simulated.reachable(now_ms)
     }
 
@@ -98,7 +99,7 @@ impl Network for SideBySide {
         self.carriers.all_awaited();
     }
 
-    fn next_due_ms(&self) -> Option<u64> {
+    fn next_due_ms(&self) -> Option<EvenMs> {
         self.simulated.next_due_ms()
     }
 }

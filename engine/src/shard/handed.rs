@@ -14,6 +14,7 @@ use crate::smsc::pushes::{Push, PushIndex, flag};
 use crate::smsc::state::State;
 use std::collections::HashMap;
 use wire::terms::code::Code;
+use wire::terms::time::WallMs;
 
 /// The carrier's ids of the segments of one push.
 #[derive(Clone, Default, Debug)]
@@ -112,13 +113,13 @@ impl ReadIds {
 
 impl<L: Log> Shard<L> {
     /// A carrier took these segments.
-    pub(super) fn journal_taken(&mut self, index: PushIndex, taken_mask: u16, now_ms: u64) {
+    pub(super) fn journal_taken(&mut self, index: PushIndex, taken_mask: u16, now_ms: WallMs) {
         self.counted.segments_taken += u64::from(taken_mask.count_ones());
         self.journal_handed(index, taken_mask, now_ms);
     }
 
     /// Appends a Handed record with the ids of these segments.
-    pub(super) fn journal_handed(&mut self, index: PushIndex, taken_mask: u16, now_ms: u64) {
+    pub(super) fn journal_handed(&mut self, index: PushIndex, taken_mask: u16, now_ms: WallMs) {
         let (known, ids) = match self.ids.pushes.get(&index) {
             Some(push) if taken_mask != 0 => {
                 let of_these = |&&(segment, _): &&(u8, Box<[u8]>)| taken_mask >> segment & 1 == 1;
@@ -131,7 +132,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Cleaning has moved the push: what carriers have of it is recorded again behind it.
-    pub(super) fn journal_handed_again(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn journal_handed_again(&mut self, index: PushIndex, now_ms: WallMs) {
         if self.core.handing(index).is_none() || self.core.push(index).state.is_final() {
             return;
         }
@@ -140,13 +141,13 @@ impl<L: Log> Shard<L> {
         self.append_handed(index, mask, &ids, now_ms);
     }
 
-    fn append_handed(&mut self, index: PushIndex, taken_mask: u16, ids: &[u8], now_ms: u64) {
+    fn append_handed(&mut self, index: PushIndex, taken_mask: u16, ids: &[u8], now_ms: WallMs) {
         let (_, failed_mask, code) = self.core.handing(index).unwrap_or_default();
         let carrier = self.ids.pushes.get(&index).map_or(0, |push| push.carrier);
         let push = self.core.push(index);
         let record = Handed {
             push_id: push.push_id,
-            at_ms: now_ms,
+            at_ms: now_ms.ms(),
             taken_mask,
             failed_mask,
             delivered_mask: push.delivered_mask,
@@ -163,7 +164,7 @@ impl<L: Log> Shard<L> {
     pub(super) fn take_receipts(
         &mut self,
         network: &mut impl Network,
-        now_ms: u64,
+        now_ms: WallMs,
         budget: usize,
     ) -> bool {
         let mut busy = false;

@@ -26,7 +26,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
+use wire::terms::time::{CenterMs, WallMs};
 
 /// What a shard stands on.
 pub struct Ground<L> {
@@ -52,7 +53,7 @@ impl Shard {
         config: &ShardConfig,
         factory: &SegmentFactory,
         registry: Arc<Registry>,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(Self, ShardReport), OpenError> {
         crate::journal::check(&config.journal)?;
         let billing = BillingLog::open(directory, config.number as u16, now_ms)?;
@@ -78,7 +79,7 @@ impl<L: Log> Shard<L> {
         ground: Ground<L>,
         config: &ShardConfig,
         registry: Arc<Registry>,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(Self, ShardReport), OpenError> {
         let Ground { directory, storage, mut billing, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
@@ -90,6 +91,9 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before, ids } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
+        let older_until_ms = fingerprints.older_until_ms.map(WallMs::new);
+        let older_until_ms = older_until_ms.filter(|&until_ms| now_ms < until_ms);
+        let older_until_ms = older_until_ms.map(|until_ms| pace.even(until_ms));
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
@@ -100,7 +104,7 @@ impl<L: Log> Shard<L> {
             contracts: ContractTable::with_capacity(0),
             fingerprints: fingerprints.keyed,
             alerts_had_older: fingerprints.older_until_ms.is_some(),
-            older_until_ms: fingerprints.older_until_ms.filter(|&until_ms| now_ms < until_ms),
+            older_until_ms,
             ids: ids.of_live(&core),
             core,
             journal,
@@ -130,7 +134,7 @@ impl<L: Log> Shard<L> {
             appended_at_last_turn: 0,
             cleaning_owed: 0,
             awaited: 0,
-            journal_polled_ms: 0,
+            journal_polled_ms: WallMs::ZERO,
             random: config.seed | 1,
             injections: config.injections.clone(),
             pushes_seen: 0,
@@ -163,7 +167,7 @@ fn read_back<L: Log>(
 }
 
 /// A message center of which nothing is known yet.
-fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: u64) -> Recovery {
+fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: CenterMs) -> Recovery {
     let mut core = Core::new(config.limits, center_ms);
     core.mutate(mutation);
     Recovery::new(core, config.seed)
@@ -179,14 +183,14 @@ fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
 
 impl<L: Log> Shard<L> {
     /// The first turn: the network is told what pushes from before this start wait for.
-    pub(super) fn resume(&mut self, network: &mut impl Network, now_ms: u64) {
+    pub(super) fn resume(&mut self, network: &mut impl Network, now_ms: WallMs) {
         self.await_reachable(network, now_ms);
         self.await_receipts(network);
     }
 
     /// Lines whose pushes were held as absent or full before this start are to be reported when
     /// they are ready.
-    fn await_reachable(&mut self, network: &mut impl Network, now_ms: u64) {
+    fn await_reachable(&mut self, network: &mut impl Network, now_ms: WallMs) {
         let even_ms = self.pace.even(now_ms);
         for index in 0..self.core.indices_used() as PushIndex {
             let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held)
@@ -253,7 +257,8 @@ mod tests {
                 progress: Arc::default(),
             };
             let registry = Arc::new(Registry::new(Vec::new()));
-            let opened = Shard::open(place.path(), &config, &factory, registry, 1_000_000);
+            let now_ms = WallMs::new(1_000_000);
+            let opened = Shard::open(place.path(), &config, &factory, registry, now_ms);
             let refused = matches!(opened, Err(OpenError::Journal(JournalError::Config(_))));
             assert_eq!(refused, is_refused, "{segments} segments of {segment_octets}");
         }

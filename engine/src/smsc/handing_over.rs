@@ -15,6 +15,7 @@ use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::time::CenterMs;
 
 /// Places that one push which comes to be handed over may have to make.
 const GIVEN_UP_AT_ONCE_MAX: usize = 2;
@@ -54,7 +55,7 @@ impl Core {
         push_id: u64,
         segment: u8,
         receipt: Receipt,
-        now_ms: u64,
+        now_ms: CenterMs,
     ) -> bool {
         self.time.see(now_ms);
         let known = self.pushes.find(index);
@@ -103,7 +104,7 @@ impl Core {
     }
 
     /// No segment is left to send: the push leaves its queue, and its receipts decide.
-    pub(super) fn hand_over(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn hand_over(&mut self, index: PushIndex, now_ms: CenterMs) {
         let push = &mut self.pushes[index];
         push.state = push.state.moved_to(State::Handed);
         let (push_id, due_ms) = (push.push_id, push.expires_ms() + RECEIPT_GRACE_MS);
@@ -121,7 +122,7 @@ impl Core {
 
     /// The push's time is over while a carrier has some of its segments and others wait: those will
     /// not arrive, and the receipts of the first decide. Whether that is so.
-    pub(super) fn give_up_rest(&mut self, index: PushIndex, code: Code, now_ms: u64) -> bool {
+    pub(super) fn give_up_rest(&mut self, index: PushIndex, code: Code, now_ms: CenterMs) -> bool {
         if !self.handings.has(index) || self.awaited_mask(index) == 0 {
             return false;
         }
@@ -132,7 +133,7 @@ impl Core {
     }
 
     /// Beyond the bound the push that was handed over first ends without its receipts.
-    fn give_up_oldest(&mut self, now_ms: u64) {
+    fn give_up_oldest(&mut self, now_ms: CenterMs) {
         let mut given_up = 0;
         while given_up < GIVEN_UP_AT_ONCE_MAX {
             let Some(&(index, push_id)) = self.handings.order.front() else { return };
@@ -160,7 +161,7 @@ impl Core {
     }
 
     /// The timer of a push that is handed over ran out.
-    pub(super) fn receipts_overdue(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn receipts_overdue(&mut self, index: PushIndex, now_ms: CenterMs) {
         let due_ms = self.pushes[index].expires_ms() + RECEIPT_GRACE_MS;
         if now_ms < due_ms {
             // The clock was set back.
@@ -169,7 +170,7 @@ impl Core {
         self.give_up_receipts(index, now_ms);
     }
 
-    fn give_up_receipts(&mut self, index: PushIndex, now_ms: u64) {
+    fn give_up_receipts(&mut self, index: PushIndex, now_ms: CenterMs) {
         self.pushes[index].set(flag::IN_DOUBT, true);
         let awaited = self.awaited_mask(index);
         self.handings.fail(index, awaited, Code::NO_RECEIPT);
@@ -177,7 +178,7 @@ impl Core {
     }
 
     /// Every segment has its receipt.
-    fn end_handed(&mut self, index: PushIndex, now_ms: u64) {
+    fn end_handed(&mut self, index: PushIndex, now_ms: CenterMs) {
         if self.pushes[index].is_complete() {
             return self.end_delivered(index, now_ms);
         }
@@ -193,7 +194,7 @@ impl Core {
 
     /// A carrier took nothing of the push and may take it in a moment: its place before others is
     /// kept, and no attempt counts.
-    pub(super) fn put_back(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn put_back(&mut self, index: PushIndex, now_ms: CenterMs) {
         self.heed_alert_cancel(index);
         let push = &self.pushes[index];
         if push.has(flag::CANCEL_ACCEPTED) {
@@ -215,7 +216,7 @@ impl Core {
 
     /// A carrier did not say whether it took what was sent: nothing more is sent for a while. What
     /// may be sent only once is over.
-    pub(super) fn hold_in_doubt(&mut self, index: PushIndex, now_ms: u64, random: u64) {
+    pub(super) fn hold_in_doubt(&mut self, index: PushIndex, now_ms: CenterMs, random: u64) {
         let push = &self.pushes[index];
         if push.has(flag::SINGLE_ATTEMPT) {
             return self.end_short(index, State::Expired, Code::EXPIRED_BUSY, now_ms);
@@ -225,7 +226,7 @@ impl Core {
     }
 
     /// A push that was handed over before this start.
-    pub(super) fn restore_handed(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn restore_handed(&mut self, index: PushIndex, now_ms: CenterMs) {
         let push = &self.pushes[index];
         let (push_id, due_ms) = (push.push_id, push.expires_ms() + RECEIPT_GRACE_MS);
         self.handings.enter(index, push_id);
@@ -250,8 +251,8 @@ mod tests {
 
     const LIMITS: CoreLimits =
         CoreLimits { pushes_max: 4, waiting_per_msn_max: 10, ended_keys_max: 100 };
-    const NOW_MS: u64 = 1_000_000;
-    const EXPIRES_MS: u64 = NOW_MS + 3_600_000;
+    const NOW_MS: CenterMs = CenterMs::new(1_000_000);
+    const EXPIRES_MS: CenterMs = CenterMs::new(1_000_000 + 3_600_000);
     const ROUTE: u8 = 3;
 
     fn push(push_id: u64, segments: u8) -> NewPush {

@@ -10,6 +10,7 @@ pub mod closed_alerts;
 pub mod core;
 pub mod ended;
 mod endings;
+pub mod flags;
 pub mod handed;
 mod handing_over;
 pub mod index_table;

@@ -3,12 +3,14 @@
 //! An entry holds what the message center decides by; the push's content stays in the journal's
 //! mapping. An index is handed out again only after [`Pushes::remove`].
 
+use crate::smsc::flags::PushFlags;
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 use host::huge_pages;
 use host::huge_pages::TouchedAhead;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
+use wire::terms::time::CenterMs;
 
 /// Index of a live push in the slab.
 pub type PushIndex = u32;
@@ -20,38 +22,39 @@ const NO_PUSH: u64 = u64::MAX;
 
 /// One-bit facts about a push.
 pub mod flag {
+    use crate::smsc::flags::PushFlags;
+
     /// The push client wants a delivery complete notification (E5).
-    pub const WANTS_NOTIFICATION: u16 = 1;
+    pub const WANTS_NOTIFICATION: PushFlags = PushFlags::bit(0);
     /// lifetime 00: one attempt.
-    pub const SINGLE_ATTEMPT: u16 = 1 << 1;
+    pub const SINGLE_ATTEMPT: PushFlags = PushFlags::bit(1);
     /// A cancel was accepted; once the push has ended: and an E7 is due.
-    pub const CANCEL_ACCEPTED: u16 = 1 << 2;
+    pub const CANCEL_ACCEPTED: PushFlags = PushFlags::bit(2);
     /// The push stands in a lane of the attempt queue.
-    pub const IN_LANE: u16 = 1 << 3;
+    pub const IN_LANE: PushFlags = PushFlags::bit(3);
     /// Its next attempt begins only behind a durable record that says so. That attempt is its only
     /// one, or begins before the time that its last Held record names.
-    pub const RECORD_BEGIN: u16 = 1 << 4;
+    pub const RECORD_BEGIN: PushFlags = PushFlags::bit(4);
     /// No record of a begin is newer than its last Held record: an attempt that begins sooner than
     /// that names needs one.
-    pub const HOLD_RECORDED: u16 = 1 << 5;
+    pub const HOLD_RECORDED: PushFlags = PushFlags::bit(5);
     /// The push belongs to an alert.
-    pub const ALERT: u16 = 1 << 6;
+    pub const ALERT: PushFlags = PushFlags::bit(6);
     /// A push of a higher alertseq waits to take this one's place.
-    pub const REPLACE_REQUESTED: u16 = 1 << 8;
+    pub const REPLACE_REQUESTED: PushFlags = PushFlags::bit(8);
     /// It has left while it still stood in a lane: the slot is freed when the lane lets go of it.
-    pub const GONE: u16 = 1 << 11;
+    pub const GONE: PushFlags = PushFlags::bit(14);
     /// An alert for the msn came while it was in flight, or releases it already.
-    pub const ALERTED: u16 = 1 << 9;
+    pub const ALERTED: PushFlags = PushFlags::bit(9);
     /// Of a cancel that was accepted no E7 is due, since the push client had no notification URL.
-    pub const CANCEL_UNTOLD: u16 = 1 << 10;
+    pub const CANCEL_UNTOLD: PushFlags = PushFlags::bit(10);
     /// A segment was sent and nobody answered for it, or may have been when the engine died: the
     /// terminal may have it, and a report may still come.
-    pub const IN_DOUBT: u16 = 1 << 12;
+    pub const IN_DOUBT: PushFlags = PushFlags::bit(12);
     /// A control SMS.
-    pub const CONTROL: u16 = 1 << 7;
-    /// While a journal is read, of a held push: the time that its Held record names has passed. It
-    /// shares its bit with [`ALERTED`].
-    pub(crate) const OVERDUE: u16 = ALERTED;
+    pub const CONTROL: PushFlags = PushFlags::bit(13);
+    /// While a journal is read, of a held push: the time that its Held record names has passed.
+    pub(crate) const OVERDUE: PushFlags = PushFlags::bit(7);
 }
 
 /// What the message center knows of a live push: one cache line.
@@ -79,14 +82,15 @@ pub struct Push {
     /// One bit per delivered segment.
     pub delivered_mask: u16,
     /// See [`flag`].
-    pub flags: u16,
+    pub flags: PushFlags,
     /// Whose it is; see [`crate::smsc::clients`].
     pub(super) client: u16,
     /// Of the last push in its msn's queue: how many there are.
     pub(super) waiting_count: u16,
     /// The msn in the low 34 bits; above it two bits of domain and four of hold reason.
     pub(super) packed_msn: [u8; 5],
-    /// Unix milliseconds, 48 bits: the expiry, and from the final state on when that was reached.
+    /// The route in the highest three bits. Below it Unix milliseconds, 45 bits: the expiry, and
+    /// from the final state on when that was reached.
     pub(super) moment_ms: [u8; 6],
     /// Until the final state: how often it was held for each cause, four bits each, saturating.
     /// From then on: the TP-Status.
@@ -101,10 +105,11 @@ pub struct Push {
     pub segments: u8,
 }
 
-/// The topmost bits of the flags are the route.
-const ROUTE_SHIFT: u32 = 13;
+/// Bits of a moment: eleven hundred years from 1970 on. Above them stands the route.
+const MOMENT_BITS: u32 = 45;
+const MOMENT_MASK: u64 = (1 << MOMENT_BITS) - 1;
 /// How many routes there can be, the core network among them.
-pub const ROUTES: usize = 1 << (u16::BITS - ROUTE_SHIFT);
+pub const ROUTES: usize = 1 << (48 - MOMENT_BITS);
 /// Bits of a cause's count of holds.
 const HOLD_BITS: u32 = 4;
 /// Where the count stops: no schedule changes after so many tries.
@@ -129,7 +134,7 @@ impl Push {
         remembered_alert: NONE,
         code: Code::EXPIRED,
         delivered_mask: 0,
-        flags: 0,
+        flags: PushFlags::NONE,
         client: 0,
         waiting_count: 0,
         packed_msn: [0; 5],
@@ -186,36 +191,53 @@ impl Push {
         self.packed_msn = [a, b, c, d, e];
     }
 
-    /// Unix milliseconds; no delivery from then on. Known until the push has ended.
+    /// No delivery from then on. Known until the push has ended.
     #[inline]
-    pub fn expires_ms(&self) -> u64 {
+    pub fn expires_ms(&self) -> CenterMs {
         debug_assert!(!self.state.is_final(), "an ended push does not expire");
         self.moment()
     }
 
-    pub(super) fn set_expires_ms(&mut self, expires_ms: u64) {
+    pub(super) fn set_expires_ms(&mut self, expires_ms: CenterMs) {
         self.set_moment(expires_ms);
     }
 
-    /// Unix milliseconds of the final state; 0 while it lives.
+    /// When it came to its final state; 0 while it lives.
     #[inline]
-    pub fn ended_ms(&self) -> u64 {
-        if self.state.is_final() { self.moment() } else { 0 }
+    pub fn ended_ms(&self) -> CenterMs {
+        if self.state.is_final() { self.moment() } else { CenterMs::ZERO }
     }
 
     #[inline]
-    fn moment(&self) -> u64 {
+    fn moment_and_route(&self) -> u64 {
         let [a, b, c, d, e, f] = self.moment_ms;
         u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
     }
 
-    fn set_moment(&mut self, at_ms: u64) {
-        let [a, b, c, d, e, f, ..] = at_ms.min((1 << 48) - 1).to_le_bytes();
+    #[inline]
+    fn moment(&self) -> CenterMs {
+        CenterMs::new(self.moment_and_route() & MOMENT_MASK)
+    }
+
+    fn set_moment(&mut self, at_ms: CenterMs) {
+        self.set_moment_and_route(at_ms, self.route());
+    }
+
+    #[inline]
+    fn set_moment_and_route(&mut self, at_ms: CenterMs, route: u8) {
+        let both = at_ms.ms().min(MOMENT_MASK) | u64::from(route) << MOMENT_BITS;
+        let [a, b, c, d, e, f, ..] = both.to_le_bytes();
         self.moment_ms = [a, b, c, d, e, f];
     }
 
     /// The push has come to a final state at this time, with this code and TP-Status.
-    pub(super) fn set_ended(&mut self, state: State, code: Code, ended_ms: u64, tp_status: u8) {
+    pub(super) fn set_ended(
+        &mut self,
+        state: State,
+        code: Code,
+        ended_ms: CenterMs,
+        tp_status: u8,
+    ) {
         assert!(state.is_final(), "a push ends in a final state");
         if self.has(flag::CANCEL_UNTOLD) {
             // Nobody is to be told that it was cancelled.
@@ -275,26 +297,22 @@ impl Push {
 
     /// Where it goes: 0 the core network, or the number of a carrier.
     pub fn route(&self) -> u8 {
-        (self.flags >> ROUTE_SHIFT) as u8
+        (self.moment_and_route() >> MOMENT_BITS) as u8
     }
 
     pub(super) fn set_route(&mut self, route: u8) {
         assert!(usize::from(route) < ROUTES, "there is no route {route}");
-        self.flags = self.flags & !(u16::MAX << ROUTE_SHIFT) | u16::from(route) << ROUTE_SHIFT;
+        self.set_moment_and_route(self.moment(), route);
     }
 
     /// Whether `flag` is set.
-    pub fn has(&self, flag: u16) -> bool {
-        self.flags & flag != 0
+    pub fn has(&self, flag: PushFlags) -> bool {
+        self.flags.has(flag)
     }
 
     /// Sets or clears `flag`.
-    pub fn set(&mut self, flag: u16, on: bool) {
-        if on {
-            self.flags |= flag;
-        } else {
-            self.flags &= !flag;
-        }
+    pub fn set(&mut self, flag: PushFlags, on: bool) {
+        self.flags.set(flag, on);
     }
 
     /// Its next attempt may begin sooner than its last Held record says, if there is one that says

@@ -26,6 +26,7 @@ use wire::push::notify_url::NotifyUrl;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
 use wire::terms::ownership::shard_of;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// What an answer is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,7 +121,7 @@ impl Station {
     }
 
     /// A turn of the shard, to which its network is lent.
-    pub(super) fn turn(&mut self, now_ms: u64, budget: &TurnBudget) -> bool {
+    pub(super) fn turn(&mut self, now_ms: WallMs, budget: &TurnBudget) -> bool {
         match &mut self.shard {
             Some(shard) => shard.turn(&mut self.port, now_ms, budget),
             None => unreachable!("nobody asks an engine that is down"),
@@ -132,8 +133,8 @@ impl Station {
         &mut self,
         scenario: &Scenario,
         common: &Common,
-        wall_ms: u64,
-        steady_ms: u64,
+        wall_ms: WallMs,
+        steady_ms: SteadyMs,
         random: &mut Random,
     ) -> Result<(), String> {
         let first_sequence = ((self.number as u64) << 46) + 1;

@@ -24,6 +24,7 @@ use wire::smpp::pdu::{Bind, BindKind, Body, MessageResp};
 use wire::smpp::session::{CloseReason, Config, Event, RequestId, Session, VERSION_34};
 use wire::smpp::status::Status;
 use wire::terms::mix::mix;
+use wire::terms::time::SteadyMs;
 
 /// Room for the PDUs that a session makes by itself.
 const CONTROLS_OCTETS: usize = CONTROLS_MAX * CONTROL_OCTETS_MAX;
@@ -90,11 +91,11 @@ impl Carriers {
         let callers: Vec<Caller> = own
             .map(|exchange| {
                 let carrier = &exchange.carrier;
-                let dialler = || Dialler::new(carrier.hosts.len(), now.steady_ms);
+                let dialler = || Dialler::new(carrier.hosts.len(), now.steady_ms.ms());
                 let line = |_| Line { dialler: dialler(), connection: None };
                 Caller {
                     lines: (0..carrier.sessions).map(line).collect(),
-                    home: Home::new(Arc::clone(exchange), awaited_max, now.steady_ms),
+                    home: Home::new(Arc::clone(exchange), awaited_max, now.steady_ms.ms()),
                 }
             })
             .collect();
@@ -103,7 +104,7 @@ impl Carriers {
             callers,
             outgoing: Slots::with_capacity(connections),
             budget,
-            chance: now.wall_ms,
+            chance: now.wall_ms.ms(),
             called: 0,
             draining: false,
         }
@@ -126,8 +127,8 @@ impl Carriers {
         for line in 0..self.callers[at].lines.len() {
             busy |= self.look_at(at, line, driver, now);
         }
-        busy |= self.callers[at].home.take_permits(now.steady_ms);
-        self.callers[at].home.handle_time(now.steady_ms);
+        busy |= self.callers[at].home.take_permits(now.steady_ms.ms());
+        self.callers[at].home.handle_time(now.steady_ms.ms());
         busy |= self.callers[at].home.pass_receipts();
         busy |= self.answer(at, now);
         for line in 0..self.callers[at].lines.len() {
@@ -150,13 +151,13 @@ impl Carriers {
             if this.connection.is_some() && this.dialler.poll_deadline().is_none() {
                 continue;
             }
-            match this.dialler.poll(now.steady_ms, chance) {
+            match this.dialler.poll(now.steady_ms.ms(), chance) {
                 Some(Dialling::Connect { host }) if this.connection.is_none() => {
                     self.connect(at, line, host, driver, now);
                 }
                 Some(Dialling::Connect { .. }) => {
                     // The old socket is not gone yet.
-                    this.dialler.handle_lost(now.steady_ms, chance);
+                    this.dialler.handle_lost(now.steady_ms.ms(), chance);
                 }
                 Some(Dialling::GiveUp) => {
                     if let Some(outgoing) =
@@ -185,7 +186,7 @@ impl Carriers {
         let index = socket.and_then(|socket| {
             self.outgoing.insert(|index, generation| {
                 let session = Speaking {
-                    session: Session::new(config, now.steady_ms),
+                    session: Session::new(config, now.steady_ms.ms()),
                     output: Vec::new(),
                     name: (index, generation),
                     was_bound: false,
@@ -201,7 +202,9 @@ impl Carriers {
             })
         });
         let this = &mut self.callers[at].lines[line];
-        let Some(index) = index else { return this.dialler.handle_lost(now.steady_ms, chance) };
+        let Some(index) = index else {
+            return this.dialler.handle_lost(now.steady_ms.ms(), chance);
+        };
         this.connection = Some(index);
         if let Some(outgoing) = self.outgoing.get_mut(index) {
             connect(&mut outgoing.link.stream, &outgoing.address, driver);
@@ -264,8 +267,8 @@ impl Carriers {
         let Some(outgoing) = self.outgoing.get_mut(index) else { return false };
         let speaking = &mut outgoing.link.session;
         if outgoing.connected {
-            if speaking.session.poll_deadline().is_some_and(|due_ms| now.steady_ms >= due_ms) {
-                speaking.session.handle_time(now.steady_ms);
+            if speaking.session.poll_deadline().is_some_and(|due_ms| now.steady_ms.ms() >= due_ms) {
+                speaking.session.handle_time(now.steady_ms.ms());
             }
             speaking.take_events(home);
             speaking.take_output();
@@ -300,7 +303,7 @@ impl Carriers {
             let this = &mut lines[line];
             this.connection = None;
             if was_connected || this.dialler.is_connecting() {
-                this.dialler.handle_lost(now.steady_ms, chance);
+                this.dialler.handle_lost(now.steady_ms.ms(), chance);
             }
         }
         busy
@@ -328,7 +331,7 @@ impl Carriers {
         let mut busy = false;
         if session.state().is_bound() {
             let home = &mut self.callers[at].home;
-            busy = home.submit(line, session, output, (now.steady_ms, now.wall_ms));
+            busy = home.submit(line, session, output, (now.steady_ms.ms(), now.wall_ms.ms()));
         }
         link.flush(driver, now.steady_ms);
         // A session that had as many of the carrier's messages as it may reads on.
@@ -343,7 +346,7 @@ impl Carriers {
     pub(crate) fn next_due_ms(&mut self, now: Now) -> Option<u64> {
         let mut due_ms: Option<u64> = None;
         for caller in &mut self.callers {
-            let home_ms = caller.home.next_due_ms(now.steady_ms);
+            let home_ms = caller.home.next_due_ms(now.steady_ms.ms());
             let dial_ms = caller.lines.iter().filter_map(|line| line.dialler.poll_deadline()).min();
             let sessions_ms = caller
                 .lines
@@ -379,7 +382,7 @@ impl Carriers {
                 let Some(index) = self.callers[at].lines[line].connection else { continue };
                 if let Some(outgoing) = self.outgoing.get_mut(index) {
                     if outgoing.connected {
-                        outgoing.link.session.session.unbind(now.steady_ms);
+                        outgoing.link.session.session.unbind(now.steady_ms.ms());
                     } else {
                         outgoing.link.stream.close();
                     }
@@ -405,7 +408,7 @@ impl Outgoing {
         };
         let mut pdu = [0; SHORT_PDU_OCTETS_MAX];
         let speaking = &mut self.link.session;
-        match speaking.session.bind(&mut pdu, &bind, now.steady_ms) {
+        match speaking.session.bind(&mut pdu, &bind, now.steady_ms.ms()) {
             Ok(octets) => speaking.output.extend_from_slice(&pdu[..octets]),
             // The carrier's settings were checked when they were made.
             Err(_) => speaking.session.close(),
@@ -434,7 +437,8 @@ impl Speaking {
     fn answer(&mut self, request: RequestId, now: Now) {
         let mut pdu = [0; SHORT_PDU_OCTETS_MAX];
         let body = Body::MessageResp(MessageResp::default());
-        let answered = self.session.answer(&mut pdu, request, Status::OK, &body, now.steady_ms);
+        let answered =
+            self.session.answer(&mut pdu, request, Status::OK, &body, now.steady_ms.ms());
         if let Ok(octets) = answered {
             self.output.extend_from_slice(&pdu[..octets]);
         }
@@ -446,8 +450,8 @@ impl LinkSession for Speaking {
         &mut self.output
     }
 
-    fn due_ms(&self) -> u64 {
-        self.session.poll_deadline().unwrap_or(u64::MAX)
+    fn due_ms(&self) -> SteadyMs {
+        self.session.poll_deadline().map_or(SteadyMs::NEVER, SteadyMs::new)
     }
 
     fn wants_more(&self, unconsumed: usize, _most: usize) -> bool {
@@ -467,7 +471,7 @@ impl LinkSession for Speaking {
 
 impl Takes<Desk<'_>> for Speaking {
     fn take(&mut self, octets: &[u8], _room: usize, desk: &mut Desk<'_>) -> Option<usize> {
-        let (mut at, now_ms) = (0, desk.now.steady_ms);
+        let (mut at, now_ms) = (0, desk.now.steady_ms.ms());
         loop {
             let taken = self.session.handle_octets(&octets[at..], now_ms);
             at += taken.octets;
