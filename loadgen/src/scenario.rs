@@ -32,6 +32,7 @@ use crate::plan::{Arrivals, Load, Plan};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
 use serde::Deserialize;
+use host::address::Address;
 use std::net::SocketAddr;
 use std::time::Duration;
 use wire::terms::ids::Xpid;
@@ -55,7 +56,7 @@ pub struct ScenarioError(String);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    target: Option<SocketAddr>,
+    target: Option<Address>,
     sink: Option<SocketAddr>,
     xpid: Option<String>,
     token: Option<String>,
@@ -155,7 +156,13 @@ fn arrive(plan: &mut Plan, warm_up: &[Stretch], load: &[Stretch]) {
 
 impl File {
     fn scenario(self) -> Result<Scenario, String> {
-        let mut plan = Plan::new(self.target.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))));
+        let target = match &self.target {
+            None => SocketAddr::from(([127, 0, 0, 1], 8080)),
+            Some(target) => target
+                .resolve()
+                .map_err(|error| format!("the host of target {target} is not known ({error})."))?,
+        };
+        let mut plan = Plan::new(target);
         let seed = self.seed.unwrap_or(plan.seed);
         let (mut warm_up, mut load) = (Vec::new(), Vec::new());
         for phase in &self.phase {

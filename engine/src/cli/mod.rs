@@ -7,6 +7,7 @@
 
 pub mod billing;
 mod client;
+mod config;
 mod contract;
 mod contract_import;
 mod doctor;
@@ -74,6 +75,8 @@ enum Command {
     #[command(subcommand)]
     Smpp(smpp::SmppCommand),
     Doctor(Box<doctor::DoctorCommand>),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     Shield(shield::ShieldCommand),
 }
 
@@ -166,6 +169,7 @@ impl Command {
             Self::Sms(command) => return sms::run(command, output),
             Self::Smpp(command) => return smpp::run(&command, output),
             Self::Doctor(command) => command.run(output),
+            Self::Config(command) => command.run(output),
             Self::Shield(command) => command.run(output),
         }?;
         Ok(ExitCode::SUCCESS)

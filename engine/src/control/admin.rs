@@ -53,7 +53,6 @@ use super::metrics::Metrics;
 use super::store::Store;
 use super::store_thread::StoreHandle;
 use crate::control::engine::Engine;
-use host::fatal::{Fatal, FatalReason};
 
 pub use clients::ClientRemoval;
 pub use contracts::{
@@ -78,27 +77,6 @@ pub struct AdminServer {
     address: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// Binds the admin port before anything else is started.
-///
-/// # Errors
-///
-/// [`FatalReason::PortUnavailable`] with address and cause.
-pub fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
-    TcpListener::bind(address).map_err(|error| {
-        let cause = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                format!("the admin port {address} is in use by another program")
-            }
-            _ => format!("the admin port {address} cannot be bound ({error})"),
-        };
-        Fatal::with_remedy(
-            FatalReason::PortUnavailable,
-            cause,
-            "stop that program or choose another with --admin",
-        )
-    })
 }
 
 impl AdminServer {

@@ -96,7 +96,7 @@ pub struct ParkedDocument {
     pub reqid: String,
     /// The final code.
     pub code: String,
-    /// YYYYMMDDhhmmss, Japan.
+    /// The time in Japan, with its zone.
     pub ended: String,
     /// `E5`, `E7` or `E5+E7`.
     pub notifications: String,
@@ -117,7 +117,7 @@ impl ParkedDocument {
             xpid: parked.xpid.to_string(),
             reqid: reqid.unwrap_or_default(),
             code: parked.code.to_string(),
-            ended: String::from_utf8_lossy(&calendar::jst_digits(parked.ended_ms)).into_owned(),
+            ended: calendar::jst_text(parked.ended_ms),
             notifications: kinds.to_owned(),
         }
     }

@@ -4,7 +4,6 @@ mod directory;
 mod resharding;
 
 use crate::billing;
-use crate::control::admin;
 use crate::control::admin::AdminServer;
 use crate::control::demo;
 use crate::control::engine::Engine;
@@ -29,7 +28,7 @@ use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
 use crate::shard::{Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport};
 use crate::smsc::core::CoreLimits;
-use crate::start::check::DescriptorShares;
+use crate::start::check::{DescriptorShares, port_fatal};
 use crate::start::config::Config;
 use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
@@ -38,12 +37,14 @@ use crate::start::layout::Layout;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
+use host::address::{Address, listen_on};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use host::log;
 use host::log::Stream;
 use host::reading::read_bounded;
 use std::net::{SocketAddr, TcpListener};
+use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::terms::calendar::Day;
@@ -88,11 +89,12 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
     }
-    let listener = bind(config.listen)?;
-    let admin_listener = admin::bind(config.admin)?;
-    let admin_address = admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
+    let listeners = bind("push port", "--listen", &config.listen)?;
+    let admin_listener = bind("admin port", "--admin", from_ref(&config.admin))?.swap_remove(0);
+    let admin_address = local_address(&admin_listener)?;
     lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
-    let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
+    let push_addresses =
+        listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
         tracing::warn!("no client is registered: every push is refused with 2002 until `hayauma client add`");
@@ -109,7 +111,7 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let runtime = Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listener)?;
+    let runtime = Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listeners)?;
     let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
     handle.follow_names().map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the thread that looks up names cannot start ({error})"))
@@ -126,7 +128,7 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;
-    announce(&config, driver, push_address, admin_address);
+    announce(&config, driver, &push_addresses, admin_address);
     runtime.join();
     admin.shut_down();
     drop(names_watch);
@@ -193,11 +195,19 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
+fn announce(
+    config: &Config,
+    driver: &Choice,
+    push_addresses: &[SocketAddr],
+    admin_address: SocketAddr,
+) {
+    let urls: Vec<String> =
+        push_addresses.iter().map(|address| format!("http://{address}/smsgw/")).collect();
     let mut text = format!(
-        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
+        "hayauma {} takes pushes on {} (admin http://{admin_address}, {} shards, \
          durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
+        urls.join(" and "),
         config.shards,
         config.durability,
         config.data_dir.display()
@@ -210,35 +220,33 @@ fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_ad
         );
     }
     if config.demo {
-        text += &format!("\n{}\n", demo::demo_invitation(push_address, admin_address));
+        text += &format!("\n{}\n", demo::demo_invitation(push_addresses[0], admin_address));
     }
     log::say(Stream::Stdout, &text);
 }
 
-/// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and
-/// until it is done they hold its port: an engine that is started again at once waits for that.
-fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
+/// Binds a port on each of its addresses. The kernel takes the rings of a killed engine apart in
+/// the background, and until it is done they hold its port: an engine that is started again at once
+/// waits for that.
+fn bind(subject: &str, flag: &str, addresses: &[Address]) -> Result<Vec<TcpListener>, Fatal> {
     let begun_ns = clock::monotonic_ns();
     loop {
-        match TcpListener::bind(address) {
+        match listen_on(addresses) {
             Err(error)
-                if error.kind() == std::io::ErrorKind::AddrInUse
+                if error.source.kind() == std::io::ErrorKind::AddrInUse
                     && clock::monotonic_ns() - begun_ns < PORT_WAIT_NS =>
             {
                 std::thread::sleep(PORT_RETRY);
             }
-            other => return other.map_err(|error| port_fatal(address, &error)),
+            other => return other.map_err(|error| port_fatal(subject, flag, &error)),
         }
     }
 }
 
-fn port_fatal(address: SocketAddr, error: &std::io::Error) -> Fatal {
-    let cause = match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!("the push port {address} is in use by another program"),
-        _ => format!("the push port {address} cannot be bound ({error})"),
-    };
-    let remedy = "stop that program or choose another with --listen";
-    Fatal::with_remedy(FatalReason::PortUnavailable, cause, remedy)
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, Fatal> {
+    listener.local_addr().map_err(|error| {
+        Fatal::new(FatalReason::PortUnavailable, format!("a port cannot be read back ({error})"))
+    })
 }
 
 fn lock_fatal(error: &LockError) -> Fatal {

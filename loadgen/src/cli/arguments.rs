@@ -4,6 +4,7 @@ use crate::mix::Mix;
 use crate::msns::Msns;
 use crate::os;
 use clap::{Args, Parser, Subcommand};
+use host::address::Address;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -149,7 +150,7 @@ pub(super) struct DrillArguments {
 /// notifications, and the registration's notification URL must lead to that address.
 #[derive(Args, Debug)]
 pub(super) struct PushArguments {
-    /// The engine's address for push clients
+    /// The engine's address for push clients: HOST:PORT, or :PORT on this host
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     pub(super) target: SocketAddr,
     /// The registration to push under
@@ -264,7 +265,9 @@ fn xpid(text: &str) -> Result<Xpid, String> {
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080."))
+    let address: Address = text.parse()?;
+    let found = address.resolve();
+    found.map_err(|error| format!("the host of {address} is not known ({error})."))
 }
 
 fn time(text: &str) -> Result<Duration, String> {

@@ -295,11 +295,3 @@ fn a_page_of_another_site_cannot_give_orders() {
     assert!(!port.engine.stopped.load(Ordering::Relaxed));
 }
 
-#[test]
-fn a_port_in_use_is_told_in_one_sentence() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("its address");
-    let fatal = bind(address).expect_err("refused");
-    assert_eq!(fatal.reason, FatalReason::PortUnavailable);
-    assert!(fatal.to_string().contains(&address.to_string()), "{fatal}");
-}
