@@ -292,3 +292,20 @@ fn class(text: &str) -> Result<Class, String> {
         _ => Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise.")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_named_as_people_name_it() {
+        assert_eq!(address("127.0.0.1:8080"), Ok(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        assert_eq!(address(":8080"), Ok(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        assert!(address("localhost:8080").is_ok_and(|found| found.ip().is_loopback()));
+        assert!(address("[::1]:8080").is_ok_and(|found| found.is_ipv6()));
+        for (text, part) in [("127.0.0.1", "HOST:PORT"), ("nowhere.invalid:1", "not known")] {
+            let refused = address(text).expect_err(text);
+            assert!(refused.contains(part), "{refused}");
+        }
+    }
+}

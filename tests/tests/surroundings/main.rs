@@ -1,6 +1,7 @@
 //! Bad surroundings: a start that cannot be says why in one sentence and leaves everything as it
 //! was; damage on the device is told with its place and costs no more than it must.
 
+mod addresses;
 mod damage;
 mod device;
 mod names;

@@ -98,7 +98,6 @@ fn arguments_and_settings_that_make_no_sense_are_named() {
         check_refusal(arguments[0], &finished, status, parts);
     }
     for (name, value, part) in [
-        ("HAYAUMA_WINGS", "2", "no setting"),
         ("HAYAUMA_REQUEST_TIMEOUT_MS", "soon", "soon"),
         ("HAYAUMA_DURABILITY", "hope", "hope"),
     ] {
