@@ -15,3 +15,4 @@ pub mod log;
 pub mod prefetch;
 pub mod reading;
 pub mod shield;
+pub mod unix_socket;

@@ -20,5 +20,7 @@ pub mod msn_range;
 pub mod parked;
 pub mod pushes;
 pub mod queue;
+pub mod roles;
 pub mod store;
 pub mod store_thread;
+pub mod token;

@@ -9,13 +9,14 @@
 mod contracts;
 mod rows;
 mod schema;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
-use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
+use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX};
 use crate::gateway::registration::Registration;
 use host::fatal::{Fatal, FatalReason};
 use wire::terms::ids::{Msn, Xpid};
@@ -130,6 +131,34 @@ pub enum StoreError {
     /// No room for another registration.
     #[error("there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one first")]
     TooManyRegistrations,
+    /// A name has as many tokens as it may.
+    #[error("the name {0:?} has two tokens already: remove the one with `hayauma token remove {0} --older`")]
+    TooManyTokens(String),
+    /// No room for another token.
+    #[error("there are {TOKENS_MAX} tokens already, the most that are kept: remove one first")]
+    TooManyTokensInAll,
+    /// Nothing to remove.
+    #[error(
+        "there are no {}tokens of the name {name:?}: `hayauma token list` shows all",
+        if *older_only { "two " } else { "" }
+    )]
+    NoSuchToken {
+        /// The name.
+        name: String,
+        /// Whether the older of two was meant.
+        older_only: bool,
+    },
+    /// A token's row holds what this program never writes.
+    #[error(
+        "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite from a copy, \
+         or remove it with `hayauma token remove {name}`"
+    )]
+    DamagedToken {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
 }
 
 /// What became of one contract that was to be added.

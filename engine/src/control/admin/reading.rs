@@ -66,6 +66,18 @@ impl<S: Send + Sync> FromRequestParts<S> for XpidInPath {
     }
 }
 
+/// The name in the path.
+pub struct NameInPath(pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
+        let wrong = |_| AdminError::bad_request("the path names nothing that can be read");
+        Path::<String>::from_request_parts(parts, state).await.map(|Path(name)| Self(name)).map_err(wrong)
+    }
+}
+
 /// The body in one piece. Memory grows with what arrives, never with what was announced.
 async fn whole_body(mut body: Body) -> Result<Vec<u8>, AdminError> {
     let mut octets = Vec::new();

@@ -36,7 +36,12 @@ impl AdminError {
 
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        reply_json(self.status, &ErrorDocument { error: &self.sentence })
+        let mut response = reply_json(self.status, &ErrorDocument { error: &self.sentence });
+        if self.status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
     }
 }
 
@@ -46,8 +51,12 @@ impl From<StoreError> for AdminError {
             StoreError::Exists(_)
             | StoreError::HasContracts { .. }
             | StoreError::TokenOfAnother { .. }
+            | StoreError::TooManyTokens(_)
+            | StoreError::TooManyTokensInAll
             | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
-            StoreError::NotRegistered(_) => StatusCode::NOT_FOUND,
+            StoreError::NotRegistered(_) | StoreError::NoSuchToken { .. } => {
+                StatusCode::NOT_FOUND
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
