@@ -78,10 +78,9 @@ impl Address {
     fn to_listen(&self) -> Result<Wanted> {
         let at = |ip: IpAddr| SocketAddr::new(ip, self.port);
         Ok(match &self.host {
-            Host::Any => Wanted::First(vec![
-                at(Ipv6Addr::UNSPECIFIED.into()),
-                at(Ipv4Addr::UNSPECIFIED.into()),
-            ]),
+            Host::Any => {
+                Wanted::First(vec![at(Ipv6Addr::UNSPECIFIED.into()), at(Ipv4Addr::UNSPECIFIED.into())])
+            }
             Host::Ip(ip) => Wanted::Each(vec![at(*ip)]),
             Host::Name(name) => Wanted::Each(look_up(name, self.port)?),
         })
@@ -153,8 +152,7 @@ fn listen_at(address: SocketAddr, apart: bool) -> Result<TcpListener> {
 }
 
 fn is_lack_of_family(error: &Error) -> bool {
-    error.kind() == ErrorKind::AddrNotAvailable
-        || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
+    error.kind() == ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(libc::EAFNOSUPPORT)
 }
 
 fn look_up(name: &str, port: u16) -> Result<Vec<SocketAddr>> {
@@ -206,9 +204,8 @@ impl FromStr for Address {
 /// alone.
 fn is_name(text: &str) -> bool {
     let legal = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
-    let label = |label: &str| {
-        (1..=63).contains(&label.len()) && label.bytes().all(legal) && !label.starts_with('-')
-    };
+    let label =
+        |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(legal) && !label.starts_with('-');
     let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     text.len() <= NAME_OCTETS_MAX
         && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
@@ -255,8 +252,22 @@ mod tests {
         }
         assert_eq!(address("SMS.Example:1").to_string(), "sms.example:1");
         for text in [
-            "", "8080", "127.0.0.1", "::1:8080", "[::1]", "[127.0.0.1]:1", "a:b", "a:70000", "a:+1",
-            "1.2.3:8080", "300.1.1.1:80", "a b:1", "-a:1", "a..b:1", "http://a:1", "[::1:80",
+            "",
+            "8080",
+            "127.0.0.1",
+            "::1:8080",
+            "[::1]",
+            "[127.0.0.1]:1",
+            "a:b",
+            "a:70000",
+            "a:+1",
+            "1.2.3:8080",
+            "300.1.1.1:80",
+            "a b:1",
+            "-a:1",
+            "a..b:1",
+            "http://a:1",
+            "[::1:80",
         ] {
             let refused = text.parse::<Address>().expect_err(text);
             assert!(refused.contains("use HOST:PORT"), "{text}: {refused}");
@@ -266,8 +277,14 @@ mod tests {
     #[test]
     fn only_what_stays_on_this_host_is_loopback() {
         for (text, loopback) in [
-            ("127.0.0.1:1", true), ("127.9.9.9:1", true), ("[::1]:1", true), ("localhost:1", true),
-            (":1", false), ("0.0.0.0:1", false), ("[::]:1", false), ("localhost.example:1", false),
+            ("127.0.0.1:1", true),
+            ("127.9.9.9:1", true),
+            ("[::1]:1", true),
+            ("localhost:1", true),
+            (":1", false),
+            ("0.0.0.0:1", false),
+            ("[::]:1", false),
+            ("localhost.example:1", false),
         ] {
             assert_eq!(address(text).is_loopback(), loopback, "{text}");
         }

@@ -213,8 +213,7 @@ impl Config {
         cpus_allowed: &[usize],
     ) -> Result<Self, ConfigError> {
         let (settings, unknown_variables) = Settings::gather(flags, file, environment)?;
-        let config =
-            Self { unknown_variables, ..Self::with_defaults(settings, cpus_allowed) };
+        let config = Self { unknown_variables, ..Self::with_defaults(settings, cpus_allowed) };
         config.check(cpus_allowed)?;
         Ok(config)
     }
@@ -233,12 +232,13 @@ impl Config {
             return None;
         }
         let names = Settings::names();
-        let told = self.unknown_variables.iter().take(UNKNOWN_VARIABLES_TOLD_MAX).map(|variable| {
-            match nearest(variable, &names) {
-                Some(meant) => format!("{variable} (is {meant} meant?)"),
-                None => variable.clone(),
-            }
-        });
+        let told =
+            self.unknown_variables.iter().take(UNKNOWN_VARIABLES_TOLD_MAX).map(|variable| {
+                match nearest(variable, &names) {
+                    Some(meant) => format!("{variable} (is {meant} meant?)"),
+                    None => variable.clone(),
+                }
+            });
         let mut told = told.collect::<Vec<_>>().join(", ");
         let more = self.unknown_variables.len().saturating_sub(UNKNOWN_VARIABLES_TOLD_MAX);
         if more > 0 {
@@ -361,10 +361,7 @@ impl Config {
             ));
         }
         if self.admin.port() != 0 && self.listen.contains(&self.admin) {
-            return unfit(format!(
-                "listen and admin are both {}: give them different ports",
-                self.admin
-            ));
+            return unfit(format!("listen and admin are both {}: give them different ports", self.admin));
         }
         Ok(())
     }

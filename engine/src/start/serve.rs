@@ -93,8 +93,7 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let admin_listener = bind("admin port", "--admin", from_ref(&config.admin))?.swap_remove(0);
     let admin_address = local_address(&admin_listener)?;
     lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
-    let push_addresses =
-        listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
+    let push_addresses = listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
         tracing::warn!("no client is registered: every push is refused with 2002 until `hayauma client add`");
@@ -195,14 +194,8 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(
-    config: &Config,
-    driver: &Choice,
-    push_addresses: &[SocketAddr],
-    admin_address: SocketAddr,
-) {
-    let urls: Vec<String> =
-        push_addresses.iter().map(|address| format!("http://{address}/smsgw/")).collect();
+fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], admin_address: SocketAddr) {
+    let urls: Vec<String> = push_addresses.iter().map(|address| format!("http://{address}/smsgw/")).collect();
     let mut text = format!(
         "hayauma {} takes pushes on {} (admin http://{admin_address}, {} shards, \
          durability {}, data in {})\n",

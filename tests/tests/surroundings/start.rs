@@ -97,10 +97,9 @@ fn arguments_and_settings_that_make_no_sense_are_named() {
         let finished = site.serve_and_fail(arguments);
         check_refusal(arguments[0], &finished, status, parts);
     }
-    for (name, value, part) in [
-        ("HAYAUMA_REQUEST_TIMEOUT_MS", "soon", "soon"),
-        ("HAYAUMA_DURABILITY", "hope", "hope"),
-    ] {
+    for (name, value, part) in
+        [("HAYAUMA_REQUEST_TIMEOUT_MS", "soon", "soon"), ("HAYAUMA_DURABILITY", "hope", "hope")]
+    {
         let mut command = site.command(&site.serve_arguments());
         command.env(name, value);
         let finished = tests::engine::Finished::of(command, "serve");

@@ -294,4 +294,3 @@ fn a_page_of_another_site_cannot_give_orders() {
     assert!(text.contains("--admin-open"), "{text}");
     assert!(!port.engine.stopped.load(Ordering::Relaxed));
 }
-

@@ -192,8 +192,7 @@ impl Settings {
     ) -> Result<Environment, ConfigError> {
         let mut found = Environment::default();
         for (name, value) in environment {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX))
-            else {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX)) else {
                 continue;
             };
             if name == ENVIRONMENT_CONFIG {

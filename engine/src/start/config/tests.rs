@@ -149,9 +149,7 @@ fn what_kubernetes_tells_of_a_service_ends_nothing_and_a_near_miss_is_named() {
 
 #[test]
 fn several_addresses_are_read_from_file_environment_and_flags() {
-    let shown = |config: Config| -> Vec<String> {
-        config.listen.iter().map(ToString::to_string).collect()
-    };
+    let shown = |config: Config| -> Vec<String> { config.listen.iter().map(ToString::to_string).collect() };
     let config = resolve_file("listen = ':9000'\nadmin = 'localhost:9001'").expect("valid");
     assert_eq!(config.admin.to_string(), "localhost:9001");
     assert_eq!(shown(config), [":9000"]);

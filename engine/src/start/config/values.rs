@@ -28,9 +28,7 @@ enum OneOrSeveral {
 }
 
 /// Reads one address or a list of them.
-pub(super) fn one_or_several<'de, D: Deserializer<'de>>(
-    from: D,
-) -> Result<Option<Vec<Address>>, D::Error> {
+pub(super) fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Address>>, D::Error> {
     let texts = match OneOrSeveral::deserialize(from)? {
         OneOrSeveral::One(text) => vec![text],
         OneOrSeveral::Several(texts) => texts,
