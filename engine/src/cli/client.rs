@@ -1,12 +1,11 @@
 //! `hayauma client`: registrations by XPID.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::place::{Place, Registry};
+use super::secret::read_secret;
 use super::table::{self, grouped};
 use super::{CliError, Output};
 use crate::control::admin::ClientRemoval;
@@ -76,9 +75,6 @@ pub(super) struct RemoveCommand {
     #[command(flatten)]
     place: Place,
 }
-
-/// Octets of a file that may be a token.
-const SECRET_OCTETS_MAX: u64 = 4096;
 
 /// What can be said about a registration. Each pair of flags that undo each other excludes the
 /// other.
@@ -267,28 +263,6 @@ impl Fields {
             national_tables: switched(self.national, self.no_national),
         })
     }
-}
-
-/// The first line of a file, or of standard input for `-`.
-fn read_secret(path: &Path) -> Result<String, CliError> {
-    let shown = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    let read = |input: &mut dyn Read| {
-        let mut line = String::new();
-        BufReader::new(input.take(SECRET_OCTETS_MAX)).read_line(&mut line).map(|_| line)
-    };
-    let line = if path == Path::new("-") {
-        read(&mut std::io::stdin().lock())
-    } else {
-        File::open(path).and_then(|mut file| read(&mut file))
-    };
-    let line = line.map_err(|error| {
-        CliError::new(format!("the token cannot be read from {shown} ({error}): name a file that holds it"))
-    })?;
-    let secret = line.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        return Err(CliError::new(format!("{shown} begins with no token: write it into the first line")));
-    }
-    Ok(secret.to_owned())
 }
 
 /// A pair of flags, of which at most one is there.

@@ -1,10 +1,12 @@
 //! The command line: reads the arguments, does what they say, and turns every failure into one
 //! sentence on stderr and an exit status.
 //!
-//! Commands about registrations and contracts go through the admin port when an engine holds the
+//! Commands about registrations and contracts go through the admin socket when an engine holds the
 //! data directory, and into the store when none does. Output is plain text, or JSON where a script
 //! would want it.
 
+mod admin_client;
+mod admin_transport;
 pub mod billing;
 mod client;
 mod config;
@@ -18,11 +20,13 @@ mod place;
 mod push;
 pub mod queue;
 mod queue_waiting;
+mod secret;
 mod serve;
 mod shield;
 mod smpp;
 pub mod sms;
 mod table;
+mod token;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -61,6 +65,8 @@ enum Command {
     Client(Box<client::ClientCommand>),
     #[command(subcommand)]
     Contract(contract::ContractCommand),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     Billing(billing::BillingCommand),
     Push(push::PushCommand),
     /// Look at the queue of pushes, and back it up
@@ -161,6 +167,7 @@ impl Command {
             Self::Serve(command) => command.run(),
             Self::Client(command) => command.run(output),
             Self::Contract(command) => command.run(output),
+            Self::Token(command) => command.run(output),
             Self::Billing(command) => command.run(),
             Self::Push(command) => command.run(),
             Self::Queue(command) => command.run(),

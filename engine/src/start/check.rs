@@ -8,7 +8,6 @@
 mod descriptors;
 mod disk;
 
-use std::slice::from_ref;
 
 use crate::io::driver::{DriverKind, Refusal};
 use crate::start::config::Config;
@@ -110,7 +109,8 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         open_files,
         check_cpus(config),
         check_port("push port", &config.listen, "--listen"),
-        check_port("admin port", from_ref(&config.admin), "--admin"),
+        check_port("admin port", config.admin.as_slice(), "--admin"),
+        check_port("port of probes", config.health.as_slice(), "--health"),
         check_environment(config),
         disk::check_directory(config),
         disk::check_file_system(config),
@@ -203,8 +203,12 @@ fn check_port(subject: &'static str, addresses: &[Address], flag: &str) -> Findi
     match listen_on(addresses) {
         Ok(_) => {
             let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            let verb = if shown.len() == 1 { "is" } else { "are" };
-            Finding::good(subject, format!("{} {verb} free", shown.join(", ")))
+            let message = match shown.len() {
+                0 => format!("none is asked for by {flag}"),
+                1 => format!("{} is free", shown[0]),
+                _ => format!("{} are free", shown.join(", ")),
+            };
+            Finding::good(subject, message)
         }
         Err(error) if error.source.kind() == ErrorKind::AddrInUse => Finding::warning(
             subject,
@@ -282,12 +286,12 @@ fn limit_of(resource: libc::__rlimit_resource_t) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
     use crate::start::config::Io;
+    use std::slice::from_ref;
     use std::path::Path;
 
     fn config(directory: &Path) -> Config {
         let mut config = Config::defaults(directory, &[0]);
         config.listen = vec![config.listen[0].with_port(0)];
-        config.admin = config.admin.with_port(0);
         config
     }
 
@@ -295,7 +299,7 @@ mod tests {
     fn every_finding_that_is_not_good_names_a_remedy() {
         let directory = tempfile::tempdir().expect("a directory");
         let findings = examine(&config(directory.path()));
-        assert_eq!(findings.len(), 13);
+        assert_eq!(findings.len(), 14);
         for finding in &findings {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");

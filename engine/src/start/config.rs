@@ -95,10 +95,12 @@ const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
 pub struct Config {
     /// Where push clients connect, at least one.
     pub listen: Vec<Address>,
-    /// Where the admin port listens; loopback unless `admin_open`.
-    pub admin: Address,
+    /// Where the admin port listens, if there is to be one; loopback unless `admin_open`.
+    pub admin: Option<Address>,
     /// Whether the admin port may listen on an address that other hosts reach.
     pub admin_open: bool,
+    /// Where probes are answered, if there is to be a port for them.
+    pub health: Option<Address>,
     /// The directory of journal, registry and billing files.
     pub data_dir: PathBuf,
     /// How many shards, 1 to [`SHARDS_MAX`].
@@ -254,8 +256,9 @@ impl Config {
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         Self {
             listen: settings.listen.unwrap_or_else(|| vec![loopback(8080)]),
-            admin: settings.admin.unwrap_or_else(|| loopback(8081)),
+            admin: settings.admin,
             admin_open: settings.admin_open.unwrap_or(false),
+            health: settings.health,
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
             shards,
             cpus,
@@ -353,15 +356,27 @@ impl Config {
                 return unfit(format!("listen names {address} twice: leave one out"));
             }
         }
-        if !self.admin_open && !self.admin.is_loopback() {
+        if let Some(admin) = &self.admin
+            && !self.admin_open
+            && !admin.is_loopback()
+        {
             return unfit(format!(
-                "admin = {} would let other hosts change registrations: use a loopback address, or say \
-                 --admin-open if that network is trusted",
-                self.admin
+                "admin = {admin} would let other hosts knock: use a loopback address, or say \
+                 --admin-open if that network is trusted"
             ));
         }
-        if self.admin.port() != 0 && self.listen.contains(&self.admin) {
-            return unfit(format!("listen and admin are both {}: give them different ports", self.admin));
+        let others = [("admin", &self.admin), ("health", &self.health)];
+        let mut taken: Vec<(&str, &Address)> =
+            self.listen.iter().map(|address| ("listen", address)).collect();
+        for (name, address) in others {
+            let Some(address) = address else { continue };
+            let same = taken.iter().find(|(_, other)| *other == address && address.port() != 0);
+            if let Some((other, _)) = same {
+                return unfit(format!(
+                    "{other} and {name} are both {address}: give them different ports"
+                ));
+            }
+            taken.push((name, address));
         }
         Ok(())
     }

@@ -1,10 +1,11 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
 mod directory;
+mod doors;
 mod resharding;
 
 use crate::billing;
-use crate::control::admin::AdminServer;
+use crate::control::admin::{AdminServer, Keeping};
 use crate::control::demo;
 use crate::control::engine::Engine;
 use crate::control::handle::EngineHandle;
@@ -44,7 +45,6 @@ use host::log;
 use host::log::Stream;
 use host::reading::read_bounded;
 use std::net::{SocketAddr, TcpListener};
-use std::slice::from_ref;
 use std::sync::Arc;
 use std::time::Duration;
 use wire::terms::calendar::Day;
@@ -80,7 +80,7 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
             format!("the data directory {directory} cannot be made ({error})"),
         )
     })?;
-    let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
+    let lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
     directory::check(&config.data_dir)?;
     time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
     let is_fresh = layout::is_fresh(&config.data_dir);
@@ -90,9 +90,7 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
     }
     let listeners = bind("push port", "--listen", &config.listen)?;
-    let admin_listener = bind("admin port", "--admin", from_ref(&config.admin))?.swap_remove(0);
-    let admin_address = local_address(&admin_listener)?;
-    lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
+    let (doors, keeping) = doors::open(&config, &store)?;
     let push_addresses = listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
@@ -122,14 +120,15 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
         .merge(lines::router(handle.clone()))
         .merge(queue::router(handle.clone()))
         .merge(pushes::router(handle.clone()));
-    let admin =
-        AdminServer::start(admin_listener, store, control, config.admin_open, shares.admin as usize, more);
+    let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
+    let admin = AdminServer::start(doors, keeping, store, control, more);
     let admin = admin.map_err(|error| {
         Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
     })?;
-    announce(&config, driver, &push_addresses, admin_address);
+    announce(&config, driver, &push_addresses, &admin);
     runtime.join();
     admin.shut_down();
+    doors::close(&config);
     drop(names_watch);
     drop(lock);
     if names.are_lost() {
@@ -194,18 +193,22 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], admin_address: SocketAddr) {
+fn announce(
+    config: &Config,
+    driver: &Choice,
+    push_addresses: &[SocketAddr],
+    admin: &AdminServer,
+) {
     let urls: Vec<String> = push_addresses.iter().map(|address| format!("http://{address}/smsgw/")).collect();
     let mut text = format!(
-        "hayauma {} takes pushes on {} (admin http://{admin_address}, {} shards, \
-         durability {}, data in {})\n",
+        "hayauma {} takes pushes on {} ({} shards, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
         urls.join(" and "),
         config.shards,
         config.durability,
         config.data_dir.display()
     );
-    text += &format!("driver: {driver}\n");
+    text += &format!("driver: {driver}\n{}", doors::told(config, admin));
     if config.rehearsal_time_scale > 1 {
         text += &format!(
             "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",
@@ -213,7 +216,7 @@ fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], adm
         );
     }
     if config.demo {
-        text += &format!("\n{}\n", demo::demo_invitation(push_addresses[0], admin_address));
+        text += &format!("\n{}\n", demo::demo_invitation(push_addresses[0], &config.data_dir));
     }
     log::say(Stream::Stdout, &text);
 }

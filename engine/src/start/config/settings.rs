@@ -22,8 +22,9 @@ use host::cpu_list::CpuList;
 /// name, and is passed over with a warning.
 pub const ENVIRONMENT_PREFIX: &str = "HAYAUMA_";
 
-/// Prefixes of variables that are not the engine's.
-const ENVIRONMENT_FOREIGN: [&str; 2] = ["HAYAUMA_LOAD_", "HAYAUMA_TEST_"];
+/// Prefixes of variables that are not settings: other programs', and secrets of commands.
+const ENVIRONMENT_FOREIGN: [&str; 4] =
+    ["HAYAUMA_LOAD_", "HAYAUMA_TEST_", "HAYAUMA_ADMIN_TOKEN", "HAYAUMA_CLIENT_TOKEN"];
 
 /// The variable that names the configuration file when no flag does.
 const ENVIRONMENT_CONFIG: &str = "HAYAUMA_CONFIG";
@@ -38,12 +39,16 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(default, deserialize_with = "one_or_several")]
     pub listen: Option<Vec<Address>>,
-    /// Address of the admin port, a loopback one [default: 127.0.0.1:8081]
+    /// Address of an admin port that wants a token of `hayauma token add`, a loopback one [default:
+    /// none; the socket admin.sock in the data directory is always there]
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<Address>,
-    /// Let the admin port listen on an address that other hosts reach
+    /// Let the admin port listen on an address that other hosts reach; takes a token to begin with
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub admin_open: Option<bool>,
+    /// Address that answers /healthz and /readyz and nothing else, for probes [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub health: Option<Address>,
     /// Directory of the journal, the registry and the billing files [default: ./hayauma-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -229,6 +234,7 @@ impl Settings {
             listen: self.listen.or(below.listen),
             admin: self.admin.or(below.admin),
             admin_open: self.admin_open.or(below.admin_open),
+            health: self.health.or(below.health),
             data_dir: self.data_dir.or(below.data_dir),
             shards: self.shards.or(below.shards),
             cpus: self.cpus.or(below.cpus),

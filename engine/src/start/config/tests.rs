@@ -24,7 +24,8 @@ fn refusal(result: Result<Config, ConfigError>) -> String {
 fn without_any_setting_the_defaults_hold() {
     let config = Config::resolve(Settings::default(), None, [], &CPUS).expect("the defaults");
     assert_eq!(config.listen[0].to_string(), "127.0.0.1:8080");
-    assert_eq!(config.admin.to_string(), "127.0.0.1:8081");
+    assert_eq!((config.admin, config.health), (None, None));
+    let config = Config::resolve(Settings::default(), None, [], &CPUS).expect("the defaults");
     assert_eq!(config.data_dir, PathBuf::from("./hayauma-data"));
     assert_eq!((config.shards, config.cpus.as_slice()), (2, &CPUS[..]));
     assert_eq!(config.durability, Durability::Power);
@@ -151,7 +152,7 @@ fn what_kubernetes_tells_of_a_service_ends_nothing_and_a_near_miss_is_named() {
 fn several_addresses_are_read_from_file_environment_and_flags() {
     let shown = |config: Config| -> Vec<String> { config.listen.iter().map(ToString::to_string).collect() };
     let config = resolve_file("listen = ':9000'\nadmin = 'localhost:9001'").expect("valid");
-    assert_eq!(config.admin.to_string(), "localhost:9001");
+    assert_eq!(config.admin.as_ref().map(ToString::to_string).as_deref(), Some("localhost:9001"));
     assert_eq!(shown(config), [":9000"]);
     let config = resolve_file("listen = ['[::1]:9000', 'sms.example:80']").expect("valid");
     assert_eq!(shown(config), ["[::1]:9000", "sms.example:80"]);
@@ -189,6 +190,8 @@ fn values_out_of_range_or_at_odds_are_refused() {
         ("queue_bytes = 'lots'", "size"),
         ("admin = '0.0.0.0:8081'", "--admin-open"),
         ("admin = '127.0.0.1:8080'", "different ports"),
+        ("health = '127.0.0.1:8080'", "different ports"),
+        ("admin = '127.0.0.1:1'\nhealth = '127.0.0.1:1'", "different ports"),
         ("network_time_scale = 0.5", "network-time-scale"),
         ("network_time_scale = 1.5", "whole number"),
         ("rehearsal_time_scale = 0", "rehearsal-time-scale"),

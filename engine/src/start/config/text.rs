@@ -40,8 +40,9 @@ impl Config {
         let listen = self.listen.iter().map(|address| Value::from(address.to_string())).collect();
         vec![
             ("listen", Some(Value::Array(listen))),
-            ("admin", word(&self.admin)),
+            ("admin", self.admin.as_ref().and_then(word)),
             ("admin_open", Some(Value::Boolean(self.admin_open))),
+            ("health", self.health.as_ref().and_then(word)),
             ("data_dir", word(self.data_dir.display())),
             ("shards", number(self.shards as u64)),
             ("cpus", word(host::cpu_list::CpuList(self.cpus.clone()))),
