@@ -69,7 +69,8 @@ impl Address {
         };
         let answers = |to: &&SocketAddr| TcpStream::connect_timeout(to, TRY_WITHIN).is_ok();
         let several = found.len() > 1;
-        let chosen = several.then(|| found.iter().find(answers)).flatten().or(found.first());
+        let answering = several.then(|| found.iter().find(answers)).flatten();
+        let chosen = answering.or_else(|| found.first());
         chosen.copied().ok_or_else(|| ErrorKind::NotFound.into())
     }
 
