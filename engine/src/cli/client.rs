@@ -8,6 +8,7 @@ use super::place::{Place, Registry};
 use super::secret::read_secret;
 use super::table::{self, grouped};
 use super::{CliError, Output};
+use crate::control::acts;
 use crate::control::admin::ClientRemoval;
 use crate::control::document::{ClientChange, ClientDocument};
 use wire::terms::ids::Xpid;
@@ -176,7 +177,8 @@ impl ChangeCommand {
         let document = match self.place.registry_to_make()? {
             Registry::Running(engine) => engine.post("/clients", &change)?,
             Registry::Stopped(mut store) => {
-                store.add_registration(&registration)?;
+                let act = acts::client_added(&registration);
+                store.act(&act, |store| Ok(store.add_registration(&registration)?))?;
                 ClientDocument::of(&registration)
             }
         };
@@ -191,9 +193,11 @@ impl ChangeCommand {
         let document = match self.place.registry_to_change()? {
             Registry::Running(engine) => engine.patch(&format!("/clients/{}", self.xpid), &change)?,
             Registry::Stopped(mut store) => {
-                let mut registration = store.registration(self.xpid)?;
+                let before = store.registration(self.xpid)?;
+                let mut registration = before.clone();
                 change.apply(&mut registration)?;
-                store.put_registration(&registration)?;
+                let act = acts::client_changed(&before, &registration);
+                store.act(&act, |store| Ok(store.put_registration(&registration)?))?;
                 ClientDocument::of(&registration)
             }
         };
@@ -228,7 +232,14 @@ impl RemoveCommand {
                 let path = format!("/clients/{}?contracts={}", self.xpid, self.with_contracts);
                 engine.delete::<ClientRemoval>(&path)?.contracts
             }
-            Registry::Stopped(mut store) => store.remove_registration(self.xpid, self.with_contracts)?.len(),
+            Registry::Stopped(mut store) => {
+                let before = store.registration(self.xpid)?;
+                let act = acts::client_removed(&before, self.with_contracts);
+                let removed = store.act(&act, |store| {
+                    Ok(store.remove_registration(self.xpid, self.with_contracts)?)
+                })?;
+                removed.len()
+            }
         };
         output.print(&format!("removed XPID {} and {} contracts\n", self.xpid, grouped(contracts as u64)))
     }

@@ -7,6 +7,7 @@ use super::contract_import::ImportCommand;
 use super::place::{Place, Registry};
 use super::table::{self, grouped};
 use super::{CliError, Output};
+use crate::control::acts;
 use crate::control::admin::{ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow};
 use crate::control::limits::{CONTRACT_PAGE_ROWS_MAX, MSN_WORDS_PER_REQUEST_MAX};
 use crate::control::msn_range::parse_msns;
@@ -110,7 +111,9 @@ impl AddCommand {
             Registry::Stopped(mut store) => {
                 store.registration(self.xpid)?;
                 let mut changed = ContractChanged::default();
-                changed.count(&rows, &store.add_contracts(&rows)?);
+                let act = acts::contracts_added(self.xpid, &self.msns);
+                let outcomes = store.act(&act, |store| Ok(store.add_contracts(&rows)?))?;
+                changed.count(&rows, &outcomes);
                 changed
             }
         };
@@ -135,7 +138,12 @@ impl RemoveCommand {
                 }
                 changed
             }
-            Registry::Stopped(mut store) => remove_from_store(&mut store, self.xpid, &rows, self.all)?,
+            Registry::Stopped(mut store) => {
+                store.registration(self.xpid)?;
+                let msns = (!self.all).then_some(self.msns.as_slice());
+                let act = acts::contracts_removed(self.xpid, msns);
+                store.act(&act, |store| remove_from_store(store, self.xpid, &rows, self.all))?
+            }
         };
         output.print(&format!(
             "removed {}, not there {}\n",
@@ -203,7 +211,6 @@ fn remove_from_store(
     rows: &[Contract],
     all: bool,
 ) -> Result<ContractChanged, CliError> {
-    store.registration(xpid)?;
     let removed = if all { store.remove_contracts_of(xpid)? } else { store.remove_contracts(rows)? };
     let unchanged = if all { 0 } else { rows.len() - removed.len() };
     Ok(ContractChanged {

@@ -7,6 +7,7 @@
 
 mod admin_client;
 mod admin_transport;
+mod audit;
 pub mod billing;
 mod client;
 mod config;
@@ -67,6 +68,7 @@ enum Command {
     Contract(contract::ContractCommand),
     #[command(subcommand)]
     Token(token::TokenCommand),
+    Audit(audit::AuditCommand),
     Billing(billing::BillingCommand),
     Push(push::PushCommand),
     /// Look at the queue of pushes, and back it up
@@ -168,6 +170,7 @@ impl Command {
             Self::Client(command) => command.run(output),
             Self::Contract(command) => command.run(output),
             Self::Token(command) => command.run(output),
+            Self::Audit(command) => command.run(output),
             Self::Billing(command) => command.run(),
             Self::Push(command) => command.run(),
             Self::Queue(command) => command.run(),

@@ -8,8 +8,10 @@ use std::time::Duration;
 use super::CliError;
 use super::admin_client::AdminClient;
 use super::secret::secret;
+use crate::control::admin::user_actor;
+use crate::control::audit::Act;
 use crate::control::roles::Role;
-use crate::control::store::{STORE_FILE_NAME, Store, StoreError};
+use crate::control::store::{Contract, ContractOutcome, STORE_FILE_NAME, Store, StoreError};
 use crate::control::token;
 use crate::journal::{DataDirLock, LockError, read_holder};
 use crate::start::config::{Config, Settings};
@@ -51,6 +53,8 @@ pub(crate) enum Registry {
 /// not seen.
 pub(crate) struct HeldStore {
     store: Store,
+    /// In whose name: what the audit has.
+    actor: String,
     _lock: Option<DataDirLock>,
 }
 
@@ -62,17 +66,44 @@ impl HeldStore {
         lock: Option<DataDirLock>,
     ) -> Result<Self, CliError> {
         let store = Store::open(data_dir)?;
-        if let Some(secret) = secret {
-            let tokens = store.tokens()?;
-            let found = token::find(&tokens, secret).filter(|found| found.xpids.is_empty());
-            found.filter(|found| found.roles.allow(Role::Admin)).ok_or_else(|| {
-                CliError::new(
-                    "no engine runs, and on its directory a token acts only with the role admin: \
-                     leave the token away, or start the engine",
-                )
-            })?;
-        }
-        Ok(Self { store, _lock: lock })
+        let actor = match secret {
+            None => user_actor(rustix::process::getuid().as_raw()),
+            Some(secret) => {
+                let tokens = store.tokens()?;
+                let found = token::find(&tokens, secret).filter(|found| found.xpids.is_empty());
+                let found = found.filter(|found| found.roles.allow(Role::Admin));
+                let name = found.map(|found| found.name.clone());
+                name.ok_or_else(|| {
+                    CliError::new(
+                        "no engine runs, and on its directory a token acts only with the role admin: \
+                         leave the token away, or start the engine",
+                    )
+                })?
+            }
+        };
+        Ok(Self { store, actor, _lock: lock })
+    }
+
+    /// Records an act and does it.
+    pub(crate) fn act<T>(
+        &mut self,
+        act: &Act,
+        work: impl FnOnce(&mut Store) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        self.store.act(&self.actor, act, work)
+    }
+
+    /// Adds a batch of an import whose act is recorded.
+    pub(crate) fn add_contracts_of_import(
+        &mut self,
+        rows: &[Contract],
+    ) -> Result<Vec<ContractOutcome>, CliError> {
+        Ok(self.store.add_contracts(rows)?)
+    }
+
+    /// Records an act that others are to follow.
+    pub(crate) fn record(&mut self, act: &Act) -> Result<(), CliError> {
+        Ok(self.store.record(&self.actor, act)?)
     }
 }
 
@@ -81,12 +112,6 @@ impl std::ops::Deref for HeldStore {
 
     fn deref(&self) -> &Store {
         &self.store
-    }
-}
-
-impl std::ops::DerefMut for HeldStore {
-    fn deref_mut(&mut self) -> &mut Store {
-        &mut self.store
     }
 }
 

@@ -312,3 +312,34 @@ fn the_doctor_prints_a_line_per_finding_and_json_for_scripts() {
     let json = try_in(directory.path(), &[&["doctor", "--json"][..], &ports].concat()).1.wanted;
     assert!(json.starts_with(r#"[{"subject":"kernel","severity":"good""#), "{json}");
 }
+
+#[test]
+fn every_change_stands_in_the_audit_by_whichever_door_and_a_changed_line_is_found() {
+    let (stopped, running) = (tempfile::tempdir().expect("a directory"), RunningEngine::start());
+    for path in [stopped.path(), running.directory.path()] {
+        go_through_the_registry(path);
+        run_in(path, &["token", "add", "ops", "--role", "read"]);
+        let text = run_in(path, &["audit"]);
+        let acts: Vec<&str> = text.lines().filter_map(|line| line.split(" uid:").nth(1)).collect();
+        assert_eq!(acts.len(), text.lines().count(), "each in the name of a user: {text}");
+        for part in [
+            " client add 00100000001: {",
+            " client set 00100000001: {",
+            " contract add 00100000001: {\"msns\":2,\"first\":[\"09012345678\",\"09000000000-09000000009\"]}",
+            " not done: client remove 00100000001: \"XPID 00100000001 still has 10 contracts",
+            " contract remove 00100000001, all of them",
+            " token add ops: {\"name\":\"ops\",\"roles\":[\"read\"]",
+        ] {
+            assert!(acts.iter().any(|act| act.contains(part)), "{part}: {text}");
+        }
+        assert!(run_in(path, &["audit", "verify"]).contains("1 files"));
+        assert_eq!(run_in(path, &["audit", "--actor", "nobody"]), "");
+        assert!(run_in(path, &["audit", "--json"]).starts_with("{\"number\":1,"));
+        let file = path.join("audit.jsonl");
+        let kept = std::fs::read_to_string(&file).expect("an audit");
+        std::fs::write(&file, kept.replacen("client set", "client get", 1)).expect("writable");
+        let (result, printed) = try_in(path, &["audit", "verify"]);
+        assert!(result.expect_err("changed").sentence.contains("not what was written"));
+        assert!(printed.notes.contains("does not follow"), "{}", printed.notes);
+    }
+}

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 
 use super::place::{Place, Registry};
 use super::{CliError, Output, table};
+use crate::control::acts;
 use crate::control::token::{TokenChange, TokenDocument, TokenMade, TokensRemoved};
 use host::clock;
 use wire::terms::ids::Xpid;
@@ -80,7 +81,8 @@ impl AddCommand {
         let made: TokenMade = match self.place.registry_to_make()? {
             Registry::Running(engine) => engine.post("/tokens", &change)?,
             Registry::Stopped(mut store) => {
-                store.add_token(&token)?;
+                let act = acts::token_made(&token);
+                store.act(&act, |store| Ok(store.add_token(&token)?))?;
                 TokenMade { token: secret, made: TokenDocument::of(&token) }
             }
         };
@@ -117,7 +119,10 @@ impl RemoveCommand {
                 let path = format!("/tokens/{}?older={}", self.name, self.older);
                 engine.delete::<TokensRemoved>(&path)?.removed
             }
-            Registry::Stopped(mut store) => store.remove_tokens(&self.name, self.older)?,
+            Registry::Stopped(mut store) => {
+                let act = acts::tokens_removed(&self.name, self.older, &store.tokens()?);
+                store.act(&act, |store| Ok(store.remove_tokens(&self.name, self.older)?))?
+            }
         };
         output.print(&format!("removed {removed}\n"))
     }

@@ -5,7 +5,9 @@
 //! directory) is the truth; every change goes into it first and then, through [`engine::Engine`],
 //! to the running shards. Nothing here logs tokens, message text or data.
 
+pub mod acts;
 pub mod admin;
+pub mod audit;
 pub mod demo;
 pub mod document;
 pub mod engine;

@@ -6,6 +6,7 @@
 //! at most [`crate::gateway::limits::XPIDS_PER_MSN_MAX`] of them; a method that returns an error
 //! has changed nothing.
 
+mod audit;
 mod contracts;
 mod rows;
 mod schema;
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
 
+use super::audit::{AuditError, AuditLog};
 use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX};
 use crate::gateway::registration::Registration;
 use host::fatal::{Fatal, FatalReason};
@@ -31,6 +33,9 @@ pub type Contract = (Msn, Xpid);
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    data_dir: PathBuf,
+    /// Opened by the first act.
+    audit: Option<AuditLog>,
 }
 
 impl Store {
@@ -148,6 +153,12 @@ pub enum StoreError {
         /// Whether the older of two was meant.
         older_only: bool,
     },
+    /// There is no line of an act.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The audit cannot be read.
+    #[error("the audit cannot be read ({0}): correct the files' permissions")]
+    AuditUnreadable(std::io::Error),
     /// A token's row holds what this program never writes.
     #[error(
         "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite from a copy, \
@@ -201,7 +212,12 @@ impl Store {
         let mut connection = connected.map_err(|error| unopenable(error.to_string()))?;
         connection.set_prepared_statement_cache_capacity(32);
         schema::bring_up_to_date(&mut connection, &path)?;
-        Ok(Self { connection, path })
+        Ok(Self { connection, path, data_dir: data_dir.to_owned(), audit: None })
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// The store's file.

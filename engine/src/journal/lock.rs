@@ -41,7 +41,6 @@ pub struct Holder {
 #[derive(Debug)]
 pub struct DataDirLock {
     file: File,
-    directory: PathBuf,
 }
 
 /// The name of the lock file in a data directory.
@@ -83,7 +82,7 @@ impl DataDirLock {
                 Err(TryLockError::Error(source)) => return Err(io_error(source)),
             }
         }
-        let mut lock = Self { file, directory: directory.to_path_buf() };
+        let mut lock = Self { file };
         lock.write_text().map_err(io_error)?;
         Ok(lock)
     }

@@ -8,20 +8,45 @@ use axum::http::{HeaderMap, StatusCode, header};
 
 use super::door::Visitor;
 use super::reply::AdminError;
+use crate::control::audit::Act;
 use crate::control::roles::{Role, RoleSet};
+use crate::control::store_thread::StoreHandle;
 use crate::control::token;
 use crate::control::token::Token;
 use wire::terms::ids::Xpid;
 
 /// Whoever asks, as far as it is known.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Caller {
+pub(super) struct Identity {
     /// `uid:NAME`, or the token's name.
-    pub name: String,
+    pub(super) name: String,
     /// What it may do.
     pub(super) roles: RoleSet,
     /// The XPIDs it is bound to; none: to none.
     pub(super) xpids: Arc<[Xpid]>,
+}
+
+/// Whoever was let through to a handler: in whose name the handler acts.
+#[derive(Clone)]
+pub struct Caller {
+    /// `uid:NAME`, or the token's name: what the audit has.
+    pub name: String,
+    store: StoreHandle,
+}
+
+impl Caller {
+    pub(super) fn new(identity: Identity, store: StoreHandle) -> Self {
+        Self { name: identity.name, store }
+    }
+
+    /// Writes an act into the audit. To be called before the act.
+    ///
+    /// # Errors
+    /// There is no line, and the act must not be done.
+    pub async fn record(&self, act: Act) -> Result<(), AdminError> {
+        let name = self.name.clone();
+        Ok(self.store.run(move |store, _| store.record(&name, &act)).await??)
+    }
 }
 
 /// The tokens that open the admin doors.
@@ -49,7 +74,7 @@ impl Access {
         &self,
         headers: &HeaderMap,
         visitor: Option<&Visitor>,
-    ) -> Result<Caller, AdminError> {
+    ) -> Result<Identity, AdminError> {
         match (headers.get(header::AUTHORIZATION), visitor) {
             (Some(value), _) => {
                 let secret = value.to_str().ok().and_then(bearer);
@@ -64,11 +89,11 @@ impl Access {
         }
     }
 
-    fn of_token(&self, secret: &str) -> Option<Caller> {
+    fn of_token(&self, secret: &str) -> Option<Identity> {
         let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
         let found = token::find(&made, secret);
         let found = found.or_else(|| token::find(self.own.as_slice(), secret))?;
-        Some(Caller {
+        Some(Identity {
             name: found.name.clone(),
             roles: found.roles,
             xpids: found.xpids.as_slice().into(),
@@ -86,9 +111,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 }
 
 /// A user of this host who may connect to the socket.
-fn of_user(uid: u32) -> Caller {
+fn of_user(uid: u32) -> Identity {
     let roles = RoleSet::default().with(Role::Admin);
-    Caller { name: user_actor(uid), roles, xpids: Arc::default() }
+    Identity { name: user_actor(uid), roles, xpids: Arc::default() }
 }
 
 /// What a user of this host is called in the audit: `uid:NAME`, or `uid:NUMBER` where the host

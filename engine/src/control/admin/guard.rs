@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
-use super::caller::Caller;
+use super::caller::{Caller, Identity};
 use super::door::Visitor;
 use super::paths::{PathRule, Scope};
 use super::{AdminError, AdminState, paths};
@@ -24,22 +24,19 @@ pub(super) async fn admit(
     next: Next,
 ) -> Response {
     match check(&state, &request) {
-        Ok(caller) => {
-            request.extensions_mut().extend(caller_extension(caller));
+        Ok(identity) => {
+            if let Some(identity) = identity {
+                let caller = Caller::new(identity, state.store.clone());
+                request.extensions_mut().insert(caller);
+            }
             next.run(request).await
         }
         Err(error) => error.into_response(),
     }
 }
 
-fn caller_extension(caller: Option<Caller>) -> axum::http::Extensions {
-    let mut extensions = axum::http::Extensions::new();
-    caller.map(|caller| extensions.insert(caller));
-    extensions
-}
-
 /// Who sends a request that may be made; `None` where everybody may make it.
-fn check(state: &AdminState, request: &Request) -> Result<Option<Caller>, AdminError> {
+fn check(state: &AdminState, request: &Request) -> Result<Option<Identity>, AdminError> {
     refuse_foreign(request.headers(), state.open)?;
     let path = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
     let rule = path.and_then(|path| paths::find(request.method(), path));
@@ -63,7 +60,7 @@ fn check(state: &AdminState, request: &Request) -> Result<Option<Caller>, AdminE
     }
 }
 
-fn check_role(caller: &Caller, rule: &PathRule) -> Result<(), AdminError> {
+fn check_role(caller: &Identity, rule: &PathRule) -> Result<(), AdminError> {
     match rule.needs {
         Some(role) if !caller.roles.allow(role) => Err(forbidden(format!(
             "{} has not the role {} that {} {} takes: ask an administrator of this engine",
@@ -77,7 +74,7 @@ fn check_role(caller: &Caller, rule: &PathRule) -> Result<(), AdminError> {
 }
 
 /// One that is bound to XPIDs sees and changes what is theirs alone.
-fn check_scope(caller: &Caller, rule: &PathRule, uri: &Uri) -> Result<(), AdminError> {
+fn check_scope(caller: &Identity, rule: &PathRule, uri: &Uri) -> Result<(), AdminError> {
     if caller.xpids.is_empty() {
         return Ok(());
     }

@@ -34,7 +34,7 @@ const fn rule(method: &'static str, path: &'static str, needs: Role, scope: Scop
 }
 
 const fn open(path: &'static str) -> PathRule {
-    PathRule { method: "GET", path, needs: None, scope: Scope::Whole }
+    PathRule { method: "GET", path, needs: None, scope: Whole }
 }
 
 use Role::{Admin, Numbers, Operator, Read};

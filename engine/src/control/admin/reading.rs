@@ -67,7 +67,7 @@ impl<S: Send + Sync> FromRequestParts<S> for XpidInPath {
 }
 
 /// The name in the path.
-pub struct NameInPath(pub String);
+pub(super) struct NameInPath(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
     type Rejection = AdminError;

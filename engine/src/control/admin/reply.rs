@@ -34,6 +34,12 @@ impl AdminError {
     }
 }
 
+impl std::fmt::Display for AdminError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.sentence)
+    }
+}
+
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
         let mut response = reply_json(self.status, &ErrorDocument { error: &self.sentence });
@@ -54,6 +60,7 @@ impl From<StoreError> for AdminError {
             | StoreError::TooManyTokens(_)
             | StoreError::TooManyTokensInAll
             | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
+            StoreError::Audit(_) => StatusCode::INSUFFICIENT_STORAGE,
             StoreError::NotRegistered(_) | StoreError::NoSuchToken { .. } => {
                 StatusCode::NOT_FOUND
             }

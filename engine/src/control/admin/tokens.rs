@@ -11,8 +11,10 @@ use axum::response::Response;
 use serde::Deserialize;
 
 use super::AdminState;
+use super::caller::Caller;
 use super::reading::{Document, NameInPath, Parameters};
 use super::reply::{AdminError, reply_json};
+use crate::control::acts;
 use crate::control::token::{TokenChange, TokenDocument, TokenMade, TokensRemoved};
 use host::clock;
 
@@ -32,6 +34,7 @@ pub(super) async fn list(State(state): State<Arc<AdminState>>) -> Result<Respons
 
 pub(super) async fn add(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     Document(change): Document<TokenChange>,
 ) -> Result<Response, AdminError> {
     let (token, secret) = change.make(clock::unix_ms()).map_err(AdminError::bad_request)?;
@@ -39,7 +42,7 @@ pub(super) async fn add(
     let tokens = state
         .store
         .run(move |store, _| -> Result<_, AdminError> {
-            store.add_token(&token)?;
+            store.act(&caller.name, &acts::token_made(&token), |store| store.add_token(&token))?;
             Ok(store.tokens()?)
         })
         .await??;
@@ -50,6 +53,7 @@ pub(super) async fn add(
 
 pub(super) async fn remove(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     NameInPath(name): NameInPath,
     Parameters(query): Parameters<RemovalQuery>,
 ) -> Result<Response, AdminError> {
@@ -57,7 +61,10 @@ pub(super) async fn remove(
     let (removed, tokens) = state
         .store
         .run(move |store, _| -> Result<_, AdminError> {
-            let removed = store.remove_tokens(&named, query.older)?;
+            let act = acts::tokens_removed(&named, query.older, &store.tokens()?);
+            let removed = store.act(&caller.name, &act, |store| {
+                store.remove_tokens(&named, query.older)
+            })?;
             Ok((removed, store.tokens()?))
         })
         .await??;

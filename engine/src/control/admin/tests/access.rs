@@ -165,11 +165,51 @@ fn a_user_of_this_host_comes_in_by_the_socket_and_under_a_token_as_that() {
 fn the_port_of_probes_answers_its_two_questions_and_nothing_else() {
     let port = Port::open();
     let health = port.server.as_ref().and_then(AdminServer::health).expect("a port");
-    let send = |method, path| port.send_to(health, method, path, "", &[("Host", "sms.example")]).0;
+    let send = |method: &str, path: &str| port.send_to(health, method, path, "", &[("Host", "sms.example")]).0;
     assert_eq!([send("GET", "/healthz"), send("GET", "/readyz")], [200; 2]);
     port.engine.paused.store(true, Ordering::Relaxed);
     assert_eq!([send("GET", "/healthz"), send("GET", "/readyz")], [200, 503]);
     for rule in PATHS.iter().filter(|rule| rule.needs.is_some()) {
         assert_eq!(send(rule.method, &target_of(rule)), 404, "{} {}", rule.method, rule.path);
     }
+}
+
+#[test]
+fn orders_stand_in_the_audit_under_the_name_of_whoever_gave_them() {
+    let port = Port::open();
+    let secret = port.token("night-shift", "operator", &[]);
+    assert_eq!(port.send_as(&secret, "POST", "/pause", "").0, 200);
+    assert_eq!(port.send_as(&secret, "POST", "/notifications/replay", "").0, 200);
+    let lines = r#"{"msns":["09012345678"],"state":"absent"}"#;
+    assert_eq!(port.send_as(&secret, "PUT", "/network/lines", lines).0, 200);
+    assert_eq!(port.send_as(&secret, "POST", "/contracts", "{}").0, 403);
+    assert_eq!(port.send_as(&secret, "POST", "/stop", "").0, 202);
+    let text = std::fs::read_to_string(port.directory.path().join("audit.jsonl"));
+    let text = text.expect("an audit");
+    let of_it: Vec<&str> =
+        text.lines().filter(|line| line.contains(r#""actor":"night-shift""#)).collect();
+    assert_eq!(of_it.len(), 4, "{text}");
+    assert!(of_it[0].contains(r#""act":"pause","before":{"paused":false},"after":{"paused":true}"#));
+    assert!(of_it[1].contains(r#""act":"notify replay all""#), "{text}");
+    assert!(of_it[2].contains(r#""act":"network set absent""#), "{text}");
+    assert!(of_it[3].contains(r#""act":"stop""#) && !text.contains(&secret), "{text}");
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_done() {
+    let port = Port::open();
+    std::fs::create_dir(port.directory.path().join("audit.jsonl")).expect("writable");
+    for (method, path, body) in [
+        ("POST", "/clients", CLIENT),
+        ("POST", "/pause", ""),
+        ("POST", "/stop", ""),
+        ("POST", "/tokens", r#"{"name":"a","roles":["read"]}"#),
+    ] {
+        let (status, text) = port.send(method, path, body);
+        assert_eq!(status, 507, "{method} {path}: {text}");
+        assert!(text.contains("nothing is done without it"), "{text}");
+    }
+    assert!(!port.engine.paused.load(Ordering::Relaxed));
+    assert!(!port.engine.stopped.load(Ordering::Relaxed));
+    assert_eq!(port.send("GET", "/clients", "").1, "[]\n");
 }
