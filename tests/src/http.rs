@@ -50,6 +50,14 @@ impl Connection {
         Self::over(stream)
     }
 
+    /// A connection over a socket that is connected.
+    ///
+    /// # Panics
+    /// When it takes no time-outs.
+    pub fn of(socket: OwnedFd) -> Self {
+        Self::over(socket.into()).expect("a connected socket")
+    }
+
     /// Connects to the admin socket of a data directory.
     ///
     /// # Errors

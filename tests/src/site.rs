@@ -227,6 +227,16 @@ impl Site {
         self.must(&arguments);
     }
 
+    /// A file that holds this token, for `--token-file`.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn token_file(&self, token: &str) -> String {
+        let path = self.path(&format!("token-{token}"));
+        std::fs::write(&path, token).expect("a writable directory");
+        path.display().to_string()
+    }
+
     /// Contracts the XPID with msns and ranges of msns.
     ///
     /// # Panics

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::place::{Place, Registry};
-use super::secret::read_secret;
+use super::secret::named_secret;
 use super::table::{self, grouped};
 use super::{CliError, Output};
 use crate::control::acts;
@@ -84,16 +84,32 @@ struct Fields {
     /// Name of the push client; the XPIDs of one name share its tokens
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
-    /// Bearer token that requests must bring; only its digest is kept. Other users see it in the
-    /// list of processes while this runs: --token-file keeps it from them
-    #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
-    /// File whose first line is the token, or `-` for standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "no_token"])]
+    /// File whose first line is the bearer token that requests must bring, or `-` for standard
+    /// input; it takes the place of those there are, and only its digest is kept
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["token_env", "no_token"])]
     token_file: Option<PathBuf>,
+    /// Variable of the environment that holds that token
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "no_token")]
+    token_env: Option<String>,
+    /// File whose first line is the token that is to follow the one there is: both count until that
+    /// is retired
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["next_token_env", "no_token"])]
+    next_token_file: Option<PathBuf>,
+    /// Variable of the environment that holds that token
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "no_token")]
+    next_token_env: Option<String>,
+    /// Take the older of two tokens away
+    #[arg(long, conflicts_with = "no_token")]
+    retire_token: bool,
     /// Ask for no token
-    #[arg(long, conflicts_with = "token")]
+    #[arg(long)]
     no_token: bool,
+    /// Network that pushes may come from, such as 192.0.2.0/24; may be repeated
+    #[arg(long = "network", value_name = "CIDR", conflicts_with = "any_network")]
+    networks: Option<Vec<String>>,
+    /// Let pushes come from anywhere
+    #[arg(long)]
+    any_network: bool,
     /// Class allowed beside standard: urgent, emergency, exercise; may be repeated
     #[arg(long = "class", value_name = "CLASS")]
     classes: Option<Vec<String>>,
@@ -221,7 +237,14 @@ impl ListCommand {
             Registry::Running(engine) => engine.get("/clients")?,
             Registry::Stopped(store) => store.registrations()?.iter().map(ClientDocument::of).collect(),
         };
-        if self.json { output.print_json(&documents) } else { output.print(&render_list(&documents)) }
+        if self.json {
+            return output.print_json(&documents);
+        }
+        output.print(&render_list(&documents))?;
+        if let Some(warning) = warning_of_open(&documents) {
+            output.note(&warning);
+        }
+        Ok(())
     }
 }
 
@@ -249,14 +272,15 @@ impl Fields {
     fn change(&self) -> Result<ClientChange, CliError> {
         let cleared =
             |flag: bool, value: &Option<String>| if flag { Some(String::new()) } else { value.clone() };
-        let token = match &self.token_file {
-            Some(path) => Some(read_secret(path)?),
-            None => self.token.clone(),
-        };
+        let token = named_secret(self.token_file.as_deref(), self.token_env.as_deref())?;
+        let next_token = named_secret(self.next_token_file.as_deref(), self.next_token_env.as_deref())?;
         Ok(ClientChange {
             xpid: None,
             client: self.client.clone(),
             token: cleared(self.no_token, &token),
+            next_token,
+            retire_token: self.retire_token.then_some(true),
+            networks: if self.any_network { Some(Vec::new()) } else { self.networks.clone() },
             suspended: switched(self.suspended, self.resumed),
             from: cleared(self.from.as_deref() == Some("open"), &self.from),
             until: cleared(self.until.as_deref() == Some("open"), &self.until),
@@ -305,10 +329,15 @@ fn render_one(document: &ClientDocument) -> String {
             document.notify_connections, document.notify_depth
         ),
     };
+    let networks = match document.networks.as_slice() {
+        [] => "any".to_owned(),
+        some => some.join(", "),
+    };
     let rows = [
         ("xpid", document.xpid.clone()),
         ("client", document.client.clone()),
-        ("token", if document.has_token { "required" } else { "none" }.to_owned()),
+        ("token", ["none", "required", "required, one of two"][document.tokens.min(2)].to_owned()),
+        ("networks", networks),
         ("suspended", yes_no(document.suspended)),
         ("term", term),
         ("classes", document.classes.join(", ")),
@@ -325,6 +354,28 @@ fn render_one(document: &ClientDocument) -> String {
     table::render(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[])
 }
 
+fn state(document: &ClientDocument) -> &'static str {
+    match (document.suspended, document.is_open) {
+        (true, _) => "suspended",
+        (false, true) => "active, open",
+        (false, false) => "active",
+    }
+}
+
+/// XPIDs that whoever reaches the push port may push with.
+fn warning_of_open(documents: &[ClientDocument]) -> Option<String> {
+    let open: Vec<&str> = documents.iter().filter(|one| one.is_open).map(|one| &*one.xpid).collect();
+    let first = open.first()?;
+    let others = match open.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Some(format!(
+        "warning: {first}{others} may be used by whoever reaches the push port: give each a token \
+         (--token-file) or networks (--network)"
+    ))
+}
+
 fn render_list(documents: &[ClientDocument]) -> String {
     let heads = ["XPID", "CLIENT", "STATE", "CLASSES", "KINDS", "SENDERS", "SVCINST", "NOTIFICATIONS TO"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
@@ -332,7 +383,7 @@ fn render_list(documents: &[ClientDocument]) -> String {
         rows.push(vec![
             document.xpid.clone(),
             document.client.clone(),
-            if document.suspended { "suspended" } else { "active" }.to_owned(),
+            state(document).to_owned(),
             document.classes.join(","),
             document.kinds.join(","),
             document.senders.join(","),

@@ -45,3 +45,15 @@ pub(super) fn secret(file: Option<&Path>, variable: &str) -> Result<Option<Strin
         (None, _) => Ok(None),
     }
 }
+
+/// The secret in a file, or in the variable that is named.
+pub(super) fn named_secret(
+    file: Option<&Path>,
+    variable: Option<&str>,
+) -> Result<Option<String>, CliError> {
+    let Some(variable) = variable else { return file.map(read_secret).transpose() };
+    match std::env::var(variable) {
+        Ok(secret) if !secret.is_empty() => Ok(Some(secret)),
+        _ => Err(CliError::new(format!("the environment holds no {variable}: export it with the token"))),
+    }
+}

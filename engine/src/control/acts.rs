@@ -15,7 +15,8 @@ pub fn client_added(registration: &Registration) -> Act {
 /// A registration that is changed.
 pub fn client_changed(before: &Registration, after: &Registration) -> Act {
     // Documents say only whether there are tokens.
-    let tokens = if before.token_sha256 == after.token_sha256 { "" } else { ", its tokens too" };
+    let same = before.tokens().eq(after.tokens());
+    let tokens = if same { "" } else { ", its tokens too" };
     let act = Act::new(format!("client set {}{tokens}", after.xpid));
     act.before(&ClientDocument::of(before)).after(&ClientDocument::of(after))
 }

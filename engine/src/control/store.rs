@@ -316,15 +316,20 @@ fn check_room(transaction: &Transaction<'_>) -> Result<(), StoreError> {
 
 /// A token says which client a request comes from, so no two clients have the same.
 fn check_token(transaction: &Transaction<'_>, registration: &Registration) -> Result<(), StoreError> {
-    let Some(token_sha256) = registration.token_sha256 else { return Ok(()) };
-    let other: Option<String> = transaction
-        .query_row(
-            "SELECT client FROM client WHERE token_sha256 = ?1 AND client <> ?2 AND xpid <> ?3 LIMIT 1",
-            params![token_sha256, registration.client, integer(registration.xpid.value())],
-            |row| row.get(0),
-        )
-        .optional()?;
-    other.map_or(Ok(()), |client| Err(StoreError::TokenOfAnother { client }))
+    for token in registration.tokens() {
+        let other: Option<String> = transaction
+            .query_row(
+                "SELECT client FROM client WHERE (token_sha256 = ?1 OR second_token_sha256 = ?1)
+                    AND client <> ?2 AND xpid <> ?3 LIMIT 1",
+                params![token, registration.client, integer(registration.xpid.value())],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if let Some(client) = other {
+            return Err(StoreError::TokenOfAnother { client });
+        }
+    }
+    Ok(())
 }
 
 /// SQLite's integers are signed; ids stay far below the sign.

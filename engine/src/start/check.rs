@@ -9,6 +9,7 @@ mod descriptors;
 mod disk;
 
 
+use crate::control::store::{STORE_FILE_NAME, Store};
 use crate::io::driver::{DriverKind, Refusal};
 use crate::start::config::Config;
 use crate::start::driver;
@@ -112,6 +113,7 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         check_port("admin port", config.admin.as_slice(), "--admin"),
         check_port("port of probes", config.health.as_slice(), "--health"),
         check_environment(config),
+        check_registrations(config),
         disk::check_directory(config),
         disk::check_file_system(config),
         disk::check_room(config),
@@ -251,6 +253,34 @@ pub(super) fn port_fatal(subject: &str, flag: &str, error: &ListenError) -> Fata
     Fatal::with_remedy(FatalReason::PortUnavailable, cause, remedy)
 }
 
+/// Registrations that whoever reaches the push port may use.
+fn check_registrations(config: &Config) -> Finding {
+    const SUBJECT: &str = "registrations";
+    if !config.data_dir.join(STORE_FILE_NAME).exists() {
+        return Finding::good(SUBJECT, "there are none yet");
+    }
+    let registrations = match Store::open(&config.data_dir).and_then(|store| store.registrations()) {
+        Ok(registrations) => registrations,
+        Err(error) => {
+            return Finding::warning(SUBJECT, "they cannot be read", error.to_string());
+        }
+    };
+    let open: Vec<_> = registrations.iter().filter(|one| one.is_open()).collect();
+    match open.first() {
+        None => Finding::good(SUBJECT, format!("{} ask for a token or a network", registrations.len())),
+        Some(first) => Finding::warning(
+            SUBJECT,
+            format!(
+                "{} of {} may be used by whoever reaches the push port, the first is {}",
+                open.len(),
+                registrations.len(),
+                first.xpid
+            ),
+            "give each a token or networks with `hayauma client set`",
+        ),
+    }
+}
+
 /// Variables that look like settings and are none.
 fn check_environment(config: &Config) -> Finding {
     const SUBJECT: &str = "environment";
@@ -299,7 +329,7 @@ mod tests {
     fn every_finding_that_is_not_good_names_a_remedy() {
         let directory = tempfile::tempdir().expect("a directory");
         let findings = examine(&config(directory.path()));
-        assert_eq!(findings.len(), 14);
+        assert_eq!(findings.len(), 15);
         for finding in &findings {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");

@@ -126,8 +126,9 @@ impl AuditLog {
         if self.file.is_none() {
             let path = self.path();
             let is_new = !path.exists();
-            let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600);
-            let file = file.open(path)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(false).mode(0o600);
+            let file = options.open(path)?;
             // What lies beyond the whole lines is what a crash left of one that was never answered.
             file.set_len(self.octets)?;
             if is_new {
