@@ -4,6 +4,7 @@
 mod addresses;
 mod damage;
 mod device;
+mod doors;
 mod names;
 mod start;
 
