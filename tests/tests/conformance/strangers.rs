@@ -90,7 +90,7 @@ fn from_address(engine: &Engine, source: [u8; 4]) -> Connection {
     let socket = socket(AddressFamily::INET, SocketType::STREAM, None).expect("a socket");
     bind(&socket, &SocketAddr::from((source, 0))).expect("an address of loopback");
     connect(&socket, &engine.push_address()).expect("it listens");
-    Connection::of(socket.into())
+    Connection::of(socket)
 }
 
 //= push right identity
