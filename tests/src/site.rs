@@ -31,8 +31,10 @@ impl Site {
     /// # Panics
     /// When the system has no directory or port to give.
     pub fn new(programs: Programs) -> Self {
-        let directory =
-            tempfile::Builder::new().prefix("hayauma-test-").tempdir().expect("a temporary directory");
+        let directory = tempfile::Builder::new()
+            .prefix("hayauma-test-")
+            .tempdir()
+            .expect("a temporary directory");
         let push = ports::free_address();
         let mut site =
             Self { programs, directory, push, options: BTreeMap::new(), repeated: Vec::new() };
@@ -124,7 +126,8 @@ impl Site {
 
     /// The arguments of `serve`.
     pub fn serve_arguments(&self) -> Vec<String> {
-        let options = self.options.iter().chain(self.repeated.iter().map(|(name, value)| (name, value)));
+        let options =
+            self.options.iter().chain(self.repeated.iter().map(|(name, value)| (name, value)));
         let mut arguments = vec!["serve".to_owned()];
         arguments.extend(options.map(|(name, value)| format!("{name}={value}")));
         arguments
@@ -223,7 +226,8 @@ impl Site {
     /// When it is refused.
     #[track_caller]
     pub fn add_client(&self, xpid: &str, more: &[&str]) {
-        let arguments = [&["client", "add", xpid, "--client", "tests", "--sender", "Hayauma"], more].concat();
+        let arguments =
+            [&["client", "add", xpid, "--client", "tests", "--sender", "Hayauma"], more].concat();
         self.must(&arguments);
     }
 

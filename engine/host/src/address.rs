@@ -79,9 +79,10 @@ impl Address {
     fn to_listen(&self) -> Result<Wanted> {
         let at = |ip: IpAddr| SocketAddr::new(ip, self.port);
         Ok(match &self.host {
-            Host::Any => {
-                Wanted::First(vec![at(Ipv6Addr::UNSPECIFIED.into()), at(Ipv4Addr::UNSPECIFIED.into())])
-            }
+            Host::Any => Wanted::First(vec![
+                at(Ipv6Addr::UNSPECIFIED.into()),
+                at(Ipv4Addr::UNSPECIFIED.into()),
+            ]),
             Host::Ip(ip) => Wanted::Each(vec![at(*ip)]),
             Host::Name(name) => Wanted::Each(look_up(name, self.port)?),
         })
@@ -177,7 +178,9 @@ impl FromStr for Address {
 
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let refused = |why: &str| {
-            format!("{text:?} is not an address ({why}): use HOST:PORT, 127.0.0.1:8080, [::1]:8080 or :8080")
+            format!(
+                "{text:?} is not an address ({why}): use HOST:PORT, 127.0.0.1:8080, [::1]:8080 or :8080"
+            )
         };
         let (host, port) = text.rsplit_once(':').ok_or_else(|| refused("it names no port"))?;
         let port = Some(port).filter(|port| port.bytes().all(|octet| octet.is_ascii_digit()));
@@ -205,8 +208,9 @@ impl FromStr for Address {
 /// alone.
 fn is_name(text: &str) -> bool {
     let legal = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'-' || octet == b'_';
-    let label =
-        |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(legal) && !label.starts_with('-');
+    let label = |label: &str| {
+        (1..=63).contains(&label.len()) && label.bytes().all(legal) && !label.starts_with('-')
+    };
     let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
     text.len() <= NAME_OCTETS_MAX
         && text.strip_suffix('.').unwrap_or(text).split('.').all(label)
@@ -306,7 +310,9 @@ mod tests {
             assert_eq!(reach(&any[0], v6), has_v6, "{text}");
         }
         let named = listen_on(&[address("localhost:0")]).expect("every host knows itself");
-        assert!(named.iter().all(|listener| listener.local_addr().expect("bound").ip().is_loopback()));
+        assert!(
+            named.iter().all(|listener| listener.local_addr().expect("bound").ip().is_loopback())
+        );
         let both = listen_on(&[address("127.0.0.1:0"), address("127.0.0.2:0")]).expect("two");
         assert_eq!(both.len(), 2);
         let to = address("localhost:1").with_port(both[0].local_addr().expect("bound").port());
@@ -319,7 +325,8 @@ mod tests {
             eprintln!("skipped: this host has no IPv6");
             return;
         }
-        let port = TcpListener::bind("0.0.0.0:0").and_then(|one| one.local_addr()).expect("a port").port();
+        let port =
+            TcpListener::bind("0.0.0.0:0").and_then(|one| one.local_addr()).expect("a port").port();
         let both = [address("[::]:0").with_port(port), address("0.0.0.0:0").with_port(port)];
         assert_eq!(listen_on(&both).expect("apart from each other").len(), 2);
     }
@@ -329,7 +336,10 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
         let at = Address::from(taken.local_addr().expect("bound"));
         let refused = listen_on(&[address("127.0.0.1:0"), at.clone()]).expect_err("taken");
-        assert_eq!((refused.address, refused.source.kind()), (at.to_string(), ErrorKind::AddrInUse));
+        assert_eq!(
+            (refused.address, refused.source.kind()),
+            (at.to_string(), ErrorKind::AddrInUse)
+        );
         let refused = listen_on(&[address("nowhere.invalid:1")]).expect_err("unknown");
         assert_eq!(refused.address, "nowhere.invalid:1");
         let refused = listen_on(&[address("192.0.2.1:1")]).expect_err("another's");

@@ -48,11 +48,7 @@ pub fn remove(directory: &Path, name: &str) {
 }
 
 /// Calls `act` with a path to the socket that an address can hold.
-fn through<T>(
-    directory: &Path,
-    name: &str,
-    act: impl FnOnce(&Path) -> Result<T>,
-) -> Result<T> {
+fn through<T>(directory: &Path, name: &str, act: impl FnOnce(&Path) -> Result<T>) -> Result<T> {
     let path = directory.join(name);
     if path.as_os_str().len() <= PATH_OCTETS_MAX {
         return act(&path);
@@ -92,7 +88,8 @@ mod tests {
     fn a_socket_is_reached_however_long_its_path_is_and_by_its_owner_alone() {
         let directory = tempfile::tempdir().expect("a directory");
         for depth in [0, 1, 4] {
-            let deep = (0..depth).fold(directory.path().to_owned(), |path, _| path.join("x".repeat(60)));
+            let deep =
+                (0..depth).fold(directory.path().to_owned(), |path, _| path.join("x".repeat(60)));
             fs::create_dir_all(&deep).expect("writable");
             assert!(connect(&deep, "s").is_err_and(|error| error.kind() == ErrorKind::NotFound));
             let listener = listen(&deep, "s").expect("a socket");
@@ -116,7 +113,8 @@ mod tests {
 
     #[test]
     fn users_are_found_by_their_number() {
-        let users = "root:x:0:0:root:/root:/bin/sh\n\nbad line\nada:x:1000:1000::/home/ada:/bin/sh\n";
+        let users =
+            "root:x:0:0:root:/root:/bin/sh\n\nbad line\nada:x:1000:1000::/home/ada:/bin/sh\n";
         assert_eq!(name_in(users, 1000).as_deref(), Some("ada"));
         assert_eq!(name_in(users, 0).as_deref(), Some("root"));
         assert_eq!(name_in(users, 7), None);

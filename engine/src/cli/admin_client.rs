@@ -110,7 +110,11 @@ impl AdminClient {
     }
 
     /// POSTs CSV lines.
-    pub(crate) fn post_csv<T: DeserializeOwned>(&self, path: &str, lines: &[u8]) -> Result<T, CliError> {
+    pub(crate) fn post_csv<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        lines: &[u8],
+    ) -> Result<T, CliError> {
         let request = self.as_caller(self.agent.post(self.url(path)));
         self.document(request.content_type("text/csv").send(lines))
     }
@@ -141,8 +145,12 @@ impl AdminClient {
         };
         let mut answer = answer.map_err(unreachable)?;
         let refused = !answer.status().is_success();
-        let mut octets =
-            answer.body_mut().with_config().limit(ANSWER_OCTETS_MAX).read_to_vec().map_err(unreachable)?;
+        let mut octets = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_OCTETS_MAX)
+            .read_to_vec()
+            .map_err(unreachable)?;
         if refused {
             let status = answer.status();
             return Err(match json::read::<ErrorDocument>(&mut octets) {

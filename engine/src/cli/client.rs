@@ -204,10 +204,14 @@ impl ChangeCommand {
     fn set(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let change = self.fields.change()?;
         if change == ClientChange::default() {
-            return Err(CliError::new("nothing to change was named: see `hayauma client set --help`"));
+            return Err(CliError::new(
+                "nothing to change was named: see `hayauma client set --help`",
+            ));
         }
         let document = match self.place.registry_to_change()? {
-            Registry::Running(engine) => engine.patch(&format!("/clients/{}", self.xpid), &change)?,
+            Registry::Running(engine) => {
+                engine.patch(&format!("/clients/{}", self.xpid), &change)?
+            }
             Registry::Stopped(mut store) => {
                 let before = store.registration(self.xpid)?;
                 let mut registration = before.clone();
@@ -235,7 +239,9 @@ impl ListCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let documents: Vec<ClientDocument> = match self.place.registry_to_read()? {
             Registry::Running(engine) => engine.get("/clients")?,
-            Registry::Stopped(store) => store.registrations()?.iter().map(ClientDocument::of).collect(),
+            Registry::Stopped(store) => {
+                store.registrations()?.iter().map(ClientDocument::of).collect()
+            }
         };
         if self.json {
             return output.print_json(&documents);
@@ -264,16 +270,22 @@ impl RemoveCommand {
                 removed.len()
             }
         };
-        output.print(&format!("removed XPID {} and {} contracts\n", self.xpid, grouped(contracts as u64)))
+        output.print(&format!(
+            "removed XPID {} and {} contracts\n",
+            self.xpid,
+            grouped(contracts as u64)
+        ))
     }
 }
 
 impl Fields {
     fn change(&self) -> Result<ClientChange, CliError> {
-        let cleared =
-            |flag: bool, value: &Option<String>| if flag { Some(String::new()) } else { value.clone() };
+        let cleared = |flag: bool, value: &Option<String>| {
+            if flag { Some(String::new()) } else { value.clone() }
+        };
         let token = named_secret(self.token_file.as_deref(), self.token_env.as_deref())?;
-        let next_token = named_secret(self.next_token_file.as_deref(), self.next_token_env.as_deref())?;
+        let next_token =
+            named_secret(self.next_token_file.as_deref(), self.next_token_env.as_deref())?;
         Ok(ClientChange {
             xpid: None,
             client: self.client.clone(),
@@ -319,7 +331,11 @@ fn render_one(document: &ClientDocument) -> String {
     let term = match (&document.from, &document.until) {
         (None, None) => "open".to_owned(),
         (from, until) => {
-            format!("{} to {}", from.as_deref().unwrap_or("any day"), until.as_deref().unwrap_or("any day"))
+            format!(
+                "{} to {}",
+                from.as_deref().unwrap_or("any day"),
+                until.as_deref().unwrap_or("any day")
+            )
         }
     };
     let notifications = match &document.notify_url {
@@ -364,7 +380,8 @@ fn state(document: &ClientDocument) -> &'static str {
 
 /// XPIDs that whoever reaches the push port may push with.
 fn warning_of_open(documents: &[ClientDocument]) -> Option<String> {
-    let open: Vec<&str> = documents.iter().filter(|one| one.is_open).map(|one| &*one.xpid).collect();
+    let open: Vec<&str> =
+        documents.iter().filter(|one| one.is_open).map(|one| &*one.xpid).collect();
     let first = open.first()?;
     let others = match open.len() {
         1 => String::new(),
@@ -377,7 +394,8 @@ fn warning_of_open(documents: &[ClientDocument]) -> Option<String> {
 }
 
 fn render_list(documents: &[ClientDocument]) -> String {
-    let heads = ["XPID", "CLIENT", "STATE", "CLASSES", "KINDS", "SENDERS", "SVCINST", "NOTIFICATIONS TO"];
+    let heads =
+        ["XPID", "CLIENT", "STATE", "CLASSES", "KINDS", "SENDERS", "SVCINST", "NOTIFICATIONS TO"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for document in documents {
         rows.push(vec![

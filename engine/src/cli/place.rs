@@ -217,7 +217,9 @@ fn engine_that_holds(
             Ok(Some(AdminClient::new(data_dir, stream, holder.pid, token)))
         }
         // It has not come so far, or is a command that holds the directory.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
+        {
             Ok(None)
         }
         Err(error) => Err(CliError::new(format!(

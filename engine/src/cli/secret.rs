@@ -54,6 +54,8 @@ pub(super) fn named_secret(
     let Some(variable) = variable else { return file.map(read_secret).transpose() };
     match std::env::var(variable) {
         Ok(secret) if !secret.is_empty() => Ok(Some(secret)),
-        _ => Err(CliError::new(format!("the environment holds no {variable}: export it with the token"))),
+        _ => Err(CliError::new(format!(
+            "the environment holds no {variable}: export it with the token"
+        ))),
     }
 }

@@ -105,7 +105,8 @@ impl ListCommand {
         }
         let mut rows = vec![["NAME", "ROLES", "XPIDS", "MADE"].map(str::to_owned).to_vec()];
         rows.extend(documents.into_iter().map(|token| {
-            let bound = if token.xpids.is_empty() { "all".to_owned() } else { token.xpids.join(",") };
+            let bound =
+                if token.xpids.is_empty() { "all".to_owned() } else { token.xpids.join(",") };
             vec![token.name, token.roles.join(","), bound, token.made]
         }));
         output.print(&table::render(&rows, &[]))

@@ -64,11 +64,11 @@ use super::store_thread::StoreHandle;
 use super::token::Token;
 use crate::control::engine::Engine;
 
+pub use caller::{Caller, user_actor};
 pub use clients::ClientRemoval;
 pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
 };
-pub use caller::{Caller, user_actor};
 pub use orders::{ShardStatus, Status};
 pub use paths::PATHS;
 pub use reading::{Document, Parameters, XpidInPath};
@@ -228,7 +228,8 @@ fn probes(state: Arc<AdminState>) -> Router {
 }
 
 fn router(state: Arc<AdminState>, more: Router) -> Router {
-    let client = get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
+    let client =
+        get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
     let contract = get(contracts::list).post(contracts::add).delete(contracts::remove);
     Router::new()
         .route("/healthz", get(health::healthz))

@@ -55,7 +55,9 @@ fn demo_registration() -> Registration {
         ..ClientChange::default()
     };
     let registration = Xpid::parse(DEMO_XPID.as_bytes()).map(|xpid| change.create(xpid));
-    let Some(Ok(registration)) = registration else { unreachable!("the demo registration is usable") };
+    let Some(Ok(registration)) = registration else {
+        unreachable!("the demo registration is usable")
+    };
     registration
 }
 
@@ -76,7 +78,8 @@ mod tests {
         ensure_demo(&mut store).expect("again");
         assert!(store.registration(xpid).expect("registered").suspended);
         assert_eq!(store.contract_counts().expect("counted"), [(xpid, DEMO_MSN_COUNT + 1)]);
-        let filter = ContractFilter { msn: Msn::parse(b"09012345678"), ..ContractFilter::default() };
+        let filter =
+            ContractFilter { msn: Msn::parse(b"09012345678"), ..ContractFilter::default() };
         assert_eq!(store.contracts(&filter, 10).expect("found").len(), 1);
     }
 }

@@ -179,7 +179,10 @@ impl ClientChange {
         if let Some(token) = &self.next_token {
             let place = if first.is_none() { first } else { second };
             if place.is_some() {
-                return Err("there are two tokens: take the older one away first, with --retire-token".to_owned());
+                return Err(
+                    "there are two tokens: take the older one away first, with --retire-token"
+                        .to_owned(),
+                );
             }
             *place = Some(checked_digest(token)?);
         }
@@ -276,8 +279,13 @@ impl ClientDocument {
 
 /// Reads class names; standard is always in the set.
 pub fn parse_classes(names: &[String]) -> Result<ClassSet, String> {
-    match names.iter().find(|name| name.contains(',') || name.is_empty() || ClassSet::parse(name).is_none()) {
-        Some(name) => Err(format!("{name:?} is not a class: use standard, urgent, emergency or exercise")),
+    match names
+        .iter()
+        .find(|name| name.contains(',') || name.is_empty() || ClassSet::parse(name).is_none())
+    {
+        Some(name) => {
+            Err(format!("{name:?} is not a class: use standard, urgent, emergency or exercise"))
+        }
         None => Ok(ClassSet::parse(&names.join(",")).unwrap_or_default()),
     }
 }
@@ -287,7 +295,10 @@ pub fn parse_kinds(names: &[String]) -> Result<KindSet, String> {
     if names.is_empty() {
         return Err("a registration allows at least one kind: use control, text or both".to_owned());
     }
-    match names.iter().find(|name| name.contains(',') || name.is_empty() || KindSet::parse(name).is_none()) {
+    match names
+        .iter()
+        .find(|name| name.contains(',') || name.is_empty() || KindSet::parse(name).is_none())
+    {
         Some(name) => Err(format!("{name:?} is not a kind: use control or text")),
         None => Ok(KindSet::parse(&names.join(",")).unwrap_or_default()),
     }
@@ -298,7 +309,9 @@ pub fn parse_networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
     let network = |text: &String| {
         let alone = text.parse::<IpAddr>().map(IpNet::from);
         let parsed = text.parse::<IpNet>().or(alone).map(|network| network.trunc());
-        parsed.map_err(|_| format!("{text:?} is no network: use 192.0.2.0/24, 2001:db8::/32 or an address"))
+        parsed.map_err(|_| {
+            format!("{text:?} is no network: use 192.0.2.0/24, 2001:db8::/32 or an address")
+        })
     };
     texts.iter().map(network).collect()
 }
@@ -318,7 +331,9 @@ pub fn words(list: &str) -> Vec<String> {
 /// The name as it is kept; how long it may be, the registration's own check says.
 fn checked_name(name: &str) -> Result<String, String> {
     if name.chars().any(char::is_control) {
-        return Err("a client's name holds printable characters only: leave the others out".to_owned());
+        return Err(
+            "a client's name holds printable characters only: leave the others out".to_owned()
+        );
     }
     Ok(name.trim().to_owned())
 }
@@ -326,7 +341,9 @@ fn checked_name(name: &str) -> Result<String, String> {
 /// What the store keeps of a token.
 fn checked_digest(token: &str) -> Result<[u8; 32], String> {
     if token.len() > TOKEN_OCTETS_MAX || !token.bytes().all(|octet| octet.is_ascii_graphic()) {
-        return Err(format!("a token has 1 to {TOKEN_OCTETS_MAX} printable ASCII characters without blanks"));
+        return Err(format!(
+            "a token has 1 to {TOKEN_OCTETS_MAX} printable ASCII characters without blanks"
+        ));
     }
     Ok(token_sha256(token.as_bytes()))
 }
@@ -383,17 +400,20 @@ mod tests {
 
     #[test]
     fn a_change_keeps_what_it_does_not_name_and_empty_text_takes_away() {
-        let mut registration =
-            change(r#"{"client":"A","token":"t","notify_url":"http://127.0.0.1:9/","until":"2030-01-01"}"#)
-                .create(xpid())
-                .expect("valid");
+        let mut registration = change(
+            r#"{"client":"A","token":"t","notify_url":"http://127.0.0.1:9/","until":"2030-01-01"}"#,
+        )
+        .create(xpid())
+        .expect("valid");
         change(r#"{"suspended":true}"#).apply(&mut registration).expect("valid");
         assert!(
             registration.suspended
                 && registration.token_sha256.is_some()
                 && registration.notify_url.is_some()
         );
-        change(r#"{"token":"","notify_url":"","until":""}"#).apply(&mut registration).expect("valid");
+        change(r#"{"token":"","notify_url":"","until":""}"#)
+            .apply(&mut registration)
+            .expect("valid");
         assert!(registration.is_open());
         assert_eq!(registration.token_sha256, None);
         assert_eq!(registration.notify_url, None);
@@ -402,13 +422,17 @@ mod tests {
 
     #[test]
     fn a_token_follows_another_without_a_gap_and_networks_are_read() {
-        let mut registration = change(r#"{"client":"A","token":"one"}"#).create(xpid()).expect("valid");
+        let mut registration =
+            change(r#"{"client":"A","token":"one"}"#).create(xpid()).expect("valid");
         let digests = |registration: &Registration| registration.tokens().collect::<Vec<_>>();
         change(r#"{"next_token":"two"}"#).apply(&mut registration).expect("a second");
         assert_eq!(digests(&registration), [token_sha256(b"one"), token_sha256(b"two")]);
-        let refused = change(r#"{"next_token":"three"}"#).apply(&mut registration).expect_err("a third");
+        let refused =
+            change(r#"{"next_token":"three"}"#).apply(&mut registration).expect_err("a third");
         assert!(refused.contains("--retire-token"), "{refused}");
-        change(r#"{"retire_token":true,"next_token":"three"}"#).apply(&mut registration).expect("valid");
+        change(r#"{"retire_token":true,"next_token":"three"}"#)
+            .apply(&mut registration)
+            .expect("valid");
         assert_eq!(digests(&registration), [token_sha256(b"two"), token_sha256(b"three")]);
         change(r#"{"token":"four"}"#).apply(&mut registration).expect("in place of both");
         assert_eq!(digests(&registration), [token_sha256(b"four")]);

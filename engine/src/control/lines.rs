@@ -48,9 +48,13 @@ async fn change(
     caller.record(act.after(&some_msns(&change.msns))).await?;
     // The shards take the change between two turns: waiting for them must not hold up the admin
     // port.
-    let changed =
-        tokio::task::spawn_blocking(move || control.set_lines(&msns, line)).await.map_err(|_| {
-            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the change ended badly: look into the log")
+    let changed = tokio::task::spawn_blocking(move || control.set_lines(&msns, line))
+        .await
+        .map_err(|_| {
+            AdminError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the change ended badly: look into the log",
+            )
         })??;
     Ok(reply_json(StatusCode::OK, &LinesChanged { changed }))
 }

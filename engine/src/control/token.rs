@@ -101,7 +101,8 @@ impl TokenChange {
             return Err(format!("a token is bound to {TOKEN_XPIDS_MAX} XPIDs at most: name fewer"));
         }
         let xpid = |text: &String| {
-            Xpid::parse(text.as_bytes()).ok_or_else(|| format!("{text:?} is no XPID: use 11 digits"))
+            Xpid::parse(text.as_bytes())
+                .ok_or_else(|| format!("{text:?} is no XPID: use 11 digits"))
         };
         Ok(Token {
             sha256: digest(secret),
@@ -171,7 +172,8 @@ mod tests {
     #[test]
     fn a_token_is_found_by_its_secret_alone() {
         let made = |name| change(name, &["read"], &[]).make(1).expect("legal");
-        let (tokens, secrets): (Vec<Token>, Vec<String>) = ["a", "b", "c"].map(made).into_iter().unzip();
+        let (tokens, secrets): (Vec<Token>, Vec<String>) =
+            ["a", "b", "c"].map(made).into_iter().unzip();
         for (token, secret) in tokens.iter().zip(&secrets) {
             assert_eq!(find(&tokens, secret), Some(token));
             assert!(!format!("{token:?}").contains(secret) && secret.len() == 8 + 64);
@@ -193,7 +195,8 @@ mod tests {
             let refused = change.make(0).expect_err(part);
             assert!(refused.contains(part), "{refused}");
         }
-        let (token, _) = change("ops", &["read", "operator"], &["00100000001"]).make(0).expect("legal");
+        let (token, _) =
+            change("ops", &["read", "operator"], &["00100000001"]).make(0).expect("legal");
         assert!(token.roles.allow(Role::Operator));
         let document = TokenDocument::of(&token);
         assert_eq!((document.roles.len(), document.xpids.len()), (2, 1));

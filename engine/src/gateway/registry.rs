@@ -123,7 +123,10 @@ impl Registry {
         &self.refused
     }
 
-    fn build(registrations: Vec<Registration>, meter_of: impl Fn(Xpid) -> Option<Arc<Meter>>) -> Self {
+    fn build(
+        registrations: Vec<Registration>,
+        meter_of: impl Fn(Xpid) -> Option<Arc<Meter>>,
+    ) -> Self {
         static SNAPSHOTS: AtomicU64 = AtomicU64::new(1);
         let mut registry = Self {
             registered: Vec::with_capacity(registrations.len()),
@@ -220,7 +223,8 @@ impl Credential {
     /// Whether the connection comes from a network of this registration.
     #[cold]
     fn comes_from(&self, registration: &Registration) -> bool {
-        let within = |peer: IpAddr| registration.networks.iter().any(|network| network.contains(&peer));
+        let within =
+            |peer: IpAddr| registration.networks.iter().any(|network| network.contains(&peer));
         self.peer.is_some_and(within)
     }
 

@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_an_error_with_its_name() {
-        let error = DataDirLock::take(Path::new("/nonexistent/hayauma")).expect_err("no such directory");
+        let error =
+            DataDirLock::take(Path::new("/nonexistent/hayauma")).expect_err("no such directory");
         assert!(error.to_string().contains("/nonexistent/hayauma"), "{error}");
     }
 }

@@ -8,7 +8,6 @@
 mod descriptors;
 mod disk;
 
-
 use crate::control::store::{STORE_FILE_NAME, Store};
 use crate::io::driver::{DriverKind, Refusal};
 use crate::start::config::Config;
@@ -67,8 +66,16 @@ impl Finding {
         }
     }
 
-    fn warning(subject: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, remedy: Some(remedy.into()), ..Self::good(subject, message) }
+    fn warning(
+        subject: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Warning,
+            remedy: Some(remedy.into()),
+            ..Self::good(subject, message)
+        }
     }
 
     fn fatal(
@@ -141,13 +148,17 @@ fn check_driver(choice: Result<Choice, Refusal>) -> Finding {
         Ok(choice) => {
             let message = choice.to_string();
             match choice.instead {
-                Some(refusal) => {
-                    Finding::warning(SUBJECT, message, format!("for the faster driver {}", refusal.remedy))
-                }
+                Some(refusal) => Finding::warning(
+                    SUBJECT,
+                    message,
+                    format!("for the faster driver {}", refusal.remedy),
+                ),
                 None => Finding::good(SUBJECT, message),
             }
         }
-        Err(refusal) => Finding::fatal(SUBJECT, FatalReason::HostUnfit, refusal.message, refusal.remedy),
+        Err(refusal) => {
+            Finding::fatal(SUBJECT, FatalReason::HostUnfit, refusal.message, refusal.remedy)
+        }
     }
 }
 
@@ -259,7 +270,8 @@ fn check_registrations(config: &Config) -> Finding {
     if !config.data_dir.join(STORE_FILE_NAME).exists() {
         return Finding::good(SUBJECT, "there are none yet");
     }
-    let registrations = match Store::open(&config.data_dir).and_then(|store| store.registrations()) {
+    let registrations = match Store::open(&config.data_dir).and_then(|store| store.registrations())
+    {
         Ok(registrations) => registrations,
         Err(error) => {
             return Finding::warning(SUBJECT, "they cannot be read", error.to_string());
@@ -267,7 +279,9 @@ fn check_registrations(config: &Config) -> Finding {
     };
     let open: Vec<_> = registrations.iter().filter(|one| one.is_open()).collect();
     match open.first() {
-        None => Finding::good(SUBJECT, format!("{} ask for a token or a network", registrations.len())),
+        None => {
+            Finding::good(SUBJECT, format!("{} ask for a token or a network", registrations.len()))
+        }
         Some(first) => Finding::warning(
             SUBJECT,
             format!(
@@ -316,8 +330,8 @@ fn limit_of(resource: libc::__rlimit_resource_t) -> Option<(u64, u64)> {
 mod tests {
     use super::*;
     use crate::start::config::Io;
-    use std::slice::from_ref;
     use std::path::Path;
+    use std::slice::from_ref;
 
     fn config(directory: &Path) -> Config {
         let mut config = Config::defaults(directory, &[0]);
@@ -334,14 +348,22 @@ mod tests {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");
         }
-        assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0, "nothing stays behind");
+        assert_eq!(
+            std::fs::read_dir(directory.path()).expect("readable").count(),
+            0,
+            "nothing stays behind"
+        );
     }
 
     #[test]
     fn the_driver_that_was_asked_for_is_named_and_nothing_is_amiss_with_it() {
         let finding = check_driver(driver::choose(Io::Poll));
         assert_eq!(finding.severity, Severity::Good);
-        assert!(finding.message.contains("poll") && finding.message.contains("--io"), "{}", finding.message);
+        assert!(
+            finding.message.contains("poll") && finding.message.contains("--io"),
+            "{}",
+            finding.message
+        );
     }
 
     #[test]

@@ -27,7 +27,9 @@ use crate::network::limits::LINE_STATES_OCTETS_MAX;
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
-use crate::shard::{Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport};
+use crate::shard::{
+    Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
+};
 use crate::smsc::core::CoreLimits;
 use crate::start::check::{DescriptorShares, port_fatal};
 use crate::start::config::Config;
@@ -82,7 +84,11 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     })?;
     let lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
     directory::check(&config.data_dir)?;
-    time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
+    time_scale::check(
+        &config.data_dir,
+        config.rehearsal_time_scale,
+        layout::is_fresh(&config.data_dir),
+    )?;
     let is_fresh = layout::is_fresh(&config.data_dir);
     let keys = fingerprint_key::take(&config.data_dir, is_fresh, clock::unix_ms())?;
     let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
@@ -91,14 +97,20 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     }
     let listeners = bind("push port", "--listen", &config.listen)?;
     let (doors, keeping) = doors::open(&config, &store)?;
-    let push_addresses = listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
+    let push_addresses =
+        listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
-        tracing::warn!("no client is registered: every push is refused with 2002 until `hayauma client add`");
+        tracing::warn!(
+            "no client is registered: every push is refused with 2002 until `hayauma client add`"
+        );
     }
     let registry = Arc::new(Registry::new(registrations.clone()));
     let factory = SegmentFactory::start_off(config.cpus.clone()).map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
+        Fatal::new(
+            FatalReason::HostUnfit,
+            format!("the segment factory's thread cannot start ({error})"),
+        )
     })?;
     let layout = resharding::lay_out(&config, &factory)?;
     let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
@@ -108,10 +120,14 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let runtime = Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listeners)?;
+    let runtime =
+        Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listeners)?;
     let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
     handle.follow_names().map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the thread that looks up names cannot start ({error})"))
+        Fatal::new(
+            FatalReason::HostUnfit,
+            format!("the thread that looks up names cannot start ({error})"),
+        )
     })?;
     let control: Arc<dyn Engine> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
@@ -123,7 +139,10 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
     let admin = AdminServer::start(doors, keeping, store, control, more);
     let admin = admin.map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
+        Fatal::new(
+            FatalReason::HostUnfit,
+            format!("the admin port's thread cannot start ({error})"),
+        )
     })?;
     announce(&config, driver, &push_addresses, &admin);
     runtime.join();
@@ -141,7 +160,8 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
 
 /// What the runtime is set up with.
 fn setup(config: &Config, shares: DescriptorShares, driver: DriverKind) -> Setup {
-    let sync_failure = config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
+    let sync_failure =
+        config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
     Setup {
         driver,
         cpus: config.cpus.clone(),
@@ -175,13 +195,14 @@ fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, Nam
     shards.iter_mut().for_each(|shard| shard.set_names(Arc::clone(&names)));
     let directories: Vec<_> =
         (0..config.shards).map(|number| shard_directory(&config.data_dir, number)).collect();
-    let watch = NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
-        let directory = config.data_dir.display();
-        Fatal::new(
-            FatalReason::DataDirUnusable,
-            format!("the data directory {directory} cannot be watched ({error})"),
-        )
-    })?;
+    let watch =
+        NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
+            let directory = config.data_dir.display();
+            Fatal::new(
+                FatalReason::DataDirUnusable,
+                format!("the data directory {directory} cannot be watched ({error})"),
+            )
+        })?;
     Ok((names, watch))
 }
 
@@ -193,13 +214,9 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(
-    config: &Config,
-    driver: &Choice,
-    push_addresses: &[SocketAddr],
-    admin: &AdminServer,
-) {
-    let urls: Vec<String> = push_addresses.iter().map(|address| format!("http://{address}/smsgw/")).collect();
+fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], admin: &AdminServer) {
+    let urls: Vec<String> =
+        push_addresses.iter().map(|address| format!("http://{address}/smsgw/")).collect();
     let mut text = format!(
         "hayauma {} takes pushes on {} ({} shards, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
@@ -270,7 +287,15 @@ fn open_shards(
                 let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
                 let progress = Arc::clone(&progress[number]);
                 scope.spawn(move || {
-                    open_shard(config, as_it_stands, number, factory, line_states, registry, progress)
+                    open_shard(
+                        config,
+                        as_it_stands,
+                        number,
+                        factory,
+                        line_states,
+                        registry,
+                        progress,
+                    )
                 })
             })
             .collect();
@@ -283,9 +308,9 @@ fn open_shards(
         let opened: Vec<Result<(Shard, ShardReport), Fatal>> = threads
             .into_iter()
             .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly")))
+                thread.join().unwrap_or_else(|_| {
+                    Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly"))
+                })
             })
             .collect();
         (contracts, opened)
@@ -329,7 +354,13 @@ impl<'a> Teller<'a> {
             match progress.stage() {
                 OpenStage::Reading => {
                     let percent = progress.percent();
-                    tracing::info!(seconds, shard, records, percent, "opening: reading the journal");
+                    tracing::info!(
+                        seconds,
+                        shard,
+                        records,
+                        percent,
+                        "opening: reading the journal"
+                    );
                 }
                 OpenStage::Restoring => {
                     tracing::info!(seconds, shard, records, "opening: putting pushes to work")
@@ -365,15 +396,17 @@ fn open_shard(
         .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
     let directory = shard_directory(&config.data_dir, number);
     let now_ms = clock::unix_ms();
-    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(|error| {
-        match &error {
-            OpenError::TooManyPushes(_) => Fatal::told(FatalReason::Configuration, error.to_string()),
+    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(
+        |error| match &error {
+            OpenError::TooManyPushes(_) => {
+                Fatal::told(FatalReason::Configuration, error.to_string())
+            }
             OpenError::Journal(JournalError::NoSegment { .. }) => {
                 Fatal::new(FatalReason::StorageFull, error.to_string())
             }
             _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
-        }
-    })
+        },
+    )
 }
 
 /// A shard's bounds when it may keep so many pushes.
@@ -387,7 +420,12 @@ fn limits_of(config: &Config, pushes_max: u64) -> CoreLimits {
 }
 
 /// The journal of shard `number` of so many.
-fn journal_config(config: &Config, number: usize, shards: usize, first_sequence: u64) -> JournalConfig {
+fn journal_config(
+    config: &Config,
+    number: usize,
+    shards: usize,
+    first_sequence: u64,
+) -> JournalConfig {
     let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards as u64);
     journal.segment_octets = config.segment_octets as u32;
     journal.without_syncs = config.durability == Durability::Process;
@@ -424,8 +462,9 @@ fn line_states(config: &Config) -> Result<LineStates, Fatal> {
     let default = Line::parse(&config.network.default_line_state)
         .map_err(|error| wrong(format!("default_line_state: {error}")))?;
     let Some(path) = &config.network.line_states else { return Ok(LineStates::uniform(default)) };
-    let text = read_bounded(path, LINE_STATES_OCTETS_MAX)
-        .map_err(|error| wrong(format!("the line states {} cannot be read ({error})", path.display())))?;
+    let text = read_bounded(path, LINE_STATES_OCTETS_MAX).map_err(|error| {
+        wrong(format!("the line states {} cannot be read ({error})", path.display()))
+    })?;
     LineStates::parse(&text, default).map_err(|error| wrong(format!("{}: {error}", path.display())))
 }
 
@@ -473,7 +512,8 @@ fn load_contracts(
 ) -> Result<Vec<ContractTable>, Fatal> {
     let each = (store.contracts_in_all().map_err(Fatal::from)? as usize).div_ceil(shards);
     // The slices are even up to a few in a thousand.
-    let mut tables: Vec<_> = (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
+    let mut tables: Vec<_> =
+        (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
     let mut read = 0u64;
     let loaded = store.for_each_contract(|msn, xpid| {
         // The store keeps the bound of ten XPIDs per msn, so the table takes every row.

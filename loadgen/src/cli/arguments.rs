@@ -261,7 +261,8 @@ fn cpu_list(text: &str) -> Result<Cpus, String> {
 }
 
 fn xpid(text: &str) -> Result<Xpid, String> {
-    Xpid::parse(text.as_bytes()).ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits."))
+    Xpid::parse(text.as_bytes())
+        .ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits."))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
@@ -280,7 +281,11 @@ fn time(text: &str) -> Result<Duration, String> {
         "s" => value,
         _ => return Err(refuse()),
     };
-    if seconds > 0.0 && seconds <= 600.0 { Ok(Duration::from_secs_f64(seconds)) } else { Err(refuse()) }
+    if seconds > 0.0 && seconds <= 600.0 {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(refuse())
+    }
 }
 
 fn class(text: &str) -> Result<Class, String> {
@@ -289,7 +294,9 @@ fn class(text: &str) -> Result<Class, String> {
         "urgent" => Ok(Class::Urgent),
         "emergency" => Ok(Class::Emergency),
         "exercise" => Ok(Class::Exercise),
-        _ => Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise.")),
+        _ => {
+            Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise."))
+        }
     }
 }
 

@@ -20,8 +20,19 @@ fn site(city: &Recorder, town: &Recorder) -> Site {
     for (xpid, client, recorder) in [(CITY, "city", city), (TOWN, "town", town)] {
         let token = site.token_file(client);
         site.must(&[
-            "client", "add", xpid, "--client", client, "--sender", "Hayauma", "--class", "emergency",
-            "--token-file", &token, "--notify-url", &recorder.url(),
+            "client",
+            "add",
+            xpid,
+            "--client",
+            client,
+            "--sender",
+            "Hayauma",
+            "--class",
+            "emergency",
+            "--token-file",
+            &token,
+            "--notify-url",
+            &recorder.url(),
         ]);
         site.add_contracts(xpid, &[MSN, "09000000000-09000000009"]);
     }
@@ -140,7 +151,10 @@ fn a_token_follows_another_and_an_open_registration_is_told_of() {
     assert!(listed.stderr.contains(TOWN) && !listed.stderr.contains(CITY), "{listed:?}");
     let doctor = site.run(&["doctor", "--listen", "127.0.0.1:0"]);
     let warned = doctor.stdout.lines().find(|line| line.contains("registrations"));
-    assert!(warned.is_some_and(|line| line.starts_with("warning") && line.contains(TOWN)), "{doctor:?}");
+    assert!(
+        warned.is_some_and(|line| line.starts_with("warning") && line.contains(TOWN)),
+        "{doctor:?}"
+    );
     let on_the_line = site.run(&["client", "set", CITY, "--token", "secret"]);
     assert_eq!(on_the_line.status, Some(2), "no secret on a command line: {on_the_line:?}");
     engine.stop();

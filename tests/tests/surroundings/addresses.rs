@@ -73,7 +73,9 @@ fn variables_of_a_kubernetes_service_are_told_once_and_end_nothing() {
     let log = engine.log();
     let told: Vec<&str> = log.lines().filter(|line| line.contains("HAYAUMA_")).collect();
     assert_eq!(told.len(), 1, "{log}");
-    for part in ["HAYAUMA_PORT,", "HAYAUMA_SERVICE_HOST", "HAYAUMA_SHARD (is HAYAUMA_SHARDS meant?)"] {
+    for part in
+        ["HAYAUMA_PORT,", "HAYAUMA_SERVICE_HOST", "HAYAUMA_SHARD (is HAYAUMA_SHARDS meant?)"]
+    {
         assert!(told[0].contains(part), "{part}: {log}");
     }
     engine.stop();

@@ -10,8 +10,10 @@ use tests::push::XPID;
 
 /// The answer to a GET, under this token if there is one.
 fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Answer {
-    let token = token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n");
+    let token =
+        token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let request =
+        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n");
     Connection::open(address).ask(request.as_bytes())
 }
 
@@ -27,16 +29,23 @@ fn a_demo_writes_a_token_for_its_admin_port_and_probes_need_none() {
     assert_eq!(mode & 0o777, 0o600);
     let token = std::fs::read_to_string(&file).expect("readable");
     let token = token.trim();
-    let statuses = [None, Some("hayauma-0"), Some(token)].map(|token| get(admin, "/status", token).status());
+    let statuses =
+        [None, Some("hayauma-0"), Some(token)].map(|token| get(admin, "/status", token).status());
     assert_eq!(statuses, [401, 401, 200]);
     assert_eq!(get(admin, "/status", None).header("WWW-Authenticate"), Some("Bearer"));
     assert_eq!(get(health, "/readyz", None).text(), "ready\n");
-    assert_eq!([get(health, "/status", None).status(), get(health, "/metrics", Some(token)).status()], [404; 2]);
+    assert_eq!(
+        [get(health, "/status", None).status(), get(health, "/metrics", Some(token)).status()],
+        [404; 2]
+    );
     let printed = std::fs::read_to_string(site.path("engine.out")).expect("readable");
     assert!(printed.contains("admin.token") && !printed.contains(token), "{printed}");
     assert!(!engine.log().contains(token));
     engine.stop();
-    assert!(!file.exists() && !site.data_dir().join("admin.sock").exists(), "what was the engine's goes");
+    assert!(
+        !file.exists() && !site.data_dir().join("admin.sock").exists(),
+        "what was the engine's goes"
+    );
 }
 
 #[test]
@@ -67,7 +76,9 @@ fn a_command_acts_under_the_token_that_it_is_given() {
         Finished::of(command, "a command under a token")
     };
     assert_eq!(under(&["queue"]).status, Some(0));
-    for refused in [&["client", "set", XPID, "--suspended"][..], &["contract", "list"], &["token", "list"]] {
+    for refused in
+        [&["client", "set", XPID, "--suspended"][..], &["contract", "list"], &["token", "list"]]
+    {
         let finished = under(refused);
         assert!(finished.refusal().contains("watcher has not the role"), "{finished:?}");
     }
@@ -88,7 +99,9 @@ fn the_audit_outlives_a_kill_goes_into_a_backup_and_tells_a_cut_end() {
     let line = format!("{{\"msns\":[\"{MSN}\"],\"state\":\"absent\"}}");
     engine.admin().request("PUT", "/network/lines", &line);
     let listed = site.must(&["audit"]);
-    for part in ["client set 00100000001", "\"rate_per_second\":7", "contract add", "network set absent"] {
+    for part in
+        ["client set 00100000001", "\"rate_per_second\":7", "contract add", "network set absent"]
+    {
         assert!(listed.contains(part), "{part}: {listed}");
     }
     assert!(listed.lines().all(|line| line.contains("+09:00 uid:")), "{listed}");

@@ -22,7 +22,8 @@ fn a_data_directory_in_use_is_not_shared() {
 
 #[test]
 fn ports_in_use_and_addresses_of_others_are_named() {
-    let ports = [("--listen", "push port"), ("--admin", "admin port"), ("--health", "port of probes")];
+    let ports =
+        [("--listen", "push port"), ("--admin", "admin port"), ("--health", "port of probes")];
     for (option, what) in ports {
         let mut site = site();
         site.must(&["token", "add", "tests", "--role", "read"]);
@@ -39,7 +40,12 @@ fn ports_in_use_and_addresses_of_others_are_named() {
     }
     let mut site = site();
     site.set("--admin", "0.0.0.0:0");
-    check_refusal("an open admin port", &site.serve_and_fail(&[]), 10, &["0.0.0.0:0", "--admin-open"]);
+    check_refusal(
+        "an open admin port",
+        &site.serve_and_fail(&[]),
+        10,
+        &["0.0.0.0:0", "--admin-open"],
+    );
     let finished = site.serve_and_fail(&["--admin-open"]);
     check_refusal("without a token", &finished, 10, &["--admin-open", "hayauma token add"]);
 }
@@ -54,7 +60,8 @@ fn a_data_directory_that_cannot_be_written_is_named() {
         let shown = directory.display().to_string();
         site.set("--data-dir", &shown);
         let finished = site.serve_and_fail(&[]);
-        let named = if shown.starts_with("/proc") { "/proc" } else { file.to_str().expect("UTF-8") };
+        let named =
+            if shown.starts_with("/proc") { "/proc" } else { file.to_str().expect("UTF-8") };
         check_refusal(&shown, &finished, 13, &[named, "--data-dir"]);
     }
 }
@@ -66,11 +73,14 @@ fn a_queue_that_does_not_fit_into_as_many_shards_is_told_and_the_old_layout_stil
     site.shards(2).set("--segment-bytes", "256KiB").set("--queue-bytes", "16MiB");
     let engine = site.start();
     let text = "a".repeat(1_500);
-    let push =
-        |number: u64| Body::text(&format!("{:011}", 9_000_000_000 + number), &format!("fit-{number}"), &text);
+    let push = |number: u64| {
+        Body::text(&format!("{:011}", 9_000_000_000 + number), &format!("fit-{number}"), &text)
+    };
     let mut connection = engine.connect();
     for number in 0..600 {
-        tests::wait::until_true("room", || connection.ask(&push(number).request()).code() != "8002");
+        tests::wait::until_true("room", || {
+            connection.ask(&push(number).request()).code() != "8002"
+        });
     }
     engine.stop();
     site.shards(1).set("--queue-bytes", "1MiB");
@@ -89,12 +99,20 @@ fn arguments_and_settings_that_make_no_sense_are_named() {
     let site = site();
     let unknown = site.serve_and_fail(&["--wings"]);
     assert_eq!(unknown.status, Some(2), "{}", unknown.stderr);
-    assert!(unknown.refusal().contains("--help") && unknown.stderr.contains("--wings"), "{}", unknown.stderr);
+    assert!(
+        unknown.refusal().contains("--help") && unknown.stderr.contains("--wings"),
+        "{}",
+        unknown.stderr
+    );
     for (arguments, status, parts) in [
         (&["--request-timeout-ms", "5"][..], 10, &["request-timeout-ms = 5", "10 to"][..]),
         (&["--idle-timeout-ms", "5"], 10, &["idle-timeout-ms = 5"]),
         (&["--waiting-per-msn-max", "0"], 10, &["waiting-per-msn-max = 0"]),
-        (&["--network-default-line-state", "flying"], 10, &["network-default-line-state", "flying"]),
+        (
+            &["--network-default-line-state", "flying"],
+            10,
+            &["network-default-line-state", "flying"],
+        ),
         (&["--network-time-scale", "1.5"], 10, &["network-time-scale = 1.5"]),
     ] {
         let finished = site.serve_and_fail(arguments);

@@ -157,9 +157,9 @@ fn publish(store: &Store, control: &dyn Engine) -> Result<(), AdminError> {
 /// A document that names an XPID names the path's.
 fn check_xpid(change: &ClientChange, xpid: Xpid) -> Result<(), AdminError> {
     match change.xpid.as_deref().map(parse_xpid).transpose()? {
-        Some(named) if named != xpid => {
-            Err(AdminError::bad_request(format!("the document is about XPID {named}, the path about {xpid}")))
-        }
+        Some(named) if named != xpid => Err(AdminError::bad_request(format!(
+            "the document is about XPID {named}, the path about {xpid}"
+        ))),
         _ => Ok(()),
     }
 }

@@ -107,7 +107,9 @@ impl Visits {
     /// it is gone.
     fn dismiss_one(&mut self) {
         let idle = self.visits.iter().filter(|visit| !visit.doing.busy.load(Ordering::Relaxed));
-        if let Some(visit) = idle.min_by_key(|visit| visit.doing.idle_since_ns.load(Ordering::Relaxed)) {
+        if let Some(visit) =
+            idle.min_by_key(|visit| visit.doing.idle_since_ns.load(Ordering::Relaxed))
+        {
             visit.task.abort();
         }
     }

@@ -61,9 +61,7 @@ impl From<StoreError> for AdminError {
             | StoreError::TooManyTokensInAll
             | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
             StoreError::Audit(_) => StatusCode::INSUFFICIENT_STORAGE,
-            StoreError::NotRegistered(_) | StoreError::NoSuchToken { .. } => {
-                StatusCode::NOT_FOUND
-            }
+            StoreError::NotRegistered(_) | StoreError::NoSuchToken { .. } => StatusCode::NOT_FOUND,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

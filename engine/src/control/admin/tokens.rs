@@ -62,9 +62,8 @@ pub(super) async fn remove(
         .store
         .run(move |store, _| -> Result<_, AdminError> {
             let act = acts::tokens_removed(&named, query.older, &store.tokens()?);
-            let removed = store.act(&caller.name, &act, |store| {
-                store.remove_tokens(&named, query.older)
-            })?;
+            let removed =
+                store.act(&caller.name, &act, |store| store.remove_tokens(&named, query.older))?;
             Ok((removed, store.tokens()?))
         })
         .await??;

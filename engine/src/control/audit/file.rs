@@ -69,8 +69,13 @@ impl AuditLog {
     /// # Errors
     /// When the file cannot be read or mended.
     pub fn open(directory: &Path, head: Head) -> Result<Self, AuditError> {
-        let mut log =
-            Self { directory: directory.to_owned(), file: None, octets: 0, month: String::new(), head };
+        let mut log = Self {
+            directory: directory.to_owned(),
+            file: None,
+            octets: 0,
+            month: String::new(),
+            head,
+        };
         let path = log.path();
         log.read_end().map_err(|source| AuditError { path, source })?;
         Ok(log)
@@ -103,8 +108,12 @@ impl AuditLog {
         let mut line = act.line(number, &time, actor, &self.head.last_sha256);
         if line.len() > AUDIT_LINE_OCTETS_MAX {
             // What an act shows is bounded where it is made; a line that no reader takes helps nobody.
-            line = Act::new(&act.what[..act.what.floor_char_boundary(1_000)])
-                .line(number, &time, actor, &self.head.last_sha256);
+            line = Act::new(&act.what[..act.what.floor_char_boundary(1_000)]).line(
+                number,
+                &time,
+                actor,
+                &self.head.last_sha256,
+            );
         }
         let last_sha256 = Sha256::digest(line.as_bytes()).into();
         line.push('\n');

@@ -130,6 +130,7 @@ fn an_act_that_fails_says_so_and_a_file_that_cannot_be_written_refuses_it() {
     assert!(failed.contains(r#""after":"it has contracts""#), "{failed}");
     let directory = tempfile::tempdir().expect("a directory");
     fs::create_dir(directory.path().join(FILE_NAME)).expect("writable");
-    let refused = AuditLog::open(directory.path(), Head::default()).map(|_| ()).expect_err("no file");
+    let refused =
+        AuditLog::open(directory.path(), Head::default()).map(|_| ()).expect_err("no file");
     assert!(refused.to_string().contains("nothing is done without it"), "{refused}");
 }

@@ -67,14 +67,20 @@ impl Chain {
         self.verdict.lines += 1;
         let expected = self.at.lines + 1;
         let number = match json::read_exact::<AuditLine>(&mut line) {
-            Ok(read) if read.number == expected && read.previous == hex(&self.at.last_sha256) => expected,
+            Ok(read) if read.number == expected && read.previous == hex(&self.at.last_sha256) => {
+                expected
+            }
             Ok(read) if read.number == expected => {
-                self.fault(format!("{place} does not follow on the line before it: one of them was changed"));
+                self.fault(format!(
+                    "{place} does not follow on the line before it: one of them was changed"
+                ));
                 expected
             }
             Ok(read) => {
                 let number = read.number;
-                self.fault(format!("{place} is number {number} where {expected} must stand: lines are missing"));
+                self.fault(format!(
+                    "{place} is number {number} where {expected} must stand: lines are missing"
+                ));
                 number
             }
             Err(error) => {
@@ -84,7 +90,9 @@ impl Chain {
         };
         self.at = Head { lines: number, last_sha256: sha256 };
         if number == self.known.lines && sha256 != self.known.last_sha256 {
-            self.fault(format!("{place} is not what the registry knows as the last line: it was changed"));
+            self.fault(format!(
+                "{place} is not what the registry knows as the last line: it was changed"
+            ));
         }
     }
 

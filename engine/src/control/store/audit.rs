@@ -58,7 +58,8 @@ impl Store {
             let lines: i64 = row.get(0)?;
             Ok(Head { lines: lines.unsigned_abs(), last_sha256: row.get(1)? })
         };
-        let found = self.connection.query_row("SELECT lines, last_sha256 FROM audit_head", [], read);
+        let found =
+            self.connection.query_row("SELECT lines, last_sha256 FROM audit_head", [], read);
         Ok(found.optional()?.unwrap_or_default())
     }
 }

@@ -16,15 +16,20 @@ fn with_token(number: u64, client: &str, token: &str) -> Registration {
 
 fn code_of(registry: &Registry, authorization: Option<&str>, xpid: Xpid, now_ms: u64) -> Code {
     let authorization = authorization.map(str::as_bytes);
-    identify(registry, authorization, &mut Credential::new(), xpid, now_ms).err().unwrap_or(Code::ACCEPTED)
+    identify(registry, authorization, &mut Credential::new(), xpid, now_ms)
+        .err()
+        .unwrap_or(Code::ACCEPTED)
 }
 
 //= push right identity
 #[test]
 fn each_way_to_be_someone_else_has_its_code() {
     let suspended = Registration { suspended: true, ..with_token(4, "water", "w") };
-    let term =
-        Registration { valid_from_ms: NOW_MS, valid_until_ms: NOW_MS + 10, ..with_token(5, "water", "w5") };
+    let term = Registration {
+        valid_from_ms: NOW_MS,
+        valid_until_ms: NOW_MS + 10,
+        ..with_token(5, "water", "w5")
+    };
     let registry = Registry::new(vec![
         with_token(1, "water", "w"),
         with_token(2, "fire", "f"),
@@ -129,7 +134,10 @@ fn a_bad_registration_is_left_out_and_named() {
         (xpid(1), RegistrationError::XpidTwice),
     ];
     assert_eq!(registry.refused(), refused);
-    assert_eq!(registry.iter().map(|one| one.registration.xpid.value()).collect::<Vec<_>>(), [1, 4]);
+    assert_eq!(
+        registry.iter().map(|one| one.registration.xpid.value()).collect::<Vec<_>>(),
+        [1, 4]
+    );
 }
 
 #[test]
@@ -149,7 +157,8 @@ fn a_meter_outlives_its_snapshot_and_takes_the_new_limits() {
 #[test]
 fn a_guarded_registration_takes_pushes_from_its_networks_alone() {
     let mut guarded = Registration::new(xpid(1), "city");
-    guarded.networks = vec!["192.0.2.0/24".parse().expect("a network"), "::1/128".parse().expect("one")];
+    guarded.networks =
+        vec!["192.0.2.0/24".parse().expect("a network"), "::1/128".parse().expect("one")];
     let mut both = Registration::new(xpid(2), "town");
     both.networks.clone_from(&guarded.networks);
     both.token_sha256 = Some(token_sha256(b"token"));
@@ -179,9 +188,11 @@ fn both_tokens_of_a_registration_prove_its_client() {
     registration.token_sha256 = Some(token_sha256(b"old"));
     registration.second_token_sha256 = Some(token_sha256(b"new"));
     let registry = Registry::new(vec![registration]);
-    for (token, expected) in
-        [(&b"Bearer old"[..], Code::ACCEPTED), (b"Bearer new", Code::ACCEPTED), (b"Bearer x", Code::NOT_AUTHENTICATED)]
-    {
+    for (token, expected) in [
+        (&b"Bearer old"[..], Code::ACCEPTED),
+        (b"Bearer new", Code::ACCEPTED),
+        (b"Bearer x", Code::NOT_AUTHENTICATED),
+    ] {
         let found = identify(&registry, Some(token), &mut Credential::new(), xpid(1), NOW_MS);
         assert_eq!(found.err().unwrap_or(Code::ACCEPTED), expected);
     }

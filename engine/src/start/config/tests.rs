@@ -89,9 +89,11 @@ fn every_kind_of_value_is_read_from_the_environment() {
 fn the_environment_may_name_the_file_and_a_flag_overrides_it() {
     let (named, given) = (file("shards = 7"), file("shards = 8"));
     let environment = vec![(OsString::from("HAYAUMA_CONFIG"), named.path().into())];
-    let config = Config::resolve(Settings::default(), None, environment.clone(), &CPUS).expect("valid");
+    let config =
+        Config::resolve(Settings::default(), None, environment.clone(), &CPUS).expect("valid");
     assert_eq!(config.shards, 7);
-    let config = Config::resolve(Settings::default(), Some(given.path()), environment, &CPUS).expect("valid");
+    let config = Config::resolve(Settings::default(), Some(given.path()), environment, &CPUS)
+        .expect("valid");
     assert_eq!(config.shards, 8);
 }
 
@@ -150,7 +152,8 @@ fn what_kubernetes_tells_of_a_service_ends_nothing_and_a_near_miss_is_named() {
 
 #[test]
 fn several_addresses_are_read_from_file_environment_and_flags() {
-    let shown = |config: Config| -> Vec<String> { config.listen.iter().map(ToString::to_string).collect() };
+    let shown =
+        |config: Config| -> Vec<String> { config.listen.iter().map(ToString::to_string).collect() };
     let config = resolve_file("listen = ':9000'\nadmin = 'localhost:9001'").expect("valid");
     assert_eq!(config.admin.as_ref().map(ToString::to_string).as_deref(), Some("localhost:9001"));
     assert_eq!(shown(config), [":9000"]);
@@ -171,8 +174,12 @@ fn a_wrong_variable_is_refused_by_name() {
 
 #[test]
 fn a_missing_file_is_refused_by_name() {
-    let sentence =
-        refusal(Config::resolve(Settings::default(), Some(Path::new("/nonexistent/x.toml")), [], &CPUS));
+    let sentence = refusal(Config::resolve(
+        Settings::default(),
+        Some(Path::new("/nonexistent/x.toml")),
+        [],
+        &CPUS,
+    ));
     assert!(sentence.contains("/nonexistent/x.toml"), "{sentence}");
 }
 
@@ -232,7 +239,8 @@ fn segments_are_as_small_as_the_room_wants_them() {
         ("100MiB", 3, 2 << 20),
         ("1MiB", 1, 64 << 10),
     ] {
-        let config = resolve_file(&format!("queue_bytes = '{queue}'\nshards = {shards}")).expect("valid");
+        let config =
+            resolve_file(&format!("queue_bytes = '{queue}'\nshards = {shards}")).expect("valid");
         assert_eq!(config.segment_octets, segment, "{queue} for {shards}");
     }
 }
@@ -249,7 +257,9 @@ fn cpu_lists_read_ranges_and_print_them() {
 
 #[test]
 fn sizes_read_their_units() {
-    for (text, octets) in [("7", 7), ("64MiB", 64 << 20), ("8 GiB", 8 << 30), ("2KB", 2_000), ("5B", 5)] {
+    for (text, octets) in
+        [("7", 7), ("64MiB", 64 << 20), ("8 GiB", 8 << 30), ("2KB", 2_000), ("5B", 5)]
+    {
         assert_eq!(text.parse(), Ok(Octets(octets)));
     }
     assert!("99999999999999GiB".parse::<Octets>().is_err());
@@ -259,7 +269,8 @@ fn sizes_read_their_units() {
 #[test]
 fn the_example_file_shows_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hayauma.toml");
-    let shown = Config::resolve(Settings::default(), Some(&path), [], &CPUS).expect("the example is valid");
+    let shown =
+        Config::resolve(Settings::default(), Some(&path), [], &CPUS).expect("the example is valid");
     let defaults = Config::resolve(Settings::default(), None, [], &CPUS).expect("the defaults");
     assert_eq!(shown, defaults);
 }

@@ -137,8 +137,10 @@ mod tests {
     #[test]
     fn every_setting_but_the_faults_is_printed_with_what_it_is_for() {
         let config = Config::defaults(Path::new("./hayauma-data"), &CPUS);
-        let printed: Vec<String> = config.rows().iter().map(|(key, _)| key.replace('_', "-")).collect();
-        let known: Vec<String> = Settings::names().into_iter().filter(|name| name != "inject").collect();
+        let printed: Vec<String> =
+            config.rows().iter().map(|(key, _)| key.replace('_', "-")).collect();
+        let known: Vec<String> =
+            Settings::names().into_iter().filter(|name| name != "inject").collect();
         assert_eq!(printed, known);
         assert!(known.iter().all(|name| Settings::help_of(name).is_some()));
         let text = config.to_toml(true);

@@ -28,7 +28,9 @@ enum OneOrSeveral {
 }
 
 /// Reads one address or a list of them.
-pub(super) fn one_or_several<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<Address>>, D::Error> {
+pub(super) fn one_or_several<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Vec<Address>>, D::Error> {
     let texts = match OneOrSeveral::deserialize(from)? {
         OneOrSeveral::One(text) => vec![text],
         OneOrSeveral::Several(texts) => texts,
@@ -78,7 +80,9 @@ impl FromStr for Octets {
         let text = text.trim();
         let (digits, factor) = SIZE_UNITS
             .iter()
-            .find_map(|(unit, factor)| text.strip_suffix(unit).map(|digits| (digits.trim_end(), *factor)))
+            .find_map(|(unit, factor)| {
+                text.strip_suffix(unit).map(|digits| (digits.trim_end(), *factor))
+            })
             .unwrap_or((text, 1));
         let number: Option<u64> = digits.parse().ok();
         number.and_then(|number| number.checked_mul(factor)).map(Self).ok_or_else(|| {

@@ -165,7 +165,9 @@ fn a_user_of_this_host_comes_in_by_the_socket_and_under_a_token_as_that() {
 fn the_port_of_probes_answers_its_two_questions_and_nothing_else() {
     let port = Port::open();
     let health = port.server.as_ref().and_then(AdminServer::health).expect("a port");
-    let send = |method: &str, path: &str| port.send_to(health, method, path, "", &[("Host", "sms.example")]).0;
+    let send = |method: &str, path: &str| {
+        port.send_to(health, method, path, "", &[("Host", "sms.example")]).0
+    };
     assert_eq!([send("GET", "/healthz"), send("GET", "/readyz")], [200; 2]);
     port.engine.paused.store(true, Ordering::Relaxed);
     assert_eq!([send("GET", "/healthz"), send("GET", "/readyz")], [200, 503]);
@@ -189,7 +191,9 @@ fn orders_stand_in_the_audit_under_the_name_of_whoever_gave_them() {
     let of_it: Vec<&str> =
         text.lines().filter(|line| line.contains(r#""actor":"night-shift""#)).collect();
     assert_eq!(of_it.len(), 4, "{text}");
-    assert!(of_it[0].contains(r#""act":"pause","before":{"paused":false},"after":{"paused":true}"#));
+    assert!(
+        of_it[0].contains(r#""act":"pause","before":{"paused":false},"after":{"paused":true}"#)
+    );
     assert!(of_it[1].contains(r#""act":"notify replay all""#), "{text}");
     assert!(of_it[2].contains(r#""act":"network set absent""#), "{text}");
     assert!(of_it[3].contains(r#""act":"stop""#) && !text.contains(&secret), "{text}");
