@@ -168,7 +168,8 @@ impl Place {
             return Ok(data_dir);
         }
         Err(CliError::new(format!(
-            "there is no registry in {}: name the data directory with --data-dir, or add a client first",
+            "there is no registry in {}: name the data directory with --data-dir, or add a client \
+             first",
             data_dir.display()
         )))
     }
@@ -190,8 +191,8 @@ fn open_for_change(data_dir: &Path, token: Option<&str>) -> Result<Registry, Cli
             }
             Err(LockError::HeldBy { pid, .. }) => {
                 return Err(CliError::new(format!(
-                    "process {pid} holds the data directory {} and has not opened its admin socket: wait until \
-                     it has started or finished, then try again",
+                    "process {pid} holds the data directory {} and has not opened its admin socket: \
+                     wait until it has started or finished, then try again",
                     data_dir.display()
                 )));
             }

@@ -66,7 +66,8 @@ impl Store {
 pub enum StoreError {
     /// The file or its directory cannot be opened or made.
     #[error(
-        "the registry {} cannot be opened ({detail}): check the directory's permissions and free space",
+        "the registry {} cannot be opened ({detail}): check the directory's permissions and free \
+         space",
         path.display()
     )]
     Unopenable {
@@ -77,9 +78,9 @@ pub enum StoreError {
     },
     /// There are pushes, and no registrations for them.
     #[error(
-        "the registry {} is {state}, and there is a queue of pushes beside it; without registrations every push would \
-         be refused for good: restore registry.sqlite from a copy, or register the clients again with \
-         `hayauma client add`",
+        "the registry {} is {state}, and there is a queue of pushes beside it; without \
+         registrations every push would be refused for good: restore registry.sqlite from a copy, \
+         or register the clients again with `hayauma client add`",
         path.display()
     )]
     Lost {
@@ -103,8 +104,8 @@ pub enum StoreError {
     },
     /// A row holds what this program never writes.
     #[error(
-        "the registry's row for XPID {xpid} is damaged ({detail}): restore registry.sqlite from a copy, or \
-         register the client again"
+        "the registry's row for XPID {xpid} is damaged ({detail}): restore registry.sqlite from a \
+         copy, or register the client again"
     )]
     DamagedRow {
         /// The row's key.
@@ -139,7 +140,8 @@ pub enum StoreError {
     },
     /// No room for another registration.
     #[error(
-        "there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one first"
+        "there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one \
+         first"
     )]
     TooManyRegistrations,
     /// A name has as many tokens as it may.

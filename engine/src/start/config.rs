@@ -177,7 +177,8 @@ pub struct NetworkConfig {
 pub enum ConfigError {
     /// The file cannot be read.
     #[error(
-        "the configuration file {} cannot be read ({source}): correct --config or the file's permissions",
+        "the configuration file {} cannot be read ({source}): correct --config or the file's \
+         permissions",
         path.display()
     )]
     Unreadable {
@@ -347,16 +348,16 @@ impl Config {
         )?;
         if !self.segment_octets.is_multiple_of(SEGMENT_OCTETS_STEP) {
             return unfit(format!(
-                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of \
-                 MiB, such as 64MiB",
+                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number \
+                 of MiB, such as 64MiB",
                 self.segment_octets
             ));
         }
         let needed = self.shards as u64 * BUDGET_SEGMENTS_MIN * self.segment_octets;
         if self.queue_octets < needed {
             return unfit(format!(
-                "queue-bytes = {} is too small for {} shards with segments of {}: use at least {needed}, or \
-                 smaller segments",
+                "queue-bytes = {} is too small for {} shards with segments of {}: use at \
+                 least {needed}, or smaller segments",
                 self.queue_octets, self.shards, self.segment_octets
             ));
         }

@@ -19,12 +19,14 @@ pub(super) fn write(
     registration: &Registration,
 ) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms, valid_until_ms,
-            classes, kinds, senders, segmentation, svcinst, notify, notify_url, notify_connections,
-            notify_depth, rate_per_second, volume_per_day, national_tables, second_token_sha256, networks)
-         VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms, :classes, :kinds,
-            :senders, :segmentation, :svcinst, :notify, :notify_url, :notify_connections, :notify_depth,
-            :rate_per_second, :volume_per_day, :national_tables, :second_token_sha256, :networks)",
+        "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms,
+            valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
+            notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables,
+            second_token_sha256, networks)
+         VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
+            :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
+            :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
+            :national_tables, :second_token_sha256, :networks)",
     )?;
     let networks: Vec<String> = registration.networks.iter().map(ToString::to_string).collect();
     statement.execute(named_params! {
@@ -32,7 +34,8 @@ pub(super) fn write(
         ":client": registration.client,
         ":token_sha256": registration.token_sha256,
         ":suspended": registration.suspended,
-        ":valid_from_ms": (registration.valid_from_ms > 0).then(|| integer(registration.valid_from_ms)),
+        ":valid_from_ms":
+            (registration.valid_from_ms > 0).then(|| integer(registration.valid_from_ms)),
         ":valid_until_ms":
             (registration.valid_until_ms < u64::MAX).then(|| integer(registration.valid_until_ms)),
         ":classes": registration.classes.to_string(),
