@@ -104,7 +104,6 @@ fn from_address(engine: &Engine, source: [u8; 4]) -> Connection {
     Connection::of(socket)
 }
 
-//= push right identity
 #[test]
 fn pushes_come_from_the_networks_of_the_registration_alone() {
     let (city, town) = (Recorder::start(), Recorder::start());
