@@ -82,7 +82,7 @@ impl Access {
                     unauthorized("the token is none of this engine's: see `hayauma token list`")
                 })
             }
-            (None, Some(Visitor::Peer { uid })) => Ok(of_user(*uid)),
+            (None, Some(Visitor::Peer { uid })) => of_user(*uid),
             (None, _) => Err(unauthorized(
                 "this port wants a token, `Authorization: Bearer TOKEN`: make one with `hayauma token add`",
             )),
@@ -110,10 +110,17 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// A user of this host who may connect to the socket.
-fn of_user(uid: u32) -> Identity {
+/// A user of this host at the socket: the engine's own, or root, whatever the file's mode lets.
+fn of_user(uid: u32) -> Result<Identity, AdminError> {
+    let name = user_actor(uid);
+    if uid != 0 && uid != rustix::process::geteuid().as_raw() {
+        return Err(AdminError::new(
+            StatusCode::FORBIDDEN,
+            format!("{name} is neither this engine's user nor root: bring a token"),
+        ));
+    }
     let roles = RoleSet::default().with(Role::Admin);
-    Identity { name: user_actor(uid), roles, xpids: Arc::default() }
+    Ok(Identity { name, roles, xpids: Arc::default() })
 }
 
 /// What a user of this host is called in the audit: `uid:NAME`, or `uid:NUMBER` where the host
@@ -131,4 +138,21 @@ fn unauthorized(sentence: &str) -> AdminError {
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_engines_user_and_root_come_in_by_the_socket_without_a_token() {
+        let own = rustix::process::geteuid().as_raw();
+        for uid in [0, own] {
+            let identity = of_user(uid).expect("let in");
+            assert!(identity.name.starts_with("uid:") && identity.roles.allow(Role::Admin));
+        }
+        let refused = of_user(own + 4_711).expect_err("another's");
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert!(refused.sentence.contains("bring a token"), "{refused:?}");
+    }
 }

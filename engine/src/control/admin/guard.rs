@@ -14,7 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use super::caller::{Caller, Identity};
 use super::door::Visitor;
 use super::paths::{PathRule, Scope};
-use super::{AdminError, AdminState, paths};
+use super::{AdminError, AdminState, paths, reading};
 use wire::terms::ids::Xpid;
 
 /// Lets a request through to its handler, with who sent it, or answers it.
@@ -31,7 +31,11 @@ pub(super) async fn admit(
             }
             next.run(request).await
         }
-        Err(error) => error.into_response(),
+        Err(error) => {
+            // Whoever still writes does not read why it is refused.
+            reading::drop_body(request.into_body()).await;
+            error.into_response()
+        }
     }
 }
 

@@ -102,14 +102,19 @@ async fn whole_body(mut body: Body) -> Result<Vec<u8>, AdminError> {
     }
     drop(octets);
     // One that is still writing does not read: what it sends is taken off its hands for a while.
-    let limit = Duration::from_millis(ADMIN_DROPPING_MS_MAX);
-    let _ = tokio::time::timeout(limit, drop_rest(&mut body)).await;
+    drop_body(body).await;
     Err(AdminError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         format!(
             "the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several requests"
         ),
     ))
+}
+
+/// Takes what a refused request still brings off its sender's hands, within bounds.
+pub(super) async fn drop_body(mut body: Body) {
+    let limit = Duration::from_millis(ADMIN_DROPPING_MS_MAX);
+    let _ = tokio::time::timeout(limit, drop_rest(&mut body)).await;
 }
 
 async fn drop_rest(body: &mut Body) {
