@@ -63,6 +63,7 @@ use super::store::Store;
 use super::store_thread::StoreHandle;
 use super::token::Token;
 use crate::control::engine::Engine;
+use wire::terms::time::SteadyMs;
 
 pub use caller::{Caller, user_actor};
 pub use clients::ClientRemoval;
@@ -81,7 +82,7 @@ pub(crate) struct AdminState {
     metrics: Metrics,
     access: caller::Access,
     paused: AtomicBool,
-    started_ms: u64,
+    started_ms: SteadyMs,
     open: bool,
 }
 
@@ -141,7 +142,7 @@ impl AdminServer {
             control,
             access: caller::Access::new(own_token, tokens),
             paused: AtomicBool::new(false),
-            started_ms: host::clock::unix_ms(),
+            started_ms: SteadyMs::from_ns(host::clock::monotonic_ns()),
             open,
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

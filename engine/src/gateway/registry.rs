@@ -14,6 +14,7 @@ use wire::sms::relay::OriginatingAddress;
 use wire::terms::code::Code;
 use wire::terms::ids::Xpid;
 use wire::terms::mix::mix;
+use wire::terms::time::WallMs;
 
 /// A hasher for keys that are one number, such as an XPID. The numbers come from the operator, not
 /// from the network: no protection against chosen collisions is needed.
@@ -262,7 +263,7 @@ pub fn identify<'r>(
     authorization: Option<&[u8]>,
     credential: &mut Credential,
     xpid: Xpid,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<&'r Registered, Code> {
     let client = match authorization {
         None => None,
@@ -278,7 +279,7 @@ pub fn identify<'r>(
     if registered.is_guarded && !credential.comes_from(registration) {
         return Err(Code::NOT_THIS_CLIENTS);
     }
-    let in_term = (registration.valid_from_ms..registration.valid_until_ms).contains(&now_ms);
+    let in_term = (registration.valid_from_ms..registration.valid_until_ms).contains(&now_ms.ms());
     if registration.suspended || !in_term {
         return Err(Code::SUSPENDED_CLIENT);
     }
