@@ -169,7 +169,8 @@ fn a_guarded_registration_takes_pushes_from_its_networks_alone() {
     let code = |peer: Option<&str>, authorization: Option<&[u8]>, number| {
         let peer = peer.map(|peer| peer.parse().expect("an address"));
         let mut credential = Credential::of_peer(peer);
-        let found = identify(&registry, authorization, &mut credential, xpid(number), NOW_MS);
+        let found =
+            identify(&registry, authorization, &mut credential, xpid(number), WallMs::new(NOW_MS));
         found.err().unwrap_or(Code::ACCEPTED)
     };
     for inside in ["192.0.2.1", "192.0.2.255", "::1", "::ffff:192.0.2.9"] {
@@ -196,7 +197,8 @@ fn both_tokens_of_a_registration_prove_its_client() {
         (b"Bearer new", Code::ACCEPTED),
         (b"Bearer x", Code::NOT_AUTHENTICATED),
     ] {
-        let found = identify(&registry, Some(token), &mut Credential::new(), xpid(1), NOW_MS);
+        let found =
+            identify(&registry, Some(token), &mut Credential::new(), xpid(1), WallMs::new(NOW_MS));
         assert_eq!(found.err().unwrap_or(Code::ACCEPTED), expected);
     }
 }
