@@ -179,7 +179,8 @@ impl FromStr for Address {
     fn from_str(text: &str) -> std::result::Result<Self, String> {
         let refused = |why: &str| {
             format!(
-                "{text:?} is not an address ({why}): use HOST:PORT, 127.0.0.1:8080, [::1]:8080 or :8080"
+                "{text:?} is not an address ({why}): use HOST:PORT, 127.0.0.1:8080, [::1]:8080 or \
+                 :8080"
             )
         };
         let (host, port) = text.rsplit_once(':').ok_or_else(|| refused("it names no port"))?;

@@ -137,8 +137,8 @@ impl AdminClient {
     ) -> Result<T, CliError> {
         let unreachable = |error: ureq::Error| {
             CliError::new(format!(
-                "the engine with process id {} holds the data directory but its admin socket {} does not \
-                 answer ({error}): wait until it has started or stopped, then try again",
+                "the engine with process id {} holds the data directory but its admin socket {} \
+                 does not answer ({error}): wait until it has started or stopped, then try again",
                 self.pid,
                 self.socket.display()
             ))
@@ -163,8 +163,8 @@ impl AdminClient {
         }
         json::read(&mut octets).map_err(|error| {
             CliError::new(format!(
-                "the engine's answer is not what this program expects ({error}): use the same version for \
-                 both"
+                "the engine's answer is not what this program expects ({error}): use the same \
+                 version for both"
             ))
         })
     }

@@ -109,7 +109,8 @@ fn verify(data_dir: &Path, output: &mut Output<'_>) -> Result<(), CliError> {
         ));
     }
     Err(CliError::new(format!(
-        "the audit is not what was written, in {} places: keep these files, and compare with a copy",
+        "the audit is not what was written, in {} places: keep these files, and compare with a \
+         copy",
         verdict.faults.len()
     )))
 }

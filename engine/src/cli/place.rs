@@ -75,8 +75,8 @@ impl HeldStore {
                 let name = found.map(|found| found.name.clone());
                 name.ok_or_else(|| {
                     CliError::new(
-                        "no engine runs, and on its directory a token acts only with the role admin: \
-                         leave the token away, or start the engine",
+                        "no engine runs, and on its directory a token acts only with the role \
+                         admin: leave the token away, or start the engine",
                     )
                 })?
             }
@@ -191,8 +191,8 @@ fn open_for_change(data_dir: &Path, token: Option<&str>) -> Result<Registry, Cli
             }
             Err(LockError::HeldBy { pid, .. }) => {
                 return Err(CliError::new(format!(
-                    "process {pid} holds the data directory {} and has not opened its admin socket: \
-                     wait until it has started or finished, then try again",
+                    "process {pid} holds the data directory {} and has not opened its admin \
+                     socket: wait until it has started or finished, then try again",
                     data_dir.display()
                 )));
             }
@@ -208,7 +208,8 @@ fn engine_that_holds(
     let shown = data_dir.display();
     let holder = read_holder(data_dir).map_err(|error| {
         CliError::new(format!(
-            "the lock of the data directory {shown} cannot be read ({error}): correct its permissions"
+            "the lock of the data directory {shown} cannot be read ({error}): correct its \
+             permissions"
         ))
     })?;
     let Some(holder) = holder else { return Ok(None) };
@@ -224,8 +225,8 @@ fn engine_that_holds(
             Ok(None)
         }
         Err(error) => Err(CliError::new(format!(
-            "the admin socket of the data directory {shown} cannot be reached ({error}): run the command \
-             as the user whose engine it is"
+            "the admin socket of the data directory {shown} cannot be reached ({error}): run the \
+             command as the user whose engine it is"
         ))),
     }
 }

@@ -26,9 +26,9 @@
 //! may have any length.
 //!
 //! There is a Unix socket, by which users of this host come in whom the file's mode lets, and where
-//! it is asked for a port, which wants a token. What each may do, the table of paths says (`paths`);
-//! it is checked before a handler sees the request (`guard`). Another port answers the two questions
-//! of probes and nothing else.
+//! it is asked for a port, which wants a token. What each may do, the table of paths says
+//! (`paths`); it is checked before a handler sees the request (`guard`). Another port answers the
+//! two questions of probes and nothing else.
 //!
 //! All of it runs on one ordinary thread of its own with the store thread beside it; the shards do
 //! not know of it. It refuses requests that a web page of somebody else could make a browser send.

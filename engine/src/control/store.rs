@@ -146,7 +146,8 @@ pub enum StoreError {
     TooManyRegistrations,
     /// A name has as many tokens as it may.
     #[error(
-        "the name {0:?} has two tokens already: remove the one with `hayauma token remove {0} --older`"
+        "the name {0:?} has two tokens already: remove the one with `hayauma token remove {0} \
+         --older`"
     )]
     TooManyTokens(String),
     /// No room for another token.
@@ -171,8 +172,8 @@ pub enum StoreError {
     AuditUnreadable(std::io::Error),
     /// A token's row holds what this program never writes.
     #[error(
-        "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite from a copy, \
-         or remove it with `hayauma token remove {name}`"
+        "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite from a \
+         copy, or remove it with `hayauma token remove {name}`"
     )]
     DamagedToken {
         /// The name.

@@ -94,7 +94,8 @@ impl TokenChange {
         let fits = (1..=TOKEN_NAME_OCTETS_MAX).contains(&self.name.len());
         if !fits || !self.name.bytes().all(legal) {
             return Err(format!(
-                "a token's name is 1 to {TOKEN_NAME_OCTETS_MAX} of 0-9 A-Z a-z . _ -: choose another"
+                "a token's name is 1 to {TOKEN_NAME_OCTETS_MAX} of 0-9 A-Z a-z . _ -: choose \
+                 another"
             ));
         }
         if self.xpids.len() > TOKEN_XPIDS_MAX {

@@ -200,8 +200,8 @@ impl Registry {
 }
 
 /// What a connection has proved: where it comes from, the last value of `Authorization` and whose
-/// that is. One per connection, so that a token is hashed once and every further push costs a comparison of the raw
-/// header.
+/// that is. One per connection, so that a token is hashed once and every further push costs a
+/// comparison of the raw header.
 #[derive(Clone, Debug, Default)]
 pub struct Credential {
     value: Vec<u8>,
@@ -256,7 +256,8 @@ impl Credential {
 ///
 /// # Errors
 /// 2001: the header names no client, or the XPID has a token and no header came; 2002: the XPID is
-/// not registered; 2003: it is another client's, or the push comes from none of its networks; 2004: it is suspended or outside its term.
+/// not registered; 2003: it is another client's, or the push comes from none of its networks; 2004:
+/// it is suspended or outside its term.
 #[inline]
 pub fn identify<'r>(
     registry: &'r Registry,

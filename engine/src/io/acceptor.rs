@@ -1,8 +1,8 @@
 //! The acceptor: an ordinary thread that takes push clients' connections from the listeners
 //! and deals them out.
 //!
-//! It accepts only what a shard has a place for: where all are full the listeners' backlogs
-//! hold the others, and the client that has been silent longest is asked to go. When the engine drains
+//! It accepts only what a shard has a place for: where all are full the listeners' backlogs hold
+//! the others, and the client that has been silent longest is asked to go. When the engine drains
 //! it closes the listeners and ends. It looks at no octet of a connection.
 
 use crate::io::driver::Waker;

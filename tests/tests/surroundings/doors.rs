@@ -1,20 +1,16 @@
 //! The admin doors of a whole engine: the socket whatever its path, the port with its token, the
 //! port of probes, and the audit over a kill.
 
-use super::{MSN, site_with_client};
+use super::{MSN, ask_port, site_with_client};
 use std::net::SocketAddr;
 use std::os::unix::fs::PermissionsExt as _;
 use tests::engine::Finished;
-use tests::http::{Answer, Connection};
+use tests::http::Answer;
 use tests::push::XPID;
 
 /// The answer to a GET, under this token if there is one.
 fn get(address: SocketAddr, path: &str, token: Option<&str>) -> Answer {
-    let token =
-        token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
-    let request =
-        format!("GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n");
-    Connection::open(address).ask(request.as_bytes())
+    ask_port(address, "GET", path, "", token)
 }
 
 #[test]

@@ -84,7 +84,8 @@ impl Access {
             }
             (None, Some(Visitor::Peer { uid })) => of_user(*uid),
             (None, _) => Err(unauthorized(
-                "this port wants a token, `Authorization: Bearer TOKEN`: make one with `hayauma token add`",
+                "this port wants a token, `Authorization: Bearer TOKEN`: make one with `hayauma \
+                 token add`",
             )),
         }
     }

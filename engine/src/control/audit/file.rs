@@ -19,8 +19,8 @@ pub const FILE_NAME: &str = "audit.jsonl";
 /// Why an act was refused: its line could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "the audit {} cannot be written ({source}), and nothing is done without it: free some space on the device or \
-     correct the file's permissions, then try again",
+    "the audit {} cannot be written ({source}), and nothing is done without it: free some space on \
+     the device or correct the file's permissions, then try again",
     path.display()
 )]
 pub struct AuditError {
@@ -107,7 +107,7 @@ impl AuditLog {
         let number = self.head.lines + 1;
         let mut line = act.line(number, &time, actor, &self.head.last_sha256);
         if line.len() > AUDIT_LINE_OCTETS_MAX {
-            // What an act shows is bounded where it is made; a line that no reader takes helps nobody.
+            // What an act shows is bounded where it is made; no reader takes a longer line.
             line = Act::new(&act.what[..act.what.floor_char_boundary(1_000)]).line(
                 number,
                 &time,

@@ -35,7 +35,8 @@ fn lines_carry_who_what_when_and_the_line_before_across_openings() {
     let line = text.lines().next().expect("a line");
     for part in [
         r#"{"number":1,"time":"2026-11-01 "#,
-        r#"+09:00","actor":"uid:ada","act":"client set 00100000001","before":"a \"b\"\n","after":[1,2]"#,
+        r#"+09:00","actor":"uid:ada","act":"client set 00100000001","before":"a \"b\"\n","after":"#,
+        r#""after":[1,2],"previous":"0000"#,
     ] {
         assert!(line.contains(part), "{part}: {line}");
     }

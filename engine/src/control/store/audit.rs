@@ -39,7 +39,7 @@ impl Store {
         self.record(actor, act)?;
         work(self).inspect_err(|error| {
             if let Err(unrecorded) = self.record(actor, &act.failed(&error.to_string())) {
-                tracing::error!(%unrecorded, "an act that was not done stands in the audit as done");
+                tracing::error!(%unrecorded, "what was not done stands in the audit as done");
             }
         })
     }

@@ -41,7 +41,8 @@ impl Store {
         }
         let xpids: Vec<String> = token.xpids.iter().map(ToString::to_string).collect();
         transaction.execute(
-            "INSERT INTO admin_token (sha256, name, roles, xpids, made_ms) VALUES (?1, ?2, ?3, ?4, ?5)",
+            "INSERT INTO admin_token (sha256, name, roles, xpids, made_ms)
+                VALUES (?1, ?2, ?3, ?4, ?5)",
             params![
                 token.sha256,
                 token.name,
@@ -61,8 +62,8 @@ impl Store {
         let transaction = self.begin()?;
         let removed = if older_only {
             transaction.execute(
-                "DELETE FROM admin_token WHERE sha256 = (SELECT sha256 FROM admin_token WHERE name = ?1
-                    ORDER BY made_ms, sha256 LIMIT 1)
+                "DELETE FROM admin_token WHERE sha256 =
+                    (SELECT sha256 FROM admin_token WHERE name = ?1 ORDER BY made_ms, sha256 LIMIT 1)
                  AND (SELECT count(*) FROM admin_token WHERE name = ?1) > 1",
                 [name],
             )?
