@@ -6,6 +6,7 @@
 //! would want it.
 
 pub mod billing;
+mod cap;
 mod client;
 mod contract;
 mod contract_import;
@@ -73,6 +74,9 @@ enum Command {
     /// Look into SMPP PDUs
     #[command(subcommand)]
     Smpp(smpp::SmppCommand),
+    /// Check warnings of other systems: CAP, JMA, L-Alert
+    #[command(subcommand)]
+    Cap(cap::CapCommand),
     Doctor(Box<doctor::DoctorCommand>),
     Shield(shield::ShieldCommand),
 }
@@ -165,6 +169,7 @@ impl Command {
             Self::Network(command) => command.run(),
             Self::Sms(command) => return sms::run(command, output),
             Self::Smpp(command) => return smpp::run(&command, output),
+            Self::Cap(command) => return cap::run(&command, output),
             Self::Doctor(command) => command.run(output),
             Self::Shield(command) => command.run(output),
         }?;

@@ -7,6 +7,8 @@ pub mod code;
 pub mod domain;
 pub mod ids;
 pub mod mix;
+pub mod municipality;
 pub mod ownership;
+pub mod rfc3339;
 pub mod svcinst;
 pub mod time;
