@@ -52,8 +52,9 @@ fn profile_of(name: &str) -> Result<Profile, String> {
 }
 
 fn instant_of(text: &str) -> Result<u64, String> {
-    parse_rfc3339(text)
-        .ok_or_else(|| "give a date and time with an offset, as 2026-11-28T19:00:00+09:00".to_owned())
+    parse_rfc3339(text).ok_or_else(|| {
+        "give a date and time with an offset, as 2026-11-28T19:00:00+09:00".to_owned()
+    })
 }
 
 /// Does it. Exit status 0: every file is a warning that can become a draft; 1: one is none, and a
@@ -122,7 +123,8 @@ fn text_of(place: &str, draft: &Draft) -> String {
     line("identifier", &shown(&draft.identifier));
     line("sent", &jst_text(draft.sent_ms));
     if let Some(alertid) = &draft.alertid {
-        let revision = draft.revision.map(|revision| format!(", revision {revision}")).unwrap_or_default();
+        let revision =
+            draft.revision.map(|revision| format!(", revision {revision}")).unwrap_or_default();
         line("chain", &format!("{alertid}{revision}"));
     }
     for reference in &draft.references {
@@ -145,7 +147,15 @@ fn text_of(place: &str, draft: &Draft) -> String {
         line(&format!("leg {}", at + 1), &audience(leg));
         for variant in &leg.variants {
             let name = format!("  {}", shown(&variant.language));
-            line(&name, &format!("{}, {} SMS: {}", variant.alphabet, variant.segments, shown(&variant.text)));
+            line(
+                &name,
+                &format!(
+                    "{}, {} SMS: {}",
+                    variant.alphabet,
+                    variant.segments,
+                    shown(&variant.text)
+                ),
+            );
         }
     }
     line("signature", &format!("not verified: {}", draft.not_verified));
@@ -162,8 +172,12 @@ fn text_of(place: &str, draft: &Draft) -> String {
 fn audience(leg: &Leg) -> String {
     const NAMED_MAX: usize = 8;
     let area = &leg.area;
-    let mut parts: Vec<String> =
-        area.codes.iter().take(NAMED_MAX).map(|code| format!("{} {}", code.system, code.code)).collect();
+    let mut parts: Vec<String> = area
+        .codes
+        .iter()
+        .take(NAMED_MAX)
+        .map(|code| format!("{} {}", code.system, code.code))
+        .collect();
     if area.codes.len() > NAMED_MAX {
         parts.push(format!("{} more codes", area.codes.len() - NAMED_MAX));
     }
@@ -223,19 +237,26 @@ mod tests {
             assert!(printed[0].contains(line), "{line:?} in\n{}", printed[0]);
         }
         let (json, _) = outcome(ALERT.as_bytes(), true);
-        for part in
-            [r#""class":"03""#, r#""system":"JIS X 0402""#, r#""act":"Update""#, r#""holds":["it refers"#]
-        {
+        for part in [
+            r#""class":"03""#,
+            r#""system":"JIS X 0402""#,
+            r#""act":"Update""#,
+            r#""holds":["it refers"#,
+        ] {
             assert!(json[0].contains(part), "{part} in {}", json[0]);
         }
     }
 
     #[test]
     fn lines_of_l_alert_are_warnings_of_their_own() {
-        let line = r#"{"docid":"d","revision":"1","mode":"本番","citycode":"20422","status":"取消"}"#;
+        let line =
+            r#"{"docid":"d","revision":"1","mode":"本番","citycode":"20422","status":"取消"}"#;
         let (printed, complaints) = outcome(format!("{line}\n\n{{}}\n{line}").as_bytes(), false);
         assert_eq!((printed.len(), complaints.len()), (2, 1));
-        assert!(printed[1].contains("warning: line 4\n") && printed[1].contains("Lalert, Actual, Cancel"));
+        assert!(
+            printed[1].contains("warning: line 4\n")
+                && printed[1].contains("Lalert, Actual, Cancel")
+        );
         assert!(complaints[0].contains("warning: line 3: document: "), "{complaints:?}");
     }
 

@@ -116,8 +116,8 @@ impl EngineHandle {
     fn refresh_figures(&self) {
         let (done, published) = bounded(self.ports.len());
         let running = self.ports.iter().filter(|port| !port.status.has_ended());
-        let asked =
-            running.filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
+        let asked = running
+            .filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
         let asked = asked.inspect(|port| port.wake()).count();
         let deadline = clock::instant() + FIGURES_TIMEOUT;
         for _ in 0..asked {
@@ -262,7 +262,8 @@ impl Engine for EngineHandle {
     ) -> Result<Vec<ParkedNotification>, ControlError> {
         // What is discarded is listed no more, so a shard does that in parts between which it
         // serves.
-        let most = if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
+        let most =
+            if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
         let mut all = Vec::new();
         for port in &self.ports {
             for _ in 0..PARKED_LISTED_MAX / most {

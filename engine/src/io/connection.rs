@@ -11,8 +11,8 @@
 
 use crate::gateway::registry::Credential;
 use crate::io::limits::{
-    ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX,
-    LINGER_MS_MAX, LINGER_OCTETS_MAX,
+    ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX,
+    INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
 };
 use crate::io::link::{Session, Takes};
 use crate::io::waits::{Moment, Waits};
@@ -209,11 +209,19 @@ impl Connection {
     /// Writes every answer at the front that may leave into the output, which is at the moment
     /// `leaves`.
     //= push http in order
-    pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29], waits: &mut Waits, leaves: Moment) {
+    pub(super) fn write_answers(
+        &mut self,
+        durable: u64,
+        date: &[u8; 29],
+        waits: &mut Waits,
+        leaves: Moment,
+    ) {
         while let Some(front) = self.answers.front() {
             match front.gate {
                 Gate::Open => {}
-                Gate::Durable(sequence, arrived) if sequence <= durable => waits.answered(arrived, leaves),
+                Gate::Durable(sequence, arrived) if sequence <= durable => {
+                    waits.answered(arrived, leaves)
+                }
                 _ => break,
             }
             write_answer(&mut self.output, date, &front.answer, &front.head);
@@ -325,8 +333,13 @@ impl Connection {
                 }
                 Sight::Whole { head, body, foreseen } => {
                     let number = self.first_number + self.answers.len() as u64;
-                    let (answer, gate) =
-                        desk.request(&foreseen, body, head.authorization, &mut self.credential, number);
+                    let (answer, gate) = desk.request(
+                        &foreseen,
+                        body,
+                        head.authorization,
+                        &mut self.credential,
+                        number,
+                    );
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
                         ..AnswerHead::of_request(&head)
@@ -433,7 +446,8 @@ impl Session for Connection {
     /// What a client sends while its answers wait is left to the kernel, the sooner the less it may
     /// hold here.
     fn wants_more(&self, unconsumed: usize, most: usize) -> bool {
-        let pending_max = if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
+        let pending_max =
+            if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
         unconsumed <= pending_max && self.dropped_octets < LINGER_OCTETS_MAX && !self.peer_done
     }
 

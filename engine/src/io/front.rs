@@ -6,8 +6,8 @@ use crate::io::budget::Budget;
 use crate::io::connection::{Connection, Desk, Ending, Gate, Patience};
 use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::limits::{
-    ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX,
-    SILENT_MS_MIN,
+    ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS,
+    PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
 };
 use crate::io::link::{Fate, Link, Session};
 use crate::io::mesh;
@@ -165,7 +165,9 @@ impl Front {
     fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
         let session = Connection::new(self.limits.patience, now.steady_ms);
         let budget = &self.budget;
-        let make = |index, generation| Link::new(socket, (index, generation), Owner::Front, session, budget);
+        let make = |index, generation| {
+            Link::new(socket, (index, generation), Owner::Front, session, budget)
+        };
         let index = self.connections.insert(make);
         let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) else {
             unreachable!("the acceptor deals only what there are places for")
@@ -208,7 +210,8 @@ impl Front {
 
     /// Closes connections whose first request does not come, and shows the acceptor who is next.
     fn show_silent(&mut self, now: Now) {
-        let longest_ms = if self.door.is_crowded() { FIRST_REQUEST_CROWDED_MS } else { FIRST_REQUEST_MS };
+        let longest_ms =
+            if self.door.is_crowded() { FIRST_REQUEST_CROWDED_MS } else { FIRST_REQUEST_MS };
         loop {
             let silent = self.longest_silent();
             match silent {
@@ -262,7 +265,8 @@ impl Front {
     /// The peer has ended the connection, or its half of it.
     pub(super) fn hung_up(&mut self, completion: &Completion, driver: &mut Driver) {
         let index = completion.token.index;
-        if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
+        if let Some(connection) = self.connections.of_generation(index, completion.token.generation)
+        {
             if !connection.stream.hung_up(completion.result, driver) {
                 connection.stream.close();
             }
@@ -282,7 +286,8 @@ impl Front {
     /// A send completed.
     pub(super) fn sent(&mut self, completion: &Completion) {
         let index = completion.token.index;
-        if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
+        if let Some(connection) = self.connections.of_generation(index, completion.token.generation)
+        {
             if !connection.sent(completion) {
                 connection.stream.close();
             }
@@ -388,7 +393,9 @@ impl Front {
                     mesh.send_answer(parcel);
                 }
                 Some((_, Gated::Gathering(index))) => {
-                    if let Some(answer) = self.gatherings.get_mut(index).map(|gathering| gathering.answer) {
+                    if let Some(answer) =
+                        self.gatherings.get_mut(index).map(|gathering| gathering.answer)
+                    {
                         self.gather(index, 0, answer);
                     }
                 }
@@ -434,8 +441,16 @@ impl Front {
         let generation = link.stream.generation();
         let (gatherings, gated) = (&mut self.gatherings, &mut self.gated);
         let arrived = self.waits.moment(now.steady_ns);
-        let mut desk =
-            ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now, arrived };
+        let mut desk = ShardDesk {
+            shard,
+            mesh,
+            gatherings,
+            gated,
+            connection: index,
+            generation,
+            now,
+            arrived,
+        };
         if link.session.resumes(now.steady_ms) {
             link.resume(driver, &mut desk);
         } else {
@@ -582,7 +597,8 @@ fn is_silent(link: &Link<Connection>) -> bool {
 }
 
 /// Stands in an answer's place until another shard fills it.
-const PLACEHOLDER: Answer = Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
+const PLACEHOLDER: Answer =
+    Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
 
 impl ShardDesk<'_> {
     fn origin(&self, answer: u64, gathering: Option<u32>) -> mesh::Origin {

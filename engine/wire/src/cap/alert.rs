@@ -7,7 +7,9 @@
 use super::area::{Area, System, crosses_itself, shown, tests_of_a_document};
 use super::document::Element;
 use super::limits::{INFOS_MAX, REFERENCES_MAX};
-use super::message::{Format, Gravity, Info, Kind, Message, Parameter, Reference, Scope, Status, Warnings};
+use super::message::{
+    Format, Gravity, Info, Kind, Message, Parameter, Reference, Scope, Status, Warnings,
+};
 use super::refusal::Refusal;
 use crate::terms::ids::Class;
 use crate::terms::rfc3339::parse_rfc3339;
@@ -70,16 +72,26 @@ pub(super) fn read(alert: Element<'_, '_>) -> Result<Message, Refusal> {
         warnings,
     };
     if message.scope != Scope::Public && message.addresses.is_empty() {
-        return Err(Refusal::alert("addresses", "an alert that is not Public names nobody: address a list"));
+        return Err(Refusal::alert(
+            "addresses",
+            "an alert that is not Public names nobody: address a list",
+        ));
     }
     if message.infos.is_empty() && matches!(kind, Kind::Alert | Kind::Update) {
-        return Err(Refusal::alert("info", "it is missing: only a Cancel, an Ack or an Error may lack it"));
+        return Err(Refusal::alert(
+            "info",
+            "it is missing: only a Cancel, an Ack or an Error may lack it",
+        ));
     }
     Ok(message)
 }
 
 /// A sender or an identifier: references can name neither with a blank or a comma in it.
-fn name(alert: Element<'_, '_>, element: &'static str, warnings: &mut Warnings) -> Result<String, Refusal> {
+fn name(
+    alert: Element<'_, '_>,
+    element: &'static str,
+    warnings: &mut Warnings,
+) -> Result<String, Refusal> {
     let name = alert.required(element, "")?;
     if name.contains(|character: char| character.is_whitespace() || character == ',') {
         warnings.add(element, "it holds a blank or a comma: no later message can refer to it");
@@ -131,7 +143,11 @@ fn instant(element: &str, text: &str) -> Result<u64, Refusal> {
     })
 }
 
-fn instant_of(info: Element<'_, '_>, element: &'static str, place: &str) -> Result<Option<u64>, Refusal> {
+fn instant_of(
+    info: Element<'_, '_>,
+    element: &'static str,
+    place: &str,
+) -> Result<Option<u64>, Refusal> {
     let text = info.text_of(element, place)?;
     (!text.is_empty()).then(|| instant(&format!("{place}{element}"), &text)).transpose()
 }
@@ -156,7 +172,10 @@ fn references(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Ref
             (parts.next(), parts.next(), parts.next(), parts.next())
         else {
             let triple = shown(triple);
-            warnings.add("references", format!("{triple:?} is not sender,identifier,sent: passed over"));
+            warnings.add(
+                "references",
+                format!("{triple:?} is not sender,identifier,sent: passed over"),
+            );
             continue;
         };
         let sent_ms = parse_rfc3339(sent);
@@ -173,7 +192,11 @@ fn references(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Ref
                 format!("there are more than {REFERENCES_MAX}: name those that still hold"),
             ));
         }
-        references.push(Reference { sender: sender.to_owned(), identifier: identifier.to_owned(), sent_ms });
+        references.push(Reference {
+            sender: sender.to_owned(),
+            identifier: identifier.to_owned(),
+            sent_ms,
+        });
     }
     Ok(references)
 }
@@ -183,13 +206,19 @@ fn infos(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Info>, R
     let mut tests = tests_of_a_document();
     for (at, element) in alert.all("info").enumerate() {
         if at == INFOS_MAX {
-            return Err(Refusal::alert("info", format!("there are more than {INFOS_MAX}: split the alert")));
+            return Err(Refusal::alert(
+                "info",
+                format!("there are more than {INFOS_MAX}: split the alert"),
+            ));
         }
         let place = format!("info[{}]/", at + 1);
         let info = info(element, &place, &mut tests, warnings)?;
         // Some programs repeat what they say: each counts once.
         if infos.contains(&info) {
-            warnings.add(place.trim_end_matches('/'), "it is the same as an earlier one and counts once");
+            warnings.add(
+                place.trim_end_matches('/'),
+                "it is the same as an earlier one and counts once",
+            );
         } else {
             infos.push(info);
         }
@@ -205,7 +234,8 @@ fn info(
 ) -> Result<Info, Refusal> {
     for child in element.children().map(Element::name) {
         if !INFO_ELEMENTS.contains(&child) && child != "resource" {
-            warnings.add(format!("{place}{}", shown(child)), "CAP has no such element: passed over");
+            warnings
+                .add(format!("{place}{}", shown(child)), "CAP has no such element: passed over");
         }
     }
     let language = element.text_of("language", place)?;
@@ -214,7 +244,8 @@ fn info(
         area.extend(area_of(part, &format!("{place}area[{}]/", at + 1), tests, warnings)?);
     }
     let parameters = element.all("parameter").map(|parameter| {
-        let (name, value) = (parameter.text_of("valueName", place)?, parameter.text_of("value", place)?);
+        let (name, value) =
+            (parameter.text_of("valueName", place)?, parameter.text_of("value", place)?);
         Ok(Parameter { name, value })
     });
     Ok(Info {
@@ -233,7 +264,11 @@ fn info(
 }
 
 /// The class that urgency, severity and certainty ask for.
-fn gravity(info: Element<'_, '_>, place: &str, warnings: &mut Warnings) -> Result<Gravity, Refusal> {
+fn gravity(
+    info: Element<'_, '_>,
+    place: &str,
+    warnings: &mut Warnings,
+) -> Result<Gravity, Refusal> {
     let urgency = info.text_of("urgency", place)?;
     let severity = info.text_of("severity", place)?;
     let certainty = info.text_of("certainty", place)?;
@@ -246,7 +281,11 @@ fn gravity(info: Element<'_, '_>, place: &str, warnings: &mut Warnings) -> Resul
     let known: [(&str, &str, &[&str]); 3] = [
         ("urgency", &urgency, &["Immediate", "Expected", "Future", "Unknown"]),
         ("severity", &severity, &["Extreme", "Severe", "Moderate", "Minor", "Unknown"]),
-        ("certainty", &certainty, &["Observed", "Likely", "Very Likely", "Possible", "Unlikely", "Unknown"]),
+        (
+            "certainty",
+            &certainty,
+            &["Observed", "Likely", "Very Likely", "Possible", "Unlikely", "Unknown"],
+        ),
     ];
     let mut is_told = true;
     for (element, word, words) in known {
@@ -301,10 +340,12 @@ fn area_of(
         match crosses_itself(points, tests) {
             Some(false) => {}
             Some(true) => {
-                let why = "it crosses itself, so its inside cannot be told: correct it at the source";
+                let why =
+                    "it crosses itself, so its inside cannot be told: correct it at the source";
                 return Err(Refusal::area(polygon_place, why));
             }
-            None => warnings.add(&polygon_place, "it has too many points to find whether it crosses itself"),
+            None => warnings
+                .add(&polygon_place, "it has too many points to find whether it crosses itself"),
         }
     }
     Ok(area)

@@ -54,8 +54,11 @@ pub enum System {
 impl System {
     /// The system that a `valueName` names.
     pub fn of(name: &str) -> Self {
-        let plain: String =
-            name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_uppercase();
+        let plain: String = name
+            .chars()
+            .filter(char::is_ascii_alphanumeric)
+            .collect::<String>()
+            .to_ascii_uppercase();
         match plain.as_str() {
             "JISX0402" => Self::JisX0402,
             "SAME" => Self::Same,
@@ -71,13 +74,16 @@ impl System {
 
     /// The code as it is compared; `None` where the system has no such code.
     fn canonical(&self, code: &str) -> Option<String> {
-        let all =
-            |count: usize, legal: fn(&u8) -> bool| code.len() == count && code.as_bytes().iter().all(legal);
+        let all = |count: usize, legal: fn(&u8) -> bool| {
+            code.len() == count && code.as_bytes().iter().all(legal)
+        };
         let letters = |count: usize| {
             code.as_bytes().get(..count).is_some_and(|head| head.iter().all(u8::is_ascii_uppercase))
         };
         let is_legal = match self {
-            Self::JisX0402 => return Municipality::parse(code.as_bytes()).map(|code| code.to_string()),
+            Self::JisX0402 => {
+                return Municipality::parse(code.as_bytes()).map(|code| code.to_string());
+            }
             Self::JmaTsunami | Self::JmaEarthquake => all(3, u8::is_ascii_digit),
             Self::JmaMunicipality => all(7, u8::is_ascii_digit),
             Self::CapCpLocation => {
@@ -150,7 +156,8 @@ pub struct Area {
 impl PartialEq for Area {
     /// Whether they are the same places, under whatever names.
     fn eq(&self, other: &Self) -> bool {
-        (&self.codes, &self.polygons, &self.circles) == (&other.codes, &other.polygons, &other.circles)
+        (&self.codes, &self.polygons, &self.circles)
+            == (&other.codes, &other.polygons, &other.circles)
     }
 }
 
@@ -177,8 +184,9 @@ impl Area {
     /// Adds a code. The error is what is wrong, as the end of a sentence.
     pub fn add_code(&mut self, system: System, code: &str) -> Result<(), String> {
         let canonical = system.canonical(code);
-        let code = canonical
-            .ok_or_else(|| format!("{:?} is no code of {system}: correct it at the source", shown(code)))?;
+        let code = canonical.ok_or_else(|| {
+            format!("{:?} is no code of {system}: correct it at the source", shown(code))
+        })?;
         self.codes.insert(AreaCode { system, code });
         if self.codes.len() > CODES_MAX {
             return Err(format!("there are more than {CODES_MAX} codes: name larger areas"));
@@ -193,7 +201,9 @@ impl Area {
         })?;
         let radius_km: f64 = number(radius)?;
         if !(0.0..=20_100.0).contains(&radius_km) {
-            return Err(format!("no circle on the earth has a radius of {radius_km} km: give less"));
+            return Err(format!(
+                "no circle on the earth has a radius of {radius_km} km: give less"
+            ));
         }
         let circle = Circle { center: point(center.trim())?, radius_m: (radius_km * 1e3) as u32 };
         self.circles.push(circle);
@@ -232,7 +242,9 @@ impl Area {
 
     fn check_shapes(&self) -> Result<(), String> {
         if self.polygons.len() + self.circles.len() > SHAPES_MAX {
-            return Err(format!("there are more than {SHAPES_MAX} polygons and circles: give codes"));
+            return Err(format!(
+                "there are more than {SHAPES_MAX} polygons and circles: give codes"
+            ));
         }
         Ok(())
     }
@@ -270,7 +282,8 @@ fn cross(one: (Point, Point), other: (Point, Point)) -> bool {
     let side = |line: (Point, Point), point: Point| {
         let part = |a: i32, b: i32| i128::from(a) - i128::from(b);
         let (from, to) = line;
-        let turn = part(to.longitude_e7, from.longitude_e7) * part(point.latitude_e7, from.latitude_e7)
+        let turn = part(to.longitude_e7, from.longitude_e7)
+            * part(point.latitude_e7, from.latitude_e7)
             - part(to.latitude_e7, from.latitude_e7) * part(point.longitude_e7, from.longitude_e7);
         turn.signum()
     };

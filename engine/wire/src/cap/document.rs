@@ -93,7 +93,10 @@ impl<'a, 'input> Element<'a, 'input> {
     pub(super) fn required(self, name: &'static str, place: &str) -> Result<String, Refusal> {
         let text = self.text_of(name, place)?;
         if text.is_empty() {
-            return Err(Refusal::alert(format!("{place}{name}"), "it is missing or empty: send it"));
+            return Err(Refusal::alert(
+                format!("{place}{name}"),
+                "it is missing or empty: send it",
+            ));
         }
         Ok(text)
     }
@@ -107,5 +110,6 @@ impl<'a, 'input> Element<'a, 'input> {
 
 /// Whether an element holds sentences and not a name.
 fn is_prose(name: &str) -> bool {
-    ["headline", "description", "instruction", "note", "Text", "references", "addresses"].contains(&name)
+    ["headline", "description", "instruction", "note", "Text", "references", "addresses"]
+        .contains(&name)
 }

@@ -50,7 +50,9 @@ pub enum Hold {
         language: String,
     },
     /// Nothing is ever cut.
-    #[error("the text in {language} takes {segments} short messages and {most} are allowed: shorten it")]
+    #[error(
+        "the text in {language} takes {segments} short messages and {most} are allowed: shorten it"
+    )]
     TooLong {
         /// The language.
         language: String,
@@ -63,7 +65,9 @@ pub enum Hold {
     #[error("it says both that a danger holds and that one is over: say who hears which")]
     BothWays,
     /// The catalogue of areas has to know the system.
-    #[error("areas are named in {system:?}, a system of codes that is not built in: load it (7103)")]
+    #[error(
+        "areas are named in {system:?}, a system of codes that is not built in: load it (7103)"
+    )]
     UnknownSystem {
         /// Its name in the document.
         system: String,

@@ -86,7 +86,8 @@ fn decode_by<'a>(octets: &'a [u8], encoding: &'static Encoding) -> Result<Cow<'a
     let text = encoding.decode_without_bom_handling_and_without_replacement(octets);
     let text = text.ok_or_else(|| contradiction(encoding.name(), "something else"))?;
     // Katakana of half width in a row, where UTF-8 of Japanese is read as Shift_JIS.
-    let is_utf_8 = encoding == SHIFT_JIS && !octets.is_ascii() && std::str::from_utf8(octets).is_ok();
+    let is_utf_8 =
+        encoding == SHIFT_JIS && !octets.is_ascii() && std::str::from_utf8(octets).is_ok();
     if is_utf_8 { Err(contradiction(encoding.name(), "UTF-8")) } else { Ok(text) }
 }
 
@@ -96,8 +97,10 @@ fn declared(octets: &[u8]) -> Option<String> {
     let head = head.strip_prefix(b"<?xml")?;
     let end = memchr::memmem::find(head, b"?>")?;
     let at = memchr::memmem::find(&head[..end], b"encoding")?;
-    let value = head[at + b"encoding".len()..end].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
+    let value =
+        head[at + b"encoding".len()..end].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
     let (quote, value) = value.split_first()?;
     let length = memchr::memchr(*quote, value)?;
-    matches!(quote, b'"' | b'\'').then(|| String::from_utf8_lossy(&value[..length]).to_ascii_lowercase())
+    matches!(quote, b'"' | b'\'')
+        .then(|| String::from_utf8_lossy(&value[..length]).to_ascii_lowercase())
 }

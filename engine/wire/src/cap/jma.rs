@@ -36,7 +36,8 @@ pub(super) fn read(report: Element<'_, '_>) -> Result<Message, Refusal> {
             format!("{:?} is no date and time with an offset", shown(&sent)),
         )
     })?;
-    let (kind_word, serial) = (head.required("InfoType", "Head/")?, head.text_of("Serial", "Head/")?);
+    let (kind_word, serial) =
+        (head.required("InfoType", "Head/")?, head.text_of("Serial", "Head/")?);
     let kind = match kind_word.as_str() {
         "発表" => Kind::Alert,
         "訂正" => Kind::Update,
@@ -44,7 +45,8 @@ pub(super) fn read(report: Element<'_, '_>) -> Result<Message, Refusal> {
         // Late, a report of what was missed: a person decides what is still to be said.
         "遅延" => Kind::Note,
         other => {
-            let sentence = format!("{:?} is none of 発表, 訂正, 取消, 遅延: correct it", shown(other));
+            let sentence =
+                format!("{:?} is none of 発表, 訂正, 取消, 遅延: correct it", shown(other));
             return Err(Refusal::alert("Head/InfoType", sentence));
         }
     };
@@ -86,7 +88,9 @@ fn infos(head: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Info>, Re
     let text = headline.map(|headline| headline.text_of("Text", "Head/Headline/")).transpose()?;
     let text = text.unwrap_or_default();
     let mut found: BTreeMap<u8, (Gravity, Vec<String>, Area)> = BTreeMap::new();
-    if let Some(information) = headline.map(|headline| chosen(headline, warnings)).transpose()?.flatten() {
+    if let Some(information) =
+        headline.map(|headline| chosen(headline, warnings)).transpose()?.flatten()
+    {
         for item in information.all("Item") {
             let (gravity, name) = item_gravity(item, &family, warnings)?;
             let area = item_area(item)?;
@@ -99,10 +103,14 @@ fn infos(head: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Info>, Re
         }
     }
     if found.is_empty() {
-        warnings.add("Head/Headline/Information", "it has no item: no class and no area can be told");
+        warnings
+            .add("Head/Headline/Information", "it has no item: no class and no area can be told");
         found.insert(0, (Gravity::Unknown, Vec::new(), Area::default()));
     }
-    Ok(found.into_values().map(|(gravity, names, area)| info(gravity, &names, area, &text)).collect())
+    Ok(found
+        .into_values()
+        .map(|(gravity, names, area)| info(gravity, &names, area, &text))
+        .collect())
 }
 
 fn info(gravity: Gravity, names: &[String], area: Area, text: &str) -> Info {
@@ -138,14 +146,18 @@ fn chosen<'a, 'input>(
     warnings: &mut Warnings,
 ) -> Result<Option<Element<'a, 'input>>, Refusal> {
     let all: Vec<Element<'a, 'input>> = headline.all("Information").collect();
-    let by_municipality =
-        |element: &&Element<'_, '_>| element.attribute("type").is_some_and(|kind| kind.contains("市町村等"));
+    let by_municipality = |element: &&Element<'_, '_>| {
+        element.attribute("type").is_some_and(|kind| kind.contains("市町村等"))
+    };
     let finest = all.iter().find(by_municipality);
     match (all.as_slice(), finest) {
         ([], _) => Ok(None),
         ([only], _) => Ok(Some(*only)),
         (_, Some(finest)) => {
-            warnings.add("Head/Headline/Information", "the one by municipalities counts, the others do not");
+            warnings.add(
+                "Head/Headline/Information",
+                "the one by municipalities counts, the others do not",
+            );
             Ok(Some(*finest))
         }
         (_, None) => Err(Refusal::area(
@@ -167,16 +179,20 @@ fn item_gravity(
         let (name, code) = (kind.text_of("Name", place)?, kind.text_of("Code", place)?);
         let gravity = gravity(family, &code);
         if gravity == Gravity::Unknown {
-            let sentence =
-                format!("kind {:?} of {:?} is not known: no class can be told", shown(&code), shown(family));
+            let sentence = format!(
+                "kind {:?} of {:?} is not known: no class can be told",
+                shown(&code),
+                shown(family)
+            );
             warnings.add(place.trim_end_matches('/'), sentence);
         }
         if gravest.as_ref().is_none_or(|(known, _)| order(gravity) < order(*known)) {
             gravest = Some((gravity, name));
         }
     }
-    gravest
-        .ok_or_else(|| Refusal::alert(place.trim_end_matches('/'), "an item has none: send the whole report"))
+    gravest.ok_or_else(|| {
+        Refusal::alert(place.trim_end_matches('/'), "an item has none: send the whole report")
+    })
 }
 
 /// What a kind's code asks for, by the tables of JMA's handbook of element contents.
@@ -194,8 +210,8 @@ fn gravity(family: &str, code: &str) -> Gravity {
         (WEATHER, "02" | "03" | "04" | "05" | "06" | "07" | "08") => urgent,
         (
             WEATHER,
-            "10" | "12" | "13" | "14" | "15" | "16" | "17" | "18" | "19" | "20" | "21" | "22" | "23" | "24"
-            | "25" | "26" | "27",
+            "10" | "12" | "13" | "14" | "15" | "16" | "17" | "18" | "19" | "20" | "21" | "22"
+            | "23" | "24" | "25" | "26" | "27",
         ) => Gravity::Class(Class::Standard),
         (WEATHER, "00") => Gravity::AllClear,
         _ => Gravity::Unknown,

@@ -104,7 +104,9 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
 
 fn disposition(status: Status, kind: Kind, infos: &[Info]) -> Disposition {
     let why = match (status, kind) {
-        (Status::Test | Status::System, _) => "a test of the way, or for the systems on it, is judged only",
+        (Status::Test | Status::System, _) => {
+            "a test of the way, or for the systems on it, is judged only"
+        }
         (_, Kind::Note) => "it is one system's word to another",
         (_, Kind::Cancel) => return Disposition::Draft,
         _ if infos.iter().all(|info| info.gravity == Gravity::Nothing) => "its kinds alarm nobody",
@@ -133,7 +135,10 @@ fn start(infos: &[Info], now_ms: u64, warnings: &mut Warnings) -> Option<u64> {
     let starts = || infos.iter().map(|info| info.effective_ms.unwrap_or(now_ms).max(now_ms));
     let first = starts().min().filter(|start_ms| *start_ms > now_ms);
     if starts().any(|start_ms| start_ms > first.unwrap_or(now_ms)) {
-        warnings.add("info/effective", "the infos begin at different times: the earliest counts for all");
+        warnings.add(
+            "info/effective",
+            "the infos begin at different times: the earliest counts for all",
+        );
     }
     first
 }
@@ -155,7 +160,8 @@ fn expire(
         return Err(Refusal::alert("info/expires", "it is past: send the alert with a later one"));
     }
     if infos.len() < count {
-        warnings.add("info/expires", format!("{} infos are expired and left out", count - infos.len()));
+        warnings
+            .add("info/expires", format!("{} infos are expired and left out", count - infos.len()));
     }
     Ok(())
 }
@@ -236,12 +242,19 @@ fn check_texts(legs: &[Leg], segments_max: u8, holds: &mut Vec<Hold>, warnings: 
             if variant.text.is_empty() {
                 holds.push(Hold::NoText { language });
             } else if variant.segments == 0 || variant.segments > segments_max {
-                holds.push(Hold::TooLong { language, segments: variant.segments, most: segments_max });
+                holds.push(Hold::TooLong {
+                    language,
+                    segments: variant.segments,
+                    most: segments_max,
+                });
             }
             let earlier = leg.variants[..at].iter().find(|other| other.text == variant.text);
             if let Some(other) = earlier.filter(|_| !variant.text.is_empty()) {
                 let other = &other.language;
-                warnings.add("info/language", format!("{} and {other} have the same text", variant.language));
+                warnings.add(
+                    "info/language",
+                    format!("{} and {other} have the same text", variant.language),
+                );
             }
         }
     }
@@ -276,7 +289,8 @@ fn class(
     }
     let class = legs.first().and_then(|leg| leg.class);
     if legs.iter().any(|leg| leg.class != class) {
-        warnings.add("info/severity", "some areas ask for a lower class than the alert as a whole has");
+        warnings
+            .add("info/severity", "some areas ask for a lower class than the alert as a whole has");
     }
     class
 }
@@ -299,11 +313,17 @@ fn deadline(
     }
     let expiries = || infos.iter().filter_map(|info| info.expires_ms);
     let Some(first_ms) = expiries().min() else {
-        warnings.add("info/expires", format!("it is missing: the deadline is {hours} h after the start"));
+        warnings.add(
+            "info/expires",
+            format!("it is missing: the deadline is {hours} h after the start"),
+        );
         return Some(by_class_ms);
     };
     if expiries().any(|expires_ms| expires_ms > first_ms) || expiries().count() < infos.len() {
-        warnings.add("info/expires", "the infos expire at different times: the earliest counts for all");
+        warnings.add(
+            "info/expires",
+            "the infos expire at different times: the earliest counts for all",
+        );
     }
     let latest_ms = from_ms + DEADLINE_MS_MAX;
     if first_ms > latest_ms {

@@ -49,8 +49,11 @@ impl Number {
             Self::Number(number) => return Ok(*number),
             Self::Text(text) => text,
         };
-        let number = text.bytes().all(|octet| octet.is_ascii_digit()).then(|| text.parse().ok()).flatten();
-        number.ok_or_else(|| Refusal::alert(element, format!("{:?} is no number: correct it", shown(text))))
+        let number =
+            text.bytes().all(|octet| octet.is_ascii_digit()).then(|| text.parse().ok()).flatten();
+        number.ok_or_else(|| {
+            Refusal::alert(element, format!("{:?} is no number: correct it", shown(text)))
+        })
     }
 }
 
@@ -58,7 +61,10 @@ impl Number {
 /// say.
 pub(super) fn read(octets: &[u8], received_ms: u64) -> Result<Message, Refusal> {
     if octets.len() > DOCUMENT_OCTETS_MAX {
-        return Err(Refusal::document(format!("it is longer than {} MiB", DOCUMENT_OCTETS_MAX >> 20)));
+        return Err(Refusal::document(format!(
+            "it is longer than {} MiB",
+            DOCUMENT_OCTETS_MAX >> 20
+        )));
     }
     let document: Document = json::read(&mut octets.to_vec()).map_err(|error| {
         Refusal::document(format!("it is no message of L-Alert in JSON ({error}): correct it"))
@@ -71,7 +77,8 @@ pub(super) fn read(octets: &[u8], received_ms: u64) -> Result<Message, Refusal> 
         None => Ok(None),
     };
     let mut area = Area::default();
-    area.add_code(System::JisX0402, &document.citycode).map_err(|why| Refusal::area("citycode", why))?;
+    area.add_code(System::JisX0402, &document.citycode)
+        .map_err(|why| Refusal::area("citycode", why))?;
     let code = area.codes.first().map(|area| area.code.clone()).unwrap_or_default();
     if document.docid.is_empty() || document.text.chars().nth(TEXT_CHARACTERS_MAX).is_some() {
         return Err(Refusal::alert("docid", "it is empty, or the text is too long: correct it"));
@@ -115,7 +122,8 @@ fn kind(word: &str) -> Result<Kind, Refusal> {
         "更新" => Ok(Kind::Update),
         "取消" | "無効化" => Ok(Kind::Cancel),
         other => {
-            let sentence = format!("{:?} is none of 新規, 更新, 取消, 無効化: correct it", shown(other));
+            let sentence =
+                format!("{:?} is none of 新規, 更新, 取消, 無効化: correct it", shown(other));
             Err(Refusal::alert("status", sentence))
         }
     }

@@ -36,7 +36,11 @@ pub struct Refusal {
 
 impl Refusal {
     pub(super) fn document(sentence: impl Into<String>) -> Self {
-        Self { kind: RefusalKind::Document, element: "document".to_owned(), sentence: sentence.into() }
+        Self {
+            kind: RefusalKind::Document,
+            element: "document".to_owned(),
+            sentence: sentence.into(),
+        }
     }
 
     pub(super) fn alert(element: impl Into<String>, sentence: impl Into<String>) -> Self {

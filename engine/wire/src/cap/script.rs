@@ -32,9 +32,9 @@ pub(super) fn foreign(text: &str, language: &str) -> Option<&'static str> {
         "he" => &[Script::Hebrew],
         "th" => &[Script::Thai],
         "hi" | "ne" | "mr" => &[Script::Devanagari],
-        "en" | "fr" | "de" | "es" | "pt" | "it" | "nl" | "pl" | "cs" | "sv" | "da" | "nb" | "no" | "fi"
-        | "tr" | "vi" | "id" | "ms" | "tl" | "fil" | "hu" | "ro" | "hr" | "sl" | "sk" | "et" | "lv"
-        | "lt" | "is" | "ga" | "mt" => &[Script::Latin],
+        "en" | "fr" | "de" | "es" | "pt" | "it" | "nl" | "pl" | "cs" | "sv" | "da" | "nb"
+        | "no" | "fi" | "tr" | "vi" | "id" | "ms" | "tl" | "fil" | "hu" | "ro" | "hr" | "sl"
+        | "sk" | "et" | "lv" | "lt" | "is" | "ga" | "mt" => &[Script::Latin],
         _ => return None,
     };
     let mut counts: Vec<(Script, usize)> = Vec::new();
@@ -51,8 +51,11 @@ pub(super) fn foreign(text: &str, language: &str) -> Option<&'static str> {
     if letters == 0 || fits * 3 >= letters {
         return None;
     }
-    counts.into_iter().filter(|(script, _)| !fitting.contains(script)).max_by_key(|(_, count)| *count).map(
-        |(script, _)| match script {
+    counts
+        .into_iter()
+        .filter(|(script, _)| !fitting.contains(script))
+        .max_by_key(|(_, count)| *count)
+        .map(|(script, _)| match script {
             Script::Latin => "Latin",
             Script::Kana => "kana",
             Script::Han => "Chinese characters",
@@ -64,8 +67,7 @@ pub(super) fn foreign(text: &str, language: &str) -> Option<&'static str> {
             Script::Thai => "Thai",
             Script::Devanagari => "Devanagari",
             Script::Other => "another script",
-        },
-    )
+        })
 }
 
 fn script_of(letter: char) -> Script {

@@ -73,7 +73,8 @@ mod tests {
 
     #[test]
     fn what_is_no_code_is_none() {
-        for wrong in ["", "1310", "00101", "48101", "1310x", "1310160", "１３１０１", "99999"] {
+        for wrong in ["", "1310", "00101", "48101", "1310x", "1310160", "１３１０１", "99999"]
+        {
             assert_eq!(Municipality::parse(wrong.as_bytes()), None, "{wrong}");
         }
     }

@@ -16,14 +16,16 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     let octets = text.as_bytes();
     let (date, rest) = octets.split_at_checked(10)?;
     let plain = date[4] == b'-' && date[7] == b'-';
-    let days = plain
-        .then(|| days_of_valid_date(number(&date[..4])?, number(&date[5..7])?, number(&date[8..])?))??;
+    let days = plain.then(|| {
+        days_of_valid_date(number(&date[..4])?, number(&date[5..7])?, number(&date[8..])?)
+    })??;
     let (mark, rest) = rest.split_first()?;
     let (clock, rest) = rest.split_at_checked(8)?;
     if !matches!(mark, b'T' | b't' | b' ') || clock[2] != b':' || clock[5] != b':' {
         return None;
     }
-    let (hour, minute, second) = (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
+    let (hour, minute, second) =
+        (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }

@@ -6,7 +6,8 @@ use super::*;
 use crate::terms::ids::Class;
 use crate::terms::rfc3339::parse_rfc3339;
 
-const TRIPLET: &str = "<urgency>Expected</urgency><severity>Severe</severity><certainty>Likely</certainty>";
+const TRIPLET: &str =
+    "<urgency>Expected</urgency><severity>Severe</severity><certainty>Likely</certainty>";
 const EXPIRES: &str = "<expires>2027-03-01T13:00:00+09:00</expires>";
 const AREA: &str = "<area><areaDesc>山里町</areaDesc><geocode><valueName>JIS X0402</valueName>\
     <value>204226</value></geocode></area>";
@@ -45,7 +46,8 @@ fn a_plain_alert_is_a_draft_with_nothing_to_ask() {
     assert_eq!((draft.holds, draft.warnings.all()), (Vec::new(), &[][..]));
     let name = draft.alertid.expect("a new chain has a name");
     assert!(
-        name.len() == 26 && name.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit())
+        name.len() == 26
+            && name.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit())
     );
     assert_ne!(Some(&name), Some(&alertid("desk@town.test", "K-8")));
     // `printf a,b | sha256sum | xxd -r -p | base32`
@@ -73,7 +75,11 @@ fn the_three_words_decide_the_class() {
         ("Immediate", "", "Observed", None),
         ("Soon", "Extreme", "Observed", None),
     ] {
-        assert_eq!(class(urgency, severity, certainty), expected, "{urgency} {severity} {certainty}");
+        assert_eq!(
+            class(urgency, severity, certainty),
+            expected,
+            "{urgency} {severity} {certainty}"
+        );
     }
     let unknown = draft(&alert(&[(TRIPLET, "")]));
     check_held(&unknown, "no class can be told");
@@ -88,7 +94,8 @@ fn an_update_names_its_chain_whatever_its_blanks_and_offsets() {
     let scope = format!("{SCOPE}{references}");
     let update = draft(&alert(&[(KIND, "<msgType>Update</msgType>"), (SCOPE, &scope)]));
     assert_eq!((update.act, update.alertid.as_deref()), (Act::Update, None));
-    let names: Vec<&str> = update.references.iter().map(|known| known.identifier.as_str()).collect();
+    let names: Vec<&str> =
+        update.references.iter().map(|known| known.identifier.as_str()).collect();
     assert_eq!(names, ["K-5", "K-6", "K-4"]);
     assert_eq!(update.references[0].sent_ms, parse_rfc3339("2027-03-01T09:00:00+09:00"));
     assert_eq!(update.references[2].sent_ms, None);
@@ -118,7 +125,8 @@ fn a_cancel_needs_no_info_and_sends_nothing_of_its_own() {
 #[test]
 fn an_all_clear_is_urgent_and_may_be_expired_when_it_comes() {
     let past = "<urgency>Past</urgency><severity>Unknown</severity><certainty>Unlikely</certainty>";
-    let references = format!("{SCOPE}<references>desk@town.test,K-5,2027-03-01T09:00:00+09:00</references>");
+    let references =
+        format!("{SCOPE}<references>desk@town.test,K-5,2027-03-01T09:00:00+09:00</references>");
     let changes = [
         (KIND, "<msgType>Update</msgType>"),
         (SCOPE, references.as_str()),
@@ -134,8 +142,9 @@ fn an_all_clear_is_urgent_and_may_be_expired_when_it_comes() {
     let by_response = draft(&alert(&[("Shelter", "AllClear")]));
     assert_eq!(by_response.act, Act::AllClear);
     assert_eq!(by_response.holds, [Hold::NoReferences], "nobody knows what is over");
-    let both = alert(&[(INFO_END, &format!("{INFO_END}{}", info("ja", "高波", "Severe", "20201")))])
-        .replace("<responseType>Shelter", "<responseType>AllClear");
+    let both =
+        alert(&[(INFO_END, &format!("{INFO_END}{}", info("ja", "高波", "Severe", "20201")))])
+            .replace("<responseType>Shelter", "<responseType>AllClear");
     check_held(&draft(&both), "both that a danger holds");
 }
 
@@ -157,7 +166,8 @@ fn no_area_is_never_everywhere() {
 
 #[test]
 fn a_polygon_is_read_with_its_oddities_and_refused_where_its_inside_cannot_be_told() {
-    let with = |polygon: &str| alert(&[(AREA, &AREA.replace("</area>", &format!("{polygon}</area>")))]);
+    let with =
+        |polygon: &str| alert(&[(AREA, &AREA.replace("</area>", &format!("{polygon}</area>")))]);
     let odd = draft(&with(
         "<polygon>+36.10,138.0 +36.2,138.1 36.0,+138.2, +36.10,138.0 </polygon><polygon></polygon>",
     ));
@@ -187,7 +197,8 @@ fn the_costliest_polygons_are_read_in_bounded_time() {
     let corners = |number: usize| format!("{}.{:04},{}", 30, number, 130 + number % 2 * 10);
     let points: Vec<String> = (0..9_000).map(corners).collect();
     // Back round the outside, so that nothing crosses and the search never ends early.
-    let polygon = format!("<polygon>{} 31,140 31,129 29,129 {}</polygon>", points.join(" "), points[0]);
+    let polygon =
+        format!("<polygon>{} 31,140 31,129 29,129 {}</polygon>", points.join(" "), points[0]);
     let text = alert(&[(AREA, &AREA.replace("</area>", &format!("{polygon}</area>")))]);
     check_warned(&draft(&text), "too many points");
     let many = "<polygon>36,138 36,139 37,139 36,138</polygon>".repeat(101);
@@ -197,7 +208,8 @@ fn the_costliest_polygons_are_read_in_bounded_time() {
 
 #[test]
 fn languages_of_one_area_are_texts_of_one_leg() {
-    let three = [info("fr-CA", "Tempête", "Severe", "20201"), info("en-CA", "Storm", "Severe", "20201")];
+    let three =
+        [info("fr-CA", "Tempête", "Severe", "20201"), info("en-CA", "Storm", "Severe", "20201")];
     let text = alert(&[(INFO_END, &(INFO_END.to_owned() + &three.concat()))]);
     let draft = draft(&text);
     assert_eq!(draft.legs.len(), 2);
@@ -213,8 +225,12 @@ fn the_gravest_leg_comes_first_and_what_is_said_twice_counts_once() {
     let grave = info("ja", "直ちに避難", "Extreme", "20201");
     let text = alert(&[("Severe", "Moderate"), (INFO_END, &format!("{INFO_END}{grave}{grave}"))]);
     let draft = draft(&text);
-    let classes: Vec<Option<u8>> = draft.legs.iter().map(|leg| leg.class.map(Class::number)).collect();
-    assert_eq!((classes.as_slice(), draft.class), (&[Some(3), Some(2)][..], Some(Class::Emergency)));
+    let classes: Vec<Option<u8>> =
+        draft.legs.iter().map(|leg| leg.class.map(Class::number)).collect();
+    assert_eq!(
+        (classes.as_slice(), draft.class),
+        (&[Some(3), Some(2)][..], Some(Class::Emergency))
+    );
     check_warned(&draft, "counts once");
     check_warned(&draft, "lower class");
 }
@@ -232,7 +248,10 @@ fn a_text_is_held_against_its_language() {
 fn an_exercise_says_so_and_a_test_goes_nowhere() {
     let exercise = draft(&alert(&[("Actual", "Exercise")]));
     assert_eq!(exercise.class, Some(Class::Exercise));
-    assert_eq!(exercise.legs[0].variants[0].text, "【訓練】土砂災害のおそれ 崖から離れてください。");
+    assert_eq!(
+        exercise.legs[0].variants[0].text,
+        "【訓練】土砂災害のおそれ 崖から離れてください。"
+    );
     check_warned(&exercise, "put in front");
     let said = draft(&alert(&[("Actual", "Exercise"), ("土砂災害のおそれ", "（訓練）土砂災害")]));
     assert_eq!(said.warnings.all(), []);
@@ -261,11 +280,13 @@ fn a_deadline_is_the_expiry_or_the_classs_and_never_for_ever() {
     }
     let far = draft(&alert(&[("2027-03-01T13", "2027-03-09T13")]));
     assert_eq!(far.deadline_ms, Some(NOW_MS + 72 * hour_ms));
-    let later = draft(&alert(&[("<event>", "<effective>2027-03-01T11:00:00+09:00</effective><event>")]));
+    let later =
+        draft(&alert(&[("<event>", "<effective>2027-03-01T11:00:00+09:00</effective><event>")]));
     assert_eq!(later.start_ms, Some(NOW_MS + hour_ms));
     let text = alert(&[(EXPIRES, "")]);
     for profile in [Profile::Ipaws, Profile::CapAu] {
-        let refusal = check_xml(text.as_bytes(), &Rules { profile, ..rules() }).expect_err("required");
+        let refusal =
+            check_xml(text.as_bytes(), &Rules { profile, ..rules() }).expect_err("required");
         assert_eq!(refusal.element, "info/expires");
     }
 }
@@ -298,7 +319,8 @@ fn nothing_is_cut_and_nothing_is_made_up() {
         RefusalKind::Alert,
         "info[1]/instruction",
     );
-    let silent = alert(&[("<headline>土砂災害のおそれ</headline>", ""), ("崖から離れてください。", "")]);
+    let silent =
+        alert(&[("<headline>土砂災害のおそれ</headline>", ""), ("崖から離れてください。", "")]);
     check_held(&draft(&silent), "no text in ja");
 }
 
@@ -334,7 +356,8 @@ fn an_element_that_is_missing_doubled_or_of_no_meaning_is_refused_by_name() {
 
 #[test]
 fn a_signature_is_told_and_proves_nothing() {
-    let signed = alert(&[("</alert>", "<Signature xmlns=\"http://www.w3.org/2000/09/xmldsig#\"/></alert>")]);
+    let signed =
+        alert(&[("</alert>", "<Signature xmlns=\"http://www.w3.org/2000/09/xmldsig#\"/></alert>")]);
     assert!(draft(&signed).not_verified.contains("verifies no signatures"));
     assert!(draft(&alert(&[])).not_verified.contains("no signature"));
 }

@@ -11,7 +11,8 @@ fn check_no_document(octets: &[u8], part: &str) {
 
 #[test]
 fn a_document_type_is_refused_before_anything_is_read() {
-    let external = "<?xml version=\"1.0\"?><!DOCTYPE alert [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>";
+    let external =
+        "<?xml version=\"1.0\"?><!DOCTYPE alert [<!ENTITY e SYSTEM \"file:///etc/passwd\">]>";
     let laughs = "<!DOCTYPE x [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;&a;&a;\">]>";
     for doctype in [external, laughs, "<!DOCTYPE alert>", "<!doctype alert>"] {
         let text = alert(&[("<?xml version=\"1.0\" encoding=\"UTF-8\"?>", doctype)]);
@@ -38,7 +39,10 @@ fn elements_nest_sixteen_deep_and_no_deeper() {
     check_warned(&draft(&nested(14)), "no such element");
     check_no_document(nested(15).as_bytes(), "nest deeper than 16");
     check_no_document("<a>".repeat(1_000_000).as_bytes(), "nest deeper than 16");
-    check_no_document(nested(14).replace("<x></x>", "<x><y/></x>").as_bytes(), "nest deeper than 16");
+    check_no_document(
+        nested(14).replace("<x></x>", "<x><y/></x>").as_bytes(),
+        "nest deeper than 16",
+    );
 }
 
 #[test]
@@ -49,7 +53,10 @@ fn what_would_be_dear_to_parse_is_refused() {
     check_no_document(format!("<alert{attributes}/>").as_bytes(), "4096 octets");
     check_no_document(format!("<alert a='{}'/>", ">".repeat(5_000)).as_bytes(), "4096 octets");
     let namespaces = "<x xmlns:a='b'/>".repeat(65);
-    check_no_document(alert(&[("<area>", &(namespaces + "<area>"))]).as_bytes(), "namespaces 66 times");
+    check_no_document(
+        alert(&[("<area>", &(namespaces + "<area>"))]).as_bytes(),
+        "namespaces 66 times",
+    );
     let many = "<x/>".repeat(210_000);
     check_no_document(alert(&[("<area>", &(many + "<area>"))]).as_bytes(), "200000 elements");
 }
@@ -94,7 +101,10 @@ fn five_encodings_are_read_and_what_is_not_in_its_own_is_refused() {
     let marked = format!("\u{feff}{}", alert(&[]));
     assert_eq!(draft(&marked).legs, expected);
     check_no_document(format!("\u{feff}{}", declared("ISO-8859-1")).as_bytes(), "declares");
-    check_no_document(declared("ISO-8859-1").as_bytes(), "declares the encoding iso-8859-1 and is UTF-8");
+    check_no_document(
+        declared("ISO-8859-1").as_bytes(),
+        "declares the encoding iso-8859-1 and is UTF-8",
+    );
     check_no_document(declared("Shift_JIS").as_bytes(), "declares the encoding Shift_JIS");
     check_no_document(declared("UTF-16").as_bytes(), "without the byte order mark");
     check_no_document(declared("KOI8-R").as_bytes(), "its encoding is koi8-r");

@@ -30,12 +30,18 @@ const SEA: &str = "津波警報・注意報・予報";
 
 fn tsunami(info_type: &str, kinds: &[(&str, &str)]) -> String {
     let items: String = kinds.iter().map(|(kind, area)| item(kind, "津波予報区", area)).collect();
-    report(info_type, "", SEA, &format!("<Information type=\"津波予報領域表現\">{items}</Information>"))
+    report(
+        info_type,
+        "",
+        SEA,
+        &format!("<Information type=\"津波予報領域表現\">{items}</Information>"),
+    )
 }
 
 #[test]
 fn the_kinds_of_a_report_decide_item_by_item() {
-    let draft = draft(&tsunami("発表", &[("71", "310"), ("62", "801"), ("52", "802"), ("51", "803")]));
+    let draft =
+        draft(&tsunami("発表", &[("71", "310"), ("62", "801"), ("52", "802"), ("51", "803")]));
     assert_eq!((draft.act, draft.class), (Act::NewChain, Some(Class::Emergency)));
     let legs: Vec<(Option<Class>, Vec<&str>)> = draft
         .legs
@@ -47,7 +53,13 @@ fn the_kinds_of_a_report_decide_item_by_item() {
         [(Some(Class::Emergency), vec!["802", "803"]), (Some(Class::Urgent), vec!["801"])],
         "a slight change of the sea alarms nobody"
     );
-    assert!(draft.legs.iter().flat_map(|leg| &leg.area.codes).all(|code| code.system == System::JmaTsunami));
+    assert!(
+        draft
+            .legs
+            .iter()
+            .flat_map(|leg| &leg.area.codes)
+            .all(|code| code.system == System::JmaTsunami)
+    );
     assert_eq!(draft.legs[0].variants[0].text, "津波のおそれがあります。 海岸から離れてください。");
     assert_eq!(draft.deadline_ms, Some(NOW_MS + 3_600_000));
     let slight = super::draft(&tsunami("発表", &[("71", "310")]));
@@ -88,15 +100,21 @@ fn what_no_table_knows_is_held_and_what_is_unclear_is_refused() {
     let code = item("62", "津波予報区", "8010");
     let wrong = report("発表", "1", SEA, &format!("<Information>{code}</Information>"));
     assert_eq!(refusal(wrong.as_bytes()).kind, RefusalKind::Area);
-    let strange =
-        report("発表", "1", SEA, &format!("<Information>{}</Information>", item("62", "漁区", "1")));
+    let strange = report(
+        "発表",
+        "1",
+        SEA,
+        &format!("<Information>{}</Information>", item("62", "漁区", "1")),
+    );
     check_held(&draft(&strange), "漁区");
     let none = report("発表", "1", SEA, "");
     assert_eq!(refusal(none.as_bytes()).kind, RefusalKind::Area);
-    for (part, other) in [("発表", "予告"), ("通常", "平常"), ("+09:00", ""), ("<EventID>", "<Event>")]
+    for (part, other) in
+        [("発表", "予告"), ("通常", "平常"), ("+09:00", ""), ("<EventID>", "<Event>")]
     {
         let text = tsunami("発表", &[("62", "801")]).replacen(part, other, 1);
-        let text = text.replace("</EventID>", if part == "<EventID>" { "</Event>" } else { "</EventID>" });
+        let text =
+            text.replace("</EventID>", if part == "<EventID>" { "</Event>" } else { "</EventID>" });
         assert_eq!(refusal(text.as_bytes()).kind, RefusalKind::Alert, "{part}");
     }
 }
@@ -128,8 +146,14 @@ const MESSAGE: &str = r#"{"docid":"d-1","revision":"3","mode":"本番","citycode
 #[test]
 fn a_message_of_l_alert_keeps_its_chain_through_its_revisions() {
     let update = lalert(MESSAGE).expect("read");
-    assert_eq!((update.act, update.revision, update.class), (Act::Update, Some(3), Some(Class::Emergency)));
-    assert_eq!((update.holds.len(), update.legs[0].variants[0].text.as_str()), (0, "高齢者等は避難"));
+    assert_eq!(
+        (update.act, update.revision, update.class),
+        (Act::Update, Some(3), Some(Class::Emergency))
+    );
+    assert_eq!(
+        (update.holds.len(), update.legs[0].variants[0].text.as_str()),
+        (0, "高齢者等は避難")
+    );
     for ended in ["取消", "無効化"] {
         let end = lalert(&MESSAGE.replace("更新", ended).replace("\"3\"", "4")).expect("read");
         assert_eq!((end.act, end.revision, &end.alertid), (Act::Cancel, Some(4), &update.alertid));
@@ -138,7 +162,10 @@ fn a_message_of_l_alert_keeps_its_chain_through_its_revisions() {
     let drill = lalert(&MESSAGE.replace("本番", "訓練")).expect("read");
     assert_eq!(drill.class, Some(Class::Exercise));
     assert!(other_town.alertid != update.alertid && drill.alertid != update.alertid);
-    assert_ne!(lalert(&MESSAGE.replace("本番", "テスト")).expect("read").disposition, Disposition::Draft);
+    assert_ne!(
+        lalert(&MESSAGE.replace("本番", "テスト")).expect("read").disposition,
+        Disposition::Draft
+    );
     for (level, class) in [("5", 3), ("3", 2), ("2", 1)] {
         let level = MESSAGE.replace("\"level\":\"4\"", &format!("\"level\":\"{level}\""));
         assert_eq!(lalert(&level).expect("read").class.map(Class::number), Some(class));

@@ -49,7 +49,10 @@ fn refusal(octets: &[u8]) -> Refusal {
 #[track_caller]
 fn check_warned(draft: &Draft, part: &str) {
     let warnings = draft.warnings.all();
-    assert!(warnings.iter().any(|warning| warning.sentence.contains(part)), "{part:?} in {warnings:?}");
+    assert!(
+        warnings.iter().any(|warning| warning.sentence.contains(part)),
+        "{part:?} in {warnings:?}"
+    );
 }
 
 #[track_caller]
