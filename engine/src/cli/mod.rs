@@ -11,6 +11,7 @@ mod client;
 mod contract;
 mod contract_import;
 mod doctor;
+mod list;
 mod network;
 mod notify;
 mod output;
@@ -77,6 +78,9 @@ enum Command {
     /// Check warnings of other systems: CAP, JMA, L-Alert
     #[command(subcommand)]
     Cap(cap::CapCommand),
+    /// Check lists of recipients
+    #[command(subcommand)]
+    List(list::ListCommand),
     Doctor(Box<doctor::DoctorCommand>),
     Shield(shield::ShieldCommand),
 }
@@ -173,6 +177,7 @@ impl Command {
             Self::Sms(command) => return sms::run(command, output),
             Self::Smpp(command) => return smpp::run(&command, output),
             Self::Cap(command) => return cap::run(&command, output),
+            Self::List(command) => return list::run(&command, output),
             Self::Doctor(command) => command.run(output),
             Self::Shield(command) => command.run(output),
         }?;
