@@ -9,6 +9,7 @@ pub mod ids;
 pub mod mix;
 pub mod municipality;
 pub mod ownership;
+pub mod pace;
 pub mod rfc3339;
 pub mod svcinst;
 pub mod time;
