@@ -55,3 +55,13 @@ pub const AREAS_MAX: usize = 65_535;
 pub const LIFETIME_SECONDS_MAX: u64 = 72 * 3_600;
 /// Between start and first attempt, in seconds.
 pub const HOLD_SECONDS_MAX: u64 = 600;
+/// Live broadcasts.
+pub const LIVE_MAX: usize = 256;
+/// Segments that a broadcast of weight 1 has in a turn.
+pub const QUANTUM_SEGMENTS: i64 = 32;
+/// A ramp begins with so many percent of its pace.
+pub const RAMP_FIRST_PERCENT: u64 = 10;
+/// So many percent of a second's rows may meet congestion before the pace is halved.
+pub const CONGESTED_PERCENT: u64 = 2;
+/// Percent of the pace that a second without congestion gives back.
+pub const RECOVERED_PERCENT_A_SECOND: u64 = 5;

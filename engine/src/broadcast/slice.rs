@@ -289,7 +289,14 @@ impl Slice {
             Outcome::InFlight => RowWord { outcome: Outcome::Waiting, ..*word },
             _ => *word,
         };
-        let words = self.words.iter().map(recorded).collect();
+        let mut words: Vec<RowWord> = self.words.iter().map(recorded).collect();
+        // What is released is due sooner by a record that may not be durable yet: here it is covered.
+        for release in &self.releases {
+            let word = &mut words[release.row as usize];
+            if word.outcome == Outcome::Held {
+                word.seconds = word.seconds.min(release.seconds);
+            }
+        }
         Checkpoint { sequence, life: self.life, cursors, words, doubts: self.doubts }
     }
 
@@ -326,7 +333,9 @@ impl Slice {
             Record::Outcomes(entries) => {
                 for (row, word) in entries {
                     let known = &mut self.words[*row as usize];
-                    if rank(*word) >= rank(*known) {
+                    // Read again from anywhere, records lead to the same end: the last one counts,
+                    // and an end stays.
+                    if !known.outcome.is_final() {
                         *known = *word;
                     }
                 }
@@ -458,18 +467,6 @@ impl Slice {
         let has_all = self.counts.open() == 0 && self.staged.is_empty() && self.shifts.is_empty();
         is_begun && has_all
     }
-}
-
-/// What wins when a row is recovered: an end over a carrier's, that over a hold, any over nothing;
-/// of two holds the one with more attempts, and the later of one.
-fn rank(word: RowWord) -> (u8, u8) {
-    let rank = match word.outcome {
-        Outcome::Waiting | Outcome::InFlight => 0,
-        Outcome::Held => 1,
-        Outcome::HandedOver => 2,
-        _ => 3,
-    };
-    (rank, word.attempts)
 }
 
 #[cfg(test)]

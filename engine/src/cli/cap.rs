@@ -10,6 +10,7 @@ use wire::cap::limits::{DOCUMENT_OCTETS_MAX, SEGMENTS_MAX_DEFAULT};
 use wire::cap::{Profile, Refusal, Rules, check_lalert, check_xml};
 use wire::terms::calendar::jst_text;
 use wire::terms::rfc3339::parse_rfc3339;
+use wire::terms::time::WallMs;
 
 use super::output::Report;
 use super::sms::{json_of, shown};
@@ -37,7 +38,7 @@ pub(super) struct CheckArguments {
     profile: Profile,
     /// The moment at which it is judged, as 2026-11-28T19:00:00+09:00; now, if not given.
     #[arg(long, value_name = "TIME", value_parser = instant_of)]
-    at: Option<u64>,
+    at: Option<WallMs>,
     /// Short messages that a text may take.
     #[arg(long, default_value_t = SEGMENTS_MAX_DEFAULT, value_parser = clap::value_parser!(u8).range(1..=10))]
     segments_max: u8,
@@ -51,7 +52,7 @@ fn profile_of(name: &str) -> Result<Profile, String> {
     Profile::from_name(name).ok_or_else(|| format!("give one of {}", names()))
 }
 
-fn instant_of(text: &str) -> Result<u64, String> {
+fn instant_of(text: &str) -> Result<WallMs, String> {
     parse_rfc3339(text).ok_or_else(|| {
         "give a date and time with an offset, as 2026-11-28T19:00:00+09:00".to_owned()
     })
@@ -61,10 +62,10 @@ fn instant_of(text: &str) -> Result<u64, String> {
 /// sentence on standard error says why.
 pub(super) fn run(command: &CapCommand, output: &mut Output<'_>) -> Result<ExitCode, CliError> {
     let CapCommand::Check(arguments) = command;
-    let now_ms = arguments.at.unwrap_or_else(host::clock::unix_ms);
+    let now = arguments.at.unwrap_or_else(|| WallMs::new(host::clock::unix_ms()));
     output.report_all("hayauma cap", |report| {
         for file in &arguments.files {
-            if !check(file, arguments, now_ms, report) {
+            if !check(file, arguments, now, report) {
                 return;
             }
         }
@@ -72,13 +73,13 @@ pub(super) fn run(command: &CapCommand, output: &mut Output<'_>) -> Result<ExitC
 }
 
 /// Checks one file; whether somebody reads what comes.
-fn check(file: &Path, arguments: &CheckArguments, now_ms: u64, report: &mut Report<'_>) -> bool {
+fn check(file: &Path, arguments: &CheckArguments, now: WallMs, report: &mut Report<'_>) -> bool {
     let name = shown(&file.to_string_lossy());
     let octets = match read(file) {
         Ok(octets) => octets,
         Err(error) => return report(Err(format!("{name}: it cannot be read: {error}"))),
     };
-    let rules = Rules { profile: arguments.profile, now_ms, segments_max: arguments.segments_max };
+    let rules = Rules { profile: arguments.profile, now, segments_max: arguments.segments_max };
     let print = |place: String, draft: Result<Draft, Refusal>| match draft {
         Ok(draft) if arguments.json => json_of(&draft),
         Ok(draft) => Ok(text_of(&place, &draft)),
@@ -121,7 +122,7 @@ fn text_of(place: &str, draft: &Draft) -> String {
     line("warning", &format!("{:?}, {:?}, {:?}", draft.format, draft.status, draft.act));
     line("from", &shown(&draft.sender));
     line("identifier", &shown(&draft.identifier));
-    line("sent", &jst_text(draft.sent_ms));
+    line("sent", &jst_text(draft.sent.ms()));
     if let Some(alertid) = &draft.alertid {
         let revision =
             draft.revision.map(|revision| format!(", revision {revision}")).unwrap_or_default();
@@ -136,9 +137,12 @@ fn text_of(place: &str, draft: &Draft) -> String {
     if let Some(class) = draft.class {
         line("class", &format!("{:02}", class.number()));
     }
-    if let Some(deadline_ms) = draft.deadline_ms {
-        line("start", &draft.start_ms.map_or_else(|| "at once".to_owned(), jst_text));
-        line("deadline", &jst_text(deadline_ms));
+    if let Some(deadline) = draft.deadline {
+        line(
+            "start",
+            &draft.start.map_or_else(|| "at once".to_owned(), |start| jst_text(start.ms())),
+        );
+        line("deadline", &jst_text(deadline.ms()));
     }
     for list in &draft.lists {
         line("only for", &shown(list));
@@ -207,9 +211,9 @@ mod tests {
         std::fs::write(&file, content).expect("a file");
         let profile = Profile::Cap;
         let arguments = CheckArguments { files: vec![], profile, at: None, segments_max: 3, json };
-        let now_ms = parse_rfc3339("2027-03-01T10:00:00+09:00").expect("an instant");
+        let now = parse_rfc3339("2027-03-01T10:00:00+09:00").expect("an instant");
         let (mut printed, mut complaints) = (Vec::new(), Vec::new());
-        check(&file, &arguments, now_ms, &mut |result| {
+        check(&file, &arguments, now, &mut |result| {
             match result {
                 Ok(text) => printed.push(text),
                 Err(sentence) => complaints.push(sentence),

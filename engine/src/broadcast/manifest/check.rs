@@ -62,13 +62,13 @@ impl Manifest {
             let sentence = "give a date and time with an offset, as 2026-11-28T19:00:00+09:00";
             parse_rfc3339(text).ok_or_else(|| wrong(place, sentence))
         };
-        let start_ms = match self.start.as_str() {
+        let start = match self.start.as_str() {
             "now" => None,
             time => Some(instant("/start", time)?),
         };
-        let deadline_ms =
+        let deadline =
             self.deadline.as_deref().map(|time| instant("/deadline", time)).transpose()?;
-        match (deadline_ms, self.lifetime) {
+        match (deadline, self.lifetime) {
             (Some(_), Some(_)) => {
                 return Err(wrong("/lifetime", "give a deadline or a lifetime, not both"));
             }
@@ -86,9 +86,9 @@ impl Manifest {
             }
             _ => {}
         }
-        if let (Some(start_ms), Some(deadline_ms)) = (start_ms, deadline_ms) {
-            let most_ms = start_ms + LIFETIME_SECONDS_MAX * 1_000;
-            if deadline_ms <= start_ms || deadline_ms > most_ms {
+        if let (Some(start), Some(deadline)) = (start, deadline) {
+            let latest = start + LIFETIME_SECONDS_MAX * 1_000;
+            if deadline <= start || deadline > latest {
                 return Err(wrong("/deadline", "it has to lie behind the start, by 72 h at most"));
             }
         }

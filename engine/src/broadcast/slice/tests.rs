@@ -43,6 +43,8 @@ struct Side {
     received: Vec<u32>,
     began: BTreeSet<u32>,
     in_flight: BTreeSet<u32>,
+    /// Rows that a carrier has brought to their phones: it does so once, however often it says so.
+    brought: BTreeSet<u32>,
     /// Rows that a crash left in doubt.
     doubted: BTreeSet<u32>,
     /// Rows of claims that are durable.
@@ -81,6 +83,7 @@ impl World {
                 received: vec![0; ROWS as usize],
                 began: BTreeSet::new(),
                 in_flight: BTreeSet::new(),
+                brought: BTreeSet::new(),
                 doubted: BTreeSet::new(),
                 claimed: BTreeSet::new(),
                 stop: None,
@@ -226,7 +229,16 @@ impl World {
         }
         let handed: Vec<u32> = self.rows_that_are(at, Outcome::HandedOver);
         if let Some(row) = handed.first().filter(|_| self.random.chance(2)) {
-            self.sides[at].slice.ended(*row, Outcome::Delivered, 1, seconds);
+            let given_back = self.random.chance(3) && !self.sides[at].brought.contains(row);
+            let (outcome, seconds) = match given_back {
+                true => (Outcome::Held, seconds + 20),
+                false => (Outcome::Delivered, seconds),
+            };
+            let arrived = u8::from(!given_back);
+            if !given_back && self.sides[at].brought.insert(*row) {
+                self.sides[at].received[*row as usize] += 1;
+            }
+            self.sides[at].slice.ended(*row, outcome, arrived, seconds);
         }
     }
 
@@ -239,9 +251,8 @@ impl World {
         };
         let side = &mut self.sides[at];
         side.in_flight.remove(&row);
-        // What a carrier has arrives.
-        let arrives = matches!(outcome, Outcome::Delivered | Outcome::HandedOver);
-        side.received[row as usize] += u32::from(arrives);
+        side.received[row as usize] += u32::from(outcome == Outcome::Delivered);
+        side.brought.remove(&row);
         let seconds =
             seconds + if outcome == Outcome::Held { self.random.below(40) as u32 } else { 0 };
         side.slice.ended(row, outcome, u8::from(outcome == Outcome::Delivered), seconds);

@@ -13,6 +13,7 @@ use super::message::{
 use super::refusal::Refusal;
 use crate::terms::ids::Class;
 use crate::terms::rfc3339::parse_rfc3339;
+use crate::terms::time::WallMs;
 
 /// The namespaces of CAP 1.0, 1.1 and 1.2.
 const NAMESPACES: [&str; 3] = [
@@ -59,7 +60,7 @@ pub(super) fn read(alert: Element<'_, '_>) -> Result<Message, Refusal> {
         format: Format::Cap,
         sender: name(alert, "sender", &mut warnings)?,
         identifier: name(alert, "identifier", &mut warnings)?,
-        sent_ms: instant("sent", &sent)?,
+        sent: instant("sent", &sent)?,
         status: status(&alert.required("status", "")?)?,
         kind,
         scope: scope(&alert.required("scope", "")?)?,
@@ -133,7 +134,7 @@ fn scope(word: &str) -> Result<Scope, Refusal> {
     }
 }
 
-fn instant(element: &str, text: &str) -> Result<u64, Refusal> {
+fn instant(element: &str, text: &str) -> Result<WallMs, Refusal> {
     parse_rfc3339(text).ok_or_else(|| {
         let text = shown(text);
         Refusal::alert(
@@ -147,7 +148,7 @@ fn instant_of(
     info: Element<'_, '_>,
     element: &'static str,
     place: &str,
-) -> Result<Option<u64>, Refusal> {
+) -> Result<Option<WallMs>, Refusal> {
     let text = info.text_of(element, place)?;
     (!text.is_empty()).then(|| instant(&format!("{place}{element}"), &text)).transpose()
 }
@@ -178,8 +179,8 @@ fn references(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Ref
             );
             continue;
         };
-        let sent_ms = parse_rfc3339(sent);
-        if sent_ms.is_none() {
+        let sent_at = parse_rfc3339(sent);
+        if sent_at.is_none() {
             warnings.add("references", format!("the time {:?} cannot be read", shown(sent)));
         }
         let is_known = |known: &Reference| known.sender == sender && known.identifier == identifier;
@@ -195,7 +196,7 @@ fn references(alert: Element<'_, '_>, warnings: &mut Warnings) -> Result<Vec<Ref
         references.push(Reference {
             sender: sender.to_owned(),
             identifier: identifier.to_owned(),
-            sent_ms,
+            sent: sent_at,
         });
     }
     Ok(references)
@@ -251,8 +252,8 @@ fn info(
     Ok(Info {
         language: if language.is_empty() { LANGUAGE_DEFAULT.to_owned() } else { language },
         gravity: gravity(element, place, warnings)?,
-        effective_ms: instant_of(element, "effective", place)?,
-        expires_ms: instant_of(element, "expires", place)?,
+        effective: instant_of(element, "effective", place)?,
+        expires: instant_of(element, "expires", place)?,
         event: element.text_of("event", place)?,
         sender_name: element.text_of("senderName", place)?,
         headline: element.text_of("headline", place)?,

@@ -169,7 +169,7 @@ impl Area {
         self.codes.is_empty() && self.polygons.is_empty() && self.circles.is_empty()
     }
 
-    /// Adds everything of another one.
+    /// Adds everything of another one that is not there yet.
     pub fn extend(&mut self, other: Self) {
         for name in other.names {
             if !self.names.contains(&name) {
@@ -177,8 +177,16 @@ impl Area {
             }
         }
         self.codes.extend(other.codes);
-        self.polygons.extend(other.polygons);
-        self.circles.extend(other.circles);
+        for polygon in other.polygons {
+            if !self.polygons.contains(&polygon) {
+                self.polygons.push(polygon);
+            }
+        }
+        for circle in other.circles {
+            if !self.circles.contains(&circle) {
+                self.circles.push(circle);
+            }
+        }
     }
 
     /// Adds a code. The error is what is wrong, as the end of a sentence.

@@ -4,8 +4,9 @@
 use serde::{Serialize, Serializer};
 
 use super::area::Area;
-use super::message::{Format, Reference, Status, Warnings};
+use super::message::{Format, Reference, Status, Warnings, instant};
 use crate::terms::ids::Class;
+use crate::terms::time::WallMs;
 
 /// What the document asks for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -119,8 +120,9 @@ pub struct Draft {
     pub sender: String,
     /// Its name at the sender.
     pub identifier: String,
-    /// When it was sent, in Unix milliseconds.
-    pub sent_ms: u64,
+    /// When it was sent.
+    #[serde(serialize_with = "sent")]
+    pub sent: WallMs,
     /// Whether it is meant.
     pub status: Status,
     /// What it asks for.
@@ -137,10 +139,12 @@ pub struct Draft {
     /// The class of the broadcast.
     #[serde(serialize_with = "class_number")]
     pub class: Option<Class>,
-    /// When it starts, in Unix milliseconds; `None`: at once.
-    pub start_ms: Option<u64>,
-    /// From when on nothing of it is attempted, in Unix milliseconds.
-    pub deadline_ms: Option<u64>,
+    /// When it starts; `None`: at once.
+    #[serde(serialize_with = "instant")]
+    pub start: Option<WallMs>,
+    /// From when on nothing of it is attempted.
+    #[serde(serialize_with = "instant")]
+    pub deadline: Option<WallMs>,
     /// Lists of recipients that it is restricted to.
     pub lists: Vec<String>,
     /// Audiences with their texts, the gravest first: a recipient gets the first that it is in.
@@ -155,4 +159,8 @@ pub struct Draft {
 
 fn class_number<S: Serializer>(class: &Option<Class>, serializer: S) -> Result<S::Ok, S::Error> {
     class.map(|class| format!("{:02}", class.number())).serialize(serializer)
+}
+
+fn sent<S: Serializer>(sent: &WallMs, serializer: S) -> Result<S::Ok, S::Error> {
+    sent.ms().serialize(serializer)
 }

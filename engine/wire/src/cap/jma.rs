@@ -30,7 +30,7 @@ pub(super) fn read(report: Element<'_, '_>) -> Result<Message, Refusal> {
     let head = report.any("Head").ok_or_else(|| missing("Head"))?;
     let event = head.required("EventID", "Head/")?;
     let sent = head.required("ReportDateTime", "Head/")?;
-    let sent_ms = parse_rfc3339(&sent).ok_or_else(|| {
+    let sent_at = parse_rfc3339(&sent).ok_or_else(|| {
         Refusal::alert(
             "Head/ReportDateTime",
             format!("{:?} is no date and time with an offset", shown(&sent)),
@@ -55,7 +55,7 @@ pub(super) fn read(report: Element<'_, '_>) -> Result<Message, Refusal> {
         format: Format::Jma,
         sender: control.required("PublishingOffice", "Control/")?,
         identifier: format!("{event}-{sent}-{kind_word}-{serial}"),
-        sent_ms,
+        sent: sent_at,
         status: status(&control.required("Status", "Control/")?)?,
         kind,
         scope: Scope::Public,
@@ -117,8 +117,8 @@ fn info(gravity: Gravity, names: &[String], area: Area, text: &str) -> Info {
     Info {
         language: "ja".to_owned(),
         gravity,
-        effective_ms: None,
-        expires_ms: None,
+        effective: None,
+        expires: None,
         event: names.join("・"),
         sender_name: String::new(),
         headline: text.to_owned(),

@@ -10,6 +10,7 @@ use super::profile::Profile;
 use super::refusal::Refusal;
 use super::{script, variant};
 use crate::terms::ids::Class;
+use crate::terms::time::WallMs;
 
 const HOUR_MS: u64 = 3_600_000;
 /// Characters of an alert's name.
@@ -20,8 +21,8 @@ const ALERTID_CHARACTERS: usize = 26;
 pub struct Rules {
     /// The source's own rules.
     pub profile: Profile,
-    /// Now, in Unix milliseconds.
-    pub now_ms: u64,
+    /// Now.
+    pub now: WallMs,
     /// Short messages that a text may take, 1 to 10.
     pub segments_max: u8,
 }
@@ -46,7 +47,12 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
     let is_exercise = message.status == Status::Exercise;
     let disposition = disposition(message.status, message.kind, &message.infos);
     let mut infos = message.infos;
+    let count = infos.len();
     infos.retain(|info| info.gravity != Gravity::Nothing);
+    if infos.len() < count {
+        warnings
+            .add("info", format!("{} of them alarm nobody and are left out", count - infos.len()));
+    }
     let act = act(message.kind, &infos, &mut holds);
     let is_sent = matches!(act, Act::NewChain | Act::Update | Act::AllClear) && !infos.is_empty();
     let refers = !message.references.is_empty() || message.chain.is_some();
@@ -60,17 +66,17 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
         holds.push(Hold::NotPublic);
     }
     let is_clear = act == Act::AllClear;
-    let (mut start_ms, mut deadline_ms, mut legs, mut class) = (None, None, Vec::new(), None);
+    let (mut start_at, mut deadline, mut legs, mut class) = (None, None, Vec::new(), None);
     if is_sent {
-        start_ms = start(&infos, rules.now_ms, &mut warnings);
-        let from_ms = start_ms.unwrap_or(rules.now_ms);
+        start_at = start(&infos, rules.now, &mut warnings);
+        let from = start_at.unwrap_or(rules.now);
         if !is_clear {
-            expire(&mut infos, from_ms, rules.profile, &mut warnings)?;
+            expire(&mut infos, from, rules.profile, &mut warnings)?;
         }
         check_areas(&infos, is_clear, &mut holds)?;
         legs = self::legs(&infos, rules, is_exercise, &mut holds, &mut warnings)?;
         class = self::class(&legs, is_exercise, is_clear, &mut holds, &mut warnings);
-        deadline_ms = deadline(&infos, from_ms, class, is_clear, &mut warnings);
+        deadline = self::deadline(&infos, from, class, is_clear, &mut warnings);
     }
     let alertid = match (&message.chain, act) {
         (Some(chain), _) => Some(alertid(&message.sender, chain)),
@@ -81,7 +87,7 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
         format: message.format,
         sender: message.sender,
         identifier: message.identifier,
-        sent_ms: message.sent_ms,
+        sent: message.sent,
         status: message.status,
         act,
         disposition,
@@ -89,8 +95,8 @@ pub(super) fn judge(message: Message, rules: &Rules) -> Result<Draft, Refusal> {
         revision: message.revision,
         references: message.references,
         class,
-        start_ms,
-        deadline_ms,
+        start: start_at,
+        deadline,
         lists: message.addresses,
         legs,
         not_verified: match message.is_signed {
@@ -131,10 +137,10 @@ fn act(kind: Kind, infos: &[Info], holds: &mut Vec<Hold>) -> Act {
 }
 
 /// The first instant at which an info holds, if it is later than now.
-fn start(infos: &[Info], now_ms: u64, warnings: &mut Warnings) -> Option<u64> {
-    let starts = || infos.iter().map(|info| info.effective_ms.unwrap_or(now_ms).max(now_ms));
-    let first = starts().min().filter(|start_ms| *start_ms > now_ms);
-    if starts().any(|start_ms| start_ms > first.unwrap_or(now_ms)) {
+fn start(infos: &[Info], now: WallMs, warnings: &mut Warnings) -> Option<WallMs> {
+    let starts = || infos.iter().map(|info| info.effective.unwrap_or(now).max(now));
+    let first = starts().min().filter(|start| *start > now);
+    if starts().any(|start| start > first.unwrap_or(now)) {
         warnings.add(
             "info/effective",
             "the infos begin at different times: the earliest counts for all",
@@ -146,16 +152,16 @@ fn start(infos: &[Info], now_ms: u64, warnings: &mut Warnings) -> Option<u64> {
 /// Takes out what is expired; refused where nothing is left.
 fn expire(
     infos: &mut Vec<Info>,
-    from_ms: u64,
+    from: WallMs,
     profile: Profile,
     warnings: &mut Warnings,
 ) -> Result<(), Refusal> {
-    if profile.requires_expires() && infos.iter().any(|info| info.expires_ms.is_none()) {
+    if profile.requires_expires() && infos.iter().any(|info| info.expires.is_none()) {
         let why = "it is missing, and the source's profile requires it: send it";
         return Err(Refusal::alert("info/expires", why));
     }
     let count = infos.len();
-    infos.retain(|info| info.expires_ms.is_none_or(|expires_ms| expires_ms > from_ms));
+    infos.retain(|info| info.expires.is_none_or(|expires| expires > from));
     if infos.is_empty() {
         return Err(Refusal::alert("info/expires", "it is past: send the alert with a later one"));
     }
@@ -297,37 +303,37 @@ fn class(
 
 fn deadline(
     infos: &[Info],
-    from_ms: u64,
+    from: WallMs,
     class: Option<Class>,
     is_clear: bool,
     warnings: &mut Warnings,
-) -> Option<u64> {
+) -> Option<WallMs> {
     let hours = match class? {
         Class::Emergency | Class::Exercise => 1,
         Class::Urgent => 6,
         Class::Standard => 24,
     };
-    let by_class_ms = from_ms + hours * HOUR_MS;
+    let by_class = from + hours * HOUR_MS;
     if is_clear {
-        return Some(from_ms + 6 * HOUR_MS);
+        return Some(from + 6 * HOUR_MS);
     }
-    let expiries = || infos.iter().filter_map(|info| info.expires_ms);
-    let Some(first_ms) = expiries().min() else {
+    let expiries = || infos.iter().filter_map(|info| info.expires);
+    let Some(first) = expiries().min() else {
         warnings.add(
             "info/expires",
             format!("it is missing: the deadline is {hours} h after the start"),
         );
-        return Some(by_class_ms);
+        return Some(by_class);
     };
-    if expiries().any(|expires_ms| expires_ms > first_ms) || expiries().count() < infos.len() {
+    if expiries().any(|expires| expires > first) || expiries().count() < infos.len() {
         warnings.add(
             "info/expires",
             "the infos expire at different times: the earliest counts for all",
         );
     }
-    let latest_ms = from_ms + DEADLINE_MS_MAX;
-    if first_ms > latest_ms {
+    let latest = from + DEADLINE_MS_MAX;
+    if first > latest {
         warnings.add("info/expires", "it is more than 72 h after the start: the deadline is 72 h");
     }
-    Some(first_ms.min(latest_ms))
+    Some(first.min(latest))
 }

@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use crate::json;
 use crate::terms::ids::Class;
 use crate::terms::rfc3339::parse_rfc3339;
+use crate::terms::time::WallMs;
 
 /// The fields that are read; others are passed over.
 #[derive(Deserialize)]
@@ -57,9 +58,9 @@ impl Number {
     }
 }
 
-/// Reads one message that came at `received_ms`, which is when it counts as sent where it does not
+/// Reads one message that came at `received`, which is when it counts as sent where it does not
 /// say.
-pub(super) fn read(octets: &[u8], received_ms: u64) -> Result<Message, Refusal> {
+pub(super) fn read(octets: &[u8], received: WallMs) -> Result<Message, Refusal> {
     if octets.len() > DOCUMENT_OCTETS_MAX {
         return Err(Refusal::document(format!(
             "it is longer than {} MiB",
@@ -88,8 +89,8 @@ pub(super) fn read(octets: &[u8], received_ms: u64) -> Result<Message, Refusal> 
     let info = Info {
         language: "ja".to_owned(),
         gravity: gravity(level),
-        effective_ms: None,
-        expires_ms: instant("expires", &document.expires)?,
+        effective: None,
+        expires: instant("expires", &document.expires)?,
         event: document.kind,
         sender_name: String::new(),
         headline: document.text,
@@ -102,7 +103,7 @@ pub(super) fn read(octets: &[u8], received_ms: u64) -> Result<Message, Refusal> 
         format: Format::Lalert,
         sender: if document.sender.is_empty() { "L-Alert".to_owned() } else { document.sender },
         identifier: format!("{}-{revision}", document.docid),
-        sent_ms: instant("sent", &document.sent)?.unwrap_or(received_ms),
+        sent: instant("sent", &document.sent)?.unwrap_or(received),
         status,
         kind,
         scope: Scope::Public,

@@ -1,10 +1,11 @@
 //! What a document says, in one form for all sources: [`super::judge`] turns it into a draft.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::area::Area;
 use super::limits::WARNINGS_MAX;
 use crate::terms::ids::Class;
+use crate::terms::time::WallMs;
 
 /// The form that a document came in.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
@@ -66,9 +67,10 @@ pub struct Reference {
     pub sender: String,
     /// Its identifier: together with the sender its name.
     pub identifier: String,
-    /// When it was sent, in Unix milliseconds; `None` where that cannot be read. Another instant
-    /// than the message has is worth a warning and no refusal.
-    pub sent_ms: Option<u64>,
+    /// When it was sent; `None` where that cannot be read. Another instant than the message has is
+    /// worth a warning and no refusal.
+    #[serde(serialize_with = "instant")]
+    pub sent: Option<WallMs>,
 }
 
 /// How grave an info is.
@@ -100,10 +102,10 @@ pub(super) struct Info {
     pub language: String,
     /// How grave it is.
     pub gravity: Gravity,
-    /// From when on, in Unix milliseconds.
-    pub effective_ms: Option<u64>,
-    /// Until when, in Unix milliseconds.
-    pub expires_ms: Option<u64>,
+    /// From when on.
+    pub effective: Option<WallMs>,
+    /// Until when.
+    pub expires: Option<WallMs>,
     /// What happens, in a word.
     pub event: String,
     /// Who says it.
@@ -129,8 +131,8 @@ pub(super) struct Message {
     pub sender: String,
     /// Its name at the sender.
     pub identifier: String,
-    /// When it was sent, in Unix milliseconds.
-    pub sent_ms: u64,
+    /// When it was sent.
+    pub sent: WallMs,
     /// Whether it is meant.
     pub status: Status,
     /// What it is to what came before.
@@ -184,4 +186,12 @@ impl Warnings {
     pub fn all(&self) -> &[Warning] {
         &self.0
     }
+}
+
+/// An instant as Unix milliseconds.
+pub(super) fn instant<S: Serializer>(
+    instant: &Option<WallMs>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    instant.map(WallMs::ms).serialize(serializer)
 }

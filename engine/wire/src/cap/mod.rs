@@ -64,7 +64,7 @@ pub fn check_xml(octets: &[u8], rules: &Rules) -> Result<Draft, Refusal> {
 /// # Errors
 /// As [`check_xml`].
 pub fn check_lalert(octets: &[u8], rules: &Rules) -> Result<Draft, Refusal> {
-    judge::judge(lalert::read(octets, rules.now_ms)?, rules)
+    judge::judge(lalert::read(octets, rules.now)?, rules)
 }
 
 #[cfg(test)]

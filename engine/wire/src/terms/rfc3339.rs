@@ -3,16 +3,17 @@
 //! **Never here:** a local time. A time without an offset names no instant and is not read.
 
 use super::calendar::{days_of_valid_date, number};
+use super::time::WallMs;
 
 const DAY_SECONDS: i64 = 86_400;
 
-/// Reads `2026-11-28T19:00:00+09:00` as Unix milliseconds.
+/// Reads `2026-11-28T19:00:00+09:00` as the time of the wall clock.
 ///
 /// The offset may be `Z`, `-00:00` or any of up to 14 hours; a fraction of a second is cut to
 /// milliseconds; `t` and `z` may be small and the `T` a blank (RFC 3339 section 5.6). `None` for
 /// anything else, for a date that no calendar has, and before 1970. A leap second counts as the
 /// second behind it.
-pub fn parse_rfc3339(text: &str) -> Option<u64> {
+pub fn parse_rfc3339(text: &str) -> Option<WallMs> {
     let octets = text.as_bytes();
     let (date, rest) = octets.split_at_checked(10)?;
     let plain = date[4] == b'-' && date[7] == b'-';
@@ -32,7 +33,7 @@ pub fn parse_rfc3339(text: &str) -> Option<u64> {
     let (milliseconds, rest) = fraction(rest)?;
     let seconds = days as i64 * DAY_SECONDS + i64::from(hour * 3600 + minute * 60 + second);
     let seconds = seconds - offset_seconds(rest)?;
-    Some(u64::try_from(seconds).ok()? * 1000 + u64::from(milliseconds))
+    Some(WallMs::new(u64::try_from(seconds).ok()? * 1000 + u64::from(milliseconds)))
 }
 
 /// The milliseconds of `.5`, if it stands there, and what stands behind.
@@ -69,7 +70,7 @@ mod tests {
 
     #[test]
     fn one_instant_is_read_from_every_offset() {
-        let instant = Some(1_795_860_000_000);
+        let instant = Some(WallMs::new(1_795_860_000_000));
         for text in [
             "2026-11-28T19:00:00+09:00",
             "2026-11-28T10:00:00Z",
@@ -81,9 +82,12 @@ mod tests {
         ] {
             assert_eq!(parse_rfc3339(text), instant, "{text}");
         }
-        assert_eq!(parse_rfc3339("2026-11-28T10:00:00.5Z"), Some(1_795_860_000_500));
-        assert_eq!(parse_rfc3339("2026-11-28T10:00:00.0019999Z"), Some(1_795_860_000_001));
-        assert_eq!(parse_rfc3339("1970-01-01T09:00:00+09:00"), Some(0));
+        assert_eq!(parse_rfc3339("2026-11-28T10:00:00.5Z"), Some(WallMs::new(1_795_860_000_500)));
+        assert_eq!(
+            parse_rfc3339("2026-11-28T10:00:00.0019999Z"),
+            Some(WallMs::new(1_795_860_000_001))
+        );
+        assert_eq!(parse_rfc3339("1970-01-01T09:00:00+09:00"), Some(WallMs::ZERO));
     }
 
     #[test]

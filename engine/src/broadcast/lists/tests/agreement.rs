@@ -7,7 +7,7 @@ use crate::broadcast::lists::pieces::Pieces;
 use crate::broadcast::lists::reader::{ListReader, Row};
 
 /// Random lists that a usual run reads.
-const LISTS: u64 = 2_000;
+const LISTS: u64 = 5_000;
 
 fn text(random: &mut Seeded) -> String {
     let headers =

@@ -34,8 +34,8 @@ fn a_plain_alert_is_a_draft_with_nothing_to_ask() {
     let draft = draft(&alert(&[]));
     assert_eq!((draft.act, draft.class), (Act::NewChain, Some(Class::Emergency)));
     assert_eq!(draft.disposition, Disposition::Draft);
-    assert_eq!(draft.deadline_ms, parse_rfc3339("2027-03-01T13:00:00+09:00"));
-    assert_eq!(draft.start_ms, None);
+    assert_eq!(draft.deadline, parse_rfc3339("2027-03-01T13:00:00+09:00"));
+    assert_eq!(draft.start, None);
     let [leg] = draft.legs.as_slice() else { panic!("one leg: {draft:?}") };
     let codes: Vec<_> = leg.area.codes.iter().collect();
     assert_eq!(codes.len(), 1);
@@ -83,7 +83,7 @@ fn the_three_words_decide_the_class() {
     }
     let unknown = draft(&alert(&[(TRIPLET, "")]));
     check_held(&unknown, "no class can be told");
-    assert_eq!(unknown.deadline_ms, None);
+    assert_eq!(unknown.deadline, None);
 }
 
 #[test]
@@ -97,8 +97,8 @@ fn an_update_names_its_chain_whatever_its_blanks_and_offsets() {
     let names: Vec<&str> =
         update.references.iter().map(|known| known.identifier.as_str()).collect();
     assert_eq!(names, ["K-5", "K-6", "K-4"]);
-    assert_eq!(update.references[0].sent_ms, parse_rfc3339("2027-03-01T09:00:00+09:00"));
-    assert_eq!(update.references[2].sent_ms, None);
+    assert_eq!(update.references[0].sent, parse_rfc3339("2027-03-01T09:00:00+09:00"));
+    assert_eq!(update.references[2].sent, None);
     check_warned(&update, "\"broken\" is not sender,identifier,sent");
     check_warned(&update, "\"yesterday\" cannot be read");
     assert_eq!(update.holds, []);
@@ -116,7 +116,7 @@ fn a_cancel_needs_no_info_and_sends_nothing_of_its_own() {
     let references = "<references>desk@town.test,K-5,2027-03-01T09:00:00+09:00</references>";
     let cancel = draft(&format!("{head}<note>誤報</note>{references}</alert>"));
     assert_eq!((cancel.act, cancel.legs.len(), cancel.holds.len()), (Act::Cancel, 0, 0));
-    assert_eq!((cancel.class, cancel.deadline_ms), (None, None));
+    assert_eq!((cancel.class, cancel.deadline), (None, None));
     assert_eq!(draft(&format!("{head}</alert>")).holds, [Hold::NoReferences]);
     let alert = head.replace("Cancel", "Alert");
     check_refused(&format!("{alert}</alert>"), RefusalKind::Alert, "info");
@@ -137,7 +137,7 @@ fn an_all_clear_is_urgent_and_may_be_expired_when_it_comes() {
     ];
     let clear = draft(&alert(&changes));
     assert_eq!((clear.act, clear.class), (Act::AllClear, Some(Class::Urgent)));
-    assert_eq!(clear.deadline_ms, Some(NOW_MS + 6 * 3_600_000));
+    assert_eq!(clear.deadline, Some(NOW + 6 * 3_600_000));
     assert_eq!(clear.holds, []);
     let by_response = draft(&alert(&[("Shelter", "AllClear")]));
     assert_eq!(by_response.act, Act::AllClear);
@@ -208,15 +208,23 @@ fn the_costliest_polygons_are_read_in_bounded_time() {
 
 #[test]
 fn languages_of_one_area_are_texts_of_one_leg() {
-    let three =
-        [info("fr-CA", "Tempête", "Severe", "20201"), info("en-CA", "Storm", "Severe", "20201")];
-    let text = alert(&[(INFO_END, &(INFO_END.to_owned() + &three.concat()))]);
+    let shapes = "<polygon>36,138 36,139 37,139 36,138</polygon><circle>36,138 5</circle></area>";
+    let tags = [("fr-CA", "Tempête"), ("en-CA", "Storm"), ("de", "Sturm")];
+    let infos =
+        tags.map(|(tag, text)| info(tag, text, "Severe", "20201").replace("</area>", shapes));
+    let text = alert(&[(INFO_END, &(INFO_END.to_owned() + &infos.concat()))]);
     let draft = draft(&text);
     assert_eq!(draft.legs.len(), 2);
+    let leg = &draft.legs[1];
     let languages: Vec<&str> =
-        draft.legs[1].variants.iter().map(|variant| variant.language.as_str()).collect();
-    assert_eq!(languages, ["fr-CA", "en-CA"]);
-    assert_eq!(draft.legs[1].area.names, ["fr-CA", "en-CA"]);
+        leg.variants.iter().map(|variant| variant.language.as_str()).collect();
+    assert_eq!(languages, ["fr-CA", "en-CA", "de"]);
+    assert_eq!(leg.area.names, ["fr-CA", "en-CA", "de"]);
+    assert_eq!(
+        (leg.area.polygons.len(), leg.area.circles.len()),
+        (1, 1),
+        "one place, three languages"
+    );
     check_warned(&draft, "languages that others lack");
 }
 
@@ -271,7 +279,7 @@ fn a_deadline_is_the_expiry_or_the_classs_and_never_for_ever() {
     let hour_ms = 3_600_000;
     for (severity, hours) in [("Severe", 1), ("Moderate", 6), ("Minor", 24)] {
         let draft = draft(&alert(&[(EXPIRES, ""), ("Severe", severity)]));
-        assert_eq!(draft.deadline_ms, Some(NOW_MS + hours * hour_ms), "{severity}");
+        assert_eq!(draft.deadline, Some(NOW + hours * hour_ms), "{severity}");
         check_warned(&draft, "missing");
     }
     for expires in ["2027-03-01T09:59:00+09:00", "2027-03-01T01:00:00Z"] {
@@ -279,10 +287,10 @@ fn a_deadline_is_the_expiry_or_the_classs_and_never_for_ever() {
         check_refused(&text, RefusalKind::Alert, "info/expires");
     }
     let far = draft(&alert(&[("2027-03-01T13", "2027-03-09T13")]));
-    assert_eq!(far.deadline_ms, Some(NOW_MS + 72 * hour_ms));
+    assert_eq!(far.deadline, Some(NOW + 72 * hour_ms));
     let later =
         draft(&alert(&[("<event>", "<effective>2027-03-01T11:00:00+09:00</effective><event>")]));
-    assert_eq!(later.start_ms, Some(NOW_MS + hour_ms));
+    assert_eq!(later.start, Some(NOW + hour_ms));
     let text = alert(&[(EXPIRES, "")]);
     for profile in [Profile::Ipaws, Profile::CapAu] {
         let refusal =

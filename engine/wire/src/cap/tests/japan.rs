@@ -53,6 +53,7 @@ fn the_kinds_of_a_report_decide_item_by_item() {
         [(Some(Class::Emergency), vec!["802", "803"]), (Some(Class::Urgent), vec!["801"])],
         "a slight change of the sea alarms nobody"
     );
+    check_warned(&draft, "1 of them alarm nobody");
     assert!(
         draft
             .legs
@@ -61,7 +62,7 @@ fn the_kinds_of_a_report_decide_item_by_item() {
             .all(|code| code.system == System::JmaTsunami)
     );
     assert_eq!(draft.legs[0].variants[0].text, "津波のおそれがあります。 海岸から離れてください。");
-    assert_eq!(draft.deadline_ms, Some(NOW_MS + 3_600_000));
+    assert_eq!(draft.deadline, Some(NOW + 3_600_000));
     let slight = super::draft(&tsunami("発表", &[("71", "310")]));
     assert_eq!(slight.disposition, Disposition::NothingIsSent("its kinds alarm nobody".to_owned()));
     assert_eq!(slight.legs, []);

@@ -6,12 +6,13 @@ mod japan;
 
 use super::draft::Draft;
 use super::*;
+use crate::terms::time::WallMs;
 
 /// 2027-03-01T10:00:00+09:00, the moment at which everything here is judged.
-const NOW_MS: u64 = 1_803_862_800_000;
+const NOW: WallMs = WallMs::new(1_803_862_800_000);
 
 fn rules() -> Rules {
-    Rules { profile: Profile::Cap, now_ms: NOW_MS, segments_max: 3 }
+    Rules { profile: Profile::Cap, now: NOW, segments_max: 3 }
 }
 
 /// An alert with one info; each change replaces the first part by the second.
