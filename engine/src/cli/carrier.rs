@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use wire::terms::ids::{Class, Msn, Xpid};
 
-use super::client::read_secret;
 use super::place::Place;
+use super::secret::named_secret;
 use super::table;
 use super::{CliError, Output};
 use crate::control::carriers::{
@@ -277,15 +277,7 @@ impl ChangeCommand {
     }
 
     fn password(&self) -> Result<Option<String>, CliError> {
-        if let Some(name) = &self.password_env {
-            let value = std::env::var(name).map_err(|_| {
-                CliError::new(format!(
-                    "the environment variable {name} is not set, or no text: set it first"
-                ))
-            })?;
-            return Ok(Some(value));
-        }
-        self.password_file.as_deref().map(|path| read_secret(path, "password")).transpose()
+        named_secret("password", self.password_file.as_deref(), self.password_env.as_deref())
     }
 }
 

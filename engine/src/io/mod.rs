@@ -109,7 +109,7 @@ pub struct Setup {
 
 impl Runtime {
     /// Starts the shards on their CPUs, each with the network of its thread; they take requests
-    /// from `listener` at once. `endpoints` is where notifications go for now.
+    /// from `listeners` at once. `endpoints` is where notifications go for now.
     ///
     /// # Errors
     /// When the shards' threads or drivers cannot be set up.
@@ -117,7 +117,7 @@ impl Runtime {
         setup: &Setup,
         shards: Vec<(Shard, SideBySide)>,
         endpoints: Vec<EndpointPlan>,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
     ) -> Result<Self, Fatal> {
         let count = shards.len();
         let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
@@ -167,7 +167,7 @@ impl Runtime {
         for sender in waker_senders {
             let _ = sender.send(wakers.clone());
         }
-        let acceptor = acceptor::start(listener, places, wakers, setup.cpus.clone());
+        let acceptor = acceptor::start(listeners, places, wakers, setup.cpus.clone());
         let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
         let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;
