@@ -135,6 +135,7 @@ fn open_for_change(data_dir: &Path) -> Result<Registry, CliError> {
                 return Ok(Registry::Stopped(HeldStore { store, _lock: Some(lock) }));
             }
             Err(LockError::HeldBy { .. }) if clock::monotonic_ns() - begun_ns < LOCK_WAIT_NS => {
+                #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]
                 std::thread::sleep(LOCK_RETRY);
             }
             Err(LockError::HeldBy { pid, .. }) => {

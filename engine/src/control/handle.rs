@@ -316,7 +316,6 @@ impl Engine for EngineHandle {
 mod tests {
     use super::*;
     use crate::io::names::{Hanging, INTERVALS};
-    use std::time::Instant;
 
     #[test]
     fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
@@ -325,7 +324,7 @@ mod tests {
         let names = Names::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
         let handle = EngineHandle::new(vec![Arc::clone(&port)], registry, names, DriverKind::Uring);
-        let begun = Instant::now();
+        let begun = clock::instant();
         handle.stop();
         assert!(port.is_drain_asked() && handle.is_stopping());
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
@@ -338,7 +337,7 @@ mod tests {
         let names = Names::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
         let handle = EngineHandle::new(vec![port], registry, names, DriverKind::Uring);
-        let begun = Instant::now();
+        let begun = clock::instant();
         assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
     }

@@ -414,7 +414,7 @@ mod tests {
     fn a_look_up_that_hangs_holds_up_neither_a_start_nor_a_change_nor_another_name() {
         let urls = ["http://hangs-1/", "http://hangs-2/", "http://found/", "http://192.0.2.9/"];
         let rig = rig(&urls);
-        let begun = Instant::now();
+        let begun = clock::instant();
         rig.say("found", Ok(vec![address(1)]));
         rig.start();
         let registrations =
@@ -451,7 +451,7 @@ mod tests {
         let name = ("sink".to_owned(), 80);
         let mut state = State::default();
         let known =
-            Known { addresses: Vec::new(), due: Instant::now(), failures: 0, is_under_way: true };
+            Known { addresses: Vec::new(), due: clock::instant(), failures: 0, is_under_way: true };
         state.names.insert(name.clone(), known);
         let mut found = |lasts: &[u8]| {
             let addresses = lasts.iter().map(|&last| address(last)).collect();

@@ -248,6 +248,7 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
                 if error.kind() == std::io::ErrorKind::AddrInUse
                     && clock::monotonic_ns() - begun_ns < PORT_WAIT_NS =>
             {
+                #[expect(clippy::disallowed_methods, reason = "a start, before there is a shard")]
                 std::thread::sleep(PORT_RETRY);
             }
             other => return other.map_err(|error| port_fatal(address, &error)),
