@@ -94,11 +94,11 @@ struct Shared {
 }
 
 /// The names of the registrations in force.
-pub(crate) struct Names {
+pub(crate) struct HostNames {
     shared: Arc<Shared>,
 }
 
-impl Names {
+impl HostNames {
     /// Names that are looked up as the system does.
     pub(crate) fn of_the_system() -> Self {
         Self::new(System, INTERVALS)
@@ -109,7 +109,7 @@ impl Names {
         Self::new(Hanging, INTERVALS)
     }
 
-    /// Names that are looked up there and so often, once [`Names::start`] was called.
+    /// Names that are looked up there and so often, once [`HostNames::start`] was called.
     pub(crate) fn new(look_up: impl LookUp, intervals: Intervals) -> Self {
         let shared = Shared {
             look_up: Box::new(look_up),
@@ -178,7 +178,7 @@ impl Names {
     }
 }
 
-impl Drop for Names {
+impl Drop for HostNames {
     fn drop(&mut self) {
         lock(&self.shared.state).is_over = true;
         self.shared.timer.notify_all();
@@ -375,7 +375,7 @@ mod tests {
     }
 
     struct Rig {
-        names: Arc<Names>,
+        names: Arc<HostNames>,
         book: Book,
         published: Receiver<()>,
         publisher: Sender<()>,
@@ -383,7 +383,7 @@ mod tests {
 
     fn rig(urls: &[&str]) -> Rig {
         let book = Book::default();
-        let names = Arc::new(Names::new(Scripted(Arc::clone(&book)), QUICK));
+        let names = Arc::new(HostNames::new(Scripted(Arc::clone(&book)), QUICK));
         let registrations: Vec<Registration> =
             urls.iter().enumerate().map(|(at, url)| registration(at as u64 + 1, url)).collect();
         names.want(&registrations);

@@ -10,7 +10,7 @@ mod disk;
 
 use std::net::{SocketAddr, TcpListener};
 
-use crate::io::driver::{DriverKind, Refusal};
+use crate::io::driver::{DriverKind, DriverRefusal};
 use crate::start::config::Config;
 use crate::start::driver;
 use crate::start::driver::Choice;
@@ -138,7 +138,7 @@ fn check_kernel() -> Finding {
 }
 
 /// Which driver would carry octets.
-fn check_driver(choice: Result<Choice, Refusal>) -> Finding {
+fn check_driver(choice: Result<Choice, DriverRefusal>) -> Finding {
     const SUBJECT: &str = "driver";
     match choice {
         Ok(choice) => {

@@ -17,7 +17,7 @@ use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
-use crate::io::names::Names as HostNames;
+use crate::io::names::HostNames;
 use crate::io::{Runtime, Setup};
 use crate::journal::shards::shard_directory;
 use crate::journal::{
