@@ -1,7 +1,7 @@
 //! One meaning a name: no two types that a room shows to others have the same one.
 //!
-//! What stands within a room is the room's own affair, and the codecs of `wire` name each standard's
-//! things as it does.
+//! What stands within a room is the room's own affair. The codecs of `wire` name the things of each
+//! standard as it does.
 
 use proc_macro2::TokenTree;
 use std::collections::{BTreeMap, BTreeSet};
