@@ -20,7 +20,7 @@ use crate::smsc::alerts::{AlertIdentity, Alerts};
 use crate::smsc::clients::Clients;
 use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
 pub use crate::smsc::ended::NotificationKind;
-use crate::smsc::ended::{Ended, EndedId, Parked};
+use crate::smsc::ended::{EndedId, EndedPushes, Parked};
 use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
 use crate::smsc::limits::{ENDED_MIN, ENDED_PERCENT, PARKED_PERCENT};
@@ -223,7 +223,7 @@ pub struct Core {
     pub(super) lanes: Lanes,
     pub(super) timers: TimerWheel,
     pub(super) time: SteadyTime,
-    pub(super) ended: Ended,
+    pub(super) ended: EndedPushes,
     /// When notifications are sent again; there is none before the first is.
     pub(super) resends: Option<Box<TimerWheel>>,
     pub(super) parked: Parked,
@@ -255,7 +255,7 @@ impl Core {
             lanes: Lanes::default(),
             timers: TimerWheel::new(slots, now_ms.ms()),
             time: SteadyTime::new(now_ms),
-            ended: Ended::new(limits.ended_max()),
+            ended: EndedPushes::new(limits.ended_max()),
             resends: None,
             parked: Parked::default(),
             fresh: VecDeque::new(),
