@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
-use super::limits::{BODY_OCTETS_MAX, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES};
+use super::limits::{
+    BODY_OCTETS_MAX, FIRST_SEGMENT_WAIT_MS, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES,
+};
 use super::log::{Journal, Position};
 use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress};
 use super::segment::{Segment, SegmentHeader};
@@ -133,6 +135,15 @@ impl Journal {
         let outcome = self.append_reserved(key)?;
         self.note_key(key.ended_ms);
         Ok(outcome)
+    }
+
+    /// Waits until the device holds what is reserved for the live pushes, or has no room for it.
+    ///
+    /// To be called at a start, when the live pushes are [held](Self::hold). A queue that was moved
+    /// into new journals has a reserve and no spares for it yet: until they were made, every push
+    /// would be answered 8002.
+    pub fn prepare_reserve(&mut self) {
+        self.wait_for_spares(Duration::from_millis(FIRST_SEGMENT_WAIT_MS));
     }
 
     /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests

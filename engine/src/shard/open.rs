@@ -97,6 +97,7 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before } = reading.finish()?;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
+        journal.prepare_reserve();
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
