@@ -237,7 +237,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Octets that cleaning gains soon: none while the books do not take the events of the records.
-    fn cleanable_octets(&self) -> u64 {
+    pub(super) fn cleanable_octets(&self) -> u64 {
         if self.owed.is_some() { 0 } else { self.dead_octets }
     }
 
