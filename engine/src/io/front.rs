@@ -5,6 +5,7 @@ use crate::gateway::registry::Credential;
 use crate::io::budget::Budget;
 use crate::io::connection::{Connection, Desk, Ending, Gate, Patience};
 use crate::io::driver::{Completion, Driver, Owner};
+use crate::io::gathering::{Asker, Gathering, Next, Part};
 use crate::io::limits::{
     ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX,
     SILENT_MS_MIN,
@@ -24,25 +25,12 @@ use std::rc::Rc;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
 
-/// A whole alert's cancel, answered when every shard has.
-struct Gathering {
-    connection: u32,
-    generation: u32,
-    answer_number: u64,
-    remaining: u32,
-    withdrawn: u32,
-    /// A shard had answered this cancel before.
-    repeated: bool,
-    /// A shard could not be asked or refused: the client must ask again.
-    failed: Option<Code>,
-    answer: Answer,
-}
-
 /// What waits for the durable mark besides the connections' own answers.
 enum Gated {
     /// A peer's request, and when it arrived here.
     Parcel(Box<Parcel>, Moment),
-    Gathering(u32),
+    /// This shard's part of a whole alert's cancel.
+    Part(u32, Part),
 }
 
 /// Time limits of the connections.
@@ -297,7 +285,8 @@ impl Front {
         for _ in 0..PARCELS_PER_TURN_MAX {
             let Some(mut parcel) = mesh.next_request() else { break };
             busy = true;
-            match shard.handle_request(&parcel.body, Origin::Peer, now.wall_ms) {
+            let origin = Origin::Peer { found_elsewhere: parcel.found_elsewhere };
+            match shard.handle_request(&parcel.body, origin, now.wall_ms) {
                 Reply::Now(answer) => {
                     parcel.answer = Some(answer);
                     mesh.send_answer(parcel);
@@ -316,17 +305,18 @@ impl Front {
         }
         while let Some((peer, parcel)) = mesh.next_answer() {
             busy = true;
-            self.take_answer(&parcel);
+            self.take_answer(peer, &parcel, shard, mesh, now);
             mesh.keep(peer, parcel);
         }
         busy
     }
 
-    fn take_answer(&mut self, parcel: &Parcel) {
+    fn take_answer(&mut self, peer: usize, parcel: &Parcel, shard: &mut Shard, mesh: &mut Mesh, now: Now) {
         let Some(answer) = parcel.answer else { return };
         let origin = parcel.origin;
         if let Some(gathering) = origin.gathering {
-            return self.gather(gathering, parcel.count, answer);
+            let part = Part { shard: peer, code: answer.code, withdrawn: parcel.count };
+            return self.take_part(gathering, part, shard, mesh, now);
         }
         self.fill(origin.connection, origin.generation, origin.answer, answer);
     }
@@ -339,26 +329,42 @@ impl Front {
     }
 
     /// One shard's part of a whole alert's cancel.
-    fn gather(&mut self, index: u32, withdrawn: u32, answer: Answer) {
+    fn take_part(&mut self, index: u32, part: Part, shard: &mut Shard, mesh: &mut Mesh, now: Now) {
         let Some(gathering) = self.gatherings.get_mut(index) else { return };
-        gathering.remaining -= 1;
-        gathering.withdrawn += withdrawn;
-        match answer.code {
-            Code::ACCEPTED | Code::PUSH_NOT_FOUND => {}
-            Code::REPEATED => gathering.repeated = true,
-            code => gathering.failed = Some(code),
+        match gathering.take(part) {
+            Next::Wait => {}
+            Next::Answer(answer) => self.answer_gathering(index, answer),
+            Next::Close(shards) => {
+                for number in shards {
+                    self.close_in(number, index, shard, mesh, now);
+                }
+            }
         }
-        if gathering.remaining > 0 {
+    }
+
+    /// Has a shard close an alert of which pushes wait in another one.
+    fn close_in(&mut self, number: usize, index: u32, shard: &mut Shard, mesh: &mut Mesh, now: Now) {
+        let Some(Gathering { asker, body, .. }) = self.gatherings.get_mut(index) else { return };
+        let mut part = Part { shard: number, code: Code::OVERLOAD, withdrawn: 0 };
+        // What was not done behind a record waits for none.
+        let mut until = 0;
+        if number == shard.number() {
+            match shard.handle_request(body, Origin::Peer { found_elsewhere: true }, now.wall_ms) {
+                Reply::EveryShard { answer, withdrawn, sequence } => {
+                    (part.code, part.withdrawn, until) = (answer.code, withdrawn, sequence);
+                }
+                Reply::Now(answer) => part.code = answer.code,
+                other => unreachable!("a whole alert's cancel is answered {other:?}"),
+            }
+        } else if mesh.send_closing(number, origin_of(shard, *asker, Some(index)), body) {
             return;
         }
-        if let Some(mut done) = self.gatherings.remove(index) {
-            done.answer.code = match done.failed {
-                Some(code) => code,
-                None if done.withdrawn > 0 => Code::ACCEPTED,
-                None if done.repeated => Code::REPEATED,
-                None => Code::PUSH_NOT_FOUND,
-            };
-            self.fill(done.connection, done.generation, done.answer_number, done.answer);
+        self.gated.push_back((until, Gated::Part(index, part)));
+    }
+
+    fn answer_gathering(&mut self, index: u32, answer: Answer) {
+        if let Some(Gathering { asker, .. }) = self.gatherings.remove(index) {
+            self.fill(asker.connection, asker.generation, asker.answer, answer);
         }
     }
 
@@ -387,10 +393,8 @@ impl Front {
                     self.waits.answered(arrived, leaves);
                     mesh.send_answer(parcel);
                 }
-                Some((_, Gated::Gathering(index))) => {
-                    if let Some(answer) = self.gatherings.get_mut(index).map(|gathering| gathering.answer) {
-                        self.gather(index, 0, answer);
-                    }
+                Some((_, Gated::Part(index, part))) => {
+                    self.take_part(index, part, shard, mesh, now);
                 }
                 None => break,
             }
@@ -507,10 +511,12 @@ impl Front {
                     }
                     mesh.send_answer(parcel);
                 }
-                Gated::Gathering(index) => {
-                    if let Some(gathering) = self.gatherings.get_mut(index) {
-                        let answer = Answer { code: Code::NOT_DURABLE, ..gathering.answer };
-                        self.gather(index, 0, answer);
+                Gated::Part(index, part) => {
+                    let part = Part { code: Code::NOT_DURABLE, ..part };
+                    // One that failed asks no shard for more.
+                    let next = self.gatherings.get_mut(index).map(|gathering| gathering.take(part));
+                    if let Some(Next::Answer(answer)) = next {
+                        self.answer_gathering(index, answer);
                     }
                 }
             }
@@ -563,14 +569,14 @@ impl Desk for ShardDesk<'_> {
             Reply::Now(answer) => (answer, Gate::Open),
             Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence, self.arrived)),
             Reply::Owner(owner) => {
-                let origin = self.origin(number, None);
+                let origin = origin_of(self.shard, self.asker(number), None);
                 if self.mesh.send_request(owner, origin, body) {
                     return (PLACEHOLDER, Gate::Elsewhere);
                 }
                 (self.shard.refuse_for_overload(body, self.now.wall_ms), Gate::Open)
             }
             Reply::EveryShard { answer, withdrawn, sequence } => {
-                self.gather_from_all(body, number, answer, withdrawn, sequence)
+                self.gather_from_all(body, number, (answer, withdrawn), sequence)
             }
         }
     }
@@ -584,52 +590,41 @@ fn is_silent(link: &Link<Connection>) -> bool {
 /// Stands in an answer's place until another shard fills it.
 const PLACEHOLDER: Answer = Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
 
+/// What a request of this connection is known by in another shard.
+fn origin_of(shard: &Shard, asker: Asker, gathering: Option<u32>) -> mesh::Origin {
+    let Asker { connection, generation, answer } = asker;
+    mesh::Origin { shard: shard.number() as u16, connection, generation, answer, gathering }
+}
+
 impl ShardDesk<'_> {
-    fn origin(&self, answer: u64, gathering: Option<u32>) -> mesh::Origin {
-        mesh::Origin {
-            shard: self.shard.number() as u16,
-            connection: self.connection,
-            generation: self.generation,
-            answer,
-            gathering,
-        }
+    fn asker(&self, answer: u64) -> Asker {
+        Asker { connection: self.connection, generation: self.generation, answer }
     }
 
+    /// Has every shard take part in the cancel of a whole alert.
     fn gather_from_all(
         &mut self,
         body: &[u8],
         number: u64,
-        answer: Answer,
-        withdrawn: u32,
+        (answer, withdrawn): (Answer, u32),
         sequence: u64,
     ) -> (Answer, Gate) {
-        let (connection, generation) = (self.connection, self.generation);
-        let gathering = self.gatherings.insert(|_, _| Gathering {
-            connection,
-            generation,
-            answer_number: number,
-            remaining: 1,
-            withdrawn,
-            repeated: false,
-            failed: None,
-            answer,
-        });
-        let Some(gathering) = gathering else {
+        let (asker, shards) = (self.asker(number), self.mesh.shards());
+        let index = self.gatherings.insert(|_, _| Gathering::new(asker, body, answer, shards));
+        let Some(index) = index else {
             return (self.shard.refuse_for_overload(body, self.now.wall_ms), Gate::Open);
         };
-        for peer in (0..self.mesh.shards()).filter(|&peer| peer != self.shard.number()) {
-            let origin = self.origin(number, Some(gathering));
-            let sent = self.mesh.send_request(peer, origin, body);
-            if let Some(gathering) = self.gatherings.get_mut(gathering) {
-                if sent {
-                    gathering.remaining += 1;
-                } else {
-                    // The client asks again; what was withdrawn stays withdrawn.
-                    gathering.failed = Some(Code::OVERLOAD);
-                }
+        let own = self.shard.number();
+        for peer in (0..shards).filter(|&peer| peer != own) {
+            let origin = origin_of(self.shard, asker, Some(index));
+            if !self.mesh.send_request(peer, origin, body) {
+                // The client asks again; what was withdrawn stays withdrawn.
+                let part = Part { shard: peer, code: Code::OVERLOAD, withdrawn: 0 };
+                self.gated.push_back((0, Gated::Part(index, part)));
             }
         }
-        self.gated.push_back((sequence, Gated::Gathering(gathering)));
+        let part = Part { shard: own, code: answer.code, withdrawn };
+        self.gated.push_back((sequence, Gated::Part(index, part)));
         (PLACEHOLDER, Gate::Elsewhere)
     }
 }

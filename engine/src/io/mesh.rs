@@ -35,6 +35,8 @@ pub(super) struct Parcel {
     pub(super) answer: Option<Answer>,
     /// Pushes withdrawn, for a whole alert's cancel.
     pub(super) count: u32,
+    /// Of such a cancel: pushes of the alert wait in another shard.
+    pub(super) found_elsewhere: bool,
 }
 
 struct Lane {
@@ -84,7 +86,7 @@ impl Mesh {
         let parcel = || {
             let origin =
                 Origin { shard: shard as u16, connection: 0, generation: 0, answer: 0, gathering: None };
-            Box::new(Parcel { origin, body: Vec::new(), answer: None, count: 0 })
+            Box::new(Parcel { origin, body: Vec::new(), answer: None, count: 0, found_elsewhere: false })
         };
         let boxes = |peer: usize| {
             let count = if peer == shard { 0 } else { parcels_per_peer(shards) };
@@ -99,10 +101,20 @@ impl Mesh {
 
     /// Sends a request to `peer`; `false` when every box for it is under way.
     pub(super) fn send_request(&mut self, peer: usize, origin: Origin, body: &[u8]) -> bool {
+        self.send(peer, origin, body, false)
+    }
+
+    /// Sends the cancel of a whole alert of which pushes wait in another shard than `peer`.
+    pub(super) fn send_closing(&mut self, peer: usize, origin: Origin, body: &[u8]) -> bool {
+        self.send(peer, origin, body, true)
+    }
+
+    fn send(&mut self, peer: usize, origin: Origin, body: &[u8], found_elsewhere: bool) -> bool {
         let Some(mut parcel) = self.free[peer].pop() else { return false };
         parcel.origin = origin;
         parcel.answer = None;
         parcel.count = 0;
+        parcel.found_elsewhere = found_elsewhere;
         parcel.body.clear();
         parcel.body.extend_from_slice(body);
         let refused = self.lanes.lane(self.shard, peer).requests.push(parcel);

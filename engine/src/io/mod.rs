@@ -12,6 +12,7 @@ mod durations;
 mod executor;
 pub mod figures;
 mod front;
+mod gathering;
 pub mod limits;
 mod link;
 pub mod mailbox;

@@ -38,7 +38,10 @@ pub enum Origin<'a> {
         credential: &'a mut Credential,
     },
     /// Another shard, which has checked 1xxx to 2004 already.
-    Peer,
+    Peer {
+        /// Of a whole alert's cancel: pushes of the alert wait in another shard.
+        found_elsewhere: bool,
+    },
 }
 
 /// A request as a shard has read it.
@@ -58,7 +61,8 @@ pub enum Reply {
     /// Another shard owns the msn.
     Owner(usize),
     /// Every shard has to answer: the cancel of a whole alert. This shard's part, the number of
-    /// pushes it has withdrawn, and the sequence that must be durable.
+    /// pushes it has withdrawn, and the sequence that must be durable. A shard that answers 3002
+    /// has not closed the alert: it is to be asked again where another shard knows it.
     EveryShard { answer: Answer, withdrawn: u32, sequence: u64 },
 }
 
@@ -117,7 +121,10 @@ impl<L: Log> Shard<L> {
                 return Reply::Now(refusal.answer());
             }
         };
-        let from_peer = matches!(origin, Origin::Peer);
+        let peer = match origin {
+            Origin::Peer { found_elsewhere } => Some(found_elsewhere),
+            Origin::Client { .. } => None,
+        };
         let registry = Arc::clone(&self.registry);
         let (xpid, msn) = match request {
             Request::Push(push) => (push.xpid, Some(push.msn)),
@@ -128,13 +135,13 @@ impl<L: Log> Shard<L> {
             Origin::Client { authorization, credential } => {
                 identify(&registry, authorization, credential, xpid, now_ms)
             }
-            Origin::Peer => registry.find(xpid).ok_or(Code::NOT_REGISTERED),
+            Origin::Peer { .. } => registry.find(xpid).ok_or(Code::NOT_REGISTERED),
         };
         let registered = match identified {
             Ok(registered) => registered,
             Err(code) => return self.refuse(request, code, now_ms),
         };
-        if !from_peer
+        if peer.is_none()
             && let Some(owner) =
                 msn.map(|msn| shard_of(msn, self.shards)).filter(|&owner| owner != self.number)
         {
@@ -145,7 +152,7 @@ impl<L: Log> Shard<L> {
                 Ok(reply) => reply,
                 Err(code) => self.refuse(request, code, now_ms),
             },
-            Request::Cancel(cancel) => self.take_cancel(registered, cancel, from_peer, now_ms),
+            Request::Cancel(cancel) => self.take_cancel(registered, cancel, peer, now_ms),
         }
     }
 
@@ -373,7 +380,7 @@ impl<L: Log> Shard<L> {
         &mut self,
         registered: &Registered,
         cancel: &CancelRequest<'_>,
-        from_peer: bool,
+        peer: Option<bool>,
         now_ms: u64,
     ) -> Reply {
         self.counted.cancels += 1;
@@ -395,12 +402,12 @@ impl<L: Log> Shard<L> {
             }
             CancelTarget::Alert { alert_id, .. } => {
                 let fingerprints = self.alert_fingerprints(cancel.xpid, alert_id);
-                let (code, withdrawn) = match self.close_alerts(registered, fingerprints, from_peer, now_ms) {
+                let (code, withdrawn) = match self.close_alerts(registered, fingerprints, peer, now_ms) {
                     Ok(closed) => closed,
                     Err(code) => return self.refuse(&Request::Cancel(*cancel), code, now_ms),
                 };
                 let (answer, sequence) = (answer_to_cancel(cancel, code), self.journal.appended());
-                if from_peer || self.shards > 1 {
+                if peer.is_some() || self.shards > 1 {
                     return Reply::EveryShard { answer, withdrawn, sequence };
                 }
                 Reply::WhenDurable(answer, sequence)
@@ -430,48 +437,65 @@ impl<L: Log> Shard<L> {
     }
 
     /// Closes an alert under the fingerprint that it has, and under the older one that it may be
-    /// known by too.
+    /// known by too. An alert that is known by neither, here or elsewhere, is left as it is.
     fn close_alerts(
         &mut self,
         registered: &Registered,
         (fingerprint, older): (u64, Option<u64>),
-        from_peer: bool,
+        peer: Option<bool>,
         now_ms: u64,
     ) -> Result<(Code, u32), Code> {
-        let closed = self.close_alert(registered, fingerprint, from_peer, now_ms)?;
+        let both = [Some(fingerprint), older];
+        // A cancel that was answered before is repeated for nothing. Of one that every shard takes
+        // part in, the shard that it came to counts it.
+        let is_repeat = both.iter().flatten().any(|&alert| self.is_freshly_closed(alert, now_ms));
+        if peer.is_none() && !is_repeat && !registered.meter.rate(self.pace.steady(now_ms)) {
+            return Err(Code::RATE);
+        }
+        let is_known = both.iter().flatten().any(|&alert| self.knows_pushes_of(alert));
+        //= push cancel unknown
+        if !is_known && peer != Some(true) {
+            return Ok((Code::PUSH_NOT_FOUND, 0));
+        }
+        let closed = self.close_alert(registered, fingerprint, now_ms)?;
         let Some(older) = older else { return Ok(closed) };
-        // It is one cancel: it counts once.
-        let before = self.close_alert(registered, older, true, now_ms)?;
+        let before = self.close_alert(registered, older, now_ms)?;
         let first_of = |code| [closed, before].into_iter().any(|(answered, _)| answered == code);
         let code = [Code::ACCEPTED, Code::REPEATED].into_iter().find(|&code| first_of(code));
         Ok((code.unwrap_or(Code::PUSH_NOT_FOUND), closed.1 + before.1))
     }
 
+    /// Whether pushes of the alert wait here, or waited when it was cancelled.
+    fn knows_pushes_of(&self, alert: u64) -> bool {
+        self.core.closed_alert(alert).is_some_and(|cancel| cancel.found) || self.core.alert_members(alert) > 0
+    }
+
+    fn is_freshly_closed(&self, alert: u64, now_ms: u64) -> bool {
+        let center_ms = self.pace.center(now_ms);
+        self.core
+            .closed_alert(alert)
+            .is_some_and(|cancel| center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS)
+    }
+
     /// Withdraws an alert's pushes and lets no further one in; what that is answered, and how many
-    /// there were. One record says so for all of them. A cancel that was answered before is
-    /// repeated for nothing.
+    /// there were. One record says so for all of them.
     //= push cancel alert
     fn close_alert(
         &mut self,
         registered: &Registered,
         fingerprint: u64,
-        from_peer: bool,
         now_ms: u64,
     ) -> Result<(Code, u32), Code> {
-        let (known, center_ms) = (self.core.closed_alert(fingerprint), self.pace.center(now_ms));
+        let known = self.core.closed_alert(fingerprint);
         //= push cancel again
         let answer_again = |found| if found { Code::REPEATED } else { Code::PUSH_NOT_FOUND };
         if let Some(cancel) = known
-            && center_ms.abs_diff(cancel.at_ms) < ALERT_CANCEL_FRESH_MS
+            && self.is_freshly_closed(fingerprint, now_ms)
         {
             return Ok((answer_again(cancel.found), 0));
         }
-        // Of a cancel that every shard takes part in, the one that it came to counts it.
-        if !from_peer && !registered.meter.rate(self.pace.steady(now_ms)) {
-            return Err(Code::RATE);
-        }
         let share = records::share(registered.registration.xpid);
-        let found = known.is_some_and(|cancel| cancel.found) || self.core.alert_members(fingerprint) > 0;
+        let found = self.knows_pushes_of(fingerprint);
         if known.is_none() && !self.core.make_room_for_alert_cancel(share, found) {
             return Err(Code::STORAGE_FULL);
         }

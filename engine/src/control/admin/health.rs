@@ -73,7 +73,8 @@ fn tell_classes(asked: Option<Class>, taken: &[Class]) -> Response {
     match asked {
         Some(class) if !taken.contains(&class) => {
             let kept_for = words.join(" and ");
-            let error = format!("no new {} push is taken: the room left is kept for {kept_for}", class.word());
+            let error =
+                format!("no new {} push is taken: the room left is kept for {kept_for}", class.word());
             let reasons = vec!["room_kept"];
             reply_json(StatusCode::SERVICE_UNAVAILABLE, &NotReady { error, reasons })
         }

@@ -144,8 +144,7 @@ pub enum Class {
 
 impl Class {
     /// The classes, the one that matters most first.
-    pub const BY_WEIGHT: [Self; 4] =
-        [Self::Emergency, Self::Urgent, Self::Standard, Self::Exercise];
+    pub const BY_WEIGHT: [Self; 4] = [Self::Emergency, Self::Urgent, Self::Standard, Self::Exercise];
 
     /// Its word at the command line, in settings and figures.
     pub fn word(self) -> &'static str {
