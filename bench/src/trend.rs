@@ -40,7 +40,8 @@ const BENCHES: [(&str, &str, &str); 4] = [
     (
         "limit",
         "Beside the limit",
-        "The engine's CPU time per push beside that of a responder that parses nothing, keeps nothing and answers at once.",
+        "The engine's CPU time per push beside that of a responder that parses nothing, keeps \
+         nothing and answers at once.",
     ),
     (
         "peers",
@@ -133,7 +134,8 @@ fn write(path: &Path, page: &str) -> Result<(), String> {
 
 fn page(runs: &[Run]) -> String {
     let mut body = format!(
-        "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div><h1>Hayauma · bench results</h1>\
+        "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div>\
+         <h1>Hayauma · bench results</h1>\
          <p>{} runs</p></header>\n",
         runs.len()
     );
@@ -151,11 +153,14 @@ fn page(runs: &[Run]) -> String {
     }
     body.push_str(
         "<section><h2>How to read this</h2><dl>\
-         <div><dt>Median and spread</dt><dd>A figure is the median of a run's rounds; the spread is the distance from the \
-         least to the greatest, as a share of it. A change within the spread is no change.</dd></div>\
-         <div><dt>One machine</dt><dd>Lines hold the runs on the machine of the latest run only. Absolute figures of a \
-         shared host drift from hour to hour; ratios drift less.</dd></div></dl></section>\n\
-         <footer>Hayauma <span lang=\"ja\">早馬</span> · drawn by bench trend from the lines in bench/results</footer>\n",
+         <div><dt>Median and spread</dt><dd>A figure is the median of a run's rounds; the spread \
+         is the distance from the least to the greatest, as a share of it. A change within the \
+         spread is no change.</dd></div>\
+         <div><dt>One machine</dt><dd>Lines hold the runs on the machine of the latest run only. \
+         Absolute figures of a shared host drift from hour to hour; ratios drift \
+         less.</dd></div></dl></section>\n\
+         <footer>Hayauma <span lang=\"ja\">早馬</span> · drawn by bench trend from the lines in \
+         bench/results</footer>\n",
     );
     framed("Hayauma bench results", &body)
 }
@@ -163,7 +168,8 @@ fn page(runs: &[Run]) -> String {
 fn section(name: &str, latest: &Run, runs: &[&Run]) -> String {
     let known = BENCHES.iter().find(|(bench, ..)| *bench == name);
     let (title, says) = known.map_or((name, ""), |(_, title, says)| (*title, *says));
-    let here: Vec<&Run> = runs.iter().copied().filter(|run| run.machine == latest.machine).collect();
+    let here: Vec<&Run> =
+        runs.iter().copied().filter(|run| run.machine == latest.machine).collect();
     let mut text = format!(
         "<section class=\"places latencies\"><h2>{}</h2><p class=\"summary\">{}</p>",
         escaped(title),
@@ -187,8 +193,12 @@ fn section(name: &str, latest: &Run, runs: &[&Run]) -> String {
 }
 
 fn chart(shown: &Shown, latest: &Run, here: &[&Run]) -> Chart {
-    let labels: Vec<&str> =
-        latest.figures.iter().filter(|f| f.metric == shown.metric).map(|f| f.label.as_str()).collect();
+    let labels: Vec<&str> = latest
+        .figures
+        .iter()
+        .filter(|f| f.metric == shown.metric)
+        .map(|f| f.label.as_str())
+        .collect();
     let strokes = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
     let line = |(at, label): (usize, &&str)| Line {
         name: (*label).to_owned(),
@@ -226,7 +236,8 @@ fn latest_table(bench: &str, latest: &Run) -> String {
             metrics.push(&figure.metric);
         }
     }
-    let head: String = metrics.iter().map(|metric| format!("<th>{}</th>", escaped(metric))).collect();
+    let head: String =
+        metrics.iter().map(|metric| format!("<th>{}</th>", escaped(metric))).collect();
     let mut rows = String::new();
     for label in labels {
         let cells: Vec<_> = metrics.iter().map(|metric| latest.figure(label, metric)).collect();
@@ -234,7 +245,11 @@ fn latest_table(bench: &str, latest: &Run) -> String {
             let _ = write!(rows, "<tr><th>{}</th>", escaped(label));
             for cell in cells {
                 let text = cell.map(|f| {
-                    format!("{} <small class=\"spare\">± {:.0} %</small>", short(f.median), f.spread * 50.0)
+                    format!(
+                        "{} <small class=\"spare\">± {:.0} %</small>",
+                        short(f.median),
+                        f.spread * 50.0
+                    )
                 });
                 let _ = write!(rows, "<td>{}</td>", text.unwrap_or_default());
             }
@@ -242,7 +257,8 @@ fn latest_table(bench: &str, latest: &Run) -> String {
         }
     }
     format!(
-        "<h3>The latest run</h3><p>{} JST · {} · {} · {}</p><div class=\"wide\"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
+        "<h3>The latest run</h3><p>{} JST · {} · {} · {}</p><div class=\"wide\"><table><thead><tr>\
+         <th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
         escaped(&latest.at),
         escaped(&latest.revision),
         escaped(&latest.machine),
@@ -262,7 +278,8 @@ fn runs_table(runs: &[&Run]) -> String {
         );
     }
     format!(
-        "<h3>All runs</h3><div class=\"wide\"><table><thead><tr><th></th><th>revision</th><th class=\"note\">machine</th></tr></thead>\
+        "<h3>All runs</h3><div class=\"wide\"><table><thead><tr><th></th><th>revision</th>\
+         <th class=\"note\">machine</th></tr></thead>\
          <tbody>{rows}</tbody></table></div>"
     )
 }
@@ -289,8 +306,10 @@ mod tests {
         let place = tempfile::tempdir().expect("a place for temporary files");
         let line = |ratio: f64, cpus: u8| {
             format!(
-                "{{\"bench\":\"limit\",\"at_unix_ms\":1795591904043,\"revision\":\"r<1>\",\"host\":{{\"cpu_model\":\"C\",\
-                 \"cpus\":{cpus},\"memory_octets\":1,\"kernel\":\"Linux 6\"}},\"cases\":[{{\"case\":\"accept\",\"load\":\"pipelined\",\
+                "{{\"bench\":\"limit\",\"at_unix_ms\":1795591904043,\"revision\":\"r<1>\",\
+                 \"host\":{{\"cpu_model\":\"C\",\
+                 \"cpus\":{cpus},\"memory_octets\":1,\"kernel\":\"Linux 6\"}},\
+                 \"cases\":[{{\"case\":\"accept\",\"load\":\"pipelined\",\
                  \"ratio\":{{\"median\":{ratio},\"spread\":0.1,\"all\":[{ratio}]}}}}]}}\n"
             )
         };

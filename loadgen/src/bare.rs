@@ -31,8 +31,9 @@ const MSN_AT: usize = 75;
 const REQID_AT: usize = 101;
 const COPIED_OCTETS: usize = 49;
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 13:34:30 GMT\r\n\
-    Content-Type: text/xml; charset=UTF-8\r\nContent-Length: 163\r\n\r\n<?xml version = \"1.0\" ?>\r\n\
-    <msn>00000000000</msn>\r\n<reqid>00000000000000000000000</reqid>\r\n<svcid>00100000001</svcid>\r\n\
+    Content-Type: text/xml; charset=UTF-8\r\nContent-Length: 163\r\n\r\n\
+    <?xml version = \"1.0\" ?>\r\n<msn>00000000000</msn>\r\n\
+    <reqid>00000000000000000000000</reqid>\r\n<svcid>00100000001</svcid>\r\n\
     <sepmaxnum>1</sepmaxnum>\r\n<code>0000</code>\r\n";
 /// Where the answer's msn begins: from there on, `COPIED_OCTETS` are the same in request and
 /// answer.
@@ -116,7 +117,8 @@ impl Bare {
         let address = server.address()?;
         let waker = Waker::new(server.poll.registry(), WAKER)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (answered, kept_back) = (Arc::clone(&server.pace.answered), Arc::clone(&server.pace.kept_back));
+        let (answered, kept_back) =
+            (Arc::clone(&server.pace.answered), Arc::clone(&server.pace.kept_back));
         let (stop_here, cpus) = (Arc::clone(&stop), cpus.to_vec());
         let thread = std::thread::Builder::new().name("bare".to_owned()).spawn(move || {
             // A responder that may run anywhere is only slower.
@@ -180,7 +182,11 @@ impl Server {
     }
 
     /// Waits for requests or what is due, at most for `timeout`, and answers.
-    pub(crate) fn turn(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn turn(
+        &mut self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
         if let Err(error) = self.poll.poll(events, timeout)
             && error.kind() != io::ErrorKind::Interrupted
         {
@@ -192,7 +198,8 @@ impl Server {
                 LISTENER => self.accept()?,
                 Token(at) => {
                     if let Some(connection) = &mut self.connections[at]
-                        && (!connection.exchange(&mut self.pace).unwrap_or(false) || event.is_read_closed())
+                        && (!connection.exchange(&mut self.pace).unwrap_or(false)
+                            || event.is_read_closed())
                     {
                         self.connections[at] = None;
                     }
@@ -205,7 +212,8 @@ impl Server {
     fn accept(&mut self) -> io::Result<()> {
         while let Ok((mut stream, _)) = self.listener.accept() {
             stream.set_nodelay(true)?;
-            let (token, interest) = (Token(self.connections.len()), Interest::READABLE | Interest::WRITABLE);
+            let (token, interest) =
+                (Token(self.connections.len()), Interest::READABLE | Interest::WRITABLE);
             self.poll.registry().register(&mut stream, token, interest)?;
             self.connections.push(Some(Connection::new(stream)));
         }
@@ -256,7 +264,8 @@ impl Server {
         if self.pace.stalled_until_ns > 0 {
             return Some(self.pace.stalled_until_ns);
         }
-        let held = self.connections.iter().flatten().filter_map(|connection| connection.held.front());
+        let held =
+            self.connections.iter().flatten().filter_map(|connection| connection.held.front());
         held.map(|held| held.due_ns).min()
     }
 }

@@ -155,33 +155,10 @@ fn arrive(plan: &mut Plan, warm_up: &[Stretch], load: &[Stretch]) {
 
 impl File {
     fn scenario(self) -> Result<Scenario, String> {
-        let mut plan = Plan::new(self.target.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))));
-        let seed = self.seed.unwrap_or(plan.seed);
-        let (mut warm_up, mut load) = (Vec::new(), Vec::new());
-        for phase in &self.phase {
-            if !(phase.seconds > 0.0 && phase.seconds <= 86_400.0) {
-                return Err("a phase needs between 0 and 86400 seconds.".to_owned());
-            }
-            match phase.kind {
-                PhaseKind::WarmUp if !load.is_empty() => {
-                    return Err("a warm-up comes before the load: put its phase first.".to_owned());
-                }
-                PhaseKind::WarmUp => warm_up.extend(phase.stretches()?),
-                PhaseKind::Load => load.extend(phase.stretches()?),
-                PhaseKind::Drain => plan.patience.stall_after = Duration::from_secs_f64(phase.seconds),
-            }
-        }
-        if load.is_empty() {
-            return Err("the plan sends nothing: give it a phase of kind \"load\".".to_owned());
-        }
-        let pushes: f64 = warm_up.iter().chain(&load).map(Stretch::pushes).sum();
-        if !(pushes >= 1.0 && pushes <= crate::limits::PUSHES_PLANNED_MAX as f64) {
-            let most = crate::limits::PUSHES_PLANNED_MAX;
-            return Err(format!(
-                "the phases make {pushes:.0} pushes: choose rates and times for 1 to {most}."
-            ));
-        }
-        plan.seed = seed;
+        let mut plan =
+            Plan::new(self.target.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))));
+        let (warm_up, load) = self.phases(&mut plan)?;
+        plan.seed = self.seed.unwrap_or(plan.seed);
         arrive(&mut plan, &warm_up, &load);
         plan.notify = self.sink.is_some();
         plan.token = self.token;
@@ -203,7 +180,9 @@ impl File {
         }
         match (self.mix, self.request) {
             (Some(_), Some(_)) => {
-                return Err("mix and request tables say the same: leave one of them away.".to_owned());
+                return Err(
+                    "mix and request tables say the same: leave one of them away.".to_owned()
+                );
             }
             (Some(mix), None) => plan.mix = Mix::named(&mix)?,
             (None, Some(tables)) => {
@@ -223,6 +202,37 @@ impl File {
         }
         plan.check().map_err(|fault| fault.to_string())?;
         Ok(Scenario { plan, sink: self.sink, warm_up, load })
+    }
+
+    /// The stretches of the warm-up and of the load; the drain's time goes into the plan.
+    fn phases(&self, plan: &mut Plan) -> Result<(Vec<Stretch>, Vec<Stretch>), String> {
+        let (mut warm_up, mut load) = (Vec::new(), Vec::new());
+        for phase in &self.phase {
+            if !(phase.seconds > 0.0 && phase.seconds <= 86_400.0) {
+                return Err("a phase needs between 0 and 86400 seconds.".to_owned());
+            }
+            match phase.kind {
+                PhaseKind::WarmUp if !load.is_empty() => {
+                    return Err("a warm-up comes before the load: put its phase first.".to_owned());
+                }
+                PhaseKind::WarmUp => warm_up.extend(phase.stretches()?),
+                PhaseKind::Load => load.extend(phase.stretches()?),
+                PhaseKind::Drain => {
+                    plan.patience.stall_after = Duration::from_secs_f64(phase.seconds)
+                }
+            }
+        }
+        if load.is_empty() {
+            return Err("the plan sends nothing: give it a phase of kind \"load\".".to_owned());
+        }
+        let pushes: f64 = warm_up.iter().chain(&load).map(Stretch::pushes).sum();
+        let most = crate::limits::PUSHES_PLANNED_MAX;
+        if !(pushes >= 1.0 && pushes <= most as f64) {
+            return Err(format!(
+                "the phases make {pushes:.0} pushes: choose rates and times for 1 to {most}."
+            ));
+        }
+        Ok((warm_up, load))
     }
 }
 
@@ -254,7 +264,11 @@ impl Phase {
             "poisson" => vec![Stretch::Poisson { rate_per_s: rate()?, seconds }],
             "ramp" => {
                 let from_per_s = self.from_per_s.unwrap_or_default().max(0.0);
-                vec![Stretch::Ramp { from_per_s, to_per_s: positive(self.to_per_s, "to_per_s")?, seconds }]
+                vec![Stretch::Ramp {
+                    from_per_s,
+                    to_per_s: positive(self.to_per_s, "to_per_s")?,
+                    seconds,
+                }]
             }
             "steps" => {
                 let rates = self.steps_per_s.as_deref().unwrap_or_default();
@@ -263,8 +277,9 @@ impl Phase {
                 }
                 let seconds = seconds / rates.len() as f64;
                 let step = |rate: &f64| positive(Some(*rate), "steps_per_s");
-                let steps =
-                    rates.iter().map(|rate| Ok(Stretch::Constant { rate_per_s: step(rate)?, seconds }));
+                let steps = rates
+                    .iter()
+                    .map(|rate| Ok(Stretch::Constant { rate_per_s: step(rate)?, seconds }));
                 steps.collect::<Result<_, String>>()?
             }
             "burst" => vec![Stretch::Burst {
@@ -286,16 +301,18 @@ impl Phase {
 mod tests {
     use super::*;
 
-    const PLAN: &str = "target = \"127.0.0.1:1\"\nseed = 7\nconnections = 8\n[msns]\nrange = \"09000000000:500\"\norder = \"zipf\"\n\
-        [[phase]]\nkind = \"warm-up\"\nrate_per_s = 100\nseconds = 1\n\
-        [[phase]]\nkind = \"load\"\narrivals = \"steps\"\nsteps_per_s = [200, 400]\nseconds = 2\n\
-        [[phase]]\nkind = \"load\"\narrivals = \"poisson\"\nrate_per_s = 1000\nseconds = 1\n\
-        [[phase]]\nkind = \"drain\"\nseconds = 5\n";
+    const PLAN: &str = "target = \"127.0.0.1:1\"\nseed = 7\nconnections = 8\n[msns]\n\
+        range = \"09000000000:500\"\norder = \"zipf\"\n[[phase]]\nkind = \"warm-up\"\n\
+        rate_per_s = 100\nseconds = 1\n[[phase]]\nkind = \"load\"\narrivals = \"steps\"\n\
+        steps_per_s = [200, 400]\nseconds = 2\n[[phase]]\nkind = \"load\"\narrivals = \"poisson\"\n\
+        rate_per_s = 1000\nseconds = 1\n[[phase]]\nkind = \"drain\"\nseconds = 5\n";
 
     #[test]
     fn a_plan_is_read_into_phases_and_the_same_seed_gives_the_same_pushes() {
-        let (first, second) =
-            (Scenario::parse(PLAN).expect("legal").plan, Scenario::parse(PLAN).expect("legal").plan);
+        let (first, second) = (
+            Scenario::parse(PLAN).expect("legal").plan,
+            Scenario::parse(PLAN).expect("legal").plan,
+        );
         assert_eq!((first.warm_up, first.connections, first.seed), (100, 8, 7));
         assert_eq!(first.load, second.load);
         let Load::Planned(schedule) = &first.load else { unreachable!("a file's load is planned") };
@@ -329,7 +346,11 @@ mod tests {
             ("[msns]", "[[request]]\nkind = \"text\"\noctets = 5\n[msns]", "no octets"),
             ("[msns]", "[[request]]\nkind = \"bad\"\nfault = \"odd\"\n[msns]", "no fault"),
             ("[msns]", "[[request]]\nkind = \"text\"\ncharacters = [1, 671]\n[msns]", "too long"),
-            ("[msns]", "[[request]]\nkind = \"text\"\nxpid = \"00000000005\"\n[msns]", "[[client]]"),
+            (
+                "[msns]",
+                "[[request]]\nkind = \"text\"\nxpid = \"00000000005\"\n[msns]",
+                "[[client]]",
+            ),
             ("[msns]", "[[request]]\nkind = \"cancel\"\n[msns]", "no push"),
         ] {
             let sentence = Scenario::parse(&PLAN.replace(from, to)).expect_err(from).to_string();

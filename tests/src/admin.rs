@@ -22,8 +22,8 @@ impl Admin {
     pub fn try_request(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut connection = Connection::try_open(self.address).ok()?;
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );
@@ -38,7 +38,8 @@ impl Admin {
     #[track_caller]
     pub fn request(&self, method: &str, path: &str, body: &str) -> Answer {
         let answer = self.try_request(method, path, body);
-        let answer = answer.unwrap_or_else(|| panic!("the admin port does not answer {method} {path}"));
+        let answer =
+            answer.unwrap_or_else(|| panic!("the admin port does not answer {method} {path}"));
         assert!(
             (200..300).contains(&answer.status()),
             "{method} {path}: {} {}",
@@ -55,7 +56,8 @@ impl Admin {
     #[track_caller]
     pub fn status(&self) -> Status {
         let answer = self.request("GET", "/status", "");
-        simd_json::from_slice(&mut answer.body.clone()).unwrap_or_else(|error| panic!("/status: {error}"))
+        simd_json::from_slice(&mut answer.body.clone())
+            .unwrap_or_else(|error| panic!("/status: {error}"))
     }
 
     /// Waits until everything that the engine has appended to its journal outlives its death.

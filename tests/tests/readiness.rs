@@ -38,7 +38,8 @@ fn await_taken(engine: &Engine, taken: &[&str]) {
     let admin = engine.admin();
     wait::until_true("the classes that are taken", || admin.status().classes_taken == taken);
     for (class, _) in CLASSES {
-        let told = admin.try_request("GET", &format!("/readyz?class={class}"), "").expect("an answer");
+        let told =
+            admin.try_request("GET", &format!("/readyz?class={class}"), "").expect("an answer");
         let expected = if taken.contains(&class) { 200 } else { 503 };
         assert_eq!(told.status(), expected, "{class} while {taken:?} are taken: {}", told.text());
     }
@@ -76,7 +77,11 @@ fn readiness_names_the_classes_that_are_taken_as_the_queue_fills_up() {
         match taken {
             0 => {
                 let told = ready();
-                assert!(told.status() == 503 && told.text().contains("queue_full"), "{}", told.text());
+                assert!(
+                    told.status() == 503 && told.text().contains("queue_full"),
+                    "{}",
+                    told.text()
+                );
             }
             _ => {
                 let expected = format!("ready for {} only\n", words[..taken].join(", "));

@@ -39,8 +39,10 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
         progress: Arc::default(),
     };
     let lines = LineStates::parse("", Line::HOME).expect("a good file");
-    let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
-    let opened = Shard::open(directory, &config, factory, Box::new(network), Arc::new(registry), START_MS);
+    let network =
+        SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
+    let opened =
+        Shard::open(directory, &config, factory, Box::new(network), Arc::new(registry), START_MS);
     let mut shard = opened.expect("an empty directory opens").0;
     shard.contracts_mut().insert(Msn::parse(MSN.as_bytes()).expect("an msn"), xpid).expect("room");
     shard
@@ -51,7 +53,7 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
 fn push(shard: &mut Shard, reqid: &str, now_ms: u64) -> Code {
     let body = Body::push(MSN, reqid).octets();
     tests::wait::until("a segment", || {
-        let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
+        let origin = Origin { authorization: None, credential: &mut Credential::default() };
         let code = match shard.handle_request(&body, origin, now_ms) {
             Reply::Now(answer) | Reply::WhenDurable(answer, _) => answer.code,
             other => unreachable!("{other:?}"),

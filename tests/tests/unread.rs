@@ -3,13 +3,14 @@
 //! they are idle.
 //!
 //! `HAYAUMA_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
+//! `HAYAUMA_HALF_CLIENTS=5000` has more requests half there than the budget has octets.
 
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::engine::Engine;
-use tests::push::{Body, XPID};
+use tests::push::{Body, Request, XPID};
 use tests::site::Site;
 use tests::wait;
 
@@ -79,6 +80,52 @@ fn clients_that_never_read_cost_a_bounded_amount_of_memory_and_others_are_served
     engine.stop();
 }
 
+/// A request with the longest body there is, without its last octet.
+fn half_a_request() -> Vec<u8> {
+    let body = vec![b'x'; 16 * 1024];
+    let mut request = Request::post(&body).octets();
+    request.pop();
+    request
+}
+
+#[test]
+fn requests_that_are_half_there_are_counted_and_cost_a_bounded_amount_of_memory() {
+    let told = std::env::var("HAYAUMA_HALF_CLIENTS").ok().and_then(|told| told.parse().ok());
+    let clients: u64 = told.unwrap_or(1_000);
+    let site = site();
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "before").request()).code(), "0000");
+    let before = resident(&engine);
+    let half = half_a_request();
+    let connect = |_| {
+        let mut client = TcpStream::connect(engine.push_address()).expect("a listener");
+        client.write_all(&half).expect("the engine reads it");
+        client
+    };
+    let flooding: Vec<TcpStream> = (0..clients).map(connect).collect();
+    let expected = (clients * half.len() as u64).min(HELD_OCTETS_MAX);
+    wait::until_true("all of them counted", || {
+        let held = engine.admin().figure("connection_octets");
+        assert!(held <= clients * 40 * 1024, "{held} octets held");
+        held >= expected
+    });
+    let grown = resident(&engine).saturating_sub(before);
+    println!("{clients} clients: {} MiB more", grown / MIB);
+    assert!(grown <= FLOOD_OCTETS_MAX * clients.max(500) / 1_000, "{} MiB", grown / MIB);
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "beside").request()).code(), "0000");
+    if clients * half.len() as u64 > HELD_OCTETS_MAX {
+        // They are given up long before the ten seconds that a request has otherwise.
+        let begun = Instant::now();
+        wait::until_true("room again", || {
+            engine.admin().figure("connection_octets") <= HELD_OCTETS_MAX
+        });
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    }
+    drop(flooding);
+    wait::until_true("nothing held", || engine.admin().figure("connection_octets") == 0);
+    engine.stop();
+}
+
 #[test]
 fn a_client_that_takes_nothing_is_closed_in_the_end() {
     let mut site = site();
@@ -138,8 +185,9 @@ fn idle_clients_give_their_buffers_back() {
     let engine = site.start();
     let mut clients: Vec<_> = (0..50).map(|_| engine.connect()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
-        let requests: Vec<u8> =
-            (0..64).flat_map(|push| Body::push(MSN, &format!("idle-{number}-{push}")).request()).collect();
+        let requests: Vec<u8> = (0..64)
+            .flat_map(|push| Body::push(MSN, &format!("idle-{number}-{push}")).request())
+            .collect();
         client.send(&requests);
     }
     for client in &mut clients {

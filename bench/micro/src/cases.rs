@@ -4,7 +4,7 @@
 mod shard;
 mod smpp;
 
-use hayauma::gateway::admit::{References, Scratch, admit};
+use hayauma::gateway::admit::{References, admit};
 use hayauma::gateway::contracts::ContractTable;
 use hayauma::gateway::registration::Registration;
 use hayauma::gateway::registry::Registry;
@@ -17,7 +17,9 @@ use wire::push::client::{PushContent, PushFields, write_push};
 use wire::push::notify_url::NotifyUrl;
 use wire::push::response::{Answer, AnswerHead, write_answer};
 use wire::push::scan::{PushRequest, Request, scan};
+use wire::push::submit::Scratch;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
+use wire::submission::form;
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Xpid};
 
@@ -32,27 +34,60 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 18] = [
+pub(crate) const CASES: [Case; 19] = [
     Case {
         name: "scan-sample",
         operation: "the sample push's body, by the canonical path",
         run: scan_sample,
     },
-    Case { name: "scan-text", operation: "a Japanese text push's body, by the general path", run: scan_text },
+    Case {
+        name: "scan-text",
+        operation: "a Japanese text push's body, by the general path",
+        run: scan_text,
+    },
     Case { name: "contracts", operation: "a look-up among 65,536 contracts", run: contracts },
-    Case { name: "admit-control", operation: "the sample push to its SMS-SUBMIT", run: admit_control },
-    Case { name: "admit-text", operation: "a Japanese text to its two SMS-SUBMITs", run: admit_text },
+    Case {
+        name: "admit-control",
+        operation: "the sample push to its SMS-SUBMIT",
+        run: admit_control,
+    },
+    Case {
+        name: "admit-text",
+        operation: "a Japanese text to its two SMS-SUBMITs",
+        run: admit_text,
+    },
     Case { name: "answer", operation: "one push response, head and body", run: answer },
-    Case { name: "journal-append", operation: "one Accepted record of one segment", run: journal_append },
-    Case { name: "hand-over", operation: "a parcel to the owner's shard and home", run: hand_over },
+    Case {
+        name: "journal-append",
+        operation: "one Accepted record of one segment",
+        run: journal_append,
+    },
+    Case {
+        name: "hand-over",
+        operation: "a push's form to the owner's shard, read there, and home",
+        run: hand_over,
+    },
     Case {
         name: "timer-start-stop",
         operation: "a timer of an hour started and stopped",
         run: timer_start_stop,
     },
-    Case { name: "timer-expire", operation: "a timer of a second started and expired", run: timer_expire },
+    Case {
+        name: "timer-expire",
+        operation: "a timer of a second started and expired",
+        run: timer_expire,
+    },
     Case { name: "histogram", operation: "one latency recorded, three digits", run: histogram },
-    Case { name: "intake", operation: "a shard takes the sample push: scan to journal", run: shard::intake },
+    Case {
+        name: "intake",
+        operation: "a shard takes the sample push: scan to journal",
+        run: shard::intake,
+    },
+    Case {
+        name: "intake-elsewhere",
+        operation: "the same, where another shard than the one it came to takes it",
+        run: shard::intake_elsewhere,
+    },
     Case {
         name: "lifecycle",
         operation: "a push through a shard: intake to acknowledged E5",
@@ -65,7 +100,11 @@ pub(crate) const CASES: [Case; 18] = [
     },
     Case { name: "smpp-submit", operation: "a submit_sm written", run: smpp::encode_submit },
     Case { name: "smpp-answer", operation: "its answer read", run: smpp::decode_answer },
-    Case { name: "smpp-receipt", operation: "a receipt with its text read", run: smpp::decode_receipt },
+    Case {
+        name: "smpp-receipt",
+        operation: "a receipt with its text read",
+        run: smpp::decode_receipt,
+    },
     Case {
         name: "smpp-session",
         operation: "a submit_sm and its answer through a session",
@@ -77,9 +116,10 @@ pub(crate) const CASES: [Case; 18] = [
 const NOW_MS: u64 = 1_795_354_470_000;
 const FIRST_MSN: u64 = 9_000_000_000;
 const REFERENCES: References = References { message_reference: 1, concatenation_reference: 7 };
-const SAMPLE: &[u8] = b"<?xml version = \"1.0\" ?>\r\n<fncid>0101</fncid>\r\n<comway>1101</comway>\r\n\
-    <msn>09012345678</msn>\r\n<reqid>20261122223430-00000001</reqid>\r\n<svcid>00100000001</svcid>\r\n\
-    <lifetime>05</lifetime>\r\n<ctrlflg>0</ctrlflg>\r\n<data>FFFFFFFFFF</data>\r\n";
+const SAMPLE: &[u8] = b"<?xml version = \"1.0\" ?>\r\n<fncid>0101</fncid>\r\n\
+    <comway>1101</comway>\r\n<msn>09012345678</msn>\r\n<reqid>20261122223430-00000001</reqid>\r\n\
+    <svcid>00100000001</svcid>\r\n<lifetime>05</lifetime>\r\n<ctrlflg>0</ctrlflg>\r\n\
+    <data>FFFFFFFFFF</data>\r\n";
 /// 84 UCS-2 characters: two segments.
 const TEXT: &str = "緊急地震速報。まもなく強い揺れが来ます。丈夫な机の下など安全な場所で身を守ってください。\
     火の始末は揺れがおさまってから落ち着いて行ってください。海岸から離れてください。";
@@ -94,13 +134,18 @@ fn msn(number: u64) -> Msn {
 
 fn registry() -> Registry {
     let notify_url = NotifyUrl::parse("http://127.0.0.1:9000/notify").expect("a legal URL");
-    Registry::new(vec![Registration { notify_url: Some(notify_url), ..Registration::new(xpid(), "micro") }])
+    Registry::new(vec![Registration {
+        notify_url: Some(notify_url),
+        ..Registration::new(xpid(), "micro")
+    }])
 }
 
 /// The body of a text push.
 fn text_body(msn: Msn, reqid: &[u8]) -> Vec<u8> {
-    let fields =
-        PushFields { lifetime_hours: 24, ..PushFields::new(xpid(), msn, reqid, PushContent::Text(TEXT)) };
+    let fields = PushFields {
+        lifetime_hours: 24,
+        ..PushFields::new(xpid(), msn, reqid, PushContent::Text(TEXT))
+    };
     let mut body = Vec::new();
     write_push(&mut body, &fields);
     body
@@ -155,8 +200,8 @@ fn admit_often(push: &PushRequest<'_>, count: u64) {
     let registered = registry.iter().next().expect("one registration");
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
     for _ in 0..count {
-        let admission =
-            admit(registered, true, black_box(push), REFERENCES, NOW_MS, &mut scratch, &mut submits);
+        let submission = black_box(push).submission(&mut scratch);
+        let admission = admit(registered, true, &submission, REFERENCES, NOW_MS, &mut submits);
         assert!(admission.is_ok());
         black_box(&submits);
     }
@@ -185,7 +230,8 @@ fn journal_append(count: u64) {
     let registry = registry();
     let registered = registry.iter().next().expect("one registration");
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
-    let admission = admit(registered, true, &request, REFERENCES, NOW_MS, &mut scratch, &mut submits)
+    let submission = request.submission(&mut scratch);
+    let admission = admit(registered, true, &submission, REFERENCES, NOW_MS, &mut submits)
         .expect("the sample is admitted");
     let place = tempfile::tempdir().expect("a place for temporary files");
     let factory = SegmentFactory::start().expect("a thread");
@@ -230,9 +276,15 @@ fn journal_append(count: u64) {
 
 fn hand_over(count: u64) {
     let mut hand_over = HandOver::new().expect("a /dev/null");
+    let (request, mut scratch) = (push(SAMPLE), Scratch::new());
+    let submission = request.submission(&mut scratch);
     for _ in 0..count {
-        let answer = Answer::bare(Code::ACCEPTED);
-        assert_eq!(hand_over.round_trip(black_box(SAMPLE), answer), Some(Code::ACCEPTED));
+        let write = |form: &mut Vec<u8>| form::write_submission(black_box(&submission), form);
+        let take = |form: &[u8]| {
+            assert!(form::read(form).is_ok());
+            Answer::bare(Code::ACCEPTED)
+        };
+        assert_eq!(hand_over.round_trip(write, take), Some(Code::ACCEPTED));
     }
 }
 
@@ -256,7 +308,8 @@ fn timer_expire(count: u64) {
 }
 
 fn histogram(count: u64) {
-    let mut histogram = Histogram::<u64>::new_with_bounds(100, 600_000_000_000, 3).expect("legal bounds");
+    let mut histogram =
+        Histogram::<u64>::new_with_bounds(100, 600_000_000_000, 3).expect("legal bounds");
     for number in 0..count {
         histogram.saturating_record(black_box(1_000 + number.wrapping_mul(7_919) % 50_000_000));
     }

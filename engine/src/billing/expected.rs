@@ -32,7 +32,8 @@ impl Expected {
     pub(super) fn read(data_directory: &Path) -> io::Result<Self> {
         let mut expected = Self { events: Known::default(), unread: Vec::new() };
         for number in crate::journal::shards::shard_numbers(data_directory)? {
-            let journal = crate::journal::shards::shard_directory(data_directory, number).join("journal");
+            let journal =
+                crate::journal::shards::shard_directory(data_directory, number).join("journal");
             if !journal.is_dir() {
                 continue;
             }
@@ -71,7 +72,10 @@ impl Expected {
             }
         });
         let since = clock::instant();
-        while !lacking.is_empty() && lacking.len() < LOOKED_FOR_MAX && clock::instant() - since < ON_ITS_WAY {
+        while !lacking.is_empty()
+            && lacking.len() < LOOKED_FOR_MAX
+            && clock::instant() - since < ON_ITS_WAY
+        {
             if !matches!(read_holder(data_directory), Ok(Some(_))) {
                 break;
             }
@@ -92,8 +96,9 @@ impl Expected {
         if accepted + ended > 0 {
             report.find(|| {
                 format!(
-                    "{accepted} accepted pushes and {ended} ends stand in the journal and are not in the books yet: the \
-                     engine enters them once the device has room, or at its next start"
+                    "{accepted} accepted pushes and {ended} ends stand in the journal and are not \
+                     in the books yet: the engine enters them once the device has room, or at its \
+                     next start"
                 )
             });
         }

@@ -78,7 +78,9 @@ impl Place {
         let data_dir = self.existing_data_dir()?;
         match engine_that_holds(&data_dir)? {
             Some(engine) => Ok(Registry::Running(engine)),
-            None => Ok(Registry::Stopped(HeldStore { store: Store::open(&data_dir)?, _lock: None })),
+            None => {
+                Ok(Registry::Stopped(HeldStore { store: Store::open(&data_dir)?, _lock: None }))
+            }
         }
     }
 
@@ -113,7 +115,8 @@ impl Place {
             return Ok(data_dir);
         }
         Err(CliError::new(format!(
-            "there is no registry in {}: name the data directory with --data-dir, or add a client first",
+            "there is no registry in {}: name the data directory with --data-dir, or add a client \
+             first",
             data_dir.display()
         )))
     }
@@ -136,8 +139,8 @@ fn open_for_change(data_dir: &Path) -> Result<Registry, CliError> {
             }
             Err(LockError::HeldBy { pid, .. }) => {
                 return Err(CliError::new(format!(
-                    "process {pid} holds the data directory {} and has not opened an admin port: wait until \
-                     it has started or finished, then try again",
+                    "process {pid} holds the data directory {} and has not opened an admin port: \
+                     wait until it has started or finished, then try again",
                     data_dir.display()
                 )));
             }
@@ -194,7 +197,9 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        self.document(self.agent.post(self.url(path)).content_type("application/json").send(&body[..]))
+        self.document(
+            self.agent.post(self.url(path)).content_type("application/json").send(&body[..]),
+        )
     }
 
     /// PUTs a document and reads the answer's.
@@ -204,7 +209,9 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        self.document(self.agent.put(self.url(path)).content_type("application/json").send(&body[..]))
+        self.document(
+            self.agent.put(self.url(path)).content_type("application/json").send(&body[..]),
+        )
     }
 
     /// PATCHes a document and reads the answer's.
@@ -214,7 +221,9 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        self.document(self.agent.patch(self.url(path)).content_type("application/json").send(&body[..]))
+        self.document(
+            self.agent.patch(self.url(path)).content_type("application/json").send(&body[..]),
+        )
     }
 
     /// DELETEs, telling what by path alone.
@@ -229,12 +238,17 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        let request = self.agent.delete(self.url(path)).force_send_body().content_type("application/json");
+        let request =
+            self.agent.delete(self.url(path)).force_send_body().content_type("application/json");
         self.document(request.send(&body[..]))
     }
 
     /// POSTs CSV lines.
-    pub(crate) fn post_csv<T: DeserializeOwned>(&self, path: &str, lines: &[u8]) -> Result<T, CliError> {
+    pub(crate) fn post_csv<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        lines: &[u8],
+    ) -> Result<T, CliError> {
         self.document(self.agent.post(self.url(path)).content_type("text/csv").send(lines))
     }
 
@@ -248,15 +262,19 @@ impl AdminClient {
     ) -> Result<T, CliError> {
         let unreachable = |error: ureq::Error| {
             CliError::new(format!(
-                "the engine with process id {} holds the data directory but its admin port {} does not \
-                 answer ({error}): wait until it has started or stopped, then try again",
+                "the engine with process id {} holds the data directory but its admin port {} does \
+                 not answer ({error}): wait until it has started or stopped, then try again",
                 self.pid, self.base
             ))
         };
         let mut answer = answer.map_err(unreachable)?;
         let refused = !answer.status().is_success();
-        let mut octets =
-            answer.body_mut().with_config().limit(ANSWER_OCTETS_MAX).read_to_vec().map_err(unreachable)?;
+        let mut octets = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_OCTETS_MAX)
+            .read_to_vec()
+            .map_err(unreachable)?;
         if refused {
             let status = answer.status();
             return Err(match json::read::<ErrorDocument>(&mut octets) {
@@ -269,8 +287,8 @@ impl AdminClient {
         }
         json::read(&mut octets).map_err(|error| {
             CliError::new(format!(
-                "the engine's answer is not what this program expects ({error}): use the same version for \
-                 both"
+                "the engine's answer is not what this program expects ({error}): use the same \
+                 version for both"
             ))
         })
     }

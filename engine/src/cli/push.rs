@@ -68,8 +68,8 @@ impl PushCommand {
             let with_reqid =
                 reqid.map_or_else(String::new, |reqid| format!(" with the request id {reqid:?}"));
             return Err(CliError::new(format!(
-                "no push to {msn}{with_reqid} is known: what has ended is remembered for 24 hours and what was refused \
-                 is not recorded; check the number, or name another --data-dir"
+                "no push to {msn}{with_reqid} is known: what has ended is remembered for 24 hours \
+                 and what was refused is not recorded; check the number, or name another --data-dir"
             )));
         }
         if json {
@@ -117,7 +117,12 @@ fn read_shard(lives: &mut Lives, directory: &Path, wanted: &Wanted) -> Result<()
         .map_err(|error| CliError::new(error.to_string()))
 }
 
-fn keys_of(place: &Place, data_dir: &Path, msn: Msn, reqid: Reqid) -> Result<HashMap<u64, Xpid>, CliError> {
+fn keys_of(
+    place: &Place,
+    data_dir: &Path,
+    msn: Msn,
+    reqid: Reqid,
+) -> Result<HashMap<u64, Xpid>, CliError> {
     let xpids: Vec<Xpid> = match place.registry_to_read() {
         Ok(Registry::Running(engine)) => {
             let documents: Vec<ClientDocument> = engine.get("/clients")?;

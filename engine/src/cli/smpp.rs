@@ -64,7 +64,9 @@ fn decode(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<
         return;
     }
     if octets.len() as u64 > INPUT_OCTETS_MAX {
-        report(Err(format!("standard input is longer than {INPUT_OCTETS_MAX} octets; give less of it")));
+        report(Err(format!(
+            "standard input is longer than {INPUT_OCTETS_MAX} octets; give less of it"
+        )));
         return;
     }
     // The length that every PDU begins with has a zero in front, and no hexadecimal text has one.
@@ -78,8 +80,9 @@ fn decode(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<
     for (at, line) in lines {
         is_empty = false;
         let number = at + 1;
-        let mut report =
-            |result: Result<String, String>| report(result.map_err(|why| format!("line {number}: {why}")));
+        let mut report = |result: Result<String, String>| {
+            report(result.map_err(|why| format!("line {number}: {why}")))
+        };
         let goes_on = match octets_of(line) {
             Ok(octets) => decode_stream(arguments, &octets, &mut count, &mut report),
             Err(sentence) => report(Err(sentence)),
@@ -89,7 +92,9 @@ fn decode(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<
         }
     }
     if is_empty {
-        report(Err("there is no PDU on standard input; give one as it is or in hexadecimal".to_owned()));
+        report(Err(
+            "there is no PDU on standard input; give one as it is or in hexadecimal".to_owned()
+        ));
     }
 }
 
@@ -120,9 +125,12 @@ fn decode_stream(
         let goes_on = match decode_leniently(pdu) {
             Ok(read) => {
                 let printed = Printed::new(&read);
-                let goes_on = report(if arguments.json { json_of(&printed) } else { Ok(printed.text()) });
+                let goes_on =
+                    report(if arguments.json { json_of(&printed) } else { Ok(printed.text()) });
                 goes_on
-                    && read.fault.is_none_or(|fault| report(Err(format!("the PDU is cut short: {fault}"))))
+                    && read
+                        .fault
+                        .is_none_or(|fault| report(Err(format!("the PDU is cut short: {fault}"))))
             }
             Err(error) => report(Err(format!("this PDU cannot be read: {error}"))),
         };
@@ -163,7 +171,8 @@ enum PrintedValue {
 
 impl Printed {
     fn new(pdu: &Pdu<'_>) -> Self {
-        let printed = |fields: Vec<DescribedField>| fields.into_iter().map(PrintedField::from).collect();
+        let printed =
+            |fields: Vec<DescribedField>| fields.into_iter().map(PrintedField::from).collect();
         Self {
             kind: pdu.header.command.to_string(),
             octets: pdu.header.length,
@@ -218,12 +227,14 @@ mod tests {
 
     /// A submit_sm, and the 16 octets of an ESME_RTHROTTLED.
     const SUBMIT: &str = "00000046 00000004 00000000 00000007 00 0500 486179 61756D6100 0101 \
-        38313930313233343536373800 400000 00 00 01 00 00 00 0C 05000309020168656C6C6F21 02040002 0007";
+        38313930313233343536373800 400000 00 00 01 00 00 00 0C 05000309020168656C6C6F21 02040002 \
+        0007";
     const THROTTLED: &str = "00000010 80000004 00000058 00000007";
     const RECEIPT_TEXT: &str = "id:4711 sub:001 dlvrd:001 stat:DELIVRD err:000 text:";
 
     fn outcome(hex: &[&str], json: bool, input: &[u8]) -> (Vec<String>, Vec<String>) {
-        let arguments = DecodeArguments { hex: hex.iter().map(|hex| (*hex).to_owned()).collect(), json };
+        let arguments =
+            DecodeArguments { hex: hex.iter().map(|hex| (*hex).to_owned()).collect(), json };
         let (mut printed, mut complaints) = (Vec::new(), Vec::new());
         decode(&arguments, input, &mut |result| {
             match result {
@@ -236,8 +247,9 @@ mod tests {
     }
 
     fn deliver() -> Vec<u8> {
-        let mut pdu = octets_of("00000000 00000005 00000000 00000001 00 000000 000000 040000 0000 00000000")
-            .expect("hexadecimal");
+        let mut pdu =
+            octets_of("00000000 00000005 00000000 00000001 00 000000 000000 040000 0000 00000000")
+                .expect("hexadecimal");
         pdu.push(RECEIPT_TEXT.len() as u8);
         pdu.extend(RECEIPT_TEXT.as_bytes());
         pdu[3] = pdu.len() as u8;
@@ -254,7 +266,8 @@ mod tests {
             "  command_status           0 (00)                        ESME_ROK: no error\n",
             "  source_addr_ton          5 (05)                        alphanumeric\n",
             "  destination_addr         819012345678\n",
-            "  esm_class                64 (40)                       message, with user data header\n",
+            "  esm_class                64 (40)                       message, with user data \
+             header\n",
             "  short_message            05000309020168656C6C6F21      hello!\n",
             "  user_message_reference   7 (07)\n",
         ] {

@@ -116,8 +116,8 @@ impl EngineHandle {
     fn refresh_figures(&self) {
         let (done, published) = bounded(self.ports.len());
         let running = self.ports.iter().filter(|port| !port.status.has_ended());
-        let asked =
-            running.filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
+        let asked = running
+            .filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
         let asked = asked.inspect(|port| port.wake()).count();
         let deadline = clock::instant() + FIGURES_TIMEOUT;
         for _ in 0..asked {
@@ -235,7 +235,11 @@ impl Engine for EngineHandle {
                     .map(|(&(name, help, rises), value)| Figure {
                         name,
                         help,
-                        kind: if rises == Rises::Always { FigureKind::Counter } else { FigureKind::Gauge },
+                        kind: if rises == Rises::Always {
+                            FigureKind::Counter
+                        } else {
+                            FigureKind::Gauge
+                        },
                         value: value.load(Ordering::Relaxed),
                     })
                     .collect();
@@ -247,14 +251,19 @@ impl Engine for EngineHandle {
                 });
                 figures.push(Figure {
                     name: "connection_octets",
-                    help: "Octets that connections hold: not parsed, waiting to be answered, not sent",
+                    help: "Octets that connections hold: not parsed, waiting to be answered, not \
+                        sent",
                     kind: FigureKind::Gauge,
                     value: status.held.load(Ordering::Relaxed),
                 });
                 for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
                     figures.push(counter(name, help, count.load(Ordering::Relaxed)));
                 }
-                figures.push(counter("syncs", "Journal syncs", status.syncs.load(Ordering::Relaxed)));
+                figures.push(counter(
+                    "syncs",
+                    "Journal syncs",
+                    status.syncs.load(Ordering::Relaxed),
+                ));
                 figures.push(counter("turns", "Turns of the shard's loop", status.turns()));
                 let wakes = status.wakes.load(Ordering::Relaxed);
                 figures.push(counter("watchdog_wakes", "Times the watchdog woke the shard", wakes));
@@ -270,7 +279,8 @@ impl Engine for EngineHandle {
     ) -> Result<Vec<ParkedNotification>, ControlError> {
         // What is discarded is listed no more, so a shard does that in parts between which it
         // serves.
-        let most = if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
+        let most =
+            if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
         let mut all = Vec::new();
         for port in &self.ports {
             for _ in 0..PARKED_LISTED_MAX / most {

@@ -154,7 +154,8 @@ mod tests {
             assert_eq!(KindSet::parse(&set.to_string()), Some(set));
         }
         assert_eq!(
-            KindSet::parse("text").map(|set| (set.contains(Kind::Text), set.contains(Kind::Control))),
+            KindSet::parse("text")
+                .map(|set| (set.contains(Kind::Text), set.contains(Kind::Control))),
             Some((true, false))
         );
         assert_eq!(KindSet::parse("voice"), None);

@@ -6,7 +6,9 @@
 //! it closes the listener and ends. It looks at no octet of a connection.
 
 use crate::io::driver::Waker;
-use crate::io::limits::{ACCEPT_PAUSE_MS, FULL_PAUSE_MS, LISTEN_BACKLOG, ROOM_PAUSE_MS, SILENT_MS_MIN};
+use crate::io::limits::{
+    ACCEPT_PAUSE_MS, FULL_PAUSE_MS, LISTEN_BACKLOG, ROOM_PAUSE_MS, SILENT_MS_MIN,
+};
 use crate::io::places::Places;
 use host::clock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -75,7 +77,10 @@ impl Acceptor {
             Err(error) if !is_lack(error) => {}
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::warn!(%error, "no connection can be accepted: clients wait until there is room");
+                    tracing::warn!(
+                        %error,
+                        "no connection can be accepted: clients wait until there is room"
+                    );
                 }
                 self.pause(ACCEPT_PAUSE_MS);
             }

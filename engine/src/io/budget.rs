@@ -5,8 +5,9 @@
 //! much get it, and thousands that leave their answers unread share out what there is; a little of
 //! its own each keeps whatever the others hold.
 //!
-//! Outside of the budget is a request that is half there: it is read to its end, or it could never
-//! be answered. That is a head and a body at most for each connection, until its time is over.
+//! A request that is half there counts like everything else. It is read to its end whatever the
+//! others hold, or it could never be answered: that is a head and a body at most for each
+//! connection. So while more is held than the budget has, such a request has little time.
 //!
 //! A receive that goes on may bring a megabyte before it can be stopped. So only some connections
 //! have one at a time, of those that have sent little at a time for a while, and none while much of
@@ -35,6 +36,11 @@ impl Budget {
     /// Octets that all connections hold.
     pub(super) fn held(&self) -> usize {
         self.held.get()
+    }
+
+    /// Whether connections hold more than the budget has: all that has a bound of its own.
+    pub(super) fn is_overdrawn(&self) -> bool {
+        self.held.get() > HELD_OCTETS_MAX
     }
 
     /// What one connection may hold at this moment.
@@ -122,7 +128,8 @@ mod tests {
     fn so_many_may_burst_and_one_that_gives_it_back_or_goes_makes_room() {
         let budget = Budget::new();
         let mut shares: Vec<Share> = (0..=BURSTS_MAX).map(|_| Share::of(&budget)).collect();
-        let granted = shares.iter_mut().filter_map(|share| share.take_burst().then_some(())).count();
+        let granted =
+            shares.iter_mut().filter_map(|share| share.take_burst().then_some(())).count();
         assert_eq!(granted, BURSTS_MAX);
         assert!(shares[0].take_burst(), "it has it already");
         assert!(!shares[BURSTS_MAX].take_burst());

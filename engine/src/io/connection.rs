@@ -11,8 +11,8 @@
 
 use crate::gateway::registry::Credential;
 use crate::io::limits::{
-    ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX,
-    LINGER_MS_MAX, LINGER_OCTETS_MAX,
+    ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX,
+    INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
 };
 use crate::io::link::{Session, Takes};
 use crate::io::waits::{Moment, Waits};
@@ -52,12 +52,10 @@ pub(super) trait Desk {
     /// Steady milliseconds.
     fn now_ms(&self) -> u64;
 
-    /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the
-    /// connection.
+    /// Takes a request; `number` is the answer's number on the connection.
     fn request(
         &mut self,
         foreseen: &Self::Foreseen<'_>,
-        body: &[u8],
         authorization: Option<&[u8]>,
         credential: &mut Credential,
         number: u64,
@@ -72,7 +70,6 @@ enum Sight<'a, F> {
     Headed(bool),
     Whole {
         head: RequestHead<'a>,
-        body: &'a [u8],
         foreseen: F,
     },
 }
@@ -209,11 +206,19 @@ impl Connection {
     /// Writes every answer at the front that may leave into the output, which is at the moment
     /// `leaves`.
     //= push http in order
-    pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29], waits: &mut Waits, leaves: Moment) {
+    pub(super) fn write_answers(
+        &mut self,
+        durable: u64,
+        date: &[u8; 29],
+        waits: &mut Waits,
+        leaves: Moment,
+    ) {
         while let Some(front) = self.answers.front() {
             match front.gate {
                 Gate::Open => {}
-                Gate::Durable(sequence, arrived) if sequence <= durable => waits.answered(arrived, leaves),
+                Gate::Durable(sequence, arrived) if sequence <= durable => {
+                    waits.answered(arrived, leaves)
+                }
                 _ => break,
             }
             write_answer(&mut self.output, date, &front.answer, &front.head);
@@ -323,10 +328,10 @@ impl Connection {
                     self.invite(expect_continue);
                     return at;
                 }
-                Sight::Whole { head, body, foreseen } => {
+                Sight::Whole { head, foreseen } => {
                     let number = self.first_number + self.answers.len() as u64;
                     let (answer, gate) =
-                        desk.request(&foreseen, body, head.authorization, &mut self.credential, number);
+                        desk.request(&foreseen, head.authorization, &mut self.credential, number);
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
                         ..AnswerHead::of_request(&head)
@@ -371,7 +376,7 @@ impl Connection {
             HeadOutcome::Refused(refusal) => Sight::Refused(refusal),
             HeadOutcome::Complete(head) => {
                 match octets.get(head.head_octets..head.head_octets + head.body_octets) {
-                    Some(body) => Sight::Whole { head, body, foreseen: desk.foresee(body) },
+                    Some(body) => Sight::Whole { head, foreseen: desk.foresee(body) },
                     None => Sight::Headed(head.expect_continue),
                 }
             }
@@ -398,6 +403,12 @@ impl Connection {
             self.continue_sent = true;
             self.output.extend_from_slice(CONTINUE);
         }
+    }
+
+    /// Whether a request has been half there since then or longer, and the client may send the
+    /// rest.
+    pub(super) fn is_half_since(&self, since_ms: u64) -> bool {
+        self.half_since_ms != 0 && self.half_since_ms <= since_ms && !self.continue_due
     }
 
     /// Notes since when a request is half there. Progress starts the time anew: what is half now is
@@ -433,7 +444,8 @@ impl Session for Connection {
     /// What a client sends while its answers wait is left to the kernel, the sooner the less it may
     /// hold here.
     fn wants_more(&self, unconsumed: usize, most: usize) -> bool {
-        let pending_max = if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
+        let pending_max =
+            if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
         unconsumed <= pending_max && self.dropped_octets < LINGER_OCTETS_MAX && !self.peer_done
     }
 

@@ -41,10 +41,15 @@ impl Obstacle {
             Self::Paused => "it is paused (resume with POST /resume)",
             Self::Stalled => "a shard stands still",
             Self::DataLost => {
-                "the data directory was deleted or moved (stop the engine when the queue has drained)"
+                "the data directory was deleted or moved (stop the engine when the queue has \
+                 drained)"
             }
-            Self::StorageFull => "the journal is full (make room on the device or raise --queue-bytes)",
-            Self::QueueFull => "as many pushes wait as may (see `hayauma queue`, or raise --pushes-max)",
+            Self::StorageFull => {
+                "the journal is full (make room on the device or raise --queue-bytes)"
+            }
+            Self::QueueFull => {
+                "as many pushes wait as may (see `hayauma queue`, or raise --pushes-max)"
+            }
             Self::Overload => "the device does not keep up with what was accepted",
         }
     }
@@ -60,7 +65,10 @@ pub enum ControlError {
     #[error("{0}")]
     NotTold(String),
     /// A shard has no room for the change.
-    #[error("a shard has no room for it ({0}): the change is in the store and counts from the next start on")]
+    #[error(
+        "a shard has no room for it ({0}): the change is in the store and counts from the next \
+         start on"
+    )]
     NoRoom(String),
 }
 

@@ -1,37 +1,28 @@
 //! The push clients' side of a shard: its connections, requests to peers and their answers,
 //! gatherings.
 
-use crate::gateway::registry::Credential;
 use crate::io::budget::Budget;
-use crate::io::connection::{Connection, Desk, Ending, Gate, Patience};
+use crate::io::connection::{Connection, Ending, Patience};
+use crate::io::desk::{Gated, ShardDesk, origin_of};
 use crate::io::driver::{Completion, Driver, Owner};
-use crate::io::gathering::{Asker, Gathering, Next, Part};
+use crate::io::gathering::{Gathering, Next, Part};
 use crate::io::limits::{
-    ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX,
-    SILENT_MS_MIN,
+    ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS,
+    HALF_REQUEST_MS_MAX, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
 };
 use crate::io::link::{Fate, Link, Session};
-use crate::io::mesh;
 use crate::io::mesh::{Mesh, Parcel};
 use crate::io::now::Now;
 use crate::io::places::Door;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
-use crate::shard::{Foreseen, Origin, Reply, Shard};
+use crate::shard::{Reply, Shard};
 use host::clock;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
-
-/// What waits for the durable mark besides the connections' own answers.
-enum Gated {
-    /// A peer's request, and when it arrived here.
-    Parcel(Box<Parcel>, Moment),
-    /// This shard's part of a whole alert's cancel.
-    Part(u32, Part),
-}
 
 /// Time limits of the connections.
 #[derive(Clone, Copy)]
@@ -75,18 +66,6 @@ pub(super) struct Front {
     pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
     pub(super) waits: Waits,
-}
-
-/// What a request needs of the shard while its connection is borrowed.
-struct ShardDesk<'a> {
-    shard: &'a mut Shard,
-    mesh: &'a mut Mesh,
-    gatherings: &'a mut Slots<Gathering>,
-    gated: &'a mut VecDeque<(u64, Gated)>,
-    connection: u32,
-    generation: u32,
-    now: Now,
-    arrived: Moment,
 }
 
 impl Front {
@@ -153,7 +132,9 @@ impl Front {
     fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
         let session = Connection::new(self.limits.patience, now.steady_ms);
         let budget = &self.budget;
-        let make = |index, generation| Link::new(socket, (index, generation), Owner::Front, session, budget);
+        let make = |index, generation| {
+            Link::new(socket, (index, generation), Owner::Front, session, budget)
+        };
         let index = self.connections.insert(make);
         let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) else {
             unreachable!("the acceptor deals only what there are places for")
@@ -196,7 +177,8 @@ impl Front {
 
     /// Closes connections whose first request does not come, and shows the acceptor who is next.
     fn show_silent(&mut self, now: Now) {
-        let longest_ms = if self.door.is_crowded() { FIRST_REQUEST_CROWDED_MS } else { FIRST_REQUEST_MS };
+        let longest_ms =
+            if self.door.is_crowded() { FIRST_REQUEST_CROWDED_MS } else { FIRST_REQUEST_MS };
         loop {
             let silent = self.longest_silent();
             match silent {
@@ -250,7 +232,8 @@ impl Front {
     /// The peer has ended the connection, or its half of it.
     pub(super) fn hung_up(&mut self, completion: &Completion, driver: &mut Driver) {
         let index = completion.token.index;
-        if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
+        if let Some(connection) = self.connections.of_generation(index, completion.token.generation)
+        {
             if !connection.stream.hung_up(completion.result, driver) {
                 connection.stream.close();
             }
@@ -270,7 +253,8 @@ impl Front {
     /// A send completed.
     pub(super) fn sent(&mut self, completion: &Completion) {
         let index = completion.token.index;
-        if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
+        if let Some(connection) = self.connections.of_generation(index, completion.token.generation)
+        {
             if !connection.sent(completion) {
                 connection.stream.close();
             }
@@ -285,8 +269,7 @@ impl Front {
         for _ in 0..PARCELS_PER_TURN_MAX {
             let Some(mut parcel) = mesh.next_request() else { break };
             busy = true;
-            let origin = Origin::Peer { found_elsewhere: parcel.found_elsewhere };
-            match shard.handle_request(&parcel.body, origin, now.wall_ms) {
+            match shard.handle_form(&parcel.form, parcel.found_elsewhere, now.wall_ms) {
                 Reply::Now(answer) => {
                     parcel.answer = Some(answer);
                     mesh.send_answer(parcel);
@@ -311,7 +294,14 @@ impl Front {
         busy
     }
 
-    fn take_answer(&mut self, peer: usize, parcel: &Parcel, shard: &mut Shard, mesh: &mut Mesh, now: Now) {
+    fn take_answer(
+        &mut self,
+        peer: usize,
+        parcel: &Parcel,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        now: Now,
+    ) {
         let Some(answer) = parcel.answer else { return };
         let origin = parcel.origin;
         if let Some(gathering) = origin.gathering {
@@ -343,20 +333,28 @@ impl Front {
     }
 
     /// Has a shard close an alert of which pushes wait in another one.
-    fn close_in(&mut self, number: usize, index: u32, shard: &mut Shard, mesh: &mut Mesh, now: Now) {
-        let Some(Gathering { asker, body, .. }) = self.gatherings.get_mut(index) else { return };
+    fn close_in(
+        &mut self,
+        number: usize,
+        index: u32,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        now: Now,
+    ) {
+        let Some(Gathering { asker, form, .. }) = self.gatherings.get_mut(index) else { return };
+        let origin = origin_of(shard, *asker, Some(index));
         let mut part = Part { shard: number, code: Code::OVERLOAD, withdrawn: 0 };
         // What was not done behind a record waits for none.
         let mut until = 0;
         if number == shard.number() {
-            match shard.handle_request(body, Origin::Peer { found_elsewhere: true }, now.wall_ms) {
+            match shard.handle_form(form, true, now.wall_ms) {
                 Reply::EveryShard { answer, withdrawn, sequence } => {
                     (part.code, part.withdrawn, until) = (answer.code, withdrawn, sequence);
                 }
                 Reply::Now(answer) => part.code = answer.code,
                 other => unreachable!("a whole alert's cancel is answered {other:?}"),
             }
-        } else if mesh.send_closing(number, origin_of(shard, *asker, Some(index)), body) {
+        } else if mesh.send_request(number, origin, true, |parcel| parcel.extend_from_slice(form)) {
             return;
         }
         self.gated.push_back((until, Gated::Part(index, part)));
@@ -438,8 +436,16 @@ impl Front {
         let generation = link.stream.generation();
         let (gatherings, gated) = (&mut self.gatherings, &mut self.gated);
         let arrived = self.waits.moment(now.steady_ns);
-        let mut desk =
-            ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now, arrived };
+        let mut desk = ShardDesk {
+            shard,
+            mesh,
+            gatherings,
+            gated,
+            connection: index,
+            generation,
+            now,
+            arrived,
+        };
         if link.session.resumes(now.steady_ms) {
             link.resume(driver, &mut desk);
         } else {
@@ -470,9 +476,14 @@ impl Front {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         self.show_silent(now);
+        let half_until_ms = match self.budget.is_overdrawn() {
+            true => now.steady_ms.saturating_sub(HALF_REQUEST_MS_MAX),
+            false => 0,
+        };
         for index in indices {
             let Some(link) = self.connections.get_mut(index) else { continue };
-            let is_overdue = now.steady_ms >= link.session.due_ms();
+            let is_overdue =
+                now.steady_ms >= link.session.due_ms() || link.session.is_half_since(half_until_ms);
             let is_slow = is_overdue && !link.session.lingers() && link.unsent() > 0;
             if is_slow || link.is_stuck(now.steady_ms, self.limits.patience.idle_ms) {
                 self.visits.stuck += 1;
@@ -541,98 +552,20 @@ impl Front {
     }
 }
 
-impl Desk for ShardDesk<'_> {
-    type Foreseen<'body> = Foreseen<'body>;
-
-    fn foresee<'body>(&self, body: &'body [u8]) -> Foreseen<'body> {
-        self.shard.foresee(body)
-    }
-
-    fn fetch(&self, foreseen: &Foreseen<'_>) {
-        self.shard.fetch(foreseen);
-    }
-
-    fn now_ms(&self) -> u64 {
-        self.now.steady_ms
-    }
-
-    fn request(
-        &mut self,
-        foreseen: &Foreseen<'_>,
-        body: &[u8],
-        authorization: Option<&[u8]>,
-        credential: &mut Credential,
-        number: u64,
-    ) -> (Answer, Gate) {
-        let origin = Origin::Client { authorization, credential };
-        match self.shard.handle_foreseen(foreseen, origin, self.now.wall_ms) {
-            Reply::Now(answer) => (answer, Gate::Open),
-            Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence, self.arrived)),
-            Reply::Owner(owner) => {
-                let origin = origin_of(self.shard, self.asker(number), None);
-                if self.mesh.send_request(owner, origin, body) {
-                    return (PLACEHOLDER, Gate::Elsewhere);
-                }
-                (self.shard.refuse_for_overload(body, self.now.wall_ms), Gate::Open)
-            }
-            Reply::EveryShard { answer, withdrawn, sequence } => {
-                self.gather_from_all(body, number, (answer, withdrawn), sequence)
-            }
-        }
-    }
-}
-
 /// Whether the client has not asked anything yet, and still may.
 fn is_silent(link: &Link<Connection>) -> bool {
     link.session.is_silent() && !link.stream.is_closing()
 }
 
-/// Stands in an answer's place until another shard fills it.
-const PLACEHOLDER: Answer = Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
-
-/// What a request of this connection is known by in another shard.
-fn origin_of(shard: &Shard, asker: Asker, gathering: Option<u32>) -> mesh::Origin {
-    let Asker { connection, generation, answer } = asker;
-    mesh::Origin { shard: shard.number() as u16, connection, generation, answer, gathering }
-}
-
-impl ShardDesk<'_> {
-    fn asker(&self, answer: u64) -> Asker {
-        Asker { connection: self.connection, generation: self.generation, answer }
-    }
-
-    /// Has every shard take part in the cancel of a whole alert.
-    fn gather_from_all(
-        &mut self,
-        body: &[u8],
-        number: u64,
-        (answer, withdrawn): (Answer, u32),
-        sequence: u64,
-    ) -> (Answer, Gate) {
-        let (asker, shards) = (self.asker(number), self.mesh.shards());
-        let index = self.gatherings.insert(|_, _| Gathering::new(asker, body, answer, shards));
-        let Some(index) = index else {
-            return (self.shard.refuse_for_overload(body, self.now.wall_ms), Gate::Open);
-        };
-        let own = self.shard.number();
-        for peer in (0..shards).filter(|&peer| peer != own) {
-            let origin = origin_of(self.shard, asker, Some(index));
-            if !self.mesh.send_request(peer, origin, body) {
-                // The client asks again; what was withdrawn stays withdrawn.
-                let part = Part { shard: peer, code: Code::OVERLOAD, withdrawn: 0 };
-                self.gated.push_back((0, Gated::Part(index, part)));
-            }
-        }
-        let part = Part { shard: own, code: answer.code, withdrawn };
-        self.gated.push_back((sequence, Gated::Part(index, part)));
-        (PLACEHOLDER, Gate::Elsewhere)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::registry::Credential;
+    use crate::io::budget::Share;
+    use crate::io::connection::{Desk, Gate};
     use crate::io::driver::{DriverKind, Waker};
+    use crate::io::limits::HELD_OCTETS_MAX;
+    use crate::io::link::Takes;
     use crate::io::places::Places;
     use std::os::unix::net::UnixStream;
 
@@ -653,6 +586,49 @@ mod tests {
         servers.into_iter().for_each(|server| places.deal(server.into(), 0, &wakers));
         assert!(front.take_visitors(&mut driver, at(1_000)));
         (front, driver, clients)
+    }
+
+    /// What a session asks of its shard while no request is whole: the time.
+    struct At(u64);
+
+    impl Desk for At {
+        type Foreseen<'body> = ();
+
+        fn foresee(&self, _body: &[u8]) {}
+
+        fn fetch(&self, _foreseen: &()) {}
+
+        fn now_ms(&self) -> u64 {
+            self.0
+        }
+
+        fn request(
+            &mut self,
+            _foreseen: &(),
+            _authorization: Option<&[u8]>,
+            _credential: &mut Credential,
+            _number: u64,
+        ) -> (Answer, Gate) {
+            unreachable!("no request is whole")
+        }
+    }
+
+    #[test]
+    fn a_request_may_be_half_there_for_a_second_while_the_budget_is_overdrawn() {
+        for (held, ends_ms) in [(HELD_OCTETS_MAX, 11_000), (HELD_OCTETS_MAX + 1, 2_000)] {
+            let (mut front, mut driver, _clients) = visited(1);
+            let mut others = Share::of(&front.budget);
+            others.note(held);
+            let half = b"POST /smsgw/ HTTP/1.1\r\n";
+            let link = front.connections.get_mut(0).expect("the first place");
+            assert_eq!(link.session.take(half, 1 << 20, &mut At(1_000)), Some(0));
+            let mut is_given_up = |now_ms| {
+                front.sweep(&mut driver, at(now_ms), 256);
+                let link = front.connections.get_mut(0).expect("the first place");
+                link.session.output().starts_with(b"HTTP/1.1 408 ")
+            };
+            assert!(!is_given_up(ends_ms - 1) && is_given_up(ends_ms), "{held} octets held");
+        }
     }
 
     #[test]

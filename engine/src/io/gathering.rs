@@ -46,8 +46,8 @@ pub(super) enum Next {
 #[derive(Debug)]
 pub(super) struct Gathering {
     pub(super) asker: Asker,
-    /// The request, for shards that are asked twice.
-    pub(super) body: Vec<u8>,
+    /// The request's binary form, for shards that are asked twice.
+    pub(super) form: Vec<u8>,
     answer: Answer,
     /// Parts that have not come.
     left: usize,
@@ -64,10 +64,10 @@ pub(super) struct Gathering {
 
 impl Gathering {
     /// One in which so many shards take part; `answer` is the answer but for its code.
-    pub(super) fn new(asker: Asker, body: &[u8], answer: Answer, shards: usize) -> Self {
+    pub(super) fn new(asker: Asker, form: Vec<u8>, answer: Answer, shards: usize) -> Self {
         Self {
             asker,
-            body: body.to_vec(),
+            form,
             answer,
             left: shards,
             withdrawn: 0,
@@ -119,7 +119,8 @@ mod tests {
 
     /// What follows from these parts, shard by shard.
     fn after(parts: &[(Code, u32)]) -> (Gathering, Next) {
-        let mut gathering = Gathering::new(ASKER, b"body", Answer::bare(Code::INTERNAL), parts.len());
+        let mut gathering =
+            Gathering::new(ASKER, Vec::new(), Answer::bare(Code::INTERNAL), parts.len());
         let mut next = Next::Wait;
         for (shard, &(code, withdrawn)) in parts.iter().enumerate() {
             assert_eq!(next, Next::Wait);
@@ -141,7 +142,9 @@ mod tests {
     #[test]
     fn where_one_shard_knows_it_the_others_close_it_before_the_answer() {
         let nothing = (Code::PUSH_NOT_FOUND, 0);
-        for (known, code) in [((Code::ACCEPTED, 4), Code::ACCEPTED), ((Code::REPEATED, 0), Code::REPEATED)] {
+        for (known, code) in
+            [((Code::ACCEPTED, 4), Code::ACCEPTED), ((Code::REPEATED, 0), Code::REPEATED)]
+        {
             let (mut gathering, next) = after(&[nothing, known, nothing]);
             assert_eq!(next, Next::Close(vec![0, 2]));
             // A push of it came to a shard in between, or had been cancelled there.
@@ -154,7 +157,8 @@ mod tests {
 
     #[test]
     fn a_shard_that_cannot_be_asked_is_what_the_client_is_told() {
-        let (_, next) = after(&[(Code::ACCEPTED, 4), (Code::OVERLOAD, 0), (Code::PUSH_NOT_FOUND, 0)]);
+        let (_, next) =
+            after(&[(Code::ACCEPTED, 4), (Code::OVERLOAD, 0), (Code::PUSH_NOT_FOUND, 0)]);
         assert_eq!(next, answered(Code::OVERLOAD), "and the client asks again");
     }
 }

@@ -50,6 +50,8 @@ pub(super) const SEND_LOOK_MS: u64 = 200;
 pub(super) const SEND_LOOK_LATE_MS: u64 = 1_000;
 /// How long a peer may take nothing of what is sent to it.
 pub(super) const SEND_PROGRESS_MS_MAX: u64 = 60_000;
+/// How long a request may be half there while connections hold more than the budget has.
+pub(super) const HALF_REQUEST_MS_MAX: u64 = 1_000;
 /// A connection without traffic for so long gives its buffers back.
 pub(super) const BUFFERS_KEPT_MS: u64 = 1_000;
 /// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.
@@ -97,7 +99,8 @@ const PARCELS_PER_PEER_MAX: usize = 4096;
 
 /// Parcels that may be under way from one shard to one other, in an engine of `shards`.
 pub(super) fn parcels_per_peer(shards: usize) -> usize {
-    (PARCELS_PER_SHARD / shards.saturating_sub(1).max(1)).clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
+    (PARCELS_PER_SHARD / shards.saturating_sub(1).max(1))
+        .clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
 }
 
 /// Control messages that may wait for a shard.
@@ -138,17 +141,21 @@ const _: () = assert!(
     ANSWERS_OUTSTANDING_MAX * ANSWER_OCTETS < HELD_PER_LINK_MAX,
     "a lone client may have as many answers outstanding as any"
 );
-const _: () =
-    assert!(BURSTS_MAX * BURST_OCTETS_MAX <= HELD_OCTETS_MAX, "bursts have room beside what is held");
+const _: () = assert!(
+    BURSTS_MAX * BURST_OCTETS_MAX <= HELD_OCTETS_MAX,
+    "bursts have room beside what is held"
+);
 const _: () = assert!(
     SEND_LOOK_MS + SEND_LOOK_LATE_MS < DRAIN_SILENCE_MS,
     "a peer is looked at often enough to be judged"
 );
 const _: () = assert!(HELD_PER_LINK_MAX / BLOCKED_INPUT_PART == INPUT_PENDING_OCTETS_MAX);
-const _: () =
-    assert!(SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS);
 const _: () = assert!(
-    RECEIVE_BUFFER_OCTETS >= wire::push::limits::HEAD_OCTETS_MAX + wire::push::limits::BODY_OCTETS_MAX,
+    SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS
+);
+const _: () = assert!(
+    RECEIVE_BUFFER_OCTETS
+        >= wire::push::limits::HEAD_OCTETS_MAX + wire::push::limits::BODY_OCTETS_MAX,
     "a request that came in one piece is parsed where it lies"
 );
 const _: () = assert!(

@@ -12,7 +12,8 @@
 use crate::io::budget::{Budget, Share};
 use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::limits::{
-    DRAIN_SILENCE_MS, INPUT_GROWTH_PART, RECEIVE_BUFFER_OCTETS, SEND_PROGRESS_MS_MAX, SMALL_RECEIVES_MIN,
+    DRAIN_SILENCE_MS, INPUT_GROWTH_PART, RECEIVE_BUFFER_OCTETS, SEND_PROGRESS_MS_MAX,
+    SMALL_RECEIVES_MIN,
 };
 use crate::io::stream::Stream;
 use std::os::fd::OwnedFd;
@@ -188,7 +189,7 @@ impl<S: Session> Link<S> {
 
     /// What was received is of no use any more.
     pub(super) fn forget_input(&mut self) {
-        self.input.clear();
+        self.input = Vec::new();
     }
 
     /// Octets that wait to be sent or are being sent.
@@ -301,7 +302,8 @@ mod tests {
         let (client, server) = UnixStream::pair().expect("a pair");
         client.set_nonblocking(true).expect("a socket");
         let driver = Driver::new(DriverKind::Poll, 0, None).expect("a driver");
-        let link = Link::new(server.into(), (0, 1), Owner::Front, Speaker::default(), &Budget::new());
+        let link =
+            Link::new(server.into(), (0, 1), Owner::Front, Speaker::default(), &Budget::new());
         (link, driver, client)
     }
 
@@ -325,7 +327,10 @@ mod tests {
         let mut read = Vec::new();
         let _ = client.read_to_end(&mut read);
         assert_eq!(read.len(), SEND_OCTETS_MAX + 1_000 + 14);
-        assert!(read.ends_with(b"the last words") && read[..SEND_OCTETS_MAX + 1_000].iter().all(|&o| o == 1));
+        assert!(
+            read.ends_with(b"the last words")
+                && read[..SEND_OCTETS_MAX + 1_000].iter().all(|&o| o == 1)
+        );
     }
 
     #[test]

@@ -28,7 +28,10 @@ pub(crate) const HEALTHY_TURN_MS_MAX: u64 = 1_000;
 pub(crate) const VISITS: [(&str, &str); 5] = [
     ("connections_accepted", "Push clients' connections taken"),
     ("connections_refused", "Push clients' connections closed unserved in a drain"),
-    ("connections_evicted", "Connections closed before their first request to make room for others"),
+    (
+        "connections_evicted",
+        "Connections closed before their first request to make room for others",
+    ),
     ("connections_silent", "Connections closed because their first request did not come in time"),
     ("connections_stuck", "Connections closed because their answers were not taken in time"),
 ];
@@ -46,13 +49,35 @@ impl Done {
 
 /// What a shard can be told.
 pub(crate) enum ShardMessage {
-    Registrations { registry: Arc<Registry>, endpoints: Arc<Vec<EndpointPlan>>, done: Done },
+    Registrations {
+        registry: Arc<Registry>,
+        endpoints: Arc<Vec<EndpointPlan>>,
+        done: Done,
+    },
     Addresses(Arc<Vec<(Xpid, Vec<SocketAddr>)>>),
-    AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
-    RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
-    Parked { xpid: Option<Xpid>, action: ParkedAction, most: usize, reply: Sender<Vec<ParkedNotification>> },
-    Live { msn: Msn, reply: Sender<Vec<LivePush>> },
-    Lines { msns: Vec<Msn>, line: Line, reply: Sender<Result<(), String>> },
+    AddContracts {
+        rows: Vec<(Msn, Xpid)>,
+        done: Done,
+    },
+    RemoveContracts {
+        rows: Vec<(Msn, Xpid)>,
+        done: Done,
+    },
+    Parked {
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+        most: usize,
+        reply: Sender<Vec<ParkedNotification>>,
+    },
+    Live {
+        msn: Msn,
+        reply: Sender<Vec<LivePush>>,
+    },
+    Lines {
+        msns: Vec<Msn>,
+        line: Line,
+        reply: Sender<Result<(), String>>,
+    },
     Figures(Done),
     Pause(bool),
 }
@@ -76,9 +101,11 @@ impl ShownDurations {
     }
 
     pub(crate) fn times(&self, name: &'static str, help: &'static str) -> Times {
-        let counts: Vec<u64> = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let counts: Vec<u64> =
+            self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let bounded = counts.iter().enumerate().take(BOUNDED);
-        let buckets = bounded.map(|(bucket, &count)| (bound_us(bucket) as f64 / 1e6, count)).collect();
+        let buckets =
+            bounded.map(|(bucket, &count)| (bound_us(bucket) as f64 / 1e6, count)).collect();
         let sum_s = self.sum_ns.load(Ordering::Relaxed) as f64 / 1e9;
         Times { name, help, buckets, above: counts[BOUNDED], sum_s }
     }
@@ -196,7 +223,10 @@ impl ShardStatus {
         }
         self.connections.store(connections, Ordering::Relaxed);
         let visits = [visits.taken, visits.refused, visits.evicted, visits.silent, visits.stuck];
-        self.visits.iter().zip(visits).for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
+        self.visits
+            .iter()
+            .zip(visits)
+            .for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
         self.syncs.store(syncs, Ordering::Relaxed);
     }
 
@@ -218,15 +248,20 @@ impl ShardStatus {
                 "answer_seconds",
                 "From a request's arrival to its answer, which waited for the device",
             ),
-            self.own
-                .times("answer_own_seconds", "Of these answers the part in which no commit was under way"),
-            self.commits
-                .times("commit_seconds", "From a commit's begin until the shard knew that it was done"),
+            self.own.times(
+                "answer_own_seconds",
+                "Of these answers the part in which no commit was under way",
+            ),
+            self.commits.times(
+                "commit_seconds",
+                "From a commit's begin until the shard knew that it was done",
+            ),
             self.commits_by_answers.times(
                 "commit_seconds_by_answers",
                 "The same, each commit as often as answers waited for it",
             ),
-            self.working.times("turn_seconds", "Turns of the shard's loop that found anything to do"),
+            self.working
+                .times("turn_seconds", "Turns of the shard's loop that found anything to do"),
         ]
     }
 

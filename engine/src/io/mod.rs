@@ -7,6 +7,7 @@
 mod acceptor;
 mod budget;
 mod connection;
+mod desk;
 pub mod driver;
 mod durations;
 mod executor;
@@ -48,7 +49,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread;
 /// `None`: it can.
 pub fn uring_refusal() -> Option<Refusal> {
-    driver::ring_refusal().or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
+    driver::ring_refusal()
+        .or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
 }
 
 /// The shards' threads.
@@ -136,8 +138,9 @@ impl Runtime {
                 wakers,
             };
             let port = Arc::clone(&ports[number]);
-            let thread =
-                ShardThread::start(setup.driver, number, cpu, move || prepare(number, shard, port, start));
+            let thread = ShardThread::start(setup.driver, number, cpu, move || {
+                prepare(number, shard, port, start)
+            });
             threads.push(thread.map_err(|error| {
                 Fatal::new(
                     FatalReason::HostUnfit,
@@ -175,7 +178,8 @@ impl Runtime {
     pub fn join(self) {
         for shard in self.shards {
             if let Err(error) = shard.join() {
-                Fatal::new(FatalReason::Bug, format!("a shard's thread ended badly ({error})")).end_process();
+                Fatal::new(FatalReason::Bug, format!("a shard's thread ended badly ({error})"))
+                    .end_process();
             }
         }
         let _ = self.acceptor.join();
@@ -187,10 +191,14 @@ impl Runtime {
 
 /// On the shard's thread: its driver, its end of the mesh, its sockets.
 fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> ShardTurn {
-    let driver = Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
-        let cause = format!("the driver {} could not be set up for shard {number} ({error})", start.driver);
-        Fatal::new(FatalReason::HostUnfit, cause).end_process()
-    });
+    let driver =
+        Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
+            let cause = format!(
+                "the driver {} could not be set up for shard {number} ({error})",
+                start.driver
+            );
+            Fatal::new(FatalReason::HostUnfit, cause).end_process()
+        });
     port.set_waker(driver.waker());
     let _ = start.ready.send((number, driver.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
@@ -228,7 +236,10 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
     TurnLimits {
         front: FrontLimits {
             connections_max: setup.push_connections_max,
-            patience: Patience { request_ms: setup.request_timeout_ms, idle_ms: setup.idle_timeout_ms },
+            patience: Patience {
+                request_ms: setup.request_timeout_ms,
+                idle_ms: setup.idle_timeout_ms,
+            },
         },
         notification_connections_max: setup.notification_connections_max,
         drain_timeout_ms: setup.drain_timeout_ms,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{
-    BODY_OCTETS_MAX, FIRST_SEGMENT_WAIT_MS, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES,
+    BODY_OCTETS_MAX, FIRST_SEGMENT_WAIT_MS, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX,
+    WARM_SPARES,
 };
 use super::log::{Journal, Position};
 use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress};
@@ -21,7 +22,9 @@ pub enum AppendError {
     Full,
     /// No spare segment is ready, or too much is staged: the device is slower than the records come
     /// (code 8002).
-    #[error("no journal segment is ready; the device of the data directory is too slow or too busy")]
+    #[error(
+        "no journal segment is ready; the device of the data directory is too slow or too busy"
+    )]
     NoSpare,
 }
 
@@ -36,7 +39,10 @@ impl Journal {
     /// # Errors
     /// [`AppendError::Full`] when only the reserve is left, [`AppendError::NoSpare`] when the
     /// factory is behind.
-    pub fn append_accepted(&mut self, accepted: &Accepted<'_>) -> Result<(Position, u64), AppendError> {
+    pub fn append_accepted(
+        &mut self,
+        accepted: &Accepted<'_>,
+    ) -> Result<(Position, u64), AppendError> {
         assert_eq!(
             accepted.push_id, self.next_sequence,
             "a push is named by the sequence of its Accepted record"
@@ -47,13 +53,26 @@ impl Journal {
         if self.pool.octets_in_use() >= STAGED_OCTETS_MAX {
             return Err(AppendError::NoSpare);
         }
-        if self.present_octets() < needed {
+        if !self.has_present(needed) {
             self.order_spares(false);
-            return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
+            return Err(if self.free_octets() < needed {
+                AppendError::Full
+            } else {
+                AppendError::NoSpare
+            });
         }
         let (position, sequence, octets) = self.append(&body, Duration::ZERO)?;
         self.note_held(octets);
         Ok((position, sequence))
+    }
+
+    /// Whether so many octets can be appended whatever the device says from now on. Takes what the
+    /// factory has ready before it says no.
+    fn has_present(&mut self, needed: u64) -> bool {
+        if self.present_octets() < needed {
+            self.take_spares(Duration::ZERO);
+        }
+        self.present_octets() >= needed
     }
 
     /// Whether budget and device leave room for one more push of usual length.
@@ -75,7 +94,8 @@ impl Journal {
     /// Never waits.
     pub fn append_held(&mut self, held: &Held) -> bool {
         let reserved = self.reserved_octets() - HELD_FRAME_OCTETS * self.live_pushes;
-        self.present_octets() >= reserved + HELD_FRAME_OCTETS && self.append(held, Duration::ZERO).is_ok()
+        self.present_octets() >= reserved + HELD_FRAME_OCTETS
+            && self.append(held, Duration::ZERO).is_ok()
     }
 
     /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare
@@ -94,7 +114,10 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append_ended`].
-    pub fn append_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
+    pub fn append_cancel(
+        &mut self,
+        cancel: &CancelAccepted,
+    ) -> Result<(Position, u64), AppendError> {
         let outcome = self.append_reserved(cancel)?;
         if cancel.is_of_alert() {
             // Like a key it matters for a day.
@@ -108,11 +131,18 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append_accepted`].
-    pub fn append_alert_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
+    pub fn append_alert_cancel(
+        &mut self,
+        cancel: &CancelAccepted,
+    ) -> Result<(Position, u64), AppendError> {
         let needed = self.reserved_octets() + frame_octets(cancel.body_octets_max()) as u64;
-        if self.present_octets() < needed {
+        if !self.has_present(needed) {
             self.order_spares(false);
-            return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
+            return Err(if self.free_octets() < needed {
+                AppendError::Full
+            } else {
+                AppendError::NoSpare
+            });
         }
         let (position, sequence, _) = self.append(cancel, Duration::ZERO)?;
         self.note_key(cancel.at_ms());
@@ -163,7 +193,10 @@ impl Journal {
         }
     }
 
-    pub(super) fn append_reserved<B: Body>(&mut self, record: &B) -> Result<(Position, u64), AppendError> {
+    pub(super) fn append_reserved<B: Body>(
+        &mut self,
+        record: &B,
+    ) -> Result<(Position, u64), AppendError> {
         let (position, sequence, _) = self.append(record, spare_wait())?;
         Ok((position, sequence))
     }
@@ -197,8 +230,14 @@ impl Journal {
             unreachable!("a journal always has an active segment")
         };
         let lag = lag_of(sequence, durable);
-        let (offset, octets) =
-            active.append_with(kind.number(), lag, sequence, body_octets_max, &mut self.pool, write);
+        let (offset, octets) = active.append_with(
+            kind.number(),
+            lag,
+            sequence,
+            body_octets_max,
+            &mut self.pool,
+            write,
+        );
         let position = Position { segment: active.header.id, offset: offset as u32 };
         self.next_sequence = sequence + 1;
         Ok((position, sequence, octets))
@@ -211,6 +250,12 @@ impl Journal {
             self.order_spares(!wait.is_zero());
         }
         if self.spares.is_empty() && self.are_spares_coming() {
+            self.take_spares(wait);
+        }
+        if self.spares.is_empty() && !wait.is_zero() {
+            // Orders from before a file went back to the factory failed on a full device. Another
+            // one gets that file.
+            self.order_spares(true);
             self.take_spares(wait);
         }
         let Some(spare) = self.spares.pop_front() else {
@@ -284,7 +329,9 @@ impl Journal {
         let frame = self
             .segment_index(position.segment)
             .and_then(|index| self.segments[index].frame(position.offset as usize))
-            .and_then(|(header, body)| Some(Transplanted { kind: Kind::from_number(header.kind)?, body }));
+            .and_then(|(header, body)| {
+                Some(Transplanted { kind: Kind::from_number(header.kind)?, body })
+            });
         let Some(Transplanted { kind, body }) = frame else { panic!("{}", self.damaged(position)) };
         target
             .append_with(kind, body.len(), spare_wait(), |place| {

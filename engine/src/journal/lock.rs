@@ -13,7 +13,8 @@ use std::time::Duration;
 pub enum LockError {
     /// Another process holds it. `pid` is 0 where the holder has not written it yet.
     #[error(
-        "the data directory {} is in use by process {pid}; stop that engine, or give this one another --data-dir",
+        "the data directory {} is in use by process {pid}; stop that engine, or give this one \
+         another --data-dir",
         directory.display()
     )]
     HeldBy {
@@ -23,7 +24,10 @@ pub enum LockError {
         pid: u32,
     },
     /// The lock file cannot be opened, locked or written.
-    #[error("cannot lock the data directory {}: {source}; check that it exists and may be written", directory.display())]
+    #[error(
+        "cannot lock the data directory {}: {source}; check that it exists and may be written",
+        directory.display()
+    )]
     Io {
         /// The data directory.
         directory: PathBuf,
@@ -129,7 +133,9 @@ pub fn read_holder(directory: &Path) -> io::Result<Option<Holder>> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(read_text(&file).unwrap_or(Holder { pid: 0, admin: None }))),
+        Err(TryLockError::WouldBlock) => {
+            Ok(Some(read_text(&file).unwrap_or(Holder { pid: 0, admin: None })))
+        }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -167,7 +173,8 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_an_error_with_its_name() {
-        let error = DataDirLock::take(Path::new("/nonexistent/hayauma")).expect_err("no such directory");
+        let error =
+            DataDirLock::take(Path::new("/nonexistent/hayauma")).expect_err("no such directory");
         assert!(error.to_string().contains("/nonexistent/hayauma"), "{error}");
     }
 }

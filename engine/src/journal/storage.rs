@@ -98,7 +98,12 @@ pub trait Storage: Send {
     ///
     /// # Errors
     /// What the system said; the journal must not be used any more then.
-    fn write(&mut self, segment: &mut Segment, write: &mut Write, with_sync: bool) -> io::Result<()>;
+    fn write(
+        &mut self,
+        segment: &mut Segment,
+        write: &mut Write,
+        with_sync: bool,
+    ) -> io::Result<()>;
     /// Makes what a segment's file holds durable. Waits for the device.
     ///
     /// # Errors
@@ -121,7 +126,10 @@ pub trait Storage: Send {
 
 /// Why no spare segment could be made; the journal goes on with what it has and asks again later.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no new journal segment in {}: {reason}; free some disk space or lower --queue-bytes", directory.display())]
+#[error(
+    "no new journal segment in {}: {reason}; free some disk space or lower --queue-bytes",
+    directory.display()
+)]
 pub struct FactoryError {
     /// The journal's directory.
     pub directory: PathBuf,

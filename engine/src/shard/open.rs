@@ -11,7 +11,7 @@ use super::{Shard, records};
 use crate::billing::{BillingLog, Log};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registry::Registry;
-use crate::journal::{Journal, Position, SegmentFactory, Storage};
+use crate::journal::{Journal, Position, RecoveryReport, SegmentFactory, Storage};
 use crate::network::port::CoreNetwork;
 use crate::smsc::core::Core;
 use crate::smsc::mutation::Mutation;
@@ -88,13 +88,9 @@ impl<L: Log> Shard<L> {
         let pace = Pace::new(config.time_scale, now_ms);
         let (center_ms, progress) = (pace.center(now_ms), &*config.progress);
         let recovery = begin_recovery(config, mutation, center_ms);
-        let mut reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
-        let (mut journal, report) =
-            Journal::open_on(&directory, config.journal, storage, &mut |position, sequence, record| {
-                reading.take(position, sequence, &record);
-                progress.note_record(reading.records, reading.octets);
-            })?;
-        let Read { recovery, entered, waiting, moved_before } = reading.finish()?;
+        let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
+        let (mut journal, report, read) = read_back(reading, config, &directory, storage)?;
+        let Read { recovery, entered, waiting, moved_before } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
         journal.prepare_reserve();
@@ -108,7 +104,10 @@ impl<L: Log> Shard<L> {
             contracts: ContractTable::with_capacity(0),
             fingerprints: config.fingerprints.keyed,
             alerts_had_older: config.fingerprints.older_until_ms.is_some(),
-            older_until_ms: config.fingerprints.older_until_ms.filter(|&until_ms| now_ms < until_ms),
+            older_until_ms: config
+                .fingerprints
+                .older_until_ms
+                .filter(|&until_ms| now_ms < until_ms),
             core,
             journal,
             billing,
@@ -122,7 +121,7 @@ impl<L: Log> Shard<L> {
             concatenation_reference: 0,
             reference_seed,
             mutation,
-            scratch: Box::default(),
+            scratch: Some(Box::default()),
             submits: Box::new([0; SUBMITS_OCTETS_MAX]),
             stamps: records::Stamps::new(),
             ended: VecDeque::with_capacity(1024),
@@ -146,9 +145,25 @@ impl<L: Log> Shard<L> {
         shard.await_alerts(now_ms);
         kill_point(KillPoint::RecoverOpened);
         progress.enter(OpenStage::Done);
-        let report = ShardReport { journal: report, live: shard.core.live(), billed: entered.events };
+        let report =
+            ShardReport { journal: report, live: shard.core.live(), billed: entered.events };
         Ok((shard, report))
     }
+}
+
+/// Opens the journal and has every record of it read.
+fn read_back<L: Log>(
+    mut reading: Reading<'_, L>,
+    config: &ShardConfig,
+    directory: &Path,
+    storage: Box<dyn Storage>,
+) -> Result<(Journal, RecoveryReport, Read), OpenError> {
+    let (journal, report) =
+        Journal::open_on(directory, config.journal, storage, &mut |position, sequence, record| {
+            reading.take(position, sequence, &record);
+            config.progress.note_record(reading.records, reading.octets);
+        })?;
+    Ok((journal, report, reading.finish()?))
 }
 
 /// A message center of which nothing is known yet.
@@ -171,10 +186,12 @@ impl<L: Log> Shard<L> {
     /// they are ready.
     fn await_alerts(&mut self, now_ms: u64) {
         for index in 0..self.core.indices_used() as PushIndex {
-            let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held) else {
+            let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held)
+            else {
                 continue;
             };
-            if WaitReason::from_number(push.hold_reason()).is_some_and(|reason| reason.cause().awaits_alert())
+            if WaitReason::from_number(push.hold_reason())
+                .is_some_and(|reason| reason.cause().awaits_alert())
             {
                 self.network.await_alert(push.msn(), now_ms);
             }
@@ -217,7 +234,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
         let factory = SegmentFactory::start().unwrap_or_else(|error| panic!("{error}"));
         let (whole, odd) = (SEGMENT_OCTETS_MIN, SEGMENT_OCTETS_MIN + 8);
-        for (segment_octets, segments, is_refused) in [(odd, 8, true), (whole, 2, true), (whole, 8, false)] {
+        for (segment_octets, segments, is_refused) in
+            [(odd, 8, true), (whole, 2, true), (whole, 8, false)]
+        {
             let budget_octets = segments * u64::from(segment_octets);
             let keyed = Fingerprints::new([7; 16]);
             let config = ShardConfig {

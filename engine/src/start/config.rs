@@ -12,7 +12,9 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
+use crate::journal::{
+    BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN,
+};
 use crate::network::line_states::Line;
 use crate::network::outcome_rates::OutcomeRates;
 use crate::shard::Durability;
@@ -74,11 +76,13 @@ pub const NETWORK_LATENCY_MS_LIMIT: u32 = 600_000;
 pub const NETWORK_TIME_SCALE_LIMIT: f64 = 100_000.0;
 
 const _: () = assert!((SEGMENT_OCTETS_MIN as u64).is_multiple_of(SEGMENT_OCTETS_STEP));
-const _: () = assert!(SEGMENT_OCTETS_DEFAULT.is_power_of_two() && SEGMENT_OCTETS_MIN.is_power_of_two());
+const _: () =
+    assert!(SEGMENT_OCTETS_DEFAULT.is_power_of_two() && SEGMENT_OCTETS_MIN.is_power_of_two());
 const _: () = assert!(SEGMENTS_PER_SHARD_DEFAULT_MIN >= BUDGET_SEGMENTS_MIN);
 // The defaults hold together on every host, the largest too.
 const _: () = assert!(
-    QUEUE_OCTETS_DEFAULT >= SHARDS_MAX as u64 * SEGMENTS_PER_SHARD_DEFAULT_MIN * SEGMENT_OCTETS_MIN as u64
+    QUEUE_OCTETS_DEFAULT
+        >= SHARDS_MAX as u64 * SEGMENTS_PER_SHARD_DEFAULT_MIN * SEGMENT_OCTETS_MIN as u64
 );
 const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
 
@@ -161,7 +165,8 @@ pub struct NetworkConfig {
 pub enum ConfigError {
     /// The file cannot be read.
     #[error(
-        "the configuration file {} cannot be read ({source}): correct --config or the file's permissions",
+        "the configuration file {} cannot be read ({source}): correct --config or the file's \
+         permissions",
         path.display()
     )]
     Unreadable {
@@ -221,7 +226,9 @@ impl Config {
         let shards = settings.shards.unwrap_or_else(|| cpus.len().clamp(1, SHARDS_MAX));
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         Self {
-            listen: settings.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+            listen: settings
+                .listen
+                .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
             admin: settings.admin.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)),
             admin_open: settings.admin_open.unwrap_or(false),
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
@@ -235,8 +242,12 @@ impl Config {
                 .segment_bytes
                 .map_or_else(|| default_segment_octets(queue_octets, shards), |octets| octets.0),
             pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
-            waiting_per_msn_max: settings.waiting_per_msn_max.unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
-            commit_delay_us_max: settings.commit_delay_us_max.unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
+            waiting_per_msn_max: settings
+                .waiting_per_msn_max
+                .unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
+            commit_delay_us_max: settings
+                .commit_delay_us_max
+                .unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
             idle_poll_us: settings.idle_poll_us.unwrap_or(0),
             connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
             request_timeout_ms: settings.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS_DEFAULT),
@@ -244,7 +255,9 @@ impl Config {
             drain_timeout_ms: settings.drain_timeout_ms.unwrap_or(DRAIN_TIMEOUT_MS_DEFAULT),
             network: NetworkConfig {
                 line_states: settings.network_line_states,
-                default_line_state: settings.network_default_line_state.unwrap_or_else(|| "home".to_owned()),
+                default_line_state: settings
+                    .network_default_line_state
+                    .unwrap_or_else(|| "home".to_owned()),
                 latency_ms,
                 latency_jitter_ms: settings
                     .network_latency_jitter_ms
@@ -275,8 +288,8 @@ impl Config {
         within("rehearsal-time-scale", self.rehearsal_time_scale, 1, TIME_SCALE_MAX)?;
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
             return unfit(format!(
-                "log = {} is not a filter: use error, warn, info, debug or trace, or directives such as \
-                 info,hayauma::control=debug",
+                "log = {} is not a filter: use error, warn, info, debug or trace, or directives \
+                 such as info,hayauma::control=debug",
                 self.log
             ));
         }
@@ -292,26 +305,33 @@ impl Config {
             None => Ok(()),
             Some(cpu) => {
                 let allowed = CpuList(cpus_allowed.to_vec());
-                unfit(format!("cpus names CPU {cpu}, which this process may not use: choose from {allowed}"))
+                unfit(format!(
+                    "cpus names CPU {cpu}, which this process may not use: choose from {allowed}"
+                ))
             }
         }
     }
 
     fn check_queue(&self) -> Result<(), ConfigError> {
         within("pushes-max", self.pushes_max, 1, PUSHES_MAX_LIMIT)?;
-        within("segment-bytes", self.segment_octets, SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_MAX.into())?;
+        within(
+            "segment-bytes",
+            self.segment_octets,
+            SEGMENT_OCTETS_MIN.into(),
+            SEGMENT_OCTETS_MAX.into(),
+        )?;
         if !self.segment_octets.is_multiple_of(SEGMENT_OCTETS_STEP) {
             return unfit(format!(
-                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of \
-                 MiB, such as 64MiB",
+                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number \
+                 of MiB, such as 64MiB",
                 self.segment_octets
             ));
         }
         let needed = self.shards as u64 * BUDGET_SEGMENTS_MIN * self.segment_octets;
         if self.queue_octets < needed {
             return unfit(format!(
-                "queue-bytes = {} is too small for {} shards with segments of {}: use at least {needed}, or \
-                 smaller segments",
+                "queue-bytes = {} is too small for {} shards with segments of {}: use at \
+                 least {needed}, or smaller segments",
                 self.queue_octets, self.shards, self.segment_octets
             ));
         }
@@ -321,13 +341,16 @@ impl Config {
     fn check_ports(&self) -> Result<(), ConfigError> {
         if !self.admin_open && !self.admin.ip().is_loopback() {
             return unfit(format!(
-                "admin = {} would let other hosts change registrations: use a loopback address, or say \
-                 --admin-open if that network is trusted",
+                "admin = {} would let other hosts change registrations: use a loopback address, or \
+                 say --admin-open if that network is trusted",
                 self.admin
             ));
         }
         if self.listen == self.admin && self.listen.port() != 0 {
-            return unfit(format!("listen and admin are both {}: give them different ports", self.listen));
+            return unfit(format!(
+                "listen and admin are both {}: give them different ports",
+                self.listen
+            ));
         }
         Ok(())
     }
@@ -339,7 +362,10 @@ impl Config {
         within("network-alerts-max", network.alerts_max, 0, NETWORK_ALERTS_MAX_LIMIT)?;
         within("network-time-scale", network.time_scale, 1.0, NETWORK_TIME_SCALE_LIMIT)?;
         if network.time_scale.fract() != 0.0 {
-            return unfit(format!("network-time-scale = {} is no whole number: use one", network.time_scale));
+            return unfit(format!(
+                "network-time-scale = {} is no whole number: use one",
+                network.time_scale
+            ));
         }
         match Line::parse(&network.default_line_state) {
             Ok(_) => Ok(()),

@@ -27,7 +27,9 @@ use crate::network::limits::LINE_STATES_OCTETS_MAX;
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
-use crate::shard::{Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport};
+use crate::shard::{
+    Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
+};
 use crate::smsc::core::CoreLimits;
 use crate::start::check::DescriptorShares;
 use crate::start::config::Config;
@@ -69,38 +71,24 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 /// # Errors
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
-    let signals = Listener::start().map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
-    })?;
-    host::directory::make_data_dir(&config.data_dir).map_err(|error| {
-        let directory = config.data_dir.display();
-        Fatal::new(
-            FatalReason::DataDirUnusable,
-            format!("the data directory {directory} cannot be made ({error})"),
-        )
-    })?;
-    let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
-    directory::check(&config.data_dir)?;
-    time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
-    let is_fresh = layout::is_fresh(&config.data_dir);
-    let keys = fingerprint_key::take(&config.data_dir, is_fresh, clock::unix_ms())?;
-    let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
-    if config.demo {
-        demo::ensure_demo(&mut store).map_err(Fatal::from)?;
-    }
+    let signals =
+        Listener::start().map_err(|error| host_unfit("signals cannot be handled", &error))?;
+    let (mut lock, keys, store) = take_directory(&config)?;
     let listener = bind(config.listen)?;
     let admin_listener = admin::bind(config.admin)?;
-    let admin_address = admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
+    let admin_address =
+        admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
     lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
     let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
-        tracing::warn!("no client is registered: every push is refused with 2002 until `hayauma client add`");
+        tracing::warn!(
+            "no client is registered: every push is refused with 2002 until `hayauma client add`"
+        );
     }
     let registry = Arc::new(Registry::new(registrations.clone()));
-    let factory = SegmentFactory::start_off(config.cpus.clone()).map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
-    })?;
+    let factory = SegmentFactory::start_off(config.cpus.clone())
+        .map_err(|error| host_unfit("the segment factory's thread cannot start", &error))?;
     let layout = resharding::lay_out(&config, &factory)?;
     let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
     let (names, names_watch) = watch_names(&config, &mut shards)?;
@@ -109,11 +97,12 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let runtime = Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listener)?;
+    let runtime =
+        Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listener)?;
     let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
-    handle.follow_names().map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the thread that looks up names cannot start ({error})"))
-    })?;
+    handle
+        .follow_names()
+        .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
     let control: Arc<dyn Engine> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     signals.drains(Arc::clone(&control));
@@ -121,11 +110,15 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
         .merge(lines::router(handle.clone()))
         .merge(queue::router(handle.clone()))
         .merge(pushes::router(handle.clone()));
-    let admin =
-        AdminServer::start(admin_listener, store, control, config.admin_open, shares.admin as usize, more);
-    let admin = admin.map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
-    })?;
+    let admin = AdminServer::start(
+        admin_listener,
+        store,
+        control,
+        config.admin_open,
+        shares.admin as usize,
+        more,
+    )
+    .map_err(|error| host_unfit("the admin port's thread cannot start", &error))?;
     announce(&config, driver, push_address, admin_address);
     runtime.join();
     admin.shut_down();
@@ -139,9 +132,34 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     Ok(())
 }
 
+/// Makes the data directory this engine's own: its lock, the key of its fingerprints, its registry.
+fn take_directory(config: &Config) -> Result<(DataDirLock, FingerprintKeys, Store), Fatal> {
+    let directory = &config.data_dir;
+    host::directory::make_data_dir(directory).map_err(|error| {
+        let named = directory.display();
+        let cause = format!("the data directory {named} cannot be made ({error})");
+        Fatal::new(FatalReason::DataDirUnusable, cause)
+    })?;
+    let lock = DataDirLock::take(directory).map_err(|error| lock_fatal(&error))?;
+    directory::check(directory)?;
+    let is_fresh = layout::is_fresh(directory);
+    time_scale::check(directory, config.rehearsal_time_scale, is_fresh)?;
+    let keys = fingerprint_key::take(directory, is_fresh, clock::unix_ms())?;
+    let mut store = Store::open(directory).map_err(Fatal::from)?;
+    if config.demo {
+        demo::ensure_demo(&mut store).map_err(Fatal::from)?;
+    }
+    Ok((lock, keys, store))
+}
+
+fn host_unfit(what: &str, error: &std::io::Error) -> Fatal {
+    Fatal::new(FatalReason::HostUnfit, format!("{what} ({error})"))
+}
+
 /// What the runtime is set up with.
 fn setup(config: &Config, shares: DescriptorShares, driver: DriverKind) -> Setup {
-    let sync_failure = config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
+    let sync_failure =
+        config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
     Setup {
         driver,
         cpus: config.cpus.clone(),
@@ -163,8 +181,9 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
         return Ok(());
     }
     let sentence = format!(
-        "drained, but the device took no more billing events: {events} wait in the journal, and the next start enters \
-         them; {requests} refused or repeated requests are not counted in the books; free some disk space and start again"
+        "drained, but the device took no more billing events: {events} wait in the journal, and \
+         the next start enters them; {requests} refused or repeated requests are not counted in \
+         the books; free some disk space and start again"
     );
     Err(Fatal::told(FatalReason::StorageFull, sentence))
 }
@@ -175,28 +194,30 @@ fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, Nam
     shards.iter_mut().for_each(|shard| shard.set_names(Arc::clone(&names)));
     let directories: Vec<_> =
         (0..config.shards).map(|number| shard_directory(&config.data_dir, number)).collect();
-    let watch = NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
-        let directory = config.data_dir.display();
-        Fatal::new(
-            FatalReason::DataDirUnusable,
-            format!("the data directory {directory} cannot be watched ({error})"),
-        )
-    })?;
+    let watch =
+        NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
+            let directory = config.data_dir.display();
+            Fatal::new(
+                FatalReason::DataDirUnusable,
+                format!("the data directory {directory} cannot be watched ({error})"),
+            )
+        })?;
     Ok((names, watch))
 }
 
 fn lost_names(config: &Config) -> String {
     format!(
-        "the data directory {} was deleted or moved while the engine ran: what had been accepted until then and did not end \
-         is lost, unless a backup has it; put the directory back or choose another with --data-dir, and start again",
+        "the data directory {} was deleted or moved while the engine ran: what had been accepted \
+         until then and did not end is lost, unless a backup has it; put the directory back or \
+         choose another with --data-dir, and start again",
         config.data_dir.display()
     )
 }
 
 fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
     let mut text = format!(
-        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
-         durability {}, data in {})\n",
+        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} \
+         shards, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
         config.shards,
         config.durability,
@@ -205,7 +226,8 @@ fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_ad
     text += &format!("driver: {driver}\n");
     if config.rehearsal_time_scale > 1 {
         text += &format!(
-            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",
+            "REHEARSAL: the message center's schedules run {} times as fast; never with real \
+             traffic\n",
             config.rehearsal_time_scale
         );
     }
@@ -234,7 +256,9 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
 
 fn port_fatal(address: SocketAddr, error: &std::io::Error) -> Fatal {
     let cause = match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!("the push port {address} is in use by another program"),
+        std::io::ErrorKind::AddrInUse => {
+            format!("the push port {address} is in use by another program")
+        }
         _ => format!("the push port {address} cannot be bound ({error})"),
     };
     let remedy = "stop that program or choose another with --listen";
@@ -266,7 +290,15 @@ fn open_shards(
                 let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
                 let progress = Arc::clone(&progress[number]);
                 scope.spawn(move || {
-                    open_shard(config, as_it_stands, number, factory, line_states, registry, progress)
+                    open_shard(
+                        config,
+                        as_it_stands,
+                        number,
+                        factory,
+                        line_states,
+                        registry,
+                        progress,
+                    )
                 })
             })
             .collect();
@@ -279,9 +311,9 @@ fn open_shards(
         let opened: Vec<Result<(Shard, ShardReport), Fatal>> = threads
             .into_iter()
             .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly")))
+                thread.join().unwrap_or_else(|_| {
+                    Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly"))
+                })
             })
             .collect();
         (contracts, opened)
@@ -325,7 +357,13 @@ impl<'a> Teller<'a> {
             match progress.stage() {
                 OpenStage::Reading => {
                     let percent = progress.percent();
-                    tracing::info!(seconds, shard, records, percent, "opening: reading the journal");
+                    tracing::info!(
+                        seconds,
+                        shard,
+                        records,
+                        percent,
+                        "opening: reading the journal"
+                    );
                 }
                 OpenStage::Restoring => {
                     tracing::info!(seconds, shard, records, "opening: putting pushes to work")
@@ -361,15 +399,17 @@ fn open_shard(
         .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
     let directory = shard_directory(&config.data_dir, number);
     let now_ms = clock::unix_ms();
-    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(|error| {
-        match &error {
-            OpenError::TooManyPushes(_) => Fatal::told(FatalReason::Configuration, error.to_string()),
+    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(
+        |error| match &error {
+            OpenError::TooManyPushes(_) => {
+                Fatal::told(FatalReason::Configuration, error.to_string())
+            }
             OpenError::Journal(JournalError::NoSegment { .. }) => {
                 Fatal::new(FatalReason::StorageFull, error.to_string())
             }
             _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
-        }
-    })
+        },
+    )
 }
 
 /// A shard's bounds when it may keep so many pushes.
@@ -383,7 +423,12 @@ fn limits_of(config: &Config, pushes_max: u64) -> CoreLimits {
 }
 
 /// The journal of shard `number` of so many.
-fn journal_config(config: &Config, number: usize, shards: usize, first_sequence: u64) -> JournalConfig {
+fn journal_config(
+    config: &Config,
+    number: usize,
+    shards: usize,
+    first_sequence: u64,
+) -> JournalConfig {
     let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards as u64);
     journal.segment_octets = config.segment_octets as u32;
     journal.without_syncs = config.durability == Durability::Process;
@@ -401,7 +446,12 @@ fn tell(number: usize, report: &ShardReport) {
         "journal recovered"
     );
     if let Some(torn) = &journal.torn {
-        tracing::info!(shard = number, file = %torn.file.display(), offset = torn.offset, "torn end, as a crash leaves it");
+        tracing::info!(
+            shard = number,
+            file = %torn.file.display(),
+            offset = torn.offset,
+            "torn end, as a crash leaves it"
+        );
     }
     for damage in &journal.damages {
         tracing::error!(
@@ -420,8 +470,9 @@ fn line_states(config: &Config) -> Result<LineStates, Fatal> {
     let default = Line::parse(&config.network.default_line_state)
         .map_err(|error| wrong(format!("default_line_state: {error}")))?;
     let Some(path) = &config.network.line_states else { return Ok(LineStates::uniform(default)) };
-    let text = read_bounded(path, LINE_STATES_OCTETS_MAX)
-        .map_err(|error| wrong(format!("the line states {} cannot be read ({error})", path.display())))?;
+    let text = read_bounded(path, LINE_STATES_OCTETS_MAX).map_err(|error| {
+        wrong(format!("the line states {} cannot be read ({error})", path.display()))
+    })?;
     LineStates::parse(&text, default).map_err(|error| wrong(format!("{}: {error}", path.display())))
 }
 
@@ -469,7 +520,8 @@ fn load_contracts(
 ) -> Result<Vec<ContractTable>, Fatal> {
     let each = (store.contracts_in_all().map_err(Fatal::from)? as usize).div_ceil(shards);
     // The slices are even up to a few in a thousand.
-    let mut tables: Vec<_> = (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
+    let mut tables: Vec<_> =
+        (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
     let mut read = 0u64;
     let loaded = store.for_each_contract(|msn, xpid| {
         // The store keeps the bound of ten XPIDs per msn, so the table takes every row.

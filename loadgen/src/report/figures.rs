@@ -77,13 +77,19 @@ fn percentiles(report: &Report) -> Chart {
         ("answer", &stages.answer, ANSWER, Stroke::Solid),
         ("answer, from the actual send", &stages.service, ANSWER, Stroke::Dashed),
         ("notification", &stages.notification, NOTIFICATION, Stroke::Solid),
-        ("notification, from the actual send", &stages.notification_service, NOTIFICATION, Stroke::Dashed),
+        (
+            "notification, from the actual send",
+            &stages.notification_service,
+            NOTIFICATION,
+            Stroke::Dashed,
+        ),
         ("delivery, at the latest", &stages.delivery, DELIVERY, Stroke::Dotted),
         ("lateness of the generator", &stages.lateness, GENERATOR, Stroke::Dotted),
     ];
     Chart {
         title: "How long it took, by percentile".to_owned(),
-        says: "Read upwards from 99 %: 99 of 100 took at most so long. Each step to the right holds a tenth of the rest.",
+        says: "Read upwards from 99 %: 99 of 100 took at most so long. Each step to the right \
+            holds a tenth of the rest.",
         x_name: "per cent of the requests",
         x: Scale::Nines,
         y: Scale::Logarithmic,
@@ -145,7 +151,8 @@ fn refusals(report: &Report) -> Chart {
     });
     Chart {
         title: "Refusals per second, by code".to_owned(),
-        says: "2xxx: registration and contract, 3xxx: the push's own state, 4xxx: content, 8xxx: come again later.",
+        says: "2xxx: registration and contract, 3xxx: the push's own state, 4xxx: content, 8xxx: \
+            come again later.",
         x_name: SECONDS,
         x: Scale::Linear,
         y: Scale::Linear,
@@ -246,7 +253,11 @@ pub(super) fn accepted_over_time(report: &Report) -> Vec<(f64, f64)> {
 }
 
 fn samples(report: &Report) -> &[OwnedValue] {
-    report.at(&["timeline"]).and_then(|value| value.as_array()).map(Vec::as_slice).unwrap_or_default()
+    report
+        .at(&["timeline"])
+        .and_then(|value| value.as_array())
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// A counter of the samples: its growth per second, or itself.
@@ -264,6 +275,7 @@ fn course(
     if !rate {
         return points;
     }
-    let grown = |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
+    let grown =
+        |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
     points.windows(2).filter(|pair| pair[1].0 - pair[0].0 > 0.05).map(grown).collect()
 }

@@ -63,7 +63,10 @@ pub(super) fn mix(
     client_of: impl Fn(Option<&str>) -> Result<usize, String>,
 ) -> Result<Mix, String> {
     if requests.len() > REQUESTS_MAX {
-        return Err(format!("{} requests are too many: write at most {REQUESTS_MAX}.", requests.len()));
+        return Err(format!(
+            "{} requests are too many: write at most {REQUESTS_MAX}.",
+            requests.len()
+        ));
     }
     let (mut shapes, mut acts) = (Vec::new(), Vec::new());
     for request in requests {
@@ -86,13 +89,16 @@ pub(super) fn mix(
             }
             other => {
                 return Err(format!(
-                    "\"{other}\" is no kind of request: choose text, control, repeat, cancel or bad."
+                    "\"{other}\" is no kind of request: choose text, control, repeat, cancel or \
+                     bad."
                 ));
             }
         }
     }
     if shapes.is_empty() {
-        return Err("the requests hold no push: add one of kind \"text\" or \"control\".".to_owned());
+        return Err(
+            "the requests hold no push: add one of kind \"text\" or \"control\".".to_owned()
+        );
     }
     Ok(Mix::with("of the plan", shapes, &acts))
 }
@@ -104,7 +110,9 @@ pub(super) fn class(name: &str) -> Result<Class, String> {
         "urgent" => Ok(Class::Urgent),
         "emergency" => Ok(Class::Emergency),
         "exercise" => Ok(Class::Exercise),
-        _ => Err(format!("\"{name}\" is no class: choose standard, urgent, emergency or exercise.")),
+        _ => {
+            Err(format!("\"{name}\" is no class: choose standard, urgent, emergency or exercise."))
+        }
     }
 }
 
@@ -148,7 +156,8 @@ impl Request {
             };
             if segments > SEGMENTS_MAX || (kind == Kind::Control && *length > CONTROL_OCTETS_MAX) {
                 return Err(format!(
-                    "a {} of {length} is too long: at most {SEGMENTS_MAX} segments of text or {CONTROL_OCTETS_MAX} octets.",
+                    "a {} of {length} is too long: at most {SEGMENTS_MAX} segments of text \
+                     or {CONTROL_OCTETS_MAX} octets.",
                     self.kind
                 ));
             }
@@ -167,7 +176,8 @@ impl Lengths {
         };
         if shortest == 0 || shortest > longest || longest > 16_384 {
             return Err(format!(
-                "lengths from {shortest} to {longest} will not do: write [SHORTEST, LONGEST] from 1 on."
+                "lengths from {shortest} to {longest} will not do: write [SHORTEST, LONGEST] \
+                 from 1 on."
             ));
         }
         let count = (longest - shortest + 1).min(LENGTHS_MAX);
@@ -183,7 +193,9 @@ impl Alphabet {
             "gsm7-extended" => Ok(Self::Gsm7Extended),
             "ucs2" => Ok(Self::Ucs2),
             "emoji" => Ok(Self::Emoji),
-            _ => Err(format!("\"{name}\" is no alphabet: choose gsm7, gsm7-extended, ucs2 or emoji.")),
+            _ => Err(format!(
+                "\"{name}\" is no alphabet: choose gsm7, gsm7-extended, ucs2 or emoji."
+            )),
         }
     }
 

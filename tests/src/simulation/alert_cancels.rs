@@ -63,10 +63,17 @@ impl Simulation {
             Reply::EveryShard { answer, sequence, .. } => (answer, sequence),
             Reply::WhenDurable(answer, until) => (answer, until),
             // No room for it, now.
-            Reply::Now(answer) if matches!(answer.code, Code::STORAGE_FULL | Code::OVERLOAD) => return Ok(()),
-            other => return Err(Violation(format!("the cancel of alert {alert} is answered {other:?}"))),
+            Reply::Now(answer) if matches!(answer.code, Code::STORAGE_FULL | Code::OVERLOAD) => {
+                return Ok(());
+            }
+            other => {
+                return Err(Violation(format!(
+                    "the cancel of alert {alert} is answered {other:?}"
+                )));
+            }
         };
-        let is_an_answer = matches!(answer.code, Code::ACCEPTED | Code::REPEATED | Code::PUSH_NOT_FOUND);
+        let is_an_answer =
+            matches!(answer.code, Code::ACCEPTED | Code::REPEATED | Code::PUSH_NOT_FOUND);
         if !is_an_answer {
             return Err(Violation(format!("the cancel of alert {alert} is answered {answer:?}")));
         }
@@ -81,7 +88,12 @@ impl Simulation {
 
     /// One shard has made its part durable. After the last one, those that know no push of the
     /// alert are asked to close it where others know some; then the client is told.
-    pub(super) fn alert_cancel_part_answered(&mut self, number: u32, shard: u8, code: Code) -> Checked {
+    pub(super) fn alert_cancel_part_answered(
+        &mut self,
+        number: u32,
+        shard: u8,
+        code: Code,
+    ) -> Checked {
         let cancel = &mut self.alert_cancels[number as usize];
         cancel.parts_left -= 1;
         if code == Code::PUSH_NOT_FOUND && !cancel.found {
@@ -99,8 +111,10 @@ impl Simulation {
         cancel.found = true;
         if unknowing.is_empty() {
             let alert = cancel.alert;
-            let (center_ms, wall_ms) =
-                (self.pace.center(self.wall_offset_ms + self.now_ms), self.wall_offset_ms + self.now_ms);
+            let (center_ms, wall_ms) = (
+                self.pace.center(self.wall_offset_ms + self.now_ms),
+                self.wall_offset_ms + self.now_ms,
+            );
             self.ledger.alert_cancel_answered(alert, (center_ms, wall_ms));
             return Ok(());
         }

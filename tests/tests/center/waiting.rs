@@ -1,18 +1,25 @@
 //! `hayauma queue` and the same gauges among the metrics: what waits, by reason and age.
 
 use super::{accepted, await_figure, msn, site_for};
+use tests::engine::Engine;
 use tests::push::Body;
 use tests::site::Site;
 
 /// The row of `hayauma queue` that begins with `name`, as its cells; `None` when it is not there.
 fn row(said: &str, name: &str) -> Option<Vec<String>> {
     let line = said.lines().find(|line| line.starts_with(name))?;
-    Some(line.split("  ").filter(|cell| !cell.is_empty()).map(|cell| cell.trim().to_owned()).collect())
+    Some(
+        line.split("  ")
+            .filter(|cell| !cell.is_empty())
+            .map(|cell| cell.trim().to_owned())
+            .collect(),
+    )
 }
 
 /// How many pushes the row counts, and how many in each class.
 fn counts(said: &str, name: &str) -> Option<[String; 5]> {
-    row(said, name).and_then(|cells| cells.get(1..6).and_then(|counts| counts.to_vec().try_into().ok()))
+    row(said, name)
+        .and_then(|cells| cells.get(1..6).and_then(|counts| counts.to_vec().try_into().ok()))
 }
 
 #[track_caller]
@@ -20,11 +27,9 @@ fn await_queue(site: &Site, what: &str, holds: impl Fn(&str) -> bool) -> String 
     tests::wait::until(what, || Some(site.must(&["queue"])).filter(|said| holds(said)))
 }
 
-#[test]
-fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
-    let nobody = tests::ports::free_address();
-    let mut site = site_for(&format!("http://{nobody}/notify"), 1);
-    site.unset("--rehearsal-time-scale").shards(2);
+/// Eight pushes that are held, each for a reason of its own or as absent, three that follow, and
+/// one whose client takes no notification.
+fn let_wait(site: &mut Site) -> Engine {
     let lines = [
         (msn(0), "absent"),
         (msn(1), "absent"),
@@ -46,21 +51,12 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
     accepted(&connection.ask(&Body::push(&msn(9), "untold").request()));
     tests::wait::until_true("held", || engine.admin().figure("holds") >= 9);
     await_figure(&engine, "pushes_delivered", 1);
-    let said = await_queue(&site, "all that waits", |said| {
-        row(said, "all").is_some_and(|cells| cells[1] == "11") && row(said, "in flight").is_none()
-    });
-    let expect = |name: &str, expected: [&str; 5]| {
-        assert_eq!(counts(&said, name).unwrap_or_default(), expected.map(str::to_owned), "{name} in\n{said}");
-    };
-    // The emergency push has overtaken the other one of its phone, which stays held.
-    expect("held: absent", ["3", "1", "-", "2", "-"]);
-    expect("behind another", ["1", "-", "-", "1", "-"]);
-    for name in ["memory full", "busy", "system failure", "hlr failure", "protocol error", "packet roaming"] {
-        expect(&format!("held: {name}"), ["1", "-", "-", "1", "-"]);
-    }
-    expect("notification due", ["1", "-", "-", "1", "-"]);
-    assert_eq!(row(&said, "all").expect("a sum")[6], "11", "all are younger than a minute: {said}");
-    assert_eq!(said.lines().filter(|line| line.starts_with("shard ")).count(), 2, "{said}");
+    engine
+}
+
+/// What the JSON form and the metrics say of the same.
+#[track_caller]
+fn check_json_and_metrics(site: &Site, engine: &Engine) {
     let json = site.must(&["queue", "show", "--json"]);
     for part in [
         "\"waiting\":10",
@@ -72,18 +68,48 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
     }
     let page = engine.admin().request("GET", "/metrics", "").text();
     let sum = |part: &str| -> u64 {
-        let lines =
-            page.lines().filter(|line| line.starts_with("hayauma_waiting_pushes{") && line.contains(part));
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with("hayauma_waiting_pushes{") && line.contains(part));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     };
-    assert_eq!(
-        (sum("state=\"held\""), sum("reason=\"absent\""), sum("class=\"emergency\"")),
-        (9, 3, 1),
-        "{page}"
-    );
+    let sums = (sum("state=\"held\""), sum("reason=\"absent\""), sum("class=\"emergency\""));
+    assert_eq!(sums, (9, 3, 1), "{page}");
+}
+
+#[test]
+fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
+    let nobody = tests::ports::free_address();
+    let mut site = site_for(&format!("http://{nobody}/notify"), 1);
+    site.unset("--rehearsal-time-scale").shards(2);
+    let engine = let_wait(&mut site);
+    let said = await_queue(&site, "all that waits", |said| {
+        row(said, "all").is_some_and(|cells| cells[1] == "11") && row(said, "in flight").is_none()
+    });
+    let expect = |name: &str, expected: [&str; 5]| {
+        assert_eq!(
+            counts(&said, name).unwrap_or_default(),
+            expected.map(str::to_owned),
+            "{name} in\n{said}"
+        );
+    };
+    // The emergency push has overtaken the other one of its phone, which stays held.
+    expect("held: absent", ["3", "1", "-", "2", "-"]);
+    expect("behind another", ["1", "-", "-", "1", "-"]);
+    for name in
+        ["memory full", "busy", "system failure", "hlr failure", "protocol error", "packet roaming"]
+    {
+        expect(&format!("held: {name}"), ["1", "-", "-", "1", "-"]);
+    }
+    expect("notification due", ["1", "-", "-", "1", "-"]);
+    assert_eq!(row(&said, "all").expect("a sum")[6], "11", "all are younger than a minute: {said}");
+    assert_eq!(said.lines().filter(|line| line.starts_with("shard ")).count(), 2, "{said}");
+    check_json_and_metrics(&site, &engine);
     engine.stop();
     let stopped = site.must(&["queue"]);
-    for name in ["held: absent", "held: memory full", "held: protocol error", "notification due", "all"] {
+    for name in
+        ["held: absent", "held: memory full", "held: protocol error", "notification due", "all"]
+    {
         assert_eq!(counts(&stopped, name), counts(&said, name), "{name} in\n{stopped}");
     }
 }

@@ -42,7 +42,8 @@ fn clock_readings(code: &[TokenTree]) -> Vec<(usize, &'static str)> {
     for named in paths(code) {
         let words: Vec<&str> = named.path.iter().map(String::as_str).collect();
         let is_clock = |word: &&str| ["Instant", "SystemTime"].contains(word);
-        if words.windows(2).any(|pair| is_clock(&pair[0]) && ["now", "elapsed"].contains(&pair[1])) {
+        if words.windows(2).any(|pair| is_clock(&pair[0]) && ["now", "elapsed"].contains(&pair[1]))
+        {
             found.push((named.line, "now"));
         }
         if named.renamed.is_some_and(|name| name != "_") && words.last().is_some_and(is_clock) {
@@ -61,7 +62,9 @@ fn elapsed(code: &[TokenTree]) -> Vec<(usize, &'static str)> {
             TokenTree::Group(group) => {
                 found.extend(elapsed(&group.stream().into_iter().collect::<Vec<_>>()));
             }
-            TokenTree::Ident(word) if word == "elapsed" && at > 0 && is_mark(&code[at - 1], '.') => {
+            TokenTree::Ident(word)
+                if word == "elapsed" && at > 0 && is_mark(&code[at - 1], '.') =>
+            {
                 found.push((word.span().start().line, "elapsed"));
             }
             _ => {}

@@ -73,8 +73,10 @@ fn tell_classes(asked: Option<Class>, taken: &[Class]) -> Response {
     match asked {
         Some(class) if !taken.contains(&class) => {
             let kept_for = words.join(" and ");
-            let error =
-                format!("no new {} push is taken: the room left is kept for {kept_for}", class.word());
+            let error = format!(
+                "no new {} push is taken: the room left is kept for {kept_for}",
+                class.word()
+            );
             let reasons = vec!["room_kept"];
             reply_json(StatusCode::SERVICE_UNAVAILABLE, &NotReady { error, reasons })
         }
@@ -86,6 +88,7 @@ fn tell_classes(asked: Option<Class>, taken: &[Class]) -> Response {
 }
 
 fn parse_class(word: &str) -> Result<Class, AdminError> {
-    let wrong = || AdminError::bad_request("no such class: use emergency, urgent, standard or exercise");
+    let wrong =
+        || AdminError::bad_request("no such class: use emergency, urgent, standard or exercise");
     Class::from_word(word).ok_or_else(wrong)
 }

@@ -16,7 +16,8 @@ fn msn(number: u64) -> Msn {
 }
 
 fn registration(number: u64) -> Registration {
-    let change = ClientChange { client: Some(format!("Client {number}")), ..ClientChange::default() };
+    let change =
+        ClientChange { client: Some(format!("Client {number}")), ..ClientChange::default() };
     change.create(xpid(number)).expect("valid")
 }
 
@@ -29,10 +30,11 @@ fn register(store: &mut Store, numbers: std::ops::Range<u64>) {
 #[test]
 fn every_field_of_a_registration_comes_back_after_a_restart() {
     let (directory, mut store) = open();
-    let mut json = br#"{"client":"City of Ueda","token":"secret","suspended":true,"from":"2026-04-01","until":"2027-03-31",
-        "classes":["emergency","exercise"],"kinds":["text"],"senders":["110","City-1"],"segmentation":false,"svcinst":"11111",
-        "notify":false,"notify_url":"http://127.0.0.1:9/n","notify_connections":3,"notify_depth":7,"rate_per_second":8,
-        "volume_per_day":9,"national_tables":true}"#
+    let mut json = br#"{"client":"City of Ueda","token":"secret","suspended":true,
+        "from":"2026-04-01","until":"2027-03-31","classes":["emergency","exercise"],
+        "kinds":["text"],"senders":["110","City-1"],"segmentation":false,"svcinst":"11111",
+        "notify":false,"notify_url":"http://127.0.0.1:9/n","notify_connections":3,"notify_depth":7,
+        "rate_per_second":8,"volume_per_day":9,"national_tables":true}"#
         .to_vec();
     let change: ClientChange = simd_json::from_slice(&mut json).expect("a change");
     let full = change.create(xpid(1)).expect("valid");
@@ -84,14 +86,18 @@ fn the_eleventh_xpid_of_an_msn_is_refused_within_a_batch_and_across_batches() {
     let outcomes = store.add_contracts(&rows).expect("added");
     assert!(outcomes[..10].iter().all(|outcome| *outcome == ContractOutcome::Added));
     assert_eq!(outcomes[10], ContractOutcome::TooManyXpids);
-    let outcomes =
-        store.add_contracts(&[(msn(7), xpid(12)), (msn(7), xpid(3)), (msn(8), xpid(12))]).expect("added");
+    let outcomes = store
+        .add_contracts(&[(msn(7), xpid(12)), (msn(7), xpid(3)), (msn(8), xpid(12))])
+        .expect("added");
     assert_eq!(
         outcomes,
         [ContractOutcome::TooManyXpids, ContractOutcome::AlreadyThere, ContractOutcome::Added]
     );
     store.remove_contracts(&[(msn(7), xpid(3))]).expect("removed");
-    assert_eq!(store.add_contracts(&[(msn(7), xpid(12))]).expect("added"), [ContractOutcome::Added]);
+    assert_eq!(
+        store.add_contracts(&[(msn(7), xpid(12))]).expect("added"),
+        [ContractOutcome::Added]
+    );
 }
 
 #[test]
@@ -135,7 +141,10 @@ fn pages_follow_each_other_without_gap_or_repeat() {
     }
     assert_eq!(seen, rows);
     let filter = ContractFilter { xpid: Some(xpid(2)), after: Some((msn(7), xpid(2))), msn: None };
-    assert_eq!(store.contracts(&filter, 9).expect("a page"), [(msn(8), xpid(2)), (msn(9), xpid(2))]);
+    assert_eq!(
+        store.contracts(&filter, 9).expect("a page"),
+        [(msn(8), xpid(2)), (msn(9), xpid(2))]
+    );
     let filter = ContractFilter { msn: Some(msn(3)), ..ContractFilter::default() };
     assert_eq!(store.contracts(&filter, 9).expect("a page").len(), 3);
 }

@@ -39,7 +39,13 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<SocketAddr>,
     /// Let the admin port listen on an address that other hosts reach
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
     pub admin_open: Option<bool>,
     /// Directory of the journal, the registry and the billing files [default: ./hayauma-data]
     #[arg(long, value_name = "DIR")]
@@ -60,7 +66,13 @@ pub struct Settings {
     #[arg(long, value_name = "DRIVER")]
     pub io: Option<Io>,
     /// Register a demo client with contracts for 09012345678 and 09000000000-09000099999
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
     pub demo: Option<bool>,
     /// Room for the queue on the device, all shards together [default: 8GiB]
     #[arg(long, value_name = "SIZE")]
@@ -157,8 +169,9 @@ impl Settings {
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let bad = |detail: String| ConfigError::BadFile { path: path.to_owned(), detail };
         let settings: Self = toml::from_str(&text).map_err(|error| {
-            let line =
-                error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let line = error
+                .span()
+                .map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             bad(format!("line {line}: {}", error.message()))
         })?;
         Ok(settings)
@@ -170,7 +183,8 @@ impl Settings {
         let mut settings = Self::default();
         let mut file = None;
         for (name, value) in environment {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX)) else {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX))
+            else {
                 continue;
             };
             if name == ENVIRONMENT_CONFIG {
@@ -184,8 +198,10 @@ impl Settings {
 
     /// Reads one variable exactly as its flag would be read.
     fn from_variable(name: &str, value: &OsString) -> Result<Self, ConfigError> {
-        let bad =
-            |detail: &str| ConfigError::BadVariable { name: name.to_owned(), detail: detail.to_owned() };
+        let bad = |detail: &str| ConfigError::BadVariable {
+            name: name.to_owned(),
+            detail: detail.to_owned(),
+        };
         let flag = name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase().replace('_', "-");
         let command = Self::augment_args(
             clap::Command::new("environment").no_binary_name(true).disable_help_flag(true),
@@ -195,7 +211,8 @@ impl Settings {
         }
         let mut argument = OsString::from(format!("--{flag}="));
         argument.push(value);
-        let matches = command.try_get_matches_from([argument]).map_err(|error| bad(&value_error(&error)))?;
+        let matches =
+            command.try_get_matches_from([argument]).map_err(|error| bad(&value_error(&error)))?;
         Self::from_arg_matches(&matches).map_err(|error| bad(&value_error(&error)))
     }
 
@@ -222,9 +239,13 @@ impl Settings {
             idle_timeout_ms: self.idle_timeout_ms.or(below.idle_timeout_ms),
             drain_timeout_ms: self.drain_timeout_ms.or(below.drain_timeout_ms),
             network_line_states: self.network_line_states.or(below.network_line_states),
-            network_default_line_state: self.network_default_line_state.or(below.network_default_line_state),
+            network_default_line_state: self
+                .network_default_line_state
+                .or(below.network_default_line_state),
             network_latency_ms: self.network_latency_ms.or(below.network_latency_ms),
-            network_latency_jitter_ms: self.network_latency_jitter_ms.or(below.network_latency_jitter_ms),
+            network_latency_jitter_ms: self
+                .network_latency_jitter_ms
+                .or(below.network_latency_jitter_ms),
             network_outcomes: self.network_outcomes.or(below.network_outcomes),
             network_alerts_max: self.network_alerts_max.or(below.network_alerts_max),
             network_seed: self.network_seed.or(below.network_seed),

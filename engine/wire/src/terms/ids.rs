@@ -144,7 +144,8 @@ pub enum Class {
 
 impl Class {
     /// The classes, the one that matters most first.
-    pub const BY_WEIGHT: [Self; 4] = [Self::Emergency, Self::Urgent, Self::Standard, Self::Exercise];
+    pub const BY_WEIGHT: [Self; 4] =
+        [Self::Emergency, Self::Urgent, Self::Standard, Self::Exercise];
 
     /// Its word at the command line, in settings and figures.
     pub fn word(self) -> &'static str {
@@ -285,7 +286,11 @@ mod tests {
                 let mut text = [b'x'; REQID_OCTETS_MAX];
                 text[at] = octet;
                 assert_eq!(Reqid::parse(&text).is_some(), is_a_type(octet), "{octet} at {at}");
-                assert_eq!(Reqid::parse(&text[..=at]).is_some(), is_a_type(octet), "{octet} at the end");
+                assert_eq!(
+                    Reqid::parse(&text[..=at]).is_some(),
+                    is_a_type(octet),
+                    "{octet} at the end"
+                );
             }
         }
     }
