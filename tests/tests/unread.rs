@@ -2,8 +2,8 @@
 //! they are closed in the end, and no drain waits for them. What clients held is given back when
 //! they are idle.
 //!
-//! `HAYAUMA_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
-//! `HAYAUMA_HALF_CLIENTS=5000` has more requests half there than the budget has octets.
+//! `HAYAUMA_TEST_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
+//! `HAYAUMA_TEST_HALF_CLIENTS=5000` has more requests half there than the budget has octets.
 
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use std::io::{ErrorKind, Read as _, Write as _};
@@ -61,7 +61,7 @@ fn resident(engine: &Engine) -> u64 {
 
 #[test]
 fn clients_that_never_read_cost_a_bounded_amount_of_memory_and_others_are_served() {
-    let told = std::env::var("HAYAUMA_UNREAD_CLIENTS").ok().and_then(|told| told.parse().ok());
+    let told = std::env::var("HAYAUMA_TEST_UNREAD_CLIENTS").ok().and_then(|told| told.parse().ok());
     let clients = told.unwrap_or(250);
     let site = site();
     let engine = site.start();
@@ -90,7 +90,7 @@ fn half_a_request() -> Vec<u8> {
 
 #[test]
 fn requests_that_are_half_there_are_counted_and_cost_a_bounded_amount_of_memory() {
-    let told = std::env::var("HAYAUMA_HALF_CLIENTS").ok().and_then(|told| told.parse().ok());
+    let told = std::env::var("HAYAUMA_TEST_HALF_CLIENTS").ok().and_then(|told| told.parse().ok());
     let clients: u64 = told.unwrap_or(1_000);
     let site = site();
     let engine = site.start();

@@ -22,6 +22,7 @@ use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::submission::form;
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::WallMs;
 
 /// One hot path.
 pub(crate) struct Case {
@@ -201,7 +202,8 @@ fn admit_often(push: &PushRequest<'_>, count: u64) {
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
     for _ in 0..count {
         let submission = black_box(push).submission(&mut scratch);
-        let admission = admit(registered, true, &submission, REFERENCES, NOW_MS, &mut submits);
+        let admission =
+            admit(registered, true, &submission, REFERENCES, WallMs::new(NOW_MS), &mut submits);
         assert!(admission.is_ok());
         black_box(&submits);
     }
@@ -231,8 +233,9 @@ fn journal_append(count: u64) {
     let registered = registry.iter().next().expect("one registration");
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
     let submission = request.submission(&mut scratch);
-    let admission = admit(registered, true, &submission, REFERENCES, NOW_MS, &mut submits)
-        .expect("the sample is admitted");
+    let admission =
+        admit(registered, true, &submission, REFERENCES, WallMs::new(NOW_MS), &mut submits)
+            .expect("the sample is admitted");
     let place = tempfile::tempdir().expect("a place for temporary files");
     let factory = SegmentFactory::start().expect("a thread");
     let opened = Journal::open(place.path(), shard::journal_config(), &factory, &mut |_, _, _| {});
@@ -247,7 +250,7 @@ fn journal_append(count: u64) {
             msn: request.msn.value(),
             xpid: request.xpid.value(),
             accepted_ms: NOW_MS,
-            expires_ms: admission.expires_ms,
+            expires_ms: admission.expires_ms.ms(),
             alert_key_fingerprint: 0,
             alert_fingerprint: 0,
             reqid,

@@ -26,6 +26,7 @@ use wire::sms::segment::{PlanError, PlanOptions, SubmitTemplate};
 use wire::submission::{Notify, Submission};
 use wire::terms::code::Code;
 use wire::terms::ids::Kind;
+use wire::terms::time::WallMs;
 
 /// What an admitted push becomes.
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +39,7 @@ pub struct Admission {
     pub sender_index: u8,
     /// When the message center gives up: the earlier of lifetime and `expiry`, Unix milliseconds. A
     /// lifetime of 00 leaves an hour for the single attempt to come about.
-    pub expires_ms: u64,
+    pub expires_ms: WallMs,
     /// Whether a notification is due at the end: asked for, and the registration has somewhere to
     /// send it.
     pub wants_notification: bool,
@@ -63,7 +64,7 @@ pub fn admit(
     contracted: bool,
     submission: &Submission<'_>,
     references: References,
-    now_ms: u64,
+    now_ms: WallMs,
     submits: &mut [u8],
 ) -> Result<Admission, Code> {
     let sender_index = check_permission(registered, contracted, submission, now_ms)?;
@@ -109,7 +110,7 @@ fn check_permission(
     registered: &Registered,
     contracted: bool,
     submission: &Submission<'_>,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<u8, Code> {
     let registration = &registered.registration;
     //= push right contract
@@ -139,8 +140,9 @@ fn check_permission(
 /// When the push expires, and TP-Validity-Period for what is left until then; 4008 if that is now
 /// or past.
 //= push time earlier
-fn expiry(submission: &Submission<'_>, now_ms: u64) -> Result<(u64, Option<u8>), Code> {
-    if submission.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
+fn expiry(submission: &Submission<'_>, now_ms: WallMs) -> Result<(WallMs, Option<u8>), Code> {
+    let expiry_ms = submission.expiry_ms.map(WallMs::new);
+    if expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
         return Err(Code::ALREADY_EXPIRED);
     }
     let single_attempt = submission.is_single_attempt();
@@ -149,8 +151,8 @@ fn expiry(submission: &Submission<'_>, now_ms: u64) -> Result<(u64, Option<u8>),
     } else {
         u64::from(submission.lifetime_hours) * HOUR_MS
     };
-    let expires_ms = (now_ms + lifetime_ms).min(submission.expiry_ms.unwrap_or(u64::MAX));
-    let validity = (!single_attempt).then(|| relative_validity(expires_ms - now_ms));
+    let expires_ms = (now_ms + lifetime_ms).min(expiry_ms.unwrap_or(WallMs::NEVER));
+    let validity = (!single_attempt).then(|| relative_validity(expires_ms.since(now_ms)));
     Ok((expires_ms, validity))
 }
 

@@ -13,6 +13,7 @@ use crate::shard::{Foreseen, Origin, Reply, Shard};
 use std::collections::VecDeque;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
+use wire::terms::time::SteadyMs;
 
 /// What waits for the durable mark besides the connections' own answers.
 pub(super) enum Gated {
@@ -45,7 +46,7 @@ impl Desk for ShardDesk<'_> {
         self.shard.fetch(foreseen);
     }
 
-    fn now_ms(&self) -> u64 {
+    fn now_ms(&self) -> SteadyMs {
         self.now.steady_ms
     }
 

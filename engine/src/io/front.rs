@@ -23,6 +23,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
+use wire::terms::time::SteadyMs;
 
 /// Time limits of the connections.
 #[derive(Clone, Copy)]
@@ -93,7 +94,7 @@ impl Front {
 
     /// Whether nothing is owed to any push client that takes what it is sent, in a drain that began
     /// then.
-    pub(super) fn is_quiet(&mut self, draining_since_ms: u64, now: Now) -> bool {
+    pub(super) fn is_quiet(&mut self, draining_since_ms: SteadyMs, now: Now) -> bool {
         let indices = self.connections.indices();
         let owes_nothing = |link: &mut Link<Connection>| {
             let unsent = link.unsent();
@@ -153,7 +154,7 @@ impl Front {
     }
 
     /// The connection that has waited longest for its first request, and since when.
-    fn longest_silent(&mut self) -> Option<(u32, u64)> {
+    fn longest_silent(&mut self) -> Option<(u32, SteadyMs)> {
         while let Some(&(index, generation)) = self.silent.front() {
             match self.connections.of_generation(index, generation) {
                 Some(link) if is_silent(link) => return Some((index, link.session.opened_ms())),
@@ -478,7 +479,7 @@ impl Front {
         self.show_silent(now);
         let half_until_ms = match self.budget.is_overdrawn() {
             true => now.steady_ms.saturating_sub(HALF_REQUEST_MS_MAX),
-            false => 0,
+            false => SteadyMs::ZERO,
         };
         for index in indices {
             let Some(link) = self.connections.get_mut(index) else { continue };
@@ -568,9 +569,14 @@ mod tests {
     use crate::io::link::Takes;
     use crate::io::places::Places;
     use std::os::unix::net::UnixStream;
+    use wire::terms::time::WallMs;
 
     fn at(steady_ms: u64) -> Now {
-        Now { wall_ms: steady_ms, steady_ms, steady_ns: steady_ms * 1_000_000 }
+        Now {
+            wall_ms: WallMs::new(steady_ms),
+            steady_ms: SteadyMs::new(steady_ms),
+            steady_ns: steady_ms * 1_000_000,
+        }
     }
 
     /// A shard of four places, so many of them taken at 1,000 ms by clients that say nothing.
@@ -589,7 +595,7 @@ mod tests {
     }
 
     /// What a session asks of its shard while no request is whole: the time.
-    struct At(u64);
+    struct At(SteadyMs);
 
     impl Desk for At {
         type Foreseen<'body> = ();
@@ -598,7 +604,7 @@ mod tests {
 
         fn fetch(&self, _foreseen: &()) {}
 
-        fn now_ms(&self) -> u64 {
+        fn now_ms(&self) -> SteadyMs {
             self.0
         }
 
@@ -621,7 +627,7 @@ mod tests {
             others.note(held);
             let half = b"POST /smsgw/ HTTP/1.1\r\n";
             let link = front.connections.get_mut(0).expect("the first place");
-            assert_eq!(link.session.take(half, 1 << 20, &mut At(1_000)), Some(0));
+            assert_eq!(link.session.take(half, 1 << 20, &mut At(SteadyMs::new(1_000))), Some(0));
             let mut is_given_up = |now_ms| {
                 front.sweep(&mut driver, at(now_ms), 256);
                 let link = front.connections.get_mut(0).expect("the first place");

@@ -12,6 +12,7 @@ use crate::journal::{AlertCancel, CancelAccepted};
 use crate::smsc::mutation::Mutation;
 use wire::submission::{CancelTarget, Cancellation};
 use wire::terms::code::Code;
+use wire::terms::time::WallMs;
 
 /// A repeated cancel of a whole alert closes it for another day when the last one is older than
 /// this.
@@ -23,7 +24,7 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         cancel: &Cancellation<'_>,
         canceller: Canceller,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Reply {
         let named = Named::of_cancellation(cancel);
         self.counted.cancels += 1;
@@ -61,12 +62,13 @@ impl<L: Log> Shard<L> {
 
     /// Withdraws a push; what that is answered, and the push's segments.
     //= push cancel push
-    fn cancel_push(&mut self, registered: &Registered, key: u64, now_ms: u64) -> (Code, u8) {
+    fn cancel_push(&mut self, registered: &Registered, key: u64, now_ms: WallMs) -> (Code, u8) {
         let live = self.core.live_push_id(key);
         let told = registered.registration.notify_url.is_some();
         match self.core.cancel(key, told, self.pace.center(now_ms)) {
             Ok((_, segments)) => {
-                let record = CancelAccepted::of_push(live.unwrap_or_default(), now_ms, key, told);
+                let record =
+                    CancelAccepted::of_push(live.unwrap_or_default(), now_ms.ms(), key, told);
                 if self.mutation != Mutation::CancelUnrecorded {
                     fatal_if_full(self.journal.append_cancel(&record));
                 }
@@ -87,7 +89,7 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         (fingerprint, older): (u64, Option<u64>),
         canceller: Canceller,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(Code, u32), Code> {
         let both = [Some(fingerprint), older];
         // A cancel that was answered before is repeated for nothing. Of one that every shard takes
@@ -117,7 +119,7 @@ impl<L: Log> Shard<L> {
             || self.core.alert_members(alert) > 0
     }
 
-    fn is_freshly_closed(&self, alert: u64, now_ms: u64) -> bool {
+    fn is_freshly_closed(&self, alert: u64, now_ms: WallMs) -> bool {
         let center_ms = self.pace.center(now_ms);
         self.core
             .closed_alert(alert)
@@ -131,7 +133,7 @@ impl<L: Log> Shard<L> {
         &mut self,
         registered: &Registered,
         fingerprint: u64,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(Code, u32), Code> {
         let known = self.core.closed_alert(fingerprint);
         //= push cancel again
@@ -148,7 +150,7 @@ impl<L: Log> Shard<L> {
         }
         let told = registered.registration.notify_url.is_some();
         let sequence = self.journal.next_sequence();
-        let cancel = AlertCancel { sequence, at_ms: now_ms, fingerprint, share, found, told };
+        let cancel = AlertCancel { sequence, at_ms: now_ms.ms(), fingerprint, share, found, told };
         self.journal.append_alert_cancel(&CancelAccepted::of_alert(&cancel)).map_err(code_of)?;
         let withdrawn = self.core.cancel_alert(fingerprint, closed_alert(&cancel, self.pace));
         Ok(match known {

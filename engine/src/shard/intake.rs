@@ -25,6 +25,7 @@ use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind, Msn};
 use wire::terms::mix::mix;
 use wire::terms::ownership::shard_of;
+use wire::terms::time::WallMs;
 
 /// Content of so many octets is one segment in every coding.
 const SHORT_CONTENT_OCTETS: usize = 70;
@@ -72,7 +73,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Takes one request's body.
-    pub fn handle_request(&mut self, body: &[u8], origin: Origin<'_>, now_ms: u64) -> Reply {
+    pub fn handle_request(&mut self, body: &[u8], origin: Origin<'_>, now_ms: WallMs) -> Reply {
         let foreseen = self.foresee(body);
         self.fetch(&foreseen);
         self.handle_foreseen(&foreseen, origin, now_ms)
@@ -83,7 +84,7 @@ impl<L: Log> Shard<L> {
         &mut self,
         foreseen: &Foreseen<'_>,
         origin: Origin<'_>,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Reply {
         let reply = self.reply_to(foreseen, origin, now_ms);
         self.gated(reply)
@@ -94,7 +95,7 @@ impl<L: Log> Shard<L> {
     ///
     /// # Panics
     /// When it is no form: shards send what they wrote.
-    pub fn handle_form(&mut self, form: &[u8], found_elsewhere: bool, now_ms: u64) -> Reply {
+    pub fn handle_form(&mut self, form: &[u8], found_elsewhere: bool, now_ms: WallMs) -> Reply {
         self.counted.requests += 1;
         let order = match form::read(form) {
             Ok(order) => order,
@@ -148,7 +149,7 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    fn reply_to(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: u64) -> Reply {
+    fn reply_to(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: WallMs) -> Reply {
         self.counted.requests += 1;
         let request = match &foreseen.request {
             Ok(request) => request,
@@ -188,7 +189,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// The answer to a request that its owner could not be handed.
-    pub fn refuse_for_overload(&mut self, foreseen: &Foreseen<'_>, now_ms: u64) -> Answer {
+    pub fn refuse_for_overload(&mut self, foreseen: &Foreseen<'_>, now_ms: WallMs) -> Answer {
         match &foreseen.request {
             Ok(request) => match self.refuse(Named::of_request(request), Code::OVERLOAD, now_ms) {
                 Reply::Now(answer) => answer,
@@ -203,7 +204,7 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         submission: &Submission<'_>,
         key: u64,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Reply {
         match self.accept_push(registered, submission, key, now_ms) {
             Ok(reply) => reply,
@@ -217,7 +218,7 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         push: &Submission<'_>,
         key: u64,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<Reply, Code> {
         let verdict = self.verdict(push, key);
         let repeat = matches!(verdict, KeyVerdict::Repeat { .. });
@@ -315,7 +316,7 @@ impl<L: Log> Shard<L> {
         push: &Submission<'_>,
         key: u64,
         admission: &Admission,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<Reply, Code> {
         let segments = admission.segments;
         let alert = self.alert_identity(push);
@@ -324,9 +325,9 @@ impl<L: Log> Shard<L> {
         }
         self.rehearse()?;
         let submits = &self.submits[..admission.submits_octets];
-        submission::submit(submits, segments, self.stamps.scts(now_ms))?;
-        let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms);
-        let expires_ms = self.pace.expires_ms(now_ms, admission.expires_ms, lifetime, expiry_ms);
+        submission::submit(submits, segments, self.stamps.scts(now_ms.ms()))?;
+        let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms.map(WallMs::new));
+        let expires_ms = self.pace.expires(now_ms, admission.expires_ms, lifetime, expiry_ms);
         let (reqid, reqid_length) = records::reqid_octets(push.reqid);
         let record = Accepted {
             push_id: self.journal.next_sequence(),
@@ -334,8 +335,8 @@ impl<L: Log> Shard<L> {
             content_digest: push.digest,
             msn: push.msn.value(),
             xpid: push.xpid.value(),
-            accepted_ms: now_ms,
-            expires_ms,
+            accepted_ms: now_ms.ms(),
+            expires_ms: expires_ms.ms(),
             reqid,
             reqid_length,
             class: push.class.number(),
@@ -386,7 +387,7 @@ impl<L: Log> Shard<L> {
         push: &Submission<'_>,
         alert: Option<AlertIdentity>,
         segments: u8,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<Option<Reply>, Code> {
         let Some(alert) = alert else { return Ok(None) };
         if self.core.knows_alert(&alert) {
@@ -402,7 +403,7 @@ impl<L: Log> Shard<L> {
         Ok(None)
     }
 
-    fn note_accepted(&mut self, push_id: u64, segments: u8, now_ms: u64) {
+    fn note_accepted(&mut self, push_id: u64, segments: u8, now_ms: WallMs) {
         self.waiting.marks.note(push_id, now_ms);
         self.counted.accepted += 1;
         self.counted.segments_accepted += u64::from(segments);
@@ -417,7 +418,7 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    pub(super) fn refuse(&mut self, named: Named, code: Code, now_ms: u64) -> Reply {
+    pub(super) fn refuse(&mut self, named: Named, code: Code, now_ms: WallMs) -> Reply {
         self.counted.refuse(code);
         if named.is_push && self.registry.find(named.xpid).is_some() {
             self.count_request(EventKind::Rejected, named.xpid.value(), code.number(), now_ms);
@@ -425,7 +426,7 @@ impl<L: Log> Shard<L> {
         Reply::Now(named.answer(code, 0))
     }
 
-    fn bill_request(&mut self, kind: EventKind, push: &Submission<'_>, code: Code, now_ms: u64) {
+    fn bill_request(&mut self, kind: EventKind, push: &Submission<'_>, code: Code, now_ms: WallMs) {
         self.count_request(kind, push.xpid.value(), code.number(), now_ms);
     }
 }

@@ -111,11 +111,8 @@ impl Simulation {
         cancel.found = true;
         if unknowing.is_empty() {
             let alert = cancel.alert;
-            let (center_ms, wall_ms) = (
-                self.pace.center(self.wall_offset_ms + self.now_ms),
-                self.wall_offset_ms + self.now_ms,
-            );
-            self.ledger.alert_cancel_answered(alert, (center_ms, wall_ms));
+            let times = (self.center_ms().ms(), self.wall_ms().ms());
+            self.ledger.alert_cancel_answered(alert, times);
             return Ok(());
         }
         cancel.parts_left = unknowing.len();

@@ -15,8 +15,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 use wire::push::notify_url::NotifyUrl;
 use wire::terms::ownership::shard_of;
+use wire::terms::time::WallMs;
 
 /// Msns with a contract; each has at most one push at a time.
+const NOW: WallMs = WallMs::new(NOW_MS);
 const MSNS: u64 = 1024;
 const BUDGET: TurnBudget = TurnBudget { timers: 1024, attempts: 512, outcomes: 512 };
 
@@ -72,7 +74,7 @@ impl Bench {
             &factory,
             Box::new(network),
             Arc::new(registry()),
-            NOW_MS,
+            NOW,
         );
         let mut shard = opened.expect("a fresh shard").0;
         for number in 0..MSNS {
@@ -83,7 +85,7 @@ impl Bench {
 
     fn accept(&mut self, body: &[u8]) {
         let origin = Origin { authorization: None, credential: &mut self.credential };
-        let reply = self.shard.handle_request(black_box(body), origin, NOW_MS);
+        let reply = self.shard.handle_request(black_box(body), origin, NOW);
         assert!(matches!(reply, Reply::WhenDurable(..)), "{reply:?}");
     }
 
@@ -96,7 +98,7 @@ impl Bench {
                 out.clear();
                 self.shard.write_notification(order, url, out);
                 black_box(&out);
-                self.shard.settle_notification(order, NotificationResult::Acknowledged, NOW_MS);
+                self.shard.settle_notification(order, NotificationResult::Acknowledged, NOW);
                 acknowledged += 1;
             }
         }
@@ -105,7 +107,7 @@ impl Bench {
 
     /// One turn, and the commit of what it appended.
     fn turn(&mut self) {
-        self.shard.turn(NOW_MS, &BUDGET);
+        self.shard.turn(NOW, &BUDGET);
         self.commit();
     }
 
@@ -142,11 +144,11 @@ pub(super) fn intake_elsewhere(count: u64) {
         address(&mut body, number);
         let foreseen = home.shard.foresee(black_box(&body));
         let origin = Origin { authorization: None, credential: &mut home.credential };
-        let reply = home.shard.handle_foreseen(&foreseen, origin, NOW_MS);
+        let reply = home.shard.handle_foreseen(&foreseen, origin, NOW);
         assert!(matches!(reply, Reply::Owner(1)), "{reply:?}");
         form.clear();
         home.shard.write_form(&foreseen, &mut form);
-        let reply = owner.shard.handle_form(black_box(&form), false, NOW_MS);
+        let reply = owner.shard.handle_form(black_box(&form), false, NOW);
         assert!(matches!(reply, Reply::WhenDurable(..)), "{reply:?}");
         if taken as u64 % BATCH == BATCH - 1 {
             owner.commit();

@@ -13,6 +13,9 @@ use wire::sms::relay;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind};
+use wire::terms::time::WallMs;
+
+const NOW: WallMs = WallMs::new(NOW_MS);
 
 const REFERENCES: References = References { message_reference: 250, concatenation_reference: 9 };
 
@@ -33,7 +36,7 @@ fn admit_under(
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut scratch = Scratch::new();
     let submission = request.submission(&mut scratch);
-    let admission = admit(only(&registry), true, &submission, REFERENCES, NOW_MS, &mut submits)?;
+    let admission = admit(only(&registry), true, &submission, REFERENCES, NOW, &mut submits)?;
     let written =
         relay::submits(&submits[..admission.submits_octets]).map(<[u8]>::to_vec).collect();
     Ok((admission, written))
@@ -58,7 +61,7 @@ fn refused(request: &PushRequest<'_>) -> Code {
 fn the_sample_becomes_one_submit() {
     let (admission, submits) = admitted(&control());
     assert_eq!((admission.segments, admission.sender_index), (1, 0));
-    assert_eq!(admission.expires_ms, NOW_MS + 5 * HOUR_MS);
+    assert_eq!(admission.expires_ms, NOW + 5 * HOUR_MS);
     assert!(admission.wants_notification);
     // First octet: SUBMIT, VPF relative, status report wanted. Then MR, DA, PID, DCS, VP, UDL, UD.
     let expected =
@@ -86,7 +89,7 @@ fn code_2005_no_contract() {
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut scratch = Scratch::new();
     let submission = PushRequest { data: b"", ..control() }.submission(&mut scratch);
-    let refusal = admit(only(&registry), false, &submission, REFERENCES, NOW_MS, &mut submits);
+    let refusal = admit(only(&registry), false, &submission, REFERENCES, NOW, &mut submits);
     assert_eq!(refusal.err(), Some(Code::NOT_CONTRACTED));
 }
 
@@ -125,11 +128,11 @@ fn code_2007_the_volume_comes_before_the_content() {
         let submission = PushRequest { data, ..control() }.submission(&mut scratch);
         admit(only(&registry), true, &submission, REFERENCES, now_ms, &mut submits).err()
     };
-    assert_eq!(ask(b"FF", NOW_MS), None);
-    only(&registry).meter.charge(NOW_MS);
-    assert_eq!(ask(b"FF", NOW_MS), Some(Code::VOLUME_USED_UP));
-    assert_eq!(ask(b"", NOW_MS), Some(Code::VOLUME_USED_UP));
-    assert_eq!(ask(b"FF", NOW_MS + 24 * HOUR_MS), None);
+    assert_eq!(ask(b"FF", NOW), None);
+    only(&registry).meter.charge(NOW);
+    assert_eq!(ask(b"FF", NOW), Some(Code::VOLUME_USED_UP));
+    assert_eq!(ask(b"", NOW), Some(Code::VOLUME_USED_UP));
+    assert_eq!(ask(b"FF", NOW + 24 * HOUR_MS), None);
 }
 
 //= push text segments
@@ -282,7 +285,7 @@ fn the_earlier_of_lifetime_and_expiry_counts() {
             admitted(&PushRequest { lifetime_hours, expiry_ms, ..control() });
         // First octet: whether there is a relative validity period.
         let validity = (submits[0][0] & 0x18 == 0x10).then(|| submits[0][12]);
-        (admission.expires_ms - NOW_MS, validity)
+        (admission.expires_ms.since(NOW), validity)
     };
     assert_eq!(expires(5, Some(NOW_MS + 6 * HOUR_MS)), (5 * HOUR_MS, Some(59)));
     assert_eq!(expires(5, Some(NOW_MS + 4 * HOUR_MS)), (4 * HOUR_MS, Some(47)));

@@ -19,6 +19,8 @@ use wire::push::submit::Scratch;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::calendar;
 use wire::terms::code::Code;
+use wire::terms::time::SteadyMs;
+use wire::terms::time::WallMs;
 
 /// The system's allocator, counting what each thread asks for.
 struct Counting;
@@ -138,7 +140,7 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut out = Vec::with_capacity(64 * 1024);
     let references = References { message_reference: 0, concatenation_reference: 0 };
-    let mut codes = [Code::INTERNAL; 6];
+    let (now, mut codes) = (WallMs::new(NOW_MS), [Code::INTERNAL; 6]);
     let mut pass = || {
         for (request, code) in requests.iter().zip(&mut codes) {
             let HeadOutcome::Complete(head) = memory.read(request) else { continue };
@@ -149,15 +151,15 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                          scratch: &mut Scratch,
                          submits: &mut [u8]| {
                 let registered =
-                    identify(&registry, head.authorization, credential, push.xpid, NOW_MS)?;
-                if !registered.meter.rate(NOW_MS) {
+                    identify(&registry, head.authorization, credential, push.xpid, now)?;
+                if !registered.meter.rate(SteadyMs::new(NOW_MS)) {
                     return Err(Code::RATE);
                 }
                 let contracted = contracts.contains(push.msn, push.xpid);
                 let submission = push.submission(scratch);
                 let admission =
-                    admit(registered, contracted, &submission, references, NOW_MS, submits)?;
-                registered.meter.charge(NOW_MS);
+                    admit(registered, contracted, &submission, references, now, submits)?;
+                registered.meter.charge(now);
                 Ok(admission.segments)
             };
             let answer = match scan(body) {
