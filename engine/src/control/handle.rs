@@ -11,13 +11,13 @@ use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEO
 use crate::io::names::HostNames;
 use crate::network::line_states::Line;
 use crate::shard::figures::{NAMES, Rises};
-use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
+use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use crossbeam::channel::{Receiver, bounded};
 use host::clock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use wire::terms::ids::{Msn, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::ownership::shard_of;
 
 /// How often it looks meanwhile whether a shard has ended.
@@ -198,9 +198,17 @@ impl Engine for EngineHandle {
             (stopping, Obstacle::Draining),
             (!stopping && any(|status| &status.paused), Obstacle::Paused),
             (any(|status| &status.full), Obstacle::StorageFull),
+            (any(|status| &status.crowded), Obstacle::QueueFull),
+            (any(|status| &status.behind), Obstacle::Overload),
             (any(|status| &status.lost), Obstacle::DataLost),
         ];
         told.into_iter().filter(|&(is_so, _)| is_so).map(|(_, obstacle)| obstacle).collect()
+    }
+
+    fn classes_taken(&self) -> &'static [Class] {
+        let of_shard = |port: &Arc<ShardPort>| port.status.classes_taken.load(Ordering::Relaxed);
+        let taken = self.ports.iter().map(of_shard).min().unwrap_or_default();
+        if self.obstacles().is_empty() { &CLASSES[..usize::from(taken)] } else { &[] }
     }
 
     fn stop(&self) {

@@ -7,11 +7,13 @@
 mod acceptor;
 mod budget;
 mod connection;
+mod desk;
 pub mod driver;
 mod durations;
 mod executor;
 pub mod figures;
 mod front;
+mod gathering;
 pub mod limits;
 mod link;
 pub mod mailbox;

@@ -94,6 +94,7 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
+        journal.prepare_reserve();
         let older_until_ms = config.fingerprints.older_until_ms.map(WallMs::new);
         let older_until_ms = older_until_ms.filter(|&until_ms| now_ms < until_ms);
         let older_until_ms = older_until_ms.map(|until_ms| pace.even(until_ms));
@@ -121,7 +122,7 @@ impl<L: Log> Shard<L> {
             concatenation_reference: 0,
             reference_seed,
             mutation,
-            scratch: Box::default(),
+            scratch: Some(Box::default()),
             submits: Box::new([0; SUBMITS_OCTETS_MAX]),
             stamps: records::Stamps::new(),
             ended: VecDeque::with_capacity(1024),
