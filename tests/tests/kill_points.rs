@@ -2,8 +2,8 @@
 //! again and again under load: nothing accepted is lost, and a phone gets an SMS twice only where
 //! its report was in flight.
 //!
-//! `HAYAUMA_TEST_KILLS=N` sets another number of kills, `HAYAUMA_TEST_KILL_SEED=S` the seed, which is
-//! printed.
+//! `HAYAUMA_TEST_KILLS=N` sets another number of kills, `HAYAUMA_TEST_KILL_SEED=S` the seed, which
+//! is printed.
 
 use hayauma::testing::kill_points::KillPoint;
 use loadgen::msns::Msns;

@@ -3,8 +3,8 @@
 //! the rig takes something away.
 //!
 //! Needs the superuser, loop devices and `mkfs.xfs`; skipped with the reason elsewhere. A short run
-//! belongs to the ordinary tests; `HAYAUMA_TEST_POWER_CUTS=20 cargo test -p tests --test power_cut --
-//! --nocapture` is the full one. `HAYAUMA_TEST_POWER_SEED` sets the seed, which is printed.
+//! belongs to the ordinary tests; `HAYAUMA_TEST_POWER_CUTS=20 cargo test -p tests --test power_cut
+//! -- --nocapture` is the full one. `HAYAUMA_TEST_POWER_SEED` sets the seed, which is printed.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;

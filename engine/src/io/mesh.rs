@@ -1,9 +1,9 @@
 //! How shards speak: parcels on bounded rings, one pair of rings for each pair of shards.
 //!
-//! A parcel carries a request's binary form to the shard that owns the msn, and the answer back in the same
-//! box. Each shard owns a fixed number of boxes for each peer, so nothing is allocated per push
-//! once their buffers have grown, and a slow peer is felt as "no box left" (code 8002), never as a
-//! growing queue. A batch of parcels costs one wake-up.
+//! A parcel carries a request's binary form to the shard that owns the msn, and the answer back in
+//! the same box. Each shard owns a fixed number of boxes for each peer, so nothing is allocated per
+//! push once their buffers have grown, and a slow peer is felt as "no box left" (code 8002), never
+//! as a growing queue. A batch of parcels costs one wake-up.
 
 use crate::io::driver::Waker;
 use crate::io::limits::parcels_per_peer;

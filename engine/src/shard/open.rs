@@ -94,7 +94,6 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
-        journal.prepare_reserve();
         let older_until_ms = config.fingerprints.older_until_ms.map(WallMs::new);
         let older_until_ms = older_until_ms.filter(|&until_ms| now_ms < until_ms);
         let older_until_ms = older_until_ms.map(|until_ms| pace.even(until_ms));
@@ -174,12 +173,14 @@ fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: CenterMs)
     Recovery::new(core, config.seed)
 }
 
-/// The segments with the records of what lives are not to be cleaned away.
+/// The segments with the records of what lives are not to be cleaned away, and there is room to
+/// finish it.
 fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
     let unheld = if mutation == Mutation::LeaveUnheldAtOpen { 1 } else { 0 };
     for position in recovery.live_positions().skip(unheld) {
         journal.hold(Position::from_bits(position));
     }
+    journal.prepare_reserve();
 }
 
 impl<L: Log> Shard<L> {

@@ -352,9 +352,8 @@ mod tests {
             let reqid = Reqid::parse(&reqid).expect("of type A");
             let msn = Msn::from_value(msn).expect("in its range");
             let xpid = Xpid::from_value(xpid).expect("in its range");
-            let targets =
-                [CancelTarget::Push { msn, reqid }, CancelTarget::Alert { reqid, alert_id: &alert_id }];
-            for target in targets {
+            let of_alert = CancelTarget::Alert { reqid, alert_id: &alert_id };
+            for target in [CancelTarget::Push { msn, reqid }, of_alert] {
                 let cancellation = Cancellation { xpid, target };
                 let mut form = Vec::new();
                 write_cancellation(&cancellation, &mut form);
