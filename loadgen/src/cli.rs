@@ -290,7 +290,7 @@ fn report(summary: &Summary, json: Option<&Path>) -> Result<ExitCode, String> {
     Ok(if summary.succeeded() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
 }
 
-/// The token in a file or in a variable of the environment: on the command line others would see it.
+/// The token in a file or in a variable of the environment: others see the command line.
 fn token(file: Option<&Path>, variable: Option<&str>) -> Result<Option<String>, String> {
     let Some(variable) = variable else { return file.map(first_line).transpose() };
     let held = std::env::var(variable);
