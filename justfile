@@ -27,7 +27,7 @@ clauses:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, fuzz TARGET.
+# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, lists, broadcasts, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -45,6 +45,12 @@ _heavy-timing:
 
 _heavy-poll *ARGS:
     @just test-poll {{ARGS}}
+
+_heavy-lists:
+    HAYAUMA_LISTS=1000000 cargo test --release -p hayauma --lib lists::tests::agreement -- --nocapture
+
+_heavy-broadcasts:
+    HAYAUMA_BROADCASTS=100000 cargo test --release -p hayauma --lib broadcast::slice -- --nocapture
 
 _heavy-fuzz TARGET:
     cd engine/fuzz && cargo +nightly fuzz run {{TARGET}} -- -max_total_time=600

@@ -9,11 +9,13 @@ mod admin_client;
 mod admin_transport;
 mod audit;
 pub mod billing;
+mod cap;
 mod client;
 mod config;
 mod contract;
 mod contract_import;
 mod doctor;
+mod list;
 mod network;
 mod notify;
 mod output;
@@ -82,6 +84,12 @@ enum Command {
     /// Look into SMPP PDUs
     #[command(subcommand)]
     Smpp(smpp::SmppCommand),
+    /// Check warnings of other systems: CAP, JMA, L-Alert
+    #[command(subcommand)]
+    Cap(cap::CapCommand),
+    /// Check lists of recipients
+    #[command(subcommand)]
+    List(list::ListCommand),
     Doctor(Box<doctor::DoctorCommand>),
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -181,6 +189,8 @@ impl Command {
             Self::Network(command) => command.run(),
             Self::Sms(command) => return sms::run(command, output),
             Self::Smpp(command) => return smpp::run(&command, output),
+            Self::Cap(command) => return cap::run(&command, output),
+            Self::List(command) => return list::run(&command, output),
             Self::Doctor(command) => command.run(output),
             Self::Config(command) => command.run(output),
             Self::Shield(command) => command.run(output),
