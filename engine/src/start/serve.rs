@@ -17,7 +17,7 @@ use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
-use crate::io::names::Names as HostNames;
+use crate::io::names::HostNames;
 use crate::io::{Runtime, Setup};
 use crate::journal::shards::shard_directory;
 use crate::journal::{
@@ -245,6 +245,7 @@ fn bind(subject: &str, flag: &str, addresses: &[Address]) -> Result<Vec<TcpListe
                 if error.source.kind() == std::io::ErrorKind::AddrInUse
                     && clock::monotonic_ns() - begun_ns < PORT_WAIT_NS =>
             {
+                #[expect(clippy::disallowed_methods, reason = "a start, before there is a shard")]
                 std::thread::sleep(PORT_RETRY);
             }
             other => return other.map_err(|error| port_fatal(subject, flag, &error)),
