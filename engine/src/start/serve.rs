@@ -70,9 +70,7 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// Why it could not start; nothing is running then.
-pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
-    let signals =
-        Listener::start().map_err(|error| host_unfit("signals cannot be handled", &error))?;
+pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fatal> {
     let (mut lock, keys, store) = take_directory(&config)?;
     let listener = bind(config.listen)?;
     let admin_listener = admin::bind(config.admin)?;
