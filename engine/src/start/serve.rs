@@ -4,6 +4,7 @@ mod directory;
 mod resharding;
 
 use crate::billing;
+use crate::billing::BillingFiles;
 use crate::control::admin;
 use crate::control::admin::AdminServer;
 use crate::control::demo;
@@ -89,6 +90,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
         .map_err(|error| host_unfit("the segment factory's thread cannot start", &error))?;
     let layout = resharding::lay_out(&config, &factory)?;
     let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
+    let billing_files = make_billing_files_ahead(&config, &mut shards)?;
     let (names, names_watch) = watch_names(&config, &mut shards)?;
     restore_volumes(&config, &registry)?;
     let shares = DescriptorShares::of(&config);
@@ -120,7 +122,7 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     announce(&config, driver, push_address, admin_address);
     runtime.join();
     admin.shut_down();
-    drop(names_watch);
+    drop((names_watch, billing_files));
     drop(lock);
     if names.are_lost() {
         return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(&config)));
@@ -184,6 +186,14 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
          the books; free some disk space and start again"
     );
     Err(Fatal::told(FatalReason::StorageFull, sentence))
+}
+
+/// Has a thread open every shard's billing files from now on.
+fn make_billing_files_ahead(config: &Config, shards: &mut [Shard]) -> Result<BillingFiles, Fatal> {
+    let files = BillingFiles::start_off(config.cpus.clone())
+        .map_err(|error| host_unfit("the thread that makes billing files cannot start", &error))?;
+    shards.iter_mut().for_each(|shard| shard.make_billing_files_ahead(&files));
+    Ok(files)
 }
 
 /// Has every shard learn when the files of the journals lose their names.

@@ -224,6 +224,40 @@ fn another_number_of_shards_on_a_full_device_is_refused_and_the_old_number_named
     engine.stop();
 }
 
+#[test]
+fn a_device_that_the_engines_own_spares_fill_takes_billing_events_all_the_same() {
+    const PUSHES: u64 = 8_000;
+    let mut site = site();
+    site.add_client(XPID, &[]);
+    site.add_contracts(XPID, &["09000000000-09000009999"]);
+    site.set("--durability", "process").set("--segment-bytes", "4MiB").set("--queue-bytes", "1GiB");
+    site.shards(1);
+    let Some(device) = SmallDevice::with_data_of(&site, 64) else { return };
+    let engine = site.start_command(device.serve(&site));
+    // A quiet journal has some spares more than it must.
+    let journal = device.path("data/shard-000/journal");
+    tests::wait::until_true("spares", || {
+        let files = std::fs::read_dir(&journal).expect("a journal").flatten();
+        files.filter(|file| file.file_name().to_string_lossy().starts_with("segment-")).count() >= 6
+    });
+    device.fill_up();
+    let mut connection = engine.connect();
+    for number in 0..PUSHES {
+        let push =
+            Body::push(&format!("{:011}", 9_000_000_000 + number), &format!("book-{number}"));
+        tests::wait::until_true("room", || connection.ask(&push.request()).code() == "0000");
+    }
+    tests::wait::until_true("an empty queue", || engine.admin().figure("pushes_live") == 0);
+    tests::wait::until_true("books", || engine.admin().figure("billing_events_owed") == 0);
+    engine.stop();
+    let mut reconcile = device.command();
+    reconcile.arg(site.command::<&str>(&[]).get_program()).args(["billing", "reconcile"]);
+    reconcile.arg("--data-dir").arg(device.mounted.join("data"));
+    let proved = Finished::of(reconcile, "billing reconcile");
+    assert_eq!(proved.status, Some(0), "{proved:?}");
+    assert!(proved.stdout.contains(&format!("accepted {PUSHES} ")), "{proved:?}");
+}
+
 fn check_start_on_full_device(end: fn(tests::engine::Engine)) {
     const HELD: usize = 40;
     let recorder = Recorder::start();
