@@ -25,6 +25,7 @@ use super::stage::Stage;
 use crate::journal::Write;
 use host::directory::sync_directory;
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// One shard's billing event log, driven by the shard's thread alone. Appending stores an event in
 /// memory. A full device takes no event: what was appended waits, in bounded room, and beyond that
@@ -41,11 +42,11 @@ pub struct BillingLog {
     counts: RequestCounts,
     /// The first moment of the oldest day that still takes events; the days before it are closed
     /// for good.
-    open_from_ms: u64,
+    open_from_ms: WallMs,
     /// When that day is closed.
-    closes_at_ms: u64,
+    closes_at_ms: WallMs,
     /// When a write is tried again after one has failed.
-    retry_at_ms: Option<u64>,
+    retry_at_ms: Option<WallMs>,
     /// A write failed for want of room.
     lacked_room: bool,
     writing: bool,
@@ -53,7 +54,7 @@ pub struct BillingLog {
     /// Who opens files and gives them room; `None` where that is done here.
     line: Option<Line>,
     /// The day whose file is being opened, and when it is looked for next.
-    opening: Option<(Day, u64)>,
+    opening: Option<(Day, WallMs)>,
     /// A file that takes no more events is being made durable.
     settling: bool,
 }
@@ -65,7 +66,7 @@ impl BillingLog {
     ///
     /// # Errors
     /// When the directory cannot be made or read, or holds a file of a later version.
-    pub fn open(shard_directory: &Path, shard: u16, now_ms: u64) -> Result<Self, BillingError> {
+    pub fn open(shard_directory: &Path, shard: u16, now_ms: WallMs) -> Result<Self, BillingError> {
         let directory = shard_directory.join("billing");
         let failed = |source| BillingError::Write { path: directory.clone(), source };
         if !directory.is_dir() {
@@ -88,8 +89,8 @@ impl BillingLog {
             stage: Stage::new(),
             days: VecDeque::with_capacity(DAYS_OPEN_MAX),
             counts: RequestCounts::new(),
-            open_from_ms: 0,
-            closes_at_ms: 0,
+            open_from_ms: WallMs::ZERO,
+            closes_at_ms: WallMs::ZERO,
             retry_at_ms: None,
             lacked_room: false,
             writing: false,
@@ -101,7 +102,7 @@ impl BillingLog {
         log.close_before(last.unwrap_or_else(|| Day::of(0)));
         log.note_time(now_ms);
         if log.open_from_ms > now_ms {
-            let day = Day::of(log.open_from_ms);
+            let day = Day::of(log.open_from_ms.ms());
             tracing::warn!(
                 shard,
                 %day,
@@ -133,20 +134,21 @@ impl BillingLog {
     }
 
     /// Closes the days that are over. Days never open again, whatever the clock says later.
-    fn note_time(&mut self, now_ms: u64) {
+    fn note_time(&mut self, now_ms: WallMs) {
         if now_ms >= self.closes_at_ms {
-            self.close_before(Day::of(now_ms.saturating_sub(CLOSING_MS)));
+            self.close_before(Day::of(now_ms.saturating_sub(CLOSING_MS).ms()));
         }
     }
 
     fn close_before(&mut self, day: Day) {
-        self.open_from_ms = self.open_from_ms.max(day.start_ms());
-        self.closes_at_ms = Day::of(self.open_from_ms).next().start_ms() + CLOSING_MS;
+        self.open_from_ms = self.open_from_ms.max(WallMs::new(day.start_ms()));
+        self.closes_at_ms =
+            WallMs::new(Day::of(self.open_from_ms.ms()).next().start_ms()) + CLOSING_MS;
     }
 
     /// Appends the count that was begun first; where the device takes nothing it stays where it is,
     /// so that it holds nothing up.
-    fn append_first_count(&mut self, now_ms: u64) -> bool {
+    fn append_first_count(&mut self, now_ms: WallMs) -> bool {
         let Some(event) = self.counts.first(self.shard) else { return false };
         let is_taken = !self.is_refused(now_ms) && self.stage.append(&event, now_ms);
         if is_taken {
@@ -155,7 +157,7 @@ impl BillingLog {
         is_taken
     }
 
-    fn note_trouble(&mut self, error: &BillingError, now_ms: u64) {
+    fn note_trouble(&mut self, error: &BillingError, now_ms: WallMs) {
         if self.retry_at_ms.is_none() {
             tracing::warn!(
                 shard = self.shard,
@@ -172,7 +174,7 @@ impl BillingLog {
 
     /// Brings the file of the day in which this moment lies to the front; `false` where it is not
     /// there yet.
-    fn bring_to_front(&mut self, at_ms: u64, now_ms: u64) -> bool {
+    fn bring_to_front(&mut self, at_ms: u64, now_ms: WallMs) -> bool {
         if let Some(place) = self.days.iter().position(|day| day.covers(at_ms)) {
             self.days.swap(0, place);
             return true;
@@ -190,7 +192,7 @@ impl BillingLog {
     }
 
     /// Takes what the thread that makes files has ready.
-    fn take_made(&mut self, now_ms: u64) {
+    fn take_made(&mut self, now_ms: WallMs) {
         while let Some(made) = self.line.as_ref().and_then(Line::next_made) {
             match made {
                 Made::Opened(day, opened) => {
@@ -210,7 +212,7 @@ impl BillingLog {
     }
 
     /// Whether a day's file is open.
-    fn take_opened(&mut self, day: Day, opened: io::Result<DayFile>, now_ms: u64) -> bool {
+    fn take_opened(&mut self, day: Day, opened: io::Result<DayFile>, now_ms: WallMs) -> bool {
         let opened = opened.and_then(|file| {
             if self.days.len() >= DAYS_OPEN_MAX {
                 self.let_oldest_go()?
@@ -266,11 +268,11 @@ impl BillingLog {
 }
 
 impl Log for BillingLog {
-    fn append(&mut self, event: &Event, now_ms: u64) -> bool {
+    fn append(&mut self, event: &Event, now_ms: WallMs) -> bool {
         self.stage.append(event, now_ms)
     }
 
-    fn begin_write(&mut self, now_ms: u64) -> Option<BillingWrite> {
+    fn begin_write(&mut self, now_ms: WallMs) -> Option<BillingWrite> {
         // Files come and go only while none is being written to or synced.
         if self.writing || self.syncing {
             return None;
@@ -282,7 +284,7 @@ impl Log for BillingLog {
             return None;
         }
         self.note_time(now_ms);
-        let open_from_ms = self.open_from_ms;
+        let open_from_ms = self.open_from_ms.ms();
         let at_ms = self.stage.first()?.own_ms().max(open_from_ms);
         if !self.bring_to_front(at_ms, now_ms) {
             return None;
@@ -295,7 +297,7 @@ impl Log for BillingLog {
         Some(BillingWrite { write })
     }
 
-    fn finish_write(&mut self, write: &BillingWrite, outcome: io::Result<()>, now_ms: u64) {
+    fn finish_write(&mut self, write: &BillingWrite, outcome: io::Result<()>, now_ms: WallMs) {
         assert!(self.writing, "a write is finished once, after it was begun");
         self.writing = false;
         let written = self.stage.remove_written(write.write.octets_left(), now_ms);
@@ -316,7 +318,7 @@ impl Log for BillingLog {
         self.stage.hurry();
     }
 
-    fn flush(&mut self, now_ms: u64) -> bool {
+    fn flush(&mut self, now_ms: WallMs) -> bool {
         while !self.stage.is_empty() {
             self.stage.hurry();
             let Some(mut write) = self.begin_write(now_ms) else { return false };
@@ -338,11 +340,11 @@ impl Log for BillingLog {
         std::mem::take(&mut self.lacked_room)
     }
 
-    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
+    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs) {
         self.counts.note(kind, xpid, code, now_ms);
     }
 
-    fn write_due_counts(&mut self, now_ms: u64) -> bool {
+    fn write_due_counts(&mut self, now_ms: WallMs) -> bool {
         let mut budget = COUNTS_PER_TURN_MAX;
         while budget > 0 && self.counts.is_due(now_ms) && self.append_first_count(now_ms) {
             budget -= 1;
@@ -350,7 +352,7 @@ impl Log for BillingLog {
         budget < COUNTS_PER_TURN_MAX
     }
 
-    fn write_all_counts(&mut self, now_ms: u64) -> bool {
+    fn write_all_counts(&mut self, now_ms: WallMs) -> bool {
         while self.counts.requests() > 0 && self.append_first_count(now_ms) {}
         self.counts.requests() == 0
     }
@@ -363,7 +365,7 @@ impl Log for BillingLog {
         self.stage.has_room()
     }
 
-    fn is_refused(&self, now_ms: u64) -> bool {
+    fn is_refused(&self, now_ms: WallMs) -> bool {
         // A clock that was set back must not put the next try off.
         self.retry_at_ms
             .is_some_and(|retry_at_ms| now_ms < retry_at_ms && now_ms + RETRY_MS >= retry_at_ms)
@@ -373,9 +375,9 @@ impl Log for BillingLog {
         self.retry_at_ms = None;
     }
 
-    fn next_due_ms(&self, owes: bool) -> Option<u64> {
-        let retry_ms = self.retry_at_ms.unwrap_or(0);
-        let look_ms = self.opening.map_or(0, |(_, look_ms)| look_ms);
+    fn next_due_ms(&self, owes: bool) -> Option<WallMs> {
+        let retry_ms = self.retry_at_ms.unwrap_or(WallMs::ZERO);
+        let look_ms = self.opening.map_or(WallMs::ZERO, |(_, look_ms)| look_ms);
         let stage_ms = self.stage.due_ms().filter(|_| !self.writing && !self.syncing);
         let stage_ms = stage_ms.map(|due_ms| due_ms.max(retry_ms).max(look_ms));
         let counts_ms = self.counts.next_due_ms().map(|due_ms| due_ms.max(retry_ms));

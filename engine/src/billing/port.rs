@@ -10,6 +10,7 @@ use super::event::{Event, EventKind, VERSION};
 use super::limits::DAYS_OPEN_MAX;
 use crate::journal::Write;
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// Files that one sync names: the open days.
 pub const SYNC_FILES_MAX: usize = DAYS_OPEN_MAX;
@@ -22,23 +23,23 @@ pub trait Log {
     /// still open when it is written, or else of the oldest day that is. `false`: there is no room
     /// for it now, and it is to be appended again later, those that followed it too.
     #[must_use]
-    fn append(&mut self, event: &Event, now_ms: u64) -> bool;
+    fn append(&mut self, event: &Event, now_ms: WallMs) -> bool;
 
     /// What is to be written next, of the events that were appended; `None` while they gather, a
     /// write or sync is under way, or the device is left alone for a moment after it has refused
     /// one. The caller carries the write out and calls [`Self::finish_write`].
-    fn begin_write(&mut self, now_ms: u64) -> Option<BillingWrite>;
+    fn begin_write(&mut self, now_ms: WallMs) -> Option<BillingWrite>;
 
     /// The write is done, whole or as far as it got before it failed: what is left of it is tried
     /// again later.
-    fn finish_write(&mut self, write: &BillingWrite, outcome: io::Result<()>, now_ms: u64);
+    fn finish_write(&mut self, write: &BillingWrite, outcome: io::Result<()>, now_ms: WallMs);
 
     /// What was appended is written as soon as it can be.
     fn hurry(&mut self);
 
     /// Writes all that was appended, and waits until that is done; whether the device took it. Not
     /// while a write is under way.
-    fn flush(&mut self, now_ms: u64) -> bool;
+    fn flush(&mut self, now_ms: WallMs) -> bool;
 
     /// Whether all that was appended stands in files.
     fn is_written(&self) -> bool;
@@ -50,13 +51,13 @@ pub trait Log {
     fn has_lacked_room(&mut self) -> bool;
 
     /// Counts a refused or repeated request.
-    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64);
+    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs);
 
     /// Appends counts whose minute is over, some of them a turn; whether there were any.
-    fn write_due_counts(&mut self, now_ms: u64) -> bool;
+    fn write_due_counts(&mut self, now_ms: WallMs) -> bool;
 
     /// Appends all counts, though their minute is not over: at a stop. Whether none is left.
-    fn write_all_counts(&mut self, now_ms: u64) -> bool;
+    fn write_all_counts(&mut self, now_ms: WallMs) -> bool;
 
     /// Requests that are counted and stand in no file yet.
     fn requests_unwritten(&self) -> u64;
@@ -65,14 +66,14 @@ pub trait Log {
     fn has_room(&self) -> bool;
 
     /// Whether the device is left alone for a moment because it has refused a write.
-    fn is_refused(&self, now_ms: u64) -> bool;
+    fn is_refused(&self, now_ms: WallMs) -> bool;
 
     /// The next write is tried at once.
     fn retry_now(&mut self);
 
     /// When there is something to do: events that have gathered, counts whose minute is over, or
     /// events that there was no room for, where the caller `owes` some.
-    fn next_due_ms(&self, owes: bool) -> Option<u64>;
+    fn next_due_ms(&self, owes: bool) -> Option<WallMs>;
 
     /// Whether every event appended is on the device: journal segments may be retired only then.
     fn is_clean(&self) -> bool;

@@ -9,6 +9,7 @@ use super::event::{Event, EventKind};
 use super::limits::{
     GATHER_MS, SLOT_OCTETS, STAGED_EVENTS_MAX, WRITE_EVENTS_FAIR, WRITE_EVENTS_MAX,
 };
+use wire::terms::time::WallMs;
 
 /// What waits.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(super) struct Stage {
     /// How many requests the others count.
     requests: u64,
     /// When the first of them was appended, or was left over by a write.
-    since_ms: u64,
+    since_ms: WallMs,
     /// They are to be written without gathering more.
     hurries: bool,
 }
@@ -34,7 +35,7 @@ impl Stage {
             encoded: Vec::with_capacity(WRITE_EVENTS_MAX * SLOT_OCTETS),
             push_events: 0,
             requests: 0,
-            since_ms: 0,
+            since_ms: WallMs::ZERO,
             hurries: false,
         }
     }
@@ -67,7 +68,7 @@ impl Stage {
     }
 
     /// Takes an event, if there is room.
-    pub(super) fn append(&mut self, event: &Event, now_ms: u64) -> bool {
+    pub(super) fn append(&mut self, event: &Event, now_ms: WallMs) -> bool {
         let has_room = self.has_room();
         if has_room {
             if self.events.is_empty() {
@@ -85,7 +86,7 @@ impl Stage {
     }
 
     /// Whether they are to be written now.
-    pub(super) fn is_due(&self, now_ms: u64) -> bool {
+    pub(super) fn is_due(&self, now_ms: WallMs) -> bool {
         // A clock that was set back ends the waiting too.
         let has_waited = now_ms >= self.since_ms + GATHER_MS || now_ms < self.since_ms;
         let gathered = self.events.len();
@@ -93,7 +94,7 @@ impl Stage {
     }
 
     /// When they are to be written if nothing else happens.
-    pub(super) fn due_ms(&self) -> Option<u64> {
+    pub(super) fn due_ms(&self) -> Option<WallMs> {
         let gather_ms = if self.hurries { 0 } else { GATHER_MS };
         (!self.events.is_empty()).then_some(self.since_ms + gather_ms)
     }
@@ -116,7 +117,7 @@ impl Stage {
 
     /// The write of the encoded slots is over, but for so many octets; how many of them stand in
     /// the file. The others are encoded again.
-    pub(super) fn remove_written(&mut self, octets_left: usize, now_ms: u64) -> u64 {
+    pub(super) fn remove_written(&mut self, octets_left: usize, now_ms: WallMs) -> u64 {
         let written = (self.encoded.len() - octets_left) / SLOT_OCTETS;
         for _ in 0..written {
             if let Some(event) = self.events.pop_front() {

@@ -16,6 +16,7 @@ use crate::journal::{Cursor, Record};
 use crate::shard::events::accepted_event;
 use crate::testing::kill_points::{KillPoint, kill_point};
 use std::collections::VecDeque;
+use wire::terms::time::WallMs;
 
 /// Records of the journal looked at in one turn for events that are owed.
 const OWED_RECORDS_PER_TURN_MAX: usize = 512;
@@ -136,7 +137,7 @@ impl Home {
 impl<L: Log> Shard<L> {
     /// Enters what is owed and can be entered, and counts whose minute is over; whether there was
     /// any. To be called when everything below `durable` is settled.
-    pub(super) fn keep_books(&mut self, durable: u64, now_ms: u64) -> bool {
+    pub(super) fn keep_books(&mut self, durable: u64, now_ms: WallMs) -> bool {
         let counted = self.billing.write_due_counts(now_ms);
         let entered = self.enter_owed(durable, now_ms);
         if self.billing.has_lacked_room() {
@@ -148,7 +149,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// The events that are to be written next, if there are any.
-    pub fn begin_billing_write(&mut self, now_ms: u64) -> Option<BillingWrite> {
+    pub fn begin_billing_write(&mut self, now_ms: WallMs) -> Option<BillingWrite> {
         let write = self.billing.begin_write(now_ms)?;
         kill_point(KillPoint::BooksBegun);
         Some(write)
@@ -159,7 +160,7 @@ impl<L: Log> Shard<L> {
         &mut self,
         write: &BillingWrite,
         outcome: std::io::Result<()>,
-        now_ms: u64,
+        now_ms: WallMs,
     ) {
         kill_point(KillPoint::BooksWritten);
         self.billing.finish_write(write, outcome, now_ms);
@@ -167,11 +168,11 @@ impl<L: Log> Shard<L> {
 
     /// Writes all events, and waits until that is done: for tests and measurements that drive a
     /// shard without a ring. Whether the device took them.
-    pub fn write_books_blocking(&mut self, now_ms: u64) -> bool {
+    pub fn write_books_blocking(&mut self, now_ms: WallMs) -> bool {
         self.billing.flush(now_ms)
     }
 
-    fn enter_owed(&mut self, durable: u64, now_ms: u64) -> bool {
+    fn enter_owed(&mut self, durable: u64, now_ms: WallMs) -> bool {
         let Some(mut owed) = self.owed.take() else {
             while self.moved_ends.front().is_some_and(|&sequence| sequence < durable) {
                 self.moved_ends.pop_front();
@@ -223,7 +224,7 @@ impl<L: Log> Shard<L> {
 
     /// At a stop: has written what is owed, a part a turn, and all counts. Whether nothing is left
     /// that the device takes.
-    pub fn close_books(&mut self, now_ms: u64) -> bool {
+    pub fn close_books(&mut self, now_ms: WallMs) -> bool {
         self.enter_owed(self.durable(), now_ms);
         let counts = self.billing.write_all_counts(now_ms);
         self.billing.hurry();
@@ -239,7 +240,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Counts a request that was refused or a repeat.
-    pub(super) fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
+    pub(super) fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs) {
         self.billing.count_request(kind, xpid, code, now_ms);
     }
 }

@@ -13,6 +13,7 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// After a write that failed the next is tried this much later.
 const RETRY_MS: u64 = 500;
@@ -43,10 +44,10 @@ struct State {
     syncing: Option<usize>,
     /// Those in files that nobody who checks them has seen.
     unseen: Vec<Event>,
-    open_from_ms: u64,
+    open_from_ms: WallMs,
     is_full: bool,
     lacked_room: bool,
-    retry_at_ms: Option<u64>,
+    retry_at_ms: Option<WallMs>,
     requests: u64,
 }
 
@@ -108,27 +109,27 @@ impl Books {
 }
 
 impl State {
-    fn note_time(&mut self, now_ms: u64) {
-        let open = Day::of(now_ms.saturating_sub(CLOSING_MS)).start_ms();
+    fn note_time(&mut self, now_ms: WallMs) {
+        let open = WallMs::new(Day::of(now_ms.saturating_sub(CLOSING_MS).ms()).start_ms());
         self.open_from_ms = self.open_from_ms.max(open);
     }
 
     /// The first of the staged events stand in their files.
     fn write(&mut self, events: usize) {
         for event in self.staged.drain(..events) {
-            let at_ms = event.at_ms.max(event.accepted_ms).max(self.open_from_ms);
+            let at_ms = event.at_ms.max(event.accepted_ms).max(self.open_from_ms.ms());
             self.events.push((Day::of(at_ms), event));
             self.unseen.push(event);
         }
     }
 
-    fn refuse(&mut self, now_ms: u64) {
+    fn refuse(&mut self, now_ms: WallMs) {
         (self.retry_at_ms, self.lacked_room) = (Some(now_ms + RETRY_MS), true);
     }
 }
 
 impl Log for Books {
-    fn append(&mut self, event: &Event, _: u64) -> bool {
+    fn append(&mut self, event: &Event, _: WallMs) -> bool {
         let has_room = self.has_room();
         if has_room {
             self.state().staged.push_back(*event);
@@ -136,7 +137,7 @@ impl Log for Books {
         has_room
     }
 
-    fn begin_write(&mut self, now_ms: u64) -> Option<BillingWrite> {
+    fn begin_write(&mut self, now_ms: WallMs) -> Option<BillingWrite> {
         let is_refused = self.is_refused(now_ms);
         let mut state = self.state();
         let is_busy = state.writing > 0 || state.syncing.is_some();
@@ -149,7 +150,7 @@ impl Log for Books {
         Some(BillingWrite { write: Write::of_octets(None, 0, octets) })
     }
 
-    fn finish_write(&mut self, write: &BillingWrite, outcome: io::Result<()>, now_ms: u64) {
+    fn finish_write(&mut self, write: &BillingWrite, outcome: io::Result<()>, now_ms: WallMs) {
         let mut state = self.state();
         let left = write.write.octets_left().div_ceil(SLOT_OCTETS);
         let written = std::mem::take(&mut state.writing) - left;
@@ -162,7 +163,7 @@ impl Log for Books {
 
     fn hurry(&mut self) {}
 
-    fn flush(&mut self, now_ms: u64) -> bool {
+    fn flush(&mut self, now_ms: WallMs) -> bool {
         let mut state = self.state();
         if state.staged.is_empty() {
             return true;
@@ -190,15 +191,15 @@ impl Log for Books {
         std::mem::take(&mut self.state().lacked_room)
     }
 
-    fn count_request(&mut self, _: EventKind, _: u64, _: u16, _: u64) {
+    fn count_request(&mut self, _: EventKind, _: u64, _: u16, _: WallMs) {
         self.state().requests += 1;
     }
 
-    fn write_due_counts(&mut self, _: u64) -> bool {
+    fn write_due_counts(&mut self, _: WallMs) -> bool {
         false
     }
 
-    fn write_all_counts(&mut self, _: u64) -> bool {
+    fn write_all_counts(&mut self, _: WallMs) -> bool {
         self.state().requests = 0;
         true
     }
@@ -211,7 +212,7 @@ impl Log for Books {
         self.state().staged.len() < STAGED_MAX
     }
 
-    fn is_refused(&self, now_ms: u64) -> bool {
+    fn is_refused(&self, now_ms: WallMs) -> bool {
         let retry_at_ms = self.state().retry_at_ms;
         retry_at_ms
             .is_some_and(|retry_at_ms| now_ms < retry_at_ms && now_ms + RETRY_MS >= retry_at_ms)
@@ -221,9 +222,9 @@ impl Log for Books {
         self.state().retry_at_ms = None;
     }
 
-    fn next_due_ms(&self, owes: bool) -> Option<u64> {
+    fn next_due_ms(&self, owes: bool) -> Option<WallMs> {
         let state = self.state();
-        (owes || !state.staged.is_empty()).then(|| state.retry_at_ms.unwrap_or(0))
+        (owes || !state.staged.is_empty()).then(|| state.retry_at_ms.unwrap_or(WallMs::ZERO))
     }
 
     fn is_clean(&self) -> bool {
