@@ -373,7 +373,7 @@ fn a_thread_opens_the_files_and_gives_them_room_ahead() {
         now_ms = now_ms.max(moment);
         let last = entered + 6_000;
         while entered < last || !log.is_written() {
-            now_ms += 1;
+            now_ms = now_ms + 1;
             for _ in 0..500.min(last - entered) {
                 if log.append(&accepted(entered + 1, 7, moment), now_ms) {
                     entered += 1;
