@@ -13,7 +13,6 @@ use crate::control::carriers::{
     AlphabetSetting, CarrierSettings, DestinationSetting, IdsSetting, ValiditySetting,
 };
 use crate::control::store::Store;
-use crate::gateway::permissions::{class_by_name, class_name};
 use crate::network::routes::{CORE_NETWORK, Routes, Rule};
 
 /// Said after every change.
@@ -189,7 +188,7 @@ fn parse_prefix(text: &str) -> Result<String, String> {
 }
 
 fn class_of(text: &str) -> Result<Class, String> {
-    class_by_name(text)
+    Class::from_word(text)
         .ok_or_else(|| "a class is standard, urgent, emergency or exercise".to_owned())
 }
 
@@ -345,7 +344,7 @@ fn list_routes(store: &Store) -> Result<String, CliError> {
         vec![
             rule.prefix.clone(),
             rule.xpid.map_or_else(|| "-".to_owned(), |xpid| xpid.to_string()),
-            rule.class.map_or("-", class_name).to_owned(),
+            rule.class.map_or("-", Class::word).to_owned(),
             name.map_or_else(|| rule.carrier.to_string(), |(_, settings)| settings.name.clone()),
         ]
     }));

@@ -5,16 +5,6 @@ use wire::terms::ids::{Class, Kind};
 /// The order in which a set names its classes.
 const CLASSES: [Class; 4] = [Class::Standard, Class::Urgent, Class::Emergency, Class::Exercise];
 
-/// The class of this name.
-pub fn class_by_name(name: &str) -> Option<Class> {
-    CLASSES.iter().find(|(_, known)| *known == name).map(|&(class, _)| class)
-}
-
-/// A class's name.
-pub fn class_name(class: Class) -> &'static str {
-    CLASSES.iter().find(|(known, _)| *known == class).map_or("", |&(_, name)| name)
-}
-
 /// The classes that an XPID may push with; the standard class always belongs to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct ClassSet(u8);

@@ -381,7 +381,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// When the push expires, in real time.
-    fn expires_ms(&self, push: &PushRequest<'_>, admission: &Admission, now_ms: WallMs) -> WallMs {
+    fn expires_ms(&self, push: &Submission<'_>, admission: &Admission, now_ms: WallMs) -> WallMs {
         let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms.map(WallMs::new));
         self.pace.expires(now_ms, admission.expires_ms, lifetime, expiry_ms)
     }
