@@ -183,6 +183,11 @@ fn other_encodings_are_read_by_their_mark_or_as_it_is_said() {
         let options = ReaderOptions { charset, ..Default::default() };
         assert_eq!(read(&encoding.encode(text).0, &options).1, expected);
     }
+    // A first octet of two, with a line end behind it.
+    let options = ReaderOptions { charset: Charset::ShiftJis, ..Default::default() };
+    let (account, rows) =
+        read(b"msn,area\n07000000001,20422\n07000000002,\x82\n07000000003,\n", &options);
+    assert_eq!((rows.len(), account.refused["encoding"]), (2, 1));
     let spoilt = b"msn,area\n07000000001,20422\n07000000002,\xff\xfe\n07000000003,20422\n";
     let (account, rows) = read(spoilt, &ReaderOptions::default());
     assert_eq!((rows.len(), account.refused["encoding"]), (2, 1));
