@@ -37,7 +37,10 @@ fn a_second_start_finds_registrations_contracts_and_keys() {
     site.shards(2);
     let engine = site.start();
     // Changed while it runs.
-    site.add_client(OTHER_XPID, &["--token", "secret", "--class", "emergency"]);
+    site.add_client(
+        OTHER_XPID,
+        &["--token-file", &site.token_file("secret"), "--class", "emergency"],
+    );
     site.add_contracts(OTHER_XPID, &[MSN]);
     let push = |number: u64| Body::push(&msn(number), &format!("key-{number}"));
     for number in 0..50 {

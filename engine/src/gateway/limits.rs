@@ -35,3 +35,5 @@ const _: () = assert!(
     1_000_000_000 / RATE_PER_SECOND_MAX as u64 > 0,
     "the interval between pushes is not zero"
 );
+/// Networks that one registration may name.
+pub const NETWORKS_MAX: usize = 64;

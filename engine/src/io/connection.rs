@@ -18,6 +18,7 @@ use crate::io::link::{Session, Takes};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::retry_after_seconds;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use wire::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal, RequestHead};
 use wire::push::response::{Answer, AnswerHead, write_answer};
 use wire::terms::code::Code;
@@ -163,6 +164,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// As a connection from this address, which some registrations ask for.
+    pub(super) fn coming_from(self, peer: Option<IpAddr>) -> Self {
+        Self { credential: Credential::of_peer(peer), ..self }
+    }
+
     pub(super) fn new(patience: Patience, now_ms: SteadyMs) -> Self {
         Self {
             patience,

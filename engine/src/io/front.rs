@@ -18,7 +18,9 @@ use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
 use crate::shard::{Foreseen, Origin, Reply, Shard};
 use host::clock;
+use rustix::net::getpeername;
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use wire::push::response::Answer;
@@ -102,6 +104,12 @@ struct ShardDesk<'a> {
     arrived: Moment,
 }
 
+/// Where a connection comes from; `None` where it is gone already.
+fn peer_of(socket: &OwnedFd) -> Option<IpAddr> {
+    let peer = getpeername(socket).ok().flatten()?;
+    SocketAddr::try_from(peer).ok().map(|peer| peer.ip())
+}
+
 impl Front {
     pub(super) fn new(limits: FrontLimits, door: Door, budget: Rc<Budget>) -> Self {
         Self {
@@ -164,7 +172,8 @@ impl Front {
     }
 
     fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
-        let session = Connection::new(self.limits.patience, now.steady_ms);
+        let session =
+            Connection::new(self.limits.patience, now.steady_ms).coming_from(peer_of(&socket));
         let budget = &self.budget;
         let make = |index, generation| {
             Link::new(socket, (index, generation), Owner::Front, session, budget)

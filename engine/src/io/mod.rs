@@ -101,7 +101,7 @@ pub struct Setup {
 }
 
 impl Runtime {
-    /// Starts the shards on their CPUs; they take requests from `listener` at once. `endpoints` is
+    /// Starts the shards on their CPUs; they take requests from `listeners` at once. `endpoints` is
     /// where notifications go for now.
     ///
     /// # Errors
@@ -110,7 +110,7 @@ impl Runtime {
         setup: &Setup,
         shards: Vec<Shard>,
         endpoints: Vec<EndpointPlan>,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
     ) -> Result<Self, Fatal> {
         let count = shards.len();
         let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
@@ -160,7 +160,7 @@ impl Runtime {
         for sender in waker_senders {
             let _ = sender.send(wakers.clone());
         }
-        let acceptor = acceptor::start(listener, places, wakers, setup.cpus.clone());
+        let acceptor = acceptor::start(listeners, places, wakers, setup.cpus.clone());
         let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
         let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;

@@ -1,11 +1,11 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
 mod directory;
+mod doors;
 mod resharding;
 
 use crate::billing;
-use crate::control::admin;
-use crate::control::admin::AdminServer;
+use crate::control::admin::{AdminServer, Keeping};
 use crate::control::demo;
 use crate::control::engine::Engine;
 use crate::control::handle::EngineHandle;
@@ -31,7 +31,7 @@ use crate::shard::{
     Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
 };
 use crate::smsc::core::CoreLimits;
-use crate::start::check::DescriptorShares;
+use crate::start::check::{DescriptorShares, port_fatal};
 use crate::start::config::Config;
 use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
@@ -40,6 +40,7 @@ use crate::start::layout::Layout;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
+use host::address::{Address, listen_on};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use host::log;
@@ -74,13 +75,11 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let signals =
         Listener::start().map_err(|error| host_unfit("signals cannot be handled", &error))?;
-    let (mut lock, keys, store) = take_directory(&config)?;
-    let listener = bind(config.listen)?;
-    let admin_listener = admin::bind(config.admin)?;
-    let admin_address =
-        admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
-    lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
-    let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
+    let (lock, keys, store) = take_directory(&config)?;
+    let listeners = bind("push port", "--listen", &config.listen)?;
+    let (doors, keeping) = doors::open(&config, &store)?;
+    let push_addresses =
+        listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
         tracing::warn!(
@@ -99,7 +98,7 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
     let runtime =
-        Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listener)?;
+        Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listeners)?;
     let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
     handle
         .follow_names()
@@ -111,18 +110,13 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
         .merge(lines::router(handle.clone()))
         .merge(queue::router(handle.clone()))
         .merge(pushes::router(handle.clone()));
-    let admin = AdminServer::start(
-        admin_listener,
-        store,
-        control,
-        config.admin_open,
-        shares.admin as usize,
-        more,
-    )
-    .map_err(|error| host_unfit("the admin port's thread cannot start", &error))?;
-    announce(&config, driver, push_address, admin_address);
+    let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
+    let admin = AdminServer::start(doors, keeping, store, control, more)
+        .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
+    announce(&config, driver, &push_addresses, &admin);
     runtime.join();
     admin.shut_down();
+    doors::close(&config);
     drop(names_watch);
     drop(lock);
     if names.are_lost() {
@@ -215,16 +209,18 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
+fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], admin: &AdminServer) {
+    let urls: Vec<String> =
+        push_addresses.iter().map(|address| format!("http://{address}/smsgw/")).collect();
     let mut text = format!(
-        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} \
-         shards, durability {}, data in {})\n",
+        "hayauma {} takes pushes on {} ({} shards, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
+        urls.join(" and "),
         config.shards,
         config.durability,
         config.data_dir.display()
     );
-    text += &format!("driver: {driver}\n");
+    text += &format!("driver: {driver}\n{}", doors::told(config, admin));
     if config.rehearsal_time_scale > 1 {
         text += &format!(
             "REHEARSAL: the message center's schedules run {} times as fast; never with real \
@@ -233,37 +229,33 @@ fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_ad
         );
     }
     if config.demo {
-        text += &format!("\n{}\n", demo::demo_invitation(push_address, admin_address));
+        text += &format!("\n{}\n", demo::demo_invitation(push_addresses[0], &config.data_dir));
     }
     log::say(Stream::Stdout, &text);
 }
 
-/// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and
-/// until it is done they hold its port: an engine that is started again at once waits for that.
-fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
+/// Binds a port on each of its addresses. The kernel takes the rings of a killed engine apart in
+/// the background, and until it is done they hold its port: an engine that is started again at once
+/// waits for that.
+fn bind(subject: &str, flag: &str, addresses: &[Address]) -> Result<Vec<TcpListener>, Fatal> {
     let begun_ns = clock::monotonic_ns();
     loop {
-        match TcpListener::bind(address) {
+        match listen_on(addresses) {
             Err(error)
-                if error.kind() == std::io::ErrorKind::AddrInUse
+                if error.source.kind() == std::io::ErrorKind::AddrInUse
                     && clock::monotonic_ns() - begun_ns < PORT_WAIT_NS =>
             {
                 std::thread::sleep(PORT_RETRY);
             }
-            other => return other.map_err(|error| port_fatal(address, &error)),
+            other => return other.map_err(|error| port_fatal(subject, flag, &error)),
         }
     }
 }
 
-fn port_fatal(address: SocketAddr, error: &std::io::Error) -> Fatal {
-    let cause = match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            format!("the push port {address} is in use by another program")
-        }
-        _ => format!("the push port {address} cannot be bound ({error})"),
-    };
-    let remedy = "stop that program or choose another with --listen";
-    Fatal::with_remedy(FatalReason::PortUnavailable, cause, remedy)
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, Fatal> {
+    listener.local_addr().map_err(|error| {
+        Fatal::new(FatalReason::PortUnavailable, format!("a port cannot be read back ({error})"))
+    })
 }
 
 fn lock_fatal(error: &LockError) -> Fatal {

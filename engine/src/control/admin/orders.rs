@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
+use super::caller::Caller;
 use super::reply::{AdminError, reply_json};
+use crate::control::audit::Act;
 use crate::control::metrics::METRICS_MEDIA_TYPE;
 use host::clock;
 use wire::terms::time::SteadyMs;
@@ -59,18 +61,28 @@ pub(super) async fn status(State(state): State<Arc<AdminState>>) -> Response {
     tell_status(state, StatusCode::OK).await
 }
 
-pub(super) async fn pause(State(state): State<Arc<AdminState>>) -> Response {
-    set_paused(state, true).await
+pub(super) async fn pause(
+    State(state): State<Arc<AdminState>>,
+    caller: Caller,
+) -> Result<Response, AdminError> {
+    set_paused(state, caller, true).await
 }
 
-pub(super) async fn resume(State(state): State<Arc<AdminState>>) -> Response {
-    set_paused(state, false).await
+pub(super) async fn resume(
+    State(state): State<Arc<AdminState>>,
+    caller: Caller,
+) -> Result<Response, AdminError> {
+    set_paused(state, caller, false).await
 }
 
-pub(super) async fn stop(State(state): State<Arc<AdminState>>) -> Response {
-    tracing::info!("told to stop by the admin port");
+pub(super) async fn stop(
+    State(state): State<Arc<AdminState>>,
+    caller: Caller,
+) -> Result<Response, AdminError> {
+    caller.record(Act::new("stop")).await?;
+    tracing::info!(by = caller.name, "told to stop");
     state.control.stop();
-    tell_status(state, StatusCode::ACCEPTED).await
+    Ok(tell_status(state, StatusCode::ACCEPTED).await)
 }
 
 pub(super) async fn unknown_path(uri: Uri) -> AdminError {
@@ -84,11 +96,24 @@ pub(super) async fn unknown_method(uri: Uri) -> AdminError {
     )
 }
 
-async fn set_paused(state: Arc<AdminState>, paused: bool) -> Response {
+/// Whether pushes are answered 8004, as the audit shows it.
+#[derive(Serialize)]
+struct Paused {
+    paused: bool,
+}
+
+async fn set_paused(
+    state: Arc<AdminState>,
+    caller: Caller,
+    paused: bool,
+) -> Result<Response, AdminError> {
+    let before = Paused { paused: state.paused.load(Ordering::Relaxed) };
+    let act = Act::new(if paused { "pause" } else { "resume" });
+    caller.record(act.before(&before).after(&Paused { paused })).await?;
     state.control.pause(paused);
     state.paused.store(paused, Ordering::Relaxed);
-    tracing::info!(paused, "pause changed by the admin port");
-    tell_status(state, StatusCode::OK).await
+    tracing::info!(paused, by = caller.name, "pause changed");
+    Ok(tell_status(state, StatusCode::OK).await)
 }
 
 /// The shards give their figures between two turns: waiting for them must not hold up the admin
