@@ -35,10 +35,10 @@ _heavy-simulate SEED="1":
     cargo run --release -p tests --bin simulate -- --seed {{SEED}} --pushes 1000000
 
 _heavy-kills:
-    HAYAUMA_KILLS=2000 cargo test -p tests --test kill_points -- --nocapture
+    HAYAUMA_TEST_KILLS=2000 cargo test -p tests --test kill_points -- --nocapture
 
 _heavy-power:
-    HAYAUMA_POWER_CUTS=20 cargo test -p tests --test power_cut -- --nocapture
+    HAYAUMA_TEST_POWER_CUTS=20 cargo test -p tests --test power_cut -- --nocapture
 
 _heavy-timing:
     HAYAUMA_TEST_TIMING=1 cargo test -p loadgen

@@ -176,7 +176,7 @@ impl LoneShard {
     /// # Panics
     /// When the shard wants it answered by others.
     pub fn ask(&mut self, body: &Body, now_ms: u64) -> Code {
-        let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
+        let origin = Origin { authorization: None, credential: &mut Credential::default() };
         match self.shard.handle_request(&body.octets(), origin, WallMs::new(now_ms)) {
             Reply::Now(answer) => answer.code,
             Reply::WhenDurable(answer, _) => answer.code,
@@ -208,6 +208,10 @@ impl LoneShard {
     pub fn work(&mut self, now_ms: u64) {
         self.shard.turn(WallMs::new(now_ms), &BUDGET);
         self.shard.commit_blocking().expect("a device that writes");
+        assert!(
+            self.shard.write_books_blocking(WallMs::new(now_ms)),
+            "a device that takes billing events"
+        );
         // Cleaning waits for the books; nothing here cuts the power.
         if let Some(sync) = self.shard.begin_billing_sync() {
             self.shard.finish_billing_sync(&sync);

@@ -30,7 +30,7 @@ enum Takes {
 /// Every route, by the path that the source gives it.
 const ROUTES: &[(&str, &str, Takes)] = &[
     ("GET", "/healthz", Takes::Nothing),
-    ("GET", "/readyz", Takes::Nothing),
+    ("GET", "/readyz", Takes::Parameters("class=standard")),
     ("GET", "/metrics", Takes::Nothing),
     ("GET", "/status", Takes::Nothing),
     ("POST", "/pause", Takes::Nothing),

@@ -187,6 +187,7 @@ fn open_for_change(data_dir: &Path, token: Option<&str>) -> Result<Registry, Cli
                 return HeldStore::open(data_dir, token, Some(lock)).map(Registry::Stopped);
             }
             Err(LockError::HeldBy { .. }) if clock::monotonic_ns() - begun_ns < LOCK_WAIT_NS => {
+                #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]
                 std::thread::sleep(LOCK_RETRY);
             }
             Err(LockError::HeldBy { pid, .. }) => {

@@ -4,7 +4,7 @@
 //! | request | does |
 //! |---|---|
 //! | `GET /healthz` | says `ok`, or 503 when a shard made no turn within the last second |
-//! | `GET /readyz` | says `ready`, or 503 with the reasons for which no new push is taken |
+//! | `GET /readyz` | says `ready`, also of which classes alone, or 503 with the reasons for which no new push is taken; `?class=` asks for one class |
 //! | `GET /metrics` | every figure of every shard, for Prometheus |
 //! | `GET /status` | [`Status`] |
 //! | `POST /pause`, `POST /resume` | answers pushes with 8004, or takes them again |

@@ -7,11 +7,13 @@
 mod acceptor;
 mod budget;
 mod connection;
+mod desk;
 pub mod driver;
 mod durations;
 mod executor;
 pub mod figures;
 mod front;
+mod gathering;
 pub mod limits;
 mod link;
 pub mod mailbox;
@@ -29,7 +31,7 @@ mod waits;
 pub use mesh::HandOver;
 
 use crate::io::connection::Patience;
-use crate::io::driver::{Driver, DriverKind, Refusal, Waker};
+use crate::io::driver::{Driver, DriverKind, DriverRefusal, Waker};
 use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::ShardPort;
@@ -46,7 +48,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread;
 /// `None`: it can.
-pub fn uring_refusal() -> Option<Refusal> {
+pub fn uring_refusal() -> Option<DriverRefusal> {
     driver::ring_refusal()
         .or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
 }

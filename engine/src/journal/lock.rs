@@ -77,6 +77,10 @@ impl DataDirLock {
                 // A command that asks for the holder has the lock for an instant.
                 Err(TryLockError::WouldBlock) if tries > 0 => {
                     tries -= 1;
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a start, before there is a shard"
+                    )]
                     std::thread::sleep(LOCK_TRY_INTERVAL);
                 }
                 Err(TryLockError::WouldBlock) => {

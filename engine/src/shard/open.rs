@@ -8,7 +8,7 @@ use super::parked::ParkedNews;
 use super::progress::OpenStage;
 use super::reading::{Read, Reading};
 use super::{Shard, records};
-use crate::billing::{BillingLog, Log};
+use crate::billing::{BillingFiles, BillingLog, Log};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registry::Registry;
 use crate::journal::{Journal, Position, RecoveryReport, SegmentFactory, Storage};
@@ -72,6 +72,11 @@ impl Shard {
         };
         Self::open_on(ground, config, registry, now_ms)
     }
+
+    /// From now on the shard's billing files are opened and given room by that thread.
+    pub fn make_billing_files_ahead(&mut self, files: &BillingFiles) {
+        self.billing.make_files_ahead(files);
+    }
 }
 
 impl<L: Log> Shard<L> {
@@ -121,7 +126,7 @@ impl<L: Log> Shard<L> {
             concatenation_reference: 0,
             reference_seed,
             mutation,
-            scratch: Box::default(),
+            scratch: Some(Box::default()),
             submits: Box::new([0; SUBMITS_OCTETS_MAX]),
             stamps: records::Stamps::new(),
             ended: VecDeque::with_capacity(1024),
@@ -173,12 +178,14 @@ fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: CenterMs)
     Recovery::new(core, config.seed)
 }
 
-/// The segments with the records of what lives are not to be cleaned away.
+/// The segments with the records of what lives are not to be cleaned away, and there is room to
+/// finish it.
 fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
     let unheld = if mutation == Mutation::LeaveUnheldAtOpen { 1 } else { 0 };
     for position in recovery.live_positions().skip(unheld) {
         journal.hold(Position::from_bits(position));
     }
+    journal.prepare_reserve();
 }
 
 impl<L: Log> Shard<L> {

@@ -9,7 +9,7 @@ mod descriptors;
 mod disk;
 
 use crate::control::store::{STORE_FILE_NAME, Store};
-use crate::io::driver::{DriverKind, Refusal};
+use crate::io::driver::{DriverKind, DriverRefusal};
 use crate::start::config::Config;
 use crate::start::driver;
 use crate::start::driver::Choice;
@@ -142,7 +142,7 @@ fn check_kernel() -> Finding {
 }
 
 /// Which driver would carry octets.
-fn check_driver(choice: Result<Choice, Refusal>) -> Finding {
+fn check_driver(choice: Result<Choice, DriverRefusal>) -> Finding {
     const SUBJECT: &str = "driver";
     match choice {
         Ok(choice) => {

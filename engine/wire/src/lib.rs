@@ -45,4 +45,5 @@ pub mod json;
 pub mod push;
 pub mod smpp;
 pub mod sms;
+pub mod submission;
 pub mod terms;

@@ -30,6 +30,8 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Whether pushes are answered 8004.
     pub paused: bool,
+    /// The classes of which every shard takes new pushes, the one that matters most first.
+    pub classes_taken: Vec<String>,
     /// Each shard's figures.
     pub shards: Vec<ShardStatus>,
     /// The same figures, all shards added up.
@@ -128,6 +130,7 @@ async fn tell_status(state: Arc<AdminState>, code: StatusCode) -> Response {
 
 impl AdminState {
     fn status(&self) -> Status {
+        let classes = self.control.classes_taken();
         let mut totals: BTreeMap<String, u64> = BTreeMap::new();
         let mut shards = Vec::new();
         for shard in self.control.figures() {
@@ -145,6 +148,7 @@ impl AdminState {
             pid: std::process::id(),
             uptime_ms: SteadyMs::from_ns(clock::monotonic_ns()).since(self.started_ms),
             paused: self.paused.load(Ordering::Relaxed),
+            classes_taken: classes.iter().map(|class| class.word().to_owned()).collect(),
             shards,
             totals,
         }

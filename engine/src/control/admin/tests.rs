@@ -178,6 +178,14 @@ fn wrong_requests_get_a_status_and_a_sentence() {
 fn health_is_the_shards_turns_and_readiness_is_all_that_stands_in_the_way() {
     let port = Port::open();
     assert_eq!(port.send("GET", "/readyz", ""), (200, "ready\n".to_owned()));
+    port.engine.classes_refused.store(2, Ordering::Relaxed);
+    let only = (200, "ready for emergency, urgent only\n".to_owned());
+    assert_eq!(port.send("GET", "/readyz", ""), only);
+    assert_eq!(port.send("GET", "/readyz?class=urgent", ""), (200, "ready\n".to_owned()));
+    let (status, text) = port.send("GET", "/readyz?class=standard", "");
+    assert!(status == 503 && text.contains("kept for emergency and urgent"), "{text}");
+    assert!(text.contains(r#""reasons":["room_kept"]"#), "{text}");
+    assert_eq!(port.send("GET", "/readyz?class=loud", "").0, 400);
     assert_eq!(port.send("POST", "/pause", "").0, 200);
     assert_eq!(port.send("GET", "/healthz", "").0, 200, "a paused engine lives");
     let (status, text) = port.send("GET", "/readyz", "");
