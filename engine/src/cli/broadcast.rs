@@ -218,14 +218,16 @@ mod tests {
     fn a_manifest_is_printed_with_what_each_text_costs_and_why() {
         let dear = "A".repeat(150) + "\u{2019}";
         let texts = format!(
-            r#"{{"variants":{{"en":"{dear}","ja":"{{{{town}}}}{{{{shelter}}}}へ"}},"parameters":{{"town":"山里町"}}}}"#
+            r#"{{"variants":{{"en":"{dear}","ja":"{{{{town}}}}{{{{shelter}}}}へ"}},
+            "parameters":{{"town":"山里町"}}}}"#
         );
         let (text, complaints) = outcome(&manifest(&texts), false);
         assert_eq!(complaints, Vec::<String>::new());
         for line in [
             "class 03, to be approved by two people unless registered otherwise\n",
             "leg 1: list li-1, 1 areas\n",
-            "  en: UCS-2, 3 SMS\n    1 SMS with these replaced:\n    character 151: U+2019 by \"'\"\n",
+            "  en: UCS-2, 3 SMS\n    1 SMS with these replaced:\n    character 151: U+2019 by \
+            \"'\"\n",
             "  ja: UCS-2, 1 SMS\n    without shelter\n",
         ] {
             assert!(text.contains(line), "{line:?} in\n{text}");
