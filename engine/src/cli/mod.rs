@@ -9,6 +9,7 @@ mod admin_client;
 mod admin_transport;
 mod audit;
 pub mod billing;
+mod broadcast;
 mod cap;
 mod carrier;
 mod client;
@@ -90,6 +91,9 @@ enum Command {
     /// Check warnings of other systems: CAP, JMA, L-Alert
     #[command(subcommand)]
     Cap(cap::CapCommand),
+    /// Check manifests of broadcasts
+    #[command(subcommand)]
+    Broadcast(broadcast::BroadcastCommand),
     /// Check lists of recipients
     #[command(subcommand)]
     List(list::ListCommand),
@@ -194,6 +198,7 @@ impl Command {
             Self::Sms(command) => return sms::run(command, output),
             Self::Smpp(command) => return smpp::run(&command, output),
             Self::Cap(command) => return cap::run(&command, output),
+            Self::Broadcast(command) => return broadcast::run(&command, output),
             Self::List(command) => return list::run(&command, output),
             Self::Doctor(command) => command.run(output),
             Self::Config(command) => command.run(output),
