@@ -57,7 +57,13 @@ fn codec(criterion: &mut Criterion) {
         });
         criterion.bench_function(&format!("encode_deliver/{name}"), |bencher| {
             bencher.iter(|| {
-                encode_delivers(black_box(&planned), black_box(content), &options, &deliver, &mut out)
+                encode_delivers(
+                    black_box(&planned),
+                    black_box(content),
+                    &options,
+                    &deliver,
+                    &mut out,
+                )
             });
         });
         criterion.bench_function(&format!("encode_submit/{name}"), |bencher| {
@@ -65,13 +71,14 @@ fn codec(criterion: &mut Criterion) {
                 encode_submits(black_box(&planned), black_box(content), &options, &submit, &mut out)
             });
         });
-        let length =
-            encode_submits(&planned, content, &options, &submit, &mut out).expect("the buffer suffices");
+        let length = encode_submits(&planned, content, &options, &submit, &mut out)
+            .expect("the buffer suffices");
         let first = submits(&out[..length]).next().expect("a segment").to_vec();
         let mut delivered = [0; 164];
         criterion.bench_function(&format!("relay/{name}"), |bencher| {
-            bencher
-                .iter(|| deliver_from_submit(black_box(&first), &originating, &scts, false, &mut delivered));
+            bencher.iter(|| {
+                deliver_from_submit(black_box(&first), &originating, &scts, false, &mut delivered)
+            });
         });
         let length = deliver_from_submit(&first, &originating, &scts, false, &mut delivered)
             .expect("it was just written");

@@ -96,7 +96,8 @@ impl Append {
             self.say(&[figures.line()]);
             commits.push(figures);
         }
-        let answer = if self.rate > 0 { Some(AnswerFigures::measure(self, place.path())?) } else { None };
+        let answer =
+            if self.rate > 0 { Some(AnswerFigures::measure(self, place.path())?) } else { None };
         if let Some(answer) = &answer {
             self.say(&answer.lines());
         }

@@ -77,8 +77,14 @@ const LOADS: [Load; 2] = [
 ];
 
 /// Keeps an attempt on its way for longer than any run, and lets the engine end with it.
-const HELD: [&str; 6] =
-    ["--network-latency-ms", "600000", "--network-latency-jitter-ms", "0", "--drain-timeout-ms", "0"];
+const HELD: [&str; 6] = [
+    "--network-latency-ms",
+    "600000",
+    "--network-latency-jitter-ms",
+    "0",
+    "--drain-timeout-ms",
+    "0",
+];
 
 /// The figures of one case under one load.
 #[derive(Clone, Debug, Serialize)]
@@ -168,9 +174,16 @@ impl Limit {
     /// All cases under one load. The servers take turns within each round, and the order moves on
     /// from round to round, so that what one leaves behind (dirty pages, a warm clock) meets every
     /// other.
-    fn load(&self, load: Load, server: &[usize], client: &[usize]) -> Result<Vec<CaseFigures>, String> {
-        let cases: Vec<Case> =
-            Case::ALL.into_iter().filter(|case| self.only.is_empty() || self.only.contains(case)).collect();
+    fn load(
+        &self,
+        load: Load,
+        server: &[usize],
+        client: &[usize],
+    ) -> Result<Vec<CaseFigures>, String> {
+        let cases: Vec<Case> = Case::ALL
+            .into_iter()
+            .filter(|case| self.only.is_empty() || self.only.contains(case))
+            .collect();
         let pushes = self.pushes * load.pushes_factor;
         let mut engine: Vec<Vec<Round>> = cases.iter().map(|_| Vec::new()).collect();
         let mut bare = Vec::new();
@@ -178,7 +191,13 @@ impl Limit {
             for turn in 0..=cases.len() {
                 let at = (turn + round) % (cases.len() + 1);
                 if let Some(&case) = cases.get(at) {
-                    eprintln!("limit: {} {}, round {} of {}", case.name(), load.name, round + 1, self.rounds);
+                    eprintln!(
+                        "limit: {} {}, round {} of {}",
+                        case.name(),
+                        load.name,
+                        round + 1,
+                        self.rounds
+                    );
                     engine[at].push(engine_round(case, load, pushes, server, client)?);
                 } else {
                     bare.push(bare_round(load, pushes, server, client)?);
@@ -190,10 +209,18 @@ impl Limit {
     }
 }
 
-fn figures_of(case: Case, load: Load, pushes: u64, engine: &[Round], bare: &[Round]) -> CaseFigures {
-    let rounds =
-        |rounds: &[Round], figure: fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
-    let ratios = engine.iter().zip(bare).map(|(engine, bare)| engine.cpu_us / bare.cpu_us).collect();
+fn figures_of(
+    case: Case,
+    load: Load,
+    pushes: u64,
+    engine: &[Round],
+    bare: &[Round],
+) -> CaseFigures {
+    let rounds = |rounds: &[Round], figure: fn(&Round) -> f64| {
+        Rounds::of(rounds.iter().map(figure).collect())
+    };
+    let ratios =
+        engine.iter().zip(bare).map(|(engine, bare)| engine.cpu_us / bare.cpu_us).collect();
     CaseFigures {
         case,
         load: load.name,
@@ -232,7 +259,8 @@ fn engine_round(
         engine_arguments: held.iter().map(|&argument| argument.to_owned()).collect(),
         ..Drill::default()
     };
-    let summary = drill.carry_out(&Arc::new(AtomicBool::new(false))).map_err(|error| error.to_string())?;
+    let summary =
+        drill.carry_out(&Arc::new(AtomicBool::new(false))).map_err(|error| error.to_string())?;
     if !summary.clean {
         return Err(format!("the engine's books are not clean: {}", summary.faults.join(" ")));
     }
@@ -241,9 +269,14 @@ fn engine_round(
     Ok(Round { cpu_us, per_s, generator_us: summary.generator.cpu_us_per_push })
 }
 
-fn bare_round(load: Load, pushes: u64, server: &[usize], client: &[usize]) -> Result<Round, String> {
-    let responder =
-        Responder::start(server).map_err(|error| format!("the responder did not start ({error})."))?;
+fn bare_round(
+    load: Load,
+    pushes: u64,
+    server: &[usize],
+    client: &[usize],
+) -> Result<Round, String> {
+    let responder = Responder::start(server)
+        .map_err(|error| format!("the responder did not start ({error})."))?;
     let mut plan = Plan::new(responder.address());
     plan.pushes = pushes;
     plan.mix = Mix::sample();
@@ -254,7 +287,10 @@ fn bare_round(load: Load, pushes: u64, server: &[usize], client: &[usize]) -> Re
     let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
     let used = responder.cpu_time().saturating_sub(before);
     if outcome.tally.accepted != pushes {
-        return Err(format!("the responder answered {} of {pushes} requests.", outcome.tally.accepted));
+        return Err(format!(
+            "the responder answered {} of {pushes} requests.",
+            outcome.tally.accepted
+        ));
     }
     let each_us = |time: Duration| time.as_secs_f64() * 1e6 / pushes as f64;
     Ok(Round {

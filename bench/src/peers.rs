@@ -111,7 +111,12 @@ impl Peers {
                 let at = (turn + round) % contenders.len();
                 let (server, keeps) = contenders[at].names();
                 eprintln!("peers: {server} {keeps}, round {} of {}", round + 1, self.rounds);
-                rounds[at].push(self.round(&contenders[at], &programs, &server_cpus, &client_cpus)?);
+                rounds[at].push(self.round(
+                    &contenders[at],
+                    &programs,
+                    &server_cpus,
+                    &client_cpus,
+                )?);
             }
         }
         let all = || contenders.iter().zip(&rounds);
@@ -120,7 +125,8 @@ impl Peers {
         let mut ratios = Vec::new();
         for (engine, engine_rounds) in all() {
             for (kannel, kannel_rounds) in all() {
-                if let (Contender::Hayauma(durability), Contender::Kannel(store)) = (engine, kannel) {
+                if let (Contender::Hayauma(durability), Contender::Kannel(store)) = (engine, kannel)
+                {
                     ratios.push(Ratios::of(durability, store, engine_rounds, kannel_rounds));
                 }
             }
@@ -166,12 +172,26 @@ impl Peers {
         let server: Box<dyn Server> = match contender {
             Contender::Kannel(kind) => {
                 let store = Store { kind, place: &self.kannel_place() };
-                Box::new(Kannel::start(programs, store, server_cpus, sink.address(), TEXT, book.clock())?)
+                Box::new(Kannel::start(
+                    programs,
+                    store,
+                    server_cpus,
+                    sink.address(),
+                    TEXT,
+                    book.clock(),
+                )?)
             }
             Contender::Hayauma(durability) => {
                 let messages = warm_up + self.messages;
                 let address = sink.address();
-                Box::new(Gateway::start(durability, server_cpus, address, connections, messages, TEXT)?)
+                Box::new(Gateway::start(
+                    durability,
+                    server_cpus,
+                    address,
+                    connections,
+                    messages,
+                    TEXT,
+                )?)
             }
         };
         let measured = self.measure(&*server, warm_up, &book, client_cpus);
@@ -216,11 +236,15 @@ impl Peers {
                 book.surplus()
             ));
         }
-        let per_s =
-            |last_ns: u64| self.messages as f64 * 1e9 / last_ns.saturating_sub(sent.first_ns).max(1) as f64;
+        let per_s = |last_ns: u64| {
+            self.messages as f64 * 1e9 / last_ns.saturating_sub(sent.first_ns).max(1) as f64
+        };
         let delivered_per_s = match server.delivered() {
             Some(delivered) if delivered.count - delivered_before != self.messages => {
-                return Err(format!("{} of {} messages were delivered.", delivered.count, self.messages));
+                return Err(format!(
+                    "{} of {} messages were delivered.",
+                    delivered.count, self.messages
+                ));
             }
             Some(delivered) => per_s(delivered.last_ns),
             None => per_s(book.last_receipt_ns()),
@@ -236,7 +260,11 @@ impl Peers {
             accepted_per_s: per_s(sent.last_answer_ns),
             delivered_per_s,
             notified_per_s: per_s(book.last_receipt_ns()),
-            cpu_us: before.into_iter().zip(after).map(|(before, (_, after))| used(before, after)).collect(),
+            cpu_us: before
+                .into_iter()
+                .zip(after)
+                .map(|(before, (_, after))| used(before, after))
+                .collect(),
             answer_ms: percentiles(&sent.answer_times),
             receipt_ms: percentiles(&book.receipt_times()),
             peak_octets: server.processes().into_iter().map(peak).sum::<u64>() as f64,
@@ -277,7 +305,9 @@ fn retry(mut attempt: impl FnMut() -> Result<Sent, String>) -> Result<Sent, Stri
     let begun = Instant::now();
     loop {
         match attempt() {
-            Err(_) if begun.elapsed() < STALL_AFTER => std::thread::park_timeout(Duration::from_millis(100)),
+            Err(_) if begun.elapsed() < STALL_AFTER => {
+                std::thread::park_timeout(Duration::from_millis(100))
+            }
             outcome => return outcome,
         }
     }

@@ -56,7 +56,8 @@ impl Drop for Responder {
 /// The responder's process: says where it listens and answers until its input ends.
 pub fn respond(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     os::end_with_parent();
-    let cpus = arguments.next().and_then(|list| os::parse_cpus(list.to_str()?).ok()).unwrap_or_default();
+    let cpus =
+        arguments.next().and_then(|list| os::parse_cpus(list.to_str()?).ok()).unwrap_or_default();
     let Ok(bare) = Bare::start(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), &cpus) else {
         return ExitCode::FAILURE;
     };

@@ -90,7 +90,11 @@ impl Beginning {
     /// Looks at the clock and at the machine.
     pub fn of(bench: &'static str) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { bench, at_unix_ms: since.as_millis() as u64, host: Host::here(&std::env::temp_dir()) }
+        Self {
+            bench,
+            at_unix_ms: since.as_millis() as u64,
+            host: Host::here(&std::env::temp_dir()),
+        }
     }
 
     /// The record of the run.
@@ -153,14 +157,23 @@ mod tests {
     #[test]
     fn every_run_adds_one_line_that_names_no_path_and_no_host() {
         let place = tempfile::tempdir().expect("a place for temporary files");
-        let recording = Recording { json: false, results: Some(place.path().to_owned()), unrecorded: false };
+        let recording =
+            Recording { json: false, results: Some(place.path().to_owned()), unrecorded: false };
         for ratio in [1.5, 2.5] {
-            recording.keep(&Beginning::of("probe").into_record(Figures { ratio })).expect("writable");
+            recording
+                .keep(&Beginning::of("probe").into_record(Figures { ratio }))
+                .expect("writable");
         }
         let text = std::fs::read_to_string(place.path().join("probe.jsonl")).expect("written");
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 2);
-        assert!(lines[1].contains("\"ratio\":2.5") && lines[1].contains("\"kernel\":\"Linux "), "{text}");
-        assert!(!text.contains("/tmp") && !text.contains("hostname") && !text.contains("/dev/"), "{text}");
+        assert!(
+            lines[1].contains("\"ratio\":2.5") && lines[1].contains("\"kernel\":\"Linux "),
+            "{text}"
+        );
+        assert!(
+            !text.contains("/tmp") && !text.contains("hostname") && !text.contains("/dev/"),
+            "{text}"
+        );
     }
 }

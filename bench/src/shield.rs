@@ -63,7 +63,12 @@ impl Shielded {
         shielded.map_or_else(
             || "shield none".to_owned(),
             |told| {
-                format!("shield cpus {} moved {} staying {}", told.cpus, told.moved.len(), told.staying.len())
+                format!(
+                    "shield cpus {} moved {} staying {}",
+                    told.cpus,
+                    told.moved.len(),
+                    told.staying.len()
+                )
             },
         )
     }

@@ -26,7 +26,11 @@ impl Rounds {
         };
         let width = sorted.last().zip(sorted.first()).map_or(0.0, |(last, first)| last - first);
         let spread = if median > 0.0 { width / median } else { 0.0 };
-        Self { median: short(median), spread: short(spread), all: all.into_iter().map(short).collect() }
+        Self {
+            median: short(median),
+            spread: short(spread),
+            all: all.into_iter().map(short).collect(),
+        }
     }
 }
 

@@ -163,7 +163,8 @@ fn page(runs: &[Run]) -> String {
 fn section(name: &str, latest: &Run, runs: &[&Run]) -> String {
     let known = BENCHES.iter().find(|(bench, ..)| *bench == name);
     let (title, says) = known.map_or((name, ""), |(_, title, says)| (*title, *says));
-    let here: Vec<&Run> = runs.iter().copied().filter(|run| run.machine == latest.machine).collect();
+    let here: Vec<&Run> =
+        runs.iter().copied().filter(|run| run.machine == latest.machine).collect();
     let mut text = format!(
         "<section class=\"places latencies\"><h2>{}</h2><p class=\"summary\">{}</p>",
         escaped(title),
@@ -187,8 +188,12 @@ fn section(name: &str, latest: &Run, runs: &[&Run]) -> String {
 }
 
 fn chart(shown: &Shown, latest: &Run, here: &[&Run]) -> Chart {
-    let labels: Vec<&str> =
-        latest.figures.iter().filter(|f| f.metric == shown.metric).map(|f| f.label.as_str()).collect();
+    let labels: Vec<&str> = latest
+        .figures
+        .iter()
+        .filter(|f| f.metric == shown.metric)
+        .map(|f| f.label.as_str())
+        .collect();
     let strokes = [Stroke::Solid, Stroke::Dashed, Stroke::Dotted];
     let line = |(at, label): (usize, &&str)| Line {
         name: (*label).to_owned(),
@@ -226,7 +231,8 @@ fn latest_table(bench: &str, latest: &Run) -> String {
             metrics.push(&figure.metric);
         }
     }
-    let head: String = metrics.iter().map(|metric| format!("<th>{}</th>", escaped(metric))).collect();
+    let head: String =
+        metrics.iter().map(|metric| format!("<th>{}</th>", escaped(metric))).collect();
     let mut rows = String::new();
     for label in labels {
         let cells: Vec<_> = metrics.iter().map(|metric| latest.figure(label, metric)).collect();
@@ -234,7 +240,11 @@ fn latest_table(bench: &str, latest: &Run) -> String {
             let _ = write!(rows, "<tr><th>{}</th>", escaped(label));
             for cell in cells {
                 let text = cell.map(|f| {
-                    format!("{} <small class=\"spare\">± {:.0} %</small>", short(f.median), f.spread * 50.0)
+                    format!(
+                        "{} <small class=\"spare\">± {:.0} %</small>",
+                        short(f.median),
+                        f.spread * 50.0
+                    )
                 });
                 let _ = write!(rows, "<td>{}</td>", text.unwrap_or_default());
             }

@@ -112,7 +112,8 @@ impl Waiting {
         full.await_attempts().map_err(sentence)?;
         let (mut full_bursts, mut few_bursts) = (Vec::new(), Vec::new());
         for round in 0..self.rounds {
-            let mut few = Engine::start(setting(self.few + self.burst + SPARE, None)).map_err(sentence)?;
+            let mut few =
+                Engine::start(setting(self.few + self.burst + SPARE, None)).map_err(sentence)?;
             few.send(self.few).map_err(sentence)?;
             few.await_rest().map_err(sentence)?;
             full.await_rest().map_err(sentence)?;
@@ -128,8 +129,10 @@ impl Waiting {
         }
         let (memory, data_octets) = (full.memory(), full.data_octets());
         let restart = full.kill_and_start().map_err(sentence)?;
-        let ratios =
-            full_bursts.iter().zip(&few_bursts).map(|(full, few)| full.accepted_per_s / few.accepted_per_s);
+        let ratios = full_bursts
+            .iter()
+            .zip(&few_bursts)
+            .map(|(full, few)| full.accepted_per_s / few.accepted_per_s);
         let figures = Figures {
             waiting: self.waiting,
             few: self.few,
@@ -186,7 +189,10 @@ impl Waiting {
                 );
             }
         }
-        Ok((self.waiting as f64 / seconds.max(f64::MIN_POSITIVE), cpu_us / self.waiting.max(1) as f64))
+        Ok((
+            self.waiting as f64 / seconds.max(f64::MIN_POSITIVE),
+            cpu_us / self.waiting.max(1) as f64,
+        ))
     }
 }
 

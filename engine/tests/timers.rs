@@ -37,7 +37,11 @@ fn ten_million_timers_cost_a_bounded_number_of_steps_each_and_idle_ones_none() {
     while now_ms < START_MS + 60_000 {
         now_ms += RESOLUTION_MS_DEFAULT;
         let idle = wheel.advance(now_ms, 0, &mut |index| unreachable!("timer {index} is not due"));
-        assert!(idle, "a timer was looked at {} ms after the start, and none is due", now_ms - START_MS);
+        assert!(
+            idle,
+            "a timer was looked at {} ms after the start, and none is due",
+            now_ms - START_MS
+        );
     }
 
     // Every second one is stopped and started again: what counts is where it stands then.
@@ -56,7 +60,10 @@ fn ten_million_timers_cost_a_bounded_number_of_steps_each_and_idle_ones_none() {
     while let Some(due_ms) = wheel.next_due_ms() {
         // At most one call more than whole budgets for every point of time with something to do.
         while !wheel.advance(due_ms, BUDGET, &mut |index| {
-            assert!(!std::mem::replace(&mut expired[index as usize], true), "timer {index} expired twice");
+            assert!(
+                !std::mem::replace(&mut expired[index as usize], true),
+                "timer {index} expired twice"
+            );
             count += 1;
         }) {
             touched += u64::from(BUDGET);

@@ -121,10 +121,12 @@ pub const FAULTS: [(Fault, &str, u16); 13] = [
 impl Fault {
     /// The fault with this name; else a sentence.
     pub fn named(name: &str) -> Result<Self, String> {
-        FAULTS.iter().find(|(_, known, _)| *known == name).map(|(fault, ..)| *fault).ok_or_else(|| {
-            let names: Vec<&str> = FAULTS.iter().map(|(_, name, _)| *name).collect();
-            format!("\"{name}\" is no fault: choose {}.", names.join(", "))
-        })
+        FAULTS.iter().find(|(_, known, _)| *known == name).map(|(fault, ..)| *fault).ok_or_else(
+            || {
+                let names: Vec<&str> = FAULTS.iter().map(|(_, name, _)| *name).collect();
+                format!("\"{name}\" is no fault: choose {}.", names.join(", "))
+            },
+        )
     }
 
     /// Its name in plans.
@@ -156,8 +158,11 @@ mod tests {
     #[test]
     fn repeats_and_cancels_are_about_an_earlier_push_and_have_their_share() {
         let shapes = Mix::sample().shapes().to_vec();
-        let acts =
-            [(Act::Repeat { after: 5 }, 1), (Act::Cancel { after: 30 }, 1), (Act::Bad(Fault::OddHex), 1)];
+        let acts = [
+            (Act::Repeat { after: 5 }, 1),
+            (Act::Cancel { after: 30 }, 1),
+            (Act::Bad(Fault::OddHex), 1),
+        ];
         let mut shape = shapes[0].clone();
         (shape.weight, shape.data) = (7, control_data(9));
         let mix = Mix::with("own", vec![shape], &acts);
@@ -166,7 +171,9 @@ mod tests {
                 Deed::Repeat { of, .. } => {
                     assert!(of + 5 <= index && mix.deed(3, of) == Deed::Push { shape: 0 })
                 }
-                Deed::Cancel { of, .. } => assert!(of + 30 <= index && mix.deed(3, of).subject(of) == of),
+                Deed::Cancel { of, .. } => {
+                    assert!(of + 30 <= index && mix.deed(3, of).subject(of) == of)
+                }
                 Deed::Push { .. } | Deed::Bad(_) => {}
             }
         }

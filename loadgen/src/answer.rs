@@ -94,7 +94,8 @@ fn read_unusual(buffer: &[u8], ended: bool, run: &RunId) -> Result<Option<Answer
     }))
 }
 
-const _: () = assert!(CLIENT_RESPONSE_OCTETS_MAX <= MESSAGE_OCTETS_MAX, "a receive buffer holds any answer");
+const _: () =
+    assert!(CLIENT_RESPONSE_OCTETS_MAX <= MESSAGE_OCTETS_MAX, "a receive buffer holds any answer");
 
 /// Where the reqid's text stands in a canonical body: behind the declaration, the msn and
 /// `<reqid>`.
@@ -124,7 +125,9 @@ fn general(body: &[u8], run: &RunId) -> (Option<u16>, Echo) {
     for (name, text) in Elements::of(body) {
         match name {
             b"code" if text.len() == 4 => code = crate::flat::number(text),
-            b"reqid" if !text.is_empty() => echo = run.index_of(text).map_or(Echo::Foreign, Echo::Push),
+            b"reqid" if !text.is_empty() => {
+                echo = run.index_of(text).map_or(Echo::Foreign, Echo::Push)
+            }
             _ => {}
         }
     }
@@ -187,7 +190,11 @@ mod tests {
         let (front, back) = body.split_at(100);
         let length = body.len();
         for (head, text, close) in [
-            ("HTTP/1.1 429 x\r\nTransfer-Encoding: chunked\r\n".to_owned(), chunked(&[front, back]), false),
+            (
+                "HTTP/1.1 429 x\r\nTransfer-Encoding: chunked\r\n".to_owned(),
+                chunked(&[front, back]),
+                false,
+            ),
             (format!("HTTP/1.0 429 x\r\ncontent-length: {length}\r\n"), body.clone(), true),
             (
                 format!("HTTP/1.0 429 x\r\nConnection: keep-alive\r\nContent-Length: {length}\r\n"),
@@ -201,7 +208,9 @@ mod tests {
                 true,
             ),
             (
-                format!("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 x\r\nContent-Length: {length}\r\n"),
+                format!(
+                    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 429 x\r\nContent-Length: {length}\r\n"
+                ),
                 body.clone(),
                 false,
             ),
@@ -235,7 +244,9 @@ mod tests {
     #[test]
     fn what_is_not_http_is_told_at_once_and_what_is_cut_off_is_no_answer() {
         let run = RunId::from_number(77);
-        for other in [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x46", b"220 mail\r\n"] {
+        for other in
+            [&b"SSH-2.0-OpenSSH_9.2\r\n"[..], b"\x15\x03\x01\x00\x02\x02\x46", b"220 mail\r\n"]
+        {
             assert_eq!(read(other, false, &run), Err(HttpError::NotHttp));
         }
         assert_eq!(read(b"HTT", true, &run), Ok(None));

@@ -116,7 +116,8 @@ impl Bare {
         let address = server.address()?;
         let waker = Waker::new(server.poll.registry(), WAKER)?;
         let stop = Arc::new(AtomicBool::new(false));
-        let (answered, kept_back) = (Arc::clone(&server.pace.answered), Arc::clone(&server.pace.kept_back));
+        let (answered, kept_back) =
+            (Arc::clone(&server.pace.answered), Arc::clone(&server.pace.kept_back));
         let (stop_here, cpus) = (Arc::clone(&stop), cpus.to_vec());
         let thread = std::thread::Builder::new().name("bare".to_owned()).spawn(move || {
             // A responder that may run anywhere is only slower.
@@ -180,7 +181,11 @@ impl Server {
     }
 
     /// Waits for requests or what is due, at most for `timeout`, and answers.
-    pub(crate) fn turn(&mut self, events: &mut Events, timeout: Option<Duration>) -> io::Result<()> {
+    pub(crate) fn turn(
+        &mut self,
+        events: &mut Events,
+        timeout: Option<Duration>,
+    ) -> io::Result<()> {
         if let Err(error) = self.poll.poll(events, timeout)
             && error.kind() != io::ErrorKind::Interrupted
         {
@@ -192,7 +197,8 @@ impl Server {
                 LISTENER => self.accept()?,
                 Token(at) => {
                     if let Some(connection) = &mut self.connections[at]
-                        && (!connection.exchange(&mut self.pace).unwrap_or(false) || event.is_read_closed())
+                        && (!connection.exchange(&mut self.pace).unwrap_or(false)
+                            || event.is_read_closed())
                     {
                         self.connections[at] = None;
                     }
@@ -205,7 +211,8 @@ impl Server {
     fn accept(&mut self) -> io::Result<()> {
         while let Ok((mut stream, _)) = self.listener.accept() {
             stream.set_nodelay(true)?;
-            let (token, interest) = (Token(self.connections.len()), Interest::READABLE | Interest::WRITABLE);
+            let (token, interest) =
+                (Token(self.connections.len()), Interest::READABLE | Interest::WRITABLE);
             self.poll.registry().register(&mut stream, token, interest)?;
             self.connections.push(Some(Connection::new(stream)));
         }
@@ -256,7 +263,8 @@ impl Server {
         if self.pace.stalled_until_ns > 0 {
             return Some(self.pace.stalled_until_ns);
         }
-        let held = self.connections.iter().flatten().filter_map(|connection| connection.held.front());
+        let held =
+            self.connections.iter().flatten().filter_map(|connection| connection.held.front());
         held.map(|held| held.due_ns).min()
     }
 }

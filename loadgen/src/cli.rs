@@ -18,7 +18,8 @@ use crate::summary::Summary;
 use crate::text;
 use crate::watched::{WatchedFigures, data_dir_of};
 use arguments::{
-    Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, RunArguments, SinkArguments,
+    Arguments, BareArguments, Command, Cpus, DrillArguments, PushArguments, RunArguments,
+    SinkArguments,
 };
 use clap::Parser;
 use host::log;
@@ -47,7 +48,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(arguments) => arguments,
         Err(error)
             if error.use_stderr()
-                && error.kind() != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
+                && error.kind()
+                    != clap::error::ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand =>
         {
             log::last_words(&format!("hayauma-load: {}\n", sentence(&error)));
             return ExitCode::from(USAGE);
@@ -160,7 +162,13 @@ impl PushArguments {
 impl RunArguments {
     fn run(self) -> Result<ExitCode, String> {
         let scenario = read_scenario(&self.plan)?;
-        carry_out("run", &scenario.plan, scenario.sink, self.report.as_deref(), self.json.as_deref())
+        carry_out(
+            "run",
+            &scenario.plan,
+            scenario.sink,
+            self.report.as_deref(),
+            self.json.as_deref(),
+        )
     }
 }
 
@@ -195,8 +203,8 @@ fn carry_out(
     let mut summary = Summary::new(command, plan, &outcome, Machine::here(data_dir.as_deref()));
     summary.engine_process = plan.watched.map(|process| WatchedFigures::of(process, &outcome));
     if let Some(directory) = directory {
-        let page =
-            Report::write(directory, &summary, &outcome.sent.phases).map_err(|error| error.to_string())?;
+        let page = Report::write(directory, &summary, &outcome.sent.phases)
+            .map_err(|error| error.to_string())?;
         Console::step(&format!("the report is in {}", page.display()));
     }
     report(&summary, json)
@@ -205,7 +213,10 @@ fn carry_out(
 impl SinkArguments {
     fn run(self) -> Result<ExitCode, String> {
         let sink = Sink::start(self.listen, &cpus(self.cpu)).map_err(|error| {
-            format!("the sink cannot listen on {} ({error}): name a free address with --listen.", self.listen)
+            format!(
+                "the sink cannot listen on {} ({error}): name a free address with --listen.",
+                self.listen
+            )
         })?;
         let misbehaviour = Misbehaviour {
             delay: Duration::from_millis(self.delay_ms),
@@ -248,12 +259,19 @@ impl SinkArguments {
 impl BareArguments {
     fn run(self) -> Result<ExitCode, String> {
         let bare = Bare::start(self.listen, &cpus(self.cpu)).map_err(|error| {
-            format!("cannot listen on {} ({error}): name a free address with --listen.", self.listen)
+            format!(
+                "cannot listen on {} ({error}): name a free address with --listen.",
+                self.listen
+            )
         })?;
         Console::step(&format!("answering at {} (Ctrl-C ends)", bare.address()));
         let stop = interrupted()?;
         while wait_a_second(&stop) {}
-        print(&format!("answered {} · CPU {:.3} s\n", bare.answered(), os::own_cpu_time().as_secs_f64()))?;
+        print(&format!(
+            "answered {} · CPU {:.3} s\n",
+            bare.answered(),
+            os::own_cpu_time().as_secs_f64()
+        ))?;
         Ok(ExitCode::SUCCESS)
     }
 }
@@ -262,8 +280,9 @@ impl BareArguments {
 /// output.
 fn report(summary: &Summary, json: Option<&Path>) -> Result<ExitCode, String> {
     let written = json.map_or(Ok(()), |path| {
-        std::fs::write(path, summary.to_json() + "\n")
-            .map_err(|error| format!("{} cannot be written ({error}): correct the path.", path.display()))
+        std::fs::write(path, summary.to_json() + "\n").map_err(|error| {
+            format!("{} cannot be written ({error}): correct the path.", path.display())
+        })
     });
     print(&text::render(summary))?;
     written?;
@@ -277,9 +296,13 @@ fn first_line(path: &Path) -> Result<String, String> {
     } else {
         std::fs::read_to_string(path).map(|text| text.lines().next().unwrap_or_default().to_owned())
     };
-    let line = read.map_err(|error| format!("{} cannot be read ({error}): name a file.", path.display()))?;
+    let line =
+        read.map_err(|error| format!("{} cannot be read ({error}): name a file.", path.display()))?;
     if line.is_empty() {
-        return Err(format!("{} begins with no token: write it into the first line.", path.display()));
+        return Err(format!(
+            "{} begins with no token: write it into the first line.",
+            path.display()
+        ));
     }
     Ok(line)
 }
@@ -288,9 +311,13 @@ fn first_line(path: &Path) -> Result<String, String> {
 fn interrupted() -> Result<Arc<AtomicBool>, String> {
     let flag = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
-        signal_hook::flag::register_conditional_shutdown(signal, i32::from(FAILED), Arc::clone(&flag))
-            .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
-            .map_err(|error| format!("signals cannot be watched ({error})."))?;
+        signal_hook::flag::register_conditional_shutdown(
+            signal,
+            i32::from(FAILED),
+            Arc::clone(&flag),
+        )
+        .and_then(|_| signal_hook::flag::register(signal, Arc::clone(&flag)))
+        .map_err(|error| format!("signals cannot be watched ({error})."))?;
     }
     Ok(flag)
 }
@@ -311,7 +338,8 @@ fn sentence(error: &clap::Error) -> String {
     let first = first.strip_prefix("error: ").unwrap_or(first);
     let more: Vec<&str> =
         text.lines().skip(1).take_while(|line| line.starts_with("  ")).map(str::trim).collect();
-    let sentence = if more.is_empty() { first.to_owned() } else { format!("{first} {}", more.join(" ")) };
+    let sentence =
+        if more.is_empty() { first.to_owned() } else { format!("{first} {}", more.join(" ")) };
     if sentence.ends_with('.') { sentence } else { format!("{sentence}; see --help.") }
 }
 

@@ -33,7 +33,9 @@ impl Clock {
     /// Nanoseconds since the origin.
     pub fn now_ns(&self) -> u64 {
         match self.source {
-            Source::System(origin) => u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX),
+            Source::System(origin) => {
+                u64::try_from(origin.elapsed().as_nanos()).unwrap_or(u64::MAX)
+            }
             #[cfg(test)]
             Source::Test(time) => time.load(std::sync::atomic::Ordering::Relaxed),
         }

@@ -75,10 +75,17 @@ fn rate(report: &Report) -> Figure {
         .flatten()
         .filter_map(|sample| {
             let figure = |name: &str| sample.get(name)?.cast_f64();
-            Some(Point { at_s: figure("at_s")?, sent: figure("sent")?, accepted: figure("accepted")? })
+            Some(Point {
+                at_s: figure("at_s")?,
+                sent: figure("sent")?,
+                accepted: figure("accepted")?,
+            })
         })
         .collect();
-    Figure { value: report.number(&["answered_per_s"]), error: standard_error(&steady_rates(&points)) }
+    Figure {
+        value: report.number(&["answered_per_s"]),
+        error: standard_error(&steady_rates(&points)),
+    }
 }
 
 /// How far a run was at one moment.
@@ -94,7 +101,8 @@ struct Point {
 fn steady_rates(points: &[Point]) -> Vec<f64> {
     let all = points.last().map_or(0.0, |last| last.sent);
     let steady = |pair: &&[Point]| pair[1].at_s - pair[0].at_s > 0.1 && pair[1].sent < all;
-    let grown = |pair: &[Point]| (pair[1].accepted - pair[0].accepted) / (pair[1].at_s - pair[0].at_s);
+    let grown =
+        |pair: &[Point]| (pair[1].accepted - pair[0].accepted) / (pair[1].at_s - pair[0].at_s);
     let rates: Vec<f64> = points.windows(2).skip(1).filter(steady).map(grown).collect();
     let chunk = rates.len().div_ceil(STRETCHES).max(1);
     rates.chunks(chunk).map(|chunk| chunk.iter().sum::<f64>() / chunk.len() as f64).collect()
@@ -111,7 +119,10 @@ fn latency(series: &Series, percent: f64) -> Figure {
             sum.percentile_ns(percent) as f64 / 1e6
         })
         .collect();
-    Figure { value: series.total().percentile_ns(percent) as f64 / 1e6, error: standard_error(&stretches) }
+    Figure {
+        value: series.total().percentile_ns(percent) as f64 / 1e6,
+        error: standard_error(&stretches),
+    }
 }
 
 /// How far the mean of such stretches may be off.
@@ -121,7 +132,8 @@ fn standard_error(stretches: &[f64]) -> f64 {
         return 0.0;
     }
     let mean = stretches.iter().sum::<f64>() / count;
-    let variance = stretches.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    let variance =
+        stretches.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
     (variance / count).sqrt()
 }
 

@@ -147,12 +147,16 @@ fn observe(
         let _ = os::pin_thread(spare_cpus);
         let since_start_ns = ledger.clock().now_ns().saturating_sub(ledger.start_ns());
         let memory = watched.and_then(|process| os::memory_of(process).ok());
-        let engine_cpu =
-            watched.and_then(os::fine_cpu_time_of).zip(engine_before).map(|(now, before)| now - before);
+        let engine_cpu = watched
+            .and_then(os::fine_cpu_time_of)
+            .zip(engine_before)
+            .map(|(now, before)| now - before);
         let Progress { attempted, accepted, refused, notified, .. } = ledger.progress();
         conditions.samples.push(Sample {
             at_s: since_start_ns as f64 / 1e9,
-            due: ledger.schedule().map(|schedule| schedule.due(since_start_ns).min(ledger.requests())),
+            due: ledger
+                .schedule()
+                .map(|schedule| schedule.due(since_start_ns).min(ledger.requests())),
             sent: attempted,
             refusals: std::array::from_fn(|class| ledger.answer_classes()[class + 1]),
             accepted,
@@ -161,7 +165,8 @@ fn observe(
             generator_cpu_s: os::own_cpu_time().saturating_sub(generator_before).as_secs_f64(),
             engine_cpu_s: engine_cpu.map(|time| time.as_secs_f64()),
             engine_own_octets: memory.map(|memory| memory.anonymous_octets),
-            engine_resident_octets: memory.map(|memory| memory.anonymous_octets + memory.file_octets),
+            engine_resident_octets: memory
+                .map(|memory| memory.anonymous_octets + memory.file_octets),
         });
         if !spare_cpus.is_empty() {
             let _ = os::pin_thread(cpus);
@@ -181,7 +186,8 @@ fn observe(
     }
     sample(&mut conditions);
     let after = jiffies();
-    let share = |part: u64| part as f64 / after.total.saturating_sub(jiffies_before.total).max(1) as f64;
+    let share =
+        |part: u64| part as f64 / after.total.saturating_sub(jiffies_before.total).max(1) as f64;
     conditions.steal = share(after.steal.saturating_sub(jiffies_before.steal));
     conditions.machine_busy = 1.0 - share(after.idle.saturating_sub(jiffies_before.idle)).min(1.0);
     conditions

@@ -43,7 +43,8 @@ impl Console {
     pub fn new(pushes: u64, notify: bool) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| {
             let style = ProgressStyle::with_template("  {bar:32.cyan/blue} {percent:>3} %\n{msg}");
-            ProgressBar::new(pushes).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            ProgressBar::new(pushes)
+                .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
         });
         Self { bar, pushes, notify, shown: None, looks: VecDeque::new() }
     }
@@ -80,7 +81,8 @@ impl Console {
             return Rates::default();
         };
         let per_second = |now: u64, before: u64| {
-            (now.saturating_sub(before) as f64 / since.elapsed().as_secs_f64().max(1e-3)).round() as u64
+            (now.saturating_sub(before) as f64 / since.elapsed().as_secs_f64().max(1e-3)).round()
+                as u64
         };
         Rates {
             sent: per_second(now.attempted, before.attempted),
@@ -116,19 +118,33 @@ impl Console {
 
 /// The view: lines short enough for a terminal of eighty columns.
 fn block(view: &View, progress: Progress, rates: Rates, notify: bool) -> String {
-    let target =
-        view.target_per_s.map_or_else(|| "closed loop".to_owned(), |rate| grouped(rate.round() as u64));
+    let target = view
+        .target_per_s
+        .map_or_else(|| "closed loop".to_owned(), |rate| grouped(rate.round() as u64));
     let mut lines = vec![
         format!("  {:<14}{:>12}   target {target}", "time", format!("{:.1} s", view.at_s)),
-        format!("  {:<14}{:>12}{:>12} /s", "sent", grouped(progress.attempted), grouped(rates.sent)),
-        format!("  {:<14}{:>12}{:>12} /s", "accepted", grouped(progress.accepted), grouped(rates.accepted)),
+        format!(
+            "  {:<14}{:>12}{:>12} /s",
+            "sent",
+            grouped(progress.attempted),
+            grouped(rates.sent)
+        ),
+        format!(
+            "  {:<14}{:>12}{:>12} /s",
+            "accepted",
+            grouped(progress.accepted),
+            grouped(rates.accepted)
+        ),
     ];
     let flight = |count| format!("{:>12}", grouped(count));
     if notify {
         let (count, rate) = (grouped(progress.notified), grouped(rates.notified));
         lines.push(format!("  {:<14}{count:>12}{rate:>12} /s", "notified"));
         let (requests, pushes) = (flight(view.in_flight), grouped(view.outstanding));
-        lines.push(format!("  {:<14}{requests}   requests · {pushes} pushes not yet notified", "in flight"));
+        lines.push(format!(
+            "  {:<14}{requests}   requests · {pushes} pushes not yet notified",
+            "in flight"
+        ));
     } else {
         lines.push(format!("  {:<14}{}   requests", "in flight", flight(view.in_flight)));
     }
@@ -146,15 +162,17 @@ fn block(view: &View, progress: Progress, rates: Rates, notify: bool) -> String 
 
 /// The same for a file or a pipe.
 fn line(view: &View, progress: Progress, rates: Rates, notify: bool) -> String {
-    let target =
-        view.target_per_s.map_or_else(|| "closed loop".to_owned(), |rate| grouped(rate.round() as u64));
+    let target = view
+        .target_per_s
+        .map_or_else(|| "closed loop".to_owned(), |rate| grouped(rate.round() as u64));
     let done = if notify {
         format!("notified {} ({} /s)", grouped(progress.notified), grouped(rates.notified))
     } else {
         format!("accepted {} ({} /s)", grouped(progress.accepted), grouped(rates.accepted))
     };
     let p99 = short(&view.answers, 99.0);
-    let (sent, rate, flight) = (grouped(progress.attempted), grouped(rates.sent), grouped(view.in_flight));
+    let (sent, rate, flight) =
+        (grouped(progress.attempted), grouped(rates.sent), grouped(view.in_flight));
     format!(
         "{:>6.0} s  target {target} · sent {sent} ({rate} /s) · {done} · in flight {flight} · answer 99 % {p99} · errors {}",
         view.at_s,
@@ -178,8 +196,9 @@ fn errors(view: &View) -> String {
 }
 
 fn percentiles(label: &str, latencies: &Latencies) -> String {
-    let cells: String =
-        [50.0, 99.0, 99.9, 100.0].map(|percent| format!("{:>12}", short(latencies, percent))).concat();
+    let cells: String = [50.0, 99.0, 99.9, 100.0]
+        .map(|percent| format!("{:>12}", short(latencies, percent)))
+        .concat();
     format!("  {label:<14}{cells}")
 }
 
@@ -195,7 +214,8 @@ mod tests {
     use super::*;
 
     fn view() -> View {
-        let mut view = View { at_s: 12.3, target_per_s: Some(40_000.0), in_flight: 312, ..View::default() };
+        let mut view =
+            View { at_s: 12.3, target_per_s: Some(40_000.0), in_flight: 312, ..View::default() };
         view.answers.record_n(1_100_000, 500);
         view.classes[8] = 31;
         view.connections_lost = 2;
@@ -205,7 +225,8 @@ mod tests {
 
     #[test]
     fn the_view_names_target_rates_flight_errors_and_percentiles_within_eighty_columns() {
-        let progress = Progress { attempted: 123_456_789, accepted: 123_456_700, ..Progress::default() };
+        let progress =
+            Progress { attempted: 123_456_789, accepted: 123_456_700, ..Progress::default() };
         let rates = Rates { sent: 1_039_998, accepted: 1_039_990, notified: 1_039_870 };
         let text = block(&view(), progress, rates, true);
         for part in [

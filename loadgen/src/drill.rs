@@ -197,7 +197,9 @@ pub enum DrillError {
         accepted: u64,
     },
     /// Attempts make no progress.
-    #[error("the engine has made {attempts} of {expected} attempts and goes no further: look into its log.")]
+    #[error(
+        "the engine has made {attempts} of {expected} attempts and goes no further: look into its log."
+    )]
     AttemptsStall {
         /// Attempts that there should be.
         expected: u64,
@@ -235,7 +237,10 @@ impl Drill {
     }
 
     /// The same, with all that was counted beside the summary of it.
-    pub fn carry_out_in_full(&self, stop: &Arc<AtomicBool>) -> Result<(Summary, Outcome), DrillError> {
+    pub fn carry_out_in_full(
+        &self,
+        stop: &Arc<AtomicBool>,
+    ) -> Result<(Summary, Outcome), DrillError> {
         let contracts = self.contracts()?;
         let (engine_cpus, generator_cpus) = self.cpus();
         // What cannot be carried out is refused before anything is started.
@@ -259,13 +264,19 @@ impl Drill {
         };
         Console::step(&format!("starting the engine in {}", place.path().display()));
         let mut engine = Engine::start(&start)?;
-        let not_interrupted = || if stop.load(Relaxed) { Err(DrillError::Interrupted) } else { Ok(()) };
-        let prepared =
-            self.register(&data_dir, &sink).and_then(|()| import(place.path(), &data_dir, contracts));
+        let not_interrupted =
+            || if stop.load(Relaxed) { Err(DrillError::Interrupted) } else { Ok(()) };
+        let prepared = self
+            .register(&data_dir, &sink)
+            .and_then(|()| import(place.path(), &data_dir, contracts));
         // Ctrl-C at a terminal ends the commands too; that is no failure of theirs.
         not_interrupted()?;
         let imported_within = prepared?;
-        Console::step(&format!("{} contracts imported in {}", grouped(contracts), time(imported_within)));
+        Console::step(&format!(
+            "{} contracts imported in {}",
+            grouped(contracts),
+            time(imported_within)
+        ));
         let mut plan = self.plan(engine.listen, contracts, &generator_cpus);
         plan.watched = Some(engine.process());
         os::keep_busy(&os::joined(&engine_cpus, &generator_cpus), self.settle);
@@ -276,7 +287,8 @@ impl Drill {
         let times = |name: &str| {
             Histogram::read(&page, name).since(&Histogram::read(&page_before, name)).percentiles()
         };
-        let (engine_cpu, started_within) = (cpu_after.saturating_sub(cpu_before), engine.started_within);
+        let (engine_cpu, started_within) =
+            (cpu_after.saturating_sub(cpu_before), engine.started_within);
         let stopped_within = engine.stop()?;
         // What the engine sent while it drained still goes into the ledger.
         std::thread::sleep(LINGER);
@@ -304,7 +316,12 @@ impl Drill {
     }
 
     /// Writes the report, where one is wanted, and says what is left behind.
-    fn tell_what_stays(&self, summary: &Summary, outcome: &Outcome, place: &Place) -> Result<(), DrillError> {
+    fn tell_what_stays(
+        &self,
+        summary: &Summary,
+        outcome: &Outcome,
+        place: &Place,
+    ) -> Result<(), DrillError> {
         if let Some(directory) = &self.report {
             let page = Report::write(directory, summary, &outcome.sent.phases)?;
             Console::step(&format!("the report is in {}", page.display()));
@@ -316,7 +333,8 @@ impl Drill {
     }
 
     fn contracts(&self) -> Result<u64, DrillError> {
-        let contracts = self.contracts.unwrap_or_else(|| self.pushes.clamp(1, CONTRACTS_DEFAULT_MAX));
+        let contracts =
+            self.contracts.unwrap_or_else(|| self.pushes.clamp(1, CONTRACTS_DEFAULT_MAX));
         if contracts == 0 || contracts > CONTRACTS_MAX {
             Err(DrillError::Contracts(contracts))
         } else {
@@ -338,12 +356,21 @@ impl Drill {
     fn register(&self, data_dir: &Path, sink: &Sink) -> Result<(), DrillError> {
         let xpid = format!("{XPID:011}");
         let url = sink.url();
-        let (connections, depth) = (self.notify_connections.to_string(), self.notify_depth.to_string());
-        let mut arguments: Vec<&OsStr> = ["client", "add", &xpid, "--client", "drill", "--sender", "Hayauma"]
-            .into_iter()
-            .chain(["--notify-url", &url, "--notify-connections", &connections, "--notify-depth", &depth])
-            .map(OsStr::new)
-            .collect();
+        let (connections, depth) =
+            (self.notify_connections.to_string(), self.notify_depth.to_string());
+        let mut arguments: Vec<&OsStr> =
+            ["client", "add", &xpid, "--client", "drill", "--sender", "Hayauma"]
+                .into_iter()
+                .chain([
+                    "--notify-url",
+                    &url,
+                    "--notify-connections",
+                    &connections,
+                    "--notify-depth",
+                    &depth,
+                ])
+                .map(OsStr::new)
+                .collect();
         let class = format!("{:?}", self.class).to_lowercase();
         if self.class != Class::Standard {
             arguments.extend(["--class", &class].map(OsStr::new));
@@ -357,7 +384,8 @@ impl Drill {
         let mut plan = Plan::new(target);
         plan.xpid = Xpid::from_value(XPID).unwrap_or(plan.xpid);
         plan.class = self.class;
-        plan.msns = Msns::Range { first: Msn::from_value(FIRST_MSN).unwrap_or(Msn::ALL), count: contracts };
+        plan.msns =
+            Msns::Range { first: Msn::from_value(FIRST_MSN).unwrap_or(Msn::ALL), count: contracts };
         plan.pushes = self.pushes;
         plan.mix = self.mix.clone();
         plan.load = self.load.clone();
@@ -378,7 +406,12 @@ impl Drill {
     }
 
     /// Enters the bill into the summary, and what is wrong.
-    fn compare(&self, summary: &mut Summary, data_dir: &Path, began_ms: u64) -> Result<(), DrillError> {
+    fn compare(
+        &self,
+        summary: &mut Summary,
+        data_dir: &Path,
+        began_ms: u64,
+    ) -> Result<(), DrillError> {
         let xpid = format!("{XPID:011}");
         let (first, last) = (Day::of(began_ms), Day::of(unix_ms()));
         let mut billed = crate::summary::BillingFigures::default();
@@ -390,7 +423,8 @@ impl Drill {
             let figures = bill::read(&bill, &xpid)?;
             billed.accepted += figures.accepted;
             billed.delivered += figures.delivered;
-            billed.segments = figures.segments.map(|segments| billed.segments.unwrap_or_default() + segments);
+            billed.segments =
+                figures.segments.map(|segments| billed.segments.unwrap_or_default() + segments);
             if day.number() >= last.number() {
                 break;
             }
@@ -406,7 +440,10 @@ impl Drill {
         summary.billing = Some(billed);
         let ledger = summary.ledger;
         if ledger.refused > 0 {
-            summary.fault(format!("{} pushes were refused; a drill expects none.", grouped(ledger.refused)));
+            summary.fault(format!(
+                "{} pushes were refused; a drill expects none.",
+                grouped(ledger.refused)
+            ));
         }
         Ok(())
     }

@@ -26,8 +26,10 @@ pub struct Environment {
 impl Environment {
     /// The surroundings of this process.
     pub fn here() -> Self {
-        let read = |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
-        let load = read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+        let read =
+            |path: &str| std::fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+        let load =
+            read("/proc/loadavg").and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
         Self {
             arguments: without_tokens(std::env::args().skip(1)),
             revision: revision(),
@@ -55,8 +57,8 @@ pub fn revision() -> Option<String> {
         output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
     };
     let revision = git(&["rev-parse", "--short=12", "HEAD"])?;
-    let changed =
-        git(&["status", "--porcelain", "--untracked-files=no"]).is_some_and(|text| !text.is_empty());
+    let changed = git(&["status", "--porcelain", "--untracked-files=no"])
+        .is_some_and(|text| !text.is_empty());
     Some(if changed { revision + "+" } else { revision })
 }
 
@@ -82,8 +84,7 @@ mod tests {
 
     #[test]
     fn the_limit_of_locked_memory_is_read() {
-        let limits =
-            "Limit  Soft Limit  Hard Limit  Units\nMax locked memory         8388608   8388608   bytes\n";
+        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax locked memory         8388608   8388608   bytes\n";
         assert_eq!(locked_memory_in(limits), Some("8.00 MiB".to_owned()));
         assert_eq!(
             locked_memory_in("Max locked memory unlimited unlimited bytes"),
@@ -93,7 +94,8 @@ mod tests {
 
     #[test]
     fn a_token_is_in_no_report() {
-        let arguments = ["push", "--token", "secret", "--token=secret", "--rate", "5"].map(str::to_owned);
+        let arguments =
+            ["push", "--token", "secret", "--token=secret", "--rate", "5"].map(str::to_owned);
         let kept = without_tokens(arguments.into_iter());
         assert_eq!(kept, ["push", "--token", "***", "--token=***", "--rate", "5"]);
     }

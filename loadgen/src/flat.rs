@@ -17,8 +17,11 @@ pub(crate) struct Elements<'a> {
 impl<'a> Elements<'a> {
     /// Over `body`, the declaration skipped.
     pub(crate) fn of(body: &'a [u8]) -> Self {
-        let declaration =
-            if body.starts_with(b"<?") { memmem::find(body, b"?>").map_or(0, |at| at + 2) } else { 0 };
+        let declaration = if body.starts_with(b"<?") {
+            memmem::find(body, b"?>").map_or(0, |at| at + 2)
+        } else {
+            0
+        };
         Self { rest: &body[declaration..] }
     }
 }
@@ -32,7 +35,8 @@ impl<'a> Iterator for Elements<'a> {
         let name = &inner[..memchr(b'>', inner)?];
         let after = &inner[name.len() + 1..];
         let text = &after[..memchr(b'<', after)?];
-        self.rest = after[text.len()..].strip_prefix(b"</")?.strip_prefix(name)?.strip_prefix(b">")?;
+        self.rest =
+            after[text.len()..].strip_prefix(b"</")?.strip_prefix(name)?.strip_prefix(b">")?;
         Some((name, text))
     }
 }
@@ -42,9 +46,9 @@ pub(crate) fn number(digits: &[u8]) -> Option<u32> {
     if digits.is_empty() || digits.len() > 9 {
         return None;
     }
-    digits
-        .iter()
-        .try_fold(0u32, |value, digit| digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0')))
+    digits.iter().try_fold(0u32, |value, digit| {
+        digit.is_ascii_digit().then(|| value * 10 + u32::from(digit - b'0'))
+    })
 }
 
 #[cfg(test)]
@@ -68,9 +72,12 @@ mod tests {
 
     #[test]
     fn reading_stops_at_the_first_fault() {
-        for body in
-            ["<a>1</a><b>2</c><d>3</d>", "<a>1</a>junk<d>3</d>", "<a>1</a><b><c>2</c></b>", "<a>1</a><b>2"]
-        {
+        for body in [
+            "<a>1</a><b>2</c><d>3</d>",
+            "<a>1</a>junk<d>3</d>",
+            "<a>1</a><b><c>2</c></b>",
+            "<a>1</a><b>2",
+        ] {
             assert_eq!(names(body), ["a=1"], "{body}");
         }
         assert_eq!(names(""), Vec::<String>::new());

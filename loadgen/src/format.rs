@@ -35,7 +35,11 @@ pub(crate) fn octets(octets: u64) -> String {
         value /= 1024.0;
         unit += 1;
     }
-    if unit == 0 { format!("{octets} B") } else { format!("{} {}", three_digits(value), UNITS[unit]) }
+    if unit == 0 {
+        format!("{octets} B")
+    } else {
+        format!("{} {}", three_digits(value), UNITS[unit])
+    }
 }
 
 /// At least three significant digits.
@@ -113,15 +117,18 @@ mod tests {
             ["1", "999", "1,000", "1,234,567"].map(str::to_owned),
             [1, 999, 1_000, 1_234_567].map(grouped)
         );
-        let times =
-            [0, 870_600, 999_499, 999_500, 12_340_000, 999_600_000, 61_000_000_000].map(Duration::from_nanos);
+        let times = [0, 870_600, 999_499, 999_500, 12_340_000, 999_600_000, 61_000_000_000]
+            .map(Duration::from_nanos);
         assert_eq!(
             times.map(time),
             ["0.00 µs", "871 µs", "999 µs", "1.00 ms", "12.3 ms", "1.00 s", "61.0 s"]
         );
         assert_eq!([0, 1023, 432_013_312].map(octets), ["0 B", "1.00 KiB", "412 MiB"]);
         assert_eq!((percent(1, 3), percent(0, 0)), ("33.3 %".to_owned(), "0.0 %".to_owned()));
-        assert_eq!((per_second(10, Duration::from_millis(500)), per_second(1, Duration::ZERO)), (20.0, 0.0));
+        assert_eq!(
+            (per_second(10, Duration::from_millis(500)), per_second(1, Duration::ZERO)),
+            (20.0, 0.0)
+        );
     }
 
     #[test]

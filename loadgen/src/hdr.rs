@@ -43,7 +43,9 @@ pub fn write_log(phases: &Phases, began_unix_ms: u64, target: &mut impl Write) -
     for (prefix, stages) in [(WARM_UP, &phases.warm_up), ("", &phases.load)] {
         for (name, series) in stages.named() {
             lines.extend(
-                series.intervals().map(|(number, counts)| (number, format!("{prefix}{name}"), counts)),
+                series
+                    .intervals()
+                    .map(|(number, counts)| (number, format!("{prefix}{name}"), counts)),
             );
         }
     }
@@ -52,7 +54,8 @@ pub fn write_log(phases: &Phases, began_unix_ms: u64, target: &mut impl Write) -
     let interval = Duration::from_nanos(INTERVAL_NS);
     for (number, name, counts) in &lines {
         let begin = Duration::from_nanos(number * INTERVAL_NS);
-        log.write_histogram(counts.histogram(), begin, interval, Tag::new(name)).map_err(io::Error::other)?;
+        log.write_histogram(counts.histogram(), begin, interval, Tag::new(name))
+            .map_err(io::Error::other)?;
     }
     Ok(())
 }
@@ -67,9 +70,11 @@ pub fn read_log(text: &[u8]) -> Result<Phases, LogError> {
             continue;
         };
         let octets = base64(interval.encoded_histogram().as_bytes()).ok_or_else(fault)?;
-        let histogram: Histogram<u64> = deserializer.deserialize(&mut &octets[..]).map_err(|_| fault())?;
+        let histogram: Histogram<u64> =
+            deserializer.deserialize(&mut &octets[..]).map_err(|_| fault())?;
         let tag = interval.tag().map(|tag| tag.as_str()).unwrap_or_default();
-        let (warm_up, stage) = tag.strip_prefix(WARM_UP).map_or((false, tag), |stage| (true, stage));
+        let (warm_up, stage) =
+            tag.strip_prefix(WARM_UP).map_or((false, tag), |stage| (true, stage));
         let mut latencies = Latencies::default();
         for step in histogram.iter_recorded() {
             latencies.record_n(step.value_iterated_to(), step.count_since_last_iteration());
@@ -92,7 +97,8 @@ pub fn write_percentiles(series: &Series, target: &mut impl Write) -> io::Result
     let mut count = 0;
     for step in histogram.iter_quantiles(STEPS_PER_HALVING) {
         count += step.count_since_last_iteration();
-        let (value, quantile) = (step.value_iterated_to() as f64 / NS_PER_MS, step.quantile_iterated_to());
+        let (value, quantile) =
+            (step.value_iterated_to() as f64 / NS_PER_MS, step.quantile_iterated_to());
         if quantile < 1.0 {
             let nines = 1.0 / (1.0 - quantile);
             writeln!(target, "{value:>12.6} {quantile:>14.12} {count:>10} {nines:>14.2}")?;
@@ -154,7 +160,10 @@ mod tests {
         for (before, after) in [(&phases.load, &read.load), (&phases.warm_up, &read.warm_up)] {
             for ((name, before), (_, after)) in before.named().into_iter().zip(after.named()) {
                 let counts = |series: &Series| -> Vec<(u64, u64, u64)> {
-                    series.intervals().map(|(number, l)| (number, l.count(), l.percentile_ns(99.0))).collect()
+                    series
+                        .intervals()
+                        .map(|(number, l)| (number, l.count(), l.percentile_ns(99.0)))
+                        .collect()
                 };
                 assert_eq!(counts(before), counts(after), "{name}");
             }
@@ -178,8 +187,12 @@ mod tests {
         let (phases, mut text) = (phases(), Vec::new());
         write_percentiles(&phases.load.answer, &mut text).expect("memory takes it");
         let text = String::from_utf8(text).expect("UTF-8");
-        let last: Vec<&str> =
-            text.lines().rfind(|line| !line.starts_with('#')).expect("lines").split_whitespace().collect();
+        let last: Vec<&str> = text
+            .lines()
+            .rfind(|line| !line.starts_with('#'))
+            .expect("lines")
+            .split_whitespace()
+            .collect();
         assert_eq!(last[1..], ["1.000000000000", "50000"]);
         let longest = phases.load.answer.total().percentile_ns(100.0) as f64 / 1e6;
         assert!((last[0].parse::<f64>().expect("a number") / longest - 1.0).abs() < 1e-3);

@@ -49,7 +49,11 @@ pub(crate) enum HttpError {
 /// there yet.
 pub(crate) fn read_message(buffer: &[u8]) -> Result<Option<Head>, HttpError> {
     let Some(end) = memmem::find(buffer, b"\r\n\r\n") else {
-        return if buffer.len() >= MESSAGE_OCTETS_MAX { Err(HttpError::TooLarge) } else { Ok(None) };
+        return if buffer.len() >= MESSAGE_OCTETS_MAX {
+            Err(HttpError::TooLarge)
+        } else {
+            Ok(None)
+        };
     };
     let head = read_fields(&buffer[..end + 2], end + 4)?;
     if head.octets() > MESSAGE_OCTETS_MAX {
@@ -59,7 +63,8 @@ pub(crate) fn read_message(buffer: &[u8]) -> Result<Option<Head>, HttpError> {
 }
 
 fn read_fields(text: &[u8], head_octets: usize) -> Result<Head, HttpError> {
-    let mut head = Head { head_octets, body_octets: usize::MAX, close: false, retry_after_seconds: None };
+    let mut head =
+        Head { head_octets, body_octets: usize::MAX, close: false, retry_after_seconds: None };
     let mut rest = text;
     while let Some(end) = memchr(b'\n', rest) {
         let line = &rest[..end];
@@ -67,7 +72,8 @@ fn read_fields(text: &[u8], head_octets: usize) -> Result<Head, HttpError> {
         match line.first().map(u8::to_ascii_lowercase) {
             Some(b'c') => {
                 if let Some(value) = value_of(line, b"content-length") {
-                    head.body_octets = crate::flat::number(value).ok_or(HttpError::NoLength)? as usize;
+                    head.body_octets =
+                        crate::flat::number(value).ok_or(HttpError::NoLength)? as usize;
                 } else if let Some(value) = value_of(line, b"connection") {
                     head.close = value.eq_ignore_ascii_case(b"close");
                 }
@@ -102,8 +108,12 @@ pub(crate) fn usual_answer(buffer: &[u8]) -> Option<(u16, Head)> {
         return None;
     }
     let end = memmem::find(buffer, b"\r\n\r\n")?;
-    let mut head =
-        Head { head_octets: end + 4, body_octets: usize::MAX, close: false, retry_after_seconds: None };
+    let mut head = Head {
+        head_octets: end + 4,
+        body_octets: usize::MAX,
+        close: false,
+        retry_after_seconds: None,
+    };
     let mut rest = &buffer[..end + 2];
     while let Some(end) = memchr(b'\n', rest) {
         let line = rest[..end].strip_suffix(b"\r")?;
@@ -186,7 +196,10 @@ mod tests {
     #[test]
     fn messages_without_a_length_or_beyond_the_limit_are_faults() {
         assert_eq!(read_message(b"HTTP/1.1 200 OK\r\n\r\n"), Err(HttpError::NoLength));
-        assert_eq!(read_message(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"), Err(HttpError::NoLength));
+        assert_eq!(
+            read_message(b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n"),
+            Err(HttpError::NoLength)
+        );
         assert_eq!(
             read_message(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n"),
             Err(HttpError::TooLarge)

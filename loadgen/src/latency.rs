@@ -176,8 +176,15 @@ pub struct Phases {
 }
 
 /// The stages' names.
-const STAGES: [&str; 7] =
-    ["answer", "service", "delivery", "delivery-service", "notification", "notification-service", "lateness"];
+const STAGES: [&str; 7] = [
+    "answer",
+    "service",
+    "delivery",
+    "delivery-service",
+    "notification",
+    "notification-service",
+    "lateness",
+];
 
 impl Stages {
     /// Every stage under its name.
@@ -252,12 +259,16 @@ mod tests {
         assert!((499_500_000..=500_500_000).contains(&median), "{median}");
         first.record(u64::MAX);
         let longest = first.percentile_ns(100.0);
-        assert!((LATENCY_NS_MAX..LATENCY_NS_MAX + LATENCY_NS_MAX / 500).contains(&longest), "{longest}");
+        assert!(
+            (LATENCY_NS_MAX..LATENCY_NS_MAX + LATENCY_NS_MAX / 500).contains(&longest),
+            "{longest}"
+        );
     }
 
     #[test]
     fn a_series_keeps_intervals_apart_and_its_total_is_their_sum() {
-        let (mut first, mut second, mut whole) = (Series::default(), Series::default(), Latencies::default());
+        let (mut first, mut second, mut whole) =
+            (Series::default(), Series::default(), Latencies::default());
         for step in 0..1_000u64 {
             let (at_ns, latency_ns) = (step * 3_000_000, 20_000 + step * 1_717);
             let series = if step % 2 == 0 { &mut first } else { &mut second };

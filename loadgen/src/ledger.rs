@@ -164,7 +164,8 @@ impl Ledger {
             Load::Planned(schedule) => Some(schedule.clone()),
         };
         let marked = if plan.notify { plan.pushes } else { 0 };
-        let unix = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let unix =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self {
             run: plan.run,
             xpids: plan.clients().map(|client| client.xpid.digits()).collect(),
@@ -321,7 +322,8 @@ impl Ledger {
     /// Requests sent and not answered.
     pub(crate) fn in_flight(&self) -> u64 {
         let progress = self.progress();
-        let others = self.sending.others_sent.load(Relaxed) - self.sending.others_answered.load(Relaxed);
+        let others =
+            self.sending.others_sent.load(Relaxed) - self.sending.others_answered.load(Relaxed);
         let answered = progress.accepted + progress.refused + progress.http_errors;
         others + progress.attempted.saturating_sub(answered + progress.abandoned)
     }
@@ -416,13 +418,16 @@ impl Ledger {
         let right = match deed {
             Deed::Push { .. } => return,
             Deed::Bad(fault) => code == fault.code(),
-            Deed::Repeat { of, .. } => code <= 1 || self.flags[of as usize].load(Relaxed) & REFUSED != 0,
+            Deed::Repeat { of, .. } => {
+                code <= 1 || self.flags[of as usize].load(Relaxed) & REFUSED != 0
+            }
             Deed::Cancel { of, .. } => {
                 let subject = &self.flags[of as usize];
                 if code == 0 {
                     subject.fetch_or(CANCELLED, Relaxed);
                 }
-                let unknown = code == 3002 && (early || subject.load(Relaxed) & (REFUSED | HTTP_ERROR) != 0);
+                let unknown =
+                    code == 3002 && (early || subject.load(Relaxed) & (REFUSED | HTTP_ERROR) != 0);
                 matches!(code, 0 | 3003..=3005) || unknown
             }
         };
@@ -470,10 +475,20 @@ impl Ledger {
         Noted::Duplicated
     }
 
-    fn note_first(&self, index: u64, notification: &Notification<'_>, mark: u32, now_ns: u64) -> Noted {
+    fn note_first(
+        &self,
+        index: u64,
+        notification: &Notification<'_>,
+        mark: u32,
+        now_ns: u64,
+    ) -> Noted {
         let delivered = notification.code == 0 && !notification.cancellation;
         self.marks[index as usize].store(mark, Relaxed);
-        let how = if notification.cancellation { ENDED_BY_CANCEL } else { u16::from(delivered) * DELIVERED };
+        let how = if notification.cancellation {
+            ENDED_BY_CANCEL
+        } else {
+            u16::from(delivered) * DELIVERED
+        };
         self.flags[index as usize].fetch_or(NOTIFIED | how, Relaxed);
         self.sinking.notified.fetch_add(1, Relaxed);
         self.sinking.delivered.fetch_add(u64::from(delivered), Relaxed);
@@ -490,12 +505,14 @@ impl Ledger {
         };
         // `completed_at` names a whole second: the push was delivered before its end, and before
         // this arrived.
-        let delivered_ns = notification
-            .completed_unix_s
-            .map(|second| ((second + 1) * 1_000_000_000).saturating_sub(self.origin_unix_ns).min(now_ns));
+        let delivered_ns = notification.completed_unix_s.map(|second| {
+            ((second + 1) * 1_000_000_000).saturating_sub(self.origin_unix_ns).min(now_ns)
+        });
         Noted::First(Times {
             notification_ns: now_ns.saturating_sub(intended_ns),
-            delivery_ns: delivered_ns.filter(|_| delivered).map(|at_ns| at_ns.saturating_sub(intended_ns)),
+            delivery_ns: delivered_ns
+                .filter(|_| delivered)
+                .map(|at_ns| at_ns.saturating_sub(intended_ns)),
             late_ns: sent_ns.saturating_sub(intended_ns),
             warm_up: index < self.warm_up,
         })
@@ -517,11 +534,15 @@ impl Ledger {
     /// The push that a notification is about: reqid, msn and XPID must all be its, and a
     /// cancellation needs a cancel.
     fn push_of(&self, notification: &Notification<'_>) -> Option<u64> {
-        let index = self.run.index_of(notification.reqid).filter(|&index| index < self.flags.len() as u64)?;
+        let index = self
+            .run
+            .index_of(notification.reqid)
+            .filter(|&index| index < self.flags.len() as u64)?;
         let ours = self.notify
             && notification.xpid == self.xpid_of(index)?
             && notification.msn == self.destinations.of(index).digits()
-            && (!notification.cancellation || self.flags[index as usize].load(Relaxed) & CANCEL_SENT != 0);
+            && (!notification.cancellation
+                || self.flags[index as usize].load(Relaxed) & CANCEL_SENT != 0);
         ours.then_some(index)
     }
 
@@ -547,5 +568,6 @@ impl Ledger {
 fn mark_of(notification: &Notification<'_>) -> u32 {
     let code = notification.code.to_le_bytes();
     let octets = notification.notification_id.iter().chain(&code);
-    octets.fold(0x811c_9dc5, |mark: u32, &octet| (mark ^ u32::from(octet)).wrapping_mul(0x0100_0193))
+    octets
+        .fold(0x811c_9dc5, |mark: u32, &octet| (mark ^ u32::from(octet)).wrapping_mul(0x0100_0193))
 }

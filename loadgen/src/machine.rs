@@ -24,7 +24,8 @@ impl Machine {
     /// This machine, and the file system that holds `data_dir`.
     pub fn here(data_dir: Option<&Path>) -> Self {
         let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
-        let cpu_model = field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".to_owned());
+        let cpu_model =
+            field(&read("/proc/cpuinfo"), "model name").unwrap_or_else(|| "unknown".to_owned());
         let memory_kib = field(&read("/proc/meminfo"), "MemTotal")
             .and_then(|value| value.split_ascii_whitespace().next()?.parse::<u64>().ok())
             .unwrap_or_default();
@@ -63,7 +64,8 @@ fn mount_of(directory: &Path, mounts: &str) -> Option<(String, String)> {
     let mut best: Option<(usize, &str, &str)> = None;
     for line in mounts.lines() {
         let mut fields = line.split_ascii_whitespace();
-        let (Some(device), Some(point), Some(kind)) = (fields.next(), fields.next(), fields.next()) else {
+        let (Some(device), Some(point), Some(kind)) = (fields.next(), fields.next(), fields.next())
+        else {
             continue;
         };
         // A later mount on the same point hides the earlier one.
@@ -91,6 +93,10 @@ mod tests {
     #[test]
     fn this_machine_can_be_described() {
         let machine = Machine::here(Some(Path::new(".")));
-        assert!(machine.cpus > 0 && machine.kernel.len() > "Linux ".len() && machine.file_system.is_some());
+        assert!(
+            machine.cpus > 0
+                && machine.kernel.len() > "Linux ".len()
+                && machine.file_system.is_some()
+        );
     }
 }

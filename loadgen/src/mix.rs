@@ -70,7 +70,8 @@ impl Mix {
     /// The one push of the interface's sample: control, `FFFFFFFFFF`.
     pub fn sample() -> Self {
         let data = "FFFFFFFFFF".to_owned();
-        let shape = Shape { kind: Kind::Control, data, segments: 1, weight: 1, class: None, client: 0 };
+        let shape =
+            Shape { kind: Kind::Control, data, segments: 1, weight: 1, class: None, client: 0 };
         Self::of("sample", vec![shape])
     }
 
@@ -82,7 +83,8 @@ impl Mix {
     /// As `of`, with acts beside the plain pushes, each with its weight.
     pub fn with(name: &'static str, shapes: Vec<Shape>, acts: &[(Act, u32)]) -> Self {
         assert!(shapes.iter().any(|shape| shape.weight > 0), "a mix needs a shape with a weight");
-        let weights = shapes.iter().map(|shape| shape.weight).chain(acts.iter().map(|(_, weight)| *weight));
+        let weights =
+            shapes.iter().map(|shape| shape.weight).chain(acts.iter().map(|(_, weight)| *weight));
         let bounds = weights
             .scan(0u32, |sum, weight| {
                 *sum += weight;
@@ -99,7 +101,9 @@ impl Mix {
             "text" => Ok(Self::text()),
             "control" => Ok(Self::control()),
             "sample" => Ok(Self::sample()),
-            other => Err(format!("\"{other}\" is no mix: choose emergency, text, control or sample.")),
+            other => {
+                Err(format!("\"{other}\" is no mix: choose emergency, text, control or sample."))
+            }
         }
     }
 
@@ -130,7 +134,8 @@ impl Mix {
             Act::Cancel { after } => (after, true),
         };
         // The push that it is about: the nearest one at least `after` requests earlier.
-        let candidates = (0..SUBJECT_STEPS_MAX).map_while(|step| index.checked_sub(after.max(1) + step));
+        let candidates =
+            (0..SUBJECT_STEPS_MAX).map_while(|step| index.checked_sub(after.max(1) + step));
         let subject = candidates
             .map(|of| (of, self.choose(seed, of)))
             .find(|(_, position)| *position < self.shapes.len());
@@ -247,7 +252,10 @@ mod tests {
                     }
                     Kind::Control => {
                         assert_eq!((shape.data.len() % 2, shape.segments), (0, 1));
-                        assert!(shape.data.len() <= 280 && shape.data.bytes().all(|o| o.is_ascii_hexdigit()));
+                        assert!(
+                            shape.data.len() <= 280
+                                && shape.data.bytes().all(|o| o.is_ascii_hexdigit())
+                        );
                     }
                 }
             }

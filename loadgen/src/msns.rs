@@ -57,7 +57,9 @@ impl Msns {
     /// The number at `position`, which is below `count`.
     pub fn at(&self, position: u64) -> Msn {
         match self {
-            Self::Range { first, .. } => Msn::from_value(first.value() + position).unwrap_or(*first),
+            Self::Range { first, .. } => {
+                Msn::from_value(first.value() + position).unwrap_or(*first)
+            }
             Self::List(list) => list[position as usize],
         }
     }
@@ -88,7 +90,9 @@ impl Order {
             "sequential" => Ok(Self::Sequential),
             "uniform" => Ok(Self::Uniform),
             "zipf" => Ok(Self::Zipf),
-            _ => Err(format!("\"{name}\" is no order: choose scattered, sequential, uniform or zipf.")),
+            _ => Err(format!(
+                "\"{name}\" is no order: choose scattered, sequential, uniform or zipf."
+            )),
         }
     }
 }
@@ -146,7 +150,8 @@ impl Destinations {
         loop {
             // Under the curve 1 on [0, 1] and 1/x beyond: the area is 1 + ln(count).
             let area = uniform() * (1.0 + whole.ln());
-            let (x, cover) = if area < 1.0 { (area, 1.0) } else { ((area - 1.0).exp(), (1.0 - area).exp()) };
+            let (x, cover) =
+                if area < 1.0 { (area, 1.0) } else { ((area - 1.0).exp(), (1.0 - area).exp()) };
             let rank = (x.floor() + 1.0).min(whole);
             if uniform() * cover <= 1.0 / rank {
                 return rank as u64 - 1;
@@ -189,7 +194,8 @@ mod tests {
     fn every_msn_comes_up_once_before_any_comes_up_again() {
         for count in [1, 2, 3, 10, 97, 1_000] {
             for seed in 0..5 {
-                let range = Msns::Range { first: Msn::from_value(9_000_000_000).expect("legal"), count };
+                let range =
+                    Msns::Range { first: Msn::from_value(9_000_000_000).expect("legal"), count };
                 let order = Destinations::new(range, Order::Scattered, seed);
                 let mut seen: Vec<u64> = (0..count).map(|index| order.of(index).value()).collect();
                 seen.sort_unstable();
@@ -203,7 +209,8 @@ mod tests {
     #[test]
     fn zipf_gives_each_number_its_share_and_uniform_gives_all_the_same() {
         let shares = |order: Order| -> Vec<f64> {
-            let range = Msns::Range { first: Msn::from_value(9_000_000_000).expect("legal"), count: 100 };
+            let range =
+                Msns::Range { first: Msn::from_value(9_000_000_000).expect("legal"), count: 100 };
             let destinations = Destinations::new(range, order, 7);
             let mut counts = vec![0u32; 100];
             for index in 0..100_000 {

@@ -45,7 +45,8 @@ pub(crate) fn read(body: &[u8]) -> Option<Notification<'_>> {
             b"code" if text.len() == 4 => code = number(text),
             b"dlvnum" => notification.delivered_segments = number(text)?,
             b"cmptime" => {
-                notification.completed_unix_s = parse_jst_digits(text).map(|unix_ms| unix_ms / 1_000);
+                notification.completed_unix_s =
+                    parse_jst_digits(text).map(|unix_ms| unix_ms / 1_000);
             }
             b"ntfid" => notification.notification_id = text,
             _ => {}
@@ -57,8 +58,9 @@ pub(crate) fn read(body: &[u8]) -> Option<Notification<'_>> {
         b"0401" => true,
         _ => return None,
     };
-    let complete =
-        !notification.msn.is_empty() && !notification.reqid.is_empty() && !notification.xpid.is_empty();
+    let complete = !notification.msn.is_empty()
+        && !notification.reqid.is_empty()
+        && !notification.xpid.is_empty();
     complete.then_some(notification)
 }
 
@@ -66,7 +68,8 @@ pub(crate) fn read(body: &[u8]) -> Option<Notification<'_>> {
 pub(crate) fn write_acknowledgement(target: &mut Vec<u8>, notification: &Notification<'_>) {
     const FIXED: usize = DECLARATION.len()
         + "<msn></msn>\r\n<reqid></reqid>\r\n<svcid></svcid>\r\n<code>0000</code>\r\n".len();
-    let body_octets = FIXED + notification.msn.len() + notification.reqid.len() + notification.xpid.len();
+    let body_octets =
+        FIXED + notification.msn.len() + notification.reqid.len() + notification.xpid.len();
     // Writing to a Vec cannot fail.
     let _ = write!(
         target,
@@ -99,12 +102,16 @@ mod tests {
         let notification = read(BODY).expect("legal");
         assert_eq!((notification.reqid, notification.code), (&b"r-1"[..], 0));
         assert_eq!(notification.completed_unix_s, Some(1_795_354_470));
-        assert_eq!((notification.delivered_segments, notification.notification_id), (2, &b"n7"[..]));
+        assert_eq!(
+            (notification.delivered_segments, notification.notification_id),
+            (2, &b"n7"[..])
+        );
         let mut response = Vec::new();
         write_acknowledgement(&mut response, &notification);
         let head = read_message(&response).expect("legal").expect("complete");
         assert_eq!(head.octets(), response.len());
-        let texts: Vec<_> = Elements::of(&response[head.head_octets..]).map(|(_, text)| text).collect();
+        let texts: Vec<_> =
+            Elements::of(&response[head.head_octets..]).map(|(_, text)| text).collect();
         assert_eq!(texts, [&b"09012345678"[..], b"r-1", b"00100000001", b"0000"]);
     }
 
@@ -112,9 +119,12 @@ mod tests {
     fn a_body_that_lacks_what_every_notification_has_is_none() {
         let text = String::from_utf8_lossy(BODY);
         assert!(read(text.replace("0301", "0401").as_bytes()).expect("legal").cancellation);
-        for missing in
-            ["<code>0000</code>", "<reqid>r-1</reqid>", "<msn>09012345678</msn>", "<fncid>0301</fncid>"]
-        {
+        for missing in [
+            "<code>0000</code>",
+            "<reqid>r-1</reqid>",
+            "<msn>09012345678</msn>",
+            "<fncid>0301</fncid>",
+        ] {
             assert_eq!(read(text.replace(missing, "").as_bytes()), None, "{missing}");
         }
         assert_eq!(read(text.replace("0301", "0101").as_bytes()), None);

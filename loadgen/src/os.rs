@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 /// Reads a CPU list such as `0-3,8`; else a sentence.
 pub fn parse_cpus(text: &str) -> Result<Vec<usize>, String> {
-    let refuse = || format!("\"{text}\" is not a list of CPUs: write numbers and ranges, e.g. 0-3,8.");
+    let refuse =
+        || format!("\"{text}\" is not a list of CPUs: write numbers and ranges, e.g. 0-3,8.");
     let mut cpus = Vec::new();
     for part in text.split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
@@ -53,7 +54,9 @@ pub fn cpus_of(process: u32) -> Vec<usize> {
     // size.
     let set = unsafe {
         let mut set: libc::cpu_set_t = std::mem::zeroed();
-        if libc::sched_getaffinity(process as libc::pid_t, size_of::<libc::cpu_set_t>(), &mut set) != 0 {
+        if libc::sched_getaffinity(process as libc::pid_t, size_of::<libc::cpu_set_t>(), &mut set)
+            != 0
+        {
             return Vec::new();
         }
         set
@@ -149,7 +152,8 @@ pub fn cpu_time_of(process: u32) -> io::Result<Duration> {
     let stat = std::fs::read_to_string(format!("/proc/{process}/stat"))?;
     // The second field is the name in parentheses, which may itself hold blanks; utime and stime
     // are fields 14 and 15.
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
+    let fields: Vec<&str> =
+        stat.rsplit(')').next().unwrap_or_default().split_ascii_whitespace().collect();
     let ticks: u64 = [11, 12].iter().filter_map(|&at| fields.get(at)?.parse::<u64>().ok()).sum();
     // SAFETY: sysconf only reads its argument.
     let ticks_per_second = unsafe { libc::sysconf(libc::_SC_CLK_TCK) }.max(1) as u64;
@@ -185,15 +189,17 @@ pub fn memory_of(process: u32) -> io::Result<Memory> {
     Ok(Memory {
         peak_octets: octets("VmHWM:").unwrap_or_default(),
         anonymous_octets: octets("RssAnon:").unwrap_or_default(),
-        file_octets: octets("RssFile:").unwrap_or_default() + octets("RssShmem:").unwrap_or_default(),
+        file_octets: octets("RssFile:").unwrap_or_default()
+            + octets("RssShmem:").unwrap_or_default(),
     })
 }
 
 /// Octets that `process` has read from devices and written to them.
 pub fn device_octets_of(process: u32) -> io::Result<u64> {
     let counts = std::fs::read_to_string(format!("/proc/{process}/io"))?;
-    let devices =
-        counts.lines().filter(|line| line.starts_with("read_bytes") || line.starts_with("write_bytes"));
+    let devices = counts
+        .lines()
+        .filter(|line| line.starts_with("read_bytes") || line.starts_with("write_bytes"));
     Ok(devices.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum())
 }
 
@@ -248,8 +254,9 @@ impl Alarm {
             },
         };
         // SAFETY: the kernel reads one itimerspec and is asked for no old value.
-        let outcome =
-            unsafe { libc::timerfd_settime(self.timer.as_raw_fd(), 0, &setting, std::ptr::null_mut()) };
+        let outcome = unsafe {
+            libc::timerfd_settime(self.timer.as_raw_fd(), 0, &setting, std::ptr::null_mut())
+        };
         if outcome == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 }
@@ -282,6 +289,9 @@ mod tests {
         assert!(fine_cpu_time_of(own).is_some_and(|time| time >= own_thread_cpu_time()));
         let cpus = available_cpus();
         assert!(!cpus.is_empty());
-        std::thread::spawn(move || pin_thread(&cpus[..1])).join().expect("no panic").expect("an allowed CPU");
+        std::thread::spawn(move || pin_thread(&cpus[..1]))
+            .join()
+            .expect("no panic")
+            .expect("an allowed CPU");
     }
 }

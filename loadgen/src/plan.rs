@@ -144,7 +144,9 @@ pub enum PlanError {
         threads: usize,
     },
     /// Pipeline depth out of range.
-    #[error("{0} requests in flight on a connection will not do: choose 1 to {PIPELINE_REQUESTS_MAX}.")]
+    #[error(
+        "{0} requests in flight on a connection will not do: choose 1 to {PIPELINE_REQUESTS_MAX}."
+    )]
     Pipeline(usize),
     /// Threads out of range.
     #[error("{0} sending threads will not do: choose 1 to {THREADS_MAX}.")]
@@ -185,7 +187,10 @@ impl Plan {
             other_clients: Vec::new(),
             class: Class::Standard,
             lifetime_hours: 24,
-            msns: Msns::Range { first: Msn::from_value(9_000_000_000).unwrap_or(Msn::ALL), count: 100_000 },
+            msns: Msns::Range {
+                first: Msn::from_value(9_000_000_000).unwrap_or(Msn::ALL),
+                count: 100_000,
+            },
             order: Order::Scattered,
             pushes: 1_000,
             mix: Mix::emergency(),
@@ -224,7 +229,10 @@ impl Plan {
             return Err(PlanError::Threads(self.threads));
         }
         if self.connections < self.threads || self.connections > CONNECTIONS_MAX {
-            return Err(PlanError::Connections { connections: self.connections, threads: self.threads });
+            return Err(PlanError::Connections {
+                connections: self.connections,
+                threads: self.threads,
+            });
         }
         if self.pipeline == 0 || self.pipeline > PIPELINE_REQUESTS_MAX {
             return Err(PlanError::Pipeline(self.pipeline));
@@ -248,7 +256,9 @@ impl Plan {
         if self.msns.count() == 0 {
             return Err(PlanError::Msns);
         }
-        if let Some(shape) = self.mix.shapes().iter().find(|shape| shape.client > self.other_clients.len()) {
+        if let Some(shape) =
+            self.mix.shapes().iter().find(|shape| shape.client > self.other_clients.len())
+        {
             return Err(PlanError::Client(shape.client));
         }
         if self.lifetime_hours > 72 {

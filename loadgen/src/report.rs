@@ -63,15 +63,22 @@ pub struct Report {
 
 impl Report {
     /// Writes `directory`, which need not exist; returns the path of the page.
-    pub fn write(directory: &Path, summary: &Summary, phases: &Phases) -> Result<PathBuf, ReportError> {
+    pub fn write(
+        directory: &Path,
+        summary: &Summary,
+        phases: &Phases,
+    ) -> Result<PathBuf, ReportError> {
         std::fs::create_dir_all(directory)
             .map_err(|source| ReportError::File { path: directory.to_owned(), source })?;
-        let began_ms = summary.reported_at_unix_ms.saturating_sub((summary.settled_within_s * 1e3) as u64);
+        let began_ms =
+            summary.reported_at_unix_ms.saturating_sub((summary.settled_within_s * 1e3) as u64);
         save(&directory.join(SUMMARY), |file| writeln!(file, "{}", summary.to_json()))?;
         save(&directory.join(LOG), |file| hdr::write_log(phases, began_ms, file))?;
         for (name, series) in phases.load.named() {
             if series.total().count() > 0 {
-                save(&directory.join(format!("{name}.hgrm")), |file| hdr::write_percentiles(series, file))?;
+                save(&directory.join(format!("{name}.hgrm")), |file| {
+                    hdr::write_percentiles(series, file)
+                })?;
             }
         }
         Self::read(directory)?.draw(directory)
@@ -123,11 +130,16 @@ impl Report {
 
     /// What stands at the end of `path`.
     pub(crate) fn at(&self, path: &[&str]) -> Option<&OwnedValue> {
-        path.iter().try_fold(&self.summary, |value, name| value.get(*name)).filter(|value| !value.is_null())
+        path.iter()
+            .try_fold(&self.summary, |value, name| value.get(*name))
+            .filter(|value| !value.is_null())
     }
 }
 
-fn save(path: &Path, write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) -> Result<(), ReportError> {
+fn save(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), ReportError> {
     let attempt = || {
         let mut file = BufWriter::new(File::create(path)?);
         write(&mut file)?;

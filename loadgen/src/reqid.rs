@@ -34,7 +34,8 @@ impl RunId {
     /// A run that no run of the last ninety years was given: numbered by the Unix time in
     /// milliseconds.
     pub fn from_time() -> Self {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        let now =
+            std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
         Self::from_number(now.as_millis() as u64)
     }
 

@@ -134,7 +134,9 @@ impl CutShort {
             grouped(self.requests_planned),
             percent(self.requests_sent, self.requests_planned)
         );
-        for (count, what) in [(self.unanswered, "not answered"), (self.not_awaited, "not yet notified")] {
+        for (count, what) in
+            [(self.unanswered, "not answered"), (self.not_awaited, "not yet notified")]
+        {
             if count > 0 {
                 sentence += &format!(", {} {what}", grouped(count));
             }
@@ -166,21 +168,32 @@ impl<'sink> Run<'sink> {
         let barrier = Arc::new(Barrier::new(senders.len() + 1));
         let mut threads = Vec::with_capacity(senders.len());
         for (number, sender) in senders.into_iter().enumerate() {
-            let cpu: Vec<usize> = shared.plan.cpus.iter().copied().cycle().skip(number).take(1).collect();
+            let cpu: Vec<usize> =
+                shared.plan.cpus.iter().copied().cycle().skip(number).take(1).collect();
             let barrier = Arc::clone(&barrier);
-            threads.push(std::thread::Builder::new().name(format!("sender-{number}")).spawn(move || {
-                // A sender that may run anywhere is only slower.
-                let _ = os::pin_thread(&cpu);
-                barrier.wait();
-                barrier.wait();
-                sender.run()
-            })?);
+            threads.push(std::thread::Builder::new().name(format!("sender-{number}")).spawn(
+                move || {
+                    // A sender that may run anywhere is only slower.
+                    let _ = os::pin_thread(&cpu);
+                    barrier.wait();
+                    barrier.wait();
+                    sender.run()
+                },
+            )?);
         }
         barrier.wait();
         shared.ledger.start(shared.ledger.clock().now_ns());
         barrier.wait();
         observer.begin();
-        Ok(Self { shared, sink, threads, cpu_before, connections_missing, observer, interrupted_at: None })
+        Ok(Self {
+            shared,
+            sink,
+            threads,
+            cpu_before,
+            connections_missing,
+            observer,
+            interrupted_at: None,
+        })
     }
 
     /// How far it is.
@@ -195,7 +208,8 @@ impl<'sink> Run<'sink> {
         let target = ledger.schedule().map(|schedule| {
             let due = |at_ns| schedule.due(at_ns).min(self.shared.plan.pushes);
             let second_ns = since_start_ns.clamp(1, 1_000_000_000);
-            let fell_due = due(since_start_ns) - due(since_start_ns - second_ns.min(since_start_ns));
+            let fell_due =
+                due(since_start_ns) - due(since_start_ns - second_ns.min(since_start_ns));
             fell_due as f64 * 1e9 / second_ns as f64
         });
         View {
@@ -274,7 +288,8 @@ impl<'sink> Run<'sink> {
             if progress.notified != seen.notified {
                 (seen, seen_at) = (progress, Instant::now());
             }
-            let complete = progress.notified >= progress.accepted && self.shared.ledger.missing() == 0;
+            let complete =
+                progress.notified >= progress.accepted && self.shared.ledger.missing() == 0;
             let limit = if complete { patience.linger } else { patience.stall_after };
             if seen_at.elapsed() >= limit || self.shared.give_up.load(Relaxed) {
                 return;
@@ -356,8 +371,9 @@ fn connect(shared: &Arc<Shared>) -> Result<(Vec<Sender>, u64), RunError> {
         }
     }
     let senders = streams.into_iter().enumerate();
-    let senders: Result<Vec<_>, RunError> =
-        senders.map(|(number, streams)| Ok(Sender::new(Arc::clone(shared), number, streams)?)).collect();
+    let senders: Result<Vec<_>, RunError> = senders
+        .map(|(number, streams)| Ok(Sender::new(Arc::clone(shared), number, streams)?))
+        .collect();
     Ok((senders?, missing))
 }
 

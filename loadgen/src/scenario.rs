@@ -155,7 +155,8 @@ fn arrive(plan: &mut Plan, warm_up: &[Stretch], load: &[Stretch]) {
 
 impl File {
     fn scenario(self) -> Result<Scenario, String> {
-        let mut plan = Plan::new(self.target.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))));
+        let mut plan =
+            Plan::new(self.target.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))));
         let seed = self.seed.unwrap_or(plan.seed);
         let (mut warm_up, mut load) = (Vec::new(), Vec::new());
         for phase in &self.phase {
@@ -168,7 +169,9 @@ impl File {
                 }
                 PhaseKind::WarmUp => warm_up.extend(phase.stretches()?),
                 PhaseKind::Load => load.extend(phase.stretches()?),
-                PhaseKind::Drain => plan.patience.stall_after = Duration::from_secs_f64(phase.seconds),
+                PhaseKind::Drain => {
+                    plan.patience.stall_after = Duration::from_secs_f64(phase.seconds)
+                }
             }
         }
         if load.is_empty() {
@@ -203,7 +206,9 @@ impl File {
         }
         match (self.mix, self.request) {
             (Some(_), Some(_)) => {
-                return Err("mix and request tables say the same: leave one of them away.".to_owned());
+                return Err(
+                    "mix and request tables say the same: leave one of them away.".to_owned()
+                );
             }
             (Some(mix), None) => plan.mix = Mix::named(&mix)?,
             (None, Some(tables)) => {
@@ -254,7 +259,11 @@ impl Phase {
             "poisson" => vec![Stretch::Poisson { rate_per_s: rate()?, seconds }],
             "ramp" => {
                 let from_per_s = self.from_per_s.unwrap_or_default().max(0.0);
-                vec![Stretch::Ramp { from_per_s, to_per_s: positive(self.to_per_s, "to_per_s")?, seconds }]
+                vec![Stretch::Ramp {
+                    from_per_s,
+                    to_per_s: positive(self.to_per_s, "to_per_s")?,
+                    seconds,
+                }]
             }
             "steps" => {
                 let rates = self.steps_per_s.as_deref().unwrap_or_default();
@@ -263,8 +272,9 @@ impl Phase {
                 }
                 let seconds = seconds / rates.len() as f64;
                 let step = |rate: &f64| positive(Some(*rate), "steps_per_s");
-                let steps =
-                    rates.iter().map(|rate| Ok(Stretch::Constant { rate_per_s: step(rate)?, seconds }));
+                let steps = rates
+                    .iter()
+                    .map(|rate| Ok(Stretch::Constant { rate_per_s: step(rate)?, seconds }));
                 steps.collect::<Result<_, String>>()?
             }
             "burst" => vec![Stretch::Burst {
@@ -294,8 +304,10 @@ mod tests {
 
     #[test]
     fn a_plan_is_read_into_phases_and_the_same_seed_gives_the_same_pushes() {
-        let (first, second) =
-            (Scenario::parse(PLAN).expect("legal").plan, Scenario::parse(PLAN).expect("legal").plan);
+        let (first, second) = (
+            Scenario::parse(PLAN).expect("legal").plan,
+            Scenario::parse(PLAN).expect("legal").plan,
+        );
         assert_eq!((first.warm_up, first.connections, first.seed), (100, 8, 7));
         assert_eq!(first.load, second.load);
         let Load::Planned(schedule) = &first.load else { unreachable!("a file's load is planned") };
@@ -329,7 +341,11 @@ mod tests {
             ("[msns]", "[[request]]\nkind = \"text\"\noctets = 5\n[msns]", "no octets"),
             ("[msns]", "[[request]]\nkind = \"bad\"\nfault = \"odd\"\n[msns]", "no fault"),
             ("[msns]", "[[request]]\nkind = \"text\"\ncharacters = [1, 671]\n[msns]", "too long"),
-            ("[msns]", "[[request]]\nkind = \"text\"\nxpid = \"00000000005\"\n[msns]", "[[client]]"),
+            (
+                "[msns]",
+                "[[request]]\nkind = \"text\"\nxpid = \"00000000005\"\n[msns]",
+                "[[client]]",
+            ),
             ("[msns]", "[[request]]\nkind = \"cancel\"\n[msns]", "no push"),
         ] {
             let sentence = Scenario::parse(&PLAN.replace(from, to)).expect_err(from).to_string();

@@ -146,7 +146,9 @@ impl Stretch {
     pub fn scaled(&self, factor: f64) -> Self {
         let mut scaled = *self;
         match &mut scaled {
-            Self::Constant { rate_per_s, .. } | Self::Poisson { rate_per_s, .. } => *rate_per_s *= factor,
+            Self::Constant { rate_per_s, .. } | Self::Poisson { rate_per_s, .. } => {
+                *rate_per_s *= factor
+            }
             Self::Ramp { from_per_s, to_per_s, .. } => {
                 *from_per_s *= factor;
                 *to_per_s *= factor;
@@ -187,13 +189,18 @@ impl Stretch {
                 for number in 0..whole(self.pushes()) {
                     let number = number as f64;
                     let root = (from_per_s * from_per_s + 2.0 * slope * number).max(0.0).sqrt();
-                    times.push(at(if number == 0.0 { 0.0 } else { 2.0 * number / (from_per_s + root) }));
+                    times.push(at(if number == 0.0 {
+                        0.0
+                    } else {
+                        2.0 * number / (from_per_s + root)
+                    }));
                 }
             }
             Self::Burst { rate_per_s, pushes, every_s, seconds } => {
                 let mut between = even(rate_per_s, seconds).peekable();
-                let bursts =
-                    (0..).map(|number| number as f64 * every_s).take_while(|&second| second < seconds);
+                let bursts = (0..)
+                    .map(|number| number as f64 * every_s)
+                    .take_while(|&second| second < seconds);
                 for burst in bursts.map(at) {
                     while let Some(time) = between.next_if(|&time| time < burst) {
                         times.push(time);
@@ -230,7 +237,9 @@ mod tests {
     fn due_counts_exactly_the_pushes_whose_intended_time_has_come() {
         for rate in [1, 3, 7, 40_000, 999_983, 3_000_000_000] {
             let schedule = Schedule::constant(rate);
-            for elapsed in [0, 1, 24_999, 25_000, 333_333_332, 333_333_333, 1_000_000_000, 60_000_000_000] {
+            for elapsed in
+                [0, 1, 24_999, 25_000, 333_333_332, 333_333_333, 1_000_000_000, 60_000_000_000]
+            {
                 let due = schedule.due(elapsed);
                 assert!(schedule.intended_ns(due - 1) <= elapsed, "rate {rate} elapsed {elapsed}");
                 assert!(schedule.intended_ns(due) > elapsed, "rate {rate} elapsed {elapsed}");
@@ -250,7 +259,8 @@ mod tests {
         assert_eq!(first, times(&stretch, 7));
         assert_ne!(first, times(&stretch, 8));
         assert!((99_000..101_000).contains(&first.len()), "{}", first.len());
-        let gaps: Vec<f64> = first.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e9).collect();
+        let gaps: Vec<f64> =
+            first.windows(2).map(|pair| (pair[1] - pair[0]) as f64 / 1e9).collect();
         let mean = gaps.iter().sum::<f64>() / gaps.len() as f64;
         let variance = gaps.iter().map(|gap| (gap - mean).powi(2)).sum::<f64>() / gaps.len() as f64;
         // An exponential distribution's deviation is its mean, and 1/e of the gaps are longer than
@@ -281,7 +291,10 @@ mod tests {
         ];
         let schedule = Schedule::of(&stretches, 1);
         assert_eq!(schedule.pushes(), Some(400));
-        assert_eq!((schedule.intended_ns(99), schedule.intended_ns(100)), (990_000_000, 1_000_000_000));
+        assert_eq!(
+            (schedule.intended_ns(99), schedule.intended_ns(100)),
+            (990_000_000, 1_000_000_000)
+        );
         assert_eq!((schedule.due(999_999_999), schedule.due(1_000_000_000)), (100, 101));
         assert_eq!((schedule.due(u64::MAX), schedule.intended_ns(400)), (400, u64::MAX));
     }

@@ -106,7 +106,8 @@ impl Search {
         // What was held once by luck is not the answer: go down in small steps until it is held
         // every time.
         let mut confirmed = 0;
-        while low > 0.0 && confirmed < self.confirmations && (trials.len() as u32) < self.trials_max {
+        while low > 0.0 && confirmed < self.confirmations && (trials.len() as u32) < self.trials_max
+        {
             if held_at(low, &mut trials)? {
                 confirmed += 1;
             } else {
@@ -156,17 +157,18 @@ impl Trial {
         let growth = growth(&outcome.sent.phases.load.answer);
         let limit_ns = p99.as_nanos() as u64;
         let pauses_ns = outcome.conditions.hiccups.percentile_ns(100.0);
-        let verdict = if !outcome.is_clean() || outcome.tally.refused > 0 || outcome.tally.accepted == 0 {
-            Verdict::Errors
-        } else if p99_ns <= limit_ns && growth <= GROWTH_MAX {
-            Verdict::Held
-        } else if pauses_ns > limit_ns / 2 {
-            Verdict::Disturbed
-        } else if p99_ns > limit_ns {
-            Verdict::TooSlow
-        } else {
-            Verdict::FallsBehind
-        };
+        let verdict =
+            if !outcome.is_clean() || outcome.tally.refused > 0 || outcome.tally.accepted == 0 {
+                Verdict::Errors
+            } else if p99_ns <= limit_ns && growth <= GROWTH_MAX {
+                Verdict::Held
+            } else if pauses_ns > limit_ns / 2 {
+                Verdict::Disturbed
+            } else if p99_ns > limit_ns {
+                Verdict::TooSlow
+            } else {
+                Verdict::FallsBehind
+            };
         Self { rate_per_s, p99_ms: p99_ns as f64 / 1e6, growth_ms_per_s: growth * 1e3, verdict }
     }
 }

@@ -167,7 +167,11 @@ impl Sender {
             stream.set_nonblocking(true)?;
             stream.set_nodelay(true)?;
             let mut stream = TcpStream::from_std(stream);
-            poll.registry().register(&mut stream, Token(at), Interest::READABLE | Interest::WRITABLE)?;
+            poll.registry().register(
+                &mut stream,
+                Token(at),
+                Interest::READABLE | Interest::WRITABLE,
+            )?;
             connections.push(Connection::new(stream, shared.plan.pipeline, request_octets));
         }
         let up = connections.len();
@@ -224,7 +228,8 @@ impl Sender {
         let plan = &self.shared.plan;
         let ledger = &self.shared.ledger;
         let (number, stride) = (self.number as u64, plan.threads as u64);
-        self.work = Work::new(number, stride, plan.pushes, ledger.schedule().cloned(), ledger.start_ns());
+        self.work =
+            Work::new(number, stride, plan.pushes, ledger.schedule().cloned(), ledger.start_ns());
         self.start_ns = ledger.start_ns();
         self.last_up_ns = ledger.start_ns();
         self.silent_since_ns = ledger.start_ns();
@@ -276,9 +281,11 @@ impl Sender {
     fn dispatch(&mut self) {
         let now_ns = self.now_ns();
         let outstanding = self.shared.ledger.outstanding();
-        let window = self.shared.plan.window.map_or(u64::MAX, |window| window.saturating_sub(outstanding));
+        let window =
+            self.shared.plan.window.map_or(u64::MAX, |window| window.saturating_sub(outstanding));
         // Several threads share the window; each takes its part of what is left.
-        let mut window = if window == 0 { 0 } else { window.div_ceil(self.shared.plan.threads as u64) };
+        let mut window =
+            if window == 0 { 0 } else { window.div_ceil(self.shared.plan.threads as u64) };
         if self.blocked && window > 0 && !self.line.is_empty() {
             self.unblocked_ns = now_ns;
         }
@@ -286,7 +293,9 @@ impl Sender {
         // loop fills each connection as it comes.
         let share = match self.work.due(now_ns) {
             _ if self.shared.ledger.schedule().is_none() => usize::MAX,
-            due => (due.min(window) as usize).div_ceil(self.line.len().max(1)).max(WRITE_REQUESTS_MIN),
+            due => {
+                (due.min(window) as usize).div_ceil(self.line.len().max(1)).max(WRITE_REQUESTS_MIN)
+            }
         };
         while let Some(&at) = self.line.front() {
             let room = self.connections[at].room(self.depth);
@@ -372,9 +381,11 @@ impl Sender {
                 }
             }
         }
-        for connection in
-            self.connections.iter().take(if self.up < self.connections.len() { usize::MAX } else { 0 })
-        {
+        for connection in self.connections.iter().take(if self.up < self.connections.len() {
+            usize::MAX
+        } else {
+            0
+        }) {
             if let State::Down { retry_at_ns } = connection.state {
                 wait_ns = wait_ns.min(retry_at_ns.saturating_sub(now_ns));
             }

@@ -299,7 +299,9 @@ impl Summary {
             generator: GeneratorFigures {
                 cpu_s: outcome.generator_cpu.as_secs_f64(),
                 cpu_us_per_push: us_per_push(outcome.generator_cpu, tally.attempted),
-                peak_octets: crate::os::memory_of(std::process::id()).unwrap_or_default().peak_octets,
+                peak_octets: crate::os::memory_of(std::process::id())
+                    .unwrap_or_default()
+                    .peak_octets,
             },
             engine: None,
             engine_process: None,

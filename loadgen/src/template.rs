@@ -143,8 +143,12 @@ impl Common<'_> {
         let mut fields = self.fields(client.xpid, PushContent::Hex(b"FFFFFFFFFF"));
         let long = "x".repeat(TOO_LONG_SEPTETS);
         match fault {
-            Fault::UnknownXpid => fields.xpid = Xpid::from_value(UNKNOWN_XPID).unwrap_or(fields.xpid),
-            Fault::NotContracted => fields.msn = Msn::from_value(UNCONTRACTED_MSN).unwrap_or(fields.msn),
+            Fault::UnknownXpid => {
+                fields.xpid = Xpid::from_value(UNKNOWN_XPID).unwrap_or(fields.xpid)
+            }
+            Fault::NotContracted => {
+                fields.msn = Msn::from_value(UNCONTRACTED_MSN).unwrap_or(fields.msn)
+            }
             Fault::TooLong => fields.content = PushContent::Text(&long),
             Fault::NotUtf8 => fields.content = PushContent::Text("?"),
             Fault::DataEmpty => fields.content = PushContent::Hex(b""),
@@ -164,7 +168,9 @@ impl Common<'_> {
             Fault::ElementTwice => change(&lifetime, lifetime.repeat(2).as_bytes()),
             Fault::BadValue => change(&lifetime, b"<lifetime>99</lifetime>\r\n"),
             Fault::UnknownFunction => change("<fncid>0101", b"<fncid>0901"),
-            Fault::UnknownWay => change(&format!("<comway>11{:02}", fields.class.number()), b"<comway>9999"),
+            Fault::UnknownWay => {
+                change(&format!("<comway>11{:02}", fields.class.number()), b"<comway>9999")
+            }
             Fault::NotUtf8 => change("<data>?", b"<data>\xff"),
             Fault::NotFlat => body = b"{\"msn\":\"09012345678\"}".to_vec(),
             Fault::NoSuchPush => {
@@ -232,7 +238,10 @@ mod tests {
             token: token.map(str::to_owned),
             class: Class::Emergency,
             lifetime_hours: 5,
-            msns: Msns::Range { first: Msn::from_value(9_000_000_000).expect("legal"), count: 1_000 },
+            msns: Msns::Range {
+                first: Msn::from_value(9_000_000_000).expect("legal"),
+                count: 1_000,
+            },
             seed: 1,
             run: RunId::from_number(5),
             ..Plan::new(SocketAddr::from(([127, 0, 0, 1], 8080)))
@@ -279,10 +288,15 @@ mod tests {
     fn a_repeat_is_its_push_again_and_a_cancel_names_it() {
         let acts = [(Act::Repeat { after: 1 }, 1), (Act::Cancel { after: 1 }, 1)];
         let mut shapes = Mix::emergency().shapes().to_vec();
-        shapes.iter_mut().for_each(|shape| (shape.weight, shape.class, shape.client) = (1, None, 1));
+        shapes
+            .iter_mut()
+            .for_each(|shape| (shape.weight, shape.class, shape.client) = (1, None, 1));
         let other_clients = vec![(Xpid::from_value(7).expect("legal"), Some("other".to_owned()))];
-        let templates =
-            Templates::new(&Plan { mix: Mix::with("own", shapes, &acts), other_clients, ..plan(None) });
+        let templates = Templates::new(&Plan {
+            mix: Mix::with("own", shapes, &acts),
+            other_clients,
+            ..plan(None)
+        });
         let rendered = |index| {
             let mut request = Vec::new();
             let subject = templates.render(index, &mut request);
@@ -291,7 +305,9 @@ mod tests {
         let (mut repeats, mut cancels) = (0, 0);
         for index in 0..500 {
             let (subject, request) = rendered(index);
-            assert!(request.contains("Bearer other") && request.contains("<svcid>00000000007</svcid>"));
+            assert!(
+                request.contains("Bearer other") && request.contains("<svcid>00000000007</svcid>")
+            );
             match templates.deed(index) {
                 Deed::Repeat { of, .. } => {
                     assert_eq!((subject, &request), (of, &rendered(of).1));
@@ -299,8 +315,14 @@ mod tests {
                 }
                 Deed::Cancel { of, .. } => {
                     let of_it = rendered(of).1;
-                    let named = of_it.find("<msn>").map(|at| of_it[at..at + 60].to_owned()).expect("an msn");
-                    assert!(request.contains("<fncid>0201") && request.contains(&named), "{request}");
+                    let named = of_it
+                        .find("<msn>")
+                        .map(|at| of_it[at..at + 60].to_owned())
+                        .expect("an msn");
+                    assert!(
+                        request.contains("<fncid>0201") && request.contains(&named),
+                        "{request}"
+                    );
                     cancels += 1;
                 }
                 _ => assert_eq!(subject, index),
@@ -311,7 +333,8 @@ mod tests {
 
     #[test]
     fn a_bad_request_breaks_its_rule_and_no_other() {
-        let acts: Vec<(Act, u32)> = FAULTS.iter().map(|(fault, ..)| (Act::Bad(*fault), 1)).collect();
+        let acts: Vec<(Act, u32)> =
+            FAULTS.iter().map(|(fault, ..)| (Act::Bad(*fault), 1)).collect();
         let mix = Mix::with("own", Mix::sample().shapes().to_vec(), &acts);
         let templates = Templates::new(&Plan { mix, ..plan(None) });
         let mut seen = std::collections::BTreeSet::new();

@@ -42,10 +42,9 @@ impl Page {
 
     fn header(&mut self, summary: &Summary) {
         let plan = &summary.plan;
-        let durability = summary
-            .engine
-            .as_ref()
-            .map(|engine| format!(" · durability {} · driver {}", engine.durability, engine.driver));
+        let durability = summary.engine.as_ref().map(|engine| {
+            format!(" · durability {} · driver {}", engine.durability, engine.driver)
+        });
         let _ = writeln!(
             self.text,
             "\nHayauma {} · {} pushes{} · seed {} · run {}\n",
@@ -56,8 +55,13 @@ impl Page {
             plan.run,
         );
         let machine = &summary.machine;
-        let disk = machine.file_system.as_ref().map(|kind| format!(" · data on {kind}")).unwrap_or_default();
-        let cpus = if machine.cpus == 1 { "1 CPU".to_owned() } else { format!("{} CPUs", machine.cpus) };
+        let disk = machine
+            .file_system
+            .as_ref()
+            .map(|kind| format!(" · data on {kind}"))
+            .unwrap_or_default();
+        let cpus =
+            if machine.cpus == 1 { "1 CPU".to_owned() } else { format!("{} CPUs", machine.cpus) };
         let memory = octets(machine.memory_octets);
         self.line(
             "machine",
@@ -66,16 +70,23 @@ impl Page {
         if let Some(engine) = &summary.engine {
             self.line("engine", &engine_place(engine));
         }
-        let place =
-            if plan.cpus.is_empty() { String::new() } else { format!(" on {}", cpus_named(&plan.cpus)) };
+        let place = if plan.cpus.is_empty() {
+            String::new()
+        } else {
+            format!(" on {}", cpus_named(&plan.cpus))
+        };
         let sink = if plan.notify { " and the sink" } else { "" };
-        self.line("generator", &format!("{}{place}{sink}", counted(plan.threads as u64, "sending thread")));
+        self.line(
+            "generator",
+            &format!("{}{place}{sink}", counted(plan.threads as u64, "sending thread")),
+        );
         let load = match plan.rate_per_s {
             Some(rate) => format!("open loop at {} /s", grouped(rate)),
             None if plan.arrivals.is_empty() => "closed loop".to_owned(),
             None => format!("open loop · {}", counted(plan.arrivals.len() as u64, "stretch")),
         };
-        let window = plan.window.map(|window| format!(" · window {}", grouped(window))).unwrap_or_default();
+        let window =
+            plan.window.map(|window| format!(" · window {}", grouped(window))).unwrap_or_default();
         let connections = counted(plan.connections as u64, "connection");
         self.line("load", &format!("{load} · {connections} × {} in flight{window}", plan.pipeline));
         let parts = &plan.composition;
@@ -84,7 +95,10 @@ impl Page {
         let several = percent(parts.segmented, parts.pushes);
         self.line(
             "mix",
-            &format!("{} · text {text} · control {control} · of several segments {several}", plan.mix),
+            &format!(
+                "{} · text {text} · control {control} · of several segments {several}",
+                plan.mix
+            ),
         );
         self.blank();
     }
@@ -92,11 +106,14 @@ impl Page {
     fn rates(&mut self, summary: &Summary) {
         let ledger = &summary.ledger;
         let within = |seconds: f64| time(Duration::from_secs_f64(seconds));
-        let (answered, settled) = (within(summary.answered_within_s), within(summary.settled_within_s));
+        let (answered, settled) =
+            (within(summary.answered_within_s), within(summary.settled_within_s));
         let last = if summary.plan.notify { "notification" } else { "answer" };
         self.line(
             "end to end",
-            &format!("{settled} from the first send to the last {last}; the rates are over this time"),
+            &format!(
+                "{settled} from the first send to the last {last}; the rates are over this time"
+            ),
         );
         self.blank();
         self.line("", &format!("{:>11} {:>14}", "pushes", "per second"));
@@ -140,8 +157,16 @@ impl Page {
             }
         }
         if let Some(engine) = &summary.engine {
-            self.latency("commit", &engine.commit_times, "  at the device, as the engine's metrics have it");
-            self.latency("own part", &engine.own_times, "  the engine's, of an answer: no commit under way");
+            self.latency(
+                "commit",
+                &engine.commit_times,
+                "  at the device, as the engine's metrics have it",
+            );
+            self.latency(
+                "own part",
+                &engine.own_times,
+                "  the engine's, of an answer: no commit under way",
+            );
         }
         if summary.lateness.is_none() {
             self.line("", "  (a closed loop keeps the engine busy: these are times of waiting; --rate R shows those at a rate)");
@@ -160,8 +185,10 @@ impl Page {
             percentiles.p999_ms,
             percentiles.max_ms,
         ];
-        let cells: String =
-            values.iter().map(|ms| format!("{:>11}", time(Duration::from_secs_f64(ms / 1e3)))).collect();
+        let cells: String = values
+            .iter()
+            .map(|ms| format!("{:>11}", time(Duration::from_secs_f64(ms / 1e3))))
+            .collect();
         self.line(label, &format!("{cells}  {note}"));
     }
 
@@ -180,7 +207,8 @@ impl Page {
             );
         }
         if let Some(engine) = &summary.engine_process {
-            let (cost, own) = (three_digits(engine.cpu_us_per_push), octets(engine.memory.anonymous_octets));
+            let (cost, own) =
+                (three_digits(engine.cpu_us_per_push), octets(engine.memory.anonymous_octets));
             let (process, peak) = (engine.process, octets(engine.memory.peak_octets));
             self.line(
                 "engine",
@@ -191,11 +219,15 @@ impl Page {
         let cost = three_digits(generator.cpu_us_per_push);
         self.line(
             "generator",
-            &format!("{cost:>8} µs of CPU per push · peak memory {}", octets(generator.peak_octets)),
+            &format!(
+                "{cost:>8} µs of CPU per push · peak memory {}",
+                octets(generator.peak_octets)
+            ),
         );
         if let Some(engine) = &summary.engine {
             let seconds = |seconds: f64| time(Duration::from_secs_f64(seconds));
-            let imports = per_second(engine.contracts, Duration::from_secs_f64(engine.imported_within_s));
+            let imports =
+                per_second(engine.contracts, Duration::from_secs_f64(engine.imported_within_s));
             self.line(
                 "around it",
                 &format!(
@@ -219,14 +251,21 @@ impl Page {
             let reason = reason(status);
             self.line(
                 std::mem::take(&mut label),
-                &format!("{:>12} × HTTP {status}{reason}, without a push response", grouped(*count)),
+                &format!(
+                    "{:>12} × HTTP {status}{reason}, without a push response",
+                    grouped(*count)
+                ),
             );
         }
         self.codes("notifications", &summary.notification_codes);
         for answers in &summary.answers {
-            let must = answers.expected.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
-            let codes: Vec<String> =
-                answers.codes.iter().map(|(code, count)| format!("{code} × {}", grouped(*count))).collect();
+            let must =
+                answers.expected.as_ref().map(|code| format!(" ({code})")).unwrap_or_default();
+            let codes: Vec<String> = answers
+                .codes
+                .iter()
+                .map(|(code, count)| format!("{code} × {}", grouped(*count)))
+                .collect();
             let wrong = if answers.wrong > 0 {
                 format!(" · {} WRONG", grouped(answers.wrong))
             } else {
@@ -258,8 +297,10 @@ impl Page {
             self.line("besides", &format!("{:>12} × {what}", grouped(count)));
         }
         if let Some(billing) = &summary.billing {
-            let segments =
-                billing.segments.map(|count| format!(" · segments {}", grouped(count))).unwrap_or_default();
+            let segments = billing
+                .segments
+                .map(|count| format!(" · segments {}", grouped(count)))
+                .unwrap_or_default();
             let (accepted, delivered) = (grouped(billing.accepted), grouped(billing.delivered));
             self.line("billed", &format!("accepted {accepted} · delivered {delivered}{segments}"));
         }
@@ -314,7 +355,11 @@ pub(crate) fn reason(status: &str) -> &'static str {
 
 fn engine_place(engine: &EngineFigures) -> String {
     let shards = counted(engine.shards as u64, "shard");
-    if engine.cpus.is_empty() { shards } else { format!("{shards} on {}", cpus_named(&engine.cpus)) }
+    if engine.cpus.is_empty() {
+        shards
+    } else {
+        format!("{shards} on {}", cpus_named(&engine.cpus))
+    }
 }
 
 fn cpus_named(cpus: &[usize]) -> String {

@@ -101,20 +101,26 @@ impl Trust {
         }
         if conditions.baseline_pause_ns >= BASELINE_PAUSE_NS_MAX {
             let pause = nanoseconds(conditions.baseline_pause_ns);
-            trust.suspect(format!("before the load a spinning thread was interrupted for {pause}."));
+            trust
+                .suspect(format!("before the load a spinning thread was interrupted for {pause}."));
         }
         if conditions.steal > STEAL_MAX {
             let share = percent((conditions.steal * 1e6) as u64, 1_000_000);
             trust.suspect(format!("{share} of the CPU time went to other guests of the host."));
         }
-        if let Some(busy) = sent.busy.iter().copied().reduce(f64::max).filter(|&busy| busy > BUSY_MAX) {
+        if let Some(busy) =
+            sent.busy.iter().copied().reduce(f64::max).filter(|&busy| busy > BUSY_MAX)
+        {
             let share = percent((busy * 1e6) as u64, 1_000_000);
             trust.suspect(format!(
                 "a sending thread was busy for {share} of its time: the rate may be its own limit (--threads, --cpu)."
             ));
         }
         if sent.connections_lost > 0 {
-            trust.suspect(format!("{} connections were lost on the way.", grouped(sent.connections_lost)));
+            trust.suspect(format!(
+                "{} connections were lost on the way.",
+                grouped(sent.connections_lost)
+            ));
         }
         if sent.connections_missing > 0 {
             let missing = grouped(sent.connections_missing);
@@ -144,7 +150,9 @@ impl Trust {
             && disturbance_ns as f64 > answer_ns as f64 * DISTURBANCE_SHARE_MAX
         {
             let (by, answer) = (nanoseconds(disturbance_ns), nanoseconds(answer_ns));
-            self.suspect(format!("{what} {by} (99 %), more than a tenth of the answers' {answer}."));
+            self.suspect(format!(
+                "{what} {by} (99 %), more than a tenth of the answers' {answer}."
+            ));
         }
     }
 
@@ -174,7 +182,8 @@ mod tests {
 
     /// A run of nothing wrong: its measurements are set by hand.
     fn outcome() -> Outcome {
-        let bare = Bare::start(SocketAddr::from(([127, 0, 0, 1], 0)), &[]).expect("a loopback port");
+        let bare =
+            Bare::start(SocketAddr::from(([127, 0, 0, 1], 0)), &[]).expect("a loopback port");
         let plan = Plan { notify: false, pushes: 50, connections: 1, ..Plan::new(bare.address()) };
         let mut outcome = run(plan, None).expect("the responder is up");
         outcome.sent.answer_times = Latencies::default();
@@ -192,14 +201,20 @@ mod tests {
         assert_eq!(Trust::of(&quiet, true).reasons, Vec::<String>::new());
         type Disturb = fn(&mut Outcome);
         let disturbances: [(Disturb, &str); 10] = [
-            (|run| run.sent.own_lateness.record_n(900_000, 100), "generator itself was late by 900 µs"),
+            (
+                |run| run.sent.own_lateness.record_n(900_000, 100),
+                "generator itself was late by 900 µs",
+            ),
             (|run| run.conditions.hiccups.record_n(2_000_000, 100), "woke too late by 2.0"),
             (|run| run.conditions.hiccups.record(200_000_000), "paused for 200 ms"),
             (|run| run.conditions.baseline_pause_ns = 8_000_000, "interrupted for 8.00 ms"),
             (|run| run.conditions.steal = 0.034, "3.4 % of the CPU time"),
             (|run| run.sent.busy.push(0.97), "busy for 97.0 %"),
             (|run| run.sent.connections_lost = 2, "2 connections were lost"),
-            (|run| run.sent.connections_missing = 3, "3 of the connections asked for could not be made"),
+            (
+                |run| run.sent.connections_missing = 3,
+                "3 of the connections asked for could not be made",
+            ),
             (|run| run.sent.connections_silent = 4, "4 connections never carried an answer"),
             (
                 |run| run.notification_times.record_n(9, 5_000),

@@ -10,7 +10,10 @@ use std::process::{Command, Output};
 use std::time::Duration;
 
 fn hayauma_load(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hayauma-load")).args(arguments).output().expect("the executable starts")
+    Command::new(env!("CARGO_BIN_EXE_hayauma-load"))
+        .args(arguments)
+        .output()
+        .expect("the executable starts")
 }
 
 /// A report of a run against a responder with this delay.
@@ -37,8 +40,9 @@ fn two_runs_against_the_same_responder_do_not_differ_and_a_slower_one_does() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let at = |name: &str, delay_ms: u64| report(directory.path(), name, delay_ms);
         let (first, second, slower) = (at("first", 100), at("second", 100), at("slower", 160));
-        let says =
-            |other: &str| String::from_utf8(hayauma_load(&["compare", &first, other]).stdout).expect("UTF-8");
+        let says = |other: &str| {
+            String::from_utf8(hayauma_load(&["compare", &first, other]).stdout).expect("UTF-8")
+        };
         let (same, different) = (says(&second), says(&slower));
         if !same.ends_with("the difference exceeds run-to-run noise: no\n") {
             return Err(same);
@@ -60,7 +64,9 @@ fn the_page_of_a_comparison_lays_all_runs_over_each_other_and_needs_no_other_fil
     let output = hayauma_load(&arguments);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let page = std::fs::read_to_string(page).expect("a page");
-    for part in ["Answer by percentile", "Answer over time, 99 %", "run-to-run noise", ">a<", ">b<", ">c<"] {
+    for part in
+        ["Answer by percentile", "Answer over time, 99 %", "run-to-run noise", ">a<", ">b<", ">c<"]
+    {
         assert!(page.contains(part), "{part}");
     }
     for forbidden in ["<script", "http://", "https://", "src=", "@import", "url("] {
@@ -85,7 +91,8 @@ fn runs_of_the_same_build_do_not_differ_in_nine_of_ten_pairs() {
     };
     let reports: Vec<String> = (0..11).map(|number| drill(number, &[])).collect();
     let same = |first: &str, other: &str| {
-        let said = String::from_utf8(hayauma_load(&["compare", first, other]).stdout).expect("UTF-8");
+        let said =
+            String::from_utf8(hayauma_load(&["compare", first, other]).stdout).expect("UTF-8");
         println!("{said}");
         said.ends_with("the difference exceeds run-to-run noise: no\n")
     };

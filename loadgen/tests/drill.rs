@@ -5,7 +5,10 @@ use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 fn hayauma_load(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_hayauma-load")).args(arguments).output().expect("the executable starts")
+    Command::new(env!("CARGO_BIN_EXE_hayauma-load"))
+        .args(arguments)
+        .output()
+        .expect("the executable starts")
 }
 
 fn drill(arguments: &[&str]) -> (Output, String) {
@@ -26,7 +29,8 @@ fn a_small_drill_closes_with_clean_books_and_a_complete_report() {
     let json = directory.path().join("report.json");
     let data = directory.path().join("drill");
     let (json_path, data_path) = (json.to_str().expect("UTF-8"), data.to_str().expect("UTF-8"));
-    let arguments = ["--pushes", "3000", "--contracts", "700", "--json", json_path, "--data-dir", data_path];
+    let arguments =
+        ["--pushes", "3000", "--contracts", "700", "--json", json_path, "--data-dir", data_path];
     let (output, text) = drill(&arguments);
     assert!(output.status.success(), "{text}\n{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(text.lines().last(), Some(&verdict(3_000)[..]));
@@ -56,8 +60,10 @@ fn an_open_loop_drill_under_process_durability_is_clean_and_leaves_nothing_behin
     assert!(output.status.success(), "{text}\n{steps}");
     assert_eq!(text.lines().last(), Some(&verdict(1_000)[..]));
     assert!(text.contains("open loop at 2,000 /s") && text.contains("lateness"), "{text}");
-    let directory =
-        steps.lines().find_map(|line| line.trim().strip_prefix("starting the engine in ")).expect("a place");
+    let directory = steps
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("starting the engine in "))
+        .expect("a place");
     assert!(!Path::new(directory).exists(), "{directory} is still there");
 }
 
@@ -96,7 +102,10 @@ fn a_push_run_without_an_engine_says_so() {
     let output = hayauma_load(&["push", "--target", &address]);
     let sentence = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1));
-    assert!(sentence.contains("is the engine running") && sentence.lines().count() == 1, "{sentence}");
+    assert!(
+        sentence.contains("is the engine running") && sentence.lines().count() == 1,
+        "{sentence}"
+    );
 }
 
 #[test]
@@ -117,7 +126,10 @@ fn an_interrupted_drill_stops_its_engine_and_reports_how_far_it_came() {
     let text = String::from_utf8(output.stdout).expect("UTF-8");
     assert_eq!(output.status.code(), Some(1), "{text}");
     let last = text.lines().last().expect("a verdict line");
-    assert!(last.starts_with("INTERRUPTED after ") && last.contains(" of 1000000 · attempted "), "{text}");
+    assert!(
+        last.starts_with("INTERRUPTED after ") && last.contains(" of 1000000 · attempted "),
+        "{text}"
+    );
     assert!(!text.contains("not clean") && text.contains("billed"), "{text}");
 }
 

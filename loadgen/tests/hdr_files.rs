@@ -51,10 +51,12 @@ print(lines)
 fn report(directory: &Path) -> (Report, String) {
     let bare = Bare::start(SocketAddr::from(([127, 0, 0, 1], 0)), &[]).expect("a loopback port");
     let load = Load::Open { rate_per_second: 10_000 };
-    let plan = Plan { notify: false, pushes: 8_000, warm_up: 1_000, load, ..Plan::new(bare.address()) };
+    let plan =
+        Plan { notify: false, pushes: 8_000, warm_up: 1_000, load, ..Plan::new(bare.address()) };
     let outcome = run(plan.clone(), None).expect("the responder is up");
     let summary = Summary::new("push", &plan, &outcome, Machine::here(None));
-    let page = Report::write(directory, &summary, &outcome.sent.phases).expect("a writable directory");
+    let page =
+        Report::write(directory, &summary, &outcome.sent.phases).expect("a writable directory");
     let page = std::fs::read_to_string(page).expect("a page");
     (Report::read(directory).expect("our own report"), page)
 }
@@ -64,7 +66,9 @@ fn an_independent_reader_finds_the_same_percentiles() {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let present = Command::new(&python).args(["-c", "import hdrh"]).output();
     if !present.is_ok_and(|output| output.status.success()) {
-        eprintln!("skipped: {python} has no package hdrhistogram (pip install hdrhistogram, or set PYTHON)");
+        eprintln!(
+            "skipped: {python} has no package hdrhistogram (pip install hdrhistogram, or set PYTHON)"
+        );
         return;
     }
     let directory = tempfile::tempdir().expect("a temporary directory");

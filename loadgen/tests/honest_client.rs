@@ -158,10 +158,14 @@ fn a_proxys_page_is_an_error_of_its_status_and_its_push_is_not_sent_again() {
     let outcome = drive(&server);
     assert_eq!(server.requests(), PUSHES);
     assert_eq!(outcome.ledger.http_errors(), [(502, PUSHES / 3)]);
-    let expected = Tally { accepted: PUSHES - PUSHES / 3, http_errors: PUSHES / 3, ..all_accepted() };
+    let expected =
+        Tally { accepted: PUSHES - PUSHES / 3, http_errors: PUSHES / 3, ..all_accepted() };
     assert_eq!(outcome.tally, expected);
     assert!(!outcome.is_clean());
-    assert_eq!((outcome.sent.connections_lost, outcome.sent.malformed, outcome.sent.resent), (0, 0, 0));
+    assert_eq!(
+        (outcome.sent.connections_lost, outcome.sent.malformed, outcome.sent.resent),
+        (0, 0, 0)
+    );
     assert_eq!(
         outcome.tally.to_string(),
         "attempted 300 · accepted 200 · HTTP errors 100 · no notification awaited"
@@ -170,7 +174,8 @@ fn a_proxys_page_is_an_error_of_its_status_and_its_push_is_not_sent_again() {
 
 #[test]
 fn a_connection_that_the_target_closes_as_it_said_is_closed_and_not_lost() {
-    let server = Server::answering(|request, _| (accepted(request, "Connection: close\r\n"), false));
+    let server =
+        Server::answering(|request, _| (accepted(request, "Connection: close\r\n"), false));
     let outcome = drive(&server);
     assert_eq!(outcome.tally, all_accepted());
     assert!(outcome.is_clean());
@@ -205,7 +210,8 @@ fn answers_of_every_framing_are_read() {
         let body = body(request, "0000");
         let length = body.len();
         let (front, back) = body.split_at(60);
-        let chunks = format!("{:X}\r\n{front}\r\n{:x};x=y\r\n{back}\r\n0\r\n\r\n", front.len(), back.len());
+        let chunks =
+            format!("{:X}\r\n{front}\r\n{:x};x=y\r\n{back}\r\n0\r\n\r\n", front.len(), back.len());
         let (text, keeps) = match request.index % 7 {
             0 => (format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}"), true),
             1 => (format!("HTTP/1.1 200 OK\r\nServer: x\r\n\r\n{body}"), false),
@@ -223,7 +229,10 @@ fn answers_of_every_framing_are_read() {
             ),
             4 => (format!("HTTP/1.1 200\ncontent-length: {length}\nx: y\n\n{body}"), true),
             5 => (format!("HTTP/1.0 200 OK\r\n\r\n{body}"), false),
-            _ => (format!("HTTP/1.1 200 OK\r\ncontent-length:{length}\r\nDate: x\r\n\r\n{body}"), true),
+            _ => (
+                format!("HTTP/1.1 200 OK\r\ncontent-length:{length}\r\nDate: x\r\n\r\n{body}"),
+                true,
+            ),
         };
         (text.into_bytes(), keeps)
     });
@@ -239,8 +248,11 @@ fn answers_of_every_framing_are_read() {
 fn what_is_no_push_gateway_ends_the_run_at_once_and_is_named() {
     let nothing: fn(&Request, u64) -> Reaction = |_, _| (Vec::new(), true);
     let foreign: fn(&Request, u64) -> Reaction = |request, _| {
-        let other =
-            Request { reqid: "another-client-0000001".to_owned(), msn: request.msn.clone(), index: 0 };
+        let other = Request {
+            reqid: "another-client-0000001".to_owned(),
+            msn: request.msn.clone(),
+            index: 0,
+        };
         (accepted(&other, ""), true)
     };
     for (greeting, react, said) in [
@@ -253,7 +265,10 @@ fn what_is_no_push_gateway_ends_the_run_at_once_and_is_named() {
         let server = Server::start(Some(greeting), react);
         let outcome = drive(&server);
         let sentence = outcome.sent.failure.clone().expect("the run gave up");
-        assert!(sentence.contains(said) && sentence.contains(&server.address.to_string()), "{sentence}");
+        assert!(
+            sentence.contains(said) && sentence.contains(&server.address.to_string()),
+            "{sentence}"
+        );
         assert!(sentence.ends_with("name the engine's port for push clients."), "{sentence}");
         assert!(!outcome.is_clean() && server.requests() <= 4 * 8);
     }
@@ -278,7 +293,8 @@ fn a_target_that_reads_and_never_answers_ends_the_run() {
     let mut plan = plan(server.address);
     plan.patience.answer_within = Duration::from_millis(300);
     let begun = Instant::now();
-    let sentence = run(plan, None).expect("the server is up").sent.failure.expect("the run gave up");
+    let sentence =
+        run(plan, None).expect("the server is up").sent.failure.expect("the run gave up");
     assert!(sentence.contains("no answer in time") && begun.elapsed() < SOON, "{sentence}");
 }
 
@@ -329,7 +345,8 @@ fn a_run_that_is_interrupted_reports_within_seconds_how_far_it_came() {
             return (accepted(request, ""), true);
         }
         let body = body(request, "8002");
-        let head = format!("HTTP/1.1 503 x\r\nRetry-After: 60\r\nContent-Length: {}\r\n\r\n", body.len());
+        let head =
+            format!("HTTP/1.1 503 x\r\nRetry-After: 60\r\nContent-Length: {}\r\n\r\n", body.len());
         ((head + &body).into_bytes(), true)
     });
     for more in [&["--sink", "127.0.0.1:0"][..], &[]] {
@@ -337,7 +354,10 @@ fn a_run_that_is_interrupted_reports_within_seconds_how_far_it_came() {
         let (status, text, json, page) = interrupted(&server, more);
         assert_eq!(status, Some(1), "{text}");
         let last = text.lines().last().expect("a verdict line");
-        assert!(last.starts_with("INTERRUPTED after ") && last.contains(" of 100000 · attempted "), "{last}");
+        assert!(
+            last.starts_with("INTERRUPTED after ") && last.contains(" of 100000 · attempted "),
+            "{last}"
+        );
         assert!(!last.contains("lost"), "{last}");
         assert_eq!(last.contains("not awaited"), !more.is_empty(), "{last}");
         assert!(text.contains("of 100,000 requests were sent"), "{text}");

@@ -17,8 +17,8 @@ const MS: u64 = 1_000_000;
 
 /// The outcome, and how long the responder says it kept answers back.
 fn measure(behaviour: Behaviour, change: impl FnOnce(&mut Plan)) -> (Outcome, Latencies) {
-    let bare =
-        Bare::behaving(SocketAddr::from(([127, 0, 0, 1], 0)), &[], behaviour).expect("a loopback port");
+    let bare = Bare::behaving(SocketAddr::from(([127, 0, 0, 1], 0)), &[], behaviour)
+        .expect("a loopback port");
     let mut plan = Plan { notify: false, mix: Mix::sample(), ..Plan::new(bare.address()) };
     (plan.connections, plan.pipeline) = (64, 1);
     change(&mut plan);
@@ -34,7 +34,12 @@ fn at_rate(rate_per_second: u64, pushes: u64) -> impl FnOnce(&mut Plan) {
 }
 
 /// Whether both percentiles are the same to two per cent of the truth and what the machine added.
-fn same(outcome: &Outcome, measured: &Latencies, truth: &Latencies, percent: f64) -> Result<(), String> {
+fn same(
+    outcome: &Outcome,
+    measured: &Latencies,
+    truth: &Latencies,
+    percent: f64,
+) -> Result<(), String> {
     let (measured, truth) = (measured.percentile_ns(percent), truth.percentile_ns(percent));
     let allowed = truth / 50 + disturbance_ns(&outcome.conditions);
     // The responder's part of an answer's time cannot be longer than the whole, but for rounding.
@@ -89,19 +94,26 @@ fn one_answer_in_a_hundred_that_takes_fifty_milliseconds_is_told_from_the_others
 #[test]
 fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
     judge("a stall", || {
-        let behaviour =
-            Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
+        let behaviour = Behaviour {
+            stall_at: 1_000,
+            stall: Duration::from_millis(500),
+            ..Behaviour::default()
+        };
         let (outcome, _) = measure(behaviour, |plan| {
             at_rate(2_000, 4_000)(plan);
             plan.pipeline = 64;
         });
         let answers = &outcome.sent.answer_times;
         let longest_ms = answers.percentile_ns(100.0) / MS;
-        expect((499..520).contains(&longest_ms), format!("the longest answer took {longest_ms} ms"))?;
+        expect(
+            (499..520).contains(&longest_ms),
+            format!("the longest answer took {longest_ms} ms"),
+        )?;
         // A push meant for t milliseconds after the stall's begin waits for the rest of it: 2
         // pushes a millisecond.
         for waited_ms in [100, 200, 300, 400] {
-            let (expected, counted) = ((longest_ms - waited_ms) * 2, longer_than(answers, waited_ms * MS));
+            let (expected, counted) =
+                ((longest_ms - waited_ms) * 2, longer_than(answers, waited_ms * MS));
             let right = counted.abs_diff(expected) <= expected / 50 + 20;
             expect(right, format!("{counted} of {expected} waited {waited_ms} ms"))?;
         }
@@ -112,15 +124,22 @@ fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
 #[test]
 fn pushes_that_full_connections_hold_back_are_counted_and_are_not_the_generators_lateness() {
     judge("pushes held back", || {
-        let behaviour =
-            Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
+        let behaviour = Behaviour {
+            stall_at: 1_000,
+            stall: Duration::from_millis(500),
+            ..Behaviour::default()
+        };
         let (outcome, _) = measure(behaviour, at_rate(2_000, 4_000));
         let sent = &outcome.sent;
         expect(sent.held_back > 800, format!("{} held back", sent.held_back))?;
         let (answers, services) =
             (longer_than(&sent.answer_times, 100 * MS), longer_than(&sent.service_times, 100 * MS));
-        expect(answers >= 780 && services <= 64, format!("{answers} answers, {services} services"))?;
-        let (own, all) = (longer_than(&sent.own_lateness, 100 * MS), longer_than(&sent.lateness, 100 * MS));
+        expect(
+            answers >= 780 && services <= 64,
+            format!("{answers} answers, {services} services"),
+        )?;
+        let (own, all) =
+            (longer_than(&sent.own_lateness, 100 * MS), longer_than(&sent.lateness, 100 * MS));
         expect(own == 0 && all > 700, format!("{own} late by themselves of {all}"))
     });
 }
@@ -128,8 +147,11 @@ fn pushes_that_full_connections_hold_back_are_counted_and_are_not_the_generators
 #[test]
 fn a_closed_loop_hides_the_stall_that_an_open_loop_shows() {
     judge("a closed loop", || {
-        let behaviour =
-            Behaviour { stall_at: 1_000, stall: Duration::from_millis(500), ..Behaviour::default() };
+        let behaviour = Behaviour {
+            stall_at: 1_000,
+            stall: Duration::from_millis(500),
+            ..Behaviour::default()
+        };
         let (outcome, _) = measure(behaviour, |plan| plan.pushes = 4_000);
         let stalled = longer_than(&outcome.sent.answer_times, 100 * MS);
         expect((1..=64).contains(&stalled), format!("{stalled} pushes of 64 in flight"))

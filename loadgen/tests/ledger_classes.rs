@@ -70,8 +70,10 @@ fn an_open_loop_with_two_threads_is_clean_too() {
 
 #[test]
 fn a_notification_that_never_comes_is_a_lost_push() {
-    let outcome =
-        drive(Script { notices: |i| if i == 17 { vec![] } else { vec![DELIVERED] }, ..Script::default() });
+    let outcome = drive(Script {
+        notices: |i| if i == 17 { vec![] } else { vec![DELIVERED] },
+        ..Script::default()
+    });
     assert_eq!(
         outcome.tally,
         Tally { delivered: PUSHES - 1, notified: PUSHES - 1, lost: Some(1), ..clean() }
@@ -102,7 +104,9 @@ fn the_same_notification_again_is_allowed_and_another_one_is_not() {
 #[test]
 fn a_push_that_failed_is_notified_but_not_delivered() {
     let outcome = drive(Script {
-        notices: |i| vec![if i % 4 == 0 { Notice { code: "6002", ..DELIVERED } } else { DELIVERED }],
+        notices: |i| {
+            vec![if i % 4 == 0 { Notice { code: "6002", ..DELIVERED } } else { DELIVERED }]
+        },
         ..Script::default()
     });
     assert_eq!(outcome.tally, Tally { delivered: 300, ..clean() });
@@ -119,7 +123,11 @@ fn notifications_for_refused_pushes_or_another_run_are_unexpected() {
             _ => Reply::Accept,
         },
         notices: |i| {
-            if i == 20 { vec![DELIVERED, Notice { foreign: true, ..DELIVERED }] } else { vec![DELIVERED] }
+            if i == 20 {
+                vec![DELIVERED, Notice { foreign: true, ..DELIVERED }]
+            } else {
+                vec![DELIVERED]
+            }
         },
     });
     let expected = Tally {
@@ -144,7 +152,9 @@ fn a_push_whose_answer_was_lost_with_its_connection_is_sent_again_and_counts_onc
         },
         ..Script::default()
     });
-    assert!(outcome.tally.repeated > 0 && outcome.sent.resent > 0 && outcome.sent.connections_lost > 0);
+    assert!(
+        outcome.tally.repeated > 0 && outcome.sent.resent > 0 && outcome.sent.connections_lost > 0
+    );
     assert_eq!(outcome.tally, Tally { repeated: outcome.tally.repeated, ..clean() });
     assert!(outcome.is_clean());
 }
@@ -235,13 +245,22 @@ fn a_sink_that_misbehaves_gets_every_notification_in_the_end() {
     for misbehaviour in [
         Misbehaviour { fail_every: 3, ..Misbehaviour::default() },
         Misbehaviour { close_every: 7, ..Misbehaviour::default() },
-        Misbehaviour { delay: Duration::from_millis(1), fail_every: 5, close_every: 11, down: false },
+        Misbehaviour {
+            delay: Duration::from_millis(1),
+            fail_every: 5,
+            close_every: 11,
+            down: false,
+        },
     ] {
         let sink = sink();
         sink.misbehave(misbehaviour);
         let engine = FakeEngine::start(Script::default(), Some(sink.address()));
         let outcome = run(plan(engine.address), Some(&sink)).expect("the engine is up");
-        assert_eq!(outcome.tally, Tally { resent: outcome.tally.resent, ..clean() }, "{misbehaviour:?}");
+        assert_eq!(
+            outcome.tally,
+            Tally { resent: outcome.tally.resent, ..clean() },
+            "{misbehaviour:?}"
+        );
         let received = sink.received();
         assert!(received.failed > 0 && outcome.tally.resent > 0, "{misbehaviour:?}");
         assert_eq!(received.malformed, 0);
@@ -291,5 +310,9 @@ fn a_run_that_is_stopped_brings_what_it_sent_to_its_end() {
     }
     run.stopper().stop();
     let outcome = run.wait();
-    assert!(outcome.is_clean() && (50..100_000).contains(&outcome.tally.attempted), "{}", outcome.tally);
+    assert!(
+        outcome.is_clean() && (50..100_000).contains(&outcome.tally.attempted),
+        "{}",
+        outcome.tally
+    );
 }

@@ -16,7 +16,8 @@ const OCTETS_MAX: u64 = 200_000_000;
 #[test]
 fn ten_million_pushes_fit_two_hundred_megabytes() {
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
-    let (bare, sink) = (Bare::start(any, &[]).expect("a port"), Sink::start(any, &[]).expect("a port"));
+    let (bare, sink) =
+        (Bare::start(any, &[]).expect("a port"), Sink::start(any, &[]).expect("a port"));
     let stretch = Stretch::Poisson { rate_per_s: 50_000.0, seconds: 210.0 };
     let schedule = Schedule::of(&[stretch], 7);
     assert!(schedule.pushes().is_some_and(|pushes| pushes >= PUSHES));

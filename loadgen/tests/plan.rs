@@ -32,7 +32,9 @@ fn hayauma(arguments: &[&str], data: &str) -> Output {
 }
 
 fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a loopback port")
+    TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .expect("a loopback port")
 }
 
 fn is_healthy(admin: SocketAddr) -> bool {
@@ -50,7 +52,14 @@ fn is_healthy(admin: SocketAddr) -> bool {
 fn start(data: &str, listen: SocketAddr, sink: SocketAddr) -> Engine {
     let admin = free_address();
     let child = Command::new(BINARY)
-        .args([ENGINE_ARGUMENT, "serve", "--listen", &listen.to_string(), "--admin", &admin.to_string()])
+        .args([
+            ENGINE_ARGUMENT,
+            "serve",
+            "--listen",
+            &listen.to_string(),
+            "--admin",
+            &admin.to_string(),
+        ])
         .args(["--data-dir", data, "--shards", "1", "--log", "warn", "--durability", "process"])
         .args(["--queue-bytes", "64MiB"])
         .stdout(Stdio::null())
@@ -97,7 +106,9 @@ fn every_kind_of_request_is_answered_as_it_must_be_and_the_books_are_clean() {
     for (fault, name, _) in loadgen::acts::FAULTS {
         use loadgen::acts::Fault;
         if !matches!(fault, Fault::OddHex | Fault::NotContracted) {
-            more.push_str(&format!("\n[[request]]\nkind = \"bad\"\nweight = 1\nfault = \"{name}\"\n"));
+            more.push_str(&format!(
+                "\n[[request]]\nkind = \"bad\"\nweight = 1\nfault = \"{name}\"\n"
+            ));
         }
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -120,7 +131,9 @@ fn every_kind_of_request_is_answered_as_it_must_be_and_the_books_are_clean() {
     for name in ["kernel", "cpu_model", "file_system"] {
         assert!(summary["machine"][name].as_str().is_some_and(|text| !text.is_empty()), "{name}");
     }
-    for stage in ["answer", "service", "delivery", "notification", "notification-service", "lateness"] {
+    for stage in
+        ["answer", "service", "delivery", "notification", "notification-service", "lateness"]
+    {
         assert!(directory.path().join(format!("report/{stage}.hgrm")).exists(), "{stage}");
     }
 }

@@ -38,7 +38,8 @@ impl Admin {
     #[track_caller]
     pub fn request(&self, method: &str, path: &str, body: &str) -> Answer {
         let answer = self.try_request(method, path, body);
-        let answer = answer.unwrap_or_else(|| panic!("the admin port does not answer {method} {path}"));
+        let answer =
+            answer.unwrap_or_else(|| panic!("the admin port does not answer {method} {path}"));
         assert!(
             (200..300).contains(&answer.status()),
             "{method} {path}: {} {}",
@@ -55,7 +56,8 @@ impl Admin {
     #[track_caller]
     pub fn status(&self) -> Status {
         let answer = self.request("GET", "/status", "");
-        simd_json::from_slice(&mut answer.body.clone()).unwrap_or_else(|error| panic!("/status: {error}"))
+        simd_json::from_slice(&mut answer.body.clone())
+            .unwrap_or_else(|error| panic!("/status: {error}"))
     }
 
     /// Waits until everything that the engine has appended to its journal outlives its death.

@@ -12,7 +12,9 @@ pub struct Bill {
 impl Bill {
     /// Reads what `billing day` and `billing month` print.
     pub fn read(text: &str) -> Self {
-        Self { rows: text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect() }
+        Self {
+            rows: text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect(),
+        }
     }
 
     /// The bill of today; the days before and after in Japan are added, for tests that run over

@@ -37,7 +37,12 @@ impl Engine {
     /// # Panics
     /// When it ends or does not come up in time.
     #[track_caller]
-    pub(crate) fn start(mut command: Command, push: SocketAddr, admin: Admin, files: PathBuf) -> Self {
+    pub(crate) fn start(
+        mut command: Command,
+        push: SocketAddr,
+        admin: Admin,
+        files: PathBuf,
+    ) -> Self {
         print_to_files(&mut command, &files);
         Self::start_as_it_is(command, push, admin, files)
     }
@@ -62,7 +67,12 @@ impl Engine {
     }
 
     /// As [`Engine::start`], without waiting: it may be meant to end before it serves.
-    pub(crate) fn spawn(mut command: Command, push: SocketAddr, admin: Admin, files: PathBuf) -> Self {
+    pub(crate) fn spawn(
+        mut command: Command,
+        push: SocketAddr,
+        admin: Admin,
+        files: PathBuf,
+    ) -> Self {
         print_to_files(&mut command, &files);
         let child = command.spawn().expect("the engine's executable");
         Self { child, push, admin, log: files.with_extension("log") }

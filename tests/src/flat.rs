@@ -15,10 +15,12 @@ impl Elements {
     /// The first thing that is wrong.
     pub fn read(body: &[u8]) -> Result<Self, String> {
         let text = std::str::from_utf8(body).map_err(|error| format!("not UTF-8: {error}"))?;
-        let mut rest = text.strip_prefix(DECLARATION).ok_or_else(|| format!("no declaration: {text:?}"))?;
+        let mut rest =
+            text.strip_prefix(DECLARATION).ok_or_else(|| format!("no declaration: {text:?}"))?;
         let mut elements = Vec::new();
         while !rest.is_empty() {
-            let (line, after) = rest.split_once("\r\n").ok_or_else(|| format!("no CRLF after {rest:?}"))?;
+            let (line, after) =
+                rest.split_once("\r\n").ok_or_else(|| format!("no CRLF after {rest:?}"))?;
             elements.push(element(line).ok_or_else(|| format!("no element: {line:?}"))?);
             rest = after;
         }

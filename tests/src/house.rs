@@ -61,8 +61,10 @@ impl Source {
 
     /// Its module's path, from its crate's name on: `hayauma`, `smsc`, `core`.
     pub fn module(&self) -> Option<Vec<String>> {
-        let (name, inside) =
-            CRATES.iter().rev().find_map(|(name, folder)| Some((name, self.place.strip_prefix(folder)?)))?;
+        let (name, inside) = CRATES
+            .iter()
+            .rev()
+            .find_map(|(name, folder)| Some((name, self.place.strip_prefix(folder)?)))?;
         let mut path = vec![(*name).to_owned()];
         path.extend(inside.strip_suffix(".rs")?.split('/').map(str::to_owned));
         if path.last().is_some_and(|last| ["lib", "mod", "main"].contains(&last.as_str())) {
@@ -113,7 +115,8 @@ fn without_tests(tokens: Vec<TokenTree>) -> Vec<TokenTree> {
             continue;
         }
         for token in rest.by_ref() {
-            let ends = matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
+            let ends =
+                matches!(&token, TokenTree::Group(group) if group.delimiter() == Delimiter::Brace);
             if ends || is_mark(&token, ';') {
                 break;
             }
@@ -156,7 +159,11 @@ pub fn paths(tokens: &[TokenTree]) -> Vec<Named> {
                 if !is_used {
                     // `x as u8` gives no name, and a word alone is no path.
                     found[before..].iter_mut().for_each(|named| named.renamed = None);
-                    found.truncate(if found[before].path.len() == 1 { before } else { found.len() });
+                    found.truncate(if found[before].path.len() == 1 {
+                        before
+                    } else {
+                        found.len()
+                    });
                 }
             }
             _ => at += 1,
@@ -172,7 +179,8 @@ fn is_word(token: &TokenTree, words: &[&str]) -> bool {
 /// Whether the word begins what a `use` or an `extern crate` names.
 fn is_used(tokens: &[TokenTree], at: usize) -> bool {
     let before = |back: usize| at.checked_sub(back).map(|at| &tokens[at]);
-    let is_use = |token: Option<&TokenTree>| token.is_some_and(|token| is_word(token, &["use", "crate"]));
+    let is_use =
+        |token: Option<&TokenTree>| token.is_some_and(|token| is_word(token, &["use", "crate"]));
     is_use(before(1)) || before(1).is_some_and(|token| is_mark(token, ':')) && is_use(before(3))
 }
 
@@ -187,7 +195,9 @@ fn goes_on(tokens: &[TokenTree], at: usize) -> bool {
 }
 
 fn is_keyword(word: &Ident) -> bool {
-    ["use", "in", "return", "as", "dyn", "impl", "mut", "ref", "match"].iter().any(|known| word == known)
+    ["use", "in", "return", "as", "dyn", "impl", "mut", "ref", "match"]
+        .iter()
+        .any(|known| word == known)
 }
 
 /// Reads one path from `at` on, with what is in its braces; where it ends.
@@ -213,7 +223,9 @@ fn chain(tokens: &[TokenTree], mut at: usize, before: &[String], found: &mut Vec
         at += 2;
     }
     let renamed = match (tokens.get(at), tokens.get(at + 1)) {
-        (Some(word), Some(TokenTree::Ident(name))) if is_word(word, &["as"]) => Some(name.to_string()),
+        (Some(word), Some(TokenTree::Ident(name))) if is_word(word, &["as"]) => {
+            Some(name.to_string())
+        }
         _ => None,
     };
     path.retain(|word| word != "self" || before.is_empty());
@@ -302,7 +314,10 @@ pub fn rooms(sources: &[Source]) -> BTreeMap<String, BTreeMap<String, String>> {
 }
 
 /// Who imports whom as a table for ARCHITECTURE.md, the ground floor first.
-pub fn rooms_table(rooms: &BTreeMap<String, BTreeMap<String, String>>, floors: &[(String, u32)]) -> String {
+pub fn rooms_table(
+    rooms: &BTreeMap<String, BTreeMap<String, String>>,
+    floors: &[(String, u32)],
+) -> String {
     let mut table = String::from("| floor | room | imports |\n|---|---|---|\n");
     for (room, floor) in floors {
         let named: Vec<&str> = floors
@@ -337,7 +352,8 @@ pub fn circles(sources: &[Source]) -> Vec<Vec<String>> {
         let Some(module) = source.module() else { continue };
         for import in imports(source, &modules) {
             let ends = (1..=import.path.len()).rev();
-            let target = ends.map(|end| &import.path[..end]).find(|path| modules.contains_key(*path));
+            let target =
+                ends.map(|end| &import.path[..end]).find(|path| modules.contains_key(*path));
             let Some(target) = target else { continue };
             if !target.starts_with(&module) && !module.starts_with(target) {
                 named.entry(source.place.as_str()).or_default().insert(&modules[target]);
@@ -360,7 +376,8 @@ fn strongly_connected(named: &BTreeMap<&str, BTreeSet<&str>>) -> Vec<Vec<String>
         }
         seen
     };
-    let reached: BTreeMap<&str, BTreeSet<&str>> = named.keys().map(|place| (*place, reach(place))).collect();
+    let reached: BTreeMap<&str, BTreeSet<&str>> =
+        named.keys().map(|place| (*place, reach(place))).collect();
     let mut circles: BTreeSet<Vec<String>> = BTreeSet::new();
     for (place, far) in &reached {
         if far.contains(place) {

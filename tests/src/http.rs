@@ -32,7 +32,8 @@ impl Connection {
     /// # Panics
     /// When nobody listens.
     pub fn open(address: SocketAddr) -> Self {
-        Self::try_open(address).unwrap_or_else(|error| panic!("no connection to {address}: {error}"))
+        Self::try_open(address)
+            .unwrap_or_else(|error| panic!("no connection to {address}: {error}"))
     }
 
     /// Connects.
@@ -52,7 +53,8 @@ impl Connection {
     /// # Panics
     /// When the connection takes none.
     pub fn send(&mut self, octets: &[u8]) {
-        self.try_send(octets).unwrap_or_else(|error| panic!("the connection takes no octets: {error}"));
+        self.try_send(octets)
+            .unwrap_or_else(|error| panic!("the connection takes no octets: {error}"));
     }
 
     /// Sends octets.
@@ -103,7 +105,11 @@ impl Connection {
                 return Ok(Some(answer));
             }
             if self.receive()? == 0 {
-                return if self.input.is_empty() { Ok(None) } else { Err(ErrorKind::UnexpectedEof.into()) };
+                return if self.input.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(ErrorKind::UnexpectedEof.into())
+                };
             }
         }
     }
@@ -124,7 +130,9 @@ impl Connection {
         }
         match self.receive() {
             Ok(octets) => octets == 0,
-            Err(error) => matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted),
+            Err(error) => {
+                matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::ConnectionAborted)
+            }
         }
     }
 
@@ -167,26 +175,29 @@ impl std::fmt::Debug for Answer {
 impl Answer {
     /// Reads the answer that `octets` begin with, and how many they are; `None` while it is not
     /// whole.
-    fn read(octets: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
+    pub(crate) fn read(octets: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
         let Some(head_octets) = octets.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
         };
         let wrong = |what: &str| std::io::Error::new(ErrorKind::InvalidData, what.to_owned());
-        let head =
-            std::str::from_utf8(&octets[..head_octets]).map_err(|_| wrong("a head that is not UTF-8"))?;
+        let head = std::str::from_utf8(&octets[..head_octets])
+            .map_err(|_| wrong("a head that is not UTF-8"))?;
         let mut lines = head.split("\r\n");
         let status_line = lines.next().unwrap_or_default().to_owned();
         if !status_line.starts_with("HTTP/1.1 ") {
             return Err(wrong(&format!("no status line: {status_line:?}")));
         }
-        let header =
-            |line: &str| line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let header = |line: &str| {
+            line.split_once(": ").map(|(name, value)| (name.to_owned(), value.to_owned()))
+        };
         let headers: Option<Vec<_>> = lines.map(header).collect();
         let headers = headers.ok_or_else(|| wrong(&format!("no header line in {head:?}")))?;
         let mut answer = Self { status_line, headers, body: Vec::new() };
         let body_at = head_octets + 4;
         let length = match answer.header("Content-Length") {
-            Some(length) => length.parse().map_err(|_| wrong("a Content-Length that is no number"))?,
+            Some(length) => {
+                length.parse().map_err(|_| wrong("a Content-Length that is no number"))?
+            }
             // An interim answer has no body.
             None if answer.status() < 200 => 0,
             None => return Err(wrong("an answer without Content-Length")),

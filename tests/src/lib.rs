@@ -29,6 +29,7 @@ pub mod seeded;
 pub mod simulation;
 pub mod site;
 pub mod terminals;
+pub mod tls;
 pub mod wait;
 
 /// The executables that the calling test file was built with.

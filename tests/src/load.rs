@@ -56,7 +56,8 @@ impl Load {
     }
 
     fn batch(&self, connection: &mut Connection, numbers: Range<u64>) {
-        let requests: Vec<u8> = numbers.clone().flat_map(|number| (self.push)(number).request()).collect();
+        let requests: Vec<u8> =
+            numbers.clone().flat_map(|number| (self.push)(number).request()).collect();
         connection.send(&requests);
         for number in numbers {
             let code = connection.answer().code();
@@ -103,7 +104,8 @@ impl Load {
         let mut connection = Connection::open(address);
         let mut unknown = 0;
         for part in numbers.chunks(DEPTH) {
-            let requests: Vec<u8> = part.iter().flat_map(|&number| (self.push)(number).request()).collect();
+            let requests: Vec<u8> =
+                part.iter().flat_map(|&number| (self.push)(number).request()).collect();
             connection.send(&requests);
             for number in part {
                 match connection.answer().code().as_str() {

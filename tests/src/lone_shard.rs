@@ -67,7 +67,10 @@ impl Setup {
             waiting_per_msn_max: 100,
             absent: true,
             first_sequence: 1,
-            fingerprints: FingerprintKeys { keyed: Fingerprints::new([7; 16]), older_until_ms: None },
+            fingerprints: FingerprintKeys {
+                keyed: Fingerprints::new([7; 16]),
+                older_until_ms: None,
+            },
         }
     }
 }
@@ -145,7 +148,8 @@ impl LoneShard {
         let absent = format!("{}-{},absent\n", msn(0), msn(PHONES - 1));
         let states = if setup.absent { absent.as_str() } else { "" };
         let lines = LineStates::parse(states, Line::HOME).expect("a good file");
-        let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
+        let network =
+            SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
         let factory = SegmentFactory::start().expect("a thread");
         let registry = Arc::new(registry(setup));
         let opened = Shard::open(directory, &config, &factory, Box::new(network), registry, now_ms);

@@ -164,7 +164,8 @@ impl Request {
 /// engine's calendar.
 pub fn expiry_in(seconds: i64) -> String {
     const JST_SECONDS: i64 = 9 * 3_600;
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     let local = now.as_secs() as i64 + seconds + JST_SECONDS;
     let (days, second) = (local.div_euclid(86_400), local.rem_euclid(86_400));
     let (mut year, mut day) = (1970, days);
@@ -172,7 +173,8 @@ pub fn expiry_in(seconds: i64) -> String {
         day -= year_days(year);
         year += 1;
     }
-    let lengths = [31, 28 + i64::from(year_days(year) == 366), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
+    let lengths =
+        [31, 28 + i64::from(year_days(year) == 366), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31];
     let mut month = 0;
     while day >= lengths[month] {
         day -= lengths[month];

@@ -89,7 +89,10 @@ impl Recorder {
     ///
     /// # Panics
     /// When the port is taken.
-    pub fn start_at(address: SocketAddr, policy: impl Fn(&Notice) -> Reply + Send + Sync + 'static) -> Self {
+    pub fn start_at(
+        address: SocketAddr,
+        policy: impl Fn(&Notice) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
         let shared = Arc::new(Shared {
@@ -213,12 +216,14 @@ impl Reply {
             Self::Acknowledge | Self::Naming(..) => "0000",
             Self::Code(code) => code,
             Self::Status(status, retry_after) => {
-                let retry =
-                    retry_after.map_or_else(String::new, |seconds| format!("Retry-After: {seconds}\r\n"));
-                return format!("HTTP/1.1 {status} As told\r\n{retry}Content-Length: 0\r\n\r\n").into_bytes();
+                let retry = retry_after
+                    .map_or_else(String::new, |seconds| format!("Retry-After: {seconds}\r\n"));
+                return format!("HTTP/1.1 {status} As told\r\n{retry}Content-Length: 0\r\n\r\n")
+                    .into_bytes();
             }
             Self::Headed(status, lines) => {
-                return format!("HTTP/1.1 {status} As told\r\n{lines}Content-Length: 0\r\n\r\n").into_bytes();
+                return format!("HTTP/1.1 {status} As told\r\n{lines}Content-Length: 0\r\n\r\n")
+                    .into_bytes();
             }
             Self::Close => return Vec::new(),
         };
@@ -253,11 +258,19 @@ fn read_request(reader: &mut impl BufRead) -> Option<Result<Notice, String>> {
             None => return Some(Err(format!("no header line: {line:?}"))),
         }
     }
-    let length = headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.parse());
-    let Some(Ok(length)) = length else { return Some(Err(format!("no length: {request_line} {headers:?}"))) };
+    let length =
+        headers.iter().find(|(name, _)| name == "content-length").map(|(_, value)| value.parse());
+    let Some(Ok(length)) = length else {
+        return Some(Err(format!("no length: {request_line} {headers:?}")));
+    };
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
-    Some(Elements::read(&body).map(|elements| Notice { at: Instant::now(), request_line, headers, elements }))
+    Some(Elements::read(&body).map(|elements| Notice {
+        at: Instant::now(),
+        request_line,
+        headers,
+        elements,
+    }))
 }
 
 /// A line without its CRLF.

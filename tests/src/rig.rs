@@ -74,7 +74,10 @@ impl Rig {
         run("mkfs.xfs", &["-q", "-m", "reflink=1", &text(&outer)])?;
         mount(&outer, &rig.path("outer"))?;
         make_file(&disk, DISK_OCTETS)?;
-        run("mkfs.ext4", &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", &text(&disk)])?;
+        run(
+            "mkfs.ext4",
+            &["-q", "-F", "-E", "lazy_itable_init=0,lazy_journal_init=0", &text(&disk)],
+        )?;
         mount(&disk, &rig.disk())?;
         Ok(rig)
     }
@@ -150,7 +153,8 @@ impl Rig {
         let image = self.path(&format!("photo-{}.img", self.photos));
         // Opened before: while the device stands still, whoever changes a directory keeps it
         // locked.
-        let open: Vec<(PathBuf, File)> = directories.iter().flat_map(|name| self.files(name)).collect();
+        let open: Vec<(PathBuf, File)> =
+            directories.iter().flat_map(|name| self.files(name)).collect();
         // Read before, too: what is not in memory yet no device that stands still would bring.
         for (_, file) in &open {
             content(file);
@@ -173,10 +177,14 @@ impl Rig {
     /// that the others are read from.
     fn files(&self, directory: &str) -> Vec<(PathBuf, File)> {
         let names = fs::read_dir(self.disk().join(directory)).expect("a directory of the disk");
-        let paths = names.map(|entry| Path::new(directory).join(entry.expect("an entry").file_name()));
-        let paths = paths.filter(|path| path.extension().is_none_or(|extension| extension != "tmp"));
+        let paths =
+            names.map(|entry| Path::new(directory).join(entry.expect("an entry").file_name()));
+        let paths =
+            paths.filter(|path| path.extension().is_none_or(|extension| extension != "tmp"));
         // One that is gone by now is no loss.
-        paths.filter_map(|path| Some((path.clone(), open_quietly(&self.disk().join(path)).ok()?))).collect()
+        paths
+            .filter_map(|path| Some((path.clone(), open_quietly(&self.disk().join(path)).ok()?)))
+            .collect()
     }
 
     fn photograph(&mut self) -> PathBuf {
@@ -281,7 +289,11 @@ fn run(program: &str, arguments: &[&str]) -> Result<(), String> {
     if output.status.success() {
         return Ok(());
     }
-    Err(format!("{program} {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim()))
+    Err(format!(
+        "{program} {}: {}",
+        arguments.join(" "),
+        String::from_utf8_lossy(&output.stderr).trim()
+    ))
 }
 
 fn text(path: &Path) -> String {

@@ -20,7 +20,10 @@ const PROFILES: [Profile; 5] = [
     // Whoever tries ends at once.
     ("deadly-io-uring", &[(IO_URING_SETUP, IO_URING_REGISTER, libc::SECCOMP_RET_KILL_PROCESS)]),
     // A kernel or a file system that does not sync as it writes.
-    ("no-dsync", &[(libc::SYS_pwritev2 as u32, libc::SYS_pwritev2 as u32, UNSUPPORTED), NO_IO_URING]),
+    (
+        "no-dsync",
+        &[(libc::SYS_pwritev2 as u32, libc::SYS_pwritev2 as u32, UNSUPPORTED), NO_IO_URING],
+    ),
     // The calls that came after Linux 5.4 are not there.
     ("linux-5.4", &[(FIRST_AFTER_5_4, u32::MAX, MISSING), NO_IO_URING]),
 ];
@@ -42,7 +45,8 @@ const UNSUPPORTED: u32 = libc::SECCOMP_RET_ERRNO | libc::EOPNOTSUPP as u32;
 pub fn obey_environment() {
     let Some(name) = std::env::var_os(VARIABLE) else { return };
     let profile = PROFILES.iter().find(|(known, _)| name == *known);
-    let (_, rules) = profile.unwrap_or_else(|| panic!("{VARIABLE} is {name:?}, which is no profile"));
+    let (_, rules) =
+        profile.unwrap_or_else(|| panic!("{VARIABLE} is {name:?}, which is no profile"));
     if let Err(error) = forbid(rules) {
         panic!("{VARIABLE}={name:?} cannot be obeyed: {error}");
     }

@@ -32,11 +32,19 @@ impl Site {
     /// # Panics
     /// When the system has no directory or port to give.
     pub fn new(programs: Programs) -> Self {
-        let directory =
-            tempfile::Builder::new().prefix("hayauma-test-").tempdir().expect("a temporary directory");
+        let directory = tempfile::Builder::new()
+            .prefix("hayauma-test-")
+            .tempdir()
+            .expect("a temporary directory");
         let (push, admin) = (ports::free_address(), ports::free_address());
-        let mut site =
-            Self { programs, directory, push, admin, options: BTreeMap::new(), repeated: Vec::new() };
+        let mut site = Self {
+            programs,
+            directory,
+            push,
+            admin,
+            options: BTreeMap::new(),
+            repeated: Vec::new(),
+        };
         let cpu = cpus::spread().to_string();
         for (name, value) in [
             ("--listen", push.to_string().as_str()),
@@ -121,7 +129,8 @@ impl Site {
 
     /// The arguments of `serve`.
     pub fn serve_arguments(&self) -> Vec<String> {
-        let options = self.options.iter().chain(self.repeated.iter().map(|(name, value)| (name, value)));
+        let options =
+            self.options.iter().chain(self.repeated.iter().map(|(name, value)| (name, value)));
         let mut arguments = vec!["serve".to_owned()];
         arguments.extend(options.map(|(name, value)| format!("{name}={value}")));
         arguments
@@ -219,7 +228,8 @@ impl Site {
     /// When it is refused.
     #[track_caller]
     pub fn add_client(&self, xpid: &str, more: &[&str]) {
-        let arguments = [&["client", "add", xpid, "--client", "tests", "--sender", "Hayauma"], more].concat();
+        let arguments =
+            [&["client", "add", xpid, "--client", "tests", "--sender", "Hayauma"], more].concat();
         self.must(&arguments);
     }
 

@@ -38,7 +38,8 @@ impl Terminals {
         let mut pushes: HashMap<u64, Seen> = HashMap::new();
         let mut book = Self::default();
         for line in std::fs::read_to_string(path).unwrap_or_default().lines() {
-            let (what, push, mask) = parse(line).unwrap_or_else(|| panic!("{line:?} in the terminals' book"));
+            let (what, push, mask) =
+                parse(line).unwrap_or_else(|| panic!("{line:?} in the terminals' book"));
             let seen = pushes.entry(push).or_default();
             if what == "R" {
                 seen.recorded |= mask;
@@ -47,7 +48,8 @@ impl Terminals {
             if mask & seen.recorded != 0 {
                 book.repeated.push(push);
             }
-            book.repeated_in_flight += u64::from((mask & seen.arrived & !seen.recorded).count_ones());
+            book.repeated_in_flight +=
+                u64::from((mask & seen.arrived & !seen.recorded).count_ones());
             seen.arrived |= mask;
         }
         book.pushes = pushes.len() as u64;
@@ -72,7 +74,8 @@ mod tests {
     #[test]
     fn a_repeat_is_told_apart_by_whether_its_report_was_recorded() {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
-        std::fs::write(&file, "A 0 7 3\nR 0 7 3\nA 1 8 1\nA 1 8 3\nR 1 8 3\nA 1 7 2\n").expect("writable");
+        std::fs::write(&file, "A 0 7 3\nR 0 7 3\nA 1 8 1\nA 1 8 3\nR 1 8 3\nA 1 7 2\n")
+            .expect("writable");
         let book = Terminals::read(file.path());
         assert_eq!((book.pushes, book.segments, book.repeated_in_flight), (2, 4, 1));
         assert_eq!(book.repeated, [7]);

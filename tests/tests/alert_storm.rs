@@ -57,14 +57,16 @@ impl StormNetwork {
     fn new(seen: Arc<Seen>) -> Self {
         let absent = format!("{}-{},absent\n", msn(0), msn(SUBSCRIBERS - 1));
         let lines = LineStates::parse(&absent, Line::HOME).expect("a good file");
-        let inner = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
+        let inner =
+            SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
         Self { inner, seen, back: 0 }
     }
 
     /// When the next subscriber is back.
     fn next_back_ms(&self) -> Option<u64> {
         let storm_ms = self.seen.storm_ms.load(Relaxed);
-        (storm_ms != 0 && self.back < SUBSCRIBERS).then(|| storm_ms + self.back * STORM_MS / SUBSCRIBERS)
+        (storm_ms != 0 && self.back < SUBSCRIBERS)
+            .then(|| storm_ms + self.back * STORM_MS / SUBSCRIBERS)
     }
 }
 
@@ -179,14 +181,17 @@ fn turn(shard: &mut Shard, seen: &Seen, turns: &mut u64, now_ms: u64) -> Duratio
     let mut last = 0;
     for _ in 0..ACCEPTED_PER_TURN {
         *turns += 1;
-        let answer = push(shard, SUBSCRIBERS + *turns % PRESENT, &format!("meanwhile-{turns}"), now_ms);
+        let answer =
+            push(shard, SUBSCRIBERS + *turns % PRESENT, &format!("meanwhile-{turns}"), now_ms);
         assert_eq!(answer.0, Code::ACCEPTED);
         last = answer.1;
     }
     work(shard, now_ms);
     assert!(last <= shard.durable(), "a push is answered in the turn in which it comes");
     let took = started.elapsed();
-    for ((what, before), after) in ["alerts", "attempts", "outcomes"].iter().zip(before).zip(counts()) {
+    for ((what, before), after) in
+        ["alerts", "attempts", "outcomes"].iter().zip(before).zip(counts())
+    {
         assert!(after - before <= 512, "{} {what} in one turn", after - before);
     }
     took

@@ -19,7 +19,10 @@ fn push(number: u64) -> Body {
 fn site() -> Site {
     let mut site = Site::new(tests::programs!());
     // Small segments: some are begun, cleaned and given back while the copy is made.
-    site.shards(2).set("--segment-bytes", "128KiB").set("--queue-bytes", "64MiB").set("--log", "warn");
+    site.shards(2)
+        .set("--segment-bytes", "128KiB")
+        .set("--queue-bytes", "64MiB")
+        .set("--log", "warn");
     site
 }
 
@@ -38,8 +41,12 @@ fn a_backup_under_load_holds_everything_acknowledged_before_it_began_and_serves(
         for number in 0..BACKUPS {
             load.await_more(1_500);
             let (acked, target) = (load.acked(), site.path(&format!("copy-{number}")));
-            let arguments =
-                ["queue", "backup", &site.data_dir().display().to_string(), &target.display().to_string()];
+            let arguments = [
+                "queue",
+                "backup",
+                &site.data_dir().display().to_string(),
+                &target.display().to_string(),
+            ];
             let finished = tests::engine::Finished::of(site.command(&arguments), "queue backup");
             assert_eq!(finished.status, Some(0), "{}", finished.stderr);
             assert!(finished.stdout.contains("found intact"), "{}", finished.stdout);
@@ -73,7 +80,11 @@ fn check(target: &std::path::Path, load: &Load, acked: &[u64]) {
     wait::until_true("an empty queue", || {
         engine.admin().figure("contracts") > 0 && engine.admin().figure("pushes_live") == 0
     });
-    assert!(!engine.log().contains("damaged") && !engine.log().contains("torn"), "{}", engine.log());
+    assert!(
+        !engine.log().contains("damaged") && !engine.log().contains("torn"),
+        "{}",
+        engine.log()
+    );
     engine.stop();
     let proof = copy.must(&["billing", "reconcile"]);
     assert!(proof.contains("open pushes: 0") && proof.contains("the books add up"), "{proof}");

@@ -63,7 +63,8 @@ fn free_device(paths: &[PathBuf]) {
 #[track_caller]
 fn check_books(site: &Site) {
     let bill = Bill::of_these_days(site);
-    let sums = ["accepted", "delivered", "closing", "replayed", "rejected"].map(|name| bill.sum(XPID, name));
+    let sums = ["accepted", "delivered", "closing", "replayed", "rejected"]
+        .map(|name| bill.sum(XPID, name));
     assert_eq!(sums, [PUSHES, PUSHES, 0, REPEATS, REFUSED]);
     assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
 }
@@ -75,7 +76,9 @@ fn after_a_full_device_events_are_written_when_there_is_room_and_lacking_ones_ar
     let engine = site.start();
     let blocked = fill_device(&site);
     trade(&engine, &recorder);
-    wait::until_true("events that wait", || engine.admin().figure("billing_events_owed") == 2 * PUSHES);
+    wait::until_true("events that wait", || {
+        engine.admin().figure("billing_events_owed") == 2 * PUSHES
+    });
     free_device(&blocked);
     // Nobody asks for anything any more.
     wait::until_true("no events that wait", || engine.admin().figure("billing_events_owed") == 0);
@@ -100,7 +103,10 @@ fn a_stop_with_events_unwritten_is_told_and_the_next_start_enters_them() {
     assert_eq!((status.code(), status.signal()), (Some(17), None), "{said}");
     let expected = format!("{} wait in the journal", 2 * PUSHES);
     assert!(said.contains(&expected), "{said}");
-    assert!(said.contains(&format!("{} refused or repeated requests", REFUSED + REPEATS)), "{said}");
+    assert!(
+        said.contains(&format!("{} refused or repeated requests", REFUSED + REPEATS)),
+        "{said}"
+    );
     free_device(&blocked);
     let unproved = site.run(&["billing", "reconcile"]);
     let lacking = format!("{PUSHES} accepted pushes and {PUSHES} ends stand in the journal");
@@ -123,7 +129,9 @@ fn an_engine_starts_on_a_full_device_and_enters_what_lacks_when_there_is_room() 
     engine.admin().await_durable();
     engine.kill();
     let engine = site.start();
-    wait::until_true("events that wait", || engine.admin().figure("billing_events_owed") == 2 * PUSHES);
+    wait::until_true("events that wait", || {
+        engine.admin().figure("billing_events_owed") == 2 * PUSHES
+    });
     ask(&engine, std::iter::once(Body::push(&msn(900), "one-more")), "0000");
     recorder.await_count(PUSHES as usize + 1);
     free_device(&blocked);
@@ -152,7 +160,8 @@ fn a_client_at_its_rate_limit_adds_kilobytes_however_often_it_asks() {
     assert!(refused > 2_000, "{codes:?}");
     assert_eq!(Bill::of_these_days(&site).sum("00100000002", "rejected"), refused);
     let files = std::fs::read_dir(site.data_dir().join("shard-000/billing")).expect("a directory");
-    let octets = files.flat_map(|file| std::fs::read(file.expect("a file").path()).expect("readable"));
+    let octets =
+        files.flat_map(|file| std::fs::read(file.expect("a file").path()).expect("readable"));
     let octets: Vec<u8> = octets.collect();
     let slots = octets.chunks(64).filter(|slot| slot.iter().any(|&octet| octet != 0)).count();
     // Some seconds, an event for each minute and code, and two for each push that got through.
@@ -182,13 +191,17 @@ fn start_at(site: &Site, faketime: &Path, time: &str) -> Engine {
 #[test]
 fn closed_days_stay_closed_though_the_clock_steps_back_over_midnight() {
     let Some(faketime) = faketime() else {
-        return println!("skipped: libfaketime is not installed, so the engine cannot be shown another time");
+        return println!(
+            "skipped: libfaketime is not installed, so the engine cannot be shown another time"
+        );
     };
     let recorder = Recorder::start();
     let mut site = site(&recorder);
     site.set_lines(&[("09000000100-09000000199", "absent")]);
     let waiting = |from: u64, count: u64| {
-        let push = |number: u64| Body::push(&msn(number), &format!("waits-{number}")).with("lifetime", "72");
+        let push = |number: u64| {
+            Body::push(&msn(number), &format!("waits-{number}")).with("lifetime", "72")
+        };
         (from..from + count).map(push)
     };
     let done = |from: u64, count: u64| {

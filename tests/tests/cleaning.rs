@@ -16,7 +16,8 @@ const PRESENT: u64 = 9_100_000_000;
 const FLOOD: u64 = 40_000;
 
 fn held(number: u64) -> Body {
-    Body::push(&format!("{:011}", 9_000_000_000 + number), &format!("held-{number}")).with("lifetime", "72")
+    Body::push(&format!("{:011}", 9_000_000_000 + number), &format!("held-{number}"))
+        .with("lifetime", "72")
 }
 
 fn flooding(number: u64) -> Body {
@@ -73,7 +74,9 @@ fn the_journal_takes_at_most_twice_what_it_needs_plus_two_segments() {
     );
     assert!(worst.segments_beyond() <= 2.0, "{worst:?}");
     // Once nothing more comes, and in the files that are there.
-    wait::until_true("a quiet engine", || engine.admin().figure("pushes_live") == held.len() as u64);
+    wait::until_true("a quiet engine", || {
+        engine.admin().figure("pushes_live") == held.len() as u64
+    });
     wait::until_true("a clean journal", || Use::of(&engine).segments_beyond() <= 2.0);
     let rest = Use::of(&engine);
     println!("at the end {rest:?}");

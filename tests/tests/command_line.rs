@@ -107,11 +107,17 @@ fn registrations_are_the_same_whether_the_engine_runs_or_not() {
         said.push(site.must(&["contract", "count"]));
         said.push(site.must(&["contract", "list", "--msn", MSN]));
         said.push(site.must(&["contract", "list", "--xpid", OTHER, "--limit", "3", "--json"]));
-        check_refused(&site.run(&["client", "add", OTHER, "--client", "x", "--sender", "x"]), &[OTHER]);
+        check_refused(
+            &site.run(&["client", "add", OTHER, "--client", "x", "--sender", "x"]),
+            &[OTHER],
+        );
         check_refused(&site.run(&["client", "show", "00199999999"]), &["00199999999"]);
         check_refused(&site.run(&["client", "set", OTHER]), &["nothing to change"]);
         check_refused(&site.run(&["client", "set", OTHER, "--svcinst", "2"]), &["00011"]);
-        check_refused(&site.run(&["client", "set", OTHER, "--notify-url", "https://x/"]), &["http://"]);
+        check_refused(
+            &site.run(&["client", "set", OTHER, "--notify-url", "https://x/"]),
+            &["http://"],
+        );
         check_refused(&site.run(&["contract", "add", "00199999999", MSN]), &["00199999999"]);
         said.push(site.must(&["client", "remove", OTHER, "--with-contracts"]));
         assert_eq!(site.must(&["contract", "list"]), "", "{round}");
@@ -130,7 +136,10 @@ fn registrations_are_the_same_whether_the_engine_runs_or_not() {
     assert!(stopped[6] == format!("{MSN},{OTHER}\n"), "{}", stopped[6]);
     assert!(!stopped.concat().contains("secret-token"), "a token is never shown");
     let store = std::fs::read(site.data_dir().join("registry.sqlite")).expect("a registry");
-    assert!(!store.windows(12).any(|octets| octets == b"secret-token"), "a token is not kept in clear");
+    assert!(
+        !store.windows(12).any(|octets| octets == b"secret-token"),
+        "a token is not kept in clear"
+    );
 }
 
 #[test]
@@ -157,14 +166,21 @@ fn an_import_names_the_lines_it_refuses_and_takes_the_others() {
     let import = |round: &str, imported: u64, already_there: u64| {
         let finished = site.run(&["contract", "import", &shown, "--errors", &errors, "--json"]);
         check_refused(&finished, &["7 lines were refused"]);
-        for part in ["line 3:", "line 4:", "line 5:", "line 6:", "line 7:", "line 10:", "line 11:"] {
+        for part in ["line 3:", "line 4:", "line 5:", "line 6:", "line 7:", "line 10:", "line 11:"]
+        {
             assert!(finished.stderr.contains(part), "{round}: {part} in {}", finished.stderr);
         }
         for (line, part) in [("line 6:", "00199999999"), ("line 10:", "10")] {
             let named = finished.stderr.lines().find(|told| told.starts_with(line));
-            assert!(named.is_some_and(|told| told.contains(part)), "{round}: {part} in {}", finished.stderr);
+            assert!(
+                named.is_some_and(|told| told.contains(part)),
+                "{round}: {part} in {}",
+                finished.stderr
+            );
         }
-        for part in [format!("\"imported\":{imported}"), format!("\"already_there\":{already_there}")] {
+        for part in
+            [format!("\"imported\":{imported}"), format!("\"already_there\":{already_there}")]
+        {
             assert!(finished.stdout.contains(&part), "{round}: {part} in {}", finished.stdout);
         }
         let named = std::fs::read_to_string(&errors).expect("the refused lines");
@@ -198,8 +214,15 @@ fn two_hundred_thousand_contracts_are_imported_in_seconds_and_listed_again() {
     let begun = Instant::now();
     let said = site.must(&["contract", "import", &path.display().to_string()]);
     let stopped_within = begun.elapsed();
-    assert!(said.starts_with("imported 200,000, already there 0, refused 0 of 200,000 lines"), "{said}");
-    assert_eq!(site.must(&["contract", "list", "--limit", "0"]), text, "what is listed is what was imported");
+    assert!(
+        said.starts_with("imported 200,000, already there 0, refused 0 of 200,000 lines"),
+        "{said}"
+    );
+    assert_eq!(
+        site.must(&["contract", "list", "--limit", "0"]),
+        text,
+        "what is listed is what was imported"
+    );
     std::fs::write(&path, text.replace(XPID, OTHER)).expect("a writable directory");
     let engine = site.shards(2).start();
     let begun = Instant::now();
@@ -213,7 +236,10 @@ fn two_hundred_thousand_contracts_are_imported_in_seconds_and_listed_again() {
     // A million in seconds, on an engine that is built for speed and a machine that does nothing
     // else.
     let limit = Duration::from_secs(20);
-    assert!(stopped_within < limit && running_within < limit, "{stopped_within:?}, {running_within:?}");
+    assert!(
+        stopped_within < limit && running_within < limit,
+        "{stopped_within:?}, {running_within:?}"
+    );
 }
 
 #[test]
@@ -229,9 +255,12 @@ fn commands_say_what_they_need() {
         check_refused(&site.run(arguments), &["no registry", "--data-dir"]);
     }
     assert!(!site.data_dir().exists(), "a look makes nothing");
-    for arguments in
-        [&["client", "add", "1"][..], &["fly"], &["contract", "add", XPID], &["billing", "day", "soon"]]
-    {
+    for arguments in [
+        &["client", "add", "1"][..],
+        &["fly"],
+        &["contract", "add", XPID],
+        &["billing", "day", "soon"],
+    ] {
         let finished = site.run(arguments);
         assert_eq!(finished.status, Some(2), "{finished:?}");
         assert!(!finished.stderr.contains("panicked"), "{finished:?}");
@@ -286,7 +315,10 @@ fn messages_are_looked_into_at_the_command_line() {
         let udl = 6 + text.len();
         let hex: String = text.bytes().map(|octet| format!("00{octet:02X}")).collect();
         let units = format!("05000307020{number}{hex}");
-        format!("0791180945123490440B818100551512F2000899999999999999{:02X}{units}", udl + text.len())
+        format!(
+            "0791180945123490440B818100551512F2000899999999999999{:02X}{units}",
+            udl + text.len()
+        )
     };
     let said = sms(&["decode", &part(2, "world"), &part(1, "hello ")]);
     assert!(said.contains("service centre +819054214309"), "{said}");

@@ -31,7 +31,9 @@ fn connections(engine: &Engine) -> Vec<u64> {
 }
 
 fn await_connections(engine: &Engine, count: u64) {
-    wait::until("as many connections", || (connections(engine).iter().sum::<u64>() == count).then_some(()));
+    wait::until("as many connections", || {
+        (connections(engine).iter().sum::<u64>() == count).then_some(())
+    });
 }
 
 /// A new client's push is accepted.
@@ -79,7 +81,8 @@ fn connections_that_are_reset_in_the_middle_of_a_request_are_gone_at_once() {
             let (engine, request) = (&engine, &request);
             scope.spawn(move || {
                 for round in 0..RESETS {
-                    let mut connection = TcpStream::connect(engine.push_address()).expect("a listener");
+                    let mut connection =
+                        TcpStream::connect(engine.push_address()).expect("a listener");
                     let octets = 1 + (client * RESETS + round) * 7 % (request.len() - 1);
                     connection.write_all(&request[..octets]).expect("a peer that takes octets");
                     set_socket_linger(&connection, Some(Duration::ZERO)).expect("a socket");
@@ -109,7 +112,11 @@ fn clients_that_never_ask_anything_make_room_for_one_that_does() {
     assert_served(&engine, "behind-silent");
     assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
     assert!(engine.admin().figure("connections_evicted") >= 24);
-    assert_eq!(spoken.ask(&Body::push(MSN, "first").request()).code(), "0001", "who has spoken stays");
+    assert_eq!(
+        spoken.ask(&Body::push(MSN, "first").request()).code(),
+        "0001",
+        "who has spoken stays"
+    );
     // The longest silent went first.
     let mut octet = [0];
     silent[0].set_read_timeout(Some(Duration::from_secs(5))).expect("a socket");
@@ -142,7 +149,10 @@ fn idle_connections_of_one_port_leave_descriptors_for_the_other_and_for_files() 
         let mut limited = Command::new("sh");
         let engine = site.command(&site.serve_arguments());
         limited.args(["-c", "ulimit -n 300 && exec \"$0\" \"$@\""]).arg(engine.get_program());
-        limited.args(engine.get_args()).current_dir(site.directory()).stdin(std::process::Stdio::null());
+        limited
+            .args(engine.get_args())
+            .current_dir(site.directory())
+            .stdin(std::process::Stdio::null());
         site.start_command(limited)
     };
     let engine = start();

@@ -29,12 +29,14 @@ struct Scene {
 
 #[test]
 fn under_durability_power_four_kills_in_one_run_lose_nothing() {
-    Scene { durability: "power", shards: 2, misbehaviour: Misbehaviour::default(), options: &[] }.play();
+    Scene { durability: "power", shards: 2, misbehaviour: Misbehaviour::default(), options: &[] }
+        .play();
 }
 
 #[test]
 fn under_durability_process_four_kills_in_one_run_lose_nothing() {
-    Scene { durability: "process", shards: 2, misbehaviour: Misbehaviour::default(), options: &[] }.play();
+    Scene { durability: "process", shards: 2, misbehaviour: Misbehaviour::default(), options: &[] }
+        .play();
 }
 
 #[test]
@@ -67,7 +69,11 @@ impl Scene {
         assert_eq!(kills, KILLS, "{tally}");
         assert!(outcome.is_clean(), "{tally}; {:?}", outcome.sent.failure);
         let expected = [PUSHES; 4];
-        assert_eq!([tally.attempted, tally.accepted, tally.notified, tally.delivered], expected, "{tally}");
+        assert_eq!(
+            [tally.attempted, tally.accepted, tally.notified, tally.delivered],
+            expected,
+            "{tally}"
+        );
         assert!(under_way > 0, "no kill hit the middle of the run");
         let recovered = engine.as_ref().map(Engine::log).unwrap_or_default();
         let unfinished =

@@ -43,7 +43,8 @@ fn first_block(document: &str, heading: &str) -> String {
 #[test]
 fn the_interface_page_lists_every_code_with_its_meaning_and_status() {
     let rows = table(&read("docs/push-interface.md"), "Result codes");
-    let documented: Vec<_> = rows.iter().map(|row| (&row[0][..], &row[1][..], &row[2][..])).collect();
+    let documented: Vec<_> =
+        rows.iter().map(|row| (&row[0][..], &row[1][..], &row[2][..])).collect();
     let texts: Vec<(String, &str, String)> = Code::ALL
         .iter()
         .map(|code| {
@@ -62,7 +63,9 @@ fn the_interface_page_lists_every_code_with_its_meaning_and_status() {
 #[test]
 fn the_interface_page_lists_every_element_that_the_scanner_takes() {
     let scanner = read("engine/wire/src/push/scan/fields.rs");
-    let arms = scanner.lines().filter_map(|line| line.trim().strip_prefix("b\"")?.split_once("\" => Self::"));
+    let arms = scanner
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("b\"")?.split_once("\" => Self::"));
     let known: Vec<&str> = arms.map(|(name, _)| name).collect();
     assert!(known.len() > 10, "the scanner's names are found: {known:?}");
     let rows = table(&read("docs/push-interface.md"), "Elements of a push request");
@@ -75,7 +78,8 @@ fn the_operating_page_lists_every_exit_status() {
     let rows = table(&read("docs/operating.md"), "Exit statuses");
     let documented: BTreeSet<u8> = rows.iter().filter_map(|row| row[0].parse().ok()).collect();
     let of_the_command_line = 0..=2;
-    let known = of_the_command_line.chain(FatalReason::ALL.iter().map(|reason| reason.exit_status()));
+    let known =
+        of_the_command_line.chain(FatalReason::ALL.iter().map(|reason| reason.exit_status()));
     assert_eq!(documented, known.collect::<BTreeSet<u8>>());
 }
 

@@ -18,20 +18,27 @@ fn load(site: &Site, arguments: &[&str]) -> Finished {
 /// once.
 #[track_caller]
 fn figure(json: &str, name: &str) -> String {
-    let rest = json.split(&format!("\"{name}\":")).nth(1).unwrap_or_else(|| panic!("no {name} in {json}"));
+    let rest =
+        json.split(&format!("\"{name}\":")).nth(1).unwrap_or_else(|| panic!("no {name} in {json}"));
     rest.trim_start().split([',', '\n', '}']).next().unwrap_or_default().trim().to_owned()
 }
 
 #[test]
 fn a_drill_of_20000_pushes_is_clean() {
     let site = Site::new(tests::programs!());
-    let finished =
-        load(&site, &["drill", "--pushes", "20000", "--json", "drill.json", "--", "--queue-bytes", "256MiB"]);
+    let finished = load(
+        &site,
+        &["drill", "--pushes", "20000", "--json", "drill.json", "--", "--queue-bytes", "256MiB"],
+    );
     assert_eq!(finished.status, Some(0), "{finished:?}");
     let verdict = "attempted 20000 · accepted 20000 · delivered 20000 · notified 20000 · lost 0 · duplicated 0 · unexpected 0";
     assert!(finished.stdout.contains(verdict), "{}", finished.stdout);
     let json = std::fs::read_to_string(site.path("drill.json")).expect("the figures");
-    assert_eq!((figure(&json, "clean").as_str(), figure(&json, "faults").as_str()), ("true", "[]"), "{json}");
+    assert_eq!(
+        (figure(&json, "clean").as_str(), figure(&json, "faults").as_str()),
+        ("true", "[]"),
+        "{json}"
+    );
     assert!(json.contains(verdict), "{json}");
     for name in ["cpu_us_per_push", "peak_octets", "answered_per_s", "notified_per_s"] {
         let value: f64 = figure(&json, name).parse().expect("a number");
@@ -48,7 +55,8 @@ fn the_engine_tells_of_every_answer_what_its_own_part_was_whichever_shard_has_th
     assert_eq!(finished.status, Some(0), "{finished:?}");
     let json = std::fs::read_to_string(site.path("drill.json")).expect("the figures");
     let times = |of: &str, name: &str| -> f64 {
-        let behind = json.split_once(&format!("\"{of}\":")).unwrap_or_else(|| panic!("no {of} in {json}")).1;
+        let behind =
+            json.split_once(&format!("\"{of}\":")).unwrap_or_else(|| panic!("no {of} in {json}")).1;
         figure(behind, name).parse().expect("a number")
     };
     assert_eq!(times("own_times", "count"), 5_000.0, "{json}");
@@ -83,7 +91,10 @@ fn an_open_loop_keeps_its_rate_and_is_clean() {
     let json = std::fs::read_to_string(site.path("open.json")).expect("the figures");
     assert_eq!(figure(&json, "load"), "\"open\"");
     let seconds: f64 = figure(&json, "answered_within_s").parse().expect("a number");
-    assert!((2.9..6.0).contains(&seconds), "6000 pushes at 2000 a second were answered within {seconds} s");
+    assert!(
+        (2.9..6.0).contains(&seconds),
+        "6000 pushes at 2000 a second were answered within {seconds} s"
+    );
     engine.stop();
     let bill = tests::bill::Bill::of_these_days(&site);
     assert_eq!(["accepted", "delivered"].map(|column| bill.sum(XPID, column)), [6_000; 2]);
@@ -113,8 +124,7 @@ fn what_is_lost_is_counted_and_the_exit_status_says_so() {
         ],
     );
     assert_eq!(finished.status, Some(1), "{finished:?}");
-    let verdict =
-        "attempted 100 · accepted 100 · delivered 50 · notified 50 · lost 50 · duplicated 0 · unexpected 0";
+    let verdict = "attempted 100 · accepted 100 · delivered 50 · notified 50 · lost 50 · duplicated 0 · unexpected 0";
     assert!(finished.stdout.contains(verdict), "{}", finished.stdout);
     engine.stop();
 }
@@ -122,10 +132,15 @@ fn what_is_lost_is_counted_and_the_exit_status_says_so() {
 #[test]
 fn a_drill_whose_engine_ends_says_so() {
     let site = Site::new(tests::programs!());
-    let arguments = ["drill", "--pushes", "5000", "--", "--queue-bytes", "256MiB", "--inject", "panic=2000"];
+    let arguments =
+        ["drill", "--pushes", "5000", "--", "--queue-bytes", "256MiB", "--inject", "panic=2000"];
     let finished = load(&site, &arguments);
     assert_eq!(finished.status, Some(1), "{finished:?}");
-    assert!(finished.stderr.contains("the engine ended by itself (exit status: 23)"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("the engine ended by itself (exit status: 23)"),
+        "{}",
+        finished.stderr
+    );
     assert!(
         finished.stderr.contains("a rehearsed panic") && !finished.stderr.contains("panicked"),
         "{}",

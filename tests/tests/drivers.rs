@@ -43,7 +43,11 @@ fn send_until_it_dies(engine: &tests::engine::Engine, first: u64) -> Vec<u64> {
         for number in batch {
             let Ok(Some(answer)) = connection.try_answer() else { return acked };
             let elements = answer.elements();
-            assert_eq!(elements.get("reqid"), format!("driven-{number}"), "in the order of the requests");
+            assert_eq!(
+                elements.get("reqid"),
+                format!("driven-{number}"),
+                "in the order of the requests"
+            );
             match answer.code().as_str() {
                 "0000" => acked.push(number),
                 "8002" | "8003" | "8005" => {}
@@ -58,12 +62,20 @@ fn send_until_it_dies(engine: &tests::engine::Engine, first: u64) -> Vec<u64> {
 fn under_poll_kills_at_named_points_lose_nothing_that_was_answered() {
     for durability in ["power", "process"] {
         let mut site = site(&[]);
-        site.set("--io", "poll").set("--durability", durability).set("--waiting-per-msn-max", "10000");
-        site.set("--segment-bytes", "128KiB").set("--network-default-line-state", "absent").shards(2);
+        site.set("--io", "poll")
+            .set("--durability", durability)
+            .set("--waiting-per-msn-max", "10000");
+        site.set("--segment-bytes", "128KiB")
+            .set("--network-default-line-state", "absent")
+            .shards(2);
         let (mut acked, mut next) = (Vec::new(), 0);
-        for order in
-            ["commit-begun:30", "commit-torn:25", "commit-synced:40", "append-body:900", "switch-after:2"]
-        {
+        for order in [
+            "commit-begun:30",
+            "commit-torn:25",
+            "commit-synced:40",
+            "append-body:900",
+            "switch-after:2",
+        ] {
             let engine = site.spawn(&[("HAYAUMA_TEST_KILL_AT", OsStr::new(order))]);
             wait::until_true("a healthy engine", || engine.admin().is_healthy());
             let more = send_until_it_dies(&engine, next);
@@ -77,7 +89,11 @@ fn under_poll_kills_at_named_points_lose_nothing_that_was_answered() {
         assert_eq!(engine.admin().status().driver, "poll");
         let mut connection = engine.connect();
         for &number in &acked {
-            assert_eq!(connection.ask(&push(number).request()).code(), "0001", "{number} under {durability}");
+            assert_eq!(
+                connection.ask(&push(number).request()).code(),
+                "0001",
+                "{number} under {durability}"
+            );
         }
         engine.stop();
     }
@@ -123,7 +139,8 @@ fn where_io_uring_is_forbidden_the_engine_serves_by_poll_and_says_why() {
         let metrics = engine.admin().request("GET", "/metrics", "").text();
         assert!(metrics.contains("driver=\"poll\"} 1"), "{metrics}");
         let said = std::fs::read_to_string(site.path("engine.out")).expect("what it said");
-        let lines: Vec<&str> = said.lines().filter(|line| line.starts_with("driver: poll")).collect();
+        let lines: Vec<&str> =
+            said.lines().filter(|line| line.starts_with("driver: poll")).collect();
         assert!(
             matches!(lines[..], [line] if line.contains("io_uring") && line.contains("seccomp")),
             "{said}"
@@ -133,7 +150,10 @@ fn where_io_uring_is_forbidden_the_engine_serves_by_poll_and_says_why() {
         command.env(seccomp::VARIABLE, profile).arg("--data-dir").arg(site.path("another"));
         let finished = Finished::of(command, "doctor");
         assert_eq!(finished.status, Some(0), "{finished:?}");
-        assert!(finished.stdout.contains("poll") && finished.stdout.contains("seccomp"), "{finished:?}");
+        assert!(
+            finished.stdout.contains("poll") && finished.stdout.contains("seccomp"),
+            "{finished:?}"
+        );
     }
 }
 

@@ -44,7 +44,8 @@ fn a_directory_from_before_there_were_keys_sends_nothing_twice_and_its_pushes_ar
     let directory = tempfile::tempdir().expect("a directory");
     let mut setup = from_before(directory.path());
     let until_ms = Some(START_MS + DAYS_6_MS);
-    setup.fingerprints = FingerprintKeys { keyed: Fingerprints::new([9; 16]), older_until_ms: until_ms };
+    setup.fingerprints =
+        FingerprintKeys { keyed: Fingerprints::new([9; 16]), older_until_ms: until_ms };
     let now_ms = START_MS + 1_000;
     for round in 0..2 {
         let mut lone = LoneShard::open(directory.path(), &setup, now_ms);
@@ -67,7 +68,11 @@ fn a_directory_from_before_there_were_keys_sends_nothing_twice_and_its_pushes_ar
     for later_ms in 0..50 {
         lone.work(now_ms + later_ms);
     }
-    assert_eq!(lone.figure("pushes_cancelled"), 2, "the one from before and the one that came later");
+    assert_eq!(
+        lone.figure("pushes_cancelled"),
+        2,
+        "the one from before and the one that came later"
+    );
     assert_eq!(lone.ask(&Body::cancel(&msn(0), "waits"), now_ms), Code::ACCEPTED);
 }
 

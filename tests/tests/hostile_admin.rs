@@ -78,13 +78,23 @@ fn ask(engine: &Engine, method: &str, target: &str, body: &[u8]) -> Option<Answe
 
 /// The request is refused with one of these statuses and one sentence as JSON.
 #[track_caller]
-fn check_refused(engine: &Engine, method: &str, target: &str, name: &str, body: &[u8], statuses: &[u16]) {
+fn check_refused(
+    engine: &Engine,
+    method: &str,
+    target: &str,
+    name: &str,
+    body: &[u8],
+    statuses: &[u16],
+) {
     let answer = ask(engine, method, target, body);
     let answer = answer.unwrap_or_else(|| panic!("{method} {target} {name}: no answer"));
     assert!(statuses.contains(&answer.status()), "{method} {target} {name}: {answer:?}");
     assert_eq!(answer.header("Content-Type"), Some("application/json"), "{method} {target} {name}");
     let text = answer.text();
-    assert!(text.starts_with(r#"{"error":""#) && text.len() < 1_000, "{method} {target} {name}: {text}");
+    assert!(
+        text.starts_with(r#"{"error":""#) && text.len() < 1_000,
+        "{method} {target} {name}: {text}"
+    );
 }
 
 fn target(path: &str) -> String {
@@ -93,8 +103,9 @@ fn target(path: &str) -> String {
 
 /// What no document may be, beside the right one.
 fn hostile_documents(right: &str) -> Vec<(String, Vec<u8>)> {
-    let inside =
-        |more: &str| format!("{},{more}}}", right.strip_suffix('}').expect("an object")).into_bytes();
+    let inside = |more: &str| {
+        format!("{},{more}}}", right.strip_suffix('}').expect("an object")).into_bytes()
+    };
     let mut bodies: Vec<(String, Vec<u8>)> = vec![
         ("nothing".to_owned(), Vec::new()),
         ("no JSON".to_owned(), b"hello".to_vec()),
@@ -103,7 +114,10 @@ fn hostile_documents(right: &str) -> Vec<(String, Vec<u8>)> {
         ("a list of values".to_owned(), br#"[["09012345678"],"home"]"#.to_vec()),
         ("null".to_owned(), b"null".to_vec()),
         ("a number".to_owned(), b"1e400".to_vec()),
-        ("not UTF-8".to_owned(), [&inside("")[..right.len() - 1], b",\"client\":\"\xff\"}"].concat()),
+        (
+            "not UTF-8".to_owned(),
+            [&inside("")[..right.len() - 1], b",\"client\":\"\xff\"}"].concat(),
+        ),
         ("half a surrogate pair".to_owned(), inside(r#""client":"\ud800""#)),
         ("a zero octet".to_owned(), [right.as_bytes(), b"\0"].concat()),
         ("an unknown field".to_owned(), inside(r#""colour":"red""#)),
@@ -113,7 +127,10 @@ fn hostile_documents(right: &str) -> Vec<(String, Vec<u8>)> {
         bodies.push((format!("{levels} levels"), "[".repeat(levels).into_bytes()));
         let closed = "[".repeat(levels) + &"]".repeat(levels);
         for field in ["colour", "msns", "client", "classes"] {
-            bodies.push((format!("{levels} levels in {field}"), inside(&format!("\"{field}\":{closed}"))));
+            bodies.push((
+                format!("{levels} levels in {field}"),
+                inside(&format!("\"{field}\":{closed}")),
+            ));
         }
         let objects = "{\"a\":".repeat(levels) + "1" + &"}".repeat(levels);
         bodies.push((format!("{levels} objects"), inside(&format!("\"colour\":{objects}"))));
@@ -137,13 +154,17 @@ fn value_end(octets: &[u8]) -> usize {
 
 #[test]
 fn every_path_of_the_source_stands_in_the_table_here_and_reads_in_the_one_way() {
-    let root =
-        Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("engine/src/control");
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the workspace")
+        .join("engine/src/control");
     let mut files = vec![root.join("admin.rs")];
     for directory in [&root, &root.join("admin")] {
         for entry in fs::read_dir(directory).expect("a readable directory") {
             let path = entry.expect("an entry").path();
-            if path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs") {
+            if path.extension().is_some_and(|extension| extension == "rs")
+                && !path.ends_with("tests.rs")
+            {
                 files.push(path);
             }
         }
@@ -153,7 +174,9 @@ fn every_path_of_the_source_stands_in_the_table_here_and_reads_in_the_one_way() 
         let text = fs::read_to_string(&path).expect("readable");
         let code = text.split("#[cfg(test)]").next().unwrap_or_default();
         found.extend(
-            code.split(".route(\"").skip(1).filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())),
+            code.split(".route(\"")
+                .skip(1)
+                .filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())),
         );
         // Bodies and queries are read by `Document` and `Parameters`, JSON by `wire::json`.
         if !path.ends_with("reading.rs") && !path.ends_with("json.rs") {
@@ -202,7 +225,8 @@ fn no_document_and_no_query_ends_the_engine() {
         if path.contains('{') {
             for wrong in ["x", "%ff", "%00", "0010000000100100000001", "..%2f"] {
                 let target = path.replace("{xpid}", wrong);
-                let body: &[u8] = if let Takes::Document(right) = takes { right.as_bytes() } else { b"" };
+                let body: &[u8] =
+                    if let Takes::Document(right) = takes { right.as_bytes() } else { b"" };
                 check_refused(&engine, method, &target, "path", body, &[400]);
             }
         }
@@ -236,7 +260,8 @@ fn bodies_of_32_mib_are_refused_to_the_reader_and_take_no_memory() {
     let body = b"[".repeat(32 << 20);
     std::thread::scope(|scope| {
         for _ in 0..6 {
-            scope.spawn(|| check_refused(&engine, "PUT", "/network/lines", "32 MiB", &body, &[413]));
+            scope
+                .spawn(|| check_refused(&engine, "PUT", "/network/lines", "32 MiB", &body, &[413]));
         }
     });
     let grown = peak_kib(&engine) - before;

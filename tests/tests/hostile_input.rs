@@ -114,7 +114,9 @@ fn an_idle_connection_is_closed_and_a_busy_one_is_not() {
     for connection in [&mut idle, &mut fresh] {
         connection.set_patience(Duration::from_secs(5));
         let ended = matches!(connection.try_answer(), Ok(None))
-            || connection.try_answer().is_ok_and(|answer| answer.is_none_or(|answer| answer.status() == 408));
+            || connection
+                .try_answer()
+                .is_ok_and(|answer| answer.is_none_or(|answer| answer.status() == 408));
         assert!(ended, "an idle connection still stands after {:?}", begun.elapsed());
     }
     assert_eq!(busy.ask(&push("busy-still")).code(), "0000");
@@ -305,7 +307,10 @@ fn a_flood_of_connections_beyond_the_bound_waits_and_those_within_it_are_served(
     }
     assert_eq!(engine.admin().figure("connections"), 40);
     for connection in &mut beyond {
-        assert!(connection.try_answer_if_due().is_none(), "a connection beyond the bound is served");
+        assert!(
+            connection.try_answer_if_due().is_none(),
+            "a connection beyond the bound is served"
+        );
     }
     // Each that goes lets the next one in.
     within.truncate(20);

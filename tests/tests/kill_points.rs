@@ -47,15 +47,25 @@ struct Scene {
 #[test]
 fn kills_at_named_points_under_load_lose_nothing() {
     let has_kill_points = cfg!(debug_assertions);
-    assert!(has_kill_points, "builds without debug assertions have no kill points: test without --release");
+    assert!(
+        has_kill_points,
+        "builds without debug assertions have no kill points: test without --release"
+    );
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (seed, kills) =
-        (number("HAYAUMA_KILL_SEED").unwrap_or(20_261_122), number("HAYAUMA_KILLS").unwrap_or(KILLS));
+    let (seed, kills) = (
+        number("HAYAUMA_KILL_SEED").unwrap_or(20_261_122),
+        number("HAYAUMA_KILLS").unwrap_or(KILLS),
+    );
     let failing = Misbehaviour { fail_every: 29, close_every: 211, ..Misbehaviour::default() };
     let well = Misbehaviour::default();
     let scenes = [
         Scene { name: "power, two shards", durability: "power", shards: 2, misbehaviour: well },
-        Scene { name: "process, two shards", durability: "process", shards: 2, misbehaviour: failing },
+        Scene {
+            name: "process, two shards",
+            durability: "process",
+            shards: 2,
+            misbehaviour: failing,
+        },
         Scene { name: "power, one shard", durability: "power", shards: 1, misbehaviour: failing },
         Scene { name: "process, one shard", durability: "process", shards: 1, misbehaviour: well },
     ];
@@ -65,7 +75,8 @@ fn kills_at_named_points_under_load_lose_nothing() {
         let share = kills * (place + 1) / scenes.len() as u64 - kills * place / scenes.len() as u64;
         scene.play(share, &mut chance, &mut deaths, seed);
     }
-    let at_points: u64 = deaths.iter().filter(|(name, _)| **name != OUTSIDE).map(|(_, count)| count).sum();
+    let at_points: u64 =
+        deaths.iter().filter(|(name, _)| **name != OUTSIDE).map(|(_, count)| count).sum();
     println!("seed {seed}: {kills} kills, {at_points} of them at named points: {deaths:?}");
     assert_eq!(deaths.values().sum::<u64>(), kills);
     // Of few kills chance may have more miss their points.
@@ -197,7 +208,8 @@ impl Scene {
         let spawn = |site: &Site, order: Option<&Order>| {
             let armed = order.map(|order| environment(&order.text()));
             let mut variables = vec![("HAYAUMA_TEST_TERMINALS", book.as_os_str())];
-            variables.extend(armed.iter().flatten().map(|(name, value)| (*name, OsStr::new(value))));
+            variables
+                .extend(armed.iter().flatten().map(|(name, value)| (*name, OsStr::new(value))));
             (site.spawn(&variables), Instant::now())
         };
         let (mut engine, mut since) = spawn(&site, None);
@@ -236,8 +248,17 @@ impl Scene {
         });
         let (tally, took) = (outcome.tally, begun.elapsed());
         assert_eq!(killed, kills, "{tally}");
-        assert!(outcome.is_clean(), "{}: seed {seed}: {tally}; {:?}", self.name, outcome.sent.failure);
-        assert_eq!([tally.accepted, tally.notified, tally.delivered], [tally.attempted; 3], "{tally}");
+        assert!(
+            outcome.is_clean(),
+            "{}: seed {seed}: {tally}; {:?}",
+            self.name,
+            outcome.sent.failure
+        );
+        assert_eq!(
+            [tally.accepted, tally.notified, tally.delivered],
+            [tally.attempted; 3],
+            "{tally}"
+        );
         assert!(under_way * 2 > kills, "{under_way} of {kills} kills hit a load");
         wait::until_true("a healthy engine", || engine.admin().is_healthy());
         let repeats = release_pushes(&mut site, engine, &book);
@@ -248,7 +269,11 @@ impl Scene {
             self.name,
             took.as_secs_f32(),
         );
-        assert!(terminals.repeated.is_empty(), "delivered again though recorded: {:?}", terminals.repeated);
+        assert!(
+            terminals.repeated.is_empty(),
+            "delivered again though recorded: {:?}",
+            terminals.repeated
+        );
         assert_eq!(terminals.pushes, tally.accepted + HELD, "what the phones got");
         assert!(terminals.repeated_in_flight <= 200 * kills, "{terminals:?}");
         assert_eq!(repeats, HELD, "held pushes that are known after all kills");
@@ -315,7 +340,9 @@ fn hold_pushes(engine: &Engine) {
 /// engine.
 fn release_pushes(site: &mut Site, engine: Engine, book: &std::path::Path) -> u64 {
     let mut connection = engine.connect();
-    let known = (0..HELD).filter(|&number| connection.ask(&held(number).request()).code() == "0001").count();
+    let known = (0..HELD)
+        .filter(|&number| connection.ask(&held(number).request()).code() == "0001")
+        .count();
     engine.stop();
     site.set_lines(&[("09100000000-09100000999", "home")]);
     let engine = site.spawn(&[("HAYAUMA_TEST_TERMINALS", book.as_os_str())]);

@@ -99,7 +99,8 @@ fn talk(engine: &Engine, plan: &[Asked], number: usize) -> BTreeMap<String, u64>
             let mut chance = Seeded::new(SEED + number as u64);
             let mut rest = &stream[..];
             while !rest.is_empty() {
-                let (piece, after) = rest.split_at(rest.len().min(1 + chance.below(40_000) as usize));
+                let (piece, after) =
+                    rest.split_at(rest.len().min(1 + chance.below(40_000) as usize));
                 sending.send(piece);
                 rest = after;
             }
@@ -151,7 +152,8 @@ fn plan(number: usize) -> Vec<Asked> {
                 plan.push(of(&Body::cancel(&absent, &reqid), &absent, "3004"));
             }
             6 => {
-                let alert = Body::push(&absent, &reqid).with("alertid", &reqid).with("alertseq", "01");
+                let alert =
+                    Body::push(&absent, &reqid).with("alertid", &reqid).with("alertseq", "01");
                 plan.push(of(&alert, &absent, "0000"));
                 plan.push(of(&Body::cancel_alert(&reqid, &reqid), "00000000000", "0000"));
                 plan.push(of(&Body::cancel(&home, &reqid), &home, "3002"));
@@ -163,9 +165,14 @@ fn plan(number: usize) -> Vec<Asked> {
             }
             _ => {
                 plan.push(of(&push.clone().with("data", "F"), &home, "4004"));
-                let elsewhere = Request::post(&push.octets()).line("POST /elsewhere HTTP/1.1").octets();
-                let nothing =
-                    Asked { request: elsewhere, msn: String::new(), reqid: String::new(), code: "1011" };
+                let elsewhere =
+                    Request::post(&push.octets()).line("POST /elsewhere HTTP/1.1").octets();
+                let nothing = Asked {
+                    request: elsewhere,
+                    msn: String::new(),
+                    reqid: String::new(),
+                    code: "1011",
+                };
                 plan.push(nothing);
             }
         }

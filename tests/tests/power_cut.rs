@@ -76,7 +76,8 @@ impl Kept {
         chance: &mut Seeded,
         load: &Load,
     ) -> (Photo, Vec<u64>) {
-        let directories = ["0", "1"].map(|shard| format!("{durability}/data/shard-00{shard}/journal"));
+        let directories =
+            ["0", "1"].map(|shard| format!("{durability}/data/shard-00{shard}/journal"));
         let mut acked = Vec::new();
         // An engine that answered before the device has it goes on answering while the device
         // stands still.
@@ -122,7 +123,8 @@ fn play(rig: &mut Rig, durability: &str, cuts: u64, chance: &mut Seeded) -> Kept
                 load.pause(true);
                 kept.cuts += 1;
                 kept.acked += acked.len() as u64;
-                kept.lost += check(&photo.path().join(durability).join("data"), durability, &load, &acked);
+                kept.lost +=
+                    check(&photo.path().join(durability).join("data"), durability, &load, &acked);
                 load.pause(false);
                 load.await_more(ACKED_PER_CUT);
             }

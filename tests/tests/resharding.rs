@@ -66,7 +66,9 @@ fn code(engine: &Engine, body: &Body) -> String {
 /// Everything that was accepted is known, and waits where it has to.
 #[track_caller]
 fn check(engine: &Engine, untold_left: u64) {
-    for body in (0..DONE).map(done).chain((0..WAITING).map(waiting)).chain((0..ALERTED).map(alerted)) {
+    for body in
+        (0..DONE).map(done).chain((0..WAITING).map(waiting)).chain((0..ALERTED).map(alerted))
+    {
         assert_eq!(code(engine, &body), "0001", "{body:?}");
     }
     for number in 0..ALERTED {
@@ -131,7 +133,9 @@ fn a_queue_moves_to_other_numbers_of_shards_over_kills_at_every_step() {
         // One accepted in each layout has to get through the later ones.
         assert_eq!(code(&engine, &untold(50 + step as u64)), "0000");
         wait::until_true("one more to tell", || {
-            deaf.notices().iter().any(|notice| notice.get("reqid") == format!("untold-{}", 50 + step))
+            deaf.notices()
+                .iter()
+                .any(|notice| notice.get("reqid") == format!("untold-{}", 50 + step))
         });
         engine.admin().await_durable();
         engine.kill();
@@ -205,8 +209,9 @@ fn check_books(site: &Site, book: &Terminals) {
 /// The lowest and the highest number of a shard's journal files.
 fn segments(site: &Site, shard: usize) -> (u64, u64) {
     let directory = site.data_dir().join(format!("shard-{shard:03}/journal"));
-    let names =
-        std::fs::read_dir(directory).expect("a journal").map(|entry| entry.expect("a file").file_name());
+    let names = std::fs::read_dir(directory)
+        .expect("a journal")
+        .map(|entry| entry.expect("a file").file_name());
     let numbers = names.filter_map(|name| {
         name.to_str()?.strip_prefix("segment-")?.strip_suffix(".log")?.parse::<u64>().ok()
     });
@@ -277,7 +282,10 @@ fn a_directory_is_laid_out_anew_255_times_and_no_more() {
     engine.stop();
     // The 255th: what is copied and what comes later is read again.
     let engine = site.shards(2).start();
-    assert_eq!((code(&engine, &waiting(1)), code(&engine, &waiting(2))), ("0001".into(), "0000".into()));
+    assert_eq!(
+        (code(&engine, &waiting(1)), code(&engine, &waiting(2))),
+        ("0001".into(), "0000".into())
+    );
     engine.stop();
     let refused = site.shards(1).serve_and_fail(&[]);
     let sentence = refused.refusal();
@@ -285,14 +293,18 @@ fn a_directory_is_laid_out_anew_255_times_and_no_more() {
     assert!(!site.data_dir().join("resharding").exists(), "nothing was copied");
     assert_eq!(std::fs::read_to_string(&shards).expect("readable"), "2 255\n");
     let engine = site.shards(2).start();
-    assert_eq!((code(&engine, &waiting(1)), code(&engine, &waiting(2))), ("0001".into(), "0001".into()));
+    assert_eq!(
+        (code(&engine, &waiting(1)), code(&engine, &waiting(2))),
+        ("0001".into(), "0001".into())
+    );
     engine.stop();
     assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
 }
 
 /// Kill points of the move, early and late passes of each.
 fn orders() -> impl Iterator<Item = String> {
-    let names = KillPoint::ALL.iter().map(|(_, name)| *name).filter(|name| name.starts_with("reshard"));
+    let names =
+        KillPoint::ALL.iter().map(|(_, name)| *name).filter(|name| name.starts_with("reshard"));
     names.flat_map(|name| {
         let passes: &[u64] = match name {
             "reshard-record" => &[1, 77, 240],

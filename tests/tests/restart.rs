@@ -90,7 +90,8 @@ fn undelivered_pushes_go_on_after_a_restart_and_reach_a_line_that_came_home() {
     let notices = recorder.await_count(20);
     for number in 0..20 {
         let reqid = format!("waits-{number}");
-        let of_push: Vec<_> = notices.iter().filter(|notice| notice.get("reqid") == reqid).collect();
+        let of_push: Vec<_> =
+            notices.iter().filter(|notice| notice.get("reqid") == reqid).collect();
         let [notice] = &of_push[..] else { panic!("{reqid}: {of_push:?}") };
         let expected = if [7, 8].contains(&number) { ("0401", "0000") } else { ("0301", "0000") };
         assert_eq!(notice.gist(), expected, "{reqid}");
@@ -100,7 +101,10 @@ fn undelivered_pushes_go_on_after_a_restart_and_reach_a_line_that_came_home() {
     }
     engine.stop();
     let bill = Bill::of_these_days(&site);
-    assert_eq!(["accepted", "delivered", "cancelled"].map(|column| bill.sum(XPID, column)), [20, 18, 2]);
+    assert_eq!(
+        ["accepted", "delivered", "cancelled"].map(|column| bill.sum(XPID, column)),
+        [20, 18, 2]
+    );
     assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
 }
 
@@ -147,11 +151,18 @@ fn held_pushes_wait_on_over_a_kill_and_are_not_attempted_at_the_start() {
         now[34..now.rfind('.').map_or(now.len(), |point| point - 3)].to_owned()
     };
     let before = [0, 7, PUSHES - 1].map(shown);
-    assert!(before.iter().all(|now| now.contains("absent") && now.contains("again 2")), "{before:?}");
+    assert!(
+        before.iter().all(|now| now.contains("absent") && now.contains("again 2")),
+        "{before:?}"
+    );
     engine.kill();
     let engine = site.start();
     wait::until_true("all of them wait", || engine.admin().figure("pushes_live") == PUSHES);
-    assert_eq!([0, 7, PUSHES - 1].map(shown), before, "when they are tried again, and why they wait");
+    assert_eq!(
+        [0, 7, PUSHES - 1].map(shown),
+        before,
+        "when they are tried again, and why they wait"
+    );
     assert_eq!(engine.admin().figure("attempts"), 0, "their time has not come");
     // Who waited and was not under way is withdrawn for certain.
     assert_eq!(ask(&engine, &Body::cancel(&msn(7), "held-7")), "0000");

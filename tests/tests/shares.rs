@@ -78,8 +78,9 @@ fn a_clock_set_back_by_an_hour_stops_no_rate_and_one_set_forward_by_a_day_forget
     setup.clients[0].notified = false;
     let mut lone = LoneShard::open(directory.path(), &setup, START_MS);
     let mut steady_ms = 1_000;
-    for (number, wall_ms) in
-        [START_MS, START_MS - 3_600_000, START_MS + 26 * 3_600_000, START_MS].into_iter().enumerate()
+    for (number, wall_ms) in [START_MS, START_MS - 3_600_000, START_MS + 26 * 3_600_000, START_MS]
+        .into_iter()
+        .enumerate()
     {
         // Ten seconds go by between the steps.
         let mut now_ms = wall_ms;
@@ -96,7 +97,11 @@ fn a_clock_set_back_by_an_hour_stops_no_rate_and_one_set_forward_by_a_day_forget
         assert_eq!(lone.figure("pushes_live"), 0);
         for before in 0..=number {
             let repeat = Body::push(&msn(before as u64), "once");
-            assert_eq!(lone.ask(&repeat, now_ms), Code::REPEATED, "push {before}, the clock shows {wall_ms}");
+            assert_eq!(
+                lone.ask(&repeat, now_ms),
+                Code::REPEATED,
+                "push {before}, the clock shows {wall_ms}"
+            );
         }
     }
     // A day later by any clock they are forgotten.
@@ -116,7 +121,10 @@ fn cancelled_pushes_of_a_client_without_a_notification_url_hold_no_place() {
     for round in 0..3 {
         for number in 0..700 {
             let reqid = format!("round-{round}-{number}");
-            assert_eq!(lone.ask_patiently(&Body::push(&msn(number), &reqid), START_MS), Code::ACCEPTED);
+            assert_eq!(
+                lone.ask_patiently(&Body::push(&msn(number), &reqid), START_MS),
+                Code::ACCEPTED
+            );
         }
         lone.work(START_MS);
         for number in 0..700 {
@@ -156,11 +164,14 @@ fn whatever_waits_of_one_client_leaves_places_to_another_and_the_last_ones_to_an
     let at_phone = refused(&|number| to_one(LOUD, "1101", number));
     assert_eq!(at_phone, Some((80, Code::TOO_MANY_WAITING)), "of a hundred places for one phone");
     assert!(refused(&|number| to_one(QUIET, "1103", number)).is_some_and(|(taken, _)| taken >= 10));
-    let (taken, code) = refused(&|number| to_each(LOUD, "1101", number + 1)).unwrap_or((0, Code::INTERNAL));
+    let (taken, code) =
+        refused(&|number| to_each(LOUD, "1101", number + 1)).unwrap_or((0, Code::INTERNAL));
     assert!(taken > 500 && code == Code::STORAGE_FULL, "{taken} {code:?}");
-    let (taken, _) = refused(&|number| to_each(QUIET, "1101", number + 1)).unwrap_or((0, Code::INTERNAL));
+    let (taken, _) =
+        refused(&|number| to_each(QUIET, "1101", number + 1)).unwrap_or((0, Code::INTERNAL));
     assert!(taken > 50, "{taken} standard pushes of the other client");
-    let (taken, _) = refused(&|number| to_each(QUIET, "1103", number + 1)).unwrap_or((0, Code::INTERNAL));
+    let (taken, _) =
+        refused(&|number| to_each(QUIET, "1103", number + 1)).unwrap_or((0, Code::INTERNAL));
     assert!(taken > 50, "{taken} emergency pushes of the other client");
 }
 
@@ -283,7 +294,10 @@ fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_
     assert_eq!(lone.figure("pushes_live"), loud, "all of the loud one, and nothing else");
     // Their records were moved: of 16 MB and more the latest segments are left.
     assert!(lone.figure("journal_segments") <= 3, "{} segments", lone.figure("journal_segments"));
-    assert_eq!(lone.shard.parked(None, 10_000).len() as u64, lone.figure("notifications_parked_for_room"));
+    assert_eq!(
+        lone.shard.parked(None, 10_000).len() as u64,
+        lone.figure("notifications_parked_for_room")
+    );
     // A start finds them all again.
     let parked = lone.shard.parked(None, 10_000).len();
     drop(lone);
@@ -346,8 +360,13 @@ fn a_cancelled_alert_stays_cancelled_when_the_directory_is_laid_out_anew_after_m
     let copied = JournalConfig { first_sequence: layout.first_copied(0), ..journal() };
     let target = Target::begin(&new.join("journal"), copied, &factory);
     let mut targets = [target.unwrap_or_else(|error| panic!("{error}"))];
-    let source =
-        Source { directory: &old, number: 0, limits: limits(&setup), journal: journal(), time_scale: 1 };
+    let source = Source {
+        directory: &old,
+        number: 0,
+        limits: limits(&setup),
+        journal: journal(),
+        time_scale: 1,
+    };
     let copied = reshard::copy(&source, &mut targets, &factory, later_ms);
     assert_eq!(copied.unwrap_or_else(|error| panic!("{error}")).pushes, 10);
     let [target] = targets;

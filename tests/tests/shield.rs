@@ -16,9 +16,11 @@ fn kernel_threads() -> BTreeMap<u32, (String, String)> {
     let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
     ids.filter_map(|process| {
         let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
-        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
-        (field("PPid:")? == "2")
-            .then(|| Some((process, (field("Name:")?.to_owned(), field("Cpus_allowed_list:")?.to_owned()))))?
+        let field =
+            |name: &str| status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim);
+        (field("PPid:")? == "2").then(|| {
+            Some((process, (field("Name:")?.to_owned(), field("Cpus_allowed_list:")?.to_owned())))
+        })?
     })
     .collect()
 }
@@ -47,7 +49,8 @@ fn raised(site: &Site, cpu: &str) -> (Child, String) {
 fn end(mut child: Child, signal: Signal) {
     let process = i32::try_from(child.id()).ok().and_then(Pid::from_raw).expect("a process id");
     kill_process(process, signal).expect("a child of this process");
-    let status = tests::wait::until("its end", || child.try_wait().expect("a child of this process"));
+    let status =
+        tests::wait::until("its end", || child.try_wait().expect("a child of this process"));
     assert!(status.success(), "{status}");
 }
 
@@ -71,7 +74,10 @@ fn the_kernels_threads_keep_off_the_cpus_and_come_back_however_the_shield_is_end
             let (name, list) = &during[*id];
             assert!(line.contains(name.as_str()), "{name} in {line}");
             let now = loadgen::os::parse_cpus(list).expect("a list");
-            assert!(!now.is_empty() && !now.contains(cpus.last().expect("a CPU")), "{name} on {list}");
+            assert!(
+                !now.is_empty() && !now.contains(cpus.last().expect("a CPU")),
+                "{name} on {list}"
+            );
         }
         let second = Finished::of(site.command(&["shield", "--cpus", &cpu]), "a second shield");
         assert!(second.refusal().contains("keeps CPUs clear already"), "{second:?}");
@@ -91,7 +97,9 @@ fn the_kernels_threads_keep_off_the_cpus_and_come_back_however_the_shield_is_end
 #[test]
 fn cpus_that_cannot_be_kept_clear_are_refused_with_a_remedy() {
     let site = Site::new(tests::programs!());
-    for (cpus, told) in [("4000", "there is no CPU 4000 here: choose from"), ("x", "not a list of CPUs")] {
+    for (cpus, told) in
+        [("4000", "there is no CPU 4000 here: choose from"), ("x", "not a list of CPUs")]
+    {
         let finished = Finished::of(site.command(&["shield", "--cpus", cpus]), "a refused shield");
         assert!(finished.status != Some(0) && finished.stderr.contains(told), "{finished:?}");
     }

@@ -24,7 +24,11 @@ fn the_rules_hold_for_every_seed() {
                 for seed in (1..=SEEDS).filter(|seed| seed % threads == thread) {
                     let options = options(seed);
                     if let Err(violation) = run(&options) {
-                        panic!("seed {seed}: {}\nreplay: {}", violation.0, replay_command(&options));
+                        panic!(
+                            "seed {seed}: {}\nreplay: {}",
+                            violation.0,
+                            replay_command(&options)
+                        );
                     }
                 }
             });
@@ -35,7 +39,8 @@ fn the_rules_hold_for_every_seed() {
 #[test]
 fn the_same_seed_gives_the_same_run() {
     for seed in [7, 77, 777] {
-        let hash = || run(&options(seed)).map(|report| report.trace_hash).map_err(|violation| violation.0);
+        let hash =
+            || run(&options(seed)).map(|report| report.trace_hash).map_err(|violation| violation.0);
         assert_eq!(hash(), hash(), "seed {seed}");
     }
     let hash = |seed| run(&options(seed)).map(|report| report.trace_hash).ok();
@@ -72,8 +77,9 @@ fn notices(options: &Options) -> Result<bool, String> {
     let said = payload.downcast_ref::<String>().map(String::as_str);
     let said = said.or_else(|| payload.downcast_ref::<&str>().copied()).unwrap_or("no words");
     // A state machine that asserts its own ruin has been noticed as well.
-    let is_known =
-        |(mutation, words): &(Mutation, &str)| *mutation == options.mutation && said.contains(words);
+    let is_known = |(mutation, words): &(Mutation, &str)| {
+        *mutation == options.mutation && said.contains(words)
+    };
     if ASSERTED.iter().any(is_known) { Ok(true) } else { Err(said.to_owned()) }
 }
 

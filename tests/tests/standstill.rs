@@ -49,7 +49,9 @@ fn no_unpipelined_connection_stands_still_while_the_shards_cpu_is_busy() {
         })
     });
     let wakes = engine.admin().figure("watchdog_wakes");
-    println!("{answers} answers, the longest after {longest:?}, the watchdog woke the shard {wakes} times");
+    println!(
+        "{answers} answers, the longest after {longest:?}, the watchdog woke the shard {wakes} times"
+    );
     assert!(longest < STANDSTILL, "an answer took {longest:?}; {wakes} wakes");
     assert!(answers > 2_000, "{answers} answers in {WATCHED:?}");
     // A wake is a standstill of a tenth of a second that the engine did not end by itself.
@@ -87,7 +89,8 @@ fn a_shard_at_low_load_beside_busy_loops_never_stands_still() {
                 let rows = format!(r#"{{"xpid":"{XPID}","msns":["{msn:011}"]}}"#);
                 engine.admin().request("POST", "/contracts", &rows);
             } else {
-                let code = connection.ask(&Body::push(&msn, &format!("low-{asked}")).request()).code();
+                let code =
+                    connection.ask(&Body::push(&msn, &format!("low-{asked}")).request()).code();
                 assert!(code == "0000" || code == "8005", "{code}");
             }
             longest = longest.max(at.elapsed());
@@ -111,7 +114,8 @@ fn a_shard_that_stands_still_is_seen_at_the_admin_port() {
     let admin = engine.admin();
     assert_eq!(admin.request("GET", "/readyz", "").text(), "ready\n");
     engine.connect().send(&Body::push("09000000000", "stuck").request());
-    let unhealthy = || admin.try_request("GET", "/healthz", "").filter(|answer| answer.status() == 503);
+    let unhealthy =
+        || admin.try_request("GET", "/healthz", "").filter(|answer| answer.status() == 503);
     let told = tests::wait::until("an unhealthy engine", unhealthy);
     assert!(told.text().contains("shards: 0"), "{}", told.text());
     let told = admin.try_request("GET", "/readyz", "").expect("an answer");
@@ -133,7 +137,8 @@ fn an_engine_that_is_paused_is_healthy_and_not_ready() {
     }
     admin.request("POST", "/pause", "");
     let ready = || admin.try_request("GET", "/readyz", "").expect("an answer");
-    let told = tests::wait::until("a paused engine", || Some(ready()).filter(|told| told.status() == 503));
+    let told =
+        tests::wait::until("a paused engine", || Some(ready()).filter(|told| told.status() == 503));
     assert!(told.text().contains("\"paused\""), "{}", told.text());
     assert!(admin.is_healthy());
     admin.request("POST", "/resume", "");

@@ -39,8 +39,10 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
         progress: Arc::default(),
     };
     let lines = LineStates::parse("", Line::HOME).expect("a good file");
-    let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
-    let opened = Shard::open(directory, &config, factory, Box::new(network), Arc::new(registry), START_MS);
+    let network =
+        SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
+    let opened =
+        Shard::open(directory, &config, factory, Box::new(network), Arc::new(registry), START_MS);
     let mut shard = opened.expect("an empty directory opens").0;
     shard.contracts_mut().insert(Msn::parse(MSN.as_bytes()).expect("an msn"), xpid).expect("room");
     shard

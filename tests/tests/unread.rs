@@ -138,8 +138,9 @@ fn idle_clients_give_their_buffers_back() {
     let engine = site.start();
     let mut clients: Vec<_> = (0..50).map(|_| engine.connect()).collect();
     for (number, client) in clients.iter_mut().enumerate() {
-        let requests: Vec<u8> =
-            (0..64).flat_map(|push| Body::push(MSN, &format!("idle-{number}-{push}")).request()).collect();
+        let requests: Vec<u8> = (0..64)
+            .flat_map(|push| Body::push(MSN, &format!("idle-{number}-{push}")).request())
+            .collect();
         client.send(&requests);
     }
     for client in &mut clients {

@@ -28,9 +28,10 @@ pub(crate) fn version() -> Option<String> {
 /// # Errors
 /// One sentence, with what valgrind or the case said.
 pub(crate) fn count(names: &[&str]) -> Result<Vec<f64>, String> {
-    let runs: Vec<(&str, u64)> = names.iter().flat_map(|name| [(*name, FEW), (*name, MANY)]).collect();
-    let place =
-        tempfile::tempdir().map_err(|error| format!("there is no place for callgrind's files ({error})."))?;
+    let runs: Vec<(&str, u64)> =
+        names.iter().flat_map(|name| [(*name, FEW), (*name, MANY)]).collect();
+    let place = tempfile::tempdir()
+        .map_err(|error| format!("there is no place for callgrind's files ({error})."))?;
     let next = AtomicUsize::new(0);
     let totals = Mutex::new(vec![Ok(0); runs.len()]);
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -59,7 +60,10 @@ fn run(name: &str, operations: u64, out: &Path) -> Result<u64, String> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--separate-threads=yes", "--quiet"])
         .arg(out_file)
-        .arg(std::env::current_exe().map_err(|error| format!("this program is not to be found ({error})."))?)
+        .arg(
+            std::env::current_exe()
+                .map_err(|error| format!("this program is not to be found ({error})."))?,
+        )
         .args([RUN_ARGUMENT, name, &operations.to_string()])
         .stdin(Stdio::null())
         .output()
@@ -71,8 +75,8 @@ fn run(name: &str, operations: u64, out: &Path) -> Result<u64, String> {
     let mut first = out.as_os_str().to_owned();
     first.push("-01");
     let path = PathBuf::from(first);
-    let text =
-        std::fs::read_to_string(&path).map_err(|error| format!("callgrind left no counts ({error})."))?;
+    let text = std::fs::read_to_string(&path)
+        .map_err(|error| format!("callgrind left no counts ({error})."))?;
     total(&text).ok_or_else(|| "callgrind's file has no total.".to_owned())
 }
 

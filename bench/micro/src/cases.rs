@@ -38,21 +38,45 @@ pub(crate) const CASES: [Case; 18] = [
         operation: "the sample push's body, by the canonical path",
         run: scan_sample,
     },
-    Case { name: "scan-text", operation: "a Japanese text push's body, by the general path", run: scan_text },
+    Case {
+        name: "scan-text",
+        operation: "a Japanese text push's body, by the general path",
+        run: scan_text,
+    },
     Case { name: "contracts", operation: "a look-up among 65,536 contracts", run: contracts },
-    Case { name: "admit-control", operation: "the sample push to its SMS-SUBMIT", run: admit_control },
-    Case { name: "admit-text", operation: "a Japanese text to its two SMS-SUBMITs", run: admit_text },
+    Case {
+        name: "admit-control",
+        operation: "the sample push to its SMS-SUBMIT",
+        run: admit_control,
+    },
+    Case {
+        name: "admit-text",
+        operation: "a Japanese text to its two SMS-SUBMITs",
+        run: admit_text,
+    },
     Case { name: "answer", operation: "one push response, head and body", run: answer },
-    Case { name: "journal-append", operation: "one Accepted record of one segment", run: journal_append },
+    Case {
+        name: "journal-append",
+        operation: "one Accepted record of one segment",
+        run: journal_append,
+    },
     Case { name: "hand-over", operation: "a parcel to the owner's shard and home", run: hand_over },
     Case {
         name: "timer-start-stop",
         operation: "a timer of an hour started and stopped",
         run: timer_start_stop,
     },
-    Case { name: "timer-expire", operation: "a timer of a second started and expired", run: timer_expire },
+    Case {
+        name: "timer-expire",
+        operation: "a timer of a second started and expired",
+        run: timer_expire,
+    },
     Case { name: "histogram", operation: "one latency recorded, three digits", run: histogram },
-    Case { name: "intake", operation: "a shard takes the sample push: scan to journal", run: shard::intake },
+    Case {
+        name: "intake",
+        operation: "a shard takes the sample push: scan to journal",
+        run: shard::intake,
+    },
     Case {
         name: "lifecycle",
         operation: "a push through a shard: intake to acknowledged E5",
@@ -65,7 +89,11 @@ pub(crate) const CASES: [Case; 18] = [
     },
     Case { name: "smpp-submit", operation: "a submit_sm written", run: smpp::encode_submit },
     Case { name: "smpp-answer", operation: "its answer read", run: smpp::decode_answer },
-    Case { name: "smpp-receipt", operation: "a receipt with its text read", run: smpp::decode_receipt },
+    Case {
+        name: "smpp-receipt",
+        operation: "a receipt with its text read",
+        run: smpp::decode_receipt,
+    },
     Case {
         name: "smpp-session",
         operation: "a submit_sm and its answer through a session",
@@ -94,13 +122,18 @@ fn msn(number: u64) -> Msn {
 
 fn registry() -> Registry {
     let notify_url = NotifyUrl::parse("http://127.0.0.1:9000/notify").expect("a legal URL");
-    Registry::new(vec![Registration { notify_url: Some(notify_url), ..Registration::new(xpid(), "micro") }])
+    Registry::new(vec![Registration {
+        notify_url: Some(notify_url),
+        ..Registration::new(xpid(), "micro")
+    }])
 }
 
 /// The body of a text push.
 fn text_body(msn: Msn, reqid: &[u8]) -> Vec<u8> {
-    let fields =
-        PushFields { lifetime_hours: 24, ..PushFields::new(xpid(), msn, reqid, PushContent::Text(TEXT)) };
+    let fields = PushFields {
+        lifetime_hours: 24,
+        ..PushFields::new(xpid(), msn, reqid, PushContent::Text(TEXT))
+    };
     let mut body = Vec::new();
     write_push(&mut body, &fields);
     body
@@ -155,8 +188,15 @@ fn admit_often(push: &PushRequest<'_>, count: u64) {
     let registered = registry.iter().next().expect("one registration");
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
     for _ in 0..count {
-        let admission =
-            admit(registered, true, black_box(push), REFERENCES, NOW_MS, &mut scratch, &mut submits);
+        let admission = admit(
+            registered,
+            true,
+            black_box(push),
+            REFERENCES,
+            NOW_MS,
+            &mut scratch,
+            &mut submits,
+        );
         assert!(admission.is_ok());
         black_box(&submits);
     }
@@ -185,8 +225,9 @@ fn journal_append(count: u64) {
     let registry = registry();
     let registered = registry.iter().next().expect("one registration");
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
-    let admission = admit(registered, true, &request, REFERENCES, NOW_MS, &mut scratch, &mut submits)
-        .expect("the sample is admitted");
+    let admission =
+        admit(registered, true, &request, REFERENCES, NOW_MS, &mut scratch, &mut submits)
+            .expect("the sample is admitted");
     let place = tempfile::tempdir().expect("a place for temporary files");
     let factory = SegmentFactory::start().expect("a thread");
     let opened = Journal::open(place.path(), shard::journal_config(), &factory, &mut |_, _, _| {});
@@ -256,7 +297,8 @@ fn timer_expire(count: u64) {
 }
 
 fn histogram(count: u64) {
-    let mut histogram = Histogram::<u64>::new_with_bounds(100, 600_000_000_000, 3).expect("legal bounds");
+    let mut histogram =
+        Histogram::<u64>::new_with_bounds(100, 600_000_000_000, 3).expect("legal bounds");
     for number in 0..count {
         histogram.saturating_record(black_box(1_000 + number.wrapping_mul(7_919) % 50_000_000));
     }

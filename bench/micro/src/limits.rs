@@ -48,9 +48,13 @@ impl Limits {
     pub(crate) fn read() -> Result<Self, String> {
         let path = path();
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            format!("{} cannot be read ({error}): run \"micro renew\" from the checkout.", path.display())
+            format!(
+                "{} cannot be read ({error}): run \"micro renew\" from the checkout.",
+                path.display()
+            )
         })?;
-        toml::from_str(&text).map_err(|fault| format!("{} is wrong: {}", path.display(), fault.message()))
+        toml::from_str(&text)
+            .map_err(|fault| format!("{} is wrong: {}", path.display(), fault.message()))
     }
 
     /// The file's text, cases in the order of `counted`.
@@ -116,7 +120,9 @@ mod tests {
         let limits = limits();
         assert_eq!(limits.judge("scan", 104.9, 5.0), None);
         assert!(
-            limits.judge("scan", 105.1, 5.0).is_some_and(|fault| fault.contains("5.1 % above its 100.0"))
+            limits
+                .judge("scan", 105.1, 5.0)
+                .is_some_and(|fault| fault.contains("5.1 % above its 100.0"))
         );
         assert!(limits.judge("other", 1.0, 5.0).is_some());
     }

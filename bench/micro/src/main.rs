@@ -88,7 +88,11 @@ fn check() -> Result<(), String> {
     let mut faults = Vec::new();
     for (case, counted) in CASES.iter().zip(counts) {
         let limit = limits.instructions.get(case.name).copied().unwrap_or_default();
-        println!("{} instructions {counted:.1} limit {limit:.1} ratio {:.3}", case.name, counted / limit);
+        println!(
+            "{} instructions {counted:.1} limit {limit:.1} ratio {:.3}",
+            case.name,
+            counted / limit
+        );
         faults.extend(limits.judge(case.name, counted, headroom_percent));
         if counted < limit * (1.0 - headroom_percent / 100.0) {
             println!("micro: {} has become faster; keep it so with \"micro renew\"", case.name);
@@ -98,10 +102,11 @@ fn check() -> Result<(), String> {
 }
 
 fn renew() -> Result<(), String> {
-    let valgrind = callgrind::version().ok_or("there is no valgrind; install the package valgrind.")?;
+    let valgrind =
+        callgrind::version().ok_or("there is no valgrind; install the package valgrind.")?;
     let counts = count()?;
-    let (headroom_percent, foreign_headroom_percent) =
-        Limits::read().map_or((5.0, 30.0), |old| (old.headroom_percent, old.foreign_headroom_percent));
+    let (headroom_percent, foreign_headroom_percent) = Limits::read()
+        .map_or((5.0, 30.0), |old| (old.headroom_percent, old.foreign_headroom_percent));
     let limits = Limits {
         rustc: COMPILER.to_owned(),
         valgrind,
@@ -109,12 +114,16 @@ fn renew() -> Result<(), String> {
         foreign_headroom_percent,
         instructions: Default::default(),
     };
-    let counted: Vec<_> =
-        CASES.iter().zip(counts).map(|(case, counted)| (case.name, counted, case.operation)).collect();
+    let counted: Vec<_> = CASES
+        .iter()
+        .zip(counts)
+        .map(|(case, counted)| (case.name, counted, case.operation))
+        .collect();
     let text = limits.text(&counted);
     print!("{text}");
     let path = limits::path();
-    std::fs::write(&path, text).map_err(|error| format!("{} cannot be written ({error}).", path.display()))
+    std::fs::write(&path, text)
+        .map_err(|error| format!("{} cannot be written ({error}).", path.display()))
 }
 
 fn count() -> Result<Vec<f64>, String> {

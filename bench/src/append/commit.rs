@@ -125,7 +125,15 @@ impl Bench {
                 }
             }
         });
-        Ok(Self { journal, _factory: factory, commits, synced, under_way: false, octets: 0, now_ms: 1 })
+        Ok(Self {
+            journal,
+            _factory: factory,
+            commits,
+            synced,
+            under_way: false,
+            octets: 0,
+            now_ms: 1,
+        })
     }
 
     /// Octets of the frames of one commit.
@@ -241,14 +249,19 @@ mod tests {
     #[test]
     fn the_journal_goes_round_in_its_segments_and_both_sides_sync_the_same_octets() {
         let place = tempfile::tempdir().expect("a place for temporary files");
-        let mut bench = Bench::open(&place.path().join("journal"), os::available_cpus()).expect("a journal");
+        let mut bench =
+            Bench::open(&place.path().join("journal"), os::available_cpus()).expect("a journal");
         let before = bench.journal.figures();
         let octets = bench.octets_of(100).expect("it takes records");
         bench.settle().expect("a device that syncs");
         let after = bench.journal.figures();
         assert_eq!(octets, 100 * RECORD_OCTETS);
         assert_eq!(after.durable, after.next_sequence);
-        assert_eq!(before.free_octets - after.free_octets, octets, "the record is as long as is reckoned");
+        assert_eq!(
+            before.free_octets - after.free_octets,
+            octets,
+            "the record is as long as is reckoned"
+        );
         while bench.octets < DEVICE_OCTETS + DEVICE_OCTETS / 4 {
             bench.append_for(1024, Duration::from_millis(1)).expect("segments come back");
         }

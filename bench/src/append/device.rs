@@ -22,7 +22,9 @@ pub(super) struct SyncTimes {
 impl SyncTimes {
     fn of(mut times: Vec<f64>) -> Self {
         times.sort_by(f64::total_cmp);
-        let at = |share: f64| times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default();
+        let at = |share: f64| {
+            times.get((times.len() as f64 * share) as usize).copied().unwrap_or_default()
+        };
         Self { p50_ms: at(0.5), p999_ms: at(0.999) }
     }
 }
@@ -36,7 +38,8 @@ pub(super) struct Device {
 impl Device {
     /// A file of so many octets, filled with zeros.
     pub(super) fn open(path: &Path, octets: u64) -> Result<Self> {
-        let mut file = File::options().read(true).write(true).create(true).truncate(true).open(path)?;
+        let mut file =
+            File::options().read(true).write(true).create(true).truncate(true).open(path)?;
         for _ in 0..octets / FILL_OCTETS as u64 {
             file.write_all(&[0; FILL_OCTETS])?;
         }
@@ -73,7 +76,12 @@ impl Device {
 
     /// One page at each tick of `rate_per_s`, timed from the tick: the thread sleeps between them,
     /// but for `spin` before the tick, and what comes late for whatever reason counts as late.
-    pub(super) fn paced_syncs(&self, rate_per_s: u64, syncs: u64, spin: Duration) -> Result<SyncTimes> {
+    pub(super) fn paced_syncs(
+        &self,
+        rate_per_s: u64,
+        syncs: u64,
+        spin: Duration,
+    ) -> Result<SyncTimes> {
         let begun = Instant::now();
         let times = (0..syncs).map(|number| {
             let due = Duration::from_nanos(number * 1_000_000_000 / rate_per_s.max(1));

@@ -55,9 +55,10 @@ impl Book {
     /// The receipt of message `number` has come. A second one, and one for no message of the run,
     /// are surplus.
     pub(super) fn note_receipt(&self, number: Option<u64>) {
-        let message =
-            number.and_then(|number| self.messages.get(number as usize).map(|message| (number, message)));
-        let Some((number, message)) = message.filter(|(_, message)| !message.receipted.swap(true, Relaxed))
+        let message = number
+            .and_then(|number| self.messages.get(number as usize).map(|message| (number, message)));
+        let Some((number, message)) =
+            message.filter(|(_, message)| !message.receipted.swap(true, Relaxed))
         else {
             self.surplus.fetch_add(1, Relaxed);
             return;

@@ -64,8 +64,14 @@ pub(super) fn send(
     for at in 0..connections {
         lines.push(Connection::open(address, at, &poll).map_err(broken)?);
     }
-    let mut client =
-        Client { dialect, book, next: range.start, end: range.end, sent: Sent::default(), answered: 0 };
+    let mut client = Client {
+        dialect,
+        book,
+        next: range.start,
+        end: range.end,
+        sent: Sent::default(),
+        answered: 0,
+    };
     client.sent.first_ns = book.now_ns();
     for line in &mut lines {
         client.next_request(line).map_err(broken)?;
@@ -127,7 +133,11 @@ impl Client<'_> {
                     let body = response.body.joined(&mut scratch).unwrap_or_default();
                     if !self.dialect.accepts(response.status, body) {
                         let text = String::from_utf8_lossy(body);
-                        return Err(format!("an answer is no yes: {} {}", response.status, text.trim()));
+                        return Err(format!(
+                            "an answer is no yes: {} {}",
+                            response.status,
+                            text.trim()
+                        ));
                     }
                     if !response.keep_alive {
                         return Err("the server does not keep connections alive.".to_owned());
@@ -164,9 +174,21 @@ impl Connection {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let mut stream = TcpStream::from_std(stream);
-        poll.registry().register(&mut stream, Token(at), Interest::READABLE | Interest::WRITABLE)?;
+        poll.registry().register(
+            &mut stream,
+            Token(at),
+            Interest::READABLE | Interest::WRITABLE,
+        )?;
         let input = vec![0; INPUT_OCTETS].into_boxed_slice();
-        Ok(Self { stream, output: Vec::new(), written: 0, input, filled: 0, sent_ns: 0, busy: false })
+        Ok(Self {
+            stream,
+            output: Vec::new(),
+            written: 0,
+            input,
+            filled: 0,
+            sent_ns: 0,
+            busy: false,
+        })
     }
 
     fn flush(&mut self) -> io::Result<()> {

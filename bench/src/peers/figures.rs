@@ -82,9 +82,13 @@ pub(super) struct Round {
 
 impl ServerFigures {
     pub(super) fn of((server, keeps): (&'static str, &str), rounds: &[Round]) -> Self {
-        let figure = |figure: &dyn Fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
-        let names =
-            rounds.first().map(|round| round.cpu_us.iter().map(|(name, _)| *name)).into_iter().flatten();
+        let figure =
+            |figure: &dyn Fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
+        let names = rounds
+            .first()
+            .map(|round| round.cpu_us.iter().map(|(name, _)| *name))
+            .into_iter()
+            .flatten();
         Self {
             server,
             keeps: keeps.to_owned(),
@@ -125,9 +129,16 @@ impl ServerFigures {
 }
 
 impl Ratios {
-    pub(super) fn of(durability: &'static str, store: &str, engine: &[Round], kannel: &[Round]) -> Self {
+    pub(super) fn of(
+        durability: &'static str,
+        store: &str,
+        engine: &[Round],
+        kannel: &[Round],
+    ) -> Self {
         let ratio = |ratio: &dyn Fn(&Round, &Round) -> f64| {
-            Rounds::of(engine.iter().zip(kannel).map(|(engine, kannel)| ratio(engine, kannel)).collect())
+            Rounds::of(
+                engine.iter().zip(kannel).map(|(engine, kannel)| ratio(engine, kannel)).collect(),
+            )
         };
         Self {
             durability,
@@ -175,14 +186,19 @@ mod tests {
 
     #[test]
     fn a_server_and_a_ratio_are_one_line_each() {
-        let figures = ServerFigures::of(("kannel", "spool"), &[round(4_000.0, 400.0), round(4_400.0, 360.0)]);
+        let figures =
+            ServerFigures::of(("kannel", "spool"), &[round(4_000.0, 400.0), round(4_400.0, 360.0)]);
         assert_eq!(
             figures.line(),
             "kannel spool accepted_per_s 4200 delivered_per_s 4200 notified_per_s 4200 cpu_us 380.0 spread 0.11 \
              answer_p50_ms 1.00 answer_p99_ms 2.00 receipt_p50_ms 3.00 receipt_p99_ms 4.00 peak_mib 1"
         );
         assert_eq!(figures.cpu_us_by_process["b"].median, 285.0);
-        let ratios = Ratios::of("power", "spool", &[round(40_000.0, 20.0)], &[round(4_000.0, 400.0)]);
-        assert_eq!(ratios.line(), "ratio power/spool accepted 10.0 notified 10.0 cpu 20.0 spread 0.00");
+        let ratios =
+            Ratios::of("power", "spool", &[round(40_000.0, 20.0)], &[round(4_000.0, 400.0)]);
+        assert_eq!(
+            ratios.line(),
+            "ratio power/spool accepted 10.0 notified 10.0 cpu 20.0 spread 0.00"
+        );
     }
 }

@@ -48,7 +48,8 @@ impl Gateway {
             .tempdir()
             .map_err(|error| format!("there is no place for the engine's data ({error})."))?;
         let data_dir = directory.path().join("data");
-        let at_once = ["--network-latency-ms", "0", "--network-latency-jitter-ms", "0"].map(str::to_owned);
+        let at_once =
+            ["--network-latency-ms", "0", "--network-latency-jitter-ms", "0"].map(str::to_owned);
         let start = Start {
             data_dir: &data_dir,
             log: &directory.path().join("engine.log"),
@@ -62,7 +63,8 @@ impl Gateway {
         register(&data_dir, sink, connections)?;
         import(directory.path(), &data_dir, messages)?;
         let xpid = Xpid::from_value(XPID).ok_or("the XPID is legal")?;
-        let dialect = GatewayDialect { authority: engine.listen.to_string(), xpid, text: text.to_owned() };
+        let dialect =
+            GatewayDialect { authority: engine.listen.to_string(), xpid, text: text.to_owned() };
         Ok(Self { _directory: directory, engine, dialect: Arc::new(dialect) })
     }
 }
@@ -85,7 +87,8 @@ impl Server for Gateway {
     }
 
     fn log_end(&self) -> String {
-        let text = std::fs::read_to_string(self._directory.path().join("engine.log")).unwrap_or_default();
+        let text =
+            std::fs::read_to_string(self._directory.path().join("engine.log")).unwrap_or_default();
         text.lines().last().unwrap_or_default().to_owned()
     }
 
@@ -115,7 +118,8 @@ impl Dialect for GatewayDialect {
 fn register(data_dir: &Path, sink: SocketAddr, connections: usize) -> Result<(), String> {
     let (xpid, url) = (format!("{XPID:011}"), format!("http://{sink}/notify"));
     let connections = connections.to_string();
-    let words = ["client", "add", &xpid, "--client", "bench", "--sender", "Hayauma", "--notify-url", &url];
+    let words =
+        ["client", "add", &xpid, "--client", "bench", "--sender", "Hayauma", "--notify-url", &url];
     let more = ["--notify-connections", &connections, "--notify-depth", "1", "--data-dir"];
     let arguments: Vec<&OsStr> =
         words.iter().chain(&more).map(OsStr::new).chain([data_dir.as_os_str()]).collect();
@@ -127,7 +131,8 @@ fn import(directory: &Path, data_dir: &Path, messages: u64) -> Result<(), String
     let write = || -> std::io::Result<()> {
         let mut file = BufWriter::new(std::fs::File::create(&path)?);
         writeln!(file, "msn,xpid")?;
-        (0..messages).try_for_each(|number| writeln!(file, "{:011},{XPID:011}", FIRST_MSN + number))?;
+        (0..messages)
+            .try_for_each(|number| writeln!(file, "{:011},{XPID:011}", FIRST_MSN + number))?;
         file.flush()
     };
     write().map_err(|error| format!("the contracts cannot be written ({error})."))?;

@@ -118,17 +118,21 @@ impl Kannel {
         clock: Clock,
     ) -> Result<Self, String> {
         let fault = |error: io::Error| format!("Kannel did not start ({error}).");
-        let directory =
-            tempfile::Builder::new().prefix("hayauma-kannel-").tempdir_in(store.place).map_err(fault)?;
+        let directory = tempfile::Builder::new()
+            .prefix("hayauma-kannel-")
+            .tempdir_in(store.place)
+            .map_err(fault)?;
         let ports = Ports::free().map_err(fault)?;
         let config = directory.path().join("kannel.conf");
         std::fs::create_dir(directory.path().join("store")).map_err(fault)?;
-        std::fs::write(&config, configuration(&ports, store.kind, directory.path())).map_err(fault)?;
+        std::fs::write(&config, configuration(&ports, store.kind, directory.path()))
+            .map_err(fault)?;
         let mut boxes = Vec::new();
         let mut start = |name: &'static str, program: &Path, port: u16| -> Result<(), String> {
             let log = directory.path().join(name).with_extension("log");
             boxes.push((name, spawn(program, &config, &log, cpus).map_err(fault)?));
-            await_port(port).map_err(|error| format!("{name} does not listen ({error}); {}", log_end(&log)))
+            await_port(port)
+                .map_err(|error| format!("{name} does not listen ({error}); {}", log_end(&log)))
         };
         start("bearerbox", &programs.bearerbox, ports.boxes)?;
         await_port(ports.smsc).map_err(fault)?;
@@ -236,8 +240,9 @@ impl Drop for Network {
 
 impl Ports {
     fn free() -> io::Result<Self> {
-        let listeners: Vec<TcpListener> =
-            (0..4).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<io::Result<_>>()?;
+        let listeners: Vec<TcpListener> = (0..4)
+            .map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .collect::<io::Result<_>>()?;
         let port = |at: usize| listeners[at].local_addr().map(|address| address.port());
         Ok(Self { admin: port(0)?, boxes: port(1)?, smsc: port(2)?, send: port(3)? })
     }
@@ -280,7 +285,8 @@ fn spawn(program: &Path, config: &Path, log: &Path, cpus: &[usize]) -> io::Resul
 /// Becomes the program that the arguments name: CPUs, program, its arguments.
 pub fn become_child(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
     os::end_with_parent();
-    let cpus = arguments.next().and_then(|list| os::parse_cpus(list.to_str()?).ok()).unwrap_or_default();
+    let cpus =
+        arguments.next().and_then(|list| os::parse_cpus(list.to_str()?).ok()).unwrap_or_default();
     let Some(program) = arguments.next() else { return ExitCode::FAILURE };
     if let Err(error) = os::pin_thread(&cpus) {
         eprintln!("cannot be bound to its CPUs ({error})");
@@ -309,8 +315,9 @@ fn await_port(port: u16) -> io::Result<()> {
 }
 
 fn log_end(path: &Path) -> String {
-    let text =
-        std::fs::read(path).map(|octets| String::from_utf8_lossy(&octets).into_owned()).unwrap_or_default();
+    let text = std::fs::read(path)
+        .map(|octets| String::from_utf8_lossy(&octets).into_owned())
+        .unwrap_or_default();
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(4)..].join("\n  ")
 }
@@ -344,10 +351,13 @@ mod tests {
         dialect.request(42, &mut request);
         let request = String::from_utf8(request).expect("ASCII");
         assert!(request.contains("&to=09000000042&text=a%20b%26c&"), "{request}");
+        assert!(request.contains(
+            "dlr-url=http%3A%2F%2F127.0.0.1%3A1%2Fdlr%3Ftype%3D%25d%26id%3D42 HTTP/1.1\r\n"
+        ));
         assert!(
-            request.contains("dlr-url=http%3A%2F%2F127.0.0.1%3A1%2Fdlr%3Ftype%3D%25d%26id%3D42 HTTP/1.1\r\n")
+            dialect.accepts(202, b"0: Accepted for delivery")
+                && !dialect.accepts(202, b"3: Queued")
         );
-        assert!(dialect.accepts(202, b"0: Accepted for delivery") && !dialect.accepts(202, b"3: Queued"));
     }
 
     #[test]

@@ -90,7 +90,11 @@ fn serve(mut poll: Poll, listener: &TcpListener, stop: &AtomicBool, book: &Book)
                     while let Ok((mut stream, _)) = listener.accept() {
                         stream.set_nodelay(true)?;
                         let interest = Interest::READABLE | Interest::WRITABLE;
-                        poll.registry().register(&mut stream, Token(connections.len()), interest)?;
+                        poll.registry().register(
+                            &mut stream,
+                            Token(connections.len()),
+                            interest,
+                        )?;
                         connections.push(Some(Connection::new(stream)));
                     }
                 }
@@ -131,7 +135,9 @@ impl Connection {
                         book.note_receipt(number);
                         at += octets;
                     }
-                    Taken::Partial if at == 0 && self.filled == self.input.len() => return Ok(false),
+                    Taken::Partial if at == 0 && self.filled == self.input.len() => {
+                        return Ok(false);
+                    }
                     Taken::Partial => break,
                     Taken::Malformed => return Ok(false),
                 }
@@ -164,12 +170,18 @@ enum Taken {
 }
 
 fn take(input: &[u8], output: &mut Vec<u8>) -> Taken {
-    if input.starts_with(b"GET ") { take_report(input, output) } else { take_notification(input, output) }
+    if input.starts_with(b"GET ") {
+        take_report(input, output)
+    } else {
+        take_notification(input, output)
+    }
 }
 
 /// Kannel's delivery report.
 fn take_report(input: &[u8], output: &mut Vec<u8>) -> Taken {
-    let Some(end) = input.windows(4).position(|window| window == b"\r\n\r\n") else { return Taken::Partial };
+    let Some(end) = input.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return Taken::Partial;
+    };
     let target = input[4..end].split(|&octet| octet == b' ').next().unwrap_or_default();
     let query = target.split(|&octet| octet == b'?').nth(1).unwrap_or_default();
     let value = |name: &[u8]| {
@@ -214,12 +226,19 @@ mod tests {
 
     #[test]
     fn a_report_counts_only_when_it_says_delivered() {
-        let request = |kind: &str| format!("GET /dlr?id=17&type={kind} HTTP/1.1\r\nHost: x\r\n\r\nGET ");
+        let request =
+            |kind: &str| format!("GET /dlr?id=17&type={kind} HTTP/1.1\r\nHost: x\r\n\r\nGET ");
         let mut output = Vec::new();
         let delivered = request("1");
         let octets = delivered.len() - 4;
-        assert_eq!(take(delivered.as_bytes(), &mut output), Taken::Receipt { octets, number: Some(17) });
-        assert_eq!(take(request("2").as_bytes(), &mut output), Taken::Receipt { octets, number: None });
+        assert_eq!(
+            take(delivered.as_bytes(), &mut output),
+            Taken::Receipt { octets, number: Some(17) }
+        );
+        assert_eq!(
+            take(request("2").as_bytes(), &mut output),
+            Taken::Receipt { octets, number: None }
+        );
         assert_eq!(take(&delivered.as_bytes()[..20], &mut output), Taken::Partial);
         assert_eq!(output.windows(8).filter(|window| window == b"HTTP/1.1").count(), 2);
     }

@@ -5,7 +5,8 @@ use simd_json::prelude::{ValueAsArray, ValueAsObject, ValueAsScalar, ValueObject
 use std::path::Path;
 
 /// Words that stand beside a figure and say whose it is, in the order in which they are read.
-const WORDS: [&str; 8] = ["case", "load", "server", "keeps", "durability", "store", "records", "rate_per_s"];
+const WORDS: [&str; 8] =
+    ["case", "load", "server", "keeps", "durability", "store", "records", "rate_per_s"];
 
 /// One run.
 #[derive(Clone, PartialEq, Debug)]
@@ -76,8 +77,9 @@ impl Run {
 /// # Errors
 /// One sentence that names the file, and the line.
 pub(super) fn read(directory: &Path) -> Result<Vec<Run>, String> {
-    let unreadable =
-        |path: &Path, error: std::io::Error| format!("{} cannot be read ({error}).", path.display());
+    let unreadable = |path: &Path, error: std::io::Error| {
+        format!("{} cannot be read ({error}).", path.display())
+    };
     let entries = std::fs::read_dir(directory).map_err(|error| unreadable(directory, error))?;
     let mut paths: Vec<_> = entries.filter_map(|entry| Some(entry.ok()?.path())).collect();
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "jsonl"));
@@ -103,7 +105,12 @@ fn collect(name: &str, value: &OwnedValue, label: &str, figures: &mut Vec<Figure
         let number = |name: &str| value.get(name).and_then(|value| value.cast_f64());
         match (number("median"), number("spread")) {
             (Some(median), Some(spread)) => {
-                figures.push(Figure { label: label.to_owned(), metric: name.to_owned(), median, spread });
+                figures.push(Figure {
+                    label: label.to_owned(),
+                    metric: name.to_owned(),
+                    median,
+                    spread,
+                });
             }
             _ => descend(value, label, figures),
         }
@@ -137,5 +144,12 @@ fn sorted(value: &OwnedValue) -> Vec<(&str, &OwnedValue)> {
 fn jst(unix_ms: u64) -> String {
     let digits: String =
         wire::terms::calendar::jst_digits(unix_ms).iter().map(|&digit| char::from(digit)).collect();
-    format!("{}-{}-{} {}:{}", &digits[..4], &digits[4..6], &digits[6..8], &digits[8..10], &digits[10..12])
+    format!(
+        "{}-{}-{} {}:{}",
+        &digits[..4],
+        &digits[4..6],
+        &digits[6..8],
+        &digits[8..10],
+        &digits[10..12]
+    )
 }

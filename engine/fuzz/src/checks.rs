@@ -19,7 +19,9 @@ use wire::sms::user_data::UserData;
 /// read, but for unused bits of the first octet.
 pub fn check_tpdu(octets: &[u8]) {
     for direction in [Direction::FromTerminal, Direction::ToTerminal] {
-        for context in [ReportContext::Acknowledgement, ReportContext::Error, ReportContext::Unknown] {
+        for context in
+            [ReportContext::Acknowledgement, ReportContext::Error, ReportContext::Unknown]
+        {
             let Ok(tpdu) = Tpdu::decode(octets, direction, context) else { continue };
             assert!(!describe(&tpdu).is_empty());
             let mut out = [0; TPDU_OCTETS_MAX];
@@ -32,7 +34,11 @@ pub fn check_tpdu(octets: &[u8]) {
     let mut out = [0; TPDU_OCTETS_MAX];
     let relayed = relay::deliver_from_submit(octets, &originating, &[0; 7], false, &mut out);
     let submitted = Tpdu::decode(octets, Direction::FromTerminal, ReportContext::Unknown);
-    assert_eq!(relayed.is_ok(), matches!(submitted, Ok(Tpdu::Submit(_))), "both ways of reading agree");
+    assert_eq!(
+        relayed.is_ok(),
+        matches!(submitted, Ok(Tpdu::Submit(_))),
+        "both ways of reading agree"
+    );
     if let (Ok(length), Ok(Tpdu::Submit(submit))) = (relayed, submitted) {
         let delivered = Tpdu::decode(&out[..length], Direction::ToTerminal, ReportContext::Unknown);
         let Ok(Tpdu::Deliver(deliver)) = delivered else { panic!("{delivered:?}") };
@@ -51,19 +57,26 @@ pub fn check_header(octets: &[u8]) {
     assert!(taken <= user_data.len());
     if let Ok(header) = header {
         assert_eq!(header.octets(), taken);
-        assert_eq!(header.elements().map(|element| 2 + element.data.len()).sum::<usize>() + 1, taken);
+        assert_eq!(
+            header.elements().map(|element| 2 + element.data.len()).sum::<usize>() + 1,
+            taken
+        );
         assert_eq!(Header::parse(&user_data[..taken]), Ok(header));
         let _ = (header.concatenation(), header.ports(), header.shift());
     }
     let coding_scheme = CodingScheme(*scheme);
-    let user_data = UserData { coding_scheme, header_indicated: true, length: *length, octets: user_data };
+    let user_data =
+        UserData { coding_scheme, header_indicated: true, length: *length, octets: user_data };
     let text = user_data.text();
     let mut reassembler = Reassembler::new(1, 0);
     let originator = Address::alphanumeric("fuzz").expect("four characters");
     match reassembler.handle_part(originator, &user_data, 0) {
         Arrival::Complete(message) => assert_eq!(message.text(), text),
         Arrival::Waiting { missing } => {
-            assert_eq!(reassembler.handle_part(originator, &user_data, 0), Arrival::Repeated { missing });
+            assert_eq!(
+                reassembler.handle_part(originator, &user_data, 0),
+                Arrival::Repeated { missing }
+            );
             assert_eq!(reassembler.poll_lost(1).and_then(|message| message.text()), text);
         }
         Arrival::Repeated { .. } => panic!("nothing came before"),
@@ -74,8 +87,10 @@ pub fn check_header(octets: &[u8]) {
 /// The first two octets choose the languages.
 pub fn check_alphabet(octets: &[u8]) {
     let [locking, single, rest @ ..] = octets else { return };
-    let shift =
-        Shift { locking: Language::from_number(locking % 14), single: Language::from_number(single % 14) };
+    let shift = Shift {
+        locking: Language::from_number(locking % 14),
+        single: Language::from_number(single % 14),
+    };
     let mut text = String::new();
     shift.decode(rest, &mut text);
     assert!(text.chars().count() <= rest.len());

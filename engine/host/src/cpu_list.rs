@@ -45,7 +45,8 @@ impl FromStr for CpuList {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text} is not a list of CPUs: use numbers and ranges, such as 0-3,8");
+        let wrong =
+            || format!("{text} is not a list of CPUs: use numbers and ranges, such as 0-3,8");
         let mut cpus = Vec::new();
         for part in text.split(',').map(str::trim) {
             let (first, last) = part.split_once('-').unwrap_or((part, part));

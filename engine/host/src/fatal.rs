@@ -102,7 +102,9 @@ impl FatalReason {
             Self::HostUnfit => "run `hayauma doctor` to see each finding with its remedy",
             Self::DataDirInUse => "stop that engine or choose another --data-dir",
             Self::DataDirUnusable => "give this user a writable directory with --data-dir",
-            Self::PortUnavailable => "stop the program that holds the port or choose another address",
+            Self::PortUnavailable => {
+                "stop the program that holds the port or choose another address"
+            }
             Self::StoreUnusable => {
                 "restore registry.sqlite from a copy, or correct its permissions, and start again"
             }
@@ -135,7 +137,11 @@ impl Fatal {
     }
 
     /// A fatal whose remedy is known more exactly than the reason says.
-    pub fn with_remedy(reason: FatalReason, cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub fn with_remedy(
+        reason: FatalReason,
+        cause: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { reason, cause: cause.into(), remedy: Some(remedy.into()) }
     }
 
@@ -193,8 +199,9 @@ impl std::error::Error for Fatal {}
 /// In a test harness, where a panic is a failed assertion to be caught, do not install it.
 pub fn install_panic_hook() {
     std::panic::set_hook(Box::new(|information| {
-        let place =
-            information.location().map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
+        let place = information
+            .location()
+            .map_or_else(String::new, |at| format!(" at {}:{}", at.file(), at.line()));
         let payload = information.payload();
         let message = payload
             .downcast_ref::<&str>()
@@ -202,7 +209,8 @@ pub fn install_panic_hook() {
             .or_else(|| payload.downcast_ref::<String>().cloned())
             .unwrap_or_default();
         let message = message.replace('\n', " ");
-        Fatal::new(FatalReason::Bug, format!("a bug ended the process{place} ({message})")).end_process();
+        Fatal::new(FatalReason::Bug, format!("a bug ended the process{place} ({message})"))
+            .end_process();
     }));
 }
 
@@ -219,11 +227,16 @@ pub fn install_mapping_guard() -> std::io::Result<()> {
         signal_hook::low_level::register(libc::SIGBUS, || {
             // An output that stands still is not waited for; one that does so between the look and
             // the write ends with the process's alarm.
-            let mut output = libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
+            let mut output =
+                libc::pollfd { fd: libc::STDERR_FILENO, events: libc::POLLOUT, revents: 0 };
             if libc::poll(&raw mut output, 1, 0) == 1 {
                 libc::signal(libc::SIGALRM, libc::SIG_DFL);
                 libc::alarm(LOST_PAGE_WRITE_SECONDS);
-                libc::write(libc::STDERR_FILENO, MAPPING_LOST_LINE.as_ptr().cast(), MAPPING_LOST_LINE.len());
+                libc::write(
+                    libc::STDERR_FILENO,
+                    MAPPING_LOST_LINE.as_ptr().cast(),
+                    MAPPING_LOST_LINE.len(),
+                );
             }
             libc::_exit(i32::from(FatalReason::MappingLost.exit_status()));
         })
@@ -242,7 +255,8 @@ mod tests {
 
     #[test]
     fn every_reason_has_its_own_exit_status_outside_the_command_lines() {
-        let statuses: HashSet<u8> = FatalReason::ALL.iter().map(|reason| reason.exit_status()).collect();
+        let statuses: HashSet<u8> =
+            FatalReason::ALL.iter().map(|reason| reason.exit_status()).collect();
         assert_eq!(statuses.len(), FatalReason::ALL.len());
         // 3 to 9 stay free, and shells use 126 and up.
         assert!(statuses.iter().all(|status| (10..126).contains(status)));
@@ -256,7 +270,8 @@ mod tests {
             assert!(sentence.contains(reason.repair()), "{sentence}");
             assert!(sentence.ends_with('.') && !sentence.contains('\n'), "{sentence}");
         }
-        let exact = Fatal::with_remedy(FatalReason::PortUnavailable, "port 1 is taken", "use port 2");
+        let exact =
+            Fatal::with_remedy(FatalReason::PortUnavailable, "port 1 is taken", "use port 2");
         assert_eq!(exact.to_string(), "port 1 is taken: use port 2.");
         let told = Fatal::told(FatalReason::StoreUnusable, "the file is damaged: restore it");
         assert_eq!(told.to_string(), "the file is damaged: restore it.");

@@ -136,7 +136,10 @@ impl<T: Plain> Zeros<T> {
     pub fn give_back_before(&mut self, number: usize) {
         let stretch = self.stretch_at(self.given_back);
         let until = self.given_back + stretch;
-        if until > number.min(self.length) * size_of::<T>() || self.octets() < WORTH_OCTETS || cfg!(miri) {
+        if until > number.min(self.length) * size_of::<T>()
+            || self.octets() < WORTH_OCTETS
+            || cfg!(miri)
+        {
             return;
         }
         let address = self.start.as_ptr().cast::<u8>().wrapping_add(self.given_back);
@@ -246,7 +249,8 @@ mod tests {
         assert!(pages(fresh()) < 16, "memory that is not touched");
         let mut zeros = super::Zeros::<u64>::new(8 << 20);
         zeros[12_345] = 7;
-        let stretches = std::iter::repeat_with(|| zeros.touch_next()).take_while(|&more| more).count();
+        let stretches =
+            std::iter::repeat_with(|| zeros.touch_next()).take_while(|&more| more).count();
         assert!((32..=33).contains(&stretches), "{stretches} stretches are 64 mebibytes");
         assert_eq!(resident(&zeros), (64 << 20) / super::PAGE_OCTETS);
         assert_eq!(zeros.iter().sum::<u64>(), 7, "what it held");
@@ -257,8 +261,9 @@ mod tests {
         let mut seen = vec![0_u8; pages];
         // SAFETY: the range is the memory of `zeros`, and `seen` has an octet for each of its
         // pages.
-        let code =
-            unsafe { libc::mincore(zeros.as_ptr().cast_mut().cast(), pages * 4096, seen.as_mut_ptr()) };
+        let code = unsafe {
+            libc::mincore(zeros.as_ptr().cast_mut().cast(), pages * 4096, seen.as_mut_ptr())
+        };
         assert_eq!(code, 0);
         seen.iter().filter(|&&page| page & 1 == 1).count()
     }
@@ -271,7 +276,10 @@ mod tests {
         (500_000..1 << 20).for_each(|number| zeros[number] = number as u64);
         zeros.give_back_before(500_000);
         let after_one = resident(&zeros);
-        assert!((1_536..2_048).contains(&after_one), "one stretch of four is gone: {after_one} pages");
+        assert!(
+            (1_536..2_048).contains(&after_one),
+            "one stretch of four is gone: {after_one} pages"
+        );
         (0..10).for_each(|_| zeros.give_back_before(500_000));
         assert!(resident(&zeros) >= 1_024, "what lies behind is there");
         assert!(zeros[..500_000].iter().all(|&number| number == 0));
@@ -281,9 +289,11 @@ mod tests {
     #[test]
     #[cfg_attr(miri, ignore = "the kernel is asked")]
     fn what_is_touched_ahead_is_bounded_and_moves_on_with_what_is_used() {
-        let (mut touched, mut memory) = (super::TouchedAhead::default(), Vec::<u64>::with_capacity(8 << 20));
+        let (mut touched, mut memory) =
+            (super::TouchedAhead::default(), Vec::<u64>::with_capacity(8 << 20));
         assert!(resident_pages(memory.spare_capacity_mut()) < 16, "fresh memory");
-        let calls = std::iter::repeat_with(|| touched.extend(&mut memory)).take_while(|&more| more).count();
+        let calls =
+            std::iter::repeat_with(|| touched.extend(&mut memory)).take_while(|&more| more).count();
         assert!((8..=9).contains(&calls), "{calls} stretches are sixteen mebibytes");
         let ahead = resident_pages(memory.spare_capacity_mut());
         assert!((4095..4096 + 512).contains(&ahead), "{ahead} pages");

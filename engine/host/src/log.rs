@@ -58,7 +58,9 @@ fn say_octets(stream: Stream, octets: &[u8]) {
 
 /// Lines that this process dropped since it started.
 pub fn lines_dropped() -> u64 {
-    let of = |lines: &OnceLock<Option<Lines>>| lines.get().and_then(Option::as_ref).map_or(0, Lines::dropped);
+    let of = |lines: &OnceLock<Option<Lines>>| {
+        lines.get().and_then(Option::as_ref).map_or(0, Lines::dropped)
+    };
     of(&STDOUT) + of(&STDERR) + UNWRITTEN.load(Ordering::Relaxed)
 }
 
@@ -164,7 +166,9 @@ impl Lines {
         let (items, waiting) = bounded(LINES_MAX);
         let counts = Arc::new(Counts::default());
         let shared = Arc::clone(&counts);
-        Builder::new().name(name.to_owned()).spawn(move || write_lines(output, &waiting, &shared))?;
+        Builder::new()
+            .name(name.to_owned())
+            .spawn(move || write_lines(output, &waiting, &shared))?;
         Ok(Self { items, counts })
     }
 
@@ -215,8 +219,10 @@ fn write_lines(mut output: impl Write, items: &Receiver<Item>, counts: &Counts) 
         }
         let dropped = counts.dropped.load(Ordering::Relaxed);
         if dropped > told {
-            let lines = if dropped - told == 1 { "1 line" } else { &format!("{} lines", dropped - told) };
-            let sentence = format!("hayauma: {lines} of the log were dropped: the output took no more.\n");
+            let lines =
+                if dropped - told == 1 { "1 line" } else { &format!("{} lines", dropped - told) };
+            let sentence =
+                format!("hayauma: {lines} of the log were dropped: the output took no more.\n");
             if output.write_all(sentence.as_bytes()).is_ok() {
                 told = dropped;
             }

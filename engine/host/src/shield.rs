@@ -117,7 +117,8 @@ impl Shield {
             return Err(ShieldError::NothingSeen);
         }
         let on_them = |thread: &KernelThread| thread.cpus.iter().any(|cpu| cpus.contains(cpu));
-        let there: Vec<String> = threads.iter().filter(|thread| on_them(thread)).map(name_of).collect();
+        let there: Vec<String> =
+            threads.iter().filter(|thread| on_them(thread)).map(name_of).collect();
         let mut shield = Self { moved: Vec::new(), staying: there, _held: held };
         for wanted in plan(threads, cpus) {
             match set_cpus(wanted.thread.process, &wanted.cpus) {
@@ -169,7 +170,9 @@ fn name_of(thread: &KernelThread) -> String {
 fn check(cpus: &[usize], online: CpuList) -> Result<(), ShieldError> {
     match cpus.iter().find(|cpu| !online.0.contains(cpu)) {
         Some(&cpu) => Err(ShieldError::NoSuchCpu { cpu, online }),
-        None if online.0.iter().all(|cpu| cpus.contains(cpu)) => Err(ShieldError::NoneLeft { online }),
+        None if online.0.iter().all(|cpu| cpus.contains(cpu)) => {
+            Err(ShieldError::NoneLeft { online })
+        }
         None => Ok(()),
     }
 }
@@ -232,7 +235,8 @@ mod tests {
             thread("irq/24", false, &[1]),
         ];
         let moves = plan(threads, &[1]);
-        let moves: Vec<_> = moves.iter().map(|moved| (moved.thread.name.as_str(), &moved.cpus[..])).collect();
+        let moves: Vec<_> =
+            moves.iter().map(|moved| (moved.thread.name.as_str(), &moved.cpus[..])).collect();
         assert_eq!(moves, [("kdamond.0", &[0, 2][..])]);
     }
 
@@ -248,8 +252,16 @@ mod tests {
         let here = || CpuList(vec![0, 1, 3]);
         assert!(check(&[3], here()).is_ok());
         let sentence = |cpus: &[usize]| check(cpus, here()).expect_err("refused").to_string();
-        assert!(sentence(&[1, 2]).contains("no CPU 2 here: choose from 0-1,3"), "{}", sentence(&[1, 2]));
-        assert!(sentence(&[0, 1, 3]).contains("leave out at least one"), "{}", sentence(&[0, 1, 3]));
+        assert!(
+            sentence(&[1, 2]).contains("no CPU 2 here: choose from 0-1,3"),
+            "{}",
+            sentence(&[1, 2])
+        );
+        assert!(
+            sentence(&[0, 1, 3]).contains("leave out at least one"),
+            "{}",
+            sentence(&[0, 1, 3])
+        );
     }
 
     #[test]

@@ -110,7 +110,10 @@ mod tests {
         let of_notifications =
             Code::ALL.iter().filter(|code| code.http_status() == 0 && **code != Code::PARKED);
         for code in of_notifications {
-            assert!(expected.iter().any(|(known, _)| known == code), "{code:?} is not in this test's table");
+            assert!(
+                expected.iter().any(|(known, _)| known == code),
+                "{code:?} is not in this test's table"
+            );
         }
     }
 
@@ -123,7 +126,8 @@ mod tests {
     #[test]
     fn no_code_stands_in_two_rows() {
         for code in 0..10_000 {
-            let rows = COLUMNS.iter().filter(|(first, last, _)| (*first..=*last).contains(&code)).count();
+            let rows =
+                COLUMNS.iter().filter(|(first, last, _)| (*first..=*last).contains(&code)).count();
             assert!(rows <= 1, "{code}");
         }
     }

@@ -36,7 +36,11 @@ pub(super) struct RequestCounts {
 impl RequestCounts {
     pub(super) fn new() -> Self {
         let places = COUNTS_MAX + COUNTS_BY_CODE_MAX;
-        Self { counts: HashMap::with_capacity(places), order: VecDeque::with_capacity(places), requests: 0 }
+        Self {
+            counts: HashMap::with_capacity(places),
+            order: VecDeque::with_capacity(places),
+            requests: 0,
+        }
     }
 
     /// Counts a request.

@@ -18,7 +18,8 @@ pub fn write_csv(report: &Report, out: impl Write) -> csv::Result<()> {
     let mut rows: Vec<_> = rows.chain(report.adjustments.iter().map(|row| (row, true))).collect();
     rows.sort_by_key(|(row, is_adjustment)| (row.xpid, *is_adjustment));
     for (row, is_adjustment) in rows {
-        let name = Xpid::from_value(row.xpid).map_or_else(|| row.xpid.to_string(), |xpid| xpid.to_string());
+        let name = Xpid::from_value(row.xpid)
+            .map_or_else(|| row.xpid.to_string(), |xpid| xpid.to_string());
         writer.write_record(fields(name, row, is_adjustment))?;
     }
     writer.write_record(fields("total".into(), &report.totals(), false))?;

@@ -28,7 +28,8 @@ pub(super) struct DayFile {
 impl DayFile {
     pub(super) fn open(path: PathBuf, shard: u16, day: Day) -> io::Result<Self> {
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
+        let file =
+            options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)?;
         let end = read_events(&path, &mut |_| {})?.end;
         let chunk_number = end / CHUNK_SLOTS;
         // A head of an earlier version is raised: what is appended now has counts.

@@ -163,7 +163,8 @@ impl Event {
         if slot == 0 && octets[0..8] == HEAD_MAGIC {
             return Slot::Head;
         }
-        let Some(kind) = EventKind::from_number(octets[0]).filter(|_| read_u32(octets, 56) == slot) else {
+        let Some(kind) = EventKind::from_number(octets[0]).filter(|_| read_u32(octets, 56) == slot)
+        else {
             return Slot::Damaged;
         };
         Slot::Event(Self {

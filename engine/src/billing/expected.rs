@@ -32,7 +32,8 @@ impl Expected {
     pub(super) fn read(data_directory: &Path) -> io::Result<Self> {
         let mut expected = Self { events: Known::default(), unread: Vec::new() };
         for number in crate::journal::shards::shard_numbers(data_directory)? {
-            let journal = crate::journal::shards::shard_directory(data_directory, number).join("journal");
+            let journal =
+                crate::journal::shards::shard_directory(data_directory, number).join("journal");
             if !journal.is_dir() {
                 continue;
             }
@@ -71,7 +72,10 @@ impl Expected {
             }
         });
         let since = clock::instant();
-        while !lacking.is_empty() && lacking.len() < LOOKED_FOR_MAX && clock::instant() - since < ON_ITS_WAY {
+        while !lacking.is_empty()
+            && lacking.len() < LOOKED_FOR_MAX
+            && clock::instant() - since < ON_ITS_WAY
+        {
             if !matches!(read_holder(data_directory), Ok(Some(_))) {
                 break;
             }

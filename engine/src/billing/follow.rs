@@ -66,8 +66,9 @@ impl Follow {
             }
             for (what, slots) in [("unreadable", state.damaged), ("empty", state.empty)] {
                 if slots > 0 && self.is_first() {
-                    self.report
-                        .find(|| format!("{}: {slots} {what} slots among the events", file.path.display()));
+                    self.report.find(|| {
+                        format!("{}: {slots} {what} slots among the events", file.path.display())
+                    });
                 }
             }
         }
@@ -123,11 +124,13 @@ impl Follow {
         self.limit = self.known.halve(self.blocks_max);
         match kind {
             EventKind::Accepted if self.known.contains(EventKind::Final, push_id) => {
-                let earlier = self.unmatched.remove(&push_id).filter(|&place| files[place].day < file.day);
+                let earlier =
+                    self.unmatched.remove(&push_id).filter(|&place| files[place].day < file.day);
                 if let Some(place) = earlier {
                     let (ended, path) = (files[place].day, file.path.display());
-                    self.report
-                        .find(|| format!("{path}: push {push_id} was accepted, and had ended on {ended}"));
+                    self.report.find(|| {
+                        format!("{path}: push {push_id} was accepted, and had ended on {ended}")
+                    });
                 }
             }
             EventKind::Accepted => {
@@ -154,7 +157,12 @@ impl Follow {
             "ended"
         };
         self.report.find(|| {
-            format!("{}: push {} of xpid {:011} {what} twice", file.path.display(), event.push_id, event.xpid)
+            format!(
+                "{}: push {} of xpid {:011} {what} twice",
+                file.path.display(),
+                event.push_id,
+                event.xpid
+            )
         });
     }
 
@@ -165,7 +173,9 @@ impl Follow {
             EventKind::Accepted => report.accepted += times,
             EventKind::Final => {}
             EventKind::Rejected => *report.rejected.entry(event.code).or_default() += times,
-            EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => report.suppressed += times,
+            EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => {
+                report.suppressed += times
+            }
             EventKind::Replayed => report.replayed += times,
         }
     }

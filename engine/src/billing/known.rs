@@ -19,7 +19,8 @@ impl Known {
     /// Notes an event; whether it is new. Events that are counts are not kept and never new.
     pub fn note(&mut self, kind: EventKind, push_id: u64) -> bool {
         let Some(table) = table_of(kind) else { return false };
-        let block = self.blocks.entry(push_id / BLOCK_PUSHES).or_insert_with(|| Box::new([[0; WORDS]; 2]));
+        let block =
+            self.blocks.entry(push_id / BLOCK_PUSHES).or_insert_with(|| Box::new([[0; WORDS]; 2]));
         let (word, bit) = place_of(push_id);
         let is_new = block[table][word] & bit == 0;
         block[table][word] |= bit;
@@ -47,7 +48,8 @@ impl Known {
     pub(super) fn visit(&self, view: &mut dyn FnMut(EventKind, u64)) {
         for (number, block) in &self.blocks {
             for (table, kind) in [EventKind::Accepted, EventKind::Final].into_iter().enumerate() {
-                for (place, word) in block[table].iter().enumerate().filter(|(_, word)| **word != 0) {
+                for (place, word) in block[table].iter().enumerate().filter(|(_, word)| **word != 0)
+                {
                     for bit in (0..64).filter(|bit| word >> bit & 1 != 0) {
                         view(kind, number * BLOCK_PUSHES + place as u64 * 64 + bit);
                     }
@@ -95,9 +97,13 @@ mod tests {
         }
         assert!(!known.note(EventKind::Rejected, 7));
         known.forget(EventKind::Final, 4095);
-        assert!(!known.contains(EventKind::Final, 4095) && known.contains(EventKind::Accepted, 4095));
+        assert!(
+            !known.contains(EventKind::Final, 4095) && known.contains(EventKind::Accepted, 4095)
+        );
         assert_eq!(known.halve(3), None);
         assert_eq!(known.halve(2), Some(4096));
-        assert!(known.contains(EventKind::Accepted, 1) && !known.contains(EventKind::Accepted, 4096));
+        assert!(
+            known.contains(EventKind::Accepted, 1) && !known.contains(EventKind::Accepted, 4096)
+        );
     }
 }

@@ -13,7 +13,9 @@ use super::day_file::DayFile;
 use super::event::{Event, EventKind};
 use super::limits::{CLOSING_MS, COUNTS_PER_TURN_MAX, DAYS_OPEN_MAX, RETRY_MS};
 use super::port::{BillingError, BillingSync, Log, SYNC_FILES_MAX};
-use super::read::{EventFile, file_name, files_of_all_shards, files_of_shard, read_events, version_of};
+use super::read::{
+    EventFile, file_name, files_of_all_shards, files_of_shard, read_events, version_of,
+};
 use host::directory::sync_directory;
 use wire::terms::calendar::Day;
 
@@ -62,7 +64,8 @@ impl BillingLog {
                 return Err(BillingError::Version { path: file.path, version });
             }
         }
-        let last = files_of_all_shards(&directory).map_err(unread)?.iter().map(|file| file.day).max();
+        let last =
+            files_of_all_shards(&directory).map_err(unread)?.iter().map(|file| file.day).max();
         let mut log = Self {
             directory_file: File::open(&directory).map_err(failed)?,
             directory,
@@ -90,7 +93,8 @@ impl BillingLog {
     /// When a sync fails: it must end the engine; it proves nothing to try again.
     pub fn sync(&mut self) -> Result<(), BillingError> {
         for day in self.days.iter_mut().filter(|day| day.is_dirty()) {
-            day.sync().map_err(|source| BillingError::Write { path: day.path().to_path_buf(), source })?;
+            day.sync()
+                .map_err(|source| BillingError::Write { path: day.path().to_path_buf(), source })?;
         }
         if self.directory_is_new {
             let failed = |source| BillingError::Write { path: self.directory.clone(), source };
@@ -144,7 +148,8 @@ impl BillingLog {
             self.bring_to_front(at_ms)?;
         }
         let Some(day) = self.days.front_mut() else { unreachable!("the event's day was opened") };
-        day.append(event).map_err(|source| BillingError::Write { path: day.path().to_path_buf(), source })
+        day.append(event)
+            .map_err(|source| BillingError::Write { path: day.path().to_path_buf(), source })
     }
 
     fn bring_to_front(&mut self, at_ms: u64) -> Result<(), BillingError> {
@@ -207,7 +212,8 @@ impl Log for BillingLog {
 
     fn may_write(&self, now_ms: u64) -> bool {
         // A clock that was set back must not put the next try off.
-        self.retry_at_ms.is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
+        self.retry_at_ms
+            .is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
     }
 
     fn retry_now(&mut self) {
@@ -272,7 +278,8 @@ impl Log for BillingLog {
         } else {
             files_of_shard(directory, self.shard)
         };
-        let mut files = files.map_err(|source| BillingError::Read { path: directory.clone(), source })?;
+        let mut files =
+            files.map_err(|source| BillingError::Read { path: directory.clone(), source })?;
         files.retain(|file| file.day >= first);
         for EventFile { path, .. } in files {
             let mut flow = ControlFlow::Continue(());

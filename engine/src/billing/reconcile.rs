@@ -110,7 +110,9 @@ fn check_months(
     let mut expected: BTreeMap<u64, Row> = BTreeMap::new();
     for month in months {
         for file in files.iter().filter(|file| file.day.number() / 100 == month) {
-            count_file(file, &mut damaged, &mut |event| row_of(&mut expected, event.xpid).count(event))?;
+            count_file(file, &mut damaged, &mut |event| {
+                row_of(&mut expected, event.xpid).count(event)
+            })?;
         }
         let (year, number) = ((month / 100) as u16, (month % 100) as u8);
         let whole = super::sums::month(data_directory, year, number)?.by_xpid();

@@ -124,8 +124,11 @@ impl Row {
 
     /// Counts an event of the span.
     pub(super) fn count(&mut self, event: &Event) {
-        let counts =
-            if event.class == Class::Exercise.number() { &mut self.exercise } else { &mut self.billed };
+        let counts = if event.class == Class::Exercise.number() {
+            &mut self.exercise
+        } else {
+            &mut self.billed
+        };
         let times = event.times();
         match event.kind {
             EventKind::Accepted => counts.accepted += times,
@@ -134,7 +137,9 @@ impl Row {
                 counts.segments += u64::from(event.delivered) * times;
             }
             EventKind::Rejected => self.rejected += times,
-            EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => self.suppressed += times,
+            EventKind::Replayed if event.code == Code::ALERT_KNOWN.number() => {
+                self.suppressed += times
+            }
             EventKind::Replayed => self.replayed += times,
         }
     }
@@ -184,7 +189,8 @@ pub fn month(data_directory: &Path, year: u16, month: u8) -> Result<Report, Repo
         ),
     };
     let first = Day::parse(&format!("{year:04}{month:02}01")).ok_or_else(no_such)?;
-    let last = (28..=31).rev().find_map(|last| Day::parse(&format!("{year:04}{month:02}{last:02}")));
+    let last =
+        (28..=31).rev().find_map(|last| Day::parse(&format!("{year:04}{month:02}{last:02}")));
     span(data_directory, first, last.ok_or_else(no_such)?)
 }
 
@@ -212,7 +218,8 @@ pub(super) fn span(data_directory: &Path, first: Day, last: Day) -> Result<Repor
     for (&xpid, adjusted) in &mut adjustments {
         adjusted.take_opening_from(row_of(&mut rows, xpid));
     }
-    let listed = |rows: BTreeMap<u64, Row>| rows.into_values().filter(|row: &Row| !row.is_zero()).collect();
+    let listed =
+        |rows: BTreeMap<u64, Row>| rows.into_values().filter(|row: &Row| !row.is_zero()).collect();
     Ok(Report { rows: listed(rows), adjustments: listed(adjustments), damaged })
 }
 
@@ -225,8 +232,8 @@ pub(super) fn count_file(
     damaged: &mut Vec<(PathBuf, u64)>,
     count: &mut dyn FnMut(&Event),
 ) -> Result<(), ReportError> {
-    let state =
-        read_events(&file.path, count).map_err(|source| ReportError { path: file.path.clone(), source })?;
+    let state = read_events(&file.path, count)
+        .map_err(|source| ReportError { path: file.path.clone(), source })?;
     if state.damaged > 0 {
         tracing::warn!(file = %file.path.display(), slots = state.damaged, "billing events cannot be read");
         damaged.push((file.path.clone(), state.damaged));

@@ -89,7 +89,8 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
     }
     let rejected: u64 = report.rejected.values().sum();
     let (accepted, replayed, suppressed) = (report.accepted, report.replayed, report.suppressed);
-    let _ = writeln!(text, "{} events, {} days, {} XPIDs", report.events, report.days, report.xpids);
+    let _ =
+        writeln!(text, "{} events, {} days, {} XPIDs", report.events, report.days, report.xpids);
     let _ = writeln!(
         text,
         "requests {} = accepted {accepted} + replayed {replayed} + suppressed {suppressed} + rejected {rejected}",
@@ -99,7 +100,10 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
         let _ = writeln!(text, "  rejected {code:04}: {count}");
     }
     for (xpid, (accepted, ended)) in &report.twice {
-        let _ = writeln!(text, "xpid {xpid:011}: {accepted} pushes accepted twice, {ended} ended twice");
+        let _ = writeln!(
+            text,
+            "xpid {xpid:011}: {accepted} pushes accepted twice, {ended} ended twice"
+        );
     }
     let _ = writeln!(text, "open pushes: {}", report.open);
     if report.is_clean() {
@@ -161,8 +165,8 @@ mod tests {
 
     #[test]
     fn a_wrong_directory_is_named() {
-        let error =
-            perform(&What::Reconcile, Path::new("/nonexistent/hayauma")).expect_err("no such directory");
+        let error = perform(&What::Reconcile, Path::new("/nonexistent/hayauma"))
+            .expect_err("no such directory");
         assert!(error.sentence.contains("/nonexistent/hayauma"), "{error}");
     }
 }

@@ -190,10 +190,14 @@ impl ChangeCommand {
     fn set(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let change = self.fields.change()?;
         if change == ClientChange::default() {
-            return Err(CliError::new("nothing to change was named: see `hayauma client set --help`"));
+            return Err(CliError::new(
+                "nothing to change was named: see `hayauma client set --help`",
+            ));
         }
         let document = match self.place.registry_to_change()? {
-            Registry::Running(engine) => engine.patch(&format!("/clients/{}", self.xpid), &change)?,
+            Registry::Running(engine) => {
+                engine.patch(&format!("/clients/{}", self.xpid), &change)?
+            }
             Registry::Stopped(mut store) => {
                 let mut registration = store.registration(self.xpid)?;
                 change.apply(&mut registration)?;
@@ -219,9 +223,15 @@ impl ListCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let documents: Vec<ClientDocument> = match self.place.registry_to_read()? {
             Registry::Running(engine) => engine.get("/clients")?,
-            Registry::Stopped(store) => store.registrations()?.iter().map(ClientDocument::of).collect(),
+            Registry::Stopped(store) => {
+                store.registrations()?.iter().map(ClientDocument::of).collect()
+            }
         };
-        if self.json { output.print_json(&documents) } else { output.print(&render_list(&documents)) }
+        if self.json {
+            output.print_json(&documents)
+        } else {
+            output.print(&render_list(&documents))
+        }
     }
 }
 
@@ -232,16 +242,23 @@ impl RemoveCommand {
                 let path = format!("/clients/{}?contracts={}", self.xpid, self.with_contracts);
                 engine.delete::<ClientRemoval>(&path)?.contracts
             }
-            Registry::Stopped(mut store) => store.remove_registration(self.xpid, self.with_contracts)?.len(),
+            Registry::Stopped(mut store) => {
+                store.remove_registration(self.xpid, self.with_contracts)?.len()
+            }
         };
-        output.print(&format!("removed XPID {} and {} contracts\n", self.xpid, grouped(contracts as u64)))
+        output.print(&format!(
+            "removed XPID {} and {} contracts\n",
+            self.xpid,
+            grouped(contracts as u64)
+        ))
     }
 }
 
 impl Fields {
     fn change(&self) -> Result<ClientChange, CliError> {
-        let cleared =
-            |flag: bool, value: &Option<String>| if flag { Some(String::new()) } else { value.clone() };
+        let cleared = |flag: bool, value: &Option<String>| {
+            if flag { Some(String::new()) } else { value.clone() }
+        };
         let token = match &self.token_file {
             Some(path) => Some(read_secret(path)?),
             None => self.token.clone(),
@@ -271,7 +288,8 @@ impl Fields {
 
 /// The first line of a file, or of standard input for `-`.
 fn read_secret(path: &Path) -> Result<String, CliError> {
-    let shown = if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
+    let shown =
+        if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
     let read = |input: &mut dyn Read| {
         let mut line = String::new();
         BufReader::new(input.take(SECRET_OCTETS_MAX)).read_line(&mut line).map(|_| line)
@@ -282,11 +300,15 @@ fn read_secret(path: &Path) -> Result<String, CliError> {
         File::open(path).and_then(|mut file| read(&mut file))
     };
     let line = line.map_err(|error| {
-        CliError::new(format!("the token cannot be read from {shown} ({error}): name a file that holds it"))
+        CliError::new(format!(
+            "the token cannot be read from {shown} ({error}): name a file that holds it"
+        ))
     })?;
     let secret = line.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
-        return Err(CliError::new(format!("{shown} begins with no token: write it into the first line")));
+        return Err(CliError::new(format!(
+            "{shown} begins with no token: write it into the first line"
+        )));
     }
     Ok(secret.to_owned())
 }
@@ -310,7 +332,11 @@ fn render_one(document: &ClientDocument) -> String {
     let term = match (&document.from, &document.until) {
         (None, None) => "open".to_owned(),
         (from, until) => {
-            format!("{} to {}", from.as_deref().unwrap_or("any day"), until.as_deref().unwrap_or("any day"))
+            format!(
+                "{} to {}",
+                from.as_deref().unwrap_or("any day"),
+                until.as_deref().unwrap_or("any day")
+            )
         }
     };
     let notifications = match &document.notify_url {
@@ -341,7 +367,8 @@ fn render_one(document: &ClientDocument) -> String {
 }
 
 fn render_list(documents: &[ClientDocument]) -> String {
-    let heads = ["XPID", "CLIENT", "STATE", "CLASSES", "KINDS", "SENDERS", "SVCINST", "NOTIFICATIONS TO"];
+    let heads =
+        ["XPID", "CLIENT", "STATE", "CLASSES", "KINDS", "SENDERS", "SVCINST", "NOTIFICATIONS TO"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     for document in documents {
         rows.push(vec![

@@ -7,7 +7,9 @@ use super::contract_import::ImportCommand;
 use super::place::{Place, Registry};
 use super::table::{self, grouped};
 use super::{CliError, Output};
-use crate::control::admin::{ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow};
+use crate::control::admin::{
+    ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow,
+};
 use crate::control::limits::{CONTRACT_PAGE_ROWS_MAX, MSN_WORDS_PER_REQUEST_MAX};
 use crate::control::msn_range::parse_msns;
 use crate::control::store::{Contract, ContractFilter, Store};
@@ -129,13 +131,18 @@ impl RemoveCommand {
         let changed = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
                 let mut changed = ContractChanged::default();
-                let all = ContractChange { xpid: self.xpid.to_string(), all: true, ..Default::default() };
-                for change in self.all.then_some(all).into_iter().chain(changes(self.xpid, &self.msns)) {
+                let all =
+                    ContractChange { xpid: self.xpid.to_string(), all: true, ..Default::default() };
+                for change in
+                    self.all.then_some(all).into_iter().chain(changes(self.xpid, &self.msns))
+                {
                     changed.add(engine.delete_named("/contracts", &change)?);
                 }
                 changed
             }
-            Registry::Stopped(mut store) => remove_from_store(&mut store, self.xpid, &rows, self.all)?,
+            Registry::Stopped(mut store) => {
+                remove_from_store(&mut store, self.xpid, &rows, self.all)?
+            }
         };
         output.print(&format!(
             "removed {}, not there {}\n",
@@ -158,13 +165,14 @@ impl ListCommand {
             filter.after = page.last().copied();
             let is_last = page.len() < page_rows;
             if self.json {
-                listed.extend(
-                    page.iter()
-                        .map(|(msn, xpid)| ContractRow { msn: msn.to_string(), xpid: xpid.to_string() }),
-                );
+                listed.extend(page.iter().map(|(msn, xpid)| ContractRow {
+                    msn: msn.to_string(),
+                    xpid: xpid.to_string(),
+                }));
             } else {
-                output
-                    .print(&page.iter().map(|(msn, xpid)| format!("{msn},{xpid}\n")).collect::<String>())?;
+                output.print(
+                    &page.iter().map(|(msn, xpid)| format!("{msn},{xpid}\n")).collect::<String>(),
+                )?;
             }
             if is_last || !output.has_reader() {
                 break;
@@ -192,7 +200,10 @@ impl CountCommand {
         }
         let mut rows = vec![vec!["XPID".to_owned(), "CONTRACTS".to_owned()]];
         rows.extend(counts.iter().map(|count| vec![count.xpid.clone(), grouped(count.contracts)]));
-        rows.push(vec!["all".to_owned(), grouped(counts.iter().map(|count| count.contracts).sum())]);
+        rows.push(vec![
+            "all".to_owned(),
+            grouped(counts.iter().map(|count| count.contracts).sum()),
+        ]);
         output.print(&table::render(&rows, &[1]))
     }
 }
@@ -204,7 +215,8 @@ fn remove_from_store(
     all: bool,
 ) -> Result<ContractChanged, CliError> {
     store.registration(xpid)?;
-    let removed = if all { store.remove_contracts_of(xpid)? } else { store.remove_contracts(rows)? };
+    let removed =
+        if all { store.remove_contracts_of(xpid)? } else { store.remove_contracts(rows)? };
     let unchanged = if all { 0 } else { rows.len() - removed.len() };
     Ok(ContractChanged {
         changed: removed.len() as u64,
@@ -233,10 +245,14 @@ fn read_page(
         path += &format!("&after={msn}-{xpid}");
     }
     let page: ContractsPage = engine.get(&path)?;
-    let read = |row: &ContractRow| Some((Msn::parse(row.msn.as_bytes())?, Xpid::parse(row.xpid.as_bytes())?));
+    let read = |row: &ContractRow| {
+        Some((Msn::parse(row.msn.as_bytes())?, Xpid::parse(row.xpid.as_bytes())?))
+    };
     page.contracts
         .iter()
-        .map(|row| read(row).ok_or_else(|| CliError::new("the engine's answer holds what is no contract")))
+        .map(|row| {
+            read(row).ok_or_else(|| CliError::new("the engine's answer holds what is no contract"))
+        })
         .collect()
 }
 
@@ -247,7 +263,11 @@ fn rows(msns: &[String], xpid: Xpid) -> Result<Vec<Contract>, CliError> {
 /// The msns in as many requests as they need.
 fn changes(xpid: Xpid, msns: &[String]) -> impl Iterator<Item = ContractChange> {
     let pieces = msns.chunks(MSN_WORDS_PER_REQUEST_MAX);
-    pieces.map(move |msns| ContractChange { xpid: xpid.to_string(), msns: msns.to_vec(), all: false })
+    pieces.map(move |msns| ContractChange {
+        xpid: xpid.to_string(),
+        msns: msns.to_vec(),
+        all: false,
+    })
 }
 
 fn refused_as_error(changed: &ContractChanged) -> Result<(), CliError> {

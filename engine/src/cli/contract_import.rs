@@ -11,7 +11,8 @@ use super::{CliError, Output};
 use crate::control::admin::ImportReply;
 use crate::control::import::{ContractImport, ImportTotals};
 use crate::control::limits::{
-    IMPORT_BLOCK_OCTETS, IMPORT_LINE_OCTETS_MAX, REFUSED_LINES_SHOWN_DEFAULT, REFUSED_LINES_SHOWN_MAX,
+    IMPORT_BLOCK_OCTETS, IMPORT_LINE_OCTETS_MAX, REFUSED_LINES_SHOWN_DEFAULT,
+    REFUSED_LINES_SHOWN_MAX,
 };
 use crate::control::store::Store;
 use host::clock;
@@ -63,12 +64,20 @@ impl ImportCommand {
             return Ok(Box::new(std::io::stdin()));
         }
         let file = File::open(&self.file).map_err(|error| {
-            CliError::new(format!("{} cannot be read ({error}): correct the path", self.file.display()))
+            CliError::new(format!(
+                "{} cannot be read ({error}): correct the path",
+                self.file.display()
+            ))
         })?;
         Ok(Box::new(file))
     }
 
-    fn report(&self, totals: ImportTotals, seconds: f64, output: &mut Output<'_>) -> Result<(), CliError> {
+    fn report(
+        &self,
+        totals: ImportTotals,
+        seconds: f64,
+        output: &mut Output<'_>,
+    ) -> Result<(), CliError> {
         let ImportTotals { imported, already_there, refused } = totals;
         if self.json {
             output.print_json(&Summary { imported, already_there, refused, seconds })?;
@@ -157,7 +166,9 @@ fn import_through(
         let mut rest = &piece[..whole];
         while !rest.is_empty() {
             let (lines, octets) = lines_of_one_request(rest);
-            let path = format!("/contracts/import?first_line={first_line}&lines={REFUSED_LINES_SHOWN_MAX}");
+            let path = format!(
+                "/contracts/import?first_line={first_line}&lines={REFUSED_LINES_SHOWN_MAX}"
+            );
             let reply: ImportReply = engine.post_csv(&path, &rest[..octets])?;
             totals.imported += reply.imported;
             totals.already_there += reply.already_there;
@@ -179,7 +190,8 @@ fn import_through(
 /// As many lines as one answer can refuse, and their octets.
 fn lines_of_one_request(lines: &[u8]) -> (u64, usize) {
     let ends = lines.iter().enumerate().filter(|(_, octet)| **octet == b'\n').map(|(at, _)| at + 1);
-    let (count, end) = ends.take(REFUSED_LINES_SHOWN_MAX).fold((0, 0), |(count, _), end| (count + 1, end));
+    let (count, end) =
+        ends.take(REFUSED_LINES_SHOWN_MAX).fold((0, 0), |(count, _), end| (count + 1, end));
     if (count as usize) < REFUSED_LINES_SHOWN_MAX { (count, lines.len()) } else { (count, end) }
 }
 
@@ -188,8 +200,9 @@ fn read_block(file: &mut dyn Read, block: &mut [u8]) -> Result<usize, CliError> 
         match file.read(block) {
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             other => {
-                return other
-                    .map_err(|error| CliError::new(format!("the file cannot be read further ({error})")));
+                return other.map_err(|error| {
+                    CliError::new(format!("the file cannot be read further ({error})"))
+                });
             }
         }
     }

@@ -34,7 +34,8 @@ struct FindingDocument<'a> {
 impl DoctorCommand {
     pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         let cpus = host::cpus::cpus_allowed();
-        let config = Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
+        let config =
+            Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
         let findings = check::examine(&config);
         if self.json {
             let documents: Vec<FindingDocument<'_>> = findings.iter().map(document).collect();
@@ -44,7 +45,9 @@ impl DoctorCommand {
         }
         match findings.iter().filter(|finding| finding.severity == Severity::Fatal).count() {
             0 => Ok(()),
-            1 => Err(CliError::new("the engine cannot run here: mend what is marked `fatal` above")),
+            1 => {
+                Err(CliError::new("the engine cannot run here: mend what is marked `fatal` above"))
+            }
             count => Err(CliError::new(format!(
                 "the engine cannot run here: mend the {count} things marked `fatal` above"
             ))),

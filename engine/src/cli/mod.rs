@@ -108,7 +108,10 @@ impl From<StoreError> for CliError {
 
 impl From<ConfigError> for CliError {
     fn from(error: ConfigError) -> Self {
-        Self { sentence: error.to_string(), status: fatal::FatalReason::Configuration.exit_status() }
+        Self {
+            sentence: error.to_string(),
+            status: fatal::FatalReason::Configuration.exit_status(),
+        }
     }
 }
 

@@ -39,7 +39,8 @@ impl NotifyCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
         let Registry::Running(engine) = self.place.registry_to_read()? else {
             return Err(CliError::new(
-                "no engine holds the data directory: start it with serve, then ask again".to_owned(),
+                "no engine holds the data directory: start it with serve, then ask again"
+                    .to_owned(),
             ));
         };
         let query = self.xpid.map_or_else(String::new, |xpid| format!("?xpid={xpid}"));
@@ -52,7 +53,9 @@ impl NotifyCommand {
                 ));
             }
             What::Discard { all: true } => engine.post("/notifications/discard?all=true", &())?,
-            What::Discard { all: false } => engine.post(&format!("/notifications/discard{query}"), &())?,
+            What::Discard { all: false } => {
+                engine.post(&format!("/notifications/discard{query}"), &())?
+            }
         };
         let mut text = String::new();
         for one in &parked {

@@ -19,7 +19,11 @@ pub(crate) type Report<'a> = dyn FnMut(Result<String, String>) -> bool + 'a;
 
 impl<'a> Output<'a> {
     /// Writes to these; a note may rewrite the line of the one before when a person watches.
-    pub(crate) fn new(wanted: &'a mut dyn Write, notes: &'a mut dyn Write, is_watched: bool) -> Self {
+    pub(crate) fn new(
+        wanted: &'a mut dyn Write,
+        notes: &'a mut dyn Write,
+        is_watched: bool,
+    ) -> Self {
         Self { wanted, notes, is_watched, has_reader: true }
     }
 
@@ -40,8 +44,9 @@ impl<'a> Output<'a> {
 
     /// Writes a document as one line of JSON.
     pub(crate) fn print_json(&mut self, document: &impl serde::Serialize) -> Result<(), CliError> {
-        let text = simd_json::to_string(document)
-            .map_err(|error| CliError::new(format!("the output cannot be written as JSON ({error})")))?;
+        let text = simd_json::to_string(document).map_err(|error| {
+            CliError::new(format!("the output cannot be written as JSON ({error})"))
+        })?;
         self.print(&(text + "\n"))
     }
 
@@ -96,9 +101,9 @@ pub(crate) fn unless_reader_gone(written: io::Result<()>) -> Result<bool, CliErr
     match written {
         Ok(()) => Ok(true),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => {
-            Err(CliError::new(format!("the output cannot be written ({error}): check where it goes")))
-        }
+        Err(error) => Err(CliError::new(format!(
+            "the output cannot be written ({error}): check where it goes"
+        ))),
     }
 }
 

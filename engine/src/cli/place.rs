@@ -78,7 +78,9 @@ impl Place {
         let data_dir = self.existing_data_dir()?;
         match engine_that_holds(&data_dir)? {
             Some(engine) => Ok(Registry::Running(engine)),
-            None => Ok(Registry::Stopped(HeldStore { store: Store::open(&data_dir)?, _lock: None })),
+            None => {
+                Ok(Registry::Stopped(HeldStore { store: Store::open(&data_dir)?, _lock: None }))
+            }
         }
     }
 
@@ -194,7 +196,9 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        self.document(self.agent.post(self.url(path)).content_type("application/json").send(&body[..]))
+        self.document(
+            self.agent.post(self.url(path)).content_type("application/json").send(&body[..]),
+        )
     }
 
     /// PUTs a document and reads the answer's.
@@ -204,7 +208,9 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        self.document(self.agent.put(self.url(path)).content_type("application/json").send(&body[..]))
+        self.document(
+            self.agent.put(self.url(path)).content_type("application/json").send(&body[..]),
+        )
     }
 
     /// PATCHes a document and reads the answer's.
@@ -214,7 +220,9 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        self.document(self.agent.patch(self.url(path)).content_type("application/json").send(&body[..]))
+        self.document(
+            self.agent.patch(self.url(path)).content_type("application/json").send(&body[..]),
+        )
     }
 
     /// DELETEs, telling what by path alone.
@@ -229,12 +237,17 @@ impl AdminClient {
         document: &impl Serialize,
     ) -> Result<T, CliError> {
         let body = to_json(document)?;
-        let request = self.agent.delete(self.url(path)).force_send_body().content_type("application/json");
+        let request =
+            self.agent.delete(self.url(path)).force_send_body().content_type("application/json");
         self.document(request.send(&body[..]))
     }
 
     /// POSTs CSV lines.
-    pub(crate) fn post_csv<T: DeserializeOwned>(&self, path: &str, lines: &[u8]) -> Result<T, CliError> {
+    pub(crate) fn post_csv<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        lines: &[u8],
+    ) -> Result<T, CliError> {
         self.document(self.agent.post(self.url(path)).content_type("text/csv").send(lines))
     }
 
@@ -255,8 +268,12 @@ impl AdminClient {
         };
         let mut answer = answer.map_err(unreachable)?;
         let refused = !answer.status().is_success();
-        let mut octets =
-            answer.body_mut().with_config().limit(ANSWER_OCTETS_MAX).read_to_vec().map_err(unreachable)?;
+        let mut octets = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_OCTETS_MAX)
+            .read_to_vec()
+            .map_err(unreachable)?;
         if refused {
             let status = answer.status();
             return Err(match json::read::<ErrorDocument>(&mut octets) {

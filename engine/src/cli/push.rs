@@ -117,7 +117,12 @@ fn read_shard(lives: &mut Lives, directory: &Path, wanted: &Wanted) -> Result<()
         .map_err(|error| CliError::new(error.to_string()))
 }
 
-fn keys_of(place: &Place, data_dir: &Path, msn: Msn, reqid: Reqid) -> Result<HashMap<u64, Xpid>, CliError> {
+fn keys_of(
+    place: &Place,
+    data_dir: &Path,
+    msn: Msn,
+    reqid: Reqid,
+) -> Result<HashMap<u64, Xpid>, CliError> {
     let xpids: Vec<Xpid> = match place.registry_to_read() {
         Ok(Registry::Running(engine)) => {
             let documents: Vec<ClientDocument> = engine.get("/clients")?;

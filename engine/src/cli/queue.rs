@@ -75,7 +75,9 @@ impl QueueCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
         let what = self.what.unwrap_or(What::Show { json: self.json });
         let directory = match &what {
-            What::Inspect(Inspect { directory, .. }) | What::Verify { directory } => directory.clone(),
+            What::Inspect(Inspect { directory, .. }) | What::Verify { directory } => {
+                directory.clone()
+            }
             What::Backup { directory, .. } => Some(directory.clone()),
             What::Show { .. } => None,
         };
@@ -90,7 +92,9 @@ impl QueueCommand {
         }
         let shards = || journals(&data_directory);
         let (text, outcome) = match &what {
-            What::Show { json } => return queue_waiting::show(&self.place, shards, *json || self.json),
+            What::Show { json } => {
+                return queue_waiting::show(&self.place, shards, *json || self.json);
+            }
             What::Inspect(Inspect { msn: Some(msn), reqid, .. }) => {
                 (history(&shards()?, *msn, reqid.as_ref())?, Ok(()))
             }
@@ -109,7 +113,10 @@ impl QueueCommand {
 /// The shards of a data directory and their journals.
 pub(super) fn journals(data_directory: &Path) -> Result<BTreeMap<u16, PathBuf>, CliError> {
     let unreadable = |error: std::io::Error| {
-        CliError::new(format!("the data directory {} cannot be read ({error})", data_directory.display()))
+        CliError::new(format!(
+            "the data directory {} cannot be read ({error})",
+            data_directory.display()
+        ))
     };
     let mut shards = BTreeMap::new();
     for entry in std::fs::read_dir(data_directory).map_err(unreadable)? {
@@ -131,12 +138,16 @@ pub(super) fn journals(data_directory: &Path) -> Result<BTreeMap<u16, PathBuf>, 
     Ok(shards)
 }
 
-fn look(directory: &Path, view: &mut dyn FnMut(Position, u64, Record<'_>)) -> Result<Survey, CliError> {
+fn look(
+    directory: &Path,
+    view: &mut dyn FnMut(Position, u64, Record<'_>),
+) -> Result<Survey, CliError> {
     survey(directory, view).map_err(|error| CliError::new(error.to_string()))
 }
 
 fn overview(shards: &BTreeMap<u16, PathBuf>) -> Result<String, CliError> {
-    let heads = ["SHARD", "SEGMENT", "RECORDS", "ACCEPTED", "ENDED", "NOTIFIED", "KEYS", "USED", "OCTETS"];
+    let heads =
+        ["SHARD", "SEGMENT", "RECORDS", "ACCEPTED", "ENDED", "NOTIFIED", "KEYS", "USED", "OCTETS"];
     let mut rows = vec![heads.map(str::to_owned).to_vec()];
     let mut lines = String::new();
     for (shard, directory) in shards {
@@ -175,7 +186,11 @@ fn verify(
 ) -> Result<(String, Result<(), CliError>), CliError> {
     let mut text = String::new();
     if let Ok(Some(holder)) = read_holder(data_directory) {
-        let _ = writeln!(text, "process {} is writing: the ends of the journals may look torn", holder.pid);
+        let _ = writeln!(
+            text,
+            "process {} is writing: the ends of the journals may look torn",
+            holder.pid
+        );
     }
     let (mut records, mut segments, mut damaged) = (0, 0, 0);
     for (shard, directory) in shards {
@@ -187,12 +202,18 @@ fn verify(
             let _ = writeln!(text, "shard {shard}: damaged: {}", place(damage));
         }
         for gap in &found.gaps {
-            let _ = writeln!(text, "shard {shard}: never synced, so never acknowledged: {}", place(gap));
+            let _ = writeln!(
+                text,
+                "shard {shard}: never synced, so never acknowledged: {}",
+                place(gap)
+            );
         }
         let sealed: u64 = found.segments.iter().map(|segment| segment.sealed).sum();
         if sealed > 0 {
-            let _ =
-                writeln!(text, "shard {shard}: {sealed} ranges were damaged, reported and sealed earlier");
+            let _ = writeln!(
+                text,
+                "shard {shard}: {sealed} ranges were damaged, reported and sealed earlier"
+            );
         }
         if let Some(torn) = &found.torn {
             let _ = writeln!(
@@ -226,7 +247,11 @@ fn place(damage: &Damage) -> String {
     )
 }
 
-fn history(shards: &BTreeMap<u16, PathBuf>, msn: Msn, reqid: Option<&Reqid>) -> Result<String, CliError> {
+fn history(
+    shards: &BTreeMap<u16, PathBuf>,
+    msn: Msn,
+    reqid: Option<&Reqid>,
+) -> Result<String, CliError> {
     let mut text = String::new();
     for (shard, directory) in shards {
         let mut wanted = BTreeSet::new();
@@ -247,8 +272,10 @@ fn history(shards: &BTreeMap<u16, PathBuf>, msn: Msn, reqid: Option<&Reqid>) -> 
             }
             if wanted.contains(&push_id) {
                 let (segment, offset) = (position.segment().number(), position.offset());
-                let _ =
-                    write!(text, "shard {shard} push {push_id} record {sequence} at {segment}:{offset}: ");
+                let _ = write!(
+                    text,
+                    "shard {shard} push {push_id} record {sequence} at {segment}:{offset}: "
+                );
                 describe(&record, &mut text);
             }
         })?;
@@ -301,7 +328,12 @@ fn describe(record: &Record<'_>, text: &mut String) {
             notified.tries.to_native(),
         ),
         Record::Key(key) => {
-            writeln!(text, "{name} ended {} code {:04}", time(key.ended_ms.to_native()), key.code.to_native())
+            writeln!(
+                text,
+                "{name} ended {} code {:04}",
+                time(key.ended_ms.to_native()),
+                key.code.to_native()
+            )
         }
         Record::Held(held) => {
             let held = held.to_native();
@@ -309,7 +341,8 @@ fn describe(record: &Record<'_>, text: &mut String) {
                 text,
                 "{name} {} {} attempts {} arrived {:010b} code {:04} next {}{}",
                 time(held.at_ms),
-                WaitReason::from_number(held.reason).map_or("for an unknown reason", WaitReason::name),
+                WaitReason::from_number(held.reason)
+                    .map_or("for an unknown reason", WaitReason::name),
                 held.attempts,
                 held.delivered_mask,
                 held.code,
@@ -324,7 +357,10 @@ fn describe(record: &Record<'_>, text: &mut String) {
 /// `YYYY-MM-DD hh:mm:ss` in Japan.
 fn time(unix_ms: u64) -> String {
     let at = wire::terms::calendar::jst(unix_ms);
-    format!("{:04}-{:02}-{:02} {:02}:{:02}:{:02}", at.year, at.month, at.day, at.hour, at.minute, at.second)
+    format!(
+        "{:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+        at.year, at.month, at.day, at.hour, at.minute, at.second
+    )
 }
 
 /// Which pushes were accepted, ended and finished: bits, in blocks where there are any.
@@ -350,7 +386,10 @@ impl Pushes {
 
     /// Accepted and not ended.
     fn unfinished(&self) -> u64 {
-        self.blocks.values().map(|[accepted, ended, _]| u64::from((accepted & !ended).count_ones())).sum()
+        self.blocks
+            .values()
+            .map(|[accepted, ended, _]| u64::from((accepted & !ended).count_ones()))
+            .sum()
     }
 
     /// Ended, their acceptance still there, and nobody told.
@@ -361,17 +400,21 @@ impl Pushes {
 }
 
 pub(super) fn parse_msn(text: &str) -> Result<Msn, String> {
-    Msn::parse(text.as_bytes()).ok_or_else(|| "not a phone number: 11 digits, the first a 0".to_owned())
+    Msn::parse(text.as_bytes())
+        .ok_or_else(|| "not a phone number: 11 digits, the first a 0".to_owned())
 }
 
 pub(super) fn parse_reqid(text: &str) -> Result<Reqid, String> {
-    Reqid::parse(text.as_bytes()).ok_or_else(|| "not a request id: 1 to 23 of 0-9 A-Z a-z . _ -".to_owned())
+    Reqid::parse(text.as_bytes())
+        .ok_or_else(|| "not a request id: 1 to 23 of 0-9 A-Z a-z . _ -".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::journal::{Accepted, Ended, Journal, JournalConfig, SEGMENT_OCTETS_MIN, SegmentFactory};
+    use crate::journal::{
+        Accepted, Ended, Journal, JournalConfig, SEGMENT_OCTETS_MIN, SegmentFactory,
+    };
 
     /// A data directory with one push that ended and one that waits, to the msns 09000000001 and
     /// 09000000002.
@@ -379,8 +422,10 @@ mod tests {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let factory = SegmentFactory::start().expect("a thread");
         let budget_octets = 8 * u64::from(SEGMENT_OCTETS_MIN);
-        let config =
-            JournalConfig { segment_octets: SEGMENT_OCTETS_MIN, ..JournalConfig::new(0, budget_octets) };
+        let config = JournalConfig {
+            segment_octets: SEGMENT_OCTETS_MIN,
+            ..JournalConfig::new(0, budget_octets)
+        };
         let journal = directory.path().join("shard-000").join("journal");
         let (mut journal, _) =
             Journal::open(&journal, config, &factory, &mut |_, _, _| {}).expect("it opens");
@@ -464,7 +509,11 @@ mod tests {
         assert!(lines[1].contains("ended 2027-01-15 17:00:01 code 6002"), "{text}");
         assert!(!text.contains("secret"));
         let other = parse_reqid("r2").expect("a request id");
-        assert!(history(&shards, msn, Some(&other)).expect("readable").starts_with("nothing is recorded"));
+        assert!(
+            history(&shards, msn, Some(&other))
+                .expect("readable")
+                .starts_with("nothing is recorded")
+        );
     }
 
     #[test]

@@ -31,7 +31,8 @@ fn stopped(journals: &BTreeMap<u16, PathBuf>) -> Result<QueueDocument, CliError>
     let now_ms = clock::unix_ms();
     let mut tallies = Vec::new();
     for (&shard, directory) in journals {
-        let tally = count_stopped(directory, now_ms).map_err(|error| CliError::new(error.to_string()))?;
+        let tally =
+            count_stopped(directory, now_ms).map_err(|error| CliError::new(error.to_string()))?;
         tallies.push((usize::from(shard), tally));
     }
     Ok(QueueDocument::of(&tallies))
@@ -56,13 +57,19 @@ const HEADS: [&str; 13] = [
 fn render(document: &QueueDocument, now_ms: u64) -> String {
     let mut rows = vec![HEADS.map(str::to_owned).to_vec()];
     rows.extend(
-        document.total.rows.iter().filter(|row| row.pushes > 0).map(|row| cells(&name(row), row, now_ms)),
+        document
+            .total
+            .rows
+            .iter()
+            .filter(|row| row.pushes > 0)
+            .map(|row| cells(&name(row), row, now_ms)),
     );
     rows.push(cells("all", &sum(&document.total), now_ms));
     let mut text = table::render(&rows, &[1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
     for shard in &document.shards {
-        let due =
-            |state: &str| shard.rows.iter().filter(|row| row.state == state).map(|row| row.pushes).sum();
+        let due = |state: &str| {
+            shard.rows.iter().filter(|row| row.state == state).map(|row| row.pushes).sum()
+        };
         let _ = writeln!(
             text,
             "shard {}: {} pushes wait, {} notifications due, {} parked",
@@ -116,7 +123,8 @@ fn cells(name: &str, row: &WaitRow, now_ms: u64) -> Vec<String> {
         count => grouped(count),
     }));
     cells.push(
-        row.oldest_ms.map_or_else(|| "-".to_owned(), |oldest_ms| age(now_ms.saturating_sub(oldest_ms))),
+        row.oldest_ms
+            .map_or_else(|| "-".to_owned(), |oldest_ms| age(now_ms.saturating_sub(oldest_ms))),
     );
     cells
 }
@@ -163,8 +171,14 @@ mod tests {
         );
         assert_eq!(lines[2][..2], ["notification parked", "2"]);
         assert_eq!(lines[3][..3], ["all", "16", "4"]);
-        assert_eq!(text.lines().nth(4), Some("shard 0: 4 pushes wait, 0 notifications due, 0 parked"));
-        assert_eq!(text.lines().nth(5), Some("shard 1: 10 pushes wait, 0 notifications due, 2 parked"));
+        assert_eq!(
+            text.lines().nth(4),
+            Some("shard 0: 4 pushes wait, 0 notifications due, 0 parked")
+        );
+        assert_eq!(
+            text.lines().nth(5),
+            Some("shard 1: 10 pushes wait, 0 notifications due, 2 parked")
+        );
         assert!(text.ends_with("counted 60 s ago\n"), "{text}");
     }
 }

@@ -32,22 +32,35 @@ pub(super) struct ServeCommand {
 impl ServeCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
         let cpus = host::cpus::cpus_allowed();
-        let config = Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
+        let config =
+            Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
         start_logging(&config)?;
-        fatal::install_mapping_guard()
-            .map_err(|error| CliError::new(format!("the guard for mapped files cannot be set ({error})")))?;
+        fatal::install_mapping_guard().map_err(|error| {
+            CliError::new(format!("the guard for mapped files cannot be set ({error})"))
+        })?;
         // Raises the limit of open files, within which the driver is found.
         let findings = check::check_for_start(&config);
-        let driver = driver::choose(config.io)
-            .map_err(|refusal| Fatal::with_remedy(FatalReason::HostUnfit, refusal.message, refusal.remedy))?;
+        let driver = driver::choose(config.io).map_err(|refusal| {
+            Fatal::with_remedy(FatalReason::HostUnfit, refusal.message, refusal.remedy)
+        })?;
         if let Some(fatal) = check::first_fatal(&findings) {
             return Err(fatal.into());
         }
-        for finding in findings.iter().filter(|finding| finding.severity == check::Severity::Warning) {
-            tracing::warn!(subject = finding.subject, remedy = finding.remedy, "{}", finding.message);
+        for finding in
+            findings.iter().filter(|finding| finding.severity == check::Severity::Warning)
+        {
+            tracing::warn!(
+                subject = finding.subject,
+                remedy = finding.remedy,
+                "{}",
+                finding.message
+            );
         }
         host::directory::make_data_dir(&config.data_dir).map_err(|error| {
-            let cause = format!("the data directory {} cannot be made ({error})", config.data_dir.display());
+            let cause = format!(
+                "the data directory {} cannot be made ({error})",
+                config.data_dir.display()
+            );
             Fatal::new(FatalReason::DataDirUnusable, cause)
         })?;
         Ok(crate::start::serve::run(config, &driver)?)
@@ -58,8 +71,9 @@ impl ServeCommand {
 /// for them.
 fn start_logging(config: &Config) -> Result<(), CliError> {
     log::begin();
-    let filter = tracing_subscriber::EnvFilter::try_new(&config.log)
-        .map_err(|error| CliError::new(format!("log = {} is not a filter ({error})", config.log)))?;
+    let filter = tracing_subscriber::EnvFilter::try_new(&config.log).map_err(|error| {
+        CliError::new(format!("log = {} is not a filter ({error})", config.log))
+    })?;
     let subscriber = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(|| LogLine)

@@ -34,12 +34,18 @@ impl ShieldCommand {
     pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
         // Before anything is moved: no signal may end this process without letting the threads
         // back.
-        let mut signals = signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])
-            .map_err(|error| CliError::new(format!("signals cannot be handled ({error})")))?;
-        let shield = Shield::raise(&self.cpus.0).map_err(|error| CliError::new(error.to_string()))?;
+        let mut signals =
+            signal_hook::iterator::Signals::new([SIGTERM, SIGINT, SIGHUP, SIGQUIT])
+                .map_err(|error| CliError::new(format!("signals cannot be handled ({error})")))?;
+        let shield =
+            Shield::raise(&self.cpus.0).map_err(|error| CliError::new(error.to_string()))?;
         let (moved, staying) = (shield.moved(), shield.staying());
         if self.json {
-            output.print_json(&ShieldDocument { cpus: self.cpus.to_string(), moved: &moved, staying })?;
+            output.print_json(&ShieldDocument {
+                cpus: self.cpus.to_string(),
+                moved: &moved,
+                staying,
+            })?;
         } else {
             output.print(&told(&self.cpus, &moved, staying))?;
         }

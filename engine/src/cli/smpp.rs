@@ -64,7 +64,9 @@ fn decode(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<
         return;
     }
     if octets.len() as u64 > INPUT_OCTETS_MAX {
-        report(Err(format!("standard input is longer than {INPUT_OCTETS_MAX} octets; give less of it")));
+        report(Err(format!(
+            "standard input is longer than {INPUT_OCTETS_MAX} octets; give less of it"
+        )));
         return;
     }
     // The length that every PDU begins with has a zero in front, and no hexadecimal text has one.
@@ -78,8 +80,9 @@ fn decode(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<
     for (at, line) in lines {
         is_empty = false;
         let number = at + 1;
-        let mut report =
-            |result: Result<String, String>| report(result.map_err(|why| format!("line {number}: {why}")));
+        let mut report = |result: Result<String, String>| {
+            report(result.map_err(|why| format!("line {number}: {why}")))
+        };
         let goes_on = match octets_of(line) {
             Ok(octets) => decode_stream(arguments, &octets, &mut count, &mut report),
             Err(sentence) => report(Err(sentence)),
@@ -89,7 +92,9 @@ fn decode(arguments: &DecodeArguments, input: impl BufRead, report: &mut Report<
         }
     }
     if is_empty {
-        report(Err("there is no PDU on standard input; give one as it is or in hexadecimal".to_owned()));
+        report(Err(
+            "there is no PDU on standard input; give one as it is or in hexadecimal".to_owned()
+        ));
     }
 }
 
@@ -120,9 +125,12 @@ fn decode_stream(
         let goes_on = match decode_leniently(pdu) {
             Ok(read) => {
                 let printed = Printed::new(&read);
-                let goes_on = report(if arguments.json { json_of(&printed) } else { Ok(printed.text()) });
+                let goes_on =
+                    report(if arguments.json { json_of(&printed) } else { Ok(printed.text()) });
                 goes_on
-                    && read.fault.is_none_or(|fault| report(Err(format!("the PDU is cut short: {fault}"))))
+                    && read
+                        .fault
+                        .is_none_or(|fault| report(Err(format!("the PDU is cut short: {fault}"))))
             }
             Err(error) => report(Err(format!("this PDU cannot be read: {error}"))),
         };
@@ -163,7 +171,8 @@ enum PrintedValue {
 
 impl Printed {
     fn new(pdu: &Pdu<'_>) -> Self {
-        let printed = |fields: Vec<DescribedField>| fields.into_iter().map(PrintedField::from).collect();
+        let printed =
+            |fields: Vec<DescribedField>| fields.into_iter().map(PrintedField::from).collect();
         Self {
             kind: pdu.header.command.to_string(),
             octets: pdu.header.length,
@@ -223,7 +232,8 @@ mod tests {
     const RECEIPT_TEXT: &str = "id:4711 sub:001 dlvrd:001 stat:DELIVRD err:000 text:";
 
     fn outcome(hex: &[&str], json: bool, input: &[u8]) -> (Vec<String>, Vec<String>) {
-        let arguments = DecodeArguments { hex: hex.iter().map(|hex| (*hex).to_owned()).collect(), json };
+        let arguments =
+            DecodeArguments { hex: hex.iter().map(|hex| (*hex).to_owned()).collect(), json };
         let (mut printed, mut complaints) = (Vec::new(), Vec::new());
         decode(&arguments, input, &mut |result| {
             match result {
@@ -236,8 +246,9 @@ mod tests {
     }
 
     fn deliver() -> Vec<u8> {
-        let mut pdu = octets_of("00000000 00000005 00000000 00000001 00 000000 000000 040000 0000 00000000")
-            .expect("hexadecimal");
+        let mut pdu =
+            octets_of("00000000 00000005 00000000 00000001 00 000000 000000 040000 0000 00000000")
+                .expect("hexadecimal");
         pdu.push(RECEIPT_TEXT.len() as u8);
         pdu.extend(RECEIPT_TEXT.as_bytes());
         pdu[3] = pdu.len() as u8;

@@ -56,7 +56,10 @@ pub(super) fn octets_of(hex: &str) -> Result<Vec<u8>, String> {
         .collect::<Result<_, _>>()?;
     let (pairs, rest) = digits.as_chunks::<2>();
     if !rest.is_empty() {
-        return Err(format!("{} hexadecimal digits are no whole octets; give an even number", digits.len()));
+        return Err(format!(
+            "{} hexadecimal digits are no whole octets; give an even number",
+            digits.len()
+        ));
     }
     Ok(pairs.iter().map(|[high, low]| high << 4 | low).collect())
 }
@@ -68,7 +71,8 @@ fn without_prefix(hex: &str) -> &str {
 /// One octet, written as one or two hexadecimal digits, with or without `0x`.
 fn octet_of(hex: &str) -> Result<u8, String> {
     let digits = without_prefix(hex);
-    let legal = (1..=2).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    let legal =
+        (1..=2).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit());
     u8::from_str_radix(digits, 16)
         .ok()
         .filter(|_| legal)

@@ -4,8 +4,9 @@
 /// aligned to the right.
 pub(crate) fn render(rows: &[Vec<String>], right: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width_of =
-        |column: usize| rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max();
+    let width_of = |column: usize| {
+        rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count()).max()
+    };
     let widths: Vec<usize> = (0..columns).map(|column| width_of(column).unwrap_or(0)).collect();
     let mut text = String::new();
     for row in rows {
@@ -48,8 +49,8 @@ mod tests {
 
     #[test]
     fn columns_are_aligned_and_lines_end_without_blanks() {
-        let rows =
-            [["NAME", "COUNT"], ["a", "1"], ["longer", "20"]].map(|row| row.map(str::to_owned).to_vec());
+        let rows = [["NAME", "COUNT"], ["a", "1"], ["longer", "20"]]
+            .map(|row| row.map(str::to_owned).to_vec());
         assert_eq!(render(&rows, &[1]), "NAME    COUNT\na           1\nlonger     20\n");
         assert_eq!(render(&rows, &[]), "NAME    COUNT\na       1\nlonger  20\n");
     }

@@ -28,8 +28,11 @@ fn try_in(directory: &Path, words: &[&str]) -> (Result<(), CliError>, Printed) {
     let directory = directory.to_str().expect("a plain path");
     let words: Vec<&str> = words.iter().copied().chain(["--data-dir", directory]).collect();
     let (mut wanted, mut notes) = (Vec::new(), Vec::new());
-    let result =
-        parse(&words).expect("legal arguments").run(&mut Output::new(&mut wanted, &mut notes, false));
+    let result = parse(&words).expect("legal arguments").run(&mut Output::new(
+        &mut wanted,
+        &mut notes,
+        false,
+    ));
     let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
     (result.map(|_| ()), Printed { wanted: text(wanted), notes: text(notes) })
 }
@@ -63,8 +66,8 @@ impl RunningEngine {
         let engine = Arc::new(FakeEngine::default());
         let control: Arc<dyn Engine> = engine.clone();
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let server =
-            AdminServer::start(listener, store, control, false, 8, axum::Router::new()).expect("started");
+        let server = AdminServer::start(listener, store, control, false, 8, axum::Router::new())
+            .expect("started");
         lock.set_admin_address(server.address()).expect("written");
         Self { directory, engine, server: Some(server), _lock: lock }
     }
@@ -90,17 +93,22 @@ fn every_setting_of_serve_is_a_flag() {
                 --network-outcomes absent=0.5,hlr-failing=1 --admin-open --config c.toml --log debug";
     let words: Vec<&str> = line.split_whitespace().collect();
     assert!(matches!(parse(&words), Ok(Command::Serve(_))));
-    for words in [["serve", "--shards", "x"], ["serve", "--durability", "none"], ["serve", "--inject", "x=1"]]
-    {
+    for words in [
+        ["serve", "--shards", "x"],
+        ["serve", "--durability", "none"],
+        ["serve", "--inject", "x=1"],
+    ] {
         assert!(parse(&words).is_err(), "{words:?}");
     }
 }
 
 #[test]
 fn flags_that_undo_each_other_are_refused_together() {
-    for pair in
-        [["--segmentation", "--no-segmentation"], ["--suspended", "--resumed"], ["--notify", "--no-notify"]]
-    {
+    for pair in [
+        ["--segmentation", "--no-segmentation"],
+        ["--suspended", "--resumed"],
+        ["--notify", "--no-notify"],
+    ] {
         let words = ["client", "set", "00100000001", pair[0], pair[1]];
         assert!(parse(&words).is_err(), "{pair:?}");
     }
@@ -112,12 +120,25 @@ fn flags_that_undo_each_other_are_refused_together() {
 /// Every command of `client` and `contract` in a row, and what each prints: the same with and
 /// without an engine.
 fn go_through_the_registry(path: &Path) {
-    let add = ["client", "add", "00100000001", "--client", "City", "--class", "urgent", "--kind", "text"];
+    let add =
+        ["client", "add", "00100000001", "--client", "City", "--class", "urgent", "--kind", "text"];
     assert!(run_in(path, &add).contains("classes              standard, urgent\n"));
-    let set =
-        ["client", "set", "00100000001", "--suspended", "--until", "2030-01-01", "--rate", "5", "--json"];
+    let set = [
+        "client",
+        "set",
+        "00100000001",
+        "--suspended",
+        "--until",
+        "2030-01-01",
+        "--rate",
+        "5",
+        "--json",
+    ];
     let document = run_in(path, &set);
-    assert!(document.contains(r#""suspended":true,"from":null,"until":"2030-01-01""#), "{document}");
+    assert!(
+        document.contains(r#""suspended":true,"from":null,"until":"2030-01-01""#),
+        "{document}"
+    );
     assert_eq!(run_in(path, &["client", "show", "00100000001", "--json"]), document);
     assert_eq!(run_in(path, &["client", "list"]).lines().count(), 2);
 
@@ -140,9 +161,17 @@ fn go_through_the_registry(path: &Path) {
 
     assert!(refusal(path, &["client", "remove", "00100000001"]).contains("--with-contracts"));
     assert!(refusal(path, &["client", "show", "00100000002"]).contains("client add"));
-    assert!(refusal(path, &["contract", "add", "00100000002", "09012345678"]).contains("not registered"));
-    assert!(refusal(path, &["client", "add", "00100000001", "--client", "City"]).contains("client set"));
-    assert_eq!(run_in(path, &["contract", "remove", "00100000001", "--all"]), "removed 10, not there 0\n");
+    assert!(
+        refusal(path, &["contract", "add", "00100000002", "09012345678"])
+            .contains("not registered")
+    );
+    assert!(
+        refusal(path, &["client", "add", "00100000001", "--client", "City"]).contains("client set")
+    );
+    assert_eq!(
+        run_in(path, &["contract", "remove", "00100000001", "--all"]),
+        "removed 10, not there 0\n"
+    );
     assert_eq!(
         run_in(path, &["client", "remove", "00100000001"]),
         "removed XPID 00100000001 and 0 contracts\n"
@@ -172,8 +201,10 @@ fn a_change_of_more_msns_than_one_request_takes_goes_in_several() {
     let running = RunningEngine::start();
     let path = running.directory.path();
     run_in(path, &["client", "add", "00100000001", "--client", "City"]);
-    let msns: Vec<String> = (0..33_000).map(|at| format!("{:011}", 9_000_000_000u64 + at)).collect();
-    let words = ["contract", "add", "00100000001"].into_iter().chain(msns.iter().map(String::as_str));
+    let msns: Vec<String> =
+        (0..33_000).map(|at| format!("{:011}", 9_000_000_000u64 + at)).collect();
+    let words =
+        ["contract", "add", "00100000001"].into_iter().chain(msns.iter().map(String::as_str));
     assert_eq!(run_in(path, &words.collect::<Vec<_>>()), "added 33,000, already there 0\n");
     assert_eq!(running.engine.contracts().len(), 33_000);
 }
@@ -187,14 +218,19 @@ fn failures_name_cause_and_remedy() {
     assert!(refusal(path, &["client", "add", "00100000001"]).contains("--client"));
     run_in(path, &["client", "add", "00100000001", "--client", "City"]);
     assert!(refusal(path, &["client", "set", "00100000001"]).contains("--help"));
-    assert!(refusal(path, &["contract", "import", "/nonexistent.csv"]).contains("/nonexistent.csv"));
+    assert!(
+        refusal(path, &["contract", "import", "/nonexistent.csv"]).contains("/nonexistent.csv")
+    );
     let (mut lock, closed) = {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         (DataDirLock::take(path).expect("free"), listener.local_addr().expect("its address"))
     };
     lock.set_admin_address(closed).expect("written");
     let sentence = refusal(path, &["client", "list"]);
-    assert!(sentence.contains("does not answer") && sentence.contains(&closed.to_string()), "{sentence}");
+    assert!(
+        sentence.contains("does not answer") && sentence.contains(&closed.to_string()),
+        "{sentence}"
+    );
 }
 
 #[test]
@@ -225,7 +261,8 @@ fn import_file(directory: &Path) -> std::path::PathBuf {
         (0..120_000).map(|at| format!("{:011},00100000001\n", 9_000_000_000u64 + at)).collect();
     let bad: String = (0..150).map(|at| format!("bad{at},00100000001\n")).collect();
     let file = directory.join("contracts.csv");
-    std::fs::write(&file, format!("msn,xpid\nx,y\n{good}{bad}09012345678,00100000001")).expect("written");
+    std::fs::write(&file, format!("msn,xpid\nx,y\n{good}{bad}09012345678,00100000001"))
+        .expect("written");
     file
 }
 

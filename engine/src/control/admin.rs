@@ -134,10 +134,11 @@ impl AdminServer {
         };
         let (stop, stopped) = oneshot::channel::<()>();
         let router = router(state, more);
-        let thread = std::thread::Builder::new().name("hayauma-admin".to_owned()).spawn(move || {
-            runtime.block_on(door::serve(listener, router, connections_max, stopped));
-            runtime.shutdown_timeout(Duration::ZERO);
-        })?;
+        let thread =
+            std::thread::Builder::new().name("hayauma-admin".to_owned()).spawn(move || {
+                runtime.block_on(door::serve(listener, router, connections_max, stopped));
+                runtime.shutdown_timeout(Duration::ZERO);
+            })?;
         tracing::info!(%address, "the admin port is open");
         Ok(Self { address, stop: Some(stop), threads: vec![thread, store_thread] })
     }
@@ -158,7 +159,8 @@ impl AdminServer {
 }
 
 fn router(state: Arc<AdminState>, more: Router) -> Router {
-    let client = get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
+    let client =
+        get(clients::show).put(clients::put).patch(clients::change).delete(clients::remove);
     let contract = get(contracts::list).post(contracts::add).delete(contracts::remove);
     Router::new()
         .route("/healthz", get(health::healthz))

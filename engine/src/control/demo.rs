@@ -31,7 +31,10 @@ pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
 
 /// What a newcomer can try next, for stdout; `push_address` and `admin_address` as the ports are
 /// bound.
-pub fn demo_invitation(push_address: std::net::SocketAddr, admin_address: std::net::SocketAddr) -> String {
+pub fn demo_invitation(
+    push_address: std::net::SocketAddr,
+    admin_address: std::net::SocketAddr,
+) -> String {
     format!(
         "Demo client {DEMO_XPID} may push to 09012345678 and to 09000000000-09000099999.\n\
          Send a text from another terminal:\n\n    \
@@ -51,7 +54,9 @@ fn demo_registration() -> Registration {
         ..ClientChange::default()
     };
     let registration = Xpid::parse(DEMO_XPID.as_bytes()).map(|xpid| change.create(xpid));
-    let Some(Ok(registration)) = registration else { unreachable!("the demo registration is usable") };
+    let Some(Ok(registration)) = registration else {
+        unreachable!("the demo registration is usable")
+    };
     registration
 }
 
@@ -72,7 +77,8 @@ mod tests {
         ensure_demo(&mut store).expect("again");
         assert!(store.registration(xpid).expect("registered").suspended);
         assert_eq!(store.contract_counts().expect("counted"), [(xpid, DEMO_MSN_COUNT + 1)]);
-        let filter = ContractFilter { msn: Msn::parse(b"09012345678"), ..ContractFilter::default() };
+        let filter =
+            ContractFilter { msn: Msn::parse(b"09012345678"), ..ContractFilter::default() };
         assert_eq!(store.contracts(&filter, 10).expect("found").len(), 1);
     }
 }

@@ -140,7 +140,8 @@ impl ClientChange {
             registration.client = checked_name(client)?;
         }
         if let Some(token) = &self.token {
-            registration.token_sha256 = if token.is_empty() { None } else { Some(checked_digest(token)?) };
+            registration.token_sha256 =
+                if token.is_empty() { None } else { Some(checked_digest(token)?) };
         }
         set(&mut registration.suspended, self.suspended);
         set(&mut registration.segmentation, self.segmentation);
@@ -234,8 +235,13 @@ impl ClientDocument {
 
 /// Reads class names; standard is always in the set.
 pub fn parse_classes(names: &[String]) -> Result<ClassSet, String> {
-    match names.iter().find(|name| name.contains(',') || name.is_empty() || ClassSet::parse(name).is_none()) {
-        Some(name) => Err(format!("{name:?} is not a class: use standard, urgent, emergency or exercise")),
+    match names
+        .iter()
+        .find(|name| name.contains(',') || name.is_empty() || ClassSet::parse(name).is_none())
+    {
+        Some(name) => {
+            Err(format!("{name:?} is not a class: use standard, urgent, emergency or exercise"))
+        }
         None => Ok(ClassSet::parse(&names.join(",")).unwrap_or_default()),
     }
 }
@@ -245,7 +251,10 @@ pub fn parse_kinds(names: &[String]) -> Result<KindSet, String> {
     if names.is_empty() {
         return Err("a registration allows at least one kind: use control, text or both".to_owned());
     }
-    match names.iter().find(|name| name.contains(',') || name.is_empty() || KindSet::parse(name).is_none()) {
+    match names
+        .iter()
+        .find(|name| name.contains(',') || name.is_empty() || KindSet::parse(name).is_none())
+    {
         Some(name) => Err(format!("{name:?} is not a kind: use control or text")),
         None => Ok(KindSet::parse(&names.join(",")).unwrap_or_default()),
     }
@@ -266,7 +275,9 @@ pub fn words(list: &str) -> Vec<String> {
 /// The name as it is kept; how long it may be, the registration's own check says.
 fn checked_name(name: &str) -> Result<String, String> {
     if name.chars().any(char::is_control) {
-        return Err("a client's name holds printable characters only: leave the others out".to_owned());
+        return Err(
+            "a client's name holds printable characters only: leave the others out".to_owned()
+        );
     }
     Ok(name.trim().to_owned())
 }
@@ -274,7 +285,9 @@ fn checked_name(name: &str) -> Result<String, String> {
 /// What the store keeps of a token.
 fn checked_digest(token: &str) -> Result<[u8; 32], String> {
     if token.len() > TOKEN_OCTETS_MAX || !token.bytes().all(|octet| octet.is_ascii_graphic()) {
-        return Err(format!("a token has 1 to {TOKEN_OCTETS_MAX} printable ASCII characters without blanks"));
+        return Err(format!(
+            "a token has 1 to {TOKEN_OCTETS_MAX} printable ASCII characters without blanks"
+        ));
     }
     Ok(token_sha256(token.as_bytes()))
 }
@@ -331,17 +344,20 @@ mod tests {
 
     #[test]
     fn a_change_keeps_what_it_does_not_name_and_empty_text_takes_away() {
-        let mut registration =
-            change(r#"{"client":"A","token":"t","notify_url":"http://127.0.0.1:9/","until":"2030-01-01"}"#)
-                .create(xpid())
-                .expect("valid");
+        let mut registration = change(
+            r#"{"client":"A","token":"t","notify_url":"http://127.0.0.1:9/","until":"2030-01-01"}"#,
+        )
+        .create(xpid())
+        .expect("valid");
         change(r#"{"suspended":true}"#).apply(&mut registration).expect("valid");
         assert!(
             registration.suspended
                 && registration.token_sha256.is_some()
                 && registration.notify_url.is_some()
         );
-        change(r#"{"token":"","notify_url":"","until":""}"#).apply(&mut registration).expect("valid");
+        change(r#"{"token":"","notify_url":"","until":""}"#)
+            .apply(&mut registration)
+            .expect("valid");
         assert_eq!(registration.token_sha256, None);
         assert_eq!(registration.notify_url, None);
         assert_eq!(registration.valid_until_ms, u64::MAX);

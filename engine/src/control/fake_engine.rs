@@ -57,7 +57,10 @@ impl Engine for FakeEngine {
 
     fn obstacles(&self) -> Vec<Obstacle> {
         let told = [(&self.paused, Obstacle::Paused), (&self.stopped, Obstacle::Draining)];
-        told.iter().filter(|(flag, _)| flag.load(Ordering::Relaxed)).map(|&(_, obstacle)| obstacle).collect()
+        told.iter()
+            .filter(|(flag, _)| flag.load(Ordering::Relaxed))
+            .map(|&(_, obstacle)| obstacle)
+            .collect()
     }
 
     fn stop(&self) {
@@ -82,7 +85,12 @@ impl Engine for FakeEngine {
                     kind: FigureKind::Counter,
                     value: 10 + shard as u64,
                 },
-                Figure { name: "queue_pushes", help: "Pushes kept now", kind: FigureKind::Gauge, value: 5 },
+                Figure {
+                    name: "queue_pushes",
+                    help: "Pushes kept now",
+                    kind: FigureKind::Gauge,
+                    value: 5,
+                },
             ],
             times: vec![Times {
                 name: "commit_seconds",

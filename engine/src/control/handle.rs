@@ -9,6 +9,7 @@ use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigure
 use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
 use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
 use crate::io::names::Names;
+use crate::io::tls::Acceptance;
 use crate::network::line_states::Line;
 use crate::shard::figures::{NAMES, Rises};
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
@@ -91,6 +92,14 @@ impl EngineHandle {
         self.stopping.load(Ordering::Relaxed)
     }
 
+    /// Has every shard accept connections with this from now on.
+    pub fn accept_with(&self, acceptance: &Acceptance) {
+        for port in &self.ports {
+            // One that is stopping takes no connection.
+            let _ = port.send(ShardMessage::Acceptance(acceptance.clone()));
+        }
+    }
+
     fn wait(&self, done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {
         (0..shards).try_for_each(|_| self.taken(done))
     }
@@ -116,8 +125,8 @@ impl EngineHandle {
     fn refresh_figures(&self) {
         let (done, published) = bounded(self.ports.len());
         let running = self.ports.iter().filter(|port| !port.status.has_ended());
-        let asked =
-            running.filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
+        let asked = running
+            .filter(|port| port.sender.try_send(ShardMessage::Figures(Done(done.clone()))).is_ok());
         let asked = asked.inspect(|port| port.wake()).count();
         let deadline = clock::instant() + FIGURES_TIMEOUT;
         for _ in 0..asked {
@@ -262,7 +271,8 @@ impl Engine for EngineHandle {
     ) -> Result<Vec<ParkedNotification>, ControlError> {
         // What is discarded is listed no more, so a shard does that in parts between which it
         // serves.
-        let most = if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
+        let most =
+            if action == ParkedAction::Discard { PARKED_DISCARDED_MAX } else { PARKED_LISTED_MAX };
         let mut all = Vec::new();
         for port in &self.ports {
             for _ in 0..PARKED_LISTED_MAX / most {

@@ -82,7 +82,9 @@ impl fmt::Display for Refusal {
             Self::Msn(text) => write!(formatter, "{text:?} is not an msn (11 digits, the first 0)"),
             Self::Xpid(text) => write!(formatter, "{text:?} is not an XPID (11 digits)"),
             Self::NotRegistered(xpid) => write!(formatter, "XPID {xpid} is not registered"),
-            Self::TooManyXpids(msn) => write!(formatter, "msn {msn} has {XPIDS_PER_MSN_MAX} XPIDs already"),
+            Self::TooManyXpids(msn) => {
+                write!(formatter, "msn {msn} has {XPIDS_PER_MSN_MAX} XPIDs already")
+            }
         }
     }
 }
@@ -211,7 +213,8 @@ impl ContractImport {
     }
 
     fn keep_unfinished(&mut self, octets: &[u8]) {
-        if self.unfinished_too_long || self.unfinished.len() + octets.len() > IMPORT_LINE_OCTETS_MAX {
+        if self.unfinished_too_long || self.unfinished.len() + octets.len() > IMPORT_LINE_OCTETS_MAX
+        {
             self.unfinished_too_long = true;
             self.unfinished_has_cr |= has_inner_cr(&self.unfinished) || has_inner_cr(octets);
             self.unfinished.clear();
@@ -223,7 +226,8 @@ impl ContractImport {
 
     fn take_line(&mut self, octets: &[u8]) {
         if octets.len() > IMPORT_LINE_OCTETS_MAX {
-            let refusal = if has_inner_cr(octets) { Refusal::LoneCarriageReturn } else { Refusal::TooLong };
+            let refusal =
+                if has_inner_cr(octets) { Refusal::LoneCarriageReturn } else { Refusal::TooLong };
             return self.refuse(refusal);
         }
         let octets = match (self.line, octets.strip_prefix(b"\xef\xbb\xbf")) {
@@ -285,13 +289,15 @@ fn read_plain_row(line: &[u8]) -> Result<Contract, Refusal> {
     };
     let (msn, xpid) = (field(msn), field(xpid));
     // 00000000000 stands for "all msns" in a cancellation and is nobody's number.
-    let msn = Msn::parse(msn).filter(|msn| *msn != Msn::ALL).ok_or_else(|| Refusal::Msn(shown(msn)))?;
+    let msn =
+        Msn::parse(msn).filter(|msn| *msn != Msn::ALL).ok_or_else(|| Refusal::Msn(shown(msn)))?;
     let xpid = Xpid::parse(xpid).ok_or_else(|| Refusal::Xpid(shown(xpid)))?;
     Ok((msn, xpid))
 }
 
 fn is_header(line: &[u8]) -> bool {
-    let mut columns = line.split(|octet| *octet == b',').map(|column| field(column).to_ascii_lowercase());
+    let mut columns =
+        line.split(|octet| *octet == b',').map(|column| field(column).to_ascii_lowercase());
     let (first, second) = (columns.next(), columns.next());
     first.as_deref() == Some(b"msn") && matches!(second.as_deref(), Some(b"xpid" | b"svcid"))
 }
@@ -299,7 +305,10 @@ fn is_header(line: &[u8]) -> bool {
 /// The field without blanks and quotes round it.
 fn field(column: &[u8]) -> &[u8] {
     let column = column.trim_ascii();
-    column.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).map_or(column, <[u8]>::trim_ascii)
+    column
+        .strip_prefix(b"\"")
+        .and_then(|rest| rest.strip_suffix(b"\""))
+        .map_or(column, <[u8]>::trim_ascii)
 }
 
 /// Enough of a wrong field to find it by.
@@ -332,7 +341,11 @@ mod tests {
             9012345678,00100000001\n09012345678,001\n09012345678\n09012345678,00100000001,x\n00000000000,00100000001\n,\n09000000001,00100000001";
         for piece in [1, 2, 3, 7, 16, 1_000] {
             let (totals, refused, rows) = import(text, piece);
-            assert_eq!(totals, ImportTotals { imported: 3, already_there: 0, refused: 6 }, "piece {piece}");
+            assert_eq!(
+                totals,
+                ImportTotals { imported: 3, already_there: 0, refused: 6 },
+                "piece {piece}"
+            );
             let lines: Vec<u64> = refused.iter().map(|(line, _)| *line).collect();
             assert_eq!(lines, [5, 6, 7, 8, 9, 10]);
             assert_eq!(refused[0].1, "\"9012345678\" is not an msn (11 digits, the first 0)");
@@ -346,7 +359,9 @@ mod tests {
     fn a_file_that_a_spreadsheet_saved_otherwise_is_refused_with_the_cause() {
         let utf16 = |big: bool, text: &str| -> Vec<u8> {
             let units = std::iter::once(0xfeff).chain(text.encode_utf16());
-            units.flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() }).collect()
+            units
+                .flat_map(|unit| if big { unit.to_be_bytes() } else { unit.to_le_bytes() })
+                .collect()
         };
         let rows = "msn,xpid\r\n09000000001,00100000001\r\n09000000002,00100000001\r\n";
         let lone = rows.replace("\r\n", "\r");
@@ -367,7 +382,10 @@ mod tests {
                 assert_eq!(totals.imported, 0, "{cause}, pieces of {piece}");
                 assert!(!refused.is_empty(), "{cause}");
                 for (line, reason) in &refused {
-                    assert!(reason.contains(cause), "{cause}, pieces of {piece}, line {line}: {reason}");
+                    assert!(
+                        reason.contains(cause),
+                        "{cause}, pieces of {piece}, line {line}: {reason}"
+                    );
                 }
             }
         }

@@ -44,9 +44,13 @@ async fn change(
     let line = Line::parse(&change.state).map_err(AdminError::bad_request)?;
     // The shards take the change between two turns: waiting for them must not hold up the admin
     // port.
-    let changed =
-        tokio::task::spawn_blocking(move || control.set_lines(&msns, line)).await.map_err(|_| {
-            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the change ended badly: look into the log")
+    let changed = tokio::task::spawn_blocking(move || control.set_lines(&msns, line))
+        .await
+        .map_err(|_| {
+            AdminError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the change ended badly: look into the log",
+            )
         })??;
     Ok(reply_json(StatusCode::OK, &LinesChanged { changed }))
 }

@@ -62,7 +62,8 @@ impl Collector for BuildCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
         let help = "Version of the engine and the driver that carries its octets";
         let mut family = encoder.encode_descriptor("build_info", help, None, MetricType::Gauge)?;
-        let labels = [("version", env!("CARGO_PKG_VERSION")), ("driver", self.control.driver().word())];
+        let labels =
+            [("version", env!("CARGO_PKG_VERSION")), ("driver", self.control.driver().word())];
         ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)
     }
 }
@@ -88,9 +89,12 @@ impl Collector for ShardCollector {
                 FigureKind::Counter => MetricType::Counter,
                 FigureKind::Gauge => MetricType::Gauge,
             };
-            let mut family = encoder.encode_descriptor(figure.name, figure.help, None, metric_type)?;
+            let mut family =
+                encoder.encode_descriptor(figure.name, figure.help, None, metric_type)?;
             for shard in &shards {
-                let Some(of_shard) = shard.figures.get(at).filter(|other| other.name == figure.name) else {
+                let Some(of_shard) =
+                    shard.figures.get(at).filter(|other| other.name == figure.name)
+                else {
                     continue;
                 };
                 let labels = [("shard", shard.shard)];
@@ -98,7 +102,8 @@ impl Collector for ShardCollector {
                 match figure.kind {
                     FigureKind::Counter => ConstCounter::new(of_shard.value).encode(line)?,
                     FigureKind::Gauge => {
-                        ConstGauge::new(i64::try_from(of_shard.value).unwrap_or(i64::MAX)).encode(line)?;
+                        ConstGauge::new(i64::try_from(of_shard.value).unwrap_or(i64::MAX))
+                            .encode(line)?;
                     }
                 }
             }
@@ -108,12 +113,17 @@ impl Collector for ShardCollector {
 }
 
 /// One histogram a family, of every shard.
-fn encode_times(encoder: &mut DescriptorEncoder<'_>, shards: &[ShardFigures]) -> Result<(), fmt::Error> {
+fn encode_times(
+    encoder: &mut DescriptorEncoder<'_>,
+    shards: &[ShardFigures],
+) -> Result<(), fmt::Error> {
     let Some(first) = shards.first() else { return Ok(()) };
     for (at, times) in first.times.iter().enumerate() {
-        let mut family = encoder.encode_descriptor(times.name, times.help, None, MetricType::Histogram)?;
+        let mut family =
+            encoder.encode_descriptor(times.name, times.help, None, MetricType::Histogram)?;
         for shard in shards {
-            let Some(of_shard) = shard.times.get(at).filter(|other| other.name == times.name) else {
+            let Some(of_shard) = shard.times.get(at).filter(|other| other.name == times.name)
+            else {
                 continue;
             };
             // The encoder writes the greatest number as infinity.
@@ -145,10 +155,12 @@ const AGE_WORDS: [&str; 6] = ["below_1m", "below_10m", "below_1h", "below_6h", "
 
 impl Collector for QueueCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
-        let document = QueueDocument::of(&self.control.waiting().into_iter().enumerate().collect::<Vec<_>>());
+        let document =
+            QueueDocument::of(&self.control.waiting().into_iter().enumerate().collect::<Vec<_>>());
         let gauge = |count: u64| ConstGauge::new(i64::try_from(count).unwrap_or(i64::MAX));
         let help = "Live pushes by what they wait for and class";
-        let mut family = encoder.encode_descriptor("waiting_pushes", help, None, MetricType::Gauge)?;
+        let mut family =
+            encoder.encode_descriptor("waiting_pushes", help, None, MetricType::Gauge)?;
         for shard in &document.shards {
             for row in &shard.rows {
                 let reason = row.reason.as_deref().unwrap_or_default();
@@ -165,7 +177,8 @@ impl Collector for QueueCollector {
             }
         }
         let help = "Live pushes by the time since they were accepted";
-        let mut family = encoder.encode_descriptor("waiting_pushes_by_age", help, None, MetricType::Gauge)?;
+        let mut family =
+            encoder.encode_descriptor("waiting_pushes_by_age", help, None, MetricType::Gauge)?;
         for shard in &document.shards {
             for (at, age) in AGE_WORDS.into_iter().enumerate() {
                 let number = shard.shard.unwrap_or_default().to_string();
@@ -179,7 +192,8 @@ impl Collector for QueueCollector {
             encoder.encode_descriptor("waiting_oldest_seconds", help, None, MetricType::Gauge)?;
         for shard in &document.shards {
             let oldest_ms = shard.rows.iter().filter_map(|row| row.oldest_ms).min();
-            let age_ms = oldest_ms.map_or(0, |oldest_ms| shard.counted_ms.saturating_sub(oldest_ms));
+            let age_ms =
+                oldest_ms.map_or(0, |oldest_ms| shard.counted_ms.saturating_sub(oldest_ms));
             let labels = [("shard", shard.shard.unwrap_or_default())];
             gauge(age_ms / 1000).encode(family.encode_family(&labels)?)?;
         }
@@ -202,7 +216,8 @@ impl Collector for ProcessCollector {
         )?;
         ConstCounter::new(usage.cpu_seconds).encode(cpu)?;
         let help = "Log lines that found no room or no output";
-        let dropped = encoder.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?;
+        let dropped =
+            encoder.encode_descriptor("log_lines_dropped", help, None, MetricType::Counter)?;
         ConstCounter::new(log::lines_dropped()).encode(dropped)?;
         for (name, help, kib) in [
             ("process_resident_memory_bytes", "Memory of the process now", usage.resident_kib),
@@ -213,7 +228,8 @@ impl Collector for ProcessCollector {
             ),
         ] {
             let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(i64::try_from(kib.saturating_mul(1024)).unwrap_or(i64::MAX)).encode(gauge)?;
+            ConstGauge::new(i64::try_from(kib.saturating_mul(1024)).unwrap_or(i64::MAX))
+                .encode(gauge)?;
         }
         Ok(())
     }
@@ -250,14 +266,20 @@ impl ProcessUsage {
 /// blanks.
 fn cpu_seconds(stat: &str) -> f64 {
     let Some((_, fields)) = stat.rsplit_once(')') else { return 0.0 };
-    let ticks: u64 =
-        fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+    let ticks: u64 = fields
+        .split_whitespace()
+        .skip(11)
+        .take(2)
+        .filter_map(|field| field.parse::<u64>().ok())
+        .sum();
     ticks as f64 / CLOCK_TICKS_PER_SECOND
 }
 
 fn status_kib(status: &str, name: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(name));
-    line.and_then(|rest| rest.split_whitespace().next()).and_then(|number| number.parse().ok()).unwrap_or(0)
+    line.and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .unwrap_or(0)
 }
 
 #[cfg(test)]

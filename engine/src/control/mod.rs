@@ -22,3 +22,11 @@ pub mod pushes;
 pub mod queue;
 pub mod store;
 pub mod store_thread;
+
+/// What the engine shows and does at the admin port, beside registrations and contracts.
+pub fn routes(handle: &std::sync::Arc<handle::EngineHandle>) -> axum::Router {
+    parked::router(handle.clone())
+        .merge(lines::router(handle.clone()))
+        .merge(queue::router(handle.clone()))
+        .merge(pushes::router(handle.clone()))
+}

@@ -10,7 +10,9 @@ pub fn parse_msns(words: &[impl AsRef<str>]) -> Result<Vec<Msn>, String> {
         let (first, last) = word.split_once('-').unwrap_or((word, word));
         let (first, last) = (parse(first)?.value(), parse(last)?.value());
         if first > last {
-            return Err(format!("the range {word} ends before it begins: name the lower msn first"));
+            return Err(format!(
+                "the range {word} ends before it begins: name the lower msn first"
+            ));
         }
         if last - first + 1 + msns.len() as u64 > CONTRACT_CHANGE_MSNS_MAX {
             return Err(format!(
@@ -38,7 +40,10 @@ mod tests {
     fn single_msns_and_ranges_are_counted_out() {
         let msns = parse_msns(&["09012345678", "09000000008-09000000011"]).expect("legal");
         let texts: Vec<String> = msns.iter().map(ToString::to_string).collect();
-        assert_eq!(texts, ["09012345678", "09000000008", "09000000009", "09000000010", "09000000011"]);
+        assert_eq!(
+            texts,
+            ["09012345678", "09000000008", "09000000009", "09000000010", "09000000011"]
+        );
     }
 
     #[test]

@@ -58,7 +58,9 @@ async fn discard(
 ) -> Result<Response, AdminError> {
     // What is discarded does not come back: nobody is to mean one client and forget to name it.
     if query.xpid.is_some() == query.all.unwrap_or_default() {
-        return Err(AdminError::bad_request("name whose notifications to discard: xpid=, or all=true"));
+        return Err(AdminError::bad_request(
+            "name whose notifications to discard: xpid=, or all=true",
+        ));
     }
     answer(control, query.xpid.as_deref(), ParkedAction::Discard).await
 }
@@ -74,10 +76,14 @@ async fn answer(
         Some(None) => return Err(AdminError::bad_request("xpid is eleven digits")),
     };
     // The shards answer between two turns: waiting for them must not hold up the admin port.
-    let parked =
-        tokio::task::spawn_blocking(move || control.parked(xpid, action)).await.map_err(|_| {
-            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the listing ended badly: look into the log")
-        })??;
+    let parked = tokio::task::spawn_blocking(move || control.parked(xpid, action)).await.map_err(
+        |_| {
+            AdminError::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "the listing ended badly: look into the log",
+            )
+        },
+    )??;
     Ok(reply_json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>()))
 }
 
@@ -109,7 +115,8 @@ impl ParkedDocument {
             (true, false) => "E5",
             _ => "E7",
         };
-        let reqid = parked.reqid.map(|reqid| String::from_utf8_lossy(reqid.as_bytes()).into_owned());
+        let reqid =
+            parked.reqid.map(|reqid| String::from_utf8_lossy(reqid.as_bytes()).into_owned());
         Self {
             shard: parked.shard,
             push: parked.push_id,

@@ -93,8 +93,9 @@ async fn show(
     let msn = Msn::parse(query.msn.as_bytes());
     let msn = msn.ok_or_else(|| AdminError::bad_request("msn is eleven digits, the first a 0"))?;
     // The shard answers between two turns: waiting for it must not hold up the admin port.
-    let live = tokio::task::spawn_blocking(move || control.live_pushes(msn)).await.map_err(|_| {
-        AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the look ended badly: see the log")
-    })??;
+    let live =
+        tokio::task::spawn_blocking(move || control.live_pushes(msn)).await.map_err(|_| {
+            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the look ended badly: see the log")
+        })??;
     Ok(reply_json(StatusCode::OK, &live.iter().map(LivePushDocument::of).collect::<Vec<_>>()))
 }

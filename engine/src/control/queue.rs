@@ -90,8 +90,11 @@ impl ShardQueue {
 
     fn add(&mut self, other: &Self) {
         self.waiting += other.waiting;
-        self.counted_ms =
-            if self.counted_ms == 0 { other.counted_ms } else { self.counted_ms.min(other.counted_ms) };
+        self.counted_ms = if self.counted_ms == 0 {
+            other.counted_ms
+        } else {
+            self.counted_ms.min(other.counted_ms)
+        };
         for (row, more) in self.rows.iter_mut().zip(&other.rows) {
             row.pushes += more.pushes;
             row.by_class.iter_mut().zip(more.by_class).for_each(|(count, more)| *count += more);

@@ -13,7 +13,9 @@ mod schema;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params};
+use rusqlite::{
+    Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params,
+};
 
 use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
 use crate::gateway::registration::Registration;
@@ -122,13 +124,17 @@ pub enum StoreError {
         contracts: u64,
     },
     /// The token belongs to another client.
-    #[error("the token already belongs to the client {client:?}: give each client a token of its own")]
+    #[error(
+        "the token already belongs to the client {client:?}: give each client a token of its own"
+    )]
     TokenOfAnother {
         /// Whose it is.
         client: String,
     },
     /// No room for another registration.
-    #[error("there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one first")]
+    #[error(
+        "there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one first"
+    )]
     TooManyRegistrations,
 }
 
@@ -163,12 +169,13 @@ impl Store {
         let path = data_dir.join(STORE_FILE_NAME);
         let unopenable = |detail: String| StoreError::Unopenable { path: path.clone(), detail };
         host::directory::make_data_dir(data_dir).map_err(|error| unopenable(error.to_string()))?;
-        let connected = connect(&path, false).or_else(|refused| match refused.sqlite_error_code() {
-            Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
-                connect(&path, true).map_err(|_| refused)
-            }
-            _ => Err(refused),
-        });
+        let connected =
+            connect(&path, false).or_else(|refused| match refused.sqlite_error_code() {
+                Some(ErrorCode::DiskFull | ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => {
+                    connect(&path, true).map_err(|_| refused)
+                }
+                _ => Err(refused),
+            });
         let mut connection = connected.map_err(|error| unopenable(error.to_string()))?;
         connection.set_prepared_statement_cache_capacity(32);
         schema::bring_up_to_date(&mut connection, &path)?;
@@ -256,7 +263,9 @@ impl Store {
 
 fn is_registered(transaction: &Transaction<'_>, xpid: Xpid) -> Result<bool, StoreError> {
     let found: Option<i64> = transaction
-        .query_row("SELECT 1 FROM client WHERE xpid = ?1", [integer(xpid.value())], |row| row.get(0))
+        .query_row("SELECT 1 FROM client WHERE xpid = ?1", [integer(xpid.value())], |row| {
+            row.get(0)
+        })
         .optional()?;
     Ok(found.is_some())
 }
@@ -270,7 +279,10 @@ fn check_room(transaction: &Transaction<'_>) -> Result<(), StoreError> {
 }
 
 /// A token says which client a request comes from, so no two clients have the same.
-fn check_token(transaction: &Transaction<'_>, registration: &Registration) -> Result<(), StoreError> {
+fn check_token(
+    transaction: &Transaction<'_>,
+    registration: &Registration,
+) -> Result<(), StoreError> {
     let Some(token_sha256) = registration.token_sha256 else { return Ok(()) };
     let other: Option<String> = transaction
         .query_row(
@@ -301,7 +313,8 @@ fn connect(path: &Path, alone: bool) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "synchronous", "FULL")?;
     // Negative: in KiB.
     connection.pragma_update(None, "cache_size", -STORE_CACHE_KIB)?;
-    let _: i64 = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    let _: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok(connection)
 }
 

@@ -32,14 +32,18 @@ impl StoreHandle {
     /// # Errors
     ///
     /// When the system has no room for another thread.
-    pub fn start(store: Store, control: Arc<dyn Engine>) -> std::io::Result<(Self, JoinHandle<()>)> {
+    pub fn start(
+        store: Store,
+        control: Arc<dyn Engine>,
+    ) -> std::io::Result<(Self, JoinHandle<()>)> {
         let (jobs, mut waiting) = mpsc::channel::<Job>(STORE_JOBS_WAITING_MAX);
-        let thread = std::thread::Builder::new().name("hayauma-store".to_owned()).spawn(move || {
-            let mut store = store;
-            while let Some(job) = waiting.blocking_recv() {
-                job(&mut store, control.as_ref());
-            }
-        })?;
+        let thread =
+            std::thread::Builder::new().name("hayauma-store".to_owned()).spawn(move || {
+                let mut store = store;
+                while let Some(job) = waiting.blocking_recv() {
+                    job(&mut store, control.as_ref());
+                }
+            })?;
         Ok((Self { jobs }, thread))
     }
 

@@ -115,8 +115,9 @@ pub fn admit(
         status_report_requested: true,
         reject_duplicates: false,
     };
-    let submits_octets = segment::encode_submits(&plan, decoded.content(), &options, &template, submits)
-        .map_err(|_| Code::INTERNAL)?;
+    let submits_octets =
+        segment::encode_submits(&plan, decoded.content(), &options, &template, submits)
+            .map_err(|_| Code::INTERNAL)?;
     let wanted = request.wants_notification.unwrap_or(registration.notify);
     Ok(Admission {
         segments: plan.segments(),
@@ -235,8 +236,11 @@ fn expiry(request: &PushRequest<'_>, now_ms: u64) -> Result<(u64, Option<u8>), C
         return Err(Code::ALREADY_EXPIRED);
     }
     let single_attempt = request.lifetime_hours == 0;
-    let lifetime_ms =
-        if single_attempt { SINGLE_ATTEMPT_MS_MAX } else { u64::from(request.lifetime_hours) * HOUR_MS };
+    let lifetime_ms = if single_attempt {
+        SINGLE_ATTEMPT_MS_MAX
+    } else {
+        u64::from(request.lifetime_hours) * HOUR_MS
+    };
     let expires_ms = (now_ms + lifetime_ms).min(request.expiry_ms.unwrap_or(u64::MAX));
     let validity = (!single_attempt).then(|| relative_validity(expires_ms - now_ms));
     Ok((expires_ms, validity))

@@ -102,7 +102,8 @@ impl Slots {
     /// The entries of `msn`.
     pub(super) fn of_msn(&self, msn: Msn) -> impl Iterator<Item = u64> + '_ {
         let first = if self.entries.is_empty() { 0 } else { self.home(msn.value()) };
-        let run = (0..self.entries.len()).map(move |step| self.entries[(first + step) & self.mask()]);
+        let run =
+            (0..self.entries.len()).map(move |step| self.entries[(first + step) & self.mask()]);
         run.take_while(|&entry| entry != 0).filter(move |&entry| msn_value(entry) == msn.value())
     }
 

@@ -5,7 +5,8 @@
 //! touched while the last sixteenth is filled, and then each change moves a few entries.
 
 use super::contract_slots::{
-    Leaving, NUMBER_MASK, Slots, entry_of, msn_value, reference_of, with_reference, without_reference,
+    Leaving, NUMBER_MASK, Slots, entry_of, msn_value, reference_of, with_reference,
+    without_reference,
 };
 use super::limits::{XPIDS_PER_MSN_MAX, XPIDS_PER_TABLE_MAX};
 use super::registry::NumberState;
@@ -27,7 +28,9 @@ const _: () = assert!(XPIDS_PER_TABLE_MAX as u64 == NUMBER_MASK, "numbers 1 to t
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
 pub enum ContractError {
     /// The msn has its ten contracts.
-    #[error("the msn already has contracts with {XPIDS_PER_MSN_MAX} XPIDs; remove one of them first")]
+    #[error(
+        "the msn already has contracts with {XPIDS_PER_MSN_MAX} XPIDs; remove one of them first"
+    )]
     TooManyXpids,
     /// More different XPIDs than entries have bits for.
     #[error(
@@ -65,7 +68,8 @@ impl ContractTable {
     /// An empty table that takes `contracts` of them without growing; 8 octets each, rounded up to
     /// the next power of two above four thirds.
     pub fn with_capacity(contracts: usize) -> Self {
-        let slots = if contracts > 0 { Slots::with_number(slots_for(contracts)) } else { Slots::default() };
+        let slots =
+            if contracts > 0 { Slots::with_number(slots_for(contracts)) } else { Slots::default() };
         Self { slots, ..Self::default() }
     }
 
@@ -136,7 +140,8 @@ impl ContractTable {
     pub fn next_reference(&self, msn: Msn, xpid: Xpid) -> u8 {
         let Some(&number) = self.numbers.get(&xpid) else { return 0 };
         let wanted = entry_of(msn, number);
-        let Some(own) = self.entries_of(msn).find(|&entry| without_reference(entry) == wanted) else {
+        let Some(own) = self.entries_of(msn).find(|&entry| without_reference(entry) == wanted)
+        else {
             return 0;
         };
         let mut reference = reference_of(own).wrapping_add(1);
@@ -182,7 +187,9 @@ impl ContractTable {
     }
 
     fn entries_of(&self, msn: Msn) -> impl Iterator<Item = u64> + '_ {
-        self.slots.of_msn(msn).chain(self.leaving().into_iter().flat_map(move |slots| slots.of_msn(msn)))
+        self.slots
+            .of_msn(msn)
+            .chain(self.leaving().into_iter().flat_map(move |slots| slots.of_msn(msn)))
     }
 
     /// The slots of the table before, while its entries move.
@@ -309,7 +316,9 @@ mod tests {
     #[test]
     fn an_empty_table_has_nothing() {
         let mut table = ContractTable::default();
-        assert!(!table.contains(msn(1), xpid(1)) && !table.remove(msn(1), xpid(1)) && table.is_empty());
+        assert!(
+            !table.contains(msn(1), xpid(1)) && !table.remove(msn(1), xpid(1)) && table.is_empty()
+        );
         let mut xpids = Vec::new();
         table.xpids_of(msn(1), &mut xpids);
         assert!(xpids.is_empty());
@@ -333,7 +342,10 @@ mod tests {
             assert_eq!(table.insert(msn(9_000_000_000 + value), xpid(100_000_001)), Ok(true));
         }
         assert_eq!((table.len(), table.slots.number()), (1_000_000, slots));
-        assert!((0..1_000_000).all(|value| table.contains(msn(9_000_000_000 + value), xpid(100_000_001))));
+        assert!(
+            (0..1_000_000)
+                .all(|value| table.contains(msn(9_000_000_000 + value), xpid(100_000_001)))
+        );
         assert!(!table.contains(msn(9_001_000_000), xpid(100_000_001)));
     }
 
@@ -354,7 +366,10 @@ mod tests {
         assert!(doublings >= 10, "{doublings} doublings");
         assert_eq!((table.len(), table.iter().count()), (CONTRACTS as usize, CONTRACTS as usize));
         for value in 0..CONTRACTS {
-            assert!(table.remove(msn(value), xpid(value % 7)) && !table.remove(msn(value), xpid(value % 7)));
+            assert!(
+                table.remove(msn(value), xpid(value % 7))
+                    && !table.remove(msn(value), xpid(value % 7))
+            );
         }
         assert_eq!((table.len(), table.iter().count()), (0, 0));
     }

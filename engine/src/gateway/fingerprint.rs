@@ -113,7 +113,9 @@ mod tests {
     use super::*;
 
     fn names() -> (Xpid, Msn, Reqid) {
-        let (Some(xpid), Some(msn)) = (Xpid::from_value(100_000_001), Msn::from_value(9_012_345_678)) else {
+        let (Some(xpid), Some(msn)) =
+            (Xpid::from_value(100_000_001), Msn::from_value(9_012_345_678))
+        else {
             unreachable!("both are legal")
         };
         (xpid, msn, Reqid::parse(b"20260101-000001").expect("legal"))
@@ -129,7 +131,8 @@ mod tests {
                 fingerprints.alert(xpid, reqid.as_bytes()),
             ]
         };
-        let all = [Fingerprints::new([7; 16]), Fingerprints::new([8; 16]), Fingerprints::open()].map(of);
+        let all =
+            [Fingerprints::new([7; 16]), Fingerprints::new([8; 16]), Fingerprints::open()].map(of);
         let mut flat = all.concat();
         flat.sort_unstable();
         flat.dedup();

@@ -31,5 +31,7 @@ pub const HOUR_MS: u64 = 3_600_000;
 
 const _: () = assert!(SENDERS_MAX <= u8::MAX as usize + 1, "a sender's position fits one octet");
 const _: () = assert!(CONTENT_OCTETS_MAX >= BODY_OCTETS_MAX, "decoding never lengthens the data");
-const _: () =
-    assert!(1_000_000_000 / RATE_PER_SECOND_MAX as u64 > 0, "the interval between pushes is not zero");
+const _: () = assert!(
+    1_000_000_000 / RATE_PER_SECOND_MAX as u64 > 0,
+    "the interval between pushes is not zero"
+);

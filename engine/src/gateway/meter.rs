@@ -67,7 +67,9 @@ impl Meter {
     /// [`Self::charge`], one per shard.
     pub fn has_volume(&self, now_ms: u64) -> bool {
         let limit = self.volume_per_day.load(Ordering::Relaxed);
-        limit == 0 || count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms)) < limit
+        limit == 0
+            || count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms))
+                < limit
     }
 
     /// Counts one accepted push.
@@ -113,7 +115,11 @@ mod tests {
         for rate in [1, 3, 7, 10, 1000, 999_999, 1_000_000] {
             let meter = Meter::new(rate, 0);
             assert_eq!(passed(&meter, rate + 5, NOW_MS), rate, "rate {rate}");
-            assert_eq!(passed(&meter, rate + 5, NOW_MS + 1000), rate, "rate {rate}, a second later");
+            assert_eq!(
+                passed(&meter, rate + 5, NOW_MS + 1000),
+                rate,
+                "rate {rate}, a second later"
+            );
         }
         let meter = Meter::new(10, 0);
         assert_eq!(passed(&meter, 20, NOW_MS), 10);

@@ -66,7 +66,8 @@ impl Default for ClassSet {
 
 impl std::fmt::Display for ClassSet {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names = CLASSES.iter().filter(|(class, _)| self.contains(*class)).map(|(_, name)| *name);
+        let names =
+            CLASSES.iter().filter(|(class, _)| self.contains(*class)).map(|(_, name)| *name);
         write_list(formatter, names)
     }
 }
@@ -158,7 +159,8 @@ mod tests {
             assert_eq!(KindSet::parse(&set.to_string()), Some(set));
         }
         assert_eq!(
-            KindSet::parse("text").map(|set| (set.contains(Kind::Text), set.contains(Kind::Control))),
+            KindSet::parse("text")
+                .map(|set| (set.contains(Kind::Text), set.contains(Kind::Control))),
             Some((true, false))
         );
         assert_eq!(KindSet::parse("voice"), None);

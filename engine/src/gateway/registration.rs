@@ -1,7 +1,8 @@
 //! A push client's registration, keyed by XPID: what the operator and the push client agreed on.
 
 use super::limits::{
-    CLIENT_NAME_OCTETS_MAX, RATE_PER_SECOND_MAX, SENDER_CHARACTERS_MAX, SENDERS_MAX, VOLUME_PER_DAY_MAX,
+    CLIENT_NAME_OCTETS_MAX, RATE_PER_SECOND_MAX, SENDER_CHARACTERS_MAX, SENDERS_MAX,
+    VOLUME_PER_DAY_MAX,
 };
 use super::permissions::{ClassSet, KindSet};
 use thiserror::Error;
@@ -128,7 +129,9 @@ pub enum RegistrationError {
         given: usize,
     },
     /// Not of type A or too long.
-    #[error("the sender {sender:?} must be 1 to {SENDER_CHARACTERS_MAX} of 0-9 A-Z a-z . _ -; change it")]
+    #[error(
+        "the sender {sender:?} must be 1 to {SENDER_CHARACTERS_MAX} of 0-9 A-Z a-z . _ -; change it"
+    )]
     Sender {
         /// Which.
         sender: String,
@@ -143,7 +146,9 @@ pub enum RegistrationError {
     #[error("the term ends before it begins; give a later end or leave it open")]
     Term,
     /// No connection to notify over.
-    #[error("notifications need at least one connection and a depth of at least 1; raise both to 1 or more")]
+    #[error(
+        "notifications need at least one connection and a depth of at least 1; raise both to 1 or more"
+    )]
     NotifyConnections,
     /// Above the limit.
     #[error("the rate must be 0 (unlimited) to {RATE_PER_SECOND_MAX} pushes a second; lower it")]
@@ -155,7 +160,9 @@ pub enum RegistrationError {
     #[error("the XPID is registered twice; remove one of the registrations")]
     XpidTwice,
     /// The token is another client's.
-    #[error("the token already belongs to the client {client:?}; give each client a token of its own")]
+    #[error(
+        "the token already belongs to the client {client:?}; give each client a token of its own"
+    )]
     TokenOfAnother {
         /// Whose it is.
         client: String,

@@ -120,7 +120,10 @@ impl Registry {
         &self.refused
     }
 
-    fn build(registrations: Vec<Registration>, meter_of: impl Fn(Xpid) -> Option<Arc<Meter>>) -> Self {
+    fn build(
+        registrations: Vec<Registration>,
+        meter_of: impl Fn(Xpid) -> Option<Arc<Meter>>,
+    ) -> Self {
         static SNAPSHOTS: AtomicU64 = AtomicU64::new(1);
         let mut registry = Self {
             registered: Vec::with_capacity(registrations.len()),

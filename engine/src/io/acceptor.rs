@@ -6,7 +6,9 @@
 //! it closes the listener and ends. It looks at no octet of a connection.
 
 use crate::io::driver::Waker;
-use crate::io::limits::{ACCEPT_PAUSE_MS, FULL_PAUSE_MS, LISTEN_BACKLOG, ROOM_PAUSE_MS, SILENT_MS_MIN};
+use crate::io::limits::{
+    ACCEPT_PAUSE_MS, FULL_PAUSE_MS, LISTEN_BACKLOG, ROOM_PAUSE_MS, SILENT_MS_MIN,
+};
 use crate::io::places::Places;
 use host::clock;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

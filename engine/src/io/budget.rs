@@ -122,7 +122,8 @@ mod tests {
     fn so_many_may_burst_and_one_that_gives_it_back_or_goes_makes_room() {
         let budget = Budget::new();
         let mut shares: Vec<Share> = (0..=BURSTS_MAX).map(|_| Share::of(&budget)).collect();
-        let granted = shares.iter_mut().filter_map(|share| share.take_burst().then_some(())).count();
+        let granted =
+            shares.iter_mut().filter_map(|share| share.take_burst().then_some(())).count();
         assert_eq!(granted, BURSTS_MAX);
         assert!(shares[0].take_burst(), "it has it already");
         assert!(!shares[BURSTS_MAX].take_burst());

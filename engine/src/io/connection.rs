@@ -11,8 +11,8 @@
 
 use crate::gateway::registry::Credential;
 use crate::io::limits::{
-    ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX, INPUT_PENDING_OCTETS_MAX,
-    LINGER_MS_MAX, LINGER_OCTETS_MAX,
+    ANSWER_OCTETS, ANSWERS_OUTSTANDING_MAX, BLOCKED_INPUT_PART, FORESEEN_MAX,
+    INPUT_PENDING_OCTETS_MAX, LINGER_MS_MAX, LINGER_OCTETS_MAX,
 };
 use crate::io::link::{Session, Takes};
 use crate::io::waits::{Moment, Waits};
@@ -21,6 +21,15 @@ use std::collections::VecDeque;
 use wire::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal, RequestHead};
 use wire::push::response::{Answer, AnswerHead, write_answer};
 use wire::terms::code::Code;
+
+/// How a TLS client begins.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// What a client is told that speaks TLS to a port that speaks plain HTTP.
+const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
+    Content-Length: 109\r\nConnection: close\r\n\r\n\
+    This port speaks plain HTTP: use http:// and not https://, \
+    or start the engine with --tls-cert and --tls-key\n";
 
 /// When an answer may leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -209,11 +218,19 @@ impl Connection {
     /// Writes every answer at the front that may leave into the output, which is at the moment
     /// `leaves`.
     //= push http in order
-    pub(super) fn write_answers(&mut self, durable: u64, date: &[u8; 29], waits: &mut Waits, leaves: Moment) {
+    pub(super) fn write_answers(
+        &mut self,
+        durable: u64,
+        date: &[u8; 29],
+        waits: &mut Waits,
+        leaves: Moment,
+    ) {
         while let Some(front) = self.answers.front() {
             match front.gate {
                 Gate::Open => {}
-                Gate::Durable(sequence, arrived) if sequence <= durable => waits.answered(arrived, leaves),
+                Gate::Durable(sequence, arrived) if sequence <= durable => {
+                    waits.answered(arrived, leaves)
+                }
                 _ => break,
             }
             write_answer(&mut self.output, date, &front.answer, &front.head);
@@ -318,6 +335,10 @@ impl Connection {
             }
             match ahead.next(|ahead| self.look_ahead(ahead, &octets[at..], desk)) {
                 Sight::Partial => return at,
+                Sight::Refused(_) if self.is_silent() && octets[at] == TLS_HANDSHAKE => {
+                    self.output.extend_from_slice(SPEAKS_TLS);
+                    self.ends_after_answers = true;
+                }
                 Sight::Refused(refusal) => self.refuse(&refusal),
                 Sight::Headed(expect_continue) => {
                     self.invite(expect_continue);
@@ -325,8 +346,13 @@ impl Connection {
                 }
                 Sight::Whole { head, body, foreseen } => {
                     let number = self.first_number + self.answers.len() as u64;
-                    let (answer, gate) =
-                        desk.request(&foreseen, body, head.authorization, &mut self.credential, number);
+                    let (answer, gate) = desk.request(
+                        &foreseen,
+                        body,
+                        head.authorization,
+                        &mut self.credential,
+                        number,
+                    );
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
                         ..AnswerHead::of_request(&head)
@@ -433,7 +459,8 @@ impl Session for Connection {
     /// What a client sends while its answers wait is left to the kernel, the sooner the less it may
     /// hold here.
     fn wants_more(&self, unconsumed: usize, most: usize) -> bool {
-        let pending_max = if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
+        let pending_max =
+            if self.blocked { most / BLOCKED_INPUT_PART } else { INPUT_PENDING_OCTETS_MAX };
         unconsumed <= pending_max && self.dropped_octets < LINGER_OCTETS_MAX && !self.peer_done
     }
 

@@ -71,7 +71,8 @@ impl ShardThread {
                 .spawn(move || {
                     host::cpus::run_on(&[cpu]);
                     // Waits of some tens of microseconds are not to take twice as long.
-                    let _ = rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
+                    let _ =
+                        rustix::thread::set_current_timer_slack(NonZeroU64::new(TIMER_SLACK_NS));
                     run(prepare());
                 })
                 .map(Self::Plain)
@@ -123,7 +124,8 @@ pub(super) fn watch(ports: &[Arc<ShardPort>], stop: &AtomicBool) {
             port.rouse();
             if *looks >= STALLED_LOOKS_MAX {
                 let seconds = STALL.as_secs_f64() * f64::from(STALLED_LOOKS_MAX);
-                let cause = format!("shard {shard} made no turn for {seconds:.0} s and could not be woken");
+                let cause =
+                    format!("shard {shard} made no turn for {seconds:.0} s and could not be woken");
                 Fatal::new(FatalReason::ShardStalled, cause).end_process();
             }
         }

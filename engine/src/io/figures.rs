@@ -37,7 +37,9 @@ impl Obstacle {
             Self::DataLost => {
                 "the data directory was deleted or moved (stop the engine when the queue has drained)"
             }
-            Self::StorageFull => "the journal is full (make room on the device or raise --queue-bytes)",
+            Self::StorageFull => {
+                "the journal is full (make room on the device or raise --queue-bytes)"
+            }
         }
     }
 }
@@ -52,7 +54,9 @@ pub enum ControlError {
     #[error("{0}")]
     NotTold(String),
     /// A shard has no room for the change.
-    #[error("a shard has no room for it ({0}): the change is in the store and counts from the next start on")]
+    #[error(
+        "a shard has no room for it ({0}): the change is in the store and counts from the next start on"
+    )]
     NoRoom(String),
 }
 

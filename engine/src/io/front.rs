@@ -1,13 +1,15 @@
 //! The push clients' side of a shard: its connections, requests to peers and their answers,
 //! gatherings.
 
+mod handshakes;
+
 use crate::gateway::registry::Credential;
 use crate::io::budget::Budget;
 use crate::io::connection::{Connection, Desk, Ending, Gate, Patience};
 use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::limits::{
-    ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS, PARCELS_PER_TURN_MAX,
-    SILENT_MS_MIN,
+    ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS,
+    PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
 };
 use crate::io::link::{Fate, Link, Session};
 use crate::io::mesh;
@@ -17,6 +19,7 @@ use crate::io::places::Door;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
 use crate::shard::{Foreseen, Origin, Reply, Shard};
+use handshakes::{Handshakes, Shaken};
 use host::clock;
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
@@ -65,6 +68,8 @@ pub(super) struct Visits {
     pub(super) silent: u64,
     /// Closed because their answers were not taken in time.
     pub(super) stuck: u64,
+    /// How their handshakes came out.
+    pub(super) shaken: Shaken,
 }
 
 pub(super) struct Front {
@@ -84,6 +89,7 @@ pub(super) struct Front {
     /// Connections in the order in which they came; those that wait for their first request are all
     /// in it.
     silent: VecDeque<(u32, u32)>,
+    handshakes: Handshakes,
     pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
     pub(super) waits: Waits,
@@ -115,6 +121,7 @@ impl Front {
             flushed_durable: 0,
             door,
             silent: VecDeque::new(),
+            handshakes: Handshakes::default(),
             visits: Visits::default(),
             waits: Waits::default(),
         }
@@ -165,11 +172,15 @@ impl Front {
     fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
         let session = Connection::new(self.limits.patience, now.steady_ms);
         let budget = &self.budget;
-        let make = |index, generation| Link::new(socket, (index, generation), Owner::Front, session, budget);
+        let make = |index, generation| {
+            Link::new(socket, (index, generation), Owner::Front, session, budget)
+        };
         let index = self.connections.insert(make);
-        let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) else {
+        let Some(index) = index else {
             unreachable!("the acceptor deals only what there are places for")
         };
+        self.begin_handshake(index, now);
+        let Some(connection) = self.connections.get_mut(index) else { return };
         self.visits.taken += 1;
         connection.read_on(driver);
         let name = connection.stream.name();
@@ -208,7 +219,8 @@ impl Front {
 
     /// Closes connections whose first request does not come, and shows the acceptor who is next.
     fn show_silent(&mut self, now: Now) {
-        let longest_ms = if self.door.is_crowded() { FIRST_REQUEST_CROWDED_MS } else { FIRST_REQUEST_MS };
+        let longest_ms =
+            if self.door.is_crowded() { FIRST_REQUEST_CROWDED_MS } else { FIRST_REQUEST_MS };
         loop {
             let silent = self.longest_silent();
             match silent {
@@ -254,7 +266,10 @@ impl Front {
             arrived: self.waits.moment(now.steady_ns),
         };
         if connection.received(completion, driver, &mut desk) == Fate::Broken {
-            connection.stream.close();
+            connection.close();
+        }
+        if self.shakes_hands() {
+            self.note_handshake(index);
         }
         self.touch(index);
     }
@@ -262,7 +277,8 @@ impl Front {
     /// The peer has ended the connection, or its half of it.
     pub(super) fn hung_up(&mut self, completion: &Completion, driver: &mut Driver) {
         let index = completion.token.index;
-        if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
+        if let Some(connection) = self.connections.of_generation(index, completion.token.generation)
+        {
             if !connection.stream.hung_up(completion.result, driver) {
                 connection.stream.close();
             }
@@ -282,7 +298,8 @@ impl Front {
     /// A send completed.
     pub(super) fn sent(&mut self, completion: &Completion) {
         let index = completion.token.index;
-        if let Some(connection) = self.connections.of_generation(index, completion.token.generation) {
+        if let Some(connection) = self.connections.of_generation(index, completion.token.generation)
+        {
             if !connection.sent(completion) {
                 connection.stream.close();
             }
@@ -388,7 +405,9 @@ impl Front {
                     mesh.send_answer(parcel);
                 }
                 Some((_, Gated::Gathering(index))) => {
-                    if let Some(answer) = self.gatherings.get_mut(index).map(|gathering| gathering.answer) {
+                    if let Some(answer) =
+                        self.gatherings.get_mut(index).map(|gathering| gathering.answer)
+                    {
                         self.gather(index, 0, answer);
                     }
                 }
@@ -428,14 +447,25 @@ impl Front {
         date: &[u8; 29],
         now: Now,
     ) {
+        if self.shakes_hands() {
+            self.count_out(index);
+        }
         let Some(link) = self.connections.get_mut(index) else { return };
         link.session.touched = false;
         link.session.write_answers(durable, date, &mut self.waits, leaves);
         let generation = link.stream.generation();
         let (gatherings, gated) = (&mut self.gatherings, &mut self.gated);
         let arrived = self.waits.moment(now.steady_ns);
-        let mut desk =
-            ShardDesk { shard, mesh, gatherings, gated, connection: index, generation, now, arrived };
+        let mut desk = ShardDesk {
+            shard,
+            mesh,
+            gatherings,
+            gated,
+            connection: index,
+            generation,
+            now,
+            arrived,
+        };
         if link.session.resumes(now.steady_ms) {
             link.resume(driver, &mut desk);
         } else {
@@ -447,8 +477,8 @@ impl Front {
         let unsent = link.unsent();
         match link.session.ending(unsent, now.steady_ms) {
             Ending::Not => {}
-            Ending::ByHalf => link.stream.finish(),
-            Ending::AtOnce => link.stream.close(),
+            Ending::ByHalf => link.finish(driver, now.steady_ms),
+            Ending::AtOnce => link.close(),
         }
         if link.stream.is_over() {
             self.connections.remove(index);
@@ -465,6 +495,8 @@ impl Front {
     pub(super) fn sweep(&mut self, driver: &mut Driver, now: Now, budget: usize) {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
+        self.drop_half_done(now);
+        self.tell_trouble(now);
         self.show_silent(now);
         for index in indices {
             let Some(link) = self.connections.get_mut(index) else { continue };
@@ -582,7 +614,8 @@ fn is_silent(link: &Link<Connection>) -> bool {
 }
 
 /// Stands in an answer's place until another shard fills it.
-const PLACEHOLDER: Answer = Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
+const PLACEHOLDER: Answer =
+    Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
 
 impl ShardDesk<'_> {
     fn origin(&self, answer: u64, gathering: Option<u32>) -> mesh::Origin {

@@ -44,6 +44,14 @@ pub(super) const BLOCKED_INPUT_PART: usize = 16;
 pub(super) const SEND_SOCKET_OCTETS: usize = 256 * 1024;
 /// Octets of one send: that they were taken is progress.
 pub(super) const SEND_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of what a session says that are sealed for TLS at a time.
+pub(super) const SEAL_OCTETS_MAX: usize = 64 * 1024;
+/// What TLS keeps of a connection beside its records: keys, and where its handshake stands.
+pub(super) const TLS_STATE_OCTETS: usize = 4 * 1024;
+/// Connections of a shard whose handshake is not over; beyond that the oldest of them goes.
+pub(super) const HANDSHAKES_MAX: usize = 1024;
+/// How long a handshake may take.
+pub(super) const HANDSHAKE_MS_MAX: u64 = 10_000;
 /// How often the kernel is asked whether a peer takes anything of what is being sent to it.
 pub(super) const SEND_LOOK_MS: u64 = 200;
 /// When the first such look is late.
@@ -97,7 +105,8 @@ const PARCELS_PER_PEER_MAX: usize = 4096;
 
 /// Parcels that may be under way from one shard to one other, in an engine of `shards`.
 pub(super) fn parcels_per_peer(shards: usize) -> usize {
-    (PARCELS_PER_SHARD / shards.saturating_sub(1).max(1)).clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
+    (PARCELS_PER_SHARD / shards.saturating_sub(1).max(1))
+        .clamp(PARCELS_PER_PEER_MIN, PARCELS_PER_PEER_MAX)
 }
 
 /// Control messages that may wait for a shard.
@@ -138,17 +147,21 @@ const _: () = assert!(
     ANSWERS_OUTSTANDING_MAX * ANSWER_OCTETS < HELD_PER_LINK_MAX,
     "a lone client may have as many answers outstanding as any"
 );
-const _: () =
-    assert!(BURSTS_MAX * BURST_OCTETS_MAX <= HELD_OCTETS_MAX, "bursts have room beside what is held");
+const _: () = assert!(
+    BURSTS_MAX * BURST_OCTETS_MAX <= HELD_OCTETS_MAX,
+    "bursts have room beside what is held"
+);
 const _: () = assert!(
     SEND_LOOK_MS + SEND_LOOK_LATE_MS < DRAIN_SILENCE_MS,
     "a peer is looked at often enough to be judged"
 );
 const _: () = assert!(HELD_PER_LINK_MAX / BLOCKED_INPUT_PART == INPUT_PENDING_OCTETS_MAX);
-const _: () =
-    assert!(SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS);
 const _: () = assert!(
-    RECEIVE_BUFFER_OCTETS >= wire::push::limits::HEAD_OCTETS_MAX + wire::push::limits::BODY_OCTETS_MAX,
+    SILENT_MS_MIN < FIRST_REQUEST_CROWDED_MS && FIRST_REQUEST_CROWDED_MS < FIRST_REQUEST_MS
+);
+const _: () = assert!(
+    RECEIVE_BUFFER_OCTETS
+        >= wire::push::limits::HEAD_OCTETS_MAX + wire::push::limits::BODY_OCTETS_MAX,
     "a request that came in one piece is parsed where it lies"
 );
 const _: () = assert!(

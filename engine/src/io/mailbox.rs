@@ -8,6 +8,7 @@ use crate::io::front::Visits;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
 use crate::io::notifier::EndpointPlan;
 use crate::io::now::Now;
+use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
 use crate::shard::figures::NAMES;
@@ -25,12 +26,19 @@ pub(crate) const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const HEALTHY_TURN_MS_MAX: u64 = 1_000;
 
 /// What became of push clients' connections, in the order in which a shard shows it.
-pub(crate) const VISITS: [(&str, &str); 5] = [
+pub(crate) const VISITS: [(&str, &str); 9] = [
     ("connections_accepted", "Push clients' connections taken"),
     ("connections_refused", "Push clients' connections closed unserved in a drain"),
-    ("connections_evicted", "Connections closed before their first request to make room for others"),
+    (
+        "connections_evicted",
+        "Connections closed before their first request to make room for others",
+    ),
     ("connections_silent", "Connections closed because their first request did not come in time"),
     ("connections_stuck", "Connections closed because their answers were not taken in time"),
+    ("tls_handshakes", "TLS handshakes of push clients completed"),
+    ("tls_resumed", "Of these those by a ticket of an earlier one"),
+    ("tls_failed", "TLS handshakes of push clients that failed"),
+    ("tls_dropped", "TLS handshakes that took too long, or were too many half done at once"),
 ];
 
 /// Tells the control plane that a shard has taken a change.
@@ -46,15 +54,39 @@ impl Done {
 
 /// What a shard can be told.
 pub(crate) enum ShardMessage {
-    Registrations { registry: Arc<Registry>, endpoints: Arc<Vec<EndpointPlan>>, done: Done },
+    Registrations {
+        registry: Arc<Registry>,
+        endpoints: Arc<Vec<EndpointPlan>>,
+        done: Done,
+    },
     Addresses(Arc<Vec<(Xpid, Vec<SocketAddr>)>>),
-    AddContracts { rows: Vec<(Msn, Xpid)>, done: Done },
-    RemoveContracts { rows: Vec<(Msn, Xpid)>, done: Done },
-    Parked { xpid: Option<Xpid>, action: ParkedAction, most: usize, reply: Sender<Vec<ParkedNotification>> },
-    Live { msn: Msn, reply: Sender<Vec<LivePush>> },
-    Lines { msns: Vec<Msn>, line: Line, reply: Sender<Result<(), String>> },
+    AddContracts {
+        rows: Vec<(Msn, Xpid)>,
+        done: Done,
+    },
+    RemoveContracts {
+        rows: Vec<(Msn, Xpid)>,
+        done: Done,
+    },
+    Parked {
+        xpid: Option<Xpid>,
+        action: ParkedAction,
+        most: usize,
+        reply: Sender<Vec<ParkedNotification>>,
+    },
+    Live {
+        msn: Msn,
+        reply: Sender<Vec<LivePush>>,
+    },
+    Lines {
+        msns: Vec<Msn>,
+        line: Line,
+        reply: Sender<Result<(), String>>,
+    },
     Figures(Done),
     Pause(bool),
+    /// Connections that come from now on are accepted with this.
+    Acceptance(Acceptance),
 }
 
 /// Durations as a shard shows them.
@@ -76,9 +108,11 @@ impl ShownDurations {
     }
 
     pub(crate) fn times(&self, name: &'static str, help: &'static str) -> Times {
-        let counts: Vec<u64> = self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
+        let counts: Vec<u64> =
+            self.counts.iter().map(|count| count.load(Ordering::Relaxed)).collect();
         let bounded = counts.iter().enumerate().take(BOUNDED);
-        let buckets = bounded.map(|(bucket, &count)| (bound_us(bucket) as f64 / 1e6, count)).collect();
+        let buckets =
+            bounded.map(|(bucket, &count)| (bound_us(bucket) as f64 / 1e6, count)).collect();
         let sum_s = self.sum_ns.load(Ordering::Relaxed) as f64 / 1e9;
         Times { name, help, buckets, above: counts[BOUNDED], sum_s }
     }
@@ -94,7 +128,7 @@ pub(crate) struct ShardStatus {
     pub(crate) lost: AtomicBool,
     pub(crate) figures: Vec<AtomicU64>,
     pub(crate) connections: AtomicU64,
-    pub(crate) visits: [AtomicU64; 5],
+    pub(crate) visits: [AtomicU64; VISITS.len()],
     /// Octets that connections hold.
     pub(crate) held: AtomicU64,
     pub(crate) syncs: AtomicU64,
@@ -123,7 +157,7 @@ impl ShardStatus {
             lost: AtomicBool::new(false),
             figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: AtomicU64::new(0),
-            visits: [const { AtomicU64::new(0) }; 5],
+            visits: [const { AtomicU64::new(0) }; VISITS.len()],
             held: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
@@ -185,8 +219,22 @@ impl ShardStatus {
             shown.store(*value, Ordering::Relaxed);
         }
         self.connections.store(connections, Ordering::Relaxed);
-        let visits = [visits.taken, visits.refused, visits.evicted, visits.silent, visits.stuck];
-        self.visits.iter().zip(visits).for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
+        let shaken = visits.shaken;
+        let visits = [
+            visits.taken,
+            visits.refused,
+            visits.evicted,
+            visits.silent,
+            visits.stuck,
+            shaken.done,
+            shaken.resumed,
+            shaken.failed,
+            shaken.dropped,
+        ];
+        self.visits
+            .iter()
+            .zip(visits)
+            .for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
         self.syncs.store(syncs, Ordering::Relaxed);
     }
 
@@ -208,15 +256,20 @@ impl ShardStatus {
                 "answer_seconds",
                 "From a request's arrival to its answer, which waited for the device",
             ),
-            self.own
-                .times("answer_own_seconds", "Of these answers the part in which no commit was under way"),
-            self.commits
-                .times("commit_seconds", "From a commit's begin until the shard knew that it was done"),
+            self.own.times(
+                "answer_own_seconds",
+                "Of these answers the part in which no commit was under way",
+            ),
+            self.commits.times(
+                "commit_seconds",
+                "From a commit's begin until the shard knew that it was done",
+            ),
             self.commits_by_answers.times(
                 "commit_seconds_by_answers",
                 "The same, each commit as often as answers waited for it",
             ),
-            self.working.times("turn_seconds", "Turns of the shard's loop that found anything to do"),
+            self.working
+                .times("turn_seconds", "Turns of the shard's loop that found anything to do"),
         ]
     }
 

@@ -73,7 +73,10 @@ pub(super) struct Mesh {
     shard: usize,
     lanes: Arc<Lanes>,
     wakers: Vec<Waker>,
-    #[allow(clippy::vec_box, reason = "the boxes travel: their addresses are what the rings carry")]
+    #[allow(
+        clippy::vec_box,
+        reason = "the boxes travel: their addresses are what the rings carry"
+    )]
     free: Vec<Vec<Box<Parcel>>>,
     woken: Vec<bool>,
 }
@@ -82,15 +85,26 @@ impl Mesh {
     pub(super) fn new(shard: usize, lanes: Arc<Lanes>, wakers: Vec<Waker>) -> Self {
         let shards = wakers.len();
         let parcel = || {
-            let origin =
-                Origin { shard: shard as u16, connection: 0, generation: 0, answer: 0, gathering: None };
+            let origin = Origin {
+                shard: shard as u16,
+                connection: 0,
+                generation: 0,
+                answer: 0,
+                gathering: None,
+            };
             Box::new(Parcel { origin, body: Vec::new(), answer: None, count: 0 })
         };
         let boxes = |peer: usize| {
             let count = if peer == shard { 0 } else { parcels_per_peer(shards) };
             (0..count).map(|_| parcel()).collect()
         };
-        Self { shard, lanes, wakers, free: (0..shards).map(boxes).collect(), woken: vec![false; shards] }
+        Self {
+            shard,
+            lanes,
+            wakers,
+            free: (0..shards).map(boxes).collect(),
+            woken: vec![false; shards],
+        }
     }
 
     pub(super) fn shards(&self) -> usize {
@@ -126,8 +140,9 @@ impl Mesh {
 
     /// The next answer from any peer; hand the box back with [`Mesh::keep`].
     pub(super) fn next_answer(&mut self) -> Option<(usize, Box<Parcel>)> {
-        (0..self.shards())
-            .find_map(|peer| self.lanes.lane(self.shard, peer).answers.pop().map(|parcel| (peer, parcel)))
+        (0..self.shards()).find_map(|peer| {
+            self.lanes.lane(self.shard, peer).answers.pop().map(|parcel| (peer, parcel))
+        })
     }
 
     /// Takes a box back for the next request to `peer`.
@@ -205,7 +220,10 @@ mod tests {
         let mut hand_over = HandOver::new().expect("eventfds");
         for length in 0..3 * parcels_per_peer(2) {
             let body = vec![b'x'; length % 700];
-            assert_eq!(hand_over.round_trip(&body, Answer::bare(Code::OVERLOAD)), Some(Code::OVERLOAD));
+            assert_eq!(
+                hand_over.round_trip(&body, Answer::bare(Code::OVERLOAD)),
+                Some(Code::OVERLOAD)
+            );
         }
         assert!(hand_over.ends.iter().all(|end| !end.has_arrivals()));
     }

@@ -23,6 +23,7 @@ mod pace;
 mod places;
 mod slots;
 mod stream;
+pub mod tls;
 mod turn;
 mod waits;
 
@@ -36,6 +37,7 @@ use crate::io::mailbox::ShardPort;
 use crate::io::mesh::{Lanes, Mesh};
 use crate::io::notifier::EndpointPlan;
 use crate::io::places::{Door, Places};
+use crate::io::tls::Acceptance;
 use crate::io::turn::{ShardTurn, TurnLimits};
 use crate::shard::{Durability, Shard};
 use crossbeam::channel::{Receiver, Sender, bounded};
@@ -47,7 +49,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread;
 /// `None`: it can.
 pub fn uring_refusal() -> Option<Refusal> {
-    driver::ring_refusal().or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
+    driver::ring_refusal()
+        .or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
 }
 
 /// The shards' threads.
@@ -65,6 +68,7 @@ struct Start {
     door: Door,
     driver: DriverKind,
     limits: TurnLimits,
+    acceptance: Option<Acceptance>,
     /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU
     /// alone.
     worker_cpus: Option<Vec<usize>>,
@@ -95,6 +99,8 @@ pub struct Setup {
     pub commit_delay_us_max: u32,
     /// How long a shard polls before it sleeps, in microseconds.
     pub idle_poll_us: u32,
+    /// What push clients' connections are secured with; none on a plain port.
+    pub acceptance: Option<Acceptance>,
     /// The sync that fails, for tests; counted from 1.
     pub inject_sync_failure: Option<u64>,
 }
@@ -129,14 +135,16 @@ impl Runtime {
                 door: places.door(number),
                 driver: setup.driver,
                 limits,
+                acceptance: setup.acceptance.clone(),
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
                 wakers,
             };
             let port = Arc::clone(&ports[number]);
-            let thread =
-                ShardThread::start(setup.driver, number, cpu, move || prepare(number, shard, port, start));
+            let thread = ShardThread::start(setup.driver, number, cpu, move || {
+                prepare(number, shard, port, start)
+            });
             threads.push(thread.map_err(|error| {
                 Fatal::new(
                     FatalReason::HostUnfit,
@@ -174,7 +182,8 @@ impl Runtime {
     pub fn join(self) {
         for shard in self.shards {
             if let Err(error) = shard.join() {
-                Fatal::new(FatalReason::Bug, format!("a shard's thread ended badly ({error})")).end_process();
+                Fatal::new(FatalReason::Bug, format!("a shard's thread ended badly ({error})"))
+                    .end_process();
             }
         }
         let _ = self.acceptor.join();
@@ -186,15 +195,24 @@ impl Runtime {
 
 /// On the shard's thread: its driver, its end of the mesh, its sockets.
 fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> ShardTurn {
-    let driver = Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
-        let cause = format!("the driver {} could not be set up for shard {number} ({error})", start.driver);
-        Fatal::new(FatalReason::HostUnfit, cause).end_process()
-    });
+    let driver =
+        Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
+            let cause = format!(
+                "the driver {} could not be set up for shard {number} ({error})",
+                start.driver
+            );
+            Fatal::new(FatalReason::HostUnfit, cause).end_process()
+        });
     port.set_waker(driver.waker());
     let _ = start.ready.send((number, driver.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
     let mesh = Mesh::new(number, start.lanes, wakers);
-    ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints)
+    let mut turn =
+        ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints);
+    if let Some(acceptance) = start.acceptance {
+        turn.accept_with(acceptance);
+    }
+    turn
 }
 
 /// Under `uring` a commit is written by a worker of the kernel, which runs on the CPU of its shard
@@ -227,7 +245,10 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
     TurnLimits {
         front: FrontLimits {
             connections_max: setup.push_connections_max,
-            patience: Patience { request_ms: setup.request_timeout_ms, idle_ms: setup.idle_timeout_ms },
+            patience: Patience {
+                request_ms: setup.request_timeout_ms,
+                idle_ms: setup.idle_timeout_ms,
+            },
         },
         notification_connections_max: setup.notification_connections_max,
         drain_timeout_ms: setup.drain_timeout_ms,

@@ -8,7 +8,9 @@
 //! What was found last stays until something else is found.
 
 use crate::gateway::registration::Registration;
-use crate::io::limits::{NAME_ADDRESSES_MAX, NAME_IDLE_MS, NAME_REFRESH_MS, NAME_RETRY_MS, NAME_THREADS_MAX};
+use crate::io::limits::{
+    NAME_ADDRESSES_MAX, NAME_IDLE_MS, NAME_REFRESH_MS, NAME_RETRY_MS, NAME_THREADS_MAX,
+};
 use crate::io::notifier::EndpointPlan;
 use host::clock;
 use std::collections::{BTreeMap, VecDeque};
@@ -133,7 +135,8 @@ impl Names {
     pub(crate) fn want(&self, registrations: &[Registration]) {
         let mut state = lock(&self.shared.state);
         let mut before = std::mem::take(&mut state.names);
-        for url in registrations.iter().filter_map(|registration| registration.notify_url.as_ref()) {
+        for url in registrations.iter().filter_map(|registration| registration.notify_url.as_ref())
+        {
             let name = (url.host().to_owned(), url.port());
             if state.names.contains_key(&name) {
                 continue;
@@ -157,7 +160,11 @@ impl Names {
             return vec![address];
         }
         let state = lock(&self.shared.state);
-        state.names.get(&(host.to_owned(), port)).map(|known| known.addresses.clone()).unwrap_or_default()
+        state
+            .names
+            .get(&(host.to_owned(), port))
+            .map(|known| known.addresses.clone())
+            .unwrap_or_default()
     }
 
     /// The endpoints of these registrations, with what is known of their addresses now.
@@ -200,14 +207,17 @@ fn keep_time(shared: &Arc<Shared>, publish: impl Fn() -> bool) {
         }
         order_due(shared, &mut state);
         let now = clock::instant();
-        let due = state.names.values().filter(|known| !known.is_under_way).map(|known| known.due).min();
-        let mut pause = due.map_or(shared.intervals.refresh, |due| due.saturating_duration_since(now));
+        let due =
+            state.names.values().filter(|known| !known.is_under_way).map(|known| known.due).min();
+        let mut pause =
+            due.map_or(shared.intervals.refresh, |due| due.saturating_duration_since(now));
         // Somebody may not have taken the last news yet.
         let is_offered = state.has_news;
         if is_offered {
             pause = pause.min(shared.intervals.retry);
         }
-        let is_quiet = |state: &mut State| !state.is_over && state.has_news == is_offered && !state.is_due();
+        let is_quiet =
+            |state: &mut State| !state.is_over && state.has_news == is_offered && !state.is_due();
         let waited = shared.timer.wait_timeout_while(state, pause, is_quiet);
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
     }
@@ -223,7 +233,9 @@ impl State {
 fn order_due(shared: &Arc<Shared>, state: &mut State) {
     let now = clock::instant();
     let State { names, jobs, .. } = state;
-    for (name, known) in names.iter_mut().filter(|(_, known)| !known.is_under_way && known.due <= now) {
+    for (name, known) in
+        names.iter_mut().filter(|(_, known)| !known.is_under_way && known.due <= now)
+    {
         known.is_under_way = true;
         jobs.push_back(name.clone());
     }
@@ -245,8 +257,9 @@ fn look_up_jobs(shared: &Shared) {
     let mut state = lock(&shared.state);
     loop {
         let idle = Duration::from_millis(NAME_IDLE_MS);
-        let waited =
-            shared.work.wait_timeout_while(state, idle, |state| !state.is_over && state.jobs.is_empty());
+        let waited = shared
+            .work
+            .wait_timeout_while(state, idle, |state| !state.is_over && state.jobs.is_empty());
         state = waited.unwrap_or_else(PoisonError::into_inner).0;
         state.idle -= 1;
         let name = if state.is_over { None } else { state.jobs.pop_front() };
@@ -280,7 +293,12 @@ fn distinct(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
 }
 
 /// Takes what a look-up found; whether the addresses have changed.
-fn take(state: &mut State, name: &Name, found: io::Result<Vec<SocketAddr>>, intervals: Intervals) -> bool {
+fn take(
+    state: &mut State,
+    name: &Name,
+    found: io::Result<Vec<SocketAddr>>,
+    intervals: Intervals,
+) -> bool {
     let Some(known) = state.names.get_mut(name) else { return false };
     known.is_under_way = false;
     let host = &name.0;
@@ -295,7 +313,8 @@ fn take(state: &mut State, name: &Name, found: io::Result<Vec<SocketAddr>>, inte
             }
             // In whatever order the name service gives them today: it is no other host for that.
             let is_known = |address| known.addresses.contains(address);
-            let has_changed = addresses.len() != known.addresses.len() || !addresses.iter().all(is_known);
+            let has_changed =
+                addresses.len() != known.addresses.len() || !addresses.iter().all(is_known);
             if has_changed {
                 known.addresses = addresses;
             }
@@ -309,7 +328,8 @@ fn take(state: &mut State, name: &Name, found: io::Result<Vec<SocketAddr>>, inte
             "a notification host is not found; it is looked up again until it is, and its notifications wait"
         );
     }
-    known.due = clock::instant() + intervals.refresh.min(intervals.retry * (1 << known.failures.min(10)));
+    known.due =
+        clock::instant() + intervals.refresh.min(intervals.retry * (1 << known.failures.min(10)));
     known.failures += 1;
     false
 }
@@ -344,7 +364,8 @@ mod tests {
     fn registration(number: u64, url: &str) -> Registration {
         let xpid = wire::terms::ids::Xpid::from_value(number).expect("an XPID");
         let mut registration = Registration::new(xpid, "names");
-        registration.notify_url = Some(wire::push::notify_url::NotifyUrl::parse(url).expect("a URL"));
+        registration.notify_url =
+            Some(wire::push::notify_url::NotifyUrl::parse(url).expect("a URL"));
         registration
     }
 
@@ -395,7 +416,8 @@ mod tests {
         let begun = Instant::now();
         rig.say("found", Ok(vec![address(1)]));
         rig.start();
-        let registrations = [registration(1, urls[0]), registration(2, urls[2]), registration(3, urls[3])];
+        let registrations =
+            [registration(1, urls[0]), registration(2, urls[2]), registration(3, urls[3])];
         let plans = rig.names.plans(&registrations);
         assert_eq!(plans.len(), 3);
         assert_eq!(plans[2].addresses, [address(9)], "an address needs no look-up");
@@ -427,7 +449,8 @@ mod tests {
     fn addresses_keep_the_systems_order_and_another_order_is_no_news() {
         let name = ("sink".to_owned(), 80);
         let mut state = State::default();
-        let known = Known { addresses: Vec::new(), due: Instant::now(), failures: 0, is_under_way: true };
+        let known =
+            Known { addresses: Vec::new(), due: Instant::now(), failures: 0, is_under_way: true };
         state.names.insert(name.clone(), known);
         let mut found = |lasts: &[u8]| {
             let addresses = lasts.iter().map(|&last| address(last)).collect();
@@ -448,7 +471,8 @@ mod tests {
         let rig = rig(&urls.iter().map(String::as_str).collect::<Vec<_>>());
         (1..urls.len()).for_each(|number| rig.say(&format!("host-{number}"), Ok(vec![address(7)])));
         rig.start();
-        (1..urls.len()).for_each(|number| rig.await_addresses(&format!("host-{number}"), &[address(7)]));
+        (1..urls.len())
+            .for_each(|number| rig.await_addresses(&format!("host-{number}"), &[address(7)]));
         assert!(lock(&rig.names.shared.state).threads <= NAME_THREADS_MAX);
     }
 

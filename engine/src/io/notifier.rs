@@ -18,8 +18,9 @@ use crate::gateway::registration::Registration;
 use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Operation, Owner};
 use crate::io::limits::{
-    ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS, ENDPOINT_PAUSE_MS_MAX,
-    NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX, QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
+    ACKNOWLEDGEMENT_OCTETS_MAX, BUFFERS_KEPT_MS, CONNECT_TIMEOUT_MS, DRAIN_SILENCE_MS,
+    ENDPOINT_PAUSE_MS_MAX, NOTIFICATION_TIMEOUT_MS, NOTIFIER_IDLE_MS_MAX,
+    QUEUED_FAILED_PER_SWEEP_MAX, RESPONSE_OCTETS_MAX,
 };
 use crate::io::link::{Fate, Link, Session, Takes};
 use crate::io::now::Now;
@@ -30,7 +31,9 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::rc::Rc;
-use wire::push::notify::{Arrival, Body, ResponseOutcome, Subject, read_acknowledgement, read_response};
+use wire::push::notify::{
+    Arrival, Body, ResponseOutcome, Subject, read_acknowledgement, read_response,
+};
 use wire::push::notify_url::NotifyUrl;
 use wire::terms::ids::Xpid;
 
@@ -172,7 +175,13 @@ impl Notifier {
                     let surplus = connections.split_off(kept.min(connections.len()));
                     self.retire(&surplus);
                     let closes = known.closes && !moved;
-                    Endpoint { plan: plan.clone(), resting_until_ms: 0, closes, connections, ..known }
+                    Endpoint {
+                        plan: plan.clone(),
+                        resting_until_ms: 0,
+                        closes,
+                        connections,
+                        ..known
+                    }
                 }
                 None => Endpoint {
                     plan: plan.clone(),
@@ -225,7 +234,8 @@ impl Notifier {
         let mut count = 0;
         for index in self.outgoing.indices() {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
-            let heard_ms = self.endpoints.get(&outgoing.endpoint).map_or(0, |endpoint| endpoint.heard_ms);
+            let heard_ms =
+                self.endpoints.get(&outgoing.endpoint).map_or(0, |endpoint| endpoint.heard_ms);
             if now.steady_ms < heard_ms.max(draining_since_ms) + DRAIN_SILENCE_MS {
                 count += outgoing.link.session.under_way.len();
             }
@@ -284,11 +294,16 @@ impl Notifier {
         let connections_max = usize::from(endpoint.plan.connections);
         let rests = now.steady_ms < endpoint.resting_until_ms;
         if !endpoint.queue.is_empty() && !rests && endpoint.connections.len() < connections_max {
-            let wanted =
-                endpoint.queue.len().div_ceil(depth).min(connections_max - endpoint.connections.len());
+            let wanted = endpoint
+                .queue
+                .len()
+                .div_ceil(depth)
+                .min(connections_max - endpoint.connections.len());
             // The first connection of a client comes before the second of another.
             let wanted = match endpoint.connections.len() {
-                0 if self.outgoing.is_full() || !self.line.is_empty() && endpoint.place != Place::Granted => {
+                0 if self.outgoing.is_full()
+                    || !self.line.is_empty() && endpoint.place != Place::Granted =>
+                {
                     return self.stand_in_line(key);
                 }
                 0 => wanted.min(1 + self.outgoing.spare()),
@@ -449,7 +464,8 @@ impl Notifier {
     }
 
     fn remove_if_quiet(&mut self, index: u32) {
-        let quiet = self.outgoing.get_mut(index).is_some_and(|outgoing| outgoing.link.stream.is_over());
+        let quiet =
+            self.outgoing.get_mut(index).is_some_and(|outgoing| outgoing.link.stream.is_over());
         if quiet {
             self.outgoing.remove(index);
             self.call_next();
@@ -457,14 +473,21 @@ impl Notifier {
     }
 
     /// Looks at some connections for answers that are overdue, and at endpoints whose rest is over.
-    pub(super) fn sweep(&mut self, shard: &mut Shard, driver: &mut Driver, now: Now, budget: usize) {
+    pub(super) fn sweep(
+        &mut self,
+        shard: &mut Shard,
+        driver: &mut Driver,
+        now: Now,
+        budget: usize,
+    ) {
         let (indices, next) = self.outgoing.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         for index in indices {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
             let is_closing = outgoing.link.stream.is_closing();
             let is_overdue = now.steady_ms >= outgoing.link.session.due_ms();
-            let stuck = !outgoing.connected && now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
+            let stuck =
+                !outgoing.connected && now.steady_ms >= outgoing.opened_ms + CONNECT_TIMEOUT_MS;
             let (idle, used_ms) = (outgoing.is_idle(), outgoing.link.session.used_ms);
             if (is_overdue && !idle || stuck) && !is_closing {
                 self.give_up(index, shard, now);
@@ -496,7 +519,8 @@ impl Endpoint {
     /// orders that wait for it as much as those that were sent: their resends and their parking go
     /// by the schedule.
     fn fail_what_waited_too_long(&mut self, shard: &mut Shard, now: Now, budget: &mut usize) {
-        let patience_ms = if self.failures > 0 { CONNECT_TIMEOUT_MS } else { NOTIFICATION_TIMEOUT_MS };
+        let patience_ms =
+            if self.failures > 0 { CONNECT_TIMEOUT_MS } else { NOTIFICATION_TIMEOUT_MS };
         while *budget > 0
             && let Some(&(order, queued_ms)) = self.queue.front()
             && now.steady_ms >= queued_ms.max(self.heard_ms) + patience_ms
@@ -529,7 +553,10 @@ impl Outgoing {
     /// Whether it carries nothing and could.
     fn is_idle(&self) -> bool {
         let session = &self.link.session;
-        self.connected && session.under_way.is_empty() && !session.ends() && !self.link.stream.is_closing()
+        self.connected
+            && session.under_way.is_empty()
+            && !session.ends()
+            && !self.link.stream.is_closing()
     }
 }
 
@@ -610,7 +637,13 @@ impl Notifying {
 
     /// Reads whole responses; returns the octets done with, or `None` when the peer speaks
     /// something else.
-    fn take_responses(&mut self, octets: &[u8], at_end: bool, shard: &mut Shard, now: Now) -> Option<usize> {
+    fn take_responses(
+        &mut self,
+        octets: &[u8],
+        at_end: bool,
+        shard: &mut Shard,
+        now: Now,
+    ) -> Option<usize> {
         let mut at = 0;
         while at < octets.len() {
             match read_response(&octets[at..], at_end) {
@@ -622,8 +655,8 @@ impl Notifying {
                         self.first_kept = Some(response.keep_alive);
                     }
                     self.used_ms = now.steady_ms;
-                    let acknowledged =
-                        (200..300).contains(&response.status) && says_done(&response.body, &subject);
+                    let acknowledged = (200..300).contains(&response.status)
+                        && says_done(&response.body, &subject);
                     let result = if acknowledged {
                         NotificationResult::Acknowledged
                     } else if response.status == GONE {

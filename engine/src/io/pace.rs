@@ -82,7 +82,8 @@ impl Pace {
             let share = (self.busy_ns.min(window_ns) * WHOLE) / window_ns;
             // A shard that slept through several windows was idle in all of them.
             let windows = (window_ns / WINDOW_NS).min(SMOOTHING);
-            self.busy_share = (self.busy_share * (SMOOTHING - windows) + share * windows) / SMOOTHING;
+            self.busy_share =
+                (self.busy_share * (SMOOTHING - windows) + share * windows) / SMOOTHING;
             (self.window_began_ns, self.busy_ns) = (ended_ns, 0);
         }
     }
@@ -169,12 +170,14 @@ mod tests {
         let mut pace = Pace::new(1_000, 0);
         assert_eq!(pace.commit_due_ns(Uncommitted::Nothing, 5_000_000), None);
         assert!(
-            pace.commit_due_ns(Uncommitted::Awaited, 5_000_000).is_some_and(|due_ns| due_ns <= 5_000_000)
+            pace.commit_due_ns(Uncommitted::Awaited, 5_000_000)
+                .is_some_and(|due_ns| due_ns <= 5_000_000)
         );
         assert_eq!(pace.commit_due_ns(Uncommitted::Unawaited, 6_000_000), Some(7_000_000));
         assert_eq!(pace.commit_due_ns(Uncommitted::Unawaited, 6_900_000), Some(7_000_000));
         assert!(
-            pace.commit_due_ns(Uncommitted::Awaited, 6_950_000).is_some_and(|due_ns| due_ns <= 6_950_000)
+            pace.commit_due_ns(Uncommitted::Awaited, 6_950_000)
+                .is_some_and(|due_ns| due_ns <= 6_950_000)
         );
         pace.note_commit(6_950_000);
         assert_eq!(pace.commit_due_ns(Uncommitted::Unawaited, 8_000_000), Some(9_000_000));

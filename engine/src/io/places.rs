@@ -132,7 +132,8 @@ impl Door {
 
     /// Whether the acceptor has asked for room since the last look.
     pub(super) fn is_asked_for_room(&self) -> bool {
-        self.share().asked.load(Ordering::Relaxed) && self.share().asked.swap(false, Ordering::Acquire)
+        self.share().asked.load(Ordering::Relaxed)
+            && self.share().asked.swap(false, Ordering::Acquire)
     }
 
     /// A connection is gone.

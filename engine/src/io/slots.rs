@@ -75,7 +75,8 @@ impl<T> Slots<T> {
     /// Indices in use, from `start` on, at most `budget` slots looked at; and where to go on.
     pub(super) fn sweep(&self, start: usize, budget: usize) -> (Vec<u32>, usize) {
         let end = (start + budget).min(self.slots.len());
-        let used = (start..end).filter(|&at| self.slots[at].item.is_some()).map(|at| at as u32).collect();
+        let used =
+            (start..end).filter(|&at| self.slots[at].item.is_some()).map(|at| at as u32).collect();
         (used, if end == self.slots.len() { 0 } else { end })
     }
 

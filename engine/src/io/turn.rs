@@ -12,6 +12,7 @@ use crate::io::notifier::{EndpointPlan, Notifier};
 use crate::io::now::Now;
 use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::io::places::Door;
+use crate::io::tls::Acceptance;
 use crate::journal::Commit;
 use crate::shard::{Shard, TurnBudget};
 use host::clock;
@@ -137,6 +138,11 @@ impl ShardTurn {
         turn
     }
 
+    /// Push clients speak TLS to this shard.
+    pub(super) fn accept_with(&mut self, acceptance: Acceptance) {
+        self.front.accept_with(acceptance);
+    }
+
     /// Whether the shard has drained and may end.
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped
@@ -171,6 +177,7 @@ impl ShardTurn {
         busy |= self.answer(now);
         busy |= self.take_messages(now);
         busy |= self.front.take_visitors(&mut self.driver, now);
+        busy |= self.front.shake_hands(&mut self.driver, &mut self.shard, &mut self.mesh, now);
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
         self.let_commit_on();
         if self.draining_since_ms.is_none() {
@@ -250,7 +257,10 @@ impl ShardTurn {
         let until_ns = until_ns.min(clock::monotonic_ns() + self.rest_ns());
         loop {
             self.enter();
-            if !self.completions.is_empty() || self.has_arrivals() || clock::monotonic_ns() >= until_ns {
+            if !self.completions.is_empty()
+                || self.has_arrivals()
+                || clock::monotonic_ns() >= until_ns
+            {
                 return;
             }
             // Whoever shares this CPU gets on.
@@ -277,7 +287,10 @@ impl ShardTurn {
     /// Whether another shard or the control plane has put anything before this one.
     fn has_arrivals(&self) -> bool {
         let drain_asked = self.draining_since_ms.is_none() && self.port.is_drain_asked();
-        drain_asked || self.mesh.has_arrivals() || self.port.has_messages() || self.front.has_visitors()
+        drain_asked
+            || self.mesh.has_arrivals()
+            || self.port.has_messages()
+            || self.front.has_visitors()
     }
 
     fn wait(&mut self, completions: usize, wait_ns: u64) {
@@ -328,7 +341,13 @@ impl ShardTurn {
             (Owner::Front, Operation::Send) => self.front.sent(completion),
             (Owner::Front, Operation::HangUp) => self.front.hung_up(completion, &mut self.driver),
             (Owner::Front, _) => {
-                self.front.received(completion, &mut self.driver, &mut self.shard, &mut self.mesh, now);
+                self.front.received(
+                    completion,
+                    &mut self.driver,
+                    &mut self.shard,
+                    &mut self.mesh,
+                    now,
+                );
             }
             (Owner::Notifier, _) => {
                 self.notifier.completed(completion, &mut self.driver, &mut self.shard, now);
@@ -345,7 +364,9 @@ impl ShardTurn {
     /// Lets the kernel's worker get on, if a commit is under way and the shard has worked for some
     /// time. To yield where nobody waits takes a third of a microsecond.
     fn let_commit_on(&mut self) {
-        if self.commit.is_none() || clock::monotonic_ns().saturating_sub(self.yielded_ns) < COMMIT_YIELD_NS {
+        if self.commit.is_none()
+            || clock::monotonic_ns().saturating_sub(self.yielded_ns) < COMMIT_YIELD_NS
+        {
             return;
         }
         std::thread::yield_now();
@@ -359,7 +380,10 @@ impl ShardTurn {
         let now_ns = clock::monotonic_ns();
         self.commit_due_ns = self.pace.commit_due_ns(self.shard.uncommitted(), now_ns);
         // Records may gather, but not in a drain.
-        if self.commit_due_ns.is_none_or(|due_ns| now_ns < due_ns && self.draining_since_ms.is_none()) {
+        if self
+            .commit_due_ns
+            .is_none_or(|due_ns| now_ns < due_ns && self.draining_since_ms.is_none())
+        {
             return false;
         }
         let Some(commit) = self.shard.begin_commit() else { return false };
@@ -495,6 +519,7 @@ impl ShardTurn {
                     self.publish_figures();
                     done.signal();
                 }
+                ShardMessage::Acceptance(acceptance) => self.front.accept_with(acceptance),
                 ShardMessage::Pause(paused) => {
                     self.shard.pause(paused || self.draining_since_ms.is_some());
                     self.port.status.show_obstacles(self.shard.obstacles());
@@ -519,7 +544,8 @@ impl ShardTurn {
     /// next start.
     fn drain(&mut self, now: Now) {
         let Some(since_ms) = self.draining_since_ms else { return };
-        let settled = self.commit.is_none() && self.billing_sync.is_none() && self.shard.is_settled();
+        let settled =
+            self.commit.is_none() && self.billing_sync.is_none() && self.shard.is_settled();
         let quiet = settled
             && self.shard.in_flight() == 0
             && self.front.is_quiet(since_ms, now)
@@ -556,7 +582,12 @@ impl ShardTurn {
     fn publish_figures(&mut self) {
         self.front.waits.settle();
         let figures = self.shard.figures().values();
-        self.port.status.publish(&figures, self.front.connections() as u64, self.front.visits, self.syncs);
+        self.port.status.publish(
+            &figures,
+            self.front.connections() as u64,
+            self.front.visits,
+            self.syncs,
+        );
         self.port.status.publish_held(self.budget.held() as u64);
         self.port.status.publish_waits(&self.front.waits);
         self.port.status.show_obstacles(self.shard.obstacles());
@@ -565,5 +596,6 @@ impl ShardTurn {
 
 /// The kernel does not do what it promised when the driver was set up.
 fn refused(what: &str, error: &std::io::Error) -> ! {
-    Fatal::new(FatalReason::Bug, format!("the kernel refused a {what} of the shard ({error})")).end_process()
+    Fatal::new(FatalReason::Bug, format!("the kernel refused a {what} of the shard ({error})"))
+        .end_process()
 }

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
-use super::limits::{BODY_OCTETS_MAX, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES};
+use super::limits::{
+    BODY_OCTETS_MAX, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES,
+};
 use super::log::{Journal, Position};
 use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress};
 use super::segment::{Segment, SegmentHeader};
@@ -19,7 +21,9 @@ pub enum AppendError {
     Full,
     /// No spare segment is ready, or too much is staged: the device is slower than the records come
     /// (code 8002).
-    #[error("no journal segment is ready; the device of the data directory is too slow or too busy")]
+    #[error(
+        "no journal segment is ready; the device of the data directory is too slow or too busy"
+    )]
     NoSpare,
 }
 
@@ -34,7 +38,10 @@ impl Journal {
     /// # Errors
     /// [`AppendError::Full`] when only the reserve is left, [`AppendError::NoSpare`] when the
     /// factory is behind.
-    pub fn append_accepted(&mut self, accepted: &Accepted<'_>) -> Result<(Position, u64), AppendError> {
+    pub fn append_accepted(
+        &mut self,
+        accepted: &Accepted<'_>,
+    ) -> Result<(Position, u64), AppendError> {
         assert_eq!(
             accepted.push_id, self.next_sequence,
             "a push is named by the sequence of its Accepted record"
@@ -47,7 +54,11 @@ impl Journal {
         }
         if self.present_octets() < needed {
             self.order_spares(false);
-            return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
+            return Err(if self.free_octets() < needed {
+                AppendError::Full
+            } else {
+                AppendError::NoSpare
+            });
         }
         let (position, sequence, octets) = self.append(&body, Duration::ZERO)?;
         self.note_held(octets);
@@ -73,7 +84,8 @@ impl Journal {
     /// Never waits.
     pub fn append_held(&mut self, held: &Held) -> bool {
         let reserved = self.reserved_octets() - HELD_FRAME_OCTETS * self.live_pushes;
-        self.present_octets() >= reserved + HELD_FRAME_OCTETS && self.append(held, Duration::ZERO).is_ok()
+        self.present_octets() >= reserved + HELD_FRAME_OCTETS
+            && self.append(held, Duration::ZERO).is_ok()
     }
 
     /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare
@@ -92,7 +104,10 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append_ended`].
-    pub fn append_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
+    pub fn append_cancel(
+        &mut self,
+        cancel: &CancelAccepted,
+    ) -> Result<(Position, u64), AppendError> {
         let outcome = self.append_reserved(cancel)?;
         if cancel.is_of_alert() {
             // Like a key it matters for a day.
@@ -106,11 +121,18 @@ impl Journal {
     ///
     /// # Errors
     /// As [`Self::append_accepted`].
-    pub fn append_alert_cancel(&mut self, cancel: &CancelAccepted) -> Result<(Position, u64), AppendError> {
+    pub fn append_alert_cancel(
+        &mut self,
+        cancel: &CancelAccepted,
+    ) -> Result<(Position, u64), AppendError> {
         let needed = self.reserved_octets() + frame_octets(cancel.body_octets_max()) as u64;
         if self.present_octets() < needed {
             self.order_spares(false);
-            return Err(if self.free_octets() < needed { AppendError::Full } else { AppendError::NoSpare });
+            return Err(if self.free_octets() < needed {
+                AppendError::Full
+            } else {
+                AppendError::NoSpare
+            });
         }
         let (position, sequence, _) = self.append(cancel, Duration::ZERO)?;
         self.note_key(cancel.at_ms());
@@ -152,7 +174,10 @@ impl Journal {
         }
     }
 
-    pub(super) fn append_reserved<B: Body>(&mut self, record: &B) -> Result<(Position, u64), AppendError> {
+    pub(super) fn append_reserved<B: Body>(
+        &mut self,
+        record: &B,
+    ) -> Result<(Position, u64), AppendError> {
         let (position, sequence, _) = self.append(record, spare_wait())?;
         Ok((position, sequence))
     }
@@ -186,8 +211,14 @@ impl Journal {
             unreachable!("a journal always has an active segment")
         };
         let lag = lag_of(sequence, durable);
-        let (offset, octets) =
-            active.append_with(kind.number(), lag, sequence, body_octets_max, &mut self.pool, write);
+        let (offset, octets) = active.append_with(
+            kind.number(),
+            lag,
+            sequence,
+            body_octets_max,
+            &mut self.pool,
+            write,
+        );
         let position = Position { segment: active.header.id, offset: offset as u32 };
         self.next_sequence = sequence + 1;
         Ok((position, sequence, octets))
@@ -273,7 +304,9 @@ impl Journal {
         let frame = self
             .segment_index(position.segment)
             .and_then(|index| self.segments[index].frame(position.offset as usize))
-            .and_then(|(header, body)| Some(Transplanted { kind: Kind::from_number(header.kind)?, body }));
+            .and_then(|(header, body)| {
+                Some(Transplanted { kind: Kind::from_number(header.kind)?, body })
+            });
         let Some(Transplanted { kind, body }) = frame else { panic!("{}", self.damaged(position)) };
         target
             .append_with(kind, body.len(), spare_wait(), |place| {

@@ -102,9 +102,12 @@ impl JournalCopy {
             let ahead = &standing[standing.partition_point(|segment| segment.id <= last_copied)..];
             // One that was retired before its turn came took with it what is nowhere else in the
             // copy.
-            let is_complete = self.due.is_none_or(|due| ahead.first().is_some_and(|next| next.id == due));
+            let is_complete =
+                self.due.is_none_or(|due| ahead.first().is_some_and(|next| next.id == due));
             match ahead {
-                [next, behind, ..] if is_complete && self.copy_one(*next)? => self.due = Some(behind.id),
+                [next, behind, ..] if is_complete && self.copy_one(*next)? => {
+                    self.due = Some(behind.id)
+                }
                 [] | [_] if is_complete => return Ok(standing),
                 _ => return Err(BackupError::TooFast { directory: self.source.clone() }),
             }
@@ -133,15 +136,18 @@ impl JournalCopy {
         let path = self.path(segment.id);
         let mut octets = Vec::new();
         match File::open(&path) {
-            Ok(file) => {
-                file.take(u64::from(SEGMENT_OCTETS_MAX)).read_to_end(&mut octets).map_err(failed(&path))?
-            }
+            Ok(file) => file
+                .take(u64::from(SEGMENT_OCTETS_MAX))
+                .read_to_end(&mut octets)
+                .map_err(failed(&path))?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(failed(&path)(error)),
         };
         let length = octets.len().next_multiple_of(FRAME_ALIGNMENT_OCTETS).max(HEADER_PAGE_OCTETS);
         let memory = Memory::copied_from(&octets, length);
-        let PageSight::Readable(header) = SegmentHeader::sight(memory.octets()) else { return Ok(false) };
+        let PageSight::Readable(header) = SegmentHeader::sight(memory.octets()) else {
+            return Ok(false);
+        };
         // What was read behind the first place that was not written yet may lack what stands before
         // it.
         let tail = first_unwritten(memory.octets(), &header);
@@ -170,7 +176,8 @@ impl JournalCopy {
         let mut standing = Vec::new();
         for entry in fs::read_dir(&self.source).map_err(failed(&self.source))? {
             let path = entry.map_err(failed(&self.source))?.path();
-            let Some(id) = path.file_name().and_then(|name| name.to_str()).and_then(parse_segment_name)
+            let Some(id) =
+                path.file_name().and_then(|name| name.to_str()).and_then(parse_segment_name)
             else {
                 continue;
             };
@@ -181,10 +188,15 @@ impl JournalCopy {
             });
             match read {
                 // A spare is not in use yet.
-                Ok(inode) if page.iter().any(|&octet| octet != 0) => standing.push(Standing { id, inode }),
+                Ok(inode) if page.iter().any(|&octet| octet != 0) => {
+                    standing.push(Standing { id, inode })
+                }
                 Ok(_) => {}
                 Err(error)
-                    if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof) => {}
+                    if matches!(
+                        error.kind(),
+                        io::ErrorKind::NotFound | io::ErrorKind::UnexpectedEof
+                    ) => {}
                 Err(error) => return Err(failed(&path)(error)),
             }
         }

@@ -7,9 +7,9 @@ use rkyv::ser::writer::Buffer;
 
 use super::frame::Kind;
 use super::record::{
-    AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded, ArchivedHeld,
-    ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted, Cleaned, Ended, Held,
-    Key, Notified, Opened, Progress,
+    AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded,
+    ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted,
+    Cleaned, Ended, Held, Key, Notified, Opened, Progress,
 };
 
 /// A record that can be written: its kind and an upper bound of its body's octets.
@@ -66,7 +66,11 @@ impl Body for AcceptedBody<'_> {
 
     fn body_octets_max(&self) -> usize {
         // The fixed part follows the borrowed octets at the next multiple of 8.
-        size_of::<ArchivedAccepted<'_>>() + self.sender.len() + self.alert_id.len() + self.submits.len() + 7
+        size_of::<ArchivedAccepted<'_>>()
+            + self.sender.len()
+            + self.alert_id.len()
+            + self.submits.len()
+            + 7
     }
 
     fn write(&self, target: &mut [u8]) -> usize {
@@ -81,11 +85,14 @@ impl Body for AcceptedBody<'_> {
 fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
     match outcome {
         Ok(buffer) => buffer.len(),
-        Err(Failure) => unreachable!("the caller gave room for the largest body this record can have"),
+        Err(Failure) => {
+            unreachable!("the caller gave room for the largest body this record can have")
+        }
     }
 }
 
-const _: () = assert!(align_of::<ArchivedAccepted<'static>>() <= super::limits::FRAME_ALIGNMENT_OCTETS);
+const _: () =
+    assert!(align_of::<ArchivedAccepted<'static>>() <= super::limits::FRAME_ALIGNMENT_OCTETS);
 const _: () = {
     use super::frame::frame_octets;
     let progress = frame_octets(size_of::<ArchivedProgress>());

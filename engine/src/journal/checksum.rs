@@ -26,8 +26,9 @@ pub(crate) fn crc32c(octets: &[u8]) -> u32 {
 fn one_chain(octets: &[u8]) -> u32 {
     use std::arch::x86_64::{_mm_crc32_u8, _mm_crc32_u64};
     let (words, rest) = octets.as_chunks::<8>();
-    let wide =
-        words.iter().fold(u64::from(u32::MAX), |sum, word| _mm_crc32_u64(sum, u64::from_le_bytes(*word)));
+    let wide = words
+        .iter()
+        .fold(u64::from(u32::MAX), |sum, word| _mm_crc32_u64(sum, u64::from_le_bytes(*word)));
     !rest.iter().fold(wide as u32, |sum, &octet| _mm_crc32_u8(sum, octet))
 }
 
@@ -40,7 +41,11 @@ mod tests {
         for length in (0..80).chain([271, 272, 511, 512, 513, 1200]) {
             for from in 0..octets.len().min(9) {
                 let part = &octets[from..octets.len().min(from + length)];
-                assert_eq!(super::crc32c(part), crc32c::crc32c(part), "{length} octets from {from} on");
+                assert_eq!(
+                    super::crc32c(part),
+                    crc32c::crc32c(part),
+                    "{length} octets from {from} on"
+                );
             }
         }
     }

@@ -49,7 +49,11 @@ impl Journal {
             panic!("released a record of segment {}, which is retired", position.segment);
         };
         let segment = &mut self.segments[index];
-        assert!(segment.live_octets >= octets, "a push was released twice in segment {}", position.segment);
+        assert!(
+            segment.live_octets >= octets,
+            "a push was released twice in segment {}",
+            position.segment
+        );
         segment.live_octets -= octets;
         self.live_octets -= octets;
         self.live_pushes -= 1;
@@ -79,8 +83,10 @@ impl Journal {
     /// may go: cleaning begins two segments early. Where little is needed it begins at one and a
     /// half times that: cleaning, which leaves what is needed, must not be a reason to clean again.
     pub fn cleaning_candidate(&self, now_ms: u64) -> Option<SegmentId> {
-        let oldest =
-            self.segments.front().filter(|oldest| self.segments.len() > 1 && oldest.cleaned.is_none())?;
+        let oldest = self
+            .segments
+            .front()
+            .filter(|oldest| self.segments.len() > 1 && oldest.cleaned.is_none())?;
         let id = SegmentId(oldest.header.id);
         if self.needed_octets_in(0, now_ms) == 0 {
             return Some(id);
@@ -107,12 +113,14 @@ impl Journal {
     /// draw on what is reserved for their pushes.
     fn has_room_to_move(&self, octets: u64) -> bool {
         let with_trails = octets + octets / 2;
-        !self.spares.is_empty() && self.present_octets() >= with_trails + self.config.frames_octets() / 8
+        !self.spares.is_empty()
+            && self.present_octets() >= with_trails + self.config.frames_octets() / 8
     }
 
     /// Octets of the segments in use up to where the next record goes.
     fn filled_octets(&self) -> u64 {
-        let beyond = self.segments.back().map_or(0, |active| active.header.octets as usize - active.tail);
+        let beyond =
+            self.segments.back().map_or(0, |active| active.header.octets as usize - active.tail);
         self.used_octets() - beyond as u64
     }
 
@@ -151,7 +159,8 @@ impl Journal {
             }
             let written = segment.octets_in_file();
             let from = cursor.offset + 16;
-            let found = (from < written.len()).then(|| find_frame(written, from, &segment.owner(), 0));
+            let found =
+                (from < written.len()).then(|| find_frame(written, from, &segment.owner(), 0));
             cursor.offset = found.flatten().map_or_else(|| written.len().max(from), |(at, _)| at);
         }
         None
@@ -160,7 +169,8 @@ impl Journal {
     /// A place from which [`Self::step_on`] meets every record of `sequence` and those behind it,
     /// and maybe some before.
     pub fn cursor_before(&self, sequence: u64) -> Cursor {
-        let begun = self.segments.partition_point(|segment| segment.header.first_sequence <= sequence);
+        let begun =
+            self.segments.partition_point(|segment| segment.header.first_sequence <= sequence);
         let id = self.segments.get(begun.saturating_sub(1)).map_or(0, |segment| segment.header.id);
         self.cursor(SegmentId(id))
     }
@@ -172,7 +182,8 @@ impl Journal {
             if let Some(found) = self.step(cursor) {
                 return Some(found);
             }
-            let behind = self.segments.partition_point(|segment| segment.header.id <= cursor.segment);
+            let behind =
+                self.segments.partition_point(|segment| segment.header.id <= cursor.segment);
             *cursor = self.cursor(SegmentId(self.segments.get(behind)?.header.id));
         }
     }
@@ -197,9 +208,14 @@ impl Journal {
     /// push.
     pub fn cleaned(&mut self, segment: SegmentId) {
         let is_oldest = self.segments.len() > 1;
-        let oldest = self.segments.front().filter(|oldest| is_oldest && oldest.header.id == segment.0);
+        let oldest =
+            self.segments.front().filter(|oldest| is_oldest && oldest.header.id == segment.0);
         let Some(oldest) = oldest else { panic!("segment {} is not the oldest one", segment.0) };
-        assert_eq!(oldest.live_octets, 0, "segment {} still holds records of live pushes", segment.0);
+        assert_eq!(
+            oldest.live_octets, 0,
+            "segment {} still holds records of live pushes",
+            segment.0
+        );
         kill_point(KillPoint::CleanWalked);
         // Where there is no room for it the next start walks the segment again. So it does where
         // the last push that was moved is followed by nothing else: its copy does not count then.
@@ -264,7 +280,8 @@ impl Journal {
     /// Octets in the segment at `index` that cleaning it would have to append again.
     fn needed_octets_in(&self, index: usize, now_ms: u64) -> u64 {
         let segment = &self.segments[index];
-        let keys_count = segment.keys > 0 && now_ms < segment.keys_ended_ms_max.saturating_add(KEY_KEEP_MS);
+        let keys_count =
+            segment.keys > 0 && now_ms < segment.keys_ended_ms_max.saturating_add(KEY_KEEP_MS);
         let keys = if keys_count { u64::from(segment.keys) * KEY_FRAME_OCTETS } else { 0 };
         segment.live_octets + keys
     }

@@ -197,8 +197,15 @@ mod tests {
         let octets: Vec<u8> = (0..=255).cycle().take(1_000).collect();
         for octets_max in [1, 7, 64, 300, 999, 1_000] {
             let parts = [&octets[..300], &octets[300..301], &octets[301..]].map(Part::of).to_vec();
-            let mut write =
-                Write { segment: 1, from: 40, until: 1_040, file: None, offset: 40, parts, parts_done: 0 };
+            let mut write = Write {
+                segment: 1,
+                from: 40,
+                until: 1_040,
+                file: None,
+                offset: 40,
+                parts,
+                parts_done: 0,
+            };
             let mut target = vec![0; 1_040];
             write_by(octets_max, &mut write, &mut target);
             assert_eq!(target[40..], octets[..], "{octets_max} octets at a time");

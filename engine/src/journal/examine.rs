@@ -3,7 +3,9 @@
 use std::ops::ControlFlow;
 
 use super::frame::LAG_UNKNOWN;
-use super::limits::{BODY_OCTETS_MAX, FRAME_ALIGNMENT_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_OCTETS_MIN};
+use super::limits::{
+    BODY_OCTETS_MAX, FRAME_ALIGNMENT_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_OCTETS_MIN,
+};
 use super::memory::Memory;
 use super::record::Record;
 use super::recovery::{Content, Owner, Sighting, find_frame, highest_sequence, walk};
@@ -31,7 +33,8 @@ pub fn examine(octets: &[u8], view: &mut dyn FnMut(u64, &Record<'_>)) -> Examine
     let mut examined = Examined { tail: HEADER_PAGE_OCTETS, ..Examined::default() };
     let (owner, mut expected) = match SegmentHeader::sight(octets) {
         PageSight::Readable(header) => {
-            let owner = Owner { shard: header.shard, segment: header.id, epoch: Some(header.epoch) };
+            let owner =
+                Owner { shard: header.shard, segment: header.id, epoch: Some(header.epoch) };
             (owner, header.first_sequence)
         }
         _ => {

@@ -29,8 +29,8 @@ use rustix::io::Errno;
 
 use super::filling::{Filler, Filling, Urgency};
 use super::limits::{
-    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX, SEGMENT_GRANULE_OCTETS,
-    SEGMENT_OCTETS_MAX,
+    FACTORY_ORDERS_MAX, HEADER_PAGE_OCTETS, ORDERED_MAX, RECYCLED_FILES_MAX,
+    SEGMENT_GRANULE_OCTETS, SEGMENT_OCTETS_MAX,
 };
 use super::memory::Memory;
 use super::segment::Segment;
@@ -67,10 +67,11 @@ impl SegmentFactory {
         let (orders, inbox) = bounded(FACTORY_ORDERS_MAX);
         let urgency = Arc::new(Urgency::default());
         let filler = Filler::start(Arc::clone(&urgency), shard_cpus.clone())?;
-        let worker = std::thread::Builder::new().name("segment-factory".into()).spawn(move || {
-            host::cpus::leave_cpus(&shard_cpus);
-            Worker { pools: BTreeMap::new(), filler }.run(&inbox);
-        })?;
+        let worker =
+            std::thread::Builder::new().name("segment-factory".into()).spawn(move || {
+                host::cpus::leave_cpus(&shard_cpus);
+                Worker { pools: BTreeMap::new(), filler }.run(&inbox);
+            })?;
         Ok(Self { orders: Some(orders), urgency, worker: Some(worker) })
     }
 
@@ -197,7 +198,8 @@ impl Storage for FileStorage {
         };
         if !directory.is_dir() {
             fs::create_dir_all(&directory).map_err(io_error(&directory))?;
-            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+            if let Some(parent) = directory.parent().filter(|parent| !parent.as_os_str().is_empty())
+            {
                 sync_directory(parent).map_err(io_error(parent))?;
             }
         }
@@ -291,7 +293,10 @@ fn find_segment(id: u32, path: &Path) -> io::Result<Option<Found>> {
     let file = OpenOptions::new().read(true).write(true).open(path)?;
     let octets = file.metadata()?.len();
     let granule = u64::from(SEGMENT_GRANULE_OCTETS);
-    if octets < 2 * granule || !octets.is_multiple_of(granule) || octets > u64::from(SEGMENT_OCTETS_MAX) {
+    if octets < 2 * granule
+        || !octets.is_multiple_of(granule)
+        || octets > u64::from(SEGMENT_OCTETS_MAX)
+    {
         tracing::warn!(file = %path.display(), octets, "not the size of a segment: put aside");
         fs::rename(path, path.with_extension("damaged"))?;
         return Ok(None);
@@ -311,12 +316,13 @@ impl Worker {
         while let Ok(order) = inbox.recv() {
             match order {
                 Order::Make { directory, id, octets, warm, reply } => {
-                    let outcome = self.make(&directory, id, octets, warm).map_err(|error| FactoryError {
-                        directory: directory.to_path_buf(),
-                        reason: error.to_string(),
-                        full: error.kind() == io::ErrorKind::StorageFull
-                            || error.kind() == io::ErrorKind::QuotaExceeded,
-                    });
+                    let outcome =
+                        self.make(&directory, id, octets, warm).map_err(|error| FactoryError {
+                            directory: directory.to_path_buf(),
+                            reason: error.to_string(),
+                            full: error.kind() == io::ErrorKind::StorageFull
+                                || error.kind() == io::ErrorKind::QuotaExceeded,
+                        });
                     // A journal that is gone leaves its segment on disk as a spare for the next
                     // start.
                     let _ = reply.try_send(outcome);
@@ -335,7 +341,13 @@ impl Worker {
         }
     }
 
-    fn make(&mut self, directory: &Arc<Path>, id: u32, octets: u32, warm: bool) -> io::Result<Prepared> {
+    fn make(
+        &mut self,
+        directory: &Arc<Path>,
+        id: u32,
+        octets: u32,
+        warm: bool,
+    ) -> io::Result<Prepared> {
         let name = directory.join(segment_name(id));
         let (file, is_warm) = match self.recycle(directory, octets)? {
             Some((file, path)) => {
@@ -373,7 +385,9 @@ impl Worker {
         if let Err(error) = filled {
             tracing::debug!(segment = id, %error, "a spare journal segment is used as it is");
         }
-        let Some(memory) = filling.into_memory() else { unreachable!("it was given with its octets") };
+        let Some(memory) = filling.into_memory() else {
+            unreachable!("it was given with its octets")
+        };
         Prepared { id, memory, file: Some(file), warm: true }
     }
 
@@ -383,7 +397,8 @@ impl Worker {
     /// processor time (10 µs a page instead of 0.4 on a virtual machine whose memory is touched for
     /// the first time; ext4, Linux 6.18).
     fn create_zero_filled(&self, path: &Path, octets: u32, warm: bool) -> io::Result<(File, bool)> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let file =
+            OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         allocate(&file, octets)?;
         let is_warm = warm || !self.fill_directly(path, octets)?;
         if is_warm {
@@ -407,7 +422,11 @@ impl Worker {
     }
 
     /// A free file of the right size with its header page cleared, if there is one.
-    fn recycle(&mut self, directory: &Arc<Path>, octets: u32) -> io::Result<Option<(File, PathBuf)>> {
+    fn recycle(
+        &mut self,
+        directory: &Arc<Path>,
+        octets: u32,
+    ) -> io::Result<Option<(File, PathBuf)>> {
         while let Some(path) = self.pools.get_mut(directory).and_then(VecDeque::pop_front) {
             let file = OpenOptions::new().read(true).write(true).open(&path)?;
             if file.metadata()?.len() == u64::from(octets) {
@@ -457,7 +476,8 @@ fn free_name(id: u32) -> String {
 /// The number in a segment's file name.
 pub(super) fn parse_segment_name(name: &str) -> Option<u32> {
     let digits = name.strip_prefix("segment-")?.strip_suffix(".log")?;
-    (digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit())).then(|| digits.parse().ok())?
+    (digits.len() >= 8 && digits.bytes().all(|digit| digit.is_ascii_digit()))
+        .then(|| digits.parse().ok())?
 }
 
 /// Takes the room all at once, so that it lies together and a device that is full says so at once.

@@ -144,17 +144,19 @@ impl Filler {
         let (begun, inbox) = bounded::<Filling>(1);
         let (outbox, left) = bounded(1);
         let zeros = Memory::zeros_in_pages(FILL_PIECE_OCTETS)?;
-        let (own_zeros, own_urgency) = (Memory::zeros_in_pages(FILL_PIECE_OCTETS)?, Arc::clone(&urgency));
-        let thread = std::thread::Builder::new().name("segment-filler".into()).spawn(move || {
-            host::cpus::leave_cpus(&shard_cpus);
-            host::background::step_back();
-            while let Ok(mut filling) = inbox.recv() {
-                let filled = filling.go_on(own_zeros.octets(), |took| rest(took, &own_urgency));
-                if outbox.send((filling, filled)).is_err() {
-                    return;
+        let (own_zeros, own_urgency) =
+            (Memory::zeros_in_pages(FILL_PIECE_OCTETS)?, Arc::clone(&urgency));
+        let thread =
+            std::thread::Builder::new().name("segment-filler".into()).spawn(move || {
+                host::cpus::leave_cpus(&shard_cpus);
+                host::background::step_back();
+                while let Ok(mut filling) = inbox.recv() {
+                    let filled = filling.go_on(own_zeros.octets(), |took| rest(took, &own_urgency));
+                    if outbox.send((filling, filled)).is_err() {
+                        return;
+                    }
                 }
-            }
-        })?;
+            })?;
         Ok(Self { urgency, begun, left, zeros, _thread: thread })
     }
 
@@ -170,7 +172,9 @@ impl Filler {
         }
         let filled = filling.go_on(self.zeros.octets(), |_| self.urgency.is_stopping());
         match filled {
-            Ok(()) if filling.done < filling.octets => (filling, Err(io::ErrorKind::Interrupted.into())),
+            Ok(()) if filling.done < filling.octets => {
+                (filling, Err(io::ErrorKind::Interrupted.into()))
+            }
             outcome => (filling, outcome),
         }
     }
@@ -191,7 +195,9 @@ impl Filler {
 /// Rests after a piece; whether somebody waits.
 fn rest(piece_took: Duration, urgency: &Urgency) -> bool {
     if !urgency.is_urgent() {
-        std::thread::sleep((piece_took * FILL_REST_TIMES).min(Duration::from_micros(FILL_REST_MAX_US)));
+        std::thread::sleep(
+            (piece_took * FILL_REST_TIMES).min(Duration::from_micros(FILL_REST_MAX_US)),
+        );
     }
     urgency.is_urgent()
 }
@@ -252,7 +258,10 @@ mod tests {
             filler.fill(Filling::of_absent(file.try_clone().expect("a duplicate"), memory));
         filled.expect("room");
         assert!(filling.into_memory().is_some());
-        assert!(!all_there || content(&file) == vec![7; OCTETS as usize], "it was just written: it is there");
+        assert!(
+            !all_there || content(&file) == vec![7; OCTETS as usize],
+            "it was just written: it is there"
+        );
     }
 
     #[test]

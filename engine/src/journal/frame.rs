@@ -271,21 +271,28 @@ mod tests {
     #[test]
     fn the_lag_never_claims_more_than_was_durable_and_little_less() {
         for shift in 0..63 {
-            for distance in
-                [1u64 << shift, (1 << shift) + 1, (1 << shift) + (1 << shift >> 2), (2 << shift) - 1]
-            {
+            for distance in [
+                1u64 << shift,
+                (1 << shift) + 1,
+                (1 << shift) + (1 << shift >> 2),
+                (2 << shift) - 1,
+            ] {
                 let durable = 1u64 << 62;
                 let Some(sequence) = durable.checked_add(distance) else { continue };
                 let record = FrameHeader { sequence, lag: lag_of(sequence, durable), ..header() };
                 let claimed = record.durable_below();
                 assert!(claimed <= durable, "distance {distance}");
                 if record.lag != LAG_UNKNOWN {
-                    assert!(durable - claimed <= distance / 4, "distance {distance} claimed {claimed}");
+                    assert!(
+                        durable - claimed <= distance / 4,
+                        "distance {distance} claimed {claimed}"
+                    );
                 }
             }
         }
         for distance in 0..128 {
-            let record = FrameHeader { sequence: 500, lag: lag_of(500, 500 - distance), ..header() };
+            let record =
+                FrameHeader { sequence: 500, lag: lag_of(500, 500 - distance), ..header() };
             assert_eq!(record.durable_below(), 500 - distance);
         }
     }

@@ -103,8 +103,9 @@ const _: () = assert!(
     "an empty segment must take the longest record and the end mark behind it"
 );
 const _: () = assert!(SEGMENT_OCTETS_MIN.is_multiple_of(SEGMENT_GRANULE_OCTETS));
-const _: () =
-    assert!(SEGMENT_OCTETS_DEFAULT >= SEGMENT_OCTETS_MIN && SEGMENT_OCTETS_DEFAULT <= SEGMENT_OCTETS_MAX);
+const _: () = assert!(
+    SEGMENT_OCTETS_DEFAULT >= SEGMENT_OCTETS_MIN && SEGMENT_OCTETS_DEFAULT <= SEGMENT_OCTETS_MAX
+);
 const _: () = assert!(ORDERED_MAX < FACTORY_ORDERS_MAX);
 const _: () = assert!(FILL_PIECE_OCTETS.is_multiple_of(PAGE_OCTETS), "pages are written whole");
 const _: () = assert!(WARM_SPARES <= WARM_SPARES_UNDER_LOAD);

@@ -129,7 +129,9 @@ pub fn read_holder(directory: &Path) -> io::Result<Option<Holder>> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => Ok(Some(read_text(&file).unwrap_or(Holder { pid: 0, admin: None }))),
+        Err(TryLockError::WouldBlock) => {
+            Ok(Some(read_text(&file).unwrap_or(Holder { pid: 0, admin: None })))
+        }
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -167,7 +169,8 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_an_error_with_its_name() {
-        let error = DataDirLock::take(Path::new("/nonexistent/hayauma")).expect_err("no such directory");
+        let error =
+            DataDirLock::take(Path::new("/nonexistent/hayauma")).expect_err("no such directory");
         assert!(error.to_string().contains("/nonexistent/hayauma"), "{error}");
     }
 }

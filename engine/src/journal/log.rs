@@ -221,9 +221,9 @@ impl Journal {
     }
 
     fn known_body(&self, position: Position) -> &[u8] {
-        let body = self
-            .segment_index(position.segment)
-            .and_then(|index| self.segments[index].known_body(Kind::Accepted, position.offset as usize));
+        let body = self.segment_index(position.segment).and_then(|index| {
+            self.segments[index].known_body(Kind::Accepted, position.offset as usize)
+        });
         body.unwrap_or_else(|| self.panic_of_damage(position))
     }
 
@@ -302,7 +302,8 @@ impl Journal {
     /// there are used up.
     fn probe_device(&mut self) {
         let coming = self.spares_present() + self.ordered;
-        if self.ordered == 0 && ((self.segments.len() + coming) as u64) < self.config.segments_max() {
+        if self.ordered == 0 && ((self.segments.len() + coming) as u64) < self.config.segments_max()
+        {
             self.storage.order(self.next_segment, self.config.segment_octets, false);
             self.next_segment += 1;
             self.ordered += 1;
@@ -323,7 +324,8 @@ impl Journal {
 
     /// Whether nothing was appended for some time: a moment for what can wait.
     pub fn is_quiet(&self, now_ms: u64) -> bool {
-        self.quiet_since.0 == self.next_sequence && now_ms.saturating_sub(self.quiet_since.1) >= QUIET_MS
+        self.quiet_since.0 == self.next_sequence
+            && now_ms.saturating_sub(self.quiet_since.1) >= QUIET_MS
     }
 
     /// How full the journal is.
@@ -350,8 +352,11 @@ impl Journal {
     /// segments that budget and device still allow.
     pub(super) fn free_octets(&self) -> u64 {
         let present = (self.segments.len() + self.spares_present()) as u64;
-        let possible =
-            if self.trouble.is_some() { 0 } else { self.config.segments_max().saturating_sub(present) };
+        let possible = if self.trouble.is_some() {
+            0
+        } else {
+            self.config.segments_max().saturating_sub(present)
+        };
         let active = self.segments.back().map_or(0, Segment::room) as u64;
         active + (self.spares_present() as u64 + possible) * self.config.frames_octets()
     }
@@ -372,7 +377,8 @@ impl Journal {
     pub(super) fn take_spares(&mut self, wait: Duration) {
         loop {
             let is_waiting = self.spares.is_empty() && self.are_spares_coming();
-            let Some(reply) = self.storage.collect(if is_waiting { wait } else { Duration::ZERO }) else {
+            let Some(reply) = self.storage.collect(if is_waiting { wait } else { Duration::ZERO })
+            else {
                 return;
             };
             self.take_reply(reply);
@@ -429,7 +435,8 @@ impl Journal {
     /// there then the first `warm` are to have their pages in memory.
     pub(super) fn order_up_to(&mut self, ahead: usize, warm: usize) {
         let coming = self.spares_present() + self.ordered;
-        let allowed = self.config.segments_max().saturating_sub((self.segments.len() + coming) as u64);
+        let allowed =
+            self.config.segments_max().saturating_sub((self.segments.len() + coming) as u64);
         let reserve = self.reserved_octets().div_ceil(self.config.frames_octets()) as usize;
         let wanted = (reserve + ahead).saturating_sub(coming);
         for _ in 0..wanted.min(allowed as usize).min(ORDERED_MAX - self.ordered) {
@@ -470,7 +477,10 @@ impl Journal {
     }
 
     pub(super) fn damaged(&self, position: Position) -> DamagedRecord {
-        DamagedRecord { file: self.directory.join(segment_name(position.segment)), offset: position.offset }
+        DamagedRecord {
+            file: self.directory.join(segment_name(position.segment)),
+            offset: position.offset,
+        }
     }
 
     pub(super) fn active(&mut self) -> &mut Segment {

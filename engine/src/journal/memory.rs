@@ -76,7 +76,10 @@ impl Memory {
             // SAFETY: the range lies within the mapping, which outlives the call, and begins with a
             // page, as the mapping does and as every multiple of a page from there does; the kernel
             // writes an octet a page of that range, of which there are no more than `pages` has.
-            if unsafe { libc::mincore(map.as_mut_ptr().add(from).cast(), length, pages.as_mut_ptr()) } != 0 {
+            if unsafe {
+                libc::mincore(map.as_mut_ptr().add(from).cast(), length, pages.as_mut_ptr())
+            } != 0
+            {
                 return Err(io::Error::last_os_error());
             }
             if pages.iter().any(|page| page & 1 == 0) {
@@ -126,7 +129,9 @@ impl Memory {
         match self {
             // SAFETY: as in `octets`; the mapping was made writable, and `&mut self` makes this the
             // only reference.
-            Self::Mapped(map) => unsafe { std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len()) },
+            Self::Mapped(map) => unsafe {
+                std::slice::from_raw_parts_mut(map.as_mut_ptr(), map.len())
+            },
             // SAFETY: as in `octets`, every octet pattern is a valid `Block`, and `&mut self` makes
             // this the only reference.
             Self::Heap(blocks) => unsafe {

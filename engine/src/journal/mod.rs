@@ -69,9 +69,9 @@ pub use examine::{Examined, examine, segment_of};
 pub use factory::{FileStorage, SegmentFactory};
 pub use frame::Kind;
 pub use limits::{
-    BUDGET_SEGMENTS_MIN, COMMIT_FILES_MAX, DAMAGES_LISTED_MAX, KEY_KEEP_MS, RESERVE_OCTETS_PER_PUSH,
-    RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN, SEQUENCE_END,
-    SPARE_WAIT_MS,
+    BUDGET_SEGMENTS_MIN, COMMIT_FILES_MAX, DAMAGES_LISTED_MAX, KEY_KEEP_MS,
+    RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX,
+    SEGMENT_OCTETS_MIN, SEQUENCE_END, SPARE_WAIT_MS,
 };
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};
@@ -81,8 +81,8 @@ pub use names::{Names, NamesWatch};
 pub use open::check;
 pub use record::{
     Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,
-    ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted, Ended,
-    Held, HeldBody, Key, Notified, Opened, Progress, Record,
+    ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted,
+    Ended, Held, HeldBody, Key, Notified, Opened, Progress, Record,
 };
 pub use replay::{Damage, RecoveryReport, TornTail};
 pub use segment::Segment;

@@ -81,11 +81,17 @@ impl NamesWatch {
     /// # Errors
     /// When a directory cannot be looked at, or the system gives no thread. A kernel that gives no
     /// events is none: then the directories alone are looked at.
-    pub fn start(data_dir: &Path, shard_directories: &[PathBuf], names: Arc<Names>) -> io::Result<Self> {
+    pub fn start(
+        data_dir: &Path,
+        shard_directories: &[PathBuf],
+        names: Arc<Names>,
+    ) -> io::Result<Self> {
         let mut places = vec![Place::of(data_dir, |name| name.starts_with("shard-"))?];
         for directory in shard_directories {
             places.push(Place::of(directory, |name| name == "journal")?);
-            places.push(Place::of(&directory.join("journal"), |name| parse_segment_name(name).is_some())?);
+            places.push(Place::of(&directory.join("journal"), |name| {
+                parse_segment_name(name).is_some()
+            })?);
         }
         let events = inotify::init(CreateFlags::NONBLOCK | CreateFlags::CLOEXEC);
         let events = events.inspect_err(|error| {
@@ -132,7 +138,13 @@ fn tell(what: Option<&str>) {
 impl Place {
     fn of(path: &Path, keeps: fn(&str) -> bool) -> io::Result<Self> {
         let found = fs::metadata(path)?;
-        Ok(Self { path: path.to_owned(), device: found.dev(), inode: found.ino(), keeps, watch: None })
+        Ok(Self {
+            path: path.to_owned(),
+            device: found.dev(),
+            inode: found.ino(),
+            keeps,
+            watch: None,
+        })
     }
 
     /// Whether its name leads to another directory, or nowhere. What cannot be asked is not taken
@@ -140,7 +152,9 @@ impl Place {
     fn is_lost(&self) -> bool {
         match fs::metadata(&self.path) {
             Ok(found) => (found.dev(), found.ino()) != (self.device, self.inode),
-            Err(error) => matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+            Err(error) => {
+                matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+            }
         }
     }
 }
@@ -192,7 +206,8 @@ impl Watcher {
         let has_events = match &self.events {
             Some(events) => {
                 let limit = Timespec { tv_sec: 0, tv_nsec: limit.as_nanos() as i64 };
-                poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&limit)).is_ok_and(|ready| ready > 0)
+                poll(&mut [PollFd::new(events, PollFlags::IN)], Some(&limit))
+                    .is_ok_and(|ready| ready > 0)
             }
             None => {
                 std::thread::sleep(limit);
@@ -206,7 +221,10 @@ impl Watcher {
         if let Some((_, _, name)) = self.half.take() {
             return Some(name);
         }
-        self.places.iter().find(|place| place.is_lost()).map(|place| place.path.display().to_string())
+        self.places
+            .iter()
+            .find(|place| place.is_lost())
+            .map(|place| place.path.display().to_string())
     }
 
     /// All that the kernel has to say now.
@@ -253,7 +271,11 @@ impl Watcher {
         match sign {
             Sign::MovedTo { watch, cookie, name } => match half {
                 // The factory put a segment aside that is needed no more.
-                Some((from, same, _)) if (from, same) == (watch, cookie) && name.starts_with("free-") => None,
+                Some((from, same, _))
+                    if (from, same) == (watch, cookie) && name.starts_with("free-") =>
+                {
+                    None
+                }
                 half => half.map(|(_, _, lost)| lost),
             },
             Sign::MovedFrom { watch, cookie, name } => {
@@ -318,8 +340,13 @@ mod tests {
     fn whatever_takes_a_segments_name_away_is_noticed() {
         let losses: [fn(&Scene); 6] = [
             |scene| fs::remove_file(scene.segment(2)).expect("removed"),
-            |scene| fs::rename(scene.segment(2), scene.root.path().join("elsewhere")).expect("renamed"),
-            |scene| fs::rename(scene.segment(2), scene.segment(2).with_extension("old")).expect("renamed"),
+            |scene| {
+                fs::rename(scene.segment(2), scene.root.path().join("elsewhere")).expect("renamed")
+            },
+            |scene| {
+                fs::rename(scene.segment(2), scene.segment(2).with_extension("old"))
+                    .expect("renamed")
+            },
             |scene| fs::rename(scene.data(), scene.root.path().join("moved")).expect("renamed"),
             |scene| fs::remove_dir_all(scene.data()).expect("removed"),
             |scene| {
@@ -354,7 +381,8 @@ mod tests {
         let scene = Scene::new();
         let journal = scene.data().join("shard-000/journal");
         for id in 4..40 {
-            let (fresh, free) = (journal.join("fresh-00000009.tmp"), journal.join("free-00000009.tmp"));
+            let (fresh, free) =
+                (journal.join("fresh-00000009.tmp"), journal.join("free-00000009.tmp"));
             fs::write(&fresh, [0; 16]).expect("writable");
             fs::rename(&fresh, scene.segment(id)).expect("taken into use");
             fs::rename(scene.segment(id), &free).expect("put aside");

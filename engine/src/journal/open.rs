@@ -113,7 +113,9 @@ impl Journal {
         for Found { id, memory, file } in found {
             let path = self.directory.join(segment_name(id));
             match SegmentHeader::sight(memory.octets()) {
-                PageSight::OtherVersion(version) => return Err(JournalError::Version { path, version }),
+                PageSight::OtherVersion(version) => {
+                    return Err(JournalError::Version { path, version });
+                }
                 PageSight::Readable(header) if header.id == id => {
                     if header.shard != self.config.shard {
                         let (found, expected) = (header.shard, self.config.shard);
@@ -125,7 +127,9 @@ impl Journal {
                 // Frames without a header page are what the loss of power leaves of the commit that
                 // was under way, and one commit writes to so many files: behind as many unused ones
                 // no file needs to be read.
-                PageSight::Zero if unused >= COMMIT_FILES_MAX => self.keep_spare(Found { id, memory, file }),
+                PageSight::Zero if unused >= COMMIT_FILES_MAX => {
+                    self.keep_spare(Found { id, memory, file })
+                }
                 sight => match self.header_from_frames(id, &memory) {
                     Some(header) => {
                         if sight != PageSight::Zero {
@@ -209,7 +213,8 @@ impl Journal {
         let previous_end = self.previous_end;
         let fresh = self.segments.is_empty();
         if !fresh {
-            self.next_sequence = (self.next_sequence + SEQUENCE_JUMP_AT_OPEN).max(self.config.first_sequence);
+            self.next_sequence =
+                (self.next_sequence + SEQUENCE_JUMP_AT_OPEN).max(self.config.first_sequence);
         }
         let wait = Duration::from_millis(FIRST_SEGMENT_WAIT_MS);
         if fresh || !self.active().has_room_for(size_of::<super::record::ArchivedOpened>()) {
@@ -218,7 +223,9 @@ impl Journal {
                 let directory = self.directory.clone();
                 let reason = match &self.trouble {
                     Some(trouble) => trouble.reason.clone(),
-                    None if self.ordered == 0 => "the budget is used up; raise --queue-bytes".into(),
+                    None if self.ordered == 0 => {
+                        "the budget is used up; raise --queue-bytes".into()
+                    }
                     None => "the device takes too long to write one".into(),
                 };
                 return Err(JournalError::NoSegment { directory, reason });

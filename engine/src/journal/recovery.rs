@@ -7,7 +7,9 @@ use std::ops::ControlFlow;
 
 use super::checksum::crc32c;
 use super::frame::{FrameHeader, HeaderSight, Kind, SEALED, frame_octets, read_u32, read_u64};
-use super::limits::{FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEQUENCE_END};
+use super::limits::{
+    FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEQUENCE_END,
+};
 use super::record::{ArchivedCleaned, Record};
 
 /// A frame's sequence against the one that is due.
@@ -236,8 +238,13 @@ pub(super) fn walk<'a>(
                 let Some(taken) = frame else { unreachable!("an intact frame was seen") };
                 let due = due_before(&taken, *expected);
                 if due > *expected {
-                    let fault =
-                        Fault { offset, octets: 0, sequence: *expected, missing: due - *expected, case };
+                    let fault = Fault {
+                        offset,
+                        octets: 0,
+                        sequence: *expected,
+                        missing: due - *expected,
+                        case,
+                    };
                     if see(Sighting::Fault(fault)).is_break() {
                         return End { tail: offset, torn: true };
                     }
@@ -255,7 +262,8 @@ pub(super) fn walk<'a>(
                     None => (octets.len(), continued_at.unwrap_or(*expected)),
                 };
                 let missing = due.saturating_sub(*expected);
-                let fault = Fault { offset, octets: end - offset, sequence: *expected, missing, case };
+                let fault =
+                    Fault { offset, octets: end - offset, sequence: *expected, missing, case };
                 if see(Sighting::Fault(fault)).is_break() {
                     return End { tail: offset, torn: true };
                 }
@@ -265,7 +273,9 @@ pub(super) fn walk<'a>(
                 }
                 offset = end;
             }
-            Verdict::Impossible => unreachable!("zero octets with a valid checksum at offset {offset}"),
+            Verdict::Impossible => {
+                unreachable!("zero octets with a valid checksum at offset {offset}")
+            }
         }
     }
 }
@@ -362,9 +372,16 @@ fn read_content<'a>(place: &'a [u8], header: &FrameHeader) -> Option<Content<'a>
 
 /// Whether an intact frame of ours from `from` on says that `sequence` was durable when it was
 /// written.
-pub(super) fn durability_claimed(octets: &[u8], mut from: usize, owner: &Owner, sequence: u64) -> bool {
+pub(super) fn durability_claimed(
+    octets: &[u8],
+    mut from: usize,
+    owner: &Owner,
+    sequence: u64,
+) -> bool {
     while let Some((offset, _)) = find_frame(octets, from, owner, sequence) {
-        let HeaderSight::Readable(header) = FrameHeader::sight(&octets[offset..]) else { return false };
+        let HeaderSight::Readable(header) = FrameHeader::sight(&octets[offset..]) else {
+            return false;
+        };
         if header.durable_below() > sequence {
             return true;
         }
@@ -386,7 +403,12 @@ pub(super) fn highest_sequence(octets: &[u8], owner: &Owner, at_least: u64) -> u
 
 /// The first intact frame of ours from `from` on that is due at `expected` or later: its offset and
 /// the sequence that was due when it was written.
-pub(super) fn find_frame(octets: &[u8], from: usize, owner: &Owner, expected: u64) -> Option<(usize, u64)> {
+pub(super) fn find_frame(
+    octets: &[u8],
+    from: usize,
+    owner: &Owner,
+    expected: u64,
+) -> Option<(usize, u64)> {
     let last = octets.len().checked_sub(FRAME_HEADER_OCTETS)?;
     for offset in (from..=last).step_by(FRAME_ALIGNMENT_OCTETS) {
         if read_u32(octets, offset + 8) != owner.segment {
@@ -424,7 +446,8 @@ mod tests {
     fn every_combination_of_conditions_matches_exactly_one_row() {
         let mut used = [0; TABLE.len()];
         for seen in every_combination() {
-            let rows: Vec<usize> = (0..TABLE.len()).filter(|&at| TABLE[at].matches(&seen)).collect();
+            let rows: Vec<usize> =
+                (0..TABLE.len()).filter(|&at| TABLE[at].matches(&seen)).collect();
             assert_eq!(rows.len(), 1, "{seen:?} matches {rows:?}");
             used[rows[0]] += 1;
         }

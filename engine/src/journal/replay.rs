@@ -5,10 +5,14 @@ use std::path::PathBuf;
 
 use super::factory::segment_name;
 use super::frame::{Kind, frame_octets};
-use super::limits::{DAMAGES_LISTED_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS};
+use super::limits::{
+    DAMAGES_LISTED_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS,
+};
 use super::log::{Journal, Position};
 use super::record::Record;
-use super::recovery::{Content, End, Fault, Sighting, Taken, durability_claimed, highest_sequence, walk};
+use super::recovery::{
+    Content, End, Fault, Sighting, Taken, durability_claimed, highest_sequence, walk,
+};
 use super::segment::Segment;
 use crate::journal::error::JournalError;
 use crate::testing::kill_points::{KillPoint, kill_point};
@@ -126,7 +130,9 @@ impl Journal {
         self.next_sequence = begun
             .iter()
             .skip(used.saturating_sub(1))
-            .map(|segment| highest_sequence(segment.memory.octets(), &segment.owner(), expected) + 1)
+            .map(|segment| {
+                highest_sequence(segment.memory.octets(), &segment.owner(), expected) + 1
+            })
             .chain(begun.iter().map(|segment| segment.header.sequence_floor))
             .fold(expected, u64::max);
         if begun.len() > used
@@ -144,7 +150,9 @@ impl Journal {
         while begun.len() > used {
             if let Some(dropped) = begun.pop() {
                 let path = self.directory.join(segment_name(dropped.header.id));
-                self.storage.discard(dropped).map_err(|source| JournalError::Io { path, source })?;
+                self.storage
+                    .discard(dropped)
+                    .map_err(|source| JournalError::Io { path, source })?;
             }
         }
         self.segments = begun.into();
@@ -153,7 +161,8 @@ impl Journal {
         self.note_cleaned(cleaned);
         if let Some(last) = self.segments.back().filter(|_| torn) {
             let file = self.directory.join(segment_name(last.header.id));
-            report.torn = Some(TornTail { file, offset: last.tail as u64, dropped_records: is_cut });
+            report.torn =
+                Some(TornTail { file, offset: last.tail as u64, dropped_records: is_cut });
         }
         Ok(report)
     }

@@ -9,10 +9,12 @@ use std::fs::File;
 
 use super::checksum::crc32c;
 use super::frame::{
-    FrameHeader, HeaderSight, Kind, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets, read_u32, read_u64,
+    FrameHeader, HeaderSight, Kind, LAG_UNKNOWN, SEALED, SEALED_BODY_OCTETS, frame_octets,
+    read_u32, read_u64,
 };
 use super::limits::{
-    FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_HEADER_COPY_OFFSET, SEGMENT_HEADER_OCTETS, SEQUENCE_END,
+    FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_HEADER_COPY_OFFSET, SEGMENT_HEADER_OCTETS,
+    SEQUENCE_END,
 };
 use super::memory::Memory;
 use super::recovery::Owner;
@@ -84,7 +86,8 @@ impl SegmentHeader {
 
     /// Reads a segment's header page, the better copy of the two.
     pub(super) fn sight(page: &[u8]) -> PageSight {
-        let copies = [0, SEGMENT_HEADER_COPY_OFFSET].map(|at| page.get(at..at + SEGMENT_HEADER_OCTETS));
+        let copies =
+            [0, SEGMENT_HEADER_COPY_OFFSET].map(|at| page.get(at..at + SEGMENT_HEADER_OCTETS));
         let mut sight = PageSight::Zero;
         for copy in copies {
             match copy.map_or(PageSight::Unreadable, Self::sight_copy) {
@@ -170,7 +173,11 @@ impl Segment {
         file: Option<File>,
         pool: &mut ChunkPool,
     ) -> Self {
-        assert_eq!(memory.length(), header.octets as usize, "the factory makes segments of the ordered size");
+        assert_eq!(
+            memory.length(),
+            header.octets as usize,
+            "the factory makes segments of the ordered size"
+        );
         let mut segment = Self::new(header, memory, file);
         segment.stage = Stage::new(0);
         segment.stage.make_room(HEADER_PAGE_OCTETS, 0, pool);
@@ -268,7 +275,9 @@ impl Segment {
     /// with the end mark behind it where `is_whole`.
     pub fn settle(&mut self, from: usize, until: usize, is_whole: bool) {
         let target = self.memory.octets_mut();
-        self.stage.view(from, until, &mut |at, octets| target[at..at + octets.len()].copy_from_slice(octets));
+        self.stage.view(from, until, &mut |at, octets| {
+            target[at..at + octets.len()].copy_from_slice(octets)
+        });
         if is_whole {
             let end = mark_end(until, target.len());
             target[until..end].fill(0);
@@ -307,8 +316,12 @@ impl Segment {
     /// stands behind the header.
     #[inline]
     fn staged(&self, offset: usize) -> Option<(usize, u8, &[u8])> {
-        debug_assert!(offset >= HEADER_PAGE_OCTETS && offset.is_multiple_of(16), "where frames begin");
-        let (header, rest) = self.stage.octets_at(offset)?.split_first_chunk::<FRAME_HEADER_OCTETS>()?;
+        debug_assert!(
+            offset >= HEADER_PAGE_OCTETS && offset.is_multiple_of(16),
+            "where frames begin"
+        );
+        let (header, rest) =
+            self.stage.octets_at(offset)?.split_first_chunk::<FRAME_HEADER_OCTETS>()?;
         let (length, number) = FrameHeader::length_and_kind(header);
         Some((length, number, rest))
     }

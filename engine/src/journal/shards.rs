@@ -13,9 +13,9 @@ pub fn shard_directory(data_dir: &Path, number: usize) -> PathBuf {
 /// read.
 pub fn has_journals(data_dir: &Path) -> bool {
     let Ok(numbers) = shard_numbers(data_dir) else { return data_dir.exists() };
-    numbers
-        .into_iter()
-        .any(|number| has_segments(&shard_directory(data_dir, number).join("journal")).unwrap_or(true))
+    numbers.into_iter().any(|number| {
+        has_segments(&shard_directory(data_dir, number).join("journal")).unwrap_or(true)
+    })
 }
 
 /// The shards that have a directory.

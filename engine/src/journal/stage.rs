@@ -28,7 +28,10 @@ pub(super) struct ChunkPool {
 impl ChunkPool {
     /// A pool with so many chunks ready.
     pub(super) fn with_ready(chunks: usize) -> Self {
-        Self { free: (0..chunks).map(|_| Memory::copied_from(&[], CHUNK_OCTETS)).collect(), in_use: 0 }
+        Self {
+            free: (0..chunks).map(|_| Memory::copied_from(&[], CHUNK_OCTETS)).collect(),
+            in_use: 0,
+        }
     }
 
     /// Octets of memory in use.
@@ -105,7 +108,12 @@ impl Stage {
     /// Makes room for `octets` more from `tail` on.
     pub(super) fn make_room(&mut self, octets: usize, tail: usize, pool: &mut ChunkPool) {
         if self.chunks.back().is_none_or(|last| last.used + octets > CHUNK_OCTETS) {
-            self.chunks.push_back(Chunk { start: tail, used: 0, next_sequence: 0, memory: pool.take() });
+            self.chunks.push_back(Chunk {
+                start: tail,
+                used: 0,
+                next_sequence: 0,
+                memory: pool.take(),
+            });
         }
     }
 

@@ -98,7 +98,12 @@ pub trait Storage: Send {
     ///
     /// # Errors
     /// What the system said; the journal must not be used any more then.
-    fn write(&mut self, segment: &mut Segment, write: &mut Write, with_sync: bool) -> io::Result<()>;
+    fn write(
+        &mut self,
+        segment: &mut Segment,
+        write: &mut Write,
+        with_sync: bool,
+    ) -> io::Result<()>;
     /// Makes what a segment's file holds durable. Waits for the device.
     ///
     /// # Errors

@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use super::factory::parse_segment_name;
 use super::frame::{Kind, read_u32};
 use super::limits::{
-    COMMIT_FILES_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS, SEGMENT_OCTETS_MAX,
+    COMMIT_FILES_MAX, FRAME_ALIGNMENT_OCTETS, FRAME_HEADER_OCTETS, HEADER_PAGE_OCTETS,
+    SEGMENT_OCTETS_MAX,
 };
 use super::log::Position;
 use super::memory::Memory;
@@ -87,12 +88,15 @@ pub fn survey(
     let mut files = Vec::new();
     for entry in fs::read_dir(directory).map_err(io_error(directory))? {
         let path = entry.map_err(io_error(directory))?.path();
-        if let Some(id) = path.file_name().and_then(|name| name.to_str()).and_then(parse_segment_name) {
+        if let Some(id) =
+            path.file_name().and_then(|name| name.to_str()).and_then(parse_segment_name)
+        {
             files.push((id, path));
         }
     }
     files.sort();
-    let mut surveyor = Surveyor { survey: Survey::default(), faults: Vec::new(), expected: None, view };
+    let mut surveyor =
+        Surveyor { survey: Survey::default(), faults: Vec::new(), expected: None, view };
     let mut headers = Vec::new();
     let mut unused = 0;
     for (id, path) in files {
@@ -176,7 +180,12 @@ impl Surveyor<'_> {
     /// The header of a segment in use, made up from its frames where it is lost; `None` for a
     /// spare, and for a file that the running engine has put aside meanwhile. Where the header page
     /// is zero, frames are looked for only if they `may_be` there.
-    fn sight(&mut self, id: u32, path: &Path, may_be: bool) -> Result<Option<SegmentHeader>, JournalError> {
+    fn sight(
+        &mut self,
+        id: u32,
+        path: &Path,
+        may_be: bool,
+    ) -> Result<Option<SegmentHeader>, JournalError> {
         let Some(page) = read(path, HEADER_PAGE_OCTETS as u64)? else { return Ok(None) };
         match SegmentHeader::sight(page.octets()) {
             PageSight::Readable(header) if header.id == id => return Ok(Some(header)),
@@ -191,7 +200,9 @@ impl Surveyor<'_> {
         let found = shards_named(octets, id)
             .into_iter()
             .map(|shard| Owner { shard, segment: id, epoch: None })
-            .find_map(|owner| find_frame(octets, HEADER_PAGE_OCTETS, &owner, 0).map(|found| (owner, found)));
+            .find_map(|owner| {
+                find_frame(octets, HEADER_PAGE_OCTETS, &owner, 0).map(|found| (owner, found))
+            });
         Ok(found.map(|(owner, (at, due))| {
             let fault = Fault {
                 offset: 0,
@@ -249,7 +260,11 @@ impl Surveyor<'_> {
                         missing.was_durable |= frame.durable_below() > missing.damage.sequence;
                     }
                     if let Content::Record(record) = content {
-                        view(Position { segment: header.id, offset: offset as u32 }, frame.sequence, record);
+                        view(
+                            Position { segment: header.id, offset: offset as u32 },
+                            frame.sequence,
+                            record,
+                        );
                     }
                 }
             }

@@ -64,7 +64,8 @@ fn learn(calls: &impl Calls) -> io::Result<u8> {
     }
 }
 
-pub(super) static END_MARK: [u8; FRAME_HEADER_OCTETS + PAGE_OCTETS] = [0; FRAME_HEADER_OCTETS + PAGE_OCTETS];
+pub(super) static END_MARK: [u8; FRAME_HEADER_OCTETS + PAGE_OCTETS] =
+    [0; FRAME_HEADER_OCTETS + PAGE_OCTETS];
 
 /// Where the end mark behind `until` ends, in a file of `length` octets: at least a frame's header
 /// behind it, if there is room, and at the end of a page.
@@ -263,8 +264,14 @@ mod tests {
         for until in (PAGE_OCTETS..=length).step_by(16) {
             let end = mark_end(until, length);
             assert!(end - until <= END_MARK.len());
-            assert!(end == length || end.is_multiple_of(PAGE_OCTETS) && end - until >= FRAME_HEADER_OCTETS);
-            assert!(end - until < FRAME_HEADER_OCTETS + PAGE_OCTETS, "no page is written without need");
+            assert!(
+                end == length
+                    || end.is_multiple_of(PAGE_OCTETS) && end - until >= FRAME_HEADER_OCTETS
+            );
+            assert!(
+                end - until < FRAME_HEADER_OCTETS + PAGE_OCTETS,
+                "no page is written without need"
+            );
         }
     }
 

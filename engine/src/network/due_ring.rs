@@ -83,7 +83,8 @@ impl DueRing {
     /// What is due next: when, and which slot.
     pub(crate) fn first(&self) -> Option<(u64, u32)> {
         let outside = self.outside.peek().map(|&Reverse((due_ms, _, slot))| (due_ms, slot));
-        let in_lines = self.first_taken_ms().map(|due_ms| (due_ms, self.lines[line_of(due_ms)].first));
+        let in_lines =
+            self.first_taken_ms().map(|due_ms| (due_ms, self.lines[line_of(due_ms)].first));
         match (outside, in_lines) {
             // What is outside and due at the same time went in earlier: it would have found its
             // line otherwise.
@@ -95,7 +96,10 @@ impl DueRing {
     /// Takes what is due next if that is by `now_ms`.
     pub(crate) fn pop(&mut self, now_ms: u64) -> Option<u32> {
         let (due_ms, slot) = self.first().filter(|&(due_ms, _)| due_ms <= now_ms)?;
-        if self.outside.peek().is_some_and(|&Reverse((at_ms, _, outside))| (at_ms, outside) == (due_ms, slot))
+        if self
+            .outside
+            .peek()
+            .is_some_and(|&Reverse((at_ms, _, outside))| (at_ms, outside) == (due_ms, slot))
         {
             self.outside.pop();
             return Some(slot);
@@ -167,7 +171,9 @@ mod tests {
     #[test]
     fn it_gives_what_sorting_gives_whatever_the_delays_and_the_clock() {
         const SLOTS: u32 = 64;
-        for (seed, delay_max_ms) in [(1, 0), (2, 5), (3, 60), (4, 1_500), (5, 5_000), (6, WINDOW_MS)] {
+        for (seed, delay_max_ms) in
+            [(1, 0), (2, 5), (3, 60), (4, 1_500), (5, 5_000), (6, WINDOW_MS)]
+        {
             let mut random = Random::new(seed);
             let (mut ring, mut sorted) = (DueRing::new(SLOTS as usize), Sorted::default());
             let mut free: Vec<u32> = (0..SLOTS).collect();
@@ -186,7 +192,10 @@ mod tests {
                     free.push(slot);
                 }
                 assert_eq!(ring.pop(now_ms), None, "seed {seed}");
-                assert_eq!(ring.first().map(|first| first.0), sorted.0.iter().min().map(|first| first.0));
+                assert_eq!(
+                    ring.first().map(|first| first.0),
+                    sorted.0.iter().min().map(|first| first.0)
+                );
                 assert_eq!(ring.len(), sorted.0.len());
                 now_ms = match random.below(200) {
                     0 => now_ms - 700,

@@ -47,8 +47,11 @@ pub const LINE_STATES_OCTETS_MAX: u64 = 1 << 30;
 /// Longest line of a line-state file.
 pub const LINE_OCTETS_MAX: usize = 512;
 
-const _: () = assert!(SEGMENTS_MAX <= u16::BITS as usize, "a push's segments are a mask of 16 bits");
-const _: () = assert!(DELIVER_TPDU_OCTETS_MAX <= u8::MAX as usize, "a slot keeps TPDU lengths in one octet");
-const _: () = assert!(DELIVER_TPDU_OCTETS_MAX >= sms::DELIVER_OCTETS_MAX, "the longest SMS-DELIVER fits");
+const _: () =
+    assert!(SEGMENTS_MAX <= u16::BITS as usize, "a push's segments are a mask of 16 bits");
+const _: () =
+    assert!(DELIVER_TPDU_OCTETS_MAX <= u8::MAX as usize, "a slot keeps TPDU lengths in one octet");
+const _: () =
+    assert!(DELIVER_TPDU_OCTETS_MAX >= sms::DELIVER_OCTETS_MAX, "the longest SMS-DELIVER fits");
 const _: () = assert!(IN_FLIGHT_DEFAULT <= IN_FLIGHT_MAX, "the default is a legal value");
 const _: () = assert!(IN_FLIGHT_MAX <= u32::MAX as usize, "slots are numbered in 32 bits");

@@ -81,7 +81,8 @@ pub struct Line {
 
 impl Line {
     /// At home, reachable, accepts: delivers.
-    pub const HOME: Self = Self { answer: HlrAnswer::Known(LineState::HOME), terminal: Terminal::Accepts };
+    pub const HOME: Self =
+        Self { answer: HlrAnswer::Known(LineState::HOME), terminal: Terminal::Accepts };
 
     /// Reads a `+`-joined list of state words; the error is one sentence with the remedy.
     pub fn parse(state: &str) -> Result<Self, String> {
@@ -157,7 +158,8 @@ impl LineMap {
         if self.parts.is_empty() {
             self.parts = vec![HashMap::default(); LINE_PARTS];
         }
-        self.count += usize::from(self.parts[part_of(msn)].insert(msn.value(), line.pack()).is_none());
+        self.count +=
+            usize::from(self.parts[part_of(msn)].insert(msn.value(), line.pack()).is_none());
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -214,8 +216,11 @@ impl LineStates {
     /// # Errors
     /// Every bad line, by number and with its remedy; then no line of the file counts.
     pub fn parse(text: &str, default: Line) -> Result<Self, BadLines> {
-        let mut loader =
-            Loader { states: Self::uniform(default), seen: HashMap::default(), bad: BadLines::default() };
+        let mut loader = Loader {
+            states: Self::uniform(default),
+            seen: HashMap::default(),
+            bad: BadLines::default(),
+        };
         for (index, row) in text.lines().enumerate() {
             loader.read_row(index as u32 + 1, row.trim());
         }
@@ -315,14 +320,18 @@ impl Loader {
 
     fn try_row(&mut self, line_number: u32, row: &str) -> Result<(), String> {
         if row.len() > LINE_OCTETS_MAX {
-            return Err(format!("it is longer than {LINE_OCTETS_MAX} octets; write one msn,state a line"));
+            return Err(format!(
+                "it is longer than {LINE_OCTETS_MAX} octets; write one msn,state a line"
+            ));
         }
         let (msn, state) = row.split_once(',').ok_or("there is no comma; write msn,state")?;
         let line = Line::parse(state.trim())?;
         let msn = msn.trim();
         match msn.split_once('-') {
             None => self.add_single(line_number, parse_msn(msn)?, line),
-            Some((first, last)) => self.add_range(line_number, parse_msn(first)?, parse_msn(last)?, line),
+            Some((first, last)) => {
+                self.add_range(line_number, parse_msn(first)?, parse_msn(last)?, line)
+            }
         }
     }
 
@@ -334,9 +343,17 @@ impl Loader {
         Ok(())
     }
 
-    fn add_range(&mut self, line_number: u32, first: Msn, last: Msn, line: Line) -> Result<(), String> {
+    fn add_range(
+        &mut self,
+        line_number: u32,
+        first: Msn,
+        last: Msn,
+        line: Line,
+    ) -> Result<(), String> {
         if first > last {
-            return Err(format!("the range {first}-{last} runs backwards; write the lower msn first"));
+            return Err(format!(
+                "the range {first}-{last} runs backwards; write the lower msn first"
+            ));
         }
         let (first, last) = (first.value(), last.value());
         self.states.ranges.push(LineRange { first, last, line: line.pack(), line_number });
@@ -349,7 +366,10 @@ impl Loader {
             if pair[1].first <= pair[0].last {
                 let (one, other) = (pair[0].line_number, pair[1].line_number);
                 let (earlier, later) = (one.min(other), one.max(other));
-                self.bad.add(later, format!("its range overlaps that of line {earlier}; make them disjoint"));
+                self.bad.add(
+                    later,
+                    format!("its range overlaps that of line {earlier}; make them disjoint"),
+                );
             }
         }
         if self.bad.count > 0 {
@@ -400,7 +420,9 @@ pub(crate) fn parse(state: &str) -> Result<Line, String> {
         "unknown" => {
             return Ok(Line { answer: HlrAnswer::UnknownSubscriber, terminal: Terminal::Accepts });
         }
-        "hlr-failure" => return Ok(Line { answer: HlrAnswer::Failure, terminal: Terminal::Accepts }),
+        "hlr-failure" => {
+            return Ok(Line { answer: HlrAnswer::Failure, terminal: Terminal::Accepts });
+        }
         _ => {}
     }
     refuse_contradictions(state)?;
@@ -409,7 +431,9 @@ pub(crate) fn parse(state: &str) -> Result<Line, String> {
     for word in state.split('+') {
         if let Some(&(_, behaviour)) = TERMINALS.iter().find(|(name, _)| *name == word) {
             if terminal != Terminal::Accepts {
-                return Err(format!("`{word}` is a second outcome; an attempt has one, keep one of them"));
+                return Err(format!(
+                    "`{word}` is a second outcome; an attempt has one, keep one of them"
+                ));
             }
             terminal = behaviour;
         } else {

@@ -88,7 +88,10 @@ impl OutcomeRates {
     }
 
     pub(super) fn reports_sum(&self) -> u64 {
-        [self.report_late, self.report_lost, self.report_twice, self.report_early].map(u64::from).iter().sum()
+        [self.report_late, self.report_lost, self.report_twice, self.report_early]
+            .map(u64::from)
+            .iter()
+            .sum()
     }
 
     /// Draws what becomes of the reports of the segments that arrived.
@@ -179,7 +182,9 @@ impl OutcomeRates {
     fn check_sums(&self) -> Result<(), String> {
         match self.sum().max(self.reports_sum()) {
             0..=PARTS => Ok(()),
-            over => Err(format!("the rates add up to {}, which is over 1", over as f64 / PARTS as f64)),
+            over => {
+                Err(format!("the rates add up to {}, which is over 1", over as f64 / PARTS as f64))
+            }
         }
     }
 }
@@ -202,8 +207,10 @@ impl FromStr for OutcomeRates {
     fn from_str(text: &str) -> Result<Self, String> {
         let mut rates = Self::default();
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
-            let (name, rate) = part.split_once('=').ok_or_else(|| format!("{part} is not NAME=RATE"))?;
-            let rate = rate.trim().parse().map_err(|_| format!("{rate} is not a number from 0 to 1"))?;
+            let (name, rate) =
+                part.split_once('=').ok_or_else(|| format!("{part} is not NAME=RATE"))?;
+            let rate =
+                rate.trim().parse().map_err(|_| format!("{rate} is not a number from 0 to 1"))?;
             rates.set(name.trim(), rate)?;
         }
         rates.check_sums()?;

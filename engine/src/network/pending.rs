@@ -85,7 +85,8 @@ impl Alerts {
     /// Room for `count_max` lines.
     pub(crate) fn new(count_max: usize) -> Self {
         // A hash table that is at most half full cleans itself up in place and never grows.
-        let waiting = HashSet::with_capacity_and_hasher(2 * count_max, BuildHasherDefault::default());
+        let waiting =
+            HashSet::with_capacity_and_hasher(2 * count_max, BuildHasherDefault::default());
         Self { count_max, waiting, raised: BinaryHeap::with_capacity(2 * count_max), sequence: 0 }
     }
 

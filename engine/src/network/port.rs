@@ -265,7 +265,12 @@ impl Reports {
     /// # Panics
     /// When `segment` is not below [`SEGMENTS_MAX`], or `encode` tells of more octets than it was
     /// given room for.
-    pub fn put(&mut self, segment: usize, in_rp_error: bool, encode: impl FnOnce(&mut [u8]) -> usize) {
+    pub fn put(
+        &mut self,
+        segment: usize,
+        in_rp_error: bool,
+        encode: impl FnOnce(&mut [u8]) -> usize,
+    ) {
         let octets = encode(&mut self.octets[segment]);
         assert!(octets <= DELIVER_REPORT_OCTETS_MAX, "a report was written past its buffer");
         self.lengths[segment] = octets as u8;

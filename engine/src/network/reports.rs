@@ -56,8 +56,14 @@ impl PendingReports {
         let recipient = Msn::from_value(report.msn)
             .and_then(|msn| Address::numeric(TYPE_UNKNOWN_ISDN, &msn.digits()).ok())?;
         let civil = calendar::jst(due_ms);
-        let discharge =
-            relay::scts_jst(civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second);
+        let discharge = relay::scts_jst(
+            civil.year,
+            civil.month,
+            civil.day,
+            civil.hour,
+            civil.minute,
+            civil.second,
+        );
         let octets = relay::status_report_for(
             report.reference,
             &recipient,

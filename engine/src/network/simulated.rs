@@ -24,7 +24,9 @@ use crate::network::limits::CHANGED_LINES_MAX;
 use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
 use crate::network::outcome_rates::{ReportFate, Strike};
 use crate::network::pending::{Alerts, Delays};
-use crate::network::port::{AttemptHandle, AttemptSlot, CoreNetwork, Outcome, Reports, StatusReport};
+use crate::network::port::{
+    AttemptHandle, AttemptSlot, CoreNetwork, Outcome, Reports, StatusReport,
+};
 use crate::network::random::Random;
 use crate::network::reports::{DeferredOutcomes, PendingReport, PendingReports};
 use crate::network::simulation_config::{ConfigurationError, SimulationConfig};
@@ -93,7 +95,12 @@ impl SimulatedNetwork {
     ///
     /// # Errors
     /// [`TooManyChangedLines`]: the line stays as it was.
-    pub fn set_line_state(&mut self, msn: Msn, line: Line, now_ms: u64) -> Result<(), TooManyChangedLines> {
+    pub fn set_line_state(
+        &mut self,
+        msn: Msn,
+        line: Line,
+        now_ms: u64,
+    ) -> Result<(), TooManyChangedLines> {
         if self.changed_lines.len() >= CHANGED_LINES_MAX && self.changed_lines.find(msn).is_none() {
             return Err(TooManyChangedLines);
         }
@@ -131,7 +138,9 @@ impl SimulatedNetwork {
         let row = decision.row();
         self.decisions_by_row[usize::from(row)] += 1;
         let mut attempted = match decision {
-            Decision::Reject { code, .. } => Attempted::without_delivery(AttemptResult::Refused(code), row),
+            Decision::Reject { code, .. } => {
+                Attempted::without_delivery(AttemptResult::Refused(code), row)
+            }
             Decision::Hold { reason, code_at_expiry, .. } => {
                 Attempted::without_delivery(AttemptResult::Held(reason, code_at_expiry), row)
             }
@@ -147,8 +156,11 @@ impl SimulatedNetwork {
     /// Sends the segments by the route's first domain and, where that domain fails, what is left by
     /// its second.
     fn deliver(&mut self, index: u32, line: Line, route: Route, row: u8) -> Attempted {
-        let HlrAnswer::Known(state) = line.answer else { unreachable!("only a known line is delivered to") };
-        let drawn = self.configuration.rates.draw(&mut self.random, self.slots[index as usize].mask());
+        let HlrAnswer::Known(state) = line.answer else {
+            unreachable!("only a known line is delivered to")
+        };
+        let drawn =
+            self.configuration.rates.draw(&mut self.random, self.slots[index as usize].mask());
         let mut attempted = Attempted::without_delivery(AttemptResult::Delivered, row);
         let mut next = Some(route.first());
         while let Some(domain) = next {
@@ -204,8 +216,14 @@ impl SimulatedNetwork {
     }
 
     /// Lets the reports of an attempt go astray; when its outcome is due, should it have to wait.
-    fn lead_reports_astray(&mut self, index: u32, attempted: &mut Attempted, now_ms: u64) -> Option<u64> {
-        let fate = self.configuration.rates.draw_reports(&mut self.random, attempted.delivered_mask);
+    fn lead_reports_astray(
+        &mut self,
+        index: u32,
+        attempted: &mut Attempted,
+        now_ms: u64,
+    ) -> Option<u64> {
+        let fate =
+            self.configuration.rates.draw_reports(&mut self.random, attempted.delivered_mask);
         let timeout_ms = self.configuration.scaled(self.configuration.answer_timeout_ms);
         match fate {
             ReportFate::Prompt => None,
@@ -223,7 +241,12 @@ impl SimulatedNetwork {
             ReportFate::Twice => {
                 let delay_ms = self.configuration.scaled(self.configuration.report_delay_ms);
                 let delay_ms = self.random.below(delay_ms + 1);
-                self.send_reports(index, attempted.delivered_mask, attempted.domain, now_ms + delay_ms);
+                self.send_reports(
+                    index,
+                    attempted.delivered_mask,
+                    attempted.domain,
+                    now_ms + delay_ms,
+                );
                 None
             }
             ReportFate::Early => {
@@ -250,14 +273,20 @@ impl SimulatedNetwork {
     fn remember_alert(&mut self, msn: Msn, attempted: &Attempted, now_ms: u64) {
         let waits = match attempted.result {
             AttemptResult::Held(reason, _) => {
-                matches!(reason, HoldReason::Absent | HoldReason::MemoryFull | HoldReason::PacketRoamingOut)
+                matches!(
+                    reason,
+                    HoldReason::Absent | HoldReason::MemoryFull | HoldReason::PacketRoamingOut
+                )
             }
-            AttemptResult::Failed(failure) => matches!(failure, Failure::Absent | Failure::MemoryFull),
+            AttemptResult::Failed(failure) => {
+                matches!(failure, Failure::Absent | Failure::MemoryFull)
+            }
             AttemptResult::Delivered | AttemptResult::Refused(_) => false,
         };
         if waits {
             let returns_after_ms = self.configuration.scaled(self.configuration.returns_after_ms);
-            let due_ms = (attempted.is_passing && returns_after_ms > 0).then(|| now_ms + returns_after_ms);
+            let due_ms =
+                (attempted.is_passing && returns_after_ms > 0).then(|| now_ms + returns_after_ms);
             self.alerts.await_line(msn, due_ms);
         }
     }
@@ -364,7 +393,9 @@ impl CoreNetwork for SimulatedNetwork {
 
 /// More lines are to be changed than one simulated network keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("{CHANGED_LINES_MAX} lines have been changed already; put further states into the line-state file")]
+#[error(
+    "{CHANGED_LINES_MAX} lines have been changed already; put further states into the line-state file"
+)]
 pub struct TooManyChangedLines;
 
 /// What one attempt came to.

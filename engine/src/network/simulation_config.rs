@@ -97,7 +97,9 @@ pub enum ConfigurationError {
     #[error("{0} attempts in flight cannot be simulated; set 1 to {IN_FLIGHT_MAX}")]
     InFlight(usize),
     /// The sum of the rates.
-    #[error("the outcome rates add up to {0} parts per million; set them to {PARTS} or less in all")]
+    #[error(
+        "the outcome rates add up to {0} parts per million; set them to {PARTS} or less in all"
+    )]
     Rates(u64),
     /// The time scale.
     #[error("a time scale of 0 is no time; set 1 for real time or more to run faster")]

@@ -208,7 +208,8 @@ mod tests {
             memory_full: true,
             operator: 255,
         };
-        for line in [LineState::HOME, full, LineState { cs: Registered::None, operator: 7, ..full }] {
+        for line in [LineState::HOME, full, LineState { cs: Registered::None, operator: 7, ..full }]
+        {
             assert!(line.pack() < 1 << LineState::PACKED_BITS);
             assert_eq!(LineState::unpack(line.pack()), line);
         }

@@ -36,7 +36,9 @@ pub(crate) fn answer(behaviour: Terminal, domain: Domain, tpdu: &[u8]) -> Answer
     match behaviour {
         Terminal::Accepts => {}
         Terminal::PsFailure if domain == Domain::Cs => {}
-        Terminal::PsFailure | Terminal::SystemFailure => return Answer::None(Failure::SystemFailure),
+        Terminal::PsFailure | Terminal::SystemFailure => {
+            return Answer::None(Failure::SystemFailure);
+        }
         Terminal::Busy => return Answer::None(Failure::Busy),
         Terminal::Illegal => return Answer::None(Failure::Illegal),
         Terminal::NotEquipped => return Answer::None(Failure::NotEquipped),
@@ -77,7 +79,8 @@ fn is_time_stamp(octets: &[u8; 7]) -> bool {
         let (tens, ones) = (octet & 0x0f, octet >> 4);
         (tens < 10 && ones < 10).then(|| tens * 10 + ones)
     };
-    let within = |octet: u8, from: u8, to: u8| number(octet).is_some_and(|n| (from..=to).contains(&n));
+    let within =
+        |octet: u8, from: u8, to: u8| number(octet).is_some_and(|n| (from..=to).contains(&n));
     let [year, month, day, hour, minute, second, zone] = *octets;
     within(year, 0, 99)
         && within(month, 1, 12)
@@ -104,14 +107,19 @@ mod tests {
             (0x04, 0xf5, 1, &[0xff]),
         ] {
             let tpdu = deliver(first, coding_scheme, length, user_data);
-            assert_eq!(answer(Terminal::Accepts, Domain::Ps, &tpdu), Answer::Acknowledged, "{tpdu:02x?}");
+            assert_eq!(
+                answer(Terminal::Accepts, Domain::Ps, &tpdu),
+                Answer::Acknowledged,
+                "{tpdu:02x?}"
+            );
         }
     }
 
     #[test]
     fn a_wrong_tpdu_is_answered_with_a_protocol_cause() {
         let good = deliver(0x04, 0x04, 3, &[1, 2, 3]);
-        let mut wrong: Vec<Vec<u8>> = (0..good.len()).map(|octets| good[..octets].to_vec()).collect();
+        let mut wrong: Vec<Vec<u8>> =
+            (0..good.len()).map(|octets| good[..octets].to_vec()).collect();
         wrong.push([&good[..], &[0]].concat());
         wrong.push(deliver(0x05, 0x04, 3, &[1, 2, 3]));
         wrong.push(deliver(0x44, 0x04, 3, &[5, 0, 3]));

@@ -114,12 +114,15 @@ impl Home {
         if crate::journal::numbering::is_copied(sequence) {
             return None;
         }
-        let is_foreign = |push_id| crate::journal::numbering::generation(push_id) != self.generation;
+        let is_foreign =
+            |push_id| crate::journal::numbering::generation(push_id) != self.generation;
         match record {
             // As was that of every acceptance in an earlier layout, though cleaning has moved the
             // record since.
             Record::Accepted(accepted) if is_foreign(accepted.push_id.to_native()) => None,
-            Record::Accepted(accepted) => Some((accepted_event(&accepted.to_native(), self.shard), false)),
+            Record::Accepted(accepted) => {
+                Some((accepted_event(&accepted.to_native(), self.shard), false))
+            }
             Record::Ended(ended) => {
                 let ended = ended.to_native();
                 Some((ended_event(&ended, self.shard), is_foreign(ended.push_id)))
@@ -152,7 +155,8 @@ impl<L: Log> Shard<L> {
         let mut cursor = owed.cursor.unwrap_or_else(|| self.journal.cursor_before(owed.lowest()));
         for _ in 0..OWED_RECORDS_PER_TURN_MAX {
             let mut next = cursor;
-            let read = self.journal.step_on(&mut next).map(|(position, _)| self.journal.read(position));
+            let read =
+                self.journal.step_on(&mut next).map(|(position, _)| self.journal.read(position));
             let (sequence, record) = match read {
                 Some(Ok(read)) if read.0 < durable => read,
                 Some(Err(_)) => {
@@ -161,7 +165,10 @@ impl<L: Log> Shard<L> {
                 }
                 // All that is settled has its event: from here on events are appended again.
                 Some(Ok(_)) | None => {
-                    tracing::info!(shard = self.number, "the billing events that waited are written");
+                    tracing::info!(
+                        shard = self.number,
+                        "the billing events that waited are written"
+                    );
                     return true;
                 }
             };

@@ -7,7 +7,8 @@ use super::fatal_if_full;
 use super::moved_before::MovedBefore;
 use crate::billing::{BillingSync, Log};
 use crate::journal::{
-    ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Reached, Record, SegmentId, Trail,
+    ArchivedCancelAccepted, CancelAccepted, Cursor, Key, Kind, Position, Reached, Record,
+    SegmentId, Trail,
 };
 use crate::smsc::core::NotificationKind;
 use crate::smsc::ended::{EndedPush, ended_flag, parked_of};
@@ -95,7 +96,8 @@ impl<L: Log> Shard<L> {
 
     /// The files of the billing log that must be synced before the walked segment may go.
     pub fn begin_billing_sync(&mut self) -> Option<BillingSync> {
-        let Some(Cleaning { segment, stage: stage @ Stage::SyncWanted }) = &mut self.cleaning else {
+        let Some(Cleaning { segment, stage: stage @ Stage::SyncWanted }) = &mut self.cleaning
+        else {
             return None;
         };
         if self.owed.is_some() {
@@ -134,14 +136,15 @@ impl<L: Log> Shard<L> {
         self.cleaning_looked = (now_ms, self.journal.reach());
         let even_ms = self.even_or_wall(now_ms);
         self.dead_octets = self.journal.dead_octets(even_ms);
-        self.cleaning = self
-            .journal
-            .cleaning_candidate(even_ms)
-            .map(|segment| Cleaning { segment, stage: Stage::Walking(self.journal.cursor(segment)) });
+        self.cleaning = self.journal.cleaning_candidate(even_ms).map(|segment| Cleaning {
+            segment,
+            stage: Stage::Walking(self.journal.cursor(segment)),
+        });
     }
 
     fn walk(&mut self, now_ms: u64) {
-        let Some(Cleaning { segment, stage: Stage::Walking(mut cursor) }) = self.cleaning.take() else {
+        let Some(Cleaning { segment, stage: Stage::Walking(mut cursor) }) = self.cleaning.take()
+        else {
             return;
         };
         // Four times the pace of appending: cleaning must win against accepting, and a segment be
@@ -176,7 +179,8 @@ impl<L: Log> Shard<L> {
         let Ok((_, record)) = self.journal.read(position) else { return Keep::Dead };
         let key = match record {
             Record::Accepted(accepted) => {
-                let (key, push_id) = (accepted.key_fingerprint.to_native(), accepted.push_id.to_native());
+                let (key, push_id) =
+                    (accepted.key_fingerprint.to_native(), accepted.push_id.to_native());
                 if let Some(index) = self.core.find_live(key, push_id) {
                     let is_here = self.core.push(index).position == position.to_bits();
                     return if is_here { Keep::Push(index) } else { Keep::Dead };
@@ -261,12 +265,15 @@ impl<L: Log> Shard<L> {
 
     /// As [`Self::move_forward`], of a push that has ended and left the slab.
     fn move_ended_forward(&mut self, push_id: u64, position: Position, now_ms: u64) {
-        let Some(&push) = self.core.ended(push_id) else { unreachable!("it was here a moment ago") };
+        let Some(&push) = self.core.ended(push_id) else {
+            unreachable!("it was here a moment ago")
+        };
         let key = self.journal.accepted(position).key_fingerprint;
         let cancel = push
             .has(ended_flag::CANCEL_ACCEPTED)
             .then(|| CancelAccepted::of_push(push_id, now_ms, key, true));
-        let moved = self.move_with(position, Trail { cancel, reached: self.end_again(&push, now_ms) });
+        let moved =
+            self.move_with(position, Trail { cancel, reached: self.end_again(&push, now_ms) });
         self.core.set_ended_position(push_id, moved.to_bits());
     }
 
@@ -287,16 +294,20 @@ impl<L: Log> Shard<L> {
     /// What has become of a push that stands in the slab.
     fn trail(&self, index: PushIndex, now_ms: u64) -> Trail {
         let push = self.core.push(index);
-        let cancel = push
-            .has(flag::CANCEL_ACCEPTED)
-            .then(|| CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told()));
+        let cancel = push.has(flag::CANCEL_ACCEPTED).then(|| {
+            CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told())
+        });
         let reached = if push.state.is_final() {
             self.end_again(&EndedPush::of(push), now_ms)
         } else if push.hold_reason() != 0 {
             // One that is not held any more is tried at once after a crash, whatever the clock says
             // then.
             let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
-            Reached::Hold(held_record(push, now_ms, due_ms.map_or(0, |due_ms| self.pace.real(due_ms))))
+            Reached::Hold(held_record(
+                push,
+                now_ms,
+                due_ms.map_or(0, |due_ms| self.pace.real(due_ms)),
+            ))
         } else if push.attempts() > 0
             || push.delivered_mask != 0
             || push.has(flag::IN_DOUBT)

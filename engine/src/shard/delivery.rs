@@ -35,7 +35,8 @@ impl<L: Log> Shard<L> {
             let push = self.core.push(index);
             let accepted = self.journal.accepted(Position::from_bits(push.position));
             let registered = Xpid::from_value(accepted.xpid).and_then(|x| self.registry.find(x));
-            let originating = originating_address(registered, accepted.sender_index, accepted.sender);
+            let originating =
+                originating_address(registered, accepted.sender_index, accepted.sender);
             let scts = self.stamps.scts(accepted.accepted_ms);
             let slot = self.network.slot(&handle);
             slot.token = u64::from(index);
@@ -57,7 +58,10 @@ impl<L: Log> Shard<L> {
                     //= TS 23.040 3.2.4
                     relay::deliver_from_submit(submit, &originating, &scts, segment < last, out)
                 });
-                assert!(encoded.is_ok(), "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}");
+                assert!(
+                    encoded.is_ok(),
+                    "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}"
+                );
             }
             self.network.submit(handle, self.pace.even(now_ms));
         }
@@ -89,7 +93,8 @@ impl<L: Log> Shard<L> {
             if let Some(token) = self.network.next_token() {
                 self.core.prefetch_push(token as PushIndex);
             }
-            let unanswered_mask = if self.mutation == Mutation::DropUnanswered { 0 } else { unanswered_mask };
+            let unanswered_mask =
+                if self.mutation == Mutation::DropUnanswered { 0 } else { unanswered_mask };
             let settlement = Settlement { result, delivered_mask, unanswered_mask, domain };
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
             self.note_if_held(index, before, result, domain, now_ms);
@@ -160,7 +165,13 @@ impl<L: Log> Shard<L> {
             let news = 1u16 << segment & !push.delivered_mask;
             self.counted.segments_delivered += u64::from(news.count_ones());
             let push_id = push.push_id;
-            self.core.handle_late_report(index, push_id, 1 << segment, domain, self.pace.center(now_ms));
+            self.core.handle_late_report(
+                index,
+                push_id,
+                1 << segment,
+                domain,
+                self.pace.center(now_ms),
+            );
             self.carry_out_effects(now_ms);
         }
         busy
@@ -190,7 +201,8 @@ impl<L: Log> Shard<L> {
             let push = self.core.push(*index);
             push.attempts() > 0 || push.state == State::InFlight
         };
-        let mut tried = self.core.waiting(msn).filter(attempted).filter_map(|index| matching(&index));
+        let mut tried =
+            self.core.waiting(msn).filter(attempted).filter_map(|index| matching(&index));
         tried.next().filter(|_| tried.next().is_none())
     }
 }
@@ -249,9 +261,13 @@ fn report_delivered(
         if arrived_mask >> segment & 1 == 0 {
             continue;
         }
-        let Ok(octets) =
-            relay::status_report(submit, &scts, &discharge, retry::TP_STATUS_DELIVERED, &mut report)
-        else {
+        let Ok(octets) = relay::status_report(
+            submit,
+            &scts,
+            &discharge,
+            retry::TP_STATUS_DELIVERED,
+            &mut report,
+        ) else {
             unreachable!("a SUBMIT checked on acceptance has what a status report repeats");
         };
         let reference = accepted.message_reference.wrapping_add(segment as u8);
@@ -263,7 +279,9 @@ fn report_delivered(
             {
                 mask |= 1 << segment;
             }
-            other => unreachable!("the message center's own status report reads otherwise: {other:?}"),
+            other => {
+                unreachable!("the message center's own status report reads otherwise: {other:?}")
+            }
         }
     }
     mask

@@ -4,7 +4,9 @@ use super::books::Owed;
 use super::events::ended_event;
 use super::{NotificationOrder, Shard, fatal_if_full};
 use crate::billing::Log;
-use crate::journal::{Accepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress};
+use crate::journal::{
+    Accepted, ArchivedNotified, CancelAccepted, Ended, Held, Notified, Position, Progress,
+};
 use crate::shard::events::accepted_event;
 use crate::smsc::core::{Effect, FinishOutcome, NotificationKind};
 use crate::smsc::ended::EndedPush;
@@ -71,7 +73,13 @@ impl<L: Log> Shard<L> {
                     };
                     if let Some(outcome) = outcome {
                         let tries = u16::from(tries).saturating_add(1);
-                        let record = Notified { push_id, cancellation: false, at_ms: now_ms, outcome, tries };
+                        let record = Notified {
+                            push_id,
+                            cancellation: false,
+                            at_ms: now_ms,
+                            outcome,
+                            tries,
+                        };
                         fatal_if_full(self.journal.append_notified(&record));
                     }
                     self.journal.release(Position::from_bits(position));
@@ -97,7 +105,8 @@ impl<L: Log> Shard<L> {
                 *owed = Some(Owed::from(push.push_id, ended_from));
             }
         });
-        let settled = if self.mutation == Mutation::BillEndEarly { self.journal.appended() } else { durable };
+        let settled =
+            if self.mutation == Mutation::BillEndEarly { self.journal.appended() } else { durable };
         while self.ended.front().is_some_and(|ending| ending.sequence < settled)
             && let Some(Ending { sequence, index, record }) = self.ended.pop_front()
         {
@@ -173,7 +182,12 @@ impl<L: Log> Shard<L> {
     }
 
     /// Settles a notification that was sent, or could not be.
-    pub fn settle_notification(&mut self, order: NotificationOrder, result: NotificationResult, now_ms: u64) {
+    pub fn settle_notification(
+        &mut self,
+        order: NotificationOrder,
+        result: NotificationResult,
+        now_ms: u64,
+    ) {
         match result {
             NotificationResult::Acknowledged => {
                 kill_point(KillPoint::Acknowledged);
@@ -197,7 +211,11 @@ impl<L: Log> Shard<L> {
                 if self.core.ended_by(order.push).is_some() {
                     self.parked_news.note_gone(self.notification_xpid(order));
                 }
-                self.core.handle_notification_gone(order.push, order.kind, self.pace.center(now_ms));
+                self.core.handle_notification_gone(
+                    order.push,
+                    order.kind,
+                    self.pace.center(now_ms),
+                );
             }
         }
         self.carry_out_effects(now_ms);
@@ -288,7 +306,12 @@ pub(super) fn held_record(push: &Push, now_ms: u64, next_ms: u64) -> Held {
 }
 
 /// That a notification of this push is parked, after so many tries.
-pub(super) fn parked_record(push_id: u64, kind: NotificationKind, tries: u8, now_ms: u64) -> Notified {
+pub(super) fn parked_record(
+    push_id: u64,
+    kind: NotificationKind,
+    tries: u8,
+    now_ms: u64,
+) -> Notified {
     Notified {
         push_id,
         cancellation: kind == NotificationKind::Cancellation,

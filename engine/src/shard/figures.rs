@@ -96,9 +96,17 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ("journal_durable", "Journal records that outlive what --durability names", Rises::Always),
     ("journal_segments", "Journal segments in use", Rises::AndFalls),
     ("journal_used_octets", "Octets of the journal's segments in use", Rises::AndFalls),
-    ("journal_needed_octets", "Octets of those that live pushes and remembered keys need", Rises::AndFalls),
+    (
+        "journal_needed_octets",
+        "Octets of those that live pushes and remembered keys need",
+        Rises::AndFalls,
+    ),
     ("journal_free_octets", "Octets left in the journal's budget", Rises::AndFalls),
-    ("billing_events_owed", "Events that wait in the journal for room in the billing log", Rises::AndFalls),
+    (
+        "billing_events_owed",
+        "Events that wait in the journal for room in the billing log",
+        Rises::AndFalls,
+    ),
     (
         "billing_requests_unwritten",
         "Refused and repeated requests counted and not in the books yet",
@@ -110,7 +118,8 @@ impl<L: Log> Figures<'_, L> {
     /// The figures, in the order of [`NAMES`].
     pub fn values(&self) -> [u64; NAMES.len()] {
         let shard = self.shard;
-        let (counted, core, journal) = (&shard.counted, shard.core.figures(), shard.journal.figures());
+        let (counted, core, journal) =
+            (&shard.counted, shard.core.figures(), shard.journal.figures());
         let ended = |state: State| core.ended[usize::from(state.number())];
         [
             counted.requests,

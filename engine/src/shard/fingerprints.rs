@@ -35,7 +35,12 @@ impl<L: Log> Shard<L> {
     }
 
     /// What is known of a push's key, `key` being its fingerprint.
-    pub(super) fn verdict(&self, push: &PushRequest<'_>, key: u64, content_digest: u64) -> KeyVerdict {
+    pub(super) fn verdict(
+        &self,
+        push: &PushRequest<'_>,
+        key: u64,
+        content_digest: u64,
+    ) -> KeyVerdict {
         let verdict = self.verdict_of(push, key, content_digest);
         match self.older_fingerprints() {
             Some(older) if verdict == KeyVerdict::New => {
@@ -86,8 +91,10 @@ impl<L: Log> Shard<L> {
 
     /// The fingerprints under which a whole alert may be known; the second is an older one.
     pub(super) fn alert_fingerprints(&self, xpid: Xpid, alert_id: &[u8]) -> (u64, Option<u64>) {
-        let older =
-            self.older_alert_fingerprints().map(|older| older.alert(xpid, alert_id)).filter(|&older| {
+        let older = self
+            .older_alert_fingerprints()
+            .map(|older| older.alert(xpid, alert_id))
+            .filter(|&older| {
                 let member = self.core.alert_member(older);
                 self.core.closed_alert(older).is_some()
                     || member.is_some_and(|index| self.is_of_alert(index, xpid, alert_id))
@@ -106,5 +113,7 @@ impl<L: Log> Shard<L> {
 }
 
 fn is_push(accepted: &Accepted<'_>, xpid: Xpid, msn: Msn, reqid: Reqid) -> bool {
-    accepted.xpid == xpid.value() && accepted.msn == msn.value() && accepted.reqid() == reqid.as_bytes()
+    accepted.xpid == xpid.value()
+        && accepted.msn == msn.value()
+        && accepted.reqid() == reqid.as_bytes()
 }

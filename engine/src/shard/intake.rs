@@ -97,7 +97,12 @@ impl<L: Log> Shard<L> {
     }
 
     /// Takes one request that this shard has read.
-    pub fn handle_foreseen(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: u64) -> Reply {
+    pub fn handle_foreseen(
+        &mut self,
+        foreseen: &Foreseen<'_>,
+        origin: Origin<'_>,
+        now_ms: u64,
+    ) -> Reply {
         let reply = self.reply_to(foreseen, origin, now_ms);
         if self.names_lost {
             return not_durable(reply);
@@ -245,12 +250,13 @@ impl<L: Log> Shard<L> {
     /// none: looking costs a walk through the msn's contracts.
     //= TS 23.040 9.2.3.24.1 reference
     fn draw_reference(&mut self, push: &PushRequest<'_>) -> u8 {
-        self.concatenation_reference = if push.data.len() > SHORT_DATA_OCTETS || push.udh_hex.is_some() {
-            let next = self.contracts.next_reference(push.msn, push.xpid);
-            next.wrapping_add(self.reference_base(push.msn))
-        } else {
-            0
-        };
+        self.concatenation_reference =
+            if push.data.len() > SHORT_DATA_OCTETS || push.udh_hex.is_some() {
+                let next = self.contracts.next_reference(push.msn, push.xpid);
+                next.wrapping_add(self.reference_base(push.msn))
+            } else {
+                0
+            };
         self.concatenation_reference
     }
 
@@ -395,10 +401,11 @@ impl<L: Log> Shard<L> {
             }
             CancelTarget::Alert { alert_id, .. } => {
                 let fingerprints = self.alert_fingerprints(cancel.xpid, alert_id);
-                let (code, withdrawn) = match self.close_alerts(registered, fingerprints, from_peer, now_ms) {
-                    Ok(closed) => closed,
-                    Err(code) => return self.refuse(&Request::Cancel(*cancel), code, now_ms),
-                };
+                let (code, withdrawn) =
+                    match self.close_alerts(registered, fingerprints, from_peer, now_ms) {
+                        Ok(closed) => closed,
+                        Err(code) => return self.refuse(&Request::Cancel(*cancel), code, now_ms),
+                    };
                 let (answer, sequence) = (answer_to_cancel(cancel, code), self.journal.appended());
                 if from_peer || self.shards > 1 {
                     return Reply::EveryShard { answer, withdrawn, sequence };
@@ -471,7 +478,8 @@ impl<L: Log> Shard<L> {
             return Err(Code::RATE);
         }
         let share = records::share(registered.registration.xpid);
-        let found = known.is_some_and(|cancel| cancel.found) || self.core.alert_members(fingerprint) > 0;
+        let found =
+            known.is_some_and(|cancel| cancel.found) || self.core.alert_members(fingerprint) > 0;
         if known.is_none() && !self.core.make_room_for_alert_cancel(share, found) {
             return Err(Code::STORAGE_FULL);
         }

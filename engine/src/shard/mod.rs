@@ -315,7 +315,8 @@ impl<L: Log> Shard<L> {
         }
         self.pushes_seen += 1;
         let due = self.injections.iter().find(|injection| {
-            let is_pushs = !matches!(injection.kind, InjectionKind::SyncFailure | InjectionKind::NameLookUp);
+            let is_pushs =
+                !matches!(injection.kind, InjectionKind::SyncFailure | InjectionKind::NameLookUp);
             injection.at == self.pushes_seen && is_pushs
         });
         match due.map(|injection| injection.kind) {

@@ -32,7 +32,9 @@ impl MovedBefore {
     }
 
     fn has(&self, position: Position, number: u64) -> bool {
-        !self.numbers.is_empty() && self.segment == Some(position.segment()) && self.numbers.contains(&number)
+        !self.numbers.is_empty()
+            && self.segment == Some(position.segment())
+            && self.numbers.contains(&number)
     }
 }
 
@@ -70,7 +72,9 @@ fn number_of(record: &Record<'_>) -> Option<u64> {
     match record {
         Record::Ended(ended) => Some(ended.push_id.to_native()),
         Record::Key(key) => Some(key.push_id.to_native()),
-        Record::CancelAccepted(cancel) => cancel.whole_alert().map(|alert| alert.sequence | OF_ALERT),
+        Record::CancelAccepted(cancel) => {
+            cancel.whole_alert().map(|alert| alert.sequence | OF_ALERT)
+        }
         _ => None,
     }
 }
@@ -98,8 +102,10 @@ mod tests {
     /// Opens the journal; what had been moved, and where the records stand.
     fn open(directory: &Path, factory: &SegmentFactory) -> (Journal, MovedBefore, Vec<Position>) {
         let budget_octets = 16 * u64::from(SEGMENT_OCTETS_MIN);
-        let config =
-            JournalConfig { segment_octets: SEGMENT_OCTETS_MIN, ..JournalConfig::new(0, budget_octets) };
+        let config = JournalConfig {
+            segment_octets: SEGMENT_OCTETS_MIN,
+            ..JournalConfig::new(0, budget_octets)
+        };
         let (mut moves, mut places) = (Moves::default(), Vec::new());
         let opened = Journal::open(directory, config, factory, &mut |position, _, record| {
             moves.look(position, &record);

@@ -89,11 +89,15 @@ impl<L: Log> Shard<L> {
         let (center_ms, progress) = (pace.center(now_ms), &*config.progress);
         let recovery = begin_recovery(config, mutation, center_ms);
         let mut reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
-        let (mut journal, report) =
-            Journal::open_on(&directory, config.journal, storage, &mut |position, sequence, record| {
+        let (mut journal, report) = Journal::open_on(
+            &directory,
+            config.journal,
+            storage,
+            &mut |position, sequence, record| {
                 reading.take(position, sequence, &record);
                 progress.note_record(reading.records, reading.octets);
-            })?;
+            },
+        )?;
         let Read { recovery, entered, waiting, moved_before } = reading.finish()?;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
@@ -107,7 +111,10 @@ impl<L: Log> Shard<L> {
             contracts: ContractTable::with_capacity(0),
             fingerprints: config.fingerprints.keyed,
             alerts_had_older: config.fingerprints.older_until_ms.is_some(),
-            older_until_ms: config.fingerprints.older_until_ms.filter(|&until_ms| now_ms < until_ms),
+            older_until_ms: config
+                .fingerprints
+                .older_until_ms
+                .filter(|&until_ms| now_ms < until_ms),
             core,
             journal,
             billing,
@@ -145,7 +152,8 @@ impl<L: Log> Shard<L> {
         shard.await_alerts(now_ms);
         kill_point(KillPoint::RecoverOpened);
         progress.enter(OpenStage::Done);
-        let report = ShardReport { journal: report, live: shard.core.live(), billed: entered.events };
+        let report =
+            ShardReport { journal: report, live: shard.core.live(), billed: entered.events };
         Ok((shard, report))
     }
 }
@@ -170,10 +178,12 @@ impl<L: Log> Shard<L> {
     /// they are ready.
     fn await_alerts(&mut self, now_ms: u64) {
         for index in 0..self.core.indices_used() as PushIndex {
-            let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held) else {
+            let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held)
+            else {
                 continue;
             };
-            if WaitReason::from_number(push.hold_reason()).is_some_and(|reason| reason.cause().awaits_alert())
+            if WaitReason::from_number(push.hold_reason())
+                .is_some_and(|reason| reason.cause().awaits_alert())
             {
                 self.network.await_alert(push.msn(), now_ms);
             }
@@ -216,7 +226,9 @@ mod tests {
         let place = tempfile::tempdir().unwrap_or_else(|error| panic!("{error}"));
         let factory = SegmentFactory::start().unwrap_or_else(|error| panic!("{error}"));
         let (whole, odd) = (SEGMENT_OCTETS_MIN, SEGMENT_OCTETS_MIN + 8);
-        for (segment_octets, segments, is_refused) in [(odd, 8, true), (whole, 2, true), (whole, 8, false)] {
+        for (segment_octets, segments, is_refused) in
+            [(odd, 8, true), (whole, 2, true), (whole, 8, false)]
+        {
             let budget_octets = segments * u64::from(segment_octets);
             let keyed = Fingerprints::new([7; 16]);
             let config = ShardConfig {

@@ -54,10 +54,14 @@ pub enum OpenError {
     #[error(transparent)]
     Billing(#[from] BillingError),
     /// More unfinished pushes than the configuration allows.
-    #[error("the journal holds {0} more unfinished pushes than --pushes-max allows; start with a larger one")]
+    #[error(
+        "the journal holds {0} more unfinished pushes than --pushes-max allows; start with a larger one"
+    )]
     TooManyPushes(u64),
     /// What was copied to another shard's journal cannot be made durable.
-    #[error("the billing log or a journal cannot be made durable ({0}); check the device and start again")]
+    #[error(
+        "the billing log or a journal cannot be made durable ({0}); check the device and start again"
+    )]
     Copy(std::io::Error),
     /// The device takes no billing events, and what is copied must have its own before.
     #[error(

@@ -148,9 +148,12 @@ impl KeyCheck {
             return;
         }
         self.left -= 1;
-        let (xpid, msn) =
-            (Xpid::from_value(accepted.xpid.to_native()), Msn::from_value(accepted.msn.to_native()));
-        let (Some(xpid), Some(msn), Some(reqid)) = (xpid, msn, Reqid::parse(accepted.reqid())) else {
+        let (xpid, msn) = (
+            Xpid::from_value(accepted.xpid.to_native()),
+            Msn::from_value(accepted.msn.to_native()),
+        );
+        let (Some(xpid), Some(msn), Some(reqid)) = (xpid, msn, Reqid::parse(accepted.reqid()))
+        else {
             return;
         };
         let known = accepted.key_fingerprint.to_native();

@@ -41,7 +41,9 @@ pub(crate) fn replay(
             recovery.restore_held(held.push_id, &hold_of(&held, pace)?);
         }
         Record::CancelAccepted(cancel) => match cancel.whole_alert() {
-            Some(cancel) => recovery.restore_alert_cancel(cancel.fingerprint, closed_alert(&cancel, pace)),
+            Some(cancel) => {
+                recovery.restore_alert_cancel(cancel.fingerprint, closed_alert(&cancel, pace))
+            }
             None => recovery.restore_cancel(cancel.push_id().unwrap_or_default(), cancel.told()),
         },
         Record::Ended(ended) => recovery.restore_ended(end_of(ended, pace)?, ended.delivered),
@@ -79,7 +81,11 @@ pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
     }
 }
 
-fn new_push(accepted: &Accepted<'_>, pace: Pace, position: Position) -> Result<NewPush, &'static str> {
+fn new_push(
+    accepted: &Accepted<'_>,
+    pace: Pace,
+    position: Position,
+) -> Result<NewPush, &'static str> {
     let (msn, class) = identity(accepted).ok_or("msn or class")?;
     if !(1..=10).contains(&accepted.segments) {
         return Err("number of segments");

@@ -182,7 +182,12 @@ impl WaitingTally {
     }
 
     /// Counts a slice of what is there; where the next one begins.
-    fn count_slice(&mut self, core: &Core, first: Next, young_from: &[u64; AGES - 1]) -> Option<Next> {
+    fn count_slice(
+        &mut self,
+        core: &Core,
+        first: Next,
+        young_from: &[u64; AGES - 1],
+    ) -> Option<Next> {
         let slice = SLICE_INDICES as u32;
         match first {
             Next::Live(first) => {
@@ -266,7 +271,9 @@ impl AgeMarks {
         if at == 0 && !is_far_from_next {
             // No push may stand below the first mark: nothing would be known of its age.
             self.marks[0] = (push_id, accepted_ms);
-        } else if is_far_from_next && (at == 0 || self.marks[at - 1].1 + MARK_INTERVAL_MS <= accepted_ms) {
+        } else if is_far_from_next
+            && (at == 0 || self.marks[at - 1].1 + MARK_INTERVAL_MS <= accepted_ms)
+        {
             self.marks.insert(at, (push_id, accepted_ms));
             self.thin_out();
         }
@@ -358,7 +365,8 @@ impl<L: Log> Shard<L> {
     pub(super) fn count_waiting(&mut self, now_ms: u64) {
         if self.waiting.is_due(now_ms) {
             let journal = &self.journal;
-            let accepted_ms = |_, position| journal.accepted(Position::from_bits(position)).accepted_ms;
+            let accepted_ms =
+                |_, position| journal.accepted(Position::from_bits(position)).accepted_ms;
             self.waiting.step(&self.core, accepted_ms, now_ms);
         }
     }
@@ -430,6 +438,12 @@ mod tests {
             marks.note(number, NOW_MS + number * 1_000);
         }
         assert!(marks.marks.len() <= MARKS_MAX);
-        assert!(marks.marks.iter().zip(marks.marks.iter().skip(1)).all(|(earlier, later)| earlier < later));
+        assert!(
+            marks
+                .marks
+                .iter()
+                .zip(marks.marks.iter().skip(1))
+                .all(|(earlier, later)| earlier < later)
+        );
     }
 }

@@ -55,7 +55,8 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
     survey(directory, &mut |position, sequence, record| {
         match &record {
             Record::Accepted(accepted) => {
-                let (push_id, at_ms) = (accepted.push_id.to_native(), accepted.accepted_ms.to_native());
+                let (push_id, at_ms) =
+                    (accepted.push_id.to_native(), accepted.accepted_ms.to_native());
                 marks.note(push_id, at_ms);
                 accepted_ms.insert(push_id, at_ms);
             }
@@ -94,7 +95,9 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
         };
         tally.count(push, standing, age_of(push.push_id, &young_from));
     }
-    for push in (0..core.ended_places()).filter_map(|place| core.ended_at(place)).chain(core.parked(0)) {
+    for push in
+        (0..core.ended_places()).filter_map(|place| core.ended_at(place)).chain(core.parked(0))
+    {
         tally.count_ended(push, age_of(push.push_id, &young_from));
     }
     tally.date_oldest(|push_id, _| accepted_ms.get(&push_id).copied().unwrap_or(0));

@@ -93,7 +93,9 @@ impl Alerts {
     fn with_bound(pushes_max: usize, remembered_max: usize) -> Self {
         Self {
             remembered: Slab::default(),
-            table: GrowingTable::new((pushes_max + remembered_max + 1).min(super::index_table::INDEX_MAX)),
+            table: GrowingTable::new(
+                (pushes_max + remembered_max + 1).min(super::index_table::INDEX_MAX),
+            ),
             oldest: NONE,
             latest: NONE,
             remembered_max,
@@ -106,7 +108,8 @@ impl Alerts {
 
     /// Whether this sequence or a higher one was accepted for the msn.
     pub fn knows(&self, alert: &AlertIdentity) -> bool {
-        self.find(alert.key).is_some_and(|known| self.remembered.at(known).sequence >= alert.sequence)
+        self.find(alert.key)
+            .is_some_and(|known| self.remembered.at(known).sequence >= alert.sequence)
     }
 
     /// Whether a sequence is remembered under this fingerprint of (svcid, msn, alertid).
@@ -127,7 +130,9 @@ impl Alerts {
         alert: AlertIdentity,
     ) -> Option<PushIndex> {
         let lower = self.remember(alert.key, alert.sequence, Some(index));
-        let Some(number) = self.find(alert.key) else { unreachable!("it was remembered a moment ago") };
+        let Some(number) = self.find(alert.key) else {
+            unreachable!("it was remembered a moment ago")
+        };
         let group = self.join(index, alert.alert);
         let remembered = self.remembered.at_mut(number);
         remembered.group = group;
@@ -138,7 +143,12 @@ impl Alerts {
 
     /// Remembers that this sequence was accepted for the (svcid, msn, alertid) behind `key`; at
     /// recovery there may be no live push of it any more. Returns the live push of a lower one.
-    pub fn remember(&mut self, key: u64, sequence: u8, index: Option<PushIndex>) -> Option<PushIndex> {
+    pub fn remember(
+        &mut self,
+        key: u64,
+        sequence: u8,
+        index: Option<PushIndex>,
+    ) -> Option<PushIndex> {
         let push = index.unwrap_or(NONE);
         let Some(number) = self.find(key) else {
             self.begin(key, sequence, push);

@@ -47,7 +47,9 @@ impl<T: Copy> ByClient<T> {
     /// The client's entry; `None` where none was ever reached.
     #[inline]
     pub(super) fn find(&self, client: u16) -> Option<&T> {
-        self.blocks.get(usize::from(client) / BLOCK).map(|block| &block[usize::from(client) % BLOCK])
+        self.blocks
+            .get(usize::from(client) / BLOCK)
+            .map(|block| &block[usize::from(client) % BLOCK])
     }
 }
 
@@ -125,8 +127,9 @@ impl Clients {
         if self.entries[self.last].identity == identity {
             return Some(self.last);
         }
-        let found =
-            self.numbers.find(mix(identity), |number| self.entries[number as u16].identity == identity);
+        let found = self
+            .numbers
+            .find(mix(identity), |number| self.entries[number as u16].identity == identity);
         found.map(|number| number as u16).or_else(|| self.is_crowded().then_some(self.crowd))
     }
 
@@ -192,7 +195,9 @@ impl Clients {
         self.entries.reach(number, Client::NONE);
         self.entries[number] = Client { identity, ..Client::NONE };
         let entries = &self.entries;
-        self.numbers.insert(mix(identity), u32::from(number), |number| mix(entries[number as u16].identity));
+        self.numbers.insert(mix(identity), u32::from(number), |number| {
+            mix(entries[number as u16].identity)
+        });
         number
     }
 
@@ -236,7 +241,8 @@ mod tests {
     #[test]
     fn twenty_thousand_clients_are_told_apart() {
         let mut clients = Clients::default();
-        let numbers: Vec<u16> = (0..20_000).map(|identity| entered(&mut clients, identity)).collect();
+        let numbers: Vec<u16> =
+            (0..20_000).map(|identity| entered(&mut clients, identity)).collect();
         for (identity, &number) in (0..).zip(&numbers) {
             assert_eq!((clients.find(identity), clients.live(number)), (Some(number), 1));
             clients.take_live(number);

@@ -343,7 +343,9 @@ impl Core {
 
     /// The live push with this key and number, for cleaning and display.
     pub fn find_live(&self, key: u64, push_id: u64) -> Option<PushIndex> {
-        self.keys.find_live(&self.pushes, key).filter(|&index| self.pushes[index].push_id == push_id)
+        self.keys
+            .find_live(&self.pushes, key)
+            .filter(|&index| self.pushes[index].push_id == push_id)
     }
 
     /// The pushes of `msn` that have not ended, in the order of its queue.
@@ -496,7 +498,12 @@ impl Core {
 
     /// Withdraws the push with this key. `Ok`: the cancel is accepted for a push of so many
     /// segments, and an E7 will follow if the client is to be `told`; `Err`: 3002–3005.
-    pub fn cancel(&mut self, key: u64, told: bool, now_ms: u64) -> Result<(PushIndex, u8), (Code, u8)> {
+    pub fn cancel(
+        &mut self,
+        key: u64,
+        told: bool,
+        now_ms: u64,
+    ) -> Result<(PushIndex, u8), (Code, u8)> {
         self.time.see(now_ms);
         let live = self.keys.find_live(&self.pushes, key);
         let (state, segments) = match (live, self.keys.find_ended(key)) {
@@ -570,11 +577,21 @@ impl Core {
     }
 
     /// The core network settled an attempt. `random` is uniform and jitters the next retry.
-    pub fn handle_outcome(&mut self, index: PushIndex, settlement: Settlement, now_ms: u64, random: u64) {
+    pub fn handle_outcome(
+        &mut self,
+        index: PushIndex,
+        settlement: Settlement,
+        now_ms: u64,
+        random: u64,
+    ) {
         let Settlement { result, delivered_mask, unanswered_mask, domain } = settlement;
         self.time.see(now_ms);
         let push = &mut self.pushes[index];
-        assert_eq!(push.state, State::InFlight, "an outcome for a push that has no attempt under way");
+        assert_eq!(
+            push.state,
+            State::InFlight,
+            "an outcome for a push that has no attempt under way"
+        );
         assert_eq!(
             (delivered_mask | unanswered_mask) & !push.full_mask(),
             0,
@@ -595,7 +612,9 @@ impl Core {
             return self.end_delivered(index, now_ms);
         }
         match result {
-            AttemptResult::Delivered => self.hold(index, Failure::SystemFailure.into(), now_ms, random),
+            AttemptResult::Delivered => {
+                self.hold(index, Failure::SystemFailure.into(), now_ms, random)
+            }
             AttemptResult::Refused(code) => self.end_short(index, State::Refused, code, now_ms),
             AttemptResult::Failed(failure) if failure.is_final() => {
                 self.end_short(index, State::Failed, failure.final_code(), now_ms);
@@ -786,7 +805,8 @@ impl Core {
     }
 
     pub(super) fn place_in_queue(&mut self, index: PushIndex) {
-        let front = self.pushes[index].class == Class::Emergency || self.mutation == Mutation::ReorderMsn;
+        let front =
+            self.pushes[index].class == Class::Emergency || self.mutation == Mutation::ReorderMsn;
         if front {
             self.queues.push_front(&mut self.pushes, index);
         } else {

@@ -155,7 +155,11 @@ impl EndedPush {
     /// As [`Push::withdrawn`].
     pub fn withdrawn(&self) -> u8 {
         let in_doubt = self.has(ended_flag::IN_DOUBT);
-        if self.state == State::Cancelled && !in_doubt { self.segments - self.delivered() } else { 0 }
+        if self.state == State::Cancelled && !in_doubt {
+            self.segments - self.delivered()
+        } else {
+            0
+        }
     }
 
     /// What E7 says: the code of a cancelled one; of another, why it was too late.
@@ -182,7 +186,8 @@ impl EndedPush {
         if self.wants_complete() && !self.has(ended_flag::COMPLETE_DONE) {
             return Some(NotificationKind::Complete);
         }
-        let cancellation = self.has(ended_flag::CANCEL_ACCEPTED) && !self.has(ended_flag::CANCELLATION_DONE);
+        let cancellation =
+            self.has(ended_flag::CANCEL_ACCEPTED) && !self.has(ended_flag::CANCELLATION_DONE);
         cancellation.then_some(NotificationKind::Cancellation)
     }
 
@@ -634,7 +639,11 @@ mod tests {
                 let id = places.id(index);
                 let (push, next) = places.remove(index);
                 assert_eq!(push.push_id, first);
-                assert_eq!(next.map(|next| places[next].push_id), ring.front().copied(), "step {step}");
+                assert_eq!(
+                    next.map(|next| places[next].push_id),
+                    ring.front().copied(),
+                    "step {step}"
+                );
                 assert_eq!((places.at(id), places.find(first)), (None, None));
                 lists.entry(client).or_default().retain(|&other| other != first);
             }

@@ -11,7 +11,9 @@ use wire::terms::code::Code;
 impl Core {
     pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: u64) {
         self.pushes[index].set_cancel_accepted(told);
-        if self.pushes[index].state != State::InFlight && self.mutation != Mutation::DeliverAfterCancel {
+        if self.pushes[index].state != State::InFlight
+            && self.mutation != Mutation::DeliverAfterCancel
+        {
             self.end_cancelled(index, now_ms);
         }
     }
@@ -25,12 +27,16 @@ impl Core {
     /// The cancel of the push's whole alert, if there was one that has not reached it yet.
     pub(super) fn alert_cancel_of(&self, index: PushIndex) -> Option<ClosedAlert> {
         let push = &self.pushes[index];
-        if self.closed_alerts.is_empty() || !push.has(flag::ALERT) || push.has(flag::CANCEL_ACCEPTED) {
+        if self.closed_alerts.is_empty()
+            || !push.has(flag::ALERT)
+            || push.has(flag::CANCEL_ACCEPTED)
+        {
             return None;
         }
         let alert = self.alerts.alert_of(&self.pushes, index)?;
         let closed = self.closed_alerts.find(alert)?;
-        let reaches = push.push_id < closed.sequence && self.mutation != Mutation::AttemptAfterAlertCancel;
+        let reaches =
+            push.push_id < closed.sequence && self.mutation != Mutation::AttemptAfterAlertCancel;
         reaches.then_some(closed)
     }
 
@@ -95,7 +101,8 @@ impl Core {
     /// longer.
     pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: u64) {
         self.heed_alert_cancel(index);
-        let head = self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
+        let head =
+            self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
         if let Some(head) = head {
             self.release_if_held(head);
         }

@@ -175,7 +175,10 @@ impl IndexTable {
 
     /// Any index of this bucket; `None` when it is empty.
     fn any_in(&self, bucket: usize) -> Option<u32> {
-        self.bucket(bucket)[..SLOTS].iter().find(|&&word| word != 0).map(|word| (word & self.index_mask) - 1)
+        self.bucket(bucket)[..SLOTS]
+            .iter()
+            .find(|&&word| word != 0)
+            .map(|word| (word & self.index_mask) - 1)
     }
 
     /// Whether no entry whose home lies before this bucket stands in it or behind it.
@@ -402,7 +405,10 @@ mod tests {
             let place = table.find(hash_of(key), |found| found == index).expect("it was entered");
             table.remove(hash_of(key), place);
         }
-        assert!(table.is_empty() && table.words.iter().all(|&word| word == 0), "counts go back to nothing");
+        assert!(
+            table.is_empty() && table.words.iter().all(|&word| word == 0),
+            "counts go back to nothing"
+        );
     }
 
     #[test]
@@ -414,7 +420,8 @@ mod tests {
             }
             assert!(table.is_full());
             for index in 0..capacity as u32 {
-                let place = table.find(mix(u64::from(index)), |found| found == index).expect("it is there");
+                let place =
+                    table.find(mix(u64::from(index)), |found| found == index).expect("it is there");
                 assert_eq!(table.index_at(place), index);
             }
             assert!(table.find(mix(u64::MAX), |_| false).is_none());
@@ -439,8 +446,14 @@ mod tests {
         }
         assert!(table.current.capacity > 1 << 20, "it doubled above a million");
         assert!(moved_max <= SLOTS, "{moved_max} entries moved by one");
-        assert!(touched_max <= host::huge_pages::STRETCH_OCTETS, "{touched_max} octets touched by one");
-        assert!((0..ENTRIES).all(|index| table.find(hash(index), |found| found == index) == Some(index)));
+        assert!(
+            touched_max <= host::huge_pages::STRETCH_OCTETS,
+            "{touched_max} octets touched by one"
+        );
+        assert!(
+            (0..ENTRIES)
+                .all(|index| table.find(hash(index), |found| found == index) == Some(index))
+        );
     }
 
     #[test]
@@ -451,10 +464,15 @@ mod tests {
         for index in 0..ENTRIES {
             table.insert(hash(index), index, hash);
             let earlier = index / 2;
-            assert_eq!(table.find(hash(earlier), |found| found == earlier), Some(earlier), "at {index}");
+            assert_eq!(
+                table.find(hash(earlier), |found| found == earlier),
+                Some(earlier),
+                "at {index}"
+            );
             if index % 5 == 4 {
                 assert!(
-                    table.remove(hash(index - 3), index - 3) && !table.remove(hash(index - 3), index - 3)
+                    table.remove(hash(index - 3), index - 3)
+                        && !table.remove(hash(index - 3), index - 3)
                 );
                 table.insert(hash(index - 3), index - 3, hash);
             }

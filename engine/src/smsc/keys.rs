@@ -71,7 +71,8 @@ const _: () = assert!(size_of::<EndedKey>() == ENDED_KEY_OCTETS);
 const PUSH_ID_BITS: u32 = 48;
 
 impl EndedKey {
-    const NONE: Self = Self { fingerprint: 0, ended_s: 0, digest: 0, push_id: [0; 6], state_and_segments: 0 };
+    const NONE: Self =
+        Self { fingerprint: 0, ended_s: 0, digest: 0, push_id: [0; 6], state_and_segments: 0 };
 
     /// Whole seconds since the end; negative where the clock was set back behind it.
     fn age_s(&self, now_ms: u64) -> i32 {
@@ -215,7 +216,8 @@ impl Keys {
         }
         let push = &pushes[index];
         let (state, segments, ended_ms) = (push.state, push.segments, push.ended_ms().min(now_ms));
-        let key = EndedKey::new(push.key, push.push_id, content_digest as u32, state, segments, ended_ms);
+        let key =
+            EndedKey::new(push.key, push.push_id, content_digest as u32, state, segments, ended_ms);
         self.forgotten_early += u64::from(self.ended.push(key, push.client, clients));
     }
 
@@ -279,7 +281,8 @@ struct KeyList {
 }
 
 impl KeyList {
-    const EMPTY: Self = Self { first: NO_CHUNK, last: NO_CHUNK, from: 0, until: 0, is_timed: false };
+    const EMPTY: Self =
+        Self { first: NO_CHUNK, last: NO_CHUNK, from: 0, until: 0, is_timed: false };
 }
 
 /// So many keys of one client, in the order in which they came.
@@ -311,7 +314,8 @@ struct EndedKeys {
 impl EndedKeys {
     fn new(keys_max: usize) -> Self {
         // Of each client the first and the last chunk may have no more than one.
-        let chunks_max = (keys_max.div_ceil(CHUNK_KEYS) + 2 * usize::from(CLIENTS_MAX)).min(keys_max) + 1;
+        let chunks_max =
+            (keys_max.div_ceil(CHUNK_KEYS) + 2 * usize::from(CLIENTS_MAX)).min(keys_max) + 1;
         Self {
             chunks: Vec::with_capacity(chunks_max),
             free: NO_CHUNK,
@@ -487,7 +491,8 @@ mod tests {
         fn live(&mut self, key: u64, push_id: u64) -> PushIndex {
             let client = self.clients.enter(1);
             self.clients.add_live(client);
-            let index = self.pushes.insert(Push { key, push_id, client, ..Push::EMPTY }).expect("room");
+            let index =
+                self.pushes.insert(Push { key, push_id, client, ..Push::EMPTY }).expect("room");
             self.keys.insert_new(&self.pushes, index);
             index
         }
@@ -575,7 +580,10 @@ mod tests {
             held.restore(ended(mix(key), key, 2000), key, 1);
         }
         assert!((0..MAX / 4).all(|key| held.ended(mix(key)).is_some()));
-        assert!((4 * MAX - MAX / 2..4 * MAX).all(|key| held.ended(mix(key)).is_some()), "its latest stay");
+        assert!(
+            (4 * MAX - MAX / 2..4 * MAX).all(|key| held.ended(mix(key)).is_some()),
+            "its latest stay"
+        );
         assert_eq!(held.keys.forgotten_early, 3 * MAX - (MAX - MAX / 4));
         // Whoever comes now takes from the flood.
         for key in MAX / 4..MAX / 3 {
@@ -591,7 +599,11 @@ mod tests {
         let mut held = Held::new(KEYS as usize);
         for key in 0..KEYS {
             // The clients' keys end at other times, and the earlier of a client's first.
-            held.restore(ended(mix(key), key, 1000 * (key + key % CLIENTS * 7)), key, key % CLIENTS);
+            held.restore(
+                ended(mix(key), key, 1000 * (key + key % CLIENTS * 7)),
+                key,
+                key % CLIENTS,
+            );
         }
         for key in 0..2 * KEYS {
             let now_ms = 1000 * (key + 1) + KEY_RETENTION_MS;

@@ -47,8 +47,11 @@ struct ClientQueues {
 const _: () = assert!(size_of::<ClientQueues>() == 64);
 
 impl ClientQueues {
-    const EMPTY: Self =
-        Self { queues: [Queue { head: NONE, tail: NONE }; LANES], next: [NOBODY; LANES], credit: [0; LANES] };
+    const EMPTY: Self = Self {
+        queues: [Queue { head: NONE, tail: NONE }; LANES],
+        next: [NOBODY; LANES],
+        credit: [0; LANES],
+    };
 }
 
 /// The pushes of one client in one lane, linked through the slab.
@@ -205,7 +208,8 @@ mod tests {
     use wire::terms::mix::mix;
 
     fn slab(kinds: &[(Class, bool)]) -> (Pushes, Lanes) {
-        let pushes: Vec<Push> = kinds.iter().map(|&(class, control)| push_of(class, control)).collect();
+        let pushes: Vec<Push> =
+            kinds.iter().map(|&(class, control)| push_of(class, control)).collect();
         filled(&pushes)
     }
 
@@ -224,7 +228,12 @@ mod tests {
     }
 
     /// How many of the next `turns` pushes are of this kind.
-    fn among(turns: usize, pushes: &mut Pushes, lanes: &mut Lanes, is: impl Fn(&Push) -> bool) -> usize {
+    fn among(
+        turns: usize,
+        pushes: &mut Pushes,
+        lanes: &mut Lanes,
+        is: impl Fn(&Push) -> bool,
+    ) -> usize {
         let order: Vec<_> = (0..turns).filter_map(|_| lanes.pop(pushes)).collect();
         order.into_iter().filter(|&index| is(&pushes[index])).count()
     }
@@ -235,8 +244,8 @@ mod tests {
 
     #[test]
     fn emergency_comes_first_and_exercise_last() {
-        let kinds =
-            [Class::Exercise, Class::Standard, Class::Urgent, Class::Emergency].map(|class| (class, false));
+        let kinds = [Class::Exercise, Class::Standard, Class::Urgent, Class::Emergency]
+            .map(|class| (class, false));
         let (mut pushes, mut lanes) = slab(&kinds);
         let order: Vec<_> = std::iter::from_fn(|| lanes.pop(&mut pushes)).collect();
         assert_eq!(order, [3, 2, 1, 0]);
@@ -255,7 +264,11 @@ mod tests {
         for ((class, control), turns) in lower.into_iter().zip([50, 50, 50, 0]) {
             let (mut pushes, mut lanes) = slab(&kinds);
             let is = |push: &Push| push.class == class && is_control(push) == control;
-            assert_eq!(among(1_000, &mut pushes, &mut lanes, is), turns, "{class:?}, control {control}");
+            assert_eq!(
+                among(1_000, &mut pushes, &mut lanes, is),
+                turns,
+                "{class:?}, control {control}"
+            );
         }
     }
 
@@ -322,7 +335,8 @@ mod tests {
                 let classes = [Class::Emergency, Class::Urgent, Class::Standard, Class::Exercise];
                 // Some clients have most of the pushes.
                 let client = ((random >> 16) % 64 * ((random >> 24) % 64) / 600) as u16;
-                let (class, control) = (classes[(random >> 32) as usize % 4], random >> 40 & 1 == 1);
+                let (class, control) =
+                    (classes[(random >> 32) as usize % 4], random >> 40 & 1 == 1);
                 let segments = 1 + (random >> 48) as u8 % 10;
                 let push = Push { client, segments, ..push_of(class, control) };
                 let index = pushes.insert(push).expect("room");

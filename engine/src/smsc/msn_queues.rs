@@ -111,7 +111,10 @@ impl MsnQueues {
     //= delivery queue
     pub fn let_emergencies_pass(&mut self, pushes: &mut Pushes, head: PushIndex) -> bool {
         let next = pushes[head].next_in_msn;
-        if next == head || pushes[head].class == Class::Emergency || pushes[next].class != Class::Emergency {
+        if next == head
+            || pushes[head].class == Class::Emergency
+            || pushes[next].class != Class::Emergency
+        {
             return false;
         }
         assert!(self.is_head(pushes, head), "only the head of a queue is ever attempted");
@@ -219,11 +222,13 @@ mod tests {
             random = mix(random.wrapping_add(1));
             let msn = Msn::from_value(9_000_000_000 + random % 5).expect("legal");
             let model = models.entry(msn.value()).or_default();
-            let any =
-                |list: &VecDeque<PushIndex>| list.get((random >> 40) as usize % list.len().max(1)).copied();
+            let any = |list: &VecDeque<PushIndex>| {
+                list.get((random >> 40) as usize % list.len().max(1)).copied()
+            };
             match random >> 8 & 7 {
                 0..=3 if !pushes.is_full() => {
-                    let class = if random >> 16 & 3 == 0 { Class::Emergency } else { Class::Standard };
+                    let class =
+                        if random >> 16 & 3 == 0 { Class::Emergency } else { Class::Standard };
                     let mut push = Push { class, client: (random >> 20 & 1) as u16, ..Push::EMPTY };
                     push.set_msn(msn);
                     let index = pushes.insert(push).expect("room");
@@ -246,8 +251,9 @@ mod tests {
                         let passed = queues.let_emergencies_pass(&mut pushes, head);
                         let standard = pushes[head].class != Class::Emergency;
                         let emergencies = model.waiting.iter().skip(1);
-                        let count =
-                            emergencies.take_while(|&&next| pushes[next].class == Class::Emergency).count();
+                        let count = emergencies
+                            .take_while(|&&next| pushes[next].class == Class::Emergency)
+                            .count();
                         assert_eq!(passed, standard && count > 0, "step {step}");
                         if passed {
                             model.waiting.pop_front();
@@ -259,8 +265,16 @@ mod tests {
                 _ => {
                     if let Some(index) = any(&model.waiting) {
                         model.waiting.retain(|&other| other != index);
-                        assert_eq!(queues.remove(&mut pushes, index), model.waiting.front().copied());
-                        pushes[index].set_ended(State::Expired, wire::terms::code::Code::EXPIRED, 1, 0);
+                        assert_eq!(
+                            queues.remove(&mut pushes, index),
+                            model.waiting.front().copied()
+                        );
+                        pushes[index].set_ended(
+                            State::Expired,
+                            wire::terms::code::Code::EXPIRED,
+                            1,
+                            0,
+                        );
                         assert!(!queues.is_head(&pushes, index));
                         pushes.remove(index);
                     }
@@ -270,7 +284,11 @@ mod tests {
             assert_eq!(queues.head(&pushes, msn), model.waiting.front().copied(), "step {step}");
             for (at, &index) in model.waiting.iter().enumerate() {
                 assert_eq!(queues.is_head(&pushes, index), at == 0, "step {step}");
-                assert_eq!(queues.behind(&pushes, index), model.waiting.get(at + 1).copied(), "step {step}");
+                assert_eq!(
+                    queues.behind(&pushes, index),
+                    model.waiting.get(at + 1).copied(),
+                    "step {step}"
+                );
             }
         }
     }

@@ -79,8 +79,14 @@ impl Core {
         let tries = u32::from(push.tries);
         let since_end_ms =
             if self.mutation == Mutation::ParkEarly && tries > 3 { u64::MAX } else { since_end_ms };
-        let retry_after_seconds = retry_after_seconds.filter(|_| self.mutation != Mutation::IgnoreRetryAfter);
-        match notification_schedule::next_resend_ms(tries, since_end_ms, retry_after_seconds, random) {
+        let retry_after_seconds =
+            retry_after_seconds.filter(|_| self.mutation != Mutation::IgnoreRetryAfter);
+        match notification_schedule::next_resend_ms(
+            tries,
+            since_end_ms,
+            retry_after_seconds,
+            random,
+        ) {
             Some(delay_ms) => {
                 self.figures.notification_resends += 1;
                 self.start_resend_timer(index, now_ms + delay_ms);

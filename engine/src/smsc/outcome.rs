@@ -118,7 +118,8 @@ pub enum HoldReason {
 
 impl HoldReason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::NetworkFailure, Self::Absent, Self::MemoryFull, Self::PacketRoamingOut];
+    pub const ALL: [Self; 4] =
+        [Self::NetworkFailure, Self::Absent, Self::MemoryFull, Self::PacketRoamingOut];
 
     /// The number that records carry; never reused for another reason.
     pub fn number(self) -> u8 {

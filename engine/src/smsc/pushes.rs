@@ -108,7 +108,8 @@ const HOLDS_MAX: u32 = (1 << HOLD_BITS) - 1;
 /// Bits of `packed_msn` that are the msn.
 const MSN_BITS: u32 = 34;
 
-const _: () = assert!(Cause::ALL.len() as u32 * HOLD_BITS <= 24, "the counts of holds are three octets");
+const _: () =
+    assert!(Cause::ALL.len() as u32 * HOLD_BITS <= 24, "the counts of holds are three octets");
 const _: () = assert!(10_000_000_000 < 1u64 << MSN_BITS, "every msn fits");
 // The index of a waiting push is what bounds how many can wait.
 const _: () = assert!(size_of::<Push>() == 64);
@@ -320,7 +321,11 @@ impl Push {
     /// in part, says so.
     pub fn withdrawn(&self) -> u8 {
         let in_doubt = self.has(flag::IN_DOUBT);
-        if self.state == State::Cancelled && !in_doubt { self.segments - self.delivered() } else { 0 }
+        if self.state == State::Cancelled && !in_doubt {
+            self.segments - self.delivered()
+        } else {
+            0
+        }
     }
 
     /// Counts a hold for this cause; how many there were, this one included.
@@ -436,7 +441,8 @@ impl Pushes {
 
     /// The live pushes, in the order of their indices.
     pub fn iter(&self) -> impl Iterator<Item = (PushIndex, &Push)> + '_ {
-        let indexed = self.entries.iter().enumerate().map(|(index, push)| (index as PushIndex, push));
+        let indexed =
+            self.entries.iter().enumerate().map(|(index, push)| (index as PushIndex, push));
         indexed.filter(|(_, push)| push.push_id != NO_PUSH)
     }
 

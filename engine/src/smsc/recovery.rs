@@ -162,7 +162,8 @@ impl Recovery {
             self.found = next;
             return Some(next);
         }
-        let place = self.live.find(mix(push_id), |index| self.core.pushes[index].push_id == push_id)?;
+        let place =
+            self.live.find(mix(push_id), |index| self.core.pushes[index].push_id == push_id)?;
         self.found = self.live.index_at(place);
         Some(self.found)
     }
@@ -170,7 +171,12 @@ impl Recovery {
     /// The record of this sequence comes next; `push_id` says whose it is. Before its `restore_*`.
     /// A record that was copied from another layout `is_renumbered`: what it follows was not next
     /// to it before.
-    pub fn pass(&mut self, sequence: u64, is_renumbered: bool, push_id: impl FnOnce() -> Option<u64>) {
+    pub fn pass(
+        &mut self,
+        sequence: u64,
+        is_renumbered: bool,
+        push_id: impl FnOnce() -> Option<u64>,
+    ) {
         let follows = std::mem::replace(&mut self.next_sequence, sequence + 1) == sequence;
         let Some((copied, position)) = self.last_copy else { return };
         // Where a run ended, or something is missing, nobody knows whether the copy is whole.
@@ -346,7 +352,8 @@ impl Recovery {
             }
             let digest = end.content_digest as u32;
             let ended_ms = end.ended_ms.min(self.core.time.wall());
-            let key = EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, ended_ms);
+            let key =
+                EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, ended_ms);
             let (owner, Core { pushes, clients, keys, .. }) = (end.client, &mut self.core);
             return keys.restore_ended(pushes, key, end.push_id, owner.unwrap_or(UNKNOWN), clients);
         };

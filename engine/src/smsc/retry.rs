@@ -278,7 +278,10 @@ const TP_STATUS: [(Code, u8); 19] = [
 /// TP-Status of the status report for a push that ends with `code`; congestion for a code that ends
 /// none.
 pub fn tp_status_of(code: Code) -> u8 {
-    TP_STATUS.iter().find(|(ending, _)| *ending == code).map_or(TP_STATUS_CONGESTION, |&(_, status)| status)
+    TP_STATUS
+        .iter()
+        .find(|(ending, _)| *ending == code)
+        .map_or(TP_STATUS_CONGESTION, |&(_, status)| status)
 }
 
 #[cfg(test)]
@@ -297,7 +300,11 @@ mod tests {
             for &class in classes {
                 for (index, &delay_ms) in delays.iter().enumerate() {
                     let attempts = index as u32 + 1;
-                    assert_eq!(base_delay_ms(cause, attempts, class), Some(delay_ms), "{attempts} {class:?}");
+                    assert_eq!(
+                        base_delay_ms(cause, attempts, class),
+                        Some(delay_ms),
+                        "{attempts} {class:?}"
+                    );
                 }
             }
         }
@@ -344,7 +351,8 @@ mod tests {
     //= delivery retry failure
     #[test]
     fn system_failure_row() {
-        let normal = [30, 300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 76_800, 86_400, 86_400];
+        let normal =
+            [30, 300, 600, 1_200, 2_400, 4_800, 9_600, 19_200, 38_400, 76_800, 86_400, 86_400];
         assert_row(
             Cause::SystemFailure,
             &normal.map(|seconds| seconds * S),
@@ -413,7 +421,11 @@ mod tests {
             assert_eq!(Cause::from(reason).code_at_expiry(), code);
             assert_eq!(tp_status_of(code), TP_STATUS_EXPIRED);
         }
-        assert_eq!(Cause::from(HoldReason::NetworkFailure), Cause::SystemFailure, "the network timer");
+        assert_eq!(
+            Cause::from(HoldReason::NetworkFailure),
+            Cause::SystemFailure,
+            "the network timer"
+        );
     }
 
     //= TS 23.040 9.2.3.15 end

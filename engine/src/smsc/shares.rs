@@ -92,7 +92,11 @@ impl Shares {
     /// two. `None` when nobody has any.
     pub(super) fn gives_up(&self, asking: u16) -> Option<u16> {
         let fullest = self.occupied.checked_ilog2()? as usize;
-        let own = self.clients.find(asking).filter(|share| share.count > 0).map_or(0, |share| share.list());
+        let own = self
+            .clients
+            .find(asking)
+            .filter(|share| share.count > 0)
+            .map_or(0, |share| share.list());
         Some(if own == fullest { asking } else { self.firsts[fullest] })
     }
 

@@ -35,8 +35,8 @@ pub enum State {
 }
 
 use State::{
-    Accepted, Cancelled, Delivered, Expired, Failed, Held, InFlight, Partial, Queued, Received, Refused,
-    Replaced,
+    Accepted, Cancelled, Delivered, Expired, Failed, Held, InFlight, Partial, Queued, Received,
+    Refused, Replaced,
 };
 
 /// The legal moves. `Received` may end at once: by a cancel, by expiry, by a replacement.
@@ -61,8 +61,8 @@ const MOVES: &[(State, &[State])] = &[
 impl State {
     /// Every state, in the order of their numbers.
     pub const ALL: [Self; 12] = [
-        Received, Queued, InFlight, Held, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced,
-        Accepted,
+        Received, Queued, InFlight, Held, Delivered, Partial, Refused, Failed, Expired, Cancelled,
+        Replaced, Accepted,
     ];
 
     /// The state with this number, as the journal keeps it.

@@ -4,22 +4,25 @@ use crate::gateway::tests::allocations::octets_held;
 use crate::smsc::alerts::{AlertIdentity, REMEMBERED_OCTETS};
 use crate::smsc::closed_alerts::{CLOSED_RETENTION_MS, ClosedAlert};
 use crate::smsc::core::{
-    Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, FinishOutcome, KeyVerdict, NewPush, NotificationKind,
-    Settlement,
+    Core, CoreLimits, ENDED_PER_POLL_MAX, Effect, FinishOutcome, KeyVerdict, NewPush,
+    NotificationKind, Settlement,
 };
 use crate::smsc::ended::EndedPush;
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::limits::ENDED_MIN;
 use crate::smsc::outcome::{AttemptResult, Failure};
 use crate::smsc::pushes::flag;
-use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredNotice, RecoveredProgress, Recovery};
+use crate::smsc::recovery::{
+    RecoveredEnd, RecoveredHold, RecoveredNotice, RecoveredProgress, Recovery,
+};
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::mix::mix;
 
-const LIMITS: CoreLimits = CoreLimits { pushes_max: 4, waiting_per_msn_max: 10, ended_keys_max: 100 };
+const LIMITS: CoreLimits =
+    CoreLimits { pushes_max: 4, waiting_per_msn_max: 10, ended_keys_max: 100 };
 const NOW_MS: u64 = 1_000_000;
 
 fn new_push(push_id: u64, msn: u64) -> NewPush {
@@ -95,7 +98,8 @@ fn recovery_needs_room_for_the_unfinished_alone() {
         recovery.restore_ended(end_of(push_id), 1);
     }
     recovery.restore_accepted(new_push(21, 21));
-    let core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     assert_eq!(core.live(), 1);
     assert_eq!(core.key_verdict(7, 1, |_| 1), KeyVerdict::Repeat { segments: 1 });
 }
@@ -113,7 +117,11 @@ fn a_moved_push_stands_where_its_copy_stands_once_another_pushs_record_follows()
         recovery.pass(sequence, false, || push_id);
         recovery.live_positions().next()
     };
-    assert_eq!(place_before(3, Some(1)), Some(10), "more of what belongs behind the copy may be missing");
+    assert_eq!(
+        place_before(3, Some(1)),
+        Some(10),
+        "more of what belongs behind the copy may be missing"
+    );
     assert_eq!(place_before(3, Some(2)), Some(20), "another push's record stands behind it");
     assert_eq!(place_before(3, None), Some(20), "as does a record about no push");
     assert_eq!(place_before(1 << 24, Some(2)), Some(10), "a run ended in between");
@@ -140,7 +148,10 @@ fn a_moved_push_that_has_ended_stands_where_its_copy_stands_too() {
                 recovery.restore_notified(1, parks);
             }
         }
-        assert!(recovery.live_positions().eq([10]), "more of what belongs behind the copy may be missing");
+        assert!(
+            recovery.live_positions().eq([10]),
+            "more of what belongs behind the copy may be missing"
+        );
         pass(&mut recovery, Some(2));
         assert!(recovery.live_positions().eq([20]), "parked: {is_parked}");
     }
@@ -152,7 +163,8 @@ fn a_push_that_was_not_held_any_more_is_in_doubt_whatever_the_clock_says_at_the_
         let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS - set_back_ms), 7);
         recovery.restore_accepted(new_push(1, 1));
         recovery.restore_held(1, &hold(NOW_MS, 0));
-        let core = recovery.finish(NOW_MS - set_back_ms).unwrap_or_else(|refused| panic!("{refused}"));
+        let core =
+            recovery.finish(NOW_MS - set_back_ms).unwrap_or_else(|refused| panic!("{refused}"));
         assert!(core.push(0).has(flag::IN_DOUBT), "{set_back_ms}");
     }
 }
@@ -165,7 +177,8 @@ fn a_parked_push_stays_parked_where_cleaning_had_moved_it_twice() {
         recovery.restore_ended(end_of(1), 1);
         recovery.restore_notified(1, RecoveredNotice::Parked(NotificationKind::Complete));
     }
-    let core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     assert_eq!((core.live(), core.parked(0).count()), (1, 1));
 }
 
@@ -173,10 +186,12 @@ fn a_parked_push_stays_parked_where_cleaning_had_moved_it_twice() {
 fn a_push_that_goes_as_it_is_parked_is_named_by_what_its_owner_is_told() {
     let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
     for push_id in 1..=2 {
-        recovery.restore_accepted(NewPush { wants_notification: true, ..new_push(push_id, push_id) });
+        recovery
+            .restore_accepted(NewPush { wants_notification: true, ..new_push(push_id, push_id) });
         recovery.restore_ended(end_of(push_id), 1);
     }
-    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let mut core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     let mut announced = Vec::new();
     while let Some(effect) = core.take_effect() {
         if let Effect::Notify(id, kind) = effect {
@@ -192,7 +207,9 @@ fn a_push_that_goes_as_it_is_parked_is_named_by_what_its_owner_is_told() {
     while let Some(effect) = core.take_effect() {
         match effect {
             Effect::Parked { push_id, position, .. } => told.push(("parked", push_id, position)),
-            Effect::Finished { push_id, position, .. } => told.push(("finished", push_id, position)),
+            Effect::Finished { push_id, position, .. } => {
+                told.push(("finished", push_id, position))
+            }
             _ => {}
         }
     }
@@ -206,7 +223,8 @@ fn a_key_used_again_after_its_day_belongs_to_the_later_push() {
     recovery.restore_accepted(new_push(1, 1));
     recovery.restore_accepted(again);
     recovery.restore_ended(end_of(1), 1);
-    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let mut core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     assert_eq!(core.find_live(1, 2).map(|index| core.push(index).push_id), Some(2));
     core.cancel(1, true, NOW_MS).expect("the later push waits");
 }
@@ -227,7 +245,10 @@ fn octets_per_waiting_push(pushes: usize, alert: bool) -> f64 {
         let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 1 };
         core.handle_outcome(index, absent, NOW_MS, push_id);
     }
-    assert_eq!((core.live(), core.room_for(Msn::ALL, Class::Standard, 1)), (pushes, Err(Code::STORAGE_FULL)));
+    assert_eq!(
+        (core.live(), core.room_for(Msn::ALL, Class::Standard, 1)),
+        (pushes, Err(Code::STORAGE_FULL))
+    );
     (octets_held() - before) as f64 / pushes as f64
 }
 
@@ -243,7 +264,8 @@ fn a_waiting_push_of_an_alert_takes_no_more_beside_what_outlives_it() {
     let octets = octets_per_waiting_push(PUSHES, true);
     // The memory of the msn's highest sequence stays when the push is long gone, like a key: it has
     // a bound of its own.
-    let outlives = REMEMBERED_OCTETS as f64 + 2.0 * IndexTable::octets_for(PUSHES) as f64 / PUSHES as f64;
+    let outlives =
+        REMEMBERED_OCTETS as f64 + 2.0 * IndexTable::octets_for(PUSHES) as f64 / PUSHES as f64;
     assert!(octets - outlives <= 96.0, "{octets:.1} octets, of which {outlives:.1} outlive it");
 }
 
@@ -255,7 +277,10 @@ fn alerted(count: u64) -> (Core, u64) {
     let mut core = Core::new(limits, NOW_MS);
     for push_id in 1..=count {
         let alert = AlertIdentity { key: mix(push_id), alert: ALERT, sequence: 1 };
-        core.accept(NewPush { key: mix(push_id), alert: Some(alert), ..new_push(push_id, push_id) }, NOW_MS);
+        core.accept(
+            NewPush { key: mix(push_id), alert: Some(alert), ..new_push(push_id, push_id) },
+            NOW_MS,
+        );
     }
     core.handle_durable(count + 1, |_| {});
     (core, ALERT)
@@ -273,7 +298,11 @@ fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_
     let in_flight = core.poll_attempt(NOW_MS).expect("the first");
     assert_eq!(core.cancel_alert(alert, cancel_at(COUNT + 1)), COUNT as u32);
     assert_eq!(core.take_effect(), None, "the cancel itself touches none of them");
-    assert_eq!(core.poll_attempt(NOW_MS), None, "what was about to be attempted is withdrawn instead");
+    assert_eq!(
+        core.poll_attempt(NOW_MS),
+        None,
+        "what was about to be attempted is withdrawn instead"
+    );
     let count = |core: &mut Core| {
         let (mut cancels, mut ends) = (0, 0);
         while let Some(effect) = core.take_effect() {
@@ -303,17 +332,25 @@ fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_
 }
 
 #[test]
-fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_cancel_came_too_late() {
+fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_cancel_came_too_late()
+{
     let (mut core, alert) = alerted(3);
     let in_flight = core.poll_attempt(NOW_MS).expect("the first");
     core.cancel_alert(alert, cancel_at(4));
-    let settlement =
-        Settlement { result: AttemptResult::Delivered, delivered_mask: 1, unanswered_mask: 0, domain: 2 };
+    let settlement = Settlement {
+        result: AttemptResult::Delivered,
+        delivered_mask: 1,
+        unanswered_mask: 0,
+        domain: 2,
+    };
     core.handle_outcome(in_flight, settlement, NOW_MS, 0);
     assert_eq!(core.take_effect(), Some(Effect::CancelAccepted(in_flight)));
     assert_eq!(core.take_effect(), Some(Effect::Ended(in_flight)));
     let push = core.push(in_flight);
-    assert_eq!((push.state, EndedPush::of(push).cancel_code()), (State::Delivered, Code::ALREADY_DELIVERED));
+    assert_eq!(
+        (push.state, EndedPush::of(push).cancel_code()),
+        (State::Delivered, Code::ALREADY_DELIVERED)
+    );
 }
 
 #[test]
@@ -371,14 +408,23 @@ fn a_cancelled_alert_is_withdrawn_after_an_outage_that_is_longer_than_alerts_sta
     for push_id in [1, 5] {
         let alert = AlertIdentity { key: mix(push_id), alert: ALERT, sequence: 1 };
         let expires_ms = later_ms + 3_600_000;
-        recovery.restore_accepted(NewPush { alert: Some(alert), expires_ms, ..new_push(push_id, push_id) });
+        recovery.restore_accepted(NewPush {
+            alert: Some(alert),
+            expires_ms,
+            ..new_push(push_id, push_id)
+        });
     }
     recovery.restore_alert_cancel(ALERT, cancel_at(3));
     assert!(recovery.alerts_to_withdraw().contains(&ALERT));
-    let mut core = recovery.finish(later_ms).unwrap_or_else(|refused| panic!("{refused} found no room"));
+    let mut core =
+        recovery.finish(later_ms).unwrap_or_else(|refused| panic!("{refused} found no room"));
     settle(&mut core);
     let attempted = core.poll_attempt(later_ms).map(|index| core.push(index).push_id);
-    assert_eq!(attempted, Some(5), "the one that came after the cancel goes on, the other is withdrawn");
+    assert_eq!(
+        attempted,
+        Some(5),
+        "the one that came after the cancel goes on, the other is withdrawn"
+    );
     assert_eq!(core.poll_attempt(later_ms), None);
     assert_eq!(core.closed_alert(ALERT), None, "its day is over");
 }
@@ -439,7 +485,8 @@ fn a_push_cancelled_for_a_client_without_a_notification_url_is_gone_at_once() {
 #[test]
 fn recovery_keeps_no_place_for_a_cancel_of_which_nobody_is_told() {
     let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
-    let cancelled = |push_id| RecoveredEnd { state: State::Cancelled, withdrawn: 1, ..end_of(push_id) };
+    let cancelled =
+        |push_id| RecoveredEnd { state: State::Cancelled, withdrawn: 1, ..end_of(push_id) };
     for push_id in 1..=20 {
         recovery.restore_accepted(new_push(push_id, push_id));
         recovery.restore_cancel(push_id, false);
@@ -448,13 +495,19 @@ fn recovery_keeps_no_place_for_a_cancel_of_which_nobody_is_told() {
     recovery.restore_accepted(new_push(21, 21));
     recovery.restore_cancel(21, true);
     recovery.restore_ended(cancelled(21), 0);
-    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} found no room"));
+    let mut core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} found no room"));
     assert_eq!(core.live(), 1, "only the one of which somebody is to be told");
     assert!(matches!(core.take_effect(), Some(Effect::Notify(..))));
 }
 
 /// How many pushes a class gets in, one client each or all of one, to as many msns or to one.
-fn taken(core: &mut Core, class: Class, client: impl Fn(u64) -> u64, msn: impl Fn(u64) -> u64) -> u64 {
+fn taken(
+    core: &mut Core,
+    class: Class,
+    client: impl Fn(u64) -> u64,
+    msn: impl Fn(u64) -> u64,
+) -> u64 {
     let mut taken = 0;
     loop {
         let push_id = core.live() as u64 + 1;
@@ -475,7 +528,10 @@ fn places_are_left_for_whoever_matters_more() {
     for msn in [(|number| number) as fn(u64) -> u64, |_| 1] {
         let mut core = Core::new(limits, NOW_MS);
         let classes = [Class::Exercise, Class::Standard, Class::Urgent, Class::Emergency];
-        assert_eq!(classes.map(|class| taken(&mut core, class, everybody, msn)), [800, 100, 50, 50]);
+        assert_eq!(
+            classes.map(|class| taken(&mut core, class, everybody, msn)),
+            [800, 100, 50, 50]
+        );
     }
 }
 
@@ -507,7 +563,11 @@ fn delivered(core: &mut Core, new: NewPush) -> Vec<Effect> {
 #[test]
 fn ended_pushes_take_no_place_from_those_that_wait_and_the_oldest_of_whoever_has_most_is_parked() {
     let mut core = Core::new(LIMITS, NOW_MS);
-    let of = |client, push_id| NewPush { client, wants_notification: true, ..new_push(push_id, push_id) };
+    let of = |client, push_id| NewPush {
+        client,
+        wants_notification: true,
+        ..new_push(push_id, push_id)
+    };
     // A client that takes none, far beyond the four places of the slab; and before it another one,
     // slow to answer.
     let quiet = delivered(&mut core, of(2, 1));
@@ -551,10 +611,17 @@ fn what_was_under_way_when_it_was_parked_and_is_taken_after_all_is_done_with() {
     }
     assert_eq!(core.ended_by(id).map(|push| push.due()), Some(None), "it is parked");
     core.handle_notification_failed(id, kind, None, NOW_MS, 0);
-    assert_eq!((core.parked(0).count(), core.take_effect()), (1, None), "and a failure says nothing new");
+    assert_eq!(
+        (core.parked(0).count(), core.take_effect()),
+        (1, None),
+        "and a failure says nothing new"
+    );
     core.handle_acknowledged(id, kind);
     let outcome = FinishOutcome::Acknowledged;
-    assert_eq!(core.take_effect(), Some(Effect::Finished { push_id: 1, position: 1, outcome, tries: 0 }));
+    assert_eq!(
+        core.take_effect(),
+        Some(Effect::Finished { push_id: 1, position: 1, outcome, tries: 0 })
+    );
     assert!(core.ended_by(id).is_none());
     core.handle_acknowledged(id, kind);
     assert_eq!(core.take_effect(), None);
@@ -563,7 +630,11 @@ fn what_was_under_way_when_it_was_parked_and_is_taken_after_all_is_done_with() {
 #[test]
 fn whoever_has_most_of_what_is_parked_is_taken_no_more_until_somebody_sees_to_it() {
     let mut core = Core::new(LIMITS, NOW_MS);
-    let of = |client, push_id| NewPush { client, wants_notification: true, ..new_push(push_id, push_id) };
+    let of = |client, push_id| NewPush {
+        client,
+        wants_notification: true,
+        ..new_push(push_id, push_id)
+    };
     let mut push_id = 0;
     while core.room_for(Msn::ALL, Class::Emergency, 1).is_ok() {
         push_id += 1;
@@ -596,7 +667,8 @@ fn recovery_brings_back_what_is_due_in_its_order_and_what_is_parked_aside() {
         recovery.restore_accepted(NewPush { position: 1_000 + push_id, ..told(push_id) });
     }
     assert_eq!(recovery.live_positions().count(), 30);
-    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} found no room"));
+    let mut core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} found no room"));
     assert!(core.parked(0).map(|push| push.push_id).eq((4..=40).step_by(4)));
     let mut order = Vec::new();
     while let Some(effect) = core.take_effect() {
@@ -605,7 +677,10 @@ fn recovery_brings_back_what_is_due_in_its_order_and_what_is_parked_aside() {
             core.handle_acknowledged(id, kind);
         }
     }
-    assert!(order.iter().copied().eq((1..=40u64).rev().filter(|push_id| push_id % 4 > 1)), "{order:?}");
+    assert!(
+        order.iter().copied().eq((1..=40u64).rev().filter(|push_id| push_id % 4 > 1)),
+        "{order:?}"
+    );
     assert_eq!(core.live(), 10);
 }
 
@@ -638,7 +713,12 @@ fn what_a_client_leaves_untaken_costs_another_clients_notifications_nothing() {
 /// before.
 fn hold(at_ms: u64, next_ms: u64) -> RecoveredHold {
     RecoveredHold {
-        progress: RecoveredProgress { delivered_mask: 0, attempts: 3, in_doubt: false, begun: false },
+        progress: RecoveredProgress {
+            delivered_mask: 0,
+            attempts: 3,
+            in_doubt: false,
+            begun: false,
+        },
         at_ms,
         next_ms,
         code: Code::EXPIRED_ABSENT,
@@ -659,7 +739,8 @@ fn retries_whose_time_passed_in_an_outage_are_spread() {
         recovery.restore_accepted(NewPush { key: mix(push_id), ..new_push(push_id, push_id) });
         recovery.restore_held(push_id, &hold(NOW_MS - WAITED_MS - 1_000, NOW_MS - 1_000));
     }
-    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let mut core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     let (mut most, mut all) = (0, 0);
     // A fifth of what each had to wait.
     for second in 0..=WAITED_MS / 5_000 {
@@ -682,7 +763,8 @@ fn a_hold_goes_on_after_a_start_as_if_there_had_been_none() {
     let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
     recovery.restore_accepted(new_push(1, 1));
     recovery.restore_held(1, &hold(NOW_MS - 1_000, NOW_MS + 5_000));
-    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let mut core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     let index = core.find_live(1, 1).expect("it lives");
     let push = core.push(index);
     assert_eq!((push.state, push.code, push.hold_reason()), (State::Held, Code::EXPIRED_ABSENT, 1));
@@ -692,7 +774,8 @@ fn a_hold_goes_on_after_a_start_as_if_there_had_been_none() {
     core.handle_time(NOW_MS + 5_016, 10);
     assert_eq!(core.poll_attempt(NOW_MS + 5_016), Some(index));
     let absent = AttemptResult::Failed(Failure::Absent);
-    let settlement = Settlement { result: absent, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
+    let settlement =
+        Settlement { result: absent, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
     core.handle_outcome(index, settlement, NOW_MS + 5_016, u64::MAX / 2);
     // The fourth delay of the schedule, 40 minutes.
     let due_ms = core.due_ms(index).expect("it waits");
@@ -707,7 +790,8 @@ fn what_may_have_been_under_way_is_in_doubt_and_what_a_waiting_push_kept_back_is
     }
     // Came later and went ahead.
     recovery.restore_accepted(NewPush { class: Class::Emergency, ..new_push(4, 1) });
-    let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
+    let mut core =
+        recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused} pushes found no room"));
     let doubt = [1, 2, 3, 4].map(|push_id| {
         let index = core.find_live(push_id, push_id).expect("it lives");
         core.push(index).has(flag::IN_DOUBT)

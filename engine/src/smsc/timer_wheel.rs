@@ -43,8 +43,10 @@ const NONE: u32 = u32::MAX;
 const BUCKET: u32 = 1 << 31;
 
 const _: () = assert!(TOP_BUCKETS == 4, "the top level holds the two highest bits of a tick");
-const _: () = assert!(RANGE_TICKS < 1 << (TOP_LEVEL * LEVEL_BITS), "a timer never laps the top level");
-const _: () = assert!(RANGE_TICKS * RESOLUTION_MS_DEFAULT >= 80 * 3_600_000, "the longest lifetime fits");
+const _: () =
+    assert!(RANGE_TICKS < 1 << (TOP_LEVEL * LEVEL_BITS), "a timer never laps the top level");
+const _: () =
+    assert!(RANGE_TICKS * RESOLUTION_MS_DEFAULT >= 80 * 3_600_000, "the longest lifetime fits");
 const _: () = assert!(size_of::<Timer>() == TIMER_OCTETS);
 const _: () = assert!(LEVELS * BUCKETS_PER_LEVEL < !BUCKET, "a bucket's number fits a link");
 
@@ -266,7 +268,8 @@ impl TimerWheel {
         if self.current_tick == target_tick {
             return false;
         }
-        self.current_tick = self.next_event_tick().map_or(target_tick, |tick| tick.min(target_tick));
+        self.current_tick =
+            self.next_event_tick().map_or(target_tick, |tick| tick.min(target_tick));
         true
     }
 
@@ -374,7 +377,8 @@ mod tests {
 
     #[test]
     fn a_timer_expires_at_its_time_and_not_before() {
-        for delay_ms in [0, 1, 15, 16, 17, 1_023, 1_024, 65_536, 5_000_000, 80 * 3_600_000, 180 * 86_400_000]
+        for delay_ms in
+            [0, 1, 15, 16, 17, 1_023, 1_024, 65_536, 5_000_000, 80 * 3_600_000, 180 * 86_400_000]
         {
             let mut wheel = TimerWheel::new(10, 1_000);
             wheel.start(3, 1_000 + delay_ms);
@@ -383,7 +387,11 @@ mod tests {
             if delay_ms > 0 {
                 assert!(advance_all(&mut wheel, 1_000 + delay_ms - 1).is_empty());
             }
-            assert_eq!(advance_all(&mut wheel, 1_000 + delay_ms.next_multiple_of(16)), [3], "{delay_ms} ms");
+            assert_eq!(
+                advance_all(&mut wheel, 1_000 + delay_ms.next_multiple_of(16)),
+                [3],
+                "{delay_ms} ms"
+            );
             assert!(wheel.is_empty());
             assert_eq!(wheel.next_due_ms(), None);
         }
@@ -506,7 +514,8 @@ mod tests {
                             late.is_empty()
                         };
                         for index in late {
-                            let due_ms = due_ms_of.remove(&index).expect("only running timers expire");
+                            let due_ms =
+                                due_ms_of.remove(&index).expect("only running timers expire");
                             assert!(due_ms <= now_ms, "seed {seed} step {step}: early");
                         }
                         if is_done {
@@ -524,7 +533,10 @@ mod tests {
             match (wheel.next_due_ms(), due_ms_of.values().min()) {
                 (None, None) => {}
                 (Some(next_ms), Some(&due_ms)) => {
-                    assert!(next_ms < due_ms.max(now_ms) + resolution_ms, "seed {seed} step {step}");
+                    assert!(
+                        next_ms < due_ms.max(now_ms) + resolution_ms,
+                        "seed {seed} step {step}"
+                    );
                 }
                 other => unreachable!("seed {seed} step {step}: {other:?}"),
             }

@@ -18,14 +18,22 @@ impl Core {
 
     /// At most `most` ended pushes of `msn` and this client whose notifications are due, in their
     /// order.
-    pub fn ended_of(&self, msn: Msn, client: u64, most: usize) -> impl Iterator<Item = &EndedPush> + '_ {
+    pub fn ended_of(
+        &self,
+        msn: Msn,
+        client: u64,
+        most: usize,
+    ) -> impl Iterator<Item = &EndedPush> + '_ {
         let found = self.clients.find(client).map(|client| self.ended.of(msn, client, most));
         found.into_iter().flatten().map(|index| &self.ended[index])
     }
 
     /// The ended push with this number of which something is due or parked.
     pub fn ended(&self, push_id: u64) -> Option<&EndedPush> {
-        self.ended.find(push_id).map(|index| &self.ended[index]).or_else(|| self.parked.find(push_id))
+        self.ended
+            .find(push_id)
+            .map(|index| &self.ended[index])
+            .or_else(|| self.parked.find(push_id))
     }
 
     /// As [`Core::ended`], of a push that was named by a [`crate::smsc::core::Effect::Notify`].

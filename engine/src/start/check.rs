@@ -65,8 +65,16 @@ impl Finding {
         }
     }
 
-    fn warning(subject: &'static str, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self { severity: Severity::Warning, remedy: Some(remedy.into()), ..Self::good(subject, message) }
+    fn warning(
+        subject: &'static str,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self {
+            severity: Severity::Warning,
+            remedy: Some(remedy.into()),
+            ..Self::good(subject, message)
+        }
     }
 
     fn fatal(
@@ -136,13 +144,17 @@ fn check_driver(choice: Result<Choice, Refusal>) -> Finding {
         Ok(choice) => {
             let message = choice.to_string();
             match choice.instead {
-                Some(refusal) => {
-                    Finding::warning(SUBJECT, message, format!("for the faster driver {}", refusal.remedy))
-                }
+                Some(refusal) => Finding::warning(
+                    SUBJECT,
+                    message,
+                    format!("for the faster driver {}", refusal.remedy),
+                ),
                 None => Finding::good(SUBJECT, message),
             }
         }
-        Err(refusal) => Finding::fatal(SUBJECT, FatalReason::HostUnfit, refusal.message, refusal.remedy),
+        Err(refusal) => {
+            Finding::fatal(SUBJECT, FatalReason::HostUnfit, refusal.message, refusal.remedy)
+        }
     }
 }
 
@@ -208,7 +220,9 @@ fn check_port(subject: &'static str, address: SocketAddr, flag: &str) -> Finding
             subject,
             FatalReason::PortUnavailable,
             format!("{address} cannot be bound ({error})"),
-            format!("choose an address of this host and a port that this user may bind, with {flag}"),
+            format!(
+                "choose an address of this host and a port that this user may bind, with {flag}"
+            ),
         ),
     }
 }
@@ -255,14 +269,22 @@ mod tests {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");
         }
-        assert_eq!(std::fs::read_dir(directory.path()).expect("readable").count(), 0, "nothing stays behind");
+        assert_eq!(
+            std::fs::read_dir(directory.path()).expect("readable").count(),
+            0,
+            "nothing stays behind"
+        );
     }
 
     #[test]
     fn the_driver_that_was_asked_for_is_named_and_nothing_is_amiss_with_it() {
         let finding = check_driver(driver::choose(Io::Poll));
         assert_eq!(finding.severity, Severity::Good);
-        assert!(finding.message.contains("poll") && finding.message.contains("--io"), "{}", finding.message);
+        assert!(
+            finding.message.contains("poll") && finding.message.contains("--io"),
+            "{}",
+            finding.message
+        );
     }
 
     #[test]

@@ -12,7 +12,10 @@ use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::journal::{BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN};
+use crate::io::tls::TlsFiles;
+use crate::journal::{
+    BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN,
+};
 use crate::network::line_states::Line;
 use crate::network::outcome_rates::OutcomeRates;
 use crate::shard::Durability;
@@ -74,11 +77,13 @@ pub const NETWORK_LATENCY_MS_LIMIT: u32 = 600_000;
 pub const NETWORK_TIME_SCALE_LIMIT: f64 = 100_000.0;
 
 const _: () = assert!((SEGMENT_OCTETS_MIN as u64).is_multiple_of(SEGMENT_OCTETS_STEP));
-const _: () = assert!(SEGMENT_OCTETS_DEFAULT.is_power_of_two() && SEGMENT_OCTETS_MIN.is_power_of_two());
+const _: () =
+    assert!(SEGMENT_OCTETS_DEFAULT.is_power_of_two() && SEGMENT_OCTETS_MIN.is_power_of_two());
 const _: () = assert!(SEGMENTS_PER_SHARD_DEFAULT_MIN >= BUDGET_SEGMENTS_MIN);
 // The defaults hold together on every host, the largest too.
 const _: () = assert!(
-    QUEUE_OCTETS_DEFAULT >= SHARDS_MAX as u64 * SEGMENTS_PER_SHARD_DEFAULT_MIN * SEGMENT_OCTETS_MIN as u64
+    QUEUE_OCTETS_DEFAULT
+        >= SHARDS_MAX as u64 * SEGMENTS_PER_SHARD_DEFAULT_MIN * SEGMENT_OCTETS_MIN as u64
 );
 const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
 
@@ -87,6 +92,12 @@ const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
 pub struct Config {
     /// Where push clients connect.
     pub listen: SocketAddr,
+    /// The certificate of the push port and its key; both or none.
+    pub tls_cert: Option<PathBuf>,
+    /// See `tls_cert`.
+    pub tls_key: Option<PathBuf>,
+    /// The authorities of client certificates, where every push client needs one.
+    pub tls_client_ca: Option<PathBuf>,
     /// Where the admin port listens; loopback unless `admin_open`.
     pub admin: SocketAddr,
     /// Whether the admin port may listen on an address that other hosts reach.
@@ -221,7 +232,12 @@ impl Config {
         let shards = settings.shards.unwrap_or_else(|| cpus.len().clamp(1, SHARDS_MAX));
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         Self {
-            listen: settings.listen.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+            listen: settings
+                .listen
+                .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
+            tls_cert: settings.tls_cert,
+            tls_key: settings.tls_key,
+            tls_client_ca: settings.tls_client_ca,
             admin: settings.admin.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)),
             admin_open: settings.admin_open.unwrap_or(false),
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
@@ -235,8 +251,12 @@ impl Config {
                 .segment_bytes
                 .map_or_else(|| default_segment_octets(queue_octets, shards), |octets| octets.0),
             pushes_max: settings.pushes_max.unwrap_or(PUSHES_MAX_DEFAULT),
-            waiting_per_msn_max: settings.waiting_per_msn_max.unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
-            commit_delay_us_max: settings.commit_delay_us_max.unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
+            waiting_per_msn_max: settings
+                .waiting_per_msn_max
+                .unwrap_or(WAITING_PER_MSN_MAX_DEFAULT),
+            commit_delay_us_max: settings
+                .commit_delay_us_max
+                .unwrap_or(COMMIT_DELAY_US_MAX_DEFAULT),
             idle_poll_us: settings.idle_poll_us.unwrap_or(0),
             connections_max: settings.connections_max.unwrap_or(CONNECTIONS_MAX_DEFAULT),
             request_timeout_ms: settings.request_timeout_ms.unwrap_or(REQUEST_TIMEOUT_MS_DEFAULT),
@@ -244,7 +264,9 @@ impl Config {
             drain_timeout_ms: settings.drain_timeout_ms.unwrap_or(DRAIN_TIMEOUT_MS_DEFAULT),
             network: NetworkConfig {
                 line_states: settings.network_line_states,
-                default_line_state: settings.network_default_line_state.unwrap_or_else(|| "home".to_owned()),
+                default_line_state: settings
+                    .network_default_line_state
+                    .unwrap_or_else(|| "home".to_owned()),
                 latency_ms,
                 latency_jitter_ms: settings
                     .network_latency_jitter_ms
@@ -264,6 +286,7 @@ impl Config {
         self.check_shards(cpus_allowed)?;
         self.check_queue()?;
         self.check_ports()?;
+        self.check_tls()?;
         self.check_network()?;
         within("waiting-per-msn-max", self.waiting_per_msn_max, 1, WAITING_PER_MSN_MAX_LIMIT)?;
         within("commit-delay-us-max", self.commit_delay_us_max, 0, COMMIT_DELAY_US_MAX_LIMIT)?;
@@ -292,14 +315,21 @@ impl Config {
             None => Ok(()),
             Some(cpu) => {
                 let allowed = CpuList(cpus_allowed.to_vec());
-                unfit(format!("cpus names CPU {cpu}, which this process may not use: choose from {allowed}"))
+                unfit(format!(
+                    "cpus names CPU {cpu}, which this process may not use: choose from {allowed}"
+                ))
             }
         }
     }
 
     fn check_queue(&self) -> Result<(), ConfigError> {
         within("pushes-max", self.pushes_max, 1, PUSHES_MAX_LIMIT)?;
-        within("segment-bytes", self.segment_octets, SEGMENT_OCTETS_MIN.into(), SEGMENT_OCTETS_MAX.into())?;
+        within(
+            "segment-bytes",
+            self.segment_octets,
+            SEGMENT_OCTETS_MIN.into(),
+            SEGMENT_OCTETS_MAX.into(),
+        )?;
         if !self.segment_octets.is_multiple_of(SEGMENT_OCTETS_STEP) {
             return unfit(format!(
                 "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of \
@@ -327,9 +357,35 @@ impl Config {
             ));
         }
         if self.listen == self.admin && self.listen.port() != 0 {
-            return unfit(format!("listen and admin are both {}: give them different ports", self.listen));
+            return unfit(format!(
+                "listen and admin are both {}: give them different ports",
+                self.listen
+            ));
         }
         Ok(())
+    }
+
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        let sentence = match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (Some(_), Some(_), _) | (None, None, None) => return Ok(()),
+            (Some(_), None, _) => {
+                "tls-cert is given without tls-key: give the certificate's key too"
+            }
+            (None, Some(_), _) => {
+                "tls-key is given without tls-cert: give the key's certificate too"
+            }
+            (None, None, Some(_)) => {
+                "tls-client-ca is given without tls-cert and tls-key: a plain port asks for no certificate, \
+                 so give both"
+            }
+        };
+        unfit(sentence.to_owned())
+    }
+
+    /// The files of the push port's TLS; none where it is plain.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(TlsFiles { certificate, key, client_ca: self.tls_client_ca.clone() })
     }
 
     fn check_network(&self) -> Result<(), ConfigError> {
@@ -339,7 +395,10 @@ impl Config {
         within("network-alerts-max", network.alerts_max, 0, NETWORK_ALERTS_MAX_LIMIT)?;
         within("network-time-scale", network.time_scale, 1.0, NETWORK_TIME_SCALE_LIMIT)?;
         if network.time_scale.fract() != 0.0 {
-            return unfit(format!("network-time-scale = {} is no whole number: use one", network.time_scale));
+            return unfit(format!(
+                "network-time-scale = {} is no whole number: use one",
+                network.time_scale
+            ));
         }
         match Line::parse(&network.default_line_state) {
             Ok(_) => Ok(()),

@@ -19,10 +19,13 @@ pub struct Choice {
 impl fmt::Display for Choice {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.kind {
-            DriverKind::Uring => formatter.write_str("uring (io_uring carries sockets and commits)")?,
+            DriverKind::Uring => {
+                formatter.write_str("uring (io_uring carries sockets and commits)")?
+            }
             DriverKind::Poll => {
-                formatter
-                    .write_str("poll (epoll carries sockets, a thread beside each shard its commits)")?;
+                formatter.write_str(
+                    "poll (epoll carries sockets, a thread beside each shard its commits)",
+                )?;
             }
         }
         match &self.instead {
@@ -49,11 +52,13 @@ pub fn choose(io: Io) -> Result<Choice, Refusal> {
         },
     };
     if let (Io::Uring, Some(Refusal { message, .. })) = (io, &refusal) {
-        let remedy = "use --io poll, or make io_uring available (`hayauma doctor --io auto` says how)";
+        let remedy =
+            "use --io poll, or make io_uring available (`hayauma doctor --io auto` says how)";
         return Err(Refusal { message: message.clone(), remedy });
     }
     if let Some(error) = poll_refusal() {
-        let beside = refusal.map(|refusal| format!(", and {}", refusal.message)).unwrap_or_default();
+        let beside =
+            refusal.map(|refusal| format!(", and {}", refusal.message)).unwrap_or_default();
         return Err(Refusal {
             message: format!("neither epoll nor a thread for commits can be had ({error}){beside}"),
             remedy: "run with a profile that allows epoll_create1, epoll_ctl, epoll_wait and eventfd2",

@@ -33,12 +33,16 @@ const OCTETS_MAX: u64 = 256;
 pub fn take(data_dir: &Path, is_fresh: bool, now_ms: u64) -> Result<FingerprintKeys, Fatal> {
     let path = data_dir.join(KEY_FILE);
     let unusable = |error: io::Error| {
-        Fatal::new(FatalReason::DataDirUnusable, format!("{} cannot be used ({error})", path.display()))
+        Fatal::new(
+            FatalReason::DataDirUnusable,
+            format!("{} cannot be used ({error})", path.display()),
+        )
     };
     match read(data_dir).map_err(unusable)? {
         Some(text) => parse(&text).ok_or_else(|| {
             let cause = format!("{} holds no key", path.display());
-            let remedy = "put the file back from a backup of this directory: its pushes are found by it";
+            let remedy =
+                "put the file back from a backup of this directory: its pushes are found by it";
             Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
         }),
         None => {
@@ -114,7 +118,9 @@ fn parse(text: &str) -> Option<FingerprintKeys> {
     }
     let older_until_ms = match (words.next(), words.next(), words.next()) {
         (None, ..) => None,
-        (Some("after"), Some(made), None) => Some(made.parse::<u64>().ok()?.saturating_add(OLDER_ASKED_MS)),
+        (Some("after"), Some(made), None) => {
+            Some(made.parse::<u64>().ok()?.saturating_add(OLDER_ASKED_MS))
+        }
         _ => return None,
     };
     Some(FingerprintKeys { keyed: Fingerprints::new(key), older_until_ms })
@@ -151,7 +157,10 @@ mod tests {
         let place = tempfile::tempdir().expect("a directory");
         for text in ["", "key\n", "key 00\n", "key 000102030405060708090a0b0c0d0e0f", "key zz"] {
             fs::write(place.path().join(KEY_FILE), text).expect("a file");
-            assert!(take(place.path(), false, 7).is_err() && look(place.path()).is_none(), "{text:?}");
+            assert!(
+                take(place.path(), false, 7).is_err() && look(place.path()).is_none(),
+                "{text:?}"
+            );
             assert_eq!(fs::read_to_string(place.path().join(KEY_FILE)).expect("the file"), text);
         }
     }

@@ -102,14 +102,16 @@ pub fn derive(data_dir: &Path) -> io::Result<Option<Layout>> {
         if has_segments(&journal)? {
             shards += 1;
             last = last.max(Some(number));
-            generation =
-                first_sequence_max(&journal)?.map_or(0, |first| first >> LAYOUT_BITS).max(generation);
+            generation = first_sequence_max(&journal)?
+                .map_or(0, |first| first >> LAYOUT_BITS)
+                .max(generation);
         }
     }
     let Some(last) = last else { return Ok(None) };
     if shards != last + 1 {
-        let message =
-            format!("{shards} shards have a journal and shard {last} is one of them: one is missing");
+        let message = format!(
+            "{shards} shards have a journal and shard {last} is one of them: one is missing"
+        );
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
     }
     Ok(Some(Layout { shards, generation }))
@@ -129,7 +131,9 @@ pub fn settle(data_dir: &Path) -> io::Result<Option<Layout>> {
     if read(&data_dir.join(DECIDED))?.is_some() {
         finish_exchange(data_dir)?;
     }
-    for leftover in [BUILDING, DECIDED].map(|name| data_dir.join(name)).iter().filter(|path| path.exists()) {
+    for leftover in
+        [BUILDING, DECIDED].map(|name| data_dir.join(name)).iter().filter(|path| path.exists())
+    {
         fs::remove_dir_all(leftover)?;
         sync_directory(data_dir)?;
     }
@@ -281,8 +285,9 @@ mod tests {
 
     #[test]
     fn every_sequence_of_the_last_layout_is_one_that_the_journal_reads() {
-        let last =
-            Layout { shards: 1, generation: 254 }.next(crate::start::config::SHARDS_MAX).expect("the 255th");
+        let last = Layout { shards: 1, generation: 254 }
+            .next(crate::start::config::SHARDS_MAX)
+            .expect("the 255th");
         assert_eq!(last.next(2), None);
         let beyond = last.start(last.shards - 1) + (1 << SHARD_BITS);
         assert!(beyond <= SEQUENCE_END && generation(beyond - 1) == RESHARDINGS_MAX);

@@ -235,7 +235,8 @@ mod tests {
     use crate::journal::{Accepted, CancelAccepted, Reached, SEGMENT_OCTETS_MIN, Trail};
 
     const NOW_MS: u64 = 1_800_000_000_000;
-    const LIMITS: CoreLimits = CoreLimits { pushes_max: 100, waiting_per_msn_max: 10, ended_keys_max: 100 };
+    const LIMITS: CoreLimits =
+        CoreLimits { pushes_max: 100, waiting_per_msn_max: 10, ended_keys_max: 100 };
 
     fn config(first_sequence: u64) -> JournalConfig {
         let budget_octets = 8 * u64::from(SEGMENT_OCTETS_MIN);
@@ -315,12 +316,17 @@ mod tests {
         let pace = Pace::new(1, NOW_MS);
         let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 0);
         let mut copies = Vec::new();
-        Journal::open(&target_at, config(copied_first), &factory, &mut |position, sequence, record| {
-            if let Record::Accepted(_) = record {
-                copies.push(position.to_bits());
-            }
-            assert_eq!(replay(&mut recovery, pace, position, sequence, &record), Ok(()));
-        })
+        Journal::open(
+            &target_at,
+            config(copied_first),
+            &factory,
+            &mut |position, sequence, record| {
+                if let Record::Accepted(_) = record {
+                    copies.push(position.to_bits());
+                }
+                assert_eq!(replay(&mut recovery, pace, position, sequence, &record), Ok(()));
+            },
+        )
         .unwrap_or_else(|error| panic!("{error}"));
         // Behind the torn copy stands no cancel: were the push there, the one in front of it would
         // be cleaned away as dead.

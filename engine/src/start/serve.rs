@@ -4,15 +4,12 @@ mod directory;
 mod resharding;
 
 use crate::billing;
+use crate::control;
 use crate::control::admin;
 use crate::control::admin::AdminServer;
 use crate::control::demo;
-use crate::control::engine::Engine;
 use crate::control::handle::EngineHandle;
-use crate::control::lines;
-use crate::control::parked;
 use crate::control::store::Store;
-use crate::control::{pushes, queue};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registry::Registry;
@@ -27,8 +24,11 @@ use crate::network::limits::LINE_STATES_OCTETS_MAX;
 use crate::network::line_states::{Line, LineStates};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
-use crate::shard::{Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport};
+use crate::shard::{
+    Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
+};
 use crate::smsc::core::CoreLimits;
+use crate::start::certificates::Certificates;
 use crate::start::check::DescriptorShares;
 use crate::start::config::Config;
 use crate::start::driver::Choice;
@@ -81,25 +81,36 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     })?;
     let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
     directory::check(&config.data_dir)?;
-    time_scale::check(&config.data_dir, config.rehearsal_time_scale, layout::is_fresh(&config.data_dir))?;
+    time_scale::check(
+        &config.data_dir,
+        config.rehearsal_time_scale,
+        layout::is_fresh(&config.data_dir),
+    )?;
     let is_fresh = layout::is_fresh(&config.data_dir);
     let keys = fingerprint_key::take(&config.data_dir, is_fresh, clock::unix_ms())?;
     let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
     if config.demo {
         demo::ensure_demo(&mut store).map_err(Fatal::from)?;
     }
+    let certificates = config.tls_files().map(Certificates::read).transpose()?;
     let listener = bind(config.listen)?;
     let admin_listener = admin::bind(config.admin)?;
-    let admin_address = admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
+    let admin_address =
+        admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
     lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
     let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
-        tracing::warn!("no client is registered: every push is refused with 2002 until `hayauma client add`");
+        tracing::warn!(
+            "no client is registered: every push is refused with 2002 until `hayauma client add`"
+        );
     }
     let registry = Arc::new(Registry::new(registrations.clone()));
     let factory = SegmentFactory::start_off(config.cpus.clone()).map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the segment factory's thread cannot start ({error})"))
+        Fatal::new(
+            FatalReason::HostUnfit,
+            format!("the segment factory's thread cannot start ({error})"),
+        )
     })?;
     let layout = resharding::lay_out(&config, &factory)?;
     let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
@@ -109,22 +120,31 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let runtime = Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listener)?;
+    let setup = setup(&config, shares, driver.kind, certificates.as_ref());
+    let runtime = Runtime::start(&setup, shards, endpoints, listener)?;
     let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
     handle.follow_names().map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the thread that looks up names cannot start ({error})"))
+        Fatal::new(
+            FatalReason::HostUnfit,
+            format!("the thread that looks up names cannot start ({error})"),
+        )
     })?;
-    let control: Arc<dyn Engine> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
-    signals.drains(Arc::clone(&control));
-    let more = parked::router(handle.clone())
-        .merge(lines::router(handle.clone()))
-        .merge(queue::router(handle.clone()))
-        .merge(pushes::router(handle.clone()));
-    let admin =
-        AdminServer::start(admin_listener, store, control, config.admin_open, shares.admin as usize, more);
+    obey(&signals, &handle, certificates);
+    let (more, connections_max) = (control::routes(&handle), shares.admin as usize);
+    let admin = AdminServer::start(
+        admin_listener,
+        store,
+        handle.clone(),
+        config.admin_open,
+        connections_max,
+        more,
+    );
     let admin = admin.map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("the admin port's thread cannot start ({error})"))
+        Fatal::new(
+            FatalReason::HostUnfit,
+            format!("the admin port's thread cannot start ({error})"),
+        )
     })?;
     announce(&config, driver, push_address, admin_address);
     runtime.join();
@@ -139,9 +159,26 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     Ok(())
 }
 
+/// Has signals drain the engine, and reload what can be reloaded.
+fn obey(signals: &Listener, handle: &Arc<EngineHandle>, certificates: Option<Certificates>) {
+    signals.drains(handle.clone());
+    if let Some(certificates) = certificates {
+        let handle = Arc::clone(handle);
+        signals.reloads(move || {
+            certificates.reload(|acceptance| handle.accept_with(&acceptance));
+        });
+    }
+}
+
 /// What the runtime is set up with.
-fn setup(config: &Config, shares: DescriptorShares, driver: DriverKind) -> Setup {
-    let sync_failure = config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
+fn setup(
+    config: &Config,
+    shares: DescriptorShares,
+    driver: DriverKind,
+    certificates: Option<&Certificates>,
+) -> Setup {
+    let sync_failure =
+        config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
     Setup {
         driver,
         cpus: config.cpus.clone(),
@@ -153,6 +190,7 @@ fn setup(config: &Config, shares: DescriptorShares, driver: DriverKind) -> Setup
         durability: config.durability,
         commit_delay_us_max: config.commit_delay_us_max,
         idle_poll_us: config.idle_poll_us,
+        acceptance: certificates.map(Certificates::acceptance),
         inject_sync_failure: sync_failure.map(|injection| injection.at),
     }
 }
@@ -175,13 +213,14 @@ fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, Nam
     shards.iter_mut().for_each(|shard| shard.set_names(Arc::clone(&names)));
     let directories: Vec<_> =
         (0..config.shards).map(|number| shard_directory(&config.data_dir, number)).collect();
-    let watch = NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
-        let directory = config.data_dir.display();
-        Fatal::new(
-            FatalReason::DataDirUnusable,
-            format!("the data directory {directory} cannot be watched ({error})"),
-        )
-    })?;
+    let watch =
+        NamesWatch::start(&config.data_dir, &directories, Arc::clone(&names)).map_err(|error| {
+            let directory = config.data_dir.display();
+            Fatal::new(
+                FatalReason::DataDirUnusable,
+                format!("the data directory {directory} cannot be watched ({error})"),
+            )
+        })?;
     Ok((names, watch))
 }
 
@@ -194,8 +233,9 @@ fn lost_names(config: &Config) -> String {
 }
 
 fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
+    let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     let mut text = format!(
-        "hayauma {} takes pushes on http://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
+        "hayauma {} takes pushes on {scheme}://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
          durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
         config.shards,
@@ -234,7 +274,9 @@ fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
 
 fn port_fatal(address: SocketAddr, error: &std::io::Error) -> Fatal {
     let cause = match error.kind() {
-        std::io::ErrorKind::AddrInUse => format!("the push port {address} is in use by another program"),
+        std::io::ErrorKind::AddrInUse => {
+            format!("the push port {address} is in use by another program")
+        }
         _ => format!("the push port {address} cannot be bound ({error})"),
     };
     let remedy = "stop that program or choose another with --listen";
@@ -266,7 +308,15 @@ fn open_shards(
                 let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
                 let progress = Arc::clone(&progress[number]);
                 scope.spawn(move || {
-                    open_shard(config, as_it_stands, number, factory, line_states, registry, progress)
+                    open_shard(
+                        config,
+                        as_it_stands,
+                        number,
+                        factory,
+                        line_states,
+                        registry,
+                        progress,
+                    )
                 })
             })
             .collect();
@@ -279,9 +329,9 @@ fn open_shards(
         let opened: Vec<Result<(Shard, ShardReport), Fatal>> = threads
             .into_iter()
             .map(|thread| {
-                thread
-                    .join()
-                    .unwrap_or_else(|_| Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly")))
+                thread.join().unwrap_or_else(|_| {
+                    Err(Fatal::new(FatalReason::Bug, "a recovery thread ended badly"))
+                })
             })
             .collect();
         (contracts, opened)
@@ -325,7 +375,13 @@ impl<'a> Teller<'a> {
             match progress.stage() {
                 OpenStage::Reading => {
                     let percent = progress.percent();
-                    tracing::info!(seconds, shard, records, percent, "opening: reading the journal");
+                    tracing::info!(
+                        seconds,
+                        shard,
+                        records,
+                        percent,
+                        "opening: reading the journal"
+                    );
                 }
                 OpenStage::Restoring => {
                     tracing::info!(seconds, shard, records, "opening: putting pushes to work")
@@ -361,15 +417,17 @@ fn open_shard(
         .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
     let directory = shard_directory(&config.data_dir, number);
     let now_ms = clock::unix_ms();
-    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(|error| {
-        match &error {
-            OpenError::TooManyPushes(_) => Fatal::told(FatalReason::Configuration, error.to_string()),
+    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(
+        |error| match &error {
+            OpenError::TooManyPushes(_) => {
+                Fatal::told(FatalReason::Configuration, error.to_string())
+            }
             OpenError::Journal(JournalError::NoSegment { .. }) => {
                 Fatal::new(FatalReason::StorageFull, error.to_string())
             }
             _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
-        }
-    })
+        },
+    )
 }
 
 /// A shard's bounds when it may keep so many pushes.
@@ -383,7 +441,12 @@ fn limits_of(config: &Config, pushes_max: u64) -> CoreLimits {
 }
 
 /// The journal of shard `number` of so many.
-fn journal_config(config: &Config, number: usize, shards: usize, first_sequence: u64) -> JournalConfig {
+fn journal_config(
+    config: &Config,
+    number: usize,
+    shards: usize,
+    first_sequence: u64,
+) -> JournalConfig {
     let mut journal = JournalConfig::new(number as u16, config.queue_octets / shards as u64);
     journal.segment_octets = config.segment_octets as u32;
     journal.without_syncs = config.durability == Durability::Process;
@@ -420,8 +483,9 @@ fn line_states(config: &Config) -> Result<LineStates, Fatal> {
     let default = Line::parse(&config.network.default_line_state)
         .map_err(|error| wrong(format!("default_line_state: {error}")))?;
     let Some(path) = &config.network.line_states else { return Ok(LineStates::uniform(default)) };
-    let text = read_bounded(path, LINE_STATES_OCTETS_MAX)
-        .map_err(|error| wrong(format!("the line states {} cannot be read ({error})", path.display())))?;
+    let text = read_bounded(path, LINE_STATES_OCTETS_MAX).map_err(|error| {
+        wrong(format!("the line states {} cannot be read ({error})", path.display()))
+    })?;
     LineStates::parse(&text, default).map_err(|error| wrong(format!("{}: {error}", path.display())))
 }
 
@@ -469,7 +533,8 @@ fn load_contracts(
 ) -> Result<Vec<ContractTable>, Fatal> {
     let each = (store.contracts_in_all().map_err(Fatal::from)? as usize).div_ceil(shards);
     // The slices are even up to a few in a thousand.
-    let mut tables: Vec<_> = (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
+    let mut tables: Vec<_> =
+        (0..shards).map(|_| ContractTable::with_capacity(each + each / 256)).collect();
     let mut read = 0u64;
     let loaded = store.for_each_contract(|msn, xpid| {
         // The store keeps the bound of ten XPIDs per msn, so the table takes every row.

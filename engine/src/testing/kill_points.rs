@@ -201,7 +201,9 @@ mod armed {
             let (point, _) = KillPoint::ALL.iter().find(|(_, known)| *known == name)?;
             Some((*point, passes.parse().ok().filter(|&passes| passes > 0)?))
         });
-        let Some((point, passes)) = parsed else { panic!("HAYAUMA_TEST_KILL_AT={text} is no NAME:N") };
+        let Some((point, passes)) = parsed else {
+            panic!("HAYAUMA_TEST_KILL_AT={text} is no NAME:N")
+        };
         Some(Armed { point, passes_left: AtomicU64::new(passes) })
     }
 
@@ -226,15 +228,19 @@ mod armed {
         if delivered_mask == 0 {
             return;
         }
-        let book = TERMINALS.get_or_init(|| {
-            let path = std::env::var_os(BOOK)?;
-            let file = File::options().create(true).append(true).open(&path);
-            Some(file.unwrap_or_else(|error| panic!("{} cannot be written: {error}", path.display())))
-        });
+        let book =
+            TERMINALS.get_or_init(|| {
+                let path = std::env::var_os(BOOK)?;
+                let file = File::options().create(true).append(true).open(&path);
+                Some(file.unwrap_or_else(|error| {
+                    panic!("{} cannot be written: {error}", path.display())
+                }))
+            });
         if let Some(mut file) = book.as_ref() {
             // One write of one line: it is there whole or not at all, whenever the process dies.
             let line = format!("{what} {shard} {push_id} {delivered_mask}\n");
-            file.write_all(line.as_bytes()).unwrap_or_else(|error| panic!("the terminals' book: {error}"));
+            file.write_all(line.as_bytes())
+                .unwrap_or_else(|error| panic!("the terminals' book: {error}"));
         }
     }
 }

@@ -29,7 +29,8 @@ fn reading_and_writing_any_pdu_allocates_nothing() {
             }
             let header = pdu.header;
             let mut out = [0; 1024];
-            let written = encode(&mut out, header.command, header.status, header.sequence, &pdu.body, true);
+            let written =
+                encode(&mut out, header.command, header.status, header.sequence, &pdu.body, true);
             assert_eq!(written, Ok(octets.len()));
             assert_eq!(out[..octets.len()], octets[..]);
             // What is cut short is an error, which is as cheap.
@@ -83,8 +84,10 @@ fn a_session_allocates_its_window_and_nothing_more() {
             let octets = client.request(&mut out, Command::SUBMIT_SM, &message, now_ms, now_ms);
             let taken = server.handle_octets(&out[..octets.expect("room")], now_ms);
             let Some(Event::Request { request, .. }) = taken.event else { panic!("{taken:?}") };
-            let answer = Body::MessageResp(MessageResp { message_id: b"4711", ..MessageResp::default() });
-            let octets = server.answer(&mut out, request, Status::OK, &answer, now_ms).expect("room");
+            let answer =
+                Body::MessageResp(MessageResp { message_id: b"4711", ..MessageResp::default() });
+            let octets =
+                server.answer(&mut out, request, Status::OK, &answer, now_ms).expect("room");
             let taken = client.handle_octets(&out[..octets], now_ms);
             assert!(matches!(taken.event, Some(Event::Answer { token, .. }) if token == now_ms));
         }

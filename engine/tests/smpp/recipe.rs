@@ -49,7 +49,8 @@ impl Recipe {
 
     fn tlvs<'a>(&self, space: &'a mut [u8]) -> Tlvs<'a> {
         let mut tlvs = TlvWriter::new(space);
-        let (is_receipt, is_data) = (self.command == Command::DELIVER_SM, self.command == Command::DATA_SM);
+        let (is_receipt, is_data) =
+            (self.command == Command::DELIVER_SM, self.command == Command::DATA_SM);
         if let Some(reference) = self.reference {
             tlvs.short(Tag::USER_MESSAGE_REFERENCE, reference);
         }
@@ -65,13 +66,22 @@ impl Recipe {
         tlvs.finish().expect("room")
     }
 
-    fn body<'a>(&'a self, source: Address<'a>, destination: Address<'a>, tlvs: Tlvs<'a>) -> Body<'a> {
+    fn body<'a>(
+        &'a self,
+        source: Address<'a>,
+        destination: Address<'a>,
+        tlvs: Tlvs<'a>,
+    ) -> Body<'a> {
         let (service_type, message_id) = (self.service_type.as_bytes(), self.message_id.as_bytes());
         let (esm_class, data_coding) = (EsmClass(self.esm_class), self.data_coding);
         match self.command {
-            Command::SUBMIT_SM_RESP => Body::MessageResp(MessageResp { message_id, tlvs: Tlvs::NONE }),
+            Command::SUBMIT_SM_RESP => {
+                Body::MessageResp(MessageResp { message_id, tlvs: Tlvs::NONE })
+            }
             Command::QUERY_SM => Body::Query(Query { message_id, source }),
-            Command::CANCEL_SM => Body::Cancel(Cancel { service_type, message_id, source, destination }),
+            Command::CANCEL_SM => {
+                Body::Cancel(Cancel { service_type, message_id, source, destination })
+            }
             Command::BIND_TRANSCEIVER => Body::Bind(Bind {
                 kind: BindKind::Transceiver,
                 system_id: service_type,
@@ -139,8 +149,14 @@ pub(crate) fn recipe() -> impl Strategy<Value = Recipe> {
     (header, numbers, text, "[0-9A-Fa-f-]{1,36}", reference, state, receipted).prop_map(
         |(header, numbers, text, message_id, reference, state, receipted)| {
             let (command, sequence, source, destination, service_type) = header;
-            let (esm_class, protocol_id, priority_flag, validity_period, registered_delivery, data_coding) =
-                numbers;
+            let (
+                esm_class,
+                protocol_id,
+                priority_flag,
+                validity_period,
+                registered_delivery,
+                data_coding,
+            ) = numbers;
             Recipe {
                 command,
                 sequence,

@@ -56,7 +56,8 @@ fn compare(theirs: &Theirs<'_, TLVS_MAX>, recipe: &Recipe) -> bool {
         (Some(Pdu::DeliverSm(deliver)), Command::DELIVER_SM) => {
             assert_eq!(deliver.source_addr.as_str(), recipe.source.2);
             assert_eq!(deliver.short_message().as_ref(), recipe.text);
-            let parameters = [recipe.reference.is_some(), recipe.state.is_some(), recipe.receipted.is_some()];
+            let parameters =
+                [recipe.reference.is_some(), recipe.state.is_some(), recipe.receipted.is_some()];
             let expected = parameters.into_iter().filter(|there| *there).count();
             assert_eq!(deliver.tlvs().len(), expected);
             true

@@ -45,7 +45,8 @@ fn tshark_reads_every_field_as_it_was_meant() {
     };
     let mut runner = TestRunner::deterministic();
     let strategy = recipe();
-    let mut make = || strategy.new_tree(&mut runner).expect("the strategy rejects little").current();
+    let mut make =
+        || strategy.new_tree(&mut runner).expect("the strategy rejects little").current();
     let recipes: Vec<Recipe> = (0..PDUS).map(|_| make()).collect();
     let observed = decode_by_tshark(&recipes);
     assert_eq!(observed.len(), recipes.len(), "{version} printed a line for every PDU");
@@ -54,13 +55,15 @@ fn tshark_reads_every_field_as_it_was_meant() {
         let columns: Vec<&str> = line.split('\t').collect();
         assert_eq!(columns.len(), FIELDS.len(), "{line:?}");
         for (field, expected) in expectations(recipe) {
-            let at = FIELDS.iter().position(|name| *name == field).expect("a field that is asked for");
+            let at =
+                FIELDS.iter().position(|name| *name == field).expect("a field that is asked for");
             compared += 1;
             if !agrees(&expected, columns[at]) {
                 let (found, command) = (columns[at], recipe.command);
                 let hex = hex_of(&recipe.octets());
-                differences
-                    .push(format!("{field} of {command}: expected {expected:?}, found {found:?} in {hex}"));
+                differences.push(format!(
+                    "{field} of {command}: expected {expected:?}, found {found:?} in {hex}"
+                ));
             }
         }
     }
@@ -126,7 +129,8 @@ fn expectations(recipe: &Recipe) -> Vec<(&'static str, String)> {
         fields.push(("message_state", state.unwrap_or_default()));
         fields.push(("receipted_message_id", recipe.receipted.clone().unwrap_or_default()));
     }
-    let has_id = matches!(recipe.command, Command::SUBMIT_SM_RESP | Command::QUERY_SM | Command::CANCEL_SM);
+    let has_id =
+        matches!(recipe.command, Command::SUBMIT_SM_RESP | Command::QUERY_SM | Command::CANCEL_SM);
     if has_id {
         fields.push(("message_id", recipe.message_id.clone()));
     }

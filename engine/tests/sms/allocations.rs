@@ -59,9 +59,16 @@ fn planning_and_encoding_allocate_nothing() {
                         .expect("the buffer suffices");
                     let length = encode_submits(&plan, content, &options, &submit, &mut out);
                     for submit in relay::submits(&out[..length.expect("the buffer suffices")]) {
-                        relay::deliver_from_submit(submit, &originating, &[0; 7], true, &mut relayed)
-                            .expect("a SUBMIT of ours can be relayed");
-                        relay::status_report(submit, &[0; 7], &[0; 7], 0, &mut relayed).expect("fits");
+                        relay::deliver_from_submit(
+                            submit,
+                            &originating,
+                            &[0; 7],
+                            true,
+                            &mut relayed,
+                        )
+                        .expect("a SUBMIT of ours can be relayed");
+                        relay::status_report(submit, &[0; 7], &[0; 7], 0, &mut relayed)
+                            .expect("fits");
                         segments += 1;
                     }
                     let rules = Rules { wide_reference: true, ..Rules::plain(255) };

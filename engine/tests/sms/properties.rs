@@ -249,7 +249,11 @@ proptest! {
 
 /// What the relay layer would say of a report.
 fn context_of(recipe: &Recipe) -> ReportContext {
-    if recipe.failure_cause.is_some() { ReportContext::Error } else { ReportContext::Acknowledgement }
+    if recipe.failure_cause.is_some() {
+        ReportContext::Error
+    } else {
+        ReportContext::Acknowledgement
+    }
 }
 
 /// The same input every time, unless the environment variable PROPTEST_RNG_SEED says otherwise.
@@ -263,12 +267,13 @@ fn cases(cases: u32) -> ProptestConfig {
 
 /// Octets at random, and TPDUs with an octet changed.
 fn tpdu_like() -> impl Strategy<Value = Vec<u8>> {
-    let changed = (recipe(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(recipe, at, octet)| {
-        let mut octets = recipe.octets();
-        let at = at.index(octets.len());
-        octets[at] = octet;
-        octets
-    });
+    let changed =
+        (recipe(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(recipe, at, octet)| {
+            let mut octets = recipe.octets();
+            let at = at.index(octets.len());
+            octets[at] = octet;
+            octets
+        });
     prop_oneof![vec(any::<u8>(), 0..180), changed]
 }
 
@@ -292,10 +297,11 @@ fn text() -> impl Strategy<Value = String> {
     let piece = prop::sample::select(&PIECES[..])
         .prop_flat_map(|pattern| proptest::string::string_regex(pattern).expect("a legal pattern"));
     let few = vec(piece, 1..12).prop_map(|pieces| pieces.concat());
-    let one_kind = (prop::sample::select(&PIECES[..]), 1..40usize).prop_flat_map(|(pattern, times)| {
-        let piece = proptest::string::string_regex(pattern).expect("a legal pattern");
-        vec(piece, times).prop_map(|pieces| pieces.concat())
-    });
+    let one_kind =
+        (prop::sample::select(&PIECES[..]), 1..40usize).prop_flat_map(|(pattern, times)| {
+            let piece = proptest::string::string_regex(pattern).expect("a legal pattern");
+            vec(piece, times).prop_map(|pieces| pieces.concat())
+        });
     prop_oneof![few, one_kind].prop_filter("there is something to send", |text| !text.is_empty())
 }
 
@@ -390,7 +396,8 @@ fn check_boundaries(
         // The cluster that reaches over the end, if one of those that the texts are made of does.
         let split = CLUSTERS.iter().find_map(|cluster| {
             (1..cluster.len()).map(|inside| end.saturating_sub(inside)).find(|&start| {
-                text.get(start..).is_some_and(|rest| rest.starts_with(cluster)) && start + cluster.len() > end
+                text.get(start..).is_some_and(|rest| rest.starts_with(cluster))
+                    && start + cluster.len() > end
             })
         });
         if let Some(start) = split.filter(|&start| start > fragment.start && start < end) {
@@ -464,11 +471,13 @@ fn cost_of(character: char, alphabet: Alphabet) -> Option<u32> {
 /// Every alphabet in the order of plainness: default, single shift, locking shift, both, UCS-2.
 fn every_alphabet() -> impl Iterator<Item = (usize, Alphabet)> {
     let languages = || Language::ALL.into_iter().map(Some);
-    let locking = || languages().filter(|language| language.is_some_and(Language::has_locking_table));
+    let locking =
+        || languages().filter(|language| language.is_some_and(Language::has_locking_table));
     let pair = |locking, single| Alphabet::Gsm7(Shift { locking, single });
     let default = std::iter::once(pair(None, None));
     let single_alone = languages().map(move |single| pair(None, single));
     let locking_alone = locking().map(move |locking| pair(locking, None));
-    let both = locking().flat_map(move |locking| languages().map(move |single| pair(locking, single)));
+    let both =
+        locking().flat_map(move |locking| languages().map(move |single| pair(locking, single)));
     default.chain(single_alone).chain(locking_alone).chain(both).chain([Alphabet::Ucs2]).enumerate()
 }

@@ -96,10 +96,16 @@ impl Recipe {
         (octets, text.len() as u8)
     }
 
-    fn parameters<'d>(&self, scheme: Option<CodingScheme>, user_data: UserData<'d>) -> Parameters<'d> {
+    fn parameters<'d>(
+        &self,
+        scheme: Option<CodingScheme>,
+        user_data: UserData<'d>,
+    ) -> Parameters<'d> {
         let announced = self.optional;
         Parameters {
-            protocol_identifier: announced.protocol_identifier.then_some(ProtocolIdentifier(self.numbers[1])),
+            protocol_identifier: announced
+                .protocol_identifier
+                .then_some(ProtocolIdentifier(self.numbers[1])),
             coding_scheme: scheme,
             user_data: announced.user_data.then_some(user_data),
             ..Parameters::default()
@@ -108,14 +114,16 @@ impl Recipe {
 
     /// Hands the TPDU to `look`.
     pub(crate) fn with_tpdu<T>(&self, look: impl FnOnce(&Tpdu<'_>) -> T) -> T {
-        let optional_scheme = self.optional.coding_scheme.then_some(CodingScheme(self.coding_scheme));
+        let optional_scheme =
+            self.optional.coding_scheme.then_some(CodingScheme(self.coding_scheme));
         let scheme = match self.kind {
             Kind::Deliver | Kind::Submit => CodingScheme(self.coding_scheme),
             _ => optional_scheme.unwrap_or_default(),
         };
         let (octets, length) = self.user_data(scheme);
         let header_indicated = self.header.is_some();
-        let user_data = UserData { coding_scheme: scheme, header_indicated, length, octets: &octets };
+        let user_data =
+            UserData { coding_scheme: scheme, header_indicated, length, octets: &octets };
         let parameters = self.parameters(optional_scheme, user_data);
         let failure_cause = self.failure_cause.map(FailureCause);
         let [first, second, third, fourth, ..] = self.flags;
@@ -204,12 +212,13 @@ pub(crate) fn recipe() -> impl Strategy<Value = Recipe> {
         (Just(0x25), vec(1..14u8, 1)),
         element,
     ];
-    let optional = any::<[bool; 4]>().prop_map(|[indicator, first, second, third]| OptionalFields {
-        indicator,
-        protocol_identifier: first,
-        coding_scheme: second,
-        user_data: third,
-    });
+    let optional =
+        any::<[bool; 4]>().prop_map(|[indicator, first, second, third]| OptionalFields {
+            indicator,
+            protocol_identifier: first,
+            coding_scheme: second,
+            user_data: third,
+        });
     (
         (kind, any::<[bool; 6]>(), any::<[u8; 4]>(), address(), [time_stamp(), time_stamp()]),
         validity(),
@@ -219,22 +228,24 @@ pub(crate) fn recipe() -> impl Strategy<Value = Recipe> {
         option::of(0x80..=0xffu8),
         optional,
     )
-        .prop_map(|(fixed, validity, coding_scheme, header, content, failure_cause, optional)| {
-            let (kind, flags, numbers, address, stamps) = fixed;
-            Recipe {
-                kind,
-                flags,
-                numbers,
-                address,
-                stamps,
-                validity,
-                coding_scheme,
-                header,
-                content,
-                failure_cause,
-                optional,
-            }
-        })
+        .prop_map(
+            |(fixed, validity, coding_scheme, header, content, failure_cause, optional)| {
+                let (kind, flags, numbers, address, stamps) = fixed;
+                Recipe {
+                    kind,
+                    flags,
+                    numbers,
+                    address,
+                    stamps,
+                    validity,
+                    coding_scheme,
+                    header,
+                    content,
+                    failure_cause,
+                    optional,
+                }
+            },
+        )
 }
 
 /// Numbers of every type and plan, and text.
@@ -245,8 +256,8 @@ pub(crate) fn address() -> impl Strategy<Value = Address> {
     let numeric = (type_of_address, "[0-9*#abc]{0,20}").prop_map(|(type_of_address, digits)| {
         Address::numeric(type_of_address, digits.as_bytes()).expect("legal digits")
     });
-    let text =
-        "[A-Za-z0-9 _.@$Δäöü]{1,11}".prop_map(|text| Address::alphanumeric(&text).expect("legal text"));
+    let text = "[A-Za-z0-9 _.@$Δäöü]{1,11}"
+        .prop_map(|text| Address::alphanumeric(&text).expect("legal text"));
     prop_oneof![3 => numeric, 1 => text]
 }
 

@@ -88,7 +88,8 @@ fn tshark_reads_every_field_as_it_was_meant() {
     };
     let mut runner = TestRunner::deterministic();
     let strategy = recipe();
-    let mut make = || strategy.new_tree(&mut runner).expect("the strategy rejects little").current();
+    let mut make =
+        || strategy.new_tree(&mut runner).expect("the strategy rejects little").current();
     let recipes: Vec<Recipe> = (0..TPDUS).map(|_| make()).collect();
     let observed = decode_by_tshark(&recipes);
     assert_eq!(observed.len(), recipes.len(), "{version} printed a line for every TPDU");
@@ -100,18 +101,25 @@ fn tshark_reads_every_field_as_it_was_meant() {
         let columns: Vec<&str> = line.split('\t').collect();
         assert_eq!(columns.len(), FIELDS.len(), "{line:?}");
         for (field, expected) in recipe.with_tpdu(expectations) {
-            let column = FIELDS.iter().position(|name| *name == field).expect("a field that is asked for");
+            let column =
+                FIELDS.iter().position(|name| *name == field).expect("a field that is asked for");
             compared += 1;
             if !agrees(&expected, columns[column]) {
                 let (found, kind) = (columns[column], recipe.kind);
                 let hex = hex_of(&recipe.octets());
-                differences
-                    .push(format!("{field} in {kind:?}: expected {expected:?}, found {found:?} in {hex}"));
+                differences.push(format!(
+                    "{field} in {kind:?}: expected {expected:?}, found {found:?} in {hex}"
+                ));
             }
         }
     }
     println!("{TPDUS} TPDUs, {compared} fields compared with {version}; by kind {kinds:?}");
-    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+    assert!(
+        differences.is_empty(),
+        "{} differences:\n{}",
+        differences.len(),
+        differences.join("\n")
+    );
     assert!(kinds.iter().all(|&count| count > TPDUS / 12), "all kinds are there: {kinds:?}");
     assert!(compared > 10 * TPDUS, "the comparison is not empty");
 }
@@ -122,8 +130,10 @@ fn decode_by_tshark(recipes: &[Recipe]) -> Vec<String> {
     let mut capture = Capture::new();
     for recipe in recipes {
         // "Received" is what the network received: a TPDU from the terminal.
-        let received = u32::from(recipe.with_tpdu(|tpdu| tpdu.direction()) == Direction::FromTerminal);
-        let tags = [(TAG_PROTOCOL_NAME, &b"gsm_sms\0"[..]), (TAG_DIRECTION, &received.to_be_bytes())];
+        let received =
+            u32::from(recipe.with_tpdu(|tpdu| tpdu.direction()) == Direction::FromTerminal);
+        let tags =
+            [(TAG_PROTOCOL_NAME, &b"gsm_sms\0"[..]), (TAG_DIRECTION, &received.to_be_bytes())];
         capture.add(&tags, &recipe.octets());
     }
     wireshark::columns(&capture, &["-o", "gsm_sms.reassemble:FALSE"], "gsm_sms", &FIELDS)
@@ -135,7 +145,8 @@ type Values = Vec<String>;
 fn agrees(expected: &Values, found: &str) -> bool {
     let present = |value: &&str| !value.is_empty() && *value != "<MISSING>";
     let found: Vec<&str> = found.split(AGGREGATOR).filter(present).collect();
-    let expected: Vec<&str> = expected.iter().map(String::as_str).filter(|value| !value.is_empty()).collect();
+    let expected: Vec<&str> =
+        expected.iter().map(String::as_str).filter(|value| !value.is_empty()).collect();
     let number = |text: &str| match text {
         "True" => Some(1),
         "False" => Some(0),
@@ -149,7 +160,8 @@ fn agrees(expected: &Values, found: &str) -> bool {
         expected == found.replace("\\\\", "\\")
             || number(expected).is_some_and(|value| number(found) == Some(value))
     };
-    expected.len() == found.len() && expected.into_iter().zip(found).all(|(one, other)| same(one, other))
+    expected.len() == found.len()
+        && expected.into_iter().zip(found).all(|(one, other)| same(one, other))
 }
 
 /// What tshark should print, field by field. Fields that the TPDU does not have are expected to be
@@ -257,8 +269,10 @@ impl Expectations {
     }
 
     fn stamps(&mut self, stamps: &[TimeStamp]) {
-        let times: Vec<LocalTime> =
-            stamps.iter().map(|stamp| stamp.local_time().expect("the strategy makes times")).collect();
+        let times: Vec<LocalTime> = stamps
+            .iter()
+            .map(|stamp| stamp.local_time().expect("the strategy makes times"))
+            .collect();
         let column = |value: fn(&LocalTime) -> u8| -> Values {
             times.iter().map(|time| value(time).to_string()).collect()
         };
@@ -307,7 +321,10 @@ impl Expectations {
 
     fn parameters(&mut self, parameters: &Parameters<'_>) {
         self.number("tp.parameter_indicator", parameters.indicator());
-        self.values("tp-pid", parameters.protocol_identifier.map(|identifier| identifier.0.to_string()));
+        self.values(
+            "tp-pid",
+            parameters.protocol_identifier.map(|identifier| identifier.0.to_string()),
+        );
         self.values("tp-dcs", parameters.coding_scheme.map(|scheme| scheme.0.to_string()));
         match &parameters.user_data {
             Some(user_data) => {
@@ -356,7 +373,10 @@ impl Expectations {
         self.number("dis_field_udh.user_data_header_length", header.element_octets().len() as u8);
         let elements: Vec<Element<'_>> = header.elements().collect();
         self.values("ie_identifier", elements.iter().map(|element| element.identifier.to_string()));
-        self.values("dis_field_ud_iei.length", elements.iter().map(|element| element.data.len().to_string()));
+        self.values(
+            "dis_field_ud_iei.length",
+            elements.iter().map(|element| element.data.len().to_string()),
+        );
         // Unlike the standard's receiver, tshark shows every element, also one that is to be
         // ignored.
         let mut parts = [Vec::new(), Vec::new(), Vec::new()];
@@ -368,9 +388,14 @@ impl Expectations {
                     put(&mut parts, [reference.into(), total.into(), sequence.into()]);
                 }
                 (0x08, &[high, low, total, sequence]) => {
-                    put(&mut parts, [u16::from_be_bytes([high, low]), total.into(), sequence.into()]);
+                    put(
+                        &mut parts,
+                        [u16::from_be_bytes([high, low]), total.into(), sequence.into()],
+                    );
                 }
-                (0x04, &[destination, source]) => put(&mut ports, [destination.into(), source.into()]),
+                (0x04, &[destination, source]) => {
+                    put(&mut ports, [destination.into(), source.into()])
+                }
                 (0x05, &[a, b, c, d]) => {
                     put(&mut ports, [u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])]);
                 }

@@ -10,7 +10,8 @@ const MO: Direction = Direction::FromTerminal;
 const MT: Direction = Direction::ToTerminal;
 
 fn octets(hex: &str) -> Vec<u8> {
-    let digits: Vec<u8> = hex.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    let digits: Vec<u8> =
+        hex.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
     let (pairs, rest) = digits.as_chunks::<2>();
     assert!(rest.is_empty(), "{hex}");
     pairs.iter().map(|[high, low]| high << 4 | low).collect()
@@ -83,7 +84,10 @@ fn each_coding_group_decides_how_text_is_read() {
     // Compressed text counts octets and is kept as it is, whatever its alphabet.
     for scheme in ["20", "24", "28", "2C", "3F", "60", "78"] {
         let fields = deliver("04", scheme, OCTETS);
-        assert_eq!((value(&fields, "TP-UD").as_str(), meaning(&fields, "TP-UD")), ("01FF80", "compressed"));
+        assert_eq!(
+            (value(&fields, "TP-UD").as_str(), meaning(&fields, "TP-UD")),
+            ("01FF80", "compressed")
+        );
     }
     let flash = deliver("04", "18", UNITS);
     assert_eq!(detail(&flash, "TP-DCS", "class"), Some(FieldValue::Number(0)));
@@ -113,7 +117,9 @@ fn headers_are_used_ignored_or_passed_over_as_the_clause_says() {
     assert_eq!(concatenation("0F 0003070201 0003080202 0003090201"), Some((9, 2, 1)));
     // A part of none, a part nought, a part beyond the last, and an element of another length say
     // nothing.
-    for nonsense in ["05 0003070000", "05 0003070200", "05 0003070203", "04 00020102", "06 080400010001"] {
+    for nonsense in
+        ["05 0003070000", "05 0003070200", "05 0003070203", "04 00020102", "06 080400010001"]
+    {
         assert_eq!(concatenation(nonsense), None, "{nonsense}");
     }
     // What said something before them still counts.
@@ -121,7 +127,10 @@ fn headers_are_used_ignored_or_passed_over_as_the_clause_says() {
     // Elements that do not fill the header: ignored whole, the text stands where it stood.
     let overrun = deliver("44", "04", "06 03 000301 AABB");
     assert!(meaning(&overrun, "TP-UDH").starts_with("ignored"));
-    assert_eq!((value(&overrun, "TP-UDH"), value(&overrun, "TP-UD")), ("03000301".into(), "AABB".into()));
+    assert_eq!(
+        (value(&overrun, "TP-UDH"), value(&overrun, "TP-UD")),
+        ("03000301".into(), "AABB".into())
+    );
     // A header longer than the user data leaves no text.
     assert_eq!(value(&deliver("44", "00", "05 2800030102"), "TP-UD"), "");
     assert_eq!(value(&deliver("44", "08", "00"), "TP-UD"), "");
@@ -185,8 +194,9 @@ fn times_and_periods_of_every_form_are_read() {
     ] {
         assert_eq!(value(&stamp(octets), "TP-SCTS"), text, "{octets}");
     }
-    let submit =
-        |first: &str, validity: &str| fields(&format!("{first} 07 04 81 2143 00 00 {validity} 00"), MO);
+    let submit = |first: &str, validity: &str| {
+        fields(&format!("{first} 07 04 81 2143 00 00 {validity} 00"), MO)
+    };
     for (first, validity, told, seconds) in [
         ("11", "00", "5 min", Some(300)),
         ("11", "8F", "12 h", Some(43_200)),
@@ -209,7 +219,11 @@ fn times_and_periods_of_every_form_are_read() {
     ] {
         let fields = submit(first, validity);
         assert_eq!(meaning(&fields, "TP-VP"), told, "{validity}");
-        assert_eq!(detail(&fields, "TP-VP", "seconds"), seconds.map(FieldValue::Number), "{validity}");
+        assert_eq!(
+            detail(&fields, "TP-VP", "seconds"),
+            seconds.map(FieldValue::Number),
+            "{validity}"
+        );
     }
     assert_eq!(value(&submit("19", "62112231430363"), "TP-VP"), "2026-11-22T13:34:30+09:00");
     assert!(submit("01", "").iter().all(|field| field.name != "TP-VP"));
@@ -229,7 +243,10 @@ fn reports_are_read_with_all_that_their_indicator_announces() {
     assert_eq!((value(&plain, "TP-MR").as_str(), value(&plain, "TP-ST").as_str()), ("42", "70"));
     assert!(plain.iter().all(|field| field.name != "TP-PI"));
     let whole = fields(&format!("{report} 07 7F F4 02 BEEF"), MT);
-    assert_eq!((value(&whole, "TP-PID").as_str(), value(&whole, "TP-UD").as_str()), ("127", "BEEF"));
+    assert_eq!(
+        (value(&whole, "TP-PID").as_str(), value(&whole, "TP-UD").as_str()),
+        ("127", "BEEF")
+    );
     // Bits 3 to 6, and extension octets that say anything, announce more.
     for (indicator, discarded) in
         [("08", "AABB"), ("0C 00", "AABB"), ("40", "00"), ("80 01", "FF"), ("80 80 02", "EE")]
@@ -243,8 +260,14 @@ fn reports_are_read_with_all_that_their_indicator_announces() {
     // Without TP-DCS the text is in the default alphabet.
     assert_eq!(value(&fields("00 04 05 E8329BFD06", MO), "TP-UD"), "hello");
     let refused = fields("01 C5 05 62112231430363 00 05 E8329BFD06", MT);
-    assert_eq!((value(&refused, "TP-FCS").as_str(), value(&refused, "TP-UD").as_str()), ("197", "hello"));
-    assert_eq!(meaning(&fields("00 C9 00", MO), "TP-FCS"), "reserved, read as unspecified error cause");
+    assert_eq!(
+        (value(&refused, "TP-FCS").as_str(), value(&refused, "TP-UD").as_str()),
+        ("197", "hello")
+    );
+    assert_eq!(
+        meaning(&fields("00 C9 00", MO), "TP-FCS"),
+        "reserved, read as unspecified error cause"
+    );
     // 159 octets in an RP-ACK, 158 behind a failure cause: 164 in all.
     let data = "5A".repeat(159);
     assert_eq!(value(&fields(&format!("00 07 00 04 9F {data}"), MO), "TP-UDL"), "159");
@@ -262,7 +285,10 @@ fn commands_carry_data_with_or_without_a_header() {
     let plain = fields("22 07 00 02 2A 04 81 2143 02 BEEF", MO);
     assert_eq!((value(&plain, "TP-CT").as_str(), value(&plain, "TP-CD").as_str()), ("2", "BEEF"));
     let headed = fields("62 07 00 E0 2A 04 81 2143 06 04 7002AABB CC", MO);
-    assert_eq!((value(&headed, "IE 70").as_str(), value(&headed, "TP-CD").as_str()), ("AABB", "CC"));
+    assert_eq!(
+        (value(&headed, "IE 70").as_str(), value(&headed, "TP-CD").as_str()),
+        ("AABB", "CC")
+    );
     assert_eq!(meaning(&headed, "TP-CT"), "value specific to each SC");
     let broken = fields("42 07 00 00 2A 04 81 2143 03 04 7002", MO);
     assert!(meaning(&broken, "TP-UDH").starts_with("ignored"));

@@ -21,13 +21,17 @@ fn vectors(file: &str) -> Option<Vec<OwnedValue>> {
         println!("skipped: no vectors at {}", path.display());
         return None;
     };
-    let parse = |line: &str| simd_json::to_owned_value(&mut line.as_bytes().to_vec()).expect("a JSON line");
+    let parse =
+        |line: &str| simd_json::to_owned_value(&mut line.as_bytes().to_vec()).expect("a JSON line");
     Some(text.lines().filter(|line| !line.trim().is_empty()).map(parse).collect())
 }
 
 fn hex(text: &str) -> Vec<u8> {
     assert!(text.len().is_multiple_of(2), "even number of hex digits: {text}");
-    (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex")).collect()
+    (0..text.len())
+        .step_by(2)
+        .map(|at| u8::from_str_radix(&text[at..at + 2], 16).expect("hex"))
+        .collect()
 }
 
 fn text_of<'a>(vector: &'a OwnedValue, key: &str) -> &'a str {
@@ -71,7 +75,10 @@ fn broken_tpdus_are_refused() {
     }
 }
 
-fn decode<'a>(vector: &OwnedValue, octets: &'a [u8]) -> Result<Tpdu<'a>, wire::sms::error::TpduError> {
+fn decode<'a>(
+    vector: &OwnedValue,
+    octets: &'a [u8],
+) -> Result<Tpdu<'a>, wire::sms::error::TpduError> {
     let direction = match text_of(vector, "direction") {
         "mo" => Direction::FromTerminal,
         _ => Direction::ToTerminal,
@@ -116,7 +123,8 @@ fn observed(tpdu: &Tpdu<'_>, field: &str, expected: &OwnedValue) -> OwnedValue {
         "msg_class" => user_data().coding_scheme.class().expect("a class").number().into(),
         "udl" => user_data().length.into(),
         "data_hex" => {
-            let (Payload::Octets(octets) | Payload::Compressed(octets)) = user_data().payload() else {
+            let (Payload::Octets(octets) | Payload::Compressed(octets)) = user_data().payload()
+            else {
                 panic!("octets expected")
             };
             octets.iter().map(|octet| format!("{octet:02X}")).collect::<String>().into()
@@ -126,7 +134,8 @@ fn observed(tpdu: &Tpdu<'_>, field: &str, expected: &OwnedValue) -> OwnedValue {
             .expect("a header")
             .elements()
             .map(|element| {
-                let data: String = element.data.iter().map(|octet| format!("{octet:02X}")).collect();
+                let data: String =
+                    element.data.iter().map(|octet| format!("{octet:02X}")).collect();
                 format!("{:02X}:{data}", element.identifier)
             })
             .collect::<Vec<_>>()
@@ -184,7 +193,9 @@ fn observed_elsewhere(tpdu: &Tpdu<'_>, field: &str) -> OwnedValue {
         }
         .into(),
         ("vp_rel", Tpdu::Submit(submit)) => relative(submit.validity_period).into(),
-        ("vp_minutes", Tpdu::Submit(submit)) => relative_minutes(relative(submit.validity_period)).into(),
+        ("vp_minutes", Tpdu::Submit(submit)) => {
+            relative_minutes(relative(submit.validity_period)).into()
+        }
         ("vp_abs", Tpdu::Submit(submit)) => match submit.validity_period {
             ValidityPeriod::Absolute(stamp) => stamp_text(stamp).into(),
             other => panic!("absolute validity expected, not {other:?}"),
@@ -196,9 +207,12 @@ fn observed_elsewhere(tpdu: &Tpdu<'_>, field: &str) -> OwnedValue {
         },
         ("ct", Tpdu::Command(command)) => command.command_type.0.into(),
         ("mn", Tpdu::Command(command)) => command.message_number.into(),
-        ("cd_hex", Tpdu::Command(command)) => {
-            command.command_data.iter().map(|octet| format!("{octet:02X}")).collect::<String>().into()
-        }
+        ("cd_hex", Tpdu::Command(command)) => command
+            .command_data
+            .iter()
+            .map(|octet| format!("{octet:02X}"))
+            .collect::<String>()
+            .into(),
         ("st", Tpdu::StatusReport(report)) => report.status.0.into(),
         ("dt", Tpdu::StatusReport(report)) => stamp_text(report.discharge_time).into(),
         ("dt_local", Tpdu::StatusReport(report)) => stamp_text(report.discharge_time)[..19].into(),
@@ -209,7 +223,9 @@ fn observed_elsewhere(tpdu: &Tpdu<'_>, field: &str) -> OwnedValue {
         ("fcs", Tpdu::DeliverReport(report)) => report.failure_cause.expect("TP-FCS").0.into(),
         ("fcs", Tpdu::SubmitReport(report)) => report.failure_cause.expect("TP-FCS").0.into(),
         ("pi", _) => parameters_of(tpdu).indicator().into(),
-        _ => panic!("the vectors ask for {field} of {}, which this test does not know", tpdu.name()),
+        _ => {
+            panic!("the vectors ask for {field} of {}, which this test does not know", tpdu.name())
+        }
     }
 }
 
@@ -270,8 +286,13 @@ fn address_of(tpdu: &Tpdu<'_>) -> Address {
 /// Some sources write the `+` of an international number and some put one before any number.
 fn address_text(address: Address, expected: &str) -> String {
     let text = address.text();
-    let any_number = address.type_of_number() != TypeOfNumber::Alphanumeric && !text.starts_with('+');
-    if any_number && expected.starts_with('+') && expected[1..] == text { expected.to_owned() } else { text }
+    let any_number =
+        address.type_of_number() != TypeOfNumber::Alphanumeric && !text.starts_with('+');
+    if any_number && expected.starts_with('+') && expected[1..] == text {
+        expected.to_owned()
+    } else {
+        text
+    }
 }
 
 fn time_stamp_of(tpdu: &Tpdu<'_>) -> TimeStamp {
@@ -290,10 +311,13 @@ fn stamp_text(stamp: TimeStamp) -> String {
 /// The same moment at Greenwich.
 fn utc_text(stamp: TimeStamp) -> String {
     let time = stamp.local_time().expect("a time");
-    let minutes = i32::from(time.hour) * 60 + i32::from(time.minute) - i32::from(time.zone_quarters) * 15;
+    let minutes =
+        i32::from(time.hour) * 60 + i32::from(time.minute) - i32::from(time.zone_quarters) * 15;
     let (hour, minute) = (minutes.rem_euclid(24 * 60) / 60, minutes.rem_euclid(60));
-    let (year, month, day) =
-        another_day((time.year.into(), time.month.into(), time.day.into()), minutes.div_euclid(24 * 60));
+    let (year, month, day) = another_day(
+        (time.year.into(), time.month.into(), time.day.into()),
+        minutes.div_euclid(24 * 60),
+    );
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{:02}", time.second)
 }
 
@@ -325,7 +349,8 @@ fn packed_septets_read_and_write_as_their_sources_say() {
         let language = |key| Language::from_number(number(key) as u8);
         let shift = Shift { locking: language("locking"), single: language("single") };
         // Fill bits stand before the first septet; a number of zero octets puts them there.
-        let octets_before = (0..7).find(|octets| (7 - octets * 8 % 7) % 7 == fill_bits).expect("fill bits");
+        let octets_before =
+            (0..7).find(|octets| (7 - octets * 8 % 7) % 7 == fill_bits).expect("fill bits");
         let skipped = (octets_before * 8).div_ceil(7);
         let user_data = [&vec![0; octets_before][..], &packed].concat();
         let mut unpacked = vec![0; count];
@@ -366,11 +391,16 @@ fn lone_fields_read_as_their_sources_say() {
                 let stamp = TimeStamp(octets.try_into().expect("seven octets"));
                 assert_eq!(stamp_text(stamp), text_of(expected, "scts"), "{id}");
                 if stamp.is_decimal() {
-                    assert_eq!(TimeStamp::new(stamp.local_time().expect("a time")), Some(stamp), "{id}");
+                    assert_eq!(
+                        TimeStamp::new(stamp.local_time().expect("a time")),
+                        Some(stamp),
+                        "{id}"
+                    );
                 }
             }
             "address" => {
-                let address = Address::decode(&octets).unwrap_or_else(|error| panic!("{id}: {error}"));
+                let address =
+                    Address::decode(&octets).unwrap_or_else(|error| panic!("{id}: {error}"));
                 assert_eq!(address.text(), text_of(expected, "addr"), "{id}");
                 if let Some(ton) = expected.get_u64("ton") {
                     assert_eq!(address.type_of_number() as u64, ton, "{id}");
@@ -388,7 +418,8 @@ fn lone_fields_read_as_their_sources_say() {
                 let elements: Vec<String> = header
                     .elements()
                     .map(|element| {
-                        let data: String = element.data.iter().map(|octet| format!("{octet:02X}")).collect();
+                        let data: String =
+                            element.data.iter().map(|octet| format!("{octet:02X}")).collect();
                         format!("{:02X}:{data}", element.identifier)
                     })
                     .collect();
@@ -414,8 +445,9 @@ fn texts_take_as_many_segments_as_their_sources_say() {
         let wide_reference = vector.get_u64("ref_bits") == Some(16);
         let mut rules = Rules { wide_reference, ..Rules::plain(255) };
         let alphabet = text_of(vector, "alphabet");
-        let language =
-            |name: &str| alphabet.split_once(name).and_then(|(_, number)| number.trim().parse::<u32>().ok());
+        let language = |name: &str| {
+            alphabet.split_once(name).and_then(|(_, number)| number.trim().parse::<u32>().ok())
+        };
         if let Some(single) = language("+single") {
             rules.single_languages = 1 << single;
         }
@@ -424,8 +456,13 @@ fn texts_take_as_many_segments_as_their_sources_say() {
         }
         let options = PlanOptions::default();
         let content = Content::Text(&text);
-        let plan = plan_by_rules(content, &options, &rules).unwrap_or_else(|error| panic!("{id}: {error}"));
-        assert_eq!(u64::from(plan.segments()), vector.get_u64("segments").expect("segments"), "{id}");
+        let plan = plan_by_rules(content, &options, &rules)
+            .unwrap_or_else(|error| panic!("{id}: {error}"));
+        assert_eq!(
+            u64::from(plan.segments()),
+            vector.get_u64("segments").expect("segments"),
+            "{id}"
+        );
         assert_eq!(plan.alphabet() == Alphabet::Ucs2, alphabet == "ucs2", "{id}");
         let mut fragments = Fragments::new(&plan, content, &options, 1);
         let mut out = [0; 140];
@@ -467,7 +504,9 @@ fn national_tables_hold_what_the_standard_says() {
         for septet in 0..128u8 {
             let entry = map.get(&format!("{septet:02X}")).and_then(|value| value.as_str());
             let expected = entry.map(|code| {
-                char::from_u32(u32::from_str_radix(code, 16).expect("hex")).expect("a character").to_string()
+                char::from_u32(u32::from_str_radix(code, 16).expect("hex"))
+                    .expect("a character")
+                    .to_string()
             });
             let mut text = String::new();
             if table == "locking" {
@@ -475,7 +514,11 @@ fn national_tables_hold_what_the_standard_says() {
                     continue;
                 }
                 shift.decode(&[septet], &mut text);
-                assert_eq!(text, expected.as_deref().unwrap_or("\u{fffd}"), "{number} {table} {septet:02X}");
+                assert_eq!(
+                    text,
+                    expected.as_deref().unwrap_or("\u{fffd}"),
+                    "{number} {table} {septet:02X}"
+                );
             } else {
                 shift.decode(&[0x1b, septet], &mut text);
                 match &expected {

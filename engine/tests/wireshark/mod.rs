@@ -13,7 +13,12 @@ pub(crate) fn version() -> Option<String> {
 }
 
 /// One line of columns for every packet of the capture, the fields of `protocol` in their order.
-pub(crate) fn columns(capture: &Capture, options: &[&str], protocol: &str, fields: &[&str]) -> Vec<String> {
+pub(crate) fn columns(
+    capture: &Capture,
+    options: &[&str],
+    protocol: &str,
+    fields: &[&str],
+) -> Vec<String> {
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(&capture.octets).expect("the capture is written");
     let mut command = Command::new("tshark");

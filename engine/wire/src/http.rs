@@ -115,7 +115,8 @@ fn read_newer(window: &[u8]) -> Option<HeadOutcome<'_>> {
     const NAME: &[u8] = b" HTTP/1.";
     let line_at = window.iter().position(|octet| !matches!(octet, b'\r' | b'\n'))?;
     let line_end = memchr(b'\n', &window[line_at..]).map_or(window.len(), |at| line_at + at);
-    let line = window[line_at..line_end].strip_suffix(b"\r").unwrap_or_else(|| &window[line_at..line_end]);
+    let line =
+        window[line_at..line_end].strip_suffix(b"\r").unwrap_or_else(|| &window[line_at..line_end]);
     let (digit, before) = line.split_last()?;
     if !matches!(digit, b'2'..=b'9') || !before.ends_with(NAME) {
         return None;
@@ -134,7 +135,10 @@ fn read_newer(window: &[u8]) -> Option<HeadOutcome<'_>> {
                 let at = value.as_ptr().addr() - copy.as_ptr().addr();
                 &window[at..at + value.len()]
             };
-            HeadOutcome::Complete(RequestHead { authorization: head.authorization.map(original), ..head })
+            HeadOutcome::Complete(RequestHead {
+                authorization: head.authorization.map(original),
+                ..head
+            })
         }
     })
 }
@@ -184,14 +188,22 @@ impl<'a> Facts<'a> {
                 4 if name.eq_ignore_ascii_case(b"host") => facts.host(header.value)?,
                 6 if name.eq_ignore_ascii_case(b"expect") => facts.expect(header.value),
                 10 if name.eq_ignore_ascii_case(b"connection") => facts.connection(header.value),
-                12 if name.eq_ignore_ascii_case(b"content-type") => facts.content_type(header.value),
-                13 if name.eq_ignore_ascii_case(b"authorization") => facts.authorization(header.value)?,
-                14 if name.eq_ignore_ascii_case(b"content-length") => facts.content_length(header.value)?,
+                12 if name.eq_ignore_ascii_case(b"content-type") => {
+                    facts.content_type(header.value)
+                }
+                13 if name.eq_ignore_ascii_case(b"authorization") => {
+                    facts.authorization(header.value)?
+                }
+                14 if name.eq_ignore_ascii_case(b"content-length") => {
+                    facts.content_length(header.value)?
+                }
                 16 if name.eq_ignore_ascii_case(b"content-encoding") => {
                     facts.content_encoding |= !header.value.eq_ignore_ascii_case(b"identity");
                 }
                 //= push http chunks
-                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => facts.transfer_encoding = true,
+                17 if name.eq_ignore_ascii_case(b"transfer-encoding") => {
+                    facts.transfer_encoding = true
+                }
                 _ => {}
             }
         }
@@ -307,7 +319,8 @@ fn path_of(target: &[u8]) -> Option<&[u8]> {
     if !scheme.eq_ignore_ascii_case(SCHEME) {
         return Some(target);
     }
-    let (host, path) = rest.split_at(rest.iter().position(|&octet| octet == b'/').unwrap_or(rest.len()));
+    let (host, path) =
+        rest.split_at(rest.iter().position(|&octet| octet == b'/').unwrap_or(rest.len()));
     is_host(host).then_some(if path.is_empty() { b"/".as_slice() } else { path })
 }
 
@@ -323,7 +336,8 @@ fn is_our_path_decoded(path: &[u8]) -> bool {
         let (octet, after) = match rest {
             [b'%', high, low, after @ ..] => {
                 let digit = |octet: u8| char::from(octet).to_digit(16);
-                let octet = digit(*high).zip(digit(*low)).map(|(high, low)| (high << 4 | low) as u8);
+                let octet =
+                    digit(*high).zip(digit(*low)).map(|(high, low)| (high << 4 | low) as u8);
                 // A slash that is encoded parts nothing.
                 (octet.filter(u8::is_ascii_alphanumeric), after)
             }

@@ -42,7 +42,8 @@ pub fn read_exact<T: DeserializeOwned>(octets: &mut [u8]) -> Result<T, DocumentE
         Some(b'{') | None => {}
         Some(_) => return Err(DocumentError::NoObject),
     }
-    let document: NothingElse<T> = simd_json::from_slice(octets).map_err(|error| content(&error))?;
+    let document: NothingElse<T> =
+        simd_json::from_slice(octets).map_err(|error| content(&error))?;
     Ok(document.0)
 }
 
@@ -128,7 +129,8 @@ mod tests {
     #[test]
     fn what_is_deep_ends_no_process_however_it_is_wrapped() {
         const LEVELS: usize = 1_000_000;
-        for (opening, closing) in [("[", "]"), ("{\"a\":", "}"), ("[{\"b\":", "}]"), ("\\\"[", "]")] {
+        for (opening, closing) in [("[", "]"), ("{\"a\":", "}"), ("[{\"b\":", "}]"), ("\\\"[", "]")]
+        {
             for tail in [String::new(), closing.repeat(LEVELS)] {
                 let text = format!("{{\"more\":{}{tail}}}", opening.repeat(LEVELS));
                 assert!(exact(&text).is_err());
@@ -139,13 +141,27 @@ mod tests {
 
     #[test]
     fn an_unknown_field_is_refused_at_any_depth_and_without_the_types_own_word() {
-        assert_eq!(exact(r#"{"inner":{"a":1}}"#), Ok(Outer { inner: Inner { a: 1 }, texts: Vec::new() }));
-        assert_eq!(exact(r#"{"inner":{"a":1,"b":[[1]]}}"#), Err("unknown field `inner.b`".to_owned()));
-        assert!(exact(r#"{"colour":1,"inner":{"a":1}}"#).is_err_and(|error| error.contains("colour")));
+        assert_eq!(
+            exact(r#"{"inner":{"a":1}}"#),
+            Ok(Outer { inner: Inner { a: 1 }, texts: Vec::new() })
+        );
+        assert_eq!(
+            exact(r#"{"inner":{"a":1,"b":[[1]]}}"#),
+            Err("unknown field `inner.b`".to_owned())
+        );
+        assert!(
+            exact(r#"{"colour":1,"inner":{"a":1}}"#).is_err_and(|error| error.contains("colour"))
+        );
         assert_eq!(exact(r#"[{"a":1}]"#), Err("it is no object: begin with {".to_owned()));
-        for wrong in
-            ["", " ", "{", "null", "1", r#"{"inner":{"a":1}} {}"#, r#"{"inner":{"a":1},"inner":{"a":1}}"#]
-        {
+        for wrong in [
+            "",
+            " ",
+            "{",
+            "null",
+            "1",
+            r#"{"inner":{"a":1}} {}"#,
+            r#"{"inner":{"a":1},"inner":{"a":1}}"#,
+        ] {
             assert!(exact(wrong).is_err(), "{wrong}");
         }
         assert_eq!(read::<Inner>(&mut br#"{"a":1,"b":2}"#.to_vec()), Ok(Inner { a: 1 }));

@@ -260,11 +260,14 @@ fn cpu_list(text: &str) -> Result<Cpus, String> {
 }
 
 fn xpid(text: &str) -> Result<Xpid, String> {
-    Xpid::parse(text.as_bytes()).ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits."))
+    Xpid::parse(text.as_bytes())
+        .ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits."))
 }
 
 fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080."))
+    text.parse().map_err(|_| {
+        format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080.")
+    })
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -277,7 +280,11 @@ fn time(text: &str) -> Result<Duration, String> {
         "s" => value,
         _ => return Err(refuse()),
     };
-    if seconds > 0.0 && seconds <= 600.0 { Ok(Duration::from_secs_f64(seconds)) } else { Err(refuse()) }
+    if seconds > 0.0 && seconds <= 600.0 {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(refuse())
+    }
 }
 
 fn class(text: &str) -> Result<Class, String> {
@@ -286,6 +293,8 @@ fn class(text: &str) -> Result<Class, String> {
         "urgent" => Ok(Class::Urgent),
         "emergency" => Ok(Class::Emergency),
         "exercise" => Ok(Class::Exercise),
-        _ => Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise.")),
+        _ => {
+            Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise."))
+        }
     }
 }

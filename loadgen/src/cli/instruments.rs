@@ -50,7 +50,10 @@ impl SearchArguments {
                 Verdict::Disturbed => "disturbed by a pause of the machine: does not count",
             };
             let p99 = three_digits(trial.p99_ms);
-            Console::step(&format!("{:>12} /s  99 % {p99:>8} ms  {word}", grouped(rate_per_s as u64)));
+            Console::step(&format!(
+                "{:>12} /s  99 % {p99:>8} ms  {word}",
+                grouped(rate_per_s as u64)
+            ));
             Ok(trial)
         })?;
         print_found(&found, self.json)?;
@@ -98,7 +101,11 @@ fn print_found(found: &Found, json: bool) -> Result<(), String> {
 }
 
 /// Compares every report with the first; the exit status says nothing about the outcome.
-pub(super) fn compare(directories: &[PathBuf], json: bool, page: Option<&Path>) -> Result<ExitCode, String> {
+pub(super) fn compare(
+    directories: &[PathBuf],
+    json: bool,
+    page: Option<&Path>,
+) -> Result<ExitCode, String> {
     let read = |path: &PathBuf| Report::read(path).map_err(|error| error.to_string());
     let reports = directories.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     let Some((first, others)) = reports.split_first() else {

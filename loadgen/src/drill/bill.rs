@@ -14,15 +14,18 @@ pub(super) fn read(bill: &str, xpid: &str) -> Result<BillingFigures, DrillError>
     let mut reader =
         csv::ReaderBuilder::new().flexible(true).comment(Some(b'#')).from_reader(bill.as_bytes());
     let header = reader.headers().map_err(|error| fault(error.to_string()))?.clone();
-    let column = |name: &str| header.iter().position(|column| column.trim().eq_ignore_ascii_case(name));
-    let needed = |name: &str| column(name).ok_or_else(|| fault(format!("it has no column \"{name}\"")));
+    let column =
+        |name: &str| header.iter().position(|column| column.trim().eq_ignore_ascii_case(name));
+    let needed =
+        |name: &str| column(name).ok_or_else(|| fault(format!("it has no column \"{name}\"")));
     let xpid_at = XPID_COLUMNS
         .iter()
         .find_map(|name| column(name))
         .ok_or_else(|| fault("it has no column \"xpid\"".into()))?;
     let (accepted_at, delivered_at, segments_at) =
         (needed("accepted")?, needed("delivered")?, column("segments"));
-    let mut figures = BillingFigures { segments: segments_at.map(|_| 0), ..BillingFigures::default() };
+    let mut figures =
+        BillingFigures { segments: segments_at.map(|_| 0), ..BillingFigures::default() };
     for row in reader.records() {
         let row = row.map_err(|error| fault(error.to_string()))?;
         if row.get(xpid_at).map(str::trim) != Some(xpid) {
@@ -42,13 +45,18 @@ pub(super) fn read(bill: &str, xpid: &str) -> Result<BillingFigures, DrillError>
 }
 
 /// What the bill and the ledger disagree about, one sentence each.
-pub(super) fn differences(bill: &BillingFigures, ledger: &Tally, segments_delivered: u64) -> Vec<String> {
+pub(super) fn differences(
+    bill: &BillingFigures,
+    ledger: &Tally,
+    segments_delivered: u64,
+) -> Vec<String> {
     let pairs = [
         ("accepted pushes", Some(bill.accepted), ledger.accepted),
         ("delivered pushes", Some(bill.delivered), ledger.delivered),
         ("segments", bill.segments, segments_delivered),
     ];
-    let differing = pairs.into_iter().filter_map(|(what, billed, booked)| Some((what, billed?, booked)));
+    let differing =
+        pairs.into_iter().filter_map(|(what, billed, booked)| Some((what, billed?, booked)));
     differing
         .filter(|(_, billed, booked)| billed != booked)
         .map(|(what, billed, booked)| {
@@ -92,7 +100,10 @@ mod tests {
         let bill = read(BILL, "00100000001").expect("a bill");
         assert_eq!(differences(&bill, &ledger, 9), Vec::<String>::new());
         let ledger = Tally { accepted: 8, delivered: 6, ..Tally::default() };
-        assert_eq!(differences(&bill, &ledger, 9), ["The bill has 7 accepted pushes, the ledger 8."]);
+        assert_eq!(
+            differences(&bill, &ledger, 9),
+            ["The bill has 7 accepted pushes, the ledger 8."]
+        );
         assert_eq!(differences(&bill, &ledger, 10).len(), 2);
     }
 }

@@ -50,8 +50,8 @@ impl Engine {
     /// Starts an engine on free ports and waits until it is healthy.
     pub fn start(start: &Start<'_>) -> Result<Self, DrillError> {
         let begun = Instant::now();
-        let (listen, admin) =
-            free_addresses().map_err(|source| DrillError::System { doing: "find free ports", source })?;
+        let (listen, admin) = free_addresses()
+            .map_err(|source| DrillError::System { doing: "find free ports", source })?;
         let shards = start.shards.to_string();
         let mut command = command();
         command.args(["serve", "--listen", &listen.to_string(), "--admin", &admin.to_string()]);
@@ -74,8 +74,13 @@ impl Engine {
                 command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0).spawn()
             })
             .map_err(|source| DrillError::System { doing: "start the engine's process", source })?;
-        let mut engine =
-            Self { child, listen, admin, started_within: Duration::ZERO, log: start.log.to_owned() };
+        let mut engine = Self {
+            child,
+            listen,
+            admin,
+            started_within: Duration::ZERO,
+            log: start.log.to_owned(),
+        };
         engine.await_health(admin)?;
         engine.started_within = begun.elapsed();
         Ok(engine)
@@ -99,9 +104,10 @@ impl Engine {
     /// An error if the engine has ended by itself.
     pub fn check(&mut self) -> Result<(), DrillError> {
         match self.child.try_wait() {
-            Ok(Some(status)) => {
-                Err(DrillError::EngineEnded { status: status.to_string(), log: last_lines(&self.log) })
-            }
+            Ok(Some(status)) => Err(DrillError::EngineEnded {
+                status: status.to_string(),
+                log: last_lines(&self.log),
+            }),
             _ => Ok(()),
         }
     }
@@ -120,7 +126,10 @@ impl Engine {
                 _ => std::thread::park_timeout(LOOK),
             }
         }
-        Err(DrillError::EngineHangs { seconds: STOPPED_WITHIN.as_secs(), log: last_lines(&self.log) })
+        Err(DrillError::EngineHangs {
+            seconds: STOPPED_WITHIN.as_secs(),
+            log: last_lines(&self.log),
+        })
     }
 
     /// Kills it without a word, as `kill -9` does, and waits until it is gone.
@@ -135,7 +144,8 @@ impl Engine {
         let page = self.metrics();
         let values = page.lines().filter_map(|line| {
             let (series, value) = line.rsplit_once(' ')?;
-            let is_it = series == name || series.strip_prefix(name).is_some_and(|rest| rest.starts_with('{'));
+            let is_it = series == name
+                || series.strip_prefix(name).is_some_and(|rest| rest.starts_with('{'));
             is_it.then(|| value.parse::<f64>().ok()).flatten()
         });
         values.map(|value| value as u64).reduce(|sum, value| sum + value)
@@ -156,7 +166,10 @@ impl Engine {
             }
             std::thread::park_timeout(LOOK);
         }
-        Err(DrillError::EngineUnhealthy { seconds: HEALTHY_WITHIN.as_secs(), log: last_lines(&self.log) })
+        Err(DrillError::EngineUnhealthy {
+            seconds: HEALTHY_WITHIN.as_secs(),
+            log: last_lines(&self.log),
+        })
     }
 }
 
@@ -185,7 +198,8 @@ pub fn run_command<A: AsRef<OsStr>>(arguments: &[A]) -> Result<String, DrillErro
     if output.status.success() {
         return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
-    let words: Vec<_> = arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect();
+    let words: Vec<_> =
+        arguments.iter().map(|argument| argument.as_ref().to_string_lossy()).collect();
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
     Err(DrillError::Command { command: words.join(" "), status: output.status.to_string(), said })
 }
@@ -228,7 +242,11 @@ fn last_lines(log: &Path) -> String {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
     let tail = lines[lines.len().saturating_sub(LOG_LINES)..].join("\n  ");
-    if tail.is_empty() { "its log is empty".to_owned() } else { format!("its log ends with\n  {tail}") }
+    if tail.is_empty() {
+        "its log is empty".to_owned()
+    } else {
+        format!("its log ends with\n  {tail}")
+    }
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@ impl Histogram {
 /// Bound and count of a bucket's line of this family.
 fn bucket(line: &str, name: &str) -> Option<(f64, u64)> {
     let (labels, value) = line.strip_prefix(name)?.strip_prefix("_bucket{")?.rsplit_once("} ")?;
-    let bound = labels.split(',').find_map(|label| label.strip_prefix("le=\"")?.strip_suffix('"'))?;
+    let bound =
+        labels.split(',').find_map(|label| label.strip_prefix("le=\"")?.strip_suffix('"'))?;
     let bound_s = if bound == "+Inf" { f64::INFINITY } else { bound.parse().ok()? };
     Some((bound_s, value.parse().ok()?))
 }

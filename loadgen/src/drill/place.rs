@@ -42,7 +42,8 @@ impl Place {
 fn temporary() -> io::Result<tempfile::TempDir> {
     let places = [std::env::temp_dir(), PathBuf::from("/var/tmp"), PathBuf::from(".")];
     let make = |place: &Path| tempfile::Builder::new().prefix("hayauma-drill-").tempdir_in(place);
-    let lasting = places.iter().filter(|place| !is_volatile(place)).find_map(|place| make(place).ok());
+    let lasting =
+        places.iter().filter(|place| !is_volatile(place)).find_map(|place| make(place).ok());
     lasting.map_or_else(|| make(&places[0]), Ok)
 }
 

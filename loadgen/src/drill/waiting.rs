@@ -95,12 +95,15 @@ impl Waiting {
     /// See [`DrillError`].
     pub fn start(setting: Setting) -> Result<Self, DrillError> {
         let place = Place::open(setting.directory.as_deref(), false)?;
-        let mut waiting = Self { engine: None, place, setting, sent: 0, attempts_expected: 0, runs: 0 };
+        let mut waiting =
+            Self { engine: None, place, setting, sent: 0, attempts_expected: 0, runs: 0 };
         waiting.engine = Some(waiting.start_engine()?);
         let data_dir = waiting.data_dir();
         let xpid = format!("{XPID:011}");
-        let register = ["client", "add", &xpid, "--client", "waiting", "--sender", "Hayauma", "--data-dir"];
-        let register: Vec<&OsStr> = register.iter().map(OsStr::new).chain([data_dir.as_os_str()]).collect();
+        let register =
+            ["client", "add", &xpid, "--client", "waiting", "--sender", "Hayauma", "--data-dir"];
+        let register: Vec<&OsStr> =
+            register.iter().map(OsStr::new).chain([data_dir.as_os_str()]).collect();
         super::engine::run_command(&register)?;
         import(waiting.place.path(), &data_dir, waiting.setting.pushes_max)?;
         Ok(waiting)
@@ -111,7 +114,9 @@ impl Waiting {
     /// # Errors
     /// See [`DrillError`].
     pub fn send(&mut self, pushes: u64) -> Result<Burst, DrillError> {
-        let Some(engine) = &mut self.engine else { unreachable!("an engine runs between two calls") };
+        let Some(engine) = &mut self.engine else {
+            unreachable!("an engine runs between two calls")
+        };
         engine.check()?;
         self.runs += 1;
         let mut plan = Plan::new(engine.listen);
@@ -160,8 +165,9 @@ impl Waiting {
     pub fn await_attempts(&mut self) -> Result<(), DrillError> {
         let mut seen = (0, Instant::now());
         loop {
-            let figure =
-                |name| self.engine.as_ref().and_then(|engine| engine.metric(name)).unwrap_or_default();
+            let figure = |name| {
+                self.engine.as_ref().and_then(|engine| engine.metric(name)).unwrap_or_default()
+            };
             let attempts = figure("hayauma_attempts_total");
             if attempts >= self.attempts_expected && figure("hayauma_attempts_in_flight") == 0 {
                 return Ok(());
@@ -170,7 +176,10 @@ impl Waiting {
                 seen = (attempts, Instant::now());
             }
             if seen.1.elapsed() > ATTEMPTS_STALL {
-                return Err(DrillError::AttemptsStall { expected: self.attempts_expected, attempts });
+                return Err(DrillError::AttemptsStall {
+                    expected: self.attempts_expected,
+                    attempts,
+                });
             }
             std::thread::park_timeout(LOOK);
         }

@@ -45,6 +45,11 @@ impl Asked {
 
     /// How many were answered otherwise than they must be.
     pub(super) fn wrong(&self) -> u64 {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).values().map(|answers| answers.wrong).sum()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .map(|answers| answers.wrong)
+            .sum()
     }
 }

@@ -65,7 +65,9 @@ impl std::fmt::Display for Tally {
         }
         let (delivered, notified) = (self.delivered, self.notified);
         match self.lost {
-            Some(lost) => write!(formatter, " · delivered {delivered} · notified {notified} · lost {lost}")?,
+            Some(lost) => {
+                write!(formatter, " · delivered {delivered} · notified {notified} · lost {lost}")?
+            }
             None if self.not_awaited + notified > 0 => write!(
                 formatter,
                 " · delivered {delivered} · notified {notified} · not awaited {}",
@@ -74,10 +76,15 @@ impl std::fmt::Display for Tally {
             None => write!(formatter, " · no notification awaited")?,
         }
         if self.lost.is_some() || self.notified + self.duplicated + self.unexpected > 0 {
-            write!(formatter, " · duplicated {} · unexpected {}", self.duplicated, self.unexpected)?;
+            write!(
+                formatter,
+                " · duplicated {} · unexpected {}",
+                self.duplicated, self.unexpected
+            )?;
         }
         if self.other_requests > 0 {
-            let (others, wrong, twice) = (self.other_requests, self.wrongly_answered, self.accepted_twice);
+            let (others, wrong, twice) =
+                (self.other_requests, self.wrongly_answered, self.accepted_twice);
             write!(
                 formatter,
                 " · other requests {others} · wrongly answered {wrong} · accepted twice {twice}"

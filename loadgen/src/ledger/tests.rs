@@ -73,7 +73,10 @@ fn every_class_of_the_ledger_is_told_apart() {
         tally.to_string(),
         "attempted 8 · accepted 6 · delivered 5 · notified 6 · lost 3 · duplicated 2 · unexpected 3"
     );
-    assert_eq!((ledger.lost(2), ledger.is_duplicated(1), ledger.is_duplicated(0)), (vec![3, 4], true, false));
+    assert_eq!(
+        (ledger.lost(2), ledger.is_duplicated(1), ledger.is_duplicated(0)),
+        (vec![3, 4], true, false)
+    );
     assert_eq!(ledger.notification_codes(), [(0, 5), (6001, 1)]);
 }
 
@@ -146,7 +149,11 @@ fn a_notification_may_come_before_the_answer_and_an_open_loop_counts_from_the_sc
 
 /// Request 0 is a push; the others are about it, or bad.
 fn mixed() -> (Ledger, Vec<u64>, Vec<u64>, Vec<u64>) {
-    let acts = [(Act::Repeat { after: 1 }, 1), (Act::Cancel { after: 1 }, 1), (Act::Bad(Fault::OddHex), 1)];
+    let acts = [
+        (Act::Repeat { after: 1 }, 1),
+        (Act::Cancel { after: 1 }, 1),
+        (Act::Bad(Fault::OddHex), 1),
+    ];
     let mut shape = Mix::sample().shapes()[0].clone();
     shape.weight = 3;
     let plan = Plan { mix: Mix::with("own", vec![shape], &acts), ..plan(400) };
@@ -171,7 +178,9 @@ fn answer(ledger: &Ledger, index: u64, code: u16) {
 #[test]
 fn an_answer_that_a_request_must_not_get_is_counted() {
     let (ledger, repeats, cancels, bad) = mixed();
-    for (index, right, wrong) in [(repeats[0], 1, 3001), (cancels[0], 3003, 3002), (bad[0], 4004, 0)] {
+    for (index, right, wrong) in
+        [(repeats[0], 1, 3001), (cancels[0], 3003, 3002), (bad[0], 4004, 0)]
+    {
         let before = ledger.tally().wrongly_answered;
         let subject = ledger.deed(index).subject(index);
         if subject != index {
@@ -230,7 +239,8 @@ fn a_cancel_must_be_told_and_a_push_withdrawn_by_it_may_not_be_delivered_as_well
     assert_eq!((tell(of, 0, true), tell(of, 0, false)), (Noted::Resent, Noted::Duplicated));
     // Another, whose cancel came too late: its own notification and that of the cancel belong to
     // it.
-    let late = cancels.iter().find(|&&cancel| ledger.deed(cancel).subject(cancel) != of).expect("another");
+    let late =
+        cancels.iter().find(|&&cancel| ledger.deed(cancel).subject(cancel) != of).expect("another");
     let of = ledger.deed(*late).subject(*late);
     answer(&ledger, of, 0);
     answer(&ledger, *late, 0);

@@ -33,10 +33,10 @@ const MARKS: f64 = 5.0;
 impl Axis {
     /// An axis that holds all values.
     pub(super) fn over(scale: Scale, values: impl Iterator<Item = f64>) -> Self {
-        let usable =
-            values.filter(|value| value.is_finite() && (scale != Scale::Logarithmic || *value > 0.0));
-        let (low, high) =
-            usable.fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
+        let usable = values
+            .filter(|value| value.is_finite() && (scale != Scale::Logarithmic || *value > 0.0));
+        let (low, high) = usable
+            .fold((f64::MAX, f64::MIN), |(low, high), value| (low.min(value), high.max(value)));
         if low > high {
             return Self { scale, low: 0.1, high: 1.0 };
         }
@@ -72,21 +72,29 @@ impl Axis {
     pub(super) fn ticks(&self) -> Vec<f64> {
         match self.scale {
             Scale::Logarithmic => {
-                let steps =
-                    if (self.high / self.low).log10() > DECADES_MANY { &ROUND[..1] } else { &ROUND[..] };
+                let steps = if (self.high / self.low).log10() > DECADES_MANY {
+                    &ROUND[..1]
+                } else {
+                    &ROUND[..]
+                };
                 let powers = self.low.log10().floor() as i32..=self.high.log10().ceil() as i32;
-                let marks = powers.flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)));
+                let marks =
+                    powers.flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)));
                 marks.filter(|&mark| self.has(mark)).collect()
             }
             Scale::Nines => {
                 let more = (1..=7).map(|nines| 1.0 - 10f64.powi(-nines));
-                std::iter::once(0.5).chain(more).filter(|&value| value <= self.high + 1e-12).collect()
+                std::iter::once(0.5)
+                    .chain(more)
+                    .filter(|&value| value <= self.high + 1e-12)
+                    .collect()
             }
             Scale::Linear => {
                 let rough = (self.high - self.low) / MARKS;
                 let power = 10f64.powf(rough.log10().floor());
                 let factors = [1.0, 2.0, 2.5, 5.0, 10.0];
-                let step = factors.map(|factor| factor * power).into_iter().find(|&step| step >= rough);
+                let step =
+                    factors.map(|factor| factor * power).into_iter().find(|&step| step >= rough);
                 self.multiples(step.unwrap_or(power))
             }
             Scale::Whole => {
@@ -101,20 +109,32 @@ impl Axis {
     }
 
     fn multiples(&self, step: f64) -> Vec<f64> {
-        (0..).map(|number| f64::from(number) * step).take_while(|&value| value <= self.high).collect()
+        (0..)
+            .map(|number| f64::from(number) * step)
+            .take_while(|&value| value <= self.high)
+            .collect()
     }
 }
 
 /// The nearest of 1, 2, 5 × 10^n not above a value above 0.
 fn round_below(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
-    ROUND.iter().rev().map(|step| step * power).find(|&mark| mark <= value * (1.0 + 1e-9)).unwrap_or(power)
+    ROUND
+        .iter()
+        .rev()
+        .map(|step| step * power)
+        .find(|&mark| mark <= value * (1.0 + 1e-9))
+        .unwrap_or(power)
 }
 
 /// The nearest of 1, 2, 5 × 10^n not below a value above 0.
 fn round_above(value: f64) -> f64 {
     let power = 10f64.powf(value.log10().floor());
-    ROUND.iter().map(|step| step * power).find(|&mark| mark >= value * (1.0 - 1e-9)).unwrap_or(power * 10.0)
+    ROUND
+        .iter()
+        .map(|step| step * power)
+        .find(|&mark| mark >= value * (1.0 - 1e-9))
+        .unwrap_or(power * 10.0)
 }
 
 /// `0.999` as `99.9`, per cent.

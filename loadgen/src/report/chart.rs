@@ -105,13 +105,17 @@ impl Chart {
         if lines.is_empty() {
             return String::new();
         }
-        let values =
-            |pick: fn(&(f64, f64)) -> f64| lines.iter().flat_map(move |line| line.points.iter().map(pick));
+        let values = |pick: fn(&(f64, f64)) -> f64| {
+            lines.iter().flat_map(move |line| line.points.iter().map(pick))
+        };
         let x = Axis::over(self.x, values(|point| point.0));
         let y = Axis::over(self.y, values(|point| point.1));
         let class = if self.wide { " class=\"whole\"" } else { "" };
-        let mut figure =
-            format!("<figure{class}><h3>{}</h3><p>{}</p>", super::page::escaped(&self.title), self.says);
+        let mut figure = format!(
+            "<figure{class}><h3>{}</h3><p>{}</p>",
+            super::page::escaped(&self.title),
+            self.says
+        );
         if self.wide {
             // A phone gets a drawing of its own: this one's letters would be too small there.
             figure.push_str(&self.draw(
@@ -150,7 +154,12 @@ impl Chart {
             && let (Some(low), Some(high)) = (self.lines.get(low), self.lines.get(high))
         {
             let around = low.points.iter().copied().chain(high.points.iter().rev().copied());
-            let _ = writeln!(svg, "<path class=\"band f{}\" d=\"{}Z\"/>", high.colour, frame.path(around));
+            let _ = writeln!(
+                svg,
+                "<path class=\"band f{}\" d=\"{}Z\"/>",
+                high.colour,
+                frame.path(around)
+            );
         }
         for line in lines {
             let path = frame.path(line.points.iter().copied());
@@ -175,12 +184,17 @@ impl Chart {
         let mut free_from = 0.0;
         for value in frame.x.ticks() {
             let at = frame.across(value);
-            let text = if self.x == Scale::Nines { nines(value) } else { super::axis::plain(value) };
+            let text =
+                if self.x == Scale::Nines { nines(value) } else { super::axis::plain(value) };
             let _ = writeln!(svg, "<path class=\"grid\" d=\"M{at:.1} {TOP}V{base}\"/>");
             // A number that would run into the one before it, or off the paper, is left out.
             let half = text.len() as f64 * frame.letter / 2.0;
             if at - half >= free_from && at + half <= frame.width {
-                let _ = writeln!(svg, "<text class=\"x\" x=\"{at:.1}\" y=\"{}\">{text}</text>", base + 19.0);
+                let _ = writeln!(
+                    svg,
+                    "<text class=\"x\" x=\"{at:.1}\" y=\"{}\">{text}</text>",
+                    base + 19.0
+                );
                 free_from = at + half + frame.letter;
             }
         }
@@ -226,8 +240,12 @@ mod tests {
     use crate::report::axis::plain;
 
     fn chart(points: Vec<Vec<(f64, f64)>>) -> Chart {
-        let line =
-            |(colour, points)| Line { name: format!("<{colour}>"), points, colour, stroke: Stroke::Solid };
+        let line = |(colour, points)| Line {
+            name: format!("<{colour}>"),
+            points,
+            colour,
+            stroke: Stroke::Solid,
+        };
         Chart {
             title: "t".to_owned(),
             says: "s",

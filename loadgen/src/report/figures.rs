@@ -77,7 +77,12 @@ fn percentiles(report: &Report) -> Chart {
         ("answer", &stages.answer, ANSWER, Stroke::Solid),
         ("answer, from the actual send", &stages.service, ANSWER, Stroke::Dashed),
         ("notification", &stages.notification, NOTIFICATION, Stroke::Solid),
-        ("notification, from the actual send", &stages.notification_service, NOTIFICATION, Stroke::Dashed),
+        (
+            "notification, from the actual send",
+            &stages.notification_service,
+            NOTIFICATION,
+            Stroke::Dashed,
+        ),
         ("delivery, at the latest", &stages.delivery, DELIVERY, Stroke::Dotted),
         ("lateness of the generator", &stages.lateness, GENERATOR, Stroke::Dotted),
     ];
@@ -246,7 +251,11 @@ pub(super) fn accepted_over_time(report: &Report) -> Vec<(f64, f64)> {
 }
 
 fn samples(report: &Report) -> &[OwnedValue] {
-    report.at(&["timeline"]).and_then(|value| value.as_array()).map(Vec::as_slice).unwrap_or_default()
+    report
+        .at(&["timeline"])
+        .and_then(|value| value.as_array())
+        .map(Vec::as_slice)
+        .unwrap_or_default()
 }
 
 /// A counter of the samples: its growth per second, or itself.
@@ -264,6 +273,7 @@ fn course(
     if !rate {
         return points;
     }
-    let grown = |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
+    let grown =
+        |pair: &[(f64, f64)]| (pair[1].0, (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0));
     points.windows(2).filter(|pair| pair[1].0 - pair[0].0 > 0.05).map(grown).collect()
 }

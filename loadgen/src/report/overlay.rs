@@ -107,7 +107,12 @@ fn charts(runs: &[(String, Report)]) -> Vec<Chart> {
             milliseconds,
             lines(&|run| percentile_over_time(&run.phases.load.answer, 99.0)),
         ),
-        over_time("Accepted per second", Scale::Linear, plain, lines(&|run| accepted_over_time(run))),
+        over_time(
+            "Accepted per second",
+            Scale::Linear,
+            plain,
+            lines(&|run| accepted_over_time(run)),
+        ),
         by_percentile(
             "Notification by percentile",
             lines(&|run| curve(&run.phases.load.notification.total())),

@@ -16,7 +16,8 @@ const STYLE: &str = include_str!("page.css");
 /// The whole page.
 pub(super) fn render(report: &Report) -> String {
     let drawn: String = figures::of(report).iter().map(super::chart::Chart::render).collect();
-    let charts = format!("<section><h2>How it went</h2><div class=\"charts\">{drawn}</div></section>\n");
+    let charts =
+        format!("<section><h2>How it went</h2><div class=\"charts\">{drawn}</div></section>\n");
     let parts = [
         head(report),
         summary(report),
@@ -44,7 +45,10 @@ pub(super) fn frame(title: &str, body: &str) -> String {
 
 fn head(report: &Report) -> String {
     let load = match report.text(&["plan", "load"]) {
-        "open" => format!("open loop at {} a second", grouped(report.number(&["plan", "rate_per_s"]) as u64)),
+        "open" => format!(
+            "open loop at {} a second",
+            grouped(report.number(&["plan", "rate_per_s"]) as u64)
+        ),
         "planned" => "open loop, planned arrivals".to_owned(),
         _ => "closed loop".to_owned(),
     };
@@ -87,7 +91,8 @@ fn summary(report: &Report) -> String {
     } else {
         String::new()
     };
-    let wrong = ledger("lost") + ledger("duplicated") + ledger("unexpected") + ledger("http_errors");
+    let wrong =
+        ledger("lost") + ledger("duplicated") + ledger("unexpected") + ledger("http_errors");
     let cut_short = report.at(&["cut_short"]).is_some();
     let books = match (wrong == 0, notified && !cut_short) {
         (true, true) => "Nothing was lost, nothing came twice.",
@@ -112,7 +117,9 @@ fn said(count: u64, of: u64) -> String {
 }
 
 fn cards(report: &Report) -> String {
-    let rate = |name: &str| format!("{} <small>/s</small>", grouped(report.number(&[name]).round() as u64));
+    let rate = |name: &str| {
+        format!("{} <small>/s</small>", grouped(report.number(&[name]).round() as u64))
+    };
     let answer = |name: &str| value_and_unit(&milliseconds(report.number(&["answer_times", name])));
     let ledger = |name: &str| report.number(&["ledger", name]) as u64;
     let mut cards = vec![("accepted", rate("accepted_per_s"))];
@@ -122,7 +129,9 @@ fn cards(report: &Report) -> String {
     }
     cards.push(("answer, median", answer("p50_ms")));
     cards.push(("answer, 99 %", answer("p99_ms")));
-    if let Some(engine) = ["engine", "engine_process"].into_iter().find(|name| report.at(&[name]).is_some()) {
+    if let Some(engine) =
+        ["engine", "engine_process"].into_iter().find(|name| report.at(&[name]).is_some())
+    {
         let cost = three_digits(report.number(&[engine, "cpu_us_per_push"]));
         cards.push(("engine CPU per push", format!("{cost} <small>µs</small>")));
     }
@@ -176,7 +185,8 @@ fn verdict(report: &Report) -> String {
 /// The same text with separators in its numbers, which stay on the line of the word before them.
 fn in_groups(text: &str) -> String {
     let words = text.split(' ').map(|word| {
-        word.parse().map_or_else(|_| format!(" {word}"), |number| format!("\u{a0}{}", grouped(number)))
+        word.parse()
+            .map_or_else(|_| format!(" {word}"), |number| format!("\u{a0}{}", grouped(number)))
     });
     words.collect::<String>().trim_start().to_owned()
 }
@@ -190,7 +200,8 @@ fn list(report: &Report, path: &[&str]) -> String {
     if sentences.is_empty() {
         return String::new();
     }
-    let items: String = sentences.iter().map(|sentence| format!("<li>{}</li>", escaped(sentence))).collect();
+    let items: String =
+        sentences.iter().map(|sentence| format!("<li>{}</li>", escaped(sentence))).collect();
     format!("<ul>{items}</ul>")
 }
 
@@ -213,7 +224,8 @@ fn latencies(report: &Report) -> String {
         "<section class=\"latencies\"><h2>How long it took</h2><div class=\"wide\"><table><thead><tr><th></th><th>median</th>\
          <th class=\"spare\">90 %</th><th>99 %</th><th>99.9 %</th><th>longest</th><th class=\"note\"></th></tr></thead><tbody>",
     );
-    for (name, field, note) in rows.into_iter().filter(|(_, field, _)| report.number(&[field, "count"]) > 0.0)
+    for (name, field, note) in
+        rows.into_iter().filter(|(_, field, _)| report.number(&[field, "count"]) > 0.0)
     {
         let cells: String = columns
             .iter()
@@ -236,13 +248,17 @@ fn codes(report: &Report) -> String {
         ("Answers by HTTP status, without a push response", "http_errors"),
         ("Notifications by code", "notification_codes"),
     ] {
-        let Some(codes) =
-            report.at(&[field]).and_then(|value| value.as_object()).filter(|codes| !codes.is_empty())
+        let Some(codes) = report
+            .at(&[field])
+            .and_then(|value| value.as_object())
+            .filter(|codes| !codes.is_empty())
         else {
             continue;
         };
-        let mut codes: Vec<(&str, u64)> =
-            codes.iter().map(|(code, count)| (code.as_str(), count.as_u64().unwrap_or_default())).collect();
+        let mut codes: Vec<(&str, u64)> = codes
+            .iter()
+            .map(|(code, count)| (code.as_str(), count.as_u64().unwrap_or_default()))
+            .collect();
         codes.sort_unstable();
         let most = codes.iter().map(|(_, count)| *count).max().unwrap_or(1).max(1);
         let _ = write!(text, "<div><h2>{title}</h2><table><tbody>");
@@ -270,8 +286,11 @@ fn codes(report: &Report) -> String {
 
 /// Repeats, cancels and bad requests: what came back, and whether it was right.
 fn asked(report: &Report) -> String {
-    let all =
-        report.at(&["answers"]).and_then(|value| value.as_array()).map(Vec::as_slice).unwrap_or_default();
+    let all = report
+        .at(&["answers"])
+        .and_then(|value| value.as_array())
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if all.is_empty() {
         return String::new();
     }
@@ -281,7 +300,8 @@ fn asked(report: &Report) -> String {
     );
     for answers in all {
         let word = |name: &str| answers.get(name).and_then(|value| value.as_str()).unwrap_or("–");
-        let count = |name: &str| answers.get(name).and_then(|value| value.as_u64()).unwrap_or_default();
+        let count =
+            |name: &str| answers.get(name).and_then(|value| value.as_u64()).unwrap_or_default();
         let codes = answers.get("codes").and_then(|value| value.as_object());
         let mut codes: Vec<String> = codes
             .into_iter()
@@ -329,8 +349,10 @@ fn words() -> String {
         ),
         ("CLEAN", "Each accepted push was notified once, and nothing else was."),
     ];
-    let list: String =
-        words.iter().map(|(word, meaning)| format!("<div><dt>{word}</dt><dd>{meaning}</dd></div>")).collect();
+    let list: String = words
+        .iter()
+        .map(|(word, meaning)| format!("<div><dt>{word}</dt><dd>{meaning}</dd></div>"))
+        .collect();
     format!(
         "<section><h2>How to read this</h2><dl>{list}</dl></section>\n<footer>Hayauma <span lang=\"ja\">早馬</span> · drawn by \
          hayauma-load from summary.json and latencies.hlog beside this page</footer>\n"

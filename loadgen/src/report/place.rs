@@ -13,7 +13,9 @@ pub(super) fn place(report: &Report) -> String {
             .into_iter()
             .map(|(title, rows)| table(title, &rows))
             .collect();
-    format!("<section class=\"places\"><h2>Where and how</h2><div class=\"pair\">{tables}</div></section>\n")
+    format!(
+        "<section class=\"places\"><h2>Where and how</h2><div class=\"pair\">{tables}</div></section>\n"
+    )
 }
 
 type Rows = Vec<(&'static str, String)>;
@@ -22,7 +24,9 @@ fn table(title: &str, rows: &Rows) -> String {
     let rows: String = rows
         .iter()
         .filter(|(_, value)| !value.is_empty())
-        .map(|(name, value)| format!("<tr><th>{name}</th><td class=\"note\">{}</td></tr>", escaped(value)))
+        .map(|(name, value)| {
+            format!("<tr><th>{name}</th><td class=\"note\">{}</td></tr>", escaped(value))
+        })
         .collect();
     format!("<div><h3>{title}</h3><table class=\"place\"><tbody>{rows}</tbody></table></div>")
 }
@@ -47,19 +51,27 @@ fn machine(report: &Report) -> Rows {
         ("host", text(&["environment", "host"])),
         ("clock", text(&["environment", "clock_source"])),
         ("governor", text(&["environment", "governor"])),
-        ("data on", disk.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" on ")),
+        (
+            "data on",
+            disk.iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join(" on "),
+        ),
         ("locked memory", text(&["environment", "locked_memory_limit"])),
     ]
 }
 
 fn run(report: &Report) -> Rows {
     let plan = |name: &str| report.text(&["plan", name]).to_owned();
-    let durability = ["engine", "engine_process"].map(|name| report.text(&[name, "durability"])).concat();
+    let durability =
+        ["engine", "engine_process"].map(|name| report.text(&[name, "durability"])).concat();
     vec![
         ("arguments", words(report, &["environment", "arguments"])),
         (
             "revision",
-            format!("{} (version {})", report.text(&["environment", "revision"]), report.text(&["version"])),
+            format!(
+                "{} (version {})",
+                report.text(&["environment", "revision"]),
+                report.text(&["version"])
+            ),
         ),
         ("seed", format!("{}", report.number(&["plan", "seed"]))),
         ("durability", durability),
@@ -107,7 +119,10 @@ fn conditions(report: &Report) -> Rows {
         ("busiest sender", format!("{:.1} %", busy * 100.0)),
         (
             "generator CPU",
-            format!("{} µs per push", three_digits(report.number(&["generator", "cpu_us_per_push"]))),
+            format!(
+                "{} µs per push",
+                three_digits(report.number(&["generator", "cpu_us_per_push"]))
+            ),
         ),
         ("generator memory", octets(report.number(&["generator", "peak_octets"]) as u64)),
     ]
@@ -134,7 +149,8 @@ fn cpus(report: &Report, path: &[&str]) -> String {
 fn arrivals(report: &Report) -> String {
     let all = report.at(&["plan", "arrivals"]).and_then(|value| value.as_array());
     let stretch = |stretch: &OwnedValue| -> Option<String> {
-        let figure = |name: &str| stretch.get(name).and_then(|value| value.cast_f64()).unwrap_or_default();
+        let figure =
+            |name: &str| stretch.get(name).and_then(|value| value.cast_f64()).unwrap_or_default();
         let rate = |name: &str| grouped(figure(name) as u64);
         let seconds = figure("seconds");
         let warm_up = stretch.get("warm_up")?.as_bool()?;

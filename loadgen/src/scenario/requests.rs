@@ -63,7 +63,10 @@ pub(super) fn mix(
     client_of: impl Fn(Option<&str>) -> Result<usize, String>,
 ) -> Result<Mix, String> {
     if requests.len() > REQUESTS_MAX {
-        return Err(format!("{} requests are too many: write at most {REQUESTS_MAX}.", requests.len()));
+        return Err(format!(
+            "{} requests are too many: write at most {REQUESTS_MAX}.",
+            requests.len()
+        ));
     }
     let (mut shapes, mut acts) = (Vec::new(), Vec::new());
     for request in requests {
@@ -92,7 +95,9 @@ pub(super) fn mix(
         }
     }
     if shapes.is_empty() {
-        return Err("the requests hold no push: add one of kind \"text\" or \"control\".".to_owned());
+        return Err(
+            "the requests hold no push: add one of kind \"text\" or \"control\".".to_owned()
+        );
     }
     Ok(Mix::with("of the plan", shapes, &acts))
 }
@@ -104,7 +109,9 @@ pub(super) fn class(name: &str) -> Result<Class, String> {
         "urgent" => Ok(Class::Urgent),
         "emergency" => Ok(Class::Emergency),
         "exercise" => Ok(Class::Exercise),
-        _ => Err(format!("\"{name}\" is no class: choose standard, urgent, emergency or exercise.")),
+        _ => {
+            Err(format!("\"{name}\" is no class: choose standard, urgent, emergency or exercise."))
+        }
     }
 }
 
@@ -183,7 +190,9 @@ impl Alphabet {
             "gsm7-extended" => Ok(Self::Gsm7Extended),
             "ucs2" => Ok(Self::Ucs2),
             "emoji" => Ok(Self::Emoji),
-            _ => Err(format!("\"{name}\" is no alphabet: choose gsm7, gsm7-extended, ucs2 or emoji.")),
+            _ => Err(format!(
+                "\"{name}\" is no alphabet: choose gsm7, gsm7-extended, ucs2 or emoji."
+            )),
         }
     }
 

@@ -84,7 +84,10 @@ mod tests {
             assert_eq!((table.len(), table.at(3_000)), (3_000, None));
             for (index, &time_ns) in (0..).zip(&times) {
                 let read = table.at(index).expect("there");
-                assert!(read <= time_ns && time_ns - read < unit_ns, "{index}: {read} for {time_ns}");
+                assert!(
+                    read <= time_ns && time_ns - read < unit_ns,
+                    "{index}: {read} for {time_ns}"
+                );
                 assert!(table.due(read) > index && (read == 0 || table.due(read - 1) <= index));
             }
         }

@@ -64,7 +64,8 @@ impl Connection {
     /// Over a connected socket that stands in the line, with room for `pipeline` requests of at
     /// most `request_octets`.
     pub(super) fn new(stream: TcpStream, pipeline: usize, request_octets: usize) -> Self {
-        let output_octets = (pipeline * request_octets).min(SEND_BACKLOG_OCTETS_MAX + request_octets);
+        let output_octets =
+            (pipeline * request_octets).min(SEND_BACKLOG_OCTETS_MAX + request_octets);
         Self {
             state: State::Up(stream),
             output: Vec::with_capacity(output_octets),
@@ -82,8 +83,8 @@ impl Connection {
 
     /// How many requests may be added.
     pub(super) fn room(&self, pipeline: usize) -> usize {
-        let open =
-            matches!(self.state, State::Up(_)) && self.output.len() - self.written < SEND_BACKLOG_OCTETS_MAX;
+        let open = matches!(self.state, State::Up(_))
+            && self.output.len() - self.written < SEND_BACKLOG_OCTETS_MAX;
         if open { pipeline.saturating_sub(self.in_flight.len()) } else { 0 }
     }
 
@@ -127,7 +128,9 @@ impl Connection {
                     // question 9).
                     return Ok(if octets < space.len() { Received::Rest } else { Received::More });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Received::Nothing),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    return Ok(Received::Nothing);
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -135,7 +138,11 @@ impl Connection {
     }
 
     /// Takes the next complete answer out of what has arrived. `ended`: nothing more will.
-    pub(super) fn next_answer(&mut self, ended: bool, run: &RunId) -> Result<Option<Answer>, HttpError> {
+    pub(super) fn next_answer(
+        &mut self,
+        ended: bool,
+        run: &RunId,
+    ) -> Result<Option<Answer>, HttpError> {
         let answer = answer::read(&self.input[self.read..self.filled], ended, run)?;
         if let Some(answer) = &answer {
             self.read += answer.octets;

@@ -21,7 +21,8 @@ fn measure(behaviour: Behaviour, change: impl FnOnce(&mut Plan)) -> Sent {
     let (clock, time) = Clock::standing();
     let any = SocketAddr::from(([127, 0, 0, 1], 0));
     let mut server = Server::new(any, behaviour, clock).expect("a loopback port");
-    let mut plan = Plan { notify: false, mix: Mix::sample(), ..Plan::new(server.address().expect("bound")) };
+    let mut plan =
+        Plan { notify: false, mix: Mix::sample(), ..Plan::new(server.address().expect("bound")) };
     (plan.connections, plan.pipeline) = (64, 1);
     change(&mut plan);
     let connect = |_| std::net::TcpStream::connect(plan.target).expect("a listener");
@@ -48,7 +49,8 @@ fn measure(behaviour: Behaviour, change: impl FnOnce(&mut Plan)) -> Sent {
         if in_transit || done || sender.work.due(now_ns) > 0 && !sender.line.is_empty() {
             continue;
         }
-        let dues = [server.next_due_ns(), sender.work.next_due_ns().filter(|&due_ns| due_ns > now_ns)];
+        let dues =
+            [server.next_due_ns(), sender.work.next_due_ns().filter(|&due_ns| due_ns > now_ns)];
         let next_ns = dues.into_iter().flatten().min().expect("something is due");
         time.store(next_ns.max(now_ns), Relaxed);
     }
@@ -62,7 +64,10 @@ fn at_rate(rate_per_second: u64, pushes: u64) -> impl FnOnce(&mut Plan) {
 /// Whether `percent` of `latencies` is `truth_ms`, to two per cent.
 fn assert_about(latencies: &Latencies, percent: f64, truth_ms: f64) {
     let measured_ms = latencies.percentile_ns(percent) as f64 / MS as f64;
-    assert!((measured_ms / truth_ms - 1.0).abs() < 0.02, "{percent} %: {measured_ms} ms for {truth_ms} ms");
+    assert!(
+        (measured_ms / truth_ms - 1.0).abs() < 0.02,
+        "{percent} %: {measured_ms} ms for {truth_ms} ms"
+    );
 }
 
 fn longer_than(latencies: &Latencies, nanoseconds: u64) -> u64 {
@@ -91,7 +96,9 @@ fn one_answer_in_a_hundred_of_fifty_milliseconds_is_told_from_the_others() {
     };
     let sent = measure(behaviour, at_rate(1_000, 10_000));
     for times in [&sent.answer_times, &sent.service_times] {
-        for (percent, truth_ms) in [(50.0, 2.0), (98.9, 2.0), (99.1, 52.0), (99.9, 52.0), (100.0, 52.0)] {
+        for (percent, truth_ms) in
+            [(50.0, 2.0), (98.9, 2.0), (99.1, 52.0), (99.9, 52.0), (100.0, 52.0)]
+        {
             assert_about(times, percent, truth_ms);
         }
         assert_eq!(longer_than(times, 10 * MS), 100);
@@ -128,7 +135,10 @@ fn a_stall_is_counted_for_every_push_that_was_meant_to_be_sent_in_it() {
         assert_about(&sent.answer_times, 95.0, 250.0);
         assert_about(&sent.answer_times, 50.0, 0.1);
         let own = sent.own_lateness.percentile_ns(100.0);
-        assert!(own <= LATENCY_NS_MIN, "what the target holds back is not the generator's lateness");
+        assert!(
+            own <= LATENCY_NS_MIN,
+            "what the target holds back is not the generator's lateness"
+        );
         assert_eq!(sent.held_back > 800, pipeline == 1, "{}", sent.held_back);
     }
 }

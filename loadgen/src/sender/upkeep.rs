@@ -135,7 +135,8 @@ impl Sender {
     fn reconnect(&mut self, now_ns: u64) -> Result<(), String> {
         let plan = &self.shared.plan;
         if self.up == 0
-            && now_ns.saturating_sub(self.last_up_ns) > plan.patience.reconnect_for.as_nanos() as u64
+            && now_ns.saturating_sub(self.last_up_ns)
+                > plan.patience.reconnect_for.as_nanos() as u64
         {
             let (target, seconds) = (plan.target, plan.patience.reconnect_for.as_secs_f64());
             return Err(format!(
@@ -143,7 +144,8 @@ impl Sender {
             ));
         }
         for at in 0..self.connections.len() {
-            if !matches!(self.connections[at].state, State::Down { retry_at_ns } if retry_at_ns <= now_ns) {
+            if !matches!(self.connections[at].state, State::Down { retry_at_ns } if retry_at_ns <= now_ns)
+            {
                 continue;
             }
             let made = TcpStream::connect(plan.target).and_then(|mut stream| {

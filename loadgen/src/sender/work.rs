@@ -95,10 +95,15 @@ impl Work {
 
     /// Takes back a push that was told to come again; false if it was sent as often as a push may
     /// be.
-    pub(super) fn again_later(&mut self, job: Job, retry_after_seconds: Option<u32>, now_ns: u64) -> bool {
+    pub(super) fn again_later(
+        &mut self,
+        job: Job,
+        retry_after_seconds: Option<u32>,
+        now_ns: u64,
+    ) -> bool {
         let job = Job { attempts: job.attempts + 1, ..job };
-        let asked_ns =
-            retry_after_seconds.map_or(RETRY_PAUSE_NS, |seconds| u64::from(seconds) * 1_000_000_000);
+        let asked_ns = retry_after_seconds
+            .map_or(RETRY_PAUSE_NS, |seconds| u64::from(seconds) * 1_000_000_000);
         let allowed = job.attempts < ATTEMPTS_MAX;
         if allowed {
             self.later.push(Reverse((now_ns + asked_ns.min(RETRY_PAUSE_NS_MAX), job)));
@@ -176,7 +181,10 @@ mod tests {
         assert!(work.again_later(first, Some(2), 1_000) && work.again_now(second, true));
         assert_eq!(work.take(1_000, false).map(|job| (job.index, job.attempts)), Some((1, 1)));
         assert_eq!(work.take(1_000, false), None);
-        assert_eq!(work.take(2_000_001_000, false).map(|job| (job.index, job.attempts)), Some((0, 1)));
+        assert_eq!(
+            work.take(2_000_001_000, false).map(|job| (job.index, job.attempts)),
+            Some((0, 1))
+        );
         work.stop();
         assert!(work.is_done());
     }
@@ -184,8 +192,11 @@ mod tests {
     #[test]
     fn a_push_is_not_sent_without_end() {
         let mut work = Work::new(0, 1, 1, None, 0);
-        let job =
-            Job { attempts: ATTEMPTS_MAX - 1, losses: LOSSES_MAX - 1, ..work.take(0, true).expect("new") };
+        let job = Job {
+            attempts: ATTEMPTS_MAX - 1,
+            losses: LOSSES_MAX - 1,
+            ..work.take(0, true).expect("new")
+        };
         assert!(!work.again_now(job, true) && !work.again_later(job, None, 0));
         assert!(work.is_done());
         // Behind another request it is not the cause of anything.

@@ -208,7 +208,9 @@ impl Server {
                 Some(notification) => self.take_notification(&notification, now_ns, output),
                 None => {
                     self.shared.malformed.fetch_add(1, Relaxed);
-                    output.extend_from_slice(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n");
+                    output.extend_from_slice(
+                        b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n",
+                    );
                     Fate::Keep
                 }
             };
@@ -244,7 +246,9 @@ impl Server {
             if let Some(delivery_ns) = times.delivery_ns {
                 stages.delivery.record(since_start_ns, delivery_ns);
                 if open {
-                    stages.delivery_service.record(since_start_ns, delivery_ns.saturating_sub(times.late_ns));
+                    stages
+                        .delivery_service
+                        .record(since_start_ns, delivery_ns.saturating_sub(times.late_ns));
                 }
             }
             if open {
@@ -259,7 +263,9 @@ impl Server {
         }
         if every(self.misbehaviour.fail_every) {
             self.shared.failed.fetch_add(1, Relaxed);
-            output.extend_from_slice(b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n");
+            output.extend_from_slice(
+                b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\n\r\n",
+            );
         } else {
             notification::write_acknowledgement(output, notification);
         }
@@ -278,6 +284,7 @@ impl Server {
                 self.serve(at, false);
             }
         }
-        self.holding = self.connections.iter().flatten().any(|connection| connection.next_due_ns().is_some());
+        self.holding =
+            self.connections.iter().flatten().any(|connection| connection.next_due_ns().is_some());
     }
 }

@@ -98,8 +98,12 @@ impl FakeEngine {
         let (notify, streams) = (self.notify.clone(), Arc::clone(&self.streams));
         let thread = std::thread::spawn(move || {
             while let Ok((stream, _)) = accepting.accept() {
-                streams.lock().expect("no panic").push(stream.try_clone().expect("a second handle"));
-                let (script, memory, notify) = (script.clone(), Arc::clone(&memory), notify.clone());
+                streams
+                    .lock()
+                    .expect("no panic")
+                    .push(stream.try_clone().expect("a second handle"));
+                let (script, memory, notify) =
+                    (script.clone(), Arc::clone(&memory), notify.clone());
                 std::thread::spawn(move || serve(&stream, &script, &memory, &notify));
             }
         });
@@ -245,7 +249,11 @@ fn send_notices(sink: SocketAddr, notices: &Receiver<String>) {
     }
 }
 
-fn acknowledged(connection: &mut Option<BufReader<TcpStream>>, sink: SocketAddr, notice: &str) -> bool {
+fn acknowledged(
+    connection: &mut Option<BufReader<TcpStream>>,
+    sink: SocketAddr,
+    notice: &str,
+) -> bool {
     if connection.is_none() {
         *connection = TcpStream::connect(sink).ok().map(BufReader::new);
     }

@@ -15,7 +15,9 @@ pub(crate) fn judge(test: &str, attempt: impl Fn() -> Result<(), String>) {
     for number in 1..=ATTEMPTS {
         match attempt() {
             Ok(()) => return,
-            Err(reason) if number < ATTEMPTS => println!("{test}: attempt {number} does not count: {reason}"),
+            Err(reason) if number < ATTEMPTS => {
+                println!("{test}: attempt {number} does not count: {reason}")
+            }
             Err(reason) => panic!("{test}: {reason}"),
         }
     }

@@ -70,7 +70,8 @@ impl List {
         };
         let id = format!("{source} {rest}");
         if source.is_empty() || rest.is_empty() || sentence.is_empty() {
-            let fault = format!("the list has a rule without a heading, a name or a sentence: {row}");
+            let fault =
+                format!("the list has a rule without a heading, a name or a sentence: {row}");
             return self.faults.push(fault);
         }
         if self.rules.iter().any(|rule| rule.id == id) {

@@ -84,7 +84,8 @@ fn tests_begin(place: &str, lines: &[&str]) -> usize {
     if place.split('/').any(|part| part == "tests" || part == "tests.rs") {
         return 0;
     }
-    let is_module = |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && pair[1].ends_with("mod tests {");
+    let is_module =
+        |pair: &[&str]| pair[0].trim() == "#[cfg(test)]" && pair[1].ends_with("mod tests {");
     lines.windows(2).position(is_module).unwrap_or(lines.len())
 }
 
@@ -96,7 +97,8 @@ fn test_at(lines: &[&str], at: usize) -> Use {
         line.starts_with("//") || line.starts_with("#[") || line.is_empty()
     };
     let margin = |line: &str| line.len() - line.trim_start().len();
-    let is_around = |line: &&str| margin(line) < margin(lines[at]) && name_of_function(line).is_some();
+    let is_around =
+        |line: &&str| margin(line) < margin(lines[at]) && name_of_function(line).is_some();
     let next = lines[at..].iter().position(|line| !is_beside(line)).map(|skipped| at + skipped);
     let function = next
         .filter(|&next| name_of_function(lines[next]).is_some())

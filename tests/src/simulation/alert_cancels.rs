@@ -53,10 +53,15 @@ impl Simulation {
             Reply::EveryShard { answer, sequence, .. } => (answer, sequence),
             Reply::WhenDurable(answer, until) => (answer, until),
             // No room for it, now.
-            Reply::Now(answer) if matches!(answer.code, Code::STORAGE_FULL | Code::OVERLOAD) => return Ok(()),
-            other => return Err(Violation(format!("the cancel of alert {alert} is answered {other:?}"))),
+            Reply::Now(answer) if matches!(answer.code, Code::STORAGE_FULL | Code::OVERLOAD) => {
+                return Ok(());
+            }
+            other => {
+                return Err(Violation(format!("the cancel of alert {alert} is answered {other:?}")));
+            }
         };
-        let is_an_answer = matches!(answer.code, Code::ACCEPTED | Code::REPEATED | Code::PUSH_NOT_FOUND);
+        let is_an_answer =
+            matches!(answer.code, Code::ACCEPTED | Code::REPEATED | Code::PUSH_NOT_FOUND);
         if !is_an_answer {
             return Err(Violation(format!("the cancel of alert {alert} is answered {answer:?}")));
         }
@@ -71,8 +76,10 @@ impl Simulation {
         let cancel = &mut self.alert_cancels[number as usize];
         cancel.parts_left -= 1;
         if cancel.parts_left == 0 {
-            let (center_ms, wall_ms) =
-                (self.pace.center(self.wall_offset_ms + self.now_ms), self.wall_offset_ms + self.now_ms);
+            let (center_ms, wall_ms) = (
+                self.pace.center(self.wall_offset_ms + self.now_ms),
+                self.wall_offset_ms + self.now_ms,
+            );
             let alert = cancel.alert;
             self.ledger.alert_cancel_answered(alert, (center_ms, wall_ms));
         }

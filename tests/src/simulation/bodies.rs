@@ -50,7 +50,10 @@ pub(super) fn push_body(index: EntryIndex, entry: &Entry, altered: bool, out: &m
         put(out, format_args!("<expiry>{}</expiry>\r\n", String::from_utf8_lossy(&digits)));
     }
     if let Some((alert, sequence)) = entry.alert {
-        put(out, format_args!("<alertid>a{alert}</alertid>\r\n<alertseq>{sequence:02}</alertseq>\r\n"));
+        put(
+            out,
+            format_args!("<alertid>a{alert}</alertid>\r\n<alertseq>{sequence:02}</alertseq>\r\n"),
+        );
     }
     out.extend_from_slice(b"<data>");
     for segment in 0..entry.segments {
@@ -74,7 +77,9 @@ fn put_names(index: EntryIndex, entry: &Entry, out: &mut Vec<u8>) {
     let (msn, xpid) = (msn_of(entry.line).value(), xpid_of(entry.client).value());
     put(
         out,
-        format_args!("<msn>{msn:011}</msn>\r\n<reqid>p{index}</reqid>\r\n<svcid>{xpid:011}</svcid>\r\n"),
+        format_args!(
+            "<msn>{msn:011}</msn>\r\n<reqid>p{index}</reqid>\r\n<svcid>{xpid:011}</svcid>\r\n"
+        ),
     );
 }
 
@@ -132,14 +137,24 @@ pub(super) fn marked_entry(slot: &AttemptSlot) -> Option<EntryIndex> {
 
 /// The request that cancels a push.
 pub(super) fn cancel_body(index: EntryIndex, entry: &Entry, out: &mut Vec<u8>) {
-    put(out, format_args!("<?xml version = \"1.0\" ?>\r\n<fncid>0201</fncid>\r\n<comway>1101</comway>\r\n"));
+    put(
+        out,
+        format_args!(
+            "<?xml version = \"1.0\" ?>\r\n<fncid>0201</fncid>\r\n<comway>1101</comway>\r\n"
+        ),
+    );
     put_names(index, entry, out);
 }
 
 /// The request that cancels a whole alert.
 pub(super) fn cancel_alert_body(alert: u32, client: u16, number: u32, out: &mut Vec<u8>) {
     let xpid = xpid_of(client).value();
-    put(out, format_args!("<?xml version = \"1.0\" ?>\r\n<fncid>0201</fncid>\r\n<comway>1101</comway>\r\n"));
+    put(
+        out,
+        format_args!(
+            "<?xml version = \"1.0\" ?>\r\n<fncid>0201</fncid>\r\n<comway>1101</comway>\r\n"
+        ),
+    );
     put(out, format_args!("<msn>00000000000</msn>\r\n<reqid>c{number}</reqid>\r\n"));
     put(out, format_args!("<svcid>{xpid:011}</svcid>\r\n<alertid>a{alert}</alertid>\r\n"));
 }

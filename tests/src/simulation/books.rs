@@ -74,7 +74,8 @@ impl Books {
 
 impl State {
     fn note_time(&mut self, now_ms: u64) {
-        self.open_from_ms = self.open_from_ms.max(Day::of(now_ms.saturating_sub(CLOSING_MS)).start_ms());
+        self.open_from_ms =
+            self.open_from_ms.max(Day::of(now_ms.saturating_sub(CLOSING_MS)).start_ms());
     }
 }
 
@@ -115,7 +116,8 @@ impl Log for Books {
 
     fn may_write(&self, now_ms: u64) -> bool {
         let retry_at_ms = self.state().retry_at_ms;
-        retry_at_ms.is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
+        retry_at_ms
+            .is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
     }
 
     fn retry_now(&mut self) {
@@ -146,7 +148,11 @@ impl Log for Books {
     }
 
     fn events_of(&self, day: Day, view: &mut dyn FnMut(&Event)) -> Result<(), BillingError> {
-        self.state().events.iter().filter(|(known, _)| *known == day).for_each(|(_, event)| view(event));
+        self.state()
+            .events
+            .iter()
+            .filter(|(known, _)| *known == day)
+            .for_each(|(_, event)| view(event));
         Ok(())
     }
 

@@ -41,7 +41,8 @@ impl Simulation {
         self.ledger.entries.push(entry);
         self.ledger.counts.pushes += 1;
         if self.random.chance(self.scenario.cancel) {
-            let most_ms = if self.random.chance(500) { 3_000 } else { self.scenario.horizon_ms / 4 + 1 };
+            let most_ms =
+                if self.random.chance(500) { 3_000 } else { self.scenario.horizon_ms / 4 + 1 };
             let delay_ms = self.random.below(most_ms);
             self.after(delay_ms, Event::Cancel { entry: index, tries: 0 });
         }
@@ -53,7 +54,8 @@ impl Simulation {
         }
         if self.ledger.counts.pushes < self.options.pushes {
             let mean_ms = self.scenario.horizon_ms / self.options.pushes;
-            let delay_ms = if self.random.chance(300) { 0 } else { self.random.below(2 * mean_ms + 1) };
+            let delay_ms =
+                if self.random.chance(300) { 0 } else { self.random.below(2 * mean_ms + 1) };
             self.after(delay_ms, Event::NextPush);
         }
         self.send(index)
@@ -84,10 +86,12 @@ impl Simulation {
         let client = random.below(u64::from(self.scenario.clients)) as u16;
         // The wire carries whole seconds.
         let soon = hours == 1 && random.chance(300);
-        let expiry_ms = soon.then(|| (wall_ms + random.between(1, 600_000)).next_multiple_of(1_000));
+        let expiry_ms =
+            soon.then(|| (wall_ms + random.between(1, 600_000)).next_multiple_of(1_000));
         Entry {
             // An alert is of one client.
-            client: alert.map_or(client, |(alert, _)| (alert % u32::from(self.scenario.clients)) as u16),
+            client: alert
+                .map_or(client, |(alert, _)| (alert % u32::from(self.scenario.clients)) as u16),
             line,
             shard,
             class,
@@ -147,13 +151,17 @@ impl Simulation {
             Code::ACCEPTED | Code::REPEATED => !altered && answer.segments == entry.segments,
             Code::ALERT_KNOWN | Code::ALREADY_CANCELLED => !altered && !is_known,
             Code::OVERLOAD | Code::STORAGE_FULL | Code::TOO_MANY_WAITING => !is_known,
-            Code::ALREADY_EXPIRED => entry.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= self.wall_ms()),
+            Code::ALREADY_EXPIRED => {
+                entry.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= self.wall_ms())
+            }
             _ => false,
         };
         rule!(right, "push {index} (altered: {altered}) is answered {answer:?}: {entry:?}");
         match answer.code {
             Code::REQID_REUSED => {}
-            Code::OVERLOAD | Code::STORAGE_FULL | Code::TOO_MANY_WAITING => self.ledger.counts.refused += 1,
+            Code::OVERLOAD | Code::STORAGE_FULL | Code::TOO_MANY_WAITING => {
+                self.ledger.counts.refused += 1
+            }
             Code::ALREADY_EXPIRED => self.ledger.entry(index).given_up |= !altered,
             code => {
                 self.ledger.counts.repeats += u64::from(code == Code::REPEATED);
@@ -170,8 +178,11 @@ impl Simulation {
         self.show_time(number);
         let wall_ms = self.wall_ms();
         let credential = &mut Credential::default();
-        let origin =
-            if from_client { Origin::Client { authorization: None, credential } } else { Origin::Peer };
+        let origin = if from_client {
+            Origin::Client { authorization: None, credential }
+        } else {
+            Origin::Peer
+        };
         self.stations[number].up().handle_request(body, origin, wall_ms)
     }
 
@@ -200,7 +211,11 @@ impl Simulation {
         }
         self.note(u64::from(answer.code.number()));
         let code = answer.code;
-        self.stations[number].answers.push_back(Answer { about: About::Cancel(index), code, until });
+        self.stations[number].answers.push_back(Answer {
+            about: About::Cancel(index),
+            code,
+            until,
+        });
         self.turn(number)
     }
 
@@ -220,7 +235,8 @@ impl Simulation {
             let right = match answer.code {
                 Code::ACCEPTED => entry.cancel_accepted,
                 Code::PUSH_NOT_FOUND => {
-                    !entry.answered || entry.end.is_some_and(|end| wall_ms >= end.ended_ms + REMEMBERED_MS)
+                    !entry.answered
+                        || entry.end.is_some_and(|end| wall_ms >= end.ended_ms + REMEMBERED_MS)
                 }
                 Code::ALREADY_DELIVERED => state == Some(State::Delivered),
                 Code::ALREADY_CANCELLED => entry.cancel_accepted,
@@ -233,15 +249,25 @@ impl Simulation {
         }
         match answer.code {
             Code::ACCEPTED | Code::REPEATED => {
-                rule!(entry.push_id.is_some(), "push {index} is answered {} and unknown", answer.code);
+                rule!(
+                    entry.push_id.is_some(),
+                    "push {index} is answered {} and unknown",
+                    answer.code
+                );
                 entry.answered |= !lost;
             }
             Code::ALERT_KNOWN => {
-                rule!(alert_known, "push {index} is answered 0002 and its alert has not gone as far");
+                rule!(
+                    alert_known,
+                    "push {index} is answered 0002 and its alert has not gone as far"
+                );
                 entry.given_up = true;
             }
             Code::ALREADY_CANCELLED => {
-                rule!(alert_cancelled, "push {index} is answered 3004 and its alert was never cancelled");
+                rule!(
+                    alert_cancelled,
+                    "push {index} is answered 3004 and its alert was never cancelled"
+                );
                 entry.given_up = true;
             }
             code => return Err(Violation(format!("push {index} is answered {code}"))),
@@ -253,11 +279,13 @@ impl Simulation {
     fn knows_better(&self, index: EntryIndex) -> bool {
         let entry = self.ledger.at(index);
         entry.alert.is_some_and(|(alert, sequence)| {
-            self.ledger.of_alert[alert as usize].iter().map(|&other| self.ledger.at(other)).any(|other| {
-                other.push_id.is_some()
-                    && other.line == entry.line
-                    && other.alert.is_some_and(|(_, other)| other >= sequence)
-            })
+            self.ledger.of_alert[alert as usize].iter().map(|&other| self.ledger.at(other)).any(
+                |other| {
+                    other.push_id.is_some()
+                        && other.line == entry.line
+                        && other.alert.is_some_and(|(_, other)| other >= sequence)
+                },
+            )
         })
     }
 }

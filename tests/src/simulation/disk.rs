@@ -120,7 +120,8 @@ impl File {
                 1 => u64::MAX,
                 _ => random.bits(),
             };
-            for sector in (0..PAGE_OCTETS / SECTOR_OCTETS).filter(|sector| kept >> sector & 1 == 1) {
+            for sector in (0..PAGE_OCTETS / SECTOR_OCTETS).filter(|sector| kept >> sector & 1 == 1)
+            {
                 let octets = at + sector * SECTOR_OCTETS..at + (sector + 1) * SECTOR_OCTETS;
                 self.held[octets.clone()].copy_from_slice(&self.shown[octets]);
             }
@@ -215,7 +216,12 @@ impl Storage for Disk {
         panic!("segment {id} is damaged at {offset}: no end of an engine damages what was durable");
     }
 
-    fn write(&mut self, segment: &mut Segment, write: &mut Write, with_sync: bool) -> io::Result<()> {
+    fn write(
+        &mut self,
+        segment: &mut Segment,
+        write: &mut Write,
+        with_sync: bool,
+    ) -> io::Result<()> {
         let mut state = self.state();
         let (from, until) = (write.range().start, write.range().end);
         let reached = match (state.ending, state.random.below(3)) {
@@ -227,7 +233,8 @@ impl Storage for Disk {
             }
         };
         segment.settle(from, reached, reached == until);
-        let mark = (reached + MARK_OCTETS).next_multiple_of(PAGE_OCTETS).min(segment.octets().len());
+        let mark =
+            (reached + MARK_OCTETS).next_multiple_of(PAGE_OCTETS).min(segment.octets().len());
         let end = if reached == until { mark } else { reached };
         let is_durable = with_sync && state.ending.is_none();
         state.take(segment, from..end, is_durable);

@@ -71,7 +71,9 @@ pub(super) struct Common {
 
 impl Common {
     pub(super) fn new(scenario: &Scenario, random: &mut Random, mutation: Mutation) -> Self {
-        let Ok(url) = NotifyUrl::parse("http://client.example/") else { unreachable!("it is a URL") };
+        let Ok(url) = NotifyUrl::parse("http://client.example/") else {
+            unreachable!("it is a URL")
+        };
         let registration = |client| {
             let mut registration = Registration::new(xpid_of(client), format!("client {client}"));
             registration.notify_url = Some(url.clone());
@@ -163,8 +165,9 @@ impl Station {
     }
 
     fn contracts(&self, scenario: &Scenario) -> ContractTable {
-        let msns =
-            (0..scenario.lines).map(msn_of).filter(|&msn| shard_of(msn, scenario.shards) == self.number);
+        let msns = (0..scenario.lines)
+            .map(msn_of)
+            .filter(|&msn| shard_of(msn, scenario.shards) == self.number);
         let mut contracts =
             ContractTable::with_capacity(scenario.lines as usize * usize::from(scenario.clients));
         for msn in msns {
@@ -203,7 +206,10 @@ impl Station {
     }
 
     /// The next notification, and its request.
-    pub(super) fn take_notification(&mut self, url: &NotifyUrl) -> Option<(NotificationOrder, Vec<u8>)> {
+    pub(super) fn take_notification(
+        &mut self,
+        url: &NotifyUrl,
+    ) -> Option<(NotificationOrder, Vec<u8>)> {
         let shard = self.up();
         let order = shard.take_notification()?;
         let mut request = Vec::new();

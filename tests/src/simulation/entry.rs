@@ -182,7 +182,8 @@ impl Entry {
 
     pub(super) fn is_notification_due(&self) -> bool {
         self.cancel_accepted
-            || (self.wants_notification && self.end.is_some_and(|end| end.state != State::Cancelled))
+            || (self.wants_notification
+                && self.end.is_some_and(|end| end.state != State::Cancelled))
     }
 
     pub(super) fn forget_what_was_told(&mut self) {

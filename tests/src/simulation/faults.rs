@@ -30,7 +30,8 @@ impl Simulation {
             }
         }
         self.ledger.crashed();
-        let most_ms = if self.random.chance(self.scenario.long_outage) { OUTAGE_MS_MAX } else { 20_000 };
+        let most_ms =
+            if self.random.chance(self.scenario.long_outage) { OUTAGE_MS_MAX } else { 20_000 };
         let down_ms = self.random.between(REACH_MS_MAX + 1, most_ms);
         self.after(down_ms, Event::Restart);
         Ok(())
@@ -43,7 +44,8 @@ impl Simulation {
         self.pace.see(wall_ms, steady_ms);
         self.ledger.wall_ms = wall_ms;
         for station in &mut self.stations {
-            let opened = station.open(&self.scenario, &self.common, wall_ms, steady_ms, &mut self.random);
+            let opened =
+                station.open(&self.scenario, &self.common, wall_ms, steady_ms, &mut self.random);
             opened.map_err(|error| Violation(format!("the engine does not start: {error}")))?;
         }
         Ok(())
@@ -56,10 +58,14 @@ impl Simulation {
         let wall_ms = self.wall_ms();
         let mut found = Vec::new();
         for number in 0..self.stations.len() {
-            let Station { shard: Some(shard), observer, .. } = &mut self.stations[number] else { continue };
+            let Station { shard: Some(shard), observer, .. } = &mut self.stations[number] else {
+                continue;
+            };
             let (held, lost) = observer.recovered(shard).map_err(Violation)?;
             if self.options.is_told {
-                held.iter().chain(&lost).for_each(|noted| eprintln!("  shard {number} had {noted:?}"));
+                held.iter()
+                    .chain(&lost)
+                    .for_each(|noted| eprintln!("  shard {number} had {noted:?}"));
             }
             self.note(lost.len() as u64);
             self.ledger.lost(&lost)?;
@@ -171,7 +177,12 @@ impl Simulation {
                 self.ledger.may_notify(index);
                 any = true;
             }
-            self.stations[number].up().act_on_parked(ParkedAction::Replay, None, usize::MAX, wall_ms);
+            self.stations[number].up().act_on_parked(
+                ParkedAction::Replay,
+                None,
+                usize::MAX,
+                wall_ms,
+            );
             self.observe(number)?;
             self.turn(number)?;
         }

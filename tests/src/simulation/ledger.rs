@@ -111,7 +111,12 @@ impl Ledger {
     }
 
     /// The message center takes the push.
-    pub(super) fn accepted(&mut self, index: EntryIndex, push_id: u64, expires_ms: (u64, u64)) -> Checked {
+    pub(super) fn accepted(
+        &mut self,
+        index: EntryIndex,
+        push_id: u64,
+        expires_ms: (u64, u64),
+    ) -> Checked {
         let wall_ms = self.wall_ms;
         let alert = self.at(index).alert;
         let entry = self.entry(index);
@@ -143,7 +148,8 @@ impl Ledger {
 
     /// From when on the push's attempt is late.
     fn late_from_ms(&self, entry: &Entry) -> u64 {
-        let ready_ms = entry.ready_ms.max(self.head_since_ms[entry.line as usize]).max(entry.due_by_ms);
+        let ready_ms =
+            entry.ready_ms.max(self.head_since_ms[entry.line as usize]).max(entry.due_by_ms);
         // Where many timers come at once, a turn takes only some of them.
         ready_ms.saturating_add(LATE_MS_MIN + self.entries.len() as u64 / 2)
     }
@@ -163,23 +169,37 @@ impl Ledger {
         );
         let entry = self.entry(index);
         let before = entry.billed_accepted.replace(incarnation);
-        rule!(before.is_none(), "the acceptance of push {index} is billed twice, first in life {before:?}");
+        rule!(
+            before.is_none(),
+            "the acceptance of push {index} is billed twice, first in life {before:?}"
+        );
         Ok(())
     }
 
     /// The push's end is entered in the books.
     pub(super) fn end_billed(&mut self, index: EntryIndex, event: &Event) -> Checked {
         let incarnation = self.incarnation;
-        rule!((index as usize) < self.entries.len(), "the end of a push that nobody made up is billed");
+        rule!(
+            (index as usize) < self.entries.len(),
+            "the end of a push that nobody made up is billed"
+        );
         let entry = self.entry(index);
-        rule!(entry.billed_accepted.is_some(), "the end of push {index} is billed before its acceptance");
+        rule!(
+            entry.billed_accepted.is_some(),
+            "the end of push {index} is billed before its acceptance"
+        );
         let end = entry.end;
         rule!(
-            end.is_some_and(|end| end.code.number() == event.code && end.state.number() == event.state),
+            end.is_some_and(
+                |end| end.code.number() == event.code && end.state.number() == event.state
+            ),
             "the end of push {index} is billed as {event:?}: {end:?}"
         );
         let before = entry.billed_end.replace(incarnation);
-        rule!(before.is_none(), "the end of push {index} is billed twice, first in life {before:?}");
+        rule!(
+            before.is_none(),
+            "the end of push {index} is billed twice, first in life {before:?}"
+        );
         Ok(())
     }
 
@@ -285,7 +305,10 @@ impl Ledger {
             !closed && !entry.alert_cancel_answered,
             "push {index} was attempted after the cancel of its whole alert was answered"
         );
-        rule!(sent != 0 && sent & entry.reported_mask == 0, "push {index}: reported segments are sent again");
+        rule!(
+            sent != 0 && sent & entry.reported_mask == 0,
+            "push {index}: reported segments are sent again"
+        );
         rule!(
             now_ms >= entry.not_before_ms,
             "push {index} was attempted before its retry time, {now_ms}: {entry:?}"
@@ -312,7 +335,10 @@ impl Ledger {
                 let other = self.at(other);
                 let higher = other.alert.is_some_and(|(_, other)| other > sequence);
                 let taken = other.push_id > entry.push_id && other.line == entry.line;
-                rule!(!(higher && taken), "push {index} was attempted after a higher alertseq was accepted");
+                rule!(
+                    !(higher && taken),
+                    "push {index} was attempted after a higher alertseq was accepted"
+                );
             }
         }
         self.entry(index).in_flight = true;
@@ -354,7 +380,9 @@ impl Ledger {
         entry.last_result = Some(result);
         entry.settled_attempts += 1;
         let cause = match result {
-            AttemptResult::Delivered if entry.reported_mask != entry.full_mask() => Cause::SystemFailure,
+            AttemptResult::Delivered if entry.reported_mask != entry.full_mask() => {
+                Cause::SystemFailure
+            }
             _ => match cause_of(result) {
                 Some(cause) => cause,
                 None => return,
@@ -363,14 +391,16 @@ impl Ledger {
         entry.holds[cause as usize] += 1;
         let by_hlr = std::mem::take(&mut entry.alerted_by_hlr) && cause.awaits_alert();
         let released = std::mem::take(&mut entry.alerted) && cause.awaits_alert();
-        let most_ms = retry::next_retry_ms(cause, entry.holds[cause as usize], class, u64::MAX).unwrap_or(0);
+        let most_ms =
+            retry::next_retry_ms(cause, entry.holds[cause as usize], class, u64::MAX).unwrap_or(0);
         let most_ms = if by_hlr { retry::ALERT_JITTER_MS_MAX } else { most_ms };
         entry.due_by_ms = now_ms + most_ms + TICK_MS;
         if released {
             return;
         }
         // The earliest that the schedule's jitter allows.
-        let delay_ms = retry::next_retry_ms(cause, entry.holds[cause as usize], class, 0).unwrap_or(0);
+        let delay_ms =
+            retry::next_retry_ms(cause, entry.holds[cause as usize], class, 0).unwrap_or(0);
         entry.not_before_ms = now_ms + delay_ms;
     }
 
@@ -456,15 +486,23 @@ impl Ledger {
             "push {index} counts segments that no terminal has"
         );
         let told = entry.reported_mask & !end.delivered_mask;
-        rule!(told == 0, "push {index} ended as {end:?} although segments {told:b} were reported delivered");
+        rule!(
+            told == 0,
+            "push {index} ended as {end:?} although segments {told:b} were reported delivered"
+        );
         let complete = end.delivered_mask == full;
-        rule!(complete == (end.state == State::Delivered), "push {index}: {end:?} does not fit its segments");
+        rule!(
+            complete == (end.state == State::Delivered),
+            "push {index}: {end:?} does not fit its segments"
+        );
         let right = match end.state {
             State::Delivered => end.code == Code::ACCEPTED,
             State::Partial => end.code == Code::PARTIAL && end.delivered_mask != 0,
             State::Refused => entry.last_result == Some(AttemptResult::Refused(end.code)),
             State::Failed => self.failure_is_right(entry, end.code),
-            State::Expired if entry.single_attempt && entry.begun_recorded => end.code == Code::EXPIRED_BUSY,
+            State::Expired if entry.single_attempt && entry.begun_recorded => {
+                end.code == Code::EXPIRED_BUSY
+            }
             State::Expired => {
                 let late_from_ms = self.late_from_ms(entry);
                 let is_late = self.is_first(entry) && self.now_ms > late_from_ms;
@@ -475,7 +513,8 @@ impl Ledger {
                 wall_ms >= entry.expires_ms && end.code == entry.code_at_expiry()
             }
             State::Cancelled => {
-                let in_part = end.delivered_mask != 0 || entry.unanswered || entry.received_mask != 0;
+                let in_part =
+                    end.delivered_mask != 0 || entry.unanswered || entry.received_mask != 0;
                 let right = match end.code {
                     Code::ACCEPTED => !in_part || entry.unknowable,
                     Code::CANCELLED_IN_PART => in_part || entry.in_doubt,
@@ -492,7 +531,10 @@ impl Ledger {
             "push {index} ended as {end:?}: the cancel of its alert was answered and passed over"
         );
         let undelivered = !matches!(end.state, State::Delivered | State::Cancelled);
-        rule!(!(undelivered && entry.cancel_accepted), "push {index}: its accepted cancel was passed over");
+        rule!(
+            !(undelivered && entry.cancel_accepted),
+            "push {index}: its accepted cancel was passed over"
+        );
         Ok(())
     }
 
@@ -504,7 +546,9 @@ impl Ledger {
             Some(AttemptResult::Failed(Failure::ProtocolError)) => {
                 code == Code::PROTOCOL_ERROR && entry.holds[Cause::ProtocolError as usize] == 4
             }
-            Some(AttemptResult::Failed(failure)) => failure.is_final() && failure.final_code() == code,
+            Some(AttemptResult::Failed(failure)) => {
+                failure.is_final() && failure.final_code() == code
+            }
             _ => false,
         }
     }
@@ -520,7 +564,12 @@ impl Ledger {
     }
 
     /// A notification is to be sent.
-    pub(super) fn notifies(&self, index: EntryIndex, kind: NotificationKind, durable_end: bool) -> Checked {
+    pub(super) fn notifies(
+        &self,
+        index: EntryIndex,
+        kind: NotificationKind,
+        durable_end: bool,
+    ) -> Checked {
         let entry = self.at(index);
         let Some(end) = entry.end else {
             return Err(Violation(format!("push {index} is notified before its end")));
@@ -551,13 +600,21 @@ impl Ledger {
                 && before.owed
                 && !before.ever_parked
                 && earlier.order < end.order;
-            rule!(!first || entry.ever_parked, "push {index} is notified of before push {other} of its msn");
+            rule!(
+                !first || entry.ever_parked,
+                "push {index} is notified of before push {other} of its msn"
+            );
         }
         Ok(())
     }
 
     /// A push client takes a notification.
-    pub(super) fn notified(&mut self, index: EntryIndex, kind: NotificationKind, code: Code) -> Checked {
+    pub(super) fn notified(
+        &mut self,
+        index: EntryIndex,
+        kind: NotificationKind,
+        code: Code,
+    ) -> Checked {
         self.counts.notifications += 1;
         let entry = self.entry(index);
         let Some(end) = entry.end else {
@@ -579,7 +636,10 @@ impl Ledger {
                     State::Delivered => code == Code::ALREADY_DELIVERED,
                     _ => code == Code::ALREADY_ENDED,
                 };
-                rule!(*known == code && right, "push {index}: E7 says {code}, then {known}: {end:?}");
+                rule!(
+                    *known == code && right,
+                    "push {index}: E7 says {code}, then {known}: {end:?}"
+                );
                 entry.cancellation_received = entry.cancellation_received.saturating_add(1);
                 let withdrawn = code == Code::ACCEPTED;
                 let late = withdrawn && entry.received_after_cancel;
@@ -589,7 +649,8 @@ impl Ledger {
                 );
                 let arrived = withdrawn && entry.received_mask != 0 && !entry.unknowable;
                 rule!(!arrived, "push {index}: E7 calls it withdrawn, and a terminal has it");
-                let told = entry.complete_received > 0 || !entry.wants_notification || entry.ever_parked;
+                let told =
+                    entry.complete_received > 0 || !entry.wants_notification || entry.ever_parked;
                 rule!(end.state == State::Cancelled || told, "push {index}: E7 came before E5");
             }
         }
@@ -597,7 +658,11 @@ impl Ledger {
     }
 
     /// A notification was not acknowledged.
-    pub(super) fn notification_failed(&mut self, index: EntryIndex, retry_after_seconds: Option<u32>) {
+    pub(super) fn notification_failed(
+        &mut self,
+        index: EntryIndex,
+        retry_after_seconds: Option<u32>,
+    ) {
         let now_ms = self.now_ms;
         let entry = self.entry(index);
         let asked_ms = retry_after_seconds.map_or(0, |seconds| u64::from(seconds) * 1_000);
@@ -674,7 +739,10 @@ impl Ledger {
         match noted.what {
             What::Accepted { .. } => {
                 rule!(!entry.answered, "push {index} was answered 0000 and is lost in a crash");
-                rule!(entry.billed_accepted.is_none(), "push {index} was billed and is lost in a crash");
+                rule!(
+                    entry.billed_accepted.is_none(),
+                    "push {index} was billed and is lost in a crash"
+                );
                 entry.push_id = None;
                 remove(&mut self.open[line], index);
                 self.counts.accepted -= 1;
@@ -716,7 +784,8 @@ impl Ledger {
 
     /// A push that has not come to its end.
     pub(super) fn unfinished(&self) -> Option<(usize, &Entry)> {
-        let is_finished = |entry: &Entry| entry.push_id.is_none() || entry.end.is_some() && !entry.owed;
+        let is_finished =
+            |entry: &Entry| entry.push_id.is_none() || entry.end.is_some() && !entry.owed;
         self.entries.iter().enumerate().find(|(_, entry)| !is_finished(entry))
     }
 

@@ -69,7 +69,9 @@ pub fn replay_command(options: &Options) -> String {
         Mutation::None => String::new(),
         mutation => format!(" --mutation {mutation:?}"),
     };
-    format!("cargo run --release -p tests --bin simulate -- --seed {seed} --pushes {pushes}{mutation}")
+    format!(
+        "cargo run --release -p tests --bin simulate -- --seed {seed} --pushes {pushes}{mutation}"
+    )
 }
 
 /// Wall time at the beginning: 2026-01-01 in Japan, give or take.
@@ -127,8 +129,9 @@ impl Simulation {
         let mut random = Random::new(options.seed);
         let scenario = Scenario::draw(&mut random, options.pushes);
         let common = Common::new(&scenario, &mut random, options.mutation);
-        let stations: Vec<Station> =
-            (0..scenario.shards).map(|number| Station::new(number, &scenario, &mut random)).collect();
+        let stations: Vec<Station> = (0..scenario.shards)
+            .map(|number| Station::new(number, &scenario, &mut random))
+            .collect();
         let mut ledger = Ledger::default();
         ledger.open.resize(scenario.lines as usize, Vec::new());
         ledger.owing.resize(scenario.lines as usize, Vec::new());
@@ -283,9 +286,15 @@ impl Simulation {
         self.ledger.check_finished()?;
         for (number, station) in self.stations.iter_mut().enumerate() {
             let live = station.up().core().live();
-            rule!(live == 0, "shard {number} still holds {live} pushes when nothing happens any more");
+            rule!(
+                live == 0,
+                "shard {number} still holds {live} pushes when nothing happens any more"
+            );
             let held = station.up().journal().figures();
-            rule!(held.live_pushes == 0, "the journal of shard {number} still holds pushes: {held:?}");
+            rule!(
+                held.live_pushes == 0,
+                "the journal of shard {number} still holds pushes: {held:?}"
+            );
         }
         self.note(self.ledger.counts.segments_received);
         self.note(self.ledger.counts.notifications);

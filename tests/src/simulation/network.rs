@@ -43,8 +43,11 @@ pub(super) fn msn_of(line: u32) -> Msn {
 
 impl SimulatedLine {
     pub(super) fn new(_line: u32, random: &mut Random) -> Self {
-        let svcinst =
-            if random.chance(300) { Svcinst::from_bits(random.below(32) as u8) } else { Svcinst::EMERGENCY };
+        let svcinst = if random.chance(300) {
+            Svcinst::from_bits(random.below(32) as u8)
+        } else {
+            Svcinst::EMERGENCY
+        };
         Self { state: LineState::HOME, unknown: random.chance(10), svcinst }
     }
 
@@ -94,7 +97,8 @@ impl Simulation {
         let terms = Terms { svcinst: line.svcinst, class, attempts_before };
         let (unknown, state) = (line.unknown, line.state);
         self.ledger.attempted(entry, durable, sent, center_ms, self.now_ms)?;
-        let attempt = Attempt { shard: number as u8, life: self.life, token, entry, sent, reference, scts };
+        let attempt =
+            Attempt { shard: number as u8, life: self.life, token, entry, sent, reference, scts };
         let fails = self.faults && self.random.chance(self.scenario.hlr_failure);
         let answer = match (fails, unknown) {
             (true, _) => HlrAnswer::Failure,
@@ -162,7 +166,8 @@ impl Simulation {
             Domain::Ps => line.state.ps_available(),
         };
         let number = |domain| if domain == Domain::Cs { 1 } else { 2 };
-        let reached = [Some(route.first()), route.fallback()].into_iter().flatten().find(|&d| available(d));
+        let reached =
+            [Some(route.first()), route.fallback()].into_iter().flatten().find(|&d| available(d));
         let Some(domain) = reached else {
             let last = route.fallback().unwrap_or_else(|| route.first());
             return (AttemptResult::Failed(Failure::Absent), 0, number(last));
@@ -226,8 +231,14 @@ impl Simulation {
         for segment in (0..16u8).filter(|segment| mask >> segment & 1 == 1) {
             let reference = attempt.reference.wrapping_add(segment);
             let mut tpdu = vec![0; 64];
-            let written =
-                relay::status_report_for(reference, &recipient, &attempt.scts, &attempt.scts, 0, &mut tpdu);
+            let written = relay::status_report_for(
+                reference,
+                &recipient,
+                &attempt.scts,
+                &attempt.scts,
+                0,
+                &mut tpdu,
+            );
             let Ok(octets) = written else { unreachable!("there is room for it") };
             tpdu.truncate(octets);
             self.stations[number].world.queues().reports.push_back((tpdu, domain));
@@ -247,8 +258,14 @@ impl Simulation {
         let could_be = |&&other: &&u32| {
             let entry = self.ledger.at(other);
             let civil = calendar::jst(entry.accepted_real_ms);
-            let scts =
-                relay::scts_jst(civil.year, civil.month, civil.day, civil.hour, civil.minute, civil.second);
+            let scts = relay::scts_jst(
+                civil.year,
+                civil.month,
+                civil.day,
+                civil.hour,
+                civil.minute,
+                civil.second,
+            );
             let apart = attempt.reference.wrapping_sub(entry.reference);
             scts == attempt.scts && !(10..=246).contains(&apart)
         };

@@ -85,7 +85,8 @@ impl Observer {
         let mut cursor = self.cursor.unwrap_or_else(|| shard.journal().cursor_before(self.next));
         let (mut taken, mut copied) = (Vec::new(), None);
         while let Some((position, _)) = shard.journal().step_on(&mut cursor) {
-            let (sequence, record) = shard.journal().read(position).map_err(|error| error.to_string())?;
+            let (sequence, record) =
+                shard.journal().read(position).map_err(|error| error.to_string())?;
             if sequence < self.next {
                 continue;
             }
@@ -116,7 +117,10 @@ impl Observer {
 
     /// The engine is back: all that its journal holds, and what of the last life is lost, latest
     /// first.
-    pub(super) fn recovered(&mut self, shard: &Shard<Books>) -> Result<(Vec<Noted>, Vec<Noted>), String> {
+    pub(super) fn recovered(
+        &mut self,
+        shard: &Shard<Books>,
+    ) -> Result<(Vec<Noted>, Vec<Noted>), String> {
         let journal = shard.journal();
         let (mut found, mut end) = (Vec::new(), 0);
         let mut cursor = journal.cursor_before(0);
@@ -129,7 +133,8 @@ impl Observer {
             end = end.max(sequence + 1);
             found.extend(self.note(sequence, &record, None)?);
         }
-        let lost: Vec<Noted> = self.undurable.drain(..).filter(|noted| noted.sequence >= end).rev().collect();
+        let lost: Vec<Noted> =
+            self.undurable.drain(..).filter(|noted| noted.sequence >= end).rev().collect();
         // This life's numbers lie far above.
         self.next = self.next.max(journal.first_sequence());
         Ok((found, lost))
@@ -146,7 +151,8 @@ impl Observer {
         let what = match record {
             Record::Opened(_) => return Ok(None),
             Record::Accepted(accepted) => {
-                let entry = entry_of(accepted.reqid()).ok_or("a record of a push that nobody made up")?;
+                let entry =
+                    entry_of(accepted.reqid()).ok_or("a record of a push that nobody made up")?;
                 self.pushes.insert(push_id, entry);
                 copy = sequence != push_id;
                 What::Accepted {

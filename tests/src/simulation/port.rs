@@ -3,7 +3,9 @@
 
 use super::bodies::marked_entry;
 use super::ledger::EntryIndex;
-use hayauma::network::port::{AttemptHandle, AttemptSlot, CoreNetwork, Outcome, Reports, StatusReport};
+use hayauma::network::port::{
+    AttemptHandle, AttemptSlot, CoreNetwork, Outcome, Reports, StatusReport,
+};
 use hayauma::smsc::outcome::AttemptResult;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

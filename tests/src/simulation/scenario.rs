@@ -54,12 +54,14 @@ impl Scenario {
     pub(super) fn draw(random: &mut Random, pushes: u64) -> Self {
         let clients = random.between(1, 4) as u16;
         let long = random.chance(250);
-        let span_ms = if long { HOUR_MS * random.between(1, 40) } else { MINUTE_MS * random.between(1, 60) };
+        let span_ms =
+            if long { HOUR_MS * random.between(1, 40) } else { MINUTE_MS * random.between(1, 60) };
         // However many pushes there are, a phone gets some tens of them.
         let lines = random.between(2, 12).max(pushes / 40) as u32;
         let tight = random.chance(150);
         // However many pushes there are, some tens of segments hold them.
-        let segment_octets = (16_384 << random.below(3)).max((pushes * 16).next_power_of_two()) as u32;
+        let segment_octets =
+            (16_384 << random.below(3)).max((pushes * 16).next_power_of_two()) as u32;
         let segments = if random.chance(150) { random.between(6, 12) } else { 128 };
         Self {
             shards: random.between(1, 3) as usize,
@@ -93,7 +95,8 @@ impl Scenario {
             disk_changes: random.chance(100),
             wide_steps: random.chance(300),
             long_outage: if random.chance(150) { random.below(500) } else { 0 },
-            dead_client: (long && random.chance(400)).then(|| random.below(u64::from(clients)) as u16),
+            dead_client: (long && random.chance(400))
+                .then(|| random.below(u64::from(clients)) as u16),
         }
     }
 }

@@ -41,8 +41,8 @@ impl Simulation {
         order: NotificationOrder,
         request: &[u8],
     ) -> Checked {
-        let read =
-            read_notification(request).filter(|&(entry, _)| (entry as usize) < self.ledger.entries.len());
+        let read = read_notification(request)
+            .filter(|&(entry, _)| (entry as usize) < self.ledger.entries.len());
         let Some((entry, code)) = read else {
             let text = String::from_utf8_lossy(request);
             return Err(Violation(format!("a notification that no push client can read: {text}")));

@@ -63,7 +63,11 @@ impl Simulation {
             shard.finish_commit(&commit);
         }
         // The engine may die behind the commit, before it goes on.
-        if self.dies_here(self.scenario.crash_at_turn_of) { self.crash() } else { self.turn(number) }
+        if self.dies_here(self.scenario.crash_at_turn_of) {
+            self.crash()
+        } else {
+            self.turn(number)
+        }
     }
 
     pub(super) fn books_synced(&mut self, shard: u8, life: u32) -> Checked {
@@ -114,7 +118,8 @@ impl Simulation {
         // With as many under way as there may be, nothing is late.
         self.ledger.full[number] = in_flight >= self.scenario.attempts_max;
         while !self.is_down
-            && let Some((order, request)) = self.stations[number].take_notification(&self.common.url)
+            && let Some((order, request)) =
+                self.stations[number].take_notification(&self.common.url)
         {
             self.send_notification(number, order, &request)?;
         }
@@ -135,12 +140,14 @@ impl Simulation {
     /// Begins a commit of what was recorded; whether it is done already.
     fn commit(&mut self, number: usize) -> bool {
         let is_under_way = self.stations[number].commit.is_some();
-        let Some(mut commit) = self.stations[number].up().begin_commit().filter(|_| !is_under_way) else {
+        let Some(mut commit) = self.stations[number].up().begin_commit().filter(|_| !is_under_way)
+        else {
             return false;
         };
         if self.scenario.power {
             self.stations[number].commit = Some(commit);
-            let delay_ms = if self.faults { self.random.below(self.scenario.sync_ms_max) } else { 1 };
+            let delay_ms =
+                if self.faults { self.random.below(self.scenario.sync_ms_max) } else { 1 };
             self.after(delay_ms, Event::Synced { shard: number as u8, life: self.life });
             return false;
         }
@@ -155,7 +162,8 @@ impl Simulation {
         let appended = self.stations[number].up().journal().appended();
         if let Some(sync) = self.stations[number].up().begin_billing_sync() {
             self.stations[number].billing_sync = Some(sync);
-            let delay_ms = if self.faults { self.random.below(self.scenario.sync_ms_max) } else { 1 };
+            let delay_ms =
+                if self.faults { self.random.below(self.scenario.sync_ms_max) } else { 1 };
             self.after(delay_ms, Event::BooksSynced { shard: number as u8, life: self.life });
         }
         self.stations[number].up().journal().appended() != appended
@@ -227,7 +235,10 @@ impl Simulation {
         if matches!(what, What::AlertCancel) {
             return Ok(());
         }
-        rule!(entry != NO_ENTRY, "a record of push number {push_id}, which was never accepted: {noted:?}");
+        rule!(
+            entry != NO_ENTRY,
+            "a record of push number {push_id}, which was never accepted: {noted:?}"
+        );
         match what {
             What::Accepted { expires_ms, accepted_ms, reference } => {
                 let center_ms = self.pace.center(expires_ms);
@@ -284,7 +295,9 @@ impl Simulation {
     pub(super) fn entry_checked(&self, entry: Option<EntryIndex>) -> Result<EntryIndex, Violation> {
         match entry.filter(|&entry| (entry as usize) < self.ledger.entries.len()) {
             Some(entry) => Ok(entry),
-            None => Err(Violation("an attempt carries segments that are no push's of their own".to_owned())),
+            None => Err(Violation(
+                "an attempt carries segments that are no push's of their own".to_owned(),
+            )),
         }
     }
 }

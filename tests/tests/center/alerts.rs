@@ -24,9 +24,15 @@ fn an_absent_subscriber_who_comes_back_gets_the_whole_queue_in_order_at_once() {
     for reqid in reqids {
         accepted(&connection.ask(&Body::push(&msn(0), reqid).with("lifetime", "24").request()));
     }
-    accepted(&connection.ask(&Body::push(&msn(1), "still-absent").with("lifetime", "24").request()));
+    accepted(
+        &connection.ask(&Body::push(&msn(1), "still-absent").with("lifetime", "24").request()),
+    );
     tests::wait::until_true("both lines held", || engine.admin().figure("holds") == 2);
-    assert_eq!(engine.admin().figure("attempts"), 2, "what waits behind an absent head asks nobody");
+    assert_eq!(
+        engine.admin().figure("attempts"),
+        2,
+        "what waits behind an absent head asks nobody"
+    );
     set_lines(&site, "home", &[&msn(0)]);
     let notices = recorder.await_count(3);
     check_sooner(begun, BEFORE_ANY_RETRY);
@@ -61,7 +67,9 @@ fn what_waited_when_the_engine_was_killed_is_delivered_after_its_restart() {
     let mut site = site(&recorder, SCALE);
     site.set_lines(&[(msn(0), "absent")]);
     let engine = site.start();
-    accepted(&engine.connect().ask(&Body::push(&msn(0), "survivor").with("lifetime", "24").request()));
+    accepted(
+        &engine.connect().ask(&Body::push(&msn(0), "survivor").with("lifetime", "24").request()),
+    );
     tests::wait::until_true("a hold", || engine.admin().figure("holds") == 1);
     engine.kill();
     let engine = site.start();

@@ -15,7 +15,9 @@ fn a_push_that_waits_is_withdrawn_and_never_tried_again() {
     let engine = site.start();
     let mut connection = engine.connect();
     for (number, reqid) in [(0, "withdrawn"), (1, "goes-on")] {
-        accepted(&connection.ask(&Body::push(&msn(number), reqid).with("lifetime", "72").request()));
+        accepted(
+            &connection.ask(&Body::push(&msn(number), reqid).with("lifetime", "72").request()),
+        );
     }
     tests::wait::until_true("both held", || engine.admin().figure("holds") >= 2);
     let begun = Instant::now();
@@ -28,7 +30,11 @@ fn a_push_that_waits_is_withdrawn_and_never_tried_again() {
     assert_eq!(recorder.await_about("goes-on", 1)[0].gist(), ("0301", "0000"));
     await_figure(&engine, "pushes_live", 0);
     let delivered = engine.admin().figure("segments_delivered");
-    assert_eq!((delivered, recorder.notices().len()), (1, 2), "the withdrawn push's line was home too");
+    assert_eq!(
+        (delivered, recorder.notices().len()),
+        (1, 2),
+        "the withdrawn push's line was home too"
+    );
     engine.stop();
 }
 
@@ -42,7 +48,9 @@ fn a_push_of_which_segments_arrived_is_withdrawn_in_part() {
     let mut connection = engine.connect();
     let text = "a".repeat(153 * 10);
     for number in 0..10 {
-        accepted(&connection.ask(&Body::text(&msn(number), &format!("part-{number}"), &text).request()));
+        accepted(
+            &connection.ask(&Body::text(&msn(number), &format!("part-{number}"), &text).request()),
+        );
     }
     tests::wait::until_true("ten holds", || engine.admin().figure("holds") == 10);
     for number in 0..10 {
@@ -55,7 +63,10 @@ fn a_push_of_which_segments_arrived_is_withdrawn_in_part() {
         let code = if delivered == 0 { "0000" } else { "0012" };
         assert_eq!((notice.gist(), delivered + withdrawn), (("0401", code), 10), "{notice:?}");
     }
-    assert!(notices.iter().any(|notice| notice.get("code") == "0012"), "no attempt got anything through");
+    assert!(
+        notices.iter().any(|notice| notice.get("code") == "0012"),
+        "no attempt got anything through"
+    );
     engine.stop();
 }
 
@@ -108,8 +119,11 @@ fn after_the_answer_to_a_whole_alerts_cancel_no_shard_begins_an_attempt_of_it() 
     let mut connection = engine.connect();
     for number in 0..PHONES {
         let push = Body::push(&msn(number), &format!("quake-{number}")).with("lifetime", "72");
-        let push =
-            if number < PHONES - 1 { push.with("alertid", "quake").with("alertseq", "01") } else { push };
+        let push = if number < PHONES - 1 {
+            push.with("alertid", "quake").with("alertseq", "01")
+        } else {
+            push
+        };
         accepted(&connection.ask(&push.request()));
     }
     tests::wait::until_true("all held", || engine.admin().figure("holds") >= PHONES);
@@ -122,6 +136,10 @@ fn after_the_answer_to_a_whole_alerts_cancel_no_shard_begins_an_attempt_of_it() 
     let told = |gist| notices.iter().filter(|notice| notice.gist() == gist).count() as u64;
     assert_eq!((told(("0401", "0000")), told(("0301", "0000"))), (PHONES - 1, 1));
     await_figure(&engine, "pushes_live", 0);
-    assert_eq!(engine.admin().figure("segments_delivered"), 1, "the push that was no part of the alert");
+    assert_eq!(
+        engine.admin().figure("segments_delivered"),
+        1,
+        "the push that was no part of the alert"
+    );
     engine.stop();
 }

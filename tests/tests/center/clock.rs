@@ -23,8 +23,11 @@ struct Clock {
 
 impl Clock {
     fn new(site: &Site) -> Option<Self> {
-        let Some(library) = LIBRARIES.into_iter().find(|library| Path::new(library).exists()) else {
-            println!("skipped: no libfaketime on this machine, so no test can set the clock of an engine");
+        let Some(library) = LIBRARIES.into_iter().find(|library| Path::new(library).exists())
+        else {
+            println!(
+                "skipped: no libfaketime on this machine, so no test can set the clock of an engine"
+            );
             return None;
         };
         let clock = Self { library, file: site.path("clock") };
@@ -74,7 +77,11 @@ fn a_clock_that_is_set_forgets_no_key_stops_no_rate_and_holds_up_no_delivery() {
         for before in 0..=number {
             let repeat = Body::push(&msn(before as u64), "once").with("lifetime", "02").request();
             let answer = connection.ask(&repeat);
-            assert_eq!(answer.code(), "0001", "push {before} again, the clock at {offset}: {answer:?}");
+            assert_eq!(
+                answer.code(),
+                "0001",
+                "push {before} again, the clock at {offset}: {answer:?}"
+            );
         }
     }
     engine.stop();

@@ -9,7 +9,9 @@ use tests::site::Site;
 
 /// Names and details of the events that `push show` prints, without the times.
 fn events(said: &str) -> Vec<String> {
-    let line = |line: &str| line.get(34..).map(|rest| rest.split_whitespace().collect::<Vec<_>>().join(" "));
+    let line = |line: &str| {
+        line.get(34..).map(|rest| rest.split_whitespace().collect::<Vec<_>>().join(" "))
+    };
     said.lines().filter(|text| text.starts_with("  2")).filter_map(line).collect()
 }
 
@@ -35,16 +37,19 @@ fn check_event(event: &str, parts: &[&str]) {
 
 #[test]
 fn the_life_of_a_push_is_told_event_by_event_running_or_stopped() {
-    let recorder = Recorder::answering(|notice| match (notice.get("reqid"), notice.get("trynum")) {
-        ("second", "1" | "2") => Reply::Status(500, None),
-        _ => Reply::Acknowledge,
-    });
+    let recorder =
+        Recorder::answering(|notice| match (notice.get("reqid"), notice.get("trynum")) {
+            ("second", "1" | "2") => Reply::Status(500, None),
+            _ => Reply::Acknowledge,
+        });
     let mut site = site(&recorder, 60);
     site.set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);
     let engine = site.start();
     let mut connection = engine.connect();
     let alert = |reqid: &str, sequence: &str| {
-        let push = Body::text(&msn(0), reqid, &"a".repeat(300)).with("lifetime", "72").with("comway", "1103");
+        let push = Body::text(&msn(0), reqid, &"a".repeat(300))
+            .with("lifetime", "72")
+            .with("comway", "1103");
         push.with("alertid", "flood").with("alertseq", sequence)
     };
     accepted(&connection.ask(&alert("first", "01").request()));
@@ -75,7 +80,10 @@ fn the_life_of_a_push_is_told_event_by_event_running_or_stopped() {
     let first = events(lives[0]);
     assert_eq!(first.len(), 4, "{first:?}");
     check_event(&first[0], &["accepted expires 2", "+09:00"]);
-    check_event(&first[1], &["held absent; sent once by ", "; again 2", "or on alert; 6006 if it expires"]);
+    check_event(
+        &first[1],
+        &["held absent; sent once by ", "; again 2", "or on alert; 6006 if it expires"],
+    );
     check_event(
         &first[2],
         &["ended replaced 0011, by second, TP-Status 47, by ", "S, 0 of 2 segments arrived"],
@@ -84,7 +92,10 @@ fn the_life_of_a_push_is_told_event_by_event_running_or_stopped() {
     let second = events(lives[1]);
     let names: Vec<&str> = second.iter().filter_map(|event| event.split(' ').next()).collect();
     assert_eq!(names, ["accepted", "held", "ended", "acknowledged"], "{second:?}");
-    check_event(&second[2], &["ended delivered 0000, TP-Status 00, by PS, 2 of 2 segments arrived"]);
+    check_event(
+        &second[2],
+        &["ended delivered 0000, TP-Status 00, by PS, 2 of 2 segments arrived"],
+    );
     check_event(&second[3], &["acknowledged E5 after 3 tries"]);
     let third = events(lives[2]);
     check_event(&third[0], &["accepted", "no notification wanted"]);
@@ -155,7 +166,9 @@ fn a_script_reads_the_same_as_json() {
     assert!(said.contains("\"reason\":\"memory-full\"") && !said.contains("\"now\""), "{said}");
     let finished = site.run(&["push", "show", &msn(0), "never-sent"]);
     assert!(
-        finished.refusal().contains("no push to 09000000000 with the request id never-sent is known"),
+        finished
+            .refusal()
+            .contains("no push to 09000000000 with the request id never-sent is known"),
         "{finished:?}"
     );
     let finished = site.run(&["push", "show", &msn(7)]);
@@ -183,25 +196,32 @@ fn what_cleaning_has_moved_or_reduced_to_its_key_is_still_told() {
     let first_segment = site.data_dir().join("shard-000/journal/segment-00000001.log");
     for round in 0.. {
         assert!(round < 200, "the first segment was never cleaned");
-        let push =
-            |number| Body::push(&msn(2), &format!("more-{round}-{number}")).with("dlvntf", "0").request();
+        let push = |number| {
+            Body::push(&msn(2), &format!("more-{round}-{number}")).with("dlvntf", "0").request()
+        };
         connection.send(&(0..50).flat_map(push).collect::<Vec<u8>>());
         (0..50).for_each(|_| accepted(&connection.answer()));
         let delivered = 1 + 50 * (round + 1);
-        tests::wait::until_true("deliveries", || engine.admin().figure("pushes_delivered") == delivered);
+        tests::wait::until_true("deliveries", || {
+            engine.admin().figure("pushes_delivered") == delivered
+        });
         if !first_segment.exists() {
             break;
         }
     }
     let said = site.must(&["push", "show", &msn(0), "held"]);
     assert!(said.contains("moved by cleaning"), "{said}");
-    let accepted_at = |said: &str| said.lines().find(|line| line.contains("accepted")).map(str::to_owned);
+    let accepted_at =
+        |said: &str| said.lines().find(|line| line.contains("accepted")).map(str::to_owned);
     assert_eq!(accepted_at(&said), accepted_at(&first));
     check_event(said.lines().last().expect("a line"), &["now", "held", "absent"]);
     let said = site.must(&["push", "show", &msn(1), "gone"]);
     check_event(&said, &["reqid gone xpid ", XPID, "moved by cleaning", "ended", "delivered 0000"]);
     engine.stop();
-    check_event(&site.must(&["push", "show", &msn(1), "gone"]), &["reqid gone", "ended", "delivered 0000"]);
+    check_event(
+        &site.must(&["push", "show", &msn(1), "gone"]),
+        &["reqid gone", "ended", "delivered 0000"],
+    );
     check_event(&site.must(&["queue"]), &["held: absent", "1"]);
 }
 
@@ -209,8 +229,11 @@ fn what_cleaning_has_moved_or_reduced_to_its_key_is_still_told() {
 #[test]
 fn the_commands_are_in_the_help() {
     let help = |words: &[&str]| {
-        let output =
-            Command::new(tests::programs!().engine).args(words).arg("--help").output().expect("it runs");
+        let output = Command::new(tests::programs!().engine)
+            .args(words)
+            .arg("--help")
+            .output()
+            .expect("it runs");
         String::from_utf8(output.stdout).expect("UTF-8")
     };
     check_event(&help(&[]), &["push", "queue", "notify", "network"]);

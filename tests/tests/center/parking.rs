@@ -36,7 +36,8 @@ fn what_a_dead_sink_never_took_is_parked_listed_and_replayed() {
     let engine = site.start();
     let lines = listed(&site, &[]);
     for (reqid, number, code) in [("delivered", 0, "0000"), ("failed", 1, "6002")] {
-        let line = lines.iter().find(|line| line.contains(reqid)).unwrap_or_else(|| panic!("{lines:?}"));
+        let line =
+            lines.iter().find(|line| line.contains(reqid)).unwrap_or_else(|| panic!("{lines:?}"));
         let has = [msn(number), XPID.to_owned(), code.to_owned(), "E5".to_owned()];
         assert!(has.iter().all(|word| line.contains(word.as_str())), "{line}");
     }
@@ -45,7 +46,8 @@ fn what_a_dead_sink_never_took_is_parked_listed_and_replayed() {
     assert!(site.must(&["notify", "replay"]).ends_with("2 sent again\n"));
     let notices = recorder.await_count(2);
     for (reqid, code) in [("delivered", "0000"), ("failed", "6002")] {
-        let notice = notices.iter().find(|notice| notice.get("reqid") == reqid).expect("one of each");
+        let notice =
+            notices.iter().find(|notice| notice.get("reqid") == reqid).expect("one of each");
         assert_eq!(notice.gist(), ("0301", code));
     }
     tests::wait::until_true("nothing left", || engine.admin().figure("pushes_live") == 0);
@@ -70,7 +72,10 @@ fn what_fails_again_is_parked_again_and_another_clients_stays_parked() {
     assert!(site.must(&["notify", "replay", "--xpid", OTHER]).ends_with("1 sent again\n"));
     tests::wait::until_true("parked again", || engine.admin().figure("notifications_parked") == 3);
     let again = &recorder.notices()[tries..];
-    assert!(!again.is_empty() && again.iter().all(|notice| notice.get("svcid") == OTHER), "{again:?}");
+    assert!(
+        !again.is_empty() && again.iter().all(|notice| notice.get("svcid") == OTHER),
+        "{again:?}"
+    );
     assert_eq!(listed(&site, &[]).len(), 2);
     engine.stop();
     let finished = site.run(&["notify", "list"]);

@@ -24,16 +24,25 @@ fn a_dead_sink_is_asked_by_the_schedule_and_gets_everything_in_order_when_it_is_
     accepted(&connection.ask(&Body::push(&msn(1), "elsewhere").request()));
     let notices = recorder.await_about("first", 6);
     recorder.await_about("third", 1);
-    for ((earlier, later), least_ms) in notices.iter().zip(&notices[1..]).zip([8, 40, 240, 960, 4_800]) {
+    for ((earlier, later), least_ms) in
+        notices.iter().zip(&notices[1..]).zip([8, 40, 240, 960, 4_800])
+    {
         let pause = later.at - earlier.at;
-        assert!(pause >= Duration::from_millis(least_ms), "try {} after {pause:?}", later.get("trynum"));
+        assert!(
+            pause >= Duration::from_millis(least_ms),
+            "try {} after {pause:?}",
+            later.get("trynum")
+        );
     }
     let tries: Vec<&str> = notices.iter().map(|notice| notice.get("trynum")).collect();
     assert_eq!(tries, ["1", "2", "3", "4", "5", "6"]);
     let all = recorder.notices();
     let place = |reqid: &str| all.iter().rposition(|notice| notice.get("reqid") == reqid);
     assert!(place("elsewhere") < place("first"), "another msn does not wait");
-    assert!(place("first") < place("second") && place("second") < place("third"), "one msn keeps its order");
+    assert!(
+        place("first") < place("second") && place("second") < place("third"),
+        "one msn keeps its order"
+    );
     assert_eq!(recorder.about("second").len() + recorder.about("third").len(), 2);
     engine.stop();
 }

@@ -17,7 +17,11 @@ fn an_absent_subscriber_is_tried_again_by_the_schedule_until_the_lifetime_is_ove
     let begun = Instant::now();
     accepted(&engine.connect().ask(&Body::push(&msn(0), "absent").request()));
     let notices = recorder.await_about("absent", 1);
-    assert!(notices[0].at - begun >= Duration::from_millis(990), "expired after {:?}", notices[0].at - begun);
+    assert!(
+        notices[0].at - begun >= Duration::from_millis(990),
+        "expired after {:?}",
+        notices[0].at - begun
+    );
     assert_eq!(notices[0].gist(), ("0301", "6006"));
     assert_eq!((notices[0].get("dlvnum"), notices[0].get("tpst")), ("0", "46"));
     // The journal and the notification speak of real time.
@@ -52,7 +56,8 @@ fn a_real_expiry_stays_real_however_fast_the_schedules_run() {
     site.set_lines(&[(msn(0), "absent"), (msn(1), "absent")]);
     let engine = site.start();
     let mut connection = engine.connect();
-    let long = Body::push(&msn(0), "lifetime").with("lifetime", "72").with("expiry", &expiry_in(3_600));
+    let long =
+        Body::push(&msn(0), "lifetime").with("lifetime", "72").with("expiry", &expiry_in(3_600));
     let short = Body::push(&msn(1), "expiry").with("lifetime", "72").with("expiry", &expiry_in(2));
     let begun = Instant::now();
     for push in [&long, &short] {

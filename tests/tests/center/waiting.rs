@@ -7,12 +7,18 @@ use tests::site::Site;
 /// The row of `hayauma queue` that begins with `name`, as its cells; `None` when it is not there.
 fn row(said: &str, name: &str) -> Option<Vec<String>> {
     let line = said.lines().find(|line| line.starts_with(name))?;
-    Some(line.split("  ").filter(|cell| !cell.is_empty()).map(|cell| cell.trim().to_owned()).collect())
+    Some(
+        line.split("  ")
+            .filter(|cell| !cell.is_empty())
+            .map(|cell| cell.trim().to_owned())
+            .collect(),
+    )
 }
 
 /// How many pushes the row counts, and how many in each class.
 fn counts(said: &str, name: &str) -> Option<[String; 5]> {
-    row(said, name).and_then(|cells| cells.get(1..6).and_then(|counts| counts.to_vec().try_into().ok()))
+    row(said, name)
+        .and_then(|cells| cells.get(1..6).and_then(|counts| counts.to_vec().try_into().ok()))
 }
 
 #[track_caller]
@@ -50,12 +56,18 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
         row(said, "all").is_some_and(|cells| cells[1] == "11") && row(said, "in flight").is_none()
     });
     let expect = |name: &str, expected: [&str; 5]| {
-        assert_eq!(counts(&said, name).unwrap_or_default(), expected.map(str::to_owned), "{name} in\n{said}");
+        assert_eq!(
+            counts(&said, name).unwrap_or_default(),
+            expected.map(str::to_owned),
+            "{name} in\n{said}"
+        );
     };
     // The emergency push has overtaken the other one of its phone, which stays held.
     expect("held: absent", ["3", "1", "-", "2", "-"]);
     expect("behind another", ["1", "-", "-", "1", "-"]);
-    for name in ["memory full", "busy", "system failure", "hlr failure", "protocol error", "packet roaming"] {
+    for name in
+        ["memory full", "busy", "system failure", "hlr failure", "protocol error", "packet roaming"]
+    {
         expect(&format!("held: {name}"), ["1", "-", "-", "1", "-"]);
     }
     expect("notification due", ["1", "-", "-", "1", "-"]);
@@ -72,8 +84,9 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
     }
     let page = engine.admin().request("GET", "/metrics", "").text();
     let sum = |part: &str| -> u64 {
-        let lines =
-            page.lines().filter(|line| line.starts_with("hayauma_waiting_pushes{") && line.contains(part));
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with("hayauma_waiting_pushes{") && line.contains(part));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
     };
     assert_eq!(
@@ -83,7 +96,9 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
     );
     engine.stop();
     let stopped = site.must(&["queue"]);
-    for name in ["held: absent", "held: memory full", "held: protocol error", "notification due", "all"] {
+    for name in
+        ["held: absent", "held: memory full", "held: protocol error", "notification due", "all"]
+    {
         assert_eq!(counts(&stopped, name), counts(&said, name), "{name} in\n{stopped}");
     }
 }

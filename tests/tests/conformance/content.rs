@@ -35,10 +35,16 @@ fn leading_zeros_of_a_reference_are_no_error() {
     let engine = site.start();
     let zeros = "0".repeat(1_000);
     for (number, text) in
-        ["&#0000000065;", "&#x00000000041;", &format!("&#{zeros}65;&#x{zeros}3042;")].iter().enumerate()
+        ["&#0000000065;", "&#x00000000041;", &format!("&#{zeros}65;&#x{zeros}3042;")]
+            .iter()
+            .enumerate()
     {
         let answer = ask(&engine, &Body::text(MSN, &format!("zeros-{number}"), text).request());
-        assert_eq!((answer.code().as_str(), answer.elements().get("sepmaxnum")), ("0000", "1"), "{text}");
+        assert_eq!(
+            (answer.code().as_str(), answer.elements().get("sepmaxnum")),
+            ("0000", "1"),
+            "{text}"
+        );
     }
     engine.stop();
 }
@@ -110,7 +116,11 @@ fn the_longest_that_an_sms_can_carry_is_taken_whole() {
         ("1530 septets", text(&"a".repeat(1530)), "10"),
         ("670 units", text(&wide.repeat(670)), "10"),
         ("1340 octets", hex(&"00".repeat(1340)), "10"),
-        ("80 euro signs are 160 septets", text(&"\u{20ac}".repeat(80)).with("svcid", WHOLE_ONLY), "1"),
+        (
+            "80 euro signs are 160 septets",
+            text(&"\u{20ac}".repeat(80)).with("svcid", WHOLE_ONLY),
+            "1",
+        ),
         ("81 euro signs", text(&"\u{20ac}".repeat(81)), "2"),
         ("35 surrogate pairs", text(&"\u{1f6a8}".repeat(35)), "1"),
         ("references", text("&amp;&lt;&gt;&quot;&apos;&#x3042;&#12354;"), "1"),

@@ -88,7 +88,15 @@ fn bad_values() -> Vec<Case> {
     let values: &[(&str, &[&str])] = &[
         (
             "msn",
-            &["", "9012345678", "19012345678", "0901234567a", "090123456789", "00000000000", " 09012345678"],
+            &[
+                "",
+                "9012345678",
+                "19012345678",
+                "0901234567a",
+                "090123456789",
+                "00000000000",
+                " 09012345678",
+            ],
         ),
         ("reqid", &["", &format!("{longest}b"), "a b", "a/b", "a&amp;b"]),
         ("svcid", &["", "0010000000", "001000000011", "0010000000x"]),
@@ -101,16 +109,28 @@ fn bad_values() -> Vec<Case> {
         ("dlvntf", &["", "2", "01", "y"]),
         (
             "expiry",
-            &["", "2026112222343", "202611222234300", "20261322223430", "20260229000000", "20261122243430"],
+            &[
+                "",
+                "2026112222343",
+                "202611222234300",
+                "20261322223430",
+                "20260229000000",
+                "20261122243430",
+            ],
         ),
     ];
     let mut cases = Vec::new();
     for (element, texts) in values {
         for text in *texts {
-            cases.push(of_body(&format!("{element} {text:?}"), &push().with(element, text).octets(), "1003"));
+            cases.push(of_body(
+                &format!("{element} {text:?}"),
+                &push().with(element, text).octets(),
+                "1003",
+            ));
         }
     }
-    let alert = |id: &str, sequence: &str| push().with("alertid", id).with("alertseq", sequence).octets();
+    let alert =
+        |id: &str, sequence: &str| push().with("alertid", id).with("alertseq", sequence).octets();
     for (id, sequence) in
         [("", "01"), (&"a".repeat(33), "01"), ("a b", "01"), ("a", ""), ("a", "1"), ("a", "100")]
     {
@@ -130,10 +150,18 @@ fn bad_values() -> Vec<Case> {
         "&#xffff;",
         "&#x00000;",
     ] {
-        cases.push(of_body(&format!("reference {text:?}"), &Body::text(MSN, "form", text).octets(), "1003"));
+        cases.push(of_body(
+            &format!("reference {text:?}"),
+            &Body::text(MSN, "form", text).octets(),
+            "1003",
+        ));
     }
     for text in ["\0", "a\u{1}b", "\u{1b}", "\u{c}", "\u{fffe}", "\u{3042}\u{ffff}"] {
-        cases.push(of_body(&format!("character {text:?}"), &Body::text(MSN, "form", text).octets(), "1003"));
+        cases.push(of_body(
+            &format!("character {text:?}"),
+            &Body::text(MSN, "form", text).octets(),
+            "1003",
+        ));
     }
     let cancel = Body::cancel(MSN, "form").with("reqid", "a b");
     cases.push(of_body("a cancel's reqid", &cancel.octets(), "1003"));
@@ -143,18 +171,34 @@ fn bad_values() -> Vec<Case> {
 fn other() -> Vec<Case> {
     let mut cases = Vec::new();
     for fncid in ["", "0000", "0102", "0301", "0401", "101", "x"] {
-        cases.push(of_body(&format!("fncid {fncid:?}"), &push().with("fncid", fncid).octets(), "1004"));
+        cases.push(of_body(
+            &format!("fncid {fncid:?}"),
+            &push().with("fncid", fncid).octets(),
+            "1004",
+        ));
     }
     for comway in ["", "1100", "1104", "2101", "1201", "101", "x"] {
-        cases.push(of_body(&format!("comway {comway:?}"), &push().with("comway", comway).octets(), "1005"));
+        cases.push(of_body(
+            &format!("comway {comway:?}"),
+            &push().with("comway", comway).octets(),
+            "1005",
+        ));
     }
     for name in ["fncid", "comway", "msn", "reqid", "svcid", "lifetime", "ctrlflg", "data"] {
         cases.push(of_body(&format!("{name} twice"), &push().and(name, "x").octets(), "1006"));
     }
     for name in ["code", "MSN", "sepmaxnum", "x"] {
-        cases.push(of_body(&format!("the element {name}"), &push().with(name, "x").octets(), "1006"));
+        cases.push(of_body(
+            &format!("the element {name}"),
+            &push().with(name, "x").octets(),
+            "1006",
+        ));
     }
-    cases.push(of_body("a cancel with data", &Body::cancel(MSN, "form").with("data", "00").octets(), "1006"));
+    cases.push(of_body(
+        "a cancel with data",
+        &Body::cancel(MSN, "form").with("data", "00").octets(),
+        "1006",
+    ));
     for (name, octets) in [
         ("a lone octet", &b"\xff"[..]),
         ("cut short", b"\xe3\x81"),
@@ -193,9 +237,11 @@ fn heads() -> Vec<Case> {
     }
     let unmeasured = post().without("Content-Length").octets();
     cases.push(Case::new("no length", unmeasured, 411, "1009").closing());
-    let chunked = Request::post(b"").without("Content-Length").header("Transfer-Encoding", "chunked");
+    let chunked =
+        Request::post(b"").without("Content-Length").header("Transfer-Encoding", "chunked");
     let chunks =
-        [&chunked.head()[..], format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"].concat();
+        [&chunked.head()[..], format!("{:x}\r\n", body.len()).as_bytes(), &body, b"\r\n0\r\n\r\n"]
+            .concat();
     cases.push(Case::new("chunked", chunks, 411, "1009").closing());
     let both = post().header("Transfer-Encoding", "chunked").octets();
     cases.push(Case::new("chunked with a length", both, 411, "1009").closing());
@@ -217,7 +263,9 @@ fn heads() -> Vec<Case> {
         ("a header without a colon", post().line("POST /smsgw/ HTTP/1.1\r\nbroken").octets()),
         (
             "two lengths",
-            post().line(&format!("POST /smsgw/ HTTP/1.1\r\nContent-Length: {}", body.len())).octets(),
+            post()
+                .line(&format!("POST /smsgw/ HTTP/1.1\r\nContent-Length: {}", body.len()))
+                .octets(),
         ),
     ] {
         cases.push(Case::new(name, request, 400, "1001").closing());
@@ -240,7 +288,8 @@ fn other_ways_to_write_the_request_line_are_taken() {
     .enumerate()
     {
         let mut connection = engine.connect();
-        let request = |reqid: &str| Request::post(&Body::push(MSN, reqid).octets()).line(line).octets();
+        let request =
+            |reqid: &str| Request::post(&Body::push(MSN, reqid).octets()).line(line).octets();
         for again in 0..2 {
             let answer = connection.ask(&request(&format!("line-{number}-{again}")));
             assert_eq!(
@@ -251,7 +300,9 @@ fn other_ways_to_write_the_request_line_are_taken() {
             assert_eq!(answer.header("Connection"), None, "{line}");
         }
     }
-    let old = Request::post(&Body::push(MSN, "old").octets()).line("POST /smsgw/ HTTP/1.0").without("Host");
+    let old = Request::post(&Body::push(MSN, "old").octets())
+        .line("POST /smsgw/ HTTP/1.0")
+        .without("Host");
     assert_eq!(engine.connect().ask(&old.octets()).code(), "0000", "HTTP/1.0 knows no host");
     engine.stop();
 }

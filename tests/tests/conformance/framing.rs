@@ -67,7 +67,8 @@ fn connection_code(of_first: &str) -> String {
 fn what_follows_a_request_that_closes_is_not_answered() {
     let site = site();
     let engine = site.start();
-    let closing = Request::post(&Body::push(MSN, "last").octets()).header("Connection", "close").octets();
+    let closing =
+        Request::post(&Body::push(MSN, "last").octets()).header("Connection", "close").octets();
     let mut connection = engine.connect();
     connection.send(&[closing, probe()].concat());
     check_answer("the last", &connection.answer(), 200, "0000");
@@ -86,8 +87,9 @@ fn each_of_many_requests_in_one_piece_is_answered_in_its_place_whatever_stands_b
     let refused = Request::post(b"nonsense").octets();
     for place in 0..20 {
         let mut stream = Vec::new();
-        (0..20)
-            .for_each(|number| stream.extend(if number == place { refused.clone() } else { push(number) }));
+        (0..20).for_each(|number| {
+            stream.extend(if number == place { refused.clone() } else { push(number) })
+        });
         let half = push(20);
         let mut connection = engine.connect();
         connection.send(&[stream.as_slice(), &half[..half.len() / 2]].concat());
@@ -101,9 +103,11 @@ fn each_of_many_requests_in_one_piece_is_answered_in_its_place_whatever_stands_b
         assert_eq!(connection.answer().elements().get("reqid"), "many-20");
     }
     // One that closes in the middle of a look ahead: what was read behind it is forgotten.
-    let closing = Request::post(&Body::push(MSN, "closing").octets()).header("Connection", "close").octets();
+    let closing =
+        Request::post(&Body::push(MSN, "closing").octets()).header("Connection", "close").octets();
     let mut connection = engine.connect();
-    connection.send(&[push(0), push(1), closing, Body::push(MSN, "never").request(), push(2)].concat());
+    connection
+        .send(&[push(0), push(1), closing, Body::push(MSN, "never").request(), push(2)].concat());
     for reqid in ["many-0", "many-1", "closing"] {
         assert_eq!(connection.answer().elements().get("reqid"), reqid);
     }
@@ -139,7 +143,8 @@ fn a_client_that_waits_for_leave_to_send_its_body_gets_it() {
     assert_eq!((interim.status_line.as_str(), interim.body.len()), ("HTTP/1.1 100 Continue", 0));
     check_answer("the body", &connection.ask(&body), 200, "0000");
     check_answer("the next request", &connection.ask(&probe()), 200, "0000");
-    let refused = Request::post(&body).header("Expect", "100-continue").header("Content-Length", "20000");
+    let refused =
+        Request::post(&body).header("Expect", "100-continue").header("Content-Length", "20000");
     let mut connection = engine.connect();
     check_answer("too large a body", &connection.ask(&refused.head()), 413, "1010");
     assert!(connection.is_closed_by_peer());
@@ -155,11 +160,15 @@ fn a_client_that_waits_for_leave_behind_unanswered_requests_gets_it_in_its_place
     let waiting = Request::post(&body).header("Expect", "100-continue");
     for before in [1, 2, 20] {
         let mut connection = engine.connect();
-        let first: Vec<u8> =
-            (0..before).flat_map(|n| Body::push(MSN, &format!("before-{before}-{n}")).request()).collect();
+        let first: Vec<u8> = (0..before)
+            .flat_map(|n| Body::push(MSN, &format!("before-{before}-{n}")).request())
+            .collect();
         connection.send(&[first, waiting.head()].concat());
         for number in 0..before {
-            assert_eq!(connection.answer().elements().get("reqid"), format!("before-{before}-{number}"));
+            assert_eq!(
+                connection.answer().elements().get("reqid"),
+                format!("before-{before}-{number}")
+            );
         }
         assert_eq!(connection.answer().status_line, "HTTP/1.1 100 Continue", "behind {before}");
         assert!(["0000", "0001"].contains(&connection.ask(&body).code().as_str()));

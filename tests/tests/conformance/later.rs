@@ -81,8 +81,18 @@ fn too_many_pushes_for_one_msn_are_asked_to_come_again_and_others_are_taken() {
     }
     let seen = check(&engine, &[Case::new("one too many", push(3), 429, "8005")]);
     check_answer("a repeat of one that waits", &ask(&engine, &push(1)), 200, "0001");
-    check_answer("another msn", &ask(&engine, &Body::push("09000000002", "free").request()), 200, "0000");
-    check_answer("a cancel", &ask(&engine, &Body::cancel("09000000001", "waits-1").request()), 200, "0000");
+    check_answer(
+        "another msn",
+        &ask(&engine, &Body::push("09000000002", "free").request()),
+        200,
+        "0000",
+    );
+    check_answer(
+        "a cancel",
+        &ask(&engine, &Body::cancel("09000000001", "waits-1").request()),
+        200,
+        "0000",
+    );
     check_answer("the freed place", &ask(&engine, &push(3)), 200, "0000");
     note(seen);
     engine.stop();

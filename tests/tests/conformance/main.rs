@@ -45,7 +45,10 @@ impl Case {
 /// An engine with the usual push client and its contracts.
 fn site() -> Site {
     let site = Site::new(tests::programs!());
-    site.add_client(tests::push::XPID, &["--class", "urgent", "--class", "emergency", "--class", "exercise"]);
+    site.add_client(
+        tests::push::XPID,
+        &["--class", "urgent", "--class", "emergency", "--class", "exercise"],
+    );
     site.add_contracts(tests::push::XPID, &[MSN, MSNS]);
     site
 }
@@ -63,7 +66,11 @@ fn check(engine: &Engine, cases: &[Case]) -> BTreeSet<String> {
         if case.kept {
             assert_eq!(answer.header("Connection"), None, "{}", case.name);
             let next = connection.ask(&probe());
-            assert!(["0000", "0001"].contains(&next.code().as_str()), "{}: afterwards {next:?}", case.name);
+            assert!(
+                ["0000", "0001"].contains(&next.code().as_str()),
+                "{}: afterwards {next:?}",
+                case.name
+            );
         } else {
             assert_eq!(answer.header("Connection"), Some("close"), "{}", case.name);
             assert!(connection.is_closed_by_peer(), "{}: still open", case.name);
@@ -82,7 +89,10 @@ fn check_answer(name: &str, answer: &Answer, status: u16, code: &str) {
     assert!(answer.header("Date").is_some_and(is_http_date), "{name}: {answer:?}");
     let asks_to_come_again = answer.header("Retry-After").map(str::parse::<u32>);
     match code.starts_with('8') {
-        true => assert!(matches!(asks_to_come_again, Some(Ok(1..=60))), "{name}: {asks_to_come_again:?}"),
+        true => assert!(
+            matches!(asks_to_come_again, Some(Ok(1..=60))),
+            "{name}: {asks_to_come_again:?}"
+        ),
         false => assert_eq!(asks_to_come_again, None, "{name}"),
     }
     assert_eq!(answer.header("Allow"), (status == 405).then_some("POST"), "{name}");
@@ -104,7 +114,10 @@ fn is_http_date(text: &str) -> bool {
             other => other,
         })
         .collect();
-    text.len() == 29 && shape.ends_with(" 0000 00:00:00 GMT") && text[3..5] == *", " && text[16..17] == *" "
+    text.len() == 29
+        && shape.ends_with(" 0000 00:00:00 GMT")
+        && text[3..5] == *", "
+        && text[16..17] == *" "
 }
 
 /// Opens a connection, sends one request, gives the answer.
@@ -120,7 +133,9 @@ fn await_figure(engine: &Engine, name: &str, expected: u64) {
     // A request of its own, counted after everything before it.
     let form = engine.admin().figure("refused_form");
     assert_eq!(ask(engine, &Body::push("x", "marker").request()).code(), "1003");
-    tests::wait::until_true("the marker in the figures", || engine.admin().figure("refused_form") > form);
+    tests::wait::until_true("the marker in the figures", || {
+        engine.admin().figure("refused_form") > form
+    });
     let marker = u64::from(name == "requests");
     assert_eq!(engine.admin().figure(name), expected + marker, "{name}");
 }

@@ -20,7 +20,9 @@ fn the_first_code_that_applies_is_answered() {
     assert_eq!(ask(&engine, &limited("used").request_with_token("secret")).code(), "0000");
     assert_eq!(ask(&engine, &Body::push("09000000001", "waits").request()).code(), "0000");
     assert_eq!(ask(&engine, &Body::push(MSN, "used").request()).code(), "0000");
-    wait::until_true("the end of both deliveries", || engine.admin().figure("pushes_delivered") == 2);
+    wait::until_true("the end of both deliveries", || {
+        engine.admin().figure("pushes_delivered") == 2
+    });
     let with = |request: Vec<u8>| ask(&engine, &request).code();
     let push = |reqid: &str| Body::push(MSN, reqid);
     let strange = |reqid: &str| Body::push("08011112222", reqid);
@@ -38,8 +40,16 @@ fn the_first_code_that_applies_is_answered() {
         ),
         ("unknown before missing", push("a").without("msn").with("code", "1").request(), "1006"),
         ("missing before bad", push("a").without("msn").with("lifetime", "99").request(), "1002"),
-        ("authentication before registration", strange("a").with("svcid", LIMITED).request(), "2001"),
-        ("registration before contract", strange("a").with("svcid", "99999999999").request(), "2002"),
+        (
+            "authentication before registration",
+            strange("a").with("svcid", LIMITED).request(),
+            "2001",
+        ),
+        (
+            "registration before contract",
+            strange("a").with("svcid", "99999999999").request(),
+            "2002",
+        ),
         (
             "waiting before contract and content",
             Body::push("09000000001", "b").with("data", "F").request(),
@@ -47,8 +57,16 @@ fn the_first_code_that_applies_is_answered() {
         ),
         ("contract before sender", strange("a").with("oadr", "Other").request(), "2005"),
         ("contract before content", strange("a").with("data", "").request(), "2005"),
-        ("sender before volume", limited("a").with("oadr", "Other").request_with_token("secret"), "2006"),
-        ("volume before content", limited("a").with("data", "F").request_with_token("secret"), "2007"),
+        (
+            "sender before volume",
+            limited("a").with("oadr", "Other").request_with_token("secret"),
+            "2006",
+        ),
+        (
+            "volume before content",
+            limited("a").with("data", "F").request_with_token("secret"),
+            "2007",
+        ),
         ("empty before bad udh", push("a").with("data", "").with("udh", "01").request(), "4003"),
         ("content before a reused reqid", push("used").with("data", "F").request(), "4004"),
         ("a reused reqid before a repeat", push("used").with("data", "00").request(), "3001"),

@@ -28,7 +28,8 @@ fn what_a_push_client_may_not_do_gets_its_code_and_status() {
         (ONE_A_DAY, "small", &["--volume", "1"]),
     ] {
         let arguments =
-            [&["client", "add", xpid, "--client", client, "--sender", "Hayauma"], arguments].concat();
+            [&["client", "add", xpid, "--client", client, "--sender", "Hayauma"], arguments]
+                .concat();
         site.must(&arguments);
         site.add_contracts(xpid, &[MSN]);
     }
@@ -36,13 +37,28 @@ fn what_a_push_client_may_not_do_gets_its_code_and_status() {
     let of = |xpid: &str| Body::push(MSN, "rights").with("svcid", xpid);
     let mut cases = vec![
         Case::new("no token", of(WITH_TOKEN).request(), 401, "2001"),
-        Case::new("a token that nobody has", of(WITH_TOKEN).request_with_token("secret"), 401, "2001"),
+        Case::new(
+            "a token that nobody has",
+            of(WITH_TOKEN).request_with_token("secret"),
+            401,
+            "2001",
+        ),
         Case::new("no such XPID", of("99999999999").request(), 403, "2002"),
-        Case::new("another's token", of(WITH_TOKEN).request_with_token("secret-of-other"), 403, "2003"),
+        Case::new(
+            "another's token",
+            of(WITH_TOKEN).request_with_token("secret-of-other"),
+            403,
+            "2003",
+        ),
         Case::new("suspended", of(SUSPENDED).request(), 403, "2004"),
         Case::new("its term is over", of(OVER).request(), 403, "2004"),
         Case::new("its term has not begun", of(NOT_BEGUN).request(), 403, "2004"),
-        Case::new("an msn without contract", Body::push("08011112222", "rights").request(), 403, "2005"),
+        Case::new(
+            "an msn without contract",
+            Body::push("08011112222", "rights").request(),
+            403,
+            "2005",
+        ),
         Case::new(
             "a contract of another XPID",
             of(CONTROL_ONLY).with("msn", "09000000000").request(),
@@ -82,7 +98,9 @@ fn one_connection_may_carry_several_clients_and_each_request_is_judged_by_its_ow
     for (xpid, client, token) in
         [(WITH_TOKEN, "one", "secret-of-one"), (OF_ANOTHER, "other", "secret-of-other")]
     {
-        site.must(&["client", "add", xpid, "--client", client, "--sender", "Hayauma", "--token", token]);
+        site.must(&[
+            "client", "add", xpid, "--client", client, "--sender", "Hayauma", "--token", token,
+        ]);
         site.add_contracts(xpid, &[MSN]);
     }
     let engine = site.start();
@@ -96,7 +114,8 @@ fn one_connection_may_carry_several_clients_and_each_request_is_judged_by_its_ow
             (WITH_TOKEN, Some("secret-of-onf"), "2001"),
         ] {
             let body = Body::push(MSN, &format!("token-{round}")).with("svcid", xpid);
-            let request = token.map_or_else(|| body.request(), |token| body.request_with_token(token));
+            let request =
+                token.map_or_else(|| body.request(), |token| body.request_with_token(token));
             let answer = connection.ask(&request);
             assert_eq!(answer.code(), code, "round {round}: {xpid} with {token:?}");
         }

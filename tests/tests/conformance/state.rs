@@ -26,7 +26,12 @@ fn what_went_before_decides_about_repeats_and_cancels() {
     step("a push", delivered().request(), 200, "0000");
     step("its repeat", delivered().request(), 200, "0001");
     step("its reqid with other data", delivered().with("data", "00").request(), 409, "3001");
-    step("its reqid with another lifetime", delivered().with("lifetime", "02").request(), 409, "3001");
+    step(
+        "its reqid with another lifetime",
+        delivered().with("lifetime", "02").request(),
+        409,
+        "3001",
+    );
     step("its reqid to another msn", Body::push("09000000009", "delivered").request(), 200, "0000");
     let alert = |reqid: &str, sequence: &str| {
         Body::push(ABSENT, reqid).with("alertid", "quake").with("alertseq", sequence).request()
@@ -69,7 +74,11 @@ fn an_answer_repeats_the_identifiers_and_says_the_number_of_segments() {
         let answer = ask(&engine, &request);
         let elements = answer.elements();
         assert_eq!(elements.get("sepmaxnum"), segments, "{name}: {answer:?}");
-        assert_eq!((elements.get("msn"), elements.get("svcid")), (MSN, tests::push::XPID), "{name}");
+        assert_eq!(
+            (elements.get("msn"), elements.get("svcid")),
+            (MSN, tests::push::XPID),
+            "{name}"
+        );
         let text = String::from_utf8_lossy(&request).into_owned();
         assert!(text.contains(&format!("<reqid>{}</reqid>", elements.get("reqid"))), "{name}");
     }
@@ -77,7 +86,10 @@ fn an_answer_repeats_the_identifiers_and_says_the_number_of_segments() {
     let answer = ask(&engine, &partly);
     check_answer("what could not be read is empty", &answer, 400, "1002");
     let elements = answer.elements();
-    assert_eq!((elements.get("msn"), elements.get("reqid"), elements.get("svcid")), (MSN, "partly", ""));
+    assert_eq!(
+        (elements.get("msn"), elements.get("reqid"), elements.get("svcid")),
+        (MSN, "partly", "")
+    );
     engine.stop();
 }
 

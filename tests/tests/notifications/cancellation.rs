@@ -66,10 +66,14 @@ fn a_whole_alert_is_cancelled_over_all_shards() {
     let engine = site.start();
     let mut connection = engine.connect();
     let push = |number: u64, alert: &str| {
-        Body::push(&msn(number), &format!("{alert}-{number}")).with("alertid", alert).with("alertseq", "01")
+        Body::push(&msn(number), &format!("{alert}-{number}"))
+            .with("alertid", alert)
+            .with("alertseq", "01")
     };
     for number in 0..40 {
-        accepted(&connection.ask(&push(number, if number < 30 { "quake" } else { "other" }).request()));
+        accepted(
+            &connection.ask(&push(number, if number < 30 { "quake" } else { "other" }).request()),
+        );
     }
     let shares: Vec<u64> = shares_of(&engine, "pushes_accepted", 40);
     assert!(shares.iter().all(|&share| share > 0), "both shards have some: {shares:?}");
@@ -82,7 +86,9 @@ fn a_whole_alert_is_cancelled_over_all_shards() {
     );
     let notices = recorder.await_count(30);
     assert!(
-        notices.iter().all(|notice| notice.gist() == ("0401", "0000") && notice.get("alertid") == "quake")
+        notices
+            .iter()
+            .all(|notice| notice.gist() == ("0401", "0000") && notice.get("alertid") == "quake")
     );
     let again = connection.ask(&Body::cancel_alert("quake", "all-again").request());
     assert_eq!((again.status(), again.code().as_str()), (200, "0001"), "it was cancelled before");
@@ -99,7 +105,9 @@ fn a_cancelled_alert_takes_no_further_push_in_any_shard_not_even_after_a_crash()
     let mut site = site(&recorder);
     site.shards(2);
     let push = |number: u64, reqid: &str| {
-        Body::push(&msn(number), &format!("{reqid}-{number}")).with("alertid", "quake").with("alertseq", "02")
+        Body::push(&msn(number), &format!("{reqid}-{number}"))
+            .with("alertid", "quake")
+            .with("alertseq", "02")
     };
     let refused = |connection: &mut tests::http::Connection, reqid: &str| {
         for number in 0..40 {

@@ -73,7 +73,8 @@ impl Shared {
             match stream.read(&mut buffer) {
                 Ok(0) => return,
                 Ok(octets) => input.extend_from_slice(&buffer[..octets]),
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
                 Err(_) => return,
             }
             while let Some(answer) = take_notification(&mut input) {
@@ -99,9 +100,12 @@ fn take_notification(input: &mut Vec<u8>) -> Option<Vec<u8>> {
     let body = rest.get(..length)?;
     let elements = Elements::read(body.as_bytes()).expect("the flat form");
     input.drain(..head.len() + 4 + length);
-    let named = ["msn", "reqid", "svcid"].map(|name| format!("<{name}>{}</{name}>\r\n", elements.get(name)));
+    let named = ["msn", "reqid", "svcid"]
+        .map(|name| format!("<{name}>{}</{name}>\r\n", elements.get(name)));
     let answer = format!("{DECLARATION}{}<code>0000</code>\r\n", named.concat());
-    Some(format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len()).into_bytes())
+    Some(
+        format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{answer}", answer.len()).into_bytes(),
+    )
 }
 
 /// A place whose push client has this URL and these further settings.
@@ -126,7 +130,9 @@ fn a_new_notification_url_gets_as_many_at_a_time_as_the_old_one_got() {
     site.must(&["client", "set", XPID, "--notify-url", &new.url()]);
     old.answer();
     wait::until_true("the old connection's end", || old.figure(|sink| &sink.ended) == 1);
-    wait::until_true("a full connection to the new place", || new.figure(|sink| &sink.ahead) == DEPTH);
+    wait::until_true("a full connection to the new place", || {
+        new.figure(|sink| &sink.ahead) == DEPTH
+    });
     new.answer();
     wait::until_true("nothing left", || engine.admin().figure("pushes_live") == 0);
     let told = (old.figure(|sink| &sink.read), new.figure(|sink| &sink.read));
@@ -171,7 +177,9 @@ fn clients_beyond_the_room_for_connections_are_notified_too() {
     let mut connection = engine.connect();
     // One with much to say is told on several connections, and then come all the others, each once.
     for number in 0..20 {
-        accepted(&connection.ask(&Body::push(&msn(100 + number), &format!("many-{number}")).request()));
+        accepted(
+            &connection.ask(&Body::push(&msn(100 + number), &format!("many-{number}")).request()),
+        );
     }
     for number in 1..CLIENTS {
         let push = Body::push(&msn(number), &format!("one-{number}")).with("svcid", &xpid(number));

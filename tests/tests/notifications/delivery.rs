@@ -12,7 +12,8 @@ fn the_class_the_segments_and_the_alert_come_back() {
     let engine = site.start();
     let mut connection = engine.connect();
     let long = "\u{5730}\u{9707}".repeat(100);
-    for (number, comway, segments) in [(0, "1101", "3"), (1, "1102", "3"), (2, "1103", "3"), (3, "1109", "3")]
+    for (number, comway, segments) in
+        [(0, "1101", "3"), (1, "1102", "3"), (2, "1103", "3"), (3, "1109", "3")]
     {
         let reqid = format!("class-{comway}");
         let push = Body::text(&msn(number), &reqid, &long).with("comway", comway);
@@ -64,7 +65,15 @@ fn only_who_wants_notifications_gets_them() {
 fn notifications_share_kept_connections() {
     let recorder = Recorder::start();
     let site = site(&recorder);
-    site.must(&["client", "set", tests::push::XPID, "--notify-connections", "2", "--notify-depth", "4"]);
+    site.must(&[
+        "client",
+        "set",
+        tests::push::XPID,
+        "--notify-connections",
+        "2",
+        "--notify-depth",
+        "4",
+    ]);
     let engine = site.start();
     let mut connection = engine.connect();
     for number in 0..300 {

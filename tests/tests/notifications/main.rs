@@ -48,16 +48,20 @@ fn accepted(answer: &Answer) {
 fn check_form(notice: &Notice, push: &Body) {
     let elements = &notice.elements;
     assert_eq!(notice.request_line, "POST /notify HTTP/1.1");
-    let header =
-        |name: &str| notice.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    let header = |name: &str| {
+        notice.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    };
     assert_eq!(header("content-type"), Some("text/xml; charset=UTF-8"));
     assert!(header("host").is_some_and(|host| host.starts_with("127.0.0.1:")));
     let is_cancellation = elements.get("fncid") == "0401";
     assert!(is_cancellation || elements.get("fncid") == "0301", "{elements:?}");
-    let mut expected = vec!["fncid", "comway", "msn", "reqid", "svcid", "sepmaxnum", "code", "dlvnum"];
+    let mut expected =
+        vec!["fncid", "comway", "msn", "reqid", "svcid", "sepmaxnum", "code", "dlvnum"];
     expected.extend(is_cancellation.then_some("cnclnum"));
     expected.extend(["cmptime", "ntfid", "trynum"]);
-    expected.extend(["domain", "tpst", "alertid"].into_iter().filter(|name| elements.find(name).is_some()));
+    expected.extend(
+        ["domain", "tpst", "alertid"].into_iter().filter(|name| elements.find(name).is_some()),
+    );
     assert_eq!(elements.names(), expected);
     let sent = push.octets();
     let sent = String::from_utf8_lossy(&sent);
@@ -66,16 +70,23 @@ fn check_form(notice: &Notice, push: &Body) {
         assert!(was_sent(name, elements.get(name)), "{name} in {elements:?}");
     }
     let comway = elements.get("comway");
-    assert!(comway.starts_with("21") && was_sent("comway", &comway.replacen("21", "11", 1)), "{comway}");
+    assert!(
+        comway.starts_with("21") && was_sent("comway", &comway.replacen("21", "11", 1)),
+        "{comway}"
+    );
     assert_eq!(elements.find("alertid").is_some(), sent.contains("<alertid>"), "{elements:?}");
     assert!(elements.find("alertid").is_none_or(|id| was_sent("alertid", id)));
     let id = elements.get("ntfid");
     assert!(
-        (1..=20).contains(&id.len()) && id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)),
+        (1..=20).contains(&id.len())
+            && id.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c)),
         "{id}"
     );
     check_time(elements.get("cmptime"));
-    assert!(elements.find("domain").is_none_or(|domain| ["CS", "PS"].contains(&domain)), "{elements:?}");
+    assert!(
+        elements.find("domain").is_none_or(|domain| ["CS", "PS"].contains(&domain)),
+        "{elements:?}"
+    );
     let status = elements.get("tpst");
     assert!(status.len() == 2 && status.chars().all(|c| c.is_ascii_hexdigit()), "{elements:?}");
 }
@@ -84,7 +95,11 @@ fn check_form(notice: &Notice, push: &Body) {
 /// for.
 #[track_caller]
 fn check_time(digits: &str) {
-    assert!(*digits <= *expiry_in(1) && *digits >= *expiry_in(-60), "{digits}, now {}", expiry_in(0));
+    assert!(
+        *digits <= *expiry_in(1) && *digits >= *expiry_in(-60),
+        "{digits}, now {}",
+        expiry_in(0)
+    );
 }
 
 /// A time `seconds` ahead for `expiry`, so late that a busy machine still gets the push in before
@@ -92,8 +107,10 @@ fn check_time(digits: &str) {
 fn soon() -> String {
     // Whole seconds are carried: what begins late in a second would otherwise have almost a second
     // less.
-    let into_second =
-        SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    let into_second = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .subsec_millis();
     expiry_in(if into_second > 500 { 3 } else { 2 })
 }
 

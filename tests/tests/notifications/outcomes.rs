@@ -19,7 +19,12 @@ struct Outcome {
     push: fn(Body) -> Body,
 }
 
-fn outcome(line: &'static str, code: &'static str, status: &'static str, push: fn(Body) -> Body) -> Outcome {
+fn outcome(
+    line: &'static str,
+    code: &'static str,
+    status: &'static str,
+    push: fn(Body) -> Body,
+) -> Outcome {
     Outcome { line, xpid: XPID, code, domain: None, status, push }
 }
 
@@ -83,7 +88,8 @@ fn every_end_of_a_push_is_told_with_its_code() {
     add_client(&site, STAYS_HOME, &recorder, &["--svcinst", "00010"]);
     add_client(&site, PS_ONLY, &recorder, &["--svcinst", "00001"]);
     let table = table();
-    let lines: Vec<(String, &str)> = (0..).zip(&table).map(|(number, row)| (msn(number), row.line)).collect();
+    let lines: Vec<(String, &str)> =
+        (0..).zip(&table).map(|(number, row)| (msn(number), row.line)).collect();
     site.set_lines(&lines);
     let engine = site.start();
     let mut connection = engine.connect();
@@ -101,7 +107,12 @@ fn every_end_of_a_push_is_told_with_its_code() {
         let told = (notice.get("code"), notice.elements.find("domain"), notice.get("tpst"));
         assert_eq!(told, (row.code, row.domain, row.status), "{} under {}", row.line, row.xpid);
         let delivered = if row.code == "0000" { "1" } else { "0" };
-        assert_eq!((notice.get("sepmaxnum"), notice.get("dlvnum")), ("1", delivered), "{}", row.line);
+        assert_eq!(
+            (notice.get("sepmaxnum"), notice.get("dlvnum")),
+            ("1", delivered),
+            "{}",
+            row.line
+        );
         assert_eq!((notice.get("fncid"), notice.get("trynum")), ("0301", "1"), "{}", row.line);
     }
     engine.stop();
@@ -134,7 +145,8 @@ fn a_push_of_which_some_segments_arrived_is_partial() {
     let segments_of = |number: u64| if number < 20 { 10 } else { 2 };
     for number in 0..40 {
         let text = "a".repeat(153 * segments_of(number));
-        let push = Body::text(&msn(number), &format!("part-{number}"), &text).with("lifetime", "00");
+        let push =
+            Body::text(&msn(number), &format!("part-{number}"), &text).with("lifetime", "00");
         accepted(&connection.ask(&push.request()));
     }
     let mut codes = std::collections::BTreeMap::new();

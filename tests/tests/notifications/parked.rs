@@ -30,7 +30,8 @@ fn what_a_client_answers_with_410_is_parked_at_once_and_can_be_discarded_for_goo
     assert_eq!(listed.lines().last(), Some("41 parked"));
     let refused = site.run(&["notify", "discard"]);
     assert!(refused.refusal().contains("name whose notifications to discard"), "{refused:?}");
-    let answer = engine.admin().try_request("POST", "/notifications/discard", "").expect("an answer");
+    let answer =
+        engine.admin().try_request("POST", "/notifications/discard", "").expect("an answer");
     assert_eq!(answer.status(), 400, "{answer:?}");
     let discarded = site.must(&["notify", "discard", "--xpid", XPID]);
     assert_eq!(discarded.lines().last(), Some("40 discarded"));
@@ -43,7 +44,8 @@ fn what_a_client_answers_with_410_is_parked_at_once_and_can_be_discarded_for_goo
     // notification.
     let engine = site.start();
     let log = engine.log();
-    let lines: Vec<&str> = log.lines().filter(|line| line.contains("notifications parked (6101)")).collect();
+    let lines: Vec<&str> =
+        log.lines().filter(|line| line.contains("notifications parked (6101)")).collect();
     assert!((1..=4).contains(&lines.len()), "{lines:?}");
     let sum = |field: &str| -> u64 {
         let counts = lines.iter().filter_map(|line| {

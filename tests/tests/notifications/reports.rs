@@ -24,7 +24,9 @@ fn push(number: u64) -> Body {
 //= TS 23.040 9.2.3.6 report
 #[test]
 fn late_and_early_and_repeated_reports_find_their_segments_and_nothing_is_sent_twice() {
-    for rate in ["report-late=1", "report-early=1", "report-twice=1", "report-late=0.5,report-twice=0.5"] {
+    for rate in
+        ["report-late=1", "report-early=1", "report-twice=1", "report-late=0.5,report-twice=0.5"]
+    {
         let recorder = Recorder::start();
         let site = astray(&recorder, rate);
         let engine = site.start();
@@ -59,8 +61,9 @@ fn a_cancel_after_an_attempt_that_nobody_answered_for_does_not_call_it_withdrawn
     let mut connection = engine.connect();
     let body = Body::push(&msn(0), "in-doubt");
     accepted(&connection.ask(&body.request()));
-    let is_held =
-        || engine.admin().figure("attempts") == 1 && engine.admin().figure("attempts_in_flight") == 0;
+    let is_held = || {
+        engine.admin().figure("attempts") == 1 && engine.admin().figure("attempts_in_flight") == 0
+    };
     tests::wait::until_true("the attempt timed out", is_held);
     accepted(&connection.ask(&Body::cancel(&msn(0), "in-doubt").request()));
     let notice = recorder.await_about("in-doubt", 1).remove(0);

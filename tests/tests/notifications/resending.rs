@@ -65,8 +65,11 @@ fn an_acknowledgement_counts_only_for_the_push_that_it_names() {
         accepted(&connection.ask(&Body::push(&msn(number), reqid).request()));
     }
     for reqid in &reqids[..4] {
-        let tries: Vec<String> =
-            recorder.await_about(reqid, 2).iter().map(|notice| notice.get("trynum").to_owned()).collect();
+        let tries: Vec<String> = recorder
+            .await_about(reqid, 2)
+            .iter()
+            .map(|notice| notice.get("trynum").to_owned())
+            .collect();
         assert_eq!(tries, ["1", "2"], "{reqid}");
     }
     tests::wait::until_true("nothing left", || engine.admin().figure("pushes_live") == 0);
@@ -93,17 +96,19 @@ fn a_push_client_that_says_when_to_come_again_is_listened_to() {
 fn a_date_to_come_again_at_is_read_in_every_form_of_http() {
     // Three seconds after the answer's own date, or after now where it has none.
     let later = expiry_as_asctime(5);
-    let recorder = Recorder::answering(move |notice| match (notice.get("reqid"), notice.get("trynum")) {
-        ("fixdate", "1") => Reply::Headed(
-            503,
-            "Date: Sun, 22 Nov 2026 13:34:30 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:33 GMT\r\n",
-        ),
-        ("rfc850", "1") => Reply::Headed(
-            503,
-            "Date: Sun, 22 Nov 2026 13:34:30 GMT\r\nRetry-After: Sunday, 22-Nov-26 13:34:33 GMT\r\n",
-        ),
-        ("no-date", "1") => Reply::Headed(503, later),
-        _ => Reply::Acknowledge,
+    let recorder = Recorder::answering(move |notice| {
+        match (notice.get("reqid"), notice.get("trynum")) {
+            ("fixdate", "1") => Reply::Headed(
+                503,
+                "Date: Sun, 22 Nov 2026 13:34:30 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:33 GMT\r\n",
+            ),
+            ("rfc850", "1") => Reply::Headed(
+                503,
+                "Date: Sun, 22 Nov 2026 13:34:30 GMT\r\nRetry-After: Sunday, 22-Nov-26 13:34:33 GMT\r\n",
+            ),
+            ("no-date", "1") => Reply::Headed(503, later),
+            _ => Reply::Acknowledge,
+        }
     });
     let site = site(&recorder);
     let engine = site.start();
@@ -135,10 +140,11 @@ fn expiry_as_asctime(seconds: i64) -> &'static str {
 //= push notify in order
 #[test]
 fn notifications_of_one_msn_come_in_the_order_of_the_ends_even_when_one_is_refused() {
-    let recorder = Recorder::answering(|notice| match (notice.get("reqid"), notice.get("trynum")) {
-        ("order-0", "1") => Reply::Status(500, None),
-        _ => Reply::Acknowledge,
-    });
+    let recorder =
+        Recorder::answering(|notice| match (notice.get("reqid"), notice.get("trynum")) {
+            ("order-0", "1") => Reply::Status(500, None),
+            _ => Reply::Acknowledge,
+        });
     let site = site(&recorder);
     let engine = site.start();
     let mut connection = engine.connect();

@@ -39,7 +39,12 @@ fn filled(shards: usize) -> Site {
 fn check_all_kept(site: &Site) {
     let engine = site.start();
     for number in 0..PUSHES {
-        assert_eq!(engine.connect().ask(&push(number).request()).code(), "0001", "{}", engine.log());
+        assert_eq!(
+            engine.connect().ask(&push(number).request()).code(),
+            "0001",
+            "{}",
+            engine.log()
+        );
     }
     engine.stop();
     assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
@@ -122,13 +127,19 @@ fn a_registry_that_is_missing_or_empty_beside_a_queue_is_named_and_nothing_is_re
     fs::copy(&registry, &kept).expect("writable");
     fs::write(&registry, "").expect("writable");
     check_refused(&site, 15, &["registry.sqlite is empty", "restore", "hayauma client add"]);
-    assert_eq!(fs::metadata(&registry).expect("it stands").len(), 0, "nothing was made in its place");
+    assert_eq!(
+        fs::metadata(&registry).expect("it stands").len(),
+        0,
+        "nothing was made in its place"
+    );
     for journal in ["registry.sqlite-wal", "registry.sqlite-shm"] {
         let _ = fs::remove_file(site.data_dir().join(journal));
     }
     fs::remove_file(&registry).expect("ours");
     check_refused(&site, 15, &["registry.sqlite is missing", "restore", "hayauma client add"]);
-    for look in [&["client", "list"][..], &["contract", "count"], &["client", "set", XPID, "--suspended"]] {
+    for look in
+        [&["client", "list"][..], &["contract", "count"], &["client", "set", XPID, "--suspended"]]
+    {
         let finished = site.run(look);
         assert!(finished.refusal().contains("is missing"), "{}", finished.stderr);
     }
@@ -175,7 +186,11 @@ fn a_number_of_shards_that_makes_no_sense_is_named_with_the_right_one() {
     let path = site.data_dir().join("shards");
     for text in ["many\n", "0\n", "1 0 0\n"] {
         fs::write(&path, text).expect("writable");
-        check_refused(&site, 13, &[&path.display().to_string(), "not a number of shards", "write `1 0`"]);
+        check_refused(
+            &site,
+            13,
+            &[&path.display().to_string(), "not a number of shards", "write `1 0`"],
+        );
         assert_eq!(fs::read_to_string(&path).expect("readable"), text);
     }
     fs::write(&path, "1 0\n").expect("writable");
@@ -200,7 +215,9 @@ fn small_files_that_a_power_cut_left_empty_cost_nothing() {
     everything(&site.data_dir(), &mut found);
     let small = |path: &PathBuf| {
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        path.is_file() && !["registry.sqlite", "key"].contains(&name) && !name.starts_with("segment-")
+        path.is_file()
+            && !["registry.sqlite", "key"].contains(&name)
+            && !name.starts_with("segment-")
     };
     found.retain(small);
     assert!(found.len() >= 3, "{found:?}");
@@ -229,7 +246,8 @@ fn a_token_comes_from_a_file_or_standard_input() {
     assert!(child.wait().expect("a child").success());
     assert_eq!(engine.connect().ask(&push(1).request_with_token("of-the-input")).code(), "0000");
     fs::write(&file, "\n").expect("writable");
-    let refused: Finished = site.run(&["client", "set", XPID, "--token-file", &file.display().to_string()]);
+    let refused: Finished =
+        site.run(&["client", "set", XPID, "--token-file", &file.display().to_string()]);
     assert!(refused.refusal().contains("begins with no token"), "{}", refused.stderr);
     engine.stop();
 }

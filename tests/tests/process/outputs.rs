@@ -46,7 +46,10 @@ fn still() -> (PipeReader, PipeWriter) {
 #[track_caller]
 fn check_serves_and_stops(site: &Site, mut engine: Engine) {
     for number in 0..20 {
-        assert_eq!(engine.connect().ask(&Body::push(MSN, &format!("p-{number}")).request()).code(), "0000");
+        assert_eq!(
+            engine.connect().ask(&Body::push(MSN, &format!("p-{number}")).request()).code(),
+            "0000"
+        );
     }
     site.must(&["client", "set", XPID, "--suspended"]);
     assert_eq!(engine.connect().ask(&Body::push(MSN, "late").request()).code(), "2004");
@@ -62,7 +65,8 @@ fn check_serves_and_stops(site: &Site, mut engine: Engine) {
 fn log_lines_dropped(engine: &Engine) -> u64 {
     let page = engine.admin().request("GET", "/metrics", "").text();
     let line = page.lines().find_map(|line| line.strip_prefix("hayauma_log_lines_dropped_total "));
-    line.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("no such figure in {page}"))
+    line.and_then(|number| number.parse().ok())
+        .unwrap_or_else(|| panic!("no such figure in {page}"))
 }
 
 #[test]
@@ -154,7 +158,10 @@ fn a_command_whose_reader_has_gone_away_ends_quietly_and_on_a_full_device_with_o
         let (status, said) = run_with_stdout(site.command(&arguments), full_device());
         assert_eq!(status, Some(1), "{arguments:?}: {said}");
         let last = said.lines().last().unwrap_or_default();
-        assert!(last.starts_with("hayauma: ") && last.contains("cannot be written"), "{arguments:?}: {said}");
+        assert!(
+            last.starts_with("hayauma: ") && last.contains("cannot be written"),
+            "{arguments:?}: {said}"
+        );
         assert!(!said.contains("panicked"), "{said}");
     }
 }
@@ -171,7 +178,9 @@ fn decoding_line_by_line_ends_when_nobody_reads_on() {
         .expect("the engine's executable");
     // Its input does not end.
     let mut input = child.stdin.take().expect("a pipe");
-    input.write_all(b"040B818100551512F20000621122314303630AE8329BFD4697D9EC37\n").expect("a reader");
+    input
+        .write_all(b"040B818100551512F20000621122314303630AE8329BFD4697D9EC37\n")
+        .expect("a reader");
     let status = wait::until("its end", || child.try_wait().expect("a child of this process"));
     drop(input);
     let said = std::io::read_to_string(child.stderr.take().expect("a pipe")).expect("text");
@@ -183,7 +192,8 @@ fn a_run_whose_output_takes_nothing_still_keeps_its_results() {
     let site = Site::new(tests::programs!());
     let drill = |name: &str| {
         let mut command = Command::new(tests::programs!().load);
-        let arguments = ["drill", "--pushes", "500", "--json", name, "--", "--queue-bytes", "64MiB"];
+        let arguments =
+            ["drill", "--pushes", "500", "--json", name, "--", "--queue-bytes", "64MiB"];
         command.args(arguments).current_dir(site.directory()).stdin(Stdio::null());
         command
     };
@@ -191,14 +201,18 @@ fn a_run_whose_output_takes_nothing_still_keeps_its_results() {
     let status = quiet.stdout(gone()).stderr(gone()).status().expect("the load generator");
     assert_eq!(status.code(), Some(0));
     let (status, said) = run_with_stdout(drill("full.json"), full_device());
-    assert!(status == Some(1) && said.contains("the output cannot be written"), "{status:?} {said}");
+    assert!(
+        status == Some(1) && said.contains("the output cannot be written"),
+        "{status:?} {said}"
+    );
     let (reader, writer) = still();
     let mut stuck = drill("still.json");
     let status = stuck.stdout(Stdio::null()).stderr(writer).status().expect("the load generator");
     assert_eq!(status.code(), Some(0));
     drop(reader);
     for name in ["gone.json", "full.json", "still.json"] {
-        let json = std::fs::read_to_string(site.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let json = std::fs::read_to_string(site.path(name))
+            .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(json.contains("accepted 500 "), "{name}: {json}");
     }
     let mut help = Command::new(tests::programs!().load);

@@ -139,5 +139,9 @@ fn a_stop_waits_for_a_notification_that_is_answered_a_little_later() {
     let engine = site.start();
     wait::until_true("the journal", || engine.admin().figure("pushes_live") == 0);
     engine.stop();
-    assert_eq!(recorder.about("late").len(), 1, "what was acknowledged in the drain is not told again");
+    assert_eq!(
+        recorder.about("late").len(),
+        1,
+        "what was acknowledged in the drain is not told again"
+    );
 }

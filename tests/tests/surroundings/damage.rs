@@ -41,7 +41,10 @@ fn a_damaged_record_is_told_with_file_and_offset_and_the_others_are_kept() {
     // In the middle of what was written, three octets of a push's Accepted record, which alone
     // names its reqid: the Held records between would cost nothing.
     let reqid = format!("damage-{}", PUSHES / 2);
-    let at = octets.windows(reqid.len()).position(|octets| octets == reqid.as_bytes()).expect("its record");
+    let at = octets
+        .windows(reqid.len())
+        .position(|octets| octets == reqid.as_bytes())
+        .expect("its record");
     flip(&file, at, 3);
     let engine = site.start();
     let log = engine.log();
@@ -91,8 +94,10 @@ fn a_record_cut_short_as_by_a_crash_is_no_damage() {
     let engine = site.start();
     let log = engine.log();
     assert!(!log.contains("damaged") && !log.contains("ERROR"), "{log}");
-    let told =
-        log.lines().find(|line| line.contains("torn end")).unwrap_or_else(|| panic!("no torn end in {log}"));
+    let told = log
+        .lines()
+        .find(|line| line.contains("torn end"))
+        .unwrap_or_else(|| panic!("no torn end in {log}"));
     assert!(told.contains(&file.display().to_string()), "{told}");
     assert!((HEADER_OCTETS..end).contains(&number_behind(told, "offset=")), "{end} in {told}");
     let codes = repeats(&engine);
@@ -105,8 +110,10 @@ fn a_record_cut_short_as_by_a_crash_is_no_damage() {
 fn a_file_of_another_size_is_put_aside_and_told() {
     let mut site = filled();
     let (file, octets) = segment(&site);
-    std::fs::write(file.with_file_name("00000099.seg"), &octets[..5_000]).expect("a writable directory");
-    std::fs::write(file.with_file_name("notes.txt"), "not of the journal").expect("a writable directory");
+    std::fs::write(file.with_file_name("00000099.seg"), &octets[..5_000])
+        .expect("a writable directory");
+    std::fs::write(file.with_file_name("notes.txt"), "not of the journal")
+        .expect("a writable directory");
     site.set("--log", "warn");
     let engine = site.start();
     assert_eq!(repeats(&engine), vec!["0001"; PUSHES as usize]);
@@ -123,7 +130,10 @@ fn a_journal_of_nothing_but_noise_is_told_and_the_engine_serves() {
     std::fs::write(&file, &noise).expect("a writable directory");
     let engine = site.start();
     let log = engine.log();
-    assert!(log.contains("damaged") && log.contains(&file.display().to_string()), "not a word of it: {log}");
+    assert!(
+        log.contains("damaged") && log.contains(&file.display().to_string()),
+        "not a word of it: {log}"
+    );
     let aside = std::fs::read(file.with_extension("damaged")).expect("the file under another name");
     assert!(aside == noise, "what cannot be read is not written over");
     assert_eq!(engine.connect().ask(&Body::push(MSN, "after-noise").request()).code(), "0000");
@@ -174,6 +184,7 @@ fn number_behind(line: &str, name: &str) -> usize {
 #[test]
 fn an_empty_directory_is_a_journal_too() {
     let site = site();
-    std::fs::create_dir_all(site.data_dir().join("shard-000").join("journal")).expect("a writable directory");
+    std::fs::create_dir_all(site.data_dir().join("shard-000").join("journal"))
+        .expect("a writable directory");
     site.start().stop();
 }

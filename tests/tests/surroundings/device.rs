@@ -30,7 +30,10 @@ fn a_sync_that_fails_answers_9002_and_ends_the_engine_with_its_own_status() {
     assert_eq!(status.code(), Some(20), "{log}");
     let log = std::fs::read_to_string(site.path("engine.log")).expect("a log");
     assert_eq!(log.lines().count(), 1, "{log}");
-    assert!(log.starts_with("hayauma: ") && log.contains("durable") && log.contains("0000"), "{log}");
+    assert!(
+        log.starts_with("hayauma: ") && log.contains("durable") && log.contains("0000"),
+        "{log}"
+    );
     site.inject_nothing();
     let engine = site.start();
     for number in 0..accepted {
@@ -103,7 +106,8 @@ fn a_device_that_fills_up_refuses_pushes_and_goes_on_with_what_it_has() {
     assert!(refused.header("Retry-After").is_some());
     for number in [0, accepted / 2, accepted - 1] {
         assert_eq!(connection.ask(&push(number).request()).code(), "0001");
-        let cancel = Body::cancel(&format!("{:011}", 9_000_000_000 + number), &format!("fill-{number}"));
+        let cancel =
+            Body::cancel(&format!("{:011}", 9_000_000_000 + number), &format!("fill-{number}"));
         assert_eq!(
             connection.ask(&cancel.request()).code(),
             "0000",
@@ -111,7 +115,8 @@ fn a_device_that_fills_up_refuses_pushes_and_goes_on_with_what_it_has() {
         );
     }
     // Somebody makes room on the device: it is used without a restart.
-    let ballast = format!("/proc/{}/root{}", engine.pid(), site.path("small").join("ballast").display());
+    let ballast =
+        format!("/proc/{}/root{}", engine.pid(), site.path("small").join("ballast").display());
     std::fs::remove_file(&ballast).expect("the ballast in the engine's own mount namespace");
     let before = accepted;
     tests::wait::until_true("pushes accepted again", || {
@@ -131,7 +136,9 @@ fn a_full_budget_refuses_pushes_finishes_what_it_has_and_uses_again_what_that_fr
     let mut site = site();
     site.add_client(XPID, &["--notify-url", &recorder.url(), "--notify-depth", "16"]);
     site.add_contracts(XPID, &["09000000000-09000000999"]);
-    site.set("--queue-bytes", "6MiB").set("--segment-bytes", "256KiB").set("--durability", "process");
+    site.set("--queue-bytes", "6MiB")
+        .set("--segment-bytes", "256KiB")
+        .set("--durability", "process");
     site.set("--network-default-line-state", "absent");
     let engine = site.start();
     let mut connection = engine.connect();
@@ -146,7 +153,10 @@ fn a_full_budget_refuses_pushes_finishes_what_it_has_and_uses_again_what_that_fr
                 "0000" => *next += 1,
                 "8002" => {}
                 "8003" => {
-                    assert_eq!((answer.status(), answer.header("Retry-After").is_some()), (503, true));
+                    assert_eq!(
+                        (answer.status(), answer.header("Retry-After").is_some()),
+                        (503, true)
+                    );
                     return *next - first;
                 }
                 other => panic!("{other}"),
@@ -286,7 +296,14 @@ impl SmallDevice {
     /// What runs a command where the file system is mounted.
     fn command(&self) -> Command {
         let mut command = Command::new("nsenter");
-        command.args(["--preserve-credentials", "-U", "-m", "-t", &self.holder.id().to_string(), "--"]);
+        command.args([
+            "--preserve-credentials",
+            "-U",
+            "-m",
+            "-t",
+            &self.holder.id().to_string(),
+            "--",
+        ]);
         command
     }
 
@@ -324,8 +341,10 @@ impl Drop for SmallDevice {
 fn on_small_device(site: &Site, mebibytes: u32) -> Option<Command> {
     let mounted = site.path("small");
     std::fs::create_dir(&mounted).expect("a writable directory");
-    let allowed =
-        Command::new("unshare").args(["-rm", "mount", "-t", "tmpfs", "none"]).arg(&mounted).output();
+    let allowed = Command::new("unshare")
+        .args(["-rm", "mount", "-t", "tmpfs", "none"])
+        .arg(&mounted)
+        .output();
     if !allowed.is_ok_and(|output| output.status.success()) {
         eprintln!("this host lets no user mount a small file system: not tested here");
         return None;
@@ -338,7 +357,10 @@ fn on_small_device(site: &Site, mebibytes: u32) -> Option<Command> {
         "mount -t tmpfs -o size={mebibytes}m none \"$0\" && head -c {ballast}M /dev/zero > \"$0/ballast\" && exec \"$@\""
     );
     let mut command = Command::new("unshare");
-    command.args(["-rm", "sh", "-c", &script]).arg(&mounted).arg(site.command::<&str>(&[]).get_program());
+    command
+        .args(["-rm", "sh", "-c", &script])
+        .arg(&mounted)
+        .arg(site.command::<&str>(&[]).get_program());
     command.args(arguments).arg("--data-dir").arg(mounted.join("data"));
     Some(command)
 }

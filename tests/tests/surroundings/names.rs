@@ -18,14 +18,17 @@ fn check_loss(name: &str, lose: impl Fn(&Path)) {
     assert_eq!(connection.ask(&push(0).request()).code(), "0000", "{name}");
     lose(&site.data_dir());
     // From here on nobody is told that a push is durable, not even the first one.
-    let codes: Vec<String> = (1..20).map(|number| connection.ask(&push(number).request()).code()).collect();
+    let codes: Vec<String> =
+        (1..20).map(|number| connection.ask(&push(number).request()).code()).collect();
     assert!(codes.iter().all(|code| code == "9002" || code == "8003"), "{name}: {codes:?}");
     let refused = connection.ask(&push(20).request());
     assert_eq!((refused.status(), refused.code().as_str()), (503, "8003"), "{name}: {refused:?}");
     assert!(refused.header("Retry-After").is_some(), "{name}");
     let repeat = connection.ask(&push(0).request());
     assert_eq!(repeat.code(), "8003", "{name}: what was accepted may be gone: {repeat:?}");
-    let ready = || engine.admin().try_request("GET", "/readyz", "").is_some_and(|told| told.status() == 200);
+    let ready = || {
+        engine.admin().try_request("GET", "/readyz", "").is_some_and(|told| told.status() == 200)
+    };
     tests::wait::until_true("not ready any more", || !ready());
     // What was accepted before is in this process alone: it goes on.
     let line = format!("{{\"msns\": [\"{MSN}\"], \"state\": \"home\"}}");

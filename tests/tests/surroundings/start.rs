@@ -12,7 +12,8 @@ fn a_data_directory_in_use_is_not_shared() {
     let (listen, admin) =
         (tests::ports::free_address().to_string(), tests::ports::free_address().to_string());
     let mut arguments = site.serve_arguments();
-    arguments.retain(|argument| !argument.starts_with("--listen") && !argument.starts_with("--admin"));
+    arguments
+        .retain(|argument| !argument.starts_with("--listen") && !argument.starts_with("--admin"));
     arguments.extend(["--listen".to_owned(), listen, "--admin".to_owned(), admin]);
     let finished = tests::engine::Finished::of(site.command(&arguments), "a second engine");
     let directory = site.data_dir().display().to_string();
@@ -38,7 +39,12 @@ fn ports_in_use_and_addresses_of_others_are_named() {
     }
     let mut site = site();
     site.set("--admin", "0.0.0.0:0");
-    check_refusal("an open admin port", &site.serve_and_fail(&[]), 10, &["0.0.0.0:0", "--admin-open"]);
+    check_refusal(
+        "an open admin port",
+        &site.serve_and_fail(&[]),
+        10,
+        &["0.0.0.0:0", "--admin-open"],
+    );
 }
 
 #[test]
@@ -51,7 +57,8 @@ fn a_data_directory_that_cannot_be_written_is_named() {
         let shown = directory.display().to_string();
         site.set("--data-dir", &shown);
         let finished = site.serve_and_fail(&[]);
-        let named = if shown.starts_with("/proc") { "/proc" } else { file.to_str().expect("UTF-8") };
+        let named =
+            if shown.starts_with("/proc") { "/proc" } else { file.to_str().expect("UTF-8") };
         check_refusal(&shown, &finished, 13, &[named, "--data-dir"]);
     }
 }
@@ -63,11 +70,14 @@ fn a_queue_that_does_not_fit_into_as_many_shards_is_told_and_the_old_layout_stil
     site.shards(2).set("--segment-bytes", "256KiB").set("--queue-bytes", "16MiB");
     let engine = site.start();
     let text = "a".repeat(1_500);
-    let push =
-        |number: u64| Body::text(&format!("{:011}", 9_000_000_000 + number), &format!("fit-{number}"), &text);
+    let push = |number: u64| {
+        Body::text(&format!("{:011}", 9_000_000_000 + number), &format!("fit-{number}"), &text)
+    };
     let mut connection = engine.connect();
     for number in 0..600 {
-        tests::wait::until_true("room", || connection.ask(&push(number).request()).code() != "8002");
+        tests::wait::until_true("room", || {
+            connection.ask(&push(number).request()).code() != "8002"
+        });
     }
     engine.stop();
     site.shards(1).set("--queue-bytes", "1MiB");
@@ -86,12 +96,20 @@ fn arguments_and_settings_that_make_no_sense_are_named() {
     let site = site();
     let unknown = site.serve_and_fail(&["--wings"]);
     assert_eq!(unknown.status, Some(2), "{}", unknown.stderr);
-    assert!(unknown.refusal().contains("--help") && unknown.stderr.contains("--wings"), "{}", unknown.stderr);
+    assert!(
+        unknown.refusal().contains("--help") && unknown.stderr.contains("--wings"),
+        "{}",
+        unknown.stderr
+    );
     for (arguments, status, parts) in [
         (&["--request-timeout-ms", "5"][..], 10, &["request-timeout-ms = 5", "10 to"][..]),
         (&["--idle-timeout-ms", "5"], 10, &["idle-timeout-ms = 5"]),
         (&["--waiting-per-msn-max", "0"], 10, &["waiting-per-msn-max = 0"]),
-        (&["--network-default-line-state", "flying"], 10, &["network-default-line-state", "flying"]),
+        (
+            &["--network-default-line-state", "flying"],
+            10,
+            &["network-default-line-state", "flying"],
+        ),
         (&["--network-time-scale", "1.5"], 10, &["network-time-scale = 1.5"]),
     ] {
         let finished = site.serve_and_fail(arguments);
@@ -144,7 +162,9 @@ fn a_configuration_file_that_is_right_is_used() {
         site.data_dir().display()
     );
     std::fs::write(&path, text).expect("a writable directory");
-    for option in ["--listen", "--admin", "--shards", "--queue-bytes", "--segment-bytes", "--data-dir"] {
+    for option in
+        ["--listen", "--admin", "--shards", "--queue-bytes", "--segment-bytes", "--data-dir"]
+    {
         site.unset(option);
     }
     site.set("--config", &path.display().to_string());

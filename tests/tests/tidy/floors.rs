@@ -8,7 +8,8 @@ fn upward(
     rooms: &BTreeMap<String, BTreeMap<String, String>>,
     floors: &[(String, u32)],
 ) -> Vec<(String, String)> {
-    let floor_of = |room: &str| floors.iter().find(|(name, _)| name == room).map(|(_, floor)| *floor);
+    let floor_of =
+        |room: &str| floors.iter().find(|(name, _)| name == room).map(|(_, floor)| *floor);
     let mut wrong = Vec::new();
     for (room, named) in rooms {
         for (other, place) in named {
@@ -38,7 +39,8 @@ fn hidden(source: &Source) -> Vec<String> {
     let tokens = source.code();
     for pair in tokens.windows(2) {
         let words = format!("{} {}", pair[0], pair[1]);
-        if words == "extern crate" || words.starts_with("# [path") || words.starts_with("include !") {
+        if words == "extern crate" || words.starts_with("# [path") || words.starts_with("include !")
+        {
             wrong.push(format!("{}:{} {words}", source.place, pair[0].span().start().line));
         }
     }
@@ -108,7 +110,11 @@ fn an_import_that_leads_upward_or_sideways_is_seen() {
     ] {
         let source = Source::of("engine/src/journal/log.rs", text);
         let found = upward(&rooms(&[source]), &floors);
-        assert_eq!(found.iter().map(|(rooms, _)| rooms.as_str()).collect::<Vec<_>>(), [wrong], "{text}");
+        assert_eq!(
+            found.iter().map(|(rooms, _)| rooms.as_str()).collect::<Vec<_>>(),
+            [wrong],
+            "{text}"
+        );
         assert!(found[0].1.starts_with("engine/src/journal/log.rs:"), "{found:?}");
     }
     let harmless = "// use crate::smsc::X;\nuse wire::terms::Msn;\nuse super::frame;\n\

@@ -4,7 +4,7 @@ use proc_macro2::TokenTree;
 use tests::house::{Source, is_mark, lines_of, paths, sources};
 
 /// A library, and the places that may name it.
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 13] = [
     ("glommio", &["engine/src/io/executor.rs"]),
     ("io_uring", &["engine/src/io/driver/"]),
     ("axum", &["engine/src/control/"]),
@@ -15,6 +15,8 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("prometheus_client", &["engine/src/control/"]),
     ("ureq", &["engine/src/cli/"]),
     ("rkyv", &["engine/src/journal/"]),
+    ("rustls", &["engine/src/io/tls", "engine/src/io/link/tls"]),
+    ("rustls_native_certs", &["engine/src/io/tls"]),
     ("memmap2", &["engine/src/journal/", "engine/src/billing/", "engine/host/src/"]),
 ];
 
@@ -42,7 +44,8 @@ fn clock_readings(code: &[TokenTree]) -> Vec<(usize, &'static str)> {
     for named in paths(code) {
         let words: Vec<&str> = named.path.iter().map(String::as_str).collect();
         let is_clock = |word: &&str| ["Instant", "SystemTime"].contains(word);
-        if words.windows(2).any(|pair| is_clock(&pair[0]) && ["now", "elapsed"].contains(&pair[1])) {
+        if words.windows(2).any(|pair| is_clock(&pair[0]) && ["now", "elapsed"].contains(&pair[1]))
+        {
             found.push((named.line, "now"));
         }
         if named.renamed.is_some_and(|name| name != "_") && words.last().is_some_and(is_clock) {
@@ -61,7 +64,9 @@ fn elapsed(code: &[TokenTree]) -> Vec<(usize, &'static str)> {
             TokenTree::Group(group) => {
                 found.extend(elapsed(&group.stream().into_iter().collect::<Vec<_>>()));
             }
-            TokenTree::Ident(word) if word == "elapsed" && at > 0 && is_mark(&code[at - 1], '.') => {
+            TokenTree::Ident(word)
+                if word == "elapsed" && at > 0 && is_mark(&code[at - 1], '.') =>
+            {
                 found.push((word.span().start().line, "elapsed"));
             }
             _ => {}

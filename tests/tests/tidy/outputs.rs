@@ -43,7 +43,10 @@ fn nothing_that_serves_writes_to_its_output_itself() {
     for source in sources(&["engine/src", "engine/wire/src", "engine/host/src", "loadgen/src"]) {
         let says = says(&source);
         let place = source.place;
-        assert!(says.is_none(), "{place} holds {says:?}: say it by host::log, or print it by cli::output");
+        assert!(
+            says.is_none(),
+            "{place} holds {says:?}: say it by host::log, or print it by cli::output"
+        );
     }
 }
 

@@ -23,7 +23,11 @@ fn unsafe_code_stands_in_the_documented_places_only() {
     assert!(found.len() > 100, "the sources are there");
     let places = found.into_iter().filter(has_unsafe);
     let places: BTreeSet<String> = places.map(|source| source.place).collect();
-    assert_eq!(places, documented(), "where it stands, and where ARCHITECTURE.md says that it does");
+    assert_eq!(
+        places,
+        documented(),
+        "where it stands, and where ARCHITECTURE.md says that it does"
+    );
 }
 
 #[test]

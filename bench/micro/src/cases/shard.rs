@@ -7,7 +7,9 @@ use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
-use hayauma::shard::{Durability, NotificationResult, Origin, Reply, Shard, ShardConfig, TurnBudget};
+use hayauma::shard::{
+    Durability, NotificationResult, Origin, Reply, Shard, ShardConfig, TurnBudget,
+};
 use hayauma::smsc::core::CoreLimits;
 use std::hint::black_box;
 use std::sync::Arc;
@@ -40,19 +42,32 @@ impl Bench {
             number: 0,
             shards: 1,
             durability: Durability::Process,
-            limits: CoreLimits { pushes_max: 1 << 16, waiting_per_msn_max: 100, ended_keys_max: 1 << 16 },
+            limits: CoreLimits {
+                pushes_max: 1 << 16,
+                waiting_per_msn_max: 100,
+                ended_keys_max: 1 << 16,
+            },
             journal: journal_config(),
             seed: 1,
-            fingerprints: FingerprintKeys { keyed: Fingerprints::new([7; 16]), older_until_ms: None },
+            fingerprints: FingerprintKeys {
+                keyed: Fingerprints::new([7; 16]),
+                older_until_ms: None,
+            },
             injections: Vec::new(),
             time_scale: 1,
             progress: Arc::default(),
         };
         let lines = Arc::new(LineStates::uniform(Line::HOME));
-        let network =
-            SimulatedNetwork::new(SimulationConfig::default(), lines).expect("the defaults are legal");
-        let opened =
-            Shard::open(place.path(), &config, &factory, Box::new(network), Arc::new(registry()), NOW_MS);
+        let network = SimulatedNetwork::new(SimulationConfig::default(), lines)
+            .expect("the defaults are legal");
+        let opened = Shard::open(
+            place.path(),
+            &config,
+            &factory,
+            Box::new(network),
+            Arc::new(registry()),
+            NOW_MS,
+        );
         let mut shard = opened.expect("a fresh shard").0;
         for number in 0..MSNS {
             shard.contracts_mut().insert(msn(number), xpid()).expect("room");

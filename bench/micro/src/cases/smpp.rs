@@ -46,7 +46,8 @@ pub(super) fn encode_submit(count: u64) {
     for number in 0..count {
         let body = Body::Message(message(&[b'x'; 134], tlvs));
         let sequence = number as u32;
-        let octets = encode(&mut out, Command::SUBMIT_SM, Status::OK, sequence, black_box(&body), true);
+        let octets =
+            encode(&mut out, Command::SUBMIT_SM, Status::OK, sequence, black_box(&body), true);
         assert!(octets.is_ok_and(|octets| octets > 200));
         black_box(&out);
     }

@@ -88,7 +88,9 @@ fn a_day_adds_up_and_what_is_open_is_carried_over() {
         append(&mut log, &ended(push_id, 7, noon() + 1000, code));
     }
     append(&mut log, &Event { withdrawn: 3, delivered: 0, ..ended(8, 7, noon() + 2000, 0) });
-    for (kind, code) in [(EventKind::Rejected, 2005), (EventKind::Replayed, 1), (EventKind::Replayed, 2)] {
+    for (kind, code) in
+        [(EventKind::Rejected, 2005), (EventKind::Replayed, 1), (EventKind::Replayed, 2)]
+    {
         log.count_request(kind, 7, code, noon());
     }
     log.count_request(EventKind::Rejected, 7, 2005, noon());
@@ -112,11 +114,17 @@ fn a_day_adds_up_and_what_is_open_is_carried_over() {
     assert_eq!(before.rows, []);
 
     let all = month(data.path(), 2026, 11).expect("readable");
-    assert_eq!((row(&all, 7).billed.accepted, row(&all, 7).billed.ended(Column::Delivered)), (10, 3));
+    assert_eq!(
+        (row(&all, 7).billed.accepted, row(&all, 7).billed.ended(Column::Delivered)),
+        (10, 3)
+    );
     let books = reconcile(data.path()).expect("readable");
     assert_eq!(books.findings, Vec::<String>::new());
     assert_eq!((books.accepted, books.open, books.days), (10, 1, 2));
-    assert_eq!((books.events, books.rejected[&2005], books.replayed, books.suppressed), (22, 2, 1, 1));
+    assert_eq!(
+        (books.events, books.rejected[&2005], books.replayed, books.suppressed),
+        (22, 2, 1, 1)
+    );
 }
 
 #[test]
@@ -156,7 +164,8 @@ fn recovery_enters_what_is_missing_and_nothing_twice() {
     append(&mut log, &ended(1, 7, noon(), 0));
     drop(log);
     let mut log = open(data.path());
-    let mut events: Vec<_> = (100..=5010).map(|push_id| (accepted(push_id, 7, noon()), false)).collect();
+    let mut events: Vec<_> =
+        (100..=5010).map(|push_id| (accepted(push_id, 7, noon()), false)).collect();
     // A record moved forward is the same push.
     events.extend([(ended(100, 7, noon(), 0), false); 2]);
     assert_eq!(recover(&mut log, &events, noon()), 11);
@@ -175,7 +184,8 @@ fn recovery_looks_for_an_event_in_its_own_day_and_in_all_later_ones() {
     append(&mut log, &accepted(3, 7, noon()));
     drop(log);
     let events = [(1, 48), (2, 48), (3, 0)];
-    let events = events.map(|(push_id, hours)| (accepted(push_id, 7, noon() - hours * HOUR_MS), false));
+    let events =
+        events.map(|(push_id, hours)| (accepted(push_id, 7, noon() - hours * HOUR_MS), false));
     assert_eq!(recover(&mut open(data.path()), &events, noon()), 0);
 }
 
@@ -225,7 +235,9 @@ fn reconcile_finds_an_end_without_a_push_and_every_second_event_whatever_lies_be
     for hours in [0, 24, 48] {
         // Accepted, ended, and both again in another day: the sums alone would not show it.
         let at_ms = noon() + hours * HOUR_MS;
-        assert!(log.append(&accepted(2, 7, at_ms), at_ms) && log.append(&ended(2, 7, at_ms, 0), at_ms));
+        assert!(
+            log.append(&accepted(2, 7, at_ms), at_ms) && log.append(&ended(2, 7, at_ms, 0), at_ms)
+        );
     }
     let mut other = open_at(data.path(), 1, noon() + 48 * HOUR_MS);
     assert!(other.append(&accepted(3 << 46, 8, noon() + 48 * HOUR_MS), noon() + 48 * HOUR_MS));
@@ -349,8 +361,11 @@ fn a_day_is_closed_half_a_second_after_its_midnight_and_never_opens_again() {
     let counts = (it.billed.opening, it.billed.accepted, it.billed.ended(Column::Delivered));
     assert_eq!((counts, it.billed.closing(), it.rejected), ((0, 1, 1), 0, 0));
     let [adjusted] = report.adjustments[..] else { panic!("{report:?}") };
-    let counts =
-        (adjusted.billed.opening, adjusted.billed.accepted, adjusted.billed.ended(Column::Delivered));
+    let counts = (
+        adjusted.billed.opening,
+        adjusted.billed.accepted,
+        adjusted.billed.ended(Column::Delivered),
+    );
     assert_eq!((counts, adjusted.billed.closing(), adjusted.rejected), ((3, 0, 3), 0, 1));
     let mut text = Vec::new();
     write_csv(&report, &mut text).expect("memory takes it");
@@ -370,7 +385,10 @@ fn an_end_before_its_acceptance_is_found() {
     append(&mut log, &end);
     append(&mut log, &accepted(1, 7, noon() + 24 * HOUR_MS));
     let books = reconcile(data.path()).expect("readable");
-    assert!(books.findings[0].contains("push 1 was accepted, and had ended on 20261122"), "{books:?}");
+    assert!(
+        books.findings[0].contains("push 1 was accepted, and had ended on 20261122"),
+        "{books:?}"
+    );
 }
 
 #[test]
@@ -394,8 +412,12 @@ fn files_of_version_one_are_read_and_raised_and_those_of_a_later_one_refused() {
     assert_eq!(std::fs::read(&path).expect("readable")[8], 2, "it may have counts now");
     drop(log);
     with_version(3);
-    let error = BillingLog::open(&data.path().join("shard-000"), 0, noon()).expect_err("a later version");
-    assert!(error.to_string().contains("has format version 3, this engine reads 1 to 2"), "{error}");
+    let error =
+        BillingLog::open(&data.path().join("shard-000"), 0, noon()).expect_err("a later version");
+    assert!(
+        error.to_string().contains("has format version 3, this engine reads 1 to 2"),
+        "{error}"
+    );
     let error = day(data.path(), day_of("20261122")).expect_err("a later version");
     assert!(error.to_string().contains("version 3"), "{error}");
 }

@@ -194,7 +194,8 @@ impl Lives {
         self.begin_shard(0);
         for at in 0..self.done.len() {
             let replaced_by = self.who_replaced(at);
-            if let Some(event) = self.done[at].document.events.iter_mut().find(|event| event.event == "ended")
+            if let Some(event) =
+                self.done[at].document.events.iter_mut().find(|event| event.event == "ended")
             {
                 event.replaced_by = replaced_by;
             }
@@ -202,9 +203,11 @@ impl Lives {
         for life in &mut self.done {
             life.document.now = live.iter().find(|live| life.is_about(live)).cloned();
         }
-        let mut documents: Vec<PushDocument> = self.done.into_iter().map(|life| life.document).collect();
-        documents
-            .sort_by_key(|document| (document.events.first().map_or(0, |event| event.at_ms), document.push));
+        let mut documents: Vec<PushDocument> =
+            self.done.into_iter().map(|life| life.document).collect();
+        documents.sort_by_key(|document| {
+            (document.events.first().map_or(0, |event| event.at_ms), document.push)
+        });
         documents
     }
 
@@ -220,7 +223,9 @@ impl Lives {
                 && other.document.push > life.document.push
                 && other.document.alert_sequence > life.document.alert_sequence
         });
-        higher.min_by_key(|other| other.document.push).and_then(|other| other.document.reqid.clone())
+        higher
+            .min_by_key(|other| other.document.push)
+            .and_then(|other| other.document.reqid.clone())
     }
 }
 
@@ -234,7 +239,8 @@ impl Wanted {
             }
             Record::Ended(ended) => {
                 ended.msn.to_native() == self.msn.value()
-                    && (self.reqid.is_none() || self.keys.contains_key(&ended.key_fingerprint.to_native()))
+                    && (self.reqid.is_none()
+                        || self.keys.contains_key(&ended.key_fingerprint.to_native()))
             }
             Record::Key(key) => self.keys.contains_key(&key.fingerprint.to_native()),
             _ => false,
@@ -279,7 +285,8 @@ impl Life {
         let is_first = document.events.iter().all(|event| event.event != "accepted");
         if is_first {
             let text = |octets: &[u8]| Some(String::from_utf8_lossy(octets).into_owned());
-            document.xpid = Xpid::from_value(accepted.xpid.to_native()).map(|xpid| xpid.to_string());
+            document.xpid =
+                Xpid::from_value(accepted.xpid.to_native()).map(|xpid| xpid.to_string());
             document.reqid = text(accepted.reqid());
             document.class = class_name(accepted.class);
             document.kind = kind_name(accepted.kind);
@@ -309,8 +316,11 @@ impl Life {
         }
         self.note_progress(arrived_mask, attempts);
         let (arrived, attempts) = (self.arrived_mask.count_ones(), self.attempts);
-        let event =
-            Event { attempts: Some(attempts), arrived: Some(arrived), ..Event::at(at_ms, "progress") };
+        let event = Event {
+            attempts: Some(attempts),
+            arrived: Some(arrived),
+            ..Event::at(at_ms, "progress")
+        };
         self.document.events.push(event);
     }
 
@@ -372,8 +382,11 @@ impl Life {
         }
         let state = State::from_number(state).map_or_else(|| format!("state {state}"), state_name);
         self.document.state.clone_from(&state);
-        let mut event =
-            Event { code: Some(format!("{code:04}")), state: Some(state), ..Event::at(ended_ms, "ended") };
+        let mut event = Event {
+            code: Some(format!("{code:04}")),
+            state: Some(state),
+            ..Event::at(ended_ms, "ended")
+        };
         fill(&mut event);
         self.document.events.push(event);
     }

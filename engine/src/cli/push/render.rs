@@ -18,12 +18,22 @@ pub(super) fn text(documents: &[PushDocument]) -> String {
             text.push_str("  (moved by cleaning: what was recorded of it before is gone)\n");
         }
         for event in &document.events {
-            let _ =
-                writeln!(text, "  {}  {:15}  {}", event.at, name(event), detail(event, document.segments));
+            let _ = writeln!(
+                text,
+                "  {}  {:15}  {}",
+                event.at,
+                name(event),
+                detail(event, document.segments)
+            );
         }
         if let Some(now) = &document.now {
-            let _ =
-                writeln!(text, "  {:30}  {:15}  {}", "now", present(now), outlook(now, document.segments));
+            let _ = writeln!(
+                text,
+                "  {:30}  {:15}  {}",
+                "now",
+                present(now),
+                outlook(now, document.segments)
+            );
         }
     }
     // What has nothing to say behind its name ends there.
@@ -69,10 +79,17 @@ fn detail(event: &Event, all: u8) -> String {
 
 fn accepted(event: &Event) -> String {
     let mut said = Vec::new();
-    said.extend(event.expires_ms.map(|expires_ms| format!("expires {}", calendar::jst_text(expires_ms))));
-    said.extend(event.single_attempt.filter(|&single| single).map(|_| "one attempt only".to_owned()));
     said.extend(
-        event.notification_wanted.filter(|&wanted| !wanted).map(|_| "no notification wanted".to_owned()),
+        event.expires_ms.map(|expires_ms| format!("expires {}", calendar::jst_text(expires_ms))),
+    );
+    said.extend(
+        event.single_attempt.filter(|&single| single).map(|_| "one attempt only".to_owned()),
+    );
+    said.extend(
+        event
+            .notification_wanted
+            .filter(|&wanted| !wanted)
+            .map(|_| "no notification wanted".to_owned()),
     );
     said.join(", ")
 }
@@ -91,7 +108,9 @@ fn held(event: &Event, all: u8) -> String {
     if event.arrived.is_some_and(|arrived| arrived > 0) {
         said.push(arrived(event, all));
     }
-    said.extend(event.next_ms.map(|next_ms| format!("again {} or on alert", calendar::jst_text(next_ms))));
+    said.extend(
+        event.next_ms.map(|next_ms| format!("again {} or on alert", calendar::jst_text(next_ms))),
+    );
     said.extend(event.code.as_ref().map(|code| format!("{code} if it expires")));
     said.join("; ")
 }
@@ -111,7 +130,9 @@ fn ended(event: &Event, all: u8) -> String {
             .filter(|&count| count > 0)
             .map(|count| format!("{} withdrawn", segments(count.into()))),
     );
-    said.extend(event.notification_due.filter(|&due| !due).map(|_| "nobody is to be told".to_owned()));
+    said.extend(
+        event.notification_due.filter(|&due| !due).map(|_| "nobody is to be told".to_owned()),
+    );
     said.join(", ")
 }
 

@@ -29,7 +29,10 @@ pub(super) fn run(data_dir: &Path, target: &Path) -> Result<String, CliError> {
         Err(_) => target.exists(),
     };
     if is_taken {
-        return Err(CliError::new(format!("{} is there already: name a new directory", target.display())));
+        return Err(CliError::new(format!(
+            "{} is there already: name a new directory",
+            target.display()
+        )));
     }
     if layout::is_on_its_way(data_dir) {
         return Err(CliError::new(format!(
@@ -83,7 +86,8 @@ enum CopyError {
 
 fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
     let other = |path: &Path, error: &std::io::Error| CopyError::Other(cannot(path, error));
-    let numbers = crate::journal::shards::shard_numbers(data_dir).map_err(|error| other(data_dir, &error))?;
+    let numbers =
+        crate::journal::shards::shard_numbers(data_dir).map_err(|error| other(data_dir, &error))?;
     let mut journals = Vec::new();
     for &number in &numbers {
         let [from, to] = [data_dir, partial]
@@ -124,7 +128,9 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
 fn check(partial: &Path) -> Result<u64, CliError> {
     let unreadable = |error: JournalError| CliError::new(error.to_string());
     let mut records = 0;
-    for number in crate::journal::shards::shard_numbers(partial).map_err(|error| cannot(partial, &error))? {
+    for number in
+        crate::journal::shards::shard_numbers(partial).map_err(|error| cannot(partial, &error))?
+    {
         let journal = crate::journal::shards::shard_directory(partial, number).join("journal");
         if !journal.is_dir() {
             continue;

@@ -92,18 +92,25 @@ fn given_tpdus<'a>(
     joined: &'a str,
 ) -> impl Iterator<Item = &'a str> + use<'a> {
     let is_whole = |hex: &str| {
-        octets_of(hex)
-            .is_ok_and(|octets| Reading::of(arguments, &octets).is_ok_and(|it| it.trailing.is_empty()))
+        octets_of(hex).is_ok_and(|octets| {
+            Reading::of(arguments, &octets).is_ok_and(|it| it.trailing.is_empty())
+        })
     };
-    let several =
-        arguments.hex.len() > 1 && !is_whole(joined) && arguments.hex.iter().all(|hex| is_whole(hex));
+    let several = arguments.hex.len() > 1
+        && !is_whole(joined)
+        && arguments.hex.iter().all(|hex| is_whole(hex));
     let one = (!several).then_some(joined);
     let each = arguments.hex.iter().filter(move |_| several).map(String::as_str);
     one.into_iter().chain(each)
 }
 
 /// Decodes one; whether somebody reads the next.
-fn decode_one(arguments: &DecodeArguments, hex: &str, parts: &mut Parts, report: &mut Report<'_>) -> bool {
+fn decode_one(
+    arguments: &DecodeArguments,
+    hex: &str,
+    parts: &mut Parts,
+    report: &mut Report<'_>,
+) -> bool {
     let octets = match octets_of(hex) {
         Ok(octets) => octets,
         Err(sentence) => return report(Err(sentence)),
@@ -111,11 +118,14 @@ fn decode_one(arguments: &DecodeArguments, hex: &str, parts: &mut Parts, report:
     match Reading::of(arguments, &octets) {
         Ok(reading) => {
             let output = Output::new(&reading);
-            let mut is_read = report(if arguments.json { json_of(&output) } else { Ok(output.text()) });
+            let mut is_read =
+                report(if arguments.json { json_of(&output) } else { Ok(output.text()) });
             if !reading.trailing.is_empty() {
                 let count = reading.trailing.len();
-                let octets = if count == 1 { "1 octet follows" } else { &format!("{count} octets follow") };
-                is_read = report(Err(format!("{octets} the last field, and nothing announces more")));
+                let octets =
+                    if count == 1 { "1 octet follows" } else { &format!("{count} octets follow") };
+                is_read =
+                    report(Err(format!("{octets} the last field, and nothing announces more")));
             }
             parts.take(&reading.tpdu, report);
             is_read
@@ -142,7 +152,8 @@ impl<'a> Reading<'a> {
             (false, false) => ReportContext::Unknown,
         };
         let decode = |octets| decode(octets, arguments.direction, context);
-        let whole = |service_centre, tpdu, octets| Self { service_centre, tpdu, octets, trailing: &[] };
+        let whole =
+            |service_centre, tpdu, octets| Self { service_centre, tpdu, octets, trailing: &[] };
         if arguments.smsc {
             let (address, tpdu_octets) = split_service_centre(octets)?;
             return match decode(tpdu_octets) {
@@ -230,7 +241,8 @@ fn is_plain(tpdu: &Tpdu<'_>, octets: &[u8]) -> bool {
     };
     let mut out = [0; TPDU_OCTETS_MAX];
     let same = tpdu.encode(&mut out).is_ok_and(|length| &out[..length] == octets);
-    same && optional.is_none_or(|optional| optional.reserved_bits == 0 && optional.extension.is_empty())
+    same && optional
+        .is_none_or(|optional| optional.reserved_bits == 0 && optional.extension.is_empty())
 }
 
 fn address_of(tpdu: &Tpdu<'_>) -> Option<Address> {

@@ -59,7 +59,8 @@ pub(super) fn text_of(argument: &str, input: impl Read) -> Result<String, String
     if octets.len() > TEXT_OCTETS_MAX {
         return Err(format!("the text is longer than {TEXT_OCTETS_MAX} octets"));
     }
-    let mut text = String::from_utf8(octets).map_err(|error| format!("the text is not UTF-8: {error}"))?;
+    let mut text =
+        String::from_utf8(octets).map_err(|error| format!("the text is not UTF-8: {error}"))?;
     if text.ends_with('\n') {
         text.pop();
     }

@@ -10,7 +10,9 @@ use super::{json_of, octet_of, octets_of, shown};
 use wire::sms::alphabet::{Alphabet, Coded, Language, Shift};
 use wire::sms::describe::alphabet_name;
 use wire::sms::limits::{CONCATENATED_SEGMENTS_MAX, USER_DATA_OCTETS_MAX};
-use wire::sms::segment::{Content, Fragments, Plan, PlanOptions, Rules, SEGMENTS_MAX, plan_by_rules};
+use wire::sms::segment::{
+    Content, Fragments, Plan, PlanOptions, Rules, SEGMENTS_MAX, plan_by_rules,
+};
 
 /// Characters that are listed one by one before the list is cut off.
 const LISTED_MAX: usize = 20;
@@ -75,7 +77,8 @@ struct OutputPart {
 pub(super) fn run(arguments: &SegmentsArguments, input: impl Read) -> Result<String, String> {
     let text = text_of(&arguments.text, input)?;
     let client_udh = octets_of(&arguments.udh)?;
-    let options = PlanOptions { client_udh: &client_udh, dcs: arguments.dcs, national: arguments.national };
+    let options =
+        PlanOptions { client_udh: &client_udh, dcs: arguments.dcs, national: arguments.national };
     let all = Rules::gateway(arguments.national);
     let rules = Rules {
         locking_languages: all.locking_languages | mask_of(&arguments.locking_shift),
@@ -87,10 +90,11 @@ pub(super) fn run(arguments: &SegmentsArguments, input: impl Read) -> Result<Str
     let composed: String = text.nfc().collect();
     let composed =
         plan_by_rules(Content::Text(&composed), &options, &rules).ok().filter(|_| composed != text);
-    let plan = plan_by_rules(Content::Text(&text), &options, &rules).map_err(|error| match &composed {
-        Some(_) => format!("{error}; with its accents composed (Unicode NFC) the text fits"),
-        None => error.to_string(),
-    })?;
+    let plan =
+        plan_by_rules(Content::Text(&text), &options, &rules).map_err(|error| match &composed {
+            Some(_) => format!("{error}; with its accents composed (Unicode NFC) the text fits"),
+            None => error.to_string(),
+        })?;
     let mut output = Output::new(&plan, &text, &options);
     output.hint = composed.and_then(|composed| hint_to_compose(&plan, &composed));
     if arguments.json { json_of(&output) } else { Ok(output.text()) }
@@ -174,7 +178,11 @@ impl Output {
         }
         for part in &self.parts {
             let number = format!("{}/{segments}", part.number);
-            text.push_str(&format!("{number:<9}  {:>3} {unit}  \"{}\"\n", part.units, shown(&part.text)));
+            text.push_str(&format!(
+                "{number:<9}  {:>3} {unit}  \"{}\"\n",
+                part.units,
+                shown(&part.text)
+            ));
         }
         text
     }
@@ -192,8 +200,11 @@ fn distinct(text: &str, condition: impl Fn(char) -> bool) -> Vec<char> {
 }
 
 fn list(characters: &[char]) -> String {
-    let mut text: Vec<String> =
-        characters.iter().take(LISTED_MAX).map(|character| character.escape_debug().to_string()).collect();
+    let mut text: Vec<String> = characters
+        .iter()
+        .take(LISTED_MAX)
+        .map(|character| character.escape_debug().to_string())
+        .collect();
     if characters.len() > LISTED_MAX {
         text.push(format!("and {} more", characters.len() - LISTED_MAX));
     }
@@ -218,12 +229,17 @@ mod tests {
         assert!(text.starts_with("alphabet   UCS-2 (TP-DCS 08)\n"), "{text}");
         assert!(text.contains("not in the GSM 7-bit default alphabet: “ ”\n"), "{text}");
         assert!(
-            text.contains("segments   3, each holds 67 UTF-16 code units behind 6 octets of header\n"),
+            text.contains(
+                "segments   3, each holds 67 UTF-16 code units behind 6 octets of header\n"
+            ),
             "{text}"
         );
         assert!(text.contains("3/3          4 UTF-16 code units  \"ted”\"\n"), "{text}");
         let text = run(&arguments("10 € {}")).expect("plans");
-        assert!(text.contains("content    10 septets\n           two septets each: € { }\n"), "{text}");
+        assert!(
+            text.contains("content    10 septets\n           two septets each: € { }\n"),
+            "{text}"
+        );
         assert!(text.contains("segments   1, each holds 160 septets\n"), "{text}");
     }
 
@@ -259,12 +275,15 @@ mod tests {
 
     #[test]
     fn options_change_the_plan() {
-        let turkish = SegmentsArguments { national: true, json: true, ..arguments(&"ş".repeat(100)) };
+        let turkish =
+            SegmentsArguments { national: true, json: true, ..arguments(&"ş".repeat(100)) };
         let json = run(&turkish).expect("plans");
         assert!(json.contains("\"alphabet\":\"GSM 7-bit, Turkish locking shift\""), "{json}");
         let single = SegmentsArguments { single_shift: vec![1], ..arguments(&"ş".repeat(77)) };
         assert!(
-            run(&single).expect("plans").contains("segments   1, each holds 155 septets behind 4 octets")
+            run(&single)
+                .expect("plans")
+                .contains("segments   1, each holds 155 septets behind 4 octets")
         );
         let other = SegmentsArguments { single_shift: vec![2, 3], ..arguments(&"ş".repeat(77)) };
         assert!(run(&other).expect("plans").starts_with("alphabet   UCS-2"));

@@ -56,7 +56,10 @@ pub(super) async fn add(
     State(state): State<Arc<AdminState>>,
     Document(change): Document<ClientChange>,
 ) -> Result<Response, AdminError> {
-    let text = change.xpid.as_deref().ok_or_else(|| AdminError::bad_request("the document names no xpid"))?;
+    let text = change
+        .xpid
+        .as_deref()
+        .ok_or_else(|| AdminError::bad_request("the document names no xpid"))?;
     let registration = change.create(parse_xpid(text)?).map_err(AdminError::bad_request)?;
     write(&state, StatusCode::CREATED, move |store| {
         store.add_registration(&registration)?;
@@ -138,9 +141,9 @@ fn publish(store: &Store, control: &dyn Engine) -> Result<(), AdminError> {
 /// A document that names an XPID names the path's.
 fn check_xpid(change: &ClientChange, xpid: Xpid) -> Result<(), AdminError> {
     match change.xpid.as_deref().map(parse_xpid).transpose()? {
-        Some(named) if named != xpid => {
-            Err(AdminError::bad_request(format!("the document is about XPID {named}, the path about {xpid}")))
-        }
+        Some(named) if named != xpid => Err(AdminError::bad_request(format!(
+            "the document is about XPID {named}, the path about {xpid}"
+        ))),
         _ => Ok(()),
     }
 }

@@ -14,8 +14,8 @@ use super::reply::{AdminError, reply_json};
 use crate::control::engine::Engine;
 use crate::control::import::{ContractImport, ImportBatch, RefusedLine};
 use crate::control::limits::{
-    CONTRACT_PAGE_ROWS_DEFAULT, CONTRACT_PAGE_ROWS_MAX, IMPORT_BATCH_ROWS_MAX, REFUSED_LINES_SHOWN_DEFAULT,
-    REFUSED_LINES_SHOWN_MAX,
+    CONTRACT_PAGE_ROWS_DEFAULT, CONTRACT_PAGE_ROWS_MAX, IMPORT_BATCH_ROWS_MAX,
+    REFUSED_LINES_SHOWN_DEFAULT, REFUSED_LINES_SHOWN_MAX,
 };
 use crate::control::msn_range::parse_msns;
 use crate::control::store::{Contract, ContractFilter, ContractOutcome, Store};
@@ -135,8 +135,10 @@ pub(super) async fn list(
 
 pub(super) async fn count(State(state): State<Arc<AdminState>>) -> Result<Response, AdminError> {
     let counts = state.store.run(|store, _| store.contract_counts()).await??;
-    let rows: Vec<CountRow> =
-        counts.into_iter().map(|(xpid, contracts)| CountRow { xpid: xpid.to_string(), contracts }).collect();
+    let rows: Vec<CountRow> = counts
+        .into_iter()
+        .map(|(xpid, contracts)| CountRow { xpid: xpid.to_string(), contracts })
+        .collect();
     Ok(reply_json(StatusCode::OK, &rows))
 }
 
@@ -172,7 +174,9 @@ pub(super) async fn remove(
 ) -> Result<Response, AdminError> {
     let xpid = parse_xpid(&change.xpid)?;
     if change.all != change.msns.is_empty() {
-        return Err(AdminError::bad_request("name the msns to remove, or say that all of the XPID's go"));
+        return Err(AdminError::bad_request(
+            "name the msns to remove, or say that all of the XPID's go",
+        ));
     }
     let rows: Vec<Contract> = parse_msns(&change.msns)
         .map_err(AdminError::bad_request)?
@@ -183,8 +187,11 @@ pub(super) async fn remove(
         .store
         .run(move |store, control| -> Result<ContractChanged, AdminError> {
             store.registration(xpid)?;
-            let removed =
-                if change.all { store.remove_contracts_of(xpid)? } else { store.remove_contracts(&rows)? };
+            let removed = if change.all {
+                store.remove_contracts_of(xpid)?
+            } else {
+                store.remove_contracts(&rows)?
+            };
             remove_from_shards(control, &removed)?;
             let unchanged = if change.all { 0 } else { rows.len() - removed.len() };
             Ok(ContractChanged {
@@ -270,7 +277,10 @@ fn add_everywhere(
 }
 
 /// Tells the shards, a bounded number of rows at a time.
-pub(super) fn remove_from_shards(control: &dyn Engine, rows: &[Contract]) -> Result<(), AdminError> {
+pub(super) fn remove_from_shards(
+    control: &dyn Engine,
+    rows: &[Contract],
+) -> Result<(), AdminError> {
     for rows in rows.chunks(IMPORT_BATCH_ROWS_MAX) {
         control.remove_contracts(rows)?;
     }
@@ -278,7 +288,8 @@ pub(super) fn remove_from_shards(control: &dyn Engine, rows: &[Contract]) -> Res
 }
 
 fn parse_cursor(text: &str) -> Result<Contract, AdminError> {
-    let (msn, xpid) = text.split_once('-').ok_or_else(|| AdminError::bad_request("after is not MSN-XPID"))?;
+    let (msn, xpid) =
+        text.split_once('-').ok_or_else(|| AdminError::bad_request("after is not MSN-XPID"))?;
     Ok((parse_msn(msn)?, parse_xpid(xpid)?))
 }
 

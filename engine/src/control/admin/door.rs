@@ -67,7 +67,9 @@ impl Visits {
     /// it is gone.
     fn dismiss_one(&mut self) {
         let idle = self.visits.iter().filter(|visit| !visit.doing.busy.load(Ordering::Relaxed));
-        if let Some(visit) = idle.min_by_key(|visit| visit.doing.idle_since_ns.load(Ordering::Relaxed)) {
+        if let Some(visit) =
+            idle.min_by_key(|visit| visit.doing.idle_since_ns.load(Ordering::Relaxed))
+        {
             visit.task.abort();
         }
     }
@@ -111,7 +113,8 @@ pub(super) async fn serve(
             busy: AtomicBool::new(false),
             idle_since_ns: AtomicU64::new(clock::monotonic_ns()),
         });
-        let task = tokio::spawn(visit(socket, router.clone(), Arc::clone(&doing), stopping.clone()));
+        let task =
+            tokio::spawn(visit(socket, router.clone(), Arc::clone(&doing), stopping.clone()));
         visits.visits.push(Visit { task, doing });
     }
     drop(listener);
@@ -127,7 +130,12 @@ pub(super) async fn serve(
 }
 
 /// One connection from its first request to its last.
-async fn visit(socket: TcpStream, router: Router, doing: Arc<Doing>, mut stopping: watch::Receiver<()>) {
+async fn visit(
+    socket: TcpStream,
+    router: Router,
+    doing: Arc<Doing>,
+    mut stopping: watch::Receiver<()>,
+) {
     let router = TowerToHyperService::new(router);
     let at_work = Arc::clone(&doing);
     let service = service_fn(move |request: Request<Incoming>| {

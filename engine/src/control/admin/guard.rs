@@ -39,7 +39,10 @@ fn check(headers: &HeaderMap, open: bool) -> Result<(), AdminError> {
     if origin.to_str().ok().and_then(|origin| origin.strip_prefix("http://")) == Some(host) {
         return Ok(());
     }
-    Err(AdminError::new(StatusCode::FORBIDDEN, "the admin port takes no requests from other sites' pages"))
+    Err(AdminError::new(
+        StatusCode::FORBIDDEN,
+        "the admin port takes no requests from other sites' pages",
+    ))
 }
 
 /// An IP address or localhost, with or without a port: no name that somebody else's name server
@@ -76,7 +79,8 @@ mod tests {
         }
         assert!(allowed("sms.example:8081", None, true));
         assert!(allowed("127.0.0.1:8081", Some("http://127.0.0.1:8081"), false));
-        for origin in ["http://elsewhere.example", "null", "https://127.0.0.1:8081", "http://127.0.0.1:9999"]
+        for origin in
+            ["http://elsewhere.example", "null", "https://127.0.0.1:8081", "http://127.0.0.1:9999"]
         {
             assert!(!allowed("127.0.0.1:8081", Some(origin), false), "{origin}");
             assert!(!allowed("127.0.0.1:8081", Some(origin), true), "{origin}");

@@ -46,7 +46,8 @@ pub(super) async fn metrics(State(state): State<Arc<AdminState>>) -> Response {
     // The shards answer between two turns: waiting for them must not hold up the admin port.
     match tokio::task::spawn_blocking(move || state.metrics.render()).await {
         Ok(Ok(page)) => {
-            ([(header::CONTENT_TYPE, HeaderValue::from_static(METRICS_MEDIA_TYPE))], page).into_response()
+            ([(header::CONTENT_TYPE, HeaderValue::from_static(METRICS_MEDIA_TYPE))], page)
+                .into_response()
         }
         _ => AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the metrics cannot be rendered")
             .into_response(),
@@ -76,7 +77,10 @@ pub(super) async fn unknown_path(uri: Uri) -> AdminError {
 }
 
 pub(super) async fn unknown_method(uri: Uri) -> AdminError {
-    AdminError::new(StatusCode::METHOD_NOT_ALLOWED, format!("{} does not take this method", uri.path()))
+    AdminError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("{} does not take this method", uri.path()),
+    )
 }
 
 async fn set_paused(state: Arc<AdminState>, paused: bool) -> Response {
@@ -91,9 +95,8 @@ async fn set_paused(state: Arc<AdminState>, paused: bool) -> Response {
 async fn tell_status(state: Arc<AdminState>, code: StatusCode) -> Response {
     match tokio::task::spawn_blocking(move || state.status()).await {
         Ok(status) => reply_json(code, &status),
-        Err(_) => {
-            AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the status cannot be told").into_response()
-        }
+        Err(_) => AdminError::new(StatusCode::INTERNAL_SERVER_ERROR, "the status cannot be told")
+            .into_response(),
     }
 }
 

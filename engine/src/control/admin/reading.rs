@@ -16,7 +16,9 @@ use axum::http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::reply::AdminError;
-use crate::control::limits::{ADMIN_BODY_OCTETS_MAX, ADMIN_DROPPED_OCTETS_MAX, ADMIN_DROPPING_MS_MAX};
+use crate::control::limits::{
+    ADMIN_BODY_OCTETS_MAX, ADMIN_DROPPED_OCTETS_MAX, ADMIN_DROPPING_MS_MAX,
+};
 use wire::json;
 use wire::json::NothingElse;
 use wire::terms::ids::{Msn, Xpid};
@@ -48,9 +50,11 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Parameters<T> 
         match Query::<NothingElse<T>>::try_from_uri(&parts.uri) {
             Ok(Query(NothingElse(parameters))) => Ok(Self(parameters)),
             Err(error) => {
-                let cause =
-                    std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-                Err(AdminError::bad_request(format!("the query is not the one wanted here ({cause})")))
+                let cause = std::error::Error::source(&error)
+                    .map_or_else(|| error.to_string(), ToString::to_string);
+                Err(AdminError::bad_request(format!(
+                    "the query is not the one wanted here ({cause})"
+                )))
             }
         }
     }
@@ -87,7 +91,9 @@ async fn whole_body(mut body: Body) -> Result<Vec<u8>, AdminError> {
     let _ = tokio::time::timeout(limit, drop_rest(&mut body)).await;
     Err(AdminError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
-        format!("the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several requests"),
+        format!(
+            "the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several requests"
+        ),
     ))
 }
 
@@ -107,7 +113,9 @@ pub(super) async fn next_octets(body: &mut Body) -> Result<Option<Bytes>, AdminE
         let frame = std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await;
         match frame {
             None => return Ok(None),
-            Some(Err(error)) => return Err(AdminError::bad_request(format!("the body broke off ({error})"))),
+            Some(Err(error)) => {
+                return Err(AdminError::bad_request(format!("the body broke off ({error})")));
+            }
             Some(Ok(frame)) => {
                 if let Ok(octets) = frame.into_data() {
                     return Ok(Some(octets));
@@ -118,13 +126,17 @@ pub(super) async fn next_octets(body: &mut Body) -> Result<Option<Bytes>, AdminE
 }
 
 pub(super) fn parse_xpid(text: &str) -> Result<Xpid, AdminError> {
-    Xpid::parse(text.as_bytes())
-        .ok_or_else(|| AdminError::bad_request(format!("{} is not an XPID: use 11 digits", shown(text))))
+    Xpid::parse(text.as_bytes()).ok_or_else(|| {
+        AdminError::bad_request(format!("{} is not an XPID: use 11 digits", shown(text)))
+    })
 }
 
 pub(super) fn parse_msn(text: &str) -> Result<Msn, AdminError> {
     Msn::parse(text.as_bytes()).ok_or_else(|| {
-        AdminError::bad_request(format!("{} is not an msn: use 11 digits, the first 0", shown(text)))
+        AdminError::bad_request(format!(
+            "{} is not an msn: use 11 digits, the first 0",
+            shown(text)
+        ))
     })
 }
 

@@ -8,7 +8,8 @@ use crate::control::document::ClientDocument;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::limits::ADMIN_BODY_OCTETS_MAX;
 
-const CLIENT: &str = r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
+const CLIENT: &str =
+    r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
 
 /// Connections that the port takes at a time.
 const CONNECTIONS: usize = 8;
@@ -28,8 +29,13 @@ impl Port {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let control: Arc<dyn Engine> = engine.clone();
         let more = Router::new().route("/more", get(|| async { "of another room\n" }));
-        let server = AdminServer::start(listener, store, control, false, CONNECTIONS, more).expect("started");
-        let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().new_agent();
+        let server = AdminServer::start(listener, store, control, false, CONNECTIONS, more)
+            .expect("started");
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .proxy(None)
+            .build()
+            .new_agent();
         Self { server: Some(server), engine, agent, _directory: directory }
     }
 
@@ -141,7 +147,10 @@ fn health_is_the_shards_turns_and_readiness_is_all_that_stands_in_the_way() {
     assert_eq!(port.send("POST", "/pause", "").0, 200);
     assert_eq!(port.send("GET", "/healthz", "").0, 200, "a paused engine lives");
     let (status, text) = port.send("GET", "/readyz", "");
-    assert!(status == 503 && text.contains(r#""reasons":["paused"]"#) && text.contains("/resume"), "{text}");
+    assert!(
+        status == 503 && text.contains(r#""reasons":["paused"]"#) && text.contains("/resume"),
+        "{text}"
+    );
     port.engine.stalled.store(true, Ordering::Relaxed);
     let (status, text) = port.send("GET", "/healthz", "");
     assert!(status == 503 && text.contains("shards: 1"), "{text}");
@@ -154,10 +163,12 @@ fn idle_connections_shut_nobody_out_and_one_with_a_request_under_way_stays() {
     let port = Port::open();
     let address = port.server.as_ref().expect("running").address();
     let mut working = std::net::TcpStream::connect(address).expect("a connection");
-    let head = format!("POST /clients HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+    let head =
+        format!("POST /clients HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
     let body = format!("Content-Length: {}\r\n\r\n", CLIENT.len());
     working.write_all((head + &body + &CLIENT[..9]).as_bytes()).expect("written");
-    let idle: Vec<_> = (0..4 * CONNECTIONS).map(|_| std::net::TcpStream::connect(address)).collect();
+    let idle: Vec<_> =
+        (0..4 * CONNECTIONS).map(|_| std::net::TcpStream::connect(address)).collect();
     assert!(idle.iter().all(Result::is_ok));
     assert_eq!(port.send("GET", "/healthz", "").0, 200);
     working.write_all(&CLIENT.as_bytes()[9..]).expect("written");
@@ -186,7 +197,8 @@ fn contracts_are_added_listed_counted_and_removed() {
     );
     assert_eq!(read::<ContractChanged>(&text).changed, 5);
     assert_eq!(port.contracts().len(), 5);
-    let (_, text) = port.send("POST", "/contracts", r#"{"xpid":"00100000001","msns":["09012345678"]}"#);
+    let (_, text) =
+        port.send("POST", "/contracts", r#"{"xpid":"00100000001","msns":["09012345678"]}"#);
     assert_eq!(read::<ContractChanged>(&text).unchanged, 1);
 
     let page: ContractsPage = read(&port.send("GET", "/contracts?limit=4", "").1);
@@ -194,7 +206,8 @@ fn contracts_are_added_listed_counted_and_removed() {
     let page: ContractsPage =
         read(&port.send("GET", "/contracts?limit=4&after=09000000003-00100000001", "").1);
     assert_eq!((page.contracts.len(), page.next), (1, None));
-    let page: ContractsPage = read(&port.send("GET", "/contracts?msn=09000000002&xpid=00100000001", "").1);
+    let page: ContractsPage =
+        read(&port.send("GET", "/contracts?msn=09000000002&xpid=00100000001", "").1);
     assert_eq!(page.contracts[0].msn, "09000000002");
     let counts: Vec<CountRow> = read(&port.send("GET", "/contracts/count", "").1);
     assert_eq!(counts[0].contracts, 5);
@@ -203,7 +216,11 @@ fn contracts_are_added_listed_counted_and_removed() {
     let changed: ContractChanged = read(&port.send("DELETE", "/contracts", body).1);
     assert_eq!((changed.changed, changed.unchanged), (1, 1));
     assert_eq!(port.contracts().len(), 4);
-    assert_eq!(port.send("DELETE", "/clients/00100000001", "").0, 409, "a client with contracts stays");
+    assert_eq!(
+        port.send("DELETE", "/clients/00100000001", "").0,
+        409,
+        "a client with contracts stays"
+    );
     let (status, text) = port.send("DELETE", "/clients/00100000001?contracts=true", "");
     assert_eq!((status, text.as_str()), (200, "{\"removed\":\"00100000001\",\"contracts\":4}\n"));
     assert!(port.contracts().is_empty());
@@ -220,7 +237,8 @@ fn an_import_names_the_lines_it_refuses_and_gives_the_engine_only_new_rows() {
     assert!(reply.lines[1].reason.contains("not registered"), "{:?}", reply.lines);
     assert_eq!(port.contracts(), ["09000000001,00100000001", "09000000003,00100000001"]);
 
-    let reply: ImportReply = read(&port.send("POST", "/contracts/import?first_line=70&lines=1", "x\ny\n").1);
+    let reply: ImportReply =
+        read(&port.send("POST", "/contracts/import?first_line=70&lines=1", "x\ny\n").1);
     assert_eq!((reply.refused, reply.lines.len(), reply.lines[0].line), (2, 1, 70));
 }
 
@@ -287,7 +305,8 @@ fn the_metrics_page_has_a_line_per_figure_and_shard() {
 #[test]
 fn a_page_of_another_site_cannot_give_orders() {
     let port = Port::open();
-    let (status, _) = port.send_with("POST", "/stop", "", &[("Origin", "http://elsewhere.example")]);
+    let (status, _) =
+        port.send_with("POST", "/stop", "", &[("Origin", "http://elsewhere.example")]);
     assert_eq!(status, 403);
     let (status, text) = port.send_with("GET", "/status", "", &[("Host", "rebound.example:8081")]);
     assert_eq!(status, 403);

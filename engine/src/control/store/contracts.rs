@@ -5,7 +5,9 @@ use std::collections::HashSet;
 
 use rusqlite::{Transaction, params};
 
-use super::{Contract, ContractFilter, ContractOutcome, Store, StoreError, integer, is_registered, xpid_of};
+use super::{
+    Contract, ContractFilter, ContractOutcome, Store, StoreError, integer, is_registered, xpid_of,
+};
 use crate::gateway::limits::XPIDS_PER_MSN_MAX;
 use wire::terms::ids::{Msn, Xpid};
 
@@ -23,7 +25,8 @@ impl Store {
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|&at| rows[at].0);
         {
-            let mut select = transaction.prepare_cached("SELECT xpid FROM contract WHERE msn = ?1")?;
+            let mut select =
+                transaction.prepare_cached("SELECT xpid FROM contract WHERE msn = ?1")?;
             let mut insert =
                 transaction.prepare_cached("INSERT INTO contract (msn, xpid) VALUES (?1, ?2)")?;
             let mut of_msn: Vec<i64> = Vec::with_capacity(XPIDS_PER_MSN_MAX);
@@ -85,7 +88,11 @@ impl Store {
     }
 
     /// The first `limit` contracts that `filter` lets through, in the order of msn, then XPID.
-    pub fn contracts(&self, filter: &ContractFilter, limit: usize) -> Result<Vec<Contract>, StoreError> {
+    pub fn contracts(
+        &self,
+        filter: &ContractFilter,
+        limit: usize,
+    ) -> Result<Vec<Contract>, StoreError> {
         let mut conditions = vec!["TRUE"];
         let mut values: Vec<i64> = Vec::new();
         if let Some((msn, xpid)) = filter.after {
@@ -135,7 +142,8 @@ impl Store {
 
     /// How many contracts there are.
     pub fn contracts_in_all(&self) -> Result<u64, StoreError> {
-        let count: i64 = self.connection.query_row("SELECT count(*) FROM contract", [], |row| row.get(0))?;
+        let count: i64 =
+            self.connection.query_row("SELECT count(*) FROM contract", [], |row| row.get(0))?;
         Ok(count.unsigned_abs())
     }
 
@@ -162,8 +170,12 @@ fn registered_xpids(transaction: &Transaction<'_>) -> Result<HashSet<i64>, Store
 }
 
 /// Deletes every contract of this XPID and returns them.
-pub(super) fn delete_all_of(transaction: &Transaction<'_>, xpid: Xpid) -> Result<Vec<Contract>, StoreError> {
-    let mut statement = transaction.prepare_cached("DELETE FROM contract WHERE xpid = ?1 RETURNING msn")?;
+pub(super) fn delete_all_of(
+    transaction: &Transaction<'_>,
+    xpid: Xpid,
+) -> Result<Vec<Contract>, StoreError> {
+    let mut statement =
+        transaction.prepare_cached("DELETE FROM contract WHERE xpid = ?1 RETURNING msn")?;
     let mut found = statement.query(params![integer(xpid.value())])?;
     let mut removed = Vec::new();
     while let Some(row) = found.next()? {

@@ -14,7 +14,10 @@ pub(super) const SELECT_ALL: &str = "SELECT * FROM client ORDER BY xpid";
 pub(super) const SELECT_ONE: &str = "SELECT * FROM client WHERE xpid = ?1";
 
 /// Writes the row, in place of one with its XPID.
-pub(super) fn write(transaction: &Transaction<'_>, registration: &Registration) -> Result<(), StoreError> {
+pub(super) fn write(
+    transaction: &Transaction<'_>,
+    registration: &Registration,
+) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached(
         "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms, valid_until_ms,
             classes, kinds, senders, segmentation, svcinst, notify, notify_url, notify_connections,
@@ -75,7 +78,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.segmentation = row.get("segmentation")?;
     registration.svcinst = parse_svcinst(&svcinst).map_err(damaged)?;
     registration.notify = row.get("notify")?;
-    registration.notify_url = notify_url.as_deref().map(NotifyUrl::parse).transpose().map_err(damaged)?;
+    registration.notify_url =
+        notify_url.as_deref().map(NotifyUrl::parse).transpose().map_err(damaged)?;
     registration.notify_connections = row.get("notify_connections")?;
     registration.notify_depth = row.get("notify_depth")?;
     registration.rate_per_second = row.get("rate_per_second")?;

@@ -16,7 +16,8 @@ fn msn(number: u64) -> Msn {
 }
 
 fn registration(number: u64) -> Registration {
-    let change = ClientChange { client: Some(format!("Client {number}")), ..ClientChange::default() };
+    let change =
+        ClientChange { client: Some(format!("Client {number}")), ..ClientChange::default() };
     change.create(xpid(number)).expect("valid")
 }
 
@@ -84,14 +85,18 @@ fn the_eleventh_xpid_of_an_msn_is_refused_within_a_batch_and_across_batches() {
     let outcomes = store.add_contracts(&rows).expect("added");
     assert!(outcomes[..10].iter().all(|outcome| *outcome == ContractOutcome::Added));
     assert_eq!(outcomes[10], ContractOutcome::TooManyXpids);
-    let outcomes =
-        store.add_contracts(&[(msn(7), xpid(12)), (msn(7), xpid(3)), (msn(8), xpid(12))]).expect("added");
+    let outcomes = store
+        .add_contracts(&[(msn(7), xpid(12)), (msn(7), xpid(3)), (msn(8), xpid(12))])
+        .expect("added");
     assert_eq!(
         outcomes,
         [ContractOutcome::TooManyXpids, ContractOutcome::AlreadyThere, ContractOutcome::Added]
     );
     store.remove_contracts(&[(msn(7), xpid(3))]).expect("removed");
-    assert_eq!(store.add_contracts(&[(msn(7), xpid(12))]).expect("added"), [ContractOutcome::Added]);
+    assert_eq!(
+        store.add_contracts(&[(msn(7), xpid(12))]).expect("added"),
+        [ContractOutcome::Added]
+    );
 }
 
 #[test]
@@ -135,7 +140,10 @@ fn pages_follow_each_other_without_gap_or_repeat() {
     }
     assert_eq!(seen, rows);
     let filter = ContractFilter { xpid: Some(xpid(2)), after: Some((msn(7), xpid(2))), msn: None };
-    assert_eq!(store.contracts(&filter, 9).expect("a page"), [(msn(8), xpid(2)), (msn(9), xpid(2))]);
+    assert_eq!(
+        store.contracts(&filter, 9).expect("a page"),
+        [(msn(8), xpid(2)), (msn(9), xpid(2))]
+    );
     let filter = ContractFilter { msn: Some(msn(3)), ..ContractFilter::default() };
     assert_eq!(store.contracts(&filter, 9).expect("a page").len(), 3);
 }

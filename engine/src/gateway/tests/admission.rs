@@ -31,8 +31,10 @@ fn admit_under(
     let registry = registry_of(registration);
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut scratch = Scratch::new();
-    let admission = admit(only(&registry), true, request, REFERENCES, NOW_MS, &mut scratch, &mut submits)?;
-    let written = relay::submits(&submits[..admission.submits_octets]).map(<[u8]>::to_vec).collect();
+    let admission =
+        admit(only(&registry), true, request, REFERENCES, NOW_MS, &mut scratch, &mut submits)?;
+    let written =
+        relay::submits(&submits[..admission.submits_octets]).map(<[u8]>::to_vec).collect();
     Ok((admission, written))
 }
 
@@ -59,7 +61,8 @@ fn the_sample_becomes_one_submit() {
     assert!(admission.wants_notification);
     // First octet: SUBMIT, VPF relative, status report wanted. Then MR, DA, PID, DCS, VP, UDL, UD.
     let expected =
-        [&[0x31, 250, 11, 0x81, 0x90, 0x10, 0x32, 0x54, 0x76, 0xf8, 0, 4, 59, 5][..], &[0xff; 5]].concat();
+        [&[0x31, 250, 11, 0x81, 0x90, 0x10, 0x32, 0x54, 0x76, 0xf8, 0, 4, 59, 5][..], &[0xff; 5]]
+            .concat();
     assert_eq!(submits, [expected]);
 }
 
@@ -81,8 +84,15 @@ fn code_2005_no_contract() {
     let registry = registry_of(registration());
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let request = PushRequest { data: b"", ..control() };
-    let refusal =
-        admit(only(&registry), false, &request, REFERENCES, NOW_MS, &mut Scratch::new(), &mut submits);
+    let refusal = admit(
+        only(&registry),
+        false,
+        &request,
+        REFERENCES,
+        NOW_MS,
+        &mut Scratch::new(),
+        &mut submits,
+    );
     assert_eq!(refusal.err(), Some(Code::NOT_CONTRACTED));
 }
 
@@ -99,10 +109,16 @@ fn code_2006_class_kind_or_sender() {
     let refusal = admit_under(Registration { kinds, ..registration() }, &control());
     assert_eq!(refusal.err(), Some(Code::NOT_ALLOWED));
     assert!(admit_under(Registration { kinds, ..registration() }, &text("a")).is_ok());
-    assert_eq!(refused(&PushRequest { sender: Some(b"0399999999"), ..control() }), Code::NOT_ALLOWED);
+    assert_eq!(
+        refused(&PushRequest { sender: Some(b"0399999999"), ..control() }),
+        Code::NOT_ALLOWED
+    );
     assert_eq!(refused(&PushRequest { sender: Some(b"hayauma"), ..control() }), Code::NOT_ALLOWED);
     assert_eq!(admitted(&PushRequest { sender: Some(b"Hayauma"), ..control() }).0.sender_index, 1);
-    assert_eq!(admitted(&PushRequest { sender: Some(b"0312345678"), ..control() }).0.sender_index, 0);
+    assert_eq!(
+        admitted(&PushRequest { sender: Some(b"0312345678"), ..control() }).0.sender_index,
+        0
+    );
 }
 
 //= push right use
@@ -112,7 +128,16 @@ fn code_2007_the_volume_comes_before_the_content() {
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut ask = |data: &'static [u8], now_ms| {
         let request = PushRequest { data, ..control() };
-        admit(only(&registry), true, &request, REFERENCES, now_ms, &mut Scratch::new(), &mut submits).err()
+        admit(
+            only(&registry),
+            true,
+            &request,
+            REFERENCES,
+            now_ms,
+            &mut Scratch::new(),
+            &mut submits,
+        )
+        .err()
     };
     assert_eq!(ask(b"FF", NOW_MS), None);
     only(&registry).meter.charge(NOW_MS);
@@ -170,13 +195,24 @@ fn code_4003_no_data() {
 //= push element data
 #[test]
 fn code_4004_not_even_hex() {
-    for data in
-        [&b"F"[..], b"FFF", b"GG", b"F ", b" FF", b"0xFF", b"FF\xff\xff", "ＦＦ".as_bytes(), b"&#70;F"]
-    {
+    for data in [
+        &b"F"[..],
+        b"FFF",
+        b"GG",
+        b"F ",
+        b" FF",
+        b"0xFF",
+        b"FF\xff\xff",
+        "ＦＦ".as_bytes(),
+        b"&#70;F",
+    ] {
         assert_eq!(refused(&PushRequest { data, ..control() }), Code::NOT_EVEN_HEX);
     }
     let long_and_odd = "F".repeat(2681);
-    assert_eq!(refused(&PushRequest { data: long_and_odd.as_bytes(), ..control() }), Code::NOT_EVEN_HEX);
+    assert_eq!(
+        refused(&PushRequest { data: long_and_odd.as_bytes(), ..control() }),
+        Code::NOT_EVEN_HEX
+    );
     let (_, submits) = admitted(&PushRequest { data: b"aAfF09", ..control() });
     assert!(submits[0].ends_with(&[3, 0xaa, 0xff, 0x09]));
 }
@@ -184,7 +220,10 @@ fn code_4004_not_even_hex() {
 //= push text characters
 #[test]
 fn code_4005_a_character_that_the_coding_does_not_carry() {
-    assert_eq!(refused(&PushRequest { coding_scheme: Some(0x00), ..text("震") }), Code::NO_ALPHABET);
+    assert_eq!(
+        refused(&PushRequest { coding_scheme: Some(0x00), ..text("震") }),
+        Code::NO_ALPHABET
+    );
     assert_eq!(dcs_of(&PushRequest { coding_scheme: Some(0x08), ..text("震") }), 0x08);
     assert_eq!(dcs_of(&text("震")), 0x08);
     assert_eq!(dcs_of(&text("a&#x20AC;")), 0x00);
@@ -207,15 +246,19 @@ fn code_4006_the_client_header() {
         let request = PushRequest { udh_hex: Some(udh), ..control() };
         assert_eq!(refused(&request), Code::BAD_UDH, "{}", String::from_utf8_lossy(udh));
     }
-    let (admission, submits) = admitted(&PushRequest { udh_hex: Some(b"0605040b8423f0"), ..control() });
+    let (admission, submits) =
+        admitted(&PushRequest { udh_hex: Some(b"0605040b8423f0"), ..control() });
     assert_eq!(admission.segments, 1);
-    assert!(submits[0].ends_with(&[12, 6, 5, 4, 0x0b, 0x84, 0x23, 0xf0, 0xff, 0xff, 0xff, 0xff, 0xff]));
+    assert!(
+        submits[0].ends_with(&[12, 6, 5, 4, 0x0b, 0x84, 0x23, 0xf0, 0xff, 0xff, 0xff, 0xff, 0xff])
+    );
 }
 
 //= push text dcs
 #[test]
 fn code_4007_the_coding_scheme() {
-    let with = |coding_scheme, request| PushRequest { coding_scheme: Some(coding_scheme), ..request };
+    let with =
+        |coding_scheme, request| PushRequest { coding_scheme: Some(coding_scheme), ..request };
     for scheme in [0x0c, 0x20, 0x24, 0x1f, 0x80, 0xbf, 0xcc, 0xdc, 0xec, 0xf8, 0xfd] {
         assert_eq!(refused(&with(scheme, control())), Code::BAD_DCS, "{scheme:02X}");
         assert_eq!(refused(&with(scheme, text("a"))), Code::BAD_DCS, "{scheme:02X}");
@@ -233,9 +276,11 @@ fn code_4007_the_coding_scheme() {
 //= push time earlier
 #[test]
 fn code_4008_already_expired() {
-    for (expiry_ms, code) in
-        [(NOW_MS - 1, Some(Code::ALREADY_EXPIRED)), (NOW_MS, Some(Code::ALREADY_EXPIRED)), (NOW_MS + 1, None)]
-    {
+    for (expiry_ms, code) in [
+        (NOW_MS - 1, Some(Code::ALREADY_EXPIRED)),
+        (NOW_MS, Some(Code::ALREADY_EXPIRED)),
+        (NOW_MS + 1, None),
+    ] {
         for lifetime_hours in [0, 5] {
             let request = PushRequest { expiry_ms: Some(expiry_ms), lifetime_hours, ..control() };
             assert_eq!(admit_under(registration(), &request).err(), code);
@@ -247,7 +292,8 @@ fn code_4008_already_expired() {
 #[test]
 fn the_earlier_of_lifetime_and_expiry_counts() {
     let expires = |lifetime_hours, expiry_ms| {
-        let (admission, submits) = admitted(&PushRequest { lifetime_hours, expiry_ms, ..control() });
+        let (admission, submits) =
+            admitted(&PushRequest { lifetime_hours, expiry_ms, ..control() });
         // First octet: whether there is a relative validity period.
         let validity = (submits[0][0] & 0x18 == 0x10).then(|| submits[0][12]);
         (admission.expires_ms - NOW_MS, validity, admission.single_attempt)
@@ -290,7 +336,10 @@ fn a_notification_is_due_when_asked_for_and_somebody_listens() {
         let notify_url = registration().notify_url.filter(|_| has_url);
         let registration = Registration { notify: default, notify_url, ..registration() };
         let request = PushRequest { wants_notification: wanted, ..control() };
-        assert_eq!(admit_under(registration, &request).expect("admitted").0.wants_notification, due);
+        assert_eq!(
+            admit_under(registration, &request).expect("admitted").0.wants_notification,
+            due
+        );
     }
 }
 
@@ -322,7 +371,11 @@ fn every_element_of_the_content_changes_the_digest_and_the_key_does_not() {
         PushRequest { udh_hex: Some(b"0605040B8423F1"), ..base },
         PushRequest { sender: None, ..base },
         PushRequest { sender: Some(b"Hayaum"), ..base },
-        PushRequest { sender: Some(b"Hayaum"), alert: Some(Alert { id: b"aa", sequence: 1 }), ..base },
+        PushRequest {
+            sender: Some(b"Hayaum"),
+            alert: Some(Alert { id: b"aa", sequence: 1 }),
+            ..base
+        },
         PushRequest { wants_notification: Some(true), ..base },
         PushRequest { wants_notification: Some(false), ..base },
         PushRequest { expiry_ms: Some(0), ..base },

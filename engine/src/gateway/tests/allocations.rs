@@ -93,8 +93,11 @@ fn requests(registration: &Registration) -> Vec<Vec<u8>> {
         },
         push(PushContent::Text(&long)),
     ];
-    let mut bodies =
-        vec![samples::CANONICAL.to_vec(), samples::with("<ctrlflg>0", "<ctrlflg>7"), b"{}".to_vec()];
+    let mut bodies = vec![
+        samples::CANONICAL.to_vec(),
+        samples::with("<ctrlflg>0", "<ctrlflg>7"),
+        b"{}".to_vec(),
+    ];
     for push in &pushes {
         let mut body = Vec::new();
         client::write_push(&mut body, push);
@@ -109,7 +112,8 @@ fn requests(registration: &Registration) -> Vec<Vec<u8>> {
 }
 
 fn answer_to(push: &PushRequest<'_>, judged: Result<u8, Code>) -> Answer {
-    let (code, segments) = judged.map_or_else(|code| (code, 0), |segments| (Code::ACCEPTED, segments));
+    let (code, segments) =
+        judged.map_or_else(|code| (code, 0), |segments| (Code::ACCEPTED, segments));
     Answer { code, msn: Some(push.msn), reqid: Some(push.reqid), xpid: Some(push.xpid), segments }
 }
 
@@ -143,12 +147,14 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                          credential: &mut Credential,
                          scratch: &mut Scratch,
                          submits: &mut [u8]| {
-                let registered = identify(&registry, head.authorization, credential, push.xpid, NOW_MS)?;
+                let registered =
+                    identify(&registry, head.authorization, credential, push.xpid, NOW_MS)?;
                 if !registered.meter.rate(NOW_MS) {
                     return Err(Code::RATE);
                 }
                 let contracted = contracts.contains(push.msn, push.xpid);
-                let admission = admit(registered, contracted, push, references, NOW_MS, scratch, submits)?;
+                let admission =
+                    admit(registered, contracted, push, references, NOW_MS, scratch, submits)?;
                 registered.meter.charge(NOW_MS);
                 Ok(admission.segments)
             };
@@ -183,7 +189,8 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
 fn a_notification_allocates_nothing() {
     let registration = registration();
     let url = registration.notify_url.as_ref().expect("the registration has one");
-    let response = b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n\
+    let response =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/xml\r\nTransfer-Encoding: chunked\r\n\r\n\
         89\r\n<?xml version = \"1.0\" ?>\r\n<msn>09012345678</msn>\r\n\
         <reqid>20261122223430-00000001</reqid>\r\n\
         <svcid>00100000001</svcid>\r\n<code>0000</code>\r\n\r\n0\r\n\r\n";

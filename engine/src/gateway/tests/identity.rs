@@ -16,15 +16,20 @@ fn with_token(number: u64, client: &str, token: &str) -> Registration {
 
 fn code_of(registry: &Registry, authorization: Option<&str>, xpid: Xpid, now_ms: u64) -> Code {
     let authorization = authorization.map(str::as_bytes);
-    identify(registry, authorization, &mut Credential::new(), xpid, now_ms).err().unwrap_or(Code::ACCEPTED)
+    identify(registry, authorization, &mut Credential::new(), xpid, now_ms)
+        .err()
+        .unwrap_or(Code::ACCEPTED)
 }
 
 //= push right identity
 #[test]
 fn each_way_to_be_someone_else_has_its_code() {
     let suspended = Registration { suspended: true, ..with_token(4, "water", "w") };
-    let term =
-        Registration { valid_from_ms: NOW_MS, valid_until_ms: NOW_MS + 10, ..with_token(5, "water", "w5") };
+    let term = Registration {
+        valid_from_ms: NOW_MS,
+        valid_until_ms: NOW_MS + 10,
+        ..with_token(5, "water", "w5")
+    };
     let registry = Registry::new(vec![
         with_token(1, "water", "w"),
         with_token(2, "fire", "f"),
@@ -129,7 +134,10 @@ fn a_bad_registration_is_left_out_and_named() {
         (xpid(1), RegistrationError::XpidTwice),
     ];
     assert_eq!(registry.refused(), refused);
-    assert_eq!(registry.iter().map(|one| one.registration.xpid.value()).collect::<Vec<_>>(), [1, 4]);
+    assert_eq!(
+        registry.iter().map(|one| one.registration.xpid.value()).collect::<Vec<_>>(),
+        [1, 4]
+    );
 }
 
 #[test]

@@ -39,8 +39,10 @@ pub struct Refusal {
     pub remedy: &'static str,
 }
 
-const MORE_LOCKED_MEMORY: &str = "raise the limit of locked memory with `ulimit -l 8192` or LimitMEMLOCK=8M";
-const MORE_OPEN_FILES: &str = "raise the limit of open files with `ulimit -n 65536` or LimitNOFILE=65536";
+const MORE_LOCKED_MEMORY: &str =
+    "raise the limit of locked memory with `ulimit -l 8192` or LimitMEMLOCK=8M";
+const MORE_OPEN_FILES: &str =
+    "raise the limit of open files with `ulimit -n 65536` or LimitNOFILE=65536";
 
 /// Why a shard cannot have a ring here; `None`: it can. Sets up one of the very kind: no kernel
 /// that lacks a part of it (multishot receive since 6.0, deferred task run since 6.1) does that. A
@@ -70,7 +72,9 @@ pub fn poll_refusal() -> Option<io::Error> {
 }
 
 fn ring_disabled() -> Option<String> {
-    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled").ok().map(|text| text.trim().to_owned())
+    std::fs::read_to_string("/proc/sys/kernel/io_uring_disabled")
+        .ok()
+        .map(|text| text.trim().to_owned())
 }
 
 /// Why the kernel gave no ring, and the remedy; `disabled` is the content of the sysctl, where it
@@ -125,13 +129,17 @@ mod tests {
             refusals.iter().map(|refusal| refusal.message.as_str()).collect();
         assert_eq!(messages.len(), refusals.len());
         assert!(refusals[0].remedy.contains("sysctl") && !refusals[1].remedy.contains("sysctl"));
-        assert!(refusals[4].remedy.contains("LimitMEMLOCK") && refusals[5].remedy.contains("LimitNOFILE"));
+        assert!(
+            refusals[4].remedy.contains("LimitMEMLOCK")
+                && refusals[5].remedy.contains("LimitNOFILE")
+        );
     }
 
     #[test]
     fn an_executor_that_does_not_start_gets_the_remedy_of_its_own_error() {
         let remedies = [
-            executor_refusal("The memlock resource limit is too low: 65536 (recommended 524288)").remedy,
+            executor_refusal("The memlock resource limit is too low: 65536 (recommended 524288)")
+                .remedy,
             executor_refusal("Too many open files (os error 24)").remedy,
             executor_refusal("Operation not permitted (os error 1)").remedy,
         ];

@@ -46,7 +46,11 @@ impl Driver {
     ///
     /// # Errors
     /// What the kernel answered.
-    pub(crate) fn new(kind: DriverKind, shard: usize, worker_cpus: Option<&[usize]>) -> io::Result<Self> {
+    pub(crate) fn new(
+        kind: DriverKind,
+        shard: usize,
+        worker_cpus: Option<&[usize]>,
+    ) -> io::Result<Self> {
         match kind {
             DriverKind::Uring => {
                 let ring = Ring::new()?;

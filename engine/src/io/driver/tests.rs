@@ -17,7 +17,9 @@ fn kinds() -> impl Iterator<Item = DriverKind> {
 
 fn has(kind: DriverKind) -> bool {
     let refusal = if kind == DriverKind::Uring { ring_refusal() } else { None };
-    refusal.inspect(|refusal| eprintln!("nothing of {kind} is tested here: {}", refusal.message)).is_none()
+    refusal
+        .inspect(|refusal| eprintln!("nothing of {kind} is tested here: {}", refusal.message))
+        .is_none()
 }
 
 fn driver(kind: DriverKind) -> Driver {
@@ -58,7 +60,9 @@ fn receive_all(
             all.extend_from_slice(driver.received(buffer, completion.result as usize));
             driver.recycle(buffer);
         }
-        if !completion.more && (completion.buffer.is_some() || completion.result == -libc::ECANCELED) {
+        if !completion.more
+            && (completion.buffer.is_some() || completion.result == -libc::ECANCELED)
+        {
             driver.receive(server.as_fd(), true, token(Operation::Receive));
         } else if !completion.more {
             return (all, completion.result);
@@ -95,10 +99,14 @@ fn no_wake_up_gets_lost_between_the_last_look_and_the_rest() {
             if queue.is_empty() && taken < THINGS {
                 driver.wait(1, LONG_NS).expect("a wait");
             }
-            assert!(began.elapsed().as_nanos() < u128::from(LONG_NS), "a wake-up got lost under {kind}");
+            assert!(
+                began.elapsed().as_nanos() < u128::from(LONG_NS),
+                "a wake-up got lost under {kind}"
+            );
             driver.wake_up();
             driver.turn(&mut completions).expect("a turn");
-            if completions.drain(..).any(|completion| completion.token.operation == Operation::Call) {
+            if completions.drain(..).any(|completion| completion.token.operation == Operation::Call)
+            {
                 driver.listen();
             }
         }
@@ -200,7 +208,11 @@ fn a_send_that_the_peer_does_not_take_at_once_completes_when_it_has_taken_all() 
             client.read_exact(&mut taken).map(|()| taken)
         });
         let completion = next(&mut driver, &mut completions);
-        assert_eq!((completion.token, completion.result), (token(Operation::Send), length as i32), "{kind}");
+        assert_eq!(
+            (completion.token, completion.result),
+            (token(Operation::Send), length as i32),
+            "{kind}"
+        );
         assert!(reader.join().expect("no panic").expect("all of it") == sent, "{kind}");
     }
 }
@@ -217,13 +229,20 @@ fn a_receive_that_is_stopped_ends_and_another_one_goes_on_where_it_was() {
         loop {
             let completion = next(&mut driver, &mut completions);
             if completion.token.operation == Operation::Receive {
-                assert_eq!((completion.result, completion.more), (-libc::ECANCELED, false), "{kind}");
+                assert_eq!(
+                    (completion.result, completion.more),
+                    (-libc::ECANCELED, false),
+                    "{kind}"
+                );
                 break;
             }
         }
         client.write_all(b"said meanwhile").expect("room in the socket");
         driver.turn(&mut completions).expect("a turn");
-        assert!(completions.iter().all(|c| c.token.operation == Operation::Cancel), "{kind}: nobody asks");
+        assert!(
+            completions.iter().all(|c| c.token.operation == Operation::Cancel),
+            "{kind}: nobody asks"
+        );
         completions.clear();
         drop(client);
         let said = receive_all(&mut driver, &server, &mut completions);
@@ -295,14 +314,21 @@ fn a_turn_under_poll_receives_a_turns_worth_and_the_next_ones_the_rest() {
     let pairs: Vec<_> = (0..SOCKETS).map(|_| UnixStream::pair().expect("a pair")).collect();
     for (place, (client, server)) in (0..).zip(&pairs) {
         (&*client).write_all(&[7; RECEIVE_BUFFER_OCTETS]).expect("room in the socket");
-        driver.receive(server.as_fd(), false, Token::new(Owner::Front, Operation::Receive, place, 1));
+        driver.receive(
+            server.as_fd(),
+            false,
+            Token::new(Owner::Front, Operation::Receive, place, 1),
+        );
     }
     let mut completions = VecDeque::new();
     for received in [RECEIVED_PER_TURN_OCTETS_MAX; 3] {
         driver.turn(&mut completions).expect("a turn");
         let octets: i32 = completions.iter().map(|completion| completion.result).sum();
         assert_eq!(octets as usize, received);
-        completions.drain(..).filter_map(|done| done.buffer).for_each(|buffer| driver.recycle(buffer));
+        completions
+            .drain(..)
+            .filter_map(|done| done.buffer)
+            .for_each(|buffer| driver.recycle(buffer));
     }
 }
 
@@ -311,7 +337,8 @@ fn what_lies_behind_an_urgent_octet_is_received_without_more_coming() {
     for kind in kinds() {
         let mut driver = driver(kind);
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let mut client = TcpStream::connect(listener.local_addr().expect("an address")).expect("a peer");
+        let mut client =
+            TcpStream::connect(listener.local_addr().expect("an address")).expect("a peer");
         let (server, _) = listener.accept().expect("a peer");
         client.write_all(b"before").expect("room in the socket");
         rustix::net::send(&client, b"!", rustix::net::SendFlags::OOB).expect("room in the socket");

@@ -116,8 +116,11 @@ impl Ring {
     /// Has the next call of another thread complete, with [`Operation::Call`].
     pub(super) fn listen(&mut self) {
         let octets = self.call_count.len() as u32;
-        let entry =
-            opcode::Read::new(types::Fd(self.bed.call().as_raw_fd()), self.call_count.as_mut_ptr(), octets);
+        let entry = opcode::Read::new(
+            types::Fd(self.bed.call().as_raw_fd()),
+            self.call_count.as_mut_ptr(),
+            octets,
+        );
         self.queue(entry.build().user_data(Token::of_turn(Operation::Call, 0).pack()));
     }
 
@@ -135,7 +138,8 @@ impl Ring {
         // inside `self.buffers`, which is never reallocated; the tail is published with release
         // order after the entry.
         unsafe {
-            let entry = &mut *self.buffer_ring.add(usize::from(self.buffer_tail & (RECEIVE_BUFFERS - 1)));
+            let entry =
+                &mut *self.buffer_ring.add(usize::from(self.buffer_tail & (RECEIVE_BUFFERS - 1)));
             entry.set_addr(address);
             entry.set_len(RECEIVE_BUFFER_OCTETS as u32);
             entry.set_bid(buffer);
@@ -147,7 +151,8 @@ impl Ring {
 
     /// Completes once the peer of `socket` has ended the connection or its half of it.
     pub(super) fn watch(&mut self, socket: BorrowedFd<'_>, token: Token) {
-        let entry = opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), libc::POLLRDHUP as u32).build();
+        let entry =
+            opcode::PollAdd::new(types::Fd(socket.as_raw_fd()), libc::POLLRDHUP as u32).build();
         self.queue(entry.user_data(token.pack()));
     }
 
@@ -202,10 +207,11 @@ impl Ring {
     /// completion was reaped.
     pub(super) unsafe fn write(&mut self, write: &Write, with_sync: bool, token: Token) {
         let parts = write.parts();
-        let entry = opcode::Writev::new(types::Fd(write.file()), parts.as_ptr().cast(), parts.len() as u32)
-            .offset(write.offset())
-            .rw_flags(if with_sync { libc::RWF_DSYNC } else { 0 })
-            .build();
+        let entry =
+            opcode::Writev::new(types::Fd(write.file()), parts.as_ptr().cast(), parts.len() as u32)
+                .offset(write.offset())
+                .rw_flags(if with_sync { libc::RWF_DSYNC } else { 0 })
+                .build();
         // A file that is written through the page cache always takes a worker of the kernel: it is
         // handed to one at once.
         self.queue(entry.flags(squeue::Flags::ASYNC).user_data(token.pack()));
@@ -268,12 +274,18 @@ impl Ring {
 
     /// A receive that goes on and fills its buffers would bring as much as its peer sends, before
     /// anybody can stop it: it ends. How many octets all have received.
-    fn end_long_receives<'a>(&mut self, completions: impl Iterator<Item = &'a Completion>) -> usize {
+    fn end_long_receives<'a>(
+        &mut self,
+        completions: impl Iterator<Item = &'a Completion>,
+    ) -> usize {
         let mut received = 0;
         for completion in completions.filter(|completion| completion.buffer.is_some()) {
             received += completion.result.max(0) as usize;
             let is_full = completion.result as usize == RECEIVE_BUFFER_OCTETS;
-            if is_full && completion.more && self.ended.replace(completion.token) != Some(completion.token) {
+            if is_full
+                && completion.more
+                && self.ended.replace(completion.token) != Some(completion.token)
+            {
                 self.cancel(completion.token);
             }
         }
@@ -291,7 +303,9 @@ impl Ring {
         let arguments = types::SubmitArgs::new().timespec(&time);
         match self.ring.submitter().submit_with_args(completions, &arguments) {
             Ok(_) => Ok(()),
-            Err(error) if is_transient(&error) || error.raw_os_error() == Some(libc::ETIME) => Ok(()),
+            Err(error) if is_transient(&error) || error.raw_os_error() == Some(libc::ETIME) => {
+                Ok(())
+            }
             Err(error) => Err(error),
         }
     }

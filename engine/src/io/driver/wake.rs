@@ -75,7 +75,10 @@ impl Bed {
         self.resting.store(false, Ordering::Relaxed);
     }
 
-    #[allow(clippy::host_endian_bytes, reason = "the kernel reads an eventfd's count in host order")]
+    #[allow(
+        clippy::host_endian_bytes,
+        reason = "the kernel reads an eventfd's count in host order"
+    )]
     fn raise(&self) {
         // The only possible failure is a counter at its limit, which means that a wake-up is
         // pending anyway.

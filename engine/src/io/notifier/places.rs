@@ -43,8 +43,10 @@ impl Notifier {
 
     pub(super) fn busiest_first(&mut self, connections: &mut [u32]) {
         connections.sort_by_cached_key(|&index| {
-            let under_way =
-                self.outgoing.get_mut(index).map_or(0, |outgoing| outgoing.link.session.under_way.len());
+            let under_way = self
+                .outgoing
+                .get_mut(index)
+                .map_or(0, |outgoing| outgoing.link.session.under_way.len());
             std::cmp::Reverse(under_way)
         });
     }

@@ -25,7 +25,9 @@ fn written_with(
     for round in 0..400 {
         journal.wait_for_spares(std::time::Duration::from_secs(30));
         places.push(
-            journal.append_accepted(&accepted(journal.next_sequence(), &[9; 290])).expect("there is room"),
+            journal
+                .append_accepted(&accepted(journal.next_sequence(), &[9; 290]))
+                .expect("there is room"),
         );
         if round % 16 == 0 && !config.without_syncs {
             journal.commit_blocking().expect("synced");
@@ -70,7 +72,8 @@ fn a_damaged_record_is_reported_with_its_place_and_all_others_are_kept() {
         assert_eq!((damage.sequence, damage.records_missing), (sequence, 1));
         assert!(report.lost_durable_records());
         let kept: BTreeSet<u64> = seen.iter().map(|(_, sequence, _)| *sequence).collect();
-        let missing: Vec<_> = places.iter().filter(|(_, sequence)| !kept.contains(sequence)).collect();
+        let missing: Vec<_> =
+            places.iter().filter(|(_, sequence)| !kept.contains(sequence)).collect();
         assert_eq!(missing, [&(position, sequence)]);
         assert!(journal.try_accepted(position).is_err());
         drop(journal);
@@ -98,15 +101,21 @@ fn a_record_is_checked_again_when_it_is_read_from_its_file_and_not_while_it_is_s
     }
     journal.commit_blocking().expect("synced");
     assert_eq!(journal.accepted(sound.0).push_id, sound.1);
-    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| journal.accepted(position).push_id));
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        journal.accepted(position).push_id
+    }));
     let said = read.expect_err("the file has something else");
-    assert!(said.downcast_ref::<String>().is_some_and(|said| said.contains("is damaged")), "{said:?}");
+    assert!(
+        said.downcast_ref::<String>().is_some_and(|said| said.contains("is damaged")),
+        "{said:?}"
+    );
 }
 
 #[test]
 fn a_run_without_syncs_keeps_every_other_record_too() {
     let factory = SegmentFactory::start().expect("a thread");
-    let (directory, places) = written_with(&factory, JournalConfig { without_syncs: true, ..config() });
+    let (directory, places) =
+        written_with(&factory, JournalConfig { without_syncs: true, ..config() });
     let (position, sequence) = places[57];
     flip(&file_of(directory.path(), position), u64::from(position.offset()) + 100);
     let (_, report, seen) = open(directory.path(), &factory);
@@ -165,7 +174,11 @@ fn a_survey_finds_what_opening_would_and_changes_nothing() {
     }
     overwrite(&file_of(directory.path(), places[200].0), 0, &[0xAA; 4096]);
     let (survey, _) = look();
-    assert!(survey.damages.iter().any(|damage| damage.case == "header page"), "{:?}", survey.damages);
+    assert!(
+        survey.damages.iter().any(|damage| damage.case == "header page"),
+        "{:?}",
+        survey.damages
+    );
 }
 
 #[test]
@@ -227,7 +240,11 @@ fn a_segment_of_which_nothing_can_be_read_is_told_and_kept() {
     let file = file_of(directory.path(), places[200].0);
     overwrite(&file, 0, &vec![0xA5; SEGMENT_OCTETS_MIN as usize]);
     let (_, report, _) = open(directory.path(), &factory);
-    assert!(report.damages.iter().any(|damage| damage.case == "whole segment"), "{:?}", report.damages);
+    assert!(
+        report.damages.iter().any(|damage| damage.case == "whole segment"),
+        "{:?}",
+        report.damages
+    );
     assert!(report.lost_durable_records());
     let aside = std::fs::read(file.with_extension("damaged")).expect("kept under another name");
     assert!(aside.iter().all(|&octet| octet == 0xA5));
@@ -259,8 +276,8 @@ fn another_version_and_another_shard_are_refused_with_the_file() {
     let factory = SegmentFactory::start().expect("a thread");
     let (directory, places) = written(&factory);
     let other = JournalConfig { shard: 4, ..config() };
-    let error =
-        Journal::open(directory.path(), other, &factory, &mut |_, _, _| {}).expect_err("another shard's");
+    let error = Journal::open(directory.path(), other, &factory, &mut |_, _, _| {})
+        .expect_err("another shard's");
     assert!(error.to_string().contains("belongs to shard 3"), "{error}");
 
     let file = file_of(directory.path(), places[0].0);
@@ -271,8 +288,8 @@ fn another_version_and_another_shard_are_refused_with_the_file() {
     header[60..].copy_from_slice(&checksum.to_le_bytes());
     overwrite(&file, 0, &header);
     overwrite(&file, 2048, &header);
-    let error =
-        Journal::open(directory.path(), config(), &factory, &mut |_, _, _| {}).expect_err("another version");
+    let error = Journal::open(directory.path(), config(), &factory, &mut |_, _, _| {})
+        .expect_err("another version");
     assert!(error.to_string().contains("format version 9"), "{error}");
     assert!(error.to_string().contains("segment-"), "{error}");
 }

@@ -89,7 +89,15 @@ impl Disk {
         let random = Random::new(seed);
         let (names, free, orders) = Default::default();
         let fails_after = None;
-        Self(Arc::new(Mutex::new(State { random, files_max, lazy, fails_after, names, free, orders })))
+        Self(Arc::new(Mutex::new(State {
+            random,
+            files_max,
+            lazy,
+            fails_after,
+            names,
+            free,
+            orders,
+        })))
     }
 
     pub(super) fn supply(&self) -> Box<dyn Storage> {
@@ -155,7 +163,12 @@ impl Disk {
 
     /// Ends the run, with this commit under way: what the next one finds. Orders that the factory
     /// had not carried out are forgotten.
-    pub(super) fn crash(&self, mut journal: Journal, commit: Option<Commit>, crash: Crash) -> Vec<Found> {
+    pub(super) fn crash(
+        &self,
+        mut journal: Journal,
+        commit: Option<Commit>,
+        crash: Crash,
+    ) -> Vec<Found> {
         let mut state = self.state();
         for write in commit.iter().flat_map(|commit| &commit.writes) {
             let (from, until) = (write.from, write.until);
@@ -171,11 +184,12 @@ impl Disk {
             segment_of(&mut journal, write).settle(from, reached, reached == until);
         }
         let mut keep = state.random.clone();
-        let found = self.crash_keeping(&mut state, journal, crash, &mut |_, _| match keep.below(3) {
-            0 => 0,
-            1 => u8::MAX,
-            _ => keep.next() as u8,
-        });
+        let found =
+            self.crash_keeping(&mut state, journal, crash, &mut |_, _| match keep.below(3) {
+                0 => 0,
+                1 => u8::MAX,
+                _ => keep.next() as u8,
+            });
         state.random.next();
         found
     }
@@ -215,12 +229,16 @@ impl Disk {
         choose: &mut dyn FnMut(u32, usize) -> u8,
     ) -> Vec<Found> {
         let mut live: BTreeMap<u32, Memory> = BTreeMap::new();
-        live.extend(journal.segments.into_iter().map(|segment| (segment.header.id, segment.memory)));
+        live.extend(
+            journal.segments.into_iter().map(|segment| (segment.header.id, segment.memory)),
+        );
         live.extend(journal.spares.into_iter().map(|spare| (spare.id, spare.memory)));
         for order in state.orders.drain(..) {
             match order {
                 Order::Retire { id, memory: Some(memory) }
-                | Order::Warm { spare: Prepared { id, memory, .. } } => drop(live.insert(id, memory)),
+                | Order::Warm { spare: Prepared { id, memory, .. } } => {
+                    drop(live.insert(id, memory))
+                }
                 _ => {}
             }
         }
@@ -231,7 +249,8 @@ impl Disk {
             {
                 lose(*id, memory.octets(), device, choose);
             }
-            let memory = live.remove(id).unwrap_or_else(|| Memory::copied_from(device, device.len()));
+            let memory =
+                live.remove(id).unwrap_or_else(|| Memory::copied_from(device, device.len()));
             found.push(Found { id: *id, memory, file: None });
         }
         found
@@ -353,7 +372,12 @@ impl Storage for Disk {
         Ok(())
     }
 
-    fn write(&mut self, segment: &mut Segment, write: &mut Write, with_sync: bool) -> std::io::Result<()> {
+    fn write(
+        &mut self,
+        segment: &mut Segment,
+        write: &mut Write,
+        with_sync: bool,
+    ) -> std::io::Result<()> {
         let mut state = self.state();
         state.operate()?;
         segment.settle(write.from, write.until, true);

@@ -31,7 +31,10 @@ fn every_short_history_survives_every_loss_of_power() {
             }
         }
     }
-    assert!(crashes > 10_000, "only {crashes} crashes: the pages of a history are not seen as dirty");
+    assert!(
+        crashes > 10_000,
+        "only {crashes} crashes: the pages of a history are not seen as dirty"
+    );
 }
 
 fn play(script: u32) -> Model {

@@ -36,7 +36,12 @@ fn everything_ends_and_space_comes_back(mut model: Model, taken: Vec<u64>) {
     model.now_ms += KEY_KEEP_MS + 1;
     model.clean_everything();
     let (again, _) = accept_until_refused(&mut model);
-    assert!(again.len() >= taken.len() - 30, "{} pushes fit at first, {} now", taken.len(), again.len());
+    assert!(
+        again.len() >= taken.len() - 30,
+        "{} pushes fit at first, {} now",
+        taken.len(),
+        again.len()
+    );
 }
 
 #[test]
@@ -77,7 +82,8 @@ fn what_cleaning_gains_counts_as_free_until_half_of_what_is_kept_is_taken() {
         model.journal.wait_for_spares(std::time::Duration::from_secs(1));
         let journal = &model.journal;
         let dead = journal.dead_octets(model.now_ms);
-        let filled = [journal.is_filled_to(80, nothing), journal.is_filled_to(80, || dead), dead == 0];
+        let filled =
+            [journal.is_filled_to(80, nothing), journal.is_filled_to(80, || dead), dead == 0];
         for (since, is_filled) in refuses.iter_mut().zip(filled) {
             *since = if is_filled { since.or(Some(journal.figures().free_octets)) } else { None };
         }
@@ -90,7 +96,10 @@ fn what_cleaning_gains_counts_as_free_until_half_of_what_is_kept_is_taken() {
     let (without, with) = (without.expect("it is full"), with.expect("it is full"));
     assert_eq!(none_dead, None, "a third of it is dead");
     let reserved = model.journal.figures().reserved_octets;
-    assert!(without > with + reserved / 8, "refused at {without} octets free, {with} with what is dead");
+    assert!(
+        without > with + reserved / 8,
+        "refused at {without} octets free, {with} with what is dead"
+    );
 }
 
 #[test]
@@ -150,7 +159,8 @@ fn long_held_pushes_do_not_pin_old_segments() {
             model.commit_all();
         }
         // All along: twice what is needed, and two segments.
-        let keys = ends.iter().filter(|&&ended_ms| model.now_ms < ended_ms + KEY_KEEP_MS).count() as u64;
+        let keys =
+            ends.iter().filter(|&&ended_ms| model.now_ms < ended_ms + KEY_KEEP_MS).count() as u64;
         let needed = held.len() as u64 * frame + keys * KEY_OCTETS;
         let used = model.journal.figures().used_octets;
         let bound = 2 * needed + 2 * u64::from(super::model::SEGMENT_OCTETS);

@@ -45,7 +45,8 @@ fn history(seed: u64) {
     let mut random = Random::new(seed);
     let segments_max = 6 + random.below(30);
     // Some devices are smaller than the budget says.
-    let files_max = if random.once_in(3) { 5 + random.below(segments_max) as usize } else { usize::MAX };
+    let files_max =
+        if random.once_in(3) { 5 + random.below(segments_max) as usize } else { usize::MAX };
     let largest = [40, 400, 1600][random.below(3) as usize];
     let mut model = Model::new(Disk::new(random.next(), files_max, true), segments_max);
     for _ in 0..STEPS {

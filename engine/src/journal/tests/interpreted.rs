@@ -10,7 +10,8 @@ fn a_short_life_of_a_journal() {
     let mut model = Model::new(Disk::new(5, usize::MAX, false), 8);
     for crash in [Crash::Power, Crash::Kill] {
         model.journal.wait_for_spares(std::time::Duration::from_secs(1));
-        let pushes: Vec<u64> = (0..3).filter_map(|number| model.accept(40 + 300 * number).ok()).collect();
+        let pushes: Vec<u64> =
+            (0..3).filter_map(|number| model.accept(40 + 300 * number).ok()).collect();
         model.begin_commit(true);
         model.finish_commit();
         model.progress(pushes[0]);

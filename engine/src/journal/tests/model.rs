@@ -66,9 +66,13 @@ pub(super) struct Model {
 impl Model {
     pub(super) fn new(disk: Disk, segments_max: u64) -> Self {
         let budget_octets = segments_max * u64::from(SEGMENT_OCTETS);
-        let config = JournalConfig { segment_octets: SEGMENT_OCTETS, ..JournalConfig::new(3, budget_octets) };
-        let (journal, _) = Journal::recover(nowhere(), config, disk.supply(), Vec::new(), &mut |_, _, _| {})
-            .expect("an empty journal opens");
+        let config = JournalConfig {
+            segment_octets: SEGMENT_OCTETS,
+            ..JournalConfig::new(3, budget_octets)
+        };
+        let (journal, _) =
+            Journal::recover(nowhere(), config, disk.supply(), Vec::new(), &mut |_, _, _| {})
+                .expect("an empty journal opens");
         let mut model = Self {
             disk,
             journal,
@@ -154,7 +158,8 @@ impl Model {
         let (_, sequence) =
             self.journal.append_ended(&ended(push_id, self.now_ms)).expect("the reserve takes it");
         self.written.insert(sequence, (Kind::Ended, push_id));
-        self.pushes.get_mut(&push_id).expect("a known push").ended = Some(Mark { sequence, durable: false });
+        self.pushes.get_mut(&push_id).expect("a known push").ended =
+            Some(Mark { sequence, durable: false });
         self.live.retain(|&live| live != push_id);
         self.unnotified.push(push_id);
     }
@@ -194,7 +199,8 @@ impl Model {
         self.journal.finish_commit(&commit);
         let durable = self.journal.durable();
         for push in self.pushes.values_mut() {
-            let marks = [&mut push.cancelled, &mut push.ended, &mut push.parked, &mut push.notified];
+            let marks =
+                [&mut push.cancelled, &mut push.ended, &mut push.parked, &mut push.notified];
             for mark in marks.into_iter().flatten().chain([&mut push.accepted]) {
                 mark.durable |= mark.sequence < durable;
             }
@@ -281,7 +287,8 @@ impl Model {
         } else {
             Reached::Acceptance
         };
-        let cancel = push.cancelled.map(|_| CancelAccepted::of_push(push_id, self.now_ms, push_id, true));
+        let cancel =
+            push.cancelled.map(|_| CancelAccepted::of_push(push_id, self.now_ms, push_id, true));
         let mut kinds = vec![Kind::Accepted];
         kinds.extend(cancel.map(|_| Kind::CancelAccepted));
         match &reached {
@@ -393,7 +400,11 @@ impl Model {
             match recovered {
                 Ok((journal, report)) => break (journal, report, replayed),
                 Err(JournalError::Io { .. }) => {
-                    assert_eq!(crash, Crash::Power, "the device fails where the tests make it fail");
+                    assert_eq!(
+                        crash,
+                        Crash::Power,
+                        "the device fails where the tests make it fail"
+                    );
                     disk.fail_after(None);
                 }
                 Err(error) => panic!("a crash is no reason not to open: {error}"),
@@ -417,8 +428,18 @@ impl Model {
             journal.hold(position);
         }
         let (commit, cleaning) = (None, None);
-        let mut model =
-            Self { disk, journal, now_ms, config, pushes, written, commit, cleaning, live, unnotified };
+        let mut model = Self {
+            disk,
+            journal,
+            now_ms,
+            config,
+            pushes,
+            written,
+            commit,
+            cleaning,
+            live,
+            unnotified,
+        };
         model.note_opened();
         model
     }
@@ -452,7 +473,8 @@ impl Replayed {
         assert!(sequence > self.last_sequence, "sequences ascend");
         let follows = std::mem::replace(&mut self.last_sequence, sequence) + 1 == sequence;
         // A copy counts when what belongs behind it is whole: the record of another push follows.
-        let of_another = |(copied, _): &mut (u64, Position)| !follows || record.push_id() != Some(*copied);
+        let of_another =
+            |(copied, _): &mut (u64, Position)| !follows || record.push_id() != Some(*copied);
         if let Some((copied, position)) = self.last_copy.take_if(of_another)
             && follows
             && let Some(place) = self.accepted.get_mut(&copied)
@@ -460,12 +482,19 @@ impl Replayed {
             *place = position;
         }
         let is = (record.kind(), record.push_id().unwrap_or(0));
-        assert_eq!(written.get(&sequence), Some(&is), "record {sequence} was never written like this");
+        assert_eq!(
+            written.get(&sequence),
+            Some(&is),
+            "record {sequence} was never written like this"
+        );
         let push_id = is.1;
         match record {
             Record::Accepted(accepted) => {
                 if let Some(push) = pushes.get(&push_id) {
-                    assert!(*accepted.submits == *push.submits, "the content of push {push_id} changed");
+                    assert!(
+                        *accepted.submits == *push.submits,
+                        "the content of push {push_id} changed"
+                    );
                 }
                 if self.accepted.contains_key(&push_id) {
                     self.last_copy = Some((push_id, position));
@@ -480,7 +509,8 @@ impl Replayed {
             }
             Record::Ended(_) => {
                 self.ended.insert(push_id);
-                self.accepted.extend(self.copies.remove(&push_id).map(|position| (push_id, position)));
+                self.accepted
+                    .extend(self.copies.remove(&push_id).map(|position| (push_id, position)));
             }
             Record::Key(_) => {
                 self.ended.insert(push_id);
@@ -505,11 +535,15 @@ impl Replayed {
     /// What had to survive did.
     fn check(&self, push_id: u64, push: &Push, now_ms: u64) {
         let survives = |mark: &Mark| mark.durable;
-        let (is_accepted, is_ended) = (self.accepted.contains_key(&push_id), self.ended.contains(&push_id));
+        let (is_accepted, is_ended) =
+            (self.accepted.contains_key(&push_id), self.ended.contains(&push_id));
         let key_counts = now_ms < push.ended_ms + KEY_KEEP_MS;
         let must_end = push.ended.as_ref().is_some_and(survives);
         if must_end {
-            assert!(is_ended || !is_accepted, "push {push_id} ended and came back to life: {push:?}");
+            assert!(
+                is_ended || !is_accepted,
+                "push {push_id} ended and came back to life: {push:?}"
+            );
             assert!(is_ended || !key_counts, "the key of push {push_id} was forgotten: {push:?}");
         } else if survives(&push.accepted) {
             let is_done = self.notified.contains(&push_id);
@@ -517,23 +551,36 @@ impl Replayed {
         }
         if is_accepted && !is_ended {
             let attempts = self.attempts.get(&push_id).copied().unwrap_or(0);
-            assert!(attempts >= push.attempts_durable, "attempts of push {push_id} are forgotten: {push:?}");
+            assert!(
+                attempts >= push.attempts_durable,
+                "attempts of push {push_id} are forgotten: {push:?}"
+            );
         }
         if is_accepted && push.cancelled.as_ref().is_some_and(survives) {
-            assert!(self.cancelled.contains(&push_id), "the cancel of push {push_id} is lost: {push:?}");
+            assert!(
+                self.cancelled.contains(&push_id),
+                "the cancel of push {push_id} is lost: {push:?}"
+            );
         }
         if is_accepted && push.parked.as_ref().is_some_and(survives) {
-            assert!(self.parked.contains(&push_id), "push {push_id} is not parked any more: {push:?}");
+            assert!(
+                self.parked.contains(&push_id),
+                "push {push_id} is not parked any more: {push:?}"
+            );
         }
         if survives(&push.accepted) && push.notified.is_none() {
-            assert!(is_accepted, "push {push_id} has yet to be notified and its content is lost: {push:?}");
+            assert!(
+                is_accepted,
+                "push {push_id} has yet to be notified and its content is lost: {push:?}"
+            );
         }
     }
 
     /// Goes on with what was recovered of a push; whether its acceptance and its end were.
     fn resume(&self, push_id: u64, push: &mut Push) -> (bool, bool) {
         let position = self.accepted.get(&push_id).copied();
-        let (is_ended, is_notified) = (self.ended.contains(&push_id), self.notified.contains(&push_id));
+        let (is_ended, is_notified) =
+            (self.ended.contains(&push_id), self.notified.contains(&push_id));
         // Whatever a start finds it makes durable before it goes on.
         push.accepted.durable = true;
         let resumed = |mark: Option<Mark>, is: bool| {

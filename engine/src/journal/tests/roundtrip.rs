@@ -46,10 +46,11 @@ pub(super) fn open(
     factory: &SegmentFactory,
 ) -> (Journal, RecoveryReport, Vec<(Position, u64, Kind)>) {
     let mut seen = Vec::new();
-    let (journal, report) = Journal::open(directory, config(), factory, &mut |position, sequence, record| {
-        seen.push((position, sequence, record.kind()));
-    })
-    .expect("it opens");
+    let (journal, report) =
+        Journal::open(directory, config(), factory, &mut |position, sequence, record| {
+            seen.push((position, sequence, record.kind()));
+        })
+        .expect("it opens");
     (journal, report, seen)
 }
 
@@ -61,14 +62,16 @@ fn more_than_one_commit_takes_is_written_by_the_next_and_read_all_the_while() {
     // A commit takes a little less than one segment here: the second one has records that must wait
     // for the rest of the first.
     let octets = 17 << 20;
-    let config = JournalConfig { segment_octets: octets, ..JournalConfig::new(3, 8 * u64::from(octets)) };
+    let config =
+        JournalConfig { segment_octets: octets, ..JournalConfig::new(3, 8 * u64::from(octets)) };
     let open = || {
         let mut found = Vec::new();
-        let opened = Journal::open(directory.path(), config, &factory, &mut |position, sequence, record| {
-            if record.kind() == Kind::Accepted {
-                found.push((position, sequence));
-            }
-        });
+        let opened =
+            Journal::open(directory.path(), config, &factory, &mut |position, sequence, record| {
+                if record.kind() == Kind::Accepted {
+                    found.push((position, sequence));
+                }
+            });
         (opened.expect("it opens").0, found)
     };
     let submits = [7; 3_900];
@@ -122,8 +125,9 @@ fn what_was_appended_is_read_back_and_recovered() {
     let mut appended = Vec::new();
     for _ in 0..300 {
         journal.wait_for_spares(WAIT);
-        let (position, sequence) =
-            journal.append_accepted(&accepted(journal.next_sequence(), &submits)).expect("there is room");
+        let (position, sequence) = journal
+            .append_accepted(&accepted(journal.next_sequence(), &submits))
+            .expect("there is room");
         let record = journal.accepted(position);
         assert_eq!(record.push_id, sequence);
         assert_eq!(
@@ -150,7 +154,8 @@ fn what_was_appended_is_read_back_and_recovered() {
     drop(journal);
 
     let (journal, report, seen) = open(&path, &factory);
-    let of_pushes: Vec<_> = seen.iter().copied().filter(|(_, _, kind)| *kind != Kind::Opened).collect();
+    let of_pushes: Vec<_> =
+        seen.iter().copied().filter(|(_, _, kind)| *kind != Kind::Opened).collect();
     assert_eq!(of_pushes, appended);
     assert_eq!(report.damages, []);
     assert_eq!(report.torn, None);

@@ -78,7 +78,8 @@ fn a_spare_that_comes_back_from_the_factory_after_its_turn_is_used_under_another
         model.now_ms += 1;
         model.journal.poll(model.now_ms);
         let lent = model.journal.lent;
-        let active = |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
+        let active =
+            |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
         // The shard does not look at the factory's answers while it fills segments, as far as there
         // is room.
         let begun = active(&model);

@@ -106,7 +106,8 @@ fn row_6_rejects_a_roaming_line_unless_roam_is_1() {
 #[test]
 fn row_7_holds_when_the_hlr_fails_whatever_the_class() {
     for class in CLASSES {
-        let decision = decide(HlrAnswer::Failure, &terms("11111", class), &OperatorTable::default());
+        let decision =
+            decide(HlrAnswer::Failure, &terms("11111", class), &OperatorTable::default());
         assert_eq!(decision, hold(HoldReason::NetworkFailure, Code::EXPIRED_BUSY, 7));
     }
 }
@@ -124,7 +125,11 @@ fn row_8_holds_a_line_that_is_absent_in_every_domain() {
         assert_eq!(decide_standard(line, "00011"), held);
         assert!(matches!(decide_for(line, "11111", Class::Emergency), Decision::Deliver { .. }));
         let tried = Terms { attempts_before: 1, ..terms("11111", Class::Emergency) };
-        assert_eq!(decide(HlrAnswer::Known(line), &tried, &OperatorTable::default()), held, "once only");
+        assert_eq!(
+            decide(HlrAnswer::Known(line), &tried, &OperatorTable::default()),
+            held,
+            "once only"
+        );
     }
 }
 
@@ -151,7 +156,11 @@ fn row_9_holds_a_line_whose_memory_is_full() {
     assert_eq!(decide_standard(line, "00011"), held);
     assert_eq!(decide_for(line, "11111", Class::Emergency), deliver(Route::PsThenCs, 14));
     let tried = Terms { attempts_before: 1, ..terms("11111", Class::Emergency) };
-    assert_eq!(decide(HlrAnswer::Known(line), &tried, &OperatorTable::default()), held, "once only");
+    assert_eq!(
+        decide(HlrAnswer::Known(line), &tried, &OperatorTable::default()),
+        held,
+        "once only"
+    );
 }
 
 //= delivery row 10
@@ -195,7 +204,9 @@ fn row_13_sends_a_roaming_line_by_ps_only_when_pscs_is_0() {
 #[test]
 fn row_14_sends_by_ps_at_home_and_falls_back_to_a_reachable_cs() {
     assert_eq!(decide_standard(HOME, "00011"), deliver(Route::PsThenCs, 14));
-    for line in [LineState { not_reachable_cs: true, ..HOME }, LineState { cs: Registered::None, ..HOME }] {
+    for line in
+        [LineState { not_reachable_cs: true, ..HOME }, LineState { cs: Registered::None, ..HOME }]
+    {
         assert_eq!(decide_standard(line, "00011"), deliver(Route::PsOnly, 14));
     }
 }
@@ -203,7 +214,9 @@ fn row_14_sends_by_ps_at_home_and_falls_back_to_a_reachable_cs() {
 //= delivery row 15
 #[test]
 fn row_15_sends_by_cs_when_there_is_nothing_else() {
-    for line in [LineState { ps: Registered::None, ..HOME }, LineState { not_reachable_ps: true, ..HOME }] {
+    for line in
+        [LineState { ps: Registered::None, ..HOME }, LineState { not_reachable_ps: true, ..HOME }]
+    {
         assert_eq!(decide_standard(line, "00011"), deliver(Route::Cs, 15));
     }
 }
@@ -290,7 +303,11 @@ fn the_enumeration_covers_the_whole_state_space_and_every_row_with_a_line() {
     assert_eq!(count, (1 << 8) * 9 * 3 * 32 * 4 * 2);
     let without_a_line = [0, 1, 7];
     for (row, &decisions) in rows.iter().enumerate() {
-        assert_eq!(decisions == 0, without_a_line.contains(&row), "row {row}: {decisions} decisions");
+        assert_eq!(
+            decisions == 0,
+            without_a_line.contains(&row),
+            "row {row}: {decisions} decisions"
+        );
     }
 }
 
@@ -330,7 +347,8 @@ fn a_push_never_goes_by_cs_with_pscs_0_and_a_visited_packet_network() {
 //= delivery flags preset
 #[test]
 fn the_emergency_preset_is_never_refused_for_a_service() {
-    let services = [Code::LINE_SUSPENDED, Code::SPAM_BLOCK, Code::USAGE_LIMIT, Code::INTERNATIONAL_ROAMING];
+    let services =
+        [Code::LINE_SUSPENDED, Code::SPAM_BLOCK, Code::USAGE_LIMIT, Code::INTERNATIONAL_ROAMING];
     enumerate(|line, terms, decision| {
         if terms.svcinst == Svcinst::EMERGENCY
             && let Decision::Reject { code, .. } = decision
@@ -351,9 +369,11 @@ fn turning_a_flag_on_never_turns_a_delivery_into_a_refusal() {
         };
         for class in CLASSES {
             for attempts_before in [0, 1] {
-                let decisions: Vec<_> = (0..32).map(|bits| decision(bits, class, attempts_before)).collect();
+                let decisions: Vec<_> =
+                    (0..32).map(|bits| decision(bits, class, attempts_before)).collect();
                 for bits in 0..32usize {
-                    for flag in (0..5).map(|position| 1 << position).filter(|flag| bits & flag == 0) {
+                    for flag in (0..5).map(|position| 1 << position).filter(|flag| bits & flag == 0)
+                    {
                         let delivers = matches!(decisions[bits], Decision::Deliver { .. });
                         let refuses = matches!(decisions[bits | flag], Decision::Reject { .. });
                         assert!(!(delivers && refuses), "{line:?} {bits:05b} + {flag:05b}");
@@ -382,8 +402,9 @@ fn a_route_only_names_domains_in_which_the_line_can_be_reached_unless_an_emergen
 fn the_operator_table_decides_by_the_visited_operator() {
     let mut operators = OperatorTable::default();
     operators.set(200, OperatorRule::Ps);
-    let decision =
-        |operator| decide(HlrAnswer::Known(roaming(operator)), &terms("00011", Class::Standard), &operators);
+    let decision = |operator| {
+        decide(HlrAnswer::Known(roaming(operator)), &terms("00011", Class::Standard), &operators)
+    };
     assert_eq!(decision(200), deliver(Route::PsThenCs, 11));
     assert_eq!(decision(201), deliver(Route::Cs, 10));
 }

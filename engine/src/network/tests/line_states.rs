@@ -64,7 +64,8 @@ fn every_word_sets_what_it_names() {
 
 #[test]
 fn words_join_and_a_stored_line_comes_back_whole() {
-    let states = load("09012345678,roaming-cs+roaming-ps+operator-255+suspended+sim-full-after-accept\n");
+    let states =
+        load("09012345678,roaming-cs+roaming-ps+operator-255+suspended+sim-full-after-accept\n");
     let line = LineState {
         cs: Registered::Visited,
         ps: Registered::Visited,
@@ -140,7 +141,9 @@ fn a_wholly_bad_file_is_counted_not_listed() {
     assert_eq!(bad.count, 100);
     assert_eq!(bad.named.len(), BAD_LINES_NAMED_MAX);
     assert!(bad.to_string().ends_with("and 80 more"), "{bad}");
-    assert!(refuse(&format!("09000000001,{}", "+".repeat(600))).to_string().contains("longer than 512"));
+    assert!(
+        refuse(&format!("09000000001,{}", "+".repeat(600))).to_string().contains("longer than 512")
+    );
 }
 
 #[test]

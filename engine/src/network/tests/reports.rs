@@ -49,7 +49,9 @@ fn submit(network: &mut SimulatedNetwork) {
 type End = (AttemptResult, u16, u16);
 
 fn outcome(network: &mut SimulatedNetwork, now_ms: u64) -> Option<End> {
-    network.poll(now_ms).map(|outcome| (outcome.result, outcome.delivered_mask, outcome.unanswered_mask))
+    network
+        .poll(now_ms)
+        .map(|outcome| (outcome.result, outcome.delivered_mask, outcome.unanswered_mask))
 }
 
 /// The segments whose reports arrive by `now_ms`, with how many there are of each.
@@ -80,7 +82,8 @@ fn a_late_report_comes_by_itself_and_its_attempt_times_out() {
         assert_eq!(network.in_flight(), 1);
         let early = mask(&reports(&mut network, NOW + TIMEOUT_MS - 1));
         before += u32::from(early != 0);
-        let (result, delivered, unanswered) = outcome(&mut network, NOW + TIMEOUT_MS).expect("timed out");
+        let (result, delivered, unanswered) =
+            outcome(&mut network, NOW + TIMEOUT_MS).expect("timed out");
         assert_eq!(result, AttemptResult::Failed(Failure::SystemFailure));
         assert!(unanswered != 0 && delivered | unanswered == FULL && delivered & unanswered == 0);
         assert_eq!(early | mask(&reports(&mut network, NOW + DELAY_MS)), unanswered);

@@ -83,7 +83,11 @@ fn poll(network: &mut SimulatedNetwork, now_ms: u64) -> Option<End> {
         domain: outcome.domain,
         row: outcome.row,
         delivered_mask: outcome.delivered_mask,
-        reports: outcome.reports.iter().map(|r| (r.segment, r.in_rp_error, r.tpdu.to_vec())).collect(),
+        reports: outcome
+            .reports
+            .iter()
+            .map(|r| (r.segment, r.in_rp_error, r.tpdu.to_vec()))
+            .collect(),
     })
 }
 
@@ -97,13 +101,15 @@ fn a_push_to_a_line_at_home_arrives_by_ps_with_a_report_for_each_segment() {
     let end = try_once(&mut network("home"), &Attempt { segments: 3, ..ATTEMPT });
     assert_eq!((end.result, end.domain, end.row), (AttemptResult::Delivered, Some(Domain::Ps), 14));
     assert_eq!(end.delivered_mask, 0b111);
-    let answered: Vec<_> = end.reports.iter().map(|(segment, error, _)| (*segment, *error)).collect();
+    let answered: Vec<_> =
+        end.reports.iter().map(|(segment, error, _)| (*segment, *error)).collect();
     assert_eq!(answered, [(0, false), (1, false), (2, false)]);
 }
 
 #[test]
 fn refusals_and_holds_send_nothing() {
-    let packet_roaming = AttemptResult::Held(HoldReason::PacketRoamingOut, Code::PACKET_ROAMING_OUT);
+    let packet_roaming =
+        AttemptResult::Held(HoldReason::PacketRoamingOut, Code::PACKET_ROAMING_OUT);
     for (state, result, row) in [
         ("unknown", AttemptResult::Refused(Code::UNKNOWN_SUBSCRIBER), 1),
         ("barred", AttemptResult::Refused(Code::BARRED), 2),
@@ -147,7 +153,11 @@ fn routes_are_walked_as_their_rows_say() {
         ("absent-ps", "00011", delivered, Domain::Cs, 15),
     ] {
         let end = try_once(&mut network(state), &Attempt { svcinst, ..ATTEMPT });
-        assert_eq!((end.result, end.domain, end.row), (result, Some(domain), row), "{state} {svcinst}");
+        assert_eq!(
+            (end.result, end.domain, end.row),
+            (result, Some(domain), row),
+            "{state} {svcinst}"
+        );
         assert_eq!(end.delivered_mask, u16::from(result == delivered), "{state} {svcinst}");
     }
 }
@@ -166,12 +176,18 @@ fn terminals_fail_in_each_way_of_the_outcome_table() {
         ("sim-full-after-accept", Failure::MemoryFull, Domain::Ps, Some(0xd0)),
     ] {
         let end = try_once(&mut network(state), &Attempt { segments: 2, ..ATTEMPT });
-        assert_eq!((end.result, end.domain), (AttemptResult::Failed(failure), Some(domain)), "{state}");
+        assert_eq!(
+            (end.result, end.domain),
+            (AttemptResult::Failed(failure), Some(domain)),
+            "{state}"
+        );
         assert_eq!(end.delivered_mask, 0, "{state}");
         match cause {
             None => assert!(end.reports.is_empty(), "{state}"),
             Some(cause) => {
-                let [(0, true, tpdu)] = &end.reports[..] else { unreachable!("{state}: {:?}", end.reports) };
+                let [(0, true, tpdu)] = &end.reports[..] else {
+                    unreachable!("{state}: {:?}", end.reports)
+                };
                 assert_eq!(read_deliver_report(tpdu, true), Ok(Some(cause)), "{state}");
             }
         }
@@ -225,19 +241,24 @@ fn what_the_gateway_segments_and_the_message_center_relays_is_what_terminals_acc
     };
     let originating = OriginatingAddress::parse("0570").expect("digits");
     let scts = relay::scts_jst(2026, 11, 22, 13, 34, 30);
-    for content in [Content::Text(&text), Content::Text("A short one"), Content::Octets(&[0xab; 1_340])] {
+    for content in
+        [Content::Text(&text), Content::Text("A short one"), Content::Octets(&[0xab; 1_340])]
+    {
         let options = PlanOptions::default();
         let plan = plan(content, &options).expect("at most ten segments");
         let mut submits = [0; SUBMITS_OCTETS_MAX];
-        let octets = encode_submits(&plan, content, &options, &template, &mut submits).expect("room");
+        let octets =
+            encode_submits(&plan, content, &options, &template, &mut submits).expect("room");
         let mut network = network("home");
         let handle = network.reserve().expect("a free slot");
         let slot = network.slot(&handle);
         slot.msn = msn(NUMBER);
         for (segment, submit) in relay::submits(&submits[..octets]).enumerate() {
             let more = segment + 1 < usize::from(plan.segments());
-            slot.encode(segment, |out| relay::deliver_from_submit(submit, &originating, &scts, more, out))
-                .expect("a good SUBMIT");
+            slot.encode(segment, |out| {
+                relay::deliver_from_submit(submit, &originating, &scts, more, out)
+            })
+            .expect("a good SUBMIT");
         }
         network.submit(handle, NOW);
         let end = poll(&mut network, NOW).expect("due at once");
@@ -269,7 +290,8 @@ fn only_the_segments_of_the_slot_are_sent() {
 
 #[test]
 fn a_full_network_pushes_back_until_an_outcome_is_polled() {
-    let configuration = SimulationConfig { in_flight_max: 2, latency_ms: 10, ..SimulationConfig::default() };
+    let configuration =
+        SimulationConfig { in_flight_max: 2, latency_ms: 10, ..SimulationConfig::default() };
     let mut network = network_with(configuration, "");
     submit(&mut network, &ATTEMPT, msn(NUMBER), NOW);
     let unused = network.reserve().expect("the second slot");
@@ -301,7 +323,10 @@ fn latency_and_jitter_bound_the_time_of_every_outcome() {
         while let Some(due_ms) = network.next_due_ms() {
             assert!(poll(&mut network, due_ms - 1).is_none());
             let end = poll(&mut network, due_ms).expect("due");
-            assert!(!std::mem::replace(&mut seen[end.token as usize], true), "one outcome an attempt");
+            assert!(
+                !std::mem::replace(&mut seen[end.token as usize], true),
+                "one outcome an attempt"
+            );
             times.push(due_ms - NOW);
         }
         assert!(seen.iter().all(|&seen| seen));
@@ -348,7 +373,11 @@ fn the_hlr_alerts_once_when_a_line_that_was_waited_for_is_ready() {
         assert_ne!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Delivered);
         assert_ne!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Delivered);
         network.set_line_state(msn(NUMBER), line("absent"), NOW).expect("room");
-        assert_eq!((network.alerts(NOW), network.next_due_ms()), (None, None), "{from}: not ready yet");
+        assert_eq!(
+            (network.alerts(NOW), network.next_due_ms()),
+            (None, None),
+            "{from}: not ready yet"
+        );
         network.set_line_state(msn(NUMBER), line(to), NOW + 5).expect("room");
         assert_eq!(network.next_due_ms(), Some(NOW + 5));
         assert_eq!(network.alerts(NOW + 5), Some(msn(NUMBER)), "{from}");
@@ -360,8 +389,12 @@ fn the_hlr_alerts_once_when_a_line_that_was_waited_for_is_ready() {
 #[test]
 fn a_drawn_absence_ends_by_itself_with_an_alert() {
     let rates = OutcomeRates { absent: 1_000_000, ..OutcomeRates::default() };
-    let configuration =
-        SimulationConfig { rates, returns_after_ms: 60_000, time_scale: 60, ..SimulationConfig::default() };
+    let configuration = SimulationConfig {
+        rates,
+        returns_after_ms: 60_000,
+        time_scale: 60,
+        ..SimulationConfig::default()
+    };
     let mut network = network_with(configuration, "");
     assert_eq!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Failed(Failure::Absent));
     assert_eq!(network.next_due_ms(), Some(NOW + 1_000));
@@ -373,7 +406,8 @@ fn a_drawn_absence_ends_by_itself_with_an_alert() {
 #[test]
 fn a_line_made_ready_before_its_own_time_alerts_once() {
     let rates = OutcomeRates { memory_full: 1_000_000, ..OutcomeRates::default() };
-    let configuration = SimulationConfig { rates, returns_after_ms: 60_000, ..SimulationConfig::default() };
+    let configuration =
+        SimulationConfig { rates, returns_after_ms: 60_000, ..SimulationConfig::default() };
     let mut network = network_with(configuration, "");
     assert_eq!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Failed(Failure::MemoryFull));
     network.set_line_state(msn(NUMBER), Line::HOME, NOW + 10).expect("room");
@@ -418,7 +452,8 @@ fn run_with_rates(seed: u64) -> Vec<End> {
         hlr_failure: 100_000,
         ..OutcomeRates::default()
     };
-    let configuration = SimulationConfig { rates, seed, latency_jitter_ms: 5, ..SimulationConfig::default() };
+    let configuration =
+        SimulationConfig { rates, seed, latency_jitter_ms: 5, ..SimulationConfig::default() };
     let mut network = network_with(configuration, "");
     let mut ends = Vec::new();
     for token in 0..20_000 {
@@ -441,14 +476,22 @@ fn drawn_outcomes_keep_to_their_rates() {
         |domain| share(&|end| end.result == AttemptResult::Delivered && end.domain == Some(domain));
     for (what, share, rate) in [
         ("HLR failure", share(&|end| end.row == 7), 0.1),
-        ("absent", share(&|end| end.result == AttemptResult::Failed(Failure::Absent)), 0.1 * answered),
+        (
+            "absent",
+            share(&|end| end.result == AttemptResult::Failed(Failure::Absent)),
+            0.1 * answered,
+        ),
         (
             "memory full",
             share(&|end| end.result == AttemptResult::Failed(Failure::MemoryFull)),
             0.05 * answered,
         ),
         ("busy", share(&|end| end.result == AttemptResult::Failed(Failure::Busy)), 0.04 * answered),
-        ("system", share(&|end| end.result == AttemptResult::Failed(Failure::SystemFailure)), 0.2 * answered),
+        (
+            "system",
+            share(&|end| end.result == AttemptResult::Failed(Failure::SystemFailure)),
+            0.2 * answered,
+        ),
         (
             "protocol",
             share(&|end| end.result == AttemptResult::Failed(Failure::ProtocolError)),
@@ -465,7 +508,8 @@ fn drawn_outcomes_keep_to_their_rates() {
 fn a_drawn_failure_may_strike_any_segment_and_keeps_what_arrived() {
     let ends = run_with_rates(2);
     for prefix in [0b0000, 0b0001, 0b0011, 0b0111] {
-        let has = |end: &End| end.result != AttemptResult::Delivered && end.delivered_mask == prefix;
+        let has =
+            |end: &End| end.result != AttemptResult::Delivered && end.delivered_mask == prefix;
         assert!(ends.iter().any(has), "{prefix:04b}");
     }
     for end in &ends {
@@ -497,10 +541,16 @@ fn configured_values_out_of_range_are_refused() {
     let rates = OutcomeRates { busy: 600_000, absent: 600_000, ..OutcomeRates::default() };
     for (configuration, error) in [
         (SimulationConfig { in_flight_max: 0, ..default() }, ConfigurationError::InFlight(0)),
-        (SimulationConfig { in_flight_max: 1 << 20, ..default() }, ConfigurationError::InFlight(1 << 20)),
+        (
+            SimulationConfig { in_flight_max: 1 << 20, ..default() },
+            ConfigurationError::InFlight(1 << 20),
+        ),
         (SimulationConfig { rates, ..default() }, ConfigurationError::Rates(1_200_000)),
         (SimulationConfig { time_scale: 0, ..default() }, ConfigurationError::TimeScale),
-        (SimulationConfig { latency_ms: u64::MAX, ..default() }, ConfigurationError::TooLong(u64::MAX)),
+        (
+            SimulationConfig { latency_ms: u64::MAX, ..default() },
+            ConfigurationError::TooLong(u64::MAX),
+        ),
     ] {
         let states = Arc::new(LineStates::default());
         assert_eq!(SimulatedNetwork::new(configuration, states).err(), Some(error));

@@ -52,7 +52,9 @@ impl DescriptorShares {
 /// Descriptors with which no connection is held back.
 pub(super) fn wanted(config: &Config) -> u64 {
     let connections = config.shards as u64 * u64::from(config.connections_max);
-    files_of(config) + ADMIN_CONNECTIONS_MAX + connections * NOTIFICATION_PART / (NOTIFICATION_PART - 1)
+    files_of(config)
+        + ADMIN_CONNECTIONS_MAX
+        + connections * NOTIFICATION_PART / (NOTIFICATION_PART - 1)
 }
 
 fn files_of(config: &Config) -> u64 {
@@ -77,7 +79,11 @@ mod tests {
         for (shards, connections_max) in [(1, 4_096), (8, 4_096), (64, 100_000)] {
             let config = config(shards, connections_max);
             let shares = DescriptorShares::under(wanted(&config), &config);
-            assert_eq!((shares.push_per_shard, shares.admin), (connections_max, 64), "{shards} shards");
+            assert_eq!(
+                (shares.push_per_shard, shares.admin),
+                (connections_max, 64),
+                "{shards} shards"
+            );
         }
     }
 

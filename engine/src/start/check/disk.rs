@@ -19,7 +19,8 @@ const SYNC_ROUNDS: usize = 64;
 /// What each of them writes, in octets.
 const SYNC_OCTETS: usize = 4_096;
 /// The remedy of a full device on which an engine serves already.
-const FREE_SPACE: &str = "free space on the device: pushes are accepted again then without a restart";
+const FREE_SPACE: &str =
+    "free space on the device: pushes are accepted again then without a restart";
 
 /// How long a sync of one dirty page takes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -45,13 +46,20 @@ pub(super) fn check_directory(config: &Config) -> Finding {
         );
     }
     match Probe::create(&standing) {
-        Ok(_) if standing == config.data_dir => Finding::good(SUBJECT, format!("{shown} is writable")),
+        Ok(_) if standing == config.data_dir => {
+            Finding::good(SUBJECT, format!("{shown} is writable"))
+        }
         Ok(_) => Finding::good(SUBJECT, format!("{shown} does not exist yet and can be made")),
         // The start says what it finds no room for; what was accepted is there.
         Err(error)
-            if error.kind() == std::io::ErrorKind::StorageFull && !layout::is_fresh(&config.data_dir) =>
+            if error.kind() == std::io::ErrorKind::StorageFull
+                && !layout::is_fresh(&config.data_dir) =>
         {
-            Finding::warning(SUBJECT, format!("nothing can be added to {shown} ({error})"), FREE_SPACE)
+            Finding::warning(
+                SUBJECT,
+                format!("nothing can be added to {shown} ({error})"),
+                FREE_SPACE,
+            )
         }
         Err(error) => {
             let reason = match error.kind() {
@@ -135,7 +143,8 @@ pub(super) fn check_read_ahead(config: &Config) -> Finding {
         let device = std::os::unix::fs::MetadataExt::dev(&metadata);
         queue_of(rustix::fs::major(device), rustix::fs::minor(device))
     });
-    let told = queue.as_ref().and_then(|queue| std::fs::read_to_string(queue.join("read_ahead_kb")).ok());
+    let told =
+        queue.as_ref().and_then(|queue| std::fs::read_to_string(queue.join("read_ahead_kb")).ok());
     match (queue, told.and_then(|told| told.trim().parse().ok())) {
         (Some(queue), Some(kib)) => judge_read_ahead(SUBJECT, &queue, kib),
         _ => Finding::good(SUBJECT, "unknown"),
@@ -149,7 +158,9 @@ fn judge_read_ahead(subject: &'static str, queue: &Path, kib: u64) -> Finding {
     }
     Finding::warning(
         subject,
-        format!("{message}: while anybody reads on this device, answers wait behind reads of that length"),
+        format!(
+            "{message}: while anybody reads on this device, answers wait behind reads of that length"
+        ),
         format!("lower it with `echo 128 > {}`", queue.join("read_ahead_kb").display()),
     )
 }
@@ -170,7 +181,8 @@ pub(super) fn check_sync_latency(config: &Config) -> Finding {
             "check the device before trusting it with pushes",
         ),
         Ok(SyncLatency { median_us, slowest_us }) => {
-            let message = format!("median {median_us} us, slowest {slowest_us} us of {SYNC_ROUNDS}");
+            let message =
+                format!("median {median_us} us, slowest {slowest_us} us of {SYNC_ROUNDS}");
             if median_us <= SYNC_LATENCY_US_FAIR {
                 return Finding::good(SUBJECT, message);
             }
@@ -230,8 +242,9 @@ impl Drop for Probe {
 
 /// The path itself, or the nearest parent that exists.
 fn nearest_existing(path: &Path) -> PathBuf {
-    let parents =
-        path.ancestors().map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
+    let parents = path
+        .ancestors()
+        .map(|parent| if parent.as_os_str().is_empty() { Path::new(".") } else { parent });
     let mut standing = parents.filter(|parent| parent.exists());
     standing.next().map_or_else(|| PathBuf::from("."), Path::to_owned)
 }
@@ -271,7 +284,11 @@ fn octets_within(directory: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(directory) else { return 0 };
     let of_entry = |entry: &std::fs::DirEntry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => std::fs::read_dir(entry.path()).map_or(0, |inner| {
-            inner.flatten().filter_map(|file| file.metadata().ok()).map(|metadata| metadata.len()).sum()
+            inner
+                .flatten()
+                .filter_map(|file| file.metadata().ok())
+                .map(|metadata| metadata.len())
+                .sum()
         }),
         Ok(metadata) => metadata.len(),
         Err(_) => 0,

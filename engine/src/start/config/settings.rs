@@ -35,6 +35,16 @@ pub struct Settings {
     /// Address that push clients connect to [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
     pub listen: Option<SocketAddr>,
+    /// Certificate of the push port, PEM, with those that lead to its authority: the port speaks
+    /// TLS 1.3 then and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM; ECDSA P-256 is fast, RSA is slow
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities of client certificates, PEM: with them every push client needs one
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
     /// Address of the admin port, a loopback one [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<SocketAddr>,
@@ -157,8 +167,9 @@ impl Settings {
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let bad = |detail: String| ConfigError::BadFile { path: path.to_owned(), detail };
         let settings: Self = toml::from_str(&text).map_err(|error| {
-            let line =
-                error.span().map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
+            let line = error
+                .span()
+                .map_or(1, |span| 1 + text[..span.start.min(text.len())].matches('\n').count());
             bad(format!("line {line}: {}", error.message()))
         })?;
         Ok(settings)
@@ -170,7 +181,8 @@ impl Settings {
         let mut settings = Self::default();
         let mut file = None;
         for (name, value) in environment {
-            let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX)) else {
+            let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX))
+            else {
                 continue;
             };
             if name == ENVIRONMENT_CONFIG {
@@ -184,8 +196,10 @@ impl Settings {
 
     /// Reads one variable exactly as its flag would be read.
     fn from_variable(name: &str, value: &OsString) -> Result<Self, ConfigError> {
-        let bad =
-            |detail: &str| ConfigError::BadVariable { name: name.to_owned(), detail: detail.to_owned() };
+        let bad = |detail: &str| ConfigError::BadVariable {
+            name: name.to_owned(),
+            detail: detail.to_owned(),
+        };
         let flag = name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase().replace('_', "-");
         let command = Self::augment_args(
             clap::Command::new("environment").no_binary_name(true).disable_help_flag(true),
@@ -195,7 +209,8 @@ impl Settings {
         }
         let mut argument = OsString::from(format!("--{flag}="));
         argument.push(value);
-        let matches = command.try_get_matches_from([argument]).map_err(|error| bad(&value_error(&error)))?;
+        let matches =
+            command.try_get_matches_from([argument]).map_err(|error| bad(&value_error(&error)))?;
         Self::from_arg_matches(&matches).map_err(|error| bad(&value_error(&error)))
     }
 
@@ -203,6 +218,9 @@ impl Settings {
     fn over(self, below: Self) -> Self {
         Self {
             listen: self.listen.or(below.listen),
+            tls_cert: self.tls_cert.or(below.tls_cert),
+            tls_key: self.tls_key.or(below.tls_key),
+            tls_client_ca: self.tls_client_ca.or(below.tls_client_ca),
             admin: self.admin.or(below.admin),
             admin_open: self.admin_open.or(below.admin_open),
             data_dir: self.data_dir.or(below.data_dir),
@@ -222,9 +240,13 @@ impl Settings {
             idle_timeout_ms: self.idle_timeout_ms.or(below.idle_timeout_ms),
             drain_timeout_ms: self.drain_timeout_ms.or(below.drain_timeout_ms),
             network_line_states: self.network_line_states.or(below.network_line_states),
-            network_default_line_state: self.network_default_line_state.or(below.network_default_line_state),
+            network_default_line_state: self
+                .network_default_line_state
+                .or(below.network_default_line_state),
             network_latency_ms: self.network_latency_ms.or(below.network_latency_ms),
-            network_latency_jitter_ms: self.network_latency_jitter_ms.or(below.network_latency_jitter_ms),
+            network_latency_jitter_ms: self
+                .network_latency_jitter_ms
+                .or(below.network_latency_jitter_ms),
             network_outcomes: self.network_outcomes.or(below.network_outcomes),
             network_alerts_max: self.network_alerts_max.or(below.network_alerts_max),
             network_seed: self.network_seed.or(below.network_seed),

@@ -88,9 +88,11 @@ fn every_kind_of_value_is_read_from_the_environment() {
 fn the_environment_may_name_the_file_and_a_flag_overrides_it() {
     let (named, given) = (file("shards = 7"), file("shards = 8"));
     let environment = vec![(OsString::from("HAYAUMA_CONFIG"), named.path().into())];
-    let config = Config::resolve(Settings::default(), None, environment.clone(), &CPUS).expect("valid");
+    let config =
+        Config::resolve(Settings::default(), None, environment.clone(), &CPUS).expect("valid");
     assert_eq!(config.shards, 7);
-    let config = Config::resolve(Settings::default(), Some(given.path()), environment, &CPUS).expect("valid");
+    let config = Config::resolve(Settings::default(), Some(given.path()), environment, &CPUS)
+        .expect("valid");
     assert_eq!(config.shards, 8);
 }
 
@@ -130,8 +132,12 @@ fn an_unknown_or_wrong_variable_is_refused_by_name() {
 
 #[test]
 fn a_missing_file_is_refused_by_name() {
-    let sentence =
-        refusal(Config::resolve(Settings::default(), Some(Path::new("/nonexistent/x.toml")), [], &CPUS));
+    let sentence = refusal(Config::resolve(
+        Settings::default(),
+        Some(Path::new("/nonexistent/x.toml")),
+        [],
+        &CPUS,
+    ));
     assert!(sentence.contains("/nonexistent/x.toml"), "{sentence}");
 }
 
@@ -183,7 +189,8 @@ fn segments_are_as_small_as_the_room_wants_them() {
         ("100MiB", 3, 2 << 20),
         ("1MiB", 1, 64 << 10),
     ] {
-        let config = resolve_file(&format!("queue_bytes = '{queue}'\nshards = {shards}")).expect("valid");
+        let config =
+            resolve_file(&format!("queue_bytes = '{queue}'\nshards = {shards}")).expect("valid");
         assert_eq!(config.segment_octets, segment, "{queue} for {shards}");
     }
 }
@@ -200,7 +207,9 @@ fn cpu_lists_read_ranges_and_print_them() {
 
 #[test]
 fn sizes_read_their_units() {
-    for (text, octets) in [("7", 7), ("64MiB", 64 << 20), ("8 GiB", 8 << 30), ("2KB", 2_000), ("5B", 5)] {
+    for (text, octets) in
+        [("7", 7), ("64MiB", 64 << 20), ("8 GiB", 8 << 30), ("2KB", 2_000), ("5B", 5)]
+    {
         assert_eq!(text.parse(), Ok(Octets(octets)));
     }
     assert!("99999999999999GiB".parse::<Octets>().is_err());
@@ -210,7 +219,8 @@ fn sizes_read_their_units() {
 #[test]
 fn the_example_file_shows_the_defaults() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/hayauma.toml");
-    let shown = Config::resolve(Settings::default(), Some(&path), [], &CPUS).expect("the example is valid");
+    let shown =
+        Config::resolve(Settings::default(), Some(&path), [], &CPUS).expect("the example is valid");
     let defaults = Config::resolve(Settings::default(), None, [], &CPUS).expect("the defaults");
     assert_eq!(shown, defaults);
 }

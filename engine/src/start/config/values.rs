@@ -49,7 +49,9 @@ impl FromStr for Octets {
         let text = text.trim();
         let (digits, factor) = SIZE_UNITS
             .iter()
-            .find_map(|(unit, factor)| text.strip_suffix(unit).map(|digits| (digits.trim_end(), *factor)))
+            .find_map(|(unit, factor)| {
+                text.strip_suffix(unit).map(|digits| (digits.trim_end(), *factor))
+            })
             .unwrap_or((text, 1));
         let number: Option<u64> = digits.parse().ok();
         number.and_then(|number| number.checked_mul(factor)).map(Self).ok_or_else(|| {

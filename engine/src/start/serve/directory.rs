@@ -87,7 +87,8 @@ fn find_open(directory: &Path, depth: usize, open: &mut Vec<PathBuf>) -> io::Res
 
 /// Whether the engine makes such a name in a data directory.
 fn is_ours(name: &str) -> bool {
-    let beginnings = ["lock", "resharded", "resharding", "shard-", "shards", STORE_FILE_NAME, REHEARSAL_FILE];
+    let beginnings =
+        ["lock", "resharded", "resharding", "shard-", "shards", STORE_FILE_NAME, REHEARSAL_FILE];
     name.strip_suffix(".new").unwrap_or(name) == KEY_FILE
         || beginnings.iter().any(|beginning| name.starts_with(beginning))
 }
@@ -115,8 +116,11 @@ mod tests {
         let data = directory.path().join("data");
         let journal = crate::journal::shards::shard_directory(&data, 0).join("journal");
         fs::create_dir_all(&journal).expect("writable");
-        let paths =
-            [data.join("lock"), data.join("registry.sqlite-wal"), journal.join("segment-00000001.log")];
+        let paths = [
+            data.join("lock"),
+            data.join("registry.sqlite-wal"),
+            journal.join("segment-00000001.log"),
+        ];
         for path in &paths {
             fs::write(path, "x").expect("writable");
             fs::set_permissions(path, Permissions::from_mode(0o644)).expect("ours");

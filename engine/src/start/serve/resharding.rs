@@ -63,7 +63,8 @@ fn unusable(config: &Config, error: &std::io::Error) -> Fatal {
         (std::io::ErrorKind::InvalidData, Err(_)) => {
             "restore what is missing from a backup of the whole directory".to_owned()
         }
-        _ => "correct the permissions of what stands in it, or check the device, and start again".to_owned(),
+        _ => "correct the permissions of what stands in it, or check the device, and start again"
+            .to_owned(),
     };
     Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)
 }
@@ -84,7 +85,8 @@ fn copy(
     kill_point(KillPoint::ReshardBegun);
     let mut copied = Copied::default();
     for number in 0..standing.shards {
-        let mut journal = journal_config(config, number, standing.shards, standing.first_sequence(number));
+        let mut journal =
+            journal_config(config, number, standing.shards, standing.first_sequence(number));
         // Whatever it holds must open, and it takes no more.
         let room = BUDGET_SEGMENTS_MIN * u64::from(journal.segment_octets);
         journal.budget_octets = config.queue_octets.max(room);

@@ -61,7 +61,8 @@ impl HeadMemory {
             return None;
         }
         let digits_end = self.digits_at + digits;
-        let moved = |at: usize| if at < self.digits_end { at } else { at - self.digits_end + digits_end };
+        let moved =
+            |at: usize| if at < self.digits_end { at } else { at - self.digits_end + digits_end };
         Some(RequestHead {
             head_octets: digits_end + after.len(),
             body_octets,

@@ -99,9 +99,17 @@ fn the_media_type_may_be_written_in_several_ways() {
 //= push http resource
 #[test]
 fn one_path_and_one_method() {
-    for path in
-        ["/", "/smsgw", "/smsgw/x", "/smsgw/?a", "/SMSGW/", "*", "http://h", "http://h/x", "https://h/smsgw/"]
-    {
+    for path in [
+        "/",
+        "/smsgw",
+        "/smsgw/x",
+        "/smsgw/?a",
+        "/SMSGW/",
+        "*",
+        "http://h",
+        "http://h/x",
+        "https://h/smsgw/",
+    ] {
         assert_eq!(verdict(&with("/smsgw/", path)), (Code::PATH_OR_METHOD, 404, false), "{path}");
     }
     for target in ["http://h/smsgw/", "HTTP://h:80/smsgw/"] {
@@ -122,9 +130,16 @@ fn letters_of_the_path_may_be_encoded_and_nothing_else() {
     for path in ["/%73msgw/", "/%73%6D%73%67%77/", "/%73%6d%73gw/", "http://h:1/sms%67w/"] {
         complete(&with("/smsgw/", path));
     }
-    for path in
-        ["/%53msgw/", "%2Fsmsgw/", "/smsgw%2f", "/%7", "/%zzmsgw/", "/smsgw/%", "/smsgw/%73", "/%73msgw/x"]
-    {
+    for path in [
+        "/%53msgw/",
+        "%2Fsmsgw/",
+        "/smsgw%2f",
+        "/%7",
+        "/%zzmsgw/",
+        "/smsgw/%",
+        "/smsgw/%73",
+        "/%73msgw/x",
+    ] {
         assert_eq!(verdict(&with("/smsgw/", path)), (Code::PATH_OR_METHOD, 404, false), "{path}");
     }
 }
@@ -136,7 +151,11 @@ fn a_request_names_one_host() {
         complete(&with("127.0.0.1", value));
     }
     for value in ["", " ", ":80", "a b", "a, b", "a/b", "u@h", "h\u{e9}"] {
-        assert_eq!(verdict(&with("127.0.0.1", value)), (Code::NOT_FLAT_FORM, 400, true), "{value:?}");
+        assert_eq!(
+            verdict(&with("127.0.0.1", value)),
+            (Code::NOT_FLAT_FORM, 400, true),
+            "{value:?}"
+        );
     }
     for second in ["127.0.0.1", "other"] {
         let twice = with("Content-Type", &format!("hOST: {second}\r\nContent-Type"));
@@ -155,14 +174,19 @@ fn a_request_names_one_host() {
 #[test]
 fn a_later_minor_version_counts_as_1_1() {
     for version in ["HTTP/1.2", "HTTP/1.9"] {
-        let request =
-            with("HTTP/1.1", version).replace("Host:", "Authorization: Bearer abc\r\nHost:") + "12345";
+        let request = with("HTTP/1.1", version)
+            .replace("Host:", "Authorization: Bearer abc\r\nHost:")
+            + "12345";
         let head = complete(&request);
         assert!(head.keep_alive && !head.announce_keep_alive);
         assert_eq!((head.authorization, head.body_octets), (Some(&b"Bearer abc"[..]), 5));
         assert_eq!(head.head_octets, request.len() - 5);
         for octets in 0..head.head_octets {
-            assert_eq!(read_head(&request.as_bytes()[..octets]), HeadOutcome::Partial, "{octets} octets");
+            assert_eq!(
+                read_head(&request.as_bytes()[..octets]),
+                HeadOutcome::Partial,
+                "{octets} octets"
+            );
         }
         let mut memory = HeadMemory::new();
         for _ in 0..2 {
@@ -173,7 +197,11 @@ fn a_later_minor_version_counts_as_1_1() {
         assert_eq!(verdict(&endless).1, 400);
     }
     for version in ["HTTP/1.10", "HTTP/1.x", "HTTP/2.1", "HTTP/0.9", "http/1.2", "HTTP/1.2 "] {
-        assert_eq!(verdict(&with("HTTP/1.1", version)), (Code::NOT_FLAT_FORM, 400, true), "{version}");
+        assert_eq!(
+            verdict(&with("HTTP/1.1", version)),
+            (Code::NOT_FLAT_FORM, 400, true),
+            "{version}"
+        );
     }
 }
 
@@ -189,9 +217,11 @@ fn an_encoded_body_is_no_media_type_that_is_taken() {
 
 #[test]
 fn the_answer_to_head_ends_with_its_head() {
-    for head in
-        ["HEAD /smsgw/ HTTP/1.1\r\nHost: h\r\n\r\n", "HEAD / HTTP/1.0\r\n\r\n", "\r\nHEAD / HTTP/1.1\r\n\r\n"]
-    {
+    for head in [
+        "HEAD /smsgw/ HTTP/1.1\r\nHost: h\r\n\r\n",
+        "HEAD / HTTP/1.0\r\n\r\n",
+        "\r\nHEAD / HTTP/1.1\r\n\r\n",
+    ] {
         assert!(refused(head).head_only, "{head}");
         assert!(refused(&head.replace("HTTP/1", "HTTP/7")).head_only, "{head}");
         assert!(!refused(&head.replace("HEAD", "GET")).head_only, "{head}");
@@ -233,7 +263,8 @@ fn a_transfer_encoding_closes_whatever_else_is_said() {
 //= push http kept
 #[test]
 fn what_is_not_http_is_refused_and_closed() {
-    let long = format!("POST /smsgw/ HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(HEAD_OCTETS_MAX));
+    let long =
+        format!("POST /smsgw/ HTTP/1.1\r\nHost: h\r\nX: {}\r\n\r\n", "x".repeat(HEAD_OCTETS_MAX));
     let endless = "x".repeat(HEAD_OCTETS_MAX);
     let many: String = (0..=HEADERS_MAX).map(|n| format!("X-{n}: y\r\n")).collect();
     for head in [

@@ -189,16 +189,19 @@ pub fn read_notification_head(buffer: &[u8]) -> NotificationHead {
     let window = &buffer[..buffer.len().min(HEAD_OCTETS_MAX)];
     let head_octets = match request.parse_with_uninit_headers(window, &mut headers) {
         Ok(httparse::Status::Complete(octets)) => octets,
-        Ok(httparse::Status::Partial) if buffer.len() < HEAD_OCTETS_MAX => return NotificationHead::Partial,
+        Ok(httparse::Status::Partial) if buffer.len() < HEAD_OCTETS_MAX => {
+            return NotificationHead::Partial;
+        }
         _ => return NotificationHead::Malformed,
     };
-    let header =
-        |wanted: &str| request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(wanted));
+    let header = |wanted: &str| {
+        request.headers.iter().find(|header| header.name.eq_ignore_ascii_case(wanted))
+    };
     let length = header("content-length").and_then(|header| parse_number(header.value));
     match length {
         Some(length) if request.method == Some("POST") && length as usize <= BODY_OCTETS_MAX => {
-            let close =
-                header("connection").is_some_and(|header| header.value.eq_ignore_ascii_case(b"close"));
+            let close = header("connection")
+                .is_some_and(|header| header.value.eq_ignore_ascii_case(b"close"));
             let keep_alive = request.version == Some(1) && !close;
             NotificationHead::Complete { head_octets, body_octets: length as usize, keep_alive }
         }
@@ -247,8 +250,9 @@ pub fn read_notification(body: &[u8]) -> Result<Notification<'_>, MessageError> 
         withdrawn: withdrawn.unwrap_or(0),
         completed_ms: message.required(9, calendar::parse_jst_digits)?,
         notification_id: message.required(10, |text| a_type(text, NOTIFICATION_ID_OCTETS_MAX))?,
-        try_number: message
-            .required(11, |text| parse_number(text).and_then(|number| u16::try_from(number).ok()))?,
+        try_number: message.required(11, |text| {
+            parse_number(text).and_then(|number| u16::try_from(number).ok())
+        })?,
         domain: message.optional(12, parse_domain)?,
         tp_status: message.optional(13, parse_octet)?,
         alert_id: message.optional(14, |text| a_type(text, ALERT_ID_OCTETS_MAX))?,
@@ -338,7 +342,8 @@ fn parse_domain(text: &[u8]) -> Option<Domain> {
 }
 
 fn a_type(text: &[u8], octets_max: usize) -> Option<&[u8]> {
-    let legal = !text.is_empty() && text.len() <= octets_max && text.iter().all(|&octet| is_a_type(octet));
+    let legal =
+        !text.is_empty() && text.len() <= octets_max && text.iter().all(|&octet| is_a_type(octet));
     legal.then_some(text)
 }
 

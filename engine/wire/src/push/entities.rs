@@ -46,7 +46,8 @@ pub fn decode_entities<'a>(data: &'a [u8], scratch: &'a mut [u8]) -> Result<&'a 
 pub(super) fn check_characters(text: &[u8]) -> Result<(), Code> {
     // One pass without a branch for each octet; a text with a line end or a fullwidth form is
     // looked at again.
-    let suspect = text.iter().fold(false, |suspect, &octet| suspect | (octet < b' ') | (octet == 0xef));
+    let suspect =
+        text.iter().fold(false, |suspect, &octet| suspect | (octet < b' ') | (octet == 0xef));
     if suspect && !text.iter().enumerate().all(|(at, &octet)| is_xml_at(text, at, octet)) {
         return Err(Code::BAD_VALUE);
     }
@@ -126,7 +127,10 @@ mod tests {
         let mut scratch = vec![0; data.len()];
         let decoded = decode_entities(data.as_bytes(), &mut scratch).map(str::to_owned);
         if !matches!(decoded, Err(Code::NOT_UTF8)) {
-            assert_eq!(check_entities(data.as_bytes()), decoded.as_ref().map(|_| ()).map_err(|&code| code));
+            assert_eq!(
+                check_entities(data.as_bytes()),
+                decoded.as_ref().map(|_| ()).map_err(|&code| code)
+            );
         }
         decoded
     }
@@ -138,8 +142,14 @@ mod tests {
             decode("a &lt;b&gt; &amp;amp; &quot;c&quot; &apos;").as_deref(),
             Ok("a <b> &amp; \"c\" '")
         );
-        assert_eq!(decode("&#22320;&#x9707;&#xe9;&#x1F600;&#x0010FFFF;").as_deref(), Ok("地震é😀\u{10ffff}"));
-        assert_eq!(decode("地震 & 津波".replace('&', "&#38;").as_str()).as_deref(), Ok("地震 & 津波"));
+        assert_eq!(
+            decode("&#22320;&#x9707;&#xe9;&#x1F600;&#x0010FFFF;").as_deref(),
+            Ok("地震é😀\u{10ffff}")
+        );
+        assert_eq!(
+            decode("地震 & 津波".replace('&', "&#38;").as_str()).as_deref(),
+            Ok("地震 & 津波")
+        );
         assert_eq!(decode("&#9;&#10;&#13;&#x7f;&#x1FFFE;").as_deref(), Ok("\t\n\r\u{7f}\u{1fffe}"));
         let zeros = "0".repeat(10_000);
         assert_eq!(decode(&format!("&#{zeros}65;&#x{zeros}42;")).as_deref(), Ok("AB"));
@@ -184,12 +194,19 @@ mod tests {
     //= push body characters
     #[test]
     fn characters_that_xml_does_not_have_are_bad_values_as_they_are() {
-        for text in
-            ["", "a\tb\r\nc\n", "\u{ff01}\u{ffe6}\u{fffd}", "\u{ef}\u{bf}", "\u{10ffff}\u{7f}", "\u{ffbe}"]
-        {
+        for text in [
+            "",
+            "a\tb\r\nc\n",
+            "\u{ff01}\u{ffe6}\u{fffd}",
+            "\u{ef}\u{bf}",
+            "\u{10ffff}\u{7f}",
+            "\u{ffbe}",
+        ] {
             assert_eq!(check_characters(text.as_bytes()), Ok(()), "{text:?}");
         }
-        for wrong in ['\0', '\u{1}', '\u{8}', '\u{b}', '\u{c}', '\u{1b}', '\u{1f}', '\u{fffe}', '\u{ffff}'] {
+        for wrong in
+            ['\0', '\u{1}', '\u{8}', '\u{b}', '\u{c}', '\u{1b}', '\u{1f}', '\u{fffe}', '\u{ffff}']
+        {
             for text in [format!("{wrong}"), format!("\u{ff01}{wrong}"), format!("{wrong}\n")] {
                 assert_eq!(check_characters(text.as_bytes()), Err(Code::BAD_VALUE), "{text:?}");
             }

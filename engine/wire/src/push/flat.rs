@@ -36,15 +36,17 @@ impl<'a> FlatReader<'a> {
     //= push body declaration
     pub(super) fn open(body: &'a [u8]) -> Result<Self, FlatError> {
         let rest = body.strip_prefix(b"<?xml").ok_or(FlatError::Form)?;
-        let rest =
-            skip_some_blanks(rest).and_then(|rest| rest.strip_prefix(b"version")).ok_or(FlatError::Form)?;
+        let rest = skip_some_blanks(rest)
+            .and_then(|rest| rest.strip_prefix(b"version"))
+            .ok_or(FlatError::Form)?;
         let (version, rest) = quoted_value(rest).ok_or(FlatError::Form)?;
         if version != b"1.0" {
             return Err(FlatError::Form);
         }
         let mut rest = rest;
         let mut encoding_is_other = false;
-        if let Some(after) = skip_some_blanks(rest).and_then(|rest| rest.strip_prefix(b"encoding")) {
+        if let Some(after) = skip_some_blanks(rest).and_then(|rest| rest.strip_prefix(b"encoding"))
+        {
             let (encoding, after) = quoted_value(after).ok_or(FlatError::Form)?;
             encoding_is_other = !encoding.eq_ignore_ascii_case(b"UTF-8");
             rest = after;
@@ -77,8 +79,10 @@ impl<'a> FlatReader<'a> {
         let rest = rest.strip_prefix(b">").ok_or(FlatError::Form)?;
         let text_octets = memchr(b'<', rest).ok_or(FlatError::Form)?;
         let (text, rest) = rest.split_at(text_octets);
-        let rest =
-            rest.strip_prefix(b"</").and_then(|rest| rest.strip_prefix(name)).ok_or(FlatError::Form)?;
+        let rest = rest
+            .strip_prefix(b"</")
+            .and_then(|rest| rest.strip_prefix(name))
+            .ok_or(FlatError::Form)?;
         self.rest = skip_line_end(rest.strip_prefix(b">").ok_or(FlatError::Form)?);
         Ok(Some(Element { name, text }))
     }
@@ -173,7 +177,8 @@ mod tests {
     fn line_ends_between_elements_are_lf_crlf_or_nothing() {
         let expected = Ok(vec![("a".to_owned(), "1".to_owned()), ("b".to_owned(), String::new())]);
         for line_end in ["", "\n", "\r\n"] {
-            let body = format!("<?xml version=\"1.0\"?>{line_end}<a>1</a>{line_end}<b></b>{line_end}");
+            let body =
+                format!("<?xml version=\"1.0\"?>{line_end}<a>1</a>{line_end}<b></b>{line_end}");
             assert_eq!(walk(body.as_bytes()), expected);
         }
         for line_end in ["\r", " ", "\t", "\n\n", "\r\r\n", "\n\r"] {

@@ -33,9 +33,11 @@ pub const ANSWER_OCTETS_MAX: usize = 512;
 /// Longest body of a notification (E5, E7) or of its response (E6, E8).
 pub const NOTIFICATION_BODY_OCTETS_MAX: usize = 768;
 
-const _: () = assert!(CONTROL_DATA_DIGITS_MAX < BODY_OCTETS_MAX, "the longest control push fits a body");
+const _: () =
+    assert!(CONTROL_DATA_DIGITS_MAX < BODY_OCTETS_MAX, "the longest control push fits a body");
 const _: () = assert!(HEAD_OCTETS_MAX < REQUEST_OCTETS_MAX);
-const _: () = assert!(CONTROL_DATA_DIGITS_MAX.is_multiple_of(2) && UDH_DIGITS_MAX.is_multiple_of(2));
+const _: () =
+    assert!(CONTROL_DATA_DIGITS_MAX.is_multiple_of(2) && UDH_DIGITS_MAX.is_multiple_of(2));
 const _: () = assert!(
     ANSWER_OCTETS_MAX >= 300 + 123 + MSN_DIGITS + REQID_OCTETS_MAX + XPID_DIGITS + 7,
     "the longest head, the five elements' tags and line ends, and their longest texts"

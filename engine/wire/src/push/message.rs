@@ -29,11 +29,16 @@ pub(super) struct Message<'a, const N: usize> {
 }
 
 impl<'a, const N: usize> Message<'a, N> {
-    pub(super) fn read(body: &'a [u8], names: &'static [&'static str; N]) -> Result<Self, MessageError> {
+    pub(super) fn read(
+        body: &'a [u8],
+        names: &'static [&'static str; N],
+    ) -> Result<Self, MessageError> {
         let mut reader = FlatReader::open(body).map_err(|_| MessageError::NotFlatForm)?;
         let mut texts = [None; N];
         while let Some(element) = reader.next().map_err(|_| MessageError::NotFlatForm)? {
-            let Some(at) = names.iter().position(|name| name.as_bytes() == element.name) else { continue };
+            let Some(at) = names.iter().position(|name| name.as_bytes() == element.name) else {
+                continue;
+            };
             if texts[at].replace(element.text).is_some() {
                 return Err(MessageError::Repeated(names[at]));
             }

@@ -35,7 +35,8 @@ impl NotifyUrl {
         }
         if !has_scheme(text, "http://") {
             return Err(
-                "the notification URL must begin with http://, as in http://127.0.0.1:9000/notify".to_owned()
+                "the notification URL must begin with http://, as in http://127.0.0.1:9000/notify"
+                    .to_owned(),
             );
         }
         if !text.bytes().all(|octet| octet.is_ascii_graphic()) {
@@ -47,7 +48,8 @@ impl NotifyUrl {
         }
         if text.contains('#') {
             return Err(
-                "the notification URL may not have a fragment; leave out the part from # on".to_owned()
+                "the notification URL may not have a fragment; leave out the part from # on"
+                    .to_owned(),
             );
         }
         let rest = &text["http://".len()..];
@@ -64,7 +66,13 @@ impl NotifyUrl {
         let request_head = format!(
             "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: "
         );
-        Ok(Self { authority: authority.to_owned(), host: host.to_owned(), port, path, request_head })
+        Ok(Self {
+            authority: authority.to_owned(),
+            host: host.to_owned(),
+            port,
+            path,
+            request_head,
+        })
     }
 
     /// Host and port as the URL gave them: the value of `Host`.
@@ -100,14 +108,16 @@ impl std::fmt::Display for NotifyUrl {
 }
 
 fn has_scheme(text: &str, scheme: &str) -> bool {
-    text.as_bytes().get(..scheme.len()).is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
+    text.as_bytes()
+        .get(..scheme.len())
+        .is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
 fn split_authority(authority: &str) -> Result<(&str, u16), String> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
-        let (host, rest) = rest
-            .split_once(']')
-            .ok_or_else(|| "the notification URL's IPv6 address lacks its closing bracket".to_owned())?;
+        let (host, rest) = rest.split_once(']').ok_or_else(|| {
+            "the notification URL's IPv6 address lacks its closing bracket".to_owned()
+        })?;
         host.parse::<Ipv6Addr>()
             .map_err(|_| format!("{host} in the notification URL is not an IPv6 address"))?;
         let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':').unwrap_or("")) };
@@ -119,8 +129,10 @@ fn split_authority(authority: &str) -> Result<(&str, u16), String> {
         }
     };
     if host.is_empty() || !host.bytes().all(is_host_octet) {
-        return Err("the notification URL needs a host name or address, as in http://127.0.0.1:9000/notify"
-            .to_owned());
+        return Err(
+            "the notification URL needs a host name or address, as in http://127.0.0.1:9000/notify"
+                .to_owned(),
+        );
     }
     let port = match port {
         None => 80,
@@ -130,7 +142,9 @@ fn split_authority(authority: &str) -> Result<(&str, u16), String> {
             .then(|| digits.parse().ok())
             .flatten()
             .filter(|&port| port != 0)
-            .ok_or_else(|| "the notification URL's port must be a number from 1 to 65535".to_owned())?,
+            .ok_or_else(|| {
+                "the notification URL's port must be a number from 1 to 65535".to_owned()
+            })?,
     };
     Ok((host, port))
 }

@@ -281,7 +281,10 @@ mod tests {
         let mut answers = vec![Answer::bare(Code::NOT_FLAT_FORM), sample()];
         answers.extend((0..=255).map(|segments| Answer { segments, ..sample() }));
         answers.extend(
-            (1..=23).map(|n| Answer { reqid: Reqid::parse(&b"abcdefghijklmnopqrstuvw"[..n]), ..sample() }),
+            (1..=23).map(|n| Answer {
+                reqid: Reqid::parse(&b"abcdefghijklmnopqrstuvw"[..n]),
+                ..sample()
+            }),
         );
         for &code in Code::ALL {
             answers.push(Answer { code, msn: None, ..sample() });
@@ -305,17 +308,21 @@ mod tests {
 
     #[test]
     fn a_head_alone_names_the_length_of_the_body_that_it_lacks() {
-        let head = AnswerHead { head_only: true, status_override: Some(405), ..AnswerHead::default() };
+        let head =
+            AnswerHead { head_only: true, status_override: Some(405), ..AnswerHead::default() };
         let text = render(&Answer::bare(Code::PATH_OR_METHOD), &head);
-        let whole = render(&Answer::bare(Code::PATH_OR_METHOD), &AnswerHead { head_only: false, ..head });
+        let whole =
+            render(&Answer::bare(Code::PATH_OR_METHOD), &AnswerHead { head_only: false, ..head });
         assert_eq!(text, whole[..whole.find("\r\n\r\n").expect("a head") + 4]);
     }
 
     //= push answer elements
     #[test]
     fn what_could_not_be_read_is_an_empty_element_in_its_place() {
-        let text =
-            render(&Answer::bare(Code::NOT_FLAT_FORM), &AnswerHead { close: true, ..AnswerHead::default() });
+        let text = render(
+            &Answer::bare(Code::NOT_FLAT_FORM),
+            &AnswerHead { close: true, ..AnswerHead::default() },
+        );
         assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\n"));
         assert!(text.contains("\r\nConnection: close\r\n"));
         assert!(text.ends_with(
@@ -326,15 +333,18 @@ mod tests {
 
     #[test]
     fn the_rare_headers_come_when_they_are_asked_for() {
-        let method = AnswerHead { status_override: Some(405), allow_post: true, ..AnswerHead::default() };
+        let method =
+            AnswerHead { status_override: Some(405), allow_post: true, ..AnswerHead::default() };
         let text = render(&Answer::bare(Code::PATH_OR_METHOD), &method);
         assert!(
-            text.starts_with("HTTP/1.1 405 Method Not Allowed\r\n") && text.contains("\r\nAllow: POST\r\n")
+            text.starts_with("HTTP/1.1 405 Method Not Allowed\r\n")
+                && text.contains("\r\nAllow: POST\r\n")
         );
         let later = AnswerHead { retry_after_seconds: Some(3), ..AnswerHead::default() };
         let text = render(&Answer { code: Code::RATE, ..sample() }, &later);
         assert!(
-            text.starts_with("HTTP/1.1 429 Too Many Requests\r\n") && text.contains("\r\nRetry-After: 3\r\n")
+            text.starts_with("HTTP/1.1 429 Too Many Requests\r\n")
+                && text.contains("\r\nRetry-After: 3\r\n")
         );
         let text = render(&Answer::bare(Code::NOT_AUTHENTICATED), &AnswerHead::default());
         assert!(text.contains("\r\nWWW-Authenticate: Bearer\r\n") && !text.contains("Connection"));

@@ -142,7 +142,12 @@ pub fn destination(msn: Msn, country: Country, form: DestinationForm) -> OwnAddr
 /// The source of a submit_sm for the sender of a registration, 1 to 11 octets of ASCII: letters
 /// 5/0, up to six digits 3/0, more digits `digits_ton`/`digits_npi` (default 1/1), with the country
 /// code where they are international. `None` where it is longer than an address.
-pub fn source(sender: &[u8], country: Country, digits_ton: u8, digits_npi: u8) -> Option<OwnAddress> {
+pub fn source(
+    sender: &[u8],
+    country: Country,
+    digits_ton: u8,
+    digits_npi: u8,
+) -> Option<OwnAddress> {
     if !sender.iter().all(u8::is_ascii_digit) {
         return OwnAddress::new(ton::ALPHANUMERIC, npi::UNKNOWN, [sender, &[]]);
     }
@@ -229,6 +234,8 @@ mod tests {
         assert_eq!(parts(&national), (2, 1, &b"0312345678"[..]));
         assert_eq!(source(&[b'1'; 21], Country::JAPAN, 1, 1), None);
         assert_eq!(Country::parse(b"81"), Some(Country::JAPAN));
-        assert!([&b""[..], b"081", b"1234", b"8x"].iter().all(|wrong| Country::parse(wrong).is_none()));
+        assert!(
+            [&b""[..], b"081", b"1234", b"8x"].iter().all(|wrong| Country::parse(wrong).is_none())
+        );
     }
 }

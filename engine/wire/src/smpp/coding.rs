@@ -221,9 +221,17 @@ mod tests {
         ] {
             for alphabet in all {
                 let written = write_text(text, alphabet, &mut out);
-                assert_eq!(written.is_none(), lacking.contains(&alphabet), "{text} in {alphabet:?}");
+                assert_eq!(
+                    written.is_none(),
+                    lacking.contains(&alphabet),
+                    "{text} in {alphabet:?}"
+                );
                 if let Some(octets) = written {
-                    assert_eq!(text_of(&out[..octets], alphabet).as_deref(), Some(text), "{alphabet:?}");
+                    assert_eq!(
+                        text_of(&out[..octets], alphabet).as_deref(),
+                        Some(text),
+                        "{alphabet:?}"
+                    );
                     let mut short = vec![0; octets.saturating_sub(1)];
                     assert_eq!(write_text(text, alphabet, &mut short).is_none(), octets > 0);
                 }
@@ -246,7 +254,10 @@ mod tests {
             (of(1), of(3)),
             (Some(Coding::Text(Alphabet::Ascii)), Some(Coding::Text(Alphabet::Latin1)))
         );
-        assert_eq!((of(2), of(4), of(8)), (Some(Coding::Octets), Some(Coding::Octets), Some(Coding::Ucs2)));
+        assert_eq!(
+            (of(2), of(4), of(8)),
+            (Some(Coding::Octets), Some(Coding::Octets), Some(Coding::Ucs2))
+        );
         assert_eq!((of(0xF0), of(0x18)), (Some(Coding::TpDcs(0xF0)), Some(Coding::TpDcs(0x18))));
         for other in [5, 6, 7, 9, 10, 13, 14, 0x1C, 0x20, 0xC0, 0xEF, 0xF8, 0xFF] {
             assert_eq!(of(other), None, "{other:02X}");

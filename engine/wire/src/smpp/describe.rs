@@ -43,7 +43,8 @@ pub fn describe_receipt(body: &Body<'_>) -> Vec<DescribedField> {
     text("id", receipt.id);
     text("stat", receipt.state.map(|state| state.word().as_bytes()).or(receipt.unknown_word));
     text("err", receipt.error);
-    for (name, date) in [("submit date", receipt.submit_date()), ("done date", receipt.done_date())] {
+    for (name, date) in [("submit date", receipt.submit_date()), ("done date", receipt.done_date())]
+    {
         if let Some(date) = date {
             text(name, Some(date_text(date).as_bytes()));
         }
@@ -131,7 +132,11 @@ impl List {
         self.push("password", FieldValue::Text("not shown".to_owned()), format!("{octets} octets"));
         self.text("system_type", bind.system_type, "");
         let version = bind.interface_version;
-        self.number("interface_version", version, format!("{:X}.{:X}", version >> 4, version & 0xF));
+        self.number(
+            "interface_version",
+            version,
+            format!("{:X}.{:X}", version >> 4, version & 0xF),
+        );
         self.number("addr_ton", bind.addr_ton, ton_meaning(bind.addr_ton));
         self.number("addr_npi", bind.addr_npi, npi_meaning(bind.addr_npi));
         self.text("address_range", bind.address_range, "");
@@ -276,12 +281,17 @@ fn tlv_meaning(tlv: Tlv<'_>) -> String {
 /// The text of a message behind its header; empty where it is none that can be read without knowing
 /// the SMSC.
 fn text_of(octets: &[u8], class: EsmClass, data_coding: u8) -> String {
-    let header =
-        if class.has_header() { octets.first().map_or(0, |&length| 1 + usize::from(length)) } else { 0 };
+    let header = if class.has_header() {
+        octets.first().map_or(0, |&length| 1 + usize::from(length))
+    } else {
+        0
+    };
     let octets = octets.get(header..).unwrap_or_default();
     let mut text = String::new();
     let is_text = match Coding::of(data_coding, Alphabet::Gsm) {
-        Some(Coding::Text(_)) if class.is_receipt() => read_text(octets, Alphabet::Latin1, &mut text),
+        Some(Coding::Text(_)) if class.is_receipt() => {
+            read_text(octets, Alphabet::Latin1, &mut text)
+        }
         Some(Coding::Text(alphabet)) => read_text(octets, alphabet, &mut text),
         Some(Coding::Ucs2) => {
             read_ucs2(octets, &mut text);

@@ -23,7 +23,9 @@ impl Header {
     #[inline]
     pub fn read(octets: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER_OCTETS] = octets.first_chunk()?;
-        let ([length, command, status, sequence], []) = header.as_chunks::<4>() else { return None };
+        let ([length, command, status, sequence], []) = header.as_chunks::<4>() else {
+            return None;
+        };
         Some(Self {
             length: u32::from_be_bytes(*length),
             command: Command(u32::from_be_bytes(*command)),

@@ -72,9 +72,9 @@ impl<'a> Id<'a> {
     pub fn hash(self) -> u64 {
         match self {
             Self::Number(number) => mix(mix(number as u64) ^ (number >> 64) as u64),
-            Self::Text(text) => text
-                .iter()
-                .fold(text.len() as u64, |hash, octet| mix(hash ^ u64::from(octet.to_ascii_lowercase()))),
+            Self::Text(text) => text.iter().fold(text.len() as u64, |hash, octet| {
+                mix(hash ^ u64::from(octet.to_ascii_lowercase()))
+            }),
         }
     }
 }
@@ -141,7 +141,8 @@ mod tests {
     use super::*;
 
     fn matches(forms: IdForms, response: &str, receipt: &str) -> bool {
-        let (one, two) = (forms.of_response(response.as_bytes()), forms.of_receipt(receipt.as_bytes()));
+        let (one, two) =
+            (forms.of_response(response.as_bytes()), forms.of_receipt(receipt.as_bytes()));
         assert!(one != two || one.hash() == two.hash(), "equal ids have equal hashes");
         one == two
     }
@@ -168,7 +169,10 @@ mod tests {
         assert!(matches(forms(IdForm::Decimal, IdForm::Hex), "12107289", "B8BE19"));
         assert!(matches(forms(IdForm::Hex, IdForm::Text), "00B8BE19", "b8be19"));
         assert!(matches(forms(IdForm::Text, IdForm::Decimal), "0012", "12"));
-        assert!(matches(forms(IdForm::Hex, IdForm::Hex), "xyz", "XYZ"), "what is no number is text");
+        assert!(
+            matches(forms(IdForm::Hex, IdForm::Hex), "xyz", "XYZ"),
+            "what is no number is text"
+        );
         assert!(!matches(mixed, "", "0"));
         let long = "F".repeat(32);
         assert!(matches(mixed, &long, &u128::MAX.to_string()));

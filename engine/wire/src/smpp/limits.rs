@@ -77,7 +77,8 @@ pub const RECEIPT_ERROR_OCTETS_MAX: usize = 8;
 
 const _: () = assert!(CONTROL_OCTETS_MAX < PDU_OCTETS_MAX);
 const _: () = assert!(SHORT_MESSAGE_OCTETS_MAX < SM_LENGTH_MAX);
-const _: () = assert!(RECEIPT_TEXT_OCTETS_MAX < SHORT_MESSAGE_OCTETS_MAX, "a receipt is one short message");
+const _: () =
+    assert!(RECEIPT_TEXT_OCTETS_MAX < SHORT_MESSAGE_OCTETS_MAX, "a receipt is one short message");
 const _: () = assert!(SILENCE_PROBE_MS < SILENCE_DOWN_MS);
 const _: () = assert!(WINDOW_PDUS_MAX < u16::MAX as usize, "places of the window are 16 bits");
 const _: () = assert!(PDU_OCTETS_MAX < u16::MAX as usize, "offsets in a PDU are 16 bits");

@@ -149,7 +149,8 @@ impl Pace {
         // The bucket fills by the factor of each second, so it goes in steps of what the factor
         // lasts.
         while self.filled_ms < now_ms {
-            let grows_ms = if self.factor < FACTOR_WHOLE { self.grown_ms + GROW_MS } else { u64::MAX };
+            let grows_ms =
+                if self.factor < FACTOR_WHOLE { self.grown_ms + GROW_MS } else { u64::MAX };
             let until_ms = now_ms.min(grows_ms.max(self.filled_ms));
             let elapsed_ms = (until_ms - self.filled_ms).min(FILLED_MS_MAX);
             let parts = elapsed_ms * u64::from(self.rate) * self.factor;

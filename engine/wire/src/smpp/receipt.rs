@@ -187,14 +187,19 @@ impl<'a> Receipt<'a> {
         if !class.is_receipt() {
             return None;
         }
-        let header =
-            if class.has_header() { content.first().map_or(0, |&length| 1 + usize::from(length)) } else { 0 };
+        let header = if class.has_header() {
+            content.first().map_or(0, |&length| 1 + usize::from(length))
+        } else {
+            0
+        };
         let fields = TextFields::read(content.get(header..).unwrap_or_default());
         let mut receipt = Self {
             id: fields.value(Name::Id),
             state: None,
             unknown_word: fields.value(Name::Stat),
-            error: fields.value(Name::Error).filter(|error| error.len() <= RECEIPT_ERROR_OCTETS_MAX),
+            error: fields
+                .value(Name::Error)
+                .filter(|error| error.len() <= RECEIPT_ERROR_OCTETS_MAX),
             network_error: None,
             user_message_reference: None,
             is_intermediate: class.is_intermediate(),
@@ -227,7 +232,8 @@ impl<'a> Receipt<'a> {
                     }
                 }
                 Tag::USER_MESSAGE_REFERENCE => {
-                    self.user_message_reference = tlv.number().and_then(|number| number.try_into().ok());
+                    self.user_message_reference =
+                        tlv.number().and_then(|number| number.try_into().ok());
                 }
                 _ => {}
             }

@@ -118,7 +118,11 @@ impl Session {
     pub fn new(config: Config, now_ms: u64) -> Self {
         let legal = 1..=WINDOW_PDUS_MAX;
         assert!(legal.contains(&usize::from(config.window)), "a window of {}", config.window);
-        assert!(legal.contains(&usize::from(config.inbound_window)), "a window of {}", config.inbound_window);
+        assert!(
+            legal.contains(&usize::from(config.inbound_window)),
+            "a window of {}",
+            config.inbound_window
+        );
         Self {
             config,
             state: State::Open,
@@ -234,7 +238,8 @@ impl Session {
         now_ms: u64,
     ) -> Result<usize, PduError> {
         self.now_ms = self.now_ms.max(now_ms);
-        let Some(BindUnderWay { sequence, kind, .. }) = self.bind.filter(|_| self.state == State::Binding)
+        let Some(BindUnderWay { sequence, kind, .. }) =
+            self.bind.filter(|_| self.state == State::Binding)
         else {
             return Ok(0);
         };

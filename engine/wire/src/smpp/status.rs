@@ -33,7 +33,11 @@ impl Consequence {
     pub const fn is_temporary(self) -> bool {
         matches!(
             self,
-            Self::SlowDown | Self::QueueFull | Self::Rebind | Self::SystemFailure | Self::ProtocolError
+            Self::SlowDown
+                | Self::QueueFull
+                | Self::Rebind
+                | Self::SystemFailure
+                | Self::ProtocolError
         )
     }
 }
@@ -168,7 +172,10 @@ mod tests {
     fn what_a_status_means_for_an_sms_is_what_operators_are_told() {
         let consequence = |number: u32| Status(number).consequence();
         assert_eq!(consequence(0), Consequence::Taken);
-        assert_eq!((consequence(0x58), consequence(0x14)), (Consequence::SlowDown, Consequence::QueueFull));
+        assert_eq!(
+            (consequence(0x58), consequence(0x14)),
+            (Consequence::SlowDown, Consequence::QueueFull)
+        );
         for number in [0x04, 0x0D, 0x0E, 0x0F] {
             assert_eq!(consequence(number), Consequence::Rebind, "{number:02X}");
         }
@@ -185,7 +192,14 @@ mod tests {
             assert_eq!(consequence(number), Consequence::ProtocolError, "{number:02X}");
         }
         assert!(Status::ALL.is_sorted_by_key(|status| status.0));
-        assert!(Status::ALL.iter().all(|status| status.name().is_some() && !status.meaning().is_empty()));
-        assert_eq!(format!("{} {:?}", Status(0x58), Status(0x421)), "ESME_RTHROTTLED status 00000421");
+        assert!(
+            Status::ALL
+                .iter()
+                .all(|status| status.name().is_some() && !status.meaning().is_empty())
+        );
+        assert_eq!(
+            format!("{} {:?}", Status(0x58), Status(0x421)),
+            "ESME_RTHROTTLED status 00000421"
+        );
     }
 }

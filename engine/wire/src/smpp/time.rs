@@ -36,7 +36,8 @@ impl Time {
                 b'+' | b'-' if quarters <= QUARTERS_MAX => {
                     let utc_ms = local_ms(digits)?;
                     let off_ms = quarters * QUARTER_MS;
-                    let at = if sign == b'+' { utc_ms.checked_sub(off_ms)? } else { utc_ms + off_ms };
+                    let at =
+                        if sign == b'+' { utc_ms.checked_sub(off_ms)? } else { utc_ms + off_ms };
                     Some(Self::Absolute(at))
                 }
                 _ => None,
@@ -103,7 +104,9 @@ pub fn parse_receipt_date(text: &[u8]) -> Option<Civil> {
     let century = u16::from(piece(0)?) * 100;
     match text.len() {
         10 => date(2000 + u16::from(piece(0)?), 2),
-        12 => date(2000 + u16::from(piece(0)?), 2).or_else(|| date(century + u16::from(piece(2)?), 4)),
+        12 => {
+            date(2000 + u16::from(piece(0)?), 2).or_else(|| date(century + u16::from(piece(2)?), 4))
+        }
         14 => date(century + u16::from(piece(2)?), 4),
         _ => None,
     }
@@ -112,7 +115,8 @@ pub fn parse_receipt_date(text: &[u8]) -> Option<Civil> {
 fn is_date(civil: &Civil) -> bool {
     let mut digits = [b'0'; 14];
     two_digits(&mut digits[..2], (civil.year / 100) as u8);
-    let pieces = [(civil.year % 100) as u8, civil.month, civil.day, civil.hour, civil.minute, civil.second];
+    let pieces =
+        [(civil.year % 100) as u8, civil.month, civil.day, civil.hour, civil.minute, civil.second];
     for (at, piece) in pieces.into_iter().enumerate() {
         two_digits(&mut digits[2 + 2 * at..], piece);
     }
@@ -134,7 +138,8 @@ fn local_ms(digits: &[u8]) -> Option<u64> {
 fn relative_ms(digits: &[u8]) -> Option<u64> {
     let seconds = [365 * 86_400, 30 * 86_400, 86_400, 3600, 60, 1];
     let pieces = digits.as_chunks::<2>().0.iter().zip(seconds);
-    let total: Option<u64> = pieces.map(|(piece, unit)| Some(u64::from(number(piece)?) * unit)).sum();
+    let total: Option<u64> =
+        pieces.map(|(piece, unit)| Some(u64::from(number(piece)?) * unit)).sum();
     Some(total? * 1000)
 }
 
@@ -161,7 +166,9 @@ mod tests {
     fn an_absolute_time_is_read_in_every_zone() {
         assert_eq!(absolute(NOW_MS), *b"261122133430000+");
         assert_eq!(Time::parse(&absolute(NOW_MS)), Some(Time::Absolute(NOW_MS)));
-        for same in [&b"261122223430036+"[..], b"261122083430720-", b"261122223430", b"261122133430900+"] {
+        for same in
+            [&b"261122223430036+"[..], b"261122083430720-", b"261122223430", b"261122133430900+"]
+        {
             assert_eq!(Time::parse(same), Some(Time::Absolute(NOW_MS)), "{}", same.escape_ascii());
         }
         assert_eq!(Time::parse(b"2611222234"), Some(Time::Absolute(NOW_MS - 30_000)));
@@ -202,8 +209,14 @@ mod tests {
         let exact = Civil { second: 30, ..expected };
         assert_eq!(parse_receipt_date(b"261122223430"), Some(exact));
         assert_eq!(parse_receipt_date(b"20261122223430"), Some(exact));
-        for wrong in [&b""[..], b"0000000000", b"000000000000", b"00000000000000", b"26112222", b"26112222x4"]
-        {
+        for wrong in [
+            &b""[..],
+            b"0000000000",
+            b"000000000000",
+            b"00000000000000",
+            b"26112222",
+            b"26112222x4",
+        ] {
             assert_eq!(parse_receipt_date(wrong), None, "{}", wrong.escape_ascii());
         }
     }

@@ -213,7 +213,8 @@ impl<'a> Tlvs<'a> {
             }
             available => {
                 let announced = octets.get(at + 2..at + TLV_HEADER_OCTETS);
-                let announced = announced.map_or(0, |length| u16::from_be_bytes([length[0], length[1]]));
+                let announced =
+                    announced.map_or(0, |length| u16::from_be_bytes([length[0], length[1]]));
                 let available = available.saturating_sub(TLV_HEADER_OCTETS) as u16;
                 let fault = match available {
                     0 if announced == 0 => Fault::Truncated,
@@ -309,7 +310,11 @@ impl<'a> TlvWriter<'a> {
     pub fn finish(self) -> Result<Tlvs<'a>, PduError> {
         let Self { out, at, overflowed } = self;
         if overflowed {
-            return Err(PduError { field: Field::OptionalPart, offset: at as u16, fault: Fault::NoRoom });
+            return Err(PduError {
+                field: Field::OptionalPart,
+                offset: at as u16,
+                fault: Fault::NoRoom,
+            });
         }
         Ok(Tlvs { octets: &out[..at] })
     }

@@ -24,7 +24,11 @@ impl<'a> Writer<'a> {
 
     /// Octets as they are.
     #[inline]
-    pub(super) fn octets<const N: usize>(&mut self, field: Field, octets: [u8; N]) -> Result<(), PduError> {
+    pub(super) fn octets<const N: usize>(
+        &mut self,
+        field: Field,
+        octets: [u8; N],
+    ) -> Result<(), PduError> {
         match self.out.get_mut(self.at..).and_then(<[u8]>::first_chunk_mut) {
             Some(target) => *target = octets,
             None => return Err(self.error(field, Fault::NoRoom)),
@@ -70,7 +74,12 @@ impl<'a> Writer<'a> {
 
     /// Writes the header and gives the octets of the whole PDU (SMPP 3.4, 3.2).
     #[inline]
-    pub(super) fn finish(self, command: Command, status: Status, sequence: u32) -> Result<usize, PduError> {
+    pub(super) fn finish(
+        self,
+        command: Command,
+        status: Status,
+        sequence: u32,
+    ) -> Result<usize, PduError> {
         let Self { out, at } = self;
         let Some(header) = out.first_chunk_mut::<HEADER_OCTETS>() else {
             return Err(PduError { field: Field::Header, offset: 0, fault: Fault::NoRoom });

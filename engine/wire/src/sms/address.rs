@@ -118,7 +118,8 @@ impl Address {
         let mut septets = [0; ALPHANUMERIC_CHARACTERS_MAX];
         let mut count = 0;
         for character in text.chars() {
-            let coded = Shift::DEFAULT.encode(character).ok_or(AddressError::Character { character })?;
+            let coded =
+                Shift::DEFAULT.encode(character).ok_or(AddressError::Character { character })?;
             let (escape, septet) = match coded {
                 Coded::Plain(septet) => (None, septet),
                 Coded::Escaped(septet) => (Some(ESCAPE), septet),
@@ -186,7 +187,8 @@ impl Address {
         let mut reader = Reader::new(octets);
         let length = usize::from(reader.octet(Field::Address)?);
         if length > ADDRESS_OCTETS_MAX - 1 {
-            let fault = Fault::TooLarge { value: clamp(length), max: clamp(ADDRESS_OCTETS_MAX - 1) };
+            let fault =
+                Fault::TooLarge { value: clamp(length), max: clamp(ADDRESS_OCTETS_MAX - 1) };
             return Err(TpduError::new(Field::Address, 0, fault));
         }
         let field = reader.take(Field::Address, length)?;
@@ -264,7 +266,9 @@ impl Address {
                 Shift::DEFAULT.decode(septets, &mut text);
                 text
             }
-            TypeOfNumber::International if self.semi_octets() > 0 => format!("+{}", self.digits().as_str()),
+            TypeOfNumber::International if self.semi_octets() > 0 => {
+                format!("+{}", self.digits().as_str())
+            }
             _ => self.digits().as_str().to_owned(),
         }
     }

@@ -145,7 +145,8 @@ impl Shift {
             return encode_default(character);
         }
         let unit = u16::try_from(u32::from(character)).ok().filter(|&unit| unit != 0)?;
-        let find = |table: &[u16; 128]| table.iter().position(|&entry| entry == unit).map(|at| at as u8);
+        let find =
+            |table: &[u16; 128]| table.iter().position(|&entry| entry == unit).map(|at| at as u8);
         let plain = find(&LOCKING_TABLES[index_of(self.locking)]).map(Coded::Plain);
         plain.or_else(|| find(&SINGLE_TABLES[index_of(self.single)]).map(Coded::Escaped))
     }
@@ -167,7 +168,9 @@ impl Shift {
             match rest.next() {
                 Some(shifted) if escaped[shifted] != 0 => text.push(character_of(escaped[shifted])),
                 //= TS 23.038 6.2.1.1 unmapped
-                Some(shifted) if shifted != usize::from(ESCAPE) => text.push(character_of(plain[shifted])),
+                Some(shifted) if shifted != usize::from(ESCAPE) => {
+                    text.push(character_of(plain[shifted]))
+                }
                 //= TS 23.038 6.2.1.1 twice
                 _ => text.push(' '),
             }
@@ -259,7 +262,9 @@ mod tests {
         for locking in [None].into_iter().chain(Language::ALL.map(Some)) {
             for single in [None].into_iter().chain(Language::ALL.map(Some)) {
                 let shift = Shift { locking, single };
-                for unit in (1..0xd800u16).filter(|&unit| unit < 0xe00 || unit == 0x20ac || unit == 0x221e) {
+                for unit in
+                    (1..0xd800u16).filter(|&unit| unit < 0xe00 || unit == 0x20ac || unit == 0x221e)
+                {
                     let character = char::from_u32(u32::from(unit)).expect("no surrogate");
                     let mut buffer = [0; 4];
                     let one = character.encode_utf8(&mut buffer);

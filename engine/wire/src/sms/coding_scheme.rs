@@ -114,9 +114,9 @@ impl CodingScheme {
         match self.group() {
             CodingGroup::General | CodingGroup::AutomaticDeletion => self.0 & 0x0c == 0x0c,
             CodingGroup::Reserved => true,
-            CodingGroup::WaitingDiscard | CodingGroup::WaitingStore | CodingGroup::WaitingStoreUcs2 => {
-                self.0 & 0x04 != 0
-            }
+            CodingGroup::WaitingDiscard
+            | CodingGroup::WaitingStore
+            | CodingGroup::WaitingStoreUcs2 => self.0 & 0x04 != 0,
             CodingGroup::DataAndClass => self.0 & 0x08 != 0,
         }
     }
@@ -150,9 +150,9 @@ impl CodingScheme {
             _ => WaitingKind::Other,
         };
         match self.group() {
-            CodingGroup::WaitingDiscard | CodingGroup::WaitingStore | CodingGroup::WaitingStoreUcs2 => {
-                Some((self.0 & 8 != 0, kind))
-            }
+            CodingGroup::WaitingDiscard
+            | CodingGroup::WaitingStore
+            | CodingGroup::WaitingStoreUcs2 => Some((self.0 & 8 != 0, kind)),
             _ => None,
         }
     }
@@ -166,7 +166,11 @@ impl CodingScheme {
     /// Octets that a TP-UDL of `length` stands for under this scheme, 0 to 255 (TS 23.040,
     /// 9.2.3.16).
     pub const fn user_data_octets(self, length: u8) -> usize {
-        if self.counts_septets() { super::septets::octets_for(length as usize) } else { length as usize }
+        if self.counts_septets() {
+            super::septets::octets_for(length as usize)
+        } else {
+            length as usize
+        }
     }
 }
 

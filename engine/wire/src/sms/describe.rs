@@ -9,7 +9,9 @@ mod user_data;
 pub use user_data::alphabet_name;
 
 use super::time::ValidityPeriod;
-use super::tpdu::{Command, Deliver, DeliverReport, Parameters, StatusReport, Submit, SubmitReport, Tpdu};
+use super::tpdu::{
+    Command, Deliver, DeliverReport, Parameters, StatusReport, Submit, SubmitReport, Tpdu,
+};
 use fields::{
     address, coding_scheme, failure_cause, protocol_identifier, status, time_stamp, validity_period,
 };
@@ -71,7 +73,9 @@ impl std::fmt::Display for FieldValue {
         match self {
             Self::Number(number) => write!(formatter, "{number}"),
             Self::Text(text) => formatter.write_str(text),
-            Self::Octets(octets) => octets.iter().try_for_each(|octet| write!(formatter, "{octet:02X}")),
+            Self::Octets(octets) => {
+                octets.iter().try_for_each(|octet| write!(formatter, "{octet:02X}"))
+            }
             Self::Flag(flag) => write!(formatter, "{flag}"),
         }
     }
@@ -105,11 +109,21 @@ impl List {
     ) -> &mut DescribedField {
         let at = self.fields.len();
         let details = Vec::new();
-        self.fields.push(DescribedField { name: name.into(), value, meaning: meaning.into(), details });
+        self.fields.push(DescribedField {
+            name: name.into(),
+            value,
+            meaning: meaning.into(),
+            details,
+        });
         &mut self.fields[at]
     }
 
-    fn number(&mut self, name: &str, number: u8, meaning: impl Into<String>) -> &mut DescribedField {
+    fn number(
+        &mut self,
+        name: &str,
+        number: u8,
+        meaning: impl Into<String>,
+    ) -> &mut DescribedField {
         self.push(name, FieldValue::Number(number.into()), meaning)
     }
 
@@ -210,7 +224,11 @@ fn describe_command(list: &mut List, command: &Command<'_>) {
     list.number("TP-MR", command.message_reference, "");
     protocol_identifier(list, command.protocol_identifier);
     list.number("TP-CT", command.command_type.0, command.command_type.meaning());
-    list.number("TP-MN", command.message_number, "the TP-MR of the message that the command is about");
+    list.number(
+        "TP-MN",
+        command.message_number,
+        "the TP-MR of the message that the command is about",
+    );
     address(list, "TP-DA", &command.destination_address);
     list.number("TP-CDL", command.command_data.len() as u8, "octets of command data");
     let (header, data) = command.split_data();
@@ -228,7 +246,8 @@ fn indicator(list: &mut List, parameters: &Parameters<'_>) {
         (!parameters.extension.is_empty(), "extension"),
     ];
     announced.extend(names.into_iter().filter_map(|(present, name)| present.then_some(name)));
-    let meaning = if announced.is_empty() { "nothing follows".to_owned() } else { announced.join(", ") };
+    let meaning =
+        if announced.is_empty() { "nothing follows".to_owned() } else { announced.join(", ") };
     list.number("TP-PI", parameters.indicator(), meaning);
     if !parameters.extension.is_empty() {
         let octets = FieldValue::Octets(parameters.extension.to_vec());

@@ -227,7 +227,11 @@ impl<'a> Reader<'a> {
         //= TS 23.040 9.1.2.5 most
         if usize::from(digits) > super::limits::ADDRESS_DIGITS_MAX {
             let max = clamp(super::limits::ADDRESS_DIGITS_MAX);
-            return Err(TpduError::new(field, start, Fault::TooLarge { value: u16::from(digits), max }));
+            return Err(TpduError::new(
+                field,
+                start,
+                Fault::TooLarge { value: u16::from(digits), max },
+            ));
         }
         self.take(field, 1 + usize::from(digits).div_ceil(2))?;
         Ok(&self.octets[start..self.position])

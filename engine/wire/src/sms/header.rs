@@ -137,7 +137,11 @@ impl Ports {
     //= TS 23.040 9.2.3.24.3 reserved
     pub const fn is_reserved(self) -> bool {
         let Self { destination, source, wide } = self;
-        if wide { destination >= 49_152 || source >= 49_152 } else { destination < 240 || source < 240 }
+        if wide {
+            destination >= 49_152 || source >= 49_152
+        } else {
+            destination < 240 || source < 240
+        }
     }
 }
 
@@ -283,7 +287,12 @@ impl<'a> Element<'a> {
     fn known(self) -> Option<Information<'a>> {
         Some(match (self.identifier, self.data) {
             (identifier::CONCATENATION_8, &[reference, total, sequence]) => {
-                Information::Concatenation(Concatenation::new(reference.into(), false, total, sequence)?)
+                Information::Concatenation(Concatenation::new(
+                    reference.into(),
+                    false,
+                    total,
+                    sequence,
+                )?)
             }
             (identifier::CONCATENATION_16, &[high, low, total, sequence]) => {
                 let reference = u16::from_be_bytes([high, low]);
@@ -297,16 +306,19 @@ impl<'a> Element<'a> {
                 source: source.into(),
                 wide: false,
             }),
-            (identifier::PORTS_16, &[destination_high, destination_low, source_high, source_low]) => {
-                Information::Ports(Ports {
-                    destination: u16::from_be_bytes([destination_high, destination_low]),
-                    source: u16::from_be_bytes([source_high, source_low]),
-                    wide: true,
-                })
-            }
+            (
+                identifier::PORTS_16,
+                &[destination_high, destination_low, source_high, source_low],
+            ) => Information::Ports(Ports {
+                destination: u16::from_be_bytes([destination_high, destination_low]),
+                source: u16::from_be_bytes([source_high, source_low]),
+                wide: true,
+            }),
             (identifier::SMSC_CONTROL, &[selected]) => Information::SmscControl(selected),
             (identifier::UDH_SOURCE, &[source]) => Information::UdhSource(source),
-            (identifier::SINGLE_SHIFT, &[number]) => Information::SingleShift(Language::from_number(number)?),
+            (identifier::SINGLE_SHIFT, &[number]) => {
+                Information::SingleShift(Language::from_number(number)?)
+            }
             (identifier::LOCKING_SHIFT, &[number]) => {
                 Information::LockingShift(Language::from_number(number)?)
             }
@@ -371,8 +383,11 @@ mod tests {
     fn ports_name_the_destination_first() {
         let header = Header::parse(&[6, 0x05, 4, 0x0b, 0x84, 0x23, 0xf0]).expect("well-formed");
         assert_eq!(header.ports(), Some(Ports { destination: 2948, source: 9200, wide: true }));
-        let reserved = |destination, source, wide| Ports { destination, source, wide }.is_reserved();
-        assert!(!reserved(2948, 49_151, true) && reserved(49_152, 0, true) && reserved(0, 65_535, true));
+        let reserved =
+            |destination, source, wide| Ports { destination, source, wide }.is_reserved();
+        assert!(
+            !reserved(2948, 49_151, true) && reserved(49_152, 0, true) && reserved(0, 65_535, true)
+        );
         assert!(!reserved(240, 255, false) && reserved(239, 255, false) && reserved(255, 0, false));
     }
 

@@ -17,9 +17,11 @@ pub const ADDRESS_OCTETS_MAX: usize = 12;
 /// Octets of a time stamp (9.2.3.11) and of a full validity period (9.2.3.12).
 pub const TIME_OCTETS: usize = 7;
 /// Octets of an SMS-SUBMIT at most (9.2.2.2).
-pub const SUBMIT_OCTETS_MAX: usize = 2 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS + 1 + USER_DATA_OCTETS_MAX;
+pub const SUBMIT_OCTETS_MAX: usize =
+    2 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS + 1 + USER_DATA_OCTETS_MAX;
 /// Octets of an SMS-DELIVER at most (9.2.2.1).
-pub const DELIVER_OCTETS_MAX: usize = 1 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS + 1 + USER_DATA_OCTETS_MAX;
+pub const DELIVER_OCTETS_MAX: usize =
+    1 + ADDRESS_OCTETS_MAX + 2 + TIME_OCTETS + 1 + USER_DATA_OCTETS_MAX;
 /// Octets of any TPDU at most: what the longest SMS-SUBMIT takes, and what the reports and
 /// SMS-COMMAND are cut to (9.2.2.1a, 9.2.2.2a, 9.2.2.3: 159 octets of user data behind the shortest
 /// report).
@@ -45,7 +47,8 @@ const _: () = assert!(
     "a client's header, a concatenation element and one octet of content fit"
 );
 const _: () = assert!(SUBMIT_OCTETS_MAX <= u8::MAX as usize, "one octet holds a SUBMIT's length");
-const _: () = assert!(SUBMIT_OCTETS_MAX <= TPDU_OCTETS_MAX && DELIVER_OCTETS_MAX <= TPDU_OCTETS_MAX);
+const _: () =
+    assert!(SUBMIT_OCTETS_MAX <= TPDU_OCTETS_MAX && DELIVER_OCTETS_MAX <= TPDU_OCTETS_MAX);
 const _: () = assert!(
     REPORT_USER_DATA_SEPTETS_MAX <= u8::MAX as usize,
     "TP-UDL counts the septets of the longest report in one octet"

@@ -89,7 +89,12 @@ impl Reassembler {
     ///
     /// A part whose place is taken by a different one shows that the reference has come round: what
     /// was there is given up and a new message begins.
-    pub fn handle_part(&mut self, originator: Address, user_data: &UserData<'_>, now_ms: u64) -> Arrival {
+    pub fn handle_part(
+        &mut self,
+        originator: Address,
+        user_data: &UserData<'_>,
+        now_ms: u64,
+    ) -> Arrival {
         self.give_up_old(now_ms);
         let part = Part::of(user_data);
         let Some(concatenation) = user_data.sound_header().and_then(Header::concatenation) else {
@@ -98,8 +103,10 @@ impl Reassembler {
         let key = Concatenation { sequence: 1, ..concatenation };
         let at = usize::from(concatenation.sequence) - 1;
         //= TS 23.040 9.2.3.24.1 together
-        let known =
-            self.waiting.iter().position(|other| other.key == key && other.message.originator == originator);
+        let known = self
+            .waiting
+            .iter()
+            .position(|other| other.key == key && other.message.originator == originator);
         let known = match known {
             Some(index) => match &self.waiting[index].message.parts[at] {
                 Some(there) if *there == part => {
@@ -299,7 +306,8 @@ mod tests {
     //= TS 23.040 9.2.3.24.15
     #[test]
     fn parts_in_any_order_and_twice_make_the_text() {
-        for text in ["{euro} € ".repeat(60), "漢字😀".repeat(60), "ığdır şöyle ".repeat(40)] {
+        for text in ["{euro} € ".repeat(60), "漢字😀".repeat(60), "ığdır şöyle ".repeat(40)]
+        {
             let parts = parts_of(&text, 200);
             assert!(parts.len() >= 3);
             let mut reassembler = Reassembler::new(4, WAIT_MS);
@@ -342,7 +350,11 @@ mod tests {
     fn only_so_many_messages_wait_and_the_oldest_gives_way() {
         let mut reassembler = Reassembler::new(2, WAIT_MS);
         for reference in 0..3 {
-            hand_in(&mut reassembler, &parts_of(&format!("{reference}").repeat(200), reference)[0], 0);
+            hand_in(
+                &mut reassembler,
+                &parts_of(&format!("{reference}").repeat(200), reference)[0],
+                0,
+            );
         }
         assert_eq!(reassembler.waiting(), 2);
         assert_eq!(reassembler.poll_lost(0).and_then(|lost| lost.text()), Some("0".repeat(153)));

@@ -264,7 +264,14 @@ pub fn read_status_report(tpdu: &[u8]) -> Result<StatusReportView, TpduError> {
 /// TP-SCTS for a moment of Japan Standard Time, nine hours east: calendar fields as a wall clock
 /// shows them, of the year only the last two digits.
 //= TS 23.040 9.2.3.11 local
-pub const fn scts_jst(year: u16, month: u8, day: u8, hour: u8, minute: u8, second: u8) -> [u8; TIME_OCTETS] {
+pub const fn scts_jst(
+    year: u16,
+    month: u8,
+    day: u8,
+    hour: u8,
+    minute: u8,
+    second: u8,
+) -> [u8; TIME_OCTETS] {
     [
         time::swapped_digits((year % 100) as u8),
         time::swapped_digits(month),
@@ -347,8 +354,8 @@ mod tests {
     use super::*;
 
     const SUBMIT: [u8; 23] = [
-        0xb1, 0x42, 11, 0x81, 0x90, 0x10, 0x32, 0x54, 0x76, 0xf8, 0x39, 0, 59, 10, 0xe8, 0x32, 0x9b, 0xfd,
-        0x46, 0x97, 0xd9, 0xec, 0x37,
+        0xb1, 0x42, 11, 0x81, 0x90, 0x10, 0x32, 0x54, 0x76, 0xf8, 0x39, 0, 59, 10, 0xe8, 0x32,
+        0x9b, 0xfd, 0x46, 0x97, 0xd9, 0xec, 0x37,
     ];
 
     //= TS 23.040 9.2.3.2
@@ -362,11 +369,16 @@ mod tests {
         assert_eq!(scts, [0x62, 0x11, 0x22, 0x31, 0x43, 0x03, 0x63]);
         let originating = OriginatingAddress::parse("Hayauma").expect("legal");
         let mut out = [0; 163];
-        let length = deliver_from_submit(&SUBMIT, &originating, &scts, false, &mut out).expect("relays");
-        let expected =
-            [&[0xa4, 13, 0xd0, 0xc8, 0x70, 0x3e, 0x5c, 0x6f, 0x87, 0x01, 0x39, 0][..], &scts, &SUBMIT[13..]];
+        let length =
+            deliver_from_submit(&SUBMIT, &originating, &scts, false, &mut out).expect("relays");
+        let expected = [
+            &[0xa4, 13, 0xd0, 0xc8, 0x70, 0x3e, 0x5c, 0x6f, 0x87, 0x01, 0x39, 0][..],
+            &scts,
+            &SUBMIT[13..],
+        ];
         assert_eq!(&out[..length], expected.concat());
-        let tight = deliver_from_submit(&SUBMIT, &originating, &scts, false, &mut out[..length - 1]);
+        let tight =
+            deliver_from_submit(&SUBMIT, &originating, &scts, false, &mut out[..length - 1]);
         assert!(matches!(tight, Err(TpduError { fault: Fault::NoRoom { .. }, .. })));
     }
 
@@ -375,8 +387,12 @@ mod tests {
         let originating = OriginatingAddress::parse("09012345678").expect("legal");
         let mut out = [0; 200];
         for length in 0..SUBMIT.len() {
-            let relayed = deliver_from_submit(&SUBMIT[..length], &originating, &[0; 7], true, &mut out);
-            assert!(matches!(relayed, Err(TpduError { fault: Fault::Truncated { .. }, .. })), "{length}");
+            let relayed =
+                deliver_from_submit(&SUBMIT[..length], &originating, &[0; 7], true, &mut out);
+            assert!(
+                matches!(relayed, Err(TpduError { fault: Fault::Truncated { .. }, .. })),
+                "{length}"
+            );
             assert!(check_submit(&SUBMIT[..length]).is_err());
         }
         assert_eq!(check_submit(&SUBMIT), Ok(()));
@@ -400,8 +416,8 @@ mod tests {
         assert_eq!((view.scts, view.discharge), (scts, discharge));
         let recipient = Address::parse("09012345678").expect("legal");
         let mut same = [0; 64];
-        let written =
-            status_report_for(0x42, &recipient, &scts, &discharge, 0x46, &mut same).expect("writes");
+        let written = status_report_for(0x42, &recipient, &scts, &discharge, 0x46, &mut same)
+            .expect("writes");
         assert_eq!(same[..written], out[..length], "without the SUBMIT at hand");
     }
 

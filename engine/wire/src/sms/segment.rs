@@ -76,13 +76,23 @@ impl Rules {
 
     /// 8-bit references, no national tables, up to `segments_max` segments.
     pub const fn plain(segments_max: u8) -> Self {
-        Self { locking_languages: 0, single_languages: 0, wide_reference: false, segments_max, empty: false }
+        Self {
+            locking_languages: 0,
+            single_languages: 0,
+            wide_reference: false,
+            segments_max,
+            empty: false,
+        }
     }
 
     /// The push gateway's rules: 8-bit references and at most [`SEGMENTS_MAX`] segments.
     pub const fn gateway(national: bool) -> Self {
         let languages = if national { Self::ALL_LANGUAGES } else { 0 };
-        Self { locking_languages: languages, single_languages: languages, ..Self::plain(SEGMENTS_MAX) }
+        Self {
+            locking_languages: languages,
+            single_languages: languages,
+            ..Self::plain(SEGMENTS_MAX)
+        }
     }
 }
 
@@ -303,7 +313,11 @@ impl Candidate {
     }
 }
 
-fn plan_octets(octets: &[u8], options: &PlanOptions<'_>, frame: &Frame<'_>) -> Result<Plan, PlanError> {
+fn plan_octets(
+    octets: &[u8],
+    options: &PlanOptions<'_>,
+    frame: &Frame<'_>,
+) -> Result<Plan, PlanError> {
     let scheme = options.dcs.map_or(CodingScheme::EIGHT_BIT, CodingScheme);
     if !is_usable(scheme) || scheme.character_set() != CharacterSet::EightBit {
         return Err(PlanError::BadCodingScheme { dcs: scheme.0 });
@@ -338,7 +352,9 @@ fn plan_text(text: &str, options: &PlanOptions<'_>, frame: &Frame<'_>) -> Result
             }
             // Behind a long header of the client's the shift elements may cost more than they save.
             Ok(national) => match ucs2_candidate(text, frame) {
-                Ok(ucs2) if ucs2.fit.segments < national.fit.segments => ucs2.plan(CodingScheme::UCS2, frame),
+                Ok(ucs2) if ucs2.fit.segments < national.fit.segments => {
+                    ucs2.plan(CodingScheme::UCS2, frame)
+                }
                 _ => national.plan(CodingScheme::GSM7, frame),
             },
             Err(PlanError::UnknownCharacter { .. }) => {
@@ -382,11 +398,19 @@ fn septet_candidate(text: &str, frame: &Frame<'_>) -> Result<Candidate, PlanErro
     if worth_a_search && languages.any() {
         let cheaper_than = plain.map_or(u32::MAX, |fit| fit.segments);
         if let Some(choice) = national::choose(text, languages, frame, cheaper_than) {
-            return shifted_candidate(text, frame, choice.shift, choice.septets, choice.shift_octets);
+            return shifted_candidate(
+                text,
+                frame,
+                choice.shift,
+                choice.septets,
+                choice.shift_octets,
+            );
         }
     }
     match (plain, profile.foreign) {
-        (Some(fit), _) => Ok(Candidate { alphabet, units: profile.septets, fit, identity: profile.identity }),
+        (Some(fit), _) => {
+            Ok(Candidate { alphabet, units: profile.septets, fit, identity: profile.identity })
+        }
         (None, foreign) => {
             let (offset, character) = foreign.unwrap_or((0, char::REPLACEMENT_CHARACTER));
             Err(PlanError::UnknownCharacter { character, offset })
@@ -427,7 +451,9 @@ fn is_usable(scheme: CodingScheme) -> bool {
 fn capacity_of(alphabet: Alphabet, header_octets: usize) -> usize {
     let room = USER_DATA_OCTETS_MAX.saturating_sub(header_octets);
     match alphabet {
-        Alphabet::Gsm7(_) => USER_DATA_SEPTETS_MAX.saturating_sub(septets::septets_covering(header_octets)),
+        Alphabet::Gsm7(_) => {
+            USER_DATA_SEPTETS_MAX.saturating_sub(septets::septets_covering(header_octets))
+        }
         Alphabet::EightBit => room,
         Alphabet::Ucs2 => room / 2,
     }

@@ -52,7 +52,10 @@ pub fn pack(septets: &[u8], out: &mut [u8]) -> usize {
 /// # Panics
 /// When `octets` holds fewer than `skipped + out.len()` septets.
 pub fn unpack(octets: &[u8], skipped: usize, out: &mut [u8]) {
-    assert!(octets.len() >= octets_for(skipped + out.len()), "more septets asked for than the octets hold");
+    assert!(
+        octets.len() >= octets_for(skipped + out.len()),
+        "more septets asked for than the octets hold"
+    );
     let bits = skipped * 7;
     let (mut at, shift) = (bits / 8, bits % 8);
     for target in out.chunks_mut(8) {
@@ -109,7 +112,8 @@ mod tests {
     //= TS 23.038 6.1.2.1.1
     #[test]
     fn packing_agrees_with_packing_bit_by_bit_at_every_length() {
-        let septets: Vec<u8> = (0..200u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 25) as u8).collect();
+        let septets: Vec<u8> =
+            (0..200u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 25) as u8).collect();
         for length in 0..=septets.len() {
             let mut out = [0xff; 200];
             let octets = pack(&septets[..length], &mut out);
@@ -120,7 +124,8 @@ mod tests {
     //= TS 23.038 6.1.2.1.1
     #[test]
     fn unpacking_undoes_packing_from_every_start() {
-        let septets: Vec<u8> = (0..180u32).map(|n| (n.wrapping_mul(2_246_822_519) >> 25) as u8).collect();
+        let septets: Vec<u8> =
+            (0..180u32).map(|n| (n.wrapping_mul(2_246_822_519) >> 25) as u8).collect();
         let octets = pack_naively(&septets);
         for skipped in 0..septets.len() {
             let mut out = vec![0xff; septets.len() - skipped];

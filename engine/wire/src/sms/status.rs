@@ -219,7 +219,11 @@ mod tests {
     fn reserved_statuses_are_kept_and_read_as_service_rejected() {
         for octet in 0..=255 {
             let status = Status(octet);
-            assert_eq!(status.is_reserved(), status.meaning().starts_with("reserved"), "{octet:02X}");
+            assert_eq!(
+                status.is_reserved(),
+                status.meaning().starts_with("reserved"),
+                "{octet:02X}"
+            );
             assert_eq!(status.interpreted() == status, !status.is_reserved(), "{octet:02X}");
         }
     }

@@ -252,7 +252,9 @@ mod tests {
     //= TS 23.040 9.2.3.11 zone
     #[test]
     fn the_zone_is_signed_and_in_quarters() {
-        for (octet, quarters) in [(0x00, 0), (0x63, 36), (0x0a, -20), (0x61, 16), (0x23, 32), (0x69, -16)] {
+        for (octet, quarters) in
+            [(0x00, 0), (0x63, 36), (0x0a, -20), (0x61, 16), (0x23, 32), (0x69, -16)]
+        {
             assert_eq!(zone_quarters(octet), quarters, "{octet:02X}");
             assert_eq!(zone_octet(quarters), octet);
         }
@@ -266,7 +268,8 @@ mod tests {
         let time = stamp.local_time().expect("a time");
         assert_eq!(time.to_string(), "2011-02-28T11:50:50-05:00");
         assert_eq!(TimeStamp::new(time), Some(stamp));
-        let last = TimeStamp([0x99, 0x21, 0x13, 0x32, 0x95, 0x95, 0x18]).local_time().expect("a time");
+        let last =
+            TimeStamp([0x99, 0x21, 0x13, 0x32, 0x95, 0x95, 0x18]).local_time().expect("a time");
         assert_eq!(last.to_string(), "1999-12-31T23:59:59-00:15");
         assert!(stamp.is_decimal());
     }
@@ -284,7 +287,9 @@ mod tests {
         assert!(TimeStamp([0x62, 0x11, 0x22, 0x31, 0x43, 0x03, 0x9f]).is_decimal());
         assert!(!TimeStamp([0x62, 0x11, 0x22, 0x31, 0x43, 0x03, 0xa3]).is_decimal());
         // No month, a day 81, and nothing but noughts are no times.
-        for octets in [[0xff; 7], [0; 7], [0x80, 0x60, 0x18, 0, 0, 0, 0x63], [0x62, 0x31, 0x22, 0, 0, 0, 0]] {
+        for octets in
+            [[0xff; 7], [0; 7], [0x80, 0x60, 0x18, 0, 0, 0, 0x63], [0x62, 0x31, 0x22, 0, 0, 0, 0]]
+        {
             assert_eq!(TimeStamp(octets).local_time(), None, "{octets:02X?}");
         }
     }
@@ -321,7 +326,10 @@ mod tests {
             let octets = EnhancedValidity::new(period, true).expect("legal");
             assert_eq!((octets.period(), octets.is_single_shot()), (period, true));
         }
-        assert_eq!(EnhancedValidity::new(EnhancedPeriod::HoursMinutesSeconds(1, 60, 0), false), None);
+        assert_eq!(
+            EnhancedValidity::new(EnhancedPeriod::HoursMinutesSeconds(1, 60, 0), false),
+            None
+        );
         let extended = EnhancedValidity([0x82, 0x00, 30, 0, 0, 0, 0]);
         assert_eq!(extended.period(), EnhancedPeriod::Seconds(30));
         assert_eq!(EnhancedValidity([0x83; 7]).period(), EnhancedPeriod::Reserved);

@@ -73,7 +73,11 @@ impl<'a> Tpdu<'a> {
     /// More than 164 octets, a type that this sender has not, or a field that is cut short, above
     /// its bound or followed by
     /// octets that nothing announces: which field, where, and what is wrong with it.
-    pub fn decode(octets: &'a [u8], direction: Direction, context: ReportContext) -> Result<Self, TpduError> {
+    pub fn decode(
+        octets: &'a [u8],
+        direction: Direction,
+        context: ReportContext,
+    ) -> Result<Self, TpduError> {
         if octets.len() > TPDU_OCTETS_MAX {
             let fault = Fault::TooLarge { value: clamp(octets.len()), max: clamp(TPDU_OCTETS_MAX) };
             return Err(TpduError::new(Field::End, TPDU_OCTETS_MAX, fault));
@@ -96,7 +100,9 @@ impl<'a> Tpdu<'a> {
             (Direction::FromTerminal, first_octet::DELIVER) => {
                 DeliverReport::decode(octets, context).map(Self::DeliverReport)
             }
-            (Direction::FromTerminal, first_octet::SUBMIT) => Submit::decode(octets).map(Self::Submit),
+            (Direction::FromTerminal, first_octet::SUBMIT) => {
+                Submit::decode(octets).map(Self::Submit)
+            }
             (Direction::FromTerminal, first_octet::STATUS_REPORT_TYPE) => {
                 Command::decode(octets).map(Self::Command)
             }
@@ -138,7 +144,9 @@ impl<'a> Tpdu<'a> {
     /// Who sends this kind.
     pub fn direction(&self) -> Direction {
         match self {
-            Self::Deliver(_) | Self::SubmitReport(_) | Self::StatusReport(_) => Direction::ToTerminal,
+            Self::Deliver(_) | Self::SubmitReport(_) | Self::StatusReport(_) => {
+                Direction::ToTerminal
+            }
             Self::DeliverReport(_) | Self::Submit(_) | Self::Command(_) => Direction::FromTerminal,
         }
     }
@@ -167,5 +175,9 @@ fn read_failure_cause(
             reader.remaining().first().is_some_and(|octet| octet & FailureCause::MARK != 0)
         }
     };
-    if present { reader.octet(Field::FailureCause).map(|octet| Some(FailureCause(octet))) } else { Ok(None) }
+    if present {
+        reader.octet(Field::FailureCause).map(|octet| Some(FailureCause(octet)))
+    } else {
+        Ok(None)
+    }
 }

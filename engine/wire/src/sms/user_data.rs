@@ -85,7 +85,8 @@ impl<'a> UserData<'a> {
             return Err(TpduError::new(Field::UserDataLength, at, fault));
         }
         if needed != self.octets.len() {
-            let fault = Fault::Truncated { needed: clamp(needed), available: clamp(self.octets.len()) };
+            let fault =
+                Fault::Truncated { needed: clamp(needed), available: clamp(self.octets.len()) };
             return Err(TpduError::new(Field::UserData, at + 1, fault));
         }
         Ok(())
@@ -110,7 +111,9 @@ impl<'a> UserData<'a> {
     //= TS 23.040 9.2.3.10
     pub fn alphabet(&self) -> Alphabet {
         match self.coding_scheme.character_set() {
-            CharacterSet::Gsm7 => Alphabet::Gsm7(self.sound_header().map_or(Shift::DEFAULT, Header::shift)),
+            CharacterSet::Gsm7 => {
+                Alphabet::Gsm7(self.sound_header().map_or(Shift::DEFAULT, Header::shift))
+            }
             CharacterSet::EightBit => Alphabet::EightBit,
             CharacterSet::Ucs2 => Alphabet::Ucs2,
         }
@@ -207,7 +210,8 @@ mod tests {
     #[test]
     fn the_length_must_be_there_and_legal() {
         let error = |octets: &[u8]| {
-            UserData::read(&mut Reader::new(octets), CodingScheme::GSM7, false, 140).expect_err("refused")
+            UserData::read(&mut Reader::new(octets), CodingScheme::GSM7, false, 140)
+                .expect_err("refused")
         };
         assert_eq!(error(&[]).field, Field::UserDataLength);
         assert_eq!(error(&[8, 0, 0]).fault, Fault::Truncated { needed: 7, available: 2 });

@@ -70,12 +70,15 @@ pub fn parse_jst_digits(text: &[u8]) -> Option<u64> {
     if text.len() != 14 {
         return None;
     }
-    let days = days_of_valid_date(number(&text[0..4])?, number(&text[4..6])?, number(&text[6..8])?)?;
-    let (hour, minute, second) = (number(&text[8..10])?, number(&text[10..12])?, number(&text[12..14])?);
+    let days =
+        days_of_valid_date(number(&text[0..4])?, number(&text[4..6])?, number(&text[6..8])?)?;
+    let (hour, minute, second) =
+        (number(&text[8..10])?, number(&text[10..12])?, number(&text[12..14])?);
     if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let local = days * DAY_SECONDS + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second);
+    let local =
+        days * DAY_SECONDS + u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second);
     Some(local.checked_sub(JST_OFFSET_SECONDS)? * 1000)
 }
 
@@ -106,7 +109,12 @@ pub fn parse_http_date(text: &[u8], now_ms: u64) -> Option<u64> {
         (Some(3), 29) => {
             let plain = text[4] == b' ' && text[7] == b' ' && text[11] == b' ' && text[16] == b' ';
             let year = number(&text[12..16])?;
-            plain.then_some((year, &text[8..11], number(&text[5..7])?, text[17..].strip_suffix(b" GMT")?))?
+            plain.then_some((
+                year,
+                &text[8..11],
+                number(&text[5..7])?,
+                text[17..].strip_suffix(b" GMT")?,
+            ))?
         }
         (Some(6..=9), _) => {
             let rest = text[comma? + 1..].strip_prefix(b" ")?.strip_suffix(b" GMT")?;
@@ -138,7 +146,8 @@ fn clock_seconds(clock: &[u8]) -> Option<u64> {
     if clock.len() != 8 || clock[2] != b':' || clock[5] != b':' {
         return None;
     }
-    let (hour, minute, second) = (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
+    let (hour, minute, second) =
+        (number(&clock[..2])?, number(&clock[3..5])?, number(&clock[6..])?);
     let legal = hour <= 23 && minute <= 59 && second <= 60;
     legal.then_some(u64::from(hour) * 3600 + u64::from(minute) * 60 + u64::from(second))
 }
@@ -206,8 +215,9 @@ pub fn jst_day_index(unix_ms: u64) -> u64 {
 }
 
 const WEEKDAYS: [&[u8; 3]; 7] = [b"Sun", b"Mon", b"Tue", b"Wed", b"Thu", b"Fri", b"Sat"];
-const MONTHS: [&[u8; 3]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
 
 fn civil(seconds: u64) -> Civil {
     if seconds / DAY_SECONDS > DAYS_MAX {
@@ -233,7 +243,8 @@ fn civil_from_days(days: u64) -> (u32, u32, u32) {
     let shifted = days + 719_468;
     let era = shifted / 146_097;
     let day_of_era = shifted % 146_097;
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
@@ -400,7 +411,10 @@ mod tests {
         assert!(Day::of(day.start_ms() - 1) < day);
         assert_eq!(Day::of(day.next().start_ms()), day.next());
         assert_eq!(day.next().start_ms() - day.start_ms(), DAY_MS);
-        assert_eq!(Day::parse("20261231").expect("valid").next(), Day::parse("20270101").expect("valid"));
+        assert_eq!(
+            Day::parse("20261231").expect("valid").next(),
+            Day::parse("20270101").expect("valid")
+        );
         for wrong in ["20260230", "2026-1-22", "2026/11/22", "", "2026-11-2x", "あああ-"] {
             assert_eq!(Day::parse(wrong), None, "{wrong}");
         }

@@ -267,7 +267,11 @@ mod tests {
                 let mut text = [b'x'; REQID_OCTETS_MAX];
                 text[at] = octet;
                 assert_eq!(Reqid::parse(&text).is_some(), is_a_type(octet), "{octet} at {at}");
-                assert_eq!(Reqid::parse(&text[..=at]).is_some(), is_a_type(octet), "{octet} at the end");
+                assert_eq!(
+                    Reqid::parse(&text[..=at]).is_some(),
+                    is_a_type(octet),
+                    "{octet} at the end"
+                );
             }
         }
     }

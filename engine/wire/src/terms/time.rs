@@ -47,7 +47,10 @@ impl Pace {
     /// # Panics
     /// When `scale` is out of its range: the configuration has checked it.
     pub fn new(scale: u64, now_ms: u64) -> Self {
-        assert!((1..=TIME_SCALE_MAX).contains(&scale), "a time scale that the configuration lets through");
+        assert!(
+            (1..=TIME_SCALE_MAX).contains(&scale),
+            "a time scale that the configuration lets through"
+        );
         Self { scale, started_ms: now_ms, ahead_ms: None, moved_ms: 0 }
     }
 
@@ -94,7 +97,8 @@ impl Pace {
             return self.wall(center_ms);
         }
         let since_start = i128::from(center_ms) - i128::from(CENTER_START_MS);
-        let (scale, rest) = (i128::from(self.scale), i128::from(since_start % i128::from(self.scale) > 0));
+        let (scale, rest) =
+            (i128::from(self.scale), i128::from(since_start % i128::from(self.scale) > 0));
         let real = i128::from(self.started_ms) + since_start / scale + rest;
         self.wall(u64::try_from(real.max(0)).unwrap_or(u64::MAX))
     }
@@ -148,7 +152,9 @@ mod tests {
         for scale in [2, 60, 3_600, TIME_SCALE_MAX] {
             let pace = Pace::new(scale, NOW_MS);
             assert_eq!(pace.center(NOW_MS + 10) - pace.center(NOW_MS), 10 * scale);
-            for time in [NOW_MS - 15 * 86_400_000, NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS + 72 * HOUR_MS] {
+            for time in
+                [NOW_MS - 15 * 86_400_000, NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS + 72 * HOUR_MS]
+            {
                 assert_eq!(pace.real(pace.center(time)), time, "scale {scale}");
             }
         }
@@ -160,7 +166,10 @@ mod tests {
         for ahead_ms in 0..200 {
             let due_ms = pace.center(NOW_MS) + ahead_ms;
             let real_ms = pace.real(due_ms);
-            assert!(pace.center(real_ms) >= due_ms && pace.center(real_ms - 1) < due_ms, "{ahead_ms}");
+            assert!(
+                pace.center(real_ms) >= due_ms && pace.center(real_ms - 1) < due_ms,
+                "{ahead_ms}"
+            );
         }
     }
 
@@ -194,7 +203,10 @@ mod tests {
         assert_eq!(pace.expires_ms(NOW_MS, NOW_MS + 2 * HOUR_MS, 2, None), NOW_MS + 2_000);
         assert_eq!(pace.expires_ms(NOW_MS, NOW_MS + HOUR_MS, 0, None), NOW_MS + 1_000);
         assert_eq!(pace.expires_ms(NOW_MS, NOW_MS + 500, 2, Some(NOW_MS + 500)), NOW_MS + 500);
-        assert_eq!(pace.expires_ms(NOW_MS, NOW_MS + 9_000, 72, Some(NOW_MS + 9_000)), NOW_MS + 9_000);
+        assert_eq!(
+            pace.expires_ms(NOW_MS, NOW_MS + 9_000, 72, Some(NOW_MS + 9_000)),
+            NOW_MS + 9_000
+        );
         assert_eq!(pace.center_seconds(3), 10_800);
     }
 }

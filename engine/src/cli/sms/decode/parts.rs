@@ -73,7 +73,8 @@ impl Joined {
     fn of(message: &Message) -> Self {
         let missing = message.parts.iter().enumerate().filter(|(_, part)| part.is_none());
         let text = message.text();
-        let octets = if text.is_none() { message.octets().map(|octets| hex_of(&octets)) } else { None };
+        let octets =
+            if text.is_none() { message.octets().map(|octets| hex_of(&octets)) } else { None };
         Self {
             kind: "joined",
             address: message.originator.text(),

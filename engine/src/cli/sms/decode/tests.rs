@@ -111,13 +111,17 @@ fn a_service_centres_address_is_taken_off_when_told_and_found_when_not() {
     let hex = "07919130079229F0010000";
     let error = refused(&DecodeArguments { smsc: true, ..arguments(hex) });
     assert!(error.contains("TP-DA"), "{error}");
-    assert!(refused(&DecodeArguments { smsc: true, ..arguments("09912143") }).contains("cut short"));
+    assert!(
+        refused(&DecodeArguments { smsc: true, ..arguments("09912143") }).contains("cut short")
+    );
     for smsc in [false, true] {
-        for (prefix, line) in
-            [("07911891000000F1", "service centre +81190000001\n"), ("00", "service centre: none is named\n")]
-        {
+        for (prefix, line) in [
+            ("07911891000000F1", "service centre +81190000001\n"),
+            ("00", "service centre: none is named\n"),
+        ] {
             for (tpdu, kind) in [(DELIVER, "SMS-DELIVER to"), (SUBMIT, "SMS-SUBMIT from")] {
-                let text = printed(&DecodeArguments { smsc, ..arguments(&format!("{prefix}{tpdu}")) });
+                let text =
+                    printed(&DecodeArguments { smsc, ..arguments(&format!("{prefix}{tpdu}")) });
                 assert!(text.starts_with(kind) && text.contains(line), "{text}");
             }
         }
@@ -125,17 +129,24 @@ fn a_service_centres_address_is_taken_off_when_told_and_found_when_not() {
     // An SMS-SUBMIT behind a zero that would be an SMS-DELIVER without it, from 17 digits and of no
     // time.
     let text = printed(&arguments("0011EB12811122334455667788000000AA0461626300"));
-    assert!(text.starts_with("SMS-SUBMIT from the terminal, 21 octets\nservice centre: none"), "{text}");
+    assert!(
+        text.starts_with("SMS-SUBMIT from the terminal, 21 octets\nservice centre: none"),
+        "{text}"
+    );
     // A time stamp of noughts is no reason to look for an address where there is none.
     let nought = DELIVER.replace("62112231430363", "00000000000000");
-    assert!(printed(&arguments(&nought)).contains("TP-SCTS  00000000000000                not a time"));
+    assert!(
+        printed(&arguments(&nought)).contains("TP-SCTS  00000000000000                not a time")
+    );
     // A broken TPDU is told of as it stands, not as what might be behind an address.
     assert!(refused(&arguments(&SUBMIT[..20])).contains("TP-PID at octet 10"));
 }
 
 #[test]
 fn a_modems_pdu_is_read_however_odd_its_time_stamp() {
-    for odd in ["00000000000000", "FFFFFFFFFFFFFF", "99999999999999", "62312231430363", "A2112231430363"] {
+    for odd in
+        ["00000000000000", "FFFFFFFFFFFFFF", "99999999999999", "62312231430363", "A2112231430363"]
+    {
         let tpdu = DELIVER.replace("62112231430363", odd);
         for prefix in ["07911891000000F1", "0791180945123490"] {
             let text = printed(&arguments(&format!("{prefix}{tpdu}")));
@@ -145,7 +156,10 @@ fn a_modems_pdu_is_read_however_odd_its_time_stamp() {
             );
             assert!(text.contains("TP-OA    18005551212"), "{odd}: {text}");
         }
-        assert!(printed(&arguments(&tpdu)).starts_with("SMS-DELIVER to the terminal, 28 octets\n  TP-MTI"));
+        assert!(
+            printed(&arguments(&tpdu))
+                .starts_with("SMS-DELIVER to the terminal, 28 octets\n  TP-MTI")
+        );
     }
 }
 
@@ -181,13 +195,17 @@ fn parts_that_are_given_together_are_joined() {
     }
     let json = DecodeArguments { json: true, ..from_input.clone() };
     let (printed, _) = outcome(&json, &lines);
-    let expected = format!(r#"{{"type":"joined","address":"18005551212","parts":3,"text":"{text}"}}"#);
+    let expected =
+        format!(r#"{{"type":"joined","address":"18005551212","parts":3,"text":"{text}"}}"#);
     assert_eq!((printed.len(), printed.last()), (5, Some(&expected)));
     // What lacks is named, and what is there is shown.
     let (printed, complaints) = outcome(&from_input, &format!("{}\n{}\n", parts[0], parts[2]));
     assert_eq!(complaints, Vec::<String>::new());
     let joined = printed.last().expect("something");
-    assert!(joined.starts_with("\njoined   3 parts, 18005551212\n  missing  2\n  text     aaa"), "{joined}");
+    assert!(
+        joined.starts_with("\njoined   3 parts, 18005551212\n  missing  2\n  text     aaa"),
+        "{joined}"
+    );
     // One part alone, even given twice, is shown as what it is.
     for input in [parts[0].clone(), format!("{0}\n{0}", parts[0])] {
         assert!(!outcome(&from_input, &input).0.concat().contains("joined"));
@@ -199,17 +217,24 @@ fn octets_that_nothing_announces_are_shown_and_complained_of() {
     for (smsc, prefix) in [(false, ""), (true, "00")] {
         let hex = format!("{prefix}{DELIVER}FFFF");
         let (printed, complaints) = outcome(&DecodeArguments { smsc, ..arguments(&hex) }, "");
-        assert!(printed[0].contains("TP-UD    hellohello") && printed[0].ends_with("trailing octets FFFF\n"));
+        assert!(
+            printed[0].contains("TP-UD    hellohello")
+                && printed[0].ends_with("trailing octets FFFF\n")
+        );
         assert_eq!(complaints, ["2 octets follow the last field, and nothing announces more"]);
     }
-    let json = outcome(&DecodeArguments { json: true, ..arguments(&format!("{DELIVER}00")) }, "").0.concat();
+    let json = outcome(&DecodeArguments { json: true, ..arguments(&format!("{DELIVER}00")) }, "")
+        .0
+        .concat();
     assert!(json.ends_with(r#","trailing":"00"}"#), "{json}");
 }
 
 #[test]
 fn hexadecimal_may_come_in_pieces_in_either_case_and_from_standard_input() {
-    let pieces =
-        DecodeArguments { hex: vec!["04 0b 81".to_owned(), DELIVER[6..].to_lowercase()], ..arguments("") };
+    let pieces = DecodeArguments {
+        hex: vec!["04 0b 81".to_owned(), DELIVER[6..].to_lowercase()],
+        ..arguments("")
+    };
     assert_eq!(printed(&pieces), printed(&arguments(DELIVER)));
     for hex in [vec![], vec!["-".to_owned()]] {
         let from_input = DecodeArguments { hex, json: true, ..arguments("") };
@@ -223,8 +248,15 @@ fn hexadecimal_may_come_in_pieces_in_either_case_and_from_standard_input() {
 
 #[test]
 fn a_service_centres_digits_may_be_nonsense_without_a_panic() {
-    for hex in ["00", "0100", "FF", "07", "0C91000000000000000000000000", "0B9100000000000000000000", "0200"]
-    {
+    for hex in [
+        "00",
+        "0100",
+        "FF",
+        "07",
+        "0C91000000000000000000000000",
+        "0B9100000000000000000000",
+        "0200",
+    ] {
         for smsc in [false, true] {
             let _ = outcome(&DecodeArguments { smsc, ..arguments(hex) }, "");
         }

@@ -43,7 +43,9 @@ pub(super) fn service_centre_of(text: &str) -> Result<String, String> {
 
 /// `YYYY-MM-DDThh:mm:ss` and a zone as `+hh:mm`, `-hh:mm` or `Z`.
 pub(super) fn time_of(text: &str) -> Result<TimeStamp, String> {
-    let wrong = || format!("'{text}' is not a time like 2026-11-22T13:34:30+09:00 of the years 1990 to 2089");
+    let wrong = || {
+        format!("'{text}' is not a time like 2026-11-22T13:34:30+09:00 of the years 1990 to 2089")
+    };
     let (moment, zone) = text.split_at_checked(19).ok_or_else(wrong)?;
     let digits = |digits: &str| -> Result<u16, String> {
         let decimal = digits.bytes().all(|digit| digit.is_ascii_digit());

@@ -52,7 +52,8 @@ impl ContentArguments {
         let data = text_of(&self.data, input)?;
         let octets = if self.octets { octets_of(&data)? } else { Vec::new() };
         let content = if self.octets { Content::Octets(&octets) } else { Content::Text(&data) };
-        let options = PlanOptions { client_udh: &client_udh, dcs: self.dcs, national: self.national };
+        let options =
+            PlanOptions { client_udh: &client_udh, dcs: self.dcs, national: self.national };
         if !self.wide_reference && self.reference > u16::from(u8::MAX) {
             return Err(format!("a reference of {} needs --wide-reference", self.reference));
         }
@@ -121,8 +122,11 @@ impl OptionalArguments {
         };
         let client_udh = octets_of(&self.udh)?;
         // Without TP-DCS a receiver takes the user data for the default alphabet.
-        let options =
-            PlanOptions { client_udh: &client_udh, dcs: Some(self.dcs.unwrap_or_default()), national: false };
+        let options = PlanOptions {
+            client_udh: &client_udh,
+            dcs: Some(self.dcs.unwrap_or_default()),
+            national: false,
+        };
         let rules = Rules { empty: true, ..Rules::plain(1) };
         let plan = plan_by_rules(content, &options, &rules).map_err(|error| error.to_string())?;
         let mut buffer = [0; USER_DATA_OCTETS_MAX];

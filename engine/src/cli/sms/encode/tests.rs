@@ -12,7 +12,11 @@ use wire::sms::time::{EnhancedPeriod, TimeStamp};
 
 fn submit(data: &str) -> SubmitArguments {
     SubmitArguments {
-        content: ContentArguments { data: data.to_owned(), reference: 9, ..ContentArguments::default() },
+        content: ContentArguments {
+            data: data.to_owned(),
+            reference: 9,
+            ..ContentArguments::default()
+        },
         to: "09012345678".to_owned(),
         message_reference: 255,
         ..SubmitArguments::default()
@@ -34,8 +38,10 @@ fn every_segment_is_a_line() {
         ..submit("hellohello")
     };
     assert_eq!(lines(one.clone()), ["31FF0B819010325476F800003B0AE8329BFD4697D9EC37"]);
-    let two =
-        SubmitArguments { content: ContentArguments { data: "x".repeat(161), ..one.content.clone() }, ..one };
+    let two = SubmitArguments {
+        content: ContentArguments { data: "x".repeat(161), ..one.content.clone() },
+        ..one
+    };
     let two = lines(two);
     assert_eq!(two.len(), 2);
     assert!(two[1].starts_with("71000B819010325476F800003B0F050003090202"), "{}", two[1]);
@@ -51,7 +57,8 @@ fn every_form_of_validity_period_can_be_asked_for() {
     assert_eq!(with(none.clone()), "01FF0B819010325476F800000161");
     let until = ValidityArguments { validity_until: time_of(TIME).ok(), ..none.clone() };
     assert_eq!(with(until), "19FF0B819010325476F80000621122314303630161");
-    let seconds = ValidityArguments { validity_for: Some(EnhancedPeriod::Seconds(90)), ..none.clone() };
+    let seconds =
+        ValidityArguments { validity_for: Some(EnhancedPeriod::Seconds(90)), ..none.clone() };
     assert_eq!(with(seconds), "09FF0B819010325476F80000025A00000000000161");
     let hours = EnhancedPeriod::HoursMinutesSeconds(36, 0, 5);
     let hours = ValidityArguments { validity_for: Some(hours), single_shot: true, ..none.clone() };
@@ -77,9 +84,12 @@ fn flags_address_types_empty_texts_and_the_modems_prefix_are_written() {
     assert_eq!(service_centre_of("none").as_deref(), Ok("00"));
     assert!(service_centre_of("Hayauma").is_err());
     let wrong = SubmitArguments { to: "1".repeat(21), ..submit("a") };
-    assert!(run(&EncodeCommand::Submit(wrong), std::io::empty()).expect_err("refused").contains("20"));
+    assert!(
+        run(&EncodeCommand::Submit(wrong), std::io::empty()).expect_err("refused").contains("20")
+    );
     // Nothing but an indication: DCS C8 and a header.
-    let waiting = ContentArguments { dcs: Some(0xc8), udh: "0401028003".to_owned(), ..submit("").content };
+    let waiting =
+        ContentArguments { dcs: Some(0xc8), udh: "0401028003".to_owned(), ..submit("").content };
     let waiting = SubmitArguments { content: waiting, ..submit("") };
     assert_eq!(lines(waiting), ["41FF0B819010325476F800C806040102800300"]);
 }
@@ -87,7 +97,11 @@ fn flags_address_types_empty_texts_and_the_modems_prefix_are_written() {
 #[test]
 fn a_deliver_carries_what_it_is_told() {
     let deliver = DeliverArguments {
-        content: ContentArguments { data: "-".to_owned(), pid: 0x41, ..ContentArguments::default() },
+        content: ContentArguments {
+            data: "-".to_owned(),
+            pid: 0x41,
+            ..ContentArguments::default()
+        },
         from: "Hayauma".to_owned(),
         time: time_of(TIME).expect("a time"),
         report: true,
@@ -139,9 +153,14 @@ fn reports_and_commands_take_one_line() {
     };
     let report = DeliverReportArguments { cause: None, optional };
     assert_eq!(encode(EncodeCommand::DeliverReport(report)).as_deref(), Ok("00077FF603027100\n"));
-    let optional = OptionalArguments { text: Some("hi".to_owned()), ..OptionalArguments::default() };
-    let report = SubmitReportArguments { time: time_of(TIME).expect("a time"), cause: Some(0xc5), optional };
-    assert_eq!(encode(EncodeCommand::SubmitReport(report)).as_deref(), Ok("01C5046211223143036302E834\n"));
+    let optional =
+        OptionalArguments { text: Some("hi".to_owned()), ..OptionalArguments::default() };
+    let report =
+        SubmitReportArguments { time: time_of(TIME).expect("a time"), cause: Some(0xc5), optional };
+    assert_eq!(
+        encode(EncodeCommand::SubmitReport(report)).as_deref(),
+        Ok("01C5046211223143036302E834\n")
+    );
     let status = StatusReportArguments {
         message_reference: 7,
         recipient: "+6391".to_owned(),

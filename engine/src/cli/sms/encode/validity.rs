@@ -33,14 +33,17 @@ impl ValidityArguments {
             (None, None, false) => return Ok(ValidityPeriod::Absent),
         };
         let enhanced = EnhancedValidity::new(period, self.single_shot);
-        enhanced.map(ValidityPeriod::Enhanced).ok_or_else(|| "the validity period is out of range".to_owned())
+        enhanced
+            .map(ValidityPeriod::Enhanced)
+            .ok_or_else(|| "the validity period is out of range".to_owned())
     }
 }
 
 /// `S`, or `HH:MM:SS`.
 fn period_of(text: &str) -> Result<EnhancedPeriod, String> {
-    let wrong =
-        || format!("'{text}' is neither 1 to 255 seconds nor a period like 36:00:00, at most 99:59:59");
+    let wrong = || {
+        format!("'{text}' is neither 1 to 255 seconds nor a period like 36:00:00, at most 99:59:59")
+    };
     let numbers: Vec<u8> = text
         .split(':')
         .map(|digits| {

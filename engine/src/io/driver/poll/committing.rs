@@ -46,9 +46,10 @@ impl Committing {
             is_over: AtomicBool::new(false),
         });
         let (its_desk, waker) = (Arc::clone(&desk), Waker::of(bed));
-        let thread = std::thread::Builder::new().name(format!("commit-{shard}")).spawn(move || {
-            its_desk.work(&waker);
-        })?;
+        let thread =
+            std::thread::Builder::new().name(format!("commit-{shard}")).spawn(move || {
+                its_desk.work(&waker);
+            })?;
         Ok(Self { desk, thread: thread.thread().clone() })
     }
 
@@ -67,7 +68,10 @@ impl Committing {
 
     fn ask(&self, job: Job) {
         let refused = self.desk.jobs.push(job);
-        assert!(refused.is_ok(), "a shard has one commit and one sync of the billing log under way");
+        assert!(
+            refused.is_ok(),
+            "a shard has one commit and one sync of the billing log under way"
+        );
         self.thread.unpark();
     }
 

@@ -103,7 +103,8 @@ impl Poller {
 
     pub(super) fn stop_receiving(&mut self, token: Token) {
         let done = &mut self.done;
-        let socket = table(&mut self.front, &mut self.notifier, token.owner).get_mut(token.index as usize);
+        let socket =
+            table(&mut self.front, &mut self.notifier, token.owner).get_mut(token.index as usize);
         if let Some(socket) = socket.filter(|socket| socket.is(token))
             && std::mem::replace(&mut socket.receiving, false)
         {
@@ -180,7 +181,8 @@ impl Poller {
         // In one order with the committing thread's words: either it sees that the shard rests, or
         // this sees its own.
         self.bed.lie_down();
-        let is_awaited = self.done.is_empty() && self.ready.is_empty() && !self.committing.has_done();
+        let is_awaited =
+            self.done.is_empty() && self.ready.is_empty() && !self.committing.has_done();
         if is_awaited {
             let time = Timespec {
                 tv_sec: (wait_ns / 1_000_000_000) as i64,
@@ -228,7 +230,8 @@ impl Poller {
         };
         let flags = event.flags;
         let table = table(&mut self.front, &mut self.notifier, token.owner);
-        if let Some(socket) = table.get_mut(token.index as usize).filter(|socket| socket.is(token)) {
+        if let Some(socket) = table.get_mut(token.index as usize).filter(|socket| socket.is(token))
+        {
             socket.note(flags.bits());
             self.go_on(token.owner, token.index);
         }
@@ -270,7 +273,12 @@ impl Poller {
                     self.free_buffers.pop();
                     received += octets;
                     let (buffer, result) = (Some(buffer), octets as i32);
-                    completions.push_back(Completion { token, result, buffer, more: socket.receiving });
+                    completions.push_back(Completion {
+                        token,
+                        result,
+                        buffer,
+                        more: socket.receiving,
+                    });
                 }
                 Read::Ended(result) => completions.push_back(Completion::last(token, result)),
             }
@@ -281,7 +289,11 @@ impl Poller {
     }
 }
 
-fn table<'a>(front: &'a mut Vec<Socket>, notifier: &'a mut Vec<Socket>, owner: Owner) -> &'a mut Vec<Socket> {
+fn table<'a>(
+    front: &'a mut Vec<Socket>,
+    notifier: &'a mut Vec<Socket>,
+    owner: Owner,
+) -> &'a mut Vec<Socket> {
     match owner {
         Owner::Front => front,
         Owner::Notifier => notifier,
@@ -307,7 +319,8 @@ mod tests {
             let token = Token::new(Owner::Front, Operation::Receive, 0, generation);
             poller.receive(server.as_fd(), token);
             // As a turn that has no room left to read.
-            let waited = epoll::wait(&poller.epoll, spare_capacity(&mut poller.events), Some(&AT_ONCE));
+            let waited =
+                epoll::wait(&poller.epoll, spare_capacity(&mut poller.events), Some(&AT_ONCE));
             assert!(waited.is_ok_and(|events| events > 0));
             let events: Vec<Event> = poller.events.drain(..).collect();
             events.into_iter().for_each(|event| poller.take_event(event));

@@ -121,8 +121,9 @@ impl Socket {
             // SAFETY: whoever sends keeps the octets where they are until this gives a result, and
             // `sent` is not beyond them; the socket is open, because its owner frees it only when
             // nothing is under way on it.
-            let sent =
-                unsafe { libc::send(self.descriptor, sending.octets.add(sending.sent).cast(), left, flags) };
+            let sent = unsafe {
+                libc::send(self.descriptor, sending.octets.add(sending.sent).cast(), left, flags)
+            };
             match usize::try_from(sent) {
                 Ok(sent) => {
                     sending.sent += sent;
@@ -167,7 +168,12 @@ impl Socket {
         // SAFETY: the buffer takes as many octets as it is said to; the socket is open, because its
         // owner frees it only when no receive is under way.
         let received = unsafe {
-            libc::recv(self.descriptor, buffer.as_mut_ptr().cast(), buffer.len(), libc::MSG_DONTWAIT)
+            libc::recv(
+                self.descriptor,
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                libc::MSG_DONTWAIT,
+            )
         };
         match usize::try_from(received) {
             Ok(0) => self.end(0),

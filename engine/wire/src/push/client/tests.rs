@@ -15,7 +15,8 @@ fn the_published_sample_is_written_octet_by_octet() {
     let reqid = b"20261122223430-00000001";
     for content in [PushContent::Octets(&[0xff; 5]), PushContent::Hex(b"FFFFFFFFFF")] {
         let mut body = Vec::new();
-        let push = PushFields { lifetime_hours: 5, ..PushFields::new(xpid(), msn(), reqid, content) };
+        let push =
+            PushFields { lifetime_hours: 5, ..PushFields::new(xpid(), msn(), reqid, content) };
         write_push(&mut body, &push);
         assert_eq!(String::from_utf8_lossy(&body), String::from_utf8_lossy(CANONICAL));
     }
@@ -34,7 +35,9 @@ fn the_answer_that_the_gateway_writes_is_read() {
         let mut out = Vec::new();
         let head = AnswerHead { retry_after_seconds: Some(7), ..AnswerHead::default() };
         write_answer(&mut out, b"Sun, 22 Nov 2026 13:34:30 GMT", &answer, &head);
-        let ResponseOutcome::Complete(response) = read_response(&out, false) else { panic!("not whole") };
+        let ResponseOutcome::Complete(response) = read_response(&out, false) else {
+            panic!("not whole")
+        };
         assert_eq!((response.octets, response.status), (out.len(), answer.code.http_status()));
         assert_eq!(response.retry_after_seconds(0), Some(7));
         let Body::Whole(body) = response.body else { panic!("chunked") };
@@ -64,14 +67,24 @@ fn a_bad_answer_or_notification_is_named() {
 #[test]
 fn a_notification_head_is_any_post_with_a_length() {
     let head = "POST /any HTTP/1.1\r\nContent-Length: 7\r\n\r\n";
-    let complete =
-        |keep_alive| NotificationHead::Complete { head_octets: head.len(), body_octets: 7, keep_alive };
+    let complete = |keep_alive| NotificationHead::Complete {
+        head_octets: head.len(),
+        body_octets: 7,
+        keep_alive,
+    };
     assert_eq!(read_notification_head(head.as_bytes()), complete(true));
     assert_eq!(read_notification_head(head.replace("1.1", "1.0").as_bytes()), complete(false));
-    assert_eq!(read_notification_head(&head.as_bytes()[..head.len() - 1]), NotificationHead::Partial);
-    for (from, to) in
-        [("POST", "GET"), ("7", "x"), ("7", "99999"), ("Content-Length: 7", "X: y"), ("HTTP/1.1", "HTTP")]
-    {
+    assert_eq!(
+        read_notification_head(&head.as_bytes()[..head.len() - 1]),
+        NotificationHead::Partial
+    );
+    for (from, to) in [
+        ("POST", "GET"),
+        ("7", "x"),
+        ("7", "99999"),
+        ("Content-Length: 7", "X: y"),
+        ("HTTP/1.1", "HTTP"),
+    ] {
         assert_eq!(
             read_notification_head(head.replace(from, to).as_bytes()),
             NotificationHead::Malformed,
@@ -86,6 +99,11 @@ fn the_acknowledgement_response_is_whole() {
     write_acknowledgement(&mut body, msn(), b"r-1", xpid(), Code::ACCEPTED);
     let mut out = Vec::new();
     write_acknowledgement_response(&mut out, &body);
-    let ResponseOutcome::Complete(response) = read_response(&out, false) else { panic!("not whole") };
-    assert_eq!((response.status, response.keep_alive, response.body), (200, true, Body::Whole(&body)));
+    let ResponseOutcome::Complete(response) = read_response(&out, false) else {
+        panic!("not whole")
+    };
+    assert_eq!(
+        (response.status, response.keep_alive, response.body),
+        (200, true, Body::Whole(&body))
+    );
 }

@@ -74,7 +74,9 @@ impl Arrival {
                 let end = self.looked;
                 return match framing(&buffer[self.begins..end]) {
                     Framing::Interim => self.enter(Stage::Head, end),
-                    Framing::Length(octets) => self.enter(Stage::Until(end.saturating_add(octets)), end),
+                    Framing::Length(octets) => {
+                        self.enter(Stage::Until(end.saturating_add(octets)), end)
+                    }
                     Framing::Chunked => self.enter(Stage::Chunks, end),
                     Framing::UntilTheEnd => self.enter(Stage::UntilTheEnd, end),
                     Framing::Malformed => self.enter(Stage::Over, end),

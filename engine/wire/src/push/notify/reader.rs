@@ -45,7 +45,8 @@ impl ClientResponse<'_> {
             return Some(u32::try_from(seconds).unwrap_or(u32::MAX));
         }
         let later_ms = calendar::parse_http_date(value, now_ms)?;
-        let from_ms = self.date.and_then(|date| calendar::parse_http_date(date, now_ms)).unwrap_or(now_ms);
+        let from_ms =
+            self.date.and_then(|date| calendar::parse_http_date(date, now_ms)).unwrap_or(now_ms);
         Some(u32::try_from(later_ms.saturating_sub(from_ms).div_ceil(1000)).unwrap_or(u32::MAX))
     }
 }
@@ -85,7 +86,9 @@ pub fn read_response(buffer: &[u8], at_end_of_stream: bool) -> ResponseOutcome<'
     let cut_off = buffer.len() > CLIENT_RESPONSE_OCTETS_MAX;
     let window = &buffer[..buffer.len().min(CLIENT_RESPONSE_OCTETS_MAX)];
     match read(window, at_end_of_stream && !cut_off) {
-        ResponseOutcome::Partial if at_end_of_stream || buffer.len() >= CLIENT_RESPONSE_OCTETS_MAX => {
+        ResponseOutcome::Partial
+            if at_end_of_stream || buffer.len() >= CLIENT_RESPONSE_OCTETS_MAX =>
+        {
             ResponseOutcome::Malformed
         }
         outcome => outcome,
@@ -161,7 +164,13 @@ impl<'a> Head<'a> {
         Some(head)
     }
 
-    fn with_body(self, status: u16, buffer: &'a [u8], offset: usize, at_end: bool) -> ResponseOutcome<'a> {
+    fn with_body(
+        self,
+        status: u16,
+        buffer: &'a [u8],
+        offset: usize,
+        at_end: bool,
+    ) -> ResponseOutcome<'a> {
         let rest = &buffer[offset..];
         let mut keep_alive = !self.close && (self.is_1_1 || self.keep_alive);
         let (body, body_octets) = if matches!(status, 204 | 304) {
@@ -202,11 +211,9 @@ fn parse_length(value: &[u8]) -> Option<usize> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return None;
     }
-    Some(
-        value.iter().fold(0usize, |length, digit| {
-            length.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
-        }),
-    )
+    Some(value.iter().fold(0usize, |length, digit| {
+        length.saturating_mul(10).saturating_add(usize::from(digit - b'0'))
+    }))
 }
 
 struct BadChunk;
@@ -267,7 +274,11 @@ pub(super) fn framing(head: &[u8]) -> Framing {
         (204 | 304, Some(_)) => Framing::Length(0),
         (200..=599, Some(Head { chunked: true, .. })) => Framing::Chunked,
         (200..=599, Some(Head { content_length: Some(length), .. })) => {
-            if length > CLIENT_RESPONSE_OCTETS_MAX { Framing::Malformed } else { Framing::Length(length) }
+            if length > CLIENT_RESPONSE_OCTETS_MAX {
+                Framing::Malformed
+            } else {
+                Framing::Length(length)
+            }
         }
         (200..=599, Some(_)) => Framing::UntilTheEnd,
         _ => Framing::Malformed,

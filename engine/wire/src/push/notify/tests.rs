@@ -84,8 +84,14 @@ fn what_the_gateway_writes_the_push_client_reads() {
             (Some(Domain::Ps), Some(0xff), None),
         ] {
             let withdrawn = if cancellation { 2 } else { 0 };
-            let sent =
-                Notification { cancellation, withdrawn, domain, tp_status, alert_id, ..notification() };
+            let sent = Notification {
+                cancellation,
+                withdrawn,
+                domain,
+                tp_status,
+                alert_id,
+                ..notification()
+            };
             let text = rendered(&sent);
             let client::NotificationHead::Complete { head_octets, body_octets, keep_alive } =
                 client::read_notification_head(text.as_bytes())
@@ -119,13 +125,20 @@ fn an_acknowledgement_is_read_and_a_bad_one_named() {
     let mut body = Vec::new();
     let Notification { msn, reqid, xpid, .. } = notification();
     client::write_acknowledgement(&mut body, msn, reqid, xpid, Code::ACCEPTED);
-    let expected = Acknowledgement { msn, reqid: Reqid::parse(reqid).expect("legal"), xpid, code_number: 0 };
+    let expected =
+        Acknowledgement { msn, reqid: Reqid::parse(reqid).expect("legal"), xpid, code_number: 0 };
     assert_eq!(read_acknowledgement(&body), Ok(expected));
     let text = String::from_utf8(body).expect("ASCII");
     let read = |text: String| read_acknowledgement(text.as_bytes());
-    assert_eq!(read(text.replace("<code>0000", "<code>7777")).map(|read| read.code_number), Ok(7777));
+    assert_eq!(
+        read(text.replace("<code>0000", "<code>7777")).map(|read| read.code_number),
+        Ok(7777)
+    );
     assert_eq!(read(text.replace("\r\n", "") + "<remark>thanks</remark>"), Ok(expected));
-    assert_eq!(read(text.replace("<code>0000", "<code>00000")), Err(MessageError::BadValue("code")));
+    assert_eq!(
+        read(text.replace("<code>0000", "<code>00000")),
+        Err(MessageError::BadValue("code"))
+    );
     assert_eq!(read(text.replace("<msn>0", "<msn>1")), Err(MessageError::BadValue("msn")));
     assert_eq!(read(text.replace("svcid", "SVCID")), Err(MessageError::Missing("svcid")));
     assert_eq!(read(text.clone() + "<code>0000</code>"), Err(MessageError::Repeated("code")));
@@ -157,9 +170,15 @@ fn chunks_are_joined() {
     for octets in 0..whole {
         assert_eq!(read_response(&text[..octets], false), ResponseOutcome::Partial, "{octets}");
     }
-    for bad in
-        ["x\r\n", "\r\n", "5\nhello\r\n", "5\r\nhelloX\r\n", "-1\r\n", "FFFFFFFFFFFFFFFFFF\r\n", "10001\r\n"]
-    {
+    for bad in [
+        "x\r\n",
+        "\r\n",
+        "5\nhello\r\n",
+        "5\r\nhelloX\r\n",
+        "-1\r\n",
+        "FFFFFFFFFFFFFFFFFF\r\n",
+        "10001\r\n",
+    ] {
         let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{bad}");
         assert_eq!(read_response(text.as_bytes(), false), ResponseOutcome::Malformed, "{bad:?}");
     }
@@ -186,7 +205,10 @@ fn some_responses_have_no_body_and_some_are_not_the_last() {
     assert_eq!((response.status, response.octets), (304, text.len()));
     assert_eq!(read_response(b"HTTP/1.1 100 Continue\r\n\r\n", false), ResponseOutcome::Partial);
     assert_eq!(read_response(b"HTTP/1.1 100 Continue\r\n\r\n", true), ResponseOutcome::Malformed);
-    assert_eq!(read_response(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", false), ResponseOutcome::Malformed);
+    assert_eq!(
+        read_response(b"HTTP/1.1 101 Switching Protocols\r\n\r\n", false),
+        ResponseOutcome::Malformed
+    );
     assert_eq!(read_response(b"HTTP/1.1 600 X\r\n\r\n", false), ResponseOutcome::Malformed);
 }
 
@@ -200,9 +222,14 @@ fn connections_persist_as_the_response_says() {
         ("HTTP/1.0 200 OK\r\nContent-Length: 0\r\nConnection: keep-alive\r\n", true),
         ("HTTP/1.1 204 No Content\r\nContent-Length: 5\r\n", false),
     ] {
-        assert_eq!(complete(format!("{head}\r\n").as_bytes(), false).keep_alive, keep_alive, "{head}");
+        assert_eq!(
+            complete(format!("{head}\r\n").as_bytes(), false).keep_alive,
+            keep_alive,
+            "{head}"
+        );
     }
-    let both = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let both =
+        b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     assert!(!complete(both, false).keep_alive);
 }
 
@@ -221,12 +248,25 @@ fn retry_after_counts_seconds_or_from_the_responses_own_date_or_from_now() {
         ("Retry-After: Sunday, 22-Nov-26 13:35:30 GMT\r\n", Some(60)),
         ("Retry-After: Sun Nov 22 13:35:30 2026\r\n", Some(60)),
         ("Date: yesterday\r\nRetry-After: Sun Nov 22 13:35:30 2026\r\n", Some(60)),
-        ("Date: Sun Nov 22 13:34:00 2026\r\nRetry-After: Sunday, 22-Nov-26 13:34:30 GMT\r\n", Some(30)),
-        ("Date: Sun, 22 Nov 2026 13:34:00 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:30 GMT\r\n", Some(30)),
-        ("Date: Sun, 22 Nov 2026 13:35:00 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:30 GMT\r\n", Some(0)),
+        (
+            "Date: Sun Nov 22 13:34:00 2026\r\nRetry-After: Sunday, 22-Nov-26 13:34:30 GMT\r\n",
+            Some(30),
+        ),
+        (
+            "Date: Sun, 22 Nov 2026 13:34:00 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:30 GMT\r\n",
+            Some(30),
+        ),
+        (
+            "Date: Sun, 22 Nov 2026 13:35:00 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:30 GMT\r\n",
+            Some(0),
+        ),
     ] {
         let text = format!("HTTP/1.1 503 X\r\nContent-Length: 0\r\n{headers}\r\n");
-        assert_eq!(complete(text.as_bytes(), false).retry_after_seconds(NOW_MS), seconds, "{headers}");
+        assert_eq!(
+            complete(text.as_bytes(), false).retry_after_seconds(NOW_MS),
+            seconds,
+            "{headers}"
+        );
     }
 }
 

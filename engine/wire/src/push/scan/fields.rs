@@ -3,7 +3,9 @@
 use super::{Alert, CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
 use crate::push::entities;
 use crate::push::flat::{FlatError, FlatReader};
-use crate::push::limits::{ALERT_ID_OCTETS_MAX, LIFETIME_HOURS_MAX, SENDER_OCTETS_MAX, UDH_DIGITS_MAX};
+use crate::push::limits::{
+    ALERT_ID_OCTETS_MAX, LIFETIME_HOURS_MAX, SENDER_OCTETS_MAX, UDH_DIGITS_MAX,
+};
 use crate::push::request::Echo;
 use crate::terms::calendar;
 use crate::terms::code::Code;
@@ -79,8 +81,11 @@ const PUSH_OPTIONAL: u32 = Name::Pid.bit()
     | Name::Expiry.bit()
     | ALERT_PAIR;
 const ALERT_PAIR: u32 = Name::Alertid.bit() | Name::Alertseq.bit();
-const CANCEL_REQUIRED: u32 =
-    Name::Fncid.bit() | Name::Comway.bit() | Name::Msn.bit() | Name::Reqid.bit() | Name::Svcid.bit();
+const CANCEL_REQUIRED: u32 = Name::Fncid.bit()
+    | Name::Comway.bit()
+    | Name::Msn.bit()
+    | Name::Reqid.bit()
+    | Name::Svcid.bit();
 
 /// The msn that stands for "all" in a cancellation.
 const MSN_ALL: &[u8] = b"00000000000";
@@ -306,13 +311,18 @@ impl<'a> Fields<'a> {
     }
 
     #[inline]
-    fn optional<T>(&self, name: Name, parse: impl Fn(&'a [u8]) -> Option<T>) -> Result<Option<T>, Code> {
+    fn optional<T>(
+        &self,
+        name: Name,
+        parse: impl Fn(&'a [u8]) -> Option<T>,
+    ) -> Result<Option<T>, Code> {
         self.value(name).map(|text| parse(text).ok_or(Code::BAD_VALUE)).transpose()
     }
 
     //= push element echo
     fn echo(&self) -> Echo<'a> {
-        let legal = |name, is_legal: fn(&[u8]) -> bool| self.value(name).filter(|text| is_legal(text));
+        let legal =
+            |name, is_legal: fn(&[u8]) -> bool| self.value(name).filter(|text| is_legal(text));
         Echo {
             msn: legal(Name::Msn, |text| Msn::parse(text).is_some()).unwrap_or_default(),
             reqid: legal(Name::Reqid, |text| Reqid::parse(text).is_some()).unwrap_or_default(),
@@ -365,6 +375,7 @@ fn parse_alert_id(text: &[u8]) -> Option<&[u8]> {
 }
 
 fn a_type(text: &[u8], octets_max: usize) -> Option<&[u8]> {
-    let legal = !text.is_empty() && text.len() <= octets_max && text.iter().all(|&octet| is_a_type(octet));
+    let legal =
+        !text.is_empty() && text.len() <= octets_max && text.iter().all(|&octet| is_a_type(octet));
     legal.then_some(text)
 }

@@ -24,7 +24,8 @@ fn with_extra(extra: &str) -> Vec<u8> {
 /// The sample as a text push with these octets as data.
 fn text_push(data: &[u8]) -> Vec<u8> {
     let front = with("<ctrlflg>0", "<ctrlflg>1");
-    let at = front.windows(10).position(|window| window == b"FFFFFFFFFF").expect("the sample's data");
+    let at =
+        front.windows(10).position(|window| window == b"FFFFFFFFFF").expect("the sample's data");
     [&front[..at], data, &front[at + 10..]].concat()
 }
 
@@ -68,7 +69,12 @@ fn the_canonical_path_takes_the_common_variations() {
         with("FFFFFFFFFF", ""),
     ] {
         let push = canonical::scan(&body).expect("canonical");
-        assert_eq!(fields::scan(&body), Ok(Request::Push(push)), "{}", String::from_utf8_lossy(&body));
+        assert_eq!(
+            fields::scan(&body),
+            Ok(Request::Push(push)),
+            "{}",
+            String::from_utf8_lossy(&body)
+        );
     }
 }
 
@@ -76,8 +82,11 @@ fn the_canonical_path_takes_the_common_variations() {
 fn line_ends_and_declarations_may_differ() {
     let sample = str::from_utf8(CANONICAL).expect("ASCII");
     for line_end in ["", "\n", "\r\n"] {
-        for declaration in ["<?xml version=\"1.0\"?>", "<?xml version = \"1.0\" encoding = \"UTF-8\" ?>"] {
-            let body = sample.replace("\r\n", line_end).replace("<?xml version = \"1.0\" ?>", declaration);
+        for declaration in
+            ["<?xml version=\"1.0\"?>", "<?xml version = \"1.0\" encoding = \"UTF-8\" ?>"]
+        {
+            let body =
+                sample.replace("\r\n", line_end).replace("<?xml version = \"1.0\" ?>", declaration);
             assert_eq!(push_of(body.as_bytes()), push_of(CANONICAL));
         }
     }
@@ -110,7 +119,10 @@ fn optional_elements_are_read() {
     );
     let push = push_of(&body);
     assert_eq!((push.protocol_identifier, push.coding_scheme), (Some(0x7f), Some(0xf6)));
-    assert_eq!((push.udh_hex, push.sender), (Some(&b"0605040B8423F0"[..]), Some(&b"Hayauma.1_-"[..])));
+    assert_eq!(
+        (push.udh_hex, push.sender),
+        (Some(&b"0605040B8423F0"[..]), Some(&b"Hayauma.1_-"[..]))
+    );
     assert_eq!((push.wants_notification, push.expiry_ms), (Some(false), Some(1_795_354_470_000)));
     assert_eq!(push.alert, Some(Alert { id: b"quake-1", sequence: 99 }));
 }
@@ -242,7 +254,11 @@ fn values_at_the_edge_of_their_type_are_good() {
 #[test]
 fn code_1004_an_unknown_fncid() {
     for fncid in ["0301", "0102", "9999", "", "101"] {
-        assert_eq!(code_of(&with("<fncid>0101", &format!("<fncid>{fncid}"))), Code::UNKNOWN_FNCID, "{fncid}");
+        assert_eq!(
+            code_of(&with("<fncid>0101", &format!("<fncid>{fncid}"))),
+            Code::UNKNOWN_FNCID,
+            "{fncid}"
+        );
     }
 }
 
@@ -283,8 +299,13 @@ fn code_1006_a_repeated_or_unknown_element() {
 //= push body characters
 #[test]
 fn code_1007_text_that_is_not_utf8() {
-    for data in [&b"\xff"[..], b"\xe5\x9c", b"\xc0\x80", b"\xed\xa0\x80", "\u{5730}".as_bytes().split_at(2).0]
-    {
+    for data in [
+        &b"\xff"[..],
+        b"\xe5\x9c",
+        b"\xc0\x80",
+        b"\xed\xa0\x80",
+        "\u{5730}".as_bytes().split_at(2).0,
+    ] {
         assert_eq!(code_of(&text_push(data)), Code::NOT_UTF8);
     }
     assert_eq!(
@@ -315,7 +336,10 @@ fn the_order_of_the_checks_is_the_documented_one() {
         (everything_wrong.replace("0909", "0101"), Code::UNKNOWN_COMWAY),
         (everything_wrong.replace("0909", "0101").replace("9999", "1101"), Code::UNKNOWN_ELEMENT),
         (
-            everything_wrong.replace("0909", "0101").replace("9999", "1101").replace("<msn>2</msn>", ""),
+            everything_wrong
+                .replace("0909", "0101")
+                .replace("9999", "1101")
+                .replace("<msn>2</msn>", ""),
             Code::ELEMENT_MISSING,
         ),
     ];
@@ -324,7 +348,9 @@ fn the_order_of_the_checks_is_the_documented_one() {
     }
     let mut bad_value_and_not_utf8 = text_push(b"\xff");
     assert_eq!(code_of(&bad_value_and_not_utf8), Code::NOT_UTF8);
-    let at = bad_value_and_not_utf8.windows(5).position(|window| window == b"<msn>").expect("an msn") + 5;
+    let at =
+        bad_value_and_not_utf8.windows(5).position(|window| window == b"<msn>").expect("an msn")
+            + 5;
     bad_value_and_not_utf8[at] = b'1';
     assert_eq!(code_of(&bad_value_and_not_utf8), Code::BAD_VALUE);
 }
@@ -335,7 +361,8 @@ fn cancellations_are_read() {
     let reqid = Reqid::parse(b"r-1").expect("legal");
     let xpid = Xpid::parse(b"00100000001").expect("legal");
     let msn = Msn::parse(b"09012345678").expect("legal");
-    let one = CancelRequest { class: Class::Standard, xpid, target: CancelTarget::Push { msn, reqid } };
+    let one =
+        CancelRequest { class: Class::Standard, xpid, target: CancelTarget::Push { msn, reqid } };
     assert_eq!(scan(CANCEL.as_bytes()), Ok(Request::Cancel(one)));
     let all = CANCEL.replace("09012345678", "00000000000");
     assert_eq!(code_of(all.as_bytes()), Code::ELEMENT_MISSING);
@@ -358,7 +385,8 @@ fn cancellations_are_read() {
 fn a_refusal_repeats_what_is_legal_of_what_was_read() {
     let body = with("<ctrlflg>0", "<ctrlflg>7");
     let refusal = scan(&body).expect_err("a bad value");
-    let expected = Echo { msn: b"09012345678", reqid: b"20261122223430-00000001", svcid: b"00100000001" };
+    let expected =
+        Echo { msn: b"09012345678", reqid: b"20261122223430-00000001", svcid: b"00100000001" };
     assert_eq!((refusal.code, refusal.echo), (Code::BAD_VALUE, expected));
     assert_eq!(refusal.answer().msn, Msn::parse(b"09012345678"));
 
@@ -396,7 +424,8 @@ fn near_canonical() -> impl Strategy<Value = Vec<u8>> {
         "<msn>09012345678</msn>",
         "<color>1</color>",
     ]);
-    let data = prop::sample::select(vec!["FFFFFFFFFF", "", "0", "地震", "a&amp;b", "a&b", "zz", "a>b"]);
+    let data =
+        prop::sample::select(vec!["FFFFFFFFFF", "", "0", "地震", "a&amp;b", "a&b", "zz", "a>b"]);
     let parts = (
         0u8..12,
         extra,
@@ -411,7 +440,8 @@ fn near_canonical() -> impl Strategy<Value = Vec<u8>> {
             (b"<ctrlflg>0", format!("<ctrlflg>{kind}")),
             (b"FFFFFFFFFF", data.to_owned()),
         ] {
-            let at = body.windows(from.len()).position(|window| window == from).expect("in the sample");
+            let at =
+                body.windows(from.len()).position(|window| window == from).expect("in the sample");
             body.splice(at..at + from.len(), to.into_bytes());
         }
         for (index, octet) in changes {

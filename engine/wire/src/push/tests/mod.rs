@@ -147,7 +147,9 @@ fn a_cancellation_that_a_client_writes_is_read_as_it_was_meant() {
 fn the_request_a_client_writes_is_accepted_whole() {
     let mut request = Vec::new();
     client::write_request(&mut request, "127.0.0.1:8080", Some("secret"), samples::CANONICAL);
-    let HeadOutcome::Complete(head) = read_head(&request) else { panic!("{:?}", read_head(&request)) };
+    let HeadOutcome::Complete(head) = read_head(&request) else {
+        panic!("{:?}", read_head(&request))
+    };
     assert_eq!(head.authorization, Some(&b"Bearer secret"[..]));
     assert!(head.keep_alive && !head.expect_continue);
     assert_eq!(&request[head.head_octets..], samples::CANONICAL);

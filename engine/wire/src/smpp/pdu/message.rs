@@ -178,8 +178,15 @@ impl<'a> Data<'a> {
         let registered_delivery = reader.octet(Field::RegisteredDelivery)?;
         let data_coding = reader.octet(Field::DataCoding)?;
         let (tlvs, fault) = Tlvs::read(reader);
-        let data =
-            Self { service_type, source, destination, esm_class, registered_delivery, data_coding, tlvs };
+        let data = Self {
+            service_type,
+            source,
+            destination,
+            esm_class,
+            registered_delivery,
+            data_coding,
+            tlvs,
+        };
         Ok((data, fault))
     }
 
@@ -244,7 +251,11 @@ impl<'a> MessageResp<'a> {
 impl fmt::Debug for MessageResp<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = self.message_id.escape_ascii().to_string();
-        formatter.debug_struct("MessageResp").field("message_id", &id).field("tlvs", &self.tlvs).finish()
+        formatter
+            .debug_struct("MessageResp")
+            .field("message_id", &id)
+            .field("tlvs", &self.tlvs)
+            .finish()
     }
 }
 
@@ -315,7 +326,9 @@ impl fmt::Debug for Replace<'_> {
 /// sm_length and short_message; where the length goes beyond the PDU, what there is, and what is
 /// wrong.
 #[inline]
-fn read_short_message<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], Option<PduError>), PduError> {
+fn read_short_message<'a>(
+    reader: &mut Reader<'a>,
+) -> Result<(&'a [u8], Option<PduError>), PduError> {
     let announced = usize::from(reader.octet(Field::SmLength)?);
     let available = reader.rest().len();
     let cut = (announced > available).then(|| {
@@ -326,7 +339,10 @@ fn read_short_message<'a>(reader: &mut Reader<'a>) -> Result<(&'a [u8], Option<P
 }
 
 #[inline]
-pub(super) fn read_source<'a>(reader: &mut Reader<'a>, max: usize) -> Result<Address<'a>, PduError> {
+pub(super) fn read_source<'a>(
+    reader: &mut Reader<'a>,
+    max: usize,
+) -> Result<Address<'a>, PduError> {
     Ok(Address {
         ton: reader.octet(Field::SourceTon)?,
         npi: reader.octet(Field::SourceNpi)?,
@@ -335,7 +351,10 @@ pub(super) fn read_source<'a>(reader: &mut Reader<'a>, max: usize) -> Result<Add
 }
 
 #[inline]
-pub(super) fn read_destination<'a>(reader: &mut Reader<'a>, max: usize) -> Result<Address<'a>, PduError> {
+pub(super) fn read_destination<'a>(
+    reader: &mut Reader<'a>,
+    max: usize,
+) -> Result<Address<'a>, PduError> {
     Ok(Address {
         ton: reader.octet(Field::DestinationTon)?,
         npi: reader.octet(Field::DestinationNpi)?,

@@ -113,7 +113,9 @@ impl Session {
     }
 
     fn handle_bind<'a>(&mut self, header: &Header, pdu: &'a [u8]) -> Option<Event<'a>> {
-        let Some(kind) = BindKind::of_request(header.command) else { unreachable!("decided by the table") };
+        let Some(kind) = BindKind::of_request(header.command) else {
+            unreachable!("decided by the table")
+        };
         match decode_leniently(pdu) {
             Ok(Pdu { body: Body::Bind(bind), .. }) => {
                 self.note_version(bind.interface_version);
@@ -182,7 +184,8 @@ impl Session {
             Body::Data(data) => Receipt::of_data(data),
             _ => None,
         };
-        let readable = receipt.is_some_and(|receipt| receipt.id.is_some() && receipt.state.is_some());
+        let readable =
+            receipt.is_some_and(|receipt| receipt.id.is_some() && receipt.state.is_some());
         readable && self.config.role == Role::Client
     }
 

@@ -111,7 +111,9 @@ pub const fn verdict(role: Role, state: State, command: Command) -> Verdict {
         (Role::Server, Kind::Submit | Kind::Data, BoundTx | BoundTrx) => Verdict::Take,
         (Role::Server, Kind::Replace, BoundTx | BoundTrx) => NO_REPLACING,
         (Role::Server, Kind::Submit | Kind::Data | Kind::Replace, _) => NOT_NOW,
-        (Role::Client, Kind::Deliver | Kind::Data | Kind::Alert, BoundRx | BoundTrx) => Verdict::Take,
+        (Role::Client, Kind::Deliver | Kind::Data | Kind::Alert, BoundRx | BoundTrx) => {
+            Verdict::Take
+        }
         (Role::Client, Kind::Deliver | Kind::Data, _) => NOT_NOW,
         (Role::Client, Kind::Alert, _) => Verdict::Ignore,
         _ => Verdict::Nack,

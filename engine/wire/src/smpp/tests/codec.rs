@@ -70,9 +70,13 @@ fn a_pdu_cut_anywhere_is_an_error_or_less_of_the_same_and_never_more() {
             let shorter = with_length(octets[..cut].to_vec());
             match decode(&shorter) {
                 Ok(pdu) => {
-                    assert!(touch(&pdu.body) <= cut + 1, "{command} cut at {cut} holds more than there is");
+                    assert!(
+                        touch(&pdu.body) <= cut + 1,
+                        "{command} cut at {cut} holds more than there is"
+                    );
                     let told = !pdu.oddities.is_empty() || command.is_response();
-                    let whole = matches!(pdu.body, Body::Other(_)) || ends_between_tlvs(&octets, cut);
+                    let whole =
+                        matches!(pdu.body, Body::Other(_)) || ends_between_tlvs(&octets, cut);
                     assert!(told || whole, "{command} cut at {cut} is told of");
                 }
                 Err(error) => {
@@ -103,7 +107,9 @@ fn a_pdu_with_any_octet_changed_never_panics_nor_reads_beyond_its_end() {
         // What follows is another PDU, which must stay what it is.
         let next = written(Command::ENQUIRE_LINK, 0, 99, &Body::Empty);
         for at in 4..octets.len() {
-            for value in [0, 1, 0x20, 0x7F, 0x80, 0xFE, 0xFF, octets[at] ^ 1, octets[at].wrapping_add(1)] {
+            for value in
+                [0, 1, 0x20, 0x7F, 0x80, 0xFE, 0xFF, octets[at] ^ 1, octets[at].wrapping_add(1)]
+            {
                 let mut stream = octets.clone();
                 stream[at] = value;
                 stream.extend(&next);
@@ -150,7 +156,10 @@ fn a_bad_field_is_answered_with_the_status_that_names_it() {
     let mut beyond = octets.clone();
     beyond[text_at - 1] += 1;
     let error = decode(&beyond).expect_err("beyond the end");
-    assert_eq!((error.field, error.status()), (Field::ShortMessage, Status::INVALID_MESSAGE_LENGTH));
+    assert_eq!(
+        (error.field, error.status()),
+        (Field::ShortMessage, Status::INVALID_MESSAGE_LENGTH)
+    );
     let fault = Fault::Beyond { announced: 13, available: 12 };
     assert_eq!((error.fault, usize::from(error.offset)), (fault, text_at));
 
@@ -195,7 +204,8 @@ fn what_cannot_be_written_is_refused() {
     for room in 0..whole.len() {
         let mut out = vec![0; room];
         let body = Body::Message(submit());
-        let error = encode(&mut out, Command::SUBMIT_SM, Status::OK, 1, &body, true).expect_err("no room");
+        let error =
+            encode(&mut out, Command::SUBMIT_SM, Status::OK, 1, &body, true).expect_err("no room");
         assert_eq!(error.fault, Fault::NoRoom, "{room}");
     }
     let mut space = [0; 4];
@@ -215,16 +225,26 @@ fn what_peers_do_otherwise_is_read_around_and_told() {
     let surplus = with_length([&submit_octets[..], &[0]].concat());
     assert_eq!(oddities(&surplus), Oddities::SURPLUS_OCTET);
     let short = Message { validity_period: b"261122133430", ..submit() };
-    assert_eq!(oddities(&written(Command::SUBMIT_SM, 0, 1, &Body::Message(short))), Oddities::TIME_LENGTH);
+    assert_eq!(
+        oddities(&written(Command::SUBMIT_SM, 0, 1, &Body::Message(short))),
+        Oddities::TIME_LENGTH
+    );
     let latin = crate::smpp::address::Address { digits: b"Caf\xe9", ..SENDER };
     let latin = Message { source: latin, ..submit() };
-    assert_eq!(oddities(&written(Command::SUBMIT_SM, 0, 1, &Body::Message(latin))), Oddities::ADDRESS_OCTETS);
+    assert_eq!(
+        oddities(&written(Command::SUBMIT_SM, 0, 1, &Body::Message(latin))),
+        Oddities::ADDRESS_OCTETS
+    );
     let mut space = [0; 64];
     let mut tlvs = TlvWriter::new(&mut space);
     tlvs.short(Tag::MESSAGE_STATE, 2).octets(Tag::RECEIPTED_MESSAGE_ID, b"no NUL");
     let odd = Message { tlvs: tlvs.finish().expect("room"), ..submit() };
-    assert_eq!(oddities(&written(Command::SUBMIT_SM, 0, 1, &Body::Message(odd))), Oddities::TLV_LENGTH);
-    let enquire = with_length([&written(Command::ENQUIRE_LINK_RESP, 0, 1, &Body::Empty)[..], b"x"].concat());
+    assert_eq!(
+        oddities(&written(Command::SUBMIT_SM, 0, 1, &Body::Message(odd))),
+        Oddities::TLV_LENGTH
+    );
+    let enquire =
+        with_length([&written(Command::ENQUIRE_LINK_RESP, 0, 1, &Body::Empty)[..], b"x"].concat());
     assert_eq!(oddities(&enquire), Oddities::SURPLUS_OCTET);
     let bodyless = written(Command::SUBMIT_SM_RESP, 0, 1, &Body::Empty);
     assert_eq!(oddities(&bodyless), Oddities::MISSING_BODY);
@@ -250,7 +270,8 @@ fn tlvs_are_left_out_for_peers_that_do_not_know_them() {
             return;
         }
         let mut out = [0; 1024];
-        let octets = encode(&mut out, command, Status::OK, 1, body, false).expect("it can be written");
+        let octets =
+            encode(&mut out, command, Status::OK, 1, body, false).expect("it can be written");
         let Pdu { body, .. } = decode_leniently(&out[..octets]).expect("a PDU");
         let tlvs = match body {
             Body::BindResp(answer) => answer.tlvs,

@@ -72,7 +72,11 @@ fn every_dialect_tells_the_id_and_the_state() {
     let unknown = read("id:7 stat:WEIRD");
     assert_eq!((unknown.state, unknown.unknown_word), (None, Some(&b"WEIRD"[..])));
     let repeated = read("id:7 err:000 text:stat:DELIVRD sub:009");
-    assert_eq!((repeated.state, repeated.submitted()), (None, None), "a message's text is no receipt");
+    assert_eq!(
+        (repeated.state, repeated.submitted()),
+        (None, None),
+        "a message's text is no receipt"
+    );
     for nothing in ["", "id:", ":", "text:", "identity:7 status:DELIVRD", "id7 stat"] {
         let read = read(nothing);
         assert_eq!((read.id, read.state), (None, None), "{nothing}");
@@ -148,7 +152,10 @@ fn what_is_written_is_read_back_and_as_the_appendix_has_it() {
         stat:DELIVRD err:000 text:a text of more than ";
     assert_eq!(std::str::from_utf8(&out[..octets]), Ok(expected));
     let back = receipt(&out[..octets], Tlvs::NONE);
-    assert_eq!((back.id, back.state), (Some(&b"9223372036854775807"[..]), Some(MessageState::Delivered)));
+    assert_eq!(
+        (back.id, back.state),
+        (Some(&b"9223372036854775807"[..]), Some(MessageState::Delivered))
+    );
     assert_eq!((back.submit_date(), back.done_date()), (date(22, 33, 0), date(22, 34, 0)));
     let longest = ReceiptText { id: &[b'7'; 64], submitted: 5000, ..written };
     assert!(longest.write(&mut out).is_some(), "the longest fits");

@@ -6,7 +6,9 @@ use crate::smpp::coding::EsmClass;
 use crate::smpp::command::Command;
 use crate::smpp::oddities::Oddities;
 use crate::smpp::pdu::{Bind, BindKind, Body, Message, MessageResp, decode};
-use crate::smpp::session::{CloseReason, Config, Event, Mutation, Refusal, RequestId, Session, State};
+use crate::smpp::session::{
+    CloseReason, Config, Event, Mutation, Refusal, RequestId, Session, State,
+};
 use crate::smpp::status::Status;
 use crate::smpp::tlv::{Tag, TlvWriter};
 
@@ -17,16 +19,27 @@ fn a_refused_bind_ends_both_sides() {
     client.bind(&mut out, &bind(0x34), 0).expect("open");
     assert_eq!(client.bind(&mut out, &bind(0x34), 0), Err(Refusal::NotBound), "once");
     take(&mut client, &written(Command::BIND_TRANSCEIVER_RESP, 5, 1, &Body::Empty), 0);
-    assert_eq!(events(&mut client), [Event::Closed { reason: CloseReason::Refused(Status::ALREADY_BOUND) }]);
+    assert_eq!(
+        events(&mut client),
+        [Event::Closed { reason: CloseReason::Refused(Status::ALREADY_BOUND) }]
+    );
     let mut server = Session::new(Config::customer(), 0);
     take(
         &mut server,
-        &written(Command::BIND_RECEIVER, 0, 7, &Body::Bind(Bind { kind: BindKind::Receiver, ..bind(0x34) })),
+        &written(
+            Command::BIND_RECEIVER,
+            0,
+            7,
+            &Body::Bind(Bind { kind: BindKind::Receiver, ..bind(0x34) }),
+        ),
         0,
     );
     let octets = server.answer_bind(&mut out, Status::INVALID_PASSWORD, b"", 1_000).expect("room");
     let answer = decode(&out[..octets]).expect("ours").header;
-    assert_eq!((answer.command, answer.status.0, answer.sequence), (Command::BIND_RECEIVER_RESP, 0x0E, 7));
+    assert_eq!(
+        (answer.command, answer.status.0, answer.sequence),
+        (Command::BIND_RECEIVER_RESP, 0x0E, 7)
+    );
     assert_eq!(octets, 16, "an error has no body");
     let reason = CloseReason::Refused(Status::INVALID_PASSWORD);
     assert_eq!(events(&mut server), [Event::Closed { reason }]);
@@ -57,7 +70,8 @@ fn an_enquire_link_answered_with_another_number_shows_that_the_peer_is_there() {
 
 #[test]
 fn a_receipt_that_is_cut_short_is_taken_by_a_client_and_refused_by_nobody_else() {
-    let receipt = Message { esm_class: EsmClass::RECEIPT, short_message: samples::RECEIPT, ..submit() };
+    let receipt =
+        Message { esm_class: EsmClass::RECEIPT, short_message: samples::RECEIPT, ..submit() };
     let mut octets = written(Command::DELIVER_SM, 0, 4, &Body::Message(receipt));
     let length = octets.len();
     octets[length - samples::RECEIPT.len() - 1] += 1;
@@ -110,7 +124,11 @@ fn a_peer_of_5_0_is_told_more_of_an_error_and_no_other() {
         let octets = session.answer(&mut out, request, Status::THROTTLED, &body, 0).expect("room");
         let expected = if has_body { body } else { Body::Empty };
         let answer = decode(&out[..octets]).expect("ours");
-        assert_eq!((answer.body, answer.header.status), (expected, Status::THROTTLED), "{version:02X}");
+        assert_eq!(
+            (answer.body, answer.header.status),
+            (expected, Status::THROTTLED),
+            "{version:02X}"
+        );
     }
 }
 

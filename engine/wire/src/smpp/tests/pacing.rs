@@ -111,7 +111,11 @@ fn waits(dialler: &mut Dialler, refusal: Option<Status>, chance: u64, count: usi
 #[test]
 fn waits_grow_and_begin_again_when_a_session_was_bound() {
     let plain = |chance| waits(&mut Dialler::new(1, 0), None, chance, 7);
-    assert_eq!(plain(0), [800, 1_600, 4_000, 8_000, 24_000, 48_000, 48_000], "20 % less at the least");
+    assert_eq!(
+        plain(0),
+        [800, 1_600, 4_000, 8_000, 24_000, 48_000, 48_000],
+        "20 % less at the least"
+    );
     let most: Vec<u64> =
         [1_000, 2_000, 5_000, 10_000, 30_000, 60_000].iter().map(|wait| wait * 12 / 10).collect();
     let spread: Vec<u64> =

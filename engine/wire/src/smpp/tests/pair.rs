@@ -124,8 +124,10 @@ impl World {
             address_range: b"",
         };
         let mut out = [0; 200];
-        let octets =
-            self.sides[CLIENT].session.bind(&mut out, &bind, 0).map_err(|error| error.to_string())?;
+        let octets = self.sides[CLIENT]
+            .session
+            .bind(&mut out, &bind, 0)
+            .map_err(|error| error.to_string())?;
         self.carry(SERVER, &out[..octets])?;
         let mut turns = 0;
         while !self.sides.iter().all(|side| side.is_over) {
@@ -202,8 +204,10 @@ impl World {
             }
             Event::Request { request, body: Body::Message(message), .. } => {
                 ensure!(at == SERVER, "the ESME gets no requests here");
-                let token =
-                    message.short_message.iter().fold(0, |token, digit| token * 10 + u64::from(digit - b'0'));
+                let token = message
+                    .short_message
+                    .iter()
+                    .fold(0, |token, digit| token * 10 + u64::from(digit - b'0'));
                 let due = match self.chance.below(20) {
                     0 => None,
                     1 => Some(self.now_ms + 55_000 + self.chance.below(20_000)),
@@ -212,7 +216,10 @@ impl World {
                 };
                 self.pending.push((due, request, token));
                 let held = self.pending.len();
-                ensure!(held <= usize::from(self.inbound_window), "{held} requests are read at once");
+                ensure!(
+                    held <= usize::from(self.inbound_window),
+                    "{held} requests are read at once"
+                );
                 Ok(())
             }
             Event::Answer { token, status, body, .. } => {
@@ -254,7 +261,8 @@ impl World {
             let mut tlvs = TlvWriter::new(&mut space);
             tlvs.short(Tag::USER_MESSAGE_REFERENCE, token as u16);
             let tlvs = tlvs.finish().map_err(|error| error.to_string())?;
-            let body = Body::Message(Message { short_message: digits.as_bytes(), tlvs, ..submit() });
+            let body =
+                Body::Message(Message { short_message: digits.as_bytes(), tlvs, ..submit() });
             let mut out = [0; 300];
             let session = &mut self.sides[CLIENT].session;
             match session.request(&mut out, Command::SUBMIT_SM, &body, token, self.now_ms) {
@@ -284,7 +292,8 @@ impl World {
             let (_, request, token) = self.pending.swap_remove(at);
             let status = if self.chance.one_in(8) { Status::THROTTLED } else { Status::OK };
             let id = format!("M{token}");
-            let body = Body::MessageResp(MessageResp { message_id: id.as_bytes(), tlvs: Tlvs::NONE });
+            let body =
+                Body::MessageResp(MessageResp { message_id: id.as_bytes(), tlvs: Tlvs::NONE });
             let mut out = [0; 100];
             let session = &mut self.sides[SERVER].session;
             if session.state() != State::Closed {
@@ -317,7 +326,10 @@ impl World {
             let sequence = pdu.header.sequence;
             ensure!((1..=SEQUENCE_MAX).contains(&sequence), "number {sequence}");
             let command = pdu.header.command;
-            ensure!(!self.unbind_seen || command != Command::SUBMIT_SM, "a submit_sm behind an unbind");
+            ensure!(
+                !self.unbind_seen || command != Command::SUBMIT_SM,
+                "a submit_sm behind an unbind"
+            );
             self.unbind_seen |= command == Command::UNBIND;
             ensure!(to == SERVER || !self.farewell_seen, "{command} behind the unbind_resp");
             self.farewell_seen |= command == Command::UNBIND_RESP;

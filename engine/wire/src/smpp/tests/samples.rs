@@ -4,8 +4,8 @@ use crate::smpp::address::Address;
 use crate::smpp::coding::EsmClass;
 use crate::smpp::command::Command;
 use crate::smpp::pdu::{
-    Alert, Bind, BindKind, BindResp, Body, Cancel, Data, Message, MessageResp, Query, QueryResp, Replace,
-    encode,
+    Alert, Bind, BindKind, BindResp, Body, Cancel, Data, Message, MessageResp, Query, QueryResp,
+    Replace, encode,
 };
 use crate::smpp::status::Status;
 use crate::smpp::tlv::{Tag, TlvWriter};
@@ -31,7 +31,8 @@ pub(super) fn submit() -> Message<'static> {
 
 pub(super) fn written(command: Command, status: u32, sequence: u32, body: &Body<'_>) -> Vec<u8> {
     let mut out = [0; 1024];
-    let octets = encode(&mut out, command, Status(status), sequence, body, true).expect("it can be written");
+    let octets =
+        encode(&mut out, command, Status(status), sequence, body, true).expect("it can be written");
     out[..octets].to_vec()
 }
 
@@ -60,37 +61,68 @@ pub(super) fn for_each(mut each: impl FnMut(Command, u32, u32, &Body<'_>)) {
         address_range: b"",
     };
     each(Command::BIND_TRANSCEIVER, 0, 1, &Body::Bind(bind));
-    each(Command::BIND_TRANSMITTER, 0, 2, &Body::Bind(Bind { kind: BindKind::Transmitter, ..bind }));
+    each(
+        Command::BIND_TRANSMITTER,
+        0,
+        2,
+        &Body::Bind(Bind { kind: BindKind::Transmitter, ..bind }),
+    );
     let receiver = Bind { kind: BindKind::Receiver, address_range: b"^8190.*", ..bind };
     each(Command::BIND_RECEIVER, 0, 3, &Body::Bind(receiver));
-    each(Command::BIND_TRANSCEIVER_RESP, 0, 1, &Body::BindResp(BindResp { system_id: b"SMSC", tlvs }));
+    each(
+        Command::BIND_TRANSCEIVER_RESP,
+        0,
+        1,
+        &Body::BindResp(BindResp { system_id: b"SMSC", tlvs }),
+    );
     each(Command::BIND_RECEIVER_RESP, 0x0D, 3, &Body::Empty);
     each(Command::SUBMIT_SM, 0, 0x7FFF_FFFF, &Body::Message(submit()));
-    each(Command::SUBMIT_SM, 0, 5, &Body::Message(Message { short_message: b"", tlvs: payload, ..submit() }));
-    let header = Message { esm_class: EsmClass(0x40), short_message: &[5, 0, 3, 9, 2, 1, 65], ..submit() };
+    each(
+        Command::SUBMIT_SM,
+        0,
+        5,
+        &Body::Message(Message { short_message: b"", tlvs: payload, ..submit() }),
+    );
+    let header =
+        Message { esm_class: EsmClass(0x40), short_message: &[5, 0, 3, 9, 2, 1, 65], ..submit() };
     each(Command::SUBMIT_SM, 0, 6, &Body::Message(header));
     let longest = Message { service_type: b"CMT", short_message: &[0x20; 254], ..submit() };
     each(Command::SUBMIT_SM, 0, 7, &Body::Message(longest));
     let id = MessageResp { message_id: b"00B8BE19", ..MessageResp::default() };
     each(Command::SUBMIT_SM_RESP, 0, 7, &Body::MessageResp(id));
     each(Command::SUBMIT_SM_RESP, 0x58, 8, &Body::Empty);
-    let receipt = Message { esm_class: EsmClass::RECEIPT, short_message: RECEIPT, tlvs, ..submit() };
+    let receipt =
+        Message { esm_class: EsmClass::RECEIPT, short_message: RECEIPT, tlvs, ..submit() };
     each(Command::DELIVER_SM, 0, 9, &Body::Message(receipt));
     each(Command::DELIVER_SM_RESP, 0, 9, &Body::MessageResp(MessageResp::default()));
     let data = Data { source: SENDER, destination: NUMBER, tlvs: payload, ..Data::default() };
     each(Command::DATA_SM, 0, 10, &Body::Data(data));
     each(Command::DATA_SM_RESP, 0, 10, &Body::MessageResp(MessageResp { message_id: b"7", tlvs }));
     each(Command::QUERY_SM, 0, 11, &Body::Query(Query { message_id: b"7", source: SENDER }));
-    let found =
-        QueryResp { message_id: b"7", final_date: b"261122133430000+", message_state: 2, error_code: 0 };
+    let found = QueryResp {
+        message_id: b"7",
+        final_date: b"261122133430000+",
+        message_state: 2,
+        error_code: 0,
+    };
     each(Command::QUERY_SM_RESP, 0, 11, &Body::QueryResp(found));
-    let cancel =
-        Cancel { service_type: b"", message_id: b"7", source: SENDER, destination: Address::default() };
+    let cancel = Cancel {
+        service_type: b"",
+        message_id: b"7",
+        source: SENDER,
+        destination: Address::default(),
+    };
     each(Command::CANCEL_SM, 0, 12, &Body::Cancel(cancel));
     each(Command::CANCEL_SM_RESP, 0x11, 12, &Body::Empty);
-    let replace = Replace { message_id: b"7", source: SENDER, short_message: b"new", ..Replace::default() };
+    let replace =
+        Replace { message_id: b"7", source: SENDER, short_message: b"new", ..Replace::default() };
     each(Command::REPLACE_SM, 0, 13, &Body::Replace(replace));
-    each(Command::ALERT_NOTIFICATION, 0, 14, &Body::Alert(Alert { source: NUMBER, esme: SENDER, tlvs }));
+    each(
+        Command::ALERT_NOTIFICATION,
+        0,
+        14,
+        &Body::Alert(Alert { source: NUMBER, esme: SENDER, tlvs }),
+    );
     each(Command::ENQUIRE_LINK, 0, 15, &Body::Empty);
     each(Command::ENQUIRE_LINK_RESP, 0, 15, &Body::Empty);
     each(Command::UNBIND, 0, 16, &Body::Empty);

@@ -7,8 +7,8 @@ use crate::smpp::command::Command;
 use crate::smpp::limits::{SEQUENCE_MAX, UNBIND_MS};
 use crate::smpp::pdu::{Bind, BindKind, BindResp, Body, Message, MessageResp, decode};
 use crate::smpp::session::{
-    CloseReason, Config, Event, Mutation, Refusal, RequestId, Role, Session, State, Verdict, may_send,
-    verdict,
+    CloseReason, Config, Event, Mutation, Refusal, RequestId, Role, Session, State, Verdict,
+    may_send, verdict,
 };
 use crate::smpp::status::Status;
 use crate::smpp::tlv::{Tag, TlvWriter, Tlvs};
@@ -59,8 +59,11 @@ fn a_session_does_what_the_tables_and_timers_say() {
 #[test]
 fn every_error_that_a_session_could_have_is_caught() {
     for mutation in Mutation::ALL {
-        let caught: Vec<&str> =
-            PROBES.iter().filter(|(_, probe)| probe(mutation).is_err()).map(|&(name, _)| name).collect();
+        let caught: Vec<&str> = PROBES
+            .iter()
+            .filter(|(_, probe)| probe(mutation).is_err())
+            .map(|&(name, _)| name)
+            .collect();
         let in_traffic = (0..20).any(|seed| pair::run(seed, mutation).is_err());
         println!("{mutation:?}: {caught:?}, in traffic {in_traffic}");
         assert!(!caught.is_empty() || in_traffic, "{mutation:?} is caught by nothing");
@@ -171,7 +174,10 @@ fn answers_in_any_order_find_their_requests(mutation: Mutation) -> Result<(), St
         let Some(Event::Answer { token: told, status, body, waited_ms, .. }) = taken.event else {
             return Err(format!("{taken:?}"));
         };
-        ensure!((told, status, waited_ms) == (token, Status::OK, 5), "{sequence} is taken for {told}");
+        ensure!(
+            (told, status, waited_ms) == (token, Status::OK, 5),
+            "{sequence} is taken for {told}"
+        );
         ensure!(body.message_id() == Some(b"7"), "the id is told");
     }
     let late = take(&mut session, &ok_answer(3), 6);
@@ -275,7 +281,10 @@ fn silence_is_probed_and_ends_the_session(mutation: Mutation) -> Result<(), Stri
     ensure!(session.poll_deadline() == Some(45_000), "due {:?}", session.poll_deadline());
     session.handle_time(45_000);
     ensure!(made(&mut session).len() == 1, "an enquire_link at once");
-    ensure!(!session.is_silent(49_999) && session.is_silent(50_000), "down for dealing after ten seconds");
+    ensure!(
+        !session.is_silent(49_999) && session.is_silent(50_000),
+        "down for dealing after ten seconds"
+    );
     session.handle_time(54_999);
     ensure!(session.state() == State::BoundTrx, "ten seconds for the answer");
     session.handle_time(55_000);
@@ -325,7 +334,8 @@ fn an_old_peer_gets_no_tlvs(mutation: Mutation) -> Result<(), String> {
     let mut payload = TlvWriter::new(&mut space);
     payload.octets(Tag::MESSAGE_PAYLOAD, b"text");
     let payload = payload.finish().expect("room");
-    for (version, counts_as) in [(0, 0x33), (0x33, 0x33), (0x34, 0x34), (0x50, 0x50), (0x99, 0x50)] {
+    for (version, counts_as) in [(0, 0x33), (0x33, 0x33), (0x34, 0x34), (0x50, 0x50), (0x99, 0x50)]
+    {
         let mut session = bound_server(mutation, version, Config::customer());
         ensure!(session.peer_version() == counts_as, "{version:02X}");
         let mut out = [0; 400];
@@ -394,7 +404,9 @@ fn an_unknown_command_costs_an_answer_only(mutation: Mutation) -> Result<(), Str
     for mut session in
         [bound_client(mutation, 0x34, config()), bound_server(mutation, 0x34, Config::customer())]
     {
-        for command in [Command(0x77), Command::SUBMIT_MULTI, Command::OUTBIND, Command::BROADCAST_SM] {
+        for command in
+            [Command(0x77), Command::SUBMIT_MULTI, Command::OUTBIND, Command::BROADCAST_SM]
+        {
             take(&mut session, &written(command, 0, 0x8000_0009, &Body::Empty), 0);
             ensure!(made(&mut session) == [(Command::GENERIC_NACK, 3, 0x8000_0009)], "{command}");
         }
@@ -464,7 +476,10 @@ fn ten_bad_requests_in_a_row_end_the_session(mutation: Mutation) -> Result<(), S
     for round in 0..2 {
         for _ in 0..9 {
             take(&mut session, &bad, 0);
-            ensure!(made(&mut session) == [(Command::SUBMIT_SM_RESP, 1, 2)], "each costs an answer");
+            ensure!(
+                made(&mut session) == [(Command::SUBMIT_SM_RESP, 1, 2)],
+                "each costs an answer"
+            );
         }
         ensure!(session.state() == State::BoundTrx, "nine are forgiven");
         if round == 0 {
@@ -493,18 +508,29 @@ fn the_table_of_requests_is_the_one_of_the_documents() {
         let sends = matches!(state, BoundTx | BoundTrx);
         let receives = matches!(state, BoundRx | BoundTrx);
         let if_bound = |so, verdict| if so { verdict } else { refused(4) };
-        for command in [Command::BIND_RECEIVER, Command::BIND_TRANSMITTER, Command::BIND_TRANSCEIVER] {
+        for command in
+            [Command::BIND_RECEIVER, Command::BIND_TRANSMITTER, Command::BIND_TRANSCEIVER]
+        {
             let expected = if state == Open { Verdict::Decide } else { refused(5) };
             assert_eq!(verdict(server, state, command), expected);
             assert_eq!(verdict(client, state, command), Verdict::Nack);
         }
-        for command in [Command::SUBMIT_SM, Command::DATA_SM, Command::QUERY_SM, Command::CANCEL_SM] {
-            assert_eq!(verdict(server, state, command), if_bound(sends, Verdict::Take), "{state:?}");
+        for command in [Command::SUBMIT_SM, Command::DATA_SM, Command::QUERY_SM, Command::CANCEL_SM]
+        {
+            assert_eq!(
+                verdict(server, state, command),
+                if_bound(sends, Verdict::Take),
+                "{state:?}"
+            );
             assert_eq!(may_send(client, state, command), sends);
         }
         assert_eq!(verdict(server, state, Command::REPLACE_SM), if_bound(sends, refused(0x13)));
         for command in [Command::DELIVER_SM, Command::DATA_SM] {
-            assert_eq!(verdict(client, state, command), if_bound(receives, Verdict::Take), "{state:?}");
+            assert_eq!(
+                verdict(client, state, command),
+                if_bound(receives, Verdict::Take),
+                "{state:?}"
+            );
             assert_eq!(may_send(server, state, command), receives);
         }
         let alert = if receives { Verdict::Take } else { Verdict::Ignore };

@@ -51,7 +51,10 @@ pub(crate) fn membership_of(character: char) -> Membership {
         return Membership { locking: 0, single: 0 };
     };
     let mask = |tables: &[Table; 14]| {
-        tables.iter().enumerate().fold(0, |mask, (n, table)| mask | u16::from(table.contains(&unit)) << n)
+        tables
+            .iter()
+            .enumerate()
+            .fold(0, |mask, (n, table)| mask | u16::from(table.contains(&unit)) << n)
     };
     Membership { locking: mask(&LOCKING_TABLES), single: mask(&SINGLE_TABLES) }
 }
@@ -132,8 +135,16 @@ mod tests {
             for language in 0..14 {
                 let plain = LOCKING_TABLES[language].contains(&(character as u16));
                 let escaped = SINGLE_TABLES[language].contains(&(character as u16));
-                assert_eq!(member.locking >> language & 1 == 1, plain, "{character:?} locking {language}");
-                assert_eq!(member.single >> language & 1 == 1, escaped, "{character:?} single {language}");
+                assert_eq!(
+                    member.locking >> language & 1 == 1,
+                    plain,
+                    "{character:?} locking {language}"
+                );
+                assert_eq!(
+                    member.single >> language & 1 == 1,
+                    escaped,
+                    "{character:?} single {language}"
+                );
             }
         }
         assert_eq!(membership_of('\u{1f600}'), Membership { locking: 0, single: 0 });

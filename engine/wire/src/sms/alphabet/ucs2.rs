@@ -38,7 +38,9 @@ pub(crate) fn encode_ucs2(text: &str, out: &mut [u8]) -> (usize, usize) {
         }
         read += 12 * whole;
         written += 8 * whole;
-        let Some((character_read, character_written)) = encode_one(&text[read..], &mut out[written..]) else {
+        let Some((character_read, character_written)) =
+            encode_one(&text[read..], &mut out[written..])
+        else {
             return (read, written);
         };
         read += character_read;
@@ -85,7 +87,9 @@ fn encode_one(text: &str, out: &mut [u8]) -> Option<(usize, usize)> {
     let (unit, read) = match *text.as_bytes() {
         [] => return None,
         [one, ..] if one < 0x80 => (u16::from(one), 1),
-        [lead, last, ..] if lead < 0xe0 => (u16::from(lead & 0x1f) << 6 | u16::from(last & 0x3f), 2),
+        [lead, last, ..] if lead < 0xe0 => {
+            (u16::from(lead & 0x1f) << 6 | u16::from(last & 0x3f), 2)
+        }
         [lead, middle, last, ..] if lead < 0xf0 => {
             (u16::from(lead) << 12 | u16::from(middle & 0x3f) << 6 | u16::from(last & 0x3f), 3)
         }

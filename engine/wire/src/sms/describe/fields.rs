@@ -2,7 +2,9 @@
 
 use super::{FieldValue, List};
 use crate::sms::address::{Address, TypeOfNumber};
-use crate::sms::coding_scheme::{CharacterSet, CodingGroup, CodingScheme, MessageClass, WaitingKind};
+use crate::sms::coding_scheme::{
+    CharacterSet, CodingGroup, CodingScheme, MessageClass, WaitingKind,
+};
 use crate::sms::protocol_identifier::ProtocolIdentifier;
 use crate::sms::status::{FailureCause, Status, StatusClass};
 use crate::sms::time::{EnhancedPeriod, TimeStamp, ValidityPeriod, relative_minutes};
@@ -118,7 +120,8 @@ pub(super) fn status(list: &mut List, status: Status) {
 pub(super) fn time_stamp(list: &mut List, name: &str, stamp: TimeStamp) {
     let field = match stamp.local_time() {
         Some(time) => {
-            let meaning = if stamp.is_decimal() { "" } else { "semi-octets that are no digits read as 0" };
+            let meaning =
+                if stamp.is_decimal() { "" } else { "semi-octets that are no digits read as 0" };
             list.push(name, FieldValue::Text(time.to_string()), meaning)
         }
         None => list.push(name, FieldValue::Octets(stamp.0.to_vec()), "not a time"),
@@ -170,7 +173,8 @@ fn duration(seconds: u32) -> String {
     const HOUR: u32 = 60 * MINUTE;
     const DAY: u32 = 24 * HOUR;
     const WEEK: u32 = 7 * DAY;
-    let several = |number: u32, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
+    let several =
+        |number: u32, unit: &str| format!("{number} {unit}{}", if number == 1 { "" } else { "s" });
     if seconds > 0 && seconds.is_multiple_of(WEEK) {
         return several(seconds / WEEK, "week");
     }

@@ -2,7 +2,9 @@
 
 use super::{FieldValue, List};
 use crate::sms::alphabet::{Alphabet, Language};
-use crate::sms::header::{Concatenation, Element, Header, HeaderFault, Information, Ports, well_known_port};
+use crate::sms::header::{
+    Concatenation, Element, Header, HeaderFault, Information, Ports, well_known_port,
+};
 use crate::sms::user_data::{Payload, UserData};
 
 pub(super) fn describe(list: &mut List, user_data: &UserData<'_>) {
@@ -12,10 +14,13 @@ pub(super) fn describe(list: &mut List, user_data: &UserData<'_>) {
     let payload = user_data.payload();
     let (value, meaning) = match (user_data.text(), payload) {
         (Some(text), _) => (FieldValue::Text(text), alphabet_name(user_data.alphabet())),
-        (None, Payload::Compressed(octets)) => (FieldValue::Octets(octets.to_vec()), "compressed".to_owned()),
-        (None, Payload::Octets(octets) | Payload::Ucs2(octets) | Payload::Septets { octets, .. }) => {
-            (FieldValue::Octets(octets.to_vec()), "8-bit data".to_owned())
+        (None, Payload::Compressed(octets)) => {
+            (FieldValue::Octets(octets.to_vec()), "compressed".to_owned())
         }
+        (
+            None,
+            Payload::Octets(octets) | Payload::Ucs2(octets) | Payload::Septets { octets, .. },
+        ) => (FieldValue::Octets(octets.to_vec()), "8-bit data".to_owned()),
     };
     let field = list.push("TP-UD", value, meaning);
     match payload {
@@ -117,7 +122,8 @@ fn meaning_of(element: Element<'_>) -> String {
             format!("{name}: {count} {kind} messages waiting, profile {profile}, {keep} message")
         }
         Information::Ports(ports) => {
-            let reserved = if ports.is_reserved() { " (reserved, a terminal ignores them)" } else { "" };
+            let reserved =
+                if ports.is_reserved() { " (reserved, a terminal ignores them)" } else { "" };
             let told = |port: u16| match well_known_port(port).filter(|_| ports.wide) {
                 Some(service) => format!("{port} ({service})"),
                 None => port.to_string(),
@@ -143,7 +149,9 @@ fn meaning_of(element: Element<'_>) -> String {
         }
         Information::Other(_) => match element.identifier {
             // Known by name, but with a length or value that the standard says to pass over.
-            0x00 | 0x01 | 0x04..=0x08 | 0x24 | 0x25 => format!("{name}: ignored, its content makes no sense"),
+            0x00 | 0x01 | 0x04..=0x08 | 0x24 | 0x25 => {
+                format!("{name}: ignored, its content makes no sense")
+            }
             _ => name.to_owned(),
         },
     }
@@ -171,7 +179,10 @@ fn smsc_control(selected: u8) -> String {
         (0x40, "cancel the report request for the other parts once one has been reported"),
         (0x80, "include the original header in the report"),
     ];
-    let chosen: Vec<&str> =
-        meanings.into_iter().filter(|(bit, _)| selected & bit != 0).map(|(_, meaning)| meaning).collect();
+    let chosen: Vec<&str> = meanings
+        .into_iter()
+        .filter(|(bit, _)| selected & bit != 0)
+        .map(|(_, meaning)| meaning)
+        .collect();
     if chosen.is_empty() { "nothing selected".to_owned() } else { chosen.join(", ") }
 }

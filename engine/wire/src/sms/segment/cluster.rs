@@ -106,7 +106,8 @@ fn is_joined_picture(before: &str, next: char) -> bool {
 
 /// GB12 and GB13: the second of two regional indicators.
 fn is_flag(before: &str, next: char) -> bool {
-    is_regional(next) && before.chars().rev().take_while(|&character| is_regional(character)).count() % 2 == 1
+    is_regional(next)
+        && before.chars().rev().take_while(|&character| is_regional(character)).count() % 2 == 1
 }
 
 fn is_regional(character: char) -> bool {

@@ -56,7 +56,15 @@ pub fn encode_delivers(
             prefix.set(0, first | first_octet::NO_MORE_MESSAGES);
         }
     };
-    write_segments(plan, content, options, template.concatenation_reference, &mut prefix, adapt, out)
+    write_segments(
+        plan,
+        content,
+        options,
+        template.concatenation_reference,
+        &mut prefix,
+        adapt,
+        out,
+    )
 }
 
 #[cfg(test)]
@@ -74,7 +82,8 @@ mod tests {
         for text in ["hello", &"Grüße {}".repeat(60), &"漢字か\u{3099}".repeat(60)] {
             let content = Content::Text(text);
             let plan = plan(content, &options).expect("a plan");
-            let (mut submits_out, mut delivers_out) = ([0; SUBMITS_OCTETS_MAX], [0; SUBMITS_OCTETS_MAX]);
+            let (mut submits_out, mut delivers_out) =
+                ([0; SUBMITS_OCTETS_MAX], [0; SUBMITS_OCTETS_MAX]);
             let submit = SubmitTemplate {
                 destination: b"09012345678",
                 first_message_reference: 1,
@@ -94,19 +103,22 @@ mod tests {
             };
             let submitted =
                 encode_submits(&plan, content, &options, &submit, &mut submits_out).expect("fits");
-            let delivered =
-                encode_delivers(&plan, content, &options, &deliver, &mut delivers_out).expect("fits");
+            let delivered = encode_delivers(&plan, content, &options, &deliver, &mut delivers_out)
+                .expect("fits");
             let relayed: Vec<Vec<u8>> = submits(&submits_out[..submitted])
                 .enumerate()
                 .map(|(number, submit)| {
                     let mut out = [0; 164];
                     let more = number + 1 < usize::from(plan.segments());
-                    let length =
-                        deliver_from_submit(submit, &originating, &scts, more, &mut out).expect("fits");
+                    let length = deliver_from_submit(submit, &originating, &scts, more, &mut out)
+                        .expect("fits");
                     out[..length].to_vec()
                 })
                 .collect();
-            assert!(submits(&delivers_out[..delivered]).eq(relayed.iter().map(Vec::as_slice)), "{text}");
+            assert!(
+                submits(&delivers_out[..delivered]).eq(relayed.iter().map(Vec::as_slice)),
+                "{text}"
+            );
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Content cut into segments, each with its user data header, as TP-User-Data.
 
 use super::{Content, Plan, PlanOptions, cluster, profile};
-use crate::sms::alphabet::{Alphabet, Coded, ESCAPE, ESCAPED, NO_CODE, Shift, default_code_at, encode_ucs2};
+use crate::sms::alphabet::{
+    Alphabet, Coded, ESCAPE, ESCAPED, NO_CODE, Shift, default_code_at, encode_ucs2,
+};
 use crate::sms::header::identifier;
 use crate::sms::limits::{USER_DATA_OCTETS_MAX, USER_DATA_SEPTETS_MAX};
 use crate::sms::septets;
@@ -43,7 +45,12 @@ struct Cut {
 impl<'a> Fragments<'a> {
     /// `content` and `options` must be those that `plan` was made from. `reference` is the
     /// concatenation reference, of which an 8-bit element takes the low octet.
-    pub fn new(plan: &'a Plan, content: Content<'a>, options: &PlanOptions<'a>, reference: u16) -> Self {
+    pub fn new(
+        plan: &'a Plan,
+        content: Content<'a>,
+        options: &PlanOptions<'a>,
+        reference: u16,
+    ) -> Self {
         let client_elements = options.client_udh.get(1..).unwrap_or_default();
         Self { plan, content, client_elements, reference, position: 0, sequence: 0 }
     }
@@ -62,7 +69,9 @@ impl<'a> Fragments<'a> {
                 let octets = header + cut.units;
                 (cut, octets, octets)
             }
-            (Content::Text(text), Alphabet::Gsm7(shift)) => self.write_septets(text, shift, header, out),
+            (Content::Text(text), Alphabet::Gsm7(shift)) => {
+                self.write_septets(text, shift, header, out)
+            }
             (Content::Text(text), Alphabet::EightBit | Alphabet::Ucs2) => {
                 let cut = self.write_units(text, &mut out[header..]);
                 let octets = header + 2 * cut.units;

@@ -53,7 +53,9 @@ pub(super) fn choose(
                 1 + u32::from(membership_of(character).locking >> locking & 1 == 0)
             })
         };
-        let Ok(Fit { segments, .. }) = frame.fit(Alphabet::Gsm7(shift), shift_octets, septets, count) else {
+        let Ok(Fit { segments, .. }) =
+            frame.fit(Alphabet::Gsm7(shift), shift_octets, septets, count)
+        else {
             continue;
         };
         if segments < best.as_ref().map_or(cheaper_than, |(segments, _)| *segments) {
@@ -75,7 +77,8 @@ struct Usable {
 
 impl Usable {
     fn of(text: &str, languages: Languages) -> Self {
-        let mut usable = Self { single_with: [0; TABLES], escaped_with: [0; TABLES], characters: 0 };
+        let mut usable =
+            Self { single_with: [0; TABLES], escaped_with: [0; TABLES], characters: 0 };
         for locking in 0..TABLES {
             let has_table = language(locking).is_none_or(Language::has_locking_table);
             if has_table && (languages.locking | 1) >> locking & 1 == 1 {

@@ -22,7 +22,8 @@ pub(super) struct TextProfile {
 impl TextProfile {
     pub(super) fn of(text: &str) -> Self {
         let octets = text.as_bytes();
-        let mut profile = Self { identity: true, septets: octets.len(), escapes: false, foreign: None };
+        let mut profile =
+            Self { identity: true, septets: octets.len(), escapes: false, foreign: None };
         let plain = identity_prefix(octets);
         if plain == octets.len() {
             return profile;
@@ -49,7 +50,9 @@ impl TextProfile {
         if !self.escapes {
             return self.septets.div_ceil(capacity) as u32;
         }
-        count_by_walking(text, capacity, |character| 1 + u32::from(default_code(character) & ESCAPED != 0))
+        count_by_walking(text, capacity, |character| {
+            1 + u32::from(default_code(character) & ESCAPED != 0)
+        })
     }
 }
 
@@ -73,7 +76,8 @@ pub(super) fn count_by_walking(text: &str, capacity: usize, cost: impl Fn(char) 
 pub(super) fn count_septets(text: &str, shift: Shift) -> Result<usize, PlanError> {
     let mut septets = 0;
     for (offset, character) in text.char_indices() {
-        let coded = shift.encode(character).ok_or(PlanError::UnknownCharacter { character, offset })?;
+        let coded =
+            shift.encode(character).ok_or(PlanError::UnknownCharacter { character, offset })?;
         septets += coded.septets() as usize;
     }
     Ok(septets)

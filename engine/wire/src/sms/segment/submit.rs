@@ -44,7 +44,15 @@ pub fn encode_submits(
         //= TS 23.040 9.2.3.6 next
         prefix.set(1, template.first_message_reference.wrapping_add(number));
     };
-    write_segments(plan, content, options, template.concatenation_reference, &mut prefix, adapt, out)
+    write_segments(
+        plan,
+        content,
+        options,
+        template.concatenation_reference,
+        &mut prefix,
+        adapt,
+        out,
+    )
 }
 
 fn prefix_of(plan: &Plan, template: &SubmitTemplate<'_>) -> Result<Prefix, EncodeError> {
@@ -97,7 +105,8 @@ mod tests {
     fn encode(content: Content<'_>, options: &PlanOptions<'_>) -> Vec<Vec<u8>> {
         let plan = plan(content, options).expect("a plan");
         let mut out = [0xaa; SUBMITS_OCTETS_MAX];
-        let length = encode_submits(&plan, content, options, &template(), &mut out).expect("encodes");
+        let length =
+            encode_submits(&plan, content, options, &template(), &mut out).expect("encodes");
         let mut exact = vec![0xbb; length];
         assert_eq!(encode_submits(&plan, content, options, &template(), &mut exact), Ok(length));
         assert_eq!(exact, &out[..length]);
@@ -137,8 +146,10 @@ mod tests {
 
     #[test]
     fn a_clients_header_stands_behind_the_concatenation_element() {
-        let options =
-            PlanOptions { client_udh: &[6, 5, 4, 0x0b, 0x84, 0x23, 0xf0], ..PlanOptions::default() };
+        let options = PlanOptions {
+            client_udh: &[6, 5, 4, 0x0b, 0x84, 0x23, 0xf0],
+            ..PlanOptions::default()
+        };
         let submits = encode(Content::Octets(&[0x5a; 200]), &options);
         assert_eq!(submits.len(), 2);
         assert_eq!(submits[1][11], 0x04);

@@ -60,13 +60,22 @@ fn an_empty_or_wrongly_coded_content_is_refused() {
     let unknown = PlanError::UnknownCharacter { character: 'か', offset: 1 };
     assert_eq!(plan(Content::Text("aか"), &dcs(0x11)), Err(unknown));
     for wrong in [0x04, 0x20, 0x0c, 0x80, 0xf4] {
-        assert_eq!(plan(Content::Text("a"), &dcs(wrong)), Err(PlanError::BadCodingScheme { dcs: wrong }));
+        assert_eq!(
+            plan(Content::Text("a"), &dcs(wrong)),
+            Err(PlanError::BadCodingScheme { dcs: wrong })
+        );
     }
     for wrong in [0x00, 0x08, 0x24, 0xc0] {
-        assert_eq!(plan(Content::Octets(&[1]), &dcs(wrong)), Err(PlanError::BadCodingScheme { dcs: wrong }));
+        assert_eq!(
+            plan(Content::Octets(&[1]), &dcs(wrong)),
+            Err(PlanError::BadCodingScheme { dcs: wrong })
+        );
     }
     assert_eq!(plan(Content::Octets(&[1]), &dcs(0xf6)).map(|plan| plan.dcs()), Ok(0xf6));
-    assert_eq!(plan(Content::Text("a"), &dcs(0x18)).map(|plan| plan.alphabet()), Ok(Alphabet::Ucs2));
+    assert_eq!(
+        plan(Content::Text("a"), &dcs(0x18)).map(|plan| plan.alphabet()),
+        Ok(Alphabet::Ucs2)
+    );
 }
 
 #[test]
@@ -108,8 +117,14 @@ fn a_clients_header_is_checked_and_its_shift_is_kept() {
     let with = |client_udh| PlanOptions { client_udh, ..PlanOptions::default() };
     let bad = |fault| Err(PlanError::BadHeader { fault });
     let text = Content::Text("ğ");
-    assert_eq!(plan(text, &with(&[5, 0, 3, 1, 2, 1])), bad(HeaderFault::Concatenation { octet: 1 }));
-    assert_eq!(plan(text, &with(&[3, 0x70])), bad(HeaderFault::Length { announced: 3, available: 1 }));
+    assert_eq!(
+        plan(text, &with(&[5, 0, 3, 1, 2, 1])),
+        bad(HeaderFault::Concatenation { octet: 1 })
+    );
+    assert_eq!(
+        plan(text, &with(&[3, 0x70])),
+        bad(HeaderFault::Length { announced: 3, available: 1 })
+    );
     assert_eq!(plan(text, &with(&[2, 0x70, 1])), bad(HeaderFault::ElementOverrun { octet: 1 }));
     assert_eq!(plan(text, &with(&[0; 135])), bad(HeaderFault::NoRoom));
     let shift = Shift { locking: None, single: Some(Language::Turkish) };

@@ -79,12 +79,14 @@ pub(super) fn write_segments(
                 let mut whole = [0; USER_DATA_OCTETS_MAX];
                 let fragment = fragments.write_next(&mut whole);
                 let octets = fragment.map_or(0, |fragment| usize::from(fragment.octets));
-                let target = user_data.get_mut(..octets).ok_or(EncodeError::NoRoom { available })?;
+                let target =
+                    user_data.get_mut(..octets).ok_or(EncodeError::NoRoom { available })?;
                 target.copy_from_slice(&whole[..octets]);
                 fragment
             }
         };
-        let fragment = fragment.unwrap_or_else(|| unreachable!("a plan has as many fragments as segments"));
+        let fragment =
+            fragment.unwrap_or_else(|| unreachable!("a plan has as many fragments as segments"));
         front[0] = (before.len() + 1) as u8 + fragment.octets;
         front[1..1 + before.len()].copy_from_slice(before);
         front[1 + before.len()] = fragment.user_data_length;

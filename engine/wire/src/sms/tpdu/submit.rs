@@ -100,7 +100,9 @@ impl<'a> Submit<'a> {
 fn read_validity_period(reader: &mut Reader<'_>, first: u8) -> Result<ValidityPeriod, TpduError> {
     Ok(match first & bits::VALIDITY_MASK {
         bits::VALIDITY_RELATIVE => ValidityPeriod::Relative(reader.octet(Field::ValidityPeriod)?),
-        bits::VALIDITY_ABSOLUTE => ValidityPeriod::Absolute(TimeStamp(reader.array(Field::ValidityPeriod)?)),
+        bits::VALIDITY_ABSOLUTE => {
+            ValidityPeriod::Absolute(TimeStamp(reader.array(Field::ValidityPeriod)?))
+        }
         bits::VALIDITY_ENHANCED => {
             ValidityPeriod::Enhanced(EnhancedValidity(reader.array(Field::ValidityPeriod)?))
         }

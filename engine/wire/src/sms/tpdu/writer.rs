@@ -29,7 +29,11 @@ impl<'a> Writer<'a> {
     }
 
     /// TP-UDL and TP-UD.
-    pub(super) fn user_data(&mut self, user_data: &UserData<'_>, octets_max: usize) -> Result<(), TpduError> {
+    pub(super) fn user_data(
+        &mut self,
+        user_data: &UserData<'_>,
+        octets_max: usize,
+    ) -> Result<(), TpduError> {
         user_data.check(self.position, octets_max)?;
         self.octet(user_data.length);
         self.octets(user_data.octets);
@@ -43,7 +47,8 @@ impl<'a> Writer<'a> {
     /// The octets written, if they all fitted and are no more than a TPDU may have.
     pub(super) fn finish(self) -> Result<usize, TpduError> {
         if self.position > TPDU_OCTETS_MAX {
-            let fault = Fault::TooLarge { value: clamp(self.position), max: clamp(TPDU_OCTETS_MAX) };
+            let fault =
+                Fault::TooLarge { value: clamp(self.position), max: clamp(TPDU_OCTETS_MAX) };
             return Err(TpduError::new(Field::End, TPDU_OCTETS_MAX, fault));
         }
         if self.position > self.out.len() {
