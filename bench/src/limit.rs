@@ -303,7 +303,8 @@ fn bare_round(
 /// The line that a script reads.
 fn line(figures: &CaseFigures) -> String {
     format!(
-        "{} {} engine_us {:.2} bare_us {:.2} ratio {:.2} spread {:.2} engine_per_s {:.0} bare_per_s {:.0} durability {}",
+        "{} {} engine_us {:.2} bare_us {:.2} ratio {:.2} spread {:.2} engine_per_s {:.0} \
+         bare_per_s {:.0} durability {}",
         figures.case.name(),
         figures.load,
         figures.engine_us.median,

@@ -55,13 +55,28 @@ const LINGER: Duration = Duration::from_millis(250);
 #[derive(Args, Clone, Debug)]
 pub struct Peers {
     /// Rounds of each server
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 3,
+        value_parser = clap::value_parser!(u64).range(1..=100)
+    )]
     pub rounds: u64,
     /// Messages of a round
-    #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(u64).range(1..=10_000_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 20_000,
+        value_parser = clap::value_parser!(u64).range(1..=10_000_000)
+    )]
     pub messages: u64,
     /// Connections of the client, and at most of the callbacks
-    #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1_000))]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u64).range(1..=1_000)
+    )]
     pub connections: u64,
     /// How Kannel keeps messages; may be repeated [default: spool and file]
     #[arg(long, value_name = "STORE", value_parser = ["spool", "file", "none"])]

@@ -121,7 +121,8 @@ impl Recording {
         let directory = self.directory();
         append(&directory, record.bench, &json).map_err(|error| {
             format!(
-                "{} cannot be written ({error}): name another directory with --results, or add --unrecorded.",
+                "{} cannot be written ({error}): name another directory with --results, or add \
+                 --unrecorded.",
                 directory.display()
             )
         })

@@ -40,7 +40,8 @@ const BENCHES: [(&str, &str, &str); 4] = [
     (
         "limit",
         "Beside the limit",
-        "The engine's CPU time per push beside that of a responder that parses nothing, keeps nothing and answers at once.",
+        "The engine's CPU time per push beside that of a responder that parses nothing, keeps \
+         nothing and answers at once.",
     ),
     (
         "peers",
@@ -133,7 +134,8 @@ fn write(path: &Path, page: &str) -> Result<(), String> {
 
 fn page(runs: &[Run]) -> String {
     let mut body = format!(
-        "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div><h1>Hayauma · bench results</h1>\
+        "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div>\
+         <h1>Hayauma · bench results</h1>\
          <p>{} runs</p></header>\n",
         runs.len()
     );
@@ -151,11 +153,14 @@ fn page(runs: &[Run]) -> String {
     }
     body.push_str(
         "<section><h2>How to read this</h2><dl>\
-         <div><dt>Median and spread</dt><dd>A figure is the median of a run's rounds; the spread is the distance from the \
-         least to the greatest, as a share of it. A change within the spread is no change.</dd></div>\
-         <div><dt>One machine</dt><dd>Lines hold the runs on the machine of the latest run only. Absolute figures of a \
-         shared host drift from hour to hour; ratios drift less.</dd></div></dl></section>\n\
-         <footer>Hayauma <span lang=\"ja\">早馬</span> · drawn by bench trend from the lines in bench/results</footer>\n",
+         <div><dt>Median and spread</dt><dd>A figure is the median of a run's rounds; the spread \
+         is the distance from the least to the greatest, as a share of it. A change within the \
+         spread is no change.</dd></div>\
+         <div><dt>One machine</dt><dd>Lines hold the runs on the machine of the latest run only. \
+         Absolute figures of a shared host drift from hour to hour; ratios drift \
+         less.</dd></div></dl></section>\n\
+         <footer>Hayauma <span lang=\"ja\">早馬</span> · drawn by bench trend from the lines in \
+         bench/results</footer>\n",
     );
     framed("Hayauma bench results", &body)
 }
@@ -252,7 +257,8 @@ fn latest_table(bench: &str, latest: &Run) -> String {
         }
     }
     format!(
-        "<h3>The latest run</h3><p>{} JST · {} · {} · {}</p><div class=\"wide\"><table><thead><tr><th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
+        "<h3>The latest run</h3><p>{} JST · {} · {} · {}</p><div class=\"wide\"><table><thead><tr>\
+         <th></th>{head}</tr></thead><tbody>{rows}</tbody></table></div>",
         escaped(&latest.at),
         escaped(&latest.revision),
         escaped(&latest.machine),
@@ -272,7 +278,8 @@ fn runs_table(runs: &[&Run]) -> String {
         );
     }
     format!(
-        "<h3>All runs</h3><div class=\"wide\"><table><thead><tr><th></th><th>revision</th><th class=\"note\">machine</th></tr></thead>\
+        "<h3>All runs</h3><div class=\"wide\"><table><thead><tr><th></th><th>revision</th>\
+         <th class=\"note\">machine</th></tr></thead>\
          <tbody>{rows}</tbody></table></div>"
     )
 }
@@ -299,8 +306,10 @@ mod tests {
         let place = tempfile::tempdir().expect("a place for temporary files");
         let line = |ratio: f64, cpus: u8| {
             format!(
-                "{{\"bench\":\"limit\",\"at_unix_ms\":1795591904043,\"revision\":\"r<1>\",\"host\":{{\"cpu_model\":\"C\",\
-                 \"cpus\":{cpus},\"memory_octets\":1,\"kernel\":\"Linux 6\"}},\"cases\":[{{\"case\":\"accept\",\"load\":\"pipelined\",\
+                "{{\"bench\":\"limit\",\"at_unix_ms\":1795591904043,\"revision\":\"r<1>\",\
+                 \"host\":{{\"cpu_model\":\"C\",\
+                 \"cpus\":{cpus},\"memory_octets\":1,\"kernel\":\"Linux 6\"}},\
+                 \"cases\":[{{\"case\":\"accept\",\"load\":\"pipelined\",\
                  \"ratio\":{{\"median\":{ratio},\"spread\":0.1,\"all\":[{ratio}]}}}}]}}\n"
             )
         };

@@ -204,7 +204,8 @@ fn sentence(error: loadgen::drill::DrillError) -> String {
 fn lines(figures: &Figures) -> [String; 4] {
     [
         format!(
-            "rate few {} full {} few_per_s {:.0} full_per_s {:.0} ratio {:.3} spread {:.3} few_us {:.2} full_us {:.2}",
+            "rate few {} full {} few_per_s {:.0} full_per_s {:.0} ratio {:.3} spread {:.3} \
+             few_us {:.2} full_us {:.2}",
             figures.few,
             figures.waiting,
             figures.few_per_s.median,

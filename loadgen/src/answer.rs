@@ -144,7 +144,8 @@ mod tests {
 
     fn answer(status: &str, body: &str) -> Vec<u8> {
         format!(
-            "HTTP/1.1 {status}\r\nDate: Sun, 22 Nov 2026 13:34:30 GMT\r\nContent-Length: {}\r\n\r\n{body}",
+            "HTTP/1.1 {status}\r\nDate: Sun, 22 Nov 2026 13:34:30 GMT\r\nContent-Length: {}\r\n\r\n\
+             {body}",
             body.len()
         )
         .into_bytes()

@@ -31,8 +31,9 @@ const MSN_AT: usize = 75;
 const REQID_AT: usize = 101;
 const COPIED_OCTETS: usize = 49;
 const ANSWER: &str = "HTTP/1.1 200 OK\r\nDate: Sun, 22 Nov 2026 13:34:30 GMT\r\n\
-    Content-Type: text/xml; charset=UTF-8\r\nContent-Length: 163\r\n\r\n<?xml version = \"1.0\" ?>\r\n\
-    <msn>00000000000</msn>\r\n<reqid>00000000000000000000000</reqid>\r\n<svcid>00100000001</svcid>\r\n\
+    Content-Type: text/xml; charset=UTF-8\r\nContent-Length: 163\r\n\r\n\
+    <?xml version = \"1.0\" ?>\r\n<msn>00000000000</msn>\r\n\
+    <reqid>00000000000000000000000</reqid>\r\n<svcid>00100000001</svcid>\r\n\
     <sepmaxnum>1</sepmaxnum>\r\n<code>0000</code>\r\n";
 /// Where the answer's msn begins: from there on, `COPIED_OCTETS` are the same in request and
 /// answer.

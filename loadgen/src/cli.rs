@@ -40,7 +40,8 @@ const FAILED: u8 = 1;
 const USAGE: u8 = 2;
 
 /// What a run says when it is interrupted.
-pub(crate) const INTERRUPTED: &str = "interrupted: nothing more is sent, and the report follows within seconds (again: ends at once, without a report)";
+pub(crate) const INTERRUPTED: &str = "interrupted: nothing more is sent, and the report follows \
+    within seconds (again: ends at once, without a report)";
 
 /// Runs the program with these arguments, the program's own name first.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {

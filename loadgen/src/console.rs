@@ -174,7 +174,8 @@ fn line(view: &View, progress: Progress, rates: Rates, notify: bool) -> String {
     let (sent, rate, flight) =
         (grouped(progress.attempted), grouped(rates.sent), grouped(view.in_flight));
     format!(
-        "{:>6.0} s  target {target} · sent {sent} ({rate} /s) · {done} · in flight {flight} · answer 99 % {p99} · errors {}",
+        "{:>6.0} s  target {target} · sent {sent} ({rate} /s) · {done} · in flight {flight} · \
+         answer 99 % {p99} · errors {}",
         view.at_s,
         errors(view)
     )

@@ -149,7 +149,10 @@ pub enum DrillError {
         source: std::io::Error,
     },
     /// The directory has something in it.
-    #[error("{} is not empty: name a new directory for the drill, or leave --data-dir away.", .0.display())]
+    #[error(
+        "{} is not empty: name a new directory for the drill, or leave --data-dir away.",
+        .0.display()
+    )]
     DirectoryNotEmpty(PathBuf),
     /// Too many contracts, or none.
     #[error("{0} contracts will not do: choose 1 to {CONTRACTS_MAX}.")]
@@ -198,7 +201,8 @@ pub enum DrillError {
     },
     /// Attempts make no progress.
     #[error(
-        "the engine has made {attempts} of {expected} attempts and goes no further: look into its log."
+        "the engine has made {attempts} of {expected} attempts and goes no further: look into its \
+         log."
     )]
     AttemptsStall {
         /// Attempts that there should be.
@@ -264,19 +268,7 @@ impl Drill {
         };
         Console::step(&format!("starting the engine in {}", place.path().display()));
         let mut engine = Engine::start(&start)?;
-        let not_interrupted =
-            || if stop.load(Relaxed) { Err(DrillError::Interrupted) } else { Ok(()) };
-        let prepared = self
-            .register(&data_dir, &sink)
-            .and_then(|()| import(place.path(), &data_dir, contracts));
-        // Ctrl-C at a terminal ends the commands too; that is no failure of theirs.
-        not_interrupted()?;
-        let imported_within = prepared?;
-        Console::step(&format!(
-            "{} contracts imported in {}",
-            grouped(contracts),
-            time(imported_within)
-        ));
+        let imported_within = self.prepare(&place, &sink, contracts, stop)?;
         let mut plan = self.plan(engine.listen, contracts, &generator_cpus);
         plan.watched = Some(engine.process());
         os::keep_busy(&os::joined(&engine_cpus, &generator_cpus), self.settle);
@@ -313,6 +305,27 @@ impl Drill {
         self.compare(&mut summary, &data_dir, began_ms)?;
         self.tell_what_stays(&summary, &outcome, &place)?;
         Ok((summary, outcome))
+    }
+
+    /// Registers the clients and imports the contracts: how long the import took.
+    fn prepare(
+        &self,
+        place: &Place,
+        sink: &Sink,
+        contracts: u64,
+        stop: &AtomicBool,
+    ) -> Result<Duration, DrillError> {
+        let data_dir = place.path().join("data");
+        let prepared = self
+            .register(&data_dir, sink)
+            .and_then(|()| import(place.path(), &data_dir, contracts));
+        // Ctrl-C at a terminal ends the commands too; that is no failure of theirs.
+        if stop.load(Relaxed) {
+            return Err(DrillError::Interrupted);
+        }
+        let within = prepared?;
+        Console::step(&format!("{} contracts imported in {}", grouped(contracts), time(within)));
+        Ok(within)
     }
 
     /// Writes the report, where one is wanted, and says what is left behind.

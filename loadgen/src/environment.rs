@@ -84,7 +84,8 @@ mod tests {
 
     #[test]
     fn the_limit_of_locked_memory_is_read() {
-        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax locked memory         8388608   8388608   bytes\n";
+        let limits = "Limit  Soft Limit  Hard Limit  Units\n\
+            Max locked memory         8388608   8388608   bytes\n";
         assert_eq!(locked_memory_in(limits), Some("8.00 MiB".to_owned()));
         assert_eq!(
             locked_memory_in("Max locked memory unlimited unlimited bytes"),

@@ -33,7 +33,8 @@ pub fn write_log(phases: &Phases, began_unix_ms: u64, target: &mut impl Write) -
     let start = UNIX_EPOCH + Duration::from_millis(began_unix_ms);
     let mut log = IntervalLogWriterBuilder::new()
         .add_comment(
-            "[Logged by hayauma-load; latencies in nanoseconds, the column of maxima in milliseconds]",
+            "[Logged by hayauma-load; latencies in nanoseconds, the column of maxima in \
+             milliseconds]",
         )
         .with_start_time(start)
         .with_base_time(start)

@@ -151,7 +151,8 @@ mod tests {
     #[test]
     fn a_message_is_complete_only_with_its_whole_body() {
         let message =
-            b"HTTP/1.1 503 x\r\ncontent-LENGTH: 5\r\nRetry-After:  7 \r\nConnection: Close\r\n\r\nhello";
+            b"HTTP/1.1 503 x\r\ncontent-LENGTH: 5\r\nRetry-After:  7 \r\nConnection: Close\r\n\r\n\
+              hello";
         for cut in 0..message.len() {
             assert_eq!(read_message(&message[..cut]), Ok(None), "cut at {cut}");
         }
@@ -170,7 +171,8 @@ mod tests {
 
     #[test]
     fn an_answer_in_another_form_than_the_usual_one_is_left_to_the_general_reader() {
-        let usual = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nhello";
+        let usual = "HTTP/1.1 200 OK\r\nDate: x\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\
+            \r\nhello";
         assert!(usual_answer(usual.as_bytes()).is_some_and(|(_, head)| !head.close));
         for (from, to) in [
             ("HTTP/1.1", "HTTP/1.0"),

@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_directory_belongs_to_the_mount_nearest_above_it() {
-        let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /mnt tmpfs rw 0 0\n/dev/b /mnt/x xfs rw 0 0\n/dev/c /mn btrfs rw 0 0\n";
+        let mounts = "/dev/a / ext4 rw 0 0\ntmpfs /mnt tmpfs rw 0 0\n/dev/b /mnt/x xfs rw 0 0\n\
+            /dev/c /mn btrfs rw 0 0\n";
         let kind = |path: &str| mount_of(Path::new(path), mounts).map(|(kind, _)| kind);
         assert_eq!(kind("/home"), Some("ext4".to_owned()));
         assert_eq!(kind("/mnt/y"), Some("tmpfs".to_owned()));

@@ -24,7 +24,8 @@ impl Msns {
     pub fn parse(text: &str) -> Result<Self, String> {
         let refuse = || {
             format!(
-                "\"{text}\" is not a range of msns: write FIRST:COUNT or FIRST-LAST, e.g. 09000000000:100000."
+                "\"{text}\" is not a range of msns: write FIRST:COUNT or FIRST-LAST, \
+                 e.g. 09000000000:100000."
             )
         };
         let msn = |digits: &str| Msn::parse(digits.as_bytes()).ok_or_else(refuse);

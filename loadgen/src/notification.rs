@@ -73,7 +73,8 @@ pub(crate) fn write_acknowledgement(target: &mut Vec<u8>, notification: &Notific
     // Writing to a Vec cannot fail.
     let _ = write!(
         target,
-        "HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-Length: {body_octets}\r\n\r\n{DECLARATION}"
+        "HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=UTF-8\r\n\
+         Content-Length: {body_octets}\r\n\r\n{DECLARATION}"
     );
     let elements: [(&[u8], &[u8]); 4] = [
         (b"msn", notification.msn),
@@ -93,9 +94,10 @@ mod tests {
     use super::*;
     use crate::http::read_message;
 
-    const BODY: &[u8] = b"<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n<comway>2101</comway>\r\n\
-        <msn>09012345678</msn>\r\n<reqid>r-1</reqid>\r\n<svcid>00100000001</svcid>\r\n<sepmaxnum>2</sepmaxnum>\r\n\
-        <code>0000</code>\r\n<dlvnum>2</dlvnum>\r\n<cmptime>20261122223430</cmptime>\r\n<ntfid>n7</ntfid>\r\n";
+    const BODY: &[u8] = b"<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n\
+        <comway>2101</comway>\r\n<msn>09012345678</msn>\r\n<reqid>r-1</reqid>\r\n\
+        <svcid>00100000001</svcid>\r\n<sepmaxnum>2</sepmaxnum>\r\n<code>0000</code>\r\n\
+        <dlvnum>2</dlvnum>\r\n<cmptime>20261122223430</cmptime>\r\n<ntfid>n7</ntfid>\r\n";
 
     #[test]
     fn a_notification_is_read_and_its_acknowledgement_has_the_length_it_states() {

@@ -135,7 +135,8 @@ pub enum PlanError {
     Pushes(u64),
     /// No connection, too many, or fewer than threads.
     #[error(
-        "{connections} connections for {threads} threads will not do: choose {threads} to {CONNECTIONS_MAX} connections."
+        "{connections} connections for {threads} threads will not do: choose {threads} \
+         to {CONNECTIONS_MAX} connections."
     )]
     Connections {
         /// Connections asked for.
@@ -152,7 +153,10 @@ pub enum PlanError {
     #[error("{0} sending threads will not do: choose 1 to {THREADS_MAX}.")]
     Threads(usize),
     /// Spinning before a send for too long.
-    #[error("{} microseconds of looking before a send will not do: choose 0 to {}.", .0.as_micros(), SPIN_MAX.as_micros())]
+    #[error(
+        "{} microseconds of looking before a send will not do: choose 0 to {}.",
+        .0.as_micros(), SPIN_MAX.as_micros()
+    )]
     Spin(Duration),
     /// Rate out of range.
     #[error("a rate of {0} pushes per second will not do: choose 1 to {RATE_PER_SECOND_MAX}.")]
@@ -171,7 +175,8 @@ pub enum PlanError {
     Lifetime(u8),
     /// Notifications without a sink.
     #[error(
-        "the pushes ask for notifications, but the run has no sink to take them: give it one or turn them off."
+        "the pushes ask for notifications, but the run has no sink to take them: give it one or \
+         turn them off."
     )]
     NoSink,
 }

@@ -157,34 +157,8 @@ impl File {
     fn scenario(self) -> Result<Scenario, String> {
         let mut plan =
             Plan::new(self.target.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))));
-        let seed = self.seed.unwrap_or(plan.seed);
-        let (mut warm_up, mut load) = (Vec::new(), Vec::new());
-        for phase in &self.phase {
-            if !(phase.seconds > 0.0 && phase.seconds <= 86_400.0) {
-                return Err("a phase needs between 0 and 86400 seconds.".to_owned());
-            }
-            match phase.kind {
-                PhaseKind::WarmUp if !load.is_empty() => {
-                    return Err("a warm-up comes before the load: put its phase first.".to_owned());
-                }
-                PhaseKind::WarmUp => warm_up.extend(phase.stretches()?),
-                PhaseKind::Load => load.extend(phase.stretches()?),
-                PhaseKind::Drain => {
-                    plan.patience.stall_after = Duration::from_secs_f64(phase.seconds)
-                }
-            }
-        }
-        if load.is_empty() {
-            return Err("the plan sends nothing: give it a phase of kind \"load\".".to_owned());
-        }
-        let pushes: f64 = warm_up.iter().chain(&load).map(Stretch::pushes).sum();
-        if !(pushes >= 1.0 && pushes <= crate::limits::PUSHES_PLANNED_MAX as f64) {
-            let most = crate::limits::PUSHES_PLANNED_MAX;
-            return Err(format!(
-                "the phases make {pushes:.0} pushes: choose rates and times for 1 to {most}."
-            ));
-        }
-        plan.seed = seed;
+        let (warm_up, load) = self.phases(&mut plan)?;
+        plan.seed = self.seed.unwrap_or(plan.seed);
         arrive(&mut plan, &warm_up, &load);
         plan.notify = self.sink.is_some();
         plan.token = self.token;
@@ -228,6 +202,37 @@ impl File {
         }
         plan.check().map_err(|fault| fault.to_string())?;
         Ok(Scenario { plan, sink: self.sink, warm_up, load })
+    }
+
+    /// The stretches of the warm-up and of the load; the drain's time goes into the plan.
+    fn phases(&self, plan: &mut Plan) -> Result<(Vec<Stretch>, Vec<Stretch>), String> {
+        let (mut warm_up, mut load) = (Vec::new(), Vec::new());
+        for phase in &self.phase {
+            if !(phase.seconds > 0.0 && phase.seconds <= 86_400.0) {
+                return Err("a phase needs between 0 and 86400 seconds.".to_owned());
+            }
+            match phase.kind {
+                PhaseKind::WarmUp if !load.is_empty() => {
+                    return Err("a warm-up comes before the load: put its phase first.".to_owned());
+                }
+                PhaseKind::WarmUp => warm_up.extend(phase.stretches()?),
+                PhaseKind::Load => load.extend(phase.stretches()?),
+                PhaseKind::Drain => {
+                    plan.patience.stall_after = Duration::from_secs_f64(phase.seconds)
+                }
+            }
+        }
+        if load.is_empty() {
+            return Err("the plan sends nothing: give it a phase of kind \"load\".".to_owned());
+        }
+        let pushes: f64 = warm_up.iter().chain(&load).map(Stretch::pushes).sum();
+        let most = crate::limits::PUSHES_PLANNED_MAX;
+        if !(pushes >= 1.0 && pushes <= most as f64) {
+            return Err(format!(
+                "the phases make {pushes:.0} pushes: choose rates and times for 1 to {most}."
+            ));
+        }
+        Ok((warm_up, load))
     }
 }
 
@@ -296,11 +301,11 @@ impl Phase {
 mod tests {
     use super::*;
 
-    const PLAN: &str = "target = \"127.0.0.1:1\"\nseed = 7\nconnections = 8\n[msns]\nrange = \"09000000000:500\"\norder = \"zipf\"\n\
-        [[phase]]\nkind = \"warm-up\"\nrate_per_s = 100\nseconds = 1\n\
-        [[phase]]\nkind = \"load\"\narrivals = \"steps\"\nsteps_per_s = [200, 400]\nseconds = 2\n\
-        [[phase]]\nkind = \"load\"\narrivals = \"poisson\"\nrate_per_s = 1000\nseconds = 1\n\
-        [[phase]]\nkind = \"drain\"\nseconds = 5\n";
+    const PLAN: &str = "target = \"127.0.0.1:1\"\nseed = 7\nconnections = 8\n[msns]\n\
+        range = \"09000000000:500\"\norder = \"zipf\"\n[[phase]]\nkind = \"warm-up\"\n\
+        rate_per_s = 100\nseconds = 1\n[[phase]]\nkind = \"load\"\narrivals = \"steps\"\n\
+        steps_per_s = [200, 400]\nseconds = 2\n[[phase]]\nkind = \"load\"\narrivals = \"poisson\"\n\
+        rate_per_s = 1000\nseconds = 1\n[[phase]]\nkind = \"drain\"\nseconds = 5\n";
 
     #[test]
     fn a_plan_is_read_into_phases_and_the_same_seed_gives_the_same_pushes() {

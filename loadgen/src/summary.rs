@@ -248,6 +248,18 @@ impl Percentiles {
     }
 }
 
+impl GeneratorFigures {
+    /// What this process took for so many pushes.
+    fn of(outcome: &Outcome, attempted: u64) -> Self {
+        let memory = crate::os::memory_of(std::process::id()).unwrap_or_default();
+        Self {
+            cpu_s: outcome.generator_cpu.as_secs_f64(),
+            cpu_us_per_push: us_per_push(outcome.generator_cpu, attempted),
+            peak_octets: memory.peak_octets,
+        }
+    }
+}
+
 impl Summary {
     /// The figures of a run that has ended.
     pub fn new(command: &'static str, plan: &Plan, outcome: &Outcome, machine: Machine) -> Self {
@@ -296,13 +308,7 @@ impl Summary {
             connections_closed: outcome.sent.connections_closed,
             misordered_answers: outcome.sent.misordered,
             malformed_answers: outcome.sent.malformed,
-            generator: GeneratorFigures {
-                cpu_s: outcome.generator_cpu.as_secs_f64(),
-                cpu_us_per_push: us_per_push(outcome.generator_cpu, tally.attempted),
-                peak_octets: crate::os::memory_of(std::process::id())
-                    .unwrap_or_default()
-                    .peak_octets,
-            },
+            generator: GeneratorFigures::of(outcome, tally.attempted),
             engine: None,
             engine_process: None,
             billing: None,
@@ -411,7 +417,8 @@ fn faults(tally: &Tally, outcome: &Outcome) -> Vec<String> {
     count(unanswered, "requests have no final answer.");
     count(
         tally.http_errors,
-        "pushes were answered by HTTP without a push response: whether they were accepted, nobody said.",
+        "pushes were answered by HTTP without a push response: whether they were accepted, nobody \
+         said.",
     );
     count(
         tally.wrongly_answered,

@@ -169,7 +169,11 @@ impl Page {
             );
         }
         if summary.lateness.is_none() {
-            self.line("", "  (a closed loop keeps the engine busy: these are times of waiting; --rate R shows those at a rate)");
+            self.line(
+                "",
+                "  (a closed loop keeps the engine busy: these are times of waiting; \
+                 --rate R shows those at a rate)",
+            );
         }
         self.blank();
     }
@@ -212,7 +216,10 @@ impl Page {
             let (process, peak) = (engine.process, octets(engine.memory.peak_octets));
             self.line(
                 "engine",
-                &format!("{cost:>8} µs of CPU per push · peak memory {peak} ({own} own) · process {process}"),
+                &format!(
+                    "{cost:>8} µs of CPU per push · peak memory {peak} ({own} own) · \
+                     process {process}"
+                ),
             );
         }
         let generator = &summary.generator;
@@ -231,7 +238,8 @@ impl Page {
             self.line(
                 "around it",
                 &format!(
-                    "started in {} · {} contracts imported in {} ({} /s) · stopped in {} · {} on the device",
+                    "started in {} · {} contracts imported in {} ({} /s) · stopped in {} · {} on \
+                     the device",
                     seconds(engine.started_within_s),
                     grouped(engine.contracts),
                     seconds(engine.imported_within_s),

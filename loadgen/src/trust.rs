@@ -113,7 +113,8 @@ impl Trust {
         {
             let share = percent((busy * 1e6) as u64, 1_000_000);
             trust.suspect(format!(
-                "a sending thread was busy for {share} of its time: the rate may be its own limit (--threads, --cpu)."
+                "a sending thread was busy for {share} of its time: the rate may be its own limit \
+                 (--threads, --cpu)."
             ));
         }
         if sent.connections_lost > 0 {

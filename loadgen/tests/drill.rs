@@ -19,7 +19,8 @@ fn drill(arguments: &[&str]) -> (Output, String) {
 
 fn verdict(pushes: u64) -> String {
     format!(
-        "attempted {pushes} · accepted {pushes} · delivered {pushes} · notified {pushes} · lost 0 · duplicated 0 · unexpected 0"
+        "attempted {pushes} · accepted {pushes} · delivered {pushes} · notified {pushes} · lost 0 \
+         · duplicated 0 · unexpected 0"
     )
 }
 

@@ -67,7 +67,8 @@ fn an_independent_reader_finds_the_same_percentiles() {
     let present = Command::new(&python).args(["-c", "import hdrh"]).output();
     if !present.is_ok_and(|output| output.status.success()) {
         eprintln!(
-            "skipped: {python} has no package hdrhistogram (pip install hdrhistogram, or set PYTHON)"
+            "skipped: {python} has no package hdrhistogram (pip install hdrhistogram, or set \
+             PYTHON)"
         );
         return;
     }

@@ -114,8 +114,8 @@ fn read_request(reader: &mut impl BufRead) -> Option<Request> {
 
 fn body(request: &Request, code: &str) -> String {
     format!(
-        "<?xml version = \"1.0\" ?>\r\n<msn>{}</msn>\r\n<reqid>{}</reqid>\r\n<svcid>00100000001</svcid>\r\n\
-         <sepmaxnum>1</sepmaxnum>\r\n<code>{code}</code>\r\n",
+        "<?xml version = \"1.0\" ?>\r\n<msn>{}</msn>\r\n<reqid>{}</reqid>\r\n\
+         <svcid>00100000001</svcid>\r\n<sepmaxnum>1</sepmaxnum>\r\n<code>{code}</code>\r\n",
         request.msn, request.reqid
     )
 }
@@ -149,8 +149,8 @@ fn all_accepted() -> Tally {
 
 #[test]
 fn a_proxys_page_is_an_error_of_its_status_and_its_push_is_not_sent_again() {
-    let page =
-        b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n<html>bad</html";
+    let page = b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 15\r\n\r\n\
+        <html>bad</html";
     let server = Server::answering(|request, _| match request.index % 3 {
         0 => (page.to_vec(), true),
         _ => (accepted(request, ""), true),
@@ -217,13 +217,15 @@ fn answers_of_every_framing_are_read() {
             1 => (format!("HTTP/1.1 200 OK\r\nServer: x\r\n\r\n{body}"), false),
             2 => (
                 format!(
-                    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{body}"
+                    "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\
+                     \r\n{body}"
                 ),
                 true,
             ),
             3 => (
                 format!(
-                    "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nCONTENT-LENGTH: {length}\r\n\r\n{body}"
+                    "HTTP/1.0 200 OK\r\nConnection: Keep-Alive\r\nCONTENT-LENGTH: {length}\r\n\r\n\
+                     {body}"
                 ),
                 true,
             ),

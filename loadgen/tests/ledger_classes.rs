@@ -50,7 +50,8 @@ fn a_run_in_which_all_goes_well_is_clean() {
     assert!(outcome.is_clean());
     assert_eq!(
         outcome.tally.to_string(),
-        "attempted 400 · accepted 400 · delivered 400 · notified 400 · lost 0 · duplicated 0 · unexpected 0"
+        "attempted 400 · accepted 400 · delivered 400 · notified 400 · lost 0 · duplicated 0 · \
+         unexpected 0"
     );
     assert_eq!(outcome.notification_times.count(), PUSHES);
     assert_eq!(outcome.ledger.segments_delivered(), PUSHES);

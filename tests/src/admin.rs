@@ -22,8 +22,8 @@ impl Admin {
     pub fn try_request(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
         let mut connection = Connection::try_open(self.address).ok()?;
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\nContent-Type: application/json\r\n\
-             Content-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+             Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address,
             body.len()
         );

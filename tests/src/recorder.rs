@@ -237,7 +237,8 @@ impl Reply {
              <code>{code}</code>\r\n"
         );
         format!(
-            "HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-Length: {}\r\n\r\n{body}",
+            "HTTP/1.1 200 OK\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-Length: {}\r\n\r\n\
+             {body}",
             body.len()
         )
         .into_bytes()

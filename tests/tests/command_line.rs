@@ -156,9 +156,9 @@ fn an_import_names_the_lines_it_refuses_and_takes_the_others() {
     }
     let path = site.path("contracts.csv");
     let text = format!(
-        "msn,xpid\n09000000000,{XPID}\n0900000001,{XPID}\n19000000002,{XPID}\n09000000003,0010000000x\n\
-         09000000004,00199999999\n09000000005\n\n09000000000,{XPID}\n{full},{XPID}\n09000000006,{XPID},more\n\
-         09000000007,{XPID}"
+        "msn,xpid\n09000000000,{XPID}\n0900000001,{XPID}\n19000000002,{XPID}\n\
+         09000000003,0010000000x\n09000000004,00199999999\n09000000005\n\n09000000000,{XPID}\n\
+         {full},{XPID}\n09000000006,{XPID},more\n09000000007,{XPID}"
     );
     std::fs::write(&path, text).expect("a writable directory");
     let shown = path.display().to_string();

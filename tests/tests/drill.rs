@@ -31,7 +31,8 @@ fn a_drill_of_20000_pushes_is_clean() {
         &["drill", "--pushes", "20000", "--json", "drill.json", "--", "--queue-bytes", "256MiB"],
     );
     assert_eq!(finished.status, Some(0), "{finished:?}");
-    let verdict = "attempted 20000 · accepted 20000 · delivered 20000 · notified 20000 · lost 0 · duplicated 0 · unexpected 0";
+    let verdict = "attempted 20000 · accepted 20000 · delivered 20000 · notified 20000 · lost 0 · \
+        duplicated 0 · unexpected 0";
     assert!(finished.stdout.contains(verdict), "{}", finished.stdout);
     let json = std::fs::read_to_string(site.path("drill.json")).expect("the figures");
     assert_eq!(
@@ -124,7 +125,8 @@ fn what_is_lost_is_counted_and_the_exit_status_says_so() {
         ],
     );
     assert_eq!(finished.status, Some(1), "{finished:?}");
-    let verdict = "attempted 100 · accepted 100 · delivered 50 · notified 50 · lost 50 · duplicated 0 · unexpected 0";
+    let verdict = "attempted 100 · accepted 100 · delivered 50 · notified 50 · lost 50 · \
+        duplicated 0 · unexpected 0";
     assert!(finished.stdout.contains(verdict), "{}", finished.stdout);
     engine.stop();
 }

@@ -8,11 +8,12 @@
 use hayauma::testing::kill_points::KillPoint;
 use loadgen::msns::Msns;
 use loadgen::plan::{Load, Plan};
-use loadgen::run::Run;
+use loadgen::run::{Outcome, Run};
 use loadgen::sink::{Misbehaviour, Sink};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use tests::bill::Bill;
 use tests::engine::Engine;
@@ -246,28 +247,32 @@ impl Scene {
                 stopper.stop();
             }
         });
-        let (tally, took) = (outcome.tally, begun.elapsed());
-        assert_eq!(killed, kills, "{tally}");
-        assert!(
-            outcome.is_clean(),
-            "{}: seed {seed}: {tally}; {:?}",
-            self.name,
-            outcome.sent.failure
-        );
+        let took = begun.elapsed();
+        assert_eq!(killed, kills, "{}", outcome.tally);
+        assert!(under_way * 2 > kills, "{under_way} of {kills} kills hit a load");
+        wait::until_true("a healthy engine", || engine.admin().is_healthy());
+        let repeats = release_pushes(&mut site, engine, &book);
+        assert_eq!(repeats, HELD, "held pushes that are known after all kills");
+        let run = format!("{kills} kills in {:.1} s, seed {seed}", took.as_secs_f32());
+        self.check(&outcome, &book, kills, &run);
+        let segments = outcome.ledger.segments_delivered();
+        self.check_books(&site, outcome.tally.accepted, segments);
+    }
+
+    /// What the clients counted and what the phones got belong together.
+    fn check(&self, outcome: &Outcome, book: &Path, kills: u64, run: &str) {
+        let tally = outcome.tally;
+        assert!(outcome.is_clean(), "{}: {run}: {tally}; {:?}", self.name, outcome.sent.failure);
         assert_eq!(
             [tally.accepted, tally.notified, tally.delivered],
             [tally.attempted; 3],
             "{tally}"
         );
-        assert!(under_way * 2 > kills, "{under_way} of {kills} kills hit a load");
-        wait::until_true("a healthy engine", || engine.admin().is_healthy());
-        let repeats = release_pushes(&mut site, engine, &book);
-        let terminals = Terminals::read(&book);
+        let terminals = Terminals::read(book);
         let in_flight = terminals.repeated_in_flight;
         println!(
-            "{}: {tally}; duplicated {in_flight} (their reports were in flight); {kills} kills in {:.1} s, seed {seed}",
+            "{}: {tally}; duplicated {in_flight} (their reports were in flight); {run}",
             self.name,
-            took.as_secs_f32(),
         );
         assert!(
             terminals.repeated.is_empty(),
@@ -276,8 +281,6 @@ impl Scene {
         );
         assert_eq!(terminals.pushes, tally.accepted + HELD, "what the phones got");
         assert!(terminals.repeated_in_flight <= 200 * kills, "{terminals:?}");
-        assert_eq!(repeats, HELD, "held pushes that are known after all kills");
-        self.check_books(&site, tally.accepted, outcome.ledger.segments_delivered());
     }
 
     fn site(&self, sink: &Sink) -> Site {
@@ -338,7 +341,7 @@ fn hold_pushes(engine: &Engine) {
 
 /// The absent lines come home: how many of the held pushes the engine knew before. Stops the
 /// engine.
-fn release_pushes(site: &mut Site, engine: Engine, book: &std::path::Path) -> u64 {
+fn release_pushes(site: &mut Site, engine: Engine, book: &Path) -> u64 {
     let mut connection = engine.connect();
     let known = (0..HELD)
         .filter(|&number| connection.ask(&held(number).request()).code() == "0001")

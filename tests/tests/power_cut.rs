@@ -62,7 +62,8 @@ impl std::fmt::Display for Kept {
         let Self { cuts, acked, lost, torn, dirty } = self;
         write!(
             formatter,
-            "{cuts} cuts · acked before them, added up, {acked} · lost {lost} · {torn} of {dirty} unsynced sectors torn away"
+            "{cuts} cuts · acked before them, added up, {acked} · lost {lost} · {torn} of {dirty} \
+             unsynced sectors torn away"
         )
     }
 }

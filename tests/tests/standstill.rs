@@ -50,7 +50,8 @@ fn no_unpipelined_connection_stands_still_while_the_shards_cpu_is_busy() {
     });
     let wakes = engine.admin().figure("watchdog_wakes");
     println!(
-        "{answers} answers, the longest after {longest:?}, the watchdog woke the shard {wakes} times"
+        "{answers} answers, the longest after {longest:?}, the watchdog woke the shard {wakes} \
+         times"
     );
     assert!(longest < STANDSTILL, "an answer took {longest:?}; {wakes} wakes");
     assert!(answers > 2_000, "{answers} answers in {WATCHED:?}");

@@ -105,9 +105,10 @@ pub(crate) const CASES: [Case; 18] = [
 const NOW_MS: u64 = 1_795_354_470_000;
 const FIRST_MSN: u64 = 9_000_000_000;
 const REFERENCES: References = References { message_reference: 1, concatenation_reference: 7 };
-const SAMPLE: &[u8] = b"<?xml version = \"1.0\" ?>\r\n<fncid>0101</fncid>\r\n<comway>1101</comway>\r\n\
-    <msn>09012345678</msn>\r\n<reqid>20261122223430-00000001</reqid>\r\n<svcid>00100000001</svcid>\r\n\
-    <lifetime>05</lifetime>\r\n<ctrlflg>0</ctrlflg>\r\n<data>FFFFFFFFFF</data>\r\n";
+const SAMPLE: &[u8] = b"<?xml version = \"1.0\" ?>\r\n<fncid>0101</fncid>\r\n\
+    <comway>1101</comway>\r\n<msn>09012345678</msn>\r\n<reqid>20261122223430-00000001</reqid>\r\n\
+    <svcid>00100000001</svcid>\r\n<lifetime>05</lifetime>\r\n<ctrlflg>0</ctrlflg>\r\n\
+    <data>FFFFFFFFFF</data>\r\n";
 /// 84 UCS-2 characters: two segments.
 const TEXT: &str = "緊急地震速報。まもなく強い揺れが来ます。丈夫な机の下など安全な場所で身を守ってください。\
     火の始末は揺れがおさまってから落ち着いて行ってください。海岸から離れてください。";

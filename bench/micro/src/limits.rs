@@ -11,10 +11,11 @@ pub(crate) const COMPILER: &str = env!("MICRO_RUSTC");
 
 const HEAD: &str = "\
 # Instructions for one operation of each hot path, counted by callgrind.
-# `cargo run --profile counted -p micro -- check` fails when one takes more than headroom_percent above its count;
-# `cargo run --profile counted -p micro -- renew` writes this file anew: do that when a change is worth its
-# instructions, and say so in the commit. Counts depend on the compiler (and a little on the C library): with another
-# rustc, or on a CPU without AVX2, foreign_headroom_percent counts instead.
+# `cargo run --profile counted -p micro -- check` fails when one takes more than headroom_percent
+# above its count. `cargo run --profile counted -p micro -- renew` writes this file anew: do that
+# when a change is worth its instructions, and say so in the commit. Counts depend on the compiler
+# (and a little on the C library): with another rustc, or on a CPU without AVX2,
+# foreign_headroom_percent counts instead.
 ";
 
 /// The file.
@@ -60,8 +61,8 @@ impl Limits {
     /// The file's text, cases in the order of `counted`.
     pub(crate) fn text(&self, counted: &[(&str, f64, &str)]) -> String {
         let mut text = format!(
-            "{HEAD}rustc = \"{}\"\nvalgrind = \"{}\"\nheadroom_percent = {}\nforeign_headroom_percent = {}\n\n\
-             [instructions]\n",
+            "{HEAD}rustc = \"{}\"\nvalgrind = \"{}\"\nheadroom_percent = {}\n\
+             foreign_headroom_percent = {}\n\n[instructions]\n",
             self.rustc, self.valgrind, self.headroom_percent, self.foreign_headroom_percent
         );
         for (name, instructions, operation) in counted {
@@ -90,7 +91,10 @@ impl Limits {
         };
         let above_percent = (counted / limit - 1.0) * 100.0;
         (above_percent > headroom_percent).then(|| {
-            format!("{name} takes {counted:.1} instructions, {above_percent:.1} % above its {limit:.1}; {headroom_percent} % are allowed.")
+            format!(
+                "{name} takes {counted:.1} instructions, {above_percent:.1} % above \
+                 its {limit:.1}; {headroom_percent} % are allowed."
+            )
         })
     }
 }

@@ -72,7 +72,8 @@ fn run_case(mut arguments: impl Iterator<Item = String>) -> ExitCode {
 fn check() -> Result<(), String> {
     if callgrind::version().is_none() {
         println!(
-            "micro skipped: there is no valgrind to count instructions with; install the package valgrind."
+            "micro skipped: there is no valgrind to count instructions with; install the package \
+             valgrind."
         );
         return Ok(());
     }

@@ -235,7 +235,8 @@ impl Served {
 
     fn pairs(&self) -> String {
         format!(
-            "engine_us {:.2} commit_p50_ms {:.3} commit_p999_ms {:.3} own_p999_ms {:.3} own_p999_syncs {:.2}",
+            "engine_us {:.2} commit_p50_ms {:.3} commit_p999_ms {:.3} own_p999_ms {:.3} \
+             own_p999_syncs {:.2}",
             self.engine_us.median,
             self.commit_p50_ms.median,
             self.commit_p999_ms.median,

@@ -79,7 +79,8 @@ impl CommitFigures {
     /// The line that a script reads.
     pub(super) fn line(&self) -> String {
         format!(
-            "commit records {} octets {} records_per_s {:.0} octets_per_s {:.0} device_octets_per_s {:.0} ratio {:.2} spread {:.2}",
+            "commit records {} octets {} records_per_s {:.0} octets_per_s {:.0} \
+             device_octets_per_s {:.0} ratio {:.2} spread {:.2}",
             self.records,
             self.octets,
             self.records_per_s.median,
@@ -281,8 +282,8 @@ mod tests {
         };
         assert_eq!(
             commit.line(),
-            "commit records 16 octets 5376 records_per_s 100000 octets_per_s 33600000 device_octets_per_s 40000000 \
-             ratio 0.84 spread 0.00"
+            "commit records 16 octets 5376 records_per_s 100000 octets_per_s 33600000 \
+             device_octets_per_s 40000000 ratio 0.84 spread 0.00"
         );
     }
 }

@@ -110,8 +110,9 @@ impl ServerFigures {
 
     pub(super) fn line(&self) -> String {
         format!(
-            "{} {} accepted_per_s {:.0} delivered_per_s {:.0} notified_per_s {:.0} cpu_us {:.1} spread {:.2} \
-             answer_p50_ms {:.2} answer_p99_ms {:.2} receipt_p50_ms {:.2} receipt_p99_ms {:.2} peak_mib {:.0}",
+            "{} {} accepted_per_s {:.0} delivered_per_s {:.0} notified_per_s {:.0} cpu_us {:.1} \
+             spread {:.2} answer_p50_ms {:.2} answer_p99_ms {:.2} receipt_p50_ms {:.2} \
+             receipt_p99_ms {:.2} peak_mib {:.0}",
             self.server,
             self.keeps,
             self.accepted_per_s.median,
@@ -190,8 +191,9 @@ mod tests {
             ServerFigures::of(("kannel", "spool"), &[round(4_000.0, 400.0), round(4_400.0, 360.0)]);
         assert_eq!(
             figures.line(),
-            "kannel spool accepted_per_s 4200 delivered_per_s 4200 notified_per_s 4200 cpu_us 380.0 spread 0.11 \
-             answer_p50_ms 1.00 answer_p99_ms 2.00 receipt_p50_ms 3.00 receipt_p99_ms 4.00 peak_mib 1"
+            "kannel spool accepted_per_s 4200 delivered_per_s 4200 notified_per_s 4200 \
+             cpu_us 380.0 spread 0.11 answer_p50_ms 1.00 answer_p99_ms 2.00 receipt_p50_ms 3.00 \
+             receipt_p99_ms 4.00 peak_mib 1"
         );
         assert_eq!(figures.cpu_us_by_process["b"].median, 285.0);
         let ratios =

@@ -90,8 +90,8 @@ impl Programs {
     /// One sentence that says how to get them.
     pub(super) fn find() -> Result<Self, String> {
         let absent = || {
-            "Kannel is not installed (bearerbox and smsbox are not found): bench/install-kannel.sh installs it on \
-             Debian and Ubuntu."
+            "Kannel is not installed (bearerbox and smsbox are not found): bench/install-kannel.sh \
+             installs it on Debian and Ubuntu."
                 .to_owned()
         };
         let bearerbox = find("bearerbox").ok_or_else(absent)?;
@@ -260,8 +260,8 @@ fn configuration(ports: &Ports, store: &str, directory: &Path) -> String {
          admin-allow-ip = 127.0.0.1\nsmsbox-port = {boxes}\nsmsbox-interface = 127.0.0.1\n\
          box-allow-ip = 127.0.0.1\n{store}dlr-storage = internal\nlog-level = 4\n\n\
          group = smsc\nsmsc = fake\nsmsc-id = fake\nport = {smsc}\nconnect-allow-ip = 127.0.0.1\n\n\
-         group = smsbox\nbearerbox-host = 127.0.0.1\nbearerbox-port = {boxes}\nsendsms-port = {send}\n\
-         sendsms-interface = 127.0.0.1\nlog-level = 4\n\n\
+         group = smsbox\nbearerbox-host = 127.0.0.1\nbearerbox-port = {boxes}\n\
+         sendsms-port = {send}\nsendsms-interface = 127.0.0.1\nlog-level = 4\n\n\
          group = sendsms-user\nusername = bench\npassword = bench\n\n\
          group = sms-service\nkeyword = default\ntext = \"none\"\nmax-messages = 0\n"
     )

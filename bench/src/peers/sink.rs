@@ -247,9 +247,10 @@ mod tests {
     fn a_notification_counts_only_when_it_says_delivered() {
         let request = |code: &str| {
             let body = format!(
-                "<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n<comway>2101</comway>\r\n<msn>09012345678</msn>\r\n\
-                 <reqid>0000000000042</reqid>\r\n<svcid>00100000001</svcid>\r\n<sepmaxnum>1</sepmaxnum>\r\n\
-                 <code>{code}</code>\r\n<dlvnum>1</dlvnum>\r\n<cmptime>20261122223430</cmptime>\r\n<ntfid>n7</ntfid>\r\n\
+                "<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n<comway>2101</comway>\r\n\
+                 <msn>09012345678</msn>\r\n<reqid>0000000000042</reqid>\r\n\
+                 <svcid>00100000001</svcid>\r\n<sepmaxnum>1</sepmaxnum>\r\n<code>{code}</code>\r\n\
+                 <dlvnum>1</dlvnum>\r\n<cmptime>20261122223430</cmptime>\r\n<ntfid>n7</ntfid>\r\n\
                  <trynum>1</trynum>\r\n"
             );
             format!("POST /notify HTTP/1.1\r\nContent-Length: {}\r\n\r\n{body}", body.len())

@@ -244,9 +244,9 @@ pub fn install_mapping_guard() -> std::io::Result<()> {
     installed.map(|_| ())
 }
 
-const MAPPING_LOST_LINE: &str = "hayauma: a mapped journal file lost a page, because the device failed or \
-    the file was truncated; every push answered 0000 under durability power is on the device: check the device, \
-    then start again.\n";
+const MAPPING_LOST_LINE: &str = "hayauma: a mapped journal file lost a page, because the device \
+    failed or the file was truncated; every push answered 0000 under durability power is on the \
+    device: check the device, then start again.\n";
 
 #[cfg(test)]
 mod tests {

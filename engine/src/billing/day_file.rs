@@ -38,7 +38,10 @@ impl DayFile {
         if end > 0 {
             file.read_exact_at(&mut standing, 0)?;
             if standing != head {
-                tracing::info!(file = %path.display(), "a billing file of an earlier version takes events of this one");
+                tracing::info!(
+                    file = %path.display(),
+                    "a billing file of an earlier version takes events of this one"
+                );
                 file.write_all_at(&head, 0)?;
             }
         }

@@ -96,8 +96,9 @@ impl Expected {
         if accepted + ended > 0 {
             report.find(|| {
                 format!(
-                    "{accepted} accepted pushes and {ended} ends stand in the journal and are not in the books yet: the \
-                     engine enters them once the device has room, or at its next start"
+                    "{accepted} accepted pushes and {ended} ends stand in the journal and are not \
+                     in the books yet: the engine enters them once the device has room, or at its \
+                     next start"
                 )
             });
         }

@@ -82,7 +82,12 @@ impl BillingLog {
         log.note_time(now_ms);
         if log.open_from_ms > now_ms {
             let day = Day::of(log.open_from_ms);
-            tracing::warn!(shard, %day, "the clock stands before the last day in the billing log: until it gets there all is entered in that day");
+            tracing::warn!(
+                shard,
+                %day,
+                "the clock stands before the last day in the billing log: until it gets there all \
+                 is entered in that day"
+            );
         }
         Ok(log)
     }
@@ -133,7 +138,11 @@ impl BillingLog {
             }
             Err(error) => {
                 if self.retry_at_ms.is_none() {
-                    tracing::warn!(shard = self.shard, %error, "billing events wait in the journal until the device takes them");
+                    tracing::warn!(
+                        shard = self.shard,
+                        %error,
+                        "billing events wait in the journal until the device takes them"
+                    );
                 }
                 self.retry_at_ms = Some(now_ms + RETRY_MS);
                 false

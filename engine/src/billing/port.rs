@@ -76,7 +76,11 @@ pub trait Log {
 #[derive(Debug, thiserror::Error)]
 pub enum BillingError {
     /// A file or directory cannot be written.
-    #[error("cannot write the billing events in {}: {source}; free some disk space or check its permissions", path.display())]
+    #[error(
+        "cannot write the billing events in {}: {source}; free some disk space or check its \
+         permissions",
+        path.display()
+    )]
     Write {
         /// The file or directory.
         path: PathBuf,
@@ -84,7 +88,10 @@ pub enum BillingError {
         source: io::Error,
     },
     /// A file or directory cannot be read.
-    #[error("cannot read the billing events in {}: {source}; check its permissions and the device", path.display())]
+    #[error(
+        "cannot read the billing events in {}: {source}; check its permissions and the device",
+        path.display()
+    )]
     Read {
         /// The file or directory.
         path: PathBuf,
@@ -92,7 +99,11 @@ pub enum BillingError {
         source: io::Error,
     },
     /// A file was written by a later version.
-    #[error("{} has format version {version}, this engine reads 1 to {VERSION}; use the engine that wrote it", path.display())]
+    #[error(
+        "{} has format version {version}, this engine reads 1 to {VERSION}; use the engine that \
+         wrote it",
+        path.display()
+    )]
     Version {
         /// The file.
         path: PathBuf,

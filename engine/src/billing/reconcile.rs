@@ -86,7 +86,8 @@ fn check_closing(
             if closing != counted {
                 report.find(|| {
                     format!(
-                        "xpid {xpid:011}: the sums leave {closing} {name}pushes open, counted are {counted}"
+                        "xpid {xpid:011}: the sums leave {closing} {name}pushes open, counted \
+                         are {counted}"
                     )
                 });
             }

@@ -13,7 +13,10 @@ use wire::terms::ids::Class;
 
 /// Why nothing could be added up.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot read the billing events in {}: {source}; is that the engine's --data-dir?", path.display())]
+#[error(
+    "cannot read the billing events in {}: {source}; is that the engine's --data-dir?",
+    path.display()
+)]
 pub struct ReportError {
     /// The file or directory.
     pub path: PathBuf,
@@ -235,7 +238,11 @@ pub(super) fn count_file(
     let state = read_events(&file.path, count)
         .map_err(|source| ReportError { path: file.path.clone(), source })?;
     if state.damaged > 0 {
-        tracing::warn!(file = %file.path.display(), slots = state.damaged, "billing events cannot be read");
+        tracing::warn!(
+            file = %file.path.display(),
+            slots = state.damaged,
+            "billing events cannot be read"
+        );
         damaged.push((file.path.clone(), state.damaged));
     }
     Ok(())

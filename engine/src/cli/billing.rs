@@ -73,8 +73,8 @@ fn sums_text(report: &Report) -> Result<(String, Result<(), CliError>), CliError
     let outcome = match report.damaged.first() {
         None => Ok(()),
         Some((file, _)) => Err(CliError::new(format!(
-            "{damaged} billing events cannot be read and are missing in the sums, the first in {}: restore that file \
-             from a backup",
+            "{damaged} billing events cannot be read and are missing in the sums, the first in {}: \
+             restore that file from a backup",
             file.display()
         ))),
     };
@@ -93,7 +93,8 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
         writeln!(text, "{} events, {} days, {} XPIDs", report.events, report.days, report.xpids);
     let _ = writeln!(
         text,
-        "requests {} = accepted {accepted} + replayed {replayed} + suppressed {suppressed} + rejected {rejected}",
+        "requests {} = accepted {accepted} + replayed {replayed} + suppressed {suppressed} + \
+         rejected {rejected}",
         accepted + replayed + suppressed + rejected,
     );
     for (code, count) in &report.rejected {
@@ -111,11 +112,13 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
         return (text, Ok(()));
     }
     if report.findings_in_all == 1 && report.lacking != (0, 0) {
-        let sentence = "the books lack what the journal holds: free some disk space, or start the engine, and reconcile again";
+        let sentence = "the books lack what the journal holds: free some disk space, or start the \
+            engine, and reconcile again";
         return (text, Err(CliError::new(sentence.to_owned())));
     }
     let sentence = format!(
-        "the books do not add up, {} findings stand above: keep the data directory as it is and run `hayauma queue verify`",
+        "the books do not add up, {} findings stand above: keep the data directory as it is and \
+         run `hayauma queue verify`",
         report.findings_in_all
     );
     (text, Err(CliError::new(sentence)))

@@ -273,8 +273,8 @@ fn changes(xpid: Xpid, msns: &[String]) -> impl Iterator<Item = ContractChange> 
 fn refused_as_error(changed: &ContractChanged) -> Result<(), CliError> {
     let Some(first) = changed.refused.first() else { return Ok(()) };
     Err(CliError::new(format!(
-        "{} msns, the first of them {first}, have {XPIDS_PER_MSN_MAX} XPIDs already: remove one of those \
-         contracts first",
+        "{} msns, the first of them {first}, have {XPIDS_PER_MSN_MAX} XPIDs already: remove one of \
+         those contracts first",
         grouped(changed.refused_count)
     )))
 }

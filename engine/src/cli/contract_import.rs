@@ -84,7 +84,8 @@ impl ImportCommand {
         } else {
             let lines = imported + already_there + refused;
             output.print(&format!(
-                "imported {}, already there {}, refused {} of {} lines in {seconds:.1} s ({} lines/s)\n",
+                "imported {}, already there {}, refused {} of {} lines in {seconds:.1} s ({} \
+                 lines/s)\n",
                 grouped(imported),
                 grouped(already_there),
                 grouped(refused),
@@ -95,7 +96,8 @@ impl ImportCommand {
         match refused {
             0 => Ok(()),
             _ => Err(CliError::new(format!(
-                "{} lines were refused: correct them and import the file again, what is there is passed over",
+                "{} lines were refused: correct them and import the file again, what is there is \
+                 passed over",
                 grouped(refused)
             ))),
         }
@@ -154,12 +156,14 @@ fn import_through(
             None if piece.len() <= IMPORT_BLOCK_OCTETS + IMPORT_LINE_OCTETS_MAX => 0,
             None if piece.contains(&b'\r') => {
                 return Err(CliError::new(
-                    "the file's lines end in CR alone: save it with LF or CRLF, then import it again",
+                    "the file's lines end in CR alone: save it with LF or CRLF, then import it \
+                     again",
                 ));
             }
             None => {
                 return Err(CliError::new(format!(
-                    "line {first_line} has no end within {IMPORT_BLOCK_OCTETS} octets: is this a CSV file?"
+                    "line {first_line} has no end within {IMPORT_BLOCK_OCTETS} octets: is this a \
+                     CSV file?"
                 )));
             }
         };

@@ -115,7 +115,8 @@ impl Place {
             return Ok(data_dir);
         }
         Err(CliError::new(format!(
-            "there is no registry in {}: name the data directory with --data-dir, or add a client first",
+            "there is no registry in {}: name the data directory with --data-dir, or add a client \
+             first",
             data_dir.display()
         )))
     }
@@ -138,8 +139,8 @@ fn open_for_change(data_dir: &Path) -> Result<Registry, CliError> {
             }
             Err(LockError::HeldBy { pid, .. }) => {
                 return Err(CliError::new(format!(
-                    "process {pid} holds the data directory {} and has not opened an admin port: wait until \
-                     it has started or finished, then try again",
+                    "process {pid} holds the data directory {} and has not opened an admin port: \
+                     wait until it has started or finished, then try again",
                     data_dir.display()
                 )));
             }
@@ -261,8 +262,8 @@ impl AdminClient {
     ) -> Result<T, CliError> {
         let unreachable = |error: ureq::Error| {
             CliError::new(format!(
-                "the engine with process id {} holds the data directory but its admin port {} does not \
-                 answer ({error}): wait until it has started or stopped, then try again",
+                "the engine with process id {} holds the data directory but its admin port {} does \
+                 not answer ({error}): wait until it has started or stopped, then try again",
                 self.pid, self.base
             ))
         };
@@ -286,8 +287,8 @@ impl AdminClient {
         }
         json::read(&mut octets).map_err(|error| {
             CliError::new(format!(
-                "the engine's answer is not what this program expects ({error}): use the same version for \
-                 both"
+                "the engine's answer is not what this program expects ({error}): use the same \
+                 version for both"
             ))
         })
     }

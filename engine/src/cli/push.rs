@@ -68,8 +68,8 @@ impl PushCommand {
             let with_reqid =
                 reqid.map_or_else(String::new, |reqid| format!(" with the request id {reqid:?}"));
             return Err(CliError::new(format!(
-                "no push to {msn}{with_reqid} is known: what has ended is remembered for 24 hours and what was refused \
-                 is not recorded; check the number, or name another --data-dir"
+                "no push to {msn}{with_reqid} is known: what has ended is remembered for 24 hours \
+                 and what was refused is not recorded; check the number, or name another --data-dir"
             )));
         }
         if json {

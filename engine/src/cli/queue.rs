@@ -169,7 +169,8 @@ fn overview(shards: &BTreeMap<u16, PathBuf>) -> Result<String, CliError> {
         }
         let _ = writeln!(
             lines,
-            "shard {shard}: {} records in {} segments and {} spares; {} pushes unfinished, {} ended and still held",
+            "shard {shard}: {} records in {} segments and {} spares; {} pushes unfinished, {} \
+             ended and still held",
             grouped(found.records()),
             found.segments.len(),
             found.spares,
@@ -229,8 +230,8 @@ fn verify(
         return Ok((text + "no damage\n", Ok(())));
     }
     let sentence = format!(
-        "{damaged} damaged ranges are listed above: every other record is intact and will be kept; look after the device, \
-         and restore a backup if the missing pushes matter"
+        "{damaged} damaged ranges are listed above: every other record is intact and will be kept; \
+         look after the device, and restore a backup if the missing pushes matter"
     );
     Ok((text, Err(CliError::new(sentence))))
 }

@@ -57,7 +57,8 @@ impl ShieldCommand {
 fn told(cpus: &CpuList, moved: &[String], staying: &[String]) -> String {
     let names = |names: &[String]| if names.is_empty() { "-".to_owned() } else { names.join(" ") };
     format!(
-        "CPUs {cpus} are kept clear until Ctrl-C or SIGTERM\nmoved   {:>3}  {}\nstaying {:>3}  {}\n",
+        "CPUs {cpus} are kept clear until Ctrl-C or SIGTERM\nmoved   {:>3}  {}\n\
+         staying {:>3}  {}\n",
         moved.len(),
         names(moved),
         staying.len(),

@@ -227,7 +227,8 @@ mod tests {
 
     /// A submit_sm, and the 16 octets of an ESME_RTHROTTLED.
     const SUBMIT: &str = "00000046 00000004 00000000 00000007 00 0500 486179 61756D6100 0101 \
-        38313930313233343536373800 400000 00 00 01 00 00 00 0C 05000309020168656C6C6F21 02040002 0007";
+        38313930313233343536373800 400000 00 00 01 00 00 00 0C 05000309020168656C6C6F21 02040002 \
+        0007";
     const THROTTLED: &str = "00000010 80000004 00000058 00000007";
     const RECEIPT_TEXT: &str = "id:4711 sub:001 dlvrd:001 stat:DELIVRD err:000 text:";
 
@@ -265,7 +266,8 @@ mod tests {
             "  command_status           0 (00)                        ESME_ROK: no error\n",
             "  source_addr_ton          5 (05)                        alphanumeric\n",
             "  destination_addr         819012345678\n",
-            "  esm_class                64 (40)                       message, with user data header\n",
+            "  esm_class                64 (40)                       message, with user data \
+             header\n",
             "  short_message            05000309020168656C6C6F21      hello!\n",
             "  user_message_reference   7 (07)\n",
         ] {

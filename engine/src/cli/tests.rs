@@ -88,9 +88,10 @@ fn the_commands_hold_together() {
 
 #[test]
 fn every_setting_of_serve_is_a_flag() {
-    let line = "serve --demo --listen 127.0.0.1:1 --admin 127.0.0.1:2 --data-dir d --shards 2 --cpus 0 \
-                --durability process --queue-bytes 1GiB --segment-bytes 1MiB --inject sync-failure=3 --inject overload=1 \
-                --network-outcomes absent=0.5,hlr-failing=1 --admin-open --config c.toml --log debug";
+    let line = "serve --demo --listen 127.0.0.1:1 --admin 127.0.0.1:2 --data-dir d --shards 2 \
+        --cpus 0 --durability process --queue-bytes 1GiB --segment-bytes 1MiB --inject \
+        sync-failure=3 --inject overload=1 --network-outcomes absent=0.5,hlr-failing=1 \
+        --admin-open --config c.toml --log debug";
     let words: Vec<&str> = line.split_whitespace().collect();
     assert!(matches!(parse(&words), Ok(Command::Serve(_))));
     for words in [

@@ -322,8 +322,9 @@ mod tests {
     #[test]
     fn a_new_registration_takes_what_is_named_and_defaults_for_the_rest() {
         let registration = change(
-            r#"{"client":"City of Ueda","token":"secret","classes":["urgent"],"kinds":["text"],"senders":["110","City"],
-                "svcinst":"11111","notify_url":"http://127.0.0.1:9/n","from":"2026-04-01","until":"20270331","rate_per_second":5}"#,
+            r#"{"client":"City of Ueda","token":"secret","classes":["urgent"],"kinds":["text"],
+                "senders":["110","City"],"svcinst":"11111","notify_url":"http://127.0.0.1:9/n",
+                "from":"2026-04-01","until":"20270331","rate_per_second":5}"#,
         )
         .create(xpid())
         .expect("valid");

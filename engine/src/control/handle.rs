@@ -236,7 +236,11 @@ impl Engine for EngineHandle {
                     .map(|(&(name, help, rises), value)| Figure {
                         name,
                         help,
-                        kind: if rises == Rises::Always { FigureKind::Counter } else { FigureKind::Gauge },
+                        kind: if rises == Rises::Always {
+                            FigureKind::Counter
+                        } else {
+                            FigureKind::Gauge
+                        },
                         value: value.load(Ordering::Relaxed),
                     })
                     .collect();
@@ -248,14 +252,19 @@ impl Engine for EngineHandle {
                 });
                 figures.push(Figure {
                     name: "connection_octets",
-                    help: "Octets that connections hold: not parsed, waiting to be answered, not sent",
+                    help: "Octets that connections hold: not parsed, waiting to be answered, not \
+                        sent",
                     kind: FigureKind::Gauge,
                     value: status.held.load(Ordering::Relaxed),
                 });
                 for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
                     figures.push(counter(name, help, count.load(Ordering::Relaxed)));
                 }
-                figures.push(counter("syncs", "Journal syncs", status.syncs.load(Ordering::Relaxed)));
+                figures.push(counter(
+                    "syncs",
+                    "Journal syncs",
+                    status.syncs.load(Ordering::Relaxed),
+                ));
                 figures.push(counter("turns", "Turns of the shard's loop", status.turns()));
                 let wakes = status.wakes.load(Ordering::Relaxed);
                 figures.push(counter("watchdog_wakes", "Times the watchdog woke the shard", wakes));

@@ -337,8 +337,10 @@ mod tests {
 
     #[test]
     fn each_line_is_a_row_or_named_with_its_number_wherever_the_pieces_are_cut() {
-        let text = b"\xef\xbb\xbfMSN, svcid\r\n09012345678,00100000001\r\n\r\n \"09000000000\" , \"00100000002\" \n\
-            9012345678,00100000001\n09012345678,001\n09012345678\n09012345678,00100000001,x\n00000000000,00100000001\n,\n09000000001,00100000001";
+        let text = b"\xef\xbb\xbfMSN, svcid\r\n09012345678,00100000001\r\n\
+            \r\n \"09000000000\" , \"00100000002\" \n9012345678,00100000001\n09012345678,001\n\
+            09012345678\n09012345678,00100000001,x\n00000000000,00100000001\n,\n\
+            09000000001,00100000001";
         for piece in [1, 2, 3, 7, 16, 1_000] {
             let (totals, refused, rows) = import(text, piece);
             assert_eq!(
@@ -418,7 +420,10 @@ mod tests {
     #[test]
     fn the_stores_word_decides_over_rows_in_order() {
         let mut import = ContractImport::new(10);
-        import.feed(b"09000000001,00100000001\nbad\n09000000002,00100000001\n09000000003,00100000001\n09000000004,00100000009\n");
+        import.feed(
+            b"09000000001,00100000001\nbad\n09000000002,00100000001\n\
+              09000000003,00100000001\n09000000004,00100000009\n",
+        );
         let batch = import.take_batch();
         let outcomes = [
             ContractOutcome::Added,

@@ -16,8 +16,8 @@ pub fn parse_msns(words: &[impl AsRef<str>]) -> Result<Vec<Msn>, String> {
         }
         if last - first + 1 + msns.len() as u64 > CONTRACT_CHANGE_MSNS_MAX {
             return Err(format!(
-                "more than {CONTRACT_CHANGE_MSNS_MAX} msns at once: use `hayauma contract import`, or \
-                 several ranges"
+                "more than {CONTRACT_CHANGE_MSNS_MAX} msns at once: use `hayauma contract import`, \
+                 or several ranges"
             ));
         }
         msns.extend((first..=last).filter_map(Msn::from_value));

@@ -60,7 +60,8 @@ impl Store {
 pub enum StoreError {
     /// The file or its directory cannot be opened or made.
     #[error(
-        "the registry {} cannot be opened ({detail}): check the directory's permissions and free space",
+        "the registry {} cannot be opened ({detail}): check the directory's permissions and free \
+         space",
         path.display()
     )]
     Unopenable {
@@ -71,9 +72,9 @@ pub enum StoreError {
     },
     /// There are pushes, and no registrations for them.
     #[error(
-        "the registry {} is {state}, and there is a queue of pushes beside it; without registrations every push would \
-         be refused for good: restore registry.sqlite from a copy, or register the clients again with \
-         `hayauma client add`",
+        "the registry {} is {state}, and there is a queue of pushes beside it; without \
+         registrations every push would be refused for good: restore registry.sqlite from a copy, \
+         or register the clients again with `hayauma client add`",
         path.display()
     )]
     Lost {
@@ -97,8 +98,8 @@ pub enum StoreError {
     },
     /// A row holds what this program never writes.
     #[error(
-        "the registry's row for XPID {xpid} is damaged ({detail}): restore registry.sqlite from a copy, or \
-         register the client again"
+        "the registry's row for XPID {xpid} is damaged ({detail}): restore registry.sqlite from a \
+         copy, or register the client again"
     )]
     DamagedRow {
         /// The row's key.
@@ -133,7 +134,8 @@ pub enum StoreError {
     },
     /// No room for another registration.
     #[error(
-        "there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one first"
+        "there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one \
+         first"
     )]
     TooManyRegistrations,
 }
@@ -286,7 +288,8 @@ fn check_token(
     let Some(token_sha256) = registration.token_sha256 else { return Ok(()) };
     let other: Option<String> = transaction
         .query_row(
-            "SELECT client FROM client WHERE token_sha256 = ?1 AND client <> ?2 AND xpid <> ?3 LIMIT 1",
+            "SELECT client FROM client WHERE token_sha256 = ?1 AND client <> ?2 AND xpid <> ?3 \
+             LIMIT 1",
             params![token_sha256, registration.client, integer(registration.xpid.value())],
             |row| row.get(0),
         )

@@ -34,7 +34,8 @@ pub enum ContractError {
     TooManyXpids,
     /// More different XPIDs than entries have bits for.
     #[error(
-        "the contract table holds contracts with {XPIDS_PER_TABLE_MAX} XPIDs and has no room for another"
+        "the contract table holds contracts with {XPIDS_PER_TABLE_MAX} XPIDs and has no room for \
+         another"
     )]
     TableFull,
 }
@@ -428,13 +429,17 @@ mod tests {
                 table.xpids_of(msn, &mut xpids);
                 xpids.sort_unstable();
                 row.sort_unstable();
-                prop_assert_eq!(xpids.iter().map(|xpid| xpid.value()).collect::<Vec<_>>(), row.clone());
+                let xpids: Vec<u64> = xpids.iter().map(|xpid| xpid.value()).collect();
+                prop_assert_eq!(&xpids, row);
                 prop_assert_eq!(table.len(), model.values().map(Vec::len).sum::<usize>());
             }
-            let mut contracts: Vec<_> = table.iter().map(|(msn, xpid)| (msn.value(), xpid.value())).collect();
+            let mut contracts: Vec<_> =
+                table.iter().map(|(msn, xpid)| (msn.value(), xpid.value())).collect();
             contracts.sort_unstable();
-            let expected: Vec<_> =
-                model.iter().flat_map(|(&msn, row)| row.iter().map(move |&xpid| (msn, xpid))).collect();
+            let expected: Vec<_> = model
+                .iter()
+                .flat_map(|(&msn, row)| row.iter().map(move |&xpid| (msn, xpid)))
+                .collect();
             prop_assert_eq!(contracts, expected);
         }
     }

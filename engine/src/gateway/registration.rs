@@ -147,7 +147,8 @@ pub enum RegistrationError {
     Term,
     /// No connection to notify over.
     #[error(
-        "notifications need at least one connection and a depth of at least 1; raise both to 1 or more"
+        "notifications need at least one connection and a depth of at least 1; raise both to 1 or \
+         more"
     )]
     NotifyConnections,
     /// Above the limit.

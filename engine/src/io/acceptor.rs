@@ -77,7 +77,10 @@ impl Acceptor {
             Err(error) if !is_lack(error) => {}
             Err(error) => {
                 if !std::mem::replace(&mut self.is_failing, true) {
-                    tracing::warn!(%error, "no connection can be accepted: clients wait until there is room");
+                    tracing::warn!(
+                        %error,
+                        "no connection can be accepted: clients wait until there is room"
+                    );
                 }
                 self.pause(ACCEPT_PAUSE_MS);
             }

@@ -35,7 +35,8 @@ impl Obstacle {
             Self::Paused => "it is paused (resume with POST /resume)",
             Self::Stalled => "a shard stands still",
             Self::DataLost => {
-                "the data directory was deleted or moved (stop the engine when the queue has drained)"
+                "the data directory was deleted or moved (stop the engine when the queue has \
+                 drained)"
             }
             Self::StorageFull => {
                 "the journal is full (make room on the device or raise --queue-bytes)"
@@ -55,7 +56,8 @@ pub enum ControlError {
     NotTold(String),
     /// A shard has no room for the change.
     #[error(
-        "a shard has no room for it ({0}): the change is in the store and counts from the next start on"
+        "a shard has no room for it ({0}): the change is in the store and counts from the next \
+         start on"
     )]
     NoRoom(String),
 }

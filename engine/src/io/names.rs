@@ -325,7 +325,8 @@ fn take(
         tracing::warn!(
             host,
             why,
-            "a notification host is not found; it is looked up again until it is, and its notifications wait"
+            "a notification host is not found; it is looked up again until it is, and its \
+             notifications wait"
         );
     }
     known.due =

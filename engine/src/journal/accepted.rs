@@ -134,8 +134,12 @@ mod tests {
             submits in octets(1_800),
             (damaged_at, damage) in (any::<prop::sample::Index>(), any::<u8>()),
         ) {
-            let [push_id, key_fingerprint, content_digest, msn, xpid, accepted_ms, expires_ms, ..] = numbers;
-            let [class, kind, segments, message_reference, concatenation_reference, svcinst, ..] = small;
+            let [
+                push_id, key_fingerprint, content_digest, msn, xpid, accepted_ms, expires_ms, ..
+            ] = numbers;
+            let [
+                class, kind, segments, message_reference, concatenation_reference, svcinst, ..
+            ] = small;
             let accepted = Accepted {
                 push_id,
                 key_fingerprint,

@@ -233,6 +233,12 @@ impl Journal {
         if self.spares.is_empty() && self.are_spares_coming() {
             self.take_spares(wait);
         }
+        if self.spares.is_empty() && !wait.is_zero() {
+            // Orders from before a file went back to the factory failed on a full device. Another
+            // one gets that file.
+            self.order_spares(true);
+            self.take_spares(wait);
+        }
         let Some(spare) = self.spares.pop_front() else {
             let possible = self.are_spares_coming() || self.trouble.is_some();
             return Err(if possible { AppendError::NoSpare } else { AppendError::Full });

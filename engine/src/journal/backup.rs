@@ -37,7 +37,8 @@ pub enum BackupError {
     },
     /// Segments came and went faster than they could be copied.
     #[error(
-        "the journal in {} changes faster than it can be copied; try again when the engine has less to do",
+        "the journal in {} changes faster than it can be copied; try again when the engine has \
+         less to do",
         directory.display()
     )]
     TooFast {

@@ -29,7 +29,12 @@ macro_rules! fixed_bodies {
                 size_of::<$archived>()
             }
             fn write(&self, target: &mut [u8]) -> usize {
-                written(low::to_bytes_in_with_alloc::<_, _, Failure>(self, Buffer::from(target), SubAllocator::empty()))
+                let buffer = Buffer::from(target);
+                written(low::to_bytes_in_with_alloc::<_, _, Failure>(
+                    self,
+                    buffer,
+                    SubAllocator::empty(),
+                ))
             }
         }
     )*};

@@ -19,7 +19,11 @@ pub enum JournalError {
     #[error("{0}")]
     Config(String),
     /// A segment was written by another version.
-    #[error("{} has format version {version}, this engine reads {VERSION}; use the engine that wrote it", path.display())]
+    #[error(
+        "{} has format version {version}, this engine reads {VERSION}; use the engine that wrote \
+         it",
+        path.display()
+    )]
     Version {
         /// The segment's file.
         path: PathBuf,
@@ -27,7 +31,10 @@ pub enum JournalError {
         version: u16,
     },
     /// A segment of another shard lies here.
-    #[error("{} belongs to shard {found}, not {expected}; put it back where it came from", path.display())]
+    #[error(
+        "{} belongs to shard {found}, not {expected}; put it back where it came from",
+        path.display()
+    )]
     OtherShard {
         /// The segment's file.
         path: PathBuf,

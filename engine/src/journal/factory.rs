@@ -333,7 +333,11 @@ impl Worker {
                 Order::Retire { directory, path, memory } => {
                     drop(memory);
                     if let Err(error) = self.take_back(&directory, &path) {
-                        tracing::warn!(file = %path.display(), %error, "a retired journal segment could not be put aside");
+                        tracing::warn!(
+                            file = %path.display(),
+                            %error,
+                            "a retired journal segment could not be put aside"
+                        );
                     }
                 }
                 Order::Stop => return,

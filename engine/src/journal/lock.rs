@@ -13,7 +13,8 @@ use std::time::Duration;
 pub enum LockError {
     /// Another process holds it. `pid` is 0 where the holder has not written it yet.
     #[error(
-        "the data directory {} is in use by process {pid}; stop that engine, or give this one another --data-dir",
+        "the data directory {} is in use by process {pid}; stop that engine, or give this one \
+         another --data-dir",
         directory.display()
     )]
     HeldBy {
@@ -23,7 +24,10 @@ pub enum LockError {
         pid: u32,
     },
     /// The lock file cannot be opened, locked or written.
-    #[error("cannot lock the data directory {}: {source}; check that it exists and may be written", directory.display())]
+    #[error(
+        "cannot lock the data directory {}: {source}; check that it exists and may be written",
+        directory.display()
+    )]
     Io {
         /// The data directory.
         directory: PathBuf,

@@ -99,7 +99,11 @@ impl Position {
 /// A record that cannot be read any more although it was written: the medium, or something else on
 /// this machine, changed the file.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("the record at offset {offset} of {} is damaged; stop the engine and run `hayauma queue verify`", file.display())]
+#[error(
+    "the record at offset {offset} of {} is damaged; stop the engine and run `hayauma queue \
+     verify`",
+    file.display()
+)]
 pub struct DamagedRecord {
     /// The segment's file.
     pub file: PathBuf,
@@ -279,7 +283,11 @@ impl Journal {
         if let Some(trouble) = &self.trouble
             && self.retry_at_ms == 0
         {
-            tracing::warn!(%trouble, "the journal cannot grow; once what it has is used, new pushes are refused until it can");
+            tracing::warn!(
+                %trouble,
+                "the journal cannot grow; once what it has is used, new pushes are refused until \
+                 it can"
+            );
             self.retry_at_ms = now_ms + SPARE_RETRY_MS;
         }
         if self.trouble.is_some() && now_ms >= self.retry_at_ms {
@@ -410,14 +418,17 @@ impl Journal {
     }
 
     /// Puts a spare among the others, in the order of their numbers. One that was lent when its
-    /// turn came cannot be used under its name any more, and goes back.
+    /// turn came cannot be used under its name any more: it goes back, and its file comes again
+    /// under another name. It has counted as room all the time, so this asks whatever the device
+    /// said last: a file that is there already needs none.
     fn keep(&mut self, spare: Prepared) {
         let in_use = self.segments.back().map_or(0, |active| active.header.id);
         if spare.id < in_use {
             let id = spare.id;
             // Its file and memory first: another may be made under the number at once.
             drop(spare);
-            return self.storage.adopt(id);
+            self.storage.adopt(id);
+            return self.order_spares(true);
         }
         let place = self.spares.partition_point(|other| other.id < spare.id);
         self.spares.insert(place, spare);

@@ -129,9 +129,10 @@ impl Drop for NamesWatch {
 fn tell(what: Option<&str>) {
     tracing::error!(
         what = what.unwrap_or("a file of the journal"),
-        "the data directory was deleted or moved while the engine runs: no push is accepted any more (8003), what was \
-         accepted before is still delivered and notified, and nothing of it outlives this process; let the queue drain, \
-         then stop the engine, put the directory back from a backup or choose another, and start again"
+        "the data directory was deleted or moved while the engine runs: no push is accepted any \
+         more (8003), what was accepted before is still delivered and notified, and nothing of it \
+         outlives this process; let the queue drain, then stop the engine, put the directory back \
+         from a backup or choose another, and start again"
     );
 }
 

@@ -280,14 +280,14 @@ pub fn check(config: &JournalConfig) -> Result<(), JournalError> {
         || !octets.is_multiple_of(SEGMENT_GRANULE_OCTETS)
     {
         return Err(JournalError::Config(format!(
-            "a journal segment of {octets} octets cannot be; choose a multiple of {SEGMENT_GRANULE_OCTETS} from \
-             {SEGMENT_OCTETS_MIN} to {SEGMENT_OCTETS_MAX}"
+            "a journal segment of {octets} octets cannot be; choose a multiple \
+             of {SEGMENT_GRANULE_OCTETS} from {SEGMENT_OCTETS_MIN} to {SEGMENT_OCTETS_MAX}"
         )));
     }
     if config.segments_max() < BUDGET_SEGMENTS_MIN {
         return Err(JournalError::Config(format!(
-            "--queue-bytes gives each shard {} octets, which is less than {BUDGET_SEGMENTS_MIN} segments of {octets}; \
-             raise it",
+            "--queue-bytes gives each shard {} octets, which is less than {BUDGET_SEGMENTS_MIN} \
+             segments of {octets}; raise it",
             config.budget_octets
         )));
     }

@@ -78,11 +78,17 @@ const ANY: Option<bool> = None;
 const YES: Option<bool> = Some(true);
 const NO: Option<bool> = Some(false);
 
-#[rustfmt::skip]
 #[expect(clippy::too_many_arguments, reason = "one for each column of the table")]
 const fn row(
-    label: &'static str, zero: Option<bool>, header: Option<bool>, current: Option<bool>, length: Option<bool>,
-    body: Option<bool>, order: Option<Order>, followed: Option<bool>, verdict: Verdict,
+    label: &'static str,
+    zero: Option<bool>,
+    header: Option<bool>,
+    current: Option<bool>,
+    length: Option<bool>,
+    body: Option<bool>,
+    order: Option<Order>,
+    followed: Option<bool>,
+    verdict: Verdict,
 ) -> Row {
     Row { label, zero, header, current, length, body, order, followed, verdict }
 }

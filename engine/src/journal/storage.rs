@@ -126,7 +126,10 @@ pub trait Storage: Send {
 
 /// Why no spare segment could be made; the journal goes on with what it has and asks again later.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("no new journal segment in {}: {reason}; free some disk space or lower --queue-bytes", directory.display())]
+#[error(
+    "no new journal segment in {}: {reason}; free some disk space or lower --queue-bytes",
+    directory.display()
+)]
 pub struct FactoryError {
     /// The journal's directory.
     pub directory: PathBuf,

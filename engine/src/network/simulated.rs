@@ -394,7 +394,8 @@ impl CoreNetwork for SimulatedNetwork {
 /// More lines are to be changed than one simulated network keeps.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[error(
-    "{CHANGED_LINES_MAX} lines have been changed already; put further states into the line-state file"
+    "{CHANGED_LINES_MAX} lines have been changed already; put further states into the line-state \
+     file"
 )]
 pub struct TooManyChangedLines;
 

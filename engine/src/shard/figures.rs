@@ -88,7 +88,8 @@ pub const NAMES: &[(&str, &str, Rises)] = &[
     ("alerts_closed", "Cancelled alerts of which no push is accepted", Rises::AndFalls),
     (
         "alerts_opened_early",
-        "Cancelled alerts forgotten early because their XPID cancelled so many of which nothing waited",
+        "Cancelled alerts forgotten early because their XPID cancelled so many of which nothing \
+         waited",
         Rises::Always,
     ),
     ("contracts", "Contracts of this shard", Rises::AndFalls),

@@ -11,7 +11,7 @@ use super::{Shard, records};
 use crate::billing::{BillingLog, Log};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registry::Registry;
-use crate::journal::{Journal, Position, SegmentFactory, Storage};
+use crate::journal::{Journal, Position, RecoveryReport, SegmentFactory, Storage};
 use crate::network::port::CoreNetwork;
 use crate::smsc::core::Core;
 use crate::smsc::mutation::Mutation;
@@ -88,17 +88,9 @@ impl<L: Log> Shard<L> {
         let pace = Pace::new(config.time_scale, now_ms);
         let (center_ms, progress) = (pace.center(now_ms), &*config.progress);
         let recovery = begin_recovery(config, mutation, center_ms);
-        let mut reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
-        let (mut journal, report) = Journal::open_on(
-            &directory,
-            config.journal,
-            storage,
-            &mut |position, sequence, record| {
-                reading.take(position, sequence, &record);
-                progress.note_record(reading.records, reading.octets);
-            },
-        )?;
-        let Read { recovery, entered, waiting, moved_before } = reading.finish()?;
+        let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
+        let (mut journal, report, read) = read_back(reading, config, &directory, storage)?;
+        let Read { recovery, entered, waiting, moved_before } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
@@ -156,6 +148,21 @@ impl<L: Log> Shard<L> {
             ShardReport { journal: report, live: shard.core.live(), billed: entered.events };
         Ok((shard, report))
     }
+}
+
+/// Opens the journal and has every record of it read.
+fn read_back<L: Log>(
+    mut reading: Reading<'_, L>,
+    config: &ShardConfig,
+    directory: &Path,
+    storage: Box<dyn Storage>,
+) -> Result<(Journal, RecoveryReport, Read), OpenError> {
+    let (journal, report) =
+        Journal::open_on(directory, config.journal, storage, &mut |position, sequence, record| {
+            reading.take(position, sequence, &record);
+            config.progress.note_record(reading.records, reading.octets);
+        })?;
+    Ok((journal, report, reading.finish()?))
 }
 
 /// A message center of which nothing is known yet.

@@ -55,17 +55,20 @@ pub enum OpenError {
     Billing(#[from] BillingError),
     /// More unfinished pushes than the configuration allows.
     #[error(
-        "the journal holds {0} more unfinished pushes than --pushes-max allows; start with a larger one"
+        "the journal holds {0} more unfinished pushes than --pushes-max allows; start with a \
+         larger one"
     )]
     TooManyPushes(u64),
     /// What was copied to another shard's journal cannot be made durable.
     #[error(
-        "the billing log or a journal cannot be made durable ({0}); check the device and start again"
+        "the billing log or a journal cannot be made durable ({0}); check the device and start \
+         again"
     )]
     Copy(std::io::Error),
     /// The device takes no billing events, and what is copied must have its own before.
     #[error(
-        "{0} billing events cannot be written before the queue moves; free some disk space and start again"
+        "{0} billing events cannot be written before the queue moves; free some disk space and \
+         start again"
     )]
     Unbilled(u64),
     /// What still matters does not fit into the new shards' journals.
@@ -73,8 +76,8 @@ pub enum OpenError {
     NoRoomToReshard(AppendError),
     /// The key of the fingerprints is not the one that the journal was written under.
     #[error(
-        "the file `key` of the data directory is not the one that its journals were written with; put it back from a \
-         backup: without it repeats would be sent twice and cancels find nothing"
+        "the file `key` of the data directory is not the one that its journals were written with; \
+         put it back from a backup: without it repeats would be sent twice and cancels find nothing"
     )]
     ForeignKey,
     /// A record whose checksum holds says something impossible.

@@ -77,8 +77,8 @@ impl ParkedNews {
     }
 
     fn tell_now(&mut self, shard: usize) {
-        const WHY: &str = "notifications parked (6101): the push client answered 410 Gone, or took none for 24 hours; \
-                           hayauma notify lists, replays or discards them";
+        const WHY: &str = "notifications parked (6101): the push client answered 410 Gone, or took \
+            none for 24 hours; hayauma notify lists, replays or discards them";
         for (xpid, ParkedCount { parked, gone }) in self.by_xpid.drain(..) {
             tracing::warn!(shard, %xpid, parked, gone, "{WHY}");
         }

@@ -203,93 +203,105 @@ impl MsnQueues {
 mod tests {
     use super::*;
     use std::collections::{BTreeMap, VecDeque};
+    use wire::terms::code::Code;
 
-    #[derive(Default)]
+    const PUSHES: usize = 64;
+
+    /// The queues, and beside them lists of the obvious kind, one for each msn.
     struct Model {
-        waiting: VecDeque<PushIndex>,
+        pushes: Pushes,
+        queues: MsnQueues,
+        lists: BTreeMap<u64, VecDeque<PushIndex>>,
     }
 
-    /// The queues beside lists of the obvious kind, one for each msn.
+    impl Model {
+        fn list(&mut self, msn: Msn) -> &mut VecDeque<PushIndex> {
+            self.lists.entry(msn.value()).or_default()
+        }
+
+        fn add(&mut self, msn: Msn, class: Class, client: u16) {
+            let mut push = Push { class, client, ..Push::EMPTY };
+            push.set_msn(msn);
+            let index = self.pushes.insert(push).expect("room");
+            let list = self.lists.entry(msn.value()).or_default();
+            if class != Class::Emergency {
+                list.push_back(index);
+                self.queues.push_back(&mut self.pushes, index);
+                return;
+            }
+            let pushes = &self.pushes;
+            let in_front = |(at, index): &(usize, &PushIndex)| {
+                pushes[**index].class == Class::Emergency
+                    || *at == 0 && pushes[**index].state == State::InFlight
+            };
+            let at = list.iter().enumerate().take_while(in_front).count();
+            list.insert(at, index);
+            self.queues.push_front(&mut self.pushes, index);
+        }
+
+        /// The first one's attempt failed: emergencies behind it go first.
+        fn let_pass(&mut self, msn: Msn) {
+            let list = self.lists.entry(msn.value()).or_default();
+            let Some(&head) = list.front() else { return };
+            self.pushes[head].state = State::InFlight;
+            let passed = self.queues.let_emergencies_pass(&mut self.pushes, head);
+            let pushes = &mut self.pushes;
+            let is_emergency = |index: PushIndex| pushes[index].class == Class::Emergency;
+            let count = list.iter().skip(1).take_while(|&&next| is_emergency(next)).count();
+            assert_eq!(passed, !is_emergency(head) && count > 0);
+            if passed {
+                list.pop_front();
+                list.insert(count, head);
+                pushes[head].state = State::Queued;
+            }
+        }
+
+        fn remove(&mut self, msn: Msn, random: u64) {
+            let list = self.list(msn);
+            let Some(&index) = list.get(random as usize % list.len().max(1)) else { return };
+            list.retain(|&other| other != index);
+            let next = list.front().copied();
+            assert_eq!(self.queues.remove(&mut self.pushes, index), next);
+            self.pushes[index].set_ended(State::Expired, Code::EXPIRED, 1, 0);
+            assert!(!self.queues.is_head(&self.pushes, index));
+            self.pushes.remove(index);
+        }
+
+        fn check(&mut self, msn: Msn, step: u32) {
+            let list = self.list(msn).clone();
+            let Self { pushes, queues, .. } = self;
+            assert_eq!(queues.waiting(pushes, msn) as usize, list.len(), "step {step}");
+            assert_eq!(queues.head(pushes, msn), list.front().copied(), "step {step}");
+            for (at, &index) in list.iter().enumerate() {
+                let next = list.get(at + 1).copied();
+                assert_eq!(queues.is_head(pushes, index), at == 0, "step {step}");
+                assert_eq!(queues.behind(pushes, index), next, "step {step}");
+            }
+        }
+    }
+
     //= delivery queue
     #[test]
     fn the_queues_do_what_lists_do() {
-        const PUSHES: usize = 64;
-        let mut pushes = Pushes::with_capacity(PUSHES);
-        let mut queues = MsnQueues::new(PUSHES);
-        let mut models: BTreeMap<u64, Model> = BTreeMap::new();
+        let mut model = Model {
+            pushes: Pushes::with_capacity(PUSHES),
+            queues: MsnQueues::new(PUSHES),
+            lists: BTreeMap::new(),
+        };
         let mut random = 11u64;
         for step in 0..40_000 {
             random = mix(random.wrapping_add(1));
             let msn = Msn::from_value(9_000_000_000 + random % 5).expect("legal");
-            let model = models.entry(msn.value()).or_default();
-            let any = |list: &VecDeque<PushIndex>| {
-                list.get((random >> 40) as usize % list.len().max(1)).copied()
-            };
+            let urgent = random >> 16 & 3 == 0;
+            let class = if urgent { Class::Emergency } else { Class::Standard };
             match random >> 8 & 7 {
-                0..=3 if !pushes.is_full() => {
-                    let class =
-                        if random >> 16 & 3 == 0 { Class::Emergency } else { Class::Standard };
-                    let mut push = Push { class, client: (random >> 20 & 1) as u16, ..Push::EMPTY };
-                    push.set_msn(msn);
-                    let index = pushes.insert(push).expect("room");
-                    if class == Class::Emergency {
-                        let in_front = |(at, index): &(usize, &PushIndex)| {
-                            pushes[**index].class == Class::Emergency
-                                || *at == 0 && pushes[**index].state == State::InFlight
-                        };
-                        let at = model.waiting.iter().enumerate().take_while(in_front).count();
-                        model.waiting.insert(at, index);
-                        queues.push_front(&mut pushes, index);
-                    } else {
-                        model.waiting.push_back(index);
-                        queues.push_back(&mut pushes, index);
-                    }
+                0..=3 if !model.pushes.is_full() => {
+                    model.add(msn, class, (random >> 20 & 1) as u16);
                 }
-                4 => {
-                    if let Some(&head) = model.waiting.front() {
-                        pushes[head].state = State::InFlight;
-                        let passed = queues.let_emergencies_pass(&mut pushes, head);
-                        let standard = pushes[head].class != Class::Emergency;
-                        let emergencies = model.waiting.iter().skip(1);
-                        let count = emergencies
-                            .take_while(|&&next| pushes[next].class == Class::Emergency)
-                            .count();
-                        assert_eq!(passed, standard && count > 0, "step {step}");
-                        if passed {
-                            model.waiting.pop_front();
-                            model.waiting.insert(count, head);
-                            pushes[head].state = State::Queued;
-                        }
-                    }
-                }
-                _ => {
-                    if let Some(index) = any(&model.waiting) {
-                        model.waiting.retain(|&other| other != index);
-                        assert_eq!(
-                            queues.remove(&mut pushes, index),
-                            model.waiting.front().copied()
-                        );
-                        pushes[index].set_ended(
-                            State::Expired,
-                            wire::terms::code::Code::EXPIRED,
-                            1,
-                            0,
-                        );
-                        assert!(!queues.is_head(&pushes, index));
-                        pushes.remove(index);
-                    }
-                }
+                4 => model.let_pass(msn),
+                _ => model.remove(msn, random >> 40),
             }
-            assert_eq!(queues.waiting(&pushes, msn) as usize, model.waiting.len(), "step {step}");
-            assert_eq!(queues.head(&pushes, msn), model.waiting.front().copied(), "step {step}");
-            for (at, &index) in model.waiting.iter().enumerate() {
-                assert_eq!(queues.is_head(&pushes, index), at == 0, "step {step}");
-                assert_eq!(
-                    queues.behind(&pushes, index),
-                    model.waiting.get(at + 1).copied(),
-                    "step {step}"
-                );
-            }
+            model.check(msn, step);
         }
     }
 }

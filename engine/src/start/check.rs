@@ -181,12 +181,13 @@ fn check_open_files(config: &Config) -> Finding {
         Some(limit) if limit < needed => Finding::warning(
             SUBJECT,
             format!(
-                "the limit is {limit}, files and all connections together may need {needed}: each shard takes at most {} \
-                 push connections",
+                "the limit is {limit}, files and all connections together may need {needed}: each \
+                 shard takes at most {} push connections",
                 DescriptorShares::of(config).push_per_shard
             ),
             format!(
-                "raise it with `ulimit -Hn {needed}` or LimitNOFILE={needed}, or lower --connections-max"
+                "raise it with `ulimit -Hn {needed}` or LimitNOFILE={needed}, or lower \
+                 --connections-max"
             ),
         ),
         Some(limit) => Finding::good(SUBJECT, format!("limit {limit}, needed at most {needed}")),

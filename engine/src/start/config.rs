@@ -172,7 +172,8 @@ pub struct NetworkConfig {
 pub enum ConfigError {
     /// The file cannot be read.
     #[error(
-        "the configuration file {} cannot be read ({source}): correct --config or the file's permissions",
+        "the configuration file {} cannot be read ({source}): correct --config or the file's \
+         permissions",
         path.display()
     )]
     Unreadable {
@@ -298,8 +299,8 @@ impl Config {
         within("rehearsal-time-scale", self.rehearsal_time_scale, 1, TIME_SCALE_MAX)?;
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
             return unfit(format!(
-                "log = {} is not a filter: use error, warn, info, debug or trace, or directives such as \
-                 info,hayauma::control=debug",
+                "log = {} is not a filter: use error, warn, info, debug or trace, or directives \
+                 such as info,hayauma::control=debug",
                 self.log
             ));
         }
@@ -332,16 +333,16 @@ impl Config {
         )?;
         if !self.segment_octets.is_multiple_of(SEGMENT_OCTETS_STEP) {
             return unfit(format!(
-                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number of \
-                 MiB, such as 64MiB",
+                "segment-bytes = {} is not a multiple of {SEGMENT_OCTETS_STEP}: use a whole number \
+                 of MiB, such as 64MiB",
                 self.segment_octets
             ));
         }
         let needed = self.shards as u64 * BUDGET_SEGMENTS_MIN * self.segment_octets;
         if self.queue_octets < needed {
             return unfit(format!(
-                "queue-bytes = {} is too small for {} shards with segments of {}: use at least {needed}, or \
-                 smaller segments",
+                "queue-bytes = {} is too small for {} shards with segments of {}: use at \
+                 least {needed}, or smaller segments",
                 self.queue_octets, self.shards, self.segment_octets
             ));
         }
@@ -351,8 +352,8 @@ impl Config {
     fn check_ports(&self) -> Result<(), ConfigError> {
         if !self.admin_open && !self.admin.ip().is_loopback() {
             return unfit(format!(
-                "admin = {} would let other hosts change registrations: use a loopback address, or say \
-                 --admin-open if that network is trusted",
+                "admin = {} would let other hosts change registrations: use a loopback address, or \
+                 say --admin-open if that network is trusted",
                 self.admin
             ));
         }

@@ -61,7 +61,8 @@ pub fn choose(io: Io) -> Result<Choice, Refusal> {
             refusal.map(|refusal| format!(", and {}", refusal.message)).unwrap_or_default();
         return Err(Refusal {
             message: format!("neither epoll nor a thread for commits can be had ({error}){beside}"),
-            remedy: "run with a profile that allows epoll_create1, epoll_ctl, epoll_wait and eventfd2",
+            remedy: "run with a profile that allows epoll_create1, epoll_ctl, epoll_wait and \
+                eventfd2",
         });
     }
     Ok(Choice { kind: DriverKind::Poll, instead: refusal, is_found: io == Io::Auto })

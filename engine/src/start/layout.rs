@@ -152,7 +152,8 @@ pub fn settle(data_dir: &Path) -> io::Result<Option<Layout>> {
         file = %path.display(),
         shards,
         generation,
-        "the file that says for how many shards the directory is laid out was {lost}; it is made again from the journals"
+        "the file that says for how many shards the directory is laid out was {lost}; it is made \
+         again from the journals"
     );
     Ok(Some(layout))
 }
@@ -241,7 +242,8 @@ pub(crate) fn read(directory: &Path) -> io::Result<Option<Layout>> {
         }
         _ => {
             let message = format!(
-                "{} says {:?} and not a number of shards with the number of layouts before, at most {RESHARDINGS_MAX}",
+                "{} says {:?} and not a number of shards with the number of layouts before, at \
+                 most {RESHARDINGS_MAX}",
                 directory.join(SHARDS_FILE).display(),
                 text.trim()
             );

@@ -69,29 +69,9 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 /// # Errors
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
-    let signals = Listener::start().map_err(|error| {
-        Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
-    })?;
-    host::directory::make_data_dir(&config.data_dir).map_err(|error| {
-        let directory = config.data_dir.display();
-        Fatal::new(
-            FatalReason::DataDirUnusable,
-            format!("the data directory {directory} cannot be made ({error})"),
-        )
-    })?;
-    let mut lock = DataDirLock::take(&config.data_dir).map_err(|error| lock_fatal(&error))?;
-    directory::check(&config.data_dir)?;
-    time_scale::check(
-        &config.data_dir,
-        config.rehearsal_time_scale,
-        layout::is_fresh(&config.data_dir),
-    )?;
-    let is_fresh = layout::is_fresh(&config.data_dir);
-    let keys = fingerprint_key::take(&config.data_dir, is_fresh, clock::unix_ms())?;
-    let mut store = Store::open(&config.data_dir).map_err(Fatal::from)?;
-    if config.demo {
-        demo::ensure_demo(&mut store).map_err(Fatal::from)?;
-    }
+    let signals =
+        Listener::start().map_err(|error| host_unfit("signals cannot be handled", &error))?;
+    let (mut lock, keys, store) = take_directory(&config)?;
     let certificates = config.tls_files().map(Certificates::read).transpose()?;
     let listener = bind(config.listen)?;
     let admin_listener = admin::bind(config.admin)?;
@@ -106,12 +86,8 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
         );
     }
     let registry = Arc::new(Registry::new(registrations.clone()));
-    let factory = SegmentFactory::start_off(config.cpus.clone()).map_err(|error| {
-        Fatal::new(
-            FatalReason::HostUnfit,
-            format!("the segment factory's thread cannot start ({error})"),
-        )
-    })?;
+    let factory = SegmentFactory::start_off(config.cpus.clone())
+        .map_err(|error| host_unfit("the segment factory's thread cannot start", &error))?;
     let layout = resharding::lay_out(&config, &factory)?;
     let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
     let (names, names_watch) = watch_names(&config, &mut shards)?;
@@ -123,29 +99,20 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let setup = setup(&config, shares, driver.kind, certificates.as_ref());
     let runtime = Runtime::start(&setup, shards, endpoints, listener)?;
     let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
-    handle.follow_names().map_err(|error| {
-        Fatal::new(
-            FatalReason::HostUnfit,
-            format!("the thread that looks up names cannot start ({error})"),
-        )
-    })?;
+    handle
+        .follow_names()
+        .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     obey(&signals, &handle, certificates);
-    let (more, connections_max) = (control::routes(&handle), shares.admin as usize);
     let admin = AdminServer::start(
         admin_listener,
         store,
         handle.clone(),
         config.admin_open,
-        connections_max,
-        more,
-    );
-    let admin = admin.map_err(|error| {
-        Fatal::new(
-            FatalReason::HostUnfit,
-            format!("the admin port's thread cannot start ({error})"),
-        )
-    })?;
+        shares.admin as usize,
+        control::routes(&handle),
+    )
+    .map_err(|error| host_unfit("the admin port's thread cannot start", &error))?;
     announce(&config, driver, push_address, admin_address);
     runtime.join();
     admin.shut_down();
@@ -157,6 +124,30 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     check_books_closed(handle.unbilled())?;
     tracing::info!("drained; everything accepted is in the journal");
     Ok(())
+}
+
+/// Makes the data directory this engine's own: its lock, the key of its fingerprints, its registry.
+fn take_directory(config: &Config) -> Result<(DataDirLock, FingerprintKeys, Store), Fatal> {
+    let directory = &config.data_dir;
+    host::directory::make_data_dir(directory).map_err(|error| {
+        let named = directory.display();
+        let cause = format!("the data directory {named} cannot be made ({error})");
+        Fatal::new(FatalReason::DataDirUnusable, cause)
+    })?;
+    let lock = DataDirLock::take(directory).map_err(|error| lock_fatal(&error))?;
+    directory::check(directory)?;
+    let is_fresh = layout::is_fresh(directory);
+    time_scale::check(directory, config.rehearsal_time_scale, is_fresh)?;
+    let keys = fingerprint_key::take(directory, is_fresh, clock::unix_ms())?;
+    let mut store = Store::open(directory).map_err(Fatal::from)?;
+    if config.demo {
+        demo::ensure_demo(&mut store).map_err(Fatal::from)?;
+    }
+    Ok((lock, keys, store))
+}
+
+fn host_unfit(what: &str, error: &std::io::Error) -> Fatal {
+    Fatal::new(FatalReason::HostUnfit, format!("{what} ({error})"))
 }
 
 /// Has signals drain the engine, and reload what can be reloaded.
@@ -201,8 +192,9 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
         return Ok(());
     }
     let sentence = format!(
-        "drained, but the device took no more billing events: {events} wait in the journal, and the next start enters \
-         them; {requests} refused or repeated requests are not counted in the books; free some disk space and start again"
+        "drained, but the device took no more billing events: {events} wait in the journal, and \
+         the next start enters them; {requests} refused or repeated requests are not counted in \
+         the books; free some disk space and start again"
     );
     Err(Fatal::told(FatalReason::StorageFull, sentence))
 }
@@ -226,8 +218,9 @@ fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, Nam
 
 fn lost_names(config: &Config) -> String {
     format!(
-        "the data directory {} was deleted or moved while the engine ran: what had been accepted until then and did not end \
-         is lost, unless a backup has it; put the directory back or choose another with --data-dir, and start again",
+        "the data directory {} was deleted or moved while the engine ran: what had been accepted \
+         until then and did not end is lost, unless a backup has it; put the directory back or \
+         choose another with --data-dir, and start again",
         config.data_dir.display()
     )
 }
@@ -235,8 +228,8 @@ fn lost_names(config: &Config) -> String {
 fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
     let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     let mut text = format!(
-        "hayauma {} takes pushes on {scheme}://{push_address}/smsgw/ (admin http://{admin_address}, {} shards, \
-         durability {}, data in {})\n",
+        "hayauma {} takes pushes on {scheme}://{push_address}/smsgw/ (admin http://{admin_address}, {} \
+         shards, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
         config.shards,
         config.durability,
@@ -245,7 +238,8 @@ fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_ad
     text += &format!("driver: {driver}\n");
     if config.rehearsal_time_scale > 1 {
         text += &format!(
-            "REHEARSAL: the message center's schedules run {} times as fast; never with real traffic\n",
+            "REHEARSAL: the message center's schedules run {} times as fast; never with real \
+             traffic\n",
             config.rehearsal_time_scale
         );
     }
@@ -464,7 +458,12 @@ fn tell(number: usize, report: &ShardReport) {
         "journal recovered"
     );
     if let Some(torn) = &journal.torn {
-        tracing::info!(shard = number, file = %torn.file.display(), offset = torn.offset, "torn end, as a crash leaves it");
+        tracing::info!(
+            shard = number,
+            file = %torn.file.display(),
+            offset = torn.offset,
+            "torn end, as a crash leaves it"
+        );
     }
     for damage in &journal.damages {
         tracing::error!(

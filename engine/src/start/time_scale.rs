@@ -45,8 +45,8 @@ pub fn check(data_dir: &Path, time_scale: u64, is_fresh: bool) -> Result<(), Fat
     }
     if !is_marked && !is_fresh {
         let cause = format!(
-            "the data directory {} has served real traffic, and a rehearsal at {time_scale} times the pace would \
-             expire its pushes and forget its keys",
+            "the data directory {} has served real traffic, and a rehearsal at {time_scale} times \
+             the pace would expire its pushes and forget its keys",
             data_dir.display()
         );
         let remedy = "leave out --rehearsal-time-scale or choose a fresh --data-dir";
@@ -57,8 +57,8 @@ pub fn check(data_dir: &Path, time_scale: u64, is_fresh: bool) -> Result<(), Fat
     }
     tracing::warn!(
         time_scale,
-        "REHEARSAL: retries, lifetimes, resends, parking and the memory of keys run {time_scale} times as fast; never \
-         with real traffic"
+        "REHEARSAL: retries, lifetimes, resends, parking and the memory of keys run {time_scale} \
+         times as fast; never with real traffic"
     );
     Ok(())
 }

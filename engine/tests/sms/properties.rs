@@ -62,7 +62,10 @@ proptest! {
     }
 
     #[test]
-    fn a_tpdu_that_is_cut_short_is_refused(recipe in recipe(), cut in any::<prop::sample::Index>()) {
+    fn a_tpdu_that_is_cut_short_is_refused(
+        recipe in recipe(),
+        cut in any::<prop::sample::Index>(),
+    ) {
         let octets = recipe.octets();
         let cut = cut.index(octets.len());
         let direction = recipe.with_tpdu(|tpdu| tpdu.direction());
@@ -158,7 +161,8 @@ proptest! {
         let originator = Address::alphanumeric("Hayauma").expect("legal");
         let mut complete = None;
         for part in shuffled {
-            if let Arrival::Complete(message) = reassembler.handle_part(originator, &part.user_data(), 0) {
+            let arrival = reassembler.handle_part(originator, &part.user_data(), 0);
+            if let Arrival::Complete(message) = arrival {
                 complete.get_or_insert(message);
             }
         }
@@ -167,7 +171,10 @@ proptest! {
 
     //= push text alphabet
     #[test]
-    fn the_alphabet_is_the_cheapest_that_holds_the_text(text in text(), header in long_client_header()) {
+    fn the_alphabet_is_the_cheapest_that_holds_the_text(
+        text in text(),
+        header in long_client_header(),
+    ) {
         let content = Content::Text(&text);
         let rules = Rules { segments_max: 255, ..Rules::gateway(true) };
         let options = PlanOptions { client_udh: &header, ..PlanOptions::default() };
@@ -182,7 +189,8 @@ proptest! {
             })
             .min_by_key(|&(segments, plainness, _)| (segments, plainness))
             .expect("UCS-2 holds everything");
-        prop_assert_eq!((u32::from(chosen.segments()), chosen.alphabet()), (cheapest.0, cheapest.2));
+        let chosen = (u32::from(chosen.segments()), chosen.alphabet());
+        prop_assert_eq!(chosen, (cheapest.0, cheapest.2));
     }
 
     #[test]
@@ -209,16 +217,20 @@ proptest! {
             reject_duplicates: true,
         };
         let mut out = [0; SUBMITS_OCTETS_MAX];
-        let length = encode_submits(&plan, content, &options, &template, &mut out).expect("the buffer suffices");
+        let length = encode_submits(&plan, content, &options, &template, &mut out)
+            .expect("the buffer suffices");
         let originating = OriginatingAddress::parse("0312345678").expect("legal");
         let mut joined = String::new();
         for submit in relay::submits(&out[..length]) {
             let mut deliver = [0; 164];
-            let octets = relay::deliver_from_submit(submit, &originating, &[0; 7], false, &mut deliver)
-                .expect("a SUBMIT of ours can be relayed");
-            let from_terminal = Tpdu::decode(submit, Direction::FromTerminal, ReportContext::Unknown);
-            let to_terminal = Tpdu::decode(&deliver[..octets], Direction::ToTerminal, ReportContext::Unknown);
-            let (Ok(Tpdu::Submit(submit)), Ok(Tpdu::Deliver(deliver))) = (from_terminal, to_terminal) else {
+            let octets =
+                relay::deliver_from_submit(submit, &originating, &[0; 7], false, &mut deliver)
+                    .expect("a SUBMIT of ours can be relayed");
+            let (submit, deliver) = (
+                Tpdu::decode(submit, Direction::FromTerminal, ReportContext::Unknown),
+                Tpdu::decode(&deliver[..octets], Direction::ToTerminal, ReportContext::Unknown),
+            );
+            let (Ok(Tpdu::Submit(submit)), Ok(Tpdu::Deliver(deliver))) = (submit, deliver) else {
                 return Err(TestCaseError::fail("not the expected kinds"));
             };
             prop_assert_eq!(submit.user_data, deliver.user_data);
@@ -229,7 +241,10 @@ proptest! {
     }
 
     #[test]
-    fn octets_are_cut_and_joined_whole(octets in vec(any::<u8>(), 1..1400), header in client_header()) {
+    fn octets_are_cut_and_joined_whole(
+        octets in vec(any::<u8>(), 1..1400),
+        header in client_header(),
+    ) {
         let options = PlanOptions { client_udh: &header, dcs: Some(0xf6), national: false };
         let rules = Rules::plain(255);
         let content = Content::Octets(&octets);
@@ -242,7 +257,9 @@ proptest! {
         for part in &parts {
             last = Some(reassembler.handle_part(originator, &part.user_data(), 0));
         }
-        let Some(Arrival::Complete(message)) = last else { return Err(TestCaseError::fail("incomplete")) };
+        let Some(Arrival::Complete(message)) = last else {
+            return Err(TestCaseError::fail("incomplete"));
+        };
         prop_assert_eq!(message.octets(), Some(octets));
     }
 }

@@ -155,7 +155,8 @@ fn observed(tpdu: &Tpdu<'_>, field: &str, expected: &OwnedValue) -> OwnedValue {
             else {
                 return OwnedValue::null();
             };
-            simd_json::json!({ "dst": destination, "src": source, "bits": if wide { 16 } else { 8 } })
+            let bits = if wide { 16 } else { 8 };
+            simd_json::json!({ "dst": destination, "src": source, "bits": bits })
         }
         _ => observed_elsewhere(tpdu, field),
     }

@@ -17,7 +17,8 @@ use wire::terms::ids::{Class, Xpid};
     version,
     arg_required_else_help = true,
     max_term_width = 110,
-    after_help = "Ctrl-C ends a run within seconds, with a report of what was carried out and exit status 1."
+    after_help = "Ctrl-C ends a run within seconds, with a report of what was carried out and exit \
+        status 1."
 )]
 pub(super) struct Arguments {
     #[command(subcommand)]
@@ -115,7 +116,12 @@ pub(super) struct DrillArguments {
     #[arg(long, value_name = "WHAT", default_value = "power", value_parser = ["power", "process"])]
     pub(super) durability: String,
     /// What carries the engine's octets: auto, uring or poll
-    #[arg(long, value_name = "DRIVER", default_value = "auto", value_parser = ["auto", "uring", "poll"])]
+    #[arg(
+        long,
+        value_name = "DRIVER",
+        default_value = "auto",
+        value_parser = ["auto", "uring", "poll"]
+    )]
     pub(super) io: String,
     /// Shards of the engine [default: one for each of its CPUs]
     #[arg(long, value_name = "N")]
@@ -163,7 +169,12 @@ pub(super) struct PushArguments {
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub(super) token_file: Option<PathBuf>,
     /// Phone numbers: FIRST:COUNT or FIRST-LAST
-    #[arg(long, value_name = "RANGE", default_value = "09000000000:100000", value_parser = Msns::parse)]
+    #[arg(
+        long,
+        value_name = "RANGE",
+        default_value = "09000000000:100000",
+        value_parser = Msns::parse
+    )]
     pub(super) msns: Msns,
     /// Pushes to send
     #[arg(long, value_name = "N", default_value_t = 10_000)]

@@ -70,7 +70,8 @@ mod tests {
     use super::*;
 
     const BILL: &str = "day,xpid,accepted,delivered,refused,failed,segments\n\
-        20261122,00100000001,5,4,1,0,7\n20261122,00100000002,9,9,0,0,9\n20261122,00100000001,2,2,0,0,2\n";
+        20261122,00100000001,5,4,1,0,7\n20261122,00100000002,9,9,0,0,9\n\
+        20261122,00100000001,2,2,0,0,2\n";
 
     #[test]
     fn the_rows_of_one_xpid_are_added_up_by_the_names_in_the_header() {

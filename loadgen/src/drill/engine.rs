@@ -255,7 +255,8 @@ mod tests {
 
     #[test]
     fn the_driver_is_read_from_the_metrics() {
-        let page = "# TYPE hayauma_build_info gauge\nhayauma_build_info{version=\"1\",driver=\"poll\"} 1\n";
+        let page = "# TYPE hayauma_build_info gauge\n\
+            hayauma_build_info{version=\"1\",driver=\"poll\"} 1\n";
         assert_eq!(driver(page), Some("poll".to_owned()));
         assert_eq!(driver("hayauma_accepted_total{shard=\"0\"} 7\n"), None);
     }

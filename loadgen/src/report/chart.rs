@@ -175,7 +175,8 @@ impl Chart {
             let at = frame.up(value);
             let _ = writeln!(
                 svg,
-                "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{right}\"/><text class=\"y\" x=\"{}\" y=\"{:.1}\">{}</text>",
+                "<path class=\"grid\" d=\"M{LEFT} {at:.1}H{right}\"/>\
+                 <text class=\"y\" x=\"{}\" y=\"{:.1}\">{}</text>",
                 LEFT - 8.0,
                 at + 4.0,
                 (self.y_text)(value)
@@ -200,7 +201,8 @@ impl Chart {
         }
         let _ = writeln!(
             svg,
-            "<path class=\"base\" d=\"M{LEFT} {base}H{right}\"/><text class=\"x name\" x=\"{}\" y=\"{}\">{}</text>",
+            "<path class=\"base\" d=\"M{LEFT} {base}H{right}\"/>\
+             <text class=\"x name\" x=\"{}\" y=\"{}\">{}</text>",
             (LEFT + right) / 2.0,
             frame.height - 5.0,
             self.x_name
@@ -225,7 +227,8 @@ fn legend(lines: &[&Line]) -> String {
     for line in lines {
         let _ = write!(
             text,
-            "<span><svg class=\"key\" viewBox=\"0 0 30 8\" aria-hidden=\"true\"><path class=\"{}\" d=\"M1 4H29\"/></svg><b>{}</b></span> ",
+            "<span><svg class=\"key\" viewBox=\"0 0 30 8\" aria-hidden=\"true\">\
+             <path class=\"{}\" d=\"M1 4H29\"/></svg><b>{}</b></span> ",
             line.class(),
             super::page::escaped(&line.name)
         );

@@ -88,7 +88,8 @@ fn percentiles(report: &Report) -> Chart {
     ];
     Chart {
         title: "How long it took, by percentile".to_owned(),
-        says: "Read upwards from 99 %: 99 of 100 took at most so long. Each step to the right holds a tenth of the rest.",
+        says: "Read upwards from 99 %: 99 of 100 took at most so long. Each step to the right \
+            holds a tenth of the rest.",
         x_name: "per cent of the requests",
         x: Scale::Nines,
         y: Scale::Logarithmic,
@@ -150,7 +151,8 @@ fn refusals(report: &Report) -> Chart {
     });
     Chart {
         title: "Refusals per second, by code".to_owned(),
-        says: "2xxx: registration and contract, 3xxx: the push's own state, 4xxx: content, 8xxx: come again later.",
+        says: "2xxx: registration and contract, 3xxx: the push's own state, 4xxx: content, 8xxx: \
+            come again later.",
         x_name: SECONDS,
         x: Scale::Linear,
         y: Scale::Linear,

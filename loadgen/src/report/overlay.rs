@@ -23,7 +23,8 @@ pub(super) fn render(runs: &[(String, Report)], differences: &[Vec<Difference>])
         "No figure differs by more than run-to-run noise."
     };
     let mut body = format!(
-        "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div><h1>Hayauma · {} runs compared</h1>\
+        "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div>\
+         <h1>Hayauma · {} runs compared</h1>\
          <p>{}</p></header>\n<p class=\"summary\">{sentence}</p>\n",
         runs.len(),
         names.join(" · ")
@@ -42,7 +43,8 @@ pub(super) fn render(runs: &[(String, Report)], differences: &[Vec<Difference>])
 fn table(first: &str, other: &str, differences: &[Difference]) -> String {
     let (first, other) = (escaped(first), escaped(other));
     let mut text = format!(
-        "<section class=\"latencies\"><h2>{other} beside {first}</h2><div class=\"wide\"><table><thead><tr><th></th><th>{first}</th>\
+        "<section class=\"latencies\"><h2>{other} beside {first}</h2><div class=\"wide\"><table>\
+         <thead><tr><th></th><th>{first}</th>\
          <th>{other}</th><th>change</th><th class=\"spare\">noise</th><th></th></tr></thead><tbody>"
     );
     for difference in differences {
@@ -52,7 +54,8 @@ fn table(first: &str, other: &str, differences: &[Difference]) -> String {
         // Writing to a String cannot fail.
         let _ = write!(
             text,
-            "<tr class=\"{class}\"><th>{}</th><td>{}</td><td>{}</td><td>{change:+.1} %</td><td class=\"spare\">± {}</td><td>{word}</td></tr>",
+            "<tr class=\"{class}\"><th>{}</th><td>{}</td><td>{}</td><td>{change:+.1} %</td>\
+             <td class=\"spare\">± {}</td><td>{word}</td></tr>",
             escaped(difference.figure),
             figure(difference.first),
             figure(difference.other),

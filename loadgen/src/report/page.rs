@@ -39,7 +39,8 @@ pub(super) fn frame(title: &str, body: &str) -> String {
     format!(
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n</body>\n</html>\n"
+         <title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n{body}</main>\n\
+         </body>\n</html>\n"
     )
 }
 
@@ -59,7 +60,8 @@ fn head(report: &Report) -> String {
     let at = wire::terms::calendar::jst_digits(report.number(&["reported_at_unix_ms"]) as u64);
     let at: String = at.iter().map(|&digit| char::from(digit)).collect();
     format!(
-        "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div><h1>Hayauma load report · {}</h1>\
+        "<header><div class=\"seal\" lang=\"ja\" aria-hidden=\"true\">早<br>馬</div>\
+         <h1>Hayauma load report · {}</h1>\
          <p>{load}{durability} · {}-{}-{} {}:{} JST · run {}</p></header>\n",
         escaped(report.text(&["command"])),
         &at[..4],
@@ -103,8 +105,8 @@ fn summary(report: &Report) -> String {
         if cut_short { "<strong>The run was interrupted before its end.</strong> " } else { "" };
     let answer = |name: &str| milliseconds(report.number(&["answer_times", name]));
     format!(
-        "<p class=\"summary\">{interrupted}{} pushes were sent; {accepted}{delivered}, the last after {within}. {books} Half of the answers \
-         came within {}, 99 of 100 within {}.</p>\n",
+        "<p class=\"summary\">{interrupted}{} pushes were sent; {accepted}{delivered}, the last \
+         after {within}. {books} Half of the answers came within {}, 99 of 100 within {}.</p>\n",
         grouped(sent),
         answer("p50_ms"),
         answer("p99_ms")
@@ -221,8 +223,10 @@ fn latencies(report: &Report) -> String {
     ];
     let columns = ["p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms"];
     let mut text = String::from(
-        "<section class=\"latencies\"><h2>How long it took</h2><div class=\"wide\"><table><thead><tr><th></th><th>median</th>\
-         <th class=\"spare\">90 %</th><th>99 %</th><th>99.9 %</th><th>longest</th><th class=\"note\"></th></tr></thead><tbody>",
+        "<section class=\"latencies\"><h2>How long it took</h2><div class=\"wide\"><table><thead>\
+         <tr><th></th><th>median</th>\
+         <th class=\"spare\">90 %</th><th>99 %</th><th>99.9 %</th><th>longest</th>\
+         <th class=\"note\"></th></tr></thead><tbody>",
     );
     for (name, field, note) in
         rows.into_iter().filter(|(_, field, _)| report.number(&[field, "count"]) > 0.0)
@@ -273,7 +277,8 @@ fn codes(report: &Report) -> String {
             let class = if code.starts_with("000") { "bar" } else { "bar error" };
             let _ = write!(
                 text,
-                "<tr><th>{code}</th><td>{}</td><td class=\"note\">{}<i class=\"{class}\" style=\"width:{share:.1}%\"></i></td></tr>",
+                "<tr><th>{code}</th><td>{}</td><td class=\"note\">{}\
+                 <i class=\"{class}\" style=\"width:{share:.1}%\"></i></td></tr>",
                 grouped(count),
                 escaped(meaning)
             );
@@ -295,7 +300,8 @@ fn asked(report: &Report) -> String {
         return String::new();
     }
     let mut text = String::from(
-        "<section><h2>Repeats, cancels and bad requests</h2><div class=\"wide\"><table><thead><tr><th></th><th>must get</th>\
+        "<section><h2>Repeats, cancels and bad requests</h2><div class=\"wide\"><table><thead><tr>\
+         <th></th><th>must get</th>\
          <th>right</th><th>wrong</th><th class=\"note\">came</th></tr></thead><tbody>",
     );
     for answers in all {
@@ -329,23 +335,25 @@ fn words() -> String {
     let words = [
         (
             "From the intended send",
-            "An open loop fixes beforehand when each push is meant to leave. Times are counted from there, so that a push \
-             that had to wait behind a standstill counts with its wait.",
+            "An open loop fixes beforehand when each push is meant to leave. Times are counted \
+             from there, so that a push that had to wait behind a standstill counts with its wait.",
         ),
         ("Service", "The same time from the moment at which the request really left."),
         (
             "99 %",
-            "99 of 100 took at most so long. Percentiles are computed from all measurements, never averaged.",
+            "99 of 100 took at most so long. Percentiles are computed from all measurements, never \
+             averaged.",
         ),
         (
             "VALID, SUSPECT",
-            "Whether the instrument and the machine were fit to measure: a late generator, pauses of the machine, time taken by \
-             other guests, missing connections or too few measurements make a run suspect.",
+            "Whether the instrument and the machine were fit to measure: a late generator, pauses \
+             of the machine, time taken by other guests, missing connections or too few \
+             measurements make a run suspect.",
         ),
         (
             "INTERRUPTED",
-            "The run was ended by Ctrl-C: how much of it was carried out stands beside the word, and the figures are those of \
-             that part.",
+            "The run was ended by Ctrl-C: how much of it was carried out stands beside the word, \
+             and the figures are those of that part.",
         ),
         ("CLEAN", "Each accepted push was notified once, and nothing else was."),
     ];
@@ -354,8 +362,9 @@ fn words() -> String {
         .map(|(word, meaning)| format!("<div><dt>{word}</dt><dd>{meaning}</dd></div>"))
         .collect();
     format!(
-        "<section><h2>How to read this</h2><dl>{list}</dl></section>\n<footer>Hayauma <span lang=\"ja\">早馬</span> · drawn by \
-         hayauma-load from summary.json and latencies.hlog beside this page</footer>\n"
+        "<section><h2>How to read this</h2><dl>{list}</dl></section>\n\
+         <footer>Hayauma <span lang=\"ja\">早馬</span> · drawn by hayauma-load from summary.json and \
+         latencies.hlog beside this page</footer>\n"
     )
 }
 

@@ -14,7 +14,8 @@ pub(super) fn place(report: &Report) -> String {
             .map(|(title, rows)| table(title, &rows))
             .collect();
     format!(
-        "<section class=\"places\"><h2>Where and how</h2><div class=\"pair\">{tables}</div></section>\n"
+        "<section class=\"places\"><h2>Where and how</h2><div class=\"pair\">{tables}</div>\
+         </section>\n"
     )
 }
 

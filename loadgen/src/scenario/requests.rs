@@ -89,7 +89,8 @@ pub(super) fn mix(
             }
             other => {
                 return Err(format!(
-                    "\"{other}\" is no kind of request: choose text, control, repeat, cancel or bad."
+                    "\"{other}\" is no kind of request: choose text, control, repeat, cancel or \
+                     bad."
                 ));
             }
         }
@@ -155,7 +156,8 @@ impl Request {
             };
             if segments > SEGMENTS_MAX || (kind == Kind::Control && *length > CONTROL_OCTETS_MAX) {
                 return Err(format!(
-                    "a {} of {length} is too long: at most {SEGMENTS_MAX} segments of text or {CONTROL_OCTETS_MAX} octets.",
+                    "a {} of {length} is too long: at most {SEGMENTS_MAX} segments of text \
+                     or {CONTROL_OCTETS_MAX} octets.",
                     self.kind
                 ));
             }
@@ -174,7 +176,8 @@ impl Lengths {
         };
         if shortest == 0 || shortest > longest || longest > 16_384 {
             return Err(format!(
-                "lengths from {shortest} to {longest} will not do: write [SHORTEST, LONGEST] from 1 on."
+                "lengths from {shortest} to {longest} will not do: write [SHORTEST, LONGEST] \
+                 from 1 on."
             ));
         }
         let count = (longest - shortest + 1).min(LENGTHS_MAX);

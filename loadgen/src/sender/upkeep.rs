@@ -65,7 +65,10 @@ impl Sender {
         if !self.heard {
             let (target, said) = (self.shared.plan.target, quoted(self.connections[at].unread()));
             self.refusal.get_or_insert_with(|| {
-                format!("{target} is no push gateway: {why}{said}; name the engine's port for push clients.")
+                format!(
+                    "{target} is no push gateway: {why}{said}; name the engine's port for push \
+                     clients."
+                )
             });
         }
         self.lose(at, why);
@@ -127,8 +130,8 @@ impl Sender {
         let (closed, fault) =
             (grouped(self.fruitless), self.sent.last_fault.as_deref().unwrap_or("no answer"));
         Err(format!(
-            "{target} takes connections and has answered nothing for {seconds:.1} s ({closed} of them ended, the last by: \
-             {fault}): is this the engine's port for push clients?"
+            "{target} takes connections and has answered nothing for {seconds:.1} s ({closed} of \
+             them ended, the last by: {fault}): is this the engine's port for push clients?"
         ))
     }
 
@@ -144,8 +147,8 @@ impl Sender {
             ));
         }
         for at in 0..self.connections.len() {
-            if !matches!(self.connections[at].state, State::Down { retry_at_ns } if retry_at_ns <= now_ns)
-            {
+            let state = &self.connections[at].state;
+            if !matches!(state, State::Down { retry_at_ns } if *retry_at_ns <= now_ns) {
                 continue;
             }
             let made = TcpStream::connect(plan.target).and_then(|mut stream| {

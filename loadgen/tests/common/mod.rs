@@ -221,8 +221,8 @@ fn read_push(reader: &mut impl BufRead) -> Option<Push> {
 
 fn answer(status: &str, field: &str, push: &Push, code: &str) -> String {
     let body = format!(
-        "<?xml version = \"1.0\" ?>\r\n<msn>{}</msn>\r\n<reqid>{}</reqid>\r\n<svcid>00100000001</svcid>\r\n\
-         <sepmaxnum>1</sepmaxnum>\r\n<code>{code}</code>\r\n",
+        "<?xml version = \"1.0\" ?>\r\n<msn>{}</msn>\r\n<reqid>{}</reqid>\r\n\
+         <svcid>00100000001</svcid>\r\n<sepmaxnum>1</sepmaxnum>\r\n<code>{code}</code>\r\n",
         push.msn, push.reqid
     );
     format!("HTTP/1.1 {status}\r\n{field}Content-Length: {}\r\n\r\n{body}", body.len())
@@ -231,9 +231,10 @@ fn answer(status: &str, field: &str, push: &Push, code: &str) -> String {
 fn notification(push: &Push, notice: Notice) -> String {
     let reqid = if notice.foreign { "another-run" } else { &push.reqid };
     let body = format!(
-        "<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n<comway>2101</comway>\r\n<msn>{}</msn>\r\n\
-         <reqid>{reqid}</reqid>\r\n<svcid>00100000001</svcid>\r\n<sepmaxnum>1</sepmaxnum>\r\n<code>{}</code>\r\n\
-         <dlvnum>1</dlvnum>\r\n<cmptime>20261122223430</cmptime>\r\n<ntfid>{}</ntfid>\r\n",
+        "<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n<comway>2101</comway>\r\n\
+         <msn>{}</msn>\r\n<reqid>{reqid}</reqid>\r\n<svcid>00100000001</svcid>\r\n\
+         <sepmaxnum>1</sepmaxnum>\r\n<code>{}</code>\r\n<dlvnum>1</dlvnum>\r\n\
+         <cmptime>20261122223430</cmptime>\r\n<ntfid>{}</ntfid>\r\n",
         push.msn, notice.code, notice.id
     );
     format!("POST /notify HTTP/1.1\r\nHost: sink\r\nContent-Length: {}\r\n\r\n{body}", body.len())

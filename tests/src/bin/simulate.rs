@@ -69,8 +69,8 @@ fn simulate(first: Options, seeds: u64) -> ExitCode {
     }
     let seconds = started.elapsed().as_secs_f64();
     println!(
-        "{seeds} seeds, {} pushes, {} accepted, {} attempts, {} crashes, {} events in {seconds:.2} s: {:.0} pushes a \
-         minute",
+        "{seeds} seeds, {} pushes, {} accepted, {} attempts, {} crashes, {} events in {seconds:.2} \
+         s: {:.0} pushes a minute",
         total.pushes,
         total.accepted,
         total.attempts,

@@ -57,7 +57,9 @@ impl Simulation {
                 return Ok(());
             }
             other => {
-                return Err(Violation(format!("the cancel of alert {alert} is answered {other:?}")));
+                return Err(Violation(format!(
+                    "the cancel of alert {alert} is answered {other:?}"
+                )));
             }
         };
         let is_an_answer =

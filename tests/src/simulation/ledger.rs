@@ -645,7 +645,8 @@ impl Ledger {
                 let late = withdrawn && entry.received_after_cancel;
                 rule!(
                     !late,
-                    "push {index}: E7 calls it withdrawn, and it was delivered after the cancel's answer"
+                    "push {index}: E7 calls it withdrawn, and it was delivered after the cancel's \
+                     answer"
                 );
                 let arrived = withdrawn && entry.received_mask != 0 && !entry.unknowable;
                 rule!(!arrived, "push {index}: E7 calls it withdrawn, and a terminal has it");

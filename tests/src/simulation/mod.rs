@@ -236,7 +236,8 @@ impl Simulation {
                 return match self.ledger.unfinished() {
                     None => Ok(()),
                     unfinished => Err(Violation(format!(
-                        "not everything ends within bounded time once all faults have ended: {unfinished:?}"
+                        "not everything ends within bounded time once all faults have \
+                         ended: {unfinished:?}"
                     ))),
                 };
             }

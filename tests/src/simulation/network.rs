@@ -131,8 +131,9 @@ impl Simulation {
             return Ok(());
         }
         let (mut result, mask, domain) = self.terminal_answers(&attempt, route);
+        let unreached = |failure: Failure| !failure.is_final() && failure != Failure::ProtocolError;
         if matches!(row, 12 | 13)
-            && matches!(result, AttemptResult::Failed(f) if !f.is_final() && f != Failure::ProtocolError)
+            && matches!(result, AttemptResult::Failed(failure) if unreached(failure))
         {
             result = AttemptResult::Held(HoldReason::PacketRoamingOut, Code::PACKET_ROAMING_OUT);
         }

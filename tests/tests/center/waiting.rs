@@ -1,6 +1,7 @@
 //! `hayauma queue` and the same gauges among the metrics: what waits, by reason and age.
 
 use super::{accepted, await_figure, msn, site_for};
+use tests::engine::Engine;
 use tests::push::Body;
 use tests::site::Site;
 
@@ -26,11 +27,9 @@ fn await_queue(site: &Site, what: &str, holds: impl Fn(&str) -> bool) -> String 
     tests::wait::until(what, || Some(site.must(&["queue"])).filter(|said| holds(said)))
 }
 
-#[test]
-fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
-    let nobody = tests::ports::free_address();
-    let mut site = site_for(&format!("http://{nobody}/notify"), 1);
-    site.unset("--rehearsal-time-scale").shards(2);
+/// Eight pushes that are held, each for a reason of its own or as absent, three that follow, and
+/// one whose client takes no notification.
+fn let_wait(site: &mut Site) -> Engine {
     let lines = [
         (msn(0), "absent"),
         (msn(1), "absent"),
@@ -52,6 +51,38 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
     accepted(&connection.ask(&Body::push(&msn(9), "untold").request()));
     tests::wait::until_true("held", || engine.admin().figure("holds") >= 9);
     await_figure(&engine, "pushes_delivered", 1);
+    engine
+}
+
+/// What the JSON form and the metrics say of the same.
+#[track_caller]
+fn check_json_and_metrics(site: &Site, engine: &Engine) {
+    let json = site.must(&["queue", "show", "--json"]);
+    for part in [
+        "\"waiting\":10",
+        "\"reason\":\"packet-roaming-out\"",
+        "\"state\":\"notification-due\"",
+        "\"shard\":1",
+    ] {
+        assert!(json.contains(part), "{part} is not in {json}");
+    }
+    let page = engine.admin().request("GET", "/metrics", "").text();
+    let sum = |part: &str| -> u64 {
+        let lines = page
+            .lines()
+            .filter(|line| line.starts_with("hayauma_waiting_pushes{") && line.contains(part));
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    };
+    let sums = (sum("state=\"held\""), sum("reason=\"absent\""), sum("class=\"emergency\""));
+    assert_eq!(sums, (9, 3, 1), "{page}");
+}
+
+#[test]
+fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
+    let nobody = tests::ports::free_address();
+    let mut site = site_for(&format!("http://{nobody}/notify"), 1);
+    site.unset("--rehearsal-time-scale").shards(2);
+    let engine = let_wait(&mut site);
     let said = await_queue(&site, "all that waits", |said| {
         row(said, "all").is_some_and(|cells| cells[1] == "11") && row(said, "in flight").is_none()
     });
@@ -73,27 +104,7 @@ fn what_waits_is_counted_by_reason_class_and_age_running_or_stopped() {
     expect("notification due", ["1", "-", "-", "1", "-"]);
     assert_eq!(row(&said, "all").expect("a sum")[6], "11", "all are younger than a minute: {said}");
     assert_eq!(said.lines().filter(|line| line.starts_with("shard ")).count(), 2, "{said}");
-    let json = site.must(&["queue", "show", "--json"]);
-    for part in [
-        "\"waiting\":10",
-        "\"reason\":\"packet-roaming-out\"",
-        "\"state\":\"notification-due\"",
-        "\"shard\":1",
-    ] {
-        assert!(json.contains(part), "{part} is not in {json}");
-    }
-    let page = engine.admin().request("GET", "/metrics", "").text();
-    let sum = |part: &str| -> u64 {
-        let lines = page
-            .lines()
-            .filter(|line| line.starts_with("hayauma_waiting_pushes{") && line.contains(part));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
-    };
-    assert_eq!(
-        (sum("state=\"held\""), sum("reason=\"absent\""), sum("class=\"emergency\"")),
-        (9, 3, 1),
-        "{page}"
-    );
+    check_json_and_metrics(&site, &engine);
     engine.stop();
     let stopped = site.must(&["queue"]);
     for name in

@@ -129,6 +129,7 @@ fn bad_values() -> Vec<Case> {
             ));
         }
     }
+    cases.extend(bad_texts());
     let alert =
         |id: &str, sequence: &str| push().with("alertid", id).with("alertseq", sequence).octets();
     for (id, sequence) in
@@ -136,6 +137,14 @@ fn bad_values() -> Vec<Case> {
     {
         cases.push(of_body(&format!("alert {id:?} {sequence:?}"), &alert(id, sequence), "1003"));
     }
+    let cancel = Body::cancel(MSN, "form").with("reqid", "a b");
+    cases.push(of_body("a cancel's reqid", &cancel.octets(), "1003"));
+    cases
+}
+
+/// References and characters that XML does not allow.
+fn bad_texts() -> Vec<Case> {
+    let mut cases = Vec::new();
     for text in [
         "&",
         "&amp",
@@ -163,8 +172,6 @@ fn bad_values() -> Vec<Case> {
             "1003",
         ));
     }
-    let cancel = Body::cancel(MSN, "form").with("reqid", "a b");
-    cases.push(of_body("a cancel's reqid", &cancel.octets(), "1003"));
     cases
 }
 

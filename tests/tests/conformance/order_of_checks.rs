@@ -1,12 +1,29 @@
 //! Where several codes apply, the first in the interface's order is answered.
 
 use super::{MSN, ask, site};
+use tests::engine::Engine;
 use tests::push::Body;
 use tests::wait;
 
 const LIMITED: &str = "00100000011";
 /// Of its own: one push may wait for an msn here, and one of another XPID may just be on its way.
 const LIMITED_MSN: &str = "09000000003";
+
+fn push(reqid: &str) -> Body {
+    Body::push(MSN, reqid)
+}
+
+/// A push to an msn without a contract.
+fn strange(reqid: &str) -> Body {
+    Body::push("08011112222", reqid)
+}
+
+#[track_caller]
+fn check(engine: &Engine, cases: &[(&str, Vec<u8>, &str)]) {
+    for (name, request, code) in cases {
+        assert_eq!(ask(engine, request).code(), *code, "{name}");
+    }
+}
 
 //= push answer checks
 #[test]
@@ -23,10 +40,7 @@ fn the_first_code_that_applies_is_answered() {
     wait::until_true("the end of both deliveries", || {
         engine.admin().figure("pushes_delivered") == 2
     });
-    let with = |request: Vec<u8>| ask(&engine, &request).code();
-    let push = |reqid: &str| Body::push(MSN, reqid);
-    let strange = |reqid: &str| Body::push("08011112222", reqid);
-    for (name, request, code) in [
+    let cases = [
         ("form before authentication", limited("a").with("lifetime", "99").request(), "1003"),
         (
             "unknown fncid before a bad value",
@@ -70,18 +84,16 @@ fn the_first_code_that_applies_is_answered() {
         ("empty before bad udh", push("a").with("data", "").with("udh", "01").request(), "4003"),
         ("content before a reused reqid", push("used").with("data", "F").request(), "4004"),
         ("a reused reqid before a repeat", push("used").with("data", "00").request(), "3001"),
-    ] {
-        assert_eq!(with(request), code, "{name}");
-    }
+    ];
+    check(&engine, &cases);
     engine.admin().request("POST", "/pause", "");
-    wait::until_true("a pause", || with(push("paused").request()) == "8004");
-    for (name, request, code) in [
+    wait::until_true("a pause", || ask(&engine, &push("paused").request()).code() == "8004");
+    let paused = [
         ("form before pause", push("a").with("lifetime", "99").request(), "1003"),
         ("registration before pause", push("a").with("svcid", "99999999999").request(), "2002"),
         ("pause before contract", strange("a").request(), "8004"),
         ("pause before content", push("a").with("data", "").request(), "8004"),
-    ] {
-        assert_eq!(with(request), code, "{name}");
-    }
+    ];
+    check(&engine, &paused);
     engine.stop();
 }

@@ -2,6 +2,7 @@
 
 use super::{Case, MSN, ask, check, check_answer, site};
 use tests::push::{Body, day_in};
+use tests::site::Site;
 
 pub(super) const CODES: &[&str] = &["2001", "2002", "2003", "2004", "2005", "2006", "2007"];
 
@@ -13,10 +14,8 @@ const NOT_BEGUN: &str = "00100000006";
 const CONTROL_ONLY: &str = "00100000007";
 const ONE_A_DAY: &str = "00100000008";
 
-//= push once rate
-//= push right identity
-#[test]
-fn what_a_push_client_may_not_do_gets_its_code_and_status() {
+/// A site with a client for each thing that one may not do.
+fn site_of_clients() -> Site {
     let site = site();
     for (xpid, client, arguments) in [
         (WITH_TOKEN, "one", &["--token", "secret-of-one"][..]),
@@ -33,6 +32,14 @@ fn what_a_push_client_may_not_do_gets_its_code_and_status() {
         site.must(&arguments);
         site.add_contracts(xpid, &[MSN]);
     }
+    site
+}
+
+//= push once rate
+//= push right identity
+#[test]
+fn what_a_push_client_may_not_do_gets_its_code_and_status() {
+    let site = site_of_clients();
     let engine = site.start();
     let of = |xpid: &str| Body::push(MSN, "rights").with("svcid", xpid);
     let mut cases = vec![

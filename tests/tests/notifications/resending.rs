@@ -96,20 +96,21 @@ fn a_push_client_that_says_when_to_come_again_is_listened_to() {
 fn a_date_to_come_again_at_is_read_in_every_form_of_http() {
     // Three seconds after the answer's own date, or after now where it has none.
     let later = expiry_as_asctime(5);
-    let recorder = Recorder::answering(move |notice| {
-        match (notice.get("reqid"), notice.get("trynum")) {
+    let recorder =
+        Recorder::answering(move |notice| match (notice.get("reqid"), notice.get("trynum")) {
             ("fixdate", "1") => Reply::Headed(
                 503,
-                "Date: Sun, 22 Nov 2026 13:34:30 GMT\r\nRetry-After: Sun, 22 Nov 2026 13:34:33 GMT\r\n",
+                "Date: Sun, 22 Nov 2026 13:34:30 GMT\r\n\
+                 Retry-After: Sun, 22 Nov 2026 13:34:33 GMT\r\n",
             ),
             ("rfc850", "1") => Reply::Headed(
                 503,
-                "Date: Sun, 22 Nov 2026 13:34:30 GMT\r\nRetry-After: Sunday, 22-Nov-26 13:34:33 GMT\r\n",
+                "Date: Sun, 22 Nov 2026 13:34:30 GMT\r\n\
+                 Retry-After: Sunday, 22-Nov-26 13:34:33 GMT\r\n",
             ),
             ("no-date", "1") => Reply::Headed(503, later),
             _ => Reply::Acknowledge,
-        }
-    });
+        });
     let site = site(&recorder);
     let engine = site.start();
     let reqids = ["fixdate", "rfc850", "no-date"];

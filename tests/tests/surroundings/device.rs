@@ -271,7 +271,8 @@ impl SmallDevice {
         let mounted = site.path("mounted");
         std::fs::create_dir(&mounted).expect("a writable directory");
         let script = format!(
-            "mount -t tmpfs -o size={mebibytes}m none \"$0\" && cp -a \"$1\" \"$0/data\" && echo mounted && exec cat"
+            "mount -t tmpfs -o size={mebibytes}m none \"$0\" && cp -a \"$1\" \"$0/data\" && echo \
+             mounted && exec cat"
         );
         let mut holder = Command::new("unshare")
             .args(["-rm", "sh", "-c", &script])
@@ -354,7 +355,8 @@ fn on_small_device(site: &Site, mebibytes: u32) -> Option<Command> {
     // Two fifths of it are somebody else's.
     let ballast = mebibytes * 2 / 5;
     let script = format!(
-        "mount -t tmpfs -o size={mebibytes}m none \"$0\" && head -c {ballast}M /dev/zero > \"$0/ballast\" && exec \"$@\""
+        "mount -t tmpfs -o size={mebibytes}m none \"$0\" && head -c {ballast}M /dev/zero > \
+         \"$0/ballast\" && exec \"$@\""
     );
     let mut command = Command::new("unshare");
     command

@@ -157,8 +157,8 @@ fn a_configuration_file_that_is_right_is_used() {
     let path = site.path("hayauma.toml");
     let (push, admin) = (site.push_address(), site.admin().address);
     let text = format!(
-        "listen = \"{push}\"\nadmin = \"{admin}\"\nshards = 2\nqueue_bytes = \"32MiB\"\nsegment_bytes = 1048576\n\
-         data_dir = \"{}\"\n",
+        "listen = \"{push}\"\nadmin = \"{admin}\"\nshards = 2\nqueue_bytes = \"32MiB\"\n\
+         segment_bytes = 1048576\ndata_dir = \"{}\"\n",
         site.data_dir().display()
     );
     std::fs::write(&path, text).expect("a writable directory");

@@ -144,9 +144,11 @@ fn exercises_stand_in_columns_of_their_own() {
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(
         lines[0],
-        "xpid,opening,accepted,delivered,partial,refused,expired,failed,cancelled,replaced,closing,segments,\
-         exercise_opening,exercise_accepted,exercise_delivered,exercise_partial,exercise_refused,exercise_expired,\
-         exercise_failed,exercise_cancelled,exercise_replaced,exercise_closing,exercise_segments,\
+        "xpid,opening,accepted,delivered,partial,refused,expired,failed,cancelled,replaced,\
+         closing,segments,\
+         exercise_opening,exercise_accepted,exercise_delivered,exercise_partial,exercise_refused,\
+         exercise_expired,exercise_failed,exercise_cancelled,exercise_replaced,\
+         exercise_closing,exercise_segments,\
          rejected,replayed,suppressed,adjustment"
     );
     assert_eq!(lines[1], "00000000007,0,1,0,0,0,0,0,0,0,1,0,0,1,1,0,0,0,0,0,0,0,3,0,0,0,0");

@@ -139,7 +139,8 @@ fn check(partial: &Path) -> Result<u64, CliError> {
         records += found.records();
         if let Some(damage) = found.damages.iter().chain(&found.gaps).next() {
             return Err(CliError::new(format!(
-                "the copy is not intact at offset {} of {}: run `hayauma queue verify` on the original",
+                "the copy is not intact at offset {} of {}: run `hayauma queue verify` on the \
+                 original",
                 damage.offset,
                 damage.file.display()
             )));

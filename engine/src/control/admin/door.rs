@@ -95,7 +95,10 @@ pub(super) async fn serve(
             Ok((socket, _)) => socket,
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {
-                    tracing::warn!(%error, "the admin port cannot accept a connection: clients wait");
+                    tracing::warn!(
+                        %error,
+                        "the admin port cannot accept a connection: clients wait"
+                    );
                 }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
                 continue;
@@ -156,7 +159,8 @@ async fn visit(
         _ = connection.as_mut() => {}
         _ = stopping.changed() => {
             connection.as_mut().graceful_shutdown();
-            let wait = if at_work.busy.load(Ordering::Relaxed) { SHUTDOWN_WAIT } else { QUIET_WAIT };
+            let busy = at_work.busy.load(Ordering::Relaxed);
+            let wait = if busy { SHUTDOWN_WAIT } else { QUIET_WAIT };
             let _ = tokio::time::timeout(wait, connection).await;
         }
     }

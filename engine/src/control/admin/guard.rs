@@ -30,8 +30,8 @@ fn check(headers: &HeaderMap, open: bool) -> Result<(), AdminError> {
         return Err(AdminError::new(
             StatusCode::FORBIDDEN,
             format!(
-                "the admin port does not go by the name {host:?}: use its IP address or localhost, or start \
-                 with --admin-open"
+                "the admin port does not go by the name {host:?}: use its IP address or localhost, \
+                 or start with --admin-open"
             ),
         ));
     }

@@ -230,7 +230,8 @@ fn contracts_are_added_listed_counted_and_removed() {
 fn an_import_names_the_lines_it_refuses_and_gives_the_engine_only_new_rows() {
     let port = Port::open();
     port.send("POST", "/clients", CLIENT);
-    let csv = "msn,xpid\n09000000001,00100000001\nbad,00100000001\n09000000001,00100000001\n09000000002,00100000002\n09000000003,00100000001";
+    let csv = "msn,xpid\n09000000001,00100000001\nbad,00100000001\n09000000001,00100000001\n\
+        09000000002,00100000002\n09000000003,00100000001";
     let reply: ImportReply = read(&port.send("POST", "/contracts/import", csv).1);
     assert_eq!((reply.imported, reply.already_there, reply.refused), (2, 1, 2));
     assert_eq!(reply.lines.iter().map(|line| line.line).collect::<Vec<_>>(), [3, 5]);

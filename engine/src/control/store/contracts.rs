@@ -125,8 +125,8 @@ impl Store {
     /// XPIDs.
     pub fn contract_counts(&self) -> Result<Vec<(Xpid, u64)>, StoreError> {
         let mut statement = self.connection.prepare_cached(
-            "SELECT client.xpid, coalesce(counted.contracts, 0) FROM client LEFT JOIN \
-             (SELECT xpid, count(*) AS contracts FROM contract GROUP BY xpid) AS counted USING (xpid) \
+            "SELECT client.xpid, coalesce(counted.contracts, 0) FROM client LEFT JOIN (SELECT \
+             xpid, count(*) AS contracts FROM contract GROUP BY xpid) AS counted USING (xpid) \
              ORDER BY client.xpid",
         )?;
         let mut found = statement.query([])?;

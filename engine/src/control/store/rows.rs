@@ -19,19 +19,21 @@ pub(super) fn write(
     registration: &Registration,
 ) -> Result<(), StoreError> {
     let mut statement = transaction.prepare_cached(
-        "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms, valid_until_ms,
-            classes, kinds, senders, segmentation, svcinst, notify, notify_url, notify_connections,
-            notify_depth, rate_per_second, volume_per_day, national_tables)
-         VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms, :classes, :kinds,
-            :senders, :segmentation, :svcinst, :notify, :notify_url, :notify_connections, :notify_depth,
-            :rate_per_second, :volume_per_day, :national_tables)",
+        "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms,
+            valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
+            notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables)
+         VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
+            :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
+            :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
+            :national_tables)",
     )?;
     statement.execute(named_params! {
         ":xpid": integer(registration.xpid.value()),
         ":client": registration.client,
         ":token_sha256": registration.token_sha256,
         ":suspended": registration.suspended,
-        ":valid_from_ms": (registration.valid_from_ms > 0).then(|| integer(registration.valid_from_ms)),
+        ":valid_from_ms":
+            (registration.valid_from_ms > 0).then(|| integer(registration.valid_from_ms)),
         ":valid_until_ms":
             (registration.valid_until_ms < u64::MAX).then(|| integer(registration.valid_until_ms)),
         ":classes": registration.classes.to_string(),

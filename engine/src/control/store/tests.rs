@@ -30,10 +30,11 @@ fn register(store: &mut Store, numbers: std::ops::Range<u64>) {
 #[test]
 fn every_field_of_a_registration_comes_back_after_a_restart() {
     let (directory, mut store) = open();
-    let mut json = br#"{"client":"City of Ueda","token":"secret","suspended":true,"from":"2026-04-01","until":"2027-03-31",
-        "classes":["emergency","exercise"],"kinds":["text"],"senders":["110","City-1"],"segmentation":false,"svcinst":"11111",
-        "notify":false,"notify_url":"http://127.0.0.1:9/n","notify_connections":3,"notify_depth":7,"rate_per_second":8,
-        "volume_per_day":9,"national_tables":true}"#
+    let mut json = br#"{"client":"City of Ueda","token":"secret","suspended":true,
+        "from":"2026-04-01","until":"2027-03-31","classes":["emergency","exercise"],
+        "kinds":["text"],"senders":["110","City-1"],"segmentation":false,"svcinst":"11111",
+        "notify":false,"notify_url":"http://127.0.0.1:9/n","notify_connections":3,"notify_depth":7,
+        "rate_per_second":8,"volume_per_day":9,"national_tables":true}"#
         .to_vec();
     let change: ClientChange = simd_json::from_slice(&mut json).expect("a change");
     let full = change.create(xpid(1)).expect("valid");

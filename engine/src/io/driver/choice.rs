@@ -87,8 +87,8 @@ fn refusal_of(errno: Option<i32>, error: &str, disabled: Option<&str>) -> Refusa
         ),
         (Some(libc::EPERM | libc::EACCES), _) => (
             "io_uring is forbidden here, most likely by a container's seccomp profile".to_owned(),
-            "run outside the container or with a profile that allows io_uring_setup, io_uring_enter and \
-             io_uring_register",
+            "run outside the container or with a profile that allows io_uring_setup, \
+             io_uring_enter and io_uring_register",
         ),
         (Some(libc::ENOSYS), _) => (
             "this kernel has no io_uring, or the container's seccomp profile hides it".to_owned(),

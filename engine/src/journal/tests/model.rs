@@ -385,20 +385,10 @@ impl Model {
         let mut found = Some(found);
         // Where the device fails while the journal is recovered, the process ends and the next one
         // tries again.
-        let (journal, report, replayed) = loop {
-            let mut replayed = Replayed::default();
+        let (mut journal, replayed) = loop {
             let segments = found.take().unwrap_or_else(|| disk.found());
-            let recovered = Journal::recover(
-                nowhere(),
-                config,
-                disk.supply(),
-                segments,
-                &mut |position, sequence, record| {
-                    replayed.take(position, sequence, record, &written, &pushes);
-                },
-            );
-            match recovered {
-                Ok((journal, report)) => break (journal, report, replayed),
+            match Self::recover(&disk, segments, config, &pushes, &written) {
+                Ok(recovered) => break recovered,
                 Err(JournalError::Io { .. }) => {
                     assert_eq!(
                         crash,
@@ -410,8 +400,6 @@ impl Model {
                 Err(error) => panic!("a crash is no reason not to open: {error}"),
             }
         };
-        let mut journal = journal;
-        assert_eq!(report.damages, [], "power takes nothing that was durable");
         assert!(journal.next_sequence() > highest, "a sequence would be given twice");
         let (mut live, mut unnotified) = (Vec::new(), Vec::new());
         pushes.retain(|push_id, push| {
@@ -442,6 +430,28 @@ impl Model {
         };
         model.note_opened();
         model
+    }
+
+    /// One recovery, and what it handed out.
+    fn recover(
+        disk: &Disk,
+        segments: Vec<Found>,
+        config: JournalConfig,
+        pushes: &BTreeMap<u64, Push>,
+        written: &HashMap<u64, (Kind, u64)>,
+    ) -> Result<(Journal, Replayed), JournalError> {
+        let mut replayed = Replayed::default();
+        let (journal, report) = Journal::recover(
+            nowhere(),
+            config,
+            disk.supply(),
+            segments,
+            &mut |position, sequence, record| {
+                replayed.take(position, sequence, record, written, pushes);
+            },
+        )?;
+        assert_eq!(report.damages, [], "power takes nothing that was durable");
+        Ok((journal, replayed))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::super::limits::{QUIET_MS, SPARES_AHEAD, WARM_SPARES};
 use super::disk::Disk;
-use super::model::Model;
+use super::model::{Model, ended};
 
 impl Model {
     /// Spares beside those that the reserve takes.
@@ -97,4 +97,38 @@ fn a_spare_that_comes_back_from_the_factory_after_its_turn_is_used_under_another
     }
     assert!(overtaken > 0, "one was lent when its turn came");
     assert!(model.journal.figures().trouble.is_none());
+}
+
+#[test]
+fn a_spare_that_was_lent_when_its_turn_came_is_room_all_the_same_on_a_full_device() {
+    for seed in 0..32 {
+        fill_past_a_lent_spare(Model::new(Disk::new(seed, usize::MAX, true), 1_000));
+    }
+}
+
+fn fill_past_a_lent_spare(mut model: Model) {
+    let kept = model.accept(300).expect("there is room");
+    while model.journal.lent.is_none() {
+        model.pass(1);
+    }
+    let lent = model.journal.lent.expect("the factory brings one into memory");
+    // Others take the rest of the device: what is on order fails from now on.
+    model.disk.set_files_max(0);
+    let active =
+        |model: &Model| model.journal.segments.back().expect("an active segment").header.id;
+    // What was promised is taken, and the shard does not look at the factory's answers meanwhile.
+    let end = |model: &mut Model| {
+        let ended = ended(kept, model.now_ms);
+        model.journal.append_ended(&ended).expect("what was promised is there");
+    };
+    while active(&model) <= lent {
+        end(&mut model);
+    }
+    assert_eq!(model.journal.lent, Some(lent), "its turn has come, and the factory has it");
+    let begun = |model: &Model| model.journal.segments.len() as u64;
+    let segments = model.journal.present_octets() / model.journal.config.frames_octets();
+    let until = begun(&model) + segments;
+    while begun(&model) < until {
+        end(&mut model);
+    }
 }

@@ -79,8 +79,8 @@ fn words_join_and_a_stored_line_comes_back_whole() {
 #[test]
 fn singles_stand_above_ranges_and_the_default_fills_the_rest() {
     let states = load(
-        "msn,state\n# two ranges, one single\n\n09000000000-09000099999,absent\n09000100000-09000100000,busy\n\
-         09000050000 , home\r\n08000000000,unknown",
+        "msn,state\n# two ranges, one single\n\n09000000000-09000099999,absent\n\
+         09000100000-09000100000,busy\n09000050000 , home\r\n08000000000,unknown",
     );
     let absent = Line::parse("absent").expect("a word");
     for inside in ["09000000000", "09000049999", "09000050001", "09000099999"] {

@@ -110,8 +110,8 @@ pub(super) fn check_room(config: &Config) -> Finding {
         return Finding::warning(
             SUBJECT,
             format!(
-                "only {message} where {} is: what was accepted is delivered, new pushes are refused (8003) once what \
-                 the queue has is used",
+                "only {message} where {} is: what was accepted is delivered, new pushes are \
+                 refused (8003) once what the queue has is used",
                 config.data_dir.display()
             ),
             FREE_SPACE,
@@ -159,7 +159,8 @@ fn judge_read_ahead(subject: &'static str, queue: &Path, kib: u64) -> Finding {
     Finding::warning(
         subject,
         format!(
-            "{message}: while anybody reads on this device, answers wait behind reads of that length"
+            "{message}: while anybody reads on this device, answers wait behind reads of that \
+             length"
         ),
         format!("lower it with `echo 128 > {}`", queue.join("read_ahead_kb").display()),
     )

@@ -49,7 +49,13 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<SocketAddr>,
     /// Let the admin port listen on an address that other hosts reach
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
     pub admin_open: Option<bool>,
     /// Directory of the journal, the registry and the billing files [default: ./hayauma-data]
     #[arg(long, value_name = "DIR")]
@@ -70,7 +76,13 @@ pub struct Settings {
     #[arg(long, value_name = "DRIVER")]
     pub io: Option<Io>,
     /// Register a demo client with contracts for 09012345678 and 09000000000-09000099999
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    #[arg(
+        long,
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
     pub demo: Option<bool>,
     /// Room for the queue on the device, all shards together [default: 8GiB]
     #[arg(long, value_name = "SIZE")]

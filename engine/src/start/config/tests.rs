@@ -48,9 +48,9 @@ fn flags_win_over_environment_over_file_over_defaults() {
 #[test]
 fn every_kind_of_value_is_read_from_the_file() {
     let config = resolve_file(
-        "listen = '127.0.0.1:9000'\ndurability = 'process'\ndemo = true\nqueue_bytes = '1GiB'\nsegment_bytes = 1048576\n\
-         cpus = [1, 0, 1]\nlog = 'warn'\ninject = ['sync-failure=3']\nnetwork_time_scale = 60.0\nnetwork_latency_ms = 4\n\
-         network_alerts_max = 0\n\
+        "listen = '127.0.0.1:9000'\ndurability = 'process'\ndemo = true\nqueue_bytes = '1GiB'\n\
+         segment_bytes = 1048576\ncpus = [1, 0, 1]\nlog = 'warn'\ninject = ['sync-failure=3']\n\
+         network_time_scale = 60.0\nnetwork_latency_ms = 4\nnetwork_alerts_max = 0\n\
          [network_outcomes]\nabsent = 0.25\nmemory-full = 0.5\n",
     )
     .expect("valid");

@@ -41,8 +41,8 @@ fn close_to_others(data_dir: &Path) {
         } else {
             tracing::warn!(
                 directory = %data_dir.display(),
-                "other users may look into the data directory, and it holds files that are not the engine's: close it \
-                 with `chmod go-rwx`, or move those files"
+                "other users may look into the data directory, and it holds files that are not the \
+                 engine's: close it with `chmod go-rwx`, or move those files"
             );
         }
     }
@@ -55,11 +55,19 @@ fn close_to_others(data_dir: &Path) {
     }
     if closed > 0 {
         let directory = data_dir.display();
-        tracing::warn!(%directory, closed, "other users could read files of the data directory; now they cannot");
+        tracing::warn!(
+            %directory,
+            closed,
+            "other users could read files of the data directory; now they cannot"
+        );
     }
     if let Some((path, error)) = refused {
         let path = path.display();
-        tracing::warn!(%path, %error, "other users may read this, and it cannot be changed: close it with `chmod go-rwx`");
+        tracing::warn!(
+            %path,
+            %error,
+            "other users may read this, and it cannot be changed: close it with `chmod go-rwx`"
+        );
     }
 }
 

@@ -29,8 +29,9 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
         Some(standing) => {
             let Some(layout) = standing.next(config.shards) else {
                 let cause = format!(
-                    "the data directory {} was laid out for another number of shards {RESHARDINGS_MAX} times, which is as \
-                     often as its records can be numbered",
+                    "the data directory {} was laid out for another number of \
+                     shards {RESHARDINGS_MAX} times, which is as often as its records can be \
+                     numbered",
                     config.data_dir.display()
                 );
                 let remedy = format!("start with --shards {}, as it is laid out", standing.shards);

@@ -115,8 +115,15 @@ fn numeric(digits: &[u8], radix: u32) -> Result<char, Code> {
         let digit = char::from(digit).to_digit(radix).ok_or(Code::BAD_VALUE)?;
         value = value.saturating_mul(radix).saturating_add(digit);
     }
-    let is_xml = |character: &char| !matches!(character, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
-    char::from_u32(value).filter(is_xml).ok_or(Code::BAD_VALUE)
+    char::from_u32(value).filter(|&character| is_xml(character)).ok_or(Code::BAD_VALUE)
+}
+
+/// XML 1.0, production Char.
+fn is_xml(character: char) -> bool {
+    !matches!(
+        character,
+        '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}'
+    )
 }
 
 #[cfg(test)]

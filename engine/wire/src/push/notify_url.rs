@@ -28,8 +28,8 @@ impl NotifyUrl {
         }
         if has_scheme(text, "https://") {
             return Err(
-                "notifications are sent over plain http only; give an http:// URL, for TLS that of a \
-                        local proxy"
+                "notifications are sent over plain http only; give an http:// URL, for TLS that of \
+                 a local proxy"
                     .to_owned(),
             );
         }
@@ -41,8 +41,8 @@ impl NotifyUrl {
         }
         if !text.bytes().all(|octet| octet.is_ascii_graphic()) {
             return Err(
-                "the notification URL may hold printable ASCII without blanks only; percent-encode the \
-                        rest"
+                "the notification URL may hold printable ASCII without blanks only; percent-encode \
+                 the rest"
                     .to_owned(),
             );
         }
@@ -57,14 +57,16 @@ impl NotifyUrl {
         let (authority, path) = rest.split_at(path_at);
         if authority.contains('@') {
             return Err(
-                "the notification URL may not carry a user name or password; leave out the part before @"
+                "the notification URL may not carry a user name or password; leave out the part \
+                 before @"
                     .to_owned(),
             );
         }
         let (host, port) = split_authority(authority)?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let request_head = format!(
-            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: {CONTENT_TYPE}\r\nContent-Length: "
+            "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: {CONTENT_TYPE}\r\n\
+             Content-Length: "
         );
         Ok(Self {
             authority: authority.to_owned(),
@@ -173,7 +175,8 @@ mod tests {
         }
         let url = NotifyUrl::parse("http://[::1]:9000/a?b").expect("valid");
         assert_eq!(url.authority(), "[::1]:9000");
-        let head = "POST /a?b HTTP/1.1\r\nHost: [::1]:9000\r\nContent-Type: text/xml; charset=UTF-8\r\nContent-Length: ";
+        let head = "POST /a?b HTTP/1.1\r\nHost: [::1]:9000\r\n\
+            Content-Type: text/xml; charset=UTF-8\r\nContent-Length: ";
         assert_eq!(url.request_head(), head);
     }
 

@@ -261,16 +261,16 @@ mod tests {
     #[test]
     fn the_sample_is_answered_with_a_body_of_163_octets() {
         let expected = "HTTP/1.1 200 OK\r\n\
-             Date: Sun, 22 Nov 2026 13:34:30 GMT\r\n\
-             Content-Type: text/xml; charset=UTF-8\r\n\
-             Content-Length: 163\r\n\
-             \r\n\
-             <?xml version = \"1.0\" ?>\r\n\
-             <msn>09012345678</msn>\r\n\
-             <reqid>20261122223430-00000001</reqid>\r\n\
-             <svcid>00100000001</svcid>\r\n\
-             <sepmaxnum>1</sepmaxnum>\r\n\
-             <code>0000</code>\r\n";
+            Date: Sun, 22 Nov 2026 13:34:30 GMT\r\n\
+            Content-Type: text/xml; charset=UTF-8\r\n\
+            Content-Length: 163\r\n\
+            \r\n\
+            <?xml version = \"1.0\" ?>\r\n\
+            <msn>09012345678</msn>\r\n\
+            <reqid>20261122223430-00000001</reqid>\r\n\
+            <svcid>00100000001</svcid>\r\n\
+            <sepmaxnum>1</sepmaxnum>\r\n\
+            <code>0000</code>\r\n";
         assert_eq!(render(&sample(), &AnswerHead::default()), expected);
         let body = expected.split_once("\r\n\r\n").expect("a head and a body").1;
         assert_eq!(body.len(), 163);
@@ -326,8 +326,8 @@ mod tests {
         assert!(text.starts_with("HTTP/1.1 400 Bad Request\r\n"));
         assert!(text.contains("\r\nConnection: close\r\n"));
         assert!(text.ends_with(
-            "\r\n\r\n<?xml version = \"1.0\" ?>\r\n<msn></msn>\r\n<reqid></reqid>\r\n<svcid></svcid>\r\n\
-             <sepmaxnum>0</sepmaxnum>\r\n<code>1001</code>\r\n"
+            "\r\n\r\n<?xml version = \"1.0\" ?>\r\n<msn></msn>\r\n<reqid></reqid>\r\n\
+             <svcid></svcid>\r\n<sepmaxnum>0</sepmaxnum>\r\n<code>1001</code>\r\n"
         ));
     }
 

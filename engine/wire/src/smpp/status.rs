@@ -86,7 +86,8 @@ statuses! {
     INVALID_BIND_STATE 0x04 "ESME_RINVBNDSTS" Rebind "not possible in this bind state";
     ALREADY_BOUND 0x05 "ESME_RALYBND" Final "already bound";
     INVALID_PRIORITY 0x06 "ESME_RINVPRTFLG" Final "the priority flag is invalid";
-    INVALID_REGISTERED_DELIVERY 0x07 "ESME_RINVREGDLVFLG" Final "the registered delivery flag is invalid";
+    INVALID_REGISTERED_DELIVERY 0x07 "ESME_RINVREGDLVFLG" Final
+        "the registered delivery flag is invalid";
     SYSTEM_ERROR 0x08 "ESME_RSYSERR" SystemFailure "system error";
     INVALID_SOURCE 0x0A "ESME_RINVSRCADR" Final "the source address is invalid";
     INVALID_DESTINATION 0x0B "ESME_RINVDSTADR" UnknownNumber "the destination address is invalid";
@@ -98,7 +99,8 @@ statuses! {
     REPLACE_FAILED 0x13 "ESME_RREPLACEFAIL" Final "replace_sm failed";
     QUEUE_FULL 0x14 "ESME_RMSGQFUL" QueueFull "the message queue is full";
     INVALID_SERVICE_TYPE 0x15 "ESME_RINVSERTYP" Final "the service type is invalid";
-    INVALID_DESTINATION_COUNT 0x33 "ESME_RINVNUMDESTS" Final "the number of destinations is invalid";
+    INVALID_DESTINATION_COUNT 0x33 "ESME_RINVNUMDESTS" Final
+        "the number of destinations is invalid";
     INVALID_LIST_NAME 0x34 "ESME_RINVDLNAME" Final "the distribution list is unknown";
     INVALID_DESTINATION_FLAG 0x40 "ESME_RINVDESTFLAG" Final "the destination flag is invalid";
     INVALID_SUBMIT_REPLACE 0x42 "ESME_RINVSUBREP" Final "submit with replace is not possible";
@@ -107,8 +109,10 @@ statuses! {
     SUBMIT_FAILED 0x45 "ESME_RSUBMITFAIL" Final "the submission failed";
     INVALID_SOURCE_TON 0x48 "ESME_RINVSRCTON" Final "the source's type of number is invalid";
     INVALID_SOURCE_NPI 0x49 "ESME_RINVSRCNPI" Final "the source's numbering plan is invalid";
-    INVALID_DESTINATION_TON 0x50 "ESME_RINVDSTTON" Final "the destination's type of number is invalid";
-    INVALID_DESTINATION_NPI 0x51 "ESME_RINVDSTNPI" Final "the destination's numbering plan is invalid";
+    INVALID_DESTINATION_TON 0x50 "ESME_RINVDSTTON" Final
+        "the destination's type of number is invalid";
+    INVALID_DESTINATION_NPI 0x51 "ESME_RINVDSTNPI" Final
+        "the destination's numbering plan is invalid";
     INVALID_SYSTEM_TYPE 0x53 "ESME_RINVSYSTYP" Final "the system type is invalid";
     INVALID_REPLACE_FLAG 0x54 "ESME_RINVREPFLAG" Final "the replace_if_present flag is invalid";
     INVALID_MESSAGE_COUNT 0x55 "ESME_RINVNUMMSGS" Final "the number of messages is invalid";
@@ -133,19 +137,28 @@ statuses! {
     SERVICE_DENIED 0x103 "ESME_RSERTYPDENIED" Final "the service type is denied";
     INVALID_DATA_CODING 0x104 "ESME_RINVDCS" Final "the data coding is invalid";
     INVALID_SOURCE_SUBUNIT 0x105 "ESME_RINVSRCADDRSUBUNIT" Final "the source's subunit is invalid";
-    INVALID_DESTINATION_SUBUNIT 0x106 "ESME_RINVDSTADDRSUBUNIT" Final "the destination's subunit is invalid";
-    INVALID_BROADCAST_INTERVAL 0x107 "ESME_RINVBCASTFREQINT" Final "the broadcast interval is invalid";
+    INVALID_DESTINATION_SUBUNIT 0x106 "ESME_RINVDSTADDRSUBUNIT" Final
+        "the destination's subunit is invalid";
+    INVALID_BROADCAST_INTERVAL 0x107 "ESME_RINVBCASTFREQINT" Final
+        "the broadcast interval is invalid";
     INVALID_BROADCAST_ALIAS 0x108 "ESME_RINVBCASTALIAS_NAME" Final "the broadcast alias is invalid";
-    INVALID_BROADCAST_AREA 0x109 "ESME_RINVBCASTAREAFMT" Final "the broadcast area's format is invalid";
-    INVALID_BROADCAST_AREAS 0x10A "ESME_RINVNUMBCAST_AREAS" Final "the number of broadcast areas is invalid";
-    INVALID_BROADCAST_CONTENT 0x10B "ESME_RINVBCASTCNTTYPE" Final "the broadcast content type is invalid";
-    INVALID_BROADCAST_CLASS 0x10C "ESME_RINVBCASTMSGCLASS" Final "the broadcast message class is invalid";
+    INVALID_BROADCAST_AREA 0x109 "ESME_RINVBCASTAREAFMT" Final
+        "the broadcast area's format is invalid";
+    INVALID_BROADCAST_AREAS 0x10A "ESME_RINVNUMBCAST_AREAS" Final
+        "the number of broadcast areas is invalid";
+    INVALID_BROADCAST_CONTENT 0x10B "ESME_RINVBCASTCNTTYPE" Final
+        "the broadcast content type is invalid";
+    INVALID_BROADCAST_CLASS 0x10C "ESME_RINVBCASTMSGCLASS" Final
+        "the broadcast message class is invalid";
     BROADCAST_FAILED 0x10D "ESME_RBCASTFAIL" Final "broadcast_sm failed";
     BROADCAST_QUERY_FAILED 0x10E "ESME_RBCASTQUERYFAIL" Final "query_broadcast_sm failed";
     BROADCAST_CANCEL_FAILED 0x10F "ESME_RBCASTCANCELFAIL" Final "cancel_broadcast_sm failed";
-    INVALID_BROADCAST_REPEATS 0x110 "ESME_RINVBCAST_REP" Final "the number of broadcasts is invalid";
-    INVALID_BROADCAST_GROUP 0x111 "ESME_RINVBCASTSRVGRP" Final "the broadcast service group is invalid";
-    INVALID_BROADCAST_CHANNEL 0x112 "ESME_RINVBCASTCHANIND" Final "the broadcast channel is invalid";
+    INVALID_BROADCAST_REPEATS 0x110 "ESME_RINVBCAST_REP" Final
+        "the number of broadcasts is invalid";
+    INVALID_BROADCAST_GROUP 0x111 "ESME_RINVBCASTSRVGRP" Final
+        "the broadcast service group is invalid";
+    INVALID_BROADCAST_CHANNEL 0x112 "ESME_RINVBCASTCHANIND" Final
+        "the broadcast channel is invalid";
 }
 
 impl fmt::Display for Status {

@@ -33,14 +33,13 @@ fn first(octets: &[u8], mark: impl Fn(u64) -> u64, is_it: impl Fn(u8) -> bool) -
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
+    use proptest::{collection::vec, prelude::*};
 
     proptest! {
         #[test]
         fn eight_at_a_time_finds_what_one_by_one_does(
-            octets in proptest::collection::vec(prop_oneof![any::<u8>(), 0_u8..0x24, Just(0x80)], 0..40),
+            octets in vec(prop_oneof![any::<u8>(), 0_u8..0x24, Just(0x80)], 0..40),
         ) {
             prop_assert_eq!(first_zero(&octets), octets.iter().position(|&octet| octet == 0));
             prop_assert_eq!(first_blank(&octets), octets.iter().position(|&octet| octet <= b' '));

@@ -60,11 +60,26 @@ fn a_deliver_is_printed_field_by_field() {
 fn json_holds_every_field_and_what_it_is_made_of() {
     let json = printed(&DecodeArguments { json: true, ..arguments(DELIVER) });
     for part in [
-        r#""type":"SMS-DELIVER","direction":"mt","octets":28,"fields":[{"name":"TP-MTI","value":0,"#,
-        r#""details":{"semi_octets":11,"type_of_number":0,"numbering_plan":1,"octets":"0B818100551512F2"}"#,
-        r#"{"name":"TP-DCS","value":0,"meaning":"GSM 7-bit default alphabet","details":{"character_set":"gsm7","#,
-        r#"{"name":"TP-SCTS","value":"2026-11-22T13:34:30+09:00","details":{"octets":"62112231430363"}}"#,
-        r#"{"name":"TP-UD","value":"hellohello","meaning":"GSM 7-bit","details":{"septets":10,"octets":"E8329BFD4697D9EC37"}}"#,
+        concat!(
+            r#""type":"SMS-DELIVER","direction":"mt","octets":28,"#,
+            r#""fields":[{"name":"TP-MTI","value":0,"#
+        ),
+        concat!(
+            r#""details":{"semi_octets":11,"type_of_number":0,"numbering_plan":1,"#,
+            r#""octets":"0B818100551512F2"}"#
+        ),
+        concat!(
+            r#"{"name":"TP-DCS","value":0,"meaning":"GSM 7-bit default alphabet","#,
+            r#""details":{"character_set":"gsm7","#
+        ),
+        concat!(
+            r#"{"name":"TP-SCTS","value":"2026-11-22T13:34:30+09:00","#,
+            r#""details":{"octets":"62112231430363"}}"#
+        ),
+        concat!(
+            r#"{"name":"TP-UD","value":"hellohello","meaning":"GSM 7-bit","#,
+            r#""details":{"septets":10,"octets":"E8329BFD4697D9EC37"}}"#
+        ),
     ] {
         assert!(json.contains(part), "{part}\n{json}");
     }
@@ -75,10 +90,16 @@ fn json_holds_every_field_and_what_it_is_made_of() {
     for part in [
         r#"{"name":"IE 00","value":"070201","#,
         r#""details":{"identifier":0,"reference":7,"reference_bits":8,"total":2,"sequence":1}}"#,
-        r#"destination 9204 (vCard), source 0","details":{"identifier":5,"destination_port":9204,"source_port":0,"port_bits":16}}"#,
+        concat!(
+            r#"destination 9204 (vCard), source 0","details":{"identifier":5,"#,
+            r#""destination_port":9204,"source_port":0,"port_bits":16}}"#
+        ),
         r#""details":{"character_set":"8bit","compressed":false,"class":2,"reserved":false}"#,
         r#"{"name":"TP-VP","value":170,"meaning":"4 days","details":{"seconds":345600}}"#,
-        r#""value":"C0FFEE","meaning":"8-bit data","details":{"content":"C0FFEE","octets":"0B0003070201050423F40000C0FFEE"}}"#,
+        concat!(
+            r#""value":"C0FFEE","meaning":"8-bit data","#,
+            r#""details":{"content":"C0FFEE","octets":"0B0003070201050423F40000C0FFEE"}}"#
+        ),
     ] {
         assert!(json.contains(part), "{part}\n{json}");
     }

@@ -39,14 +39,15 @@ fn complete(buffer: &[u8], at_end: bool) -> ClientResponse<'_> {
 //= push notify elements
 #[test]
 fn a_delivery_notification_has_its_elements_in_order() {
-    let expected_body = "<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n<comway>2101</comway>\r\n\
-        <msn>09012345678</msn>\r\n<reqid>20261122223430-00000001</reqid>\r\n<svcid>00100000001</svcid>\r\n\
+    let expected_body = "<?xml version = \"1.0\" ?>\r\n<fncid>0301</fncid>\r\n\
+        <comway>2101</comway>\r\n<msn>09012345678</msn>\r\n\
+        <reqid>20261122223430-00000001</reqid>\r\n<svcid>00100000001</svcid>\r\n\
         <sepmaxnum>1</sepmaxnum>\r\n<code>0000</code>\r\n<dlvnum>1</dlvnum>\r\n\
-        <cmptime>20261122223430</cmptime>\r\n\
-        <ntfid>0000000000000001</ntfid>\r\n<trynum>1</trynum>\r\n<domain>PS</domain>\r\n<tpst>00</tpst>\r\n";
+        <cmptime>20261122223430</cmptime>\r\n<ntfid>0000000000000001</ntfid>\r\n\
+        <trynum>1</trynum>\r\n<domain>PS</domain>\r\n<tpst>00</tpst>\r\n";
     let expected = format!(
-        "POST /notify?a=b HTTP/1.1\r\nHost: 127.0.0.1:9000\r\nContent-Type: text/xml; charset=UTF-8\r\n\
-         Content-Length: {}\r\n\r\n{expected_body}",
+        "POST /notify?a=b HTTP/1.1\r\nHost: 127.0.0.1:9000\r\n\
+         Content-Type: text/xml; charset=UTF-8\r\nContent-Length: {}\r\n\r\n{expected_body}",
         expected_body.len()
     );
     assert_eq!(rendered(&notification()), expected);
@@ -199,8 +200,8 @@ fn without_a_length_the_end_of_the_stream_ends_the_body() {
 fn some_responses_have_no_body_and_some_are_not_the_last() {
     let response = complete(b"HTTP/1.1 204 No Content\r\n\r\nHTTP/1.1", false);
     assert_eq!((response.status, response.octets, response.keep_alive), (204, 27, true));
-    let text =
-        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 304 X\r\n\r\n";
+    let text = b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n\
+        HTTP/1.1 304 X\r\n\r\n";
     let response = complete(text, false);
     assert_eq!((response.status, response.octets), (304, text.len()));
     assert_eq!(read_response(b"HTTP/1.1 100 Continue\r\n\r\n", false), ResponseOutcome::Partial);

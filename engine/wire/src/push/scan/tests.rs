@@ -30,8 +30,7 @@ fn text_push(data: &[u8]) -> Vec<u8> {
 }
 
 const CANCEL: &str = "<?xml version=\"1.0\"?>\n<fncid>0201</fncid>\n<comway>1101</comway>\n\
-    <msn>09012345678</msn>\n\
-    <reqid>r-1</reqid>\n<svcid>00100000001</svcid>\n";
+    <msn>09012345678</msn>\n<reqid>r-1</reqid>\n<svcid>00100000001</svcid>\n";
 
 //= push body canonical
 #[test]
@@ -97,7 +96,8 @@ fn line_ends_and_declarations_may_differ() {
 fn elements_may_come_in_any_order_but_data_last() {
     let shuffled = "<?xml version=\"1.0\"?><ctrlflg>0</ctrlflg><svcid>00100000001</svcid>\
         <dcs>f5</dcs><lifetime>05</lifetime>\
-        <msn>09012345678</msn><comway>1101</comway><reqid>20261122223430-00000001</reqid><fncid>0101</fncid>\
+        <msn>09012345678</msn><comway>1101</comway><reqid>20261122223430-00000001</reqid>\
+        <fncid>0101</fncid>\
         <data>FFFFFFFFFF</data>";
     let expected = PushRequest { coding_scheme: Some(0xf5), ..push_of(CANONICAL) };
     assert_eq!(push_of(shuffled.as_bytes()), expected);
@@ -114,7 +114,8 @@ fn elements_may_come_in_any_order_but_data_last() {
 #[test]
 fn optional_elements_are_read() {
     let body = with_extra(
-        "<pid>7f</pid><dcs>F6</dcs><udh>0605040B8423F0</udh><oadr>Hayauma.1_-</oadr><dlvntf>0</dlvntf>\
+        "<pid>7f</pid><dcs>F6</dcs><udh>0605040B8423F0</udh><oadr>Hayauma.1_-</oadr>\
+         <dlvntf>0</dlvntf>\
          <expiry>20261122223430</expiry><alertid>quake-1</alertid><alertseq>99</alertseq>",
     );
     let push = push_of(&body);

@@ -139,7 +139,8 @@ macro_rules! debug_by_id {
         $(impl fmt::Debug for $name<'_> {
             fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let id = self.message_id.escape_ascii().to_string();
-                formatter.debug_struct(stringify!($name)).field("message_id", &id).finish_non_exhaustive()
+                let mut shown = formatter.debug_struct(stringify!($name));
+                shown.field("message_id", &id).finish_non_exhaustive()
             }
         })*
     };

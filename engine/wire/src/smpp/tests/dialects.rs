@@ -23,8 +23,8 @@ fn date(hour: u8, minute: u8, second: u8) -> Option<Civil> {
 
 #[test]
 fn the_text_of_the_appendix_is_read_whole() {
-    let text = "id:0123456789 sub:003 dlvrd:002 submit date:2611222234 done date:2611222235 stat:DELIVRD \
-        err:000 text:Hello: id:9 stat:EXPIRED";
+    let text = "id:0123456789 sub:003 dlvrd:002 submit date:2611222234 done date:2611222235 \
+        stat:DELIVRD err:000 text:Hello: id:9 stat:EXPIRED";
     let read = read(text);
     assert_eq!(read.id, Some(&b"0123456789"[..]));
     assert_eq!((read.submitted(), read.delivered()), (Some(3), Some(2)));
@@ -40,7 +40,8 @@ fn every_dialect_tells_the_id_and_the_state() {
     use MessageState::{Accepted, Delivered, Enroute, Expired, Rejected, Undeliverable};
     for (text, id, state, error) in [
         (
-            "id:a-b sub:1 dlvrd:1 submit date:261122223430 done date:20261122223430 stat:DELIVRD err:0000 Text:x",
+            "id:a-b sub:1 dlvrd:1 submit date:261122223430 done date:20261122223430 stat:DELIVRD \
+             err:0000 Text:x",
             "a-b",
             Delivered,
             Some("0000"),
@@ -148,8 +149,8 @@ fn what_is_written_is_read_back_and_as_the_appendix_has_it() {
     };
     let mut out = [0; RECEIPT_TEXT_OCTETS_MAX];
     let octets = written.write(&mut out).expect("room");
-    let expected = "id:9223372036854775807 sub:001 dlvrd:001 submit date:2611222233 done date:2611222234 \
-        stat:DELIVRD err:000 text:a text of more than ";
+    let expected = "id:9223372036854775807 sub:001 dlvrd:001 submit date:2611222233 done \
+        date:2611222234 stat:DELIVRD err:000 text:a text of more than ";
     assert_eq!(std::str::from_utf8(&out[..octets]), Ok(expected));
     let back = receipt(&out[..octets], Tlvs::NONE);
     assert_eq!(

@@ -61,11 +61,13 @@ proptest! {
         });
         let mut out = [0; 1024];
         let command = if deliver { Command::DELIVER_SM } else { Command::SUBMIT_SM };
-        let octets = encode(&mut out, command, Status::OK, sequence, &body, true).expect("legal fields");
+        let octets =
+            encode(&mut out, command, Status::OK, sequence, &body, true).expect("legal fields");
         let pdu = decode(&out[..octets]).expect("a PDU");
         prop_assert_eq!(pdu.body, body);
         prop_assert_eq!((pdu.header.command, pdu.header.sequence), (command, sequence));
-        let read: Vec<(u16, Vec<u8>)> = tlvs.iter().map(|tlv| (tlv.tag.0, tlv.value.to_vec())).collect();
+        let read: Vec<(u16, Vec<u8>)> =
+            tlvs.iter().map(|tlv| (tlv.tag.0, tlv.value.to_vec())).collect();
         prop_assert_eq!(read, parameters);
     }
 
@@ -85,17 +87,22 @@ proptest! {
         let mut out = [0; 1024];
         let data = Data { source, destination, tlvs, ..Data::default() };
         let answer = MessageResp { message_id: &message_id, tlvs };
-        for (command, body) in
-            [(Command::DATA_SM, Body::Data(data)), (Command::DATA_SM_RESP, Body::MessageResp(answer))]
-        {
-            let octets = encode(&mut out, command, Status::OK, 1, &body, true).expect("legal fields");
+        for (command, body) in [
+            (Command::DATA_SM, Body::Data(data)),
+            (Command::DATA_SM_RESP, Body::MessageResp(answer)),
+        ] {
+            let octets =
+                encode(&mut out, command, Status::OK, 1, &body, true).expect("legal fields");
             prop_assert_eq!(decode(&out[..octets]).expect("a PDU").body, body);
         }
     }
 
     #[test]
     fn any_octets_are_read_or_refused(
-        command in prop_oneof![any::<u32>(), (0..Command::ALL.len()).prop_map(|at| Command::ALL[at].0)],
+        command in prop_oneof![
+            any::<u32>(),
+            (0..Command::ALL.len()).prop_map(|at| Command::ALL[at].0)
+        ],
         status in 0_u32..4,
         body in vec(prop_oneof![Just(0_u8), any::<u8>()], 0..400),
     ) {
@@ -109,7 +116,8 @@ proptest! {
                 Body::Message(message) => Receipt::of_message(&message),
                 _ => None,
             });
-            prop_assert!(receipt.is_none_or(|receipt| receipt.error.is_none_or(|error| error.len() <= 8)));
+            let error = receipt.and_then(|receipt| receipt.error);
+            prop_assert!(error.is_none_or(|error| error.len() <= 8));
             prop_assert!(crate::smpp::describe::describe(&read).len() >= 4);
         }
     }

@@ -8,7 +8,7 @@ use crate::smpp::pdu::{
     Replace, encode,
 };
 use crate::smpp::status::Status;
-use crate::smpp::tlv::{Tag, TlvWriter};
+use crate::smpp::tlv::{Tag, TlvWriter, Tlvs};
 
 pub(super) const NUMBER: Address<'static> = Address { ton: 1, npi: 1, digits: b"819012345678" };
 pub(super) const SENDER: Address<'static> = Address { ton: 5, npi: 0, digits: b"Hayauma" };
@@ -36,7 +36,10 @@ pub(super) fn written(command: Command, status: u32, sequence: u32, body: &Body<
     out[..octets].to_vec()
 }
 
-/// Hands each sample's command, status, sequence number and body to `each`.
+/// Takes a sample's command, status, sequence number and body.
+type Each<'a> = &'a mut dyn FnMut(Command, u32, u32, &Body<'_>);
+
+/// Hands every sample to `each`.
 pub(super) fn for_each(mut each: impl FnMut(Command, u32, u32, &Body<'_>)) {
     let mut space = [0; 512];
     let mut tlvs = TlvWriter::new(&mut space);
@@ -50,6 +53,20 @@ pub(super) fn for_each(mut each: impl FnMut(Command, u32, u32, &Body<'_>)) {
     let mut payload = TlvWriter::new(&mut space);
     payload.octets(Tag::MESSAGE_PAYLOAD, &[0x41; 300]);
     let payload = payload.finish().expect("room");
+    each_of_binding(tlvs, &mut each);
+    each_message(tlvs, payload, &mut each);
+    each_question(&mut each);
+    let alert = Alert { source: NUMBER, esme: SENDER, tlvs };
+    each(Command::ALERT_NOTIFICATION, 0, 14, &Body::Alert(alert));
+    each(Command::ENQUIRE_LINK, 0, 15, &Body::Empty);
+    each(Command::ENQUIRE_LINK_RESP, 0, 15, &Body::Empty);
+    each(Command::UNBIND, 0, 16, &Body::Empty);
+    each(Command::UNBIND_RESP, 0, 16, &Body::Empty);
+    each(Command::GENERIC_NACK, 3, 17, &Body::Empty);
+    each(Command(0x0000_0077), 0, 18, &Body::Other(b"anything"));
+}
+
+fn each_of_binding(tlvs: Tlvs<'_>, each: Each<'_>) {
     let bind = Bind {
         kind: BindKind::Transceiver,
         system_id: b"hayauma1",
@@ -61,28 +78,20 @@ pub(super) fn for_each(mut each: impl FnMut(Command, u32, u32, &Body<'_>)) {
         address_range: b"",
     };
     each(Command::BIND_TRANSCEIVER, 0, 1, &Body::Bind(bind));
-    each(
-        Command::BIND_TRANSMITTER,
-        0,
-        2,
-        &Body::Bind(Bind { kind: BindKind::Transmitter, ..bind }),
-    );
+    let transmitter = Bind { kind: BindKind::Transmitter, ..bind };
+    each(Command::BIND_TRANSMITTER, 0, 2, &Body::Bind(transmitter));
     let receiver = Bind { kind: BindKind::Receiver, address_range: b"^8190.*", ..bind };
     each(Command::BIND_RECEIVER, 0, 3, &Body::Bind(receiver));
-    each(
-        Command::BIND_TRANSCEIVER_RESP,
-        0,
-        1,
-        &Body::BindResp(BindResp { system_id: b"SMSC", tlvs }),
-    );
+    let answer = BindResp { system_id: b"SMSC", tlvs };
+    each(Command::BIND_TRANSCEIVER_RESP, 0, 1, &Body::BindResp(answer));
     each(Command::BIND_RECEIVER_RESP, 0x0D, 3, &Body::Empty);
+}
+
+/// Messages, their receipts and their answers.
+fn each_message(tlvs: Tlvs<'_>, payload: Tlvs<'_>, each: Each<'_>) {
     each(Command::SUBMIT_SM, 0, 0x7FFF_FFFF, &Body::Message(submit()));
-    each(
-        Command::SUBMIT_SM,
-        0,
-        5,
-        &Body::Message(Message { short_message: b"", tlvs: payload, ..submit() }),
-    );
+    let in_payload = Message { short_message: b"", tlvs: payload, ..submit() };
+    each(Command::SUBMIT_SM, 0, 5, &Body::Message(in_payload));
     let header =
         Message { esm_class: EsmClass(0x40), short_message: &[5, 0, 3, 9, 2, 1, 65], ..submit() };
     each(Command::SUBMIT_SM, 0, 6, &Body::Message(header));
@@ -98,6 +107,10 @@ pub(super) fn for_each(mut each: impl FnMut(Command, u32, u32, &Body<'_>)) {
     let data = Data { source: SENDER, destination: NUMBER, tlvs: payload, ..Data::default() };
     each(Command::DATA_SM, 0, 10, &Body::Data(data));
     each(Command::DATA_SM_RESP, 0, 10, &Body::MessageResp(MessageResp { message_id: b"7", tlvs }));
+}
+
+/// Questions about a message, and changes to it.
+fn each_question(each: Each<'_>) {
     each(Command::QUERY_SM, 0, 11, &Body::Query(Query { message_id: b"7", source: SENDER }));
     let found = QueryResp {
         message_id: b"7",
@@ -117,16 +130,4 @@ pub(super) fn for_each(mut each: impl FnMut(Command, u32, u32, &Body<'_>)) {
     let replace =
         Replace { message_id: b"7", source: SENDER, short_message: b"new", ..Replace::default() };
     each(Command::REPLACE_SM, 0, 13, &Body::Replace(replace));
-    each(
-        Command::ALERT_NOTIFICATION,
-        0,
-        14,
-        &Body::Alert(Alert { source: NUMBER, esme: SENDER, tlvs }),
-    );
-    each(Command::ENQUIRE_LINK, 0, 15, &Body::Empty);
-    each(Command::ENQUIRE_LINK_RESP, 0, 15, &Body::Empty);
-    each(Command::UNBIND, 0, 16, &Body::Empty);
-    each(Command::UNBIND_RESP, 0, 16, &Body::Empty);
-    each(Command::GENERIC_NACK, 3, 17, &Body::Empty);
-    each(Command(0x0000_0077), 0, 18, &Body::Other(b"anything"));
 }

@@ -33,7 +33,8 @@ pub(super) fn address(list: &mut List, name: &str, address: &Address) {
     };
     let (semi_octets, type_of_number) = (address.semi_octets(), address.type_of_number() as u8);
     let meaning = format!(
-        "{semi_octets} semi-octets, type of number {type_of_number} {number}, numbering plan {} {plan}",
+        "{semi_octets} semi-octets, type of number {type_of_number} {number}, numbering \
+         plan {} {plan}",
         address.numbering_plan()
     );
     list.push(name, FieldValue::Text(address.text()), meaning)

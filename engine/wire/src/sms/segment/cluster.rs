@@ -68,7 +68,15 @@ fn is_plain(character: char) -> bool {
 /// GB6 to GB8: leading consonants, vowels and trailing consonants of one syllable.
 fn is_hangul_syllable(previous: char, next: char) -> bool {
     let leading = |c| matches!(c, '\u{1100}'..='\u{115f}' | '\u{a960}'..='\u{a97c}');
-    let vowel = |c| matches!(c, '\u{1160}'..='\u{11a7}' | '\u{d7b0}'..='\u{d7c6}' | '\u{16d63}' | '\u{16d67}'..='\u{16d6a}');
+    let vowel = |c| {
+        matches!(
+            c,
+            '\u{1160}'..='\u{11a7}'
+                | '\u{d7b0}'..='\u{d7c6}'
+                | '\u{16d63}'
+                | '\u{16d67}'..='\u{16d6a}'
+        )
+    };
     let trailing = |c| matches!(c, '\u{11a8}'..='\u{11ff}' | '\u{d7cb}'..='\u{d7fb}');
     let syllable = |c| matches!(c, '\u{ac00}'..='\u{d7a3}');
     // Every 28th precomposed syllable has no trailing consonant yet.
