@@ -9,7 +9,8 @@ use rcgen::{
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
-use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore, ServerConfig};
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
@@ -82,6 +83,35 @@ impl Authority {
         Certified { certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
+    /// What a server is set up with that has this certificate, and asks for one of this authority's
+    /// clients where one is named.
+    ///
+    /// # Panics
+    /// When the certificate and its key do not go together.
+    pub fn server(certified: &Certified, clients: Option<&Self>) -> Arc<ServerConfig> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = match clients {
+            None => WebPkiClientVerifier::no_client_auth(),
+            Some(authority) => {
+                let mut roots = RootCertStore::empty();
+                let certificate = CertificateDer::from(authority.issuer.der().to_vec());
+                roots.add(certificate).expect("an authority");
+                let roots = Arc::new(roots);
+                WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(&provider))
+                    .build()
+                    .expect("an authority")
+            }
+        };
+        let (chain, key) = certified.read();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .expect("TLS 1.3")
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(chain, key)
+            .expect("a pair");
+        Arc::new(config)
+    }
+
     /// What a client is set up with that trusts this authority, and shows this certificate if any.
     ///
     /// # Panics
@@ -97,9 +127,7 @@ impl Authority {
         let mut config = match shown {
             None => builder.with_no_client_auth(),
             Some(shown) => {
-                let chain = CertificateDer::pem_slice_iter(shown.certificate.as_bytes());
-                let chain = chain.collect::<Result<Vec<_>, _>>().expect("PEM");
-                let key = PrivateKeyDer::from_pem_slice(shown.key.as_bytes()).expect("PEM");
+                let (chain, key) = shown.read();
                 builder.with_client_auth_cert(chain, key).expect("a pair")
             }
         };
@@ -109,6 +137,12 @@ impl Authority {
 }
 
 impl Certified {
+    fn read(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
+        let chain = CertificateDer::pem_slice_iter(self.certificate.as_bytes());
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("PEM");
+        (chain, PrivateKeyDer::from_pem_slice(self.key.as_bytes()).expect("PEM"))
+    }
+
     /// Writes both into files of the directory that begin with the name.
     ///
     /// # Panics

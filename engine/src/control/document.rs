@@ -379,7 +379,7 @@ mod tests {
             (r#"{"client":"A","senders":["a","a"]}"#, "twice"),
             (r#"{"client":"A","senders":["123456789012"]}"#, "sender"),
             (r#"{"client":"A","svcinst":"00012"}"#, "00012"),
-            (r#"{"client":"A","notify_url":"https://127.0.0.1/"}"#, "http"),
+            (r#"{"client":"A","notify_url":"ftp://127.0.0.1/"}"#, "http"),
             (r#"{"client":"A","notify_connections":0}"#, "connections"),
             (r#"{"client":"A","notify_depth":1000}"#, "depth"),
             (r#"{"client":"A","from":"2026-13-01"}"#, "2026-13-01"),

@@ -7,7 +7,9 @@ use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
 use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
-use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
+use crate::io::mailbox::{
+    Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, TROUBLES, VISITS,
+};
 use crate::io::names::Names;
 use crate::io::tls::Acceptance;
 use crate::network::line_states::Line;
@@ -257,7 +259,8 @@ impl Engine for EngineHandle {
                     kind: FigureKind::Gauge,
                     value: status.held.load(Ordering::Relaxed),
                 });
-                for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
+                let troubles = TROUBLES.iter().zip(&status.troubles);
+                for (&(name, help), count) in VISITS.iter().zip(&status.visits).chain(troubles) {
                     figures.push(counter(name, help, count.load(Ordering::Relaxed)));
                 }
                 figures.push(counter(

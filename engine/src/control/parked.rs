@@ -106,6 +106,9 @@ pub struct ParkedDocument {
     pub ended: String,
     /// `E5`, `E7` or `E5+E7`.
     pub notifications: String,
+    /// What stands in the way of its client's notifications at this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl ParkedDocument {
@@ -126,6 +129,7 @@ impl ParkedDocument {
             code: parked.code.to_string(),
             ended: String::from_utf8_lossy(&calendar::jst_digits(parked.ended_ms)).into_owned(),
             notifications: kinds.to_owned(),
+            why: parked.why.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::io::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::io::figures::{ControlError, Times};
 use crate::io::front::Visits;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
-use crate::io::notifier::EndpointPlan;
+use crate::io::notifier::{EndpointPlan, Troubles};
 use crate::io::now::Now;
 use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
@@ -39,6 +39,12 @@ pub(crate) const VISITS: [(&str, &str); 9] = [
     ("tls_resumed", "Of these those by a ticket of an earlier one"),
     ("tls_failed", "TLS handshakes of push clients that failed"),
     ("tls_dropped", "TLS handshakes that took too long, or were too many half done at once"),
+];
+
+/// What stood in the way of notifications, in the order in which a shard shows it.
+pub(crate) const TROUBLES: [(&str, &str); 2] = [
+    ("notify_tls_failed", "Connections to notification servers on which TLS failed"),
+    ("notify_forbidden", "Notifications parked because they may not go where their URL leads"),
 ];
 
 /// Tells the control plane that a shard has taken a change.
@@ -129,6 +135,7 @@ pub(crate) struct ShardStatus {
     pub(crate) figures: Vec<AtomicU64>,
     pub(crate) connections: AtomicU64,
     pub(crate) visits: [AtomicU64; VISITS.len()],
+    pub(crate) troubles: [AtomicU64; TROUBLES.len()],
     /// Octets that connections hold.
     pub(crate) held: AtomicU64,
     pub(crate) syncs: AtomicU64,
@@ -158,6 +165,7 @@ impl ShardStatus {
             figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: AtomicU64::new(0),
             visits: [const { AtomicU64::new(0) }; VISITS.len()],
+            troubles: [const { AtomicU64::new(0) }; TROUBLES.len()],
             held: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
@@ -236,6 +244,12 @@ impl ShardStatus {
             .zip(visits)
             .for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
         self.syncs.store(syncs, Ordering::Relaxed);
+    }
+
+    pub(super) fn publish_troubles(&self, troubles: Troubles) {
+        let counts = [troubles.insecure, troubles.forbidden];
+        let shown = self.troubles.iter().zip(counts);
+        shown.for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
     }
 
     pub(super) fn publish_held(&self, octets: u64) {

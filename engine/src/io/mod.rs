@@ -12,6 +12,7 @@ mod durations;
 mod executor;
 pub mod figures;
 mod front;
+pub mod guard;
 pub mod limits;
 mod link;
 pub mod mailbox;
@@ -35,7 +36,7 @@ use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::ShardPort;
 use crate::io::mesh::{Lanes, Mesh};
-use crate::io::notifier::EndpointPlan;
+use crate::io::notifier::{EndpointPlan, Outbound};
 use crate::io::places::{Door, Places};
 use crate::io::tls::Acceptance;
 use crate::io::turn::{ShardTurn, TurnLimits};
@@ -69,6 +70,7 @@ struct Start {
     driver: DriverKind,
     limits: TurnLimits,
     acceptance: Option<Acceptance>,
+    outbound: Outbound,
     /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU
     /// alone.
     worker_cpus: Option<Vec<usize>>,
@@ -101,6 +103,8 @@ pub struct Setup {
     pub idle_poll_us: u32,
     /// What push clients' connections are secured with; none on a plain port.
     pub acceptance: Option<Acceptance>,
+    /// What notifications are sent with, and where they may not go.
+    pub outbound: Outbound,
     /// The sync that fails, for tests; counted from 1.
     pub inject_sync_failure: Option<u64>,
 }
@@ -136,6 +140,7 @@ impl Runtime {
                 driver: setup.driver,
                 limits,
                 acceptance: setup.acceptance.clone(),
+                outbound: setup.outbound.clone(),
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
@@ -209,6 +214,7 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
     let mesh = Mesh::new(number, start.lanes, wakers);
     let mut turn =
         ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints);
+    turn.notify_with(start.outbound);
     if let Some(acceptance) = start.acceptance {
         turn.accept_with(acceptance);
     }

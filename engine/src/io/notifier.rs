@@ -12,6 +12,7 @@
 //! another: clients without a connection wait in line for places, the longest idle connections are
 //! closed for them, then second ones end with their last answer.
 
+mod outbound;
 mod places;
 
 use crate::gateway::registration::Registration;
@@ -26,6 +27,8 @@ use crate::io::link::{Fate, Link, Session, Takes};
 use crate::io::now::Now;
 use crate::io::slots::Slots;
 use crate::shard::{NotificationOrder, NotificationResult, Shard};
+pub use outbound::Outbound;
+pub(super) use outbound::Troubles;
 use places::Place;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -89,6 +92,8 @@ struct Endpoint {
     /// response, so a connection carries one request.
     closes: bool,
     place: Place,
+    /// What stands in its way, in words.
+    trouble: Option<String>,
 }
 
 /// A notification that was sent.
@@ -146,6 +151,10 @@ pub(super) struct Notifier {
     ready: Vec<u64>,
     /// Endpoints without a connection that found the table full, each once, longest waiting first.
     line: VecDeque<u64>,
+    outbound: Outbound,
+    /// Connections whose TLS handshake can go on, each once.
+    handshakes_due: VecDeque<(u32, u32)>,
+    pub(super) troubles: Troubles,
 }
 
 impl Notifier {
@@ -157,6 +166,9 @@ impl Notifier {
             sweep_at: 0,
             ready: Vec::with_capacity(64),
             line: VecDeque::new(),
+            outbound: Outbound::default(),
+            handshakes_due: VecDeque::new(),
+            troubles: Troubles::default(),
         }
     }
 
@@ -193,6 +205,7 @@ impl Notifier {
                     next_address: 0,
                     closes: false,
                     place: Place::NotAwaited,
+                    trouble: None,
                 },
             };
             self.endpoints.insert(key, endpoint);
@@ -310,26 +323,31 @@ impl Notifier {
                 _ => wanted.min(self.outgoing.spare()),
             };
             for _ in 0..wanted {
-                if !self.open(key, driver, now) {
+                if !self.open(key, shard, driver, now) {
                     break;
                 }
             }
         }
     }
 
-    fn open(&mut self, key: u64, driver: &mut Driver, now: Now) -> bool {
+    fn open(&mut self, key: u64, shard: &mut Shard, driver: &mut Driver, now: Now) -> bool {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
         endpoint.place = Place::NotAwaited;
         if now.steady_ms < endpoint.resting_until_ms {
             return false;
         }
-        let addresses = &endpoint.plan.addresses;
-        if addresses.is_empty() {
-            endpoint.rest(now);
-            return false;
-        }
-        let address = addresses[endpoint.next_address % addresses.len()];
-        endpoint.next_address = endpoint.next_address.wrapping_add(1);
+        let Some(address) = self.next_address(key, shard, now) else { return false };
+        let Some(endpoint) = self.endpoints.get(&key) else { return false };
+        let layer = self.layer(endpoint);
+        let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
+        let layer = match layer {
+            Ok(layer) => layer,
+            Err(why) => {
+                endpoint.has_trouble(why);
+                endpoint.rest(now);
+                return false;
+            }
+        };
         let Some(socket) = new_socket(&address) else {
             endpoint.rest(now);
             return false;
@@ -350,6 +368,9 @@ impl Notifier {
         };
         endpoint.connections.push(index);
         if let Some(outgoing) = self.outgoing.get_mut(index) {
+            if let Some(tls) = layer {
+                outgoing.link.secure(tls);
+            }
             outgoing.link.stream.set_other_under_way(true);
             let token = outgoing.link.stream.token(Operation::Connect);
             let address = &raw const outgoing.address.storage;
@@ -382,7 +403,9 @@ impl Notifier {
             return;
         };
         let alive = match completion.token.operation {
-            Operation::Connect => outgoing.connect_ended(completion.result, driver),
+            Operation::Connect => {
+                outgoing.connect_ended(completion.result, driver, &mut Settling { shard, now })
+            }
             Operation::HangUp => {
                 let stream = &mut outgoing.link.stream;
                 stream.hung_up(completion.result, driver) && !stream.is_closing()
@@ -404,6 +427,9 @@ impl Notifier {
         let key = outgoing.endpoint;
         let retired = outgoing.link.session.retired;
         let first_kept = outgoing.link.session.first_kept.take();
+        // Under TLS a server may take the handshake and refuse us behind it.
+        let answered = outgoing.link.session.answered;
+        let is_good = outgoing.connected && (answered || outgoing.link.tls().is_none());
         if !retired
             && let Some(first_kept) = first_kept
             && let Some(endpoint) = self.endpoints.get_mut(&key)
@@ -411,7 +437,7 @@ impl Notifier {
             endpoint.closes = !first_kept;
         }
         if alive
-            && outgoing.connected
+            && is_good
             && !retired
             && let Some(endpoint) = self.endpoints.get_mut(&key)
         {
@@ -420,6 +446,9 @@ impl Notifier {
             if completion.token.operation == Operation::Receive {
                 endpoint.heard_ms = now.steady_ms;
             }
+            if answered {
+                endpoint.has_recovered();
+            }
             if !endpoint.queue.is_empty() {
                 self.ready.push(key);
             }
@@ -427,6 +456,7 @@ impl Notifier {
         if !alive {
             self.give_up(index, shard, now);
         }
+        self.note_handshake(index);
         self.remove_if_quiet(index);
     }
 
@@ -437,7 +467,8 @@ impl Notifier {
             return;
         }
         let key = outgoing.endpoint;
-        outgoing.link.stream.close();
+        let failure = outgoing.link.tls().and_then(|tls| tls.failure().map(ToString::to_string));
+        outgoing.link.close();
         let session = &mut outgoing.link.session;
         let (closes, answered, retired) = (session.closes, session.answered, session.retired);
         let mut unanswered = std::mem::take(&mut session.under_way);
@@ -452,8 +483,12 @@ impl Notifier {
         for sent in unanswered {
             shard.settle_notification(sent.order, FAILED, now.wall_ms);
         }
+        self.troubles.insecure += u64::from(failure.is_some());
         if let Some(endpoint) = self.endpoints.get_mut(&key) {
             endpoint.connections.retain(|&other| other != index);
+            if let Some(failure) = failure {
+                endpoint.has_trouble(format!("TLS with {} failed: {failure}", endpoint.plan.url));
+            }
             if !answered && !retired {
                 endpoint.rest(now);
             }
@@ -540,14 +575,17 @@ impl Endpoint {
 }
 
 impl Outgoing {
-    fn connect_ended(&mut self, result: i32, driver: &mut Driver) -> bool {
+    fn connect_ended(&mut self, result: i32, driver: &mut Driver, desk: &mut Settling<'_>) -> bool {
         self.link.stream.set_other_under_way(false);
         if result < 0 || self.link.stream.is_closing() {
             return false;
         }
-        self.connected = true;
+        self.connected = self.link.is_open();
+        // Under TLS the hello leaves now.
+        let fate = self.link.open(desk);
+        self.link.flush(driver, desk.now.steady_ms);
         self.link.read_on(driver);
-        true
+        fate == Fate::Goes
     }
 
     /// Whether it carries nothing and could.

@@ -7,16 +7,19 @@
 //!
 //! Never here: a socket, a record, or a private key in a text.
 
+use rustls::client::{Resumption, UnbufferedClientConnection};
 use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{NoServerSessionStorage, ProducesTickets, WebPkiClientVerifier};
 use rustls::sign::SigningKey;
-use rustls::{RootCertStore, ServerConfig, SignatureAlgorithm};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SignatureAlgorithm};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// Octets of a file of certificates or of a key, at most.
 const PEM_OCTETS_MAX: u64 = 4 << 20;
+/// Servers whose sessions a shard remembers.
+const SESSIONS_MAX: usize = 1024;
 /// What is spoken within TLS, for clients that ask (RFC 7301).
 const HTTP: &[u8] = b"http/1.1";
 
@@ -137,6 +140,80 @@ impl Acceptance {
     /// What a connection that is accepted now is secured with.
     pub fn config(&self) -> Arc<ServerConfig> {
         Arc::clone(&self.config)
+    }
+}
+
+/// The files of notifications over TLS.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct CallingFiles {
+    /// Authorities that are trusted beside those of this system, PEM.
+    pub authorities: Option<PathBuf>,
+    /// The certificate that is shown to servers that ask for one, and its key, PEM.
+    pub shown: Option<(PathBuf, PathBuf)>,
+}
+
+/// What connections to others are secured with.
+#[derive(Clone)]
+pub struct Calling {
+    config: Arc<ClientConfig>,
+}
+
+impl std::fmt::Debug for Calling {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Calling").finish_non_exhaustive()
+    }
+}
+
+impl Calling {
+    /// Reads the authorities of this system and the files. A system without authorities is no
+    /// error: its connections say whom they do not trust.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the files.
+    pub fn read(files: &CallingFiles) -> Result<Self, TlsError> {
+        let mut roots = match &files.authorities {
+            Some(path) => authorities("notification authority", path)?,
+            None => RootCertStore::empty(),
+        };
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13])
+            .map_err(|error| TlsError::NotSetUp(error.to_string()))?
+            .with_root_certificates(roots);
+        let mut config = match &files.shown {
+            None => builder.with_no_client_auth(),
+            Some((certificate, key)) => {
+                let chain = certificates("notification certificate", certificate)?;
+                let signing = private_key("notification key", key)?;
+                builder.with_client_auth_cert(chain, signing).map_err(|error| TlsError::Unfit {
+                    certificate: certificate.clone(),
+                    key: key.clone(),
+                    detail: error.to_string(),
+                })?
+            }
+        };
+        config.alpn_protocols = vec![HTTP.to_vec()];
+        Ok(Self { config: Arc::new(config) })
+    }
+
+    /// The same with a memory of sessions of its own: each shard resumes its own, and waits for no
+    /// other.
+    pub(crate) fn of_a_shard(&self) -> Self {
+        let mut config = ClientConfig::clone(&self.config);
+        config.resumption = Resumption::in_memory_sessions(SESSIONS_MAX);
+        Self { config: Arc::new(config) }
+    }
+
+    /// A connection to a server that has to have this name or address.
+    ///
+    /// # Errors
+    /// Why it cannot be called, as a clause.
+    pub(crate) fn call(&self, host: &str) -> Result<UnbufferedClientConnection, String> {
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| format!("no certificate can be made for the name {host}"))?;
+        UnbufferedClientConnection::new(Arc::clone(&self.config), name)
+            .map_err(|error| clause(&error))
     }
 }
 

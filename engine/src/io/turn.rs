@@ -8,7 +8,7 @@ use crate::io::limits::LIVE_LISTED_MAX;
 use crate::io::limits::{ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX};
 use crate::io::mailbox::{ShardMessage, ShardPort, ShardStatus};
 use crate::io::mesh::Mesh;
-use crate::io::notifier::{EndpointPlan, Notifier};
+use crate::io::notifier::{EndpointPlan, Notifier, Outbound};
 use crate::io::now::Now;
 use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::io::places::Door;
@@ -95,6 +95,8 @@ pub(super) struct ShardTurn {
     waiting_shown_ms: u64,
     draining_since_ms: Option<u64>,
     stopped: bool,
+    /// The last step of a handshake was one with a notification server.
+    servers_shook: bool,
 }
 
 impl ShardTurn {
@@ -132,6 +134,7 @@ impl ShardTurn {
             waiting_shown_ms: 0,
             draining_since_ms: None,
             stopped: false,
+            servers_shook: false,
         };
         let now = turn.read_clocks();
         turn.notifier.set_plans(endpoints, &mut turn.shard, now);
@@ -141,6 +144,23 @@ impl ShardTurn {
     /// Push clients speak TLS to this shard.
     pub(super) fn accept_with(&mut self, acceptance: Acceptance) {
         self.front.accept_with(acceptance);
+    }
+
+    /// Notifications are sent with this.
+    pub(super) fn notify_with(&mut self, outbound: Outbound) {
+        self.notifier.send_with(outbound);
+    }
+
+    /// One step of one handshake: push clients' and notification servers' take turns.
+    fn shake_hands(&mut self, now: Now) -> bool {
+        let (shard, driver) = (&mut self.shard, &mut self.driver);
+        let servers_turn = !std::mem::take(&mut self.servers_shook);
+        if servers_turn && self.notifier.shake_hands(shard, driver, now) {
+            self.servers_shook = true;
+            return true;
+        }
+        self.front.shake_hands(driver, shard, &mut self.mesh, now)
+            || !servers_turn && self.notifier.shake_hands(shard, driver, now)
     }
 
     /// Whether the shard has drained and may end.
@@ -177,7 +197,7 @@ impl ShardTurn {
         busy |= self.answer(now);
         busy |= self.take_messages(now);
         busy |= self.front.take_visitors(&mut self.driver, now);
-        busy |= self.front.shake_hands(&mut self.driver, &mut self.shard, &mut self.mesh, now);
+        busy |= self.shake_hands(now);
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
         self.let_commit_on();
         if self.draining_since_ms.is_none() {
@@ -505,7 +525,10 @@ impl ShardTurn {
                     done.signal();
                 }
                 ShardMessage::Parked { xpid, action, most, reply } => {
-                    let parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
+                    let mut parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
+                    for one in &mut parked {
+                        one.why = self.notifier.trouble_of(one.xpid).map(str::to_owned);
+                    }
                     // A control plane that gave up waiting is no concern of the shard.
                     let _ = reply.try_send(parked);
                 }
@@ -588,6 +611,7 @@ impl ShardTurn {
             self.front.visits,
             self.syncs,
         );
+        self.port.status.publish_troubles(self.notifier.troubles);
         self.port.status.publish_held(self.budget.held() as u64);
         self.port.status.publish_waits(&self.front.waits);
         self.port.status.show_obstacles(self.shard.obstacles());

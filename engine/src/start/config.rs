@@ -8,11 +8,13 @@
 mod settings;
 mod values;
 
+use ipnet::IpNet;
 use std::ffi::OsString;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use crate::io::tls::TlsFiles;
+use crate::io::guard::loopback;
+use crate::io::tls::{CallingFiles, TlsFiles};
 use crate::journal::{
     BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN,
 };
@@ -98,6 +100,14 @@ pub struct Config {
     pub tls_key: Option<PathBuf>,
     /// The authorities of client certificates, where every push client needs one.
     pub tls_client_ca: Option<PathBuf>,
+    /// Networks of this host and its links that notifications may go to.
+    pub notify_allow: Vec<IpNet>,
+    /// Authorities of notification servers beside the system's.
+    pub notify_ca: Option<PathBuf>,
+    /// What is shown to notification servers that ask for a certificate; both or none.
+    pub notify_cert: Option<PathBuf>,
+    /// See `notify_cert`.
+    pub notify_key: Option<PathBuf>,
     /// Where the admin port listens; loopback unless `admin_open`.
     pub admin: SocketAddr,
     /// Whether the admin port may listen on an address that other hosts reach.
@@ -239,6 +249,10 @@ impl Config {
             tls_cert: settings.tls_cert,
             tls_key: settings.tls_key,
             tls_client_ca: settings.tls_client_ca,
+            notify_allow: settings.notify_allow.unwrap_or_default(),
+            notify_ca: settings.notify_ca,
+            notify_cert: settings.notify_cert,
+            notify_key: settings.notify_key,
             admin: settings.admin.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)),
             admin_open: settings.admin_open.unwrap_or(false),
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
@@ -367,6 +381,10 @@ impl Config {
     }
 
     fn check_tls(&self) -> Result<(), ConfigError> {
+        if self.notify_cert.is_some() != self.notify_key.is_some() {
+            let sentence = "notify-cert and notify-key belong together: give both or none";
+            return unfit(sentence.to_owned());
+        }
         let sentence = match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
             (Some(_), Some(_), _) | (None, None, None) => return Ok(()),
             (Some(_), None, _) => {
@@ -387,6 +405,20 @@ impl Config {
     pub fn tls_files(&self) -> Option<TlsFiles> {
         let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
         Some(TlsFiles { certificate, key, client_ca: self.tls_client_ca.clone() })
+    }
+
+    /// The files of notifications over TLS.
+    pub fn calling_files(&self) -> CallingFiles {
+        CallingFiles {
+            authorities: self.notify_ca.clone(),
+            shown: self.notify_cert.clone().zip(self.notify_key.clone()),
+        }
+    }
+
+    /// Networks of this host and its links that notifications may go to; in a demo this host.
+    pub fn notify_allowed(&self) -> Vec<IpNet> {
+        let demo = loopback().into_iter().filter(|_| self.demo);
+        self.notify_allow.iter().copied().chain(demo).collect()
     }
 
     fn check_network(&self) -> Result<(), ConfigError> {

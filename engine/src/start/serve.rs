@@ -14,7 +14,10 @@ use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
+use crate::io::guard::Guard;
 use crate::io::names::Names as HostNames;
+use crate::io::notifier::Outbound;
+use crate::io::tls::Calling;
 use crate::io::{Runtime, Setup};
 use crate::journal::shards::shard_directory;
 use crate::journal::{
@@ -96,7 +99,10 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let setup = setup(&config, shares, driver.kind, certificates.as_ref());
+    let setup = Setup {
+        outbound: outbound(&config, &[push_address, admin_address])?,
+        ..setup(&config, shares, driver.kind, certificates.as_ref())
+    };
     let runtime = Runtime::start(&setup, shards, endpoints, listener)?;
     let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
     handle
@@ -161,6 +167,14 @@ fn obey(signals: &Listener, handle: &Arc<EngineHandle>, certificates: Option<Cer
     }
 }
 
+/// What notifications are sent with, and where they may not go.
+fn outbound(config: &Config, own: &[SocketAddr]) -> Result<Outbound, Fatal> {
+    let calling = Calling::read(&config.calling_files())
+        .map_err(|error| Fatal::told(FatalReason::Configuration, error.to_string()))?;
+    let guard = Guard { allowed: config.notify_allowed(), own: own.to_vec() };
+    Ok(Outbound { guard, calling: Some(calling) })
+}
+
 /// What the runtime is set up with.
 fn setup(
     config: &Config,
@@ -181,6 +195,7 @@ fn setup(
         durability: config.durability,
         commit_delay_us_max: config.commit_delay_us_max,
         idle_poll_us: config.idle_poll_us,
+        outbound: Outbound::default(),
         acceptance: certificates.map(Certificates::acceptance),
         inject_sync_failure: sync_failure.map(|injection| injection.at),
     }

@@ -1,7 +1,8 @@
-//! TLS 1.3 on the push port: what a push client's connection is worth that speaks it, and who does
-//! not get in.
+//! TLS 1.3 on the push port and with notification servers: what a connection is worth that speaks
+//! it, and who does not get in.
 
 mod handshakes;
+mod notifications;
 mod reload;
 mod traffic;
 

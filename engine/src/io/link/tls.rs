@@ -12,6 +12,7 @@
 
 use crate::io::limits::{SEAL_OCTETS_MAX, TLS_STATE_OCTETS};
 use crate::io::tls::Acceptance;
+use rustls::client::UnbufferedClientConnection;
 use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
@@ -48,6 +49,7 @@ enum Side {
     /// A client is expected that has not said a whole record.
     Expected(Acceptance),
     Server(Box<UnbufferedServerConnection>),
+    Client(Box<UnbufferedClientConnection>),
 }
 
 /// What is said when there is leave.
@@ -110,6 +112,11 @@ impl Tls {
     /// Of a client that is about to say its first word.
     pub(in crate::io) fn accepting(acceptance: Acceptance) -> Self {
         Self::of(Side::Expected(acceptance))
+    }
+
+    /// Of a server that is about to be called.
+    pub(in crate::io) fn calling(connection: UnbufferedClientConnection) -> Self {
+        Self::of(Side::Client(Box::new(connection)))
     }
 
     fn of(side: Side) -> Self {
@@ -224,6 +231,9 @@ impl Tls {
             Side::Server(connection) => {
                 act(connection.process_tls_records(records), plain, &mut self.sealed, words)
             }
+            Side::Client(connection) => {
+                act(connection.process_tls_records(records), plain, &mut self.sealed, words)
+            }
         }
     }
 
@@ -281,6 +291,7 @@ impl Side {
         match self {
             Self::Expected(_) => None,
             Self::Server(connection) => Some(connection),
+            Self::Client(connection) => Some(connection),
         }
     }
 }

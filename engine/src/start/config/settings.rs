@@ -2,6 +2,7 @@
 //! not.
 
 use host::reading::read_settings_file;
+use ipnet::IpNet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,19 @@ pub struct Settings {
     /// Authorities of client certificates, PEM: with them every push client needs one
     #[arg(long, value_name = "FILE")]
     pub tls_client_ca: Option<PathBuf>,
+    /// Network of this host or its links that notifications may go to, such as 127.0.0.0/8; may be
+    /// repeated. No other loopback or link-local address is ever connected to
+    #[arg(long, value_name = "NET")]
+    pub notify_allow: Option<Vec<IpNet>>,
+    /// Authorities of notification servers, PEM, beside those that this system trusts
+    #[arg(long, value_name = "FILE")]
+    pub notify_ca: Option<PathBuf>,
+    /// Certificate that is shown to notification servers that ask for one, PEM
+    #[arg(long, value_name = "FILE")]
+    pub notify_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub notify_key: Option<PathBuf>,
     /// Address of the admin port, a loopback one [default: 127.0.0.1:8081]
     #[arg(long, value_name = "ADDRESS")]
     pub admin: Option<SocketAddr>,
@@ -233,6 +247,10 @@ impl Settings {
             tls_cert: self.tls_cert.or(below.tls_cert),
             tls_key: self.tls_key.or(below.tls_key),
             tls_client_ca: self.tls_client_ca.or(below.tls_client_ca),
+            notify_allow: self.notify_allow.or(below.notify_allow),
+            notify_ca: self.notify_ca.or(below.notify_ca),
+            notify_cert: self.notify_cert.or(below.notify_cert),
+            notify_key: self.notify_key.or(below.notify_key),
             admin: self.admin.or(below.admin),
             admin_open: self.admin_open.or(below.admin_open),
             data_dir: self.data_dir.or(below.data_dir),
