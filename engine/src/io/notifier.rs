@@ -38,6 +38,7 @@ use wire::push::notify::{
     Arrival, Body, ResponseOutcome, Subject, read_acknowledgement, read_response,
 };
 use wire::push::notify_url::NotifyUrl;
+use wire::push::sign::Secret;
 use wire::terms::ids::Xpid;
 
 /// Where an XPID's notifications go, with its name looked up beside the shards (`io::names`).
@@ -53,6 +54,8 @@ pub struct EndpointPlan {
     pub connections: u16,
     /// Requests under way on one connection.
     pub depth: u16,
+    /// What requests are signed under, if at all.
+    pub secrets: Vec<Secret>,
 }
 
 impl EndpointPlan {
@@ -74,6 +77,7 @@ impl EndpointPlan {
             addresses,
             connections: registration.notify_connections.max(1),
             depth: registration.notify_depth.max(1),
+            secrets: registration.notify_secrets.clone(),
         })
     }
 }
@@ -296,8 +300,10 @@ impl Notifier {
             while link.session.under_way.len() < depth
                 && let Some((order, _)) = endpoint.queue.pop_front()
             {
-                let url = &endpoint.plan.url;
-                let written = shard.write_notification(order, url, &mut link.session.output);
+                let plan = &endpoint.plan;
+                let signing = (&plan.secrets[..], now.wall_ms / 1000);
+                let out = &mut link.session.output;
+                let written = shard.write_signed_notification(order, &plan.url, signing, out);
                 let Some(subject) = written else { continue };
                 let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
                 link.session.under_way.push_back(UnderWay { order, subject, deadline_ms });

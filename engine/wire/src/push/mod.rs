@@ -21,6 +21,7 @@ pub mod response;
 #[doc(hidden)]
 pub mod samples;
 pub mod scan;
+pub mod sign;
 
 #[cfg(test)]
 pub(crate) mod tests;
