@@ -90,7 +90,7 @@ impl ParkedNews {
 }
 
 /// A push with a parked notification.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ParkedNotification {
     /// The shard that keeps it.
     pub shard: usize,
