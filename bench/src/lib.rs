@@ -13,6 +13,7 @@ pub mod peers;
 pub mod responder;
 pub mod results;
 pub mod shield;
+pub mod smpp;
 pub mod spread;
 pub mod trend;
 pub mod waiting;

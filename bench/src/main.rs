@@ -1,11 +1,12 @@
-//! `cargo run --release -p bench -- limit|peers|append|waiting|trend`. Behind hidden first
+//! `cargo run --release -p bench -- limit|peers|append|waiting|smpp|trend`. Behind hidden first
 //! arguments this executable is also the engine and the bare responder that are measured, each in a
 //! process of its own.
 
 use bench::append::Append;
 use bench::limit::Limit;
 use bench::peers::{CHILD_ARGUMENT, Peers};
-use bench::responder::{RESPONDER_ARGUMENT, respond};
+use bench::responder::{RESPONDER_ARGUMENT, SMSC_ARGUMENT, be_smsc, respond};
+use bench::smpp::Smpp;
 use bench::trend::Trend;
 use bench::waiting::Waiting;
 use clap::{Parser, Subcommand};
@@ -37,6 +38,9 @@ enum Command {
     /// An engine with ten million waiting pushes: its rate beside one with few, its memory, its
     /// start after kill -9
     Waiting(Waiting),
+    /// The SMPP codec and two sessions in memory, and the load generator's senders against its
+    /// SMSC: rates and CPU time of each
+    Smpp(Smpp),
     /// Draw all results so far as one page
     Trend(Trend),
 }
@@ -52,6 +56,9 @@ fn main() -> ExitCode {
     if rest.next_if(|first| first == RESPONDER_ARGUMENT).is_some() {
         return respond(rest);
     }
+    if rest.next_if(|first| first == SMSC_ARGUMENT).is_some() {
+        return be_smsc(rest);
+    }
     if rest.next_if(|first| first == CHILD_ARGUMENT).is_some() {
         return bench::peers::become_child(rest);
     }
@@ -61,6 +68,7 @@ fn main() -> ExitCode {
         Command::Peers(peers) => peers.run(),
         Command::Append(append) => append.run(),
         Command::Waiting(waiting) => waiting.run(),
+        Command::Smpp(smpp) => smpp.run(),
         Command::Trend(trend) => trend.run(),
     };
     outcome.map_or_else(

@@ -3,6 +3,7 @@
 mod arguments;
 mod instruments;
 mod output;
+mod smpp;
 
 use crate::bare::Bare;
 use crate::console::Console;
@@ -67,6 +68,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let outcome = match arguments.command {
         Command::Drill(arguments) => arguments.run(),
         Command::Push(arguments) => arguments.run(),
+        Command::Smpp(arguments) => arguments.run(),
         Command::Run(arguments) => arguments.run(),
         Command::Search(arguments) => arguments.run(),
         Command::Compare { directories, json, page } => {
@@ -74,6 +76,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
         Command::Report { directory } => instruments::draw(&directory),
         Command::Sink(arguments) => arguments.run(),
+        Command::Smsc(arguments) => arguments.run(),
         Command::Bare(arguments) => arguments.run(),
     };
     match outcome {
@@ -378,6 +381,11 @@ mod tests {
             (&["push", "--msns", "0"], "is not a range of msns"),
             (&["push", "--class", "vip"], "is no class"),
             (&["push", "--mix", "tutti"], "is no mix"),
+            (&["smsc", "--fault", "fly=1%"], "is no fault"),
+            (&["smsc", "--at", "10"], "COUNT=ACT"),
+            (&["smsc", "--account", "load"], "ID:PASSWORD"),
+            (&["smsc", "--receipt-ids", "roman"], "text, hex, decimal"),
+            (&["smpp", "--system-id", "x", "--window", "0"], "--window"),
             (&["fly"], "fly"),
             (&["drill", "--wings"], "--wings"),
         ] {

@@ -107,6 +107,24 @@ pub(crate) fn indented(json: &str) -> String {
     text
 }
 
+/// Reads a time such as `5ms`, more than nothing and ten minutes at most; else a sentence.
+pub(crate) fn parse_time(text: &str) -> Result<Duration, String> {
+    let refuse = || format!("\"{text}\" is not a time: write a number and us, ms or s, e.g. 5ms.");
+    let digits = text.find(|character: char| character.is_ascii_alphabetic()).ok_or_else(refuse)?;
+    let value: f64 = text[..digits].parse().map_err(|_| refuse())?;
+    let seconds = match &text[digits..] {
+        "us" => value / 1e6,
+        "ms" => value / 1e3,
+        "s" => value,
+        _ => return Err(refuse()),
+    };
+    if seconds > 0.0 && seconds <= 600.0 {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(refuse())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,6 +8,7 @@
 
 mod answers;
 mod codes;
+mod receipts;
 mod tally;
 #[cfg(test)]
 mod tests;
@@ -46,6 +47,12 @@ const WITHDRAWN: u16 = 512;
 const ENDED_BY_CANCEL: u16 = 1024;
 /// Answered by HTTP without a push response.
 const HTTP_ERROR: u16 = 2048;
+/// Submitted to an SMSC again, since it may have been taken or not.
+const IN_DOUBT: u16 = 4096;
+/// Taken by an SMSC that gave it no id.
+const NAMELESS: u16 = 8192;
+/// Taken by an SMSC twice: receipts of two messages came for it.
+const TWICE: u16 = 16384;
 
 /// E7's code for a cancel that came too late: the push has its own notification beside it.
 const LOST_THE_RACE: u16 = 3003;
@@ -105,6 +112,7 @@ struct Sinking {
     resent: AtomicU64,
     duplicated: AtomicU64,
     foreign: AtomicU64,
+    taken_twice: AtomicU64,
     last_notification_ns: AtomicU64,
 }
 
@@ -217,6 +225,7 @@ impl Ledger {
             resent: self.sinking.resent.load(Relaxed),
             repeated: self.sending.repeated.load(Relaxed),
             accepted_twice: self.sending.accepted_twice.load(Relaxed),
+            taken_twice: self.sinking.taken_twice.load(Relaxed),
             wrongly_answered: self.asked.wrong(),
             ..Tally::default()
         };

@@ -38,6 +38,7 @@ pub mod schedule;
 pub mod search;
 pub mod sender;
 pub mod sink;
+pub mod smpp;
 pub mod summary;
 pub mod text;
 pub mod trust;

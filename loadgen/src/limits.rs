@@ -58,6 +58,24 @@ pub const RETRY_PAUSE_NS: u64 = 1_000_000_000;
 /// Longest pause taken from a Retry-After.
 pub const RETRY_PAUSE_NS_MAX: u64 = 60_000_000_000;
 
+/// Messages that an SMSC under test can tell from each other; of more it does not say whether one
+/// came twice.
+pub const MESSAGES_WATCHED_MAX: usize = 32_000_000;
+/// Accounts of an SMSC that takes everybody.
+pub const SMSC_ACCOUNTS_MAX: usize = 1_024;
+/// Connections of an SMSC.
+pub const SMSC_CONNECTIONS_MAX: usize = 4_096;
+/// Receipts that may wait for the answers that name their messages.
+pub const EARLY_RECEIPTS_MAX: usize = 1_000_000;
+/// How long an SMSC may take to answer the first binds.
+pub const BIND_WITHIN: Duration = Duration::from_secs(10);
+/// How long it may take to answer an unbind.
+pub const UNBIND_WITHIN: Duration = Duration::from_secs(1);
+/// How often an SMSC looks at its sessions' timers.
+pub const SMSC_TIMERS_MS: u64 = 50;
+/// How long an SMSC waits before it sends a receipt again that was refused.
+pub const RECEIPT_AGAIN_MS: u64 = 1_000;
+
 /// How long a target may refuse the very first connections before the run gives up.
 pub const CONNECT_WITHIN: Duration = Duration::from_secs(3);
 /// How long a target may be away, by default, before the run gives up.
@@ -72,6 +90,7 @@ pub const INTERRUPT_WITHIN: Duration = Duration::from_secs(2);
 pub const LINGER: Duration = Duration::from_millis(250);
 
 const _: () = assert!(PUSHES_MAX < 10_000_000_000_000, "a push index has thirteen digits");
+const _: () = assert!(PUSHES_MAX <= u32::MAX as u64, "a push index fits 32 bits");
 const _: () = assert!(RECONNECT_PAUSE_NS_MIN <= RECONNECT_PAUSE_NS_MAX);
 const _: () = assert!(RECEIVE_OCTETS <= MESSAGE_OCTETS_MAX);
 const _: () = assert!(PACING_QUANTUM_NS < ALARM_NS_MAX && WINDOW_RECHECK_NS < ALARM_NS_MAX);

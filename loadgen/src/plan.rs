@@ -8,8 +8,10 @@ use crate::mix::Mix;
 use crate::msns::{Msns, Order};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
+use crate::smpp::account::Account;
 use std::net::SocketAddr;
 use std::time::Duration;
+use wire::smpp::limits::WINDOW_PDUS_MAX;
 use wire::terms::ids::{Class, Msn, Xpid};
 
 /// A run. Build one with `Plan::new` and change what differs.
@@ -67,6 +69,9 @@ pub struct Plan {
     pub warm_up: u64,
     /// What a planned load's schedule was made of, for the report.
     pub arrivals: Vec<Arrivals>,
+    /// The account that the pushes are submitted under where the target is an SMSC; `None`: it
+    /// takes HTTP. A connection is a session then, `pipeline` its window, a notification a receipt.
+    pub smpp: Option<Account>,
     /// A process whose CPU time and memory are watched during the run: the engine's, where it is
     /// here.
     pub watched: Option<u32>,
@@ -173,6 +178,15 @@ pub enum PlanError {
     /// Lifetime out of range.
     #[error("a lifetime of {0} hours will not do: choose 0 to 72.")]
     Lifetime(u8),
+    /// An account that cannot bind.
+    #[error("{0}")]
+    Account(&'static str),
+    /// A window that no session has.
+    #[error("a window of {0} will not do for a session: choose 1 to {WINDOW_PDUS_MAX}.")]
+    SessionWindow(usize),
+    /// Requests that an SMSC is not asked.
+    #[error("an SMSC is sent pushes only: leave repeats, cancels and bad requests out of the mix.")]
+    NotPlain,
     /// Notifications without a sink.
     #[error(
         "the pushes ask for notifications, but the run has no sink to take them: give it one or \
@@ -213,6 +227,7 @@ impl Plan {
             patience: Patience::default(),
             warm_up: 0,
             arrivals: Vec::new(),
+            smpp: None,
             watched: None,
         }
     }
@@ -269,19 +284,40 @@ impl Plan {
         if self.lifetime_hours > 72 {
             return Err(PlanError::Lifetime(self.lifetime_hours));
         }
-        Ok(())
+        self.smpp.as_ref().map_or(Ok(()), |account| self.check_smpp(account))
+    }
+
+    fn check_smpp(&self, account: &Account) -> Result<(), PlanError> {
+        if let Some(fault) = account.fault() {
+            return Err(PlanError::Account(fault));
+        }
+        if self.pipeline > WINDOW_PDUS_MAX {
+            return Err(PlanError::SessionWindow(self.pipeline));
+        }
+        if self.mix.is_plain() { Ok(()) } else { Err(PlanError::NotPlain) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::acts::Act;
 
     #[test]
     fn a_plan_that_cannot_be_carried_out_is_refused_in_one_sentence() {
         let sound = Plan::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert_eq!(sound.check(), Ok(()));
-        let faults: [fn(&mut Plan); 10] = [
+        let faults: [fn(&mut Plan); 13] = [
+            |plan| plan.smpp = Some(Account::new("", "")),
+            |plan| (plan.smpp, plan.pipeline) = (Some(Account::new("load", "")), 4_000),
+            |plan| {
+                plan.mix = Mix::with(
+                    "own",
+                    Mix::sample().shapes().to_vec(),
+                    &[(Act::Cancel { after: 1 }, 1)],
+                );
+                plan.smpp = Some(Account::new("load", ""));
+            },
             |plan| plan.pushes = 0,
             |plan| plan.spin = Duration::from_secs(1),
             |plan| plan.threads = 5,

@@ -9,6 +9,7 @@ use crate::limits::{CONNECT_WITHIN, INTERRUPT_WITHIN, RECONNECT_PAUSE_NS_MAX};
 use crate::live::{Board, View};
 use crate::os;
 use crate::plan::{Plan, PlanError};
+use crate::sender::esme::{Esme, Submitting};
 use crate::sender::{Sender, Sent, Shared};
 use crate::sink::Sink;
 use crate::template::Templates;
@@ -36,6 +37,9 @@ pub enum RunError {
         /// What the system says.
         source: io::Error,
     },
+    /// The target is an SMSC and lets nobody bind.
+    #[error("{0}")]
+    Bind(String),
     /// A thread, poll or socket could not be had.
     #[error("the load generator could not set itself up: {0}.")]
     Setup(#[from] io::Error),
@@ -154,7 +158,7 @@ impl<'sink> Run<'sink> {
     /// Makes all connections and starts sending.
     pub fn start(plan: Plan, sink: Option<&'sink Sink>) -> Result<Self, RunError> {
         plan.check()?;
-        if plan.notify && sink.is_none() {
+        if plan.notify && plan.smpp.is_none() && sink.is_none() {
             return Err(PlanError::NoSink.into());
         }
         let shared = share(plan, Clock::start());
@@ -260,7 +264,8 @@ impl<'sink> Run<'sink> {
                 Err(panic) => std::panic::resume_unwind(panic),
             }
         }
-        if self.shared.plan.notify {
+        // Receipts of an SMSC come to the senders, which have waited for them.
+        if self.shared.plan.notify && self.shared.plan.smpp.is_none() {
             self.await_notifications(&mut look);
         }
         look(&self);
@@ -347,6 +352,7 @@ pub(crate) fn share(plan: Plan, clock: Clock) -> Arc<Shared> {
     Arc::new(Shared {
         ledger,
         templates,
+        submitting: plan.smpp.as_ref().map(|account| Arc::new(Submitting::new(&plan, account))),
         board: Board::default(),
         connections_lost: AtomicU64::new(0),
         stop: AtomicBool::new(false),
@@ -358,7 +364,7 @@ pub(crate) fn share(plan: Plan, clock: Clock) -> Arc<Shared> {
 
 /// Makes every connection before anything is sent. The first must come about; how many others did
 /// not is returned, for a run with fewer than it asked for measures something else.
-fn connect(shared: &Arc<Shared>) -> Result<(Vec<Sender>, u64), RunError> {
+fn connect(shared: &Arc<Shared>) -> Result<(Vec<Worker>, u64), RunError> {
     let plan = &shared.plan;
     let deadline = Instant::now() + CONNECT_WITHIN;
     let mut streams: Vec<Vec<TcpStream>> = (0..plan.threads).map(|_| Vec::new()).collect();
@@ -370,11 +376,34 @@ fn connect(shared: &Arc<Shared>) -> Result<(Vec<Sender>, u64), RunError> {
             Err(_) => missing += 1,
         }
     }
-    let senders = streams.into_iter().enumerate();
-    let senders: Result<Vec<_>, RunError> = senders
-        .map(|(number, streams)| Ok(Sender::new(Arc::clone(shared), number, streams)?))
-        .collect();
-    Ok((senders?, missing))
+    let mut workers = Vec::with_capacity(streams.len());
+    for (number, streams) in streams.into_iter().enumerate() {
+        let shared = Arc::clone(shared);
+        workers.push(match shared.submitting.clone() {
+            None => Worker::Http(Box::new(Sender::new(shared, number, streams)?)),
+            Some(submitting) => {
+                let mut esme = Esme::new(shared, submitting, number, streams)?;
+                missing += esme.bind_all().map_err(RunError::Bind)?;
+                Worker::Smpp(Box::new(esme))
+            }
+        });
+    }
+    Ok((workers, missing))
+}
+
+/// A sending thread that is ready.
+enum Worker {
+    Http(Box<Sender>),
+    Smpp(Box<Esme>),
+}
+
+impl Worker {
+    fn run(self) -> Sent {
+        match self {
+            Self::Http(sender) => sender.run(),
+            Self::Smpp(esme) => esme.run(),
+        }
+    }
 }
 
 fn connect_one(target: SocketAddr, deadline: Instant) -> Result<TcpStream, RunError> {

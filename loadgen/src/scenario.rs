@@ -21,10 +21,11 @@
 //!
 //! `[[request]]` tables say what is sent, in shares by `weight`: pushes of `kind = "text"` or
 //! `"control"`, a `"repeat"` or `"cancel"` of an earlier one, or a `"bad"` request with the `fault`
-//! it has. `[[client]]` adds registrations that pushes may name by `xpid`. `examples/plan.toml`
-//! shows every key.
+//! it has. `[[client]]` adds registrations that pushes may name by `xpid`. With an `[smpp]` table
+//! the target is an SMSC. `examples/plan.toml` shows every key.
 
 mod requests;
+mod smpp;
 
 use crate::mix::Mix;
 use crate::msns::{Msns, Order};
@@ -70,6 +71,7 @@ struct File {
     spin_us: Option<u64>,
     cpus: Option<String>,
     engine_process: Option<u32>,
+    smpp: Option<smpp::Table>,
     msns: Option<Numbers>,
     client: Option<Vec<OtherClient>>,
     request: Option<Vec<requests::Request>>,
@@ -161,6 +163,7 @@ impl File {
         plan.seed = self.seed.unwrap_or(plan.seed);
         arrive(&mut plan, &warm_up, &load);
         plan.notify = self.sink.is_some();
+        smpp::apply(self.smpp, &mut plan)?;
         plan.token = self.token;
         plan.window = self.window;
         plan.watched = self.engine_process;
@@ -352,6 +355,12 @@ mod tests {
                 "[[client]]",
             ),
             ("[msns]", "[[request]]\nkind = \"cancel\"\n[msns]", "no push"),
+            ("[msns]", "[smpp]\nsystem_id = \"\"\n[msns]", "1 to 15 octets"),
+            (
+                "seed = 7",
+                "seed = 7\nsink = \"127.0.0.1:2\"\nsmpp = { system_id = \"x\" }",
+                "sink out",
+            ),
         ] {
             let sentence = Scenario::parse(&PLAN.replace(from, to)).expect_err(from).to_string();
             assert!(

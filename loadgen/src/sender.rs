@@ -5,6 +5,8 @@
 //! what it owed is sent again, octet by octet the same.
 
 mod connection;
+pub(crate) mod esme;
+mod notes;
 #[cfg(test)]
 mod tests;
 mod upkeep;
@@ -19,11 +21,13 @@ use crate::os::Alarm;
 use crate::plan::Plan;
 use crate::template::Templates;
 use connection::{Connection, InFlight, Received, State};
+use esme::Submitting;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
-use std::collections::VecDeque;
+use notes::{Moment, note_first_send, since_ns};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -43,6 +47,8 @@ pub(crate) struct Shared {
     pub(crate) plan: Plan,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) templates: Templates,
+    /// Where the target is an SMSC.
+    pub(crate) submitting: Option<Arc<Submitting>>,
     pub(crate) board: Board,
     pub(crate) connections_lost: AtomicU64,
     pub(crate) stop: AtomicBool,
@@ -87,6 +93,10 @@ pub struct Sent {
     pub misordered: u64,
     /// Answers that could not be read or belong to no request.
     pub malformed: u64,
+    /// Answers of an SMSC that say no, by their command_status.
+    pub statuses: BTreeMap<u32, u64>,
+    /// Answers of an SMSC that took a message and gave it no id: no receipt can name it.
+    pub nameless: u64,
     /// Why the last connection was lost, if one was.
     pub last_fault: Option<String>,
     /// Why the thread gave up, if it did.
@@ -112,6 +122,10 @@ impl Sent {
         self.connections_silent += other.connections_silent;
         self.misordered += other.misordered;
         self.malformed += other.malformed;
+        for (status, count) in &other.statuses {
+            *self.statuses.entry(*status).or_default() += count;
+        }
+        self.nameless += other.nameless;
         self.last_fault = self.last_fault.take().or_else(|| other.last_fault.clone());
         self.failure = self.failure.take().or_else(|| other.failure.clone());
     }
@@ -322,6 +336,7 @@ impl Sender {
     /// Renders up to `count` requests into connection `at`; returns how many there were.
     fn render(&mut self, at: usize, count: usize, window: &mut u64) -> usize {
         let now_ns = self.now_ns();
+        let moment = Moment { now_ns, start_ns: self.start_ns, unblocked_ns: self.unblocked_ns };
         let connection = &mut self.connections[at];
         for rendered in 0..count {
             let Some(mut job) = self.work.take(now_ns, *window > 0) else {
@@ -329,21 +344,7 @@ impl Sender {
             };
             if job.attempts == 0 {
                 *window -= 1;
-                job.first_sent_ns = now_ns;
-                self.shared.ledger.note_sent(job.index, now_ns);
-                if self.shared.ledger.schedule().is_some() {
-                    let intended_ns = self.work.intended_ns(job.index);
-                    let late_ns = now_ns.saturating_sub(intended_ns);
-                    let warm_up = job.index < self.shared.plan.warm_up;
-                    let stages = self.sent.phases.of(warm_up);
-                    stages.lateness.record(now_ns.saturating_sub(self.start_ns), late_ns);
-                    if !warm_up {
-                        self.sent.late += u64::from(late_ns > LATE_NS);
-                        self.sent.held_back += u64::from(intended_ns < self.unblocked_ns);
-                        let own_ns = now_ns.saturating_sub(intended_ns.max(self.unblocked_ns));
-                        self.sent.own_lateness.record(own_ns);
-                    }
-                }
+                note_first_send(&self.shared, &self.work, &mut self.sent, moment, &mut job);
             }
             job.subject = self.shared.templates.render(job.index, &mut connection.output);
             if job.attempts == 0 && job.subject != job.index {
@@ -507,10 +508,7 @@ impl Sender {
         } else {
             ledger.note_http_error(request.job.index, answer.status, now_ns);
         }
-        let since_ns = match ledger.schedule() {
-            Some(_) => self.work.intended_ns(request.job.index),
-            None => request.job.first_sent_ns,
-        };
+        let since_ns = since_ns(&self.shared, &self.work, &request.job);
         stages.answer.record(since_start_ns, now_ns.saturating_sub(since_ns));
         true
     }

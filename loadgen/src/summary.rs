@@ -16,6 +16,7 @@ use crate::watched::WatchedFigures;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
+use wire::smpp::status::Status;
 
 /// Everything a run reports. Times are in the units that the fields' names end in.
 #[derive(Clone, Debug, Serialize)]
@@ -67,6 +68,10 @@ pub struct Summary {
     pub answer_codes: BTreeMap<String, u64>,
     /// Answers without a push response, by HTTP status.
     pub http_errors: BTreeMap<String, u64>,
+    /// Answers of an SMSC that say no, by the name of their command_status.
+    pub smpp_statuses: BTreeMap<String, u64>,
+    /// Answers of an SMSC that took a message and gave it no id.
+    pub smpp_nameless: u64,
     /// First notifications by result code.
     pub notification_codes: BTreeMap<String, u64>,
     /// Answers to repeats, cancels and bad requests, held against what they must be.
@@ -116,6 +121,9 @@ pub struct Summary {
 pub struct PlanFigures {
     /// Where the pushes went.
     pub target: String,
+    /// What the target takes: `http`, or `smpp`, where a connection is a session, the pipeline its
+    /// window and a notification a receipt.
+    pub interface: &'static str,
     /// Requests to send.
     pub pushes: u64,
     /// `closed`, `open` or `planned`.
@@ -293,12 +301,9 @@ impl Summary {
             held_back: outcome.sent.held_back,
             late_sends: outcome.sent.late,
             answer_codes: by_code(&outcome.ledger.answer_codes()),
-            http_errors: outcome
-                .ledger
-                .http_errors()
-                .iter()
-                .map(|(status, count)| (status.to_string(), *count))
-                .collect(),
+            http_errors: by_number(&outcome.ledger.http_errors()),
+            smpp_statuses: by_status(&outcome.sent.statuses),
+            smpp_nameless: outcome.sent.nameless,
             notification_codes: by_code(&outcome.ledger.notification_codes()),
             answers: outcome.ledger.answers(),
             segments_delivered: outcome.ledger.segments_delivered(),
@@ -357,6 +362,7 @@ impl PlanFigures {
         };
         Self {
             target: plan.target.to_string(),
+            interface: if plan.smpp.is_some() { "smpp" } else { "http" },
             pushes: plan.pushes,
             load,
             rate_per_s,
@@ -393,6 +399,14 @@ fn interrupted(cut: &CutShort) -> String {
 /// Microseconds of CPU time per push.
 pub(crate) fn us_per_push(cpu: Duration, pushes: u64) -> f64 {
     cpu.as_secs_f64() * 1e6 / pushes.max(1) as f64
+}
+
+fn by_number(counts: &[(u16, u64)]) -> BTreeMap<String, u64> {
+    counts.iter().map(|(number, count)| (number.to_string(), *count)).collect()
+}
+
+fn by_status(counts: &BTreeMap<u32, u64>) -> BTreeMap<String, u64> {
+    counts.iter().map(|(&status, count)| (Status(status).to_string(), *count)).collect()
 }
 
 fn by_code(counts: &[(u16, u64)]) -> BTreeMap<String, u64> {

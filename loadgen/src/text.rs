@@ -108,7 +108,7 @@ impl Page {
         let within = |seconds: f64| time(Duration::from_secs_f64(seconds));
         let (answered, settled) =
             (within(summary.answered_within_s), within(summary.settled_within_s));
-        let last = if summary.plan.notify { "notification" } else { "answer" };
+        let last = if summary.plan.notify { told(summary) } else { "answer" };
         self.line(
             "end to end",
             &format!(
@@ -122,7 +122,7 @@ impl Page {
         if summary.plan.notify {
             let segments = counted(summary.segments_delivered, "SMS segment");
             self.rate("delivered", ledger.delivered, summary.delivered_per_s, &segments);
-            let settled = format!("the last notification came after {settled}");
+            let settled = format!("the last {} came after {settled}", told(summary));
             self.rate("notified", ledger.notified, summary.notified_per_s, &settled);
         }
         self.blank();
@@ -145,11 +145,12 @@ impl Page {
             &summary.delivery_times,
             "  the last moment it can have been: E5 names seconds",
         );
-        self.latency("notification", &summary.notification_times, since);
+        self.latency(told(summary), &summary.notification_times, since);
         if let Some(lateness) = &summary.lateness {
             self.latency("service", &summary.service_times, "  answer, from the actual send");
             if let Some(service) = &summary.notification_service_times {
-                self.latency("", service, "  notification, from the actual send");
+                let note = format!("  {}, from the actual send", told(summary));
+                self.latency("", service, &note);
             }
             self.latency("lateness", lateness, "  actual send, from the intended one");
             if let Some(own) = summary.own_lateness.as_ref().filter(|_| summary.held_back > 0) {
@@ -265,6 +266,9 @@ impl Page {
                 ),
             );
         }
+        for (name, count) in &summary.smpp_statuses {
+            self.line(std::mem::take(&mut label), &format!("{:>12} × {name}", grouped(*count)));
+        }
         self.codes("notifications", &summary.notification_codes);
         for answers in &summary.answers {
             let must =
@@ -294,6 +298,8 @@ impl Page {
             (summary.connections_closed, "connection closed by the target in order and made again"),
             (summary.resent_requests, "request sent again on another connection"),
             (summary.retried_requests, "request sent again later as told (8xxx)"),
+            (summary.smpp_nameless, "message taken without an id, which no receipt can name"),
+            (summary.ledger.taken_twice, "message taken twice: it was submitted again in doubt"),
             (summary.ledger.repeated, "push accepted before its answer was lost (0001)"),
             (summary.ledger.resent, "notification received again (same ntfid)"),
             (summary.ledger.withdrawn, "push withdrawn by its cancel (E7)"),
@@ -336,6 +342,11 @@ impl Page {
             label = "";
         }
     }
+}
+
+/// What tells a push client how its push ended.
+fn told(summary: &Summary) -> &'static str {
+    if summary.plan.interface == "smpp" { "receipt" } else { "notification" }
 }
 
 /// What an HTTP status is called, behind a blank; nothing for those that are seldom seen.

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use wire::push::notify_url::NotifyUrl;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// When the tests begin.
 pub const START_MS: u64 = 1_795_000_000_000;
@@ -152,7 +153,8 @@ impl LoneShard {
             SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
         let factory = SegmentFactory::start().expect("a thread");
         let registry = Arc::new(registry(setup));
-        let opened = Shard::open(directory, &config, &factory, Box::new(network), registry, now_ms);
+        let now = WallMs::new(now_ms);
+        let opened = Shard::open(directory, &config, &factory, Box::new(network), registry, now);
         let mut shard = opened?.0;
         for client in &setup.clients {
             let xpid = Xpid::parse(client.xpid.as_bytes()).expect("an XPID");
@@ -175,7 +177,7 @@ impl LoneShard {
     /// When the shard wants it answered by others.
     pub fn ask(&mut self, body: &Body, now_ms: u64) -> Code {
         let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
-        match self.shard.handle_request(&body.octets(), origin, now_ms) {
+        match self.shard.handle_request(&body.octets(), origin, WallMs::new(now_ms)) {
             Reply::Now(answer) => answer.code,
             Reply::WhenDurable(answer, _) => answer.code,
             other => unreachable!("{other:?}"),
@@ -194,12 +196,17 @@ impl LoneShard {
         })
     }
 
+    /// Shows the shard a wall clock and a steady one, in milliseconds.
+    pub fn keep_time(&mut self, wall_ms: u64, steady_ms: u64) {
+        self.shard.keep_time(WallMs::new(wall_ms), SteadyMs::new(steady_ms));
+    }
+
     /// A turn of the shard, and the commit of what it appended.
     ///
     /// # Panics
     /// When the device does not write.
     pub fn work(&mut self, now_ms: u64) {
-        self.shard.turn(now_ms, &BUDGET);
+        self.shard.turn(WallMs::new(now_ms), &BUDGET);
         self.shard.commit_blocking().expect("a device that writes");
         // Cleaning waits for the books; nothing here cuts the power.
         if let Some(sync) = self.shard.begin_billing_sync() {

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use tests::push::{Body, XPID};
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::{EvenMs, WallMs};
 
 const SUBSCRIBERS: u64 = 100_000;
 /// Phones that were never away.
@@ -63,10 +64,10 @@ impl StormNetwork {
     }
 
     /// When the next subscriber is back.
-    fn next_back_ms(&self) -> Option<u64> {
+    fn next_back_ms(&self) -> Option<EvenMs> {
         let storm_ms = self.seen.storm_ms.load(Relaxed);
         (storm_ms != 0 && self.back < SUBSCRIBERS)
-            .then(|| storm_ms + self.back * STORM_MS / SUBSCRIBERS)
+            .then(|| EvenMs::new(storm_ms + self.back * STORM_MS / SUBSCRIBERS))
     }
 }
 
@@ -79,7 +80,7 @@ impl CoreNetwork for StormNetwork {
         self.inner.slot(handle)
     }
 
-    fn submit(&mut self, handle: AttemptHandle, now_ms: u64) {
+    fn submit(&mut self, handle: AttemptHandle, now_ms: EvenMs) {
         self.seen.attempts.fetch_add(1, Relaxed);
         self.inner.submit(handle, now_ms);
     }
@@ -88,17 +89,17 @@ impl CoreNetwork for StormNetwork {
         self.inner.release(handle);
     }
 
-    fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>> {
+    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>> {
         let outcome = self.inner.poll(now_ms);
         self.seen.outcomes.fetch_add(u64::from(outcome.is_some()), Relaxed);
         outcome
     }
 
-    fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>> {
+    fn status_reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
         self.inner.status_reports(now_ms)
     }
 
-    fn alerts(&mut self, now_ms: u64) -> Option<Msn> {
+    fn alerts(&mut self, now_ms: EvenMs) -> Option<Msn> {
         while self.next_back_ms().is_some_and(|due_ms| due_ms <= now_ms) {
             let back = Msn::parse(msn(self.back).as_bytes()).expect("an msn");
             self.inner.set_line_state(back, Line::HOME, now_ms).expect("room");
@@ -109,7 +110,7 @@ impl CoreNetwork for StormNetwork {
         alert
     }
 
-    fn next_due_ms(&self) -> Option<u64> {
+    fn next_due_ms(&self) -> Option<EvenMs> {
         [self.inner.next_due_ms(), self.next_back_ms()].into_iter().flatten().min()
     }
 
@@ -146,7 +147,8 @@ fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Shard, SegmentFactor
     };
     let factory = SegmentFactory::start().expect("a thread");
     let network = Box::new(StormNetwork::new(Arc::clone(seen)));
-    let opened = Shard::open(directory, &config, &factory, network, Arc::new(registry), START_MS);
+    let (registry, now) = (Arc::new(registry), WallMs::new(START_MS));
+    let opened = Shard::open(directory, &config, &factory, network, registry, now);
     let mut shard = opened.expect("an empty directory opens").0;
     for number in 0..SUBSCRIBERS + PRESENT {
         let msn = Msn::parse(msn(number).as_bytes()).expect("an msn");
@@ -160,7 +162,7 @@ fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Shard, SegmentFactor
 fn push(shard: &mut Shard, to: u64, reqid: &str, now_ms: u64) -> (Code, u64) {
     let body = Body::push(&msn(to), reqid).octets();
     let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
-    match shard.handle_request(&body, origin, now_ms) {
+    match shard.handle_request(&body, origin, WallMs::new(now_ms)) {
         Reply::Now(answer) => (answer.code, 0),
         Reply::WhenDurable(answer, sequence) => (answer.code, sequence),
         other => unreachable!("{other:?}"),
@@ -169,7 +171,7 @@ fn push(shard: &mut Shard, to: u64, reqid: &str, now_ms: u64) -> (Code, u64) {
 
 /// A turn of the shard, and the commit of what it appended.
 fn work(shard: &mut Shard, now_ms: u64) {
-    shard.turn(now_ms, &BUDGET);
+    shard.turn(WallMs::new(now_ms), &BUDGET);
     shard.commit_blocking().expect("a device that writes");
 }
 

@@ -13,6 +13,7 @@ use tests::lone_shard::{Client, LoneShard, START_MS, Setup, journal, limits, msn
 use tests::push::Body;
 use wire::terms::code::Code;
 use wire::terms::ids::Msn;
+use wire::terms::time::WallMs;
 
 const LOUD: &str = "00100000001";
 const QUIET: &str = "00100000002";
@@ -86,11 +87,14 @@ fn a_clock_set_back_by_an_hour_stops_no_rate_and_one_set_forward_by_a_day_forget
         let mut now_ms = wall_ms;
         steady_ms += 10_000;
         let push = Body::push(&msn(number as u64), "once");
-        lone.shard.keep_time(now_ms, steady_ms);
+        let needed = lone.figure("journal_needed_octets");
+        lone.keep_time(now_ms, steady_ms);
+        lone.work(now_ms);
+        assert_eq!(lone.figure("journal_needed_octets"), needed, "the clock shows {wall_ms}");
         assert_eq!(lone.ask_patiently(&push, now_ms), Code::ACCEPTED, "the clock shows {wall_ms}");
         for _ in 0..1_000 {
             (now_ms, steady_ms) = (now_ms + 1, steady_ms + 1);
-            lone.shard.keep_time(now_ms, steady_ms);
+            lone.keep_time(now_ms, steady_ms);
             lone.work(now_ms);
         }
         assert_eq!(lone.figure("pushes_delivered"), number as u64 + 1, "the clock shows {wall_ms}");
@@ -106,7 +110,7 @@ fn a_clock_set_back_by_an_hour_stops_no_rate_and_one_set_forward_by_a_day_forget
     }
     // A day later by any clock they are forgotten.
     let now_ms = START_MS + DAY_MS + 60_000;
-    lone.shard.keep_time(now_ms, steady_ms + DAY_MS + 60_000);
+    lone.keep_time(now_ms, steady_ms + DAY_MS + 60_000);
     lone.work(now_ms);
     assert_eq!(lone.figure("keys_remembered"), 0);
 }
@@ -269,7 +273,11 @@ fn sent(lone: &mut LoneShard, xpid: &str, most: u64, now_ms: &mut u64) -> (u64, 
 fn take_notifications(lone: &mut LoneShard, now_ms: u64) {
     while let Some(order) = lone.shard.take_notification() {
         if lone.shard.notification_xpid(order).to_string() == QUIET {
-            lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+            lone.shard.settle_notification(
+                order,
+                NotificationResult::Acknowledged,
+                WallMs::new(now_ms),
+            );
         }
     }
 }
@@ -306,15 +314,24 @@ fn a_client_that_takes_no_notifications_costs_others_no_place_and_loses_none_of_
     let mut due = 0;
     while let Some(order) = lone.shard.take_notification() {
         due += 1;
-        lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+        lone.shard.settle_notification(
+            order,
+            NotificationResult::Acknowledged,
+            WallMs::new(now_ms),
+        );
     }
     assert_eq!(due + parked as u64, loud);
-    let replayed = lone.shard.act_on_parked(ParkedAction::Replay, None, 10_000, now_ms).len();
+    let replayed =
+        lone.shard.act_on_parked(ParkedAction::Replay, None, 10_000, WallMs::new(now_ms)).len();
     while let Some(order) = lone.shard.take_notification() {
-        lone.shard.settle_notification(order, NotificationResult::Acknowledged, now_ms);
+        lone.shard.settle_notification(
+            order,
+            NotificationResult::Acknowledged,
+            WallMs::new(now_ms),
+        );
     }
     assert_eq!(replayed.min(2_000), 2_000.min(parked));
-    lone.shard.act_on_parked(ParkedAction::Discard, None, 10_000, now_ms);
+    lone.shard.act_on_parked(ParkedAction::Discard, None, 10_000, WallMs::new(now_ms));
     assert_eq!(lone.figure("pushes_live"), 0);
     assert_eq!(sent(&mut lone, LOUD, 100, &mut now_ms), (100, Code::ACCEPTED));
 }
@@ -367,7 +384,7 @@ fn a_cancelled_alert_stays_cancelled_when_the_directory_is_laid_out_anew_after_m
         journal: journal(),
         time_scale: 1,
     };
-    let copied = reshard::copy(&source, &mut targets, &factory, later_ms);
+    let copied = reshard::copy(&source, &mut targets, &factory, WallMs::new(later_ms));
     assert_eq!(copied.unwrap_or_else(|error| panic!("{error}")).pushes, 10);
     let [target] = targets;
     target.finish().unwrap_or_else(|error| panic!("{error}"));

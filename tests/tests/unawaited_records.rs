@@ -14,6 +14,7 @@ use std::sync::Arc;
 use tests::push::{Body, XPID};
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::WallMs;
 
 const MSN: &str = "09000000001";
 const START_MS: u64 = 1_795_000_000_000;
@@ -41,8 +42,8 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
     let lines = LineStates::parse("", Line::HOME).expect("a good file");
     let network =
         SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
-    let opened =
-        Shard::open(directory, &config, factory, Box::new(network), Arc::new(registry), START_MS);
+    let (registry, now) = (Arc::new(registry), WallMs::new(START_MS));
+    let opened = Shard::open(directory, &config, factory, Box::new(network), registry, now);
     let mut shard = opened.expect("an empty directory opens").0;
     shard.contracts_mut().insert(Msn::parse(MSN.as_bytes()).expect("an msn"), xpid).expect("room");
     shard
@@ -54,11 +55,11 @@ fn push(shard: &mut Shard, reqid: &str, now_ms: u64) -> Code {
     let body = Body::push(MSN, reqid).octets();
     tests::wait::until("a segment", || {
         let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
-        let code = match shard.handle_request(&body, origin, now_ms) {
+        let code = match shard.handle_request(&body, origin, WallMs::new(now_ms)) {
             Reply::Now(answer) | Reply::WhenDurable(answer, _) => answer.code,
             other => unreachable!("{other:?}"),
         };
-        shard.turn(now_ms, &TurnBudget { attempts: 0, ..BUDGET });
+        shard.turn(WallMs::new(now_ms), &TurnBudget { attempts: 0, ..BUDGET });
         (code != Code::OVERLOAD).then_some(code)
     })
 }
@@ -75,7 +76,7 @@ fn an_answer_waits_for_its_push_and_nobody_for_an_ending_until_its_push_is_repea
     shard.commit_blocking().expect("a device that writes");
     assert_eq!(shard.uncommitted(), Uncommitted::Nothing);
     let ended_ms = (START_MS..START_MS + DELIVERED_WITHIN_MS).find(|&now_ms| {
-        shard.turn(now_ms, &BUDGET);
+        shard.turn(WallMs::new(now_ms), &BUDGET);
         shard.uncommitted() != Uncommitted::Nothing
     });
     let ended_ms = ended_ms.expect("an ending");

@@ -20,6 +20,7 @@ use wire::push::scan::{PushRequest, Request, scan};
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::WallMs;
 
 /// One hot path.
 pub(crate) struct Case {
@@ -194,7 +195,7 @@ fn admit_often(push: &PushRequest<'_>, count: u64) {
             true,
             black_box(push),
             REFERENCES,
-            NOW_MS,
+            WallMs::new(NOW_MS),
             &mut scratch,
             &mut submits,
         );
@@ -226,9 +227,16 @@ fn journal_append(count: u64) {
     let registry = registry();
     let registered = registry.iter().next().expect("one registration");
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
-    let admission =
-        admit(registered, true, &request, REFERENCES, NOW_MS, &mut scratch, &mut submits)
-            .expect("the sample is admitted");
+    let admission = admit(
+        registered,
+        true,
+        &request,
+        REFERENCES,
+        WallMs::new(NOW_MS),
+        &mut scratch,
+        &mut submits,
+    )
+    .expect("the sample is admitted");
     let place = tempfile::tempdir().expect("a place for temporary files");
     let factory = SegmentFactory::start().expect("a thread");
     let opened = Journal::open(place.path(), shard::journal_config(), &factory, &mut |_, _, _| {});
@@ -243,7 +251,7 @@ fn journal_append(count: u64) {
             msn: request.msn.value(),
             xpid: request.xpid.value(),
             accepted_ms: NOW_MS,
-            expires_ms: admission.expires_ms,
+            expires_ms: admission.expires_ms.ms(),
             alert_key_fingerprint: 0,
             alert_fingerprint: 0,
             reqid,

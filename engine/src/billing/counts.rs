@@ -8,6 +8,7 @@ use std::collections::{HashMap, VecDeque};
 
 use super::event::{Event, EventKind};
 use super::limits::{COUNTS_BY_CODE_MAX, COUNTS_MAX, MINUTE_MS};
+use wire::terms::time::WallMs;
 
 /// What is counted together.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -21,7 +22,7 @@ struct Key {
 #[derive(Clone, Copy, Debug)]
 struct Count {
     times: u32,
-    first_ms: u64,
+    first_ms: WallMs,
 }
 
 /// The counts of one shard.
@@ -44,16 +45,16 @@ impl RequestCounts {
     }
 
     /// Counts a request.
-    pub(super) fn note(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
+    pub(super) fn note(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs) {
         self.requests += 1;
-        let key = Key { kind, code, xpid, minute: now_ms / MINUTE_MS };
+        let key = Key { kind, code, xpid, minute: now_ms.ms() / MINUTE_MS };
         if !self.count(key, now_ms, COUNTS_MAX) {
             let by_code = Key { xpid: 0, minute: 0, ..key };
             self.count(by_code, now_ms, COUNTS_MAX + COUNTS_BY_CODE_MAX);
         }
     }
 
-    fn count(&mut self, key: Key, now_ms: u64, places: usize) -> bool {
+    fn count(&mut self, key: Key, now_ms: WallMs, places: usize) -> bool {
         if let Some(count) = self.counts.get_mut(&key) {
             count.times = count.times.saturating_add(1);
             return true;
@@ -72,14 +73,14 @@ impl RequestCounts {
     }
 
     /// Whether there is a count to be written at `now_ms`: its minute is over, or room is short.
-    pub(super) fn is_due(&self, now_ms: u64) -> bool {
-        let is_over = |key: &Key| key.minute != now_ms / MINUTE_MS;
+    pub(super) fn is_due(&self, now_ms: WallMs) -> bool {
+        let is_over = |key: &Key| key.minute != now_ms.ms() / MINUTE_MS;
         self.order.front().is_some_and(is_over) || self.counts.len() >= COUNTS_MAX
     }
 
     /// When the first count is to be written.
-    pub(super) fn next_due_ms(&self) -> Option<u64> {
-        self.order.front().map(|key| (key.minute + 1) * MINUTE_MS)
+    pub(super) fn next_due_ms(&self) -> Option<WallMs> {
+        self.order.front().map(|key| WallMs::new((key.minute + 1) * MINUTE_MS))
     }
 
     /// The event of the count that was begun first.
@@ -89,7 +90,7 @@ impl RequestCounts {
         Some(Event {
             kind: key.kind,
             push_id: 0,
-            at_ms: count.first_ms,
+            at_ms: count.first_ms.ms(),
             accepted_ms: 0,
             msn: 0,
             xpid: key.xpid,
@@ -118,7 +119,7 @@ impl RequestCounts {
 mod tests {
     use super::*;
 
-    const NOON_MS: u64 = 1_795_000_020_000;
+    const NOON_MS: WallMs = WallMs::new(1_795_000_020_000);
 
     #[test]
     fn requests_of_one_xpid_code_and_minute_are_one_event() {

@@ -15,6 +15,7 @@ use super::limits::LACKING_AT_ONCE_MAX;
 use super::port::BillingError;
 use super::port::Log;
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// The events of a journal that is being read, held against the files.
 #[derive(Debug, Default)]
@@ -51,7 +52,7 @@ impl Lacking {
         log: &mut impl Log,
         event: &Event,
         is_foreign: bool,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(), BillingError> {
         let day = Day::of(event.own_ms());
         if self.read.insert(day) {
@@ -73,13 +74,13 @@ impl Lacking {
     ///
     /// # Errors
     /// As [`Self::check`].
-    pub fn finish(mut self, log: &mut impl Log, now_ms: u64) -> Result<Entered, BillingError> {
+    pub fn finish(mut self, log: &mut impl Log, now_ms: WallMs) -> Result<Entered, BillingError> {
         self.settle(log, now_ms)?;
         Ok(Entered { events: self.entered, left: self.left, known: self.known })
     }
 
     /// Enters those of the missing events that stand nowhere.
-    fn settle(&mut self, log: &mut impl Log, now_ms: u64) -> Result<(), BillingError> {
+    fn settle(&mut self, log: &mut impl Log, now_ms: WallMs) -> Result<(), BillingError> {
         // From the acceptance on: an end that was moved while the clock had been set forward has a
         // later time than the event that stands in the books.
         let begun = |event: &Event| Day::of(event.accepted_ms.min(event.own_ms()));

@@ -18,6 +18,7 @@ use super::read::{
 };
 use host::directory::sync_directory;
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// One shard's billing event log, driven by the shard's thread alone. Appending writes 64 octets of
 /// memory; every 4,096 events it also grows the file, which takes some ten microseconds. A full
@@ -34,11 +35,11 @@ pub struct BillingLog {
     counts: RequestCounts,
     /// The first moment of the oldest day that still takes events; the days before it are closed
     /// for good.
-    open_from_ms: u64,
+    open_from_ms: WallMs,
     /// When that day is closed.
-    closes_at_ms: u64,
+    closes_at_ms: WallMs,
     /// When a write is tried again after one has failed.
-    retry_at_ms: Option<u64>,
+    retry_at_ms: Option<WallMs>,
     syncing: bool,
 }
 
@@ -49,7 +50,7 @@ impl BillingLog {
     ///
     /// # Errors
     /// When the directory cannot be made or read, or holds a file of a later version.
-    pub fn open(shard_directory: &Path, shard: u16, now_ms: u64) -> Result<Self, BillingError> {
+    pub fn open(shard_directory: &Path, shard: u16, now_ms: WallMs) -> Result<Self, BillingError> {
         let directory = shard_directory.join("billing");
         let failed = |source| BillingError::Write { path: directory.clone(), source };
         if !directory.is_dir() {
@@ -73,15 +74,15 @@ impl BillingLog {
             shard,
             days: VecDeque::with_capacity(DAYS_OPEN_MAX),
             counts: RequestCounts::new(),
-            open_from_ms: 0,
-            closes_at_ms: 0,
+            open_from_ms: WallMs::ZERO,
+            closes_at_ms: WallMs::ZERO,
             retry_at_ms: None,
             syncing: false,
         };
         log.close_before(last.unwrap_or_else(|| Day::of(0)));
         log.note_time(now_ms);
         if log.open_from_ms > now_ms {
-            let day = Day::of(log.open_from_ms);
+            let day = Day::of(log.open_from_ms.ms());
             tracing::warn!(
                 shard,
                 %day,
@@ -110,18 +111,19 @@ impl BillingLog {
     }
 
     /// Closes the days that are over. Days never open again, whatever the clock says later.
-    fn note_time(&mut self, now_ms: u64) {
+    fn note_time(&mut self, now_ms: WallMs) {
         if now_ms >= self.closes_at_ms {
-            self.close_before(Day::of(now_ms.saturating_sub(CLOSING_MS)));
+            self.close_before(Day::of(now_ms.saturating_sub(CLOSING_MS).ms()));
         }
     }
 
     fn close_before(&mut self, day: Day) {
-        self.open_from_ms = self.open_from_ms.max(day.start_ms());
-        self.closes_at_ms = Day::of(self.open_from_ms).next().start_ms() + CLOSING_MS;
+        self.open_from_ms = self.open_from_ms.max(WallMs::new(day.start_ms()));
+        self.closes_at_ms =
+            WallMs::new(Day::of(self.open_from_ms.ms()).next().start_ms()) + CLOSING_MS;
     }
 
-    fn write_first_count(&mut self, now_ms: u64) -> bool {
+    fn write_first_count(&mut self, now_ms: WallMs) -> bool {
         let Some(event) = self.counts.first(self.shard) else { return false };
         let is_written = self.may_write(now_ms) && self.try_write(&event, now_ms);
         if is_written {
@@ -130,7 +132,7 @@ impl BillingLog {
         is_written
     }
 
-    fn try_write(&mut self, event: &Event, now_ms: u64) -> bool {
+    fn try_write(&mut self, event: &Event, now_ms: WallMs) -> bool {
         match self.write(event) {
             Ok(()) => {
                 self.retry_at_ms = None;
@@ -151,7 +153,7 @@ impl BillingLog {
     }
 
     fn write(&mut self, event: &Event) -> Result<(), BillingError> {
-        let at_ms = event.own_ms().max(self.open_from_ms);
+        let at_ms = event.own_ms().max(self.open_from_ms.ms());
         let at_front = self.days.front().is_some_and(|day| day.covers(at_ms));
         if !at_front {
             self.bring_to_front(at_ms)?;
@@ -191,16 +193,16 @@ impl BillingLog {
 }
 
 impl Log for BillingLog {
-    fn append(&mut self, event: &Event, now_ms: u64) -> bool {
+    fn append(&mut self, event: &Event, now_ms: WallMs) -> bool {
         self.note_time(now_ms);
         self.may_write(now_ms) && self.try_write(event, now_ms)
     }
 
-    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
+    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs) {
         self.counts.note(kind, xpid, code, now_ms);
     }
 
-    fn write_due_counts(&mut self, now_ms: u64) -> bool {
+    fn write_due_counts(&mut self, now_ms: WallMs) -> bool {
         self.note_time(now_ms);
         let mut budget = COUNTS_PER_TURN_MAX;
         while budget > 0 && self.counts.is_due(now_ms) && self.write_first_count(now_ms) {
@@ -209,7 +211,7 @@ impl Log for BillingLog {
         budget < COUNTS_PER_TURN_MAX
     }
 
-    fn write_all_counts(&mut self, now_ms: u64) -> bool {
+    fn write_all_counts(&mut self, now_ms: WallMs) -> bool {
         self.note_time(now_ms);
         while self.counts.requests() > 0 && self.write_first_count(now_ms) {}
         self.counts.requests() == 0
@@ -219,7 +221,7 @@ impl Log for BillingLog {
         self.counts.requests()
     }
 
-    fn may_write(&self, now_ms: u64) -> bool {
+    fn may_write(&self, now_ms: WallMs) -> bool {
         // A clock that was set back must not put the next try off.
         self.retry_at_ms
             .is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
@@ -229,8 +231,8 @@ impl Log for BillingLog {
         self.retry_at_ms = None;
     }
 
-    fn next_due_ms(&self, owes: bool) -> Option<u64> {
-        let retry_ms = self.retry_at_ms.unwrap_or(0);
+    fn next_due_ms(&self, owes: bool) -> Option<WallMs> {
+        let retry_ms = self.retry_at_ms.unwrap_or(WallMs::ZERO);
         let counts_ms = self.counts.next_due_ms().map(|due_ms| due_ms.max(retry_ms));
         [counts_ms, owes.then_some(retry_ms)].into_iter().flatten().min()
     }

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use super::event::{Event, EventKind, VERSION};
 use super::limits::DAYS_OPEN_MAX;
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// Files that one sync names: the open days and the directory.
 pub const SYNC_FILES_MAX: usize = DAYS_OPEN_MAX + 1;
@@ -19,29 +20,29 @@ pub trait Log {
     /// else of the oldest day that is. Never waits for a sync. `false`: the device takes nothing
     /// now, and the event is to be appended again later, those that followed it too.
     #[must_use]
-    fn append(&mut self, event: &Event, now_ms: u64) -> bool;
+    fn append(&mut self, event: &Event, now_ms: WallMs) -> bool;
 
     /// Counts a refused or repeated request.
-    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64);
+    fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs);
 
     /// Writes counts whose minute is over, some of them a turn; whether there were any.
-    fn write_due_counts(&mut self, now_ms: u64) -> bool;
+    fn write_due_counts(&mut self, now_ms: WallMs) -> bool;
 
     /// Writes all counts, though their minute is not over: at a stop. Whether none is left.
-    fn write_all_counts(&mut self, now_ms: u64) -> bool;
+    fn write_all_counts(&mut self, now_ms: WallMs) -> bool;
 
     /// Requests that are counted and stand in no file yet.
     fn requests_unwritten(&self) -> u64;
 
     /// Whether a write may be tried: not for a moment after one has failed.
-    fn may_write(&self, now_ms: u64) -> bool;
+    fn may_write(&self, now_ms: WallMs) -> bool;
 
     /// The next write is tried at once.
     fn retry_now(&mut self);
 
     /// When there is something to write: counts whose minute is over, or events that the device did
     /// not take, where the caller `owes` some.
-    fn next_due_ms(&self, owes: bool) -> Option<u64>;
+    fn next_due_ms(&self, owes: bool) -> Option<WallMs>;
 
     /// Whether every event appended is on the device: journal segments may be retired only then.
     fn is_clean(&self) -> bool;

@@ -10,6 +10,7 @@ use super::{CliError, Place, print};
 use crate::control::queue::{QueueDocument, ShardQueue, WaitRow};
 use crate::shard::count_stopped;
 use host::clock;
+use wire::terms::time::WallMs;
 
 /// Prints what waits.
 pub(super) fn show(
@@ -31,8 +32,8 @@ fn stopped(journals: &BTreeMap<u16, PathBuf>) -> Result<QueueDocument, CliError>
     let now_ms = clock::unix_ms();
     let mut tallies = Vec::new();
     for (&shard, directory) in journals {
-        let tally =
-            count_stopped(directory, now_ms).map_err(|error| CliError::new(error.to_string()))?;
+        let tally = count_stopped(directory, WallMs::new(now_ms))
+            .map_err(|error| CliError::new(error.to_string()))?;
         tallies.push((usize::from(shard), tally));
     }
     Ok(QueueDocument::of(&tallies))

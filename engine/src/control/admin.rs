@@ -54,6 +54,7 @@ use super::store::Store;
 use super::store_thread::StoreHandle;
 use crate::control::engine::Engine;
 use host::fatal::{Fatal, FatalReason};
+use wire::terms::time::SteadyMs;
 
 pub use clients::ClientRemoval;
 pub use contracts::{
@@ -69,7 +70,7 @@ pub(crate) struct AdminState {
     control: Arc<dyn Engine>,
     metrics: Metrics,
     paused: AtomicBool,
-    started_ms: u64,
+    started_ms: SteadyMs,
     open: bool,
 }
 
@@ -124,7 +125,7 @@ impl AdminServer {
             metrics: Metrics::new(Arc::clone(&control)),
             control,
             paused: AtomicBool::new(false),
-            started_ms: host::clock::unix_ms(),
+            started_ms: SteadyMs::from_ns(host::clock::monotonic_ns()),
             open,
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -27,6 +27,7 @@ use wire::sms::segment;
 use wire::sms::segment::{Content, PlanError, PlanOptions, SubmitTemplate};
 use wire::terms::code::Code;
 use wire::terms::ids::Kind;
+use wire::terms::time::WallMs;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 /// What an admitted push becomes.
@@ -40,7 +41,7 @@ pub struct Admission {
     pub sender_index: u8,
     /// When the message center gives up: the earlier of lifetime and `expiry`, Unix milliseconds. A
     /// lifetime of 00 leaves an hour for the single attempt to come about.
-    pub expires_ms: u64,
+    pub expires_ms: WallMs,
     /// Lifetime 00: one attempt, no retry.
     pub single_attempt: bool,
     /// Whether a notification is due at the end: asked for, and the registration has somewhere to
@@ -87,7 +88,7 @@ pub fn admit(
     contracted: bool,
     request: &PushRequest<'_>,
     references: References,
-    now_ms: u64,
+    now_ms: WallMs,
     scratch: &mut Scratch,
     submits: &mut [u8],
 ) -> Result<Admission, Code> {
@@ -135,7 +136,7 @@ fn check_permission(
     registered: &Registered,
     contracted: bool,
     request: &PushRequest<'_>,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<u8, Code> {
     let registration = &registered.registration;
     //= push right contract
@@ -231,8 +232,9 @@ static HEX_VALUES: [u8; 256] = {
 /// When the push expires, and TP-Validity-Period for what is left until then; 4008 if that is now
 /// or past.
 //= push time earlier
-fn expiry(request: &PushRequest<'_>, now_ms: u64) -> Result<(u64, Option<u8>), Code> {
-    if request.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
+fn expiry(request: &PushRequest<'_>, now_ms: WallMs) -> Result<(WallMs, Option<u8>), Code> {
+    let expiry_ms = request.expiry_ms.map(WallMs::new);
+    if expiry_ms.is_some_and(|expiry_ms| expiry_ms <= now_ms) {
         return Err(Code::ALREADY_EXPIRED);
     }
     let single_attempt = request.lifetime_hours == 0;
@@ -241,8 +243,8 @@ fn expiry(request: &PushRequest<'_>, now_ms: u64) -> Result<(u64, Option<u8>), C
     } else {
         u64::from(request.lifetime_hours) * HOUR_MS
     };
-    let expires_ms = (now_ms + lifetime_ms).min(request.expiry_ms.unwrap_or(u64::MAX));
-    let validity = (!single_attempt).then(|| relative_validity(expires_ms - now_ms));
+    let expires_ms = (now_ms + lifetime_ms).min(expiry_ms.unwrap_or(WallMs::NEVER));
+    let validity = (!single_attempt).then(|| relative_validity(expires_ms.since(now_ms)));
     Ok((expires_ms, validity))
 }
 

@@ -7,6 +7,7 @@
 use super::limits::{RATE_PER_SECOND_MAX, VOLUME_PER_DAY_MAX};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use wire::terms::calendar;
+use wire::terms::time::{SteadyMs, WallMs};
 
 const SECOND_NS: u64 = 1_000_000_000;
 /// The volume's number holds the day in the upper bits and the pushes of that day below.
@@ -46,7 +47,7 @@ impl Meter {
     /// Counts one push against the rate; `false` (8001) when it comes too soon, and then nothing is
     /// counted. After a refusal there is room again within a second of the steady clock, which all
     /// shards share and nobody sets.
-    pub fn rate(&self, steady_ms: u64) -> bool {
+    pub fn rate(&self, steady_ms: SteadyMs) -> bool {
         let rate = self.rate_per_second.load(Ordering::Relaxed);
         if rate == 0 {
             return true;
@@ -54,7 +55,7 @@ impl Meter {
         // Rounded down: the rate may be exceeded by a thousandth, never fallen short of.
         let interval_ns = SECOND_NS / u64::from(rate);
         let burst_ns = interval_ns * u64::from(rate);
-        let now_ns = steady_ms.saturating_mul(1_000_000);
+        let now_ns = steady_ms.ms().saturating_mul(1_000_000);
         let next = |due_ns: u64| {
             let next_ns = due_ns.max(now_ns).saturating_add(interval_ns);
             (next_ns - now_ns <= burst_ns).then_some(next_ns)
@@ -65,32 +66,32 @@ impl Meter {
     /// Whether the day's volume has room (otherwise 2007). Two shards may both see the last place:
     /// the day can end above its volume by the pushes that were between this look and
     /// [`Self::charge`], one per shard.
-    pub fn has_volume(&self, now_ms: u64) -> bool {
+    pub fn has_volume(&self, now_ms: WallMs) -> bool {
         let limit = self.volume_per_day.load(Ordering::Relaxed);
         limit == 0
-            || count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms))
+            || count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms.ms()))
                 < limit
     }
 
     /// Counts one accepted push.
-    pub fn charge(&self, now_ms: u64) {
+    pub fn charge(&self, now_ms: WallMs) {
         if self.volume_per_day.load(Ordering::Relaxed) == 0 {
             return;
         }
-        let day = calendar::jst_day_index(now_ms);
+        let day = calendar::jst_day_index(now_ms.ms());
         let next = |volume| Some(day << COUNT_BITS | (count_of(volume, day) + 1).min(COUNT_MASK));
         // The closure always has a next value, so the update cannot fail.
         let _ = self.volume.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
     }
 
     /// The pushes counted on the day of `now_ms`; 0 when no volume is set.
-    pub fn volume(&self, now_ms: u64) -> u64 {
-        count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms))
+    pub fn volume(&self, now_ms: WallMs) -> u64 {
+        count_of(self.volume.load(Ordering::Relaxed), calendar::jst_day_index(now_ms.ms()))
     }
 
     /// Sets the count of the day of `now_ms`: after a restart, from the journal.
-    pub fn restore_volume(&self, now_ms: u64, pushes: u64) {
-        let day = calendar::jst_day_index(now_ms);
+    pub fn restore_volume(&self, now_ms: WallMs, pushes: u64) {
+        let day = calendar::jst_day_index(now_ms.ms());
         self.volume.store(day << COUNT_BITS | pushes.min(COUNT_MASK), Ordering::Relaxed);
     }
 }
@@ -105,9 +106,10 @@ mod tests {
     use wire::terms::calendar::Day;
 
     const NOW_MS: u64 = 1_795_354_470_000;
+    const NOW: WallMs = WallMs::new(NOW_MS);
 
     fn passed(meter: &Meter, attempts: u32, now_ms: u64) -> u32 {
-        (0..attempts).map(|_| u32::from(meter.rate(now_ms))).sum()
+        (0..attempts).map(|_| u32::from(meter.rate(SteadyMs::new(now_ms)))).sum()
     }
 
     #[test]
@@ -132,20 +134,20 @@ mod tests {
     fn without_limits_nothing_is_refused_or_counted() {
         let meter = Meter::new(0, 0);
         assert_eq!(passed(&meter, 10_000, NOW_MS), 10_000);
-        assert!(meter.has_volume(NOW_MS));
-        meter.charge(NOW_MS);
-        assert_eq!(meter.volume(NOW_MS), 0);
+        assert!(meter.has_volume(NOW));
+        meter.charge(NOW);
+        assert_eq!(meter.volume(NOW), 0);
     }
 
     #[test]
     fn the_volume_ends_with_the_day_in_japan() {
         let meter = Meter::new(0, 3);
-        let midnight_ms = Day::of(NOW_MS).next().start_ms();
+        let midnight_ms = WallMs::new(Day::of(NOW_MS).next().start_ms());
         for _ in 0..3 {
-            assert!(meter.has_volume(NOW_MS));
-            meter.charge(NOW_MS);
+            assert!(meter.has_volume(NOW));
+            meter.charge(NOW);
         }
-        assert!(!meter.has_volume(NOW_MS) && !meter.has_volume(midnight_ms - 1));
+        assert!(!meter.has_volume(NOW) && !meter.has_volume(midnight_ms - 1));
         assert!(meter.has_volume(midnight_ms));
         assert_eq!((meter.volume(midnight_ms - 1), meter.volume(midnight_ms)), (3, 0));
         meter.restore_volume(midnight_ms, 3);
@@ -160,13 +162,13 @@ mod tests {
         let passed: u32 = std::thread::scope(|scope| {
             let ask = || {
                 (0..5000).fold(0, |passed, _| {
-                    meter.charge(NOW_MS);
-                    passed + u32::from(meter.rate(NOW_MS))
+                    meter.charge(NOW);
+                    passed + u32::from(meter.rate(SteadyMs::new(NOW_MS)))
                 })
             };
             let threads: Vec<_> = (0..4).map(|_| scope.spawn(ask)).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
         });
-        assert_eq!((passed, meter.volume(NOW_MS)), (5000, 20_000));
+        assert_eq!((passed, meter.volume(NOW)), (5000, 20_000));
     }
 }

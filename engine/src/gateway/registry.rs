@@ -13,6 +13,7 @@ use wire::sms::relay::OriginatingAddress;
 use wire::terms::code::Code;
 use wire::terms::ids::Xpid;
 use wire::terms::mix::mix;
+use wire::terms::time::WallMs;
 
 /// A hasher for keys that are one number, such as an XPID. The numbers come from the operator, not
 /// from the network: no protection against chosen collisions is needed.
@@ -237,7 +238,7 @@ pub fn identify<'r>(
     authorization: Option<&[u8]>,
     credential: &mut Credential,
     xpid: Xpid,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<&'r Registered, Code> {
     let client = match authorization {
         None => None,
@@ -250,7 +251,7 @@ pub fn identify<'r>(
         Some(client) if client != registered.client => return Err(Code::NOT_THIS_CLIENTS),
         _ => {}
     }
-    let in_term = (registration.valid_from_ms..registration.valid_until_ms).contains(&now_ms);
+    let in_term = (registration.valid_from_ms..registration.valid_until_ms).contains(&now_ms.ms());
     if registration.suspended || !in_term {
         return Err(Code::SUSPENDED_CLIENT);
     }

@@ -17,6 +17,7 @@ use rustix::net::{SocketFlags, accept_with, listen};
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use wire::terms::time::SteadyMs;
 
 /// Starts the acceptor off the shards' CPUs. It ends when `places` are closed.
 ///
@@ -88,7 +89,7 @@ impl Acceptor {
     }
 
     fn make_room(&self) {
-        let now_ms = clock::monotonic_ns() / 1_000_000;
+        let now_ms = SteadyMs::from_ns(clock::monotonic_ns());
         let asked = self.places.ask_for_room(now_ms.saturating_sub(SILENT_MS_MIN), &self.wakers);
         self.pause(if asked { ROOM_PAUSE_MS } else { FULL_PAUSE_MS });
     }

@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use wire::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal, RequestHead};
 use wire::push::response::{Answer, AnswerHead, write_answer};
 use wire::terms::code::Code;
+use wire::terms::time::SteadyMs;
 
 /// How a TLS client begins.
 const TLS_HANDSHAKE: u8 = 22;
@@ -59,7 +60,7 @@ pub(super) trait Desk {
     fn fetch(&self, foreseen: &Self::Foreseen<'_>);
 
     /// Steady milliseconds.
-    fn now_ms(&self) -> u64;
+    fn now_ms(&self) -> SteadyMs;
 
     /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the
     /// connection.
@@ -153,7 +154,7 @@ pub(super) struct Connection {
     continue_due: bool,
     ends_after_answers: bool,
     /// When nothing more will be sent, in milliseconds; 0 before that.
-    finished_ms: u64,
+    finished_ms: SteadyMs,
     /// Octets that were read after the last request.
     dropped_octets: usize,
     /// The peer has sent its last octet; what it asked is still answered.
@@ -161,9 +162,9 @@ pub(super) struct Connection {
     /// Parsing stopped at a bound, not for want of octets.
     blocked: bool,
     /// Since when a request is half there; 0: none is.
-    half_since_ms: u64,
-    last_octet_ms: u64,
-    opened_ms: u64,
+    half_since_ms: SteadyMs,
+    last_octet_ms: SteadyMs,
+    opened_ms: SteadyMs,
     /// Stands in the shard's list of connections that wait for the durable mark.
     pub(super) listed: bool,
     /// Stands in the shard's list of connections to look at in this turn.
@@ -171,7 +172,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(patience: Patience, now_ms: u64) -> Self {
+    pub(super) fn new(patience: Patience, now_ms: SteadyMs) -> Self {
         Self {
             patience,
             output: Vec::new(),
@@ -183,11 +184,11 @@ impl Connection {
             continue_sent: false,
             continue_due: false,
             ends_after_answers: false,
-            finished_ms: 0,
+            finished_ms: SteadyMs::ZERO,
             dropped_octets: 0,
             peer_done: false,
             blocked: false,
-            half_since_ms: 0,
+            half_since_ms: SteadyMs::ZERO,
             last_octet_ms: now_ms,
             opened_ms: now_ms,
             listed: false,
@@ -196,7 +197,7 @@ impl Connection {
     }
 
     /// Whether what was not consumed is to be taken now: answers have left, for which it waited.
-    pub(super) fn resumes(&mut self, now_ms: u64) -> bool {
+    pub(super) fn resumes(&mut self, now_ms: SteadyMs) -> bool {
         if self.continue_due && self.answers.is_empty() && !self.ends_after_answers {
             self.invite(true);
             // The time to send the body begins now.
@@ -255,7 +256,7 @@ impl Connection {
     }
 
     /// Whether it ends now; `unsent` octets of what it said are on their way.
-    pub(super) fn ending(&mut self, unsent: usize, now_ms: u64) -> Ending {
+    pub(super) fn ending(&mut self, unsent: usize, now_ms: SteadyMs) -> Ending {
         let ends = self.ends_after_answers || self.peer_done && !self.blocked;
         if !ends || !self.is_idle(unsent) {
             return Ending::Not;
@@ -263,16 +264,16 @@ impl Connection {
         if self.peer_done || self.dropped_octets >= LINGER_OCTETS_MAX {
             return Ending::AtOnce;
         }
-        if self.finished_ms != 0 {
+        if self.finished_ms != SteadyMs::ZERO {
             return Ending::Not;
         }
-        self.finished_ms = now_ms.max(1);
+        self.finished_ms = now_ms.max(SteadyMs::new(1));
         Ending::ByHalf
     }
 
     /// Whether the peer was sent its last answer and has not closed.
     pub(super) fn lingers(&self) -> bool {
-        self.finished_ms != 0
+        self.finished_ms != SteadyMs::ZERO
     }
 
     /// The engine takes no further request on this connection: what was asked is still answered.
@@ -286,7 +287,7 @@ impl Connection {
     }
 
     /// Whether nothing has come, and nothing is to be answered, since so long.
-    pub(super) fn is_quiet_since(&self, since_ms: u64) -> bool {
+    pub(super) fn is_quiet_since(&self, since_ms: SteadyMs) -> bool {
         self.answers.is_empty() && self.last_octet_ms <= since_ms
     }
 
@@ -296,18 +297,18 @@ impl Connection {
     }
 
     /// When the connection was taken, steady milliseconds.
-    pub(super) fn opened_ms(&self) -> u64 {
+    pub(super) fn opened_ms(&self) -> SteadyMs {
         self.opened_ms
     }
 
     /// Says 408 to a peer that left a request half sent, if nothing else is being said.
     pub(super) fn write_request_timeout(&mut self) {
-        if self.half_since_ms != 0 && self.answers.is_empty() {
+        if self.half_since_ms != SteadyMs::ZERO && self.answers.is_empty() {
             const TIMEOUT: &[u8] =
                 b"HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
             self.output.extend_from_slice(TIMEOUT);
         }
-        self.half_since_ms = 0;
+        self.half_since_ms = SteadyMs::ZERO;
         self.ends_after_answers = true;
     }
 
@@ -428,11 +429,11 @@ impl Connection {
 
     /// Notes since when a request is half there. Progress starts the time anew: what is half now is
     /// another one.
-    fn note_half(&mut self, progressed: bool, unconsumed: usize, now_ms: u64) {
+    fn note_half(&mut self, progressed: bool, unconsumed: usize, now_ms: SteadyMs) {
         let half = !self.blocked && !self.peer_done && (unconsumed > 0 || self.skip_octets > 0);
         if !half {
-            self.half_since_ms = 0;
-        } else if progressed || self.half_since_ms == 0 {
+            self.half_since_ms = SteadyMs::ZERO;
+        } else if progressed || self.half_since_ms == SteadyMs::ZERO {
             self.half_since_ms = now_ms;
         }
     }
@@ -444,15 +445,17 @@ impl Session for Connection {
     }
 
     //= push http time
-    fn due_ms(&self) -> u64 {
-        if self.finished_ms != 0 {
+    fn due_ms(&self) -> SteadyMs {
+        if self.finished_ms != SteadyMs::ZERO {
             return self.finished_ms + LINGER_MS_MAX;
         }
         let waits_for_leave = self.continue_due;
-        let half = self.half_since_ms != 0 && !waits_for_leave;
-        let half_ms = if half { self.half_since_ms + self.patience.request_ms } else { u64::MAX };
+        let half = self.half_since_ms != SteadyMs::ZERO && !waits_for_leave;
+        let half_ms =
+            if half { self.half_since_ms + self.patience.request_ms } else { SteadyMs::NEVER };
         let idle = self.answers.is_empty();
-        let idle_ms = if idle { self.last_octet_ms + self.patience.idle_ms } else { u64::MAX };
+        let idle_ms =
+            if idle { self.last_octet_ms + self.patience.idle_ms } else { SteadyMs::NEVER };
         half_ms.min(idle_ms)
     }
 

@@ -26,6 +26,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
+use wire::terms::time::SteadyMs;
 
 /// A whole alert's cancel, answered when every shard has.
 struct Gathering {
@@ -133,7 +134,7 @@ impl Front {
 
     /// Whether nothing is owed to any push client that takes what it is sent, in a drain that began
     /// then.
-    pub(super) fn is_quiet(&mut self, draining_since_ms: u64, now: Now) -> bool {
+    pub(super) fn is_quiet(&mut self, draining_since_ms: SteadyMs, now: Now) -> bool {
         let indices = self.connections.indices();
         let owes_nothing = |link: &mut Link<Connection>| {
             let unsent = link.unsent();
@@ -195,7 +196,7 @@ impl Front {
     }
 
     /// The connection that has waited longest for its first request, and since when.
-    fn longest_silent(&mut self) -> Option<(u32, u64)> {
+    fn longest_silent(&mut self) -> Option<(u32, SteadyMs)> {
         while let Some(&(index, generation)) = self.silent.front() {
             match self.connections.of_generation(index, generation) {
                 Some(link) if is_silent(link) => return Some((index, link.session.opened_ms())),
@@ -578,7 +579,7 @@ impl Desk for ShardDesk<'_> {
         self.shard.fetch(foreseen);
     }
 
-    fn now_ms(&self) -> u64 {
+    fn now_ms(&self) -> SteadyMs {
         self.now.steady_ms
     }
 
@@ -673,9 +674,14 @@ mod tests {
     use crate::io::driver::{DriverKind, Waker};
     use crate::io::places::Places;
     use std::os::unix::net::UnixStream;
+    use wire::terms::time::WallMs;
 
     fn at(steady_ms: u64) -> Now {
-        Now { wall_ms: steady_ms, steady_ms, steady_ns: steady_ms * 1_000_000 }
+        Now {
+            wall_ms: WallMs::new(steady_ms),
+            steady_ms: SteadyMs::new(steady_ms),
+            steady_ns: steady_ms * 1_000_000,
+        }
     }
 
     /// A shard of four places, so many of them taken at 1,000 ms by clients that say nothing.

@@ -24,6 +24,7 @@ use crate::io::stream::Stream;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use tls::{Opened, Tls};
+use wire::terms::time::SteadyMs;
 
 /// The state machine of one connection.
 pub(super) trait Session {
@@ -31,7 +32,7 @@ pub(super) trait Session {
     fn output(&mut self) -> &mut Vec<u8>;
 
     /// When it wants to be looked at, steady milliseconds.
-    fn due_ms(&self) -> u64;
+    fn due_ms(&self) -> SteadyMs;
 
     /// Whether more octets may come, while so many are not consumed and the connection may hold
     /// `most`.
@@ -272,7 +273,7 @@ impl<S: Session> Link<S> {
     }
 
     /// Sends what the session has to say, unless a send is under way.
-    pub(super) fn flush(&mut self, driver: &mut Driver, now_ms: u64) {
+    pub(super) fn flush(&mut self, driver: &mut Driver, now_ms: SteadyMs) {
         match &mut self.tls {
             None => self.stream.flush(driver, self.session.output(), now_ms),
             Some(tls) => {
@@ -290,7 +291,7 @@ impl<S: Session> Link<S> {
 
     /// Sends no more once everything is sent: the peer reads an end behind it, and may still be
     /// read from.
-    pub(super) fn finish(&mut self, driver: &mut Driver, now_ms: u64) {
+    pub(super) fn finish(&mut self, driver: &mut Driver, now_ms: SteadyMs) {
         match &mut self.tls {
             None => self.stream.finish(),
             Some(tls) => {
@@ -332,18 +333,18 @@ impl<S: Session> Link<S> {
 
     /// Whether the peer has taken nothing of what is being sent to it for so long, beginning no
     /// earlier than `since_ms`.
-    fn takes_nothing(&mut self, since_ms: u64, now_ms: u64, longest_ms: u64) -> bool {
+    fn takes_nothing(&mut self, since_ms: SteadyMs, now_ms: SteadyMs, longest_ms: u64) -> bool {
         let since = self.stream.takes_nothing_since_ms(now_ms);
         since.is_some_and(|taken_ms| now_ms >= taken_ms.max(since_ms) + longest_ms)
     }
 
     /// Whether the peer has taken nothing for too long, or as long as it may be idle.
-    pub(super) fn is_stuck(&mut self, now_ms: u64, idle_timeout_ms: u64) -> bool {
-        self.takes_nothing(0, now_ms, SEND_PROGRESS_MS_MAX.min(idle_timeout_ms))
+    pub(super) fn is_stuck(&mut self, now_ms: SteadyMs, idle_timeout_ms: u64) -> bool {
+        self.takes_nothing(SteadyMs::ZERO, now_ms, SEND_PROGRESS_MS_MAX.min(idle_timeout_ms))
     }
 
     /// Whether a drain that began then need not wait for the peer to take what is being sent to it.
-    pub(super) fn is_given_up(&mut self, draining_since_ms: u64, now_ms: u64) -> bool {
+    pub(super) fn is_given_up(&mut self, draining_since_ms: SteadyMs, now_ms: SteadyMs) -> bool {
         self.takes_nothing(draining_since_ms, now_ms, DRAIN_SILENCE_MS)
     }
 
@@ -393,8 +394,8 @@ mod tests {
             &mut self.0
         }
 
-        fn due_ms(&self) -> u64 {
-            u64::MAX
+        fn due_ms(&self) -> SteadyMs {
+            SteadyMs::NEVER
         }
 
         fn wants_more(&self, _unconsumed: usize, _most: usize) -> bool {
@@ -439,7 +440,7 @@ mod tests {
     fn last_words_stand_behind_what_was_half_sent() {
         let (mut link, mut driver, mut client) = link();
         link.session.0 = vec![1; SEND_OCTETS_MAX + 1_000];
-        link.flush(&mut driver, 0);
+        link.flush(&mut driver, SteadyMs::ZERO);
         assert_eq!(complete_sends(&mut link, &mut driver), 1, "a piece of it");
         link.session.0 = b"the last words".to_vec();
         link.send_now();
@@ -456,11 +457,12 @@ mod tests {
     fn a_peer_that_reads_slowly_is_not_given_up_and_one_that_stops_is() {
         let (mut link, mut driver, mut client) = link();
         link.session.0 = vec![1; 1 << 20];
-        let mut now_ms = 1_000;
+        let began_ms = SteadyMs::new(1_000);
+        let mut now_ms = began_ms;
         link.flush(&mut driver, now_ms);
         let mut look = |link: &mut Link<Speaker>| {
-            now_ms += SEND_LOOK_MS;
-            (link.is_given_up(1_000, now_ms), link.is_stuck(now_ms, 3_000), now_ms)
+            now_ms = now_ms + SEND_LOOK_MS;
+            (link.is_given_up(began_ms, now_ms), link.is_stuck(now_ms, 3_000), now_ms)
         };
         let (mut read, mut pieces) = (0, 0);
         // 30 KiB in a second.

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::SteadyMs;
 
 /// How long the control plane waits for a shard to take a change.
 pub(crate) const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -180,8 +181,8 @@ impl ShardStatus {
         }
     }
 
-    pub(crate) fn note_turn(&self, now_ms: u64) {
-        self.turned_ms.store(now_ms, Ordering::Relaxed);
+    pub(crate) fn note_turn(&self, now_ms: SteadyMs) {
+        self.turned_ms.store(now_ms.ms(), Ordering::Relaxed);
         // Only this shard writes: a plain add, not a locked one.
         self.turns.store(self.turns.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
     }
@@ -198,7 +199,8 @@ impl ShardStatus {
 
     /// Whether the shard should have made a turn within the last second, and has not.
     pub(crate) fn is_stalled(&self) -> bool {
-        let since_ms = Now::read().steady_ms.saturating_sub(self.turned_ms.load(Ordering::Relaxed));
+        let since_ms =
+            Now::read().steady_ms.ms().saturating_sub(self.turned_ms.load(Ordering::Relaxed));
         since_ms > HEALTHY_TURN_MS_MAX && !self.has_ended()
     }
 

@@ -40,6 +40,7 @@ use wire::push::notify::{
 use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::Secret;
 use wire::terms::ids::Xpid;
+use wire::terms::time::SteadyMs;
 
 /// Where an XPID's notifications go, with its name looked up beside the shards (`io::names`).
 #[derive(Clone, Debug)]
@@ -84,12 +85,12 @@ impl EndpointPlan {
 
 struct Endpoint {
     plan: EndpointPlan,
-    /// With the time since which each waits, steady milliseconds.
-    queue: VecDeque<(NotificationOrder, u64)>,
-    /// When it last answered, steady milliseconds.
-    heard_ms: u64,
+    /// With the time since which each waits.
+    queue: VecDeque<(NotificationOrder, SteadyMs)>,
+    /// When it last answered.
+    heard_ms: SteadyMs,
     connections: Vec<u32>,
-    resting_until_ms: u64,
+    resting_until_ms: SteadyMs,
     failures: u32,
     next_address: usize,
     /// The server's own word, of the last connection that carried an answer: it closes after every
@@ -104,14 +105,14 @@ struct Endpoint {
 struct UnderWay {
     order: NotificationOrder,
     subject: Subject,
-    deadline_ms: u64,
+    deadline_ms: SteadyMs,
 }
 
 struct Outgoing {
     link: Link<Notifying>,
     endpoint: u64,
     connected: bool,
-    opened_ms: u64,
+    opened_ms: SteadyMs,
     peer: SocketAddr,
     /// Boxed: the kernel reads it while the connect is under way.
     address: Box<RawAddress>,
@@ -133,7 +134,7 @@ struct Notifying {
     /// Whether its first answer kept the connection, until the endpoint has learnt it.
     first_kept: Option<bool>,
     /// When it last had something under way or began.
-    used_ms: u64,
+    used_ms: SteadyMs,
 }
 
 /// What a response is settled with.
@@ -193,7 +194,7 @@ impl Notifier {
                     let closes = known.closes && !moved;
                     Endpoint {
                         plan: plan.clone(),
-                        resting_until_ms: 0,
+                        resting_until_ms: SteadyMs::ZERO,
                         closes,
                         connections,
                         ..known
@@ -202,9 +203,9 @@ impl Notifier {
                 None => Endpoint {
                     plan: plan.clone(),
                     queue: VecDeque::new(),
-                    heard_ms: 0,
+                    heard_ms: SteadyMs::ZERO,
                     connections: Vec::new(),
-                    resting_until_ms: 0,
+                    resting_until_ms: SteadyMs::ZERO,
                     failures: 0,
                     next_address: 0,
                     closes: false,
@@ -233,7 +234,7 @@ impl Notifier {
                 continue;
             }
             endpoint.plan.addresses.clone_from(addresses);
-            endpoint.resting_until_ms = 0;
+            endpoint.resting_until_ms = SteadyMs::ZERO;
             let outgoing = &mut self.outgoing;
             let stale = |index: &u32| {
                 outgoing.get_mut(*index).is_some_and(|outgoing| !addresses.contains(&outgoing.peer))
@@ -247,12 +248,14 @@ impl Notifier {
 
     /// Requests under way that a drain waits for: of push clients that have said something lately,
     /// or may still begin to.
-    pub(super) fn awaited(&mut self, draining_since_ms: u64, now: Now) -> usize {
+    pub(super) fn awaited(&mut self, draining_since_ms: SteadyMs, now: Now) -> usize {
         let mut count = 0;
         for index in self.outgoing.indices() {
             let Some(outgoing) = self.outgoing.get_mut(index) else { continue };
-            let heard_ms =
-                self.endpoints.get(&outgoing.endpoint).map_or(0, |endpoint| endpoint.heard_ms);
+            let heard_ms = self
+                .endpoints
+                .get(&outgoing.endpoint)
+                .map_or(SteadyMs::ZERO, |endpoint| endpoint.heard_ms);
             if now.steady_ms < heard_ms.max(draining_since_ms) + DRAIN_SILENCE_MS {
                 count += outgoing.link.session.under_way.len();
             }
@@ -448,7 +451,7 @@ impl Notifier {
             && let Some(endpoint) = self.endpoints.get_mut(&key)
         {
             endpoint.failures = 0;
-            endpoint.resting_until_ms = 0;
+            endpoint.resting_until_ms = SteadyMs::ZERO;
             if completion.token.operation == Operation::Receive {
                 endpoint.heard_ms = now.steady_ms;
             }
@@ -611,10 +614,10 @@ impl Session for Notifying {
 
     /// When its oldest notification must be answered; one that carries nothing ends a while after
     /// it last did.
-    fn due_ms(&self) -> u64 {
+    fn due_ms(&self) -> SteadyMs {
         match self.under_way.front() {
             Some(sent) => sent.deadline_ms,
-            None if self.ends() => u64::MAX,
+            None if self.ends() => SteadyMs::NEVER,
             None => self.used_ms + NOTIFIER_IDLE_MS_MAX,
         }
     }
@@ -661,7 +664,7 @@ impl Takes<Settling<'_>> for Notifying {
 }
 
 impl Notifying {
-    fn new(now_ms: u64) -> Self {
+    fn new(now_ms: SteadyMs) -> Self {
         Self {
             output: Vec::new(),
             under_way: VecDeque::new(),
@@ -706,7 +709,7 @@ impl Notifying {
                     } else if response.status == GONE {
                         NotificationResult::Gone
                     } else {
-                        let retry_after_seconds = response.retry_after_seconds(now.wall_ms);
+                        let retry_after_seconds = response.retry_after_seconds(now.wall_ms.ms());
                         NotificationResult::Failed { retry_after_seconds }
                     };
                     shard.settle_notification(order, result, now.wall_ms);

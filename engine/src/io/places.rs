@@ -15,6 +15,7 @@ use rustix::event::{EventfdFlags, eventfd};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use wire::terms::time::SteadyMs;
 
 /// No connection of the shard waits for its first request.
 const NOBODY: u64 = u64::MAX;
@@ -80,8 +81,10 @@ impl Places {
 
     /// Asks the shard whose client has been silent longest, since `before_ms` at least, for its
     /// place; whether there is one.
-    pub(super) fn ask_for_room(&self, before_ms: u64, wakers: &[Waker]) -> bool {
-        let silent = |shard: &usize| self.shares[*shard].silent_since_ms.load(Ordering::Relaxed);
+    pub(super) fn ask_for_room(&self, before_ms: SteadyMs, wakers: &[Waker]) -> bool {
+        let silent = |shard: &usize| {
+            SteadyMs::new(self.shares[*shard].silent_since_ms.load(Ordering::Relaxed))
+        };
         let Some(shard) = (0..self.shares.len()).min_by_key(silent) else { return false };
         if silent(&shard) > before_ms {
             return false;
@@ -147,8 +150,10 @@ impl Door {
     }
 
     /// Shows since when a connection has waited for its first request; `None`: none does.
-    pub(super) fn show_silent_since(&self, since_ms: Option<u64>) {
-        self.share().silent_since_ms.store(since_ms.unwrap_or(NOBODY), Ordering::Relaxed);
+    pub(super) fn show_silent_since(&self, since_ms: Option<SteadyMs>) {
+        self.share()
+            .silent_since_ms
+            .store(since_ms.map_or(NOBODY, SteadyMs::ms), Ordering::Relaxed);
     }
 
     /// No shard takes a further connection.
@@ -192,11 +197,11 @@ mod tests {
     #[test]
     fn the_shard_whose_client_has_been_silent_longest_is_asked_for_room() {
         let (places, wakers) = (Places::new(2, 1).expect("places"), wakers(2));
-        assert!(!places.ask_for_room(u64::MAX - 1, &wakers), "nobody is silent");
-        places.door(0).show_silent_since(Some(700));
-        places.door(1).show_silent_since(Some(500));
-        assert!(!places.ask_for_room(499, &wakers), "not for long enough");
-        assert!(places.ask_for_room(500, &wakers));
+        assert!(!places.ask_for_room(SteadyMs::NEVER - 1, &wakers), "nobody is silent");
+        places.door(0).show_silent_since(Some(SteadyMs::new(700)));
+        places.door(1).show_silent_since(Some(SteadyMs::new(500)));
+        assert!(!places.ask_for_room(SteadyMs::new(499), &wakers), "not for long enough");
+        assert!(places.ask_for_room(SteadyMs::new(500), &wakers));
         assert!(!places.door(0).is_asked_for_room() && places.door(1).is_asked_for_room());
         assert!(!places.door(1).is_asked_for_room(), "once");
     }

@@ -9,6 +9,7 @@ use crate::io::limits::{SEND_LOOK_LATE_MS, SEND_LOOK_MS, SEND_OCTETS_MAX, SEND_S
 use rustix::net::sockopt::{set_socket_send_buffer_size, set_tcp_nodelay};
 use rustix::net::{SendFlags, Shutdown, send, shutdown};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use wire::terms::time::SteadyMs;
 
 pub(super) struct Stream {
     socket: OwnedFd,
@@ -19,9 +20,9 @@ pub(super) struct Stream {
     sent: usize,
     /// When the send under way began, or the peer was last seen to take something of it, steady
     /// milliseconds.
-    taken_ms: u64,
+    taken_ms: SteadyMs,
     /// When that was last looked for, and what the kernel still held of what was sent.
-    looked_ms: u64,
+    looked_ms: SteadyMs,
     in_kernel: Option<libc::c_int>,
     send_under_way: bool,
     receive_under_way: bool,
@@ -47,8 +48,8 @@ impl Stream {
             owner,
             sending: Vec::new(),
             sent: 0,
-            taken_ms: 0,
-            looked_ms: 0,
+            taken_ms: SteadyMs::ZERO,
+            looked_ms: SteadyMs::ZERO,
             in_kernel: None,
             send_under_way: false,
             receive_under_way: false,
@@ -114,7 +115,7 @@ impl Stream {
     /// A send completes when all of a piece was taken. Of a peer that reads slowly the kernel is
     /// asked: what it holds grows and shrinks as long as the peer reads. The first look only shows
     /// what to compare the next one with; one that comes late is in favour of the peer.
-    pub(super) fn takes_nothing_since_ms(&mut self, now_ms: u64) -> Option<u64> {
+    pub(super) fn takes_nothing_since_ms(&mut self, now_ms: SteadyMs) -> Option<SteadyMs> {
         if self.send_under_way && now_ms >= self.looked_ms + SEND_LOOK_MS {
             let looked_ms = std::mem::replace(&mut self.looked_ms, now_ms);
             let in_kernel = octets_in_kernel(self.socket.as_fd());
@@ -188,7 +189,7 @@ impl Stream {
 
     /// Starts to send what has gathered, unless a send is under way. A long one is sent in pieces,
     /// each of which is progress.
-    pub(super) fn flush(&mut self, driver: &mut Driver, output: &mut Vec<u8>, now_ms: u64) {
+    pub(super) fn flush(&mut self, driver: &mut Driver, output: &mut Vec<u8>, now_ms: SteadyMs) {
         if self.send_under_way || self.closing {
             return;
         }

@@ -228,7 +228,9 @@ pub(crate) fn clause(error: &rustls::Error) -> String {
         Error::InvalidCertificate(bad) => match bad {
             Bad::Expired | Bad::ExpiredContext { .. } => "the certificate has expired",
             Bad::NotValidYet | Bad::NotValidYetContext { .. } => "the certificate is not valid yet",
-            Bad::UnknownIssuer => "no authority that is trusted has issued the certificate",
+            Bad::UnknownIssuer | Bad::BadSignature => {
+                "no authority that is trusted has issued the certificate"
+            }
             Bad::NotValidForName | Bad::NotValidForNameContext { .. } => {
                 "the certificate is made for another name"
             }

@@ -22,6 +22,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use wire::terms::calendar;
 use wire::terms::code::Code;
+use wire::terms::time::{SteadyMs, WallMs};
 
 const BUDGET: TurnBudget = TurnBudget {
     timers: TIMERS_PER_TURN_MAX,
@@ -90,10 +91,10 @@ pub(super) struct ShardTurn {
     syncs: u64,
     date: [u8; 29],
     date_second: u64,
-    swept_ms: u64,
-    published_ms: u64,
+    swept_ms: SteadyMs,
+    published_ms: SteadyMs,
     waiting_shown_ms: u64,
-    draining_since_ms: Option<u64>,
+    draining_since_ms: Option<SteadyMs>,
     stopped: bool,
     /// The last step of a handshake was one with a notification server.
     servers_shook: bool,
@@ -129,8 +130,8 @@ impl ShardTurn {
             syncs: 0,
             date: [b' '; 29],
             date_second: 0,
-            swept_ms: 0,
-            published_ms: 0,
+            swept_ms: SteadyMs::ZERO,
+            published_ms: SteadyMs::ZERO,
             waiting_shown_ms: 0,
             draining_since_ms: None,
             stopped: false,
@@ -300,7 +301,8 @@ impl ShardTurn {
         }
         let longest_ns = (REST_NS << idle.min(u64::BITS - REST_NS.ilog2() - 2)).min(REST_NS_MAX);
         let due_ms = self.shard.next_due_ms();
-        let due_in_ms = due_ms.map_or(u64::MAX, |due_ms| due_ms.saturating_sub(clock::unix_ms()));
+        let due_in_ms =
+            due_ms.map_or(u64::MAX, |due_ms| due_ms.since(WallMs::new(clock::unix_ms())));
         due_in_ms.saturating_mul(1_000_000).clamp(REST_NS, longest_ns)
     }
 
@@ -585,9 +587,9 @@ impl ShardTurn {
     }
 
     fn refresh_date(&mut self, now: Now) {
-        if now.wall_ms / 1000 != self.date_second {
-            self.date_second = now.wall_ms / 1000;
-            self.date = calendar::http_date(now.wall_ms);
+        if now.wall_ms.ms() / 1000 != self.date_second {
+            self.date_second = now.wall_ms.ms() / 1000;
+            self.date = calendar::http_date(now.wall_ms.ms());
         }
     }
 

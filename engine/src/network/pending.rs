@@ -10,11 +10,12 @@ use std::hash::BuildHasherDefault;
 use crate::network::due_ring::DueRing;
 use crate::network::line_states::MsnHasher;
 use wire::terms::ids::Msn;
+use wire::terms::time::EvenMs;
 
 /// Attempts in flight, by the time they are due.
 pub(crate) enum Delays {
     /// All wait equally long, so the order of submission is the order of time.
-    Constant(VecDeque<(u64, u32)>),
+    Constant(VecDeque<(EvenMs, u32)>),
     Jittered(DueRing),
 }
 
@@ -30,28 +31,28 @@ impl Delays {
 
     /// The attempt in `slot` is due at `due_ms`; among equally long delays never before an earlier
     /// one.
-    pub(crate) fn push(&mut self, due_ms: u64, slot: u32) {
+    pub(crate) fn push(&mut self, due_ms: EvenMs, slot: u32) {
         match self {
             Self::Constant(queue) => queue.push_back((due_ms, slot)),
-            Self::Jittered(ring) => ring.push(due_ms, slot),
+            Self::Jittered(ring) => ring.push(due_ms.ms(), slot),
         }
     }
 
     /// The slot of the next attempt that is due by `now_ms`.
-    pub(crate) fn pop(&mut self, now_ms: u64) -> Option<u32> {
+    pub(crate) fn pop(&mut self, now_ms: EvenMs) -> Option<u32> {
         match self {
             Self::Constant(queue) => {
                 queue.front().filter(|&&(due_ms, _)| due_ms <= now_ms)?;
                 queue.pop_front().map(|(_, slot)| slot)
             }
-            Self::Jittered(ring) => ring.pop(now_ms),
+            Self::Jittered(ring) => ring.pop(now_ms.ms()),
         }
     }
 
-    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+    pub(crate) fn next_due_ms(&self) -> Option<EvenMs> {
         match self {
             Self::Constant(queue) => queue.front().map(|&(due_ms, _)| due_ms),
-            Self::Jittered(ring) => ring.first().map(|(due_ms, _)| due_ms),
+            Self::Jittered(ring) => ring.first().map(|(due_ms, _)| EvenMs::new(due_ms)),
         }
     }
 
@@ -77,7 +78,7 @@ pub(crate) struct Alerts {
     count_max: usize,
     waiting: HashSet<u64, BuildHasherDefault<MsnHasher>>,
     /// Due time, order of raising, msn.
-    raised: BinaryHeap<Reverse<(u64, u64, u64)>>,
+    raised: BinaryHeap<Reverse<(EvenMs, u64, u64)>>,
     sequence: u64,
 }
 
@@ -92,7 +93,7 @@ impl Alerts {
 
     /// An attempt at `msn` ended absent or full. With `due_ms` the line is ready again by itself
     /// then.
-    pub(crate) fn await_line(&mut self, msn: Msn, due_ms: Option<u64>) {
+    pub(crate) fn await_line(&mut self, msn: Msn, due_ms: Option<EvenMs>) {
         if self.waiting.len() >= self.count_max || !self.waiting.insert(msn.value()) {
             return;
         }
@@ -102,13 +103,13 @@ impl Alerts {
     }
 
     /// `msn` is ready again: alerts if somebody waits for it.
-    pub(crate) fn raise(&mut self, msn: Msn, now_ms: u64) {
+    pub(crate) fn raise(&mut self, msn: Msn, now_ms: EvenMs) {
         if self.waiting.contains(&msn.value()) {
             self.push(msn, now_ms);
         }
     }
 
-    fn push(&mut self, msn: Msn, due_ms: u64) {
+    fn push(&mut self, msn: Msn, due_ms: EvenMs) {
         // A line raised by hand before its own time stands here twice; the second is dropped when
         // popped.
         if self.raised.len() < 2 * self.count_max {
@@ -118,7 +119,7 @@ impl Alerts {
     }
 
     /// The next alert that is due by `now_ms`.
-    pub(crate) fn pop(&mut self, now_ms: u64) -> Option<Msn> {
+    pub(crate) fn pop(&mut self, now_ms: EvenMs) -> Option<Msn> {
         while self.next_due_ms()? <= now_ms {
             let Reverse((_, _, msn)) = self.raised.pop()?;
             if self.waiting.remove(&msn) {
@@ -128,7 +129,7 @@ impl Alerts {
         None
     }
 
-    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+    pub(crate) fn next_due_ms(&self) -> Option<EvenMs> {
         self.raised.peek().map(|&Reverse((due_ms, _, _))| due_ms)
     }
 }

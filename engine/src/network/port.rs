@@ -13,8 +13,8 @@
 //! 6. [`CoreNetwork::alerts`] until it yields nothing: lines whose waiting pushes may be tried
 //!    again.
 //!
-//! `next_due_ms` tells when polling is worth while again. Time is Unix milliseconds and comes from
-//! the caller.
+//! `next_due_ms` tells when polling is worth while again. Time comes from the caller; it is even:
+//! nobody sets it.
 //!
 //! Never here: a queue per msn, a retry, the order of pushes. One attempt at a time per msn is the
 //! caller's care.
@@ -27,6 +27,7 @@ use wire::sms::limits::TIME_OCTETS;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::svcinst::Svcinst;
+use wire::terms::time::EvenMs;
 
 /// A core network that delivers.
 pub trait CoreNetwork {
@@ -39,13 +40,13 @@ pub trait CoreNetwork {
 
     /// Starts the attempt that the slot describes, at `now_ms`. The slot must hold at least one
     /// segment; it comes back once, by `poll`.
-    fn submit(&mut self, handle: AttemptHandle, now_ms: u64);
+    fn submit(&mut self, handle: AttemptHandle, now_ms: EvenMs);
 
     /// Gives a slot back unused.
     fn release(&mut self, handle: AttemptHandle);
 
     /// The next attempt that has come to its end by `now_ms`.
-    fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>>;
+    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>>;
 
     /// The token of the attempt that probably comes to its end next: whoever is told fetches early
     /// what it will need. `None` where nobody can tell.
@@ -55,21 +56,21 @@ pub trait CoreNetwork {
 
     /// The next SMS-STATUS-REPORT that comes by itself. Whose it is only its TPDU says: TP-MR,
     /// TP-RA and TP-SCTS.
-    fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>>;
+    fn status_reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>>;
 
     /// The message center starts with a push that an earlier attempt found absent or without
     /// memory: the HLR is to report the line when it is ready. A network whose HLR outlives the
     /// engine has that in its message waiting data.
     //= TS 23.040 3.2.6
-    fn await_alert(&mut self, _msn: Msn, _now_ms: u64) {}
+    fn await_alert(&mut self, _msn: Msn, _now_ms: EvenMs) {}
 
     /// The next line that the HLR reports as reachable again, or as having memory free.
     //= TS 23.040 3.2.7
-    fn alerts(&mut self, now_ms: u64) -> Option<Msn>;
+    fn alerts(&mut self, now_ms: EvenMs) -> Option<Msn>;
 
     /// The earliest time at which `poll`, `status_reports` or `alerts` may yield something; `None`
     /// while nothing is under way.
-    fn next_due_ms(&self) -> Option<u64>;
+    fn next_due_ms(&self) -> Option<EvenMs>;
 
     /// Attempts submitted and not yet polled.
     fn in_flight(&self) -> usize;
@@ -78,7 +79,7 @@ pub trait CoreNetwork {
     ///
     /// # Errors
     /// One sentence: this network is none that can be told, or has no room for the change.
-    fn set_line(&mut self, _msn: Msn, _line: Line, _now_ms: u64) -> Result<(), String> {
+    fn set_line(&mut self, _msn: Msn, _line: Line, _now_ms: EvenMs) -> Result<(), String> {
         Err("this core network is not simulated: its lines cannot be changed from here".to_owned())
     }
 }

@@ -13,6 +13,7 @@ use wire::sms::relay;
 use wire::terms::calendar;
 use wire::terms::domain::Domain;
 use wire::terms::ids::Msn;
+use wire::terms::time::EvenMs;
 
 /// TP-Status: received by the SME.
 const DELIVERED: u8 = 0x00;
@@ -29,7 +30,7 @@ pub(crate) struct PendingReport {
 /// The reports on their way.
 pub(crate) struct PendingReports {
     /// Due time, order of sending, report.
-    waiting: BinaryHeap<Reverse<(u64, u64, PendingReport)>>,
+    waiting: BinaryHeap<Reverse<(EvenMs, u64, PendingReport)>>,
     sequence: u64,
     tpdu: [u8; STATUS_REPORT_OCTETS_MAX],
 }
@@ -40,7 +41,7 @@ impl PendingReports {
     }
 
     /// The report arrives at `due_ms`; beyond [`STATUS_REPORTS_WAITING_MAX`] it is lost.
-    pub(crate) fn push(&mut self, due_ms: u64, report: PendingReport) {
+    pub(crate) fn push(&mut self, due_ms: EvenMs, report: PendingReport) {
         if self.waiting.len() < STATUS_REPORTS_WAITING_MAX {
             self.waiting.push(Reverse((due_ms, self.sequence, report)));
             self.sequence += 1;
@@ -48,14 +49,14 @@ impl PendingReports {
     }
 
     /// The next report that has arrived by `now_ms`.
-    pub(crate) fn pop(&mut self, now_ms: u64) -> Option<StatusReport<'_>> {
+    pub(crate) fn pop(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
         if self.next_due_ms()? > now_ms {
             return None;
         }
         let Reverse((due_ms, _, report)) = self.waiting.pop()?;
         let recipient = Msn::from_value(report.msn)
             .and_then(|msn| Address::numeric(TYPE_UNKNOWN_ISDN, &msn.digits()).ok())?;
-        let civil = calendar::jst(due_ms);
+        let civil = calendar::jst(due_ms.ms());
         let discharge = relay::scts_jst(
             civil.year,
             civil.month,
@@ -76,7 +77,7 @@ impl PendingReports {
         octets.ok().map(|octets| StatusReport { tpdu: &self.tpdu[..octets], domain })
     }
 
-    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+    pub(crate) fn next_due_ms(&self) -> Option<EvenMs> {
         self.waiting.peek().map(|&Reverse((due_ms, _, _))| due_ms)
     }
 }
@@ -85,7 +86,7 @@ impl PendingReports {
 /// holds its slot.
 pub(crate) struct DeferredOutcomes<T> {
     /// Due time, order of deferring, slot.
-    waiting: BinaryHeap<Reverse<(u64, u64, u32)>>,
+    waiting: BinaryHeap<Reverse<(EvenMs, u64, u32)>>,
     outcomes: HashMap<u32, (T, Box<Reports>)>,
     sequence: u64,
 }
@@ -95,13 +96,13 @@ impl<T> DeferredOutcomes<T> {
         Self { waiting: BinaryHeap::new(), outcomes: HashMap::new(), sequence: 0 }
     }
 
-    pub(crate) fn push(&mut self, due_ms: u64, slot: u32, outcome: T, reports: Reports) {
+    pub(crate) fn push(&mut self, due_ms: EvenMs, slot: u32, outcome: T, reports: Reports) {
         self.waiting.push(Reverse((due_ms, self.sequence, slot)));
         self.sequence += 1;
         self.outcomes.insert(slot, (outcome, Box::new(reports)));
     }
 
-    pub(crate) fn pop(&mut self, now_ms: u64) -> Option<(u32, T, Box<Reports>)> {
+    pub(crate) fn pop(&mut self, now_ms: EvenMs) -> Option<(u32, T, Box<Reports>)> {
         if self.next_due_ms()? > now_ms {
             return None;
         }
@@ -109,7 +110,7 @@ impl<T> DeferredOutcomes<T> {
         self.outcomes.remove(&slot).map(|(outcome, reports)| (slot, outcome, reports))
     }
 
-    pub(crate) fn next_due_ms(&self) -> Option<u64> {
+    pub(crate) fn next_due_ms(&self) -> Option<EvenMs> {
         self.waiting.peek().map(|&Reverse((due_ms, _, _))| due_ms)
     }
 

@@ -40,6 +40,7 @@ use wire::sms::relay;
 use wire::terms::code::Code;
 use wire::terms::domain::Domain;
 use wire::terms::ids::Msn;
+use wire::terms::time::EvenMs;
 
 /// The simulated core network of one shard.
 pub struct SimulatedNetwork {
@@ -99,7 +100,7 @@ impl SimulatedNetwork {
         &mut self,
         msn: Msn,
         line: Line,
-        now_ms: u64,
+        now_ms: EvenMs,
     ) -> Result<(), TooManyChangedLines> {
         if self.changed_lines.len() >= CHANGED_LINES_MAX && self.changed_lines.find(msn).is_none() {
             return Err(TooManyChangedLines);
@@ -126,7 +127,7 @@ impl SimulatedNetwork {
         self.delivers_sent
     }
 
-    fn carry_out(&mut self, index: u32, now_ms: u64) -> Attempted {
+    fn carry_out(&mut self, index: u32, now_ms: EvenMs) -> Attempted {
         let slot = &self.slots[index as usize];
         let msn = slot.msn;
         let line = self.line_state(msn);
@@ -220,8 +221,8 @@ impl SimulatedNetwork {
         &mut self,
         index: u32,
         attempted: &mut Attempted,
-        now_ms: u64,
-    ) -> Option<u64> {
+        now_ms: EvenMs,
+    ) -> Option<EvenMs> {
         let fate =
             self.configuration.rates.draw_reports(&mut self.random, attempted.delivered_mask);
         let timeout_ms = self.configuration.scaled(self.configuration.answer_timeout_ms);
@@ -256,7 +257,7 @@ impl SimulatedNetwork {
         }
     }
 
-    fn send_reports(&mut self, index: u32, mask: u16, domain: Option<Domain>, due_ms: u64) {
+    fn send_reports(&mut self, index: u32, mask: u16, domain: Option<Domain>, due_ms: EvenMs) {
         let slot = &self.slots[index as usize];
         for segment in (0..u16::BITS).filter(|segment| mask >> segment & 1 == 1) {
             let report = PendingReport {
@@ -270,7 +271,7 @@ impl SimulatedNetwork {
     }
 
     /// What fails for absence or memory waits for the HLR's alert, as does what roams out.
-    fn remember_alert(&mut self, msn: Msn, attempted: &Attempted, now_ms: u64) {
+    fn remember_alert(&mut self, msn: Msn, attempted: &Attempted, now_ms: EvenMs) {
         let waits = match attempted.result {
             AttemptResult::Held(reason, _) => {
                 matches!(
@@ -303,7 +304,7 @@ impl CoreNetwork for SimulatedNetwork {
         &mut self.slots[handle.0 as usize]
     }
 
-    fn submit(&mut self, handle: AttemptHandle, now_ms: u64) {
+    fn submit(&mut self, handle: AttemptHandle, now_ms: EvenMs) {
         assert!(self.slots[handle.0 as usize].mask() != 0, "an attempt sends at least one segment");
         let jitter_ms = match self.configuration.latency_jitter_ms {
             0 => 0,
@@ -317,7 +318,7 @@ impl CoreNetwork for SimulatedNetwork {
         self.free.push(handle.0);
     }
 
-    fn poll(&mut self, now_ms: u64) -> Option<Outcome<'_>> {
+    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>> {
         let (index, attempted) = loop {
             if let Some((index, attempted, reports)) = self.deferred.pop(now_ms) {
                 self.reports = *reports;
@@ -357,20 +358,20 @@ impl CoreNetwork for SimulatedNetwork {
         self.delays.next_slot().map(|slot| self.slots[slot as usize].token)
     }
 
-    fn status_reports(&mut self, now_ms: u64) -> Option<StatusReport<'_>> {
+    fn status_reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
         self.status_reports.pop(now_ms)
     }
 
-    fn await_alert(&mut self, msn: Msn, now_ms: u64) {
+    fn await_alert(&mut self, msn: Msn, now_ms: EvenMs) {
         let is_ready = self.line_state(msn).is_ready();
         self.alerts.await_line(msn, is_ready.then_some(now_ms));
     }
 
-    fn alerts(&mut self, now_ms: u64) -> Option<Msn> {
+    fn alerts(&mut self, now_ms: EvenMs) -> Option<Msn> {
         self.alerts.pop(now_ms)
     }
 
-    fn next_due_ms(&self) -> Option<u64> {
+    fn next_due_ms(&self) -> Option<EvenMs> {
         [
             self.delays.next_due_ms(),
             self.alerts.next_due_ms(),
@@ -386,7 +387,7 @@ impl CoreNetwork for SimulatedNetwork {
         self.delays.len() + self.deferred.len()
     }
 
-    fn set_line(&mut self, msn: Msn, line: Line, now_ms: u64) -> Result<(), String> {
+    fn set_line(&mut self, msn: Msn, line: Line, now_ms: EvenMs) -> Result<(), String> {
         self.set_line_state(msn, line, now_ms).map_err(|error| error.to_string())
     }
 }

@@ -15,6 +15,7 @@ use crate::billing::{Event, EventKind, Known, Log};
 use crate::journal::{Cursor, Record};
 use crate::shard::events::accepted_event;
 use std::collections::VecDeque;
+use wire::terms::time::WallMs;
 
 /// Records of the journal looked at in one turn for events that are owed.
 const OWED_RECORDS_PER_TURN_MAX: usize = 512;
@@ -135,12 +136,12 @@ impl Home {
 impl<L: Log> Shard<L> {
     /// Enters what is owed and can be entered, and counts whose minute is over; whether there was
     /// any. To be called when everything below `durable` is settled.
-    pub(super) fn keep_books(&mut self, durable: u64, now_ms: u64) -> bool {
+    pub(super) fn keep_books(&mut self, durable: u64, now_ms: WallMs) -> bool {
         let counted = self.billing.write_due_counts(now_ms);
         self.enter_owed(durable, now_ms) | counted
     }
 
-    fn enter_owed(&mut self, durable: u64, now_ms: u64) -> bool {
+    fn enter_owed(&mut self, durable: u64, now_ms: WallMs) -> bool {
         let Some(mut owed) = self.owed.take() else {
             while self.moved_ends.front().is_some_and(|&sequence| sequence < durable) {
                 self.moved_ends.pop_front();
@@ -192,7 +193,7 @@ impl<L: Log> Shard<L> {
 
     /// At a stop: writes what is owed, a part a turn, and all counts. Whether nothing is left that
     /// the device takes.
-    pub fn close_books(&mut self, now_ms: u64) -> bool {
+    pub fn close_books(&mut self, now_ms: WallMs) -> bool {
         self.enter_owed(self.durable(), now_ms);
         let counts = self.billing.write_all_counts(now_ms);
         (counts && self.owed.is_none()) || !self.billing.may_write(now_ms)
@@ -205,7 +206,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Counts a request that was refused or a repeat.
-    pub(super) fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: u64) {
+    pub(super) fn count_request(&mut self, kind: EventKind, xpid: u64, code: u16, now_ms: WallMs) {
         self.billing.count_request(kind, xpid, code, now_ms);
     }
 }

@@ -16,6 +16,7 @@ use crate::smsc::keys::KEY_RETENTION_MS;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::state::State;
+use wire::terms::time::WallMs;
 
 /// Fewest records looked at in one turn.
 const RECORDS_PER_TURN_MIN: u64 = 64;
@@ -57,15 +58,15 @@ enum Keep {
 
 impl<L: Log> Shard<L> {
     /// Goes on with cleaning; whether there was anything to do.
-    pub(super) fn clean(&mut self, now_ms: u64) -> bool {
+    pub(super) fn clean(&mut self, now_ms: WallMs) -> bool {
         if now_ms != self.journal_polled_ms {
             self.journal_polled_ms = now_ms;
             let even_ms = self.pace.even(now_ms);
-            self.journal.poll(even_ms);
+            self.journal.poll(even_ms.ms());
             if self.journal.retire_cleaned().is_some() {
                 self.moved_before = MovedBefore::default();
             }
-            if self.journal.is_quiet(even_ms) {
+            if self.journal.is_quiet(even_ms.ms()) {
                 self.core.touch_ahead();
             }
         }
@@ -126,7 +127,7 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    fn look_for_candidate(&mut self, now_ms: u64) {
+    fn look_for_candidate(&mut self, now_ms: WallMs) {
         let (looked_ms, reach) = self.cleaning_looked;
         // A clock that was set back must not stop the looking.
         let looked_lately = now_ms.abs_diff(looked_ms) < LOOK_INTERVAL_MS;
@@ -142,7 +143,7 @@ impl<L: Log> Shard<L> {
         });
     }
 
-    fn walk(&mut self, now_ms: u64) {
+    fn walk(&mut self, now_ms: WallMs) {
         let Some(Cleaning { segment, stage: Stage::Walking(mut cursor) }) = self.cleaning.take()
         else {
             return;
@@ -175,7 +176,7 @@ impl<L: Log> Shard<L> {
         self.cleaning = Some(Cleaning { segment, stage: Stage::Walking(cursor) });
     }
 
-    fn keep(&self, position: Position, kind: Kind, now_ms: u64) -> Keep {
+    fn keep(&self, position: Position, kind: Kind, now_ms: WallMs) -> Keep {
         let Ok((_, record)) = self.journal.read(position) else { return Keep::Dead };
         let key = match record {
             Record::Accepted(accepted) => {
@@ -234,8 +235,8 @@ impl<L: Log> Shard<L> {
 
     /// The earlier of what the wall clock shows and what it would show had nobody set it: by it no
     /// key is dropped whose day is not over, whichever of both its record was written by.
-    fn even_or_wall(&self, now_ms: u64) -> u64 {
-        self.pace.even(now_ms).min(now_ms)
+    pub(super) fn even_or_wall(&self, now_ms: WallMs) -> u64 {
+        self.pace.even(now_ms).ms().min(now_ms.ms())
     }
 
     /// The cancel of a whole alert matters as long as the alert is closed; a push's own stands
@@ -254,7 +255,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Appends a live push again, and behind it all that has become of it.
-    fn move_forward(&mut self, index: PushIndex, position: Position, now_ms: u64) {
+    fn move_forward(&mut self, index: PushIndex, position: Position, now_ms: WallMs) {
         let trail = self.trail(index, now_ms);
         if matches!(trail.reached, Reached::Hold(held) if held.next_ms != 0) {
             self.core.note_hold_recorded(index);
@@ -264,14 +265,14 @@ impl<L: Log> Shard<L> {
     }
 
     /// As [`Self::move_forward`], of a push that has ended and left the slab.
-    fn move_ended_forward(&mut self, push_id: u64, position: Position, now_ms: u64) {
+    fn move_ended_forward(&mut self, push_id: u64, position: Position, now_ms: WallMs) {
         let Some(&push) = self.core.ended(push_id) else {
             unreachable!("it was here a moment ago")
         };
         let key = self.journal.accepted(position).key_fingerprint;
         let cancel = push
             .has(ended_flag::CANCEL_ACCEPTED)
-            .then(|| CancelAccepted::of_push(push_id, now_ms, key, true));
+            .then(|| CancelAccepted::of_push(push_id, now_ms.ms(), key, true));
         let moved =
             self.move_with(position, Trail { cancel, reached: self.end_again(&push, now_ms) });
         self.core.set_ended_position(push_id, moved.to_bits());
@@ -292,10 +293,10 @@ impl<L: Log> Shard<L> {
     }
 
     /// What has become of a push that stands in the slab.
-    fn trail(&self, index: PushIndex, now_ms: u64) -> Trail {
+    fn trail(&self, index: PushIndex, now_ms: WallMs) -> Trail {
         let push = self.core.push(index);
         let cancel = push.has(flag::CANCEL_ACCEPTED).then(|| {
-            CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told())
+            CancelAccepted::of_push(push.push_id, now_ms.ms(), push.key, push.is_cancel_told())
         });
         let reached = if push.state.is_final() {
             self.end_again(&EndedPush::of(push), now_ms)
@@ -303,11 +304,7 @@ impl<L: Log> Shard<L> {
             // One that is not held any more is tried at once after a crash, whatever the clock says
             // then.
             let due_ms = self.core.due_ms(index).filter(|_| push.state == State::Held);
-            Reached::Hold(held_record(
-                push,
-                now_ms,
-                due_ms.map_or(0, |due_ms| self.pace.real(due_ms)),
-            ))
+            Reached::Hold(held_record(push, now_ms, due_ms.map(|due_ms| self.pace.real(due_ms))))
         } else if push.attempts() > 0
             || push.delivered_mask != 0
             || push.has(flag::IN_DOUBT)
@@ -321,7 +318,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// That a push has ended, and which of its notifications are parked.
-    fn end_again(&self, push: &EndedPush, now_ms: u64) -> Reached {
+    fn end_again(&self, push: &EndedPush, now_ms: WallMs) -> Reached {
         let parked = [NotificationKind::Complete, NotificationKind::Cancellation].map(|kind| {
             push.has(parked_of(kind)).then(|| parked_record(push.push_id, kind, push.tries, now_ms))
         });

@@ -20,10 +20,11 @@ use wire::sms::relay;
 use wire::sms::relay::{OriginatingAddress, StatusReportView};
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Msn, Xpid};
+use wire::terms::time::WallMs;
 
 impl<L: Log> Shard<L> {
     /// Hands pushes whose turn it is to the core network, as many as it has room for.
-    pub(super) fn start_attempts(&mut self, now_ms: u64, budget: usize) -> bool {
+    pub(super) fn start_attempts(&mut self, now_ms: WallMs, budget: usize) -> bool {
         let mut busy = false;
         for _ in 0..budget {
             let Some(handle) = self.network.reserve() else { break };
@@ -69,7 +70,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Takes what the core network has settled.
-    pub(super) fn take_outcomes(&mut self, now_ms: u64, budget: usize) -> bool {
+    pub(super) fn take_outcomes(&mut self, now_ms: WallMs, budget: usize) -> bool {
         let mut busy = false;
         for _ in 0..budget {
             let random = self.next_random();
@@ -121,7 +122,7 @@ impl<L: Log> Shard<L> {
         before: Known,
         result: AttemptResult,
         domain: u8,
-        now_ms: u64,
+        now_ms: WallMs,
     ) {
         if self.core.push(index).state != State::Held {
             return;
@@ -132,7 +133,7 @@ impl<L: Log> Shard<L> {
         self.core.note_hold_reason(index, reason.number());
         let push = self.core.push(index);
         let next_ms = self.core.due_ms(index).map_or(now_ms, |due_ms| self.pace.real(due_ms));
-        let held = Held { domain, ..held_record(push, now_ms, next_ms) };
+        let held = Held { domain, ..held_record(push, now_ms, Some(next_ms)) };
         self.counted.holds += 1;
         if self.journal.append_held(&held) {
             return self.core.note_hold_recorded(index);
@@ -144,7 +145,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Takes the SMS-STATUS-REPORTs that came by themselves: late, early, or once more.
-    fn take_status_reports(&mut self, now_ms: u64, budget: usize) -> bool {
+    fn take_status_reports(&mut self, now_ms: WallMs, budget: usize) -> bool {
         let mut busy = false;
         for _ in 0..budget {
             let Some(report) = self.network.status_reports(self.pace.even(now_ms)) else { break };
@@ -250,11 +251,11 @@ fn originating_address(
 fn report_delivered(
     accepted: &Accepted<'_>,
     arrived_mask: u16,
-    now_ms: u64,
+    now_ms: WallMs,
     stamps: &mut records::Stamps,
 ) -> u16 {
     let scts = stamps.scts(accepted.accepted_ms);
-    let discharge = stamps.scts(now_ms);
+    let discharge = stamps.scts(now_ms.ms());
     let mut report = [0u8; TPDU_OCTETS_MAX];
     let mut mask = 0;
     for (segment, submit) in relay::submits(accepted.submits).enumerate() {

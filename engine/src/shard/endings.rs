@@ -20,6 +20,7 @@ use wire::push::notify_url::NotifyUrl;
 use wire::push::sign::Secret;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn, Xpid};
+use wire::terms::time::WallMs;
 
 /// Outcomes of a Notified record: everything due was acknowledged; one is parked, and the push
 /// stays; what was parked was let go.
@@ -48,7 +49,7 @@ pub enum NotificationResult {
 
 impl<L: Log> Shard<L> {
     /// Carries out what the message center asks for.
-    pub(super) fn carry_out_effects(&mut self, now_ms: u64) -> bool {
+    pub(super) fn carry_out_effects(&mut self, now_ms: WallMs) -> bool {
         let mut busy = false;
         while let Some(effect) = self.core.take_effect() {
             busy = true;
@@ -77,7 +78,7 @@ impl<L: Log> Shard<L> {
                         let record = Notified {
                             push_id,
                             cancellation: false,
-                            at_ms: now_ms,
+                            at_ms: now_ms.ms(),
                             outcome,
                             tries,
                         };
@@ -91,7 +92,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Everything below the durable mark: pushes may be attempted, endings are billed and notified.
-    pub(super) fn settle_durable(&mut self, now_ms: u64) -> bool {
+    pub(super) fn settle_durable(&mut self, now_ms: WallMs) -> bool {
         let durable = self.durable();
         let (journal, billing, shard) = (&self.journal, &mut self.billing, self.number as u16);
         let ended_from = self.ended.front().map_or(durable, |ending| ending.sequence);
@@ -171,7 +172,7 @@ impl<L: Log> Shard<L> {
             code: if cancellation { push.cancel_code() } else { push.code },
             delivered: push.delivered(),
             withdrawn: if cancellation { push.withdrawn() } else { 0 },
-            completed_ms: self.pace.real(push.ended_ms()),
+            completed_ms: self.pace.real(push.ended_ms()).ms(),
             notification_id: &id,
             try_number: u16::from(push.tries) + 1,
             domain: domain(push.domain),
@@ -198,7 +199,7 @@ impl<L: Log> Shard<L> {
         &mut self,
         order: NotificationOrder,
         result: NotificationResult,
-        now_ms: u64,
+        now_ms: WallMs,
     ) {
         match result {
             NotificationResult::Acknowledged => {
@@ -233,20 +234,21 @@ impl<L: Log> Shard<L> {
         self.carry_out_effects(now_ms);
     }
 
-    pub(super) fn journal_progress(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn journal_progress(&mut self, index: PushIndex, now_ms: WallMs) {
         let push = self.core.push(index);
         fatal_if_full(self.journal.append_progress(&progress_record(push, now_ms)));
     }
 
-    fn journal_begin(&mut self, index: PushIndex, now_ms: u64) {
+    fn journal_begin(&mut self, index: PushIndex, now_ms: WallMs) {
         let record = Progress { begun: true, ..progress_record(self.core.push(index), now_ms) };
         let (_, sequence) = fatal_if_full(self.journal.append_progress(&record));
         self.core.handle_begin_journaled(index, sequence);
     }
 
-    fn journal_cancel(&mut self, index: PushIndex, now_ms: u64) {
+    fn journal_cancel(&mut self, index: PushIndex, now_ms: WallMs) {
         let push = self.core.push(index);
-        let record = CancelAccepted::of_push(push.push_id, now_ms, push.key, push.is_cancel_told());
+        let record =
+            CancelAccepted::of_push(push.push_id, now_ms.ms(), push.key, push.is_cancel_told());
         fatal_if_full(self.journal.append_cancel(&record));
     }
 
@@ -267,7 +269,7 @@ impl<L: Log> Shard<L> {
             msn: push.msn().value(),
             xpid: accepted.xpid,
             accepted_ms: accepted.accepted_ms,
-            ended_ms: self.pace.real(push.ended_ms()),
+            ended_ms: self.pace.real(push.ended_ms()).ms(),
             code: push.code.number(),
             state: push.state.number(),
             class: push.class.number(),
@@ -284,13 +286,13 @@ impl<L: Log> Shard<L> {
     }
 }
 
-pub(super) fn progress_record(push: &Push, now_ms: u64) -> Progress {
+pub(super) fn progress_record(push: &Push, now_ms: WallMs) -> Progress {
     Progress {
         push_id: push.push_id,
         delivered_mask: push.delivered_mask,
         attempts: u16::from(push.attempts()),
         code: push.code.number(),
-        at_ms: now_ms,
+        at_ms: now_ms.ms(),
         in_doubt: push.has(flag::IN_DOUBT),
         begun: has_begun(push),
     }
@@ -301,12 +303,12 @@ pub(super) fn has_begun(push: &Push) -> bool {
     push.has(flag::SINGLE_ATTEMPT) && !push.has(flag::RECORD_BEGIN)
 }
 
-/// That a push is held, and tried again at `next_ms`.
-pub(super) fn held_record(push: &Push, now_ms: u64, next_ms: u64) -> Held {
+/// That a push is held, and when it is tried again; `None` at once.
+pub(super) fn held_record(push: &Push, now_ms: WallMs, next_ms: Option<WallMs>) -> Held {
     Held {
         push_id: push.push_id,
-        at_ms: now_ms,
-        next_ms,
+        at_ms: now_ms.ms(),
+        next_ms: next_ms.map_or(0, WallMs::ms),
         delivered_mask: push.delivered_mask,
         attempts: u16::from(push.attempts()),
         code: push.code.number(),
@@ -322,12 +324,12 @@ pub(super) fn parked_record(
     push_id: u64,
     kind: NotificationKind,
     tries: u8,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Notified {
     Notified {
         push_id,
         cancellation: kind == NotificationKind::Cancellation,
-        at_ms: now_ms,
+        at_ms: now_ms.ms(),
         outcome: NOTICE_PARKED,
         tries: u16::from(tries),
     }

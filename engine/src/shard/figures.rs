@@ -162,7 +162,7 @@ impl<L: Log> Figures<'_, L> {
             shard.durable(),
             journal.segments,
             journal.used_octets,
-            shard.journal.needed_octets(shard.journal_polled_ms),
+            shard.journal.needed_octets(shard.even_or_wall(shard.journal_polled_ms)),
             journal.free_octets,
             shard.unbilled().0,
             shard.unbilled().1,

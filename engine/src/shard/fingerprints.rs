@@ -14,6 +14,7 @@ use crate::smsc::core::KeyVerdict;
 use crate::smsc::pushes::PushIndex;
 use wire::push::scan::PushRequest;
 use wire::terms::ids::{Msn, Reqid, Xpid};
+use wire::terms::time::WallMs;
 
 impl<L: Log> Shard<L> {
     /// How fingerprints were made before, while they are asked for.
@@ -28,7 +29,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// The time of the older fingerprints may be over.
-    pub(super) fn forget_older_fingerprints(&mut self, now_ms: u64) {
+    pub(super) fn forget_older_fingerprints(&mut self, now_ms: WallMs) {
         if self.older_until_ms.is_some_and(|until_ms| self.pace.even(now_ms) >= until_ms) {
             self.older_until_ms = None;
         }

@@ -20,6 +20,7 @@ use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind, Msn};
 use wire::terms::mix::mix;
 use wire::terms::ownership::shard_of;
+use wire::terms::time::WallMs;
 
 /// A repeated cancel of a whole alert closes it for another day when the last one is older than
 /// this.
@@ -90,7 +91,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// Takes one request's body.
-    pub fn handle_request(&mut self, body: &[u8], origin: Origin<'_>, now_ms: u64) -> Reply {
+    pub fn handle_request(&mut self, body: &[u8], origin: Origin<'_>, now_ms: WallMs) -> Reply {
         let foreseen = self.foresee(body);
         self.fetch(&foreseen);
         self.handle_foreseen(&foreseen, origin, now_ms)
@@ -101,7 +102,7 @@ impl<L: Log> Shard<L> {
         &mut self,
         foreseen: &Foreseen<'_>,
         origin: Origin<'_>,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Reply {
         let reply = self.reply_to(foreseen, origin, now_ms);
         if self.names_lost {
@@ -113,7 +114,7 @@ impl<L: Log> Shard<L> {
         reply
     }
 
-    fn reply_to(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: u64) -> Reply {
+    fn reply_to(&mut self, foreseen: &Foreseen<'_>, origin: Origin<'_>, now_ms: WallMs) -> Reply {
         self.counted.requests += 1;
         let request = match &foreseen.request {
             Ok(request) => request,
@@ -155,7 +156,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// The answer to a request that its owner could not be handed.
-    pub fn refuse_for_overload(&mut self, body: &[u8], now_ms: u64) -> Answer {
+    pub fn refuse_for_overload(&mut self, body: &[u8], now_ms: WallMs) -> Answer {
         match scan::scan(body) {
             Ok(request) => match self.refuse(&request, Code::OVERLOAD, now_ms) {
                 Reply::Now(answer) => answer,
@@ -171,7 +172,7 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         push: &PushRequest<'_>,
         key: u64,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<Reply, Code> {
         let content_digest = admit::content_digest(push);
         let verdict = self.verdict(push, key, content_digest);
@@ -273,7 +274,7 @@ impl<L: Log> Shard<L> {
         key: u64,
         content_digest: u64,
         admission: &Admission,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<Reply, Code> {
         let segments = admission.segments;
         let alert = self.alert_identity(push);
@@ -282,9 +283,9 @@ impl<L: Log> Shard<L> {
         }
         self.rehearse()?;
         let submits = &self.submits[..admission.submits_octets];
-        submission::submit(submits, segments, self.stamps.scts(now_ms))?;
-        let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms);
-        let expires_ms = self.pace.expires_ms(now_ms, admission.expires_ms, lifetime, expiry_ms);
+        submission::submit(submits, segments, self.stamps.scts(now_ms.ms()))?;
+        let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms.map(WallMs::new));
+        let expires_ms = self.pace.expires(now_ms, admission.expires_ms, lifetime, expiry_ms);
         let (reqid, reqid_length) = records::reqid_octets(push.reqid);
         let record = Accepted {
             push_id: self.journal.next_sequence(),
@@ -292,8 +293,8 @@ impl<L: Log> Shard<L> {
             content_digest,
             msn: push.msn.value(),
             xpid: push.xpid.value(),
-            accepted_ms: now_ms,
-            expires_ms,
+            accepted_ms: now_ms.ms(),
+            expires_ms: expires_ms.ms(),
             reqid,
             reqid_length,
             class: push.class.number(),
@@ -344,7 +345,7 @@ impl<L: Log> Shard<L> {
         push: &PushRequest<'_>,
         alert: Option<AlertIdentity>,
         segments: u8,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<Option<Reply>, Code> {
         let Some(alert) = alert else { return Ok(None) };
         if self.core.knows_alert(&alert) {
@@ -360,7 +361,7 @@ impl<L: Log> Shard<L> {
         Ok(None)
     }
 
-    fn note_accepted(&mut self, push_id: u64, segments: u8, now_ms: u64) {
+    fn note_accepted(&mut self, push_id: u64, segments: u8, now_ms: WallMs) {
         self.waiting.marks.note(push_id, now_ms);
         self.counted.accepted += 1;
         self.counted.segments_accepted += u64::from(segments);
@@ -380,7 +381,7 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         cancel: &CancelRequest<'_>,
         from_peer: bool,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Reply {
         self.counted.cancels += 1;
         match cancel.target {
@@ -417,12 +418,13 @@ impl<L: Log> Shard<L> {
 
     /// Withdraws a push; what that is answered, and the push's segments.
     //= push cancel push
-    fn cancel_push(&mut self, registered: &Registered, key: u64, now_ms: u64) -> (Code, u8) {
+    fn cancel_push(&mut self, registered: &Registered, key: u64, now_ms: WallMs) -> (Code, u8) {
         let live = self.core.live_push_id(key);
         let told = registered.registration.notify_url.is_some();
         match self.core.cancel(key, told, self.pace.center(now_ms)) {
             Ok((_, segments)) => {
-                let record = CancelAccepted::of_push(live.unwrap_or_default(), now_ms, key, told);
+                let record =
+                    CancelAccepted::of_push(live.unwrap_or_default(), now_ms.ms(), key, told);
                 if self.mutation != Mutation::CancelUnrecorded {
                     fatal_if_full(self.journal.append_cancel(&record));
                 }
@@ -443,7 +445,7 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         (fingerprint, older): (u64, Option<u64>),
         from_peer: bool,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(Code, u32), Code> {
         let closed = self.close_alert(registered, fingerprint, from_peer, now_ms)?;
         let Some(older) = older else { return Ok(closed) };
@@ -463,7 +465,7 @@ impl<L: Log> Shard<L> {
         registered: &Registered,
         fingerprint: u64,
         from_peer: bool,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(Code, u32), Code> {
         let (known, center_ms) = (self.core.closed_alert(fingerprint), self.pace.center(now_ms));
         //= push cancel again
@@ -485,7 +487,7 @@ impl<L: Log> Shard<L> {
         }
         let told = registered.registration.notify_url.is_some();
         let sequence = self.journal.next_sequence();
-        let cancel = AlertCancel { sequence, at_ms: now_ms, fingerprint, share, found, told };
+        let cancel = AlertCancel { sequence, at_ms: now_ms.ms(), fingerprint, share, found, told };
         self.journal.append_alert_cancel(&CancelAccepted::of_alert(&cancel)).map_err(code_of)?;
         let withdrawn = self.core.cancel_alert(fingerprint, closed_alert(&cancel, self.pace));
         Ok(match known {
@@ -495,7 +497,7 @@ impl<L: Log> Shard<L> {
         })
     }
 
-    fn refuse(&mut self, request: &Request<'_>, code: Code, now_ms: u64) -> Reply {
+    fn refuse(&mut self, request: &Request<'_>, code: Code, now_ms: WallMs) -> Reply {
         self.counted.refuse(code);
         match request {
             Request::Push(push) => {
@@ -508,7 +510,13 @@ impl<L: Log> Shard<L> {
         }
     }
 
-    fn bill_request(&mut self, kind: EventKind, push: &PushRequest<'_>, code: Code, now_ms: u64) {
+    fn bill_request(
+        &mut self,
+        kind: EventKind,
+        push: &PushRequest<'_>,
+        code: Code,
+        now_ms: WallMs,
+    ) {
         self.count_request(kind, push.xpid.value(), code.number(), now_ms);
     }
 }

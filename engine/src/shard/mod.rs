@@ -44,7 +44,7 @@ pub use parked::{ParkedAction, ParkedNotification};
 pub use progress::{OpenProgress, OpenStage};
 pub use waiting::{AGES_MS, CLASSES, STANDINGS, Standing, WaitingTally};
 pub use waiting_stopped::{CountError, count_stopped};
-pub use wire::terms::time::{Pace, TIME_SCALE_MAX};
+pub use wire::terms::pace::{Pace, TIME_SCALE_MAX};
 
 use crate::billing::{BillingLog, Log};
 use crate::gateway::admit::Scratch;
@@ -65,6 +65,7 @@ use std::sync::Arc;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
 use wire::terms::ids::Msn;
+use wire::terms::time::{EvenMs, SteadyMs, WallMs};
 
 /// What was appended to the journal and is covered by no commit yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,7 +97,7 @@ pub struct Shard<L = BillingLog> {
     contracts: ContractTable,
     fingerprints: Fingerprints,
     /// Until when, in even time, older fingerprints are asked for too.
-    older_until_ms: Option<u64>,
+    older_until_ms: Option<EvenMs>,
     /// Whether the directory has alerts from before fingerprints had a key, or had.
     alerts_had_older: bool,
     core: Core,
@@ -129,13 +130,13 @@ pub struct Shard<L = BillingLog> {
     /// Octets that cleaning would gain, as of when a candidate was looked for.
     dead_octets: u64,
     /// When a candidate was looked for, and how far the journal reached then.
-    cleaning_looked: (u64, Reach),
+    cleaning_looked: (WallMs, Reach),
     appended_at_last_turn: u64,
     /// Records that cleaning has to look at to keep its pace.
     cleaning_owed: u64,
     /// Answers wait for sequences up to this one.
     awaited: u64,
-    journal_polled_ms: u64,
+    journal_polled_ms: WallMs,
     random: u64,
     /// Faults to rehearse.
     injections: Vec<Injection>,
@@ -203,7 +204,7 @@ impl<L: Log> Shard<L> {
     ///
     /// # Errors
     /// One sentence; the lines before the one that failed are changed.
-    pub fn set_lines(&mut self, msns: &[Msn], line: Line, now_ms: u64) -> Result<(), String> {
+    pub fn set_lines(&mut self, msns: &[Msn], line: Line, now_ms: WallMs) -> Result<(), String> {
         msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, self.pace.even(now_ms)))
     }
 
@@ -265,12 +266,12 @@ impl<L: Log> Shard<L> {
 
     /// Sees the wall clock and a steady one at the same moment: before anything else is asked for
     /// with a new time. Without it the shard takes the wall clock for one that nobody sets.
-    pub fn keep_time(&mut self, wall_ms: u64, steady_ms: u64) {
+    pub fn keep_time(&mut self, wall_ms: WallMs, steady_ms: SteadyMs) {
         self.pace.see(wall_ms, steady_ms);
     }
 
     /// One turn of work that is due by `now_ms`, bounded; whether there was any.
-    pub fn turn(&mut self, now_ms: u64, budget: &TurnBudget) -> bool {
+    pub fn turn(&mut self, now_ms: WallMs, budget: &TurnBudget) -> bool {
         let mut busy = self.settle_durable(now_ms);
         self.core.handle_time(self.pace.center(now_ms), budget.timers);
         busy |= self.take_outcomes(now_ms, budget.outcomes);
@@ -285,7 +286,7 @@ impl<L: Log> Shard<L> {
     }
 
     /// When [`Shard::turn`] has work again if nothing else happens.
-    pub fn next_due_ms(&self) -> Option<u64> {
+    pub fn next_due_ms(&self) -> Option<WallMs> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
         let network_ms = self.network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
         let billing_ms = self.billing.next_due_ms(self.owed.is_some());

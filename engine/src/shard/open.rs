@@ -26,7 +26,8 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
+use wire::terms::time::{CenterMs, WallMs};
 
 /// What a shard stands on.
 pub struct Ground<L> {
@@ -55,7 +56,7 @@ impl Shard {
         factory: &SegmentFactory,
         network: Box<dyn CoreNetwork + Send>,
         registry: Arc<Registry>,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(Self, ShardReport), OpenError> {
         crate::journal::check(&config.journal)?;
         let billing = BillingLog::open(directory, config.number as u16, now_ms)?;
@@ -82,7 +83,7 @@ impl<L: Log> Shard<L> {
         ground: Ground<L>,
         config: &ShardConfig,
         registry: Arc<Registry>,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Result<(Self, ShardReport), OpenError> {
         let Ground { directory, storage, mut billing, network, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
@@ -93,6 +94,9 @@ impl<L: Log> Shard<L> {
         let Read { recovery, entered, waiting, moved_before } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
+        let older_until_ms = config.fingerprints.older_until_ms.map(WallMs::new);
+        let older_until_ms = older_until_ms.filter(|&until_ms| now_ms < until_ms);
+        let older_until_ms = older_until_ms.map(|until_ms| pace.even(until_ms));
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
@@ -103,10 +107,7 @@ impl<L: Log> Shard<L> {
             contracts: ContractTable::with_capacity(0),
             fingerprints: config.fingerprints.keyed,
             alerts_had_older: config.fingerprints.older_until_ms.is_some(),
-            older_until_ms: config
-                .fingerprints
-                .older_until_ms
-                .filter(|&until_ms| now_ms < until_ms),
+            older_until_ms,
             core,
             journal,
             billing,
@@ -132,7 +133,7 @@ impl<L: Log> Shard<L> {
             appended_at_last_turn: 0,
             cleaning_owed: 0,
             awaited: 0,
-            journal_polled_ms: 0,
+            journal_polled_ms: WallMs::ZERO,
             random: config.seed | 1,
             injections: config.injections.clone(),
             pushes_seen: 0,
@@ -166,7 +167,7 @@ fn read_back<L: Log>(
 }
 
 /// A message center of which nothing is known yet.
-fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: u64) -> Recovery {
+fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: CenterMs) -> Recovery {
     let mut core = Core::new(config.limits, center_ms);
     core.mutate(mutation);
     Recovery::new(core, config.seed)
@@ -183,7 +184,7 @@ fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
 impl<L: Log> Shard<L> {
     /// Lines whose pushes were held as absent or full before this start are to be reported when
     /// they are ready.
-    fn await_alerts(&mut self, now_ms: u64) {
+    fn await_alerts(&mut self, now_ms: WallMs) {
         for index in 0..self.core.indices_used() as PushIndex {
             let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held)
             else {
@@ -192,7 +193,7 @@ impl<L: Log> Shard<L> {
             if WaitReason::from_number(push.hold_reason())
                 .is_some_and(|reason| reason.cause().awaits_alert())
             {
-                self.network.await_alert(push.msn(), now_ms);
+                self.network.await_alert(push.msn(), self.pace.even(now_ms));
             }
         }
     }
@@ -254,7 +255,8 @@ mod tests {
             let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines));
             let network = Box::new(network.unwrap_or_else(|error| panic!("{error}")));
             let registry = Arc::new(Registry::new(Vec::new()));
-            let opened = Shard::open(place.path(), &config, &factory, network, registry, 1_000_000);
+            let now_ms = WallMs::new(1_000_000);
+            let opened = Shard::open(place.path(), &config, &factory, network, registry, now_ms);
             let refused = matches!(opened, Err(OpenError::Journal(JournalError::Config(_))));
             assert_eq!(refused, is_refused, "{segments} segments of {segment_octets}");
         }

@@ -11,6 +11,7 @@ use crate::journal::Position;
 use crate::smsc::ended::ended_flag;
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Reqid, Xpid};
+use wire::terms::time::WallMs;
 
 /// From one line about an XPID's parked notifications to the next.
 const TOLD_INTERVAL_MS: u64 = 10_000;
@@ -33,7 +34,7 @@ pub enum ParkedAction {
 pub(super) struct ParkedNews {
     by_xpid: Vec<(Xpid, ParkedCount)>,
     others: ParkedCount,
-    told_ms: u64,
+    told_ms: WallMs,
 }
 
 /// Notifications parked.
@@ -68,7 +69,7 @@ impl ParkedNews {
     }
 
     /// Tells the log, if there is something to tell and the last lines are some time ago.
-    pub(super) fn tell(&mut self, shard: usize, now_ms: u64) {
+    pub(super) fn tell(&mut self, shard: usize, now_ms: WallMs) {
         // A wall clock that was set back delays no line.
         if !self.by_xpid.is_empty() && now_ms.abs_diff(self.told_ms) >= TOLD_INTERVAL_MS {
             self.told_ms = now_ms;
@@ -90,7 +91,7 @@ impl ParkedNews {
 }
 
 /// A push with a parked notification.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ParkedNotification {
     /// The shard that keeps it.
     pub shard: usize,
@@ -127,7 +128,7 @@ impl<L: Log> Shard<L> {
                 xpid: xpid_of(&accepted),
                 reqid: Reqid::parse(accepted.reqid()),
                 code: push.code,
-                ended_ms: self.pace.real(push.ended_ms()),
+                ended_ms: self.pace.real(push.ended_ms()).ms(),
                 complete: push.has(ended_flag::COMPLETE_PARKED),
                 cancellation: push.has(ended_flag::CANCELLATION_PARKED),
                 why: None,
@@ -144,7 +145,7 @@ impl<L: Log> Shard<L> {
         action: ParkedAction,
         xpid: Option<Xpid>,
         most: usize,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Vec<ParkedNotification> {
         let mut parked = self.parked(xpid, most);
         match action {

@@ -14,7 +14,8 @@ use crate::journal::{ArchivedAccepted, Position, Record};
 use crate::smsc::mutation::Mutation;
 use crate::smsc::recovery::Recovery;
 use wire::terms::ids::{Msn, Reqid, Xpid};
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
+use wire::terms::time::WallMs;
 
 /// What a start knows when the journal is read.
 pub(super) struct Read {
@@ -50,7 +51,7 @@ pub(super) struct Reading<'a, L> {
     segments_before: u64,
     segment_octets: u64,
     mutation: Mutation,
-    now_ms: u64,
+    now_ms: WallMs,
 }
 
 impl<'a, L: Log> Reading<'a, L> {
@@ -60,7 +61,7 @@ impl<'a, L: Log> Reading<'a, L> {
         recovery: Recovery,
         billing: &'a mut L,
         mutation: Mutation,
-        now_ms: u64,
+        now_ms: WallMs,
     ) -> Self {
         Self {
             records: 0,
@@ -87,7 +88,9 @@ impl<'a, L: Log> Reading<'a, L> {
     pub(super) fn take(&mut self, position: Position, sequence: u64, record: &Record<'_>) {
         if let Record::Accepted(accepted) = record {
             self.foreign.look(accepted);
-            self.waiting.marks.note(accepted.push_id.to_native(), accepted.accepted_ms.to_native());
+            self.waiting
+                .marks
+                .note(accepted.push_id.to_native(), WallMs::new(accepted.accepted_ms.to_native()));
         }
         // The crash may have come between the record and its event.
         if self.mutation != Mutation::BillNothingAtOpen

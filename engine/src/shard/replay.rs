@@ -13,7 +13,8 @@ use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use wire::terms::code::Code;
 use wire::terms::ids::{Kind, Xpid};
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
+use wire::terms::time::WallMs;
 
 pub(crate) fn replay(
     recovery: &mut Recovery,
@@ -57,7 +58,7 @@ pub(crate) fn replay(
             content_digest: key.content_digest.to_native(),
             state: State::from_number(key.state).filter(|state| state.is_final()).ok_or("state")?,
             code: Code::from_number(key.code.to_native()).ok_or("code")?,
-            ended_ms: pace.center(key.ended_ms.to_native()),
+            ended_ms: pace.center(WallMs::new(key.ended_ms.to_native())),
             segments: key.segments,
             withdrawn: 0,
             domain: 0,
@@ -74,7 +75,7 @@ pub(crate) fn replay(
 pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
     ClosedAlert {
         sequence: cancel.sequence,
-        at_ms: pace.center(cancel.at_ms),
+        at_ms: pace.center(WallMs::new(cancel.at_ms)),
         share: cancel.share,
         found: cancel.found,
         told: cancel.told,
@@ -105,7 +106,7 @@ fn new_push(
         msn,
         class,
         segments: accepted.segments,
-        expires_ms: pace.center(accepted.expires_ms),
+        expires_ms: pace.center(WallMs::new(accepted.expires_ms)),
         control: accepted.kind == Kind::Control.number(),
         client: xpid.value(),
         wants_notification: accepted.wants_notification,
@@ -122,7 +123,7 @@ fn end_of(ended: &ArchivedEnded, pace: Pace) -> Result<RecoveredEnd, &'static st
         content_digest: ended.content_digest.to_native(),
         state: State::from_number(ended.state).filter(|state| state.is_final()).ok_or("state")?,
         code: Code::from_number(ended.code.to_native()).ok_or("code")?,
-        ended_ms: pace.center(ended.ended_ms.to_native()),
+        ended_ms: pace.center(WallMs::new(ended.ended_ms.to_native())),
         segments: ended.segments,
         withdrawn: ended.withdrawn,
         domain: ended.domain,
@@ -140,8 +141,8 @@ fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
             in_doubt: held.in_doubt,
             begun: false,
         },
-        at_ms: pace.center(held.at_ms),
-        next_ms: pace.center(held.next_ms),
+        at_ms: pace.center(WallMs::new(held.at_ms)),
+        next_ms: pace.center(WallMs::new(held.next_ms)),
         code: Code::from_number(held.code).ok_or("code")?,
         cause: WaitReason::from_number(held.reason).ok_or("reason")?.cause(),
         reason: held.reason,

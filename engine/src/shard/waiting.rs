@@ -17,6 +17,7 @@ use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use std::collections::VecDeque;
 use wire::terms::ids::Class;
+use wire::terms::time::WallMs;
 
 /// Indices of the slab looked at in one slice.
 const SLICE_INDICES: usize = 4096;
@@ -240,8 +241,8 @@ const DATED: u64 = u64::MAX;
 /// end and further apart the older it gets.
 #[derive(Default)]
 pub(super) struct AgeMarks {
-    /// Number and Unix milliseconds, both ascending.
-    marks: VecDeque<(u64, u64)>,
+    /// Number and time, both ascending.
+    marks: VecDeque<(u64, WallMs)>,
 }
 
 /// Marks kept; at the bound every second one of the older three quarters goes.
@@ -251,7 +252,7 @@ const MARK_INTERVAL_MS: u64 = 1_000;
 
 impl AgeMarks {
     /// A push was accepted.
-    pub(super) fn note(&mut self, push_id: u64, accepted_ms: u64) {
+    pub(super) fn note(&mut self, push_id: u64, accepted_ms: WallMs) {
         match self.marks.back() {
             Some(&(last_id, last_ms)) if push_id > last_id => {
                 if accepted_ms >= last_ms + MARK_INTERVAL_MS {
@@ -265,7 +266,7 @@ impl AgeMarks {
     }
 
     /// As recovery meets them: cleaning has carried old pushes behind young ones.
-    fn note_older(&mut self, push_id: u64, accepted_ms: u64) {
+    fn note_older(&mut self, push_id: u64, accepted_ms: WallMs) {
         let at = self.marks.partition_point(|&(known, _)| known < push_id);
         let is_far_from_next = accepted_ms + MARK_INTERVAL_MS <= self.marks[at].1;
         if at == 0 && !is_far_from_next {
@@ -291,7 +292,7 @@ impl AgeMarks {
     }
 
     /// The push numbers from which on pushes are younger than each of [`AGES_MS`].
-    pub(super) fn young_from(&self, now_ms: u64) -> [u64; AGES - 1] {
+    pub(super) fn young_from(&self, now_ms: WallMs) -> [u64; AGES - 1] {
         AGES_MS.map(|age_ms| {
             let since_ms = now_ms.saturating_sub(age_ms);
             let at = self.marks.partition_point(|&(_, marked_ms)| marked_ms <= since_ms);
@@ -312,8 +313,8 @@ pub(super) struct WaitingScan {
     next: Option<Next>,
     tally: Box<WaitingTally>,
     shown: Box<WaitingTally>,
-    began_ms: u64,
-    stepped_ms: u64,
+    began_ms: WallMs,
+    stepped_ms: WallMs,
     rest_ms: u64,
 }
 
@@ -330,18 +331,18 @@ enum Next {
 
 impl WaitingScan {
     /// When the next slice is due, while a pass is under way.
-    pub(super) fn next_due_ms(&self) -> Option<u64> {
+    pub(super) fn next_due_ms(&self) -> Option<WallMs> {
         self.next.map(|_| self.stepped_ms + SLICE_INTERVAL_MS)
     }
 
-    fn is_due(&self, now_ms: u64) -> bool {
+    fn is_due(&self, now_ms: WallMs) -> bool {
         // A clock that was set back must not stop the counting.
         let since_ms = now_ms.abs_diff(self.stepped_ms);
         if self.next.is_some() { since_ms >= SLICE_INTERVAL_MS } else { since_ms >= self.rest_ms }
     }
 
     /// Counts the next slice; at the end of a pass it is shown.
-    fn step(&mut self, core: &Core, accepted_ms: impl FnMut(u64, u64) -> u64, now_ms: u64) {
+    fn step(&mut self, core: &Core, accepted_ms: impl FnMut(u64, u64) -> u64, now_ms: WallMs) {
         self.stepped_ms = now_ms;
         let first = self.next.unwrap_or_else(|| {
             *self.tally = WaitingTally::default();
@@ -354,15 +355,15 @@ impl WaitingScan {
         if self.next.is_some() {
             return;
         }
-        self.rest_ms = (now_ms.saturating_sub(self.began_ms) * REST_FACTOR).max(PASS_INTERVAL_MS);
-        self.tally.at_ms = now_ms;
+        self.rest_ms = (now_ms.since(self.began_ms) * REST_FACTOR).max(PASS_INTERVAL_MS);
+        self.tally.at_ms = now_ms.ms();
         std::mem::swap(&mut self.tally, &mut self.shown);
     }
 }
 
 impl<L: Log> Shard<L> {
     /// Goes on counting what waits, a bounded slice of it.
-    pub(super) fn count_waiting(&mut self, now_ms: u64) {
+    pub(super) fn count_waiting(&mut self, now_ms: WallMs) {
         if self.waiting.is_due(now_ms) {
             let journal = &self.journal;
             let accepted_ms =
@@ -381,7 +382,7 @@ impl<L: Log> Shard<L> {
 mod tests {
     use super::*;
 
-    const NOW_MS: u64 = 1_800_000_000_000;
+    const NOW_MS: WallMs = WallMs::new(1_800_000_000_000);
 
     #[test]
     fn standings_are_numbered_in_their_order() {

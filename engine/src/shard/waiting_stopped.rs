@@ -12,7 +12,8 @@ use crate::smsc::recovery::Recovery;
 use crate::smsc::wait_reason::WaitReason;
 use std::collections::HashMap;
 use std::path::Path;
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
+use wire::terms::time::WallMs;
 
 /// An Accepted record takes more than this, octets: bounds how many a journal can hold.
 const ACCEPTED_OCTETS_MIN: u64 = 128;
@@ -40,7 +41,7 @@ pub enum CountError {
 ///
 /// # Errors
 /// The journal cannot be read or says something impossible.
-pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, CountError> {
+pub fn count_stopped(directory: &Path, now_ms: WallMs) -> Result<WaitingTally, CountError> {
     let octets = octets_of_files(directory);
     let limits = CoreLimits {
         pushes_max: (octets / ACCEPTED_OCTETS_MIN) as usize + 1,
@@ -48,7 +49,7 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
         ended_keys_max: 1,
     };
     let pace = Pace::new(1, now_ms);
-    let mut recovery = Recovery::new(Core::new(limits, now_ms), 0);
+    let mut recovery = Recovery::new(Core::new(limits, pace.center(now_ms)), 0);
     let mut marks = AgeMarks::default();
     let (mut accepted_ms, mut reasons) = (HashMap::new(), HashMap::new());
     let mut impossible = None;
@@ -57,7 +58,7 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
             Record::Accepted(accepted) => {
                 let (push_id, at_ms) =
                     (accepted.push_id.to_native(), accepted.accepted_ms.to_native());
-                marks.note(push_id, at_ms);
+                marks.note(push_id, WallMs::new(at_ms));
                 accepted_ms.insert(push_id, at_ms);
             }
             Record::Held(held) => {
@@ -84,7 +85,7 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
     if let Some(error) = impossible {
         return Err(error);
     }
-    let core = recovery.finish(now_ms).map_err(CountError::TooManyPushes)?;
+    let core = recovery.finish(pace.center(now_ms)).map_err(CountError::TooManyPushes)?;
     let young_from = marks.young_from(now_ms);
     let mut tally = WaitingTally::default();
     for index in 0..core.indices_used() as PushIndex {
@@ -101,6 +102,6 @@ pub fn count_stopped(directory: &Path, now_ms: u64) -> Result<WaitingTally, Coun
         tally.count_ended(push, age_of(push.push_id, &young_from));
     }
     tally.date_oldest(|push_id, _| accepted_ms.get(&push_id).copied().unwrap_or(0));
-    tally.at_ms = now_ms;
+    tally.at_ms = now_ms.ms();
     Ok(tally)
 }

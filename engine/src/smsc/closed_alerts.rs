@@ -20,6 +20,7 @@
 
 use crate::smsc::keys::{FingerprintMap, KEY_RETENTION_MS};
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use wire::terms::time::CenterMs;
 
 /// Alerts that may be closed at once in one shard.
 pub const CLOSED_ALERTS_MAX: usize = 65_536;
@@ -34,8 +35,8 @@ pub const CLOSED_RETENTION_MS: u64 = KEY_RETENTION_MS;
 pub struct ClosedAlert {
     /// Sequence of the cancel's first record: pushes of a lower number are withdrawn.
     pub sequence: u64,
-    /// When it was cancelled, milliseconds of the caller's clock.
-    pub at_ms: u64,
+    /// When it was cancelled.
+    pub at_ms: CenterMs,
     /// Whose places it counts against: any fold of the svcid.
     pub share: u16,
     /// Whether pushes of the alert waited when it was cancelled, the first time.
@@ -46,7 +47,7 @@ pub struct ClosedAlert {
 
 impl ClosedAlert {
     /// Its place among the closed ones, by age.
-    fn age(&self) -> (u64, u64) {
+    fn age(&self) -> (CenterMs, u64) {
         (self.at_ms, self.sequence)
     }
 }
@@ -58,7 +59,7 @@ pub(super) struct Withdrawing {
     /// How many of the members, counted from the first, are still to be looked at.
     pub(super) left: usize,
     /// When it was cancelled.
-    at_ms: u64,
+    at_ms: CenterMs,
 }
 
 /// The places that one XPID has.
@@ -72,9 +73,9 @@ struct Places {
 #[derive(Default)]
 pub struct ClosedAlerts {
     closed: FingerprintMap<ClosedAlert>,
-    by_age: BTreeMap<(u64, u64), u64>,
+    by_age: BTreeMap<(CenterMs, u64), u64>,
     /// Those of which no push waited, by XPID and age.
-    empty: BTreeMap<(u16, (u64, u64)), u64>,
+    empty: BTreeMap<(u16, (CenterMs, u64)), u64>,
     places: HashMap<u16, Places>,
     pub(super) withdrawing: VecDeque<Withdrawing>,
     /// Alerts opened again before their day was over, because their XPID cancelled so many of which
@@ -113,7 +114,7 @@ impl ClosedAlerts {
     }
 
     fn open_oldest_empty(&mut self, share: u16) -> bool {
-        let of_share = (share, (0, 0))..=(share, (u64::MAX, u64::MAX));
+        let of_share = (share, (CenterMs::ZERO, 0))..=(share, (CenterMs::NEVER, u64::MAX));
         let Some((_, &alert)) = self.empty.range(of_share).next() else { return false };
         self.open(alert);
         self.opened_early += 1;
@@ -138,7 +139,7 @@ impl ClosedAlerts {
     }
 
     /// The first `members` pushes of the alert are to be withdrawn.
-    pub(super) fn begin_withdrawing(&mut self, alert: u64, members: usize, at_ms: u64) {
+    pub(super) fn begin_withdrawing(&mut self, alert: u64, members: usize, at_ms: CenterMs) {
         if members > 0 {
             self.withdrawing.push_back(Withdrawing { alert, left: members, at_ms });
         }
@@ -162,7 +163,7 @@ impl ClosedAlerts {
     }
 
     /// Opens at most `budget` alerts whose day is over and whose pushes are withdrawn.
-    pub fn forget_expired(&mut self, now_ms: u64, budget: usize) {
+    pub fn forget_expired(&mut self, now_ms: CenterMs, budget: usize) {
         for _ in 0..budget {
             let Some((&(at_ms, _), &alert)) = self.by_age.first_key_value() else { return };
             // They are withdrawn in the order in which they were closed.
@@ -179,14 +180,18 @@ impl ClosedAlerts {
 mod tests {
     use super::*;
 
-    fn cancel(sequence: u64, at_ms: u64) -> ClosedAlert {
+    fn at(ms: u64) -> CenterMs {
+        CenterMs::new(ms)
+    }
+
+    fn cancel(sequence: u64, at_ms: CenterMs) -> ClosedAlert {
         ClosedAlert { sequence, at_ms, share: 1, found: false, told: true }
     }
 
     #[test]
     fn an_alert_stays_closed_for_a_day_after_its_last_cancel() {
         let mut alerts = ClosedAlerts::default();
-        let (first, second) = (cancel(5, 1_000), cancel(9, 5_000));
+        let (first, second) = (cancel(5, at(1_000)), cancel(9, at(5_000)));
         alerts.close(7, second);
         alerts.close(7, first);
         assert_eq!(
@@ -194,22 +199,22 @@ mod tests {
             Some(second),
             "cleaning may have brought the older cancel behind the newer one"
         );
-        alerts.forget_expired(1_000 + CLOSED_RETENTION_MS, 10);
+        alerts.forget_expired(at(1_000 + CLOSED_RETENTION_MS), 10);
         assert_eq!(alerts.find(7), Some(second));
-        alerts.forget_expired(5_000 + CLOSED_RETENTION_MS, 10);
+        alerts.forget_expired(at(5_000 + CLOSED_RETENTION_MS), 10);
         assert!(alerts.is_empty() && alerts.places.is_empty() && alerts.empty.is_empty());
     }
 
     #[test]
     fn an_alert_whose_pushes_are_being_withdrawn_stays_closed_until_they_are() {
         let mut alerts = ClosedAlerts::default();
-        alerts.close(6, cancel(4, 900));
-        alerts.close(7, cancel(5, 1_000));
-        alerts.begin_withdrawing(7, 3, 1_000);
-        alerts.forget_expired(1_000 + 2 * CLOSED_RETENTION_MS, 10);
+        alerts.close(6, cancel(4, at(900)));
+        alerts.close(7, cancel(5, at(1_000)));
+        alerts.begin_withdrawing(7, 3, at(1_000));
+        alerts.forget_expired(at(1_000 + 2 * CLOSED_RETENTION_MS), 10);
         assert!(alerts.find(6).is_none() && alerts.find(7).is_some());
         alerts.withdrawing.clear();
-        alerts.forget_expired(1_000 + 2 * CLOSED_RETENTION_MS, 10);
+        alerts.forget_expired(at(1_000 + 2 * CLOSED_RETENTION_MS), 10);
         assert!(alerts.is_empty());
     }
 
@@ -219,7 +224,7 @@ mod tests {
         for number in 0..count {
             let sequence = u64::from(share) << 32 | u64::from(found) << 31 | number;
             if alerts.make_room(share, found) {
-                let at_ms = 1_000 + number;
+                let at_ms = at(1_000 + number);
                 alerts.close(sequence, ClosedAlert { sequence, at_ms, share, found, told: true });
                 taken += 1;
             }

@@ -30,12 +30,13 @@ use crate::smsc::outcome::{AttemptResult, Failure};
 use crate::smsc::pushes::{Push, PushIndex, Pushes, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
-use crate::smsc::steady::SteadyTime;
+use crate::smsc::steady::{SteadyTime, TimerMs};
 use crate::smsc::timer_wheel::TimerWheel;
 use host::prefetch::prefetch;
 use std::collections::VecDeque;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
+use wire::terms::time::CenterMs;
 
 /// Bounds of one message center.
 #[derive(Clone, Copy, Debug)]
@@ -142,8 +143,8 @@ pub struct NewPush {
     pub class: Class,
     /// Segments, 1 to 10.
     pub segments: u8,
-    /// Unix milliseconds.
-    pub expires_ms: u64,
+    /// No delivery from then on.
+    pub expires_ms: CenterMs,
     /// A control SMS, not a text.
     pub control: bool,
     /// Who takes turns with others, has a share, and is notified in order: the number of the XPID.
@@ -241,7 +242,7 @@ pub struct Core {
 
 impl Core {
     /// An empty message center; `now_ms` starts its timers.
-    pub fn new(limits: CoreLimits, now_ms: u64) -> Self {
+    pub fn new(limits: CoreLimits, now_ms: CenterMs) -> Self {
         let slots = limits.pushes_max + RECOVERED_SPARE;
         Self {
             limits,
@@ -252,7 +253,7 @@ impl Core {
             alerts: Alerts::new(slots),
             closed_alerts: ClosedAlerts::default(),
             lanes: Lanes::default(),
-            timers: TimerWheel::new(slots, now_ms),
+            timers: TimerWheel::new(slots, now_ms.ms()),
             time: SteadyTime::new(now_ms),
             ended: Ended::new(limits.ended_max()),
             resends: None,
@@ -458,13 +459,13 @@ impl Core {
 
     /// Unix milliseconds at which [`Core::handle_time`] or [`Core::poll_attempt`] may have
     /// something to do by themselves; `None` while nothing waits for them.
-    pub fn next_due_ms(&self) -> Option<u64> {
+    pub fn next_due_ms(&self) -> Option<CenterMs> {
         if self.poll_cut_short || !self.closed_alerts.withdrawing.is_empty() {
-            return Some(self.time.wall());
+            return Some(self.time.center());
         }
         let resend_ms = self.resends.as_ref().and_then(|resends| resends.next_due_ms());
         let due_ms = self.timers.next_due_ms().into_iter().chain(resend_ms).min();
-        due_ms.map(|due_ms| self.time.wall_of(due_ms))
+        due_ms.map(|due_ms| self.time.center_of(TimerMs(due_ms)))
     }
 
     /// The push's Accepted record was copied forward to here.
@@ -478,7 +479,7 @@ impl Core {
     ///
     /// Its key must be new, as `verdict` says it: nobody looks again, and two live pushes of one
     /// key would each be found by half of the repeats and cancels.
-    pub fn accept(&mut self, new: NewPush, now_ms: u64) -> PushIndex {
+    pub fn accept(&mut self, new: NewPush, now_ms: CenterMs) -> PushIndex {
         self.time.see(now_ms);
         let closed = new.alert.and_then(|alert| self.closed_alert(alert.alert));
         assert_eq!(closed, None, "closed_alert was asked before accepting");
@@ -502,7 +503,7 @@ impl Core {
         &mut self,
         key: u64,
         told: bool,
-        now_ms: u64,
+        now_ms: CenterMs,
     ) -> Result<(PushIndex, u8), (Code, u8)> {
         self.time.see(now_ms);
         let live = self.keys.find_live(&self.pushes, key);
@@ -581,7 +582,7 @@ impl Core {
         &mut self,
         index: PushIndex,
         settlement: Settlement,
-        now_ms: u64,
+        now_ms: CenterMs,
         random: u64,
     ) {
         let Settlement { result, delivered_mask, unanswered_mask, domain } = settlement;
@@ -633,7 +634,7 @@ impl Core {
         push_id: u64,
         delivered_mask: u16,
         domain: u8,
-        now_ms: u64,
+        now_ms: CenterMs,
     ) {
         self.time.see(now_ms);
         let known = self.pushes.find(index);
@@ -663,7 +664,7 @@ impl Core {
     /// jitter. Alerts that follow change nothing: a line that comes and goes does not put its own
     /// release off.
     //= TS 23.040 3.2.7
-    pub fn handle_alert(&mut self, msn: Msn, now_ms: u64, random: u64) {
+    pub fn handle_alert(&mut self, msn: Msn, now_ms: CenterMs, random: u64) {
         self.time.see(now_ms);
         if self.mutation == Mutation::IgnoreAlert {
             return;
@@ -678,7 +679,7 @@ impl Core {
                     let due_ms = due_ms.min(push.expires_ms().max(now_ms));
                     // A retry that comes sooner by itself is not put off.
                     let scheduled_ms = self.timers.due_ms(index).unwrap_or(u64::MAX);
-                    if self.time.steady_of(due_ms) < scheduled_ms {
+                    if self.time.timer_of(due_ms) < TimerMs(scheduled_ms) {
                         self.pushes[index].begin_sooner();
                         self.start_timer(index, due_ms);
                     }
@@ -695,14 +696,14 @@ impl Core {
     }
 
     /// Lets timers expire and withdraws pushes of cancelled alerts, at most `budget` of each.
-    pub fn handle_time(&mut self, now_ms: u64, budget: usize) {
-        let steady_ms = self.time.see(now_ms);
+    pub fn handle_time(&mut self, now_ms: CenterMs, budget: usize) {
+        let TimerMs(timer_ms) = self.time.see(now_ms);
         for _ in 0..budget {
-            let Some(index) = self.timers.expire_one(steady_ms) else { break };
+            let Some(index) = self.timers.expire_one(timer_ms) else { break };
             self.timer_expired(index, now_ms);
         }
         for _ in 0..budget {
-            let due = self.resends.as_mut().and_then(|resends| resends.expire_one(steady_ms));
+            let due = self.resends.as_mut().and_then(|resends| resends.expire_one(timer_ms));
             let Some(index) = due else { break };
             self.announce_again(index);
         }
@@ -721,7 +722,7 @@ impl Core {
     /// The next push to attempt; it is in flight from now on and must be handed to the core
     /// network. A call that ends [`ENDED_PER_POLL_MAX`] pushes instead yields none and leaves the
     /// rest to the next turn.
-    pub fn poll_attempt(&mut self, now_ms: u64) -> Option<PushIndex> {
+    pub fn poll_attempt(&mut self, now_ms: CenterMs) -> Option<PushIndex> {
         let (mut ended, mut begun) = (0, 0);
         self.poll_cut_short = false;
         while let Some(index) = self.lanes.pop(&mut self.pushes) {
@@ -814,9 +815,10 @@ impl Core {
         }
     }
 
-    /// Starts the push's timer for a time of the wall clock.
-    pub(super) fn start_timer(&mut self, index: PushIndex, due_ms: u64) {
-        self.timers.start(index, self.time.steady_of(due_ms));
+    /// Starts the push's timer.
+    pub(super) fn start_timer(&mut self, index: PushIndex, due_ms: CenterMs) {
+        let TimerMs(due_ms) = self.time.timer_of(due_ms);
+        self.timers.start(index, due_ms);
     }
 
     /// Puts the push into its lane if its turn has come.

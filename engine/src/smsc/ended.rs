@@ -13,14 +13,16 @@
 //! a time.
 
 use crate::smsc::clients::ByClient;
+use crate::smsc::flags::EndedFlags;
 use crate::smsc::index_table::GrowingTable;
-use crate::smsc::pushes::{NONE, Push, flag};
+use crate::smsc::pushes::{NONE, Push};
 use crate::smsc::shares::Shares;
 use crate::smsc::state::State;
 use std::collections::BTreeMap;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::mix::mix;
+use wire::terms::time::CenterMs;
 
 /// Which of a push's two notifications.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,33 +35,37 @@ pub enum NotificationKind {
 
 /// One-bit facts about a push that has ended.
 pub mod ended_flag {
-    use super::flag;
+    use crate::smsc::flags::EndedFlags;
+    use crate::smsc::pushes::flag;
 
     /// The push client wants a delivery complete notification (E5).
-    pub const WANTS_NOTIFICATION: u16 = flag::WANTS_NOTIFICATION;
+    pub const WANTS_NOTIFICATION: EndedFlags = EndedFlags::of(flag::WANTS_NOTIFICATION);
     /// An E7 is due, or was.
-    pub const CANCEL_ACCEPTED: u16 = flag::CANCEL_ACCEPTED;
+    pub const CANCEL_ACCEPTED: EndedFlags = EndedFlags::of(flag::CANCEL_ACCEPTED);
     /// What became of a segment nobody knows.
-    pub const IN_DOUBT: u16 = flag::IN_DOUBT;
+    pub const IN_DOUBT: EndedFlags = EndedFlags::of(flag::IN_DOUBT);
     /// E5 is done (acknowledged or parked).
-    pub const COMPLETE_DONE: u16 = 1 << 3;
+    pub const COMPLETE_DONE: EndedFlags = EndedFlags::bit(3);
     /// E5 is parked: resends were given up, the operator may replay.
-    pub const COMPLETE_PARKED: u16 = 1 << 4;
+    pub const COMPLETE_PARKED: EndedFlags = EndedFlags::bit(4);
     /// E7 is done (acknowledged or parked).
-    pub const CANCELLATION_DONE: u16 = 1 << 5;
+    pub const CANCELLATION_DONE: EndedFlags = EndedFlags::bit(5);
     /// E7 is parked.
-    pub const CANCELLATION_PARKED: u16 = 1 << 6;
+    pub const CANCELLATION_PARKED: EndedFlags = EndedFlags::bit(6);
     /// A notification has been handed to the notifier and is not settled yet.
-    pub const NOTIFYING: u16 = 1 << 7;
+    pub const NOTIFYING: EndedFlags = EndedFlags::bit(7);
 
     /// E5 or E7 is parked.
-    pub const PARKED: u16 = COMPLETE_PARKED | CANCELLATION_PARKED;
+    pub const PARKED: EndedFlags = COMPLETE_PARKED.and(CANCELLATION_PARKED);
     /// What a push brings along when it ends.
-    pub(super) const OF_PUSH: u16 = WANTS_NOTIFICATION | CANCEL_ACCEPTED | IN_DOUBT;
+    pub(super) const OF_PUSH: EndedFlags = WANTS_NOTIFICATION.and(CANCEL_ACCEPTED).and(IN_DOUBT);
+    /// What comes about only then.
+    pub(super) const OF_ENDED: EndedFlags =
+        COMPLETE_DONE.and(CANCELLATION_DONE).and(PARKED).and(NOTIFYING);
 }
 
 const _: () = assert!(
-    ended_flag::OF_PUSH & (0b1_1111 << 3) == 0,
+    !ended_flag::OF_PUSH.has(ended_flag::OF_ENDED),
     "what is known of ended pushes alone has bits of its own"
 );
 
@@ -77,7 +83,7 @@ pub struct EndedPush {
     /// One bit per delivered segment.
     pub delivered_mask: u16,
     /// See [`ended_flag`].
-    flags: u16,
+    flags: EndedFlags,
     pub(super) client: u16,
     msn: [u8; 5],
     ended_ms: [u8; 6],
@@ -99,14 +105,14 @@ impl EndedPush {
     /// What goes on of a push in its final state.
     pub fn of(push: &Push) -> Self {
         let [a, b, c, d, e, ..] = push.msn().value().to_le_bytes();
-        let [f, g, h, i, j, k, ..] = push.ended_ms().to_le_bytes();
+        let [f, g, h, i, j, k, ..] = push.ended_ms().ms().to_le_bytes();
         Self {
             push_id: push.push_id,
             position: push.position,
             end_number: push.end_number(),
             code: push.code,
             delivered_mask: push.delivered_mask,
-            flags: push.flags & ended_flag::OF_PUSH,
+            flags: EndedFlags::of(push.flags).only(ended_flag::OF_PUSH),
             client: push.client,
             msn: [a, b, c, d, e],
             ended_ms: [f, g, h, i, j, k],
@@ -128,23 +134,19 @@ impl EndedPush {
         }
     }
 
-    /// Unix milliseconds of the final state.
-    pub fn ended_ms(&self) -> u64 {
+    /// When it came to its final state.
+    pub fn ended_ms(&self) -> CenterMs {
         let [a, b, c, d, e, f] = self.ended_ms;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        CenterMs::new(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 
     /// Whether `flag` is set.
-    pub fn has(&self, flag: u16) -> bool {
-        self.flags & flag != 0
+    pub fn has(&self, flag: EndedFlags) -> bool {
+        self.flags.has(flag)
     }
 
-    pub(super) fn set(&mut self, flag: u16, on: bool) {
-        if on {
-            self.flags |= flag;
-        } else {
-            self.flags &= !flag;
-        }
+    pub(super) fn set(&mut self, flag: EndedFlags, on: bool) {
+        self.flags.set(flag, on);
     }
 
     /// Segments that arrived.
@@ -220,7 +222,7 @@ impl EndedPush {
     }
 }
 
-fn done_of(kind: NotificationKind) -> u16 {
+fn done_of(kind: NotificationKind) -> EndedFlags {
     match kind {
         NotificationKind::Complete => ended_flag::COMPLETE_DONE,
         NotificationKind::Cancellation => ended_flag::CANCELLATION_DONE,
@@ -228,7 +230,7 @@ fn done_of(kind: NotificationKind) -> u16 {
 }
 
 /// The flag that says that this notification is parked.
-pub fn parked_of(kind: NotificationKind) -> u16 {
+pub fn parked_of(kind: NotificationKind) -> EndedFlags {
     match kind {
         NotificationKind::Complete => ended_flag::COMPLETE_PARKED,
         NotificationKind::Cancellation => ended_flag::CANCELLATION_PARKED,
@@ -517,7 +519,7 @@ impl Entry {
             end_number: 0,
             code: Code::EXPIRED,
             delivered_mask: 0,
-            flags: 0,
+            flags: EndedFlags::NONE,
             client: 0,
             msn: [0; 5],
             ended_ms: [0; 6],
@@ -598,19 +600,20 @@ impl Parked {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smsc::pushes::flag;
     use std::collections::VecDeque;
 
     fn ended(push_id: u64, msn: u64, client: u16) -> EndedPush {
         let mut push = Push { push_id, client, flags: flag::WANTS_NOTIFICATION, ..Push::EMPTY };
         push.set_msn(Msn::from_value(msn).expect("a legal msn"));
-        push.set_ended(State::Delivered, Code::ACCEPTED, push_id, 0);
+        push.set_ended(State::Delivered, Code::ACCEPTED, CenterMs::new(push_id), 0);
         EndedPush::of(&push)
     }
 
     #[test]
     fn a_push_that_ended_says_the_same_as_before() {
         let push = ended(7, 9_999_999_999, 3);
-        assert_eq!((push.push_id, push.msn().value(), push.ended_ms()), (7, 9_999_999_999, 7));
+        assert_eq!((push.push_id, push.msn().value(), push.ended_ms().ms()), (7, 9_999_999_999, 7));
         assert_eq!((push.state, push.due()), (State::Delivered, Some(NotificationKind::Complete)));
     }
 

@@ -7,9 +7,10 @@ use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use wire::terms::code::Code;
+use wire::terms::time::CenterMs;
 
 impl Core {
-    pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: u64) {
+    pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: CenterMs) {
         self.pushes[index].set_cancel_accepted(told);
         if self.pushes[index].state != State::InFlight
             && self.mutation != Mutation::DeliverAfterCancel
@@ -49,7 +50,7 @@ impl Core {
     }
 
     /// Withdraws a push of a cancelled alert.
-    pub(super) fn withdraw(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn withdraw(&mut self, index: PushIndex, now_ms: CenterMs) {
         self.heed_alert_cancel(index);
         if self.pushes[index].state != State::InFlight {
             self.end_cancelled(index, now_ms);
@@ -57,7 +58,7 @@ impl Core {
     }
 
     /// Goes on withdrawing the pushes of cancelled alerts, at most `budget` of them.
-    pub(super) fn withdraw_closed(&mut self, now_ms: u64, budget: usize) {
+    pub(super) fn withdraw_closed(&mut self, now_ms: CenterMs, budget: usize) {
         for _ in 0..budget {
             let Some(first) = self.closed_alerts.withdrawing.front_mut() else { return };
             // From the last one down: whatever takes the place of one that leaves has been looked
@@ -77,7 +78,7 @@ impl Core {
         }
     }
 
-    pub(super) fn end_cancelled(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn end_cancelled(&mut self, index: PushIndex, now_ms: CenterMs) {
         let push = &self.pushes[index];
         let partly = push.delivered_mask != 0 || push.has(flag::IN_DOUBT);
         let code = if partly { Code::CANCELLED_IN_PART } else { Code::ACCEPTED };
@@ -86,7 +87,7 @@ impl Core {
 
     /// A higher alertseq arrived: `lower` ends as replaced, at once or when its attempt settles.
     //= push alert replaced
-    pub(super) fn replace(&mut self, lower: PushIndex, now_ms: u64) {
+    pub(super) fn replace(&mut self, lower: PushIndex, now_ms: CenterMs) {
         if self.mutation == Mutation::SkipReplacement {
             return;
         }
@@ -99,7 +100,7 @@ impl Core {
 
     /// Every segment arrived. What else waits for the msn as absent or full need not wait any
     /// longer.
-    pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn end_delivered(&mut self, index: PushIndex, now_ms: CenterMs) {
         self.heed_alert_cancel(index);
         let head =
             self.end(index, State::Delivered, Code::ACCEPTED, retry::TP_STATUS_DELIVERED, now_ms);
@@ -109,7 +110,13 @@ impl Core {
     }
 
     /// A final verdict that is not complete delivery: partial if any segment arrived.
-    pub(super) fn end_short(&mut self, index: PushIndex, state: State, code: Code, now_ms: u64) {
+    pub(super) fn end_short(
+        &mut self,
+        index: PushIndex,
+        state: State,
+        code: Code,
+        now_ms: CenterMs,
+    ) {
         self.heed_alert_cancel(index);
         if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
             return self.end_cancelled(index, now_ms);
@@ -123,7 +130,13 @@ impl Core {
     }
 
     /// The attempt failed for now: wait for the retry time or an alert, within the lifetime.
-    pub(super) fn hold(&mut self, index: PushIndex, cause: retry::Cause, now_ms: u64, random: u64) {
+    pub(super) fn hold(
+        &mut self,
+        index: PushIndex,
+        cause: retry::Cause,
+        now_ms: CenterMs,
+        random: u64,
+    ) {
         self.heed_alert_cancel(index);
         let push = &mut self.pushes[index];
         if push.has(flag::CANCEL_ACCEPTED) {
@@ -163,7 +176,7 @@ impl Core {
         }
     }
 
-    pub(super) fn timer_expired(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn timer_expired(&mut self, index: PushIndex, now_ms: CenterMs) {
         let push = &self.pushes[index];
         match push.state {
             // The outcome, which the network always gives, decides.
@@ -212,7 +225,7 @@ impl Core {
         }
     }
 
-    pub(super) fn expire(&mut self, index: PushIndex, now_ms: u64) {
+    pub(super) fn expire(&mut self, index: PushIndex, now_ms: CenterMs) {
         let code = self.pushes[index].code;
         self.end_short(index, State::Expired, code, now_ms);
     }
@@ -224,7 +237,7 @@ impl Core {
         state: State,
         code: Code,
         tp_status: u8,
-        now_ms: u64,
+        now_ms: CenterMs,
     ) -> Option<PushIndex> {
         self.timers.stop(index);
         let push = &mut self.pushes[index];

@@ -17,6 +17,7 @@ use crate::smsc::state::State;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::hash::{BuildHasherDefault, Hasher};
+use wire::terms::time::CenterMs;
 
 /// How long an ended push's key is remembered: at least this long and less than a second longer.
 //= push once remembered
@@ -75,8 +76,8 @@ impl EndedKey {
         Self { fingerprint: 0, ended_s: 0, digest: 0, push_id: [0; 6], state_and_segments: 0 };
 
     /// Whole seconds since the end; negative where the clock was set back behind it.
-    fn age_s(&self, now_ms: u64) -> i32 {
-        ((now_ms / 1000) as u32).wrapping_sub(self.ended_s) as i32
+    fn age_s(&self, now_ms: CenterMs) -> i32 {
+        ((now_ms.ms() / 1000) as u32).wrapping_sub(self.ended_s) as i32
     }
 
     /// What is to be remembered of an ended push; `digest` are the low bits of its content's.
@@ -86,12 +87,12 @@ impl EndedKey {
         digest: u32,
         state: State,
         segments: u8,
-        ended_ms: u64,
+        ended_ms: CenterMs,
     ) -> Self {
         let [a, b, c, d, e, f, ..] = push_id.to_le_bytes();
         Self {
             fingerprint,
-            ended_s: ended_ms.div_ceil(1000) as u32,
+            ended_s: ended_ms.ms().div_ceil(1000) as u32,
             digest,
             push_id: [a, b, c, d, e, f],
             state_and_segments: state.number() | segments << 4,
@@ -209,7 +210,7 @@ impl Keys {
         index: PushIndex,
         content_digest: u64,
         clients: &mut Clients,
-        now_ms: u64,
+        now_ms: CenterMs,
     ) {
         if !self.forget_live(pushes, index) {
             return;
@@ -248,7 +249,12 @@ impl Keys {
     }
 
     /// Forgets at most `budget` keys whose time is over.
-    pub(super) fn forget_expired(&mut self, clients: &mut Clients, now_ms: u64, budget: usize) {
+    pub(super) fn forget_expired(
+        &mut self,
+        clients: &mut Clients,
+        now_ms: CenterMs,
+        budget: usize,
+    ) {
         self.ended.forget_expired(now_ms, budget, clients);
     }
 
@@ -440,8 +446,8 @@ impl EndedKeys {
         }
     }
 
-    fn forget_expired(&mut self, now_ms: u64, budget: usize, clients: &mut Clients) {
-        let now_s = ((now_ms / 1000) as u32).wrapping_sub(self.since_s.unwrap_or(0));
+    fn forget_expired(&mut self, now_ms: CenterMs, budget: usize, clients: &mut Clients) {
+        let now_s = ((now_ms.ms() / 1000) as u32).wrapping_sub(self.since_s.unwrap_or(0));
         for _ in 0..budget {
             let Some(&Reverse((ended_s, client))) = self.expiries.peek() else { return };
             if (now_s.wrapping_sub(ended_s) as i32) < KEY_RETENTION_S {
@@ -473,6 +479,7 @@ mod tests {
     use wire::terms::mix::mix;
 
     fn ended(key: u64, push_id: u64, ended_ms: u64) -> EndedKey {
+        let ended_ms = CenterMs::new(ended_ms);
         EndedKey::new(key, push_id, 7, State::Delivered, 1, ended_ms)
     }
 
@@ -498,6 +505,7 @@ mod tests {
         }
 
         fn retire(&mut self, index: PushIndex, ended_ms: u64) {
+            let ended_ms = CenterMs::new(ended_ms);
             self.pushes[index].set_ended(State::Delivered, Code::ACCEPTED, ended_ms, 0);
             self.keys.retire(&self.pushes, index, 7, &mut self.clients, ended_ms);
             self.clients.take_live(self.pushes[index].client);
@@ -509,7 +517,7 @@ mod tests {
         }
 
         fn forget(&mut self, now_ms: u64, budget: usize) {
-            self.keys.forget_expired(&mut self.clients, now_ms, budget);
+            self.keys.forget_expired(&mut self.clients, CenterMs::new(now_ms), budget);
         }
 
         fn ended(&self, key: u64) -> Option<&EndedKey> {

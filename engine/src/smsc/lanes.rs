@@ -204,6 +204,7 @@ fn lane_of(push: &Push) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::smsc::flags::PushFlags;
     use std::collections::{BTreeMap, VecDeque};
     use wire::terms::mix::mix;
 
@@ -214,7 +215,7 @@ mod tests {
     }
 
     fn push_of(class: Class, control: bool) -> Push {
-        Push { class, flags: if control { flag::CONTROL } else { 0 }, ..Push::EMPTY }
+        Push { class, flags: if control { flag::CONTROL } else { PushFlags::NONE }, ..Push::EMPTY }
     }
 
     fn filled(waiting: &[Push]) -> (Pushes, Lanes) {

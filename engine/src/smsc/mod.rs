@@ -10,6 +10,7 @@ pub mod closed_alerts;
 pub mod core;
 pub mod ended;
 mod endings;
+pub mod flags;
 pub mod index_table;
 pub mod keys;
 pub mod lanes;

@@ -204,6 +204,7 @@ mod tests {
     use super::*;
     use std::collections::{BTreeMap, VecDeque};
     use wire::terms::code::Code;
+    use wire::terms::time::CenterMs;
 
     const PUSHES: usize = 64;
 
@@ -262,7 +263,7 @@ mod tests {
             list.retain(|&other| other != index);
             let next = list.front().copied();
             assert_eq!(self.queues.remove(&mut self.pushes, index), next);
-            self.pushes[index].set_ended(State::Expired, Code::EXPIRED, 1, 0);
+            self.pushes[index].set_ended(State::Expired, Code::EXPIRED, CenterMs::new(1), 0);
             assert!(!self.queues.is_head(&self.pushes, index));
             self.pushes.remove(index);
         }

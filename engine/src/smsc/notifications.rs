@@ -6,7 +6,9 @@ use crate::smsc::ended::{EndedId, EndedPush, ended_flag};
 use crate::smsc::mutation::Mutation;
 use crate::smsc::notification_schedule;
 use crate::smsc::pushes::{PushIndex, flag};
+use crate::smsc::steady::TimerMs;
 use crate::smsc::timer_wheel::TimerWheel;
+use wire::terms::time::CenterMs;
 
 impl Core {
     /// The Ended record of this push is durable: it leaves the slab. Its notifications may go out,
@@ -67,7 +69,7 @@ impl Core {
         id: EndedId,
         kind: NotificationKind,
         retry_after_seconds: Option<u32>,
-        now_ms: u64,
+        now_ms: CenterMs,
         random: u64,
     ) {
         self.time.see(now_ms);
@@ -75,7 +77,7 @@ impl Core {
         let push = &mut self.ended[index];
         push.set(ended_flag::NOTIFYING, false);
         push.tries = push.tries.saturating_add(1);
-        let since_end_ms = now_ms.saturating_sub(push.ended_ms());
+        let since_end_ms = now_ms.since(push.ended_ms());
         let tries = u32::from(push.tries);
         let since_end_ms =
             if self.mutation == Mutation::ParkEarly && tries > 3 { u64::MAX } else { since_end_ms };
@@ -96,7 +98,12 @@ impl Core {
     }
 
     /// The push client wants this notification no more, now or later: it is parked at once.
-    pub fn handle_notification_gone(&mut self, id: EndedId, kind: NotificationKind, now_ms: u64) {
+    pub fn handle_notification_gone(
+        &mut self,
+        id: EndedId,
+        kind: NotificationKind,
+        now_ms: CenterMs,
+    ) {
         self.time.see(now_ms);
         let Some(index) = self.ended.at(id) else { return };
         let push = &mut self.ended[index];
@@ -144,9 +151,9 @@ impl Core {
         }
     }
 
-    fn start_resend_timer(&mut self, index: u32, due_ms: u64) {
-        let due_ms = self.time.steady_of(due_ms);
-        let (places, now_ms) = (self.ended.places(), self.time.steady_of(self.time.wall()));
+    fn start_resend_timer(&mut self, index: u32, due_ms: CenterMs) {
+        let TimerMs(due_ms) = self.time.timer_of(due_ms);
+        let (places, TimerMs(now_ms)) = (self.ended.places(), self.time.now());
         let timers = self.resends.get_or_insert_with(|| Box::new(TimerWheel::new(places, now_ms)));
         timers.start(index, due_ms);
     }
@@ -234,7 +241,13 @@ impl Core {
 
     /// Takes an ended push out of the slab; its key stays known for its time.
     pub(super) fn forget(&mut self, index: PushIndex, content_digest: u64) {
-        self.keys.retire(&self.pushes, index, content_digest, &mut self.clients, self.time.wall());
+        self.keys.retire(
+            &self.pushes,
+            index,
+            content_digest,
+            &mut self.clients,
+            self.time.center(),
+        );
         if self.pushes[index].has(flag::IN_LANE) {
             // The lane's links run through this slot: handing it out again now would cut the lane.
             self.pushes[index].set(flag::GONE, true);

@@ -3,12 +3,14 @@
 //! An entry holds what the message center decides by; the push's content stays in the journal's
 //! mapping. An index is handed out again only after [`Pushes::remove`].
 
+use crate::smsc::flags::PushFlags;
 use crate::smsc::retry::Cause;
 use crate::smsc::state::State;
 use host::huge_pages;
 use host::huge_pages::TouchedAhead;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
+use wire::terms::time::CenterMs;
 
 /// Index of a live push in the slab.
 pub type PushIndex = u32;
@@ -20,38 +22,39 @@ const NO_PUSH: u64 = u64::MAX;
 
 /// One-bit facts about a push.
 pub mod flag {
+    use crate::smsc::flags::PushFlags;
+
     /// The push client wants a delivery complete notification (E5).
-    pub const WANTS_NOTIFICATION: u16 = 1;
+    pub const WANTS_NOTIFICATION: PushFlags = PushFlags::bit(0);
     /// lifetime 00: one attempt.
-    pub const SINGLE_ATTEMPT: u16 = 1 << 1;
+    pub const SINGLE_ATTEMPT: PushFlags = PushFlags::bit(1);
     /// A cancel was accepted; once the push has ended: and an E7 is due.
-    pub const CANCEL_ACCEPTED: u16 = 1 << 2;
+    pub const CANCEL_ACCEPTED: PushFlags = PushFlags::bit(2);
     /// The push stands in a lane of the attempt queue.
-    pub const IN_LANE: u16 = 1 << 3;
+    pub const IN_LANE: PushFlags = PushFlags::bit(3);
     /// Its next attempt begins only behind a durable record that says so. That attempt is its only
     /// one, or begins before the time that its last Held record names.
-    pub const RECORD_BEGIN: u16 = 1 << 4;
+    pub const RECORD_BEGIN: PushFlags = PushFlags::bit(4);
     /// No record of a begin is newer than its last Held record: an attempt that begins sooner than
     /// that names needs one.
-    pub const HOLD_RECORDED: u16 = 1 << 5;
+    pub const HOLD_RECORDED: PushFlags = PushFlags::bit(5);
     /// The push belongs to an alert.
-    pub const ALERT: u16 = 1 << 6;
+    pub const ALERT: PushFlags = PushFlags::bit(6);
     /// A push of a higher alertseq waits to take this one's place.
-    pub const REPLACE_REQUESTED: u16 = 1 << 8;
+    pub const REPLACE_REQUESTED: PushFlags = PushFlags::bit(8);
     /// It has left while it still stood in a lane: the slot is freed when the lane lets go of it.
-    pub const GONE: u16 = 1 << 14;
+    pub const GONE: PushFlags = PushFlags::bit(14);
     /// An alert for the msn came while it was in flight, or releases it already.
-    pub const ALERTED: u16 = 1 << 9;
+    pub const ALERTED: PushFlags = PushFlags::bit(9);
     /// Of a cancel that was accepted no E7 is due, since the push client had no notification URL.
-    pub const CANCEL_UNTOLD: u16 = 1 << 10;
+    pub const CANCEL_UNTOLD: PushFlags = PushFlags::bit(10);
     /// A segment was sent and nobody answered for it, or may have been when the engine died: the
     /// terminal may have it, and a report may still come.
-    pub const IN_DOUBT: u16 = 1 << 12;
+    pub const IN_DOUBT: PushFlags = PushFlags::bit(12);
     /// A control SMS.
-    pub const CONTROL: u16 = 1 << 13;
-    /// While a journal is read, of a held push: the time that its Held record names has passed. It
-    /// shares its bit with [`ALERTED`].
-    pub(crate) const OVERDUE: u16 = ALERTED;
+    pub const CONTROL: PushFlags = PushFlags::bit(13);
+    /// While a journal is read, of a held push: the time that its Held record names has passed.
+    pub(crate) const OVERDUE: PushFlags = PushFlags::bit(7);
 }
 
 /// What the message center knows of a live push: one cache line.
@@ -79,7 +82,7 @@ pub struct Push {
     /// One bit per delivered segment.
     pub delivered_mask: u16,
     /// See [`flag`].
-    pub flags: u16,
+    pub flags: PushFlags,
     /// Whose it is; see [`crate::smsc::clients`].
     pub(super) client: u16,
     /// Of the last push in its msn's queue: how many there are.
@@ -125,7 +128,7 @@ impl Push {
         remembered_alert: NONE,
         code: Code::EXPIRED,
         delivered_mask: 0,
-        flags: 0,
+        flags: PushFlags::NONE,
         client: 0,
         waiting_count: 0,
         packed_msn: [0; 5],
@@ -182,36 +185,42 @@ impl Push {
         self.packed_msn = [a, b, c, d, e];
     }
 
-    /// Unix milliseconds; no delivery from then on. Known until the push has ended.
+    /// No delivery from then on. Known until the push has ended.
     #[inline]
-    pub fn expires_ms(&self) -> u64 {
+    pub fn expires_ms(&self) -> CenterMs {
         debug_assert!(!self.state.is_final(), "an ended push does not expire");
         self.moment()
     }
 
-    pub(super) fn set_expires_ms(&mut self, expires_ms: u64) {
+    pub(super) fn set_expires_ms(&mut self, expires_ms: CenterMs) {
         self.set_moment(expires_ms);
     }
 
-    /// Unix milliseconds of the final state; 0 while it lives.
+    /// When it came to its final state; 0 while it lives.
     #[inline]
-    pub fn ended_ms(&self) -> u64 {
-        if self.state.is_final() { self.moment() } else { 0 }
+    pub fn ended_ms(&self) -> CenterMs {
+        if self.state.is_final() { self.moment() } else { CenterMs::ZERO }
     }
 
     #[inline]
-    fn moment(&self) -> u64 {
+    fn moment(&self) -> CenterMs {
         let [a, b, c, d, e, f] = self.moment_ms;
-        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+        CenterMs::new(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 
-    fn set_moment(&mut self, at_ms: u64) {
-        let [a, b, c, d, e, f, ..] = at_ms.min((1 << 48) - 1).to_le_bytes();
+    fn set_moment(&mut self, at_ms: CenterMs) {
+        let [a, b, c, d, e, f, ..] = at_ms.ms().min((1 << 48) - 1).to_le_bytes();
         self.moment_ms = [a, b, c, d, e, f];
     }
 
     /// The push has come to a final state at this time, with this code and TP-Status.
-    pub(super) fn set_ended(&mut self, state: State, code: Code, ended_ms: u64, tp_status: u8) {
+    pub(super) fn set_ended(
+        &mut self,
+        state: State,
+        code: Code,
+        ended_ms: CenterMs,
+        tp_status: u8,
+    ) {
         assert!(state.is_final(), "a push ends in a final state");
         if self.has(flag::CANCEL_UNTOLD) {
             // Nobody is to be told that it was cancelled.
@@ -270,17 +279,13 @@ impl Push {
     }
 
     /// Whether `flag` is set.
-    pub fn has(&self, flag: u16) -> bool {
-        self.flags & flag != 0
+    pub fn has(&self, flag: PushFlags) -> bool {
+        self.flags.has(flag)
     }
 
     /// Sets or clears `flag`.
-    pub fn set(&mut self, flag: u16, on: bool) {
-        if on {
-            self.flags |= flag;
-        } else {
-            self.flags &= !flag;
-        }
+    pub fn set(&mut self, flag: PushFlags, on: bool) {
+        self.flags.set(flag, on);
     }
 
     /// Its next attempt may begin sooner than its last Held record says, if there is one that says

@@ -34,6 +34,7 @@ use std::collections::{HashMap, HashSet};
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
 use wire::terms::mix::mix;
+use wire::terms::time::CenterMs;
 
 /// A push's final state as the journal keeps it.
 #[derive(Clone, Copy, Debug)]
@@ -50,8 +51,8 @@ pub struct RecoveredEnd {
     pub state: State,
     /// The final code.
     pub code: Code,
-    /// Unix milliseconds.
-    pub ended_ms: u64,
+    /// When it ended.
+    pub ended_ms: CenterMs,
     /// Segments.
     pub segments: u8,
     /// Segments that a cancel withdrew.
@@ -85,10 +86,10 @@ pub struct RecoveredProgress {
 pub struct RecoveredHold {
     /// How far the push has come.
     pub progress: RecoveredProgress,
-    /// When it was held, in the message center's Unix milliseconds.
-    pub at_ms: u64,
+    /// When it was held.
+    pub at_ms: CenterMs,
     /// When it was to be tried again.
-    pub next_ms: u64,
+    pub next_ms: CenterMs,
     /// The code that its expiry would carry.
     pub code: Code,
     /// What held it.
@@ -245,7 +246,7 @@ impl Recovery {
     /// A Held record: the push waits for what is left of its time.
     pub fn restore_held(&mut self, push_id: u64, hold: &RecoveredHold) {
         let Some(index) = self.find(push_id) else { return };
-        let (now_ms, mutation) = (self.core.time.wall(), self.core.mutation);
+        let (now_ms, mutation) = (self.core.time.center(), self.core.mutation);
         let push = &mut self.core.pushes[index];
         if push.state.is_final() {
             return;
@@ -265,8 +266,8 @@ impl Recovery {
         if mutation == Mutation::RetryAllAtRecovery {
             return;
         }
-        let waited_ms = hold.next_ms.saturating_sub(hold.at_ms);
-        let left_ms = hold.next_ms.saturating_sub(now_ms);
+        let waited_ms = hold.next_ms.since(hold.at_ms);
+        let left_ms = hold.next_ms.since(now_ms);
         let overdue = left_ms == 0;
         push.state = State::Held;
         push.set(flag::OVERDUE, overdue);
@@ -306,7 +307,7 @@ impl Recovery {
     pub fn restore_alert_cancel(&mut self, alert_fingerprint: u64, cancel: ClosedAlert) {
         // Were it later than now, because the clock was set back, it would stay closed for longer
         // than a day.
-        let at_ms = cancel.at_ms.min(self.core.time.wall());
+        let at_ms = cancel.at_ms.min(self.core.time.center());
         self.core.closed_alerts.close(alert_fingerprint, ClosedAlert { at_ms, ..cancel });
     }
 
@@ -351,7 +352,7 @@ impl Recovery {
                 return;
             }
             let digest = end.content_digest as u32;
-            let ended_ms = end.ended_ms.min(self.core.time.wall());
+            let ended_ms = end.ended_ms.min(self.core.time.center());
             let key =
                 EndedKey::new(end.key, end.push_id, digest, end.state, end.segments, ended_ms);
             let (owner, Core { pushes, clients, keys, .. }) = (end.client, &mut self.core);
@@ -432,7 +433,7 @@ impl Recovery {
     /// # Errors
     /// The number of pushes that found no room because the slab is smaller than what the journal
     /// holds.
-    pub fn finish(mut self, now_ms: u64) -> Result<Core, u64> {
+    pub fn finish(mut self, now_ms: CenterMs) -> Result<Core, u64> {
         if self.refused > 0 {
             return Err(self.refused);
         }
@@ -490,13 +491,13 @@ impl Core {
 
     /// In which order ended pushes come back: as they ended. Ends from before they were numbered
     /// come first, by their times.
-    fn restored_rank(&self, push: &EndedPush) -> (u32, u64, u64) {
+    fn restored_rank(&self, push: &EndedPush) -> (u32, CenterMs, u64) {
         if push.end_number == 0 || self.mutation == Mutation::NotifyByTimeAtRecovery {
             return (0, push.ended_ms(), push.push_id);
         }
         // The latest has the highest rank, the one that would come after it if it were older than
         // all others has 1.
-        (u32::MAX - self.ends.wrapping_sub(push.end_number), 0, 0)
+        (u32::MAX - self.ends.wrapping_sub(push.end_number), CenterMs::ZERO, 0)
     }
 
     /// Puts the ended pushes into the order in which they ended, and begins to tell of them.
@@ -568,7 +569,7 @@ impl Core {
         })
     }
 
-    fn restore_start(&mut self, index: PushIndex, now_ms: u64) {
+    fn restore_start(&mut self, index: PushIndex, now_ms: CenterMs) {
         self.pushes[index].set(flag::OVERDUE, false);
         let push = self.pushes[index];
         if push.state.is_final() {

@@ -1,51 +1,62 @@
-//! Time for timers that goes on evenly when the wall clock does not.
+//! Time for timers that goes on evenly when the message center's does not.
 //!
 //! Timers count on a time of their own that never runs backward and does not stand still either:
-//! when the wall clock is set back by an hour, a retry due in five minutes stays due in five
-//! minutes. Set forward, timers come early, which does no harm. Expiry is a matter of the wall
-//! clock: whoever is woken asks it again.
+//! when the time that the owner tells goes back by an hour, a retry due in five minutes stays due
+//! in five minutes. When it leaps ahead, timers come early, which does no harm. Expiry is a matter
+//! of the message center's time: whoever is woken asks it again.
 //!
-//! Never here: a clock. The caller brings the wall time in Unix milliseconds.
+//! Never here: a clock. The caller brings the message center's time.
 
-/// The timers' own time, made of wall times as they are seen.
+use wire::terms::time::CenterMs;
+
+/// A time of the timers: milliseconds that never go back.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct TimerMs(pub(super) u64);
+
+/// The timers' own time, made of the message center's times as they are told.
 #[derive(Clone, Copy, Debug)]
 pub struct SteadyTime {
-    wall_ms: u64,
-    /// What the wall clock has lost by being set back, in all.
+    center: CenterMs,
+    /// What the message center's time has lost by going back, in all.
     ahead_ms: u64,
 }
 
 impl SteadyTime {
-    /// Begins at a wall time.
-    pub fn new(wall_ms: u64) -> Self {
-        Self { wall_ms, ahead_ms: 0 }
+    /// Begins at a time of the message center's.
+    pub fn new(center: CenterMs) -> Self {
+        Self { center, ahead_ms: 0 }
     }
 
-    /// Sees the wall clock; gives the steady time of this moment.
-    pub fn see(&mut self, wall_ms: u64) -> u64 {
-        self.ahead_ms += self.wall_ms.saturating_sub(wall_ms);
-        self.wall_ms = wall_ms;
-        self.steady_of(wall_ms)
+    /// Is told the time; gives the timers' time of this moment.
+    pub(super) fn see(&mut self, center: CenterMs) -> TimerMs {
+        self.ahead_ms += self.center.since(center);
+        self.center = center;
+        self.timer_of(center)
     }
 
-    /// Whether the wall clock was ever seen to be set back.
+    /// Whether the time was ever told to go back.
     pub fn was_set_back(&self) -> bool {
         self.ahead_ms > 0
     }
 
-    /// The wall time that was seen last.
-    pub fn wall(&self) -> u64 {
-        self.wall_ms
+    /// The time that was told last.
+    pub fn center(&self) -> CenterMs {
+        self.center
     }
 
-    /// The steady time at which the wall clock will show `wall_ms` if nobody sets it.
-    pub fn steady_of(&self, wall_ms: u64) -> u64 {
-        wall_ms.saturating_add(self.ahead_ms)
+    /// The timers' time of this moment.
+    pub(super) fn now(&self) -> TimerMs {
+        self.timer_of(self.center)
     }
 
-    /// What the wall clock will show at a steady time if nobody sets it.
-    pub fn wall_of(&self, steady_ms: u64) -> u64 {
-        steady_ms.saturating_sub(self.ahead_ms)
+    /// The timers' time at one of the message center's, if that does not go back before.
+    pub(super) fn timer_of(&self, center: CenterMs) -> TimerMs {
+        TimerMs(center.saturating_add(self.ahead_ms).ms())
+    }
+
+    /// The message center's time at one of the timers', if it does not go back before.
+    pub(super) fn center_of(&self, timer: TimerMs) -> CenterMs {
+        CenterMs::new(timer.0).saturating_sub(self.ahead_ms)
     }
 }
 
@@ -53,21 +64,25 @@ impl SteadyTime {
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_clock_set_back_neither_stops_nor_turns_the_timers() {
-        let mut time = SteadyTime::new(10_000);
-        assert_eq!(time.see(12_000), 12_000);
-        assert_eq!(time.see(2_000), 12_000, "the step itself takes no time");
-        assert_eq!(time.see(2_500), 12_500);
-        assert_eq!(time.wall_of(13_000), 3_000);
-        assert_eq!(time.steady_of(3_000), 13_000);
+    fn at(ms: u64) -> CenterMs {
+        CenterMs::new(ms)
     }
 
     #[test]
-    fn a_clock_set_forward_carries_the_timers_along() {
-        let mut time = SteadyTime::new(0);
-        assert_eq!(time.see(3_600_000), 3_600_000);
-        assert_eq!(time.see(0), 3_600_000);
-        assert_eq!(time.see(3_600_000), 7_200_000);
+    fn a_time_that_goes_back_neither_stops_nor_turns_the_timers() {
+        let mut time = SteadyTime::new(at(10_000));
+        assert_eq!(time.see(at(12_000)), TimerMs(12_000));
+        assert_eq!(time.see(at(2_000)), TimerMs(12_000), "the step itself takes no time");
+        assert_eq!(time.see(at(2_500)), TimerMs(12_500));
+        assert_eq!(time.center_of(TimerMs(13_000)), at(3_000));
+        assert_eq!(time.timer_of(at(3_000)), TimerMs(13_000));
+    }
+
+    #[test]
+    fn a_time_that_leaps_ahead_carries_the_timers_along() {
+        let mut time = SteadyTime::new(at(0));
+        assert_eq!(time.see(at(3_600_000)), TimerMs(3_600_000));
+        assert_eq!(time.see(at(0)), TimerMs(3_600_000));
+        assert_eq!(time.see(at(3_600_000)), TimerMs(7_200_000));
     }
 }

@@ -20,10 +20,11 @@ use crate::smsc::state::State;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::mix::mix;
+use wire::terms::time::CenterMs;
 
 const LIMITS: CoreLimits =
     CoreLimits { pushes_max: 4, waiting_per_msn_max: 10, ended_keys_max: 100 };
-const NOW_MS: u64 = 1_000_000;
+const NOW_MS: CenterMs = CenterMs::new(1_000_000);
 
 fn new_push(push_id: u64, msn: u64) -> NewPush {
     NewPush {
@@ -162,7 +163,7 @@ fn a_push_that_was_not_held_any_more_is_in_doubt_whatever_the_clock_says_at_the_
     for set_back_ms in [0, 600_000] {
         let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS - set_back_ms), 7);
         recovery.restore_accepted(new_push(1, 1));
-        recovery.restore_held(1, &hold(NOW_MS, 0));
+        recovery.restore_held(1, &hold(NOW_MS, CenterMs::ZERO));
         let core =
             recovery.finish(NOW_MS - set_back_ms).unwrap_or_else(|refused| panic!("{refused}"));
         assert!(core.push(0).has(flag::IN_DOUBT), "{set_back_ms}");
@@ -711,7 +712,7 @@ fn what_a_client_leaves_untaken_costs_another_clients_notifications_nothing() {
 
 /// A push that was held as absent at `at_ms` for the time that is left until `next_ms`, and twice
 /// before.
-fn hold(at_ms: u64, next_ms: u64) -> RecoveredHold {
+fn hold(at_ms: CenterMs, next_ms: CenterMs) -> RecoveredHold {
     RecoveredHold {
         progress: RecoveredProgress {
             delivered_mask: 0,

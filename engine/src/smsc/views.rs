@@ -3,7 +3,9 @@
 use crate::smsc::core::Core;
 use crate::smsc::ended::{EndedId, EndedPush};
 use crate::smsc::pushes::{Push, PushIndex, flag};
+use crate::smsc::steady::TimerMs;
 use wire::terms::ids::Msn;
+use wire::terms::time::CenterMs;
 
 impl Core {
     /// Every live push's index is below this.
@@ -56,9 +58,9 @@ impl Core {
     }
 
     /// When the notification of an ended push is sent again.
-    pub fn resend_ms(&self, push_id: u64) -> Option<u64> {
+    pub fn resend_ms(&self, push_id: u64) -> Option<CenterMs> {
         let due_ms = self.resends.as_ref()?.due_ms(self.ended.find(push_id)?)?;
-        Some(self.time.wall_of(due_ms))
+        Some(self.time.center_of(TimerMs(due_ms)))
     }
 
     /// The Accepted record of an ended push was copied forward to here.
@@ -70,10 +72,9 @@ impl Core {
         }
     }
 
-    /// When the push's timer is due: its next attempt, or its expiry. Milliseconds of the caller's
-    /// clock.
-    pub fn due_ms(&self, index: PushIndex) -> Option<u64> {
-        self.timers.due_ms(index).map(|due_ms| self.time.wall_of(due_ms))
+    /// When the push's timer is due: its next attempt, or its expiry.
+    pub fn due_ms(&self, index: PushIndex) -> Option<CenterMs> {
+        self.timers.due_ms(index).map(|due_ms| self.time.center_of(TimerMs(due_ms)))
     }
 
     /// Keeps the owner's number for what holds this push.

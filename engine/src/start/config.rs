@@ -21,7 +21,7 @@ use crate::journal::{
 use crate::network::line_states::Line;
 use crate::network::outcome_rates::OutcomeRates;
 use crate::shard::Durability;
-use wire::terms::time::TIME_SCALE_MAX;
+use wire::terms::pace::TIME_SCALE_MAX;
 
 pub use crate::testing::injection::{Injection, InjectionKind};
 pub use host::cpu_list::CpuList;

@@ -29,7 +29,8 @@ use std::path::Path;
 use std::time::Duration;
 use wire::terms::ids::Msn;
 use wire::terms::ownership::shard_of;
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
+use wire::terms::time::WallMs;
 
 /// How long a copy waits for the device to make a segment.
 const SPARE_WAIT: Duration = Duration::from_secs(120);
@@ -93,7 +94,7 @@ pub fn copy(
     source: &Source<'_>,
     targets: &mut [Target],
     factory: &SegmentFactory,
-    now_ms: u64,
+    now_ms: WallMs,
 ) -> Result<Copied, OpenError> {
     let pace = Pace::new(source.time_scale, now_ms);
     let mut recovery = Recovery::new(Core::new(source.limits, pace.center(now_ms)), 0);
@@ -151,7 +152,7 @@ pub fn copy(
         let mut outcome = Ok(());
         journal.visit(segment, &mut |position, _, record| {
             if outcome.is_ok() {
-                outcome = copy_record(&journal, position, &record, &kept, targets, now_ms)
+                outcome = copy_record(&journal, position, &record, &kept, targets, now_ms.ms())
                     .map(|records| copied.records += records);
             }
         });
@@ -307,14 +308,15 @@ mod tests {
         let mut targets = [target.unwrap_or_else(|error| panic!("{error}"))];
         let (limits, journal) = (LIMITS, config(1));
         let source = Source { directory: place.path(), number: 0, limits, journal, time_scale: 1 };
-        let copied = copy(&source, &mut targets, &factory, NOW_MS);
+        let copied = copy(&source, &mut targets, &factory, WallMs::new(NOW_MS));
         let copied = copied.unwrap_or_else(|error| panic!("{error}"));
         assert_eq!(copied, Copied { pushes: 2, records: 4 });
         let [target] = targets;
         target.finish().unwrap_or_else(|error| panic!("{error}"));
 
-        let pace = Pace::new(1, NOW_MS);
-        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 0);
+        let pace = Pace::new(1, WallMs::new(NOW_MS));
+        let center_ms = pace.center(WallMs::new(NOW_MS));
+        let mut recovery = Recovery::new(Core::new(LIMITS, center_ms), 0);
         let mut copies = Vec::new();
         Journal::open(
             &target_at,

@@ -52,6 +52,7 @@ use std::time::Duration;
 use wire::terms::calendar::Day;
 use wire::terms::ids::Xpid;
 use wire::terms::ownership::shard_of;
+use wire::terms::time::WallMs;
 
 /// Attempts that one shard may have in the core network at a time.
 const ATTEMPTS_IN_FLIGHT_MAX: usize = 8192;
@@ -425,7 +426,7 @@ fn open_shard(
     let network = SimulatedNetwork::new(simulation(config, number), line_states)
         .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
     let directory = shard_directory(&config.data_dir, number);
-    let now_ms = clock::unix_ms();
+    let now_ms = WallMs::new(clock::unix_ms());
     Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(
         |error| match &error {
             OpenError::TooManyPushes(_) => {
@@ -525,8 +526,8 @@ fn restore_volumes(config: &Config, registry: &Registry) -> Result<(), Fatal> {
     if registry.iter().all(|registered| registered.registration.volume_per_day == 0) {
         return Ok(());
     }
-    let now_ms = clock::unix_ms();
-    let report = billing::day(&config.data_dir, Day::of(now_ms)).map_err(|error| {
+    let now_ms = WallMs::new(clock::unix_ms());
+    let report = billing::day(&config.data_dir, Day::of(now_ms.ms())).map_err(|error| {
         let cause = format!("today's billing events cannot be read ({error})");
         let remedy = "correct the files' permissions or check the device, and start again";
         Fatal::with_remedy(FatalReason::DataDirUnusable, cause, remedy)

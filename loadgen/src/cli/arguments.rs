@@ -1,5 +1,7 @@
 //! What can be said on the command line.
 
+use super::smpp::{SmppArguments, SmscArguments};
+use crate::format::parse_time;
 use crate::mix::Mix;
 use crate::msns::Msns;
 use crate::os;
@@ -31,6 +33,8 @@ pub(super) enum Command {
     Drill(Box<DrillArguments>),
     /// Send pushes to a running engine
     Push(Box<PushArguments>),
+    /// Submit pushes to an SMSC by SMPP and take the receipts
+    Smpp(Box<SmppArguments>),
     /// Carry out a plan written in TOML against a running engine: phases, arrivals, mixes
     Run(RunArguments),
     /// Find the highest rate at which a plan's answers stay below a limit
@@ -54,6 +58,8 @@ pub(super) enum Command {
     },
     /// Take notifications and count them
     Sink(SinkArguments),
+    /// Be an SMSC: take submits, send receipts, misbehave as told, keep a book of it
+    Smsc(Box<SmscArguments>),
     /// Answer every push request without looking at it: the wall to measure against
     Bare(BareArguments),
 }
@@ -200,7 +206,7 @@ pub(super) struct SearchArguments {
     #[arg(value_name = "PLAN")]
     pub(super) plan: PathBuf,
     /// Longest 99 % answer time, such as 5ms
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = parse_time)]
     pub(super) p99: Duration,
     /// Print JSON instead of lines
     #[arg(long)]
@@ -258,7 +264,7 @@ pub(super) struct BareArguments {
 #[derive(Clone, Debug)]
 pub(super) struct Cpus(pub(super) Vec<usize>);
 
-fn cpu_list(text: &str) -> Result<Cpus, String> {
+pub(super) fn cpu_list(text: &str) -> Result<Cpus, String> {
     let cpus = os::parse_cpus(text)?;
     let available = os::available_cpus();
     match cpus.iter().find(|cpu| !available.contains(cpu)) {
@@ -275,27 +281,10 @@ fn xpid(text: &str) -> Result<Xpid, String> {
         .ok_or_else(|| format!("\"{text}\" is not an XPID: write eleven digits."))
 }
 
-fn address(text: &str) -> Result<SocketAddr, String> {
+pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| {
         format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080.")
     })
-}
-
-fn time(text: &str) -> Result<Duration, String> {
-    let refuse = || format!("\"{text}\" is not a time: write a number and us, ms or s, e.g. 5ms.");
-    let digits = text.find(|character: char| character.is_ascii_alphabetic()).ok_or_else(refuse)?;
-    let value: f64 = text[..digits].parse().map_err(|_| refuse())?;
-    let seconds = match &text[digits..] {
-        "us" => value / 1e6,
-        "ms" => value / 1e3,
-        "s" => value,
-        _ => return Err(refuse()),
-    };
-    if seconds > 0.0 && seconds <= 600.0 {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err(refuse())
-    }
 }
 
 fn class(text: &str) -> Result<Class, String> {

@@ -41,6 +41,9 @@ pub struct Tally {
     pub wrongly_answered: u64,
     /// Pushes answered 0000 more than once.
     pub accepted_twice: u64,
+    /// Pushes that an SMSC took twice, by their receipts: they had no answer and were submitted
+    /// again.
+    pub taken_twice: u64,
 }
 
 impl Tally {
@@ -81,6 +84,9 @@ impl std::fmt::Display for Tally {
                 " · duplicated {} · unexpected {}",
                 self.duplicated, self.unexpected
             )?;
+        }
+        if self.taken_twice > 0 {
+            write!(formatter, " · taken twice {}", self.taken_twice)?;
         }
         if self.other_requests > 0 {
             let (others, wrong, twice) =

@@ -250,6 +250,7 @@ fn codes(report: &Report) -> String {
     for (title, field) in [
         ("Answers by code", "answer_codes"),
         ("Answers by HTTP status, without a push response", "http_errors"),
+        ("Answers of the SMSC that say no, by command_status", "smpp_statuses"),
         ("Notifications by code", "notification_codes"),
     ] {
         let Some(codes) = report
@@ -269,6 +270,7 @@ fn codes(report: &Report) -> String {
         for (code, count) in codes {
             let meaning = match (field, Code::parse(code.as_bytes())) {
                 ("http_errors", _) => reason(code).trim_start(),
+                ("smpp_statuses", _) => "",
                 ("answer_codes", Some(Code::ACCEPTED)) => "accepted",
                 (_, Some(Code::ACCEPTED)) => "delivered",
                 (_, code) => code.map_or("unknown", |code| code.meaning()),

@@ -78,12 +78,9 @@ impl Simulation {
         let cancel = &mut self.alert_cancels[number as usize];
         cancel.parts_left -= 1;
         if cancel.parts_left == 0 {
-            let (center_ms, wall_ms) = (
-                self.pace.center(self.wall_offset_ms + self.now_ms),
-                self.wall_offset_ms + self.now_ms,
-            );
             let alert = cancel.alert;
-            self.ledger.alert_cancel_answered(alert, (center_ms, wall_ms));
+            let times = (self.center_ms().ms(), self.wall_ms().ms());
+            self.ledger.alert_cancel_answered(alert, times);
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use hayauma::billing::{BillingError, BillingSync, Event, EventKind, Log, SYNC_FI
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 /// After a write that failed the next is tried this much later.
 const RETRY_MS: u64 = 500;
@@ -26,9 +27,9 @@ struct State {
     syncing: Option<usize>,
     /// So many were shown to whoever checks them.
     shown: usize,
-    open_from_ms: u64,
+    open_from_ms: WallMs,
     is_full: bool,
-    retry_at_ms: Option<u64>,
+    retry_at_ms: Option<WallMs>,
     requests: u64,
 }
 
@@ -73,14 +74,15 @@ impl Books {
 }
 
 impl State {
-    fn note_time(&mut self, now_ms: u64) {
-        self.open_from_ms =
-            self.open_from_ms.max(Day::of(now_ms.saturating_sub(CLOSING_MS)).start_ms());
+    fn note_time(&mut self, now_ms: WallMs) {
+        self.open_from_ms = self
+            .open_from_ms
+            .max(WallMs::new(Day::of(now_ms.saturating_sub(CLOSING_MS).ms()).start_ms()));
     }
 }
 
 impl Log for Books {
-    fn append(&mut self, event: &Event, now_ms: u64) -> bool {
+    fn append(&mut self, event: &Event, now_ms: WallMs) -> bool {
         if !self.may_write(now_ms) {
             return false;
         }
@@ -91,21 +93,21 @@ impl Log for Books {
             return false;
         }
         state.retry_at_ms = None;
-        let at_ms = event.at_ms.max(event.accepted_ms).max(state.open_from_ms);
+        let at_ms = event.at_ms.max(event.accepted_ms).max(state.open_from_ms.ms());
         state.events.push((Day::of(at_ms), *event));
         true
     }
 
-    fn count_request(&mut self, _: EventKind, _: u64, _: u16, _: u64) {
+    fn count_request(&mut self, _: EventKind, _: u64, _: u16, _: WallMs) {
         self.state().requests += 1;
     }
 
-    fn write_due_counts(&mut self, now_ms: u64) -> bool {
+    fn write_due_counts(&mut self, now_ms: WallMs) -> bool {
         self.state().note_time(now_ms);
         false
     }
 
-    fn write_all_counts(&mut self, _: u64) -> bool {
+    fn write_all_counts(&mut self, _: WallMs) -> bool {
         self.state().requests = 0;
         true
     }
@@ -114,7 +116,7 @@ impl Log for Books {
         self.state().requests
     }
 
-    fn may_write(&self, now_ms: u64) -> bool {
+    fn may_write(&self, now_ms: WallMs) -> bool {
         let retry_at_ms = self.state().retry_at_ms;
         retry_at_ms
             .is_none_or(|retry_at_ms| now_ms >= retry_at_ms || now_ms + RETRY_MS < retry_at_ms)
@@ -124,8 +126,8 @@ impl Log for Books {
         self.state().retry_at_ms = None;
     }
 
-    fn next_due_ms(&self, owes: bool) -> Option<u64> {
-        owes.then(|| self.state().retry_at_ms.unwrap_or(0))
+    fn next_due_ms(&self, owes: bool) -> Option<WallMs> {
+        owes.then(|| self.state().retry_at_ms.unwrap_or(WallMs::ZERO))
     }
 
     fn is_clean(&self) -> bool {

@@ -62,7 +62,7 @@ impl Simulation {
     }
 
     fn draw_entry(&mut self) -> Entry {
-        let wall_ms = self.wall_ms();
+        let wall_ms = self.wall_ms().ms();
         let random = &mut self.random;
         let line = random.below(u64::from(self.scenario.lines)) as u32;
         let shard = shard_of(msn_of(line), self.scenario.shards) as u8;
@@ -127,7 +127,7 @@ impl Simulation {
 
     pub(super) fn take_request(&mut self, index: EntryIndex, altered: bool) -> Checked {
         let entry = self.ledger.at(index).clone();
-        let center_ms = self.center_ms();
+        let center_ms = self.center_ms().ms();
         let is_known = entry.push_id.is_some();
         let is_remembered = entry.end.is_none_or(|end| center_ms < end.ended_ms + REMEMBERED_MS);
         // A key that may be forgotten, or is not known yet, may be used anew: no client does that.
@@ -152,7 +152,7 @@ impl Simulation {
             Code::ALERT_KNOWN | Code::ALREADY_CANCELLED => !altered && !is_known,
             Code::OVERLOAD | Code::STORAGE_FULL | Code::TOO_MANY_WAITING => !is_known,
             Code::ALREADY_EXPIRED => {
-                entry.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= self.wall_ms())
+                entry.expiry_ms.is_some_and(|expiry_ms| expiry_ms <= self.wall_ms().ms())
             }
             _ => false,
         };
@@ -227,7 +227,7 @@ impl Simulation {
             About::Cancel(index) => (index, true),
             About::AlertCancel(number) => return self.alert_cancel_answered(number),
         };
-        let (alert_known, wall_ms) = (self.knows_better(index), self.center_ms());
+        let (alert_known, wall_ms) = (self.knows_better(index), self.center_ms().ms());
         let alert_cancelled = self.ledger.is_alert_cancelled(index);
         let entry = self.ledger.entry(index);
         if of_cancel {

@@ -26,6 +26,7 @@ use wire::push::notify_url::NotifyUrl;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
 use wire::terms::ownership::shard_of;
+use wire::terms::time::{SteadyMs, WallMs};
 
 /// What an answer is about.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -120,8 +121,8 @@ impl Station {
         &mut self,
         scenario: &Scenario,
         common: &Common,
-        wall_ms: u64,
-        steady_ms: u64,
+        wall_ms: WallMs,
+        steady_ms: SteadyMs,
         random: &mut Random,
     ) -> Result<(), String> {
         let first_sequence = ((self.number as u64) << 46) + 1;

@@ -7,7 +7,7 @@ use super::ledger::{Checked, Violation, rule};
 use super::network::REACH_MS_MAX;
 use super::sinks::Mood;
 use hayauma::shard::ParkedAction;
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
 
 /// The longest that the engine is down.
 const OUTAGE_MS_MAX: u64 = 5 * 24 * HOUR_MS;
@@ -42,7 +42,7 @@ impl Simulation {
         let (wall_ms, steady_ms) = (self.wall_ms(), self.steady_ms());
         self.pace = Pace::new(1, wall_ms);
         self.pace.see(wall_ms, steady_ms);
-        self.ledger.wall_ms = wall_ms;
+        self.ledger.wall_ms = wall_ms.ms();
         for station in &mut self.stations {
             let opened =
                 station.open(&self.scenario, &self.common, wall_ms, steady_ms, &mut self.random);
@@ -54,7 +54,7 @@ impl Simulation {
     pub(super) fn restart(&mut self) -> Checked {
         self.open_all()?;
         self.is_down = false;
-        self.ledger.restarted(self.wall_ms());
+        self.ledger.restarted(self.wall_ms().ms());
         let wall_ms = self.wall_ms();
         let mut found = Vec::new();
         for number in 0..self.stations.len() {
@@ -73,7 +73,7 @@ impl Simulation {
         }
         self.ledger.forget_what_was_told();
         for (number, held) in found.iter().enumerate() {
-            self.ledger.recovered(number, wall_ms, held);
+            self.ledger.recovered(number, wall_ms.ms(), held);
         }
         for number in 0..self.stations.len() {
             self.observe(number)?;
@@ -109,7 +109,7 @@ impl Simulation {
         if self.center_ms() != before_ms {
             self.ledger.release_all();
         }
-        self.ledger.wall_ms = self.center_ms();
+        self.ledger.wall_ms = self.center_ms().ms();
         self.turn_all()
     }
 

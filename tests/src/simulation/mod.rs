@@ -36,7 +36,8 @@ use ledger::{Checked, Counts, Ledger, Violation, rule};
 use network::SimulatedLine;
 use random::Random;
 use scenario::Scenario;
-use wire::terms::time::Pace;
+use wire::terms::pace::Pace;
+use wire::terms::time::{CenterMs, SteadyMs, WallMs};
 
 /// What to simulate.
 #[derive(Clone, Copy, Debug)]
@@ -139,7 +140,7 @@ impl Simulation {
         ledger.full.resize(scenario.shards, false);
         Self {
             options: *options,
-            pace: Pace::new(1, WALL_START_MS),
+            pace: Pace::new(1, WallMs::new(WALL_START_MS)),
             common,
             stations,
             lines: (0..scenario.lines).map(|line| SimulatedLine::new(line, &mut random)).collect(),
@@ -160,17 +161,17 @@ impl Simulation {
         }
     }
 
-    fn wall_ms(&self) -> u64 {
-        self.wall_offset_ms + self.now_ms
+    fn wall_ms(&self) -> WallMs {
+        WallMs::new(self.wall_offset_ms + self.now_ms)
     }
 
     /// What a clock shows that nobody sets.
-    fn steady_ms(&self) -> u64 {
-        self.now_ms + STEADY_START_MS
+    fn steady_ms(&self) -> SteadyMs {
+        SteadyMs::new(self.now_ms + STEADY_START_MS)
     }
 
     /// What the engine's own time is.
-    fn center_ms(&self) -> u64 {
+    fn center_ms(&self) -> CenterMs {
         self.pace.center(self.wall_ms())
     }
 
@@ -229,7 +230,7 @@ impl Simulation {
             }
             self.now_ms = at_ms;
             self.ledger.now_ms = at_ms;
-            self.ledger.wall_ms = self.center_ms();
+            self.ledger.wall_ms = self.center_ms().ms();
             self.ledger.counts.events += 1;
             if !self.faults && at_ms > self.faults_ended_ms + LIVENESS_MS_MAX {
                 // A timer may be left of a push whose end was days away by a clock that was set.

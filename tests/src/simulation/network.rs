@@ -96,7 +96,7 @@ impl Simulation {
         let (center_ms, line) = (self.center_ms(), &self.lines[known.line as usize]);
         let terms = Terms { svcinst: line.svcinst, class, attempts_before };
         let (unknown, state) = (line.unknown, line.state);
-        self.ledger.attempted(entry, durable, sent, center_ms, self.now_ms)?;
+        self.ledger.attempted(entry, durable, sent, center_ms.ms(), self.now_ms)?;
         let attempt =
             Attempt { shard: number as u8, life: self.life, token, entry, sent, reference, scts };
         let fails = self.faults && self.random.chance(self.scenario.hlr_failure);

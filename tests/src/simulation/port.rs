@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
+use wire::terms::time::EvenMs;
 
 /// An attempt that the shard has begun.
 #[derive(Clone, Copy, Debug)]
@@ -96,7 +97,7 @@ impl CoreNetwork for Port {
         &mut self.slots[handle.slot() as usize]
     }
 
-    fn submit(&mut self, handle: AttemptHandle, _: u64) {
+    fn submit(&mut self, handle: AttemptHandle, _: EvenMs) {
         let slot = &self.slots[handle.slot() as usize];
         let submission = Submission {
             token: slot.token,
@@ -119,7 +120,7 @@ impl CoreNetwork for Port {
         self.free.push(handle.slot());
     }
 
-    fn poll(&mut self, _: u64) -> Option<Outcome<'_>> {
+    fn poll(&mut self, _: EvenMs) -> Option<Outcome<'_>> {
         let mut queues = self.world.queues();
         let Told { token, msn, result, domain, mask, unanswered } = queues.outcomes.pop_front()?;
         queues.in_flight -= 1;
@@ -136,17 +137,17 @@ impl CoreNetwork for Port {
         })
     }
 
-    fn status_reports(&mut self, _: u64) -> Option<StatusReport<'_>> {
+    fn status_reports(&mut self, _: EvenMs) -> Option<StatusReport<'_>> {
         let (tpdu, domain) = self.world.queues().reports.pop_front()?;
         self.report = tpdu;
         Some(StatusReport { tpdu: &self.report, domain })
     }
 
-    fn alerts(&mut self, _: u64) -> Option<Msn> {
+    fn alerts(&mut self, _: EvenMs) -> Option<Msn> {
         self.world.queues().alerts.pop_front()
     }
 
-    fn next_due_ms(&self) -> Option<u64> {
+    fn next_due_ms(&self) -> Option<EvenMs> {
         None
     }
 

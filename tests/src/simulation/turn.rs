@@ -9,6 +9,7 @@ use super::observer::{NO_ENTRY, Noted, What};
 use hayauma::billing::EventKind;
 use hayauma::shard::TurnBudget;
 use hayauma::smsc::state::State;
+use wire::terms::time::WallMs;
 
 /// Turns that follow each other at once; a shard that has more to do goes on a millisecond later.
 const TURNS_AT_ONCE: usize = 64;
@@ -178,7 +179,7 @@ impl Simulation {
             due_ms.is_none_or(|due_ms| due_ms > center_ms) || self.faults,
             "shard {number} has a timer that is due and does not go away"
         );
-        let core_ms = due_ms.map(|due_ms| due_ms.max(center_ms + 1) - center_ms);
+        let core_ms = due_ms.map(|due_ms| due_ms.max(center_ms + 1).since(center_ms));
         let delays = [core_ms, owes.then_some(BOOKS_RETRY_MS), at_once.then_some(1)];
         let Some(delay_ms) = delays.into_iter().flatten().min() else { return Ok(()) };
         let at_ms = self.now_ms + delay_ms;
@@ -241,7 +242,7 @@ impl Simulation {
         );
         match what {
             What::Accepted { expires_ms, accepted_ms, reference } => {
-                let center_ms = self.pace.center(expires_ms);
+                let center_ms = self.pace.center(WallMs::new(expires_ms)).ms();
                 self.ledger.accepted(entry, push_id, (center_ms, expires_ms))?;
                 let known = self.ledger.entry(entry);
                 (known.accepted_real_ms, known.reference) = (accepted_ms, reference);
@@ -261,7 +262,7 @@ impl Simulation {
                 known.cancel_accepted = true;
             }
             What::Ended(ending) => {
-                let center_ms = self.pace.center(ending.ended_ms);
+                let center_ms = self.pace.center(WallMs::new(ending.ended_ms)).ms();
                 self.ledger.ended(entry, &ending, center_ms)?;
                 self.ledger.entry(entry).end_sequence = sequence;
                 // What was delivered shows that the line is there: the next push may be tried

@@ -14,8 +14,10 @@ use hayauma::smsc::core::CoreLimits;
 use std::hint::black_box;
 use std::sync::Arc;
 use wire::push::notify_url::NotifyUrl;
+use wire::terms::time::WallMs;
 
 /// Msns with a contract; each has at most one push at a time.
+const NOW: WallMs = WallMs::new(NOW_MS);
 const MSNS: u64 = 1024;
 const BUDGET: TurnBudget = TurnBudget { timers: 1024, attempts: 512, outcomes: 512 };
 
@@ -66,7 +68,7 @@ impl Bench {
             &factory,
             Box::new(network),
             Arc::new(registry()),
-            NOW_MS,
+            NOW,
         );
         let mut shard = opened.expect("a fresh shard").0;
         for number in 0..MSNS {
@@ -77,7 +79,7 @@ impl Bench {
 
     fn accept(&mut self, body: &[u8]) {
         let origin = Origin::Client { authorization: None, credential: &mut self.credential };
-        let reply = self.shard.handle_request(black_box(body), origin, NOW_MS);
+        let reply = self.shard.handle_request(black_box(body), origin, NOW);
         assert!(matches!(reply, Reply::WhenDurable(..)), "{reply:?}");
     }
 
@@ -90,7 +92,7 @@ impl Bench {
                 out.clear();
                 self.shard.write_notification(order, url, out);
                 black_box(&out);
-                self.shard.settle_notification(order, NotificationResult::Acknowledged, NOW_MS);
+                self.shard.settle_notification(order, NotificationResult::Acknowledged, NOW);
                 acknowledged += 1;
             }
         }
@@ -99,7 +101,7 @@ impl Bench {
 
     /// One turn, and the commit of what it appended.
     fn turn(&mut self) {
-        self.shard.turn(NOW_MS, &BUDGET);
+        self.shard.turn(NOW, &BUDGET);
         self.commit();
     }
 

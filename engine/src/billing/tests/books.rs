@@ -4,6 +4,7 @@ use std::path::Path;
 use super::super::reconcile::reconcile_within;
 use super::super::*;
 use wire::terms::calendar::Day;
+use wire::terms::time::WallMs;
 
 const HOUR_MS: u64 = 3_600_000;
 
@@ -12,16 +13,16 @@ fn day_of(text: &str) -> Day {
 }
 
 /// 2026-11-22 12:00 JST.
-fn noon() -> u64 {
-    day_of("20261122").start_ms() + 12 * HOUR_MS
+fn noon() -> WallMs {
+    WallMs::new(day_of("20261122").start_ms()) + 12 * HOUR_MS
 }
 
-fn accepted(push_id: u64, xpid: u64, at_ms: u64) -> Event {
+fn accepted(push_id: u64, xpid: u64, at_ms: WallMs) -> Event {
     Event {
         kind: EventKind::Accepted,
         push_id,
-        at_ms,
-        accepted_ms: at_ms,
+        at_ms: at_ms.ms(),
+        accepted_ms: at_ms.ms(),
         msn: 9_012_345_678,
         xpid,
         code: 0,
@@ -37,7 +38,7 @@ fn accepted(push_id: u64, xpid: u64, at_ms: u64) -> Event {
     }
 }
 
-fn ended(push_id: u64, xpid: u64, at_ms: u64, code: u16) -> Event {
+fn ended(push_id: u64, xpid: u64, at_ms: WallMs, code: u16) -> Event {
     let delivered = if code == 0 { 3 } else { 0 };
     Event { kind: EventKind::Final, code, delivered, domain: 2, ..accepted(push_id, xpid, at_ms) }
 }
@@ -47,7 +48,7 @@ fn open(data: &Path) -> BillingLog {
     open_at(data, 0, noon())
 }
 
-fn open_at(data: &Path, shard: u16, now_ms: u64) -> BillingLog {
+fn open_at(data: &Path, shard: u16, now_ms: WallMs) -> BillingLog {
     let directory = crate::journal::shards::shard_directory(data, usize::from(shard));
     BillingLog::open(&directory, shard, now_ms).expect("it opens")
 }
@@ -67,7 +68,7 @@ fn row(report: &Report, xpid: u64) -> Row {
 
 /// Enters what lacks of these events; how many that were.
 #[track_caller]
-fn recover(log: &mut BillingLog, events: &[(Event, bool)], now_ms: u64) -> u64 {
+fn recover(log: &mut BillingLog, events: &[(Event, bool)], now_ms: WallMs) -> u64 {
     let mut lacking = Lacking::default();
     for (event, is_foreign) in events {
         lacking.check(log, event, *is_foreign, now_ms).expect("readable");
@@ -320,8 +321,8 @@ fn a_device_that_takes_nothing_is_tried_again_without_traffic_and_counts_wait_in
 }
 
 /// 2026-11-23 00:00 JST, when the 22nd is over.
-fn midnight() -> u64 {
-    day_of("20261123").start_ms()
+fn midnight() -> WallMs {
+    WallMs::new(day_of("20261123").start_ms())
 }
 
 #[test]
@@ -345,7 +346,7 @@ fn a_day_is_closed_half_a_second_after_its_midnight_and_never_opens_again() {
     // A late end; then the clock is set back, and what ends now was accepted tomorrow.
     assert!(log.append(&ended(2, 7, midnight() - 1, 0), midnight() + 1000));
     assert!(log.append(&ended(3, 7, midnight() - HOUR_MS, 0), midnight() - HOUR_MS));
-    let end = Event { accepted_ms: midnight() + 10, ..ended(5, 7, midnight() - HOUR_MS, 0) };
+    let end = Event { accepted_ms: (midnight() + 10).ms(), ..ended(5, 7, midnight() - HOUR_MS, 0) };
     assert!(log.append(&end, midnight() - HOUR_MS));
     log.count_request(EventKind::Rejected, 7, 8001, midnight() - HOUR_MS);
     assert!(log.write_all_counts(midnight() - HOUR_MS));

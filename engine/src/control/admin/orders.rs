@@ -13,6 +13,7 @@ use super::AdminState;
 use super::reply::{AdminError, reply_json};
 use crate::control::metrics::METRICS_MEDIA_TYPE;
 use host::clock;
+use wire::terms::time::SteadyMs;
 
 /// The engine at one moment.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -117,7 +118,7 @@ impl AdminState {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             driver: self.control.driver().word().to_owned(),
             pid: std::process::id(),
-            uptime_ms: clock::unix_ms().saturating_sub(self.started_ms),
+            uptime_ms: SteadyMs::from_ns(clock::monotonic_ns()).since(self.started_ms),
             paused: self.paused.load(Ordering::Relaxed),
             shards,
             totals,

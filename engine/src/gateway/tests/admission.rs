@@ -12,6 +12,9 @@ use wire::sms::relay;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Kind};
+use wire::terms::time::WallMs;
+
+const NOW: WallMs = WallMs::new(NOW_MS);
 
 const REFERENCES: References = References { message_reference: 250, concatenation_reference: 9 };
 
@@ -32,7 +35,7 @@ fn admit_under(
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut scratch = Scratch::new();
     let admission =
-        admit(only(&registry), true, request, REFERENCES, NOW_MS, &mut scratch, &mut submits)?;
+        admit(only(&registry), true, request, REFERENCES, NOW, &mut scratch, &mut submits)?;
     let written =
         relay::submits(&submits[..admission.submits_octets]).map(<[u8]>::to_vec).collect();
     Ok((admission, written))
@@ -57,7 +60,7 @@ fn refused(request: &PushRequest<'_>) -> Code {
 fn the_sample_becomes_one_submit() {
     let (admission, submits) = admitted(&control());
     assert_eq!((admission.segments, admission.sender_index), (1, 0));
-    assert_eq!((admission.expires_ms, admission.single_attempt), (NOW_MS + 5 * HOUR_MS, false));
+    assert_eq!((admission.expires_ms, admission.single_attempt), (NOW + 5 * HOUR_MS, false));
     assert!(admission.wants_notification);
     // First octet: SUBMIT, VPF relative, status report wanted. Then MR, DA, PID, DCS, VP, UDL, UD.
     let expected =
@@ -84,15 +87,8 @@ fn code_2005_no_contract() {
     let registry = registry_of(registration());
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let request = PushRequest { data: b"", ..control() };
-    let refusal = admit(
-        only(&registry),
-        false,
-        &request,
-        REFERENCES,
-        NOW_MS,
-        &mut Scratch::new(),
-        &mut submits,
-    );
+    let refusal =
+        admit(only(&registry), false, &request, REFERENCES, NOW, &mut Scratch::new(), &mut submits);
     assert_eq!(refusal.err(), Some(Code::NOT_CONTRACTED));
 }
 
@@ -139,11 +135,11 @@ fn code_2007_the_volume_comes_before_the_content() {
         )
         .err()
     };
-    assert_eq!(ask(b"FF", NOW_MS), None);
-    only(&registry).meter.charge(NOW_MS);
-    assert_eq!(ask(b"FF", NOW_MS), Some(Code::VOLUME_USED_UP));
-    assert_eq!(ask(b"", NOW_MS), Some(Code::VOLUME_USED_UP));
-    assert_eq!(ask(b"FF", NOW_MS + 24 * HOUR_MS), None);
+    assert_eq!(ask(b"FF", NOW), None);
+    only(&registry).meter.charge(NOW);
+    assert_eq!(ask(b"FF", NOW), Some(Code::VOLUME_USED_UP));
+    assert_eq!(ask(b"", NOW), Some(Code::VOLUME_USED_UP));
+    assert_eq!(ask(b"FF", NOW + 24 * HOUR_MS), None);
 }
 
 //= push text segments
@@ -296,7 +292,7 @@ fn the_earlier_of_lifetime_and_expiry_counts() {
             admitted(&PushRequest { lifetime_hours, expiry_ms, ..control() });
         // First octet: whether there is a relative validity period.
         let validity = (submits[0][0] & 0x18 == 0x10).then(|| submits[0][12]);
-        (admission.expires_ms - NOW_MS, validity, admission.single_attempt)
+        (admission.expires_ms.since(NOW), validity, admission.single_attempt)
     };
     assert_eq!(expires(5, Some(NOW_MS + 6 * HOUR_MS)), (5 * HOUR_MS, Some(59), false));
     assert_eq!(expires(5, Some(NOW_MS + 4 * HOUR_MS)), (4 * HOUR_MS, Some(47), false));

@@ -18,6 +18,8 @@ use wire::push::scan::{PushRequest, Request, scan};
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::calendar;
 use wire::terms::code::Code;
+use wire::terms::time::SteadyMs;
+use wire::terms::time::WallMs;
 
 /// The system's allocator, counting what each thread asks for.
 struct Counting;
@@ -137,7 +139,7 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut out = Vec::with_capacity(64 * 1024);
     let references = References { message_reference: 0, concatenation_reference: 0 };
-    let mut codes = [Code::INTERNAL; 6];
+    let (now, mut codes) = (WallMs::new(NOW_MS), [Code::INTERNAL; 6]);
     let mut pass = || {
         for (request, code) in requests.iter().zip(&mut codes) {
             let HeadOutcome::Complete(head) = memory.read(request) else { continue };
@@ -148,14 +150,14 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                          scratch: &mut Scratch,
                          submits: &mut [u8]| {
                 let registered =
-                    identify(&registry, head.authorization, credential, push.xpid, NOW_MS)?;
-                if !registered.meter.rate(NOW_MS) {
+                    identify(&registry, head.authorization, credential, push.xpid, now)?;
+                if !registered.meter.rate(SteadyMs::new(NOW_MS)) {
                     return Err(Code::RATE);
                 }
                 let contracted = contracts.contains(push.msn, push.xpid);
                 let admission =
-                    admit(registered, contracted, push, references, NOW_MS, scratch, submits)?;
-                registered.meter.charge(NOW_MS);
+                    admit(registered, contracted, push, references, now, scratch, submits)?;
+                registered.meter.charge(now);
                 Ok(admission.segments)
             };
             let answer = match scan(body) {

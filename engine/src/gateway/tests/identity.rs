@@ -6,6 +6,8 @@ use crate::gateway::registry::{Credential, Registry, identify, token_sha256};
 use std::sync::Arc;
 use wire::terms::code::Code;
 use wire::terms::ids::Xpid;
+use wire::terms::time::SteadyMs;
+use wire::terms::time::WallMs;
 
 fn with_token(number: u64, client: &str, token: &str) -> Registration {
     Registration {
@@ -16,7 +18,7 @@ fn with_token(number: u64, client: &str, token: &str) -> Registration {
 
 fn code_of(registry: &Registry, authorization: Option<&str>, xpid: Xpid, now_ms: u64) -> Code {
     let authorization = authorization.map(str::as_bytes);
-    identify(registry, authorization, &mut Credential::new(), xpid, now_ms)
+    identify(registry, authorization, &mut Credential::new(), xpid, WallMs::new(now_ms))
         .err()
         .unwrap_or(Code::ACCEPTED)
 }
@@ -81,7 +83,7 @@ fn a_credential_follows_its_header_and_its_snapshot() {
     let mut credential = Credential::new();
     let mut code = |registry: &Registry, authorization: Option<&str>, number| {
         let authorization = authorization.map(str::as_bytes);
-        identify(registry, authorization, &mut credential, xpid(number), NOW_MS).err()
+        identify(registry, authorization, &mut credential, xpid(number), WallMs::new(NOW_MS)).err()
     };
     for _ in 0..2 {
         assert_eq!(code(&registry, Some("Bearer w"), 1), None);
@@ -145,11 +147,12 @@ fn a_meter_outlives_its_snapshot_and_takes_the_new_limits() {
     let limited = |rate| Registration { rate_per_second: rate, ..registration() };
     let first = Registry::new(vec![limited(2)]);
     let meter = Arc::clone(&first.iter().next().expect("one").meter);
-    assert!(meter.rate(NOW_MS) && meter.rate(NOW_MS) && !meter.rate(NOW_MS));
+    let now = SteadyMs::new(NOW_MS);
+    assert!(meter.rate(now) && meter.rate(now) && !meter.rate(now));
     let next = first.succeed(vec![limited(2), Registration::new(xpid(7), "new")]);
     let carried = &next.find(registration().xpid).expect("still there").meter;
-    assert!(Arc::ptr_eq(carried, &meter) && !carried.rate(NOW_MS));
+    assert!(Arc::ptr_eq(carried, &meter) && !carried.rate(now));
     let last = next.succeed(vec![limited(0)]);
-    assert!(last.find(registration().xpid).expect("still there").meter.rate(NOW_MS));
+    assert!(last.find(registration().xpid).expect("still there").meter.rate(now));
     assert!(last.find(xpid(7)).is_none());
 }

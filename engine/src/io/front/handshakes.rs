@@ -17,6 +17,7 @@ use crate::io::now::Now;
 use crate::io::tls::Acceptance;
 use crate::shard::Shard;
 use std::collections::VecDeque;
+use wire::terms::time::SteadyMs;
 
 /// How often it is told that handshakes fail, and why one did.
 const TROUBLE_TOLD_EVERY_MS: u64 = 60_000;
@@ -35,8 +36,8 @@ pub(super) struct Handshakes {
     half_done: usize,
     /// Why one failed, since that was told last.
     trouble: Option<Failure>,
-    /// When that was, steady milliseconds; 0 before.
-    told_ms: u64,
+    /// When that was.
+    told_ms: Option<SteadyMs>,
 }
 
 /// How handshakes came out.
@@ -122,11 +123,11 @@ impl Front {
     /// Says why handshakes fail, once a minute.
     pub(super) fn tell_trouble(&mut self, now: Now) {
         let handshakes = &mut self.handshakes;
-        let is_due = now.steady_ms >= handshakes.told_ms + TROUBLE_TOLD_EVERY_MS;
-        if (is_due || handshakes.told_ms == 0)
+        let told_ms = handshakes.told_ms;
+        if told_ms.is_none_or(|told_ms| now.steady_ms >= told_ms + TROUBLE_TOLD_EVERY_MS)
             && let Some(failure) = handshakes.trouble.take()
         {
-            handshakes.told_ms = now.steady_ms.max(1);
+            handshakes.told_ms = Some(now.steady_ms);
             let failed = self.visits.shaken.failed;
             tracing::warn!(
                 failed,

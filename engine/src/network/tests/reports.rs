@@ -13,8 +13,9 @@ use crate::smsc::outcome::{AttemptResult, Failure};
 use wire::sms::relay::{read_status_report, scts_jst};
 use wire::terms::domain::Domain;
 use wire::terms::ids::Msn;
+use wire::terms::time::EvenMs;
 
-const NOW: u64 = 1_795_000_000_000;
+const NOW: EvenMs = EvenMs::new(1_795_000_000_000);
 const ALWAYS: u32 = 1_000_000;
 const NUMBER: &str = "09012345678";
 const SEGMENTS: usize = 3;
@@ -48,14 +49,14 @@ fn submit(network: &mut SimulatedNetwork) {
 /// What an outcome says: result, delivered, unanswered.
 type End = (AttemptResult, u16, u16);
 
-fn outcome(network: &mut SimulatedNetwork, now_ms: u64) -> Option<End> {
+fn outcome(network: &mut SimulatedNetwork, now_ms: EvenMs) -> Option<End> {
     network
         .poll(now_ms)
         .map(|outcome| (outcome.result, outcome.delivered_mask, outcome.unanswered_mask))
 }
 
 /// The segments whose reports arrive by `now_ms`, with how many there are of each.
-fn reports(network: &mut SimulatedNetwork, now_ms: u64) -> BTreeMap<u8, u32> {
+fn reports(network: &mut SimulatedNetwork, now_ms: EvenMs) -> BTreeMap<u8, u32> {
     let mut segments = BTreeMap::new();
     while let Some(report) = network.status_reports(now_ms) {
         assert_eq!(report.domain, Domain::Ps);
@@ -100,7 +101,7 @@ fn a_lost_report_never_comes() {
     assert_eq!(network.next_due_ms(), Some(NOW + TIMEOUT_MS));
     let (_, delivered, unanswered) = outcome(&mut network, NOW + TIMEOUT_MS).expect("timed out");
     assert!(unanswered != 0 && delivered | unanswered == FULL);
-    assert_eq!((network.next_due_ms(), network.status_reports(u64::MAX)), (None, None));
+    assert_eq!((network.next_due_ms(), network.status_reports(EvenMs::NEVER)), (None, None));
 }
 
 #[test]

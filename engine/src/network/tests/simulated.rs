@@ -15,8 +15,9 @@ use wire::terms::code::Code;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::svcinst::Svcinst;
+use wire::terms::time::EvenMs;
 
-const NOW: u64 = 1_795_000_000_000;
+const NOW: EvenMs = EvenMs::new(1_795_000_000_000);
 const NUMBER: &str = "09012345678";
 
 fn msn(digits: &str) -> Msn {
@@ -47,7 +48,7 @@ struct Attempt {
 const ATTEMPT: Attempt =
     Attempt { token: 1, segments: 1, class: Class::Standard, svcinst: "00011", attempts_before: 0 };
 
-fn submit(network: &mut SimulatedNetwork, attempt: &Attempt, to: Msn, now_ms: u64) {
+fn submit(network: &mut SimulatedNetwork, attempt: &Attempt, to: Msn, now_ms: EvenMs) {
     let handle = network.reserve().expect("a free slot");
     let slot = network.slot(&handle);
     (slot.token, slot.msn, slot.class) = (attempt.token, to, attempt.class);
@@ -75,7 +76,7 @@ struct End {
     reports: Vec<(usize, bool, Vec<u8>)>,
 }
 
-fn poll(network: &mut SimulatedNetwork, now_ms: u64) -> Option<End> {
+fn poll(network: &mut SimulatedNetwork, now_ms: EvenMs) -> Option<End> {
     let outcome = network.poll(now_ms)?;
     Some(End {
         token: outcome.token,
@@ -327,7 +328,7 @@ fn latency_and_jitter_bound_the_time_of_every_outcome() {
                 !std::mem::replace(&mut seen[end.token as usize], true),
                 "one outcome an attempt"
             );
-            times.push(due_ms - NOW);
+            times.push(due_ms.since(NOW));
         }
         assert!(seen.iter().all(|&seen| seen));
         assert!(times.is_sorted());
@@ -343,7 +344,7 @@ fn outcomes_of_one_time_come_in_the_order_of_submission() {
         for token in 0..100 {
             submit(&mut network, &Attempt { token, ..ATTEMPT }, msn(NUMBER), NOW);
         }
-        for now_ms in NOW..=NOW + latency_jitter_ms {
+        for now_ms in (0..=latency_jitter_ms).map(|span_ms| NOW + span_ms) {
             let mut last_token = None;
             while network.next_due_ms() == Some(now_ms) {
                 let token = poll(&mut network, now_ms).map(|end| end.token);

@@ -12,6 +12,7 @@ use crate::start::reshard::{Copied, Source, Target};
 use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
+use wire::terms::time::WallMs;
 
 /// The layout that the engine serves with.
 ///
@@ -98,7 +99,7 @@ fn copy(
             journal,
             time_scale: config.rehearsal_time_scale,
         };
-        let part = reshard::copy(&source, &mut targets, factory, clock::unix_ms())?;
+        let part = reshard::copy(&source, &mut targets, factory, WallMs::new(clock::unix_ms()))?;
         copied.pushes += part.pushes;
         copied.records += part.records;
     }

@@ -8,5 +8,6 @@ pub mod domain;
 pub mod ids;
 pub mod mix;
 pub mod ownership;
+pub mod pace;
 pub mod svcinst;
 pub mod time;

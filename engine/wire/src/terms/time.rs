@@ -1,133 +1,105 @@
-//! How fast the message center's own time runs: as real time, or for a rehearsal many times as
-//! fast.
+//! The engine's four times, each a type of its own: no two of them are mixed up.
 //!
-//! The message center is told times and never asks for one, so its schedules (retries, alert
-//! jitter, resends, the parking of notifications, the memory of keys) run faster when the times it
-//! is told do. Times cross over at the shard's calls of it and nowhere else: the journal, the
-//! billing log and everything that leaves the engine speak of real time. Lifetimes are divided when
-//! a push is accepted; an `expiry` is a real time and stays one, and so is what a push client asks
-//! for by Retry-After.
+//! All are milliseconds in a `u64`, and cost what a `u64` costs. A span of time is a plain `u64`
+//! whose name ends in `_ms`; a time plus a span is a time, and [`since`](WallMs::since) gives the
+//! span between two. From one time to another there is one way, [`Pace`](crate::terms::pace::Pace).
 //!
-//! Neither time steps when the wall clock is set: whoever drives the shard shows it a steady clock
-//! beside the wall clock ([`Pace::see`]), and by how much the wall clock was moved since the start
-//! is taken off where times cross over. So a clock that is set ends no push early and keeps none
-//! too long, forgets no key and puts off no retry. A clock that is only steered is followed.
+//! | type | whose time | who speaks it |
+//! |---|---|---|
+//! | [`WallMs`] | Unix time, which an operator may set | journal, billing, clients, days |
+//! | [`SteadyMs`] | since the process started, set by nobody | rates, time-outs, intervals |
+//! | [`EvenMs`] | Unix time as if nobody had set it since the start | the core network, cleaning |
+//! | [`CenterMs`] | even time, in a rehearsal many times as fast | the message center |
 //!
-//! At pace 1, while nobody sets the clock, both times are the same.
+//! Never here: a clock.
 
-/// The fastest that a rehearsal may run: nearly a day in a second.
-pub const TIME_SCALE_MAX: u64 = 86_400;
-/// The latest that the message center's time can be: it keeps 48 bits.
-const CENTER_END_MS: u64 = (1 << 48) - 1;
-/// The message center's time at the moment when the engine started: as far from both ends as it
-/// gets. At the fastest pace it lasts for 18 days, at 3,600 for more than a year; then the message
-/// center's time stands still.
-const CENTER_START_MS: u64 = 1 << 47;
-const HOUR_MS: u64 = 3_600_000;
-/// By so much the wall clock may have gone astray from the steady one before that counts as a step.
-/// Below it lie the milliseconds between two readings, and what steering a clock comes to in
-/// minutes.
-const STEP_MS: u64 = 250;
+use std::fmt;
+use std::ops::{Add, Sub};
 
-/// The relation between real time and the message center's.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pace {
-    scale: u64,
-    started_ms: u64,
-    /// How far the wall clock is ahead of the steady one: when both were seen first, and last.
-    ahead_ms: Option<(i64, i64)>,
-    /// By how much the wall clock was set forward since the start, in all.
-    moved_ms: i64,
+macro_rules! times {
+    ($($(#[$doc:meta])* $name:ident;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
+        #[repr(transparent)]
+        pub struct $name(u64);
+
+        impl $name {
+            /// Before every other time.
+            pub const ZERO: Self = Self(0);
+            /// After every other time.
+            pub const NEVER: Self = Self(u64::MAX);
+
+            /// The time of so many milliseconds, as it was stored or as the clock shows it.
+            pub const fn new(ms: u64) -> Self {
+                Self(ms)
+            }
+
+            /// Its milliseconds, to be stored or shown.
+            pub const fn ms(self) -> u64 {
+                self.0
+            }
+
+            /// Milliseconds that have gone by since `earlier`; 0 where that is later.
+            pub const fn since(self, earlier: Self) -> u64 {
+                self.0.saturating_sub(earlier.0)
+            }
+
+            /// So much later, at most [`Self::NEVER`].
+            pub const fn saturating_add(self, span_ms: u64) -> Self {
+                Self(self.0.saturating_add(span_ms))
+            }
+
+            /// So much earlier, at least [`Self::ZERO`].
+            pub const fn saturating_sub(self, span_ms: u64) -> Self {
+                Self(self.0.saturating_sub(span_ms))
+            }
+
+            /// The span between both, whichever is the later.
+            pub const fn abs_diff(self, other: Self) -> u64 {
+                self.0.abs_diff(other.0)
+            }
+        }
+
+        impl Add<u64> for $name {
+            type Output = Self;
+
+            fn add(self, span_ms: u64) -> Self {
+                Self(self.0 + span_ms)
+            }
+        }
+
+        impl Sub<u64> for $name {
+            type Output = Self;
+
+            fn sub(self, span_ms: u64) -> Self {
+                Self(self.0 - span_ms)
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    )*};
 }
 
-impl Pace {
-    /// `scale` seconds of the message center's in a real one, 1 to [`TIME_SCALE_MAX`]; `now_ms` is
-    /// the real time at which the engine starts, in Unix milliseconds.
-    ///
-    /// # Panics
-    /// When `scale` is out of its range: the configuration has checked it.
-    pub fn new(scale: u64, now_ms: u64) -> Self {
-        assert!(
-            (1..=TIME_SCALE_MAX).contains(&scale),
-            "a time scale that the configuration lets through"
-        );
-        Self { scale, started_ms: now_ms, ahead_ms: None, moved_ms: 0 }
-    }
-
-    /// Sees the wall clock, and a clock that nobody sets, at the same moment.
-    pub fn see(&mut self, wall_ms: u64, steady_ms: u64) {
-        let ahead_ms = wall_ms as i64 - steady_ms as i64;
-        let (first_ms, last_ms) = self.ahead_ms.get_or_insert((ahead_ms, ahead_ms));
-        *last_ms = ahead_ms;
-        let moved_ms = ahead_ms - *first_ms;
-        if moved_ms.abs_diff(self.moved_ms) >= STEP_MS {
-            self.moved_ms = moved_ms;
-        }
-    }
-
-    /// The steady clock at a time of the wall clock; the same where no steady clock was ever seen.
-    pub fn steady(&self, wall_ms: u64) -> u64 {
-        self.ahead_ms.map_or(wall_ms, |(_, last_ms)| wall_ms.saturating_add_signed(-last_ms))
-    }
-
+times! {
+    /// What the wall clock shows: milliseconds since 1970-01-01 00:00 UTC. May be set back or
+    /// forward at any moment.
+    WallMs;
+    /// A clock that only ever grows and that nobody sets: milliseconds since the process started.
+    SteadyMs;
     /// What the wall clock would show had nobody set it since the start.
-    pub fn even(&self, wall_ms: u64) -> u64 {
-        wall_ms.saturating_add_signed(-self.moved_ms)
-    }
+    EvenMs;
+    /// The message center's own time: [`EvenMs`], or in a rehearsal a time that runs faster.
+    CenterMs;
+}
 
-    /// What the wall clock shows when it would show `even_ms` had nobody set it.
-    pub fn wall(&self, even_ms: u64) -> u64 {
-        even_ms.saturating_add_signed(self.moved_ms)
-    }
-
-    /// The message center's time at a real one.
-    pub fn center(&self, real_ms: u64) -> u64 {
-        let real_ms = self.even(real_ms);
-        if self.scale == 1 {
-            return real_ms;
-        }
-        let since_start = i128::from(real_ms) - i128::from(self.started_ms);
-        let center = i128::from(CENTER_START_MS) + since_start * i128::from(self.scale);
-        center.clamp(0, i128::from(CENTER_END_MS)) as u64
-    }
-
-    /// The first real millisecond at which the message center's time is `center_ms` or later.
-    pub fn real(&self, center_ms: u64) -> u64 {
-        if self.scale == 1 {
-            return self.wall(center_ms);
-        }
-        let since_start = i128::from(center_ms) - i128::from(CENTER_START_MS);
-        let (scale, rest) =
-            (i128::from(self.scale), i128::from(since_start % i128::from(self.scale) > 0));
-        let real = i128::from(self.started_ms) + since_start / scale + rest;
-        self.wall(u64::try_from(real.max(0)).unwrap_or(u64::MAX))
-    }
-
-    /// Real milliseconds in which so many of the message center's go by.
-    pub fn real_span(&self, center_ms: u64) -> u64 {
-        center_ms / self.scale
-    }
-
-    /// When a push accepted at `now_ms` expires, given what its unscaled lifetime and `expiry` come
-    /// to.
-    pub fn expires_ms(
-        &self,
-        now_ms: u64,
-        unscaled_ms: u64,
-        lifetime_hours: u8,
-        expiry_ms: Option<u64>,
-    ) -> u64 {
-        if self.scale == 1 {
-            return unscaled_ms;
-        }
-        // A lifetime of 00 leaves an hour for the single attempt.
-        let lifetime_ms = u64::from(lifetime_hours.max(1)) * HOUR_MS;
-        (now_ms + self.real_span(lifetime_ms)).min(expiry_ms.unwrap_or(u64::MAX))
-    }
-
-    /// Seconds of the message center's for what a push client asked for in real ones.
-    pub fn center_seconds(&self, real_seconds: u32) -> u32 {
-        u32::try_from(u64::from(real_seconds) * self.scale).unwrap_or(u32::MAX)
+impl SteadyMs {
+    /// The time at so many nanoseconds of the same clock.
+    pub const fn from_ns(ns: u64) -> Self {
+        Self(ns / 1_000_000)
     }
 }
 
@@ -135,78 +107,21 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const NOW_MS: u64 = 1_800_000_000_000;
-
     #[test]
-    fn at_pace_one_both_times_are_the_same() {
-        let pace = Pace::new(1, NOW_MS);
-        for time in [0, 1, NOW_MS, u64::MAX] {
-            assert_eq!((pace.center(time), pace.real(time)), (time, time));
-        }
-        assert_eq!(pace.expires_ms(NOW_MS, 7, 1, None), 7);
-        assert_eq!(pace.center_seconds(u32::MAX), u32::MAX);
+    fn spans_lead_from_one_time_to_another_of_the_same_kind() {
+        let (early, late) = (WallMs::new(1_000), WallMs::new(1_250));
+        assert_eq!((early + 250, late - 250), (late, early));
+        assert_eq!((late.since(early), early.since(late)), (250, 0));
+        assert_eq!((early.abs_diff(late), late.abs_diff(early)), (250, 250));
+        assert_eq!(WallMs::ZERO.saturating_sub(1), WallMs::ZERO);
+        assert_eq!(late.saturating_add(u64::MAX), WallMs::NEVER);
     }
 
     #[test]
-    fn spans_are_scaled_and_real_times_come_back_as_they_were() {
-        for scale in [2, 60, 3_600, TIME_SCALE_MAX] {
-            let pace = Pace::new(scale, NOW_MS);
-            assert_eq!(pace.center(NOW_MS + 10) - pace.center(NOW_MS), 10 * scale);
-            for time in
-                [NOW_MS - 15 * 86_400_000, NOW_MS - 1, NOW_MS, NOW_MS + 1, NOW_MS + 72 * HOUR_MS]
-            {
-                assert_eq!(pace.real(pace.center(time)), time, "scale {scale}");
-            }
-        }
-    }
-
-    #[test]
-    fn what_is_due_is_due_by_the_real_millisecond_that_is_named_for_it() {
-        let pace = Pace::new(60, NOW_MS);
-        for ahead_ms in 0..200 {
-            let due_ms = pace.center(NOW_MS) + ahead_ms;
-            let real_ms = pace.real(due_ms);
-            assert!(
-                pace.center(real_ms) >= due_ms && pace.center(real_ms - 1) < due_ms,
-                "{ahead_ms}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_clock_that_is_set_moves_neither_the_message_centers_time_nor_the_steady_one() {
-        for scale in [1, 60] {
-            let mut pace = Pace::new(scale, NOW_MS);
-            pace.see(NOW_MS, 5_000);
-            let before_ms = pace.center(NOW_MS);
-            for moved_ms in [26 * HOUR_MS as i64, -26 * (HOUR_MS as i64), -1_000, 0] {
-                let wall_ms = (NOW_MS + 10).saturating_add_signed(moved_ms);
-                pace.see(wall_ms, 5_010);
-                assert_eq!(pace.center(wall_ms), before_ms + 10 * scale, "{moved_ms} ms");
-                assert_eq!(pace.real(pace.center(wall_ms)), wall_ms, "{moved_ms} ms");
-                assert_eq!((pace.steady(wall_ms), pace.even(wall_ms)), (5_010, NOW_MS + 10));
-            }
-        }
-    }
-
-    #[test]
-    fn a_clock_that_is_steered_is_followed() {
-        let mut pace = Pace::new(1, NOW_MS);
-        pace.see(NOW_MS, 5_000);
-        pace.see(NOW_MS + 1_000 + STEP_MS - 1, 6_000);
-        assert_eq!(pace.center(NOW_MS + 1_000), NOW_MS + 1_000);
-    }
-
-    #[test]
-    fn a_lifetime_is_divided_and_an_expiry_is_not() {
-        let pace = Pace::new(3_600, NOW_MS);
-        assert_eq!(pace.expires_ms(NOW_MS, NOW_MS + 2 * HOUR_MS, 2, None), NOW_MS + 2_000);
-        assert_eq!(pace.expires_ms(NOW_MS, NOW_MS + HOUR_MS, 0, None), NOW_MS + 1_000);
-        assert_eq!(pace.expires_ms(NOW_MS, NOW_MS + 500, 2, Some(NOW_MS + 500)), NOW_MS + 500);
-        assert_eq!(
-            pace.expires_ms(NOW_MS, NOW_MS + 9_000, 72, Some(NOW_MS + 9_000)),
-            NOW_MS + 9_000
-        );
-        assert_eq!(pace.center_seconds(3), 10_800);
+    fn a_time_is_shown_as_its_milliseconds_and_takes_no_more_room() {
+        assert_eq!(format!("{:>6}", CenterMs::new(42)), "    42");
+        assert_eq!(size_of::<SteadyMs>(), size_of::<u64>());
+        assert_eq!(EvenMs::new(7).ms(), 7);
+        assert_eq!(SteadyMs::from_ns(1_999_999), SteadyMs::new(1));
     }
 }

@@ -1,0 +1,229 @@
+//! What SMPP costs by itself, before an engine is behind it: the codec, two sessions that talk to
+//! each other in memory, and the load generator's senders against its SMSC over loopback.
+//!
+//! - codec: nanoseconds to write or read one PDU, of which an SMS takes three (submit_sm, its
+//!   answer, the receipt) and the receipt's answer.
+//! - session pair: a submit and its answer, through both state machines and their codec, without a
+//!   socket.
+//! - wire: submits a second and CPU time for each, of the SMSC's process and of the sender's, each
+//!   on its own CPUs; with receipts an SMS is four PDUs. It is what an engine is set beside, and
+//!   shows that the instrument is no bottleneck.
+
+mod memory;
+
+use crate::cpus::Sides;
+use crate::responder::Responder;
+use crate::results::{Beginning, Recording};
+use crate::spread::Rounds;
+use clap::Args;
+use loadgen::mix::Mix;
+use loadgen::plan::Plan;
+use loadgen::smpp::account::Account;
+use memory::Piece;
+use serde::Serialize;
+use std::time::Duration;
+
+/// What to measure.
+#[derive(Args, Clone, Debug)]
+pub struct Smpp {
+    /// Rounds of each case
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub rounds: usize,
+    /// Pushes of a round over loopback; with a window of 1 a fifth of it
+    #[arg(long, value_name = "N", default_value_t = 200_000)]
+    pub pushes: u64,
+    /// PDUs of a round in memory
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub pdus: u64,
+    /// Leave out what goes over sockets
+    #[arg(long)]
+    pub memory_only: bool,
+    #[command(flatten)]
+    sides: Sides,
+    #[command(flatten)]
+    recording: Recording,
+}
+
+/// How senders and SMSC talk.
+#[derive(Clone, Copy, Debug)]
+struct Load {
+    name: &'static str,
+    sessions: usize,
+    window: usize,
+    receipts: bool,
+}
+
+const LOADS: [Load; 4] = [
+    Load { name: "window 1", sessions: 1, window: 1, receipts: false },
+    Load { name: "window 10", sessions: 1, window: 10, receipts: false },
+    Load { name: "window 10, receipts", sessions: 1, window: 10, receipts: true },
+    Load { name: "4 sessions, window 50, receipts", sessions: 4, window: 50, receipts: true },
+];
+
+/// Nanoseconds of one thing that is done in memory.
+#[derive(Clone, Debug, Serialize)]
+pub struct MemoryFigures {
+    /// What.
+    pub piece: &'static str,
+    /// Nanoseconds each.
+    pub ns: Rounds,
+}
+
+/// Senders and SMSC over loopback.
+#[derive(Clone, Debug, Serialize)]
+pub struct WireFigures {
+    /// Sessions, window, whether there are receipts.
+    pub load: &'static str,
+    /// Transceivers.
+    pub sessions: usize,
+    /// Submits in flight on each.
+    pub window: usize,
+    /// Pushes of a round.
+    pub pushes: u64,
+    /// Pushes per second, answered and, where there are receipts, receipted.
+    pub per_s: Rounds,
+    /// CPU microseconds per push of the SMSC's process.
+    pub smsc_us: Rounds,
+    /// CPU microseconds per push of the sender's.
+    pub sender_us: Rounds,
+}
+
+/// What a run of the bench found.
+#[derive(Clone, Debug, Serialize)]
+pub struct Figures {
+    /// Rounds of each case.
+    pub rounds: usize,
+    /// The SMSC's CPUs.
+    pub server_cpus: Vec<usize>,
+    /// The sender's.
+    pub client_cpus: Vec<usize>,
+    /// Codec and sessions.
+    pub memory: Vec<MemoryFigures>,
+    /// Over loopback.
+    pub wire: Vec<WireFigures>,
+}
+
+/// One round over loopback.
+struct Round {
+    per_s: f64,
+    smsc_us: f64,
+    sender_us: f64,
+}
+
+impl Smpp {
+    /// Measures, prints a line a case, and appends to the results.
+    ///
+    /// # Errors
+    /// One sentence: what did not start, or what was not accounted for.
+    pub fn run(&self) -> Result<(), String> {
+        let beginning = Beginning::of("smpp");
+        let (server_cpus, client_cpus) = self.sides.cpus();
+        let _ = loadgen::os::pin_thread(&client_cpus[..1]);
+        let memory: Vec<MemoryFigures> =
+            Piece::ALL.into_iter().map(|piece| self.in_memory(piece)).collect();
+        let mut wire = Vec::new();
+        if !self.memory_only {
+            wire = self.over_loopback(&server_cpus, &client_cpus)?;
+        }
+        if !self.recording.json {
+            memory
+                .iter()
+                .for_each(|figures| println!("{:<34}{:>9.1} ns", figures.piece, figures.ns.median));
+            wire.iter().for_each(|figures| println!("{}", line(figures)));
+        }
+        let figures = Figures { rounds: self.rounds, server_cpus, client_cpus, memory, wire };
+        self.recording.keep(&beginning.into_record(figures))
+    }
+
+    fn in_memory(&self, piece: Piece) -> MemoryFigures {
+        let rounds = (0..self.rounds.max(1)).map(|_| piece.measure_ns(self.pdus)).collect();
+        MemoryFigures { piece: piece.name(), ns: Rounds::of(rounds) }
+    }
+
+    /// All loads in turn within each round, so that what the machine does meets every one.
+    fn over_loopback(
+        &self,
+        server: &[usize],
+        client: &[usize],
+    ) -> Result<Vec<WireFigures>, String> {
+        let mut all: Vec<Vec<Round>> = LOADS.iter().map(|_| Vec::new()).collect();
+        for round in 0..self.rounds.max(1) {
+            for (load, rounds) in LOADS.iter().zip(&mut all) {
+                eprintln!("smpp: {}, round {} of {}", load.name, round + 1, self.rounds);
+                rounds.push(wire_round(*load, self.pushes_of(*load), server, client)?);
+            }
+        }
+        let figures = LOADS.into_iter().zip(all).map(|(load, rounds)| {
+            let of = |figure: fn(&Round) -> f64| Rounds::of(rounds.iter().map(figure).collect());
+            WireFigures {
+                load: load.name,
+                sessions: load.sessions,
+                window: load.window,
+                pushes: self.pushes_of(load),
+                per_s: of(|round| round.per_s),
+                smsc_us: of(|round| round.smsc_us),
+                sender_us: of(|round| round.sender_us),
+            }
+        });
+        Ok(figures.collect())
+    }
+
+    fn pushes_of(&self, load: Load) -> u64 {
+        if load.window == 1 { self.pushes.div_ceil(5) } else { self.pushes }
+    }
+}
+
+fn wire_round(
+    load: Load,
+    pushes: u64,
+    server: &[usize],
+    client: &[usize],
+) -> Result<Round, String> {
+    let smsc =
+        Responder::smsc(server).map_err(|error| format!("the SMSC did not start ({error})."))?;
+    let plan = Plan {
+        pushes,
+        mix: Mix::text(),
+        notify: load.receipts,
+        connections: load.sessions,
+        pipeline: load.window,
+        cpus: client.to_vec(),
+        smpp: Some(Account::new("bench", "")),
+        ..Plan::new(smsc.address())
+    };
+    let before = smsc.cpu_time();
+    let outcome = loadgen::run::run(plan, None).map_err(|error| error.to_string())?;
+    let used = smsc.cpu_time().saturating_sub(before);
+    if !outcome.is_clean() || outcome.tally.accepted != pushes {
+        return Err(format!("not every push is accounted for: {}.", outcome.tally));
+    }
+    let each_us = |time: Duration| time.as_secs_f64() * 1e6 / pushes as f64;
+    Ok(Round {
+        per_s: pushes as f64 / outcome.settled_within.as_secs_f64(),
+        smsc_us: each_us(used),
+        sender_us: each_us(outcome.generator_cpu),
+    })
+}
+
+fn line(figures: &WireFigures) -> String {
+    format!(
+        "{:<34}{:>9.0} /s   SMSC {:.2} µs   sender {:.2} µs   (spread {:.0} %)",
+        figures.load,
+        figures.per_s.median,
+        figures.smsc_us.median,
+        figures.sender_us.median,
+        figures.per_s.spread * 100.0
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_piece_in_memory_takes_time_and_does_its_work() {
+        for piece in Piece::ALL {
+            assert!(piece.measure_ns(200) > 0.0, "{}", piece.name());
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Kannel, the most used ESME there is: bearerbox and smsbox against our SMSC.
+
+use crate::esmes::smsc;
+use crate::peer::Running;
+use loadgen::smpp::faults::{Faults, Share};
+use loadgen::smpp::smsc::{Ids, Settings, Smsc};
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tests::ports::free_address;
+use tests::wait;
+use wire::smpp::id::IdForm;
+use wire::smpp::status::Status;
+
+/// Plain messages beside those of every kind.
+const COUNT: usize = 200;
+/// What Kannel calls a message that was delivered, and one that the SMSC has taken.
+const DELIVERED: &str = "1";
+const AT_SMSC: &str = "8";
+
+/// Where Debian puts the boxes.
+fn find(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let own = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    std::env::split_paths(&path).chain(own).map(|place| place.join(name)).find(|file| file.exists())
+}
+
+/// Both boxes, and a server that takes their delivery reports.
+struct Kannel {
+    send: SocketAddr,
+    reports: Reports,
+    // smsbox before bearerbox, which waits for it.
+    _smsbox: Running,
+    _bearerbox: Running,
+    _directory: tempfile::TempDir,
+}
+
+impl Kannel {
+    /// `None`, with a sentence, where it is not installed.
+    fn start(smsc: &Smsc, more: &str) -> Option<Self> {
+        let (Some(bearerbox), Some(smsbox)) = (find("bearerbox"), find("smsbox")) else {
+            println!("skipped: Kannel is not installed, tests/peers/install installs it.");
+            return None;
+        };
+        let directory = tempfile::tempdir().expect("a directory");
+        let (admin, boxes, send) = (free_address(), free_address(), free_address());
+        let config = directory.path().join("kannel.conf");
+        let text =
+            configuration(smsc.address().port(), [admin, boxes, send].map(|one| one.port()), more);
+        std::fs::write(&config, text).expect("written");
+        let start = |program: &Path, at: SocketAddr| {
+            let mut command = Command::new(program);
+            command.args(["-v", "4"]).arg(&config).current_dir(directory.path());
+            let child =
+                command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+            let running = Running(child.expect("the box starts"));
+            wait::until_true("the box listens", || TcpStream::connect(at).is_ok());
+            running
+        };
+        let _bearerbox = start(&bearerbox, boxes);
+        wait::until_true("the bind", || smsc.report().sessions == 1);
+        let _smsbox = start(&smsbox, send);
+        // It listens before it is ready.
+        let refuses = || ask(send, "/cgi-bin/sendsms").is_ok_and(|answer| answer.contains(" 403 "));
+        wait::until_true("smsbox asks for a name", refuses);
+        Some(Self { send, reports: Reports::listen(), _smsbox, _bearerbox, _directory: directory })
+    }
+
+    /// Asks smsbox to send; `fields` are of a query. The reports name the message `number`.
+    fn send(&self, number: usize, fields: &str) {
+        let reports = self.reports.address;
+        let path = format!(
+            "/cgi-bin/sendsms?username=u&password=p&from=Hayauma&to=%2B8190{number:08}&dlr-mask=31&\
+             dlr-url=http%3A%2F%2F{}%3A{}%2F%3Fn%3D{number}%26s%3D%25d&{fields}",
+            reports.ip(),
+            reports.port()
+        );
+        let answer = ask(self.send, &path).expect("smsbox listens");
+        assert!(answer.contains(" 202 "), "{answer}");
+    }
+}
+
+/// What smsbox answers to a request for `path`.
+fn ask(smsbox: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(smsbox)?;
+    write!(stream, "GET {path} HTTP/1.0\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn configuration(smsc: u16, [admin, boxes, send]: [u16; 3], more: &str) -> String {
+    format!(
+        "group = core\nadmin-port = {admin}\nadmin-password = x\nadmin-interface = 127.0.0.1\n\
+         smsbox-port = {boxes}\nsmsbox-interface = 127.0.0.1\nbox-allow-ip = 127.0.0.1\n\
+         log-file = bearerbox.log\nlog-level = 1\ndlr-storage = internal\n\
+         sms-resend-freq = 1\n\n\
+         group = smsc\nsmsc = smpp\nsmsc-id = haya\nhost = 127.0.0.1\nport = {smsc}\n\
+         smsc-username = peer\nsmsc-password = secret\nsystem-type = test\n\
+         transceiver-mode = true\nenquire-link-interval = 2\nmax-pending-submits = 10\n\
+         reconnect-delay = 1\n{more}\n\
+         group = smsbox\nbearerbox-host = 127.0.0.1\nsendsms-port = {send}\n\
+         sendsms-interface = 127.0.0.1\nlog-file = smsbox.log\nlog-level = 1\n\n\
+         group = sendsms-user\nusername = u\npassword = p\nmax-messages = 10\n\
+         concatenation = true\n"
+    )
+}
+
+/// Takes delivery reports: for each number what was told of it.
+struct Reports {
+    address: SocketAddr,
+    told: Arc<Mutex<BTreeMap<usize, Vec<String>>>>,
+}
+
+impl Reports {
+    fn listen() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
+        let address = listener.local_addr().expect("bound");
+        let told = Arc::new(Mutex::new(BTreeMap::<_, Vec<_>>::new()));
+        let book = Arc::clone(&told);
+        // It ends with the process.
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let book = Arc::clone(&book);
+                std::thread::spawn(move || take_reports(stream, &book));
+            }
+        });
+        Self { address, told }
+    }
+
+    /// How many numbers were told this.
+    fn count(&self, state: &str) -> usize {
+        let told = self.told.lock().expect("no panic");
+        told.values().filter(|states| states.iter().any(|one| one == state)).count()
+    }
+}
+
+/// Answers the requests of one connection.
+fn take_reports(mut stream: TcpStream, book: &Mutex<BTreeMap<usize, Vec<String>>>) {
+    let (mut octets, mut space) = (Vec::new(), [0; 4096]);
+    loop {
+        while let Some(end) = octets.windows(4).position(|four| four == b"\r\n\r\n") {
+            let head = String::from_utf8_lossy(&octets[..end]).into_owned();
+            octets.drain(..end + 4);
+            let path = head.split(' ').nth(1).unwrap_or_default();
+            let field =
+                |name: &str| path.split(['?', '&']).find_map(|field| field.strip_prefix(name));
+            let number = field("n=").and_then(|number| number.parse().ok());
+            if let (Some(number), Some(state)) = (number, field("s=")) {
+                book.lock().expect("no panic").entry(number).or_default().push(state.to_owned());
+            }
+            if stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").is_err() {
+                return;
+            }
+        }
+        match stream.read(&mut space) {
+            Ok(0) | Err(_) => return,
+            Ok(count) => octets.extend_from_slice(&space[..count]),
+        }
+    }
+}
+
+fn settings() -> Settings {
+    Settings {
+        accounts: vec![("peer".into(), "secret".into())],
+        receipt_delay: Duration::from_millis(20),
+        ..Settings::default()
+    }
+}
+
+/// Sends each kind of message and `COUNT` plain ones; every one is delivered, and its report says
+/// so.
+fn all_kinds(settings: Settings, more: &str) {
+    let smsc = smsc(settings);
+    let Some(kannel) = Kannel::start(&smsc, more) else { return };
+    kannel.send(1, "text=Hello+from+Kannel");
+    kannel.send(2, &format!("text={}", "a".repeat(200)));
+    kannel.send(3, "coding=2&charset=UTF-8&text=%E6%97%A9%E9%A6%AC");
+    kannel.send(4, "coding=1&udh=%06%05%04%15%8A%00%00&text=%01%02%03");
+    for number in 0..COUNT {
+        kannel.send(100 + number, "text=plain");
+    }
+    wait::until_true("every report", || kannel.reports.count(DELIVERED) == COUNT + 4);
+    assert_eq!(kannel.reports.count(AT_SMSC), COUNT + 4, "the answer is a report of its own");
+    let told = kannel.reports.told.lock().expect("no panic").clone();
+    assert!(told.values().all(|states| states.iter().filter(|one| *one == DELIVERED).count() == 1));
+    drop(kannel);
+    wait::until_true("the unbind", || smsc.report().sessions == 0);
+    let book = smsc.report();
+    // Two parts of the long one, of which Kannel wants a receipt for the first alone.
+    assert_eq!((book.taken, book.receipts_due), (COUNT as u64 + 5, COUNT as u64 + 4), "{book:?}");
+    assert_eq!((book.receipts_waiting, book.taken_again), (0, 0), "{book:?}");
+    assert!(book.bad_requests == 0 && book.oddities.is_empty(), "{book:?}");
+}
+
+#[test]
+fn kannel_matches_every_receipt_of_ids_of_nineteen_digits() {
+    let ids =
+        Ids { response: IdForm::Decimal, receipt: IdForm::Text, first: 9_223_372_036_854_000_000 };
+    all_kinds(Settings { ids, ..settings() }, "");
+}
+
+#[test]
+fn kannel_matches_hexadecimal_answers_with_decimal_receipts() {
+    let ids = Ids { response: IdForm::Hex, receipt: IdForm::Decimal, first: 48_879 };
+    all_kinds(Settings { ids, ..settings() }, "msg-id-type = 1\n");
+}
+
+#[test]
+fn kannel_sends_again_what_is_throttled_and_loses_nothing() {
+    let faults =
+        Faults { statuses: vec![(Status::THROTTLED, Share::one_in(100))], ..Faults::default() };
+    let smsc = smsc(Settings { faults, ..settings() });
+    let Some(kannel) = Kannel::start(&smsc, "") else { return };
+    (0..COUNT).for_each(|number| kannel.send(100 + number, "text=plain"));
+    wait::until_true("every report", || kannel.reports.count(DELIVERED) == COUNT);
+    let book = smsc.report();
+    assert!(book.answers["ESME_RTHROTTLED"] > 0, "{book:?}");
+    assert_eq!((book.taken, book.taken_again), (COUNT as u64, 0), "{book:?}");
+}
