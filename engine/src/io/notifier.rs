@@ -304,7 +304,7 @@ impl Notifier {
                 && let Some((order, _)) = endpoint.queue.pop_front()
             {
                 let plan = &endpoint.plan;
-                let signing = (&plan.secrets[..], now.wall_ms / 1000);
+                let signing = (&plan.secrets[..], now.wall_ms.ms() / 1000);
                 let out = &mut link.session.output;
                 let written = shard.write_signed_notification(order, &plan.url, signing, out);
                 let Some(subject) = written else { continue };
