@@ -22,7 +22,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 OLDEST_SECONDS = 300
 ANSWER = (
-    '<?xml version="1.0" encoding="UTF-8"?>\r\n'
+    '<?xml version = "1.0" ?>\r\n'
     "<msn>{msn}</msn>\r\n<reqid>{reqid}</reqid>\r\n<svcid>{svcid}</svcid>\r\n<code>0000</code>\r\n"
 )
 
