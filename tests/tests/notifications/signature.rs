@@ -86,8 +86,8 @@ struct Receiver {
 impl Receiver {
     /// Starts it with this secret; `None` without Python.
     fn start(secret: &str) -> Option<Self> {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("../examples/clients/python/receive.py");
+        let script =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/clients/python/receive.py");
         let there = Command::new("python3").arg("--version").output();
         if !there.is_ok_and(|output| output.status.success()) {
             return None;

@@ -8,7 +8,8 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 2] = ["
+const STEPS: [&str; 2] = [
+    "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
     client TEXT NOT NULL,
@@ -34,9 +35,11 @@ CREATE TABLE contract (
     xpid INTEGER NOT NULL CHECK (xpid BETWEEN 0 AND 99999999999),
     PRIMARY KEY (msn, xpid)
 ) STRICT, WITHOUT ROWID;
-", "
+",
+    "
 ALTER TABLE client ADD COLUMN notify_secrets TEXT NOT NULL DEFAULT '';
-"];
+",
+];
 
 /// Takes the steps that the file has not seen, all or none.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {
