@@ -378,7 +378,7 @@ fn render_one(document: &ClientDocument) -> String {
         None => "nowhere".to_owned(),
         Some(url) => format!(
             "{url}, {}, {} connections per shard, depth {}",
-            ["not signed", "signed", "signed under two secrets"][document.notify_secrets.min(2)],
+            ["not signed", "signed", "signed under two secrets"][document.notify_signatures.min(2)],
             document.notify_connections,
             document.notify_depth
         ),

@@ -110,9 +110,9 @@ pub struct ClientDocument {
     pub notify: bool,
     /// Where notifications go, if anywhere.
     pub notify_url: Option<String>,
-    /// How many secrets notifications are signed under; they are never shown.
+    /// How many signatures a notification carries: one for each secret, which is never shown.
     #[serde(default)]
-    pub notify_secrets: usize,
+    pub notify_signatures: usize,
     /// Connections per shard to that URL.
     pub notify_connections: u16,
     /// Notifications pipelined on one connection.
@@ -235,7 +235,7 @@ impl ClientDocument {
             svcinst: registration.svcinst.to_string(),
             notify: registration.notify,
             notify_url: registration.notify_url.as_ref().map(ToString::to_string),
-            notify_secrets: registration.notify_secrets.len(),
+            notify_signatures: registration.notify_secrets.len(),
             notify_connections: registration.notify_connections,
             notify_depth: registration.notify_depth,
             rate_per_second: registration.rate_per_second,

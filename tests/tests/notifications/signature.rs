@@ -52,7 +52,7 @@ fn a_notification_carries_a_signature_for_each_secret_and_none_where_there_is_no
     let one = signature("one").expect("a signature");
     assert_eq!(one.split(',').count(), 2, "{one}");
     let shown = site.must(&["client", "show", XPID, "--json"]).replace(' ', "");
-    assert!(!shown.contains(SECRET) && shown.contains("\"notify_secrets\":1"), "{shown}");
+    assert!(!shown.contains(SECRET) && shown.contains("\"notify_signatures\":1"), "{shown}");
     assert!(!engine.log().contains(SECRET));
     site.must(&["client", "set", XPID, "--no-notify-secret"]);
     assert_eq!(signature("none"), None);
