@@ -58,6 +58,8 @@ pub const RETRY_PAUSE_NS: u64 = 1_000_000_000;
 /// Longest pause taken from a Retry-After.
 pub const RETRY_PAUSE_NS_MAX: u64 = 60_000_000_000;
 
+/// Most sessions of one run against an SMSC: each has its buffers.
+pub const SESSIONS_MAX: usize = 1_024;
 /// Messages that an SMSC under test can tell from each other; of more it does not say whether one
 /// came twice.
 pub const MESSAGES_WATCHED_MAX: usize = 32_000_000;

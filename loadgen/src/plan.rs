@@ -2,7 +2,7 @@
 
 use crate::limits::{
     ANSWER_WITHIN, CONNECTIONS_MAX, LINGER, PIPELINE_REQUESTS_MAX, PUSHES_MAX, RATE_PER_SECOND_MAX,
-    RECONNECT_FOR, SPIN_MAX, STALL_AFTER, THREADS_MAX,
+    RECONNECT_FOR, SESSIONS_MAX, SPIN_MAX, STALL_AFTER, THREADS_MAX,
 };
 use crate::mix::Mix;
 use crate::msns::{Msns, Order};
@@ -181,6 +181,9 @@ pub enum PlanError {
     /// An account that cannot bind.
     #[error("{0}")]
     Account(&'static str),
+    /// More sessions than a run has.
+    #[error("{0} sessions are too many: choose 1 to {SESSIONS_MAX}.")]
+    Sessions(usize),
     /// A window that no session has.
     #[error("a window of {0} will not do for a session: choose 1 to {WINDOW_PDUS_MAX}.")]
     SessionWindow(usize),
@@ -291,6 +294,9 @@ impl Plan {
         if let Some(fault) = account.fault() {
             return Err(PlanError::Account(fault));
         }
+        if self.connections > SESSIONS_MAX {
+            return Err(PlanError::Sessions(self.connections));
+        }
         if self.pipeline > WINDOW_PDUS_MAX {
             return Err(PlanError::SessionWindow(self.pipeline));
         }
@@ -307,8 +313,9 @@ mod tests {
     fn a_plan_that_cannot_be_carried_out_is_refused_in_one_sentence() {
         let sound = Plan::new(SocketAddr::from(([127, 0, 0, 1], 1)));
         assert_eq!(sound.check(), Ok(()));
-        let faults: [fn(&mut Plan); 13] = [
+        let faults: [fn(&mut Plan); 14] = [
             |plan| plan.smpp = Some(Account::new("", "")),
+            |plan| (plan.smpp, plan.connections) = (Some(Account::new("load", "")), 2_000),
             |plan| (plan.smpp, plan.pipeline) = (Some(Account::new("load", "")), 4_000),
             |plan| {
                 plan.mix = Mix::with(

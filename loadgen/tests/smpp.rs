@@ -9,9 +9,15 @@ use loadgen::smpp::account::Account;
 use loadgen::smpp::faults::Faults;
 use loadgen::smpp::smsc::{Act, Ids, ReceiptForm, Report, Settings, Smsc};
 use loadgen::summary::Summary;
-use std::net::SocketAddr;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
+use wire::smpp::address::Address;
+use wire::smpp::command::Command;
+use wire::smpp::frame::Header;
 use wire::smpp::id::{IdForm, IdForms};
+use wire::smpp::pdu::{Bind, BindKind, Body, Cancel, Message, Query, decode, encode};
+use wire::smpp::receipt::{MessageState, Receipt};
 use wire::smpp::status::Status;
 
 fn smsc(settings: Settings) -> Smsc {
@@ -259,4 +265,77 @@ fn the_plan_of_the_examples_is_carried_out_and_its_report_tells_of_an_smsc() {
     let page = Page::write(directory.path(), &summary, &outcome.sent.phases).expect("written");
     let page = std::fs::read_to_string(page).expect("the page");
     assert!(page.contains("ESME_RSUBMITFAIL"), "the page names what the SMSC answered");
+}
+
+/// A client of nothing but the codec, which asks one thing after the other.
+struct Asking {
+    stream: TcpStream,
+    sequence: u32,
+}
+
+impl Asking {
+    /// Bound as a transceiver.
+    fn to(smsc: &Smsc) -> Self {
+        let stream = TcpStream::connect(smsc.address()).expect("it listens");
+        let mut asking = Self { stream, sequence: 0 };
+        let bind = Bind {
+            kind: BindKind::Transceiver,
+            system_id: b"asking",
+            password: b"",
+            system_type: b"",
+            interface_version: 0x34,
+            addr_ton: 0,
+            addr_npi: 0,
+            address_range: b"",
+        };
+        let bound = asking.ask(Command::BIND_TRANSCEIVER, &Body::Bind(bind));
+        assert_eq!(Header::read(&bound).expect("a header").status, Status::OK);
+        asking
+    }
+
+    /// Sends a request and gives the next PDU that comes.
+    fn ask(&mut self, command: Command, body: &Body<'_>) -> Vec<u8> {
+        let mut out = [0; 1_024];
+        self.sequence += 1;
+        let octets = encode(&mut out, command, Status::OK, self.sequence, body, true);
+        self.stream.write_all(&out[..octets.expect("it fits")]).expect("written");
+        self.next()
+    }
+
+    fn next(&mut self) -> Vec<u8> {
+        let mut pdu = vec![0; 16];
+        self.stream.read_exact(&mut pdu).expect("a header");
+        let length = Header::read(&pdu).expect("a header").length as usize;
+        pdu.resize(length, 0);
+        self.stream.read_exact(&mut pdu[16..]).expect("the rest");
+        pdu
+    }
+}
+
+#[test]
+fn a_message_that_waits_is_on_its_way_and_ends_by_its_cancel() {
+    let smsc = smsc(Settings { receipt_delay: Duration::from_secs(600), ..Settings::default() });
+    let mut asking = Asking::to(&smsc);
+    let submit = Message { registered_delivery: 1, short_message: b"hello", ..Message::default() };
+    let answer = asking.ask(Command::SUBMIT_SM, &Body::Message(submit));
+    let id = decode(&answer).expect("ours").body.message_id().expect("an id").to_owned();
+    let address = Address::default();
+    let query = Body::Query(Query { message_id: &id, source: address });
+    let state = |pdu: &[u8]| match decode(pdu).expect("ours").body {
+        Body::QueryResp(answer) => MessageState::from_number(answer.message_state.into()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(state(&asking.ask(Command::QUERY_SM, &query)), Some(MessageState::Enroute));
+    let cancel =
+        Cancel { service_type: b"", message_id: &id, source: address, destination: address };
+    let answer = asking.ask(Command::CANCEL_SM, &Body::Cancel(cancel));
+    assert_eq!(Header::read(&answer).expect("a header").status, Status::OK);
+    let receipt = asking.next();
+    let Body::Message(message) = decode(&receipt).expect("ours").body else { panic!("no receipt") };
+    let receipt = Receipt::of_message(&message).expect("a receipt");
+    assert_eq!((receipt.id, receipt.state), (Some(&id[..]), Some(MessageState::Deleted)));
+    let unknown = Body::Query(Query { message_id: b"0000009999", source: address });
+    let answer = asking.ask(Command::QUERY_SM, &unknown);
+    assert_eq!(Header::read(&answer).expect("a header").status, Status::QUERY_FAILED);
+    assert_eq!((smsc.report().cancelled, smsc.report().queries), (1, 2));
 }

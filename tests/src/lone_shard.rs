@@ -176,7 +176,7 @@ impl LoneShard {
     /// # Panics
     /// When the shard wants it answered by others.
     pub fn ask(&mut self, body: &Body, now_ms: u64) -> Code {
-        let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
+        let origin = Origin { authorization: None, credential: &mut Credential::default() };
         match self.shard.handle_request(&body.octets(), origin, WallMs::new(now_ms)) {
             Reply::Now(answer) => answer.code,
             Reply::WhenDurable(answer, _) => answer.code,

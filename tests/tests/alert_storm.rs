@@ -161,7 +161,7 @@ fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Shard, SegmentFactor
 /// leaves.
 fn push(shard: &mut Shard, to: u64, reqid: &str, now_ms: u64) -> (Code, u64) {
     let body = Body::push(&msn(to), reqid).octets();
-    let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
+    let origin = Origin { authorization: None, credential: &mut Credential::default() };
     match shard.handle_request(&body, origin, WallMs::new(now_ms)) {
         Reply::Now(answer) => (answer.code, 0),
         Reply::WhenDurable(answer, sequence) => (answer.code, sequence),

@@ -54,7 +54,7 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
 fn push(shard: &mut Shard, reqid: &str, now_ms: u64) -> Code {
     let body = Body::push(MSN, reqid).octets();
     tests::wait::until("a segment", || {
-        let origin = Origin::Client { authorization: None, credential: &mut Credential::default() };
+        let origin = Origin { authorization: None, credential: &mut Credential::default() };
         let code = match shard.handle_request(&body, origin, WallMs::new(now_ms)) {
             Reply::Now(answer) | Reply::WhenDurable(answer, _) => answer.code,
             other => unreachable!("{other:?}"),

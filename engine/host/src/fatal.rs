@@ -162,6 +162,7 @@ impl Fatal {
         // The first one's sentence and status count; a bug in the printing ends the process all the
         // same.
         if ENDING.swap(true, Ordering::SeqCst) {
+            #[expect(clippy::disallowed_methods, reason = "the process ends")]
             std::thread::sleep(END_WITHIN);
         } else {
             log::last_words(&format!("hayauma: {self}\n"));

@@ -79,6 +79,7 @@ impl Expected {
             if !matches!(read_holder(data_directory), Ok(Some(_))) {
                 break;
             }
+            #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]
             std::thread::sleep(LOOK_INTERVAL);
             for (kind, _) in entered_since(data_directory, &mut lacking)? {
                 *if kind == EventKind::Accepted { &mut in_all.0 } else { &mut in_all.1 } -= 1;

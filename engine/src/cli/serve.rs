@@ -35,6 +35,9 @@ impl ServeCommand {
         let config =
             Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
         start_logging(&config)?;
+        if let Some(passed_over) = config.variables_passed_over() {
+            tracing::warn!("{passed_over}");
+        }
         fatal::install_mapping_guard().map_err(|error| {
             CliError::new(format!("the guard for mapped files cannot be set ({error})"))
         })?;

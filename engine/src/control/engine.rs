@@ -5,7 +5,7 @@ use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
 use crate::network::line_states::Line;
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
-use wire::terms::ids::{Msn, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 
 /// The running engine as the control plane sees it.
 ///
@@ -27,6 +27,8 @@ pub trait Engine: Send + Sync + 'static {
     fn stalled_shards(&self) -> Vec<usize>;
     /// What stands in the way of new pushes in any shard, as far as the shards can tell.
     fn obstacles(&self) -> Vec<Obstacle>;
+    /// The classes of which every shard takes new pushes, the one that matters most first.
+    fn classes_taken(&self) -> &'static [Class];
     /// Asks the engine to drain and end; returns at once.
     fn stop(&self);
     /// The shards' counters, gauges and durations: all that happened before the question is in

@@ -14,7 +14,9 @@ use prometheus_client::registry::Registry;
 use super::queue::QueueDocument;
 use crate::control::engine::Engine;
 use crate::io::figures::{FigureKind, ShardFigures};
+use crate::shard::CLASSES;
 use host::log;
+use wire::terms::ids::Class;
 
 /// The media type of [`Metrics::render`]'s text.
 pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -150,7 +152,6 @@ impl fmt::Debug for QueueCollector {
     }
 }
 
-const CLASS_WORDS: [&str; 4] = ["emergency", "urgent", "standard", "exercise"];
 const AGE_WORDS: [&str; 6] = ["below_1m", "below_10m", "below_1h", "below_6h", "below_1d", "older"];
 
 impl Collector for QueueCollector {
@@ -164,7 +165,7 @@ impl Collector for QueueCollector {
         for shard in &document.shards {
             for row in &shard.rows {
                 let reason = row.reason.as_deref().unwrap_or_default();
-                for (class, count) in CLASS_WORDS.into_iter().zip(row.by_class) {
+                for (class, count) in CLASSES.map(Class::word).into_iter().zip(row.by_class) {
                     let number = shard.shard.unwrap_or_default().to_string();
                     let labels = [
                         ("shard", number.as_str()),

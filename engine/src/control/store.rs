@@ -6,9 +6,11 @@
 //! at most [`crate::gateway::limits::XPIDS_PER_MSN_MAX`] of them; a method that returns an error
 //! has changed nothing.
 
+mod audit;
 mod contracts;
 mod rows;
 mod schema;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,7 +19,8 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
 
-use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
+use super::audit::{AuditError, AuditLog};
+use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX};
 use crate::gateway::registration::Registration;
 use host::fatal::{Fatal, FatalReason};
 use wire::terms::ids::{Msn, Xpid};
@@ -32,6 +35,9 @@ pub type Contract = (Msn, Xpid);
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    data_dir: PathBuf,
+    /// Opened by the first act.
+    audit: Option<AuditLog>,
 }
 
 impl Store {
@@ -138,6 +144,43 @@ pub enum StoreError {
          first"
     )]
     TooManyRegistrations,
+    /// A name has as many tokens as it may.
+    #[error(
+        "the name {0:?} has two tokens already: remove the one with `hayauma token remove {0} \
+         --older`"
+    )]
+    TooManyTokens(String),
+    /// No room for another token.
+    #[error("there are {TOKENS_MAX} tokens already, the most that are kept: remove one first")]
+    TooManyTokensInAll,
+    /// Nothing to remove.
+    #[error(
+        "there are no {}tokens of the name {name:?}: `hayauma token list` shows all",
+        if *older_only { "two " } else { "" }
+    )]
+    NoSuchToken {
+        /// The name.
+        name: String,
+        /// Whether the older of two was meant.
+        older_only: bool,
+    },
+    /// There is no line of an act.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The audit cannot be read.
+    #[error("the audit cannot be read ({0}): correct the files' permissions")]
+    AuditUnreadable(std::io::Error),
+    /// A token's row holds what this program never writes.
+    #[error(
+        "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite from a \
+         copy, or remove it with `hayauma token remove {name}`"
+    )]
+    DamagedToken {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
 }
 
 /// What became of one contract that was to be added.
@@ -181,7 +224,12 @@ impl Store {
         let mut connection = connected.map_err(|error| unopenable(error.to_string()))?;
         connection.set_prepared_statement_cache_capacity(32);
         schema::bring_up_to_date(&mut connection, &path)?;
-        Ok(Self { connection, path })
+        Ok(Self { connection, path, data_dir: data_dir.to_owned(), audit: None })
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// The store's file.
@@ -285,16 +333,20 @@ fn check_token(
     transaction: &Transaction<'_>,
     registration: &Registration,
 ) -> Result<(), StoreError> {
-    let Some(token_sha256) = registration.token_sha256 else { return Ok(()) };
-    let other: Option<String> = transaction
-        .query_row(
-            "SELECT client FROM client WHERE token_sha256 = ?1 AND client <> ?2 AND xpid <> ?3 \
-             LIMIT 1",
-            params![token_sha256, registration.client, integer(registration.xpid.value())],
-            |row| row.get(0),
-        )
-        .optional()?;
-    other.map_or(Ok(()), |client| Err(StoreError::TokenOfAnother { client }))
+    for token in registration.tokens() {
+        let other: Option<String> = transaction
+            .query_row(
+                "SELECT client FROM client WHERE (token_sha256 = ?1 OR second_token_sha256 = ?1)
+                    AND client <> ?2 AND xpid <> ?3 LIMIT 1",
+                params![token, registration.client, integer(registration.xpid.value())],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if let Some(client) = other {
+            return Err(StoreError::TokenOfAnother { client });
+        }
+    }
+    Ok(())
 }
 
 /// SQLite's integers are signed; ids stay far below the sign.

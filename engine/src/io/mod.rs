@@ -7,11 +7,13 @@
 mod acceptor;
 mod budget;
 mod connection;
+mod desk;
 pub mod driver;
 mod durations;
 mod executor;
 pub mod figures;
 mod front;
+mod gathering;
 pub mod guard;
 pub mod limits;
 mod link;
@@ -31,7 +33,7 @@ mod waits;
 pub use mesh::HandOver;
 
 use crate::io::connection::Patience;
-use crate::io::driver::{Driver, DriverKind, Refusal, Waker};
+use crate::io::driver::{Driver, DriverKind, DriverRefusal, Waker};
 use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::ShardPort;
@@ -49,7 +51,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread;
 /// `None`: it can.
-pub fn uring_refusal() -> Option<Refusal> {
+pub fn uring_refusal() -> Option<DriverRefusal> {
     driver::ring_refusal()
         .or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
 }
@@ -110,7 +112,7 @@ pub struct Setup {
 }
 
 impl Runtime {
-    /// Starts the shards on their CPUs; they take requests from `listener` at once. `endpoints` is
+    /// Starts the shards on their CPUs; they take requests from `listeners` at once. `endpoints` is
     /// where notifications go for now.
     ///
     /// # Errors
@@ -119,7 +121,7 @@ impl Runtime {
         setup: &Setup,
         shards: Vec<Shard>,
         endpoints: Vec<EndpointPlan>,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
     ) -> Result<Self, Fatal> {
         let count = shards.len();
         let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
@@ -171,7 +173,7 @@ impl Runtime {
         for sender in waker_senders {
             let _ = sender.send(wakers.clone());
         }
-        let acceptor = acceptor::start(listener, places, wakers, setup.cpus.clone());
+        let acceptor = acceptor::start(listeners, places, wakers, setup.cpus.clone());
         let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
         let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;

@@ -38,7 +38,10 @@ pub struct TlsFiles {
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
     /// A file cannot be read.
-    #[error("the {what} {} cannot be read ({detail}): correct the path or its permissions", path.display())]
+    #[error(
+        "the {what} {} cannot be read ({detail}): correct the path or its permissions",
+        path.display()
+    )]
     Unreadable {
         /// What it should hold.
         what: &'static str,

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{
-    BODY_OCTETS_MAX, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES,
+    BODY_OCTETS_MAX, FIRST_SEGMENT_WAIT_MS, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX,
+    WARM_SPARES,
 };
 use super::log::{Journal, Position};
 use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress};
@@ -52,7 +53,7 @@ impl Journal {
         if self.pool.octets_in_use() >= STAGED_OCTETS_MAX {
             return Err(AppendError::NoSpare);
         }
-        if self.present_octets() < needed {
+        if !self.has_present(needed) {
             self.order_spares(false);
             return Err(if self.free_octets() < needed {
                 AppendError::Full
@@ -63,6 +64,15 @@ impl Journal {
         let (position, sequence, octets) = self.append(&body, Duration::ZERO)?;
         self.note_held(octets);
         Ok((position, sequence))
+    }
+
+    /// Whether so many octets can be appended whatever the device says from now on. Takes what the
+    /// factory has ready before it says no.
+    fn has_present(&mut self, needed: u64) -> bool {
+        if self.present_octets() < needed {
+            self.take_spares(Duration::ZERO);
+        }
+        self.present_octets() >= needed
     }
 
     /// Whether budget and device leave room for one more push of usual length.
@@ -126,7 +136,7 @@ impl Journal {
         cancel: &CancelAccepted,
     ) -> Result<(Position, u64), AppendError> {
         let needed = self.reserved_octets() + frame_octets(cancel.body_octets_max()) as u64;
-        if self.present_octets() < needed {
+        if !self.has_present(needed) {
             self.order_spares(false);
             return Err(if self.free_octets() < needed {
                 AppendError::Full
@@ -155,6 +165,15 @@ impl Journal {
         let outcome = self.append_reserved(key)?;
         self.note_key(key.ended_ms);
         Ok(outcome)
+    }
+
+    /// Waits until the device holds what is reserved for the live pushes, or has no room for it.
+    ///
+    /// To be called at a start, when the live pushes are [held](Self::hold). A queue that was moved
+    /// into new journals has a reserve and no spares for it yet: until they were made, every push
+    /// would be answered 8002.
+    pub fn prepare_reserve(&mut self) {
+        self.wait_for_spares(Duration::from_millis(FIRST_SEGMENT_WAIT_MS));
     }
 
     /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests

@@ -154,7 +154,7 @@ pub struct Journal {
 
 /// How full a journal is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Figures {
+pub struct JournalFigures {
     /// Segments in use, the active one included.
     pub segments: u64,
     /// Segments ready for use.
@@ -337,8 +337,8 @@ impl Journal {
     }
 
     /// How full the journal is.
-    pub fn figures(&self) -> Figures {
-        Figures {
+    pub fn figures(&self) -> JournalFigures {
+        JournalFigures {
             segments: self.segments.len() as u64,
             spares: self.spares_present() as u64,
             used_octets: self.used_octets(),

@@ -74,7 +74,7 @@ pub use limits::{
     SEGMENT_OCTETS_MIN, SEQUENCE_END, SPARE_WAIT_MS,
 };
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
-pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};
+pub use log::{DamagedRecord, Journal, JournalConfig, JournalFigures, Position, SegmentId};
 pub(crate) use memory::Memory;
 pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};

@@ -23,7 +23,7 @@ use crate::network::gmsc::{Decision, ROWS, Route};
 use crate::network::limits::CHANGED_LINES_MAX;
 use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
 use crate::network::outcome_rates::{ReportFate, Strike};
-use crate::network::pending::{Alerts, Delays};
+use crate::network::pending::{AwaitedLines, Delays};
 use crate::network::port::{
     AttemptHandle, AttemptSlot, CoreNetwork, Outcome, Reports, StatusReport,
 };
@@ -31,7 +31,7 @@ use crate::network::random::Random;
 use crate::network::reports::{DeferredOutcomes, PendingReport, PendingReports};
 use crate::network::simulation_config::{ConfigurationError, SimulationConfig};
 use crate::network::subscriber::{HlrAnswer, LineState};
-use crate::network::terminal::{self, Answer};
+use crate::network::terminal::{self, TerminalAnswer};
 use crate::smsc::outcome::HoldReason;
 use crate::smsc::outcome::{AttemptResult, Failure};
 use host::huge_pages;
@@ -50,7 +50,7 @@ pub struct SimulatedNetwork {
     slots: Box<[AttemptSlot]>,
     free: Vec<u32>,
     delays: Delays,
-    alerts: Alerts,
+    alerts: AwaitedLines,
     status_reports: PendingReports,
     deferred: DeferredOutcomes<Attempted>,
     random: Random,
@@ -80,7 +80,7 @@ impl SimulatedNetwork {
             slots: slots.into_boxed_slice(),
             free: (0..in_flight_max as u32).rev().collect(),
             delays: Delays::new(in_flight_max, configuration.latency_jitter_ms > 0),
-            alerts: Alerts::new(configuration.alerts_waiting_max),
+            alerts: AwaitedLines::new(configuration.alerts_waiting_max),
             status_reports: PendingReports::new(),
             deferred: DeferredOutcomes::new(),
             random: Random::new(configuration.seed),
@@ -196,15 +196,15 @@ impl SimulatedNetwork {
             };
             self.delivers_sent += 1;
             let failure = match terminal::answer(behaviour, domain, slot.tpdu(segment)) {
-                Answer::Acknowledged => {
+                TerminalAnswer::Acknowledged => {
                     self.reports.put(segment, false, relay::deliver_report_ack);
                     None
                 }
-                Answer::Error(cause) => {
+                TerminalAnswer::Error(cause) => {
                     self.reports.put(segment, true, |out| relay::deliver_report_error(cause, out));
                     Failure::from_cause(cause)
                 }
-                Answer::None(failure) => Some(failure),
+                TerminalAnswer::None(failure) => Some(failure),
             };
             if failure.is_some() {
                 attempted.is_passing = strike.is_some_and(|strike| strike.is_passing);

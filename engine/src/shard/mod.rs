@@ -9,7 +9,9 @@
 //! * a billing event is written only for a record that is durable, once (`books`);
 //! * an attempt starts only for a durable push.
 
+mod asked;
 pub mod books;
+mod cancels;
 mod cleaning;
 mod delivery;
 mod durability;
@@ -33,9 +35,10 @@ mod waiting;
 mod waiting_stopped;
 
 pub use crate::smsc::wait_reason::WaitReason;
+pub use asked::Reply;
 pub use durability::Durability;
 pub use endings::NotificationResult;
-pub use intake::{Foreseen, Origin, Reply};
+pub use intake::{Foreseen, Origin};
 pub use live::LivePush;
 pub use obstacles::Obstacles;
 pub use open::Ground;
@@ -47,7 +50,6 @@ pub use waiting_stopped::{CountError, count_stopped};
 pub use wire::terms::pace::{Pace, TIME_SCALE_MAX};
 
 use crate::billing::{BillingLog, Log};
-use crate::gateway::admit::Scratch;
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::Fingerprints;
 use crate::gateway::registry::Registry;
@@ -62,6 +64,7 @@ use crate::testing::kill_points;
 use host::fatal::{Fatal, FatalReason};
 use std::collections::VecDeque;
 use std::sync::Arc;
+use wire::push::submit::Scratch;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
 use wire::terms::ids::Msn;
@@ -118,7 +121,8 @@ pub struct Shard<L = BillingLog> {
     /// What concatenation references are drawn by, beside what the contracts keep.
     reference_seed: u64,
     mutation: Mutation,
-    scratch: Box<Scratch>,
+    /// Where content is decoded; elsewhere while a push is taken whose content lies in it.
+    scratch: Option<Box<Scratch>>,
     submits: Box<[u8; SUBMITS_OCTETS_MAX]>,
     stamps: records::Stamps,
     /// Ended records that are not durable yet, in the order of their sequences.

@@ -121,7 +121,7 @@ impl<L: Log> Shard<L> {
             concatenation_reference: 0,
             reference_seed,
             mutation,
-            scratch: Box::default(),
+            scratch: Some(Box::default()),
             submits: Box::new([0; SUBMITS_OCTETS_MAX]),
             stamps: records::Stamps::new(),
             ended: VecDeque::with_capacity(1024),
@@ -173,12 +173,14 @@ fn begin_recovery(config: &ShardConfig, mutation: Mutation, center_ms: CenterMs)
     Recovery::new(core, config.seed)
 }
 
-/// The segments with the records of what lives are not to be cleaned away.
+/// The segments with the records of what lives are not to be cleaned away, and there is room to
+/// finish it.
 fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
     let unheld = if mutation == Mutation::LeaveUnheldAtOpen { 1 } else { 0 };
     for position in recovery.live_positions().skip(unheld) {
         journal.hold(Position::from_bits(position));
     }
+    journal.prepare_reserve();
 }
 
 impl<L: Log> Shard<L> {

@@ -33,7 +33,7 @@ pub const AGES_MS: [u64; 5] = [60_000, 600_000, 3_600_000, 6 * 3_600_000, 24 * 3
 /// How many buckets of ages there are.
 const AGES: usize = AGES_MS.len() + 1;
 /// The classes, in the order in which they are counted.
-pub const CLASSES: [Class; 4] = [Class::Emergency, Class::Urgent, Class::Standard, Class::Exercise];
+pub const CLASSES: [Class; 4] = Class::BY_WEIGHT;
 
 /// Why a push is still here.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -20,7 +20,7 @@ use crate::smsc::alerts::{AlertIdentity, Alerts};
 use crate::smsc::clients::Clients;
 use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
 pub use crate::smsc::ended::NotificationKind;
-use crate::smsc::ended::{Ended, EndedId, Parked};
+use crate::smsc::ended::{EndedId, EndedPushes, Parked};
 use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
 use crate::smsc::limits::{ENDED_MIN, ENDED_PERCENT, PARKED_PERCENT};
@@ -223,7 +223,7 @@ pub struct Core {
     pub(super) lanes: Lanes,
     pub(super) timers: TimerWheel,
     pub(super) time: SteadyTime,
-    pub(super) ended: Ended,
+    pub(super) ended: EndedPushes,
     /// When notifications are sent again; there is none before the first is.
     pub(super) resends: Option<Box<TimerWheel>>,
     pub(super) parked: Parked,
@@ -255,7 +255,7 @@ impl Core {
             lanes: Lanes::default(),
             timers: TimerWheel::new(slots, now_ms.ms()),
             time: SteadyTime::new(now_ms),
-            ended: Ended::new(limits.ended_max()),
+            ended: EndedPushes::new(limits.ended_max()),
             resends: None,
             parked: Parked::default(),
             fresh: VecDeque::new(),
@@ -399,10 +399,8 @@ impl Core {
     /// place left for the class, or the client has its share of them; 8005 when it is so of those
     /// that wait for the msn.
     pub fn room_for(&self, msn: Msn, class: Class, client: u64) -> Result<(), Code> {
-        let percent = admitted_percent(class);
         let client = self.clients.find(client);
-        let places = (self.limits.pushes_max * percent).div_ceil(100);
-        let free = places.saturating_sub(self.pushes.len());
+        let free = self.free_places(class);
         if client.map_or(0, |client| self.clients.live(client)) >= SHARE_OF_FREE * free {
             return Err(Code::STORAGE_FULL);
         }
@@ -412,7 +410,8 @@ impl Core {
         {
             return Err(Code::STORAGE_FULL);
         }
-        let places = (self.limits.waiting_per_msn_max as usize * percent).div_ceil(100);
+        let of_phone = self.limits.waiting_per_msn_max as usize;
+        let places = (of_phone * admitted_percent(class)).div_ceil(100);
         let waiting = self.queues.waiting(&self.pushes, msn) as usize;
         let free = places.saturating_sub(waiting);
         // Nobody has more of them than there are: as a rule nothing needs to be counted.
@@ -423,6 +422,17 @@ impl Core {
             return Err(Code::TOO_MANY_WAITING);
         }
         Ok(())
+    }
+
+    /// Whether the slab has a place for one more push of this class, whoever's it is.
+    pub fn has_place_for(&self, class: Class) -> bool {
+        self.free_places(class) > 0
+    }
+
+    /// Places of the slab that are left for this class.
+    fn free_places(&self, class: Class) -> usize {
+        let places = (self.limits.pushes_max * admitted_percent(class)).div_ceil(100);
+        places.saturating_sub(self.pushes.len())
     }
 
     /// Whether this alert and sequence, or a higher one, was already accepted for the msn (0002).

@@ -1,12 +1,12 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
 mod directory;
+mod doors;
 mod resharding;
 
 use crate::billing;
 use crate::control;
-use crate::control::admin;
-use crate::control::admin::AdminServer;
+use crate::control::admin::{AdminServer, Keeping};
 use crate::control::demo;
 use crate::control::handle::EngineHandle;
 use crate::control::store::Store;
@@ -15,7 +15,7 @@ use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
 use crate::io::guard::Guard;
-use crate::io::names::Names as HostNames;
+use crate::io::names::HostNames;
 use crate::io::notifier::Outbound;
 use crate::io::tls::Calling;
 use crate::io::{Runtime, Setup};
@@ -32,7 +32,7 @@ use crate::shard::{
 };
 use crate::smsc::core::CoreLimits;
 use crate::start::certificates::Certificates;
-use crate::start::check::DescriptorShares;
+use crate::start::check::{DescriptorShares, port_fatal};
 use crate::start::config::Config;
 use crate::start::driver::Choice;
 use crate::start::fingerprint_key;
@@ -41,6 +41,7 @@ use crate::start::layout::Layout;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
+use host::address::{Address, listen_on};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
 use host::log;
@@ -75,14 +76,12 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let signals =
         Listener::start().map_err(|error| host_unfit("signals cannot be handled", &error))?;
-    let (mut lock, keys, store) = take_directory(&config)?;
+    let (lock, keys, store) = take_directory(&config)?;
     let certificates = config.tls_files().map(Certificates::read).transpose()?;
-    let listener = bind(config.listen)?;
-    let admin_listener = admin::bind(config.admin)?;
-    let admin_address =
-        admin_listener.local_addr().map_err(|error| port_fatal(config.admin, &error))?;
-    lock.set_admin_address(admin_address).map_err(|error| lock_fatal(&error))?;
-    let push_address = listener.local_addr().map_err(|error| port_fatal(config.listen, &error))?;
+    let listeners = bind("push port", "--listen", &config.listen)?;
+    let (doors, keeping) = doors::open(&config, &store)?;
+    let push_addresses =
+        listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
     let registrations = store.registrations().map_err(Fatal::from)?;
     if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
         tracing::warn!(
@@ -100,29 +99,25 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
+    let own = doors.addresses().chain(push_addresses.iter().copied()).collect();
     let setup = Setup {
-        outbound: outbound(&config, &[push_address, admin_address])?,
+        outbound: outbound(&config, own)?,
         ..setup(&config, shares, driver.kind, certificates.as_ref())
     };
-    let runtime = Runtime::start(&setup, shards, endpoints, listener)?;
+    let runtime = Runtime::start(&setup, shards, endpoints, listeners)?;
     let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
     handle
         .follow_names()
         .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
     obey(&signals, &handle, certificates);
-    let admin = AdminServer::start(
-        admin_listener,
-        store,
-        handle.clone(),
-        config.admin_open,
-        shares.admin as usize,
-        control::routes(&handle),
-    )
-    .map_err(|error| host_unfit("the admin port's thread cannot start", &error))?;
-    announce(&config, driver, push_address, admin_address);
+    let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
+    let admin = AdminServer::start(doors, keeping, store, handle.clone(), control::routes(&handle))
+        .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
+    announce(&config, driver, &push_addresses, &admin);
     runtime.join();
     admin.shut_down();
+    doors::close(&config);
     drop(names_watch);
     drop(lock);
     if names.are_lost() {
@@ -169,10 +164,10 @@ fn obey(signals: &Listener, handle: &Arc<EngineHandle>, certificates: Option<Cer
 }
 
 /// What notifications are sent with, and where they may not go.
-fn outbound(config: &Config, own: &[SocketAddr]) -> Result<Outbound, Fatal> {
+fn outbound(config: &Config, own: Vec<SocketAddr>) -> Result<Outbound, Fatal> {
     let calling = Calling::read(&config.calling_files())
         .map_err(|error| Fatal::told(FatalReason::Configuration, error.to_string()))?;
-    let guard = Guard { allowed: config.notify_allowed(), own: own.to_vec() };
+    let guard = Guard { allowed: config.notify_allowed(), own };
     Ok(Outbound { guard, calling: Some(calling) })
 }
 
@@ -241,17 +236,19 @@ fn lost_names(config: &Config) -> String {
     )
 }
 
-fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_address: SocketAddr) {
+fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], admin: &AdminServer) {
     let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
+    let urls: Vec<String> =
+        push_addresses.iter().map(|address| format!("{scheme}://{address}/smsgw/")).collect();
     let mut text = format!(
-        "hayauma {} takes pushes on {scheme}://{push_address}/smsgw/ (admin http://{admin_address}, {} \
-         shards, durability {}, data in {})\n",
+        "hayauma {} takes pushes on {} ({} shards, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),
+        urls.join(" and "),
         config.shards,
         config.durability,
         config.data_dir.display()
     );
-    text += &format!("driver: {driver}\n");
+    text += &format!("driver: {driver}\n{}", doors::told(config, admin));
     if config.rehearsal_time_scale > 1 {
         text += &format!(
             "REHEARSAL: the message center's schedules run {} times as fast; never with real \
@@ -260,37 +257,34 @@ fn announce(config: &Config, driver: &Choice, push_address: SocketAddr, admin_ad
         );
     }
     if config.demo {
-        text += &format!("\n{}\n", demo::demo_invitation(push_address, admin_address));
+        text += &format!("\n{}\n", demo::demo_invitation(push_addresses[0], &config.data_dir));
     }
     log::say(Stream::Stdout, &text);
 }
 
-/// Binds the push port. The kernel takes the rings of a killed engine apart in the background, and
-/// until it is done they hold its port: an engine that is started again at once waits for that.
-fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
+/// Binds a port on each of its addresses. The kernel takes the rings of a killed engine apart in
+/// the background, and until it is done they hold its port: an engine that is started again at once
+/// waits for that.
+fn bind(subject: &str, flag: &str, addresses: &[Address]) -> Result<Vec<TcpListener>, Fatal> {
     let begun_ns = clock::monotonic_ns();
     loop {
-        match TcpListener::bind(address) {
+        match listen_on(addresses) {
             Err(error)
-                if error.kind() == std::io::ErrorKind::AddrInUse
+                if error.source.kind() == std::io::ErrorKind::AddrInUse
                     && clock::monotonic_ns() - begun_ns < PORT_WAIT_NS =>
             {
+                #[expect(clippy::disallowed_methods, reason = "a start, before there is a shard")]
                 std::thread::sleep(PORT_RETRY);
             }
-            other => return other.map_err(|error| port_fatal(address, &error)),
+            other => return other.map_err(|error| port_fatal(subject, flag, &error)),
         }
     }
 }
 
-fn port_fatal(address: SocketAddr, error: &std::io::Error) -> Fatal {
-    let cause = match error.kind() {
-        std::io::ErrorKind::AddrInUse => {
-            format!("the push port {address} is in use by another program")
-        }
-        _ => format!("the push port {address} cannot be bound ({error})"),
-    };
-    let remedy = "stop that program or choose another with --listen";
-    Fatal::with_remedy(FatalReason::PortUnavailable, cause, remedy)
+fn local_address(listener: &TcpListener) -> Result<SocketAddr, Fatal> {
+    listener.local_addr().map_err(|error| {
+        Fatal::new(FatalReason::PortUnavailable, format!("a port cannot be read back ({error})"))
+    })
 }
 
 fn lock_fatal(error: &LockError) -> Fatal {

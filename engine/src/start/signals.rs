@@ -53,7 +53,8 @@ impl Listener {
                     (SIGHUP, _) => match reloaded.get() {
                         Some(reload) => reload(),
                         None => tracing::warn!(
-                            "SIGHUP: there is nothing to reload; settings count from the next start on"
+                            "SIGHUP: there is nothing to reload; settings count from the next \
+                             start on"
                         ),
                     },
                     // The order first: nothing that is said may hold it up.

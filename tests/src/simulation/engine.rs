@@ -34,7 +34,7 @@ pub(super) enum About {
     Push(EntryIndex),
     Cancel(EntryIndex),
     /// This shard's part of a whole alert's cancel, by its number.
-    AlertCancel(u32),
+    AlertCancel(u32, u8),
 }
 
 /// An answer that waits for its record to be durable.

@@ -86,9 +86,9 @@ fn a_stop_does_not_wait_for_push_clients_that_say_nothing() {
         connection
     };
     let others = [half(20), half(request.len() - 5)];
-    let mut admin = Connection::open(site.admin().address);
+    let mut admin = site.admin().try_connect().expect("it listens");
     admin.send(b"GET /sta");
-    let silent_admin = Connection::open(site.admin().address);
+    let silent_admin = site.admin().try_connect().expect("it listens");
     wait::until_true("the connections", || engine.admin().figure("connections") >= 4);
     let begun = Instant::now();
     engine.stop();

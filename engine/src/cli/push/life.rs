@@ -434,12 +434,7 @@ pub(super) fn state_name(state: State) -> String {
 }
 
 fn class_name(number: u8) -> Option<&'static str> {
-    Some(match Class::from_number(number)? {
-        Class::Standard => "standard",
-        Class::Urgent => "urgent",
-        Class::Emergency => "emergency",
-        Class::Exercise => "exercise",
-    })
+    Class::from_number(number).map(Class::word)
 }
 
 fn kind_name(number: u8) -> Option<&'static str> {

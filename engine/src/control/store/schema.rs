@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -35,6 +35,23 @@ CREATE TABLE contract (
     xpid INTEGER NOT NULL CHECK (xpid BETWEEN 0 AND 99999999999),
     PRIMARY KEY (msn, xpid)
 ) STRICT, WITHOUT ROWID;
+",
+    "
+CREATE TABLE admin_token (
+    sha256 BLOB PRIMARY KEY CHECK (length(sha256) = 32),
+    name TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    xpids TEXT NOT NULL,
+    made_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_head (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    lines INTEGER NOT NULL,
+    last_sha256 BLOB NOT NULL CHECK (length(last_sha256) = 32)
+) STRICT;
+ALTER TABLE client ADD COLUMN second_token_sha256 BLOB CHECK (length(second_token_sha256) = 32);
+ALTER TABLE client ADD COLUMN networks TEXT NOT NULL DEFAULT '';
+ALTER TABLE client ADD COLUMN certificate TEXT;
 ",
     "
 ALTER TABLE client ADD COLUMN notify_secrets TEXT NOT NULL DEFAULT '';

@@ -7,7 +7,8 @@
 //! [`HANDSHAKES_MAX`] the oldest goes, and none may take longer than [`HANDSHAKE_MS_MAX`]. So
 //! clients that begin and say no more keep no place of those that speak.
 
-use super::{Front, ShardDesk};
+use super::Front;
+use crate::io::desk::ShardDesk;
 use crate::io::driver::Driver;
 use crate::io::limits::{HANDSHAKE_MS_MAX, HANDSHAKES_MAX};
 use crate::io::link::Fate;

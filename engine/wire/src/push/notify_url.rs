@@ -20,7 +20,8 @@ pub struct NotifyUrl {
 }
 
 impl NotifyUrl {
-    /// Reads a URL. The port defaults to 80, or 443 for https, and the path to `/`; a query counts to the path.
+    /// Reads a URL. The port defaults to 80, or 443 for https, and the path to `/`; a query counts
+    /// to the path.
     ///
     /// # Errors
     /// One sentence for the operator, naming what is wrong and what to give instead.

@@ -166,11 +166,17 @@ impl Server {
         }
         let now_ms = self.now_ms();
         if self.down_until_ms > 0 && now_ms >= self.down_until_ms {
-            let Ok(mut listener) = TcpListener::bind(self.address) else { return };
-            if self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE).is_ok() {
-                (self.listener, self.down_until_ms) = (Some(listener), 0);
-                self.accept();
-            }
+            self.listen_again(now_ms);
+        }
+    }
+
+    /// Opens the same address again; if it cannot be had yet, it is tried once more soon.
+    fn listen_again(&mut self, now_ms: u64) {
+        self.down_until_ms = now_ms + SMSC_TIMERS_MS;
+        let Ok(mut listener) = TcpListener::bind(self.address) else { return };
+        if self.poll.registry().register(&mut listener, LISTENER, Interest::READABLE).is_ok() {
+            (self.listener, self.down_until_ms) = (Some(listener), 0);
+            self.accept();
         }
     }
 

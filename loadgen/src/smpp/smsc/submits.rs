@@ -335,25 +335,28 @@ impl Server {
         let (ids, form) = (self.settings.ids, self.settings.receipt_form);
         let unix_ms = self.origin_unix_ms + now_ms;
         let Some(taken) = self.messages.get(slot) else { return 0 };
-        book.counts.receipts_sent += 1;
-        book.counts.receipts_again += u64::from(taken.was_sent);
-        let twice = taken.doubled && !taken.was_sent;
-        (taken.was_sent, taken.in_line) = (true, true);
+        let was_sent = std::mem::replace(&mut taken.was_sent, true);
+        taken.in_line = true;
         let taken = *taken;
-        taken.with_receipt(&ids, form, unix_ms, |receipt| {
+        let written = taken.with_receipt(&ids, form, unix_ms, |receipt| {
             let mut send = |out: &mut [u8], token: u64| {
                 let body = Body::Message(*receipt);
                 session.request(out, Command::DELIVER_SM, &body, token, now_ms).unwrap_or_default()
             };
-            let octets = send(out, u64::from(slot));
-            if !twice {
-                return octets;
-            }
+            let once = send(out, u64::from(slot));
             // Where the window is full by now there is no second one.
-            let more = send(&mut out[octets..], u64::from(slot) | DOUBLE);
-            book.counts.receipts_doubled += u64::from(more > 0);
-            octets + more
-        })
+            let twice = once > 0 && taken.doubled && !was_sent;
+            let again = if twice { send(&mut out[once..], u64::from(slot) | DOUBLE) } else { 0 };
+            (once, again)
+        });
+        let (once, again) = written;
+        book.counts.receipts_sent += u64::from(once > 0) + u64::from(again > 0);
+        book.counts.receipts_again += u64::from(was_sent && once > 0);
+        book.counts.receipts_doubled += u64::from(again > 0);
+        if once == 0 {
+            self.send_again(slot, now_ms + RECEIPT_AGAIN_MS);
+        }
+        once + again
     }
 
     /// Sends the answers that were held back for long enough.
