@@ -134,12 +134,13 @@ fn a_notification_to_this_host_is_parked_unless_it_is_allowed_and_goes_once_it_i
 #[test]
 fn no_registration_leads_a_notification_to_the_engines_own_ports() {
     let mut site = Site::new(tests::programs!());
-    let (push_port, admin) = (site.push_address(), site.admin().address);
+    let (push_port, health) = (site.push_address(), tests::ports::free_address());
+    site.set("--health", &health.to_string());
     let urls = [
         (XPID, format!("http://{push_port}/smsgw/")),
-        ("00100000002", format!("http://{admin}/stop")),
-        ("00100000003", format!("http://localhost:{}/stop", admin.port())),
-        ("00100000004", format!("http://[::ffff:127.0.0.1]:{}/stop", admin.port())),
+        ("00100000002", format!("http://{health}/healthz")),
+        ("00100000003", format!("http://localhost:{}/healthz", health.port())),
+        ("00100000004", format!("http://[::ffff:127.0.0.1]:{}/healthz", health.port())),
     ];
     site.set("--notify-allow", "0.0.0.0/0");
     for (xpid, url) in &urls {
