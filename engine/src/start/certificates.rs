@@ -54,8 +54,8 @@ impl Certificates {
 fn warn_if_slow(acceptance: &Acceptance) {
     if acceptance.is_slow() {
         tracing::warn!(
-            "the key of the certificate is an RSA key: each TLS handshake keeps a shard busy for about \
-             a millisecond, some twenty times as long as with an ECDSA key on P-256"
+            "the key of the certificate is an RSA key: each TLS handshake keeps a shard busy for \
+             about a millisecond, some twenty times as long as with an ECDSA key on P-256"
         );
     }
 }
