@@ -27,7 +27,7 @@ clauses:
 drill *ARGS:
     cargo run --release -p loadgen -- drill {{ARGS}}
 
-# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, fuzz TARGET.
+# Heavier runs for a quiet machine: simulate, kills, power, timing, poll, lists, broadcasts, fuzz TARGET.
 heavy NAME *ARGS:
     @just _heavy-{{NAME}} {{ARGS}}
 
@@ -35,16 +35,22 @@ _heavy-simulate SEED="1":
     cargo run --release -p tests --bin simulate -- --seed {{SEED}} --pushes 1000000
 
 _heavy-kills:
-    HAYAUMA_KILLS=2000 cargo test -p tests --test kill_points -- --nocapture
+    HAYAUMA_TEST_KILLS=2000 cargo test -p tests --test kill_points -- --nocapture
 
 _heavy-power:
-    HAYAUMA_POWER_CUTS=20 cargo test -p tests --test power_cut -- --nocapture
+    HAYAUMA_TEST_POWER_CUTS=20 cargo test -p tests --test power_cut -- --nocapture
 
 _heavy-timing:
     HAYAUMA_TEST_TIMING=1 cargo test -p loadgen
 
 _heavy-poll *ARGS:
     @just test-poll {{ARGS}}
+
+_heavy-lists:
+    HAYAUMA_LISTS=1000000 cargo test --release -p hayauma --lib lists::tests::agreement -- --nocapture
+
+_heavy-broadcasts:
+    HAYAUMA_BROADCASTS=100000 cargo test --release -p hayauma --lib broadcast::slice -- --nocapture
 
 _heavy-fuzz TARGET:
     cd engine/fuzz && cargo +nightly fuzz run {{TARGET}} -- -max_total_time=600

@@ -34,6 +34,7 @@
 #![cfg_attr(not(test), deny(clippy::print_stdout, clippy::print_stderr))]
 
 pub mod billing;
+pub mod broadcast;
 pub mod cli;
 pub mod control;
 pub mod gateway;

@@ -32,6 +32,7 @@ use crate::msns::{Msns, Order};
 use crate::plan::{Arrivals, Load, Plan};
 use crate::reqid::RunId;
 use crate::schedule::{Schedule, Stretch};
+use host::address::Address;
 use serde::Deserialize;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -56,7 +57,7 @@ pub struct ScenarioError(String);
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    target: Option<SocketAddr>,
+    target: Option<Address>,
     sink: Option<SocketAddr>,
     xpid: Option<String>,
     token: Option<String>,
@@ -157,8 +158,13 @@ fn arrive(plan: &mut Plan, warm_up: &[Stretch], load: &[Stretch]) {
 
 impl File {
     fn scenario(self) -> Result<Scenario, String> {
-        let mut plan =
-            Plan::new(self.target.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8080))));
+        let target = match &self.target {
+            None => SocketAddr::from(([127, 0, 0, 1], 8080)),
+            Some(target) => target
+                .resolve()
+                .map_err(|error| format!("the host of target {target} is not known ({error})."))?,
+        };
+        let mut plan = Plan::new(target);
         let (warm_up, load) = self.phases(&mut plan)?;
         plan.seed = self.seed.unwrap_or(plan.seed);
         arrive(&mut plan, &warm_up, &load);

@@ -3,7 +3,7 @@
 
 use loadgen::drill::ENGINE_ARGUMENT;
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -37,10 +37,10 @@ fn free_address() -> SocketAddr {
         .expect("a loopback port")
 }
 
-fn is_healthy(admin: SocketAddr) -> bool {
+fn is_healthy(data: &Path) -> bool {
     let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect(admin)?;
-        write!(stream, "GET /healthz HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+        let mut stream = host::unix_socket::connect(data, host::unix_socket::ADMIN_SOCKET)?;
+        write!(stream, "GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         Ok(answer)
@@ -50,16 +50,8 @@ fn is_healthy(admin: SocketAddr) -> bool {
 
 /// An engine with the two registrations and the contracts that `examples/plan.toml` needs.
 fn start(data: &str, listen: SocketAddr, sink: SocketAddr) -> Engine {
-    let admin = free_address();
     let child = Command::new(BINARY)
-        .args([
-            ENGINE_ARGUMENT,
-            "serve",
-            "--listen",
-            &listen.to_string(),
-            "--admin",
-            &admin.to_string(),
-        ])
+        .args([ENGINE_ARGUMENT, "serve", "--listen", &listen.to_string()])
         .args(["--data-dir", data, "--shards", "1", "--log", "warn", "--durability", "process"])
         .args(["--queue-bytes", "64MiB"])
         .stdout(Stdio::null())
@@ -67,7 +59,7 @@ fn start(data: &str, listen: SocketAddr, sink: SocketAddr) -> Engine {
         .expect("the executable starts");
     let engine = Engine(child);
     let begun = Instant::now();
-    while !is_healthy(admin) {
+    while !is_healthy(Path::new(data)) {
         assert!(begun.elapsed() < Duration::from_secs(60), "the engine does not become healthy");
         std::thread::yield_now();
     }

@@ -1,30 +1,40 @@
-//! The admin port as an operator's script uses it.
+//! The admin socket as an operator's script uses it.
 
 use crate::http::{Answer, Connection};
 use crate::wait;
 use hayauma::control::admin::Status;
-use std::net::SocketAddr;
+use std::path::PathBuf;
 
-/// Speaks to the admin port of an engine, one connection for each request.
-#[derive(Clone, Copy, Debug)]
+/// Speaks to the admin socket of an engine, one connection for each request.
+#[derive(Clone, Debug)]
 pub struct Admin {
-    /// Where it listens.
-    pub address: SocketAddr,
+    /// The engine's data directory, in which the socket is.
+    pub data_dir: PathBuf,
 }
 
 impl Admin {
+    /// As this process sees its data directory, which may be in a mount namespace of its own.
+    pub(crate) fn of_process(&self, process: u32) -> Self {
+        let data_dir = format!("/proc/{process}/root{}", self.data_dir.display()).into();
+        Self { data_dir }
+    }
+
     /// Whether the engine says that it is healthy.
     pub fn is_healthy(&self) -> bool {
         self.try_request("GET", "/healthz", "").is_some_and(|answer| answer.status() == 200)
     }
 
+    /// Connects; `None` when nobody listens.
+    pub fn try_connect(&self) -> Option<Connection> {
+        Connection::try_open_admin(&self.data_dir).ok()
+    }
+
     /// Sends a request and reads the answer; `None` when nobody answers.
     pub fn try_request(&self, method: &str, path: &str, body: &str) -> Option<Answer> {
-        let mut connection = Connection::try_open(self.address).ok()?;
+        let mut connection = self.try_connect()?;
         let request = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\
              Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
-            self.address,
             body.len()
         );
         connection.try_send(request.as_bytes()).ok()?;

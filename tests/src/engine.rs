@@ -56,6 +56,7 @@ impl Engine {
         files: PathBuf,
     ) -> Self {
         let child = command.spawn().expect("the engine's executable");
+        let admin = admin.of_process(child.id());
         let mut engine = Self { child, push, admin, log: files.with_extension("log") };
         wait::until_within(ENDS_WITHIN, "a healthy engine", || {
             if let Some(status) = engine.child.try_wait().expect("a child of this process") {
@@ -75,6 +76,7 @@ impl Engine {
     ) -> Self {
         print_to_files(&mut command, &files);
         let child = command.spawn().expect("the engine's executable");
+        let admin = admin.of_process(child.id());
         Self { child, push, admin, log: files.with_extension("log") }
     }
 
@@ -102,7 +104,7 @@ impl Engine {
 
     /// The admin port.
     pub fn admin(&self) -> Admin {
-        self.admin
+        self.admin.clone()
     }
 
     /// The process id.

@@ -1,8 +1,13 @@
 //! HTTP/1.1 on a socket, octet by octet: the push client's side of a connection.
 
 use crate::flat::Elements;
+use host::unix_socket;
+use host::unix_socket::ADMIN_SOCKET;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::Duration;
 
 /// How long an answer may take; an engine that runs answers within milliseconds.
@@ -43,6 +48,28 @@ impl Connection {
     pub fn try_open(address: SocketAddr) -> std::io::Result<Self> {
         let stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
         stream.set_nodelay(true)?;
+        Self::over(stream)
+    }
+
+    /// A connection over a socket that is connected.
+    ///
+    /// # Panics
+    /// When it takes no time-outs.
+    pub fn of(socket: OwnedFd) -> Self {
+        Self::over(socket.into()).expect("a connected socket")
+    }
+
+    /// Connects to the admin socket of a data directory.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn try_open_admin(data_dir: &Path) -> std::io::Result<Self> {
+        let stream: UnixStream = unix_socket::connect(data_dir, ADMIN_SOCKET)?;
+        // What is done to a connection here is the same for every kind of stream.
+        Self::over(OwnedFd::from(stream).into())
+    }
+
+    fn over(stream: TcpStream) -> std::io::Result<Self> {
         stream.set_read_timeout(Some(ANSWER_WITHIN))?;
         stream.set_write_timeout(Some(ANSWER_WITHIN))?;
         Ok(Self { stream, input: Vec::new() })

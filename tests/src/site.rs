@@ -20,7 +20,6 @@ pub struct Site {
     programs: Programs,
     directory: tempfile::TempDir,
     push: SocketAddr,
-    admin: SocketAddr,
     options: BTreeMap<String, String>,
     repeated: Vec<(String, String)>,
 }
@@ -36,19 +35,12 @@ impl Site {
             .prefix("hayauma-test-")
             .tempdir()
             .expect("a temporary directory");
-        let (push, admin) = (ports::free_address(), ports::free_address());
-        let mut site = Self {
-            programs,
-            directory,
-            push,
-            admin,
-            options: BTreeMap::new(),
-            repeated: Vec::new(),
-        };
+        let push = ports::free_address();
+        let mut site =
+            Self { programs, directory, push, options: BTreeMap::new(), repeated: Vec::new() };
         let cpu = cpus::spread().to_string();
         for (name, value) in [
             ("--listen", push.to_string().as_str()),
-            ("--admin", &admin.to_string()),
             ("--shards", "1"),
             ("--cpus", &cpu),
             ("--queue-bytes", "64MiB"),
@@ -105,14 +97,19 @@ impl Site {
         self.directory.path().join("data")
     }
 
+    /// The data directory that the next start would serve.
+    fn served_data_dir(&self) -> PathBuf {
+        self.options.get("--data-dir").map_or_else(|| self.data_dir(), PathBuf::from)
+    }
+
     /// Where push clients connect.
     pub fn push_address(&self) -> SocketAddr {
         self.push
     }
 
-    /// The admin port.
+    /// The admin socket.
     pub fn admin(&self) -> Admin {
-        Admin { address: self.admin }
+        Admin { data_dir: self.served_data_dir() }
     }
 
     /// A path inside the place.
@@ -163,7 +160,8 @@ impl Site {
     /// As [`Site::start`].
     #[track_caller]
     pub fn start_command(&self, command: Command) -> Engine {
-        Engine::start(command, self.push, self.admin(), self.path("engine"))
+        let admin = admin_of(&command).unwrap_or_else(|| self.admin());
+        Engine::start(command, self.push, admin, self.path("engine"))
     }
 
     /// Starts an engine with these variables in its environment and does not wait until it serves:
@@ -233,6 +231,16 @@ impl Site {
         self.must(&arguments);
     }
 
+    /// A file that holds this token, for `--token-file`.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn token_file(&self, token: &str) -> String {
+        let path = self.path(&format!("token-{token}"));
+        std::fs::write(&path, token).expect("a writable directory");
+        path.display().to_string()
+    }
+
     /// Contracts the XPID with msns and ranges of msns.
     ///
     /// # Panics
@@ -253,4 +261,14 @@ impl Site {
         command.args(arguments).current_dir(self.directory.path()).stdin(Stdio::null());
         command
     }
+}
+
+/// The admin socket in the data directory that a command names last.
+fn admin_of(command: &Command) -> Option<Admin> {
+    let arguments: Vec<&str> = command.get_args().filter_map(OsStr::to_str).collect();
+    let named = arguments.iter().enumerate().rev().find_map(|(at, argument)| {
+        let next = || arguments.get(at + 1).copied().filter(|_| *argument == "--data-dir");
+        argument.strip_prefix("--data-dir=").or_else(next)
+    });
+    named.map(|data_dir| Admin { data_dir: data_dir.into() })
 }

@@ -93,7 +93,7 @@ fn check(target: &std::path::Path, load: &Load, acked: &[u64]) {
 #[test]
 fn a_stopped_directory_is_copied_too_and_what_is_none_is_named() {
     let mut site = Site::new(tests::programs!());
-    site.add_client(XPID, &["--token", "secret"]);
+    site.add_client(XPID, &["--token-file", &site.token_file("secret")]);
     let empty = site.path("empty");
     std::fs::create_dir(&empty).expect("a writable directory");
     let [empty, copy, data] =

@@ -40,7 +40,7 @@ fn a_running_engine_works_by_every_change_at_once() {
     for (number, (change, expected)) in [
         (&["--suspended"][..], "2004"),
         (&["--resumed"], "0000"),
-        (&["--token", "secret"], "2001"),
+        (&["--token-file", &site.token_file("secret")], "2001"),
         (&["--no-token"], "0000"),
         (&["--until", "2020-01-01"], "2004"),
         (&["--until", "open"], "0000"),
@@ -76,11 +76,12 @@ fn a_running_engine_works_by_every_change_at_once() {
 #[test]
 fn registrations_are_the_same_whether_the_engine_runs_or_not() {
     let site = Site::new(tests::programs!());
+    let token = site.token_file("secret-token");
     let steps = |round: &str| {
         let mut said = Vec::new();
         let arguments = [
-            "--token",
-            "secret-token",
+            "--token-file",
+            &token,
             "--class",
             "emergency",
             "--svcinst",

@@ -156,8 +156,8 @@ fn idle_connections_of_one_port_leave_descriptors_for_the_other_and_for_files() 
         site.start_command(limited)
     };
     let engine = start();
-    let admin = engine.admin().address;
-    let idle: Vec<_> = (0..270).filter_map(|_| TcpStream::connect(admin).ok()).collect();
+    let admin = engine.admin();
+    let idle: Vec<_> = (0..270).filter_map(|_| admin.try_connect()).collect();
     assert_served(&engine, "beside-admin");
     assert!(engine.admin().is_healthy(), "and beside each other");
     drop(idle);

@@ -83,6 +83,41 @@ fn the_operating_page_lists_every_exit_status() {
     assert_eq!(documented, known.collect::<BTreeSet<u8>>());
 }
 
+/// Every name of a test function in the sources.
+fn test_names(directory: &Path, found: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(directory).expect("a readable directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            test_names(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = fs::read_to_string(&path).expect("readable");
+            let tests = text.split("#[test]").skip(1);
+            let names = tests
+                .filter_map(|rest| Some(rest.split_once("fn ")?.1.split_once('(')?.0.to_owned()));
+            found.extend(names);
+        }
+    }
+}
+
+#[test]
+fn every_promise_of_the_security_page_names_tests_that_there_are() {
+    let mut tests = BTreeSet::new();
+    for directory in ["engine", "tests/tests", "loadgen"] {
+        test_names(&root().join(directory), &mut tests);
+    }
+    assert!(tests.len() > 500, "the tests are found: {}", tests.len());
+    let rows = table(&read("SECURITY.md"), "What is promised");
+    assert!(rows.len() > 10);
+    for row in rows {
+        let named: Vec<&str> = row[1].split('`').skip(1).step_by(2).collect();
+        assert!(!named.is_empty(), "{} is held by nothing", row[0]);
+        for name in named {
+            let is_file = root().join(name).exists() || name == "limits.rs";
+            assert!(is_file || tests.contains(name), "{}: there is no test {name}", row[0]);
+        }
+    }
+}
+
 #[test]
 fn the_first_push_of_readme_and_of_the_interface_page_is_accepted_and_known_again() {
     let mut site = Site::new(tests::programs!());

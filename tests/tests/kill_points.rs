@@ -2,8 +2,8 @@
 //! again and again under load: nothing accepted is lost, and a phone gets an SMS twice only where
 //! its report was in flight.
 //!
-//! `HAYAUMA_KILLS=N` sets another number of kills, `HAYAUMA_KILL_SEED=S` the seed, which is
-//! printed.
+//! `HAYAUMA_TEST_KILLS=N` sets another number of kills, `HAYAUMA_TEST_KILL_SEED=S` the seed, which
+//! is printed.
 
 use hayauma::testing::kill_points::KillPoint;
 use loadgen::msns::Msns;
@@ -54,8 +54,8 @@ fn kills_at_named_points_under_load_lose_nothing() {
     );
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let (seed, kills) = (
-        number("HAYAUMA_KILL_SEED").unwrap_or(20_261_122),
-        number("HAYAUMA_KILLS").unwrap_or(KILLS),
+        number("HAYAUMA_TEST_KILL_SEED").unwrap_or(20_261_122),
+        number("HAYAUMA_TEST_KILLS").unwrap_or(KILLS),
     );
     let failing = Misbehaviour { fail_every: 29, close_every: 211, ..Misbehaviour::default() };
     let well = Misbehaviour::default();
@@ -177,7 +177,11 @@ impl Order {
                 | KillPoint::EndedBilled
                 | KillPoint::Acknowledged
                 | KillPoint::RecoverRecord => 10,
-                KillPoint::CommitBegun | KillPoint::CommitSynced | KillPoint::CleanMoved => 5,
+                KillPoint::CommitBegun
+                | KillPoint::CommitSynced
+                | KillPoint::BooksBegun
+                | KillPoint::BooksWritten
+                | KillPoint::CleanMoved => 5,
                 KillPoint::FreshFilled | KillPoint::SwitchBefore | KillPoint::SwitchAfter => 2,
                 KillPoint::RecoverMapped
                 | KillPoint::RecoverMended

@@ -3,8 +3,8 @@
 //! the rig takes something away.
 //!
 //! Needs the superuser, loop devices and `mkfs.xfs`; skipped with the reason elsewhere. A short run
-//! belongs to the ordinary tests; `HAYAUMA_POWER_CUTS=20 cargo test -p tests --test power_cut --
-//! --nocapture` is the full one. `HAYAUMA_POWER_SEED` sets the seed, which is printed.
+//! belongs to the ordinary tests; `HAYAUMA_TEST_POWER_CUTS=20 cargo test -p tests --test power_cut
+//! -- --nocapture` is the full one. `HAYAUMA_TEST_POWER_SEED` sets the seed, which is printed.
 
 use std::os::unix::fs::symlink;
 use std::path::Path;
@@ -31,8 +31,8 @@ const LINES: u64 = 5_000;
 #[test]
 fn power_cuts_lose_nothing_acknowledged_and_the_rig_does_take_away_what_was_not_synced() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let cuts = number("HAYAUMA_POWER_CUTS").unwrap_or(CUTS);
-    let seed = number("HAYAUMA_POWER_SEED").unwrap_or(20_261_122);
+    let cuts = number("HAYAUMA_TEST_POWER_CUTS").unwrap_or(CUTS);
+    let seed = number("HAYAUMA_TEST_POWER_SEED").unwrap_or(20_261_122);
     let mut rig = match Rig::set_up() {
         Ok(rig) => rig,
         Err(reason) => return eprintln!("no power cuts on this host: {reason}"),

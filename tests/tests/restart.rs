@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use tests::bill::Bill;
 use tests::engine::Engine;
 use tests::http::Connection;
+use tests::load::Load;
 use tests::push::{Body, XPID};
 use tests::recorder::{Recorder, Reply};
 use tests::site::Site;
@@ -37,7 +38,10 @@ fn a_second_start_finds_registrations_contracts_and_keys() {
     site.shards(2);
     let engine = site.start();
     // Changed while it runs.
-    site.add_client(OTHER_XPID, &["--token", "secret", "--class", "emergency"]);
+    site.add_client(
+        OTHER_XPID,
+        &["--token-file", &site.token_file("secret"), "--class", "emergency"],
+    );
     site.add_contracts(OTHER_XPID, &[MSN]);
     let push = |number: u64| Body::push(&msn(number), &format!("key-{number}"));
     for number in 0..50 {
@@ -313,5 +317,35 @@ fn a_stop_does_not_wait_for_a_push_client_that_never_answers() {
     site.must(&["client", "set", XPID, "--notify-url", &recorder.url()]);
     let engine = site.start();
     assert_eq!(recorder.await_about("deaf", 1)[0].gist(), ("0301", "0000"));
+    engine.stop();
+}
+
+/// Loads an engine with so many pushes that wait for absent phones.
+fn fill(engine: &Engine, pushes: usize) {
+    let load = Load::new(pushes, |number| {
+        Body::push(&msn(number), &format!("queued-{number}")).with("lifetime", "72")
+    });
+    std::thread::scope(|scope| {
+        (0..2).for_each(|_| drop(scope.spawn(|| load.send(engine.push_address()))));
+    });
+    assert!(load.acked().len() > pushes / 2, "{} of {pushes} are queued", load.acked().len());
+}
+
+#[test]
+fn the_first_pushes_after_a_start_with_a_large_queue_are_taken() {
+    const PUSHES: usize = 40_000;
+    let mut site = site(&Recorder::start());
+    site.set_lines(&[("09000000000-09000099999", "absent")]);
+    site.add_contracts(XPID, &["09000001000-09000099999"]);
+    let engine = site.start();
+    fill(&engine, PUSHES);
+    engine.stop();
+    // The queue moves into new journals, whose reserve is not on the device yet.
+    let engine = site.shards(2).start();
+    let mut connection = engine.connect();
+    for number in 0..200 {
+        let push = Body::push(&msn(50_000 + number), &format!("first-{number}"));
+        assert_eq!(connection.ask(&push.request()).code(), "0000", "push {number}");
+    }
     engine.stop();
 }

@@ -44,6 +44,7 @@ fn seventy_thousand_cancels_of_alerts_that_never_were_leave_other_clients_theirs
             lone.work(START_MS);
         }
     }
+    assert_eq!(lone.figure("alerts_closed"), 0, "an alert that never was is not closed");
     let cancel = of(QUIET, Body::cancel_alert("quake", "all"));
     assert_eq!(lone.ask_patiently(&cancel, START_MS), Code::ACCEPTED);
     assert_eq!(lone.ask_patiently(&cancel, START_MS), Code::REPEATED);

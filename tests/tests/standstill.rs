@@ -2,7 +2,7 @@
 //! and park; it showed at low, steady load while something else kept the shard's CPU busy. The
 //! watchdog's wakes are the alarm: there is none.
 //!
-//! `HAYAUMA_STANDSTILL_SECONDS` watches a shard at low load for longer than a few seconds.
+//! `HAYAUMA_TEST_STANDSTILL_SECONDS` watches a shard at low load for longer than a few seconds.
 
 use std::time::{Duration, Instant};
 use tests::push::{Body, XPID};
@@ -62,7 +62,8 @@ fn no_unpipelined_connection_stands_still_while_the_shards_cpu_is_busy() {
 
 #[test]
 fn a_shard_at_low_load_beside_busy_loops_never_stands_still() {
-    let told = std::env::var("HAYAUMA_STANDSTILL_SECONDS").ok().and_then(|told| told.parse().ok());
+    let told =
+        std::env::var("HAYAUMA_TEST_STANDSTILL_SECONDS").ok().and_then(|told| told.parse().ok());
     let watched = told.map_or(WATCHED_AT_LOW_LOAD, Duration::from_secs);
     let cpu = tests::cpus::spread();
     let mut site = Site::new(tests::programs!());

@@ -2,14 +2,15 @@
 //! they are closed in the end, and no drain waits for them. What clients held is given back when
 //! they are idle.
 //!
-//! `HAYAUMA_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
+//! `HAYAUMA_TEST_UNREAD_CLIENTS=1000` is the whole flood; the ordinary tests send a part of it.
+//! `HAYAUMA_TEST_HALF_CLIENTS=5000` has more requests half there than the budget has octets.
 
 use rustix::net::sockopt::set_socket_recv_buffer_size;
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tests::engine::Engine;
-use tests::push::{Body, XPID};
+use tests::push::{Body, Request, XPID};
 use tests::site::Site;
 use tests::wait;
 
@@ -60,7 +61,7 @@ fn resident(engine: &Engine) -> u64 {
 
 #[test]
 fn clients_that_never_read_cost_a_bounded_amount_of_memory_and_others_are_served() {
-    let told = std::env::var("HAYAUMA_UNREAD_CLIENTS").ok().and_then(|told| told.parse().ok());
+    let told = std::env::var("HAYAUMA_TEST_UNREAD_CLIENTS").ok().and_then(|told| told.parse().ok());
     let clients = told.unwrap_or(250);
     let site = site();
     let engine = site.start();
@@ -74,6 +75,52 @@ fn clients_that_never_read_cost_a_bounded_amount_of_memory_and_others_are_served
     assert!(held > 0, "they are full");
     assert!(held <= HELD_OCTETS_MAX + clients * 160 * 1024, "{held} held");
     assert!(grown <= FLOOD_OCTETS_MAX * clients.max(500) / 1_000, "{} MiB", grown / MIB);
+    drop(flooding);
+    wait::until_true("nothing held", || engine.admin().figure("connection_octets") == 0);
+    engine.stop();
+}
+
+/// A request with the longest body there is, without its last octet.
+fn half_a_request() -> Vec<u8> {
+    let body = vec![b'x'; 16 * 1024];
+    let mut request = Request::post(&body).octets();
+    request.pop();
+    request
+}
+
+#[test]
+fn requests_that_are_half_there_are_counted_and_cost_a_bounded_amount_of_memory() {
+    let told = std::env::var("HAYAUMA_TEST_HALF_CLIENTS").ok().and_then(|told| told.parse().ok());
+    let clients: u64 = told.unwrap_or(1_000);
+    let site = site();
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "before").request()).code(), "0000");
+    let before = resident(&engine);
+    let half = half_a_request();
+    let connect = |_| {
+        let mut client = TcpStream::connect(engine.push_address()).expect("a listener");
+        client.write_all(&half).expect("the engine reads it");
+        client
+    };
+    let flooding: Vec<TcpStream> = (0..clients).map(connect).collect();
+    let expected = (clients * half.len() as u64).min(HELD_OCTETS_MAX);
+    wait::until_true("all of them counted", || {
+        let held = engine.admin().figure("connection_octets");
+        assert!(held <= clients * 40 * 1024, "{held} octets held");
+        held >= expected
+    });
+    let grown = resident(&engine).saturating_sub(before);
+    println!("{clients} clients: {} MiB more", grown / MIB);
+    assert!(grown <= FLOOD_OCTETS_MAX * clients.max(500) / 1_000, "{} MiB", grown / MIB);
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "beside").request()).code(), "0000");
+    if clients * half.len() as u64 > HELD_OCTETS_MAX {
+        // They are given up long before the ten seconds that a request has otherwise.
+        let begun = Instant::now();
+        wait::until_true("room again", || {
+            engine.admin().figure("connection_octets") <= HELD_OCTETS_MAX
+        });
+        assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    }
     drop(flooding);
     wait::until_true("nothing held", || engine.admin().figure("connection_octets") == 0);
     engine.stop();

@@ -4,7 +4,7 @@
 mod shard;
 mod smpp;
 
-use hayauma::gateway::admit::{References, Scratch, admit};
+use hayauma::gateway::admit::{References, admit};
 use hayauma::gateway::contracts::ContractTable;
 use hayauma::gateway::registration::Registration;
 use hayauma::gateway::registry::Registry;
@@ -17,7 +17,9 @@ use wire::push::client::{PushContent, PushFields, write_push};
 use wire::push::notify_url::NotifyUrl;
 use wire::push::response::{Answer, AnswerHead, write_answer};
 use wire::push::scan::{PushRequest, Request, scan};
+use wire::push::submit::Scratch;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
+use wire::submission::form;
 use wire::terms::code::Code;
 use wire::terms::ids::{Msn, Xpid};
 use wire::terms::time::WallMs;
@@ -33,7 +35,7 @@ pub(crate) struct Case {
 }
 
 /// All of them.
-pub(crate) const CASES: [Case; 18] = [
+pub(crate) const CASES: [Case; 19] = [
     Case {
         name: "scan-sample",
         operation: "the sample push's body, by the canonical path",
@@ -61,7 +63,11 @@ pub(crate) const CASES: [Case; 18] = [
         operation: "one Accepted record of one segment",
         run: journal_append,
     },
-    Case { name: "hand-over", operation: "a parcel to the owner's shard and home", run: hand_over },
+    Case {
+        name: "hand-over",
+        operation: "a push's form to the owner's shard, read there, and home",
+        run: hand_over,
+    },
     Case {
         name: "timer-start-stop",
         operation: "a timer of an hour started and stopped",
@@ -77,6 +83,11 @@ pub(crate) const CASES: [Case; 18] = [
         name: "intake",
         operation: "a shard takes the sample push: scan to journal",
         run: shard::intake,
+    },
+    Case {
+        name: "intake-elsewhere",
+        operation: "the same, where another shard than the one it came to takes it",
+        run: shard::intake_elsewhere,
     },
     Case {
         name: "lifecycle",
@@ -190,15 +201,9 @@ fn admit_often(push: &PushRequest<'_>, count: u64) {
     let registered = registry.iter().next().expect("one registration");
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
     for _ in 0..count {
-        let admission = admit(
-            registered,
-            true,
-            black_box(push),
-            REFERENCES,
-            WallMs::new(NOW_MS),
-            &mut scratch,
-            &mut submits,
-        );
+        let submission = black_box(push).submission(&mut scratch);
+        let admission =
+            admit(registered, true, &submission, REFERENCES, WallMs::new(NOW_MS), &mut submits);
         assert!(admission.is_ok());
         black_box(&submits);
     }
@@ -227,16 +232,10 @@ fn journal_append(count: u64) {
     let registry = registry();
     let registered = registry.iter().next().expect("one registration");
     let (mut scratch, mut submits) = (Scratch::new(), [0; SUBMITS_OCTETS_MAX]);
-    let admission = admit(
-        registered,
-        true,
-        &request,
-        REFERENCES,
-        WallMs::new(NOW_MS),
-        &mut scratch,
-        &mut submits,
-    )
-    .expect("the sample is admitted");
+    let submission = request.submission(&mut scratch);
+    let admission =
+        admit(registered, true, &submission, REFERENCES, WallMs::new(NOW_MS), &mut submits)
+            .expect("the sample is admitted");
     let place = tempfile::tempdir().expect("a place for temporary files");
     let factory = SegmentFactory::start().expect("a thread");
     let opened = Journal::open(place.path(), shard::journal_config(), &factory, &mut |_, _, _| {});
@@ -280,9 +279,15 @@ fn journal_append(count: u64) {
 
 fn hand_over(count: u64) {
     let mut hand_over = HandOver::new().expect("a /dev/null");
+    let (request, mut scratch) = (push(SAMPLE), Scratch::new());
+    let submission = request.submission(&mut scratch);
     for _ in 0..count {
-        let answer = Answer::bare(Code::ACCEPTED);
-        assert_eq!(hand_over.round_trip(black_box(SAMPLE), answer), Some(Code::ACCEPTED));
+        let write = |form: &mut Vec<u8>| form::write_submission(black_box(&submission), form);
+        let take = |form: &[u8]| {
+            assert!(form::read(form).is_ok());
+            Answer::bare(Code::ACCEPTED)
+        };
+        assert_eq!(hand_over.round_trip(write, take), Some(Code::ACCEPTED));
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 static ORIGIN: OnceLock<Instant> = OnceLock::new();
 
 /// Milliseconds since 1970-01-01 00:00 UTC; 0 on a host whose clock stands before that day.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
 pub fn unix_ms() -> u64 {
     match SystemTime::now().duration_since(UNIX_EPOCH) {
         Ok(since) => u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
@@ -18,11 +19,13 @@ pub fn unix_ms() -> u64 {
 }
 
 /// This moment, for deadlines and durations within one thread.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
 pub fn instant() -> Instant {
     Instant::now()
 }
 
 /// Nanoseconds since this function was first called in this process; never goes back.
+#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
 pub fn monotonic_ns() -> u64 {
     let elapsed = ORIGIN.get_or_init(Instant::now).elapsed();
     u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX)

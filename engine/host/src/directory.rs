@@ -18,3 +18,18 @@ pub fn make_data_dir(data_dir: &Path) -> io::Result<()> {
 pub fn sync_directory(directory: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
+
+/// Writes a file anew that this user alone may read, whatever its mode was.
+///
+/// # Errors
+/// What the system said.
+pub fn write_private(path: &Path, octets: &[u8]) -> io::Result<()> {
+    use std::io::Write as _;
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = File::options().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(octets)
+}

@@ -3,6 +3,7 @@
 //!
 //! **Never here:** a word of the push interface or of the message center.
 
+pub mod address;
 pub mod background;
 pub mod clock;
 pub mod cpu_list;
@@ -14,3 +15,4 @@ pub mod log;
 pub mod prefetch;
 pub mod reading;
 pub mod shield;
+pub mod unix_socket;

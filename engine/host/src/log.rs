@@ -233,6 +233,7 @@ fn write_lines(mut output: impl Write, items: &Receiver<Item>, counts: &Counts) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock;
 
     /// Gives what is written to a test, which says when the next write may go on.
     struct Gated {
@@ -266,7 +267,7 @@ mod tests {
         let dropped = lines.dropped();
         assert!((1000..1100).contains(&dropped), "{dropped} of 2048");
         // The end of the process does not wait either.
-        let begun = Instant::now();
+        let begun = clock::instant();
         lines.settle(begun + Duration::from_millis(20));
         assert!(begun.elapsed() < Duration::from_secs(5));
         (0..3).for_each(|_| drop(gate.send(Ok(()))));
@@ -292,7 +293,7 @@ mod tests {
         ["one\n", "two\n", "three\n"].iter().for_each(|line| lines.say(line.as_bytes()));
         assert_eq!(seen.recv().as_deref(), Ok("three\n"));
         assert!(seen.recv().expect("a sentence").contains("2 lines"));
-        lines.settle(Instant::now() + Duration::from_secs(30));
+        lines.settle(clock::instant() + Duration::from_secs(30));
         assert_eq!(lines.dropped(), 2);
     }
 }

@@ -1,14 +1,14 @@
 //! `hayauma client`: registrations by XPID.
 
-use std::fs::File;
-use std::io::{BufRead as _, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
 use super::place::{Place, Registry};
+use super::secret::named_secret;
 use super::table::{self, grouped};
 use super::{CliError, Output};
+use crate::control::acts;
 use crate::control::admin::ClientRemoval;
 use crate::control::document::{ClientChange, ClientDocument};
 use wire::terms::ids::Xpid;
@@ -77,9 +77,6 @@ pub(super) struct RemoveCommand {
     place: Place,
 }
 
-/// Octets of a file that may be a token.
-const SECRET_OCTETS_MAX: u64 = 4096;
-
 /// What can be said about a registration. Each pair of flags that undo each other excludes the
 /// other.
 #[derive(Args, Debug, Default)]
@@ -87,16 +84,32 @@ struct Fields {
     /// Name of the push client; the XPIDs of one name share its tokens
     #[arg(long, value_name = "NAME")]
     client: Option<String>,
-    /// Bearer token that requests must bring; only its digest is kept. Other users see it in the
-    /// list of processes while this runs: --token-file keeps it from them
-    #[arg(long, value_name = "TOKEN")]
-    token: Option<String>,
-    /// File whose first line is the token, or `-` for standard input
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["token", "no_token"])]
+    /// File whose first line is the bearer token that requests must bring, or `-` for standard
+    /// input; it takes the place of those there are, and only its digest is kept
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["token_env", "no_token"])]
     token_file: Option<PathBuf>,
+    /// Variable of the environment that holds that token
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "no_token")]
+    token_env: Option<String>,
+    /// File whose first line is the token that is to follow the one there is: both count until that
+    /// is retired
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["next_token_env", "no_token"])]
+    next_token_file: Option<PathBuf>,
+    /// Variable of the environment that holds that token
+    #[arg(long, value_name = "VARIABLE", conflicts_with = "no_token")]
+    next_token_env: Option<String>,
+    /// Take the older of two tokens away
+    #[arg(long, conflicts_with = "no_token")]
+    retire_token: bool,
     /// Ask for no token
-    #[arg(long, conflicts_with = "token")]
+    #[arg(long)]
     no_token: bool,
+    /// Network that pushes may come from, such as 192.0.2.0/24; may be repeated
+    #[arg(long = "network", value_name = "CIDR", conflicts_with = "any_network")]
+    networks: Option<Vec<String>>,
+    /// Let pushes come from anywhere
+    #[arg(long)]
+    any_network: bool,
     /// Class allowed beside standard: urgent, emergency, exercise; may be repeated
     #[arg(long = "class", value_name = "CLASS")]
     classes: Option<Vec<String>>,
@@ -180,7 +193,8 @@ impl ChangeCommand {
         let document = match self.place.registry_to_make()? {
             Registry::Running(engine) => engine.post("/clients", &change)?,
             Registry::Stopped(mut store) => {
-                store.add_registration(&registration)?;
+                let act = acts::client_added(&registration);
+                store.act(&act, |store| Ok(store.add_registration(&registration)?))?;
                 ClientDocument::of(&registration)
             }
         };
@@ -199,9 +213,11 @@ impl ChangeCommand {
                 engine.patch(&format!("/clients/{}", self.xpid), &change)?
             }
             Registry::Stopped(mut store) => {
-                let mut registration = store.registration(self.xpid)?;
+                let before = store.registration(self.xpid)?;
+                let mut registration = before.clone();
                 change.apply(&mut registration)?;
-                store.put_registration(&registration)?;
+                let act = acts::client_changed(&before, &registration);
+                store.act(&act, |store| Ok(store.put_registration(&registration)?))?;
                 ClientDocument::of(&registration)
             }
         };
@@ -228,10 +244,13 @@ impl ListCommand {
             }
         };
         if self.json {
-            output.print_json(&documents)
-        } else {
-            output.print(&render_list(&documents))
+            return output.print_json(&documents);
         }
+        output.print(&render_list(&documents))?;
+        if let Some(warning) = warning_of_open(&documents) {
+            output.note(&warning);
+        }
+        Ok(())
     }
 }
 
@@ -243,7 +262,12 @@ impl RemoveCommand {
                 engine.delete::<ClientRemoval>(&path)?.contracts
             }
             Registry::Stopped(mut store) => {
-                store.remove_registration(self.xpid, self.with_contracts)?.len()
+                let before = store.registration(self.xpid)?;
+                let act = acts::client_removed(&before, self.with_contracts);
+                let removed = store.act(&act, |store| {
+                    Ok(store.remove_registration(self.xpid, self.with_contracts)?)
+                })?;
+                removed.len()
             }
         };
         output.print(&format!(
@@ -259,14 +283,16 @@ impl Fields {
         let cleared = |flag: bool, value: &Option<String>| {
             if flag { Some(String::new()) } else { value.clone() }
         };
-        let token = match &self.token_file {
-            Some(path) => Some(read_secret(path)?),
-            None => self.token.clone(),
-        };
+        let token = named_secret("token", self.token_file.as_deref(), self.token_env.as_deref())?;
+        let next_token =
+            named_secret("token", self.next_token_file.as_deref(), self.next_token_env.as_deref())?;
         Ok(ClientChange {
             xpid: None,
             client: self.client.clone(),
             token: cleared(self.no_token, &token),
+            next_token,
+            retire_token: self.retire_token.then_some(true),
+            networks: if self.any_network { Some(Vec::new()) } else { self.networks.clone() },
             suspended: switched(self.suspended, self.resumed),
             from: cleared(self.from.as_deref() == Some("open"), &self.from),
             until: cleared(self.until.as_deref() == Some("open"), &self.until),
@@ -284,33 +310,6 @@ impl Fields {
             national_tables: switched(self.national, self.no_national),
         })
     }
-}
-
-/// The first line of a file, or of standard input for `-`.
-fn read_secret(path: &Path) -> Result<String, CliError> {
-    let shown =
-        if path == Path::new("-") { "standard input".into() } else { path.display().to_string() };
-    let read = |input: &mut dyn Read| {
-        let mut line = String::new();
-        BufReader::new(input.take(SECRET_OCTETS_MAX)).read_line(&mut line).map(|_| line)
-    };
-    let line = if path == Path::new("-") {
-        read(&mut std::io::stdin().lock())
-    } else {
-        File::open(path).and_then(|mut file| read(&mut file))
-    };
-    let line = line.map_err(|error| {
-        CliError::new(format!(
-            "the token cannot be read from {shown} ({error}): name a file that holds it"
-        ))
-    })?;
-    let secret = line.trim_end_matches(['\r', '\n']);
-    if secret.is_empty() {
-        return Err(CliError::new(format!(
-            "{shown} begins with no token: write it into the first line"
-        )));
-    }
-    Ok(secret.to_owned())
 }
 
 /// A pair of flags, of which at most one is there.
@@ -346,10 +345,15 @@ fn render_one(document: &ClientDocument) -> String {
             document.notify_connections, document.notify_depth
         ),
     };
+    let networks = match document.networks.as_slice() {
+        [] => "any".to_owned(),
+        some => some.join(", "),
+    };
     let rows = [
         ("xpid", document.xpid.clone()),
         ("client", document.client.clone()),
-        ("token", if document.has_token { "required" } else { "none" }.to_owned()),
+        ("token", ["none", "required", "required, one of two"][document.tokens.min(2)].to_owned()),
+        ("networks", networks),
         ("suspended", yes_no(document.suspended)),
         ("term", term),
         ("classes", document.classes.join(", ")),
@@ -366,6 +370,29 @@ fn render_one(document: &ClientDocument) -> String {
     table::render(&rows.map(|(name, value)| vec![name.to_owned(), value]), &[])
 }
 
+fn state(document: &ClientDocument) -> &'static str {
+    match (document.suspended, document.is_open) {
+        (true, _) => "suspended",
+        (false, true) => "active, open",
+        (false, false) => "active",
+    }
+}
+
+/// XPIDs that whoever reaches the push port may push with.
+fn warning_of_open(documents: &[ClientDocument]) -> Option<String> {
+    let open: Vec<&str> =
+        documents.iter().filter(|one| one.is_open).map(|one| &*one.xpid).collect();
+    let first = open.first()?;
+    let others = match open.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Some(format!(
+        "warning: {first}{others} may be used by whoever reaches the push port: give each a token \
+         (--token-file) or networks (--network)"
+    ))
+}
+
 fn render_list(documents: &[ClientDocument]) -> String {
     let heads =
         ["XPID", "CLIENT", "STATE", "CLASSES", "KINDS", "SENDERS", "SVCINST", "NOTIFICATIONS TO"];
@@ -374,7 +401,7 @@ fn render_list(documents: &[ClientDocument]) -> String {
         rows.push(vec![
             document.xpid.clone(),
             document.client.clone(),
-            if document.suspended { "suspended" } else { "active" }.to_owned(),
+            state(document).to_owned(),
             document.classes.join(","),
             document.kinds.join(","),
             document.senders.join(","),

@@ -7,6 +7,7 @@ use super::contract_import::ImportCommand;
 use super::place::{Place, Registry};
 use super::table::{self, grouped};
 use super::{CliError, Output};
+use crate::control::acts;
 use crate::control::admin::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow,
 };
@@ -112,7 +113,9 @@ impl AddCommand {
             Registry::Stopped(mut store) => {
                 store.registration(self.xpid)?;
                 let mut changed = ContractChanged::default();
-                changed.count(&rows, &store.add_contracts(&rows)?);
+                let act = acts::contracts_added(self.xpid, &self.msns);
+                let outcomes = store.act(&act, |store| Ok(store.add_contracts(&rows)?))?;
+                changed.count(&rows, &outcomes);
                 changed
             }
         };
@@ -141,7 +144,10 @@ impl RemoveCommand {
                 changed
             }
             Registry::Stopped(mut store) => {
-                remove_from_store(&mut store, self.xpid, &rows, self.all)?
+                store.registration(self.xpid)?;
+                let msns = (!self.all).then_some(self.msns.as_slice());
+                let act = acts::contracts_removed(self.xpid, msns);
+                store.act(&act, |store| remove_from_store(store, self.xpid, &rows, self.all))?
             }
         };
         output.print(&format!(
@@ -214,7 +220,6 @@ fn remove_from_store(
     rows: &[Contract],
     all: bool,
 ) -> Result<ContractChanged, CliError> {
-    store.registration(xpid)?;
     let removed =
         if all { store.remove_contracts_of(xpid)? } else { store.remove_contracts(rows)? };
     let unchanged = if all { 0 } else { rows.len() - removed.len() };

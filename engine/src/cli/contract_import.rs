@@ -5,16 +5,17 @@ use std::fs::File;
 use std::io::{BufWriter, Read, Write as _};
 use std::path::{Path, PathBuf};
 
-use super::place::{AdminClient, Place, Registry};
+use super::admin_client::AdminClient;
+use super::place::{HeldStore, Place, Registry};
 use super::table::grouped;
 use super::{CliError, Output};
+use crate::control::acts;
 use crate::control::admin::ImportReply;
 use crate::control::import::{ContractImport, ImportTotals};
 use crate::control::limits::{
     IMPORT_BLOCK_OCTETS, IMPORT_LINE_OCTETS_MAX, REFUSED_LINES_SHOWN_DEFAULT,
     REFUSED_LINES_SHOWN_MAX,
 };
-use crate::control::store::Store;
 use host::clock;
 
 /// Import contracts from a CSV file of `msn,xpid` lines, with or without a header.
@@ -105,12 +106,13 @@ impl ImportCommand {
 }
 
 fn import_into(
-    store: &mut Store,
+    store: &mut HeldStore,
     file: &mut dyn Read,
     refused: &mut RefusedLines<'_, '_>,
 ) -> Result<ImportTotals, CliError> {
     let mut import = ContractImport::new(1);
     let mut block = vec![0; IMPORT_BLOCK_OCTETS];
+    store.record(&acts::import_begun())?;
     loop {
         let octets = read_block(file, &mut block)?;
         import.feed(&block[..octets]);
@@ -119,7 +121,7 @@ fn import_into(
         }
         if octets == 0 || import.has_full_batch() {
             let batch = import.take_batch();
-            let outcomes = store.add_contracts(&batch.rows())?;
+            let outcomes = store.add_contracts_of_import(&batch.rows())?;
             let mut failure = Ok(());
             import.record(batch, &outcomes, |line| {
                 if failure.is_ok() {
@@ -130,7 +132,10 @@ fn import_into(
             refused.output.progress(&format!("{} lines", grouped(import.next_line() - 1)));
         }
         if octets == 0 {
-            return Ok(import.totals());
+            let totals = import.totals();
+            let (imported, already_there) = (totals.imported, totals.already_there);
+            store.record(&acts::import_ended(imported, already_there, totals.refused))?;
+            return Ok(totals);
         }
     }
 }

@@ -1,15 +1,23 @@
 //! The command line: reads the arguments, does what they say, and turns every failure into one
 //! sentence on stderr and an exit status.
 //!
-//! Commands about registrations and contracts go through the admin port when an engine holds the
+//! Commands about registrations and contracts go through the admin socket when an engine holds the
 //! data directory, and into the store when none does. Output is plain text, or JSON where a script
 //! would want it.
 
+mod admin_client;
+mod admin_transport;
+mod audit;
 pub mod billing;
+mod broadcast;
+mod cap;
+mod carrier;
 mod client;
+mod config;
 mod contract;
 mod contract_import;
 mod doctor;
+mod list;
 mod network;
 mod notify;
 mod output;
@@ -17,11 +25,13 @@ mod place;
 mod push;
 pub mod queue;
 mod queue_waiting;
+mod secret;
 mod serve;
 mod shield;
 mod smpp;
 pub mod sms;
 mod table;
+mod token;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -60,6 +70,11 @@ enum Command {
     Client(Box<client::ClientCommand>),
     #[command(subcommand)]
     Contract(contract::ContractCommand),
+    #[command(subcommand)]
+    Carrier(carrier::CarrierCommand),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    Audit(audit::AuditCommand),
     Billing(billing::BillingCommand),
     Push(push::PushCommand),
     /// Look at the queue of pushes, and back it up
@@ -73,7 +88,18 @@ enum Command {
     /// Look into SMPP PDUs
     #[command(subcommand)]
     Smpp(smpp::SmppCommand),
+    /// Check warnings of other systems: CAP, JMA, L-Alert
+    #[command(subcommand)]
+    Cap(cap::CapCommand),
+    /// Check manifests of broadcasts
+    #[command(subcommand)]
+    Broadcast(broadcast::BroadcastCommand),
+    /// Check lists of recipients
+    #[command(subcommand)]
+    List(list::ListCommand),
     Doctor(Box<doctor::DoctorCommand>),
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
     Shield(shield::ShieldCommand),
 }
 
@@ -161,6 +187,9 @@ impl Command {
             Self::Serve(command) => command.run(),
             Self::Client(command) => command.run(output),
             Self::Contract(command) => command.run(output),
+            Self::Carrier(command) => command.run(output),
+            Self::Token(command) => command.run(output),
+            Self::Audit(command) => command.run(output),
             Self::Billing(command) => command.run(),
             Self::Push(command) => command.run(),
             Self::Queue(command) => command.run(),
@@ -168,7 +197,11 @@ impl Command {
             Self::Network(command) => command.run(),
             Self::Sms(command) => return sms::run(command, output),
             Self::Smpp(command) => return smpp::run(&command, output),
+            Self::Cap(command) => return cap::run(&command, output),
+            Self::Broadcast(command) => return broadcast::run(&command, output),
+            Self::List(command) => return list::run(&command, output),
             Self::Doctor(command) => command.run(output),
+            Self::Config(command) => command.run(output),
             Self::Shield(command) => command.run(output),
         }?;
         Ok(ExitCode::SUCCESS)

@@ -1,29 +1,30 @@
-//! Where a command works: on the data directory itself, or through the admin port of the engine
-//! that holds it.
+//! Where a command works: on the data directory itself, or through the admin socket of the engine
+//! that holds it; and in whose name.
 
-use std::net::SocketAddr;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
-use serde::de::DeserializeOwned;
-
 use super::CliError;
-use crate::control::store::{STORE_FILE_NAME, Store, StoreError};
+use super::admin_client::AdminClient;
+use super::secret::secret;
+use crate::control::admin::user_actor;
+use crate::control::audit::Act;
+use crate::control::roles::Role;
+use crate::control::store::{Contract, ContractOutcome, STORE_FILE_NAME, Store, StoreError};
+use crate::control::token;
 use crate::journal::{DataDirLock, LockError, read_holder};
 use crate::start::config::{Config, Settings};
 use host::clock;
-use wire::json;
+use host::unix_socket;
+use host::unix_socket::ADMIN_SOCKET;
 
-/// How long a change may take in a running engine; a large import is sent in pieces.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// The variable that holds a token of the admin doors.
+pub(crate) const ADMIN_TOKEN_VARIABLE: &str = "HAYAUMA_ADMIN_TOKEN";
 /// How long a command waits for an engine that is starting or another command, in nanoseconds.
 const LOCK_WAIT_NS: u64 = 10_000_000_000;
 /// Between two looks.
 const LOCK_RETRY: Duration = Duration::from_millis(50);
-/// Longest answer that is read, in octets: a hundred thousand contracts or refused lines, ten
-/// thousand parked notifications of each shard.
-const ANSWER_OCTETS_MAX: u64 = 256 << 20;
 
 /// The data directory that a command is about.
 #[derive(clap::Args, Clone, Debug, Default)]
@@ -34,6 +35,10 @@ pub(crate) struct Place {
     /// Configuration file that may name the data directory
     #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
+    /// File whose first line is a token of `hayauma token add`, or `-` for standard input: the
+    /// command acts under its name and roles, not as this user. HAYAUMA_ADMIN_TOKEN holds one too
+    #[arg(long, value_name = "FILE", global = true)]
+    admin_token: Option<PathBuf>,
 }
 
 /// What a command works on.
@@ -48,7 +53,58 @@ pub(crate) enum Registry {
 /// not seen.
 pub(crate) struct HeldStore {
     store: Store,
+    /// In whose name: what the audit has.
+    actor: String,
     _lock: Option<DataDirLock>,
+}
+
+impl HeldStore {
+    /// Opens the store; under a token only as one that may change everything.
+    fn open(
+        data_dir: &Path,
+        secret: Option<&str>,
+        lock: Option<DataDirLock>,
+    ) -> Result<Self, CliError> {
+        let store = Store::open(data_dir)?;
+        let actor = match secret {
+            None => user_actor(rustix::process::getuid().as_raw()),
+            Some(secret) => {
+                let tokens = store.tokens()?;
+                let found = token::find(&tokens, secret).filter(|found| found.xpids.is_empty());
+                let found = found.filter(|found| found.roles.allow(Role::Admin));
+                let name = found.map(|found| found.name.clone());
+                name.ok_or_else(|| {
+                    CliError::new(
+                        "no engine runs, and on its directory a token acts only with the role \
+                         admin: leave the token away, or start the engine",
+                    )
+                })?
+            }
+        };
+        Ok(Self { store, actor, _lock: lock })
+    }
+
+    /// Records an act and does it.
+    pub(crate) fn act<T>(
+        &mut self,
+        act: &Act,
+        work: impl FnOnce(&mut Store) -> Result<T, CliError>,
+    ) -> Result<T, CliError> {
+        self.store.act(&self.actor, act, work)
+    }
+
+    /// Adds a batch of an import whose act is recorded.
+    pub(crate) fn add_contracts_of_import(
+        &mut self,
+        rows: &[Contract],
+    ) -> Result<Vec<ContractOutcome>, CliError> {
+        Ok(self.store.add_contracts(rows)?)
+    }
+
+    /// Records an act that others are to follow.
+    pub(crate) fn record(&mut self, act: &Act) -> Result<(), CliError> {
+        Ok(self.store.record(&self.actor, act)?)
+    }
 }
 
 impl std::ops::Deref for HeldStore {
@@ -56,12 +112,6 @@ impl std::ops::Deref for HeldStore {
 
     fn deref(&self) -> &Store {
         &self.store
-    }
-}
-
-impl std::ops::DerefMut for HeldStore {
-    fn deref_mut(&mut self) -> &mut Store {
-        &mut self.store
     }
 }
 
@@ -76,17 +126,16 @@ impl Place {
     /// The registry for a look; where there is none, a sentence says so and nothing is made.
     pub(crate) fn registry_to_read(&self) -> Result<Registry, CliError> {
         let data_dir = self.existing_data_dir()?;
-        match engine_that_holds(&data_dir)? {
+        let token = self.token()?;
+        match engine_that_holds(&data_dir, token.as_deref())? {
             Some(engine) => Ok(Registry::Running(engine)),
-            None => {
-                Ok(Registry::Stopped(HeldStore { store: Store::open(&data_dir)?, _lock: None }))
-            }
+            None => HeldStore::open(&data_dir, token.as_deref(), None).map(Registry::Stopped),
         }
     }
 
     /// The registry for a change; where there is none, a sentence says so and nothing is made.
     pub(crate) fn registry_to_change(&self) -> Result<Registry, CliError> {
-        open_for_change(&self.existing_data_dir()?)
+        open_for_change(&self.existing_data_dir()?, self.token()?.as_deref())
     }
 
     /// The registry for a change; it is made if there is none.
@@ -98,12 +147,22 @@ impl Place {
                 data_dir.display()
             ))
         })?;
-        open_for_change(&data_dir)
+        open_for_change(&data_dir, self.token()?.as_deref())
+    }
+
+    /// The store itself, made if there is none, whether an engine runs or not: for what counts from
+    /// its next start on.
+    pub(crate) fn store(&self) -> Result<Store, CliError> {
+        Ok(Store::open(&self.data_dir()?)?)
     }
 
     /// The engine that holds the data directory, if one does.
     pub(crate) fn running_engine(&self) -> Result<Option<AdminClient>, CliError> {
-        engine_that_holds(&self.data_dir()?)
+        engine_that_holds(&self.data_dir()?, self.token()?.as_deref())
+    }
+
+    fn token(&self) -> Result<Option<String>, CliError> {
+        secret(self.admin_token.as_deref(), ADMIN_TOKEN_VARIABLE)
     }
 
     fn existing_data_dir(&self) -> Result<PathBuf, CliError> {
@@ -123,24 +182,24 @@ impl Place {
 }
 
 /// Waits a while for an engine that is starting or another command that is at work.
-fn open_for_change(data_dir: &Path) -> Result<Registry, CliError> {
+fn open_for_change(data_dir: &Path, token: Option<&str>) -> Result<Registry, CliError> {
     let begun_ns = clock::monotonic_ns();
     loop {
-        if let Some(engine) = engine_that_holds(data_dir)? {
+        if let Some(engine) = engine_that_holds(data_dir, token)? {
             return Ok(Registry::Running(engine));
         }
         match DataDirLock::take(data_dir) {
             Ok(lock) => {
-                let store = Store::open(data_dir)?;
-                return Ok(Registry::Stopped(HeldStore { store, _lock: Some(lock) }));
+                return HeldStore::open(data_dir, token, Some(lock)).map(Registry::Stopped);
             }
             Err(LockError::HeldBy { .. }) if clock::monotonic_ns() - begun_ns < LOCK_WAIT_NS => {
+                #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]
                 std::thread::sleep(LOCK_RETRY);
             }
             Err(LockError::HeldBy { pid, .. }) => {
                 return Err(CliError::new(format!(
-                    "process {pid} holds the data directory {} and has not opened an admin port: \
-                     wait until it has started or finished, then try again",
+                    "process {pid} holds the data directory {} and has not opened its admin \
+                     socket: wait until it has started or finished, then try again",
                     data_dir.display()
                 )));
             }
@@ -149,152 +208,32 @@ fn open_for_change(data_dir: &Path) -> Result<Registry, CliError> {
     }
 }
 
-fn engine_that_holds(data_dir: &Path) -> Result<Option<AdminClient>, CliError> {
+fn engine_that_holds(
+    data_dir: &Path,
+    token: Option<&str>,
+) -> Result<Option<AdminClient>, CliError> {
+    let shown = data_dir.display();
     let holder = read_holder(data_dir).map_err(|error| {
         CliError::new(format!(
-            "the lock of the data directory {} cannot be read ({error}): correct its permissions",
-            data_dir.display()
+            "the lock of the data directory {shown} cannot be read ({error}): correct its \
+             permissions"
         ))
     })?;
-    Ok(holder.and_then(|holder| Some(AdminClient::new(holder.admin?, holder.pid))))
-}
-
-/// Speaks to the admin port of a running engine.
-pub(crate) struct AdminClient {
-    agent: ureq::Agent,
-    base: String,
-    pid: u32,
-}
-
-#[derive(serde::Deserialize)]
-struct ErrorDocument {
-    error: String,
-}
-
-impl AdminClient {
-    /// A client of the admin port at `address` of the engine with this process id.
-    pub(crate) fn new(address: SocketAddr, pid: u32) -> Self {
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .timeout_global(Some(REQUEST_TIMEOUT))
-            // The engine is on this host: a proxy from the environment has no part in it.
-            .proxy(None)
-            .max_redirects(0)
-            .build()
-            .new_agent();
-        Self { agent, base: format!("http://{address}"), pid }
-    }
-
-    /// GETs a document.
-    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        self.document(self.agent.get(self.url(path)).call())
-    }
-
-    /// POSTs a document and reads the answer's.
-    pub(crate) fn post<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        document: &impl Serialize,
-    ) -> Result<T, CliError> {
-        let body = to_json(document)?;
-        self.document(
-            self.agent.post(self.url(path)).content_type("application/json").send(&body[..]),
-        )
-    }
-
-    /// PUTs a document and reads the answer's.
-    pub(crate) fn put<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        document: &impl Serialize,
-    ) -> Result<T, CliError> {
-        let body = to_json(document)?;
-        self.document(
-            self.agent.put(self.url(path)).content_type("application/json").send(&body[..]),
-        )
-    }
-
-    /// PATCHes a document and reads the answer's.
-    pub(crate) fn patch<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        document: &impl Serialize,
-    ) -> Result<T, CliError> {
-        let body = to_json(document)?;
-        self.document(
-            self.agent.patch(self.url(path)).content_type("application/json").send(&body[..]),
-        )
-    }
-
-    /// DELETEs, telling what by path alone.
-    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
-        self.document(self.agent.delete(self.url(path)).call())
-    }
-
-    /// DELETEs what the document names.
-    pub(crate) fn delete_named<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        document: &impl Serialize,
-    ) -> Result<T, CliError> {
-        let body = to_json(document)?;
-        let request =
-            self.agent.delete(self.url(path)).force_send_body().content_type("application/json");
-        self.document(request.send(&body[..]))
-    }
-
-    /// POSTs CSV lines.
-    pub(crate) fn post_csv<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        lines: &[u8],
-    ) -> Result<T, CliError> {
-        self.document(self.agent.post(self.url(path)).content_type("text/csv").send(lines))
-    }
-
-    fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.base)
-    }
-
-    fn document<T: DeserializeOwned>(
-        &self,
-        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
-    ) -> Result<T, CliError> {
-        let unreachable = |error: ureq::Error| {
-            CliError::new(format!(
-                "the engine with process id {} holds the data directory but its admin port {} does \
-                 not answer ({error}): wait until it has started or stopped, then try again",
-                self.pid, self.base
-            ))
-        };
-        let mut answer = answer.map_err(unreachable)?;
-        let refused = !answer.status().is_success();
-        let mut octets = answer
-            .body_mut()
-            .with_config()
-            .limit(ANSWER_OCTETS_MAX)
-            .read_to_vec()
-            .map_err(unreachable)?;
-        if refused {
-            let status = answer.status();
-            return Err(match json::read::<ErrorDocument>(&mut octets) {
-                Ok(document) => CliError::new(document.error),
-                Err(_) => CliError::new(format!(
-                    "the engine answered with status {status}: is {} its admin port?",
-                    self.base
-                )),
-            });
+    let Some(holder) = holder else { return Ok(None) };
+    match unix_socket::connect(data_dir, ADMIN_SOCKET) {
+        Ok(stream) => {
+            let token = token.map(str::to_owned);
+            Ok(Some(AdminClient::new(data_dir, stream, holder.pid, token)))
         }
-        json::read(&mut octets).map_err(|error| {
-            CliError::new(format!(
-                "the engine's answer is not what this program expects ({error}): use the same \
-                 version for both"
-            ))
-        })
+        // It has not come so far, or is a command that holds the directory.
+        Err(error)
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(CliError::new(format!(
+            "the admin socket of the data directory {shown} cannot be reached ({error}): run the \
+             command as the user whose engine it is"
+        ))),
     }
-}
-
-fn to_json(document: &impl Serialize) -> Result<Vec<u8>, CliError> {
-    simd_json::to_vec(document)
-        .map_err(|error| CliError::new(format!("the request cannot be written as JSON ({error})")))
 }

@@ -13,7 +13,8 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand};
 
 use self::life::Lives;
-use super::place::{AdminClient, Registry};
+use super::admin_client::AdminClient;
+use super::place::Registry;
 use super::queue::{journals, parse_msn, parse_reqid};
 use super::{CliError, Place, print};
 use crate::control::document::ClientDocument;

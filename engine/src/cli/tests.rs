@@ -1,18 +1,19 @@
 //! Commands from their words to what they print, on a stopped engine's registry and through a
 //! running engine.
 
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::control::admin::AdminServer;
+use crate::control::admin::{AdminServer, Doors, Keeping};
 use crate::control::engine::Engine;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::store::Store;
 use crate::journal::DataDirLock;
+use host::unix_socket;
+use host::unix_socket::ADMIN_SOCKET;
 
 fn parse(words: &[&str]) -> Result<Command, clap::Error> {
     Arguments::try_parse_from(["hayauma"].iter().chain(words)).map(|arguments| arguments.command)
@@ -62,13 +63,14 @@ impl RunningEngine {
     fn start() -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path()).expect("a store");
-        let mut lock = DataDirLock::take(directory.path()).expect("nobody has it");
+        let lock = DataDirLock::take(directory.path()).expect("nobody has it");
         let engine = Arc::new(FakeEngine::default());
         let control: Arc<dyn Engine> = engine.clone();
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let server = AdminServer::start(listener, store, control, false, 8, axum::Router::new())
-            .expect("started");
-        lock.set_admin_address(server.address()).expect("written");
+        let socket = unix_socket::listen(directory.path(), ADMIN_SOCKET).expect("a socket");
+        let doors = Doors { socket: Some(socket), ..Doors::default() };
+        let keeping = Keeping { connections_max: 8, ..Keeping::default() };
+        let server = AdminServer::start(doors, keeping, store, control, axum::Router::new());
+        let server = server.expect("started");
         Self { directory, engine, server: Some(server), _lock: lock }
     }
 }
@@ -222,16 +224,48 @@ fn failures_name_cause_and_remedy() {
     assert!(
         refusal(path, &["contract", "import", "/nonexistent.csv"]).contains("/nonexistent.csv")
     );
-    let (mut lock, closed) = {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        (DataDirLock::take(path).expect("free"), listener.local_addr().expect("its address"))
-    };
-    lock.set_admin_address(closed).expect("written");
+    let _lock = DataDirLock::take(path).expect("free");
+    let listener = unix_socket::listen(path, ADMIN_SOCKET).expect("a socket");
+    let server = std::thread::spawn(move || drop(listener.accept().expect("a client")));
     let sentence = refusal(path, &["client", "list"]);
-    assert!(
-        sentence.contains("does not answer") && sentence.contains(&closed.to_string()),
-        "{sentence}"
-    );
+    assert!(sentence.contains("does not answer") && sentence.contains("admin.sock"), "{sentence}");
+    server.join().expect("no panic");
+    assert_eq!(run_in(path, &["client", "list"]).lines().count(), 2, "a command may hold it");
+}
+
+/// Makes, lists, uses and removes a token, and gives its secret.
+fn go_through_the_tokens(path: &Path) -> String {
+    let add = ["token", "add", "ops", "--role", "operator", "--xpid", "00100000001"];
+    let secret = run_in(path, &add);
+    assert!(secret.starts_with("hayauma-") && secret.lines().count() == 1, "{secret}");
+    let list = run_in(path, &["token", "list"]);
+    assert!(list.contains("operator") && list.contains("00100000001"), "{list}");
+    assert!(!list.contains(secret.trim()), "{list}");
+    run_in(path, &add);
+    assert!(refusal(path, &add).contains("--older"));
+    assert_eq!(run_in(path, &["token", "remove", "ops", "--older"]), "removed 1\n");
+    assert!(refusal(path, &["token", "remove", "ops", "--older"]).contains("no two tokens"));
+    assert_eq!(run_in(path, &["token", "remove", "ops"]), "removed 1\n");
+    assert!(refusal(path, &["token", "remove", "ops"]).contains("token list"));
+    assert!(refusal(path, &["token", "add", "a b", "--role", "read"]).contains("name"));
+    run_in(path, &["token", "add", "reader", "--role", "read"])
+}
+
+#[test]
+fn tokens_are_made_listed_and_removed_with_and_without_an_engine() {
+    let (stopped, running) = (tempfile::tempdir().expect("a directory"), RunningEngine::start());
+    for path in [stopped.path(), running.directory.path()] {
+        let secret = go_through_the_tokens(path);
+        let file = path.join("token");
+        std::fs::write(&file, secret).expect("writable");
+        let file = file.to_str().expect("plain");
+        let add = ["client", "add", "00100000001", "--client", "A", "--admin-token", file];
+        let sentence = refusal(path, &add);
+        assert!(sentence.contains("role"), "{sentence}");
+        std::fs::write(file, "hayauma-0\n").expect("writable");
+        let sentence = refusal(path, &["client", "list", "--admin-token", file]);
+        assert!(sentence.contains("token"), "{sentence}");
+    }
 }
 
 #[test]
@@ -240,9 +274,8 @@ fn an_answer_that_nests_deep_is_refused_and_ends_no_process() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path();
     run_in(path, &["client", "add", "00100000001", "--client", "City"]);
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let mut lock = DataDirLock::take(path).expect("free");
-    lock.set_admin_address(listener.local_addr().expect("its address")).expect("written");
+    let listener = unix_socket::listen(path, ADMIN_SOCKET).expect("a socket");
+    let _lock = DataDirLock::take(path).expect("free");
     let deep = "[".repeat(500_000) + &"]".repeat(500_000);
     let body = format!("[{{\"more\":{deep}}}]");
     let server = std::thread::spawn(move || {
@@ -313,4 +346,35 @@ fn the_doctor_prints_a_line_per_finding_and_json_for_scripts() {
     assert!(text.contains("io_uring") && text.contains("sync latency"), "{text}");
     let json = try_in(directory.path(), &[&["doctor", "--json"][..], &ports].concat()).1.wanted;
     assert!(json.starts_with(r#"[{"subject":"kernel","severity":"good""#), "{json}");
+}
+
+#[test]
+fn every_change_stands_in_the_audit_by_whichever_door_and_a_changed_line_is_found() {
+    let (stopped, running) = (tempfile::tempdir().expect("a directory"), RunningEngine::start());
+    for path in [stopped.path(), running.directory.path()] {
+        go_through_the_registry(path);
+        run_in(path, &["token", "add", "ops", "--role", "read"]);
+        let text = run_in(path, &["audit"]);
+        let acts: Vec<&str> = text.lines().filter_map(|line| line.split(" uid:").nth(1)).collect();
+        assert_eq!(acts.len(), text.lines().count(), "each in the name of a user: {text}");
+        for part in [
+            " client add 00100000001: {",
+            " client set 00100000001: {",
+            " contract add 00100000001: {\"msns\":2,\"first\":[\"09012345678\",\"09000000000-",
+            " not done: client remove 00100000001: \"XPID 00100000001 still has 10 contracts",
+            " contract remove 00100000001, all of them",
+            " token add ops: {\"name\":\"ops\",\"roles\":[\"read\"]",
+        ] {
+            assert!(acts.iter().any(|act| act.contains(part)), "{part}: {text}");
+        }
+        assert!(run_in(path, &["audit", "verify"]).contains("1 files"));
+        assert_eq!(run_in(path, &["audit", "--actor", "nobody"]), "");
+        assert!(run_in(path, &["audit", "--json"]).starts_with("{\"number\":1,"));
+        let file = path.join("audit.jsonl");
+        let kept = std::fs::read_to_string(&file).expect("an audit");
+        std::fs::write(&file, kept.replacen("client set", "client get", 1)).expect("writable");
+        let (result, printed) = try_in(path, &["audit", "verify"]);
+        assert!(result.expect_err("changed").sentence.contains("not what was written"));
+        assert!(printed.notes.contains("does not follow"), "{}", printed.notes);
+    }
 }

@@ -1,10 +1,10 @@
-//! The admin port: registrations, contracts, state and orders over HTTP and JSON, for the command
+//! The admin doors: registrations, contracts, state and orders over HTTP and JSON, for the command
 //! line, for scripts and for a metrics scraper.
 //!
 //! | request | does |
 //! |---|---|
 //! | `GET /healthz` | says `ok`, or 503 when a shard made no turn within the last second |
-//! | `GET /readyz` | says `ready`, or 503 with the reasons for which no new push is taken |
+//! | `GET /readyz` | says `ready`, also of which classes alone, or 503 with the reasons for which no new push is taken; `?class=` asks for one class |
 //! | `GET /metrics` | every figure of every shard, for Prometheus |
 //! | `GET /status` | [`Status`] |
 //! | `POST /pause`, `POST /resume` | answers pushes with 8004, or takes them again |
@@ -15,6 +15,7 @@
 //! | `GET /contracts/count` | a [`CountRow`] for each XPID |
 //! | `POST`, `DELETE /contracts` | adds, removes what a [`ContractChange`] names |
 //! | `POST /contracts/import?first_line=&lines=` | takes a CSV of `msn,xpid`, answers an [`ImportReply`] |
+//! | `GET /tokens`, `POST /tokens`, `DELETE /tokens/NAME?older=` | who may come in by a token, and as what |
 //! | `GET /queue`, `GET /pushes?msn=` | what waits in all, and where one phone's pushes stand (`control::queue`, `control::pushes`) |
 //! | `GET /notifications`, `POST /notifications/replay`, `…/discard` | parked notifications (`control::parked`) |
 //! | `PUT /network/lines` | lines of the simulated network (`control::lines`) |
@@ -24,43 +25,53 @@
 //! and no field but those wanted, and so has a query (`reading`); an import is read as it comes and
 //! may have any length.
 //!
-//! It runs on one ordinary thread of its own with the store thread beside it; the shards do not
-//! know of it. It is meant for the operator on this host: it asks for no password, listens on a
-//! loopback address unless told otherwise, and refuses requests that a web page of somebody else
-//! could make a browser send. It never shows a token, a text or data.
+//! There is a Unix socket, by which users of this host come in whom the file's mode lets, and where
+//! it is asked for a port, which wants a token. What each may do, the table of paths says
+//! (`paths`); it is checked before a handler sees the request (`guard`). Another port answers the
+//! two questions of probes and nothing else.
+//!
+//! All of it runs on one ordinary thread of its own with the store thread beside it; the shards do
+//! not know of it. It refuses requests that a web page of somebody else could make a browser send.
+//! It shows no text and no data, and a token once: to whoever has just made it.
 
+pub mod caller;
 mod clients;
 mod contracts;
 mod door;
 mod guard;
 mod health;
 mod orders;
+pub mod paths;
 mod reading;
 pub(crate) mod reply;
+mod tokens;
 
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use axum::Router;
-use axum::routing::{get, post};
-use tokio::sync::oneshot;
+use axum::routing::{delete, get, post};
+use tokio::sync::watch;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use super::metrics::Metrics;
 use super::store::Store;
 use super::store_thread::StoreHandle;
+use super::token::Token;
 use crate::control::engine::Engine;
-use host::fatal::{Fatal, FatalReason};
 use wire::terms::time::SteadyMs;
 
+pub use caller::{Caller, user_actor};
 pub use clients::ClientRemoval;
 pub use contracts::{
     ContractChange, ContractChanged, ContractRow, ContractsPage, CountRow, ImportReply, RefusedRow,
 };
 pub use orders::{ShardStatus, Status};
+pub use paths::PATHS;
 pub use reading::{Document, Parameters, XpidInPath};
 pub use reply::{AdminError, reply_json};
 
@@ -69,84 +80,106 @@ pub(crate) struct AdminState {
     store: StoreHandle,
     control: Arc<dyn Engine>,
     metrics: Metrics,
+    access: caller::Access,
     paused: AtomicBool,
     started_ms: SteadyMs,
     open: bool,
 }
 
-/// The running admin port.
+/// Where the admin doors listen.
+#[derive(Debug, Default)]
+pub struct Doors {
+    /// The socket of this host's users.
+    pub socket: Option<UnixListener>,
+    /// The port for whoever brings a token.
+    pub port: Option<TcpListener>,
+    /// The port of probes.
+    pub health: Option<TcpListener>,
+}
+
+/// How the admin doors are kept.
+#[derive(Debug, Default)]
+pub struct Keeping {
+    /// Requests may name any host.
+    pub open: bool,
+    /// Connections that each door takes at a time.
+    pub connections_max: usize,
+    /// The tokens that were made.
+    pub tokens: Vec<Token>,
+    /// One that counts for as long as the engine runs.
+    pub own_token: Option<Token>,
+}
+
+/// The running admin doors.
 pub struct AdminServer {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
+    port: Option<SocketAddr>,
+    health: Option<SocketAddr>,
+    stop: Option<watch::Sender<()>>,
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Binds the admin port before anything else is started.
-///
-/// # Errors
-///
-/// [`FatalReason::PortUnavailable`] with address and cause.
-pub fn bind(address: SocketAddr) -> Result<TcpListener, Fatal> {
-    TcpListener::bind(address).map_err(|error| {
-        let cause = match error.kind() {
-            std::io::ErrorKind::AddrInUse => {
-                format!("the admin port {address} is in use by another program")
-            }
-            _ => format!("the admin port {address} cannot be bound ({error})"),
-        };
-        Fatal::with_remedy(
-            FatalReason::PortUnavailable,
-            cause,
-            "stop that program or choose another with --admin",
-        )
-    })
-}
-
 impl AdminServer {
-    /// Serves on `listener`, so many connections at a time. `open` lets requests name any host;
-    /// `more` are routes of other rooms.
+    /// Opens the doors. `more` are routes of other rooms.
     ///
     /// # Errors
     ///
     /// When the system has no room for another thread or event queue.
     pub fn start(
-        listener: TcpListener,
+        doors: Doors,
+        keeping: Keeping,
         store: Store,
         control: Arc<dyn Engine>,
-        open: bool,
-        connections_max: usize,
         more: Router,
     ) -> std::io::Result<Self> {
-        let address = listener.local_addr()?;
-        listener.set_nonblocking(true)?;
+        let address = |port: &TcpListener| port.local_addr();
+        let port = doors.port.as_ref().map(address).transpose()?;
+        let health = doors.health.as_ref().map(address).transpose()?;
+        let Keeping { open, connections_max, tokens, own_token } = keeping;
         let (store, store_thread) = StoreHandle::start(store, Arc::clone(&control))?;
         let state = Arc::new(AdminState {
             store,
             metrics: Metrics::new(Arc::clone(&control)),
             control,
+            access: caller::Access::new(own_token, tokens),
             paused: AtomicBool::new(false),
             started_ms: SteadyMs::from_ns(host::clock::monotonic_ns()),
             open,
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let listener = {
+        let opened = {
             let _inside = runtime.enter();
-            tokio::net::TcpListener::from_std(listener)?
+            open_doors(doors, &state, more)?
         };
-        let (stop, stopped) = oneshot::channel::<()>();
-        let router = router(state, more);
-        let thread =
-            std::thread::Builder::new().name("hayauma-admin".to_owned()).spawn(move || {
-                runtime.block_on(door::serve(listener, router, connections_max, stopped));
-                runtime.shutdown_timeout(Duration::ZERO);
-            })?;
-        tracing::info!(%address, "the admin port is open");
-        Ok(Self { address, stop: Some(stop), threads: vec![thread, store_thread] })
+        let (stop, stopped) = watch::channel(());
+        let thread = std::thread::Builder::new().name("hayauma-admin".to_owned());
+        let thread = thread.spawn(move || {
+            runtime.block_on(async move {
+                let serving: Vec<_> = opened
+                    .into_iter()
+                    .map(|(door, router)| {
+                        tokio::spawn(door::serve(door, router, connections_max, stopped.clone()))
+                    })
+                    .collect();
+                drop(stopped);
+                for door in serving {
+                    // A panic in a door has ended the process before this.
+                    let _ = door.await;
+                }
+            });
+            runtime.shutdown_timeout(Duration::ZERO);
+        })?;
+        tracing::info!(port = ?port, health = ?health, "the admin doors are open");
+        Ok(Self { port, health, stop: Some(stop), threads: vec![thread, store_thread] })
     }
 
-    /// Where it listens.
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    /// Where the port listens that wants a token, if there is one.
+    pub fn port(&self) -> Option<SocketAddr> {
+        self.port
+    }
+
+    /// Where the port of probes listens, if there is one.
+    pub fn health(&self) -> Option<SocketAddr> {
+        self.health
     }
 
     /// Stops taking requests, lets those in progress end and waits for the threads.
@@ -157,6 +190,42 @@ impl AdminServer {
             let _ = thread.join();
         }
     }
+}
+
+/// Each door with what it leads to. To be called inside the runtime.
+fn open_doors(
+    doors: Doors,
+    state: &Arc<AdminState>,
+    more: Router,
+) -> std::io::Result<Vec<(door::Door, Router)>> {
+    let router = router(Arc::clone(state), more);
+    let mut opened = Vec::new();
+    if let Some(socket) = doors.socket {
+        socket.set_nonblocking(true)?;
+        let socket = tokio::net::UnixListener::from_std(socket)?;
+        opened.push((door::Door::Socket(socket), router.clone()));
+    }
+    let port = |listener: TcpListener| {
+        listener.set_nonblocking(true)?;
+        tokio::net::TcpListener::from_std(listener).map(door::Door::Port)
+    };
+    if let Some(listener) = doors.port {
+        opened.push((port(listener)?, router));
+    }
+    if let Some(listener) = doors.health {
+        opened.push((port(listener)?, probes(Arc::clone(state))));
+    }
+    Ok(opened)
+}
+
+/// What probes are told, and nothing else.
+fn probes(state: Arc<AdminState>) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .fallback(orders::unknown_path)
+        .method_not_allowed_fallback(orders::unknown_method)
+        .with_state(state)
 }
 
 fn router(state: Arc<AdminState>, more: Router) -> Router {
@@ -176,11 +245,13 @@ fn router(state: Arc<AdminState>, more: Router) -> Router {
         .route("/contracts", contract)
         .route("/contracts/count", get(contracts::count))
         .route("/contracts/import", post(contracts::import))
+        .route("/tokens", get(tokens::list).post(tokens::add))
+        .route("/tokens/{name}", delete(tokens::remove))
         .fallback(orders::unknown_path)
         .method_not_allowed_fallback(orders::unknown_method)
         .with_state(Arc::clone(&state))
         .merge(more)
-        .layer(axum::middleware::from_fn_with_state(state, guard::refuse_foreign))
+        .layer(axum::middleware::from_fn_with_state(state, guard::admit))
         .layer(RequestBodyTimeoutLayer::new(door::BODY_WAIT))
 }
 

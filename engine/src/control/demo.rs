@@ -1,9 +1,12 @@
 //! The demo client: what `serve --demo` puts into the store so that a newcomer's first push is
 //! accepted.
 
+use std::path::Path;
+
 use super::store::{Store, StoreError};
 use crate::control::document::ClientChange;
 use crate::gateway::registration::Registration;
+use host::unix_socket::ADMIN_SOCKET;
 use wire::terms::ids::{Msn, Xpid};
 
 /// The demo client's XPID, eleven digits.
@@ -29,18 +32,16 @@ pub fn ensure_demo(store: &mut Store) -> Result<(), StoreError> {
     store.add_contracts(&rows).map(|_| ())
 }
 
-/// What a newcomer can try next, for stdout; `push_address` and `admin_address` as the ports are
-/// bound.
-pub fn demo_invitation(
-    push_address: std::net::SocketAddr,
-    admin_address: std::net::SocketAddr,
-) -> String {
+/// What a newcomer can try next, for stdout; `push_address` as the port is bound.
+pub fn demo_invitation(push_address: std::net::SocketAddr, data_dir: &Path) -> String {
     format!(
         "Demo client {DEMO_XPID} may push to 09012345678 and to 09000000000-09000099999.\n\
          Send a text from another terminal:\n\n    \
          curl -i -H 'Content-Type: text/xml; charset=UTF-8' --data-binary @examples/text.xml \
          http://{push_address}/smsgw/\n\n\
-         Watch it: curl http://{admin_address}/status   Stop the engine: Ctrl-C\n"
+         Watch it: curl --unix-socket {} http://localhost/status\n\
+         Stop the engine: Ctrl-C\n",
+        data_dir.join(ADMIN_SOCKET).display()
     )
 }
 

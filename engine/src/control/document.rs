@@ -5,6 +5,9 @@
 //! absent. [`ClientDocument`] is what they show; it never holds the token, only whether there is
 //! one.
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use super::limits::{NOTIFY_CONNECTIONS_MAX, NOTIFY_DEPTH_MAX, TOKEN_OCTETS_MAX};
@@ -27,9 +30,18 @@ pub struct ClientChange {
     /// Name of the push client; the XPIDs of one name share its tokens.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub client: Option<String>,
-    /// Bearer token in clear; the store keeps its SHA-256 only.
+    /// Bearer token in clear, in place of those there are; the store keeps its SHA-256 only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// The token that is to follow the one there is; both count until that is retired.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+    /// Whether the older of two tokens goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retire_token: Option<bool>,
+    /// Networks that pushes may come from, such as `192.0.2.0/24`; none of them: from anywhere.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<String>>,
     /// Whether requests are refused with 2004.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suspended: Option<bool>,
@@ -86,6 +98,12 @@ pub struct ClientDocument {
     pub client: String,
     /// Whether requests must bring a token.
     pub has_token: bool,
+    /// How many tokens there are.
+    pub tokens: usize,
+    /// Networks that pushes may come from; none of them: from anywhere.
+    pub networks: Vec<String>,
+    /// Whether whoever reaches the push port may push: neither token nor networks are asked for.
+    pub is_open: bool,
     /// Whether requests are refused with 2004.
     pub suspended: bool,
     /// First day of the term, if any.
@@ -139,16 +157,39 @@ impl ClientChange {
         if let Some(client) = &self.client {
             registration.client = checked_name(client)?;
         }
-        if let Some(token) = &self.token {
-            registration.token_sha256 =
-                if token.is_empty() { None } else { Some(checked_digest(token)?) };
-        }
+        self.apply_access(registration)?;
         set(&mut registration.suspended, self.suspended);
         set(&mut registration.segmentation, self.segmentation);
         set(&mut registration.rate_per_second, self.rate_per_second);
         set(&mut registration.volume_per_day, self.volume_per_day);
         set(&mut registration.national_tables, self.national_tables);
         registration.check().map_err(|error| error.to_string())
+    }
+
+    fn apply_access(&self, registration: &mut Registration) -> Result<(), String> {
+        let (first, second) =
+            (&mut registration.token_sha256, &mut registration.second_token_sha256);
+        if let Some(token) = &self.token {
+            *second = None;
+            *first = if token.is_empty() { None } else { Some(checked_digest(token)?) };
+        }
+        if self.retire_token == Some(true) {
+            *first = Some(second.take().ok_or("there is no second token that could take over")?);
+        }
+        if let Some(token) = &self.next_token {
+            let place = if first.is_none() { first } else { second };
+            if place.is_some() {
+                return Err(
+                    "there are two tokens: take the older one away first, with --retire-token"
+                        .to_owned(),
+                );
+            }
+            *place = Some(checked_digest(token)?);
+        }
+        if let Some(networks) = &self.networks {
+            registration.networks = parse_networks(networks)?;
+        }
+        Ok(())
     }
 
     fn apply_term(&self, registration: &mut Registration) -> Result<(), String> {
@@ -214,6 +255,9 @@ impl ClientDocument {
             xpid: registration.xpid.to_string(),
             client: registration.client.clone(),
             has_token: registration.token_sha256.is_some(),
+            tokens: registration.tokens().count(),
+            networks: registration.networks.iter().map(ToString::to_string).collect(),
+            is_open: registration.is_open(),
             suspended: registration.suspended,
             from: (from > 0).then(|| render_day(Day::of(from))),
             until: (until < u64::MAX).then(|| render_day(Day::of(until.saturating_sub(1)))),
@@ -258,6 +302,18 @@ pub fn parse_kinds(names: &[String]) -> Result<KindSet, String> {
         Some(name) => Err(format!("{name:?} is not a kind: use control or text")),
         None => Ok(KindSet::parse(&names.join(",")).unwrap_or_default()),
     }
+}
+
+/// Reads networks: an address and the bits that count, or an address alone.
+pub fn parse_networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
+    let network = |text: &String| {
+        let alone = text.parse::<IpAddr>().map(IpNet::from);
+        let parsed = text.parse::<IpNet>().or(alone).map(|network| network.trunc());
+        parsed.map_err(|_| {
+            format!("{text:?} is no network: use 192.0.2.0/24, 2001:db8::/32 or an address")
+        })
+    };
+    texts.iter().map(network).collect()
 }
 
 /// Reads five digits 0 or 1.
@@ -359,9 +415,39 @@ mod tests {
         change(r#"{"token":"","notify_url":"","until":""}"#)
             .apply(&mut registration)
             .expect("valid");
+        assert!(registration.is_open());
         assert_eq!(registration.token_sha256, None);
         assert_eq!(registration.notify_url, None);
         assert_eq!(registration.valid_until_ms, u64::MAX);
+    }
+
+    #[test]
+    fn a_token_follows_another_without_a_gap_and_networks_are_read() {
+        let mut registration =
+            change(r#"{"client":"A","token":"one"}"#).create(xpid()).expect("valid");
+        let digests = |registration: &Registration| registration.tokens().collect::<Vec<_>>();
+        change(r#"{"next_token":"two"}"#).apply(&mut registration).expect("a second");
+        assert_eq!(digests(&registration), [token_sha256(b"one"), token_sha256(b"two")]);
+        let refused =
+            change(r#"{"next_token":"three"}"#).apply(&mut registration).expect_err("a third");
+        assert!(refused.contains("--retire-token"), "{refused}");
+        change(r#"{"retire_token":true,"next_token":"three"}"#)
+            .apply(&mut registration)
+            .expect("valid");
+        assert_eq!(digests(&registration), [token_sha256(b"two"), token_sha256(b"three")]);
+        change(r#"{"token":"four"}"#).apply(&mut registration).expect("in place of both");
+        assert_eq!(digests(&registration), [token_sha256(b"four")]);
+        assert!(change(r#"{"retire_token":true}"#).apply(&mut registration).is_err());
+        let networks = r#"{"networks":["192.0.2.7/24","2001:db8::/32","10.0.0.1"],"token":""}"#;
+        change(networks).apply(&mut registration).expect("valid");
+        let document = ClientDocument::of(&registration);
+        assert_eq!(document.networks, ["192.0.2.0/24", "2001:db8::/32", "10.0.0.1/32"]);
+        assert!(!document.is_open && !document.has_token);
+        for wrong in ["10.0.0.0/33", "home", "10.0.0/8", ""] {
+            let networks = format!(r#"{{"networks":["{wrong}"]}}"#);
+            let refused = change(&networks).apply(&mut registration).expect_err(wrong);
+            assert!(refused.contains("is no network"), "{refused}");
+        }
     }
 
     #[test]

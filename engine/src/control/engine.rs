@@ -4,8 +4,9 @@ use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
 use crate::network::line_states::Line;
+use crate::network::smpp::exchange::CarrierState;
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
-use wire::terms::ids::{Msn, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 
 /// The running engine as the control plane sees it.
 ///
@@ -27,11 +28,15 @@ pub trait Engine: Send + Sync + 'static {
     fn stalled_shards(&self) -> Vec<usize>;
     /// What stands in the way of new pushes in any shard, as far as the shards can tell.
     fn obstacles(&self) -> Vec<Obstacle>;
+    /// The classes of which every shard takes new pushes, the one that matters most first.
+    fn classes_taken(&self) -> &'static [Class];
     /// Asks the engine to drain and end; returns at once.
     fn stop(&self);
     /// The shards' counters, gauges and durations: all that happened before the question is in
     /// them. A shard that stands still is shown as it last was, after half a second.
     fn figures(&self) -> Vec<ShardFigures>;
+    /// Every carrier, and what its home counts.
+    fn carriers(&self) -> Vec<CarrierState>;
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;
     /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use crate::control::engine::Engine;
 use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::network::line_states::Line;
-use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
-use wire::terms::ids::{Msn, Xpid};
+use crate::network::smpp::exchange::CarrierState;
+use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
+use wire::terms::ids::{Class, Msn, Xpid};
 
 #[derive(Default)]
 pub(crate) struct FakeEngine {
@@ -20,6 +21,8 @@ pub(crate) struct FakeEngine {
     pub(crate) stopped: AtomicBool,
     /// Whether shard 1 stands still.
     pub(crate) stalled: AtomicBool,
+    /// How many classes find no room, the one that matters least first.
+    pub(crate) classes_refused: AtomicUsize,
     /// Whether a change is answered as by an engine that is stopping.
     pub(crate) refusing: AtomicBool,
 }
@@ -63,8 +66,17 @@ impl Engine for FakeEngine {
             .collect()
     }
 
+    fn classes_taken(&self) -> &'static [Class] {
+        let taken = CLASSES.len() - self.classes_refused.load(Ordering::Relaxed);
+        if self.obstacles().is_empty() { &CLASSES[..taken] } else { &[] }
+    }
+
     fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn carriers(&self) -> Vec<CarrierState> {
+        Vec::new()
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {

@@ -8,16 +8,17 @@ use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
 use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
 use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
-use crate::io::names::Names;
+use crate::io::names::HostNames;
 use crate::network::line_states::Line;
+use crate::network::smpp::exchange::{CarrierState, Exchange};
 use crate::shard::figures::{NAMES, Rises};
-use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
+use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use crossbeam::channel::{Receiver, bounded};
 use host::clock;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use wire::terms::ids::{Msn, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::ownership::shard_of;
 
 /// How often it looks meanwhile whether a shard has ended.
@@ -39,20 +40,21 @@ pub struct EngineHandle {
     ports: Vec<Arc<ShardPort>>,
     /// Held while a change is told, so that the shards are told everything in one order.
     registry: Mutex<Arc<Registry>>,
-    names: Names,
+    names: HostNames,
     stopping: AtomicBool,
     driver: DriverKind,
+    carriers: Arc<[Arc<Exchange>]>,
 }
 
 impl EngineHandle {
     pub(crate) fn new(
         ports: Vec<Arc<ShardPort>>,
         registry: Arc<Registry>,
-        names: Names,
-        driver: DriverKind,
+        names: HostNames,
+        (driver, carriers): (DriverKind, Arc<[Arc<Exchange>]>),
     ) -> Arc<Self> {
         let (registry, stopping) = (Mutex::new(registry), AtomicBool::new(false));
-        Arc::new(Self { ports, registry, names, stopping, driver })
+        Arc::new(Self { ports, registry, names, stopping, driver, carriers })
     }
 
     /// From now on the shards are told when the address of a notification host has changed.
@@ -185,6 +187,10 @@ impl Engine for EngineHandle {
         self.driver
     }
 
+    fn carriers(&self) -> Vec<CarrierState> {
+        self.carriers.iter().map(|exchange| CarrierState::of(exchange)).collect()
+    }
+
     fn stalled_shards(&self) -> Vec<usize> {
         (0..self.ports.len()).filter(|&shard| self.ports[shard].status.is_stalled()).collect()
     }
@@ -198,9 +204,17 @@ impl Engine for EngineHandle {
             (stopping, Obstacle::Draining),
             (!stopping && any(|status| &status.paused), Obstacle::Paused),
             (any(|status| &status.full), Obstacle::StorageFull),
+            (any(|status| &status.crowded), Obstacle::QueueFull),
+            (any(|status| &status.behind), Obstacle::Overload),
             (any(|status| &status.lost), Obstacle::DataLost),
         ];
         told.into_iter().filter(|&(is_so, _)| is_so).map(|(_, obstacle)| obstacle).collect()
+    }
+
+    fn classes_taken(&self) -> &'static [Class] {
+        let of_shard = |port: &Arc<ShardPort>| port.status.classes_taken.load(Ordering::Relaxed);
+        let taken = self.ports.iter().map(of_shard).min().unwrap_or_default();
+        if self.obstacles().is_empty() { &CLASSES[..usize::from(taken)] } else { &[] }
     }
 
     fn stop(&self) {
@@ -316,16 +330,20 @@ impl Engine for EngineHandle {
 mod tests {
     use super::*;
     use crate::io::names::{Hanging, INTERVALS};
-    use std::time::Instant;
 
     #[test]
     fn the_order_to_drain_reaches_a_shard_whose_mailbox_is_full() {
         let port = ShardPort::new();
         while port.sender.try_send(ShardMessage::Pause(false)).is_ok() {}
-        let names = Names::new(Hanging, INTERVALS);
+        let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
-        let handle = EngineHandle::new(vec![Arc::clone(&port)], registry, names, DriverKind::Uring);
-        let begun = Instant::now();
+        let handle = EngineHandle::new(
+            vec![Arc::clone(&port)],
+            registry,
+            names,
+            (DriverKind::Uring, Arc::new([])),
+        );
+        let begun = clock::instant();
         handle.stop();
         assert!(port.is_drain_asked() && handle.is_stopping());
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
@@ -335,10 +353,11 @@ mod tests {
     fn a_change_does_not_wait_for_a_shard_that_has_ended() {
         let port = ShardPort::new();
         port.status.note_ended();
-        let names = Names::new(Hanging, INTERVALS);
+        let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
-        let handle = EngineHandle::new(vec![port], registry, names, DriverKind::Uring);
-        let begun = Instant::now();
+        let handle =
+            EngineHandle::new(vec![port], registry, names, (DriverKind::Uring, Arc::new([])));
+        let begun = clock::instant();
         assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());
     }

@@ -42,6 +42,20 @@ pub const TOKEN_OCTETS_MAX: usize = 512;
 pub const NOTIFY_CONNECTIONS_MAX: u16 = 64;
 /// Most notifications pipelined on one connection that a registration may ask for.
 pub const NOTIFY_DEPTH_MAX: u16 = 256;
+/// Longest line of the audit, in octets.
+pub const AUDIT_LINE_OCTETS_MAX: usize = 1 << 20;
+/// Msns, or ranges of them, that one act shows.
+pub const AUDIT_MSNS_SHOWN_MAX: usize = 10;
+/// Faults of the audit that are told one by one.
+pub const AUDIT_FAULTS_MAX: usize = 100;
+/// Longest name of a token of the admin doors, in octets.
+pub const TOKEN_NAME_OCTETS_MAX: usize = 64;
+/// Most XPIDs that such a token is bound to.
+pub const TOKEN_XPIDS_MAX: usize = 1_000;
+/// Tokens that one name has at a time: the one in use, and the one that is to follow it.
+pub const TOKENS_PER_NAME_MAX: usize = 2;
+/// Most tokens in one store.
+pub const TOKENS_MAX: usize = 1_000;
 /// Most registrations in one store.
 pub const REGISTRATIONS_MAX: usize = 10_000;
 
@@ -55,3 +69,6 @@ const _: () = assert!(MSN_WORDS_PER_REQUEST_MAX * 26 + 256 <= ADMIN_BODY_OCTETS_
 const _: () = assert!(IMPORT_BATCH_ROWS_MAX <= REFUSED_LINES_SHOWN_MAX);
 // A token fits the header that brings it, with the scheme's name before it.
 const _: () = assert!(TOKEN_OCTETS_MAX + "Bearer ".len() <= AUTHORIZATION_OCTETS_MAX);
+
+/// Rules that say which pushes go by which carrier. Each push is held against them.
+pub const ROUTES_MAX: usize = 64;

@@ -3,7 +3,8 @@
 //! the words of a line-state file. A line that becomes reachable, or has memory again, raises the
 //! HLR's alert. With another core network there is nothing to change here, and the answer says so.
 
-use crate::control::admin::{AdminError, Document, reply_json};
+use crate::control::admin::{AdminError, Caller, Document, reply_json};
+use crate::control::audit::{Act, some_msns};
 use crate::control::engine::Engine;
 use crate::control::msn_range::parse_msns;
 use crate::network::line_states::Line;
@@ -38,10 +39,13 @@ pub fn router(control: Arc<dyn Engine>) -> Router {
 
 async fn change(
     State(control): State<Arc<dyn Engine>>,
+    caller: Caller,
     Document(change): Document<LineChange>,
 ) -> Result<Response, AdminError> {
     let msns = parse_msns(&change.msns).map_err(AdminError::bad_request)?;
     let line = Line::parse(&change.state).map_err(AdminError::bad_request)?;
+    let act = Act::new(format!("network set {}", change.state));
+    caller.record(act.after(&some_msns(&change.msns))).await?;
     // The shards take the change between two turns: waiting for them must not hold up the admin
     // port.
     let changed = tokio::task::spawn_blocking(move || control.set_lines(&msns, line))

@@ -14,7 +14,9 @@ use prometheus_client::registry::Registry;
 use super::queue::QueueDocument;
 use crate::control::engine::Engine;
 use crate::io::figures::{FigureKind, ShardFigures};
+use crate::shard::CLASSES;
 use host::log;
+use wire::terms::ids::Class;
 
 /// The media type of [`Metrics::render`]'s text.
 pub const METRICS_MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -30,6 +32,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("hayauma");
         registry.register_collector(Box::new(QueueCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(BuildCollector { control: Arc::clone(&control) }));
+        registry.register_collector(Box::new(CarrierCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(ShardCollector { control }));
         registry.register_collector(Box::new(ProcessCollector));
         Self { registry }
@@ -65,6 +68,39 @@ impl Collector for BuildCollector {
         let labels =
             [("version", env!("CARGO_PKG_VERSION")), ("driver", self.control.driver().word())];
         ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)
+    }
+}
+
+/// What the homes of carriers count: one family a figure, one line a carrier.
+struct CarrierCollector {
+    control: Arc<dyn Engine>,
+}
+
+impl fmt::Debug for CarrierCollector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CarrierCollector")
+    }
+}
+
+impl Collector for CarrierCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let carriers = self.control.carriers();
+        let Some(first) = carriers.first() else { return Ok(()) };
+        for (at, figure) in first.figures.iter().enumerate() {
+            let kind = if figure.only_rises { MetricType::Counter } else { MetricType::Gauge };
+            let mut family = encoder.encode_descriptor(figure.name, figure.help, None, kind)?;
+            for carrier in &carriers {
+                let (labels, value) =
+                    ([("carrier", carrier.name.as_str())], carrier.figures[at].value);
+                let line = family.encode_family(&labels)?;
+                if figure.only_rises {
+                    ConstCounter::new(value).encode(line)?;
+                } else {
+                    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(line)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 
@@ -150,7 +186,6 @@ impl fmt::Debug for QueueCollector {
     }
 }
 
-const CLASS_WORDS: [&str; 4] = ["emergency", "urgent", "standard", "exercise"];
 const AGE_WORDS: [&str; 6] = ["below_1m", "below_10m", "below_1h", "below_6h", "below_1d", "older"];
 
 impl Collector for QueueCollector {
@@ -164,7 +199,7 @@ impl Collector for QueueCollector {
         for shard in &document.shards {
             for row in &shard.rows {
                 let reason = row.reason.as_deref().unwrap_or_default();
-                for (class, count) in CLASS_WORDS.into_iter().zip(row.by_class) {
+                for (class, count) in CLASSES.map(Class::word).into_iter().zip(row.by_class) {
                     let number = shard.shard.unwrap_or_default().to_string();
                     let labels = [
                         ("shard", number.as_str()),

@@ -5,7 +5,10 @@
 //! directory) is the truth; every change goes into it first and then, through [`engine::Engine`],
 //! to the running shards. Nothing here logs tokens, message text or data.
 
+pub mod acts;
 pub mod admin;
+pub mod audit;
+pub mod carriers;
 pub mod demo;
 pub mod document;
 pub mod engine;
@@ -20,5 +23,7 @@ pub mod msn_range;
 pub mod parked;
 pub mod pushes;
 pub mod queue;
+pub mod roles;
 pub mod store;
 pub mod store_thread;
+pub mod token;

@@ -3,7 +3,8 @@
 //! names one push client's; to discard those of all clients takes `?all=true`. The answer is a
 //! list, oldest push of each shard first.
 
-use crate::control::admin::{AdminError, Parameters, reply_json};
+use crate::control::admin::{AdminError, Caller, Parameters, reply_json};
+use crate::control::audit::Act;
 use crate::control::engine::Engine;
 use crate::shard::{ParkedAction, ParkedNotification};
 use axum::Router;
@@ -40,8 +41,10 @@ async fn list(
 
 async fn replay(
     State(control): State<Arc<dyn Engine>>,
+    caller: Caller,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
+    caller.record(act_on("replay", query.xpid.as_deref())).await?;
     answer(control, query.xpid.as_deref(), ParkedAction::Replay).await
 }
 
@@ -54,6 +57,7 @@ struct DiscardQuery {
 
 async fn discard(
     State(control): State<Arc<dyn Engine>>,
+    caller: Caller,
     Parameters(query): Parameters<DiscardQuery>,
 ) -> Result<Response, AdminError> {
     // What is discarded does not come back: nobody is to mean one client and forget to name it.
@@ -62,7 +66,15 @@ async fn discard(
             "name whose notifications to discard: xpid=, or all=true",
         ));
     }
+    caller.record(act_on("discard", query.xpid.as_deref())).await?;
     answer(control, query.xpid.as_deref(), ParkedAction::Discard).await
+}
+
+/// What the audit shows of an order about the parked notifications of one XPID, or of all.
+fn act_on(verb: &str, xpid: Option<&str>) -> Act {
+    // A name that is none is refused right after; it needs no more room than one that is.
+    let xpid: String = xpid.unwrap_or("all").chars().take(11).collect();
+    Act::new(format!("notify {verb} {xpid}"))
 }
 
 async fn answer(
@@ -102,7 +114,7 @@ pub struct ParkedDocument {
     pub reqid: String,
     /// The final code.
     pub code: String,
-    /// YYYYMMDDhhmmss, Japan.
+    /// The time in Japan, with its zone.
     pub ended: String,
     /// `E5`, `E7` or `E5+E7`.
     pub notifications: String,
@@ -124,7 +136,7 @@ impl ParkedDocument {
             xpid: parked.xpid.to_string(),
             reqid: reqid.unwrap_or_default(),
             code: parked.code.to_string(),
-            ended: String::from_utf8_lossy(&calendar::jst_digits(parked.ended_ms)).into_owned(),
+            ended: calendar::jst_text(parked.ended_ms),
             notifications: kinds.to_owned(),
         }
     }

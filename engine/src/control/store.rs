@@ -6,9 +6,12 @@
 //! at most [`crate::gateway::limits::XPIDS_PER_MSN_MAX`] of them; a method that returns an error
 //! has changed nothing.
 
+mod audit;
+mod carriers;
 mod contracts;
 mod rows;
 mod schema;
+mod tokens;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -17,8 +20,12 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior, params,
 };
 
-use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB};
+use super::audit::{AuditError, AuditLog};
+use super::limits::{
+    REGISTRATIONS_MAX, ROUTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX,
+};
 use crate::gateway::registration::Registration;
+use crate::network::smpp::carrier::CARRIERS_MAX;
 use host::fatal::{Fatal, FatalReason};
 use wire::terms::ids::{Msn, Xpid};
 
@@ -32,6 +39,9 @@ pub type Contract = (Msn, Xpid);
 pub struct Store {
     connection: Connection,
     path: PathBuf,
+    data_dir: PathBuf,
+    /// Opened by the first act.
+    audit: Option<AuditLog>,
 }
 
 impl Store {
@@ -132,12 +142,87 @@ pub enum StoreError {
         /// Whose it is.
         client: String,
     },
+    /// A carrier of this name is there already.
+    #[error("the carrier {0:?} is there already: change it with `hayauma carrier set {0}`")]
+    CarrierExists(String),
+    /// There is no carrier of this name.
+    #[error("there is no carrier {0:?}: add it with `hayauma carrier add {0}`")]
+    NoCarrier(String),
+    /// No number is left for another carrier.
+    #[error(
+        "there are {CARRIERS_MAX} carriers already, the most that there can be: remove one first"
+    )]
+    TooManyCarriers,
+    /// No number is left for another rule.
+    #[error("there are {ROUTES_MAX} routes already, the most that are kept: remove one first")]
+    TooManyRoutes,
+    /// Pushes still go by it.
+    #[error(
+        "{routes} routes still go by the carrier {name:?}: remove them first with \
+         `hayauma carrier route remove`"
+    )]
+    HasRoutes {
+        /// The carrier.
+        name: String,
+        /// How many.
+        routes: u64,
+    },
+    /// There is no such rule.
+    #[error("there is no such route: `hayauma carrier route list` shows those that there are")]
+    NoRoute,
+    /// A carrier's settings are not what this program writes.
+    #[error(
+        "the settings of the carrier {name:?} are damaged ({detail}): remove it and add it again"
+    )]
+    DamagedCarrier {
+        /// The carrier.
+        name: String,
+        /// What is wrong in them.
+        detail: String,
+    },
     /// No room for another registration.
     #[error(
         "there are {REGISTRATIONS_MAX} registrations already, the most that are kept: remove one \
          first"
     )]
     TooManyRegistrations,
+    /// A name has as many tokens as it may.
+    #[error(
+        "the name {0:?} has two tokens already: remove the one with `hayauma token remove {0} \
+         --older`"
+    )]
+    TooManyTokens(String),
+    /// No room for another token.
+    #[error("there are {TOKENS_MAX} tokens already, the most that are kept: remove one first")]
+    TooManyTokensInAll,
+    /// Nothing to remove.
+    #[error(
+        "there are no {}tokens of the name {name:?}: `hayauma token list` shows all",
+        if *older_only { "two " } else { "" }
+    )]
+    NoSuchToken {
+        /// The name.
+        name: String,
+        /// Whether the older of two was meant.
+        older_only: bool,
+    },
+    /// There is no line of an act.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
+    /// The audit cannot be read.
+    #[error("the audit cannot be read ({0}): correct the files' permissions")]
+    AuditUnreadable(std::io::Error),
+    /// A token's row holds what this program never writes.
+    #[error(
+        "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite \
+         from a copy, or remove it with `hayauma token remove {name}`"
+    )]
+    DamagedToken {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        detail: String,
+    },
 }
 
 /// What became of one contract that was to be added.
@@ -181,7 +266,12 @@ impl Store {
         let mut connection = connected.map_err(|error| unopenable(error.to_string()))?;
         connection.set_prepared_statement_cache_capacity(32);
         schema::bring_up_to_date(&mut connection, &path)?;
-        Ok(Self { connection, path })
+        Ok(Self { connection, path, data_dir: data_dir.to_owned(), audit: None })
+    }
+
+    /// The data directory.
+    pub fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// The store's file.
@@ -285,16 +375,20 @@ fn check_token(
     transaction: &Transaction<'_>,
     registration: &Registration,
 ) -> Result<(), StoreError> {
-    let Some(token_sha256) = registration.token_sha256 else { return Ok(()) };
-    let other: Option<String> = transaction
-        .query_row(
-            "SELECT client FROM client WHERE token_sha256 = ?1 AND client <> ?2 AND xpid <> ?3 \
-             LIMIT 1",
-            params![token_sha256, registration.client, integer(registration.xpid.value())],
-            |row| row.get(0),
-        )
-        .optional()?;
-    other.map_or(Ok(()), |client| Err(StoreError::TokenOfAnother { client }))
+    for token in registration.tokens() {
+        let other: Option<String> = transaction
+            .query_row(
+                "SELECT client FROM client WHERE (token_sha256 = ?1 OR second_token_sha256 = ?1)
+                    AND client <> ?2 AND xpid <> ?3 LIMIT 1",
+                params![token, registration.client, integer(registration.xpid.value())],
+                |row| row.get(0),
+            )
+            .optional()?;
+        if let Some(client) = other {
+            return Err(StoreError::TokenOfAnother { client });
+        }
+    }
+    Ok(())
 }
 
 /// SQLite's integers are signed; ids stay far below the sign.

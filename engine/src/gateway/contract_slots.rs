@@ -49,11 +49,11 @@ pub(super) fn without_reference(entry: u64) -> u64 {
 
 /// So many slots, a power of two or none. At least one is always empty where there are any.
 #[derive(Debug, Default)]
-pub(super) struct Slots {
+pub(super) struct ContractSlots {
     entries: Zeros<u64>,
 }
 
-impl Slots {
+impl ContractSlots {
     /// Empty ones; memory is taken as they are used.
     pub(super) fn with_number(slots: usize) -> Self {
         assert!(slots.is_power_of_two());
@@ -157,14 +157,14 @@ impl Slots {
 /// found as before.
 #[derive(Debug)]
 pub(super) struct Leaving {
-    slots: Slots,
+    slots: ContractSlots,
     /// The next slot to be looked at: the one before it is empty.
     at: usize,
     left: usize,
 }
 
 impl Leaving {
-    pub(super) fn new(mut slots: Slots) -> Self {
+    pub(super) fn new(mut slots: ContractSlots) -> Self {
         let empty = slots.entries.iter().position(|&entry| entry == 0).unwrap_or(0);
         let (at, left) = (slots.after(empty), slots.number());
         // Those before it are the last to move.
@@ -173,11 +173,11 @@ impl Leaving {
     }
 
     /// What has not moved yet.
-    pub(super) fn slots(&self) -> &Slots {
+    pub(super) fn slots(&self) -> &ContractSlots {
         &self.slots
     }
 
-    pub(super) fn slots_mut(&mut self) -> &mut Slots {
+    pub(super) fn slots_mut(&mut self) -> &mut ContractSlots {
         &mut self.slots
     }
 
@@ -190,7 +190,7 @@ impl Leaving {
     /// Looks at `budget` slots, and at as many more as it takes to the end of a run, and moves what
     /// stands there; whether anything is left. Memory that nothing stands in any more is given
     /// back.
-    pub(super) fn move_some(&mut self, budget: usize, target: &mut Slots) -> bool {
+    pub(super) fn move_some(&mut self, budget: usize, target: &mut ContractSlots) -> bool {
         let mut looked_at = 0;
         while self.left > 0 {
             let entry = std::mem::take(&mut self.slots.entries[self.at]);
@@ -216,10 +216,10 @@ mod tests {
     fn runs_move_whole_and_what_is_left_is_found_meanwhile() {
         const SLOTS: usize = 1 << 12;
         let entry = |value: u64| entry_of(Msn::from_value(value).expect("below 10^10"), 7);
-        let mut full = Slots::with_number(SLOTS);
+        let mut full = ContractSlots::with_number(SLOTS);
         let entries: Vec<u64> = (0..SLOTS as u64 * 3 / 4).map(entry).collect();
         entries.iter().for_each(|&entry| full.insert(entry));
-        let (mut leaving, mut target) = (Leaving::new(full), Slots::with_number(2 * SLOTS));
+        let (mut leaving, mut target) = (Leaving::new(full), ContractSlots::with_number(2 * SLOTS));
         let mut steps = 0;
         while leaving.move_some(4, &mut target) {
             steps += 1;

@@ -5,7 +5,7 @@
 //! touched while the last sixteenth is filled, and then each change moves a few entries.
 
 use super::contract_slots::{
-    Leaving, NUMBER_MASK, Slots, entry_of, msn_value, reference_of, with_reference,
+    ContractSlots, Leaving, NUMBER_MASK, entry_of, msn_value, reference_of, with_reference,
     without_reference,
 };
 use super::limits::{XPIDS_PER_MSN_MAX, XPIDS_PER_TABLE_MAX};
@@ -44,7 +44,7 @@ pub enum ContractError {
 #[derive(Debug, Default)]
 pub struct ContractTable {
     /// Where new ones go.
-    slots: Slots,
+    slots: ContractSlots,
     growth: Growth,
     contracts: usize,
     /// The reference that the next contract begins with: one that is entered anew goes on where
@@ -60,7 +60,7 @@ enum Growth {
     #[default]
     None,
     /// The next table's memory is being touched.
-    Touching(Slots),
+    Touching(ContractSlots),
     /// All new contracts go into the new table, and those of the one before move.
     Moving(Leaving),
 }
@@ -69,8 +69,11 @@ impl ContractTable {
     /// An empty table that takes `contracts` of them without growing; 8 octets each, rounded up to
     /// the next power of two above four thirds.
     pub fn with_capacity(contracts: usize) -> Self {
-        let slots =
-            if contracts > 0 { Slots::with_number(slots_for(contracts)) } else { Slots::default() };
+        let slots = if contracts > 0 {
+            ContractSlots::with_number(slots_for(contracts))
+        } else {
+            ContractSlots::default()
+        };
         Self { slots, ..Self::default() }
     }
 
@@ -183,7 +186,8 @@ impl ContractTable {
 
     /// Every contract, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = (Msn, Xpid)> + '_ {
-        let entries = self.slots.iter().chain(self.leaving().into_iter().flat_map(Slots::iter));
+        let entries =
+            self.slots.iter().chain(self.leaving().into_iter().flat_map(ContractSlots::iter));
         entries.filter_map(|entry| Some((Msn::from_value(msn_value(entry))?, self.xpid_of(entry))))
     }
 
@@ -194,7 +198,7 @@ impl ContractTable {
     }
 
     /// The slots of the table before, while its entries move.
-    fn leaving(&self) -> Option<&Slots> {
+    fn leaving(&self) -> Option<&ContractSlots> {
         match &self.growth {
             Growth::Moving(leaving) => Some(leaving.slots()),
             _ => None,
@@ -221,7 +225,8 @@ impl ContractTable {
         let slots = self.slots.number();
         match &mut self.growth {
             Growth::None if (self.contracts + 1) * 16 > slots * 11 => {
-                self.growth = Growth::Touching(Slots::with_number((slots * 2).max(SLOTS_MIN)));
+                self.growth =
+                    Growth::Touching(ContractSlots::with_number((slots * 2).max(SLOTS_MIN)));
             }
             Growth::Touching(next) if self.contracts.is_multiple_of(INSERTS_PER_TOUCH) => {
                 next.touch_next();

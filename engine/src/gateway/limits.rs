@@ -1,6 +1,6 @@
 //! Every bound of the gateway, units last.
 
-use wire::push::limits::{BODY_OCTETS_MAX, SENDER_OCTETS_MAX, UDH_DIGITS_MAX};
+use wire::push::limits::SENDER_OCTETS_MAX;
 
 /// Most XPIDs that one msn has contracts with.
 pub const XPIDS_PER_MSN_MAX: usize = 10;
@@ -19,10 +19,6 @@ pub const VOLUME_PER_DAY_MAX: u64 = (1 << 44) - 1;
 /// Longest name of a push client, in octets.
 pub const CLIENT_NAME_OCTETS_MAX: usize = 64;
 
-/// Octets of text or control data that a body can hold, decoded.
-pub const CONTENT_OCTETS_MAX: usize = BODY_OCTETS_MAX;
-/// Octets of a client's user data header, the length octet included.
-pub const UDH_OCTETS_MAX: usize = UDH_DIGITS_MAX / 2;
 /// How long a push of lifetime 00 may wait for its single attempt: an hour, the shortest other
 /// lifetime.
 pub const SINGLE_ATTEMPT_MS_MAX: u64 = HOUR_MS;
@@ -30,8 +26,9 @@ pub const SINGLE_ATTEMPT_MS_MAX: u64 = HOUR_MS;
 pub const HOUR_MS: u64 = 3_600_000;
 
 const _: () = assert!(SENDERS_MAX <= u8::MAX as usize + 1, "a sender's position fits one octet");
-const _: () = assert!(CONTENT_OCTETS_MAX >= BODY_OCTETS_MAX, "decoding never lengthens the data");
 const _: () = assert!(
     1_000_000_000 / RATE_PER_SECOND_MAX as u64 > 0,
     "the interval between pushes is not zero"
 );
+/// Networks that one registration may name.
+pub const NETWORKS_MAX: usize = 64;

@@ -2,12 +2,8 @@
 
 use wire::terms::ids::{Class, Kind};
 
-const CLASSES: [(Class, &str); 4] = [
-    (Class::Standard, "standard"),
-    (Class::Urgent, "urgent"),
-    (Class::Emergency, "emergency"),
-    (Class::Exercise, "exercise"),
-];
+/// The order in which a set names its classes.
+const CLASSES: [Class; 4] = [Class::Standard, Class::Urgent, Class::Emergency, Class::Exercise];
 
 /// The classes that an XPID may push with; the standard class always belongs to it.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -33,7 +29,7 @@ impl ClassSet {
     pub fn parse(text: &str) -> Option<Self> {
         let mut set = Self::STANDARD;
         for name in text.split(',').map(str::trim).filter(|name| !name.is_empty()) {
-            set = set.with(CLASSES.iter().find(|(_, known)| *known == name)?.0);
+            set = set.with(Class::from_word(name)?);
         }
         Some(set)
     }
@@ -66,8 +62,7 @@ impl Default for ClassSet {
 
 impl std::fmt::Display for ClassSet {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let names =
-            CLASSES.iter().filter(|(class, _)| self.contains(*class)).map(|(_, name)| *name);
+        let names = CLASSES.into_iter().filter(|class| self.contains(*class)).map(Class::word);
         write_list(formatter, names)
     }
 }

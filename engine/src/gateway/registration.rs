@@ -1,10 +1,11 @@
 //! A push client's registration, keyed by XPID: what the operator and the push client agreed on.
 
 use super::limits::{
-    CLIENT_NAME_OCTETS_MAX, RATE_PER_SECOND_MAX, SENDER_CHARACTERS_MAX, SENDERS_MAX,
+    CLIENT_NAME_OCTETS_MAX, NETWORKS_MAX, RATE_PER_SECOND_MAX, SENDER_CHARACTERS_MAX, SENDERS_MAX,
     VOLUME_PER_DAY_MAX,
 };
 use super::permissions::{ClassSet, KindSet};
+use ipnet::IpNet;
 use thiserror::Error;
 use wire::push::notify_url::NotifyUrl;
 use wire::terms::ids::{Xpid, is_a_type};
@@ -17,8 +18,12 @@ pub struct Registration {
     pub xpid: Xpid,
     /// The push client's name, 1 to 64 octets; one client may have several XPIDs.
     pub client: String,
-    /// SHA-256 of the client's bearer token; `None` lets anybody push with this XPID.
+    /// SHA-256 of the client's bearer token; `None` asks for none.
     pub token_sha256: Option<[u8; 32]>,
+    /// SHA-256 of the one that is to follow it: both count.
+    pub second_token_sha256: Option<[u8; 32]>,
+    /// Networks that pushes may come from; none: from anywhere.
+    pub networks: Vec<IpNet>,
     /// Pushes are refused (2004) while this is set.
     pub suspended: bool,
     /// First instant of the term, Unix milliseconds.
@@ -61,6 +66,8 @@ impl Registration {
             xpid,
             client: client.into(),
             token_sha256: None,
+            second_token_sha256: None,
+            networks: Vec::new(),
             suspended: false,
             valid_from_ms: 0,
             valid_until_ms: u64::MAX,
@@ -77,6 +84,17 @@ impl Registration {
             volume_per_day: 0,
             national_tables: false,
         }
+    }
+
+    /// The digests of its tokens, the older one first.
+    pub fn tokens(&self) -> impl Iterator<Item = [u8; 32]> {
+        [self.token_sha256, self.second_token_sha256].into_iter().flatten()
+    }
+
+    /// Whether whoever reaches the push port may push with this XPID: it asks for no token, and
+    /// not where pushes come from.
+    pub fn is_open(&self) -> bool {
+        self.tokens().next().is_none() && self.networks.is_empty()
     }
 
     /// Whether the registration can be used on its own; whether it goes together with the others,
@@ -99,6 +117,9 @@ impl Registration {
             if self.senders[..position].contains(sender) {
                 return Err(RegistrationError::SenderTwice { sender: sender.clone() });
             }
+        }
+        if self.networks.len() > NETWORKS_MAX {
+            return Err(RegistrationError::Networks { given: self.networks.len() });
         }
         if self.valid_from_ms >= self.valid_until_ms {
             return Err(RegistrationError::Term);
@@ -141,6 +162,12 @@ pub enum RegistrationError {
     SenderTwice {
         /// Which.
         sender: String,
+    },
+    /// Too many.
+    #[error("a registration has {NETWORKS_MAX} networks at most, not {given}; name larger ones")]
+    Networks {
+        /// How many there are.
+        given: usize,
     },
     /// The end is not after the beginning.
     #[error("the term ends before it begins; give a later end or leave it open")]
@@ -189,7 +216,10 @@ mod tests {
     #[test]
     fn what_cannot_be_used_is_named() {
         type Change = fn(&mut Registration);
-        let wrong: [(RegistrationError, Change); 10] = [
+        let wrong: [(RegistrationError, Change); 11] = [
+            (RegistrationError::Networks { given: 65 }, |r| {
+                r.networks = vec!["10.0.0.0/8".parse().expect("a network"); 65]
+            }),
             (RegistrationError::ClientName, |r| r.client.clear()),
             (RegistrationError::ClientName, |r| r.client = "x".repeat(65)),
             (RegistrationError::SenderCount { given: 0 }, |r| r.senders.clear()),

@@ -7,6 +7,7 @@ use super::registration::{Registration, RegistrationError};
 use sha2::{Digest, Sha256};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use wire::sms::relay::OriginatingAddress;
@@ -56,6 +57,8 @@ pub struct Registered {
     /// Rate and volume, carried on from snapshot to snapshot.
     pub meter: Arc<Meter>,
     client: u32,
+    /// It asks where pushes come from.
+    is_guarded: bool,
 }
 
 /// A snapshot of every usable registration.
@@ -162,7 +165,7 @@ impl Registry {
         }
         let known = client_by_name.get(&registration.client).copied();
         let client = known.unwrap_or(self.clients.len() as u32);
-        if let Some(token) = registration.token_sha256 {
+        for token in registration.tokens() {
             let owner = *self.client_by_token.entry(token).or_insert(client);
             if owner != client {
                 return Err(RegistrationError::TokenOfAnother {
@@ -179,7 +182,15 @@ impl Registry {
         meter.set_limits(rate, volume);
         let index = self.registered.len() as u32;
         self.by_xpid.insert(registration.xpid, index);
-        self.registered.push(Registered { registration, senders, index, meter, client });
+        let is_guarded = !registration.networks.is_empty();
+        self.registered.push(Registered {
+            registration,
+            senders,
+            index,
+            meter,
+            client,
+            is_guarded,
+        });
         Ok(())
     }
 
@@ -188,20 +199,34 @@ impl Registry {
     }
 }
 
-/// What a connection has proved: the last value of `Authorization` and whose it is. One per
-/// connection, so that a token is hashed once and every further push costs a comparison of the raw
-/// header.
+/// What a connection has proved: where it comes from, the last value of `Authorization` and whose
+/// that is. One per connection, so that a token is hashed once and every further push costs a
+/// comparison of the raw header.
 #[derive(Clone, Debug, Default)]
 pub struct Credential {
     value: Vec<u8>,
     snapshot: u64,
     client: Option<u32>,
+    peer: Option<IpAddr>,
 }
 
 impl Credential {
     /// A connection that has proved nothing yet.
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// A connection from this address; an IPv4 one that came in as IPv6 counts as what it is.
+    pub fn of_peer(peer: Option<IpAddr>) -> Self {
+        Self { peer: peer.map(|peer| peer.to_canonical()), ..Self::default() }
+    }
+
+    /// Whether the connection comes from a network of this registration.
+    #[cold]
+    fn comes_from(&self, registration: &Registration) -> bool {
+        let within =
+            |peer: IpAddr| registration.networks.iter().any(|network| network.contains(&peer));
+        self.peer.is_some_and(within)
     }
 
     /// The client that `value` proves to be, in `registry`.
@@ -231,7 +256,8 @@ impl Credential {
 ///
 /// # Errors
 /// 2001: the header names no client, or the XPID has a token and no header came; 2002: the XPID is
-/// not registered; 2003: it is another client's; 2004: it is suspended or outside its term.
+/// not registered; 2003: it is another client's, or the push comes from none of its networks; 2004:
+/// it is suspended or outside its term.
 #[inline]
 pub fn identify<'r>(
     registry: &'r Registry,
@@ -250,6 +276,9 @@ pub fn identify<'r>(
         None if registration.token_sha256.is_some() => return Err(Code::NOT_AUTHENTICATED),
         Some(client) if client != registered.client => return Err(Code::NOT_THIS_CLIENTS),
         _ => {}
+    }
+    if registered.is_guarded && !credential.comes_from(registration) {
+        return Err(Code::NOT_THIS_CLIENTS);
     }
     let in_term = (registration.valid_from_ms..registration.valid_until_ms).contains(&now_ms.ms());
     if registration.suspended || !in_term {

@@ -1,9 +1,9 @@
-//! The acceptor: an ordinary thread that takes push clients' connections from the listener and
-//! deals them out.
+//! The acceptor: an ordinary thread that takes push clients' connections from the listeners
+//! and deals them out.
 //!
-//! It accepts only what a shard has a place for: where all are full the listener's backlog holds
+//! It accepts only what a shard has a place for: where all are full the listeners' backlogs hold
 //! the others, and the client that has been silent longest is asked to go. When the engine drains
-//! it closes the listener and ends. It looks at no octet of a connection.
+//! it closes the listeners and ends. It looks at no octet of a connection.
 
 use crate::io::driver::Waker;
 use crate::io::limits::{
@@ -24,15 +24,17 @@ use wire::terms::time::SteadyMs;
 /// # Errors
 /// When the system has no room for another thread.
 pub(super) fn start(
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     places: Arc<Places>,
     wakers: Vec<Waker>,
     shard_cpus: Vec<usize>,
 ) -> std::io::Result<JoinHandle<()>> {
-    listener.set_nonblocking(true)?;
-    // The kernel cuts this down to what `net.core.somaxconn` allows; std asks for 128.
-    listen(&listener, LISTEN_BACKLOG)?;
-    let acceptor = Acceptor { listener, places, wakers, is_failing: false };
+    for listener in &listeners {
+        listener.set_nonblocking(true)?;
+        // The kernel cuts this down to what `net.core.somaxconn` allows; they began with 128.
+        listen(listener, LISTEN_BACKLOG)?;
+    }
+    let acceptor = Acceptor { listeners, places, wakers, turn: 0, is_failing: false };
     std::thread::Builder::new().name("acceptor".to_owned()).spawn(move || {
         host::cpus::leave_cpus(&shard_cpus);
         acceptor.run();
@@ -40,36 +42,45 @@ pub(super) fn start(
 }
 
 struct Acceptor {
-    listener: TcpListener,
+    listeners: Vec<TcpListener>,
     places: Arc<Places>,
     wakers: Vec<Waker>,
+    /// The listener that is looked at first: each in turn, so that none waits for another.
+    turn: usize,
     /// The last accept failed, and was told of.
     is_failing: bool,
 }
 
 impl Acceptor {
     fn run(mut self) {
-        while self.client_waits() {
+        while let Some(at) = self.client_waits() {
             match self.places.emptiest() {
-                Some(shard) => self.accept(shard),
+                Some(shard) => self.accept(at, shard),
                 None => self.make_room(),
             }
         }
     }
 
-    /// Waits for a client; `false`: no further one is taken.
-    fn client_waits(&self) -> bool {
-        let mut waited = [
-            PollFd::new(&self.listener, PollFlags::IN),
-            PollFd::from_borrowed_fd(self.places.bell(), PollFlags::IN),
-        ];
+    /// Waits for a client, and says at which listener; `None`: no further one is taken.
+    fn client_waits(&mut self) -> Option<usize> {
+        let bell = PollFd::from_borrowed_fd(self.places.bell(), PollFlags::IN);
+        let listeners = self.listeners.iter().map(|one| PollFd::new(one, PollFlags::IN));
+        let mut waited: Vec<PollFd<'_>> = listeners.chain([bell]).collect();
         // An interruption is no client, and harmless: accepting does not wait.
         let _ = poll(&mut waited, None);
-        !self.places.is_closed()
+        if self.places.is_closed() {
+            return None;
+        }
+        let count = self.listeners.len();
+        let in_turn = (0..count).map(|step| (self.turn + step) % count);
+        let at = in_turn.clone().find(|&at| !waited[at].revents().is_empty());
+        let at = at.unwrap_or(self.turn);
+        self.turn = (at + 1) % count;
+        Some(at)
     }
 
-    fn accept(&mut self, shard: usize) {
-        match accept_with(&self.listener, SocketFlags::CLOEXEC) {
+    fn accept(&mut self, at: usize, shard: usize) {
+        match accept_with(&self.listeners[at], SocketFlags::CLOEXEC) {
             Ok(socket) => {
                 self.is_failing = false;
                 self.places.deal(socket, shard, &self.wakers);

@@ -5,8 +5,9 @@
 //! much get it, and thousands that leave their answers unread share out what there is; a little of
 //! its own each keeps whatever the others hold.
 //!
-//! Outside of the budget is a request that is half there: it is read to its end, or it could never
-//! be answered. That is a head and a body at most for each connection, until its time is over.
+//! A request that is half there counts like everything else. It is read to its end whatever the
+//! others hold, or it could never be answered: that is a head and a body at most for each
+//! connection. So while more is held than the budget has, such a request has little time.
 //!
 //! A receive that goes on may bring a megabyte before it can be stopped. So only some connections
 //! have one at a time, of those that have sent little at a time for a while, and none while much of
@@ -35,6 +36,11 @@ impl Budget {
     /// Octets that all connections hold.
     pub(super) fn held(&self) -> usize {
         self.held.get()
+    }
+
+    /// Whether connections hold more than the budget has: all that has a bound of its own.
+    pub(super) fn is_overdrawn(&self) -> bool {
+        self.held.get() > HELD_OCTETS_MAX
     }
 
     /// What one connection may hold at this moment.

@@ -18,6 +18,7 @@ use crate::io::link::{Session, Takes};
 use crate::io::waits::{Moment, Waits};
 use crate::shard::retry_after_seconds;
 use std::collections::VecDeque;
+use std::net::IpAddr;
 use wire::http::{CONTINUE, HeadMemory, HeadOutcome, HttpRefusal, RequestHead};
 use wire::push::response::{Answer, AnswerHead, write_answer};
 use wire::terms::code::Code;
@@ -53,12 +54,10 @@ pub(super) trait Desk {
     /// Steady milliseconds.
     fn now_ms(&self) -> SteadyMs;
 
-    /// Takes a request, `foreseen` from this `body`; `number` is the answer's number on the
-    /// connection.
+    /// Takes a request; `number` is the answer's number on the connection.
     fn request(
         &mut self,
         foreseen: &Self::Foreseen<'_>,
-        body: &[u8],
         authorization: Option<&[u8]>,
         credential: &mut Credential,
         number: u64,
@@ -73,7 +72,6 @@ enum Sight<'a, F> {
     Headed(bool),
     Whole {
         head: RequestHead<'a>,
-        body: &'a [u8],
         foreseen: F,
     },
 }
@@ -163,6 +161,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// As a connection from this address, which some registrations ask for.
+    pub(super) fn coming_from(self, peer: Option<IpAddr>) -> Self {
+        Self { credential: Credential::of_peer(peer), ..self }
+    }
+
     pub(super) fn new(patience: Patience, now_ms: SteadyMs) -> Self {
         Self {
             patience,
@@ -332,15 +335,10 @@ impl Connection {
                     self.invite(expect_continue);
                     return at;
                 }
-                Sight::Whole { head, body, foreseen } => {
+                Sight::Whole { head, foreseen } => {
                     let number = self.first_number + self.answers.len() as u64;
-                    let (answer, gate) = desk.request(
-                        &foreseen,
-                        body,
-                        head.authorization,
-                        &mut self.credential,
-                        number,
-                    );
+                    let (answer, gate) =
+                        desk.request(&foreseen, head.authorization, &mut self.credential, number);
                     let answer_head = AnswerHead {
                         retry_after_seconds: retry_after_seconds(answer.code),
                         ..AnswerHead::of_request(&head)
@@ -385,7 +383,7 @@ impl Connection {
             HeadOutcome::Refused(refusal) => Sight::Refused(refusal),
             HeadOutcome::Complete(head) => {
                 match octets.get(head.head_octets..head.head_octets + head.body_octets) {
-                    Some(body) => Sight::Whole { head, body, foreseen: desk.foresee(body) },
+                    Some(body) => Sight::Whole { head, foreseen: desk.foresee(body) },
                     None => Sight::Headed(head.expect_continue),
                 }
             }
@@ -412,6 +410,12 @@ impl Connection {
             self.continue_sent = true;
             self.output.extend_from_slice(CONTINUE);
         }
+    }
+
+    /// Whether a request has been half there since then or longer, and the client may send the
+    /// rest.
+    pub(super) fn is_half_since(&self, since_ms: SteadyMs) -> bool {
+        self.half_since_ms != SteadyMs::ZERO && self.half_since_ms <= since_ms && !self.continue_due
     }
 
     /// Notes since when a request is half there. Progress starts the time anew: what is half now is

@@ -12,6 +12,10 @@ pub enum Obstacle {
     Stalled,
     /// A shard's journal has no room.
     StorageFull,
+    /// Every place of a shard for waiting pushes is taken.
+    QueueFull,
+    /// A shard's device does not take what was accepted as fast as it comes.
+    Overload,
     /// The data directory, or a file of a journal, was deleted or moved.
     DataLost,
 }
@@ -24,6 +28,8 @@ impl Obstacle {
             Self::Paused => "paused",
             Self::Stalled => "stalled",
             Self::StorageFull => "storage_full",
+            Self::QueueFull => "queue_full",
+            Self::Overload => "overload",
             Self::DataLost => "data_lost",
         }
     }
@@ -41,6 +47,10 @@ impl Obstacle {
             Self::StorageFull => {
                 "the journal is full (make room on the device or raise --queue-bytes)"
             }
+            Self::QueueFull => {
+                "as many pushes wait as may (see `hayauma queue`, or raise --pushes-max)"
+            }
+            Self::Overload => "the device does not keep up with what was accepted",
         }
     }
 }

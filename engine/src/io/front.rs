@@ -1,50 +1,31 @@
 //! The push clients' side of a shard: its connections, requests to peers and their answers,
 //! gatherings.
 
-use crate::gateway::registry::Credential;
 use crate::io::budget::Budget;
-use crate::io::connection::{Connection, Desk, Ending, Gate, Patience};
+use crate::io::connection::{Connection, Ending, Patience};
+use crate::io::desk::{Gated, ShardDesk, origin_of};
 use crate::io::driver::{Completion, Driver, Owner};
+use crate::io::gathering::{Gathering, Next, Part};
 use crate::io::limits::{
     ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS,
-    PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
+    HALF_REQUEST_MS_MAX, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
 };
 use crate::io::link::{Fate, Link, Session};
-use crate::io::mesh;
 use crate::io::mesh::{Mesh, Parcel};
 use crate::io::now::Now;
 use crate::io::places::Door;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
-use crate::shard::{Foreseen, Origin, Reply, Shard};
+use crate::shard::{Reply, Shard};
 use host::clock;
+use rustix::net::getpeername;
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use wire::push::response::Answer;
 use wire::terms::code::Code;
 use wire::terms::time::SteadyMs;
-
-/// A whole alert's cancel, answered when every shard has.
-struct Gathering {
-    connection: u32,
-    generation: u32,
-    answer_number: u64,
-    remaining: u32,
-    withdrawn: u32,
-    /// A shard had answered this cancel before.
-    repeated: bool,
-    /// A shard could not be asked or refused: the client must ask again.
-    failed: Option<Code>,
-    answer: Answer,
-}
-
-/// What waits for the durable mark besides the connections' own answers.
-enum Gated {
-    /// A peer's request, and when it arrived here.
-    Parcel(Box<Parcel>, Moment),
-    Gathering(u32),
-}
 
 /// Time limits of the connections.
 #[derive(Clone, Copy)]
@@ -90,16 +71,10 @@ pub(super) struct Front {
     pub(super) waits: Waits,
 }
 
-/// What a request needs of the shard while its connection is borrowed.
-struct ShardDesk<'a> {
-    shard: &'a mut Shard,
-    mesh: &'a mut Mesh,
-    gatherings: &'a mut Slots<Gathering>,
-    gated: &'a mut VecDeque<(u64, Gated)>,
-    connection: u32,
-    generation: u32,
-    now: Now,
-    arrived: Moment,
+/// Where a connection comes from; `None` where it is gone already.
+fn peer_of(socket: &OwnedFd) -> Option<IpAddr> {
+    let peer = getpeername(socket).ok().flatten()?;
+    SocketAddr::try_from(peer).ok().map(|peer| peer.ip())
 }
 
 impl Front {
@@ -164,7 +139,8 @@ impl Front {
     }
 
     fn take_visitor(&mut self, socket: OwnedFd, driver: &mut Driver, now: Now) {
-        let session = Connection::new(self.limits.patience, now.steady_ms);
+        let session =
+            Connection::new(self.limits.patience, now.steady_ms).coming_from(peer_of(&socket));
         let budget = &self.budget;
         let make = |index, generation| {
             Link::new(socket, (index, generation), Owner::Front, session, budget)
@@ -303,7 +279,7 @@ impl Front {
         for _ in 0..PARCELS_PER_TURN_MAX {
             let Some(mut parcel) = mesh.next_request() else { break };
             busy = true;
-            match shard.handle_request(&parcel.body, Origin::Peer, now.wall_ms) {
+            match shard.handle_form(&parcel.form, parcel.found_elsewhere, now.wall_ms) {
                 Reply::Now(answer) => {
                     parcel.answer = Some(answer);
                     mesh.send_answer(parcel);
@@ -322,17 +298,25 @@ impl Front {
         }
         while let Some((peer, parcel)) = mesh.next_answer() {
             busy = true;
-            self.take_answer(&parcel);
+            self.take_answer(peer, &parcel, shard, mesh, now);
             mesh.keep(peer, parcel);
         }
         busy
     }
 
-    fn take_answer(&mut self, parcel: &Parcel) {
+    fn take_answer(
+        &mut self,
+        peer: usize,
+        parcel: &Parcel,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        now: Now,
+    ) {
         let Some(answer) = parcel.answer else { return };
         let origin = parcel.origin;
         if let Some(gathering) = origin.gathering {
-            return self.gather(gathering, parcel.count, answer);
+            let part = Part { shard: peer, code: answer.code, withdrawn: parcel.count };
+            return self.take_part(gathering, part, shard, mesh, now);
         }
         self.fill(origin.connection, origin.generation, origin.answer, answer);
     }
@@ -345,26 +329,50 @@ impl Front {
     }
 
     /// One shard's part of a whole alert's cancel.
-    fn gather(&mut self, index: u32, withdrawn: u32, answer: Answer) {
+    fn take_part(&mut self, index: u32, part: Part, shard: &mut Shard, mesh: &mut Mesh, now: Now) {
         let Some(gathering) = self.gatherings.get_mut(index) else { return };
-        gathering.remaining -= 1;
-        gathering.withdrawn += withdrawn;
-        match answer.code {
-            Code::ACCEPTED | Code::PUSH_NOT_FOUND => {}
-            Code::REPEATED => gathering.repeated = true,
-            code => gathering.failed = Some(code),
+        match gathering.take(part) {
+            Next::Wait => {}
+            Next::Answer(answer) => self.answer_gathering(index, answer),
+            Next::Close(shards) => {
+                for number in shards {
+                    self.close_in(number, index, shard, mesh, now);
+                }
+            }
         }
-        if gathering.remaining > 0 {
+    }
+
+    /// Has a shard close an alert of which pushes wait in another one.
+    fn close_in(
+        &mut self,
+        number: usize,
+        index: u32,
+        shard: &mut Shard,
+        mesh: &mut Mesh,
+        now: Now,
+    ) {
+        let Some(Gathering { asker, form, .. }) = self.gatherings.get_mut(index) else { return };
+        let origin = origin_of(shard, *asker, Some(index));
+        let mut part = Part { shard: number, code: Code::OVERLOAD, withdrawn: 0 };
+        // What was not done behind a record waits for none.
+        let mut until = 0;
+        if number == shard.number() {
+            match shard.handle_form(form, true, now.wall_ms) {
+                Reply::EveryShard { answer, withdrawn, sequence } => {
+                    (part.code, part.withdrawn, until) = (answer.code, withdrawn, sequence);
+                }
+                Reply::Now(answer) => part.code = answer.code,
+                other => unreachable!("a whole alert's cancel is answered {other:?}"),
+            }
+        } else if mesh.send_request(number, origin, true, |parcel| parcel.extend_from_slice(form)) {
             return;
         }
-        if let Some(mut done) = self.gatherings.remove(index) {
-            done.answer.code = match done.failed {
-                Some(code) => code,
-                None if done.withdrawn > 0 => Code::ACCEPTED,
-                None if done.repeated => Code::REPEATED,
-                None => Code::PUSH_NOT_FOUND,
-            };
-            self.fill(done.connection, done.generation, done.answer_number, done.answer);
+        self.gated.push_back((until, Gated::Part(index, part)));
+    }
+
+    fn answer_gathering(&mut self, index: u32, answer: Answer) {
+        if let Some(Gathering { asker, .. }) = self.gatherings.remove(index) {
+            self.fill(asker.connection, asker.generation, asker.answer, answer);
         }
     }
 
@@ -393,12 +401,8 @@ impl Front {
                     self.waits.answered(arrived, leaves);
                     mesh.send_answer(parcel);
                 }
-                Some((_, Gated::Gathering(index))) => {
-                    if let Some(answer) =
-                        self.gatherings.get_mut(index).map(|gathering| gathering.answer)
-                    {
-                        self.gather(index, 0, answer);
-                    }
+                Some((_, Gated::Part(index, part))) => {
+                    self.take_part(index, part, shard, mesh, now);
                 }
                 None => break,
             }
@@ -482,9 +486,14 @@ impl Front {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
         self.show_silent(now);
+        let half_until_ms = match self.budget.is_overdrawn() {
+            true => now.steady_ms.saturating_sub(HALF_REQUEST_MS_MAX),
+            false => SteadyMs::ZERO,
+        };
         for index in indices {
             let Some(link) = self.connections.get_mut(index) else { continue };
-            let is_overdue = now.steady_ms >= link.session.due_ms();
+            let is_overdue =
+                now.steady_ms >= link.session.due_ms() || link.session.is_half_since(half_until_ms);
             let is_slow = is_overdue && !link.session.lingers() && link.unsent() > 0;
             if is_slow || link.is_stuck(now.steady_ms, self.limits.patience.idle_ms) {
                 self.visits.stuck += 1;
@@ -523,10 +532,12 @@ impl Front {
                     }
                     mesh.send_answer(parcel);
                 }
-                Gated::Gathering(index) => {
-                    if let Some(gathering) = self.gatherings.get_mut(index) {
-                        let answer = Answer { code: Code::NOT_DURABLE, ..gathering.answer };
-                        self.gather(index, 0, answer);
+                Gated::Part(index, part) => {
+                    let part = Part { code: Code::NOT_DURABLE, ..part };
+                    // One that failed asks no shard for more.
+                    let next = self.gatherings.get_mut(index).map(|gathering| gathering.take(part));
+                    if let Some(Next::Answer(answer)) = next {
+                        self.answer_gathering(index, answer);
                     }
                 }
             }
@@ -551,110 +562,20 @@ impl Front {
     }
 }
 
-impl Desk for ShardDesk<'_> {
-    type Foreseen<'body> = Foreseen<'body>;
-
-    fn foresee<'body>(&self, body: &'body [u8]) -> Foreseen<'body> {
-        self.shard.foresee(body)
-    }
-
-    fn fetch(&self, foreseen: &Foreseen<'_>) {
-        self.shard.fetch(foreseen);
-    }
-
-    fn now_ms(&self) -> SteadyMs {
-        self.now.steady_ms
-    }
-
-    fn request(
-        &mut self,
-        foreseen: &Foreseen<'_>,
-        body: &[u8],
-        authorization: Option<&[u8]>,
-        credential: &mut Credential,
-        number: u64,
-    ) -> (Answer, Gate) {
-        let origin = Origin::Client { authorization, credential };
-        match self.shard.handle_foreseen(foreseen, origin, self.now.wall_ms) {
-            Reply::Now(answer) => (answer, Gate::Open),
-            Reply::WhenDurable(answer, sequence) => (answer, Gate::Durable(sequence, self.arrived)),
-            Reply::Owner(owner) => {
-                let origin = self.origin(number, None);
-                if self.mesh.send_request(owner, origin, body) {
-                    return (PLACEHOLDER, Gate::Elsewhere);
-                }
-                (self.shard.refuse_for_overload(body, self.now.wall_ms), Gate::Open)
-            }
-            Reply::EveryShard { answer, withdrawn, sequence } => {
-                self.gather_from_all(body, number, answer, withdrawn, sequence)
-            }
-        }
-    }
-}
-
 /// Whether the client has not asked anything yet, and still may.
 fn is_silent(link: &Link<Connection>) -> bool {
     link.session.is_silent() && !link.stream.is_closing()
 }
 
-/// Stands in an answer's place until another shard fills it.
-const PLACEHOLDER: Answer =
-    Answer { code: Code::INTERNAL, msn: None, reqid: None, xpid: None, segments: 0 };
-
-impl ShardDesk<'_> {
-    fn origin(&self, answer: u64, gathering: Option<u32>) -> mesh::Origin {
-        mesh::Origin {
-            shard: self.shard.number() as u16,
-            connection: self.connection,
-            generation: self.generation,
-            answer,
-            gathering,
-        }
-    }
-
-    fn gather_from_all(
-        &mut self,
-        body: &[u8],
-        number: u64,
-        answer: Answer,
-        withdrawn: u32,
-        sequence: u64,
-    ) -> (Answer, Gate) {
-        let (connection, generation) = (self.connection, self.generation);
-        let gathering = self.gatherings.insert(|_, _| Gathering {
-            connection,
-            generation,
-            answer_number: number,
-            remaining: 1,
-            withdrawn,
-            repeated: false,
-            failed: None,
-            answer,
-        });
-        let Some(gathering) = gathering else {
-            return (self.shard.refuse_for_overload(body, self.now.wall_ms), Gate::Open);
-        };
-        for peer in (0..self.mesh.shards()).filter(|&peer| peer != self.shard.number()) {
-            let origin = self.origin(number, Some(gathering));
-            let sent = self.mesh.send_request(peer, origin, body);
-            if let Some(gathering) = self.gatherings.get_mut(gathering) {
-                if sent {
-                    gathering.remaining += 1;
-                } else {
-                    // The client asks again; what was withdrawn stays withdrawn.
-                    gathering.failed = Some(Code::OVERLOAD);
-                }
-            }
-        }
-        self.gated.push_back((sequence, Gated::Gathering(gathering)));
-        (PLACEHOLDER, Gate::Elsewhere)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gateway::registry::Credential;
+    use crate::io::budget::Share;
+    use crate::io::connection::{Desk, Gate};
     use crate::io::driver::{DriverKind, Waker};
+    use crate::io::limits::HELD_OCTETS_MAX;
+    use crate::io::link::Takes;
     use crate::io::places::Places;
     use std::os::unix::net::UnixStream;
     use wire::terms::time::WallMs;
@@ -680,6 +601,49 @@ mod tests {
         servers.into_iter().for_each(|server| places.deal(server.into(), 0, &wakers));
         assert!(front.take_visitors(&mut driver, at(1_000)));
         (front, driver, clients)
+    }
+
+    /// What a session asks of its shard while no request is whole: the time.
+    struct At(SteadyMs);
+
+    impl Desk for At {
+        type Foreseen<'body> = ();
+
+        fn foresee(&self, _body: &[u8]) {}
+
+        fn fetch(&self, _foreseen: &()) {}
+
+        fn now_ms(&self) -> SteadyMs {
+            self.0
+        }
+
+        fn request(
+            &mut self,
+            _foreseen: &(),
+            _authorization: Option<&[u8]>,
+            _credential: &mut Credential,
+            _number: u64,
+        ) -> (Answer, Gate) {
+            unreachable!("no request is whole")
+        }
+    }
+
+    #[test]
+    fn a_request_may_be_half_there_for_a_second_while_the_budget_is_overdrawn() {
+        for (held, ends_ms) in [(HELD_OCTETS_MAX, 11_000), (HELD_OCTETS_MAX + 1, 2_000)] {
+            let (mut front, mut driver, _clients) = visited(1);
+            let mut others = Share::of(&front.budget);
+            others.note(held);
+            let half = b"POST /smsgw/ HTTP/1.1\r\n";
+            let link = front.connections.get_mut(0).expect("the first place");
+            assert_eq!(link.session.take(half, 1 << 20, &mut At(SteadyMs::new(1_000))), Some(0));
+            let mut is_given_up = |now_ms| {
+                front.sweep(&mut driver, at(now_ms), 256);
+                let link = front.connections.get_mut(0).expect("the first place");
+                link.session.output().starts_with(b"HTTP/1.1 408 ")
+            };
+            assert!(!is_given_up(ends_ms - 1) && is_given_up(ends_ms), "{held} octets held");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ pub(super) const RING_ENTRIES: u32 = 1024;
 /// Entries of its completion queue: a turn's worth of receives, sends and syncs.
 pub(super) const RING_COMPLETIONS: u32 = 8192;
 /// What the committing thread of the driver `poll` may be asked for at a time: the writes of a
-/// commit, and syncs.
+/// commit, and a write or the syncs of the billing log.
 pub(super) const COMMITTING_MAX: usize = 16;
 /// Receive buffers of a shard; a power of two.
 pub(super) const RECEIVE_BUFFERS: u16 = 512;
@@ -50,6 +50,8 @@ pub(super) const SEND_LOOK_MS: u64 = 200;
 pub(super) const SEND_LOOK_LATE_MS: u64 = 1_000;
 /// How long a peer may take nothing of what is sent to it.
 pub(super) const SEND_PROGRESS_MS_MAX: u64 = 60_000;
+/// How long a request may be half there while connections hold more than the budget has.
+pub(super) const HALF_REQUEST_MS_MAX: u64 = 1_000;
 /// A connection without traffic for so long gives its buffers back.
 pub(super) const BUFFERS_KEPT_MS: u64 = 1_000;
 /// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.

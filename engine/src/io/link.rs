@@ -190,7 +190,7 @@ impl<S: Session> Link<S> {
 
     /// What was received is of no use any more.
     pub(super) fn forget_input(&mut self) {
-        self.input.clear();
+        self.input = Vec::new();
     }
 
     /// Octets that wait to be sent or are being sent.

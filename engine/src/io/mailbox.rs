@@ -14,10 +14,10 @@ use crate::shard::figures::NAMES;
 use crate::shard::{LivePush, Obstacles, ParkedAction, ParkedNotification, WaitingTally};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
-use wire::terms::ids::{Msn, Xpid};
+use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::time::SteadyMs;
 
 /// How long the control plane waits for a shard to take a change.
@@ -119,7 +119,11 @@ pub(crate) struct ShardStatus {
     pub(crate) turned_ms: AtomicU64,
     pub(crate) paused: AtomicBool,
     pub(crate) full: AtomicBool,
+    pub(crate) crowded: AtomicBool,
+    pub(crate) behind: AtomicBool,
     pub(crate) lost: AtomicBool,
+    /// How many classes find room, the one that matters most first.
+    pub(crate) classes_taken: AtomicU8,
     pub(crate) figures: Vec<AtomicU64>,
     pub(crate) connections: AtomicU64,
     pub(crate) visits: [AtomicU64; 5],
@@ -148,7 +152,10 @@ impl ShardStatus {
             turned_ms: AtomicU64::new(0),
             paused: AtomicBool::new(false),
             full: AtomicBool::new(false),
+            crowded: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
             lost: AtomicBool::new(false),
+            classes_taken: AtomicU8::new(Class::BY_WEIGHT.len() as u8),
             figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: AtomicU64::new(0),
             visits: [const { AtomicU64::new(0) }; 5],
@@ -193,6 +200,9 @@ impl ShardStatus {
     pub(crate) fn show_obstacles(&self, obstacles: Obstacles) {
         self.paused.store(obstacles.paused, Ordering::Relaxed);
         self.full.store(obstacles.full, Ordering::Relaxed);
+        self.crowded.store(obstacles.crowded, Ordering::Relaxed);
+        self.behind.store(obstacles.behind, Ordering::Relaxed);
+        self.classes_taken.store(obstacles.classes_taken, Ordering::Relaxed);
         self.lost.store(obstacles.lost, Ordering::Relaxed);
     }
 

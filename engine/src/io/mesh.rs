@@ -1,9 +1,9 @@
 //! How shards speak: parcels on bounded rings, one pair of rings for each pair of shards.
 //!
-//! A parcel carries a request body to the shard that owns the msn, and the answer back in the same
-//! box. Each shard owns a fixed number of boxes for each peer, so nothing is allocated per push
-//! once their buffers have grown, and a slow peer is felt as "no box left" (code 8002), never as a
-//! growing queue. A batch of parcels costs one wake-up.
+//! A parcel carries a request's binary form to the shard that owns the msn, and the answer back in
+//! the same box. Each shard owns a fixed number of boxes for each peer, so nothing is allocated per
+//! push once their buffers have grown, and a slow peer is felt as "no box left" (code 8002), never
+//! as a growing queue. A batch of parcels costs one wake-up.
 
 use crate::io::driver::Waker;
 use crate::io::limits::parcels_per_peer;
@@ -28,13 +28,15 @@ pub(super) struct Origin {
 /// A request on its way to the owner of its msn, or its answer on the way back.
 pub(super) struct Parcel {
     pub(super) origin: Origin,
-    /// The request's body as it came; kept on the way back so that its memory serves the next
-    /// request.
-    pub(super) body: Vec<u8>,
+    /// The request's binary form (`wire::submission::form`); kept on the way back so that its
+    /// memory serves the next request.
+    pub(super) form: Vec<u8>,
     /// The answer, once there is one.
     pub(super) answer: Option<Answer>,
     /// Pushes withdrawn, for a whole alert's cancel.
     pub(super) count: u32,
+    /// Of such a cancel: pushes of the alert wait in another shard.
+    pub(super) found_elsewhere: bool,
 }
 
 struct Lane {
@@ -92,7 +94,13 @@ impl Mesh {
                 answer: 0,
                 gathering: None,
             };
-            Box::new(Parcel { origin, body: Vec::new(), answer: None, count: 0 })
+            Box::new(Parcel {
+                origin,
+                form: Vec::new(),
+                answer: None,
+                count: 0,
+                found_elsewhere: false,
+            })
         };
         let boxes = |peer: usize| {
             let count = if peer == shard { 0 } else { parcels_per_peer(shards) };
@@ -111,14 +119,23 @@ impl Mesh {
         self.wakers.len()
     }
 
-    /// Sends a request to `peer`; `false` when every box for it is under way.
-    pub(super) fn send_request(&mut self, peer: usize, origin: Origin, body: &[u8]) -> bool {
+    /// Sends `peer` a request, whose form `write` appends; `false` when every box for it is under
+    /// way. Of a whole alert's cancel, `found_elsewhere` says that pushes of the alert wait in
+    /// another shard than `peer`.
+    pub(super) fn send_request(
+        &mut self,
+        peer: usize,
+        origin: Origin,
+        found_elsewhere: bool,
+        write: impl FnOnce(&mut Vec<u8>),
+    ) -> bool {
         let Some(mut parcel) = self.free[peer].pop() else { return false };
         parcel.origin = origin;
         parcel.answer = None;
         parcel.count = 0;
-        parcel.body.clear();
-        parcel.body.extend_from_slice(body);
+        parcel.found_elsewhere = found_elsewhere;
+        parcel.form.clear();
+        write(&mut parcel.form);
         let refused = self.lanes.lane(self.shard, peer).requests.push(parcel);
         assert!(refused.is_ok(), "there are as many boxes as places on the ring");
         self.woken[peer] = true;
@@ -164,6 +181,13 @@ impl Mesh {
         })
     }
 
+    /// Peers, a bit each, got something by another way: they are woken with the others.
+    pub(super) fn note_called(&mut self, peers: u64) {
+        for (peer, woken) in self.woken.iter_mut().enumerate() {
+            *woken |= peer != self.shard && peers >> (peer % 64) & 1 == 1;
+        }
+    }
+
     /// Wakes the peers that got something since the last call: one wake-up a batch.
     pub(super) fn wake_peers(&mut self) {
         for (peer, woken) in self.woken.iter_mut().enumerate() {
@@ -192,17 +216,20 @@ impl HandOver {
         Ok(Self { ends: [end(0), end(1)] })
     }
 
-    /// A request's body goes to the other end, which answers it, and comes home in the same box;
-    /// the code of the answer, or `None` if every box was under way.
-    pub fn round_trip(&mut self, body: &[u8], answer: Answer) -> Option<Code> {
+    /// A request's form goes to the other end, which `take`s and answers it, and comes home in the
+    /// same box; the code of the answer, or `None` if every box was under way.
+    pub fn round_trip(
+        &mut self,
+        write: impl FnOnce(&mut Vec<u8>),
+        take: impl FnOnce(&[u8]) -> Answer,
+    ) -> Option<Code> {
         let [home, owner] = &mut self.ends;
         let origin = Origin { shard: 0, connection: 1, generation: 1, answer: 0, gathering: None };
-        if !home.send_request(1, origin, body) {
+        if !home.send_request(1, origin, false, write) {
             return None;
         }
         let mut parcel = owner.next_request()?;
-        assert_eq!(parcel.body.len(), body.len(), "the body arrives whole");
-        parcel.answer = Some(answer);
+        parcel.answer = Some(take(&parcel.form));
         owner.send_answer(parcel);
         let (peer, parcel) = home.next_answer()?;
         let code = parcel.answer.map(|answer| answer.code);
@@ -219,11 +246,13 @@ mod tests {
     fn a_box_serves_as_often_as_it_comes_home() {
         let mut hand_over = HandOver::new().expect("eventfds");
         for length in 0..3 * parcels_per_peer(2) {
-            let body = vec![b'x'; length % 700];
-            assert_eq!(
-                hand_over.round_trip(&body, Answer::bare(Code::OVERLOAD)),
-                Some(Code::OVERLOAD)
-            );
+            let form = vec![b'x'; length % 700];
+            let take = |arrived: &[u8]| {
+                assert_eq!(arrived, form, "it arrives whole");
+                Answer::bare(Code::OVERLOAD)
+            };
+            let write = |target: &mut Vec<u8>| target.extend_from_slice(&form);
+            assert_eq!(hand_over.round_trip(write, take), Some(Code::OVERLOAD));
         }
         assert!(hand_over.ends.iter().all(|end| !end.has_arrivals()));
     }

@@ -6,12 +6,15 @@
 
 mod acceptor;
 mod budget;
+mod calling;
 mod connection;
+mod desk;
 pub mod driver;
 mod durations;
 mod executor;
 pub mod figures;
 mod front;
+mod gathering;
 pub mod limits;
 mod link;
 pub mod mailbox;
@@ -29,7 +32,7 @@ mod waits;
 pub use mesh::HandOver;
 
 use crate::io::connection::Patience;
-use crate::io::driver::{Driver, DriverKind, Refusal, Waker};
+use crate::io::driver::{Driver, DriverKind, DriverRefusal, Waker};
 use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::ShardPort;
@@ -37,6 +40,8 @@ use crate::io::mesh::{Lanes, Mesh};
 use crate::io::notifier::EndpointPlan;
 use crate::io::places::{Door, Places};
 use crate::io::turn::{ShardTurn, TurnLimits};
+use crate::network::side_by_side::SideBySide;
+use crate::network::smpp::exchange::Exchange;
 use crate::shard::{Durability, Shard};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use host::fatal::{Fatal, FatalReason};
@@ -46,7 +51,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Why the driver `uring` cannot work here, a ring or the executor that is to own its thread;
 /// `None`: it can.
-pub fn uring_refusal() -> Option<Refusal> {
+pub fn uring_refusal() -> Option<DriverRefusal> {
     driver::ring_refusal()
         .or_else(|| executor::refusal().map(|error| driver::executor_refusal(&error)))
 }
@@ -75,7 +80,7 @@ struct Start {
 }
 
 /// What the runtime is set up with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     /// What carries octets.
     pub driver: DriverKind,
@@ -98,19 +103,23 @@ pub struct Setup {
     pub idle_poll_us: u32,
     /// The sync that fails, for tests; counted from 1.
     pub inject_sync_failure: Option<u64>,
+    /// The carriers between their homes and the shards.
+    pub exchanges: Arc<[Arc<Exchange>]>,
+    /// Receipts that one carrier awaits at most.
+    pub receipts_awaited_max: usize,
 }
 
 impl Runtime {
-    /// Starts the shards on their CPUs; they take requests from `listener` at once. `endpoints` is
-    /// where notifications go for now.
+    /// Starts the shards on their CPUs, each with the network of its thread; they take requests
+    /// from `listeners` at once. `endpoints` is where notifications go for now.
     ///
     /// # Errors
     /// When the shards' threads or drivers cannot be set up.
     pub fn start(
         setup: &Setup,
-        shards: Vec<Shard>,
+        shards: Vec<(Shard, SideBySide)>,
         endpoints: Vec<EndpointPlan>,
-        listener: TcpListener,
+        listeners: Vec<TcpListener>,
     ) -> Result<Self, Fatal> {
         let count = shards.len();
         let ports: Vec<Arc<ShardPort>> = shards.iter().map(|_| ShardPort::new()).collect();
@@ -129,7 +138,7 @@ impl Runtime {
                 lanes: Arc::clone(&lanes),
                 door: places.door(number),
                 driver: setup.driver,
-                limits,
+                limits: limits.clone(),
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
@@ -160,7 +169,7 @@ impl Runtime {
         for sender in waker_senders {
             let _ = sender.send(wakers.clone());
         }
-        let acceptor = acceptor::start(listener, places, wakers, setup.cpus.clone());
+        let acceptor = acceptor::start(listeners, places, wakers, setup.cpus.clone());
         let acceptor = acceptor.map_err(|error| lacks("the acceptor's thread", &error))?;
         let stop_watching = Arc::new(AtomicBool::new(false));
         let watchdog = start_watchdog(ports.clone(), Arc::clone(&stop_watching))?;
@@ -188,7 +197,12 @@ impl Runtime {
 }
 
 /// On the shard's thread: its driver, its end of the mesh, its sockets.
-fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> ShardTurn {
+fn prepare(
+    number: usize,
+    shard: (Shard, SideBySide),
+    port: Arc<ShardPort>,
+    start: Start,
+) -> ShardTurn {
     let driver =
         Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
             let cause = format!(
@@ -248,5 +262,7 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
         },
         idle_poll_us: u64::from(setup.idle_poll_us),
         inject_sync_failure: setup.inject_sync_failure,
+        exchanges: Arc::clone(&setup.exchanges),
+        receipts_awaited_max: setup.receipts_awaited_max,
     }
 }

@@ -94,11 +94,11 @@ struct Shared {
 }
 
 /// The names of the registrations in force.
-pub(crate) struct Names {
+pub(crate) struct HostNames {
     shared: Arc<Shared>,
 }
 
-impl Names {
+impl HostNames {
     /// Names that are looked up as the system does.
     pub(crate) fn of_the_system() -> Self {
         Self::new(System, INTERVALS)
@@ -109,7 +109,7 @@ impl Names {
         Self::new(Hanging, INTERVALS)
     }
 
-    /// Names that are looked up there and so often, once [`Names::start`] was called.
+    /// Names that are looked up there and so often, once [`HostNames::start`] was called.
     pub(crate) fn new(look_up: impl LookUp, intervals: Intervals) -> Self {
         let shared = Shared {
             look_up: Box::new(look_up),
@@ -178,7 +178,7 @@ impl Names {
     }
 }
 
-impl Drop for Names {
+impl Drop for HostNames {
     fn drop(&mut self) {
         lock(&self.shared.state).is_over = true;
         self.shared.timer.notify_all();
@@ -375,7 +375,7 @@ mod tests {
     }
 
     struct Rig {
-        names: Arc<Names>,
+        names: Arc<HostNames>,
         book: Book,
         published: Receiver<()>,
         publisher: Sender<()>,
@@ -383,7 +383,7 @@ mod tests {
 
     fn rig(urls: &[&str]) -> Rig {
         let book = Book::default();
-        let names = Arc::new(Names::new(Scripted(Arc::clone(&book)), QUICK));
+        let names = Arc::new(HostNames::new(Scripted(Arc::clone(&book)), QUICK));
         let registrations: Vec<Registration> =
             urls.iter().enumerate().map(|(at, url)| registration(at as u64 + 1, url)).collect();
         names.want(&registrations);
@@ -414,7 +414,7 @@ mod tests {
     fn a_look_up_that_hangs_holds_up_neither_a_start_nor_a_change_nor_another_name() {
         let urls = ["http://hangs-1/", "http://hangs-2/", "http://found/", "http://192.0.2.9/"];
         let rig = rig(&urls);
-        let begun = Instant::now();
+        let begun = clock::instant();
         rig.say("found", Ok(vec![address(1)]));
         rig.start();
         let registrations =
@@ -451,7 +451,7 @@ mod tests {
         let name = ("sink".to_owned(), 80);
         let mut state = State::default();
         let known =
-            Known { addresses: Vec::new(), due: Instant::now(), failures: 0, is_under_way: true };
+            Known { addresses: Vec::new(), due: clock::instant(), failures: 0, is_under_way: true };
         state.names.insert(name.clone(), known);
         let mut found = |lasts: &[u8]| {
             let addresses = lasts.iter().map(|&last| address(last)).collect();

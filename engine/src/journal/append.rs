@@ -5,10 +5,11 @@ use std::time::Duration;
 use super::body::Body;
 use super::frame::{Kind, frame_octets, lag_of};
 use super::limits::{
-    BODY_OCTETS_MAX, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX, WARM_SPARES,
+    BODY_OCTETS_MAX, FIRST_SEGMENT_WAIT_MS, HELD_FRAME_OCTETS, SPARE_WAIT_MS, STAGED_OCTETS_MAX,
+    WARM_SPARES,
 };
 use super::log::{Journal, Position};
-use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress};
+use super::record::{Accepted, CancelAccepted, Ended, Handed, Held, Key, Notified, Progress};
 use super::segment::{Segment, SegmentHeader};
 use crate::testing::kill_points::{KillPoint, kill_point};
 
@@ -48,11 +49,14 @@ impl Journal {
         );
         let body = accepted.body();
         let frame = frame_octets(body.body_octets_max()) as u64;
-        let needed = self.reserved_octets() + super::limits::RESERVE_OCTETS_PER_PUSH + frame;
+        let needed = self.reserved_octets()
+            + super::limits::RESERVE_OCTETS_PER_PUSH
+            + self.handing_octets(1, u64::from(accepted.segments))
+            + frame;
         if self.pool.octets_in_use() >= STAGED_OCTETS_MAX {
             return Err(AppendError::NoSpare);
         }
-        if self.present_octets() < needed {
+        if !self.has_present(needed) {
             self.order_spares(false);
             return Err(if self.free_octets() < needed {
                 AppendError::Full
@@ -61,8 +65,18 @@ impl Journal {
             });
         }
         let (position, sequence, octets) = self.append(&body, Duration::ZERO)?;
-        self.note_held(octets);
+        let segments = if self.config.hands_over { u64::from(accepted.segments) } else { 0 };
+        self.note_held(octets, segments);
         Ok((position, sequence))
+    }
+
+    /// Whether so many octets can be appended whatever the device says from now on. Takes what the
+    /// factory has ready before it says no.
+    fn has_present(&mut self, needed: u64) -> bool {
+        if self.present_octets() < needed {
+            self.take_spares(Duration::ZERO);
+        }
+        self.present_octets() >= needed
     }
 
     /// Whether budget and device leave room for one more push of usual length.
@@ -86,6 +100,14 @@ impl Journal {
         let reserved = self.reserved_octets() - HELD_FRAME_OCTETS * self.live_pushes;
         self.present_octets() >= reserved + HELD_FRAME_OCTETS
             && self.append(held, Duration::ZERO).is_ok()
+    }
+
+    /// Appends a Handed record.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    pub fn append_handed(&mut self, handed: &Handed<'_>) -> Result<(Position, u64), AppendError> {
+        self.append_reserved(&handed.body())
     }
 
     /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare
@@ -126,7 +148,7 @@ impl Journal {
         cancel: &CancelAccepted,
     ) -> Result<(Position, u64), AppendError> {
         let needed = self.reserved_octets() + frame_octets(cancel.body_octets_max()) as u64;
-        if self.present_octets() < needed {
+        if !self.has_present(needed) {
             self.order_spares(false);
             return Err(if self.free_octets() < needed {
                 AppendError::Full
@@ -155,6 +177,15 @@ impl Journal {
         let outcome = self.append_reserved(key)?;
         self.note_key(key.ended_ms);
         Ok(outcome)
+    }
+
+    /// Waits until the device holds what is reserved for the live pushes, or has no room for it.
+    ///
+    /// To be called at a start, when the live pushes are [held](Self::hold). A queue that was moved
+    /// into new journals has a reserve and no spares for it yet: until they were made, every push
+    /// would be answered 8002.
+    pub fn prepare_reserve(&mut self) {
+        self.wait_for_spares(Duration::from_millis(FIRST_SEGMENT_WAIT_MS));
     }
 
     /// Waits until the reserve is on the device, up to `wait` for each of its segments: for tests
@@ -268,10 +299,11 @@ impl Journal {
         self.segments.push_back(Segment::begin(header, spare.memory, spare.file, &mut self.pool));
     }
 
-    pub(super) fn note_held(&mut self, octets: usize) {
+    pub(super) fn note_held(&mut self, octets: usize, segments: u64) {
         self.active().live_octets += octets as u64;
         self.live_octets += octets as u64;
         self.live_pushes += 1;
+        self.live_segments += segments;
     }
 
     fn note_key(&mut self, ended_ms: u64) {

@@ -60,7 +60,7 @@ pub struct JournalCopy {
 
 /// A segment in use, as it stands in the directory: its number and its file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-struct Standing {
+struct StandingSegment {
     id: u32,
     inode: u64,
 }
@@ -96,7 +96,7 @@ impl JournalCopy {
 
     /// Copies every segment behind those that are copied, but for the newest; which ones stood
     /// there at the end.
-    fn copy_full(&mut self) -> Result<Vec<Standing>, BackupError> {
+    fn copy_full(&mut self) -> Result<Vec<StandingSegment>, BackupError> {
         loop {
             let standing = self.standing()?;
             let last_copied = self.copied.last_key_value().map_or(0, |(&id, _)| id);
@@ -116,7 +116,7 @@ impl JournalCopy {
     }
 
     /// Copies a full segment; whether it still stood in its place afterwards.
-    fn copy_one(&mut self, segment: Standing) -> Result<bool, BackupError> {
+    fn copy_one(&mut self, segment: StandingSegment) -> Result<bool, BackupError> {
         let (path, target) = (self.path(segment.id), self.target.join(segment_name(segment.id)));
         let octets = match File::open(&path).and_then(|mut from| {
             let mut to = File::create(&target)?;
@@ -133,7 +133,7 @@ impl JournalCopy {
     }
 
     /// Copies the newest segment up to its last whole record; whether that was still it.
-    fn copy_newest(&mut self, segment: Standing) -> Result<bool, BackupError> {
+    fn copy_newest(&mut self, segment: StandingSegment) -> Result<bool, BackupError> {
         let path = self.path(segment.id);
         let mut octets = Vec::new();
         match File::open(&path) {
@@ -173,7 +173,7 @@ impl JournalCopy {
     }
 
     /// The segments in use, oldest first.
-    fn standing(&self) -> Result<Vec<Standing>, BackupError> {
+    fn standing(&self) -> Result<Vec<StandingSegment>, BackupError> {
         let mut standing = Vec::new();
         for entry in fs::read_dir(&self.source).map_err(failed(&self.source))? {
             let path = entry.map_err(failed(&self.source))?.path();
@@ -190,7 +190,7 @@ impl JournalCopy {
             match read {
                 // A spare is not in use yet.
                 Ok(inode) if page.iter().any(|&octet| octet != 0) => {
-                    standing.push(Standing { id, inode })
+                    standing.push(StandingSegment { id, inode })
                 }
                 Ok(_) => {}
                 Err(error)
@@ -205,7 +205,7 @@ impl JournalCopy {
         Ok(standing)
     }
 
-    fn still_stands(&self, segment: Standing) -> bool {
+    fn still_stands(&self, segment: StandingSegment) -> bool {
         fs::metadata(self.path(segment.id)).is_ok_and(|metadata| metadata.ino() == segment.inode)
     }
 

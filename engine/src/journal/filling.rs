@@ -195,6 +195,7 @@ impl Filler {
 /// Rests after a piece; whether somebody waits.
 fn rest(piece_took: Duration, urgency: &Urgency) -> bool {
     if !urgency.is_urgent() {
+        #[expect(clippy::disallowed_methods, reason = "a thread of its own, which is to rest")]
         std::thread::sleep(
             (piece_took * FILL_REST_TIMES).min(Duration::from_micros(FILL_REST_MAX_US)),
         );

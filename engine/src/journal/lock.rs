@@ -1,10 +1,8 @@
 //! The lock of a data directory: one engine at a time. `DATA/lock` is held with flock(2), so it
-//! ends with the process that holds it, however that ends; its text says who holds it and where its
-//! admin port listens.
+//! ends with the process that holds it, however that ends; its text says who holds it.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,15 +39,12 @@ pub enum LockError {
 pub struct Holder {
     /// The process id.
     pub pid: u32,
-    /// Where its admin port listens, once it does.
-    pub admin: Option<SocketAddr>,
 }
 
 /// The held lock; dropping it gives the directory back.
 #[derive(Debug)]
 pub struct DataDirLock {
     file: File,
-    directory: PathBuf,
 }
 
 /// The name of the lock file in a data directory.
@@ -82,6 +77,10 @@ impl DataDirLock {
                 // A command that asks for the holder has the lock for an instant.
                 Err(TryLockError::WouldBlock) if tries > 0 => {
                     tries -= 1;
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "a start, before there is a shard"
+                    )]
                     std::thread::sleep(LOCK_TRY_INTERVAL);
                 }
                 Err(TryLockError::WouldBlock) => {
@@ -91,30 +90,18 @@ impl DataDirLock {
                 Err(TryLockError::Error(source)) => return Err(io_error(source)),
             }
         }
-        let mut lock = Self { file, directory: directory.to_path_buf() };
-        lock.write_text(None).map_err(io_error)?;
+        let mut lock = Self { file };
+        lock.write_text().map_err(io_error)?;
         Ok(lock)
     }
 
-    /// Writes where the admin port listens, for the commands that change a running engine.
-    ///
-    /// # Errors
-    /// [`LockError::Io`].
-    pub fn set_admin_address(&mut self, address: SocketAddr) -> Result<(), LockError> {
-        self.write_text(Some(address))
-            .map_err(|source| LockError::Io { directory: self.directory.clone(), source })
-    }
-
-    fn write_text(&mut self, admin: Option<SocketAddr>) -> io::Result<()> {
-        let mut text = format!("{}\n", std::process::id());
-        if let Some(address) = admin {
-            text += &format!("{address}\n");
-        }
+    fn write_text(&mut self) -> io::Result<()> {
+        let text = format!("{}\n", std::process::id());
         self.file.seek(SeekFrom::Start(0))?;
         // Over what stood there, whose place on a full device may be the last one.
         match self.file.write_all(text.as_bytes()) {
             Ok(()) => self.file.set_len(text.len() as u64),
-            // The lock holds without it; commands cannot tell where the engine is.
+            // The lock holds without it; commands cannot tell who has it.
             Err(error) if error.kind() == io::ErrorKind::StorageFull => self.file.set_len(0),
             Err(error) => Err(error),
         }
@@ -133,9 +120,7 @@ pub fn read_holder(directory: &Path) -> io::Result<Option<Holder>> {
     };
     match file.try_lock_shared() {
         Ok(()) => Ok(None),
-        Err(TryLockError::WouldBlock) => {
-            Ok(Some(read_text(&file).unwrap_or(Holder { pid: 0, admin: None })))
-        }
+        Err(TryLockError::WouldBlock) => Ok(Some(read_text(&file).unwrap_or(Holder { pid: 0 }))),
         Err(TryLockError::Error(error)) => Err(error),
     }
 }
@@ -144,9 +129,8 @@ fn read_text(mut file: &File) -> Option<Holder> {
     file.seek(SeekFrom::Start(0)).ok()?;
     let mut text = String::new();
     file.take(LOCK_TEXT_OCTETS_MAX).read_to_string(&mut text).ok()?;
-    let mut lines = text.lines();
-    let pid = lines.next()?.parse().ok()?;
-    Some(Holder { pid, admin: lines.next().and_then(|line| line.parse().ok()) })
+    // An earlier version wrote a second line.
+    Some(Holder { pid: text.lines().next()?.parse().ok()? })
 }
 
 #[cfg(test)]
@@ -157,15 +141,13 @@ mod tests {
     fn a_second_taker_is_told_the_holder_and_the_lock_ends_with_its_owner() {
         let directory = tempfile::tempdir().expect("a temporary directory");
         assert_eq!(read_holder(directory.path()).expect("readable"), None);
-        let mut lock = DataDirLock::take(directory.path()).expect("nobody has it");
+        let lock = DataDirLock::take(directory.path()).expect("nobody has it");
         match DataDirLock::take(directory.path()) {
             Err(LockError::HeldBy { pid, .. }) => assert_eq!(pid, std::process::id()),
             other => panic!("expected a refusal, got {other:?}"),
         }
-        let admin: SocketAddr = "127.0.0.1:8081".parse().expect("an address");
-        lock.set_admin_address(admin).expect("written");
         let holder = read_holder(directory.path()).expect("readable");
-        assert_eq!(holder, Some(Holder { pid: std::process::id(), admin: Some(admin) }));
+        assert_eq!(holder, Some(Holder { pid: std::process::id() }));
         drop(lock);
         assert_eq!(read_holder(directory.path()).expect("readable"), None);
         DataDirLock::take(directory.path()).expect("free again");

@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::factory::segment_name;
 use super::frame::Kind;
 use super::limits::{
-    HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS,
-    SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS, SPARES_AHEAD, WARM_SPARES, WARM_SPARES_UNDER_LOAD,
+    HANDING_OCTETS_PER_PUSH, HANDING_OCTETS_PER_SEGMENT, HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS,
+    RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS,
+    SPARES_AHEAD, WARM_SPARES, WARM_SPARES_UNDER_LOAD,
 };
 use super::memory::Memory;
 use super::record::{Accepted, ArchivedAccepted, Record};
@@ -32,6 +33,8 @@ pub struct JournalConfig {
     pub without_syncs: bool,
     /// No sequence below this is given from now on: those of other shards' journals lie elsewhere.
     pub first_sequence: u64,
+    /// Carriers take pushes: room is kept to write down what they take.
+    pub hands_over: bool,
 }
 
 impl JournalConfig {
@@ -43,6 +46,7 @@ impl JournalConfig {
             shard,
             without_syncs: false,
             first_sequence: 1,
+            hands_over: false,
         }
     }
 
@@ -127,6 +131,8 @@ pub struct Journal {
     pub(super) next_segment: u32,
     pub(super) trouble: Option<FactoryError>,
     pub(super) retry_at_ms: u64,
+    /// Others lack room on the device: nothing is ordered that is not reserved.
+    pub(super) makes_room: bool,
 
     /// What was appended when it was last looked, and since when nothing was, in milliseconds.
     pub(super) quiet_since: (u64, u64),
@@ -145,6 +151,8 @@ pub struct Journal {
     pub(super) dirty_from: u32,
 
     pub(super) live_pushes: u64,
+    /// Their segments, where carriers take pushes.
+    pub(super) live_segments: u64,
     pub(super) live_octets: u64,
     /// Room for one body, aligned as a segment is.
     pub(super) scratch: Memory,
@@ -154,7 +162,7 @@ pub struct Journal {
 
 /// How full a journal is.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Figures {
+pub struct JournalFigures {
     /// Segments in use, the active one included.
     pub segments: u64,
     /// Segments ready for use.
@@ -310,12 +318,37 @@ impl Journal {
     /// there are used up.
     fn probe_device(&mut self) {
         let coming = self.spares_present() + self.ordered;
+        if self.makes_room {
+            return;
+        }
         if self.ordered == 0 && ((self.segments.len() + coming) as u64) < self.config.segments_max()
         {
             self.storage.order(self.next_segment, self.config.segment_octets, false);
             self.next_segment += 1;
             self.ordered += 1;
         }
+    }
+
+    /// Something else lacks room on the device, without which the oldest segments cannot go: a
+    /// spare beyond what is reserved is given back, and no more are ordered than are reserved until
+    /// [`Self::take_room`]. Never waits.
+    pub fn make_room(&mut self) {
+        self.makes_room = true;
+        let kept = self.reserved_octets() + self.config.frames_octets();
+        let spare = (self.present_octets() >= kept).then(|| self.spares.pop_back()).flatten();
+        if let Some(spare) = &spare {
+            tracing::warn!(
+                shard = self.config.shard,
+                segment = spare.id,
+                "a spare journal segment gives its room on the full device to the billing log"
+            );
+        }
+        self.storage.make_room(spare);
+    }
+
+    /// Nothing else lacks room: spares are ordered as usual.
+    pub fn take_room(&mut self) {
+        self.makes_room = false;
     }
 
     /// Spares on order come at once where what is left would not last until they come by and by.
@@ -337,8 +370,8 @@ impl Journal {
     }
 
     /// How full the journal is.
-    pub fn figures(&self) -> Figures {
-        Figures {
+    pub fn figures(&self) -> JournalFigures {
+        JournalFigures {
             segments: self.segments.len() as u64,
             spares: self.spares_present() as u64,
             used_octets: self.used_octets(),
@@ -377,7 +410,28 @@ impl Journal {
     }
 
     pub(super) fn reserved_octets(&self) -> u64 {
-        RESERVE_SEGMENTS * self.config.frames_octets() + RESERVE_OCTETS_PER_PUSH * self.live_pushes
+        RESERVE_SEGMENTS * self.config.frames_octets()
+            + RESERVE_OCTETS_PER_PUSH * self.live_pushes
+            + self.handing_octets(self.live_pushes, self.live_segments)
+    }
+
+    /// Octets that are kept to write down what carriers take of so many pushes and segments.
+    pub(super) fn handing_octets(&self, pushes: u64, segments: u64) -> u64 {
+        if !self.config.hands_over {
+            return 0;
+        }
+        HANDING_OCTETS_PER_PUSH * pushes + HANDING_OCTETS_PER_SEGMENT * segments
+    }
+
+    /// Segments of the push whose Accepted record begins there, where they count.
+    pub(super) fn segments_at(&self, position: Position) -> u64 {
+        if self.config.hands_over { u64::from(self.accepted(position).segments) } else { 0 }
+    }
+
+    /// Whether what a carrier takes can be written down: pushes from before there were carriers
+    /// have no room kept for that.
+    pub fn may_hand_over(&self) -> bool {
+        self.present_octets() >= self.reserved_octets()
     }
 
     /// Takes what the factory has ready, waiting up to `wait` for each answer until there is a
@@ -445,6 +499,9 @@ impl Journal {
     /// Orders spares until there are so many beside the reserve, within the budget; of all that are
     /// there then the first `warm` are to have their pages in memory.
     pub(super) fn order_up_to(&mut self, ahead: usize, warm: usize) {
+        if self.makes_room && self.present_octets() >= self.reserved_octets() {
+            return;
+        }
         let coming = self.spares_present() + self.ordered;
         let allowed =
             self.config.segments_max().saturating_sub((self.segments.len() + coming) as u64);

@@ -74,15 +74,15 @@ pub use limits::{
     SEGMENT_OCTETS_MIN, SEQUENCE_END, SPARE_WAIT_MS,
 };
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
-pub use log::{DamagedRecord, Figures, Journal, JournalConfig, Position, SegmentId};
-pub(crate) use memory::Memory;
+pub use log::{DamagedRecord, Journal, JournalConfig, JournalFigures, Position, SegmentId};
 pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};
 pub use open::check;
 pub use record::{
     Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,
-    ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted,
-    Ended, Held, HeldBody, Key, Notified, Opened, Progress, Record,
+    ArchivedHanded, ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress,
+    CancelAccepted, Ended, Handed, HandedBody, Held, HeldBody, Key, Notified, Opened, Progress,
+    Record,
 };
 pub use replay::{Damage, RecoveryReport, TornTail};
 pub use segment::Segment;

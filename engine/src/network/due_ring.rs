@@ -22,14 +22,14 @@ const NONE: u32 = u32::MAX;
 /// The slots of one millisecond: the first and the last; those between hang together by
 /// `DueRing::next`.
 #[derive(Clone, Copy)]
-struct Line {
+struct DueLine {
     first: u32,
     last: u32,
 }
 
 /// See the module's head.
 pub(crate) struct DueRing {
-    lines: Box<[Line]>,
+    lines: Box<[DueLine]>,
     /// One bit a line: whether anything stands in it.
     taken: [u64; WORDS],
     /// By slot: the next one in its line.
@@ -46,7 +46,7 @@ impl DueRing {
     /// Room for the slots below `slots`, each once.
     pub(crate) fn new(slots: usize) -> Self {
         Self {
-            lines: vec![Line { first: NONE, last: NONE }; LINES].into(),
+            lines: vec![DueLine { first: NONE, last: NONE }; LINES].into(),
             taken: [0; WORDS],
             next: vec![NONE; slots].into(),
             window_from_ms: 0,

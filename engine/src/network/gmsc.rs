@@ -12,7 +12,7 @@
 //! - `11111` never yields 5001, 5002, 5003 or 5005;
 //! - turning a flag on never turns a delivery into a refusal.
 
-use crate::network::subscriber::{HlrAnswer, LineState, OperatorRule, OperatorTable, Registered};
+use crate::network::subscriber::{HlrAnswer, LineState, Location, OperatorRule, OperatorTable};
 use crate::smsc::outcome::HoldReason;
 use wire::terms::code::Code;
 use wire::terms::domain::Domain;
@@ -123,7 +123,7 @@ pub fn decide(answer: HlrAnswer, terms: &Terms, operators: &OperatorTable) -> De
     if line.memory_full && !tries_anyway {
         return hold(HoldReason::MemoryFull, Code::EXPIRED_MEMORY_FULL, 9);
     }
-    if line.ps == Registered::Visited {
+    if line.ps == Location::Visited {
         return route_roaming_out(&line, terms.svcinst, operators);
     }
     route_at_home(&line)
@@ -191,8 +191,8 @@ fn route_at_home(line: &LineState) -> Decision {
     // Absent in every domain: only an emergency push's one try despite row 8 comes here. It goes
     // where the line was last registered.
     let route = match (line.ps, line.cs) {
-        (Registered::None, _) => Route::Cs,
-        (_, Registered::None) => Route::PsOnly,
+        (Location::None, _) => Route::Cs,
+        (_, Location::None) => Route::PsOnly,
         _ => Route::PsThenCs,
     };
     deliver(route, 8)

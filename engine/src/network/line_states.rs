@@ -24,7 +24,7 @@ use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
 use crate::network::limits::{BAD_LINES_NAMED_MAX, LINE_OCTETS_MAX};
-use crate::network::subscriber::{HlrAnswer, LineState, Registered};
+use crate::network::subscriber::{HlrAnswer, LineState, Location};
 use wire::terms::ids::Msn;
 
 /// How a terminal, or the network that serves it, takes an SMS-DELIVER that the decision let
@@ -461,10 +461,10 @@ fn refuse_contradictions(state: &str) -> Result<(), String> {
 fn apply(word: &str, line: &mut LineState) -> Result<(), String> {
     match word {
         "home" => {}
-        "roaming-cs" => line.cs = Registered::Visited,
-        "roaming-ps" => line.ps = Registered::Visited,
-        "no-cs" => line.cs = Registered::None,
-        "no-ps" => line.ps = Registered::None,
+        "roaming-cs" => line.cs = Location::Visited,
+        "roaming-ps" => line.ps = Location::Visited,
+        "no-cs" => line.cs = Location::None,
+        "no-ps" => line.ps = Location::None,
         "absent" => (line.not_reachable_cs, line.not_reachable_ps) = (true, true),
         "absent-cs" => line.not_reachable_cs = true,
         "absent-ps" => line.not_reachable_ps = true,

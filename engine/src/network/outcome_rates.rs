@@ -167,6 +167,12 @@ impl OutcomeRates {
         ]
     }
 
+    /// Each rate by its name in settings, from 0 to 1.
+    pub fn named(mut self) -> Vec<(&'static str, f64)> {
+        let rates = self.in_order().map(|rate| f64::from(*rate) / PARTS as f64);
+        NAMES.into_iter().zip(rates).collect()
+    }
+
     fn set(&mut self, name: &str, rate: f64) -> Result<(), String> {
         let Some(at) = NAMES.iter().position(|known| *known == name) else {
             return Err(format!("{name} is not an outcome: use {}", NAMES.join(", ")));

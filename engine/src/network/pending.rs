@@ -74,7 +74,7 @@ impl Delays {
 
 /// The HLR's message waiting data: the lines that an alert is owed to. Beyond its room no alert is
 /// raised, and the message center's retry timers do alone.
-pub(crate) struct Alerts {
+pub(crate) struct AwaitedLines {
     count_max: usize,
     waiting: HashSet<u64, BuildHasherDefault<MsnHasher>>,
     /// Due time, order of raising, msn.
@@ -82,7 +82,7 @@ pub(crate) struct Alerts {
     sequence: u64,
 }
 
-impl Alerts {
+impl AwaitedLines {
     /// Room for `count_max` lines.
     pub(crate) fn new(count_max: usize) -> Self {
         // A hash table that is at most half full cleans itself up in place and never grows.

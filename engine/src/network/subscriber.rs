@@ -7,7 +7,7 @@
 /// Where a line is registered in one domain.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[repr(u8)]
-pub enum Registered {
+pub enum Location {
     /// Not registered.
     None = 0,
     /// In the home network.
@@ -16,7 +16,7 @@ pub enum Registered {
     Visited = 2,
 }
 
-impl Registered {
+impl Location {
     /// The three states.
     pub const ALL: [Self; 3] = [Self::None, Self::Home, Self::Visited];
 
@@ -43,9 +43,9 @@ pub struct LineState {
     /// The limit plan's usage is exceeded.
     pub usage_limit: bool,
     /// Registration in the circuit-switched network.
-    pub cs: Registered,
+    pub cs: Location,
     /// Registration in the packet network.
-    pub ps: Registered,
+    pub ps: Location,
     /// Not reachable by the MSC (mnrf).
     pub not_reachable_cs: bool,
     /// Not reachable by the SGSN (mnrg).
@@ -64,8 +64,8 @@ impl LineState {
         suspended: false,
         spam_block: false,
         usage_limit: false,
-        cs: Registered::Home,
-        ps: Registered::Home,
+        cs: Location::Home,
+        ps: Location::Home,
         not_reachable_cs: false,
         not_reachable_ps: false,
         memory_full: false,
@@ -77,12 +77,12 @@ impl LineState {
 
     /// The circuit-switched domain can be used: registered and reachable.
     pub fn cs_available(&self) -> bool {
-        self.cs != Registered::None && !self.not_reachable_cs
+        self.cs != Location::None && !self.not_reachable_cs
     }
 
     /// The packet domain can be used: registered and reachable.
     pub fn ps_available(&self) -> bool {
-        self.ps != Registered::None && !self.not_reachable_ps
+        self.ps != Location::None && !self.not_reachable_ps
     }
 
     /// Absent in every domain.
@@ -92,7 +92,7 @@ impl LineState {
 
     /// Roaming internationally, in whichever domain.
     pub fn is_roaming(&self) -> bool {
-        self.cs == Registered::Visited || self.ps == Registered::Visited
+        self.cs == Location::Visited || self.ps == Location::Visited
     }
 
     /// The state in the low [`PACKED_BITS`](Self::PACKED_BITS) bits.
@@ -119,8 +119,8 @@ impl LineState {
             suspended: flag(2),
             spam_block: flag(3),
             usage_limit: flag(4),
-            cs: Registered::from_bits(bits >> 5),
-            ps: Registered::from_bits(bits >> 7),
+            cs: Location::from_bits(bits >> 5),
+            ps: Location::from_bits(bits >> 7),
             not_reachable_cs: flag(9),
             not_reachable_ps: flag(10),
             memory_full: flag(11),
@@ -201,15 +201,14 @@ mod tests {
             suspended: true,
             spam_block: true,
             usage_limit: true,
-            cs: Registered::Visited,
-            ps: Registered::Visited,
+            cs: Location::Visited,
+            ps: Location::Visited,
             not_reachable_cs: true,
             not_reachable_ps: true,
             memory_full: true,
             operator: 255,
         };
-        for line in [LineState::HOME, full, LineState { cs: Registered::None, operator: 7, ..full }]
-        {
+        for line in [LineState::HOME, full, LineState { cs: Location::None, operator: 7, ..full }] {
             assert!(line.pack() < 1 << LineState::PACKED_BITS);
             assert_eq!(LineState::unpack(line.pack()), line);
         }

@@ -22,7 +22,7 @@ pub(crate) const CAUSE_PID_ERROR: u8 = 0x8f;
 
 /// What becomes of one SMS-DELIVER.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
+pub(crate) enum TerminalAnswer {
     /// SMS-DELIVER-REPORT in an RP-ACK.
     Acknowledged,
     /// SMS-DELIVER-REPORT in an RP-ERROR, with this TP-FCS.
@@ -32,22 +32,26 @@ pub(crate) enum Answer {
 }
 
 /// The answer of a terminal that behaves as `behaviour` says to a `tpdu` that comes by `domain`.
-pub(crate) fn answer(behaviour: Terminal, domain: Domain, tpdu: &[u8]) -> Answer {
+pub(crate) fn answer(behaviour: Terminal, domain: Domain, tpdu: &[u8]) -> TerminalAnswer {
     match behaviour {
         Terminal::Accepts => {}
         Terminal::PsFailure if domain == Domain::Cs => {}
         Terminal::PsFailure | Terminal::SystemFailure => {
-            return Answer::None(Failure::SystemFailure);
+            return TerminalAnswer::None(Failure::SystemFailure);
         }
-        Terminal::Busy => return Answer::None(Failure::Busy),
-        Terminal::Illegal => return Answer::None(Failure::Illegal),
-        Terminal::NotEquipped => return Answer::None(Failure::NotEquipped),
-        Terminal::Absent => return Answer::None(Failure::Absent),
-        Terminal::ProtocolError => return Answer::Error(CAUSE_PID_ERROR),
-        Terminal::MemoryFull => return Answer::Error(CAUSE_MEMORY_EXCEEDED),
-        Terminal::SimFull => return Answer::Error(CAUSE_SIM_STORAGE_FULL),
+        Terminal::Busy => return TerminalAnswer::None(Failure::Busy),
+        Terminal::Illegal => return TerminalAnswer::None(Failure::Illegal),
+        Terminal::NotEquipped => return TerminalAnswer::None(Failure::NotEquipped),
+        Terminal::Absent => return TerminalAnswer::None(Failure::Absent),
+        Terminal::ProtocolError => return TerminalAnswer::Error(CAUSE_PID_ERROR),
+        Terminal::MemoryFull => return TerminalAnswer::Error(CAUSE_MEMORY_EXCEEDED),
+        Terminal::SimFull => return TerminalAnswer::Error(CAUSE_SIM_STORAGE_FULL),
     }
-    if is_deliver(tpdu) { Answer::Acknowledged } else { Answer::Error(CAUSE_TPDU_NOT_SUPPORTED) }
+    if is_deliver(tpdu) {
+        TerminalAnswer::Acknowledged
+    } else {
+        TerminalAnswer::Error(CAUSE_TPDU_NOT_SUPPORTED)
+    }
 }
 
 /// Whether `tpdu` is an SMS-DELIVER (TS 23.040 9.2.2.1) whose lengths and time stamp hold together.
@@ -109,7 +113,7 @@ mod tests {
             let tpdu = deliver(first, coding_scheme, length, user_data);
             assert_eq!(
                 answer(Terminal::Accepts, Domain::Ps, &tpdu),
-                Answer::Acknowledged,
+                TerminalAnswer::Acknowledged,
                 "{tpdu:02x?}"
             );
         }
@@ -131,7 +135,7 @@ mod tests {
         wrong.push(bad_month);
         for tpdu in wrong {
             let answer = answer(Terminal::Accepts, Domain::Cs, &tpdu);
-            assert_eq!(answer, Answer::Error(CAUSE_TPDU_NOT_SUPPORTED), "{tpdu:02x?}");
+            assert_eq!(answer, TerminalAnswer::Error(CAUSE_TPDU_NOT_SUPPORTED), "{tpdu:02x?}");
             assert_eq!(Failure::from_cause(CAUSE_TPDU_NOT_SUPPORTED), Some(Failure::ProtocolError));
         }
     }

@@ -113,6 +113,8 @@ impl<L: Log> Shard<L> {
                 if self.billing.is_clean() {
                     self.journal.cleaned(*segment);
                     self.cleaning = None;
+                } else {
+                    self.billing.hurry();
                 }
                 None
             }
@@ -261,6 +263,7 @@ impl<L: Log> Shard<L> {
             self.core.note_hold_recorded(index);
         }
         let moved = self.move_with(position, trail);
+        self.journal_handed_again(index, now_ms);
         self.core.set_position(index, moved.to_bits());
     }
 

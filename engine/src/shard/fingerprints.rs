@@ -12,7 +12,7 @@ use crate::journal::{Accepted, Position};
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::core::KeyVerdict;
 use crate::smsc::pushes::PushIndex;
-use wire::push::scan::PushRequest;
+use wire::submission::Submission;
 use wire::terms::ids::{Msn, Reqid, Xpid};
 use wire::terms::time::WallMs;
 
@@ -36,30 +36,25 @@ impl<L: Log> Shard<L> {
     }
 
     /// What is known of a push's key, `key` being its fingerprint.
-    pub(super) fn verdict(
-        &self,
-        push: &PushRequest<'_>,
-        key: u64,
-        content_digest: u64,
-    ) -> KeyVerdict {
-        let verdict = self.verdict_of(push, key, content_digest);
+    pub(super) fn verdict(&self, push: &Submission<'_>, key: u64) -> KeyVerdict {
+        let verdict = self.verdict_of(push, key);
         match self.older_fingerprints() {
             Some(older) if verdict == KeyVerdict::New => {
                 let key = older.push_key(push.xpid, push.msn, push.reqid);
-                self.verdict_of(push, key, content_digest)
+                self.verdict_of(push, key)
             }
             _ => verdict,
         }
     }
 
-    fn verdict_of(&self, push: &PushRequest<'_>, key: u64, content_digest: u64) -> KeyVerdict {
+    fn verdict_of(&self, push: &Submission<'_>, key: u64) -> KeyVerdict {
         let journal = &self.journal;
-        self.core.key_verdict(key, content_digest, |live| {
+        self.core.key_verdict(key, push.digest, |live| {
             let accepted = journal.accepted(Position::from_bits(live.position));
             let is_same = is_push(&accepted, push.xpid, push.msn, push.reqid);
             // Another push under this fingerprint: it is no repeat of that, and cannot stand beside
             // it.
-            if is_same { accepted.content_digest } else { !content_digest }
+            if is_same { accepted.content_digest } else { !push.digest }
         })
     }
 
@@ -75,7 +70,7 @@ impl<L: Log> Shard<L> {
 
     /// The alert that a push belongs to: by the older fingerprints while anything is known of it
     /// under those.
-    pub(super) fn alert_identity(&self, push: &PushRequest<'_>) -> Option<AlertIdentity> {
+    pub(super) fn alert_identity(&self, push: &Submission<'_>) -> Option<AlertIdentity> {
         let alert = push.alert?;
         let identity = |fingerprints: Fingerprints| AlertIdentity {
             key: fingerprints.alert_key(push.xpid, push.msn, alert.id),

@@ -8,8 +8,9 @@
 //!
 //! Places are shared among the XPIDs by what is free: none takes one more while it has as many as
 //! are left. So an XPID that takes all it gets leaves as many places as it has to the others. An
-//! alert of which no push waited may take a place of one half only. An XPID at its share opens its
-//! own oldest alert of that kind again, early; where it has none, its cancel is refused.
+//! alert of which pushes waited in other shards only may take a place of one half. An XPID at its
+//! share opens its own oldest alert of that kind again, early; where it has none, its cancel is
+//! refused.
 //!
 //! Invariants:
 //! * no cancel of an XPID opens another XPID's alert, or refuses its cancel, while that XPID has

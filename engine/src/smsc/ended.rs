@@ -277,7 +277,7 @@ const BLOCK: usize = 1024;
 const NO_PUSH: u64 = u64::MAX;
 
 /// The ended pushes of one shard that are due to be told.
-pub(super) struct Ended {
+pub(super) struct EndedPushes {
     blocks: Vec<Box<[Entry]>>,
     used: u32,
     free: u32,
@@ -291,7 +291,7 @@ pub(super) struct Ended {
     pub(super) steps: std::cell::Cell<u64>,
 }
 
-impl Ended {
+impl EndedPushes {
     /// So many places.
     pub(super) fn new(places: usize) -> Self {
         Self {
@@ -536,14 +536,14 @@ impl Entry {
     };
 }
 
-impl std::ops::Index<u32> for Ended {
+impl std::ops::Index<u32> for EndedPushes {
     type Output = EndedPush;
     fn index(&self, index: u32) -> &EndedPush {
         &self.entry(index).push
     }
 }
 
-impl std::ops::IndexMut<u32> for Ended {
+impl std::ops::IndexMut<u32> for EndedPushes {
     fn index_mut(&mut self, index: u32) -> &mut EndedPush {
         &mut self.entry_mut(index).push
     }
@@ -622,7 +622,7 @@ mod tests {
     #[test]
     fn the_rings_and_the_clients_lists_do_what_lists_do() {
         const PLACES: usize = 3_000;
-        let mut places = Ended::new(PLACES);
+        let mut places = EndedPushes::new(PLACES);
         let mut rings: BTreeMap<(u64, u16), VecDeque<u64>> = BTreeMap::new();
         let mut lists: BTreeMap<u16, VecDeque<u64>> = BTreeMap::new();
         let mut random = 17u64;

@@ -34,7 +34,7 @@ const _: () = assert!(LINE_OCTETS == 64, "a bucket is a cache line");
 
 /// Where an entry stands, until the next change of the table.
 #[derive(Clone, Copy, Debug)]
-pub struct Place {
+pub struct TablePlace {
     word: usize,
 }
 
@@ -101,7 +101,7 @@ impl IndexTable {
 
     /// The first entry with this hash for which `is` holds.
     #[inline]
-    pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<Place> {
+    pub fn find(&self, hash: u64, mut is: impl FnMut(u32) -> bool) -> Option<TablePlace> {
         let tag = self.tag(hash);
         let mut bucket = self.home(hash);
         for _ in 0..self.buckets {
@@ -114,7 +114,7 @@ impl IndexTable {
             while hits != 0 {
                 let slot = hits.trailing_zeros() as usize;
                 if is((words[slot] & self.index_mask) - 1) {
-                    return Some(Place { word: bucket * WORDS + slot });
+                    return Some(TablePlace { word: bucket * WORDS + slot });
                 }
                 hits &= hits - 1;
             }
@@ -128,13 +128,13 @@ impl IndexTable {
 
     /// The index that stands at `place`.
     #[inline]
-    pub fn index_at(&self, place: Place) -> u32 {
+    pub fn index_at(&self, place: TablePlace) -> u32 {
         (self.words[place.word] & self.index_mask) - 1
     }
 
     /// Another index with the same hash takes the place.
     #[inline]
-    pub fn replace(&mut self, place: Place, index: u32) {
+    pub fn replace(&mut self, place: TablePlace, index: u32) {
         let word = &mut self.words[place.word];
         *word = *word & !self.index_mask | (index + 1);
     }
@@ -162,7 +162,7 @@ impl IndexTable {
 
     /// Takes out what stands at `place`, whose hash this is.
     #[inline]
-    pub fn remove(&mut self, hash: u64, place: Place) {
+    pub fn remove(&mut self, hash: u64, place: TablePlace) {
         let stands_in = place.word / WORDS;
         let mut bucket = self.home(hash);
         while bucket != stands_in {

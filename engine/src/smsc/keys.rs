@@ -9,7 +9,7 @@
 //! most, so that one client's flood forgets its own.
 
 use crate::smsc::clients::{ByClient, Clients};
-use crate::smsc::index_table::{GrowingTable, IndexTable, Place};
+use crate::smsc::index_table::{GrowingTable, IndexTable, TablePlace};
 use crate::smsc::limits::CLIENTS_MAX;
 use crate::smsc::pushes::{PushIndex, Pushes};
 use crate::smsc::shares::Shares;
@@ -268,7 +268,7 @@ impl Keys {
         self.len() == 0
     }
 
-    fn place_of_live(&self, pushes: &Pushes, fingerprint: u64) -> Option<Place> {
+    fn place_of_live(&self, pushes: &Pushes, fingerprint: u64) -> Option<TablePlace> {
         self.live.find(fingerprint, |index| pushes[index].key == fingerprint)
     }
 }

@@ -5,7 +5,7 @@
 //! indices has each queue's last push, so a queue costs five octets and its name stands in the slab
 //! alone.
 
-use crate::smsc::index_table::{IndexTable, Place};
+use crate::smsc::index_table::{IndexTable, TablePlace};
 use crate::smsc::pushes::{NONE, Push, PushIndex, Pushes};
 use crate::smsc::state::State;
 use wire::terms::ids::{Class, Msn};
@@ -17,7 +17,7 @@ const COUNTED_MAX: usize = 1_024;
 /// A list that has pushes: where the table has it, and its last push.
 #[derive(Clone, Copy)]
 struct Found {
-    place: Place,
+    place: TablePlace,
     last: PushIndex,
 }
 

@@ -8,13 +8,14 @@
 mod descriptors;
 mod disk;
 
-use std::net::{SocketAddr, TcpListener};
-
-use crate::io::driver::{DriverKind, Refusal};
+use crate::control::store::{STORE_FILE_NAME, Store};
+use crate::io::driver::{DriverKind, DriverRefusal};
 use crate::start::config::Config;
 use crate::start::driver;
 use crate::start::driver::Choice;
+use host::address::{Address, ListenError, listen_on};
 use host::fatal::{Fatal, FatalReason};
+use std::io::ErrorKind;
 
 pub use descriptors::DescriptorShares;
 pub use disk::SyncLatency;
@@ -115,8 +116,11 @@ pub fn examine(config: &Config) -> Vec<Finding> {
         check_memlock(limit_of(libc::RLIMIT_MEMLOCK).map(|(soft, _)| soft), has_rings),
         open_files,
         check_cpus(config),
-        check_port("push port", config.listen, "--listen"),
-        check_port("admin port", config.admin, "--admin"),
+        check_port("push port", &config.listen, "--listen"),
+        check_port("admin port", config.admin.as_slice(), "--admin"),
+        check_port("port of probes", config.health.as_slice(), "--health"),
+        check_environment(config),
+        check_registrations(config),
         disk::check_directory(config),
         disk::check_file_system(config),
         disk::check_room(config),
@@ -138,7 +142,7 @@ fn check_kernel() -> Finding {
 }
 
 /// Which driver would carry octets.
-fn check_driver(choice: Result<Choice, Refusal>) -> Finding {
+fn check_driver(choice: Result<Choice, DriverRefusal>) -> Finding {
     const SUBJECT: &str = "driver";
     match choice {
         Ok(choice) => {
@@ -209,22 +213,97 @@ fn check_cpus(config: &Config) -> Finding {
     Finding::good(SUBJECT, message)
 }
 
-fn check_port(subject: &'static str, address: SocketAddr, flag: &str) -> Finding {
-    match TcpListener::bind(address) {
-        Ok(_) => Finding::good(subject, format!("{address} is free")),
-        Err(error) if error.kind() == std::io::ErrorKind::AddrInUse => Finding::warning(
+fn check_port(subject: &'static str, addresses: &[Address], flag: &str) -> Finding {
+    match listen_on(addresses) {
+        Ok(_) => {
+            let shown: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let message = match shown.len() {
+                0 => format!("none is asked for by {flag}"),
+                1 => format!("{} is free", shown[0]),
+                _ => format!("{} are free", shown.join(", ")),
+            };
+            Finding::good(subject, message)
+        }
+        Err(error) if error.source.kind() == ErrorKind::AddrInUse => Finding::warning(
             subject,
-            format!("{address} is in use, by a running engine or by another program"),
+            format!("{} is in use, by a running engine or by another program", error.address),
             format!("if it is another program, choose another address with {flag}"),
         ),
-        Err(error) => Finding::fatal(
-            subject,
-            FatalReason::PortUnavailable,
-            format!("{address} cannot be bound ({error})"),
+        Err(error) => {
+            let fatal = port_fatal(subject, flag, &error);
+            let remedy = fatal.remedy.unwrap_or_default();
+            Finding::fatal(subject, FatalReason::PortUnavailable, fatal.cause, remedy)
+        }
+    }
+}
+
+/// Why a port of this kind cannot be had, and what to do, as `serve` and `doctor` say it.
+pub(super) fn port_fatal(subject: &str, flag: &str, error: &ListenError) -> Fatal {
+    let address = &error.address;
+    let (cause, remedy) = match error.source.kind() {
+        ErrorKind::AddrInUse => (
+            format!("the {subject} {address} is in use by another program"),
+            format!("stop that program or choose another with {flag}"),
+        ),
+        ErrorKind::PermissionDenied => (
+            format!("the {subject} {address} is one that this user may not bind"),
             format!(
-                "choose an address of this host and a port that this user may bind, with {flag}"
+                "choose one from 1024 on with {flag}, or give the program the right \
+                 (AmbientCapabilities=CAP_NET_BIND_SERVICE in its unit, or `setcap \
+                 cap_net_bind_service=+ep` on its file)"
             ),
         ),
+        ErrorKind::AddrNotAvailable => (
+            format!("the {subject} {address} is no address of this host"),
+            format!("name one that `ip address` shows, or :PORT for all of them, with {flag}"),
+        ),
+        _ => (
+            format!("the {subject} {address} cannot be bound ({})", error.source),
+            format!("choose an address of this host with {flag}"),
+        ),
+    };
+    Fatal::with_remedy(FatalReason::PortUnavailable, cause, remedy)
+}
+
+/// Registrations that whoever reaches the push port may use.
+fn check_registrations(config: &Config) -> Finding {
+    const SUBJECT: &str = "registrations";
+    if !config.data_dir.join(STORE_FILE_NAME).exists() {
+        return Finding::good(SUBJECT, "there are none yet");
+    }
+    let registrations = match Store::open(&config.data_dir).and_then(|store| store.registrations())
+    {
+        Ok(registrations) => registrations,
+        Err(error) => {
+            return Finding::warning(SUBJECT, "they cannot be read", error.to_string());
+        }
+    };
+    let open: Vec<_> = registrations.iter().filter(|one| one.is_open()).collect();
+    match open.first() {
+        None => {
+            Finding::good(SUBJECT, format!("{} ask for a token or a network", registrations.len()))
+        }
+        Some(first) => Finding::warning(
+            SUBJECT,
+            format!(
+                "{} of {} may be used by whoever reaches the push port, the first is {}",
+                open.len(),
+                registrations.len(),
+                first.xpid
+            ),
+            "give each a token or networks with `hayauma client set`",
+        ),
+    }
+}
+
+/// Variables that look like settings and are none.
+fn check_environment(config: &Config) -> Finding {
+    const SUBJECT: &str = "environment";
+    match config.variables_passed_over() {
+        None => Finding::good(SUBJECT, "nothing in it looks like a setting and is none"),
+        Some(passed_over) => {
+            Finding::warning(SUBJECT, passed_over, "correct or unset what was meant for the engine")
+        }
     }
 }
 
@@ -253,11 +332,11 @@ mod tests {
     use super::*;
     use crate::start::config::Io;
     use std::path::Path;
+    use std::slice::from_ref;
 
     fn config(directory: &Path) -> Config {
         let mut config = Config::defaults(directory, &[0]);
-        config.listen.set_port(0);
-        config.admin.set_port(0);
+        config.listen = vec![config.listen[0].with_port(0)];
         config
     }
 
@@ -265,7 +344,7 @@ mod tests {
     fn every_finding_that_is_not_good_names_a_remedy() {
         let directory = tempfile::tempdir().expect("a directory");
         let findings = examine(&config(directory.path()));
-        assert_eq!(findings.len(), 12);
+        assert_eq!(findings.len(), 15);
         for finding in &findings {
             assert_eq!(finding.remedy.is_none(), finding.severity == Severity::Good, "{finding:?}");
             assert!(!finding.message.is_empty() && !finding.message.ends_with('.'), "{finding:?}");
@@ -289,6 +368,16 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_this_user_may_not_bind_is_told_with_the_right_that_lacks() {
+        let source = ErrorKind::PermissionDenied.into();
+        let error = ListenError { address: "127.0.0.1:80".to_owned(), source };
+        let sentence = port_fatal("push port", "--listen", &error).to_string();
+        for part in ["127.0.0.1:80", "may not bind", "1024", "cap_net_bind_service", "--listen"] {
+            assert!(sentence.contains(part), "{part}: {sentence}");
+        }
+    }
+
+    #[test]
     fn little_locked_memory_matters_to_rings_only() {
         let little = Some(MEMLOCK_OCTETS_MIN - 1);
         assert_eq!(check_memlock(little, true).severity, Severity::Warning);
@@ -298,12 +387,14 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_told_from_an_address_that_is_not_here() {
-        let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let address = taken.local_addr().expect("its address");
-        assert_eq!(check_port("push port", address, "--listen").severity, Severity::Warning);
-        let elsewhere: SocketAddr = "192.0.2.1:1".parse().expect("an address");
-        let finding = check_port("push port", elsewhere, "--listen");
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address: Address = taken.local_addr().expect("its address").into();
+        let finding = check_port("push port", from_ref(&address), "--listen");
+        assert_eq!(finding.severity, Severity::Warning);
+        let elsewhere: Address = "192.0.2.1:1".parse().expect("an address");
+        let finding = check_port("push port", &[address.with_port(0), elsewhere], "--listen");
         assert_eq!(finding.severity, Severity::Fatal);
+        assert!(finding.message.contains("192.0.2.1:1"), "{}", finding.message);
         assert_eq!(first_fatal(&[finding]).expect("fatal").reason, FatalReason::PortUnavailable);
     }
 }

@@ -5,11 +5,14 @@
 //! anything starts; a [`Config`] in hand is valid ever after. Nothing here opens a port or a file
 //! other than the configuration file.
 
+mod log_filter;
 mod settings;
+mod text;
 mod values;
 
 use std::ffi::OsString;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use crate::journal::{
@@ -21,6 +24,7 @@ use crate::shard::Durability;
 use wire::terms::pace::TIME_SCALE_MAX;
 
 pub use crate::testing::injection::{Injection, InjectionKind};
+pub use host::address::Address;
 pub use host::cpu_list::CpuList;
 pub use host::reading::{SETTINGS_FILE_OCTETS_MAX, read_bounded, read_settings_file};
 pub use settings::{ENVIRONMENT_PREFIX, Settings};
@@ -72,6 +76,10 @@ pub const NETWORK_ALERTS_MAX_DEFAULT: u32 = crate::network::limits::ALERTS_WAITI
 pub const NETWORK_ALERTS_MAX_LIMIT: u32 = 16_777_216;
 /// The largest latency that may be asked for, in milliseconds.
 pub const NETWORK_LATENCY_MS_LIMIT: u32 = 600_000;
+/// Variables that are no settings which a warning names one by one.
+const UNKNOWN_VARIABLES_TOLD_MAX: usize = 16;
+/// Letters by which a variable may differ from the one that is meant.
+const NEAR_EDITS_MAX: usize = 2;
 /// The fastest that simulated time may run against real time.
 pub const NETWORK_TIME_SCALE_LIMIT: f64 = 100_000.0;
 
@@ -89,12 +97,14 @@ const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
 /// All that `serve` needs to know.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
-    /// Where push clients connect.
-    pub listen: SocketAddr,
-    /// Where the admin port listens; loopback unless `admin_open`.
-    pub admin: SocketAddr,
+    /// Where push clients connect, at least one.
+    pub listen: Vec<Address>,
+    /// Where the admin port listens, if there is to be one; loopback unless `admin_open`.
+    pub admin: Option<Address>,
     /// Whether the admin port may listen on an address that other hosts reach.
     pub admin_open: bool,
+    /// Where probes are answered, if there is to be a port for them.
+    pub health: Option<Address>,
     /// The directory of journal, registry and billing files.
     pub data_dir: PathBuf,
     /// How many shards, 1 to [`SHARDS_MAX`].
@@ -137,6 +147,8 @@ pub struct Config {
     pub log: String,
     /// Faults to rehearse.
     pub inject: Vec<Injection>,
+    /// Variables of the environment that look like settings and are none.
+    pub unknown_variables: Vec<String>,
 }
 
 /// The simulated core network: HLR, terminals and their habits.
@@ -183,7 +195,7 @@ pub enum ConfigError {
         /// Line and cause.
         detail: String,
     },
-    /// A variable of the environment is unknown or has a wrong value.
+    /// A variable of the environment has a wrong value.
     #[error("the environment variable {name} {detail}: correct or unset it")]
     BadVariable {
         /// Its name.
@@ -207,8 +219,8 @@ impl Config {
         environment: impl IntoIterator<Item = (OsString, OsString)>,
         cpus_allowed: &[usize],
     ) -> Result<Self, ConfigError> {
-        let settings = Settings::gather(flags, file, environment)?;
-        let config = Self::with_defaults(settings, cpus_allowed);
+        let (settings, unknown_variables) = Settings::gather(flags, file, environment)?;
+        let config = Self { unknown_variables, ..Self::with_defaults(settings, cpus_allowed) };
         config.check(cpus_allowed)?;
         Ok(config)
     }
@@ -220,17 +232,37 @@ impl Config {
         Self::with_defaults(settings, cpus_allowed)
     }
 
+    /// One sentence about the variables that are no settings, with the settings that they may have
+    /// been meant for; `None` where there are none.
+    pub fn variables_passed_over(&self) -> Option<String> {
+        if self.unknown_variables.is_empty() {
+            return None;
+        }
+        let names = Settings::names();
+        let told = self.unknown_variables.iter().take(UNKNOWN_VARIABLES_TOLD_MAX).map(|variable| {
+            match nearest(variable, &names) {
+                Some(meant) => format!("{variable} (is {meant} meant?)"),
+                None => variable.clone(),
+            }
+        });
+        let mut told = told.collect::<Vec<_>>().join(", ");
+        let more = self.unknown_variables.len().saturating_sub(UNKNOWN_VARIABLES_TOLD_MAX);
+        if more > 0 {
+            told += &format!(" and {more} more");
+        }
+        Some(format!("the environment holds {told}: no settings of hayauma, and passed over"))
+    }
+
     fn with_defaults(settings: Settings, cpus_allowed: &[usize]) -> Self {
         let cpus = settings.cpus.map_or_else(|| cpus_allowed.to_vec(), |list| list.0);
         let latency_ms = settings.network_latency_ms.unwrap_or(NETWORK_LATENCY_MS_DEFAULT);
         let shards = settings.shards.unwrap_or_else(|| cpus.len().clamp(1, SHARDS_MAX));
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         Self {
-            listen: settings
-                .listen
-                .unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080)),
-            admin: settings.admin.unwrap_or(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081)),
+            listen: settings.listen.unwrap_or_else(|| vec![loopback(8080)]),
+            admin: settings.admin,
             admin_open: settings.admin_open.unwrap_or(false),
+            health: settings.health,
             data_dir: settings.data_dir.unwrap_or_else(default_data_dir),
             shards,
             cpus,
@@ -270,6 +302,7 @@ impl Config {
             rehearsal_time_scale: settings.rehearsal_time_scale.unwrap_or(1),
             log: settings.log.unwrap_or_else(|| "info".to_owned()),
             inject: settings.inject.unwrap_or_default(),
+            unknown_variables: Vec::new(),
         }
     }
 
@@ -286,14 +319,7 @@ impl Config {
         within("idle-timeout-ms", self.idle_timeout_ms, 10, TIMEOUT_MS_LIMIT)?;
         within("drain-timeout-ms", self.drain_timeout_ms, 0, TIMEOUT_MS_LIMIT)?;
         within("rehearsal-time-scale", self.rehearsal_time_scale, 1, TIME_SCALE_MAX)?;
-        if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
-            return unfit(format!(
-                "log = {} is not a filter: use error, warn, info, debug or trace, or directives \
-                 such as info,hayauma::control=debug",
-                self.log
-            ));
-        }
-        Ok(())
+        log_filter::check(&self.log).map_err(ConfigError::Unfit)
     }
 
     fn check_shards(&self, cpus_allowed: &[usize]) -> Result<(), ConfigError> {
@@ -339,18 +365,35 @@ impl Config {
     }
 
     fn check_ports(&self) -> Result<(), ConfigError> {
-        if !self.admin_open && !self.admin.ip().is_loopback() {
+        if self.listen.is_empty() {
+            return unfit("listen names no address: name one, such as 127.0.0.1:8080".to_owned());
+        }
+        for (place, address) in self.listen.iter().enumerate() {
+            if address.port() != 0 && self.listen[..place].contains(address) {
+                return unfit(format!("listen names {address} twice: leave one out"));
+            }
+        }
+        if let Some(admin) = &self.admin
+            && !self.admin_open
+            && !admin.is_loopback()
+        {
             return unfit(format!(
-                "admin = {} would let other hosts change registrations: use a loopback address, or \
-                 say --admin-open if that network is trusted",
-                self.admin
+                "admin = {admin} would let other hosts knock: use a loopback address, or say \
+                 --admin-open if that network is trusted"
             ));
         }
-        if self.listen == self.admin && self.listen.port() != 0 {
-            return unfit(format!(
-                "listen and admin are both {}: give them different ports",
-                self.listen
-            ));
+        let others = [("admin", &self.admin), ("health", &self.health)];
+        let mut taken: Vec<(&str, &Address)> =
+            self.listen.iter().map(|address| ("listen", address)).collect();
+        for (name, address) in others {
+            let Some(address) = address else { continue };
+            let same = taken.iter().find(|(_, other)| *other == address && address.port() != 0);
+            if let Some((other, _)) = same {
+                return unfit(format!(
+                    "{other} and {name} are both {address}: give them different ports"
+                ));
+            }
+            taken.push((name, address));
         }
         Ok(())
     }
@@ -384,6 +427,20 @@ fn default_segment_octets(queue_octets: u64, shards: usize) -> u64 {
 /// The data directory when nothing names another one.
 pub fn default_data_dir() -> PathBuf {
     PathBuf::from("./hayauma-data")
+}
+
+fn loopback(port: u16) -> Address {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port)).into()
+}
+
+/// The variable of the setting that this one is most like, if it is like any.
+fn nearest(variable: &str, names: &[String]) -> Option<String> {
+    let given = variable.strip_prefix(ENVIRONMENT_PREFIX)?.to_ascii_lowercase().replace('_', "-");
+    let far = |name: &String| strsim::damerau_levenshtein(&given, name);
+    let name = names.iter().min_by_key(|name| far(name))?;
+    // A third of a short name may be another word altogether.
+    let is_near = far(name) <= (name.len() / 3).min(NEAR_EDITS_MAX);
+    is_near.then(|| format!("{ENVIRONMENT_PREFIX}{}", name.to_ascii_uppercase().replace('-', "_")))
 }
 
 fn within<N: PartialOrd + std::fmt::Display>(

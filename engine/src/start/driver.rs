@@ -1,6 +1,6 @@
 //! Which driver carries octets in this run, and why.
 
-use crate::io::driver::{DriverKind, Refusal, poll_refusal};
+use crate::io::driver::{DriverKind, DriverRefusal, poll_refusal};
 use crate::io::uring_refusal;
 use crate::start::config::Io;
 use std::fmt;
@@ -11,7 +11,7 @@ pub struct Choice {
     /// The driver.
     pub kind: DriverKind,
     /// Why it is not io_uring, where that was not asked for by name.
-    pub instead: Option<Refusal>,
+    pub instead: Option<DriverRefusal>,
     /// Whether the operator left it to the engine.
     is_found: bool,
 }
@@ -40,7 +40,7 @@ impl fmt::Display for Choice {
 ///
 /// # Errors
 /// Why none of those that are allowed can work.
-pub fn choose(io: Io) -> Result<Choice, Refusal> {
+pub fn choose(io: Io) -> Result<Choice, DriverRefusal> {
     let refusal = match io {
         Io::Poll => None,
         Io::Auto | Io::Uring => match uring_refusal() {
@@ -51,15 +51,15 @@ pub fn choose(io: Io) -> Result<Choice, Refusal> {
             refusal => refusal,
         },
     };
-    if let (Io::Uring, Some(Refusal { message, .. })) = (io, &refusal) {
+    if let (Io::Uring, Some(DriverRefusal { message, .. })) = (io, &refusal) {
         let remedy =
             "use --io poll, or make io_uring available (`hayauma doctor --io auto` says how)";
-        return Err(Refusal { message: message.clone(), remedy });
+        return Err(DriverRefusal { message: message.clone(), remedy });
     }
     if let Some(error) = poll_refusal() {
         let beside =
             refusal.map(|refusal| format!(", and {}", refusal.message)).unwrap_or_default();
-        return Err(Refusal {
+        return Err(DriverRefusal {
             message: format!("neither epoll nor a thread for commits can be had ({error}){beside}"),
             remedy: "run with a profile that allows epoll_create1, epoll_ctl, epoll_wait and \
                 eventfd2",

@@ -14,13 +14,13 @@
 //! * before a record is copied its billing event is durable where it belongs, in the old shard's
 //!   log, which stays where it is. So what was copied is never billed again.
 
-use crate::billing::{BillingLog, Lacking};
+use crate::billing::{BillingLog, Lacking, Log as _};
 use crate::journal::{
     AppendError, Journal, JournalConfig, KEY_KEEP_MS, Position, Record, SegmentFactory, SegmentId,
 };
 use crate::shard::OpenError;
 use crate::shard::books::Home;
-use crate::shard::replay::replay;
+use crate::shard::replay::replay_apart;
 use crate::smsc::core::{Core, CoreLimits};
 use crate::smsc::recovery::Recovery;
 use crate::testing::kill_points::{KillPoint, kill_point};
@@ -120,7 +120,7 @@ pub fn copy(
             {
                 owners.insert(accepted.push_id.to_native(), shard_of(msn, targets.len()));
             }
-            if let Err(what) = replay(&mut recovery, pace, position, sequence, &record) {
+            if let Err(what) = replay_apart(&mut recovery, pace, position, sequence, &record) {
                 impossible.get_or_insert((sequence, what));
             }
         })?;
@@ -130,7 +130,7 @@ pub fn copy(
     if let Some(error) = unread {
         return Err(error.into());
     }
-    let left = lacking.finish(&mut billing, now_ms)?.left;
+    let left = lacking.finish(&mut billing, now_ms)?.left + billing.events_refused();
     if left > 0 {
         return Err(OpenError::Unbilled(left));
     }
@@ -326,7 +326,7 @@ mod tests {
                 if let Record::Accepted(_) = record {
                     copies.push(position.to_bits());
                 }
-                assert_eq!(replay(&mut recovery, pace, position, sequence, &record), Ok(()));
+                assert_eq!(replay_apart(&mut recovery, pace, position, sequence, &record), Ok(()));
             },
         )
         .unwrap_or_else(|error| panic!("{error}"));

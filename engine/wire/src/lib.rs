@@ -1,7 +1,7 @@
 //! The words, the SMS codec and both sides of the push interface: octets to values and back.
 //!
 //! What a push client and the engine have in common, and all that the load generator needs of the
-//! engine.
+//! engine; and the warnings that other systems send ([`cap`]).
 //!
 //! **Never here:** sockets, clocks, threads, files, or a decision about a push.
 //!
@@ -39,9 +39,11 @@
 //! assert!(segments(&"a".repeat(1531)).is_err()); // ten segments are the most
 //! ```
 
+pub mod cap;
 pub mod http;
 pub mod json;
 pub mod push;
 pub mod smpp;
 pub mod sms;
+pub mod submission;
 pub mod terms;

@@ -6,6 +6,7 @@ use crate::mix::Mix;
 use crate::msns::Msns;
 use crate::os;
 use clap::{Args, Parser, Subcommand};
+use host::address::Address;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -161,18 +162,17 @@ pub(super) struct DrillArguments {
 /// notifications, and the registration's notification URL must lead to that address.
 #[derive(Args, Debug)]
 pub(super) struct PushArguments {
-    /// The engine's address for push clients
+    /// The engine's address for push clients: HOST:PORT, or :PORT on this host
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     pub(super) target: SocketAddr,
     /// The registration to push under
     #[arg(long, value_name = "XPID", default_value = "00100000001", value_parser = xpid)]
     pub(super) xpid: Xpid,
-    /// The registration's bearer token; other users see it in the list of processes: --token-file
-    /// keeps it from them
-    #[arg(long, value_name = "TOKEN")]
-    pub(super) token: Option<String>,
+    /// Variable of the environment that holds the registration's bearer token
+    #[arg(long, value_name = "VARIABLE")]
+    pub(super) token_env: Option<String>,
     /// File whose first line is the token, or `-` for standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    #[arg(long, value_name = "FILE", conflicts_with = "token_env")]
     pub(super) token_file: Option<PathBuf>,
     /// Phone numbers: FIRST:COUNT or FIRST-LAST
     #[arg(
@@ -282,9 +282,9 @@ fn xpid(text: &str) -> Result<Xpid, String> {
 }
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| {
-        format!("\"{text}\" is not an address: write IP and port, e.g. 127.0.0.1:8080.")
-    })
+    let address: Address = text.parse()?;
+    let found = address.resolve();
+    found.map_err(|error| format!("the host of {address} is not known ({error})."))
 }
 
 fn class(text: &str) -> Result<Class, String> {
@@ -295,6 +295,23 @@ fn class(text: &str) -> Result<Class, String> {
         "exercise" => Ok(Class::Exercise),
         _ => {
             Err(format!("\"{text}\" is no class: choose standard, urgent, emergency or exercise."))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_named_as_people_name_it() {
+        assert_eq!(address("127.0.0.1:8080"), Ok(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        assert_eq!(address(":8080"), Ok(SocketAddr::from(([127, 0, 0, 1], 8080))));
+        assert!(address("localhost:8080").is_ok_and(|found| found.ip().is_loopback()));
+        assert!(address("[::1]:8080").is_ok_and(|found| found.is_ipv6()));
+        for (text, part) in [("127.0.0.1", "HOST:PORT"), ("nowhere.invalid:1", "not known")] {
+            let refused = address(text).expect_err(text);
+            assert!(refused.contains(part), "{refused}");
         }
     }
 }

@@ -3,10 +3,12 @@
 
 use super::DrillError;
 use crate::os::{self, Memory};
+use host::unix_socket;
+use host::unix_socket::ADMIN_SOCKET;
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -30,7 +32,7 @@ const LOG_LINES: usize = 8;
 pub struct Engine {
     child: Child,
     pub listen: SocketAddr,
-    admin: SocketAddr,
+    data_dir: PathBuf,
     pub started_within: Duration,
     log: PathBuf,
 }
@@ -50,11 +52,11 @@ impl Engine {
     /// Starts an engine on free ports and waits until it is healthy.
     pub fn start(start: &Start<'_>) -> Result<Self, DrillError> {
         let begun = Instant::now();
-        let (listen, admin) = free_addresses()
-            .map_err(|source| DrillError::System { doing: "find free ports", source })?;
+        let listen = free_address()
+            .map_err(|source| DrillError::System { doing: "find a free port", source })?;
         let shards = start.shards.to_string();
         let mut command = command();
-        command.args(["serve", "--listen", &listen.to_string(), "--admin", &admin.to_string()]);
+        command.args(["serve", "--listen", &listen.to_string()]);
         command.arg("--data-dir").arg(start.data_dir);
         command.args(["--durability", start.durability, "--shards", &shards]);
         if let Some(io) = start.io {
@@ -77,11 +79,11 @@ impl Engine {
         let mut engine = Self {
             child,
             listen,
-            admin,
+            data_dir: start.data_dir.to_owned(),
             started_within: Duration::ZERO,
             log: start.log.to_owned(),
         };
-        engine.await_health(admin)?;
+        engine.await_health()?;
         engine.started_within = begun.elapsed();
         Ok(engine)
     }
@@ -153,15 +155,15 @@ impl Engine {
 
     /// The page of metrics; empty where the engine does not answer.
     pub(super) fn metrics(&self) -> String {
-        ask(self.admin, "/metrics")
+        ask(&self.data_dir, "/metrics")
             .map_or_else(|_| String::new(), |page| String::from_utf8_lossy(&page).into_owned())
     }
 
-    fn await_health(&mut self, admin: SocketAddr) -> Result<(), DrillError> {
+    fn await_health(&mut self) -> Result<(), DrillError> {
         let deadline = Instant::now() + HEALTHY_WITHIN;
         while Instant::now() < deadline {
             self.check()?;
-            if is_healthy(admin) {
+            if is_healthy(&self.data_dir) {
                 return Ok(());
             }
             std::thread::park_timeout(LOOK);
@@ -217,22 +219,20 @@ fn log_into(path: &Path) -> std::io::Result<(File, File)> {
     Ok((log.try_clone()?, log))
 }
 
-/// Two addresses of loopback that were free just now.
-fn free_addresses() -> std::io::Result<(SocketAddr, SocketAddr)> {
-    let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    Ok((first.local_addr()?, second.local_addr()?))
+/// An address of loopback that was free just now.
+fn free_address() -> std::io::Result<SocketAddr> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()
 }
 
-fn is_healthy(admin: SocketAddr) -> bool {
-    ask(admin, "/healthz").is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
+fn is_healthy(data_dir: &Path) -> bool {
+    ask(data_dir, "/healthz").is_ok_and(|answer| answer.starts_with(b"HTTP/1.1 200"))
 }
 
-/// Asks the admin port, head and body of the answer.
-fn ask(admin: SocketAddr, path: &str) -> std::io::Result<Vec<u8>> {
-    let mut stream = TcpStream::connect_timeout(&admin, Duration::from_secs(1))?;
+/// Asks by the admin socket of a data directory, head and body of the answer.
+fn ask(data_dir: &Path, path: &str) -> std::io::Result<Vec<u8>> {
+    let mut stream = unix_socket::connect(data_dir, ADMIN_SOCKET)?;
     stream.set_read_timeout(Some(Duration::from_secs(1)))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {admin}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.take(ANSWER_OCTETS_MAX).read_to_end(&mut answer)?;
     Ok(answer)

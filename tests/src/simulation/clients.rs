@@ -20,6 +20,15 @@ const REQUESTS_MAX: u8 = 40;
 /// How often a cancel that meets a dead engine is asked for again.
 const CANCELS_MAX: u8 = 5;
 
+/// Who asks a shard.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Asker {
+    /// A push client.
+    Client,
+    /// Another shard; of a whole alert's cancel, whether pushes of the alert wait in another one.
+    Peer { found_elsewhere: bool },
+}
+
 impl Simulation {
     pub(super) fn make_up_push(&mut self) -> Checked {
         if !self.faults {
@@ -138,7 +147,7 @@ impl Simulation {
         let mut body = std::mem::take(&mut self.body);
         body.clear();
         push_body(index, &entry, altered, &mut body);
-        let reply = self.ask(number, &body, true);
+        let reply = self.ask(number, &body, Asker::Client);
         self.body = body;
         self.observe(number)?;
         let (answer, until) = match reply {
@@ -173,17 +182,23 @@ impl Simulation {
         self.turn(number)
     }
 
-    /// Hands a request to a shard: a client's, or another shard's.
-    pub(super) fn ask(&mut self, number: usize, body: &[u8], from_client: bool) -> Reply {
+    /// Hands a request to a shard: a client's, or another shard's in its binary form.
+    pub(super) fn ask(&mut self, number: usize, body: &[u8], asker: Asker) -> Reply {
         self.show_time(number);
         let wall_ms = self.wall_ms();
-        let credential = &mut Credential::default();
-        let origin = if from_client {
-            Origin::Client { authorization: None, credential }
-        } else {
-            Origin::Peer
-        };
-        self.stations[number].up().handle_request(body, origin, wall_ms)
+        let shard = self.stations[number].up();
+        match asker {
+            Asker::Client => {
+                let credential = &mut Credential::default();
+                shard.handle_request(body, Origin { authorization: None, credential }, wall_ms)
+            }
+            Asker::Peer { found_elsewhere } => {
+                let mut form = Vec::new();
+                let foreseen = shard.foresee(body);
+                shard.write_form(&foreseen, &mut form);
+                shard.handle_form(&form, found_elsewhere, wall_ms)
+            }
+        }
     }
 
     pub(super) fn take_cancel(&mut self, index: EntryIndex, tries: u8) -> Checked {
@@ -197,7 +212,7 @@ impl Simulation {
         let number = usize::from(entry.shard);
         let mut body = Vec::new();
         cancel_body(index, &entry, &mut body);
-        let reply = self.ask(number, &body, true);
+        let reply = self.ask(number, &body, Asker::Client);
         self.observe(number)?;
         let Reply::WhenDurable(answer, until) = reply else {
             return Err(Violation(format!("the cancel of push {index} is answered {reply:?}")));
@@ -225,7 +240,9 @@ impl Simulation {
         let (index, of_cancel) = match answer.about {
             About::Push(index) => (index, false),
             About::Cancel(index) => (index, true),
-            About::AlertCancel(number) => return self.alert_cancel_answered(number),
+            About::AlertCancel(number, shard) => {
+                return self.alert_cancel_part_answered(number, shard, answer.code);
+            }
         };
         let (alert_known, wall_ms) = (self.knows_better(index), self.center_ms().ms());
         let alert_cancelled = self.ledger.is_alert_cancelled(index);

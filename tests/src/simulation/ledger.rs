@@ -86,9 +86,14 @@ impl Ledger {
         &self.entries[index as usize]
     }
 
-    /// A shard takes the cancel of a whole alert.
-    pub(super) fn alert_cancel_requested(&mut self, alert: u32) {
-        self.cancelled_alerts.insert(alert);
+    /// A shard takes the cancel of a whole alert; whether it is the first one that may close it.
+    pub(super) fn alert_cancel_requested(&mut self, alert: u32) -> bool {
+        self.cancelled_alerts.insert(alert)
+    }
+
+    /// That cancel found no push of the alert, and left it as it was.
+    pub(super) fn alert_left_alone(&mut self, alert: u32) {
+        self.cancelled_alerts.remove(&alert);
     }
 
     /// Every shard has made the cancel of the alert durable: from now on no push of it is

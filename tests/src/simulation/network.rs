@@ -9,7 +9,7 @@ use super::port::{Submission, Told};
 use super::random::Random;
 use hayauma::network::gmsc;
 use hayauma::network::gmsc::{Decision, Route, Terms};
-use hayauma::network::subscriber::{HlrAnswer, LineState, OperatorTable, Registered};
+use hayauma::network::subscriber::{HlrAnswer, LineState, Location, OperatorTable};
 use hayauma::smsc::outcome::HoldReason;
 use hayauma::smsc::outcome::{AttemptResult, Failure};
 use hayauma::smsc::retry::Cause;
@@ -64,12 +64,12 @@ impl SimulatedLine {
                 state.not_reachable_ps = true;
             }
             70..80 => state.memory_full = true,
-            80..84 => state.cs = Registered::None,
-            84..88 => state.ps = Registered::None,
+            80..84 => state.cs = Location::None,
+            84..88 => state.ps = Location::None,
             88..96 => {
-                state.ps = Registered::Visited;
+                state.ps = Location::Visited;
                 state.operator = random.below(3) as u8;
-                state.cs = if random.chance(500) { Registered::Visited } else { Registered::None };
+                state.cs = if random.chance(500) { Location::Visited } else { Location::None };
                 state.not_reachable_ps = random.chance(200);
             }
             96 => state.suspended = true,
@@ -165,6 +165,7 @@ impl Simulation {
         let available = |domain| match domain {
             Domain::Cs => line.state.cs_available(),
             Domain::Ps => line.state.ps_available(),
+            Domain::Carrier => false,
         };
         let number = |domain| if domain == Domain::Cs { 1 } else { 2 };
         let reached =

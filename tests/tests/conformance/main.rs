@@ -9,6 +9,7 @@ mod order_of_checks;
 mod rights;
 mod sample;
 mod state;
+mod strangers;
 
 use std::collections::BTreeSet;
 use tests::engine::Engine;

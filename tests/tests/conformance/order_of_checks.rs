@@ -29,7 +29,7 @@ fn check(engine: &Engine, cases: &[(&str, Vec<u8>, &str)]) {
 #[test]
 fn the_first_code_that_applies_is_answered() {
     let mut site = site();
-    site.add_client(LIMITED, &["--volume", "1", "--token", "secret"]);
+    site.add_client(LIMITED, &["--volume", "1", "--token-file", &site.token_file("secret")]);
     site.add_contracts(LIMITED, &[LIMITED_MSN]);
     site.set("--waiting-per-msn-max", "1").set_lines(&[("09000000001", "absent")]);
     let engine = site.start();

@@ -18,8 +18,8 @@ const ONE_A_DAY: &str = "00100000008";
 fn site_of_clients() -> Site {
     let site = site();
     for (xpid, client, arguments) in [
-        (WITH_TOKEN, "one", &["--token", "secret-of-one"][..]),
-        (OF_ANOTHER, "other", &["--token", "secret-of-other"]),
+        (WITH_TOKEN, "one", &["--token-file", &site.token_file("secret-of-one")][..]),
+        (OF_ANOTHER, "other", &["--token-file", &site.token_file("secret-of-other")]),
         (SUSPENDED, "late", &["--suspended"]),
         (OVER, "late", &["--until", &day_in(-1)]),
         (NOT_BEGUN, "late", &["--from", &day_in(1)]),
@@ -106,7 +106,15 @@ fn one_connection_may_carry_several_clients_and_each_request_is_judged_by_its_ow
         [(WITH_TOKEN, "one", "secret-of-one"), (OF_ANOTHER, "other", "secret-of-other")]
     {
         site.must(&[
-            "client", "add", xpid, "--client", client, "--sender", "Hayauma", "--token", token,
+            "client",
+            "add",
+            xpid,
+            "--client",
+            client,
+            "--sender",
+            "Hayauma",
+            "--token-file",
+            &site.token_file(token),
         ]);
         site.add_contracts(xpid, &[MSN]);
     }

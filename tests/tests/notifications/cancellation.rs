@@ -115,10 +115,13 @@ fn a_cancelled_alert_takes_no_further_push_in_any_shard_not_even_after_a_crash()
             assert_eq!((answer.status(), answer.code().as_str()), (409, "3004"), "{number}");
         }
     };
+    site.set_lines(&[(msn(50), "absent")]);
     let engine = site.start();
     let mut connection = engine.connect();
-    let answer = connection.ask(&Body::cancel_alert("quake", "before-any-push").request());
-    assert_eq!((answer.status(), answer.code().as_str()), (404, "3002"));
+    // One shard knows a push of it, the other knows none.
+    accepted(&connection.ask(&push(50, "first").request()));
+    accepted(&connection.ask(&Body::cancel_alert("quake", "all").request()));
+    assert_eq!(recorder.await_about("first-50", 1)[0].gist(), ("0401", "0000"));
     refused(&mut connection, "early");
     engine.kill();
     let engine = site.start();
@@ -126,9 +129,42 @@ fn a_cancelled_alert_takes_no_further_push_in_any_shard_not_even_after_a_crash()
     refused(&mut connection, "late");
     let other = push(0, "other").with("alertid", "flood");
     accepted(&connection.ask(&other.request()));
-    assert_eq!(recorder.await_count(1)[0].gist(), ("0301", "0000"), "another alert is its own");
+    assert_eq!(
+        recorder.await_about("other-0", 1)[0].gist(),
+        ("0301", "0000"),
+        "another alert is its own"
+    );
     tests::wait::until_true("the one attempt", || engine.admin().figure("pushes_delivered") == 1);
     assert_eq!(engine.admin().figure("attempts"), 1);
+    engine.stop();
+}
+
+//= push cancel unknown
+#[test]
+fn the_cancel_of_an_alert_of_which_no_push_waits_leaves_nothing() {
+    let recorder = Recorder::start();
+    let mut site = site(&recorder);
+    site.shards(2);
+    let push = |number: u64, alert: &str| {
+        Body::push(&msn(number), &format!("{alert}-{number}"))
+            .with("alertid", alert)
+            .with("alertseq", "02")
+    };
+    let engine = site.start();
+    let mut connection = engine.connect();
+    accepted(&connection.ask(&push(0, "over").request()));
+    recorder.await_about("over-0", 1);
+    for alert in ["never", "over"] {
+        for reqid in ["all", "all", "again"] {
+            let answer = connection.ask(&Body::cancel_alert(alert, reqid).request());
+            assert_eq!((answer.status(), answer.code().as_str()), (404, "3002"), "{alert} {reqid}");
+        }
+        for number in 1..20 {
+            accepted(&connection.ask(&push(number, alert).request()));
+        }
+    }
+    recorder.await_count(39);
+    assert_eq!(shares_of(&engine, "alerts_closed", 0).iter().sum::<u64>(), 0);
     engine.stop();
 }
 

@@ -1,12 +1,16 @@
 //! Bad surroundings: a start that cannot be says why in one sentence and leaves everything as it
 //! was; damage on the device is told with its place and costs no more than it must.
 
+mod addresses;
 mod damage;
 mod device;
+mod doors;
 mod names;
 mod start;
 
+use std::net::SocketAddr;
 use tests::engine::Finished;
+use tests::http::{Answer, Connection};
 use tests::push::XPID;
 use tests::site::Site;
 
@@ -37,4 +41,22 @@ fn check_refusal(name: &str, finished: &Finished, status: i32, parts: &[&str]) {
         assert!(refusal.contains(part), "{name}: {part:?} in {refusal}");
     }
     assert_eq!(finished.stdout, "", "{name}");
+}
+
+/// Asks an admin port, under this token if there is one.
+fn ask_port(
+    address: SocketAddr,
+    method: &str,
+    path: &str,
+    body: &str,
+    token: Option<&str>,
+) -> Answer {
+    let token =
+        token.map_or_else(String::new, |token| format!("Authorization: Bearer {token}\r\n"));
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    Connection::open(address).ask(request.as_bytes())
 }

@@ -1,6 +1,6 @@
 //! The data directory is deleted or moved while the engine serves.
 
-use super::{MSN, site};
+use super::{MSN, ask_port, site};
 use std::path::Path;
 use tests::push::{Body, XPID};
 use tests::recorder::Recorder;
@@ -11,8 +11,17 @@ fn check_loss(name: &str, lose: impl Fn(&Path)) {
     let mut site = site();
     site.add_client(XPID, &["--notify-url", &recorder.url()]);
     site.add_contracts(XPID, &[MSN]);
-    site.set("--durability", "power").set("--network-default-line-state", "absent");
+    site.set("--durability", "power");
+    // The socket's name goes with the directory; a port stays.
+    let admin = tests::ports::free_address();
+    let token = site.must(&["token", "add", "tests", "--role", "operator"]);
+    site.set("--admin", &admin.to_string());
+    let ask = |method: &str, path: &str, body: &str| {
+        ask_port(admin, method, path, body, Some(token.trim()))
+    };
+    let line = |state: &str| format!("{{\"msns\": [\"{MSN}\"], \"state\": \"{state}\"}}");
     let engine = site.start();
+    assert_eq!(ask("PUT", "/network/lines", &line("absent")).status(), 200, "{name}");
     let mut connection = engine.connect();
     let push = |number: u32| Body::push(MSN, &format!("name-{number}"));
     assert_eq!(connection.ask(&push(0).request()).code(), "0000", "{name}");
@@ -26,13 +35,9 @@ fn check_loss(name: &str, lose: impl Fn(&Path)) {
     assert!(refused.header("Retry-After").is_some(), "{name}");
     let repeat = connection.ask(&push(0).request());
     assert_eq!(repeat.code(), "8003", "{name}: what was accepted may be gone: {repeat:?}");
-    let ready = || {
-        engine.admin().try_request("GET", "/readyz", "").is_some_and(|told| told.status() == 200)
-    };
-    tests::wait::until_true("not ready any more", || !ready());
+    tests::wait::until_true("not ready", || ask("GET", "/readyz", "").status() == 503);
     // What was accepted before is in this process alone: it goes on.
-    let line = format!("{{\"msns\": [\"{MSN}\"], \"state\": \"home\"}}");
-    let changed = engine.admin().request("PUT", "/network/lines", &line);
+    let changed = ask("PUT", "/network/lines", &line("home"));
     assert_eq!(changed.status(), 200, "{name}: {changed:?}");
     assert_eq!(recorder.await_about("name-0", 1)[0].gist().1, "0000", "{name}: delivered");
     let log = engine.log();

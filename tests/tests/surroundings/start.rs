@@ -9,12 +9,10 @@ use tests::push::Body;
 fn a_data_directory_in_use_is_not_shared() {
     let site = site_with_client();
     let engine = site.start();
-    let (listen, admin) =
-        (tests::ports::free_address().to_string(), tests::ports::free_address().to_string());
+    let listen = tests::ports::free_address().to_string();
     let mut arguments = site.serve_arguments();
-    arguments
-        .retain(|argument| !argument.starts_with("--listen") && !argument.starts_with("--admin"));
-    arguments.extend(["--listen".to_owned(), listen, "--admin".to_owned(), admin]);
+    arguments.retain(|argument| !argument.starts_with("--listen"));
+    arguments.extend(["--listen".to_owned(), listen]);
     let finished = tests::engine::Finished::of(site.command(&arguments), "a second engine");
     let directory = site.data_dir().display().to_string();
     check_refusal("in use", &finished, 12, &[&directory, &engine.pid().to_string(), "--data-dir"]);
@@ -24,8 +22,11 @@ fn a_data_directory_in_use_is_not_shared() {
 
 #[test]
 fn ports_in_use_and_addresses_of_others_are_named() {
-    for (option, what) in [("--listen", "push port"), ("--admin", "admin port")] {
+    let ports =
+        [("--listen", "push port"), ("--admin", "admin port"), ("--health", "port of probes")];
+    for (option, what) in ports {
         let mut site = site();
+        site.must(&["token", "add", "tests", "--role", "read"]);
         let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = taken.local_addr().expect("a bound listener").to_string();
         site.set(option, &address);
@@ -45,6 +46,8 @@ fn ports_in_use_and_addresses_of_others_are_named() {
         10,
         &["0.0.0.0:0", "--admin-open"],
     );
+    let finished = site.serve_and_fail(&["--admin-open"]);
+    check_refusal("without a token", &finished, 10, &["--admin-open", "hayauma token add"]);
 }
 
 #[test]
@@ -81,7 +84,12 @@ fn a_queue_that_does_not_fit_into_as_many_shards_is_told_and_the_old_layout_stil
     }
     engine.stop();
     site.shards(1).set("--queue-bytes", "1MiB");
-    check_refusal("no room", &site.serve_and_fail(&[]), 17, &["does not fit", "--queue-bytes"]);
+    check_refusal(
+        "no room",
+        &site.serve_and_fail(&[]),
+        17,
+        &["does not fit", "--queue-bytes", "--shards 2"],
+    );
     site.shards(2).set("--queue-bytes", "16MiB");
     let engine = site.start();
     let mut connection = engine.connect();
@@ -115,11 +123,9 @@ fn arguments_and_settings_that_make_no_sense_are_named() {
         let finished = site.serve_and_fail(arguments);
         check_refusal(arguments[0], &finished, status, parts);
     }
-    for (name, value, part) in [
-        ("HAYAUMA_WINGS", "2", "no setting"),
-        ("HAYAUMA_REQUEST_TIMEOUT_MS", "soon", "soon"),
-        ("HAYAUMA_DURABILITY", "hope", "hope"),
-    ] {
+    for (name, value, part) in
+        [("HAYAUMA_REQUEST_TIMEOUT_MS", "soon", "soon"), ("HAYAUMA_DURABILITY", "hope", "hope")]
+    {
         let mut command = site.command(&site.serve_arguments());
         command.env(name, value);
         let finished = tests::engine::Finished::of(command, "serve");
@@ -155,16 +161,14 @@ fn a_configuration_file_that_is_wrong_is_named_with_the_line() {
 fn a_configuration_file_that_is_right_is_used() {
     let mut site = site();
     let path = site.path("hayauma.toml");
-    let (push, admin) = (site.push_address(), site.admin().address);
+    let (push, admin) = (site.push_address(), tests::ports::free_address());
     let text = format!(
         "listen = \"{push}\"\nadmin = \"{admin}\"\nshards = 2\nqueue_bytes = \"32MiB\"\n\
          segment_bytes = 1048576\ndata_dir = \"{}\"\n",
         site.data_dir().display()
     );
     std::fs::write(&path, text).expect("a writable directory");
-    for option in
-        ["--listen", "--admin", "--shards", "--queue-bytes", "--segment-bytes", "--data-dir"]
-    {
+    for option in ["--listen", "--shards", "--queue-bytes", "--segment-bytes", "--data-dir"] {
         site.unset(option);
     }
     site.set("--config", &path.display().to_string());

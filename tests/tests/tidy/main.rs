@@ -1,4 +1,4 @@
-//! The source itself: floors, libraries, functions, columns, unsafe code and output.
+//! The source itself: floors, libraries, names, functions, columns, unsafe code and output.
 //!
 //! Each rule stands in one file together with small sources that break it.
 
@@ -6,5 +6,6 @@ mod columns;
 mod floors;
 mod functions;
 mod libraries;
+mod names;
 mod outputs;
 mod unsafe_code;

@@ -14,6 +14,7 @@ use hayauma::smsc::core::CoreLimits;
 use std::hint::black_box;
 use std::sync::Arc;
 use wire::push::notify_url::NotifyUrl;
+use wire::terms::ownership::shard_of;
 use wire::terms::time::WallMs;
 
 /// Msns with a contract; each has at most one push at a time.
@@ -31,6 +32,7 @@ pub(super) fn journal_config() -> JournalConfig {
 
 struct Bench {
     shard: Shard,
+    network: SimulatedNetwork,
     credential: Credential,
     _factory: SegmentFactory,
     _place: tempfile::TempDir,
@@ -38,19 +40,25 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::of(0, 1)
+    }
+
+    /// One shard of several.
+    fn of(number: usize, shards: usize) -> Self {
         let place = tempfile::tempdir().expect("a place for temporary files");
         let factory = SegmentFactory::start().expect("a thread");
         let config = ShardConfig {
-            number: 0,
-            shards: 1,
+            number,
+            shards,
             durability: Durability::Process,
             limits: CoreLimits {
                 pushes_max: 1 << 16,
                 waiting_per_msn_max: 100,
                 ended_keys_max: 1 << 16,
             },
-            journal: journal_config(),
+            journal: JournalConfig { shard: number as u16, ..journal_config() },
             seed: 1,
+            routes: Arc::default(),
             fingerprints: FingerprintKeys {
                 keyed: Fingerprints::new([7; 16]),
                 older_until_ms: None,
@@ -62,23 +70,16 @@ impl Bench {
         let lines = Arc::new(LineStates::uniform(Line::HOME));
         let network = SimulatedNetwork::new(SimulationConfig::default(), lines)
             .expect("the defaults are legal");
-        let opened = Shard::open(
-            place.path(),
-            &config,
-            &factory,
-            Box::new(network),
-            Arc::new(registry()),
-            NOW,
-        );
+        let opened = Shard::open(place.path(), &config, &factory, Arc::new(registry()), NOW);
         let mut shard = opened.expect("a fresh shard").0;
         for number in 0..MSNS {
             shard.contracts_mut().insert(msn(number), xpid()).expect("room");
         }
-        Self { shard, credential: Credential::new(), _factory: factory, _place: place }
+        Self { shard, network, credential: Credential::new(), _factory: factory, _place: place }
     }
 
     fn accept(&mut self, body: &[u8]) {
-        let origin = Origin::Client { authorization: None, credential: &mut self.credential };
+        let origin = Origin { authorization: None, credential: &mut self.credential };
         let reply = self.shard.handle_request(black_box(body), origin, NOW);
         assert!(matches!(reply, Reply::WhenDurable(..)), "{reply:?}");
     }
@@ -101,12 +102,13 @@ impl Bench {
 
     /// One turn, and the commit of what it appended.
     fn turn(&mut self) {
-        self.shard.turn(NOW, &BUDGET);
+        self.shard.turn(&mut self.network, NOW, &BUDGET);
         self.commit();
     }
 
     fn commit(&mut self) {
         self.shard.commit_blocking().expect("a device that writes");
+        assert!(self.shard.write_books_blocking(NOW), "a device that takes billing events");
     }
 }
 
@@ -127,6 +129,28 @@ fn put_digits(target: &mut [u8], mut value: u64) {
 
 /// Pushes of one commit.
 const BATCH: u64 = 16;
+
+/// Each push comes to a shard that hands it to the one that owns its msn.
+pub(super) fn intake_elsewhere(count: u64) {
+    let (mut home, mut owner) = (Bench::of(0, 2), Bench::of(1, 2));
+    let mut body = SAMPLE.to_vec();
+    let mut form = Vec::new();
+    let numbers = (0..).filter(|&number| shard_of(msn(number % MSNS), 2) == 1);
+    for (taken, number) in numbers.take(count as usize).enumerate() {
+        address(&mut body, number);
+        let foreseen = home.shard.foresee(black_box(&body));
+        let origin = Origin { authorization: None, credential: &mut home.credential };
+        let reply = home.shard.handle_foreseen(&foreseen, origin, NOW);
+        assert!(matches!(reply, Reply::Owner(1)), "{reply:?}");
+        form.clear();
+        home.shard.write_form(&foreseen, &mut form);
+        let reply = owner.shard.handle_form(black_box(&form), false, NOW);
+        assert!(matches!(reply, Reply::WhenDurable(..)), "{reply:?}");
+        if taken as u64 % BATCH == BATCH - 1 {
+            owner.commit();
+        }
+    }
+}
 
 /// Pushes only come in; nothing is delivered.
 pub(super) fn intake(count: u64) {

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use super::CliError;
 use super::table::grouped;
 use crate::billing;
+use crate::control::audit;
 use crate::control::store::Store;
 use crate::journal::{BackupError, JournalCopy, JournalError, survey};
 use crate::start::fingerprint_key;
@@ -106,6 +107,11 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
         octets += journal.finish().map_err(CopyError::Journal)?;
     }
     Store::copy(data_dir, partial).map_err(|error| CopyError::Other(error.into()))?;
+    // Behind the registry, which knows how much there is of it at least.
+    for file in audit::files(data_dir).map_err(|error| other(data_dir, &error))? {
+        let to = partial.join(file.file_name().unwrap_or_default());
+        octets += copy_synced(&file, &to).map_err(|error| other(&file, &error))?;
+    }
     if let Some(standing) = layout::read(data_dir).map_err(|error| other(data_dir, &error))? {
         layout::write(partial, standing).map_err(|error| other(partial, &error))?;
     }
@@ -121,6 +127,12 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
             .map_err(|e| other(&directory, &e))?;
     }
     sync_directory(partial).map_err(|error| other(partial, &error))?;
+    Ok(octets)
+}
+
+fn copy_synced(from: &Path, to: &Path) -> std::io::Result<u64> {
+    let octets = fs::copy(from, to)?;
+    fs::File::open(to)?.sync_all()?;
     Ok(octets)
 }
 

@@ -12,9 +12,11 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
+use super::caller::Caller;
 use super::contracts::remove_from_shards;
 use super::reading::{Document, Parameters, XpidInPath, parse_xpid};
 use super::reply::{AdminError, reply_json};
+use crate::control::acts;
 use crate::control::document::{ClientChange, ClientDocument};
 use crate::control::engine::Engine;
 use crate::control::store::Store;
@@ -54,15 +56,16 @@ pub(super) async fn show(
 
 pub(super) async fn add(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     Document(change): Document<ClientChange>,
 ) -> Result<Response, AdminError> {
-    let text = change
-        .xpid
-        .as_deref()
-        .ok_or_else(|| AdminError::bad_request("the document names no xpid"))?;
+    let text = change.xpid.as_deref();
+    let text = text.ok_or_else(|| AdminError::bad_request("the document names no xpid"))?;
     let registration = change.create(parse_xpid(text)?).map_err(AdminError::bad_request)?;
     write(&state, StatusCode::CREATED, move |store| {
-        store.add_registration(&registration)?;
+        store.act(&caller.name, &acts::client_added(&registration), |store| {
+            store.add_registration(&registration)
+        })?;
         Ok(registration)
     })
     .await
@@ -70,13 +73,18 @@ pub(super) async fn add(
 
 pub(super) async fn put(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     XpidInPath(xpid): XpidInPath,
     Document(change): Document<ClientChange>,
 ) -> Result<Response, AdminError> {
     check_xpid(&change, xpid)?;
     let registration = change.create(xpid).map_err(AdminError::bad_request)?;
     write(&state, StatusCode::OK, move |store| {
-        store.put_registration(&registration)?;
+        let act = match store.registration(xpid) {
+            Ok(before) => acts::client_changed(&before, &registration),
+            Err(_) => acts::client_added(&registration),
+        };
+        store.act(&caller.name, &act, |store| store.put_registration(&registration))?;
         Ok(registration)
     })
     .await
@@ -84,14 +92,18 @@ pub(super) async fn put(
 
 pub(super) async fn change(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     XpidInPath(xpid): XpidInPath,
     Document(change): Document<ClientChange>,
 ) -> Result<Response, AdminError> {
     check_xpid(&change, xpid)?;
     write(&state, StatusCode::OK, move |store| {
-        let mut registration = store.registration(xpid)?;
+        let before = store.registration(xpid)?;
+        let mut registration = before.clone();
         change.apply(&mut registration).map_err(AdminError::bad_request)?;
-        store.put_registration(&registration)?;
+        store.act(&caller.name, &acts::client_changed(&before, &registration), |store| {
+            store.put_registration(&registration)
+        })?;
         Ok(registration)
     })
     .await
@@ -99,13 +111,17 @@ pub(super) async fn change(
 
 pub(super) async fn remove(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     XpidInPath(xpid): XpidInPath,
     Parameters(query): Parameters<RemovalQuery>,
 ) -> Result<Response, AdminError> {
     let contracts = state
         .store
         .run(move |store, control| -> Result<usize, AdminError> {
-            let removed = store.remove_registration(xpid, query.contracts)?;
+            let act = acts::client_removed(&store.registration(xpid)?, query.contracts);
+            let removed = store.act(&caller.name, &act, |store| {
+                store.remove_registration(xpid, query.contracts)
+            })?;
             publish(store, control)?;
             remove_from_shards(control, &removed)?;
             Ok(removed.len())

@@ -9,8 +9,10 @@ use axum::response::Response;
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
+use super::caller::Caller;
 use super::reading::{Document, Parameters, next_octets, parse_msn, parse_xpid};
 use super::reply::{AdminError, reply_json};
+use crate::control::acts;
 use crate::control::engine::Engine;
 use crate::control::import::{ContractImport, ImportBatch, RefusedLine};
 use crate::control::limits::{
@@ -144,6 +146,7 @@ pub(super) async fn count(State(state): State<Arc<AdminState>>) -> Result<Respon
 
 pub(super) async fn add(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     Document(change): Document<ContractChange>,
 ) -> Result<Response, AdminError> {
     let xpid = parse_xpid(&change.xpid)?;
@@ -156,6 +159,7 @@ pub(super) async fn add(
         .store
         .run(move |store, control| -> Result<ContractChanged, AdminError> {
             store.registration(xpid)?;
+            store.record(&caller.name, &acts::contracts_added(xpid, &change.msns))?;
             let mut changed = ContractChanged::default();
             for rows in rows.chunks(IMPORT_BATCH_ROWS_MAX) {
                 let outcomes = add_everywhere(store, control, rows)?;
@@ -170,6 +174,7 @@ pub(super) async fn add(
 
 pub(super) async fn remove(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     Document(change): Document<ContractChange>,
 ) -> Result<Response, AdminError> {
     let xpid = parse_xpid(&change.xpid)?;
@@ -187,6 +192,8 @@ pub(super) async fn remove(
         .store
         .run(move |store, control| -> Result<ContractChanged, AdminError> {
             store.registration(xpid)?;
+            let msns = (!change.all).then_some(change.msns.as_slice());
+            store.record(&caller.name, &acts::contracts_removed(xpid, msns))?;
             let removed = if change.all {
                 store.remove_contracts_of(xpid)?
             } else {
@@ -209,12 +216,14 @@ pub(super) async fn remove(
 /// next is read.
 pub(super) async fn import(
     State(state): State<Arc<AdminState>>,
+    caller: Caller,
     Parameters(query): Parameters<ImportQuery>,
     mut body: Body,
 ) -> Result<Response, AdminError> {
     let lines_max = query.lines.unwrap_or(REFUSED_LINES_SHOWN_DEFAULT).min(REFUSED_LINES_SHOWN_MAX);
     let mut import = ContractImport::new(query.first_line.unwrap_or(1));
     let mut refused = Vec::new();
+    caller.record(acts::import_begun()).await?;
     while let Some(octets) = next_octets(&mut body).await? {
         import.feed(&octets);
         if import.has_full_batch() {
@@ -226,6 +235,8 @@ pub(super) async fn import(
     let batch = import.take_batch();
     take_in(&state, &mut import, batch, &mut refused, lines_max).await?;
     let totals = import.totals();
+    let (imported, already_there) = (totals.imported, totals.already_there);
+    caller.record(acts::import_ended(imported, already_there, totals.refused)).await?;
     tracing::info!(imported = totals.imported, refused = totals.refused, "contracts imported");
     let reply = ImportReply {
         imported: totals.imported,

@@ -1,5 +1,5 @@
-//! The admin port's connections: bounded, each with a time-out, so that idle ones keep neither each
-//! other nor push clients out.
+//! The admin doors' connections, by the Unix socket and by ports: bounded, each with a time-out, so
+//! that idle ones keep neither each other nor push clients out.
 //!
 //! Where every place is taken the connection that has been without a request for longest goes. One
 //! whose request is being worked on stays.
@@ -17,8 +17,9 @@ use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use host::clock;
@@ -36,6 +37,45 @@ const QUIET_WAIT: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_millis(2);
 /// Pause of accepting after the process ran out of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Where connections come in.
+pub(super) enum Door {
+    Socket(UnixListener),
+    Port(TcpListener),
+}
+
+/// Who is at the other end of a connection, as far as the connection itself says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Visitor {
+    /// A process of this user, by the socket.
+    Peer {
+        /// The user.
+        uid: u32,
+    },
+    /// Somebody who reached a port.
+    Stranger,
+}
+
+/// A connection's octets.
+trait Octets: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Octets for T {}
+
+impl Door {
+    async fn accept(&self) -> std::io::Result<(Box<dyn Octets>, Visitor)> {
+        match self {
+            Self::Socket(listener) => {
+                let (socket, _) = listener.accept().await?;
+                let uid = socket.peer_cred()?.uid();
+                Ok((Box::new(socket), Visitor::Peer { uid }))
+            }
+            Self::Port(listener) => {
+                let (socket, _) = listener.accept().await?;
+                Ok((Box::new(socket), Visitor::Stranger))
+            }
+        }
+    }
+}
 
 /// What a connection does.
 struct Doing {
@@ -78,21 +118,21 @@ impl Visits {
 /// Serves until the sender of `stopped` speaks or is dropped, and then a while longer for requests
 /// in progress.
 pub(super) async fn serve(
-    listener: TcpListener,
+    door: Door,
     router: Router,
     connections_max: usize,
-    mut stopped: oneshot::Receiver<()>,
+    mut stopped: watch::Receiver<()>,
 ) {
     let (stop, stopping) = watch::channel(());
     let mut visits = Visits { visits: Vec::new(), max: connections_max };
     let mut is_failing = false;
     'serving: loop {
         let accepted = tokio::select! {
-            _ = &mut stopped => break 'serving,
-            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => break 'serving,
+            accepted = door.accept() => accepted,
         };
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
+        let (socket, visitor) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 if !std::mem::replace(&mut is_failing, true) {
                     tracing::warn!(
@@ -108,7 +148,7 @@ pub(super) async fn serve(
         while !visits.have_room() {
             // Those that came just now show first whether they ask for anything.
             tokio::select! {
-                _ = &mut stopped => break 'serving,
+                _ = stopped.changed() => break 'serving,
                 () = tokio::time::sleep(LOOK) => visits.dismiss_one(),
             }
         }
@@ -116,11 +156,15 @@ pub(super) async fn serve(
             busy: AtomicBool::new(false),
             idle_since_ns: AtomicU64::new(clock::monotonic_ns()),
         });
-        let task =
-            tokio::spawn(visit(socket, router.clone(), Arc::clone(&doing), stopping.clone()));
+        let task = tokio::spawn(visit(
+            (socket, visitor),
+            router.clone(),
+            Arc::clone(&doing),
+            stopping.clone(),
+        ));
         visits.visits.push(Visit { task, doing });
     }
-    drop(listener);
+    drop(door);
     drop(stop);
     let end_all = async {
         for visit in visits.visits {
@@ -134,14 +178,15 @@ pub(super) async fn serve(
 
 /// One connection from its first request to its last.
 async fn visit(
-    socket: TcpStream,
+    (socket, visitor): (Box<dyn Octets>, Visitor),
     router: Router,
     doing: Arc<Doing>,
     mut stopping: watch::Receiver<()>,
 ) {
     let router = TowerToHyperService::new(router);
     let at_work = Arc::clone(&doing);
-    let service = service_fn(move |request: Request<Incoming>| {
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(visitor);
         doing.busy.store(true, Ordering::Relaxed);
         let (answer, doing) = (router.call(request.map(Body::new)), Arc::clone(&doing));
         async move {

@@ -10,11 +10,13 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::AdminState;
+use super::reading::Parameters;
 use super::reply::{AdminError, reply_json};
 use crate::io::figures::Obstacle;
+use wire::terms::ids::Class;
 
 #[derive(Serialize)]
 struct NotReady {
@@ -33,8 +35,21 @@ pub(super) async fn healthz(State(state): State<Arc<AdminState>>) -> Response {
     AdminError::new(StatusCode::SERVICE_UNAVAILABLE, sentence).into_response()
 }
 
-/// `ready` while pushes are taken, else what stands in their way.
-pub(super) async fn readyz(State(state): State<Arc<AdminState>>) -> Response {
+/// Which class is asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReadyQuery {
+    class: Option<String>,
+}
+
+/// `ready` while pushes are taken, with their classes where not all are, else what stands in their
+/// way. Of a class that is asked for, whether it is taken.
+pub(super) async fn readyz(
+    State(state): State<Arc<AdminState>>,
+    Parameters(query): Parameters<ReadyQuery>,
+) -> Result<Response, AdminError> {
+    let class = query.class.as_deref().map(parse_class).transpose()?;
+    let taken = state.control.classes_taken();
     let mut obstacles = state.control.obstacles();
     if !state.control.stalled_shards().is_empty() {
         obstacles.push(Obstacle::Stalled);
@@ -42,12 +57,38 @@ pub(super) async fn readyz(State(state): State<Arc<AdminState>>) -> Response {
     obstacles.sort_unstable();
     obstacles.dedup();
     if obstacles.is_empty() {
-        return "ready\n".into_response();
+        return Ok(tell_classes(class, taken));
     }
     let mut error = "no new push is taken".to_owned();
     for (place, obstacle) in obstacles.iter().enumerate() {
         let _ = write!(error, "{} {}", if place == 0 { ":" } else { "," }, obstacle.clause());
     }
     let reasons = obstacles.iter().map(|obstacle| obstacle.word()).collect();
-    reply_json(StatusCode::SERVICE_UNAVAILABLE, &NotReady { error, reasons })
+    Ok(reply_json(StatusCode::SERVICE_UNAVAILABLE, &NotReady { error, reasons }))
+}
+
+/// Pushes are taken, of these classes.
+fn tell_classes(asked: Option<Class>, taken: &[Class]) -> Response {
+    let words: Vec<&str> = taken.iter().map(|class| class.word()).collect();
+    match asked {
+        Some(class) if !taken.contains(&class) => {
+            let kept_for = words.join(" and ");
+            let error = format!(
+                "no new {} push is taken: the room left is kept for {kept_for}",
+                class.word()
+            );
+            let reasons = vec!["room_kept"];
+            reply_json(StatusCode::SERVICE_UNAVAILABLE, &NotReady { error, reasons })
+        }
+        None if taken.len() < Class::BY_WEIGHT.len() => {
+            format!("ready for {} only\n", words.join(", ")).into_response()
+        }
+        _ => "ready\n".into_response(),
+    }
+}
+
+fn parse_class(word: &str) -> Result<Class, AdminError> {
+    let wrong =
+        || AdminError::bad_request("no such class: use emergency, urgent, standard or exercise");
+    Class::from_word(word).ok_or_else(wrong)
 }

@@ -10,7 +10,9 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
 use super::AdminState;
+use super::caller::Caller;
 use super::reply::{AdminError, reply_json};
+use crate::control::audit::Act;
 use crate::control::metrics::METRICS_MEDIA_TYPE;
 use host::clock;
 use wire::terms::time::SteadyMs;
@@ -28,6 +30,8 @@ pub struct Status {
     pub uptime_ms: u64,
     /// Whether pushes are answered 8004.
     pub paused: bool,
+    /// The classes of which every shard takes new pushes, the one that matters most first.
+    pub classes_taken: Vec<String>,
     /// Each shard's figures.
     pub shards: Vec<ShardStatus>,
     /// The same figures, all shards added up.
@@ -59,18 +63,28 @@ pub(super) async fn status(State(state): State<Arc<AdminState>>) -> Response {
     tell_status(state, StatusCode::OK).await
 }
 
-pub(super) async fn pause(State(state): State<Arc<AdminState>>) -> Response {
-    set_paused(state, true).await
+pub(super) async fn pause(
+    State(state): State<Arc<AdminState>>,
+    caller: Caller,
+) -> Result<Response, AdminError> {
+    set_paused(state, caller, true).await
 }
 
-pub(super) async fn resume(State(state): State<Arc<AdminState>>) -> Response {
-    set_paused(state, false).await
+pub(super) async fn resume(
+    State(state): State<Arc<AdminState>>,
+    caller: Caller,
+) -> Result<Response, AdminError> {
+    set_paused(state, caller, false).await
 }
 
-pub(super) async fn stop(State(state): State<Arc<AdminState>>) -> Response {
-    tracing::info!("told to stop by the admin port");
+pub(super) async fn stop(
+    State(state): State<Arc<AdminState>>,
+    caller: Caller,
+) -> Result<Response, AdminError> {
+    caller.record(Act::new("stop")).await?;
+    tracing::info!(by = caller.name, "told to stop");
     state.control.stop();
-    tell_status(state, StatusCode::ACCEPTED).await
+    Ok(tell_status(state, StatusCode::ACCEPTED).await)
 }
 
 pub(super) async fn unknown_path(uri: Uri) -> AdminError {
@@ -84,11 +98,24 @@ pub(super) async fn unknown_method(uri: Uri) -> AdminError {
     )
 }
 
-async fn set_paused(state: Arc<AdminState>, paused: bool) -> Response {
+/// Whether pushes are answered 8004, as the audit shows it.
+#[derive(Serialize)]
+struct Paused {
+    paused: bool,
+}
+
+async fn set_paused(
+    state: Arc<AdminState>,
+    caller: Caller,
+    paused: bool,
+) -> Result<Response, AdminError> {
+    let before = Paused { paused: state.paused.load(Ordering::Relaxed) };
+    let act = Act::new(if paused { "pause" } else { "resume" });
+    caller.record(act.before(&before).after(&Paused { paused })).await?;
     state.control.pause(paused);
     state.paused.store(paused, Ordering::Relaxed);
-    tracing::info!(paused, "pause changed by the admin port");
-    tell_status(state, StatusCode::OK).await
+    tracing::info!(paused, by = caller.name, "pause changed");
+    Ok(tell_status(state, StatusCode::OK).await)
 }
 
 /// The shards give their figures between two turns: waiting for them must not hold up the admin
@@ -103,6 +130,7 @@ async fn tell_status(state: Arc<AdminState>, code: StatusCode) -> Response {
 
 impl AdminState {
     fn status(&self) -> Status {
+        let classes = self.control.classes_taken();
         let mut totals: BTreeMap<String, u64> = BTreeMap::new();
         let mut shards = Vec::new();
         for shard in self.control.figures() {
@@ -120,6 +148,7 @@ impl AdminState {
             pid: std::process::id(),
             uptime_ms: SteadyMs::from_ns(clock::monotonic_ns()).since(self.started_ms),
             paused: self.paused.load(Ordering::Relaxed),
+            classes_taken: classes.iter().map(|class| class.word().to_owned()).collect(),
             shards,
             totals,
         }

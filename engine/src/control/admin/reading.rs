@@ -70,6 +70,21 @@ impl<S: Send + Sync> FromRequestParts<S> for XpidInPath {
     }
 }
 
+/// The name in the path.
+pub(super) struct NameInPath(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
+        let wrong = |_| AdminError::bad_request("the path names nothing that can be read");
+        Path::<String>::from_request_parts(parts, state)
+            .await
+            .map(|Path(name)| Self(name))
+            .map_err(wrong)
+    }
+}
+
 /// The body in one piece. Memory grows with what arrives, never with what was announced.
 async fn whole_body(mut body: Body) -> Result<Vec<u8>, AdminError> {
     let mut octets = Vec::new();
@@ -87,14 +102,19 @@ async fn whole_body(mut body: Body) -> Result<Vec<u8>, AdminError> {
     }
     drop(octets);
     // One that is still writing does not read: what it sends is taken off its hands for a while.
-    let limit = Duration::from_millis(ADMIN_DROPPING_MS_MAX);
-    let _ = tokio::time::timeout(limit, drop_rest(&mut body)).await;
+    drop_body(body).await;
     Err(AdminError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
         format!(
             "the body is longer than {ADMIN_BODY_OCTETS_MAX} octets: send it in several requests"
         ),
     ))
+}
+
+/// Takes what a refused request still brings off its sender's hands, within bounds.
+pub(super) async fn drop_body(mut body: Body) {
+    let limit = Duration::from_millis(ADMIN_DROPPING_MS_MAX);
+    let _ = tokio::time::timeout(limit, drop_rest(&mut body)).await;
 }
 
 async fn drop_rest(body: &mut Body) {

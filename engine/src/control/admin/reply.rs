@@ -34,9 +34,20 @@ impl AdminError {
     }
 }
 
+impl std::fmt::Display for AdminError {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.sentence)
+    }
+}
+
 impl IntoResponse for AdminError {
     fn into_response(self) -> Response {
-        reply_json(self.status, &ErrorDocument { error: &self.sentence })
+        let mut response = reply_json(self.status, &ErrorDocument { error: &self.sentence });
+        if self.status == StatusCode::UNAUTHORIZED {
+            let bearer = HeaderValue::from_static("Bearer");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, bearer);
+        }
+        response
     }
 }
 
@@ -46,8 +57,11 @@ impl From<StoreError> for AdminError {
             StoreError::Exists(_)
             | StoreError::HasContracts { .. }
             | StoreError::TokenOfAnother { .. }
+            | StoreError::TooManyTokens(_)
+            | StoreError::TooManyTokensInAll
             | StoreError::TooManyRegistrations => StatusCode::CONFLICT,
-            StoreError::NotRegistered(_) => StatusCode::NOT_FOUND,
+            StoreError::Audit(_) => StatusCode::INSUFFICIENT_STORAGE,
+            StoreError::NotRegistered(_) | StoreError::NoSuchToken { .. } => StatusCode::NOT_FOUND,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())

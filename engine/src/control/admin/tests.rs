@@ -1,5 +1,7 @@
 //! The admin port through a real socket, with an engine that only writes down what it is told.
 
+mod access;
+
 use std::io::{Read as _, Write as _};
 use std::sync::atomic::Ordering;
 
@@ -7,18 +9,22 @@ use super::*;
 use crate::control::document::ClientDocument;
 use crate::control::fake_engine::FakeEngine;
 use crate::control::limits::ADMIN_BODY_OCTETS_MAX;
+use crate::control::token::TokenChange;
+use crate::control::{lines, parked, pushes, queue};
 
 const CLIENT: &str =
     r#"{"xpid":"00100000001","client":"City","token":"secret","classes":["urgent"]}"#;
 
 /// Connections that the port takes at a time.
 const CONNECTIONS: usize = 8;
+/// The secret of the token that every request brings unless it says otherwise.
+const SECRET: &str = "secret-of-the-tests";
 
 struct Port {
     server: Option<AdminServer>,
     engine: Arc<FakeEngine>,
     agent: ureq::Agent,
-    _directory: tempfile::TempDir,
+    directory: tempfile::TempDir,
 }
 
 impl Port {
@@ -26,17 +32,32 @@ impl Port {
         let directory = tempfile::tempdir().expect("a directory");
         let store = Store::open(directory.path()).expect("a store");
         let engine = Arc::new(FakeEngine::default());
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let listen = || TcpListener::bind("127.0.0.1:0").ok();
         let control: Arc<dyn Engine> = engine.clone();
-        let more = Router::new().route("/more", get(|| async { "of another room\n" }));
-        let server = AdminServer::start(listener, store, control, false, CONNECTIONS, more)
-            .expect("started");
-        let agent = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .proxy(None)
-            .build()
-            .new_agent();
-        Self { server: Some(server), engine, agent, _directory: directory }
+        let socket = host::unix_socket::listen(directory.path(), "admin.sock").expect("a socket");
+        let doors = Doors { socket: Some(socket), port: listen(), health: listen() };
+        let change = TokenChange {
+            name: "tests".to_owned(),
+            roles: vec!["admin".to_owned()],
+            ..TokenChange::default()
+        };
+        let keeping = Keeping {
+            connections_max: CONNECTIONS,
+            own_token: change.token(SECRET, 0).ok(),
+            ..Keeping::default()
+        };
+        let more = parked::router(control.clone())
+            .merge(lines::router(control.clone()))
+            .merge(queue::router(control.clone()))
+            .merge(pushes::router(control.clone()));
+        let server = AdminServer::start(doors, keeping, store, control, more).expect("started");
+        let config = ureq::Agent::config_builder().http_status_as_error(false).proxy(None);
+        let agent = config.build().new_agent();
+        Self { server: Some(server), engine, agent, directory }
+    }
+
+    fn address(&self) -> SocketAddr {
+        self.server.as_ref().and_then(AdminServer::port).expect("a port")
     }
 
     fn send(&self, method: &str, path: &str, body: impl AsRef<[u8]>) -> (u16, String) {
@@ -50,9 +71,22 @@ impl Port {
         body: impl AsRef<[u8]>,
         headers: &[(&str, &str)],
     ) -> (u16, String) {
-        let address = self.server.as_ref().expect("running").address();
-        let mut request =
-            ureq::http::Request::builder().method(method).uri(format!("http://{address}{path}"));
+        let bearer = format!("Bearer {SECRET}");
+        let headers = [&[("Authorization", bearer.as_str())], headers].concat();
+        self.send_to(self.address(), method, path, body, &headers)
+    }
+
+    /// Sends exactly these headers.
+    fn send_to(
+        &self,
+        address: SocketAddr,
+        method: &str,
+        path: &str,
+        body: impl AsRef<[u8]>,
+        headers: &[(&str, &str)],
+    ) -> (u16, String) {
+        let url = format!("http://{address}{path}");
+        let mut request = ureq::http::Request::builder().method(method).uri(url);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -144,6 +178,14 @@ fn wrong_requests_get_a_status_and_a_sentence() {
 fn health_is_the_shards_turns_and_readiness_is_all_that_stands_in_the_way() {
     let port = Port::open();
     assert_eq!(port.send("GET", "/readyz", ""), (200, "ready\n".to_owned()));
+    port.engine.classes_refused.store(2, Ordering::Relaxed);
+    let only = (200, "ready for emergency, urgent only\n".to_owned());
+    assert_eq!(port.send("GET", "/readyz", ""), only);
+    assert_eq!(port.send("GET", "/readyz?class=urgent", ""), (200, "ready\n".to_owned()));
+    let (status, text) = port.send("GET", "/readyz?class=standard", "");
+    assert!(status == 503 && text.contains("kept for emergency and urgent"), "{text}");
+    assert!(text.contains(r#""reasons":["room_kept"]"#), "{text}");
+    assert_eq!(port.send("GET", "/readyz?class=loud", "").0, 400);
     assert_eq!(port.send("POST", "/pause", "").0, 200);
     assert_eq!(port.send("GET", "/healthz", "").0, 200, "a paused engine lives");
     let (status, text) = port.send("GET", "/readyz", "");
@@ -161,10 +203,12 @@ fn health_is_the_shards_turns_and_readiness_is_all_that_stands_in_the_way() {
 #[test]
 fn idle_connections_shut_nobody_out_and_one_with_a_request_under_way_stays() {
     let port = Port::open();
-    let address = port.server.as_ref().expect("running").address();
+    let address = port.address();
     let mut working = std::net::TcpStream::connect(address).expect("a connection");
-    let head =
-        format!("POST /clients HTTP/1.1\r\nHost: {address}\r\nContent-Type: application/json\r\n");
+    let head = format!(
+        "POST /clients HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {SECRET}\r\n\
+         Content-Type: application/json\r\n"
+    );
     let body = format!("Content-Length: {}\r\n\r\n", CLIENT.len());
     working.write_all((head + &body + &CLIENT[..9]).as_bytes()).expect("written");
     let idle: Vec<_> =
@@ -270,7 +314,6 @@ fn orders_reach_the_engine_and_show_in_the_status() {
     assert!(!port.engine.paused.load(Ordering::Relaxed));
     assert_eq!(port.send("POST", "/stop", "").0, 202);
     assert!(port.engine.stopped.load(Ordering::Relaxed));
-    assert_eq!(port.send("GET", "/more", "").1, "of another room\n");
 }
 
 #[test]
@@ -313,13 +356,4 @@ fn a_page_of_another_site_cannot_give_orders() {
     assert_eq!(status, 403);
     assert!(text.contains("--admin-open"), "{text}");
     assert!(!port.engine.stopped.load(Ordering::Relaxed));
-}
-
-#[test]
-fn a_port_in_use_is_told_in_one_sentence() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = taken.local_addr().expect("its address");
-    let fatal = bind(address).expect_err("refused");
-    assert_eq!(fatal.reason, FatalReason::PortUnavailable);
-    assert!(fatal.to_string().contains(&address.to_string()), "{fatal}");
 }

@@ -4,7 +4,7 @@
 use rusqlite::{Row, Transaction, named_params};
 
 use super::{StoreError, integer, xpid_of};
-use crate::control::document::{parse_classes, parse_kinds, parse_svcinst, words};
+use crate::control::document::{parse_classes, parse_kinds, parse_networks, parse_svcinst, words};
 use crate::gateway::registration::Registration;
 use wire::push::notify_url::NotifyUrl;
 
@@ -21,12 +21,14 @@ pub(super) fn write(
     let mut statement = transaction.prepare_cached(
         "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms,
             valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
-            notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables)
+            notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables,
+            second_token_sha256, networks)
          VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
             :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
             :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
-            :national_tables)",
+            :national_tables, :second_token_sha256, :networks)",
     )?;
+    let networks: Vec<String> = registration.networks.iter().map(ToString::to_string).collect();
     statement.execute(named_params! {
         ":xpid": integer(registration.xpid.value()),
         ":client": registration.client,
@@ -49,6 +51,8 @@ pub(super) fn write(
         // A limit beyond SQLite's range is no limit that a day could reach.
         ":volume_per_day": i64::try_from(registration.volume_per_day).unwrap_or(i64::MAX),
         ":national_tables": registration.national_tables,
+        ":second_token_sha256": registration.second_token_sha256,
+        ":networks": networks.join(","),
     })?;
     Ok(())
 }
@@ -71,6 +75,8 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     let notify_url: Option<String> = row.get("notify_url")?;
     let mut registration = Registration::new(xpid, client);
     registration.token_sha256 = row.get("token_sha256")?;
+    registration.second_token_sha256 = row.get("second_token_sha256")?;
+    registration.networks = parse_networks(&list("networks")?).map_err(damaged)?;
     registration.suspended = row.get("suspended")?;
     registration.valid_from_ms = milliseconds("valid_from_ms", 0)?;
     registration.valid_until_ms = milliseconds("valid_until_ms", u64::MAX)?;

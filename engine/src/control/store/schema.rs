@@ -8,7 +8,8 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 1] = ["
+const STEPS: [&str; 3] = [
+    "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
     client TEXT NOT NULL,
@@ -34,7 +35,39 @@ CREATE TABLE contract (
     xpid INTEGER NOT NULL CHECK (xpid BETWEEN 0 AND 99999999999),
     PRIMARY KEY (msn, xpid)
 ) STRICT, WITHOUT ROWID;
-"];
+",
+    "
+CREATE TABLE admin_token (
+    sha256 BLOB PRIMARY KEY CHECK (length(sha256) = 32),
+    name TEXT NOT NULL,
+    roles TEXT NOT NULL,
+    xpids TEXT NOT NULL,
+    made_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE audit_head (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    lines INTEGER NOT NULL,
+    last_sha256 BLOB NOT NULL CHECK (length(last_sha256) = 32)
+) STRICT;
+ALTER TABLE client ADD COLUMN second_token_sha256 BLOB CHECK (length(second_token_sha256) = 32);
+ALTER TABLE client ADD COLUMN networks TEXT NOT NULL DEFAULT '';
+ALTER TABLE client ADD COLUMN certificate TEXT;
+",
+    "
+CREATE TABLE carrier (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 7),
+    name TEXT NOT NULL UNIQUE,
+    settings TEXT NOT NULL
+) STRICT;
+CREATE TABLE carrier_route (
+    prefix TEXT NOT NULL,
+    xpid INTEGER NOT NULL,
+    class INTEGER NOT NULL,
+    carrier INTEGER NOT NULL,
+    PRIMARY KEY (prefix, xpid, class)
+) STRICT, WITHOUT ROWID;
+",
+];
 
 /// Takes the steps that the file has not seen, all or none.
 pub(super) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<(), StoreError> {

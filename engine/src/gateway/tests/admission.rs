@@ -1,13 +1,14 @@
 //! Codes 2005 to 2007 and 4001 to 4008, and what an admitted push becomes.
 
 use super::{NOW_MS, only, registration, registry_of};
-use crate::gateway::admit::{Admission, References, Scratch, admit, content_digest};
+use crate::gateway::admit::{Admission, References, admit};
 use crate::gateway::fingerprint::Fingerprints;
 use crate::gateway::limits::HOUR_MS;
 use crate::gateway::permissions::{ClassSet, KindSet};
 use crate::gateway::registration::Registration;
 use wire::push::samples::CANONICAL;
 use wire::push::scan::{Alert, PushRequest, Request, scan};
+use wire::push::submit::{Scratch, content_digest};
 use wire::sms::relay;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
@@ -34,8 +35,8 @@ fn admit_under(
     let registry = registry_of(registration);
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut scratch = Scratch::new();
-    let admission =
-        admit(only(&registry), true, request, REFERENCES, NOW, &mut scratch, &mut submits)?;
+    let submission = request.submission(&mut scratch);
+    let admission = admit(only(&registry), true, &submission, REFERENCES, NOW, &mut submits)?;
     let written =
         relay::submits(&submits[..admission.submits_octets]).map(<[u8]>::to_vec).collect();
     Ok((admission, written))
@@ -60,7 +61,7 @@ fn refused(request: &PushRequest<'_>) -> Code {
 fn the_sample_becomes_one_submit() {
     let (admission, submits) = admitted(&control());
     assert_eq!((admission.segments, admission.sender_index), (1, 0));
-    assert_eq!((admission.expires_ms, admission.single_attempt), (NOW + 5 * HOUR_MS, false));
+    assert_eq!(admission.expires_ms, NOW + 5 * HOUR_MS);
     assert!(admission.wants_notification);
     // First octet: SUBMIT, VPF relative, status report wanted. Then MR, DA, PID, DCS, VP, UDL, UD.
     let expected =
@@ -86,9 +87,9 @@ fn segments_count_their_references_on() {
 fn code_2005_no_contract() {
     let registry = registry_of(registration());
     let mut submits = [0; SUBMITS_OCTETS_MAX];
-    let request = PushRequest { data: b"", ..control() };
-    let refusal =
-        admit(only(&registry), false, &request, REFERENCES, NOW, &mut Scratch::new(), &mut submits);
+    let mut scratch = Scratch::new();
+    let submission = PushRequest { data: b"", ..control() }.submission(&mut scratch);
+    let refusal = admit(only(&registry), false, &submission, REFERENCES, NOW, &mut submits);
     assert_eq!(refusal.err(), Some(Code::NOT_CONTRACTED));
 }
 
@@ -123,17 +124,9 @@ fn code_2007_the_volume_comes_before_the_content() {
     let registry = registry_of(Registration { volume_per_day: 1, ..registration() });
     let mut submits = [0; SUBMITS_OCTETS_MAX];
     let mut ask = |data: &'static [u8], now_ms| {
-        let request = PushRequest { data, ..control() };
-        admit(
-            only(&registry),
-            true,
-            &request,
-            REFERENCES,
-            now_ms,
-            &mut Scratch::new(),
-            &mut submits,
-        )
-        .err()
+        let mut scratch = Scratch::new();
+        let submission = PushRequest { data, ..control() }.submission(&mut scratch);
+        admit(only(&registry), true, &submission, REFERENCES, now_ms, &mut submits).err()
     };
     assert_eq!(ask(b"FF", NOW), None);
     only(&registry).meter.charge(NOW);
@@ -292,13 +285,13 @@ fn the_earlier_of_lifetime_and_expiry_counts() {
             admitted(&PushRequest { lifetime_hours, expiry_ms, ..control() });
         // First octet: whether there is a relative validity period.
         let validity = (submits[0][0] & 0x18 == 0x10).then(|| submits[0][12]);
-        (admission.expires_ms.since(NOW), validity, admission.single_attempt)
+        (admission.expires_ms.since(NOW), validity)
     };
-    assert_eq!(expires(5, Some(NOW_MS + 6 * HOUR_MS)), (5 * HOUR_MS, Some(59), false));
-    assert_eq!(expires(5, Some(NOW_MS + 4 * HOUR_MS)), (4 * HOUR_MS, Some(47), false));
-    assert_eq!(expires(5, Some(NOW_MS + 1000)), (1000, Some(0), false));
-    assert_eq!(expires(0, None), (HOUR_MS, None, true));
-    assert_eq!(expires(0, Some(NOW_MS + 1000)), (1000, None, true));
+    assert_eq!(expires(5, Some(NOW_MS + 6 * HOUR_MS)), (5 * HOUR_MS, Some(59)));
+    assert_eq!(expires(5, Some(NOW_MS + 4 * HOUR_MS)), (4 * HOUR_MS, Some(47)));
+    assert_eq!(expires(5, Some(NOW_MS + 1000)), (1000, Some(0)));
+    assert_eq!(expires(0, None), (HOUR_MS, None));
+    assert_eq!(expires(0, Some(NOW_MS + 1000)), (1000, None));
 }
 
 //= TS 23.040 9.2.3.12.1

@@ -1,7 +1,7 @@
 //! Nothing is allocated per push on the way in: counted, not believed.
 
 use super::{NOW_MS, registration, registry_of};
-use crate::gateway::admit::{References, Scratch, admit};
+use crate::gateway::admit::{References, admit};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::{Credential, identify, token_sha256};
@@ -15,6 +15,7 @@ use wire::push::notify::Notification;
 use wire::push::response::{Answer, AnswerHead, write_answer};
 use wire::push::samples;
 use wire::push::scan::{PushRequest, Request, scan};
+use wire::push::submit::Scratch;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::calendar;
 use wire::terms::code::Code;
@@ -155,8 +156,9 @@ fn a_push_allocates_nothing_from_its_head_to_its_answer() {
                     return Err(Code::RATE);
                 }
                 let contracted = contracts.contains(push.msn, push.xpid);
+                let submission = push.submission(scratch);
                 let admission =
-                    admit(registered, contracted, push, references, now, scratch, submits)?;
+                    admit(registered, contracted, &submission, references, now, submits)?;
                 registered.meter.charge(now);
                 Ok(admission.segments)
             };

@@ -156,3 +156,49 @@ fn a_meter_outlives_its_snapshot_and_takes_the_new_limits() {
     assert!(last.find(registration().xpid).expect("still there").meter.rate(now));
     assert!(last.find(xpid(7)).is_none());
 }
+
+#[test]
+fn a_guarded_registration_takes_pushes_from_its_networks_alone() {
+    let mut guarded = Registration::new(xpid(1), "city");
+    guarded.networks =
+        vec!["192.0.2.0/24".parse().expect("a network"), "::1/128".parse().expect("one")];
+    let mut both = Registration::new(xpid(2), "town");
+    both.networks.clone_from(&guarded.networks);
+    both.token_sha256 = Some(token_sha256(b"token"));
+    let registry = Registry::new(vec![guarded, both, Registration::new(xpid(3), "open")]);
+    let code = |peer: Option<&str>, authorization: Option<&[u8]>, number| {
+        let peer = peer.map(|peer| peer.parse().expect("an address"));
+        let mut credential = Credential::of_peer(peer);
+        let found =
+            identify(&registry, authorization, &mut credential, xpid(number), WallMs::new(NOW_MS));
+        found.err().unwrap_or(Code::ACCEPTED)
+    };
+    for inside in ["192.0.2.1", "192.0.2.255", "::1", "::ffff:192.0.2.9"] {
+        assert_eq!(code(Some(inside), None, 1), Code::ACCEPTED, "{inside}");
+        assert_eq!(code(Some(inside), None, 2), Code::NOT_AUTHENTICATED, "{inside}");
+        assert_eq!(code(Some(inside), Some(b"Bearer token"), 2), Code::ACCEPTED, "{inside}");
+    }
+    for outside in [Some("192.0.3.1"), Some("::2"), None] {
+        assert_eq!(code(outside, None, 1), Code::NOT_THIS_CLIENTS, "{outside:?}");
+        let with_token = code(outside, Some(b"Bearer token"), 2);
+        assert_eq!(with_token, Code::NOT_THIS_CLIENTS, "{outside:?}: a stolen token is not enough");
+        assert_eq!(code(outside, None, 3), Code::ACCEPTED, "nobody asks where it comes from");
+    }
+}
+
+#[test]
+fn both_tokens_of_a_registration_prove_its_client() {
+    let mut registration = Registration::new(xpid(1), "city");
+    registration.token_sha256 = Some(token_sha256(b"old"));
+    registration.second_token_sha256 = Some(token_sha256(b"new"));
+    let registry = Registry::new(vec![registration]);
+    for (token, expected) in [
+        (&b"Bearer old"[..], Code::ACCEPTED),
+        (b"Bearer new", Code::ACCEPTED),
+        (b"Bearer x", Code::NOT_AUTHENTICATED),
+    ] {
+        let found =
+            identify(&registry, Some(token), &mut Credential::new(), xpid(1), WallMs::new(NOW_MS));
+        assert_eq!(found.err().unwrap_or(Code::ACCEPTED), expected);
+    }
+}

@@ -32,7 +32,7 @@ impl fmt::Display for DriverKind {
 
 /// Why this host has no io_uring that would do.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Refusal {
+pub struct DriverRefusal {
     /// What was found, a clause.
     pub message: String,
     /// What to do about it.
@@ -47,14 +47,14 @@ const MORE_OPEN_FILES: &str =
 /// Why a shard cannot have a ring here; `None`: it can. Sets up one of the very kind: no kernel
 /// that lacks a part of it (multishot receive since 6.0, deferred task run since 6.1) does that. A
 /// turn of it shows that it may be entered, which a profile may forbid by itself.
-pub(crate) fn ring_refusal() -> Option<Refusal> {
+pub(crate) fn ring_refusal() -> Option<DriverRefusal> {
     let error = Ring::new().and_then(|mut ring| ring.turn(&mut VecDeque::new())).err()?;
     Some(refusal_of(error.raw_os_error(), &error.to_string(), ring_disabled().as_deref()))
 }
 
 /// Why the executor does not start where a ring can be had, from what it says. It asks for more
 /// locked memory than a kernel takes that counts rings otherwise, and has descriptors of its own.
-pub(crate) fn executor_refusal(error: &str) -> Refusal {
+pub(crate) fn executor_refusal(error: &str) -> DriverRefusal {
     let message = format!("the executor finds io_uring unfit ({error})");
     let remedy = if error.contains("memlock") || error.contains("os error 12") {
         MORE_LOCKED_MEMORY
@@ -63,7 +63,7 @@ pub(crate) fn executor_refusal(error: &str) -> Refusal {
     } else {
         "use Linux 6.1 or later, outside a container or with a profile that allows io_uring"
     };
-    Refusal { message, remedy }
+    DriverRefusal { message, remedy }
 }
 
 /// Why the driver `poll` cannot work here; `None`: it can.
@@ -79,7 +79,7 @@ fn ring_disabled() -> Option<String> {
 
 /// Why the kernel gave no ring, and the remedy; `disabled` is the content of the sysctl, where it
 /// exists.
-fn refusal_of(errno: Option<i32>, error: &str, disabled: Option<&str>) -> Refusal {
+fn refusal_of(errno: Option<i32>, error: &str, disabled: Option<&str>) -> DriverRefusal {
     let (message, remedy) = match (errno, disabled) {
         (Some(libc::EPERM), Some(level @ ("1" | "2"))) => (
             format!("io_uring is switched off on this host (kernel.io_uring_disabled is {level})"),
@@ -108,7 +108,7 @@ fn refusal_of(errno: Option<i32>, error: &str, disabled: Option<&str>) -> Refusa
             "use Linux 6.1 or later with io_uring switched on",
         ),
     };
-    Refusal { message, remedy }
+    DriverRefusal { message, remedy }
 }
 
 #[cfg(test)]

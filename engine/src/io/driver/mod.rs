@@ -20,7 +20,7 @@ mod token;
 mod uring;
 mod wake;
 
-pub use choice::{DriverKind, Refusal, poll_refusal};
+pub use choice::{DriverKind, DriverRefusal, poll_refusal};
 pub(crate) use choice::{executor_refusal, ring_refusal};
 pub(crate) use token::{Completion, GENERATION_MASK, Operation, Owner, Token};
 pub(crate) use wake::Waker;

@@ -12,6 +12,8 @@ pub(crate) enum Owner {
     Notifier,
     /// The shard itself: its files, its wake-ups.
     Turn,
+    /// A session with a carrier.
+    Carrier,
 }
 
 /// What was asked for.
@@ -30,6 +32,8 @@ pub(crate) enum Operation {
     Cancel,
     /// Another thread called.
     Call,
+    /// A write to the billing log.
+    BillingWrite,
 }
 
 /// Which operation of which connection: the generation tells a reused slot from its predecessor.
@@ -66,6 +70,7 @@ impl Token {
             1 => Owner::Front,
             2 => Owner::Notifier,
             3 => Owner::Turn,
+            4 => Owner::Carrier,
             _ => return None,
         };
         let operation = match user_data >> 56 & 0xF {
@@ -77,6 +82,7 @@ impl Token {
             6 => Operation::BillingSync,
             7 => Operation::Cancel,
             8 => Operation::Call,
+            9 => Operation::BillingWrite,
             _ => return None,
         };
         let generation = (user_data >> 32) as u32 & GENERATION_MASK;
@@ -115,8 +121,10 @@ mod tests {
     #[test]
     fn a_token_comes_back_from_the_kernel_as_it_went() {
         use {Operation::*, Owner::*};
-        for owner in [Front, Notifier, Turn] {
-            for operation in [Connect, Receive, Send, HangUp, Commit, BillingSync, Cancel, Call] {
+        for owner in [Front, Notifier, Turn, Carrier] {
+            for operation in
+                [Connect, Receive, Send, HangUp, Commit, BillingSync, Cancel, Call, BillingWrite]
+            {
                 let token = Token::new(owner, operation, u32::MAX - 7, GENERATION_MASK - 3);
                 assert_eq!(Token::unpack(token.pack()), Some(token));
             }

@@ -1,7 +1,7 @@
 //! The decision table, row by row and by enumeration.
 
 use crate::network::gmsc::{Decision, Route, Terms, decide};
-use crate::network::subscriber::{HlrAnswer, LineState, OperatorRule, OperatorTable, Registered};
+use crate::network::subscriber::{HlrAnswer, LineState, Location, OperatorRule, OperatorTable};
 use crate::smsc::outcome::HoldReason;
 use wire::terms::code::Code;
 use wire::terms::ids::Class;
@@ -44,7 +44,7 @@ fn reject(code: Code, row: u8) -> Decision {
 const HOME: LineState = LineState::HOME;
 
 fn roaming(operator: u8) -> LineState {
-    LineState { cs: Registered::Visited, ps: Registered::Visited, operator, ..HOME }
+    LineState { cs: Location::Visited, ps: Location::Visited, operator, ..HOME }
 }
 
 //= delivery row 1
@@ -93,8 +93,8 @@ fn row_5_rejects_a_line_over_its_limit_unless_limit_is_1() {
 #[test]
 fn row_6_rejects_a_roaming_line_unless_roam_is_1() {
     for line in [
-        LineState { cs: Registered::Visited, ..HOME },
-        LineState { ps: Registered::Visited, ..HOME },
+        LineState { cs: Location::Visited, ..HOME },
+        LineState { ps: Location::Visited, ..HOME },
         roaming(OPERATOR_PS),
     ] {
         assert_eq!(decide_standard(line, "00010"), reject(Code::INTERNATIONAL_ROAMING, 6));
@@ -117,9 +117,9 @@ fn row_7_holds_when_the_hlr_fails_whatever_the_class() {
 fn row_8_holds_a_line_that_is_absent_in_every_domain() {
     for line in [
         LineState { not_reachable_cs: true, not_reachable_ps: true, ..HOME },
-        LineState { cs: Registered::None, ps: Registered::None, ..HOME },
-        LineState { cs: Registered::None, not_reachable_ps: true, ..HOME },
-        LineState { ps: Registered::None, not_reachable_cs: true, ..HOME },
+        LineState { cs: Location::None, ps: Location::None, ..HOME },
+        LineState { cs: Location::None, not_reachable_ps: true, ..HOME },
+        LineState { ps: Location::None, not_reachable_cs: true, ..HOME },
     ] {
         let held = hold(HoldReason::Absent, Code::EXPIRED_ABSENT, 8);
         assert_eq!(decide_standard(line, "00011"), held);
@@ -137,11 +137,11 @@ fn row_8_holds_a_line_that_is_absent_in_every_domain() {
 fn an_emergency_push_to_an_absent_line_goes_where_the_line_was_last_registered() {
     let unreachable = LineState { not_reachable_cs: true, not_reachable_ps: true, ..HOME };
     for (cs, ps, decision) in [
-        (Registered::Home, Registered::Home, deliver(Route::PsThenCs, 8)),
-        (Registered::Home, Registered::None, deliver(Route::Cs, 8)),
-        (Registered::None, Registered::Home, deliver(Route::PsOnly, 8)),
-        (Registered::None, Registered::None, deliver(Route::Cs, 8)),
-        (Registered::Visited, Registered::Visited, deliver(Route::PsOnly, 12)),
+        (Location::Home, Location::Home, deliver(Route::PsThenCs, 8)),
+        (Location::Home, Location::None, deliver(Route::Cs, 8)),
+        (Location::None, Location::Home, deliver(Route::PsOnly, 8)),
+        (Location::None, Location::None, deliver(Route::Cs, 8)),
+        (Location::Visited, Location::Visited, deliver(Route::PsOnly, 12)),
     ] {
         let line = LineState { cs, ps, ..unreachable };
         assert_eq!(decide_for(line, "11111", Class::Emergency), decision, "{cs:?} {ps:?}");
@@ -180,7 +180,7 @@ fn row_11_sends_a_roaming_line_by_ps_first_where_the_operator_table_says_so() {
 //= delivery row 12
 #[test]
 fn row_12_sends_a_roaming_line_without_cs_by_ps_if_the_operator_allows() {
-    for (cs, not_reachable_cs) in [(Registered::None, false), (Registered::Visited, true)] {
+    for (cs, not_reachable_cs) in [(Location::None, false), (Location::Visited, true)] {
         let line = |operator| LineState { cs, not_reachable_cs, ..roaming(operator) };
         for operator in [OPERATOR_CS, OPERATOR_PS] {
             assert_eq!(decide_standard(line(operator), "00011"), deliver(Route::PsOnly, 12));
@@ -205,7 +205,7 @@ fn row_13_sends_a_roaming_line_by_ps_only_when_pscs_is_0() {
 fn row_14_sends_by_ps_at_home_and_falls_back_to_a_reachable_cs() {
     assert_eq!(decide_standard(HOME, "00011"), deliver(Route::PsThenCs, 14));
     for line in
-        [LineState { not_reachable_cs: true, ..HOME }, LineState { cs: Registered::None, ..HOME }]
+        [LineState { not_reachable_cs: true, ..HOME }, LineState { cs: Location::None, ..HOME }]
     {
         assert_eq!(decide_standard(line, "00011"), deliver(Route::PsOnly, 14));
     }
@@ -215,7 +215,7 @@ fn row_14_sends_by_ps_at_home_and_falls_back_to_a_reachable_cs() {
 #[test]
 fn row_15_sends_by_cs_when_there_is_nothing_else() {
     for line in
-        [LineState { ps: Registered::None, ..HOME }, LineState { not_reachable_ps: true, ..HOME }]
+        [LineState { ps: Location::None, ..HOME }, LineState { not_reachable_ps: true, ..HOME }]
     {
         assert_eq!(decide_standard(line, "00011"), deliver(Route::Cs, 15));
     }
@@ -250,7 +250,7 @@ fn line_states() -> impl Iterator<Item = LineState> {
     bits.flat_map(|bits| {
         let flag = move |position: u32| bits >> position & 1 == 1;
         let operators = [OPERATOR_CS, OPERATOR_PS, OPERATOR_PS_FORBIDDEN];
-        let domains = Registered::ALL.into_iter().flat_map(|cs| Registered::ALL.map(|ps| (cs, ps)));
+        let domains = Location::ALL.into_iter().flat_map(|cs| Location::ALL.map(|ps| (cs, ps)));
         domains.flat_map(move |(cs, ps)| {
             operators.map(|operator| LineState {
                 provisioned: flag(0),
@@ -336,7 +336,7 @@ fn rows_3_to_6_refuse_exactly_when_the_flag_of_a_state_that_holds_is_0() {
 fn a_push_never_goes_by_cs_with_pscs_0_and_a_visited_packet_network() {
     enumerate(|line, terms, decision| {
         if let Decision::Deliver { route, .. } = decision
-            && line.ps == Registered::Visited
+            && line.ps == Location::Visited
             && !terms.svcinst.circuit_switched()
         {
             assert_eq!(route, Route::PsOnly, "{line:?} {terms:?}");

@@ -2,7 +2,7 @@
 
 use crate::network::limits::BAD_LINES_NAMED_MAX;
 use crate::network::line_states::{BadLines, Line, LineStates, Terminal};
-use crate::network::subscriber::{HlrAnswer, LineState, Registered};
+use crate::network::subscriber::{HlrAnswer, LineState, Location};
 use wire::terms::ids::Msn;
 
 fn msn(digits: &str) -> Msn {
@@ -26,10 +26,10 @@ fn every_word_sets_what_it_names() {
     let home = LineState::HOME;
     for (word, state) in [
         ("home", home),
-        ("roaming-cs", LineState { cs: Registered::Visited, ..home }),
-        ("roaming-ps", LineState { ps: Registered::Visited, ..home }),
-        ("no-cs", LineState { cs: Registered::None, ..home }),
-        ("no-ps", LineState { ps: Registered::None, ..home }),
+        ("roaming-cs", LineState { cs: Location::Visited, ..home }),
+        ("roaming-ps", LineState { ps: Location::Visited, ..home }),
+        ("no-cs", LineState { cs: Location::None, ..home }),
+        ("no-ps", LineState { ps: Location::None, ..home }),
         ("absent", LineState { not_reachable_cs: true, not_reachable_ps: true, ..home }),
         ("absent-cs", LineState { not_reachable_cs: true, ..home }),
         ("absent-ps", LineState { not_reachable_ps: true, ..home }),
@@ -67,8 +67,8 @@ fn words_join_and_a_stored_line_comes_back_whole() {
     let states =
         load("09012345678,roaming-cs+roaming-ps+operator-255+suspended+sim-full-after-accept\n");
     let line = LineState {
-        cs: Registered::Visited,
-        ps: Registered::Visited,
+        cs: Location::Visited,
+        ps: Location::Visited,
         operator: 255,
         suspended: true,
         ..LineState::HOME

@@ -3,26 +3,28 @@
 
 use host::reading::read_settings_file;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{Args as _, FromArgMatches as _};
 use serde::Deserialize;
 
 use super::ConfigError;
-use super::values::{Io, Octets};
+use super::values::{Io, Octets, one_or_several};
 use crate::network::outcome_rates::OutcomeRates;
 use crate::shard::Durability;
 use crate::testing::injection::Injection;
+use host::address::Address;
 use host::cpu_list::CpuList;
 
-/// Every variable of the environment that begins so is a setting, `HAYAUMA_CONFIG` names the file,
+/// A variable of the environment that begins so may be a setting; `HAYAUMA_CONFIG` names the file,
 /// and those that begin with `HAYAUMA_LOAD_` or `HAYAUMA_TEST_` belong to other programs of the
-/// house.
+/// house. What else begins so is nobody's, such as what Kubernetes tells of a service with this
+/// name, and is passed over with a warning.
 pub const ENVIRONMENT_PREFIX: &str = "HAYAUMA_";
 
-/// Prefixes of variables that are not the engine's.
-const ENVIRONMENT_FOREIGN: [&str; 2] = ["HAYAUMA_LOAD_", "HAYAUMA_TEST_"];
+/// Prefixes of variables that are not settings: other programs', and secrets of commands.
+const ENVIRONMENT_FOREIGN: [&str; 4] =
+    ["HAYAUMA_LOAD_", "HAYAUMA_TEST_", "HAYAUMA_ADMIN_TOKEN", "HAYAUMA_CLIENT_TOKEN"];
 
 /// The variable that names the configuration file when no flag does.
 const ENVIRONMENT_CONFIG: &str = "HAYAUMA_CONFIG";
@@ -32,13 +34,16 @@ const ENVIRONMENT_CONFIG: &str = "HAYAUMA_CONFIG";
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, clap::Args)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Address that push clients connect to [default: 127.0.0.1:8080]
+    /// Address that push clients connect to: HOST:PORT, or :PORT for every address of this host;
+    /// may be repeated [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
+    #[serde(default, deserialize_with = "one_or_several")]
+    pub listen: Option<Vec<Address>>,
+    /// Address of an admin port that wants a token of `hayauma token add`, a loopback one [default:
+    /// none; the socket admin.sock in the data directory is always there]
     #[arg(long, value_name = "ADDRESS")]
-    pub listen: Option<SocketAddr>,
-    /// Address of the admin port, a loopback one [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDRESS")]
-    pub admin: Option<SocketAddr>,
-    /// Let the admin port listen on an address that other hosts reach
+    pub admin: Option<Address>,
+    /// Let the admin port listen on an address that other hosts reach; takes a token to begin with
     #[arg(
         long,
         value_name = "BOOL",
@@ -47,6 +52,9 @@ pub struct Settings {
         default_missing_value = "true"
     )]
     pub admin_open: Option<bool>,
+    /// Address that answers /healthz and /readyz and nothing else, for probes [default: none]
+    #[arg(long, value_name = "ADDRESS")]
+    pub health: Option<Address>,
     /// Directory of the journal, the registry and the billing files [default: ./hayauma-data]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -140,8 +148,8 @@ pub struct Settings {
     /// this many times as fast, in a data directory that never saw real traffic [default: 1]
     #[arg(long, value_name = "FACTOR", help_heading = "Rehearsal")]
     pub rehearsal_time_scale: Option<u64>,
-    /// What is logged on stderr: error, warn, info, debug, trace, or a tracing filter [default:
-    /// info]
+    /// What is logged on stderr: off, error, warn, info, debug or trace, or levels of rooms such as
+    /// info,hayauma::control=debug [default: info]
     #[arg(long, value_name = "LEVEL")]
     pub log: Option<String>,
     /// Fault to rehearse, KIND=N; may be repeated
@@ -150,18 +158,38 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// The flags over the environment over the file.
+    /// The flags over the environment over the file, and the variables that are no settings.
     pub(super) fn gather(
         flags: Self,
         file: Option<&Path>,
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<Self, ConfigError> {
-        let (from_environment, file_in_environment) = Self::from_environment(environment)?;
-        let from_file = match file.map(Path::to_owned).or(file_in_environment) {
+    ) -> Result<(Self, Vec<String>), ConfigError> {
+        let found = Self::from_environment(environment)?;
+        let from_file = match file.map(Path::to_owned).or(found.file) {
             Some(path) => Self::from_file(&path)?,
             None => Self::default(),
         };
-        Ok(flags.over(from_environment).over(from_file))
+        Ok((flags.over(found.settings).over(from_file), found.unknown))
+    }
+
+    /// The names of all settings, as flags.
+    pub(super) fn names() -> Vec<String> {
+        let command = Self::command();
+        let longs = command.get_arguments().filter_map(|argument| argument.get_long());
+        longs.map(str::to_owned).collect()
+    }
+
+    /// What a setting is for, by its name as a flag.
+    pub(super) fn help_of(name: &str) -> Option<String> {
+        let command = Self::command();
+        let mut arguments = command.get_arguments();
+        let argument = arguments.find(|argument| argument.get_long() == Some(name))?;
+        argument.get_help().map(ToString::to_string)
+    }
+
+    fn command() -> clap::Command {
+        let command = clap::Command::new("environment");
+        Self::augment_args(command.no_binary_name(true).disable_help_flag(true))
     }
 
     fn from_file(path: &Path) -> Result<Self, ConfigError> {
@@ -179,41 +207,42 @@ impl Settings {
 
     fn from_environment(
         environment: impl IntoIterator<Item = (OsString, OsString)>,
-    ) -> Result<(Self, Option<PathBuf>), ConfigError> {
-        let mut settings = Self::default();
-        let mut file = None;
+    ) -> Result<Environment, ConfigError> {
+        let mut found = Environment::default();
         for (name, value) in environment {
             let Some(name) = name.to_str().filter(|name| name.starts_with(ENVIRONMENT_PREFIX))
             else {
                 continue;
             };
             if name == ENVIRONMENT_CONFIG {
-                file = Some(PathBuf::from(value));
+                found.file = Some(PathBuf::from(value));
             } else if !ENVIRONMENT_FOREIGN.iter().any(|prefix| name.starts_with(prefix)) {
-                settings = Self::from_variable(name, &value)?.over(settings);
+                match Self::from_variable(name, &value)? {
+                    Some(settings) => found.settings = settings.over(found.settings),
+                    None => found.unknown.push(name.to_owned()),
+                }
             }
         }
-        Ok((settings, file))
+        found.unknown.sort();
+        Ok(found)
     }
 
-    /// Reads one variable exactly as its flag would be read.
-    fn from_variable(name: &str, value: &OsString) -> Result<Self, ConfigError> {
+    /// Reads one variable exactly as its flag would be read; `None` where there is no such flag.
+    fn from_variable(name: &str, value: &OsString) -> Result<Option<Self>, ConfigError> {
         let bad = |detail: &str| ConfigError::BadVariable {
             name: name.to_owned(),
             detail: detail.to_owned(),
         };
         let flag = name[ENVIRONMENT_PREFIX.len()..].to_ascii_lowercase().replace('_', "-");
-        let command = Self::augment_args(
-            clap::Command::new("environment").no_binary_name(true).disable_help_flag(true),
-        );
+        let command = Self::command();
         if !command.get_arguments().any(|argument| argument.get_long() == Some(&flag)) {
-            return Err(bad("is no setting of hayauma"));
+            return Ok(None);
         }
         let mut argument = OsString::from(format!("--{flag}="));
         argument.push(value);
         let matches =
             command.try_get_matches_from([argument]).map_err(|error| bad(&value_error(&error)))?;
-        Self::from_arg_matches(&matches).map_err(|error| bad(&value_error(&error)))
+        Self::from_arg_matches(&matches).map(Some).map_err(|error| bad(&value_error(&error)))
     }
 
     /// This layer where it says something, else the one below.
@@ -222,6 +251,7 @@ impl Settings {
             listen: self.listen.or(below.listen),
             admin: self.admin.or(below.admin),
             admin_open: self.admin_open.or(below.admin_open),
+            health: self.health.or(below.health),
             data_dir: self.data_dir.or(below.data_dir),
             shards: self.shards.or(below.shards),
             cpus: self.cpus.or(below.cpus),
@@ -255,6 +285,15 @@ impl Settings {
             inject: self.inject.or(below.inject),
         }
     }
+}
+
+/// What the environment says.
+#[derive(Default)]
+struct Environment {
+    settings: Settings,
+    file: Option<PathBuf>,
+    /// Variables with the prefix that are nobody's.
+    unknown: Vec<String>,
 }
 
 /// The cause in clap's words, without its "error:" and without its hints.

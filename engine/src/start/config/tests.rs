@@ -23,8 +23,9 @@ fn refusal(result: Result<Config, ConfigError>) -> String {
 #[test]
 fn without_any_setting_the_defaults_hold() {
     let config = Config::resolve(Settings::default(), None, [], &CPUS).expect("the defaults");
-    assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
-    assert_eq!(config.admin.to_string(), "127.0.0.1:8081");
+    assert_eq!(config.listen[0].to_string(), "127.0.0.1:8080");
+    assert_eq!((config.admin, config.health), (None, None));
+    let config = Config::resolve(Settings::default(), None, [], &CPUS).expect("the defaults");
     assert_eq!(config.data_dir, PathBuf::from("./hayauma-data"));
     assert_eq!((config.shards, config.cpus.as_slice()), (2, &CPUS[..]));
     assert_eq!(config.durability, Durability::Power);
@@ -54,7 +55,7 @@ fn every_kind_of_value_is_read_from_the_file() {
          [network_outcomes]\nabsent = 0.25\nmemory-full = 0.5\n",
     )
     .expect("valid");
-    assert_eq!(config.listen.port(), 9000);
+    assert_eq!(config.listen[0].port(), 9000);
     assert_eq!(config.durability, Durability::Process);
     assert!(config.demo);
     assert_eq!((config.queue_octets, config.segment_octets), (1 << 30, 1 << 20));
@@ -120,10 +121,51 @@ fn a_file_that_nests_deep_or_never_ends_is_refused_and_ends_no_process() {
 }
 
 #[test]
-fn an_unknown_or_wrong_variable_is_refused_by_name() {
-    let unknown = variables(&[("HAYAUMA_SHARD", "3")]);
-    let sentence = refusal(Config::resolve(Settings::default(), None, unknown, &CPUS));
-    assert!(sentence.contains("HAYAUMA_SHARD is no setting"), "{sentence}");
+fn what_kubernetes_tells_of_a_service_ends_nothing_and_a_near_miss_is_named() {
+    let told = variables(&[
+        ("HAYAUMA_PORT", "tcp://10.0.0.1:8080"),
+        ("HAYAUMA_SERVICE_HOST", "10.0.0.1"),
+        ("HAYAUMA_PORT_8080_TCP_PROTO", "tcp"),
+        ("HAYAUMA_SHARD", "3"),
+        ("HAYAUMA_CONECTIONS_MAX", "3"),
+    ]);
+    let config = Config::resolve(Settings::default(), None, told, &CPUS).expect("passed over");
+    assert_eq!((config.shards, config.connections_max), (2, CONNECTIONS_MAX_DEFAULT));
+    let sentence = config.variables_passed_over().expect("there are some");
+    for part in [
+        "HAYAUMA_PORT,",
+        "HAYAUMA_PORT_8080_TCP_PROTO,",
+        "HAYAUMA_SERVICE_HOST,",
+        "HAYAUMA_SHARD (is HAYAUMA_SHARDS meant?)",
+        "HAYAUMA_CONECTIONS_MAX (is HAYAUMA_CONNECTIONS_MAX meant?)",
+    ] {
+        assert!(sentence.contains(part), "{part}: {sentence}");
+    }
+    assert!(!sentence.contains('\n') && !sentence.contains("10.0.0.1"), "{sentence}");
+    let many = (0..99).map(|at| (OsString::from(format!("HAYAUMA_X{at}")), OsString::new()));
+    let config = Config::resolve(Settings::default(), None, many, &CPUS).expect("passed over");
+    assert!(config.variables_passed_over().expect("some").contains(" and 83 more"));
+    let known = variables(&[("HAYAUMA_SHARDS", "1"), ("HAYAUMA_TEST_IO", "x"), ("PATH", "/bin")]);
+    let config = Config::resolve(Settings::default(), None, known, &CPUS).expect("valid");
+    assert_eq!(config.variables_passed_over(), None);
+}
+
+#[test]
+fn several_addresses_are_read_from_file_environment_and_flags() {
+    let shown =
+        |config: Config| -> Vec<String> { config.listen.iter().map(ToString::to_string).collect() };
+    let config = resolve_file("listen = ':9000'\nadmin = 'localhost:9001'").expect("valid");
+    assert_eq!(config.admin.as_ref().map(ToString::to_string).as_deref(), Some("localhost:9001"));
+    assert_eq!(shown(config), [":9000"]);
+    let config = resolve_file("listen = ['[::1]:9000', 'sms.example:80']").expect("valid");
+    assert_eq!(shown(config), ["[::1]:9000", "sms.example:80"]);
+    let environment = variables(&[("HAYAUMA_LISTEN", "127.0.0.1:1,127.0.0.1:2")]);
+    let config = Config::resolve(Settings::default(), None, environment, &CPUS).expect("valid");
+    assert_eq!(shown(config), ["127.0.0.1:1", "127.0.0.1:2"]);
+}
+
+#[test]
+fn a_wrong_variable_is_refused_by_name() {
     let wrong = variables(&[("HAYAUMA_SHARDS", "many")]);
     let sentence = refusal(Config::resolve(Settings::default(), None, wrong, &CPUS));
     assert!(sentence.contains("HAYAUMA_SHARDS") && sentence.contains("many"), "{sentence}");
@@ -155,6 +197,8 @@ fn values_out_of_range_or_at_odds_are_refused() {
         ("queue_bytes = 'lots'", "size"),
         ("admin = '0.0.0.0:8081'", "--admin-open"),
         ("admin = '127.0.0.1:8080'", "different ports"),
+        ("health = '127.0.0.1:8080'", "different ports"),
+        ("admin = '127.0.0.1:1'\nhealth = '127.0.0.1:1'", "different ports"),
         ("network_time_scale = 0.5", "network-time-scale"),
         ("network_time_scale = 1.5", "whole number"),
         ("rehearsal_time_scale = 0", "rehearsal-time-scale"),
@@ -169,6 +213,12 @@ fn values_out_of_range_or_at_odds_are_refused() {
         ("inject = ['sync-failure=0']", "count"),
         ("inject = ['nonsense=1']", "nonsense"),
         ("log = 'a=b=c'", "log"),
+        ("log = 'inof'", "inof"),
+        ("listen = []", "listen"),
+        ("listen = ['127.0.0.1:1', '127.0.0.1:1']", "twice"),
+        ("listen = '127.0.0.1'", "HOST:PORT"),
+        ("admin = ':8081'", "--admin-open"),
+        ("admin = 'sms.example:8081'", "--admin-open"),
         ("pushes_max = 0", "pushes-max"),
         ("request_timeout_ms = 1", "request-timeout-ms"),
     ] {

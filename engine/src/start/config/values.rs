@@ -3,7 +3,8 @@
 
 use std::str::FromStr;
 
-use serde::Deserialize;
+use host::address::Address;
+use serde::{Deserialize, Deserializer};
 
 /// What carries octets between the engine and the kernel.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, clap::ValueEnum)]
@@ -18,12 +19,42 @@ pub enum Io {
     Poll,
 }
 
+/// Addresses in a file: one, or a list of them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrSeveral {
+    One(String),
+    Several(Vec<String>),
+}
+
+/// Reads one address or a list of them.
+pub(super) fn one_or_several<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<Vec<Address>>, D::Error> {
+    let texts = match OneOrSeveral::deserialize(from)? {
+        OneOrSeveral::One(text) => vec![text],
+        OneOrSeveral::Several(texts) => texts,
+    };
+    let addresses: Result<Vec<Address>, String> = texts.iter().map(|text| text.parse()).collect();
+    addresses.map(Some).map_err(serde::de::Error::custom)
+}
+
 /// A number in a file: as such, or as text.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum NumberOrText {
     Number(u64),
     Text(String),
+}
+
+impl std::fmt::Display for Io {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(match self {
+            Self::Auto => "auto",
+            Self::Uring => "uring",
+            Self::Poll => "poll",
+        })
+    }
 }
 
 /// A size: `1048576`, `64MiB`, `8GiB`, or with KB, MB, GB for powers of ten.

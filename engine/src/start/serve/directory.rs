@@ -3,10 +3,12 @@
 //!
 //! Never here: what is in a journal, which is recovery's.
 
+use super::doors::TOKEN_FILE;
 use crate::control::store::{STORE_FILE_NAME, StoreError};
 use crate::start::fingerprint_key::KEY_FILE;
 use crate::start::time_scale::REHEARSAL_FILE;
 use host::fatal::Fatal;
+use host::unix_socket::ADMIN_SOCKET;
 use std::fs::{self, Permissions};
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -95,8 +97,18 @@ fn find_open(directory: &Path, depth: usize, open: &mut Vec<PathBuf>) -> io::Res
 
 /// Whether the engine makes such a name in a data directory.
 fn is_ours(name: &str) -> bool {
-    let beginnings =
-        ["lock", "resharded", "resharding", "shard-", "shards", STORE_FILE_NAME, REHEARSAL_FILE];
+    let beginnings = [
+        ADMIN_SOCKET,
+        TOKEN_FILE,
+        "audit",
+        "lock",
+        "resharded",
+        "resharding",
+        "shard-",
+        "shards",
+        STORE_FILE_NAME,
+        REHEARSAL_FILE,
+    ];
     name.strip_suffix(".new").unwrap_or(name) == KEY_FILE
         || beginnings.iter().any(|beginning| name.starts_with(beginning))
 }

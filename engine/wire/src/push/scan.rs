@@ -32,6 +32,7 @@ use crate::terms::code::Code;
 use crate::terms::ids::{Class, Kind, Msn, Reqid, Xpid};
 
 pub use super::entities::decode_entities;
+pub use crate::submission::{Alert, CancelTarget, Cancellation};
 
 /// An accepted request, borrowing from the body.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -39,7 +40,7 @@ pub enum Request<'a> {
     /// E1, fncid 0101.
     Push(PushRequest<'a>),
     /// E3, fncid 0201.
-    Cancel(CancelRequest<'a>),
+    Cancel(Cancellation<'a>),
 }
 
 /// E1: a push request. Every value is inside its type; nothing is looked up yet.
@@ -74,45 +75,6 @@ pub struct PushRequest<'a> {
     /// The text of `data` as it came: entities not yet decoded, hex not yet checked, possibly
     /// empty. For text it is UTF-8 and its references are good.
     pub data: &'a [u8],
-}
-
-/// The alert that a push belongs to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Alert<'a> {
-    /// 1 to 32 octets of type A.
-    pub id: &'a [u8],
-    /// 0 to 99; a higher one replaces undelivered lower ones to the same msn.
-    pub sequence: u8,
-}
-
-/// E3: a cancellation request.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub struct CancelRequest<'a> {
-    /// The last two digits of `comway`.
-    pub class: Class,
-    /// `svcid`.
-    pub xpid: Xpid,
-    /// What is cancelled.
-    pub target: CancelTarget<'a>,
-}
-
-/// What a cancellation names.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum CancelTarget<'a> {
-    /// One push.
-    Push {
-        /// Its destination.
-        msn: Msn,
-        /// Its id.
-        reqid: Reqid,
-    },
-    /// Every push of an alert that is not yet delivered (msn 00000000000 on the wire).
-    Alert {
-        /// The cancellation's own id.
-        reqid: Reqid,
-        /// 1 to 32 octets of type A.
-        alert_id: &'a [u8],
-    },
 }
 
 /// A refused body: the code, and what could still be read for the answer.

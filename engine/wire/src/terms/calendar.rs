@@ -263,7 +263,7 @@ const fn days_from_civil(year: u32, month: u32, day: u32) -> u64 {
     march_year / 400 * 146_097 + day_of_era - 719_468
 }
 
-fn days_of_valid_date(year: u32, month: u32, day: u32) -> Option<u64> {
+pub(super) fn days_of_valid_date(year: u32, month: u32, day: u32) -> Option<u64> {
     let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
     let month_days = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,
@@ -276,7 +276,7 @@ fn days_of_valid_date(year: u32, month: u32, day: u32) -> Option<u64> {
     valid.then(|| days_from_civil(year, month, day))
 }
 
-fn number(digits: &[u8]) -> Option<u32> {
+pub(super) fn number(digits: &[u8]) -> Option<u32> {
     let mut value = 0;
     for &digit in digits {
         if !digit.is_ascii_digit() {

@@ -143,6 +143,25 @@ pub enum Class {
 }
 
 impl Class {
+    /// The classes, the one that matters most first.
+    pub const BY_WEIGHT: [Self; 4] =
+        [Self::Emergency, Self::Urgent, Self::Standard, Self::Exercise];
+
+    /// Its word at the command line, in settings and figures.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Urgent => "urgent",
+            Self::Emergency => "emergency",
+            Self::Exercise => "exercise",
+        }
+    }
+
+    /// The class with this word, if there is one.
+    pub fn from_word(word: &str) -> Option<Self> {
+        Self::BY_WEIGHT.into_iter().find(|class| class.word() == word)
+    }
+
     /// The class with this number, if there is one.
     pub fn from_number(number: u8) -> Option<Self> {
         match number {

@@ -1,6 +1,6 @@
 //! The general path: elements in any order, every refusal.
 
-use super::{Alert, CancelRequest, CancelTarget, PushRequest, Request, ScanRefusal};
+use super::{Alert, CancelTarget, Cancellation, PushRequest, Request, ScanRefusal};
 use crate::push::entities;
 use crate::push::flat::{FlatError, FlatReader};
 use crate::push::limits::{
@@ -135,8 +135,8 @@ fn read_push<'a>(fields: &Fields<'a>) -> Result<PushRequest<'a>, Code> {
     Ok(options.with(Front { class, msn, reqid, xpid, lifetime_hours, kind }, data))
 }
 
-fn read_cancel<'a>(fields: &Fields<'a>) -> Result<CancelRequest<'a>, Code> {
-    let class = fields.class()?;
+fn read_cancel<'a>(fields: &Fields<'a>) -> Result<Cancellation<'a>, Code> {
+    fields.class()?;
     //= push cancel alert
     let of_an_alert = fields.value(Name::Msn) == Some(MSN_ALL);
     let alert_id = if of_an_alert { Name::Alertid.bit() } else { 0 };
@@ -149,7 +149,7 @@ fn read_cancel<'a>(fields: &Fields<'a>) -> Result<CancelRequest<'a>, Code> {
     } else {
         CancelTarget::Push { msn, reqid }
     };
-    Ok(CancelRequest { class, xpid, target })
+    Ok(Cancellation { xpid, target })
 }
 
 /// Text data must be UTF-8 of XML's characters with good references; control data is left to

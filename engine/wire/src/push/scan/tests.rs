@@ -362,14 +362,13 @@ fn cancellations_are_read() {
     let reqid = Reqid::parse(b"r-1").expect("legal");
     let xpid = Xpid::parse(b"00100000001").expect("legal");
     let msn = Msn::parse(b"09012345678").expect("legal");
-    let one =
-        CancelRequest { class: Class::Standard, xpid, target: CancelTarget::Push { msn, reqid } };
+    let one = Cancellation { xpid, target: CancelTarget::Push { msn, reqid } };
     assert_eq!(scan(CANCEL.as_bytes()), Ok(Request::Cancel(one)));
     let all = CANCEL.replace("09012345678", "00000000000");
     assert_eq!(code_of(all.as_bytes()), Code::ELEMENT_MISSING);
     let of_alert = all + "<alertid>quake-1</alertid>";
     let target = CancelTarget::Alert { reqid, alert_id: b"quake-1" };
-    assert_eq!(scan(of_alert.as_bytes()), Ok(Request::Cancel(CancelRequest { target, ..one })));
+    assert_eq!(scan(of_alert.as_bytes()), Ok(Request::Cancel(Cancellation { target, ..one })));
     for element in ["comway", "msn", "reqid", "svcid"] {
         let from = CANCEL.find(&format!("<{element}>")).expect("in the sample");
         let end = format!("</{element}>\n");

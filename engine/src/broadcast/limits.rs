@@ -1,0 +1,67 @@
+//! Every bound of broadcasts, with its unit.
+
+/// Recipients of one list.
+pub const LIST_ROWS_MAX: u32 = 50_000_000;
+/// A line of a recipients' file, in octets; one in quotes that holds line ends counts as one.
+pub const LINE_OCTETS_MAX: usize = 4_096;
+/// Columns of parameters that a list may have.
+pub const PARAMETER_COLUMNS_MAX: usize = 8;
+/// Columns of a file that are ignored and named; more are ignored.
+pub const IGNORED_COLUMNS_NAMED_MAX: usize = 32;
+/// Languages of one list.
+pub const LANGUAGES_MAX: usize = 64;
+/// A language tag, in octets.
+pub const LANGUAGE_OCTETS_MAX: usize = 35;
+/// Areas of one list that are no municipality.
+pub const OTHER_AREAS_MAX: usize = 65_535;
+/// The code of an area with its system, in octets.
+pub const AREA_OCTETS_MAX: usize = 64;
+/// Different sets of parameters in one area of a list: a row has 16 bits for its own.
+pub const PARAMETERS_OF_AN_AREA_MAX: usize = 65_535;
+/// All different sets of parameters of a list, in octets.
+pub const PARAMETERS_OCTETS_MAX: usize = 256 << 20;
+/// Refused lines that an account names.
+pub const REFUSED_LINES_NAMED_MAX: usize = 100;
+/// Conflicts that an account names with their lines.
+pub const CONFLICTS_NAMED_MAX: usize = 100;
+/// Rows that an import holds in memory before it puts them into files, 16 octets each.
+pub const ROWS_HELD_MAX: usize = 2_000_000;
+/// Pieces, by the first bits of a row's order, that an import sorts one by one.
+pub const PIECES: usize = 64;
+/// Octets that have one checksum in a list's file.
+pub const CHECKED_OCTETS: usize = 1 << 20;
+/// Refused lines, in hundredths of all, above which a version cannot be used as it is.
+pub const REFUSED_PERCENT_MAX: u64 = 1;
+/// So many refused lines are no reason, however few lines there are.
+pub const REFUSED_LINES_FREE: u64 = 10;
+
+const _: () = assert!(PIECES.is_power_of_two() && PARAMETERS_OF_AN_AREA_MAX <= u16::MAX as usize);
+const _: () = assert!(LIST_ROWS_MAX as usize / PIECES < ROWS_HELD_MAX);
+/// Rows that are claimed in one piece.
+pub const PIECE_ROWS: u32 = 32;
+/// Waves of a broadcast.
+pub const WAVES_MAX: usize = 16;
+/// A text with its places for parameters, in characters.
+pub const TEXT_CHARACTERS_MAX: usize = 2_000;
+/// Places for parameters in a text.
+pub const TEXT_PARAMETERS_MAX: usize = 32;
+/// A manifest, in octets.
+pub const MANIFEST_OCTETS_MAX: usize = 1 << 20;
+/// Legs of a broadcast.
+pub const LEGS_MAX: usize = 64;
+/// Areas that one audience names.
+pub const AREAS_MAX: usize = 65_535;
+/// The longest from start to deadline, in seconds.
+pub const LIFETIME_SECONDS_MAX: u64 = 72 * 3_600;
+/// Between start and first attempt, in seconds.
+pub const HOLD_SECONDS_MAX: u64 = 600;
+/// Live broadcasts.
+pub const LIVE_MAX: usize = 256;
+/// Segments that a broadcast of weight 1 has in a turn.
+pub const QUANTUM_SEGMENTS: i64 = 32;
+/// A ramp begins with so many percent of its pace.
+pub const RAMP_FIRST_PERCENT: u64 = 10;
+/// So many percent of a second's rows may meet congestion before the pace is halved.
+pub const CONGESTED_PERCENT: u64 = 2;
+/// Percent of the pace that a second without congestion gives back.
+pub const RECOVERED_PERCENT_A_SECOND: u64 = 5;

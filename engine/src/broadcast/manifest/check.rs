@@ -1,0 +1,196 @@
+//! What a manifest says by itself, held against its rules: the first thing that is wrong, with its
+//! place.
+
+use wire::terms::ids::{Class, Reqid, Xpid, is_a_type};
+use wire::terms::municipality::Municipality;
+use wire::terms::rfc3339::parse_rfc3339;
+
+use super::{Areas, Audience, Leg, Manifest, ManifestError, no_area, wrong};
+use crate::broadcast::limits::{
+    AREA_OCTETS_MAX, AREAS_MAX, HOLD_SECONDS_MAX, LEGS_MAX, LIFETIME_SECONDS_MAX, WAVES_MAX,
+};
+use crate::broadcast::variants::Variants;
+
+/// Short messages that no text of a broadcast ever takes more than.
+const SEGMENTS_MAX: u8 = 10;
+const EVERYWHERE: &str = "everywhere";
+
+impl Manifest {
+    /// Checks all of it.
+    pub(super) fn check(&self) -> Result<(), ManifestError> {
+        Xpid::parse(self.xpid.as_bytes())
+            .ok_or_else(|| wrong("/xpid", "it is no XPID: give 11 digits"))?;
+        if self.sender.is_empty() || self.sender.chars().nth(20).is_some() {
+            return Err(wrong("/sender", "a sender has 1 to 20 characters"));
+        }
+        let class = self.class().ok_or_else(|| wrong("/class", "give 01, 02, 03 or 09"))?;
+        Reqid::parse(self.reqid.as_bytes())
+            .ok_or_else(|| wrong("/reqid", "give 1 to 23 of the characters 0-9 A-Z a-z . _ -"))?;
+        self.check_chain()?;
+        self.check_times(class)?;
+        self.check_numbers()?;
+        if self.suppression.is_some() && class != Class::Emergency {
+            return Err(wrong(
+                "/suppression",
+                "opt-outs are ignored by class 03 only: take it out",
+            ));
+        }
+        if !(1..=LEGS_MAX).contains(&self.legs.len()) {
+            return Err(wrong("/legs", format!("give 1 to {LEGS_MAX} of them")));
+        }
+        for (at, leg) in self.legs.iter().enumerate() {
+            leg.check(&format!("/legs/{at}"))?;
+        }
+        Ok(())
+    }
+
+    fn check_chain(&self) -> Result<(), ManifestError> {
+        let is_name = |name: &String| (1..=26).contains(&name.len()) && name.bytes().all(is_a_type);
+        match (&self.alertid, self.alertseq) {
+            (None, None) => Ok(()),
+            (Some(name), _) if !is_name(name) => {
+                Err(wrong("/alertid", "give 1 to 26 of the characters 0-9 A-Z a-z . _ -"))
+            }
+            (Some(_), Some(0..=99)) => Ok(()),
+            (Some(_), Some(_)) => Err(wrong("/alertseq", "give 0 to 99")),
+            _ => Err(wrong("/alertid", "alertid and alertseq belong together: give both or none")),
+        }
+    }
+
+    fn check_times(&self, class: Class) -> Result<(), ManifestError> {
+        let instant = |place: &str, text: &str| {
+            let sentence = "give a date and time with an offset, as 2026-11-28T19:00:00+09:00";
+            parse_rfc3339(text).ok_or_else(|| wrong(place, sentence))
+        };
+        let start = match self.start.as_str() {
+            "now" => None,
+            time => Some(instant("/start", time)?),
+        };
+        let deadline =
+            self.deadline.as_deref().map(|time| instant("/deadline", time)).transpose()?;
+        match (deadline, self.lifetime) {
+            (Some(_), Some(_)) => {
+                return Err(wrong("/lifetime", "give a deadline or a lifetime, not both"));
+            }
+            (None, None) if class == Class::Emergency => {
+                return Err(wrong(
+                    "/deadline",
+                    "class 03 needs an end: give a deadline or a lifetime",
+                ));
+            }
+            (_, Some(0)) => {
+                return Err(wrong("/lifetime", "it is over when it starts: give seconds"));
+            }
+            (_, Some(seconds)) if seconds > LIFETIME_SECONDS_MAX => {
+                return Err(wrong("/lifetime", "no broadcast lasts longer than 72 h: give less"));
+            }
+            _ => {}
+        }
+        if let (Some(start), Some(deadline)) = (start, deadline) {
+            let latest = start + LIFETIME_SECONDS_MAX * 1_000;
+            if deadline <= start || deadline > latest {
+                return Err(wrong("/deadline", "it has to lie behind the start, by 72 h at most"));
+            }
+        }
+        if self.hold_seconds > HOLD_SECONDS_MAX {
+            return Err(wrong("/hold_seconds", format!("give 0 to {HOLD_SECONDS_MAX}")));
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<(), ManifestError> {
+        if !(1..=1_000).contains(&self.pace.weight) {
+            return Err(wrong("/pace/weight", "give 1 to 1000"));
+        }
+        if !(1..=100).contains(&self.pace.share_max) {
+            return Err(wrong("/pace/share_max", "give a percentage, 1 to 100"));
+        }
+        if !(1..=SEGMENTS_MAX).contains(&self.segments_max) {
+            return Err(wrong("/segments_max", format!("give 1 to {SEGMENTS_MAX}")));
+        }
+        match self.expect.recipients {
+            Some([least, most]) if least > most => {
+                Err(wrong("/expect/recipients", "the least is more than the most: turn them round"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Leg {
+    fn check(&self, place: &str) -> Result<(), ManifestError> {
+        self.audience.check(&format!("{place}/audience"))?;
+        let kinds = [
+            !self.texts.variants.is_empty(),
+            self.texts.template.is_some(),
+            self.texts.control.is_some(),
+        ];
+        if kinds.into_iter().filter(|is_there| *is_there).count() != 1 {
+            let sentence = "give variants, a template or a control SMS: one of them";
+            return Err(wrong(format!("{place}/texts"), sentence));
+        }
+        if kinds[0] {
+            Variants::new(&self.texts.variants, &self.texts.fallback)
+                .map_err(|error| wrong(format!("{place}/texts"), error.to_string()))?;
+        }
+        if let Some(control) = &self.texts.control {
+            let is_hex = !control.is_empty()
+                && control.len().is_multiple_of(2)
+                && control.bytes().all(|digit| digit.is_ascii_hexdigit());
+            if !is_hex {
+                return Err(wrong(
+                    format!("{place}/texts/control"),
+                    "give whole octets in hexadecimal",
+                ));
+            }
+        }
+        if self.waves.len() > WAVES_MAX {
+            return Err(wrong(format!("{place}/waves"), format!("there are at most {WAVES_MAX}")));
+        }
+        for (at, wave) in self.waves.iter().enumerate() {
+            let after = (at > 0, wave.after_percent, wave.after_seconds);
+            let is_legal = matches!(
+                after,
+                (false, None, None) | (true, Some(1..=100), None) | (true, None, Some(_))
+            );
+            if !is_legal {
+                let sentence = "all but the first need after_percent (1 to 100) or after_seconds";
+                return Err(wrong(format!("{place}/waves/{at}"), sentence));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Audience {
+    fn check(&self, place: &str) -> Result<(), ManifestError> {
+        if self.list.is_empty() {
+            return Err(wrong(format!("{place}/list"), "name a list"));
+        }
+        let place = format!("{place}/areas");
+        let codes = match &self.areas {
+            None => {
+                return Err(no_area(place, "no area is named: name them, or say \"everywhere\""));
+            }
+            Some(Areas::Word(word)) if word == EVERYWHERE => return Ok(()),
+            Some(Areas::Word(_)) => {
+                return Err(no_area(place, "give a list of codes, or \"everywhere\""));
+            }
+            Some(Areas::Codes(codes)) => codes,
+        };
+        if codes.is_empty() || codes.len() > AREAS_MAX {
+            return Err(no_area(place, format!("give 1 to {AREAS_MAX} codes, or \"everywhere\"")));
+        }
+        for (at, code) in codes.iter().enumerate() {
+            let is_other = code.len() <= AREA_OCTETS_MAX
+                && code
+                    .split_once(':')
+                    .is_some_and(|(system, code)| !system.is_empty() && !code.is_empty());
+            if Municipality::parse(code.as_bytes()).is_none() && !is_other {
+                let sentence = "it is no code: give a municipality's, or system:code";
+                return Err(no_area(format!("{place}/{at}"), sentence));
+            }
+        }
+        Ok(())
+    }
+}

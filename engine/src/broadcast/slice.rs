@@ -1,0 +1,474 @@
+//! One shard's part of a broadcast: claims, turns, outcomes, orders, checkpoints and recovery, as a
+//! pure machine.
+//!
+//! Whoever drives it appends the records that it asks for, tells it their sequences
+//! ([`Slice::appended`]) and up to where they are durable ([`Slice::durable`]), and attempts what
+//! it gives a turn. A turn goes so: [`Slice::poll_record`] until there is none; then
+//! [`Slice::next_turn`] while there is room, and [`Slice::retry`] for what was held; each attempt's
+//! end comes back by [`Slice::ended`].
+//!
+//! **Never here:** files, clocks, the queue of pushes. **Invariants:** no row is attempted before
+//! its claim is durable; figures change when their records are durable; the sum of all outcomes is
+//! the number of rows; once an end is ordered no row begins; after a crash a row that may have been
+//! sent is in doubt and is counted so; what is read twice says nothing new.
+
+mod record;
+
+use std::collections::VecDeque;
+
+use super::claims::{Expansion, Piece};
+use super::life::{End, Life, Step};
+use super::mutation::Mutation;
+use super::outcomes::{Counts, Outcome, RowWord};
+
+pub use record::{OnDoubt, Order, Plan, Record, Turn};
+
+/// Outcomes that one record has at most.
+pub const OUTCOMES_OF_A_RECORD_MAX: usize = 4_096;
+
+/// The state as of a record, for a file of its own.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Checkpoint {
+    /// The last record that it covers.
+    pub sequence: u64,
+    life: Life,
+    cursors: Vec<u32>,
+    words: Vec<RowWord>,
+    doubts: u32,
+}
+
+/// A change of the figures, in the order of the records.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Shift {
+    /// The record that has to be durable; `None` until one is appended.
+    sequence: Option<u64>,
+    from: Outcome,
+    to: Outcome,
+    rows: u32,
+}
+
+/// A row that is due sooner, once its record is durable.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Release {
+    sequence: Option<u64>,
+    row: u32,
+    seconds: u32,
+}
+
+/// One shard's part of a broadcast.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    alertseq: u8,
+    mutation: Mutation,
+    life: Life,
+    expansion: Expansion,
+    words: Vec<RowWord>,
+    counts: Counts,
+    shifts: VecDeque<Shift>,
+    releases: VecDeque<Release>,
+    /// Records to be appended.
+    orders: VecDeque<Record>,
+    to_claim: Vec<Piece>,
+    staged: Vec<(u32, RowWord)>,
+    /// Claims that are appended and not durable.
+    claims: VecDeque<(u64, Vec<Piece>)>,
+    /// The claim that was asked for and has no sequence yet.
+    asked: Option<Vec<Piece>>,
+    /// Rows whose turn has come.
+    ready: VecDeque<u32>,
+    doubts: u32,
+}
+
+impl Slice {
+    /// A part that has not started.
+    pub fn new(plan: Plan) -> Self {
+        let expansion = Expansion::new(plan.runs);
+        let rows = expansion.rows();
+        Self {
+            alertseq: plan.alertseq,
+            mutation: plan.mutation,
+            life: Life::Holding,
+            words: vec![RowWord::WAITING; rows as usize],
+            counts: Counts::waiting(rows),
+            expansion,
+            shifts: VecDeque::new(),
+            releases: VecDeque::new(),
+            orders: VecDeque::new(),
+            to_claim: Vec::new(),
+            staged: Vec::new(),
+            claims: VecDeque::new(),
+            asked: None,
+            ready: VecDeque::new(),
+            doubts: 0,
+        }
+    }
+
+    /// Where it stands.
+    pub fn life(&self) -> Life {
+        self.life
+    }
+
+    /// Rows by outcome, as far as records are durable.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Rows that crashes left in doubt, each time it happened.
+    pub fn doubts(&self) -> u32 {
+        self.doubts
+    }
+
+    /// A row's word.
+    pub fn word(&self, row: u32) -> RowWord {
+        self.words[row as usize]
+    }
+
+    /// Rows that are claimed and have not begun.
+    pub fn claimed_ahead(&self) -> usize {
+        let waiting = self.claims.iter().flat_map(|(_, pieces)| pieces);
+        let rows: u32 = waiting.chain(&self.to_claim).map(|piece| piece.rows).sum();
+        self.ready.len() + rows as usize
+    }
+
+    /// Takes an order. It holds from this moment on; it is answered when its record is durable.
+    /// Orders that the state does not allow, and those of a lower alertseq, change nothing.
+    pub fn order(&mut self, order: Order) {
+        if self.obey(order) {
+            self.orders.push_back(Record::Order(order));
+        }
+    }
+
+    /// Claims up to `rows_max` further rows of the first `waves` waves.
+    pub fn claim(&mut self, rows_max: u32, waves: u8) {
+        if self.life.begins_rows() {
+            self.to_claim.extend(self.expansion.next(rows_max, waves));
+        }
+    }
+
+    /// The next record to append; [`Self::appended`] follows before anything else.
+    pub fn poll_record(&mut self) -> Option<Record> {
+        assert!(self.asked.is_none(), "the record before has its sequence");
+        if let Some(record) = self.orders.pop_front() {
+            return Some(record);
+        }
+        if !self.staged.is_empty() {
+            let count = self.staged.len().min(OUTCOMES_OF_A_RECORD_MAX);
+            return Some(Record::Outcomes(self.staged.drain(..count).collect()));
+        }
+        let pieces = std::mem::take(&mut self.to_claim);
+        if pieces.is_empty() {
+            return None;
+        }
+        self.asked = Some(pieces.clone());
+        Some(Record::Claimed(pieces))
+    }
+
+    /// The record that was asked for last has this sequence.
+    pub fn appended(&mut self, sequence: u64) {
+        if let Some(pieces) = self.asked.take() {
+            self.claims.push_back((sequence, pieces));
+            if self.mutation == Mutation::ClaimNotAwaited {
+                self.release_claims(sequence);
+            }
+        }
+        // Figures of what is still to be appended have a later record before them.
+        if self.staged.is_empty() && self.orders.is_empty() {
+            let unnamed = self.shifts.iter_mut().rev().take_while(|shift| shift.sequence.is_none());
+            unnamed.for_each(|shift| shift.sequence = Some(sequence));
+            let unnamed = self.releases.iter_mut().filter(|release| release.sequence.is_none());
+            unnamed.for_each(|release| release.sequence = Some(sequence));
+        }
+    }
+
+    /// All records up to this one are durable.
+    pub fn durable(&mut self, sequence: u64) {
+        self.release_claims(sequence);
+        while let Some(release) = self.releases.front().copied()
+            && release.sequence.is_some_and(|needed| needed <= sequence)
+        {
+            self.releases.pop_front();
+            let word = &mut self.words[release.row as usize];
+            if word.outcome == Outcome::Held {
+                word.seconds = word.seconds.min(release.seconds);
+            }
+        }
+        while let Some(shift) = self.shifts.front().copied()
+            && shift.sequence.is_some_and(|needed| needed <= sequence)
+        {
+            self.shifts.pop_front();
+            self.counts.shift(shift.from, shift.to, shift.rows);
+        }
+        if self.is_settled()
+            && let Ok(life) = self.life.after(Step::Settled)
+        {
+            self.life = life;
+        }
+    }
+
+    /// The next row whose first turn has come: it is attempted now. `None` while there is none.
+    pub fn next_turn(&mut self, seconds: u32) -> Option<u32> {
+        loop {
+            let may_begin = match self.mutation {
+                Mutation::CancelAtClaimOnly => !matches!(self.life, Life::Paused | Life::Holding),
+                _ => self.life.begins_rows(),
+            };
+            if !may_begin && !matches!(self.life, Life::Closing(_)) {
+                return None;
+            }
+            let row = self.ready.pop_front()?;
+            match self.life {
+                Life::Closing(end) if !may_begin => self.change(row, end.into(), seconds),
+                _ => {
+                    self.change_live(row, Outcome::InFlight, seconds);
+                    return Some(row);
+                }
+            }
+        }
+    }
+
+    /// A row that is held is due, or its broadcast is closed.
+    ///
+    /// Until its time it stays held: its record is all that a start has to tell by whether an
+    /// attempt may have been under way. [`Self::release`] brings the time forward.
+    ///
+    /// # Panics
+    /// When it is not held.
+    pub fn retry(&mut self, row: u32, seconds: u32) -> Turn {
+        assert_eq!(self.word(row).outcome, Outcome::Held, "only what is held is tried again");
+        let is_due = self.word(row).seconds <= seconds;
+        let goes_on = self.life.retries_rows()
+            || (self.mutation == Mutation::RetryWhilePaused && self.life == Life::Paused);
+        match self.life {
+            _ if goes_on && is_due => {
+                self.change_live(row, Outcome::InFlight, seconds);
+                Turn::Attempt
+            }
+            Life::Closing(end) => {
+                self.change(row, end.into(), seconds);
+                Turn::Ended
+            }
+            _ => Turn::NotNow,
+        }
+    }
+
+    /// A phone is reachable again: its row is due now, as soon as a record says so.
+    ///
+    /// # Panics
+    /// When it is not held.
+    pub fn release(&mut self, row: u32, seconds: u32) {
+        let word = self.word(row);
+        assert_eq!(word.outcome, Outcome::Held, "only what is held is released");
+        if word.seconds > seconds {
+            self.staged.push((row, RowWord { seconds, ..word }));
+            self.releases.push_back(Release { sequence: None, row, seconds });
+        }
+    }
+
+    /// A row's attempt has ended, or its turn came to something without one. For a row that is held
+    /// `seconds` is when it is due.
+    ///
+    /// # Panics
+    /// When the table of outcomes does not allow it.
+    pub fn ended(&mut self, row: u32, outcome: Outcome, segments: u8, seconds: u32) {
+        self.words[row as usize].segments = segments;
+        self.change(row, outcome, seconds);
+    }
+
+    /// The state as of the last record appended; all that was polled has to be.
+    pub fn checkpoint(&self, sequence: u64) -> Checkpoint {
+        let is_appended = self.staged.is_empty() && self.orders.is_empty() && self.asked.is_none();
+        assert!(is_appended, "orders and outcomes are appended first");
+        let mut expansion = self.expansion.clone();
+        // Claims that are not appended are not made.
+        let mut cursors = expansion.cursors().to_vec();
+        for piece in &self.to_claim {
+            cursors[piece.run as usize] -= piece.rows;
+        }
+        expansion.claim_up_to(&cursors);
+        let recorded = |word: &RowWord| match word.outcome {
+            Outcome::InFlight => RowWord { outcome: Outcome::Waiting, ..*word },
+            _ => *word,
+        };
+        let mut words: Vec<RowWord> = self.words.iter().map(recorded).collect();
+        // What is released is due sooner by a record that may not be durable yet: here it is
+        // covered.
+        for release in &self.releases {
+            let word = &mut words[release.row as usize];
+            if word.outcome == Outcome::Held {
+                word.seconds = word.seconds.min(release.seconds);
+            }
+        }
+        Checkpoint { sequence, life: self.life, cursors, words, doubts: self.doubts }
+    }
+
+    /// The state after a crash, as of `seconds` since the start: from a checkpoint, if there is
+    /// one, and the records of the journal. Records that the checkpoint covers may be among them.
+    pub fn recover<'a>(
+        plan: Plan,
+        checkpoint: Option<&Checkpoint>,
+        records: impl IntoIterator<Item = &'a Record>,
+        seconds: u32,
+    ) -> Self {
+        let (on_doubt, mutation) = (plan.on_doubt, plan.mutation);
+        let mut slice = Self::new(plan);
+        if let Some(checkpoint) = checkpoint {
+            slice.life = checkpoint.life;
+            slice.words.clone_from(&checkpoint.words);
+            slice.doubts = checkpoint.doubts;
+            slice.expansion.claim_up_to(&checkpoint.cursors);
+        }
+        for record in records {
+            slice.replay(record);
+        }
+        slice.count_words();
+        slice.resume_claimed(on_doubt, mutation, seconds);
+        slice
+    }
+
+    fn replay(&mut self, record: &Record) {
+        match record {
+            Record::Order(order) => {
+                self.obey_life(*order);
+            }
+            Record::Claimed(pieces) => pieces.iter().for_each(|piece| self.expansion.claim(*piece)),
+            Record::Outcomes(entries) => {
+                for (row, word) in entries {
+                    let known = &mut self.words[*row as usize];
+                    // Read again from anywhere, records lead to the same end: the last one counts,
+                    // and an end stays.
+                    if !known.outcome.is_final() {
+                        *known = *word;
+                    }
+                }
+            }
+            Record::Doubts { total } => self.doubts = self.doubts.max(*total),
+        }
+    }
+
+    /// Figures from the words: all of them are durable.
+    fn count_words(&mut self) {
+        self.counts = Counts::waiting(self.expansion.rows());
+        for word in &self.words {
+            if word.outcome != Outcome::Waiting {
+                self.counts.shift(Outcome::Waiting, word.outcome, 1);
+            }
+        }
+        if let Life::Closing(end) | Life::Ended(end) = self.life {
+            self.counts.shift(Outcome::Waiting, end.into(), self.expansion.unclaimed());
+        }
+    }
+
+    /// What was claimed and has no outcome, or was held and is due, may have been under way.
+    fn resume_claimed(&mut self, on_doubt: OnDoubt, mutation: Mutation, seconds: u32) {
+        if mutation == Mutation::ForgetClaims {
+            return;
+        }
+        let may_be_under_way = |row: &u32| {
+            let word = self.words[*row as usize];
+            word.outcome == Outcome::Waiting
+                || (word.outcome == Outcome::Held && word.seconds <= seconds)
+        };
+        let rows: Vec<u32> = self.expansion.claimed_rows().filter(may_be_under_way).collect();
+        if rows.is_empty() {
+            return;
+        }
+        if mutation != Mutation::TrustClaims {
+            self.doubts += rows.len() as u32;
+            self.orders.push_back(Record::Doubts { total: self.doubts });
+        }
+        let is_sent_again = on_doubt == OnDoubt::Again && !matches!(self.life, Life::Closing(_));
+        for row in rows {
+            match self.word(row).outcome {
+                _ if !is_sent_again => self.change(row, Outcome::InDoubt, seconds),
+                Outcome::Waiting => self.ready.push_back(row),
+                // What is held is tried again at its time anyway.
+                _ => {}
+            }
+        }
+    }
+
+    /// Does what an order says; whether it changes anything.
+    fn obey(&mut self, order: Order) -> bool {
+        let before = self.life;
+        let obeyed = self.obey_life(order);
+        if obeyed
+            && !matches!(before, Life::Closing(_) | Life::Ended(_))
+            && let Life::Closing(end) | Life::Ended(end) = self.life
+        {
+            // Rows that never began end by arithmetic, and claims that are not appended are none.
+            let unappended = std::mem::take(&mut self.to_claim);
+            let rows =
+                unappended.iter().map(|piece| piece.rows).sum::<u32>() + self.expansion.unclaimed();
+            let mut cursors = self.expansion.cursors().to_vec();
+            unappended.iter().for_each(|piece| cursors[piece.run as usize] -= piece.rows);
+            self.expansion.unclaim_to(&cursors);
+            self.shifts.push_back(Shift {
+                sequence: None,
+                from: Outcome::Waiting,
+                to: end.into(),
+                rows,
+            });
+        }
+        obeyed
+    }
+
+    fn obey_life(&mut self, order: Order) -> bool {
+        let step = match order {
+            Order::Start => Step::HoldOver,
+            Order::Pause => Step::Pause,
+            Order::Resume => Step::Resume,
+            Order::End(end) => Step::End(end),
+            Order::Chain { alertseq } => {
+                let is_replaced = match self.mutation {
+                    Mutation::AlertseqWrongWay => alertseq < self.alertseq,
+                    _ => alertseq > self.alertseq,
+                };
+                if !is_replaced {
+                    return false;
+                }
+                Step::End(End::Replaced)
+            }
+        };
+        match self.life.after(step) {
+            Ok(life) => {
+                self.life = life;
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// Rows of durable claims have their turns.
+    fn release_claims(&mut self, sequence: u64) {
+        while self.claims.front().is_some_and(|(claim, _)| *claim <= sequence) {
+            if let Some((_, pieces)) = self.claims.pop_front() {
+                self.ready.extend(pieces.into_iter().flat_map(Piece::numbers));
+            }
+        }
+    }
+
+    /// A change that has its record.
+    fn change(&mut self, row: u32, outcome: Outcome, seconds: u32) {
+        self.change_live(row, outcome, seconds);
+        self.staged.push((row, self.word(row)));
+    }
+
+    fn change_live(&mut self, row: u32, outcome: Outcome, seconds: u32) {
+        let from = self.word(row).outcome;
+        self.words[row as usize] = self.word(row).becoming(outcome, seconds);
+        if self.mutation == Mutation::OutcomeBeforeDurability {
+            self.counts.shift(from, outcome, 1);
+        } else {
+            self.shifts.push_back(Shift { sequence: None, from, to: outcome, rows: 1 });
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        let is_begun = !matches!(self.life, Life::Holding) && self.claimed_ahead() == 0;
+        let has_all = self.counts.open() == 0 && self.staged.is_empty() && self.shifts.is_empty();
+        is_begun && has_all
+    }
+}
+
+#[cfg(test)]
+mod tests;

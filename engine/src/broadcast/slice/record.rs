@@ -1,0 +1,73 @@
+//! What a slice is told and says: plans, orders, records, turns.
+
+use crate::broadcast::claims::{Piece, RunSlice};
+use crate::broadcast::life::End;
+use crate::broadcast::mutation::Mutation;
+use crate::broadcast::outcomes::RowWord;
+
+/// What becomes of rows that are in doubt after a crash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OnDoubt {
+    /// They are sent again.
+    Again,
+    /// They are not: 7004.
+    Leave,
+}
+
+/// What somebody orders.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Order {
+    /// Rows may begin.
+    Start,
+    /// Nothing begins for now.
+    Pause,
+    /// It goes on.
+    Resume,
+    /// It ends.
+    End(End),
+    /// A broadcast of its chain with this alertseq began.
+    Chain {
+        /// The other's alertseq.
+        alertseq: u8,
+    },
+}
+
+/// A record of the journal.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Record {
+    /// An order.
+    Order(Order),
+    /// Rows that are about to have their turns.
+    Claimed(Vec<Piece>),
+    /// What became of rows.
+    Outcomes(Vec<(u32, RowWord)>),
+    /// Rows that crashes left in doubt.
+    Doubts {
+        /// How many, of all crashes.
+        total: u32,
+    },
+}
+
+/// What it is about.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// The shard's rows.
+    pub runs: Vec<RunSlice>,
+    /// Its place in its chain.
+    pub alertseq: u8,
+    /// Rows in doubt.
+    pub on_doubt: OnDoubt,
+    /// A deliberate fault.
+    pub mutation: Mutation,
+}
+
+/// What a row's turn comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// It is attempted.
+    Attempt,
+    /// Not now: it stays held.
+    NotNow,
+    /// It has ended without.
+    Ended,
+}

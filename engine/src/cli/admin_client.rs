@@ -1,0 +1,176 @@
+//! The command line's side of the admin socket: documents out and in, by HTTP over a Unix socket.
+
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use ureq::unversioned::resolver::DefaultResolver;
+
+use super::CliError;
+use super::admin_transport::SocketConnector;
+use host::unix_socket::ADMIN_SOCKET;
+use wire::json;
+
+/// How long a change may take in a running engine; a large import is sent in pieces.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(120);
+/// Longest answer that is read, in octets: a hundred thousand contracts or refused lines, ten
+/// thousand parked notifications of each shard.
+const ANSWER_OCTETS_MAX: u64 = 256 << 20;
+/// What stands for the engine in a request's URL: the socket leads to it, whatever its name.
+const BASE: &str = "http://127.0.0.1";
+
+/// Speaks to the admin socket of a running engine.
+pub(crate) struct AdminClient {
+    agent: ureq::Agent,
+    token: Option<String>,
+    socket: PathBuf,
+    pid: u32,
+}
+
+#[derive(serde::Deserialize)]
+struct ErrorDocument {
+    error: String,
+}
+
+impl AdminClient {
+    /// A client of the engine with this process id, which holds this data directory, connected to
+    /// by `stream`; under a token it acts as that.
+    pub(super) fn new(
+        data_dir: &Path,
+        stream: UnixStream,
+        pid: u32,
+        token: Option<String>,
+    ) -> Self {
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(REQUEST_TIMEOUT))
+            // The engine is on this host: a proxy from the environment has no part in it.
+            .proxy(None)
+            .max_redirects(0)
+            .build();
+        let connector = SocketConnector::new(data_dir, stream);
+        let agent = ureq::Agent::with_parts(config, connector, DefaultResolver::default());
+        Self { agent, token, socket: data_dir.join(ADMIN_SOCKET), pid }
+    }
+
+    /// GETs a document.
+    pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.document(self.as_caller(self.agent.get(self.url(path))).call())
+    }
+
+    /// POSTs a document and reads the answer's.
+    pub(crate) fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = to_json(document)?;
+        let request = self.as_caller(self.agent.post(self.url(path)));
+        self.document(request.content_type("application/json").send(&body[..]))
+    }
+
+    /// PUTs a document and reads the answer's.
+    pub(crate) fn put<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = to_json(document)?;
+        let request = self.as_caller(self.agent.put(self.url(path)));
+        self.document(request.content_type("application/json").send(&body[..]))
+    }
+
+    /// PATCHes a document and reads the answer's.
+    pub(crate) fn patch<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = to_json(document)?;
+        let request = self.as_caller(self.agent.patch(self.url(path)));
+        self.document(request.content_type("application/json").send(&body[..]))
+    }
+
+    /// DELETEs, telling what by path alone.
+    pub(crate) fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, CliError> {
+        self.document(self.as_caller(self.agent.delete(self.url(path))).call())
+    }
+
+    /// DELETEs what the document names.
+    pub(crate) fn delete_named<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        document: &impl Serialize,
+    ) -> Result<T, CliError> {
+        let body = to_json(document)?;
+        let request = self.as_caller(self.agent.delete(self.url(path))).force_send_body();
+        self.document(request.content_type("application/json").send(&body[..]))
+    }
+
+    /// POSTs CSV lines.
+    pub(crate) fn post_csv<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        lines: &[u8],
+    ) -> Result<T, CliError> {
+        let request = self.as_caller(self.agent.post(self.url(path)));
+        self.document(request.content_type("text/csv").send(lines))
+    }
+
+    /// The request under the token, if there is one.
+    fn as_caller<Body>(&self, request: ureq::RequestBuilder<Body>) -> ureq::RequestBuilder<Body> {
+        match &self.token {
+            Some(token) => request.header("Authorization", format!("Bearer {token}")),
+            None => request,
+        }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{BASE}{path}")
+    }
+
+    fn document<T: DeserializeOwned>(
+        &self,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<T, CliError> {
+        let unreachable = |error: ureq::Error| {
+            CliError::new(format!(
+                "the engine with process id {} holds the data directory but its admin socket {} \
+                 does not answer ({error}): wait until it has started or stopped, then try again",
+                self.pid,
+                self.socket.display()
+            ))
+        };
+        let mut answer = answer.map_err(unreachable)?;
+        let refused = !answer.status().is_success();
+        let mut octets = answer
+            .body_mut()
+            .with_config()
+            .limit(ANSWER_OCTETS_MAX)
+            .read_to_vec()
+            .map_err(unreachable)?;
+        if refused {
+            let status = answer.status();
+            return Err(match json::read::<ErrorDocument>(&mut octets) {
+                Ok(document) => CliError::new(document.error),
+                Err(_) => CliError::new(format!(
+                    "the engine answered with status {status}: is {} its admin socket?",
+                    self.socket.display()
+                )),
+            });
+        }
+        json::read(&mut octets).map_err(|error| {
+            CliError::new(format!(
+                "the engine's answer is not what this program expects ({error}): use the same \
+                 version for both"
+            ))
+        })
+    }
+}
+
+fn to_json(document: &impl Serialize) -> Result<Vec<u8>, CliError> {
+    simd_json::to_vec(document)
+        .map_err(|error| CliError::new(format!("the request cannot be written as JSON ({error})")))
+}

@@ -1,0 +1,116 @@
+//! `hayauma audit`: who did what, and whether the record of it is what was written. Read from the
+//! data directory, whether an engine runs or not.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+
+use clap::{Args, Subcommand};
+use simd_json::OwnedValue;
+use simd_json::prelude::Writable as _;
+
+use super::table::grouped;
+use super::{CliError, Output, Place};
+use crate::control::audit;
+use crate::control::audit::AuditLine;
+use crate::control::store::{STORE_FILE_NAME, Store};
+use wire::json;
+
+/// Who did what to this engine, oldest first
+///
+/// A line is written, and synced, before its act is done; it holds the hash of the line before it.
+#[derive(Args, Debug)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(super) struct AuditCommand {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// Only the acts of this actor: uid:NAME, or a token's name
+    #[arg(long, value_name = "NAME")]
+    actor: Option<String>,
+    /// Print the lines as they are kept, in JSON
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    place: Place,
+}
+
+#[derive(Subcommand, Debug)]
+enum What {
+    /// Say whether any octet was changed, or a line, an end or a file taken out
+    Verify,
+}
+
+impl AuditCommand {
+    pub(super) fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
+        let data_dir = self.place.data_dir()?;
+        match self.what {
+            Some(What::Verify) => verify(&data_dir, output),
+            None => self.list(&data_dir, output),
+        }
+    }
+
+    fn list(&self, data_dir: &Path, output: &mut Output<'_>) -> Result<(), CliError> {
+        let unreadable = |error: std::io::Error| {
+            CliError::new(format!(
+                "the audit in {} cannot be read ({error}): name the data directory with --data-dir",
+                data_dir.display()
+            ))
+        };
+        for path in audit::files(data_dir).map_err(unreadable)? {
+            for line in BufReader::new(File::open(&path).map_err(unreadable)?).lines() {
+                let line = line.map_err(unreadable)?;
+                let Ok(read) = json::read::<AuditLine>(&mut line.clone().into_bytes()) else {
+                    output.note(&format!(
+                        "a line of {} cannot be read: see `hayauma audit verify`",
+                        path.display()
+                    ));
+                    continue;
+                };
+                if self.actor.as_ref().is_some_and(|actor| *actor != read.actor) {
+                    continue;
+                }
+                output.print(&if self.json { line + "\n" } else { shown(&read) })?;
+                if !output.has_reader() {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn shown(line: &AuditLine) -> String {
+    let nothing = OwnedValue::default();
+    let change = match (line.before == nothing, line.after == nothing) {
+        (true, true) => String::new(),
+        (true, false) => format!(": {}", line.after.encode()),
+        (false, true) => format!(": was {}", line.before.encode()),
+        (false, false) => format!(": {} -> {}", line.before.encode(), line.after.encode()),
+    };
+    format!("{} {} {}{change}\n", line.time, line.actor, line.act)
+}
+
+fn verify(data_dir: &Path, output: &mut Output<'_>) -> Result<(), CliError> {
+    if !data_dir.join(STORE_FILE_NAME).exists() {
+        return Err(CliError::new(format!(
+            "there is no registry in {}: name the data directory with --data-dir",
+            data_dir.display()
+        )));
+    }
+    let verdict = Store::open(data_dir)?.verify_audit()?;
+    for fault in &verdict.faults {
+        output.note(fault);
+    }
+    if verdict.faults.is_empty() {
+        return output.print(&format!(
+            "{} lines in {} files: every one follows on the one before it\n",
+            grouped(verdict.lines),
+            verdict.files
+        ));
+    }
+    Err(CliError::new(format!(
+        "the audit is not what was written, in {} places: keep these files, and compare with a \
+         copy",
+        verdict.faults.len()
+    )))
+}

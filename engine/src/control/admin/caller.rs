@@ -1,0 +1,159 @@
+//! Who a request comes from: a peer by the Unix socket, or whoever brings a token.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+
+use super::door::Visitor;
+use super::reply::AdminError;
+use crate::control::audit::Act;
+use crate::control::roles::{Role, RoleSet};
+use crate::control::store_thread::StoreHandle;
+use crate::control::token;
+use crate::control::token::Token;
+use wire::terms::ids::Xpid;
+
+/// Whoever asks, as far as it is known.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Identity {
+    /// `uid:NAME`, or the token's name.
+    pub(super) name: String,
+    /// What it may do.
+    pub(super) roles: RoleSet,
+    /// The XPIDs it is bound to; none: to none.
+    pub(super) xpids: Arc<[Xpid]>,
+}
+
+/// Whoever was let through to a handler: in whose name the handler acts.
+#[derive(Clone)]
+pub struct Caller {
+    /// `uid:NAME`, or the token's name: what the audit has.
+    pub name: String,
+    store: StoreHandle,
+}
+
+impl Caller {
+    pub(super) fn new(identity: Identity, store: StoreHandle) -> Self {
+        Self { name: identity.name, store }
+    }
+
+    /// Writes an act into the audit. To be called before the act.
+    ///
+    /// # Errors
+    /// There is no line, and the act must not be done.
+    pub async fn record(&self, act: Act) -> Result<(), AdminError> {
+        let name = self.name.clone();
+        Ok(self.store.run(move |store, _| store.record(&name, &act)).await??)
+    }
+}
+
+/// The tokens that open the admin doors.
+pub(super) struct Access {
+    /// One that the engine made for itself, for as long as it runs.
+    own: Option<Token>,
+    made: RwLock<Vec<Token>>,
+}
+
+impl Access {
+    pub(super) fn new(own: Option<Token>, made: Vec<Token>) -> Self {
+        Self { own, made: RwLock::new(made) }
+    }
+
+    /// From now on these tokens count, and no other that was made.
+    pub(super) fn replace(&self, made: Vec<Token>) {
+        *self.made.write().unwrap_or_else(PoisonError::into_inner) = made;
+    }
+
+    /// Who asks. A token counts at every door; without one only a peer by the socket is known.
+    ///
+    /// # Errors
+    /// 401: nobody that is known.
+    pub(super) fn identify(
+        &self,
+        headers: &HeaderMap,
+        visitor: Option<&Visitor>,
+    ) -> Result<Identity, AdminError> {
+        match (headers.get(header::AUTHORIZATION), visitor) {
+            (Some(value), _) => {
+                let secret = value.to_str().ok().and_then(bearer);
+                secret.and_then(|secret| self.of_token(secret)).ok_or_else(|| {
+                    unauthorized("the token is none of this engine's: see `hayauma token list`")
+                })
+            }
+            (None, Some(Visitor::Peer { uid })) => of_user(*uid),
+            (None, _) => Err(unauthorized(
+                "this port wants a token, `Authorization: Bearer TOKEN`: make one with `hayauma \
+                 token add`",
+            )),
+        }
+    }
+
+    fn of_token(&self, secret: &str) -> Option<Identity> {
+        let made = self.made.read().unwrap_or_else(PoisonError::into_inner);
+        let found = token::find(&made, secret);
+        let found = found.or_else(|| token::find(self.own.as_slice(), secret))?;
+        Some(Identity {
+            name: found.name.clone(),
+            roles: found.roles,
+            xpids: found.xpids.as_slice().into(),
+        })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = AdminError;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, AdminError> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| unauthorized("the request says not who it comes from"))
+    }
+}
+
+/// A user of this host at the socket: the engine's own, or root, whatever the file's mode lets.
+fn of_user(uid: u32) -> Result<Identity, AdminError> {
+    let name = user_actor(uid);
+    if uid != 0 && uid != rustix::process::geteuid().as_raw() {
+        return Err(AdminError::new(
+            StatusCode::FORBIDDEN,
+            format!("{name} is neither this engine's user nor root: bring a token"),
+        ));
+    }
+    let roles = RoleSet::default().with(Role::Admin);
+    Ok(Identity { name, roles, xpids: Arc::default() })
+}
+
+/// What a user of this host is called in the audit: `uid:NAME`, or `uid:NUMBER` where the host
+/// has no name for it.
+pub fn user_actor(uid: u32) -> String {
+    let name = host::unix_socket::user_name(uid).unwrap_or_else(|| uid.to_string());
+    format!("uid:{name}")
+}
+
+fn unauthorized(sentence: &str) -> AdminError {
+    AdminError::new(StatusCode::UNAUTHORIZED, sentence)
+}
+
+/// The token of `Bearer TOKEN` (RFC 6750 section 2.1).
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_engines_user_and_root_come_in_by_the_socket_without_a_token() {
+        let own = rustix::process::geteuid().as_raw();
+        for uid in [0, own] {
+            let identity = of_user(uid).expect("let in");
+            assert!(identity.name.starts_with("uid:") && identity.roles.allow(Role::Admin));
+        }
+        let refused = of_user(own + 4_711).expect_err("another's");
+        assert_eq!(refused.status, StatusCode::FORBIDDEN);
+        assert!(refused.sentence.contains("bring a token"), "{refused:?}");
+    }
+}

@@ -1,0 +1,79 @@
+//! What each path of the admin doors asks of whoever sends a request: the one table, against which
+//! every request is checked before its handler sees it. A path that the table lacks is refused.
+
+use axum::http::Method;
+
+use crate::control::roles::Role;
+
+/// What a token that is bound to XPIDs may do with a path.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Scope {
+    /// Nothing: the path is about all of them.
+    Whole,
+    /// What it names in the path's last part.
+    XpidInPath,
+    /// What it names in the query as `xpid`.
+    XpidInQuery,
+}
+
+/// One row of the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PathRule {
+    /// The method.
+    pub method: &'static str,
+    /// The path as the router has it.
+    pub path: &'static str,
+    /// The role that it takes; `None` takes none, nor a token.
+    pub needs: Option<Role>,
+    /// What a bound token may do.
+    pub scope: Scope,
+}
+
+const fn rule(method: &'static str, path: &'static str, needs: Role, scope: Scope) -> PathRule {
+    PathRule { method, path, needs: Some(needs), scope }
+}
+
+const fn open(path: &'static str) -> PathRule {
+    PathRule { method: "GET", path, needs: None, scope: Whole }
+}
+
+use Role::{Admin, Numbers, Operator, Read};
+use Scope::{Whole, XpidInPath, XpidInQuery};
+
+/// Every path there is.
+pub const PATHS: &[PathRule] = &[
+    open("/healthz"),
+    open("/readyz"),
+    rule("GET", "/metrics", Read, Whole),
+    rule("GET", "/status", Read, Whole),
+    rule("POST", "/pause", Operator, Whole),
+    rule("POST", "/resume", Operator, Whole),
+    rule("POST", "/stop", Operator, Whole),
+    // Registrations hold addresses of push clients.
+    rule("GET", "/clients", Operator, Whole),
+    rule("POST", "/clients", Admin, Whole),
+    rule("GET", "/clients/{xpid}", Operator, XpidInPath),
+    rule("PUT", "/clients/{xpid}", Admin, XpidInPath),
+    rule("PATCH", "/clients/{xpid}", Admin, XpidInPath),
+    rule("DELETE", "/clients/{xpid}", Admin, XpidInPath),
+    rule("GET", "/contracts", Numbers, XpidInQuery),
+    rule("POST", "/contracts", Admin, Whole),
+    rule("DELETE", "/contracts", Admin, Whole),
+    rule("GET", "/contracts/count", Read, Whole),
+    rule("POST", "/contracts/import", Admin, Whole),
+    rule("GET", "/queue", Read, Whole),
+    rule("GET", "/pushes", Numbers, Whole),
+    rule("GET", "/notifications", Numbers, XpidInQuery),
+    rule("POST", "/notifications/replay", Operator, XpidInQuery),
+    rule("POST", "/notifications/discard", Operator, XpidInQuery),
+    rule("PUT", "/network/lines", Operator, Whole),
+    rule("GET", "/tokens", Admin, Whole),
+    rule("POST", "/tokens", Admin, Whole),
+    rule("DELETE", "/tokens/{name}", Admin, Whole),
+];
+
+/// The row of this method and this path of the router. HEAD is a GET without its body.
+pub(super) fn find(method: &Method, path: &str) -> Option<&'static PathRule> {
+    let method = if *method == Method::HEAD { "GET" } else { method.as_str() };
+    PATHS.iter().find(|rule| rule.method == method && rule.path == path)
+}

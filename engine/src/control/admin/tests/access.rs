@@ -1,0 +1,219 @@
+//! Who gets past the admin doors: every path under every role, bound tokens, rotation, the socket
+//! and the port of probes.
+
+use super::*;
+use crate::control::roles::{Role, RoleSet};
+use crate::control::token::{TokenDocument, TokenMade};
+use std::os::unix::net::UnixStream;
+
+impl Port {
+    /// Makes a token and gives its secret.
+    fn token(&self, name: &str, role: &str, xpids: &[&str]) -> String {
+        let change = TokenChange {
+            name: name.to_owned(),
+            roles: vec![role.to_owned()],
+            xpids: xpids.iter().map(|xpid| (*xpid).to_owned()).collect(),
+        };
+        let document = simd_json::to_string(&change).expect("a document");
+        let (status, text) = self.send("POST", "/tokens", document);
+        assert_eq!(status, 201, "{text}");
+        read::<TokenMade>(&text).token
+    }
+
+    /// The status and the text of a request under this token.
+    fn send_as(&self, secret: &str, method: &str, path: &str, body: &str) -> (u16, String) {
+        let bearer = format!("Bearer {secret}");
+        self.send_to(self.address(), method, path, body, &[("Authorization", &bearer)])
+    }
+
+    /// Sends octets by the socket and gives what comes.
+    fn send_by_socket(&self, request: &str) -> String {
+        let mut stream = UnixStream::connect(self.directory.path().join("admin.sock"));
+        let stream = stream.as_mut().expect("it listens");
+        stream.write_all(request.as_bytes()).expect("taken");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).expect("an answer");
+        answer
+    }
+}
+
+fn body_of(rule: &PathRule) -> &'static str {
+    match (rule.method, rule.path) {
+        ("POST", "/clients") => r#"{"xpid":"00100000001","client":"City"}"#,
+        ("PUT" | "PATCH", "/clients/{xpid}") => r#"{"client":"City"}"#,
+        (_, "/contracts") => r#"{"xpid":"00100000001","msns":["09012345678"]}"#,
+        (_, "/network/lines") => r#"{"msns":["09012345678"],"state":"home"}"#,
+        ("POST", "/tokens") => r#"{"name":"another","roles":["read"]}"#,
+        _ => "",
+    }
+}
+
+fn target_of(rule: &PathRule) -> String {
+    let path = rule.path.replace("{xpid}", "00100000001").replace("{name}", "another");
+    match rule.path {
+        "/pushes" => path + "?msn=09012345678",
+        "/notifications/discard" => path + "?xpid=00100000001",
+        _ => path,
+    }
+}
+
+use super::super::paths::PathRule;
+
+#[test]
+fn every_path_is_let_through_to_its_roles_and_refused_to_all_others() {
+    for role in Role::ALL {
+        let port = Port::open();
+        let secret = port.token("caller", role.word(), &[]);
+        port.send("POST", "/clients", CLIENT);
+        for rule in PATHS {
+            let (target, body) = (target_of(rule), body_of(rule));
+            let what = format!("{} {} as {}", rule.method, rule.path, role.word());
+            let unknown = port.send_to(port.address(), rule.method, &target, body, &[]).0;
+            let wrong = port.send_as("hayauma-0", rule.method, &target, body).0;
+            let (status, text) = port.send_as(&secret, rule.method, &target, body);
+            let Some(needs) = rule.needs else {
+                assert_eq!([unknown, wrong, status], [200; 3], "{what}");
+                continue;
+            };
+            assert_eq!([unknown, wrong], [401; 2], "{what}");
+            if RoleSet::default().with(role).allow(needs) {
+                assert!(status < 300 || [404, 409].contains(&status), "{what}: {status} {text}");
+            } else {
+                assert_eq!(status, 403, "{what}: {text}");
+                assert!(text.contains("caller") && text.contains(needs.word()), "{what}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_path_that_the_table_lacks_is_refused_whoever_asks() {
+    let port = Port::open();
+    assert_eq!(port.send("GET", "/nothing", "").0, 404);
+    assert_eq!(port.send_to(port.address(), "GET", "/nothing", "", &[]).0, 401);
+    assert_eq!(port.send("DELETE", "/status", "").0, 405);
+    assert_eq!(port.send("HEAD", "/status", "").0, 200);
+}
+
+#[test]
+fn a_token_that_is_bound_to_xpids_sees_and_changes_theirs_alone() {
+    let port = Port::open();
+    port.send("POST", "/clients", CLIENT);
+    port.send("POST", "/clients", r#"{"xpid":"00100000002","client":"Town"}"#);
+    let secret = port.token("city", "admin", &["00100000001"]);
+    for (method, path, body, allowed) in [
+        ("GET", "/clients/00100000001", "", true),
+        ("PATCH", "/clients/00100000001", r#"{"rate_per_second":5}"#, true),
+        ("GET", "/clients/00100000002", "", false),
+        ("PATCH", "/clients/00100000002", r#"{"rate_per_second":5}"#, false),
+        ("GET", "/clients", "", false),
+        ("POST", "/contracts", r#"{"xpid":"00100000002","msns":["09012345678"]}"#, false),
+        ("GET", "/contracts?xpid=00100000001", "", true),
+        ("GET", "/contracts?xpid=00100000002", "", false),
+        ("GET", "/contracts?limit=5", "", false),
+        ("GET", "/contracts?%78pid=00100000002", "", false),
+        ("GET", "/contracts?xpid=00100000001&%78pid=00100000002", "", false),
+        ("GET", "/notifications?xpid=00100000001", "", true),
+        ("POST", "/notifications/discard?all=true", "", false),
+        ("GET", "/pushes?msn=09012345678", "", false),
+        ("GET", "/status", "", false),
+        ("POST", "/stop", "", false),
+        ("POST", "/tokens", r#"{"name":"more","roles":["admin"]}"#, false),
+    ] {
+        let (status, text) = port.send_as(&secret, method, path, body);
+        assert_eq!(status == 200, allowed, "{method} {path}: {status} {text}");
+    }
+    assert!(!port.engine.stopped.load(Ordering::Relaxed));
+}
+
+#[test]
+fn a_token_is_exchanged_for_another_without_a_gap() {
+    let port = Port::open();
+    let status_of = |secret: &str| port.send_as(secret, "GET", "/status", "").0;
+    let first = port.token("metrics", "read", &[]);
+    let second = port.token("metrics", "read", &[]);
+    assert_eq!([status_of(&first), status_of(&second)], [200; 2]);
+    let third = r#"{"name":"metrics","roles":["read"]}"#;
+    assert_eq!(port.send("POST", "/tokens", third).0, 409);
+    assert_eq!(port.send("DELETE", "/tokens/metrics?older=true", "").0, 200);
+    assert_eq!([status_of(&first), status_of(&second)], [401, 200]);
+    let (_, text) = port.send("GET", "/tokens", "");
+    assert!(!text.contains(&second), "a secret is never shown again");
+    let documents: Vec<TokenDocument> = read(&text);
+    assert_eq!((documents.len(), documents[0].name.as_str()), (1, "metrics"));
+    assert_eq!(port.send("DELETE", "/tokens/metrics", "").0, 200);
+    assert_eq!(status_of(&second), 401);
+    assert_eq!(port.send("DELETE", "/tokens/metrics", "").0, 404);
+}
+
+#[test]
+fn a_user_of_this_host_comes_in_by_the_socket_and_under_a_token_as_that() {
+    let port = Port::open();
+    let secret = port.token("metrics", "read", &[]);
+    let request = |more: &str| {
+        format!("POST /pause HTTP/1.1\r\nHost: localhost\r\n{more}Connection: close\r\n\r\n")
+    };
+    let under = |secret: &str| request(&format!("Authorization: Bearer {secret}\r\n"));
+    assert!(port.send_by_socket(&under(&secret)).starts_with("HTTP/1.1 403"));
+    assert!(port.send_by_socket(&under("hayauma-0")).starts_with("HTTP/1.1 401"));
+    assert!(!port.engine.paused.load(Ordering::Relaxed));
+    assert!(port.send_by_socket(&request("")).starts_with("HTTP/1.1 200"));
+    assert!(port.engine.paused.load(Ordering::Relaxed));
+}
+
+#[test]
+fn the_port_of_probes_answers_its_two_questions_and_nothing_else() {
+    let port = Port::open();
+    let health = port.server.as_ref().and_then(AdminServer::health).expect("a port");
+    let send = |method: &str, path: &str| {
+        port.send_to(health, method, path, "", &[("Host", "sms.example")]).0
+    };
+    assert_eq!([send("GET", "/healthz"), send("GET", "/readyz")], [200; 2]);
+    port.engine.paused.store(true, Ordering::Relaxed);
+    assert_eq!([send("GET", "/healthz"), send("GET", "/readyz")], [200, 503]);
+    for rule in PATHS.iter().filter(|rule| rule.needs.is_some()) {
+        assert_eq!(send(rule.method, &target_of(rule)), 404, "{} {}", rule.method, rule.path);
+    }
+}
+
+#[test]
+fn orders_stand_in_the_audit_under_the_name_of_whoever_gave_them() {
+    let port = Port::open();
+    let secret = port.token("night-shift", "operator", &[]);
+    assert_eq!(port.send_as(&secret, "POST", "/pause", "").0, 200);
+    assert_eq!(port.send_as(&secret, "POST", "/notifications/replay", "").0, 200);
+    let lines = r#"{"msns":["09012345678"],"state":"absent"}"#;
+    assert_eq!(port.send_as(&secret, "PUT", "/network/lines", lines).0, 200);
+    assert_eq!(port.send_as(&secret, "POST", "/contracts", "{}").0, 403);
+    assert_eq!(port.send_as(&secret, "POST", "/stop", "").0, 202);
+    let text = std::fs::read_to_string(port.directory.path().join("audit.jsonl"));
+    let text = text.expect("an audit");
+    let of_it: Vec<&str> =
+        text.lines().filter(|line| line.contains(r#""actor":"night-shift""#)).collect();
+    assert_eq!(of_it.len(), 4, "{text}");
+    assert!(
+        of_it[0].contains(r#""act":"pause","before":{"paused":false},"after":{"paused":true}"#)
+    );
+    assert!(of_it[1].contains(r#""act":"notify replay all""#), "{text}");
+    assert!(of_it[2].contains(r#""act":"network set absent""#), "{text}");
+    assert!(of_it[3].contains(r#""act":"stop""#) && !text.contains(&secret), "{text}");
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_done() {
+    let port = Port::open();
+    std::fs::create_dir(port.directory.path().join("audit.jsonl")).expect("writable");
+    for (method, path, body) in [
+        ("POST", "/clients", CLIENT),
+        ("POST", "/pause", ""),
+        ("POST", "/stop", ""),
+        ("POST", "/tokens", r#"{"name":"a","roles":["read"]}"#),
+    ] {
+        let (status, text) = port.send(method, path, body);
+        assert_eq!(status, 507, "{method} {path}: {text}");
+        assert!(text.contains("nothing is done without it"), "{text}");
+    }
+    assert!(!port.engine.paused.load(Ordering::Relaxed));
+    assert!(!port.engine.stopped.load(Ordering::Relaxed));
+    assert_eq!(port.send("GET", "/clients", "").1, "[]\n");
+}

@@ -1,0 +1,117 @@
+//! Who did what: `audit.jsonl` in the data directory, one line for each act through any door.
+//!
+//! A line holds the SHA-256 of the line before it, across months too: whatever is changed, taken
+//! out or put in between shows. A cut end shows in the registry, which keeps how many lines there
+//! are and the hash of the last one. A line is written and synced before its act is done, so there
+//! is no act without one; an act that fails then has a second line that says so.
+//!
+//! Files: `audit.jsonl` for the month that runs in Japan, `audit-YYYYMM.jsonl` for those before.
+//!
+//! **Never here:** a token, a text. Nothing runs on a shard's thread.
+
+mod file;
+mod verify;
+
+pub use file::{AuditError, AuditLog, FILE_NAME, files};
+pub use verify::{Verdict, verify};
+
+use serde::{Deserialize, Serialize};
+use simd_json::OwnedValue;
+
+use super::limits::AUDIT_MSNS_SHOWN_MAX;
+
+/// How much of the audit there is: kept in the registry, apart from the audit itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Head {
+    /// Lines.
+    pub lines: u64,
+    /// SHA-256 of the last one; zeros where there is none.
+    pub last_sha256: [u8; 32],
+}
+
+/// One act, before it has a number and a time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Act {
+    what: String,
+    before: String,
+    after: String,
+}
+
+/// A line as it is read.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct AuditLine {
+    /// From 1.
+    pub number: u64,
+    /// In Japan, with the zone.
+    pub time: String,
+    /// `uid:NAME`, or the name of a token.
+    pub actor: String,
+    /// What was done.
+    pub act: String,
+    /// What stood there.
+    pub before: OwnedValue,
+    /// What stands there.
+    pub after: OwnedValue,
+    /// SHA-256 of the line before, in hexadecimal.
+    pub previous: String,
+}
+
+impl Act {
+    /// An act in words, such as `client set 00100000001`.
+    pub fn new(what: impl Into<String>) -> Self {
+        Self { what: what.into(), before: "null".to_owned(), after: "null".to_owned() }
+    }
+
+    /// With what stood there.
+    #[must_use]
+    pub fn before(self, document: &impl Serialize) -> Self {
+        Self { before: json(document), ..self }
+    }
+
+    /// With what is to stand there.
+    #[must_use]
+    pub fn after(self, document: &impl Serialize) -> Self {
+        Self { after: json(document), ..self }
+    }
+
+    /// The line that follows when the act was not done after all.
+    #[must_use]
+    pub fn failed(&self, why: &str) -> Self {
+        Self::new(format!("not done: {}", self.what)).after(&why)
+    }
+
+    /// The line's octets, without its end.
+    fn line(&self, number: u64, time: &str, actor: &str, previous: &[u8; 32]) -> String {
+        format!(
+            "{{\"number\":{number},\"time\":{},\"actor\":{},\"act\":{},\"before\":{},\"after\":{},\
+             \"previous\":\"{}\"}}",
+            json(&time),
+            json(&actor),
+            json(&self.what),
+            self.before,
+            self.after,
+            hex(previous)
+        )
+    }
+}
+
+/// Msns as an act shows them: how many words, and the first of them.
+pub fn some_msns(words: &[String]) -> impl Serialize + use<> {
+    #[derive(Serialize)]
+    struct Some {
+        msns: usize,
+        first: Vec<String>,
+    }
+    Some { msns: words.len(), first: words.iter().take(AUDIT_MSNS_SHOWN_MAX).cloned().collect() }
+}
+
+fn json(document: &impl Serialize) -> String {
+    simd_json::to_string(document).unwrap_or_else(|_| "null".to_owned())
+}
+
+fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests;
