@@ -137,10 +137,7 @@ impl PushArguments {
         let threads = common.threads.unwrap_or_else(|| cpus.len().div_ceil(2)).max(1);
         let plan = Plan {
             xpid: self.xpid,
-            token: match &self.token_file {
-                Some(path) => Some(first_line(path)?),
-                None => self.token,
-            },
+            token: token(self.token_file.as_deref(), self.token_env.as_deref())?,
             class: common.class,
             lifetime_hours: self.lifetime,
             msns: self.msns,
@@ -291,6 +288,14 @@ fn report(summary: &Summary, json: Option<&Path>) -> Result<ExitCode, String> {
     print(&text::render(summary))?;
     written?;
     Ok(if summary.succeeded() { ExitCode::SUCCESS } else { ExitCode::from(FAILED) })
+}
+
+/// The token in a file or in a variable of the environment: others see the command line.
+fn token(file: Option<&Path>, variable: Option<&str>) -> Result<Option<String>, String> {
+    let Some(variable) = variable else { return file.map(first_line).transpose() };
+    let held = std::env::var(variable);
+    let missing = |_| format!("the environment holds no {variable}: export it with the token.");
+    held.map(Some).map_err(missing)
 }
 
 /// The first line of a file, or of standard input for `-`.

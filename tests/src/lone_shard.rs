@@ -208,6 +208,10 @@ impl LoneShard {
     pub fn work(&mut self, now_ms: u64) {
         self.shard.turn(WallMs::new(now_ms), &BUDGET);
         self.shard.commit_blocking().expect("a device that writes");
+        assert!(
+            self.shard.write_books_blocking(WallMs::new(now_ms)),
+            "a device that takes billing events"
+        );
         // Cleaning waits for the books; nothing here cuts the power.
         if let Some(sync) = self.shard.begin_billing_sync() {
             self.shard.finish_billing_sync(&sync);

@@ -1,6 +1,7 @@
 //! The books stay right whatever the device and the clock do: events are entered once, in a day
 //! that is open, as soon as the device takes them, and what is not entered yet is told.
 
+use std::ffi::OsStr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -116,6 +117,23 @@ fn a_stop_with_events_unwritten_is_told_and_the_next_start_enters_them() {
     site.start().stop();
     let bill = Bill::of_these_days(&site);
     assert_eq!(["accepted", "delivered"].map(|name| bill.sum(XPID, name)), [PUSHES; 2]);
+    assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
+}
+
+#[test]
+fn books_that_a_killed_engine_left_unfinished_ask_for_a_start_and_not_for_room() {
+    let recorder = Recorder::start();
+    let site = site(&recorder);
+    let kill_at = [("HAYAUMA_TEST_KILL_AT", OsStr::new("ended-unbilled:1"))];
+    let mut engine = site.spawn(&kill_at);
+    wait::until_true("a healthy engine", || engine.admin().is_healthy());
+    engine.connect().send(&Body::push(&msn(0), "unbilled").request());
+    wait::until_true("its end", || engine.ended().is_some());
+    let unproved = site.run(&["billing", "reconcile"]);
+    let said = format!("{}{}", unproved.stdout, unproved.stderr);
+    assert!(unproved.status == Some(1) && unproved.refusal().contains("start it once"), "{said}");
+    assert!(!said.contains("disk") && !said.contains("room"), "{said}");
+    site.start().stop();
     assert!(site.must(&["billing", "reconcile"]).contains("the books add up"));
 }
 

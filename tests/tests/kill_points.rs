@@ -177,7 +177,11 @@ impl Order {
                 | KillPoint::EndedBilled
                 | KillPoint::Acknowledged
                 | KillPoint::RecoverRecord => 10,
-                KillPoint::CommitBegun | KillPoint::CommitSynced | KillPoint::CleanMoved => 5,
+                KillPoint::CommitBegun
+                | KillPoint::CommitSynced
+                | KillPoint::BooksBegun
+                | KillPoint::BooksWritten
+                | KillPoint::CleanMoved => 5,
                 KillPoint::FreshFilled | KillPoint::SwitchBefore | KillPoint::SwitchAfter => 2,
                 KillPoint::RecoverMapped
                 | KillPoint::RecoverMended

@@ -195,6 +195,19 @@ impl fmt::Display for Fatal {
 
 impl std::error::Error for Fatal {}
 
+/// Ends the process with status 0, without running destructors: somebody asked for it, and what is
+/// under way may be broken off as by a crash. What was logged is written before, within half a
+/// second.
+pub fn end_as_asked() -> ! {
+    if ENDING.swap(true, Ordering::SeqCst) {
+        std::thread::sleep(END_WITHIN);
+    } else {
+        log::settle();
+    }
+    // SAFETY: _exit takes an integer and returns to nobody.
+    unsafe { libc::_exit(0) }
+}
+
 /// Makes every panic print one line and end the process with [`FatalReason::Bug`]'s exit status.
 ///
 /// In a test harness, where a panic is a failed assertion to be caught, do not install it.

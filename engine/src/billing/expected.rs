@@ -76,7 +76,7 @@ impl Expected {
             && lacking.len() < LOOKED_FOR_MAX
             && clock::instant() - since < ON_ITS_WAY
         {
-            if !matches!(read_holder(data_directory), Ok(Some(_))) {
+            if !is_served(data_directory) {
                 break;
             }
             #[expect(clippy::disallowed_methods, reason = "a command, not the engine")]
@@ -89,21 +89,31 @@ impl Expected {
     }
 
     /// Says what is lacking.
-    pub(super) fn tell(&self, report: &mut ReconcileReport) {
+    pub(super) fn tell(&self, report: &mut ReconcileReport, data_directory: &Path) {
+        report.is_served = is_served(data_directory);
         for cause in &self.unread {
             report.find(|| format!("the books cannot be held against a journal: {cause}"));
         }
         let (accepted, ended) = report.lacking;
         if accepted + ended > 0 {
+            let who = if report.is_served {
+                "the engine enters them once the device has room"
+            } else {
+                "the engine ended before it had entered them, and its next start does"
+            };
             report.find(|| {
                 format!(
-                    "{accepted} accepted pushes and {ended} ends stand in the journal and are not \
-                     in the books yet: the engine enters them once the device has room, or at its \
-                     next start"
+                    "{accepted} accepted pushes and {ended} ends stand in the journal and are \
+                     not in the books yet: {who}"
                 )
             });
         }
     }
+}
+
+/// Whether an engine serves in the directory.
+fn is_served(data_directory: &Path) -> bool {
+    matches!(read_holder(data_directory), Ok(Some(_)))
 }
 
 /// Takes from `lacking` what stands in the newest files by now.

@@ -28,6 +28,8 @@ pub struct ReconcileReport {
     pub twice: BTreeMap<u64, (u64, u64)>,
     /// Accepted pushes and ends that stand in the journal and not in the books.
     pub lacking: (u64, u64),
+    /// Whether an engine serves in the directory: it enters what is lacking, and no start can.
+    pub is_served: bool,
     /// What does not fit, in plain sentences, the first hundred.
     pub findings: Vec<String>,
     /// How many there are in all.

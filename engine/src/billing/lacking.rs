@@ -35,7 +35,7 @@ pub struct Lacking {
 pub struct Entered {
     /// Events entered.
     pub events: u64,
-    /// Events that the device did not take.
+    /// Events that there was no room for, as the device takes none.
     pub left: u64,
     /// Which events stand in the books: for whoever enters the rest later.
     pub known: Known,
@@ -76,6 +76,8 @@ impl Lacking {
     /// As [`Self::check`].
     pub fn finish(mut self, log: &mut impl Log, now_ms: WallMs) -> Result<Entered, BillingError> {
         self.settle(log, now_ms)?;
+        // What the device does not take now waits in the log.
+        log.flush(now_ms);
         Ok(Entered { events: self.entered, left: self.left, known: self.known })
     }
 
@@ -98,7 +100,8 @@ impl Lacking {
             if !sought.contains(&(event.kind, event.push_id)) {
                 continue;
             }
-            if self.left == 0 && log.append(&event, now_ms) {
+            let has_room = self.left == 0 && (log.has_room() || log.flush(now_ms));
+            if has_room && log.append(&event, now_ms) {
                 self.entered += 1;
             } else {
                 self.left += 1;

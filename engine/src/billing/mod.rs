@@ -2,11 +2,15 @@
 //! repeated requests by XPID, code and minute; days and months added up from them.
 //!
 //! `DATA/shard-NNN/billing/events-YYYYMMDD.bin` holds the events of one shard and one JST day in
-//! slots of 64 octets, mapped into memory: an event survives the death of the process from the
-//! moment it is appended. The journal has every Accepted and Final event: what the device did not
-//! take, and what a crash cut off, is entered from there ([`Lacking`], and the shard while it
-//! serves), and nothing twice: each push is billed once. Counts wait in memory until their minute
-//! is over; a crash loses those of the minute in which it came, and nothing is billed by them.
+//! slots of 64 octets. Events gather in memory for some milliseconds and are written together,
+//! beside the journal's commits. The journal has every Accepted and Final event: what the device
+//! did not take, and what a crash cut off, is entered from there ([`Lacking`], and the shard while
+//! it serves), and nothing twice: each push is billed once. Counts wait in memory until their
+//! minute is over; a crash loses those of the minute in which it came, and nothing is billed by
+//! them.
+//!
+//! Files are opened and given room ahead of need by a thread of their own ([`BillingFiles`]); the
+//! next day's is there before its midnight.
 //!
 //! What it never does: deciding what a push's outcome is, reading a clock, editing an event that
 //! was written.
@@ -20,6 +24,7 @@
 //!   open one: there it is an adjustment, and told apart by its time;
 //! - no event's day lies before its push's acceptance;
 //! - events are synced before the journal segments that they come from are retired;
+//! - an event is appended only when its record is durable: no file says more than the journal;
 //! - exercises are counted in columns of their own and never billed.
 
 mod columns;
@@ -29,6 +34,7 @@ mod csv_out;
 mod day_file;
 mod event;
 mod expected;
+mod files;
 pub mod findings;
 mod follow;
 mod known;
@@ -38,6 +44,7 @@ mod log;
 mod port;
 mod read;
 mod reconcile;
+mod stage;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -47,9 +54,10 @@ pub use columns::{Column, column_of};
 pub use copy::copy_log;
 pub use csv_out::write_csv;
 pub use event::{Event, EventKind};
+pub use files::BillingFiles;
 pub use known::Known;
 pub use lacking::{Entered, Lacking};
 pub use log::BillingLog;
-pub use port::{BillingError, BillingSync, Log, SYNC_FILES_MAX};
+pub use port::{BillingError, BillingSync, BillingWrite, Log, SYNC_FILES_MAX};
 pub use reconcile::reconcile;
 pub use sums::{Counts, Report, ReportError, Row, day, month};

@@ -62,7 +62,7 @@ pub(super) fn reconcile_within(
         }
         (from, until) = (until, u64::MAX);
     }
-    expected.tell(&mut report);
+    expected.tell(&mut report, data_directory);
     check_closing(data_directory, &files, open, &mut report)?;
     check_months(data_directory, &files, &mut report)?;
     Ok(report)

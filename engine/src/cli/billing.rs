@@ -112,8 +112,13 @@ fn findings_text(report: &ReconcileReport) -> (String, Result<(), CliError>) {
         return (text, Ok(()));
     }
     if report.findings_in_all == 1 && report.lacking != (0, 0) {
-        let sentence = "the books lack what the journal holds: free some disk space, or start the \
-            engine, and reconcile again";
+        let sentence = if report.is_served {
+            "the books lack what the journal holds: free some disk space, so that the engine can \
+             enter it, and reconcile again"
+        } else {
+            "the books lack what the journal holds, because the engine ended before it had \
+             finished them: start it once, and reconcile again"
+        };
         return (text, Err(CliError::new(sentence.to_owned())));
     }
     let sentence = format!(

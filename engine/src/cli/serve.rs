@@ -7,6 +7,7 @@ use super::CliError;
 use crate::start::check;
 use crate::start::config::{Config, Settings};
 use crate::start::driver;
+use crate::start::signals::Listener;
 use host::fatal;
 use host::fatal::{Fatal, FatalReason};
 use host::log;
@@ -31,6 +32,10 @@ pub(super) struct ServeCommand {
 
 impl ServeCommand {
     pub(super) fn run(self) -> Result<(), CliError> {
+        // First: a start may be long, and a stop of it is no failure.
+        let signals = Listener::start().map_err(|error| {
+            Fatal::new(FatalReason::HostUnfit, format!("signals cannot be handled ({error})"))
+        })?;
         let cpus = host::cpus::cpus_allowed();
         let config =
             Config::resolve(self.settings, self.config.as_deref(), std::env::vars_os(), &cpus)?;
@@ -66,7 +71,7 @@ impl ServeCommand {
             );
             Fatal::new(FatalReason::DataDirUnusable, cause)
         })?;
-        Ok(crate::start::serve::run(config, &driver)?)
+        Ok(crate::start::serve::run(config, &driver, &signals)?)
     }
 }
 

@@ -172,8 +172,8 @@ pub enum StoreError {
     AuditUnreadable(std::io::Error),
     /// A token's row holds what this program never writes.
     #[error(
-        "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite from a \
-         copy, or remove it with `hayauma token remove {name}`"
+        "the registry's row of a token of {name:?} is damaged ({detail}): restore registry.sqlite \
+         from a copy, or remove it with `hayauma token remove {name}`"
     )]
     DamagedToken {
         /// The name.

@@ -5,7 +5,7 @@ pub(super) const RING_ENTRIES: u32 = 1024;
 /// Entries of its completion queue: a turn's worth of receives, sends and syncs.
 pub(super) const RING_COMPLETIONS: u32 = 8192;
 /// What the committing thread of the driver `poll` may be asked for at a time: the writes of a
-/// commit, and syncs.
+/// commit, and a write or the syncs of the billing log.
 pub(super) const COMMITTING_MAX: usize = 16;
 /// Receive buffers of a shard; a power of two.
 pub(super) const RECEIVE_BUFFERS: u16 = 512;

@@ -1,6 +1,6 @@
 //! One turn of a shard: reap, serve, decide, commit, send. Nothing in a turn waits.
 
-use crate::billing::BillingSync;
+use crate::billing::{BillingSync, BillingWrite};
 use crate::io::budget::Budget;
 use crate::io::driver::{Completion, Driver, Operation, Owner, Token};
 use crate::io::front::{Front, FrontLimits};
@@ -79,6 +79,7 @@ pub(super) struct ShardTurn {
     limits: TurnLimits,
     completions: VecDeque<Completion>,
     commit: Option<CommitUnderWay>,
+    billing_write: Option<BillingWrite>,
     billing_sync: Option<(BillingSync, u32)>,
     /// When a commit is to begin for which records gather.
     commit_due_ns: Option<u64>,
@@ -119,6 +120,7 @@ impl ShardTurn {
             limits,
             completions: VecDeque::with_capacity(8192),
             commit: None,
+            billing_write: None,
             billing_sync: None,
             commit_due_ns: None,
             pace: Pace::new(limits.commit_delay_us_max, limits.idle_poll_us),
@@ -184,6 +186,7 @@ impl ShardTurn {
         }
         self.let_commit_on();
         busy |= self.start_commit();
+        self.start_billing_write(now);
         self.start_billing_sync();
         if now.steady_ms >= self.swept_ms + SWEEP_INTERVAL_MS {
             self.swept_ms = now.steady_ms;
@@ -350,6 +353,9 @@ impl ShardTurn {
             (Owner::Turn, Operation::Commit) => {
                 self.written(completion.token.index as usize, completion.outcome());
             }
+            (Owner::Turn, Operation::BillingWrite) => {
+                self.billing_written(completion.outcome(), now)
+            }
             (Owner::Turn, Operation::BillingSync) => self.billing_synced(completion.result),
             (Owner::Turn, Operation::Call) => self.driver.listen(),
             (Owner::Turn, _) => unreachable!("a shard asks for no {operation:?} of its own"),
@@ -427,6 +433,38 @@ impl ShardTurn {
         {
             self.front.waits.commit_done(clock::monotonic_ns());
             self.shard.finish_commit(&done.commit);
+        }
+    }
+
+    /// Billing events are written some together, beside the journal's commits and never by the
+    /// shard's own thread.
+    fn start_billing_write(&mut self, now: Now) {
+        if self.billing_write.is_none() {
+            self.billing_write = self.shard.begin_billing_write(now.wall_ms);
+            self.write_to_books();
+        }
+    }
+
+    /// Asks for what is left of the write under way.
+    fn write_to_books(&mut self) {
+        let Some(BillingWrite { write }) = &self.billing_write else { return };
+        // SAFETY: the billing log keeps the octets as they are, and the file open, until the write
+        // is finished, and the list of parts stays here until then; that comes after the completion
+        // was reaped, and a shard that ends before that ends the process.
+        unsafe { self.driver.write(write, false, Token::of_turn(Operation::BillingWrite, 0)) };
+    }
+
+    /// A device that takes no events keeps nobody waiting: the journal has them.
+    fn billing_written(&mut self, written: std::io::Result<usize>, now: Now) {
+        let Some(under_way) = &mut self.billing_write else { return };
+        let outcome = match written {
+            Ok(0) => Err(std::io::ErrorKind::WriteZero.into()),
+            Ok(octets) if !under_way.write.advance(octets) => return self.write_to_books(),
+            Ok(_) => Ok(()),
+            Err(error) => Err(error),
+        };
+        if let Some(done) = self.billing_write.take() {
+            self.shard.finish_billing_write(&done, outcome, now.wall_ms);
         }
     }
 
@@ -538,8 +576,8 @@ impl ShardTurn {
     /// next start.
     fn drain(&mut self, now: Now) {
         let Some(since_ms) = self.draining_since_ms else { return };
-        let settled =
-            self.commit.is_none() && self.billing_sync.is_none() && self.shard.is_settled();
+        let has_books = self.billing_write.is_none() && self.billing_sync.is_none();
+        let settled = self.commit.is_none() && has_books && self.shard.is_settled();
         let quiet = settled
             && self.shard.in_flight() == 0
             && self.front.is_quiet(since_ms, now)

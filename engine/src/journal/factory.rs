@@ -141,6 +141,10 @@ enum Order {
         path: PathBuf,
         memory: Option<Memory>,
     },
+    MakeRoom {
+        directory: Arc<Path>,
+        spare: Option<Prepared>,
+    },
     Stop,
 }
 
@@ -247,6 +251,11 @@ impl Storage for FileStorage {
         self.is_urgent = is_urgent;
     }
 
+    fn make_room(&mut self, spare: Option<Prepared>) {
+        let directory = self.directory.clone();
+        self.send(Order::MakeRoom { directory, spare });
+    }
+
     fn retire(&mut self, segment: Segment) {
         let path = self.directory.join(segment_name(segment.header.id));
         let directory = self.directory.clone();
@@ -340,9 +349,33 @@ impl Worker {
                         );
                     }
                 }
+                Order::MakeRoom { directory, spare } => {
+                    let spare = spare.map(|spare| spare.id);
+                    if let Err(error) = self.make_room(&directory, spare) {
+                        let directory = directory.display();
+                        tracing::warn!(
+                            %directory,
+                            %error,
+                            "a spare journal segment could not be removed"
+                        );
+                    }
+                }
                 Order::Stop => return,
             }
         }
+    }
+
+    /// Removes a spare without records, and the files that are kept for use again. A segment never
+    /// goes under its own name: whoever watches the names would take it for lost.
+    fn make_room(&mut self, directory: &Arc<Path>, spare: Option<u32>) -> io::Result<()> {
+        let mut kept = self.pools.remove(directory).unwrap_or_default();
+        if let Some(id) = spare {
+            let free = directory.join(free_name(id));
+            fs::rename(directory.join(segment_name(id)), &free)?;
+            kept.push_back(free);
+        }
+        kept.into_iter().try_for_each(fs::remove_file)?;
+        sync_directory(directory)
     }
 
     fn make(

@@ -127,6 +127,8 @@ pub struct Journal {
     pub(super) next_segment: u32,
     pub(super) trouble: Option<FactoryError>,
     pub(super) retry_at_ms: u64,
+    /// Others lack room on the device: nothing is ordered that is not reserved.
+    pub(super) makes_room: bool,
 
     /// What was appended when it was last looked, and since when nothing was, in milliseconds.
     pub(super) quiet_since: (u64, u64),
@@ -310,12 +312,37 @@ impl Journal {
     /// there are used up.
     fn probe_device(&mut self) {
         let coming = self.spares_present() + self.ordered;
+        if self.makes_room {
+            return;
+        }
         if self.ordered == 0 && ((self.segments.len() + coming) as u64) < self.config.segments_max()
         {
             self.storage.order(self.next_segment, self.config.segment_octets, false);
             self.next_segment += 1;
             self.ordered += 1;
         }
+    }
+
+    /// Something else lacks room on the device, without which the oldest segments cannot go: a
+    /// spare beyond what is reserved is given back, and no more are ordered than are reserved until
+    /// [`Self::take_room`]. Never waits.
+    pub fn make_room(&mut self) {
+        self.makes_room = true;
+        let kept = self.reserved_octets() + self.config.frames_octets();
+        let spare = (self.present_octets() >= kept).then(|| self.spares.pop_back()).flatten();
+        if let Some(spare) = &spare {
+            tracing::warn!(
+                shard = self.config.shard,
+                segment = spare.id,
+                "a spare journal segment gives its room on the full device to the billing log"
+            );
+        }
+        self.storage.make_room(spare);
+    }
+
+    /// Nothing else lacks room: spares are ordered as usual.
+    pub fn take_room(&mut self) {
+        self.makes_room = false;
     }
 
     /// Spares on order come at once where what is left would not last until they come by and by.
@@ -445,6 +472,9 @@ impl Journal {
     /// Orders spares until there are so many beside the reserve, within the budget; of all that are
     /// there then the first `warm` are to have their pages in memory.
     pub(super) fn order_up_to(&mut self, ahead: usize, warm: usize) {
+        if self.makes_room && self.present_octets() >= self.reserved_octets() {
+            return;
+        }
         let coming = self.spares_present() + self.ordered;
         let allowed =
             self.config.segments_max().saturating_sub((self.segments.len() + coming) as u64);

@@ -35,14 +35,8 @@ impl Default for Memory {
 impl Memory {
     /// Maps a whole file for reading and writing. Its pages are not entered ahead: a page that is
     /// mapped for reading first costs more at its first store than one that is not mapped at all.
-    pub(crate) fn map(file: &File) -> io::Result<Self> {
+    pub(super) fn map(file: &File) -> io::Result<Self> {
         MmapOptions::new().map_raw(file).map(Self::Mapped)
-    }
-
-    /// Maps `length` octets of a file from `offset`, a multiple of the page, for reading and
-    /// writing. The file must hold them already.
-    pub(crate) fn map_range(file: &File, offset: u64, length: usize) -> io::Result<Self> {
-        MmapOptions::new().offset(offset).len(length).map_raw(file).map(Self::Mapped)
     }
 
     /// Zeros that begin with a page: memory of nobody's but the process.

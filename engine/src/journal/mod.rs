@@ -75,7 +75,6 @@ pub use limits::{
 };
 pub use lock::{DataDirLock, Holder, LockError, read_holder};
 pub use log::{DamagedRecord, Journal, JournalConfig, JournalFigures, Position, SegmentId};
-pub(crate) use memory::Memory;
 pub use moving::{Moved, Reached, Trail};
 pub use names::{Names, NamesWatch};
 pub use open::check;

@@ -80,6 +80,7 @@ impl Journal {
             next_segment: found.last().map_or(1, |last| last.id + 1),
             trouble: None,
             retry_at_ms: 0,
+            makes_room: false,
             next_sequence: 1,
             previous_end: 1,
             written: 1,

@@ -86,6 +86,9 @@ pub trait Storage: Send {
     /// Whether this journal is about to run out of spares: those on order come at once then,
     /// whatever that costs others. Never waits.
     fn set_urgent(&mut self, is_urgent: bool);
+    /// Gives room on the device back: that of a spare, and of whatever is kept for use again. Never
+    /// waits.
+    fn make_room(&mut self, spare: Option<Prepared>);
     /// Takes back a segment that is needed no more. Never waits.
     fn retire(&mut self, segment: Segment);
     /// Keeps a copy of damaged octets of a segment for whoever looks into it. Waits for the device.

@@ -125,6 +125,14 @@ pub struct Write {
 }
 
 impl Write {
+    /// A write of `octets` to `file` at this offset, which has nothing to do with a segment: for
+    /// what is written beside the journal. Without a file nobody carries it out but who simulates
+    /// one. Whoever carries it out promises that the octets and the file are still there.
+    pub fn of_octets(file: Option<RawFd>, offset: u64, octets: &[u8]) -> Self {
+        let parts = vec![Part::of(octets)];
+        Self { segment: 0, from: 0, until: 0, file, offset, parts, parts_done: 0 }
+    }
+
     /// The file.
     ///
     /// # Panics

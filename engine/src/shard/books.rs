@@ -11,9 +11,10 @@
 
 use super::Shard;
 use super::events::ended_event;
-use crate::billing::{Event, EventKind, Known, Log};
+use crate::billing::{BillingWrite, Event, EventKind, Known, Log};
 use crate::journal::{Cursor, Record};
 use crate::shard::events::accepted_event;
+use crate::testing::kill_points::{KillPoint, kill_point};
 use std::collections::VecDeque;
 use wire::terms::time::WallMs;
 
@@ -138,7 +139,37 @@ impl<L: Log> Shard<L> {
     /// any. To be called when everything below `durable` is settled.
     pub(super) fn keep_books(&mut self, durable: u64, now_ms: WallMs) -> bool {
         let counted = self.billing.write_due_counts(now_ms);
-        self.enter_owed(durable, now_ms) | counted
+        let entered = self.enter_owed(durable, now_ms);
+        if self.billing.has_lacked_room() {
+            self.journal.make_room();
+        } else if self.owed.is_none() && self.billing.events_refused() == 0 {
+            self.journal.take_room();
+        }
+        entered | counted
+    }
+
+    /// The events that are to be written next, if there are any.
+    pub fn begin_billing_write(&mut self, now_ms: WallMs) -> Option<BillingWrite> {
+        let write = self.billing.begin_write(now_ms)?;
+        kill_point(KillPoint::BooksBegun);
+        Some(write)
+    }
+
+    /// The write is done, or failed and is tried again later.
+    pub fn finish_billing_write(
+        &mut self,
+        write: &BillingWrite,
+        outcome: std::io::Result<()>,
+        now_ms: WallMs,
+    ) {
+        kill_point(KillPoint::BooksWritten);
+        self.billing.finish_write(write, outcome, now_ms);
+    }
+
+    /// Writes all events, and waits until that is done: for tests and measurements that drive a
+    /// shard without a ring. Whether the device took them.
+    pub fn write_books_blocking(&mut self, now_ms: WallMs) -> bool {
+        self.billing.flush(now_ms)
     }
 
     fn enter_owed(&mut self, durable: u64, now_ms: WallMs) -> bool {
@@ -148,7 +179,7 @@ impl<L: Log> Shard<L> {
             }
             return false;
         };
-        if !self.billing.may_write(now_ms) {
+        if !self.billing.has_room() {
             self.owed = Some(owed);
             return false;
         }
@@ -191,18 +222,21 @@ impl<L: Log> Shard<L> {
         self.billing.retry_now();
     }
 
-    /// At a stop: writes what is owed, a part a turn, and all counts. Whether nothing is left that
-    /// the device takes.
+    /// At a stop: has written what is owed, a part a turn, and all counts. Whether nothing is left
+    /// that the device takes.
     pub fn close_books(&mut self, now_ms: WallMs) -> bool {
         self.enter_owed(self.durable(), now_ms);
         let counts = self.billing.write_all_counts(now_ms);
-        (counts && self.owed.is_none()) || !self.billing.may_write(now_ms)
+        self.billing.hurry();
+        let is_written = counts && self.owed.is_none() && self.billing.is_written();
+        is_written || self.billing.is_refused(now_ms)
     }
 
     /// Events that the journal has and the books lack, and requests that are counted and not in the
     /// books.
     pub fn unbilled(&self) -> (u64, u64) {
-        (self.owed.as_ref().map_or(0, |owed| owed.events), self.billing.requests_unwritten())
+        let owed = self.owed.as_ref().map_or(0, |owed| owed.events);
+        (owed + self.billing.events_refused(), self.billing.requests_unwritten())
     }
 
     /// Counts a request that was refused or a repeat.

@@ -113,6 +113,8 @@ impl<L: Log> Shard<L> {
                 if self.billing.is_clean() {
                     self.journal.cleaned(*segment);
                     self.cleaning = None;
+                } else {
+                    self.billing.hurry();
                 }
                 None
             }

@@ -8,7 +8,7 @@ use super::parked::ParkedNews;
 use super::progress::OpenStage;
 use super::reading::{Read, Reading};
 use super::{Shard, records};
-use crate::billing::{BillingLog, Log};
+use crate::billing::{BillingFiles, BillingLog, Log};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registry::Registry;
 use crate::journal::{Journal, Position, RecoveryReport, SegmentFactory, Storage};
@@ -71,6 +71,11 @@ impl Shard {
             mutation: Mutation::None,
         };
         Self::open_on(ground, config, registry, now_ms)
+    }
+
+    /// From now on the shard's billing files are opened and given room by that thread.
+    pub fn make_billing_files_ahead(&mut self, files: &BillingFiles) {
+        self.billing.make_files_ahead(files);
     }
 }
 

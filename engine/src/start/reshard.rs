@@ -14,7 +14,7 @@
 //! * before a record is copied its billing event is durable where it belongs, in the old shard's
 //!   log, which stays where it is. So what was copied is never billed again.
 
-use crate::billing::{BillingLog, Lacking};
+use crate::billing::{BillingLog, Lacking, Log as _};
 use crate::journal::{
     AppendError, Journal, JournalConfig, KEY_KEEP_MS, Position, Record, SegmentFactory, SegmentId,
 };
@@ -130,7 +130,7 @@ pub fn copy(
     if let Some(error) = unread {
         return Err(error.into());
     }
-    let left = lacking.finish(&mut billing, now_ms)?.left;
+    let left = lacking.finish(&mut billing, now_ms)?.left + billing.events_refused();
     if left > 0 {
         return Err(OpenError::Unbilled(left));
     }

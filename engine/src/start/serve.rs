@@ -5,6 +5,7 @@ mod doors;
 mod resharding;
 
 use crate::billing;
+use crate::billing::BillingFiles;
 use crate::control::admin::{AdminServer, Keeping};
 use crate::control::demo;
 use crate::control::engine::Engine;
@@ -72,9 +73,7 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 ///
 /// # Errors
 /// Why it could not start; nothing is running then.
-pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
-    let signals =
-        Listener::start().map_err(|error| host_unfit("signals cannot be handled", &error))?;
+pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fatal> {
     let (lock, keys, store) = take_directory(&config)?;
     let listeners = bind("push port", "--listen", &config.listen)?;
     let (doors, keeping) = doors::open(&config, &store)?;
@@ -91,6 +90,7 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
         .map_err(|error| host_unfit("the segment factory's thread cannot start", &error))?;
     let layout = resharding::lay_out(&config, &factory)?;
     let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
+    let billing_files = make_billing_files_ahead(&config, &mut shards)?;
     let (names, names_watch) = watch_names(&config, &mut shards)?;
     restore_volumes(&config, &registry)?;
     let shares = DescriptorShares::of(&config);
@@ -117,7 +117,7 @@ pub fn run(config: Config, driver: &Choice) -> Result<(), Fatal> {
     runtime.join();
     admin.shut_down();
     doors::close(&config);
-    drop(names_watch);
+    drop((names_watch, billing_files));
     drop(lock);
     if names.are_lost() {
         return Err(Fatal::told(FatalReason::DataDirUnusable, lost_names(&config)));
@@ -181,6 +181,14 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
          the books; free some disk space and start again"
     );
     Err(Fatal::told(FatalReason::StorageFull, sentence))
+}
+
+/// Has a thread open every shard's billing files from now on.
+fn make_billing_files_ahead(config: &Config, shards: &mut [Shard]) -> Result<BillingFiles, Fatal> {
+    let files = BillingFiles::start_off(config.cpus.clone())
+        .map_err(|error| host_unfit("the thread that makes billing files cannot start", &error))?;
+    shards.iter_mut().for_each(|shard| shard.make_billing_files_ahead(&files));
+    Ok(files)
 }
 
 /// Has every shard learn when the files of the journals lose their names.

@@ -1,5 +1,6 @@
-//! The signals of an engine: SIGTERM and SIGINT drain it, SIGHUP is heard, and those that other
-//! programs take as a message mean nothing to it and never end it.
+//! The signals of an engine: SIGTERM and SIGINT drain it, or end a start that is not done yet;
+//! SIGHUP is heard, and those that other programs take as a message mean nothing to it and never
+//! end it.
 //!
 //! SIGQUIT and the signals of faults keep what the system does: a person who asks for a core gets
 //! one.
@@ -33,8 +34,9 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Begins to hear. Until there is an engine to drain, SIGTERM and SIGINT end the process as
-    /// they do any other.
+    /// Begins to hear. Until there is an engine to drain, SIGTERM and SIGINT end the process at
+    /// once, with status 0: nothing was begun that the next start does not find, and whatever a
+    /// start changes in the directory it may be interrupted at, as by a crash.
     ///
     /// # Errors
     /// What the system said.
@@ -54,7 +56,10 @@ impl Listener {
                         engine.stop();
                         tracing::info!("draining");
                     }
-                    (signal, None) => drop(signal_hook::low_level::emulate_default_handler(signal)),
+                    (_, None) => {
+                        tracing::info!("stopped before the start was done");
+                        host::fatal::end_as_asked();
+                    }
                 }
             }
         })?;

@@ -28,10 +28,14 @@ pub enum KillPoint {
     CommitSynced,
     /// An attempt came back, nothing of it is written.
     Outcome,
-    /// An Ended record is durable, its billing event not written.
+    /// An Ended record is durable, its billing event not appended.
     EndedUnbilled,
-    /// The billing event is written, nobody is told.
+    /// The billing event is appended, nobody is told.
     EndedBilled,
+    /// A write of billing events is about to be asked for.
+    BooksBegun,
+    /// They stand in their file, the shard does not know.
+    BooksWritten,
     /// A push client acknowledged a notification, nothing of it is written.
     Acknowledged,
     /// A retired file's header page is cleared, not synced.
@@ -85,6 +89,8 @@ impl KillPoint {
         (Self::Outcome, "outcome"),
         (Self::EndedUnbilled, "ended-unbilled"),
         (Self::EndedBilled, "ended-billed"),
+        (Self::BooksBegun, "books-begun"),
+        (Self::BooksWritten, "books-written"),
         (Self::Acknowledged, "acknowledged"),
         (Self::RecycleCleared, "recycle-cleared"),
         (Self::RecycleSynced, "recycle-synced"),

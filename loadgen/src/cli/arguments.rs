@@ -168,12 +168,11 @@ pub(super) struct PushArguments {
     /// The registration to push under
     #[arg(long, value_name = "XPID", default_value = "00100000001", value_parser = xpid)]
     pub(super) xpid: Xpid,
-    /// The registration's bearer token; other users see it in the list of processes: --token-file
-    /// keeps it from them
-    #[arg(long, value_name = "TOKEN")]
-    pub(super) token: Option<String>,
+    /// Variable of the environment that holds the registration's bearer token
+    #[arg(long, value_name = "VARIABLE")]
+    pub(super) token_env: Option<String>,
     /// File whose first line is the token, or `-` for standard input
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    #[arg(long, value_name = "FILE", conflicts_with = "token_env")]
     pub(super) token_file: Option<PathBuf>,
     /// Phone numbers: FIRST:COUNT or FIRST-LAST
     #[arg(

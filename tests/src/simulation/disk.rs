@@ -60,6 +60,7 @@ enum Order {
     Make { id: u32, octets: u32 },
     Warm(Prepared),
     PutAside(u32),
+    MakeRoom(Option<u32>),
 }
 
 impl Disk {
@@ -138,6 +139,11 @@ impl State {
                 self.put_aside(id);
                 None
             }
+            Order::MakeRoom(spare) => {
+                spare.and_then(|id| self.files.remove(&id));
+                self.free.clear();
+                None
+            }
             Order::Warm(spare) => Some(Ok(spare)),
             Order::Make { id, octets } => Some(self.make(id, octets as usize)),
         }
@@ -207,6 +213,10 @@ impl Storage for Disk {
     }
 
     fn set_urgent(&mut self, _: bool) {}
+
+    fn make_room(&mut self, spare: Option<Prepared>) {
+        self.state().orders.push_back(Order::MakeRoom(spare.map(|spare| spare.number())));
+    }
 
     fn retire(&mut self, segment: Segment) {
         self.adopt(segment.number());

@@ -10,7 +10,7 @@ use super::observer::{Noted, Observer};
 use super::port::World;
 use super::random::Random;
 use super::scenario::Scenario;
-use hayauma::billing::{BillingSync, Event};
+use hayauma::billing::{BillingSync, BillingWrite, Event};
 use hayauma::gateway::contracts::ContractTable;
 use hayauma::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use hayauma::gateway::registration::Registration;
@@ -58,6 +58,7 @@ pub(super) struct Station {
     /// Acceptances that are not durable yet, and records that an attempt begins.
     pub(super) undurable: VecDeque<(u64, EntryIndex)>,
     pub(super) commit: Option<Commit>,
+    pub(super) billing_write: Option<BillingWrite>,
     pub(super) billing_sync: Option<BillingSync>,
     pub(super) wake_at_ms: u64,
 }
@@ -103,6 +104,7 @@ impl Station {
             answers: VecDeque::new(),
             undurable: VecDeque::new(),
             commit: None,
+            billing_write: None,
             billing_sync: None,
             wake_at_ms: u64::MAX,
         }
@@ -193,7 +195,7 @@ impl Station {
         *self.world.queues() = Default::default();
         self.answers.clear();
         self.undurable.clear();
-        self.billing_sync = None;
+        (self.billing_write, self.billing_sync) = (None, None);
         self.wake_at_ms = u64::MAX;
         self.books.end(random, end == End::PowerLost)
     }

@@ -40,6 +40,8 @@ pub(super) enum Event {
     CancelAlertPart { number: u32, shard: u8, life: u32 },
     /// The device has what the shard's commit names.
     Synced { shard: u8, life: u32 },
+    /// The books' files have the events that were on their way, or refuse them.
+    BooksWritten { shard: u8, life: u32 },
     /// The device has the books.
     BooksSynced { shard: u8, life: u32 },
     /// A timer may be due.

@@ -23,6 +23,8 @@ impl Simulation {
         self.life += 1;
         let end = self.draw_end();
         for number in 0..self.stations.len() {
+            self.stations[number].books.die(&mut self.random);
+            self.observe_books(number)?;
             let lost = self.stations[number].end(end, &mut self.random);
             for event in lost {
                 let entry = self.stations[number].observer.entry_of(event.push_id);

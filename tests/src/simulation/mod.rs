@@ -262,6 +262,7 @@ impl Simulation {
                 self.take_alert_cancel_part(number, shard, life)
             }
             Event::Synced { shard, life } => self.synced(shard, life),
+            Event::BooksWritten { shard, life } => self.books_written(shard, life),
             Event::BooksSynced { shard, life } => self.books_synced(shard, life),
             Event::Wake { shard, life } => self.wake(shard, life),
             Event::Reach { attempt, route, row } => self.reach(attempt, route, row),

@@ -71,6 +71,19 @@ impl Simulation {
         }
     }
 
+    pub(super) fn books_written(&mut self, shard: u8, life: u32) -> Checked {
+        if life != self.life || self.is_down {
+            return Ok(());
+        }
+        let (number, wall_ms) = (usize::from(shard), self.wall_ms());
+        let station = &mut self.stations[number];
+        if let Some(mut write) = station.billing_write.take() {
+            let outcome = station.books.carry_out(&mut write, &mut self.random);
+            station.up().finish_billing_write(&write, outcome, wall_ms);
+        }
+        self.turn(number)
+    }
+
     pub(super) fn books_synced(&mut self, shard: u8, life: u32) -> Checked {
         if life != self.life || self.is_down {
             return Ok(());
@@ -158,8 +171,16 @@ impl Simulation {
         written
     }
 
-    /// Begins to sync the books where cleaning waits for that; whether cleaning goes on at once.
+    /// Begins to write the books, and to sync them where cleaning waits for that; whether cleaning
+    /// goes on at once.
     fn sync_books(&mut self, number: usize) -> bool {
+        let wall_ms = self.wall_ms();
+        if let Some(write) = self.stations[number].up().begin_billing_write(wall_ms) {
+            self.stations[number].billing_write = Some(write);
+            let delay_ms =
+                if self.faults { self.random.below(self.scenario.sync_ms_max) } else { 1 };
+            self.after(delay_ms, Event::BooksWritten { shard: number as u8, life: self.life });
+        }
         let appended = self.stations[number].up().journal().appended();
         if let Some(sync) = self.stations[number].up().begin_billing_sync() {
             self.stations[number].billing_sync = Some(sync);
@@ -220,6 +241,12 @@ impl Simulation {
         for noted in records.iter().filter(|noted| !noted.copy) {
             self.note_record(number, noted)?;
         }
+        self.observe_books(number)?;
+        Ok(moved)
+    }
+
+    /// Takes note of what has come into the books' files since.
+    pub(super) fn observe_books(&mut self, number: usize) -> Checked {
         for event in self.stations[number].books.take_new() {
             let entry = self.stations[number].observer.entry_of(event.push_id);
             match event.kind {
@@ -228,7 +255,7 @@ impl Simulation {
                 EventKind::Rejected | EventKind::Replayed => {}
             }
         }
-        Ok(moved)
+        Ok(())
     }
 
     fn note_record(&mut self, number: usize, noted: &Noted) -> Checked {

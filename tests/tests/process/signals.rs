@@ -1,8 +1,10 @@
 //! Signals that other programs take as a message, and stops that wait for nobody who says nothing.
 
 use std::io::Read as _;
+use std::os::unix::process::ExitStatusExt as _;
 use std::sync::{Mutex, mpsc};
 use std::time::{Duration, Instant};
+use tests::engine::Engine;
 use tests::http::Connection;
 use tests::push::{Body, XPID};
 use tests::recorder::{Recorder, Reply};
@@ -59,16 +61,70 @@ fn signals_that_are_a_message_elsewhere_do_not_end_the_engine() {
 fn a_hang_up_while_the_journal_is_read_does_not_end_the_start() {
     let site = site();
     let mut engine = site.spawn(&[]);
-    wait::until_true("a start that has begun", || {
-        let text = std::fs::read_to_string(site.data_dir().join("lock")).unwrap_or_default();
-        text.starts_with(&engine.pid().to_string())
-    });
+    await_lock(&site, &engine);
     wait::until_true("a healthy engine", || {
         engine.signal(libc::SIGHUP);
         assert_eq!(engine.ended(), None, "{}", engine.log());
         engine.admin().is_healthy()
     });
     engine.stop();
+}
+
+#[test]
+fn a_stop_of_a_start_ends_it_with_0_and_harms_nothing() {
+    let site = site();
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "before").request()).code(), "0000");
+    engine.stop();
+    for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGTERM] {
+        let engine = site.spawn(&[]);
+        await_lock(&site, &engine);
+        engine.signal(signal);
+        let status = engine.wait();
+        assert_eq!((status.code(), status.signal()), (Some(0), None), "signal {signal}");
+    }
+    let engine = site.start();
+    assert_eq!(engine.connect().ask(&Body::push(MSN, "before").request()).code(), "0001");
+    engine.stop();
+}
+
+#[test]
+fn a_stop_while_the_queue_moves_to_other_shards_ends_with_0_and_the_next_start_moves_it() {
+    const PUSHES: usize = 3_000;
+    let mut site = site();
+    site.set("--network-default-line-state", "absent").set("--durability", "process").shards(1);
+    site.add_contracts(XPID, &["09000000000-09000009999"]);
+    let push = |number: usize| {
+        Body::push(&format!("{:011}", 9_000_000_000_u64 + number as u64), "moves").request()
+    };
+    let engine = site.start();
+    let mut connection = engine.connect();
+    for number in 0..PUSHES {
+        assert_eq!(connection.ask(&push(number)).code(), "0000");
+    }
+    engine.stop();
+    site.shards(2);
+    let engine = site.spawn(&[]);
+    let building = site.data_dir().join("resharding");
+    wait::until_true("a layout on its way", || building.exists());
+    engine.ask_to_stop();
+    let status = engine.wait();
+    assert_eq!((status.code(), status.signal()), (Some(0), None));
+    let engine = site.start();
+    assert!(!building.exists());
+    let mut connection = engine.connect();
+    for number in 0..PUSHES {
+        assert_eq!(connection.ask(&push(number)).code(), "0001", "push {number}");
+    }
+    engine.stop();
+}
+
+/// Waits until the engine has the data directory: its start has begun, and is not done.
+fn await_lock(site: &Site, engine: &Engine) {
+    wait::until_true("a start that has begun", || {
+        let text = std::fs::read_to_string(site.data_dir().join("lock")).unwrap_or_default();
+        text.starts_with(&engine.pid().to_string())
+    });
 }
 
 #[test]

@@ -200,6 +200,64 @@ fn a_stop_leaves_a_directory_that_starts_on_a_full_device_too() {
     check_start_on_full_device(tests::engine::Engine::stop);
 }
 
+#[test]
+fn another_number_of_shards_on_a_full_device_is_refused_and_the_old_number_named() {
+    let mut site = site_with_client();
+    site.set("--durability", "process").set("--network-default-line-state", "absent");
+    site.shards(1);
+    let Some(device) = SmallDevice::with_data_of(&site, 48) else { return };
+    let engine = site.start_command(device.serve(&site));
+    let push = |number: usize| Body::push(MSN, &format!("layout-{number}")).request();
+    for number in 0..3 {
+        assert_eq!(engine.connect().ask(&push(number)).code(), "0000");
+    }
+    engine.stop();
+    device.fill_up();
+    site.shards(2);
+    let finished = Finished::of(device.serve(&site), "serve with two shards");
+    check_refusal("a full device", &finished, 17, &["2 shards", "--shards 1", "free space"]);
+    site.shards(1);
+    let engine = site.start_command(device.serve(&site));
+    for number in 0..3 {
+        assert_eq!(engine.connect().ask(&push(number)).code(), "0001");
+    }
+    engine.stop();
+}
+
+#[test]
+fn a_device_that_the_engines_own_spares_fill_takes_billing_events_all_the_same() {
+    const PUSHES: u64 = 8_000;
+    let mut site = site();
+    site.add_client(XPID, &[]);
+    site.add_contracts(XPID, &["09000000000-09000009999"]);
+    site.set("--durability", "process").set("--segment-bytes", "4MiB").set("--queue-bytes", "1GiB");
+    site.shards(1);
+    let Some(device) = SmallDevice::with_data_of(&site, 64) else { return };
+    let engine = site.start_command(device.serve(&site));
+    // A quiet journal has some spares more than it must.
+    let journal = device.path("data/shard-000/journal");
+    tests::wait::until_true("spares", || {
+        let files = std::fs::read_dir(&journal).expect("a journal").flatten();
+        files.filter(|file| file.file_name().to_string_lossy().starts_with("segment-")).count() >= 6
+    });
+    device.fill_up();
+    let mut connection = engine.connect();
+    for number in 0..PUSHES {
+        let push =
+            Body::push(&format!("{:011}", 9_000_000_000 + number), &format!("book-{number}"));
+        tests::wait::until_true("room", || connection.ask(&push.request()).code() == "0000");
+    }
+    tests::wait::until_true("an empty queue", || engine.admin().figure("pushes_live") == 0);
+    tests::wait::until_true("books", || engine.admin().figure("billing_events_owed") == 0);
+    engine.stop();
+    let mut reconcile = device.command();
+    reconcile.arg(site.command::<&str>(&[]).get_program()).args(["billing", "reconcile"]);
+    reconcile.arg("--data-dir").arg(device.mounted.join("data"));
+    let proved = Finished::of(reconcile, "billing reconcile");
+    assert_eq!(proved.status, Some(0), "{proved:?}");
+    assert!(proved.stdout.contains(&format!("accepted {PUSHES} ")), "{proved:?}");
+}
+
 fn check_start_on_full_device(end: fn(tests::engine::Engine)) {
     const HELD: usize = 40;
     let recorder = Recorder::start();
@@ -318,10 +376,15 @@ impl SmallDevice {
         command
     }
 
+    /// A place on it, as it is seen from outside.
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        let mounted = self.mounted.display();
+        format!("/proc/{}/root{mounted}/{name}", self.holder.id()).into()
+    }
+
     /// Takes all the room that is left; the file that does.
     fn fill_up(&self) -> std::path::PathBuf {
-        let path = format!("/proc/{}/root{}/ballast", self.holder.id(), self.mounted.display());
-        let path = std::path::PathBuf::from(path);
+        let path = self.path("ballast");
         let mut file = std::fs::File::create(&path).expect("room for a name");
         for octets in [1 << 16, 1 << 12] {
             while std::io::Write::write_all(&mut file, &vec![1; octets]).is_ok() {}

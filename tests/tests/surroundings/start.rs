@@ -84,7 +84,12 @@ fn a_queue_that_does_not_fit_into_as_many_shards_is_told_and_the_old_layout_stil
     }
     engine.stop();
     site.shards(1).set("--queue-bytes", "1MiB");
-    check_refusal("no room", &site.serve_and_fail(&[]), 17, &["does not fit", "--queue-bytes"]);
+    check_refusal(
+        "no room",
+        &site.serve_and_fail(&[]),
+        17,
+        &["does not fit", "--queue-bytes", "--shards 2"],
+    );
     site.shards(2).set("--queue-bytes", "16MiB");
     let engine = site.start();
     let mut connection = engine.connect();

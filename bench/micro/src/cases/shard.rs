@@ -113,6 +113,7 @@ impl Bench {
 
     fn commit(&mut self) {
         self.shard.commit_blocking().expect("a device that writes");
+        assert!(self.shard.write_books_blocking(NOW), "a device that takes billing events");
     }
 }
 

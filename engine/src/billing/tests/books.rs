@@ -55,7 +55,13 @@ fn open_at(data: &Path, shard: u16, now_ms: WallMs) -> BillingLog {
 
 #[track_caller]
 fn append(log: &mut BillingLog, event: &Event) {
-    assert!(log.append(event, noon()), "the device takes it");
+    append_at(log, event, noon());
+}
+
+/// Appends an event and has it written.
+#[track_caller]
+fn append_at(log: &mut BillingLog, event: &Event, now_ms: WallMs) {
+    assert!(log.append(event, now_ms) && log.flush(now_ms), "the device takes it");
 }
 
 fn file_of(data: &Path, day: &str) -> std::path::PathBuf {
@@ -96,7 +102,8 @@ fn a_day_adds_up_and_what_is_open_is_carried_over() {
     }
     log.count_request(EventKind::Rejected, 7, 2005, noon());
     assert!(!log.write_due_counts(noon()), "their minute is not over");
-    assert!(log.write_due_counts(noon() + 60_000) && log.requests_unwritten() == 0);
+    assert!(log.write_due_counts(noon() + 60_000) && log.flush(noon() + 60_000));
+    assert_eq!(log.requests_unwritten(), 0);
     append(&mut log, &ended(9, 7, noon() + 24 * HOUR_MS, 0));
 
     let today = day(data.path(), day_of("20261122")).expect("readable");
@@ -181,9 +188,9 @@ fn recovery_enters_what_is_missing_and_nothing_twice() {
 fn recovery_looks_for_an_event_in_its_own_day_and_in_all_later_ones() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open_at(data.path(), 0, noon() - 48 * HOUR_MS);
-    assert!(log.append(&accepted(1, 7, noon() - 48 * HOUR_MS), noon() - 48 * HOUR_MS));
+    append_at(&mut log, &accepted(1, 7, noon() - 48 * HOUR_MS), noon() - 48 * HOUR_MS);
     // Entered a day late.
-    assert!(log.append(&accepted(2, 7, noon() - 48 * HOUR_MS), noon() - 24 * HOUR_MS));
+    append_at(&mut log, &accepted(2, 7, noon() - 48 * HOUR_MS), noon() - 24 * HOUR_MS);
     append(&mut log, &accepted(3, 7, noon()));
     drop(log);
     let events = [(1, 48), (2, 48), (3, 0)];
@@ -238,12 +245,11 @@ fn reconcile_finds_an_end_without_a_push_and_every_second_event_whatever_lies_be
     for hours in [0, 24, 48] {
         // Accepted, ended, and both again in another day: the sums alone would not show it.
         let at_ms = noon() + hours * HOUR_MS;
-        assert!(
-            log.append(&accepted(2, 7, at_ms), at_ms) && log.append(&ended(2, 7, at_ms, 0), at_ms)
-        );
+        append_at(&mut log, &accepted(2, 7, at_ms), at_ms);
+        append_at(&mut log, &ended(2, 7, at_ms, 0), at_ms);
     }
     let mut other = open_at(data.path(), 1, noon() + 48 * HOUR_MS);
-    assert!(other.append(&accepted(3 << 46, 8, noon() + 48 * HOUR_MS), noon() + 48 * HOUR_MS));
+    append_at(&mut other, &accepted(3 << 46, 8, noon() + 48 * HOUR_MS), noon() + 48 * HOUR_MS);
     let books = reconcile(data.path()).expect("readable");
     let has = |text: &str| books.findings.iter().any(|finding| finding.contains(text));
     assert!(has("push 1 ended and was never accepted"), "{books:?}");
@@ -286,11 +292,12 @@ fn syncing_names_the_files_that_hold_unsynced_events() {
     append(&mut log, &accepted(1, 7, noon()));
     append(&mut log, &accepted(2, 7, noon() + 24 * HOUR_MS));
     let sync = log.begin_sync().expect("there is something to sync");
-    assert_eq!(sync.files.iter().flatten().count(), 3, "two days and the directory");
+    assert_eq!(sync.files.iter().flatten().count(), 2, "two days");
     assert!(!log.is_clean() && log.begin_sync().is_none(), "one at a time");
-    append(&mut log, &accepted(3, 7, noon()));
+    assert!(log.append(&accepted(3, 7, noon()), noon()));
     log.finish_sync(&sync);
-    assert!(!log.is_clean(), "what came during the sync is not covered by it");
+    assert!(!log.is_clean() && log.begin_sync().is_none(), "what came meanwhile is to be written");
+    assert!(log.flush(noon()));
     let sync = log.begin_sync().expect("the third event");
     assert_eq!(sync.files.iter().flatten().count(), 1);
     log.finish_sync(&sync);
@@ -298,26 +305,97 @@ fn syncing_names_the_files_that_hold_unsynced_events() {
 }
 
 #[test]
-fn a_device_that_takes_nothing_is_tried_again_without_traffic_and_counts_wait_in_bounded_room() {
+fn a_device_that_takes_nothing_is_tried_again_and_what_it_refuses_waits_in_bounded_room() {
     let data = tempfile::tempdir().expect("a temporary directory");
     let mut log = open(data.path());
     // A directory in the file's place refuses to be written, as a full device does.
     let path = file_of(data.path(), "20261122");
     std::fs::create_dir(&path).expect("made");
-    assert!(!log.append(&accepted(1, 7, noon()), noon()));
     for step in 0..200_000 {
         log.count_request(EventKind::Rejected, step % 10_000, 8001, noon());
     }
-    assert!(!log.write_all_counts(noon()));
+    log.write_all_counts(noon());
+    assert!(!log.flush(noon()));
     assert_eq!(log.requests_unwritten(), 200_000);
     assert!(log.is_clean(), "refusals keep no segment from being cleaned");
+    let mut taken = 0;
+    while log.append(&accepted(1 + taken, 7, noon()), noon()) {
+        taken += 1;
+    }
+    assert!((1_000..100_000).contains(&taken) && !log.has_room(), "{taken} events wait");
+    assert!(!log.is_clean() && log.events_refused() == taken);
     std::fs::remove_dir(&path).expect("removed");
-    assert!(!log.append(&accepted(1, 7, noon()), noon() + 1), "not tried at each event");
-    assert!(log.append(&accepted(1, 7, noon()), noon() + 1000));
-    assert!(log.write_all_counts(noon() + 1000) && log.requests_unwritten() == 0);
+    assert!(!log.flush(noon() + 1), "it is left alone for a moment");
+    assert!(log.flush(noon() + 1000) && log.events_refused() == 0);
+    assert!(log.write_all_counts(noon() + 1000) && log.flush(noon() + 1000));
+    assert_eq!(log.requests_unwritten(), 0);
     let books = reconcile(data.path()).expect("readable");
-    assert_eq!((books.accepted, books.rejected[&8001], books.is_clean()), (1, 200_000, true));
-    assert!(std::fs::metadata(&path).expect("a file").len() < 1 << 20);
+    let found = (books.accepted, books.rejected[&8001], books.is_clean());
+    assert_eq!(found, (taken, 200_000, true));
+    assert!(std::fs::metadata(&path).expect("a file").len() < 2 << 20);
+}
+
+#[test]
+fn events_gather_for_a_moment_and_are_written_together() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    for push_id in 1..=10 {
+        assert!(log.append(&accepted(push_id, 7, noon()), noon()));
+        assert!(log.begin_write(noon() + push_id).is_none(), "more may come");
+    }
+    let due_ms = log.next_due_ms(false).expect("they are to be written");
+    let mut write = log.begin_write(due_ms).expect("the time is over");
+    assert_eq!(write.write.octets_left(), 10 * 64);
+    assert!(
+        log.append(&accepted(11, 7, noon()), due_ms) && log.begin_write(due_ms + 500).is_none()
+    );
+    // The device takes three of them and a part of the next.
+    write.write.advance(3 * 64 + 20);
+    let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    log.finish_write(&write, Err(full), due_ms);
+    assert!(log.has_lacked_room() && !log.has_lacked_room(), "told once");
+    assert_eq!(log.events_refused(), 8);
+    assert!(log.begin_write(due_ms + 10).is_none(), "it is left alone for a moment");
+    let write = log.begin_write(due_ms + 1_000).expect("the others");
+    assert_eq!((write.write.octets_left(), write.write.offset()), (8 * 64, 4 * 64));
+}
+
+#[test]
+fn a_thread_opens_the_files_and_gives_them_room_ahead() {
+    let data = tempfile::tempdir().expect("a temporary directory");
+    let mut log = open(data.path());
+    let files = BillingFiles::start_off(Vec::new()).expect("a thread");
+    log.make_files_ahead(&files);
+    let (mut now_ms, mut entered) = (noon(), 0);
+    let begun = std::time::Instant::now();
+    // More than one piece of a file's room, over a midnight.
+    for moment in [noon(), noon() + 24 * HOUR_MS] {
+        now_ms = now_ms.max(moment);
+        let last = entered + 6_000;
+        while entered < last || !log.is_written() {
+            now_ms = now_ms + 1;
+            for _ in 0..500.min(last - entered) {
+                if log.append(&accepted(entered + 1, 7, moment), now_ms) {
+                    entered += 1;
+                }
+            }
+            log.hurry();
+            if let Some(mut write) = log.begin_write(now_ms) {
+                let outcome = log.carry_out(&mut write);
+                log.finish_write(&write, outcome, now_ms);
+            }
+            assert!(begun.elapsed().as_secs() < 60, "the thread makes no file");
+            std::thread::yield_now();
+        }
+    }
+    drop((log, files));
+    for day in ["20261122", "20261123"] {
+        let length = std::fs::metadata(file_of(data.path(), day)).expect("a file").len();
+        assert!(length.is_multiple_of(256 * 1024) && length > 6_000 * 64 + 64 * 1024, "{length}");
+    }
+    assert!(data.path().join("shard-000/billing/next-day.tmp").exists());
+    let books = reconcile(data.path()).expect("readable");
+    assert_eq!((books.findings, books.accepted), (vec![], 12_000));
 }
 
 /// 2026-11-23 00:00 JST, when the 22nd is over.
@@ -333,9 +411,8 @@ fn a_day_is_closed_half_a_second_after_its_midnight_and_never_opens_again() {
         append(&mut log, &accepted(push_id, 7, noon()));
     }
     // The record of an end of the last moment was on its way to the device.
-    assert!(log.append(&ended(1, 7, midnight() - 1, 0), midnight() + 40));
-    assert!(log.append(&accepted(5, 7, midnight() + 10), midnight() + 100));
-    log.write_due_counts(midnight() + 500);
+    append_at(&mut log, &ended(1, 7, midnight() - 1, 0), midnight() + 40);
+    append_at(&mut log, &accepted(5, 7, midnight() + 10), midnight() + 100);
     let closed = std::fs::read(file_of(data.path(), "20261122")).expect("readable");
     let reported = day(data.path(), day_of("20261122")).expect("readable");
     assert_eq!(
@@ -344,12 +421,12 @@ fn a_day_is_closed_half_a_second_after_its_midnight_and_never_opens_again() {
     );
 
     // A late end; then the clock is set back, and what ends now was accepted tomorrow.
-    assert!(log.append(&ended(2, 7, midnight() - 1, 0), midnight() + 1000));
-    assert!(log.append(&ended(3, 7, midnight() - HOUR_MS, 0), midnight() - HOUR_MS));
+    append_at(&mut log, &ended(2, 7, midnight() - 1, 0), midnight() + 1000);
+    append_at(&mut log, &ended(3, 7, midnight() - HOUR_MS, 0), midnight() - HOUR_MS);
     let end = Event { accepted_ms: (midnight() + 10).ms(), ..ended(5, 7, midnight() - HOUR_MS, 0) };
-    assert!(log.append(&end, midnight() - HOUR_MS));
+    append_at(&mut log, &end, midnight() - HOUR_MS);
     log.count_request(EventKind::Rejected, 7, 8001, midnight() - HOUR_MS);
-    assert!(log.write_all_counts(midnight() - HOUR_MS));
+    assert!(log.write_all_counts(midnight() - HOUR_MS) && log.flush(midnight() - HOUR_MS));
     drop(log);
     // So does a start with that clock, in a shard that never saw the new day.
     let mut other = open_at(data.path(), 1, midnight() - HOUR_MS);

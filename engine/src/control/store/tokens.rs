@@ -63,7 +63,8 @@ impl Store {
         let removed = if older_only {
             transaction.execute(
                 "DELETE FROM admin_token WHERE sha256 =
-                    (SELECT sha256 FROM admin_token WHERE name = ?1 ORDER BY made_ms, sha256 LIMIT 1)
+                    (SELECT sha256 FROM admin_token WHERE name = ?1
+                        ORDER BY made_ms, sha256 LIMIT 1)
                  AND (SELECT count(*) FROM admin_token WHERE name = ?1) > 1",
                 [name],
             )?

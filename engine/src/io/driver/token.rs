@@ -30,6 +30,8 @@ pub(crate) enum Operation {
     Cancel,
     /// Another thread called.
     Call,
+    /// A write to the billing log.
+    BillingWrite,
 }
 
 /// Which operation of which connection: the generation tells a reused slot from its predecessor.
@@ -77,6 +79,7 @@ impl Token {
             6 => Operation::BillingSync,
             7 => Operation::Cancel,
             8 => Operation::Call,
+            9 => Operation::BillingWrite,
             _ => return None,
         };
         let generation = (user_data >> 32) as u32 & GENERATION_MASK;
@@ -116,7 +119,9 @@ mod tests {
     fn a_token_comes_back_from_the_kernel_as_it_went() {
         use {Operation::*, Owner::*};
         for owner in [Front, Notifier, Turn] {
-            for operation in [Connect, Receive, Send, HangUp, Commit, BillingSync, Cancel, Call] {
+            for operation in
+                [Connect, Receive, Send, HangUp, Commit, BillingSync, Cancel, Call, BillingWrite]
+            {
                 let token = Token::new(owner, operation, u32::MAX - 7, GENERATION_MASK - 3);
                 assert_eq!(Token::unpack(token.pack()), Some(token));
             }

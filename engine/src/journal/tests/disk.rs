@@ -82,6 +82,7 @@ enum Order {
     Retire { id: u32, memory: Option<Memory> },
     Make { id: u32, octets: u32, warm: bool },
     Warm { spare: Prepared },
+    MakeRoom { spare: Option<u32> },
 }
 
 impl Disk {
@@ -305,6 +306,11 @@ impl State {
                 None
             }
             Order::Make { id, octets, warm } => Some(self.make(id, octets, warm)),
+            Order::MakeRoom { spare } => {
+                spare.and_then(|id| self.names.remove(&id));
+                self.free.clear();
+                None
+            }
             Order::Warm { spare } => Some(Ok(Prepared { warm: true, ..spare })),
         }
     }
@@ -352,6 +358,10 @@ impl Storage for Disk {
     }
 
     fn set_urgent(&mut self, _: bool) {}
+
+    fn make_room(&mut self, spare: Option<Prepared>) {
+        self.state().orders.push_back(Order::MakeRoom { spare: spare.map(|spare| spare.id) });
+    }
 
     fn retire(&mut self, segment: Segment) {
         let (id, memory) = (segment.header.id, Some(segment.memory));

@@ -132,3 +132,28 @@ fn fill_past_a_lent_spare(mut model: Model) {
         end(&mut model);
     }
 }
+
+#[test]
+fn a_spare_beyond_the_reserve_gives_its_room_to_others_and_is_not_ordered_again_meanwhile() {
+    let mut model = Model::new(Disk::new(16, usize::MAX, false), 1_000);
+    model.accept_some(5);
+    model.pass(2 * QUIET_MS);
+    assert_eq!(model.spares_ahead(), SPARES_AHEAD);
+    let files = model.disk.files();
+    for given in 1..=SPARES_AHEAD {
+        model.journal.make_room();
+        model.pass(2 * QUIET_MS);
+        assert_eq!(model.disk.files(), files - given, "given back, and not made again");
+    }
+    // What is reserved stays, however often others ask.
+    for _ in 0..20 {
+        model.journal.make_room();
+        model.pass(1);
+        let figures = model.journal.figures();
+        assert!(model.journal.present_octets() >= figures.reserved_octets, "{figures:?}");
+    }
+    model.journal.take_room();
+    model.pass(2 * QUIET_MS);
+    assert_eq!(model.spares_ahead(), SPARES_AHEAD);
+    model.accept_some(5);
+}

@@ -2,6 +2,7 @@
 //! another number of shards.
 
 use super::{journal_config, limits_of};
+use crate::billing::BillingError;
 use crate::journal::{BUDGET_SEGMENTS_MIN, JournalError, SegmentFactory};
 use crate::shard::OpenError;
 use crate::start::config::Config;
@@ -12,6 +13,7 @@ use crate::start::reshard::{Copied, Source, Target};
 use crate::testing::kill_points::{KillPoint, kill_point};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
+use std::io::ErrorKind;
 use wire::terms::time::WallMs;
 
 /// The layout that the engine serves with.
@@ -43,7 +45,8 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
                 to = layout.shards,
                 "the data directory is laid out for another number of shards; its queue moves"
             );
-            let copied = copy(config, standing, layout, factory).map_err(|error| fatal(&error))?;
+            let copied = copy(config, standing, layout, factory)
+                .map_err(|error| fatal(config, standing, &error))?;
             layout::exchange(&config.data_dir, layout).map_err(unusable)?;
             tracing::info!(pushes = copied.pushes, records = copied.records, "the queue has moved");
             Ok(layout)
@@ -55,14 +58,18 @@ pub(super) fn lay_out(config: &Config, factory: &SegmentFactory) -> Result<Layou
 fn unusable(config: &Config, error: &std::io::Error) -> Fatal {
     let directory = config.data_dir.display();
     let cause = format!("the layout of the data directory {directory} cannot be used ({error})");
+    if is_full(error) {
+        let remedy = "free space on the device and start again";
+        return Fatal::with_remedy(FatalReason::StorageFull, cause, remedy);
+    }
     let remedy = match (error.kind(), layout::derive(&config.data_dir)) {
-        (std::io::ErrorKind::InvalidData, Ok(Some(Layout { shards, generation }))) => {
+        (ErrorKind::InvalidData, Ok(Some(Layout { shards, generation }))) => {
             format!("write `{shards} {generation}` into that file, which is what the journals tell")
         }
-        (std::io::ErrorKind::InvalidData, Ok(None)) => {
+        (ErrorKind::InvalidData, Ok(None)) => {
             "there is no journal in it: remove that file and start again".to_owned()
         }
-        (std::io::ErrorKind::InvalidData, Err(_)) => {
+        (ErrorKind::InvalidData, Err(_)) => {
             "restore what is missing from a backup of the whole directory".to_owned()
         }
         _ => "correct the permissions of what stands in it, or check the device, and start again"
@@ -109,12 +116,35 @@ fn copy(
     Ok(copied)
 }
 
-fn fatal(error: &OpenError) -> Fatal {
+/// Why the queue stays where it is: nothing of the old layout was changed.
+fn fatal(config: &Config, standing: Layout, error: &OpenError) -> Fatal {
+    let lacks_room = match error {
+        OpenError::Copy(source) => is_full(source),
+        OpenError::Journal(JournalError::NoSegment { .. })
+        | OpenError::NoRoomToReshard(_)
+        | OpenError::Unbilled(_) => true,
+        OpenError::Journal(JournalError::Io { source, .. }) => is_full(source),
+        OpenError::Billing(BillingError::Write { source, .. }) => is_full(source),
+        _ => false,
+    };
     match error {
-        OpenError::Copy(_) => Fatal::new(FatalReason::SyncFailed, error.to_string()),
-        OpenError::NoRoomToReshard(_) | OpenError::Journal(JournalError::NoSegment { .. }) => {
-            Fatal::new(FatalReason::StorageFull, error.to_string())
+        _ if lacks_room => {
+            let (shards, old) = (config.shards, standing.shards);
+            let cause = format!(
+                "the queue cannot be laid out anew for {shards} shards, because there is no room \
+                 to copy it ({error})"
+            );
+            let remedy = format!(
+                "free space on the device or raise --queue-bytes, or start with --shards {old}, \
+                 for which the directory is laid out and which needs no copy"
+            );
+            Fatal::with_remedy(FatalReason::StorageFull, cause, remedy)
         }
+        OpenError::Copy(_) => Fatal::new(FatalReason::SyncFailed, error.to_string()),
         _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
     }
+}
+
+fn is_full(error: &std::io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }

@@ -1,4 +1,5 @@
-//! The thread beside a shard that writes its commits, syncs them, and syncs its billing log.
+//! The thread beside a shard that writes its commits, syncs them, and writes and syncs its billing
+//! log.
 //!
 //! It does one thing after the other, in the order in which they were asked for. It decides nothing
 //! and tries nothing again: what the kernel answered is the completion.
@@ -68,10 +69,7 @@ impl Committing {
 
     fn ask(&self, job: Job) {
         let refused = self.desk.jobs.push(job);
-        assert!(
-            refused.is_ok(),
-            "a shard has one commit and one sync of the billing log under way"
-        );
+        assert!(refused.is_ok(), "a shard has one commit and one job of the billing log under way");
         self.thread.unpark();
     }
 
