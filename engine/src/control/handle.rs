@@ -7,9 +7,13 @@ use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
 use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
-use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
+use crate::io::mailbox::{
+    Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, TROUBLES, VISITS,
+};
 use crate::io::names::HostNames;
+use crate::io::tls::Acceptance;
 use crate::network::line_states::Line;
+use crate::network::smpp::exchange::{CarrierState, Exchange};
 use crate::shard::figures::{NAMES, Rises};
 use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use crossbeam::channel::{Receiver, bounded};
@@ -42,6 +46,7 @@ pub struct EngineHandle {
     names: HostNames,
     stopping: AtomicBool,
     driver: DriverKind,
+    carriers: Arc<[Arc<Exchange>]>,
 }
 
 impl EngineHandle {
@@ -49,10 +54,10 @@ impl EngineHandle {
         ports: Vec<Arc<ShardPort>>,
         registry: Arc<Registry>,
         names: HostNames,
-        driver: DriverKind,
+        (driver, carriers): (DriverKind, Arc<[Arc<Exchange>]>),
     ) -> Arc<Self> {
         let (registry, stopping) = (Mutex::new(registry), AtomicBool::new(false));
-        Arc::new(Self { ports, registry, names, stopping, driver })
+        Arc::new(Self { ports, registry, names, stopping, driver, carriers })
     }
 
     /// From now on the shards are told when the address of a notification host has changed.
@@ -89,6 +94,14 @@ impl EngineHandle {
     /// Whether the engine was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Has every shard accept connections with this from now on.
+    pub fn accept_with(&self, acceptance: &Acceptance) {
+        for port in &self.ports {
+            // One that is stopping takes no connection.
+            let _ = port.send(ShardMessage::Acceptance(acceptance.clone()));
+        }
     }
 
     fn wait(&self, done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {
@@ -185,6 +198,10 @@ impl Engine for EngineHandle {
         self.driver
     }
 
+    fn carriers(&self) -> Vec<CarrierState> {
+        self.carriers.iter().map(|exchange| CarrierState::of(exchange)).collect()
+    }
+
     fn stalled_shards(&self) -> Vec<usize> {
         (0..self.ports.len()).filter(|&shard| self.ports[shard].status.is_stalled()).collect()
     }
@@ -256,7 +273,8 @@ impl Engine for EngineHandle {
                     kind: FigureKind::Gauge,
                     value: status.held.load(Ordering::Relaxed),
                 });
-                for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
+                let troubles = TROUBLES.iter().zip(&status.troubles);
+                for (&(name, help), count) in VISITS.iter().zip(&status.visits).chain(troubles) {
                     figures.push(counter(name, help, count.load(Ordering::Relaxed)));
                 }
                 figures.push(counter(
@@ -331,7 +349,12 @@ mod tests {
         while port.sender.try_send(ShardMessage::Pause(false)).is_ok() {}
         let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
-        let handle = EngineHandle::new(vec![Arc::clone(&port)], registry, names, DriverKind::Uring);
+        let handle = EngineHandle::new(
+            vec![Arc::clone(&port)],
+            registry,
+            names,
+            (DriverKind::Uring, Arc::new([])),
+        );
         let begun = clock::instant();
         handle.stop();
         assert!(port.is_drain_asked() && handle.is_stopping());
@@ -344,7 +367,8 @@ mod tests {
         port.status.note_ended();
         let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
-        let handle = EngineHandle::new(vec![port], registry, names, DriverKind::Uring);
+        let handle =
+            EngineHandle::new(vec![port], registry, names, (DriverKind::Uring, Arc::new([])));
         let begun = clock::instant();
         assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());

@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod budget;
+mod calling;
 mod connection;
 mod desk;
 pub mod driver;
@@ -14,6 +15,7 @@ mod executor;
 pub mod figures;
 mod front;
 mod gathering;
+pub mod guard;
 pub mod limits;
 mod link;
 pub mod mailbox;
@@ -25,6 +27,7 @@ mod pace;
 mod places;
 mod slots;
 mod stream;
+pub mod tls;
 mod turn;
 mod waits;
 
@@ -36,9 +39,12 @@ use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::ShardPort;
 use crate::io::mesh::{Lanes, Mesh};
-use crate::io::notifier::EndpointPlan;
+use crate::io::notifier::{EndpointPlan, Outbound};
 use crate::io::places::{Door, Places};
+use crate::io::tls::Acceptance;
 use crate::io::turn::{ShardTurn, TurnLimits};
+use crate::network::side_by_side::SideBySide;
+use crate::network::smpp::exchange::Exchange;
 use crate::shard::{Durability, Shard};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use host::fatal::{Fatal, FatalReason};
@@ -68,6 +74,8 @@ struct Start {
     door: Door,
     driver: DriverKind,
     limits: TurnLimits,
+    acceptance: Option<Acceptance>,
+    outbound: Outbound,
     /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU
     /// alone.
     worker_cpus: Option<Vec<usize>>,
@@ -77,7 +85,7 @@ struct Start {
 }
 
 /// What the runtime is set up with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     /// What carries octets.
     pub driver: DriverKind,
@@ -98,19 +106,27 @@ pub struct Setup {
     pub commit_delay_us_max: u32,
     /// How long a shard polls before it sleeps, in microseconds.
     pub idle_poll_us: u32,
+    /// What push clients' connections are secured with; none on a plain port.
+    pub acceptance: Option<Acceptance>,
+    /// What notifications are sent with, and where they may not go.
+    pub outbound: Outbound,
     /// The sync that fails, for tests; counted from 1.
     pub inject_sync_failure: Option<u64>,
+    /// The carriers between their homes and the shards.
+    pub exchanges: Arc<[Arc<Exchange>]>,
+    /// Receipts that one carrier awaits at most.
+    pub receipts_awaited_max: usize,
 }
 
 impl Runtime {
-    /// Starts the shards on their CPUs; they take requests from `listeners` at once. `endpoints` is
-    /// where notifications go for now.
+    /// Starts the shards on their CPUs, each with the network of its thread; they take requests
+    /// from `listeners` at once. `endpoints` is where notifications go for now.
     ///
     /// # Errors
     /// When the shards' threads or drivers cannot be set up.
     pub fn start(
         setup: &Setup,
-        shards: Vec<Shard>,
+        shards: Vec<(Shard, SideBySide)>,
         endpoints: Vec<EndpointPlan>,
         listeners: Vec<TcpListener>,
     ) -> Result<Self, Fatal> {
@@ -131,7 +147,9 @@ impl Runtime {
                 lanes: Arc::clone(&lanes),
                 door: places.door(number),
                 driver: setup.driver,
-                limits,
+                limits: limits.clone(),
+                acceptance: setup.acceptance.clone(),
+                outbound: setup.outbound.clone(),
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
@@ -190,7 +208,12 @@ impl Runtime {
 }
 
 /// On the shard's thread: its driver, its end of the mesh, its sockets.
-fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> ShardTurn {
+fn prepare(
+    number: usize,
+    shard: (Shard, SideBySide),
+    port: Arc<ShardPort>,
+    start: Start,
+) -> ShardTurn {
     let driver =
         Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
             let cause = format!(
@@ -203,7 +226,13 @@ fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> S
     let _ = start.ready.send((number, driver.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
     let mesh = Mesh::new(number, start.lanes, wakers);
-    ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints)
+    let mut turn =
+        ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints);
+    turn.notify_with(start.outbound);
+    if let Some(acceptance) = start.acceptance {
+        turn.accept_with(acceptance);
+    }
+    turn
 }
 
 /// Under `uring` a commit is written by a worker of the kernel, which runs on the CPU of its shard
@@ -250,5 +279,7 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
         },
         idle_poll_us: u64::from(setup.idle_poll_us),
         inject_sync_failure: setup.inject_sync_failure,
+        exchanges: Arc::clone(&setup.exchanges),
+        receipts_awaited_max: setup.receipts_awaited_max,
     }
 }

@@ -17,6 +17,7 @@ use crate::testing::kill_points::{KillPoint, kill_point};
 use wire::push::notify;
 use wire::push::notify::{Notification, Subject};
 use wire::push::notify_url::NotifyUrl;
+use wire::push::sign::Secret;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::time::WallMs;
@@ -55,6 +56,7 @@ impl<L: Log> Shard<L> {
             match effect {
                 Effect::Progress(index) => self.journal_progress(index, now_ms),
                 Effect::Begin(index) => self.journal_begin(index, now_ms),
+                Effect::Handed(index) => self.journal_handed(index, 0, now_ms),
                 Effect::CancelAccepted(index) => self.journal_cancel(index, now_ms),
                 Effect::Ended(index) => self.journal_end(index),
                 Effect::Notify(push, kind) => {
@@ -144,6 +146,17 @@ impl<L: Log> Shard<L> {
         url: &NotifyUrl,
         out: &mut Vec<u8>,
     ) -> Option<Subject> {
+        self.write_signed_notification(order, url, (&[], 0), out)
+    }
+
+    /// The same, signed under these secrets at that Unix time in seconds.
+    pub fn write_signed_notification(
+        &self,
+        order: NotificationOrder,
+        url: &NotifyUrl,
+        signing: (&[Secret], u64),
+        out: &mut Vec<u8>,
+    ) -> Option<Subject> {
         let push = self.core.ended_by(order.push)?;
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         let cancellation = order.kind == NotificationKind::Cancellation;
@@ -163,11 +176,11 @@ impl<L: Log> Shard<L> {
             completed_ms: self.pace.real(push.ended_ms()).ms(),
             notification_id: &id,
             try_number: u16::from(push.tries) + 1,
-            domain: domain(push.domain),
+            domain: Domain::from_number(push.domain),
             tp_status: Some(push.tp_status),
             alert_id: (!alert_id.is_empty()).then_some(alert_id),
         };
-        notify::write_notification(out, url, &notification);
+        notify::write_signed_notification(out, url, &notification, signing);
         Some(Subject::of(&notification))
     }
 
@@ -243,6 +256,7 @@ impl<L: Log> Shard<L> {
     fn journal_end(&mut self, index: PushIndex) {
         let record = self.ended_record(&EndedPush::of(self.core.push(index)));
         let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
+        self.ids.forget(index);
         self.ended.push_back(Ending { sequence, index, record });
     }
 
@@ -335,14 +349,6 @@ pub(super) fn notice(record: &ArchivedNotified) -> RecoveredNotice {
 pub(super) fn xpid_of(accepted: &Accepted<'_>) -> Xpid {
     let xpid = Xpid::from_value(accepted.xpid);
     xpid.expect("an accepted push carries an XPID that was parsed")
-}
-
-fn domain(number: u8) -> Option<Domain> {
-    match number {
-        1 => Some(Domain::Cs),
-        2 => Some(Domain::Ps),
-        _ => None,
-    }
 }
 
 /// `ntfid`: the shard that accepted the push, its number and which of the two notifications; the
