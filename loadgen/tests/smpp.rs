@@ -339,3 +339,17 @@ fn a_message_that_waits_is_on_its_way_and_ends_by_its_cancel() {
     assert_eq!(Header::read(&answer).expect("a header").status, Status::QUERY_FAILED);
     assert_eq!((smsc.report().cancelled, smsc.report().queries), (1, 2));
 }
+
+#[test]
+fn a_connection_that_ends_with_its_last_octets_is_seen_to_end() {
+    let smsc = smsc(Settings::default());
+    for _ in 0..100 {
+        let mut asking = Asking::to(&smsc);
+        // An answer that nobody waits for: the SMSC has nothing to say to it, so that nothing but
+        // the end itself tells of the end.
+        let (mut out, nothing) = ([0; 16], &Body::Empty);
+        let octets = encode(&mut out, Command::ENQUIRE_LINK_RESP, Status::OK, 9, nothing, true);
+        asking.stream.write_all(&out[..octets.expect("it fits")]).expect("written");
+    }
+    assert_eq!(book(&smsc).binds, 100);
+}

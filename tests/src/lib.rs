@@ -28,6 +28,7 @@ pub mod seccomp;
 pub mod seeded;
 pub mod simulation;
 pub mod site;
+pub mod smsc;
 pub mod terminals;
 pub mod wait;
 

@@ -80,6 +80,7 @@ impl Setup {
 pub struct LoneShard {
     /// The engine's own.
     pub shard: Shard,
+    network: SimulatedNetwork,
     factory: SegmentFactory,
 }
 
@@ -142,6 +143,7 @@ impl LoneShard {
             journal: JournalConfig { first_sequence: setup.first_sequence, ..journal() },
             seed: 7,
             time_scale: 1,
+            routes: Arc::default(),
             fingerprints: setup.fingerprints,
             injections: Vec::new(),
             progress: Arc::default(),
@@ -153,8 +155,7 @@ impl LoneShard {
             SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
         let factory = SegmentFactory::start().expect("a thread");
         let registry = Arc::new(registry(setup));
-        let now = WallMs::new(now_ms);
-        let opened = Shard::open(directory, &config, &factory, Box::new(network), registry, now);
+        let opened = Shard::open(directory, &config, &factory, registry, WallMs::new(now_ms));
         let mut shard = opened?.0;
         for client in &setup.clients {
             let xpid = Xpid::parse(client.xpid.as_bytes()).expect("an XPID");
@@ -163,7 +164,7 @@ impl LoneShard {
                 shard.contracts_mut().insert(msn, xpid).expect("a contract more");
             }
         }
-        Ok(Self { shard, factory })
+        Ok(Self { shard, network, factory })
     }
 
     /// What makes segments, for other journals.
@@ -206,7 +207,7 @@ impl LoneShard {
     /// # Panics
     /// When the device does not write.
     pub fn work(&mut self, now_ms: u64) {
-        self.shard.turn(WallMs::new(now_ms), &BUDGET);
+        self.shard.turn(&mut self.network, WallMs::new(now_ms), &BUDGET);
         self.shard.commit_blocking().expect("a device that writes");
         assert!(
             self.shard.write_books_blocking(WallMs::new(now_ms)),

@@ -11,7 +11,7 @@ use hayauma::gateway::registration::Registration;
 use hayauma::gateway::registry::{Credential, Registry};
 use hayauma::journal::{JournalConfig, SegmentFactory};
 use hayauma::network::line_states::{Line, LineStates};
-use hayauma::network::port::{AttemptHandle, AttemptSlot, CoreNetwork, Outcome, StatusReport};
+use hayauma::network::port::{AttemptHandle, AttemptSlot, Network, Outcome, StatusReport};
 use hayauma::network::simulated::SimulatedNetwork;
 use hayauma::network::simulation_config::SimulationConfig;
 use hayauma::shard::{Durability, Origin, Reply, Shard, ShardConfig, TurnBudget};
@@ -71,9 +71,9 @@ impl StormNetwork {
     }
 }
 
-impl CoreNetwork for StormNetwork {
-    fn reserve(&mut self) -> Option<AttemptHandle> {
-        self.inner.reserve()
+impl Network for StormNetwork {
+    fn reserve(&mut self, route: u8) -> Option<AttemptHandle> {
+        self.inner.reserve(route)
     }
 
     fn slot(&mut self, handle: &AttemptHandle) -> &mut AttemptSlot {
@@ -95,17 +95,17 @@ impl CoreNetwork for StormNetwork {
         outcome
     }
 
-    fn status_reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
-        self.inner.status_reports(now_ms)
+    fn reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
+        self.inner.reports(now_ms)
     }
 
-    fn alerts(&mut self, now_ms: EvenMs) -> Option<Msn> {
+    fn reachable(&mut self, now_ms: EvenMs) -> Option<Msn> {
         while self.next_back_ms().is_some_and(|due_ms| due_ms <= now_ms) {
             let back = Msn::parse(msn(self.back).as_bytes()).expect("an msn");
             self.inner.set_line_state(back, Line::HOME, now_ms).expect("room");
             self.back += 1;
         }
-        let alert = self.inner.alerts(now_ms);
+        let alert = self.inner.reachable(now_ms);
         self.seen.alerts.fetch_add(u64::from(alert.is_some()), Relaxed);
         alert
     }
@@ -113,18 +113,20 @@ impl CoreNetwork for StormNetwork {
     fn next_due_ms(&self) -> Option<EvenMs> {
         [self.inner.next_due_ms(), self.next_back_ms()].into_iter().flatten().min()
     }
-
-    fn in_flight(&self) -> usize {
-        self.inner.in_flight()
-    }
 }
 
 fn msn(number: u64) -> String {
     format!("{:011}", FIRST_MSN + number)
 }
 
+/// A shard with its network.
+struct Storm {
+    shard: Shard,
+    network: StormNetwork,
+}
+
 /// The shard, and what makes its journal's segments.
-fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Shard, SegmentFactory) {
+fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Storm, SegmentFactory) {
     let xpid = Xpid::parse(XPID.as_bytes()).expect("an XPID");
     let registry = Registry::new(vec![Registration::new(xpid, "client")]);
     let mut journal = JournalConfig::new(0, 1 << 30);
@@ -141,28 +143,29 @@ fn shard(directory: &std::path::Path, seen: &Arc<Seen>) -> (Shard, SegmentFactor
         journal,
         seed: 7,
         time_scale: 1,
+        routes: Arc::default(),
         fingerprints: FingerprintKeys { keyed: Fingerprints::new([7; 16]), older_until_ms: None },
         injections: Vec::new(),
         progress: Arc::default(),
     };
     let factory = SegmentFactory::start().expect("a thread");
-    let network = Box::new(StormNetwork::new(Arc::clone(seen)));
-    let (registry, now) = (Arc::new(registry), WallMs::new(START_MS));
-    let opened = Shard::open(directory, &config, &factory, network, registry, now);
+    let opened =
+        Shard::open(directory, &config, &factory, Arc::new(registry), WallMs::new(START_MS));
     let mut shard = opened.expect("an empty directory opens").0;
     for number in 0..SUBSCRIBERS + PRESENT {
         let msn = Msn::parse(msn(number).as_bytes()).expect("an msn");
         shard.contracts_mut().insert(msn, xpid).expect("a contract more");
     }
-    (shard, factory)
+    let network = StormNetwork::new(Arc::clone(seen));
+    (Storm { shard, network }, factory)
 }
 
 /// The code that a push is answered with, and the sequence that must be written before the answer
 /// leaves.
-fn push(shard: &mut Shard, to: u64, reqid: &str, now_ms: u64) -> (Code, u64) {
+fn push(storm: &mut Storm, to: u64, reqid: &str, now_ms: u64) -> (Code, u64) {
     let body = Body::push(&msn(to), reqid).octets();
     let origin = Origin { authorization: None, credential: &mut Credential::default() };
-    match shard.handle_request(&body, origin, WallMs::new(now_ms)) {
+    match storm.shard.handle_request(&body, origin, WallMs::new(now_ms)) {
         Reply::Now(answer) => (answer.code, 0),
         Reply::WhenDurable(answer, sequence) => (answer.code, sequence),
         other => unreachable!("{other:?}"),
@@ -170,13 +173,13 @@ fn push(shard: &mut Shard, to: u64, reqid: &str, now_ms: u64) -> (Code, u64) {
 }
 
 /// A turn of the shard, and the commit of what it appended.
-fn work(shard: &mut Shard, now_ms: u64) {
-    shard.turn(WallMs::new(now_ms), &BUDGET);
-    shard.commit_blocking().expect("a device that writes");
+fn work(storm: &mut Storm, now_ms: u64) {
+    storm.shard.turn(&mut storm.network, WallMs::new(now_ms), &BUDGET);
+    storm.shard.commit_blocking().expect("a device that writes");
 }
 
 /// One turn with pushes in it; how long it took.
-fn turn(shard: &mut Shard, seen: &Seen, turns: &mut u64, now_ms: u64) -> Duration {
+fn turn(storm: &mut Storm, seen: &Seen, turns: &mut u64, now_ms: u64) -> Duration {
     let counts = || [&seen.alerts, &seen.attempts, &seen.outcomes].map(|count| count.load(Relaxed));
     let before = counts();
     let started = Instant::now();
@@ -184,12 +187,12 @@ fn turn(shard: &mut Shard, seen: &Seen, turns: &mut u64, now_ms: u64) -> Duratio
     for _ in 0..ACCEPTED_PER_TURN {
         *turns += 1;
         let answer =
-            push(shard, SUBSCRIBERS + *turns % PRESENT, &format!("meanwhile-{turns}"), now_ms);
+            push(storm, SUBSCRIBERS + *turns % PRESENT, &format!("meanwhile-{turns}"), now_ms);
         assert_eq!(answer.0, Code::ACCEPTED);
         last = answer.1;
     }
-    work(shard, now_ms);
-    assert!(last <= shard.durable(), "a push is answered in the turn in which it comes");
+    work(storm, now_ms);
+    assert!(last <= storm.shard.durable(), "a push is answered in the turn in which it comes");
     let took = started.elapsed();
     for ((what, before), after) in
         ["alerts", "attempts", "outcomes"].iter().zip(before).zip(counts())
@@ -203,14 +206,14 @@ fn turn(shard: &mut Shard, seen: &Seen, turns: &mut u64, now_ms: u64) -> Duratio
 fn an_alert_storm_delays_no_acceptance() {
     let directory = tempfile::tempdir().expect("a directory");
     let seen = Arc::new(Seen::default());
-    let (mut shard, _factory) = shard(directory.path(), &seen);
+    let (mut storm, _factory) = shard(directory.path(), &seen);
     let mut now_ms = START_MS;
     for number in 0..SUBSCRIBERS {
         // Faster than the device makes segments: the journal asks for patience.
         tests::wait::until("a segment", || {
-            match push(&mut shard, number, &format!("waits-{number}"), now_ms).0 {
+            match push(&mut storm, number, &format!("waits-{number}"), now_ms).0 {
                 Code::OVERLOAD => {
-                    work(&mut shard, now_ms);
+                    work(&mut storm, now_ms);
                     None
                 }
                 code => {
@@ -221,12 +224,12 @@ fn an_alert_storm_delays_no_acceptance() {
         });
         if number % 256 == 0 {
             now_ms += 1;
-            work(&mut shard, now_ms);
+            work(&mut storm, now_ms);
         }
     }
     while seen.outcomes.load(Relaxed) < SUBSCRIBERS {
         now_ms += 1;
-        work(&mut shard, now_ms);
+        work(&mut storm, now_ms);
     }
     let delivered = |seen: &Seen, pushes: u64| seen.outcomes.load(Relaxed) - SUBSCRIBERS == pushes;
 
@@ -234,26 +237,26 @@ fn an_alert_storm_delays_no_acceptance() {
     let mut calm: Vec<Duration> = Vec::new();
     for _ in 0..1_000 {
         now_ms += 1;
-        calm.push(turn(&mut shard, &seen, &mut pushes, now_ms));
+        calm.push(turn(&mut storm, &seen, &mut pushes, now_ms));
     }
     seen.storm_ms.store(now_ms + 1, Relaxed);
     let end_ms = now_ms + STORM_MS + JITTER_MS + 200;
-    let mut storm: Vec<Duration> = Vec::new();
+    let mut stormy: Vec<Duration> = Vec::new();
     while now_ms < end_ms {
         now_ms += 1;
-        storm.push(turn(&mut shard, &seen, &mut pushes, now_ms));
+        stormy.push(turn(&mut storm, &seen, &mut pushes, now_ms));
     }
     assert_eq!(seen.alerts.load(Relaxed), SUBSCRIBERS);
     // The last turn's own pushes are still under way.
-    work(&mut shard, now_ms + 1);
-    work(&mut shard, now_ms + 2);
+    work(&mut storm, now_ms + 1);
+    work(&mut storm, now_ms + 2);
     assert!(
         delivered(&seen, SUBSCRIBERS + pushes),
         "everybody has been reached {} ms after the alerts",
         JITTER_MS
     );
 
-    for (name, turns) in [("calm", &mut calm), ("storm", &mut storm)] {
+    for (name, turns) in [("calm", &mut calm), ("storm", &mut stormy)] {
         turns.sort_unstable();
         let (median, most) = (turns[turns.len() / 2], turns[turns.len() - 1]);
         println!(
@@ -263,7 +266,7 @@ fn an_alert_storm_delays_no_acceptance() {
         );
     }
     if std::env::var_os("HAYAUMA_TEST_TIMING").is_some() {
-        let most = storm[storm.len() - 1];
+        let most = stormy[stormy.len() - 1];
         assert!(most <= TURN_MAX, "the longest turn of the storm took {most:?}");
     }
 }

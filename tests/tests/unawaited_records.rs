@@ -22,7 +22,7 @@ const BUDGET: TurnBudget = TurnBudget { timers: 64, attempts: 64, outcomes: 64 }
 /// Longer than any delivery takes in the simulated network.
 const DELIVERED_WITHIN_MS: u64 = 10_000;
 
-fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
+fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> (Shard, SimulatedNetwork) {
     let xpid = Xpid::parse(XPID.as_bytes()).expect("an XPID");
     let registry = Registry::new(vec![Registration::new(xpid, "client")]);
     let mut journal = JournalConfig::new(0, 1 << 28);
@@ -35,6 +35,7 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
         journal,
         seed: 7,
         time_scale: 1,
+        routes: Arc::default(),
         fingerprints: FingerprintKeys { keyed: Fingerprints::new([7; 16]), older_until_ms: None },
         injections: Vec::new(),
         progress: Arc::default(),
@@ -42,16 +43,16 @@ fn shard(directory: &std::path::Path, factory: &SegmentFactory) -> Shard {
     let lines = LineStates::parse("", Line::HOME).expect("a good file");
     let network =
         SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines)).expect("good");
-    let (registry, now) = (Arc::new(registry), WallMs::new(START_MS));
-    let opened = Shard::open(directory, &config, factory, Box::new(network), registry, now);
+    let opened =
+        Shard::open(directory, &config, factory, Arc::new(registry), WallMs::new(START_MS));
     let mut shard = opened.expect("an empty directory opens").0;
     shard.contracts_mut().insert(Msn::parse(MSN.as_bytes()).expect("an msn"), xpid).expect("room");
-    shard
+    (shard, network)
 }
 
 /// The code that a push is answered with; it is sent again while the factory has no segment ready
 /// yet.
-fn push(shard: &mut Shard, reqid: &str, now_ms: u64) -> Code {
+fn push((shard, network): (&mut Shard, &mut SimulatedNetwork), reqid: &str, now_ms: u64) -> Code {
     let body = Body::push(MSN, reqid).octets();
     tests::wait::until("a segment", || {
         let origin = Origin { authorization: None, credential: &mut Credential::default() };
@@ -59,7 +60,7 @@ fn push(shard: &mut Shard, reqid: &str, now_ms: u64) -> Code {
             Reply::Now(answer) | Reply::WhenDurable(answer, _) => answer.code,
             other => unreachable!("{other:?}"),
         };
-        shard.turn(WallMs::new(now_ms), &TurnBudget { attempts: 0, ..BUDGET });
+        shard.turn(network, WallMs::new(now_ms), &TurnBudget { attempts: 0, ..BUDGET });
         (code != Code::OVERLOAD).then_some(code)
     })
 }
@@ -69,20 +70,20 @@ fn push(shard: &mut Shard, reqid: &str, now_ms: u64) -> Code {
 fn an_answer_waits_for_its_push_and_nobody_for_an_ending_until_its_push_is_repeated() {
     let directory = tempfile::tempdir().expect("a directory");
     let factory = SegmentFactory::start().expect("a thread");
-    let mut shard = shard(directory.path(), &factory);
+    let (mut shard, mut network) = shard(directory.path(), &factory);
     assert_eq!(shard.uncommitted(), Uncommitted::Nothing);
-    assert_eq!(push(&mut shard, "one", START_MS), Code::ACCEPTED);
+    assert_eq!(push((&mut shard, &mut network), "one", START_MS), Code::ACCEPTED);
     assert_eq!(shard.uncommitted(), Uncommitted::Awaited);
     shard.commit_blocking().expect("a device that writes");
     assert_eq!(shard.uncommitted(), Uncommitted::Nothing);
     let ended_ms = (START_MS..START_MS + DELIVERED_WITHIN_MS).find(|&now_ms| {
-        shard.turn(WallMs::new(now_ms), &BUDGET);
+        shard.turn(&mut network, WallMs::new(now_ms), &BUDGET);
         shard.uncommitted() != Uncommitted::Nothing
     });
     let ended_ms = ended_ms.expect("an ending");
     assert_eq!(shard.uncommitted(), Uncommitted::Unawaited);
     // The repeat's answer says what is written: it waits for the ending too.
-    assert_eq!(push(&mut shard, "one", ended_ms), Code::REPEATED);
+    assert_eq!(push((&mut shard, &mut network), "one", ended_ms), Code::REPEATED);
     assert_eq!(shard.uncommitted(), Uncommitted::Awaited);
     shard.commit_blocking().expect("a device that writes");
     assert_eq!(shard.uncommitted(), Uncommitted::Nothing);

@@ -63,6 +63,7 @@ const COLUMNS: &[(u16, u16, Column)] = &[
     (6009, 6009, Column::Failed),
     (6010, 6010, Column::Cancelled),
     (6011, 6011, Column::Partial),
+    (6012, 6013, Column::Failed),
 ];
 
 /// The column of a push that ended with `code`, `withdrawn` of its segments taken back: 0000 means
@@ -102,6 +103,8 @@ mod tests {
             (Code::SINGLE_TRY_FAILED, Column::Failed),
             (Code::WITHDRAWN_BY_OPERATOR, Column::Cancelled),
             (Code::PARTIAL, Column::Partial),
+            (Code::CARRIER_FAILED, Column::Failed),
+            (Code::NO_RECEIPT, Column::Failed),
             (Code::INTERNAL, Column::Failed),
         ];
         for (code, column) in expected {

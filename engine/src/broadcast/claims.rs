@@ -1,9 +1,9 @@
 //! Which rows have their turn next: pieces of 32 rows, from all areas in turn.
 //!
-//! A shard's rows of an area are one piece of the list (see [`super::lists`]); a cursor in each says
-//! how far claims have come, so what was claimed is as little to remember as there are areas. Areas
-//! follow each other in bit-reversed order: no area is served as a block, and neighbours are far
-//! apart.
+//! A shard's rows of an area are one piece of the list (see [`super::lists`]); a cursor in each
+//! says how far claims have come, so what was claimed is as little to remember as there are areas.
+//! Areas follow each other in bit-reversed order: no area is served as a block, and neighbours are
+//! far apart.
 
 use crate::broadcast::limits::{PIECE_ROWS, WAVES_MAX};
 

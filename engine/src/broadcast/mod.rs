@@ -6,9 +6,9 @@
 //! their turns ([`claims`]), what became of them ([`outcomes`]), and how that survives a crash.
 //! [`pace`] says how fast, [`shares`] who of several goes first.
 //!
-//! **Never here:** sockets, clocks, the queue of pushes. **Invariants:** a row's number in a version
-//! never changes; every line of a file is a row, a duplicate, refused, blank, or the header; all
-//! outcomes together are always as many as there are rows.
+//! **Never here:** sockets, clocks, the queue of pushes. **Invariants:** a row's number in a
+//! version never changes; every line of a file is a row, a duplicate, refused, blank, or the
+//! header; all outcomes together are always as many as there are rows.
 
 pub mod claims;
 pub mod life;

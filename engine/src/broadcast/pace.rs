@@ -1,8 +1,9 @@
 //! How fast rows may have their turns: a bucket of tokens with a ramp, which gives way when the
 //! network says that it is too much.
 //!
-//! Counts in millionths of a row, so that no rate is rounded away, and holds a fiftieth of a second:
-//! what was not used is not made up for later, and no second has more than its pace and that.
+//! Counts in millionths of a row, so that no rate is rounded away, and holds a fiftieth of a
+//! second: what was not used is not made up for later, and no second has more than its pace and
+//! that.
 
 use wire::terms::time::SteadyMs;
 
@@ -70,7 +71,8 @@ impl Bucket {
             self.sent += wanted;
             return wanted;
         };
-        // And one row more, or slow paces would lose the part of a row that comes between two looks.
+        // And one row more, or slow paces would lose the part of a row that comes between two
+        // looks.
         let most_micro = u64::from(rate) * MICRO / BURSTS_A_SECOND + MICRO;
         let since_ms = now.since(self.filled).min(1_000);
         self.filled = self.filled.max(now);
@@ -145,8 +147,8 @@ impl Waves {
         Self { after, open: 1, opened: now }
     }
 
-    /// How many waves may have their turns; `reached_percent` is of the last of them. One more opens
-    /// at a time, because its figures are not known before.
+    /// How many waves may have their turns; `reached_percent` is of the last of them. One more
+    /// opens at a time, because its figures are not known before.
     pub fn open(&mut self, now: SteadyMs, reached_percent: u8) -> u8 {
         let is_due = match self.after.get(usize::from(self.open) - 1) {
             Some(WaveAfter::Seconds(seconds)) => now.since(self.opened) >= seconds * 1_000,

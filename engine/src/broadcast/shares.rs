@@ -2,8 +2,8 @@
 //! and weights.
 //!
 //! Each has, when its turn comes round, a quantum of segments for each of its weight; what a turn
-//! leaves or overdraws counts in the next. So shares are right whatever texts take, and one that has
-//! nothing to send takes nothing along.
+//! leaves or overdraws counts in the next. So shares are right whatever texts take, and one that
+//! has nothing to send takes nothing along.
 
 use super::limits::{LIVE_MAX, QUANTUM_SEGMENTS};
 

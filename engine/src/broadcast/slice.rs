@@ -2,15 +2,15 @@
 //! pure machine.
 //!
 //! Whoever drives it appends the records that it asks for, tells it their sequences
-//! ([`Slice::appended`]) and up to where they are durable ([`Slice::durable`]), and attempts what it
-//! gives a turn. A turn goes so: [`Slice::poll_record`] until there is none; then
+//! ([`Slice::appended`]) and up to where they are durable ([`Slice::durable`]), and attempts what
+//! it gives a turn. A turn goes so: [`Slice::poll_record`] until there is none; then
 //! [`Slice::next_turn`] while there is room, and [`Slice::retry`] for what was held; each attempt's
 //! end comes back by [`Slice::ended`].
 //!
-//! **Never here:** files, clocks, the queue of pushes. **Invariants:** no row is attempted before its
-//! claim is durable; figures change when their records are durable; the sum of all outcomes is the
-//! number of rows; once an end is ordered no row begins; after a crash a row that may have been sent
-//! is in doubt and is counted so; what is read twice says nothing new.
+//! **Never here:** files, clocks, the queue of pushes. **Invariants:** no row is attempted before
+//! its claim is durable; figures change when their records are durable; the sum of all outcomes is
+//! the number of rows; once an end is ordered no row begins; after a crash a row that may have been
+//! sent is in doubt and is counted so; what is read twice says nothing new.
 
 mod record;
 
@@ -228,8 +228,8 @@ impl Slice {
 
     /// A row that is held is due, or its broadcast is closed.
     ///
-    /// Until its time it stays held: its record is all that a start has to tell by whether an attempt
-    /// may have been under way. [`Self::release`] brings the time forward.
+    /// Until its time it stays held: its record is all that a start has to tell by whether an
+    /// attempt may have been under way. [`Self::release`] brings the time forward.
     ///
     /// # Panics
     /// When it is not held.
@@ -290,7 +290,8 @@ impl Slice {
             _ => *word,
         };
         let mut words: Vec<RowWord> = self.words.iter().map(recorded).collect();
-        // What is released is due sooner by a record that may not be durable yet: here it is covered.
+        // What is released is due sooner by a record that may not be durable yet: here it is
+        // covered.
         for release in &self.releases {
             let word = &mut words[release.row as usize];
             if word.outcome == Outcome::Held {
@@ -300,8 +301,8 @@ impl Slice {
         Checkpoint { sequence, life: self.life, cursors, words, doubts: self.doubts }
     }
 
-    /// The state after a crash, as of `seconds` since the start: from a checkpoint, if there is one,
-    /// and the records of the journal. Records that the checkpoint covers may be among them.
+    /// The state after a crash, as of `seconds` since the start: from a checkpoint, if there is
+    /// one, and the records of the journal. Records that the checkpoint covers may be among them.
     pub fn recover<'a>(
         plan: Plan,
         checkpoint: Option<&Checkpoint>,

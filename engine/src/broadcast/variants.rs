@@ -181,9 +181,9 @@ impl Variants {
         self.texts.iter().map(|(language, text)| (language.as_str(), text))
     }
 
-    /// The place of the text for a row's language: the same tag; the tag without its last parts (RFC
-    /// 4647 section 3.4); any text of the same language; the first fallback. `None`: the row is
-    /// skipped, 7001.
+    /// The place of the text for a row's language: the same tag; the tag without its last parts
+    /// (RFC 4647 section 3.4); any text of the same language; the first fallback. `None`: the row
+    /// is skipped, 7001.
     pub fn pick(&self, language: &str) -> Option<usize> {
         let place = |wanted: &str| {
             self.texts.iter().position(|(known, _)| known.eq_ignore_ascii_case(wanted))

@@ -40,7 +40,11 @@ pub(super) struct CheckArguments {
     #[arg(long, value_name = "TIME", value_parser = instant_of)]
     at: Option<WallMs>,
     /// Short messages that a text may take.
-    #[arg(long, default_value_t = SEGMENTS_MAX_DEFAULT, value_parser = clap::value_parser!(u8).range(1..=10))]
+    #[arg(
+        long,
+        default_value_t = SEGMENTS_MAX_DEFAULT,
+        value_parser = clap::value_parser!(u8).range(1..=10)
+    )]
     segments_max: u8,
     /// Print JSON, one line for each warning.
     #[arg(long)]
@@ -198,9 +202,12 @@ fn audience(leg: &Leg) -> String {
 mod tests {
     use super::*;
 
-    const ALERT: &str = "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>A1</identifier>\
-        <sender>desk@town.test</sender><sent>2027-03-01T09:58:00+09:00</sent><status>Actual</status>\
-        <msgType>Update</msgType><scope>Public</scope><info><language>en</language><event>Flood</event>\
+    const ALERT: &str = "<alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>\
+        A1</identifier>\
+        <sender>desk@town.test</sender><sent>2027-03-01T09:58:00+09:00</sent><status>\
+        Actual</status>\
+        <msgType>Update</msgType><scope>Public</scope><info><language>en</language><event>\
+        Flood</event>\
         <urgency>Immediate</urgency><severity>Extreme</severity><certainty>Observed</certainty>\
         <headline>Leave the valley</headline><area><areaDesc>Valley</areaDesc><geocode>\
         <valueName>JIS X0402</valueName><value>20422</value></geocode></area></info></alert>";
@@ -235,7 +242,8 @@ mod tests {
             "  leg 1        JIS X 0402 20422 (Valley)\n",
             "    en         GSM 7-bit, 1 SMS: Leave the valley\n",
             "  signature    not verified: the document has no signature\n",
-            "  waits        it refers to no earlier message: say which chain it belongs to (7108)\n",
+            "  waits        it refers to no earlier message: say which chain it belongs to \
+            (7108)\n",
             "  odd          info/expires: it is missing: the deadline is 1 h after the start\n",
         ] {
             assert!(printed[0].contains(line), "{line:?} in\n{}", printed[0]);

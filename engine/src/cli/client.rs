@@ -287,9 +287,9 @@ impl Fields {
         let cleared = |flag: bool, value: &Option<String>| {
             if flag { Some(String::new()) } else { value.clone() }
         };
-        let token = named_secret(self.token_file.as_deref(), self.token_env.as_deref())?;
+        let token = named_secret("token", self.token_file.as_deref(), self.token_env.as_deref())?;
         let next_token =
-            named_secret(self.next_token_file.as_deref(), self.next_token_env.as_deref())?;
+            named_secret("token", self.next_token_file.as_deref(), self.next_token_env.as_deref())?;
         Ok(ClientChange {
             xpid: None,
             client: self.client.clone(),

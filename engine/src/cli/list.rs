@@ -74,7 +74,8 @@ fn check(arguments: &CheckArguments, report: &mut Report<'_>) {
     if goes_on && account.is_refused() {
         let (refused, records) = (account.refused_count(), account.records);
         report(Err(format!(
-            "{refused} of {records} lines are refused, more than one in a hundred: look at the reasons \
+            "{refused} of {records} lines are refused, more than one in a hundred: look at the \
+            reasons \
              before the list is used"
         )));
     }

@@ -9,7 +9,9 @@ mod admin_client;
 mod admin_transport;
 mod audit;
 pub mod billing;
+mod broadcast;
 mod cap;
+mod carrier;
 mod client;
 mod config;
 mod contract;
@@ -69,6 +71,8 @@ enum Command {
     #[command(subcommand)]
     Contract(contract::ContractCommand),
     #[command(subcommand)]
+    Carrier(carrier::CarrierCommand),
+    #[command(subcommand)]
     Token(token::TokenCommand),
     Audit(audit::AuditCommand),
     Billing(billing::BillingCommand),
@@ -87,6 +91,9 @@ enum Command {
     /// Check warnings of other systems: CAP, JMA, L-Alert
     #[command(subcommand)]
     Cap(cap::CapCommand),
+    /// Check manifests of broadcasts
+    #[command(subcommand)]
+    Broadcast(broadcast::BroadcastCommand),
     /// Check lists of recipients
     #[command(subcommand)]
     List(list::ListCommand),
@@ -180,6 +187,7 @@ impl Command {
             Self::Serve(command) => command.run(),
             Self::Client(command) => command.run(output),
             Self::Contract(command) => command.run(output),
+            Self::Carrier(command) => command.run(output),
             Self::Token(command) => command.run(output),
             Self::Audit(command) => command.run(output),
             Self::Billing(command) => command.run(),
@@ -190,6 +198,7 @@ impl Command {
             Self::Sms(command) => return sms::run(command, output),
             Self::Smpp(command) => return smpp::run(&command, output),
             Self::Cap(command) => return cap::run(&command, output),
+            Self::Broadcast(command) => return broadcast::run(&command, output),
             Self::List(command) => return list::run(&command, output),
             Self::Doctor(command) => command.run(output),
             Self::Config(command) => command.run(output),

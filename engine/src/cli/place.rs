@@ -150,6 +150,12 @@ impl Place {
         open_for_change(&data_dir, self.token()?.as_deref())
     }
 
+    /// The store itself, made if there is none, whether an engine runs or not: for what counts from
+    /// its next start on.
+    pub(crate) fn store(&self) -> Result<Store, CliError> {
+        Ok(Store::open(&self.data_dir()?)?)
+    }
+
     /// The engine that holds the data directory, if one does.
     pub(crate) fn running_engine(&self) -> Result<Option<AdminClient>, CliError> {
         engine_that_holds(&self.data_dir()?, self.token()?.as_deref())

@@ -12,7 +12,7 @@ use clap::{Args, Subcommand};
 use super::queue_waiting;
 use super::table::{self, grouped};
 use super::{CliError, Place, print};
-use crate::journal::{Damage, Kind, Position, Record, Survey, read_holder, survey};
+use crate::journal::{Damage, Handed, Kind, Position, Record, Survey, read_holder, survey};
 use crate::smsc::wait_reason::WaitReason;
 use wire::terms::ids::{Msn, Reqid};
 
@@ -351,8 +351,21 @@ fn describe(record: &Record<'_>, text: &mut String) {
                 if held.in_doubt { " in doubt" } else { "" },
             )
         }
+        Record::Handed(handed) => describe_handed(name, &handed.to_native(), text),
         Record::Opened(_) => writeln!(text, "{name}"),
     };
+}
+
+fn describe_handed(name: &str, handed: &Handed<'_>, text: &mut String) -> std::fmt::Result {
+    writeln!(
+        text,
+        "{name} {} carrier {} took {:010b} failed {:010b} arrived {:010b}",
+        time(handed.at_ms),
+        handed.carrier,
+        handed.taken_mask,
+        handed.failed_mask,
+        handed.delivered_mask,
+    )
 }
 
 /// `YYYY-MM-DD hh:mm:ss` in Japan.

@@ -10,8 +10,8 @@ use super::CliError;
 /// Octets of a file that may be a secret.
 const SECRET_OCTETS_MAX: u64 = 4096;
 
-/// The first line of a file, or of standard input for `-`.
-pub(super) fn read_secret(path: &Path) -> Result<String, CliError> {
+/// The first line of a file, or of standard input for `-`: a token or a password, as `what` says.
+pub(super) fn read_secret(what: &str, path: &Path) -> Result<String, CliError> {
     let is_input = path == Path::new("-");
     let shown = if is_input { "standard input".into() } else { path.display().to_string() };
     let read = |input: &mut dyn Read| {
@@ -25,13 +25,13 @@ pub(super) fn read_secret(path: &Path) -> Result<String, CliError> {
     };
     let line = line.map_err(|error| {
         CliError::new(format!(
-            "the token cannot be read from {shown} ({error}): name a file that holds it"
+            "the {what} cannot be read from {shown} ({error}): name a file that holds it"
         ))
     })?;
     let secret = line.trim_end_matches(['\r', '\n']);
     if secret.is_empty() {
         return Err(CliError::new(format!(
-            "{shown} begins with no token: write it into the first line"
+            "{shown} begins with no {what}: write it into the first line"
         )));
     }
     Ok(secret.to_owned())
@@ -40,7 +40,7 @@ pub(super) fn read_secret(path: &Path) -> Result<String, CliError> {
 /// The secret in a file, or else in this variable of the environment, where either is named.
 pub(super) fn secret(file: Option<&Path>, variable: &str) -> Result<Option<String>, CliError> {
     match (file, std::env::var(variable)) {
-        (Some(path), _) => read_secret(path).map(Some),
+        (Some(path), _) => read_secret("token", path).map(Some),
         (None, Ok(secret)) if !secret.is_empty() => Ok(Some(secret)),
         (None, _) => Ok(None),
     }
@@ -48,14 +48,17 @@ pub(super) fn secret(file: Option<&Path>, variable: &str) -> Result<Option<Strin
 
 /// The secret in a file, or in the variable that is named.
 pub(super) fn named_secret(
+    what: &str,
     file: Option<&Path>,
     variable: Option<&str>,
 ) -> Result<Option<String>, CliError> {
-    let Some(variable) = variable else { return file.map(read_secret).transpose() };
+    let Some(variable) = variable else {
+        return file.map(|file| read_secret(what, file)).transpose();
+    };
     match std::env::var(variable) {
         Ok(secret) if !secret.is_empty() => Ok(Some(secret)),
         _ => Err(CliError::new(format!(
-            "the environment holds no {variable}: export it with the token"
+            "the environment holds no {variable}: export it with the {what}"
         ))),
     }
 }

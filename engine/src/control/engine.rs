@@ -4,6 +4,7 @@ use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Obstacle, ShardFigures};
 use crate::network::line_states::Line;
+use crate::network::smpp::exchange::CarrierState;
 use crate::shard::{LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use wire::terms::ids::{Class, Msn, Xpid};
 
@@ -34,6 +35,8 @@ pub trait Engine: Send + Sync + 'static {
     /// The shards' counters, gauges and durations: all that happened before the question is in
     /// them. A shard that stands still is shown as it last was, after half a second.
     fn figures(&self) -> Vec<ShardFigures>;
+    /// Every carrier, and what its home counts.
+    fn carriers(&self) -> Vec<CarrierState>;
     /// What waits in each shard, as its last whole count has it.
     fn waiting(&self) -> Vec<WaitingTally>;
     /// Lists what is parked, sends it again or lets it go; only `xpid`'s if one is named.

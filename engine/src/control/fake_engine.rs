@@ -9,6 +9,7 @@ use crate::gateway::registration::Registration;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures, Times};
 use crate::network::line_states::Line;
+use crate::network::smpp::exchange::CarrierState;
 use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use wire::terms::ids::{Class, Msn, Xpid};
 
@@ -71,6 +72,10 @@ impl Engine for FakeEngine {
 
     fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn carriers(&self) -> Vec<CarrierState> {
+        Vec::new()
     }
 
     fn waiting(&self) -> Vec<WaitingTally> {

@@ -10,6 +10,7 @@ use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
 use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
 use crate::io::names::HostNames;
 use crate::network::line_states::Line;
+use crate::network::smpp::exchange::{CarrierState, Exchange};
 use crate::shard::figures::{NAMES, Rises};
 use crate::shard::{CLASSES, LivePush, ParkedAction, ParkedNotification, WaitingTally};
 use crossbeam::channel::{Receiver, bounded};
@@ -42,6 +43,7 @@ pub struct EngineHandle {
     names: HostNames,
     stopping: AtomicBool,
     driver: DriverKind,
+    carriers: Arc<[Arc<Exchange>]>,
 }
 
 impl EngineHandle {
@@ -49,10 +51,10 @@ impl EngineHandle {
         ports: Vec<Arc<ShardPort>>,
         registry: Arc<Registry>,
         names: HostNames,
-        driver: DriverKind,
+        (driver, carriers): (DriverKind, Arc<[Arc<Exchange>]>),
     ) -> Arc<Self> {
         let (registry, stopping) = (Mutex::new(registry), AtomicBool::new(false));
-        Arc::new(Self { ports, registry, names, stopping, driver })
+        Arc::new(Self { ports, registry, names, stopping, driver, carriers })
     }
 
     /// From now on the shards are told when the address of a notification host has changed.
@@ -183,6 +185,10 @@ impl Engine for EngineHandle {
 
     fn driver(&self) -> DriverKind {
         self.driver
+    }
+
+    fn carriers(&self) -> Vec<CarrierState> {
+        self.carriers.iter().map(|exchange| CarrierState::of(exchange)).collect()
     }
 
     fn stalled_shards(&self) -> Vec<usize> {
@@ -331,7 +337,12 @@ mod tests {
         while port.sender.try_send(ShardMessage::Pause(false)).is_ok() {}
         let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
-        let handle = EngineHandle::new(vec![Arc::clone(&port)], registry, names, DriverKind::Uring);
+        let handle = EngineHandle::new(
+            vec![Arc::clone(&port)],
+            registry,
+            names,
+            (DriverKind::Uring, Arc::new([])),
+        );
         let begun = clock::instant();
         handle.stop();
         assert!(port.is_drain_asked() && handle.is_stopping());
@@ -344,7 +355,8 @@ mod tests {
         port.status.note_ended();
         let names = HostNames::new(Hanging, INTERVALS);
         let registry = Arc::new(Registry::new(Vec::new()));
-        let handle = EngineHandle::new(vec![port], registry, names, DriverKind::Uring);
+        let handle =
+            EngineHandle::new(vec![port], registry, names, (DriverKind::Uring, Arc::new([])));
         let begun = clock::instant();
         assert_eq!(handle.publish_registrations(Vec::new()), Err(ControlError::Stopping));
         assert!(begun.elapsed() < TAKEN_TIMEOUT / 2, "{:?}", begun.elapsed());

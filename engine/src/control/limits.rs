@@ -73,3 +73,6 @@ const _: () = assert!(MSN_WORDS_PER_REQUEST_MAX * 26 + 256 <= ADMIN_BODY_OCTETS_
 const _: () = assert!(IMPORT_BATCH_ROWS_MAX <= REFUSED_LINES_SHOWN_MAX);
 // A token fits the header that brings it, with the scheme's name before it.
 const _: () = assert!(TOKEN_OCTETS_MAX + "Bearer ".len() <= AUTHORIZATION_OCTETS_MAX);
+
+/// Rules that say which pushes go by which carrier. Each push is held against them.
+pub const ROUTES_MAX: usize = 64;

@@ -32,6 +32,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("hayauma");
         registry.register_collector(Box::new(QueueCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(BuildCollector { control: Arc::clone(&control) }));
+        registry.register_collector(Box::new(CarrierCollector { control: Arc::clone(&control) }));
         registry.register_collector(Box::new(ShardCollector { control }));
         registry.register_collector(Box::new(ProcessCollector));
         Self { registry }
@@ -67,6 +68,39 @@ impl Collector for BuildCollector {
         let labels =
             [("version", env!("CARGO_PKG_VERSION")), ("driver", self.control.driver().word())];
         ConstGauge::new(1_i64).encode(family.encode_family(&labels)?)
+    }
+}
+
+/// What the homes of carriers count: one family a figure, one line a carrier.
+struct CarrierCollector {
+    control: Arc<dyn Engine>,
+}
+
+impl fmt::Debug for CarrierCollector {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("CarrierCollector")
+    }
+}
+
+impl Collector for CarrierCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let carriers = self.control.carriers();
+        let Some(first) = carriers.first() else { return Ok(()) };
+        for (at, figure) in first.figures.iter().enumerate() {
+            let kind = if figure.only_rises { MetricType::Counter } else { MetricType::Gauge };
+            let mut family = encoder.encode_descriptor(figure.name, figure.help, None, kind)?;
+            for carrier in &carriers {
+                let (labels, value) =
+                    ([("carrier", carrier.name.as_str())], carrier.figures[at].value);
+                let line = family.encode_family(&labels)?;
+                if figure.only_rises {
+                    ConstCounter::new(value).encode(line)?;
+                } else {
+                    ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX)).encode(line)?;
+                }
+            }
+        }
+        Ok(())
     }
 }
 

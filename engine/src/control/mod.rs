@@ -8,6 +8,7 @@
 pub mod acts;
 pub mod admin;
 pub mod audit;
+pub mod carriers;
 pub mod demo;
 pub mod document;
 pub mod engine;

@@ -135,6 +135,7 @@ pub fn state_word(standing: Standing) -> &'static str {
         Standing::Queued => "queued",
         Standing::InFlight => "in-flight",
         Standing::Held(_) => "held",
+        Standing::HandedOver => "handed-over",
         Standing::NotificationDue => "notification-due",
         Standing::Parked => "notification-parked",
     }

@@ -7,6 +7,7 @@
 //! has changed nothing.
 
 mod audit;
+mod carriers;
 mod contracts;
 mod rows;
 mod schema;
@@ -20,8 +21,11 @@ use rusqlite::{
 };
 
 use super::audit::{AuditError, AuditLog};
-use super::limits::{REGISTRATIONS_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX};
+use super::limits::{
+    REGISTRATIONS_MAX, ROUTES_MAX, STORE_BUSY_MS_MAX, STORE_CACHE_KIB, TOKENS_MAX,
+};
 use crate::gateway::registration::Registration;
+use crate::network::smpp::carrier::CARRIERS_MAX;
 use host::fatal::{Fatal, FatalReason};
 use wire::terms::ids::{Msn, Xpid};
 
@@ -137,6 +141,44 @@ pub enum StoreError {
     TokenOfAnother {
         /// Whose it is.
         client: String,
+    },
+    /// A carrier of this name is there already.
+    #[error("the carrier {0:?} is there already: change it with `hayauma carrier set {0}`")]
+    CarrierExists(String),
+    /// There is no carrier of this name.
+    #[error("there is no carrier {0:?}: add it with `hayauma carrier add {0}`")]
+    NoCarrier(String),
+    /// No number is left for another carrier.
+    #[error(
+        "there are {CARRIERS_MAX} carriers already, the most that there can be: remove one first"
+    )]
+    TooManyCarriers,
+    /// No number is left for another rule.
+    #[error("there are {ROUTES_MAX} routes already, the most that are kept: remove one first")]
+    TooManyRoutes,
+    /// Pushes still go by it.
+    #[error(
+        "{routes} routes still go by the carrier {name:?}: remove them first with \
+         `hayauma carrier route remove`"
+    )]
+    HasRoutes {
+        /// The carrier.
+        name: String,
+        /// How many.
+        routes: u64,
+    },
+    /// There is no such rule.
+    #[error("there is no such route: `hayauma carrier route list` shows those that there are")]
+    NoRoute,
+    /// A carrier's settings are not what this program writes.
+    #[error(
+        "the settings of the carrier {name:?} are damaged ({detail}): remove it and add it again"
+    )]
+    DamagedCarrier {
+        /// The carrier.
+        name: String,
+        /// What is wrong in them.
+        detail: String,
     },
     /// No room for another registration.
     #[error(

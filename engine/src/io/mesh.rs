@@ -181,6 +181,13 @@ impl Mesh {
         })
     }
 
+    /// Peers, a bit each, got something by another way: they are woken with the others.
+    pub(super) fn note_called(&mut self, peers: u64) {
+        for (peer, woken) in self.woken.iter_mut().enumerate() {
+            *woken |= peer != self.shard && peers >> (peer % 64) & 1 == 1;
+        }
+    }
+
     /// Wakes the peers that got something since the last call: one wake-up a batch.
     pub(super) fn wake_peers(&mut self) {
         for (peer, woken) in self.woken.iter_mut().enumerate() {

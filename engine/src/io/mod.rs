@@ -6,6 +6,7 @@
 
 mod acceptor;
 mod budget;
+mod calling;
 mod connection;
 mod desk;
 pub mod driver;
@@ -39,6 +40,8 @@ use crate::io::mesh::{Lanes, Mesh};
 use crate::io::notifier::EndpointPlan;
 use crate::io::places::{Door, Places};
 use crate::io::turn::{ShardTurn, TurnLimits};
+use crate::network::side_by_side::SideBySide;
+use crate::network::smpp::exchange::Exchange;
 use crate::shard::{Durability, Shard};
 use crossbeam::channel::{Receiver, Sender, bounded};
 use host::fatal::{Fatal, FatalReason};
@@ -77,7 +80,7 @@ struct Start {
 }
 
 /// What the runtime is set up with.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Setup {
     /// What carries octets.
     pub driver: DriverKind,
@@ -100,17 +103,21 @@ pub struct Setup {
     pub idle_poll_us: u32,
     /// The sync that fails, for tests; counted from 1.
     pub inject_sync_failure: Option<u64>,
+    /// The carriers between their homes and the shards.
+    pub exchanges: Arc<[Arc<Exchange>]>,
+    /// Receipts that one carrier awaits at most.
+    pub receipts_awaited_max: usize,
 }
 
 impl Runtime {
-    /// Starts the shards on their CPUs; they take requests from `listeners` at once. `endpoints` is
-    /// where notifications go for now.
+    /// Starts the shards on their CPUs, each with the network of its thread; they take requests
+    /// from `listeners` at once. `endpoints` is where notifications go for now.
     ///
     /// # Errors
     /// When the shards' threads or drivers cannot be set up.
     pub fn start(
         setup: &Setup,
-        shards: Vec<Shard>,
+        shards: Vec<(Shard, SideBySide)>,
         endpoints: Vec<EndpointPlan>,
         listeners: Vec<TcpListener>,
     ) -> Result<Self, Fatal> {
@@ -131,7 +138,7 @@ impl Runtime {
                 lanes: Arc::clone(&lanes),
                 door: places.door(number),
                 driver: setup.driver,
-                limits,
+                limits: limits.clone(),
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
@@ -190,7 +197,12 @@ impl Runtime {
 }
 
 /// On the shard's thread: its driver, its end of the mesh, its sockets.
-fn prepare(number: usize, shard: Shard, port: Arc<ShardPort>, start: Start) -> ShardTurn {
+fn prepare(
+    number: usize,
+    shard: (Shard, SideBySide),
+    port: Arc<ShardPort>,
+    start: Start,
+) -> ShardTurn {
     let driver =
         Driver::new(start.driver, number, start.worker_cpus.as_deref()).unwrap_or_else(|error| {
             let cause = format!(
@@ -250,5 +262,7 @@ fn turn_limits(setup: &Setup) -> TurnLimits {
         },
         idle_poll_us: u64::from(setup.idle_poll_us),
         inject_sync_failure: setup.inject_sync_failure,
+        exchanges: Arc::clone(&setup.exchanges),
+        receipts_awaited_max: setup.receipts_awaited_max,
     }
 }

@@ -25,6 +25,7 @@ use crate::io::limits::{
 use crate::io::link::{Fate, Link, Session, Takes};
 use crate::io::now::Now;
 use crate::io::slots::Slots;
+use crate::io::stream::Stream;
 use crate::shard::{NotificationOrder, NotificationResult, Shard};
 use places::Place;
 use std::collections::{HashMap, VecDeque};
@@ -134,7 +135,8 @@ struct Settling<'a> {
     now: Now,
 }
 
-struct RawAddress {
+/// An address as the kernel reads it.
+pub(super) struct RawAddress {
     storage: libc::sockaddr_storage,
     octets: u32,
 }
@@ -337,7 +339,7 @@ impl Notifier {
             endpoint.rest(now);
             return false;
         };
-        let raw = Box::new(raw_address(&address));
+        let raw = RawAddress::of(&address);
         let (session, budget) = (Notifying::new(now.steady_ms), &self.budget);
         let index = self.outgoing.insert(|index, generation| Outgoing {
             link: Link::new(socket, (index, generation), Owner::Notifier, session, budget),
@@ -353,19 +355,7 @@ impl Notifier {
         };
         endpoint.connections.push(index);
         if let Some(outgoing) = self.outgoing.get_mut(index) {
-            outgoing.link.stream.set_other_under_way(true);
-            let token = outgoing.link.stream.token(Operation::Connect);
-            let address = &raw const outgoing.address.storage;
-            // SAFETY: the address is boxed and its owner is freed only when the stream is quiet,
-            // that is, after the connect has completed.
-            unsafe {
-                driver.connect(
-                    outgoing.link.stream.descriptor(),
-                    address.cast(),
-                    outgoing.address.octets,
-                    token,
-                );
-            }
+            connect(&mut outgoing.link.stream, &outgoing.address, driver);
         }
         true
     }
@@ -688,7 +678,25 @@ fn says_done(body: &Body<'_>, subject: &Subject) -> bool {
         .is_some_and(|said| said.code_number == 0 && subject.is_named_by(&said))
 }
 
-fn new_socket(address: &SocketAddr) -> Option<OwnedFd> {
+/// Begins to connect a stream. Whoever owns both frees them only when the stream is quiet, that is,
+/// after the connect has completed: the kernel reads the address until then.
+pub(super) fn connect(stream: &mut Stream, address: &RawAddress, driver: &mut Driver) {
+    stream.set_other_under_way(true);
+    let token = stream.token(Operation::Connect);
+    let (storage, octets) = (&raw const address.storage, address.octets);
+    // SAFETY: the address is boxed and its owner is freed only when the stream is quiet, that is,
+    // after the connect has completed.
+    unsafe { driver.connect(stream.descriptor(), storage.cast(), octets, token) };
+}
+
+impl RawAddress {
+    /// The address as the kernel reads it.
+    pub(super) fn of(address: &SocketAddr) -> Box<Self> {
+        Box::new(raw_address(address))
+    }
+}
+
+pub(super) fn new_socket(address: &SocketAddr) -> Option<OwnedFd> {
     let family = if address.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     // SAFETY: socket takes integers and returns a new descriptor or -1.
     let socket = unsafe { libc::socket(family, libc::SOCK_STREAM | libc::SOCK_CLOEXEC, 0) };

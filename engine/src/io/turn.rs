@@ -2,6 +2,7 @@
 
 use crate::billing::{BillingSync, BillingWrite};
 use crate::io::budget::Budget;
+use crate::io::calling::smpp::Carriers;
 use crate::io::driver::{Completion, Driver, Operation, Owner, Token};
 use crate::io::front::{Front, FrontLimits};
 use crate::io::limits::LIVE_LISTED_MAX;
@@ -13,6 +14,9 @@ use crate::io::now::Now;
 use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::io::places::Door;
 use crate::journal::Commit;
+use crate::network::line_states::Line;
+use crate::network::side_by_side::SideBySide;
+use crate::network::smpp::exchange::Exchange;
 use crate::shard::{Shard, TurnBudget};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
@@ -21,6 +25,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use wire::terms::calendar;
 use wire::terms::code::Code;
+use wire::terms::ids::Msn;
 use wire::terms::time::{SteadyMs, WallMs};
 
 const BUDGET: TurnBudget = TurnBudget {
@@ -49,7 +54,7 @@ const RESTS_OF_ONE_LENGTH: u32 = 8;
 const REST_NS_MAX: u64 = 25_000_000;
 
 /// How long a drain waits for what is under way.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct TurnLimits {
     pub(super) front: FrontLimits,
     pub(super) notification_connections_max: usize,
@@ -60,6 +65,9 @@ pub(super) struct TurnLimits {
     pub(super) idle_poll_us: u64,
     /// For rehearsals: the n-th sync fails.
     pub(super) inject_sync_failure: Option<u64>,
+    /// The carriers, and the receipts that each awaits at most.
+    pub(super) exchanges: Arc<[Arc<Exchange>]>,
+    pub(super) receipts_awaited_max: usize,
 }
 
 struct CommitUnderWay {
@@ -71,6 +79,10 @@ struct CommitUnderWay {
 pub(super) struct ShardTurn {
     driver: Driver,
     shard: Shard,
+    /// The thread's, lent to the shard for its turns.
+    network: SideBySide,
+    /// The carriers whose home this thread is.
+    carriers: Carriers,
     mesh: Mesh,
     front: Front,
     notifier: Notifier,
@@ -101,7 +113,7 @@ pub(super) struct ShardTurn {
 impl ShardTurn {
     pub(super) fn new(
         driver: Driver,
-        shard: Shard,
+        (shard, network): (Shard, SideBySide),
         mesh: Mesh,
         port: Arc<ShardPort>,
         door: Door,
@@ -109,9 +121,19 @@ impl ShardTurn {
         endpoints: &[EndpointPlan],
     ) -> Self {
         let budget = Budget::new();
+        let carriers = Carriers::new(
+            shard.number(),
+            &limits.exchanges,
+            limits.receipts_awaited_max,
+            Rc::clone(&budget),
+            Now::read(),
+        );
+        let pace = Pace::new(limits.commit_delay_us_max, limits.idle_poll_us);
         let mut turn = Self {
             driver,
             shard,
+            network,
+            carriers,
             mesh,
             front: Front::new(limits.front, door, Rc::clone(&budget)),
             notifier: Notifier::new(limits.notification_connections_max, Rc::clone(&budget)),
@@ -123,7 +145,7 @@ impl ShardTurn {
             billing_write: None,
             billing_sync: None,
             commit_due_ns: None,
-            pace: Pace::new(limits.commit_delay_us_max, limits.idle_poll_us),
+            pace,
             yielded_ns: 0,
             rests: 0,
             syncs: 0,
@@ -177,13 +199,15 @@ impl ShardTurn {
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
         self.let_commit_on();
         if self.draining_since_ms.is_none() {
-            busy |= self.shard.turn(now.wall_ms, &BUDGET);
+            busy |= self.shard.turn(&mut self.network, now.wall_ms, &BUDGET);
             self.let_commit_on();
             busy |= self.notifier.send_orders(&mut self.shard, &mut self.driver, now);
         } else {
             // What is under way ends; nothing new begins.
-            busy |= self.shard.turn(now.wall_ms, &TurnBudget { attempts: 0, ..BUDGET });
+            let budget = TurnBudget { attempts: 0, ..BUDGET };
+            busy |= self.shard.turn(&mut self.network, now.wall_ms, &budget);
         }
+        busy |= self.work_for_carriers(now);
         self.let_commit_on();
         busy |= self.start_commit();
         self.start_billing_write(now);
@@ -199,6 +223,17 @@ impl ShardTurn {
         self.mesh.wake_peers();
         self.publish(now);
         self.drain(now);
+        busy
+    }
+
+    /// What the thread does for carriers: nothing where there are none.
+    fn work_for_carriers(&mut self, now: Now) -> bool {
+        if self.network.carriers.is_empty() {
+            return false;
+        }
+        let busy = self.carriers.work(&mut self.driver, now);
+        let called = self.carriers.take_called() | self.network.carriers.take_called();
+        self.mesh.note_called(called);
         busy
     }
 
@@ -243,7 +278,8 @@ impl ShardTurn {
         self.rests = self.rests.saturating_add(1);
         self.driver.begin_rest();
         if !self.has_arrivals() {
-            self.wait(1, self.rest_ns());
+            let rest_ns = self.rest_ns();
+            self.wait(1, rest_ns);
         }
         self.driver.wake_up();
     }
@@ -267,7 +303,7 @@ impl ShardTurn {
 
     /// How long the shard may rest: longer the longer it is idle, and never beyond what is due by
     /// itself.
-    fn rest_ns(&self) -> u64 {
+    fn rest_ns(&mut self) -> u64 {
         if let Some(due_ns) = self.commit_due_ns {
             return due_ns.saturating_sub(clock::monotonic_ns()).clamp(1, REST_NS);
         }
@@ -276,19 +312,32 @@ impl ShardTurn {
             return REST_NS;
         }
         let longest_ns = (REST_NS << idle.min(u64::BITS - REST_NS.ilog2() - 2)).min(REST_NS_MAX);
-        let due_ms = self.shard.next_due_ms();
+        let due_ms = self.shard.next_due_ms(&self.network);
         let due_in_ms =
             due_ms.map_or(u64::MAX, |due_ms| due_ms.since(WallMs::new(clock::unix_ms())));
+        let due_in_ms = due_in_ms.min(self.carriers_due_in_ms());
         due_in_ms.saturating_mul(1_000_000).clamp(REST_NS, longest_ns)
+    }
+
+    fn carriers_due_in_ms(&mut self) -> u64 {
+        if self.network.carriers.is_empty() {
+            return u64::MAX;
+        }
+        let now = Now::read();
+        let due_ms = self.carriers.next_due_ms(now);
+        due_ms.map_or(u64::MAX, |due_ms| due_ms.saturating_sub(now.steady_ms.ms()))
     }
 
     /// Whether another shard or the control plane has put anything before this one.
     fn has_arrivals(&self) -> bool {
         let drain_asked = self.draining_since_ms.is_none() && self.port.is_drain_asked();
+        let has_carriers = !self.network.carriers.is_empty();
         drain_asked
             || self.mesh.has_arrivals()
             || self.port.has_messages()
             || self.front.has_visitors()
+            || has_carriers && self.network.carriers.has_arrivals()
+            || has_carriers && self.carriers.has_arrivals()
     }
 
     fn wait(&mut self, completions: usize, wait_ns: u64) {
@@ -350,6 +399,7 @@ impl ShardTurn {
             (Owner::Notifier, _) => {
                 self.notifier.completed(completion, &mut self.driver, &mut self.shard, now);
             }
+            (Owner::Carrier, _) => self.carriers.completed(completion, &mut self.driver, now),
             (Owner::Turn, Operation::Commit) => {
                 self.written(completion.token.index as usize, completion.outcome());
             }
@@ -546,7 +596,7 @@ impl ShardTurn {
                     let _ = reply.try_send(self.shard.live_pushes(msn, LIVE_LISTED_MAX));
                 }
                 ShardMessage::Lines { msns, line, reply } => {
-                    let _ = reply.try_send(self.shard.set_lines(&msns, line, now.wall_ms));
+                    let _ = reply.try_send(self.set_lines(&msns, line, now));
                 }
                 ShardMessage::Figures(done) => {
                     self.publish_figures();
@@ -563,6 +613,14 @@ impl ShardTurn {
             busy = true;
         }
         busy
+    }
+
+    /// Puts these lines of the simulated network into another state.
+    fn set_lines(&mut self, msns: &[Msn], line: Line, now: Now) -> Result<(), String> {
+        let now_ms = self.shard.network_ms(now.wall_ms);
+        let mut set =
+            msns.iter().map(|&msn| self.network.simulated.set_line_state(msn, line, now_ms));
+        set.try_for_each(|set| set.map_err(|error| error.to_string()))
     }
 
     fn begin_drain(&mut self, now: Now) {
@@ -583,6 +641,7 @@ impl ShardTurn {
             && self.front.is_quiet(since_ms, now)
             && self.notifier.awaited(since_ms, now) == 0
             && !self.mesh.has_arrivals()
+            && self.carriers.drain(&mut self.driver, now)
             && self.shard.close_books(now.wall_ms);
         // A shard that has nothing left to do may still be asked by one that has.
         let all_quiet = self.mesh.all_quiet(quiet);

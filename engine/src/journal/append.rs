@@ -9,7 +9,7 @@ use super::limits::{
     WARM_SPARES,
 };
 use super::log::{Journal, Position};
-use super::record::{Accepted, CancelAccepted, Ended, Held, Key, Notified, Progress};
+use super::record::{Accepted, CancelAccepted, Ended, Handed, Held, Key, Notified, Progress};
 use super::segment::{Segment, SegmentHeader};
 use crate::testing::kill_points::{KillPoint, kill_point};
 
@@ -49,7 +49,10 @@ impl Journal {
         );
         let body = accepted.body();
         let frame = frame_octets(body.body_octets_max()) as u64;
-        let needed = self.reserved_octets() + super::limits::RESERVE_OCTETS_PER_PUSH + frame;
+        let needed = self.reserved_octets()
+            + super::limits::RESERVE_OCTETS_PER_PUSH
+            + self.handing_octets(1, u64::from(accepted.segments))
+            + frame;
         if self.pool.octets_in_use() >= STAGED_OCTETS_MAX {
             return Err(AppendError::NoSpare);
         }
@@ -62,7 +65,8 @@ impl Journal {
             });
         }
         let (position, sequence, octets) = self.append(&body, Duration::ZERO)?;
-        self.note_held(octets);
+        let segments = if self.config.hands_over { u64::from(accepted.segments) } else { 0 };
+        self.note_held(octets, segments);
         Ok((position, sequence))
     }
 
@@ -96,6 +100,14 @@ impl Journal {
         let reserved = self.reserved_octets() - HELD_FRAME_OCTETS * self.live_pushes;
         self.present_octets() >= reserved + HELD_FRAME_OCTETS
             && self.append(held, Duration::ZERO).is_ok()
+    }
+
+    /// Appends a Handed record.
+    ///
+    /// # Errors
+    /// As [`Self::append_ended`].
+    pub fn append_handed(&mut self, handed: &Handed<'_>) -> Result<(Position, u64), AppendError> {
+        self.append_reserved(&handed.body())
     }
 
     /// Appends an Ended record. Draws on the reserve; where the active segment is full and no spare
@@ -287,10 +299,11 @@ impl Journal {
         self.segments.push_back(Segment::begin(header, spare.memory, spare.file, &mut self.pool));
     }
 
-    pub(super) fn note_held(&mut self, octets: usize) {
+    pub(super) fn note_held(&mut self, octets: usize, segments: u64) {
         self.active().live_octets += octets as u64;
         self.live_octets += octets as u64;
         self.live_pushes += 1;
+        self.live_segments += segments;
     }
 
     fn note_key(&mut self, ended_ms: u64) {

@@ -8,8 +8,8 @@ use rkyv::ser::writer::Buffer;
 use super::frame::Kind;
 use super::record::{
     AcceptedBody, ArchivedAccepted, ArchivedCancelAccepted, ArchivedCleaned, ArchivedEnded,
-    ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted,
-    Cleaned, Ended, Held, Key, Notified, Opened, Progress,
+    ArchivedHanded, ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress,
+    CancelAccepted, Cleaned, Ended, HandedBody, Held, Key, Notified, Opened, Progress,
 };
 
 /// A record that can be written: its kind and an upper bound of its body's octets.
@@ -87,6 +87,22 @@ impl Body for AcceptedBody<'_> {
     }
 }
 
+impl Body for HandedBody<'_> {
+    const KIND: Kind = Kind::Handed;
+
+    fn body_octets_max(&self) -> usize {
+        size_of::<ArchivedHanded<'_>>() + self.ids_octets() + 7
+    }
+
+    fn write(&self, target: &mut [u8]) -> usize {
+        written(low::to_bytes_in_with_alloc::<_, _, Failure>(
+            self,
+            Buffer::from(target),
+            SubAllocator::empty(),
+        ))
+    }
+}
+
 fn written(outcome: Result<Buffer<'_>, Failure>) -> usize {
     match outcome {
         Ok(buffer) => buffer.len(),
@@ -109,6 +125,16 @@ const _: () = {
     assert!(
         needed <= super::limits::RESERVE_OCTETS_PER_PUSH as usize,
         "the reserve must take all that a push may need until it has left"
+    );
+    let handed = frame_octets(size_of::<ArchivedHanded<'static>>() + 7);
+    assert!(
+        handed <= super::limits::HANDING_OCTETS_PER_PUSH as usize,
+        "the reserve of a push that carriers may take has room for a record without ids"
+    );
+    assert!(
+        super::limits::HANDED_ID_OCTETS_MAX + handed
+            <= super::limits::HANDING_OCTETS_PER_SEGMENT as usize,
+        "and for one of each segment"
     );
     assert!(
         held == super::limits::HELD_FRAME_OCTETS as usize,

@@ -45,6 +45,7 @@ impl Journal {
     /// When nothing is held in that segment: a push was released twice.
     pub fn release(&mut self, position: Position) {
         let octets = self.frame_octets_at(position);
+        let segments = self.segments_at(position);
         let Some(index) = self.segment_index(position.segment) else {
             panic!("released a record of segment {}, which is retired", position.segment);
         };
@@ -57,12 +58,14 @@ impl Journal {
         segment.live_octets -= octets;
         self.live_octets -= octets;
         self.live_pushes -= 1;
+        self.live_segments -= segments;
     }
 
     /// After opening: the push at `position` lives. (Appending holds by itself.)
     pub fn hold(&mut self, position: Position) {
         let octets = self.frame_octets_at(position);
         if let Some(index) = self.segment_index(position.segment) {
+            let segments = self.segments_at(position);
             let segment = &mut self.segments[index];
             segment.live_octets += octets;
             // It was to be given back, yet the copy that was moved forward is lost: it must be
@@ -70,6 +73,7 @@ impl Journal {
             segment.cleaned = None;
             self.live_octets += octets;
             self.live_pushes += 1;
+            self.live_segments += segments;
         }
     }
 

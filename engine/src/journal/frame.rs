@@ -42,11 +42,13 @@ pub enum Kind {
     Cleaned = 8,
     /// An attempt did not deliver and the push waits.
     Held = 9,
+    /// A carrier has taken segments of a push, or has said what became of some.
+    Handed = 10,
 }
 
 impl Kind {
     /// Every kind, in ascending order of its number.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Accepted,
         Self::Progress,
         Self::Ended,
@@ -56,6 +58,7 @@ impl Kind {
         Self::Opened,
         Self::Cleaned,
         Self::Held,
+        Self::Handed,
     ];
 
     /// The kind with this number, if there is one.
@@ -80,6 +83,7 @@ impl Kind {
             Self::Opened => "opened",
             Self::Cleaned => "cleaned",
             Self::Held => "held",
+            Self::Handed => "handed",
         }
     }
 }
@@ -313,7 +317,7 @@ mod tests {
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
         assert_eq!(Kind::from_number(0), None);
-        assert_eq!(Kind::from_number(10), None);
+        assert_eq!(Kind::from_number(11), None);
         assert_eq!(Kind::from_number(255), None);
     }
 }

@@ -31,6 +31,12 @@ pub(super) const SEGMENT_GRANULE_OCTETS: u32 = PAGE_OCTETS as u32;
 pub const RESERVE_OCTETS_PER_PUSH: u64 = 448;
 /// Octets of those that are there for its newest hold: holds draw on nothing else that is reserved.
 pub(super) const HELD_FRAME_OCTETS: u64 = 64;
+/// Beside those, where there are carriers, octets reserved for each push to write that one took it.
+pub(super) const HANDING_OCTETS_PER_PUSH: u64 = 128;
+/// And for each of its segments, to write its id, and what became of it.
+pub(super) const HANDING_OCTETS_PER_SEGMENT: u64 = 192;
+/// Most octets of one id in a Handed record, its length octet included.
+pub(super) const HANDED_ID_OCTETS_MAX: usize = 66;
 /// Segments reserved beside that, so that cleaning can always move records before it frees any.
 pub const RESERVE_SEGMENTS: u64 = 2;
 /// The fewest segments a budget must hold: the active one, the reserve, and one to accept into.

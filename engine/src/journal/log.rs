@@ -7,8 +7,9 @@ use std::time::Duration;
 use super::factory::segment_name;
 use super::frame::Kind;
 use super::limits::{
-    HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS, RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS,
-    SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS, SPARES_AHEAD, WARM_SPARES, WARM_SPARES_UNDER_LOAD,
+    HANDING_OCTETS_PER_PUSH, HANDING_OCTETS_PER_SEGMENT, HEADER_PAGE_OCTETS, ORDERED_MAX, QUIET_MS,
+    RESERVE_OCTETS_PER_PUSH, RESERVE_SEGMENTS, SEGMENT_OCTETS_DEFAULT, SPARE_RETRY_MS,
+    SPARES_AHEAD, WARM_SPARES, WARM_SPARES_UNDER_LOAD,
 };
 use super::memory::Memory;
 use super::record::{Accepted, ArchivedAccepted, Record};
@@ -32,6 +33,8 @@ pub struct JournalConfig {
     pub without_syncs: bool,
     /// No sequence below this is given from now on: those of other shards' journals lie elsewhere.
     pub first_sequence: u64,
+    /// Carriers take pushes: room is kept to write down what they take.
+    pub hands_over: bool,
 }
 
 impl JournalConfig {
@@ -43,6 +46,7 @@ impl JournalConfig {
             shard,
             without_syncs: false,
             first_sequence: 1,
+            hands_over: false,
         }
     }
 
@@ -147,6 +151,8 @@ pub struct Journal {
     pub(super) dirty_from: u32,
 
     pub(super) live_pushes: u64,
+    /// Their segments, where carriers take pushes.
+    pub(super) live_segments: u64,
     pub(super) live_octets: u64,
     /// Room for one body, aligned as a segment is.
     pub(super) scratch: Memory,
@@ -404,7 +410,28 @@ impl Journal {
     }
 
     pub(super) fn reserved_octets(&self) -> u64 {
-        RESERVE_SEGMENTS * self.config.frames_octets() + RESERVE_OCTETS_PER_PUSH * self.live_pushes
+        RESERVE_SEGMENTS * self.config.frames_octets()
+            + RESERVE_OCTETS_PER_PUSH * self.live_pushes
+            + self.handing_octets(self.live_pushes, self.live_segments)
+    }
+
+    /// Octets that are kept to write down what carriers take of so many pushes and segments.
+    pub(super) fn handing_octets(&self, pushes: u64, segments: u64) -> u64 {
+        if !self.config.hands_over {
+            return 0;
+        }
+        HANDING_OCTETS_PER_PUSH * pushes + HANDING_OCTETS_PER_SEGMENT * segments
+    }
+
+    /// Segments of the push whose Accepted record begins there, where they count.
+    pub(super) fn segments_at(&self, position: Position) -> u64 {
+        if self.config.hands_over { u64::from(self.accepted(position).segments) } else { 0 }
+    }
+
+    /// Whether what a carrier takes can be written down: pushes from before there were carriers
+    /// have no room kept for that.
+    pub fn may_hand_over(&self) -> bool {
+        self.present_octets() >= self.reserved_octets()
     }
 
     /// Takes what the factory has ready, waiting up to `wait` for each answer until there is a

@@ -80,8 +80,9 @@ pub use names::{Names, NamesWatch};
 pub use open::check;
 pub use record::{
     Accepted, AcceptedBody, AlertCancel, ArchivedAccepted, ArchivedCancelAccepted, ArchivedEnded,
-    ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress, CancelAccepted,
-    Ended, Held, HeldBody, Key, Notified, Opened, Progress, Record,
+    ArchivedHanded, ArchivedHeld, ArchivedKey, ArchivedNotified, ArchivedOpened, ArchivedProgress,
+    CancelAccepted, Ended, Handed, HandedBody, Held, HeldBody, Key, Notified, Opened, Progress,
+    Record,
 };
 pub use replay::{Damage, RecoveryReport, TornTail};
 pub use segment::Segment;

@@ -80,7 +80,8 @@ impl Journal {
             Ok(appended) => appended?,
             Err(damaged) => return Ok(Err(damaged)),
         };
-        self.note_held(octets);
+        let segments = self.segments_at(position);
+        self.note_held(octets, segments);
         self.release(position);
         kill_point(KillPoint::CleanMoved);
         Ok(Ok(Moved { position: moved, ended: self.append_trail(trail)? }))

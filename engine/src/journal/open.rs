@@ -89,6 +89,7 @@ impl Journal {
             committing: false,
             dirty_from: 0,
             live_pushes: 0,
+            live_segments: 0,
             live_octets: 0,
             scratch: Memory::copied_from(&[], super::limits::BODY_OCTETS_MAX),
             pool: ChunkPool::with_ready(chunks_ready(&config)),

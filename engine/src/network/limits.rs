@@ -5,6 +5,9 @@ use wire::sms::limits as sms;
 /// Most segments one push has.
 pub const SEGMENTS_MAX: usize = sms::SEGMENTS_MAX as usize;
 
+/// Octets of a sender in a slot: digits or letters.
+pub const SENDER_OCTETS_MAX: usize = 20;
+
 /// Room for one SMS-DELIVER in a slot.
 pub const DELIVER_TPDU_OCTETS_MAX: usize = sms::TPDU_OCTETS_MAX;
 

@@ -1,39 +1,100 @@
-//! The core-network port: all that the message center knows of whatever delivers its pushes.
+//! The network port: all that the message center knows of whatever delivers its pushes.
+//!
+//! A network belongs to a thread. The thread lends it to its shard for a turn: a network's slots
+//! are large, and there is one set of them however many shards a thread may have. A [`Token`] says
+//! which push of which shard an attempt is for.
 //!
 //! Order of calls, for one attempt:
-//! 1. [`CoreNetwork::reserve`] a slot; none means the network is full and the push waits
+//! 1. [`Network::reserve`] a slot; none means the network is full and the push waits
 //!    (backpressure);
-//! 2. fill it through [`CoreNetwork::slot`]: what the push is, and an SMS-DELIVER for each segment
-//!    to send;
-//! 3. [`CoreNetwork::submit`] it, or [`CoreNetwork::release`] it unused;
-//! 4. [`CoreNetwork::poll`] until it yields nothing: each attempt submitted comes back once, as an
+//! 2. fill it through [`Network::slot`]: what the push is, and an SMS-DELIVER for each segment to
+//!    send;
+//! 3. [`Network::submit`] it, or [`Network::release`] it unused;
+//! 4. [`Network::poll`] until it yields nothing: each attempt submitted comes back once, as an
 //!    [`Outcome`];
-//! 5. [`CoreNetwork::status_reports`] until it yields nothing: SMS-STATUS-REPORTs that did not come
-//!    with an outcome, be it before it, after it, once more, or in another life of the engine;
-//! 6. [`CoreNetwork::alerts`] until it yields nothing: lines whose waiting pushes may be tried
+//! 5. [`Network::reports`] until it yields nothing: SMS-STATUS-REPORTs that did not come with an
+//!    outcome, be it before it, after it, once more, or in another life of the engine;
+//! 6. [`Network::reachable`] until it yields nothing: lines whose waiting pushes may be tried
 //!    again.
 //!
 //! `next_due_ms` tells when polling is worth while again. Time comes from the caller; it is even:
 //! nobody sets it.
 //!
-//! Never here: a queue per msn, a retry, the order of pushes. One attempt at a time per msn is the
-//! caller's care.
+//! Never here: a queue per msn, a retry, the order of pushes, or what only a simulated network has.
+//! One attempt at a time per msn is the caller's care.
 
 use crate::network::gmsc::Terms;
-use crate::network::limits::{DELIVER_REPORT_OCTETS_MAX, DELIVER_TPDU_OCTETS_MAX, SEGMENTS_MAX};
-use crate::network::line_states::Line;
+use crate::network::limits::{
+    DELIVER_REPORT_OCTETS_MAX, DELIVER_TPDU_OCTETS_MAX, SEGMENTS_MAX, SENDER_OCTETS_MAX,
+};
 use crate::smsc::outcome::AttemptResult;
+use wire::smpp::session::RequestId;
 use wire::sms::limits::TIME_OCTETS;
+use wire::terms::code::Code;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn};
 use wire::terms::svcinst::Svcinst;
 use wire::terms::time::EvenMs;
 
-/// A core network that delivers.
-pub trait CoreNetwork {
-    /// Takes a free slot, emptied; `None` when as many attempts are in flight as the network
-    /// carries.
-    fn reserve(&mut self) -> Option<AttemptHandle>;
+/// Which push an attempt is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Token {
+    /// The shard's number.
+    pub partition: u32,
+    /// The message center's index of the push in that shard.
+    pub push: u32,
+}
+
+impl Token {
+    /// No push: what an empty slot carries.
+    pub const NONE: Self = Self { partition: u32::MAX, push: u32::MAX };
+}
+
+/// What a carrier's receipt says of a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ReceiptSays {
+    /// It arrived.
+    Delivered,
+    /// It will not, and this is the code.
+    Failed(Code),
+}
+
+/// Whom a carrier's receipt is answered to: the network's to read.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ReceiptReply {
+    /// The carrier.
+    pub carrier: u8,
+    /// Its session, and which life of it.
+    pub session: (u32, u32),
+    /// The receipt's PDU; `None` where it has been answered already.
+    pub request: Option<RequestId>,
+}
+
+/// A carrier's receipt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct CarrierReceipt {
+    /// Whose segment it is.
+    pub token: Token,
+    /// The push's number: the index of the token may be another's by now.
+    pub push_id: u64,
+    /// The segment, from 0.
+    pub segment: u8,
+    /// What has become of it.
+    pub says: ReceiptSays,
+    /// Whom to answer to.
+    pub reply: ReceiptReply,
+}
+
+/// A network that delivers.
+pub trait Network {
+    /// The highest number of a route: 0 is the core network, others are carriers.
+    fn last_route(&self) -> u8 {
+        0
+    }
+
+    /// Takes a free slot of a route, emptied; `None` when it carries as many attempts as it can, or
+    /// takes none now.
+    fn reserve(&mut self, route: u8) -> Option<AttemptHandle>;
 
     /// The slot behind `handle`, to be filled.
     fn slot(&mut self, handle: &AttemptHandle) -> &mut AttemptSlot;
@@ -50,38 +111,49 @@ pub trait CoreNetwork {
 
     /// The token of the attempt that probably comes to its end next: whoever is told fetches early
     /// what it will need. `None` where nobody can tell.
-    fn next_token(&self) -> Option<u64> {
+    fn next_token(&self) -> Option<Token> {
         None
     }
 
     /// The next SMS-STATUS-REPORT that comes by itself. Whose it is only its TPDU says: TP-MR,
     /// TP-RA and TP-SCTS.
-    fn status_reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>>;
+    fn reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>>;
 
     /// The message center starts with a push that an earlier attempt found absent or without
     /// memory: the HLR is to report the line when it is ready. A network whose HLR outlives the
     /// engine has that in its message waiting data.
     //= TS 23.040 3.2.6
-    fn await_alert(&mut self, _msn: Msn, _now_ms: EvenMs) {}
+    fn await_reachable(&mut self, _msn: Msn, _now_ms: EvenMs) {}
 
     /// The next line that the HLR reports as reachable again, or as having memory free.
     //= TS 23.040 3.2.7
-    fn alerts(&mut self, now_ms: EvenMs) -> Option<Msn>;
+    fn reachable(&mut self, now_ms: EvenMs) -> Option<Msn>;
 
-    /// The earliest time at which `poll`, `status_reports` or `alerts` may yield something; `None`
+    /// The next receipt of a carrier, each behind the outcome that says that the segment was taken.
+    fn receipts(&mut self) -> Option<CarrierReceipt> {
+        None
+    }
+
+    /// What a receipt changed is durable: the carrier is told that it came.
+    fn acknowledge(&mut self, _reply: ReceiptReply) {}
+
+    /// The message center starts with a segment that a carrier took under this id.
+    fn await_receipt(
+        &mut self,
+        _token: Token,
+        _push_id: u64,
+        _carrier: u8,
+        _segment: u8,
+        _id: &[u8],
+    ) {
+    }
+
+    /// It has told of all such segments, and receipts may come.
+    fn all_awaited(&mut self) {}
+
+    /// The earliest time at which `poll`, `reports` or `reachable` may yield something; `None`
     /// while nothing is under way.
     fn next_due_ms(&self) -> Option<EvenMs>;
-
-    /// Attempts submitted and not yet polled.
-    fn in_flight(&self) -> usize;
-
-    /// Puts a line into another state, where the network is a simulated one.
-    ///
-    /// # Errors
-    /// One sentence: this network is none that can be told, or has no room for the change.
-    fn set_line(&mut self, _msn: Msn, _line: Line, _now_ms: EvenMs) -> Result<(), String> {
-        Err("this core network is not simulated: its lines cannot be changed from here".to_owned())
-    }
 }
 
 /// A reserved slot. It goes back by `submit` or `release`; a handle that is dropped instead costs
@@ -106,8 +178,8 @@ impl AttemptHandle {
 /// asked for stands in its first cache line.
 #[repr(C, align(64))]
 pub struct AttemptSlot {
-    /// The message center's own name for the push; comes back in the outcome.
-    pub token: u64,
+    /// Whose attempt it is; comes back in the outcome.
+    pub token: Token,
     /// Where to: TP-DA of the SMS-SUBMITs (TS 23.040, 9.2.3.8).
     pub msn: Msn,
     /// The XPID's service instruction values.
@@ -124,13 +196,19 @@ pub struct AttemptSlot {
     mask: u16,
     lengths: [u8; SEGMENTS_MAX],
     tpdus: [[u8; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
+    /// Of an attempt by a carrier: the push's number.
+    pub push_id: u64,
+    /// Of an attempt by a carrier: when the push expires, Unix milliseconds.
+    pub expires_ms: u64,
+    sender: [u8; SENDER_OCTETS_MAX],
+    sender_octets: u8,
 }
 
 impl AttemptSlot {
     /// An empty slot.
     pub fn new() -> Self {
         Self {
-            token: 0,
+            token: Token::NONE,
             msn: Msn::ALL,
             svcinst: Svcinst::EMERGENCY,
             class: Class::Standard,
@@ -140,7 +218,23 @@ impl AttemptSlot {
             mask: 0,
             lengths: [0; SEGMENTS_MAX],
             tpdus: [[0; DELIVER_TPDU_OCTETS_MAX]; SEGMENTS_MAX],
+            push_id: 0,
+            expires_ms: 0,
+            sender: [0; SENDER_OCTETS_MAX],
+            sender_octets: 0,
         }
+    }
+
+    /// Of an attempt by a carrier: who sends it, digits or letters.
+    pub fn set_sender(&mut self, sender: &[u8]) {
+        let octets = sender.len().min(SENDER_OCTETS_MAX);
+        self.sender[..octets].copy_from_slice(&sender[..octets]);
+        self.sender_octets = octets as u8;
+    }
+
+    /// See [`Self::set_sender`].
+    pub fn sender(&self) -> &[u8] {
+        &self.sender[..usize::from(self.sender_octets)]
     }
 
     /// Forgets every segment.
@@ -196,20 +290,27 @@ impl Default for AttemptSlot {
 #[derive(Debug)]
 pub struct Outcome<'a> {
     /// The token of the slot.
-    pub token: u64,
+    pub token: Token,
     /// Where to.
     pub msn: Msn,
     /// How it ended.
     pub result: AttemptResult,
     /// The domain last tried; `None` when nothing was sent.
     pub domain: Option<Domain>,
-    /// The row of the decision table ([`crate::network::gmsc`]), 1 to 15.
+    /// The row of the decision table ([`crate::network::gmsc`]), 1 to 15; 0 by a carrier.
     pub row: u8,
     /// The segments acknowledged in this attempt: bit 0 is the first.
     pub delivered_mask: u16,
     /// The segments sent for which no answer came in time. They may have arrived; their reports may
     /// still come.
     pub unanswered_mask: u16,
+    /// The segments that a carrier took, whose receipts will come.
+    pub taken_mask: u16,
+    /// The carrier's number; 0 for the core network.
+    pub carrier: u8,
+    /// The carrier's ids of the segments taken, in their order, each behind an octet that says its
+    /// length.
+    pub ids: &'a [u8],
     /// The SMS-DELIVER-REPORT of each segment that was answered.
     pub reports: &'a Reports,
 }

@@ -1,9 +1,9 @@
-//! The embedded simulated core network: an HLR and terminals behind the port, one for each shard.
+//! The embedded simulated core network: an HLR and terminals behind the port, one for each thread.
 //!
 //! An attempt rests in its slot for the configured latency. When it is due, the GMSC asks the
 //! simulated HLR for the line's state at that moment, decides, and walks the segments through the
 //! domains of the route; the terminal reads each SMS-DELIVER and answers it with an
-//! SMS-DELIVER-REPORT. Lines that ended an attempt absent or full are remembered, and `alerts`
+//! SMS-DELIVER-REPORT. Lines that ended an attempt absent or full are remembered, and `reachable`
 //! names them when they are ready again. Reports may be made to come late, early, twice or never;
 //! an attempt that misses one times out.
 //!
@@ -25,7 +25,7 @@ use crate::network::line_states::{Line, LineMap, LineStates, Terminal};
 use crate::network::outcome_rates::{ReportFate, Strike};
 use crate::network::pending::{AwaitedLines, Delays};
 use crate::network::port::{
-    AttemptHandle, AttemptSlot, CoreNetwork, Outcome, Reports, StatusReport,
+    AttemptHandle, AttemptSlot, Network, Outcome, Reports, StatusReport, Token,
 };
 use crate::network::random::Random;
 use crate::network::reports::{DeferredOutcomes, PendingReport, PendingReports};
@@ -42,7 +42,7 @@ use wire::terms::domain::Domain;
 use wire::terms::ids::Msn;
 use wire::terms::time::EvenMs;
 
-/// The simulated core network of one shard.
+/// The simulated core network of one thread.
 pub struct SimulatedNetwork {
     configuration: SimulationConfig,
     line_states: Arc<LineStates>,
@@ -120,6 +120,11 @@ impl SimulatedNetwork {
     /// Attempts decided so far by each row of the decision table; index 0 is never used.
     pub fn decisions_by_row(&self) -> &[u64; ROWS as usize + 1] {
         &self.decisions_by_row
+    }
+
+    /// Attempts submitted and not yet polled.
+    pub fn in_flight(&self) -> usize {
+        self.delays.len() + self.deferred.len()
     }
 
     /// SMS-DELIVERs sent to terminals so far.
@@ -282,7 +287,10 @@ impl SimulatedNetwork {
             AttemptResult::Failed(failure) => {
                 matches!(failure, Failure::Absent | Failure::MemoryFull)
             }
-            AttemptResult::Delivered | AttemptResult::Refused(_) => false,
+            AttemptResult::Delivered
+            | AttemptResult::Refused(_)
+            | AttemptResult::HandedOver
+            | AttemptResult::Returned => false,
         };
         if waits {
             let returns_after_ms = self.configuration.scaled(self.configuration.returns_after_ms);
@@ -293,8 +301,8 @@ impl SimulatedNetwork {
     }
 }
 
-impl CoreNetwork for SimulatedNetwork {
-    fn reserve(&mut self) -> Option<AttemptHandle> {
+impl Network for SimulatedNetwork {
+    fn reserve(&mut self, _route: u8) -> Option<AttemptHandle> {
         let index = self.free.pop()?;
         self.slots[index as usize].clear();
         Some(AttemptHandle(index))
@@ -350,24 +358,27 @@ impl CoreNetwork for SimulatedNetwork {
             row: attempted.row,
             delivered_mask: attempted.delivered_mask,
             unanswered_mask: attempted.unanswered_mask,
+            taken_mask: 0,
+            carrier: 0,
+            ids: &[],
             reports: &self.reports,
         })
     }
 
-    fn next_token(&self) -> Option<u64> {
+    fn next_token(&self) -> Option<Token> {
         self.delays.next_slot().map(|slot| self.slots[slot as usize].token)
     }
 
-    fn status_reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
+    fn reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
         self.status_reports.pop(now_ms)
     }
 
-    fn await_alert(&mut self, msn: Msn, now_ms: EvenMs) {
+    fn await_reachable(&mut self, msn: Msn, now_ms: EvenMs) {
         let is_ready = self.line_state(msn).is_ready();
         self.alerts.await_line(msn, is_ready.then_some(now_ms));
     }
 
-    fn alerts(&mut self, now_ms: EvenMs) -> Option<Msn> {
+    fn reachable(&mut self, now_ms: EvenMs) -> Option<Msn> {
         self.alerts.pop(now_ms)
     }
 
@@ -381,14 +392,6 @@ impl CoreNetwork for SimulatedNetwork {
         .into_iter()
         .flatten()
         .min()
-    }
-
-    fn in_flight(&self) -> usize {
-        self.delays.len() + self.deferred.len()
-    }
-
-    fn set_line(&mut self, msn: Msn, line: Line, now_ms: EvenMs) -> Result<(), String> {
-        self.set_line_state(msn, line, now_ms).map_err(|error| error.to_string())
     }
 }
 
@@ -423,6 +426,7 @@ fn behaviour_in_domain(line: &LineState, terminal: Terminal, domain: Domain) -> 
     let available = match domain {
         Domain::Cs => line.cs_available(),
         Domain::Ps => line.ps_available(),
+        Domain::Carrier => false,
     };
     if !available {
         return Terminal::Absent;

@@ -263,6 +263,7 @@ impl<L: Log> Shard<L> {
             self.core.note_hold_recorded(index);
         }
         let moved = self.move_with(position, trail);
+        self.journal_handed_again(index, now_ms);
         self.core.set_position(index, moved.to_bits());
     }
 

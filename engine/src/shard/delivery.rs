@@ -6,6 +6,8 @@ use super::endings::held_record;
 use super::records;
 use crate::billing::Log;
 use crate::journal::{Accepted, Held, Position};
+use crate::network::port::{Network, Token};
+use crate::network::routes::CORE_NETWORK;
 use crate::smsc::core::Settlement;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::outcome::AttemptResult;
@@ -24,12 +26,35 @@ use wire::terms::time::WallMs;
 
 impl<L: Log> Shard<L> {
     /// Hands pushes whose turn it is to the core network, as many as it has room for.
-    pub(super) fn start_attempts(&mut self, now_ms: WallMs, budget: usize) -> bool {
+    pub(super) fn start_attempts(
+        &mut self,
+        network: &mut impl Network,
+        now_ms: WallMs,
+        budget: usize,
+    ) -> bool {
+        let mut busy = self.start_attempts_by(network, CORE_NETWORK, now_ms, budget);
+        for route in CORE_NETWORK + 1..=network.last_route() {
+            // What a carrier takes has to be written down.
+            if self.journal.may_hand_over() {
+                busy |= self.start_attempts_by(network, route, now_ms, budget);
+            }
+        }
+        busy
+    }
+
+    #[inline]
+    fn start_attempts_by(
+        &mut self,
+        network: &mut impl Network,
+        route: u8,
+        now_ms: WallMs,
+        budget: usize,
+    ) -> bool {
         let mut busy = false;
         for _ in 0..budget {
-            let Some(handle) = self.network.reserve() else { break };
-            let Some(index) = self.core.poll_attempt(self.pace.center(now_ms)) else {
-                self.network.release(handle);
+            let Some(handle) = network.reserve(route) else { break };
+            let Some(index) = self.core.poll_attempt(route, self.pace.center(now_ms)) else {
+                network.release(handle);
                 break;
             };
             busy = true;
@@ -39,8 +64,8 @@ impl<L: Log> Shard<L> {
             let originating =
                 originating_address(registered, accepted.sender_index, accepted.sender);
             let scts = self.stamps.scts(accepted.accepted_ms);
-            let slot = self.network.slot(&handle);
-            slot.token = u64::from(index);
+            let slot = network.slot(&handle);
+            slot.token = Token { partition: self.number as u32, push: index };
             slot.msn = push.msn();
             slot.class = push.class;
             slot.attempts_before = u16::from(push.attempts());
@@ -50,9 +75,14 @@ impl<L: Log> Shard<L> {
                 || records::svcinst(accepted.svcinst),
                 |registered| registered.registration.svcinst,
             );
-            let last = usize::from(push.segments) - 1;
+            if route != CORE_NETWORK {
+                slot.push_id = push.push_id;
+                slot.expires_ms = accepted.expires_ms;
+                slot.set_sender(accepted.sender);
+            }
+            let (settled, last) = (self.core.settled_mask(index), usize::from(push.segments) - 1);
             for (segment, submit) in relay::submits(accepted.submits).enumerate() {
-                if push.delivered_mask >> segment & 1 == 1 {
+                if settled >> segment & 1 == 1 {
                     continue;
                 }
                 let encoded = slot.encode(segment, |out| {
@@ -64,21 +94,29 @@ impl<L: Log> Shard<L> {
                     "a SUBMIT checked on acceptance becomes a DELIVER: {encoded:?}"
                 );
             }
-            self.network.submit(handle, self.pace.even(now_ms));
+            network.submit(handle, self.pace.even(now_ms));
+            self.in_flight += 1;
         }
         busy
     }
 
     /// Takes what the core network has settled.
-    pub(super) fn take_outcomes(&mut self, now_ms: WallMs, budget: usize) -> bool {
+    pub(super) fn take_outcomes(
+        &mut self,
+        network: &mut impl Network,
+        now_ms: WallMs,
+        budget: usize,
+    ) -> bool {
         let mut busy = false;
         for _ in 0..budget {
             let random = self.next_random();
-            let Some(outcome) = self.network.poll(self.pace.even(now_ms)) else { break };
+            let Some(outcome) = network.poll(self.pace.even(now_ms)) else { break };
             busy = true;
-            let index = outcome.token as PushIndex;
+            assert_eq!(outcome.token.partition, self.number as u32, "an outcome of another shard");
+            self.in_flight -= 1;
+            let index: PushIndex = outcome.token.push;
             let (result, unanswered_mask) = (outcome.result, outcome.unanswered_mask);
-            let domain = outcome.domain.map_or(0, domain_number);
+            let domain = outcome.domain.map_or(0, Domain::number);
             let push = self.core.push(index);
             let push_id = push.push_id;
             kill_points::arrived(self.number, push_id, outcome.delivered_mask);
@@ -91,21 +129,29 @@ impl<L: Log> Shard<L> {
             let news = delivered_mask & !push.delivered_mask;
             let before = Known::of(push);
             self.counted.segments_delivered += u64::from(news.count_ones());
-            if let Some(token) = self.network.next_token() {
-                self.core.prefetch_push(token as PushIndex);
-            }
             let unanswered_mask =
                 if self.mutation == Mutation::DropUnanswered { 0 } else { unanswered_mask };
-            let settlement = Settlement { result, delivered_mask, unanswered_mask, domain };
+            let taken_mask = outcome.taken_mask;
+            if taken_mask != 0 {
+                self.ids.note(index, outcome.carrier, taken_mask, outcome.ids);
+            }
+            if let Some(token) = network.next_token() {
+                self.core.prefetch_push(token.push);
+            }
+            let settlement =
+                Settlement { result, delivered_mask, unanswered_mask, taken_mask, domain };
             self.core.handle_outcome(index, settlement, self.pace.center(now_ms), random);
+            if taken_mask != 0 {
+                self.journal_taken(index, taken_mask, now_ms);
+            }
             self.note_if_held(index, before, result, domain, now_ms);
             self.carry_out_effects(now_ms);
             kill_points::appended(self.number, self.journal.appended(), push_id, delivered_mask);
         }
-        busy |= self.take_status_reports(now_ms, budget);
+        busy |= self.take_status_reports(network, now_ms, budget);
         // A hundred thousand lines may come back in one second: each turn takes its share of them.
         for _ in 0..budget {
-            let Some(msn) = self.network.alerts(self.pace.even(now_ms)) else { break };
+            let Some(msn) = network.reachable(self.pace.even(now_ms)) else { break };
             let random = self.next_random();
             self.core.handle_alert(msn, self.pace.center(now_ms), random);
             busy = true;
@@ -129,7 +175,10 @@ impl<L: Log> Shard<L> {
         }
         // Sent and acknowledged, but not all of it: something is missing as if the network had
         // failed.
-        let reason = WaitReason::of(result).unwrap_or(WaitReason::SystemFailure);
+        let reason = match WaitReason::of(result).unwrap_or(WaitReason::SystemFailure) {
+            WaitReason::SystemFailure if domain == Domain::Carrier.number() => WaitReason::Carrier,
+            reason => reason,
+        };
         self.core.note_hold_reason(index, reason.number());
         let push = self.core.push(index);
         let next_ms = self.core.due_ms(index).map_or(now_ms, |due_ms| self.pace.real(due_ms));
@@ -145,13 +194,18 @@ impl<L: Log> Shard<L> {
     }
 
     /// Takes the SMS-STATUS-REPORTs that came by themselves: late, early, or once more.
-    fn take_status_reports(&mut self, now_ms: WallMs, budget: usize) -> bool {
+    fn take_status_reports(
+        &mut self,
+        network: &mut impl Network,
+        now_ms: WallMs,
+        budget: usize,
+    ) -> bool {
         let mut busy = false;
         for _ in 0..budget {
-            let Some(report) = self.network.status_reports(self.pace.even(now_ms)) else { break };
+            let Some(report) = network.reports(self.pace.even(now_ms)) else { break };
             busy = true;
             self.counted.status_reports += 1;
-            let domain = domain_number(report.domain);
+            let domain = report.domain.number();
             let view = relay::read_status_report(report.tpdu).ok();
             let whose = view.and_then(|view| self.match_report(&view).map(|whose| (view, whose)));
             let Some((view, (index, segment))) = whose else {
@@ -218,13 +272,6 @@ struct Known {
 impl Known {
     fn of(push: &Push) -> Self {
         Self { delivered_mask: push.delivered_mask, in_doubt: push.has(flag::IN_DOUBT) }
-    }
-}
-
-fn domain_number(domain: Domain) -> u8 {
-    match domain {
-        Domain::Cs => 1,
-        Domain::Ps => 2,
     }
 }
 

@@ -55,6 +55,7 @@ impl<L: Log> Shard<L> {
             match effect {
                 Effect::Progress(index) => self.journal_progress(index, now_ms),
                 Effect::Begin(index) => self.journal_begin(index, now_ms),
+                Effect::Handed(index) => self.journal_handed(index, 0, now_ms),
                 Effect::CancelAccepted(index) => self.journal_cancel(index, now_ms),
                 Effect::Ended(index) => self.journal_end(index),
                 Effect::Notify(push, kind) => {
@@ -163,7 +164,7 @@ impl<L: Log> Shard<L> {
             completed_ms: self.pace.real(push.ended_ms()).ms(),
             notification_id: &id,
             try_number: u16::from(push.tries) + 1,
-            domain: domain(push.domain),
+            domain: Domain::from_number(push.domain),
             tp_status: Some(push.tp_status),
             alert_id: (!alert_id.is_empty()).then_some(alert_id),
         };
@@ -243,6 +244,7 @@ impl<L: Log> Shard<L> {
     fn journal_end(&mut self, index: PushIndex) {
         let record = self.ended_record(&EndedPush::of(self.core.push(index)));
         let (_, sequence) = fatal_if_full(self.journal.append_ended(&record));
+        self.ids.forget(index);
         self.ended.push_back(Ending { sequence, index, record });
     }
 
@@ -335,14 +337,6 @@ pub(super) fn notice(record: &ArchivedNotified) -> RecoveredNotice {
 pub(super) fn xpid_of(accepted: &Accepted<'_>) -> Xpid {
     let xpid = Xpid::from_value(accepted.xpid);
     xpid.expect("an accepted push carries an XPID that was parsed")
-}
-
-fn domain(number: u8) -> Option<Domain> {
-    match number {
-        1 => Some(Domain::Cs),
-        2 => Some(Domain::Ps),
-        _ => None,
-    }
 }
 
 /// `ntfid`: the shard that accepted the push, its number and which of the two notifications; the

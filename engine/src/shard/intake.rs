@@ -326,8 +326,7 @@ impl<L: Log> Shard<L> {
         self.rehearse()?;
         let submits = &self.submits[..admission.submits_octets];
         submission::submit(submits, segments, self.stamps.scts(now_ms.ms()))?;
-        let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms.map(WallMs::new));
-        let expires_ms = self.pace.expires(now_ms, admission.expires_ms, lifetime, expiry_ms);
+        let expires_ms = self.expires_ms(push, admission, now_ms);
         let (reqid, reqid_length) = records::reqid_octets(push.reqid);
         let record = Accepted {
             push_id: self.journal.next_sequence(),
@@ -372,12 +371,19 @@ impl<L: Log> Shard<L> {
             wants_notification: admission.wants_notification,
             single_attempt: push.is_single_attempt(),
             alert,
+            route: self.routes.route_of(push.msn, push.xpid, push.class),
         };
         self.core.accept(new, self.pace.center(now_ms));
         registered.meter.charge(now_ms);
         self.note_accepted(push_id, segments, now_ms);
         //= push answer durable
         Ok(Reply::WhenDurable(answer_to(push, Code::ACCEPTED, segments), push_id + 1))
+    }
+
+    /// When the push expires, in real time.
+    fn expires_ms(&self, push: &Submission<'_>, admission: &Admission, now_ms: WallMs) -> WallMs {
+        let (lifetime, expiry_ms) = (push.lifetime_hours, push.expiry_ms.map(WallMs::new));
+        self.pace.expires(now_ms, admission.expires_ms, lifetime, expiry_ms)
     }
 
     /// What the alert of a push has decided already: 0002 where the phone has a newer one, 3004

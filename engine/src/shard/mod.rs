@@ -1,8 +1,8 @@
-//! One shard's engine: gateway, message center, core network, journal and billing put together.
+//! One shard's engine: gateway, message center, journal and billing put together.
 //!
 //! It owns everything about its slice of msn space and knows no socket and no clock: requests come
 //! in as octets with the time, answers go out as values that say from when on they may be sent.
-//! `rt` carries the octets; tests drive the same type directly.
+//! `io` carries the octets and lends it the thread's network; tests drive the same type directly.
 //!
 //! Invariants:
 //! * an answer 0000 is released only when the journal's durable mark has passed its record;
@@ -19,6 +19,7 @@ mod endings;
 pub mod events;
 pub mod figures;
 mod fingerprints;
+mod handed;
 mod intake;
 mod live;
 mod moved_before;
@@ -54,8 +55,8 @@ use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::Fingerprints;
 use crate::gateway::registry::Registry;
 use crate::journal::{AppendError, Commit, Journal, Names, Reach};
-use crate::network::line_states::Line;
-use crate::network::port::CoreNetwork;
+use crate::network::port::{Network, ReceiptReply};
+use crate::network::routes::Routes;
 use crate::smsc::core::{Core, NotificationKind};
 use crate::smsc::ended::EndedId;
 use crate::smsc::mutation::Mutation;
@@ -67,7 +68,6 @@ use std::sync::Arc;
 use wire::push::submit::Scratch;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::code::Code;
-use wire::terms::ids::Msn;
 use wire::terms::time::{EvenMs, SteadyMs, WallMs};
 
 /// What was appended to the journal and is covered by no commit yet.
@@ -110,7 +110,15 @@ pub struct Shard<L = BillingLog> {
     owed: Option<books::Owed>,
     /// Ended records that cleaning appended again and that may not be durable yet.
     moved_ends: VecDeque<u64>,
-    network: Box<dyn CoreNetwork + Send>,
+    /// Attempts submitted to the network and not settled.
+    in_flight: usize,
+    /// What carriers call the segments that they took.
+    ids: handed::Ids,
+    /// Receipts whose records may not be durable yet: the sequence behind each.
+    receipts: VecDeque<(u64, ReceiptReply)>,
+    routes: Arc<Routes>,
+    /// The network is still to be told of the lines that pushes were held for before this start.
+    resuming: bool,
     intake_paused: bool,
     names: Arc<Names>,
     /// The shard has taken note that they are lost.
@@ -204,12 +212,9 @@ impl<L: Log> Shard<L> {
         self.intake_paused = paused;
     }
 
-    /// Puts these lines of a simulated network into another state.
-    ///
-    /// # Errors
-    /// One sentence; the lines before the one that failed are changed.
-    pub fn set_lines(&mut self, msns: &[Msn], line: Line, now_ms: WallMs) -> Result<(), String> {
-        msns.iter().try_for_each(|&msn| self.network.set_line(msn, line, self.pace.even(now_ms)))
+    /// The time by which its network works, which no step of the wall clock moves.
+    pub fn network_ms(&self, now_ms: WallMs) -> EvenMs {
+        self.pace.even(now_ms)
     }
 
     /// Its message center, to be looked at.
@@ -274,12 +279,23 @@ impl<L: Log> Shard<L> {
         self.pace.see(wall_ms, steady_ms);
     }
 
-    /// One turn of work that is due by `now_ms`, bounded; whether there was any.
-    pub fn turn(&mut self, now_ms: WallMs, budget: &TurnBudget) -> bool {
+    /// One turn of work that is due by `now_ms`, bounded; whether there was any. `network` is lent
+    /// for the turn, and the same in every turn.
+    pub fn turn(
+        &mut self,
+        network: &mut impl Network,
+        now_ms: WallMs,
+        budget: &TurnBudget,
+    ) -> bool {
+        if std::mem::take(&mut self.resuming) {
+            self.resume(network, now_ms);
+        }
         let mut busy = self.settle_durable(now_ms);
+        busy |= self.acknowledge_receipts(network);
         self.core.handle_time(self.pace.center(now_ms), budget.timers);
-        busy |= self.take_outcomes(now_ms, budget.outcomes);
-        busy |= self.start_attempts(now_ms, budget.attempts);
+        busy |= self.take_outcomes(network, now_ms, budget.outcomes);
+        busy |= self.take_receipts(network, now_ms, budget.outcomes);
+        busy |= self.start_attempts(network, now_ms, budget.attempts);
         busy |= self.carry_out_effects(now_ms);
         busy |= self.clean(now_ms);
         self.count_waiting(now_ms);
@@ -289,22 +305,24 @@ impl<L: Log> Shard<L> {
         busy
     }
 
-    /// When [`Shard::turn`] has work again if nothing else happens.
-    pub fn next_due_ms(&self) -> Option<WallMs> {
+    /// When [`Shard::turn`] with this network has work again if nothing else happens.
+    pub fn next_due_ms(&self, network: &impl Network) -> Option<WallMs> {
         let center_ms = self.core.next_due_ms().map(|due_ms| self.pace.real(due_ms));
-        let network_ms = self.network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
+        let network_ms = network.next_due_ms().map(|due_ms| self.pace.wall(due_ms));
         let billing_ms = self.billing.next_due_ms(self.owed.is_some());
         [center_ms, network_ms, self.waiting.next_due_ms(), billing_ms].into_iter().flatten().min()
     }
 
-    /// Attempts in the core network.
+    /// Attempts in the network.
     pub fn in_flight(&self) -> usize {
-        self.network.in_flight()
+        self.in_flight
     }
 
     /// Whether everything appended is durable and every durable ending is settled.
     pub fn is_settled(&self) -> bool {
-        self.durable() >= self.journal.appended() && self.ended.is_empty()
+        self.durable() >= self.journal.appended()
+            && self.ended.is_empty()
+            && self.receipts.is_empty()
     }
 
     /// The counters and gauges of this shard.

@@ -12,7 +12,7 @@ use crate::billing::{BillingFiles, BillingLog, Log};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::registry::Registry;
 use crate::journal::{Journal, Position, RecoveryReport, SegmentFactory, Storage};
-use crate::network::port::CoreNetwork;
+use crate::network::port::Network;
 use crate::smsc::core::Core;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::PushIndex;
@@ -37,8 +37,6 @@ pub struct Ground<L> {
     pub storage: Box<dyn Storage>,
     /// The books.
     pub billing: L,
-    /// What delivers.
-    pub network: Box<dyn CoreNetwork + Send>,
     /// Where concatenation references begin: another number at each start.
     pub reference_seed: u64,
     /// A deliberate fault: none but in a test.
@@ -54,7 +52,6 @@ impl Shard {
         directory: &Path,
         config: &ShardConfig,
         factory: &SegmentFactory,
-        network: Box<dyn CoreNetwork + Send>,
         registry: Arc<Registry>,
         now_ms: WallMs,
     ) -> Result<(Self, ShardReport), OpenError> {
@@ -66,7 +63,6 @@ impl Shard {
             storage: Box::new(factory.storage(&directory)),
             directory,
             billing,
-            network,
             reference_seed: std::hash::RandomState::new().hash_one(config.seed),
             mutation: Mutation::None,
         };
@@ -90,16 +86,17 @@ impl<L: Log> Shard<L> {
         registry: Arc<Registry>,
         now_ms: WallMs,
     ) -> Result<(Self, ShardReport), OpenError> {
-        let Ground { directory, storage, mut billing, network, reference_seed, mutation } = ground;
+        let Ground { directory, storage, mut billing, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
         let (center_ms, progress) = (pace.center(now_ms), &*config.progress);
+        let fingerprints = &config.fingerprints;
         let recovery = begin_recovery(config, mutation, center_ms);
         let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
         let (mut journal, report, read) = read_back(reading, config, &directory, storage)?;
-        let Read { recovery, entered, waiting, moved_before } = read;
+        let Read { recovery, entered, waiting, moved_before, ids } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
-        let older_until_ms = config.fingerprints.older_until_ms.map(WallMs::new);
+        let older_until_ms = fingerprints.older_until_ms.map(WallMs::new);
         let older_until_ms = older_until_ms.filter(|&until_ms| now_ms < until_ms);
         let older_until_ms = older_until_ms.map(|until_ms| pace.even(until_ms));
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
@@ -110,15 +107,19 @@ impl<L: Log> Shard<L> {
             pace,
             registry,
             contracts: ContractTable::with_capacity(0),
-            fingerprints: config.fingerprints.keyed,
-            alerts_had_older: config.fingerprints.older_until_ms.is_some(),
+            fingerprints: fingerprints.keyed,
+            alerts_had_older: fingerprints.older_until_ms.is_some(),
             older_until_ms,
+            ids: ids.of_live(&core),
             core,
             journal,
             billing,
             owed: (entered.left > 0).then(|| Owed::at_start(entered.left, entered.known)),
             moved_ends: VecDeque::new(),
-            network,
+            in_flight: 0,
+            receipts: VecDeque::new(),
+            routes: Arc::clone(&config.routes),
+            resuming: true,
             intake_paused: false,
             names: Arc::default(),
             names_lost: false,
@@ -147,7 +148,6 @@ impl<L: Log> Shard<L> {
             waiting,
         };
         shard.carry_out_effects(now_ms);
-        shard.await_alerts(now_ms);
         kill_point(KillPoint::RecoverOpened);
         progress.enter(OpenStage::Done);
         let report =
@@ -189,9 +189,16 @@ fn hold_live(journal: &mut Journal, recovery: &Recovery, mutation: Mutation) {
 }
 
 impl<L: Log> Shard<L> {
+    /// The first turn: the network is told what pushes from before this start wait for.
+    pub(super) fn resume(&mut self, network: &mut impl Network, now_ms: WallMs) {
+        self.await_reachable(network, now_ms);
+        self.await_receipts(network);
+    }
+
     /// Lines whose pushes were held as absent or full before this start are to be reported when
     /// they are ready.
-    fn await_alerts(&mut self, now_ms: WallMs) {
+    fn await_reachable(&mut self, network: &mut impl Network, now_ms: WallMs) {
+        let even_ms = self.pace.even(now_ms);
         for index in 0..self.core.indices_used() as PushIndex {
             let Some(push) = self.core.live_at(index).filter(|push| push.state == State::Held)
             else {
@@ -200,7 +207,7 @@ impl<L: Log> Shard<L> {
             if WaitReason::from_number(push.hold_reason())
                 .is_some_and(|reason| reason.cause().awaits_alert())
             {
-                self.network.await_alert(push.msn(), self.pace.even(now_ms));
+                network.await_reachable(push.msn(), even_ms);
             }
         }
     }
@@ -230,9 +237,6 @@ mod tests {
     use super::*;
     use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
     use crate::journal::{JournalConfig, JournalError, SEGMENT_OCTETS_MIN};
-    use crate::network::line_states::{Line, LineStates};
-    use crate::network::simulated::SimulatedNetwork;
-    use crate::network::simulation_config::SimulationConfig;
     use crate::shard::Durability;
     use crate::smsc::core::CoreLimits;
 
@@ -254,16 +258,14 @@ mod tests {
                 journal: JournalConfig { segment_octets, ..JournalConfig::new(0, budget_octets) },
                 seed: 7,
                 time_scale: 1,
+                routes: Arc::default(),
                 fingerprints: FingerprintKeys { keyed, older_until_ms: None },
                 injections: Vec::new(),
                 progress: Arc::default(),
             };
-            let lines = LineStates::parse("", Line::HOME).unwrap_or_else(|error| panic!("{error}"));
-            let network = SimulatedNetwork::new(SimulationConfig::default(), Arc::new(lines));
-            let network = Box::new(network.unwrap_or_else(|error| panic!("{error}")));
             let registry = Arc::new(Registry::new(Vec::new()));
             let now_ms = WallMs::new(1_000_000);
-            let opened = Shard::open(place.path(), &config, &factory, network, registry, now_ms);
+            let opened = Shard::open(place.path(), &config, &factory, registry, now_ms);
             let refused = matches!(opened, Err(OpenError::Journal(JournalError::Config(_))));
             assert_eq!(refused, is_refused, "{segments} segments of {segment_octets}");
         }

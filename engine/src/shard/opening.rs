@@ -5,6 +5,7 @@ use super::progress::OpenProgress;
 use crate::billing::BillingError;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::journal::{AppendError, JournalConfig, JournalError, RecoveryReport};
+use crate::network::routes::Routes;
 use crate::smsc::core::CoreLimits;
 use crate::testing::injection::Injection;
 use std::sync::Arc;
@@ -25,6 +26,8 @@ pub struct ShardConfig {
     pub seed: u64,
     /// How many seconds of the message center's schedules pass in a real one; 1 but for rehearsals.
     pub time_scale: u64,
+    /// Which pushes go by which carrier.
+    pub routes: Arc<Routes>,
     /// How fingerprints are made, and were.
     pub fingerprints: FingerprintKeys,
     /// Faults to rehearse.

@@ -4,6 +4,7 @@
 //! **Never here:** the decision what becomes of a push; that is the recovery's.
 
 use super::books::Home;
+use super::handed::ReadIds;
 use super::moved_before::{MovedBefore, Moves};
 use super::opening::{OpenError, ShardConfig};
 use super::replay::replay;
@@ -11,8 +12,10 @@ use super::waiting::WaitingScan;
 use crate::billing::{BillingError, Entered, Lacking, Log};
 use crate::gateway::fingerprint::{FingerprintKeys, Fingerprints};
 use crate::journal::{ArchivedAccepted, Position, Record};
+use crate::network::routes::Routes;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::recovery::Recovery;
+use std::sync::Arc;
 use wire::terms::ids::{Msn, Reqid, Xpid};
 use wire::terms::pace::Pace;
 use wire::terms::time::WallMs;
@@ -27,6 +30,8 @@ pub(super) struct Read {
     pub(super) waiting: WaitingScan,
     /// What cleaning had moved out of the oldest segment.
     pub(super) moved_before: MovedBefore,
+    /// What carriers call the segments that they took.
+    pub(super) ids: ReadIds,
 }
 
 /// A journal that is being read.
@@ -36,6 +41,8 @@ pub(super) struct Reading<'a, L> {
     /// Octets of the journal read so far.
     pub(super) octets: u64,
     recovery: Recovery,
+    ids: ReadIds,
+    routes: Arc<Routes>,
     pace: Pace,
     home: Home,
     billing: &'a mut L,
@@ -67,6 +74,8 @@ impl<'a, L: Log> Reading<'a, L> {
             records: 0,
             octets: 0,
             recovery,
+            ids: ReadIds::default(),
+            routes: Arc::clone(&config.routes),
             pace: Pace::new(config.time_scale, now_ms),
             home: Home::new(config.journal.first_sequence, config.number as u16),
             billing,
@@ -99,9 +108,12 @@ impl<'a, L: Log> Reading<'a, L> {
         {
             self.unread.get_or_insert(error);
         }
-        if let Err(what) = replay(&mut self.recovery, self.pace, position, sequence, record) {
+        if let Err(what) =
+            replay(&mut self.recovery, (self.pace, &self.routes), position, sequence, record)
+        {
             self.impossible.get_or_insert((sequence, what));
         }
+        self.ids.look(record);
         self.moves.look(position, record);
         self.records += 1;
         if self.last.is_some_and(|last| last.segment() != position.segment()) {
@@ -127,7 +139,8 @@ impl<'a, L: Log> Reading<'a, L> {
         }
         let entered = self.lacking.finish(self.billing, self.now_ms)?;
         let moved_before = self.moves.finish();
-        Ok(Read { recovery: self.recovery, entered, waiting: self.waiting, moved_before })
+        let (recovery, ids) = (self.recovery, self.ids);
+        Ok(Read { recovery, entered, waiting: self.waiting, moved_before, ids })
     }
 }
 

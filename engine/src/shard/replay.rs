@@ -4,11 +4,14 @@
 
 use super::endings::{identity, notice};
 use crate::journal::numbering::is_copied;
-use crate::journal::{Accepted, AlertCancel, ArchivedEnded, Held, Position, Record};
+use crate::journal::{Accepted, AlertCancel, ArchivedEnded, Handed, Held, Position, Record};
+use crate::network::routes::Routes;
 use crate::smsc::alerts::AlertIdentity;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::NewPush;
-use crate::smsc::recovery::{RecoveredEnd, RecoveredHold, RecoveredProgress, Recovery};
+use crate::smsc::recovery::{
+    RecoveredEnd, RecoveredHanding, RecoveredHold, RecoveredProgress, Recovery,
+};
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
 use wire::terms::code::Code;
@@ -18,7 +21,7 @@ use wire::terms::time::WallMs;
 
 pub(crate) fn replay(
     recovery: &mut Recovery,
-    pace: Pace,
+    (pace, routes): (Pace, &Routes),
     position: Position,
     sequence: u64,
     record: &Record<'_>,
@@ -26,7 +29,7 @@ pub(crate) fn replay(
     recovery.pass(sequence, is_copied(sequence), || record.push_id());
     match record {
         Record::Accepted(accepted) => {
-            recovery.restore_accepted(new_push(&accepted.to_native(), pace, position)?)
+            recovery.restore_accepted(new_push(&accepted.to_native(), (pace, routes), position)?)
         }
         Record::Progress(progress) => recovery.restore_progress(
             progress.push_id.to_native(),
@@ -40,6 +43,10 @@ pub(crate) fn replay(
         Record::Held(held) => {
             let held = held.to_native();
             recovery.restore_held(held.push_id, &hold_of(&held, pace)?);
+        }
+        Record::Handed(handed) => {
+            let handed = handed.to_native();
+            recovery.restore_handed(handed.push_id, &handing_of(&handed)?);
         }
         Record::CancelAccepted(cancel) => match cancel.whole_alert() {
             Some(cancel) => {
@@ -71,6 +78,17 @@ pub(crate) fn replay(
     Ok(())
 }
 
+/// As [`replay`], where it does not matter by which route a push goes: nobody attempts it.
+pub(crate) fn replay_apart(
+    recovery: &mut Recovery,
+    pace: Pace,
+    position: Position,
+    sequence: u64,
+    record: &Record<'_>,
+) -> Result<(), &'static str> {
+    replay(recovery, (pace, &Routes::default()), position, sequence, record)
+}
+
 /// A whole alert's cancel as the message center keeps it.
 pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
     ClosedAlert {
@@ -84,7 +102,7 @@ pub(super) fn closed_alert(cancel: &AlertCancel, pace: Pace) -> ClosedAlert {
 
 fn new_push(
     accepted: &Accepted<'_>,
-    pace: Pace,
+    (pace, routes): (Pace, &Routes),
     position: Position,
 ) -> Result<NewPush, &'static str> {
     let (msn, class) = identity(accepted).ok_or("msn or class")?;
@@ -112,6 +130,7 @@ fn new_push(
         wants_notification: accepted.wants_notification,
         single_attempt: accepted.single_attempt,
         alert,
+        route: routes.route_of(msn, xpid, class),
     })
 }
 
@@ -148,6 +167,23 @@ fn hold_of(held: &Held, pace: Pace) -> Result<RecoveredHold, &'static str> {
         reason: held.reason,
         domain: held.domain,
         holds: held.holds,
+    })
+}
+
+fn handing_of(handed: &Handed<'_>) -> Result<RecoveredHanding, &'static str> {
+    Ok(RecoveredHanding {
+        progress: RecoveredProgress {
+            delivered_mask: handed.delivered_mask,
+            attempts: handed.attempts,
+            in_doubt: handed.in_doubt,
+            begun: false,
+        },
+        taken_mask: handed.taken_mask,
+        failed_mask: handed.failed_mask,
+        code: match handed.code {
+            0 => None,
+            code => Some(Code::from_number(code).ok_or("code")?),
+        },
     })
 }
 

@@ -48,6 +48,8 @@ pub enum Standing {
     InFlight,
     /// An attempt did not deliver; the reason where it is known.
     Held(Option<WaitReason>),
+    /// A carrier has it, and its receipts are awaited.
+    HandedOver,
     /// It has ended, and the push client has not taken its notification yet.
     NotificationDue,
     /// Its notification was given up and waits for the operator.
@@ -55,12 +57,12 @@ pub enum Standing {
 }
 
 /// How many standings there are.
-pub const STANDINGS: usize = 14;
+pub const STANDINGS: usize = 17;
 
 impl Standing {
     /// Every standing, in the order of its number.
     pub fn all() -> [Self; STANDINGS] {
-        let [absent, full, busy, system, network, protocol, roaming] =
+        let [absent, full, busy, system, network, protocol, roaming, carrier, doubt] =
             WaitReason::ALL.map(|reason| Self::Held(Some(reason)));
         let (held, done) = (Self::Held(None), [Self::NotificationDue, Self::Parked]);
         [
@@ -75,7 +77,10 @@ impl Standing {
             network,
             protocol,
             roaming,
+            carrier,
+            doubt,
             held,
+            Self::HandedOver,
             done[0],
             done[1],
         ]
@@ -88,9 +93,10 @@ impl Standing {
             Self::Queued => 2,
             Self::InFlight => 3,
             Self::Held(Some(reason)) => 3 + usize::from(reason.number()),
-            Self::Held(None) => 11,
-            Self::NotificationDue => 12,
-            Self::Parked => 13,
+            Self::Held(None) => 13,
+            Self::HandedOver => 14,
+            Self::NotificationDue => 15,
+            Self::Parked => 16,
         }
     }
 
@@ -103,6 +109,7 @@ impl Standing {
             Self::InFlight => "in flight",
             Self::Held(Some(reason)) => reason.name(),
             Self::Held(None) => "held",
+            Self::HandedOver => "handed over",
             Self::NotificationDue => "notification due",
             Self::Parked => "notification parked",
         }
@@ -125,6 +132,7 @@ impl Standing {
             State::Accepted => Self::Behind,
             State::Queued => Self::Queued,
             State::InFlight => Self::InFlight,
+            State::Handed => Self::HandedOver,
             State::Held => Self::Held(WaitReason::from_number(push.hold_reason())),
             // Its end is not durable yet.
             _ => Self::NotificationDue,

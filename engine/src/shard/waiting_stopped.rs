@@ -3,7 +3,7 @@
 //! written.
 
 use super::open::octets_of_files;
-use super::replay::replay;
+use super::replay::replay_apart;
 use super::waiting::{AgeMarks, Standing, WaitingTally, age_of};
 use crate::journal::{JournalError, Record, survey};
 use crate::smsc::core::{Core, CoreLimits};
@@ -70,6 +70,9 @@ pub fn count_stopped(directory: &Path, now_ms: WallMs) -> Result<WaitingTally, C
                 let reason = WaitReason::from_code(progress.code.to_native());
                 reasons.entry(progress.push_id.to_native()).or_insert(reason);
             }
+            Record::Handed(handed) => {
+                reasons.remove(&handed.to_native().push_id);
+            }
             Record::Ended(ended) => {
                 reasons.remove(&ended.push_id.to_native());
                 if !ended.notification_due {
@@ -78,7 +81,7 @@ pub fn count_stopped(directory: &Path, now_ms: WallMs) -> Result<WaitingTally, C
             }
             _ => {}
         }
-        if let Err(what) = replay(&mut recovery, pace, position, sequence, &record) {
+        if let Err(what) = replay_apart(&mut recovery, pace, position, sequence, &record) {
             impossible.get_or_insert(CountError::Impossible { sequence, what });
         }
     })?;

@@ -21,13 +21,14 @@ use crate::smsc::clients::Clients;
 use crate::smsc::closed_alerts::{ClosedAlert, ClosedAlerts};
 pub use crate::smsc::ended::NotificationKind;
 use crate::smsc::ended::{EndedId, EndedPushes, Parked};
+use crate::smsc::handed::Handings;
 use crate::smsc::keys::Keys;
 use crate::smsc::lanes::Lanes;
 use crate::smsc::limits::{ENDED_MIN, ENDED_PERCENT, PARKED_PERCENT};
 use crate::smsc::msn_queues::MsnQueues;
 use crate::smsc::mutation::Mutation;
-use crate::smsc::outcome::{AttemptResult, Failure};
-use crate::smsc::pushes::{Push, PushIndex, Pushes, flag};
+use crate::smsc::outcome::{AttemptResult, Failure, HoldReason};
+use crate::smsc::pushes::{Push, PushIndex, Pushes, ROUTES, flag};
 use crate::smsc::retry;
 use crate::smsc::state::State;
 use crate::smsc::steady::{SteadyTime, TimerMs};
@@ -70,6 +71,8 @@ pub enum Effect {
     /// Journal a Progress record that says that an attempt begins, and call
     /// [`Core::handle_begin_journaled`]: the attempt waits until the record is durable.
     Begin(PushIndex),
+    /// Journal a Handed record: a carrier says what became of segments of a push that goes on.
+    Handed(PushIndex),
     /// Journal a CancelAccepted record: the cancel of its whole alert has reached this push.
     CancelAccepted(PushIndex),
     /// Journal an Ended record; once it is durable write the billing event and call
@@ -155,6 +158,8 @@ pub struct NewPush {
     pub single_attempt: bool,
     /// The alert it belongs to.
     pub alert: Option<AlertIdentity>,
+    /// Where it goes: 0 the core network, or the number of a carrier.
+    pub route: u8,
 }
 
 /// How an attempt went, as far as the message center acts on it.
@@ -167,7 +172,9 @@ pub struct Settlement {
     /// The segments that were sent and that nobody answered for in time: they may have arrived, and
     /// their reports may still come.
     pub unanswered_mask: u16,
-    /// 0 nothing was sent, 1 CS, 2 PS.
+    /// The segments that a carrier took in it: receipts will say what becomes of them.
+    pub taken_mask: u16,
+    /// 0 nothing was sent, 1 CS, 2 PS, 3 a carrier.
     pub domain: u8,
 }
 
@@ -220,7 +227,9 @@ pub struct Core {
     pub(super) keys: Keys,
     pub(super) alerts: Alerts,
     pub(super) closed_alerts: ClosedAlerts,
-    pub(super) lanes: Lanes,
+    /// By route.
+    pub(super) lanes: [Lanes; ROUTES],
+    pub(super) handings: Handings,
     pub(super) timers: TimerWheel,
     pub(super) time: SteadyTime,
     pub(super) ended: EndedPushes,
@@ -233,7 +242,8 @@ pub struct Core {
     beginning: VecDeque<(u64, PushIndex, u64)>,
     /// Which of the shard's ends the last one was.
     pub(super) ends: u32,
-    /// [`Core::poll_attempt`] left something in the lanes.
+    /// [`Core::poll_attempt`] left something in the lanes of the core network. A carrier's are
+    /// looked into again by whoever told that it takes something.
     poll_cut_short: bool,
     pub(super) effects: VecDeque<Effect>,
     pub(super) figures: CoreFigures,
@@ -252,7 +262,8 @@ impl Core {
             keys: Keys::new(slots, limits.ended_keys_max),
             alerts: Alerts::new(slots),
             closed_alerts: ClosedAlerts::default(),
-            lanes: Lanes::default(),
+            lanes: std::array::from_fn(|_| Lanes::default()),
+            handings: Handings::new(limits.pushes_max / 2),
             timers: TimerWheel::new(slots, now_ms.ms()),
             time: SteadyTime::new(now_ms),
             ended: EndedPushes::new(limits.ended_max()),
@@ -577,7 +588,8 @@ impl Core {
             let push = &self.pushes[index];
             // It may have ended meanwhile, and its place be another's.
             if push.push_id == push_id && push.state == State::Queued && !push.has(flag::IN_LANE) {
-                self.lanes.push(&mut self.pushes, index);
+                let route = usize::from(push.route());
+                self.lanes[route].push(&mut self.pushes, index);
             }
         }
     }
@@ -595,7 +607,7 @@ impl Core {
         now_ms: CenterMs,
         random: u64,
     ) {
-        let Settlement { result, delivered_mask, unanswered_mask, domain } = settlement;
+        let Settlement { result, delivered_mask, unanswered_mask, taken_mask, domain } = settlement;
         self.time.see(now_ms);
         let push = &mut self.pushes[index];
         assert_eq!(
@@ -604,7 +616,7 @@ impl Core {
             "an outcome for a push that has no attempt under way"
         );
         assert_eq!(
-            (delivered_mask | unanswered_mask) & !push.full_mask(),
+            (delivered_mask | unanswered_mask | taken_mask) & !push.full_mask(),
             0,
             "an outcome for segments that the push does not have"
         );
@@ -622,8 +634,18 @@ impl Core {
             // Be it by reports of an earlier attempt that came while this one failed.
             return self.end_delivered(index, now_ms);
         }
+        if taken_mask != 0 {
+            self.handings.take(index, taken_mask);
+        }
+        if self.handings.has(index) && self.is_out_of_hand(index, result) {
+            return self.hand_over(index, now_ms);
+        }
         match result {
-            AttemptResult::Delivered => {
+            AttemptResult::Returned => self.put_back(index, now_ms),
+            AttemptResult::Held(HoldReason::InDoubt, _) => {
+                self.hold_in_doubt(index, now_ms, random)
+            }
+            AttemptResult::Delivered | AttemptResult::HandedOver => {
                 self.hold(index, Failure::SystemFailure.into(), now_ms, random)
             }
             AttemptResult::Refused(code) => self.end_short(index, State::Refused, code, now_ms),
@@ -729,13 +751,13 @@ impl Core {
         self.effects.pop_front()
     }
 
-    /// The next push to attempt; it is in flight from now on and must be handed to the core
-    /// network. A call that ends [`ENDED_PER_POLL_MAX`] pushes instead yields none and leaves the
-    /// rest to the next turn.
-    pub fn poll_attempt(&mut self, now_ms: CenterMs) -> Option<PushIndex> {
+    /// The next push to attempt by this route; it is in flight from now on and must be handed to
+    /// the network. A call that ends [`ENDED_PER_POLL_MAX`] pushes instead yields none and leaves
+    /// the rest to the next turn.
+    pub fn poll_attempt(&mut self, route: u8, now_ms: CenterMs) -> Option<PushIndex> {
         let (mut ended, mut begun) = (0, 0);
-        self.poll_cut_short = false;
-        while let Some(index) = self.lanes.pop(&mut self.pushes) {
+        self.poll_cut_short &= route != 0;
+        while let Some(index) = self.lanes[usize::from(route)].pop(&mut self.pushes) {
             if self.pushes[index].has(flag::GONE) {
                 self.free_place(index);
                 continue;
@@ -761,7 +783,7 @@ impl Core {
                 }
                 ended += 1;
                 if ended == ENDED_PER_POLL_MAX {
-                    self.poll_cut_short = true;
+                    self.poll_cut_short |= route == 0;
                     return None;
                 }
                 continue;
@@ -772,7 +794,7 @@ impl Core {
                 self.effects.push_back(Effect::Begin(index));
                 begun += 1;
                 if begun == BEGUN_PER_POLL_MAX {
-                    self.poll_cut_short = true;
+                    self.poll_cut_short |= route == 0;
                     return None;
                 }
                 continue;
@@ -802,6 +824,7 @@ impl Core {
         push.set(flag::WANTS_NOTIFICATION, new.wants_notification);
         push.set(flag::SINGLE_ATTEMPT | flag::RECORD_BEGIN, new.single_attempt);
         push.set(flag::CONTROL, new.control);
+        push.set_route(new.route);
         let index = self.pushes.insert(push);
         let index = index.expect("room_for was asked before accepting");
         self.clients.add_live(push.client);
@@ -811,6 +834,7 @@ impl Core {
     /// Nobody knows of the push at `index` any more: its place is another's.
     pub(super) fn free_place(&mut self, index: PushIndex) {
         let client = self.pushes[index].client;
+        self.handings.forget(index);
         self.pushes.remove(index);
         self.clients.take_live(client);
     }
@@ -836,7 +860,8 @@ impl Core {
         if self.pushes[index].state == State::Accepted && self.queues.is_head(&self.pushes, index) {
             let push = &mut self.pushes[index];
             push.state = push.state.moved_to(State::Queued);
-            self.lanes.push(&mut self.pushes, index);
+            let route = usize::from(push.route());
+            self.lanes[route].push(&mut self.pushes, index);
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, Effect};
+use crate::smsc::handed::CARRIER;
 use crate::smsc::mutation::Mutation;
 use crate::smsc::pushes::{PushIndex, flag};
 use crate::smsc::retry;
@@ -12,9 +13,8 @@ use wire::terms::time::CenterMs;
 impl Core {
     pub(super) fn request_cancel(&mut self, index: PushIndex, told: bool, now_ms: CenterMs) {
         self.pushes[index].set_cancel_accepted(told);
-        if self.pushes[index].state != State::InFlight
-            && self.mutation != Mutation::DeliverAfterCancel
-        {
+        let waits = !matches!(self.pushes[index].state, State::InFlight | State::Handed);
+        if waits && self.mutation != Mutation::DeliverAfterCancel {
             self.end_cancelled(index, now_ms);
         }
     }
@@ -52,7 +52,7 @@ impl Core {
     /// Withdraws a push of a cancelled alert.
     pub(super) fn withdraw(&mut self, index: PushIndex, now_ms: CenterMs) {
         self.heed_alert_cancel(index);
-        if self.pushes[index].state != State::InFlight {
+        if !matches!(self.pushes[index].state, State::InFlight | State::Handed) {
             self.end_cancelled(index, now_ms);
         }
     }
@@ -93,7 +93,10 @@ impl Core {
         }
         match self.pushes[lower].state {
             state if state.is_final() => {}
-            State::InFlight => self.pushes[lower].set(flag::REPLACE_REQUESTED, true),
+            // Whoever has it decides.
+            State::InFlight | State::Handed => {
+                self.pushes[lower].set(flag::REPLACE_REQUESTED, true);
+            }
             _ => self.end_short(lower, State::Replaced, Code::REPLACED, now_ms),
         }
     }
@@ -121,7 +124,11 @@ impl Core {
         if self.pushes[index].has(flag::CANCEL_ACCEPTED) {
             return self.end_cancelled(index, now_ms);
         }
-        let tp_status = retry::tp_status_of(code);
+        let tp_status = if self.pushes[index].domain() == CARRIER {
+            retry::tp_status_by_carrier(code)
+        } else {
+            retry::tp_status_of(code)
+        };
         if self.pushes[index].delivered_mask != 0 {
             self.end(index, State::Partial, Code::PARTIAL, tp_status, now_ms);
         } else {
@@ -134,6 +141,18 @@ impl Core {
         &mut self,
         index: PushIndex,
         cause: retry::Cause,
+        now_ms: CenterMs,
+        random: u64,
+    ) {
+        self.hold_for(index, cause, None, now_ms, random);
+    }
+
+    /// As [`Self::hold`], for so long where that is said, whatever the schedule says.
+    pub(super) fn hold_for(
+        &mut self,
+        index: PushIndex,
+        cause: retry::Cause,
+        delay_ms: Option<u64>,
         now_ms: CenterMs,
         random: u64,
     ) {
@@ -156,7 +175,9 @@ impl Core {
         let holds = push.count_hold(cause);
         let alerted = push.has(flag::ALERTED) && cause.awaits_alert();
         push.set(flag::ALERTED, alerted);
-        let delay_ms = match retry::next_retry_ms(cause, holds, push.class, random) {
+        let scheduled_ms =
+            delay_ms.or_else(|| retry::next_retry_ms(cause, holds, push.class, random));
+        let delay_ms = match scheduled_ms {
             Some(_) if alerted => retry::alert_jitter_ms(random),
             Some(delay_ms) => delay_ms,
             None => {
@@ -182,6 +203,7 @@ impl Core {
             // The outcome, which the network always gives, decides.
             State::InFlight => {}
             state if state.is_final() => {}
+            State::Handed => self.receipts_overdue(index, now_ms),
             //= TS 23.040 3.2.1
             _ if now_ms >= push.expires_ms() && self.mutation != Mutation::SkipExpiry => {
                 self.expire(index, now_ms)
@@ -227,6 +249,9 @@ impl Core {
 
     pub(super) fn expire(&mut self, index: PushIndex, now_ms: CenterMs) {
         let code = self.pushes[index].code;
+        if self.give_up_rest(index, code, now_ms) {
+            return;
+        }
         self.end_short(index, State::Expired, code, now_ms);
     }
 
@@ -241,6 +266,7 @@ impl Core {
     ) -> Option<PushIndex> {
         self.timers.stop(index);
         let push = &mut self.pushes[index];
+        let was_handed = push.state == State::Handed;
         push.set_ended(push.state.moved_to(state), code, now_ms, tp_status);
         self.figures.ended[usize::from(state.number())] += 1;
         if self.mutation == Mutation::ForgetKey {
@@ -252,7 +278,13 @@ impl Core {
         // 0 says that a journal does not tell.
         self.ends = self.ends.checked_add(1).unwrap_or(1);
         self.pushes[index].set_end_number(self.ends);
-        let head = self.queues.remove(&mut self.pushes, index);
+        // What was handed over left the queue then.
+        let head = if was_handed {
+            self.handings.leave();
+            None
+        } else {
+            self.queues.remove(&mut self.pushes, index)
+        };
         self.effects.push_back(Effect::Ended(index));
         if self.mutation == Mutation::DoubleFinalState && self.figures.attempts.is_multiple_of(16) {
             self.effects.push_back(Effect::Ended(index));

@@ -9,8 +9,7 @@
 //!    client's burst delays another by a turn.
 //! 3. The pushes of one client in one lane go in the order in which they came.
 //!
-//! There is one route today, the core network; each further one has an order of this kind of its
-//! own.
+//! Each route, the core network and each carrier, has an order of this kind of its own.
 //!
 //! A push stands in its lane at most once. Each client's queue is a list through the slab, so
 //! taking turns costs the same however many wait and nothing is allocated for a push.
@@ -72,7 +71,7 @@ struct Lane {
     last: u16,
 }
 
-/// The lanes of one shard.
+/// The lanes of one route.
 pub struct Lanes {
     lanes: [Lane; LANES],
     /// One bit for each lane in which somebody waits.
@@ -113,6 +112,36 @@ impl Lanes {
             self.join(lane, client);
         } else {
             pushes[tail].next_in_lane = index;
+        }
+    }
+
+    /// Puts `index`, which was taken out and could not be attempted, back before all others: it is
+    /// the next of its lane.
+    pub fn push_front(&mut self, pushes: &mut Pushes, index: PushIndex) {
+        let push = &mut pushes[index];
+        if push.has(flag::IN_LANE) {
+            return;
+        }
+        push.set(flag::IN_LANE, true);
+        let (lane, client) = (lane_of(push), push.client);
+        self.clients.reach(client, ClientQueues::EMPTY);
+        let queue = &mut self.clients[client].queues[lane];
+        let head = std::mem::replace(&mut queue.head, index);
+        pushes[index].next_in_lane = head;
+        if head == NONE {
+            queue.tail = index;
+            self.join_first(lane, client);
+        }
+    }
+
+    /// As [`Self::join`], and its turn comes first.
+    fn join_first(&mut self, lane: usize, client: u16) {
+        let first = std::mem::replace(&mut self.lanes[lane].first, client);
+        let entry = &mut self.clients[client];
+        (entry.next[lane], entry.credit[lane]) = (first, QUANTUM_SEGMENTS);
+        if first == NOBODY {
+            self.lanes[lane].last = client;
+            self.waiting |= 1 << lane;
         }
     }
 

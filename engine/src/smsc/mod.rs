@@ -11,6 +11,8 @@ pub mod core;
 pub mod ended;
 mod endings;
 pub mod flags;
+pub mod handed;
+mod handing_over;
 pub mod index_table;
 pub mod keys;
 pub mod lanes;

@@ -26,11 +26,13 @@ pub enum Failure {
     SystemFailure = 8,
     /// The terminal or the network refused the TPDU as such.
     ProtocolError = 9,
+    /// A carrier refused it for good.
+    Rejected = 10,
 }
 
 impl Failure {
     /// Every failure.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Unknown,
         Self::Barred,
         Self::Illegal,
@@ -40,6 +42,7 @@ impl Failure {
         Self::Busy,
         Self::SystemFailure,
         Self::ProtocolError,
+        Self::Rejected,
     ];
 
     /// The number that records carry; never reused for another failure.
@@ -64,6 +67,7 @@ impl Failure {
             Self::Busy => "busy",
             Self::SystemFailure => "system-failure",
             Self::ProtocolError => "protocol-error",
+            Self::Rejected => "rejected",
         }
     }
 
@@ -100,6 +104,11 @@ pub enum AttemptResult {
     Held(HoldReason, Code),
     /// It was tried and failed.
     Failed(Failure),
+    /// Carriers took every segment that was sent.
+    HandedOver,
+    /// A carrier takes nothing for the moment, and what was not sent is to be tried again at once
+    /// when it does. No attempt was made.
+    Returned,
 }
 
 /// Why a push waits.
@@ -114,12 +123,20 @@ pub enum HoldReason {
     MemoryFull = 3,
     /// The line roams out of the packet network, and pscs or its operator leaves no way that works.
     PacketRoamingOut = 4,
+    /// Segments were sent to a carrier that did not answer: they may have arrived, or be on their
+    /// way.
+    InDoubt = 5,
 }
 
 impl HoldReason {
     /// Every reason.
-    pub const ALL: [Self; 4] =
-        [Self::NetworkFailure, Self::Absent, Self::MemoryFull, Self::PacketRoamingOut];
+    pub const ALL: [Self; 5] = [
+        Self::NetworkFailure,
+        Self::Absent,
+        Self::MemoryFull,
+        Self::PacketRoamingOut,
+        Self::InDoubt,
+    ];
 
     /// The number that records carry; never reused for another reason.
     pub fn number(self) -> u8 {
@@ -138,6 +155,7 @@ impl HoldReason {
             Self::Absent => "absent",
             Self::MemoryFull => "memory-full",
             Self::PacketRoamingOut => "packet-roaming-out",
+            Self::InDoubt => "in-doubt",
         }
     }
 }

@@ -89,7 +89,8 @@ pub struct Push {
     pub(super) waiting_count: u16,
     /// The msn in the low 34 bits; above it two bits of domain and four of hold reason.
     pub(super) packed_msn: [u8; 5],
-    /// Unix milliseconds, 48 bits: the expiry, and from the final state on when that was reached.
+    /// The route in the highest three bits. Below it Unix milliseconds, 45 bits: the expiry, and
+    /// from the final state on when that was reached.
     pub(super) moment_ms: [u8; 6],
     /// Until the final state: how often it was held for each cause, four bits each, saturating.
     /// From then on: the TP-Status.
@@ -104,6 +105,11 @@ pub struct Push {
     pub segments: u8,
 }
 
+/// Bits of a moment: eleven hundred years from 1970 on. Above them stands the route.
+const MOMENT_BITS: u32 = 45;
+const MOMENT_MASK: u64 = (1 << MOMENT_BITS) - 1;
+/// How many routes there can be, the core network among them.
+pub const ROUTES: usize = 1 << (48 - MOMENT_BITS);
 /// Bits of a cause's count of holds.
 const HOLD_BITS: u32 = 4;
 /// Where the count stops: no schedule changes after so many tries.
@@ -153,7 +159,7 @@ impl Push {
         self.pack(0, MSN_BITS, msn.value());
     }
 
-    /// The domain of the last attempt: 0 unknown, 1 CS, 2 PS.
+    /// What the last attempt went through: 0 unknown, 1 CS, 2 PS, 3 a carrier.
     pub fn domain(&self) -> u8 {
         (self.packed_msn() >> MSN_BITS) as u8 & 3
     }
@@ -203,13 +209,24 @@ impl Push {
     }
 
     #[inline]
-    fn moment(&self) -> CenterMs {
+    fn moment_and_route(&self) -> u64 {
         let [a, b, c, d, e, f] = self.moment_ms;
-        CenterMs::new(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
+        u64::from_le_bytes([a, b, c, d, e, f, 0, 0])
+    }
+
+    #[inline]
+    fn moment(&self) -> CenterMs {
+        CenterMs::new(self.moment_and_route() & MOMENT_MASK)
     }
 
     fn set_moment(&mut self, at_ms: CenterMs) {
-        let [a, b, c, d, e, f, ..] = at_ms.ms().min((1 << 48) - 1).to_le_bytes();
+        self.set_moment_and_route(at_ms, self.route());
+    }
+
+    #[inline]
+    fn set_moment_and_route(&mut self, at_ms: CenterMs, route: u8) {
+        let both = at_ms.ms().min(MOMENT_MASK) | u64::from(route) << MOMENT_BITS;
+        let [a, b, c, d, e, f, ..] = both.to_le_bytes();
         self.moment_ms = [a, b, c, d, e, f];
     }
 
@@ -276,6 +293,16 @@ impl Push {
     /// TP-Status of the last status report; 0 while the push lives.
     pub fn tp_status(&self) -> u8 {
         if self.state.is_final() { self.counts[0] } else { 0 }
+    }
+
+    /// Where it goes: 0 the core network, or the number of a carrier.
+    pub fn route(&self) -> u8 {
+        (self.moment_and_route() >> MOMENT_BITS) as u8
+    }
+
+    pub(super) fn set_route(&mut self, route: u8) {
+        assert!(usize::from(route) < ROUTES, "there is no route {route}");
+        self.set_moment_and_route(self.moment(), route);
     }
 
     /// Whether `flag` is set.

@@ -24,6 +24,7 @@ use crate::smsc::clients::UNKNOWN;
 use crate::smsc::closed_alerts::ClosedAlert;
 use crate::smsc::core::{Core, NewPush, NotificationKind};
 use crate::smsc::ended::EndedPush;
+use crate::smsc::handed::CARRIER;
 use crate::smsc::index_table::IndexTable;
 use crate::smsc::keys::EndedKey;
 use crate::smsc::mutation::Mutation;
@@ -101,6 +102,19 @@ pub struct RecoveredHold {
     /// How often it was held for each cause, as [`Push::holds`] says it; all zero in records from
     /// before that was kept.
     pub holds: [u8; 3],
+}
+
+/// What a Handed record says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct RecoveredHanding {
+    /// How far the push has come.
+    pub progress: RecoveredProgress,
+    /// The segments that a carrier took then.
+    pub taken_mask: u16,
+    /// The segments that will not arrive.
+    pub failed_mask: u16,
+    /// The code of those, if there are any.
+    pub code: Option<Code>,
 }
 
 /// What a Notified record says.
@@ -281,6 +295,26 @@ impl Recovery {
             left_ms.min(waited_ms)
         };
         self.core.start_timer(index, now_ms + delay_ms);
+    }
+
+    /// A Handed record: what a carrier took of the push, and what its receipts said.
+    pub fn restore_handed(&mut self, push_id: u64, handed: &RecoveredHanding) {
+        let Some(index) = self.find(push_id) else { return };
+        let mutation = self.core.mutation;
+        let push = &mut self.core.pushes[index];
+        if push.state.is_final() {
+            return;
+        }
+        push.restore_progress(&handed.progress, mutation);
+        push.set_domain(CARRIER);
+        let core = &mut self.core;
+        core.handings.restore(index, handed.taken_mask, handed.failed_mask, handed.code);
+        let push = &mut core.pushes[index];
+        if core.handings.settled_mask(index) | push.delivered_mask == push.full_mask() {
+            core.timers.stop(index);
+            push.set(flag::OVERDUE, false);
+            push.state = State::Handed;
+        }
     }
 
     /// The push is not held any more: it waits for its turn.
@@ -466,6 +500,7 @@ impl Push {
     fn waits_by_its_records(&self) -> bool {
         match self.state {
             State::Held => !self.has(flag::OVERDUE),
+            State::Handed => true,
             // No attempt of it begins without a record that says so.
             _ => self.has(flag::SINGLE_ATTEMPT) && self.has(flag::RECORD_BEGIN),
         }
@@ -534,6 +569,9 @@ impl Core {
     }
 
     fn restore_place(&mut self, index: PushIndex) {
+        if self.pushes[index].state == State::Handed {
+            return;
+        }
         self.place_in_queue(index);
         let push = &mut self.pushes[index];
         if push.state != State::Held {
@@ -576,6 +614,8 @@ impl Core {
             // Another one that came back has ended it.
         } else if push.is_complete() {
             self.end_delivered(index, now_ms);
+        } else if push.state == State::Handed {
+            self.restore_handed(index, now_ms);
         } else if push.has(flag::CANCEL_ACCEPTED) {
             self.end_cancelled(index, now_ms);
         } else if self.is_of_closed_alert(index) {

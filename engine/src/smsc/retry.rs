@@ -81,7 +81,7 @@ impl From<HoldReason> for Cause {
         match reason {
             HoldReason::Absent => Self::Absent,
             HoldReason::MemoryFull => Self::MemoryFull,
-            HoldReason::NetworkFailure => Self::SystemFailure,
+            HoldReason::NetworkFailure | HoldReason::InDoubt => Self::SystemFailure,
             HoldReason::PacketRoamingOut => Self::PacketRoamingOut,
         }
     }
@@ -100,7 +100,8 @@ impl From<Failure> for Cause {
             | Failure::Unknown
             | Failure::Barred
             | Failure::Illegal
-            | Failure::NotEquipped => Self::SystemFailure,
+            | Failure::NotEquipped
+            | Failure::Rejected => Self::SystemFailure,
         }
     }
 }
@@ -208,7 +209,10 @@ impl Failure {
     /// Whether the push ends with the first such attempt.
     //= TS 23.040 3.3
     pub fn is_final(self) -> bool {
-        matches!(self, Self::Unknown | Self::Barred | Self::Illegal | Self::NotEquipped)
+        matches!(
+            self,
+            Self::Unknown | Self::Barred | Self::Illegal | Self::NotEquipped | Self::Rejected
+        )
     }
 
     /// The result code of a push that this failure ends, at once or when its lifetime does.
@@ -220,7 +224,7 @@ impl Failure {
             Self::Absent => Code::EXPIRED_ABSENT,
             Self::MemoryFull => Code::EXPIRED_MEMORY_FULL,
             Self::Busy | Self::SystemFailure => Code::EXPIRED_BUSY,
-            Self::ProtocolError => Code::PROTOCOL_ERROR,
+            Self::ProtocolError | Self::Rejected => Code::PROTOCOL_ERROR,
         }
     }
 }
@@ -252,7 +256,7 @@ pub const TP_STATUS_ERROR_IN_SME: u8 = 0x65;
 
 /// TP-Status for each code that ends a push.
 //= TS 23.040 9.2.3.15 end
-const TP_STATUS: [(Code, u8); 19] = [
+const TP_STATUS: [(Code, u8); 21] = [
     (Code::ACCEPTED, TP_STATUS_DELIVERED),
     (Code::REPLACED, TP_STATUS_DELETED_BY_ORIGINATOR),
     (Code::CANCELLED_IN_PART, TP_STATUS_DELETED_BY_ORIGINATOR),
@@ -273,6 +277,8 @@ const TP_STATUS: [(Code, u8); 19] = [
     (Code::SINGLE_TRY_FAILED, TP_STATUS_NO_RESPONSE),
     (Code::WITHDRAWN_BY_OPERATOR, TP_STATUS_DELETED_BY_OPERATOR),
     (Code::PARTIAL, TP_STATUS_ERROR_IN_SME),
+    (Code::CARRIER_FAILED, TP_STATUS_REMOTE_PROCEDURE_ERROR),
+    (Code::NO_RECEIPT, TP_STATUS_REMOTE_PROCEDURE_ERROR),
 ];
 
 /// TP-Status of the status report for a push that ends with `code`; congestion for a code that ends
@@ -282,6 +288,23 @@ pub fn tp_status_of(code: Code) -> u8 {
         .iter()
         .find(|(ending, _)| *ending == code)
         .map_or(TP_STATUS_CONGESTION, |&(_, status)| status)
+}
+
+/// As [`tp_status_of`] for a push that went by a carrier, of which no more is known than that it
+/// was delivered, expired, deleted or not delivered.
+pub fn tp_status_by_carrier(code: Code) -> u8 {
+    match tp_status_of(code) {
+        status @ (TP_STATUS_DELIVERED
+        | TP_STATUS_EXPIRED
+        | TP_STATUS_DELETED_BY_ORIGINATOR
+        | TP_STATUS_DELETED_BY_OPERATOR) => status,
+        _ => TP_STATUS_REMOTE_PROCEDURE_ERROR,
+    }
+}
+
+/// How long a push waits of which a carrier did not say whether it took it.
+pub fn in_doubt_hold_ms(class: Class) -> u64 {
+    if class == Class::Emergency { 10 * SECOND } else { 60 * SECOND }
 }
 
 #[cfg(test)]
@@ -380,6 +403,7 @@ mod tests {
             (Failure::Barred, Code::BARRED, 0x45),
             (Failure::Illegal, Code::ILLEGAL, 0x41),
             (Failure::NotEquipped, Code::ILLEGAL, 0x41),
+            (Failure::Rejected, Code::PROTOCOL_ERROR, 0x40),
         ] {
             assert!(failure.is_final());
             assert_eq!(failure.final_code(), code);

@@ -32,22 +32,29 @@ pub enum State {
     Replaced = 10,
     /// Durable, behind others in its msn's queue.
     Accepted = 11,
+    /// Carriers have taken what there was to send: their receipts decide. It has left its msn's
+    /// queue.
+    Handed = 12,
 }
 
 use State::{
-    Accepted, Cancelled, Delivered, Expired, Failed, Held, InFlight, Partial, Queued, Received,
-    Refused, Replaced,
+    Accepted, Cancelled, Delivered, Expired, Failed, Handed, Held, InFlight, Partial, Queued,
+    Received, Refused, Replaced,
 };
 
 /// The legal moves. `Received` may end at once: by a cancel, by expiry, by a replacement.
 /// `Received` moves to `Held` when a journal says that the push was held. `Queued` goes back to
-/// `Accepted` when an emergency push has gone ahead of it. What waits is left for `Delivered` when
+/// `Accepted` when an emergency push has gone ahead of it. `InFlight` goes back to `Queued` when a
+/// carrier takes nothing for the moment. What waits is left for `Delivered` when
 /// a report comes after its attempt was given up.
 const MOVES: &[(State, &[State])] = &[
     (Received, &[Accepted, Held, Cancelled, Expired, Replaced]),
-    (Queued, &[InFlight, Accepted, Delivered, Cancelled, Expired, Partial, Replaced]),
-    (InFlight, &[Held, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced]),
-    (Held, &[Accepted, Delivered, Cancelled, Expired, Partial, Replaced]),
+    (Queued, &[InFlight, Accepted, Handed, Delivered, Cancelled, Expired, Partial, Replaced]),
+    (
+        InFlight,
+        &[Held, Handed, Queued, Delivered, Partial, Refused, Failed, Expired, Cancelled, Replaced],
+    ),
+    (Held, &[Accepted, Handed, Delivered, Cancelled, Expired, Partial, Replaced]),
     (Delivered, &[]),
     (Partial, &[]),
     (Refused, &[]),
@@ -55,14 +62,15 @@ const MOVES: &[(State, &[State])] = &[
     (Expired, &[]),
     (Cancelled, &[]),
     (Replaced, &[]),
-    (Accepted, &[Queued, Delivered, Cancelled, Expired, Partial, Replaced]),
+    (Accepted, &[Queued, Handed, Delivered, Cancelled, Expired, Partial, Replaced]),
+    (Handed, &[Delivered, Partial, Failed, Expired, Cancelled, Replaced]),
 ];
 
 impl State {
     /// Every state, in the order of their numbers.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Received, Queued, InFlight, Held, Delivered, Partial, Refused, Failed, Expired, Cancelled,
-        Replaced, Accepted,
+        Replaced, Accepted, Handed,
     ];
 
     /// The state with this number, as the journal keeps it.
@@ -106,7 +114,7 @@ mod tests {
             assert_eq!(usize::from(state.number()), row);
             assert_eq!(State::from_number(state.number()), Some(*state));
         }
-        assert_eq!(State::from_number(12), None);
+        assert_eq!(State::from_number(13), None);
     }
 
     #[test]
@@ -129,7 +137,8 @@ mod tests {
             for skipped in way.into_iter().filter(|&next| next != onward) {
                 let overtaken = state == Queued && skipped == Accepted;
                 let recovered = state == Received && skipped == Held;
-                let legal = overtaken || recovered;
+                let returned = state == InFlight && skipped == Queued;
+                let legal = overtaken || recovered || returned;
                 assert_eq!(state.may_move_to(skipped), legal, "{state:?} to {skipped:?}");
             }
         }

@@ -41,6 +41,7 @@ fn new_push(push_id: u64, msn: u64) -> NewPush {
         alert: None,
         client: 1,
         control: false,
+        route: 0,
     }
 }
 
@@ -84,7 +85,7 @@ fn a_push_cancelled_while_it_stands_in_a_lane_leaves_the_lane_whole() {
     core.accept(new_push(4, 4), NOW_MS);
     core.handle_durable(5, |_| {});
     let mut attempted = Vec::new();
-    while let Some(index) = core.poll_attempt(NOW_MS) {
+    while let Some(index) = core.poll_attempt(0, NOW_MS) {
         attempted.push(core.push(index).push_id);
         assert!(attempted.len() <= 3, "the lane runs in a circle: {attempted:?}");
     }
@@ -241,9 +242,10 @@ fn octets_per_waiting_push(pushes: usize, alert: bool) -> f64 {
         let alert = alert.then(|| identity(push_id));
         core.accept(NewPush { key: mix(push_id), alert, ..new_push(push_id, push_id) }, NOW_MS);
         core.handle_durable(push_id + 1, |_| {});
-        let index = core.poll_attempt(NOW_MS).expect("it is its turn");
+        let index = core.poll_attempt(0, NOW_MS).expect("it is its turn");
         let result = AttemptResult::Failed(Failure::Absent);
-        let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 1 };
+        let absent =
+            Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: 1 };
         core.handle_outcome(index, absent, NOW_MS, push_id);
     }
     assert_eq!(
@@ -296,11 +298,11 @@ fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_
     const COUNT: u64 = 100_000;
     const BUDGET: usize = 1_024;
     let (mut core, alert) = alerted(COUNT);
-    let in_flight = core.poll_attempt(NOW_MS).expect("the first");
+    let in_flight = core.poll_attempt(0, NOW_MS).expect("the first");
     assert_eq!(core.cancel_alert(alert, cancel_at(COUNT + 1)), COUNT as u32);
     assert_eq!(core.take_effect(), None, "the cancel itself touches none of them");
     assert_eq!(
-        core.poll_attempt(NOW_MS),
+        core.poll_attempt(0, NOW_MS),
         None,
         "what was about to be attempted is withdrawn instead"
     );
@@ -322,7 +324,7 @@ fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_
     assert_eq!(ended, ENDED_PER_POLL_MAX, "a few at a time");
     while core.next_due_ms() == Some(NOW_MS) {
         core.handle_time(NOW_MS, BUDGET);
-        assert_eq!(core.poll_attempt(NOW_MS), None);
+        assert_eq!(core.poll_attempt(0, NOW_MS), None);
         let (cancels, ends) = count(&mut core);
         assert!(cancels <= BUDGET + ENDED_PER_POLL_MAX, "{cancels} in one turn");
         ended += ends;
@@ -336,12 +338,13 @@ fn the_cancel_of_a_large_alert_takes_no_time_and_no_push_of_it_is_attempted_any_
 fn a_push_of_a_cancelled_alert_that_arrives_before_its_turn_is_told_that_the_cancel_came_too_late()
 {
     let (mut core, alert) = alerted(3);
-    let in_flight = core.poll_attempt(NOW_MS).expect("the first");
+    let in_flight = core.poll_attempt(0, NOW_MS).expect("the first");
     core.cancel_alert(alert, cancel_at(4));
     let settlement = Settlement {
         result: AttemptResult::Delivered,
         delivered_mask: 1,
         unanswered_mask: 0,
+        taken_mask: 0,
         domain: 2,
     };
     core.handle_outcome(in_flight, settlement, NOW_MS, 0);
@@ -359,16 +362,17 @@ fn an_alert_puts_off_no_retry_that_comes_sooner() {
     let mut core = Core::new(LIMITS, NOW_MS);
     core.accept(NewPush { class: Class::Emergency, ..new_push(1, 1) }, NOW_MS);
     core.handle_durable(2, |_| {});
-    let index = core.poll_attempt(NOW_MS).expect("its turn");
+    let index = core.poll_attempt(0, NOW_MS).expect("its turn");
     let result = AttemptResult::Failed(Failure::SystemFailure);
-    let failed = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
+    let failed =
+        Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: 2 };
     // Five seconds, less a fifth.
     core.handle_outcome(index, failed, NOW_MS, 0);
     let msn = core.push(index).msn();
     core.handle_alert(msn, NOW_MS + 3_900, u64::MAX);
     core.handle_alert(msn, NOW_MS + 3_950, u64::MAX);
     core.handle_time(NOW_MS + 4_016, 10);
-    assert_eq!(core.poll_attempt(NOW_MS + 4_016), Some(index));
+    assert_eq!(core.poll_attempt(0, NOW_MS + 4_016), Some(index));
 }
 
 #[test]
@@ -378,17 +382,18 @@ fn alerts_have_a_begin_recorded_once_for_each_hold_that_is_recorded() {
     core.handle_durable(2, |_| {});
     let msn = core.push(index).msn();
     let result = AttemptResult::Failed(Failure::Absent);
-    let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
+    let absent =
+        Settlement { result, delivered_mask: 0, unanswered_mask: 0, taken_mask: 0, domain: 2 };
     let mut begins = Vec::new();
     for round in 0..8 {
         let now_ms = NOW_MS + 60_000 * round;
-        let mut attempt = core.poll_attempt(now_ms);
+        let mut attempt = core.poll_attempt(0, now_ms);
         while let Some(effect) = core.take_effect() {
             assert_eq!(effect, Effect::Begin(index));
             begins.push(round);
             core.handle_begin_journaled(index, 10 + round);
             core.handle_durable(11 + round, |_| {});
-            attempt = core.poll_attempt(now_ms);
+            attempt = core.poll_attempt(0, now_ms);
         }
         assert_eq!(attempt, Some(index), "round {round}");
         core.handle_outcome(index, absent, now_ms, 0);
@@ -420,13 +425,13 @@ fn a_cancelled_alert_is_withdrawn_after_an_outage_that_is_longer_than_alerts_sta
     let mut core =
         recovery.finish(later_ms).unwrap_or_else(|refused| panic!("{refused} found no room"));
     settle(&mut core);
-    let attempted = core.poll_attempt(later_ms).map(|index| core.push(index).push_id);
+    let attempted = core.poll_attempt(0, later_ms).map(|index| core.push(index).push_id);
     assert_eq!(
         attempted,
         Some(5),
         "the one that came after the cancel goes on, the other is withdrawn"
     );
-    assert_eq!(core.poll_attempt(later_ms), None);
+    assert_eq!(core.poll_attempt(0, later_ms), None);
     assert_eq!(core.closed_alert(ALERT), None, "its day is over");
 }
 
@@ -438,7 +443,7 @@ fn a_clock_set_forward_by_more_than_a_day_opens_no_alert_whose_pushes_still_wait
     let later_ms = NOW_MS + CLOSED_RETENTION_MS + 3_600_000;
     while core.live() > 0 {
         core.handle_time(later_ms, 8);
-        assert_eq!(core.poll_attempt(later_ms), None);
+        assert_eq!(core.poll_attempt(0, later_ms), None);
         while let Some(effect) = core.take_effect() {
             if let Effect::Ended(index) = effect {
                 assert_eq!(core.push(index).state, State::Cancelled);
@@ -459,12 +464,18 @@ fn a_push_cancelled_for_a_client_without_a_notification_url_is_gone_at_once() {
         core.accept(new_push(push_id, 1), NOW_MS);
         core.handle_durable(push_id + 1, |_| {});
         // One of three is in flight when the cancel comes, and its attempt fails.
-        let in_flight = if round % 3 == 0 { core.poll_attempt(NOW_MS) } else { None };
+        let in_flight = if round % 3 == 0 { core.poll_attempt(0, NOW_MS) } else { None };
         core.cancel(push_id, false, NOW_MS).expect("it waits");
         if let Some(index) = in_flight {
             assert!(!core.push(index).is_cancel_told());
             let result = AttemptResult::Failed(Failure::Absent);
-            let absent = Settlement { result, delivered_mask: 0, unanswered_mask: 0, domain: 1 };
+            let absent = Settlement {
+                result,
+                delivered_mask: 0,
+                unanswered_mask: 0,
+                taken_mask: 0,
+                domain: 1,
+            };
             core.handle_outcome(index, absent, NOW_MS, 1);
         }
         while let Some(effect) = core.take_effect() {
@@ -477,7 +488,7 @@ fn a_push_cancelled_for_a_client_without_a_notification_url_is_gone_at_once() {
                 other => unreachable!("{other:?}"),
             }
         }
-        core.poll_attempt(NOW_MS);
+        core.poll_attempt(0, NOW_MS);
         assert_eq!(core.live(), 0, "push {push_id}");
         assert_eq!(core.cancel(push_id, false, NOW_MS), Err((Code::ALREADY_CANCELLED, 1)));
     }
@@ -552,9 +563,10 @@ fn a_client_that_takes_all_it_gets_leaves_a_part_of_each_classs_places_to_the_ot
 fn delivered(core: &mut Core, new: NewPush) -> Vec<Effect> {
     core.accept(new, NOW_MS);
     core.handle_durable(new.push_id + 1, |_| {});
-    let index = core.poll_attempt(NOW_MS).expect("it is its turn");
+    let index = core.poll_attempt(0, NOW_MS).expect("it is its turn");
     let result = AttemptResult::Delivered;
-    let settlement = Settlement { result, delivered_mask: 1, unanswered_mask: 0, domain: 1 };
+    let settlement =
+        Settlement { result, delivered_mask: 1, unanswered_mask: 0, taken_mask: 0, domain: 1 };
     core.handle_outcome(index, settlement, NOW_MS, new.push_id);
     assert_eq!(core.take_effect(), Some(Effect::Ended(index)));
     core.handle_end_durable(index, 1);
@@ -750,7 +762,7 @@ fn retries_whose_time_passed_in_an_outage_are_spread() {
         while core.next_due_ms().is_some_and(|due_ms| due_ms <= now_ms) {
             core.handle_time(now_ms, usize::MAX);
         }
-        while core.poll_attempt(now_ms).is_some() {
+        while core.poll_attempt(0, now_ms).is_some() {
             attempts += 1;
         }
         (most, all) = (most.max(attempts), all + attempts);
@@ -771,12 +783,17 @@ fn a_hold_goes_on_after_a_start_as_if_there_had_been_none() {
     assert_eq!((push.state, push.code, push.hold_reason()), (State::Held, Code::EXPIRED_ABSENT, 1));
     assert!(!push.has(flag::IN_DOUBT));
     core.handle_time(NOW_MS + 4_999, 10);
-    assert_eq!(core.poll_attempt(NOW_MS + 4_999), None);
+    assert_eq!(core.poll_attempt(0, NOW_MS + 4_999), None);
     core.handle_time(NOW_MS + 5_016, 10);
-    assert_eq!(core.poll_attempt(NOW_MS + 5_016), Some(index));
+    assert_eq!(core.poll_attempt(0, NOW_MS + 5_016), Some(index));
     let absent = AttemptResult::Failed(Failure::Absent);
-    let settlement =
-        Settlement { result: absent, delivered_mask: 0, unanswered_mask: 0, domain: 2 };
+    let settlement = Settlement {
+        result: absent,
+        delivered_mask: 0,
+        unanswered_mask: 0,
+        taken_mask: 0,
+        domain: 2,
+    };
     core.handle_outcome(index, settlement, NOW_MS + 5_016, u64::MAX / 2);
     // The fourth delay of the schedule, 40 minutes.
     let due_ms = core.due_ms(index).expect("it waits");

@@ -23,11 +23,15 @@ pub enum WaitReason {
     ProtocolError = 6,
     /// The subscriber roams out of the packet network.
     PacketRoamingOut = 7,
+    /// The carrier could not take it for now.
+    Carrier = 8,
+    /// A carrier did not say whether it took it.
+    InDoubt = 9,
 }
 
 impl WaitReason {
     /// Every reason, in the order of its number.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 9] = [
         Self::Absent,
         Self::MemoryFull,
         Self::Busy,
@@ -35,17 +39,23 @@ impl WaitReason {
         Self::Network,
         Self::ProtocolError,
         Self::PacketRoamingOut,
+        Self::Carrier,
+        Self::InDoubt,
     ];
 
     /// What an attempt's end holds a push for, if the push is held; `None` where it was delivered
     /// or refused.
     pub fn of(result: AttemptResult) -> Option<Self> {
         Some(match result {
-            AttemptResult::Delivered | AttemptResult::Refused(_) => return None,
+            AttemptResult::Delivered
+            | AttemptResult::Refused(_)
+            | AttemptResult::HandedOver
+            | AttemptResult::Returned => return None,
             AttemptResult::Held(HoldReason::Absent, _) => Self::Absent,
             AttemptResult::Held(HoldReason::MemoryFull, _) => Self::MemoryFull,
             AttemptResult::Held(HoldReason::NetworkFailure, _) => Self::Network,
             AttemptResult::Held(HoldReason::PacketRoamingOut, _) => Self::PacketRoamingOut,
+            AttemptResult::Held(HoldReason::InDoubt, _) => Self::InDoubt,
             AttemptResult::Failed(Failure::Absent) => Self::Absent,
             AttemptResult::Failed(Failure::MemoryFull) => Self::MemoryFull,
             AttemptResult::Failed(Failure::Busy) => Self::Busy,
@@ -72,7 +82,9 @@ impl WaitReason {
             Self::Absent => Cause::Absent,
             Self::MemoryFull => Cause::MemoryFull,
             Self::Busy => Cause::Busy,
-            Self::SystemFailure | Self::Network => Cause::SystemFailure,
+            Self::SystemFailure | Self::Network | Self::Carrier | Self::InDoubt => {
+                Cause::SystemFailure
+            }
             Self::ProtocolError => Cause::ProtocolError,
             Self::PacketRoamingOut => Cause::PacketRoamingOut,
         }
@@ -98,6 +110,8 @@ impl WaitReason {
             Self::Network => "HLR failure",
             Self::ProtocolError => "protocol error",
             Self::PacketRoamingOut => "packet roaming-out",
+            Self::Carrier => "carrier",
+            Self::InDoubt => "in doubt",
         }
     }
 }
@@ -112,6 +126,6 @@ mod tests {
             assert_eq!(WaitReason::from_number(reason.number()), Some(reason));
         }
         assert_eq!(WaitReason::from_number(0), None);
-        assert_eq!(WaitReason::from_number(8), None);
+        assert_eq!(WaitReason::from_number(10), None);
     }
 }

@@ -20,7 +20,7 @@ use crate::journal::{
 };
 use crate::shard::OpenError;
 use crate::shard::books::Home;
-use crate::shard::replay::replay;
+use crate::shard::replay::replay_apart;
 use crate::smsc::core::{Core, CoreLimits};
 use crate::smsc::recovery::Recovery;
 use crate::testing::kill_points::{KillPoint, kill_point};
@@ -120,7 +120,7 @@ pub fn copy(
             {
                 owners.insert(accepted.push_id.to_native(), shard_of(msn, targets.len()));
             }
-            if let Err(what) = replay(&mut recovery, pace, position, sequence, &record) {
+            if let Err(what) = replay_apart(&mut recovery, pace, position, sequence, &record) {
                 impossible.get_or_insert((sequence, what));
             }
         })?;
@@ -326,7 +326,7 @@ mod tests {
                 if let Record::Accepted(_) = record {
                     copies.push(position.to_bits());
                 }
-                assert_eq!(replay(&mut recovery, pace, position, sequence, &record), Ok(()));
+                assert_eq!(replay_apart(&mut recovery, pace, position, sequence, &record), Ok(()));
             },
         )
         .unwrap_or_else(|error| panic!("{error}"));

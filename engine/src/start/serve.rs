@@ -1,5 +1,6 @@
 //! `serve`, put together: lock, store, journals, shards, ports, and the way down again.
 
+mod carriers;
 mod directory;
 mod doors;
 mod resharding;
@@ -16,6 +17,7 @@ use crate::control::store::Store;
 use crate::control::{pushes, queue};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
+use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
 use crate::io::names::HostNames;
@@ -26,8 +28,10 @@ use crate::journal::{
 };
 use crate::network::limits::LINE_STATES_OCTETS_MAX;
 use crate::network::line_states::{Line, LineStates};
+use crate::network::side_by_side::SideBySide;
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
+use crate::network::smpp::port::CarrierPort;
 use crate::shard::{
     Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
 };
@@ -41,6 +45,7 @@ use crate::start::layout::Layout;
 use crate::start::signals::Listener;
 use crate::start::time_scale;
 use crate::testing::injection::InjectionKind;
+use carriers::Carriers;
 use host::address::{Address, listen_on};
 use host::clock;
 use host::fatal::{Fatal, FatalReason};
@@ -79,17 +84,14 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let (doors, keeping) = doors::open(&config, &store)?;
     let push_addresses =
         listeners.iter().map(local_address).collect::<Result<Vec<SocketAddr>, Fatal>>()?;
-    let registrations = store.registrations().map_err(Fatal::from)?;
-    if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
-        tracing::warn!(
-            "no client is registered: every push is refused with 2002 until `hayauma client add`"
-        );
-    }
+    let registrations = registrations(&store, &config)?;
     let registry = Arc::new(Registry::new(registrations.clone()));
     let factory = SegmentFactory::start_off(config.cpus.clone())
         .map_err(|error| host_unfit("the segment factory's thread cannot start", &error))?;
     let layout = resharding::lay_out(&config, &factory)?;
-    let mut shards = open_shards(&config, (layout, keys), &factory, &registry, &store)?;
+    let carriers = Carriers::load(&store, config.shards)?;
+    let mut shards =
+        open_shards(&config, (layout, keys), &factory, (&registry, &carriers), &store)?;
     let billing_files = make_billing_files_ahead(&config, &mut shards)?;
     let (names, names_watch) = watch_names(&config, &mut shards)?;
     restore_volumes(&config, &registry)?;
@@ -97,9 +99,18 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let runtime =
-        Runtime::start(&setup(&config, shares, driver.kind), shards, endpoints, listeners)?;
-    let handle = EngineHandle::new(runtime.ports(), registry, names_of_hosts, driver.kind);
+    let runtime = Runtime::start(
+        &setup(&config, shares, driver.kind, &carriers),
+        shards,
+        endpoints,
+        listeners,
+    )?;
+    let handle = EngineHandle::new(
+        runtime.ports(),
+        registry,
+        names_of_hosts,
+        (driver.kind, carriers.exchanges),
+    );
     handle
         .follow_names()
         .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
@@ -127,6 +138,17 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     Ok(())
 }
 
+/// Who may push.
+fn registrations(store: &Store, config: &Config) -> Result<Vec<Registration>, Fatal> {
+    let registrations = store.registrations().map_err(Fatal::from)?;
+    if registrations.is_empty() && crate::journal::shards::has_journals(&config.data_dir) {
+        tracing::warn!(
+            "no client is registered: every push is refused with 2002 until `hayauma client add`"
+        );
+    }
+    Ok(registrations)
+}
+
 /// Makes the data directory this engine's own: its lock, the key of its fingerprints, its registry.
 fn take_directory(config: &Config) -> Result<(DataDirLock, FingerprintKeys, Store), Fatal> {
     let directory = &config.data_dir;
@@ -152,7 +174,12 @@ fn host_unfit(what: &str, error: &std::io::Error) -> Fatal {
 }
 
 /// What the runtime is set up with.
-fn setup(config: &Config, shares: DescriptorShares, driver: DriverKind) -> Setup {
+fn setup(
+    config: &Config,
+    shares: DescriptorShares,
+    driver: DriverKind,
+    carriers: &Carriers,
+) -> Setup {
     let sync_failure =
         config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
     Setup {
@@ -167,6 +194,8 @@ fn setup(config: &Config, shares: DescriptorShares, driver: DriverKind) -> Setup
         commit_delay_us_max: config.commit_delay_us_max,
         idle_poll_us: config.idle_poll_us,
         inject_sync_failure: sync_failure.map(|injection| injection.at),
+        exchanges: Arc::clone(&carriers.exchanges),
+        receipts_awaited_max: 2 * config.pushes_max as usize,
     }
 }
 
@@ -184,17 +213,23 @@ fn check_books_closed((events, requests): (u64, u64)) -> Result<(), Fatal> {
 }
 
 /// Has a thread open every shard's billing files from now on.
-fn make_billing_files_ahead(config: &Config, shards: &mut [Shard]) -> Result<BillingFiles, Fatal> {
+fn make_billing_files_ahead(
+    config: &Config,
+    shards: &mut [(Shard, SideBySide)],
+) -> Result<BillingFiles, Fatal> {
     let files = BillingFiles::start_off(config.cpus.clone())
         .map_err(|error| host_unfit("the thread that makes billing files cannot start", &error))?;
-    shards.iter_mut().for_each(|shard| shard.make_billing_files_ahead(&files));
+    shards.iter_mut().for_each(|(shard, _)| shard.make_billing_files_ahead(&files));
     Ok(files)
 }
 
 /// Has every shard learn when the files of the journals lose their names.
-fn watch_names(config: &Config, shards: &mut [Shard]) -> Result<(Arc<Names>, NamesWatch), Fatal> {
+fn watch_names(
+    config: &Config,
+    shards: &mut [(Shard, SideBySide)],
+) -> Result<(Arc<Names>, NamesWatch), Fatal> {
     let names = Arc::new(Names::default());
-    shards.iter_mut().for_each(|shard| shard.set_names(Arc::clone(&names)));
+    shards.iter_mut().for_each(|(shard, _)| shard.set_names(Arc::clone(&names)));
     let directories: Vec<_> =
         (0..config.shards).map(|number| shard_directory(&config.data_dir, number)).collect();
     let watch =
@@ -281,15 +316,15 @@ fn open_shards(
     config: &Config,
     as_it_stands: (Layout, FingerprintKeys),
     factory: &SegmentFactory,
-    registry: &Arc<Registry>,
+    (registry, carriers): (&Arc<Registry>, &Carriers),
     store: &Store,
-) -> Result<Vec<Shard>, Fatal> {
+) -> Result<Vec<(Shard, SideBySide)>, Fatal> {
     let line_states = Arc::new(line_states(config)?);
     let progress: Vec<Arc<OpenProgress>> = (0..config.shards).map(|_| Arc::default()).collect();
     let (contracts, opened) = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..config.shards)
             .map(|number| {
-                let (line_states, registry) = (Arc::clone(&line_states), Arc::clone(registry));
+                let registry = Arc::clone(registry);
                 let progress = Arc::clone(&progress[number]);
                 scope.spawn(move || {
                     open_shard(
@@ -297,8 +332,7 @@ fn open_shards(
                         as_it_stands,
                         number,
                         factory,
-                        line_states,
-                        registry,
+                        (registry, carriers),
                         progress,
                     )
                 })
@@ -310,7 +344,7 @@ fn open_shards(
             std::thread::park_timeout(OPENING_LOOK);
             teller.tell(None);
         }
-        let opened: Vec<Result<(Shard, ShardReport), Fatal>> = threads
+        let opened: Vec<Result<_, Fatal>> = threads
             .into_iter()
             .map(|thread| {
                 thread.join().unwrap_or_else(|_| {
@@ -325,7 +359,9 @@ fn open_shards(
         let (mut shard, report) = result?;
         tell(number, &report);
         shard.set_contracts(contracts);
-        shards.push(shard);
+        let simulated = network(config, number, &line_states)?;
+        let carriers = CarrierPort::new(number, &carriers.exchanges);
+        shards.push((shard, SideBySide { simulated, carriers }));
     }
     Ok(shards)
 }
@@ -381,27 +417,27 @@ fn open_shard(
     (layout, fingerprints): (Layout, FingerprintKeys),
     number: usize,
     factory: &SegmentFactory,
-    line_states: Arc<LineStates>,
-    registry: Arc<Registry>,
+    (registry, carriers): (Arc<Registry>, &Carriers),
     progress: Arc<OpenProgress>,
 ) -> Result<(Shard, ShardReport), Fatal> {
+    let mut journal = journal_config(config, number, layout.shards, layout.first_sequence(number));
+    journal.hands_over = !carriers.exchanges.is_empty();
     let shard_config = ShardConfig {
         number,
         shards: config.shards,
         durability: config.durability,
         limits: limits_of(config, config.pushes_max / config.shards as u64),
-        journal: journal_config(config, number, layout.shards, layout.first_sequence(number)),
+        journal,
         seed: config.network.seed.wrapping_add(number as u64),
         time_scale: config.rehearsal_time_scale,
+        routes: Arc::clone(&carriers.routes),
         fingerprints,
         injections: config.inject.clone(),
         progress,
     };
-    let network = SimulatedNetwork::new(simulation(config, number), line_states)
-        .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))?;
     let directory = shard_directory(&config.data_dir, number);
     let now_ms = WallMs::new(clock::unix_ms());
-    Shard::open(&directory, &shard_config, factory, Box::new(network), registry, now_ms).map_err(
+    Shard::open(&directory, &shard_config, factory, registry, now_ms).map_err(
         |error| match &error {
             OpenError::TooManyPushes(_) => {
                 Fatal::told(FatalReason::Configuration, error.to_string())
@@ -412,6 +448,16 @@ fn open_shard(
             _ => Fatal::new(FatalReason::JournalUnusable, error.to_string()),
         },
     )
+}
+
+/// The simulated network of the thread with this number.
+fn network(
+    config: &Config,
+    number: usize,
+    line_states: &Arc<LineStates>,
+) -> Result<SimulatedNetwork, Fatal> {
+    SimulatedNetwork::new(simulation(config, number), Arc::clone(line_states))
+        .map_err(|error| Fatal::new(FatalReason::Configuration, error.to_string()))
 }
 
 /// A shard's bounds when it may keep so many pushes.

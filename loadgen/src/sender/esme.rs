@@ -209,9 +209,14 @@ impl Esme {
             _ => {}
         }
         for event in &*events {
-            if event.token() != ALARM {
-                self.serve(event.token().0);
+            if event.token() == ALARM {
+                continue;
             }
+            let at = event.token().0;
+            if let Some(link) = self.lines.get_mut(at).and_then(|line| line.link.as_mut()) {
+                link.note(event);
+            }
+            self.serve(at);
         }
         Ok(())
     }

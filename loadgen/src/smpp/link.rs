@@ -1,6 +1,7 @@
 //! One TCP connection with a session of SMPP on it, of either role.
 
 use crate::limits::{RECEIVE_OCTETS, SEND_BACKLOG_OCTETS_MAX};
+use mio::event::Event;
 use mio::net::TcpStream;
 use std::io::{self, Read, Write};
 use wire::smpp::limits::PDU_OCTETS_MAX;
@@ -15,6 +16,9 @@ pub(crate) struct Link {
     pub(crate) session: Session,
     pub(crate) input: Input,
     pub(crate) output: Output,
+    /// Whether the peer has closed its side, as an event said: no further one will, so what is
+    /// there is read to its end.
+    ended: bool,
 }
 
 /// What has arrived and was not taken.
@@ -34,7 +38,7 @@ pub(crate) struct Output {
 /// What one read brought.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Received {
-    /// Octets, and there may be more.
+    /// Octets, and there may be more, or the end.
     More,
     /// All there were, or nothing.
     Rest,
@@ -52,7 +56,13 @@ impl Link {
             session: Session::new(config, now_ms),
             input: Input { octets: vec![0; RECEIVE_OCTETS].into_boxed_slice(), read: 0, filled: 0 },
             output: Output::new(),
+            ended: false,
         }
+    }
+
+    /// Takes note of what an event says beside that there is something to read or to write.
+    pub(crate) fn note(&mut self, event: &Event) {
+        self.ended |= event.is_read_closed() || event.is_error();
     }
 
     /// Reads once.
@@ -75,7 +85,8 @@ impl Link {
                     input.filled += octets;
                     // A read that does not fill the space has emptied the socket (epoll(7),
                     // question 9).
-                    return Ok(if octets < space.len() { Received::Rest } else { Received::More });
+                    let is_all = octets < space.len() && !self.ended;
+                    return Ok(if is_all { Received::Rest } else { Received::More });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     return Ok(Received::Rest);

@@ -7,7 +7,7 @@ use super::disk::{Disk, End};
 use super::ledger::EntryIndex;
 use super::network::msn_of;
 use super::observer::{Noted, Observer};
-use super::port::World;
+use super::port::{Port, World};
 use super::random::Random;
 use super::scenario::Scenario;
 use hayauma::billing::{BillingSync, BillingWrite, Event};
@@ -17,7 +17,7 @@ use hayauma::gateway::registration::Registration;
 use hayauma::gateway::registry::Registry;
 use hayauma::journal::{Commit, JournalConfig};
 use hayauma::shard::Durability;
-use hayauma::shard::{Ground, NotificationOrder, Shard, ShardConfig};
+use hayauma::shard::{Ground, NotificationOrder, Shard, ShardConfig, TurnBudget};
 use hayauma::smsc::mutation::Mutation;
 use std::collections::VecDeque;
 use std::path::PathBuf;
@@ -53,6 +53,8 @@ pub(super) struct Station {
     pub(super) disk: Disk,
     pub(super) books: Books,
     pub(super) world: World,
+    /// The shard's end of the world in this life.
+    port: Port,
     pub(super) observer: Observer,
     pub(super) answers: VecDeque<Answer>,
     /// Acceptances that are not durable yet, and records that an attempt begins.
@@ -94,12 +96,14 @@ impl Common {
 
 impl Station {
     pub(super) fn new(number: usize, scenario: &Scenario, random: &mut Random) -> Self {
+        let world = World::default();
         Self {
             number,
             shard: None,
             disk: Disk::new(random.bits(), scenario.lazy_disk),
             books: Books::default(),
-            world: World::default(),
+            port: world.port(scenario.attempts_max),
+            world,
             observer: Observer::default(),
             answers: VecDeque::new(),
             undurable: VecDeque::new(),
@@ -114,6 +118,14 @@ impl Station {
     pub(super) fn up(&mut self) -> &mut Shard<Books> {
         match &mut self.shard {
             Some(shard) => shard,
+            None => unreachable!("nobody asks an engine that is down"),
+        }
+    }
+
+    /// A turn of the shard, to which its network is lent.
+    pub(super) fn turn(&mut self, now_ms: WallMs, budget: &TurnBudget) -> bool {
+        match &mut self.shard {
+            Some(shard) => shard.turn(&mut self.port, now_ms, budget),
             None => unreachable!("nobody asks an engine that is down"),
         }
     }
@@ -141,6 +153,7 @@ impl Station {
             },
             seed: random.bits(),
             time_scale: 1,
+            routes: Arc::default(),
             fingerprints: common.fingerprints,
             injections: Vec::new(),
             progress: Arc::default(),
@@ -149,7 +162,6 @@ impl Station {
             directory: PathBuf::from("simulated"),
             storage: Box::new(self.disk.clone()),
             billing: self.books.clone(),
-            network: Box::new(self.world.port(scenario.attempts_max)),
             reference_seed: random.bits(),
             mutation: common.mutation,
         };
@@ -161,6 +173,7 @@ impl Station {
                 report.journal.damages
             ));
         }
+        self.port = self.world.port(scenario.attempts_max);
         shard.keep_time(wall_ms, steady_ms);
         shard.set_contracts(self.contracts(scenario));
         self.shard = Some(shard);

@@ -165,6 +165,7 @@ impl Simulation {
         let available = |domain| match domain {
             Domain::Cs => line.state.cs_available(),
             Domain::Ps => line.state.ps_available(),
+            Domain::Carrier => false,
         };
         let number = |domain| if domain == Domain::Cs { 1 } else { 2 };
         let reached =

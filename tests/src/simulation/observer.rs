@@ -173,6 +173,9 @@ impl Observer {
                     next_ms: held.next_ms,
                 })
             }
+            Record::Handed(_) => {
+                return Err("a carrier's record, and there are no carriers".to_owned());
+            }
             Record::CancelAccepted(cancel) if cancel.whole_alert().is_some() => What::AlertCancel,
             Record::CancelAccepted(_) => What::Cancel,
             Record::Ended(ended) => {

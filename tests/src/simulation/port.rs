@@ -4,7 +4,7 @@
 use super::bodies::marked_entry;
 use super::ledger::EntryIndex;
 use hayauma::network::port::{
-    AttemptHandle, AttemptSlot, CoreNetwork, Outcome, Reports, StatusReport,
+    AttemptHandle, AttemptSlot, Network, Outcome, Reports, StatusReport, Token,
 };
 use hayauma::smsc::outcome::AttemptResult;
 use std::collections::VecDeque;
@@ -16,7 +16,7 @@ use wire::terms::time::EvenMs;
 /// An attempt that the shard has begun.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Submission {
-    pub(super) token: u64,
+    pub(super) token: Token,
     pub(super) msn: Msn,
     pub(super) class: Class,
     pub(super) attempts_before: u16,
@@ -30,7 +30,7 @@ pub(super) struct Submission {
 /// How an attempt went.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Told {
-    pub(super) token: u64,
+    pub(super) token: Token,
     pub(super) msn: Msn,
     pub(super) result: AttemptResult,
     pub(super) domain: Option<Domain>,
@@ -80,8 +80,8 @@ pub(super) struct Port {
     report: Vec<u8>,
 }
 
-impl CoreNetwork for Port {
-    fn reserve(&mut self) -> Option<AttemptHandle> {
+impl Network for Port {
+    fn reserve(&mut self, _: u8) -> Option<AttemptHandle> {
         if self.world.queues().in_flight >= self.attempts_max {
             return None;
         }
@@ -133,25 +133,24 @@ impl CoreNetwork for Port {
             row: 1,
             delivered_mask,
             unanswered_mask,
+            taken_mask: 0,
+            carrier: 0,
+            ids: &[],
             reports: &self.reports,
         })
     }
 
-    fn status_reports(&mut self, _: EvenMs) -> Option<StatusReport<'_>> {
+    fn reports(&mut self, _: EvenMs) -> Option<StatusReport<'_>> {
         let (tpdu, domain) = self.world.queues().reports.pop_front()?;
         self.report = tpdu;
         Some(StatusReport { tpdu: &self.report, domain })
     }
 
-    fn alerts(&mut self, _: EvenMs) -> Option<Msn> {
+    fn reachable(&mut self, _: EvenMs) -> Option<Msn> {
         self.world.queues().alerts.pop_front()
     }
 
     fn next_due_ms(&self) -> Option<EvenMs> {
         None
-    }
-
-    fn in_flight(&self) -> usize {
-        self.world.queues().in_flight
     }
 }

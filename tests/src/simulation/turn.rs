@@ -105,7 +105,7 @@ impl Simulation {
         let budget = TurnBudget { timers, attempts: self.scenario.attempts_max + 1, outcomes: 64 };
         self.show_time(number);
         let wall_ms = self.wall_ms();
-        let busy = self.stations[number].up().turn(wall_ms, &budget);
+        let busy = self.stations[number].turn(wall_ms, &budget);
         let cleaned = self.observe(number)?;
         let odds = if cleaned { CLEANING_TURNS_PER_DEATH } else { self.scenario.crash_at_turn_of };
         if self.dies_here(odds) {

@@ -32,6 +32,7 @@ pub(super) fn journal_config() -> JournalConfig {
 
 struct Bench {
     shard: Shard,
+    network: SimulatedNetwork,
     credential: Credential,
     _factory: SegmentFactory,
     _place: tempfile::TempDir,
@@ -57,6 +58,7 @@ impl Bench {
             },
             journal: JournalConfig { shard: number as u16, ..journal_config() },
             seed: 1,
+            routes: Arc::default(),
             fingerprints: FingerprintKeys {
                 keyed: Fingerprints::new([7; 16]),
                 older_until_ms: None,
@@ -68,19 +70,12 @@ impl Bench {
         let lines = Arc::new(LineStates::uniform(Line::HOME));
         let network = SimulatedNetwork::new(SimulationConfig::default(), lines)
             .expect("the defaults are legal");
-        let opened = Shard::open(
-            place.path(),
-            &config,
-            &factory,
-            Box::new(network),
-            Arc::new(registry()),
-            NOW,
-        );
+        let opened = Shard::open(place.path(), &config, &factory, Arc::new(registry()), NOW);
         let mut shard = opened.expect("a fresh shard").0;
         for number in 0..MSNS {
             shard.contracts_mut().insert(msn(number), xpid()).expect("room");
         }
-        Self { shard, credential: Credential::new(), _factory: factory, _place: place }
+        Self { shard, network, credential: Credential::new(), _factory: factory, _place: place }
     }
 
     fn accept(&mut self, body: &[u8]) {
@@ -107,7 +102,7 @@ impl Bench {
 
     /// One turn, and the commit of what it appended.
     fn turn(&mut self) {
-        self.shard.turn(NOW, &BUDGET);
+        self.shard.turn(&mut self.network, NOW, &BUDGET);
         self.commit();
     }
 

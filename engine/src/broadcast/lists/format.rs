@@ -9,8 +9,8 @@
 //! checksums     CRC32C of each MiB from the runs to the dictionary
 //! ```
 //!
-//! Rows stand in runs by area and within a run in the order of `mix(msn)`: so the rows of a run that
-//! one shard owns are one piece, whatever the number of shards. A row's number is its place.
+//! Rows stand in runs by area and within a run in the order of `mix(msn)`: so the rows of a run
+//! that one shard owns are one piece, whatever the number of shards. A row's number is its place.
 
 use wire::terms::ids::Msn;
 

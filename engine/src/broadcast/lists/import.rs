@@ -33,8 +33,8 @@ pub struct Version {
 
 /// An import under way.
 ///
-/// [`Self::feed`] takes the file's octets in whatever pieces they come; then [`Self::finish`] writes
-/// the version, or [`Self::account`] only says what it would be.
+/// [`Self::feed`] takes the file's octets in whatever pieces they come; then [`Self::finish`]
+/// writes the version, or [`Self::account`] only says what it would be.
 pub struct Import {
     reader: ListReader,
     pieces: Pieces,

@@ -162,7 +162,8 @@ fn is_separator(character: char) -> bool {
     character.is_whitespace()
         || matches!(
             character,
-            '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe63}' | '\u{ff0d}' | '\u{30fc}' | '\u{ff70}'
+            '-' | '\u{2010}'..='\u{2015}' | '\u{2212}' | '\u{fe63}' | '\u{ff0d}' | '\u{30fc}'
+                | '\u{ff70}'
                 | '(' | ')' | '[' | ']' | '\u{ff08}' | '\u{ff09}' | '.' | '\u{ff0e}' | '\u{200b}'
                 | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}' | '\u{feff}'
         )

@@ -134,8 +134,8 @@ impl<'a> ListView<'a> {
         })
     }
 
-    /// The number of an msn's row. The order of `mix` is as even as chance, so a guess by proportion
-    /// is near: about five rows are looked at.
+    /// The number of an msn's row. The order of `mix` is as even as chance, so a guess by
+    /// proportion is near: about five rows are looked at.
     pub fn find(&self, msn: Msn) -> Option<u32> {
         let wanted = mix(msn.value());
         let (mut low, mut high) = (0, self.head.rows);

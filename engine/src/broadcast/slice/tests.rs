@@ -1,5 +1,5 @@
-//! The machine against a model: random turns, syncs, orders and crashes, two broadcasts of one chain,
-//! and a ledger of what phones received. Each deliberate fault has to be noticed.
+//! The machine against a model: random turns, syncs, orders and crashes, two broadcasts of one
+//! chain, and a ledger of what phones received. Each deliberate fault has to be noticed.
 //!
 //! `HAYAUMA_BROADCASTS=100000` is the heavy run.
 

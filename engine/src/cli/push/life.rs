@@ -7,7 +7,9 @@ use serde::Serialize;
 use crate::cli::push::wanted::Wanted;
 use crate::control::pushes::LivePushDocument;
 use crate::control::queue::reason_word;
-use crate::journal::{ArchivedAccepted, ArchivedEnded, ArchivedNotified, Held, Key, Record};
+use crate::journal::{
+    ArchivedAccepted, ArchivedEnded, ArchivedNotified, Handed, Held, Key, Record,
+};
 use crate::shard::Standing;
 use crate::smsc::state::State;
 use crate::smsc::wait_reason::WaitReason;
@@ -64,8 +66,8 @@ pub(in crate::cli) struct Event {
     pub at_ms: u64,
     /// The same as a time in Japan.
     pub at: String,
-    /// `accepted`, `held`, `progress`, `cancel-accepted`, `ended`, `acknowledged`, `parked` or
-    /// `let-go`.
+    /// `accepted`, `held`, `handed-over`, `progress`, `cancel-accepted`, `ended`, `acknowledged`,
+    /// `parked` or `let-go`.
     pub event: &'static str,
     /// accepted: when it expires, Unix milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -100,6 +102,12 @@ pub(in crate::cli) struct Event {
     /// held, ended: the domain of the last attempt that sent something, CS or PS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<&'static str>,
+    /// handed-over: the carrier's number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<u8>,
+    /// handed-over: the carrier's ids of the segments that it took.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message_ids: Option<Vec<String>>,
     /// ended: segments withdrawn.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withdrawn: Option<u8>,
@@ -133,6 +141,8 @@ pub(super) struct Lives {
 struct Life {
     document: PushDocument,
     arrived_mask: u16,
+    failed_mask: u16,
+    taken_mask: u16,
     attempts: u16,
     alert_key: u64,
     is_cancelled: bool,
@@ -268,6 +278,7 @@ impl Life {
                 progress.attempts.to_native(),
             ),
             Record::Held(held) => self.held(&held.to_native()),
+            Record::Handed(handed) => self.handed(&handed.to_native()),
             Record::CancelAccepted(cancel) => self.cancelled(cancel.at_ms()),
             Record::Ended(ended) => self.ended(wanted, ended),
             Record::Notified(notified) => self.notified(notified),
@@ -345,6 +356,28 @@ impl Life {
             code: Some(format!("{:04}", held.code)),
             domain: domain_name(held.domain),
             ..Event::at(held.at_ms, "held")
+        };
+        self.document.events.push(event);
+    }
+
+    fn handed(&mut self, handed: &Handed<'_>) {
+        let known = (self.arrived_mask, self.failed_mask, self.taken_mask);
+        let (arrived, failed, taken) =
+            (handed.delivered_mask, handed.failed_mask, handed.taken_mask);
+        // Cleaning writes what is known already once more.
+        if (known.0 | arrived, known.1 | failed, known.2 | taken) == known {
+            return;
+        }
+        self.note_progress(handed.delivered_mask, handed.attempts);
+        self.failed_mask |= failed;
+        self.taken_mask |= taken;
+        let event = Event {
+            attempts: Some(handed.attempts),
+            arrived: Some(self.arrived_mask.count_ones()),
+            carrier: Some(handed.carrier),
+            message_ids: ids_of(handed.ids),
+            code: (handed.code != 0).then(|| format!("{:04}", handed.code)),
+            ..Event::at(handed.at_ms, "handed-over")
         };
         self.document.events.push(event);
     }
@@ -444,10 +477,23 @@ fn kind_name(number: u8) -> Option<&'static str> {
     })
 }
 
+/// The carrier's ids of a Handed record, as text.
+fn ids_of(octets: &[u8]) -> Option<Vec<String>> {
+    let mut ids = Vec::new();
+    let mut rest = octets;
+    while let Some((&length, behind)) = rest.split_first() {
+        let (id, behind) = behind.split_at_checked(usize::from(length))?;
+        ids.push(id.escape_ascii().to_string());
+        rest = behind;
+    }
+    (!ids.is_empty()).then_some(ids)
+}
+
 fn domain_name(number: u8) -> Option<&'static str> {
     match number {
         1 => Some("CS"),
         2 => Some("PS"),
+        3 => Some("carrier"),
         _ => None,
     }
 }

@@ -8,7 +8,7 @@ use super::StoreError;
 
 /// One step per form; `user_version` counts the steps taken. A step, once released, is never
 /// edited.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     "
 CREATE TABLE client (
     xpid INTEGER PRIMARY KEY CHECK (xpid BETWEEN 0 AND 99999999999),
@@ -52,6 +52,20 @@ CREATE TABLE audit_head (
 ALTER TABLE client ADD COLUMN second_token_sha256 BLOB CHECK (length(second_token_sha256) = 32);
 ALTER TABLE client ADD COLUMN networks TEXT NOT NULL DEFAULT '';
 ALTER TABLE client ADD COLUMN certificate TEXT;
+",
+    "
+CREATE TABLE carrier (
+    number INTEGER PRIMARY KEY CHECK (number BETWEEN 1 AND 7),
+    name TEXT NOT NULL UNIQUE,
+    settings TEXT NOT NULL
+) STRICT;
+CREATE TABLE carrier_route (
+    prefix TEXT NOT NULL,
+    xpid INTEGER NOT NULL,
+    class INTEGER NOT NULL,
+    carrier INTEGER NOT NULL,
+    PRIMARY KEY (prefix, xpid, class)
+) STRICT, WITHOUT ROWID;
 ",
 ];
 

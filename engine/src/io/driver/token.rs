@@ -12,6 +12,8 @@ pub(crate) enum Owner {
     Notifier,
     /// The shard itself: its files, its wake-ups.
     Turn,
+    /// A session with a carrier.
+    Carrier,
 }
 
 /// What was asked for.
@@ -68,6 +70,7 @@ impl Token {
             1 => Owner::Front,
             2 => Owner::Notifier,
             3 => Owner::Turn,
+            4 => Owner::Carrier,
             _ => return None,
         };
         let operation = match user_data >> 56 & 0xF {
@@ -118,7 +121,7 @@ mod tests {
     #[test]
     fn a_token_comes_back_from_the_kernel_as_it_went() {
         use {Operation::*, Owner::*};
-        for owner in [Front, Notifier, Turn] {
+        for owner in [Front, Notifier, Turn, Carrier] {
             for operation in
                 [Connect, Receive, Send, HangUp, Commit, BillingSync, Cancel, Call, BillingWrite]
             {

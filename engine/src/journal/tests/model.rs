@@ -538,7 +538,7 @@ impl Replayed {
             Record::CancelAccepted(_) => {
                 self.cancelled.insert(push_id);
             }
-            Record::Opened(_) | Record::Held(_) => {}
+            Record::Opened(_) | Record::Held(_) | Record::Handed(_) => {}
         }
     }
 

@@ -201,6 +201,32 @@ fn a_hold_is_read_as_it_was_written_and_one_from_before_holds_were_counted_as_no
 }
 
 #[test]
+fn what_a_carrier_took_is_read_as_it_was_written() {
+    use super::super::memory::Memory;
+    for ids in [&b""[..], b"\x0800B8BE19\x011"] {
+        let handed = Handed {
+            push_id: 7,
+            at_ms: 1_000,
+            taken_mask: 0b101,
+            failed_mask: 0b10,
+            delivered_mask: 0b1000,
+            attempts: 2,
+            code: 6012,
+            carrier: 3,
+            in_doubt: true,
+            ids,
+        };
+        let mut body = Memory::copied_from(&[], 4096);
+        let octets = handed.body().write(body.octets_mut());
+        assert!(octets <= handed.body().body_octets_max());
+        match Record::read(Kind::Handed, &body.octets()[..octets]) {
+            Some(Record::Handed(record)) => assert_eq!(record.to_native(), handed),
+            _ => panic!("no Handed record"),
+        }
+    }
+}
+
+#[test]
 fn an_accepted_record_is_read_whatever_its_reserved_octets_say() {
     use super::super::memory::Memory;
     // The fixed part as version 1 has always had it: nine numbers, what is reserved, 33 octets,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::network::line_states::{Line, LineStates};
 use crate::network::outcome_rates::OutcomeRates;
-use crate::network::port::CoreNetwork;
+use crate::network::port::{Network, Token};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::SimulationConfig;
 use crate::network::tests::deliver;
@@ -31,9 +31,10 @@ fn network(rates: OutcomeRates) -> SimulatedNetwork {
 }
 
 fn submit(network: &mut SimulatedNetwork) {
-    let handle = network.reserve().expect("a free slot");
+    let handle = network.reserve(0).expect("a free slot");
     let slot = network.slot(&handle);
-    (slot.token, slot.msn) = (7, Msn::parse(NUMBER.as_bytes()).expect("an msn"));
+    (slot.token, slot.msn) =
+        (Token { partition: 0, push: 7 }, Msn::parse(NUMBER.as_bytes()).expect("an msn"));
     (slot.message_reference, slot.scts) = (REFERENCE, scts_jst(2026, 11, 22, 13, 34, 30));
     for segment in 0..SEGMENTS {
         let tpdu = deliver(0x04, 0x04, 3, &[1, 2, 3]);
@@ -58,7 +59,7 @@ fn outcome(network: &mut SimulatedNetwork, now_ms: EvenMs) -> Option<End> {
 /// The segments whose reports arrive by `now_ms`, with how many there are of each.
 fn reports(network: &mut SimulatedNetwork, now_ms: EvenMs) -> BTreeMap<u8, u32> {
     let mut segments = BTreeMap::new();
-    while let Some(report) = network.status_reports(now_ms) {
+    while let Some(report) = network.reports(now_ms) {
         assert_eq!(report.domain, Domain::Ps);
         let view = read_status_report(report.tpdu).expect("a status report");
         assert_eq!((view.recipient_digits().as_str(), view.status), (NUMBER, 0));
@@ -101,7 +102,7 @@ fn a_lost_report_never_comes() {
     assert_eq!(network.next_due_ms(), Some(NOW + TIMEOUT_MS));
     let (_, delivered, unanswered) = outcome(&mut network, NOW + TIMEOUT_MS).expect("timed out");
     assert!(unanswered != 0 && delivered | unanswered == FULL);
-    assert_eq!((network.next_due_ms(), network.status_reports(EvenMs::NEVER)), (None, None));
+    assert_eq!((network.next_due_ms(), network.reports(EvenMs::NEVER)), (None, None));
 }
 
 #[test]

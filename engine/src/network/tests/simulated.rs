@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::network::line_states::{Line, LineStates};
 use crate::network::outcome_rates::OutcomeRates;
-use crate::network::port::CoreNetwork;
+use crate::network::port::{Network, Token};
 use crate::network::simulated::SimulatedNetwork;
 use crate::network::simulation_config::{ConfigurationError, SimulationConfig};
 use crate::network::tests::deliver;
@@ -38,7 +38,7 @@ fn network(state: &str) -> SimulatedNetwork {
 }
 
 struct Attempt {
-    token: u64,
+    token: u32,
     segments: usize,
     class: Class,
     svcinst: &'static str,
@@ -49,9 +49,10 @@ const ATTEMPT: Attempt =
     Attempt { token: 1, segments: 1, class: Class::Standard, svcinst: "00011", attempts_before: 0 };
 
 fn submit(network: &mut SimulatedNetwork, attempt: &Attempt, to: Msn, now_ms: EvenMs) {
-    let handle = network.reserve().expect("a free slot");
+    let handle = network.reserve(0).expect("a free slot");
     let slot = network.slot(&handle);
-    (slot.token, slot.msn, slot.class) = (attempt.token, to, attempt.class);
+    (slot.token, slot.msn, slot.class) =
+        (Token { partition: 0, push: attempt.token }, to, attempt.class);
     slot.svcinst = Svcinst::parse(attempt.svcinst).expect("five flags");
     slot.attempts_before = attempt.attempts_before;
     for segment in 0..attempt.segments {
@@ -68,7 +69,7 @@ fn submit(network: &mut SimulatedNetwork, attempt: &Attempt, to: Msn, now_ms: Ev
 /// The end of one attempt, without its borrowed parts.
 #[derive(Clone, PartialEq, Debug)]
 struct End {
-    token: u64,
+    token: u32,
     result: AttemptResult,
     domain: Option<Domain>,
     row: u8,
@@ -79,7 +80,7 @@ struct End {
 fn poll(network: &mut SimulatedNetwork, now_ms: EvenMs) -> Option<End> {
     let outcome = network.poll(now_ms)?;
     Some(End {
-        token: outcome.token,
+        token: outcome.token.push,
         result: outcome.result,
         domain: outcome.domain,
         row: outcome.row,
@@ -198,7 +199,7 @@ fn terminals_fail_in_each_way_of_the_outcome_table() {
 #[test]
 fn a_wrong_tpdu_is_a_protocol_error() {
     let mut network = network("home");
-    let handle = network.reserve().expect("a free slot");
+    let handle = network.reserve(0).expect("a free slot");
     let slot = network.slot(&handle);
     slot.msn = msn(NUMBER);
     slot.encode(0, |_| Ok::<_, ()>(3)).expect("it fits");
@@ -251,7 +252,7 @@ fn what_the_gateway_segments_and_the_message_center_relays_is_what_terminals_acc
         let octets =
             encode_submits(&plan, content, &options, &template, &mut submits).expect("room");
         let mut network = network("home");
-        let handle = network.reserve().expect("a free slot");
+        let handle = network.reserve(0).expect("a free slot");
         let slot = network.slot(&handle);
         slot.msn = msn(NUMBER);
         for (segment, submit) in relay::submits(&submits[..octets]).enumerate() {
@@ -274,7 +275,7 @@ fn what_the_gateway_segments_and_the_message_center_relays_is_what_terminals_acc
 #[test]
 fn only_the_segments_of_the_slot_are_sent() {
     let mut network = network("home");
-    let handle = network.reserve().expect("a free slot");
+    let handle = network.reserve(0).expect("a free slot");
     let slot = network.slot(&handle);
     slot.msn = msn(NUMBER);
     let tpdu = deliver(0x04, 0x04, 1, &[1]);
@@ -295,15 +296,15 @@ fn a_full_network_pushes_back_until_an_outcome_is_polled() {
         SimulationConfig { in_flight_max: 2, latency_ms: 10, ..SimulationConfig::default() };
     let mut network = network_with(configuration, "");
     submit(&mut network, &ATTEMPT, msn(NUMBER), NOW);
-    let unused = network.reserve().expect("the second slot");
-    assert!(network.reserve().is_none());
+    let unused = network.reserve(0).expect("the second slot");
+    assert!(network.reserve(0).is_none());
     network.release(unused);
     submit(&mut network, &ATTEMPT, msn(NUMBER), NOW);
-    assert!(network.reserve().is_none());
+    assert!(network.reserve(0).is_none());
     assert_eq!(network.in_flight(), 2);
     assert!(poll(&mut network, NOW + 9).is_none());
     assert!(poll(&mut network, NOW + 10).is_some());
-    assert!(network.reserve().is_some());
+    assert!(network.reserve(0).is_some());
     assert_eq!(network.in_flight(), 1);
 }
 
@@ -369,20 +370,20 @@ fn the_hlr_alerts_once_when_a_line_that_was_waited_for_is_ready() {
     ] {
         let mut network = network(from);
         network.set_line_state(msn(NUMBER), line(to), NOW).expect("room");
-        assert_eq!(network.alerts(NOW), None, "{from}: nobody waits");
+        assert_eq!(network.reachable(NOW), None, "{from}: nobody waits");
         network.set_line_state(msn(NUMBER), line(from), NOW).expect("room");
         assert_ne!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Delivered);
         assert_ne!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Delivered);
         network.set_line_state(msn(NUMBER), line("absent"), NOW).expect("room");
         assert_eq!(
-            (network.alerts(NOW), network.next_due_ms()),
+            (network.reachable(NOW), network.next_due_ms()),
             (None, None),
             "{from}: not ready yet"
         );
         network.set_line_state(msn(NUMBER), line(to), NOW + 5).expect("room");
         assert_eq!(network.next_due_ms(), Some(NOW + 5));
-        assert_eq!(network.alerts(NOW + 5), Some(msn(NUMBER)), "{from}");
-        assert_eq!(network.alerts(NOW + 5), None, "{from}: once");
+        assert_eq!(network.reachable(NOW + 5), Some(msn(NUMBER)), "{from}");
+        assert_eq!(network.reachable(NOW + 5), None, "{from}: once");
         assert_eq!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Delivered);
     }
 }
@@ -399,8 +400,8 @@ fn a_drawn_absence_ends_by_itself_with_an_alert() {
     let mut network = network_with(configuration, "");
     assert_eq!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Failed(Failure::Absent));
     assert_eq!(network.next_due_ms(), Some(NOW + 1_000));
-    assert_eq!(network.alerts(NOW + 999), None);
-    assert_eq!(network.alerts(NOW + 1_000), Some(msn(NUMBER)));
+    assert_eq!(network.reachable(NOW + 999), None);
+    assert_eq!(network.reachable(NOW + 1_000), Some(msn(NUMBER)));
     assert_eq!(network.next_due_ms(), None);
 }
 
@@ -412,8 +413,8 @@ fn a_line_made_ready_before_its_own_time_alerts_once() {
     let mut network = network_with(configuration, "");
     assert_eq!(try_once(&mut network, &ATTEMPT).result, AttemptResult::Failed(Failure::MemoryFull));
     network.set_line_state(msn(NUMBER), Line::HOME, NOW + 10).expect("room");
-    assert_eq!(network.alerts(NOW + 10), Some(msn(NUMBER)));
-    assert_eq!(network.alerts(NOW + 60_000), None);
+    assert_eq!(network.reachable(NOW + 10), Some(msn(NUMBER)));
+    assert_eq!(network.reachable(NOW + 60_000), None);
     assert_eq!(network.next_due_ms(), None);
 }
 
@@ -438,8 +439,8 @@ fn alerts_beyond_their_room_are_not_raised() {
         assert!(poll(&mut network, NOW).is_some());
         network.set_line_state(msn(digits), line("home"), NOW).expect("room");
     }
-    assert_eq!(network.alerts(NOW), Some(msn("09000000001")));
-    assert_eq!(network.alerts(NOW), None);
+    assert_eq!(network.reachable(NOW), Some(msn("09000000001")));
+    assert_eq!(network.reachable(NOW), None);
 }
 
 fn run_with_rates(seed: u64) -> Vec<End> {

@@ -132,7 +132,8 @@ pub struct Draft {
     /// The chain's name on the air. `None` where it is that of the messages referred to, which
     /// the source's log knows.
     pub alertid: Option<String>,
-    /// The source's own number of this message in its chain; a lower one that comes late is dropped.
+    /// The source's own number of this message in its chain; a lower one that comes late is
+    /// dropped.
     pub revision: Option<u32>,
     /// The messages referred to.
     pub references: Vec<Reference>,

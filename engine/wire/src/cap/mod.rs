@@ -1,10 +1,10 @@
 //! Warnings of other systems: CAP 1.2 (and 1.0, 1.1), JMA's XML and L-Alert, each as the draft of a
 //! broadcast.
 //!
-//! The way in: [`encoding`] makes text of octets, [`markup`] refuses what would be dear or dangerous
-//! to parse, [`document`] parses, [`alert`], [`jma`] and [`lalert`] say what is written there as one
-//! [`message::Message`], and [`judge`] makes a [`draft::Draft`] of it. What a draft still lacks is
-//! looked up elsewhere: areas in the catalogue, the chain in the source's log.
+//! The way in: [`encoding`] makes text of octets, [`markup`] refuses what would be dear or
+//! dangerous to parse, [`document`] parses, [`alert`], [`jma`] and [`lalert`] say what is written
+//! there as one [`message::Message`], and [`judge`] makes a [`draft::Draft`] of it. What a draft
+//! still lacks is looked up elsewhere: areas in the catalogue, the chain in the source's log.
 //!
 //! **Never here:** sockets, files, clocks, signatures, or a decision to send. **Invariants:** no
 //! octets make these functions panic, recurse, or take memory beyond a small multiple of the
@@ -50,7 +50,8 @@ pub fn check_xml(octets: &[u8], rules: &Rules) -> Result<Draft, Refusal> {
         jma::read(Element::new(root))?
     } else {
         return Err(Refusal::document(format!(
-            "its first element is {:?} in the namespace {:?}, neither an alert of CAP 1.0 to 1.2 nor a \
+            "its first element is {:?} in the namespace {:?}, neither an alert of CAP 1.0 to 1.2 \
+            nor a \
              report of JMA: send one of these",
             area::shown(name),
             area::shown(namespace.unwrap_or_default())

@@ -2,8 +2,8 @@
 //! it.
 //!
 //! A request's path through the room: [`crate::http`] reads the head, [`scan`] the flat body,
-//! [`submit`] makes a [`crate::submission`] of it, and [`response`] writes the answer; [`notify`] is
-//! the way back to the push client and [`client`] the push client's own side, for the load
+//! [`submit`] makes a [`crate::submission`] of it, and [`response`] writes the answer; [`notify`]
+//! is the way back to the push client and [`client`] the push client's own side, for the load
 //! generator and the tests.
 //!
 //! **Never here:** sockets, clocks, threads, or a look at a registration (that is the engine's

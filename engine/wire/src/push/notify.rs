@@ -136,6 +136,8 @@ fn put_where_known(line: &mut Line<NOTIFICATION_BODY_OCTETS_MAX>, notification: 
     match notification.domain {
         Some(Domain::Cs) => line.put(b"<domain>CS</domain>\r\n"),
         Some(Domain::Ps) => line.put(b"<domain>PS</domain>\r\n"),
+        // A carrier does not say through which it went.
+        Some(Domain::Carrier) => {}
         None => {}
     }
     if let Some(status) = notification.tp_status {

@@ -93,6 +93,11 @@ impl Dialler {
         }
     }
 
+    /// Whether a connection is being made.
+    pub fn is_connecting(&self) -> bool {
+        matches!(self.stage, Stage::Connecting { .. })
+    }
+
     /// The connection is made; whoever made it begins a session.
     pub fn handle_connected(&mut self) {
         self.stage = Stage::Up;

@@ -81,6 +81,8 @@ codes! {
     SINGLE_TRY_FAILED 6009 0 "single try failed";
     WITHDRAWN_BY_OPERATOR 6010 0 "withdrawn by operator";
     PARTIAL 6011 0 "partial";
+    CARRIER_FAILED 6012 0 "the carrier could not deliver";
+    NO_RECEIPT 6013 0 "no receipt came from the carrier";
     PARKED 6101 0 "notification parked for the operator to replay";
     RATE 8001 429 "the XPID's rate";
     OVERLOAD 8002 503 "overload";

@@ -1,6 +1,6 @@
-//! The domain of the core network that a segment goes through.
+//! What a segment goes through: a domain of the core network, or a carrier.
 
-/// The network domain that a push was delivered through.
+/// What a push was delivered through.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Domain {
@@ -8,4 +8,23 @@ pub enum Domain {
     Cs = 0,
     /// Packet switched, by an SGSN or its successors.
     Ps = 1,
+    /// No domain that is known: a carrier has it.
+    Carrier = 2,
+}
+
+impl Domain {
+    /// The number that records carry; 0 stands there for none.
+    pub fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// The domain with this number, if there is one.
+    pub fn from_number(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Cs),
+            2 => Some(Self::Ps),
+            3 => Some(Self::Carrier),
+            _ => None,
+        }
+    }
 }

@@ -130,7 +130,12 @@ impl Server {
                 match event.token() {
                     LISTENER => self.accept(),
                     WAKER => {}
-                    Token(at) => self.serve(at, &mut book),
+                    Token(at) => {
+                        if let Some(peer) = self.peers.get_mut(at).and_then(Option::as_mut) {
+                            peer.link.note(event);
+                        }
+                        self.serve(at, &mut book);
+                    }
                 }
             }
             if was_still {

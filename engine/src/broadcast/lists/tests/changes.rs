@@ -38,9 +38,11 @@ fn base(text: &str) -> Vec<u8> {
 #[test]
 fn a_put_changes_what_it_says_and_a_deletion_of_nobody_is_counted() {
     let base = base("msn,area,lang,shelter\n07000000001,20422,ja,School\n07000000002,20201,en,\n");
-    let text = "{\"op\":\"put\",\"msn\":\"07000000001\"}\n{\"msn\":\"07000000001\",\"lang\":\"en\"}\n\
+    let text = "{\"op\":\"put\",\"msn\":\"07000000001\"}\n\
+        {\"msn\":\"07000000001\",\"lang\":\"en\"}\n\
         {\"op\":\"delete\",\"msn\":\"07000000002\"}\n{\"op\":\"delete\",\"msn\":\"07000000009\"}\n\
-        {\"op\":\"put\",\"msn\":\"07000000003\",\"area\":\"13101\",\"params\":{\"shelter\":\"Hall\"}}\n\
+        {\"op\":\"put\",\"msn\":\"07000000003\",\"area\":\"13101\",\
+        \"params\":{\"shelter\":\"Hall\"}}\n\
         {\"op\":\"move\",\"msn\":\"07000000001\"}\n";
     let (next, changes, account) = delta(&base, text);
     let row = |area: &str, language: &str, shelter: &str| {

@@ -84,7 +84,8 @@ fn spellings_are_taken_off_and_counted() {
 
 #[test]
 fn line_ends_in_quotes_belong_to_their_field_and_lines_keep_their_numbers() {
-    let text = "msn,area,note\n07000000001,20422,\"one\r\ntwo\n\rthree\"\n07000000002,20422,\"a \"\"b\"\", c\"\n\
+    let text = "msn,area,note\n07000000001,20422,\"one\r\ntwo\n\rthree\"\n07000000002,20422,\"a \
+        \"\"b\"\", c\"\n\
         bad,20422,\n\n07000000003,20422,x,,\n07000000004,20422,x,y\n";
     let (account, rows) = plain(text);
     assert_eq!(rows.len(), 3);
@@ -127,7 +128,8 @@ fn an_endless_line_is_refused_once_and_not_kept() {
 
 #[test]
 fn one_msn_is_one_row_and_its_last_line_wins() {
-    let text = "msn,area,lang\n07000000001,20422,ja\n070-0000-0001,20201,ja\n+817000000001,20422,en\n\
+    let text = "msn,area,lang\n07000000001,20422,ja\n070-0000-0001,20201,ja\n+817000000001,20422,\
+        en\n\
         07000000002,20422,ja\n07000000002,20422,ja\n";
     let (account, rows) = plain(text);
     assert_eq!(rows, [row("07000000001", "20422", "en"), row("07000000002", "20422", "ja")]);
@@ -138,7 +140,8 @@ fn one_msn_is_one_row_and_its_last_line_wins() {
 
 #[test]
 fn each_thing_that_is_no_mobile_has_its_reason() {
-    let text = "msn\n0422112233\n118\n02011112222\n0709876543\n070987654321\n+447911123456\n7.1E+09\n\
+    let text = "msn\n0422112233\n118\n02011112222\n0709876543\n070987654321\n+447911123456\n\
+        7.1E+09\n\
         7098765432\n-\nx\n";
     let (account, rows) = plain(text);
     assert_eq!(rows, [row("02011112222", "", "")]);
@@ -183,6 +186,11 @@ fn other_encodings_are_read_by_their_mark_or_as_it_is_said() {
         let options = ReaderOptions { charset, ..Default::default() };
         assert_eq!(read(&encoding.encode(text).0, &options).1, expected);
     }
+    // A first octet of two, with a line end behind it.
+    let options = ReaderOptions { charset: Charset::ShiftJis, ..Default::default() };
+    let (account, rows) =
+        read(b"msn,area\n07000000001,20422\n07000000002,\x82\n07000000003,\n", &options);
+    assert_eq!((rows.len(), account.refused["encoding"]), (2, 1));
     let spoilt = b"msn,area\n07000000001,20422\n07000000002,\xff\xfe\n07000000003,20422\n";
     let (account, rows) = read(spoilt, &ReaderOptions::default());
     assert_eq!((rows.len(), account.refused["encoding"]), (2, 1));
@@ -199,8 +207,10 @@ fn a_file_without_a_header_is_no_list() {
 #[test]
 fn objects_of_json_are_rows_too() {
     let options = ReaderOptions { parameters: vec!["shelter".to_owned()], ..Default::default() };
-    let text = "{\"msn\":\"070-0000-0001\",\"area\":\"20422\",\"lang\":\"ja\",\"params\":{\"shelter\":\"A,\\n\\\"B\\\"\",\"x\":\"1\"}}\n\n\
-        {\"op\":\"put\",\"携帯番号\":\"07000000002\",\"more\":{}}\n{\"op\":\"delete\",\"msn\":\"07000000003\"}\n\
+    let text = "{\"msn\":\"070-0000-0001\",\"area\":\"20422\",\"lang\":\"ja\",\
+        \"params\":{\"shelter\":\"A,\\n\\\"B\\\"\",\"x\":\"1\"}}\n\n\
+        {\"op\":\"put\",\"携帯番号\":\"07000000002\",\"more\":{}}\n{\"op\":\"delete\",\
+        \"msn\":\"07000000003\"}\n\
         [\"07000000004\"]\n{\"msn\":7000000005}\n";
     let (account, rows) = read(text.as_bytes(), &options);
     let mut first = row("07000000001", "20422", "ja");
@@ -217,7 +227,8 @@ fn parameters_are_kept_in_the_lists_order() {
         parameters: vec!["room".to_owned(), "shelter".to_owned()],
         ..Default::default()
     };
-    let text = "shelter,msn,area,room\nSchool,07000000001,20422,\n,07000000002,20422,\nHall,07000000003,20201,3\n";
+    let text = "shelter,msn,area,room\nSchool,07000000001,20422,\n,07000000002,20422,\nHall,\
+        07000000003,20201,3\n";
     let (_, rows) = read(text.as_bytes(), &options);
     let parameters: Vec<Vec<String>> = rows.into_iter().map(|row| row.3).collect();
     let of = |values: [&str; 2]| values.map(str::to_owned).to_vec();

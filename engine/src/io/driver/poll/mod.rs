@@ -43,9 +43,8 @@ pub(crate) struct Poller {
     epoll: OwnedFd,
     bed: Arc<Bed>,
     events: Vec<Event>,
-    /// By place, of the push clients' side and of the notifier.
-    front: Vec<Socket>,
-    notifier: Vec<Socket>,
+    /// By place: of the push clients' side, of the notifier and of carriers.
+    sockets: [Vec<Socket>; 3],
     /// Sockets that are being received from and have something, each once.
     ready: VecDeque<(Owner, u32)>,
     done: VecDeque<Completion>,
@@ -68,8 +67,7 @@ impl Poller {
             epoll,
             bed,
             events: Vec::with_capacity(COMPLETIONS_PER_TURN_MAX),
-            front: Vec::new(),
-            notifier: Vec::new(),
+            sockets: [Vec::new(), Vec::new(), Vec::new()],
             ready: VecDeque::new(),
             done: VecDeque::new(),
             buffers: vec![0; usize::from(RECEIVE_BUFFERS) * RECEIVE_BUFFER_OCTETS],
@@ -103,8 +101,7 @@ impl Poller {
 
     pub(super) fn stop_receiving(&mut self, token: Token) {
         let done = &mut self.done;
-        let socket =
-            table(&mut self.front, &mut self.notifier, token.owner).get_mut(token.index as usize);
+        let socket = table(&mut self.sockets, token.owner).get_mut(token.index as usize);
         if let Some(socket) = socket.filter(|socket| socket.is(token))
             && std::mem::replace(&mut socket.receiving, false)
         {
@@ -205,7 +202,7 @@ impl Poller {
 
     /// What is kept of the token's socket, which epoll knows from now on.
     fn registered(&mut self, descriptor: BorrowedFd<'_>, token: Token) -> &mut Socket {
-        let table = table(&mut self.front, &mut self.notifier, token.owner);
+        let table = table(&mut self.sockets, token.owner);
         let place = token.index as usize;
         if place >= table.len() {
             table.resize_with(place + 1, Socket::default);
@@ -229,7 +226,7 @@ impl Poller {
             return;
         };
         let flags = event.flags;
-        let table = table(&mut self.front, &mut self.notifier, token.owner);
+        let table = table(&mut self.sockets, token.owner);
         if let Some(socket) = table.get_mut(token.index as usize).filter(|socket| socket.is(token))
         {
             socket.note(flags.bits());
@@ -240,7 +237,7 @@ impl Poller {
     /// Does what was asked of a socket and can be done now; what is to be received stands in line
     /// for the turn.
     fn go_on(&mut self, owner: Owner, index: u32) {
-        let socket = &mut table(&mut self.front, &mut self.notifier, owner)[index as usize];
+        let socket = &mut table(&mut self.sockets, owner)[index as usize];
         for (operation, result) in [
             (Operation::Connect, socket.connected()),
             (Operation::Send, socket.send_on()),
@@ -264,7 +261,7 @@ impl Poller {
             && let Some(&buffer) = self.free_buffers.last()
             && let Some((owner, index)) = self.ready.pop_front()
         {
-            let socket = &mut table(&mut self.front, &mut self.notifier, owner)[index as usize];
+            let socket = &mut table(&mut self.sockets, owner)[index as usize];
             let start = usize::from(buffer) * RECEIVE_BUFFER_OCTETS;
             let token = Token::new(owner, Operation::Receive, index, socket.generation());
             match socket.read(&mut self.buffers[start..start + RECEIVE_BUFFER_OCTETS]) {
@@ -289,14 +286,11 @@ impl Poller {
     }
 }
 
-fn table<'a>(
-    front: &'a mut Vec<Socket>,
-    notifier: &'a mut Vec<Socket>,
-    owner: Owner,
-) -> &'a mut Vec<Socket> {
+fn table(tables: &mut [Vec<Socket>; 3], owner: Owner) -> &mut Vec<Socket> {
     match owner {
-        Owner::Front => front,
-        Owner::Notifier => notifier,
+        Owner::Front => &mut tables[0],
+        Owner::Notifier => &mut tables[1],
+        Owner::Carrier => &mut tables[2],
         Owner::Turn => unreachable!("the shard itself has no socket"),
     }
 }

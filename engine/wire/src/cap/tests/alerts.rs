@@ -59,7 +59,8 @@ fn a_plain_alert_is_a_draft_with_nothing_to_ask() {
 fn the_three_words_decide_the_class() {
     let class = |urgency: &str, severity: &str, certainty: &str| {
         let words = format!(
-            "<urgency>{urgency}</urgency><severity>{severity}</severity><certainty>{certainty}</certainty>"
+            "<urgency>{urgency}</urgency><severity>{severity}</severity><certainty>\
+            {certainty}</certainty>"
         );
         draft(&alert(&[(TRIPLET, &words)])).class.map(Class::number)
     };
@@ -89,7 +90,8 @@ fn the_three_words_decide_the_class() {
 #[test]
 fn an_update_names_its_chain_whatever_its_blanks_and_offsets() {
     let references = "<references>desk@town.test,K-5,2027-03-01T00:00:00-00:00  \n\t\
-        desk@town.test,K-6,2027-03-01T09:30:00+09:00\n desk@town.test,K-5,2027-03-01T09:00:00+09:00 \
+        desk@town.test,K-6,2027-03-01T09:30:00+09:00\n desk@town.test,K-5,\
+        2027-03-01T09:00:00+09:00 \
         broken desk@town.test,K-4,yesterday</references>";
     let scope = format!("{SCOPE}{references}");
     let update = draft(&alert(&[(KIND, "<msgType>Update</msgType>"), (SCOPE, &scope)]));
@@ -303,7 +305,8 @@ fn a_deadline_is_the_expiry_or_the_classs_and_never_for_ever() {
 fn a_profiles_own_text_comes_before_the_headline_and_sound_is_passed_over() {
     let sound = "QUJD".repeat(40_000);
     let extra = format!(
-        "<parameter><valueName>CMAMtext</valueName><value>Leave the valley\n now</value></parameter>\
+        "<parameter><valueName>CMAMtext</valueName><value>Leave the valley\n now</value>\
+        </parameter>\
          <resource><resourceDesc>x</resourceDesc><derefUri>{sound}</derefUri></resource><area>"
     );
     let text = alert(&[("<area>", &extra)]);

@@ -10,7 +10,8 @@ const CONTROL: &str = "<Control><Title>津波情報</Title><DateTime>2027-03-01T
 
 fn item(kind: &str, code_type: &str, area: &str) -> String {
     format!(
-        "<Item><Kind><Name>種類{kind}</Name><Code>{kind}</Code></Kind><Areas codeType=\"{code_type}\">\
+        "<Item><Kind><Name>種類{kind}</Name><Code>{kind}</Code></Kind><Areas \
+        codeType=\"{code_type}\">\
          <Area><Name>海岸</Name><Code>{area}</Code></Area></Areas></Item>"
     )
 }
@@ -19,7 +20,8 @@ fn report(info_type: &str, serial: &str, family: &str, information: &str) -> Str
     format!(
         "<Report xmlns=\"http://xml.kishou.go.jp/jmaxml1/\">{CONTROL}\
          <Head xmlns=\"http://xml.kishou.go.jp/jmaxml1/informationBasis1/\"><Title>表題</Title>\
-         <ReportDateTime>2027-03-01T09:59:00+09:00</ReportDateTime><EventID>20270301095800</EventID>\
+         <ReportDateTime>2027-03-01T09:59:00+09:00</ReportDateTime><EventID>\
+         20270301095800</EventID>\
          <InfoType>{info_type}</InfoType><Serial>{serial}</Serial><InfoKind>{family}</InfoKind>\
          <Headline><Text>津波のおそれがあります。\n海岸から離れてください。</Text>{information}</Headline></Head>\
          <Body xmlns=\"http://xml.kishou.go.jp/jmaxml1/body/seismology1/\"/></Report>"

@@ -19,7 +19,8 @@ fn rules() -> Rules {
 fn alert(changes: &[(&str, &str)]) -> String {
     let mut text = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
         <alert xmlns=\"urn:oasis:names:tc:emergency:cap:1.2\"><identifier>K-7</identifier>\
-        <sender>desk@town.test</sender><sent>2027-03-01T09:58:00+09:00</sent><status>Actual</status>\
+        <sender>desk@town.test</sender><sent>2027-03-01T09:58:00+09:00</sent><status>\
+        Actual</status>\
         <msgType>Alert</msgType><scope>Public</scope><info><language>ja</language>\
         <category>Geo</category><event>土砂災害</event><responseType>Shelter</responseType>\
         <urgency>Expected</urgency><severity>Severe</severity><certainty>Likely</certainty>\

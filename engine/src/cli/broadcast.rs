@@ -1,0 +1,251 @@
+//! `hayauma broadcast`: what a manifest says, before anybody sends it anywhere.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+
+use crate::broadcast::limits::MANIFEST_OCTETS_MAX;
+use crate::broadcast::manifest::{Areas, Leg, Manifest};
+use crate::broadcast::variants::{Cost, Text, Variants};
+
+use super::output::Report;
+use super::sms::{json_of, shown};
+use super::{CliError, Output};
+
+/// The argument that stands for standard input.
+const STANDARD_INPUT: &str = "-";
+
+/// What to do with broadcasts.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub(super) enum BroadcastCommand {
+    /// Check a manifest: audiences, texts and what each costs, who has to approve it.
+    Check(CheckArguments),
+}
+
+/// Arguments of `hayauma broadcast check`.
+#[derive(Clone, Debug, clap::Args)]
+pub(super) struct CheckArguments {
+    /// The manifest, in JSON. `-`: from standard input.
+    file: PathBuf,
+    /// Print JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed of a manifest.
+#[derive(Serialize)]
+struct Checked {
+    class: String,
+    /// People who have to approve it where the registration says nothing else.
+    two_people: bool,
+    legs: Vec<CheckedLeg>,
+}
+
+#[derive(Serialize)]
+struct CheckedLeg {
+    list: String,
+    areas: String,
+    texts: Vec<CheckedText>,
+}
+
+#[derive(Serialize)]
+struct CheckedText {
+    language: String,
+    /// Parameters that come from each area or row: the cost is without them.
+    parameters: Vec<String>,
+    /// It takes more short messages than the manifest allows.
+    is_too_long: bool,
+    #[serde(flatten)]
+    cost: Cost,
+}
+
+/// Does it. Exit status 0: it can be checked against its lists; 1: something is wrong, and one
+/// sentence on standard error says what and where.
+pub(super) fn run(
+    command: &BroadcastCommand,
+    output: &mut Output<'_>,
+) -> Result<ExitCode, CliError> {
+    let BroadcastCommand::Check(arguments) = command;
+    output.report_all("hayauma broadcast", |report| check(arguments, report))
+}
+
+fn check(arguments: &CheckArguments, report: &mut Report<'_>) {
+    let name = shown(&arguments.file.to_string_lossy());
+    let checked = read(&arguments.file)
+        .map_err(|error| format!("it cannot be read: {error}"))
+        .and_then(|octets| Manifest::read(&octets).map_err(|error| error.to_string()))
+        .and_then(|manifest| checked(&manifest));
+    let checked = match checked {
+        Ok(checked) => checked,
+        Err(why) => {
+            report(Err(format!("{name}: {why}")));
+            return;
+        }
+    };
+    let goes_on = report(if arguments.json { json_of(&checked) } else { Ok(text_of(&checked)) });
+    let texts = checked.legs.iter().flat_map(|leg| &leg.texts);
+    for text in texts.filter(|text| goes_on && text.is_too_long) {
+        let language = shown(&text.language);
+        report(Err(format!(
+            "{name}: the text in {language} takes too many short messages: shorten it"
+        )));
+    }
+}
+
+/// The octets of a file, one more than a manifest may have at most.
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    let mut octets = Vec::new();
+    let bound = MANIFEST_OCTETS_MAX as u64 + 1;
+    match file.to_str() {
+        Some(STANDARD_INPUT) => std::io::stdin().lock().take(bound).read_to_end(&mut octets)?,
+        _ => File::open(file)?.take(bound).read_to_end(&mut octets)?,
+    };
+    Ok(octets)
+}
+
+fn checked(manifest: &Manifest) -> Result<Checked, String> {
+    let legs = manifest.legs.iter().map(|leg| checked_leg(leg, manifest.segments_max));
+    Ok(Checked {
+        class: manifest.class.clone(),
+        two_people: manifest.asks_for_two(),
+        legs: legs.collect::<Result<_, String>>()?,
+    })
+}
+
+fn checked_leg(leg: &Leg, segments_max: u8) -> Result<CheckedLeg, String> {
+    let areas = match &leg.audience.areas {
+        Some(Areas::Codes(codes)) => format!("{} areas", codes.len()),
+        Some(Areas::Word(word)) => word.clone(),
+        None => String::new(),
+    };
+    let mut texts = Vec::new();
+    if !leg.texts.variants.is_empty() {
+        let variants = Variants::new(&leg.texts.variants, &leg.texts.fallback);
+        let variants = variants.map_err(|error| error.to_string())?;
+        for (language, text) in variants.all() {
+            texts.push(checked_text(language, text, leg, segments_max)?);
+        }
+    }
+    Ok(CheckedLeg { list: leg.audience.list.clone(), areas, texts })
+}
+
+fn checked_text(
+    language: &str,
+    text: &Text,
+    leg: &Leg,
+    segments_max: u8,
+) -> Result<CheckedText, String> {
+    let known = |name: &str| leg.texts.parameters.get(name).map(String::as_str);
+    let mut parameters: Vec<String> =
+        text.parameters().filter(|name| known(name).is_none()).map(str::to_owned).collect();
+    parameters.sort();
+    parameters.dedup();
+    // What comes from an area or a row is not known here: the rest of the text is the least.
+    let rendered = text.render(|name| Some(known(name).unwrap_or_default()));
+    let cost = Cost::of(&rendered.map_err(|error| error.to_string())?);
+    let is_too_long = cost.segments.is_none_or(|segments| segments > segments_max);
+    Ok(CheckedText { language: language.to_owned(), parameters, is_too_long, cost })
+}
+
+fn text_of(checked: &Checked) -> String {
+    let people = if checked.two_people { "two people" } else { "one person" };
+    let mut text = format!(
+        "class {}, to be approved by {people} unless registered otherwise\n",
+        checked.class
+    );
+    for (at, leg) in checked.legs.iter().enumerate() {
+        text.push_str(&format!(
+            "leg {}: list {}, {}\n",
+            at + 1,
+            shown(&leg.list),
+            shown(&leg.areas)
+        ));
+        for variant in &leg.texts {
+            let cost = &variant.cost;
+            let segments =
+                cost.segments.map_or_else(|| "over 10".to_owned(), |count| count.to_string());
+            let language = shown(&variant.language);
+            text.push_str(&format!("  {language}: {}, {segments} SMS\n", cost.alphabet));
+            if !variant.parameters.is_empty() {
+                text.push_str(&format!("    without {}\n", shown(&variant.parameters.join(", "))));
+            }
+            if let Some(segments) = cost.segments_replaced {
+                text.push_str(&format!("    {segments} SMS with these replaced:\n"));
+                for forcing in &cost.forcing {
+                    let character = u32::from(forcing.character);
+                    let instead = forcing.instead.unwrap_or_default();
+                    text.push_str(&format!(
+                        "    character {}: U+{character:04X} by {instead:?}\n",
+                        forcing.at
+                    ));
+                }
+            }
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(content: &str, json: bool) -> (String, Vec<String>) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let file = directory.path().join("manifest.json");
+        std::fs::write(&file, content).expect("a file");
+        let (mut printed, mut complaints) = (String::new(), Vec::new());
+        check(&CheckArguments { file, json }, &mut |result| {
+            match result {
+                Ok(text) => printed.push_str(&text),
+                Err(sentence) => complaints.push(sentence),
+            }
+            true
+        });
+        (printed, complaints)
+    }
+
+    fn manifest(texts: &str) -> String {
+        format!(
+            r#"{{"xpid":"00100000001","sender":"Town","class":"03","reqid":"r","lifetime":600,
+            "legs":[{{"audience":{{"list":"li-1","areas":["20422"]}},"texts":{texts}}}]}}"#
+        )
+    }
+
+    #[test]
+    fn a_manifest_is_printed_with_what_each_text_costs_and_why() {
+        let dear = "A".repeat(150) + "\u{2019}";
+        let texts = format!(
+            r#"{{"variants":{{"en":"{dear}","ja":"{{{{town}}}}{{{{shelter}}}}へ"}},
+            "parameters":{{"town":"山里町"}}}}"#
+        );
+        let (text, complaints) = outcome(&manifest(&texts), false);
+        assert_eq!(complaints, Vec::<String>::new());
+        for line in [
+            "class 03, to be approved by two people unless registered otherwise\n",
+            "leg 1: list li-1, 1 areas\n",
+            "  en: UCS-2, 3 SMS\n    1 SMS with these replaced:\n    character 151: U+2019 by \
+            \"'\"\n",
+            "  ja: UCS-2, 1 SMS\n    without shelter\n",
+        ] {
+            assert!(text.contains(line), "{line:?} in\n{text}");
+        }
+        let (json, _) = outcome(&manifest(&texts), true);
+        assert!(
+            json.contains(r#""two_people":true"#) && json.contains(r#""segments":3"#),
+            "{json}"
+        );
+    }
+
+    #[test]
+    fn what_is_wrong_is_complained_of_with_its_place() {
+        let long = format!(r#"{{"variants":{{"ja":"{}"}}}}"#, "避難".repeat(120));
+        let (_, complaints) = outcome(&manifest(&long), false);
+        assert!(complaints[0].contains("takes too many short messages"), "{complaints:?}");
+        let nowhere = manifest(r#"{"template":"t"}"#).replace(r#"["20422"]"#, "[]");
+        let (_, complaints) = outcome(&nowhere, false);
+        assert!(complaints[0].contains("/legs/0/audience/areas: give 1 to"), "{complaints:?}");
+    }
+}

@@ -1,0 +1,105 @@
+//! The network of a thread: the simulated core network, and beside it the carriers.
+//!
+//! A push goes by the route that it was given when it was accepted: 0 is the core network, others
+//! are carriers. Where no carrier is set up, nothing here costs more than a look at an empty list.
+
+use crate::network::port::{
+    AttemptHandle, AttemptSlot, CarrierReceipt, Network, Outcome, ReceiptReply, StatusReport, Token,
+};
+use crate::network::routes::CORE_NETWORK;
+use crate::network::simulated::SimulatedNetwork;
+use crate::network::smpp::carrier::CARRIERS_MAX;
+use crate::network::smpp::port::CarrierPort;
+use wire::terms::ids::Msn;
+use wire::terms::time::EvenMs;
+
+/// Both networks.
+pub struct SideBySide {
+    /// The core network.
+    pub simulated: SimulatedNetwork,
+    /// The carriers.
+    pub carriers: CarrierPort,
+}
+
+impl Network for SideBySide {
+    fn last_route(&self) -> u8 {
+        if self.carriers.is_empty() { CORE_NETWORK } else { CARRIERS_MAX }
+    }
+
+    #[inline]
+    fn reserve(&mut self, route: u8) -> Option<AttemptHandle> {
+        if route == CORE_NETWORK {
+            self.simulated.reserve(route)
+        } else {
+            self.carriers.reserve(route)
+        }
+    }
+
+    #[inline]
+    fn slot(&mut self, handle: &AttemptHandle) -> &mut AttemptSlot {
+        if CarrierPort::is_its(handle) {
+            return self.carriers.slot(handle);
+        }
+        self.simulated.slot(handle)
+    }
+
+    #[inline]
+    fn submit(&mut self, handle: AttemptHandle, now_ms: EvenMs) {
+        if CarrierPort::is_its(&handle) {
+            return self.carriers.submit(&handle);
+        }
+        self.simulated.submit(handle, now_ms);
+    }
+
+    #[inline]
+    fn release(&mut self, handle: AttemptHandle) {
+        if CarrierPort::is_its(&handle) {
+            return self.carriers.release(&handle);
+        }
+        self.simulated.release(handle);
+    }
+
+    #[inline]
+    fn poll(&mut self, now_ms: EvenMs) -> Option<Outcome<'_>> {
+        if self.carriers.has_outcomes() {
+            return self.carriers.poll();
+        }
+        self.simulated.poll(now_ms)
+    }
+
+    fn next_token(&self) -> Option<Token> {
+        self.simulated.next_token()
+    }
+
+    fn reports(&mut self, now_ms: EvenMs) -> Option<StatusReport<'_>> {
+        self.simulated.reports(now_ms)
+    }
+
+    fn await_reachable(&mut self, msn: Msn, now_ms: EvenMs) {
+        self.simulated.await_reachable(msn, now_ms);
+    }
+
+    fn reachable(&mut self, now_ms: EvenMs) -> Option<Msn> {
+        self.simulated.reachable(now_ms)
+    }
+
+    fn receipts(&mut self) -> Option<CarrierReceipt> {
+        self.carriers.receipts()
+    }
+
+    fn acknowledge(&mut self, reply: ReceiptReply) {
+        self.carriers.acknowledge(reply);
+    }
+
+    fn await_receipt(&mut self, token: Token, push_id: u64, carrier: u8, segment: u8, id: &[u8]) {
+        self.carriers.await_receipt(token, push_id, carrier, segment, id);
+    }
+
+    fn all_awaited(&mut self) {
+        self.carriers.all_awaited();
+    }
+
+    fn next_due_ms(&self) -> Option<EvenMs> {
+        self.simulated.next_due_ms()
+    }
+}
