@@ -1,8 +1,8 @@
 //! What SMPP costs by itself, before an engine is behind it: the codec, two sessions that talk to
 //! each other in memory, and the load generator's senders against its SMSC over loopback.
 //!
-//! - codec: nanoseconds to write or read one PDU, of which an SMS takes three (submit_sm, its
-//!   answer, the receipt) and the receipt's answer.
+//! - codec: nanoseconds of CPU time to write or read one PDU, of which an SMS takes three
+//!   (submit_sm, its answer, the receipt) and the receipt's answer.
 //! - session pair: a submit and its answer, through both state machines and their codec, without a
 //!   socket.
 //! - wire: submits a second and CPU time for each, of the SMSC's process and of the sender's, each

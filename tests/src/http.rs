@@ -202,7 +202,7 @@ impl std::fmt::Debug for Answer {
 impl Answer {
     /// Reads the answer that `octets` begin with, and how many they are; `None` while it is not
     /// whole.
-    fn read(octets: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
+    pub(crate) fn read(octets: &[u8]) -> std::io::Result<Option<(Self, usize)>> {
         let Some(head_octets) = octets.windows(4).position(|four| four == b"\r\n\r\n") else {
             return Ok(None);
         };

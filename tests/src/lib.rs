@@ -30,6 +30,7 @@ pub mod simulation;
 pub mod site;
 pub mod smsc;
 pub mod terminals;
+pub mod tls;
 pub mod wait;
 
 /// The executables that the calling test file was built with.

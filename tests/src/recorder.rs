@@ -3,9 +3,10 @@
 
 use crate::flat::{DECLARATION, Elements};
 use crate::wait;
-use std::io::{BufRead, BufReader, Write};
+use rustls::{HandshakeKind, ServerConfig, ServerConnection, StreamOwned};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -61,6 +62,9 @@ pub struct Recorder {
 }
 
 struct Shared {
+    /// What it speaks beneath HTTP, if not plainly.
+    tls: Option<Arc<ServerConfig>>,
+    resumed: AtomicUsize,
     policy: Box<Policy>,
     notices: Mutex<Vec<Notice>>,
     faults: Mutex<Vec<String>>,
@@ -93,9 +97,28 @@ impl Recorder {
         address: SocketAddr,
         policy: impl Fn(&Notice) -> Reply + Send + Sync + 'static,
     ) -> Self {
+        Self::start_with(address, None, policy)
+    }
+
+    /// Listens on any free port, speaks TLS with this, and acknowledges everything.
+    ///
+    /// # Panics
+    /// As [`Recorder::start`].
+    pub fn secure(tls: Arc<ServerConfig>) -> Self {
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        Self::start_with(any, Some(tls), |_| Reply::Acknowledge)
+    }
+
+    fn start_with(
+        address: SocketAddr,
+        tls: Option<Arc<ServerConfig>>,
+        policy: impl Fn(&Notice) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind(address).expect("a free port");
         let address = listener.local_addr().expect("a bound listener");
         let shared = Arc::new(Shared {
+            tls,
+            resumed: AtomicUsize::new(0),
             policy: Box::new(policy),
             notices: Mutex::default(),
             faults: Mutex::default(),
@@ -112,7 +135,7 @@ impl Recorder {
                 let Ok(second) = stream.try_clone() else { continue };
                 lock(&server.streams).push(second);
                 let server = Arc::clone(&server);
-                std::thread::spawn(move || server.serve(&stream));
+                std::thread::spawn(move || server.serve(stream));
             }
         });
         Self { address, shared, accepting: Some(accepting) }
@@ -126,6 +149,23 @@ impl Recorder {
     /// The notification URL to register.
     pub fn url(&self) -> String {
         format!("http://{}/notify", self.address)
+    }
+
+    /// The URL over TLS, by the name `localhost`.
+    pub fn secure_url(&self) -> String {
+        format!("https://localhost:{}/notify", self.address.port())
+    }
+
+    /// Ends every connection there is.
+    pub fn end_connections(&self) {
+        for stream in lock(&self.shared.streams).drain(..) {
+            let _ = stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    /// Connections that were resumed by a ticket.
+    pub fn resumed(&self) -> usize {
+        self.shared.resumed.load(Ordering::Relaxed)
     }
 
     /// Every notification so far, in the order in which they came.
@@ -188,9 +228,17 @@ impl Drop for Recorder {
 }
 
 impl Shared {
-    fn serve(&self, stream: &TcpStream) {
-        let mut reader = BufReader::new(stream);
-        let mut writer = stream;
+    fn serve(&self, stream: TcpStream) {
+        let Ok(socket) = stream.try_clone() else { return };
+        let wire = match &self.tls {
+            None => Wire::Plain(stream),
+            Some(config) => match ServerConnection::new(Arc::clone(config)) {
+                Ok(tls) => Wire::Secure(Box::new(StreamOwned::new(tls, stream))),
+                Err(_) => return,
+            },
+        };
+        let mut reader = BufReader::new(wire);
+        let mut is_first = true;
         while let Some(request) = read_request(&mut reader) {
             let notice = match request {
                 Ok(notice) => notice,
@@ -199,14 +247,57 @@ impl Shared {
                     break;
                 }
             };
+            if std::mem::take(&mut is_first) && reader.get_ref().is_resumed() {
+                self.resumed.fetch_add(1, Ordering::Relaxed);
+            }
             let reply = (self.policy)(&notice);
             let answer = reply.octets(&notice);
             lock(&self.notices).push(notice);
-            if reply == Reply::Close || writer.write_all(&answer).is_err() {
+            if reply == Reply::Close || reader.get_mut().write_all(&answer).is_err() {
                 break;
             }
         }
-        let _ = stream.shutdown(Shutdown::Both);
+        let _ = socket.shutdown(Shutdown::Both);
+    }
+}
+
+/// A connection to the recorder.
+enum Wire {
+    Plain(TcpStream),
+    Secure(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Wire {
+    fn is_resumed(&self) -> bool {
+        match self {
+            Self::Plain(_) => false,
+            Self::Secure(stream) => stream.conn.handshake_kind() == Some(HandshakeKind::Resumed),
+        }
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Secure(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, octets: &[u8]) -> std::io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(octets),
+            Self::Secure(stream) => stream.write(octets),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Secure(stream) => stream.flush(),
+        }
     }
 }
 

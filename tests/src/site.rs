@@ -46,6 +46,7 @@ impl Site {
             ("--queue-bytes", "64MiB"),
             ("--segment-bytes", "1MiB"),
             ("--pushes-max", "100000"),
+            ("--notify-allow", "127.0.0.0/8"),
             ("--network-latency-ms", "2"),
             ("--network-latency-jitter-ms", "1"),
         ] {

@@ -1,6 +1,6 @@
 //! `hayauma client`: registrations by XPID.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 
@@ -77,6 +77,9 @@ pub(super) struct RemoveCommand {
     place: Place,
 }
 
+/// Octets of a file of notification secrets.
+const NOTIFY_SECRETS_OCTETS_MAX: u64 = 4096;
+
 /// What can be said about a registration. Each pair of flags that undo each other excludes the
 /// other.
 #[derive(Args, Debug, Default)]
@@ -129,12 +132,19 @@ struct Fields {
     /// Refuse a push that needs segments
     #[arg(long)]
     no_segmentation: bool,
-    /// Where notifications go, http://HOST:PORT/PATH
+    /// Where notifications go, https://HOST:PORT/PATH or http://…
     #[arg(long, value_name = "URL")]
     notify_url: Option<String>,
     /// Send no notifications anywhere
     #[arg(long, conflicts_with = "notify_url")]
     no_notify_url: bool,
+    /// File whose lines, one or two, are the secrets that notifications are signed under, or `-`
+    /// for standard input: two while one takes the other's place. Never shown again
+    #[arg(long, value_name = "FILE")]
+    notify_secret_file: Option<PathBuf>,
+    /// Sign no notification
+    #[arg(long, conflicts_with = "notify_secret_file")]
+    no_notify_secret: bool,
     /// Notify pushes that do not say whether they want it [default]
     #[arg(long, conflicts_with = "no_notify")]
     notify: bool,
@@ -307,6 +317,10 @@ impl Fields {
             svcinst: self.svcinst.clone(),
             notify: switched(self.notify, self.no_notify),
             notify_url: cleared(self.no_notify_url, &self.notify_url),
+            notify_secrets: match &self.notify_secret_file {
+                Some(path) => Some(read_notify_secrets(path)?),
+                None => self.no_notify_secret.then(Vec::new),
+            },
             notify_connections: self.notify_connections,
             notify_depth: self.notify_depth,
             rate_per_second: self.rate,
@@ -314,6 +328,27 @@ impl Fields {
             national_tables: switched(self.national, self.no_national),
         })
     }
+}
+
+/// The lines of a file, or of standard input for `-`, that are not empty.
+fn read_notify_secrets(path: &Path) -> Result<Vec<String>, CliError> {
+    let path = if path == Path::new("-") { Path::new("/dev/stdin") } else { path };
+    let shown = path.display();
+    let text = host::reading::read_bounded(path, NOTIFY_SECRETS_OCTETS_MAX).map_err(|error| {
+        CliError::new(format!(
+            "the notification secrets cannot be read from {shown} ({error}): name a file that \
+             holds them"
+        ))
+    })?;
+    let secrets: Vec<String> =
+        text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect();
+    if secrets.is_empty() {
+        return Err(CliError::new(format!(
+            "{shown} holds no notification secret: write one into its first line, or say \
+             --no-notify-secret"
+        )));
+    }
+    Ok(secrets)
 }
 
 /// A pair of flags, of which at most one is there.
@@ -345,8 +380,10 @@ fn render_one(document: &ClientDocument) -> String {
     let notifications = match &document.notify_url {
         None => "nowhere".to_owned(),
         Some(url) => format!(
-            "{url}, {} connections per shard, depth {}",
-            document.notify_connections, document.notify_depth
+            "{url}, {}, {} connections per shard, depth {}",
+            ["not signed", "signed", "signed under two secrets"][document.notify_signatures.min(2)],
+            document.notify_connections,
+            document.notify_depth
         ),
     };
     let networks = match document.networks.as_slice() {

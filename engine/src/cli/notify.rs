@@ -59,8 +59,9 @@ impl NotifyCommand {
         };
         let mut text = String::new();
         for one in &parked {
+            let why = one.why.as_ref().map_or_else(String::new, |why| format!(" ({why})"));
             text.push_str(&format!(
-                "{} {} {} {} {} {} ended {}\n",
+                "{} {} {} {} {} {} ended {}{why}\n",
                 one.msn, one.reqid, one.xpid, one.code, one.notifications, one.push, one.ended
             ));
         }

@@ -97,6 +97,13 @@ pub struct Doors {
     pub health: Option<TcpListener>,
 }
 
+impl Doors {
+    /// The ports' addresses.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        [&self.port, &self.health].into_iter().flatten().filter_map(|door| door.local_addr().ok())
+    }
+}
+
 /// How the admin doors are kept.
 #[derive(Debug, Default)]
 pub struct Keeping {

@@ -15,6 +15,7 @@ use crate::gateway::permissions::{ClassSet, KindSet};
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::token_sha256;
 use wire::push::notify_url::NotifyUrl;
+use wire::push::sign::Secret;
 use wire::terms::calendar::Day;
 use wire::terms::ids::Xpid;
 use wire::terms::svcinst::Svcinst;
@@ -72,6 +73,9 @@ pub struct ClientChange {
     /// Where notifications go, `http://host:port/path`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify_url: Option<String>,
+    /// Secrets that notifications are signed under, in clear, two at most; none: not signed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub notify_secrets: Option<Vec<String>>,
     /// Connections per shard to that URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub notify_connections: Option<u16>,
@@ -128,6 +132,9 @@ pub struct ClientDocument {
     pub notify: bool,
     /// Where notifications go, if anywhere.
     pub notify_url: Option<String>,
+    /// How many signatures a notification carries: one for each secret, which is never shown.
+    #[serde(default)]
+    pub notify_signatures: usize,
     /// Connections per shard to that URL.
     pub notify_connections: u16,
     /// Notifications pipelined on one connection.
@@ -232,6 +239,10 @@ impl ClientChange {
             Some(text) => registration.notify_url = Some(NotifyUrl::parse(text)?),
             None => {}
         }
+        if let Some(secrets) = &self.notify_secrets {
+            let secrets: Result<_, _> = secrets.iter().map(|text| Secret::new(text)).collect();
+            registration.notify_secrets = secrets?;
+        }
         set(&mut registration.notify, self.notify);
         set(&mut registration.notify_connections, self.notify_connections);
         set(&mut registration.notify_depth, self.notify_depth);
@@ -286,6 +297,7 @@ impl ClientDocument {
             svcinst: registration.svcinst.to_string(),
             notify: registration.notify,
             notify_url: registration.notify_url.as_ref().map(ToString::to_string),
+            notify_signatures: registration.notify_secrets.len(),
             notify_connections: registration.notify_connections,
             notify_depth: registration.notify_depth,
             rate_per_second: registration.rate_per_second,
@@ -499,7 +511,7 @@ mod tests {
             (r#"{"client":"A","senders":["a","a"]}"#, "twice"),
             (r#"{"client":"A","senders":["123456789012"]}"#, "sender"),
             (r#"{"client":"A","svcinst":"00012"}"#, "00012"),
-            (r#"{"client":"A","notify_url":"https://127.0.0.1/"}"#, "http"),
+            (r#"{"client":"A","notify_url":"ftp://127.0.0.1/"}"#, "http"),
             (r#"{"client":"A","notify_connections":0}"#, "connections"),
             (r#"{"client":"A","notify_depth":1000}"#, "depth"),
             (r#"{"client":"A","from":"2026-13-01"}"#, "2026-13-01"),

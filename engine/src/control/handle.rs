@@ -7,8 +7,11 @@ use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
 use crate::io::figures::{ControlError, Figure, FigureKind, Obstacle, ShardFigures};
 use crate::io::limits::{PARKED_DISCARDED_MAX, PARKED_LISTED_MAX};
-use crate::io::mailbox::{Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, VISITS};
+use crate::io::mailbox::{
+    Done, ShardMessage, ShardPort, ShardStatus, TAKEN_TIMEOUT, TROUBLES, VISITS,
+};
 use crate::io::names::HostNames;
+use crate::io::tls::Acceptance;
 use crate::network::line_states::Line;
 use crate::network::smpp::exchange::{CarrierState, Exchange};
 use crate::shard::figures::{NAMES, Rises};
@@ -91,6 +94,14 @@ impl EngineHandle {
     /// Whether the engine was asked to stop.
     pub fn is_stopping(&self) -> bool {
         self.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Has every shard accept connections with this from now on.
+    pub fn accept_with(&self, acceptance: &Acceptance) {
+        for port in &self.ports {
+            // One that is stopping takes no connection.
+            let _ = port.send(ShardMessage::Acceptance(acceptance.clone()));
+        }
     }
 
     fn wait(&self, done: &Receiver<()>, shards: usize) -> Result<(), ControlError> {
@@ -262,7 +273,8 @@ impl Engine for EngineHandle {
                     kind: FigureKind::Gauge,
                     value: status.held.load(Ordering::Relaxed),
                 });
-                for (&(name, help), count) in VISITS.iter().zip(&status.visits) {
+                let troubles = TROUBLES.iter().zip(&status.troubles);
+                for (&(name, help), count) in VISITS.iter().zip(&status.visits).chain(troubles) {
                     figures.push(counter(name, help, count.load(Ordering::Relaxed)));
                 }
                 figures.push(counter(

@@ -27,3 +27,11 @@ pub mod roles;
 pub mod store;
 pub mod store_thread;
 pub mod token;
+
+/// What the engine shows and does at the admin port, beside registrations and contracts.
+pub fn routes(handle: &std::sync::Arc<handle::EngineHandle>) -> axum::Router {
+    parked::router(handle.clone())
+        .merge(lines::router(handle.clone()))
+        .merge(queue::router(handle.clone()))
+        .merge(pushes::router(handle.clone()))
+}

@@ -114,6 +114,9 @@ pub struct ParkedDocument {
     pub ended: String,
     /// `E5`, `E7` or `E5+E7`.
     pub notifications: String,
+    /// What stands in the way of its client's notifications at this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 impl ParkedDocument {
@@ -134,6 +137,7 @@ impl ParkedDocument {
             code: parked.code.to_string(),
             ended: calendar::jst_text(parked.ended_ms),
             notifications: kinds.to_owned(),
+            why: parked.why.clone(),
         }
     }
 }

@@ -8,6 +8,7 @@ use super::permissions::{ClassSet, KindSet};
 use ipnet::IpNet;
 use thiserror::Error;
 use wire::push::notify_url::NotifyUrl;
+use wire::push::sign::{SECRETS_MAX, Secret};
 use wire::terms::ids::{Xpid, is_a_type};
 use wire::terms::svcinst::Svcinst;
 
@@ -45,6 +46,8 @@ pub struct Registration {
     pub notify: bool,
     /// Where notifications go; without it nothing is notified.
     pub notify_url: Option<NotifyUrl>,
+    /// Secrets that notifications are signed under, two at most; without one they are not signed.
+    pub notify_secrets: Vec<Secret>,
     /// Connections to the notification URL per shard, at least 1.
     pub notify_connections: u16,
     /// Notifications on their way at once on each of those connections, at least 1.
@@ -78,6 +81,7 @@ impl Registration {
             svcinst: Svcinst::default(),
             notify: true,
             notify_url: None,
+            notify_secrets: Vec::new(),
             notify_connections: 4,
             notify_depth: 1,
             rate_per_second: 0,
@@ -126,6 +130,9 @@ impl Registration {
         }
         if self.notify_connections == 0 || self.notify_depth == 0 {
             return Err(RegistrationError::NotifyConnections);
+        }
+        if self.notify_secrets.len() > SECRETS_MAX {
+            return Err(RegistrationError::NotifySecrets);
         }
         if self.rate_per_second > RATE_PER_SECOND_MAX {
             return Err(RegistrationError::Rate);
@@ -178,6 +185,9 @@ pub enum RegistrationError {
          more"
     )]
     NotifyConnections,
+    /// Too many.
+    #[error("a registration has at most {SECRETS_MAX} notification secrets; give fewer")]
+    NotifySecrets,
     /// Above the limit.
     #[error("the rate must be 0 (unlimited) to {RATE_PER_SECOND_MAX} pushes a second; lower it")]
     Rate,

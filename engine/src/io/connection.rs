@@ -24,6 +24,15 @@ use wire::push::response::{Answer, AnswerHead, write_answer};
 use wire::terms::code::Code;
 use wire::terms::time::SteadyMs;
 
+/// How a TLS client begins.
+const TLS_HANDSHAKE: u8 = 22;
+
+/// What a client is told that speaks TLS to a port that speaks plain HTTP.
+const SPEAKS_TLS: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\n\
+    Content-Length: 109\r\nConnection: close\r\n\r\n\
+    This port speaks plain HTTP: use http:// and not https://, \
+    or start the engine with --tls-cert and --tls-key\n";
+
 /// When an answer may leave.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Gate {
@@ -330,6 +339,10 @@ impl Connection {
             }
             match ahead.next(|ahead| self.look_ahead(ahead, &octets[at..], desk)) {
                 Sight::Partial => return at,
+                Sight::Refused(_) if self.is_silent() && octets[at] == TLS_HANDSHAKE => {
+                    self.output.extend_from_slice(SPEAKS_TLS);
+                    self.ends_after_answers = true;
+                }
                 Sight::Refused(refusal) => self.refuse(&refusal),
                 Sight::Headed(expect_continue) => {
                     self.invite(expect_continue);

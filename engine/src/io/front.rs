@@ -1,6 +1,8 @@
 //! The push clients' side of a shard: its connections, requests to peers and their answers,
 //! gatherings.
 
+mod handshakes;
+
 use crate::io::budget::Budget;
 use crate::io::connection::{Connection, Ending, Patience};
 use crate::io::desk::{Gated, ShardDesk, origin_of};
@@ -17,6 +19,7 @@ use crate::io::places::Door;
 use crate::io::slots::Slots;
 use crate::io::waits::{Moment, Waits};
 use crate::shard::{Reply, Shard};
+use handshakes::{Handshakes, Shaken};
 use host::clock;
 use rustix::net::getpeername;
 use std::collections::VecDeque;
@@ -47,6 +50,8 @@ pub(super) struct Visits {
     pub(super) silent: u64,
     /// Closed because their answers were not taken in time.
     pub(super) stuck: u64,
+    /// How their handshakes came out.
+    pub(super) shaken: Shaken,
 }
 
 pub(super) struct Front {
@@ -66,6 +71,7 @@ pub(super) struct Front {
     /// Connections in the order in which they came; those that wait for their first request are all
     /// in it.
     silent: VecDeque<(u32, u32)>,
+    handshakes: Handshakes,
     pub(super) visits: Visits,
     /// How long answers wait here, of pushes that this shard owns.
     pub(super) waits: Waits,
@@ -91,6 +97,7 @@ impl Front {
             flushed_durable: 0,
             door,
             silent: VecDeque::new(),
+            handshakes: Handshakes::default(),
             visits: Visits::default(),
             waits: Waits::default(),
         }
@@ -146,9 +153,11 @@ impl Front {
             Link::new(socket, (index, generation), Owner::Front, session, budget)
         };
         let index = self.connections.insert(make);
-        let Some(connection) = index.and_then(|index| self.connections.get_mut(index)) else {
+        let Some(index) = index else {
             unreachable!("the acceptor deals only what there are places for")
         };
+        self.begin_handshake(index, now);
+        let Some(connection) = self.connections.get_mut(index) else { return };
         self.visits.taken += 1;
         connection.read_on(driver);
         let name = connection.stream.name();
@@ -234,7 +243,10 @@ impl Front {
             arrived: self.waits.moment(now.steady_ns),
         };
         if connection.received(completion, driver, &mut desk) == Fate::Broken {
-            connection.stream.close();
+            connection.close();
+        }
+        if self.shakes_hands() {
+            self.note_handshake(index);
         }
         self.touch(index);
     }
@@ -440,6 +452,9 @@ impl Front {
         date: &[u8; 29],
         now: Now,
     ) {
+        if self.shakes_hands() {
+            self.count_out(index);
+        }
         let Some(link) = self.connections.get_mut(index) else { return };
         link.session.touched = false;
         link.session.write_answers(durable, date, &mut self.waits, leaves);
@@ -467,8 +482,8 @@ impl Front {
         let unsent = link.unsent();
         match link.session.ending(unsent, now.steady_ms) {
             Ending::Not => {}
-            Ending::ByHalf => link.stream.finish(),
-            Ending::AtOnce => link.stream.close(),
+            Ending::ByHalf => link.finish(driver, now.steady_ms),
+            Ending::AtOnce => link.close(),
         }
         if link.stream.is_over() {
             self.connections.remove(index);
@@ -485,6 +500,8 @@ impl Front {
     pub(super) fn sweep(&mut self, driver: &mut Driver, now: Now, budget: usize) {
         let (indices, next) = self.connections.sweep(self.sweep_at, budget);
         self.sweep_at = next;
+        self.drop_half_done(now);
+        self.tell_trouble(now);
         self.show_silent(now);
         let half_until_ms = match self.budget.is_overdrawn() {
             true => now.steady_ms.saturating_sub(HALF_REQUEST_MS_MAX),

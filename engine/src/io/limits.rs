@@ -44,6 +44,14 @@ pub(super) const BLOCKED_INPUT_PART: usize = 16;
 pub(super) const SEND_SOCKET_OCTETS: usize = 256 * 1024;
 /// Octets of one send: that they were taken is progress.
 pub(super) const SEND_OCTETS_MAX: usize = 64 * 1024;
+/// Octets of what a session says that are sealed for TLS at a time.
+pub(super) const SEAL_OCTETS_MAX: usize = 64 * 1024;
+/// What TLS keeps of a connection beside its records: keys, and where its handshake stands.
+pub(super) const TLS_STATE_OCTETS: usize = 4 * 1024;
+/// Connections of a shard whose handshake is not over; beyond that the oldest of them goes.
+pub(super) const HANDSHAKES_MAX: usize = 1024;
+/// How long a handshake may take.
+pub(super) const HANDSHAKE_MS_MAX: u64 = 10_000;
 /// How often the kernel is asked whether a peer takes anything of what is being sent to it.
 pub(super) const SEND_LOOK_MS: u64 = 200;
 /// When the first such look is late.

@@ -6,8 +6,13 @@
 //! counts what all that holds in the shard's budget. It knows no protocol; a session knows no
 //! socket.
 //!
+//! On a port that speaks TLS there is a layer between ([`tls`]): the session never knows, and a
+//! plain link pays a branch for it.
+//!
 //! Sending has a deadline on progress: a peer that takes nothing of what is sent to it for too long
 //! is closed, and a drain does not wait for it.
+
+pub(super) mod tls;
 
 use crate::io::budget::{Budget, Share};
 use crate::io::driver::{Completion, Driver, Owner};
@@ -18,6 +23,7 @@ use crate::io::limits::{
 use crate::io::stream::Stream;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use tls::{Opened, Tls};
 use wire::terms::time::SteadyMs;
 
 /// The state machine of one connection.
@@ -64,6 +70,8 @@ pub(super) enum Fate {
 pub(super) struct Link<S> {
     pub(super) stream: Stream,
     pub(super) session: S,
+    /// What it speaks beneath the session, if not plainly.
+    tls: Option<Box<Tls>>,
     input: Vec<u8>,
     share: Share,
     /// Receives in a row that did not fill their buffer.
@@ -79,7 +87,23 @@ impl<S: Session> Link<S> {
         budget: &Rc<Budget>,
     ) -> Self {
         let stream = Stream::new(socket, index, generation, owner);
-        Self { stream, session, input: Vec::new(), share: Share::of(budget), small_receives: 0 }
+        let share = Share::of(budget);
+        Self { stream, session, tls: None, input: Vec::new(), share, small_receives: 0 }
+    }
+
+    /// Speaks TLS from now on: nothing has come or was said yet.
+    pub(super) fn secure(&mut self, tls: Tls) {
+        self.tls = Some(Box::new(tls));
+    }
+
+    /// What it speaks beneath the session, if not plainly.
+    pub(super) fn tls(&mut self) -> Option<&mut Tls> {
+        self.tls.as_deref_mut()
+    }
+
+    /// Whether the session's octets can flow: at once, but behind a handshake under TLS.
+    pub(super) fn is_open(&self) -> bool {
+        self.tls.as_ref().is_none_or(|tls| !tls.is_shaking())
     }
 
     /// A receive has brought something, or has ended: the one read loop.
@@ -99,10 +123,18 @@ impl<S: Session> Link<S> {
             (octets @ 1.., Some(buffer)) => {
                 self.note_received(octets as usize);
                 let octets = driver.received(buffer, octets as usize);
-                if self.take(octets, desk) { Fate::Goes } else { Fate::Broken }
+                if self.tls.is_some() {
+                    self.take_records(octets, desk)
+                } else if self.take(octets, desk) {
+                    Fate::Goes
+                } else {
+                    Fate::Broken
+                }
             }
+            // Behind a step of the handshake that has not found time yet: it is read again then.
+            (0, _) if self.tls.as_ref().is_some_and(|tls| tls.step_is_due()) => Fate::Goes,
             (0, _) => {
-                self.session.end(&self.input, desk);
+                self.end(desk);
                 Fate::Ended
             }
             // Stopped, by the session's wish, because it had filled a buffer or to begin anew
@@ -121,8 +153,49 @@ impl<S: Session> Link<S> {
         fate
     }
 
+    /// The peer sends no more. Under TLS that may be anybody's doing, unless the peer has said so:
+    /// what is half there counts for nothing.
+    fn end<Desk>(&mut self, desk: &mut Desk)
+    where
+        S: Takes<Desk>,
+    {
+        let is_cut_off = self.tls.as_ref().is_some_and(|tls| !tls.is_closed_by_peer());
+        self.session.end(if is_cut_off { &[] } else { &self.input }, desk);
+    }
+
+    /// Takes records; in a handshake they wait until the shard has time for a step of it.
+    fn take_records<Desk>(&mut self, records: &[u8], desk: &mut Desk) -> Fate
+    where
+        S: Takes<Desk>,
+    {
+        let Some(tls) = &mut self.tls else { return Fate::Broken };
+        tls.put(records);
+        if tls.is_shaking() { Fate::Goes } else { self.open(desk) }
+    }
+
+    /// Opens the records that are whole, and hands the session what they hold.
+    pub(super) fn open<Desk>(&mut self, desk: &mut Desk) -> Fate
+    where
+        S: Takes<Desk>,
+    {
+        let Some(tls) = &mut self.tls else { return Fate::Goes };
+        let opened = tls.open(&mut self.input);
+        let is_good = self.input.is_empty() || self.take_input(desk);
+        match opened {
+            Opened::Goes if is_good => Fate::Goes,
+            Opened::Ended => {
+                self.end(desk);
+                Fate::Ended
+            }
+            _ => Fate::Broken,
+        }
+    }
+
     /// Whether more octets may be received now.
     fn may_read(&self) -> bool {
+        if self.tls.as_ref().is_some_and(|tls| tls.step_is_due() || tls.failure().is_some()) {
+            return false;
+        }
         self.session.wants_more(self.input.len(), self.share.most())
     }
 
@@ -195,13 +268,49 @@ impl<S: Session> Link<S> {
 
     /// Octets that wait to be sent or are being sent.
     pub(super) fn unsent(&mut self) -> usize {
-        self.session.output().len() + self.stream.sending()
+        let sealed = self.tls.as_mut().map_or(0, |tls| tls.sealed().len());
+        self.session.output().len() + sealed + self.stream.sending()
     }
 
     /// Sends what the session has to say, unless a send is under way.
     pub(super) fn flush(&mut self, driver: &mut Driver, now_ms: SteadyMs) {
-        self.stream.flush(driver, self.session.output(), now_ms);
+        match &mut self.tls {
+            None => self.stream.flush(driver, self.session.output(), now_ms),
+            Some(tls) => {
+                if self.stream.is_free() {
+                    tls.seal(self.session.output(), &mut self.input);
+                    if tls.finishes() {
+                        self.stream.finish();
+                    }
+                }
+                self.stream.flush(driver, tls.sealed(), now_ms);
+            }
+        }
         self.count();
+    }
+
+    /// Sends no more once everything is sent: the peer reads an end behind it, and may still be
+    /// read from.
+    pub(super) fn finish(&mut self, driver: &mut Driver, now_ms: SteadyMs) {
+        match &mut self.tls {
+            None => self.stream.finish(),
+            Some(tls) => {
+                tls.say_goodbye(&mut self.input);
+                tls.finish();
+                self.flush(driver, now_ms);
+            }
+        }
+    }
+
+    /// Begins to close; under TLS with a word of parting, as far as the socket takes it at once.
+    pub(super) fn close(&mut self) {
+        if let Some(tls) = &mut self.tls
+            && !self.stream.is_closing()
+        {
+            tls.say_goodbye(&mut self.input);
+            self.stream.send_now(tls.sealed());
+        }
+        self.stream.close();
     }
 
     /// A send completed; `false`: the peer is gone.
@@ -212,7 +321,13 @@ impl<S: Session> Link<S> {
     /// Writes what the socket takes at once, without the driver: the last words of a process that
     /// ends.
     pub(super) fn send_now(&mut self) {
-        let output = std::mem::take(self.session.output());
+        let mut output = std::mem::take(self.session.output());
+        if let Some(tls) = &mut self.tls {
+            while !output.is_empty() && tls.failure().is_none() && !tls.is_shaking() {
+                tls.seal(&mut output, &mut self.input);
+            }
+            return self.stream.send_now(tls.sealed());
+        }
         self.stream.send_now(&output);
     }
 
@@ -243,6 +358,9 @@ impl<S: Session> Link<S> {
             }
             self.stream.shrink();
             self.session.shrink();
+            if let Some(tls) = &mut self.tls {
+                tls.shrink();
+            }
             if self.input.is_empty() {
                 self.input = Vec::new();
             }
@@ -252,7 +370,8 @@ impl<S: Session> Link<S> {
 
     /// Counts what the connection holds.
     pub(super) fn count(&mut self) {
-        let held = self.input.capacity() + self.stream.held() + self.session.held();
+        let layer = self.tls.as_ref().map_or(0, |tls| tls.held());
+        let held = self.input.capacity() + self.stream.held() + self.session.held() + layer;
         self.share.note(held);
     }
 }

@@ -6,8 +6,9 @@ use crate::io::durations::{BOUNDED, BUCKETS, Durations, bound_us};
 use crate::io::figures::{ControlError, Times};
 use crate::io::front::Visits;
 use crate::io::limits::CONTROL_MESSAGES_MAX;
-use crate::io::notifier::EndpointPlan;
+use crate::io::notifier::{EndpointPlan, Troubles};
 use crate::io::now::Now;
+use crate::io::tls::Acceptance;
 use crate::io::waits::Waits;
 use crate::network::line_states::Line;
 use crate::shard::figures::NAMES;
@@ -26,7 +27,7 @@ pub(crate) const TAKEN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const HEALTHY_TURN_MS_MAX: u64 = 1_000;
 
 /// What became of push clients' connections, in the order in which a shard shows it.
-pub(crate) const VISITS: [(&str, &str); 5] = [
+pub(crate) const VISITS: [(&str, &str); 9] = [
     ("connections_accepted", "Push clients' connections taken"),
     ("connections_refused", "Push clients' connections closed unserved in a drain"),
     (
@@ -35,6 +36,16 @@ pub(crate) const VISITS: [(&str, &str); 5] = [
     ),
     ("connections_silent", "Connections closed because their first request did not come in time"),
     ("connections_stuck", "Connections closed because their answers were not taken in time"),
+    ("tls_handshakes", "TLS handshakes of push clients completed"),
+    ("tls_resumed", "Of these those by a ticket of an earlier one"),
+    ("tls_failed", "TLS handshakes of push clients that failed"),
+    ("tls_dropped", "TLS handshakes that took too long, or were too many half done at once"),
+];
+
+/// What stood in the way of notifications, in the order in which a shard shows it.
+pub(crate) const TROUBLES: [(&str, &str); 2] = [
+    ("notify_tls_failed", "Connections to notification servers on which TLS failed"),
+    ("notify_forbidden", "Notifications parked because they may not go where their URL leads"),
 ];
 
 /// Tells the control plane that a shard has taken a change.
@@ -81,6 +92,8 @@ pub(crate) enum ShardMessage {
     },
     Figures(Done),
     Pause(bool),
+    /// Connections that come from now on are accepted with this.
+    Acceptance(Acceptance),
 }
 
 /// Durations as a shard shows them.
@@ -126,7 +139,8 @@ pub(crate) struct ShardStatus {
     pub(crate) classes_taken: AtomicU8,
     pub(crate) figures: Vec<AtomicU64>,
     pub(crate) connections: AtomicU64,
-    pub(crate) visits: [AtomicU64; 5],
+    pub(crate) visits: [AtomicU64; VISITS.len()],
+    pub(crate) troubles: [AtomicU64; TROUBLES.len()],
     /// Octets that connections hold.
     pub(crate) held: AtomicU64,
     pub(crate) syncs: AtomicU64,
@@ -158,7 +172,8 @@ impl ShardStatus {
             classes_taken: AtomicU8::new(Class::BY_WEIGHT.len() as u8),
             figures: NAMES.iter().map(|_| AtomicU64::new(0)).collect(),
             connections: AtomicU64::new(0),
-            visits: [const { AtomicU64::new(0) }; 5],
+            visits: [const { AtomicU64::new(0) }; VISITS.len()],
+            troubles: [const { AtomicU64::new(0) }; TROUBLES.len()],
             held: AtomicU64::new(0),
             syncs: AtomicU64::new(0),
             wakes: AtomicU64::new(0),
@@ -224,12 +239,29 @@ impl ShardStatus {
             shown.store(*value, Ordering::Relaxed);
         }
         self.connections.store(connections, Ordering::Relaxed);
-        let visits = [visits.taken, visits.refused, visits.evicted, visits.silent, visits.stuck];
+        let shaken = visits.shaken;
+        let visits = [
+            visits.taken,
+            visits.refused,
+            visits.evicted,
+            visits.silent,
+            visits.stuck,
+            shaken.done,
+            shaken.resumed,
+            shaken.failed,
+            shaken.dropped,
+        ];
         self.visits
             .iter()
             .zip(visits)
             .for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
         self.syncs.store(syncs, Ordering::Relaxed);
+    }
+
+    pub(super) fn publish_troubles(&self, troubles: Troubles) {
+        let counts = [troubles.insecure, troubles.forbidden];
+        let shown = self.troubles.iter().zip(counts);
+        shown.for_each(|(shown, count)| shown.store(count, Ordering::Relaxed));
     }
 
     pub(super) fn publish_held(&self, octets: u64) {

@@ -15,6 +15,7 @@ mod executor;
 pub mod figures;
 mod front;
 mod gathering;
+pub mod guard;
 pub mod limits;
 mod link;
 pub mod mailbox;
@@ -26,6 +27,7 @@ mod pace;
 mod places;
 mod slots;
 mod stream;
+pub mod tls;
 mod turn;
 mod waits;
 
@@ -37,8 +39,9 @@ use crate::io::executor::ShardThread;
 use crate::io::front::FrontLimits;
 use crate::io::mailbox::ShardPort;
 use crate::io::mesh::{Lanes, Mesh};
-use crate::io::notifier::EndpointPlan;
+use crate::io::notifier::{EndpointPlan, Outbound};
 use crate::io::places::{Door, Places};
+use crate::io::tls::Acceptance;
 use crate::io::turn::{ShardTurn, TurnLimits};
 use crate::network::side_by_side::SideBySide;
 use crate::network::smpp::exchange::Exchange;
@@ -71,6 +74,8 @@ struct Start {
     door: Door,
     driver: DriverKind,
     limits: TurnLimits,
+    acceptance: Option<Acceptance>,
+    outbound: Outbound,
     /// Where the kernel's workers may write this shard's commits, if not on the shard's own CPU
     /// alone.
     worker_cpus: Option<Vec<usize>>,
@@ -101,6 +106,10 @@ pub struct Setup {
     pub commit_delay_us_max: u32,
     /// How long a shard polls before it sleeps, in microseconds.
     pub idle_poll_us: u32,
+    /// What push clients' connections are secured with; none on a plain port.
+    pub acceptance: Option<Acceptance>,
+    /// What notifications are sent with, and where they may not go.
+    pub outbound: Outbound,
     /// The sync that fails, for tests; counted from 1.
     pub inject_sync_failure: Option<u64>,
     /// The carriers between their homes and the shards.
@@ -139,6 +148,8 @@ impl Runtime {
                 door: places.door(number),
                 driver: setup.driver,
                 limits: limits.clone(),
+                acceptance: setup.acceptance.clone(),
+                outbound: setup.outbound.clone(),
                 worker_cpus: worker_cpus(cpu, &setup.cpus),
                 endpoints: endpoints.clone(),
                 ready: ready_sender.clone(),
@@ -215,7 +226,13 @@ fn prepare(
     let _ = start.ready.send((number, driver.waker()));
     let wakers = start.wakers.recv().unwrap_or_default();
     let mesh = Mesh::new(number, start.lanes, wakers);
-    ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints)
+    let mut turn =
+        ShardTurn::new(driver, shard, mesh, port, start.door, start.limits, &start.endpoints);
+    turn.notify_with(start.outbound);
+    if let Some(acceptance) = start.acceptance {
+        turn.accept_with(acceptance);
+    }
+    turn
 }
 
 /// Under `uring` a commit is written by a worker of the kernel, which runs on the CPU of its shard

@@ -12,6 +12,7 @@
 //! another: clients without a connection wait in line for places, the longest idle connections are
 //! closed for them, then second ones end with their last answer.
 
+mod outbound;
 mod places;
 
 use crate::gateway::registration::Registration;
@@ -27,6 +28,8 @@ use crate::io::now::Now;
 use crate::io::slots::Slots;
 use crate::io::stream::Stream;
 use crate::shard::{NotificationOrder, NotificationResult, Shard};
+pub use outbound::Outbound;
+pub(super) use outbound::Troubles;
 use places::Place;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
@@ -36,6 +39,7 @@ use wire::push::notify::{
     Arrival, Body, ResponseOutcome, Subject, read_acknowledgement, read_response,
 };
 use wire::push::notify_url::NotifyUrl;
+use wire::push::sign::Secret;
 use wire::terms::ids::Xpid;
 use wire::terms::time::SteadyMs;
 
@@ -52,6 +56,8 @@ pub struct EndpointPlan {
     pub connections: u16,
     /// Requests under way on one connection.
     pub depth: u16,
+    /// What requests are signed under, if at all.
+    pub secrets: Vec<Secret>,
 }
 
 impl EndpointPlan {
@@ -73,6 +79,7 @@ impl EndpointPlan {
             addresses,
             connections: registration.notify_connections.max(1),
             depth: registration.notify_depth.max(1),
+            secrets: registration.notify_secrets.clone(),
         })
     }
 }
@@ -91,6 +98,8 @@ struct Endpoint {
     /// response, so a connection carries one request.
     closes: bool,
     place: Place,
+    /// What stands in its way, in words.
+    trouble: Option<String>,
 }
 
 /// A notification that was sent.
@@ -149,6 +158,10 @@ pub(super) struct Notifier {
     ready: Vec<u64>,
     /// Endpoints without a connection that found the table full, each once, longest waiting first.
     line: VecDeque<u64>,
+    outbound: Outbound,
+    /// Connections whose TLS handshake can go on, each once.
+    handshakes_due: VecDeque<(u32, u32)>,
+    pub(super) troubles: Troubles,
 }
 
 impl Notifier {
@@ -160,6 +173,9 @@ impl Notifier {
             sweep_at: 0,
             ready: Vec::with_capacity(64),
             line: VecDeque::new(),
+            outbound: Outbound::default(),
+            handshakes_due: VecDeque::new(),
+            troubles: Troubles::default(),
         }
     }
 
@@ -196,6 +212,7 @@ impl Notifier {
                     next_address: 0,
                     closes: false,
                     place: Place::NotAwaited,
+                    trouble: None,
                 },
             };
             self.endpoints.insert(key, endpoint);
@@ -288,8 +305,10 @@ impl Notifier {
             while link.session.under_way.len() < depth
                 && let Some((order, _)) = endpoint.queue.pop_front()
             {
-                let url = &endpoint.plan.url;
-                let written = shard.write_notification(order, url, &mut link.session.output);
+                let plan = &endpoint.plan;
+                let signing = (&plan.secrets[..], now.wall_ms.ms() / 1000);
+                let out = &mut link.session.output;
+                let written = shard.write_signed_notification(order, &plan.url, signing, out);
                 let Some(subject) = written else { continue };
                 let deadline_ms = now.steady_ms + NOTIFICATION_TIMEOUT_MS;
                 link.session.under_way.push_back(UnderWay { order, subject, deadline_ms });
@@ -315,26 +334,31 @@ impl Notifier {
                 _ => wanted.min(self.outgoing.spare()),
             };
             for _ in 0..wanted {
-                if !self.open(key, driver, now) {
+                if !self.open(key, shard, driver, now) {
                     break;
                 }
             }
         }
     }
 
-    fn open(&mut self, key: u64, driver: &mut Driver, now: Now) -> bool {
+    fn open(&mut self, key: u64, shard: &mut Shard, driver: &mut Driver, now: Now) -> bool {
         let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
         endpoint.place = Place::NotAwaited;
         if now.steady_ms < endpoint.resting_until_ms {
             return false;
         }
-        let addresses = &endpoint.plan.addresses;
-        if addresses.is_empty() {
-            endpoint.rest(now);
-            return false;
-        }
-        let address = addresses[endpoint.next_address % addresses.len()];
-        endpoint.next_address = endpoint.next_address.wrapping_add(1);
+        let Some(address) = self.next_address(key, shard, now) else { return false };
+        let Some(endpoint) = self.endpoints.get(&key) else { return false };
+        let layer = self.layer(endpoint);
+        let Some(endpoint) = self.endpoints.get_mut(&key) else { return false };
+        let layer = match layer {
+            Ok(layer) => layer,
+            Err(why) => {
+                endpoint.has_trouble(why);
+                endpoint.rest(now);
+                return false;
+            }
+        };
         let Some(socket) = new_socket(&address) else {
             endpoint.rest(now);
             return false;
@@ -355,6 +379,9 @@ impl Notifier {
         };
         endpoint.connections.push(index);
         if let Some(outgoing) = self.outgoing.get_mut(index) {
+            if let Some(tls) = layer {
+                outgoing.link.secure(tls);
+            }
             connect(&mut outgoing.link.stream, &outgoing.address, driver);
         }
         true
@@ -375,7 +402,9 @@ impl Notifier {
             return;
         };
         let alive = match completion.token.operation {
-            Operation::Connect => outgoing.connect_ended(completion.result, driver),
+            Operation::Connect => {
+                outgoing.connect_ended(completion.result, driver, &mut Settling { shard, now })
+            }
             Operation::HangUp => {
                 let stream = &mut outgoing.link.stream;
                 stream.hung_up(completion.result, driver) && !stream.is_closing()
@@ -397,6 +426,9 @@ impl Notifier {
         let key = outgoing.endpoint;
         let retired = outgoing.link.session.retired;
         let first_kept = outgoing.link.session.first_kept.take();
+        // Under TLS a server may take the handshake and refuse us behind it.
+        let answered = outgoing.link.session.answered;
+        let is_good = outgoing.connected && (answered || outgoing.link.tls().is_none());
         if !retired
             && let Some(first_kept) = first_kept
             && let Some(endpoint) = self.endpoints.get_mut(&key)
@@ -404,7 +436,7 @@ impl Notifier {
             endpoint.closes = !first_kept;
         }
         if alive
-            && outgoing.connected
+            && is_good
             && !retired
             && let Some(endpoint) = self.endpoints.get_mut(&key)
         {
@@ -413,6 +445,9 @@ impl Notifier {
             if completion.token.operation == Operation::Receive {
                 endpoint.heard_ms = now.steady_ms;
             }
+            if answered {
+                endpoint.has_recovered();
+            }
             if !endpoint.queue.is_empty() {
                 self.ready.push(key);
             }
@@ -420,6 +455,7 @@ impl Notifier {
         if !alive {
             self.give_up(index, shard, now);
         }
+        self.note_handshake(index);
         self.remove_if_quiet(index);
     }
 
@@ -430,7 +466,8 @@ impl Notifier {
             return;
         }
         let key = outgoing.endpoint;
-        outgoing.link.stream.close();
+        let failure = outgoing.link.tls().and_then(|tls| tls.failure().map(ToString::to_string));
+        outgoing.link.close();
         let session = &mut outgoing.link.session;
         let (closes, answered, retired) = (session.closes, session.answered, session.retired);
         let mut unanswered = std::mem::take(&mut session.under_way);
@@ -445,8 +482,12 @@ impl Notifier {
         for sent in unanswered {
             shard.settle_notification(sent.order, FAILED, now.wall_ms);
         }
+        self.troubles.insecure += u64::from(failure.is_some());
         if let Some(endpoint) = self.endpoints.get_mut(&key) {
             endpoint.connections.retain(|&other| other != index);
+            if let Some(failure) = failure {
+                endpoint.has_trouble(format!("TLS with {} failed: {failure}", endpoint.plan.url));
+            }
             if !answered && !retired {
                 endpoint.rest(now);
             }
@@ -533,14 +574,17 @@ impl Endpoint {
 }
 
 impl Outgoing {
-    fn connect_ended(&mut self, result: i32, driver: &mut Driver) -> bool {
+    fn connect_ended(&mut self, result: i32, driver: &mut Driver, desk: &mut Settling<'_>) -> bool {
         self.link.stream.set_other_under_way(false);
         if result < 0 || self.link.stream.is_closing() {
             return false;
         }
-        self.connected = true;
+        self.connected = self.link.is_open();
+        // Under TLS the hello leaves now.
+        let fate = self.link.open(desk);
+        self.link.flush(driver, desk.now.steady_ms);
         self.link.read_on(driver);
-        true
+        fate == Fate::Goes
     }
 
     /// Whether it carries nothing and could.

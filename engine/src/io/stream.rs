@@ -100,6 +100,11 @@ impl Stream {
         self.closing
     }
 
+    /// Whether it would begin to send at once.
+    pub(super) fn is_free(&self) -> bool {
+        !self.send_under_way && !self.closing && self.sending() == 0
+    }
+
     /// Octets that are being sent.
     pub(super) fn sending(&self) -> usize {
         self.sending.len() - self.sent

@@ -9,10 +9,11 @@ use crate::io::limits::LIVE_LISTED_MAX;
 use crate::io::limits::{ATTEMPTS_PER_TURN_MAX, RECEIVED_PER_TURN_OCTETS_MAX, TIMERS_PER_TURN_MAX};
 use crate::io::mailbox::{ShardMessage, ShardPort, ShardStatus};
 use crate::io::mesh::Mesh;
-use crate::io::notifier::{EndpointPlan, Notifier};
+use crate::io::notifier::{EndpointPlan, Notifier, Outbound};
 use crate::io::now::Now;
 use crate::io::pace::{PACED_COMPLETIONS, PACED_WAIT_NS, Pace};
 use crate::io::places::Door;
+use crate::io::tls::Acceptance;
 use crate::journal::Commit;
 use crate::network::line_states::Line;
 use crate::network::side_by_side::SideBySide;
@@ -108,6 +109,8 @@ pub(super) struct ShardTurn {
     waiting_shown_ms: u64,
     draining_since_ms: Option<SteadyMs>,
     stopped: bool,
+    /// The last step of a handshake was one with a notification server.
+    servers_shook: bool,
 }
 
 impl ShardTurn {
@@ -156,10 +159,33 @@ impl ShardTurn {
             waiting_shown_ms: 0,
             draining_since_ms: None,
             stopped: false,
+            servers_shook: false,
         };
         let now = turn.read_clocks();
         turn.notifier.set_plans(endpoints, &mut turn.shard, now);
         turn
+    }
+
+    /// Push clients speak TLS to this shard.
+    pub(super) fn accept_with(&mut self, acceptance: Acceptance) {
+        self.front.accept_with(acceptance);
+    }
+
+    /// Notifications are sent with this.
+    pub(super) fn notify_with(&mut self, outbound: Outbound) {
+        self.notifier.send_with(outbound);
+    }
+
+    /// One step of one handshake: push clients' and notification servers' take turns.
+    fn shake_hands(&mut self, now: Now) -> bool {
+        let (shard, driver) = (&mut self.shard, &mut self.driver);
+        let servers_turn = !std::mem::take(&mut self.servers_shook);
+        if servers_turn && self.notifier.shake_hands(shard, driver, now) {
+            self.servers_shook = true;
+            return true;
+        }
+        self.front.shake_hands(driver, shard, &mut self.mesh, now)
+            || !servers_turn && self.notifier.shake_hands(shard, driver, now)
     }
 
     /// Whether the shard has drained and may end.
@@ -196,6 +222,7 @@ impl ShardTurn {
         busy |= self.answer(now);
         busy |= self.take_messages(now);
         busy |= self.front.take_visitors(&mut self.driver, now);
+        busy |= self.shake_hands(now);
         busy |= self.front.take_parcels(&mut self.shard, &mut self.mesh, now);
         self.let_commit_on();
         if self.draining_since_ms.is_none() {
@@ -588,7 +615,10 @@ impl ShardTurn {
                     done.signal();
                 }
                 ShardMessage::Parked { xpid, action, most, reply } => {
-                    let parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
+                    let mut parked = self.shard.act_on_parked(action, xpid, most, now.wall_ms);
+                    for one in &mut parked {
+                        one.why = self.notifier.trouble_of(one.xpid).map(str::to_owned);
+                    }
                     // A control plane that gave up waiting is no concern of the shard.
                     let _ = reply.try_send(parked);
                 }
@@ -602,6 +632,7 @@ impl ShardTurn {
                     self.publish_figures();
                     done.signal();
                 }
+                ShardMessage::Acceptance(acceptance) => self.front.accept_with(acceptance),
                 ShardMessage::Pause(paused) => {
                     self.shard.pause(paused || self.draining_since_ms.is_some());
                     self.port.status.show_obstacles(self.shard.obstacles());
@@ -679,6 +710,7 @@ impl ShardTurn {
             self.front.visits,
             self.syncs,
         );
+        self.port.status.publish_troubles(self.notifier.troubles);
         self.port.status.publish_held(self.budget.held() as u64);
         self.port.status.publish_waits(&self.front.waits);
         self.port.status.show_obstacles(self.shard.obstacles());

@@ -17,6 +17,7 @@ use crate::testing::kill_points::{KillPoint, kill_point};
 use wire::push::notify;
 use wire::push::notify::{Notification, Subject};
 use wire::push::notify_url::NotifyUrl;
+use wire::push::sign::Secret;
 use wire::terms::domain::Domain;
 use wire::terms::ids::{Class, Msn, Xpid};
 use wire::terms::time::WallMs;
@@ -145,6 +146,17 @@ impl<L: Log> Shard<L> {
         url: &NotifyUrl,
         out: &mut Vec<u8>,
     ) -> Option<Subject> {
+        self.write_signed_notification(order, url, (&[], 0), out)
+    }
+
+    /// The same, signed under these secrets at that Unix time in seconds.
+    pub fn write_signed_notification(
+        &self,
+        order: NotificationOrder,
+        url: &NotifyUrl,
+        signing: (&[Secret], u64),
+        out: &mut Vec<u8>,
+    ) -> Option<Subject> {
         let push = self.core.ended_by(order.push)?;
         let accepted = self.journal.accepted(Position::from_bits(push.position));
         let cancellation = order.kind == NotificationKind::Cancellation;
@@ -168,7 +180,7 @@ impl<L: Log> Shard<L> {
             tp_status: Some(push.tp_status),
             alert_id: (!alert_id.is_empty()).then_some(alert_id),
         };
-        notify::write_notification(out, url, &notification);
+        notify::write_signed_notification(out, url, &notification, signing);
         Some(Subject::of(&notification))
     }
 

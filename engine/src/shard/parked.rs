@@ -91,7 +91,7 @@ impl ParkedNews {
 }
 
 /// A push with a parked notification.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct ParkedNotification {
     /// The shard that keeps it.
     pub shard: usize,
@@ -111,6 +111,9 @@ pub struct ParkedNotification {
     pub complete: bool,
     /// The cancellation delivery notification (E7) is parked.
     pub cancellation: bool,
+    /// What stands in the way of its client's notifications at this moment; the shard does not
+    /// know.
+    pub why: Option<String>,
 }
 
 impl<L: Log> Shard<L> {
@@ -128,6 +131,7 @@ impl<L: Log> Shard<L> {
                 ended_ms: self.pace.real(push.ended_ms()).ms(),
                 complete: push.has(ended_flag::COMPLETE_PARKED),
                 cancellation: push.has(ended_flag::CANCELLATION_PARKED),
+                why: None,
             }
         });
         all.filter(|parked| xpid.is_none_or(|xpid| parked.xpid == xpid)).take(most).collect()

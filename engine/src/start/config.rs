@@ -10,11 +10,14 @@ mod settings;
 mod text;
 mod values;
 
+use ipnet::IpNet;
 use std::ffi::OsString;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use crate::io::guard;
+use crate::io::tls::{CallingFiles, TlsFiles};
 use crate::journal::{
     BUDGET_SEGMENTS_MIN, SEGMENT_OCTETS_DEFAULT, SEGMENT_OCTETS_MAX, SEGMENT_OCTETS_MIN,
 };
@@ -99,6 +102,20 @@ const _: () = assert!(NETWORK_JITTER_MS_DEFAULT <= NETWORK_LATENCY_MS_DEFAULT);
 pub struct Config {
     /// Where push clients connect, at least one.
     pub listen: Vec<Address>,
+    /// The certificate of the push port and its key; both or none.
+    pub tls_cert: Option<PathBuf>,
+    /// See `tls_cert`.
+    pub tls_key: Option<PathBuf>,
+    /// The authorities of client certificates, where every push client needs one.
+    pub tls_client_ca: Option<PathBuf>,
+    /// Networks of this host and its links that notifications may go to.
+    pub notify_allow: Vec<IpNet>,
+    /// Authorities of notification servers beside the system's.
+    pub notify_ca: Option<PathBuf>,
+    /// What is shown to notification servers that ask for a certificate; both or none.
+    pub notify_cert: Option<PathBuf>,
+    /// See `notify_cert`.
+    pub notify_key: Option<PathBuf>,
     /// Where the admin port listens, if there is to be one; loopback unless `admin_open`.
     pub admin: Option<Address>,
     /// Whether the admin port may listen on an address that other hosts reach.
@@ -260,6 +277,13 @@ impl Config {
         let queue_octets = settings.queue_bytes.map_or(QUEUE_OCTETS_DEFAULT, |octets| octets.0);
         Self {
             listen: settings.listen.unwrap_or_else(|| vec![loopback(8080)]),
+            tls_cert: settings.tls_cert,
+            tls_key: settings.tls_key,
+            tls_client_ca: settings.tls_client_ca,
+            notify_allow: settings.notify_allow.unwrap_or_default(),
+            notify_ca: settings.notify_ca,
+            notify_cert: settings.notify_cert,
+            notify_key: settings.notify_key,
             admin: settings.admin,
             admin_open: settings.admin_open.unwrap_or(false),
             health: settings.health,
@@ -310,6 +334,7 @@ impl Config {
         self.check_shards(cpus_allowed)?;
         self.check_queue()?;
         self.check_ports()?;
+        self.check_tls()?;
         self.check_network()?;
         within("waiting-per-msn-max", self.waiting_per_msn_max, 1, WAITING_PER_MSN_MAX_LIMIT)?;
         within("commit-delay-us-max", self.commit_delay_us_max, 0, COMMIT_DELAY_US_MAX_LIMIT)?;
@@ -396,6 +421,47 @@ impl Config {
             taken.push((name, address));
         }
         Ok(())
+    }
+
+    fn check_tls(&self) -> Result<(), ConfigError> {
+        if self.notify_cert.is_some() != self.notify_key.is_some() {
+            let sentence = "notify-cert and notify-key belong together: give both or none";
+            return unfit(sentence.to_owned());
+        }
+        let sentence = match (&self.tls_cert, &self.tls_key, &self.tls_client_ca) {
+            (Some(_), Some(_), _) | (None, None, None) => return Ok(()),
+            (Some(_), None, _) => {
+                "tls-cert is given without tls-key: give the certificate's key too"
+            }
+            (None, Some(_), _) => {
+                "tls-key is given without tls-cert: give the key's certificate too"
+            }
+            (None, None, Some(_)) => {
+                "tls-client-ca is given without tls-cert and tls-key: a plain port asks for no \
+                 certificate, so give both"
+            }
+        };
+        unfit(sentence.to_owned())
+    }
+
+    /// The files of the push port's TLS; none where it is plain.
+    pub fn tls_files(&self) -> Option<TlsFiles> {
+        let (certificate, key) = (self.tls_cert.clone()?, self.tls_key.clone()?);
+        Some(TlsFiles { certificate, key, client_ca: self.tls_client_ca.clone() })
+    }
+
+    /// The files of notifications over TLS.
+    pub fn calling_files(&self) -> CallingFiles {
+        CallingFiles {
+            authorities: self.notify_ca.clone(),
+            shown: self.notify_cert.clone().zip(self.notify_key.clone()),
+        }
+    }
+
+    /// Networks of this host and its links that notifications may go to; in a demo this host.
+    pub fn notify_allowed(&self) -> Vec<IpNet> {
+        let demo = guard::loopback().into_iter().filter(|_| self.demo);
+        self.notify_allow.iter().copied().chain(demo).collect()
     }
 
     fn check_network(&self) -> Result<(), ConfigError> {

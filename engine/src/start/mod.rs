@@ -1,6 +1,7 @@
 //! The start: settings, the host's check, the directory's layout, re-sharding, and the engine's
 //! whole life.
 
+mod certificates;
 pub mod check;
 pub mod config;
 pub mod driver;

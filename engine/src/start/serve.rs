@@ -7,20 +7,20 @@ mod resharding;
 
 use crate::billing;
 use crate::billing::BillingFiles;
+use crate::control;
 use crate::control::admin::{AdminServer, Keeping};
 use crate::control::demo;
-use crate::control::engine::Engine;
 use crate::control::handle::EngineHandle;
-use crate::control::lines;
-use crate::control::parked;
 use crate::control::store::Store;
-use crate::control::{pushes, queue};
 use crate::gateway::contracts::ContractTable;
 use crate::gateway::fingerprint::FingerprintKeys;
 use crate::gateway::registration::Registration;
 use crate::gateway::registry::Registry;
 use crate::io::driver::DriverKind;
+use crate::io::guard::Guard;
 use crate::io::names::HostNames;
+use crate::io::notifier::Outbound;
+use crate::io::tls::Calling;
 use crate::io::{Runtime, Setup};
 use crate::journal::shards::shard_directory;
 use crate::journal::{
@@ -36,6 +36,7 @@ use crate::shard::{
     Durability, OpenError, OpenProgress, OpenStage, Shard, ShardConfig, ShardReport,
 };
 use crate::smsc::core::CoreLimits;
+use crate::start::certificates::Certificates;
 use crate::start::check::{DescriptorShares, port_fatal};
 use crate::start::config::Config;
 use crate::start::driver::Choice;
@@ -80,6 +81,7 @@ const PORT_RETRY: Duration = Duration::from_millis(10);
 /// Why it could not start; nothing is running then.
 pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fatal> {
     let (lock, keys, store) = take_directory(&config)?;
+    let certificates = config.tls_files().map(Certificates::read).transpose()?;
     let listeners = bind("push port", "--listen", &config.listen)?;
     let (doors, keeping) = doors::open(&config, &store)?;
     let push_addresses =
@@ -99,12 +101,12 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     let hangs = config.inject.iter().any(|injection| injection.kind == InjectionKind::NameLookUp);
     let names_of_hosts = if hangs { HostNames::hanging() } else { HostNames::of_the_system() };
     let endpoints = names_of_hosts.plans(&registrations);
-    let runtime = Runtime::start(
-        &setup(&config, shares, driver.kind, &carriers),
-        shards,
-        endpoints,
-        listeners,
-    )?;
+    let own = doors.addresses().chain(push_addresses.iter().copied()).collect();
+    let setup = Setup {
+        outbound: outbound(&config, own)?,
+        ..setup(&config, shares, driver.kind, &carriers, certificates.as_ref())
+    };
+    let runtime = Runtime::start(&setup, shards, endpoints, listeners)?;
     let handle = EngineHandle::new(
         runtime.ports(),
         registry,
@@ -114,15 +116,10 @@ pub fn run(config: Config, driver: &Choice, signals: &Listener) -> Result<(), Fa
     handle
         .follow_names()
         .map_err(|error| host_unfit("the thread that looks up names cannot start", &error))?;
-    let control: Arc<dyn Engine> = handle.clone();
     // Before anybody can see that the engine is there: whoever does may tell it to stop.
-    signals.drains(Arc::clone(&control));
-    let more = parked::router(handle.clone())
-        .merge(lines::router(handle.clone()))
-        .merge(queue::router(handle.clone()))
-        .merge(pushes::router(handle.clone()));
+    obey(signals, &handle, certificates);
     let keeping = Keeping { connections_max: shares.admin as usize, ..keeping };
-    let admin = AdminServer::start(doors, keeping, store, control, more)
+    let admin = AdminServer::start(doors, keeping, store, handle.clone(), control::routes(&handle))
         .map_err(|error| host_unfit("the thread of the admin doors cannot start", &error))?;
     announce(&config, driver, &push_addresses, &admin);
     runtime.join();
@@ -173,12 +170,32 @@ fn host_unfit(what: &str, error: &std::io::Error) -> Fatal {
     Fatal::new(FatalReason::HostUnfit, format!("{what} ({error})"))
 }
 
+/// Has signals drain the engine, and reload what can be reloaded.
+fn obey(signals: &Listener, handle: &Arc<EngineHandle>, certificates: Option<Certificates>) {
+    signals.drains(handle.clone());
+    if let Some(certificates) = certificates {
+        let handle = Arc::clone(handle);
+        signals.reloads(move || {
+            certificates.reload(|acceptance| handle.accept_with(&acceptance));
+        });
+    }
+}
+
+/// What notifications are sent with, and where they may not go.
+fn outbound(config: &Config, own: Vec<SocketAddr>) -> Result<Outbound, Fatal> {
+    let calling = Calling::read(&config.calling_files())
+        .map_err(|error| Fatal::told(FatalReason::Configuration, error.to_string()))?;
+    let guard = Guard { allowed: config.notify_allowed(), own };
+    Ok(Outbound { guard, calling: Some(calling) })
+}
+
 /// What the runtime is set up with.
 fn setup(
     config: &Config,
     shares: DescriptorShares,
     driver: DriverKind,
     carriers: &Carriers,
+    certificates: Option<&Certificates>,
 ) -> Setup {
     let sync_failure =
         config.inject.iter().find(|injection| injection.kind == InjectionKind::SyncFailure);
@@ -193,6 +210,8 @@ fn setup(
         durability: config.durability,
         commit_delay_us_max: config.commit_delay_us_max,
         idle_poll_us: config.idle_poll_us,
+        outbound: Outbound::default(),
+        acceptance: certificates.map(Certificates::acceptance),
         inject_sync_failure: sync_failure.map(|injection| injection.at),
         exchanges: Arc::clone(&carriers.exchanges),
         receipts_awaited_max: 2 * config.pushes_max as usize,
@@ -253,8 +272,9 @@ fn lost_names(config: &Config) -> String {
 }
 
 fn announce(config: &Config, driver: &Choice, push_addresses: &[SocketAddr], admin: &AdminServer) {
+    let scheme = if config.tls_cert.is_some() { "https" } else { "http" };
     let urls: Vec<String> =
-        push_addresses.iter().map(|address| format!("http://{address}/smsgw/")).collect();
+        push_addresses.iter().map(|address| format!("{scheme}://{address}/smsgw/")).collect();
     let mut text = format!(
         "hayauma {} takes pushes on {} ({} shards, durability {}, data in {})\n",
         env!("CARGO_PKG_VERSION"),

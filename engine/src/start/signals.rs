@@ -1,6 +1,6 @@
 //! The signals of an engine: SIGTERM and SIGINT drain it, or end a start that is not done yet;
-//! SIGHUP is heard, and those that other programs take as a message mean nothing to it and never
-//! end it.
+//! SIGHUP has it read its certificates anew, and those that other programs take as a message mean
+//! nothing to it and never end it.
 //!
 //! SIGQUIT and the signals of faults keep what the system does: a person who asks for a core gets
 //! one.
@@ -31,6 +31,7 @@ const IGNORED: [i32; 11] = [
 /// The thread that hears signals; it lives as long as the process.
 pub struct Listener {
     engine: Arc<OnceLock<Arc<dyn Engine>>>,
+    reload: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>>,
 }
 
 impl Listener {
@@ -45,12 +46,18 @@ impl Listener {
         let mut signals = Signals::new([SIGTERM, SIGINT, SIGHUP])?;
         let engine: Arc<OnceLock<Arc<dyn Engine>>> = Arc::default();
         let drained = Arc::clone(&engine);
+        let reload: Arc<OnceLock<Box<dyn Fn() + Send + Sync>>> = Arc::default();
+        let reloaded = Arc::clone(&reload);
         std::thread::Builder::new().name("signals".to_owned()).spawn(move || {
             for signal in signals.forever() {
                 match (signal, drained.get()) {
-                    (SIGHUP, _) => tracing::warn!(
-                        "SIGHUP: nothing can be reloaded yet; settings count from the next start on"
-                    ),
+                    (SIGHUP, _) => match reloaded.get() {
+                        Some(reload) => reload(),
+                        None => tracing::warn!(
+                            "SIGHUP: there is nothing to reload; settings count from the next \
+                             start on"
+                        ),
+                    },
                     // The order first: nothing that is said may hold it up.
                     (_, Some(engine)) => {
                         engine.stop();
@@ -63,7 +70,12 @@ impl Listener {
                 }
             }
         })?;
-        Ok(Self { engine })
+        Ok(Self { engine, reload })
+    }
+
+    /// From now on SIGHUP does this, on the thread that hears signals.
+    pub fn reloads(&self, reload: impl Fn() + Send + Sync + 'static) {
+        let _ = self.reload.set(Box::new(reload));
     }
 
     /// From now on SIGTERM and SIGINT drain this engine.

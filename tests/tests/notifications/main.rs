@@ -8,6 +8,7 @@ mod outcomes;
 mod parked;
 mod reports;
 mod resending;
+mod signature;
 
 use std::time::{Duration, SystemTime};
 use tests::http::Answer;

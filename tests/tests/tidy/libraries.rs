@@ -4,7 +4,7 @@ use proc_macro2::TokenTree;
 use tests::house::{Source, is_mark, lines_of, paths, sources};
 
 /// A library, and the places that may name it.
-const LIBRARIES: [(&str, &[&str]); 11] = [
+const LIBRARIES: [(&str, &[&str]); 13] = [
     ("glommio", &["engine/src/io/executor.rs"]),
     ("io_uring", &["engine/src/io/driver/"]),
     ("axum", &["engine/src/control/"]),
@@ -15,6 +15,8 @@ const LIBRARIES: [(&str, &[&str]); 11] = [
     ("prometheus_client", &["engine/src/control/"]),
     ("ureq", &["engine/src/cli/"]),
     ("rkyv", &["engine/src/journal/"]),
+    ("rustls", &["engine/src/io/tls", "engine/src/io/link/tls"]),
+    ("rustls_native_certs", &["engine/src/io/tls"]),
     ("memmap2", &["engine/src/journal/", "engine/src/billing/", "engine/host/src/"]),
 ];
 

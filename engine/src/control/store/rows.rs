@@ -7,6 +7,7 @@ use super::{StoreError, integer, xpid_of};
 use crate::control::document::{parse_classes, parse_kinds, parse_networks, parse_svcinst, words};
 use crate::gateway::registration::Registration;
 use wire::push::notify_url::NotifyUrl;
+use wire::push::sign::Secret;
 
 /// Every row, in the order of XPIDs.
 pub(super) const SELECT_ALL: &str = "SELECT * FROM client ORDER BY xpid";
@@ -18,15 +19,16 @@ pub(super) fn write(
     transaction: &Transaction<'_>,
     registration: &Registration,
 ) -> Result<(), StoreError> {
+    let secrets: Vec<&str> = registration.notify_secrets.iter().map(Secret::reveal).collect();
     let mut statement = transaction.prepare_cached(
         "INSERT OR REPLACE INTO client (xpid, client, token_sha256, suspended, valid_from_ms,
             valid_until_ms, classes, kinds, senders, segmentation, svcinst, notify, notify_url,
             notify_connections, notify_depth, rate_per_second, volume_per_day, national_tables,
-            second_token_sha256, networks)
+            second_token_sha256, networks, notify_secrets)
          VALUES (:xpid, :client, :token_sha256, :suspended, :valid_from_ms, :valid_until_ms,
             :classes, :kinds, :senders, :segmentation, :svcinst, :notify, :notify_url,
             :notify_connections, :notify_depth, :rate_per_second, :volume_per_day,
-            :national_tables, :second_token_sha256, :networks)",
+            :national_tables, :second_token_sha256, :networks, :notify_secrets)",
     )?;
     let networks: Vec<String> = registration.networks.iter().map(ToString::to_string).collect();
     statement.execute(named_params! {
@@ -53,6 +55,7 @@ pub(super) fn write(
         ":national_tables": registration.national_tables,
         ":second_token_sha256": registration.second_token_sha256,
         ":networks": networks.join(","),
+        ":notify_secrets": secrets.join(" "),
     })?;
     Ok(())
 }
@@ -88,6 +91,9 @@ pub(super) fn read(row: &Row<'_>) -> Result<Registration, StoreError> {
     registration.notify = row.get("notify")?;
     registration.notify_url =
         notify_url.as_deref().map(NotifyUrl::parse).transpose().map_err(damaged)?;
+    let secrets: String = row.get("notify_secrets")?;
+    let secrets: Result<_, _> = secrets.split_ascii_whitespace().map(Secret::new).collect();
+    registration.notify_secrets = secrets.map_err(damaged)?;
     registration.notify_connections = row.get("notify_connections")?;
     registration.notify_depth = row.get("notify_depth")?;
     registration.rate_per_second = row.get("rate_per_second")?;

@@ -67,6 +67,9 @@ CREATE TABLE carrier_route (
     PRIMARY KEY (prefix, xpid, class)
 ) STRICT, WITHOUT ROWID;
 ",
+    "
+ALTER TABLE client ADD COLUMN notify_secrets TEXT NOT NULL DEFAULT '';
+",
 ];
 
 /// Takes the steps that the file has not seen, all or none.

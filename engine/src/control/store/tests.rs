@@ -33,7 +33,8 @@ fn every_field_of_a_registration_comes_back_after_a_restart() {
     let mut json = br#"{"client":"City of Ueda","token":"secret","suspended":true,
         "from":"2026-04-01","until":"2027-03-31","classes":["emergency","exercise"],
         "kinds":["text"],"senders":["110","City-1"],"segmentation":false,"svcinst":"11111",
-        "notify":false,"notify_url":"http://127.0.0.1:9/n","notify_connections":3,"notify_depth":7,
+        "notify":false,"notify_url":"http://127.0.0.1:9/n","notify_secrets":
+        ["a-secret-of-16-or-more","another-secret-of-16"],"notify_connections":3,"notify_depth":7,
         "rate_per_second":8,"volume_per_day":9,"national_tables":true,"next_token":"following",
         "networks":["192.0.2.0/24","2001:db8::1"]}"#
         .to_vec();

@@ -25,7 +25,7 @@ impl Notifier {
             if let Some(outgoing) = self.outgoing.get_mut(index) {
                 outgoing.link.session.retired = true;
                 if outgoing.link.session.under_way.is_empty() {
-                    outgoing.link.stream.close();
+                    outgoing.link.close();
                 }
             }
             self.remove_if_quiet(index);

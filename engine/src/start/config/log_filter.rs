@@ -4,8 +4,18 @@
 /// Levels, from nothing to everything.
 const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
 /// The engine's rooms that log; a test holds them against the source.
-const ROOMS: [&str; 11] = [
-    "billing", "cli", "control", "gateway", "io", "journal", "network", "shard", "smsc", "start",
+const ROOMS: [&str; 12] = [
+    "billing",
+    "broadcast",
+    "cli",
+    "control",
+    "gateway",
+    "io",
+    "journal",
+    "network",
+    "shard",
+    "smsc",
+    "start",
     "testing",
 ];
 /// Libraries whose lines may be of use.

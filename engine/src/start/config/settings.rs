@@ -2,6 +2,7 @@
 //! not.
 
 use host::reading::read_settings_file;
+use ipnet::IpNet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -39,6 +40,29 @@ pub struct Settings {
     #[arg(long, value_name = "ADDRESS", value_delimiter = ',')]
     #[serde(default, deserialize_with = "one_or_several")]
     pub listen: Option<Vec<Address>>,
+    /// Certificate of the push port, PEM, with those that lead to its authority: the port speaks
+    /// TLS 1.3 then and nothing else
+    #[arg(long, value_name = "FILE")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM; ECDSA P-256 is fast, RSA is slow
+    #[arg(long, value_name = "FILE")]
+    pub tls_key: Option<PathBuf>,
+    /// Authorities of client certificates, PEM: with them every push client needs one
+    #[arg(long, value_name = "FILE")]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Network of this host or its links that notifications may go to, such as 127.0.0.0/8; may be
+    /// repeated. No other loopback or link-local address is ever connected to
+    #[arg(long, value_name = "NET")]
+    pub notify_allow: Option<Vec<IpNet>>,
+    /// Authorities of notification servers, PEM, beside those that this system trusts
+    #[arg(long, value_name = "FILE")]
+    pub notify_ca: Option<PathBuf>,
+    /// Certificate that is shown to notification servers that ask for one, PEM
+    #[arg(long, value_name = "FILE")]
+    pub notify_cert: Option<PathBuf>,
+    /// Private key of that certificate, PEM
+    #[arg(long, value_name = "FILE")]
+    pub notify_key: Option<PathBuf>,
     /// Address of an admin port that wants a token of `hayauma token add`, a loopback one [default:
     /// none; the socket admin.sock in the data directory is always there]
     #[arg(long, value_name = "ADDRESS")]
@@ -249,6 +273,13 @@ impl Settings {
     fn over(self, below: Self) -> Self {
         Self {
             listen: self.listen.or(below.listen),
+            tls_cert: self.tls_cert.or(below.tls_cert),
+            tls_key: self.tls_key.or(below.tls_key),
+            tls_client_ca: self.tls_client_ca.or(below.tls_client_ca),
+            notify_allow: self.notify_allow.or(below.notify_allow),
+            notify_ca: self.notify_ca.or(below.notify_ca),
+            notify_cert: self.notify_cert.or(below.notify_cert),
+            notify_key: self.notify_key.or(below.notify_key),
             admin: self.admin.or(below.admin),
             admin_open: self.admin_open.or(below.admin_open),
             health: self.health.or(below.health),

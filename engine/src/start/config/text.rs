@@ -2,6 +2,7 @@
 //! stands in it, one that says nothing behind a `#`.
 
 use super::{Config, Settings};
+use std::path::PathBuf;
 use toml::{Table, Value};
 
 /// Width that comments are wrapped at.
@@ -38,8 +39,17 @@ impl Config {
 
     fn own_rows(&self) -> Vec<(&'static str, Option<Value>)> {
         let listen = self.listen.iter().map(|address| Value::from(address.to_string())).collect();
+        let allowed = self.notify_allow.iter().map(|net| Value::from(net.to_string())).collect();
+        let path = |path: Option<&PathBuf>| path.and_then(|path| word(path.display()));
         vec![
             ("listen", Some(Value::Array(listen))),
+            ("tls_cert", path(self.tls_cert.as_ref())),
+            ("tls_key", path(self.tls_key.as_ref())),
+            ("tls_client_ca", path(self.tls_client_ca.as_ref())),
+            ("notify_allow", Some(Value::Array(allowed))),
+            ("notify_ca", path(self.notify_ca.as_ref())),
+            ("notify_cert", path(self.notify_cert.as_ref())),
+            ("notify_key", path(self.notify_key.as_ref())),
             ("admin", self.admin.as_ref().and_then(word)),
             ("admin_open", Some(Value::Boolean(self.admin_open))),
             ("health", self.health.as_ref().and_then(word)),

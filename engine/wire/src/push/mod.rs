@@ -22,6 +22,7 @@ pub mod response;
 #[doc(hidden)]
 pub mod samples;
 pub mod scan;
+pub mod sign;
 pub mod submit;
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use super::limits::NOTIFICATION_BODY_OCTETS_MAX;
 use super::message::{Message, octet_digits};
 use super::response::{DECLARATION, Line};
 use crate::push::notify_url::NotifyUrl;
+use crate::push::sign::{Secret, write_signature};
 use crate::terms::calendar;
 use crate::terms::code::Code;
 use crate::terms::domain::Domain;
@@ -84,12 +85,24 @@ impl Subject {
 
 /// Appends the whole HTTP request to `out`: POST to the registration's URL, head and body.
 pub fn write_notification(out: &mut Vec<u8>, url: &NotifyUrl, notification: &Notification<'_>) {
+    write_signed_notification(out, url, notification, (&[], 0));
+}
+
+/// The same, signed under these secrets at that Unix time in seconds.
+pub fn write_signed_notification(
+    out: &mut Vec<u8>,
+    url: &NotifyUrl,
+    notification: &Notification<'_>,
+    (secrets, unix_s): (&[Secret], u64),
+) {
     let body = notification_body(notification);
     let mut length = Line::<24>::new();
     length.put_number(body.octets().len() as u64);
-    length.put(b"\r\n\r\n");
+    length.put(b"\r\n");
     out.extend_from_slice(url.request_head().as_bytes());
     out.extend_from_slice(length.octets());
+    write_signature(out, secrets, unix_s, body.octets());
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(body.octets());
 }
 

@@ -1,13 +1,17 @@
-//! Where a push client wants its notifications: an `http` URL, checked once.
+//! Where a push client wants its notifications: an `http` or `https` URL, checked once.
 
 use super::limits::NOTIFY_URL_OCTETS_MAX;
 use crate::push::response::CONTENT_TYPE;
 use std::net::Ipv6Addr;
 
-/// A checked notification URL, `http://host[:port][/path[?query]]`, in the pieces that a request
+const HTTP: &str = "http://";
+const HTTPS: &str = "https://";
+
+/// A checked notification URL, `http[s]://host[:port][/path[?query]]`, in the pieces that a request
 /// needs.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 pub struct NotifyUrl {
+    is_secure: bool,
     authority: String,
     host: String,
     port: u16,
@@ -16,7 +20,8 @@ pub struct NotifyUrl {
 }
 
 impl NotifyUrl {
-    /// Reads a URL. The port defaults to 80 and the path to `/`; a query counts to the path.
+    /// Reads a URL. The port defaults to 80, or 443 for https, and the path to `/`; a query counts
+    /// to the path.
     ///
     /// # Errors
     /// One sentence for the operator, naming what is wrong and what to give instead.
@@ -26,18 +31,11 @@ impl NotifyUrl {
                 "the notification URL is longer than {NOTIFY_URL_OCTETS_MAX} octets; shorten it"
             ));
         }
-        if has_scheme(text, "https://") {
-            return Err(
-                "notifications are sent over plain http only; give an http:// URL, for TLS that of \
-                 a local proxy"
-                    .to_owned(),
-            );
-        }
-        if !has_scheme(text, "http://") {
-            return Err(
-                "the notification URL must begin with http://, as in http://127.0.0.1:9000/notify"
-                    .to_owned(),
-            );
+        let is_secure = has_scheme(text, HTTPS);
+        if !is_secure && !has_scheme(text, HTTP) {
+            return Err("the notification URL must begin with https:// or http://, as in \
+                 https://client.example/notify"
+                .to_owned());
         }
         if !text.bytes().all(|octet| octet.is_ascii_graphic()) {
             return Err(
@@ -52,7 +50,7 @@ impl NotifyUrl {
                     .to_owned(),
             );
         }
-        let rest = &text["http://".len()..];
+        let rest = &text[if is_secure { HTTPS.len() } else { HTTP.len() }..];
         let path_at = rest.find(['/', '?']).unwrap_or(rest.len());
         let (authority, path) = rest.split_at(path_at);
         if authority.contains('@') {
@@ -62,19 +60,25 @@ impl NotifyUrl {
                     .to_owned(),
             );
         }
-        let (host, port) = split_authority(authority)?;
+        let (host, port) = split_authority(authority, if is_secure { 443 } else { 80 })?;
         let path = if path.starts_with('/') { path.to_owned() } else { format!("/{path}") };
         let request_head = format!(
             "POST {path} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: {CONTENT_TYPE}\r\n\
              Content-Length: "
         );
         Ok(Self {
+            is_secure,
             authority: authority.to_owned(),
             host: host.to_owned(),
             port,
             path,
             request_head,
         })
+    }
+
+    /// Whether it is reached over TLS.
+    pub fn is_secure(&self) -> bool {
+        self.is_secure
     }
 
     /// Host and port as the URL gave them: the value of `Host`.
@@ -105,7 +109,8 @@ impl NotifyUrl {
 
 impl std::fmt::Display for NotifyUrl {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "http://{}{}", self.authority, self.path)
+        let scheme = if self.is_secure { HTTPS } else { HTTP };
+        write!(formatter, "{scheme}{}{}", self.authority, self.path)
     }
 }
 
@@ -115,7 +120,7 @@ fn has_scheme(text: &str, scheme: &str) -> bool {
         .is_some_and(|start| start.eq_ignore_ascii_case(scheme.as_bytes()))
 }
 
-fn split_authority(authority: &str) -> Result<(&str, u16), String> {
+fn split_authority(authority: &str, usual_port: u16) -> Result<(&str, u16), String> {
     let (host, port) = if let Some(rest) = authority.strip_prefix('[') {
         let (host, rest) = rest.split_once(']').ok_or_else(|| {
             "the notification URL's IPv6 address lacks its closing bracket".to_owned()
@@ -137,7 +142,7 @@ fn split_authority(authority: &str) -> Result<(&str, u16), String> {
         );
     }
     let port = match port {
-        None => 80,
+        None => usual_port,
         Some(digits) => digits
             .bytes()
             .all(|digit| digit.is_ascii_digit())
@@ -168,6 +173,9 @@ mod tests {
             ("http://[::1]:9000/a/b?c=d&e", "::1", 9000, "/a/b?c=d&e"),
             ("http://[2001:db8::1]", "2001:db8::1", 80, "/"),
             ("http://h?q", "h", 80, "/?q"),
+            ("https://push.example", "push.example", 443, "/"),
+            ("HTTPS://push.example:8443/a", "push.example", 8443, "/a"),
+            ("https://[::1]/a", "::1", 443, "/a"),
         ] {
             let url = NotifyUrl::parse(text).expect(text);
             assert_eq!((url.host(), url.port(), url.path()), (host, port, path), "{text}");
@@ -186,7 +194,8 @@ mod tests {
         for wrong in [
             "",
             "notify",
-            "https://push.example/",
+            "https:/push.example/",
+            "https://",
             "ftp://push.example/",
             "http://",
             "http:///notify",
@@ -209,6 +218,6 @@ mod tests {
             let sentence = NotifyUrl::parse(wrong).expect_err(wrong);
             assert!(!sentence.is_empty() && !sentence.contains('\n'), "{sentence}");
         }
-        assert!(NotifyUrl::parse("https://h/").expect_err("TLS").contains("http://"));
+        assert!(NotifyUrl::parse("https://h/").is_ok_and(|url| url.is_secure()));
     }
 }

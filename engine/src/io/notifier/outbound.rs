@@ -1,0 +1,155 @@
+//! Where notifications go, and over what: no address that the guard forbids is connected to, and
+//! an `https` URL is spoken to over TLS, with the server's certificate checked.
+//!
+//! What stands in the way of an endpoint is kept in words as long as it does, and told when it
+//! begins and when it ends.
+//!
+//! Never here: a look-up of a name, or what a connection carries.
+
+use super::{Endpoint, Notifier, Settling};
+use crate::io::driver::Driver;
+use crate::io::guard::{Forbidden, Guard};
+use crate::io::link::Fate;
+use crate::io::link::tls::Tls;
+use crate::io::now::Now;
+use crate::io::tls::Calling;
+use crate::shard::{NotificationResult, Shard};
+use std::net::SocketAddr;
+use wire::terms::ids::Xpid;
+
+/// What notifications are sent with, and where they may not go.
+#[derive(Clone, Debug, Default)]
+pub struct Outbound {
+    /// Where they may not go.
+    pub guard: Guard,
+    /// What connections to `https` URLs are secured with.
+    pub calling: Option<Calling>,
+}
+
+/// How often something stood in the way.
+#[derive(Clone, Copy, Default)]
+pub(in crate::io) struct Troubles {
+    /// TLS with a notification server failed.
+    pub(in crate::io) insecure: u64,
+    /// Notifications parked because they may not go where their URL leads.
+    pub(in crate::io) forbidden: u64,
+}
+
+impl Notifier {
+    /// Notifications are sent with this from now on.
+    pub(in crate::io) fn send_with(&mut self, outbound: Outbound) {
+        let calling = outbound.calling.map(|calling| calling.of_a_shard());
+        self.outbound = Outbound { calling, ..outbound };
+    }
+
+    /// The endpoint's next address that may be connected to. Where there is none, what waits for it
+    /// is parked: it is never dropped, and goes when the operator allows it or has another URL.
+    pub(super) fn next_address(
+        &mut self,
+        key: u64,
+        shard: &mut Shard,
+        now: Now,
+    ) -> Option<SocketAddr> {
+        let endpoint = self.endpoints.get_mut(&key)?;
+        let mut forbidden: Option<Forbidden> = None;
+        for _ in 0..endpoint.plan.addresses.len() {
+            let addresses = &endpoint.plan.addresses;
+            let address = addresses[endpoint.next_address % addresses.len()];
+            endpoint.next_address = endpoint.next_address.wrapping_add(1);
+            match self.outbound.guard.refusal(address) {
+                None => return Some(address),
+                refusal => forbidden = refusal,
+            }
+        }
+        let Some(forbidden) = forbidden else {
+            endpoint.rest(now);
+            return None;
+        };
+        let waiting = std::mem::take(&mut endpoint.queue);
+        endpoint.has_trouble(forbidden.to_string());
+        self.troubles.forbidden += waiting.len() as u64;
+        for (order, _) in waiting {
+            shard.settle_notification(order, NotificationResult::Gone, now.wall_ms);
+        }
+        None
+    }
+
+    /// What an endpoint is spoken to with beneath HTTP.
+    ///
+    /// # Errors
+    /// Why it cannot be spoken to, as a clause.
+    pub(super) fn layer(&self, endpoint: &Endpoint) -> Result<Option<Tls>, String> {
+        if !endpoint.plan.url.is_secure() {
+            return Ok(None);
+        }
+        let calling = self.outbound.calling.as_ref();
+        let calling = calling.ok_or_else(|| "TLS is not set up".to_owned())?;
+        calling.call(endpoint.plan.url.host()).map(|call| Some(Tls::calling(call)))
+    }
+
+    /// Notes a connection whose handshake can go on.
+    pub(super) fn note_handshake(&mut self, index: u32) {
+        let Some(outgoing) = self.outgoing.get_mut(index) else { return };
+        let name = outgoing.link.stream.name();
+        if let Some(tls) = outgoing.link.tls()
+            && tls.step_is_due()
+            && !std::mem::replace(&mut tls.listed, true)
+        {
+            self.handshakes_due.push_back(name);
+        }
+    }
+
+    /// Takes one step of one handshake.
+    pub(in crate::io) fn shake_hands(
+        &mut self,
+        shard: &mut Shard,
+        driver: &mut Driver,
+        now: Now,
+    ) -> bool {
+        while let Some((index, generation)) = self.handshakes_due.pop_front() {
+            let Some(outgoing) = self.outgoing.of_generation(index, generation) else { continue };
+            if let Some(tls) = outgoing.link.tls() {
+                tls.listed = false;
+            }
+            if outgoing.link.stream.is_closing() {
+                continue;
+            }
+            let fate = outgoing.link.open(&mut Settling { shard, now });
+            if fate == Fate::Goes {
+                outgoing.connected = outgoing.link.is_open();
+                outgoing.link.flush(driver, now.steady_ms);
+                outgoing.link.read_on(driver);
+                self.ready.push(outgoing.endpoint);
+                self.note_handshake(index);
+            } else {
+                self.give_up(index, shard, now);
+                self.remove_if_quiet(index);
+            }
+            return true;
+        }
+        false
+    }
+
+    /// What stands in the way of a client's notifications.
+    pub(in crate::io) fn trouble_of(&self, xpid: Xpid) -> Option<&str> {
+        self.endpoints.get(&xpid.value())?.trouble.as_deref()
+    }
+}
+
+impl Endpoint {
+    /// Something stands in its way; told when that is news.
+    pub(super) fn has_trouble(&mut self, why: String) {
+        if self.trouble.as_ref() != Some(&why) {
+            let xpid = self.plan.xpid;
+            tracing::warn!(%xpid, "notifications cannot be sent: {why}");
+            self.trouble = Some(why);
+        }
+    }
+
+    /// Nothing does any more.
+    pub(super) fn has_recovered(&mut self) {
+        if self.trouble.take().is_some() {
+            tracing::info!(xpid = %self.plan.xpid, "notifications are taken again");
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The certificates of the push port: read at the start, and again when SIGHUP asks for it.
+//!
+//! What cannot be used replaces nothing: the ports go on with what they have, and the log says why.
+
+use crate::io::tls::{Acceptance, TlsFiles};
+use host::fatal::{Fatal, FatalReason};
+use std::sync::{Mutex, PoisonError};
+
+/// The certificates in use.
+pub(super) struct Certificates {
+    files: TlsFiles,
+    current: Mutex<Acceptance>,
+}
+
+impl Certificates {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(super) fn read(files: TlsFiles) -> Result<Self, Fatal> {
+        let acceptance = Acceptance::read(&files, None)
+            .map_err(|error| Fatal::told(FatalReason::Configuration, error.to_string()))?;
+        warn_if_slow(&acceptance);
+        Ok(Self { files, current: Mutex::new(acceptance) })
+    }
+
+    /// What is in use.
+    pub(super) fn acceptance(&self) -> Acceptance {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Reads the files anew and has what is good taken by `tell`.
+    pub(super) fn reload(&self, tell: impl FnOnce(Acceptance)) {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        match Acceptance::read(&self.files, Some(&current)) {
+            Ok(acceptance) => {
+                warn_if_slow(&acceptance);
+                *current = acceptance.clone();
+                tell(acceptance);
+                let certificate = self.files.certificate.display();
+                tracing::info!(
+                    "SIGHUP: the certificate {certificate} is in use for new connections"
+                );
+            }
+            Err(error) => {
+                tracing::error!(
+                    "SIGHUP: the certificate in use stays, the new one is not taken: {error}"
+                );
+            }
+        }
+    }
+}
+
+fn warn_if_slow(acceptance: &Acceptance) {
+    if acceptance.is_slow() {
+        tracing::warn!(
+            "the key of the certificate is an RSA key: each TLS handshake keeps a shard busy for \
+             about a millisecond, some twenty times as long as with an ECDSA key on P-256"
+        );
+    }
+}
