@@ -191,12 +191,12 @@ mod tests {
         let (text, complaints) = outcome(LIST.as_bytes(), false);
         assert_eq!(complaints, Vec::<String>::new());
         for line in [
-            "lines                   5\n",
-            "recipients              1\n",
-            "duplicates              1\n",
-            "  short_code            1\n",
-            "spelling separated      1\n",
-            "area 20201              1\n",
+            "lines               5\n",
+            "recipients          1\n",
+            "duplicates          1\n",
+            "  short_code        1\n",
+            "spelling separated  1\n",
+            "area 20201          1\n",
             "column not read: note\n",
             "line 5: it is a short code (118,20422,ja,)\n",
             "line 3: says other things of 07000000001 than line 2, and counts\n",

@@ -83,8 +83,9 @@ pub(super) async fn stop(
     State(state): State<Arc<AdminState>>,
     caller: Caller,
 ) -> Result<Response, AdminError> {
-    tracing::info!(by = caller.name, "told to stop");
-    let stop = |control: &dyn Engine| {
+    let by = caller.name.clone();
+    let stop = move |control: &dyn Engine| {
+        tracing::info!(by, "told to stop");
         control.stop();
         Ok(())
     };
