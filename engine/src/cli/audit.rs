@@ -87,7 +87,19 @@ fn shown(line: &AuditLine) -> String {
         (false, true) => format!(": was {}", line.before.encode()),
         (false, false) => format!(": {} -> {}", line.before.encode(), line.after.encode()),
     };
-    format!("{} {} {}{change}\n", line.time, line.actor, line.act)
+    let text = format!("{} {} {}{change}", line.time, line.actor, line.act);
+    text.chars().map(printable).collect::<String>() + "\n"
+}
+
+/// The character, or what stands for one that would move the cursor, end the line or turn it
+/// round: a line is not to look like two, nor like another.
+fn printable(character: char) -> String {
+    let turns = matches!(character, '\u{200e}'..='\u{200f}' | '\u{2028}'..='\u{202e}')
+        || matches!(character, '\u{2066}'..='\u{2069}');
+    if character.is_control() || turns {
+        return character.escape_default().to_string();
+    }
+    character.to_string()
 }
 
 fn verify(data_dir: &Path, output: &mut Output<'_>) -> Result<(), CliError> {
@@ -113,4 +125,27 @@ fn verify(data_dir: &Path, output: &mut Output<'_>) -> Result<(), CliError> {
          copy",
         verdict.faults.len()
     )))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_looks_like_one_and_like_itself_whatever_is_in_it() {
+        let line = AuditLine {
+            number: 1,
+            time: "2026-11-01 12:00:00 +09:00".to_owned(),
+            actor: "uid:ada".to_owned(),
+            act: "token remove x\n2026-11-01 uid:eve stop\u{1b}[2K\u{202e}".to_owned(),
+            before: OwnedValue::default(),
+            after: OwnedValue::from("\u{9b}2K"),
+            previous: String::new(),
+        };
+        assert_eq!(
+            shown(&line),
+            "2026-11-01 12:00:00 +09:00 uid:ada token remove x\\n2026-11-01 uid:eve \
+             stop\\u{1b}[2K\\u{202e}: \"\\u{9b}2K\"\n"
+        );
+    }
 }

@@ -228,10 +228,14 @@ impl ChangeCommand {
                 change.apply(&mut registration)?;
                 let act = acts::client_changed(&before, &registration);
                 store.act(&act, |store| Ok(store.put_registration(&registration)?))?;
-                ClientDocument::of(&registration)
+                ClientDocument::of_change(&before, &registration, &store.registrations()?)
             }
         };
-        show(&document, self.json, output)
+        show(&document, self.json, output)?;
+        if let Some(warning) = warning_of_lost_token(&document) {
+            output.note(&warning);
+        }
+        Ok(())
     }
 }
 
@@ -413,6 +417,20 @@ fn state(document: &ClientDocument) -> &'static str {
         (false, true) => "active, open",
         (false, false) => "active",
     }
+}
+
+/// A token that this XPID has lost and its client has not.
+fn warning_of_lost_token(document: &ClientDocument) -> Option<String> {
+    let first = document.lost_token_still_at.first()?;
+    let others = match document.lost_token_still_at.len() {
+        1 => String::new(),
+        count => format!(" and {} more", count - 1),
+    };
+    Some(format!(
+        "warning: the token that {} has lost still opens it, by way of {first}{others} of the same \
+         client: take it away there too",
+        document.xpid
+    ))
 }
 
 /// XPIDs that whoever reaches the push port may push with.

@@ -157,8 +157,8 @@ mod tests {
         let mut second = WaitingTally { at_ms: now_ms - 60_000, ..WaitingTally::default() };
         second.counts[4][2][1] = 10;
         second.oldest_ms[4] = now_ms - 300_000;
-        second.counts[13][2][4] = 2;
-        second.oldest_ms[13] = now_ms - 7_200_000;
+        second.counts[16][2][4] = 2;
+        second.oldest_ms[16] = now_ms - 7_200_000;
         let document = QueueDocument::of(&[(0, first), (1, second)]);
         assert_eq!((document.total.waiting, document.total.counted_ms), (14, now_ms - 60_000));
         let text = render(&document, now_ms);

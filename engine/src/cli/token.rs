@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 use super::place::{Place, Registry};
 use super::{CliError, Output, table};
 use crate::control::acts;
-use crate::control::token::{TokenChange, TokenDocument, TokenMade, TokensRemoved};
+use crate::control::token::{TokenChange, TokenDocument, TokenMade, TokensRemoved, check_name};
 use host::clock;
 use wire::terms::ids::Xpid;
 
@@ -115,14 +115,17 @@ impl ListCommand {
 
 impl RemoveCommand {
     fn run(self, output: &mut Output<'_>) -> Result<(), CliError> {
+        check_name(&self.name).map_err(CliError::new)?;
         let removed = match self.place.registry_to_change()? {
             Registry::Running(engine) => {
                 let path = format!("/tokens/{}?older={}", self.name, self.older);
                 engine.delete::<TokensRemoved>(&path)?.removed
             }
             Registry::Stopped(mut store) => {
-                let act = acts::tokens_removed(&self.name, self.older, &store.tokens()?);
-                store.act(&act, |store| Ok(store.remove_tokens(&self.name, self.older)?))?
+                // A damaged row keeps no other from being removed, nor itself.
+                let tokens = store.tokens().unwrap_or_default();
+                let act = acts::tokens_removed(&self.name, self.older, &tokens);
+                store.act(&act, |store| Ok(store.remove_tokens(&self.name, self.older)?))?.len()
             }
         };
         output.print(&format!("removed {removed}\n"))

@@ -5,7 +5,8 @@
 //! are and the hash of the last one. A line is written and synced before its act is done, so there
 //! is no act without one; an act that fails then has a second line that says so.
 //!
-//! Files: `audit.jsonl` for the month that runs in Japan, `audit-YYYYMM.jsonl` for those before.
+//! Files: `audit.jsonl` for the month that runs in Japan, `audit-YYYYMM-NUMBER.jsonl` for those
+//! before, by the latest month in it and the number of its first line.
 //!
 //! **Never here:** a token, a text. Nothing runs on a shard's thread.
 
@@ -78,6 +79,12 @@ impl Act {
     #[must_use]
     pub fn failed(&self, why: &str) -> Self {
         Self::new(format!("not done: {}", self.what)).after(&why)
+    }
+
+    /// The line that follows when some of the act stands and the rest was not done.
+    #[must_use]
+    pub fn done_in_part(&self, why: &str) -> Self {
+        Self::new(format!("done in part: {}", self.what)).after(&why)
     }
 
     /// The line's octets, without its end.

@@ -104,6 +104,10 @@ pub struct ClientDocument {
     pub has_token: bool,
     /// How many tokens there are.
     pub tokens: usize,
+    /// Told by a change alone: the client's other XPIDs that have a token which this one has lost.
+    /// It proves the client as long as one of them has it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_token_still_at: Vec<String>,
     /// Networks that pushes may come from; none of them: from anywhere.
     pub networks: Vec<String>,
     /// Whether whoever reaches the push port may push: neither token nor networks are asked for.
@@ -259,6 +263,19 @@ impl ClientChange {
 }
 
 impl ClientDocument {
+    /// The registration `after` as a change of `before` tells it, among all that there are then.
+    pub fn of_change(before: &Registration, after: &Registration, all: &[Registration]) -> Self {
+        let lost: Vec<[u8; 32]> =
+            before.tokens().filter(|token| after.tokens().all(|kept| kept != *token)).collect();
+        let still = all.iter().filter(|other| {
+            other.client == before.client
+                && other.xpid != after.xpid
+                && other.tokens().any(|token| lost.contains(&token))
+        });
+        let lost_token_still_at = still.map(|other| other.xpid.to_string()).collect();
+        Self { lost_token_still_at, ..Self::of(after) }
+    }
+
     /// The registration as it is shown.
     pub fn of(registration: &Registration) -> Self {
         let (from, until) = (registration.valid_from_ms, registration.valid_until_ms);
@@ -267,6 +284,7 @@ impl ClientDocument {
             client: registration.client.clone(),
             has_token: registration.token_sha256.is_some(),
             tokens: registration.tokens().count(),
+            lost_token_still_at: Vec::new(),
             networks: registration.networks.iter().map(ToString::to_string).collect(),
             is_open: registration.is_open(),
             suspended: registration.suspended,
@@ -320,12 +338,24 @@ pub fn parse_kinds(names: &[String]) -> Result<KindSet, String> {
 pub fn parse_networks(texts: &[String]) -> Result<Vec<IpNet>, String> {
     let network = |text: &String| {
         let alone = text.parse::<IpAddr>().map(IpNet::from);
-        let parsed = text.parse::<IpNet>().or(alone).map(|network| network.trunc());
+        let parsed = text.parse::<IpNet>().or(alone).map(|network| canonical(network.trunc()));
         parsed.map_err(|_| {
             format!("{text:?} is no network: use 192.0.2.0/24, 2001:db8::/32 or an address")
         })
     };
     texts.iter().map(network).collect()
+}
+
+/// An IPv4 network that is written as IPv6 as what it is: so count the peers from it.
+fn canonical(network: IpNet) -> IpNet {
+    const MAPPED_BITS: u8 = 96;
+    let bits = network.prefix_len().checked_sub(MAPPED_BITS);
+    match (network.addr().to_canonical(), bits) {
+        (address @ IpAddr::V4(_), Some(bits)) if network.addr().is_ipv6() => {
+            IpNet::new(address, bits).unwrap_or(network)
+        }
+        _ => network,
+    }
 }
 
 /// Reads five digits 0 or 1.
@@ -455,6 +485,10 @@ mod tests {
         let document = ClientDocument::of(&registration);
         assert_eq!(document.networks, ["192.0.2.0/24", "2001:db8::/32", "10.0.0.1/32"]);
         assert!(!document.is_open && !document.has_token);
+        let networks = r#"{"networks":["::ffff:192.0.2.0/120","::ffff:10.0.0.1"]}"#;
+        change(networks).apply(&mut registration).expect("valid");
+        let document = ClientDocument::of(&registration);
+        assert_eq!(document.networks, ["192.0.2.0/24", "10.0.0.1/32"]);
         for wrong in ["10.0.0.0/33", "home", "10.0.0/8", ""] {
             let networks = format!(r#"{{"networks":["{wrong}"]}}"#);
             let refused = change(&networks).apply(&mut registration).expect_err(wrong);

@@ -29,14 +29,13 @@ pub(crate) struct FakeEngine {
 
 impl Engine for FakeEngine {
     fn publish_registrations(&self, registrations: Vec<Registration>) -> Result<(), ControlError> {
-        if self.refusing.load(Ordering::Relaxed) {
-            return Err(ControlError::Stopping);
-        }
+        self.check()?;
         *self.published.lock().expect("no panic") = registrations;
         Ok(())
     }
 
     fn add_contracts(&self, rows: &[(Msn, Xpid)]) -> Result<(), ControlError> {
+        self.check()?;
         self.contracts.lock().expect("no panic").extend(rows);
         Ok(())
     }
@@ -120,6 +119,7 @@ impl Engine for FakeEngine {
         _xpid: Option<Xpid>,
         _action: ParkedAction,
     ) -> Result<Vec<ParkedNotification>, ControlError> {
+        self.check()?;
         Ok(Vec::new())
     }
 
@@ -133,6 +133,13 @@ impl Engine for FakeEngine {
 }
 
 impl FakeEngine {
+    fn check(&self) -> Result<(), ControlError> {
+        if self.refusing.load(Ordering::Relaxed) {
+            return Err(ControlError::Stopping);
+        }
+        Ok(())
+    }
+
     /// The contracts that the shards would have, as lines `msn,xpid`.
     pub(crate) fn contracts(&self) -> Vec<String> {
         let contracts = self.contracts.lock().expect("no panic");

@@ -30,6 +30,10 @@ pub const MSN_WORDS_PER_REQUEST_MAX: usize = 32_768;
 pub const ADMIN_DROPPED_OCTETS_MAX: usize = 64 << 20;
 /// How long that may take, in milliseconds.
 pub const ADMIN_DROPPING_MS_MAX: u64 = 5_000;
+/// The same for one who is not known: one whole document.
+pub const ADMIN_STRANGER_DROPPED_OCTETS_MAX: usize = 2 << 20;
+/// And for how long, in milliseconds.
+pub const ADMIN_STRANGER_DROPPING_MS_MAX: u64 = 1_000;
 /// Jobs that wait for the store thread; more make their askers wait.
 pub const STORE_JOBS_WAITING_MAX: usize = 64;
 /// How long a statement waits for another process that writes the store, in milliseconds.

@@ -9,7 +9,6 @@ use crate::control::engine::Engine;
 use crate::control::msn_range::parse_msns;
 use crate::network::line_states::Line;
 use axum::Router;
-use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::put;
@@ -38,23 +37,13 @@ pub fn router(control: Arc<dyn Engine>) -> Router {
 }
 
 async fn change(
-    State(control): State<Arc<dyn Engine>>,
     caller: Caller,
     Document(change): Document<LineChange>,
 ) -> Result<Response, AdminError> {
     let msns = parse_msns(&change.msns).map_err(AdminError::bad_request)?;
     let line = Line::parse(&change.state).map_err(AdminError::bad_request)?;
     let act = Act::new(format!("network set {}", change.state));
-    caller.record(act.after(&some_msns(&change.msns))).await?;
-    // The shards take the change between two turns: waiting for them must not hold up the admin
-    // port.
-    let changed = tokio::task::spawn_blocking(move || control.set_lines(&msns, line))
-        .await
-        .map_err(|_| {
-            AdminError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the change ended badly: look into the log",
-            )
-        })??;
+    let act = act.after(&some_msns(&change.msns));
+    let changed = caller.act(act, move |control| Ok(control.set_lines(&msns, line)?)).await?;
     Ok(reply_json(StatusCode::OK, &LinesChanged { changed }))
 }

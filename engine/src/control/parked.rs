@@ -36,16 +36,25 @@ async fn list(
     State(control): State<Arc<dyn Engine>>,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
-    answer(control, query.xpid.as_deref(), ParkedAction::List).await
+    let xpid = xpid_of(query.xpid.as_deref())?;
+    // The shards answer between two turns: waiting for them must not hold up the admin port.
+    let listing = move || control.parked(xpid, ParkedAction::List);
+    let parked = tokio::task::spawn_blocking(listing).await.map_err(|_| {
+        AdminError::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the listing ended badly: look into the log",
+        )
+    })??;
+    Ok(answer(&parked))
 }
 
 async fn replay(
-    State(control): State<Arc<dyn Engine>>,
     caller: Caller,
     Parameters(query): Parameters<ParkedQuery>,
 ) -> Result<Response, AdminError> {
-    caller.record(act_on("replay", query.xpid.as_deref())).await?;
-    answer(control, query.xpid.as_deref(), ParkedAction::Replay).await
+    let xpid = xpid_of(query.xpid.as_deref())?;
+    let work = move |control: &dyn Engine| Ok(control.parked(xpid, ParkedAction::Replay)?);
+    Ok(answer(&caller.act(act_on("replay", xpid), work).await?))
 }
 
 /// Whose notifications are let go.
@@ -56,7 +65,6 @@ struct DiscardQuery {
 }
 
 async fn discard(
-    State(control): State<Arc<dyn Engine>>,
     caller: Caller,
     Parameters(query): Parameters<DiscardQuery>,
 ) -> Result<Response, AdminError> {
@@ -66,37 +74,25 @@ async fn discard(
             "name whose notifications to discard: xpid=, or all=true",
         ));
     }
-    caller.record(act_on("discard", query.xpid.as_deref())).await?;
-    answer(control, query.xpid.as_deref(), ParkedAction::Discard).await
+    let xpid = xpid_of(query.xpid.as_deref())?;
+    let work = move |control: &dyn Engine| Ok(control.parked(xpid, ParkedAction::Discard)?);
+    Ok(answer(&caller.act(act_on("discard", xpid), work).await?))
 }
 
 /// What the audit shows of an order about the parked notifications of one XPID, or of all.
-fn act_on(verb: &str, xpid: Option<&str>) -> Act {
-    // A name that is none is refused right after; it needs no more room than one that is.
-    let xpid: String = xpid.unwrap_or("all").chars().take(11).collect();
+fn act_on(verb: &str, xpid: Option<Xpid>) -> Act {
+    let xpid = xpid.map_or_else(|| "all".to_owned(), |xpid| xpid.to_string());
     Act::new(format!("notify {verb} {xpid}"))
 }
 
-async fn answer(
-    control: Arc<dyn Engine>,
-    xpid: Option<&str>,
-    action: ParkedAction,
-) -> Result<Response, AdminError> {
-    let xpid = match xpid.map(|text| Xpid::parse(text.as_bytes())) {
-        None => None,
-        Some(Some(xpid)) => Some(xpid),
-        Some(None) => return Err(AdminError::bad_request("xpid is eleven digits")),
-    };
-    // The shards answer between two turns: waiting for them must not hold up the admin port.
-    let parked = tokio::task::spawn_blocking(move || control.parked(xpid, action)).await.map_err(
-        |_| {
-            AdminError::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "the listing ended badly: look into the log",
-            )
-        },
-    )??;
-    Ok(reply_json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>()))
+/// The XPID that the query names, if it names one.
+fn xpid_of(text: Option<&str>) -> Result<Option<Xpid>, AdminError> {
+    let wrong = || AdminError::bad_request("xpid is eleven digits");
+    text.map(|text| Xpid::parse(text.as_bytes()).ok_or_else(wrong)).transpose()
+}
+
+fn answer(parked: &[ParkedNotification]) -> Response {
+    reply_json(StatusCode::OK, &parked.iter().map(ParkedDocument::of).collect::<Vec<_>>())
 }
 
 /// A parked notification as the admin port shows it.

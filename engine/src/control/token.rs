@@ -90,14 +90,7 @@ impl TokenChange {
     /// # Errors
     /// One sentence about what is wrong.
     pub fn token(&self, secret: &str, made_ms: u64) -> Result<Token, String> {
-        let legal = |octet: u8| octet.is_ascii_alphanumeric() || b"._-".contains(&octet);
-        let fits = (1..=TOKEN_NAME_OCTETS_MAX).contains(&self.name.len());
-        if !fits || !self.name.bytes().all(legal) {
-            return Err(format!(
-                "a token's name is 1 to {TOKEN_NAME_OCTETS_MAX} of 0-9 A-Z a-z . _ -: choose \
-                 another"
-            ));
-        }
+        check_name(&self.name)?;
         if self.xpids.len() > TOKEN_XPIDS_MAX {
             return Err(format!("a token is bound to {TOKEN_XPIDS_MAX} XPIDs at most: name fewer"));
         }
@@ -113,6 +106,21 @@ impl TokenChange {
             made_ms,
         })
     }
+}
+
+/// Whether a token may have this name.
+///
+/// # Errors
+/// One sentence: which names there are.
+pub fn check_name(name: &str) -> Result<(), String> {
+    let legal = |octet: u8| octet.is_ascii_alphanumeric() || b"._-".contains(&octet);
+    let fits = (1..=TOKEN_NAME_OCTETS_MAX).contains(&name.len());
+    if fits && name.bytes().all(legal) {
+        return Ok(());
+    }
+    Err(format!(
+        "a token's name is 1 to {TOKEN_NAME_OCTETS_MAX} of 0-9 A-Z a-z . _ -: choose another"
+    ))
 }
 
 impl TokenDocument {

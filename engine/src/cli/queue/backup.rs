@@ -108,10 +108,7 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
     }
     Store::copy(data_dir, partial).map_err(|error| CopyError::Other(error.into()))?;
     // Behind the registry, which knows how much there is of it at least.
-    for file in audit::files(data_dir).map_err(|error| other(data_dir, &error))? {
-        let to = partial.join(file.file_name().unwrap_or_default());
-        octets += copy_synced(&file, &to).map_err(|error| other(&file, &error))?;
-    }
+    octets += copy_audit(data_dir, partial).map_err(|error| other(data_dir, &error))?;
     if let Some(standing) = layout::read(data_dir).map_err(|error| other(data_dir, &error))? {
         layout::write(partial, standing).map_err(|error| other(partial, &error))?;
     }
@@ -128,6 +125,28 @@ fn copy_once(data_dir: &Path, partial: &Path) -> Result<u64, CopyError> {
     }
     sync_directory(partial).map_err(|error| other(partial, &error))?;
     Ok(octets)
+}
+
+/// Copies the audit's files; once more where a month ended meanwhile and a file got its name.
+fn copy_audit(data_dir: &Path, partial: &Path) -> std::io::Result<u64> {
+    let mut moved = std::io::Error::from(std::io::ErrorKind::ResourceBusy);
+    for _ in 0..TRIES_MAX {
+        for stale in audit::files(partial)? {
+            fs::remove_file(stale)?;
+        }
+        let files = audit::files(data_dir)?;
+        let copied: std::io::Result<u64> = files
+            .iter()
+            .map(|file| copy_synced(file, &partial.join(file.file_name().unwrap_or_default())))
+            .sum();
+        match copied {
+            Ok(octets) if audit::files(data_dir)? == files => return Ok(octets),
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => moved = error,
+            Err(error) => return Err(error),
+        }
+    }
+    Err(moved)
 }
 
 fn copy_synced(from: &Path, to: &Path) -> std::io::Result<u64> {

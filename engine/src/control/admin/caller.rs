@@ -9,10 +9,13 @@ use axum::http::{HeaderMap, StatusCode, header};
 use super::door::Visitor;
 use super::reply::AdminError;
 use crate::control::audit::Act;
+use crate::control::engine::Engine;
 use crate::control::roles::{Role, RoleSet};
+use crate::control::store::Store;
 use crate::control::store_thread::StoreHandle;
 use crate::control::token;
 use crate::control::token::Token;
+use crate::gateway::registration::Registration;
 use wire::terms::ids::Xpid;
 
 /// Whoever asks, as far as it is known.
@@ -31,12 +34,14 @@ pub(super) struct Identity {
 pub struct Caller {
     /// `uid:NAME`, or the token's name: what the audit has.
     pub name: String,
+    /// The XPIDs it is bound to; none: to none.
+    xpids: Arc<[Xpid]>,
     store: StoreHandle,
 }
 
 impl Caller {
     pub(super) fn new(identity: Identity, store: StoreHandle) -> Self {
-        Self { name: identity.name, store }
+        Self { name: identity.name, xpids: identity.xpids, store }
     }
 
     /// Writes an act into the audit. To be called before the act.
@@ -46,6 +51,55 @@ impl Caller {
     pub async fn record(&self, act: Act) -> Result<(), AdminError> {
         let name = self.name.clone();
         Ok(self.store.run(move |store, _| store.record(&name, &act)).await??)
+    }
+
+    /// Records an act and does it, and records where it was not done after all: one job of the
+    /// store thread, which ends whether the asker still waits or not. So acts are done in the
+    /// order of their lines.
+    ///
+    /// # Errors
+    /// There is no line and nothing was done, or what `work` says.
+    pub async fn act<T: Send + 'static>(
+        &self,
+        act: Act,
+        work: impl FnOnce(&dyn Engine) -> Result<T, AdminError> + Send + 'static,
+    ) -> Result<T, AdminError> {
+        let name = self.name.clone();
+        self.store.run(move |store, control| store.act(&name, &act, |_| work(control))).await?
+    }
+
+    /// Whether this one may make the registration `after` of what stands there. A token of any
+    /// registration of a client opens all of them: so one that is bound to XPIDs changes no client's
+    /// name, and tokens only of a client whose XPIDs are all its own.
+    ///
+    /// # Errors
+    /// 403: it may not.
+    pub(super) fn check_client(
+        &self,
+        store: &Store,
+        before: Option<&Registration>,
+        after: &Registration,
+    ) -> Result<(), AdminError> {
+        if self.xpids.is_empty() {
+            return Ok(());
+        }
+        let forbidden = |what: &str| {
+            let name = &self.name;
+            let sentence = format!("{name} is bound to XPIDs and {what}: ask an administrator");
+            Err(AdminError::new(StatusCode::FORBIDDEN, sentence))
+        };
+        if before.is_some_and(|before| before.client != after.client) {
+            return forbidden("may not give a registration to another client");
+        }
+        if before.is_some_and(|before| before.tokens().eq(after.tokens())) {
+            return Ok(());
+        }
+        let registrations = store.registrations()?;
+        let mut of_client = registrations.iter().filter(|other| other.client == after.client);
+        if of_client.all(|other| self.xpids.contains(&other.xpid)) {
+            return Ok(());
+        }
+        forbidden("this client has others besides, which its tokens would open too")
     }
 }
 
@@ -61,9 +115,15 @@ impl Access {
         Self { own, made: RwLock::new(made) }
     }
 
-    /// From now on these tokens count, and no other that was made.
-    pub(super) fn replace(&self, made: Vec<Token>) {
-        *self.made.write().unwrap_or_else(PoisonError::into_inner) = made;
+    /// From now on this token counts too.
+    pub(super) fn add(&self, token: Token) {
+        self.made.write().unwrap_or_else(PoisonError::into_inner).push(token);
+    }
+
+    /// From now on the tokens with these SHA-256 count no more.
+    pub(super) fn remove(&self, digests: &[Vec<u8>]) {
+        let mut made = self.made.write().unwrap_or_else(PoisonError::into_inner);
+        made.retain(|token| digests.iter().all(|digest| digest[..] != token.sha256));
     }
 
     /// Who asks. A token counts at every door; without one only a peer by the socket is known.

@@ -66,7 +66,7 @@ pub(super) async fn add(
         store.act(&caller.name, &acts::client_added(&registration), |store| {
             store.add_registration(&registration)
         })?;
-        Ok(registration)
+        Ok((None, registration))
     })
     .await
 }
@@ -80,12 +80,14 @@ pub(super) async fn put(
     check_xpid(&change, xpid)?;
     let registration = change.create(xpid).map_err(AdminError::bad_request)?;
     write(&state, StatusCode::OK, move |store| {
-        let act = match store.registration(xpid) {
-            Ok(before) => acts::client_changed(&before, &registration),
-            Err(_) => acts::client_added(&registration),
+        let before = store.registration(xpid).ok();
+        caller.check_client(store, before.as_ref(), &registration)?;
+        let act = match &before {
+            Some(before) => acts::client_changed(before, &registration),
+            None => acts::client_added(&registration),
         };
         store.act(&caller.name, &act, |store| store.put_registration(&registration))?;
-        Ok(registration)
+        Ok((before, registration))
     })
     .await
 }
@@ -101,10 +103,11 @@ pub(super) async fn change(
         let before = store.registration(xpid)?;
         let mut registration = before.clone();
         change.apply(&mut registration).map_err(AdminError::bad_request)?;
+        caller.check_client(store, Some(&before), &registration)?;
         store.act(&caller.name, &acts::client_changed(&before, &registration), |store| {
             store.put_registration(&registration)
         })?;
-        Ok(registration)
+        Ok((Some(before), registration))
     })
     .await
 }
@@ -131,23 +134,31 @@ pub(super) async fn remove(
     Ok(reply_json(StatusCode::OK, &ClientRemoval { removed: xpid.to_string(), contracts }))
 }
 
+/// A registration as it was, if it was, and as it is.
+type Changed = (Option<Registration>, Registration);
+
 /// Does the change in the store, then gives the shards the whole set, then shows what is registered
 /// now.
 async fn write(
     state: &AdminState,
     status: StatusCode,
-    change: impl FnOnce(&mut Store) -> Result<Registration, AdminError> + Send + 'static,
+    change: impl FnOnce(&mut Store) -> Result<Changed, AdminError> + Send + 'static,
 ) -> Result<Response, AdminError> {
-    let registration = state
+    let document = state
         .store
-        .run(move |store, control| -> Result<Registration, AdminError> {
-            let registration = change(store)?;
-            publish(store, control)?;
-            Ok(registration)
+        .run(move |store, control| -> Result<ClientDocument, AdminError> {
+            let (before, registration) = change(store)?;
+            let all = store.registrations()?;
+            let document = match before {
+                Some(before) => ClientDocument::of_change(&before, &registration, &all),
+                None => ClientDocument::of(&registration),
+            };
+            control.publish_registrations(all)?;
+            Ok(document)
         })
         .await??;
-    tracing::info!(xpid = %registration.xpid, "registration changed");
-    Ok(reply_json(status, &ClientDocument::of(&registration)))
+    tracing::info!(xpid = document.xpid, "registration changed");
+    Ok(reply_json(status, &document))
 }
 
 fn publish(store: &Store, control: &dyn Engine) -> Result<(), AdminError> {

@@ -159,13 +159,17 @@ pub(super) async fn add(
         .store
         .run(move |store, control| -> Result<ContractChanged, AdminError> {
             store.registration(xpid)?;
-            store.record(&caller.name, &acts::contracts_added(xpid, &change.msns))?;
-            let mut changed = ContractChanged::default();
-            for rows in rows.chunks(IMPORT_BATCH_ROWS_MAX) {
-                let outcomes = add_everywhere(store, control, rows)?;
-                changed.count(rows, &outcomes);
-            }
-            Ok(changed)
+            let act = acts::contracts_added(xpid, &change.msns);
+            store.act_in_steps(&caller.name, &act, |store, step| {
+                let mut changed = ContractChanged::default();
+                for rows in rows.chunks(IMPORT_BATCH_ROWS_MAX) {
+                    let outcomes = store.add_contracts(rows)?;
+                    *step += 1;
+                    changed.count(rows, &outcomes);
+                    add_to_shards(control, rows, &outcomes)?;
+                }
+                Ok(changed)
+            })
         })
         .await??;
     tracing::info!(%xpid, added = changed.changed, "contracts added");
@@ -193,13 +197,17 @@ pub(super) async fn remove(
         .run(move |store, control| -> Result<ContractChanged, AdminError> {
             store.registration(xpid)?;
             let msns = (!change.all).then_some(change.msns.as_slice());
-            store.record(&caller.name, &acts::contracts_removed(xpid, msns))?;
-            let removed = if change.all {
-                store.remove_contracts_of(xpid)?
-            } else {
-                store.remove_contracts(&rows)?
-            };
-            remove_from_shards(control, &removed)?;
+            let act = acts::contracts_removed(xpid, msns);
+            let removed = store.act_in_steps(&caller.name, &act, |store, step| {
+                let removed = if change.all {
+                    store.remove_contracts_of(xpid)?
+                } else {
+                    store.remove_contracts(&rows)?
+                };
+                *step += 1;
+                remove_from_shards(control, &removed)?;
+                Ok::<_, AdminError>(removed)
+            })?;
             let unchanged = if change.all { 0 } else { rows.len() - removed.len() };
             Ok(ContractChanged {
                 changed: removed.len() as u64,
@@ -275,16 +283,26 @@ fn add_everywhere(
     rows: &[Contract],
 ) -> Result<Vec<ContractOutcome>, AdminError> {
     let outcomes = store.add_contracts(rows)?;
+    add_to_shards(control, rows, &outcomes)?;
+    Ok(outcomes)
+}
+
+/// Gives the shards the rows that are new.
+fn add_to_shards(
+    control: &dyn Engine,
+    rows: &[Contract],
+    outcomes: &[ContractOutcome],
+) -> Result<(), AdminError> {
     let added: Vec<Contract> = rows
         .iter()
-        .zip(&outcomes)
+        .zip(outcomes)
         .filter(|(_, outcome)| **outcome == ContractOutcome::Added)
         .map(|(row, _)| *row)
         .collect();
     if !added.is_empty() {
         control.add_contracts(&added)?;
     }
-    Ok(outcomes)
+    Ok(())
 }
 
 /// Tells the shards, a bounded number of rows at a time.

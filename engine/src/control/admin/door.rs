@@ -2,7 +2,7 @@
 //! that idle ones keep neither each other nor push clients out.
 //!
 //! Where every place is taken the connection that has been without a request for longest goes. One
-//! whose request is being worked on stays.
+//! whose request is being worked on stays; one whose request was refused has none.
 
 use std::pin::pin;
 use std::sync::Arc;
@@ -78,7 +78,7 @@ impl Door {
 }
 
 /// What a connection does.
-struct Doing {
+pub(super) struct Doing {
     /// A request is being worked on.
     busy: AtomicBool,
     /// Since when none is, in nanoseconds of the monotonic clock.
@@ -88,6 +88,14 @@ struct Doing {
 struct Visit {
     task: JoinHandle<()>,
     doing: Arc<Doing>,
+}
+
+impl Doing {
+    /// From now on the connection may go where its place is wanted.
+    pub(super) fn rest(&self) {
+        self.idle_since_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
+        self.busy.store(false, Ordering::Relaxed);
+    }
 }
 
 /// The connections there are.
@@ -187,12 +195,12 @@ async fn visit(
     let at_work = Arc::clone(&doing);
     let service = service_fn(move |mut request: Request<Incoming>| {
         request.extensions_mut().insert(visitor);
+        request.extensions_mut().insert(Arc::clone(&doing));
         doing.busy.store(true, Ordering::Relaxed);
         let (answer, doing) = (router.call(request.map(Body::new)), Arc::clone(&doing));
         async move {
             let answer = answer.await;
-            doing.idle_since_ns.store(clock::monotonic_ns(), Ordering::Relaxed);
-            doing.busy.store(false, Ordering::Relaxed);
+            doing.rest();
             answer
         }
     });

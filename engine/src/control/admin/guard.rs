@@ -12,7 +12,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 
 use super::caller::{Caller, Identity};
-use super::door::Visitor;
+use super::door::{Doing, Visitor};
 use super::paths::{PathRule, Scope};
 use super::{AdminError, AdminState, paths, reading};
 use wire::terms::ids::Xpid;
@@ -32,8 +32,15 @@ pub(super) async fn admit(
             next.run(request).await
         }
         Err(error) => {
+            if let Some(doing) = request.extensions().get::<Arc<Doing>>() {
+                doing.rest();
+            }
             // Whoever still writes does not read why it is refused.
-            reading::drop_body(request.into_body()).await;
+            if error.status == StatusCode::UNAUTHORIZED {
+                reading::drop_body_of_stranger(request.into_body()).await;
+            } else {
+                reading::drop_body(request.into_body()).await;
+            }
             error.into_response()
         }
     }

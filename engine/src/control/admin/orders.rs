@@ -13,7 +13,9 @@ use super::AdminState;
 use super::caller::Caller;
 use super::reply::{AdminError, reply_json};
 use crate::control::audit::Act;
+use crate::control::engine::Engine;
 use crate::control::metrics::METRICS_MEDIA_TYPE;
+use crate::control::store::{Store, StoreError};
 use host::clock;
 use wire::terms::time::SteadyMs;
 
@@ -81,9 +83,13 @@ pub(super) async fn stop(
     State(state): State<Arc<AdminState>>,
     caller: Caller,
 ) -> Result<Response, AdminError> {
-    caller.record(Act::new("stop")).await?;
-    tracing::info!(by = caller.name, "told to stop");
-    state.control.stop();
+    let by = caller.name.clone();
+    let stop = move |control: &dyn Engine| {
+        tracing::info!(by, "told to stop");
+        control.stop();
+        Ok(())
+    };
+    caller.act(Act::new("stop"), stop).await?;
     Ok(tell_status(state, StatusCode::ACCEPTED).await)
 }
 
@@ -109,12 +115,17 @@ async fn set_paused(
     caller: Caller,
     paused: bool,
 ) -> Result<Response, AdminError> {
-    let before = Paused { paused: state.paused.load(Ordering::Relaxed) };
-    let act = Act::new(if paused { "pause" } else { "resume" });
-    caller.record(act.before(&before).after(&Paused { paused })).await?;
-    state.control.pause(paused);
-    state.paused.store(paused, Ordering::Relaxed);
-    tracing::info!(paused, by = caller.name, "pause changed");
+    let (of_all, by) = (Arc::clone(&state), caller.name);
+    let job = move |store: &mut Store, control: &dyn Engine| {
+        let before = Paused { paused: of_all.paused.load(Ordering::Relaxed) };
+        let act = Act::new(if paused { "pause" } else { "resume" });
+        store.record(&by, &act.before(&before).after(&Paused { paused }))?;
+        control.pause(paused);
+        of_all.paused.store(paused, Ordering::Relaxed);
+        tracing::info!(paused, by, "pause changed");
+        Ok::<(), StoreError>(())
+    };
+    state.store.run(job).await??;
     Ok(tell_status(state, StatusCode::OK).await)
 }
 

@@ -18,7 +18,9 @@ use serde::de::DeserializeOwned;
 use super::reply::AdminError;
 use crate::control::limits::{
     ADMIN_BODY_OCTETS_MAX, ADMIN_DROPPED_OCTETS_MAX, ADMIN_DROPPING_MS_MAX,
+    ADMIN_STRANGER_DROPPED_OCTETS_MAX, ADMIN_STRANGER_DROPPING_MS_MAX,
 };
+use crate::control::token::check_name;
 use wire::json;
 use wire::json::NothingElse;
 use wire::terms::ids::{Msn, Xpid};
@@ -70,7 +72,7 @@ impl<S: Send + Sync> FromRequestParts<S> for XpidInPath {
     }
 }
 
-/// The name in the path.
+/// The name of a token in the path, one that a token may have.
 pub(super) struct NameInPath(pub(super) String);
 
 impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
@@ -78,10 +80,9 @@ impl<S: Send + Sync> FromRequestParts<S> for NameInPath {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, AdminError> {
         let wrong = |_| AdminError::bad_request("the path names nothing that can be read");
-        Path::<String>::from_request_parts(parts, state)
-            .await
-            .map(|Path(name)| Self(name))
-            .map_err(wrong)
+        let Path(name) = Path::<String>::from_request_parts(parts, state).await.map_err(wrong)?;
+        check_name(&name).map_err(AdminError::bad_request)?;
+        Ok(Self(name))
     }
 }
 
@@ -114,14 +115,21 @@ async fn whole_body(mut body: Body) -> Result<Vec<u8>, AdminError> {
 /// Takes what a refused request still brings off its sender's hands, within bounds.
 pub(super) async fn drop_body(mut body: Body) {
     let limit = Duration::from_millis(ADMIN_DROPPING_MS_MAX);
-    let _ = tokio::time::timeout(limit, drop_rest(&mut body)).await;
+    let _ = tokio::time::timeout(limit, drop_rest(&mut body, ADMIN_DROPPED_OCTETS_MAX)).await;
 }
 
-async fn drop_rest(body: &mut Body) {
+/// As [`drop_body`] for somebody who is not known: little, and not for long.
+pub(super) async fn drop_body_of_stranger(mut body: Body) {
+    let limit = Duration::from_millis(ADMIN_STRANGER_DROPPING_MS_MAX);
+    let rest = drop_rest(&mut body, ADMIN_STRANGER_DROPPED_OCTETS_MAX);
+    let _ = tokio::time::timeout(limit, rest).await;
+}
+
+async fn drop_rest(body: &mut Body, octets_max: usize) {
     let mut dropped = 0;
     while let Ok(Some(piece)) = next_octets(body).await {
         dropped += piece.len();
-        if dropped > ADMIN_DROPPED_OCTETS_MAX {
+        if dropped > octets_max {
             return;
         }
     }

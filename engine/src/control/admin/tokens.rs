@@ -1,7 +1,7 @@
 //! Tokens of the admin doors: `/tokens` and `/tokens/NAME`.
 //!
 //! A token is told once, in the answer that made it. It counts from that answer on, and no more
-//! from the answer on that removed it.
+//! from the moment on in which the registry has lost it, whether its remover still listens or not.
 
 use std::sync::Arc;
 
@@ -39,14 +39,15 @@ pub(super) async fn add(
 ) -> Result<Response, AdminError> {
     let (token, secret) = change.make(clock::unix_ms()).map_err(AdminError::bad_request)?;
     let made = TokenDocument::of(&token);
-    let tokens = state
+    let access = Arc::clone(&state.access);
+    state
         .store
         .run(move |store, _| -> Result<_, AdminError> {
             store.act(&caller.name, &acts::token_made(&token), |store| store.add_token(&token))?;
-            Ok(store.tokens()?)
+            access.add(token);
+            Ok(())
         })
         .await??;
-    state.access.replace(tokens);
     tracing::info!(name = made.name, "token made");
     Ok(reply_json(StatusCode::CREATED, &TokenMade { token: secret, made }))
 }
@@ -58,16 +59,19 @@ pub(super) async fn remove(
     Parameters(query): Parameters<RemovalQuery>,
 ) -> Result<Response, AdminError> {
     let named = name.clone();
-    let (removed, tokens) = state
+    let access = Arc::clone(&state.access);
+    let removed = state
         .store
         .run(move |store, _| -> Result<_, AdminError> {
-            let act = acts::tokens_removed(&named, query.older, &store.tokens()?);
+            // A damaged row keeps no other from being removed, nor itself.
+            let tokens = store.tokens().unwrap_or_default();
+            let act = acts::tokens_removed(&named, query.older, &tokens);
             let removed =
                 store.act(&caller.name, &act, |store| store.remove_tokens(&named, query.older))?;
-            Ok((removed, store.tokens()?))
+            access.remove(&removed);
+            Ok(removed.len())
         })
         .await??;
-    state.access.replace(tokens);
     tracing::info!(name, removed, "tokens removed");
     Ok(reply_json(StatusCode::OK, &TokensRemoved { removed }))
 }

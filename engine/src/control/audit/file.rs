@@ -36,8 +36,10 @@ pub struct AuditLog {
     file: Option<File>,
     /// Octets of the whole lines in it.
     octets: u64,
-    /// `YYYYMM` of its last line.
+    /// `YYYYMM`, the latest of all lines: a clock that is set back begins no month again.
     month: String,
+    /// Number of its first line; 0 where it has none.
+    first: u64,
     head: Head,
 }
 
@@ -51,15 +53,27 @@ pub fn files(directory: &Path) -> io::Result<Vec<PathBuf>> {
         let name = entry?.file_name();
         let name = name.to_string_lossy();
         if name.starts_with("audit-") && name.ends_with(".jsonl") {
-            found.push(directory.join(&*name));
+            found.push((first_line(&name), directory.join(&*name)));
         }
     }
     found.sort();
+    let mut found: Vec<PathBuf> = found.into_iter().map(|(_, path)| path).collect();
     let current = directory.join(FILE_NAME);
     if current.exists() {
         found.push(current);
     }
     Ok(found)
+}
+
+/// The number in `audit-YYYYMM-NUMBER.jsonl`; 0 in another name.
+fn first_line(name: &str) -> u64 {
+    let number = name.strip_suffix(".jsonl").and_then(|name| name.split('-').nth(2));
+    number.and_then(|number| number.parse().ok()).unwrap_or_default()
+}
+
+/// `YYYYMM` of a line's time, if it begins as a time does.
+fn month_of(time: &str) -> Option<String> {
+    Some(time.get(..4)?.to_owned() + time.get(5..7)?)
 }
 
 impl AuditLog {
@@ -74,6 +88,7 @@ impl AuditLog {
             file: None,
             octets: 0,
             month: String::new(),
+            first: 0,
             head,
         };
         let path = log.path();
@@ -100,7 +115,7 @@ impl AuditLog {
 
     fn write(&mut self, now_ms: u64, actor: &str, act: &Act) -> io::Result<()> {
         let time = calendar::jst_text(now_ms);
-        let month = time[..4].to_owned() + &time[5..7];
+        let month = month_of(&time).ok_or(io::ErrorKind::InvalidData)?;
         if self.octets > 0 && month > self.month {
             self.put_away()?;
         }
@@ -124,6 +139,9 @@ impl AuditLog {
             let _ = file.set_len(octets);
             return Err(error);
         }
+        if self.octets == 0 {
+            self.first = number;
+        }
         self.octets += line.len() as u64;
         self.month = self.month.clone().max(month);
         self.head = Head { lines: number, last_sha256 };
@@ -134,15 +152,13 @@ impl AuditLog {
     fn file(&mut self) -> io::Result<&File> {
         if self.file.is_none() {
             let path = self.path();
-            let is_new = !path.exists();
             let mut options = OpenOptions::new();
             options.write(true).create(true).truncate(false).mode(0o600);
             let file = options.open(path)?;
             // What lies beyond the whole lines is what a crash left of one that was never answered.
             file.set_len(self.octets)?;
-            if is_new {
-                sync_directory(&self.directory)?;
-            }
+            // However it came there: whoever made it may have failed before its name was kept.
+            sync_directory(&self.directory)?;
             self.file = Some(file);
         }
         self.file.as_ref().ok_or_else(|| io::ErrorKind::NotFound.into())
@@ -150,31 +166,43 @@ impl AuditLog {
 
     /// The month is over: the file gets its name, and the next line begins another.
     fn put_away(&mut self) -> io::Result<()> {
-        let name = |more: &str| self.directory.join(format!("audit-{}{more}.jsonl", self.month));
-        let taken = |path: &PathBuf| path.exists();
-        // A clock that was set back and forth may have closed the month before.
-        let names = std::iter::once(String::new()).chain((1..).map(|more| format!("+{more}")));
-        let to = names.map(|more| name(&more)).find(|path| !taken(path));
-        fs::rename(self.path(), to.ok_or(io::ErrorKind::AlreadyExists)?)?;
-        sync_directory(&self.directory)?;
-        (self.file, self.octets) = (None, 0);
-        Ok(())
+        let name = format!("audit-{}-{}.jsonl", self.month, self.first);
+        let to = self.directory.join(name);
+        if to.exists() {
+            return Err(io::ErrorKind::AlreadyExists.into());
+        }
+        fs::rename(self.path(), to)?;
+        (self.file, self.octets, self.first) = (None, 0, 0);
+        sync_directory(&self.directory)
     }
 
     /// Finds where the whole lines of the file end, and takes in those that the registry does not
-    /// know yet.
+    /// know yet; they may begin in the file before it.
     fn read_end(&mut self) -> io::Result<()> {
+        let put_away = files(&self.directory)?.into_iter().rfind(|path| *path != self.path());
+        if let Some(before) = put_away {
+            self.take_in(&fs::read(before)?);
+        }
         let text = match fs::read(self.path()) {
             Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
             Err(error) => return Err(error),
         };
+        (self.first, self.octets) = self.take_in(&text);
+        Ok(())
+    }
+
+    /// Reads the lines of a file: the number of its first, and the octets of all whole ones.
+    fn take_in(&mut self, text: &[u8]) -> (u64, u64) {
         let whole = text.iter().rposition(|octet| *octet == b'\n').map_or(0, |at| at + 1);
-        self.octets = whole as u64;
+        let mut first = 0;
         for line in text[..whole].split(|octet| *octet == b'\n') {
             let Ok(read) = json::read::<AuditLine>(&mut line.to_vec()) else { continue };
-            if read.time.len() > 7 {
-                self.month = read.time[..4].to_owned() + &read.time[5..7];
+            if let Some(month) = month_of(&read.time).filter(|month| *month > self.month) {
+                self.month = month;
+            }
+            if first == 0 {
+                first = read.number;
             }
             if read.number == self.head.lines + 1
                 && read.previous == super::hex(&self.head.last_sha256)
@@ -182,6 +210,6 @@ impl AuditLog {
                 self.head = Head { lines: read.number, last_sha256: Sha256::digest(line).into() };
             }
         }
-        Ok(())
+        (first, whole as u64)
     }
 }

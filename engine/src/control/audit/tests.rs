@@ -91,7 +91,7 @@ fn a_month_has_its_file_and_the_chain_goes_on_across_them() {
         .iter()
         .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned())
         .collect();
-    assert_eq!(names, ["audit-202611.jsonl", "audit-202612.jsonl", "audit.jsonl"]);
+    assert_eq!(names, ["audit-202611-1.jsonl", "audit-202612-3.jsonl", "audit.jsonl"]);
     let verdict = verify(path, head).expect("readable");
     assert_eq!(verdict, Verdict { lines: 5, files: 3, faults: Vec::new() });
     for name in &names {
@@ -100,6 +100,49 @@ fn a_month_has_its_file_and_the_chain_goes_on_across_them() {
         assert_ne!(faults(path, head), Vec::<String>::new(), "without {name}");
         fs::write(path.join(name), kept).expect("writable");
     }
+}
+
+#[test]
+fn a_clock_that_steps_back_and_forth_at_a_months_end_leaves_the_files_in_their_order() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let (december_ms, january_ms) = (NOVEMBER_MS + 31 * DAY_MS, NOVEMBER_MS + 62 * DAY_MS);
+    let head = write(path, Head::default(), &[NOVEMBER_MS, december_ms]);
+    let head = write(path, head, &[NOVEMBER_MS]);
+    let head = write(path, head, &[december_ms, NOVEMBER_MS]);
+    let head = write(path, head, &[december_ms, january_ms]);
+    let verdict = verify(path, head).expect("readable");
+    assert_eq!(verdict, Verdict { lines: 7, files: 3, faults: Vec::new() });
+    // A month that was put away and has no line behind it is over as well.
+    fs::rename(path.join(FILE_NAME), path.join("audit-202701-7.jsonl")).expect("renamed");
+    let head = write(path, head, &[december_ms]);
+    let head = write(path, head, &[january_ms, january_ms + 31 * DAY_MS]);
+    let verdict = verify(path, head).expect("readable");
+    assert_eq!(verdict, Verdict { lines: 10, files: 5, faults: Vec::new() });
+}
+
+#[test]
+fn a_line_that_the_registry_does_not_know_counts_in_a_file_that_was_put_away_too() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let known = write(path, Head::default(), &[NOVEMBER_MS]);
+    write(path, known, &[NOVEMBER_MS]);
+    fs::rename(path.join(FILE_NAME), path.join("audit-202611-1.jsonl")).expect("renamed");
+    let head = write(path, known, &[NOVEMBER_MS + 31 * DAY_MS]);
+    assert_eq!((head.lines, faults(path, head)), (3, Vec::new()));
+    // And further ones behind it.
+    let head = write(path, known, &[NOVEMBER_MS + 31 * DAY_MS]);
+    assert_eq!((head.lines, faults(path, head)), (4, Vec::new()));
+}
+
+#[test]
+fn a_line_whose_time_is_none_is_passed_over() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path();
+    let line = Act::new("stop").line(1, "\u{3042}\u{3042}\u{3042}\u{3042}", "ada", &[0; 32]);
+    fs::write(path.join(FILE_NAME), line + "\n").expect("writable");
+    let head = write(path, Head::default(), &[NOVEMBER_MS]);
+    assert_eq!(head.lines, 2);
 }
 
 #[test]

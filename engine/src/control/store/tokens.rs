@@ -54,24 +54,34 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Removes the tokens of a name, or the older of two; how many.
+    /// Removes the tokens of a name, or the older of two; the SHA-256 of each. Reads nothing else of
+    /// their rows: a damaged one goes like any other.
     ///
     /// # Errors
     /// The name has none, or, for the older, no two.
-    pub fn remove_tokens(&mut self, name: &str, older_only: bool) -> Result<usize, StoreError> {
+    pub fn remove_tokens(
+        &mut self,
+        name: &str,
+        older_only: bool,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
         let transaction = self.begin()?;
-        let removed = if older_only {
-            transaction.execute(
-                "DELETE FROM admin_token WHERE sha256 =
-                    (SELECT sha256 FROM admin_token WHERE name = ?1
-                        ORDER BY made_ms, sha256 LIMIT 1)
-                 AND (SELECT count(*) FROM admin_token WHERE name = ?1) > 1",
-                [name],
-            )?
-        } else {
-            transaction.execute("DELETE FROM admin_token WHERE name = ?1", [name])?
+        let removed = {
+            let mut statement = transaction.prepare_cached(
+                "SELECT sha256 FROM admin_token WHERE name = ?1 ORDER BY made_ms, sha256",
+            )?;
+            let digests = statement.query_map([name], |row| row.get::<_, Vec<u8>>(0))?;
+            let mut digests = digests.collect::<Result<Vec<_>, _>>()?;
+            match (older_only, digests.len()) {
+                (true, 0 | 1) => digests.clear(),
+                (true, _) => digests.truncate(1),
+                (false, _) => {}
+            }
+            for digest in &digests {
+                transaction.execute("DELETE FROM admin_token WHERE sha256 = ?1", [digest])?;
+            }
+            digests
         };
-        if removed == 0 {
+        if removed.is_empty() {
             return Err(StoreError::NoSuchToken { name: name.to_owned(), older_only });
         }
         transaction.commit()?;
@@ -118,9 +128,23 @@ mod tests {
         let refused = store.add_token(&made[2]).expect_err("a third");
         assert!(refused.to_string().contains("--older"), "{refused}");
         assert_eq!(store.tokens().expect("readable"), made[..2]);
-        assert_eq!(store.remove_tokens("ops", true).expect("removed"), 1);
+        let removed = store.remove_tokens("ops", true).expect("removed");
+        assert_eq!(removed, [made[0].sha256.to_vec()]);
         assert_eq!(store.tokens().expect("readable"), made[1..2]);
-        assert_eq!(store.remove_tokens("ops", false).expect("removed"), 1);
+        assert_eq!(store.remove_tokens("ops", false).expect("removed").len(), 1);
         assert!(store.remove_tokens("ops", false).is_err());
+    }
+
+    #[test]
+    fn a_damaged_row_goes_by_its_name() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut store = Store::open(directory.path()).expect("a store");
+        let insert = "INSERT INTO admin_token (sha256, name, roles, xpids, made_ms)
+            VALUES (zeroblob(32), 'ops', 'no such role', '', 1)";
+        store.connection.execute(insert, []).expect("inserted");
+        let refused = store.tokens().expect_err("damaged");
+        assert!(refused.to_string().contains("hayauma token remove ops"), "{refused}");
+        assert_eq!(store.remove_tokens("ops", false).expect("removed"), [vec![0; 32]]);
+        assert!(store.tokens().expect("readable").is_empty());
     }
 }

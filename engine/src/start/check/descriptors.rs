@@ -1,7 +1,7 @@
 //! How the process's descriptors are shared out, so that no kind of connection takes what files or
 //! another kind need.
 //!
-//! Files come first: every segment of the journal may be open. Of the rest the admin port has a
+//! Files come first: every segment of the journal may be open. Of the rest the admin doors have a
 //! small share and notification connections a quarter; push clients have what is left, up to
 //! `--connections-max`.
 
@@ -11,9 +11,9 @@ use crate::start::config::Config;
 const PROCESS_FILES: u64 = 40;
 /// Descriptors of one shard beside its segments: rings, wake-ups, billing logs.
 const SHARD_FILES: u64 = 16;
-/// Connections of the admin port where there are descriptors enough.
+/// Connections of each admin door where there are descriptors enough.
 const ADMIN_CONNECTIONS_MAX: u64 = 64;
-/// One part in so many of what files leave is the admin port's, if that is less.
+/// One part in so many of what files leave is the admin doors', if that is less.
 const ADMIN_PART: u64 = 8;
 const ADMIN_CONNECTIONS_MIN: u64 = 4;
 /// One part in so many of the rest is the notifications'.
@@ -26,7 +26,7 @@ pub struct DescriptorShares {
     pub push_per_shard: u32,
     /// Notification connections of one shard.
     pub notification_per_shard: u32,
-    /// Connections of the admin port.
+    /// Connections of each admin door.
     pub admin: u32,
 }
 
@@ -40,8 +40,10 @@ impl DescriptorShares {
     fn under(descriptors: u64, config: &Config) -> Self {
         let shards = config.shards as u64;
         let left = descriptors.saturating_sub(files_of(config));
-        let admin = (left / ADMIN_PART).clamp(ADMIN_CONNECTIONS_MIN, ADMIN_CONNECTIONS_MAX);
-        let left = left.saturating_sub(admin);
+        let doors = admin_doors(config);
+        let admin = left / ADMIN_PART / doors;
+        let admin = admin.clamp(ADMIN_CONNECTIONS_MIN, ADMIN_CONNECTIONS_MAX);
+        let left = left.saturating_sub(admin * doors);
         let share = |of: u64| (of / shards).clamp(1, u64::from(config.connections_max)) as u32;
         let notification_per_shard = share(left / NOTIFICATION_PART);
         let push_per_shard = share(left.saturating_sub(u64::from(notification_per_shard) * shards));
@@ -53,8 +55,13 @@ impl DescriptorShares {
 pub(super) fn wanted(config: &Config) -> u64 {
     let connections = config.shards as u64 * u64::from(config.connections_max);
     files_of(config)
-        + ADMIN_CONNECTIONS_MAX
+        + ADMIN_CONNECTIONS_MAX * admin_doors(config)
         + connections * NOTIFICATION_PART / (NOTIFICATION_PART - 1)
+}
+
+/// The socket, and the ports that are asked for.
+fn admin_doors(config: &Config) -> u64 {
+    1 + u64::from(config.admin.is_some()) + u64::from(config.health.is_some())
 }
 
 fn files_of(config: &Config) -> u64 {
@@ -74,10 +81,17 @@ mod tests {
         config
     }
 
+    /// With every admin door there is.
+    fn with_all_doors(mut config: Config) -> Config {
+        let address = || Some("127.0.0.1:0".parse().expect("an address"));
+        (config.admin, config.health) = (address(), address());
+        config
+    }
+
     #[test]
     fn with_enough_descriptors_nobody_is_held_back() {
         for (shards, connections_max) in [(1, 4_096), (8, 4_096), (64, 100_000)] {
-            let config = config(shards, connections_max);
+            let config = with_all_doors(config(shards, connections_max));
             let shares = DescriptorShares::under(wanted(&config), &config);
             assert_eq!(
                 (shares.push_per_shard, shares.admin),
@@ -91,13 +105,14 @@ mod tests {
     fn all_shares_together_never_take_what_files_need() {
         for descriptors in [200, 256, 300, 1_024, 4_096, 20_000, 1 << 20] {
             for shards in [1, 2, 8] {
-                let config = config(shards, 4_096);
-                if descriptors < files_of(&config) + 8 * shards as u64 {
+                let config = with_all_doors(config(shards, 4_096));
+                if descriptors < files_of(&config) + 12 + 4 * shards as u64 {
                     continue;
                 }
                 let shares = DescriptorShares::under(descriptors, &config);
                 let connections = u64::from(shares.push_per_shard + shares.notification_per_shard);
-                let all = files_of(&config) + connections * shards as u64 + u64::from(shares.admin);
+                let admin = 3 * u64::from(shares.admin);
+                let all = files_of(&config) + connections * shards as u64 + admin;
                 assert!(all <= descriptors, "{all} of {descriptors}: {shares:?}");
                 assert!(shares.push_per_shard >= shares.notification_per_shard, "{shares:?}");
             }

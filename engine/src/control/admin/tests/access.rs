@@ -4,6 +4,7 @@
 use super::*;
 use crate::control::roles::{Role, RoleSet};
 use crate::control::token::{TokenDocument, TokenMade};
+use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 
 impl Port {
@@ -216,4 +217,140 @@ fn what_cannot_be_recorded_is_not_done() {
     assert!(!port.engine.paused.load(Ordering::Relaxed));
     assert!(!port.engine.stopped.load(Ordering::Relaxed));
     assert_eq!(port.send("GET", "/clients", "").1, "[]\n");
+}
+
+#[test]
+fn a_token_that_is_bound_to_xpids_cannot_join_them_to_another_client() {
+    let port = Port::open();
+    port.send("POST", "/clients", CLIENT);
+    port.send("POST", "/clients", r#"{"xpid":"00100000002","client":"Town","token":"theirs"}"#);
+    port.send("POST", "/clients", r#"{"xpid":"00100000003","client":"Both"}"#);
+    port.send("POST", "/clients", r#"{"xpid":"00100000004","client":"Both"}"#);
+    let bound = ["00100000001", "00100000003", "00100000005"];
+    let secret = port.token("city", "admin", &bound);
+    for (method, xpid, body, status) in [
+        ("PATCH", "00100000001", r#"{"client":"Town","token":"mine"}"#, 403),
+        ("PATCH", "00100000001", r#"{"client":"Town"}"#, 403),
+        ("PUT", "00100000001", r#"{"client":"Town","token":"mine"}"#, 403),
+        // One that is not registered yet.
+        ("PUT", "00100000005", r#"{"client":"Town","token":"mine"}"#, 403),
+        // Its own XPID of a client that has another.
+        ("PATCH", "00100000003", r#"{"token":"mine"}"#, 403),
+        ("PATCH", "00100000003", r#"{"next_token":"mine"}"#, 403),
+        ("PATCH", "00100000003", r#"{"rate_per_second":5}"#, 200),
+        ("PATCH", "00100000001", r#"{"token":"mine"}"#, 200),
+        ("PUT", "00100000005", r#"{"client":"City","token":"mine"}"#, 200),
+    ] {
+        let (found, text) = port.send_as(&secret, method, &format!("/clients/{xpid}"), body);
+        assert_eq!(found, status, "{method} {xpid} {body}: {text}");
+    }
+    let published = port.engine.published.lock().expect("no panic");
+    let of_town = published.iter().filter(|registration| registration.client == "Town");
+    assert_eq!(of_town.count(), 1);
+}
+
+impl Port {
+    fn audit(&self) -> String {
+        std::fs::read_to_string(self.directory.path().join("audit.jsonl")).unwrap_or_default()
+    }
+
+    /// Sends a request, waits until its line stands in the audit, and goes away while the registry
+    /// is held by another process.
+    fn ask_and_go_away(&self, method: &str, path: &str, line: &str) {
+        let registry = self.directory.path().join("registry.sqlite");
+        let other = rusqlite::Connection::open(registry).expect("a registry");
+        other.execute_batch("BEGIN IMMEDIATE").expect("held");
+        let mut asker = TcpStream::connect(self.address()).expect("a connection");
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {SECRET}\r\n\r\n"
+        );
+        asker.write_all(request.as_bytes()).expect("written");
+        while !self.audit().contains(line) {
+            assert_eq!(self.send("GET", "/healthz", "").0, 200);
+        }
+        drop(asker);
+        // The port has one thread: it has seen the end before it answers these.
+        for _ in 0..3 {
+            assert_eq!(self.send("GET", "/healthz", "").0, 200);
+        }
+        other.execute_batch("ROLLBACK").expect("let go");
+        // Behind the act, on the store's thread.
+        assert_eq!(self.send("GET", "/clients", "").0, 200);
+    }
+}
+
+#[test]
+fn an_act_is_done_to_its_end_when_whoever_asked_for_it_goes_away() {
+    let port = Port::open();
+    let stolen = port.token("stolen", "read", &[]);
+    assert_eq!(port.send_as(&stolen, "GET", "/status", "").0, 200);
+    port.ask_and_go_away("DELETE", "/tokens/stolen", "token remove stolen");
+    assert_eq!(port.send("GET", "/tokens", "").1, "[]\n");
+    assert_eq!(port.send_as(&stolen, "GET", "/status", "").0, 401);
+    port.ask_and_go_away("POST", "/pause", r#""act":"pause""#);
+    assert!(port.engine.paused.load(Ordering::Relaxed));
+    port.ask_and_go_away("POST", "/stop", r#""act":"stop""#);
+    assert!(port.engine.stopped.load(Ordering::Relaxed));
+}
+
+#[test]
+fn an_act_that_was_not_done_or_in_part_has_a_second_line_and_a_wrong_one_has_none() {
+    let port = Port::open();
+    assert_eq!(port.send("POST", "/clients", CLIENT).0, 201);
+    for (method, path) in [
+        ("POST", "/notifications/replay?xpid=abc"),
+        ("POST", "/notifications/discard?xpid=abc"),
+        ("DELETE", "/tokens/a%0A2026-11-01%20root%20stop"),
+    ] {
+        assert_eq!(port.send(method, path, "").0, 400, "{method} {path}");
+    }
+    assert_eq!(port.audit().lines().count(), 1, "{}", port.audit());
+    port.engine.refusing.store(true, Ordering::Relaxed);
+    assert_eq!(port.send("POST", "/notifications/replay", "").0, 503);
+    let contracts = r#"{"xpid":"00100000001","msns":["09012345678"]}"#;
+    assert_eq!(port.send("POST", "/contracts", contracts).0, 503);
+    let audit = port.audit();
+    let acts: Vec<&str> = audit.lines().collect();
+    assert_eq!(acts.len(), 5, "{audit}");
+    assert!(acts[2].contains(r#""act":"not done: notify replay all""#), "{audit}");
+    assert!(acts[4].contains(r#""act":"done in part: contract add 00100000001""#), "{audit}");
+}
+
+#[test]
+fn strangers_who_are_refused_and_still_write_hold_no_place() {
+    let port = Port::open();
+    let request = "POST /clients HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n{";
+    let strangers: Vec<TcpStream> = (0..CONNECTIONS)
+        .map(|_| {
+            let mut stranger = TcpStream::connect(port.address()).expect("a connection");
+            stranger.write_all(request.as_bytes()).expect("written");
+            stranger
+        })
+        .collect();
+    assert_eq!(port.send("GET", "/status", "").0, 200);
+    // One at least had to go before it was answered.
+    let answered = strangers.into_iter().filter(|mut stranger| {
+        let mut octet = [0];
+        matches!(stranger.read(&mut octet), Ok(1))
+    });
+    assert!(answered.count() < CONNECTIONS);
+}
+
+#[test]
+fn a_token_that_an_xpid_loses_and_its_client_keeps_is_told_of() {
+    let port = Port::open();
+    let registration = |xpid: &str, token: &str| {
+        let document = format!(r#"{{"xpid":"{xpid}","client":"City","token":"{token}"}}"#);
+        assert_eq!(port.send("POST", "/clients", document).0, 201);
+    };
+    registration("00100000001", "old");
+    registration("00100000002", "old");
+    registration("00100000003", "other");
+    let change = r#"{"next_token":"new","retire_token":false}"#;
+    assert!(!port.send("PATCH", "/clients/00100000001", change).1.contains("lost_token"));
+    let retired = r#"{"retire_token":true}"#;
+    let (_, text) = port.send("PATCH", "/clients/00100000001", retired);
+    assert!(text.contains(r#""lost_token_still_at":["00100000002"]"#), "{text}");
+    let (_, text) = port.send("PATCH", "/clients/00100000002", r#"{"token":"new"}"#);
+    assert!(!text.contains("lost_token"), "{text}");
 }
