@@ -612,10 +612,11 @@ impl Core {
         let push = self.pushes[index];
         if push.state.is_final() {
             // Another one that came back has ended it.
+        } else if push.state == State::Handed {
+            // Complete or not: who leaves those that are handed over has come among them.
+            self.restore_handed(index, now_ms);
         } else if push.is_complete() {
             self.end_delivered(index, now_ms);
-        } else if push.state == State::Handed {
-            self.restore_handed(index, now_ms);
         } else if push.has(flag::CANCEL_ACCEPTED) {
             self.end_cancelled(index, now_ms);
         } else if self.is_of_closed_alert(index) {
