@@ -200,6 +200,7 @@ impl std::error::Error for Fatal {}
 /// second.
 pub fn end_as_asked() -> ! {
     if ENDING.swap(true, Ordering::SeqCst) {
+        #[expect(clippy::disallowed_methods, reason = "another thread ends the process meanwhile")]
         std::thread::sleep(END_WITHIN);
     } else {
         log::settle();

@@ -10,7 +10,7 @@ use crate::io::driver::{Completion, Driver, Owner};
 use crate::io::gathering::{Gathering, Next, Part};
 use crate::io::limits::{
     ACCEPTED_PER_TURN_MAX, BUFFERS_KEPT_MS, FIRST_REQUEST_CROWDED_MS, FIRST_REQUEST_MS,
-    HALF_REQUEST_MS_MAX, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
+    HALF_REQUEST_MS_MAX, HALF_REQUEST_OCTETS_KEPT, PARCELS_PER_TURN_MAX, SILENT_MS_MIN,
 };
 use crate::io::link::{Fate, Link, Session};
 use crate::io::mesh::{Mesh, Parcel};
@@ -509,8 +509,9 @@ impl Front {
         };
         for index in indices {
             let Some(link) = self.connections.get_mut(index) else { continue };
-            let is_overdue =
-                now.steady_ms >= link.session.due_ms() || link.session.is_half_since(half_until_ms);
+            let is_hurried = link.session.is_half_since(half_until_ms)
+                && link.unconsumed() > HALF_REQUEST_OCTETS_KEPT;
+            let is_overdue = is_hurried || now.steady_ms >= link.session.due_ms();
             let is_slow = is_overdue && !link.session.lingers() && link.unsent() > 0;
             if is_slow || link.is_stuck(now.steady_ms, self.limits.patience.idle_ms) {
                 self.visits.stuck += 1;
@@ -647,19 +648,29 @@ mod tests {
 
     #[test]
     fn a_request_may_be_half_there_for_a_second_while_the_budget_is_overdrawn() {
-        for (held, ends_ms) in [(HELD_OCTETS_MAX, 11_000), (HELD_OCTETS_MAX + 1, 2_000)] {
+        let (kept, long) = (HALF_REQUEST_OCTETS_KEPT, HALF_REQUEST_OCTETS_KEPT + 1);
+        let cases = [
+            (HELD_OCTETS_MAX, long, 11_000),
+            (HELD_OCTETS_MAX + 1, kept, 11_000),
+            (HELD_OCTETS_MAX + 1, long, 2_000),
+        ];
+        for (held, octets, ends_ms) in cases {
             let (mut front, mut driver, _clients) = visited(1);
             let mut others = Share::of(&front.budget);
             others.note(held);
             let half = b"POST /smsgw/ HTTP/1.1\r\n";
             let link = front.connections.get_mut(0).expect("the first place");
             assert_eq!(link.session.take(half, 1 << 20, &mut At(SteadyMs::new(1_000))), Some(0));
+            link.leave_unconsumed(octets);
             let mut is_given_up = |now_ms| {
                 front.sweep(&mut driver, at(now_ms), 256);
                 let link = front.connections.get_mut(0).expect("the first place");
                 link.session.output().starts_with(b"HTTP/1.1 408 ")
             };
-            assert!(!is_given_up(ends_ms - 1) && is_given_up(ends_ms), "{held} octets held");
+            assert!(
+                !is_given_up(ends_ms - 1) && is_given_up(ends_ms),
+                "{held} octets held, {octets} by it"
+            );
         }
     }
 

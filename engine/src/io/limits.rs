@@ -58,8 +58,10 @@ pub(super) const SEND_LOOK_MS: u64 = 200;
 pub(super) const SEND_LOOK_LATE_MS: u64 = 1_000;
 /// How long a peer may take nothing of what is sent to it.
 pub(super) const SEND_PROGRESS_MS_MAX: u64 = 60_000;
-/// How long a request may be half there while connections hold more than the budget has.
+/// How long a request may be half there while connections hold more than the budget has...
 pub(super) const HALF_REQUEST_MS_MAX: u64 = 1_000;
+/// ...if it takes more than so much of it.
+pub(super) const HALF_REQUEST_OCTETS_KEPT: usize = 4 * 1024;
 /// A connection without traffic for so long gives its buffers back.
 pub(super) const BUFFERS_KEPT_MS: u64 = 1_000;
 /// Completions looked at, attempts begun and outcomes taken in one turn: bounds a turn's length.

@@ -261,6 +261,17 @@ impl<S: Session> Link<S> {
         self.share.most().saturating_sub(self.stream.sending())
     }
 
+    /// Octets that the session has not consumed.
+    pub(super) fn unconsumed(&self) -> usize {
+        self.input.len()
+    }
+
+    /// As if so many octets had come and not been consumed.
+    #[cfg(test)]
+    pub(super) fn leave_unconsumed(&mut self, octets: usize) {
+        self.input = vec![0; octets];
+    }
+
     /// What was received is of no use any more.
     pub(super) fn forget_input(&mut self) {
         self.input = Vec::new();
@@ -361,9 +372,7 @@ impl<S: Session> Link<S> {
             if let Some(tls) = &mut self.tls {
                 tls.shrink();
             }
-            if self.input.is_empty() {
-                self.input = Vec::new();
-            }
+            self.input.shrink_to_fit();
             self.count();
         }
     }
