@@ -27,7 +27,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use wire::sms::segment::SUBMITS_OCTETS_MAX;
 use wire::terms::pace::Pace;
-use wire::terms::time::{CenterMs, WallMs};
+use wire::terms::time::{CenterMs, EvenMs, WallMs};
 
 /// What a shard stands on.
 pub struct Ground<L> {
@@ -89,16 +89,13 @@ impl<L: Log> Shard<L> {
         let Ground { directory, storage, mut billing, reference_seed, mutation } = ground;
         let pace = Pace::new(config.time_scale, now_ms);
         let (center_ms, progress) = (pace.center(now_ms), &*config.progress);
-        let fingerprints = &config.fingerprints;
         let recovery = begin_recovery(config, mutation, center_ms);
         let reading = Reading::new(config, recovery, &mut billing, mutation, now_ms);
         let (mut journal, report, read) = read_back(reading, config, &directory, storage)?;
         let Read { recovery, entered, waiting, moved_before, ids } = read;
         progress.enter(OpenStage::Restoring);
         hold_live(&mut journal, &recovery, mutation);
-        let older_until_ms = fingerprints.older_until_ms.map(WallMs::new);
-        let older_until_ms = older_until_ms.filter(|&until_ms| now_ms < until_ms);
-        let older_until_ms = older_until_ms.map(|until_ms| pace.even(until_ms));
+        let older_until_ms = older_until(config, &pace, now_ms);
         let core = recovery.finish(center_ms).map_err(OpenError::TooManyPushes)?;
         let mut shard = Self {
             number: config.number,
@@ -107,8 +104,8 @@ impl<L: Log> Shard<L> {
             pace,
             registry,
             contracts: ContractTable::with_capacity(0),
-            fingerprints: fingerprints.keyed,
-            alerts_had_older: fingerprints.older_until_ms.is_some(),
+            fingerprints: config.fingerprints.keyed,
+            alerts_had_older: config.fingerprints.older_until_ms.is_some(),
             older_until_ms,
             ids: ids.of_live(&core),
             core,
@@ -150,10 +147,15 @@ impl<L: Log> Shard<L> {
         shard.carry_out_effects(now_ms);
         kill_point(KillPoint::RecoverOpened);
         progress.enter(OpenStage::Done);
-        let report =
-            ShardReport { journal: report, live: shard.core.live(), billed: entered.events };
-        Ok((shard, report))
+        let (live, billed) = (shard.core.live(), entered.events);
+        Ok((shard, ShardReport { journal: report, live, billed }))
     }
+}
+
+/// Until when fingerprints of the older key count, where that is still to come.
+fn older_until(config: &ShardConfig, pace: &Pace, now_ms: WallMs) -> Option<EvenMs> {
+    let until_ms = config.fingerprints.older_until_ms.map(WallMs::new);
+    until_ms.filter(|&until_ms| now_ms < until_ms).map(|until_ms| pace.even(until_ms))
 }
 
 /// Opens the journal and has every record of it read.

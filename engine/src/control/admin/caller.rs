@@ -69,8 +69,8 @@ impl Caller {
     }
 
     /// Whether this one may make the registration `after` of what stands there. A token of any
-    /// registration of a client opens all of them: so one that is bound to XPIDs changes no client's
-    /// name, and tokens only of a client whose XPIDs are all its own.
+    /// registration of a client opens all of them. So one that is bound to XPIDs changes no
+    /// client's name, and tokens only of a client whose XPIDs are all its own.
     ///
     /// # Errors
     /// 403: it may not.

@@ -54,8 +54,8 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    /// Removes the tokens of a name, or the older of two; the SHA-256 of each. Reads nothing else of
-    /// their rows: a damaged one goes like any other.
+    /// Removes the tokens of a name, or the older of two; the SHA-256 of each. Reads nothing else
+    /// of their rows: a damaged one goes like any other.
     ///
     /// # Errors
     /// The name has none, or, for the older, no two.
