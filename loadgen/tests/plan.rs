@@ -53,7 +53,7 @@ fn start(data: &str, listen: SocketAddr, sink: SocketAddr) -> Engine {
     let child = Command::new(BINARY)
         .args([ENGINE_ARGUMENT, "serve", "--listen", &listen.to_string()])
         .args(["--data-dir", data, "--shards", "1", "--log", "warn", "--durability", "process"])
-        .args(["--queue-bytes", "64MiB"])
+        .args(["--queue-bytes", "64MiB", "--notify-allow", "127.0.0.0/8"])
         .stdout(Stdio::null())
         .spawn()
         .expect("the executable starts");

@@ -10,6 +10,7 @@ use host::huge_pages;
 use host::huge_pages::TouchedAhead;
 use wire::terms::code::Code;
 use wire::terms::ids::{Class, Msn};
+use wire::terms::pace::CENTER_BITS;
 use wire::terms::time::CenterMs;
 
 /// Index of a live push in the slab.
@@ -105,8 +106,8 @@ pub struct Push {
     pub segments: u8,
 }
 
-/// Bits of a moment: eleven hundred years from 1970 on. Above them stands the route.
-const MOMENT_BITS: u32 = 45;
+/// Bits of a moment, as many as the message center's time has. Above them stands the route.
+const MOMENT_BITS: u32 = CENTER_BITS;
 const MOMENT_MASK: u64 = (1 << MOMENT_BITS) - 1;
 /// How many routes there can be, the core network among them.
 pub const ROUTES: usize = 1 << (48 - MOMENT_BITS);

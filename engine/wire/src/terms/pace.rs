@@ -19,12 +19,15 @@ use crate::terms::time::{CenterMs, EvenMs, SteadyMs, WallMs};
 
 /// The fastest that a rehearsal may run: nearly a day in a second.
 pub const TIME_SCALE_MAX: u64 = 86_400;
-/// The latest that the message center's time can be: it keeps 48 bits.
-const CENTER_END_MS: u64 = (1 << 48) - 1;
+/// Bits of the message center's time, which a push keeps its expiry in: eleven hundred years from
+/// 1970 on at pace one.
+pub const CENTER_BITS: u32 = 45;
+/// The latest that the message center's time can be.
+const CENTER_END_MS: u64 = (1 << CENTER_BITS) - 1;
 /// The message center's time at the moment when the engine started: as far from both ends as it
-/// gets. At the fastest pace it lasts for 18 days, at 3,600 for more than a year; then the message
+/// gets. At the fastest pace it lasts for two days, at 3,600 for eight weeks; then the message
 /// center's time stands still.
-const CENTER_START_MS: u64 = 1 << 47;
+const CENTER_START_MS: u64 = 1 << (CENTER_BITS - 1);
 const HOUR_MS: u64 = 3_600_000;
 /// By so much the wall clock may have gone astray from the steady one before that counts as a step.
 /// Below it lie the milliseconds between two readings, and what steering a clock comes to in
@@ -157,9 +160,13 @@ mod tests {
         for scale in [2, 60, 3_600, TIME_SCALE_MAX] {
             let pace = Pace::new(scale, NOW);
             assert_eq!(pace.center(NOW + 10).since(pace.center(NOW)), 10 * scale);
-            for time in [NOW - 15 * 86_400_000, NOW - 1, NOW, NOW + 1, NOW + 72 * HOUR_MS] {
+            // A second from either end of what the message center can tell at this pace.
+            let reach_ms = CENTER_START_MS / scale - 1_000;
+            for time in [NOW - reach_ms, NOW - 1, NOW, NOW + 1, NOW + 48 * HOUR_MS, NOW + reach_ms]
+            {
                 assert_eq!(pace.real(pace.center(time)), time, "scale {scale}");
             }
+            assert!(reach_ms > 48 * HOUR_MS);
         }
     }
 
