@@ -112,13 +112,16 @@ impl Journal {
 
     /// Whether what is on the device takes records of so many octets again, each push's with its
     /// hold, and after that the first record of a start and what is left over where one segment
-    /// ends. Trails are counted as half of that. The longest one, of a cancelled push that has
-    /// ended with both notifications parked, takes 304 octets, so that more of those than are usual
-    /// draw on what is reserved for their pushes.
+    /// ends. What the live pushes were promised is not counted: where a crash comes before the
+    /// factory has put the retired files aside, the next start finds those as they were, and has no
+    /// room but what is left here. Trails are counted as half of the octets. The longest one, of a
+    /// cancelled push that has ended with both notifications parked, takes 304 octets, so that more
+    /// of those than are usual draw on what is reserved for their pushes.
     fn has_room_to_move(&self, octets: u64) -> bool {
         let with_trails = octets + octets / 2;
+        let left_over = self.config.frames_octets() / 8;
         !self.spares.is_empty()
-            && self.present_octets() >= with_trails + self.config.frames_octets() / 8
+            && self.present_octets() >= self.promised_octets() + with_trails + left_over
     }
 
     /// Octets of the segments in use up to where the next record goes.

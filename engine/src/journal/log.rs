@@ -410,8 +410,13 @@ impl Journal {
     }
 
     pub(super) fn reserved_octets(&self) -> u64 {
-        RESERVE_SEGMENTS * self.config.frames_octets()
-            + RESERVE_OCTETS_PER_PUSH * self.live_pushes
+        RESERVE_SEGMENTS * self.config.frames_octets() + self.promised_octets()
+    }
+
+    /// Octets of those that the live pushes may still take until each of them has left. The others
+    /// are there for cleaning.
+    pub(super) fn promised_octets(&self) -> u64 {
+        RESERVE_OCTETS_PER_PUSH * self.live_pushes
             + self.handing_octets(self.live_pushes, self.live_segments)
     }
 

@@ -1,7 +1,7 @@
 //! When spare segments are made, and which of them are in memory.
 
-use super::super::limits::{QUIET_MS, SPARES_AHEAD, WARM_SPARES};
-use super::disk::Disk;
+use super::super::limits::{KEY_KEEP_MS, QUIET_MS, SPARES_AHEAD, WARM_SPARES};
+use super::disk::{Crash, Disk};
 use super::model::{Model, ended};
 
 impl Model {
@@ -156,4 +156,40 @@ fn a_spare_beyond_the_reserve_gives_its_room_to_others_and_is_not_ordered_again_
     model.pass(2 * QUIET_MS);
     assert_eq!(model.spares_ahead(), SPARES_AHEAD);
     model.accept_some(5);
+}
+
+#[test]
+fn cleaning_leaves_what_pushes_were_promised_until_the_files_it_gave_back_are_there_again() {
+    // The device takes fewer files than the budget.
+    let mut model = Model::new(Disk::new(17, 16, false), 1_000);
+    // Of three pushes one waits, and nothing of the others is needed any more.
+    let mut accepted = 0;
+    while let Ok(push_id) = model.accept(300) {
+        accepted += 1;
+        if accepted % 3 > 0 {
+            model.end(push_id);
+            model.notify(push_id);
+        }
+        model.pass(1);
+    }
+    model.now_ms += KEY_KEEP_MS + 1;
+    model.commit_all();
+    assert!(model.journal.figures().trouble.is_some_and(|trouble| trouble.full));
+    // The factory is busy elsewhere: nothing that is retired comes back.
+    let oldest = |model: &Model| model.journal.segments[0].header.id;
+    let first = oldest(&model);
+    while model.clean(1) {
+        model.commit_all();
+        let (present, promised) = (model.journal.present_octets(), model.journal.promised_octets());
+        assert!(present >= promised, "{present} octets where pushes need {promised}");
+    }
+    assert!(oldest(&model) > first, "there was something to clean");
+    // A crash now leaves all those files as they were, and the device as full.
+    let mut model = model.crash(Crash::Kill);
+    for push_id in model.live().to_vec() {
+        model.end(push_id);
+    }
+    for push_id in model.unnotified().to_vec() {
+        model.notify(push_id);
+    }
 }
