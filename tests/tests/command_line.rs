@@ -116,7 +116,7 @@ fn registrations_are_the_same_whether_the_engine_runs_or_not() {
         check_refused(&site.run(&["client", "set", OTHER]), &["nothing to change"]);
         check_refused(&site.run(&["client", "set", OTHER, "--svcinst", "2"]), &["00011"]);
         check_refused(
-            &site.run(&["client", "set", OTHER, "--notify-url", "https://x/"]),
+            &site.run(&["client", "set", OTHER, "--notify-url", "ftp://x/"]),
             &["http://"],
         );
         check_refused(&site.run(&["contract", "add", "00199999999", MSN]), &["00199999999"]);
