@@ -2,7 +2,7 @@
 //!
 //! [`lists`] reads recipients' files, accounts for every line, and keeps a version of a list as one
 //! checked file. [`manifest`] says what a broadcast is, [`variants`] which text a row gets and what
-//! it costs, [`life`] what may be asked of it when. [`slice`] is one shard's part: which rows have
+//! it costs, [`life`] what may be asked of it when. `slice` is one shard's part: which rows have
 //! their turns ([`claims`]), what became of them ([`outcomes`]), and how that survives a crash.
 //! [`pace`] says how fast, [`shares`] who of several goes first.
 //!

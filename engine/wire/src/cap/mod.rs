@@ -1,9 +1,9 @@
 //! Warnings of other systems: CAP 1.2 (and 1.0, 1.1), JMA's XML and L-Alert, each as the draft of a
 //! broadcast.
 //!
-//! The way in: [`encoding`] makes text of octets, [`markup`] refuses what would be dear or
-//! dangerous to parse, [`document`] parses, [`alert`], [`jma`] and [`lalert`] say what is written
-//! there as one [`message::Message`], and [`judge`] makes a [`draft::Draft`] of it. What a draft
+//! The way in: `encoding` makes text of octets, `markup` refuses what would be dear or
+//! dangerous to parse, `document` parses, `alert`, `jma` and `lalert` say what is written
+//! there as one `message::Message`, and `judge` makes a [`draft::Draft`] of it. What a draft
 //! still lacks is looked up elsewhere: areas in the catalogue, the chain in the source's log.
 //!
 //! **Never here:** sockets, files, clocks, signatures, or a decision to send. **Invariants:** no
