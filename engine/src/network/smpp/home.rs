@@ -217,7 +217,7 @@ impl Home {
         self.called |= 1 << owner;
     }
 
-    /// Writes submit_sm's for what waits for this session, as long as window and rate allow;
+    /// Writes submit_sm's for what waits for its session, as long as window and rate allow;
     /// whether it wrote any.
     pub fn submit(
         &mut self,
