@@ -134,7 +134,8 @@ impl DayFile {
     /// What gives it more.
     pub(super) fn growth(&self) -> Growth {
         let slots = (self.next_slot + ROOM_SLOTS_MIN).next_multiple_of(CHUNK_SLOTS);
-        Growth { file: Arc::clone(&self.file), day: self.day, from: self.room_slots, until: slots }
+        let (file, path) = (Arc::clone(&self.file), self.path.clone());
+        Growth { file, path, day: self.day, from: self.room_slots, until: slots }
     }
 
     /// It was given room for so many slots in all.
@@ -147,7 +148,8 @@ impl DayFile {
 /// Room that a file is to be given.
 #[derive(Debug)]
 pub(super) struct Growth {
-    file: Arc<File>,
+    pub(super) file: Arc<File>,
+    pub(super) path: PathBuf,
     pub(super) day: Day,
     from: u64,
     until: u64,

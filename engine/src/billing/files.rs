@@ -2,6 +2,9 @@
 //! device: one for all shards of an engine.
 //!
 //! Never does: writing events, deciding which day an event stands in.
+//!
+//! Invariant: of a file that grows, no more than two chunks of slots wait for a sync, so that the
+//! sync before a journal segment goes is a short one.
 
 use std::fs::File;
 use std::io;
@@ -130,19 +133,27 @@ fn work(inbox: &Receiver<Order>) {
             Order::Grow { growth, reply } => {
                 let slots = growth.carry_out().ok();
                 let _ = reply.try_send(Made::Grown(growth.day, slots));
+                // The events are on the device piece by piece. A sync of a whole segment's events
+                // would be one write of megabytes, and a commit would wait behind it.
+                make_durable(&growth.file, &growth.path);
             }
             Order::PrepareNextDay { directory } => prepare_next_day(&directory),
             Order::Settle { file, path, reply } => {
-                if let Err(error) = file.sync_data() {
-                    let path = path.display();
-                    let cause =
-                        format!("billing events in {path} could not be made durable ({error})");
-                    Fatal::new(FatalReason::SyncFailed, cause).end_process();
-                }
+                make_durable(&file, &path);
                 let _ = reply.try_send(Made::Settled);
             }
             Order::Stop => return,
         }
+    }
+}
+
+/// Ends the process where that fails: the system tells of a failed sync only once, and nobody knows
+/// then which events the device has.
+fn make_durable(file: &File, path: &Path) {
+    if let Err(error) = file.sync_data() {
+        let path = path.display();
+        let cause = format!("billing events in {path} could not be made durable ({error})");
+        Fatal::new(FatalReason::SyncFailed, cause).end_process();
     }
 }
 
