@@ -140,6 +140,11 @@ impl EndedPush {
         CenterMs::new(u64::from_le_bytes([a, b, c, d, e, f, 0, 0]))
     }
 
+    pub(super) fn set_ended_ms(&mut self, ended_ms: CenterMs) {
+        let [a, b, c, d, e, f, ..] = ended_ms.ms().to_le_bytes();
+        self.ended_ms = [a, b, c, d, e, f];
+    }
+
     /// Whether `flag` is set.
     pub fn has(&self, flag: EndedFlags) -> bool {
         self.flags.has(flag)

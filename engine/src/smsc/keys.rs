@@ -238,9 +238,11 @@ impl Keys {
             }
             self.forget_live(pushes, index);
         }
+        // The same once more says a newer time where the clock was set between the two.
+        let is_known = |known: &EndedKey| known.is_of(push_id) && known.ended_s == key.ended_s;
         if self
             .find_ended(key.fingerprint)
-            .is_some_and(|known| known.is_of(push_id) || known.is_later_than(push_id))
+            .is_some_and(|known| is_known(known) || known.is_later_than(push_id))
         {
             return;
         }

@@ -54,7 +54,8 @@ pub mod flag {
     pub const IN_DOUBT: PushFlags = PushFlags::bit(12);
     /// A control SMS.
     pub const CONTROL: PushFlags = PushFlags::bit(13);
-    /// While a journal is read, of a held push: the time that its Held record names has passed.
+    /// While a journal is read, of a held push: the time that its Held record names has passed, or
+    /// may have before the clock was set back.
     pub(crate) const OVERDUE: PushFlags = PushFlags::bit(7);
 }
 

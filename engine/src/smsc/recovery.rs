@@ -283,12 +283,15 @@ impl Recovery {
         let waited_ms = hold.next_ms.since(hold.at_ms);
         let left_ms = hold.next_ms.since(now_ms);
         let overdue = left_ms == 0;
-        push.state = State::Held;
-        push.set(flag::OVERDUE, overdue);
-        push.set(flag::HOLD_RECORDED, true);
+        let single = push.has(flag::SINGLE_ATTEMPT);
         // A clock that was set back makes no push wait for longer than it was to; then its attempt
-        // comes before the time that its record names.
-        push.set(flag::RECORD_BEGIN, push.has(flag::SINGLE_ATTEMPT) || left_ms > waited_ms);
+        // comes before the time that its record names. And that time may have passed before the
+        // clock was set back.
+        let set_back = left_ms > waited_ms;
+        push.state = State::Held;
+        push.set(flag::OVERDUE, overdue || set_back && !single);
+        push.set(flag::HOLD_RECORDED, true);
+        push.set(flag::RECORD_BEGIN, single || set_back);
         let delay_ms = if overdue {
             retry::overdue_jitter_ms(waited_ms, mix(self.random ^ push_id))
         } else {
@@ -382,9 +385,8 @@ impl Recovery {
         }
         let Some(index) = self.find(end.push_id) else {
             self.core.note_end_number(end.number);
-            if self.has_ended(end.push_id) {
-                return;
-            }
+            // A copy of its records says it by the clock as it was set when the copy was made.
+            self.core.set_ended_time(end.push_id, end.ended_ms);
             let digest = end.content_digest as u32;
             let ended_ms = end.ended_ms.min(self.core.time.center());
             let key =

@@ -172,6 +172,39 @@ fn a_push_that_was_not_held_any_more_is_in_doubt_whatever_the_clock_says_at_the_
 }
 
 #[test]
+fn a_held_push_is_in_doubt_where_the_clock_was_set_back_behind_its_hold() {
+    let doubt = |start_ms| {
+        [false, true].map(|single_attempt| {
+            let mut recovery = Recovery::new(Core::new(LIMITS, start_ms), 7);
+            recovery.restore_accepted(NewPush { single_attempt, ..new_push(1, 1) });
+            recovery.restore_held(1, &hold(NOW_MS - 1_000, NOW_MS + 5_000));
+            let core = recovery.finish(start_ms).unwrap_or_else(|refused| panic!("{refused}"));
+            core.push(0).has(flag::IN_DOUBT)
+        })
+    };
+    assert_eq!(doubt(NOW_MS), [false, false], "it waited when the engine ended");
+    // Of a single attempt a record says that it has begun.
+    assert_eq!(doubt(NOW_MS - 600_000), [true, false], "it may have been tried since");
+}
+
+#[test]
+fn an_end_stands_at_the_time_of_its_last_copy_for_the_clock_may_have_been_set_between() {
+    const DAY_MS: u64 = 86_400_000;
+    for wants_notification in [false, true] {
+        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
+        for ended_ms in [NOW_MS - 28 * DAY_MS, NOW_MS - 1_000] {
+            recovery.restore_accepted(NewPush { wants_notification, ..new_push(1, 1) });
+            recovery.restore_ended(RecoveredEnd { ended_ms, ..end_of(1) }, 1);
+        }
+        let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused}"));
+        let ended_ms = core.ended(1).map(EndedPush::ended_ms);
+        assert_eq!(ended_ms, wants_notification.then_some(NOW_MS - 1_000));
+        core.handle_time(NOW_MS, usize::MAX);
+        assert!(core.keys.find_ended(1).is_some(), "its key is remembered for a day");
+    }
+}
+
+#[test]
 fn a_parked_push_stays_parked_where_cleaning_had_moved_it_twice() {
     let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
     for _ in 0..2 {

@@ -72,6 +72,15 @@ impl Core {
         }
     }
 
+    /// An ended push of which something is due or parked ended at this time.
+    pub(super) fn set_ended_time(&mut self, push_id: u64, ended_ms: CenterMs) {
+        if let Some(index) = self.ended.find(push_id) {
+            self.ended[index].set_ended_ms(ended_ms);
+        } else if let Some(push) = self.parked.find_mut(push_id) {
+            push.set_ended_ms(ended_ms);
+        }
+    }
+
     /// When the push's timer is due: its next attempt, or its expiry.
     pub fn due_ms(&self, index: PushIndex) -> Option<CenterMs> {
         self.timers.due_ms(index).map(|due_ms| self.time.center_of(TimerMs(due_ms)))

@@ -5,7 +5,7 @@ use super::Simulation;
 use super::bodies::{cancel_body, push_body};
 use super::engine::{About, Answer};
 use super::events::Event;
-use super::ledger::{Checked, Entry, EntryIndex, REMEMBERED_MS, Violation, rule};
+use super::ledger::{Checked, Entry, EntryIndex, Violation, rule};
 use super::network::msn_of;
 use hayauma::gateway::registry::Credential;
 use hayauma::shard::{Origin, Reply};
@@ -138,7 +138,7 @@ impl Simulation {
         let entry = self.ledger.at(index).clone();
         let center_ms = self.center_ms().ms();
         let is_known = entry.push_id.is_some();
-        let is_remembered = entry.end.is_none_or(|end| center_ms < end.ended_ms + REMEMBERED_MS);
+        let is_remembered = entry.is_remembered(center_ms);
         // A key that may be forgotten, or is not known yet, may be used anew: no client does that.
         if self.is_down || (is_known && !is_remembered) || (altered && !is_known) {
             return Ok(());
@@ -251,10 +251,7 @@ impl Simulation {
             let state = entry.end.map(|end| end.state);
             let right = match answer.code {
                 Code::ACCEPTED => entry.cancel_accepted,
-                Code::PUSH_NOT_FOUND => {
-                    !entry.answered
-                        || entry.end.is_some_and(|end| wall_ms >= end.ended_ms + REMEMBERED_MS)
-                }
+                Code::PUSH_NOT_FOUND => !entry.answered || !entry.is_remembered(wall_ms),
                 Code::ALREADY_DELIVERED => state == Some(State::Delivered),
                 Code::ALREADY_CANCELLED => entry.cancel_accepted,
                 Code::ALREADY_ENDED => state.is_some(),

@@ -98,6 +98,8 @@ pub(super) struct Entry {
     /// The end of a push before it was lost in a crash, or the clock was set back: it may have been
     /// attempted although its records say that it waited.
     pub(super) unknowable: bool,
+    /// By the clock of a start it had ended so long before that its key may be forgotten.
+    pub(super) forgotten: bool,
     /// The message center knows of segments that nobody answered for.
     pub(super) unanswered: bool,
     // What the terminal has.
@@ -160,6 +162,7 @@ impl Entry {
             begun_recorded: false,
             in_doubt: false,
             unknowable: false,
+            forgotten: false,
             unanswered: false,
             received_mask: 0,
             received_after_cancel: false,

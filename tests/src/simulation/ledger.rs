@@ -140,7 +140,7 @@ impl Ledger {
                 let other = self.at(other);
                 other.push_id.is_some_and(|id| id != push_id)
                     && other.line as usize == line
-                    && other.end.is_none_or(|end| wall_ms < end.ended_ms + REMEMBERED_MS)
+                    && other.is_remembered(wall_ms)
                     && other.alert.is_some_and(|(_, other)| other >= sequence)
             });
             rule!(
@@ -224,11 +224,14 @@ impl Ledger {
             entry.expires_ms = entry.expires_real_ms;
             if let Some(end) = &mut entry.end {
                 end.ended_ms = end.ended_real_ms.min(wall_ms);
+                // What is forgotten does not come back with a clock that is set back.
+                entry.forgotten |= wall_ms >= end.ended_ms + REMEMBERED_MS;
             }
         }
-        for (center_ms, real_ms) in self.answered_alerts.values_mut() {
+        self.answered_alerts.retain(|_, (center_ms, real_ms)| {
             *center_ms = (*real_ms).min(wall_ms);
-        }
+            wall_ms < *center_ms + REMEMBERED_MS
+        });
     }
 
     /// The engine is back, and what its journal says of holds goes on.
@@ -788,10 +791,11 @@ impl Ledger {
         Ok(())
     }
 
-    /// A push that has not come to its end.
+    /// A push that has not come to its end. What is parked waits for the operator.
     pub(super) fn unfinished(&self) -> Option<(usize, &Entry)> {
-        let is_finished =
-            |entry: &Entry| entry.push_id.is_none() || entry.end.is_some() && !entry.owed;
+        let is_finished = |entry: &Entry| {
+            entry.push_id.is_none() || entry.end.is_some() && (!entry.owed || entry.parked)
+        };
         self.entries.iter().enumerate().find(|(_, entry)| !is_finished(entry))
     }
 
@@ -830,6 +834,12 @@ impl Ledger {
 }
 
 impl Entry {
+    /// Whether the message center knows the push, ended or not.
+    pub(super) fn is_remembered(&self, center_ms: u64) -> bool {
+        let is_young = |end: End| center_ms < end.ended_ms + REMEMBERED_MS;
+        !self.forgotten && self.end.is_none_or(is_young)
+    }
+
     /// The engine is back and has read this hold, which a begun attempt may have ended: whether the
     /// push waits on.
     fn goes_on(&mut self, hold: Option<&(Hold, bool)>, now_ms: u64, wall_ms: u64) -> bool {
@@ -847,7 +857,8 @@ impl Entry {
         }
         self.not_before_ms = now_ms + left_ms.min(waited_ms);
         self.due_by_ms = self.not_before_ms + TICK_MS;
-        true
+        // Before a clock was set back behind the hold its time may have come.
+        left_ms <= waited_ms || self.single_attempt
     }
 
     fn code_at_expiry(&self) -> Code {

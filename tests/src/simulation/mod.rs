@@ -218,6 +218,7 @@ impl Simulation {
         // What was parked while its push had another notification to send waits for the operator
         // once more.
         while self.replay_parked()? {
+            self.faults_ended_ms = self.now_ms;
             self.go_until_quiet()?;
         }
         Ok(())
