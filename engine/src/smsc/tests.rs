@@ -190,16 +190,17 @@ fn a_held_push_is_in_doubt_where_the_clock_was_set_back_behind_its_hold() {
 #[test]
 fn an_end_stands_at_the_time_of_its_last_copy_for_the_clock_may_have_been_set_between() {
     const DAY_MS: u64 = 86_400_000;
+    let start_ms = NOW_MS + 28 * DAY_MS;
     for wants_notification in [false, true] {
-        let mut recovery = Recovery::new(Core::new(LIMITS, NOW_MS), 7);
-        for ended_ms in [NOW_MS - 28 * DAY_MS, NOW_MS - 1_000] {
+        let mut recovery = Recovery::new(Core::new(LIMITS, start_ms), 7);
+        for ended_ms in [NOW_MS, start_ms - 1_000] {
             recovery.restore_accepted(NewPush { wants_notification, ..new_push(1, 1) });
             recovery.restore_ended(RecoveredEnd { ended_ms, ..end_of(1) }, 1);
         }
-        let mut core = recovery.finish(NOW_MS).unwrap_or_else(|refused| panic!("{refused}"));
+        let mut core = recovery.finish(start_ms).unwrap_or_else(|refused| panic!("{refused}"));
         let ended_ms = core.ended(1).map(EndedPush::ended_ms);
-        assert_eq!(ended_ms, wants_notification.then_some(NOW_MS - 1_000));
-        core.handle_time(NOW_MS, usize::MAX);
+        assert_eq!(ended_ms, wants_notification.then_some(start_ms - 1_000));
+        core.handle_time(start_ms, usize::MAX);
         assert!(core.keys.find_ended(1).is_some(), "its key is remembered for a day");
     }
 }
