@@ -65,9 +65,16 @@ impl Admin {
     /// When the admin port does not tell it.
     #[track_caller]
     pub fn status(&self) -> Status {
-        let answer = self.request("GET", "/status", "");
-        simd_json::from_slice(&mut answer.body.clone())
-            .unwrap_or_else(|error| panic!("/status: {error}"))
+        read_status(&self.request("GET", "/status", ""))
+    }
+
+    /// The engine's state; `None` when nobody answers.
+    ///
+    /// # Panics
+    /// When something else comes than a state.
+    #[track_caller]
+    pub fn try_status(&self) -> Option<Status> {
+        self.try_request("GET", "/status", "").map(|answer| read_status(&answer))
     }
 
     /// Waits until everything that the engine has appended to its journal outlives its death.
@@ -94,4 +101,10 @@ impl Admin {
         let value = status.totals.get(name);
         *value.unwrap_or_else(|| panic!("no figure {name} in {:?}", status.totals.keys()))
     }
+}
+
+#[track_caller]
+fn read_status(answer: &Answer) -> Status {
+    simd_json::from_slice(&mut answer.body.clone())
+        .unwrap_or_else(|error| panic!("/status: {error}"))
 }

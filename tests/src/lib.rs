@@ -10,6 +10,8 @@
 //! of behaviour.
 
 pub mod admin;
+pub mod alive;
+pub mod bare_thread;
 pub mod bill;
 pub mod clauses;
 pub mod cpus;

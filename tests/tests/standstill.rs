@@ -1,10 +1,14 @@
 //! No shard stands still with work at hand. The published executor can take "preempted" for "idle"
 //! and park; it showed at low, steady load while something else kept the shard's CPU busy. The
-//! watchdog's wakes are the alarm: there is none.
+//! watchdog's wakes are the alarm: there is none, those moments aside in which the machine itself
+//! stood still ([`tests::bare_thread`]).
 //!
-//! `HAYAUMA_TEST_STANDSTILL_SECONDS` watches a shard at low load for longer than a few seconds.
+//! `HAYAUMA_TEST_STANDSTILL_SECONDS` watches shards at low load for longer than a few seconds;
+//! `just heavy alive` watches eight engines for half an hour.
 
 use std::time::{Duration, Instant};
+use tests::alive::AliveRun;
+use tests::bare_thread::{BareThreads, WakeWatch};
 use tests::push::{Body, XPID};
 use tests::site::Site;
 
@@ -17,6 +21,24 @@ const BUSY_LOOPS: usize = 3;
 /// The longest that an answer may take.
 const STANDSTILL: Duration = Duration::from_secs(1);
 
+/// How long shards at low load are watched.
+fn watched_at_low_load() -> Duration {
+    let told =
+        std::env::var("HAYAUMA_TEST_STANDSTILL_SECONDS").ok().and_then(|told| told.parse().ok());
+    told.map_or(WATCHED_AT_LOW_LOAD, Duration::from_secs)
+}
+
+/// Holds the rule: no wake but those of the machine.
+#[track_caller]
+fn check_wakes(mut watch: WakeWatch, bare: BareThreads, cpu: usize, longest: Duration) {
+    assert!(watch.look(), "the admin port answers");
+    let late = bare.end();
+    let (wakes, own) = (watch.wakes(), watch.own(&late, &[cpu]));
+    println!("the longest answer took {longest:?}; {wakes} wakes, the engine's own: {own:?}");
+    println!("a bare thread on its CPU was late: {late:?}");
+    assert!(own.is_empty(), "the watchdog had to wake the shard; an answer took {longest:?}");
+}
+
 #[test]
 fn no_unpipelined_connection_stands_still_while_the_shards_cpu_is_busy() {
     let cpu = tests::cpus::spread();
@@ -28,13 +50,14 @@ fn no_unpipelined_connection_stands_still_while_the_shards_cpu_is_busy() {
     site.add_client(XPID, &[]);
     site.add_contracts(XPID, &["09000000000-09000000999"]);
     let engine = site.start();
+    let (mut watch, bare) = (WakeWatch::of(engine.admin()), BareThreads::beside(&[cpu]));
     let begun = Instant::now();
     let (answers, longest) = std::thread::scope(|scope| {
         scope.spawn(|| {
             // On the shard's own CPU: the admin thread and this one take turns with the shard.
             loadgen::os::pin_thread(&[cpu]).expect("a CPU of this process");
             while begun.elapsed() < WATCHED {
-                assert_eq!(engine.admin().status().shards.len(), 1);
+                assert!(watch.look(), "the admin port answers");
             }
         });
         let clients: Vec<_> = (0..CONNECTIONS)
@@ -48,29 +71,23 @@ fn no_unpipelined_connection_stands_still_while_the_shards_cpu_is_busy() {
             (sum + answers, longest.max(slowest))
         })
     });
-    let wakes = engine.admin().figure("watchdog_wakes");
-    println!(
-        "{answers} answers, the longest after {longest:?}, the watchdog woke the shard {wakes} \
-         times"
-    );
-    assert!(longest < STANDSTILL, "an answer took {longest:?}; {wakes} wakes");
-    assert!(answers > 2_000, "{answers} answers in {WATCHED:?}");
     // A wake is a standstill of a tenth of a second that the engine did not end by itself.
-    assert_eq!(wakes, 0, "the watchdog had to wake the shard");
+    check_wakes(watch, bare, cpu, longest);
+    assert!(longest < STANDSTILL, "an answer took {longest:?}");
+    assert!(answers > 2_000, "{answers} answers in {WATCHED:?}");
     engine.stop();
 }
 
 #[test]
 fn a_shard_at_low_load_beside_busy_loops_never_stands_still() {
-    let told =
-        std::env::var("HAYAUMA_TEST_STANDSTILL_SECONDS").ok().and_then(|told| told.parse().ok());
-    let watched = told.map_or(WATCHED_AT_LOW_LOAD, Duration::from_secs);
+    let watched = watched_at_low_load();
     let cpu = tests::cpus::spread();
     let mut site = Site::new(tests::programs!());
     site.set("--cpus", &cpu.to_string()).set("--durability", "process");
     site.add_client(XPID, &[]);
     site.add_contracts(XPID, &["09000000000-09000000999"]);
     let engine = site.start();
+    let (mut watch, bare) = (WakeWatch::of(engine.admin()), BareThreads::beside(&[cpu]));
     let begun = Instant::now();
     let (mut asked, mut longest) = (0, Duration::ZERO);
     std::thread::scope(|scope| {
@@ -97,13 +114,27 @@ fn a_shard_at_low_load_beside_busy_loops_never_stands_still() {
             }
             longest = longest.max(at.elapsed());
             asked += 1;
+            watch.look_if_due();
             std::thread::park_timeout(Duration::from_millis(asked % 30));
         }
     });
-    let wakes = engine.admin().figure("watchdog_wakes");
-    println!("{asked} requests in {watched:?}, the longest took {longest:?}, {wakes} wakes");
-    assert_eq!(wakes, 0, "the watchdog had to wake the shard; the longest answer took {longest:?}");
+    println!("{asked} requests in {watched:?}");
+    check_wakes(watch, bare, cpu, longest);
     engine.stop();
+}
+
+#[test]
+fn idle_engines_and_engines_of_which_little_is_asked_live_and_turn_beside_busy_loops() {
+    let lasts = watched_at_low_load() / 2;
+    for is_used in [false, true] {
+        let run = AliveRun { engines: 2, shards: None, busy_loops: 3, lasts, is_used };
+        let report = run.run(tests::programs!(), |line| println!("{line}"));
+        println!("{report}");
+        assert_eq!(report.faults(), Vec::<String>::new());
+        let has_turned = |turns: u64| turns as f64 > lasts.as_secs_f64() * 10.0;
+        assert!(report.engines.iter().all(|engine| has_turned(engine.turns)), "{report}");
+        assert!(report.engines.iter().all(|engine| is_used == (engine.requests > 0)), "{report}");
+    }
 }
 
 #[test]
