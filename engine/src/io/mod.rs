@@ -25,6 +25,7 @@ pub mod notifier;
 mod now;
 mod pace;
 mod places;
+mod portions;
 mod slots;
 mod stream;
 pub mod tls;
