@@ -16,6 +16,7 @@ pub mod figures;
 mod front;
 mod gathering;
 pub mod guard;
+pub mod host_addresses;
 pub mod limits;
 mod link;
 pub mod mailbox;
